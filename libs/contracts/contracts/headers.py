@@ -1,0 +1,28 @@
+"""CloudEvents attributes as Kafka headers: the body is the event alone."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid5
+
+from contracts.events import Event
+
+NAMESPACE = UUID("6f0f4a1e-6f83-5b0c-9a53-2d7d1f1f6a10")
+"""Ids derived from a story (a webhook id, a poll's slot) are uuid5 in this namespace."""
+
+
+def derived_id(*story: str) -> UUID:
+    """The id that this story always gives, e.g. `derived_id("poll", connection, slot)`."""
+    return uuid5(NAMESPACE, "\x1f".join(story))
+
+
+def cloud_event(event: Event, *, source: str, event_id: str, subject: str) -> list[tuple[str, bytes]]:
+    """Headers for `event`: who says it (`source`), the id by which a second saying is known, the connection."""
+    attributes = {
+        "ce_specversion": "1.0",
+        "ce_type": f"merchant-sync.{type(event).__name__}.v1",
+        "ce_source": source,
+        "ce_id": event_id,
+        "ce_subject": subject,
+        "ce_time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "content-type": "application/json",
+    }
+    return [(name, value.encode()) for name, value in attributes.items()]

@@ -1,0 +1,17 @@
+"""One exception type per consequence."""
+
+
+class Away(Exception):
+    """Something that this service cannot work without does not answer: hold everything, try again, lose nothing."""
+
+
+class KafkaAway(Away):
+    """Kafka did not acknowledge."""
+
+
+class MessageTooLarge(Exception):
+    """The message is over the topics' limit of 16 MiB; what it carries can never be said whole."""
+
+
+class Rejected(Exception):
+    """This message can never be handled: dead-letter it and go on."""

@@ -1,0 +1,248 @@
+"""Keyed intake: each connection's messages in their order, different connections side by side.
+
+The subscriber's handler only sorts messages into a queue per key and returns, so polling never stops: a long or
+held-up piece of work costs no partition its place in the group. A worker per key takes what has gathered as one
+batch. Offsets are committed up to the finished front of each partition, so a killed service gets again exactly
+what it had not finished. When something we depend on is away, work is held and retried, partitions are paused
+above a bound, and nothing is acknowledged or dead-lettered.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+from pydantic import TypeAdapter, ValidationError
+
+from messaging.dead_letters import DeadLetters
+from messaging.errors import Away
+from messaging.offsets import Watermark
+
+log = structlog.get_logger()
+E_co = TypeVar("E_co")
+
+Handler = Callable[[str, Sequence[E_co]], Awaitable[None]]
+"""Gets a connection's name and its events in order. Raises `Away` to have the same batch again later; whatever
+else it raises dead-letters the message that it is about."""
+
+
+@dataclass(frozen=True)
+class IntakeLimits:
+    """How much one intake takes on: events a batch, keys side by side, and messages held before it pauses."""
+
+    batch: int = 500
+    keys: int = 16
+    held: int = 20_000
+
+
+@dataclass
+class _Taken(Generic[E_co]):
+    event: E_co
+    record: "ConsumerRecord[bytes, bytes]"
+    watermark: Watermark
+
+
+@dataclass
+class _Queue(Generic[E_co]):
+    waiting: deque[_Taken[E_co]] = field(default_factory=deque)
+    worker: asyncio.Task[None] | None = None
+
+
+class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[misc] # untyped base
+    """One subscription of a service: `topics` as one group, handed to `handle` by connection.
+
+    `contract` parses a message's body; a body that breaks it is dead-lettered before any handler sees it.
+    """
+
+    def __init__(
+        self,
+        broker: KafkaBroker,
+        *topics: str,
+        group: str,
+        contract: TypeAdapter[E_co],
+        handle: Handler[E_co],
+        dead_letters: DeadLetters,
+        limits: IntakeLimits = IntakeLimits(),
+    ) -> None:
+        self._group = group
+        self._contract = contract
+        self._handle = handle
+        self._dead_letters = dead_letters
+        self._limits = limits
+        self._queues: dict[str, _Queue[E_co]] = {}
+        self._watermarks: dict[TopicPartition, Watermark] = {}
+        self._committed: dict[TopicPartition, int] = {}
+        self._slots = asyncio.Semaphore(limits.keys)
+        self._held = 0
+        self._paused = False
+        self._stopping = False
+        self._committer: asyncio.Task[None] | None = None
+        self.trouble: str | None = None
+        """Why work is held, in words for /ready; None when all is well."""
+        self._subscriber = broker.subscriber(
+            *topics,
+            group_id=group,
+            batch=True,
+            max_records=limits.batch,
+            batch_timeout_ms=200,
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.MANUAL,
+            fetch_max_wait_ms=200,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            listener=self,
+        )
+        self._subscriber(self._take)
+
+    # -- taking
+
+    async def _take(self, message: KafkaMessage) -> None:
+        records = message.raw_message if isinstance(message.raw_message, tuple) else (message.raw_message,)
+        self._committer = self._committer or asyncio.create_task(self._commit_regularly())
+        for record in records:
+            await self._sort(record)
+        await self._brake()
+
+    async def _sort(self, record: "ConsumerRecord[bytes, bytes]") -> None:
+        watermark = self._watermarks.setdefault(TopicPartition(record.topic, record.partition), Watermark())
+        watermark.begin(record.offset)
+        try:
+            event = self._contract.validate_json(record.value or b"")
+        except ValidationError as error:
+            await self._bury(record, watermark, error)
+            return
+        key = (record.key or b"").decode(errors="replace")
+        queue = self._queues.setdefault(key, _Queue())
+        queue.waiting.append(_Taken(event, record, watermark))
+        self._held += 1
+        if queue.worker is None:
+            queue.worker = asyncio.create_task(self._work(key, queue))
+
+    async def _brake(self) -> None:
+        consumer = self._consumer
+        if consumer is None:
+            return
+        full = self._held > self._limits.held or self._dead_letters.blown
+        if full:
+            consumer.pause(*consumer.assignment())
+        elif self._paused:
+            consumer.resume(*consumer.assignment())
+        self._paused = full
+
+    # -- working
+
+    async def _work(self, key: str, queue: _Queue[E_co]) -> None:
+        while queue.waiting and not self._stopping:
+            async with self._slots:
+                size = min(len(queue.waiting), self._limits.batch)
+                batch = [queue.waiting.popleft() for _ in range(size)]
+                await self._handle_batch(key, batch)
+                self._held -= len(batch)
+        queue.worker = None
+        if not queue.waiting:
+            self._queues.pop(key, None)
+
+    async def _handle_batch(self, key: str, batch: list[_Taken[E_co]]) -> None:
+        """Handle the batch; on an error that is not ours, message by message, so that only the poison is buried."""
+        error = await self._attempt(key, batch)
+        if error is None:
+            return
+        if len(batch) > 1:
+            for taken in batch:
+                await self._handle_batch(key, [taken])
+            return
+        await self._bury(batch[0].record, batch[0].watermark, error)
+
+    async def _attempt(self, key: str, batch: list[_Taken[E_co]]) -> Exception | None:
+        pause = 0.2
+        while True:
+            try:
+                await self._handle(key, [taken.event for taken in batch])
+            except Away as away:
+                self.trouble = f"{type(away).__name__}: {away}"
+                log.warning("work held", group=self._group, connection=key, reason=self.trouble)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
+            except Exception as error:  # the one place that decides what follows from an unknown error
+                log.exception("handler failed", group=self._group, connection=key)
+                return error
+            else:
+                self.trouble = None
+                self._dead_letters.passed()
+                for taken in batch:
+                    taken.watermark.finish(taken.record.offset)
+                return None
+
+    async def _bury(self, record: "ConsumerRecord[bytes, bytes]", watermark: Watermark, error: Exception) -> None:
+        while True:
+            try:
+                await self._dead_letters.keep(record, error, group=self._group)
+            except Away as away:
+                self.trouble = str(away)
+                await asyncio.sleep(1)
+            else:
+                watermark.finish(record.offset)
+                if self._dead_letters.blown:
+                    self.trouble = "too many dead letters in a row: look at them, then restart"
+                return
+
+    # -- committing
+
+    @property
+    def _consumer(self) -> "AIOKafkaConsumer[bytes, bytes] | None":
+        return self._subscriber.consumer
+
+    async def _commit_regularly(self) -> None:
+        while not self._stopping:
+            await asyncio.sleep(0.1)
+            await self._commit()
+            await self._brake()
+
+    async def _commit(self) -> None:
+        consumer = self._consumer
+        if consumer is None:
+            return
+        owned = consumer.assignment()
+        moved = {
+            partition: mark.position
+            for partition, mark in self._watermarks.items()
+            if partition in owned and mark.position is not None and mark.position != self._committed.get(partition)
+        }
+        if not moved:
+            return
+        try:
+            await consumer.commit(moved)
+        except KafkaError as error:
+            log.warning("commit refused", group=self._group, error=repr(error))
+        else:
+            self._committed.update(moved)
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Commit what is finished, then forget what was taken: its next owner gets it again."""
+        await self._commit()
+        for partition in revoked:
+            self._watermarks.pop(partition, None)
+            self._committed.pop(partition, None)
+        for queue in self._queues.values():
+            kept = [t for t in queue.waiting if TopicPartition(t.record.topic, t.record.partition) not in revoked]
+            self._held -= len(queue.waiting) - len(kept)
+            queue.waiting = deque(kept)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Nothing to do: reading begins at the committed offsets."""
+
+    async def stop(self, grace: float = 10.0) -> None:
+        """Take nothing more, let running batches end for `grace` seconds, commit what is finished."""
+        self._stopping = True
+        running = [queue.worker for queue in self._queues.values() if queue.worker is not None]
+        if running:
+            await asyncio.wait(running, timeout=grace)
+        await self._commit()
+        if self._committer is not None:
+            self._committer.cancel()

@@ -1,0 +1,129 @@
+"""The outbox: a service changes its rows and speaks in one move.
+
+A row in the service's own `outbox` table is written in the same transaction as the change, and a loop publishes it.
+Killed between publishing and deleting, the row is published again: every event is idempotent by its id.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from messaging.errors import Away
+from messaging.publisher import Outgoing, Publisher
+
+log = structlog.get_logger()
+
+Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+"""Opens a transaction on the service's own schema; raises `Away` when its store does not answer."""
+
+OUTBOX_TABLE = """
+CREATE TABLE outbox (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    topic text NOT NULL,
+    key text NOT NULL,
+    event_id text NOT NULL,
+    event_type text NOT NULL,
+    body bytea NOT NULL,
+    said_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+"""The table that a service's first migration makes in its own schema."""
+
+_INSERT = text("""
+INSERT INTO outbox (topic, key, event_id, event_type, body)
+SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:keys AS text[]), CAST(:ids AS text[]),
+                     CAST(:types AS text[]), CAST(:bodies AS bytea[]))
+""")
+_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtext(current_schema() || '.outbox'))")
+_NEXT = text("SELECT id, topic, key, event_id, event_type, body FROM outbox ORDER BY id LIMIT :batch")
+_DELETE = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
+
+
+async def say(tx: AsyncConnection, messages: Iterable[Outgoing]) -> None:
+    """Put messages into the outbox of the transaction `tx`; they are published after it commits, in this order."""
+    listed = list(messages)
+    if not listed:
+        return
+    await tx.execute(
+        _INSERT,
+        {
+            "topics": [m.topic for m in listed],
+            "keys": [m.key for m in listed],
+            "ids": [m.event_id for m in listed],
+            "types": [type(m.event).__name__ for m in listed],
+            "bodies": [m.event.model_dump_json().encode() for m in listed],
+        },
+    )
+
+
+class Outbox:
+    """Publishes what `say` has put down. One relay at a time works on a schema, so that order is kept."""
+
+    def __init__(self, transaction: Transaction, publisher: Publisher, *, source: str) -> None:
+        self._transaction = transaction
+        self._publisher = publisher
+        self._source = source
+        self._wake = asyncio.Event()
+        self.trouble: str | None = None
+
+    def nudge(self) -> None:
+        """Something was put down in this process: publish now rather than at the next look."""
+        self._wake.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Publish while the context lasts."""
+        loop = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            loop.cancel()
+            with suppress(asyncio.CancelledError):
+                await loop
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                published = await self.publish_some()
+                self.trouble = None
+            except Away as away:
+                self.trouble = str(away)
+                log.warning("outbox held", reason=self.trouble)
+                await asyncio.sleep(1)
+                continue
+            if not published:
+                await self._sleep(1.0)
+
+    async def _sleep(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        self._wake.clear()
+
+    async def publish_some(self, batch: int = 200) -> int:
+        """Publish up to `batch` rows in order and delete them; returns how many."""
+        async with self._transaction() as tx:
+            if not (await tx.execute(_LOCK)).scalar():
+                return 0
+            rows = (await tx.execute(_NEXT, {"batch": batch})).all()
+            for row in rows:
+                await self._publisher.send_raw(row.topic, row.key.encode(), row.body, self._headers(row))
+            if rows:
+                await tx.execute(_DELETE, {"ids": [row.id for row in rows]})
+        return len(rows)
+
+    def _headers(self, row: object) -> list[tuple[str, bytes]]:
+        attributes = {
+            "ce_specversion": "1.0",
+            "ce_type": f"merchant-sync.{row.event_type}.v1",  # type: ignore[attr-defined] # a result row
+            "ce_source": self._source,
+            "ce_id": row.event_id,  # type: ignore[attr-defined]
+            "ce_subject": row.key,  # type: ignore[attr-defined]
+            "ce_time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "content-type": "application/json",
+        }
+        return [(name, value.encode()) for name, value in attributes.items()]

@@ -1,0 +1,86 @@
+"""Publishing: nothing counts as said before Kafka has acknowledged it on all replicas."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from contracts.events import Event
+from contracts.headers import cloud_event
+from contracts.topics import MAX_MESSAGE_BYTES
+
+from messaging.errors import KafkaAway, MessageTooLarge
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A message ready to be sent: its topic, its key (the connection), the event, and the id of this saying."""
+
+    topic: str
+    key: str
+    event: Event
+    event_id: str
+
+
+class Publisher:
+    """A producer with `acks=all`, idempotent, without lingering. `source` is the service's name."""
+
+    def __init__(self, bootstrap_servers: str, *, source: str) -> None:
+        self._source = source
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap_servers,
+            client_id=source,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            compression_type="lz4",
+            max_request_size=MAX_MESSAGE_BYTES,
+            request_timeout_ms=30_000,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._producer.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._producer.stop()
+
+    async def send(self, message: Outgoing) -> None:
+        """Send one message and wait for Kafka's word. Raises `KafkaAway`, or `MessageTooLarge` above 16 MiB."""
+        await self._confirmed([await self._enqueue(message)])
+
+    async def send_all(self, messages: Iterable[Outgoing]) -> None:
+        """Send messages in order and wait until Kafka has all of them. Errors as for `send`."""
+        await self._confirmed([await self._enqueue(message) for message in messages])
+
+    async def send_raw(
+        self, topic: str, key: bytes | None, body: bytes | None, headers: Sequence[tuple[str, bytes]]
+    ) -> None:
+        """Send bytes that are already an event, as the outbox and dead letters do."""
+        try:
+            await self._producer.send_and_wait(topic, value=body, key=key, headers=list(headers))
+        except MessageSizeTooLargeError as error:
+            raise MessageTooLarge(str(error)) from error
+        except KafkaError as error:
+            raise KafkaAway(repr(error)) from error
+
+    async def _enqueue(self, message: Outgoing) -> "asyncio.Future[object]":
+        headers = cloud_event(message.event, source=self._source, event_id=message.event_id, subject=message.key)
+        body = message.event.model_dump_json(exclude_defaults=False).encode()
+        try:
+            sent: asyncio.Future[object] = await self._producer.send(
+                message.topic, value=body, key=message.key.encode(), headers=headers
+            )
+        except MessageSizeTooLargeError as error:
+            raise MessageTooLarge(f"{type(message.event).__name__} of {message.key}: {error}") from error
+        except KafkaError as error:
+            raise KafkaAway(repr(error)) from error
+        return sent
+
+    async def _confirmed(self, sent: Sequence["asyncio.Future[object]"]) -> None:
+        try:
+            await asyncio.gather(*sent)
+        except KafkaError as error:
+            raise KafkaAway(repr(error)) from error

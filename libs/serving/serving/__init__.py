@@ -1,0 +1,1 @@
+"""How a service's process starts, shows its health, and stops."""

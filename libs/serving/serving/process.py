@@ -1,0 +1,67 @@
+"""One process: an HTTP application with /health and /ready, served until SIGTERM or Ctrl-C."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+Check = Callable[[], Awaitable[str | None]]
+"""Says what is wrong with one part in words, or None when it answers."""
+
+
+def health_routes(app: FastAPI, checks: Mapping[str, Check]) -> None:
+    """Add `/health` (the process runs) and `/ready` (its parts answer; 503 with what is wrong otherwise)."""
+
+    @app.get("/health", include_in_schema=False)
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/ready", include_in_schema=False)
+    async def ready() -> JSONResponse:
+        answers = await asyncio.gather(*(check() for check in checks.values()))
+        parts = {name: answer or "ok" for name, answer in zip(checks, answers, strict=True)}
+        good = all(answer is None for answer in answers)
+        return JSONResponse({"status": "ok" if good else "not ready", "parts": parts}, 200 if good else 503)
+
+
+def serve(
+    running: Callable[[AsyncExitStack], Awaitable["list[tuple[object, str, int]]"]],
+) -> None:
+    """Run a service: `running` enters what it needs on the stack and gives (application, host, port) to serve.
+
+    Returns when the process was asked to end; what was entered is left in reverse order.
+    """
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        runner.run(_serve(running))
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+async def _serve(
+    running: Callable[[AsyncExitStack], Awaitable["list[tuple[object, str, int]]"]],
+) -> None:
+    async with AsyncExitStack() as stack:
+        served = await running(stack)
+        servers = [uvicorn.Server(_config(app, host, port)) for app, host, port in served]
+        await asyncio.gather(*(server.serve() for server in servers))
+
+
+def _config(app: object, host: str, port: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type] # any ASGI application
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=65,
+        lifespan="off",
+        server_header=False,
+    )

@@ -1,0 +1,30 @@
+"""Settings from the environment and `.env`; a missing or malformed one stops the service with one line."""
+
+import sys
+from typing import NoReturn, TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What every service's settings share: names are the environment's, in any case; unknown ones are ignored."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def read_settings(kind: type[S]) -> S:
+    """The settings of this process; on a missing or malformed one, one line that names it, and exit code 2."""
+    try:
+        return kind()
+    except ValidationError as error:
+        _refuse(error)
+
+
+def _refuse(error: ValidationError) -> NoReturn:
+    said = [f"{'.'.join(str(p) for p in e['loc']).upper() or 'settings'}: {e['msg']}" for e in error.errors()]
+    sys.stderr.write(f"cannot start, setting {'; '.join(said)}\n")
+    raise SystemExit(2)

@@ -1,0 +1,1 @@
+"""How a service keeps its own schema in Postgres."""

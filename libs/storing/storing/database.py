@@ -1,0 +1,109 @@
+"""The connection pool of one service on its own schema, with what its store's absence means."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+
+import asyncpg
+import structlog
+from messaging.errors import Away
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+log = structlog.get_logger()
+
+
+class StoreAway(Away):
+    """This service's Postgres does not answer, or broke off; nothing was committed that was not said to be."""
+
+
+_BROKEN = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.InterfaceError,
+    ConnectionError,
+    OSError,
+)
+
+
+def _is_away(error: DBAPIError) -> bool:
+    cause = getattr(error.orig, "__cause__", None) or error.orig
+    return error.connection_invalidated or isinstance(cause, _BROKEN)
+
+
+class Database:
+    """A pool on `schema`. `url` is `postgresql://user:password@host:port/name`."""
+
+    def __init__(self, url: str, *, schema: str, pool: int = 10) -> None:
+        self.schema = schema
+        self._engine = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"),
+            pool_size=pool,
+            max_overflow=0,
+            pool_pre_ping=False,
+            pool_timeout=10,
+            connect_args={"server_settings": {"search_path": schema, "application_name": schema}, "timeout": 5},
+        )
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self, isolation: str | None = None) -> AsyncIterator[AsyncConnection]:
+        """One transaction, committed at the end. Raises `StoreAway` when Postgres is not there or broke off."""
+        try:
+            async with self._engine.connect() as connection:
+                if isolation:
+                    await connection.execution_options(isolation_level=isolation)
+                async with connection.begin():
+                    yield connection
+        except (OperationalError, InterfaceError, DBAPIError) as error:
+            if _is_away(error):
+                raise StoreAway(str(error.orig)) from error
+            raise
+        except (TimeoutError, ConnectionError, OSError, asyncpg.PostgresConnectionError) as error:
+            raise StoreAway(repr(error)) from error
+        except (asyncpg.CannotConnectNowError, asyncpg.InterfaceError, asyncpg.AdminShutdownError) as error:
+            raise StoreAway(repr(error)) from error
+
+    async def check(self) -> None:
+        """Raises `StoreAway` unless Postgres answers."""
+        async with self.transaction() as tx:
+            await tx.execute(text("SELECT 1"))
+
+    async def migrate(self, package: str) -> None:
+        """Bring the schema up to date from the numbered `migrations/*.sql` of `package`; safe for many at once."""
+        scripts = sorted(
+            (p for p in files(package).joinpath("migrations").iterdir() if p.name.endswith(".sql")), key=str
+        )
+        async with self.transaction() as tx:
+            await tx.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"migrate.{self.schema}"})
+            await self._ensure_schema(tx)
+            done = set((await tx.execute(text("SELECT name FROM schema_versions"))).scalars())
+            for script in scripts:
+                if script.name not in done:
+                    await self._apply(tx, script.name, script.read_text())
+
+    async def _ensure_schema(self, tx: AsyncConnection) -> None:
+        there = await tx.execute(text("SELECT 1 FROM pg_namespace WHERE nspname = :name"), {"name": self.schema})
+        if there.scalar() is None:
+            await tx.execute(text(f'CREATE SCHEMA "{self.schema}"'))
+        await tx.execute(
+            text("CREATE TABLE IF NOT EXISTS schema_versions (name text PRIMARY KEY, at timestamptz DEFAULT now())")
+        )
+
+    async def _apply(self, tx: AsyncConnection, name: str, script: str) -> None:
+        raw = await tx.get_raw_connection()
+        driver = raw.driver_connection
+        assert driver is not None
+        await driver.execute(script)
+        await tx.execute(text("INSERT INTO schema_versions (name) VALUES (:name)"), {"name": name})
+        log.info("schema migrated", schema=self.schema, script=name)
