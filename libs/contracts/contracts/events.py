@@ -154,8 +154,6 @@ class Record(Event):
     updated_at: datetime | None = None
     """The record's own, where the platform has one."""
     body: dict[str, Any] | None = None
-    volatile: dict[str, Any] = Field(default_factory=dict)
-    """What changes by itself: shown in the document, outside the change hash."""
     rank: int = 0
     """Order among the records of its resource, e.g. the numeric id."""
     parent: str | None = None

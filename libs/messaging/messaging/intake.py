@@ -19,7 +19,6 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
-from pydantic import TypeAdapter, ValidationError
 
 from messaging.dead_letters import DeadLetters
 from messaging.errors import Away
@@ -56,23 +55,25 @@ class _Queue(Generic[E_co]):
 
 
 class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[misc] # untyped base
-    """One subscription of a service: `topics` as one group, handed to `handle` by connection.
+    """One subscription of a service: `topics` (or all that match `pattern`) as one group, handed to `handle` by key.
 
-    `contract` parses a message's body; a body that breaks it is dead-lettered before any handler sees it.
+    `parse` turns a message's body into an event and raises `ValueError` (pydantic's is one) on a body that breaks
+    the contract, which is then dead-lettered before any handler sees it.
     """
 
     def __init__(
         self,
         broker: KafkaBroker,
         *topics: str,
+        pattern: str | None = None,
         group: str,
-        contract: TypeAdapter[E_co],
+        parse: Callable[[bytes], E_co],
         handle: Handler[E_co],
         dead_letters: DeadLetters,
         limits: IntakeLimits = IntakeLimits(),
     ) -> None:
         self._group = group
-        self._contract = contract
+        self._parse = parse
         self._handle = handle
         self._dead_letters = dead_letters
         self._limits = limits
@@ -88,6 +89,7 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
         """Why work is held, in words for /ready; None when all is well."""
         self._subscriber = broker.subscriber(
             *topics,
+            pattern=pattern,
             group_id=group,
             batch=True,
             max_records=limits.batch,
@@ -113,8 +115,8 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
         watermark = self._watermarks.setdefault(TopicPartition(record.topic, record.partition), Watermark())
         watermark.begin(record.offset)
         try:
-            event = self._contract.validate_json(record.value or b"")
-        except ValidationError as error:
+            event = self._parse(record.value or b"")
+        except ValueError as error:
             await self._bury(record, watermark, error)
             return
         key = (record.key or b"").decode(errors="replace")

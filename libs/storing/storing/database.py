@@ -74,10 +74,14 @@ class Database:
         except (asyncpg.CannotConnectNowError, asyncpg.InterfaceError, asyncpg.AdminShutdownError) as error:
             raise StoreAway(repr(error)) from error
 
-    async def check(self) -> None:
-        """Raises `StoreAway` unless Postgres answers."""
-        async with self.transaction() as tx:
-            await tx.execute(text("SELECT 1"))
+    async def trouble(self) -> str | None:
+        """What is wrong with Postgres in words, or None when it answers."""
+        try:
+            async with self.transaction() as tx:
+                await tx.execute(text("SELECT 1"))
+        except StoreAway as away:
+            return str(away)
+        return None
 
     async def migrate(self, package: str) -> None:
         """Bring the schema up to date from the numbered `migrations/*.sql` of `package`; safe for many at once."""

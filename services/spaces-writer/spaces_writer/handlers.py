@@ -1,0 +1,106 @@
+"""Kafka in: pages and markers, and what the gateway says of connections."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from uuid import UUID, uuid4
+
+import structlog
+from contracts.events import ConnectionChanged, DataStored, RecordsPage, Settled, WalkEnded, WindowEnded
+from contracts.topics import DATA_STORED
+from messaging.errors import Away
+from messaging.outbox import say
+from messaging.publisher import Outgoing
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from spaces_writer import ingest
+from spaces_writer.ingest import Ingested
+from spaces_writer.store import connections, merchants
+from spaces_writer.store import verdicts as ledger
+
+log = structlog.get_logger()
+Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+Fetched = RecordsPage | WindowEnded | WalkEnded | Settled
+
+
+class ConnectionNotHeardOf(Away):
+    """A page was faster than the gateway's word on its connection or epoch: hold it until that has come."""
+
+
+class PagesHandler:
+    """Takes what fetchers say of one connection: one transaction a batch."""
+
+    def __init__(self, transaction: Transaction, *, stored: Callable[[], None]) -> None:
+        self._transaction = transaction
+        self._stored = stored
+
+    async def __call__(self, connection: str, events: Sequence[Fetched]) -> None:
+        """Store the batch and put what is to be said of it into the outbox."""
+        async with self._transaction() as tx:
+            known = await connections.lock(tx, connection)
+            if known is None:
+                raise ConnectionNotHeardOf(connection)
+            batch = Ingested(known)
+            for event in events:
+                await self._take(tx, event, batch)
+            change = await connections.raise_change(tx, connection) if batch.dirty else known.change
+            totals = [await ledger.totals(tx, connection, source) for source in sorted(batch.walked)]
+            await say(tx, [_stored(event) for event in batch.said(change, totals)])
+        self._stored()
+        _tell(batch)
+
+    async def _take(self, tx: AsyncConnection, event: Fetched, batch: Ingested) -> None:
+        if event.epoch > batch.known.epoch:
+            raise ConnectionNotHeardOf(f"{event.connection} at epoch {event.epoch}")
+        if event.epoch < batch.known.epoch or batch.known.state == "redacted":
+            ingest.refuse(event, batch)
+            return
+        match event:
+            case RecordsPage():
+                await ingest.take_page(tx, event, batch)
+                batch.walked.add(event.source)
+            case WindowEnded():
+                await ingest.end_window(tx, event, batch)
+            case WalkEnded():
+                await ingest.end_walk(tx, event, batch)
+            case Settled():
+                await ingest.settle(tx, event, batch)
+
+
+def _stored(event: DataStored) -> Outgoing:
+    """Its id needs no story: all that it says is absolute, so twice changes nothing."""
+    return Outgoing(DATA_STORED, event.connection, event, str(uuid4()))
+
+
+def _tell(batch: Ingested) -> None:
+    for verdict in batch.verdicts:
+        say_it = log.info if verdict.outcome == "success" else log.warning
+        sync_id: UUID = verdict.sync_ids[0]
+        say_it(
+            "verdict given",
+            connection=batch.known.connection,
+            sync_id=str(sync_id),
+            syncs=len(verdict.sync_ids),
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+        )
+    if batch.braked:
+        log.error("removal braked", connection=batch.known.connection, reason=batch.braked)
+
+
+class ConnectionsHandler:
+    """Takes the gateway's word on connections. A revision that was passed already changes nothing."""
+
+    def __init__(self, transaction: Transaction, *, changed: Callable[[], None]) -> None:
+        self._transaction = transaction
+        self._changed = changed
+
+    async def __call__(self, connection: str, events: Sequence[ConnectionChanged]) -> None:
+        """Store the newest state, and mark the merchants' documents that show it."""
+        newest = max(events, key=lambda event: event.revision)
+        async with self._transaction() as tx:
+            known = await connections.lock(tx, connection)
+            if known is not None and known.revision >= newest.revision:
+                return
+            await connections.put(tx, newest)
+            await merchants.mark(tx, {newest.merchant, known.merchant if known else None})
+        self._changed()

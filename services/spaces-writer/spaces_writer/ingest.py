@@ -1,0 +1,244 @@
+"""Ingestion: what becomes of pages and markers, inside one transaction of one connection.
+
+Killed before the commit, Kafka says the batch again; killed after it, the batch comes again and every record is
+found unchanged, every listing there, every final verdict given: the same words are said once more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from contracts.events import DataStored, Ids, Record, RecordsPage, Settled, Totals, Verdict, WalkEnded, WindowEnded
+from contracts.headers import derived_id
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from spaces_writer import removal, verdicts
+from spaces_writer.canonical import canonical, content_hash
+from spaces_writer.chains import join
+from spaces_writer.store import connections, records
+from spaces_writer.store import verdicts as ledger
+from spaces_writer.store.connections import Known
+from spaces_writer.store.records import Written
+from spaces_writer.store.verdicts import Counts
+from spaces_writer.versions import Judgement, Outcome, Version, judge
+
+Marker = WindowEnded | WalkEnded | Settled
+
+
+@dataclass
+class Ingested:
+    """What a batch did: whether the snapshot is dirty, and what is to be said of it."""
+
+    known: Known
+    dirty: bool = False
+    walked: set[UUID] = field(default_factory=set)
+    """Walks whose progress is to be told."""
+    verdicts: list[Verdict] = field(default_factory=list)
+    wanted: list[tuple[UUID, Ids]] = field(default_factory=list)
+    braked: str | None = None
+
+    def said(self, change: int, totals: Sequence[Totals]) -> list[DataStored]:
+        """The events that tell it."""
+        name, epoch = self.known.connection, self.known.epoch
+        told = [
+            DataStored(connection=name, epoch=epoch, change=change, wanted=ids, wanted_by=by) for by, ids in self.wanted
+        ]
+        if self.verdicts or totals or self.braked:
+            told.append(
+                DataStored(
+                    connection=name,
+                    epoch=epoch,
+                    change=change,
+                    totals=tuple(totals),
+                    verdicts=tuple(self.verdicts),
+                    braked=self.braked,
+                )
+            )
+        return told
+
+
+async def take_page(tx: AsyncConnection, page: RecordsPage, batch: Ingested) -> None:
+    """Store what the page brings, record by record past the version check, and keep what it listed."""
+    whole = await _whole_records(tx, page)
+    counts = Counts()
+    by_resource: dict[str, dict[str, Record]] = {}
+    for record in whole:
+        by_resource.setdefault(record.resource, {})[record.id] = record
+    for resource, incoming in by_resource.items():
+        outcome, again = await _store(tx, page.connection, resource, list(incoming.values()))
+        counts = _added(counts, outcome) if resource == page.resource else counts
+        batch.dirty = batch.dirty or outcome.changed + outcome.removed > 0
+        if again:
+            batch.wanted.append((derived_id("again", str(page.source), resource, *sorted(again)), {resource: again}))
+    own = [record.id for record in whole if record.resource == page.resource]
+    await ledger.list_page(tx, page, own, counts)
+
+
+async def _whole_records(tx: AsyncConnection, page: RecordsPage) -> list[Record]:
+    """The page's whole records, and those whose chain its pieces complete."""
+    whole = [record for record in page.records if record.part is None]
+    for piece in page.records:
+        if piece.part is None:
+            continue
+        await records.put_piece(tx, page.connection, piece)
+        joined = join(await records.pieces(tx, page.connection, piece)) if piece.part.last else None
+        if joined is not None:
+            whole.append(joined)
+            await records.drop_pieces(tx, page.connection, piece)
+    return whole
+
+
+async def _store(
+    tx: AsyncConnection, connection: str, resource: str, incoming: Sequence[Record]
+) -> tuple[Counts, tuple[str, ...]]:
+    stored = await records.versions(tx, connection, resource, [record.id for record in incoming])
+    judged = [(w, judge(_version(w), stored.get(w.record.id))) for w in map(_written, incoming)]
+    changed = [w for w, j in judged if j.outcome is Outcome.CHANGED]
+    removed = [w for w, j in judged if j.outcome is Outcome.REMOVED]
+    moved = [w.record for w, j in judged if j.outcome is Outcome.UNCHANGED and j.moves and w.record.id in stored]
+    if changed:
+        await records.write(tx, connection, resource, changed)
+    if removed:
+        await records.bury(tx, connection, resource, removed)
+    if moved:
+        await records.move(tx, connection, resource, moved)
+    return _counted([j for _, j in judged]), tuple(w.record.id for w, j in judged if j.read_again)
+
+
+def _written(record: Record) -> Written:
+    if record.body is None:
+        return Written(record, None, None)
+    body = canonical(record.body)
+    return Written(record, body, content_hash(body))
+
+
+def _version(written: Written) -> Version:
+    return Version(written.record.updated_at, written.record.read_at, written.hash)
+
+
+def _counted(judged: Sequence[Judgement]) -> Counts:
+    by_outcome = {outcome: sum(j.outcome is outcome for j in judged) for outcome in Outcome}
+    return Counts(
+        records=len(judged),
+        changed=by_outcome[Outcome.CHANGED],
+        unchanged=by_outcome[Outcome.UNCHANGED],
+        stale=by_outcome[Outcome.STALE],
+        removed=by_outcome[Outcome.REMOVED],
+    )
+
+
+def _added(one: Counts, other: Counts) -> Counts:
+    return Counts(
+        one.records + other.records,
+        one.changed + other.changed,
+        one.unchanged + other.unchanged,
+        one.stale + other.stale,
+        one.removed + other.removed,
+    )
+
+
+async def end_window(tx: AsyncConnection, marker: WindowEnded, batch: Ingested) -> None:
+    """Give the window's verdict; where the walk's marker has come before it, judge the walk again."""
+    if await _said_already(tx, marker.connection, marker.source, batch):
+        return
+    verdict = verdicts.judge_window(marker, await ledger.listed(tx, marker))
+    await ledger.end_window(tx, marker.connection, marker.source, verdict)
+    walk = await ledger.walk(tx, marker.connection, marker.source)
+    if walk is not None:
+        await _judge_walk(tx, walk, batch)
+
+
+async def end_walk(tx: AsyncConnection, marker: WalkEnded, batch: Ingested) -> None:
+    """Keep the walk's marker and judge the walk."""
+    if await _said_already(tx, marker.connection, marker.source, batch):
+        return
+    await ledger.end_walk(tx, marker)
+    await _judge_walk(tx, marker, batch)
+
+
+async def _judge_walk(tx: AsyncConnection, marker: WalkEnded, batch: Ingested) -> None:
+    name, source = marker.connection, marker.source
+    verdict = verdicts.judge_walk(marker.windows, await ledger.windows(tx, name, source))
+    match verdict.outcome:
+        case "success":
+            await _succeed(tx, marker, batch)
+        case "failed":
+            await _end(
+                tx, batch, source, Verdict(sync_ids=(source,), outcome="failed", change=0, reason=verdict.reason)
+            )
+        case "incomplete":
+            batch.verdicts.append(
+                Verdict(
+                    sync_ids=(source,),
+                    outcome="incomplete",
+                    change=batch.known.change,
+                    reason=verdict.reason,
+                    again=verdict.again,
+                )
+            )
+
+
+async def _succeed(tx: AsyncConnection, marker: WalkEnded, batch: Ingested) -> None:
+    """A walk never removes: it nominates what it has not come across, and that is read directly."""
+    name, source = marker.connection, marker.source
+    resources = sorted({resource for resource, _ in marker.windows})
+    nominated = await records.nominated(tx, name, resources, marker.started_at)
+    batch.braked = removal.braked(len(nominated), await records.known(tx, name, resources))
+    if batch.braked is None:
+        batch.wanted += _wishes(source, nominated)
+    await records.drop_left_behind(tx, name, marker.dependents, marker.started_at)
+    change = await connections.complete(tx, name, source)
+    verdict = Verdict(sync_ids=(source,), outcome="success", change=change, left_out=marker.left_out)
+    await _end(tx, batch, source, verdict)
+
+
+WISH_SIZE = 250
+
+
+def _wishes(source: UUID, nominated: Sequence[tuple[str, str]]) -> list[tuple[UUID, Ids]]:
+    """Nominated records as wishes of at most 250 ids of one resource."""
+    wishes: list[tuple[UUID, Ids]] = []
+    for resource in sorted({r for r, _ in nominated}):
+        ids = [i for r, i in nominated if r == resource]
+        for start in range(0, len(ids), WISH_SIZE):
+            story = derived_id("nominated", str(source), resource, str(start))
+            wishes.append((story, {resource: tuple(ids[start : start + WISH_SIZE])}))
+    return wishes
+
+
+async def settle(tx: AsyncConnection, marker: Settled, batch: Ingested) -> None:
+    """Give the verdict on a records fetch: every id asked for is here in some way, or it failed and says so."""
+    if await _said_already(tx, marker.connection, marker.source, batch):
+        return
+    listed = await ledger.listed_ids(tx, marker.connection, marker.source)
+    reason = verdicts.judge_fetch(marker.asked, listed, marker.failed)
+    await connections.note_source(tx, marker.connection, marker.sync_ids[0])
+    verdict = Verdict(
+        sync_ids=marker.sync_ids, outcome="failed" if reason else "success", change=batch.known.change, reason=reason
+    )
+    await _end(tx, batch, marker.source, verdict)
+
+
+async def _end(tx: AsyncConnection, batch: Ingested, source: UUID, verdict: Verdict) -> None:
+    name = batch.known.connection
+    change = batch.known.change + (1 if batch.dirty else 0)
+    totals = await ledger.totals(tx, name, source)
+    final = verdict.model_copy(update={"totals": totals, "change": max(verdict.change, change)})
+    await ledger.give(tx, name, source, final)
+    batch.walked.discard(source)
+    batch.verdicts.append(final)
+
+
+async def _said_already(tx: AsyncConnection, connection: str, source: UUID, batch: Ingested) -> bool:
+    """A marker that comes again after the final verdict is answered with the same words."""
+    given = await ledger.given(tx, connection, source)
+    if given is not None:
+        batch.verdicts.append(given)
+    return given is not None
+
+
+def refuse(marker: Marker | RecordsPage, batch: Ingested) -> None:
+    """What was read under an ended grant is refused, and its syncs are cancelled, never silently."""
+    reason = f"read under epoch {marker.epoch}, which has ended"
+    sync_ids = marker.sync_ids if isinstance(marker, Settled) else (marker.source,)
+    batch.verdicts.append(Verdict(sync_ids=sync_ids, outcome="cancelled", change=batch.known.change, reason=reason))

@@ -1,0 +1,26 @@
+"""Settings of the spaces-writer, from the environment."""
+
+from pydantic import Field, model_validator
+from serving.settings import Settings
+
+
+class WriterSettings(Settings):
+    """Where Kafka, Postgres and the bucket are; the bucket's names are those of any S3."""
+
+    kafka_bootstrap_servers: str
+    database_url: str
+    spaces_access_key: str
+    spaces_secret_key: str
+    spaces_bucket: str
+    spaces_region: str = "nyc3"
+    spaces_endpoint_url: str = ""
+    port: int = 8080
+    host: str = "127.0.0.1"
+    composes_at_once: int = Field(default=2, ge=1)
+
+    @model_validator(mode="after")
+    def _endpoint_of_region(self) -> "WriterSettings":
+        if not self.spaces_endpoint_url:
+            address = f"https://{self.spaces_region}.digitaloceanspaces.com"
+            object.__setattr__(self, "spaces_endpoint_url", address)
+        return self

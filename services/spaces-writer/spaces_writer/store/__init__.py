@@ -1,0 +1,1 @@
+"""The spaces-writer's schema: named SQL and small functions, each on the caller's transaction."""
