@@ -1,0 +1,122 @@
+"""Composition root of the scheduler: the ledger of syncs, the walks' steps, the polls, the only delay queue."""
+
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import orjson
+from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, platform_of
+from contracts.topics import CONNECTION_CHANGED, DATA_STORED, SYNC_PROGRESSED
+from fastapi import FastAPI
+from faststream.kafka import KafkaBroker
+from messaging.dead_letters import DeadLetters
+from messaging.intake import KeyedIntake
+from messaging.outbox import Outbox
+from messaging.publisher import Publisher
+from serving.logs import configure_logs
+from serving.process import Check, health_routes, serve
+from serving.settings import read_settings
+from storing.database import Database
+
+from scheduler.client import Gateway
+from scheduler.dispatcher import Dispatcher
+from scheduler.due import Turn, next_turn
+from scheduler.handlers import (
+    ConnectionsHandler,
+    DeadLettersHandler,
+    ProgressHandler,
+    RequestsHandler,
+    StoredHandler,
+)
+from scheduler.routes.reads import reads
+from scheduler.settings import DEFAULT_CRON, SchedulerSettings, poll_crons
+
+SERVICE = "scheduler"
+REQUESTS = r"^sync\.requested\.[a-z0-9_-]+$"
+DEAD_LETTERS = r"^.+\.dlq$"
+
+
+async def _running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
+    settings = read_settings(SchedulerSettings)
+    configure_logs(SERVICE)
+    crons = poll_crons(settings)
+    database = Database(settings.database_url, schema="scheduler")
+    stack.push_async_callback(database.close)
+    await database.migrate("scheduler")
+    publisher = await stack.enter_async_context(Publisher(settings.kafka_bootstrap_servers, source=SERVICE))
+    http = await stack.enter_async_context(httpx.AsyncClient())
+    gateway = Gateway(http, settings.gateway_internal_url, settings.internal_key)
+    outbox = Outbox(database.transaction, publisher, source=SERVICE)
+
+    def turn_of(connection: str) -> Turn:
+        cron = crons.get(platform_of(connection), DEFAULT_CRON)
+        return next_turn(cron, connection, settings.poll_spread_seconds, datetime.now(UTC))
+
+    dispatcher = Dispatcher(database, outbox, gateway, next_turn=turn_of)
+    await dispatcher.plan_again()
+    broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None, allow_auto_create_topics=False)
+    intakes = _intakes(broker, database, DeadLetters(publisher), outbox, dispatcher, turn_of)
+    await stack.enter_async_context(outbox.running())
+    await stack.enter_async_context(dispatcher.running())
+    await broker.start()
+    stack.push_async_callback(broker.stop)
+    for intake in intakes:
+        stack.push_async_callback(intake.stop)
+    app = FastAPI(openapi_url=None)
+    app.include_router(reads(database, settings.readers))
+    health_routes(app, _checks(database, gateway, outbox, intakes))
+    return [(app, settings.host, settings.port)]
+
+
+def _intakes(
+    broker: KafkaBroker, database: Database, letters: DeadLetters, outbox: Outbox, dispatcher: Dispatcher, turn_of: Any
+) -> list[KeyedIntake[Any]]:
+    transaction = database.transaction
+    progress = ProgressHandler(transaction, said=outbox.nudge)
+    stored = StoredHandler(transaction, said=outbox.nudge)
+    changes = ConnectionsHandler(transaction, next_turn=turn_of, changed=dispatcher.nudge)
+    heard: list[tuple[str | None, str | None, Any, Any]] = [
+        (CONNECTION_CHANGED, None, ConnectionChanged.model_validate_json, changes),
+        (None, REQUESTS, SyncRequested.model_validate_json, RequestsHandler(transaction)),
+        (SYNC_PROGRESSED, None, SyncProgressed.model_validate_json, progress),
+        (DATA_STORED, None, DataStored.model_validate_json, stored),
+        (None, DEAD_LETTERS, _readable, DeadLettersHandler(transaction)),
+    ]
+    return [
+        KeyedIntake(
+            broker,
+            *([topic] if topic else []),
+            pattern=pattern,
+            group=f"{SERVICE}.{topic or ('requests' if pattern == REQUESTS else 'dead-letters')}",
+            parse=parse,
+            handle=handle,
+            dead_letters=letters,
+        )
+        for topic, pattern, parse, handle in heard
+    ]
+
+
+def _readable(body: bytes) -> dict[str, Any]:
+    """A dead letter's body as far as it can be read: it may be the very thing that could not be."""
+    try:
+        read = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def _checks(database: Database, gateway: Gateway, outbox: Outbox, intakes: list[KeyedIntake[Any]]) -> dict[str, Check]:
+    async def kafka() -> str | None:
+        return next((t for t in (outbox.trouble, *(i.trouble for i in intakes)) if t), None)
+
+    return {"postgres": database.trouble, "gateway": gateway.trouble, "kafka": kafka}
+
+
+def main() -> None:
+    """Run the service until it is asked to end."""
+    serve(_running)
+
+
+if __name__ == "__main__":
+    main()

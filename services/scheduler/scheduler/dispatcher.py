@@ -1,0 +1,162 @@
+"""The dispatcher: what has become due is started. Two of them at once start each thing once, by locked claims."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from contracts.headers import derived_id
+from messaging.errors import Away
+from messaging.outbox import Outbox, say
+from storing.database import Database
+
+from scheduler import requests
+from scheduler.client import ConnectionEnded, Gateway, GatewayAway
+from scheduler.due import ATTEMPTS, backoff_seconds
+from scheduler.handlers import NextTurn
+from scheduler.store import connections, delayed, syncs, walks
+from scheduler.store.walks import Walk
+
+log = structlog.get_logger()
+LOOK_SECONDS = 0.5
+SWEEP_SECONDS = 60.0
+ASSERT_TRIES = 3
+"""After so many tries a walk begins without the subscriptions asserted: the poll must not hang on them."""
+
+
+class Dispatcher:
+    """Starts due polls, waiting requests and walks."""
+
+    def __init__(
+        self, database: Database, outbox: Outbox, gateway: Gateway, *, next_turn: NextTurn, at_once: int = 20
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._gateway = gateway
+        self._next_turn = next_turn
+        self._slots = asyncio.Semaphore(at_once)
+        self._at_once = at_once
+        self._wake = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+        self._swept = 0.0
+
+    def nudge(self) -> None:
+        """Something has become due in this process: look now."""
+        self._wake.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Dispatch while the context lasts."""
+        loop = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            for task in (loop, *self._running):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    async def plan_again(self) -> None:
+        """Lay future polls anew, for the cron or the spread may have changed while this service was down."""
+        async with self._database.transaction() as tx:
+            for connection in await connections.planned(tx):
+                await connections.plan(tx, connection, self._next_turn(connection))
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except Away as away:
+                log.warning("dispatcher held", reason=str(away))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
+            self._wake.clear()
+
+    async def look(self) -> None:
+        """Start whatever is due now."""
+        await self.start_polls()
+        await self._say_delayed()
+        if time.monotonic() - self._swept > SWEEP_SECONDS:
+            self._swept = time.monotonic()
+            await self._sweep()
+        async with self._database.transaction() as tx:
+            claimed = await walks.claim(tx, self._at_once)
+        for walk in claimed:
+            task = asyncio.create_task(self._take_on(walk))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def start_polls(self, limit: int = 200) -> int:
+        """Wish for the full sync of every connection whose turn has come; returns how many."""
+        async with self._database.transaction() as tx:
+            due = await connections.due(tx, limit)
+            for known in due:
+                slot = known.poll_slot or datetime.now(UTC)
+                sync_id = derived_id("poll", known.connection, slot.isoformat())
+                await walks.want(tx, sync_id, known.connection, known.epoch, "poll")
+                await connections.plan(tx, known.connection, self._next_turn(known.connection))
+        return len(due)
+
+    async def _say_delayed(self) -> None:
+        async with self._database.transaction() as tx:
+            ready = await delayed.take(tx, 200)
+            await say(tx, [requests.records_request(request) for request in ready])
+        if ready:
+            self._outbox.nudge()
+
+    async def _sweep(self) -> None:
+        async with self._database.transaction() as tx:
+            await walks.wake_silent(tx)
+            await syncs.prune(tx)
+            for sync_id, connection, epoch, asked, attempts in await syncs.silent(tx, 500):
+                if attempts >= ATTEMPTS:
+                    await syncs.finish(tx, connection, epoch, [sync_id], "failed", None, "no answer came")
+                else:
+                    request = requests.retry_request(
+                        connection, epoch, [sync_id], requests.union([asked]), attempts + 1
+                    )
+                    await say(tx, [requests.records_request(request)])
+
+    async def _take_on(self, walk: Walk) -> None:
+        try:
+            async with self._slots:
+                if walk.state == "queued":
+                    await self._start(walk)
+                else:
+                    await self._go_on(walk, walk.cursor)
+        except Away as away:
+            log.warning("walk held", connection=walk.connection, sync_id=str(walk.sync_id), reason=str(away))
+
+    async def _start(self, walk: Walk) -> None:
+        """Subscriptions are asserted before the walk's first read, so that this walk covers their gap."""
+        try:
+            await self._gateway.assert_subscriptions(walk.connection, str(walk.sync_id), first=walk.cause == "connect")
+        except ConnectionEnded as ended:
+            async with self._database.transaction() as tx:
+                reason = f"the connection is {ended}"
+                await syncs.finish(tx, walk.connection, walk.epoch, [walk.sync_id], "cancelled", None, reason)
+            return
+        except GatewayAway as away:
+            log.warning("subscriptions not asserted", connection=walk.connection, reason=str(away))
+            if walk.attempts < ASSERT_TRIES:
+                await self._later(walk, str(away))
+                return
+        log.info("sync started", connection=walk.connection, sync_id=str(walk.sync_id), syncs=1, cause=[walk.cause])
+        await self._go_on(walk, None)
+
+    async def _later(self, walk: Walk, reason: str) -> None:
+        due = datetime.now(UTC) + timedelta(seconds=backoff_seconds(walk.attempts))
+        async with self._database.transaction() as tx:
+            await walks.postpone(tx, walk, None, due, attempts=walk.attempts + 1, reason=reason)
+
+    async def _go_on(self, walk: Walk, cursor: str | None) -> None:
+        async with self._database.transaction() as tx:
+            now = await walks.lock(tx, walk.sync_id)
+            if now is None or now.step != walk.step:
+                return
+            attempts = 1 if walk.state == "queued" else walk.attempts
+            await walks.ask(tx, now, now.step + 1, cursor, attempts=attempts)
+            await say(tx, [requests.step_request(now, now.step + 1, cursor)])
+        self._outbox.nudge()

@@ -1,0 +1,87 @@
+"""The messages by which the scheduler has work done."""
+
+import time
+from collections.abc import Sequence
+from uuid import UUID
+
+from contracts.events import Ids, SyncProgressed, SyncRequested, WalkStepRequested, platform_of
+from contracts.headers import derived_id
+from contracts.topics import sync_requested, sync_requested_walk
+from messaging.publisher import Outgoing
+
+from scheduler.store.walks import Walk
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch."""
+    return int(time.time() * 1000)
+
+
+def step_request(walk: Walk, step: int, cursor: str | None) -> Outgoing:
+    """Walk step `step` from `cursor`; the same step said twice has the same id."""
+    event = WalkStepRequested(
+        sync_id=walk.sync_id,
+        connection=walk.connection,
+        epoch=walk.epoch,
+        cause=walk.cause,
+        step=step,
+        cursor=cursor,
+        requested_at=now_ms(),
+    )
+    return Outgoing(sync_requested_walk(platform_of(walk.connection)), walk.connection, event, f"{walk.sync_id}:{step}")
+
+
+def wanted_request(connection: str, epoch: int, wanted_by: UUID, wanted: Ids) -> SyncRequested:
+    """What the writer wants read directly, as one request that its wish names."""
+    return SyncRequested(
+        sync_id=wanted_by,
+        connection=connection,
+        epoch=epoch,
+        cause="reconcile",
+        records=wanted,
+        requested_at=now_ms(),
+    )
+
+
+def postponed_request(event: SyncProgressed) -> SyncRequested:
+    """What a postponed fetch has left, covering all requests that were fetched together."""
+    return SyncRequested(
+        sync_id=event.sync_ids[0],
+        connection=event.connection,
+        epoch=event.epoch,
+        cause="retry",
+        records=event.records,
+        requested_at=now_ms(),
+        covers=event.sync_ids[1:],
+        cursor=event.cursor,
+        attempt=event.attempt + 1,
+    )
+
+
+def retry_request(connection: str, epoch: int, sync_ids: Sequence[UUID], records: Ids, attempt: int) -> SyncRequested:
+    """The same records once more for syncs that failed or fell silent."""
+    return SyncRequested(
+        sync_id=sync_ids[0],
+        connection=connection,
+        epoch=epoch,
+        cause="retry",
+        records=records,
+        requested_at=now_ms(),
+        covers=tuple(sync_ids[1:]),
+        attempt=attempt,
+    )
+
+
+def records_request(request: SyncRequested) -> Outgoing:
+    """A quick-lane request ready to be said; its id tells one attempt from the next."""
+    story = derived_id("request", str(request.sync_id), str(request.attempt), str(request.cursor))
+    return Outgoing(sync_requested(platform_of(request.connection)), request.connection, request, str(story))
+
+
+def union(asked: Sequence[dict[str, list[str]]]) -> Ids:
+    """All records asked for, each once, in a stable order."""
+    joined: dict[str, set[str]] = {}
+    for records in asked:
+        for resource, ids in records.items():
+            joined.setdefault(resource, set()).update(ids)
+    return {resource: tuple(sorted(ids)) for resource, ids in sorted(joined.items())}

@@ -1,0 +1,1 @@
+"""HTTP in: the scheduler's read API, for the gateway alone."""

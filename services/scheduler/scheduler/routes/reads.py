@@ -1,0 +1,73 @@
+"""`GET /syncs/{id}` and `GET /connections/{connection}`: the ledger as JSON, for callers that hold a key."""
+
+import hmac
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Depends, Header, HTTPException
+from storing.database import Database
+
+from scheduler.store import connections, syncs
+
+_SHOWN = (
+    "connection", "cause", "mode", "state", "pages", "records", "changed", "unchanged", "stale", "removed",
+    "attempts", "throttled", "calls", "points", "reason",
+)  # fmt: skip
+_TIMES = ("requested_at", "started_at", "finished_at")
+LATEST = 20
+
+
+def reads(database: Database, readers: Mapping[str, str]) -> APIRouter:
+    """The routes; `readers` are the accepted keys."""
+
+    def may_read(authorization: str = Header(default="")) -> None:
+        key = authorization.removeprefix("Bearer ").encode()
+        if not any(hmac.compare_digest(key, known.encode()) for known in readers):
+            raise HTTPException(401, "a key of a known caller is needed")
+
+    router = APIRouter(dependencies=[Depends(may_read)])
+
+    @router.get("/syncs/{sync_id}")
+    async def one_sync(sync_id: UUID) -> dict[str, Any]:
+        async with database.transaction() as tx:
+            row = await syncs.get(tx, sync_id)
+        if row is None:
+            raise HTTPException(404, "no such sync")
+        return shown(row)
+
+    @router.get("/connections/{connection}")
+    async def one_connection(connection: str) -> dict[str, Any]:
+        async with database.transaction() as tx:
+            known = await connections.get(tx, connection)
+            rows = await syncs.latest(tx, connection, LATEST)
+        if known is None:
+            raise HTTPException(404, "no such connection")
+        listed = [shown(row) for row in rows]
+        return {
+            "connection": connection,
+            "state": known.state,
+            "next_poll_at": _iso(known.next_poll_at),
+            "last_sync": listed[0] if listed else None,
+            "syncs": listed,
+        }
+
+    return router
+
+
+def shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A sync as its readers see it."""
+    return {
+        "sync_id": str(row["sync_id"]),
+        **{name: row[name] for name in _SHOWN},
+        **{name: _iso(row[name]) for name in _TIMES},
+        "left_out": orjson.loads(row["left_out"]),
+        "upload": orjson.loads(row["upload"]) if row["upload"] else None,
+        "covered_by": str(row["covered_by"]) if row["covered_by"] else None,
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

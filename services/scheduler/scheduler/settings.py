@@ -1,0 +1,58 @@
+"""Settings of the scheduler, from the environment."""
+
+import os
+from collections.abc import Mapping
+
+from cronsim import CronSim, CronSimError
+from pydantic import field_validator
+from serving.settings import Settings
+
+DEFAULT_CRON = "0 0 * * *"
+CRON_SUFFIX = "_POLL_CRON"
+
+
+class SchedulerSettings(Settings):
+    """Where Kafka, Postgres and the gateway are, who may ask, and how polls are spread."""
+
+    kafka_bootstrap_servers: str
+    database_url: str
+    gateway_internal_url: str
+    internal_key: str
+    internal_keys: str
+    """`name:key` of each caller that may read, separated by commas."""
+    poll_spread_seconds: int = 3600
+    port: int = 8080
+    host: str = "127.0.0.1"
+    shopify_poll_cron: str = DEFAULT_CRON
+
+    @field_validator("shopify_poll_cron")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        return checked_cron(value)
+
+    @property
+    def readers(self) -> dict[str, str]:
+        """Keys of the callers that may read, by key."""
+        pairs = (pair.partition(":") for pair in self.internal_keys.split(",") if pair)
+        return {key: name for name, _, key in pairs}
+
+
+def checked_cron(value: str) -> str:
+    """`value` if it is a cron expression of five (or, with seconds first, six) fields; raises ValueError."""
+    from datetime import UTC, datetime
+
+    try:
+        CronSim(value, datetime.now(UTC))
+    except CronSimError as error:
+        raise ValueError(f"not a cron expression: {error}") from error
+    return value
+
+
+def poll_crons(settings: SchedulerSettings, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The cron of every platform by slug: `<PLATFORM>_POLL_CRON`, so that a new platform needs no new setting."""
+    crons = {
+        name.removesuffix(CRON_SUFFIX).lower(): checked_cron(value)
+        for name, value in environment.items()
+        if name.endswith(CRON_SUFFIX)
+    }
+    return {**crons, "shopify": settings.shopify_poll_cron}

@@ -1,0 +1,42 @@
+"""Requests that wait for their time: the only delay queue of the system."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from contracts.events import SyncRequested
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_PUT = text("""
+INSERT INTO delayed (connection, epoch, not_before, request) VALUES (:connection, :epoch, :not_before, :request)
+""")
+_TAKE = text("""
+DELETE FROM delayed WHERE id IN (
+    SELECT id FROM delayed WHERE not_before <= now() ORDER BY not_before LIMIT :limit FOR UPDATE SKIP LOCKED)
+RETURNING request
+""")
+_DROP = text("DELETE FROM delayed WHERE connection = :connection AND (epoch < :epoch OR CAST(:all AS boolean))")
+
+
+async def put(tx: AsyncConnection, request: SyncRequested, not_before: datetime) -> None:
+    """Keep `request` until `not_before`."""
+    await tx.execute(
+        _PUT,
+        {
+            "connection": request.connection,
+            "epoch": request.epoch,
+            "not_before": not_before,
+            "request": request.model_dump_json(),
+        },
+    )
+
+
+async def take(tx: AsyncConnection, limit: int) -> Sequence[SyncRequested]:
+    """Requests whose time has come; they are the caller's to say, in the same transaction."""
+    rows = await tx.execute(_TAKE, {"limit": limit})
+    return [SyncRequested.model_validate_json(request) for request in rows.scalars()]
+
+
+async def drop(tx: AsyncConnection, connection: str, *, below_epoch: int, everything: bool) -> None:
+    """Forget what an ended grant, or with `everything` an ended connection, has waiting."""
+    await tx.execute(_DROP, {"connection": connection, "epoch": below_epoch, "all": everything})
