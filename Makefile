@@ -1,0 +1,63 @@
+# Python 3.11 or newer with its venv module, and make: nothing else is needed.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help up demo reset test lint bench lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$name && break; done)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCK := $(BIN)/python -m uv pip compile pyproject.toml requirements/build.in --extra stack \
+	--generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --quiet
+
+help: ## say what there is
+	@sed -nE 's/^([a-z]+):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+up: $(VENV)/.runtime ## run everything on this machine until Ctrl-C
+	@exec $(BIN)/merchant-sync up
+
+demo: $(VENV)/.runtime ## an unattended trip through the running stack (beside `make up`)
+	@exec $(BIN)/merchant-sync demo
+
+reset: $(VENV)/.runtime ## delete all state of the stack
+	@exec $(BIN)/merchant-sync reset
+
+test: lint ## lint, types, and every test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev ## measure
+	$(BIN)/python -m pytest bench -s
+
+lock: $(VENV)/.dev ## choose versions anew: requirements/*.txt
+	$(PIP) uv
+	$(LOCK) --upgrade --output-file requirements/runtime.txt
+	$(LOCK) --upgrade --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	@! grep -nE 'https?://|--(extra-)?index-url|--find-links' requirements/*.txt
+
+clean: ## remove the virtual environment and what tools cached (state stays: see `make reset`)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -not -path './data/*' -prune -exec rm -rf {} +
+
+# A stamp is newer than the lock file that it was installed from. The package itself is editable: its code needs no stamp.
+$(VENV)/.made:
+	@test -n "$(PYTHON)" \
+		|| { echo "Python 3.11 or newer is needed (Debian: apt-get install python3 python3-venv)."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "This Python cannot make virtual environments (Debian: apt-get install python3-venv)."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.made requirements/runtime.txt pyproject.toml
+	$(PIP) --require-hashes -r requirements/runtime.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@

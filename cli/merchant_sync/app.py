@@ -1,0 +1,103 @@
+"""The `merchant-sync` command: bring the product up on this machine, take a trip through it, start over."""
+
+import os
+import shutil
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from dotenv import dotenv_values
+from rich.console import Console
+
+from merchant_sync import client, demo, environment, logs, runtime, steps
+from merchant_sync.parts import StackError
+from merchant_sync.stack import Stack
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+DataDir = Annotated[Path, typer.Option("--data", help="Folder with all state.", file_okay=False)]
+_DATA = Path("data")
+
+
+def _given() -> dict[str, str]:
+    """The settings of this run: the environment's, else those in `.env`."""
+    return environment.clean(dotenv_values(".env"), os.environ)
+
+
+def _fail(console: Console, error: StackError) -> typer.Exit:
+    console.print(str(error), style="bold red", highlight=False, markup=False)
+    return typer.Exit(1)
+
+
+def _end_on_signals(ended: threading.Event) -> None:
+    """Turn the first SIGINT or SIGTERM into an orderly end; while starting, into KeyboardInterrupt at once."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        if ended.is_set():
+            return
+        ended.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+
+
+@app.command()
+def up(data: DataDir = _DATA) -> None:
+    """Run everything until Ctrl-C: Kafka, Postgres, the object store, the sandbox and every service."""
+    console = Console(soft_wrap=True, highlight=False)
+    stack = Stack(data, given=_given(), on_line=lambda name, line: console.print(logs.render(name, line)))
+    ended = threading.Event()
+    _end_on_signals(ended)
+    try:
+        stack.start()
+        console.print(f"\n  merchant-sync is up: [bold]{stack.gateway_url}/[/]\n")
+        while True:
+            signal.pause()
+    except StackError as error:
+        raise _fail(console, error) from None
+    except KeyboardInterrupt:
+        console.print("stopping")
+    finally:
+        ended.set()
+        stack.stop()
+
+
+@app.command("demo")
+def run_demo(data: DataDir = _DATA) -> None:
+    """Take an unattended trip through the running stack; exit 1 at the first difference."""
+    console = Console(soft_wrap=True)
+    try:
+        trip = demo.Trip(client.visit(data, _given()))
+    except StackError as error:
+        raise _fail(console, error) from None
+    if not steps.walk(demo.STEPS, trip, console):
+        raise typer.Exit(1)
+
+
+@app.command()
+def reset(
+    data: DataDir = _DATA,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Kafka's downloaded jars, too.")] = False,
+) -> None:
+    """Delete all state: messages, database, objects, the sandbox's shops, secrets."""
+    console = Console()
+    if found := runtime.find(data.absolute()):
+        raise _fail(console, StackError(f"A stack runs on {data} (process {found.pid}). Stop it first."))
+    if not yes:
+        typer.confirm(f"Delete everything in {data.absolute()}?", abort=True)
+    for entry in data.iterdir() if data.exists() else ():
+        if entry.name != "cache" or everything:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

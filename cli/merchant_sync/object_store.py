@@ -1,0 +1,42 @@
+"""The object store as a child process: `rclone serve s3` over plain files, one folder per bucket."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from merchant_sync import health
+from merchant_sync.parts import SPACES, Part, StackError
+
+# Nothing is cached: what was put is read at once, and a file removed by hand is gone at once.
+_UNCACHED = ["--vfs-cache-mode", "off", "--dir-cache-time", "0s", "--poll-interval", "0s"]
+
+
+def _binary() -> str:
+    found = shutil.which("rclone", path=str(Path(sys.executable).parent)) or shutil.which("rclone")
+    if not found:
+        raise StackError("No rclone beside Python: install requirements/runtime.txt again.")
+    return found
+
+
+def part(data_dir: Path, port: int, bucket: str, access_key: str, secret_key: str) -> Part:
+    """The store on loopback `port`, its buckets in `data_dir`; the keys travel in the environment, not in `ps`.
+
+    User metadata of objects lives in rclone's memory only: after a restart HEAD shows none, whatever the flags.
+    """
+    return Part(
+        name=SPACES,
+        command=[
+            _binary(),
+            "serve",
+            "s3",
+            "--config",
+            "",
+            "--addr",
+            f"{health.HOST}:{port}",
+            *_UNCACHED,
+            str(data_dir),
+        ],
+        env={"RCLONE_AUTH_KEY": f'"{access_key},{secret_key}"'},
+        healthy=lambda: health.tcp(port),
+        prepare=lambda: (data_dir / bucket).mkdir(parents=True, exist_ok=True),
+    )
