@@ -3,10 +3,11 @@
 from contextlib import AsyncExitStack
 from typing import Any
 
-from contracts.events import FETCHED, ConnectionChanged
-from contracts.topics import CONNECTION_CHANGED, DATA_FETCHED, DATA_FETCHED_WALK
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
+
+from contracts.events import FETCHED, ConnectionChanged
+from contracts.topics import CONNECTION_CHANGED, DATA_FETCHED, DATA_FETCHED_WALK
 from messaging.dead_letters import DeadLetters
 from messaging.intake import KeyedIntake
 from messaging.outbox import Outbox
@@ -14,12 +15,11 @@ from messaging.publisher import Publisher
 from serving.logs import configure_logs
 from serving.process import Check, health_routes, serve
 from serving.settings import read_settings
-from storing.database import Database
-
 from spaces_writer.client import open_bucket
 from spaces_writer.composer import Composer
 from spaces_writer.handlers import ConnectionsHandler, PagesHandler
 from spaces_writer.settings import WriterSettings
+from storing.database import Database
 
 SERVICE = "spaces-writer"
 

@@ -17,19 +17,19 @@ from typing import IO
 from uuid import UUID, uuid4
 
 import structlog
+
 from contracts.events import DataStored, Upload
 from contracts.topics import DATA_STORED
 from messaging.errors import Away
 from messaging.outbox import Outbox, say
 from messaging.publisher import Outgoing
-from storing.database import Database
-
 from spaces_writer import merchants as documents
 from spaces_writer.client import Bucket, BucketAway
 from spaces_writer.layouts.registry import layout_for
 from spaces_writer.store import merchants, snapshots
 from spaces_writer.store import verdicts as ledger
 from spaces_writer.store.snapshots import Snapshot
+from storing.database import Database
 
 log = structlog.get_logger()
 IDLE_SECONDS = 1.0

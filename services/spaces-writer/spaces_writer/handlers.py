@@ -5,13 +5,13 @@ from contextlib import AbstractAsyncContextManager
 from uuid import UUID, uuid4
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from contracts.events import ConnectionChanged, DataStored, RecordsPage, Settled, WalkEnded, WindowEnded
 from contracts.topics import DATA_STORED
 from messaging.errors import Away
 from messaging.outbox import say
 from messaging.publisher import Outgoing
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from spaces_writer import ingest
 from spaces_writer.ingest import Ingested
 from spaces_writer.store import connections, merchants

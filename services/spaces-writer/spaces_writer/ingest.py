@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from contracts.events import DataStored, Ids, Record, RecordsPage, Settled, Totals, Verdict, WalkEnded, WindowEnded
-from contracts.headers import derived_id
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts.events import DataStored, Ids, Record, RecordsPage, Settled, Totals, Verdict, WalkEnded, WindowEnded
+from contracts.headers import derived_id
 from spaces_writer import removal, verdicts
 from spaces_writer.canonical import canonical, content_hash
 from spaces_writer.chains import join
@@ -139,7 +139,7 @@ def _added(one: Counts, other: Counts) -> Counts:
 
 async def end_window(tx: AsyncConnection, marker: WindowEnded, batch: Ingested) -> None:
     """Give the window's verdict; where the walk's marker has come before it, judge the walk again."""
-    if await _said_already(tx, marker.connection, marker.source, batch):
+    if await ledger.given(tx, marker.connection, marker.source) is not None:
         return
     verdict = verdicts.judge_window(marker, await ledger.listed(tx, marker))
     await ledger.end_window(tx, marker.connection, marker.source, verdict)

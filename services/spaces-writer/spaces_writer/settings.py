@@ -1,6 +1,7 @@
 """Settings of the spaces-writer, from the environment."""
 
 from pydantic import Field, model_validator
+
 from serving.settings import Settings
 
 

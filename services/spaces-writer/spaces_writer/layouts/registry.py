@@ -1,7 +1,6 @@
 """Which layout a platform's document has."""
 
 from contracts.events import platform_of
-
 from spaces_writer.layouts import Layout, shopify
 from spaces_writer.layouts.plain import layout_of
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from contracts.events import ConnectionChanged
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.events import ConnectionChanged
 
 
 @dataclass(frozen=True)

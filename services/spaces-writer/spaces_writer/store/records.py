@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
-from contracts.events import Record
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts.events import Record
 from spaces_writer.versions import Version
 
 _VERSIONS = text("""

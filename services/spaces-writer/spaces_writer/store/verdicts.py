@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
-from contracts.events import RecordsPage, Totals, Verdict, WalkEnded, WindowEnded
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts.events import RecordsPage, Totals, Verdict, WalkEnded, WindowEnded
 from spaces_writer.verdicts import WindowVerdict
 
 
