@@ -12,7 +12,7 @@ import typer
 from dotenv import dotenv_values
 from rich.console import Console
 
-from merchant_sync import client, demo, environment, logs, runtime, steps
+from merchant_sync import client, demo, environment, logs, parts, runtime, steps
 from merchant_sync.parts import StackError
 from merchant_sync.stack import Stack
 
@@ -45,15 +45,24 @@ def _end_on_signals(ended: threading.Event) -> None:
 
 
 @app.command()
-def up(data: DataDir = _DATA) -> None:
+def up(
+    data: DataDir = _DATA,
+    only: Annotated[list[str] | None, typer.Option("--only", help="Run this part; again for each.")] = None,
+) -> None:
     """Run everything until Ctrl-C: Kafka, Postgres, the object store, the sandbox and every service."""
     console = Console(soft_wrap=True, highlight=False)
-    stack = Stack(data, given=_given(), on_line=lambda name, line: console.print(logs.render(name, line)))
+    wanted = only or parts.ALL
+    if unknown := set(wanted) - set(parts.ALL):
+        raise _fail(console, StackError(f"No part {', '.join(unknown)}; there are {', '.join(parts.ALL)}."))
+    stack = Stack(
+        data, given=_given(), wanted=wanted, on_line=lambda name, line: console.print(logs.render(name, line))
+    )
     ended = threading.Event()
     _end_on_signals(ended)
     try:
         stack.start()
-        console.print(f"\n  merchant-sync is up: [bold]{stack.gateway_url}/[/]\n")
+        where = f"{stack.gateway_url}/" if parts.GATEWAY in wanted else ", ".join(stack.names)
+        console.print(f"\n  merchant-sync is up: [bold]{where}[/]\n")
         while True:
             signal.pause()
     except StackError as error:

@@ -58,6 +58,9 @@ share.coordinator.state.topic.num.partitions=2
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+# After a kill the broker is let in again only when its old session is over.
+broker.heartbeat.interval.ms=1000
+broker.session.timeout.ms=4000
 controlled.shutdown.max.retries=1
 """
 

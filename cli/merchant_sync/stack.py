@@ -23,6 +23,9 @@ from merchant_sync.ports import Ports, is_free
 __all__ = ["Stack", "StackError"]
 
 
+_CACHE = Path("data/cache")
+
+
 def _silent(_name: str, _line: str) -> None:
     """Leave the lines to the log files."""
 
@@ -31,7 +34,7 @@ class Stack:
     """A stack in `data_dir`: everything that it writes is below that folder, and it survives there.
 
     `given` are settings that win over the composed ones (an address in it means that this part is not started);
-    `wanted` the parts to run; `cache_dir` where Kafka's jars are kept (else `JGO_CACHE_DIR`, else in `data_dir`);
+    `wanted` the parts to run; `cache_dir` where Kafka's jars are kept (else `JGO_CACHE_DIR`, else `data/cache` here);
     `on_line(name, line)` hears every line that a part writes, and the stack's own under the name `stack`.
     """
 
@@ -49,8 +52,7 @@ class Stack:
         self.given = environment.clean(given or {})
         self._wanted = [name for name in parts.ALL if name in set(wanted) - environment.elsewhere(self.given)]
         self._auto_restart = auto_restart
-        own_cache = os.environ.get("JGO_CACHE_DIR") or self.data_dir / "cache"
-        self._cache = Path(cache_dir or own_cache).absolute()
+        self._cache = Path(cache_dir or os.environ.get("JGO_CACHE_DIR") or _CACHE).absolute()
         self._on_line = on_line
         self._children: dict[str, Child] = {}
         self._spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")

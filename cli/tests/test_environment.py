@@ -1,0 +1,134 @@
+"""What each part is told."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from merchant_sync import dev_secrets, environment
+from merchant_sync.environment import Environment
+
+ROOT = Path(__file__).parents[2]
+PORTS = {
+    "kafka": 1,
+    "postgres": 2,
+    "spaces": 3,
+    "sandbox": 4,
+    "gateway": 5,
+    "gateway-internal": 6,
+    "scheduler": 7,
+    "spaces-writer": 8,
+    "shopify-fetcher": 9,
+    "gateway-2": 10,
+    "gateway-2-internal": 11,
+    "scheduler-2": 12,
+}
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> dict[str, str]:
+    return dev_secrets.load(tmp_path / "secrets.json")
+
+
+def composed(secrets: dict[str, str], **given: str) -> Environment:
+    return Environment(given, secrets, PORTS.__getitem__)
+
+
+def test_every_address_is_on_loopback_and_only_the_gateway_port_is_fixed(secrets: dict[str, str]) -> None:
+    settings = composed(secrets).service("gateway", "gateway")
+
+    assert settings["GATEWAY_PORT"] == settings["PORT"] == "5000"
+    assert settings["SHOPIFY_REDIRECT_URI"] == "http://127.0.0.1:5000/shopify/callback"
+    assert settings["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:1"
+    assert settings["GATEWAY_INTERNAL_URL"] == f"http://127.0.0.1:{settings['GATEWAY_INTERNAL_PORT']}"
+    assert settings["SHOPIFY_SHOP_URL"] == "http://127.0.0.1:4/shops/{shop}"
+    assert settings["GATEWAY_HOST"] == "127.0.0.1"
+
+
+def test_what_is_given_wins_and_what_follows_from_it_follows(secrets: dict[str, str]) -> None:
+    settings = composed(secrets, GATEWAY_PORT="5999", SPACES_BUCKET="mine").service("gateway", "gateway")
+
+    assert settings["SPACES_BUCKET"] == "mine"
+    assert settings["SHOPIFY_WEBHOOK_ADDRESS"] == "http://127.0.0.1:5999/shopify/webhook"
+
+
+def test_gateway_port_zero_takes_a_free_one(secrets: dict[str, str]) -> None:
+    assert composed(secrets, GATEWAY_PORT="0").gateway_url == "http://127.0.0.1:5"
+
+
+def test_a_second_gateway_has_ports_of_its_own_and_the_same_public_addresses(secrets: dict[str, str]) -> None:
+    first, second = (composed(secrets).service("gateway", name) for name in ("gateway", "gateway-2"))
+
+    assert (second["GATEWAY_PORT"], second["GATEWAY_INTERNAL_PORT"], second["PORT"]) == ("10", "11", "10")
+    assert second["SHOPIFY_REDIRECT_URI"] == first["SHOPIFY_REDIRECT_URI"]
+    assert second["DATABASE_URL"] == first["DATABASE_URL"]
+
+
+def test_each_owner_has_its_own_role_and_the_fetcher_no_database(secrets: dict[str, str]) -> None:
+    env = composed(secrets)
+    urls = [env.service(name, name)["DATABASE_URL"] for name in ("gateway", "scheduler", "spaces-writer")]
+
+    assert [re.match(r"postgresql://(\w+):", url)[1] for url in urls] == ["gateway", "scheduler", "spaces_writer"]  # type: ignore[index]
+    assert len(set(urls)) == 3
+    assert "DATABASE_URL" not in env.service("shopify-fetcher", "shopify-fetcher")
+
+
+def test_a_given_database_is_everyones(secrets: dict[str, str]) -> None:
+    env = composed(secrets, DATABASE_URL="postgresql://elsewhere/db")
+
+    assert env.service("scheduler", "scheduler-2")["DATABASE_URL"] == "postgresql://elsewhere/db"
+
+
+def test_only_the_gateway_knows_what_opens_tokens(secrets: dict[str, str]) -> None:
+    env = composed(secrets, SHOPIFY_API_SECRET_PREVIOUS="old")
+    for name in ("scheduler", "spaces-writer", "shopify-fetcher"):
+        known = set(env.service(name, name).values())
+        assert not known & {f"k1:{secrets['token_encryption_key']}", secrets["state_token_secret"], "old"}
+        assert secrets["shopify_api_secret"] not in known
+
+
+def test_each_caller_is_known_by_its_own_key(secrets: dict[str, str]) -> None:
+    env = composed(secrets)
+    accepted = dict(pair.split(":") for pair in env.service("gateway", "gateway")["INTERNAL_KEYS"].split(","))
+
+    assert {name: env.service(name, name)["INTERNAL_KEY"] for name in accepted} == accepted
+    assert "INTERNAL_KEYS" not in env.service("shopify-fetcher", "shopify-fetcher")
+
+
+def test_sandbox_and_gateway_share_the_app_and_the_sandbox_gets_nothing_else(secrets: dict[str, str]) -> None:
+    env = composed(secrets, SHOPIFY_API_SECRET="s", DATABASE_URL="postgresql://elsewhere/db")
+    told = env.sandbox("state")
+
+    assert told["SHOPIFY_API_SECRET"] == "s"
+    assert told["SANDBOX_PORT"] == "4"
+    assert "DATABASE_URL" not in told
+
+
+def test_an_empty_setting_is_none_and_the_environment_wins_over_the_file() -> None:
+    merged = environment.clean(
+        {"SPACES_BUCKET": "file", "SPACES_REGION": "file"}, {"SPACES_BUCKET": "env", "DATABASE_URL": ""}
+    )
+
+    assert merged == {"SPACES_BUCKET": "env", "SPACES_REGION": "file"}
+
+
+def test_a_part_with_a_given_address_runs_elsewhere() -> None:
+    assert environment.elsewhere({"DATABASE_URL": "x", "SHOPIFY_SHOP_URL": "y"}) == {"postgres", "sandbox"}
+
+
+def test_children_inherit_no_setting_that_nobody_gave() -> None:
+    assert environment.inherited({"PATH": "/bin", "DATABASE_URL": "leak", "HOST": "laptop"}) == {"PATH": "/bin"}
+
+
+def test_addresses_hold_no_secret(secrets: dict[str, str]) -> None:
+    text = " ".join(composed(secrets).addresses().values())
+
+    assert not [name for name, value in secrets.items() if value in text]
+
+
+def test_env_example_names_every_setting_once_and_holds_no_secret() -> None:
+    lines = (ROOT / "deploy" / "env.example").read_text().splitlines()
+    entries = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+    assert sorted(entries) == sorted(environment.SETTINGS)
+    assert not [name for name, value in entries.items() if value and ("SECRET" in name or "KEY" in name)]

@@ -1,0 +1,146 @@
+"""Secrets, notes, ports, screens: the pure parts of the stack."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from merchant_sync import children, dev_secrets, logs, parts, postgres, processes, runtime
+from merchant_sync.ports import Ports, is_free
+from merchant_sync.stack import Stack, StackError
+
+
+def dead_process() -> int:
+    """The id of a process that has just ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.json"
+    first = dev_secrets.load(path)
+
+    assert dev_secrets.load(path) == first
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert len(set(first.values())) == len(first)
+
+
+def test_a_secret_that_a_newer_version_needs_joins_the_old_ones(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.json"
+    path.write_text(json.dumps({"spaces_access_key": "kept"}))
+
+    assert dev_secrets.load(path)["spaces_access_key"] == "kept"
+    assert "token_encryption_key" in json.loads(path.read_text())
+
+
+def test_a_note_of_a_live_runner_is_found(tmp_path: Path) -> None:
+    note = runtime.note("http://127.0.0.1:5000", {"SPACES_BUCKET": "b"}, {"self": os.getpid()})
+    runtime.write(tmp_path, note)
+
+    assert runtime.find(tmp_path) == note
+    assert runtime.sweep(tmp_path) == []
+
+
+def test_a_note_of_a_dead_runner_is_stale(tmp_path: Path) -> None:
+    runtime.write(tmp_path, runtime.Runtime(dead_process(), 1, "http://127.0.0.1:5000", {}))
+
+    assert runtime.find(tmp_path) is None
+
+
+def test_a_process_id_that_was_used_again_is_not_the_runner(tmp_path: Path) -> None:
+    runtime.write(tmp_path, runtime.Runtime(os.getpid(), 1, "http://127.0.0.1:5000", {}))
+
+    assert runtime.find(tmp_path) is None
+
+
+def test_sweeping_ends_what_a_dead_runner_left_and_nothing_else(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as orphan, subprocess.Popen(["sleep", "60"]) as stranger:
+        start = processes.started_at(orphan.pid)
+        assert start is not None
+        left = {"kafka": (orphan.pid, start), "postgres": (stranger.pid, 1)}
+        runtime.write(tmp_path, runtime.Runtime(dead_process(), 1, "", {}, left))
+
+        assert runtime.sweep(tmp_path) == ["kafka"]
+        assert orphan.wait() < 0
+        assert stranger.poll() is None
+        assert runtime.read(tmp_path) is None
+        stranger.kill()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', "null"])
+def test_a_broken_note_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / runtime.FILE_NAME).write_text(text)
+
+    assert runtime.find(tmp_path) is None
+
+
+def test_ports_are_remembered_while_they_are_free(tmp_path: Path) -> None:
+    path = tmp_path / "ports.json"
+    port = Ports(path).of("kafka")
+
+    assert Ports(path).of("kafka") == port
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        assert not is_free(port)
+        assert Ports(path).of("kafka") != port
+
+
+def test_a_structured_line_is_rendered_short() -> None:
+    line = json.dumps({"timestamp": "t", "level": "warning", "event": "page refused", "sync_id": "s1", "count": 3})
+    shown = logs.render("gateway", line)
+
+    assert shown.plain == "gateway        │ page refused  sync_id=s1  count=3"
+    assert any(span.style == "yellow" for span in shown.spans)
+
+
+@pytest.mark.parametrize("line", ["plain words", "{not json", "[1, 2]", "{}{}", "[bold]no markup[/]"])
+def test_any_other_line_is_shown_as_it_is(line: str) -> None:
+    assert logs.render("kafka", line).plain.endswith(f"│ {line}")
+
+
+def test_of_an_exception_the_last_line_is_shown() -> None:
+    line = json.dumps({"event": "failed", "exception": "Traceback\n  File\nValueError: no"})
+
+    assert logs.render("gateway-2", line).plain.endswith("failed  ValueError: no")
+
+
+def test_restarts_come_later_and_later() -> None:
+    assert [children.backoff(failures) for failures in (1, 2, 5, 50)] == [0.5, 1.0, 10.0, 10.0]
+
+
+def test_roles_see_nothing_of_each_other() -> None:
+    sql = postgres.roles_sql({owner: f"{owner}-password" for owner in postgres.OWNERS})
+
+    assert "REVOKE ALL ON DATABASE merchant_sync FROM PUBLIC" in sql
+    assert sql.count("AUTHORIZATION") == 3
+    assert "GRANT CONNECT ON DATABASE merchant_sync TO gateway" in sql
+
+
+def test_an_occupied_gateway_port_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        stack = Stack(tmp_path, given={"GATEWAY_PORT": str(port)}, wanted=[parts.GATEWAY])
+
+        with pytest.raises(StackError, match=rf"^Port {port} is taken\. Choose another: GATEWAY_PORT=\d+ make up$"):
+            stack.start()
+
+
+def test_a_part_whose_address_is_given_is_not_started(tmp_path: Path) -> None:
+    given = {"KAFKA_BOOTSTRAP_SERVERS": "elsewhere:9092", "DATABASE_URL": "postgresql://elsewhere/db"}
+    with Stack(tmp_path, given=given, wanted=[parts.KAFKA, parts.POSTGRES]) as stack:
+        assert stack.names == []
+        assert stack.env_of("scheduler")["KAFKA_BOOTSTRAP_SERVERS"] == "elsewhere:9092"
+    assert runtime.read(tmp_path) is None
+
+
+def test_a_second_stack_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    with Stack(tmp_path, wanted=[]), pytest.raises(StackError, match=r"runs on .* already"):
+        Stack(tmp_path, wanted=[]).start()
