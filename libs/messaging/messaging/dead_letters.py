@@ -2,8 +2,8 @@
 
 import structlog
 from aiokafka import ConsumerRecord
-from contracts.topics import dead_letters
 
+from contracts.topics import dead_letters
 from messaging.publisher import Publisher
 
 log = structlog.get_logger()

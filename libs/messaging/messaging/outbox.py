@@ -5,21 +5,33 @@ Killed between publishing and deleting, the row is published again: every event 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
+from typing import Protocol
 
 import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from messaging.errors import Away
-from messaging.publisher import Outgoing, Publisher
+from messaging.publisher import Outgoing
 
 log = structlog.get_logger()
 
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 """Opens a transaction on the service's own schema; raises `Away` when its store does not answer."""
+
+
+class RawPublisher(Protocol):
+    """What the outbox needs of a publisher."""
+
+    async def send_raw(
+        self, topic: str, key: bytes | None, body: bytes | None, headers: Sequence[tuple[str, bytes]]
+    ) -> None:
+        """Send bytes that are already an event, with Kafka's word. Raises `Away`."""
+        ...
+
 
 OUTBOX_TABLE = """
 CREATE TABLE outbox (
@@ -64,7 +76,7 @@ async def say(tx: AsyncConnection, messages: Iterable[Outgoing]) -> None:
 class Outbox:
     """Publishes what `say` has put down. One relay at a time works on a schema, so that order is kept."""
 
-    def __init__(self, transaction: Transaction, publisher: Publisher, *, source: str) -> None:
+    def __init__(self, transaction: Transaction, publisher: RawPublisher, *, source: str) -> None:
         self._transaction = transaction
         self._publisher = publisher
         self._source = source

@@ -7,10 +7,10 @@ from typing import Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
 from contracts.events import Event
 from contracts.headers import cloud_event
 from contracts.topics import MAX_MESSAGE_BYTES
-
 from messaging.errors import KafkaAway, MessageTooLarge
 
 

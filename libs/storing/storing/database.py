@@ -6,11 +6,12 @@ from importlib.resources import files
 
 import asyncpg
 import structlog
-from messaging.errors import Away
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from messaging.errors import Away
 
 log = structlog.get_logger()
 

@@ -6,19 +6,15 @@ from typing import Any
 
 import httpx
 import orjson
-from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, platform_of
-from contracts.topics import CONNECTION_CHANGED, DATA_STORED, SYNC_PROGRESSED
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
+
+from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, platform_of
+from contracts.topics import CONNECTION_CHANGED, DATA_STORED, SYNC_PROGRESSED
 from messaging.dead_letters import DeadLetters
 from messaging.intake import KeyedIntake
 from messaging.outbox import Outbox
 from messaging.publisher import Publisher
-from serving.logs import configure_logs
-from serving.process import Check, health_routes, serve
-from serving.settings import read_settings
-from storing.database import Database
-
 from scheduler.client import Gateway
 from scheduler.dispatcher import Dispatcher
 from scheduler.due import Turn, next_turn
@@ -31,6 +27,10 @@ from scheduler.handlers import (
 )
 from scheduler.routes.reads import reads
 from scheduler.settings import DEFAULT_CRON, SchedulerSettings, poll_crons
+from serving.logs import configure_logs
+from serving.process import Check, health_routes, serve
+from serving.settings import read_settings
+from storing.database import Database
 
 SERVICE = "scheduler"
 REQUESTS = r"^sync\.requested\.[a-z0-9_-]+$"

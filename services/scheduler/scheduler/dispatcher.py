@@ -7,17 +7,17 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import structlog
+
 from contracts.headers import derived_id
 from messaging.errors import Away
 from messaging.outbox import Outbox, say
-from storing.database import Database
-
 from scheduler import requests
 from scheduler.client import ConnectionEnded, Gateway, GatewayAway
 from scheduler.due import ATTEMPTS, backoff_seconds
 from scheduler.handlers import NextTurn
 from scheduler.store import connections, delayed, syncs, walks
 from scheduler.store.walks import Walk
+from storing.database import Database
 
 log = structlog.get_logger()
 LOOK_SECONDS = 0.5
@@ -80,7 +80,7 @@ class Dispatcher:
         await self._say_delayed()
         if time.monotonic() - self._swept > SWEEP_SECONDS:
             self._swept = time.monotonic()
-            await self._sweep()
+            await self.sweep()
         async with self._database.transaction() as tx:
             claimed = await walks.claim(tx, self._at_once)
         for walk in claimed:
@@ -106,7 +106,8 @@ class Dispatcher:
         if ready:
             self._outbox.nudge()
 
-    async def _sweep(self) -> None:
+    async def sweep(self) -> None:
+        """Take up again what has fallen silent, and forget requests that ended a week ago."""
         async with self._database.transaction() as tx:
             await walks.wake_silent(tx)
             await syncs.prune(tx)

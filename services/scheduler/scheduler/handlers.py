@@ -11,11 +11,11 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, Verdict
 from messaging.errors import Away
 from messaging.outbox import say
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from scheduler import requests
 from scheduler.due import ATTEMPTS, Turn, backoff_seconds
 from scheduler.store import connections, delayed, syncs, walks

@@ -8,7 +8,6 @@ from contracts.events import Ids, SyncProgressed, SyncRequested, WalkStepRequest
 from contracts.headers import derived_id
 from contracts.topics import sync_requested, sync_requested_walk
 from messaging.publisher import Outgoing
-
 from scheduler.store.walks import Walk
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from cronsim import CronSim, CronSimError
 from pydantic import field_validator
+
 from serving.settings import Settings
 
 DEFAULT_CRON = "0 0 * * *"

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Header, HTTPException
-from storing.database import Database
 
 from scheduler.store import connections, syncs
+from storing.database import Database
 
 _SHOWN = (
     "connection", "cause", "mode", "state", "pages", "records", "changed", "unchanged", "stale", "removed",

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from contracts.events import SyncRequested
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.events import SyncRequested
 
 _PUT = text("""
 INSERT INTO delayed (connection, epoch, not_before, request) VALUES (:connection, :epoch, :not_before, :request)

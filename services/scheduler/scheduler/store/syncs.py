@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from contracts.events import SyncProgressed, SyncRequested, Totals, Upload, Verdict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.events import SyncProgressed, SyncRequested, Totals, Upload, Verdict
 
 OPEN = "('queued', 'running')"
 
