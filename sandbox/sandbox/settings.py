@@ -1,0 +1,30 @@
+"""What the sandbox is told by its environment."""
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read once, by `app.main`. The API key and secret have no defaults: they are what the services are set with, too."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    sandbox_host: str = "127.0.0.1"
+    sandbox_port: int = 8100
+    sandbox_state: Path = Path("data/sandbox")
+    sandbox_public_url: str = ""
+    sandbox_retry_scale: float = Field(default=1.0, gt=0)
+    shopify_api_key: str = Field(min_length=1)
+    shopify_api_secret: str = Field(min_length=1)
+
+    @field_validator("sandbox_public_url")
+    @classmethod
+    def _without_trailing_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @property
+    def public_url(self) -> str:
+        """The address under which browsers and services reach the sandbox, without a trailing slash."""
+        return self.sandbox_public_url or f"http://127.0.0.1:{self.sandbox_port}"
