@@ -58,7 +58,8 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
     """One subscription of a service: `topics` (or all that match `pattern`) as one group, handed to `handle` by key.
 
     `parse` turns a message's body into an event and raises `ValueError` (pydantic's is one) on a body that breaks
-    the contract, which is then dead-lettered before any handler sees it.
+    the contract, which is then dead-lettered before any handler sees it. `dead_letters` is this intake's own, for its
+    fuse counts what fails in a row.
     """
 
     def __init__(
@@ -140,7 +141,7 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
     # -- working
 
     async def _work(self, key: str, queue: _Queue[E_co]) -> None:
-        while queue.waiting and not self._stopping:
+        while queue.waiting and not self._stopping and not self._dead_letters.blown:
             async with self._slots:
                 size = min(len(queue.waiting), self._limits.batch)
                 batch = [queue.waiting.popleft() for _ in range(size)]

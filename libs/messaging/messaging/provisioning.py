@@ -2,36 +2,45 @@
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from contracts.topics import MAX_MESSAGE_BYTES, PARTITIONS, RETENTION_MS, Topic
 from messaging.errors import KafkaAway
 
 log = structlog.get_logger()
+COPIES = 3
+"""Replicas of each partition where there are as many brokers."""
 
 
-def _new(topic: Topic, replication: int) -> NewTopic:
+def _new(topic: Topic, copies: int) -> NewTopic:
     configs = {"max.message.bytes": str(MAX_MESSAGE_BYTES + 64 * 1024)}
     if topic.compact:
         configs |= {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
     else:
         configs |= {"cleanup.policy": "delete", "retention.ms": str(RETENTION_MS)}
-    return NewTopic(topic.name, PARTITIONS, replication, topic_configs=configs)
+    return NewTopic(topic.name, PARTITIONS, copies, topic_configs=configs)
 
 
-async def provision(bootstrap_servers: str, topics: tuple[Topic, ...], *, replication: int = -1) -> None:
-    """Make the missing ones of `topics` with 12 partitions; `replication` -1 is the broker's default."""
+async def provision(bootstrap_servers: str, topics: tuple[Topic, ...]) -> None:
+    """Make the missing ones of `topics` with 12 partitions. Safe for many at once. Raises `KafkaAway`."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     try:
         await admin.start()
         there = set(await admin.list_topics())
-        missing = [_new(topic, replication) for topic in topics if topic.name not in there]
+        missing = [topic for topic in topics if topic.name not in there]
         if missing:
-            await admin.create_topics(missing)
-            log.info("topics made", topics=[topic.name for topic in missing])
-    except TopicAlreadyExistsError:
-        return
+            await _make(admin, missing)
     except KafkaError as error:
         raise KafkaAway(repr(error)) from error
     finally:
         await admin.close()
+
+
+async def _make(admin: AIOKafkaAdminClient, missing: list[Topic]) -> None:
+    brokers = len((await admin.describe_cluster())["brokers"])
+    answer = await admin.create_topics([_new(topic, min(COPIES, brokers)) for topic in missing])
+    for name, code, *said in answer.topic_errors:
+        kind = for_code(code)
+        if code and kind is not TopicAlreadyExistsError:
+            raise kind(f"{name}: {said}")
+    log.info("topics made", topics=[topic.name for topic in missing])

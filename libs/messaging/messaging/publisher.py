@@ -41,7 +41,11 @@ class Publisher:
         )
 
     async def __aenter__(self) -> Self:
-        await self._producer.start()
+        try:
+            await self._producer.start()
+        except KafkaError as error:
+            await self._producer.stop()
+            raise KafkaAway(repr(error)) from error
         return self
 
     async def __aexit__(self, *exc: object) -> None:

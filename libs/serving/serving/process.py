@@ -4,9 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
+
+from messaging.errors import Away
+
+log = structlog.get_logger()
+START_AGAIN_SECONDS = 2.0
 
 Check = Callable[[], Awaitable[str | None]]
 """Says what is wrong with one part in words, or None when it answers."""
@@ -27,10 +33,12 @@ def health_routes(app: FastAPI, checks: Mapping[str, Check]) -> None:
         return JSONResponse({"status": "ok" if good else "not ready", "parts": parts}, 200 if good else 503)
 
 
-def serve(
-    running: Callable[[AsyncExitStack], Awaitable["list[tuple[object, str, int]]"]],
-) -> None:
-    """Run a service: `running` enters what it needs on the stack and gives (application, host, port) to serve.
+Running = Callable[[AsyncExitStack], Awaitable[list[tuple[object, str, int]]]]
+"""Enters what the service needs on the stack and gives (application, host, port) to serve."""
+
+
+def serve(running: Running) -> None:
+    """Run a service. What it needs and is away at its start is waited for.
 
     Returns when the process was asked to end; what was entered is left in reverse order.
     """
@@ -44,13 +52,18 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-async def _serve(
-    running: Callable[[AsyncExitStack], Awaitable["list[tuple[object, str, int]]"]],
-) -> None:
-    async with AsyncExitStack() as stack:
-        served = await running(stack)
-        servers = [uvicorn.Server(_config(app, host, port)) for app, host, port in served]
-        await asyncio.gather(*(server.serve() for server in servers))
+async def _serve(running: Running) -> None:
+    while True:
+        async with AsyncExitStack() as stack:
+            try:
+                served = await running(stack)
+            except Away as away:
+                log.warning("cannot start yet", reason=str(away))
+            else:
+                servers = [uvicorn.Server(_config(app, host, port)) for app, host, port in served]
+                await asyncio.gather(*(server.serve() for server in servers))
+                return
+        await asyncio.sleep(START_AGAIN_SECONDS)
 
 
 def _config(app: object, host: str, port: int) -> uvicorn.Config:

@@ -56,7 +56,7 @@ async def _running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
     dispatcher = Dispatcher(database, outbox, gateway, next_turn=turn_of)
     await dispatcher.plan_again()
     broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None, allow_auto_create_topics=False)
-    intakes = _intakes(broker, database, DeadLetters(publisher), outbox, dispatcher, turn_of)
+    intakes = _intakes(broker, database, publisher, outbox, dispatcher, turn_of)
     await stack.enter_async_context(outbox.running())
     await stack.enter_async_context(dispatcher.running())
     await broker.start()
@@ -70,7 +70,7 @@ async def _running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
 
 
 def _intakes(
-    broker: KafkaBroker, database: Database, letters: DeadLetters, outbox: Outbox, dispatcher: Dispatcher, turn_of: Any
+    broker: KafkaBroker, database: Database, publisher: Publisher, outbox: Outbox, dispatcher: Dispatcher, turn_of: Any
 ) -> list[KeyedIntake[Any]]:
     transaction = database.transaction
     progress = ProgressHandler(transaction, said=outbox.nudge)
@@ -91,7 +91,7 @@ def _intakes(
             group=f"{SERVICE}.{topic or ('requests' if pattern == REQUESTS else 'dead-letters')}",
             parse=parse,
             handle=handle,
-            dead_letters=letters,
+            dead_letters=DeadLetters(publisher),
         )
         for topic, pattern, parse, handle in heard
     ]

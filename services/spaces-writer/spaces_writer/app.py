@@ -35,7 +35,6 @@ async def _running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
     outbox = Outbox(database.transaction, publisher, source=SERVICE)
     composer = Composer(database, bucket, outbox, at_once=settings.composes_at_once)
     broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None, allow_auto_create_topics=False)
-    letters = DeadLetters(publisher)
 
     def stored() -> None:
         outbox.nudge()
@@ -49,7 +48,7 @@ async def _running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
             group=f"{SERVICE}.{topic}",
             parse=FETCHED.validate_json,
             handle=pages,
-            dead_letters=letters,
+            dead_letters=DeadLetters(publisher),
         )
         for topic in (DATA_FETCHED, DATA_FETCHED_WALK)
     ]
@@ -59,7 +58,7 @@ async def _running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
         group=f"{SERVICE}.{CONNECTION_CHANGED}",
         parse=ConnectionChanged.model_validate_json,
         handle=ConnectionsHandler(database.transaction, changed=composer.nudge),
-        dead_letters=letters,
+        dead_letters=DeadLetters(publisher),
     )
     await stack.enter_async_context(outbox.running())
     await stack.enter_async_context(composer.running())

@@ -1,0 +1,207 @@
+"""Keyed intake against a real Kafka: order, coalescing, dead letters, holding, redelivery."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from faststream.kafka import KafkaBroker
+
+from contracts.events import Event
+from contracts.topics import Topic, dead_letters
+from messaging.dead_letters import DeadLetters
+from messaging.errors import Away, KafkaAway, MessageTooLarge
+from messaging.intake import IntakeLimits, KeyedIntake
+from messaging.provisioning import provision
+from messaging.publisher import Outgoing, Publisher
+
+pytestmark = pytest.mark.integration
+
+
+class Said(Event):
+    text: str
+
+
+class Bench:
+    """A topic of its own, a publisher, and an intake that hands batches to whatever the test is about."""
+
+    def __init__(self, servers: str, topic: str, publisher: Publisher) -> None:
+        self.servers, self.topic, self.publisher = servers, topic, publisher
+
+    async def say(self, key: str, *texts: str) -> None:
+        await self.publisher.send_all([Outgoing(self.topic, key, Said(text=t), str(uuid4())) for t in texts])
+
+    @asynccontextmanager
+    async def taking(
+        self, handle: Callable[[str, Sequence[Said]], Awaitable[None]], **options: Any
+    ) -> AsyncIterator[KeyedIntake[Said]]:
+        broker = KafkaBroker(self.servers, logger=None, allow_auto_create_topics=False)
+        letters = DeadLetters(self.publisher, fuse=options.pop("fuse", 25))
+        intake = KeyedIntake(
+            broker,
+            self.topic,
+            group="test",
+            parse=Said.model_validate_json,
+            handle=handle,
+            dead_letters=letters,
+            **options,
+        )
+        await broker.start()
+        try:
+            yield intake
+        finally:
+            await intake.stop(grace=0.5)
+            await broker.stop()
+
+    async def buried(self) -> list[bytes | None]:
+        topic = dead_letters(self.topic)
+        consumer = AIOKafkaConsumer(topic, bootstrap_servers=self.servers, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            batches = await consumer.getmany(timeout_ms=1500)
+            return [record.value for records in batches.values() for record in records]
+        finally:
+            await consumer.stop()
+
+
+@pytest.fixture
+async def bench(kafka: str) -> AsyncIterator[Bench]:
+    topic = f"said.{uuid4().hex[:8]}"
+    await provision(kafka, (Topic(topic), Topic(dead_letters(topic))))
+    async with Publisher(kafka, source="test") as publisher:
+        yield Bench(kafka, topic, publisher)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_each_key_keeps_its_order_while_keys_go_side_by_side(bench: Bench) -> None:
+    heard: dict[str, list[str]] = {}
+
+    async def handle(key: str, events: Sequence[Said]) -> None:
+        await asyncio.sleep(0.001)
+        heard.setdefault(key, []).extend(e.text for e in events)
+
+    async with bench.taking(handle):
+        for n in range(50):
+            for key in ("a", "b", "c"):
+                await bench.say(key, str(n))
+        await until(lambda: sum(map(len, heard.values())) == 150)
+    assert heard == {key: [str(n) for n in range(50)] for key in ("a", "b", "c")}
+
+
+async def test_what_gathers_behind_a_busy_key_comes_as_one_batch_and_holds_no_other_up(bench: Bench) -> None:
+    busy, batches, quick = asyncio.Event(), [], asyncio.Event()
+
+    async def handle(key: str, events: Sequence[Said]) -> None:
+        if key == "quick":
+            quick.set()
+            return
+        batches.append(len(events))
+        await busy.wait()
+
+    async with bench.taking(handle):
+        await bench.say("slow", "first")
+        await until(lambda: batches == [1])
+        await bench.say("slow", *map(str, range(300)))
+        await bench.say("quick", "now")
+        await asyncio.wait_for(quick.wait(), 10)
+        busy.set()
+        await until(lambda: sum(batches) == 301)
+    assert batches == [1, 300]
+
+
+async def test_a_poison_message_is_buried_alone_and_its_partition_goes_on(bench: Bench) -> None:
+    heard: list[str] = []
+
+    async def handle(_key: str, events: Sequence[Said]) -> None:
+        if any(e.text == "poison" for e in events):
+            raise RuntimeError("cannot")
+        heard.extend(e.text for e in events)
+
+    await bench.say("a", "one", "poison", "two")
+    async with bench.taking(handle):
+        await until(lambda: heard == ["one", "two"])
+    assert await bench.buried() == [Said(text="poison").model_dump_json().encode()]
+
+
+async def test_a_body_that_breaks_the_contract_is_buried_before_any_handler_sees_it(bench: Bench) -> None:
+    heard: list[str] = []
+
+    async def handle(_key: str, events: Sequence[Said]) -> None:
+        heard.extend(e.text for e in events)
+
+    await bench.publisher.send_raw(bench.topic, b"a", b'{"text": ', [])
+    await bench.say("a", "good")
+    async with bench.taking(handle):
+        await until(lambda: heard == ["good"])
+    assert await bench.buried() == [b'{"text": ']
+
+
+async def test_work_is_held_while_something_is_away_and_nothing_is_buried(bench: Bench) -> None:
+    away, tried, heard = True, 0, []
+
+    async def handle(_key: str, events: Sequence[Said]) -> None:
+        nonlocal tried
+        tried += 1
+        if away:
+            raise Away("the store is down")
+        heard.extend(e.text for e in events)
+
+    await bench.say("a", "kept")
+    async with bench.taking(handle) as intake:
+        await until(lambda: tried >= 2)
+        assert intake.trouble == "Away: the store is down"
+        away = False
+        await until(lambda: heard == ["kept"])
+        assert intake.trouble is None
+    assert await bench.buried() == []
+
+
+async def test_what_was_not_finished_comes_again_after_a_restart(bench: Bench) -> None:
+    async def stuck(_key: str, _events: Sequence[Said]) -> None:
+        await asyncio.sleep(60)
+
+    heard: list[str] = []
+
+    async def handle(_key: str, events: Sequence[Said]) -> None:
+        heard.extend(e.text for e in events)
+
+    await bench.say("a", "unfinished")
+    async with bench.taking(stuck):
+        await asyncio.sleep(1)
+    async with bench.taking(handle):
+        await until(lambda: heard == ["unfinished"])
+    heard.clear()
+    async with bench.taking(handle):
+        await bench.say("a", "next")
+        await until(lambda: heard == ["next"])
+
+
+async def test_many_dead_letters_in_a_row_blow_the_fuse(bench: Bench) -> None:
+    async def handle(_key: str, _events: Sequence[Said]) -> None:
+        raise RuntimeError("our own fault")
+
+    await bench.say("a", *map(str, range(10)))
+    async with bench.taking(handle, fuse=3, limits=IntakeLimits(batch=1)) as intake:
+        await until(lambda: intake.trouble is not None)
+        await asyncio.sleep(0.5)
+    assert len(await bench.buried()) == 3
+
+
+async def test_a_message_over_the_limit_is_refused_by_name(bench: Bench) -> None:
+    big = Outgoing(bench.topic, "shopify:big", Said(text="x" * (17 * 1024 * 1024)), "1")
+    with pytest.raises(MessageTooLarge, match="shopify:big"):
+        await bench.publisher.send(big)
+
+
+async def test_a_publisher_without_kafka_says_that_it_is_away() -> None:
+    with pytest.raises(KafkaAway):
+        async with Publisher("127.0.0.1:1", source="test"):
+            pass

@@ -1,0 +1,28 @@
+from messaging.offsets import Watermark
+
+
+def test_nothing_may_be_committed_before_anything_is_finished() -> None:
+    mark = Watermark()
+    mark.begin(7)
+    assert (mark.position, mark.open) == (None, 1)
+
+
+def test_an_offset_finished_early_waits_for_those_before_it() -> None:
+    mark = Watermark()
+    for offset in (7, 8, 9):
+        mark.begin(offset)
+    mark.finish(9)
+    mark.finish(8)
+    assert mark.position is None
+    mark.finish(7)
+    assert (mark.position, mark.open) == (10, 0)
+
+
+def test_gaps_in_the_offsets_of_a_compacted_topic_hold_nothing_up() -> None:
+    mark = Watermark()
+    for offset in (3, 10):
+        mark.begin(offset)
+    mark.finish(3)
+    assert mark.position == 4
+    mark.finish(10)
+    assert mark.position == 11
