@@ -1,5 +1,6 @@
 """The bucket, in S3's own words."""
 
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import IO, TYPE_CHECKING
@@ -54,6 +55,11 @@ class Bucket:
         except (ClientError, BotoCoreError, OSError, TimeoutError) as error:
             return _words(error)
         return None
+
+
+def spooled() -> IO[bytes]:
+    """A temporary file on disk for a document on its way to the bucket; it goes when it is closed."""
+    return tempfile.TemporaryFile(prefix="snapshot-")
 
 
 def _words(error: Exception) -> str:

@@ -7,7 +7,6 @@ again. A bucket that is away costs a retry: records are safe, the snapshot stays
 
 import asyncio
 import hashlib
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -24,7 +23,7 @@ from messaging.errors import Away
 from messaging.outbox import Outbox, say
 from messaging.publisher import Outgoing
 from spaces_writer import merchants as documents
-from spaces_writer.client import Bucket, BucketAway
+from spaces_writer.client import Bucket, BucketAway, spooled
 from spaces_writer.layouts.registry import layout_for
 from spaces_writer.store import merchants, snapshots
 from spaces_writer.store import verdicts as ledger
@@ -142,7 +141,7 @@ class Composer:
             lost = await self._lost(snapshot)
             if snapshot.change == snapshot.composed_change and not lost:
                 return _unchanged(snapshot)
-            with tempfile.TemporaryFile(prefix="snapshot-") as file:
+            with spooled() as file:
                 composed = await self._composed(snapshot.connection, file)
                 return await self._put(snapshot, composed, lost=lost)
         except BucketAway as away:

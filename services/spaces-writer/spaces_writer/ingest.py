@@ -6,9 +6,8 @@ found unchanged, every listing there, every final verdict given: the same words 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from uuid import UUID
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import DataStored, Ids, Record, RecordsPage, Settled, Totals, Verdict, WalkEnded, WindowEnded
 from contracts.headers import derived_id
@@ -21,6 +20,9 @@ from spaces_writer.store.connections import Known
 from spaces_writer.store.records import Written
 from spaces_writer.store.verdicts import Counts
 from spaces_writer.versions import Judgement, Outcome, Version, judge
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 Marker = WindowEnded | WalkEnded | Settled
 
@@ -57,7 +59,7 @@ class Ingested:
         return told
 
 
-async def take_page(tx: AsyncConnection, page: RecordsPage, batch: Ingested) -> None:
+async def take_page(tx: "AsyncConnection", page: RecordsPage, batch: Ingested) -> None:
     """Store what the page brings, record by record past the version check, and keep what it listed."""
     whole = await _whole_records(tx, page)
     counts = Counts()
@@ -74,7 +76,7 @@ async def take_page(tx: AsyncConnection, page: RecordsPage, batch: Ingested) -> 
     await ledger.list_page(tx, page, own, counts)
 
 
-async def _whole_records(tx: AsyncConnection, page: RecordsPage) -> list[Record]:
+async def _whole_records(tx: "AsyncConnection", page: RecordsPage) -> list[Record]:
     """The page's whole records, and those whose chain its pieces complete."""
     whole = [record for record in page.records if record.part is None]
     for piece in page.records:
@@ -89,7 +91,7 @@ async def _whole_records(tx: AsyncConnection, page: RecordsPage) -> list[Record]
 
 
 async def _store(
-    tx: AsyncConnection, connection: str, resource: str, incoming: Sequence[Record]
+    tx: "AsyncConnection", connection: str, resource: str, incoming: Sequence[Record]
 ) -> tuple[Counts, tuple[str, ...]]:
     stored = await records.versions(tx, connection, resource, [record.id for record in incoming])
     judged = [(w, judge(_version(w), stored.get(w.record.id))) for w in map(_written, incoming)]
@@ -137,7 +139,7 @@ def _added(one: Counts, other: Counts) -> Counts:
     )
 
 
-async def end_window(tx: AsyncConnection, marker: WindowEnded, batch: Ingested) -> None:
+async def end_window(tx: "AsyncConnection", marker: WindowEnded, batch: Ingested) -> None:
     """Give the window's verdict; where the walk's marker has come before it, judge the walk again."""
     if await ledger.given(tx, marker.connection, marker.source) is not None:
         return
@@ -148,7 +150,7 @@ async def end_window(tx: AsyncConnection, marker: WindowEnded, batch: Ingested) 
         await _judge_walk(tx, walk, batch)
 
 
-async def end_walk(tx: AsyncConnection, marker: WalkEnded, batch: Ingested) -> None:
+async def end_walk(tx: "AsyncConnection", marker: WalkEnded, batch: Ingested) -> None:
     """Keep the walk's marker and judge the walk."""
     if await _said_already(tx, marker.connection, marker.source, batch):
         return
@@ -156,7 +158,7 @@ async def end_walk(tx: AsyncConnection, marker: WalkEnded, batch: Ingested) -> N
     await _judge_walk(tx, marker, batch)
 
 
-async def _judge_walk(tx: AsyncConnection, marker: WalkEnded, batch: Ingested) -> None:
+async def _judge_walk(tx: "AsyncConnection", marker: WalkEnded, batch: Ingested) -> None:
     name, source = marker.connection, marker.source
     verdict = verdicts.judge_walk(marker.windows, await ledger.windows(tx, name, source))
     match verdict.outcome:
@@ -178,7 +180,7 @@ async def _judge_walk(tx: AsyncConnection, marker: WalkEnded, batch: Ingested) -
             )
 
 
-async def _succeed(tx: AsyncConnection, marker: WalkEnded, batch: Ingested) -> None:
+async def _succeed(tx: "AsyncConnection", marker: WalkEnded, batch: Ingested) -> None:
     """A walk never removes: it nominates what it has not come across, and that is read directly."""
     name, source = marker.connection, marker.source
     resources = sorted({resource for resource, _ in marker.windows})
@@ -206,7 +208,7 @@ def _wishes(source: UUID, nominated: Sequence[tuple[str, str]]) -> list[tuple[UU
     return wishes
 
 
-async def settle(tx: AsyncConnection, marker: Settled, batch: Ingested) -> None:
+async def settle(tx: "AsyncConnection", marker: Settled, batch: Ingested) -> None:
     """Give the verdict on a records fetch: every id asked for is here in some way, or it failed and says so."""
     if await _said_already(tx, marker.connection, marker.source, batch):
         return
@@ -219,7 +221,7 @@ async def settle(tx: AsyncConnection, marker: Settled, batch: Ingested) -> None:
     await _end(tx, batch, marker.source, verdict)
 
 
-async def _end(tx: AsyncConnection, batch: Ingested, source: UUID, verdict: Verdict) -> None:
+async def _end(tx: "AsyncConnection", batch: Ingested, source: UUID, verdict: Verdict) -> None:
     name = batch.known.connection
     change = batch.known.change + (1 if batch.dirty else 0)
     totals = await ledger.totals(tx, name, source)
@@ -229,7 +231,7 @@ async def _end(tx: AsyncConnection, batch: Ingested, source: UUID, verdict: Verd
     batch.verdicts.append(final)
 
 
-async def _said_already(tx: AsyncConnection, connection: str, source: UUID, batch: Ingested) -> bool:
+async def _said_already(tx: "AsyncConnection", connection: str, source: UUID, batch: Ingested) -> bool:
     """A marker that comes again after the final verdict is answered with the same words."""
     given = await ledger.given(tx, connection, source)
     if given is not None:
