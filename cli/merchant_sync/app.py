@@ -1,5 +1,6 @@
 """The `merchant-sync` command: bring the product up on this machine, take a trip through it, start over."""
 
+import logging
 import os
 import shutil
 import signal
@@ -8,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
+import structlog
 import typer
 from dotenv import dotenv_values
 from rich.console import Console
@@ -104,7 +106,8 @@ def reset(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; of its own libraries' words only warnings reach the screen."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     app()
 
 

