@@ -70,16 +70,22 @@ class Child:
         self._stopped = stopped = threading.Event()
         process = self._launch(stopped)
         if wait:
-            self.wait_healthy()
-            self.part.settle()
+            self._come_up()
         threading.Thread(target=self._watch, args=(process, stopped), daemon=True).start()
 
+    def _come_up(self) -> None:
+        try:
+            self.wait_healthy()
+            self.part.settle()
+        except StackError:
+            self.kill()
+            raise
+
     def wait_healthy(self, timeout: float | None = None) -> None:
-        """Wait until it answers that it is healthy."""
+        """Wait until it answers that it is healthy; a StackError with the end of its log when it does not."""
         seconds = timeout or self.part.start_timeout
         if not health.wait(self.part.healthy, timeout=seconds, alive=lambda: self.is_running):
             state = f"was not healthy after {seconds:.0f} s" if self.is_running else "ended while it started"
-            self.kill()
             raise StackError(f"{self.part.name} {state}. The end of {self.log}:\n{tail(self.log)}")
 
     def stop(self, patience: float = 10.0) -> None:

@@ -84,10 +84,6 @@ class Stack:
             self._lock.close()
             self._lock = None
 
-    def kill_all(self) -> None:
-        """SIGKILL everything at once."""
-        self._each(Child.kill, list(self._children))
-
     def __enter__(self) -> Self:
         return self.start()
 
