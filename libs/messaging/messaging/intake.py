@@ -34,24 +34,39 @@ else it raises dead-letters the message that it is about."""
 
 @dataclass(frozen=True)
 class IntakeLimits:
-    """How much one intake takes on: events a batch, keys side by side, and messages held before it pauses."""
+    """How much one intake takes on: events and bytes a batch (at least one event), keys side by side, and the
+    messages and bytes that may wait in memory before its partitions are paused."""
 
     batch: int = 500
+    batch_bytes: int = 4 * 1024 * 1024
     keys: int = 16
     held: int = 20_000
+    held_bytes: int = 32 * 1024 * 1024
 
 
-@dataclass
-class _Taken(Generic[E_co]):
-    event: E_co
+@dataclass(frozen=True)
+class _Taken:
     record: "ConsumerRecord[bytes, bytes]"
     watermark: Watermark
 
+    @property
+    def size(self) -> int:
+        return len(self.record.value or b"")
+
 
 @dataclass
-class _Queue(Generic[E_co]):
-    waiting: deque[_Taken[E_co]] = field(default_factory=deque)
+class _Queue:
+    waiting: deque[_Taken] = field(default_factory=deque)
     worker: asyncio.Task[None] | None = None
+
+    def take(self, limits: IntakeLimits) -> list[_Taken]:
+        """What has gathered, up to a batch; bodies are parsed only now, so that waiting costs their bytes alone."""
+        batch = [self.waiting.popleft()]
+        room = limits.batch_bytes - batch[0].size
+        while self.waiting and len(batch) < limits.batch and self.waiting[0].size <= room:
+            batch.append(self.waiting.popleft())
+            room -= batch[-1].size
+        return batch
 
 
 class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[misc] # untyped base
@@ -78,11 +93,12 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
         self._handle = handle
         self._dead_letters = dead_letters
         self._limits = limits
-        self._queues: dict[str, _Queue[E_co]] = {}
+        self._queues: dict[str, _Queue] = {}
         self._watermarks: dict[TopicPartition, Watermark] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._slots = asyncio.Semaphore(limits.keys)
         self._held = 0
+        self._held_bytes = 0
         self._paused = False
         self._stopping = False
         self._committer: asyncio.Task[None] | None = None
@@ -98,7 +114,7 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             fetch_max_wait_ms=200,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
+            max_partition_fetch_bytes=1024 * 1024,
             listener=self,
         )
         self._subscriber(self._take)
@@ -109,29 +125,30 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
         records = message.raw_message if isinstance(message.raw_message, tuple) else (message.raw_message,)
         self._committer = self._committer or asyncio.create_task(self._commit_regularly())
         for record in records:
-            await self._sort(record)
-        await self._brake()
+            self._sort(record)
+        self._brake()
 
-    async def _sort(self, record: "ConsumerRecord[bytes, bytes]") -> None:
+    def _sort(self, record: "ConsumerRecord[bytes, bytes]") -> None:
         watermark = self._watermarks.setdefault(TopicPartition(record.topic, record.partition), Watermark())
         watermark.begin(record.offset)
-        try:
-            event = self._parse(record.value or b"")
-        except ValueError as error:
-            await self._bury(record, watermark, error)
-            return
         key = (record.key or b"").decode(errors="replace")
         queue = self._queues.setdefault(key, _Queue())
-        queue.waiting.append(_Taken(event, record, watermark))
-        self._held += 1
+        taken = _Taken(record, watermark)
+        queue.waiting.append(taken)
+        self._note_held([taken], 1)
         if queue.worker is None:
             queue.worker = asyncio.create_task(self._work(key, queue))
 
-    async def _brake(self) -> None:
+    def _note_held(self, messages: Sequence[_Taken], sign: int) -> None:
+        self._held += sign * len(messages)
+        self._held_bytes += sign * sum(taken.size for taken in messages)
+
+    def _brake(self) -> None:
         consumer = self._consumer
         if consumer is None:
             return
-        full = self._held > self._limits.held or self._dead_letters.blown
+        crowded = self._held > self._limits.held or self._held_bytes > self._limits.held_bytes
+        full = crowded or self._dead_letters.blown
         if full:
             consumer.pause(*consumer.assignment())
         elif self._paused:
@@ -140,18 +157,18 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
 
     # -- working
 
-    async def _work(self, key: str, queue: _Queue[E_co]) -> None:
+    async def _work(self, key: str, queue: _Queue) -> None:
         while queue.waiting and not self._stopping and not self._dead_letters.blown:
             async with self._slots:
-                size = min(len(queue.waiting), self._limits.batch)
-                batch = [queue.waiting.popleft() for _ in range(size)]
-                await self._handle_batch(key, batch)
-                self._held -= len(batch)
+                if queue.waiting:
+                    batch = queue.take(self._limits)
+                    await self._handle_batch(key, batch)
+                    self._note_held(batch, -1)
         queue.worker = None
         if not queue.waiting:
             self._queues.pop(key, None)
 
-    async def _handle_batch(self, key: str, batch: list[_Taken[E_co]]) -> None:
+    async def _handle_batch(self, key: str, batch: list[_Taken]) -> None:
         """Handle the batch; on an error that is not ours, message by message, so that only the poison is buried."""
         error = await self._attempt(key, batch)
         if error is None:
@@ -162,11 +179,11 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
             return
         await self._bury(batch[0].record, batch[0].watermark, error)
 
-    async def _attempt(self, key: str, batch: list[_Taken[E_co]]) -> Exception | None:
+    async def _attempt(self, key: str, batch: list[_Taken]) -> Exception | None:
         pause = 0.2
         while True:
             try:
-                await self._handle(key, [taken.event for taken in batch])
+                await self._handle(key, [self._parse(taken.record.value or b"") for taken in batch])
             except Away as away:
                 self.trouble = f"{type(away).__name__}: {away}"
                 log.warning("work held", group=self._group, connection=key, reason=self.trouble)
@@ -205,7 +222,7 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
         while not self._stopping:
             await asyncio.sleep(0.1)
             await self._commit()
-            await self._brake()
+            self._brake()
 
     async def _commit(self) -> None:
         consumer = self._consumer
@@ -233,9 +250,12 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
             self._watermarks.pop(partition, None)
             self._committed.pop(partition, None)
         for queue in self._queues.values():
-            kept = [t for t in queue.waiting if TopicPartition(t.record.topic, t.record.partition) not in revoked]
-            self._held -= len(queue.waiting) - len(kept)
-            queue.waiting = deque(kept)
+            waiting, queue.waiting = queue.waiting, deque()
+            for taken in waiting:
+                if TopicPartition(taken.record.topic, taken.record.partition) in revoked:
+                    self._note_held([taken], -1)
+                else:
+                    queue.waiting.append(taken)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Nothing to do: reading begins at the committed offsets."""

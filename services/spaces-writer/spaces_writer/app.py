@@ -9,7 +9,7 @@ from faststream.kafka import KafkaBroker
 from contracts.events import FETCHED, ConnectionChanged
 from contracts.topics import CONNECTION_CHANGED, DATA_FETCHED, DATA_FETCHED_WALK
 from messaging.dead_letters import DeadLetters
-from messaging.intake import KeyedIntake
+from messaging.intake import IntakeLimits, KeyedIntake
 from messaging.outbox import Outbox
 from messaging.publisher import Publisher
 from serving.logs import configure_logs
@@ -22,6 +22,8 @@ from spaces_writer.settings import WriterSettings
 from storing.database import Database
 
 SERVICE = "spaces-writer"
+PAGES = IntakeLimits(batch_bytes=2 * 1024 * 1024, keys=8, held_bytes=16 * 1024 * 1024)
+"""Pages are large: what waits is bounded by bytes, so that memory does not grow with a shop."""
 
 
 async def _running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
@@ -49,6 +51,7 @@ async def _running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
             parse=FETCHED.validate_json,
             handle=pages,
             dead_letters=DeadLetters(publisher),
+            limits=PAGES,
         )
         for topic in (DATA_FETCHED, DATA_FETCHED_WALK)
     ]
