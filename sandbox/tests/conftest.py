@@ -1,0 +1,190 @@
+"""Builders: a shop in memory, a sandbox that serves, and somebody who listens to webhooks."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+import uvicorn
+
+# pytest names this file after its folders and so takes the project folder `sandbox` for the package of that name.
+if not hasattr(sys.modules.get("sandbox"), "__file__") or sys.modules["sandbox"].__file__ is None:
+    sys.modules.pop("sandbox", None)
+
+from sandbox import bucket, grants
+from sandbox.app import build
+from sandbox.edits import Ledger
+from sandbox.engine import Engine, Request
+from sandbox.generator import Recipe, generate
+from sandbox.settings import Settings
+from sandbox.tenants import Tenant
+from sandbox.webhooks import Subscriptions
+
+KEY, SECRET = "sandbox-key", "sandbox-secret"
+SCOPES = frozenset({"read_products", "read_inventory", "read_locations", "read_discounts"})
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture
+def make_tenant() -> Callable[..., Tenant]:
+    def make(**fields: Any) -> Tenant:
+        recipe = Recipe(**{"shop": "acme.myshopify.com", "plan": "enterprise", **fields})
+        shop = generate(recipe)
+        listeners = Subscriptions([], shop.next_number, lambda _: None)
+        return Tenant(recipe, shop, bucket.for_plan(recipe.plan), grants.Grants(), listeners)
+
+    return make
+
+
+@pytest.fixture
+def ask(engine: Engine) -> Callable[..., dict[str, Any]]:
+    def ask(tenant: Tenant, query: str, scopes: frozenset[str] = SCOPES, **variables: Any) -> dict[str, Any]:
+        return engine.answer(tenant, Request(query, variables, None, "2026-10", KEY, scopes), Ledger())
+
+    return ask
+
+
+@dataclass
+class Sandbox:
+    """A sandbox that serves, and a client to it."""
+
+    http: httpx.AsyncClient
+    url: str
+
+    async def make(self, shop: str = "acme.myshopify.com", **recipe: Any) -> dict[str, Any]:
+        answer = await self.http.post("/control/shops", json={"shop": shop, **recipe})
+        assert answer.status_code in (200, 201), answer.text
+        return answer.json()
+
+    async def code(self, shop: str = "acme.myshopify.com", scope: str = ",".join(sorted(SCOPES))) -> str:
+        params = {"client_id": KEY, "scope": scope, "redirect_uri": "https://app.example/cb", "state": "s"}
+        answer = await self.http.post(f"/shops/{shop}/admin/oauth/authorize", params=params, data={"decision": "accept"})
+        return httpx.URL(answer.headers["location"]).params["code"]
+
+    async def token(self, shop: str = "acme.myshopify.com", **fields: str) -> dict[str, Any]:
+        body = {"client_id": KEY, "client_secret": SECRET, **fields}
+        return (await self.http.post(f"/shops/{shop}/admin/oauth/access_token", data=body)).json()
+
+    async def install(self, shop: str = "acme.myshopify.com", **kwargs: str) -> str:
+        tokens = await self.token(shop, code=await self.code(shop, **kwargs), expiring="1")
+        return str(tokens["access_token"])
+
+    async def ask(
+        self, token: str, query: str, shop: str = "acme.myshopify.com", version: str = "2026-10", **variables: Any
+    ) -> httpx.Response:
+        return await self.http.post(
+            f"/shops/{shop}/admin/api/{version}/graphql.json",
+            json={"query": query, "variables": variables},
+            headers={"X-Shopify-Access-Token": token},
+        )
+
+    async def control(self, method: str, path: str, body: Any = None, shop: str = "acme.myshopify.com") -> Any:
+        answer = await self.http.request(method, f"/control/shops/{shop}{path}", content=orjson.dumps(body) if body is not None else None)
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+    async def subscribe(self, token: str, topic: str, uri: str) -> dict[str, Any]:
+        query = """mutation($topic: WebhookSubscriptionTopic!, $uri: String!) {
+          webhookSubscriptionCreate(topic: $topic, webhookSubscription: {uri: $uri}) {
+            webhookSubscription { id } userErrors { field message } } }"""
+        return (await self.ask(token, query, topic=topic, uri=uri)).json()["data"]["webhookSubscriptionCreate"]
+
+
+@asynccontextmanager
+async def _serving(app: Any) -> AsyncIterator[str]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", date_header=False))
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.005)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    await running
+    listener.close()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Callable[..., Any]:
+    @asynccontextmanager
+    async def serve(retry_scale: float = 0.000_01) -> AsyncIterator[Sandbox]:
+        settings = Settings(
+            shopify_api_key=KEY, shopify_api_secret=SECRET, sandbox_state=tmp_path, sandbox_retry_scale=retry_scale
+        )
+        async with _serving(build(settings)) as url, httpx.AsyncClient(base_url=url, timeout=10) as http:
+            yield Sandbox(http, url)
+
+    return serve
+
+
+@pytest.fixture
+async def sandbox(serve: Callable[..., Any]) -> AsyncIterator[Sandbox]:
+    async with serve() as found:
+        yield found
+
+
+@dataclass
+class Receiver:
+    """Somebody who listens: `statuses` are answered in turn, then 200; `received` are headers and body."""
+
+    url: str = ""
+    statuses: list[int] = field(default_factory=list)
+    received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        self.received.append(({k.decode(): v.decode() for k, v in scope["headers"]}, body))
+        self.arrived.set()
+        status = self.statuses.pop(0) if self.statuses else 200
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def wait(self, count: int) -> list[tuple[dict[str, str], bytes]]:
+        async with asyncio.timeout(5):
+            while len(self.received) < count:
+                self.arrived.clear()
+                await self.arrived.wait()
+        return self.received
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    found = Receiver()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await found(scope, receive, send)
+
+    async with _serving(app) as url:
+        found.url = f"{url}/hooks"
+        yield found
+
+
+@pytest.fixture
+def references() -> Iterator[Path]:
+    """Published schemas and captured costs, where somebody has put them."""
+    folder = Path("/work/shared/reference")
+    if not folder.is_dir():
+        pytest.skip("no references here")
+    yield folder

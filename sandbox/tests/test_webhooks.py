@@ -1,0 +1,158 @@
+"""Webhooks: who may subscribe, what is sent, how it is signed, retried and given up."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from sandbox.deliveries import retry_delay
+from sandbox.webhooks import Subscription, Subscriptions
+
+SCOPES = frozenset({"read_products"})
+
+
+@pytest.fixture
+def subscriptions() -> Subscriptions:
+    numbers = iter(range(1, 100))
+    return Subscriptions([], lambda: next(numbers), lambda _: None)
+
+
+def test_the_same_address_for_the_same_topic_is_refused(subscriptions: Subscriptions) -> None:
+    body = {"uri": "https://app.example/hooks"}
+    assert isinstance(subscriptions.create("PRODUCTS_UPDATE", body, SCOPES), Subscription)
+    refused = subscriptions.create("PRODUCTS_UPDATE", body, SCOPES)
+    assert refused == [(["webhookSubscription", "callbackUrl"], "Address for this topic has already been taken")]
+    assert isinstance(subscriptions.create("PRODUCTS_DELETE", body, SCOPES), Subscription)
+
+
+@pytest.mark.parametrize(
+    ("uri", "problem"),
+    [
+        ("http://app.example/hooks", "Address protocol http:// is not supported"),
+        ("https://acme.myshopify.com/hooks", "Address cannot be a Shopify or an internal domain"),
+        ("nonsense", "Address is invalid"),
+    ],
+)
+def test_bad_addresses_are_refused(subscriptions: Subscriptions, uri: str, problem: str) -> None:
+    assert subscriptions.create("PRODUCTS_UPDATE", {"uri": uri}, SCOPES) == [(["webhookSubscription", "callbackUrl"], problem)]
+
+
+def test_a_topic_needs_its_scope(subscriptions: Subscriptions) -> None:
+    refused = subscriptions.create("DISCOUNTS_UPDATE", {"uri": "https://app.example/"}, SCOPES)
+    assert isinstance(refused, list) and "discounts/update" in refused[0][1]
+
+
+def test_eight_retries_take_four_hours() -> None:
+    assert sum(retry_delay(attempt, 1.0) for attempt in range(1, 9)) == pytest.approx(4 * 3_600)
+
+
+async def test_a_change_is_told_signed(sandbox: Any, receiver: Any) -> None:
+    await sandbox.make(products=3)
+    token = await sandbox.install()
+    assert (await sandbox.subscribe(token, "PRODUCTS_UPDATE", receiver.url))["userErrors"] == []
+    number = (await sandbox.control("GET", "/products"))["products"][0]["number"]
+    await sandbox.control("PATCH", f"/products/{number}", {"title": "Größe “L”"})
+    headers, body = (await receiver.wait(1))[0]
+    digest = base64.b64encode(hmac.new(b"sandbox-secret", body, hashlib.sha256).digest()).decode()
+    assert headers["x-shopify-hmac-sha256"] == digest
+    assert headers["x-shopify-topic"] == "products/update" and headers["x-shopify-shop-domain"] == "acme.myshopify.com"
+    assert {"x-shopify-webhook-id", "x-shopify-event-id", "x-shopify-triggered-at", "x-shopify-api-version"} <= set(headers)
+    payload = orjson.loads(body)
+    assert payload["id"] == number and payload["title"] == "Größe “L”" and payload["variants"]
+
+
+async def test_inventory_tells_of_its_product_too(sandbox: Any, receiver: Any) -> None:
+    await sandbox.make(products=2)
+    token = await sandbox.install()
+    for topic in ("INVENTORY_LEVELS_UPDATE", "INVENTORY_LEVELS_DISCONNECT", "PRODUCTS_UPDATE"):
+        await sandbox.subscribe(token, topic, receiver.url)
+    variant = (await sandbox.control("GET", "/products"))["products"][0]["variants"][0]
+    place = variant["levels"][0]["location"]
+    await sandbox.control("POST", "/inventory", {"item": variant["item"], "location": place, "available": 77})
+    found = {headers["x-shopify-topic"]: orjson.loads(body) for headers, body in await receiver.wait(2)}
+    level = found["inventory_levels/update"]
+    assert (level["inventory_item_id"], level["location_id"], level["available"]) == (variant["item"], place, 77)
+    assert level["admin_graphql_api_id"] == f"gid://shopify/InventoryLevel/{place}?inventory_item_id={variant['item']}"
+    assert found["products/update"]["id"] == variant["product"]
+    await sandbox.control("PUT", "/faults", {"inventory_touches_product": False})
+    await sandbox.control("POST", "/inventory", {"item": variant["item"], "location": place, "available": None})
+    headers, body = (await receiver.wait(3))[2]
+    assert headers["x-shopify-topic"] == "inventory_levels/disconnect"
+    assert orjson.loads(body) == {"inventory_item_id": variant["item"], "location_id": place}
+
+
+async def test_a_retry_is_the_same_delivery(sandbox: Any, receiver: Any) -> None:
+    receiver.statuses = [500, 302]
+    await sandbox.make(products=1)
+    await sandbox.subscribe(await sandbox.install(), "SHOP_UPDATE", receiver.url)
+    await sandbox.control("PATCH", "", {"name": "Acme & Söhne"})
+    found = await receiver.wait(3)
+    assert len({headers["x-shopify-webhook-id"] for headers, _ in found}) == 1
+    assert len({body for _, body in found}) == 1
+    log = await _settled(sandbox)
+    assert log["status"] == "delivered" and [h["outcome"] for h in log["history"]] == ["500", "302", "200"]
+
+
+async def test_after_eight_retries_in_vain_the_subscription_is_gone(sandbox: Any, receiver: Any) -> None:
+    receiver.statuses = [503] * 9
+    await sandbox.make(products=1)
+    await sandbox.subscribe(await sandbox.install(), "SHOP_UPDATE", receiver.url)
+    await sandbox.control("PATCH", "", {"name": "Acme"})
+    await receiver.wait(9)
+    log = await _settled(sandbox)
+    assert log["status"] == "failed" and log["attempts"] == 9
+    assert (await sandbox.control("GET", "/subscriptions"))["subscriptions"] == []
+
+
+async def test_deliveries_can_be_doubled_and_dropped(sandbox: Any, receiver: Any) -> None:
+    await sandbox.make(products=1)
+    await sandbox.subscribe(await sandbox.install(), "SHOP_UPDATE", receiver.url)
+    await sandbox.control("PUT", "/faults", {"webhooks_off": True})
+    await sandbox.control("PATCH", "", {"name": "One"})
+    await sandbox.control("PUT", "/faults", {"webhooks_duplicated": 2})
+    await sandbox.control("PATCH", "", {"name": "Two"})
+    found = await receiver.wait(3)
+    assert {orjson.loads(body)["name"] for _, body in found} == {"Two"}
+    assert (await sandbox.control("GET", "/deliveries?status=dropped"))["total"] == 1
+
+
+async def test_uninstalling_says_so_and_ends_everything(sandbox: Any, receiver: Any) -> None:
+    await sandbox.make(products=1)
+    token = await sandbox.install()
+    await sandbox.subscribe(token, "APP_UNINSTALLED", receiver.url)
+    await sandbox.control("POST", "/uninstall")
+    headers, _ = (await receiver.wait(1))[0]
+    assert headers["x-shopify-topic"] == "app/uninstalled"
+    assert (await sandbox.ask(token, "{ shop { id } }")).status_code == 401
+    assert (await sandbox.control("GET", "/subscriptions"))["subscriptions"] == []
+
+
+async def test_a_burst_tells_of_every_edit(sandbox: Any, receiver: Any) -> None:
+    await sandbox.make(products=10)
+    await sandbox.subscribe(await sandbox.install(), "PRODUCTS_UPDATE", receiver.url)
+    done = await sandbox.control("POST", "/burst", {"edits": 60, "products": 4, "seed": 1})
+    found = await receiver.wait(60)
+    assert len(done["products"]) == 4
+    assert {orjson.loads(body)["admin_graphql_api_id"] for _, body in found} == set(done["products"])
+
+
+async def _settled(sandbox: Any) -> Any:
+    while True:
+        log = (await sandbox.control("GET", "/deliveries"))["deliveries"][0]
+        if log["status"] != "pending":
+            return log
+
+
+def test_every_topic_is_wired(make_tenant: Callable[..., Any]) -> None:
+    from sandbox.payloads import wire
+
+    assert [wire(t) for t in ("PRODUCTS_UPDATE", "INVENTORY_LEVELS_CONNECT", "DISCOUNTS_REDEEMCODE_ADDED", "APP_UNINSTALLED")] == [
+        "products/update",
+        "inventory_levels/connect",
+        "discounts/redeemcode_added",
+        "app/uninstalled",
+    ]
