@@ -1,0 +1,185 @@
+"""The running stack as seen from outside: a merchant's browser, the sandbox's control endpoint, the bucket."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+from uuid import uuid4
+
+import httpx
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from merchant_sync import dev_secrets, runtime
+from merchant_sync.client import StoredObject, Visit
+from merchant_sync.comparison import first_difference
+from merchant_sync.stack import Stack
+
+Answer = TypeVar("Answer")
+OPEN = {"queued", "running"}
+
+
+@dataclass(frozen=True)
+class Connected:
+    """What a merchant has after connecting a shop: the answer, and the browser with its session."""
+
+    shop: str
+    browser: httpx.Client
+    answer: dict[str, Any]
+
+    @property
+    def sync_id(self) -> str:
+        return str(self.answer["sync_id"])
+
+    @property
+    def key(self) -> str:
+        return f"{self.shop}/shopify_data.json"
+
+
+class World:
+    """Everything a test does and sees."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        found = runtime.find(stack.data_dir)
+        assert found is not None
+        self.visit = Visit(found, stack.given, dev_secrets.load(stack.data_dir / "secrets.json"))
+        self.control = httpx.Client(base_url=f"{stack.sandbox_url}/control/shops", timeout=120)
+        url = sa.make_url(stack.admin_database_url()).set(drivername="postgresql+asyncpg")
+        self.engine = create_async_engine(url, poolclass=sa.NullPool)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.control.close()
+
+    def bring_everything_back(self) -> None:
+        for name in self.stack.names:
+            if not self.stack.is_running(name):
+                self.stack.start_part(name)
+
+    # -- the sandbox
+
+    def make_shop(self, **recipe: Any) -> str:
+        """A new shop of the sandbox; its full domain."""
+        shop = f"shop-{uuid4().hex[:10]}.myshopify.com"
+        self.told("POST", "", json={"shop": shop, "seed": 7, **recipe})
+        return shop
+
+    def told(self, method: str, path: str, **more: Any) -> Any:
+        """Tell the sandbox's control endpoint something; its JSON answer."""
+        answer = self.control.request(method, path, **more)
+        assert answer.status_code < 300, f"{method} {path}: {answer.status_code} {answer.text[:300]}"
+        return answer.json() if answer.content else None
+
+    def products(self, shop: str, limit: int = 50) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = self.told("GET", f"/{shop}/products", params={"limit": limit})["products"]
+        return listed
+
+    def edit(self, shop: str, number: int, **fields: Any) -> None:
+        self.told("PATCH", f"/{shop}/products/{number}", json=fields)
+
+    def faults(self, shop: str, **faults: Any) -> None:
+        """Make the shop misbehave; without faults it heals."""
+        self.told("PUT", f"/{shop}/faults", json=faults)
+
+    def statistics(self, shop: str) -> dict[str, Any]:
+        told: dict[str, Any] = self.told("GET", f"/{shop}/statistics")
+        return told
+
+    def truth(self, shop: str) -> Any:
+        return self.visit.truth(shop)
+
+    # -- the merchant
+
+    def connect(self, shop: str, browser: httpx.Client | None = None) -> Connected:
+        """Connect a shop as a browser does: login, consent, callback."""
+        browser = browser or httpx.Client(base_url=self.stack.gateway_url, timeout=30)
+        login = browser.get(f"/shopify/{shop}/login")
+        assert login.status_code in {302, 303, 307}, login.text
+        consent = httpx.post(login.headers["location"], data={"decision": "accept"}, timeout=120)
+        assert consent.status_code in {302, 303}, consent.text
+        answer = browser.get(consent.headers["location"], headers={"Accept": "application/json"})
+        assert answer.status_code == 200, answer.text
+        return Connected(shop, browser, answer.json())
+
+    def sync(self, connected: Connected, sync_id: str | None = None) -> dict[str, Any]:
+        """A sync as the merchant sees it."""
+        path = f"/syncs/{sync_id or connected.sync_id}"
+        answer = connected.browser.get(path, headers={"Accept": "application/json"})
+        assert answer.status_code == 200, answer.text
+        shown: dict[str, Any] = answer.json()
+        return shown
+
+    def ended(self, connected: Connected, sync_id: str | None = None, within: float = 60) -> dict[str, Any]:
+        """Wait until a sync is over."""
+        return until(lambda: shown if (shown := self.sync(connected, sync_id))["state"] not in OPEN else None, within)
+
+    def synced(self, shop: str, within: float = 60) -> Connected:
+        """Connect a shop and wait for its first snapshot."""
+        connected = self.connect(shop)
+        shown = self.ended(connected, within=within)
+        assert shown["state"] == "success", shown
+        self.equal(shop, within=30)
+        return connected
+
+    # -- the bucket
+
+    def object(self, shop: str) -> StoredObject | None:
+        return self.visit.object(f"{shop}/shopify_data.json")
+
+    def difference(self, shop: str) -> str | None:
+        """Where the stored object and the sandbox's truth part; None when they are equal."""
+        stored = self.object(shop)
+        return "there is no object" if stored is None else first_difference(stored.document, self.truth(shop))
+
+    def equal(self, shop: str, within: float = 20) -> float:
+        """Wait until the object equals the truth; how many seconds that took."""
+        began, last = time.monotonic(), None
+        while (last := self.difference(shop)) is not None:
+            assert time.monotonic() - began < within, f"not equal within {within} s: {last}"
+            time.sleep(0.1)
+        stored = self.object(shop)
+        assert stored is not None
+        assert stored.body == orjson.dumps(self.truth(shop), option=orjson.OPT_SORT_KEYS)
+        return time.monotonic() - began
+
+    # -- the ledger
+
+    def rows(self, sql: str, **values: Any) -> list[Any]:
+        """Rows of any schema, as a superuser reads them."""
+        return asyncio.run(self._execute(sql, values))
+
+    def run(self, sql: str, **values: Any) -> None:
+        asyncio.run(self._execute(sql, values))
+
+    async def _execute(self, sql: str, values: dict[str, Any]) -> list[Any]:
+        async with self.engine.begin() as connection:
+            result = await connection.execute(sa.text(sql), values)
+            return list(result.all()) if result.returns_rows else []
+
+    def syncs(self, shop: str, **where: str) -> list[Any]:
+        """The shop's syncs in the scheduler's ledger, oldest first."""
+        conditions = "".join(f" AND {name} = :{name}" for name in where)
+        sql = f"SELECT * FROM scheduler.syncs WHERE connection = :connection{conditions} ORDER BY requested_at"
+        return self.rows(sql, connection=f"shopify:{shop}", **where)
+
+    def settled(self, shop: str, within: float = 60) -> None:
+        """Wait until nothing of the shop is queued or running."""
+        until(lambda: True if not {s.state for s in self.syncs(shop)} & OPEN else None, within)
+
+    def poll_now(self, shop: str) -> None:
+        """Bring the shop's next poll near; the scheduler's own clock starts it."""
+        self.run("UPDATE scheduler.connections SET next_poll_at = now() WHERE connection = :c", c=f"shopify:{shop}")
+
+
+def until(ask: Callable[[], Answer | None], within: float = 30) -> Answer:
+    """Ask until there is an answer."""
+    deadline = time.monotonic() + within
+    while (answer := ask()) is None:
+        assert time.monotonic() < deadline, f"not within {within} s"
+        time.sleep(0.05)
+    return answer
