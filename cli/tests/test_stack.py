@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,8 +35,10 @@ def settings_in(data_dir: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("stack") / "data"
+def data_dir() -> Iterator[Path]:
+    """Not in pytest's own folder: each run of pytest closes that to others, and so to root's database user."""
+    with tempfile.TemporaryDirectory(prefix="merchant-sync-") as folder:
+        yield Path(folder) / "data"
 
 
 def run(data_dir: Path) -> subprocess.Popen[bytes]:
