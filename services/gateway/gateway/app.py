@@ -1,0 +1,217 @@
+"""The gateway's process: reads settings, makes clients, wires routes. Decides nothing."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import httpx
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import Response
+
+from contracts.events import account_of, platform_of
+from contracts.topics import every_topic
+from gateway.assertions import Assertions
+from gateway.client import SchedulerClient, ShopifyClient, post_delivery
+from gateway.handlers import broker_trouble, watching
+from gateway.installations import Installations, Installed
+from gateway.live import LiveConnections
+from gateway.logins import BrowserKeys, CodeExchange, Logins
+from gateway.platforms import PLATFORMS, Platform
+from gateway.pruning import pruning
+from gateway.routes.answers import SafeHeaders, problem
+from gateway.routes.internal import internal_problems, internal_routes
+from gateway.routes.pages import Merchants, Scheduler, page_routes
+from gateway.routes.sessions import Cookies
+from gateway.routes.shopify import shopify_routes
+from gateway.routes.webhooks import Asgi, Publish, Webhooks
+from gateway.sealing import Sealer
+from gateway.selftests import Post, Watching
+from gateway.settings import GatewaySettings
+from gateway.store import Store
+from gateway.subscriptions import Subscriptions
+from gateway.tokens import Refreshing, Tokens
+from messaging.errors import Away
+from messaging.outbox import Outbox
+from messaging.provisioning import provision
+from messaging.publisher import Publisher
+from serving.logs import configure_logs
+from serving.process import Check, health_routes, serve
+from serving.settings import read_settings
+from storing.database import Database
+
+NAME = "gateway"
+log = structlog.get_logger()
+
+
+class Remote(CodeExchange, Refreshing, Subscriptions, Installed, Protocol):
+    """All that the gateway asks of a platform."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the gateway is made of; tests give others than the process does."""
+
+    settings: GatewaySettings
+    platforms: Mapping[str, Platform]
+    remotes: Mapping[str, Remote]
+    store: Store
+    publish: Publish
+    scheduler: Scheduler
+    post: Post
+    watching: Watching
+
+
+def now() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def main() -> None:
+    """Run the gateway until SIGTERM."""
+    configure_logs(NAME)
+    settings = read_settings(GatewaySettings)
+    for doubt in settings.doubts():
+        log.warning("setting in doubt", reason=doubt)
+    serve(partial(running, settings=settings))
+
+
+async def running(stack: AsyncExitStack, *, settings: GatewaySettings) -> list[tuple[object, str, int]]:
+    """Enter all that the gateway needs; its public and its internal application, each with its address."""
+    database, locks = _database(stack, settings), _database(stack, settings)
+    await database.migrate("gateway")
+    await provision(settings.kafka_bootstrap_servers, every_topic(tuple(PLATFORMS)))
+    publisher = await stack.enter_async_context(Publisher(settings.kafka_bootstrap_servers, source=NAME))
+    outbox = Outbox(database.transaction, publisher, source=NAME)
+    await stack.enter_async_context(outbox.running())
+    http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
+    parts = real_parts(settings, database, locks, outbox, publisher, http)
+    await stack.enter_async_context(pruning(parts.store.prune))
+    checks = _checks(settings, database, outbox)
+    public, internal = applications(parts, checks)
+    return [
+        (public, settings.gateway_host, settings.gateway_port),
+        (internal, settings.gateway_internal_host, settings.gateway_internal_port),
+    ]
+
+
+def real_parts(
+    settings: GatewaySettings,
+    database: Database,
+    locks: Database,
+    outbox: Outbox,
+    publisher: Publisher,
+    http: httpx.AsyncClient,
+) -> Parts:
+    """The parts of a real gateway. A further platform's client goes into `remotes`."""
+    platforms = {slug: make(settings) for slug, make in PLATFORMS.items()}
+    shopify = settings.shopify()
+    return Parts(
+        settings=settings,
+        platforms=platforms,
+        remotes={shopify.slug: ShopifyClient(http, shopify, version=settings.shopify_api_version, now=now)},
+        store=Store(database, locks, object_key=partial(_object_key, platforms), said=outbox.nudge),
+        publish=publisher.send_raw,
+        scheduler=SchedulerClient(http, settings.scheduler_url, key=settings.internal_key.get_secret_value()),
+        post=partial(post_delivery, http),
+        watching=partial(watching, settings.kafka_bootstrap_servers),
+    )
+
+
+def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, FastAPI]:
+    """The public and the internal application."""
+    settings, store, remotes = parts.settings, parts.store, parts.remotes
+    sealer = Sealer(settings.token_encryption_keys)
+    tokens = Tokens(store, sealer, remotes, now=now)
+    assertions = Assertions(store, tokens, parts.platforms, remotes, post=parts.post, watching=parts.watching, now=now)
+    public: Asgi = SafeHeaders(_public(parts, sealer, checks))
+    webhooks: list[Webhooks] = []
+    for platform in parts.platforms.values():
+        webhooks.append(_webhooks(parts, tokens, platform, public))
+        public = webhooks[-1]
+    internal = _application(checks)
+    internal_problems(internal)
+    counts = partial(_counts, webhooks)
+    internal.include_router(internal_routes(tokens, assertions, keys=settings.internal_keys, counts=counts))
+    return public, internal
+
+
+def _public(parts: Parts, sealer: Sealer, checks: Mapping[str, Check]) -> FastAPI:
+    settings, shopify = parts.settings, parts.settings.shopify()
+    keys = BrowserKeys(settings.state_token_secret.get_secret_value())
+    cookies = Cookies(secure=settings.https, session_seconds=settings.session_ttl_seconds)
+    merchants = Merchants(parts.store, parts.scheduler, parts.platforms, keys, now=now)
+    logins = Logins(
+        parts.store,
+        sealer,
+        parts.remotes[shopify.slug],
+        keys,
+        platform=shopify.slug,
+        session_seconds=settings.session_ttl_seconds,
+    )
+    app = _application(checks)
+    app.add_middleware(
+        CORSMiddleware, allow_origins=list(settings.cors_allowed_origins), allow_methods=["GET"], allow_credentials=True
+    )
+    app.add_exception_handler(Away, _away)
+    app.include_router(shopify_routes(logins, shopify, cookies))
+    platforms = tuple(parts.platforms.values())
+    app.include_router(page_routes(merchants, cookies, platforms, sandbox_url=settings.sandbox_url))
+    return app
+
+
+def _webhooks(parts: Parts, tokens: Tokens, platform: Platform, app: Asgi) -> Webhooks:
+    return Webhooks(
+        app,
+        platform,
+        live=LiveConnections(parts.store.connection, time.monotonic),
+        publish=parts.publish,
+        installations=Installations(parts.store, tokens, parts.remotes),
+        max_bytes=parts.settings.webhook_max_bytes,
+        source=NAME,
+    )
+
+
+def _application(checks: Mapping[str, Check]) -> FastAPI:
+    app = FastAPI(title="merchant-sync gateway", docs_url=None, redoc_url=None, openapi_url=None)
+    health_routes(app, checks)
+    return app
+
+
+def _database(stack: AsyncExitStack, settings: GatewaySettings) -> Database:
+    database = Database(settings.database_url.get_secret_value(), schema=NAME)
+    stack.push_async_callback(database.close)
+    return database
+
+
+def _checks(settings: GatewaySettings, database: Database, outbox: Outbox) -> dict[str, Check]:
+    async def relayed() -> str | None:
+        return outbox.trouble
+
+    return {
+        "postgres": database.trouble,
+        "kafka": partial(broker_trouble, settings.kafka_bootstrap_servers),
+        "outbox": relayed,
+    }
+
+
+def _object_key(platforms: Mapping[str, Platform], connection: str) -> str:
+    return platforms[platform_of(connection)].object_key(account_of(connection))
+
+
+def _counts(webhooks: list[Webhooks]) -> Counter[str]:
+    return sum((route.counts for route in webhooks), Counter())
+
+
+async def _away(request: Request, error: Exception) -> Response:
+    log.warning("request held", path=request.url.path, reason=str(error))
+    return problem(request, 503, "a part of the service does not answer now; try again in a moment")
+
+
+if __name__ == "__main__":
+    main()

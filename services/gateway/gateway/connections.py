@@ -1,0 +1,108 @@
+"""A connection's row and how it changes: every change gives the next revision, and can be said to the others."""
+
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from contracts.events import ConnectionChanged
+from contracts.headers import derived_id
+
+CONNECTED = "connected"
+REAUTHORISE = "reauthorise"
+UNINSTALLED = "uninstalled"
+
+
+@dataclass(frozen=True)
+class SealedTokens:
+    """A connection's tokens as they are stored, sealed; times in ms."""
+
+    access: str = field(repr=False)
+    expires_at: int | None = None
+    refresh: str | None = field(default=None, repr=False)
+    refresh_expires_at: int | None = None
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One merchant's account at one platform, as the gateway keeps it. Tokens are there only sealed."""
+
+    name: str
+    merchant: UUID | None
+    state: str
+    epoch: int
+    revision: int
+    scopes: tuple[str, ...]
+    granted_at: int
+    wanted_sync: UUID | None
+    tokens: SealedTokens | None
+
+    @property
+    def live(self) -> bool:
+        """Whether its data may be read."""
+        return self.state == CONNECTED and self.tokens is not None
+
+
+def wanted_sync(name: str, epoch: int, granted_at: int) -> UUID:
+    """The full sync that a grant asks for: the same for the same grant, so that it is started once."""
+    return derived_id("connect", name, str(epoch), str(granted_at))
+
+
+def granted(
+    before: Connection | None,
+    *,
+    name: str,
+    merchant: UUID,
+    scopes: tuple[str, ...],
+    granted_at: int,
+    tokens: SealedTokens,
+) -> Connection:
+    """The connection after a consent: connected, new tokens, a new wanted full sync; its epoch is as it was."""
+    epoch = before.epoch if before else 1
+    return Connection(
+        name=name,
+        merchant=merchant,
+        state=CONNECTED,
+        epoch=epoch,
+        revision=before.revision + 1 if before else 1,
+        scopes=scopes,
+        granted_at=granted_at,
+        wanted_sync=wanted_sync(name, epoch, granted_at),
+        tokens=tokens,
+    )
+
+
+def refreshed(row: Connection, *, scopes: tuple[str, ...], tokens: SealedTokens) -> Connection:
+    """The connection with refreshed tokens; a new revision only when the scopes changed with them."""
+    changed = bool(scopes) and scopes != row.scopes
+    revision = row.revision + changed
+    return replace(row, tokens=tokens, scopes=scopes if changed else row.scopes, revision=revision)
+
+
+def rescoped(row: Connection, scopes: tuple[str, ...]) -> Connection:
+    """The connection with the scopes that the platform now grants; the same row when nothing changed."""
+    return row if scopes == row.scopes else replace(row, scopes=scopes, revision=row.revision + 1)
+
+
+def revoked(row: Connection) -> Connection:
+    """The connection when its tokens are worth nothing: the merchant has to sign in again."""
+    return replace(row, state=REAUTHORISE, wanted_sync=None, revision=row.revision + 1)
+
+
+def uninstalled(row: Connection) -> Connection:
+    """The connection after an uninstall: a higher epoch, and no tokens."""
+    return replace(
+        row, state=UNINSTALLED, epoch=row.epoch + 1, wanted_sync=None, tokens=None, revision=row.revision + 1
+    )
+
+
+def changed_event(row: Connection, object_key: str) -> ConnectionChanged:
+    """What the others are told about this row: everything but its tokens."""
+    return ConnectionChanged(
+        connection=row.name,
+        revision=row.revision,
+        epoch=row.epoch,
+        state=row.state,
+        merchant=row.merchant,
+        object_key=object_key,
+        wanted_sync=row.wanted_sync,
+        scopes=row.scopes,
+    )

@@ -1,0 +1,65 @@
+"""A webhook delivery as the gateway understands it, whatever platform brought it."""
+
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+import orjson
+
+from contracts.headers import derived_id
+
+
+class Kind(StrEnum):
+    """What a delivery asks of the gateway."""
+
+    RECORDS = "records"
+    TEST = "test"
+    """The gateway's own, to prove the way to Kafka; causes nothing."""
+    UNINSTALLED = "uninstalled"
+    SCOPES = "scopes"
+    COMPLIANCE = "compliance"
+    UNKNOWN = "unknown"
+
+
+class Delivery(NamedTuple):
+    """One verified delivery. `webhook_id` is the same in every copy of it, so that ten copies make one sync."""
+
+    topic: str
+    connection: str
+    webhook_id: str
+    kind: Kind
+    records: dict[str, list[str]]
+    """Record ids to ask for, by resource."""
+    triggered_at: int | None
+    """When the platform saw it happen, in ms; None where it does not say."""
+
+
+class Unacceptable(Exception):
+    """A delivery that is refused: 401 for its signature, 400 for its form."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def sync_id(delivery: Delivery) -> UUID:
+    """The id of the sync that every copy of this delivery asks for."""
+    return derived_id(delivery.connection.partition(":")[0], delivery.webhook_id)
+
+
+def request_body(delivery: Delivery, sync: str, epoch: int, now: int) -> bytes:
+    """The `SyncRequested` of this delivery as JSON, at epoch `epoch` and `now` in ms.
+
+    Written by hand because it is on the path of every delivery; a test holds it against the contract.
+    """
+    return orjson.dumps(
+        {
+            "sync_id": sync,
+            "connection": delivery.connection,
+            "epoch": epoch,
+            "cause": "test" if delivery.kind is Kind.TEST else "webhook",
+            "records": delivery.records,
+            "requested_at": now,
+            "topic": delivery.topic,
+        }
+    )

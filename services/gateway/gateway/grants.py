@@ -1,0 +1,17 @@
+"""A grant: what a platform's token endpoint gave, for whatever platform."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Tokens in clear, on their way from the platform to the store: never logged (not in its repr), never said."""
+
+    access_token: str = field(repr=False)
+    scopes: tuple[str, ...]
+    granted_at: int
+    """The `Date` of the answer, in ms; our own clock where the answer has none."""
+    expires_at: int | None = None
+    """Of the access token, in ms; None for one that does not expire."""
+    refresh_token: str | None = field(default=None, repr=False)
+    refresh_expires_at: int | None = None

@@ -1,0 +1,64 @@
+"""The platforms: each is one pure module here and one line in `PLATFORMS`."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from gateway.deliveries import Delivery
+from gateway.platforms import shopify
+
+if TYPE_CHECKING:
+    from gateway.settings import GatewaySettings
+
+
+class Platform(Protocol):
+    """What the gateway needs to know of a platform to hold its connections."""
+
+    @property
+    def slug(self) -> str:
+        """Begins the names of its connections, its paths and its topics."""
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+
+    @property
+    def login_path(self) -> str:
+        """The path on which a merchant signs in, as a pattern."""
+
+    @property
+    def login_form(self) -> tuple[str, str, str]:
+        """Of the form that leads there: its path, the name of its field, and what to write into it."""
+
+    @property
+    def webhook_address(self) -> str:
+        """Where it sends deliveries."""
+
+    @property
+    def claims(self) -> tuple[bytes, bytes, bytes]:
+        """The headers in which a delivery names its topic, its account and itself, for the log of a refused one."""
+
+    def login_url(self, account: str) -> str:
+        """The path on which this account's merchant signs in (again)."""
+
+    def account_url(self, account: str) -> str:
+        """Where the merchant manages the account, at the platform."""
+
+    def object_key(self, account: str) -> str:
+        """Where the snapshot of an account lies in the bucket."""
+
+    def missing_scopes(self, granted: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Scopes asked for and not granted, each with the resources that it costs."""
+
+    def topics(self, granted: Iterable[str]) -> tuple[str, ...]:
+        """The webhook topics that the granted scopes call for."""
+
+    def read_delivery(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Delivery:
+        """A verified delivery, or `Unacceptable`."""
+
+    def test_delivery(self, account: str) -> tuple[str, dict[str, str], bytes]:
+        """A signed delivery that proves the way and causes nothing: its webhook id, headers and body."""
+
+
+PLATFORMS: dict[str, "Callable[[GatewaySettings], Platform]"] = {
+    shopify.SLUG: lambda settings: settings.shopify(),
+}

@@ -1,0 +1,100 @@
+"""The internal listener: tokens for a platform's fetcher, assertions for the scheduler, counts for anyone inside."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from gateway.assertions import Assertions
+from gateway.callers import caller_of, may_assert, may_have_tokens
+from gateway.problems import NotKnown, NotLive, PlatformAway, TokenRefused
+from gateway.sealing import Unsealable
+from gateway.tokens import Tokens
+from messaging.errors import Away
+
+
+class TokenAsked(BaseModel):
+    """For whose data a token is needed; `epoch` is the one that the asker knows."""
+
+    connection: str
+    epoch: int
+
+
+class TokenWasRefused(BaseModel):
+    """The hex SHA-256 of a token that the platform answered with 401."""
+
+    connection: str
+    epoch: int
+    access_token_sha256: str
+
+
+class AssertionAsked(BaseModel):
+    """The full sync that is about to begin; `first` when the connection never had one that succeeded."""
+
+    sync_id: UUID
+    first: bool = False
+
+
+def internal_routes(
+    tokens: Tokens, assertions: Assertions, *, keys: Mapping[str, str], counts: Callable[[], Counter[str]]
+) -> APIRouter:
+    """All of them answer 401 without a service's key, and 403 where that service may not ask."""
+    routes = APIRouter(prefix="/internal")
+
+    def caller(authorization: Annotated[str, Header()] = "") -> str:
+        name = caller_of(authorization, keys)
+        if name is None:
+            raise HTTPException(401, "unknown caller", {"WWW-Authenticate": "Bearer"})
+        return name
+
+    Caller = Annotated[str, Depends(caller)]
+
+    @routes.post("/tokens")
+    async def current(asked: TokenAsked, caller: Caller) -> dict[str, object]:
+        _permit(may_have_tokens(caller, asked.connection))
+        return asdict(await tokens.current(asked.connection))
+
+    @routes.post("/tokens/refused")
+    async def refused(asked: TokenWasRefused, caller: Caller) -> dict[str, object]:
+        _permit(may_have_tokens(caller, asked.connection))
+        return asdict(await tokens.refused(asked.connection, asked.access_token_sha256))
+
+    @routes.post("/connections/{connection}/assert")
+    async def assert_subscriptions(connection: str, asked: AssertionAsked, caller: Caller) -> dict[str, object]:
+        _permit(may_assert(caller))
+        return await assertions.run(connection, asked.sync_id, first=asked.first)
+
+    @routes.get("/deliveries", dependencies=[Depends(caller)])
+    async def deliveries() -> dict[str, int]:
+        return dict(counts())
+
+    return routes
+
+
+def internal_problems(app: FastAPI) -> None:
+    """One answer for each consequence: 404, 409 with the state, 503 for whoever does not answer."""
+
+    @app.exception_handler(NotKnown)
+    async def not_known(_request: Request, _error: NotKnown) -> JSONResponse:
+        return JSONResponse({"status": "error", "reason": "no such connection"}, 404)
+
+    @app.exception_handler(NotLive)
+    async def not_live(_request: Request, error: NotLive) -> JSONResponse:
+        return JSONResponse({"state": error.state}, 409)
+
+    for kind in (PlatformAway, TokenRefused, Unsealable, Away):
+        app.add_exception_handler(kind, _away)
+
+
+async def _away(_request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"status": "error", "reason": str(error) or "the platform refuses every token"}, 503)
+
+
+def _permit(allowed: bool) -> None:
+    if not allowed:
+        raise HTTPException(403, "not for this caller")

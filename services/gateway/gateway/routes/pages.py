@@ -1,0 +1,136 @@
+"""What a merchant sees: the way in, the own connections, the own syncs. Everyone else's are not there."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from contracts.events import account_of, platform_of
+from gateway.connections import Connection
+from gateway.logins import BrowserKeys
+from gateway.platforms import Platform
+from gateway.problems import NotKnown, SchedulerAway
+from gateway.routes.answers import answer, problem
+from gateway.routes.sessions import Cookies
+from gateway.store import Store
+from gateway.views import ConnectionView, SyncView, connection_document, queued, sync_document, unknown
+
+
+class Scheduler(Protocol):
+    """The scheduler's reads. Both raise `SchedulerAway`."""
+
+    async def sync(self, sync_id: UUID) -> SyncView | None:
+        """A sync, None when it is not known."""
+
+    async def connection(self, name: str) -> ConnectionView | None:
+        """A connection, None when it is not known."""
+
+
+class Merchants:
+    """Reads what one merchant may see."""
+
+    def __init__(
+        self,
+        store: Store,
+        scheduler: Scheduler,
+        platforms: Mapping[str, Platform],
+        keys: BrowserKeys,
+        *,
+        now: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._scheduler = scheduler
+        self._platforms = platforms
+        self._keys = keys
+        self._now = now
+
+    async def merchant(self, session: str | None) -> UUID | None:
+        """Whose session it is."""
+        return await self._store.session_merchant(self._keys.hashed("session", session)) if session else None
+
+    async def sync(self, merchant: UUID | None, sync_id: UUID) -> dict[str, Any]:
+        """The sync as it is shown. Raises `NotKnown` unless it is this merchant's; `SchedulerAway`.
+
+        Of a sync that the gateway wants itself, its own part is shown although the scheduler is away.
+        """
+        if merchant is None:
+            raise NotKnown
+        own = await self._store.self_test(sync_id)
+        try:
+            known = await self._scheduler.sync(sync_id)
+            if known is None and own is not None:
+                known = queued(sync_id, own.connection, own.made_at)
+        except SchedulerAway:
+            if own is None:
+                raise
+            known = unknown(sync_id, own.connection)
+        if known is None or not await self._owns(merchant, known.connection):
+            raise NotKnown
+        status, test = (own.webhook_status, own.webhook_test) if own else (None, None)
+        return sync_document(known, status=status, test=test, now=self._now())
+
+    async def connections(self, merchant: UUID) -> dict[str, Any]:
+        """All of this merchant's connections as they are shown."""
+        rows = await self._store.connections_of(merchant)
+        shown = await asyncio.gather(*(self._connection(row) for row in rows))
+        return {"user_uuid": str(merchant), "connections": shown}
+
+    async def _connection(self, row: Connection) -> dict[str, Any]:
+        platform, account = self._platforms[platform_of(row.name)], account_of(row.name)
+        test = await self._store.last_webhook_test(row.name)
+        try:
+            known = await self._scheduler.connection(row.name)
+            away = False
+        except SchedulerAway:
+            known, away = None, True
+        document = connection_document(row, known, key=platform.object_key(account), test=test)
+        links = {"login_url": platform.login_url(account), "account_url": platform.account_url(account)}
+        return {**document, **links, "scheduler_away": away}
+
+    async def _owns(self, merchant: UUID, connection: str) -> bool:
+        row = await self._store.connection(connection)
+        return row is not None and row.merchant == merchant
+
+
+def page_routes(
+    merchants: Merchants, cookies: Cookies, platforms: Sequence[Platform], *, sandbox_url: str
+) -> APIRouter:
+    """`GET /`, `GET /connections`, `GET /syncs/{id}`: a page for a browser, else JSON."""
+    routes = APIRouter()
+
+    @routes.get("/")
+    async def home(request: Request) -> Response:
+        paths = ", ".join(platform.login_path for platform in platforms)
+        document = {"status": "ok", "message": f"connect an account at {paths}"}
+        forms = [(p.title, *p.login_form, request.query_params.get(p.login_form[1], "")) for p in platforms]
+        return answer(request, "home.html", document, forms=forms, sandbox_url=sandbox_url)
+
+    @routes.get("/connections")
+    async def connections(request: Request) -> Response:
+        merchant = await merchants.merchant(cookies.session(request))
+        if merchant is None:
+            return problem(request, 401, "you are not signed in here, or your session has ended")
+        return answer(request, "connections.html", await merchants.connections(merchant))
+
+    @routes.get("/syncs/{sync_id}")
+    async def sync(request: Request, sync_id: str) -> Response:
+        try:
+            merchant = await merchants.merchant(cookies.session(request))
+            document = await merchants.sync(merchant, _uuid(sync_id))
+        except NotKnown:
+            return problem(request, 404, "there is no such sync among yours, or your session has ended")
+        except SchedulerAway:
+            return problem(request, 503, "the scheduler does not answer now; try again in a moment")
+        return answer(request, "sync.html", document, sync=document)
+
+    return routes
+
+
+def _uuid(given: str) -> UUID:
+    try:
+        return UUID(given)
+    except ValueError as error:
+        raise NotKnown from error

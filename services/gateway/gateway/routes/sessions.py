@@ -1,0 +1,38 @@
+"""The cookies: who a browser is, and which login it began."""
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from gateway.logins import STATE_SECONDS, LoginStarted
+
+SESSION = "session_id"
+
+
+class Cookies:
+    """Sets and reads the gateway's cookies: out of scripts' reach, first-party, and https only where that is used."""
+
+    def __init__(self, *, secure: bool, session_seconds: int) -> None:
+        self._secure = secure
+        self._session_seconds = session_seconds
+
+    def bind_login(self, response: Response, started: LoginStarted, *, path: str) -> None:
+        """Bind a login to this browser, for the callback at `path` alone."""
+        response.set_cookie(
+            started.cookie,
+            started.browser,
+            max_age=STATE_SECONDS,
+            path=path,
+            secure=self._secure,
+            httponly=True,
+            samesite="lax",
+        )
+
+    def sign_in(self, response: Response, session: str) -> None:
+        """Give the browser its session."""
+        response.set_cookie(
+            SESSION, session, max_age=self._session_seconds, secure=self._secure, httponly=True, samesite="lax"
+        )
+
+    def session(self, request: Request) -> str | None:
+        """The session that the browser shows, if any."""
+        return request.cookies.get(SESSION) or None
