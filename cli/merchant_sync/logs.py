@@ -16,7 +16,7 @@ _COLOURS = {
     "spaces-writer": "bright_green",
     "shopify-fetcher": "bright_blue",
 }
-_NAME_WIDTH = 15
+_NAME_WIDTH = 16
 _LEVEL_COLOURS = {"warning": "yellow", "error": "red", "critical": "bold red"}
 # Known by heart (the name is the prefix) or too long for a line on a screen; the log file has them.
 _LEFT_OUT = {"event", "message", "level", "timestamp", "logger", "service", "exception", "stack_info"}

@@ -95,7 +95,7 @@ def test_a_structured_line_is_rendered_short() -> None:
     line = json.dumps({"timestamp": "t", "level": "warning", "event": "page refused", "sync_id": "s1", "count": 3})
     shown = logs.render("gateway", line)
 
-    assert shown.plain == "gateway        │ page refused  sync_id=s1  count=3"
+    assert shown.plain == "gateway         │ page refused  sync_id=s1  count=3"
     assert any(span.style == "yellow" for span in shown.spans)
 
 
