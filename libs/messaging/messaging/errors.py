@@ -4,6 +4,9 @@
 class Away(Exception):
     """Something that this service cannot work without does not answer: hold everything, try again, lose nothing."""
 
+    patience: float | None = None
+    """Seconds after which it is the message's own fault, and it is dead-lettered; None: never."""
+
 
 class KafkaAway(Away):
     """Kafka did not acknowledge."""

@@ -8,6 +8,7 @@ above a bound, and nothing is acknowledged or dead-lettered.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -180,11 +181,13 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
         await self._bury(batch[0].record, batch[0].watermark, error)
 
     async def _attempt(self, key: str, batch: list[_Taken]) -> Exception | None:
-        pause = 0.2
+        pause, began = 0.2, time.monotonic()
         while True:
             try:
                 await self._handle(key, [self._parse(taken.record.value or b"") for taken in batch])
             except Away as away:
+                if away.patience is not None and time.monotonic() - began > away.patience:
+                    return away
                 self.trouble = f"{type(away).__name__}: {away}"
                 log.warning("work held", group=self._group, connection=key, reason=self.trouble)
                 await asyncio.sleep(pause)

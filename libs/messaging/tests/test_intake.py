@@ -164,6 +164,20 @@ async def test_work_is_held_while_something_is_away_and_nothing_is_buried(bench:
     assert await bench.buried() == []
 
 
+class Impatient(Away):
+    patience = 0.5
+
+
+async def test_what_is_held_beyond_its_patience_is_buried(bench: Bench) -> None:
+    async def handle(_key: str, _events: Sequence[Said]) -> None:
+        raise Impatient("nobody knows this connection")
+
+    await bench.say("a", "lost")
+    async with bench.taking(handle):
+        await asyncio.sleep(3)
+    assert await bench.buried() == [Said(text="lost").model_dump_json().encode()]
+
+
 async def test_what_was_not_finished_comes_again_after_a_restart(bench: Bench) -> None:
     async def stuck(_key: str, _events: Sequence[Said]) -> None:
         await asyncio.sleep(60)

@@ -29,6 +29,8 @@ NextTurn = Callable[[str], Turn]
 class ConnectionNotHeardOf(Away):
     """Something was said of a connection before the gateway's word on it has come: hold it until then."""
 
+    patience = 120.0
+
 
 class ConnectionsHandler:
     """Takes the gateway's word: plans polls, starts the full sync that is wanted, cancels what has ended."""

@@ -25,6 +25,8 @@ Fetched = RecordsPage | WindowEnded | WalkEnded | Settled
 class ConnectionNotHeardOf(Away):
     """A page was faster than the gateway's word on its connection or epoch: hold it until that has come."""
 
+    patience = 120.0
+
 
 class PagesHandler:
     """Takes what fetchers say of one connection: one transaction a batch."""
