@@ -8,7 +8,8 @@ _LOCATIONS, _DISCOUNTS = ("read_locations",), ("read_discounts",)
 _NEEDS: dict[tuple[str, str], tuple[str, ...]] = {
     **{
         ("QueryRoot", name): _PRODUCTS
-        for name in ("product", "products", "productsCount", "productVariant", "productVariants", "productVariantsCount")
+        for name in ("product", "products", "productsCount", "productVariant", "productVariants",
+        "productVariantsCount")
     },
     **{("QueryRoot", name): _PRODUCTS for name in ("collection", "collections", "collectionsCount")},
     **{("QueryRoot", name): ("read_inventory", "read_products") for name in ("inventoryItem", "inventoryItems")},

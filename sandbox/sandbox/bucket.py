@@ -11,7 +11,9 @@ _SECONDS = 20
 
 @dataclass(slots=True)
 class Bucket:
-    """Points that restore at `rate` per second up to `maximum`, which is what 20 seconds of the plan's own rate restore."""
+    """Points that restore at `rate` per second up to `maximum`, which is what 20 seconds of the plan's own rate
+    restore.
+    """
 
     rate: float
     maximum: float

@@ -12,6 +12,7 @@ import orjson
 from sandbox.failures import FieldFailure
 
 DEPTH = 25_000
+PAGE_SIZE = 250
 Key = Callable[[Any], tuple[Any, int]]
 
 
@@ -67,9 +68,9 @@ def decode(cursor: str) -> tuple[Any, int]:
         raise FieldFailure(f"Invalid cursor '{cursor}'.", "BAD_REQUEST") from error
 
 
-def page(items: Sequence[Any], key: Key, args: Mapping[str, Any]) -> Page:
+def page(items: Sequence[Any], key: Key, args: Mapping[str, Any], maximum: int = PAGE_SIZE) -> Page:
     """The page of `items`, which are sorted by `key`, that `first`, `after`, `last`, `before` and `reverse` ask for."""
-    size, backwards = _size(args)
+    size, backwards = _size(args, maximum)
     reverse = bool(args.get("reverse"))
     low, high = _bounds(items, key, args, reverse)
     offset = len(items) - high if reverse else low
@@ -84,7 +85,7 @@ def page(items: Sequence[Any], key: Key, args: Mapping[str, Any]) -> Page:
     return Page(nodes, beyond, before, key)
 
 
-def _size(args: Mapping[str, Any]) -> tuple[int, bool]:
+def _size(args: Mapping[str, Any], maximum: int) -> tuple[int, bool]:
     first, last = args.get("first"), args.get("last")
     if first is None and last is None:
         raise FieldFailure("you must provide one of first or last", "BAD_REQUEST")
@@ -93,6 +94,8 @@ def _size(args: Mapping[str, Any]) -> tuple[int, bool]:
     size = first if first is not None else last
     if not isinstance(size, int) or size < 0:
         raise FieldFailure(f"{'first' if last is None else 'last'} cannot be negative", "BAD_REQUEST")
+    if size > maximum:
+        raise FieldFailure(f"A page of {size} is larger than the maximum of {maximum}.", "BAD_REQUEST")
     return size, last is not None
 
 

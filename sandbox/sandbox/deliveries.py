@@ -50,8 +50,9 @@ Settle = Callable[[Delivery], None]
 
 
 class Dispatcher:
-    """Sends what is due. `send` says whether a delivery was accepted, and how it went; `settle` is told after each attempt,
-    when the delivery's status is delivered, pending (again) or failed."""
+    """Sends what is due. `send` says whether a delivery was accepted, and how it went; `settle` is told after each
+    attempt, when the delivery's status is delivered, pending (again) or failed.
+    """
 
     def __init__(self, send: Send, settle: Settle, retry_scale: float) -> None:
         self._send = send

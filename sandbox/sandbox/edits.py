@@ -116,7 +116,9 @@ def _put_metafield(shop: Shop, product: Product, body: Mapping[str, Any]) -> Non
 
 
 def create_product(shop: Shop, ledger: Ledger, fields: Mapping[str, Any]) -> Product:
-    """A new product with one variant, stocked at every active location with `available` pieces; else as `update_product`."""
+    """A new product with one variant, stocked at every active location with `available` pieces; else as
+    `update_product`.
+    """
     number, at = shop.next_number(), now()
     title = fields.get("title", "New product")
     product = Product(number, texts.handle(title, number), title, "Acme", "", [], "ACTIVE", "", at, at)
@@ -256,15 +258,9 @@ def update_discount(shop: Shop, ledger: Ledger, number: int, fields: Mapping[str
 
 
 _DISCOUNT_FIELDS = (
-    "title",
-    "starts_at",
-    "ends_at",
-    "usage_limit",
-    "once_per_customer",
-    "combines_with",
-    "minimum_quantity",
-)
-_DISCOUNT_FIELDS += ("minimum_subtotal", "countries", "maximum_shipping_price", "uses_per_order_limit", "app_title")
+    "title", "starts_at", "ends_at", "usage_limit", "once_per_customer", "combines_with", "minimum_quantity",
+    "minimum_subtotal", "countries", "rest_of_world", "maximum_shipping_price", "uses_per_order_limit", "app_title",
+)  # fmt: skip
 
 
 def _set_discount(shop: Shop, discount: Discount, fields: Mapping[str, Any]) -> tuple[dict[int, str], dict[int, str]]:
@@ -327,7 +323,9 @@ def update_shop(shop: Shop, ledger: Ledger, fields: Mapping[str, Any]) -> None:
 
 
 def burst(shop: Shop, ledger: Ledger, edits: int, products: int, seed: int) -> list[int]:
-    """`edits` changes of title and price over `products` distinct products, as an import does; returns their numbers."""
+    """`edits` changes of title and price over `products` distinct products, as an import does; returns their
+    numbers.
+    """
     rng = Random(seed)
     numbers = [product.number for product in shop.products]
     chosen = rng.sample(numbers, min(products, len(numbers)))

@@ -1,5 +1,8 @@
-"""One GraphQL request: parse, validate, price, throttle, execute, refund; Shopify's answer to it, in every case HTTP 200."""
+"""One GraphQL request: parse, validate, price, throttle, execute, refund; Shopify's answer to it, in every case HTTP
+200.
+"""
 
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +31,7 @@ from sandbox.tenants import Tenant
 
 Body = dict[str, Any]
 _CACHED = 400
+_UNDEFINED = re.compile(r"Cannot query field '(\w+)' on type '(\w+)'")
 
 
 @dataclass(slots=True)
@@ -74,7 +78,7 @@ class Engine:
         found = self._documents.get(text)
         if found is None:
             document = parse(text)
-            errors = validate(self._schema, document)
+            errors = validate(self._schema, document, hide_suggestions=True)
             found = _keep(self._documents, text, errors or document)
         if isinstance(found, list):
             raise _Invalid([_formatted(error) for error in found])
@@ -117,10 +121,7 @@ class Engine:
         terms: Terms,
         requested: int,
     ) -> Body:
-        scopes = request.scopes
-        context = Context(
-            tenant.shop, scopes, now(), request.api_key, request.version, tenant.subscriptions, ledger, tenant.faults, list(terms.args)
-        )  # fmt: skip
+        context = _context(tenant, request, ledger, terms)
         data, errors = self._data(document, plan, request, context)
         spent = plan.price.paid(data, terms) if data is not None else 0
         tenant.bucket.refund(requested - spent)
@@ -148,6 +149,20 @@ class Engine:
         )  # fmt: skip
         assert isinstance(result, ExecutionResult)
         return result.data, [_formatted(error) for error in result.errors or ()]
+
+
+def _context(tenant: Tenant, request: Request, ledger: Ledger, terms: Terms) -> Context:
+    return Context(
+        shop=tenant.shop,
+        scopes=request.scopes,
+        now=now(),
+        api_key=request.api_key,
+        version=request.version,
+        subscriptions=tenant.subscriptions,
+        ledger=ledger,
+        faults=tenant.faults,
+        args=[dict(args) for args in terms.args],
+    )
 
 
 class _Invalid(Exception):
@@ -184,12 +199,13 @@ def _count(tenant: Tenant, operation: OperationDefinitionNode, terms: Terms) -> 
 
 
 def _formatted(error: GraphQLError, code: str = "BAD_REQUEST") -> Body:
-    body: Body = {"message": error.message}
+    undefined = _UNDEFINED.match(error.message)
+    message = f"Field '{undefined[1]}' doesn't exist on type '{undefined[2]}'" if undefined else error.message
+    body: Body = {"message": message}
     if error.locations:
         body["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
     if error.path:
         body["path"] = error.path
-    undefined = error.message.startswith("Cannot query field")
     body["extensions"] = error.extensions or {"code": "undefinedField" if undefined else code}
     return body
 

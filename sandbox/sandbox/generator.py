@@ -139,7 +139,8 @@ def _variant(shop: Shop, rng: Random, product: Product, position: int, values: l
         Level(item, place, int(r() * 60) - 4, at, r() > 0.02) for place in places if place == places[0] or r() > 0.1
     ]
     return Variant(
-        number, item, product.number, " / ".join(values), f"{cents // 100}.{cents % 100:02}", position, values, at, at, at,
+        number, item, product.number, " / ".join(values), f"{cents // 100}.{cents % 100:02}", position, values, at,
+        at, at,
         sku=f"SKU-{number}" if r() > 0.1 else None,
         barcode=f"{4_000_000_000_000 + number % 999_999_999_999}" if r() > 0.4 else None,
         compare_at_price=f"{cents // 100 + 10}.00" if dearer > 0.7 else None,

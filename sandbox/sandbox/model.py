@@ -1,4 +1,6 @@
-"""The records of a shop, as plain values. `number` is the numeric part of a record's gid; times are ISO 8601 UTC in whole seconds."""
+"""The records of a shop, as plain values. `number` is the numeric part of a record's gid; times are ISO 8601 UTC in
+whole seconds.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -23,7 +23,8 @@ def product(p: Product) -> Body:
     """products/create and products/update: at most 100 variants in full, all of them by gid."""
     images = [_image(p, m, position) for position, m in enumerate(p.media, 1) if m.url]
     return {
-        "id": p.number, "admin_graphql_api_id": gid("Product", p.number), "title": p.title, "body_html": texts.html(p.text),
+        "id": p.number, "admin_graphql_api_id": gid("Product", p.number), "title": p.title,
+        "body_html": texts.html(p.text),
         "vendor": p.vendor, "product_type": p.product_type, "handle": p.handle, "status": p.status.lower(),
         "tags": ", ".join(p.tags), "created_at": p.created_at, "updated_at": p.updated_at, "template_suffix": None,
         "published_at": p.created_at if p.status == "ACTIVE" else None, "published_scope": "global",
@@ -45,10 +46,12 @@ def product(p: Product) -> Body:
 def _variant(v: Variant) -> Body:
     options = {f"option{n}": value for n, value in enumerate([*v.values, None, None][:3], 1)}
     return {
-        "id": v.number, "admin_graphql_api_id": gid("ProductVariant", v.number), "product_id": v.product, "title": v.title,
+        "id": v.number, "admin_graphql_api_id": gid("ProductVariant", v.number), "product_id": v.product,
+        "title": v.title,
         "price": v.price, "compare_at_price": v.compare_at_price, "position": v.position, "sku": v.sku,
         "barcode": v.barcode, "inventory_policy": v.policy.lower(), "inventory_item_id": v.item,
-        "inventory_quantity": v.available, "taxable": True, "created_at": v.created_at, "updated_at": v.updated_at, **options,
+        "inventory_quantity": v.available, "taxable": True, "created_at": v.created_at, "updated_at": v.updated_at,
+        **options,
     }  # fmt: skip
 
 
@@ -89,7 +92,8 @@ def disconnected(held: Level) -> Body:
 def item(v: Variant) -> Body:
     """inventory_items/create and inventory_items/update."""
     return {
-        "id": v.item, "sku": v.sku, "created_at": v.created_at, "updated_at": v.item_updated_at, "requires_shipping": True,
+        "id": v.item, "sku": v.sku, "created_at": v.created_at, "updated_at": v.item_updated_at,
+        "requires_shipping": True,
         "tracked": v.tracked, "cost": None, "admin_graphql_api_id": gid("InventoryItem", v.item),
     }  # fmt: skip
 
@@ -125,8 +129,10 @@ def redeem_code(d: Discount, number: int, code: str) -> Body:
 def location(place: Location) -> Body:
     """locations/create, locations/update, locations/activate and locations/deactivate."""
     return {
-        "id": place.number, "name": place.name, "city": place.city, "country_code": place.country, "active": place.active,
-        "created_at": place.created_at, "updated_at": place.updated_at, "admin_graphql_api_id": gid("Location", place.number),
+        "id": place.number, "name": place.name, "city": place.city, "country_code": place.country,
+        "active": place.active,
+        "created_at": place.created_at, "updated_at": place.updated_at, "admin_graphql_api_id": gid("Location",
+        place.number),
     }  # fmt: skip
 
 

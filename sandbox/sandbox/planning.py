@@ -1,7 +1,7 @@
 """Executable plans: a document compiled once into nested functions, which answer what graphql-core's executor would.
 
-A plan serves documents that execute without errors. What fails, or changes something, or asks for the schema itself is left
-to graphql-core, which knows where errors go; both call the same resolvers.
+A plan serves documents that execute without errors. What fails, or changes something, or asks for the schema itself is
+left to graphql-core, which knows where errors go; both call the same resolvers.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
 """Shopify's query cost: what a selection requests, by the schema alone, and what came of it, by the answer.
 
-An object costs 1, a connection 2 + sized(N) times its node, a list 1 whatever its length, a mutation 10, a count under the
-root 10; scalars nothing. Of an interface or union the dearest type is requested, and the one that came is paid.
+An object costs 1, a connection 2 + sized(N) times its node, a list 1 whatever its length, a mutation 10, a count under
+the root 10; scalars nothing. Of an interface or union the dearest type is requested, and the one that came is paid.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,9 @@ MUTATION, ROOT_COUNT = 10, 10
 
 @dataclass(slots=True)
 class Terms:
-    """What decides a price besides the document: the coerced arguments of its fields, and how `nodes(ids:)` is charged."""
+    """What decides a price besides the document: the coerced arguments of its fields, and how `nodes(ids:)` is
+    charged.
+    """
 
     args: Sequence[Mapping[str, Any]]
     linear_nodes: bool = False
@@ -79,7 +81,8 @@ def _paid(fields: list["Priced | PricedConnection"], answer: Mapping[str, Any], 
 class Priced:
     """A field that answers an object or a list of objects, under its response key.
 
-    `arg` says where the ids of `nodes(ids:)` are, and is None for every other field. `steady` is the price of everything in it when no answer can change that, else None.
+    `arg` says where the ids of `nodes(ids:)` are, and is None for every other field. `steady` is the price of
+    everything in it when no answer can change that, else None.
     """
 
     key: str

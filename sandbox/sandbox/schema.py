@@ -14,7 +14,9 @@ from sandbox.fields.context import Typed
 
 @cache
 def load() -> GraphQLSchema:
-    """The schema. Its resolvers are what graphql-core's own executor calls: the plan's closures give the same, faster."""
+    """The schema. Its resolvers are what graphql-core's own executor calls: the plan's closures give the same,
+    faster.
+    """
     text = files("sandbox").joinpath("schema.graphql").read_text(encoding="utf-8")
     # Shopify's own schema deprecates a field that an interface requires, which graphql-core's check refuses.
     schema = build_schema(text, assume_valid=True)

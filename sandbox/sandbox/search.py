@@ -1,4 +1,6 @@
-"""Shopify's search syntax, as much of it as a synchronising client uses: `id:>1 status:active,draft updated_at:>='…'`."""
+"""Shopify's search syntax, as much of it as a synchronising client uses: `id:>1 status:active,draft
+updated_at:>='…'`.
+"""
 
 import re
 from collections.abc import Callable, Mapping

@@ -7,7 +7,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Read once, by `app.main`. The API key and secret have no defaults: they are what the services are set with, too."""
+    """Read once, by `app.main`. The API key and secret have no defaults: they are what the services are set with,
+    too.
+    """
 
     model_config = SettingsConfigDict(extra="ignore")
 

@@ -63,7 +63,9 @@ class Table(Generic[T]):
 
 
 class Shop:
-    """One shop. Whoever reads or changes it holds `lock`; `changed_membership` is told of all that smart rules look at."""
+    """One shop. Whoever reads or changes it holds `lock`; `changed_membership` is told of all that smart rules look
+    at.
+    """
 
     def __init__(self, profile: Profile) -> None:
         self.lock = RLock()

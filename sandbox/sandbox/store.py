@@ -1,4 +1,5 @@
-"""What outlives the process, in one SQLite file: recipes, what differs from them, grants, subscriptions, pending webhooks.
+"""What outlives the process, in one SQLite file: recipes, what differs from them, grants, subscriptions, pending
+webhooks.
 
 A shop's generated records are not written: its recipe makes them again. Only changed ones are, whole, or as gone.
 """
@@ -23,7 +24,8 @@ create table if not exists shops (
 create table if not exists records (
     domain text, kind text, number integer, body blob, primary key (domain, kind, number)
 ) without rowid;
-create table if not exists deliveries (id text primary key, domain text, due real, attempts integer, meta blob, body blob);
+create table if not exists deliveries (id text primary key, domain text, due real, attempts integer, meta blob,
+body blob);
 """
 _META = ("subscription", "topic", "uri", "event", "triggered_at", "api_version")
 _OPTIONS = orjson.OPT_NON_STR_KEYS

@@ -73,7 +73,8 @@ class _Writer:
             "options": [{"name": o.name, "optionValues": [{"name": v} for v in o.values]} for o in p.options],
             "variants": _edges(self.variant(p, v) for v in sorted(p.variants, key=lambda v: v.position)),
             "media": _edges(map(_media, p.media)),
-            "metafields": _edges({"namespace": m.namespace, "key": m.key, "type": m.type, "value": m.value} for m in custom),
+            "metafields": _edges({"namespace": m.namespace, "key": m.key, "type": m.type,
+            "value": m.value} for m in custom),
         }  # fmt: skip
 
     def variant(self, p: Product, v: Variant) -> Node:
@@ -113,7 +114,8 @@ class _Writer:
             "id": gid("Collection", c.number), "title": c.title, "handle": c.handle, "description": c.description,
             "sortOrder": c.sort_order, "image": {"url": c.image_url, "altText": c.image_alt} if c.image_url else None,
             "products": _edges(
-                {"id": gid("Product", p.number), "title": p.title, "handle": p.handle} for p in products if p is not None
+                {"id": gid("Product", p.number), "title": p.title,
+                "handle": p.handle} for p in products if p is not None
             ),
         }  # fmt: skip
 

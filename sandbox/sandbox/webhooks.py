@@ -16,7 +16,8 @@ Refusals = list[tuple[list[str], str]]
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SCOPES = {
     "PRODUCTS": "read_products", "COLLECTIONS": "read_products", "INVENTORY_LEVELS": "read_inventory",
-    "INVENTORY_ITEMS": "read_inventory", "LOCATIONS": "read_locations", "DISCOUNTS": "read_discounts", "ORDERS": "read_orders",
+    "INVENTORY_ITEMS": "read_inventory", "LOCATIONS": "read_locations", "DISCOUNTS": "read_discounts",
+    "ORDERS": "read_orders",
     "CUSTOMERS": "read_customers",
 }  # fmt: skip
 

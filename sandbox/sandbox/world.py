@@ -25,7 +25,9 @@ LATEST = "2026-10"
 
 
 class World:
-    """Every shop. `deliver` is given the webhooks of a change once they are written; methods may be called in any thread."""
+    """Every shop. `deliver` is given the webhooks of a change once they are written; methods may be called in any
+    thread.
+    """
 
     def __init__(self, store: Store, deliver: Callable[[list[Delivery]], None]) -> None:
         self._store = store
@@ -54,7 +56,9 @@ class World:
         return self._tenants.get(domain)
 
     def create(self, recipe: Recipe) -> tuple[Tenant, bool]:
-        """The shop that `recipe` describes, and whether it is new. Raises ValueError if it is there by another recipe."""
+        """The shop that `recipe` describes, and whether it is new. Raises ValueError if it is there by another
+        recipe.
+        """
         with self._lock:
             found = self._tenants.get(recipe.shop)
             if found is None:

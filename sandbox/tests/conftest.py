@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +69,9 @@ class Sandbox:
 
     async def code(self, shop: str = "acme.myshopify.com", scope: str = ",".join(sorted(SCOPES))) -> str:
         params = {"client_id": KEY, "scope": scope, "redirect_uri": "https://app.example/cb", "state": "s"}
-        answer = await self.http.post(f"/shops/{shop}/admin/oauth/authorize", params=params, data={"decision": "accept"})
+        answer = await self.http.post(
+            f"/shops/{shop}/admin/oauth/authorize", params=params, data={"decision": "accept"}
+        )
         return httpx.URL(answer.headers["location"]).params["code"]
 
     async def token(self, shop: str = "acme.myshopify.com", **fields: str) -> dict[str, Any]:
@@ -90,7 +92,9 @@ class Sandbox:
         )
 
     async def control(self, method: str, path: str, body: Any = None, shop: str = "acme.myshopify.com") -> Any:
-        answer = await self.http.request(method, f"/control/shops/{shop}{path}", content=orjson.dumps(body) if body is not None else None)
+        answer = await self.http.request(
+            method, f"/control/shops/{shop}{path}", content=orjson.dumps(body) if body is not None else None
+        )
         assert answer.status_code < 300, answer.text
         return answer.json()
 
@@ -182,9 +186,9 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-def references() -> Iterator[Path]:
+def references() -> Path:
     """Published schemas and captured costs, where somebody has put them."""
     folder = Path("/work/shared/reference")
     if not folder.is_dir():
         pytest.skip("no references here")
-    yield folder
+    return folder

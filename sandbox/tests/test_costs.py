@@ -15,14 +15,15 @@ from sandbox.prices import Terms, sized
 from sandbox.tenants import Tenant
 
 Ask = Callable[..., dict[str, Any]]
-LEVELS = """query($ids: [ID!]!) { nodes(ids: $ids) { ... on InventoryItem { variant { selectedOptions { name } product { id } }
+LEVELS = """query($ids: [ID!]!) { nodes(ids: $ids) { ... on InventoryItem {
+  variant { selectedOptions { name } product { id } }
   inventoryLevels(first: 50) { nodes { location { id } quantities(names: ["available"]) { quantity } } } } } }"""
 
 
 def requested(query: str, variables: dict[str, Any] | None = None) -> int | None:
     """The static price of a document, or None if the schema does not hold it."""
     found, document = schema.load(), parse(query)
-    if validate(found, document):
+    if validate(found, document, max_errors=1, hide_suggestions=True):
         return None
     operation = next(d for d in document.definitions if isinstance(d, OperationDefinitionNode))
     values = get_variable_values(found, operation.variable_definitions or (), variables or {})
@@ -42,7 +43,10 @@ def requested(query: str, variables: dict[str, Any] | None = None) -> int | None
         ("{ locations(first: 20) { nodes { id name } } }", 7),
         ("{ webhookSubscriptions(first: 2) { nodes { id } edges { node { id } } } }", 4),
         ("{ collections(first: 250) { nodes { productsCount { count } } } }", 24),
-        ("mutation { productDelete(input: {id: \"gid://shopify/Product/1\"}) { deletedProductId userErrors { field } } }", 10),
+        (
+            'mutation { productDelete(input: {id: "gid://shopify/Product/1"}) { deletedProductId } }',
+            10,
+        ),
         ("{ __schema { queryType { fields { name } } } }", 3),
         ("{ a: shop { id } b: shop { id } }", 2),
         ("query { shop { id ... on Shop { id } primaryDomain @skip(if: true) { url } } }", 1),

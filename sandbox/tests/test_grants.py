@@ -73,7 +73,9 @@ async def test_a_merchant_may_grant_less(sandbox: Any) -> None:
 
 async def test_wrong_credentials_and_wrong_tokens_are_told_apart(sandbox: Any) -> None:
     await sandbox.install()
-    assert (await sandbox.token(client_secret="x", grant_type="refresh_token", refresh_token="x"))["error"] == "invalid_client"
+    assert (await sandbox.token(client_secret="x", grant_type="refresh_token", refresh_token="x"))[
+        "error"
+    ] == "invalid_client"
     assert (await sandbox.token(grant_type="refresh_token", refresh_token="x"))["error"] == "invalid_grant"
     answer = await sandbox.ask("shpat_wrong", "{ shop { name } }")
     assert answer.status_code == 401 and answer.json()["errors"].startswith("[API] Invalid API key or access token")
@@ -107,4 +109,6 @@ async def test_tokens_can_be_made_to_expire_and_to_die(sandbox: Any) -> None:
     renewed = await sandbox.token(grant_type="refresh_token", refresh_token=tokens["refresh_token"])
     assert (await sandbox.ask(renewed["access_token"], "{ shop { id } }")).status_code == 200
     await sandbox.control("POST", "/grants/revoke")
-    assert (await sandbox.token(grant_type="refresh_token", refresh_token=renewed["refresh_token"]))["error"] == "invalid_grant"
+    assert (await sandbox.token(grant_type="refresh_token", refresh_token=renewed["refresh_token"]))[
+        "error"
+    ] == "invalid_grant"

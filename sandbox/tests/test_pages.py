@@ -93,7 +93,9 @@ def test_neither_first_nor_last_is_an_error(tenant: Tenant, ask: Ask) -> None:
     assert body["errors"][0]["path"] == ["products"]
 
 
-@pytest.mark.parametrize("query", ["{ products(first: 251) { nodes { id } } }", "{ products(last: 251) { nodes { id } } }"])
+@pytest.mark.parametrize(
+    "query", ["{ products(first: 251) { nodes { id } } }", "{ products(last: 251) { nodes { id } } }"]
+)
 def test_a_page_of_more_than_250_is_an_error(tenant: Tenant, ask: Ask, query: str) -> None:
     assert ask(tenant, query)["errors"]
 
@@ -113,7 +115,9 @@ def test_missing_nodes_are_null_and_malformed_ids_an_error(tenant: Tenant, ask: 
 
 def test_counts_are_exact_to_25000_and_pages_end_there(make_tenant: Callable[..., Tenant], ask: Ask) -> None:
     tenant = make_tenant(products=25_010, variants=1, locations=1, media=0, metafields=0)
-    counts = ask(tenant, "{ a: productsCount { count precision } b: productsCount(limit: null) { count precision } }")["data"]
+    counts = ask(tenant, "{ a: productsCount { count precision } b: productsCount(limit: null) { count precision } }")[
+        "data"
+    ]
     assert counts["a"] == {"count": 10_000, "precision": "AT_LEAST"}
     assert counts["b"] == {"count": 25_001, "precision": "AT_LEAST"}
     numbers_ = [p.number for p in tenant.shop.products]
@@ -130,7 +134,9 @@ def test_collections_keep_their_own_order_and_smart_ones_follow_edits(tenant: Te
       own: products(first: 50) { nodes { id } } byId: products(first: 50, sortKey: ID) { nodes { id } } } }"""
     manual = next(c for c in tenant.shop.collections if c.sort_order == "MANUAL" and c.rule is None)
     found = ask(tenant, query, id=f"gid://shopify/Collection/{manual.number}")["data"]["collection"]
-    assert numbers(found["own"]["nodes"]) == manual.members and numbers(found["byId"]["nodes"]) == sorted(manual.members)
+    assert numbers(found["own"]["nodes"]) == manual.members and numbers(found["byId"]["nodes"]) == sorted(
+        manual.members
+    )
     smart = next(c for c in tenant.shop.collections if c.rule is not None and c.rule.column == "TAG")
     before = ask(tenant, query, id=f"gid://shopify/Collection/{smart.number}")["data"]["collection"]
     outsider = next(p for p in tenant.shop.products if smart.rule.condition not in p.tags)

@@ -5,7 +5,15 @@ from typing import Any
 
 import orjson
 import pytest
-from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLUnionType, execute, get_named_type, is_leaf_type, parse
+from graphql import (
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLUnionType,
+    execute,
+    get_named_type,
+    is_leaf_type,
+    parse,
+)
 
 from sandbox import schema
 from sandbox.edits import Ledger
@@ -97,7 +105,15 @@ def both(tenant: Tenant, query: str, scopes: frozenset[str] = ALL, **variables: 
 
     def context() -> Context:
         return Context(
-            tenant.shop, scopes, now(), "key", "2026-10", tenant.subscriptions, Ledger(), tenant.faults, plan.coerce(values)
+            tenant.shop,
+            scopes,
+            now(),
+            "key",
+            "2026-10",
+            tenant.subscriptions,
+            Ledger(),
+            tenant.faults,
+            plan.coerce(values),
         )
 
     assert plan.answer is not None
@@ -118,7 +134,8 @@ def test_every_field_answers_the_same_by_plan(tenant: Tenant, root: str) -> None
 
 def test_fragments_aliases_and_switches_answer_the_same_by_plan(tenant: Tenant) -> None:
     query = """query Q($first: Int!, $with: Boolean!, $names: [String!]!) {
-      here: products(first: $first, reverse: true) { edges { cursor node { ...P variants(first: 2) { nodes { id } } } } }
+      here: products(first: $first, reverse: true) { edges { cursor node { ...P
+        variants(first: 2) { nodes { id } } } } }
       products(first: 1, sortKey: TITLE) { nodes { ...P title } pageInfo { endCursor hasPreviousPage } } }
     fragment P on Product { id title @include(if: $with) media(first: 5) { nodes { ... on MediaImage { image { url } }
       ... on Node { id } alt } } variants(first: 2) { nodes { sku inventoryItem { inventoryLevels(first: 5) { nodes {

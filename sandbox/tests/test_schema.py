@@ -31,11 +31,17 @@ def _differences(ours: object, theirs: object) -> list[str]:
                 found.append(f"{ours.name}.{name}")
                 continue
             found += [f"{ours.name}.{name}({arg})" for arg, a in field.args.items() if not _same(real.args.get(arg), a)]
-            found += [f"{ours.name}.{name}({arg})!" for arg, a in real.args.items() if _required(a) and arg not in field.args]
-        found += [f"{ours.name} implements {i}" for i in ours.interfaces if i.name not in {o.name for o in theirs.interfaces}]
+            found += [
+                f"{ours.name}.{name}({arg})!" for arg, a in real.args.items() if _required(a) and arg not in field.args
+            ]
+        found += [
+            f"{ours.name} implements {i}" for i in ours.interfaces if i.name not in {o.name for o in theirs.interfaces}
+        ]
     elif isinstance(ours, GraphQLInputObjectType):
         found += [f"{ours.name}.{name}" for name, f in ours.fields.items() if not _same(theirs.fields.get(name), f)]
-        found += [f"{ours.name}.{name}!" for name, f in theirs.fields.items() if _required(f) and name not in ours.fields]
+        found += [
+            f"{ours.name}.{name}!" for name, f in theirs.fields.items() if _required(f) and name not in ours.fields
+        ]
     elif isinstance(ours, GraphQLEnumType):
         found += [f"{ours.name}.{value}" for value in ours.values if value not in theirs.values]
     elif isinstance(ours, GraphQLUnionType):

@@ -58,7 +58,9 @@ def test_what_was_not_used_is_given_back(make_tenant: Callable[..., Tenant], ask
 
 
 def test_no_document_may_cost_more_than_1000(make_tenant: Callable[..., Tenant], ask: Ask) -> None:
-    body = ask(make_tenant(), DEAR.replace("{ id }", "{ id inventoryLevels(first: 250) { nodes { location { id } } } }"))
+    body = ask(
+        make_tenant(), DEAR.replace("{ id }", "{ id inventoryLevels(first: 250) { nodes { location { id } } } }")
+    )
     extensions = body["errors"][0]["extensions"]
     assert extensions["code"] == "MAX_COST_EXCEEDED" and extensions["cost"] > extensions["maxCost"] == 1_000
     assert "data" not in body

@@ -16,8 +16,11 @@ NAMED = "edges { node { id title } }"
 ITEMS = f"""items {{ __typename ... on AllDiscountItems {{ allItems }}
   ... on DiscountProducts {{ products(first: 20) {{ {NAMED} }} productVariants(first: 20) {{ {NAMED} }} }}
   ... on DiscountCollections {{ collections(first: 20) {{ {NAMED} }} }} }}"""
-GIVEN = """__typename ... on DiscountAmount { amount { amount currencyCode } } ... on DiscountPercentage { percentage }"""
-GETS = f"""customerGets {{ {ITEMS} value {{ {GIVEN} ... on DiscountOnQuantity {{ quantity {{ quantity }} effect {{ {GIVEN} }} }} }} }}"""
+GIVEN = (
+    """__typename ... on DiscountAmount { amount { amount currencyCode } } ... on DiscountPercentage { percentage }"""
+)
+GETS = f"""customerGets {{ {ITEMS} value {{ {GIVEN}
+  ... on DiscountOnQuantity {{ quantity {{ quantity }} effect {{ {GIVEN} }} }} }} }}"""
 BUYS = f"""customerBuys {{ {ITEMS} value {{ __typename ... on DiscountQuantity {{ quantity }}
   ... on DiscountPurchaseAmount {{ amount }} }} }} usesPerOrderLimit"""
 MINIMUM = """minimumRequirement { __typename ... on DiscountMinimumQuantity { greaterThanOrEqualToQuantity }
@@ -41,10 +44,12 @@ def _discount(family: str) -> str:
     )
 
 
-LEVELS = """inventoryLevels(first: 50) { edges { node { id location { id name } quantities(names: ["available"]) { name quantity } } } }"""
+LEVELS = """inventoryLevels(first: 50) { edges { node {
+  id location { id name } quantities(names: ["available"]) { name quantity } } } }"""
 PRODUCT = f"""id title description handle productType vendor tags status onlineStoreUrl category {{ fullName }}
   options {{ name optionValues {{ name }} }}
-  variants(first: 40) {{ edges {{ node {{ id title price availableForSale sku barcode compareAtPrice position inventoryPolicy
+  variants(first: 40) {{ edges {{ node {{ id title price availableForSale sku barcode compareAtPrice position
+    inventoryPolicy
     selectedOptions {{ name value }} inventoryItem {{ id tracked {LEVELS} }} }} }} }}
   metafields(first: 50, namespace: "custom") {{ edges {{ node {{ namespace key type value }} }} }}
   media(first: 50) {{ edges {{ node {{ id alt mediaContentType status preview {{ image {{ url }} }} }} }} }}"""
@@ -54,7 +59,8 @@ COLLECTION = """id title handle description sortOrder image { url altText }
 
 
 def _walk(ask: Ask, tenant: Tenant, root: str, node: str, first: int = 9) -> list[dict[str, Any]]:
-    query = f"query($after: String) {{ {root}(first: {first}, after: $after) {{ nodes {{ {node} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+    query = f"""query($after: String) {{ {root}(first: {first}, after: $after) {{
+      nodes {{ {node} }} pageInfo {{ hasNextPage endCursor }} }} }}"""
     found: list[dict[str, Any]] = []
     after = None
     while True:

@@ -38,7 +38,9 @@ def test_the_same_address_for_the_same_topic_is_refused(subscriptions: Subscript
     ],
 )
 def test_bad_addresses_are_refused(subscriptions: Subscriptions, uri: str, problem: str) -> None:
-    assert subscriptions.create("PRODUCTS_UPDATE", {"uri": uri}, SCOPES) == [(["webhookSubscription", "callbackUrl"], problem)]
+    assert subscriptions.create("PRODUCTS_UPDATE", {"uri": uri}, SCOPES) == [
+        (["webhookSubscription", "callbackUrl"], problem)
+    ]
 
 
 def test_a_topic_needs_its_scope(subscriptions: Subscriptions) -> None:
@@ -60,7 +62,9 @@ async def test_a_change_is_told_signed(sandbox: Any, receiver: Any) -> None:
     digest = base64.b64encode(hmac.new(b"sandbox-secret", body, hashlib.sha256).digest()).decode()
     assert headers["x-shopify-hmac-sha256"] == digest
     assert headers["x-shopify-topic"] == "products/update" and headers["x-shopify-shop-domain"] == "acme.myshopify.com"
-    assert {"x-shopify-webhook-id", "x-shopify-event-id", "x-shopify-triggered-at", "x-shopify-api-version"} <= set(headers)
+    assert {"x-shopify-webhook-id", "x-shopify-event-id", "x-shopify-triggered-at", "x-shopify-api-version"} <= set(
+        headers
+    )
     payload = orjson.loads(body)
     assert payload["id"] == number and payload["title"] == "Größe “L”" and payload["variants"]
 
@@ -150,7 +154,10 @@ async def _settled(sandbox: Any) -> Any:
 def test_every_topic_is_wired(make_tenant: Callable[..., Any]) -> None:
     from sandbox.payloads import wire
 
-    assert [wire(t) for t in ("PRODUCTS_UPDATE", "INVENTORY_LEVELS_CONNECT", "DISCOUNTS_REDEEMCODE_ADDED", "APP_UNINSTALLED")] == [
+    assert [
+        wire(t)
+        for t in ("PRODUCTS_UPDATE", "INVENTORY_LEVELS_CONNECT", "DISCOUNTS_REDEEMCODE_ADDED", "APP_UNINSTALLED")
+    ] == [
         "products/update",
         "inventory_levels/connect",
         "discounts/redeemcode_added",

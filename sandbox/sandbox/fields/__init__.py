@@ -1,7 +1,8 @@
 """What every field of the schema answers: FIELDS[type][field] is an attribute's name or a function.
 
-A function takes (object, context), and the coerced arguments as a third where the schema gives the field arguments. A field
-that is not listed reads the attribute of its snake_case name. A field of an interface or union type answers `Typed` values.
+A function takes (object, context), and the coerced arguments as a third where the schema gives the field arguments. A
+field that is not listed reads the attribute of its snake_case name. A field of an interface or union type answers
+`Typed` values.
 """
 
 import re

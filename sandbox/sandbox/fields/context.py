@@ -27,8 +27,10 @@ class Typed:
 
 @dataclass(slots=True)
 class Context:
-    """One execution. `args` are the coerced arguments of the document's fields in the plan's order; `ledger` takes note of
-    what a mutation changes; `search` gathers warnings about queries that were not understood."""
+    """One execution. `args` are the coerced arguments of the document's fields in the plan's order; `ledger` takes
+    note of what a mutation changes; `search` gathers warnings about queries that were not understood; `single_product`
+    is the number of the product that was asked for by itself, whose variants come in longer pages.
+    """
 
     shop: Shop
     scopes: frozenset[str]
@@ -40,6 +42,7 @@ class Context:
     faults: Faults
     args: list[Args] = field(default_factory=list)
     search: list[dict[str, Any]] = field(default_factory=list)
+    single_product: int | None = None
 
 
 def by_number(record: Any) -> tuple[int, int]:
@@ -47,14 +50,7 @@ def by_number(record: Any) -> tuple[int, int]:
     return record.number, record.number
 
 
-def listed(
-    c: Context,
-    name: str,
-    table: Table[Any],
-    readers: dict[str, Reader],
-    query: str | None,
-    number: Reader | None = None,
-) -> list[Any]:
+def listed(c: Context, name: str, table: Table[Any], readers: dict[str, Reader], query: str | None) -> list[Any]:
     """The records of `table` that match `query`, by id, as far as the shop's faults let them be seen."""
     search = parse(query, readers)
     if search.warnings:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox import texts
-from sandbox.connections import Page, count, page
+from sandbox.connections import PAGE_SIZE, Page, count, page
 from sandbox.fields.context import (
     Args,
     Context,
@@ -53,6 +53,7 @@ _VARIANT_SORTS: dict[str, Reader] = {
     "TITLE": lambda v: v.title,
     "NAME": lambda v: v.title,
 }
+_LONG_PAGE = 2_000
 _MEDIA_TYPES = {"IMAGE": "MediaImage", "VIDEO": "Video", "EXTERNAL_VIDEO": "ExternalVideo", "MODEL_3D": "Model3d"}
 
 
@@ -88,9 +89,9 @@ def _by_position(v: Variant) -> tuple[int, int]:
     return v.position, v.number
 
 
-def _variants(p: Product, _: Context, a: Args) -> Page:
+def _variants(p: Product, c: Context, a: Args) -> Page:
     if a["sortKey"] == "POSITION":
-        return page(p.variants, _by_position, a)
+        return page(p.variants, _by_position, a, _LONG_PAGE if p.number == c.single_product else PAGE_SIZE)
     by_id = sorted(p.variants, key=by_number)
     return sorted_page(by_id, a, _VARIANT_SORTS.get(a["sortKey"]))
 

@@ -63,6 +63,11 @@ def _one(kind: str) -> Callable[[Any, Context, Args], Any]:
     return read
 
 
+def _product(_: Any, c: Context, a: Args) -> Any:
+    c.single_product = number_in(a["id"], "Product")
+    return c.shop.products.get(c.single_product)
+
+
 def _discount(*kinds: str) -> Callable[[Any, Context, Args], Discount | None]:
     def read(_: Any, c: Context, a: Args) -> Discount | None:
         found = find(c, a["id"])
@@ -129,7 +134,7 @@ FIELDS: dict[str, dict[str, Resolver]] = {
         "shop": lambda _, c: c.shop,
         "node": _node,
         "nodes": _nodes,
-        "product": _one("Product"),
+        "product": _product,
         "products": products.products,
         "productsCount": products.products_count,
         "productVariant": _one("ProductVariant"),
@@ -198,7 +203,8 @@ FIELDS: dict[str, dict[str, Resolver]] = {
     **{
         f"{kind}Connection": {"pageInfo": lambda o, _: o}
         for kind in (
-            "Product", "ProductVariant", "InventoryItem", "InventoryLevel", "Location", "Collection", "Media", "Metafield",
+            "Product", "ProductVariant", "InventoryItem", "InventoryLevel", "Location", "Collection", "Media",
+            "Metafield",
             "DiscountNode", "DiscountCodeNode", "DiscountAutomaticNode", "DiscountRedeemCode", "WebhookSubscription",
         )
     },

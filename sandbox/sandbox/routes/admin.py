@@ -29,7 +29,9 @@ def routes(world: World, engine: Engine, api_key: str) -> list[Route]:
 
 
 def served(asked: str, faults: Faults) -> str:
-    """The version that answers a request for `asked`: an inaccessible one falls forward to the oldest that is accessible."""
+    """The version that answers a request for `asked`: an inaccessible one falls forward to the oldest that is
+    accessible.
+    """
     return faults.version or (asked if asked in VERSIONS else VERSIONS[0])
 
 
@@ -117,7 +119,7 @@ class _Broken(Response):
         self._seconds = seconds
         self._whole = whole
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         half = len(self.body) // 2
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": bytes(self.body[:half]), "more_body": True})

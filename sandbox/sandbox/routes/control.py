@@ -161,7 +161,9 @@ class _Control:
                        "access_tokens": len(grants.access), "refresh_tokens": len(grants.refresh)})  # fmt: skip
 
     async def grant(self, request: Request, tenant: Tenant, body: Any) -> Response:
-        """`scopes`: what is granted from now on. `override`: what the merchant will grant at most, at the next consent."""
+        """`scopes`: what is granted from now on. `override`: what the merchant will grant at most, at the next
+        consent.
+        """
         if "scopes" in body:
             tenant.grants.scopes = sorted(body["scopes"])
         if "override" in body:
