@@ -1,0 +1,96 @@
+"""Access tokens from the gateway's internal endpoint: cached in memory, asked for once at a time per connection."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from fetching.access import Access
+from fetching.errors import ConnectionEnded, Refused
+from messaging.errors import Away
+
+TIMEOUT_SECONDS = 10.0
+
+
+class GatewayAway(Away):
+    """The gateway did not answer with a token or a state: work is held."""
+
+
+class _Granted(BaseModel):
+    access_token: str
+    expires_at: int | None
+    epoch: int
+    scopes: frozenset[str] = frozenset()
+
+
+class _Ended(BaseModel):
+    state: str
+
+
+class TokensClient:
+    """Gives access to connections. `http` must not log bodies; `now` is in seconds since the epoch."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, gateway_url: str, internal_key: str, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._http = http
+        self._url = gateway_url.rstrip("/") + "/internal/tokens"
+        self._headers = {"Authorization": f"Bearer {internal_key}"}
+        self._now = now
+        self._known: dict[str, Access] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self.trouble: str | None = None
+        """Why the gateway gives no tokens, for /ready; None when it does."""
+
+    async def access(self, connection: str, epoch: int) -> Access:
+        """An access of at least this epoch, from memory where it serves."""
+        async with self._locks.setdefault(connection, asyncio.Lock()):
+            known = self._known.get(connection)
+            if known is not None and known.serves(epoch, round(self._now() * 1000)):
+                return known
+            return await self._ask(self._url, connection, {"connection": connection, "epoch": epoch})
+
+    async def refused(self, access: Access) -> Access:
+        """Report that the platform refused `access`; whoever comes second gets the new one without asking."""
+        async with self._locks.setdefault(access.connection, asyncio.Lock()):
+            known = self._known.get(access.connection)
+            if known is not None and known.token != access.token:
+                return known
+            body: dict[str, str | int] = {
+                "connection": access.connection,
+                "epoch": access.epoch,
+                "access_token_sha256": access.fingerprint,
+            }
+            return await self._ask(f"{self._url}/refused", access.connection, body)
+
+    async def _ask(self, url: str, connection: str, body: dict[str, str | int]) -> Access:
+        self._known.pop(connection, None)
+        try:
+            answer = await self._http.post(url, json=body, headers=self._headers, timeout=TIMEOUT_SECONDS)
+            access = _understood(connection, answer)
+        except httpx.HTTPError as error:
+            self.trouble = f"gateway: {type(error).__name__}"
+            raise GatewayAway(self.trouble) from None
+        except GatewayAway as away:
+            self.trouble = str(away)
+            raise
+        self.trouble = None
+        self._known[connection] = access
+        return access
+
+
+def _understood(connection: str, answer: httpx.Response) -> Access:
+    """The gateway's answer, without ever putting its body into an error."""
+    try:
+        if answer.status_code == 200:
+            granted = _Granted.model_validate_json(answer.content)
+            return Access(connection, granted.epoch, granted.access_token, granted.scopes, granted.expires_at)
+        if answer.status_code == 409:
+            raise ConnectionEnded(_Ended.model_validate_json(answer.content).state)
+    except ValidationError:
+        raise GatewayAway(f"gateway answered {answer.status_code} in no known form") from None
+    if answer.status_code == 404:
+        raise Refused("the gateway does not know this connection")
+    raise GatewayAway(f"gateway answered {answer.status_code}")

@@ -1,0 +1,57 @@
+"""What has become of a group's ids so far, and how its requests end by it."""
+
+from dataclasses import dataclass, field
+
+from contracts.events import Record, SyncRequested
+from fetching.readings import Unread
+
+Key = tuple[str, str]
+
+
+@dataclass
+class Outcomes:
+    """Filled while a fetch goes on: whole records and tombstones, and ids that could not be read."""
+
+    read: set[Key] = field(default_factory=set)
+    unread: dict[Key, Unread] = field(default_factory=dict)
+
+    def note(self, record: Record) -> None:
+        """A record was said: read once it is whole, that is not in parts, or the last of them."""
+        if record.part is None or record.part.last:
+            self.read.add((record.resource, record.id))
+
+    def fail(self, unread: Unread) -> None:
+        """An id could not be read."""
+        self.unread[(unread.resource, unread.id)] = unread
+
+    def ends(self, requests: tuple[SyncRequested, ...], *, complete: bool) -> "Ends":
+        """How `requests` end. `complete`: the platform has gone through all ids, in this try and earlier ones."""
+        ends = Ends()
+        for request in requests:
+            keys = [(resource, i) for resource, ids in request.records.items() for i in ids]
+            faults = [self.unread[key] for key in keys if key in self.unread]
+            if any(not fault.retry for fault in faults):
+                ends.failed.append(request)
+            elif faults or not (complete or all(key in self.read for key in keys)):
+                ends.unfinished.append(request)
+            else:
+                ends.settled.append(request)
+        return ends
+
+
+@dataclass
+class Ends:
+    """Requests by how they end: wholly read, failed for an id that cannot be read, or not finished yet."""
+
+    settled: list[SyncRequested] = field(default_factory=list)
+    failed: list[SyncRequested] = field(default_factory=list)
+    unfinished: list[SyncRequested] = field(default_factory=list)
+
+
+BACKOFF_SECONDS = 2.0
+LONGEST_SECONDS = 600.0
+
+
+def backoff(attempt: int) -> float:
+    """Seconds to wait after the failure of this attempt: 2, 4, 8 and so on, ten minutes at most."""
+    return float(min(BACKOFF_SECONDS * 2 ** min(attempt - 1, 16), LONGEST_SECONDS))
