@@ -1,0 +1,143 @@
+"""Reading bodies by ids: the one path for walks and webhooks. Direct reads are immediate; lists lag behind."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from contracts.events import Record, account_of
+from fetching.errors import NotNow, Refused
+from fetching.readings import Unread
+from shopify_fetcher.answers import Answer, FieldError, TooCostly
+from shopify_fetcher.building import Built, Moment, gone
+from shopify_fetcher.conversation import Conversation, raise_for
+from shopify_fetcher.documents import READ_SHOP, Document
+from shopify_fetcher.generated.read_shop import ReadShop
+from shopify_fetcher.gids import names
+from shopify_fetcher.kinds import KINDS, Kind
+from shopify_fetcher.places import shop_record
+from shopify_fetcher.scopes import allowed
+
+
+@dataclass
+class Read:
+    """What became of the first `count` of the ids asked for."""
+
+    count: int
+    built: Built = field(default_factory=Built)
+    unread: list[Unread] = field(default_factory=list)
+
+
+class Bodies:
+    """Reads records by their ids in one conversation."""
+
+    def __init__(self, talk: Conversation) -> None:
+        self._talk = talk
+
+    async def read(self, resource: str, ids: Sequence[str]) -> Read:
+        """Read as many of `ids` as go into one answer, at least one.
+
+        An id answered as absent without an error is gone; one with an error, or whose answer does not have the
+        expected form, is unread. Raises as `Conversation.ask`, and `NotNow` when nothing at all could be read.
+        """
+        if resource == "shop":
+            return await self._shop(ids)
+        kind = KINDS[resource]
+        while True:
+            count = min(len(ids), kind.most, self._at_once(kind))
+            asked = ids[:count]
+            try:
+                answer = await self._talk.ask(kind.document, self._variables(kind.document, asked))
+            except TooCostly as fault:
+                if not self._ask_less(kind, asked, fault):
+                    return Read(1, unread=[Unread(resource, ids[0], str(fault))])
+                continue
+            read = self._understood(kind, asked, answer)
+            await self.complete(read.built)
+            return read
+
+    def _at_once(self, kind: Kind) -> int:
+        return self._talk.memory.ids_at_once(kind.document, self._variables(kind.document, ()))
+
+    def _variables(self, document: Document, ids: Sequence[str]) -> dict[str, Any]:
+        variables: dict[str, Any] = {"ids": list(ids), **self._talk.memory.sizes(document)}
+        scopes = self._talk.errand.access.scopes
+        if "levels" in variables:
+            variables["places"] = allowed("locations", scopes)
+        if "media" in variables:
+            variables["stock"] = allowed("inventory", scopes)
+        return variables
+
+    def _ask_less(self, kind: Kind, asked: Sequence[str], fault: TooCostly) -> bool:
+        """Learn that these ids were too much at once; False when there is nothing left to make smaller."""
+        memory = self._talk.memory
+        flat = not memory.linear
+        memory.learn_price(kind.document, self._variables(kind.document, asked), fault.cost)
+        if flat and memory.linear:
+            return True
+        memory.ask_less(kind.document, len(asked))
+        return len(asked) > 1
+
+    def _understood(self, kind: Kind, asked: Sequence[str], answer: Answer) -> Read:
+        faults = _by_index(answer.errors)
+        stock = allowed("inventory", self._talk.errand.access.scopes)
+        moment = Moment(self._talk.errand.source, answer.read_at, stock)
+        read = Read(len(asked))
+        for index, (gid, raw) in enumerate(zip(asked, answer.data["nodes"], strict=True)):
+            fault = faults.get(index)
+            if fault is not None:
+                read.unread.append(Unread(kind.resource, gid, fault.reason, retry=fault.passes))
+            elif raw is None:
+                read.built.add(gone(kind.resource, gid, answer.read_at))
+            else:
+                _build(kind, gid, raw, moment, read)
+        return read
+
+    async def complete(self, built: Built) -> None:
+        """Read the items in `built.short` by themselves, for their levels did not come whole with their product."""
+        short, built.short = built.short, []
+        while short:
+            read = await self.read("inventory", short)
+            for unread in read.unread:
+                raise NotNow(f"{unread.id}: {unread.reason}")
+            built.join(read.built)
+            short = short[read.count :]
+
+    async def _shop(self, ids: Sequence[str]) -> Read:
+        record = await read_shop(self._talk)
+        unread = [Unread("shop", gid, "another shop's id") for gid in ids if gid != record.id]
+        return Read(len(ids), Built(records=[record]), unread)
+
+
+def _build(kind: Kind, gid: str, raw: dict[str, Any], moment: Moment, read: Read) -> None:
+    if not names(kind.resource, gid):
+        read.unread.append(Unread(kind.resource, gid, "an id of another kind"))
+        return
+    try:
+        read.built.join(kind.build(raw, moment))
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        read.unread.append(Unread(kind.resource, gid, f"its form is not known: {place}: {first['msg']}"[:300]))
+
+
+def _by_index(errors: tuple[FieldError, ...]) -> dict[int, FieldError]:
+    """Errors by the index of the node that they are in; raises for one that is in none."""
+    found: dict[int, FieldError] = {}
+    for error in errors:
+        match error.path:
+            case ("nodes", int() as index, *_):
+                found.setdefault(index, error)
+            case _:
+                raise_for((error,))
+    return found
+
+
+async def read_shop(talk: Conversation) -> Record:
+    """The shop's record. Raises `Refused` when the token turns out to be another shop's."""
+    answer = await talk.ask_whole(READ_SHOP, {})
+    shop = ReadShop.model_validate(answer.data).shop
+    if shop.myshopifyDomain != account_of(talk.errand.access.connection):
+        raise Refused("the access token is another shop's")
+    return shop_record(shop, Moment(talk.errand.source, answer.read_at))

@@ -1,0 +1,155 @@
+"""One errand's conversation with one shop: within the budget, with bounded retries, and with a living token."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import structlog
+
+from fetching.errors import NotNow, Refused
+from fetching.readings import Errand
+from shopify_fetcher.answers import Answer, FieldError, Pause, Throttled, TokenRefused, Unwell
+from shopify_fetcher.budget import QUICK_SHARE, WALK_SHARE
+from shopify_fetcher.documents import Document
+from shopify_fetcher.memory import ShopMemory
+
+log = structlog.get_logger()
+PATIENCE_SECONDS = 2.0
+"""What must wait longer than this is postponed; no handler sleeps for long."""
+RETRY_SECONDS = 5.0
+TRIES = 4
+SLOW_SECONDS = 10.0
+"""A question that took this long in vain is asked for fewer ids the next time."""
+
+
+class Client(Protocol):
+    """How a document reaches a shop."""
+
+    version: str
+
+    async def post(self, shop: str, token: str, document: Document, variables: Mapping[str, Any]) -> Answer:
+        """The answer; raises the exceptions of `answers`."""
+        ...
+
+
+class Conversation:
+    """Asks documents of `shop` for `errand`, with what is remembered of the shop."""
+
+    def __init__(
+        self,
+        client: Client,
+        errand: Errand,
+        shop: str,
+        memory: ShopMemory,
+        *,
+        elapsed: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._client = client
+        self._shop = shop
+        self._elapsed = elapsed
+        self._sleep = sleep
+        self._share = WALK_SHARE if errand.lane == "walk" else QUICK_SHARE
+        self.errand = errand
+        self.memory = memory
+
+    async def ask(self, document: Document, variables: Mapping[str, Any]) -> Answer:
+        """The answer, perhaps with errors at places of its data.
+
+        Raises `NotNow` where it must wait, `Refused` where it is hopeless, `TooCostly` where less must be asked for.
+        """
+        since = self._elapsed()
+        renewed = False
+        for tries in range(1, TRIES + 1):
+            await self._room(document, variables)
+            try:
+                return await self._once(document, variables)
+            except TokenRefused:
+                if renewed:
+                    raise NotNow("a new access token was refused") from None
+                renewed = True
+                await self._renew()
+            except Throttled as throttled:
+                self._throttled(throttled)
+            except Pause as pause:
+                if pause.seconds > PATIENCE_SECONDS:
+                    raise NotNow(str(pause), seconds=pause.seconds, throttled=True) from None
+                await self._sleep(pause.seconds)
+            except Unwell as fault:
+                await self._again_soon(document, variables, fault, since, tries)
+        raise NotNow("throttled again and again", seconds=PATIENCE_SECONDS, throttled=True)
+
+    async def ask_whole(self, document: Document, variables: Mapping[str, Any]) -> Answer:
+        """As `ask`, where an error anywhere spoils the answer."""
+        answer = await self.ask(document, variables)
+        raise_for(answer.errors)
+        return answer
+
+    async def _room(self, document: Document, variables: Mapping[str, Any]) -> None:
+        """Wait a moment until the budget has room; postpone what would wait for longer."""
+        cost = self.memory.expected(document, variables)
+        budget = self.memory.budget
+        patience = self._elapsed() + PATIENCE_SECONDS
+        while (seconds := budget.wait(cost, self._share, self._elapsed())) > 0:
+            if self._elapsed() + seconds > patience:
+                raise NotNow("the rate limit", seconds=seconds, throttled=True)
+            await self._sleep(seconds)
+
+    async def _once(self, document: Document, variables: Mapping[str, Any]) -> Answer:
+        cost = paid = float(self.memory.expected(document, variables))
+        budget = self.memory.budget
+        budget.reserve(cost, self._elapsed())
+        self.errand.calls += 1
+        answer = None
+        try:
+            answer = await self._client.post(self._shop, self.errand.access.token, document, variables)
+            paid = answer.cost.actual if answer.cost else cost
+        except Throttled:
+            paid = 0.0
+            raise
+        finally:
+            budget.settle(cost, paid, self._elapsed())
+        self._learn(document, variables, answer)
+        return answer
+
+    def _learn(self, document: Document, variables: Mapping[str, Any], answer: Answer) -> None:
+        if answer.cost is not None:
+            self.errand.points += round(answer.cost.actual)
+            self.memory.budget.learn(answer.cost.status, self._elapsed())
+            self.memory.learn_price(document, variables, answer.cost.requested)
+        if answer.version not in (None, self._client.version) and not self.memory.version_told:
+            self.memory.version_told = True
+            log.error("another API version is served", shop=self._shop, served=answer.version)
+
+    def _throttled(self, throttled: Throttled) -> None:
+        log.warning("throttled", shop=self._shop, lane=self.errand.lane)
+        if throttled.status is not None:
+            self.memory.budget.learn(throttled.status, self._elapsed())
+
+    async def _renew(self) -> None:
+        before = self.errand.access
+        access = await self.errand.renew(before)
+        self.errand.access = access
+        if access.epoch != before.epoch:
+            raise NotNow("the connection was made anew", seconds=0.0)
+
+    async def _again_soon(
+        self, document: Document, variables: Mapping[str, Any], fault: Unwell, since: float, tries: int
+    ) -> None:
+        """Sleep before the next try, or postpone: retries take a few seconds together, not more."""
+        spent = self._elapsed() - since
+        if spent > SLOW_SECONDS and len(variables.get("ids", ())) > 1:
+            self.memory.ask_less(document, len(variables["ids"]))
+        if tries == TRIES or spent > RETRY_SECONDS:
+            raise NotNow(str(fault)) from None
+        await self._sleep(random.uniform(0.1, 0.3) * 2**tries)
+
+
+def raise_for(errors: tuple[FieldError, ...]) -> None:
+    """Raise for the first error: it may pass, or it will not."""
+    for error in errors:
+        if error.passes:
+            raise NotNow(error.reason)
+        raise Refused(error.reason)

@@ -1,0 +1,71 @@
+"""Reading records by their ids: what webhooks ask for."""
+
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
+from dataclasses import replace
+from itertools import takewhile
+
+from contracts.events import Ids
+from fetching.readings import Batch, Reached, Reading, Unread
+from shopify_fetcher.bodies import Bodies
+from shopify_fetcher.chains import Chain
+from shopify_fetcher.conversation import Conversation
+from shopify_fetcher.cursors import ReadPlace
+from shopify_fetcher.gids import names
+from shopify_fetcher.listings import next_piece
+from shopify_fetcher.scopes import NEEDS, allowed
+
+Key = tuple[str, str]
+
+
+async def read(talk: Conversation, ids: Ids, cursor: str | None) -> AsyncGenerator[Reading, None]:
+    """All of `ids` from the place in `cursor`: sorted, by resource, each record to its end before the next batch."""
+    place = ReadPlace.decoded(cursor)
+    wanted = [(resource, gid) for resource in sorted(ids) for gid in sorted(set(ids[resource]))]
+    hopeless = {(u.resource, u.id): u for u in _hopeless(wanted, talk.errand.access.scopes)}
+    for unread in hopeless.values():
+        yield unread
+    bodies = Bodies(talk)
+    while place.chains or place.passed < len(wanted):
+        if place.chains:
+            batch, chains = await continued(talk, bodies, place.chains)
+            yield batch
+            place = replace(place, chains=chains)
+        elif wanted[place.passed] in hopeless:
+            place = replace(place, passed=place.passed + 1)
+            continue
+        else:
+            resource, run = _run(wanted[place.passed :], hopeless)
+            taken = await bodies.read(resource, run)
+            for unread in taken.unread:
+                yield unread
+            yield Batch(resource, tuple(taken.built.records))
+            place = ReadPlace(place.passed + taken.count, tuple(taken.built.chains))
+        if place.chains or place.passed < len(wanted):
+            yield Reached(place.encoded())
+
+
+async def continued(talk: Conversation, bodies: Bodies, chains: tuple[Chain, ...]) -> tuple[Batch, tuple[Chain, ...]]:
+    """The next piece of the first of `chains`, with what came along, and the chains that are left."""
+    first, *others = chains
+    piece = await next_piece(talk, first)
+    await bodies.complete(piece.built)
+    left = (piece.following, *piece.built.chains, *others) if piece.following else (*piece.built.chains, *others)
+    return Batch(first.resource, tuple(piece.built.records)), tuple(left)
+
+
+def _run(wanted: Sequence[Key], hopeless: Collection[Key]) -> tuple[str, list[str]]:
+    """The resource that comes first, and its ids up to one that cannot be asked for."""
+    resource = wanted[0][0]
+    run = takewhile(lambda key: key[0] == resource and key not in hopeless, wanted)
+    return resource, [gid for _, gid in run]
+
+
+def _hopeless(wanted: Sequence[Key], scopes: frozenset[str]) -> Iterator[Unread]:
+    """Ids that no question can be asked for."""
+    for resource, gid in wanted:
+        if resource not in NEEDS:
+            yield Unread(resource, gid, f"there is no resource {resource}")
+        elif not names(resource, gid):
+            yield Unread(resource, gid, f"not an id of {resource}")
+        elif not allowed(resource, scopes):
+            yield Unread(resource, gid, f"scope {NEEDS[resource]} was not granted")

@@ -1,0 +1,27 @@
+"""Which resources the granted scopes allow, in the order in which a walk takes them."""
+
+NEEDS = {
+    "shop": None,
+    "locations": "read_locations",
+    "products": "read_products",
+    "inventory": "read_inventory",
+    "collections": "read_products",
+    "discounts": "read_discounts",
+}
+WALKED = ("shop", "locations", "products", "collections", "discounts")
+"""Inventory comes with its products."""
+
+
+def allowed(resource: str, scopes: frozenset[str]) -> bool:
+    """Whether `resource` may be read; the right to write something holds the right to read it."""
+    scope = NEEDS[resource]
+    if resource == "inventory" and not allowed("products", scopes):
+        return False
+    return scope is None or scope in scopes or scope.replace("read_", "write_", 1) in scopes
+
+
+def left_out(scopes: frozenset[str]) -> dict[str, str]:
+    """The resources that a walk leaves out, each with the scope that is wanting."""
+    return {
+        resource: f"scope {scope} was not granted" for resource, scope in NEEDS.items() if not allowed(resource, scopes)
+    }

@@ -1,0 +1,143 @@
+"""Walking a whole shop: resource by resource, window by window, ids by keyset and bodies by the ids."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+
+from contracts.events import Record
+from fetching.errors import NotNow, Refused
+from fetching.readings import Batch, Reached, Step, Unread, WalkDone, WindowDone
+from shopify_fetcher.bodies import Bodies, read_shop
+from shopify_fetcher.conversation import Conversation
+from shopify_fetcher.cursors import WalkPlace
+from shopify_fetcher.reads import continued
+from shopify_fetcher.scopes import allowed, left_out
+from shopify_fetcher.windows import KEYSETS, Listed, count, list_ids, list_locations, open_window
+
+
+class Walk:
+    """One walk in one conversation, from a place to its end."""
+
+    def __init__(self, talk: Conversation, place: WalkPlace) -> None:
+        self._talk = talk
+        self._bodies = Bodies(talk)
+        self._place = place
+
+    async def steps(self) -> AsyncGenerator[Step, None]:
+        """All that is found, with places where a later walk can go on; markers at the ends of windows and walk."""
+        scopes = self._talk.errand.access.scopes
+        while True:
+            if not self._place.opened:
+                await self._open()
+                yield self._reached()
+            async for step in self._window():
+                yield step
+            yield await self._window_done()
+            if self._place.alone:
+                return
+            following = self._place.after_window(scopes)
+            if following is None:
+                yield self._walk_done()
+                return
+            self._place = following
+            yield self._reached()
+
+    async def _open(self) -> None:
+        """Bound the window and count it; one that is walked again keeps its bounds."""
+        place = self._place
+        keyset = KEYSETS.get(place.resource)
+        high, before = place.high, None
+        if keyset is not None and place.alone:
+            before = await count(self._talk, keyset, place.low, place.high)
+        elif keyset is not None:
+            high, before = await open_window(self._talk, keyset, place.low)
+        self._place = replace(place, opened=True, high=high, before=before)
+
+    async def _window(self) -> AsyncGenerator[Step, None]:
+        if self._place.resource == "shop":
+            yield await self._shop()
+            return
+        more = True
+        while more:
+            async for step in self._chains():
+                yield step
+            listed = await self._listed()
+            async for step in self._page(listed):
+                yield step
+            more = listed.more
+        async for step in self._chains():
+            yield step
+
+    async def _shop(self) -> Batch:
+        record = await read_shop(self._talk)
+        place = self._place
+        self._place = replace(place, sent=1, started_at=place.started_at or record.read_at)
+        return self._batch((record,))
+
+    async def _listed(self) -> Listed:
+        place = self._place
+        if place.resource == "locations":
+            return await list_locations(self._talk, place.at)
+        after = int(place.at) if place.at is not None else place.low
+        return await list_ids(self._talk, KEYSETS[place.resource], after, place.high)
+
+    async def _page(self, listed: Listed) -> AsyncGenerator[Step, None]:
+        """Read the bodies of a page of ids; each batch's chains are gone through before the next."""
+        passed = said = 0
+        while passed < len(listed.ids):
+            read = await self._bodies.read(self._place.resource, listed.ids[passed:])
+            for unread in read.unread:
+                _raise(unread)
+            yield self._batch(tuple(read.built.records))
+            passed += read.count
+            at = listed.places[passed - 1]
+            chains = (*self._place.chains, *read.built.chains)
+            if at is None:
+                self._place = replace(self._place, chains=chains)
+                continue
+            self._place = replace(self._place, at=at, sent=self._place.sent + passed - said, chains=chains)
+            said = passed
+            yield self._reached()
+            async for step in self._chains():
+                yield step
+
+    async def _chains(self) -> AsyncGenerator[Step, None]:
+        while self._place.chains:
+            batch, chains = await continued(self._talk, self._bodies, self._place.chains)
+            self._place = replace(self._place, chains=chains)
+            yield self._batch(batch.records)
+            yield self._reached()
+
+    async def _window_done(self) -> WindowDone:
+        place = self._place
+        keyset = KEYSETS.get(place.resource)
+        after = await count(self._talk, keyset, place.low, place.high) if keyset is not None else None
+        return WindowDone(
+            resource=place.resource,
+            window=place.window,
+            attempt=place.attempt,
+            again=place.again().encoded(),
+            sent=place.sent,
+            count_before=place.before,
+            count_after=after,
+        )
+
+    def _walk_done(self) -> WalkDone:
+        scopes = self._talk.errand.access.scopes
+        finished = self._place.finished()
+        return WalkDone(
+            windows=tuple((resource, window) for resource, windows in finished for window in range(windows)),
+            started_at=self._place.started_at or 0,
+            dependents=("inventory",) if allowed("inventory", scopes) else (),
+            left_out=left_out(scopes),
+        )
+
+    def _batch(self, records: tuple[Record, ...]) -> Batch:
+        return Batch(self._place.resource, records, self._place.window, self._place.attempt)
+
+    def _reached(self) -> Reached:
+        return Reached(self._place.encoded())
+
+
+def _raise(unread: Unread) -> None:
+    reason = f"{unread.id}: {unread.reason}"
+    raise NotNow(reason) if unread.retry else Refused(reason)
