@@ -1,8 +1,9 @@
 """One process: an HTTP application with /health and /ready, served until SIGTERM or Ctrl-C."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+import signal
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 
 import structlog
 import uvicorn
@@ -60,10 +61,31 @@ async def _serve(running: Running) -> None:
             except Away as away:
                 log.warning("cannot start yet", reason=str(away))
             else:
-                servers = [uvicorn.Server(_config(app, host, port)) for app, host, port in served]
-                await asyncio.gather(*(server.serve() for server in servers))
+                await _until_asked_to_end([_Server(_config(app, host, port)) for app, host, port in served])
                 return
         await asyncio.sleep(START_AGAIN_SECONDS)
+
+
+class _Server(uvicorn.Server):
+    """One of several in a process. Uvicorn's own signal handling would raise the signal once more when it is done,
+    which ends the process before anything that was entered is left."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to `_until_asked_to_end`."""
+        yield
+
+
+async def _until_asked_to_end(servers: list[_Server]) -> None:
+    def end() -> None:
+        for server in servers:
+            server.force_exit = server.should_exit  # asked twice: at once
+            server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    await asyncio.gather(*(server.serve() for server in servers))
 
 
 def _config(app: object, host: str, port: int) -> uvicorn.Config:
