@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from merchant_sync.stack import Stack
@@ -11,14 +12,14 @@ JARS = Path(__file__).parent / "data" / "cache"
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def postgres() -> Iterator[Stack]:
     """A stack of Postgres alone, with the roles and schemas of every owner."""
-    with Stack(tmp_path_factory.mktemp("postgres") / "data", wanted={"postgres"}) as stack:
+    with TemporaryDirectory(prefix="merchant-sync-") as folder, Stack(Path(folder), wanted={"postgres"}) as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def kafka() -> Iterator[str]:
     """The bootstrap servers of a Kafka alone."""
-    with Stack(tmp_path_factory.mktemp("kafka") / "data", wanted={"kafka"}, cache_dir=JARS) as stack:
+    with TemporaryDirectory() as folder, Stack(Path(folder), wanted={"kafka"}, cache_dir=JARS) as stack:
         yield stack.environment.addresses()["KAFKA_BOOTSTRAP_SERVERS"]

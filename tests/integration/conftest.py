@@ -1,12 +1,15 @@
-"""One whole stack for all integration tests: the same processes that `make up` starts, each test with a shop of its own."""
+"""One whole stack for all integration tests, the same processes that `make up` starts; each test has its own shop."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from conftest import JARS
 from merchant_sync.stack import Stack
 from world import World
+
+JARS = Path(__file__).parents[2] / "data" / "cache"
 
 SETTINGS = {
     "GATEWAY_PORT": "0",
@@ -19,10 +22,12 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Kafka, Postgres, the object store, the sandbox and every service."""
-    folder = tmp_path_factory.mktemp("stack") / "data"
-    with Stack(folder, given=SETTINGS, auto_restart=False, cache_dir=JARS) as running:
+def stack() -> Iterator[Stack]:
+    """Kafka, Postgres, the object store, the sandbox and every service, in a folder that Postgres's user can enter."""
+    with (
+        TemporaryDirectory(prefix="merchant-sync-") as folder,
+        Stack(Path(folder) / "data", given=SETTINGS, auto_restart=False, cache_dir=JARS) as running,
+    ):
         yield running
 
 

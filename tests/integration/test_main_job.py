@@ -185,7 +185,15 @@ def test_an_uninstalled_shop_stops_and_a_new_connection_begins_anew(world: World
     shop = world.make_shop(products=20)
     connected = world.synced(shop)
     world.told("POST", f"/{shop}/uninstall")
-    until(lambda: world.rows("SELECT 1 FROM scheduler.connections WHERE connection = :c AND state = 'uninstalled'", c=f"shopify:{shop}") or None)
+    until(
+        lambda: (
+            world.rows(
+                "SELECT 1 FROM scheduler.connections WHERE connection = :c AND state = 'uninstalled'",
+                c=f"shopify:{shop}",
+            )
+            or None
+        )
+    )
     assert world.object(shop) is not None
     stored = world.rows("SELECT * FROM gateway.connections WHERE connection = :c", c=f"shopify:{shop}")[0]
     assert stored.epoch == 2

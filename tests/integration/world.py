@@ -46,7 +46,7 @@ class World:
         found = runtime.find(stack.data_dir)
         assert found is not None
         self.visit = Visit(found, stack.given, dev_secrets.load(stack.data_dir / "secrets.json"))
-        self.control = httpx.Client(base_url=f"{stack.sandbox_url}/control/shops", timeout=120)
+        self.control = httpx.Client(timeout=120)
         url = sa.make_url(stack.admin_database_url()).set(drivername="postgresql+asyncpg")
         self.engine = create_async_engine(url, poolclass=sa.NullPool)
 
@@ -71,7 +71,7 @@ class World:
 
     def told(self, method: str, path: str, **more: Any) -> Any:
         """Tell the sandbox's control endpoint something; its JSON answer."""
-        answer = self.control.request(method, path, **more)
+        answer = self.control.request(method, f"{self.stack.sandbox_url}/control/shops{path}", **more)
         assert answer.status_code < 300, f"{method} {path}: {answer.status_code} {answer.text[:300]}"
         return answer.json() if answer.content else None
 

@@ -37,7 +37,10 @@ class Bucket:
             raise BucketAway(_words(error)) from error
 
     async def metadata(self, key: str) -> Mapping[str, str] | None:
-        """The object's own metadata, or None when there is no such object. Raises `BucketAway`."""
+        """The object's own metadata, names in lower case (stores differ in that), or None when there is no such object.
+
+        Raises `BucketAway`.
+        """
         try:
             answer = await self._client.head_object(Bucket=self._name, Key=key)
         except ClientError as error:
@@ -46,7 +49,7 @@ class Bucket:
             raise BucketAway(_words(error)) from error
         except (BotoCoreError, OSError, TimeoutError) as error:
             raise BucketAway(_words(error)) from error
-        return answer.get("Metadata", {})
+        return {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
 
     async def check(self) -> str | None:
         """What is wrong with the bucket, or None when it answers."""

@@ -49,7 +49,7 @@ def reads(database: Database, readers: Mapping[str, str]) -> APIRouter:
         return {
             "connection": connection,
             "state": known.state,
-            "next_poll_at": _iso(known.next_poll_at),
+            "next_poll_at": _ms(known.next_poll_at),
             "last_sync": listed[0] if listed else None,
             "syncs": listed,
         }
@@ -58,16 +58,16 @@ def reads(database: Database, readers: Mapping[str, str]) -> APIRouter:
 
 
 def shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A sync as its readers see it."""
+    """A sync as its readers see it; times are milliseconds since the epoch, as in the events."""
     return {
         "sync_id": str(row["sync_id"]),
         **{name: row[name] for name in _SHOWN},
-        **{name: _iso(row[name]) for name in _TIMES},
+        **{name: _ms(row[name]) for name in _TIMES},
         "left_out": orjson.loads(row["left_out"]),
         "upload": orjson.loads(row["upload"]) if row["upload"] else None,
         "covered_by": str(row["covered_by"]) if row["covered_by"] else None,
     }
 
 
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
+def _ms(moment: datetime | None) -> int | None:
+    return int(moment.timestamp() * 1000) if moment else None
