@@ -1,6 +1,7 @@
 """What a visitor of a running stack reads: stored objects, and the sandbox's truth about a shop."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import boto3
 import httpx
 import orjson
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ResponseStreamingError
 
 from merchant_sync import dev_secrets, runtime
 from merchant_sync.parts import StackError
@@ -52,7 +53,15 @@ class Visit:
         self.http = httpx.Client(timeout=30)
 
     def object(self, key: str) -> StoredObject | None:
-        """The object at `key`, None when there is none."""
+        """The object at `key`, None when there is none.
+
+        The local store, unlike S3, breaks off a read while the object is being replaced; then it is read again.
+        """
+        while True:
+            with suppress(ResponseStreamingError):
+                return self._read(key)
+
+    def _read(self, key: str) -> StoredObject | None:
         try:
             answer = self._objects.get_object(Bucket=self._bucket, Key=key)
         except ClientError as error:

@@ -1,6 +1,6 @@
 """One whole stack for all integration tests, the same processes that `make up` starts; each test has its own shop."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,3 +37,15 @@ def world(stack: Stack) -> Iterator[World]:
     with World(stack) as seen:
         yield seen
         seen.bring_everything_back()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows the end of every service's log."""
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and isinstance(stack, Stack):
+        for name in stack.names:
+            lines = stack.logs_of(name).read_text(errors="replace").splitlines()[-15:]
+            report.sections.append((f"log of {name}", "\n".join(line[:400] for line in lines)))
+    return report
