@@ -25,7 +25,7 @@ QUICK_SECONDS = 10.0
 """How long one fetch of the quick lane may take before what is left is postponed."""
 QUICK_LIMITS = IntakeLimits(batch=4_000, held=40_000)
 """Many requests at once are few calls: what has gathered is fetched together."""
-WALK_LIMITS = IntakeLimits(batch=16, keys=4, held=1_000)
+WALK_LIMITS = IntakeLimits(batch=16, keys=8, held=1_000)
 """Steps hold an answer of the platform each, so few walks run side by side in one process."""
 
 S = TypeVar("S", bound=FetcherSettings)

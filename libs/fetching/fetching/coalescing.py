@@ -30,8 +30,8 @@ class Group:
 
     @property
     def source(self) -> UUID:
-        """The fetch's id: a redelivery of the same requests fetches under the same one."""
-        return source_of(sync_ids(self.requests))
+        """The fetch's id: the one that it goes on under, or its requests' own."""
+        return self.place.source or source_of(self.requests)
 
     @property
     def epoch(self) -> int:
@@ -40,7 +40,7 @@ class Group:
 
     @property
     def attempt(self) -> int:
-        """The number of the try that is furthest on."""
+        """The number of the attempt that is furthest on."""
         return max(request.attempt for request in self.requests)
 
 
@@ -66,6 +66,8 @@ def sync_ids(requests: Iterable[SyncRequested]) -> tuple[UUID, ...]:
     return tuple(sorted({sync_id for request in requests for sync_id in (request.sync_id, *request.covers)}))
 
 
-def source_of(syncs: Iterable[UUID]) -> UUID:
-    """The fetch's id that these syncs always give."""
-    return derived_id("fetch", *map(str, sorted(syncs)))
+def source_of(requests: Iterable[SyncRequested]) -> UUID:
+    """The id of a fetch of these requests: the same when they are delivered again, another in their next attempt,
+    whose verdict is its own."""
+    attempts = sorted({f"{sync_id}:{r.attempt}" for r in requests for sync_id in (r.sync_id, *r.covers)})
+    return derived_id("fetch", *attempts)

@@ -1,20 +1,26 @@
-"""The cursors that travel in events: the lanes' own count of tries around the platform's opaque place."""
+"""The cursors that travel in events: the lanes' own envelope around the platform's opaque place."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 import orjson
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where work goes on: `at` is the platform's cursor (None: the start), `tries` how often it was put off there."""
+    """Where work goes on: `at` is the platform's cursor (None: the start), `tries` how often it was put off.
+
+    A records fetch that goes on keeps its `source`, for what it has listed so far is listed under that.
+    """
 
     tries: int = 0
     at: str | None = None
+    source: UUID | None = None
 
     def encoded(self) -> str:
         """The cursor as events carry it."""
-        return orjson.dumps({"v": 1, "tries": self.tries, "at": self.at}).decode()
+        source = str(self.source) if self.source else None
+        return orjson.dumps({"v": 1, "tries": self.tries, "at": self.at, "source": source}).decode()
 
     @classmethod
     def decoded(cls, cursor: str | None) -> "Place":
@@ -25,6 +31,6 @@ class Place:
             body = orjson.loads(cursor)
             if body["v"] != 1:
                 raise ValueError(f"cursor of version {body['v']}")
-            return cls(int(body["tries"]), body["at"])
+            return cls(int(body["tries"]), body["at"], UUID(body["source"]) if body["source"] else None)
         except (KeyError, TypeError) as error:
             raise ValueError("not a cursor") from error

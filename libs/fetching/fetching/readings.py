@@ -60,6 +60,9 @@ class WalkDone:
     left_out: dict[str, str] = field(default_factory=dict)
 
 
+QUICK, WALK = "quick", "walk"
+"""The lanes' names."""
+
 Reading = Batch | Unread | Reached
 Step = Batch | WindowDone | WalkDone | Reached
 

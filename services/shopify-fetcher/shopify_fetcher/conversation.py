@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import structlog
 
 from fetching.errors import NotNow, Refused
-from fetching.readings import Errand
+from fetching.readings import WALK, Errand
 from shopify_fetcher.answers import Answer, FieldError, Pause, Throttled, TokenRefused, Unwell
 from shopify_fetcher.budget import QUICK_SHARE, WALK_SHARE
 from shopify_fetcher.documents import Document
@@ -51,7 +51,7 @@ class Conversation:
         self._shop = shop
         self._elapsed = elapsed
         self._sleep = sleep
-        self._share = WALK_SHARE if errand.lane == "walk" else QUICK_SHARE
+        self._share = WALK_SHARE if errand.lane == WALK else QUICK_SHARE
         self.errand = errand
         self.memory = memory
 

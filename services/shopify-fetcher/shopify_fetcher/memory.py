@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from shopify_fetcher.budget import Budget
-from shopify_fetcher.costs import MAXIMUM
 from shopify_fetcher.documents import Document, Variables, sizes
 
+LINEAR_COST = 500
+"""Where ids are charged, a document asks for half of the most that is allowed: walks must leave half of the bucket."""
 MOST_IDS = 250
 """More ids than this no `nodes(ids:)` takes."""
 
@@ -31,7 +32,7 @@ class ShopMemory:
         if not self.linear:
             return most
         each = max(1, document.cost(variables) - 1)
-        return max(1, min(most, (MAXIMUM - 1) // each))
+        return max(1, min(most, (LINEAR_COST - 1) // each))
 
     def expected(self, document: Document, variables: Variables) -> int:
         """The points that the document will ask for."""

@@ -12,7 +12,7 @@ from shopify_fetcher.conversation import Conversation
 from shopify_fetcher.cursors import ReadPlace
 from shopify_fetcher.gids import names
 from shopify_fetcher.listings import next_piece
-from shopify_fetcher.scopes import NEEDS, allowed
+from shopify_fetcher.scopes import NEEDS, allowed, refusal
 
 Key = tuple[str, str]
 
@@ -68,4 +68,4 @@ def _hopeless(wanted: Sequence[Key], scopes: frozenset[str]) -> Iterator[Unread]
         elif not names(resource, gid):
             yield Unread(resource, gid, f"not an id of {resource}")
         elif not allowed(resource, scopes):
-            yield Unread(resource, gid, f"scope {NEEDS[resource]} was not granted")
+            yield Unread(resource, gid, refusal(resource, scopes))

@@ -22,6 +22,10 @@ def allowed(resource: str, scopes: frozenset[str]) -> bool:
 
 def left_out(scopes: frozenset[str]) -> dict[str, str]:
     """The resources that a walk leaves out, each with the scope that is wanting."""
-    return {
-        resource: f"scope {scope} was not granted" for resource, scope in NEEDS.items() if not allowed(resource, scopes)
-    }
+    return {resource: refusal(resource, scopes) for resource in NEEDS if not allowed(resource, scopes)}
+
+
+def refusal(resource: str, scopes: frozenset[str]) -> str:
+    """Why `resource` may not be read, naming the scope that is wanting."""
+    scope = "read_products" if resource == "inventory" and not allowed("products", scopes) else NEEDS[resource]
+    return f"scope {scope} was not granted"

@@ -8,6 +8,7 @@ from shopify_fetcher.generated.fragments import ItemBody, LevelPage, VariantPage
 from shopify_fetcher.gids import number
 
 LEVELS = "levels"
+_STOCK = {"inventoryItem"}
 
 
 def levels(page: LevelPage) -> list[Node]:
@@ -25,10 +26,11 @@ def levels(page: LevelPage) -> list[Node]:
 
 def with_variants(page: VariantPage, product: str, moment: Moment) -> tuple[list[Node], Built]:
     """The variants of a product's answer as they stand in its body, and the inventory that came with them."""
-    edges: list[Node] = page.model_dump(by_alias=True, include={"edges"})["edges"]
+    edges: list[Node] = []
     built = Built()
-    for edge, typed in zip(edges, page.edges, strict=True):
-        edge["node"]["inventoryItem"] = {"id": typed.node.inventoryItem.id}
+    for typed in page.edges:
+        node = typed.node.model_dump(by_alias=True, exclude=_STOCK)
+        edges.append({"node": {**node, "inventoryItem": {"id": typed.node.inventoryItem.id}}})
         if moment.stock:
             _came_along(typed.node, product, moment, built)
     return edges, built

@@ -1,0 +1,77 @@
+"""What both lanes work with: where access comes from, how events are said, and how records become pages."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from contracts.events import Record
+from fetching import saying
+from fetching.access import Access
+from fetching.pages import LARGEST_RECORD_BYTES, PageCutter, weight
+from fetching.readings import Batch, Errand, Unread
+from messaging.publisher import Outgoing
+
+Seconds = Callable[[], float]
+
+
+class Tokens(Protocol):
+    """Where access comes from. Both raise `ConnectionEnded`, `Refused`, or `Away` when the gateway is."""
+
+    async def access(self, connection: str, epoch: int) -> Access:
+        """An access of at least this epoch."""
+        ...
+
+    async def refused(self, access: Access) -> Access:
+        """The access that replaces one which the platform has refused."""
+        ...
+
+
+class Voice(Protocol):
+    """How events are said. Returns when Kafka has them; raises `Away` when it is not there."""
+
+    async def send_all(self, messages: Iterable[Outgoing]) -> None:
+        """Say messages in order."""
+        ...
+
+
+class Pages:
+    """Says what was read on one topic, page by page; each page is acknowledged before the next is cut."""
+
+    def __init__(self, voice: Voice, topic: str, errand: Errand, step: int) -> None:
+        self._voice = voice
+        self._topic = topic
+        self._errand = errand
+        self._step = step
+        self._cutter = PageCutter()
+        self._of = Batch("", ())
+        self._number = 0
+
+    async def add(self, batch: Batch) -> list[Unread]:
+        """Take a batch; gives the records that are too large to be said at all."""
+        if (batch.resource, batch.window, batch.attempt) != (self._of.resource, self._of.window, self._of.attempt):
+            await self.flush()
+        self._of = batch
+        large = [record for record in batch.records if weight(record) > LARGEST_RECORD_BYTES]
+        fitting = [record for record in batch.records if record not in large] if large else batch.records
+        for records in self._cutter.add(fitting):
+            await self._say(records)
+        return [_too_large(record) for record in large]
+
+    async def flush(self) -> None:
+        """Say what is left."""
+        records = self._cutter.rest()
+        if records:
+            await self._say(records)
+
+    async def mark(self, marker: Outgoing) -> None:
+        """Say a marker, after all pages before it."""
+        await self.flush()
+        await self._voice.send_all([marker])
+
+    async def _say(self, records: tuple[Record, ...]) -> None:
+        message = saying.page(self._topic, self._errand, self._step, self._number, self._of, records)
+        await self._voice.send_all([message])
+        self._number += 1
+
+
+def _too_large(record: Record) -> Unread:
+    return Unread(record.resource, record.id, f"larger than {LARGEST_RECORD_BYTES} bytes: it cannot be carried")
