@@ -159,6 +159,7 @@ def _public(parts: Parts, sealer: Sealer, checks: Mapping[str, Check]) -> FastAP
         CORSMiddleware, allow_origins=list(settings.cors_allowed_origins), allow_methods=["GET"], allow_credentials=True
     )
     app.add_exception_handler(Away, _away)
+    app.add_exception_handler(404, _nowhere)
     app.include_router(shopify_routes(logins, shopify, cookies))
     platforms = tuple(parts.platforms.values())
     app.include_router(page_routes(merchants, cookies, platforms, sandbox_url=settings.sandbox_url))
@@ -211,6 +212,10 @@ def _counts(webhooks: list[Webhooks]) -> Counter[str]:
 async def _away(request: Request, error: Exception) -> Response:
     log.warning("request held", path=request.url.path, reason=str(error))
     return problem(request, 503, "a part of the service does not answer now; try again in a moment")
+
+
+async def _nowhere(request: Request, _error: Exception) -> Response:
+    return problem(request, 404, "there is no such page")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class Delivery(NamedTuple):
 
 
 class Unacceptable(Exception):
-    """A delivery that is refused: 401 for its signature, 400 for its form."""
+    """A delivery that is refused: 401 for its signature, 400 for its form, 413 for its size, 408 when it never came."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)

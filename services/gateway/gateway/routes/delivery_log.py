@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import orjson
 
 _HELD_SECONDS = 0.05
+_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 
 class DeliveryLog:
@@ -33,7 +34,7 @@ class DeliveryLog:
             "level": "info",
             "timestamp": datetime.now(UTC),
         }
-        self._lines.append(orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE))
+        self._lines.append(orjson.dumps(said, option=_OPTIONS))
 
     def flush(self) -> None:
         """Write what has gathered."""

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from gateway.logins import Logins, SignedIn, cookie_of
 from gateway.platforms.shopify import LOGIN_FORM, Shopify, callback_parameters, shop_of
@@ -15,6 +16,15 @@ from gateway.selftests import PENDING_STATUS, PENDING_TEST
 from gateway.views import missing_scopes, queued, sync_document
 
 _CALLBACK = "/shopify/callback"
+
+
+class _Anything(PathConvertor):
+    """Whatever stands where a shop's name should, newlines too, so that it gets the page for what is no shop."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("anything", _Anything())
 
 
 def shopify_routes(logins: Logins, app: Shopify, cookies: Cookies) -> APIRouter:
@@ -28,7 +38,7 @@ def shopify_routes(logins: Logins, app: Shopify, cookies: Cookies) -> APIRouter:
             return _no_shop(request)
         return RedirectResponse(f"/shopify/{quote(account)}/login", 303)
 
-    @routes.get("/shopify/{shop_name:path}/login")
+    @routes.get("/shopify/{shop_name:anything}/login")
     async def login(request: Request, shop_name: str) -> Response:
         account = shop_of(shop_name)
         if account is None:

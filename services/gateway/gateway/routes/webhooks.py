@@ -28,9 +28,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-WORD_SECONDS = 3.0
-"""How long Kafka, Postgres and the platform have; Shopify waits 5 s, and comes again after a 503."""
-BODY_SECONDS = 5.0
+ANSWER_SECONDS = 3.0
+"""From the first byte to Kafka's word; Shopify waits for 5 s, and comes again after a 503."""
 
 _JSON = (b"content-type", b"application/json")
 
@@ -42,14 +41,6 @@ class Publish(Protocol):
         self, topic: str, key: bytes | None, body: bytes | None, headers: Sequence[tuple[str, bytes]]
     ) -> None:
         """Returns when all replicas have it."""
-
-
-class TooLarge(Exception):
-    """The body is over the limit."""
-
-
-class Gone(Exception):
-    """The sender went away, or took too long over its body."""
 
 
 def _answer(status: int, body: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -81,6 +72,7 @@ class Webhooks:
         publish: Publish,
         installations: Installations,
         max_bytes: int,
+        answer_seconds: float = ANSWER_SECONDS,
         source: str = "gateway",
     ) -> None:
         self._app = app
@@ -91,6 +83,7 @@ class Webhooks:
         self._publish = publish
         self._installations = installations
         self._max_bytes = max_bytes
+        self._answer_seconds = answer_seconds
         self._log = DeliveryLog(source)
         self._headers = [
             ("ce_specversion", b"1.0"),
@@ -116,32 +109,19 @@ class Webhooks:
 
     async def _handled(self, scope: Scope, receive: Receive) -> int:
         """The status of the answer."""
+        delivery = None
         try:
-            body = await self._body(scope["headers"], receive)
-            delivery = self._platform.read_delivery(scope["headers"], body)
+            async with asyncio.timeout(self._answer_seconds):
+                body = await _body(scope["headers"], receive, self._max_bytes)
+                delivery = self._platform.read_delivery(scope["headers"], body)
+                outcome = await self._carried_out(delivery)
         except Unacceptable as refused:
             return self._refused(refused.status, str(refused), scope)
-        except TooLarge:
-            return self._refused(413, "the body is too large", scope)
-        except Gone:
-            return self._refused(408, "the body did not come", scope)
-        try:
-            async with asyncio.timeout(WORD_SECONDS):
-                outcome = await self._carried_out(delivery)
         except (Away, PlatformAway, TokenRefused, TimeoutError) as away:
+            if delivery is None:
+                return self._refused(408, "the body did not come", scope)
             return self._logged(503, delivery, f"held: {type(away).__name__}")
         return self._logged(200, delivery, outcome)
-
-    async def _body(self, headers: Sequence[tuple[bytes, bytes]], receive: Receive) -> bytes:
-        """The raw body. Raises `TooLarge` as soon as it is known, `Gone` when it is not there in five seconds."""
-        for name, value in headers:
-            if name == b"content-length" and value.isdigit() and int(value) > self._max_bytes:
-                raise TooLarge
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                return await _whole(receive, self._max_bytes)
-        except TimeoutError as error:
-            raise Gone from error
 
     async def _carried_out(self, delivery: Delivery) -> str:
         """Do what the delivery asks for; the outcome for the log. Raises when it must come again."""
@@ -188,15 +168,18 @@ def _claim(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> str:
     return next((value[:200].decode("latin-1") for given, value in headers if given == name), "")
 
 
-async def _whole(receive: Receive, limit: int) -> bytes:
-    """The body from its pieces: nearly always one."""
+async def _body(headers: Sequence[tuple[bytes, bytes]], receive: Receive, limit: int) -> bytes:
+    """The raw body, nearly always one piece. Raises `Unacceptable` (413) as soon as it is known to be too large."""
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise Unacceptable(413, "the body is too large")
     message = await receive()
     body: bytes = message.get("body", b"")
     while message["type"] == "http.request":
         if len(body) > limit:
-            raise TooLarge
+            raise Unacceptable(413, "the body is too large")
         if not message.get("more_body"):
             return body
         message = await receive()
         body += message.get("body", b"")
-    raise Gone
+    raise Unacceptable(408, "the sender went away")

@@ -1,0 +1,395 @@
+"""A whole gateway around fakes with logic: a Shopify, a Kafka, a scheduler; Postgres, where SQL matters, is real."""
+
+import asyncio
+import hmac
+import time
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from contracts.events import ConnectionChanged, SyncRequested
+from gateway.app import Parts, applications
+from gateway.connections import Connection, SealedTokens
+from gateway.grants import Grant
+from gateway.live import LiveConnections
+from gateway.platforms.shopify import Shopify
+from gateway.problems import CodeRefused, GrantDead, PlatformAway, SchedulerAway, TokenRefused
+from gateway.routes.webhooks import Webhooks
+from gateway.settings import GatewaySettings
+from gateway.store import Store
+from gateway.subscriptions import Subscription, SubscriptionRefused
+from gateway.views import ConnectionView, SyncView
+from messaging.errors import KafkaAway
+from messaging.outbox import Outbox
+from storing.database import Database
+
+SECRET, PREVIOUS = "the app's secret", "the app's former secret"
+KEY = b64encode(b"k" * 32).decode()
+OTHER_KEY = b64encode(b"o" * 32).decode()
+CALLERS = {"shopify-fetcher": "s" * 20, "facebook-fetcher": "f" * 20, "scheduler": "c" * 20}
+ACCOUNT = "acme.myshopify.com"
+NAME = f"shopify:{ACCOUNT}"
+ALL_SCOPES = ("read_discounts", "read_inventory", "read_locations", "read_products")
+
+
+def milliseconds() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class FakeShopify:
+    """Grants, rotates and refuses tokens, and keeps subscriptions, as Shopify does."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.expiring = True
+        self.scopes_granted: tuple[str, ...] = ALL_SCOPES
+        self.lifetime = 3600
+        self.granted_at: int | None = None
+        self.refreshes = 0
+        self.lose_answers = 0
+        self.subscribed: list[Subscription] = []
+        self.refused_topics: set[str] = set()
+        self.good_access: set[str] = set()
+        self.good_refresh: set[str] = set()
+        self.codes: set[str] = set()
+        self.secrets: list[str] = []
+        self.first_codes = 0
+
+    def code(self) -> str:
+        """An authorization code, good once."""
+        self.first_codes += 1
+        code = f"secret-code-{self.first_codes}"
+        self.codes.add(code)
+        self.secrets.append(code)
+        return code
+
+    def uninstall(self) -> None:
+        """All tokens die."""
+        self.good_access.clear()
+        self.good_refresh.clear()
+
+    async def exchange(self, account: str, code: str) -> Grant:
+        self._answer()
+        if code not in self.codes:
+            raise CodeRefused("Shopify does not take the code")
+        self.codes.discard(code)
+        self.uninstall()
+        return self._grant()
+
+    async def refresh(self, account: str, refresh_token: str) -> Grant:
+        self._answer()
+        await asyncio.sleep(0.01)
+        if refresh_token not in self.good_refresh:
+            raise GrantDead
+        self.refreshes += 1
+        grant = self._grant()
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise PlatformAway("the answer was lost")
+        self.good_refresh &= {refresh_token, grant.refresh_token or ""}
+        return grant
+
+    async def is_alive(self, account: str, token: str) -> bool:
+        self._answer()
+        return token in self.good_access
+
+    async def scopes(self, account: str, token: str) -> tuple[str, ...]:
+        self._check(token)
+        return self.scopes_granted
+
+    async def subscriptions(self, account: str, token: str) -> list[Subscription]:
+        self._check(token)
+        return list(self.subscribed)
+
+    async def subscribe(self, account: str, token: str, topic: str, address: str) -> None:
+        self._check(token)
+        if topic in self.refused_topics:
+            raise SubscriptionRefused("not for this app")
+        self.subscribed.append(Subscription(str(uuid4()), topic, address))
+
+    async def move(self, account: str, token: str, subscription: str, address: str) -> None:
+        self._check(token)
+        self.subscribed = [replace(s, address=address) if s.id == subscription else s for s in self.subscribed]
+
+    def _grant(self) -> Grant:
+        access, refresh = f"secret-access-{uuid4()}", f"secret-refresh-{uuid4()}"
+        self.good_access.add(access)
+        self.good_refresh.add(refresh)
+        self.secrets += [access, refresh]
+        now = milliseconds()
+        granted_at = self.granted_at or now
+        if not self.expiring:
+            return Grant(access, self.scopes_granted, granted_at)
+        return Grant(access, self.scopes_granted, granted_at, now + self.lifetime * 1000, refresh, now + 10**10)
+
+    def _answer(self) -> None:
+        if self.down:
+            raise PlatformAway("Shopify does not answer")
+
+    def _check(self, token: str) -> None:
+        self._answer()
+        if token not in self.good_access:
+            raise TokenRefused
+
+
+class FakeKafka:
+    """Keeps what is published. `away`: refuses; `holding`: gives no word until it is set."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]]]] = []
+        self.away = False
+        self.holding: asyncio.Event | None = None
+        self.watchers: list[asyncio.Queue[bytes]] = []
+
+    async def send_raw(
+        self, topic: str, key: bytes | None, body: bytes | None, headers: Sequence[tuple[str, bytes]]
+    ) -> None:
+        if self.away:
+            raise KafkaAway("no broker")
+        if self.holding:
+            await self.holding.wait()
+        self.sent.append((topic, key, body, list(headers)))
+        for watcher in self.watchers:
+            watcher.put_nowait(dict(headers)["ce_id"])
+
+    @asynccontextmanager
+    async def watching(self, topic: str) -> AsyncIterator[Callable[[UUID, float], Any]]:
+        came: asyncio.Queue[bytes] = asyncio.Queue()
+        self.watchers.append(came)
+
+        async def seen(sync_id: UUID, seconds: float) -> bool:
+            return not came.empty() and came.get_nowait() == str(sync_id).encode()
+
+        yield seen
+
+    @property
+    def requests(self) -> list[SyncRequested]:
+        return [SyncRequested.model_validate_json(body or b"") for _, _, body, _ in self.sent]
+
+
+class FakeScheduler:
+    """Knows the syncs that it was told of."""
+
+    def __init__(self) -> None:
+        self.syncs: dict[UUID, SyncView] = {}
+        self.connections: dict[str, ConnectionView] = {}
+        self.away = False
+
+    async def sync(self, sync_id: UUID) -> SyncView | None:
+        if self.away:
+            raise SchedulerAway
+        return self.syncs.get(sync_id)
+
+    async def connection(self, name: str) -> ConnectionView | None:
+        if self.away:
+            raise SchedulerAway
+        return self.connections.get(name)
+
+
+def signed_query(given: dict[str, str], secret: str = SECRET) -> str:
+    message = "&".join(sorted(f"{name}={value}" for name, value in given.items()))
+    return urlencode({**given, "hmac": hmac.digest(secret.encode(), message.encode(), "sha256").hex()})
+
+
+def signature(body: bytes, secret: str = SECRET) -> str:
+    return b64encode(hmac.digest(secret.encode(), body, "sha256")).decode()
+
+
+class World:
+    """One gateway with its fakes, a browser, and the other services' hands."""
+
+    def __init__(self, settings: GatewaySettings, database: Database) -> None:
+        self.settings = settings
+        self.database = database
+        self.shopify = FakeShopify()
+        self.kafka = FakeKafka()
+        self.scheduler = FakeScheduler()
+        self.restart(settings)
+        self.browser = self.new_browser()
+
+    def restart(self, settings: GatewaySettings) -> None:
+        """Begin anew, perhaps with other settings, on the same rows."""
+        self.settings = settings
+        self.store = Store(
+            self.database, self.database, object_key=lambda name: f"{name[8:]}/shopify_data.json", said=lambda: None
+        )
+        self.parts = Parts(
+            settings=settings,
+            platforms={"shopify": settings.shopify()},
+            remotes={"shopify": self.shopify},
+            store=self.store,
+            publish=self.kafka.send_raw,
+            scheduler=self.scheduler,
+            post=self.post,
+            watching=self.kafka.watching,
+        )
+        self.public, self.internal = applications(self.parts, {})
+        self.service = httpx.AsyncClient(transport=httpx.ASGITransport(self.internal), base_url="http://inside")
+
+    def new_browser(self, accept: str = "application/json") -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(self.public)
+        return httpx.AsyncClient(transport=transport, base_url="http://gateway.test", headers={"Accept": accept})
+
+    async def post(self, address: str, headers: dict[str, str], body: bytes) -> int:
+        """The test delivery, to ourselves."""
+        return (await self.new_browser().post(urlsplit(address).path, content=body, headers=headers)).status_code
+
+    async def started(self, browser: httpx.AsyncClient | None = None, shop: str = "acme") -> str:
+        """A login up to the consent page; its state."""
+        answer = await (browser or self.browser).get(f"/shopify/{shop}/login")
+        assert answer.status_code == 302
+        return parse_qs(urlsplit(answer.headers["location"]).query)["state"][0]
+
+    def callback(self, state: str, *, account: str = ACCOUNT, code: str | None = None, **more: str) -> str:
+        """Where Shopify sends the browser after a consent."""
+        given = {"code": code or self.shopify.code(), "shop": account, "state": state}
+        return f"/shopify/callback?{signed_query({**given, 'timestamp': str(int(time.time())), **more})}"
+
+    async def connect(self, browser: httpx.AsyncClient | None = None, shop: str = "acme") -> dict[str, Any]:
+        """A whole login; the answer's document."""
+        browser = browser or self.browser
+        state = await self.started(browser, shop)
+        answer = await browser.get(self.callback(state, account=f"{shop}.myshopify.com"))
+        assert answer.status_code == 200, answer.text
+        document: dict[str, Any] = answer.json()
+        return document
+
+    async def ask(self, path: str, body: dict[str, Any], caller: str = "shopify-fetcher") -> httpx.Response:
+        """What another service asks on the internal listener."""
+        return await self.service.post(path, json=body, headers={"Authorization": f"Bearer {CALLERS[caller]}"})
+
+    async def token(self, caller: str = "shopify-fetcher", name: str = NAME) -> httpx.Response:
+        return await self.ask("/internal/tokens", {"connection": name, "epoch": 1}, caller)
+
+    async def deliver(self, topic: str, body: bytes, **headers: str) -> httpx.Response:
+        """A delivery as Shopify sends it, unless `headers` (with _ for -) say otherwise."""
+        sent = {
+            "X-Shopify-Topic": topic,
+            "X-Shopify-Shop-Domain": ACCOUNT,
+            "X-Shopify-Hmac-Sha256": signature(body),
+            "X-Shopify-Webhook-Id": str(uuid4()),
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        return await self.new_browser().post("/shopify/webhook", content=body, headers=sent)
+
+    async def said(self) -> list[ConnectionChanged]:
+        """What the outbox has said since the last look."""
+        relay = FakeKafka()
+        await Outbox(self.database.transaction, relay, source="gateway").publish_some()
+        return [ConnectionChanged.model_validate_json(body or b"") for _, _, body, _ in relay.sent]
+
+    async def dump(self) -> str:
+        """All that the database holds, as text."""
+        found = []
+        async with self.database.transaction() as tx:
+            for table in ("merchants", "sessions", "login_states", "connections", "self_tests", "outbox"):
+                found += [str(row) for row in await tx.execute(text(f"SELECT * FROM {table}"))]
+        return "\n".join(found)
+
+    async def expire(self, name: str = NAME) -> None:
+        """The access token of a connection comes to its end."""
+        async with self.database.transaction() as tx:
+            await tx.execute(text("UPDATE connections SET access_expires_at = :now"), {"now": milliseconds()})
+
+    async def rows(self, table: str) -> int:
+        async with self.database.transaction() as tx:
+            count: int = (await tx.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
+        return count
+
+
+GIVEN: dict[str, Any] = {
+    "kafka_bootstrap_servers": "nowhere:9092",
+    "database_url": "postgresql://nobody@nowhere/nothing",
+    "scheduler_url": "http://scheduler.test",
+    "internal_keys": ",".join(f"{name}:{key}" for name, key in CALLERS.items()),
+    "internal_key": "g" * 20,
+    "state_token_secret": "a secret of more than thirty-two characters",
+    "token_encryption_keys": f"k1:{KEY}",
+    "shopify_api_key": "the app",
+    "shopify_api_secret": SECRET,
+    "shopify_api_secret_previous": PREVIOUS,
+    "shopify_redirect_uri": "http://gateway.test/shopify/callback",
+    "shopify_webhook_address": "http://gateway.test/shopify/webhook",
+}
+
+
+@pytest.fixture
+def make_settings() -> Callable[..., GatewaySettings]:
+    """Settings that are good, unless something else is given."""
+    return lambda **more: GatewaySettings(_env_file=None, **{**GIVEN, **more})
+
+
+@pytest.fixture
+def app(make_settings: Callable[..., GatewaySettings]) -> Shopify:
+    """Shopify as the gateway under test sees it."""
+    return make_settings().shopify()
+
+
+@pytest.fixture
+async def world(postgres: Any, make_settings: Callable[..., GatewaySettings]) -> AsyncIterator[World]:
+    """A gateway on a schema of its own."""
+    schema = f"gateway_{uuid4().hex[:8]}"
+    database = Database(postgres.admin_database_url(), schema=schema)
+    await database.migrate("gateway")
+    yield World(make_settings(), database)
+    async with database.transaction() as tx:
+        await tx.execute(text(f'DROP SCHEMA "{schema}" CASCADE'))
+    await database.close()
+
+
+class Route:
+    """The webhook route alone, with one live connection and a Kafka."""
+
+    def __init__(self, app: Shopify) -> None:
+        self.kafka = FakeKafka()
+        self.asked: list[str] = []
+        self.clock = 0.0
+        self.rows = {NAME: Connection(NAME, uuid4(), "connected", 1, 1, (), 0, None, SealedTokens("k1.sealed"))}
+
+        async def ask(name: str) -> Connection | None:
+            self.asked.append(name)
+            return self.rows.get(name)
+
+        async def elsewhere(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 418, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+        self.webhooks = Webhooks(
+            elsewhere,
+            app,
+            live=LiveConnections(ask, lambda: self.clock),
+            publish=self.kafka.send_raw,
+            installations=None,  # type: ignore[arg-type] # no delivery here is about the app itself
+            max_bytes=4096,
+            answer_seconds=0.3,
+        )
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.webhooks), base_url="http://gateway.test")
+
+    def signature(self, body: bytes, secret: str = SECRET) -> str:
+        return signature(body, secret)
+
+    async def deliver(self, body: bytes = b'{"id": 7}', **changed: Any) -> httpx.Response:
+        """A good `products/update`, but for what is changed (with _ for -); None leaves a header out."""
+        headers = {
+            "X-Shopify-Topic": "products/update",
+            "X-Shopify-Shop-Domain": ACCOUNT,
+            "X-Shopify-Hmac-Sha256": signature(body),
+            "X-Shopify-Webhook-Id": str(uuid4()),
+            **{name.replace("_", "-"): value for name, value in changed.items()},
+        }
+        pairs = [(name.encode(), value) for name, value in headers.items() if value is not None]
+        return await self.client.post("/shopify/webhook", content=body, headers=pairs)
+
+
+@pytest.fixture
+def route(app: Shopify) -> Route:
+    """The webhook route alone."""
+    return Route(app)

@@ -1,0 +1,229 @@
+"""The webhook route: what is refused, what is asked for, and that nothing is answered before Kafka has it."""
+
+import asyncio
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from contracts.events import SyncRequested
+from contracts.headers import derived_id
+from gateway.deliveries import Delivery, Kind, request_body, sync_id
+
+NAME = "shopify:acme.myshopify.com"
+
+
+async def test_a_webhook_is_answered_only_after_kafka_has_it(route: Any) -> None:
+    route.kafka.holding = asyncio.Event()
+    answer = asyncio.create_task(route.deliver())
+    await asyncio.sleep(0.05)
+    assert not answer.done()
+    route.kafka.holding.set()
+    assert (await answer).json() == {"status": "success"}
+    assert len(route.kafka.sent) == 1
+
+
+async def test_without_kafkas_word_it_is_503(route: Any) -> None:
+    route.kafka.holding = asyncio.Event()
+    assert (await route.deliver()).status_code == 503
+    route.kafka.away, route.kafka.holding = True, None
+    assert (await route.deliver()).status_code == 503
+    assert route.kafka.sent == []
+
+
+async def test_ten_copies_make_one_sync_id(route: Any) -> None:
+    answers = await asyncio.gather(*(route.deliver(X_Shopify_Webhook_Id="w-1") for _ in range(10)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert {request.sync_id for request in route.kafka.requests} == {derived_id("shopify", "w-1")}
+    assert {dict(headers)["ce_id"] for *_, headers in route.kafka.sent} == {str(derived_id("shopify", "w-1")).encode()}
+
+
+async def test_copies_without_a_webhook_id_make_one_sync_id_too(route: Any) -> None:
+    for body in (b'{"id": 7}', b'{"id": 7}', b'{"id": 8}'):
+        await route.deliver(body, X_Shopify_Webhook_Id=None)
+    first, copy, other = (request.sync_id for request in route.kafka.requests)
+    assert first == copy != other
+
+
+def test_the_hand_written_body_is_the_contract() -> None:
+    delivery = Delivery("products/update", NAME, "w-1", Kind.RECORDS, {"products": ["gid://shopify/Product/7"]}, None)
+    said = SyncRequested.model_validate_json(request_body(delivery, str(sync_id(delivery)), 3, 1_000))
+    assert said == SyncRequested(
+        sync_id=derived_id("shopify", "w-1"),
+        connection=NAME,
+        epoch=3,
+        cause="webhook",
+        records={"products": ("gid://shopify/Product/7",)},
+        requested_at=1_000,
+        topic="products/update",
+    )
+
+
+async def test_the_message_is_keyed_and_attributed(route: Any) -> None:
+    await route.deliver()
+    topic, key, _, headers = route.kafka.sent[0]
+    assert (topic, key) == ("sync.requested.shopify", NAME.encode())
+    named = dict(headers)
+    assert named["ce_type"] == b"merchant-sync.SyncRequested.v1"
+    assert named["ce_subject"] == NAME.encode()
+    assert UUID(named["ce_id"].decode())
+
+
+@pytest.mark.parametrize(
+    ("topic", "body", "records"),
+    [
+        ("products/create", {"id": 7}, {"products": "gid://shopify/Product/7"}),
+        ("products/update", {"id": 7, "variants": [{"id": 8}]}, {"products": "gid://shopify/Product/7"}),
+        ("products/delete", {"id": 7}, {"products": "gid://shopify/Product/7"}),
+        ("inventory_levels/update", {"inventory_item_id": 9}, {"inventory": "gid://shopify/InventoryItem/9"}),
+        ("inventory_levels/disconnect", {"inventory_item_id": 9}, {"inventory": "gid://shopify/InventoryItem/9"}),
+        ("inventory_items/update", {"id": 9}, {"inventory": "gid://shopify/InventoryItem/9"}),
+        ("locations/activate", {"id": 3}, {"locations": "gid://shopify/Location/3"}),
+        ("collections/update", {"id": 4}, {"collections": "gid://shopify/Collection/4"}),
+        (
+            "discounts/redeemcode_added",
+            {"admin_graphql_api_id": "gid://shopify/DiscountCodeNode/5"},
+            {"discounts": "gid://shopify/DiscountCodeNode/5"},
+        ),
+        ("shop/update", {"id": 6}, {"shop": "gid://shopify/Shop/6"}),
+        ("products/update", {"id": 2**62}, {"products": f"gid://shopify/Product/{2**62}"}),
+    ],
+)
+async def test_each_topic_asks_for_the_smallest_thing(route: Any, topic: str, body: Any, records: Any) -> None:
+    assert (await route.deliver(json.dumps(body).encode(), X_Shopify_Topic=topic)).status_code == 200
+    assert route.kafka.requests[0].records == {name: (gid,) for name, gid in records.items()}
+    assert route.kafka.requests[0].cause == "webhook"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        b"",
+        b"bm90IHRoZSBzaWduYXR1cmU=",
+        b"AAAA",
+        b"\xff\xfe\xfd",
+        "ŝignature".encode(),
+        None,
+        b"A" * 5000,
+        b"0" * 64,
+    ],
+)
+async def test_a_wrong_signature_is_401(route: Any, given: bytes | None) -> None:
+    assert (await route.deliver(X_Shopify_Hmac_Sha256=given)).status_code == 401
+    assert route.kafka.sent == []
+
+
+async def test_a_signature_with_more_around_it_is_401(route: Any) -> None:
+    good = route.signature(b'{"id": 7}')
+    for given in (good + "=", good[:-4], good.lower(), good + "\t" + good):
+        assert (await route.deliver(X_Shopify_Hmac_Sha256=given)).status_code == 401
+
+
+async def test_a_doubled_signature_is_401(route: Any) -> None:
+    good = route.signature(b'{"id": 7}')
+    headers = [("X-Shopify-Topic", "products/update"), ("X-Shopify-Shop-Domain", "acme.myshopify.com")]
+    headers += [("X-Shopify-Hmac-Sha256", good)] * 2
+    answer = await route.client.post("/shopify/webhook", content=b'{"id": 7}', headers=headers)
+    assert answer.status_code == 401
+
+
+async def test_the_former_secret_is_good_while_it_is_set(route: Any) -> None:
+    body = b'{"id": 7}'
+    signed = route.signature(body, "the app's former secret")
+    assert (await route.deliver(body, X_Shopify_Hmac_Sha256=signed)).status_code == 200
+    signed = route.signature(body, "some other secret")
+    assert (await route.deliver(body, X_Shopify_Hmac_Sha256=signed)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b'{"id": 7',
+        b"\xff\xfe{}",
+        b"[]",
+        b"7",
+        b"\x1f\x8b\x08\x00",
+        b'{"id": "gid://shopify/Other/7"}',
+        b'{"id": -1}',
+        b'{"id": true}',
+        b'{"id": null}',
+        b"{}",
+    ],
+)
+async def test_a_signed_body_that_names_no_record_is_400(route: Any, body: bytes) -> None:
+    assert (await route.deliver(body)).status_code == 400
+    assert route.kafka.sent == []
+
+
+@pytest.mark.parametrize("missing", ["X_Shopify_Topic", "X_Shopify_Shop_Domain"])
+async def test_a_missing_header_is_400(route: Any, missing: str) -> None:
+    assert (await route.deliver(**{missing: None})).status_code == 400
+    assert (await route.deliver(**{missing: ""})).status_code == 400
+
+
+@pytest.mark.parametrize("shop", ["evil.com", "acme", "acme.myshopify.com.evil.com", b"acme.myshopify.com\xff"])
+async def test_a_delivery_for_no_shop_is_400(route: Any, shop: str | bytes) -> None:
+    assert (await route.deliver(X_Shopify_Shop_Domain=shop)).status_code == 400
+    assert route.kafka.sent == []
+
+
+async def test_a_body_over_the_limit_is_413_before_it_is_read(route: Any) -> None:
+    assert (await route.deliver(b"x" * 4097)).status_code == 413
+
+    async def endless() -> Any:
+        while True:
+            yield b"x" * 1000
+
+    answer = await route.client.post("/shopify/webhook", content=endless(), headers={"X-Shopify-Topic": "x"})
+    assert answer.status_code == 413
+
+
+async def test_a_body_that_does_not_come_is_given_up(route: Any) -> None:
+    async def slow() -> Any:
+        yield b"{"
+        await asyncio.sleep(30)
+
+    answer = await route.client.post("/shopify/webhook", content=slow(), headers={"X-Shopify-Topic": "x"})
+    assert answer.status_code == 408
+
+
+async def test_an_unknown_topic_is_acknowledged_counted_and_dropped(route: Any) -> None:
+    assert (await route.deliver(X_Shopify_Topic="orders/create")).status_code == 200
+    assert (await route.deliver(X_Shopify_Topic="customers/redact")).status_code == 200
+    assert route.kafka.sent == []
+    assert dict(route.webhooks.counts) == {"dropped: unknown topic": 1, "acknowledged": 1}
+
+
+async def test_a_shop_that_is_not_connected_is_acknowledged_and_dropped(route: Any) -> None:
+    for _ in range(2):
+        assert (await route.deliver(X_Shopify_Shop_Domain="other.myshopify.com")).status_code == 200
+    assert route.kafka.sent == []
+    assert route.asked == ["shopify:other.myshopify.com"] * 2
+
+
+async def test_a_live_connection_is_asked_about_every_five_seconds(route: Any) -> None:
+    for route.clock in (0.0, 4.9, 5.1, 9.0):
+        await route.deliver()
+    assert route.asked == [NAME] * 2
+    assert len(route.kafka.sent) == 4
+
+
+async def test_a_test_delivery_is_marked_as_one(route: Any) -> None:
+    await route.deliver(X_Shopify_Webhook_Id="merchant-sync-test-1")
+    assert route.kafka.requests[0].cause == "test"
+
+
+async def test_the_log_line_holds_no_body(route: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    await route.deliver(b'{"id": 7, "title": "private"}', X_Shopify_Webhook_Id="w-1")
+    await asyncio.sleep(0.1)
+    line = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if '"w-1"' in line)
+    assert (line["topic"], line["shop"], line["webhook_id"]) == ("products/update", "acme.myshopify.com", "w-1")
+    assert line["outcome"] == "requested"
+    assert "private" not in str(line)
+
+
+async def test_everything_else_is_passed_on(route: Any) -> None:
+    assert (await route.client.post("/shopify/other")).status_code == 418
+    assert (await route.client.get("/shopify/webhook")).status_code == 418
