@@ -98,17 +98,14 @@ class Conversation:
             await self._sleep(seconds)
 
     async def _once(self, document: Document, variables: Mapping[str, Any]) -> Answer:
-        cost = paid = float(self.memory.expected(document, variables))
+        cost = float(self.memory.expected(document, variables))
+        paid = 0.0  # of what was not answered nothing is known; the next answer tells
         budget = self.memory.budget
         budget.reserve(cost, self._elapsed())
         self.errand.calls += 1
-        answer = None
         try:
             answer = await self._client.post(self._shop, self.errand.access.token, document, variables)
             paid = answer.cost.actual if answer.cost else cost
-        except Throttled:
-            paid = 0.0
-            raise
         finally:
             budget.settle(cost, paid, self._elapsed())
         self._learn(document, variables, answer)

@@ -1,0 +1,252 @@
+"""A conversation keeps to the budget, tries again a little, and never sleeps for long."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from fetching.access import Access
+from fetching.errors import ConnectionEnded, NotNow, Refused
+from fetching.readings import Errand
+from shopify_fetcher.answers import Answer, Cost, FieldError, Pause, Throttled, TokenRefused, TooCostly, Unwell
+from shopify_fetcher.bodies import Bodies, read_shop
+from shopify_fetcher.budget import Budget, Status
+from shopify_fetcher.conversation import Conversation
+from shopify_fetcher.documents import COUNT_PRODUCTS, Document
+from shopify_fetcher.memory import ShopMemory
+
+DATA: dict[str, Any] = {"productsCount": {"count": 1, "precision": "EXACT"}}
+FULL = Status(2000, 2000, 100)
+NO_SHOPS_SCOPES = frozenset({"read_products", "read_inventory", "read_locations", "read_discounts"})
+
+
+class Clock:
+    """Time passes when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.slept.append(seconds)
+        self.at += seconds
+
+
+@dataclass
+class Client:
+    """Answers from a script: exceptions are raised, answers given, functions asked."""
+
+    script: list[Any]
+    clock: Clock
+    takes: float = 0.0
+    version: str = "2026-10"
+    asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+
+    async def post(self, shop: str, token: str, document: Document, variables: Mapping[str, Any]) -> Answer:
+        """The next of the script."""
+        self.asked.append((token, variables))
+        self.clock.at += self.takes
+        answer = self.script.pop(0)
+        if callable(answer):
+            answer = answer(variables)
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, Answer)
+        return answer
+
+
+def talk(
+    *script: Any, lane: str = "quick", takes: float = 0.0, renew: Any = None
+) -> tuple[Conversation, Client, Clock]:
+    clock = Clock()
+    client = Client(list(script), clock, takes)
+    access = Access("shopify:acme.myshopify.com", 1, "old", NO_SHOPS_SCOPES)
+    errand = Errand(access, UUID(int=1), lane, renew)
+    memory = ShopMemory(Budget(0))
+    conversation = Conversation(client, errand, "acme.myshopify.com", memory, elapsed=clock, sleep=clock.sleep)
+    return conversation, client, clock
+
+
+def answer(data: Any = None, *errors: FieldError, requested: float = 10, actual: float = 10) -> Answer:
+    return Answer(data or DATA, 5, Cost(requested, actual, FULL), errors)
+
+
+async def count(conversation: Conversation) -> Answer:
+    return await conversation.ask(COUNT_PRODUCTS, {"query": "id:>0"})
+
+
+async def test_calls_and_points_are_counted() -> None:
+    conversation, _, _ = talk(answer(actual=7))
+    assert (await count(conversation)).data == DATA
+    assert (conversation.errand.calls, conversation.errand.points) == (1, 7)
+
+
+async def test_a_platform_that_is_unwell_is_asked_again_a_few_times() -> None:
+    conversation, _, clock = talk(Unwell("503"), Unwell("503"), answer())
+    await count(conversation)
+    assert 0 < sum(clock.slept) < 5
+    conversation, client, clock = talk(*[Unwell("503")] * 9)
+    with pytest.raises(NotNow, match="503"):
+        await count(conversation)
+    assert len(client.asked) == 4
+    assert sum(clock.slept) < 6
+
+
+async def test_a_platform_that_is_silent_is_not_asked_again_at_once() -> None:
+    conversation, client, _ = talk(Unwell("silent"), takes=15)
+    with pytest.raises(NotNow, match="silent"):
+        await count(conversation)
+    assert len(client.asked) == 1
+
+
+async def test_a_short_pause_is_slept_and_a_long_one_postponed() -> None:
+    conversation, _, clock = talk(Pause(429, 1.0), answer())
+    await count(conversation)
+    assert clock.slept == [1.0]
+    conversation, _, clock = talk(Pause(429, 40.0))
+    with pytest.raises(NotNow) as raised:
+        await count(conversation)
+    assert (raised.value.seconds, raised.value.throttled, clock.slept) == (40.0, True, [])
+
+
+async def test_after_a_throttle_the_bucket_is_believed_to_be_as_empty_as_said() -> None:
+    conversation, _, _ = talk(Throttled(10, Status(2000, 0, 1)), answer())
+    with pytest.raises(NotNow) as raised:
+        await count(conversation)
+    assert raised.value.throttled
+    assert raised.value.seconds == pytest.approx(10, abs=1)
+
+
+async def test_a_walk_waits_for_its_half_and_a_webhook_does_not() -> None:
+    for lane, waits in (("walk", True), ("quick", False)):
+        conversation, _, clock = talk(answer(), lane=lane)
+        conversation.memory.budget.reserve(1_050, 0)
+        await count(conversation)
+        assert bool(clock.slept) is waits
+
+
+async def test_a_refused_token_is_reported_and_the_new_one_used() -> None:
+    reported = []
+
+    async def renew(access: Access) -> Access:
+        reported.append(access.token)
+        return Access(access.connection, 1, "new", access.scopes)
+
+    conversation, client, _ = talk(TokenRefused(), answer(), renew=renew)
+    await count(conversation)
+    assert reported == ["old"]
+    assert [token for token, _ in client.asked] == ["old", "new"]
+
+
+async def test_an_ended_grant_ends_the_conversation() -> None:
+    async def renew(_: Access) -> Access:
+        raise ConnectionEnded("uninstalled")
+
+    conversation, _, _ = talk(TokenRefused(), renew=renew)
+    with pytest.raises(ConnectionEnded):
+        await count(conversation)
+
+
+async def test_a_token_of_a_higher_epoch_begins_the_work_anew() -> None:
+    async def renew(access: Access) -> Access:
+        return Access(access.connection, 2, "new")
+
+    conversation, _, _ = talk(TokenRefused(), renew=renew)
+    with pytest.raises(NotNow, match="anew"):
+        await count(conversation)
+
+
+PRODUCTS = [f"gid://shopify/Product/{n}" for n in range(1, 251)]
+
+
+def nothing(variables: Mapping[str, Any]) -> Answer:
+    """Every id is gone."""
+    return Answer({"nodes": [None] * len(variables["ids"])}, 5)
+
+
+async def test_null_without_an_error_is_gone() -> None:
+    conversation, _, _ = talk(nothing)
+    read = await Bodies(conversation).read("products", PRODUCTS[:1])
+    (record,) = read.built.records
+    assert (record.id, record.body, record.part, record.read_at) == (PRODUCTS[0], None, None, 5)
+
+
+async def test_null_with_access_denied_is_not_gone() -> None:
+    denied = FieldError(("nodes", 0), "ACCESS_DENIED", "Access denied")
+    conversation, _, _ = talk(answer({"nodes": [None, None]}, denied))
+    read = await Bodies(conversation).read("products", PRODUCTS[:2])
+    assert [record.id for record in read.built.records] == [PRODUCTS[1]]
+    (unread,) = read.unread
+    assert (unread.id, unread.retry) == (PRODUCTS[0], False)
+
+
+async def test_null_with_an_internal_error_may_be_asked_for_again() -> None:
+    failed = FieldError(("nodes", 0, "variants"), "INTERNAL_SERVER_ERROR", "oh")
+    conversation, _, _ = talk(answer({"nodes": [None]}, failed))
+    read = await Bodies(conversation).read("products", PRODUCTS[:1])
+    assert read.unread[0].retry
+
+
+async def test_a_denial_of_everything_is_a_refusal() -> None:
+    conversation, _, _ = talk(answer({"nodes": [None]}, FieldError(("nodes",), "ACCESS_DENIED", "no")))
+    with pytest.raises(Refused):
+        await Bodies(conversation).read("products", PRODUCTS[:1])
+
+
+async def test_an_answer_in_no_known_form_is_unread_and_told() -> None:
+    conversation, _, _ = talk(answer({"nodes": [{"__typename": "Product", "id": PRODUCTS[0]}]}))
+    read = await Bodies(conversation).read("products", PRODUCTS[:1])
+    assert read.built.records == []
+    assert "its form is not known" in read.unread[0].reason
+
+
+async def test_250_ids_are_one_call() -> None:
+    conversation, client, _ = talk(nothing)
+    assert (await Bodies(conversation).read("products", PRODUCTS)).count == 250
+    assert client.asked[0][1]["variants"] == 250
+
+
+async def test_ids_that_are_charged_one_by_one_are_asked_for_in_smaller_batches_and_pages() -> None:
+    conversation, client, _ = talk(TooCostly("too much", 80_000), nothing)
+    read = await Bodies(conversation).read("products", PRODUCTS)
+    assert conversation.memory.linear
+    assert 1 < read.count < 20
+    assert client.asked[1][1]["variants"] == 10
+
+
+async def test_a_price_far_above_the_expected_teaches_that_ids_are_charged() -> None:
+    conversation, _, _ = talk(lambda v: Answer(nothing(v).data, 5, Cost(9_000, 500, FULL)), nothing)
+    await Bodies(conversation).read("products", PRODUCTS[:100])
+    assert conversation.memory.linear
+
+
+async def test_an_answer_too_large_is_asked_for_by_halves() -> None:
+    conversation, client, _ = talk(TooCostly("large"), TooCostly("large"), nothing)
+    assert (await Bodies(conversation).read("products", PRODUCTS)).count == 62
+    assert [len(variables["ids"]) for _, variables in client.asked] == [250, 125, 62]
+
+
+async def test_one_record_that_is_too_large_alone_is_unread() -> None:
+    conversation, _, _ = talk(*[TooCostly("large")] * 20)
+    read = await Bodies(conversation).read("products", PRODUCTS)
+    assert (read.count, read.unread[0].id) == (1, PRODUCTS[0])
+
+
+async def test_a_token_of_another_shop_is_refused() -> None:
+    shop = {
+        "id": "gid://shopify/Shop/1",
+        "name": "Other",
+        "myshopifyDomain": "other.myshopify.com",
+        "currencyCode": "EUR",
+        "ianaTimezone": "Europe/Berlin",
+        "primaryDomain": {"url": "https://other.example"},
+    }
+    conversation, _, _ = talk(answer({"shop": shop}))
+    with pytest.raises(Refused, match="another shop"):
+        await read_shop(conversation)
