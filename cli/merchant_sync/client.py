@@ -29,6 +29,40 @@ class StoredObject:
         return orjson.loads(self.body)
 
 
+@dataclass(frozen=True)
+class Connected:
+    """What a merchant has after connecting a shop: the answer, and the browser with its session."""
+
+    shop: str
+    browser: httpx.Client
+    answer: dict[str, Any]
+
+    @property
+    def sync_id(self) -> str:
+        """The first sync's id."""
+        return str(self.answer["sync_id"])
+
+    @property
+    def key(self) -> str:
+        """Where the shop's snapshot is stored."""
+        return f"{self.shop}/shopify_data.json"
+
+    def sync(self, sync_id: str | None = None) -> dict[str, Any]:
+        """A sync (the first one, unless another is named) as the merchant is shown it."""
+        shown: dict[str, Any] = _told(self.browser.get(f"/syncs/{sync_id or self.sync_id}", headers=JSON)).json()
+        return shown
+
+
+JSON = {"Accept": "application/json"}
+
+
+def _told(answer: httpx.Response) -> httpx.Response:
+    """The answer, if it is a good one; a StackError with what it says otherwise."""
+    if answer.status_code >= 300:
+        raise StackError(f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text[:300]}")
+    return answer
+
+
 class Visit:
     """The running stack as seen from outside; `given` are the settings that win over the stack's own secrets."""
 
@@ -50,7 +84,7 @@ class Visit:
                 s3={"addressing_style": "path"},
             ),
         )
-        self.http = httpx.Client(timeout=30)
+        self.http = httpx.Client(timeout=120)
 
     def object(self, key: str) -> StoredObject | None:
         """The object at `key`, None when there is none.
@@ -70,6 +104,24 @@ class Visit:
             raise
         metadata = {name.lower(): value for name, value in answer["Metadata"].items()}
         return StoredObject(answer["Body"].read(), metadata)
+
+    def control(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
+        """Tell the sandbox's control endpoint something about a shop; its JSON answer, None where it gives none."""
+        address = f"{self.sandbox_url}/control/shops{path}"
+        answer = _told(self.http.request(method, address, json=body, params=query))
+        return answer.json() if answer.content else None
+
+    def connect(self, shop: str, browser: httpx.Client | None = None) -> Connected:
+        """Connect a shop of the sandbox as a browser does: login, consent, callback."""
+        browser = browser or httpx.Client(base_url=self.gateway_url, timeout=30)
+        login = browser.get(f"/shopify/{shop}/login")
+        if not login.has_redirect_location:
+            raise StackError(f"The login did not lead to a consent page: {login.status_code} {login.text[:300]}")
+        consent = self.http.post(login.headers["location"], data={"decision": "accept"})
+        if not consent.has_redirect_location:
+            raise StackError(f"The consent did not lead back: {consent.status_code} {consent.text[:300]}")
+        answer = _told(browser.get(consent.headers["location"], headers=JSON))
+        return Connected(shop, browser, answer.json())
 
     def truth(self, shop: str) -> Any:
         """The document of a sandbox shop as it should be stored."""

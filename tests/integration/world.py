@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
@@ -13,29 +12,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from merchant_sync import dev_secrets, runtime
-from merchant_sync.client import StoredObject, Visit
+from merchant_sync.client import Connected, StoredObject, Visit
 from merchant_sync.comparison import first_difference
 from merchant_sync.stack import Stack
 
 Answer = TypeVar("Answer")
 OPEN = {"queued", "running"}
-
-
-@dataclass(frozen=True)
-class Connected:
-    """What a merchant has after connecting a shop: the answer, and the browser with its session."""
-
-    shop: str
-    browser: httpx.Client
-    answer: dict[str, Any]
-
-    @property
-    def sync_id(self) -> str:
-        return str(self.answer["sync_id"])
-
-    @property
-    def key(self) -> str:
-        return f"{self.shop}/shopify_data.json"
 
 
 class World:
@@ -46,7 +28,6 @@ class World:
         found = runtime.find(stack.data_dir)
         assert found is not None
         self.visit = Visit(found, stack.given, dev_secrets.load(stack.data_dir / "secrets.json"))
-        self.control = httpx.Client(timeout=120)
         url = sa.make_url(stack.admin_database_url()).set(drivername="postgresql+asyncpg")
         self.engine = create_async_engine(url, poolclass=sa.NullPool)
 
@@ -54,7 +35,7 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.control.close()
+        self.visit.http.close()
 
     def bring_everything_back(self) -> None:
         for name in self.stack.names:
@@ -69,14 +50,12 @@ class World:
         self.told("POST", "", json={"shop": shop, "seed": 7, **recipe})
         return shop
 
-    def told(self, method: str, path: str, **more: Any) -> Any:
+    def told(self, method: str, path: str, json: dict[str, Any] | None = None, **query: Any) -> Any:
         """Tell the sandbox's control endpoint something; its JSON answer."""
-        answer = self.control.request(method, f"{self.stack.sandbox_url}/control/shops{path}", **more)
-        assert answer.status_code < 300, f"{method} {path}: {answer.status_code} {answer.text[:300]}"
-        return answer.json() if answer.content else None
+        return self.visit.control(method, path, json, **query)
 
     def products(self, shop: str, limit: int = 50) -> list[dict[str, Any]]:
-        listed: list[dict[str, Any]] = self.told("GET", f"/{shop}/products", params={"limit": limit})["products"]
+        listed: list[dict[str, Any]] = self.told("GET", f"/{shop}/products", limit=limit)["products"]
         return listed
 
     def edit(self, shop: str, number: int, **fields: Any) -> None:
@@ -97,22 +76,11 @@ class World:
 
     def connect(self, shop: str, browser: httpx.Client | None = None) -> Connected:
         """Connect a shop as a browser does: login, consent, callback."""
-        browser = browser or httpx.Client(base_url=self.stack.gateway_url, timeout=30)
-        login = browser.get(f"/shopify/{shop}/login")
-        assert login.status_code in {302, 303, 307}, login.text
-        consent = httpx.post(login.headers["location"], data={"decision": "accept"}, timeout=120)
-        assert consent.status_code in {302, 303}, consent.text
-        answer = browser.get(consent.headers["location"], headers={"Accept": "application/json"})
-        assert answer.status_code == 200, answer.text
-        return Connected(shop, browser, answer.json())
+        return self.visit.connect(shop, browser)
 
     def sync(self, connected: Connected, sync_id: str | None = None) -> dict[str, Any]:
         """A sync as the merchant sees it."""
-        path = f"/syncs/{sync_id or connected.sync_id}"
-        answer = connected.browser.get(path, headers={"Accept": "application/json"})
-        assert answer.status_code == 200, answer.text
-        shown: dict[str, Any] = answer.json()
-        return shown
+        return connected.sync(sync_id)
 
     def ended(self, connected: Connected, sync_id: str | None = None, within: float = 60) -> dict[str, Any]:
         """Wait until a sync is over."""

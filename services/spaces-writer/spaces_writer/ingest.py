@@ -97,13 +97,13 @@ async def _store(
     judged = [(w, judge(_version(w), stored.get(w.record.id))) for w in map(_written, incoming)]
     changed = [w for w, j in judged if j.outcome is Outcome.CHANGED]
     removed = [w for w, j in judged if j.outcome is Outcome.REMOVED]
-    moved = [w.record for w, j in judged if j.outcome is Outcome.UNCHANGED and j.moves and w.record.id in stored]
+    moved = [w for w, j in judged if j.outcome is Outcome.UNCHANGED and j.moves and w.record.id in stored]
     if changed:
         await records.write(tx, connection, resource, changed)
     if removed:
         await records.bury(tx, connection, resource, removed)
     if moved:
-        await records.move(tx, connection, resource, moved)
+        await records.write_index(tx, connection, resource, moved)
     return _counted([j for _, j in judged]), tuple(w.record.id for w, j in judged if j.read_again)
 
 

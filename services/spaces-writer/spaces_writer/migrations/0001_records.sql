@@ -23,6 +23,7 @@ CREATE TABLE records (
     updated_at timestamptz,
     read_at bigint NOT NULL,
     hash bytea,                     -- null: proven gone (a tombstone)
+    bytes int NOT NULL DEFAULT 0,   -- of its body
     rank numeric NOT NULL,
     parent text,
     facts text NOT NULL DEFAULT '{}',

@@ -1,4 +1,9 @@
-"""The record index, the bodies beside it, and the pieces of records that came in parts. Sets, not rows."""
+"""The record index, the bodies beside it, and the pieces of records that came in parts. Sets, not rows.
+
+Rows of given ids are looked up by `LATERAL (… OFFSET 0)`: the fence keeps every look-up on the whole primary key. Left
+to its statistics, which know nothing yet of a shop that has just been connected, the planner reads all of the shop for
+each id.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,44 +16,34 @@ from contracts.events import Record
 from spaces_writer.versions import Version
 
 _VERSIONS = text("""
-SELECT id, updated_at, read_at, hash FROM records
-WHERE connection = :connection AND resource = :resource AND id = ANY(CAST(:ids AS text[]))
+SELECT wanted.id, r.updated_at, r.read_at, r.hash FROM unnest(CAST(:ids AS text[])) AS wanted (id)
+CROSS JOIN LATERAL (
+    SELECT updated_at, read_at, hash FROM records
+    WHERE connection = :connection AND resource = :resource AND records.id = wanted.id OFFSET 0) AS r
 """)
 _INDEX = text("""
-INSERT INTO records (connection, resource, id, updated_at, read_at, hash, rank, parent, facts)
+INSERT INTO records (connection, resource, id, updated_at, read_at, hash, bytes, rank, parent, facts)
 SELECT :connection, :resource, * FROM unnest(
     CAST(:ids AS text[]), CAST(:updated AS timestamptz[]), CAST(:read AS bigint[]), CAST(:hashes AS bytea[]),
-    CAST(:ranks AS numeric[]), CAST(:parents AS text[]), CAST(:facts AS text[]))
+    CAST(:sizes AS int[]), CAST(:ranks AS numeric[]), CAST(:parents AS text[]), CAST(:facts AS text[]))
 ON CONFLICT (connection, resource, id) DO UPDATE SET
-    updated_at = EXCLUDED.updated_at, read_at = EXCLUDED.read_at, hash = EXCLUDED.hash, rank = EXCLUDED.rank,
-    parent = EXCLUDED.parent, facts = EXCLUDED.facts
+    updated_at = EXCLUDED.updated_at, read_at = EXCLUDED.read_at, hash = EXCLUDED.hash, bytes = EXCLUDED.bytes,
+    rank = EXCLUDED.rank, parent = EXCLUDED.parent, facts = EXCLUDED.facts
 """)
 _BODIES = text("""
 INSERT INTO bodies (connection, resource, id, body)
 SELECT :connection, :resource, * FROM unnest(CAST(:ids AS text[]), CAST(:bodies AS bytea[]))
 ON CONFLICT (connection, resource, id) DO UPDATE SET body = EXCLUDED.body
 """)
-_MOVE = text("""
-UPDATE records SET updated_at = moved.updated_at, read_at = moved.read_at
-FROM unnest(CAST(:ids AS text[]), CAST(:updated AS timestamptz[]), CAST(:read AS bigint[]))
-     AS moved (id, updated_at, read_at)
-WHERE records.connection = :connection AND records.resource = :resource AND records.id = moved.id
-""")
 _DROP_BODIES = text("""
 DELETE FROM bodies WHERE connection = :connection AND resource = :resource AND id = ANY(CAST(:ids AS text[]))
 """)
-_DROP_CHILD_BODIES = text("""
-DELETE FROM bodies USING records
-WHERE records.connection = :connection AND records.parent = ANY(CAST(:ids AS text[]))
-  AND bodies.connection = records.connection AND bodies.resource = records.resource AND bodies.id = records.id
+_DROP_CHILDREN = text("""
+DELETE FROM records WHERE connection = :connection AND parent = ANY(CAST(:ids AS text[])) RETURNING resource, id
 """)
-_DROP_CHILDREN = text("DELETE FROM records WHERE connection = :connection AND parent = ANY(CAST(:ids AS text[]))")
 _LEFT_BEHIND = text("""
-WITH gone AS (
-    DELETE FROM records WHERE connection = :connection AND resource = ANY(CAST(:resources AS text[]))
-        AND read_at < :before RETURNING connection, resource, id)
-DELETE FROM bodies USING gone
-WHERE bodies.connection = gone.connection AND bodies.resource = gone.resource AND bodies.id = gone.id
+DELETE FROM records WHERE connection = :connection AND resource = ANY(CAST(:resources AS text[]))
+    AND read_at < :before RETURNING resource, id
 """)
 _NOMINATED = text("""
 SELECT resource, id FROM records
@@ -90,7 +85,7 @@ async def versions(tx: AsyncConnection, connection: str, resource: str, ids: Seq
 
 async def write(tx: AsyncConnection, connection: str, resource: str, written: Sequence[Written]) -> None:
     """Write index rows and bodies of changed records."""
-    await _write_index(tx, connection, resource, written)
+    await write_index(tx, connection, resource, written)
     bodies = [(w.record.id, w.body) for w in written]
     scope = {"connection": connection, "resource": resource}
     await tx.execute(_BODIES, {**scope, "ids": [i for i, _ in bodies], "bodies": [b for _, b in bodies]})
@@ -99,13 +94,13 @@ async def write(tx: AsyncConnection, connection: str, resource: str, written: Se
 async def bury(tx: AsyncConnection, connection: str, resource: str, written: Sequence[Written]) -> None:
     """Make tombstones: index rows without a hash; bodies, and all that belonged to these records, are dropped."""
     ids = [w.record.id for w in written]
-    await tx.execute(_DROP_CHILD_BODIES, {"connection": connection, "ids": ids})
-    await tx.execute(_DROP_CHILDREN, {"connection": connection, "ids": ids})
-    await tx.execute(_DROP_BODIES, {"connection": connection, "resource": resource, "ids": ids})
-    await _write_index(tx, connection, resource, written)
+    children = (await tx.execute(_DROP_CHILDREN, {"connection": connection, "ids": ids})).all()
+    await _drop_bodies(tx, connection, [*((row.resource, row.id) for row in children), *((resource, i) for i in ids)])
+    await write_index(tx, connection, resource, written)
 
 
-async def _write_index(tx: AsyncConnection, connection: str, resource: str, written: Sequence[Written]) -> None:
+async def write_index(tx: AsyncConnection, connection: str, resource: str, written: Sequence[Written]) -> None:
+    """Write index rows alone, in one statement: of records whose version moved while their body did not."""
     records = [w.record for w in written]
     await tx.execute(
         _INDEX,
@@ -116,23 +111,10 @@ async def _write_index(tx: AsyncConnection, connection: str, resource: str, writ
             "updated": [r.updated_at for r in records],
             "read": [r.read_at for r in records],
             "hashes": [w.hash for w in written],
+            "sizes": [len(w.body or b"") for w in written],
             "ranks": [r.rank for r in records],
             "parents": [r.parent for r in records],
             "facts": [orjson.dumps(r.facts).decode() for r in records],
-        },
-    )
-
-
-async def move(tx: AsyncConnection, connection: str, resource: str, records: Sequence[Record]) -> None:
-    """Only the versions of unchanged records move, in one statement; no body is touched."""
-    await tx.execute(
-        _MOVE,
-        {
-            "connection": connection,
-            "resource": resource,
-            "ids": [r.id for r in records],
-            "updated": [r.updated_at for r in records],
-            "read": [r.read_at for r in records],
         },
     )
 
@@ -153,7 +135,15 @@ async def known(tx: AsyncConnection, connection: str, resources: Sequence[str]) 
 
 async def drop_left_behind(tx: AsyncConnection, connection: str, resources: Sequence[str], before: int) -> None:
     """Drop dependent records that no living record of a good walk brought along; no document shows them."""
-    await tx.execute(_LEFT_BEHIND, {"connection": connection, "resources": list(resources), "before": before})
+    scope = {"connection": connection, "resources": list(resources), "before": before}
+    dropped = (await tx.execute(_LEFT_BEHIND, scope)).all()
+    await _drop_bodies(tx, connection, [(row.resource, row.id) for row in dropped])
+
+
+async def _drop_bodies(tx: AsyncConnection, connection: str, dropped: Sequence[tuple[str, str]]) -> None:
+    for resource in sorted({r for r, _ in dropped}):
+        ids = [i for r, i in dropped if r == resource]
+        await tx.execute(_DROP_BODIES, {"connection": connection, "resource": resource, "ids": ids})
 
 
 async def put_piece(tx: AsyncConnection, connection: str, piece: Record) -> None:

@@ -66,23 +66,30 @@ _FAIL = text("""
 UPDATE snapshots SET failures = failures + 1, not_before = :not_before,
     tokens = :tokens, refilled_at = :refilled_at, duration = :duration WHERE connection = :connection
 """)
-_SIZES = text("""
-SELECT r.id, octet_length(b.body) AS size FROM records r JOIN bodies b USING (connection, resource, id)
-WHERE r.connection = :connection AND r.resource = :resource AND r.hash IS NOT NULL ORDER BY r.rank, r.id
+_IDS = text("""
+SELECT id, bytes, read_at FROM records
+WHERE connection = :connection AND resource = :resource AND hash IS NOT NULL ORDER BY rank, id
 """)
-_SIZES_BY_TITLE = text("""
-SELECT r.id, octet_length(b.body) AS size FROM records r JOIN bodies b USING (connection, resource, id)
-WHERE r.connection = :connection AND r.resource = :resource AND r.hash IS NOT NULL
-ORDER BY (CAST(r.facts AS jsonb) ->> 'title') COLLATE "C", r.rank
+_IDS_BY_TITLE = text("""
+SELECT id, bytes, read_at FROM records
+WHERE connection = :connection AND resource = :resource AND hash IS NOT NULL
+ORDER BY (CAST(facts AS jsonb) ->> 'title') COLLATE "C", rank
 """)
 _BODIES = text("""
-SELECT r.id, b.body, r.read_at FROM records r JOIN bodies b USING (connection, resource, id)
-WHERE r.connection = :connection AND r.resource = :resource AND r.hash IS NOT NULL AND r.id = ANY(CAST(:ids AS text[]))
+SELECT wanted.id, b.body FROM unnest(CAST(:ids AS text[])) WITH ORDINALITY AS wanted (id, place)
+CROSS JOIN LATERAL (
+    SELECT body FROM bodies
+    WHERE connection = :connection AND resource = :resource AND bodies.id = wanted.id OFFSET 0) AS b
+ORDER BY wanted.place
 """)
 _CHILDREN = text("""
-SELECT r.id, b.body, r.read_at FROM records r JOIN bodies b USING (connection, resource, id)
-WHERE r.connection = :connection AND r.resource = :resource AND r.hash IS NOT NULL
-  AND r.parent = ANY(CAST(:ids AS text[]))
+SELECT r.id, r.read_at, b.body FROM unnest(CAST(:ids AS text[])) AS wanted (id)
+CROSS JOIN LATERAL (
+    SELECT id, read_at FROM records WHERE connection = :connection AND parent = wanted.id AND resource = :resource
+        AND hash IS NOT NULL OFFSET 0) AS r
+CROSS JOIN LATERAL (
+    SELECT body FROM bodies
+    WHERE connection = :connection AND resource = :resource AND bodies.id = r.id OFFSET 0) AS b
 """)
 _FACTS = text("""
 SELECT id, facts FROM records WHERE connection = :connection AND resource = :resource AND hash IS NOT NULL
@@ -160,23 +167,22 @@ class RecordsView:
     def __init__(self, tx: AsyncConnection, connection: str, change: int) -> None:
         self._tx = tx
         self._connection = connection
-        self._sizes: dict[str, int] = {}
+        self._seen: dict[str, tuple[int, int]] = {}
         self.change = change
         """The change number that this view holds."""
 
     async def ids(self, resource: str, *, by_title: bool = False) -> Sequence[str]:
         """Ids in the document's order."""
-        statement = _SIZES_BY_TITLE if by_title else _SIZES
+        statement = _IDS_BY_TITLE if by_title else _IDS
         rows = (await self._tx.execute(statement, self._scope(resource))).all()
-        self._sizes.update((row.id, row.size) for row in rows)
+        self._seen.update((row.id, (row.bytes, row.read_at)) for row in rows)
         return [row.id for row in rows]
 
     async def stored(self, resource: str, ids: Sequence[str]) -> AsyncIterator[Sequence[Stored]]:
-        """Bodies in the order of `ids`, in chunks of about 4 MiB."""
+        """Bodies of ids that `ids` has given, in their order, in chunks of about 4 MiB."""
         for chunk in self._chunks(ids):
             rows = await self._tx.execute(_BODIES, {**self._scope(resource), "ids": chunk})
-            found = {row.id: Stored(row.id, row.body, row.read_at) for row in rows}
-            yield [found[i] for i in chunk if i in found]
+            yield [Stored(row.id, row.body, self._seen[row.id][1]) for row in rows]
 
     async def children(self, resource: str, parents: Sequence[str]) -> Sequence[Stored]:
         """All records of `resource` that belong to one of `parents`."""
@@ -199,7 +205,7 @@ class RecordsView:
         chunks: list[list[str]] = []
         room = 0
         for gid in ids:
-            size = self._sizes.get(gid, 0)
+            size, _ = self._seen[gid]
             if room < size or not chunks or len(chunks[-1]) >= CHUNK_RECORDS:
                 chunks.append([])
                 room = CHUNK_BYTES
