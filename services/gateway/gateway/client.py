@@ -21,10 +21,10 @@ from gateway.views import ConnectionView, SyncView
 log = structlog.get_logger()
 M = TypeVar("M", bound=BaseModel)
 
-TIMEOUT = httpx.Timeout(8.0, connect=3.0)
+TIMEOUT = httpx.Timeout(4.0, connect=2.0)
 POST_TIMEOUT = httpx.Timeout(5.0)
 SCHEDULER_TIMEOUT = httpx.Timeout(3.0, connect=1.0)
-ATTEMPTS, TRYING_SECONDS, LONGEST_WAIT = 3, 12.0, 4.0
+ATTEMPTS, TRYING_SECONDS, LONGEST_WAIT = 3, 8.0, 4.0
 
 
 class _Again(Exception):
@@ -203,7 +203,7 @@ async def _until_answered(send: Callable[[], Awaitable[httpx.Response]]) -> http
 def _again(error: Exception) -> bool | float:
     """Whether to try again, or after how many seconds."""
     if isinstance(error, _Again) and error.wait is not None:
-        return error.wait if error.wait <= LONGEST_WAIT else False
+        return max(0.05, error.wait) if error.wait <= LONGEST_WAIT else False
     return isinstance(error, (_Again, httpx.HTTPError))
 
 

@@ -1,6 +1,7 @@
 """One line a delivery, on standard output, in the form of all other lines, cheap enough for every delivery."""
 
 import asyncio
+import atexit
 import sys
 from collections import Counter
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ class DeliveryLog:
         self.counts: Counter[str] = Counter()
         self._service = service
         self._lines: list[bytes] = []
+        atexit.register(self.flush)
 
     def line(self, topic: str, account: str, webhook_id: str, outcome: str) -> None:
         """Log and count a delivery. `outcome` begins with one of few words; never its body."""
