@@ -17,7 +17,6 @@ from shopify_fetcher.generated.read_shop import ReadShop
 from shopify_fetcher.gids import names
 from shopify_fetcher.kinds import KINDS, Kind
 from shopify_fetcher.places import shop_record
-from shopify_fetcher.scopes import allowed
 
 
 @dataclass
@@ -61,13 +60,7 @@ class Bodies:
         return self._talk.memory.ids_at_once(kind.document, self._variables(kind.document, ()))
 
     def _variables(self, document: Document, ids: Sequence[str]) -> dict[str, Any]:
-        variables: dict[str, Any] = {"ids": list(ids), **self._talk.memory.sizes(document)}
-        scopes = self._talk.errand.access.scopes
-        if "levels" in variables:
-            variables["places"] = allowed("locations", scopes)
-        if "media" in variables:
-            variables["stock"] = allowed("inventory", scopes)
-        return variables
+        return {"ids": list(ids), **self._talk.variables(document)}
 
     def _ask_less(self, kind: Kind, asked: Sequence[str], fault: TooCostly) -> bool:
         """Learn that these ids were too much at once; False when there is nothing left to make smaller."""
@@ -81,8 +74,7 @@ class Bodies:
 
     def _understood(self, kind: Kind, asked: Sequence[str], answer: Answer) -> Read:
         faults = _by_index(answer.errors)
-        stock = allowed("inventory", self._talk.errand.access.scopes)
-        moment = Moment(self._talk.errand.source, answer.read_at, stock)
+        moment = Moment(self._talk.errand.source, answer.read_at, self._talk.may("inventory"))
         read = Read(len(asked))
         for index, (gid, raw) in enumerate(zip(asked, answer.data["nodes"], strict=True)):
             fault = faults.get(index)

@@ -12,8 +12,9 @@ from fetching.errors import NotNow, Refused
 from fetching.readings import WALK, Errand
 from shopify_fetcher.answers import Answer, FieldError, Pause, Throttled, TokenRefused, Unwell
 from shopify_fetcher.budget import QUICK_SHARE, WALK_SHARE
-from shopify_fetcher.documents import Document
+from shopify_fetcher.documents import RIGHTS, Document
 from shopify_fetcher.memory import ShopMemory
+from shopify_fetcher.scopes import allowed
 
 log = structlog.get_logger()
 PATIENCE_SECONDS = 2.0
@@ -54,6 +55,15 @@ class Conversation:
         self._share = WALK_SHARE if errand.lane == WALK else QUICK_SHARE
         self.errand = errand
         self.memory = memory
+
+    def may(self, resource: str) -> bool:
+        """Whether `resource` may be read."""
+        return allowed(resource, self.errand.access.scopes)
+
+    def variables(self, document: Document) -> dict[str, Any]:
+        """The variables of `document` that depend on the shop and its scopes, and not on what is asked for."""
+        rights = {name: self.may(resource) for name, resource in RIGHTS.items() if name in document.declared}
+        return {**self.memory.sizes(document), **rights}
 
     async def ask(self, document: Document, variables: Mapping[str, Any]) -> Answer:
         """The answer, perhaps with errors at places of its data.

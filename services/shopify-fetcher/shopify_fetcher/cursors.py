@@ -40,7 +40,16 @@ class WalkPlace:
     def again(self) -> "WalkPlace":
         """The beginning of one more attempt at this window alone."""
         return replace(
-            self, at=None, attempt=self.attempt + 1, sent=0, opened=False, before=None, alone=True, chains=(), done=()
+            self,
+            at=None,
+            attempt=self.attempt + 1,
+            sent=0,
+            opened=False,
+            before=None,
+            alone=True,
+            started_at=None,
+            done=(),
+            chains=(),
         )
 
     def after_window(self, scopes: frozenset[str]) -> "WalkPlace | None":

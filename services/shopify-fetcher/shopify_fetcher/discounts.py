@@ -6,7 +6,14 @@ from typing import Any
 from contracts.events import Record
 from shopify_fetcher.building import Built, Moment, Node, by_number, rest
 from shopify_fetcher.chains import Rest
-from shopify_fetcher.generated.fragments import AutomaticDiscountBody, CodeDiscountBody, CodePage, VariantTitlePage
+from shopify_fetcher.generated.fragments import (
+    AutomaticDiscountBody,
+    CodeDiscountBody,
+    CodePage,
+    CollectionIdPage,
+    ProductIdPage,
+    VariantTitlePage,
+)
 from shopify_fetcher.gids import number
 
 FAMILIES = {"DiscountCodeNode": "codeDiscount", "DiscountAutomaticNode": "automaticDiscount"}
@@ -62,12 +69,11 @@ def _items(items: Any) -> Node:
         case "DiscountProducts":
             return {
                 "__typename": "DiscountProducts",
-                "products": by_number([edge.node.id for edge in items.products.edges]),
+                "products": gids(items.products),
                 "productVariants": variants(items.productVariants),
             }
         case "DiscountCollections":
-            gids = by_number([edge.node.id for edge in items.collections.edges])
-            return {"__typename": "DiscountCollections", "collections": gids}
+            return {"__typename": "DiscountCollections", "collections": gids(items.collections)}
     whole: Node = items.model_dump(by_alias=True)
     return whole
 
@@ -89,7 +95,12 @@ def codes(page: CodePage) -> list[Node]:
     return [{"node": {"code": code}} for code in sorted(edge.node.code for edge in page.edges)]
 
 
-def variants(page: VariantTitlePage) -> list[list[str]]:
-    """Variants with their titles, by number."""
-    found = [[edge.node.id, edge.node.title] for edge in page.edges]
+def gids(page: ProductIdPage | CollectionIdPage | None) -> list[str]:
+    """The gids of a page by number; none where products may not be read."""
+    return by_number([edge.node.id for edge in page.edges]) if page is not None else []
+
+
+def variants(page: VariantTitlePage | None) -> list[list[str]]:
+    """Variants with their titles, by number; none where products may not be read."""
+    found = [[edge.node.id, edge.node.title] for edge in page.edges] if page is not None else []
     return sorted(found, key=lambda pair: number(pair[0]))

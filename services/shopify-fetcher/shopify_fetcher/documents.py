@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import DocumentNode, parse
+from graphql import DocumentNode, OperationDefinitionNode, parse
 
 from shopify_fetcher.costs import requested
 from shopify_fetcher.generated import operations
@@ -19,6 +19,8 @@ class Document:
     name: str
     text: str
     parsed: DocumentNode = field(repr=False, compare=False)
+    declared: frozenset[str] = frozenset()
+    """The names of its variables."""
 
     def cost(self, variables: Variables) -> int:
         """The points that the platform asks for before it starts, `nodes(ids:)` charged once."""
@@ -27,8 +29,9 @@ class Document:
 
 def _document(text: str) -> Document:
     parsed = parse(text)
-    name = getattr(parsed.definitions[0], "name").value  # noqa: B009 # the operation comes first, and is named
-    return Document(name, text.strip(), parsed)
+    operation = next(d for d in parsed.definitions if isinstance(d, OperationDefinitionNode))
+    declared = frozenset(v.variable.name.value for v in operation.variable_definitions or ())
+    return Document(operation.name.value if operation.name else "", text.strip(), parsed, declared)
 
 
 READ_SHOP = _document(operations.READ_SHOP_GQL)
@@ -64,6 +67,10 @@ SIZES: dict[str, tuple[dict[str, int], dict[str, int]]] = {
     CONTINUE_VARIANTS.name: ({"variants": 100, "levels": 50}, {"variants": 100, "levels": 10}),
 }
 """Pages of nested lists: large where `nodes(ids:)` costs the same for any number of ids, compact where each costs."""
+
+
+RIGHTS = {"stock": "inventory", "places": "locations", "named": "products"}
+"""Variables that leave out of a document what the granted scopes do not allow: each with the resource that it is of."""
 
 
 def sizes(document: Document, *, compact: bool) -> dict[str, int]:

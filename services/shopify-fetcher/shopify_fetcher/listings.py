@@ -6,11 +6,11 @@ from typing import Any
 
 from contracts.events import Record
 from shopify_fetcher import documents
-from shopify_fetcher.building import Built, Moment, Node, by_number, gone
+from shopify_fetcher.building import Built, Moment, Node, gone
 from shopify_fetcher.chains import Chain
 from shopify_fetcher.collections import BY_ID, IN_OWN_ORDER, product_ids
 from shopify_fetcher.conversation import Conversation
-from shopify_fetcher.discounts import CODES, FAMILIES, LISTS, SIDES, codes, listing, variants
+from shopify_fetcher.discounts import CODES, FAMILIES, LISTS, SIDES, codes, gids, listing, variants
 from shopify_fetcher.documents import Document
 from shopify_fetcher.generated.fragments import (
     CodePage,
@@ -23,7 +23,6 @@ from shopify_fetcher.generated.fragments import (
     VariantTitlePage,
 )
 from shopify_fetcher.products import MEDIA, METAFIELDS, VARIANTS, media, metafields
-from shopify_fetcher.scopes import allowed
 from shopify_fetcher.stock import LEVELS, levels, with_variants
 
 
@@ -69,14 +68,10 @@ def _variants(raw: Node, chain: Chain, moment: Moment) -> Page:
     return Page(edges, _after(page), along)
 
 
-def _in_order(page: ProductIdPage | CollectionIdPage) -> list[str]:
-    return by_number([edge.node.id for edge in page.edges])
-
-
 _ITEMS = {
-    "products": ("products", _taking(ProductIdPage, _in_order)),
+    "products": ("products", _taking(ProductIdPage, gids)),
     "productVariants": ("variants", _taking(VariantTitlePage, variants)),
-    "collections": ("collections", _taking(CollectionIdPage, _in_order)),
+    "collections": ("collections", _taking(CollectionIdPage, gids)),
 }
 
 
@@ -146,12 +141,12 @@ async def next_piece(talk: Conversation, chain: Chain) -> Continued:
     """
     rest = chain.rests[0]
     listed = LISTINGS[rest.listing]
-    variables = {"id": chain.id, "after": rest.after, **listed.variables, **_sizes(talk, listed.document)}
+    variables = {"id": chain.id, "after": rest.after, **listed.variables, **talk.variables(listed.document)}
     answer = await talk.ask_whole(listed.document, variables)
     if answer.data[listed.answer[0]] is None:
         return Continued(Built(records=[gone(chain.resource, chain.id, answer.read_at)]), None)
     raw = _found(answer.data, listed.answer)
-    moment = Moment(talk.errand.source, answer.read_at, allowed("inventory", talk.errand.access.scopes))
+    moment = Moment(talk.errand.source, answer.read_at, talk.may("inventory"))
     page = listed.take(raw, chain, moment) if raw is not None else Page([], None)
     following = chain.following(page.after)
     piece = Record(
@@ -162,16 +157,6 @@ async def next_piece(talk: Conversation, chain: Chain) -> Continued:
         part=chain.part(listed.path, following),
     )
     return Continued(Built(records=[piece, *page.along.records], short=page.along.short), following)
-
-
-def _sizes(talk: Conversation, document: Document) -> dict[str, Any]:
-    sizes: dict[str, Any] = dict(talk.memory.sizes(document))
-    scopes = talk.errand.access.scopes
-    if document in (documents.CONTINUE_VARIANTS, documents.CONTINUE_LEVELS):
-        sizes["places"] = allowed("locations", scopes)
-    if document is documents.CONTINUE_VARIANTS:
-        sizes["stock"] = allowed("inventory", scopes)
-    return sizes
 
 
 def _found(data: Node, path: tuple[str, ...]) -> Node | None:

@@ -10,7 +10,7 @@ from shopify_fetcher.bodies import Bodies, read_shop
 from shopify_fetcher.conversation import Conversation
 from shopify_fetcher.cursors import WalkPlace
 from shopify_fetcher.reads import continued
-from shopify_fetcher.scopes import allowed, left_out
+from shopify_fetcher.scopes import left_out
 from shopify_fetcher.windows import KEYSETS, Listed, count, list_ids, list_locations, open_window
 
 
@@ -127,7 +127,7 @@ class Walk:
         return WalkDone(
             windows=tuple((resource, window) for resource, windows in finished for window in range(windows)),
             started_at=self._place.started_at or 0,
-            dependents=("inventory",) if allowed("inventory", scopes) else (),
+            dependents=("inventory",) if self._talk.may("inventory") else (),
             left_out=left_out(scopes),
         )
 

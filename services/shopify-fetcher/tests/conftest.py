@@ -1,5 +1,6 @@
 """Builders: a sandbox as a process of its own, a voice that keeps what is said, and the document made of it."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import httpx
 import orjson
 import pytest
 
-from contracts.events import Event, Record, RecordsPage, SyncProgressed, WalkStepRequested
+from contracts.events import Event, Record, RecordsPage, SyncProgressed, SyncRequested, WalkStepRequested
 from fetching.access import Access
 from fetching.handlers import QuickLane, WalkLane
 from messaging.publisher import Outgoing
@@ -96,10 +97,7 @@ class Voice:
 
     async def send_all(self, messages: Iterable[Outgoing]) -> None:
         """Keep messages."""
-        self.said += [
-            Outgoing(m.topic, m.key, type(m.event).model_validate_json(m.event.model_dump_json()), m.event_id)
-            for m in messages
-        ]
+        self.said += messages
 
     def events(self, kind: type[Event]) -> list[Any]:
         """All events of `kind`."""
@@ -152,8 +150,48 @@ class Shop:
         """Its name as a connection."""
         return f"shopify:{self.name}"
 
-    async def walk(self, *, cursor: str | None = None, sync_id: UUID | None = None, steps: int = 10_000) -> list[Any]:
-        """Walk step by step as the scheduler would; gives all that was said of progress."""
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer of a control call for this shop."""
+        return self.sandbox.control(method, self.name, path, body)
+
+    def wish(self, **records: list[str]) -> SyncRequested:
+        """A webhook's request for records."""
+        return SyncRequested(
+            sync_id=uuid4(), connection=self.connection, epoch=1, cause="webhook", records=records, requested_at=0
+        )
+
+    async def bring(self, requests: list[SyncRequested]) -> None:
+        """Ask for records, and for what is postponed again at once, as the scheduler would in time."""
+        while requests:
+            began = len(self.voice.progressed)
+            await self.quick_lane(self.connection, requests)
+            requests = [
+                SyncRequested(
+                    sync_id=late.sync_ids[0],
+                    connection=self.connection,
+                    epoch=1,
+                    cause="retry",
+                    records=late.records,
+                    requested_at=0,
+                    covers=late.sync_ids[1:],
+                    cursor=late.cursor,
+                    attempt=late.attempt + 1,
+                )
+                for late in self.voice.progressed[began:]
+            ]
+
+    async def walk(
+        self,
+        *,
+        cursor: str | None = None,
+        sync_id: UUID | None = None,
+        steps: int = 10_000,
+        patient: bool = False,
+    ) -> list[Any]:
+        """Walk step by step as the scheduler would; gives all that was said of progress.
+
+        `patient`: what is postponed is waited for, as the scheduler does.
+        """
         source, began = sync_id or uuid4(), len(self.voice.progressed)
         for step in range(steps):
             request = WalkStepRequested(
@@ -169,6 +207,8 @@ class Shop:
             last = self.voice.progressed[-1]
             if last.outcome in ("walked", "failed"):
                 break
+            if patient and last.not_before:
+                await asyncio.sleep(max(0.0, last.not_before / 1000 - time.time()))
             cursor = last.cursor
         return self.voice.progressed[began:]
 
@@ -247,7 +287,7 @@ def _joined(pieces: dict[str | None, Record]) -> Record:
 def _document(records: Iterable[Record]) -> bytes:
     """One truth: names come from the records that they are names of."""
     found = {
-        resource: sorted((r for r in of.values() if r.body is not None), key=lambda r: r.rank)
+        resource: sorted((_copied(r) for r in of.values() if r.body is not None), key=lambda r: r.rank)
         for resource, of in whole(records).items()
     }
     names = {r.id: r.facts for of in found.values() for r in of}
@@ -269,6 +309,10 @@ def _document(records: Iterable[Record]) -> bytes:
         "collections": _top(_collection(c.body, names) for c in collections),
     }
     return orjson.dumps({"data": data}, option=orjson.OPT_SORT_KEYS)
+
+
+def _copied(record: Record) -> Record:
+    return type(record).model_validate_json(record.model_dump_json())
 
 
 def _top(nodes: Iterable[Any]) -> Any:

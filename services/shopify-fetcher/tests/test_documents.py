@@ -14,7 +14,7 @@ from shopify_fetcher.documents import Document, sizes
 HERE = Path(__file__).resolve().parents[1]
 SUBSET = HERE.parents[1] / "sandbox" / "sandbox" / "schema.graphql"
 ALL = [document for document in vars(documents).values() if isinstance(document, Document)]
-FLAGS = dict.fromkeys(("stock", "places", "gets", "buys", "products", "variants", "collections"), True)
+FLAGS = dict.fromkeys(("stock", "places", "named", "gets", "buys", "products", "variants", "collections"), True)
 VALUES = {"query": "id:>0", "first": 250, "reverse": False, "after": None, "sortKey": "ID"}
 IDS = {
     "ReadLocations": "Location",
@@ -34,10 +34,9 @@ IDS = {
 
 def variables(document: Document, *, compact: bool = False) -> dict[str, Any]:
     """Values for the variables that the document declares."""
-    declared = {v.variable.name.value for v in document.parsed.definitions[0].variable_definitions or ()}
     gid = f"gid://shopify/{IDS.get(document.name, 'Product')}/1"
     given = {**FLAGS, **VALUES, "id": gid, "ids": [gid], **sizes(document, compact=compact)}
-    return {name: value for name, value in given.items() if name in declared}
+    return {name: value for name, value in given.items() if name in document.declared}
 
 
 def test_all_documents_are_valid_in_the_sandbox() -> None:

@@ -87,7 +87,7 @@ class BuysItemsAllDiscountItems(BaseModel):
 
 class BuysItemsDiscountCollections(BaseModel):
     typename__: Literal["DiscountCollections"] = Field(alias="__typename")
-    collections: "BuysItemsDiscountCollectionsCollections"
+    collections: Optional["BuysItemsDiscountCollectionsCollections"] = None
 
 
 class BuysItemsDiscountCollectionsCollections(CollectionIdPage):
@@ -96,8 +96,8 @@ class BuysItemsDiscountCollectionsCollections(CollectionIdPage):
 
 class BuysItemsDiscountProducts(BaseModel):
     typename__: Literal["DiscountProducts"] = Field(alias="__typename")
-    products: "BuysItemsDiscountProductsProducts"
-    productVariants: "BuysItemsDiscountProductsProductVariants"
+    products: Optional["BuysItemsDiscountProductsProducts"] = None
+    productVariants: Optional["BuysItemsDiscountProductsProductVariants"] = None
 
 
 class BuysItemsDiscountProductsProducts(ProductIdPage):
@@ -171,7 +171,7 @@ class GetsItemsAllDiscountItems(BaseModel):
 
 class GetsItemsDiscountCollections(BaseModel):
     typename__: Literal["DiscountCollections"] = Field(alias="__typename")
-    collections: "GetsItemsDiscountCollectionsCollections"
+    collections: Optional["GetsItemsDiscountCollectionsCollections"] = None
 
 
 class GetsItemsDiscountCollectionsCollections(CollectionIdPage):
@@ -180,8 +180,8 @@ class GetsItemsDiscountCollectionsCollections(CollectionIdPage):
 
 class GetsItemsDiscountProducts(BaseModel):
     typename__: Literal["DiscountProducts"] = Field(alias="__typename")
-    products: "GetsItemsDiscountProductsProducts"
-    productVariants: "GetsItemsDiscountProductsProductVariants"
+    products: Optional["GetsItemsDiscountProductsProducts"] = None
+    productVariants: Optional["GetsItemsDiscountProductsProductVariants"] = None
 
 
 class GetsItemsDiscountProductsProducts(ProductIdPage):

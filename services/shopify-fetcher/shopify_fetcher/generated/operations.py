@@ -84,7 +84,7 @@ fragment ProductIdPage on ProductConnection {
 """
 
 READ_DISCOUNTS_GQL = """
-query ReadDiscounts($ids: [ID!]!, $codes: Int!, $items: Int!) {
+query ReadDiscounts($ids: [ID!]!, $codes: Int!, $items: Int!, $named: Boolean!) {
   nodes(ids: $ids) {
     __typename
     ... on DiscountCodeNode {
@@ -422,15 +422,15 @@ fragment Items on DiscountItems {
     allItems
   }
   ... on DiscountProducts {
-    products(first: $items) {
+    products(first: $items) @include(if: $named) {
       ...ProductIdPage
     }
-    productVariants(first: $items) {
+    productVariants(first: $items) @include(if: $named) {
       ...VariantTitlePage
     }
   }
   ... on DiscountCollections {
-    collections(first: $items) {
+    collections(first: $items) @include(if: $named) {
       ...CollectionIdPage
     }
   }
