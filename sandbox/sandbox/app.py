@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from email.utils import formatdate
 from time import time
@@ -24,6 +25,8 @@ from sandbox.settings import Settings
 from sandbox.store import Store
 from sandbox.world import World
 
+_THREADS = 48
+
 
 def build(settings: Settings) -> Starlette:
     """The application. State is loaded, and pending webhooks go on being delivered, when it starts up."""
@@ -40,6 +43,8 @@ def build(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         loops.append(asyncio.get_running_loop())
+        # Threads wait for their shop's lock: there must be some left for the other shops.
+        loops[0].set_default_executor(ThreadPoolExecutor(_THREADS))
         dispatcher.add(await asyncio.to_thread(world.load))
         running = asyncio.create_task(dispatcher.run())
         yield

@@ -3,24 +3,21 @@
 All are called with the shop's lock held. A number that the shop does not know gives None and changes nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from sandbox import offers, payloads, texts
+from sandbox import payloads, texts
 from sandbox.model import (
     Collection,
     Discount,
-    Items,
     Level,
     Location,
     Metafield,
     Option,
     Product,
     Record,
-    Rule,
-    Value,
     Variant,
 )
 from sandbox.shops import Shop, now
@@ -47,10 +44,10 @@ class Ledger:
         """Note that a record is gone."""
         self.saved[kind, number] = None
 
-
-def _say(ledger: Ledger, topic: str, build: Any, *about: Any) -> None:
-    if topic in ledger.wanted:
-        ledger.events.append((topic, build(*about)))
+    def say(self, topic: str, build: Callable[..., dict[str, Any]], *about: Any) -> None:
+        """Fire a webhook whose body is `build(*about)`, if anybody listens to `topic`."""
+        if topic in self.wanted:
+            self.events.append((topic, build(*about)))
 
 
 def touch_product(shop: Shop, ledger: Ledger, number: int) -> Product | None:
@@ -64,7 +61,7 @@ def touch_product(shop: Shop, ledger: Ledger, number: int) -> Product | None:
 def _product_changed(ledger: Ledger, product: Product) -> None:
     product.updated_at = now()
     ledger.keep("product", product)
-    _say(ledger, "PRODUCTS_UPDATE", payloads.product, product)
+    ledger.say("PRODUCTS_UPDATE", payloads.product, product)
 
 
 def update_product(shop: Shop, ledger: Ledger, number: int, fields: Mapping[str, Any]) -> Product | None:
@@ -102,7 +99,7 @@ def _update_variant(shop: Shop, ledger: Ledger, change: Mapping[str, Any]) -> No
     variant.updated_at = now()
     if "tracked" in change or "sku" in change:
         variant.item_updated_at = variant.updated_at
-        _say(ledger, "INVENTORY_ITEMS_UPDATE", payloads.item, variant)
+        ledger.say("INVENTORY_ITEMS_UPDATE", payloads.item, variant)
 
 
 def _put_metafield(shop: Shop, product: Product, body: Mapping[str, Any]) -> None:
@@ -132,10 +129,10 @@ def create_product(shop: Shop, ledger: Ledger, fields: Mapping[str, Any]) -> Pro
     silent = Ledger()
     update_product(shop, silent, number, {name: value for name, value in fields.items() if name != "available"})
     ledger.keep("product", product)
-    _say(ledger, "PRODUCTS_CREATE", payloads.product, product)
-    _say(ledger, "INVENTORY_ITEMS_CREATE", payloads.item, variant)
+    ledger.say("PRODUCTS_CREATE", payloads.product, product)
+    ledger.say("INVENTORY_ITEMS_CREATE", payloads.item, variant)
     for level in levels:
-        _say(ledger, "INVENTORY_LEVELS_CONNECT", payloads.level, level)
+        ledger.say("INVENTORY_LEVELS_CONNECT", payloads.level, level)
     return product
 
 
@@ -149,9 +146,9 @@ def delete_product(shop: Shop, ledger: Ledger, number: int) -> Product | None:
     if product is None:
         return None
     ledger.drop("product", number)
-    _say(ledger, "PRODUCTS_DELETE", payloads.deleted, number)
+    ledger.say("PRODUCTS_DELETE", payloads.deleted, number)
     for variant in product.variants:
-        _say(ledger, "INVENTORY_ITEMS_DELETE", payloads.deleted, variant.item)
+        ledger.say("INVENTORY_ITEMS_DELETE", payloads.deleted, variant.item)
     return product
 
 
@@ -169,7 +166,7 @@ def set_inventory(shop: Shop, ledger: Ledger, item: int, place: int, available: 
     level.available, level.active, level.updated_at = available or 0, available is not None, now()
     body = payloads.disconnected if available is None else payloads.level
     ledger.keep("product", product)
-    _say(ledger, topic, body, level)
+    ledger.say(topic, body, level)
     if ledger.inventory_touches_product:
         _product_changed(ledger, product)
     return level
@@ -181,119 +178,13 @@ def _level_topic(level: Level, available: int | None) -> str:
     return "INVENTORY_LEVELS_UPDATE" if level.active else "INVENTORY_LEVELS_CONNECT"
 
 
-def create_collection(shop: Shop, ledger: Ledger, fields: Mapping[str, Any]) -> Collection:
-    """A new collection: smart with a `rule` {column, condition}, else manual with `members`."""
-    number = shop.next_number()
-    title = fields.get("title", "New collection")
-    order = "BEST_SELLING" if fields.get("rule") else "MANUAL"
-    collection = Collection(number, title, texts.handle(title, number), "", order, now())
-    shop.collections.put(collection)
-    _set_collection(collection, fields)
-    ledger.keep("collection", collection)
-    _say(ledger, "COLLECTIONS_CREATE", payloads.collection, collection)
-    return collection
-
-
-def update_collection(shop: Shop, ledger: Ledger, number: int, fields: Mapping[str, Any]) -> Collection | None:
-    """Set a collection's fields; `add` and `remove` list products that join or leave a manual one."""
-    collection = shop.collections.get(number)
-    if collection is None:
-        return None
-    _set_collection(collection, fields)
-    shop.changed_membership()
-    ledger.keep("collection", collection)
-    _say(ledger, "COLLECTIONS_UPDATE", payloads.collection, collection)
-    return collection
-
-
-def _set_collection(collection: Collection, fields: Mapping[str, Any]) -> None:
-    for name in ("title", "handle", "description", "sort_order", "image_url", "image_alt", "members"):
-        if name in fields:
-            setattr(collection, name, fields[name])
-    if fields.get("rule"):
-        collection.rule = Rule(**fields["rule"])
-    leaving, joining = set(fields.get("remove") or ()), fields.get("add") or ()
-    kept = [number for number in collection.members if number not in leaving]
-    collection.members = kept + [number for number in joining if number not in kept]
-    collection.updated_at = now()
-
-
-def delete_collection(shop: Shop, ledger: Ledger, number: int) -> Collection | None:
-    """A collection goes; its products stay."""
-    collection = shop.collections.remove(number)
-    if collection is not None:
-        ledger.drop("collection", number)
-        _say(ledger, "COLLECTIONS_DELETE", payloads.deleted_collection, number)
-    return collection
-
-
-def create_discount(shop: Shop, ledger: Ledger, fields: Mapping[str, Any]) -> Discount:
-    """A new discount of `family` Code or Automatic and `kind` Basic, Bxgy, FreeShipping or App, active from now on."""
-    rng = Random(shop.profile.sequence)
-    family, kind = fields.get("family", "Code"), fields.get("kind", "Basic")
-    discount = offers.make_discount(shop, rng, family, kind, fields.get("title", "New discount"))
-    discount.starts_at = discount.created_at = discount.updated_at = now()
-    discount.ends_at = None
-    _set_discount(shop, discount, fields)
-    shop.discounts.put(discount)
-    ledger.keep("discount", discount)
-    _say(ledger, "DISCOUNTS_CREATE", payloads.discount, discount)
-    return discount
-
-
-def update_discount(shop: Shop, ledger: Ledger, number: int, fields: Mapping[str, Any]) -> Discount | None:
-    """Set a discount's fields; `add_codes` and `remove_codes` list codes."""
-    discount = shop.discounts.get(number)
-    if discount is None:
-        return None
-    added, removed = _set_discount(shop, discount, fields)
-    discount.updated_at = now()
-    ledger.keep("discount", discount)
-    _say(ledger, "DISCOUNTS_UPDATE", payloads.discount, discount)
-    for number, code in added.items():
-        _say(ledger, "DISCOUNTS_REDEEMCODE_ADDED", payloads.redeem_code, discount, number, code)
-    for number, code in removed.items():
-        _say(ledger, "DISCOUNTS_REDEEMCODE_REMOVED", payloads.redeem_code, discount, number, code)
-    return discount
-
-
-_DISCOUNT_FIELDS = (
-    "title", "starts_at", "ends_at", "usage_limit", "once_per_customer", "combines_with", "minimum_quantity",
-    "minimum_subtotal", "countries", "rest_of_world", "maximum_shipping_price", "uses_per_order_limit", "app_title",
-)  # fmt: skip
-
-
-def _set_discount(shop: Shop, discount: Discount, fields: Mapping[str, Any]) -> tuple[dict[int, str], dict[int, str]]:
-    for name in _DISCOUNT_FIELDS:
-        if name in fields:
-            setattr(discount, name, fields[name])
-    if "gets" in fields:
-        discount.gets = Value(**fields["gets"])
-    if "gets_items" in fields:
-        discount.gets_items = Items(**fields["gets_items"])
-    gone = set(fields.get("remove_codes") or ())
-    removed = {number: code for number, code in discount.codes.items() if code in gone}
-    added = {shop.next_number(): code for code in fields.get("add_codes") or fields.get("codes") or ()}
-    discount.codes = {number: code for number, code in discount.codes.items() if number not in removed} | added
-    return added, removed
-
-
-def delete_discount(shop: Shop, ledger: Ledger, number: int) -> Discount | None:
-    """A discount goes, with its codes."""
-    discount = shop.discounts.remove(number)
-    if discount is not None:
-        ledger.drop("discount", number)
-        _say(ledger, "DISCOUNTS_DELETE", payloads.discount, discount)
-    return discount
-
-
 def create_location(shop: Shop, ledger: Ledger, fields: Mapping[str, Any]) -> Location:
     """A new, empty location."""
     at = now()
     place = Location(shop.next_number(), fields.get("name", "New location"), "Berlin", "DE", at, at)
     shop.locations.put(place)
     ledger.keep("location", place)
-    _say(ledger, "LOCATIONS_CREATE", payloads.location, place)
+    ledger.say("LOCATIONS_CREATE", payloads.location, place)
     return place
 
 
@@ -306,10 +197,10 @@ def update_location(shop: Shop, ledger: Ledger, number: int, fields: Mapping[str
     place.name, place.active = fields.get("name", place.name), fields.get("active", place.active)
     place.updated_at = now()
     ledger.keep("location", place)
-    _say(ledger, "LOCATIONS_UPDATE", payloads.location, place)
+    ledger.say("LOCATIONS_UPDATE", payloads.location, place)
     if was_active != place.active:
         topic = "LOCATIONS_ACTIVATE" if place.active else "LOCATIONS_DEACTIVATE"
-        _say(ledger, topic, payloads.location, place)
+        ledger.say(topic, payloads.location, place)
     return place
 
 
@@ -319,7 +210,7 @@ def update_shop(shop: Shop, ledger: Ledger, fields: Mapping[str, Any]) -> None:
         if name in fields:
             setattr(shop.profile, name, fields[name])
     shop.profile.updated_at = now()
-    _say(ledger, "SHOP_UPDATE", payloads.shop, shop.profile)
+    ledger.say("SHOP_UPDATE", payloads.shop, shop.profile)
 
 
 def burst(shop: Shop, ledger: Ledger, edits: int, products: int, seed: int) -> list[int]:

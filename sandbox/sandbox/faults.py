@@ -8,7 +8,7 @@ class Faults(BaseModel):
 
     `throttle_calls` and `fail_calls` count down (-1: for ever). Ratios are of calls or deliveries, from 0 to 1.
     `fail_status` may be any status: 429 and 430 as well as 5xx. `version` is what is served, whatever the URL says.
-    `lists` is full, half or empty, `nodes_cost` flat or linear.
+    `lists`, which are those of the root, is full, half or empty; reads by id stay true. `nodes_cost` flat or linear.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)

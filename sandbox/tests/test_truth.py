@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from sandbox import edits, truth
+from sandbox import edits, offer_edits, truth
 from sandbox.edits import Ledger
 from sandbox.tenants import Tenant
 
@@ -118,8 +118,10 @@ def test_the_truth_follows_edits(tenant: Tenant, ask: Ask) -> None:
     doomed = next(c for c in shop.collections if c.members).members[0]
     edits.delete_product(shop, ledger, doomed)
     product = edits.create_product(shop, ledger, {"title": "Neu", "tags": ["vegan", "bio"], "price": "1.50"})
-    edits.update_collection(shop, ledger, next(iter(shop.collections)).number, {"title": "Ä", "add": [product.number]})
-    edits.create_discount(shop, ledger, {"title": "Ω", "codes": ["B", "A"]})
+    offer_edits.update_collection(
+        shop, ledger, next(iter(shop.collections)).number, {"title": "Ä", "add": [product.number]}
+    )
+    offer_edits.create_discount(shop, ledger, {"title": "Ω", "codes": ["B", "A"]})
     edits.update_location(shop, ledger, next(iter(shop.locations)).number, {"name": "Lager"})
     edits.set_inventory(shop, ledger, product.variants[0].item, next(iter(shop.locations)).number, None)
     document = truth.document(shop, SCOPES)

@@ -1,5 +1,6 @@
 """Webhooks: who may subscribe, what is sent, how it is signed, retried and given up."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -144,9 +145,9 @@ async def test_a_burst_tells_of_every_edit(sandbox: Any, receiver: Any) -> None:
     assert {orjson.loads(body)["admin_graphql_api_id"] for _, body in found} == set(done["products"])
 
 
-async def _settled(sandbox: Any) -> Any:
+async def _settled(sandbox: Any, index: int = 0) -> Any:
     while True:
-        log = (await sandbox.control("GET", "/deliveries"))["deliveries"][0]
+        log = (await sandbox.control("GET", "/deliveries"))["deliveries"][index]
         if log["status"] != "pending":
             return log
 
@@ -163,3 +164,26 @@ def test_every_topic_is_wired(make_tenant: Callable[..., Any]) -> None:
         "discounts/redeemcode_added",
         "app/uninstalled",
     ]
+
+
+async def test_a_listener_that_hangs_up_after_each_answer_is_told_everything(sandbox: Any) -> None:
+    heard: list[bytes] = []
+
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(
+            int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
+        )
+        heard.append(await reader.readexactly(length))
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    listener = await asyncio.start_server(answer_once, "127.0.0.1", 0)
+    await sandbox.make(products=1)
+    uri = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
+    await sandbox.subscribe(await sandbox.install(), "SHOP_UPDATE", uri)
+    for name in ("One", "Two", "Three"):
+        await sandbox.control("PATCH", "", {"name": name})
+        assert (await _settled(sandbox, index=-1))["status"] == "delivered"
+    listener.close()
+    assert [orjson.loads(body)["name"] for body in heard] == ["One", "Two", "Three"]

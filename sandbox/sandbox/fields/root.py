@@ -52,8 +52,7 @@ def _nodes(_: Any, c: Context, a: Args) -> list[Typed | None]:
     if len(ids) > MAXIMUM_IDS:
         message = f"The input array size of {len(ids)} is greater than the maximum allowed of {MAXIMUM_IDS}."
         raise FieldFailure(message, "MAX_INPUT_SIZE_EXCEEDED")
-    found = [find(c, text) for text in ids]
-    return [node if c.faults.visible(1) else None for node in found]
+    return [find(c, text) for text in ids]
 
 
 def _one(kind: str) -> Callable[[Any, Context, Args], Any]:

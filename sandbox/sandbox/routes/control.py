@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox import edits, truth
+from sandbox import edits, offer_edits, truth
 from sandbox.deliveries import Dispatcher
 from sandbox.faults import Faults
 from sandbox.generator import Recipe
@@ -138,8 +138,7 @@ class _Control:
     async def inventory(self, _: Request, tenant: Tenant, body: Any) -> Response:
         """Set, connect or disconnect (`available` null) an inventory level."""
         place, available = number(str(body["location"]), "Location"), body["available"]
-        with tenant.shop.lock:
-            item = _item(tenant, body)
+        item = _item(tenant, body)
         level = await asyncio.to_thread(
             self._world.change, tenant, lambda shop, ledger: edits.set_inventory(shop, ledger, item, place, available)
         )
@@ -219,15 +218,24 @@ class _Control:
     async def list_records(self, name: str, request: Request, tenant: Tenant, _: Any) -> Response:
         """Records by number: `?after=` a number, `?limit=` (50)."""
         after, limit = int(request.query_params.get("after", "0")), int(request.query_params.get("limit", "50"))
-        with tenant.shop.lock:
-            table = getattr(tenant.shop, name)
-            found = [_record(record) for record in table.between(after + 1, None)[:limit]]
-            return answer({"total": len(table), name: found})
+
+        def read() -> Response:
+            with tenant.shop.lock:
+                table = getattr(tenant.shop, name)
+                found = [_record(record) for record in table.between(after + 1, None)[:limit]]
+                return answer({"total": len(table), name: found})
+
+        return await asyncio.to_thread(read)
 
     async def show_record(self, name: str, request: Request, tenant: Tenant, _: Any) -> Response:
         """One record."""
-        with tenant.shop.lock:
-            return _found(getattr(tenant.shop, name).get(int(request.path_params["number"])))
+        which = int(request.path_params["number"])
+
+        def read() -> Response:
+            with tenant.shop.lock:
+                return _found(getattr(tenant.shop, name).get(which))
+
+        return await asyncio.to_thread(read)
 
     def _create(self, create: Any) -> Handler:
         async def handler(_: Request, tenant: Tenant, body: Any) -> Response:
@@ -252,8 +260,8 @@ class _Control:
 
 _EDITS: dict[str, tuple[Any, ...]] = {
     "products": (edits.create_product, edits.update_product, edits.delete_product),
-    "collections": (edits.create_collection, edits.update_collection, edits.delete_collection),
-    "discounts": (edits.create_discount, edits.update_discount, edits.delete_discount),
+    "collections": (offer_edits.create_collection, offer_edits.update_collection, offer_edits.delete_collection),
+    "discounts": (offer_edits.create_discount, offer_edits.update_discount, offer_edits.delete_discount),
     "locations": (edits.create_location, edits.update_location),
 }
 

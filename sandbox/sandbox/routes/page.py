@@ -67,19 +67,17 @@ class _Pages:
                 self._templates.get_template("refused.html").render(problem="There is no such shop."), 404
             )
         word = request.query_params.get("find", "")
-        page = max(1, int(request.query_params.get("page", "1") or 1))
-        with tenant.shop.lock:
-            found = [p for p in tenant.shop.products if word.lower() in p.title.lower()][::-1]
+        asked = request.query_params.get("page", "1")
+        page = max(1, int(asked)) if asked.isdigit() else 1
+        return HTMLResponse(await asyncio.to_thread(self._render, tenant.shop, word, page))
+
+    def _render(self, shop: Shop, word: str, page: int) -> str:
+        with shop.lock:
+            found = [p for p in shop.products if word.lower() in p.title.lower()][::-1]
             shown = found[(page - 1) * _PER_PAGE : page * _PER_PAGE]
-            html = self._templates.get_template("shop.html").render(
-                shop=tenant.shop,
-                products=shown,
-                total=len(found),
-                page=page,
-                pages=-(-len(found) // _PER_PAGE),
-                word=word,
-            )
-        return HTMLResponse(html)
+            pages = -(-len(found) // _PER_PAGE)
+            template = self._templates.get_template("shop.html")
+            return template.render(shop=shop, products=shown, total=len(found), page=page, pages=pages, word=word)
 
     async def create(self, request: Request) -> Response:
         """A new product."""
