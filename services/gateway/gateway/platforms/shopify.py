@@ -55,13 +55,13 @@ _TOPICS = {
     ),
 }
 _RECORDS = {
-    "products": ("products", "gid://shopify/Product/", "id"),
-    "inventory_levels": ("inventory", "gid://shopify/InventoryItem/", "inventory_item_id"),
-    "inventory_items": ("inventory", "gid://shopify/InventoryItem/", "id"),
-    "locations": ("locations", "gid://shopify/Location/", "id"),
-    "collections": ("collections", "gid://shopify/Collection/", "id"),
-    "discounts": ("discounts", "gid://shopify/Discount", "admin_graphql_api_id"),
-    "shop": ("shop", "gid://shopify/Shop/", "id"),
+    b"products": ("products", "gid://shopify/Product/", "id"),
+    b"inventory_levels": ("inventory", "gid://shopify/InventoryItem/", "inventory_item_id"),
+    b"inventory_items": ("inventory", "gid://shopify/InventoryItem/", "id"),
+    b"locations": ("locations", "gid://shopify/Location/", "id"),
+    b"collections": ("collections", "gid://shopify/Collection/", "id"),
+    b"discounts": ("discounts", "gid://shopify/Discount", "admin_graphql_api_id"),
+    b"shop": ("shop", "gid://shopify/Shop/", "id"),
 }
 """A topic's first word to the resource, the beginning of its gids, and the field of the payload that names one."""
 _KINDS = {
@@ -71,22 +71,6 @@ _KINDS = {
     b"customers/redact": Kind.COMPLIANCE,
     b"shop/redact": Kind.COMPLIANCE,
 }
-
-
-def _wire_name(topic: str) -> bytes:
-    """`INVENTORY_LEVELS_UPDATE` as Shopify writes it in a delivery: `inventory_levels/update`."""
-    resource = next(name for name in sorted(_RECORDS, key=len, reverse=True) if topic.lower().startswith(name + "_"))
-    return f"{resource}/{topic.lower().removeprefix(resource + '_')}".encode()
-
-
-_ASKED = {
-    wire: (wire.decode(), *_RECORDS[wire.decode().partition("/")[0]])
-    for wire in [
-        *(_wire_name(topic) for topics in _TOPICS.values() for topic in topics),
-        *(b"shop/update", b"inventory_items/create", b"inventory_items/delete"),
-    ]
-}
-"""The topics that ask for records: wire name to (topic, resource, beginning of its gids, field)."""
 
 _HMAC, _TOPIC, _SHOP_DOMAIN = b"x-shopify-hmac-sha256", b"x-shopify-topic", b"x-shopify-shop-domain"
 _WEBHOOK_ID, _TRIGGERED_AT = b"x-shopify-webhook-id", b"x-shopify-triggered-at"
@@ -155,9 +139,9 @@ class Shopify:
         if not topic or account is None:
             raise Unacceptable(400, "X-Shopify-Topic or X-Shopify-Shop-Domain is missing or malformed")
         webhook_id = read.get(_WEBHOOK_ID, b"").decode("latin-1") or _invented_id(topic, account, body)
-        kind, name, records = _asked(topic, webhook_id, _parsed(body))
+        kind, records = _asked(topic, webhook_id, _parsed(body))
         triggered = _moment(read.get(_TRIGGERED_AT)) if kind is Kind.UNINSTALLED else None
-        return Delivery(name, f"{SLUG}:{account}", webhook_id, kind, records, triggered)
+        return Delivery(topic.decode("latin-1"), f"{SLUG}:{account}", webhook_id, kind, records, triggered)
 
     def test_delivery(self, account: str) -> tuple[str, dict[str, str], bytes]:
         """A signed `products/update` of ours with an invented id: its webhook id, its headers, its body."""
@@ -284,13 +268,15 @@ def _parsed(body: bytes) -> dict[str, Any]:
     return payload
 
 
-def _asked(topic: bytes, webhook_id: str, payload: Mapping[str, Any]) -> tuple[Kind, str, dict[str, list[str]]]:
-    asked = _ASKED.get(topic)
-    if asked is None:
-        return _KINDS.get(topic, Kind.UNKNOWN), topic.decode("latin-1"), {}
-    name, resource, beginning, named = asked
+def _asked(topic: bytes, webhook_id: str, payload: Mapping[str, Any]) -> tuple[Kind, dict[str, list[str]]]:
+    """What a delivery asks for. A deletion asks to read the same id: it is a hint, and reading proves it."""
+    about = _KINDS.get(topic)
+    asked = _RECORDS.get(topic.partition(b"/")[0])
+    if about or asked is None:
+        return about or Kind.UNKNOWN, {}
+    resource, beginning, named = asked
     kind = Kind.TEST if webhook_id.startswith(TEST_MARK) else Kind.RECORDS
-    return kind, name, {resource: [_gid(payload.get(named), beginning)]}
+    return kind, {resource: [_gid(payload.get(named), beginning)]}
 
 
 def _gid(named: object, beginning: str) -> str:
