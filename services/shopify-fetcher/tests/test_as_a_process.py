@@ -1,0 +1,182 @@
+"""The service as it is run: on a real broker, with a gateway that gives tokens, killed and started again."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import uvicorn
+from aiokafka import AIOKafkaConsumer
+from fastapi import FastAPI, Response
+
+from contracts.events import FETCHED, RecordsPage, Settled, SyncProgressed, SyncRequested, WalkEnded, WalkStepRequested
+from contracts.topics import (
+    DATA_FETCHED,
+    DATA_FETCHED_WALK,
+    SYNC_PROGRESSED,
+    every_topic,
+    sync_requested,
+    sync_requested_walk,
+)
+from messaging.provisioning import provision
+from messaging.publisher import Outgoing, Publisher
+
+SHOP = "process.myshopify.com"
+CONNECTION = f"shopify:{SHOP}"
+SCOPES = ["read_products", "read_inventory", "read_locations", "read_discounts"]
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+@dataclass
+class Gateway:
+    """Gives one token to whoever has the key; `away` answers 503."""
+
+    token: str
+    url: str = ""
+    away: bool = False
+    asked: list[Any] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Serve while the context lasts."""
+        app = FastAPI()
+
+        @app.post("/internal/tokens")
+        async def tokens(body: dict[str, Any]) -> Any:
+            self.asked.append(body)
+            if self.away:
+                return Response(status_code=503)
+            return {"access_token": self.token, "expires_at": None, "epoch": 1, "scopes": SCOPES}
+
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical"))
+        running = asyncio.create_task(server.serve())
+        yield
+        server.should_exit = True
+        await running
+
+
+@dataclass
+class Bench:
+    """The service's surroundings, and the service as a process."""
+
+    kafka: str
+    sandbox: Any
+    gateway: Gateway
+    publisher: Publisher
+    consumer: Any
+    port: int = field(default_factory=_free_port)
+    process: "subprocess.Popen[bytes] | None" = None
+    heard: list[Any] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start the service."""
+        environment = {
+            **os.environ,
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+            "GATEWAY_INTERNAL_URL": self.gateway.url,
+            "INTERNAL_KEY": "key",
+            "SHOPIFY_SHOP_URL": self.sandbox.url + "/shops/{shop}",
+            "PORT": str(self.port),
+            "STEP_SECONDS": "0.2",
+        }
+        self.process = subprocess.Popen([sys.executable, "-m", "shopify_fetcher.app"], env=environment)
+
+    def kill(self) -> None:
+        """Kill it at once."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    async def ask(self, topic: str, event: Any) -> None:
+        """Say a request."""
+        await self.publisher.send(Outgoing(topic, CONNECTION, event, str(uuid4())))
+
+    async def hear(self, wanted: Any, seconds: float = 60) -> Any:
+        """The first event that `wanted` says yes to."""
+        async with asyncio.timeout(seconds):
+            while True:
+                message = await self.consumer.getone()
+                kind = SyncProgressed.model_validate_json if message.topic == SYNC_PROGRESSED else FETCHED.validate_json
+                event = kind(message.value)
+                self.heard.append(event)
+                if wanted(event):
+                    return event
+
+
+@pytest.fixture
+async def bench(kafka: str, sandbox: Any) -> AsyncIterator[Bench]:
+    await provision(kafka, every_topic(("shopify",)))
+    sandbox.make(SHOP, products=600, variants=3, collections=5, discounts=8, plan="enterprise")
+    gateway = Gateway(sandbox.install(SHOP))
+    consumer = AIOKafkaConsumer(
+        DATA_FETCHED, DATA_FETCHED_WALK, SYNC_PROGRESSED, bootstrap_servers=kafka, max_partition_fetch_bytes=2**25
+    )
+    await consumer.start()
+    async with gateway.serving(), Publisher(kafka, source="tests") as publisher:
+        found = Bench(kafka, sandbox, gateway, publisher, consumer)
+        try:
+            yield found
+        finally:
+            found.kill()
+            await consumer.stop()
+
+
+def wish(*gids: str) -> SyncRequested:
+    return SyncRequested(
+        sync_id=uuid4(), connection=CONNECTION, epoch=1, cause="webhook", records={"products": gids}, requested_at=0
+    )
+
+
+async def test_requests_and_walks_are_done_and_a_killed_step_comes_again(bench: Bench, rebuilt: Any) -> None:
+    bench.gateway.away = True
+    bench.start()
+    request = wish("gid://shopify/Product/404")
+    await bench.ask(sync_requested("shopify"), request)
+    async with asyncio.timeout(60):
+        while not bench.gateway.asked:
+            await asyncio.sleep(0.1)
+    bench.gateway.away = False
+    settled = await bench.hear(lambda event: isinstance(event, Settled))
+    assert settled.sync_ids == (request.sync_id,), "while the gateway was away, the request was held"
+
+    sync_id, cursor, number, last = uuid4(), None, 0, None
+    while last is None or last.outcome == "advanced":
+        step = WalkStepRequested(
+            sync_id=sync_id,
+            connection=CONNECTION,
+            epoch=1,
+            cause="connect",
+            step=number,
+            cursor=cursor,
+            requested_at=0,
+        )
+        await bench.ask(sync_requested_walk("shopify"), step)
+        if number == 1:
+            await asyncio.sleep(0.05)
+            bench.kill()
+            bench.start()
+        last = await bench.hear(lambda event, n=number: isinstance(event, SyncProgressed) and event.step == n)
+        cursor, number = last.cursor, number + 1
+    assert last.outcome == "walked", last.reason
+    assert number > 2
+    if not any(isinstance(event, WalkEnded) for event in bench.heard):
+        await bench.hear(lambda event: isinstance(event, WalkEnded))
+    records = [r for e in bench.heard if isinstance(e, RecordsPage) and e.source == sync_id for r in e.records]
+    assert rebuilt(records) == bench.sandbox.http.get(f"/control/shops/{SHOP}/document").content
+    async with httpx.AsyncClient() as http:
+        ready = await http.get(f"http://127.0.0.1:{bench.port}/ready")
+    assert ready.json()["parts"] == {"kafka": "ok", "gateway": "ok"}
