@@ -1,7 +1,5 @@
 """Pages: bounded by bytes, each with at least one whole record or piece of one."""
 
-from collections.abc import Iterable, Iterator
-
 import orjson
 
 from contracts.events import Record
@@ -17,7 +15,7 @@ ENVELOPE_BYTES = 300
 def weight(record: Record) -> int:
     """About the bytes that `record` takes in a page."""
     content = record.items if record.body is None else (record.body, record.items)
-    return ENVELOPE_BYTES + len(orjson.dumps(content, default=str))
+    return ENVELOPE_BYTES + len(orjson.dumps(content))
 
 
 class PageCutter:
@@ -28,14 +26,12 @@ class PageCutter:
         self._open: list[Record] = []
         self._weight = 0
 
-    def add(self, records: Iterable[Record]) -> Iterator[tuple[Record, ...]]:
-        """Take records in order; gives each page as soon as it is full."""
-        for record in records:
-            heavy = weight(record)
-            if self._open and self._weight + heavy > self._target:
-                yield self.rest()
-            self._open.append(record)
-            self._weight += heavy
+    def add(self, record: Record, heavy: int) -> tuple[Record, ...]:
+        """Take a record that weighs `heavy`; gives the page that was full before it, or nothing."""
+        full = self.rest() if self._open and self._weight + heavy > self._target else ()
+        self._open.append(record)
+        self._weight += heavy
+        return full
 
     def rest(self) -> tuple[Record, ...]:
         """The records not yet on a page; empty when there are none."""

@@ -10,8 +10,8 @@ def record(name: str, size: int) -> Record:
 
 def cut(*records: Record, target: int) -> list[list[str]]:
     cutter = PageCutter(target)
-    pages = [*cutter.add(records), cutter.rest()]
-    return [[r.id for r in page] for page in pages]
+    pages = [*(cutter.add(record, weight(record)) for record in records), cutter.rest()]
+    return [[r.id for r in page] for page in pages if page]
 
 
 def test_a_page_is_full_at_its_target() -> None:

@@ -1,10 +1,12 @@
 """Shopify as the lanes see it."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from contracts.events import Ids, account_of
+from fetching.errors import Refused
 from fetching.readings import Errand, Reading, Step
 from shopify_fetcher.conversation import Client, Conversation
 from shopify_fetcher.cursors import WalkPlace
@@ -13,6 +15,8 @@ from shopify_fetcher.reads import read
 from shopify_fetcher.walks import Walk
 
 SLUG = "shopify"
+SHOP_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
+"""The only hosts that a token is ever sent to."""
 
 
 class ShopifyPlatform:
@@ -41,5 +45,7 @@ class ShopifyPlatform:
 
     def _conversation(self, errand: Errand) -> Conversation:
         shop = account_of(errand.access.connection)
+        if SHOP_NAME.fullmatch(shop) is None:
+            raise Refused("not the name of a shop")
         memory = self._memories.of(shop)
         return Conversation(self._client, errand, shop, memory, elapsed=self._elapsed, sleep=self._sleep)

@@ -166,6 +166,16 @@ async def test_a_delivery_for_an_id_of_another_kind_fails_alone(open_shop: Any) 
     assert set(settled.failed) == {"gid://shopify/Collection/1", "gid://shopify/Order/1"}
 
 
+@pytest.mark.parametrize("name", ["evil.com/x.myshopify.com", "a@b.myshopify.com", "UPPER.myshopify.com", "127.0.0.1"])
+async def test_no_token_is_sent_to_a_host_that_is_no_shop(open_shop: Any, name: str) -> None:
+    shop = await open_shop("hosts.myshopify.com", products=1)
+    other = f"shopify:{name}"
+    shop.tokens.known[other] = replace(shop.tokens.known[shop.connection], connection=other)
+    await shop.quick_lane(other, [shop.wish(products=["gid://shopify/Product/1"])])
+    assert shop.voice.progressed[-1].reason == "not the name of a shop"
+    assert shop.control("GET", "/statistics")["calls"] == 0
+
+
 class TestMisbehaving:
     """Every answer that is none."""
 

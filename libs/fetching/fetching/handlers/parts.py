@@ -50,11 +50,16 @@ class Pages:
         if (batch.resource, batch.window, batch.attempt) != (self._of.resource, self._of.window, self._of.attempt):
             await self.flush()
         self._of = batch
-        large = [record for record in batch.records if weight(record) > LARGEST_RECORD_BYTES]
-        fitting = [record for record in batch.records if record not in large] if large else batch.records
-        for records in self._cutter.add(fitting):
-            await self._say(records)
-        return [_too_large(record) for record in large]
+        too_large: list[Unread] = []
+        for record in batch.records:
+            heavy = weight(record)
+            if heavy > LARGEST_RECORD_BYTES:
+                too_large.append(_too_large(record))
+                continue
+            full = self._cutter.add(record, heavy)
+            if full:
+                await self._say(full)
+        return too_large
 
     async def flush(self) -> None:
         """Say what is left."""
