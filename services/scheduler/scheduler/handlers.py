@@ -19,6 +19,7 @@ from messaging.outbox import say
 from scheduler import requests
 from scheduler.due import ATTEMPTS, Turn, backoff_seconds
 from scheduler.store import connections, delayed, syncs, walks
+from scheduler.store.syncs import Finished
 from scheduler.store.walks import Walk
 
 log = structlog.get_logger()
@@ -202,8 +203,9 @@ async def _take_verdict(tx: AsyncConnection, event: DataStored, verdict: Verdict
     elif verdict.outcome == "failed" and await _tried_again(tx, event, verdict):
         return
     else:
-        await _end(tx, event.connection, event.epoch, verdict.sync_ids, verdict.outcome, verdict)
-        await _note_upload_already_there(tx, event.connection, verdict)
+        ended = await _end(tx, event.connection, event.epoch, verdict.sync_ids, verdict.outcome, verdict)
+        if ended and ended[0].mode == "records":
+            await _note_upload_already_there(tx, event.connection, verdict)
 
 
 async def _note_incomplete(tx: AsyncConnection, verdict: Verdict) -> None:
@@ -228,6 +230,7 @@ async def _tried_again(tx: AsyncConnection, event: DataStored, verdict: Verdict)
 
 
 async def _note_upload_already_there(tx: AsyncConnection, connection: str, verdict: Verdict) -> None:
+    """Requests that changed nothing are uploaded already. A walk waits for the look at the object that follows it."""
     known = await connections.get(tx, connection)
     if known is not None and known.upload is not None and known.upload_change >= verdict.change:
         await syncs.note_upload_as(tx, connection, known.upload, known.upload_change)
@@ -241,10 +244,10 @@ async def _end(
     state: str,
     verdict: Verdict | None,
     reason: str | None = None,
-) -> None:
+) -> list[Finished]:
     ended = await syncs.finish(tx, connection, epoch, sync_ids, state, verdict, reason)
     if not ended:
-        return
+        return ended
     tell = log.info if state == "success" else log.warning
     tell(
         "sync finished" if state == "success" else f"sync {state}",
@@ -255,6 +258,7 @@ async def _end(
         mode=ended[0].mode,
         reason=reason or (verdict.reason if verdict else None),
     )
+    return ended
 
 
 class DeadLettersHandler:

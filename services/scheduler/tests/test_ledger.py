@@ -292,11 +292,21 @@ async def test_a_sync_is_uploaded_when_the_bucket_holds_its_change(ledger: Ledge
     assert (await ledger.sync(want))["uploaded"] is True
 
 
-async def test_a_sync_that_changed_nothing_is_uploaded_by_what_is_already_there(ledger: Ledger) -> None:
+async def test_a_request_that_changed_nothing_is_uploaded_by_what_is_already_there(ledger: Ledger) -> None:
+    await ledger.connected()
+    asked = uuid4()
+    await ledger.stored(SHOP, [upload(8)])
+    await ledger.stored(SHOP, [verdict(asked, change=8)])
+    assert (await ledger.sync(asked))["uploaded"] is True
+
+
+async def test_a_walk_waits_for_the_look_at_the_object_that_follows_it(ledger: Ledger) -> None:
     want = await ledger.walking()
     await ledger.stored(SHOP, [upload(8)])
     await ledger.stored(SHOP, [verdict(want, change=8)])
-    assert (await ledger.sync(want))["uploaded"] is True
+    assert (await ledger.sync(want))["uploaded"] is False
+    await ledger.stored(SHOP, [upload(8, "restored")])
+    assert '"restored"' in (await ledger.sync(want))["upload"]
 
 
 async def test_a_failed_upload_is_shown_until_one_succeeds(ledger: Ledger) -> None:
