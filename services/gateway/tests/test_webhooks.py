@@ -169,6 +169,13 @@ async def test_a_delivery_for_no_shop_is_400(route: Any, shop: str | bytes) -> N
     assert route.kafka.sent == []
 
 
+async def test_a_body_about_another_shop_is_400(route: Any) -> None:
+    body = b'{"id": 6, "myshopify_domain": "other.myshopify.com"}'
+    assert (await route.deliver(body, X_Shopify_Topic="shop/update")).status_code == 400
+    body = b'{"id": 6, "myshopify_domain": "acme.myshopify.com"}'
+    assert (await route.deliver(body, X_Shopify_Topic="shop/update")).status_code == 200
+
+
 async def test_a_body_over_the_limit_is_413_before_it_is_read(route: Any) -> None:
     assert (await route.deliver(b"x" * 4097)).status_code == 413
 

@@ -139,7 +139,10 @@ class Shopify:
         if not topic or account is None:
             raise Unacceptable(400, "X-Shopify-Topic or X-Shopify-Shop-Domain is missing or malformed")
         webhook_id = read.get(_WEBHOOK_ID, b"").decode("latin-1") or _invented_id(topic, account, body)
-        kind, records = _asked(topic, webhook_id, _parsed(body))
+        payload = _parsed(body)
+        if payload.get("myshopify_domain", account) != account:
+            raise Unacceptable(400, "the body is about another shop than X-Shopify-Shop-Domain, which is not signed")
+        kind, records = _asked(topic, webhook_id, payload)
         triggered = _moment(read.get(_TRIGGERED_AT)) if kind is Kind.UNINSTALLED else None
         return Delivery(topic.decode("latin-1"), f"{SLUG}:{account}", webhook_id, kind, records, triggered)
 

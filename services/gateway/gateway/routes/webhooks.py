@@ -21,6 +21,7 @@ from gateway.live import LiveConnections
 from gateway.platforms import Platform
 from gateway.problems import PlatformAway, TokenRefused
 from gateway.routes.delivery_log import DeliveryLog
+from gateway.sealing import Unsealable
 from messaging.errors import Away
 
 Scope = MutableMapping[str, Any]
@@ -117,7 +118,7 @@ class Webhooks:
                 outcome = await self._carried_out(delivery)
         except Unacceptable as refused:
             return self._refused(refused.status, str(refused), scope)
-        except (Away, PlatformAway, TokenRefused, TimeoutError) as away:
+        except (Away, PlatformAway, TokenRefused, Unsealable, TimeoutError) as away:
             if delivery is None:
                 return self._refused(408, "the body did not come", scope)
             return self._logged(503, delivery, f"held: {type(away).__name__}")
