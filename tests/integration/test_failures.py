@@ -178,7 +178,7 @@ def test_a_token_that_expired_is_refreshed_and_one_that_is_revoked_asks_for_the_
 
 
 def _state(world: World, shop: str) -> str:
-    (row,) = world.rows("SELECT state FROM gateway.connections WHERE connection = :c", c=f"shopify:{shop}")
+    (row,) = world.rows("SELECT state FROM gateway.connections WHERE name = :c", c=f"shopify:{shop}")
     return str(row.state)
 
 

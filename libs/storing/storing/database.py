@@ -48,7 +48,7 @@ class Database:
             make_url(url).set(drivername="postgresql+asyncpg"),
             pool_size=pool,
             max_overflow=0,
-            pool_pre_ping=False,
+            pool_pre_ping=True,
             pool_timeout=10,
             connect_args={"server_settings": {"search_path": schema, "application_name": schema}, "timeout": 5},
         )
