@@ -11,7 +11,7 @@ from fetching.errors import NotNow, Refused
 from fetching.readings import Unread
 from shopify_fetcher.answers import Answer, FieldError, TooCostly
 from shopify_fetcher.building import Built, Moment, gone
-from shopify_fetcher.conversation import Conversation, raise_for
+from shopify_fetcher.conversation import Conversation, raise_for, unknown_form
 from shopify_fetcher.documents import READ_SHOP, Document
 from shopify_fetcher.generated.read_shop import ReadShop
 from shopify_fetcher.gids import names
@@ -109,9 +109,7 @@ def _build(kind: Kind, gid: str, raw: dict[str, Any], moment: Moment, read: Read
     try:
         read.built.join(kind.build(raw, moment))
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        read.unread.append(Unread(kind.resource, gid, f"its form is not known: {place}: {first['msg']}"[:300]))
+        read.unread.append(Unread(kind.resource, gid, unknown_form(error)))
 
 
 def _by_index(errors: tuple[FieldError, ...]) -> dict[int, FieldError]:
@@ -128,8 +126,8 @@ def _by_index(errors: tuple[FieldError, ...]) -> dict[int, FieldError]:
 
 async def read_shop(talk: Conversation) -> Record:
     """The shop's record. Raises `Refused` when the token turns out to be another shop's."""
-    answer = await talk.ask_whole(READ_SHOP, {})
-    shop = ReadShop.model_validate(answer.data).shop
+    answer, read_at = await talk.ask_for(ReadShop, READ_SHOP, {})
+    shop = answer.shop
     if shop.myshopifyDomain != account_of(talk.errand.access.connection):
         raise Refused("the access token is another shop's")
-    return shop_record(shop, Moment(talk.errand.source, answer.read_at))
+    return shop_record(shop, Moment(talk.errand.source, read_at))

@@ -38,6 +38,10 @@ class Budget:
         needed = min(cost + share * self._maximum, self._maximum)
         return max(0.0, (needed - self._available) / self._rate)
 
+    def until_nearly_full(self, now: float) -> float:
+        """Seconds until nine tenths of the bucket are there."""
+        return self.wait(0.9 * self._maximum, 0.0, now)
+
     def reserve(self, cost: float, now: float) -> None:
         """A document that asks for `cost` is being sent."""
         self._restore(now)

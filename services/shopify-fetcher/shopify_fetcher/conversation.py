@@ -4,19 +4,21 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
+from pydantic import BaseModel, ValidationError
 
 from fetching.errors import NotNow, Refused
 from fetching.readings import WALK, Errand
-from shopify_fetcher.answers import Answer, FieldError, Pause, Throttled, TokenRefused, Unwell
+from shopify_fetcher.answers import Answer, FieldError, Pause, Throttled, TokenRefused, TooCostly, Unwell
 from shopify_fetcher.budget import QUICK_SHARE, WALK_SHARE
 from shopify_fetcher.documents import RIGHTS, Document
 from shopify_fetcher.memory import ShopMemory
 from shopify_fetcher.scopes import allowed
 
 log = structlog.get_logger()
+M = TypeVar("M", bound=BaseModel)
 PATIENCE_SECONDS = 2.0
 """What must wait longer than this is postponed; no handler sleeps for long."""
 RETRY_SECONDS = 5.0
@@ -92,19 +94,31 @@ class Conversation:
         raise NotNow("throttled again and again", seconds=PATIENCE_SECONDS, throttled=True)
 
     async def ask_whole(self, document: Document, variables: Mapping[str, Any]) -> Answer:
-        """As `ask`, where an error anywhere spoils the answer."""
-        answer = await self.ask(document, variables)
+        """As `ask`, where an error anywhere spoils the answer, and there is nothing less to ask for."""
+        try:
+            answer = await self.ask(document, variables)
+        except TooCostly as fault:
+            raise Refused(str(fault)) from None
         raise_for(answer.errors)
         return answer
 
+    async def ask_for(self, model: type[M], document: Document, variables: Mapping[str, Any]) -> tuple[M, int]:
+        """The answer in the form of `model`, and when it was asked for; `Refused` where it has another form."""
+        answer = await self.ask_whole(document, variables)
+        return parsed(model, answer.data), answer.read_at
+
     async def _room(self, document: Document, variables: Mapping[str, Any]) -> None:
-        """Wait a moment until the budget has room; postpone what would wait for longer."""
+        """Wait a moment until the budget has room; postpone what would wait for longer.
+
+        A walk then waits until there is room for several questions, so that it does not come back for each.
+        """
         cost = self.memory.expected(document, variables)
         budget = self.memory.budget
         patience = self._elapsed() + PATIENCE_SECONDS
         while (seconds := budget.wait(cost, self._share, self._elapsed())) > 0:
             if self._elapsed() + seconds > patience:
-                raise NotNow("the rate limit", seconds=seconds, throttled=True)
+                fuller = budget.until_nearly_full(self._elapsed()) if self.errand.lane == WALK else 0.0
+                raise NotNow("the rate limit", seconds=max(seconds, fuller), throttled=True)
             await self._sleep(seconds)
 
     async def _once(self, document: Document, variables: Mapping[str, Any]) -> Answer:
@@ -138,9 +152,9 @@ class Conversation:
     async def _renew(self) -> None:
         before = self.errand.access
         access = await self.errand.renew(before)
-        self.errand.access = access
-        if access.epoch != before.epoch:
+        if access.epoch != before.epoch:  # what was read so far is still said under the epoch of its token
             raise NotNow("the connection was made anew", seconds=0.0)
+        self.errand.access = access
 
     async def _again_soon(
         self, document: Document, variables: Mapping[str, Any], fault: Unwell, since: float, tries: int
@@ -152,6 +166,20 @@ class Conversation:
         if tries == TRIES or spent > RETRY_SECONDS:
             raise NotNow(str(fault)) from None
         await self._sleep(random.uniform(0.1, 0.3) * 2**tries)
+
+
+def parsed(model: type[M], content: Any) -> M:
+    """`content` in the form of `model`. Raises `Refused` naming the field where it has another."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise Refused(unknown_form(error)) from None
+
+
+def unknown_form(error: ValidationError) -> str:
+    """Which field is not as expected, without its value."""
+    first = error.errors(include_input=False)[0]
+    return f"its form is not known: {'.'.join(map(str, first['loc']))}: {first['msg']}"[:300]
 
 
 def raise_for(errors: tuple[FieldError, ...]) -> None:

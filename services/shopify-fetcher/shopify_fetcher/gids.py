@@ -11,7 +11,7 @@ KINDS = {
     "discounts": ("DiscountCodeNode", "DiscountAutomaticNode"),
 }
 """The types of the records of each resource. A discount goes by the gid of its family."""
-_GID = re.compile(r"gid://shopify/([A-Za-z]+)/(\d{1,20})")
+_GID = re.compile(r"gid://shopify/([A-Za-z]+)/(\d{1,18})")
 
 
 def number(gid: str) -> int:

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from contracts.events import Record
+from fetching.errors import Refused
 from shopify_fetcher import documents
 from shopify_fetcher.building import Built, Moment, Node, gone
 from shopify_fetcher.chains import Chain
 from shopify_fetcher.collections import BY_ID, IN_OWN_ORDER, product_ids
-from shopify_fetcher.conversation import Conversation
+from shopify_fetcher.conversation import Conversation, parsed
 from shopify_fetcher.discounts import CODES, FAMILIES, LISTS, SIDES, codes, gids, listing, variants
 from shopify_fetcher.documents import Document
 from shopify_fetcher.generated.fragments import (
@@ -35,6 +38,7 @@ class Page:
     along: Built = field(default_factory=Built)
 
 
+M = TypeVar("M", bound=BaseModel)
 Take = Callable[[Node, Chain, Moment], Page]
 
 
@@ -49,9 +53,9 @@ class Listing:
     variables: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _taking(model: Any, items: Callable[[Any], list[Any]]) -> Take:
+def _taking(model: type[M], items: Callable[[M], list[Any]]) -> Take:
     def take(raw: Node, _chain: Chain, _moment: Moment) -> Page:
-        page = model.model_validate(raw)
+        page = parsed(model, raw)
         return Page(items(page), _after(page))
 
     return take
@@ -63,7 +67,7 @@ def _after(page: Any) -> str | None:
 
 
 def _variants(raw: Node, chain: Chain, moment: Moment) -> Page:
-    page = VariantPage.model_validate(raw)
+    page = parsed(VariantPage, raw)
     edges, along = with_variants(page, chain.id, moment)
     return Page(edges, _after(page), along)
 
@@ -148,6 +152,8 @@ async def next_piece(talk: Conversation, chain: Chain) -> Continued:
     raw = _found(answer.data, listed.answer)
     moment = Moment(talk.errand.source, answer.read_at, talk.may("inventory"))
     page = listed.take(raw, chain, moment) if raw is not None else Page([], None)
+    if page.after is not None and page.after == rest.after:
+        raise Refused(f"{rest.listing} of {chain.id} does not go on")
     following = chain.following(page.after)
     piece = Record(
         resource=chain.resource,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import takewhile
 
 from contracts.events import Ids
+from fetching.errors import ConnectionEnded, Refused
 from fetching.readings import Batch, Reached, Reading, Unread
 from shopify_fetcher.bodies import Bodies
 from shopify_fetcher.chains import Chain
@@ -27,8 +28,8 @@ async def read(talk: Conversation, ids: Ids, cursor: str | None) -> AsyncGenerat
     bodies = Bodies(talk)
     while place.chains or place.passed < len(wanted):
         if place.chains:
-            batch, chains = await continued(talk, bodies, place.chains)
-            yield batch
+            said, chains = await _continued_or_unread(talk, bodies, place.chains)
+            yield said
             place = replace(place, chains=chains)
         elif wanted[place.passed] in hopeless:
             place = replace(place, passed=place.passed + 1)
@@ -42,6 +43,18 @@ async def read(talk: Conversation, ids: Ids, cursor: str | None) -> AsyncGenerat
             place = ReadPlace(place.passed + taken.count, tuple(taken.built.chains))
         if place.chains or place.passed < len(wanted):
             yield Reached(place.encoded())
+
+
+async def _continued_or_unread(
+    talk: Conversation, bodies: Bodies, chains: tuple[Chain, ...]
+) -> tuple[Batch | Unread, tuple[Chain, ...]]:
+    """As `continued`; a record that is refused half-way is unread, and the others go on."""
+    try:
+        return await continued(talk, bodies, chains)
+    except ConnectionEnded:
+        raise
+    except Refused as refusal:
+        return Unread(chains[0].resource, chains[0].id, refusal.reason, retry=refusal.retry), chains[1:]
 
 
 async def continued(talk: Conversation, bodies: Bodies, chains: tuple[Chain, ...]) -> tuple[Batch, tuple[Chain, ...]]:

@@ -5,10 +5,21 @@ A window is (low, high]; the last one of a resource has no upper bound, so that 
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
+from pydantic import BaseModel
+
+from fetching.errors import NotNow, Refused
 from shopify_fetcher import documents
 from shopify_fetcher.conversation import Conversation
 from shopify_fetcher.documents import Document
+from shopify_fetcher.generated.count_collections import CountCollections
+from shopify_fetcher.generated.count_discounts import CountDiscounts
+from shopify_fetcher.generated.count_products import CountProducts
+from shopify_fetcher.generated.list_collections import ListCollections
+from shopify_fetcher.generated.list_discounts import ListDiscounts
+from shopify_fetcher.generated.list_locations import ListLocations
+from shopify_fetcher.generated.list_products import ListProducts
 from shopify_fetcher.gids import number
 
 LARGEST = 25_000
@@ -22,8 +33,10 @@ class Keyset:
     """A resource that is listed by id: its documents, their root fields, and what its searches hold besides ids."""
 
     listing: Document
+    list_form: type[BaseModel]
     listed: str
     counting: Document
+    count_form: type[BaseModel]
     counted: str
     filter: str = ""
 
@@ -36,13 +49,29 @@ class Keyset:
 KEYSETS = {
     "products": Keyset(
         documents.LIST_PRODUCTS,
+        ListProducts,
         "products",
         documents.COUNT_PRODUCTS,
+        CountProducts,
         "productsCount",
         " status:active,draft,archived,unlisted",
     ),
-    "collections": Keyset(documents.LIST_COLLECTIONS, "collections", documents.COUNT_COLLECTIONS, "collectionsCount"),
-    "discounts": Keyset(documents.LIST_DISCOUNTS, "discountNodes", documents.COUNT_DISCOUNTS, "discountNodesCount"),
+    "collections": Keyset(
+        documents.LIST_COLLECTIONS,
+        ListCollections,
+        "collections",
+        documents.COUNT_COLLECTIONS,
+        CountCollections,
+        "collectionsCount",
+    ),
+    "discounts": Keyset(
+        documents.LIST_DISCOUNTS,
+        ListDiscounts,
+        "discountNodes",
+        documents.COUNT_DISCOUNTS,
+        CountDiscounts,
+        "discountNodesCount",
+    ),
 }
 
 
@@ -56,29 +85,38 @@ class Listed:
 
 
 async def list_ids(talk: Conversation, keyset: Keyset, after: int, high: int | None, *, newest: bool = False) -> Listed:
-    """The next ids after `after` up to `high`; with `newest` the last one alone."""
+    """The next ids after `after` up to `high`; with `newest` the last one alone.
+
+    Raises `Refused` for a list that is not in the order of its ids: its walk would miss some, or never end.
+    """
     variables = {"query": keyset.search(after, high), "first": 1 if newest else PAGE, "reverse": newest}
-    answer = await talk.ask_whole(keyset.listing, variables)
-    connection = answer.data[keyset.listed]
-    ids = tuple(edge["node"]["id"] for edge in connection["edges"])
-    return Listed(ids, tuple(str(number(gid)) for gid in ids), connection["pageInfo"]["hasNextPage"])
+    answer, _ = await talk.ask_for(keyset.list_form, keyset.listing, variables)
+    page = getattr(answer, keyset.listed)
+    ids = tuple(edge.node.id for edge in page.edges)
+    numbers = [number(gid) for gid in ids]
+    if any(one >= other for one, other in pairwise([after, *numbers])):
+        raise Refused(f"{keyset.listed} are not listed in the order of their ids")
+    return Listed(ids, tuple(map(str, numbers)), page.pageInfo.hasNextPage and bool(ids))
 
 
 async def list_locations(talk: Conversation, after: str | None) -> Listed:
     """The next locations; these are few, and searched by no id."""
-    answer = await talk.ask_whole(documents.LIST_LOCATIONS, {"after": after})
-    connection = answer.data["locations"]
-    ids = tuple(edge["node"]["id"] for edge in connection["edges"])
-    end: str | None = connection["pageInfo"]["endCursor"]
-    return Listed(ids, (None,) * (len(ids) - 1) + (end,) if ids else (), connection["pageInfo"]["hasNextPage"])
+    answer, _ = await talk.ask_for(ListLocations, documents.LIST_LOCATIONS, {"after": after})
+    page = answer.locations
+    ids = tuple(edge.node.id for edge in page.edges)
+    end = page.pageInfo.endCursor
+    places = (None,) * (len(ids) - 1) + (end,) if ids else ()
+    return Listed(ids, places, page.pageInfo.hasNextPage and bool(ids) and end != after)
 
 
 async def count(talk: Conversation, keyset: Keyset, low: int, high: int | None) -> int | None:
     """How many ids the platform counts in (low, high]; None for more than it counts."""
-    answer = await talk.ask_whole(keyset.counting, {"query": keyset.search(low, high)})
-    counted = answer.data[keyset.counted]
-    exact = counted["precision"] == "EXACT" and counted["count"] <= LARGEST
-    return int(counted["count"]) if exact else None
+    answer, _ = await talk.ask_for(keyset.count_form, keyset.counting, {"query": keyset.search(low, high)})
+    counted = getattr(answer, keyset.counted)
+    if counted is None:
+        raise NotNow(f"the platform does not count {keyset.listed}")
+    exact = counted.precision == "EXACT" and counted.count <= LARGEST
+    return int(counted.count) if exact else None
 
 
 async def open_window(talk: Conversation, keyset: Keyset, low: int) -> tuple[int | None, int]:

@@ -7,15 +7,21 @@ from uuid import UUID
 
 import pytest
 
+from contracts.events import Part
 from fetching.access import Access
 from fetching.errors import ConnectionEnded, NotNow, Refused
 from fetching.readings import Errand
 from shopify_fetcher.answers import Answer, Cost, FieldError, Pause, Throttled, TokenRefused, TooCostly, Unwell
 from shopify_fetcher.bodies import Bodies, read_shop
 from shopify_fetcher.budget import Budget, Status
+from shopify_fetcher.chains import Chain, Rest
 from shopify_fetcher.conversation import Conversation
-from shopify_fetcher.documents import COUNT_PRODUCTS, Document
+from shopify_fetcher.cursors import ReadPlace
+from shopify_fetcher.documents import COUNT_PRODUCTS, READ_PRODUCTS, Document
+from shopify_fetcher.listings import next_piece
 from shopify_fetcher.memory import ShopMemory
+from shopify_fetcher.reads import read
+from shopify_fetcher.windows import KEYSETS, list_ids
 
 DATA: dict[str, Any] = {"productsCount": {"count": 1, "precision": "EXACT"}}
 FULL = Status(2000, 2000, 100)
@@ -131,6 +137,17 @@ async def test_a_walk_waits_for_its_half_and_a_webhook_does_not() -> None:
         assert bool(clock.slept) is waits
 
 
+@pytest.mark.parametrize(("lane", "seconds"), [("walk", 18.0), ("quick", 3.3)])
+async def test_a_walk_that_must_wait_waits_for_several_questions(lane: str, seconds: float) -> None:
+    conversation, _, _ = talk(lane=lane)
+    conversation.memory.budget.learn(Status(2000, 0, 100), 0)
+    variables = {"ids": PRODUCTS, **conversation.variables(READ_PRODUCTS)}
+    with pytest.raises(NotNow) as raised:
+        await conversation.ask(READ_PRODUCTS, variables)
+    assert raised.value.throttled
+    assert raised.value.seconds == pytest.approx(seconds, abs=0.5)
+
+
 async def test_a_refused_token_is_reported_and_the_new_one_used() -> None:
     reported = []
 
@@ -160,6 +177,7 @@ async def test_a_token_of_a_higher_epoch_begins_the_work_anew() -> None:
     conversation, _, _ = talk(TokenRefused(), renew=renew)
     with pytest.raises(NotNow, match="anew"):
         await count(conversation)
+    assert conversation.errand.access.epoch == 1, "what was read before is said under its own epoch"
 
 
 PRODUCTS = [f"gid://shopify/Product/{n}" for n in range(1, 251)]
@@ -172,25 +190,25 @@ def nothing(variables: Mapping[str, Any]) -> Answer:
 
 async def test_null_without_an_error_is_gone() -> None:
     conversation, _, _ = talk(nothing)
-    read = await Bodies(conversation).read("products", PRODUCTS[:1])
-    (record,) = read.built.records
+    found = await Bodies(conversation).read("products", PRODUCTS[:1])
+    (record,) = found.built.records
     assert (record.id, record.body, record.part, record.read_at) == (PRODUCTS[0], None, None, 5)
 
 
 async def test_null_with_access_denied_is_not_gone() -> None:
     denied = FieldError(("nodes", 0), "ACCESS_DENIED", "Access denied")
     conversation, _, _ = talk(answer({"nodes": [None, None]}, denied))
-    read = await Bodies(conversation).read("products", PRODUCTS[:2])
-    assert [record.id for record in read.built.records] == [PRODUCTS[1]]
-    (unread,) = read.unread
+    found = await Bodies(conversation).read("products", PRODUCTS[:2])
+    assert [record.id for record in found.built.records] == [PRODUCTS[1]]
+    (unread,) = found.unread
     assert (unread.id, unread.retry) == (PRODUCTS[0], False)
 
 
 async def test_null_with_an_internal_error_may_be_asked_for_again() -> None:
     failed = FieldError(("nodes", 0, "variants"), "INTERNAL_SERVER_ERROR", "oh")
     conversation, _, _ = talk(answer({"nodes": [None]}, failed))
-    read = await Bodies(conversation).read("products", PRODUCTS[:1])
-    assert read.unread[0].retry
+    found = await Bodies(conversation).read("products", PRODUCTS[:1])
+    assert found.unread[0].retry
 
 
 async def test_a_denial_of_everything_is_a_refusal() -> None:
@@ -201,9 +219,9 @@ async def test_a_denial_of_everything_is_a_refusal() -> None:
 
 async def test_an_answer_in_no_known_form_is_unread_and_told() -> None:
     conversation, _, _ = talk(answer({"nodes": [{"__typename": "Product", "id": PRODUCTS[0]}]}))
-    read = await Bodies(conversation).read("products", PRODUCTS[:1])
-    assert read.built.records == []
-    assert "its form is not known" in read.unread[0].reason
+    found = await Bodies(conversation).read("products", PRODUCTS[:1])
+    assert found.built.records == []
+    assert "its form is not known" in found.unread[0].reason
 
 
 async def test_250_ids_are_one_call() -> None:
@@ -214,9 +232,9 @@ async def test_250_ids_are_one_call() -> None:
 
 async def test_ids_that_are_charged_one_by_one_are_asked_for_in_smaller_batches_and_pages() -> None:
     conversation, client, _ = talk(TooCostly("too much", 80_000), nothing)
-    read = await Bodies(conversation).read("products", PRODUCTS)
+    found = await Bodies(conversation).read("products", PRODUCTS)
     assert conversation.memory.linear
-    assert 1 < read.count < 20
+    assert 1 < found.count < 20
     assert client.asked[1][1]["variants"] == 10
 
 
@@ -234,8 +252,8 @@ async def test_an_answer_too_large_is_asked_for_by_halves() -> None:
 
 async def test_one_record_that_is_too_large_alone_is_unread() -> None:
     conversation, _, _ = talk(*[TooCostly("large")] * 20)
-    read = await Bodies(conversation).read("products", PRODUCTS)
-    assert (read.count, read.unread[0].id) == (1, PRODUCTS[0])
+    found = await Bodies(conversation).read("products", PRODUCTS)
+    assert (found.count, found.unread[0].id) == (1, PRODUCTS[0])
 
 
 async def test_a_token_of_another_shop_is_refused() -> None:
@@ -250,3 +268,68 @@ async def test_a_token_of_another_shop_is_refused() -> None:
     conversation, _, _ = talk(answer({"shop": shop}))
     with pytest.raises(Refused, match="another shop"):
         await read_shop(conversation)
+
+
+def ids_page(*gids: str, more: bool = False) -> Answer:
+    edges = [{"node": {"id": gid}} for gid in gids]
+    return answer({"products": {"edges": edges, "pageInfo": {"hasNextPage": more, "endCursor": "x"}}})
+
+
+@pytest.mark.parametrize("gids", [[PRODUCTS[4], PRODUCTS[3]], [PRODUCTS[0]], [PRODUCTS[5], PRODUCTS[5]]])
+async def test_a_list_that_is_not_in_the_order_of_its_ids_is_refused(gids: list[str]) -> None:
+    conversation, _, _ = talk(ids_page(*gids))
+    with pytest.raises(Refused, match="order"):
+        await list_ids(conversation, KEYSETS["products"], 1, None)
+
+
+async def test_an_empty_page_is_the_last_whatever_it_says() -> None:
+    conversation, _, _ = talk(ids_page(more=True))
+    assert not (await list_ids(conversation, KEYSETS["products"], 1, None)).more
+
+
+async def test_an_answer_without_its_field_is_refused_by_name() -> None:
+    conversation, _, _ = talk(answer({"products": {"edges": []}}))
+    with pytest.raises(Refused, match="pageInfo"):
+        await list_ids(conversation, KEYSETS["products"], 1, None)
+
+
+CODES = Chain("discounts", "gid://shopify/DiscountCodeNode/1", 5, "c", (Rest("codes", "x"),))
+
+
+def codes_page(after: str | None) -> Answer:
+    codes = {"edges": [{"node": {"code": "A"}}], "pageInfo": {"hasNextPage": after is not None, "endCursor": after}}
+    return answer({"node": {"__typename": "DiscountCodeNode", "codeDiscount": {"codes": codes}}})
+
+
+async def test_a_list_goes_on_piece_by_piece() -> None:
+    conversation, _, _ = talk(codes_page("y"), codes_page(None))
+    piece = await next_piece(conversation, CODES)
+    (first,) = piece.built.records
+    assert first.part == Part(chain="c", start="codes:x", end="codes:y", path=("codeDiscount", "codes", "edges"))
+    assert (first.items, first.body, first.read_at) == (({"node": {"code": "A"}},), None, 5)
+    assert piece.following is not None
+    last = await next_piece(conversation, piece.following)
+    assert last.following is None
+    assert last.built.records[0].part.last
+
+
+async def test_a_list_that_does_not_go_on_is_refused() -> None:
+    conversation, _, _ = talk(codes_page("x"))
+    with pytest.raises(Refused, match="does not go on"):
+        await next_piece(conversation, CODES)
+
+
+async def test_a_record_that_goes_while_it_is_read_is_gone() -> None:
+    conversation, _, _ = talk(answer({"node": None}))
+    piece = await next_piece(conversation, CODES)
+    (record,) = piece.built.records
+    assert (record.id, record.body, record.part, piece.following) == (CODES.id, None, None, None)
+
+
+async def test_a_record_refused_half_way_is_unread_and_the_others_go_on() -> None:
+    conversation, _, _ = talk(answer({"node": None}, FieldError(("node",), "ACCESS_DENIED", "no")), nothing)
+    place = ReadPlace(0, (CODES,))
+    said = [reading async for reading in read(conversation, {"products": (PRODUCTS[0],)}, place.encoded())]
+    unread, _, batch = said
+    assert (unread.id, unread.reason) == (CODES.id, "ACCESS_DENIED: no")
+    assert [record.id for record in batch.records] == [PRODUCTS[0]]
