@@ -7,18 +7,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from merchant_sync.stack import Stack
-from world import World
-
-JARS = Path(__file__).parents[2] / "data" / "cache"
-
-SETTINGS = {
-    "GATEWAY_PORT": "0",
-    "POLL_SPREAD_SECONDS": "0",
-    # Far away: tests that want a poll bring it near by themselves.
-    "SHOPIFY_POLL_CRON": "0 0 1 1 *",
-    # The sandbox's eight retries of a webhook take seconds instead of hours.
-    "SANDBOX_RETRY_SCALE": "0.004",
-}
+from world import JARS, SETTINGS, World
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
@@ -18,6 +19,16 @@ from merchant_sync.stack import Stack
 
 Answer = TypeVar("Answer")
 OPEN = {"queued", "running"}
+JARS = Path(__file__).parents[2] / "data" / "cache"
+
+SETTINGS = {
+    "GATEWAY_PORT": "0",
+    "POLL_SPREAD_SECONDS": "0",
+    # Far away: tests that want a poll bring it near by themselves.
+    "SHOPIFY_POLL_CRON": "0 0 1 1 *",
+    # The sandbox's eight retries of a webhook take seconds instead of hours.
+    "SANDBOX_RETRY_SCALE": "0.004",
+}
 
 
 class World:
