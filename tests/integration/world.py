@@ -152,7 +152,10 @@ class World:
 
     def poll_now(self, shop: str) -> None:
         """Bring the shop's next poll near; the scheduler's own clock starts it."""
-        self.run("UPDATE scheduler.connections SET next_poll_at = now() WHERE connection = :c", c=f"shopify:{shop}")
+        self.run(
+            "UPDATE scheduler.connections SET next_poll_at = now(), poll_slot = now() WHERE connection = :c",
+            c=f"shopify:{shop}",
+        )
 
 
 def until(ask: Callable[[], Answer | None], within: float = 30) -> Answer:
