@@ -48,7 +48,7 @@ async def test_copies_without_a_webhook_id_make_one_sync_id_too(route: Any) -> N
 
 def test_the_hand_written_body_is_the_contract() -> None:
     delivery = Delivery("products/update", NAME, "w-1", Kind.RECORDS, {"products": ["gid://shopify/Product/7"]}, None)
-    said = SyncRequested.model_validate_json(request_body(delivery, str(sync_id(delivery)), 3, 1_000))
+    said = SyncRequested.model_validate_json(request_body(delivery, sync_id(delivery), 3, 1_000))
     assert said == SyncRequested(
         sync_id=derived_id("shopify", "w-1"),
         connection=NAME,
@@ -58,6 +58,12 @@ def test_the_hand_written_body_is_the_contract() -> None:
         requested_at=1_000,
         topic="products/update",
     )
+
+
+def test_the_hand_written_id_is_the_derived_one() -> None:
+    for number in range(500):
+        delivery = Delivery("products/update", NAME, f"w-ü-{number}", Kind.RECORDS, {}, None)
+        assert sync_id(delivery) == str(derived_id("shopify", f"w-ü-{number}"))
 
 
 async def test_the_message_is_keyed_and_attributed(route: Any) -> None:

@@ -145,7 +145,7 @@ class Webhooks:
             epoch = await self._live.epoch(name)
             if epoch is None:
                 return "dropped: not connected"
-        sync = str(sync_id(delivery))
+        sync = sync_id(delivery)
         body = request_body(delivery, sync, epoch, time.time_ns() // 1_000_000)
         await self._publish(self._topic, name.encode(), body, self._cloud_event(name, sync))
         return "requested"
