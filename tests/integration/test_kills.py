@@ -107,7 +107,7 @@ def test_fifty_random_kills_in_a_first_sync_and_a_burst(
     ledger = balance(world, disturbed[0])
     with capsys.disabled():
         print(
-            f"\n50 kills, seed {seed}: {dict(kills[0])}; undisturbed {undisturbed[1]:.1f} s, kills took {kills[1]:.1f} s,"
+            f"\n50 kills, seed {seed}: {dict(kills[0])} in {kills[1]:.1f} s; undisturbed {undisturbed[1]:.1f} s;"
             f" right {lateness:.1f} s after the later of the two; ledger {dict(ledger)}"
         )
     assert lateness < RESTART_WITHIN

@@ -36,6 +36,9 @@ class Publisher:
             enable_idempotence=True,
             linger_ms=0,
             compression_type="lz4",
+            # Of one connection's burst much goes to one partition: at the default of 16 KiB those who wait for room
+            # in its batch wake each other over and over.
+            max_batch_size=128 * 1024,
             max_request_size=MAX_MESSAGE_BYTES,
             request_timeout_ms=30_000,
         )

@@ -99,4 +99,5 @@ def _config(app: object, host: str, port: int) -> uvicorn.Config:
         timeout_keep_alive=65,
         lifespan="off",
         server_header=False,
+        proxy_headers=False,
     )
