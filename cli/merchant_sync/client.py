@@ -11,6 +11,7 @@ import httpx
 import orjson
 from botocore.config import Config
 from botocore.exceptions import ClientError, ResponseStreamingError
+from urllib3.exceptions import ProtocolError
 
 from merchant_sync import dev_secrets, runtime
 from merchant_sync.parts import StackError
@@ -92,7 +93,7 @@ class Visit:
         The local store, unlike S3, breaks off a read while the object is being replaced; then it is read again.
         """
         while True:
-            with suppress(ResponseStreamingError):
+            with suppress(ResponseStreamingError, ProtocolError):
                 return self._read(key)
 
     def _read(self, key: str) -> StoredObject | None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from merchant_sync import health
 from merchant_sync.parts import SPACES, Part, StackError
 
-# Nothing is cached: what was put is read at once, and a file removed by hand is gone at once.
-_UNCACHED = ["--vfs-cache-mode", "off", "--dir-cache-time", "0s", "--poll-interval", "0s"]
+# Next to nothing is cached: what was put is read at once, and a file removed by hand is gone at once. Not 0s: at zero
+# rclone, once an object has been replaced while it was being read, spins on a whole processor for ever.
+_UNCACHED = ["--vfs-cache-mode", "off", "--dir-cache-time", "1ms", "--poll-interval", "0s"]
 
 
 def _binary() -> str:
