@@ -115,7 +115,15 @@ def _format(java: list[str], data_dir: Path, config: Path) -> None:
     if (data_dir / "meta.properties").exists():
         return
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = [*java, "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", str(config)]
+    command = [
+        *java,
+        "kafka.tools.StorageTool",
+        "format",
+        "--ignore-formatted",
+        f"--cluster-id={cluster}",
+        "-c",
+        str(config),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise StackError(f"Kafka's data folder could not be formatted: {done.stderr.strip()}")

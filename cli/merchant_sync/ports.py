@@ -3,6 +3,7 @@
 import json
 import random
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,19 +31,36 @@ def _candidates(remembered: int | None) -> Iterator[int]:
         yield random.randrange(_FIRST, _LAST)
 
 
+def _read(path: Path) -> dict[str, int]:
+    """The remembered ports; none where the file is missing or was cut off, for new ones do as well."""
+    try:
+        remembered: dict[str, int] = json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return remembered
+
+
 class Ports:
-    """Names to ports, kept in a JSON file."""
+    """Names to ports, kept in a JSON file. Parts may ask side by side."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._remembered: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        self._remembered = _read(path)
         self._given: dict[str, int] = {}
+        self._lock = threading.Lock()
 
     def of(self, name: str) -> int:
         """The port of `name`: chosen once, then always the same."""
-        if name not in self._given:
-            taken = set(self._given.values())
-            options = _candidates(self._remembered.get(name))
-            self._given[name] = next(port for port in options if port not in taken and is_free(port))
-            self._path.write_text(json.dumps({**self._remembered, **self._given}, indent=2, sort_keys=True))
-        return self._given[name]
+        with self._lock:
+            if name not in self._given:
+                taken = set(self._given.values())
+                options = _candidates(self._remembered.get(name))
+                self._given[name] = next(port for port in options if port not in taken and is_free(port))
+                self._write()
+            return self._given[name]
+
+    def _write(self) -> None:
+        """Keep all ports, in one move: a kill leaves the old file or the new one."""
+        draft = self._path.with_suffix(".new")
+        draft.write_text(json.dumps({**self._remembered, **self._given}, indent=2, sort_keys=True))
+        draft.replace(self._path)

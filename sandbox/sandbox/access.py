@@ -34,17 +34,6 @@ _NEEDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("Mutation", "productUpdate"): ("write_products",),
     ("Mutation", "productDelete"): ("write_products",),
 }  # fmt: skip
-NODES: dict[str, tuple[str, ...]] = {
-    "Product": _PRODUCTS,
-    "ProductVariant": _PRODUCTS,
-    "Collection": _PRODUCTS,
-    "InventoryItem": ("read_inventory", "read_products"),
-    "InventoryLevel": _INVENTORY,
-    "Location": _LOCATIONS,
-    "DiscountNode": _DISCOUNTS,
-    "DiscountCodeNode": _DISCOUNTS,
-    "DiscountAutomaticNode": _DISCOUNTS,
-}
 
 
 def covered(needed: tuple[str, ...], scopes: frozenset[str]) -> bool:

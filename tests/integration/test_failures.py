@@ -141,10 +141,12 @@ def test_a_shop_that_misbehaves_for_a_while_is_complete_in_the_end(world: World,
     world.equal(shop)
 
 
-def test_partial_data_with_access_denied_deletes_nothing(world: World) -> None:
+@pytest.mark.parametrize("scope", ["read_products", "read_discounts"])
+def test_partial_data_with_access_denied_deletes_nothing(world: World, scope: str) -> None:
     shop = world.make_shop(products=40, discounts=6)
     connected = world.synced(shop)
-    world.faults(shop, deny_scopes=["read_discounts"])
+    world.faults(shop, deny_scopes=[scope])
+    world.edit(shop, world.products(shop)[0]["number"], title="Edited while reading it was denied")
     world.poll_now(shop)
     poll = until(lambda: world.syncs(shop, cause="poll") or None)[0]
     world.ended(connected, str(poll.sync_id), within=120)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox import edits
-from sandbox.failures import FieldFailure
+from sandbox.failures import FieldFailure, access_denied
 from sandbox.fields import collections, discounts, inventory, products, subscriptions
 from sandbox.fields.context import Args, Context, Resolver, Typed, always, key_of, number_in
 from sandbox.gids import gid, parse
@@ -43,8 +43,24 @@ def _find(c: Context, kind: str, number: int, item: int | None) -> Any:
     return c.shop if kind == "Shop" and number == c.shop.profile.number else None
 
 
+_SCOPES = {
+    **dict.fromkeys(("Product", "ProductVariant", "Collection", "InventoryItem"), "read_products"),
+    **dict.fromkeys(("DiscountNode", "DiscountCodeNode", "DiscountAutomaticNode"), "read_discounts"),
+    "InventoryLevel": "read_inventory",
+    "Location": "read_locations",
+}
+
+
+def _readable(c: Context, field: str, found: Typed | None) -> Typed | None:
+    """What was found, unless the granted scopes do not cover its type: then the whole field is denied."""
+    scope = _SCOPES.get(found.typename) if found is not None else None
+    if scope is not None and not {scope, scope.replace("read_", "write_", 1)} & c.scopes:
+        raise access_denied(field, scope)
+    return found
+
+
 def _node(_: Any, c: Context, a: Args) -> Typed | None:
-    return find(c, a["id"])
+    return _readable(c, "node", find(c, a["id"]))
 
 
 def _nodes(_: Any, c: Context, a: Args) -> list[Typed | None]:
@@ -52,7 +68,7 @@ def _nodes(_: Any, c: Context, a: Args) -> list[Typed | None]:
     if len(ids) > MAXIMUM_IDS:
         message = f"The input array size of {len(ids)} is greater than the maximum allowed of {MAXIMUM_IDS}."
         raise FieldFailure(message, "MAX_INPUT_SIZE_EXCEEDED")
-    return [find(c, text) for text in ids]
+    return [_readable(c, "nodes", find(c, text)) for text in ids]
 
 
 def _one(kind: str) -> Callable[[Any, Context, Args], Any]:
