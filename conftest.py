@@ -5,10 +5,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+
 from merchant_sync.stack import Stack
 
 JARS = Path(__file__).parent / "data" / "cache"
 """Kafka's jars are fetched once a checkout."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--containers`: the integration tests' Kafka, Postgres and S3 server run in containers."""
+    parser.addoption("--containers", action="store_true", help="Kafka, Postgres and the S3 server in containers")
 
 
 @pytest.fixture(scope="session")

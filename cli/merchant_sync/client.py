@@ -106,6 +106,14 @@ class Visit:
         metadata = {name.lower(): value for name, value in answer["Metadata"].items()}
         return StoredObject(answer["Body"].read(), metadata)
 
+    def delete(self, key: str) -> None:
+        """Delete the object at `key`."""
+        self._objects.delete_object(Bucket=self._bucket, Key=key)
+
+    def put(self, key: str, body: bytes) -> None:
+        """Put an object at `key`, without metadata."""
+        self._objects.put_object(Bucket=self._bucket, Key=key, Body=body)
+
     def control(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
         """Tell the sandbox's control endpoint something about a shop; its JSON answer, None where it gives none."""
         address = f"{self.sandbox_url}/control/shops{path}"

@@ -1,5 +1,6 @@
 """One whole stack for all integration tests, the same processes that `make up` starts; each test has its own shop."""
 
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,13 +10,36 @@ import pytest
 from merchant_sync.stack import Stack
 from world import JARS, SETTINGS, World
 
+ELSEWHERE = (
+    "KAFKA_BOOTSTRAP_SERVERS",
+    "DATABASE_URL",
+    "SPACES_ENDPOINT_URL",
+    "SPACES_ACCESS_KEY",
+    "SPACES_SECRET_KEY",
+    "SPACES_BUCKET",
+)
+"""Parts whose addresses the environment names are used and not started."""
+
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def elsewhere(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """Settings of parts that run elsewhere: in containers, where that is asked for, or where the environment says."""
+    if request.config.getoption("--containers"):
+        import containers
+
+        with containers.running() as settings:
+            yield settings
+    else:
+        yield {name: os.environ[name] for name in ELSEWHERE if name in os.environ}
+
+
+@pytest.fixture(scope="session")
+def stack(elsewhere: dict[str, str]) -> Iterator[Stack]:
     """Kafka, Postgres, the object store, the sandbox and every service, in a folder that Postgres's user can enter."""
+    given = {**SETTINGS, **elsewhere}
     with (
         TemporaryDirectory(prefix="merchant-sync-") as folder,
-        Stack(Path(folder) / "data", given=SETTINGS, auto_restart=False, cache_dir=JARS) as running,
+        Stack(Path(folder) / "data", given=given, auto_restart=False, cache_dir=JARS) as running,
     ):
         yield running
 

@@ -148,7 +148,7 @@ def test_a_poll_of_the_schedulers_clock_brings_what_webhooks_missed(world: World
     world.told("PATCH", f"/{shop}/discounts/{discount}", json={"title": "Changed in silence"})
     subscription = world.told("GET", f"/{shop}/subscriptions")["subscriptions"][0]
     world.told("DELETE", f"/{shop}/subscriptions/{subscription['number']}")
-    (world.stack.data_dir / "spaces" / "merchant-sync" / connected.key).unlink()
+    world.lose(shop)
     assert world.object(shop) is None
     world.poll_now(shop)
     world.equal(shop, within=60)
@@ -160,8 +160,8 @@ def test_a_poll_of_the_schedulers_clock_brings_what_webhooks_missed(world: World
 
 def test_an_object_that_was_overwritten_is_put_again_by_the_poll(world: World) -> None:
     shop = world.make_shop(products=10)
-    connected = world.synced(shop)
-    (world.stack.data_dir / "spaces" / "merchant-sync" / connected.key).write_text("{}")
+    world.synced(shop)
+    world.overwrite(shop, b"{}")
     world.poll_now(shop)
     world.equal(shop, within=60)
     (poll,) = until(lambda: [s for s in world.syncs(shop, cause="poll") if s.uploaded] or None)

@@ -39,7 +39,9 @@ class World:
         found = runtime.find(stack.data_dir)
         assert found is not None
         self.visit = Visit(found, stack.given, dev_secrets.load(stack.data_dir / "secrets.json"))
-        url = sa.make_url(stack.admin_database_url()).set(drivername="postgresql+asyncpg")
+        url = sa.make_url(stack.given.get("DATABASE_URL") or stack.admin_database_url()).set(
+            drivername="postgresql+asyncpg"
+        )
         self.engine = create_async_engine(url, poolclass=sa.NullPool)
 
     def __enter__(self) -> Self:
@@ -106,6 +108,14 @@ class World:
         return connected
 
     # -- the bucket
+
+    def lose(self, shop: str) -> None:
+        """Delete the shop's object behind the product's back."""
+        self.visit.delete(f"{shop}/shopify_data.json")
+
+    def overwrite(self, shop: str, body: bytes) -> None:
+        """Put other bytes in the place of the shop's object, with no word on what they are."""
+        self.visit.put(f"{shop}/shopify_data.json", body)
 
     def object(self, shop: str) -> StoredObject | None:
         return self.visit.object(f"{shop}/shopify_data.json")
