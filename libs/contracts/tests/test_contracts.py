@@ -5,11 +5,12 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import ValidationError
+
 from contracts.events import EVENTS, FETCHED, Event, SyncRequested, account_of, platform_of
 from contracts.headers import cloud_event, derived_id
 from contracts.schemas.generation import written
 from contracts.topics import CONNECTION_CHANGED, every_topic
-from pydantic import ValidationError
 
 
 @pytest.mark.parametrize("name", written())
