@@ -1,23 +1,8 @@
-"""Who may ask the internal endpoints: other services, each by its own key, each bound to its own platform."""
-
-from collections.abc import Mapping
-from hashlib import sha256
-from hmac import compare_digest
+"""What each caller of the internal endpoints may ask for: a fetcher only what is its own platform's."""
 
 from contracts.events import platform_of
 
 _FETCHER = "-fetcher"
-
-
-def caller_of(authorization: str, keys: Mapping[str, str]) -> str | None:
-    """The name of the service whose key the `Authorization` header carries; None for nobody's.
-
-    Every key is compared, each in constant time, so the answer's time tells nothing.
-    """
-    scheme, _, given = authorization.partition(" ")
-    digest = sha256(given.strip().encode()).digest()
-    found = [name for name, key in keys.items() if compare_digest(digest, sha256(key.encode()).digest())]
-    return found[0] if found and scheme.lower() == "bearer" else None
 
 
 def may_have_tokens(caller: str, connection: str) -> bool:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from gateway.platforms.shopify import Shopify
+from serving.callers import CallerKeys
 from serving.settings import Settings
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -54,13 +55,6 @@ def _encryption_keys(value: object) -> object:
     return keys
 
 
-def _internal_keys(value: object) -> object:
-    keys = dict(_named(str(value)))
-    if short := [name for name, key in keys.items() if len(key) < 16]:
-        raise ValueError(f"the key of {', '.join(short)} must have at least 16 characters")
-    return keys
-
-
 def _shop_url(value: str) -> str:
     if "{shop}" not in value:
         raise ValueError("must contain {shop}")
@@ -85,7 +79,7 @@ class GatewaySettings(Settings):
     gateway_internal_host: str = "127.0.0.1"
     gateway_internal_port: int = Field(default=5001, ge=1, le=65535)
     scheduler_url: Address
-    internal_keys: Annotated[dict[str, str], NoDecode, BeforeValidator(_internal_keys)] = Field(repr=False)
+    internal_keys: CallerKeys
     internal_key: SecretStr
     state_token_secret: SecretStr = Field(min_length=32)
     token_encryption_keys: Annotated[dict[str, bytes], NoDecode, BeforeValidator(_encryption_keys)] = Field(repr=False)

@@ -24,6 +24,7 @@ from pydantic import ValidationError
         ("token_encryption_keys", "k1:" + b64encode(b"k" * 32).decode() + ",k1:" + b64encode(b"o" * 32).decode()),
         ("internal_keys", "scheduler:short"),
         ("internal_keys", "scheduler"),
+        ("internal_keys", "scheduler:" + "s" * 20 + ",fetcher:" + "s" * 20),
         ("shopify_shop_url", "https://example.com"),
         ("shopify_redirect_uri", "gateway/callback"),
         ("shopify_webhook_address", "ftp://gateway/hook"),

@@ -11,11 +11,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from gateway.assertions import Assertions
-from gateway.callers import caller_of, may_assert, may_have_tokens
+from gateway.callers import may_assert, may_have_tokens
 from gateway.problems import NotKnown, NotLive, PlatformAway, TokenRefused
 from gateway.sealing import Unsealable
 from gateway.tokens import Tokens
 from messaging.errors import Away
+from serving.callers import caller_of
 
 
 class TokenAsked(BaseModel):
@@ -47,7 +48,7 @@ def internal_routes(
     routes = APIRouter(prefix="/internal")
 
     def caller(authorization: Annotated[str, Header()] = "") -> str:
-        name = caller_of(authorization, keys)
+        name = caller_of(keys, authorization)
         if name is None:
             raise HTTPException(401, "unknown caller", {"WWW-Authenticate": "Bearer"})
         return name

@@ -1,0 +1,59 @@
+"""A loop of a service: one step after another, supervised, so that no error ends it unseen."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+
+log = structlog.get_logger()
+LONGEST_PAUSE = 30.0
+
+
+class Loop:
+    """Takes `step` again and again while the service runs. `step` says whether there may be more to do at once;
+    otherwise the loop rests for `rest` seconds, or until it is nudged. What goes wrong is logged, shown by `trouble`,
+    waited out with growing pauses, and tried again."""
+
+    def __init__(self, name: str, step: Callable[[], Awaitable[bool]], *, rest: float) -> None:
+        self._name = name
+        self._step = step
+        self._rest = rest
+        self._wake = asyncio.Event()
+        self.trouble: str | None = None
+        """What went wrong last, in words for /ready; None when the last step went well."""
+
+    def nudge(self) -> None:
+        """There is something to do: take the next step now."""
+        self._wake.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run while the context lasts."""
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self) -> None:
+        pause = 1.0
+        while True:
+            try:
+                more = await self._step()
+            except Exception as error:  # the supervisor: a loop that ends unseen would leave the service half alive
+                self.trouble = f"{type(error).__name__}: {error}"[:300]
+                log.warning("loop held", loop=self._name, reason=self.trouble)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+                continue
+            self.trouble, pause = None, 1.0
+            if not more:
+                await self._sleep()
+
+    async def _sleep(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), self._rest)
+        self._wake.clear()

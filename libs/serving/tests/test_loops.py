@@ -1,0 +1,40 @@
+import asyncio
+
+from serving.loops import Loop
+
+
+async def test_a_loop_goes_on_after_any_error_and_shows_it_meanwhile() -> None:
+    taken, troubles = 0, []
+
+    async def step() -> bool:
+        nonlocal taken
+        taken += 1
+        troubles.append(loop.trouble)
+        if taken == 1:
+            raise ValueError("not foreseen")
+        return False
+
+    loop = Loop("test", step, rest=60)
+    async with loop.running(), asyncio.timeout(5):
+        while taken < 2:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)
+    assert troubles == [None, "ValueError: not foreseen"]
+    assert loop.trouble is None
+
+
+async def test_a_nudge_ends_the_rest_and_more_work_needs_none() -> None:
+    answers, taken = [True, True, False, False], 0
+
+    async def step() -> bool:
+        nonlocal taken
+        taken += 1
+        return answers.pop(0)
+
+    loop = Loop("test", step, rest=60)
+    async with loop.running(), asyncio.timeout(5):
+        while taken < 3:
+            await asyncio.sleep(0.01)
+        loop.nudge()
+        while taken < 4:
+            await asyncio.sleep(0.01)
