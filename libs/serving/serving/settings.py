@@ -8,9 +8,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """What every service's settings share: names are the environment's, in any case; unknown ones are ignored."""
+    """What every service's settings share: names are the environment's, in any case; unknown ones are ignored,
+    and an empty value is as good as none."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
 
 S = TypeVar("S", bound=Settings)
