@@ -31,8 +31,8 @@ lint: $(VENV)/.dev ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev ## measure
-	$(BIN)/python -m pytest bench -s
+bench: $(VENV)/.runtime ## measure, beside baselines (one alone: make bench ONLY=webhooks)
+	$(BIN)/python -m benchmarks $(ONLY)
 
 lock: $(VENV)/.dev ## choose versions anew: requirements/*.txt
 	$(PIP) uv

@@ -1,0 +1,31 @@
+"""The floor under any HTTP route in this server: uvicorn and an ASGI application that reads the body and says 200."""
+
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import uvicorn
+
+Message = MutableMapping[str, Any]
+_BODY = b'{"status":"success"}'
+_START = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(_BODY)).encode())],
+}
+
+
+async def app(
+    _scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+) -> None:
+    """ASGI."""
+    while (await receive()).get("more_body"):
+        pass
+    await send(_START)
+    await send({"type": "http.response.body", "body": _BODY})
+
+
+if __name__ == "__main__":
+    uvicorn.run(
+        app, host="127.0.0.1", port=int(os.environ["PORT"]), access_log=False, lifespan="off", server_header=False
+    )
