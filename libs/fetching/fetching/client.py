@@ -8,8 +8,8 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from fetching.access import Access
-from fetching.errors import ConnectionEnded, Refused
-from messaging.errors import Away
+from fetching.errors import ConnectionEnded, NotNow, Refused
+from messaging.errors import Away, Rejected
 
 TIMEOUT_SECONDS = 10.0
 
@@ -27,6 +27,11 @@ class _Granted(BaseModel):
 
 class _Ended(BaseModel):
     state: str
+
+
+class _Silent(BaseModel):
+    reason: str
+    retry_after: float | None = None
 
 
 class TokensClient:
@@ -76,21 +81,33 @@ class TokensClient:
         except GatewayAway as away:
             self.trouble = str(away)
             raise
+        except (NotNow, Refused, Rejected):
+            self.trouble = None
+            raise
         self.trouble = None
         self._known[connection] = access
         return access
 
 
 def _understood(connection: str, answer: httpx.Response) -> Access:
-    """The gateway's answer, without ever putting its body into an error."""
+    """The gateway's answer, without ever putting its body into an error.
+
+    Trouble of one connection is that connection's alone: 424 (its platform gives no token now), 409 and 404; 403 is a
+    request that came to the wrong fetcher. All others are the gateway's own, and `GatewayAway`.
+    """
     try:
         if answer.status_code == 200:
             granted = _Granted.model_validate_json(answer.content)
             return Access(connection, granted.epoch, granted.access_token, granted.scopes, granted.expires_at)
         if answer.status_code == 409:
             raise ConnectionEnded(_Ended.model_validate_json(answer.content).state)
+        if answer.status_code == 424:
+            silent = _Silent.model_validate_json(answer.content)
+            raise NotNow(f"no token: {silent.reason}"[:300], seconds=silent.retry_after or None, grows=True)
     except ValidationError:
         raise GatewayAway(f"gateway answered {answer.status_code} in no known form") from None
     if answer.status_code == 404:
         raise Refused("the gateway does not know this connection")
+    if answer.status_code == 403:
+        raise Rejected("the gateway gives this fetcher no tokens of this connection")
     raise GatewayAway(f"gateway answered {answer.status_code}")

@@ -4,13 +4,21 @@
 class NotNow(Exception):
     """What is left must wait: it is postponed, with the place where it goes on.
 
-    `seconds` is how long, or None where only experience tells: then longer with each try in vain.
+    `seconds` is how long, or None where only experience tells: then longer with each try in vain. With `grows`,
+    `seconds` is the first wait, and the next ones are longer, too.
+
+    `throttled` and `reason` say whether the scheduler counts the try as one in vain, of which there may be few:
+    `throttled` is for rate limits alone, which may come again without end; `reason` None is for work whose rest
+    follows at once; whatever has a reason and is no rate limit only looks as if it passed, and is counted.
     """
 
-    def __init__(self, reason: str, *, seconds: float | None = None, throttled: bool = False) -> None:
-        super().__init__(reason)
+    def __init__(
+        self, reason: str | None, *, seconds: float | None = None, grows: bool = False, throttled: bool = False
+    ) -> None:
+        super().__init__(reason or "the rest follows at once")
         self.reason = reason
         self.seconds = seconds
+        self.grows = grows
         self.throttled = throttled
 
 

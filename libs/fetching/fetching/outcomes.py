@@ -1,8 +1,10 @@
 """What has become of a group's ids so far, and how its requests end by it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from contracts.events import Record, SyncRequested
+from fetching.errors import NotNow
 from fetching.readings import Unread
 
 Key = tuple[str, str]
@@ -52,6 +54,19 @@ BACKOFF_SECONDS = 2.0
 LONGEST_SECONDS = 600.0
 
 
-def backoff(attempt: int) -> float:
-    """Seconds to wait after the failure of this attempt: 2, 4, 8 and so on, ten minutes at most."""
-    return float(min(BACKOFF_SECONDS * 2 ** min(attempt - 1, 16), LONGEST_SECONDS))
+Uniform = Callable[[float, float], float]
+"""Chance between two bounds, as `random.uniform`."""
+
+
+def backoff(attempt: int, first: float = BACKOFF_SECONDS) -> float:
+    """Seconds to wait after the failure of this attempt: `first`, then twice as long each time, and above ten minutes
+    only where `first` is."""
+    return max(first, min(first * 2.0 ** min(attempt - 1, 16), LONGEST_SECONDS))
+
+
+def delay(wait: NotNow, attempt: int, uniform: Uniform) -> float:
+    """Seconds until what `wait` stopped in this attempt goes on: spread by a fifth, never less than asked for."""
+    if wait.seconds is None:
+        return backoff(attempt) * uniform(0.8, 1.2)
+    seconds = backoff(attempt, wait.seconds) if wait.grows else wait.seconds
+    return seconds * uniform(1.0, 1.2)

@@ -15,7 +15,13 @@ def lane(
     bench: Any, platform: Any, voice: Any, *, tokens: Any = None, seconds: float = 5.0, tick: float = 0.0
 ) -> QuickLane:
     return QuickLane(
-        platform, tokens or bench.Tokens(), voice, seconds=seconds, now=lambda: 1000.0, elapsed=bench.Clock(tick)
+        platform,
+        tokens or bench.Tokens(),
+        voice,
+        seconds=seconds,
+        now=lambda: 1000.0,
+        elapsed=bench.Clock(tick),
+        uniform=bench.middle,
     )
 
 
@@ -142,6 +148,7 @@ async def test_when_the_time_is_up_the_rest_is_postponed_at_once(bench: Any) -> 
     voice = await fetched(bench, things, bench.wish("1", "a", "b", "c"), seconds=5, tick=4)
     (late,) = voice.progressed
     assert (late.outcome, late.not_before) == ("postponed", 1_000_000)
+    assert (late.reason, late.throttled) == (None, False), "nothing was in vain, so nothing is counted"
     assert voice.listed == ["a", "b"]
 
 
@@ -184,3 +191,37 @@ async def test_without_the_gateway_nothing_is_said(bench: Any) -> None:
             bench.CONNECTION, [bench.wish("1", "a")]
         )
     assert voice.said == []
+
+
+async def test_without_a_token_for_now_all_requests_are_postponed_for_longer_each_time(bench: Any) -> None:
+    tokens, waits = bench.Tokens(NotNow("no token", seconds=30, grows=True)), []
+    for attempt in (1, 2, 3, 30):
+        requests = [bench.wish("1", "a", attempt=attempt), bench.wish("2", "b")]
+        (late,) = (await fetched(bench, bench.Things(), *requests, tokens=tokens)).progressed
+        assert (late.outcome, late.reason, late.throttled, late.cursor) == ("postponed", "no token", False, None)
+        assert late.records == {"things": ("a", "b")}
+        waits.append(late.not_before - 1_000_000)
+    assert waits == [30_000, 60_000, 120_000, 600_000]
+
+
+async def test_without_a_token_for_now_a_request_keeps_its_place(bench: Any) -> None:
+    things = bench.Things(there={"a", "b"}, stop_at={"b": NotNow("wait")})
+    (late,) = (await fetched(bench, things, bench.wish("1", "a", "b"))).progressed
+    again = bench.wish("1", "a", "b", cursor=late.cursor, attempt=2)
+    (later,) = (await fetched(bench, things, again, tokens=bench.Tokens(NotNow("no token")))).progressed
+    assert later.cursor == late.cursor
+
+
+@pytest.mark.parametrize(
+    ("wait", "bounds"),
+    [(NotNow("503"), (1_600, 2_400)), (NotNow("429", seconds=10, throttled=True), (10_000, 12_000))],
+    ids=["guessed", "told"],
+)
+async def test_waits_are_spread_but_never_shorter_than_the_platform_asked_for(
+    bench: Any, wait: NotNow, bounds: tuple[int, int]
+) -> None:
+    for chosen, bound in zip((min, max), bounds, strict=True):
+        voice, things = bench.Voice(), bench.Things(stop_at={"a": wait})
+        quick = QuickLane(things, bench.Tokens(), voice, seconds=5, now=lambda: 1000.0, uniform=chosen)
+        await quick(bench.CONNECTION, [bench.wish("1", "a")])
+        assert voice.progressed[0].not_before - 1_000_000 == bound

@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from fetching.client import GatewayAway, TokensClient
-from fetching.errors import ConnectionEnded, Refused
+from fetching.errors import ConnectionEnded, NotNow, Refused
+from messaging.errors import Rejected
 
 MINUTE = 60_000
 
@@ -33,6 +34,8 @@ class Gateway:
         await asyncio.sleep(self.slow)
         if self.status == 0:
             raise httpx.ConnectError("nobody there")
+        if self.status == 424:
+            return httpx.Response(424, json={"reason": "the platform does not answer", "retry_after": 30})
         if self.status != 200:
             return httpx.Response(self.status, json={"state": self.state})
         token = f"token-{len(self.asked)}"
@@ -105,7 +108,7 @@ async def test_an_unknown_connection_is_refused(gateway: Gateway) -> None:
         await client(gateway).access("toy:a", 1)
 
 
-@pytest.mark.parametrize("status", [0, 401, 403, 500, 503])
+@pytest.mark.parametrize("status", [0, 401, 500, 503])
 async def test_a_gateway_that_does_not_answer_is_away(gateway: Gateway, status: int) -> None:
     gateway.status = status
     tokens = client(gateway)
@@ -114,6 +117,31 @@ async def test_a_gateway_that_does_not_answer_is_away(gateway: Gateway, status: 
     assert tokens.trouble is not None
     gateway.status = 200
     await tokens.access("toy:a", 1)
+    assert tokens.trouble is None
+
+
+async def test_a_platform_that_gives_no_token_holds_up_its_own_connection_alone(gateway: Gateway) -> None:
+    gateway.status = 424
+    tokens = client(gateway)
+    with pytest.raises(NotNow, match="does not answer") as raised:
+        await tokens.access("toy:a", 1)
+    assert (raised.value.seconds, raised.value.grows, raised.value.throttled) == (30, True, False)
+    assert tokens.trouble is None
+
+
+async def test_a_request_that_is_keyed_to_another_platform_is_not_held(gateway: Gateway) -> None:
+    gateway.status = 403
+    with pytest.raises(Rejected):
+        await client(gateway).access("other:a", 1)
+
+
+@pytest.mark.parametrize("status", [403, 404, 409, 424])
+async def test_a_gateway_that_answers_for_a_connection_is_there(gateway: Gateway, status: int) -> None:
+    tokens = client(gateway)
+    tokens.trouble = "gateway: ConnectError"
+    gateway.status = status
+    with pytest.raises((NotNow, Refused, Rejected)):
+        await tokens.access("toy:a", 1)
     assert tokens.trouble is None
 
 

@@ -12,7 +12,15 @@ from messaging.errors import Away
 
 def lane(bench: Any, things: Any, voice: Any, *, tick: float = 0.0, tokens: Any = None) -> WalkLane:
     clock = bench.Clock(tick)
-    return WalkLane(things, tokens or bench.Tokens(), voice, seconds=5, now=lambda: 1000.0, elapsed=clock)
+    return WalkLane(
+        things,
+        tokens or bench.Tokens(),
+        voice,
+        seconds=5,
+        now=lambda: 1000.0,
+        elapsed=clock,
+        uniform=bench.middle,
+    )
 
 
 async def test_a_walk_goes_on_step_by_step_to_its_end(bench: Any) -> None:
@@ -99,3 +107,13 @@ async def test_a_step_is_not_over_before_kafka_has_its_pages(bench: Any) -> None
     with pytest.raises(Away):
         await lane(bench, bench.Things(there={"a"}), voice)(bench.CONNECTION, [bench.step(0)])
     assert voice.said == []
+
+
+async def test_without_a_token_for_now_the_step_is_postponed_for_longer_each_time(bench: Any) -> None:
+    voice, cursor = bench.Voice(), None
+    walk = lane(bench, bench.Things(), voice, tokens=bench.Tokens(NotNow("no token", seconds=30, grows=True)))
+    for number in range(3):
+        await walk(bench.CONNECTION, [bench.step(number, cursor)])
+        cursor = voice.progressed[-1].cursor
+    assert [p.not_before - 1_000_000 for p in voice.progressed] == [30_000, 60_000, 120_000]
+    assert {(p.outcome, p.reason, p.throttled) for p in voice.progressed} == {("postponed", "no token", False)}

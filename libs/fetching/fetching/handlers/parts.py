@@ -14,7 +14,11 @@ Seconds = Callable[[], float]
 
 
 class Tokens(Protocol):
-    """Where access comes from. Both raise `ConnectionEnded`, `Refused`, or `Away` when the gateway is."""
+    """Where access comes from.
+
+    Both raise `ConnectionEnded` or `Refused`, `NotNow` while the platform gives no token, `Away` when the gateway is,
+    and `Rejected` for a connection that is not this fetcher's.
+    """
 
     async def access(self, connection: str, epoch: int) -> Access:
         """An access of at least this epoch."""

@@ -1,7 +1,8 @@
 """The quick lane: the records that webhooks and people wait for."""
 
+import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
 import structlog
@@ -13,7 +14,7 @@ from fetching.coalescing import Group, groups, source_of
 from fetching.cursors import Place
 from fetching.errors import NotNow, Refused
 from fetching.handlers.parts import Pages, Seconds, Tokens, Voice
-from fetching.outcomes import Outcomes, backoff
+from fetching.outcomes import Outcomes, Uniform, delay
 from fetching.readings import QUICK, Batch, Errand, Platform, Reached, Reading, Unread
 from messaging.publisher import Outgoing
 
@@ -36,6 +37,7 @@ class QuickLane:
         seconds: float,
         now: Seconds = time.time,
         elapsed: Seconds = time.monotonic,
+        uniform: Uniform = random.uniform,
     ) -> None:
         self._platform = platform
         self._tokens = tokens
@@ -43,6 +45,7 @@ class QuickLane:
         self._seconds = seconds
         self._now = now
         self._elapsed = elapsed
+        self._uniform = uniform
 
     async def __call__(self, connection: str, requests: Sequence[SyncRequested]) -> None:
         """Fetch `requests` of one connection; returns when Kafka has every word of it."""
@@ -55,12 +58,25 @@ class QuickLane:
         except Refused as refusal:
             await self._voice.send_all([_failed(connection, group.epoch, group.requests, refusal, None)])
             return
+        except NotNow as wait:
+            await self._voice.send_all([self._not_begun(connection, group, wait)])
+            return
         fetch = Fetch(group, Errand(access, group.source, QUICK, self._tokens.refused))
         pages = Pages(self._voice, DATA_FETCHED, fetch.errand, group.place.tries)
         halt = await self._read(fetch, pages)
         await pages.flush()
-        await self._voice.send_all(fetch.ended(halt, self._now()))
+        await self._voice.send_all(fetch.ended(halt, self._not_before))
         _tell(fetch, halt)
+
+    def _not_begun(self, connection: str, group: Group, wait: NotNow) -> Outgoing:
+        """The whole group is postponed to where it would have begun: what had no place yet may still be coalesced."""
+        place = None if group.place == Place() else group.place.encoded()
+        moment = self._not_before(wait, group.attempt)
+        return _postponed(connection, group.epoch, group.requests, wait, moment, place, None)
+
+    def _not_before(self, wait: NotNow, attempt: int) -> int:
+        """When (ms) what `wait` stopped goes on."""
+        return round((self._now() + delay(wait, attempt, self._uniform)) * 1000)
 
     async def _read(self, fetch: "Fetch", pages: Pages) -> NotNow | Refused | None:
         """Read and say until all is read, the time is up, or something stands in the way, which is returned."""
@@ -71,7 +87,7 @@ class QuickLane:
                 async for reading in readings:
                     await fetch.take(reading, pages)
                     if isinstance(reading, Reached) and self._elapsed() > deadline:
-                        return NotNow("time is up", seconds=0.0)
+                        return NotNow(None, seconds=0.0)
         except (NotNow, Refused) as error:
             return error
         return None
@@ -99,7 +115,7 @@ class Fetch:
             case Reached():
                 self._at = reading.cursor
 
-    def ended(self, halt: NotNow | Refused | None, now: float) -> list[Outgoing]:
+    def ended(self, halt: NotNow | Refused | None, not_before: Callable[[NotNow, int], int]) -> list[Outgoing]:
         """What is said at the end: the settled marker comes last, for a verdict on it is final."""
         access = self.errand.access
         ends = self.outcomes.ends(self.group.requests, complete=halt is None)
@@ -108,27 +124,15 @@ class Fetch:
             said.append(_failed(access.connection, access.epoch, ends.unfinished, halt, self.errand))
         elif ends.unfinished:
             wait = halt if isinstance(halt, NotNow) else NotNow("some records could not be read")
-            said.append(self._postponed(ends.unfinished, wait, now))
+            moment = not_before(wait, 1 if self._advanced else self.group.attempt)
+            place = self._place(ends.unfinished).encoded()
+            said.append(_postponed(access.connection, access.epoch, ends.unfinished, wait, moment, place, self.errand))
         if ends.failed:
             source = source_of(ends.failed) if ends.settled else self.group.source
             said.append(saying.settled(access, source, ends.failed, self.outcomes.unread.values()))
         if ends.settled:
             said.append(saying.settled(access, self.group.source, ends.settled))
         return said
-
-    def _postponed(self, unfinished: Sequence[SyncRequested], wait: NotNow, now: float) -> Outgoing:
-        seconds = backoff(1 if self._advanced else self.group.attempt) if wait.seconds is None else wait.seconds
-        return saying.fetched(
-            self.errand.access.connection,
-            self.errand.access.epoch,
-            unfinished,
-            self.errand,
-            outcome="postponed",
-            cursor=self._place(unfinished).encoded(),
-            not_before=round((now + seconds) * 1000),
-            reason=wait.reason,
-            throttled=wait.throttled,
-        )
 
     @property
     def _advanced(self) -> bool:
@@ -141,6 +145,28 @@ class Fetch:
             return Place(0, None, source_of(unfinished))
         at = None if self.outcomes.unread else self._at
         return Place(self.group.place.tries + 1, at, self.group.source)
+
+
+def _postponed(
+    connection: str,
+    epoch: int,
+    requests: Sequence[SyncRequested],
+    wait: NotNow,
+    not_before: int,
+    cursor: str | None,
+    errand: Errand | None,
+) -> Outgoing:
+    return saying.fetched(
+        connection,
+        epoch,
+        requests,
+        errand,
+        outcome="postponed",
+        cursor=cursor,
+        not_before=not_before,
+        reason=wait.reason,
+        throttled=wait.throttled,
+    )
 
 
 def _failed(
@@ -161,5 +187,5 @@ def _tell(fetch: Fetch, halt: NotNow | Refused | None) -> None:
         unread=len(fetch.outcomes.unread),
         calls=fetch.errand.calls,
         points=fetch.errand.points,
-        halted=halt.reason if halt else None,
+        halted=str(halt) if halt else None,
     )

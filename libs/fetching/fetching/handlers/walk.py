@@ -1,5 +1,6 @@
 """The walk lane: one bounded step of a walk at a time."""
 
+import random
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -12,7 +13,7 @@ from fetching import saying
 from fetching.cursors import Place
 from fetching.errors import NotNow, Refused
 from fetching.handlers.parts import Pages, Seconds, Tokens, Voice
-from fetching.outcomes import backoff
+from fetching.outcomes import Uniform, delay
 from fetching.readings import WALK, Batch, Errand, Platform, Reached, WalkDone, WindowDone
 from messaging.publisher import Outgoing
 
@@ -35,6 +36,7 @@ class WalkLane:
         seconds: float,
         now: Seconds = time.time,
         elapsed: Seconds = time.monotonic,
+        uniform: Uniform = random.uniform,
     ) -> None:
         self._platform = platform
         self._tokens = tokens
@@ -42,6 +44,7 @@ class WalkLane:
         self._seconds = seconds
         self._now = now
         self._elapsed = elapsed
+        self._uniform = uniform
 
     async def __call__(self, connection: str, requests: Sequence[WalkStepRequested]) -> None:
         """Do the steps asked for; returns when Kafka has every word of them."""
@@ -91,7 +94,7 @@ class WalkLane:
     def _postponed(
         self, request: WalkStepRequested, errand: Errand | None, place: "Reaching", wait: NotNow
     ) -> Outgoing:
-        seconds = backoff(place.tries) if wait.seconds is None else wait.seconds
+        seconds = delay(wait, place.tries, self._uniform)
         return saying.stepped(
             request,
             errand,
