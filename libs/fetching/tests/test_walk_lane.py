@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from contracts.events import RecordsPage, WalkEnded, WindowEnded
+from fetching.cursors import Place
 from fetching.errors import ConnectionEnded, NotNow, Refused
 from fetching.handlers import WalkLane
 from messaging.errors import Away
@@ -117,3 +118,13 @@ async def test_without_a_token_for_now_the_step_is_postponed_for_longer_each_tim
         cursor = voice.progressed[-1].cursor
     assert [p.not_before - 1_000_000 for p in voice.progressed] == [30_000, 60_000, 120_000]
     assert {(p.outcome, p.reason, p.throttled) for p in voice.progressed} == {("postponed", "no token", False)}
+
+
+async def test_a_step_that_was_asked_for_again_while_it_waited_runs_once(bench: Any) -> None:
+    voice, things = bench.Voice(), bench.Things(there={"a", "b"})
+    other = bench.step(0).model_copy(update={"sync_id": bench.named("other")})
+    again = '{"n": 1, "sent": 1}'
+    steps = [bench.step(1), other, bench.step(2, Place(0, again).encoded()), bench.step(2, None), bench.step(1)]
+    await lane(bench, things, voice)(bench.CONNECTION, steps)
+    assert [(p.sync_ids[0], p.step) for p in voice.progressed] == [(bench.named("walk"), 2), (bench.named("other"), 0)]
+    assert voice.listed == ["b", "a", "b"]

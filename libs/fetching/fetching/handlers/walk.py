@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
+from uuid import UUID
 
 import structlog
 
@@ -47,8 +48,11 @@ class WalkLane:
         self._uniform = uniform
 
     async def __call__(self, connection: str, requests: Sequence[WalkStepRequested]) -> None:
-        """Do the steps asked for; returns when Kafka has every word of them."""
-        for request in requests:
+        """Do the steps asked for; returns when Kafka has every word of them.
+
+        A step that was asked for again while it waited is done once; one that a later has overtaken, not at all.
+        """
+        for request in _latest(requests):
             message = await self._step(connection, request)
             await self._voice.send_all([message])
             _tell(request, message.event)
@@ -117,6 +121,16 @@ class Reaching:
     def reach(self, cursor: str) -> None:
         """All before `cursor` is said."""
         self.at, self.tries = cursor, 1
+
+
+def _latest(requests: Sequence[WalkStepRequested]) -> list[WalkStepRequested]:
+    """The highest step of each walk, in the order in which the walks came."""
+    latest: dict[UUID, WalkStepRequested] = {}
+    for request in requests:
+        known = latest.get(request.sync_id)
+        if known is None or request.step > known.step:
+            latest[request.sync_id] = request
+    return list(latest.values())
 
 
 def _tell(request: WalkStepRequested, event: object) -> None:
