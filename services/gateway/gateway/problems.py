@@ -6,7 +6,8 @@ class Refusal(Exception):
 
 
 class PlatformAway(Exception):
-    """The platform does not answer, or answers that it cannot now: 502 to a browser, 503 to a service."""
+    """The platform does not answer, or answers that it cannot now: 502 to a browser, 424 to a service,
+    because it may be this one account's trouble: a shop that is gone answers 404 where another answers 200."""
 
 
 class CodeRefused(Exception):

@@ -13,7 +13,7 @@ _NONCE_BYTES = 12
 
 
 class Unsealable(Exception):
-    """A sealed value whose key is not in TOKEN_ENCRYPTION_KEYS, or that belongs to another connection."""
+    """A sealed value whose key is not in TOKEN_ENCRYPTION_KEYS, that belongs to another connection, or that is none."""
 
 
 def derived_key(secret: str, purpose: str) -> bytes:
@@ -46,10 +46,10 @@ class Sealer:
         key = self._keys.get(key_id)
         if key is None:
             raise Unsealable(f"{connection}: sealed under key {key_id!r}, which is not in TOKEN_ENCRYPTION_KEYS")
-        blob = b64decode(encoded)
         try:
+            blob = b64decode(encoded)
             return key.decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], _bound_to(connection, kind)).decode()
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise Unsealable(f"{connection}: the sealed {kind} value is not this connection's") from error
 
     def is_current(self, sealed: str) -> bool:

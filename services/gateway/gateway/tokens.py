@@ -25,6 +25,8 @@ log = structlog.get_logger()
 REFRESH_BEFORE_MS = 120_000
 """A token with less life than this is refreshed before it is given out: fetchers keep theirs until a minute."""
 USABLE_MS = 60_000
+ANSWER_SECONDS = 8.0
+"""For a turn, the lock and a refresh together: fetchers wait for ten, and then hold all connections' work."""
 
 
 class HeldConnection(Protocol):
@@ -83,12 +85,19 @@ class Tokens:
     """Gives out access tokens. `now` is milliseconds; `remotes` are the token endpoints by platform."""
 
     def __init__(
-        self, store: Connections, sealer: Sealer, remotes: Mapping[str, Refreshing], *, now: Callable[[], int]
+        self,
+        store: Connections,
+        sealer: Sealer,
+        remotes: Mapping[str, Refreshing],
+        *,
+        now: Callable[[], int],
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._store = store
         self._sealer = sealer
         self._remotes = remotes
         self._now = now
+        self._answer_seconds = answer_seconds
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def current(self, name: str) -> Token:
@@ -160,10 +169,16 @@ class Tokens:
 
     @asynccontextmanager
     async def _holding(self, name: str) -> AsyncIterator[HeldConnection]:
-        """The connection's lock; callers in this process take turns first, so that they fill no pool."""
+        """The connection's lock; callers in this process take turns first, so that they fill no pool.
+
+        Raises `PlatformAway` when the whole takes too long: whoever has the turn or the lock waits for the platform.
+        """
         turn = self._turns.setdefault(name, asyncio.Lock())
-        async with turn, self._store.held(name) as held:
-            yield held
+        try:
+            async with asyncio.timeout(self._answer_seconds), turn, self._store.held(name) as held:
+                yield held
+        except TimeoutError as error:
+            raise PlatformAway("the platform does not answer for this connection in time") from error
 
     def _is_good(self, row: Connection) -> bool:
         tokens = _tokens(row)

@@ -49,6 +49,8 @@ class FakeShopify:
 
     def __init__(self) -> None:
         self.down = False
+        self.gone: set[str] = set()
+        self.hanging = False
         self.expiring = True
         self.scopes_granted: tuple[str, ...] = ALL_SCOPES
         self.lifetime = 3600
@@ -86,7 +88,9 @@ class FakeShopify:
 
     async def refresh(self, account: str, refresh_token: str) -> Grant:
         self._answer()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(30 if self.hanging else 0.01)
+        if account in self.gone:
+            raise PlatformAway("Shopify's token endpoint answers HTTP 404")
         if refresh_token not in self.good_refresh:
             raise GrantDead
         self.refreshes += 1

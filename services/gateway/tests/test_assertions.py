@@ -139,7 +139,7 @@ async def test_only_the_scheduler_may_assert_and_only_what_is_live(world: Any) -
     assert (await world.ask(f"/internal/connections/{NAME}/assert", body)).status_code == 403
     world.shopify.down = True
     await world.expire()
-    assert (await asserted(world, uuid4())).status_code == 503
+    assert (await asserted(world, uuid4())).status_code == 424
     world.shopify.down = False
     world.shopify.uninstall()
     assert (await asserted(world, uuid4())).json() == {"state": "reauthorise"}

@@ -1,11 +1,16 @@
 """Tokens: who may have them, one refresh for fifty callers, what heals, what revokes, and that none is ever seen."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from gateway.tokens import digest
+from gateway.problems import PlatformAway
+from gateway.sealing import Sealer
+from gateway.tokens import Tokens, digest
+from storing.database import Database
 
 pytestmark = pytest.mark.integration
 
@@ -74,7 +79,7 @@ async def test_a_refresh_whose_answer_was_lost_heals(world: Any) -> None:
     await world.connect()
     await world.expire()
     world.shopify.lose_answers = 1
-    assert (await world.token()).status_code == 503
+    assert (await world.token()).status_code == 424
     assert (await world.token()).status_code == 200
 
 
@@ -84,7 +89,39 @@ async def test_a_token_with_a_minute_left_serves_while_shopify_is_away(world: An
     world.shopify.down = True
     assert (await world.token()).status_code == 200
     await world.expire()
+    answer = await world.token()
+    assert answer.status_code == 424
+    assert answer.json() == {"reason": "Shopify does not answer", "retry_after": 30}
+
+
+async def test_a_shop_that_is_gone_is_its_own_trouble_and_no_other_connections(world: Any) -> None:
+    await world.connect()
+    await world.connect(shop="other")
+    token = (await world.token()).json()["access_token"]
+    await world.expire()
+    world.shopify.gone = {"acme.myshopify.com"}
+    assert (await world.token()).status_code == 424
+    assert (await refuse(world, token)).status_code == 424
+    assert (await world.token(name="shopify:other.myshopify.com")).status_code == 200
+
+
+async def test_a_token_endpoint_that_hangs_is_answered_for_in_time(world: Any) -> None:
+    await world.connect()
+    await world.expire()
+    world.shopify.hanging = True
+    sealer = Sealer(world.settings.token_encryption_keys)
+    tokens = Tokens(world.store, sealer, world.parts.remotes, now=lambda: time.time_ns() // 10**6, answer_seconds=0.2)
+    outcomes = await asyncio.gather(*(tokens.current(NAME) for _ in range(12)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {PlatformAway}
+    world.shopify.hanging = False
+    assert (await tokens.current(NAME)).access_token in world.shopify.good_access
+
+
+async def test_a_store_that_is_away_is_everybodys_trouble(world: Any) -> None:
+    world.database = Database("postgresql://nobody@127.0.0.1:1/nothing", schema="gateway")
+    world.restart(world.settings)
     assert (await world.token()).status_code == 503
+    assert (await refuse(world, "x")).status_code == 503
 
 
 async def test_a_dead_refresh_token_asks_for_a_new_sign_in(world: Any) -> None:
@@ -129,7 +166,10 @@ async def test_keys_are_rotated_while_running(world: Any, make_settings: Any) ->
     world.restart(both.model_copy(update={"token_encryption_keys": {"k2": b"n" * 32}}))
     assert (await world.token()).json()["access_token"] == before
     world.restart(make_settings())
-    assert (await world.token()).status_code == 503
+    assert (await world.token()).status_code == 424
+    async with world.database.transaction() as tx:
+        await tx.execute(text("UPDATE connections SET access_token = 'k1.?'"))
+    assert (await world.token()).status_code == 424
 
 
 async def test_no_response_or_log_holds_a_token(world: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,9 @@ from gateway.tokens import Tokens
 from messaging.errors import Away
 from serving.callers import caller_of
 
+RETRY_AFTER_SECONDS = 30
+"""When to ask again for a connection whose platform does not answer; the others' work goes on meanwhile."""
+
 
 class TokenAsked(BaseModel):
     """For whose data a token is needed; `epoch` is the one that the asker knows."""
@@ -78,7 +81,8 @@ def internal_routes(
 
 
 def internal_problems(app: FastAPI) -> None:
-    """One answer for each consequence: 404, 409 with the state, 503 for whoever does not answer."""
+    """One answer for each consequence: 404, 409 with the state, 424 when it is this one connection's trouble with its
+    platform, 503 when it is the gateway's own, and so everybody's."""
 
     @app.exception_handler(NotKnown)
     async def not_known(_request: Request, _error: NotKnown) -> JSONResponse:
@@ -88,12 +92,18 @@ def internal_problems(app: FastAPI) -> None:
     async def not_live(_request: Request, error: NotLive) -> JSONResponse:
         return JSONResponse({"state": error.state}, 409)
 
-    for kind in (PlatformAway, TokenRefused, Unsealable, Away):
-        app.add_exception_handler(kind, _away)
+    for kind in (PlatformAway, TokenRefused, Unsealable):
+        app.add_exception_handler(kind, _postponed)
+    app.add_exception_handler(Away, _away)
+
+
+async def _postponed(_request: Request, error: Exception) -> JSONResponse:
+    reason = str(error) or "the platform refuses every token"
+    return JSONResponse({"reason": reason, "retry_after": RETRY_AFTER_SECONDS}, 424)
 
 
 async def _away(_request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"status": "error", "reason": str(error) or "the platform refuses every token"}, 503)
+    return JSONResponse({"status": "error", "reason": str(error)}, 503)
 
 
 def _permit(allowed: bool) -> None:
