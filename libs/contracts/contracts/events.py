@@ -67,7 +67,7 @@ class SyncRequested(Event):
     connection: ConnectionName
     epoch: int
     cause: str
-    """webhook | manual | retry | reconcile | test"""
+    """webhook | manual | retry | postponed | reconcile | test"""
     records: Ids
     requested_at: int
     covers: tuple[UUID, ...] = ()

@@ -49,11 +49,11 @@ class TokensClient:
         self.trouble: str | None = None
         """Why the gateway gives no tokens, for /ready; None when it does."""
 
-    async def access(self, connection: str, epoch: int) -> Access:
-        """An access of at least this epoch, from memory where it serves."""
+    async def access(self, connection: str, epoch: int, *, anew: bool = False) -> Access:
+        """An access of at least this epoch, from memory where it serves; `anew` with the scopes of this moment."""
         async with self._locks.setdefault(connection, asyncio.Lock()):
             known = self._known.get(connection)
-            if known is not None and known.serves(epoch, round(self._now() * 1000)):
+            if not anew and known is not None and known.serves(epoch, round(self._now() * 1000)):
                 return known
             return await self._ask(self._url, connection, {"connection": connection, "epoch": epoch})
 
@@ -63,6 +63,7 @@ class TokensClient:
             known = self._known.get(access.connection)
             if known is not None and known.token != access.token:
                 return known
+            self._known.pop(access.connection, None)
             body: dict[str, str | int] = {
                 "connection": access.connection,
                 "epoch": access.epoch,
@@ -71,7 +72,6 @@ class TokensClient:
             return await self._ask(f"{self._url}/refused", access.connection, body)
 
     async def _ask(self, url: str, connection: str, body: dict[str, str | int]) -> Access:
-        self._known.pop(connection, None)
         try:
             answer = await self._http.post(url, json=body, headers=self._headers, timeout=TIMEOUT_SECONDS)
             access = _understood(connection, answer)
@@ -81,8 +81,10 @@ class TokensClient:
         except GatewayAway as away:
             self.trouble = str(away)
             raise
-        except (NotNow, Refused, Rejected):
+        except (NotNow, Refused, Rejected) as error:
             self.trouble = None
+            if not isinstance(error, NotNow):
+                self._known.pop(connection, None)
             raise
         self.trouble = None
         self._known[connection] = access

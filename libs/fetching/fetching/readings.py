@@ -78,7 +78,9 @@ class Errand:
     source: UUID
     lane: str
     renew: Callable[[Access], Awaitable[Access]]
-    """Reports a refused access to the gateway and gives a new one; raises `ConnectionEnded` or `Away`."""
+    """Reports a refused access to the gateway and gives a new one; raises as `Tokens` of the lanes."""
+    anew: Callable[[], Awaitable[Access]]
+    """Asks the gateway for what is granted now: a remembered access may have old scopes. Raises as `renew`."""
     calls: int = 0
     points: int = 0
 

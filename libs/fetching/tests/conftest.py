@@ -104,9 +104,11 @@ class Tokens:
     """Gives an access, or what is in its way."""
 
     trouble: Exception | None = None
+    anew: list[bool] = field(default_factory=list)
 
-    async def access(self, connection: str, epoch: int) -> Access:
+    async def access(self, connection: str, epoch: int, *, anew: bool = False) -> Access:
         """The access."""
+        self.anew.append(anew)
         if self.trouble is not None:
             raise self.trouble
         return Access(connection, epoch, "shhh")

@@ -148,3 +148,20 @@ async def test_a_gateway_that_answers_for_a_connection_is_there(gateway: Gateway
 async def test_a_token_is_in_no_text(gateway: Gateway) -> None:
     access = await client(gateway).access("toy:a", 1)
     assert "token-1" not in repr(access) + str(access)
+
+
+async def test_scopes_of_this_moment_are_asked_for_and_remembered(gateway: Gateway) -> None:
+    tokens = client(gateway)
+    await tokens.access("toy:a", 1)
+    fresh = await tokens.access("toy:a", 1, anew=True)
+    assert fresh.token == "token-2"
+    assert await tokens.access("toy:a", 1) == fresh
+
+
+async def test_a_token_is_remembered_while_no_newer_one_is_given(gateway: Gateway) -> None:
+    tokens = client(gateway)
+    known = await tokens.access("toy:a", 1)
+    gateway.status = 424
+    with pytest.raises(NotNow):
+        await tokens.access("toy:a", 1, anew=True)
+    assert await tokens.access("toy:a", 1) == known

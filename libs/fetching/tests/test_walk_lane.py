@@ -128,3 +128,11 @@ async def test_a_step_that_was_asked_for_again_while_it_waited_runs_once(bench: 
     await lane(bench, things, voice)(bench.CONNECTION, steps)
     assert [(p.sync_ids[0], p.step) for p in voice.progressed] == [(bench.named("walk"), 2), (bench.named("other"), 0)]
     assert voice.listed == ["b", "a", "b"]
+
+
+async def test_a_walk_begins_with_the_scopes_of_its_beginning(bench: Any) -> None:
+    tokens, voice = bench.Tokens(), bench.Voice()
+    walk = lane(bench, bench.Things(there={"a", "b"}), voice, tick=6, tokens=tokens)
+    await walk(bench.CONNECTION, [bench.step(0)])
+    await walk(bench.CONNECTION, [bench.step(1, voice.progressed[-1].cursor)])
+    assert tokens.anew == [True, False]

@@ -3,7 +3,7 @@
 import structlog
 from aiokafka import ConsumerRecord
 
-from contracts.topics import dead_letters
+from contracts.topics import DEAD_LETTER_SUFFIX, dead_letters
 from messaging.publisher import Publisher
 
 log = structlog.get_logger()
@@ -23,11 +23,20 @@ class DeadLetters:
         return self._in_a_row >= self._fuse
 
     def passed(self) -> None:
-        """A message was handled: the row is broken."""
-        self._in_a_row = 0
+        """A message was handled: the row is broken. A blown fuse stays blown."""
+        if not self.blown:
+            self._in_a_row = 0
 
     async def keep(self, record: "ConsumerRecord[bytes, bytes]", error: Exception, *, group: str) -> None:
-        """Keep `record` on its dead-letter topic; raises `KafkaAway` when that cannot be done."""
+        """Keep `record` on its dead-letter topic; raises `KafkaAway` when that cannot be done.
+
+        A dead letter that cannot be handled stays where it is: it is kept already.
+        """
+        if record.topic.endswith(DEAD_LETTER_SUFFIX):
+            log.error(
+                "dead letter not understood", topic=record.topic, offset=record.offset, error=type(error).__name__
+            )
+            return
         reason = f"{type(error).__name__}: {error}"[:1000]
         headers = [
             *record.headers,

@@ -8,6 +8,12 @@ class Away(Exception):
     """Seconds after which it is the message's own fault, and it is dead-lettered; None: never."""
 
 
+class NotHeardOf(Away):
+    """Something was said of a connection before the gateway's word on it has come: hold it for a while."""
+
+    patience = 120.0
+
+
 class KafkaAway(Away):
     """Kafka did not acknowledge."""
 

@@ -103,8 +103,7 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
         self._paused = False
         self._stopping = False
         self._committer: asyncio.Task[None] | None = None
-        self.trouble: str | None = None
-        """Why work is held, in words for /ready; None when all is well."""
+        self._troubles: dict[str, str] = {}
         self._subscriber = broker.subscriber(
             *topics,
             pattern=pattern,
@@ -119,6 +118,13 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
             listener=self,
         )
         self._subscriber(self._take)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why work is held, in words for /ready; None when all is well."""
+        if self._dead_letters.blown:
+            return "too many dead letters in a row: look at them, then restart"
+        return next(iter(self._troubles.values()), None)
 
     # -- taking
 
@@ -160,11 +166,9 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
 
     async def _work(self, key: str, queue: _Queue) -> None:
         while queue.waiting and not self._stopping and not self._dead_letters.blown:
-            async with self._slots:
-                if queue.waiting:
-                    batch = queue.take(self._limits)
-                    await self._handle_batch(key, batch)
-                    self._note_held(batch, -1)
+            batch = queue.take(self._limits)
+            await self._handle_batch(key, batch)
+            self._note_held(batch, -1)
         queue.worker = None
         if not queue.waiting:
             self._queues.pop(key, None)
@@ -178,25 +182,27 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
             for taken in batch:
                 await self._handle_batch(key, [taken])
             return
+        self._troubles.pop(key, None)
         await self._bury(batch[0].record, batch[0].watermark, error)
 
     async def _attempt(self, key: str, batch: list[_Taken]) -> Exception | None:
         pause, began = 0.2, time.monotonic()
         while True:
             try:
-                await self._handle(key, [self._parse(taken.record.value or b"") for taken in batch])
+                async with self._slots:
+                    await self._handle(key, [self._parse(taken.record.value or b"") for taken in batch])
             except Away as away:
                 if away.patience is not None and time.monotonic() - began > away.patience:
                     return away
-                self.trouble = f"{type(away).__name__}: {away}"
-                log.warning("work held", group=self._group, connection=key, reason=self.trouble)
+                self._troubles[key] = f"{type(away).__name__}: {away}"
+                log.warning("work held", group=self._group, connection=key, reason=self._troubles[key])
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
             except Exception as error:  # the one place that decides what follows from an unknown error
                 log.exception("handler failed", group=self._group, connection=key)
                 return error
             else:
-                self.trouble = None
+                self._troubles.pop(key, None)
                 self._dead_letters.passed()
                 for taken in batch:
                     taken.watermark.finish(taken.record.offset)
@@ -207,12 +213,11 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
             try:
                 await self._dead_letters.keep(record, error, group=self._group)
             except Away as away:
-                self.trouble = str(away)
+                self._troubles[record.topic] = str(away)
                 await asyncio.sleep(1)
             else:
+                self._troubles.pop(record.topic, None)
                 watermark.finish(record.offset)
-                if self._dead_letters.blown:
-                    self.trouble = "too many dead letters in a row: look at them, then restart"
                 return
 
     # -- committing

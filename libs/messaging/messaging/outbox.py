@@ -4,20 +4,15 @@ A row in the service's own `outbox` table is written in the same transaction as 
 Killed between publishing and deleting, the row is published again: every event is idempotent by its id.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Protocol
 
-import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from messaging.errors import Away
 from messaging.publisher import Outgoing
-
-log = structlog.get_logger()
 
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 """Opens a transaction on the service's own schema; raises `Away` when its store does not answer."""
@@ -32,19 +27,6 @@ class RawPublisher(Protocol):
         """Send bytes that are already an event, with Kafka's word. Raises `Away`."""
         ...
 
-
-OUTBOX_TABLE = """
-CREATE TABLE outbox (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    topic text NOT NULL,
-    key text NOT NULL,
-    event_id text NOT NULL,
-    event_type text NOT NULL,
-    body bytea NOT NULL,
-    said_at timestamptz NOT NULL DEFAULT now()
-)
-"""
-"""The table that a service's first migration makes in its own schema."""
 
 _INSERT = text("""
 INSERT INTO outbox (topic, key, event_id, event_type, body)
@@ -80,41 +62,10 @@ class Outbox:
         self._transaction = transaction
         self._publisher = publisher
         self._source = source
-        self._wake = asyncio.Event()
-        self.trouble: str | None = None
 
-    def nudge(self) -> None:
-        """Something was put down in this process: publish now rather than at the next look."""
-        self._wake.set()
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Publish while the context lasts."""
-        loop = asyncio.create_task(self._run())
-        try:
-            yield
-        finally:
-            loop.cancel()
-            with suppress(asyncio.CancelledError):
-                await loop
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                published = await self.publish_some()
-                self.trouble = None
-            except Away as away:
-                self.trouble = str(away)
-                log.warning("outbox held", reason=self.trouble)
-                await asyncio.sleep(1)
-                continue
-            if not published:
-                await self._sleep(1.0)
-
-    async def _sleep(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)
-        self._wake.clear()
+    async def step(self) -> bool:
+        """Publish some; whether there may be more. Raises `Away`."""
+        return await self.publish_some() > 0
 
     async def publish_some(self, batch: int = 200) -> int:
         """Publish up to `batch` rows in order and delete them; returns how many."""

@@ -43,7 +43,7 @@ class Loop:
         while True:
             try:
                 more = await self._step()
-            except Exception as error:  # the supervisor: a loop that ends unseen would leave the service half alive
+            except Exception as error:  # noqa: BLE001 the supervisor: no loop may end unseen
                 self.trouble = f"{type(error).__name__}: {error}"[:300]
                 log.warning("loop held", loop=self._name, reason=self.trouble)
                 await asyncio.sleep(pause)

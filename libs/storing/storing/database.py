@@ -20,23 +20,16 @@ class StoreAway(Away):
     """This service's Postgres does not answer, or broke off; nothing was committed that was not said to be."""
 
 
-_BROKEN = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.InterfaceError,
-    ConnectionError,
-    OSError,
-)
+_BROKEN = (asyncpg.InterfaceError, ConnectionError, OSError)
+_AWAY_CLASSES = ("08", "25006", "40", "53", "57", "58")
+"""SQLSTATE classes in which Postgres says that it cannot now: connection lost, read-only, rolled back for another,
+out of disk or memory or connections, shutting down or told to stop, its own input and output."""
 
 
 def _is_away(error: DBAPIError) -> bool:
     cause = getattr(error.orig, "__cause__", None) or error.orig
-    return error.connection_invalidated or isinstance(cause, _BROKEN)
+    state = str(getattr(cause, "sqlstate", "") or "")
+    return error.connection_invalidated or isinstance(cause, _BROKEN) or state.startswith(_AWAY_CLASSES)
 
 
 class Database:

@@ -23,7 +23,6 @@ from gateway.installations import Installations, Installed
 from gateway.live import LiveConnections
 from gateway.logins import BrowserKeys, CodeExchange, Logins
 from gateway.platforms import PLATFORMS, Platform
-from gateway.pruning import pruning
 from gateway.routes.answers import SafeHeaders, problem
 from gateway.routes.internal import internal_problems, internal_routes
 from gateway.routes.pages import Merchants, Scheduler, page_routes
@@ -41,6 +40,7 @@ from messaging.outbox import Outbox
 from messaging.provisioning import provision
 from messaging.publisher import Publisher
 from serving.logs import configure_logs
+from serving.loops import Loop
 from serving.process import Check, health_routes, serve
 from serving.settings import read_settings
 from storing.database import Database
@@ -72,6 +72,9 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
+PRUNE_SECONDS = 300.0
+
+
 def main() -> None:
     """Run the gateway until SIGTERM."""
     configure_logs(NAME)
@@ -87,11 +90,11 @@ async def running(stack: AsyncExitStack, *, settings: GatewaySettings) -> list[t
     await database.migrate("gateway")
     await provision(settings.kafka_bootstrap_servers, every_topic(tuple(PLATFORMS)))
     publisher = await stack.enter_async_context(Publisher(settings.kafka_bootstrap_servers, source=NAME))
-    outbox = Outbox(database.transaction, publisher, source=NAME)
+    outbox = Loop("outbox", Outbox(database.transaction, publisher, source=NAME).step, rest=1.0)
     await stack.enter_async_context(outbox.running())
     http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
     parts = real_parts(settings, database, locks, outbox, publisher, http)
-    await stack.enter_async_context(pruning(parts.store.prune))
+    await stack.enter_async_context(Loop("pruning", partial(_prune, parts.store), rest=PRUNE_SECONDS).running())
     checks = _checks(settings, database, outbox)
     public, internal = applications(parts, checks)
     return [
@@ -104,7 +107,7 @@ def real_parts(
     settings: GatewaySettings,
     database: Database,
     locks: Database,
-    outbox: Outbox,
+    outbox: Loop,
     publisher: Publisher,
     http: httpx.AsyncClient,
 ) -> Parts:
@@ -190,7 +193,7 @@ def _database(stack: AsyncExitStack, settings: GatewaySettings) -> Database:
     return database
 
 
-def _checks(settings: GatewaySettings, database: Database, outbox: Outbox) -> dict[str, Check]:
+def _checks(settings: GatewaySettings, database: Database, outbox: Loop) -> dict[str, Check]:
     async def relayed() -> str | None:
         return outbox.trouble
 
@@ -199,6 +202,12 @@ def _checks(settings: GatewaySettings, database: Database, outbox: Outbox) -> di
         "kafka": partial(broker_trouble, settings.kafka_bootstrap_servers),
         "outbox": relayed,
     }
+
+
+async def _prune(store: Store) -> bool:
+    """What has expired goes: logins, sessions, old self-tests."""
+    await store.prune()
+    return False
 
 
 def _object_key(platforms: Mapping[str, Platform], connection: str) -> str:

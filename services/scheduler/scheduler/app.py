@@ -1,5 +1,6 @@
 """Composition root of the scheduler: the ledger of syncs, the walks' steps, the polls, the only delay queue."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -26,8 +27,9 @@ from scheduler.handlers import (
     StoredHandler,
 )
 from scheduler.routes.reads import reads
-from scheduler.settings import DEFAULT_CRON, SchedulerSettings, poll_crons
+from scheduler.settings import DEFAULT_CRON, SchedulerSettings, poll_crons, read_environment
 from serving.logs import configure_logs
+from serving.loops import Loop
 from serving.process import Check, health_routes, serve
 from serving.settings import read_settings
 from storing.database import Database
@@ -40,42 +42,44 @@ DEAD_LETTERS = r"^.+\.dlq$"
 async def _running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
     settings = read_settings(SchedulerSettings)
     configure_logs(SERVICE)
-    crons = poll_crons(settings)
+    crons = poll_crons(settings, read_environment())
     database = Database(settings.database_url, schema="scheduler")
     stack.push_async_callback(database.close)
     await database.migrate("scheduler")
     publisher = await stack.enter_async_context(Publisher(settings.kafka_bootstrap_servers, source=SERVICE))
     http = await stack.enter_async_context(httpx.AsyncClient())
     gateway = Gateway(http, settings.gateway_internal_url, settings.internal_key)
-    outbox = Outbox(database.transaction, publisher, source=SERVICE)
+    outbox = Loop("outbox", Outbox(database.transaction, publisher, source=SERVICE).step, rest=1.0)
 
     def turn_of(connection: str) -> Turn:
         cron = crons.get(platform_of(connection), DEFAULT_CRON)
         return next_turn(cron, connection, settings.poll_spread_seconds, datetime.now(UTC))
 
-    dispatcher = Dispatcher(database, outbox, gateway, next_turn=turn_of)
+    dispatcher = Dispatcher(database, gateway, next_turn=turn_of, said=outbox.nudge)
     await dispatcher.plan_again()
+    dispatching = Loop("dispatcher", dispatcher.step, rest=0.5)
     broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None, allow_auto_create_topics=False)
-    intakes = _intakes(broker, database, publisher, outbox, dispatcher, turn_of)
+    intakes = _intakes(broker, database, publisher, outbox, dispatching, turn_of)
+    stack.push_async_callback(dispatcher.stop)
     await stack.enter_async_context(outbox.running())
-    await stack.enter_async_context(dispatcher.running())
+    await stack.enter_async_context(dispatching.running())
     await broker.start()
     stack.push_async_callback(broker.stop)
     for intake in intakes:
         stack.push_async_callback(intake.stop)
     app = FastAPI(openapi_url=None)
-    app.include_router(reads(database, settings.readers))
-    health_routes(app, _checks(database, gateway, outbox, intakes))
+    app.include_router(reads(database, settings.internal_keys))
+    health_routes(app, _checks(database, gateway, [outbox, dispatching, *intakes]))
     return [(app, settings.host, settings.port)]
 
 
 def _intakes(
-    broker: KafkaBroker, database: Database, publisher: Publisher, outbox: Outbox, dispatcher: Dispatcher, turn_of: Any
+    broker: KafkaBroker, database: Database, publisher: Publisher, outbox: Loop, dispatching: Loop, turn_of: Any
 ) -> list[KeyedIntake[Any]]:
     transaction = database.transaction
     progress = ProgressHandler(transaction, said=outbox.nudge)
     stored = StoredHandler(transaction, said=outbox.nudge)
-    changes = ConnectionsHandler(transaction, next_turn=turn_of, changed=dispatcher.nudge)
+    changes = ConnectionsHandler(transaction, next_turn=turn_of, changed=dispatching.nudge)
     heard: list[tuple[str | None, str | None, Any, Any]] = [
         (CONNECTION_CHANGED, None, ConnectionChanged.model_validate_json, changes),
         (None, REQUESTS, SyncRequested.model_validate_json, RequestsHandler(transaction)),
@@ -106,11 +110,11 @@ def _readable(body: bytes) -> dict[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
-def _checks(database: Database, gateway: Gateway, outbox: Outbox, intakes: list[KeyedIntake[Any]]) -> dict[str, Check]:
-    async def kafka() -> str | None:
-        return next((t for t in (outbox.trouble, *(i.trouble for i in intakes)) if t), None)
+def _checks(database: Database, gateway: Gateway, parts: Sequence[Loop | KeyedIntake[Any]]) -> dict[str, Check]:
+    async def work() -> str | None:
+        return next((part.trouble for part in parts if part.trouble), None)
 
-    return {"postgres": database.trouble, "gateway": gateway.trouble, "kafka": kafka}
+    return {"postgres": database.trouble, "gateway": gateway.trouble, "work": work}
 
 
 def main() -> None:

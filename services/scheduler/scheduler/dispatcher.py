@@ -2,25 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 
 from contracts.headers import derived_id
-from messaging.errors import Away
-from messaging.outbox import Outbox, say
+from messaging.outbox import say
 from scheduler import requests
 from scheduler.client import ConnectionEnded, Gateway, GatewayAway
-from scheduler.due import ATTEMPTS, backoff_seconds
+from scheduler.due import ATTEMPTS, PATIENCE, backoff_seconds
 from scheduler.handlers import NextTurn
 from scheduler.store import connections, delayed, syncs, walks
 from scheduler.store.walks import Walk
-from storing.database import Database
+
+if TYPE_CHECKING:
+    from storing.database import Database
 
 log = structlog.get_logger()
-LOOK_SECONDS = 0.5
 SWEEP_SECONDS = 60.0
 ASSERT_TRIES = 3
 """After so many tries a walk begins without the subscriptions asserted: the poll must not hang on them."""
@@ -30,33 +31,22 @@ class Dispatcher:
     """Starts due polls, waiting requests and walks."""
 
     def __init__(
-        self, database: Database, outbox: Outbox, gateway: Gateway, *, next_turn: NextTurn, at_once: int = 20
+        self,
+        database: "Database",
+        gateway: Gateway,
+        *,
+        next_turn: NextTurn,
+        said: Callable[[], None],
+        at_once: int = 20,
     ) -> None:
         self._database = database
-        self._outbox = outbox
+        self._said = said
         self._gateway = gateway
         self._next_turn = next_turn
-        self._slots = asyncio.Semaphore(at_once)
         self._at_once = at_once
-        self._wake = asyncio.Event()
-        self._running: set[asyncio.Task[None]] = set()
+        self.running: set[asyncio.Task[None]] = set()
+        """Walks that are being taken on."""
         self._swept = 0.0
-
-    def nudge(self) -> None:
-        """Something has become due in this process: look now."""
-        self._wake.set()
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Dispatch while the context lasts."""
-        loop = asyncio.create_task(self._run())
-        try:
-            yield
-        finally:
-            for task in (loop, *self._running):
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
 
     async def plan_again(self) -> None:
         """Lay future polls anew, for the cron or the spread may have changed while this service was down."""
@@ -64,29 +54,33 @@ class Dispatcher:
             for connection in await connections.planned(tx):
                 await connections.plan(tx, connection, self._next_turn(connection))
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except Away as away:
-                log.warning("dispatcher held", reason=str(away))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
-            self._wake.clear()
-
-    async def look(self) -> None:
-        """Start whatever is due now."""
+    async def step(self) -> bool:
+        """Start whatever is due now; whether there may be more. Raises `Away`."""
         await self.start_polls()
         await self._say_delayed()
         if time.monotonic() - self._swept > SWEEP_SECONDS:
             self._swept = time.monotonic()
             await self.sweep()
+        free = self._at_once - len(self.running)
         async with self._database.transaction() as tx:
-            claimed = await walks.claim(tx, self._at_once)
+            claimed = await walks.claim(tx, free) if free > 0 else []
         for walk in claimed:
             task = asyncio.create_task(self._take_on(walk))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self.running.add(task)
+            task.add_done_callback(self._ended)
+        return False
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self.running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("walk held", reason=f"{type(error).__name__}: {error}"[:300])
+
+    async def stop(self) -> None:
+        """Break off what is under way; its claim lapses, and the next look takes it on."""
+        for task in list(self.running):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
     async def start_polls(self, limit: int = 200) -> int:
         """Wish for the full sync of every connection whose turn has come; returns how many."""
@@ -104,31 +98,31 @@ class Dispatcher:
             ready = await delayed.take(tx, 200)
             await say(tx, [requests.records_request(request) for request in ready])
         if ready:
-            self._outbox.nudge()
+            self._said()
 
     async def sweep(self) -> None:
         """Take up again what has fallen silent, and forget requests that ended a week ago."""
         async with self._database.transaction() as tx:
             await walks.wake_silent(tx)
             await syncs.prune(tx)
+            for sync_id, connection, epoch in await walks.unjudged(tx):
+                await syncs.finish(tx, connection, epoch, [sync_id], "failed", None, "no verdict came within an hour")
             for sync_id, connection, epoch, asked, attempts in await syncs.silent(tx, 500):
                 if attempts >= ATTEMPTS:
                     await syncs.finish(tx, connection, epoch, [sync_id], "failed", None, "no answer came")
                 else:
-                    request = requests.retry_request(
-                        connection, epoch, [sync_id], requests.union([asked]), attempts + 1
-                    )
+                    request = requests.retry_request(connection, epoch, sync_id, asked, attempts + 1)
                     await say(tx, [requests.records_request(request)])
 
     async def _take_on(self, walk: Walk) -> None:
-        try:
-            async with self._slots:
-                if walk.state == "queued":
-                    await self._start(walk)
-                else:
-                    await self._go_on(walk, walk.cursor)
-        except Away as away:
-            log.warning("walk held", connection=walk.connection, sync_id=str(walk.sync_id), reason=str(away))
+        if walk.attempts >= PATIENCE:
+            async with self._database.transaction() as tx:
+                reason = walk.reason or "no answer came"
+                await syncs.finish(tx, walk.connection, walk.epoch, [walk.sync_id], "failed", None, reason)
+        elif walk.state == "queued":
+            await self._start(walk)
+        else:
+            await self._go_on(walk, walk.cursor)
 
     async def _start(self, walk: Walk) -> None:
         """Subscriptions are asserted before the walk's first read, so that this walk covers their gap."""
@@ -160,4 +154,4 @@ class Dispatcher:
             attempts = 1 if walk.state == "queued" else walk.attempts
             await walks.ask(tx, now, now.step + 1, cursor, attempts=attempts)
             await say(tx, [requests.step_request(now, now.step + 1, cursor)])
-        self._outbox.nudge()
+        self._said()

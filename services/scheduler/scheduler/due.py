@@ -7,7 +7,11 @@ from datetime import datetime, timedelta
 from cronsim import CronSim
 
 ATTEMPTS = 5
-"""How often a request or a walk step is tried before its sync fails."""
+"""How often a request or a walk step that failed is tried before its sync fails."""
+
+PATIENCE = 20
+"""How often one that could not be served for now (the platform was down, said nothing, stumbled) is tried again;
+with the waits between them, some hours. Being throttled is not counted."""
 
 
 @dataclass(frozen=True)

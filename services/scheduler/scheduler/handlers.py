@@ -4,6 +4,7 @@ Each batch is one transaction with its outbox: killed before the commit, Kafka s
 it again finds terminal states, passed steps and used cursors, and changes nothing.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,10 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, Verdict
-from messaging.errors import Away
+from messaging.errors import NotHeardOf
 from messaging.outbox import say
 from scheduler import requests
-from scheduler.due import ATTEMPTS, Turn, backoff_seconds
+from scheduler.due import ATTEMPTS, PATIENCE, Turn, backoff_seconds
 from scheduler.store import connections, delayed, syncs, walks
 from scheduler.store.syncs import Finished
 from scheduler.store.walks import Walk
@@ -25,12 +26,6 @@ from scheduler.store.walks import Walk
 log = structlog.get_logger()
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 NextTurn = Callable[[str], Turn]
-
-
-class ConnectionNotHeardOf(Away):
-    """Something was said of a connection before the gateway's word on it has come: hold it until then."""
-
-    patience = 120.0
 
 
 class ConnectionsHandler:
@@ -108,12 +103,19 @@ class ProgressHandler:
 
 
 async def _records_progressed(tx: AsyncConnection, event: SyncProgressed) -> None:
-    if event.outcome == "postponed":
-        await delayed.put(tx, requests.postponed_request(event), _moment(event.not_before))
+    if event.outcome == "postponed" and event.attempt < PATIENCE:
+        attempt = event.attempt + (1 if stumbled(event) else 0)
+        await delayed.put(tx, requests.postponed_request(event, attempt=attempt), _moment(event.not_before))
     elif event.outcome == "failed" and event.retry and event.attempt < ATTEMPTS:
-        await delayed.put(tx, requests.postponed_request(event), _in(backoff_seconds(event.attempt)))
-    elif event.outcome == "failed":
+        request = requests.postponed_request(event, attempt=event.attempt + 1)
+        await delayed.put(tx, request, _in(backoff_seconds(event.attempt)))
+    else:
         await _end(tx, event.connection, event.epoch, event.sync_ids, "failed", None, event.reason)
+
+
+def stumbled(event: SyncProgressed) -> bool:
+    """Whether a postponement counts as a try: it has a reason, and the reason is not the rate limit."""
+    return event.reason is not None and not event.throttled
 
 
 async def _walk_progressed(tx: AsyncConnection, event: SyncProgressed) -> None:
@@ -128,10 +130,18 @@ async def _walk_progressed(tx: AsyncConnection, event: SyncProgressed) -> None:
             await walks.note_walked(tx, walk)
             await _walk_again(tx, await walks.lock(tx, walk.sync_id))
         case "postponed":
-            due = _moment(event.not_before)
-            await walks.postpone(tx, walk, event.cursor, due, attempts=walk.attempts, reason=event.reason)
+            await _walk_postponed(tx, walk, event)
         case "failed":
             await _walk_failed(tx, walk, event)
+
+
+async def _walk_postponed(tx: AsyncConnection, walk: Walk, event: SyncProgressed) -> None:
+    attempts = walk.attempts + (1 if stumbled(event) else 0)
+    if attempts >= PATIENCE:
+        await _end(tx, walk.connection, walk.epoch, [walk.sync_id], "failed", None, event.reason)
+        return
+    due = _moment(event.not_before)
+    await walks.postpone(tx, walk, event.cursor, due, attempts=attempts, reason=event.reason)
 
 
 async def _walk_failed(tx: AsyncConnection, walk: Walk, event: SyncProgressed) -> None:
@@ -170,7 +180,7 @@ class StoredHandler:
         async with self._transaction() as tx:
             known = await connections.lock(tx, connection)
             if known is None:
-                raise ConnectionNotHeardOf(connection)
+                raise NotHeardOf(connection)
             for event in events:
                 await self._take(tx, event)
         self._said()
@@ -217,15 +227,14 @@ async def _note_incomplete(tx: AsyncConnection, verdict: Verdict) -> None:
 
 
 async def _tried_again(tx: AsyncConnection, event: DataStored, verdict: Verdict) -> bool:
-    """Requests whose records could not be read are asked for again, a few times."""
+    """Requests whose records could not be read are asked for again, a few times, each for itself: a record that can
+    never be read fails its own request alone."""
     open_ones = await syncs.asked(tx, verdict.sync_ids)
     if not open_ones or max(attempts for _, _, attempts in open_ones) >= ATTEMPTS:
         return False
-    ids = [sync_id for sync_id, _, _ in open_ones]
-    attempt = max(attempts for _, _, attempts in open_ones) + 1
-    records = requests.union([records for _, records, _ in open_ones])
-    request = requests.retry_request(event.connection, event.epoch, ids, records, attempt)
-    await delayed.put(tx, request, _in(backoff_seconds(attempt - 1)))
+    for sync_id, records, attempts in open_ones:
+        request = requests.retry_request(event.connection, event.epoch, sync_id, records, attempts + 1)
+        await delayed.put(tx, request, _in(backoff_seconds(attempts)))
     return True
 
 
@@ -245,7 +254,8 @@ async def _end(
     verdict: Verdict | None,
     reason: str | None = None,
 ) -> list[Finished]:
-    ended = await syncs.finish(tx, connection, epoch, sync_ids, state, verdict, reason)
+    ensured = verdict is not None and state != "cancelled"
+    ended = await syncs.finish(tx, connection, epoch, sync_ids, state, verdict, reason, ensure=ensured)
     if not ended:
         return ended
     tell = log.info if state == "success" else log.warning
@@ -274,13 +284,22 @@ class DeadLettersHandler:
             if sync_ids:
                 async with self._transaction() as tx:
                     reason = "a message of this sync could not be handled and was dead-lettered"
-                    await _end(tx, connection, int(event.get("epoch", 0)), sync_ids, "failed", None, reason)
+                    await _end(tx, connection, 0, sync_ids, "failed", None, reason)
 
 
 def named_syncs(message: dict[str, Any]) -> list[UUID]:
     """The syncs that a message of any topic names, as far as its body can be read."""
-    named = [message.get("sync_id"), message.get("source"), *(message.get("sync_ids") or ())]
-    return [UUID(name) for name in named if isinstance(name, str) and len(name) == 36]
+    verdicts = [verdict for verdict in _list(message.get("verdicts")) if isinstance(verdict, dict)]
+    named = [message.get("sync_id"), message.get("source"), *_list(message.get("sync_ids"))]
+    named += [sync_id for verdict in verdicts for sync_id in _list(verdict.get("sync_ids"))]
+    return [UUID(name) for name in named if isinstance(name, str) and _UUID.fullmatch(name)]
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _moment(ms: int | None) -> datetime:

@@ -1,7 +1,7 @@
 """The messages by which the scheduler has work done."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from contracts.events import Ids, SyncProgressed, SyncRequested, WalkStepRequested, platform_of
@@ -42,31 +42,32 @@ def wanted_request(connection: str, epoch: int, wanted_by: UUID, wanted: Ids) ->
     )
 
 
-def postponed_request(event: SyncProgressed) -> SyncRequested:
-    """What a postponed fetch has left, covering all requests that were fetched together."""
+def postponed_request(event: SyncProgressed, *, attempt: int) -> SyncRequested:
+    """What a fetch has left, covering all requests that were fetched together."""
     return SyncRequested(
         sync_id=event.sync_ids[0],
         connection=event.connection,
         epoch=event.epoch,
-        cause="retry",
+        cause="postponed" if attempt == event.attempt else "retry",
         records=event.records,
         requested_at=now_ms(),
         covers=event.sync_ids[1:],
         cursor=event.cursor,
-        attempt=event.attempt + 1,
+        attempt=attempt,
     )
 
 
-def retry_request(connection: str, epoch: int, sync_ids: Sequence[UUID], records: Ids, attempt: int) -> SyncRequested:
-    """The same records once more for syncs that failed or fell silent."""
+def retry_request(
+    connection: str, epoch: int, sync_id: UUID, records: Mapping[str, Sequence[str]], attempt: int
+) -> SyncRequested:
+    """The same records once more for a sync that failed or fell silent."""
     return SyncRequested(
-        sync_id=sync_ids[0],
+        sync_id=sync_id,
         connection=connection,
         epoch=epoch,
         cause="retry",
-        records=records,
+        records={resource: tuple(ids) for resource, ids in records.items()},
         requested_at=now_ms(),
-        covers=tuple(sync_ids[1:]),
         attempt=attempt,
     )
 
@@ -75,12 +76,3 @@ def records_request(request: SyncRequested) -> Outgoing:
     """A quick-lane request ready to be said; its id tells one attempt from the next."""
     story = derived_id("request", str(request.sync_id), str(request.attempt), str(request.cursor))
     return Outgoing(sync_requested(platform_of(request.connection)), request.connection, request, str(story))
-
-
-def union(asked: Sequence[dict[str, list[str]]]) -> Ids:
-    """All records asked for, each once, in a stable order."""
-    joined: dict[str, set[str]] = {}
-    for records in asked:
-        for resource, ids in records.items():
-            joined.setdefault(resource, set()).update(ids)
-    return {resource: tuple(sorted(ids)) for resource, ids in sorted(joined.items())}

@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from cronsim import CronSim, CronSimError
+from dotenv import dotenv_values
 from pydantic import field_validator
 
+from serving.callers import CallerKeys
 from serving.settings import Settings
 
 DEFAULT_CRON = "0 0 * * *"
@@ -19,8 +22,8 @@ class SchedulerSettings(Settings):
     database_url: str
     gateway_internal_url: str
     internal_key: str
-    internal_keys: str
-    """`name:key` of each caller that may read, separated by commas."""
+    internal_keys: CallerKeys
+    """`name:key` of each caller, separated by commas; the gateway alone may read."""
     poll_spread_seconds: int = 3600
     port: int = 8080
     host: str = "127.0.0.1"
@@ -31,17 +34,9 @@ class SchedulerSettings(Settings):
     def _is_cron(cls, value: str) -> str:
         return checked_cron(value)
 
-    @property
-    def readers(self) -> dict[str, str]:
-        """Keys of the callers that may read, by key."""
-        pairs = (pair.partition(":") for pair in self.internal_keys.split(",") if pair)
-        return {key: name for name, _, key in pairs}
-
 
 def checked_cron(value: str) -> str:
     """`value` if it is a cron expression of five (or, with seconds first, six) fields; raises ValueError."""
-    from datetime import UTC, datetime
-
     try:
         CronSim(value, datetime.now(UTC))
     except CronSimError as error:
@@ -49,7 +44,12 @@ def checked_cron(value: str) -> str:
     return value
 
 
-def poll_crons(settings: SchedulerSettings, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+def read_environment() -> dict[str, str]:
+    """What is set in `.env`, and above it in the environment."""
+    return {name: value for name, value in {**dotenv_values(".env"), **os.environ}.items() if value}
+
+
+def poll_crons(settings: SchedulerSettings, environment: Mapping[str, str]) -> dict[str, str]:
     """The cron of every platform by slug: `<PLATFORM>_POLL_CRON`, so that a new platform needs no new setting."""
     crons = {
         name.removesuffix(CRON_SUFFIX).lower(): checked_cron(value)

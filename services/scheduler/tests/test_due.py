@@ -52,7 +52,11 @@ def test_a_cron_that_is_none_is_refused() -> None:
 
 def test_any_platforms_cron_is_taken_from_the_environment() -> None:
     settings = SchedulerSettings(
-        kafka_bootstrap_servers="k", database_url="d", gateway_internal_url="g", internal_key="i", internal_keys="a:b"
+        kafka_bootstrap_servers="k",
+        database_url="d",
+        gateway_internal_url="g",
+        internal_key="i",
+        internal_keys="gateway:sixteen-characters",
     )
     crons = poll_crons(settings, {"FACEBOOK_POLL_CRON": "5 4 * * *", "OTHER": "x"})
     assert crons == {"facebook": "5 4 * * *", "shopify": DAILY}

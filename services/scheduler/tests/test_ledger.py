@@ -1,6 +1,6 @@
 """The ledger against a real PostgreSQL: steps, verdicts, retries, polls, epochs, in any order and twice."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,12 +12,11 @@ from sqlalchemy import text
 
 from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, Totals, Upload, Verdict
 from merchant_sync.stack import Stack
-from messaging.outbox import Outbox
+from messaging.errors import NotHeardOf
 from scheduler.client import Gateway
 from scheduler.dispatcher import Dispatcher
 from scheduler.due import Turn
 from scheduler.handlers import (
-    ConnectionNotHeardOf,
     ConnectionsHandler,
     DeadLettersHandler,
     ProgressHandler,
@@ -47,15 +46,6 @@ class GatewayAnswer:
         return httpx.Response(self.status, json=self.body)
 
 
-class NoPublisher:
-    """The outbox is read by the tests themselves."""
-
-    async def send_raw(
-        self, topic: str, key: bytes | None, body: bytes | None, headers: Sequence[tuple[str, bytes]]
-    ) -> None:
-        raise AssertionError("nothing is published here")
-
-
 class Ledger:
     """The scheduler's handlers and dispatcher on a schema of their own."""
 
@@ -63,9 +53,8 @@ class Ledger:
         self.database = database
         self.answer = GatewayAnswer()
         http = httpx.AsyncClient(transport=httpx.MockTransport(self.answer))
-        outbox = Outbox(database.transaction, NoPublisher(), source="test")
         gateway = Gateway(http, "http://gateway", "key")
-        self.dispatcher = Dispatcher(database, outbox, gateway, next_turn=turn)
+        self.dispatcher = Dispatcher(database, gateway, next_turn=turn, said=lambda: None)
         self.connections = ConnectionsHandler(database.transaction, next_turn=turn, changed=lambda: None)
         self.requests = RequestsHandler(database.transaction)
         self.progress = ProgressHandler(database.transaction, said=lambda: None)
@@ -78,8 +67,8 @@ class Ledger:
         await self.connections(SHOP, [event])
 
     async def dispatched(self) -> None:
-        await self.dispatcher.look()
-        for task in list(self.dispatcher._running):
+        await self.dispatcher.step()
+        for task in list(self.dispatcher.running):
             await task
 
     async def said(self) -> list[dict[str, Any]]:
@@ -239,7 +228,7 @@ async def test_a_verdict_that_comes_before_its_request_is_not_undone_by_it(ledge
 
 
 async def test_a_word_on_a_connection_not_heard_of_is_held(ledger: Ledger) -> None:
-    with pytest.raises(ConnectionNotHeardOf):
+    with pytest.raises(NotHeardOf):
         await ledger.stored(SHOP, [verdict(uuid4())])
 
 
@@ -385,3 +374,66 @@ async def test_requests_that_ended_a_week_ago_are_forgotten(ledger: Ledger) -> N
         await syncs.prune(tx)
         assert await syncs.get(tx, old) is None
         assert await syncs.get(tx, fresh) is not None
+
+
+async def test_throttles_use_up_no_tries_and_stumbles_end_after_twenty(ledger: Ledger) -> None:
+    want = await ledger.walking()
+    step = 1
+    for throttled in [True] * 30 + [False] * 19:
+        event = progressed(want, "postponed", step=step, cursor="c", not_before=1, reason="later", throttled=throttled)
+        await ledger.progress(SHOP, [event])
+        await ledger.dispatched()
+        step += 1
+    row = await ledger.sync(want)
+    assert (row["state"], row["reason"], row["throttled"]) == ("failed", "later", 30)
+
+
+async def test_a_postponed_request_keeps_its_tries(ledger: Ledger) -> None:
+    await ledger.connected()
+    asked = uuid4()
+    await ledger.requests(SHOP, [request(asked)])
+    for _ in range(8):
+        event = progressed(asked, "postponed", records={"products": ("p1",)}, not_before=1, throttled=True, reason="t")
+        await ledger.progress(SHOP, [event])
+        await ledger.dispatched()
+        (message,) = await ledger.said()
+        await ledger.requests(SHOP, [SyncRequested.model_validate(message)])
+    assert (await ledger.sync(asked))["attempts"] == 1
+
+
+async def test_a_walk_without_a_verdict_fails_after_an_hour(ledger: Ledger) -> None:
+    want = await ledger.walking()
+    await ledger.progress(SHOP, [progressed(want, "walked", step=1)])
+    await ledger.run("UPDATE syncs SET progressed_at = now() - interval '2 hours'")
+    await ledger.dispatcher.sweep()
+    assert (await ledger.sync(want))["reason"] == "no verdict came within an hour"
+
+
+async def test_a_dead_verdict_fails_the_syncs_in_it_and_a_malformed_letter_nothing(ledger: Ledger) -> None:
+    want = await ledger.walking()
+    letters = [
+        {"epoch": None, "sync_id": "not-an-id-but-36-characters-long----"},
+        {"verdicts": [{"sync_ids": [str(want)]}, None], "sync_ids": 7},
+    ]
+    await DeadLettersHandler(ledger.database.transaction)(SHOP, letters)
+    assert (await ledger.sync(want))["state"] == "failed"
+
+
+async def test_what_was_cancelled_without_being_heard_of_is_not_entered(ledger: Ledger) -> None:
+    await ledger.connected()
+    stranger = uuid4()
+    await ledger.stored(SHOP, [verdict(stranger, "cancelled")])
+    async with ledger.database.transaction() as tx:
+        assert await syncs.get(tx, stranger) is None
+
+
+async def test_a_record_that_can_never_be_read_fails_its_own_request_alone(ledger: Ledger) -> None:
+    await ledger.connected()
+    good, bad = uuid4(), uuid4()
+    await ledger.requests(SHOP, [request(good), request(bad, "p2")])
+    failed = Verdict(sync_ids=(good, bad), outcome="failed", change=1, reason="p2 cannot be read")
+    await ledger.stored(SHOP, [DataStored(connection=SHOP, epoch=1, change=1, verdicts=(failed,))])
+    await ledger.run("UPDATE delayed SET not_before = now()")
+    await ledger.dispatched()
+    said = sorted(m["records"]["products"] for m in await ledger.said())
+    assert said == [["p1"], ["p2"]]

@@ -1,5 +1,6 @@
 """Composition root of the spaces-writer: deduplicates, gives verdicts, composes and uploads."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -13,6 +14,7 @@ from messaging.intake import IntakeLimits, KeyedIntake
 from messaging.outbox import Outbox
 from messaging.publisher import Publisher
 from serving.logs import configure_logs
+from serving.loops import Loop
 from serving.process import Check, health_routes, serve
 from serving.settings import read_settings
 from spaces_writer.client import open_bucket
@@ -34,15 +36,19 @@ async def _running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
     await database.migrate("spaces_writer")
     publisher = await stack.enter_async_context(Publisher(settings.kafka_bootstrap_servers, source=SERVICE))
     bucket = await stack.enter_async_context(open_bucket(settings))
-    outbox = Outbox(database.transaction, publisher, source=SERVICE)
-    composer = Composer(database, bucket, outbox, at_once=settings.composes_at_once)
+    composing = Database(settings.database_url, schema="spaces_writer", pool=2 * settings.composes_at_once + 2)
+    stack.push_async_callback(composing.close)
+    outbox = Loop("outbox", Outbox(database.transaction, publisher, source=SERVICE).step, rest=1.0)
+
+    def put() -> None:
+        outbox.nudge()
+        looking.nudge()
+
+    composer = Composer(composing, bucket, at_once=settings.composes_at_once, put=put)
+    looking = Loop("composer", composer.step, rest=1.0)
     broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None, allow_auto_create_topics=False)
 
-    def stored() -> None:
-        outbox.nudge()
-        composer.nudge()
-
-    pages = PagesHandler(database.transaction, stored=stored)
+    pages = PagesHandler(database.transaction, stored=put)
     intakes: list[KeyedIntake[Any]] = [
         KeyedIntake(
             broker,
@@ -60,28 +66,26 @@ async def _running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
         CONNECTION_CHANGED,
         group=f"{SERVICE}.{CONNECTION_CHANGED}",
         parse=ConnectionChanged.model_validate_json,
-        handle=ConnectionsHandler(database.transaction, changed=composer.nudge),
+        handle=ConnectionsHandler(database.transaction, changed=looking.nudge),
         dead_letters=DeadLetters(publisher),
     )
+    stack.push_async_callback(composer.stop)
     await stack.enter_async_context(outbox.running())
-    await stack.enter_async_context(composer.running())
+    await stack.enter_async_context(looking.running())
     await broker.start()
     stack.push_async_callback(broker.stop)
     for intake in (*intakes, changes):
         stack.push_async_callback(intake.stop)
     app = FastAPI(openapi_url=None)
-    health_routes(app, _checks(database, bucket.check, outbox, [*intakes, changes]))
+    health_routes(app, _checks(database, bucket.check, [outbox, looking, *intakes, changes]))
     return [(app, settings.host, settings.port)]
 
 
-def _checks(database: Database, bucket: Check, outbox: Outbox, intakes: list[KeyedIntake[Any]]) -> dict[str, Check]:
-    async def postgres() -> str | None:
-        return await database.trouble()
+def _checks(database: Database, bucket: Check, parts: Sequence[Loop | KeyedIntake[Any]]) -> dict[str, Check]:
+    async def work() -> str | None:
+        return next((part.trouble for part in parts if part.trouble), None)
 
-    async def kafka() -> str | None:
-        return next((t for t in (outbox.trouble, *(i.trouble for i in intakes)) if t), None)
-
-    return {"postgres": postgres, "bucket": bucket, "kafka": kafka}
+    return {"postgres": database.trouble, "bucket": bucket, "work": work}
 
 
 def main() -> None:

@@ -8,19 +8,19 @@ again. A bucket that is away costs a retry: records are safe, the snapshot stays
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO
+from functools import partial
+from typing import IO, TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import structlog
 
 from contracts.events import DataStored, Upload
 from contracts.topics import DATA_STORED
-from messaging.errors import Away
-from messaging.outbox import Outbox, say
+from messaging.outbox import say
 from messaging.publisher import Outgoing
 from spaces_writer import merchants as documents
 from spaces_writer.client import Bucket, BucketAway, spooled
@@ -28,11 +28,13 @@ from spaces_writer.layouts.registry import layout_for
 from spaces_writer.store import merchants, snapshots
 from spaces_writer.store import verdicts as ledger
 from spaces_writer.store.snapshots import Snapshot
-from storing.database import Database
+
+if TYPE_CHECKING:
+    from storing.database import Database
 
 log = structlog.get_logger()
-IDLE_SECONDS = 1.0
 PRUNE_SECONDS = 3600.0
+REST_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -47,44 +49,20 @@ class Composed:
 
 
 class Composer:
-    """Composes and puts whatever is due, `at_once` connections side by side."""
+    """Composes and puts whatever is due, `at_once` documents side by side. `database` is a pool of its own: a compose
+    holds one connection and reads through a second."""
 
-    def __init__(self, database: Database, bucket: Bucket, outbox: Outbox, *, at_once: int) -> None:
+    def __init__(self, database: "Database", bucket: Bucket, *, at_once: int, put: Callable[[], None]) -> None:
         self._database = database
         self._bucket = bucket
-        self._outbox = outbox
+        self._put_down = put
         self._slots = asyncio.Semaphore(at_once)
-        self._wake = asyncio.Event()
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._busy: dict[str, asyncio.Task[bool]] = {}
+        self._resting: dict[str, float] = {}
         self._pruned = time.monotonic()
 
-    def nudge(self) -> None:
-        """Something was stored in this process: look now."""
-        self._wake.set()
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Compose while the context lasts."""
-        loop = asyncio.create_task(self._run())
-        try:
-            yield
-        finally:
-            for task in (loop, *self._busy.values()):
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._look()
-            except Away as away:
-                log.warning("composer held", reason=str(away))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), IDLE_SECONDS if not self._busy else 0.1)
-            self._wake.clear()
-
-    async def _look(self) -> None:
+    async def step(self) -> bool:
+        """Begin whatever is due and is not under way. Raises `Away`."""
         async with self._database.transaction() as tx:
             due = await snapshots.due(tx, time.time())
             named = await merchants.due(tx)
@@ -92,20 +70,46 @@ class Composer:
                 self._pruned = time.monotonic()
                 await ledger.prune(tx)
         for connection in due:
-            if connection not in self._busy:
-                self._busy[connection] = asyncio.create_task(self._guarded(connection))
+            self._begin(connection, partial(self._compose, connection))
         for merchant in named:
-            await self.put_merchant(merchant)
+            self._begin(str(merchant), partial(self.put_merchant, merchant))
+        return False
 
-    async def _guarded(self, connection: str) -> None:
-        try:
-            async with self._slots:
-                await self.compose(connection)
-        except Away as away:
-            log.warning("compose held", connection=connection, reason=str(away))
-        finally:
-            self._busy.pop(connection, None)
-            self.nudge()
+    async def stop(self) -> None:
+        """Break off what is under way; it is done again after the next start."""
+        for task in list(self._busy.values()):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def _begin(self, name: str, work: Callable[[], Awaitable[bool]]) -> None:
+        if name in self._busy or self._resting.get(name, 0.0) > time.monotonic():
+            return
+        task = asyncio.create_task(self._in_turn(work))
+        self._busy[name] = task
+        task.add_done_callback(partial(self._ended, name))
+
+    async def _in_turn(self, work: Callable[[], Awaitable[bool]]) -> bool:
+        async with self._slots:
+            return await work()
+
+    def _ended(self, name: str, task: "asyncio.Task[bool]") -> None:
+        """What went well may be due again at once; whatever did not rests a while, so that nothing spins."""
+        self._busy.pop(name, None)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            log.warning("document held", document=name, reason=f"{type(error).__name__}: {error}"[:300])
+        if error is None and task.result():
+            self._resting.pop(name, None)
+            self._put_down()
+        else:
+            self._resting[name] = time.monotonic() + REST_SECONDS
+
+    async def _compose(self, connection: str) -> bool:
+        upload = await self.compose(connection)
+        return upload is not None and upload.outcome != "failed"
 
     # -- one snapshot
 
@@ -132,7 +136,6 @@ class Composer:
                 )
             event = DataStored(connection=connection, epoch=snapshot.epoch, change=upload.change, upload=upload)
             await say(tx, [Outgoing(DATA_STORED, connection, event, str(uuid4()))])
-        self._outbox.nudge()
         _tell(connection, upload)
         return upload
 
@@ -182,23 +185,28 @@ class Composer:
 
     # -- merchants
 
-    async def put_merchant(self, merchant: UUID) -> None:
-        """Put the merchant's document if its bytes differ; read and put under the merchant's lock row."""
+    async def put_merchant(self, merchant: UUID) -> bool:
+        """Put the merchant's document if its bytes differ; whether that went well.
+
+        One process at a time does it, under a lock of its own that nobody else waits for. What becomes dirty meanwhile
+        raises the number, and the document is put once more.
+        """
         async with self._database.transaction() as tx:
             held = await merchants.lock(tx, merchant)
             if held is None:
-                return
+                return False
             body = documents.compose(merchant, await merchants.connections(tx, merchant))
             sha256 = hashlib.sha256(body).hexdigest()
             key = documents.object_key(merchant)
             try:
-                if held[0] != sha256:
+                if held.sha256 != sha256:
                     await self._bucket.put(key, body, {"merchant": str(merchant), "sha256": sha256})
             except BucketAway as away:
                 log.warning("object failed", cause="merchant", key=key, bytes=len(body), reason=str(away))
-                return
-            await merchants.clean(tx, merchant, sha256)
+                return False
+            await merchants.clean(tx, merchant, held.dirty, sha256)
         log.info("object uploaded", cause="merchant", key=key, bytes=len(body))
+        return True
 
 
 def _metadata(snapshot: Snapshot, composed: Composed, now: datetime) -> dict[str, str]:

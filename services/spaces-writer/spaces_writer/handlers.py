@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import ConnectionChanged, DataStored, RecordsPage, Settled, WalkEnded, WindowEnded
 from contracts.topics import DATA_STORED
-from messaging.errors import Away
+from messaging.errors import NotHeardOf
 from messaging.outbox import say
 from messaging.publisher import Outgoing
 from spaces_writer import ingest
@@ -20,12 +20,6 @@ from spaces_writer.store import verdicts as ledger
 log = structlog.get_logger()
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 Fetched = RecordsPage | WindowEnded | WalkEnded | Settled
-
-
-class ConnectionNotHeardOf(Away):
-    """A page was faster than the gateway's word on its connection or epoch: hold it until that has come."""
-
-    patience = 120.0
 
 
 class PagesHandler:
@@ -40,7 +34,7 @@ class PagesHandler:
         async with self._transaction() as tx:
             known = await connections.lock(tx, connection)
             if known is None:
-                raise ConnectionNotHeardOf(connection)
+                raise NotHeardOf(connection)
             batch = Ingested(known)
             for event in events:
                 await self._take(tx, event, batch)
@@ -52,7 +46,7 @@ class PagesHandler:
 
     async def _take(self, tx: AsyncConnection, event: Fetched, batch: Ingested) -> None:
         if event.epoch > batch.known.epoch:
-            raise ConnectionNotHeardOf(f"{event.connection} at epoch {event.epoch}")
+            raise NotHeardOf(f"{event.connection} at epoch {event.epoch}")
         if event.epoch < batch.known.epoch or batch.known.state == "redacted":
             ingest.refuse(event, batch)
             return

@@ -97,7 +97,7 @@ async def _store(
     judged = [(w, judge(_version(w), stored.get(w.record.id))) for w in map(_written, incoming)]
     changed = [w for w, j in judged if j.outcome is Outcome.CHANGED]
     removed = [w for w, j in judged if j.outcome is Outcome.REMOVED]
-    moved = [w for w, j in judged if j.outcome is Outcome.UNCHANGED and j.moves and w.record.id in stored]
+    moved = [w for w, j in judged if j.outcome is Outcome.UNCHANGED and j.moves]
     if changed:
         await records.write(tx, connection, resource, changed)
     if removed:
@@ -185,10 +185,12 @@ async def _succeed(tx: "AsyncConnection", marker: WalkEnded, batch: Ingested) ->
     name, source = marker.connection, marker.source
     resources = sorted({resource for resource, _ in marker.windows})
     nominated = await records.nominated(tx, name, resources, marker.started_at)
-    batch.braked = removal.braked(len(nominated), await records.known(tx, name, resources))
+    known = await records.known(tx, name, resources)
+    batch.braked = removal.braked(len(nominated), known, braked_before=batch.known.braked)
+    await connections.note_brake(tx, name, batch.braked is not None)
     if batch.braked is None:
         batch.wanted += _wishes(source, nominated)
-    await records.drop_left_behind(tx, name, marker.dependents, marker.started_at)
+    await records.drop_orphans(tx, name, marker.dependents, resources, marker.started_at)
     change = await connections.complete(tx, name, source)
     verdict = Verdict(sync_ids=(source,), outcome="success", change=change, left_out=marker.left_out)
     await _end(tx, batch, source, verdict)

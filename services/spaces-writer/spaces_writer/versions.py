@@ -9,7 +9,8 @@ from datetime import datetime
 from enum import Enum
 
 NEAR_MS = 5_000
-"""Two different readings of one `updated_at` this close together are not told apart by clocks: read once more."""
+"""Two different readings of one `updated_at` this close together are not told apart by workers' clocks, whichever seems
+the later: read once more, until two readings agree. So are a living reading and one that found nothing."""
 
 
 class Outcome(Enum):
@@ -43,10 +44,11 @@ def judge(incoming: Version, stored: Version | None) -> Judgement:
     """Judge `incoming` against what is `stored` (None: the record was never seen)."""
     if stored is None:
         return Judgement(_outcome(incoming, None), moves=True)
+    again = _undecided(incoming, stored)
     if _older(incoming, stored):
         same = incoming.content == stored.content
-        return Judgement(Outcome.UNCHANGED if same else Outcome.STALE, moves=False)
-    return Judgement(_outcome(incoming, stored), moves=True, read_again=_undecided(incoming, stored))
+        return Judgement(Outcome.UNCHANGED if same else Outcome.STALE, moves=False, read_again=again)
+    return Judgement(_outcome(incoming, stored), moves=True, read_again=again)
 
 
 def _outcome(incoming: Version, stored: Version | None) -> Outcome:
@@ -65,8 +67,9 @@ def _older(incoming: Version, stored: Version) -> bool:
 
 
 def _undecided(incoming: Version, stored: Version) -> bool:
-    if incoming.content is None or stored.content is None or incoming.content == stored.content:
+    if incoming.content == stored.content:
         return False
-    if incoming.updated_at != stored.updated_at:
+    alive = incoming.content is not None and stored.content is not None
+    if alive and incoming.updated_at != stored.updated_at:
         return False
-    return incoming.read_at - stored.read_at < NEAR_MS
+    return abs(incoming.read_at - stored.read_at) < NEAR_MS

@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 from contracts.events import DataStored, Part, Record
 from merchant_sync.stack import Stack
-from spaces_writer.handlers import ConnectionNotHeardOf, ConnectionsHandler, PagesHandler
+from messaging.errors import NotHeardOf
+from spaces_writer.handlers import ConnectionsHandler, PagesHandler
 from spaces_writer.store import snapshots
 from storing.database import Database
 from writer_builders import LATE, SHOP, connected, gid, gone, page, product, settled, walk_end, window_end
@@ -74,9 +75,9 @@ async def good_walk(writer: Writer, *numbers: int, started_at: int = 1_000) -> U
 
 async def test_pages_of_a_connection_that_is_not_known_yet_are_held(writer: Writer) -> None:
     other = page(product(1, read_at=1)).model_copy(update={"connection": "shopify:other.myshopify.com"})
-    with pytest.raises(ConnectionNotHeardOf):
+    with pytest.raises(NotHeardOf):
         await writer.pages("shopify:other.myshopify.com", [other])
-    with pytest.raises(ConnectionNotHeardOf):
+    with pytest.raises(NotHeardOf):
         await writer.pages(SHOP, [page(product(1, read_at=1), epoch=2)])
 
 
@@ -146,6 +147,21 @@ async def test_a_page_in_flight_does_not_bring_a_deleted_product_back(writer: Wr
     await writer.take(page(gone(1, read_at=20_000)))
     await writer.take(page(product(1, read_at=15_000, updated_at=LATE)))
     assert await writer.titles() == {}
+
+
+async def test_a_page_in_flight_does_not_bring_back_what_was_deleted_before_it_was_ever_stored(writer: Writer) -> None:
+    await writer.take(page(gone(1, read_at=20_000)))
+    await writer.take(page(product(1, read_at=10_000, updated_at=LATE)))
+    assert await writer.titles() == {}
+
+
+async def test_a_clean_up_that_no_webhook_told_is_carried_out_by_the_second_walk(writer: Writer) -> None:
+    await good_walk(writer, *range(1, 201), started_at=1_000)
+    for started_at in (9_000, 19_000):
+        source = uuid4()
+        listed = [product(n, read_at=started_at + 10) for n in range(1, 101)]
+        said = await writer.take(page(*listed, source=source), window_end(source, 100), walk_end(source, started_at))
+    assert sum(len(event.wanted["products"]) for event in said if event.wanted) == 100
 
 
 async def test_the_brake_holds_when_a_full_list_comes_back_half(writer: Writer) -> None:

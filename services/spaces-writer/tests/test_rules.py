@@ -100,9 +100,13 @@ def test_a_fetch_is_good_only_when_every_id_asked_for_is_here() -> None:
 
 
 def test_the_brake_holds_only_above_both_bounds() -> None:
-    assert braked(51, 200) is not None
-    assert braked(50, 50) is None
-    assert braked(100, 1_000) is None
+    assert braked(51, 200, braked_before=False) is not None
+    assert braked(50, 50, braked_before=False) is None
+    assert braked(100, 1_000, braked_before=False) is None
+
+
+def test_a_second_walk_that_nominates_as_many_is_believed() -> None:
+    assert braked(150, 200, braked_before=True) is None
 
 
 def test_three_composes_may_follow_at_once_then_they_are_paced_by_their_length() -> None:

@@ -41,6 +41,17 @@ def test_two_readings_that_agree_are_not_read_again() -> None:
     assert not judge(version(b"a", 3_000), version(b"a", 1_000)).read_again
 
 
+def test_a_worker_whose_clock_runs_ahead_does_not_make_older_stock_win_for_good() -> None:
+    assert judge(version(b"fresh", 11_000), version(b"old", 11_500)) == Judgement(
+        Outcome.STALE, moves=False, read_again=True
+    )
+
+
+def test_a_deletion_and_a_living_reading_of_one_moment_are_read_once_more() -> None:
+    assert judge(version(None, 2_000, None), version(b"a", 2_500)).read_again
+    assert judge(version(b"a", 2_500), version(None, 2_000, None)).read_again
+
+
 def test_readings_far_apart_are_told_apart_by_the_clock() -> None:
     assert not judge(version(b"b", 6_001), version(b"a", 1_000)).read_again
 

@@ -20,8 +20,8 @@ class Tokens(Protocol):
     and `Rejected` for a connection that is not this fetcher's.
     """
 
-    async def access(self, connection: str, epoch: int) -> Access:
-        """An access of at least this epoch."""
+    async def access(self, connection: str, epoch: int, *, anew: bool = False) -> Access:
+        """An access of at least this epoch; `anew`: not one that is remembered, whose scopes may be old."""
         ...
 
     async def refused(self, access: Access) -> Access:

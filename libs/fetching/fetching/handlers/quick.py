@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 
 import structlog
 
@@ -61,7 +62,8 @@ class QuickLane:
         except NotNow as wait:
             await self._voice.send_all([self._not_begun(connection, group, wait)])
             return
-        fetch = Fetch(group, Errand(access, group.source, QUICK, self._tokens.refused))
+        anew = partial(self._tokens.access, connection, group.epoch, anew=True)
+        fetch = Fetch(group, Errand(access, group.source, QUICK, self._tokens.refused, anew))
         pages = Pages(self._voice, DATA_FETCHED, fetch.errand, group.place.tries)
         halt = await self._read(fetch, pages)
         await pages.flush()

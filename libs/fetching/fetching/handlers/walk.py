@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -61,8 +62,9 @@ class WalkLane:
         errand = None
         place = Reaching(Place.decoded(request.cursor))
         try:
-            access = await self._tokens.access(connection, request.epoch)
-            errand = Errand(access, request.sync_id, WALK, self._tokens.refused)
+            access = await self._tokens.access(connection, request.epoch, anew=place.at is None)
+            anew = partial(self._tokens.access, connection, request.epoch, anew=True)
+            errand = Errand(access, request.sync_id, WALK, self._tokens.refused, anew)
             pages = Pages(self._voice, DATA_FETCHED_WALK, errand, request.step)
             try:
                 ended = await self._walk(errand, place, pages)

@@ -1,6 +1,5 @@
 """`GET /syncs/{id}` and `GET /connections/{connection}`: the ledger as JSON, for callers that hold a key."""
 
-import hmac
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -10,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Depends, Header, HTTPException
 
 from scheduler.store import connections, syncs
+from serving.callers import caller_of
 from storing.database import Database
 
 _SHOWN = (
@@ -18,15 +18,15 @@ _SHOWN = (
 )  # fmt: skip
 _TIMES = ("requested_at", "started_at", "finished_at")
 LATEST = 20
+READER = "gateway"
 
 
-def reads(database: Database, readers: Mapping[str, str]) -> APIRouter:
-    """The routes; `readers` are the accepted keys."""
+def reads(database: Database, keys: Mapping[str, str]) -> APIRouter:
+    """The routes; `keys` by caller, of whom the gateway alone may read."""
 
     def may_read(authorization: str = Header(default="")) -> None:
-        key = authorization.removeprefix("Bearer ").encode()
-        if not any(hmac.compare_digest(key, known.encode()) for known in readers):
-            raise HTTPException(401, "a key of a known caller is needed")
+        if caller_of(keys, authorization) != READER:
+            raise HTTPException(401, f"the key of {READER} is needed")
 
     router = APIRouter(dependencies=[Depends(may_read)])
 

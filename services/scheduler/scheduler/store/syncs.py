@@ -14,15 +14,16 @@ from contracts.events import SyncProgressed, SyncRequested, Totals, Upload, Verd
 
 OPEN = "('queued', 'running')"
 
-_REQUESTED = text(f"""
-INSERT INTO syncs (sync_id, connection, epoch, cause, mode, requested_at, asked)
+_REQUESTED = text("""
+INSERT INTO syncs (sync_id, connection, epoch, cause, mode, attempts, requested_at, asked)
 SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:connections AS text[]), CAST(:epochs AS int[]),
-    CAST(:causes AS text[]), CAST(:modes AS text[]), CAST(:requested AS timestamptz[]), CAST(:asked AS text[]))
+    CAST(:causes AS text[]), CAST(:modes AS text[]), CAST(:attempts AS int[]),
+    CAST(:requested AS timestamptz[]), CAST(:asked AS text[]))
 ON CONFLICT (sync_id) DO UPDATE SET
     cause = CASE WHEN syncs.cause = '' THEN EXCLUDED.cause ELSE syncs.cause END,
     requested_at = LEAST(syncs.requested_at, EXCLUDED.requested_at),
     asked = coalesce(syncs.asked, EXCLUDED.asked),
-    attempts = syncs.attempts + CASE WHEN EXCLUDED.cause = 'retry' AND syncs.state IN {OPEN} THEN 1 ELSE 0 END
+    attempts = GREATEST(syncs.attempts, EXCLUDED.attempts)
 """)
 _ENSURE = text("""
 INSERT INTO syncs (sync_id, connection, epoch, cause, mode, requested_at)
@@ -70,7 +71,11 @@ LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 _TOUCH = text("UPDATE syncs SET progressed_at = now() WHERE sync_id = ANY(CAST(:ids AS uuid[]))")
 _PRUNE = text("""
-DELETE FROM syncs WHERE mode = 'records' AND finished_at < now() - interval '7 days'
+DELETE FROM syncs
+WHERE finished_at < now() - CASE mode WHEN 'records' THEN interval '7 days' ELSE interval '90 days' END
+""")
+_PRUNE_STEPS = text("""
+DELETE FROM steps USING syncs WHERE steps.sync_id = syncs.sync_id AND syncs.finished_at < now() - interval '7 days'
 """)
 
 
@@ -99,6 +104,7 @@ async def note_requests(tx: AsyncConnection, requests: Sequence[SyncRequested]) 
             "epochs": [r.epoch for r in listed],
             "causes": [r.cause for r in listed],
             "modes": ["records" for _ in listed],
+            "attempts": [r.attempt for r in listed],
             "requested": [_moment(r.requested_at) for r in listed],
             "asked": [orjson.dumps(r.records).decode() for r in listed],
         },
@@ -113,10 +119,13 @@ async def finish(
     state: str,
     verdict: Verdict | None,
     reason: str | None = None,
+    *,
+    ensure: bool = False,
 ) -> list[Finished]:
-    """End syncs, and those that they cover; a request that was not heard of yet is entered as ended."""
+    """End syncs, and those that they cover. With `ensure`, a request that was not heard of yet is entered as ended."""
     ids = sorted(sync_ids)
-    await tx.execute(_ENSURE, {"ids": ids, "connection": connection, "epoch": epoch})
+    if ensure:
+        await tx.execute(_ENSURE, {"ids": ids, "connection": connection, "epoch": epoch})
     rows = await tx.execute(
         _FINISH,
         {
@@ -194,5 +203,6 @@ async def silent(tx: AsyncConnection, limit: int) -> list[tuple[UUID, str, int, 
 
 
 async def prune(tx: AsyncConnection) -> None:
-    """Forget requests that ended a week ago."""
+    """Forget requests that ended a week ago, walks' steps as well, and walks after three months."""
+    await tx.execute(_PRUNE_STEPS)
     await tx.execute(_PRUNE)

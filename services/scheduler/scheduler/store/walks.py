@@ -23,9 +23,10 @@ class Walk:
     attempts: int
     walked: bool
     again: tuple[str, ...]
+    reason: str | None
 
 
-_COLUMNS = "sync_id, connection, epoch, cause, state, step, cursor, attempts, walked, again"
+_COLUMNS = "sync_id, connection, epoch, cause, state, step, cursor, attempts, walked, again, reason"
 _OPEN = "mode = 'full' AND covered_by IS NULL AND state IN ('queued', 'running')"
 
 _WANT = text("""
@@ -35,7 +36,7 @@ VALUES (:sync_id, :connection, :epoch, :cause, 'full', now(), now()) ON CONFLICT
 _COVER = text(f"""
 INSERT INTO syncs (sync_id, connection, epoch, cause, mode, requested_at, covered_by)
 SELECT :sync_id, :connection, :epoch, :cause, 'full', now(), sync_id FROM syncs
-WHERE connection = :connection AND {_OPEN} ON CONFLICT DO NOTHING
+WHERE connection = :connection AND {_OPEN} ON CONFLICT DO NOTHING RETURNING sync_id
 """)
 _CLAIM = text(f"""
 UPDATE syncs SET due_at = now() + interval '60 seconds' WHERE sync_id IN (
@@ -64,13 +65,17 @@ _AGAIN = text("UPDATE syncs SET again = CAST(:again AS text[]), reason = :reason
 _SILENT = text(f"""
 UPDATE syncs SET due_at = now(), progressed_at = now(), attempts = attempts + 1
 WHERE {_OPEN} AND state = 'running' AND due_at IS NULL AND NOT walked
-  AND progressed_at < now() - interval '15 minutes'
+  AND progressed_at < now() - interval '15 minutes' * power(2, LEAST(attempts - 1, 5))
+""")
+_UNJUDGED = text(f"""
+SELECT sync_id, connection, epoch FROM syncs
+WHERE {_OPEN} AND walked AND progressed_at < now() - interval '1 hour' LIMIT 100
 """)
 
 
 def _walk(row: Sequence[object]) -> Walk:
     values = list(row)
-    values[-1] = tuple(values[-1])  # type: ignore[arg-type] # an array column
+    values[-2] = tuple(values[-2])  # type: ignore[arg-type] # an array column
     return Walk(*values)  # type: ignore[arg-type] # columns in the order of the fields
 
 
@@ -78,8 +83,9 @@ async def want(tx: AsyncConnection, sync_id: UUID, connection: str, epoch: int, 
     """Wish for a full sync. A wish while a walk is open is covered by it. Returns whether a walk was opened."""
     wish = {"sync_id": sync_id, "connection": connection, "epoch": epoch, "cause": cause}
     opened = (await tx.execute(_WANT, wish)).scalar() is not None
-    if not opened:
-        await tx.execute(_COVER, wish)
+    if not opened and not (await tx.execute(_COVER, wish)).scalar():
+        # The open walk ended between the two statements, or this very wish is entered already.
+        opened = (await tx.execute(_WANT, wish)).scalar() is not None
     return opened
 
 
@@ -130,5 +136,10 @@ async def not_asked_from(tx: AsyncConnection, walk: Walk, cursors: Sequence[str]
 
 
 async def wake_silent(tx: AsyncConnection) -> None:
-    """Steps of which nothing was heard for 15 minutes are asked for again."""
+    """Steps of which nothing was heard for 15 minutes are asked for again, each time after twice as long."""
     await tx.execute(_SILENT)
+
+
+async def unjudged(tx: AsyncConnection) -> list[tuple[UUID, str, int]]:
+    """(sync, connection, epoch) of walks that came to their end an hour ago and have had no verdict."""
+    return [(row.sync_id, row.connection, row.epoch) for row in (await tx.execute(_UNJUDGED)).all()]

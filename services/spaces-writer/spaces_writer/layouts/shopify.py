@@ -21,14 +21,18 @@ PAGE_INFO = b'"pageInfo":{"endCursor":null,"hasNextPage":false}'
 CODE_FAMILY = "gid://shopify/DiscountCodeNode/"
 
 
+Titles = Mapping[str, str | None]
+
+
 @dataclass(frozen=True)
 class Names:
-    """What records show of others: facts by id, and the titles of the variants that discounts name."""
+    """What records show of others: facts and titles by id; titles of variants only of those that discounts name."""
 
     products: Facts
-    collections: Facts
     locations: Facts
-    variants: Mapping[str, str]
+    product_titles: Titles
+    collection_titles: Titles
+    variant_titles: Titles
 
 
 async def pieces(records: Records) -> AsyncIterator[bytes]:
@@ -136,17 +140,17 @@ def _items(items: Node, names: Names) -> Node:
             variants = [gid for gid, _ in items["productVariants"]]
             return {
                 "__typename": "DiscountProducts",
-                "products": _titled(items["products"], {i: f["title"] for i, f in names.products.items()}),
-                "productVariants": _titled(variants, names.variants),
+                "products": _titled(items["products"], names.product_titles),
+                "productVariants": _titled(variants, names.variant_titles),
             }
         case "DiscountCollections":
-            titles = {i: f["title"] for i, f in names.collections.items()}
-            return {"__typename": "DiscountCollections", "collections": _titled(items["collections"], titles)}
+            shown = _titled(items["collections"], names.collection_titles)
+            return {"__typename": "DiscountCollections", "collections": shown}
         case _:
             return items
 
 
-def _titled(ids: Sequence[str], titles: Mapping[str, str | None]) -> Node:
+def _titled(ids: Sequence[str], titles: Titles) -> Node:
     living = sorted((gid for gid in ids if gid in titles), key=numeric_id)
     return {"edges": [{"node": {"id": gid, "title": titles[gid]}} for gid in living]}
 
@@ -157,11 +161,14 @@ def numeric_id(gid: str) -> int:
 
 
 async def _names(records: Records) -> Names:
+    products = await records.facts("products")
+    collections = await records.facts("collections")
     return Names(
-        products=await records.facts("products"),
-        collections=await records.facts("collections"),
+        products=products,
         locations=await records.facts("locations"),
-        variants=await _variant_titles(records, await _named_variants(records)),
+        product_titles={gid: facts["title"] for gid, facts in products.items()},
+        collection_titles={gid: facts["title"] for gid, facts in collections.items()},
+        variant_titles=await _variant_titles(records, await _named_variants(records)),
     )
 
 
@@ -192,8 +199,5 @@ async def _variant_titles(records: Records, named: set[str]) -> dict[str, str]:
 
 
 def _titles_in(chunk: Sequence[Stored], named: set[str]) -> dict[str, str]:
-    """Only bodies in which one of the names stands are parsed: discounts name few variants, shops have many."""
-    marks = [f'"{gid}"'.encode() for gid in named]
-    naming = (orjson.loads(row.body) for row in chunk if any(mark in row.body for mark in marks))
-    variants = (edge["node"] for product in naming for edge in product["variants"]["edges"])
+    variants = (edge["node"] for row in chunk for edge in orjson.loads(row.body)["variants"]["edges"])
     return {variant["id"]: variant["title"] for variant in variants if variant["id"] in named}

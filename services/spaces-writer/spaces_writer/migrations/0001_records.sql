@@ -10,6 +10,8 @@ CREATE TABLE connections (
     -- Whether a full sync of this epoch has had its verdict: before it nothing is composed.
     complete boolean NOT NULL DEFAULT false,
     last_source uuid,
+    -- Whether the last walk nominated too many: the next one that does is believed.
+    braked boolean NOT NULL DEFAULT false,
     -- Raised when the stored object is to be compared with what was uploaded.
     checks bigint NOT NULL DEFAULT 0
 );
@@ -81,6 +83,7 @@ CREATE TABLE windows (
     good boolean NOT NULL,
     reason text,
     again text NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (connection, source, resource, "window", attempt)
 );
 
@@ -117,7 +120,9 @@ CREATE TABLE snapshots (
 
 CREATE TABLE merchants (
     merchant uuid PRIMARY KEY,
-    dirty boolean NOT NULL DEFAULT true,
+    -- Raised whenever the document may differ; `put` is the number whose document is in the bucket.
+    dirty bigint NOT NULL DEFAULT 1,
+    put bigint NOT NULL DEFAULT 0,
     sha256 text
 );
 

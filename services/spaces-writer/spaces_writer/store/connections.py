@@ -21,9 +21,10 @@ class Known:
     object_key: str | None
     change: int
     complete: bool
+    braked: bool
 
 
-_COLUMNS = "connection, revision, epoch, state, merchant, object_key, change, complete"
+_COLUMNS = "connection, revision, epoch, state, merchant, object_key, change, complete, braked"
 _LOCK = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection FOR UPDATE")
 _UPSERT = text("""
 INSERT INTO connections (connection, revision, epoch, state, merchant, object_key)
@@ -39,6 +40,7 @@ UPDATE connections SET complete = true, last_source = :source, checks = checks +
     change = change + CASE WHEN complete THEN 0 ELSE 1 END
 WHERE connection = :connection RETURNING change
 """)
+_BRAKE = text("UPDATE connections SET braked = :braked WHERE connection = :connection")
 _SOURCE = text("UPDATE connections SET last_source = :source WHERE connection = :connection")
 
 
@@ -50,7 +52,7 @@ async def lock(tx: AsyncConnection, connection: str) -> Known | None:
 
 async def put(tx: AsyncConnection, event: ConnectionChanged) -> None:
     """Store what the gateway says; a rise of epoch asks for a new full sync before anything is composed."""
-    await tx.execute(_UPSERT, event.model_dump(include=set(_COLUMNS.split(", ")) - {"change", "complete"}))
+    await tx.execute(_UPSERT, event.model_dump(include=set(_COLUMNS.split(", ")) - {"change", "complete", "braked"}))
 
 
 async def raise_change(tx: AsyncConnection, connection: str) -> int:
@@ -64,6 +66,11 @@ async def complete(tx: AsyncConnection, connection: str, source: UUID) -> int:
     Returns its change number.
     """
     return int((await tx.execute(_COMPLETE, {"connection": connection, "source": source})).scalar_one())
+
+
+async def note_brake(tx: AsyncConnection, connection: str, braked: bool) -> None:
+    """Remember whether this walk nominated too many."""
+    await tx.execute(_BRAKE, {"connection": connection, "braked": braked})
 
 
 async def note_source(tx: AsyncConnection, connection: str, source: UUID) -> None:

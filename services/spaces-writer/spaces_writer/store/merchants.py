@@ -1,19 +1,29 @@
 """Merchants whose document is to be put again."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 _MARK = text("""
-INSERT INTO merchants (merchant, dirty) SELECT unnest(CAST(:merchants AS uuid[])), true
-ON CONFLICT (merchant) DO UPDATE SET dirty = true
+INSERT INTO merchants (merchant) SELECT unnest(CAST(:merchants AS uuid[]))
+ON CONFLICT (merchant) DO UPDATE SET dirty = merchants.dirty + 1
 """)
-_DUE = text("SELECT merchant FROM merchants WHERE dirty ORDER BY merchant LIMIT 50")
-_LOCK = text("SELECT sha256 FROM merchants WHERE merchant = :merchant AND dirty FOR UPDATE SKIP LOCKED")
+_DUE = text("SELECT merchant FROM merchants WHERE dirty > put ORDER BY merchant LIMIT 50")
+_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtext('merchant'), hashtext(:merchant))")
+_READ = text("SELECT dirty, sha256 FROM merchants WHERE merchant = :merchant AND dirty > put")
 _CONNECTIONS = text("SELECT connection, object_key, state FROM connections WHERE merchant = :merchant")
-_CLEAN = text("UPDATE merchants SET dirty = false, sha256 = :sha256 WHERE merchant = :merchant")
+_CLEAN = text("UPDATE merchants SET put = GREATEST(put, :dirty), sha256 = :sha256 WHERE merchant = :merchant")
+
+
+@dataclass(frozen=True)
+class Dirty:
+    """A merchant whose document is to be put: the number that it stands at, and the hash of the bytes put last."""
+
+    dirty: int
+    sha256: str | None
 
 
 async def mark(tx: AsyncConnection, merchants: Iterable[UUID | None]) -> None:
@@ -28,10 +38,12 @@ async def due(tx: AsyncConnection) -> list[UUID]:
     return list((await tx.execute(_DUE)).scalars())
 
 
-async def lock(tx: AsyncConnection, merchant: UUID) -> tuple[str | None] | None:
-    """(sha256 of the bytes put last,), the row held until the transaction ends; None when it is clean or held."""
-    row = (await tx.execute(_LOCK, {"merchant": merchant})).one_or_none()
-    return (row.sha256,) if row else None
+async def lock(tx: AsyncConnection, merchant: UUID) -> Dirty | None:
+    """The merchant, locked against other composers until the transaction ends; None when it is clean or locked."""
+    if not (await tx.execute(_LOCK, {"merchant": str(merchant)})).scalar():
+        return None
+    row = (await tx.execute(_READ, {"merchant": merchant})).one_or_none()
+    return Dirty(row.dirty, row.sha256) if row else None
 
 
 async def connections(tx: AsyncConnection, merchant: UUID) -> list[tuple[str, str | None, str]]:
@@ -40,6 +52,6 @@ async def connections(tx: AsyncConnection, merchant: UUID) -> list[tuple[str, st
     return [(row.connection, row.object_key, row.state) for row in rows]
 
 
-async def clean(tx: AsyncConnection, merchant: UUID, sha256: str) -> None:
-    """The document with these bytes is in the bucket."""
-    await tx.execute(_CLEAN, {"merchant": merchant, "sha256": sha256})
+async def clean(tx: AsyncConnection, merchant: UUID, dirty: int, sha256: str) -> None:
+    """The document as of the number `dirty`, with these bytes, is in the bucket."""
+    await tx.execute(_CLEAN, {"merchant": merchant, "dirty": dirty, "sha256": sha256})

@@ -41,9 +41,12 @@ DELETE FROM bodies WHERE connection = :connection AND resource = :resource AND i
 _DROP_CHILDREN = text("""
 DELETE FROM records WHERE connection = :connection AND parent = ANY(CAST(:ids AS text[])) RETURNING resource, id
 """)
-_LEFT_BEHIND = text("""
+_ORPHANS = text("""
 DELETE FROM records WHERE connection = :connection AND resource = ANY(CAST(:resources AS text[]))
-    AND read_at < :before RETURNING resource, id
+    AND read_at < :before AND parent IS NOT NULL AND parent NOT IN (
+        SELECT id FROM records WHERE connection = :connection AND resource = ANY(CAST(:parents AS text[]))
+            AND hash IS NOT NULL)
+RETURNING resource, id
 """)
 _NOMINATED = text("""
 SELECT resource, id FROM records
@@ -133,10 +136,12 @@ async def known(tx: AsyncConnection, connection: str, resources: Sequence[str]) 
     return int((await tx.execute(_KNOWN, scope)).scalar_one())
 
 
-async def drop_left_behind(tx: AsyncConnection, connection: str, resources: Sequence[str], before: int) -> None:
-    """Drop dependent records that no living record of a good walk brought along; no document shows them."""
-    scope = {"connection": connection, "resources": list(resources), "before": before}
-    dropped = (await tx.execute(_LEFT_BEHIND, scope)).all()
+async def drop_orphans(
+    tx: AsyncConnection, connection: str, resources: Sequence[str], parents: Sequence[str], before: int
+) -> None:
+    """Drop records that belonged to one that is gone, and came after it; no document shows them."""
+    scope = {"connection": connection, "resources": list(resources), "parents": list(parents), "before": before}
+    dropped = (await tx.execute(_ORPHANS, scope)).all()
     await _drop_bodies(tx, connection, [(row.resource, row.id) for row in dropped])
 
 

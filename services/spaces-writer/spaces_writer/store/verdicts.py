@@ -67,7 +67,7 @@ _CLEAR = [
 ]
 _PRUNE = [
     text(f"DELETE FROM {table} WHERE at < now() - interval '8 days'")
-    for table in ("listings", "walks", "verdicts", "parts")
+    for table in ("listings", "windows", "walks", "verdicts", "parts")
 ]
 
 
