@@ -91,15 +91,15 @@ class World:
             self._deliver(deliveries)
 
     def uninstall(self, tenant: Tenant) -> None:
-        """The merchant removes the app: app/uninstalled goes out, tokens and subscriptions are gone."""
+        """The merchant removes the app: tokens die, then app/uninstalled goes out, then subscriptions are gone."""
 
         def say(shop: Shop, ledger: Ledger) -> None:
             ledger.events.append(("APP_UNINSTALLED", payloads.shop(shop.profile)))
 
-        self.change(tenant, say)
         tenant.grants.uninstall()
-        tenant.subscriptions.clear()
         self.save_grants(tenant)
+        self.change(tenant, say)
+        tenant.subscriptions.clear()
 
     def save_grants(self, tenant: Tenant) -> None:
         """Keep the shop's grants as they are now."""

@@ -130,8 +130,9 @@ async def test_uninstalling_says_so_and_ends_everything(sandbox: Any, receiver: 
     token = await sandbox.install()
     await sandbox.subscribe(token, "APP_UNINSTALLED", receiver.url)
     await sandbox.control("POST", "/uninstall")
-    headers, _ = (await receiver.wait(1))[0]
+    headers, body = (await receiver.wait(1))[0]
     assert headers["x-shopify-topic"] == "app/uninstalled"
+    assert orjson.loads(body)["myshopify_domain"] == headers["x-shopify-shop-domain"]
     assert (await sandbox.ask(token, "{ shop { id } }")).status_code == 401
     assert (await sandbox.control("GET", "/subscriptions"))["subscriptions"] == []
 

@@ -1,5 +1,6 @@
 """What a platform says about the app itself at one account: that it was removed, or that its scopes changed."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -8,12 +9,16 @@ import structlog
 
 from contracts.events import account_of, platform_of
 from gateway.connections import UNINSTALLED, Connection, rescoped, uninstalled
+from gateway.problems import PlatformAway
+from gateway.sealing import Unsealable
 from gateway.tokens import HeldConnection, Tokens
 
 log = structlog.get_logger()
 
 SAME_MOMENT_MS = 5_000
-"""A grant's moment is the platform's `Date`, in whole seconds: within this, times alone decide nothing."""
+"""A grant's moment is the platform's `Date`, in whole seconds: within this, times say nothing."""
+TRIAL_SECONDS = 2.0
+"""For trying a stored token, a refresh included: less than a delivery's answer may take."""
 
 
 class Installed(Protocol):
@@ -34,7 +39,7 @@ class HoldingStore(Protocol):
 
 
 def order(granted_at: int, triggered_at: int | None) -> str:
-    """Where an uninstall lies beside the present grant: `before`, `after`, or `near`, which needs a trial."""
+    """Where an uninstall lies beside the present grant: `before`, `after`, or `near`, which says nothing."""
     if triggered_at is None or abs(triggered_at - granted_at) <= SAME_MOMENT_MS:
         return "near"
     return "before" if triggered_at < granted_at else "after"
@@ -43,26 +48,54 @@ def order(granted_at: int, triggered_at: int | None) -> str:
 class Installations:
     """Carries out what deliveries say about the app. Both are safe to repeat."""
 
-    def __init__(self, store: HoldingStore, tokens: Tokens, remotes: Mapping[str, Installed]) -> None:
+    def __init__(
+        self,
+        store: HoldingStore,
+        tokens: Tokens,
+        remotes: Mapping[str, Installed],
+        *,
+        trial_seconds: float = TRIAL_SECONDS,
+    ) -> None:
         self._store = store
         self._tokens = tokens
         self._remotes = remotes
+        self._trial_seconds = trial_seconds
 
     async def uninstall(self, name: str, triggered_at: int | None) -> str:
         """Make the connection uninstalled and erase its tokens, in one transaction; the outcome for the log.
 
-        An uninstall older than the present grant is dropped: the app was installed again since. Raises `Away` or
-        `PlatformAway` when it cannot be decided now; the platform delivers it again.
+        The topic and the moment of a delivery are not signed, so it is believed only when the platform refuses the
+        stored token. One clearly older than the present grant is dropped: the app was installed again since. Where
+        the token cannot be tried within two seconds, a delivery clearly younger than the grant decides, because a
+        shop that is gone may answer nothing at all. Raises `Away`, or `PlatformAway`, `Unsealable` or `TimeoutError`
+        when it cannot be decided now; the platform delivers it again.
         """
-        async with self._store.held(name) as held:
-            row = held.row
-            if row is None or row.state == UNINSTALLED:
-                return "not connected"
-            when = order(row.granted_at, triggered_at)
-            if when == "before" or (when == "near" and await self._works(held)):
-                return "older than the grant"
-            await held.save(uninstalled(held.row or row))
-        log.info("connection uninstalled", connection=name)
+        try:
+            async with asyncio.timeout(self._trial_seconds), self._store.held(name) as held:
+                return await self._tried(held, triggered_at)
+        except (PlatformAway, Unsealable, TimeoutError) as untried:
+            async with self._store.held(name) as held:
+                if held.row is None or order(held.row.granted_at, triggered_at) != "after":
+                    raise
+                log.warning("uninstall believed untried", connection=name, reason=type(untried).__name__)
+                return await self._uninstalled(held, held.row)
+
+    async def _tried(self, held: HeldConnection, triggered_at: int | None) -> str:
+        row = held.row
+        if row is None or row.state == UNINSTALLED:
+            return "not connected"
+        if order(row.granted_at, triggered_at) == "before":
+            return "older than the grant"
+        row = await self._tokens.kept_good(held)
+        if row.tokens and await self._remote(row).is_alive(account_of(row.name), self._tokens.access(row)):
+            return "the token works"
+        return await self._uninstalled(held, row)
+
+    async def _uninstalled(self, held: HeldConnection, row: Connection) -> str:
+        if row.state == UNINSTALLED:
+            return "not connected"
+        await held.save(uninstalled(row))
+        log.info("connection uninstalled", connection=row.name)
         return "uninstalled"
 
     async def rescope(self, name: str) -> str:
@@ -76,12 +109,6 @@ class Installations:
             scopes = await self._remote(row).scopes(account_of(name), self._tokens.access(row))
             await held.save(rescoped(row, scopes))
         return "scopes read"
-
-    async def _works(self, held: HeldConnection) -> bool:
-        if held.row is None or not held.row.live:
-            return False
-        row = await self._tokens.kept_good(held)
-        return row.live and await self._remote(row).is_alive(account_of(row.name), self._tokens.access(row))
 
     def _remote(self, row: Connection) -> Installed:
         return self._remotes[platform_of(row.name)]

@@ -135,7 +135,8 @@ def wire_name(topic: str) -> str:
 
 
 def test_every_topic_that_is_subscribed_is_understood(app: Shopify) -> None:
-    body = json.dumps({"id": 1, "inventory_item_id": 1, "admin_graphql_api_id": "gid://shopify/DiscountCodeNode/1"})
+    named = {"admin_graphql_api_id": "gid://shopify/DiscountCodeNode/1", "myshopify_domain": "acme.myshopify.com"}
+    body = json.dumps({"id": 1, "inventory_item_id": 1, **named})
     mac = b64encode(hmac.digest(SECRET.encode(), body.encode(), "sha256"))
     for topic in app.topics(app.scopes):
         headers = [(b"x-shopify-topic", wire_name(topic).encode()), (b"x-shopify-hmac-sha256", mac)]
@@ -145,8 +146,12 @@ def test_every_topic_that_is_subscribed_is_understood(app: Shopify) -> None:
 
 def test_nanoseconds_are_understood(app: Shopify) -> None:
     headers = {"x-shopify-triggered-at": "2026-11-24T12:00:00.123456789Z", "x-shopify-topic": "app/uninstalled"}
-    _, test_headers, body = app.test_delivery("acme.myshopify.com")
-    pairs = [(name.lower().encode(), value.encode()) for name, value in (test_headers | headers).items()]
+    body = b'{"id": 1, "myshopify_domain": "acme.myshopify.com"}'
+    signed = {
+        "x-shopify-shop-domain": "acme.myshopify.com",
+        "x-shopify-hmac-sha256": b64encode(hmac.digest(SECRET.encode(), body, "sha256")).decode(),
+    }
+    pairs = [(name.encode(), value.encode()) for name, value in (signed | headers).items()]
     assert app.read_delivery(pairs, body).triggered_at == 1_795_521_600_123
 
 

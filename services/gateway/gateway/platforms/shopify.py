@@ -130,7 +130,8 @@ class Shopify:
         """The delivery that these headers (names in lower case) and this raw body make.
 
         Raises `Unacceptable`: 401 unless exactly one HMAC header signs the body with the current or the previous
-        secret; 400 without topic or shop, with an unknown form of shop, or with a body that is no such record.
+        secret; 400 without topic or shop, with an unknown form of shop, with a body that is no such record or is about
+        another shop. Only the body is signed, so an uninstall must name its shop there.
         """
         read = _headers(headers)
         if not signs_body(read.get(_HMAC, b""), body, self.secrets):
@@ -140,9 +141,10 @@ class Shopify:
             raise Unacceptable(400, "X-Shopify-Topic or X-Shopify-Shop-Domain is missing or malformed")
         webhook_id = read.get(_WEBHOOK_ID, b"").decode("latin-1") or _invented_id(topic, account, body)
         payload = _parsed(body)
-        if payload.get("myshopify_domain", account) != account:
-            raise Unacceptable(400, "the body is about another shop than X-Shopify-Shop-Domain, which is not signed")
         kind, records = _asked(topic, webhook_id, payload)
+        unnamed = payload.get("domain") if kind is Kind.UNINSTALLED else account
+        if payload.get("myshopify_domain", unnamed) != account:
+            raise Unacceptable(400, "the body, which alone is signed, is not about the shop of X-Shopify-Shop-Domain")
         triggered = _moment(read.get(_TRIGGERED_AT)) if kind is Kind.UNINSTALLED else None
         return Delivery(topic.decode("latin-1"), f"{SLUG}:{account}", webhook_id, kind, records, triggered)
 
