@@ -54,6 +54,10 @@ class Unwell(Exception):
     """The platform did not answer properly; it may the next time."""
 
 
+class Denied(Refused):
+    """The scopes of the access token do not cover what was asked for."""
+
+
 @dataclass(frozen=True)
 class FieldError:
     """An error at one place of the data; what is null there is not known."""
@@ -71,6 +75,16 @@ class FieldError:
     def passes(self) -> bool:
         """Whether the same question may be answered the next time."""
         return self.code in ("INTERNAL_SERVER_ERROR", "TIMEOUT")
+
+    @property
+    def refusal(self) -> Refused:
+        """What it is where it does not pass."""
+        return Denied(self.reason) if self.denied else Refused(self.reason)
+
+    @property
+    def denied(self) -> bool:
+        """Whether a scope is wanting."""
+        return self.code == "ACCESS_DENIED"
 
 
 @dataclass(frozen=True)
@@ -138,7 +152,7 @@ def _answered(content: dict[str, Any], read_at: int, version: str | None) -> Ans
     data = content.get("data")
     if data is None:
         first = errors[0] if errors else FieldError((), "", "no data and no errors")
-        raise Unwell(first.reason) if first.passes or not errors else Refused(first.reason)
+        raise Unwell(first.reason) if first.passes or not errors else first.refusal
     for search in extensions.get("search") or ():
         if search.get("warnings"):
             raise Refused(f"the platform did not understand a search: {str(search['warnings'])[:200]}")

@@ -26,6 +26,8 @@ class Read:
     count: int
     built: Built = field(default_factory=Built)
     unread: list[Unread] = field(default_factory=list)
+    denied: bool = False
+    """Whether some are unread for want of a scope."""
 
 
 class Bodies:
@@ -80,6 +82,7 @@ class Bodies:
             fault = faults.get(index)
             if fault is not None:
                 read.unread.append(Unread(kind.resource, gid, fault.reason, retry=fault.passes))
+                read.denied |= fault.denied
             elif raw is None:
                 read.built.add(gone(kind.resource, gid, answer.read_at))
             else:

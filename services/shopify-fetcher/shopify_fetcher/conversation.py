@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from fetching.access import Access
 from fetching.errors import NotNow, Refused
 from fetching.readings import WALK, Errand
 from shopify_fetcher.answers import Answer, FieldError, Pause, Throttled, TokenRefused, TooCostly, Unwell
@@ -55,12 +56,22 @@ class Conversation:
         self._elapsed = elapsed
         self._sleep = sleep
         self._share = WALK_SHARE if errand.lane == WALK else QUICK_SHARE
+        self._scopes_asked = False
         self.errand = errand
         self.memory = memory
 
     def may(self, resource: str) -> bool:
         """Whether `resource` may be read."""
         return allowed(resource, self.errand.access.scopes)
+
+    async def new_scopes(self) -> bool:
+        """Whether the gateway, asked once in a conversation, knows of other scopes; from then on they count."""
+        if self._scopes_asked:
+            return False
+        self._scopes_asked = True
+        before = self.errand.access.scopes
+        self._take(await self.errand.anew())
+        return self.errand.access.scopes != before
 
     def variables(self, document: Document) -> dict[str, Any]:
         """The variables of `document` that depend on the shop and its scopes, and not on what is asked for."""
@@ -150,10 +161,12 @@ class Conversation:
             self.memory.budget.learn(throttled.status, self._elapsed())
 
     async def _renew(self) -> None:
-        before = self.errand.access
-        access = await self.errand.renew(before)
-        if access.epoch != before.epoch:  # what was read so far is still said under the epoch of its token
-            raise NotNow("the connection was made anew", seconds=0.0)
+        self._take(await self.errand.renew(self.errand.access))
+
+    def _take(self, access: Access) -> None:
+        """Go on with `access`; under a new epoch the work begins anew at once."""
+        if access.epoch != self.errand.access.epoch:  # what was read so far is still said under the epoch of its token
+            raise NotNow(None, seconds=0.0)
         self.errand.access = access
 
     async def _again_soon(
@@ -187,4 +200,4 @@ def raise_for(errors: tuple[FieldError, ...]) -> None:
     for error in errors:
         if error.passes:
             raise NotNow(error.reason)
-        raise Refused(error.reason)
+        raise error.refusal

@@ -7,9 +7,11 @@ import orjson
 
 from fetching.errors import Refused
 from shopify_fetcher.chains import Chain
-from shopify_fetcher.scopes import WALKED, allowed
+from shopify_fetcher.scopes import COME_ALONG, WALKED, allowed, refusal
 
-VERSION = 1
+VERSION = 2
+END = ""
+"""In the place of a resource: the walk has come to its end."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class WalkPlace:
     """Before the walk's first read (ms); None until something was read."""
     done: tuple[tuple[str, int], ...] = ()
     """Resources that are behind, with the number of their windows."""
+    left: tuple[tuple[str, str], ...] = ()
+    """Resources that are left out, each with the reason."""
     chains: tuple[Chain, ...] = ()
     """Records said in part, to be gone on with before the list."""
 
@@ -49,20 +53,38 @@ class WalkPlace:
             alone=True,
             started_at=None,
             done=(),
+            left=(),
             chains=(),
         )
 
-    def after_window(self, scopes: frozenset[str]) -> "WalkPlace | None":
-        """The next window, or the next resource that may be read; None at the walk's end."""
-        if self.high is not None:
-            return WalkPlace(self.resource, self.window + 1, self.high, started_at=self.started_at, done=self.done)
-        done = self.finished()
-        following = [r for r in WALKED[WALKED.index(self.resource) + 1 :] if allowed(r, scopes)]
-        return WalkPlace(following[0], started_at=self.started_at, done=done) if following else None
+    def after_window(self, scopes: frozenset[str]) -> "WalkPlace":
+        """The next window, or the next resource that may be read, or the walk's end."""
+        if self.alone:
+            return replace(self, resource=END)
+        if self.high is None:
+            return self._following((*self.done, (self.resource, self.window + 1)), self.left, scopes)
+        return WalkPlace(
+            self.resource, self.window + 1, self.high, started_at=self.started_at, done=self.done, left=self.left
+        )
 
-    def finished(self) -> tuple[tuple[str, int], ...]:
-        """Resources behind the end of this one, with the number of their windows."""
-        return (*self.done, (self.resource, self.window + 1))
+    def after_leaving(self, scopes: frozenset[str]) -> "WalkPlace":
+        """The next resource that may be read, or the walk's end; this one is left out."""
+        return self._following(self.done, self.without(self.resource, scopes).left, scopes)
+
+    def without(self, resource: str, scopes: frozenset[str]) -> "WalkPlace":
+        """Here, and `resource` with all that comes with it is left out, for the first reason that there was."""
+        named = [r for r in (resource, *COME_ALONG.get(resource, ())) if r not in dict(self.left)]
+        return replace(self, left=(*self.left, *((r, refusal(r, scopes)) for r in named)))
+
+    def _following(
+        self, done: tuple[tuple[str, int], ...], left: tuple[tuple[str, str], ...], scopes: frozenset[str]
+    ) -> "WalkPlace":
+        place = WalkPlace(END, started_at=self.started_at, done=done, left=left)
+        for resource in WALKED[WALKED.index(self.resource) + 1 :]:
+            if allowed(resource, scopes):
+                return replace(place, resource=resource)
+            place = place.without(resource, scopes)
+        return place
 
     def encoded(self) -> str:
         """As a cursor."""
@@ -77,12 +99,13 @@ class WalkPlace:
             return cls()
         body = _body(cursor)
         chains = tuple(Chain.unpacked(packed) for packed in body["chains"])
-        done = tuple((resource, windows) for resource, windows in body["done"])
-        return cls(**{name: body[name] for name in _PLAIN if name != "done"}, done=done, chains=chains)
+        pairs = {name: tuple(map(tuple, body[name])) for name in ("done", "left")}
+        return cls(**{**{name: body[name] for name in _PLAIN}, **pairs}, chains=chains)
 
 
 _PLAIN = (
     "resource", "window", "low", "high", "at", "attempt", "sent", "opened", "before", "alone", "started_at", "done",
+    "left",
 )  # fmt: skip
 
 

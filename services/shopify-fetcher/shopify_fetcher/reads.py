@@ -22,7 +22,9 @@ async def read(talk: Conversation, ids: Ids, cursor: str | None) -> AsyncGenerat
     """All of `ids` from the place in `cursor`: sorted, by resource, each record to its end before the next batch."""
     place = ReadPlace.decoded(cursor)
     wanted = [(resource, gid) for resource in sorted(ids) for gid in sorted(set(ids[resource]))]
-    hopeless = {(u.resource, u.id): u for u in _hopeless(wanted, talk.errand.access.scopes)}
+    if any(resource in NEEDS and not talk.may(resource) for resource in ids):
+        await talk.new_scopes()
+    hopeless = _hopeless(wanted, talk)
     for unread in hopeless.values():
         yield unread
     bodies = Bodies(talk)
@@ -37,6 +39,11 @@ async def read(talk: Conversation, ids: Ids, cursor: str | None) -> AsyncGenerat
         else:
             resource, run = _run(wanted[place.passed :], hopeless)
             taken = await bodies.read(resource, run)
+            if taken.denied and await talk.new_scopes():
+                known, hopeless = hopeless, _hopeless(wanted, talk)
+                for key in hopeless.keys() - known.keys():
+                    yield hopeless[key]
+                continue
             for unread in taken.unread:
                 yield unread
             yield Batch(resource, tuple(taken.built.records))
@@ -73,8 +80,12 @@ def _run(wanted: Sequence[Key], hopeless: Collection[Key]) -> tuple[str, list[st
     return resource, [gid for _, gid in run]
 
 
-def _hopeless(wanted: Sequence[Key], scopes: frozenset[str]) -> Iterator[Unread]:
+def _hopeless(wanted: Sequence[Key], talk: Conversation) -> dict[Key, Unread]:
     """Ids that no question can be asked for."""
+    return {(unread.resource, unread.id): unread for unread in _refused(wanted, talk.errand.access.scopes)}
+
+
+def _refused(wanted: Sequence[Key], scopes: frozenset[str]) -> Iterator[Unread]:
     for resource, gid in wanted:
         if resource not in NEEDS:
             yield Unread(resource, gid, f"there is no resource {resource}")

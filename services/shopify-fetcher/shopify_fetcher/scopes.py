@@ -9,7 +9,8 @@ NEEDS = {
     "discounts": "read_discounts",
 }
 WALKED = ("shop", "locations", "products", "collections", "discounts")
-"""Inventory comes with its products."""
+COME_ALONG = {"products": ("inventory",)}
+"""Resources whose records come with those of another."""
 
 
 def allowed(resource: str, scopes: frozenset[str]) -> bool:
@@ -18,11 +19,6 @@ def allowed(resource: str, scopes: frozenset[str]) -> bool:
     if resource == "inventory" and not allowed("products", scopes):
         return False
     return scope is None or scope in scopes or scope.replace("read_", "write_", 1) in scopes
-
-
-def left_out(scopes: frozenset[str]) -> dict[str, str]:
-    """The resources that a walk leaves out, each with the scope that is wanting."""
-    return {resource: refusal(resource, scopes) for resource in NEEDS if not allowed(resource, scopes)}
 
 
 def refusal(resource: str, scopes: frozenset[str]) -> str:

@@ -6,11 +6,12 @@ from dataclasses import replace
 from contracts.events import Record
 from fetching.errors import NotNow, Refused
 from fetching.readings import Batch, Reached, Step, Unread, WalkDone, WindowDone
+from shopify_fetcher.answers import Denied
 from shopify_fetcher.bodies import Bodies, read_shop
 from shopify_fetcher.conversation import Conversation
-from shopify_fetcher.cursors import WalkPlace
+from shopify_fetcher.cursors import END, WalkPlace
 from shopify_fetcher.reads import continued
-from shopify_fetcher.scopes import left_out
+from shopify_fetcher.scopes import COME_ALONG, NEEDS, refusal
 from shopify_fetcher.windows import KEYSETS, Listed, count, list_ids, list_locations, open_window
 
 
@@ -23,23 +24,46 @@ class Walk:
         self._place = place
 
     async def steps(self) -> AsyncGenerator[Step, None]:
-        """All that is found, with places where a later walk can go on; markers at the ends of windows and walk."""
-        scopes = self._talk.errand.access.scopes
-        while True:
+        """All that is found, with places where a later walk can go on; markers at the ends of windows and walk.
+
+        What is denied because scopes have changed is asked for by the new ones, or left out.
+        """
+        while self._place.resource != END:
+            try:
+                async for step in self._next_window():
+                    yield step
+            except Denied:
+                if not await self._talk.new_scopes():
+                    raise
+        if not self._place.alone:
+            yield self._walk_done()
+
+    async def _next_window(self) -> AsyncGenerator[Step, None]:
+        """This window to its end with its marker, or nothing where it may not be read any more."""
+        if self._talk.may(self._place.resource):
             if not self._place.opened:
                 await self._open()
                 yield self._reached()
             async for step in self._window():
                 yield step
             yield await self._window_done()
-            if self._place.alone:
-                return
-            following = self._place.after_window(scopes)
-            if following is None:
-                yield self._walk_done()
-                return
-            self._place = following
+            self._place = self._place.after_window(self._scopes)
+        elif self._place.alone:
+            raise Refused(refusal(self._place.resource, self._scopes))
+        else:
+            self._place = self._place.after_leaving(self._scopes)
+        if self._place.resource != END:
             yield self._reached()
+
+    @property
+    def _scopes(self) -> frozenset[str]:
+        return self._talk.errand.access.scopes
+
+    def _note_left(self) -> None:
+        """What should come with this resource's records and may not, even for a part of them, is left out."""
+        for resource in COME_ALONG.get(self._place.resource, ()):
+            if not self._talk.may(resource):
+                self._place = self._place.without(resource, self._scopes)
 
     async def _open(self) -> None:
         """Bound the window and count it; one that is walked again keeps its bounds."""
@@ -51,6 +75,7 @@ class Walk:
         elif keyset is not None:
             high, before = await open_window(self._talk, keyset, place.low)
         self._place = replace(place, opened=True, high=high, before=before)
+        self._note_left()
 
     async def _window(self) -> AsyncGenerator[Step, None]:
         if self._place.resource == "shop":
@@ -86,7 +111,7 @@ class Walk:
         while passed < len(listed.ids):
             read = await self._bodies.read(self._place.resource, listed.ids[passed:])
             for unread in read.unread:
-                _raise(unread)
+                _raise(unread, denied=read.denied)
             yield self._batch(tuple(read.built.records))
             passed += read.count
             at = listed.places[passed - 1]
@@ -122,22 +147,28 @@ class Walk:
         )
 
     def _walk_done(self) -> WalkDone:
-        scopes = self._talk.errand.access.scopes
-        finished = self._place.finished()
+        """What was walked and what was not: every resource is either walked, or came along, or is left out."""
+        walked, left = dict(self._place.done), dict(self._place.left)
+        along = [r for resource in walked for r in COME_ALONG.get(resource, ()) if r not in left]
         return WalkDone(
-            windows=tuple((resource, window) for resource, windows in finished for window in range(windows)),
+            windows=tuple((resource, window) for resource, windows in walked.items() for window in range(windows)),
             started_at=self._place.started_at or 0,
-            dependents=("inventory",) if self._talk.may("inventory") else (),
-            left_out=left_out(scopes),
+            dependents=tuple(along),
+            left_out={
+                resource: left[resource] for resource in NEEDS if resource not in walked and resource not in along
+            },
         )
 
     def _batch(self, records: tuple[Record, ...]) -> Batch:
+        self._note_left()
         return Batch(self._place.resource, records, self._place.window, self._place.attempt)
 
     def _reached(self) -> Reached:
         return Reached(self._place.encoded())
 
 
-def _raise(unread: Unread) -> None:
+def _raise(unread: Unread, *, denied: bool) -> None:
     reason = f"{unread.id}: {unread.reason}"
-    raise NotNow(reason) if unread.retry else Refused(reason)
+    if unread.retry:
+        raise NotNow(reason)
+    raise Denied(reason) if denied else Refused(reason)

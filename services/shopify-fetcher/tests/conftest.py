@@ -120,10 +120,13 @@ class Tokens:
 
     known: dict[str, Access] = field(default_factory=dict)
     renewed: Access | None = None
+    granted: Access | None = None
     reported: list[str] = field(default_factory=list)
 
-    async def access(self, connection: str, epoch: int) -> Access:
-        """The access that was set."""
+    async def access(self, connection: str, epoch: int, *, anew: bool = False) -> Access:
+        """The access that was set, or `granted`, where it is asked for anew."""
+        if anew and self.granted is not None:
+            self.known[connection] = self.granted
         return self.known[connection]
 
     async def refused(self, access: Access) -> Access:

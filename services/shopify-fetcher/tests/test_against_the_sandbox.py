@@ -10,6 +10,7 @@ import pytest
 from contracts.events import RecordsPage, Settled, WalkEnded, WalkStepRequested, WindowEnded
 from fetching.handlers import QuickLane, WalkLane
 from shopify_fetcher.client import open_client
+from shopify_fetcher.kinds import KINDS
 from shopify_fetcher.platform import ShopifyPlatform
 
 ALL = ("read_products", "read_inventory", "read_locations", "read_discounts")
@@ -80,6 +81,88 @@ async def test_what_no_scope_allows_is_left_out_and_said(open_shop: Any, rebuilt
     assert ended.dependents == (() if left_out in ("read_inventory", "read_products") else ("inventory",))
     if left_out != "read_products":  # what discounts apply to has no names then, and the document leaves it out
         assert rebuilt(shop.voice.records) == shop.document()
+
+
+def scoped(shop: Any, *without: str) -> Any:
+    """The shop's access with all scopes but these."""
+    return replace(shop.tokens.known[shop.connection], scopes=frozenset(ALL) - set(without))
+
+
+async def walk_until(shop: Any, resource: str) -> Any:
+    """Walk in short steps until `resource` is being walked; gives the last step's end."""
+    source, last = uuid4(), None
+    while last is None or f'"resource\\":\\"{resource}' not in last.cursor:
+        (last,) = await shop.walk(cursor=last and last.cursor, sync_id=source, steps=1)
+    return last
+
+
+async def test_scopes_granted_since_the_token_was_remembered_count_from_the_walks_beginning(
+    open_shop: Any, rebuilt: Any
+) -> None:
+    shop = await open_shop("granted.myshopify.com", products=5, collections=1, discounts=4)
+    shop.tokens.granted = scoped(shop)
+    shop.tokens.known[shop.connection] = scoped(shop, "read_inventory", "read_discounts")
+    assert (await shop.walk())[-1].outcome == "walked"
+    (ended,) = shop.voice.events(WalkEnded)
+    assert (ended.left_out, ended.dependents) == ({}, ("inventory",))
+    assert rebuilt(shop.voice.records) == shop.document()
+
+
+async def test_records_are_not_refused_for_a_scope_that_was_granted_since(open_shop: Any) -> None:
+    shop = await open_shop("granted-since.myshopify.com", discounts=2)
+    await shop.walk()
+    gids = [r.id for r in shop.voice.records if r.resource == "discounts"]
+    shop.tokens.granted = scoped(shop)
+    shop.tokens.known[shop.connection] = scoped(shop, "read_discounts")
+    await shop.quick_lane(shop.connection, [shop.wish(discounts=gids)])
+    assert shop.voice.events(Settled)[0].failed == {}
+
+
+async def test_records_are_asked_for_by_the_scopes_that_are_left(open_shop: Any) -> None:
+    shop = await open_shop("lost-since.myshopify.com", products=2)
+    await shop.walk()
+    gids = [r.id for r in shop.voice.records if r.resource == "products"]
+    shop.tokens.granted = scoped(shop, "read_inventory")
+    shop.control("PUT", "/faults", {"deny_scopes": ["read_inventory"]})
+    await shop.quick_lane(shop.connection, [shop.wish(products=gids)])
+    assert shop.voice.events(Settled)[0].failed == {}
+
+
+@pytest.mark.parametrize(
+    ("lost", "at", "left_out"),
+    [
+        ("read_discounts", "collections", {"discounts"}),
+        ("read_products", "products", {"products", "inventory", "collections"}),
+        ("read_inventory", "products", {"inventory"}),
+        ("read_locations", "products", set()),
+    ],
+)
+async def test_what_may_be_read_no_more_is_left_out_of_the_walk(
+    open_shop: Any, lost: str, at: str, left_out: set[str]
+) -> None:
+    name = f"lost-{lost.replace('_', '-')}.myshopify.com"
+    shop = await open_shop(name, seconds=0.0001, products=300, collections=2, discounts=4)
+    last = await walk_until(shop, at)
+    shop.tokens.granted = scoped(shop, lost)
+    shop.control("PUT", "/faults", {"deny_scopes": [lost]})
+    assert (await shop.walk(cursor=last.cursor, sync_id=last.sync_ids[0]))[-1].outcome == "walked"
+    (ended,) = shop.voice.events(WalkEnded)
+    assert ended.left_out == dict.fromkeys(left_out, f"scope {lost} was not granted")
+    assert ended.dependents == (() if "inventory" in left_out else ("inventory",))
+    walked = {resource for resource, _ in ended.windows}
+    assert walked | set(ended.dependents) | left_out == {"shop", "locations", *KINDS}
+    assert not walked & left_out
+
+
+async def test_what_a_walk_has_passed_before_it_was_granted_is_left_out(open_shop: Any) -> None:
+    shop = await open_shop("late-grant.myshopify.com", seconds=0.0001, products=5, collections=1, discounts=4)
+    shop.tokens.known[shop.connection] = scoped(shop, "read_products")
+    last = await walk_until(shop, "discounts")
+    shop.tokens.known[shop.connection] = scoped(shop)
+    assert (await shop.walk(cursor=last.cursor, sync_id=last.sync_ids[0]))[-1].outcome == "walked"
+    (ended,) = shop.voice.events(WalkEnded)
+    assert ended.left_out.keys() == {"products", "inventory", "collections"}
+    assert ended.dependents == ()
 
 
 async def test_one_window_is_walked_again_by_itself(open_shop: Any) -> None:

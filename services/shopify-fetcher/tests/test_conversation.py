@@ -68,12 +68,12 @@ class Client:
 
 
 def talk(
-    *script: Any, lane: str = "quick", takes: float = 0.0, renew: Any = None
+    *script: Any, lane: str = "quick", takes: float = 0.0, renew: Any = None, anew: Any = None
 ) -> tuple[Conversation, Client, Clock]:
     clock = Clock()
     client = Client(list(script), clock, takes)
     access = Access("shopify:acme.myshopify.com", 1, "old", NO_SHOPS_SCOPES)
-    errand = Errand(access, UUID(int=1), lane, renew)
+    errand = Errand(access, UUID(int=1), lane, renew, anew)
     memory = ShopMemory(Budget(0))
     conversation = Conversation(client, errand, "acme.myshopify.com", memory, elapsed=clock, sleep=clock.sleep)
     return conversation, client, clock
@@ -175,8 +175,9 @@ async def test_a_token_of_a_higher_epoch_begins_the_work_anew() -> None:
         return Access(access.connection, 2, "new")
 
     conversation, _, _ = talk(TokenRefused(), renew=renew)
-    with pytest.raises(NotNow, match="anew"):
+    with pytest.raises(NotNow) as raised:
         await count(conversation)
+    assert (raised.value.reason, raised.value.seconds) == (None, 0), "it goes on at once, and nothing was in vain"
     assert conversation.errand.access.epoch == 1, "what was read before is said under its own epoch"
 
 

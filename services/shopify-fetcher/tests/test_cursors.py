@@ -4,12 +4,12 @@ import pytest
 
 from fetching.errors import Refused
 from shopify_fetcher.chains import Chain, Rest
-from shopify_fetcher.cursors import ReadPlace, WalkPlace
+from shopify_fetcher.cursors import END, ReadPlace, WalkPlace
 
 CHAIN = Chain("collections", "gid://shopify/Collection/1", 5, "c", (Rest("products-by-id", None), Rest("codes", "x=")))
 ALL = frozenset({"read_products", "read_inventory", "read_locations", "read_discounts"})
 MIDDLE = WalkPlace(
-    "products", 2, 10, 20, "15", 3, 250, True, 300, False, 1_000, (("shop", 1), ("locations", 1)), (CHAIN,)
+    "products", 2, 10, 20, "15", 3, 250, True, 300, False, 1_000, (("shop", 1),), (("locations", "x"),), (CHAIN,)
 )
 
 
@@ -32,16 +32,24 @@ def test_a_place_of_another_version_is_refused(decode: object) -> None:
 
 def test_a_bounded_window_is_followed_by_the_one_above_it() -> None:
     following = MIDDLE.after_window(ALL)
-    assert following == WalkPlace("products", 3, 20, started_at=1_000, done=(("shop", 1), ("locations", 1)))
+    assert following == WalkPlace("products", 3, 20, started_at=1_000, done=(("shop", 1),), left=(("locations", "x"),))
 
 
 def test_an_open_window_is_followed_by_the_next_resource_that_may_be_read() -> None:
     last = WalkPlace("shop", started_at=5)
     assert last.after_window(ALL) == WalkPlace("locations", started_at=5, done=(("shop", 1),))
-    assert last.after_window(frozenset({"write_discounts"})) == WalkPlace(
-        "discounts", started_at=5, done=(("shop", 1),)
-    )
-    assert last.after_window(frozenset()) is None
+    following = last.after_window(frozenset({"write_discounts"}))
+    assert (following.resource, following.done) == ("discounts", (("shop", 1),))
+    assert dict(following.left).keys() == {"locations", "products", "inventory", "collections"}
+    assert last.after_window(frozenset()).resource == END
+
+
+def test_a_resource_that_is_left_out_takes_along_what_comes_with_it() -> None:
+    place = WalkPlace("products", done=(("shop", 1),)).after_leaving(frozenset({"read_inventory", "read_discounts"}))
+    assert place.resource == "discounts"
+    assert set(dict(place.left).values()) == {"scope read_products was not granted"}
+    assert dict(place.left).keys() == {"products", "inventory", "collections"}
+    assert place.done == (("shop", 1),)
 
 
 def test_a_window_is_walked_again_alone_with_the_next_attempts_number() -> None:
