@@ -41,9 +41,10 @@ class Connection:
         return self.state == CONNECTED and self.tokens is not None
 
 
-def wanted_sync(name: str, epoch: int, granted_at: int) -> UUID:
-    """The full sync that a grant asks for: the same for the same grant, so that it is started once."""
-    return derived_id("connect", name, str(epoch), str(granted_at))
+def wanted_sync(name: str, revision: int, granted_at: int) -> UUID:
+    """The full sync that a consent or other scopes ask for: the same for the same revision of the same grant, so that
+    saying it again starts it once."""
+    return derived_id("connect", name, str(revision), str(granted_at))
 
 
 def granted(
@@ -56,30 +57,33 @@ def granted(
     tokens: SealedTokens,
 ) -> Connection:
     """The connection after a consent: connected, new tokens, a new wanted full sync; its epoch is as it was."""
-    epoch = before.epoch if before else 1
+    revision = before.revision + 1 if before else 1
     return Connection(
         name=name,
         merchant=merchant,
         state=CONNECTED,
-        epoch=epoch,
-        revision=before.revision + 1 if before else 1,
+        epoch=before.epoch if before else 1,
+        revision=revision,
         scopes=scopes,
         granted_at=granted_at,
-        wanted_sync=wanted_sync(name, epoch, granted_at),
+        wanted_sync=wanted_sync(name, revision, granted_at),
         tokens=tokens,
     )
 
 
 def refreshed(row: Connection, *, scopes: tuple[str, ...], tokens: SealedTokens) -> Connection:
     """The connection with refreshed tokens; a new revision only when the scopes changed with them."""
-    changed = bool(scopes) and scopes != row.scopes
-    revision = row.revision + changed
-    return replace(row, tokens=tokens, scopes=scopes if changed else row.scopes, revision=revision)
+    return replace(rescoped(row, scopes or row.scopes), tokens=tokens)
 
 
 def rescoped(row: Connection, scopes: tuple[str, ...]) -> Connection:
-    """The connection with the scopes that the platform now grants; the same row when nothing changed."""
-    return row if scopes == row.scopes else replace(row, scopes=scopes, revision=row.revision + 1)
+    """The connection with the scopes that the platform now grants, and a new wanted full sync, because what may be read
+    is not what was read; the same row when nothing changed."""
+    if scopes == row.scopes:
+        return row
+    revision = row.revision + 1
+    wanted = wanted_sync(row.name, revision, row.granted_at)
+    return replace(row, scopes=scopes, revision=revision, wanted_sync=wanted)
 
 
 def revoked(row: Connection) -> Connection:

@@ -99,7 +99,10 @@ class Installations:
         return "uninstalled"
 
     async def rescope(self, name: str) -> str:
-        """Take over the scopes that the platform grants now; the outcome for the log. Raises as `uninstall`."""
+        """Take over the scopes that the platform grants now, whatever the delivery says; the outcome for the log.
+
+        Other scopes than were known want a full sync. Raises as `uninstall`, and `TokenRefused`.
+        """
         async with self._store.held(name) as held:
             if held.row is None or not held.row.live:
                 return "not connected"
@@ -107,8 +110,9 @@ class Installations:
             if not row.live:
                 return "not connected"
             scopes = await self._remote(row).scopes(account_of(name), self._tokens.access(row))
-            await held.save(rescoped(row, scopes))
-        return "scopes read"
+            after = rescoped(row, scopes)
+            await held.save(after)
+        return "scopes changed" if after is not row else "scopes read"
 
     def _remote(self, row: Connection) -> Installed:
         return self._remotes[platform_of(row.name)]

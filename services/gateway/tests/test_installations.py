@@ -157,13 +157,34 @@ async def test_a_shop_that_comes_back_keeps_its_merchant_and_its_new_epoch(conne
 
 
 async def test_other_scopes_are_read_and_said(connected: Any) -> None:
+    first = await connected.store.connection(NAME)
     connected.shopify.scopes_granted = ("read_products",)
     body = json.dumps({"id": 1, "current": ["read_products"]}).encode()
     assert (await connected.deliver("app/scopes_update", body)).status_code == 200
     (said,) = await connected.said()
-    assert said.scopes == ("read_products",)
+    assert (said.state, said.scopes, said.epoch, said.revision) == ("connected", ("read_products",), 1, 2)
+    assert said.wanted_sync not in {None, first.wanted_sync}
     assert (await connected.deliver("app/scopes_update", body)).status_code == 200
     assert await connected.said() == []
+
+
+async def test_other_scopes_that_a_refresh_brings_are_said_too(connected: Any) -> None:
+    first = await connected.store.connection(NAME)
+    connected.shopify.scopes_granted = ("read_products",)
+    await connected.expire()
+    assert (await connected.token()).json()["scopes"] == ["read_products"]
+    (said,) = await connected.said()
+    assert said.scopes == ("read_products",)
+    assert said.wanted_sync not in {None, first.wanted_sync}
+
+
+async def test_a_new_sign_in_in_the_same_second_wants_a_sync_of_its_own(connected: Any) -> None:
+    first = await connected.store.connection(NAME)
+    connected.shopify.scopes_granted = ("read_products",)
+    await connected.connect()
+    (said,) = await connected.said()
+    assert said.scopes == ("read_products",)
+    assert said.wanted_sync not in {None, first.wanted_sync}
 
 
 def test_times_decide_unless_they_are_near() -> None:

@@ -168,9 +168,9 @@ async def test_tokens_that_do_not_expire_work_too(world: Any) -> None:
     assert token["access_token"] in world.shopify.good_access
 
 
-def test_the_wanted_sync_is_the_grants() -> None:
+def test_the_wanted_sync_is_the_revisions() -> None:
     assert wanted_sync(NAME, 1, 1000) == wanted_sync(NAME, 1, 1000)
-    assert len({wanted_sync(NAME, epoch, moment) for epoch in (1, 2) for moment in (1000, 2000)}) == 4
+    assert len({wanted_sync(NAME, revision, moment) for revision in (1, 2) for moment in (1000, 2000)}) == 4
 
 
 async def test_a_state_or_cookie_is_no_webhook_signature(world: Any) -> None:
