@@ -13,6 +13,21 @@ from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 KAFKA, POSTGRES, RCLONE = "apache/kafka:4.3.1", "postgres:18", "rclone/rclone:1.75.2"
 ACCESS, SECRET, BUCKET = "containers-access-key", "containers-secret-key", "merchant-sync"
+BROKER = {
+    "NODE_ID": "1",
+    "PROCESS_ROLES": "broker,controller",
+    "CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+    "CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+    "LISTENERS": "PLAINTEXT://:9092,CONTROLLER://:9093",
+    "LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+    "TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+    "TRANSACTION_STATE_LOG_MIN_ISR": "1",
+    "GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+    "AUTO_CREATE_TOPICS_ENABLE": "false",
+    "REPLICA_FETCH_MAX_BYTES": str(17 * 1024 * 1024),
+}
+"""One node, broker and controller; the image reads each as `KAFKA_…`."""
 WAIT_FOR_LISTENERS = "until [ -f /tmp/listeners ]; do sleep 0.1; done; . /tmp/listeners; exec /etc/kafka/docker/run"
 
 
@@ -40,6 +55,8 @@ def running() -> Iterator[dict[str, str]]:
 def _kafka() -> Iterator[str]:
     """A broker that advertises the port under which the host reaches it, known only once the container runs."""
     container = DockerContainer(KAFKA).with_exposed_ports(9092).with_command(["sh", "-c", WAIT_FOR_LISTENERS])
+    for name, value in BROKER.items():
+        container.with_env(f"KAFKA_{name}", value)
     with container:
         address = f"{container.get_container_host_ip()}:{container.get_exposed_port(9092)}"
         _put(container, "listeners", f"export KAFKA_ADVERTISED_LISTENERS=PLAINTEXT://{address}\n")
