@@ -14,8 +14,7 @@ from shopify_fetcher.answers import Answer, TooCostly, Unwell, understand
 from shopify_fetcher.documents import Document
 
 SILENCE_SECONDS = 15.0
-WHOLE_SECONDS = 30.0
-"""An answer that drips for longer is given up."""
+"""Longer than this no lane waits for the next bytes."""
 LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
 
 
@@ -30,12 +29,17 @@ class ShopifyClient:
         self.version = version
         self._now = now
 
-    async def post(self, shop: str, token: str, document: Document, variables: Mapping[str, Any]) -> Answer:
-        """The shop's answer to `document`. Raises what `answers.understand` does, `Unwell` on every fault of the
-        network, and `TooCostly` for an answer of more than 64 MB."""
+    async def post(
+        self, shop: str, token: str, document: Document, variables: Mapping[str, Any], *, seconds: float
+    ) -> Answer:
+        """The shop's answer to `document`, which has to be whole within `seconds`.
+
+        Raises what `answers.understand` does, `Unwell` on every fault of the network, and `TooCostly` for an answer of
+        more than 64 MB.
+        """
         sent = self._milliseconds()
         try:
-            async with asyncio.timeout(WHOLE_SECONDS):
+            async with asyncio.timeout(seconds):
                 status, headers, body = await self._exchange(shop, token, document, variables)
         except (httpx.HTTPError, TimeoutError) as error:
             raise Unwell(f"the platform is not reached: {type(error).__name__}") from None

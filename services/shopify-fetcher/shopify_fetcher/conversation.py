@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from fetching.access import Access
 from fetching.errors import NotNow, Refused
-from fetching.readings import WALK, Errand
+from fetching.readings import QUICK, WALK, Errand
 from shopify_fetcher.answers import Answer, FieldError, Pause, Throttled, TokenRefused, TooCostly, Unwell
 from shopify_fetcher.budget import QUICK_SHARE, WALK_SHARE
 from shopify_fetcher.documents import RIGHTS, Document
@@ -24,8 +24,12 @@ PATIENCE_SECONDS = 2.0
 """What must wait longer than this is postponed; no handler sleeps for long."""
 RETRY_SECONDS = 5.0
 TRIES = 4
-SLOW_SECONDS = 10.0
-"""A question that took this long in vain is asked for fewer ids the next time."""
+ANSWER_SECONDS = {QUICK: 5.0, WALK: 30.0}
+"""By lane: an answer that is not whole by then is given up. What hangs holds up nobody on the quick lane."""
+LEAST_SECONDS = 1.0
+"""So much time every answer has, however long earlier tries have taken."""
+SLOW = 1 / 3
+"""A question that took this share of its time in vain is asked for fewer ids the next time."""
 
 
 class Client(Protocol):
@@ -33,8 +37,10 @@ class Client(Protocol):
 
     version: str
 
-    async def post(self, shop: str, token: str, document: Document, variables: Mapping[str, Any]) -> Answer:
-        """The answer; raises the exceptions of `answers`."""
+    async def post(
+        self, shop: str, token: str, document: Document, variables: Mapping[str, Any], *, seconds: float
+    ) -> Answer:
+        """The answer, if it is whole within `seconds`; raises the exceptions of `answers`."""
         ...
 
 
@@ -87,8 +93,9 @@ class Conversation:
         renewed = False
         for tries in range(1, TRIES + 1):
             await self._room(document, variables)
+            began = self._elapsed()
             try:
-                return await self._once(document, variables)
+                return await self._once(document, variables, self._time_left(began - since))
             except TokenRefused:
                 if renewed:
                     raise NotNow("a new access token was refused") from None
@@ -101,7 +108,8 @@ class Conversation:
                     raise NotNow(str(pause), seconds=pause.seconds, throttled=True) from None
                 await self._sleep(pause.seconds)
             except Unwell as fault:
-                await self._again_soon(document, variables, fault, since, tries)
+                self._note_slowness(document, variables, self._elapsed() - began)
+                await self._again_soon(fault, self._elapsed() - since, tries)
         raise NotNow("throttled again and again", seconds=PATIENCE_SECONDS, throttled=True)
 
     async def ask_whole(self, document: Document, variables: Mapping[str, Any]) -> Answer:
@@ -132,14 +140,19 @@ class Conversation:
                 raise NotNow("the rate limit", seconds=max(seconds, fuller), throttled=True)
             await self._sleep(seconds)
 
-    async def _once(self, document: Document, variables: Mapping[str, Any]) -> Answer:
+    def _time_left(self, spent: float) -> float:
+        """Seconds for an answer after `spent` on earlier tries at the same question."""
+        whole = ANSWER_SECONDS[self.errand.lane]
+        return whole if self.errand.lane == WALK else max(LEAST_SECONDS, whole - spent)
+
+    async def _once(self, document: Document, variables: Mapping[str, Any], seconds: float) -> Answer:
         cost = float(self.memory.expected(document, variables))
         paid = 0.0  # of what was not answered nothing is known; the next answer tells
         budget = self.memory.budget
         budget.reserve(cost, self._elapsed())
         self.errand.calls += 1
         try:
-            answer = await self._client.post(self._shop, self.errand.access.token, document, variables)
+            answer = await self._client.post(self._shop, self.errand.access.token, document, variables, seconds=seconds)
             paid = answer.cost.actual if answer.cost else cost
         finally:
             budget.settle(cost, paid, self._elapsed())
@@ -169,14 +182,14 @@ class Conversation:
             raise NotNow(None, seconds=0.0)
         self.errand.access = access
 
-    async def _again_soon(
-        self, document: Document, variables: Mapping[str, Any], fault: Unwell, since: float, tries: int
-    ) -> None:
-        """Sleep before the next try, or postpone: retries take a few seconds together, not more."""
-        spent = self._elapsed() - since
-        if spent > SLOW_SECONDS and len(variables.get("ids", ())) > 1:
+    def _note_slowness(self, document: Document, variables: Mapping[str, Any], took: float) -> None:
+        """What took long in vain may have been too much at once."""
+        if took >= SLOW * ANSWER_SECONDS[self.errand.lane] and len(variables.get("ids", ())) > 1:
             self.memory.ask_less(document, len(variables["ids"]))
-        if tries == TRIES or spent > RETRY_SECONDS:
+
+    async def _again_soon(self, fault: Unwell, spent: float, tries: int) -> None:
+        """Sleep before the next try, or postpone: retries take a few seconds together, not more."""
+        if tries == TRIES or spent >= RETRY_SECONDS:
             raise NotNow(str(fault)) from None
         await self._sleep(random.uniform(0.1, 0.3) * 2**tries)
 

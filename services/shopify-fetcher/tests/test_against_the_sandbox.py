@@ -9,7 +9,9 @@ import pytest
 
 from contracts.events import RecordsPage, Settled, WalkEnded, WalkStepRequested, WindowEnded
 from fetching.handlers import QuickLane, WalkLane
+from shopify_fetcher.answers import Unwell
 from shopify_fetcher.client import open_client
+from shopify_fetcher.documents import COUNT_PRODUCTS
 from shopify_fetcher.kinds import KINDS
 from shopify_fetcher.platform import ShopifyPlatform
 
@@ -315,6 +317,15 @@ class TestMisbehaving:
         assert (failed.outcome, failed.retry) == ("failed", False)
         assert reason in failed.reason
         assert shop.voice.events(WalkEnded) == []
+
+    @pytest.mark.parametrize("fault", [{"hang_seconds": 2}, {"hang_mid_body_seconds": 2}], ids=["silent", "half"])
+    async def test_what_hangs_is_given_up_in_time(self, open_shop: Any, fault: Any) -> None:
+        shop = await open_shop(f"hangs-{len(str(fault))}.myshopify.com", products=1)
+        shop.control("PUT", "/faults", fault)
+        token, variables = shop.tokens.known[shop.connection].token, {"query": "id:>0"}
+        async with open_client(shop.sandbox.url + "/shops/{shop}", "2026-10") as client:
+            with pytest.raises(Unwell, match="TimeoutError"):
+                await client.post(shop.name, token, COUNT_PRODUCTS, variables, seconds=0.2)
 
     async def test_what_is_denied_is_not_gone(self, open_shop: Any) -> None:
         shop = await open_shop("denied.myshopify.com", products=5)

@@ -53,11 +53,17 @@ class Client:
     takes: float = 0.0
     version: str = "2026-10"
     asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
 
-    async def post(self, shop: str, token: str, document: Document, variables: Mapping[str, Any]) -> Answer:
-        """The next of the script."""
+    async def post(
+        self, shop: str, token: str, document: Document, variables: Mapping[str, Any], *, seconds: float
+    ) -> Answer:
+        """The next of the script; a client that `takes` longer than it may is unwell when its time is up."""
         self.asked.append((token, variables))
-        self.clock.at += self.takes
+        self.seconds.append(seconds)
+        self.clock.at += min(self.takes, seconds)
+        if self.takes > seconds:
+            raise Unwell("silent")
         answer = self.script.pop(0)
         if callable(answer):
             answer = answer(variables)
@@ -109,6 +115,27 @@ async def test_a_platform_that_is_silent_is_not_asked_again_at_once() -> None:
     with pytest.raises(NotNow, match="silent"):
         await count(conversation)
     assert len(client.asked) == 1
+
+
+@pytest.mark.parametrize(("lane", "seconds"), [("quick", 6), ("walk", 30)])
+async def test_a_hang_is_given_up_and_asked_for_less_the_next_time(lane: str, seconds: float) -> None:
+    conversation, client, clock = talk(lane=lane, takes=10_000)
+    with pytest.raises(NotNow) as raised:
+        await Bodies(conversation).read("products", PRODUCTS)
+    assert clock.at <= seconds
+    assert (len(client.asked), raised.value.throttled) == (1, False)
+    assert conversation.memory.most[READ_PRODUCTS.name] == 125
+
+
+async def test_a_hang_after_other_failures_holds_up_the_quick_lane_no_longer() -> None:
+    def hang(_: Mapping[str, Any]) -> Answer:
+        client.clock.at += client.seconds[-1]
+        raise Unwell("silent")
+
+    conversation, client, clock = talk(Unwell("503"), Unwell("503"), hang, hang)
+    with pytest.raises(NotNow):
+        await count(conversation)
+    assert 5 <= clock.at <= 6
 
 
 async def test_a_short_pause_is_slept_and_a_long_one_postponed() -> None:
