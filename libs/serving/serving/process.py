@@ -19,6 +19,23 @@ Check = Callable[[], Awaitable[str | None]]
 """Says what is wrong with one part in words, or None when it answers."""
 
 
+def discreet(checks: Mapping[str, Check]) -> dict[str, Check]:
+    """The same checks for a listener that strangers reach: they hear which part it is, and the log hears what is wrong,
+    because a driver's words name hosts and roles."""
+
+    def quiet(name: str, check: Check) -> Check:
+        async def checked() -> str | None:
+            trouble = await check()
+            if trouble is None:
+                return None
+            log.warning("not ready", part=name, reason=trouble)
+            return "does not answer"
+
+        return checked
+
+    return {name: quiet(name, check) for name, check in checks.items()}
+
+
 def health_routes(app: FastAPI, checks: Mapping[str, Check]) -> None:
     """Add `/health` (the process runs) and `/ready` (its parts answer; 503 with what is wrong otherwise)."""
 

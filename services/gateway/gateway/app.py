@@ -41,7 +41,7 @@ from messaging.provisioning import provision
 from messaging.publisher import Publisher
 from serving.logs import configure_logs
 from serving.loops import Loop
-from serving.process import Check, health_routes, serve
+from serving.process import Check, discreet, health_routes, serve
 from serving.settings import read_settings
 from storing.database import Database
 
@@ -132,7 +132,7 @@ def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, FastA
     sealer = Sealer(settings.token_encryption_keys)
     tokens = Tokens(store, sealer, remotes, now=now)
     assertions = Assertions(store, tokens, parts.platforms, remotes, post=parts.post, watching=parts.watching, now=now)
-    public: Asgi = SafeHeaders(_public(parts, sealer, checks))
+    public: Asgi = SafeHeaders(_public(parts, sealer, discreet(checks)))
     webhooks: list[Webhooks] = []
     for platform in parts.platforms.values():
         webhooks.append(_webhooks(parts, tokens, platform, public))

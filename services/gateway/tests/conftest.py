@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -29,6 +29,7 @@ from gateway.subscriptions import Subscription, SubscriptionRefused
 from gateway.views import ConnectionView, SyncView
 from messaging.errors import KafkaAway
 from messaging.outbox import Outbox
+from serving.process import Check
 from storing.database import Database
 
 SECRET, PREVIOUS = "the app's secret", "the app's former secret"
@@ -219,7 +220,7 @@ class World:
         self.restart(settings)
         self.browser = self.new_browser()
 
-    def restart(self, settings: GatewaySettings) -> None:
+    def restart(self, settings: GatewaySettings, checks: Mapping[str, Check] | None = None) -> None:
         """Begin anew, perhaps with other settings, on the same rows."""
         self.settings = settings
         self.store = Store(
@@ -235,7 +236,7 @@ class World:
             post=self.post,
             watching=self.kafka.watching,
         )
-        self.public, self.internal = applications(self.parts, {})
+        self.public, self.internal = applications(self.parts, checks or {})
         self.service = httpx.AsyncClient(transport=httpx.ASGITransport(self.internal), base_url="http://inside")
 
     def new_browser(self, accept: str = "application/json") -> httpx.AsyncClient:

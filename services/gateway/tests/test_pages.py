@@ -113,3 +113,18 @@ async def test_only_named_origins_may_read(world: Any, make_settings: Any) -> No
     assert answer.headers["access-control-allow-origin"] == "https://app.example"
     other = await browser.get("/", headers={"Origin": "https://evil.example"})
     assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.integration
+async def test_strangers_hear_which_part_is_away_and_no_drivers_words(world: Any) -> None:
+    async def away() -> str | None:
+        return 'connection to "10.0.0.7" failed: role "gateway"'
+
+    async def well() -> str | None:
+        return None
+
+    world.restart(world.settings, {"postgres": away, "kafka": well})
+    answer = await world.new_browser().get("/ready")
+    assert answer.status_code == 503
+    assert answer.json() == {"status": "not ready", "parts": {"postgres": "does not answer", "kafka": "ok"}}
+    assert "10.0.0.7" in (await world.service.get("/ready")).json()["parts"]["postgres"]
