@@ -1,6 +1,7 @@
 """A connection's row and how it changes: every change gives the next revision, and can be said to the others."""
 
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 from uuid import UUID
 
 from contracts.events import ConnectionChanged
@@ -39,6 +40,15 @@ class Connection:
     def live(self) -> bool:
         """Whether its data may be read."""
         return self.state == CONNECTED and self.tokens is not None
+
+
+class HeldConnection(Protocol):
+    """A connection under its lock, for one transaction."""
+
+    row: Connection | None
+
+    async def save(self, row: Connection) -> None:
+        """Store it and say its change."""
 
 
 def wanted_sync(name: str, revision: int, granted_at: int) -> UUID:

@@ -8,10 +8,10 @@ from typing import Protocol
 import structlog
 
 from contracts.events import account_of, platform_of
-from gateway.connections import UNINSTALLED, Connection, rescoped, uninstalled
+from gateway.connections import UNINSTALLED, Connection, HeldConnection, rescoped, uninstalled
 from gateway.problems import PlatformAway
 from gateway.sealing import Unsealable
-from gateway.tokens import HeldConnection, Tokens
+from gateway.tokens import Tokens
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from gateway.connections import Connection, granted
+from gateway.connections import Connection, HeldConnection, granted
 from gateway.grants import Grant
 from gateway.problems import Refusal
 from gateway.sealing import Sealer, derived_key
@@ -25,13 +25,8 @@ log = structlog.get_logger()
 STATE_SECONDS = 600
 
 
-class HeldConnection(Protocol):
+class HeldForConsent(HeldConnection, Protocol):
     """A connection under its lock, with what a consent writes beside it in the same transaction."""
-
-    row: Connection | None
-
-    async def save(self, row: Connection) -> None:
-        """Store it and say its change."""
 
     async def session_merchant(self, id_hash: bytes | None) -> UUID | None:
         """Whose session it is."""
@@ -52,7 +47,7 @@ class LoginStore(Protocol):
     async def take_login(self, *, state_hash: bytes, browser_hash: bytes, connection: str) -> bool:
         """Use a state up."""
 
-    def held(self, name: str) -> AbstractAsyncContextManager[HeldConnection]:
+    def held(self, name: str) -> AbstractAsyncContextManager[HeldForConsent]:
         """A connection under its lock, for one transaction."""
 
 
@@ -158,7 +153,7 @@ class Logins:
         log.info("connection granted", connection=name, merchant=str(merchant), sync_id=str(row.wanted_sync))
         return SignedIn(row, merchant, session)
 
-    async def _granted(self, held: HeldConnection, name: str, grant: Grant, session: bytes | None) -> Connection:
+    async def _granted(self, held: HeldForConsent, name: str, grant: Grant, session: bytes | None) -> Connection:
         """An account that has a merchant keeps it; a new one joins the session's merchant, or a new one."""
         kept = held.row.merchant if held.row else None
         return granted(
@@ -170,6 +165,6 @@ class Logins:
             tokens=sealed(self._sealer, name, grant),
         )
 
-    async def _open_first_sync(self, held: HeldConnection, row: Connection) -> None:
+    async def _open_first_sync(self, held: HeldForConsent, row: Connection) -> None:
         assert row.wanted_sync is not None
         await held.open_self_test(row.wanted_sync, status=PENDING_STATUS, test=PENDING_TEST)

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from contracts.events import account_of, platform_of
-from gateway.connections import Connection, SealedTokens, refreshed, revoked
+from gateway.connections import Connection, HeldConnection, SealedTokens, refreshed, revoked
 from gateway.grants import Grant
 from gateway.problems import GrantDead, NotKnown, NotLive, PlatformAway
 from gateway.sealing import Sealer
@@ -27,15 +27,6 @@ REFRESH_BEFORE_MS = 120_000
 USABLE_MS = 60_000
 ANSWER_SECONDS = 8.0
 """For a turn, the lock and a refresh together: fetchers wait for ten, and then hold all connections' work."""
-
-
-class HeldConnection(Protocol):
-    """A connection under its lock."""
-
-    row: Connection | None
-
-    async def save(self, row: Connection) -> None:
-        """Store it and say its change."""
 
 
 class Connections(Protocol):

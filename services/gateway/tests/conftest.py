@@ -272,7 +272,7 @@ class World:
         return await self.service.post(path, json=body, headers={"Authorization": f"Bearer {CALLERS[caller]}"})
 
     async def token(self, caller: str = "shopify-fetcher", name: str = NAME) -> httpx.Response:
-        return await self.ask("/internal/tokens", {"connection": name, "epoch": 1}, caller)
+        return await self.ask("/internal/tokens", {"connection": name}, caller)
 
     async def deliver(self, topic: str, body: bytes, **headers: str) -> httpx.Response:
         """A delivery as Shopify sends it, unless `headers` (with _ for -) say otherwise."""

@@ -18,7 +18,7 @@ NAME = "shopify:acme.myshopify.com"
 
 
 async def refuse(world: Any, token: str) -> Any:
-    body = {"connection": NAME, "epoch": 1, "access_token_sha256": digest(token)}
+    body = {"connection": NAME, "access_token_sha256": digest(token)}
     return await world.ask("/internal/tokens/refused", body)
 
 
@@ -35,17 +35,17 @@ async def test_a_fetcher_of_another_platform_is_refused(world: Any) -> None:
     await world.connect()
     assert (await world.token("facebook-fetcher")).status_code == 403
     assert (await world.token("scheduler")).status_code == 403
-    assert (await world.service.post("/internal/tokens", json={"connection": NAME, "epoch": 1})).status_code == 401
+    assert (await world.service.post("/internal/tokens", json={"connection": NAME})).status_code == 401
     for wrong in ("Bearer wrong", "Basic " + "s" * 20, "s" * 20, "Bearer "):
         answer = await world.service.post(
-            "/internal/tokens", json={"connection": NAME, "epoch": 1}, headers={"Authorization": wrong}
+            "/internal/tokens", json={"connection": NAME}, headers={"Authorization": wrong}
         )
         assert answer.status_code == 401
 
 
 async def test_the_internal_endpoints_are_not_on_the_public_listener(world: Any) -> None:
     await world.connect()
-    answer = await world.browser.post("/internal/tokens", json={"connection": NAME, "epoch": 1})
+    answer = await world.browser.post("/internal/tokens", json={"connection": NAME})
     assert answer.status_code == 404
 
 

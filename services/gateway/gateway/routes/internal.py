@@ -23,17 +23,15 @@ RETRY_AFTER_SECONDS = 30
 
 
 class TokenAsked(BaseModel):
-    """For whose data a token is needed; `epoch` is the one that the asker knows."""
+    """For whose data a token is needed."""
 
     connection: str
-    epoch: int
 
 
 class TokenWasRefused(BaseModel):
     """The hex SHA-256 of a token that the platform answered with 401."""
 
     connection: str
-    epoch: int
     access_token_sha256: str
 
 
