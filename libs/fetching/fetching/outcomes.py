@@ -26,15 +26,25 @@ class Outcomes:
         """An id could not be read."""
         self.unread[(unread.resource, unread.id)] = unread
 
+    @property
+    def wait(self) -> NotNow:
+        """Why requests are not finished though all ids are through: the first that may be read later."""
+        later = next(unread for unread in self.unread.values() if unread.retry)
+        return NotNow(f"{later.id}: {later.reason}")
+
     def ends(self, requests: tuple[SyncRequested, ...], *, complete: bool) -> "Ends":
-        """How `requests` end. `complete`: the platform has gone through all ids, in this try and earlier ones."""
+        """How `requests` end. `complete`: the platform has gone through all ids, in this try and earlier ones.
+
+        One with an id that cannot be read fails only when its other ids are through.
+        """
         ends = Ends()
         for request in requests:
             keys = [(resource, i) for resource, ids in request.records.items() for i in ids]
             faults = [self.unread[key] for key in keys if key in self.unread]
-            if any(not fault.retry for fault in faults):
+            through = complete or all(key in self.read or key in self.unread for key in keys)
+            if through and any(not fault.retry for fault in faults):
                 ends.failed.append(request)
-            elif faults or not (complete or all(key in self.read for key in keys)):
+            elif faults or not through:
                 ends.unfinished.append(request)
             else:
                 ends.settled.append(request)

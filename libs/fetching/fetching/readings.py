@@ -94,7 +94,8 @@ class Platform(Protocol):
     def read(self, errand: Errand, ids: Ids, cursor: str | None) -> AsyncGenerator[Reading, None]:
         """Read these records directly, from the start or from a `Reached` cursor of an earlier try at the same ids.
 
-        An id asked for and answered as absent without an error is a record without a body.
+        An id asked for and answered as absent without an error is a record without a body. What was unread for good in
+        earlier tries is said again.
         """
         ...
 

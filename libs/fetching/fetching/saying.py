@@ -87,7 +87,10 @@ def settled(access: Access, source: UUID, requests: Sequence[SyncRequested], unr
 
 
 def progressed(event: SyncProgressed, *story: object) -> Outgoing:
-    """How a step or a fetch went on; `story` tells this saying from others of the same syncs."""
+    """How a step or a fetch went on; `story` tells this saying from others of the same syncs.
+
+    A postponement with a `reason` that is not `throttled` was a try in vain: the scheduler counts those.
+    """
     event_id = derived_id("progressed", *map(str, event.sync_ids), *map(str, story), event.outcome)
     return Outgoing(SYNC_PROGRESSED, event.connection, event, str(event_id))
 

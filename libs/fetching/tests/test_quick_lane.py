@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from contracts.events import RecordsPage, Settled
+from fetching.cursors import Place
 from fetching.errors import ConnectionEnded, NotNow, Refused
 from fetching.handlers import QuickLane
 from fetching.readings import Unread
@@ -225,3 +226,19 @@ async def test_waits_are_spread_but_never_shorter_than_the_platform_asked_for(
         quick = QuickLane(things, bench.Tokens(), voice, seconds=5, now=lambda: 1000.0, uniform=chosen)
         await quick(bench.CONNECTION, [bench.wish("1", "a")])
         assert voice.progressed[0].not_before - 1_000_000 == bound
+
+
+async def test_a_request_with_an_id_that_cannot_be_read_goes_on_with_its_others(bench: Any) -> None:
+    things = bench.Things(
+        there={"a", "b", "c"}, unread={"a": Unread("things", "a", "no")}, stop_at={"c": NotNow("wait")}
+    )
+    voice = await fetched(bench, things, bench.wish("1", "a", "b", "c"))
+    (late,) = voice.progressed
+    assert (late.outcome, voice.events(Settled)) == ("postponed", [])
+    assert Place.decoded(late.cursor).at is not None
+
+
+async def test_what_postpones_a_request_is_named(bench: Any) -> None:
+    things = bench.Things(there={"b"}, unread={"a": Unread("things", "a", "internal error", retry=True)})
+    (late,) = (await fetched(bench, things, bench.wish("1", "a", "b"))).progressed
+    assert (late.reason, late.throttled) == ("a: internal error", False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from fetching.errors import Refused
+from fetching.errors import NotNow, Refused
 from shopify_fetcher.budget import Status
 
 OLDEST_WHOLE = "2026-07"
@@ -56,6 +56,10 @@ class Unwell(Exception):
 
 class Denied(Refused):
     """The scopes of the access token do not cover what was asked for."""
+
+
+class Faulty(NotNow):
+    """An error at one place of an answer that otherwise came; the same question may be answered the next time."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ from shopify_fetcher.gids import names
 from shopify_fetcher.kinds import KINDS, Kind
 from shopify_fetcher.places import shop_record
 
+FEW = 10
+"""More records with an error in one answer than this are the platform's trouble, and not theirs."""
+
 
 @dataclass
 class Read:
@@ -28,6 +31,12 @@ class Read:
     unread: list[Unread] = field(default_factory=list)
     denied: bool = False
     """Whether some are unread for want of a scope."""
+
+    def join(self, other: "Read") -> None:
+        """Take what became of ids that were asked for once more."""
+        self.built.join(other.built)
+        self.unread += other.unread
+        self.denied |= other.denied
 
 
 class Bodies:
@@ -40,7 +49,8 @@ class Bodies:
         """Read as many of `ids` as go into one answer, at least one.
 
         An id answered as absent without an error is gone; one with an error, or whose answer does not have the
-        expected form, is unread. Raises as `Conversation.ask`, and `NotNow` when nothing at all could be read.
+        expected form, is unread. Where the error may pass, the id has been asked for by itself, too: the fault of one
+        record holds up no other. Raises as `Conversation.ask`, and `NotNow` when many have an error.
         """
         if resource == "shop":
             return await self._shop(ids)
@@ -55,8 +65,23 @@ class Bodies:
                     return Read(1, unread=[Unread(resource, ids[0], str(fault))])
                 continue
             read = self._understood(kind, asked, answer)
-            await self.complete(read.built)
+            await self._again_singly(kind, read)
+            await self.complete(read)
             return read
+
+    async def _again_singly(self, kind: Kind, read: Read) -> None:
+        """Ask once more, each by itself, for those whose errors may pass."""
+        faulty = [unread for unread in read.unread if unread.retry]
+        if len(faulty) > FEW:
+            raise NotNow(f"{len(faulty)} records have errors: {faulty[0].id}: {faulty[0].reason}")
+        for unread in faulty:
+            asked = (unread.id,)
+            try:
+                answer = await self._talk.ask(kind.document, self._variables(kind.document, asked))
+            except TooCostly:
+                continue
+            read.unread.remove(unread)
+            read.join(self._understood(kind, asked, answer))
 
     def _at_once(self, kind: Kind) -> int:
         return self._talk.memory.ids_at_once(kind.document, self._variables(kind.document, ()))
@@ -89,15 +114,21 @@ class Bodies:
                 _build(kind, gid, raw, moment, read)
         return read
 
-    async def complete(self, built: Built) -> None:
-        """Read the items in `built.short` by themselves, for their levels did not come whole with their product."""
-        short, built.short = built.short, []
-        while short:
-            read = await self.read("inventory", short)
-            for unread in read.unread:
-                raise NotNow(f"{unread.id}: {unread.reason}")
-            built.join(read.built)
-            short = short[read.count :]
+    async def complete(self, read: Read) -> None:
+        """Read the items that are short by themselves, for their levels did not come whole with their product.
+
+        Where that fails, it is the product that is unread.
+        """
+        short, read.built.short = read.built.short, {}
+        ids = list(short)
+        while ids:
+            items = await self.read("inventory", ids)
+            items.unread = [
+                Unread("products", short[unread.id], f"{unread.id}: {unread.reason}", retry=unread.retry)
+                for unread in items.unread
+            ]
+            read.join(items)
+            ids = ids[items.count :]
 
     async def _shop(self, ids: Sequence[str]) -> Read:
         record = await read_shop(self._talk)

@@ -38,7 +38,8 @@ class Built:
 
     records: list[Record] = field(default_factory=list)
     chains: list[Chain] = field(default_factory=list)
-    short: list[str] = field(default_factory=list)
+    short: dict[str, str] = field(default_factory=dict)
+    """Each with the product that it belongs to."""
 
     def add(self, record: Record, chain: Chain | None = None) -> None:
         """Take a record; with `chain`, it is the first piece of it."""
@@ -52,7 +53,7 @@ class Built:
         """Take all that `other` has."""
         self.records += other.records
         self.chains += other.chains
-        self.short += other.short
+        self.short |= other.short
 
 
 def rest(listing: str, page_info: PageInfo) -> tuple[Rest, ...]:

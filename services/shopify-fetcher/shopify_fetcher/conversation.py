@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from fetching.access import Access
 from fetching.errors import NotNow, Refused
 from fetching.readings import QUICK, WALK, Errand
-from shopify_fetcher.answers import Answer, FieldError, Pause, Throttled, TokenRefused, TooCostly, Unwell
+from shopify_fetcher.answers import Answer, Faulty, FieldError, Pause, Throttled, TokenRefused, TooCostly, Unwell
 from shopify_fetcher.budget import QUICK_SHARE, WALK_SHARE
 from shopify_fetcher.documents import RIGHTS, Document
 from shopify_fetcher.memory import ShopMemory
@@ -212,5 +212,5 @@ def raise_for(errors: tuple[FieldError, ...]) -> None:
     """Raise for the first error: it may pass, or it will not."""
     for error in errors:
         if error.passes:
-            raise NotNow(error.reason)
+            raise Faulty(error.reason)
         raise error.refusal

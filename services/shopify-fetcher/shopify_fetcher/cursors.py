@@ -1,11 +1,12 @@
 """The places that cursors hold. Small, versioned JSON that only this service reads."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from fetching.errors import Refused
+from fetching.readings import Unread
 from shopify_fetcher.chains import Chain
 from shopify_fetcher.scopes import COME_ALONG, WALKED, allowed, refusal
 
@@ -111,16 +112,17 @@ _PLAIN = (
 
 @dataclass(frozen=True)
 class ReadPlace:
-    """Where a records fetch is: how many of its sorted ids are behind, and records said in part."""
+    """Where a records fetch is: how many of its sorted ids are behind, records said in part, and what was unread."""
 
     passed: int = 0
-    chains: tuple[Chain, ...] = field(default=())
+    chains: tuple[Chain, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
     def encoded(self) -> str:
         """As a cursor."""
-        return orjson.dumps(
-            {"v": VERSION, "passed": self.passed, "chains": [chain.packed() for chain in self.chains]}
-        ).decode()
+        chains = [chain.packed() for chain in self.chains]
+        unread = [(u.resource, u.id, u.reason) for u in self.unread]
+        return orjson.dumps({"v": VERSION, "passed": self.passed, "chains": chains, "unread": unread}).decode()
 
     @classmethod
     def decoded(cls, cursor: str | None) -> "ReadPlace":
@@ -128,7 +130,8 @@ class ReadPlace:
         if cursor is None:
             return cls()
         body = _body(cursor)
-        return cls(body["passed"], tuple(Chain.unpacked(packed) for packed in body["chains"]))
+        unread = tuple(Unread(resource, gid, reason) for resource, gid, reason in body["unread"])
+        return cls(body["passed"], tuple(Chain.unpacked(packed) for packed in body["chains"]), unread)
 
 
 def _body(cursor: str) -> dict[str, Any]:

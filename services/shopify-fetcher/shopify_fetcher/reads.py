@@ -7,7 +7,8 @@ from itertools import takewhile
 from contracts.events import Ids
 from fetching.errors import ConnectionEnded, Refused
 from fetching.readings import Batch, Reached, Reading, Unread
-from shopify_fetcher.bodies import Bodies
+from shopify_fetcher.answers import Faulty
+from shopify_fetcher.bodies import Bodies, Read
 from shopify_fetcher.chains import Chain
 from shopify_fetcher.conversation import Conversation
 from shopify_fetcher.cursors import ReadPlace
@@ -19,58 +20,67 @@ Key = tuple[str, str]
 
 
 async def read(talk: Conversation, ids: Ids, cursor: str | None) -> AsyncGenerator[Reading, None]:
-    """All of `ids` from the place in `cursor`: sorted, by resource, each record to its end before the next batch."""
+    """All of `ids` from the place in `cursor`: sorted, by resource, each record to its end before the next batch.
+
+    A record whose error stays when it is asked for by itself is unread, and the others go on.
+    """
     place = ReadPlace.decoded(cursor)
     wanted = [(resource, gid) for resource in sorted(ids) for gid in sorted(set(ids[resource]))]
     if any(resource in NEEDS and not talk.may(resource) for resource in ids):
         await talk.new_scopes()
     hopeless = _hopeless(wanted, talk)
-    for unread in hopeless.values():
+    for unread in (*hopeless.values(), *place.unread):
         yield unread
     bodies = Bodies(talk)
     while place.chains or place.passed < len(wanted):
         if place.chains:
-            said, chains = await _continued_or_unread(talk, bodies, place.chains)
-            yield said
-            place = replace(place, chains=chains)
+            resource = place.chains[0].resource
+            taken, chains = await _continued_or_unread(talk, bodies, place.chains)
         elif wanted[place.passed] in hopeless:
             place = replace(place, passed=place.passed + 1)
             continue
         else:
             resource, run = _run(wanted[place.passed :], hopeless)
             taken = await bodies.read(resource, run)
+            chains = tuple(taken.built.chains)
             if taken.denied and await talk.new_scopes():
                 known, hopeless = hopeless, _hopeless(wanted, talk)
                 for key in hopeless.keys() - known.keys():
                     yield hopeless[key]
                 continue
-            for unread in taken.unread:
-                yield unread
-            yield Batch(resource, tuple(taken.built.records))
-            place = ReadPlace(place.passed + taken.count, tuple(taken.built.chains))
+            place = replace(place, passed=place.passed + taken.count)
+        final = tuple(replace(unread, retry=False) for unread in taken.unread)
+        for unread in final:
+            yield unread
+        yield Batch(resource, tuple(taken.built.records))
+        place = replace(place, chains=chains, unread=(*place.unread, *final))
         if place.chains or place.passed < len(wanted):
             yield Reached(place.encoded())
 
 
 async def _continued_or_unread(
     talk: Conversation, bodies: Bodies, chains: tuple[Chain, ...]
-) -> tuple[Batch | Unread, tuple[Chain, ...]]:
-    """As `continued`; a record that is refused half-way is unread, and the others go on."""
+) -> tuple[Read, tuple[Chain, ...]]:
+    """As `continued`; a record that is refused half-way, or has the same error twice, is unread."""
     try:
-        return await continued(talk, bodies, chains)
+        try:
+            return await continued(talk, bodies, chains)
+        except Faulty:
+            return await continued(talk, bodies, chains)
     except ConnectionEnded:
         raise
-    except Refused as refusal:
-        return Unread(chains[0].resource, chains[0].id, refusal.reason, retry=refusal.retry), chains[1:]
+    except (Faulty, Refused) as fault:
+        return Read(0, unread=[Unread(chains[0].resource, chains[0].id, str(fault))]), chains[1:]
 
 
-async def continued(talk: Conversation, bodies: Bodies, chains: tuple[Chain, ...]) -> tuple[Batch, tuple[Chain, ...]]:
+async def continued(talk: Conversation, bodies: Bodies, chains: tuple[Chain, ...]) -> tuple[Read, tuple[Chain, ...]]:
     """The next piece of the first of `chains`, with what came along, and the chains that are left."""
     first, *others = chains
     piece = await next_piece(talk, first)
-    await bodies.complete(piece.built)
-    left = (piece.following, *piece.built.chains, *others) if piece.following else (*piece.built.chains, *others)
-    return Batch(first.resource, tuple(piece.built.records)), tuple(left)
+    read = Read(1, piece.built)
+    await bodies.complete(read)
+    left = (piece.following, *read.built.chains, *others) if piece.following else (*read.built.chains, *others)
+    return read, tuple(left)
 
 
 def _run(wanted: Sequence[Key], hopeless: Collection[Key]) -> tuple[str, list[str]]:

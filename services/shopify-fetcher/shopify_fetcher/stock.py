@@ -39,7 +39,7 @@ def with_variants(page: VariantPage, product: str, moment: Moment) -> tuple[list
 def _came_along(variant: VariantPageEdgesNode, product: str, moment: Moment, built: Built) -> None:
     item = variant.inventoryItem
     if item.inventoryLevels is None or item.tracked is None or item.inventoryLevels.pageInfo.hasNextPage:
-        built.short.append(item.id)
+        built.short[item.id] = product
         return
     selling = {variant.id: variant.availableForSale}
     body = _body(item.tracked, selling, item.inventoryLevels)

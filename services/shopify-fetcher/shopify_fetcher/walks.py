@@ -4,10 +4,10 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from contracts.events import Record
-from fetching.errors import NotNow, Refused
-from fetching.readings import Batch, Reached, Step, Unread, WalkDone, WindowDone
+from fetching.errors import Refused
+from fetching.readings import Batch, Reached, Step, WalkDone, WindowDone
 from shopify_fetcher.answers import Denied
-from shopify_fetcher.bodies import Bodies, read_shop
+from shopify_fetcher.bodies import Bodies, Read, read_shop
 from shopify_fetcher.conversation import Conversation
 from shopify_fetcher.cursors import END, WalkPlace
 from shopify_fetcher.reads import continued
@@ -110,8 +110,7 @@ class Walk:
         passed = said = 0
         while passed < len(listed.ids):
             read = await self._bodies.read(self._place.resource, listed.ids[passed:])
-            for unread in read.unread:
-                _raise(unread, denied=read.denied)
+            _raise_for_unread(read)
             yield self._batch(tuple(read.built.records))
             passed += read.count
             at = listed.places[passed - 1]
@@ -127,9 +126,10 @@ class Walk:
 
     async def _chains(self) -> AsyncGenerator[Step, None]:
         while self._place.chains:
-            batch, chains = await continued(self._talk, self._bodies, self._place.chains)
+            read, chains = await continued(self._talk, self._bodies, self._place.chains)
+            _raise_for_unread(read)
             self._place = replace(self._place, chains=chains)
-            yield self._batch(batch.records)
+            yield self._batch(tuple(read.built.records))
             yield self._reached()
 
     async def _window_done(self) -> WindowDone:
@@ -167,8 +167,8 @@ class Walk:
         return Reached(self._place.encoded())
 
 
-def _raise(unread: Unread, *, denied: bool) -> None:
-    reason = f"{unread.id}: {unread.reason}"
-    if unread.retry:
-        raise NotNow(reason)
-    raise Denied(reason) if denied else Refused(reason)
+def _raise_for_unread(read: Read) -> None:
+    """A walk that cannot read a record fails by its name; where the error may pass, it is tried again as a whole."""
+    for unread in read.unread:
+        reason = f"{unread.id}: {unread.reason}"
+        raise Denied(reason) if read.denied else Refused(reason, retry=unread.retry)

@@ -1,7 +1,7 @@
 """A conversation keeps to the budget, tries again a little, and never sleeps for long."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -16,11 +16,12 @@ from shopify_fetcher.bodies import Bodies, read_shop
 from shopify_fetcher.budget import Budget, Status
 from shopify_fetcher.chains import Chain, Rest
 from shopify_fetcher.conversation import Conversation
-from shopify_fetcher.cursors import ReadPlace
+from shopify_fetcher.cursors import ReadPlace, WalkPlace
 from shopify_fetcher.documents import COUNT_PRODUCTS, READ_PRODUCTS, Document
 from shopify_fetcher.listings import next_piece
 from shopify_fetcher.memory import ShopMemory
 from shopify_fetcher.reads import read
+from shopify_fetcher.walks import Walk
 from shopify_fetcher.windows import KEYSETS, list_ids
 
 DATA: dict[str, Any] = {"productsCount": {"count": 1, "precision": "EXACT"}}
@@ -208,6 +209,8 @@ async def test_a_token_of_a_higher_epoch_begins_the_work_anew() -> None:
     assert conversation.errand.access.epoch == 1, "what was read before is said under its own epoch"
 
 
+LAST_PAGE = {"hasNextPage": False, "endCursor": None}
+LOCATIONS = ["gid://shopify/Location/1", "gid://shopify/Location/2"]
 PRODUCTS = [f"gid://shopify/Product/{n}" for n in range(1, 251)]
 
 
@@ -232,11 +235,53 @@ async def test_null_with_access_denied_is_not_gone() -> None:
     assert (unread.id, unread.retry) == (PRODUCTS[0], False)
 
 
-async def test_null_with_an_internal_error_may_be_asked_for_again() -> None:
-    failed = FieldError(("nodes", 0, "variants"), "INTERNAL_SERVER_ERROR", "oh")
-    conversation, _, _ = talk(answer({"nodes": [None]}, failed))
-    found = await Bodies(conversation).read("products", PRODUCTS[:1])
-    assert found.unread[0].retry
+OH = FieldError(("nodes", 0, "variants"), "INTERNAL_SERVER_ERROR", "oh")
+
+
+async def test_what_has_an_error_is_asked_for_by_itself_and_then_read() -> None:
+    conversation, client, _ = talk(answer({"nodes": [None, None]}, OH), nothing)
+    found = await Bodies(conversation).read("products", PRODUCTS[:2])
+    assert [list(variables["ids"]) for _, variables in client.asked] == [PRODUCTS[:2], PRODUCTS[:1]]
+    assert {record.id for record in found.built.records} == set(PRODUCTS[:2])
+    assert (found.count, found.unread) == (2, [])
+
+
+async def test_an_error_that_stays_leaves_its_record_alone_unread() -> None:
+    conversation, _, _ = talk(answer({"nodes": [None, None]}, OH), answer({"nodes": [None]}, OH))
+    found = await Bodies(conversation).read("products", PRODUCTS[:2])
+    assert [record.id for record in found.built.records] == [PRODUCTS[1]]
+    assert [(unread.id, unread.retry) for unread in found.unread] == [(PRODUCTS[0], True)]
+
+
+async def test_errors_of_many_records_are_the_platforms_and_wait() -> None:
+    errors = [replace(OH, path=("nodes", index)) for index in range(11)]
+    conversation, client, _ = talk(answer({"nodes": [None] * 11}, *errors))
+    with pytest.raises(NotNow, match="11 records") as raised:
+        await Bodies(conversation).read("products", PRODUCTS[:11])
+    assert (raised.value.throttled, len(client.asked)) == (False, 1)
+
+
+async def test_an_error_that_stays_is_said_again_by_later_tries_and_holds_up_no_other() -> None:
+    ids = {"locations": tuple(LOCATIONS), "products": tuple(PRODUCTS[:1])}
+    conversation, _, _ = talk(answer({"nodes": [None, None]}, OH), answer({"nodes": [None]}, OH), nothing)
+    said = [reading async for reading in read(conversation, ids, None)]
+    unread, batch, reached, _ = said
+    assert (unread.id, unread.retry) == (LOCATIONS[0], False)
+    assert [record.id for record in batch.records] == [LOCATIONS[1]]
+    again, _, _ = talk(nothing)
+    assert await anext(read(again, ids, reached.cursor)) == unread
+
+
+async def test_a_walk_fails_by_the_name_of_a_record_whose_error_stays() -> None:
+    script = [
+        answer({"locations": {"edges": [{"node": {"id": gid}} for gid in LOCATIONS], "pageInfo": LAST_PAGE}}),
+        answer({"nodes": [None, None]}, OH),
+        answer({"nodes": [None]}, OH),
+    ]
+    conversation, _, _ = talk(*script, lane="walk")
+    with pytest.raises(Refused, match=LOCATIONS[0]) as raised:
+        _ = [step async for step in Walk(conversation, WalkPlace("locations", opened=True)).steps()]
+    assert raised.value.retry
 
 
 async def test_a_denial_of_everything_is_a_refusal() -> None:
@@ -358,6 +403,15 @@ async def test_a_record_refused_half_way_is_unread_and_the_others_go_on() -> Non
     conversation, _, _ = talk(answer({"node": None}, FieldError(("node",), "ACCESS_DENIED", "no")), nothing)
     place = ReadPlace(0, (CODES,))
     said = [reading async for reading in read(conversation, {"products": (PRODUCTS[0],)}, place.encoded())]
-    unread, _, batch = said
+    unread, _, _, batch = said
     assert (unread.id, unread.reason) == (CODES.id, "ACCESS_DENIED: no")
     assert [record.id for record in batch.records] == [PRODUCTS[0]]
+
+
+async def test_a_list_with_an_error_is_asked_for_twice_and_then_its_record_is_unread() -> None:
+    bad = answer({"node": None}, FieldError(("node",), "INTERNAL_SERVER_ERROR", "oh"))
+    conversation, client, _ = talk(bad, bad, nothing)
+    place = ReadPlace(0, (CODES,))
+    said = [reading async for reading in read(conversation, {"products": (PRODUCTS[0],)}, place.encoded())]
+    assert (said[0].id, said[0].retry, len(client.asked)) == (CODES.id, False, 3)
+    assert said[-1].records[0].id == PRODUCTS[0]

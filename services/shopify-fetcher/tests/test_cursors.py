@@ -3,6 +3,7 @@
 import pytest
 
 from fetching.errors import Refused
+from fetching.readings import Unread
 from shopify_fetcher.chains import Chain, Rest
 from shopify_fetcher.cursors import END, ReadPlace, WalkPlace
 
@@ -20,7 +21,7 @@ def test_a_walks_place_survives() -> None:
 
 
 def test_a_fetchs_place_survives() -> None:
-    place = ReadPlace(7, (CHAIN,))
+    place = ReadPlace(7, (CHAIN,), (Unread("products", "p", "no"),))
     assert ReadPlace.decoded(place.encoded()) == place
 
 

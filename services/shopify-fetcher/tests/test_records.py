@@ -115,12 +115,12 @@ def test_without_the_right_to_stock_a_product_comes_alone() -> None:
     bare["inventoryItem"] = {"id": "gid://shopify/InventoryItem/101"}
     built = built_product(product(variants=page(bare)), moment(stock=False))
     assert by_resource(built, "inventory") == []
-    assert built.short == []
+    assert built.short == {}
 
 
 def test_an_item_with_more_levels_than_came_is_read_by_itself() -> None:
     built = built_product(product(variants=page(variant(1, level(1, 101, 1), more_levels="x"))), moment())
-    assert built.short == ["gid://shopify/InventoryItem/101"]
+    assert built.short == {"gid://shopify/InventoryItem/101": "gid://shopify/Product/1"}
     assert by_resource(built, "inventory") == []
 
 

@@ -125,7 +125,7 @@ class Fetch:
         if ends.unfinished and isinstance(halt, Refused):
             said.append(_failed(access.connection, access.epoch, ends.unfinished, halt, self.errand))
         elif ends.unfinished:
-            wait = halt if isinstance(halt, NotNow) else NotNow("some records could not be read")
+            wait = halt if isinstance(halt, NotNow) else self.outcomes.wait
             moment = not_before(wait, 1 if self._advanced else self.group.attempt)
             place = self._place(ends.unfinished).encoded()
             said.append(_postponed(access.connection, access.epoch, ends.unfinished, wait, moment, place, self.errand))
@@ -142,10 +142,10 @@ class Fetch:
 
     def _place(self, unfinished: Sequence[SyncRequested]) -> Place:
         """Where the unfinished go on: from here if they are the whole group, else under a source of their own, for
-        this one's verdict will be on the others. What could not be read is tried again from the start."""
+        this one's verdict will be on the others. What may be read later is tried again from the start."""
         if len(unfinished) < len(self.group.requests):
             return Place(0, None, source_of(unfinished))
-        at = None if self.outcomes.unread else self._at
+        at = None if any(unread.retry for unread in self.outcomes.unread.values()) else self._at
         return Place(self.group.place.tries + 1, at, self.group.source)
 
 
