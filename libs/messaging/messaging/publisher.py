@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.partitioner import DefaultPartitioner
 
 from contracts.events import Event
 from contracts.headers import cloud_event
@@ -24,6 +26,21 @@ class Outgoing:
     event_id: str
 
 
+_DEFAULT = DefaultPartitioner()
+
+
+@lru_cache(maxsize=10_000)
+def _place(key: bytes, partitions: tuple[int, ...]) -> int:
+    return int(_DEFAULT(key, list(partitions), list(partitions)))
+
+
+def partition_of(key: bytes | None, partitions: list[int], available: list[int]) -> int:
+    """The partition that every Kafka client gives this key, remembered: the hash is slow in Python, and keys recur."""
+    if key is None:
+        return int(_DEFAULT(key, partitions, available))
+    return _place(key, tuple(partitions))
+
+
 class Publisher:
     """A producer with `acks=all`, idempotent, without lingering. `source` is the service's name."""
 
@@ -39,6 +56,7 @@ class Publisher:
             # Of one connection's burst much goes to one partition: at the default of 16 KiB those who wait for room
             # in its batch wake each other over and over.
             max_batch_size=128 * 1024,
+            partitioner=partition_of,
             max_request_size=MAX_MESSAGE_BYTES,
             request_timeout_ms=30_000,
         )

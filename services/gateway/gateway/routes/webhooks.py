@@ -4,7 +4,6 @@ Every copy of a delivery gives the same sync id, so that redelivery (ours and th
 before Kafka's word, no 200 was sent, and the platform delivers again.
 """
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -15,6 +14,7 @@ import orjson
 
 from contracts.events import account_of
 from contracts.topics import sync_requested
+from gateway.deadlines import Deadlines
 from gateway.deliveries import Delivery, Kind, Unacceptable, request_body, sync_id
 from gateway.installations import Installations
 from gateway.live import LiveConnections
@@ -84,7 +84,7 @@ class Webhooks:
         self._publish = publish
         self._installations = installations
         self._max_bytes = max_bytes
-        self._answer_seconds = answer_seconds
+        self._deadlines = Deadlines(answer_seconds)
         self._log = DeliveryLog(source)
         self._headers = [
             ("ce_specversion", b"1.0"),
@@ -112,7 +112,7 @@ class Webhooks:
         """The status of the answer."""
         delivery = None
         try:
-            async with asyncio.timeout(self._answer_seconds):
+            with self._deadlines.begin():
                 body = await _body(scope["headers"], receive, self._max_bytes)
                 delivery = self._platform.read_delivery(scope["headers"], body)
                 outcome = await self._carried_out(delivery)
