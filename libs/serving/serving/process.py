@@ -1,9 +1,12 @@
 """One process: an HTTP application with /health and /ready, served until SIGTERM or Ctrl-C."""
 
 import asyncio
+import gc
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 
 import structlog
 import uvicorn
@@ -11,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 from messaging.errors import Away
+from serving.together import run_together
 
 log = structlog.get_logger()
 START_AGAIN_SECONDS = 2.0
@@ -55,13 +59,20 @@ Running = Callable[[AsyncExitStack], Awaitable[list[tuple[object, str, int]]]]
 """Enters what the service needs on the stack and gives (application, host, port) to serve."""
 
 
-def serve(running: Running) -> None:
-    """Run a service. What it needs and is away at its start is waited for.
+def serve(running: Running, *, processes: int = 1) -> None:
+    """Run a service, in so many processes that share its addresses; what is away at its start is waited for.
 
     Returns when the process was asked to end; what was entered is left in reverse order.
     """
+    if processes == 1:
+        _run(running, shared=False)
+    else:
+        run_together(partial(_run, running, shared=True), processes)
+
+
+def _run(running: Running, *, shared: bool) -> None:
     with asyncio.Runner(loop_factory=_new_loop) as runner:
-        runner.run(_serve(running))
+        runner.run(_serve(running, shared))
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -70,7 +81,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-async def _serve(running: Running) -> None:
+async def _serve(running: Running, shared: bool) -> None:
     while True:
         async with AsyncExitStack() as stack:
             try:
@@ -78,9 +89,27 @@ async def _serve(running: Running) -> None:
             except Away as away:
                 log.warning("cannot start yet", reason=str(away))
             else:
-                await _until_asked_to_end([_Server(_config(app, host, port)) for app, host, port in served])
+                _settle_memory()
+                await _until_asked_to_end(
+                    [(_Server(_config(app, host, port)), _sockets(host, port, shared)) for app, host, port in served]
+                )
                 return
         await asyncio.sleep(START_AGAIN_SECONDS)
+
+
+def _settle_memory() -> None:
+    """What is there now stays: leave it out of every later collection, and collect less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+def _sockets(host: str, port: int, shared: bool) -> list[socket.socket] | None:
+    """The address's socket when processes share it: the kernel spreads connections over them."""
+    if not shared:
+        return None
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return [socket.create_server((host, port), family=family, backlog=2048, reuse_port=True)]
 
 
 class _Server(uvicorn.Server):
@@ -93,16 +122,16 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _until_asked_to_end(servers: list[_Server]) -> None:
+async def _until_asked_to_end(servers: list[tuple[_Server, list[socket.socket] | None]]) -> None:
     def end() -> None:
-        for server in servers:
+        for server, _ in servers:
             server.force_exit = server.should_exit  # asked twice: at once
             server.should_exit = True
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
-    await asyncio.gather(*(server.serve() for server in servers))
+    await asyncio.gather(*(server.serve(sockets=sockets) for server, sockets in servers))
 
 
 def _config(app: object, host: str, port: int) -> uvicorn.Config:

@@ -81,7 +81,7 @@ def main() -> None:
     settings = read_settings(GatewaySettings)
     for doubt in settings.doubts():
         log.warning("setting in doubt", reason=doubt)
-    serve(partial(running, settings=settings))
+    serve(partial(running, settings=settings), processes=settings.gateway_processes)
 
 
 async def running(stack: AsyncExitStack, *, settings: GatewaySettings) -> list[tuple[object, str, int]]:

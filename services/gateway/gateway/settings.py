@@ -76,6 +76,7 @@ class GatewaySettings(Settings):
     database_url: SecretStr
     gateway_host: str = "0.0.0.0"
     gateway_port: int = Field(default=5000, ge=1, le=65535)
+    gateway_processes: int = Field(default=2, ge=1, le=64)
     gateway_internal_host: str = "127.0.0.1"
     gateway_internal_port: int = Field(default=5001, ge=1, le=65535)
     scheduler_url: Address

@@ -1,0 +1,56 @@
+"""Several processes that serve the same addresses, for work that fills more than one processor."""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+PR_SET_PDEATHSIG = 1
+
+
+def run_together(work: Callable[[], None], processes: int) -> None:
+    """Run `work` in so many forked processes until one of them ends, or SIGTERM or Ctrl-C asks all to.
+
+    They end together, so that whoever supervises the service starts it whole again; its exit code is that of the first
+    to end. If the parent is killed, they are asked to end as well.
+    """
+    children = [_forked(work) for _ in range(processes)]
+
+    def end(_signal: int, _frame: object) -> None:
+        for child in children:
+            _ask_to_end(child)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    first, status = os.wait()
+    children.remove(first)
+    end(signal.SIGTERM, None)
+    for child in children:
+        os.waitpid(child, 0)
+    sys.exit(os.waitstatus_to_exitcode(status))
+
+
+def _forked(work: Callable[[], None]) -> int:
+    parent = os.getpid()
+    child = os.fork()
+    if child:
+        return child
+    _end_with(parent)
+    work()
+    os._exit(0)
+
+
+def _end_with(parent: int) -> None:
+    """Have the kernel ask this process to end when its parent does (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _ask_to_end(child: int) -> None:
+    try:
+        os.kill(child, signal.SIGTERM)
+    except ProcessLookupError:
+        return
