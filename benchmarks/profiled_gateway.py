@@ -1,6 +1,7 @@
-"""The gateway as it is, under cProfile from SIGUSR1 to SIGUSR2: `python -m benchmarks.profiled_gateway FILE`."""
+"""One process of the gateway as it is, under cProfile from SIGUSR1 to SIGUSR2: `python -m benchmarks.profiled_gateway FILE`."""
 
 import cProfile
+import os
 import signal
 import sys
 from pathlib import Path
@@ -23,4 +24,5 @@ def profile_on_demand(path: Path) -> None:
 
 if __name__ == "__main__":
     profile_on_demand(Path(sys.argv[1]))
+    os.environ["GATEWAY_PROCESSES"] = "1"
     main()
