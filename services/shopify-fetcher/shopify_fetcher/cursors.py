@@ -74,8 +74,10 @@ class WalkPlace:
 
     def without(self, resource: str, scopes: frozenset[str]) -> "WalkPlace":
         """Here, and `resource` with all that comes with it is left out, for the first reason that there was."""
-        named = [r for r in (resource, *COME_ALONG.get(resource, ())) if r not in dict(self.left)]
-        return replace(self, left=(*self.left, *((r, refusal(r, scopes)) for r in named)))
+        named = (resource, *COME_ALONG.get(resource, ()))
+        new = ((r, refusal(r, scopes)) for r in named if r not in dict(self.left))
+        chains = tuple(chain for chain in self.chains if chain.resource not in named)
+        return replace(self, left=(*self.left, *new), chains=chains)
 
     def _following(
         self, done: tuple[tuple[str, int], ...], left: tuple[tuple[str, str], ...], scopes: frozenset[str]

@@ -41,6 +41,7 @@ class Walk:
     async def _next_window(self) -> AsyncGenerator[Step, None]:
         """This window to its end with its marker, or nothing where it may not be read any more."""
         if self._talk.may(self._place.resource):
+            self._note_left()
             if not self._place.opened:
                 await self._open()
                 yield self._reached()
@@ -75,7 +76,6 @@ class Walk:
         elif keyset is not None:
             high, before = await open_window(self._talk, keyset, place.low)
         self._place = replace(place, opened=True, high=high, before=before)
-        self._note_left()
 
     async def _window(self) -> AsyncGenerator[Step, None]:
         if self._place.resource == "shop":

@@ -91,7 +91,7 @@ class Bench:
             "INTERNAL_KEY": "key",
             "SHOPIFY_SHOP_URL": self.sandbox.url + "/shops/{shop}",
             "PORT": str(self.port),
-            "STEP_SECONDS": "0.2",
+            "STEP_SECONDS": "0.05",
         }
         self.process = subprocess.Popen([sys.executable, "-m", "shopify_fetcher.app"], env=environment)
 

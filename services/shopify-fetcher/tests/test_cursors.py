@@ -53,6 +53,14 @@ def test_a_resource_that_is_left_out_takes_along_what_comes_with_it() -> None:
     assert place.done == (("shop", 1),)
 
 
+def test_what_is_left_out_is_not_gone_on_with() -> None:
+    stock = Chain("inventory", "gid://shopify/InventoryItem/1", 5, "c", (Rest("levels", "x"),))
+    place = WalkPlace("products", chains=(stock, CHAIN)).without("inventory", frozenset({"read_products"}))
+    assert place.chains == (CHAIN,)
+    assert place.left == (("inventory", "scope read_inventory was not granted"),)
+    assert place.without("inventory", frozenset()) == place
+
+
 def test_a_window_is_walked_again_alone_with_the_next_attempts_number() -> None:
     again = MIDDLE.again()
     assert (again.window, again.low, again.high, again.attempt, again.alone) == (2, 10, 20, 4, True)
