@@ -1,4 +1,4 @@
-"""One process of the gateway as it is, under cProfile from SIGUSR1 to SIGUSR2: `python -m benchmarks.profiled_gateway FILE`."""
+"""One process of the gateway, under cProfile from SIGUSR1 to SIGUSR2: `python -m benchmarks.profiled_gateway FILE`."""
 
 import cProfile
 import os
