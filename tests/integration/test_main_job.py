@@ -158,6 +158,17 @@ def test_a_poll_of_the_schedulers_clock_brings_what_webhooks_missed(world: World
     assert subscription["topic"] in topics
 
 
+def test_a_poll_is_started_by_the_schedulers_own_cron(world: World) -> None:
+    shop = world.make_shop(products=20)
+    world.synced(shop)
+    world.faults(shop, webhooks_off=True)
+    world.edit(shop, number_of(world.products(shop)), title="Edited before the cron's slot")
+    with world.scheduler_with(SHOPIFY_POLL_CRON="*/10 * * * * *"):
+        world.equal(shop, within=60)
+    (poll, *_) = world.syncs(shop, cause="poll")
+    assert poll.state in {"success", "running"}
+
+
 def test_an_object_that_was_overwritten_is_put_again_by_the_poll(world: World) -> None:
     shop = world.make_shop(products=10)
     world.synced(shop)

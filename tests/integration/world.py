@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import uuid4
@@ -54,6 +55,21 @@ class World:
         for name in self.stack.names:
             if not self.stack.is_running(name):
                 self.stack.start_part(name)
+
+    @contextmanager
+    def scheduler_with(self, **settings: str) -> Iterator[None]:
+        """A scheduler with other settings in the place of the usual one, for a while."""
+        usual = dict(self.stack.given)
+        self.stack.stop_part("scheduler")
+        self.stack.given.update(settings)
+        self.stack.scale("scheduler", 2)
+        try:
+            yield
+        finally:
+            self.stack.given.clear()
+            self.stack.given.update(usual)
+            self.stack.scale("scheduler", 1)
+            self.stack.start_part("scheduler")
 
     # -- the sandbox
 

@@ -114,6 +114,9 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             fetch_max_wait_ms=200,
+            # A killed member's partitions go to another after this long; brokers allow no less.
+            session_timeout_ms=6_000,
+            heartbeat_interval_ms=1_500,
             max_partition_fetch_bytes=1024 * 1024,
             listener=self,
         )

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -101,6 +101,14 @@ class Bench:
             self.process.kill()
             self.process.wait()
 
+    async def ready(self) -> Any:
+        """What `/ready` says of the parts, once the process, which may do work before that, listens."""
+        async with httpx.AsyncClient() as http, asyncio.timeout(30):
+            while True:
+                with suppress(httpx.ConnectError):
+                    return (await http.get(f"http://127.0.0.1:{self.port}/ready")).json()["parts"]
+                await asyncio.sleep(0.1)
+
     async def ask(self, topic: str, event: Any) -> None:
         """Say a request."""
         await self.publisher.send(Outgoing(topic, CONNECTION, event, str(uuid4())))
@@ -177,6 +185,4 @@ async def test_requests_and_walks_are_done_and_a_killed_step_comes_again(bench: 
         await bench.hear(lambda event: isinstance(event, WalkEnded))
     records = [r for e in bench.heard if isinstance(e, RecordsPage) and e.source == sync_id for r in e.records]
     assert rebuilt(records) == bench.sandbox.http.get(f"/control/shops/{SHOP}/document").content
-    async with httpx.AsyncClient() as http:
-        ready = await http.get(f"http://127.0.0.1:{bench.port}/ready")
-    assert ready.json()["parts"] == {"kafka": "ok", "gateway": "ok"}
+    assert await bench.ready() == {"kafka": "ok", "gateway": "ok"}
