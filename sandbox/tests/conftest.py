@@ -187,8 +187,8 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 def references() -> Path:
-    """Published schemas and captured costs, where somebody has put them."""
-    folder = Path("/work/shared/reference")
+    """Published schemas and captured costs, where somebody has put them beside the checkout."""
+    folder = Path(__file__).resolve().parents[3] / "shared" / "reference"
     if not folder.is_dir():
         pytest.skip("no references here")
     return folder

@@ -16,9 +16,14 @@ def derived_id(*story: str) -> UUID:
 
 def cloud_event(event: Event, *, source: str, event_id: str, subject: str) -> list[tuple[str, bytes]]:
     """Headers for `event`: who says it (`source`), the id by which a second saying is known, the connection."""
+    return cloud_event_of(type(event).__name__, source=source, event_id=event_id, subject=subject)
+
+
+def cloud_event_of(event_type: str, *, source: str, event_id: str, subject: str) -> list[tuple[str, bytes]]:
+    """The same for an event of which only the name of its type is at hand, as in an outbox."""
     attributes = {
         "ce_specversion": "1.0",
-        "ce_type": f"merchant-sync.{type(event).__name__}.v1",
+        "ce_type": f"merchant-sync.{event_type}.v1",
         "ce_source": source,
         "ce_id": event_id,
         "ce_subject": subject,

@@ -6,12 +6,12 @@ Killed between publishing and deleting, the row is published again: every event 
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
 from typing import Protocol
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts.headers import cloud_event_of
 from messaging.publisher import Outgoing
 
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
@@ -74,19 +74,8 @@ class Outbox:
                 return 0
             rows = (await tx.execute(_NEXT, {"batch": batch})).all()
             for row in rows:
-                await self._publisher.send_raw(row.topic, row.key.encode(), row.body, self._headers(row))
+                headers = cloud_event_of(row.event_type, source=self._source, event_id=row.event_id, subject=row.key)
+                await self._publisher.send_raw(row.topic, row.key.encode(), row.body, headers)
             if rows:
                 await tx.execute(_DELETE, {"ids": [row.id for row in rows]})
         return len(rows)
-
-    def _headers(self, row: object) -> list[tuple[str, bytes]]:
-        attributes = {
-            "ce_specversion": "1.0",
-            "ce_type": f"merchant-sync.{row.event_type}.v1",  # type: ignore[attr-defined] # a result row
-            "ce_source": self._source,
-            "ce_id": row.event_id,  # type: ignore[attr-defined]
-            "ce_subject": row.key,  # type: ignore[attr-defined]
-            "ce_time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "content-type": "application/json",
-        }
-        return [(name, value.encode()) for name, value in attributes.items()]
