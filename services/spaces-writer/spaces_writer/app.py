@@ -1,6 +1,6 @@
 """Composition root of the spaces-writer: deduplicates, gives verdicts, composes and uploads."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -47,38 +47,46 @@ async def _running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
     composer = Composer(composing, bucket, at_once=settings.composes_at_once, put=put)
     looking = Loop("composer", composer.step, rest=1.0)
     broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None, allow_auto_create_topics=False)
-
-    pages = PagesHandler(database.transaction, stored=put)
-    intakes: list[KeyedIntake[Any]] = [
-        KeyedIntake(
-            broker,
-            topic,
-            group=f"{SERVICE}.{topic}",
-            parse=FETCHED.validate_json,
-            handle=pages,
-            dead_letters=DeadLetters(publisher),
-            limits=PAGES,
-        )
-        for topic in (DATA_FETCHED, DATA_FETCHED_WALK)
-    ]
-    changes = KeyedIntake(
-        broker,
-        CONNECTION_CHANGED,
-        group=f"{SERVICE}.{CONNECTION_CHANGED}",
-        parse=ConnectionChanged.model_validate_json,
-        handle=ConnectionsHandler(database.transaction, changed=looking.nudge),
-        dead_letters=DeadLetters(publisher),
-    )
+    intakes = _intakes(broker, database, publisher, stored=put, changed=looking.nudge)
     stack.push_async_callback(composer.stop)
     await stack.enter_async_context(outbox.running())
     await stack.enter_async_context(looking.running())
     await broker.start()
     stack.push_async_callback(broker.stop)
-    for intake in (*intakes, changes):
+    for intake in intakes:
         stack.push_async_callback(intake.stop)
     app = FastAPI(openapi_url=None)
-    health_routes(app, _checks(database, bucket.check, [outbox, looking, *intakes, changes]))
+    health_routes(app, _checks(database, bucket.check, [outbox, looking, *intakes]))
     return [(app, settings.host, settings.port)]
+
+
+def _intakes(
+    broker: KafkaBroker,
+    database: Database,
+    publisher: Publisher,
+    *,
+    stored: Callable[[], None],
+    changed: Callable[[], None],
+) -> list[KeyedIntake[Any]]:
+    pages = PagesHandler(database.transaction, stored=stored)
+    changes = ConnectionsHandler(database.transaction, changed=changed)
+    heard: list[tuple[str, Any, Any, IntakeLimits]] = [
+        (DATA_FETCHED, FETCHED.validate_json, pages, PAGES),
+        (DATA_FETCHED_WALK, FETCHED.validate_json, pages, PAGES),
+        (CONNECTION_CHANGED, ConnectionChanged.model_validate_json, changes, IntakeLimits()),
+    ]
+    return [
+        KeyedIntake(
+            broker,
+            topic,
+            group=f"{SERVICE}.{topic}",
+            parse=parse,
+            handle=handle,
+            dead_letters=DeadLetters(publisher),
+            limits=limits,
+        )
+        for topic, parse, handle, limits in heard
+    ]
 
 
 def _checks(database: Database, bucket: Check, parts: Sequence[Loop | KeyedIntake[Any]]) -> dict[str, Check]:
