@@ -160,6 +160,8 @@ class Record(Event):
     """The record that this one belongs to and goes with."""
     facts: dict[str, str | None] = Field(default_factory=dict)
     """Small values that other records show: titles, handles, names."""
+    volatile: dict[str, Any] = Field(default_factory=dict)
+    """What moves by itself (counters, signed addresses): shown beside the body, and no change of the record."""
     items: tuple[Any, ...] = ()
     part: Part | None = None
 
@@ -282,6 +284,14 @@ class Upload(Event):
     reason: str | None = None
 
 
+class Erased(Event):
+    """A redaction is carried out: no record and no object of the connection is left. Saying it twice adds nothing."""
+
+    keys: tuple[str, ...]
+    """The objects that were taken out of the bucket."""
+    erased_at: int
+
+
 class DataStored(Event):
     """What the spaces-writer did. Heard by the scheduler and by readers of the bucket.
 
@@ -300,6 +310,7 @@ class DataStored(Event):
     upload: Upload | None = None
     braked: str | None = None
     """Why a walk's removals were not carried out."""
+    erased: Erased | None = None
 
 
 EVENTS: tuple[type[Event], ...] = (
