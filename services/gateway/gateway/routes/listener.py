@@ -26,16 +26,36 @@ class PublicConnection(HttpToolsProtocol):
     def __init__(self, *, receptions: "Receptions", **uvicorn_gives: Any) -> None:
         super().__init__(**uvicorn_gives)
         self._receptions = receptions
+        self._exchange: Exchange | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of requests. A delivery whose body has not come with its headers has only so much time for it."""
+        super().data_received(data)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None and not exchange.ended:
+            self._receptions.deadlines.begin(exchange)
+
+    def on_message_begin(self) -> None:
+        """A request begins; what the ordinary way needs besides is made when it goes that way."""
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
 
     def on_headers_complete(self) -> None:
         """A plain delivery begins, or any other request."""
         reception = self._receptions.by_path.get(self.url)
         if reception is None or not self._is_plain():
-            super().on_headers_complete()
+            self._go_the_ordinary_way()
             return
-        exchange = Exchange(self, reception, self.headers)
+        self._exchange = exchange = Exchange(self, reception, self.headers)
         self.cycle = exchange  # type: ignore[assignment] # as much of a cycle as this class looks at
-        self._receptions.deadlines.begin(exchange)
+
+    def _go_the_ordinary_way(self) -> None:
+        url, expects, headers = self.url, self.expect_100_continue, self.headers
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
+        super().on_headers_complete()
 
     def _is_plain(self) -> bool:
         return (

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Protocol
 
 from contracts.events import account_of
@@ -45,6 +45,12 @@ class Give(Protocol):
         dropped: Callable[[], bool],
     ) -> None:
         """Returns at once."""
+
+
+@lru_cache(maxsize=4)
+def _written(now: int) -> bytes:
+    """A moment (ms) as CloudEvents writes it; many deliveries share one."""
+    return datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="milliseconds").encode()
 
 
 class Post:
@@ -204,8 +210,7 @@ class Reception:
         return None
 
     def _request(self, delivery: Delivery, epoch: int, post: Post) -> None:
-        now, name, sync = datetime.now(UTC), delivery.connection.encode(), sync_id(delivery)
-        said = now.isoformat(timespec="milliseconds").encode()
-        headers = [*self._headers, ("ce_id", sync.encode()), ("ce_subject", name), ("ce_time", said)]
-        body = request_body(delivery, sync, epoch, time.time_ns() // 1_000_000)
+        now, name, sync = time.time_ns() // 1_000_000, delivery.connection.encode(), sync_id(delivery)
+        headers = [*self._headers, ("ce_id", sync.encode()), ("ce_subject", name), ("ce_time", _written(now))]
+        body = request_body(delivery, sync, epoch, now)
         self._give(self._topic, name, body, headers, partial(post.told, delivery), post.has_ended)
