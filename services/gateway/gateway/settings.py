@@ -80,6 +80,7 @@ def _subscribable(fields: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+AddressIfAny = Annotated[str, AfterValidator(lambda value: value and _address(value))]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 
 
@@ -112,12 +113,12 @@ class GatewaySettings(Settings):
     shopify_shop_url: Annotated[str, AfterValidator(_shop_url)] = "https://{shop}"
     shopify_scopes: Names = ("read_products", "read_inventory", "read_locations", "read_discounts")
 
-    facebook_app_id: str = Field(default="", pattern=r"^[0-9]{15,20}$")
+    facebook_app_id: str = Field(default="", pattern=r"^([0-9]{15,20})?$")
     facebook_app_secret: SecretStr = SecretStr("")
     facebook_app_secret_previous: SecretStr = SecretStr("")
     facebook_verify_token: SecretStr = SecretStr("")
-    facebook_redirect_uri: Address = ""
-    facebook_webhook_address: Address = ""
+    facebook_redirect_uri: AddressIfAny = ""
+    facebook_webhook_address: AddressIfAny = ""
     facebook_api_version: str = Field(default="v25.0", pattern=r"^v[0-9]{2,3}\.[0-9]$")
     facebook_graph_url: Annotated[str, AfterValidator(_base)] = "https://graph.facebook.com"
     facebook_dialog_url: Annotated[str, AfterValidator(_base)] = "https://www.facebook.com"
