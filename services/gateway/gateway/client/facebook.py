@@ -116,7 +116,7 @@ class FacebookClient:
         missing = [scope for scope in NEEDED if scope not in granted]
         if missing:
             raise NotGranted(
-                f"{' and '.join(missing)} was declined, and without it no page can be read; "
+                f"no page can be read without what was declined ({', '.join(missing)}); "
                 "start again, and leave it switched on"
             )
         return granted

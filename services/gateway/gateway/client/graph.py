@@ -58,7 +58,7 @@ class Graph:
 
     async def token(self, **form: str) -> httpx.Response:
         """The token endpoint's answer."""
-        own = {"client_id": self._app.app_id, "client_secret": self._app.secrets[0] if self._app.secrets else ""}
+        own = {"client_id": self._app.app_id, "client_secret": self._app.secret}
         return await self._answered("POST", "oauth/access_token", "", {**own, **form})
 
     async def send(self, method: str, path: str, token: str, given: Mapping[str, str]) -> httpx.Response:

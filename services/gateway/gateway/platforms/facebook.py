@@ -71,9 +71,14 @@ class Facebook:
         return bool(self.app_id)
 
     @property
+    def secret(self) -> str:
+        """The current secret; empty where there is no app."""
+        return next(iter(self.secrets), "")
+
+    @property
     def app_token(self) -> str:
         """The access token of the app itself."""
-        return f"{self.app_id}|{self.secrets[0]}"
+        return f"{self.app_id}|{self.secret}"
 
     def dialog(self, state: str, *, again: bool = False) -> str:
         """Where the browser is sent for consent; `again`: to be asked once more for what was declined."""
@@ -89,7 +94,7 @@ class Facebook:
 
     def proof(self, token: str) -> str:
         """The `appsecret_proof` of a token: that the secret's owner sends it."""
-        return hmac.digest(self.secrets[0].encode(), token.encode(), "sha256").hex()
+        return hmac.digest(self.secret.encode(), token.encode(), "sha256").hex()
 
     def login_url(self, _account: str) -> str:
         """The gateway's own path on which any page's merchant signs in (again): one consent is for all."""
@@ -137,7 +142,7 @@ class Facebook:
         webhook_id = f"{TEST_MARK}{uuid4()}"
         entry = {"id": TEST_PAGE, "time": int(time.time()), "merchant_sync_test": webhook_id}
         body = orjson.dumps({"object": "page", "entry": [entry]})
-        signature = f"sha256={_signature(self.secrets[0], body)}"
+        signature = f"sha256={_signature(self.secret, body)}"
         return webhook_id, {"Content-Type": "application/json", "X-Hub-Signature-256": signature}, body
 
     def challenge(self, query: Mapping[str, str]) -> str | None:
