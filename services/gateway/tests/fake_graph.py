@@ -154,6 +154,9 @@ class FakeGraph:
             others = {"id": "999999999999999", "subscribed_fields": ["feed"]}
             own = {"id": APP_ID, "subscribed_fields": self.subscribed.get(page)}
             return {"data": [others, *([own] if page in self.subscribed else [])]}
+        if method == "DELETE":
+            self.subscribed.pop(page, None)
+            return {"success": True}
         fields = given["subscribed_fields"].split(",")
         self._one_of("subscribed_fields", fields, self.unknown_fields)
         self.subscribed[page] = fields

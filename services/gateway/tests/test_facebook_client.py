@@ -255,6 +255,18 @@ async def test_an_app_whose_secret_is_refused_costs_no_page_its_token(graph: Fak
     assert all("id and secret" in message for message in (await asserted(make(), graph)).values())
 
 
+async def test_a_page_that_is_let_go_of_tells_nothing_any_more(graph: FakeGraph, make: Make) -> None:
+    client, token = make(), graph._issue("1001")
+    await asserted(client, graph)
+    await client.let_go("1001", token)
+    assert graph.subscribed == {}
+    graph.alive.clear()
+    await client.let_go("1001", token)
+    graph.down = True
+    with pytest.raises(PlatformAway):
+        await client.let_go("1001", token)
+
+
 async def test_another_version_is_said_once_and_named(
     graph: FakeGraph, make: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:

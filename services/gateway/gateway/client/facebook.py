@@ -70,6 +70,13 @@ class FacebookClient:
         """The app's subscription to changes of pages, and this page's to the app."""
         return await self._subscriptions.asserted(account, token, fields=topics, address=address)
 
+    async def let_go(self, account: str, token: str) -> None:
+        """Have the page tell this app nothing any more; a page that does not know it is fine, or its token."""
+        try:
+            await self._graph.delete(f"{account}/subscribed_apps", token)
+        except (TokenRefused, GraphRefused) as refused:
+            log.info("page knows the app no more", account=account, reason=type(refused).__name__)
+
     async def _code_answer(self, code: str) -> httpx.Response:
         try:
             return await self._graph.token(code=code, redirect_uri=self._app.redirect_uri)

@@ -56,6 +56,10 @@ class Graph:
         """Change what is at `path`."""
         await self._answered("POST", path, token, form)
 
+    async def delete(self, path: str, token: str) -> None:
+        """Remove what is at `path`."""
+        await self._answered("DELETE", path, token, {})
+
     async def token(self, **form: str) -> httpx.Response:
         """The token endpoint's answer."""
         own = {"client_id": self._app.app_id, "client_secret": self._app.secret}
@@ -67,7 +71,7 @@ class Graph:
             raise PlatformAway(_NO_APP)
         headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         values = {**given, **({"appsecret_proof": self._app.proof(token)} if token else {})}
-        query, form = (values, None) if method == "GET" else (None, values)
+        query, form = (None, values) if method == "POST" else (values, None)
         url = f"{self._url}/{path}"
         answer = await self._http.request(method, url, params=query, data=form, headers=headers, timeout=TIMEOUT)
         self._look_at_version(answer.headers.get("facebook-api-version", ""))

@@ -77,7 +77,7 @@ class TokenAnswer(_Answer):
 class TokenFacts(_Answer):
     """What `debug_token` knows of a token; `data_access_expires_at` in seconds, 0 for never."""
 
-    app_id: str
+    app_id: str = ""
     is_valid: bool
     user_id: str | None = None
     scopes: tuple[str, ...] = ()
