@@ -35,6 +35,8 @@ class Connection:
     granted_at: int
     wanted_sync: UUID | None
     tokens: SealedTokens | None
+    holder: str | None = None
+    """The platform's own id of the person who granted, where it lets go of accounts by person; never said."""
 
     @property
     def live(self) -> bool:
@@ -65,6 +67,7 @@ def granted(
     scopes: tuple[str, ...],
     granted_at: int,
     tokens: SealedTokens,
+    holder: str | None = None,
 ) -> Connection:
     """The connection after a consent: connected, new tokens, a new wanted full sync; its epoch is as it was."""
     revision = before.revision + 1 if before else 1
@@ -78,6 +81,7 @@ def granted(
         granted_at=granted_at,
         wanted_sync=wanted_sync(name, revision, granted_at),
         tokens=tokens,
+        holder=holder,
     )
 
 
@@ -109,7 +113,7 @@ def uninstalled(row: Connection) -> Connection:
 
 
 def changed_event(row: Connection, object_key: str) -> ConnectionChanged:
-    """What the others are told about this row: everything but its tokens."""
+    """What the others are told about this row: everything but its tokens and its holder."""
     return ConnectionChanged(
         connection=row.name,
         revision=row.revision,

@@ -1,6 +1,6 @@
 """The gateway's schema in Postgres: merchants, sessions, logins, connections with sealed tokens, self-tests."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from messaging.publisher import Outgoing
 from storing.database import Database
 
 _COLUMNS = """name, merchant, state, epoch, revision, scopes, granted_at, wanted_sync,
-              access_token, access_expires_at, refresh_token, refresh_expires_at"""
+              access_token, access_expires_at, refresh_token, refresh_expires_at, holder"""
 _ONE = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name")
 _ALL_OF = text(f"SELECT {_COLUMNS} FROM connections WHERE merchant = :merchant ORDER BY name")
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
@@ -27,12 +27,13 @@ _SAVE = text(f"""
 INSERT INTO connections ({_COLUMNS}, changed_at)
 VALUES (:name, CAST(:merchant AS uuid), :state, :epoch, :revision, CAST(:scopes AS text[]), :granted_at,
         CAST(:wanted_sync AS uuid), :access_token, CAST(:access_expires_at AS bigint), :refresh_token,
-        CAST(:refresh_expires_at AS bigint), now())
+        CAST(:refresh_expires_at AS bigint), :holder, now())
 ON CONFLICT (name) DO UPDATE SET
     merchant = excluded.merchant, state = excluded.state, epoch = excluded.epoch, revision = excluded.revision,
     scopes = excluded.scopes, granted_at = excluded.granted_at, wanted_sync = excluded.wanted_sync,
     access_token = excluded.access_token, access_expires_at = excluded.access_expires_at,
-    refresh_token = excluded.refresh_token, refresh_expires_at = excluded.refresh_expires_at, changed_at = now()
+    refresh_token = excluded.refresh_token, refresh_expires_at = excluded.refresh_expires_at,
+    holder = excluded.holder, changed_at = now()
 """)
 _START_LOGIN = text("""
 INSERT INTO login_states (state_hash, browser_hash, connection, expires_at)
@@ -44,6 +45,9 @@ WHERE state_hash = :state_hash AND browser_hash = :browser_hash AND connection =
 RETURNING 1
 """)
 _SESSION = text("SELECT merchant FROM sessions WHERE id_hash = :id_hash AND expires_at > now()")
+_PROLONG_SESSION = text(
+    "UPDATE sessions SET expires_at = now() + make_interval(secs => :seconds) WHERE id_hash = :id_hash"
+)
 _END_SESSION = text("DELETE FROM sessions WHERE id_hash = :id_hash")
 _OPEN_SESSION = text("""
 INSERT INTO sessions (id_hash, merchant, expires_at)
@@ -103,20 +107,32 @@ class Held:
             await outbox.say(self._tx, [said])
         self.row = row
 
+    async def open_self_test(self, sync_id: UUID, *, status: object, test: object) -> None:
+        """Begin the gateway's part of a sync of this connection; a part begun before keeps its outcomes."""
+        assert self.row is not None
+        await _open_test(self._tx, self.row.name, sync_id, status, test)
+
+
+class HeldTogether:
+    """The connections of one consent under their locks, and the session that it is given in: all or nothing."""
+
+    def __init__(self, tx: AsyncConnection, connections: Mapping[str, Held]) -> None:
+        self.connections = connections
+        self._tx = tx
+
     async def session_merchant(self, id_hash: bytes | None) -> UUID | None:
         """The merchant of a session that lives, if any."""
         return (await self._tx.execute(_SESSION, {"id_hash": id_hash})).scalar() if id_hash else None
+
+    async def prolong_session(self, id_hash: bytes, seconds: int) -> None:
+        """Let a session live so long from now."""
+        await self._tx.execute(_PROLONG_SESSION, {"id_hash": id_hash, "seconds": seconds})
 
     async def replace_session(self, old: bytes | None, new: bytes, merchant: UUID, seconds: int) -> None:
         """End the session `old`, open `new` for `merchant`."""
         if old:
             await self._tx.execute(_END_SESSION, {"id_hash": old})
         await self._tx.execute(_OPEN_SESSION, {"id_hash": new, "merchant": merchant, "seconds": seconds})
-
-    async def open_self_test(self, sync_id: UUID, *, status: object, test: object) -> None:
-        """Begin the gateway's part of a sync of this connection; a part begun before keeps its outcomes."""
-        assert self.row is not None
-        await _open_test(self._tx, self.row.name, sync_id, status, test)
 
 
 class Store:
@@ -137,11 +153,21 @@ class Store:
     @asynccontextmanager
     async def held(self, name: str) -> AsyncIterator[Held]:
         """Hold the connection `name` for one transaction: nobody else changes it, or makes it, meanwhile."""
+        async with self.held_together([name]) as held:
+            yield held.connections[name]
+
+    @asynccontextmanager
+    async def held_together(self, names: Iterable[str]) -> AsyncIterator[HeldTogether]:
+        """Hold all these connections for one transaction; taken in one order, so that no two wait for each other."""
         async with self._locks.transaction() as tx:
-            await tx.execute(_LOCK, {"name": name})
-            row = (await tx.execute(_LOCKED, {"name": name})).one_or_none()
-            yield Held(tx, _connection(row) if row else None, self._object_key)
+            held = {name: await self._locked(tx, name) for name in sorted(names)}
+            yield HeldTogether(tx, held)
         self._said()
+
+    async def _locked(self, tx: AsyncConnection, name: str) -> Held:
+        await tx.execute(_LOCK, {"name": name})
+        row = (await tx.execute(_LOCKED, {"name": name})).one_or_none()
+        return Held(tx, _connection(row) if row else None, self._object_key)
 
     async def connection(self, name: str) -> Connection | None:
         """The connection as it is now."""
@@ -238,6 +264,7 @@ def _connection(row: Row[Any]) -> Connection:
         granted_at=row.granted_at,
         wanted_sync=row.wanted_sync,
         tokens=tokens,
+        holder=row.holder,
     )
 
 
@@ -256,4 +283,5 @@ def _values(row: Connection) -> dict[str, object]:
         "access_expires_at": tokens.expires_at if tokens else None,
         "refresh_token": tokens.refresh if tokens else None,
         "refresh_expires_at": tokens.refresh_expires_at if tokens else None,
+        "holder": row.holder,
     }
