@@ -159,14 +159,14 @@ class Visit:
         return Connected(shop, browser, answer.json())
 
     def page_login(
-        self, user: str, browser: httpx.Client | None = None, *, again: bool = False, **decision: str
+        self, user: str, browser: httpx.Client | None = None, **decision: str
     ) -> tuple[httpx.Client, httpx.Response]:
         """Go from the login of Facebook Pages over the dialog back to the gateway, as `user` of the sandbox.
 
         `decision` is what the dialog's form says: `decision`, `pages`, `declined`. The browser, and what it is shown.
         """
         browser = browser or httpx.Client(base_url=self.gateway_url, timeout=60)
-        login = browser.get("/facebook/login", params={"again": "1"} if again else {})
+        login = browser.get("/facebook/login")
         if not login.has_redirect_location:
             raise StackError(f"The login did not lead to a dialog: {login.status_code} {login.text[:300]}")
         dialog = httpx.URL(login.headers["location"]).copy_add_param("user", user)
