@@ -170,8 +170,18 @@ def proof(token: str) -> str:
 
 
 @pytest.fixture
-def graph(sandbox: Sandbox) -> Graph:
-    return Graph(sandbox.http)
+def graph_of() -> Callable[[Sandbox], Graph]:
+    return lambda sandbox: Graph(sandbox.http)
+
+
+@pytest.fixture
+def graph(sandbox: Sandbox, graph_of: Callable[[Sandbox], Graph]) -> Graph:
+    return graph_of(sandbox)
+
+
+@pytest.fixture
+def proved() -> Callable[[str], str]:
+    return proof
 
 
 @asynccontextmanager
