@@ -1,4 +1,4 @@
-"""Facebook Pages, end to end: connect, keep current by webhook and poll, stay within budgets, ask to be let in again."""
+"""Facebook Pages, end to end: connect, keep current by webhook and poll, stay within budgets, sign in again."""
 
 import time
 
