@@ -18,12 +18,14 @@ from contracts.events import account_of, platform_of
 from contracts.topics import every_topic, sync_requested
 from gateway.assertions import Assertions
 from gateway.client import SchedulerClient, ShopifyClient, post_delivery
+from gateway.departures import Departures, Leaving
 from gateway.handlers import broker_trouble, watching
 from gateway.installations import Installations, Installed
 from gateway.live import LiveConnections
 from gateway.logins import BrowserKeys, CodeExchange, Logins
 from gateway.platforms import PLATFORMS, Platform
 from gateway.routes.answers import SafeHeaders, problem
+from gateway.routes.departures import Receipts, departure_routes
 from gateway.routes.internal import internal_problems, internal_routes
 from gateway.routes.listener import PublicConnection, Receptions
 from gateway.routes.pages import Merchants, Scheduler, page_routes
@@ -52,7 +54,7 @@ NAME = "gateway"
 log = structlog.get_logger()
 
 
-class Remote(CodeExchange, Refreshing, Subscriptions, Installed, Protocol):
+class Remote(CodeExchange, Refreshing, Subscriptions, Installed, Leaving, Protocol):
     """All that the gateway asks of a platform."""
 
 
@@ -76,6 +78,8 @@ def now() -> int:
 
 
 PRUNE_SECONDS = 300.0
+DEPARTURES_SECONDS = 30.0
+"""How soon a letting go that was cut off is taken up again."""
 
 
 def main() -> None:
@@ -100,7 +104,9 @@ async def running(stack: AsyncExitStack, *, settings: GatewaySettings) -> list[S
     await gathering.prepare([sync_requested(slug) for slug in PLATFORMS])
     parts = real_parts(settings, database, locks, outbox, gathering, http)
     await stack.enter_async_context(Loop("pruning", partial(_prune, parts.store), rest=PRUNE_SECONDS).running())
-    checks = _checks(settings, database, outbox)
+    departing = Loop("departures", departures_of(parts).step, rest=DEPARTURES_SECONDS)
+    await stack.enter_async_context(departing.running())
+    checks = _checks(settings, database, outbox, departing)
     public, receptions, internal = applications(parts, checks)
     connections = partial(PublicConnection, receptions=Receptions(receptions))
     return [
@@ -168,8 +174,16 @@ def _public(parts: Parts, sealer: Sealer, checks: Mapping[str, Check]) -> FastAP
     app.add_exception_handler(404, _nowhere)
     app.include_router(shopify_routes(logins, shopify, cookies))
     platforms = tuple(parts.platforms.values())
+    receipts = Receipts(parts.store, parts.scheduler)
+    app.include_router(departure_routes(departures_of(parts), receipts, merchants, cookies))
     app.include_router(page_routes(merchants, cookies, platforms, sandbox_url=settings.sandbox_url))
     return app
+
+
+def departures_of(parts: Parts) -> Departures:
+    """What lets go of connections, whatever their platform."""
+    sealer = Sealer(parts.settings.token_encryption_keys)
+    return Departures(parts.store, Tokens(parts.store, sealer, parts.remotes, now=now), parts.remotes)
 
 
 def _reception(parts: Parts, tokens: Tokens, platform: Platform) -> Reception:
@@ -178,6 +192,7 @@ def _reception(parts: Parts, tokens: Tokens, platform: Platform) -> Reception:
         live=LiveConnections(parts.store.connection, time.monotonic),
         give=parts.give,
         installations=Installations(parts.store, tokens, parts.remotes),
+        departures=departures_of(parts),
         max_bytes=parts.settings.webhook_max_bytes,
         source=NAME,
     )
@@ -195,14 +210,18 @@ def _database(stack: AsyncExitStack, settings: GatewaySettings) -> Database:
     return database
 
 
-def _checks(settings: GatewaySettings, database: Database, outbox: Loop) -> dict[str, Check]:
+def _checks(settings: GatewaySettings, database: Database, outbox: Loop, departures: Loop) -> dict[str, Check]:
     async def relayed() -> str | None:
         return outbox.trouble
+
+    async def departed() -> str | None:
+        return departures.trouble
 
     return {
         "postgres": database.trouble,
         "kafka": partial(broker_trouble, settings.kafka_bootstrap_servers),
         "outbox": relayed,
+        "departures": departed,
     }
 
 

@@ -62,11 +62,15 @@ class BrowserKeys:
     """How what browsers hold is kept: hashed, under a key for each purpose derived from STATE_TOKEN_SECRET."""
 
     def __init__(self, secret: str) -> None:
-        self._keys = {purpose: derived_key(secret, purpose) for purpose in ("state", "browser", "session")}
+        self._keys = {purpose: derived_key(secret, purpose) for purpose in ("state", "browser", "session", "form")}
 
     def hashed(self, purpose: str, value: str) -> bytes:
         """The hash under which a `state`, `browser` or `session` value is stored."""
         return hmac.digest(self._keys[purpose], value.encode("utf-8", "surrogateescape"), "sha256")
+
+    def form_token(self, session: str) -> str:
+        """What a form on a page of this session carries, so that no other page can send it."""
+        return self.hashed("form", session).hex()
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,7 @@ class Logins:
             await self._open_first_sync(held, row)
             new = self._keys.hashed("session", session)
             await held.replace_session(old_session, new, merchant, self._session_seconds)
-        log.info("connection granted", connection=name, merchant=str(merchant), sync_id=str(row.wanted_sync))
+        log.info("connection granted", connection=name, sync_id=str(row.wanted_sync))
         return SignedIn(row, merchant, session)
 
     async def _granted(self, held: HeldForConsent, name: str, grant: Grant, session: bytes | None) -> Connection:
