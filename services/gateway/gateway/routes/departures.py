@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from gateway.connections import REDACTED, Connection
+from gateway.connections import REDACTED
 from gateway.departures import Departures
 from gateway.problems import NotKnown, Refusal, SchedulerAway
 from gateway.receipts import Kind, Receipt, connection_part, receipt_document
@@ -36,25 +36,23 @@ class Receipts:
     async def _parts(self, receipt: Receipt) -> list[dict[str, Any]]:
         """One after the other, so that a scheduler that is away is waited for once."""
         parts: list[dict[str, Any]] = []
-        ask, carried_out = self._erased, receipt.carried_out_at is not None
+        away, carried_out = False, receipt.carried_out_at is not None
         for name in receipt.connections if receipt.kind.lets_go else ():
             row = await self._store.connection(name)
-            try:
-                erased = await ask(row)
-            except SchedulerAway:
-                ask, erased = _not_asked, None
+            erased = None
+            if row is not None and row.state == REDACTED and not away:
+                erased = await self._erased(name)
+                away = erased is None
             parts.append(connection_part(name, row, carried_out=carried_out, erased=erased))
         return parts
 
-    async def _erased(self, row: Connection | None) -> bool | None:
-        if row is None or row.state != REDACTED:
+    async def _erased(self, name: str) -> bool | None:
+        """Whether the writer has done its part; None where the scheduler does not answer."""
+        try:
+            known = await self._scheduler.connection(name)
+        except SchedulerAway:
             return None
-        known = await self._scheduler.connection(row.name)
         return known is not None and known.erased_at is not None
-
-
-async def _not_asked(_row: Connection | None) -> bool | None:
-    return None
 
 
 def departure_routes(departures: Departures, receipts: Receipts, merchants: Merchants, cookies: Cookies) -> APIRouter:
