@@ -137,6 +137,23 @@ async def test_uninstalling_says_so_and_ends_everything(sandbox: Any, receiver: 
     assert (await sandbox.control("GET", "/subscriptions"))["subscriptions"] == []
 
 
+async def test_an_app_can_uninstall_itself(sandbox: Any, receiver: Any) -> None:
+    await sandbox.make(products=1)
+    token = await sandbox.install()
+    await sandbox.subscribe(token, "APP_UNINSTALLED", receiver.url)
+    address = "/shops/acme.myshopify.com/admin/api_permissions/current.json"
+    refused = await sandbox.http.delete(address, headers={"X-Shopify-Access-Token": "shpat_wrong"})
+    assert refused.status_code == 401
+    assert (await sandbox.ask(token, "{ shop { id } }")).status_code == 200
+    gone = await sandbox.http.delete(address, headers={"X-Shopify-Access-Token": token})
+    assert gone.status_code == 200
+    headers, _ = (await receiver.wait(1))[0]
+    assert headers["x-shopify-topic"] == "app/uninstalled"
+    assert (await sandbox.ask(token, "{ shop { id } }")).status_code == 401
+    assert (await sandbox.control("GET", "/subscriptions"))["subscriptions"] == []
+    assert (await sandbox.http.delete(address, headers={"X-Shopify-Access-Token": token})).status_code == 401
+
+
 async def test_a_burst_tells_of_every_edit(sandbox: Any, receiver: Any) -> None:
     await sandbox.make(products=10)
     await sandbox.subscribe(await sandbox.install(), "PRODUCTS_UPDATE", receiver.url)

@@ -9,6 +9,7 @@ PARTITIONS = 12
 """Set at provisioning and then fixed: partitions are where keys live."""
 
 RETENTION_MS = 7 * 24 * 3600 * 1000
+"""The longest that any message lives; a compacted topic's last one of each key apart."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Largest message on any topic, in bytes before compression; the producer refuses above it."""
 

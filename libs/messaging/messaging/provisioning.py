@@ -10,15 +10,26 @@ from messaging.errors import KafkaAway
 log = structlog.get_logger()
 COPIES = 3
 """Replicas of each partition where there are as many brokers."""
+SEGMENT_MS = 6 * 3600 * 1000
+"""Logs go by whole segments, a segment by its youngest message: its oldest may be so much older."""
+LOOKS_MS = 3600 * 1000
+"""Brokers look every few minutes, and delete a little later; with room for messages that were still on their way."""
+_AGE_MS = RETENTION_MS - SEGMENT_MS - LOOKS_MS
+
+
+def configs(topic: Topic) -> dict[str, str]:
+    """How a topic is made. No message lives longer than `RETENTION_MS`, the last one of each key in a compacted topic
+    apart; there, a segment is closed, and so comes up for cleaning, only when a later message follows it."""
+    kept = (
+        {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1", "max.compaction.lag.ms": str(_AGE_MS)}
+        if topic.compact
+        else {"cleanup.policy": "delete", "retention.ms": str(_AGE_MS)}
+    )
+    return {"max.message.bytes": str(MAX_MESSAGE_BYTES + 64 * 1024), "segment.ms": str(SEGMENT_MS), **kept}
 
 
 def _new(topic: Topic, copies: int) -> NewTopic:
-    configs = {"max.message.bytes": str(MAX_MESSAGE_BYTES + 64 * 1024)}
-    if topic.compact:
-        configs |= {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
-    else:
-        configs |= {"cleanup.policy": "delete", "retention.ms": str(RETENTION_MS)}
-    return NewTopic(topic.name, PARTITIONS, copies, topic_configs=configs)
+    return NewTopic(topic.name, PARTITIONS, copies, topic_configs=configs(topic))
 
 
 async def provision(bootstrap_servers: str, topics: tuple[Topic, ...]) -> None:

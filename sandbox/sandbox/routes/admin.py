@@ -1,4 +1,4 @@
-"""The Admin GraphQL endpoint, and all the ways in which it can be told to fail."""
+"""The Admin API: GraphQL, with all the ways in which it can be told to fail, and the call that uninstalls the app."""
 
 import asyncio
 import random
@@ -22,9 +22,12 @@ _UNAUTHORIZED = b'{"errors":"[API] Invalid API key or access token (unrecognized
 
 
 def routes(world: World, engine: Engine, api_key: str) -> list[Route]:
-    """`POST /shops/{shop}/admin/api/{version}/graphql.json`."""
+    """Below `/shops/{shop}/admin`: `POST /api/{version}/graphql.json`, `DELETE /api_permissions/current.json`."""
     endpoint = _Endpoint(world, engine, api_key)
-    return [Route("/shops/{shop}/admin/api/{version}/graphql.json", endpoint.answer, methods=["POST"])]
+    return [
+        Route("/shops/{shop}/admin/api/{version}/graphql.json", endpoint.answer, methods=["POST"]),
+        Route("/shops/{shop}/admin/api_permissions/current.json", endpoint.uninstall, methods=["DELETE"]),
+    ]
 
 
 def served(asked: str, faults: Faults) -> str:
@@ -42,16 +45,9 @@ class _Endpoint:
 
     async def answer(self, request: Request) -> Response:
         """The answer to one GraphQL request."""
-        tenant = self._world.get(request.path_params["shop"])
-        if tenant is None:
-            return _json(b'{"errors":"Not Found"}', 404)
-        if not tenant.grants.accepts(request.headers.get("x-shopify-access-token", "")):
-            return _json(_UNAUTHORIZED, 401)
-        if tenant.faults.hang_seconds:
-            await asyncio.sleep(tenant.faults.hang_seconds)
-        failed = _failure(tenant)
-        if failed is not None:
-            return failed
+        tenant = await self._entered(request)
+        if isinstance(tenant, Response):
+            return tenant
         version = served(request.path_params["version"], tenant.faults)
         question = _question(await request.body(), version, self._api_key, _scopes(tenant))
         if question is None:
@@ -60,6 +56,25 @@ class _Endpoint:
         headers = {"X-Shopify-API-Version": version, "X-Request-Id": str(uuid.uuid4())}
         faults = tenant.faults
         return respond(body, headers, truncated=faults.truncate_body, hanging=faults.hang_mid_body_seconds)
+
+    async def uninstall(self, request: Request) -> Response:
+        """The app removes itself, as when its merchant removes it."""
+        tenant = await self._entered(request)
+        if isinstance(tenant, Response):
+            return tenant
+        await asyncio.to_thread(self._world.uninstall, tenant)
+        return _json(b"{}", 200)
+
+    async def _entered(self, request: Request) -> Tenant | Response:
+        """The shop that the request may enter, or the answer that it gets instead."""
+        tenant = self._world.get(request.path_params["shop"])
+        if tenant is None:
+            return _json(b'{"errors":"Not Found"}', 404)
+        if not tenant.grants.accepts(request.headers.get("x-shopify-access-token", "")):
+            return _json(_UNAUTHORIZED, 401)
+        if tenant.faults.hang_seconds:
+            await asyncio.sleep(tenant.faults.hang_seconds)
+        return _failure(tenant) or tenant
 
     def _execute(self, tenant: Tenant, question: Question) -> bytes:
         ledger = self._world.ledger(tenant)

@@ -21,12 +21,14 @@ from gateway.client.deliveries import post_delivery
 from gateway.client.facebook import FacebookClient
 from gateway.client.scheduler import SchedulerClient
 from gateway.client.shopify import ShopifyClient
+from gateway.departures import Departures, Leaving
 from gateway.handlers import broker_trouble, watching
 from gateway.installations import Installations, Installed
 from gateway.live import LiveConnections
 from gateway.logins import BrowserKeys, CodeExchange, Logins
 from gateway.platforms import PLATFORMS, Platform
 from gateway.routes.answers import SafeHeaders, problem
+from gateway.routes.departures import Receipts, callback_routes, departure_routes
 from gateway.routes.facebook import facebook_routes
 from gateway.routes.internal import internal_problems, internal_routes
 from gateway.routes.listener import PublicConnection, Receptions
@@ -56,7 +58,7 @@ NAME = "gateway"
 log = structlog.get_logger()
 
 
-class Remote(CodeExchange, Refreshing, Subscriptions, Installed, Protocol):
+class Remote(CodeExchange, Refreshing, Subscriptions, Installed, Leaving, Protocol):
     """All that the gateway asks of a platform."""
 
 
@@ -80,6 +82,8 @@ def now() -> int:
 
 
 PRUNE_SECONDS = 300.0
+DEPARTURES_SECONDS = 30.0
+"""How soon a letting go that was cut off is taken up again."""
 
 
 def main() -> None:
@@ -104,7 +108,9 @@ async def running(stack: AsyncExitStack, *, settings: GatewaySettings) -> list[S
     await gathering.prepare([sync_requested(slug) for slug in PLATFORMS])
     parts = real_parts(settings, database, locks, outbox, gathering, http)
     await stack.enter_async_context(Loop("pruning", partial(_prune, parts.store), rest=PRUNE_SECONDS).running())
-    checks = _checks(settings, database, outbox)
+    departing = Loop("departures", departures_of(parts).step, rest=DEPARTURES_SECONDS)
+    await stack.enter_async_context(departing.running())
+    checks = _checks(settings, database, outbox, departing)
     public, receptions, internal = applications(parts, checks)
     connections = partial(PublicConnection, receptions=Receptions(receptions))
     return [
@@ -179,9 +185,20 @@ def _public(parts: Parts, sealer: Sealer, checks: Mapping[str, Check]) -> FastAP
     app.add_exception_handler(404, _nowhere)
     app.include_router(shopify_routes(logins[shopify.slug], shopify, cookies))
     app.include_router(facebook_routes(logins[facebook.slug], facebook, cookies))
+    departures = departures_of(parts)
+    app.include_router(departure_routes(departures, Receipts(parts.store, parts.scheduler), merchants, cookies))
+    if facebook.configured:
+        callbacks = callback_routes(departures, facebook.slug, user_of=facebook.user_of, origin=facebook.origin)
+        app.include_router(callbacks)
     platforms = [platform for platform in parts.platforms.values() if platform.configured]
     app.include_router(page_routes(merchants, cookies, platforms, sandbox_url=settings.sandbox_url))
     return app
+
+
+def departures_of(parts: Parts) -> Departures:
+    """What lets go of connections, whatever their platform."""
+    sealer = Sealer(parts.settings.token_encryption_keys)
+    return Departures(parts.store, Tokens(parts.store, sealer, parts.remotes, now=now), parts.remotes)
 
 
 def _reception(parts: Parts, tokens: Tokens, platform: Platform) -> Reception:
@@ -190,6 +207,7 @@ def _reception(parts: Parts, tokens: Tokens, platform: Platform) -> Reception:
         live=LiveConnections(parts.store.connection, time.monotonic),
         give=parts.give,
         installations=Installations(parts.store, tokens, parts.remotes),
+        departures=departures_of(parts),
         max_bytes=parts.settings.webhook_max_bytes,
         source=NAME,
     )
@@ -207,14 +225,18 @@ def _database(stack: AsyncExitStack, settings: GatewaySettings) -> Database:
     return database
 
 
-def _checks(settings: GatewaySettings, database: Database, outbox: Loop) -> dict[str, Check]:
+def _checks(settings: GatewaySettings, database: Database, outbox: Loop, departures: Loop) -> dict[str, Check]:
     async def relayed() -> str | None:
         return outbox.trouble
+
+    async def departed() -> str | None:
+        return departures.trouble
 
     return {
         "postgres": database.trouble,
         "kafka": partial(broker_trouble, settings.kafka_bootstrap_servers),
         "outbox": relayed,
+        "departures": departed,
     }
 
 

@@ -10,6 +10,7 @@ from contracts.headers import derived_id
 CONNECTED = "connected"
 REAUTHORISE = "reauthorise"
 UNINSTALLED = "uninstalled"
+REDACTED = "redacted"
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,22 @@ def uninstalled(row: Connection) -> Connection:
     )
 
 
+def redacted(row: Connection) -> Connection:
+    """The connection when its data is to go: a higher epoch, so that nothing which is on its way brings any back, and
+    beside it only the name. Connected anew, it goes on from there."""
+    return Connection(
+        name=row.name,
+        merchant=None,
+        state=REDACTED,
+        epoch=row.epoch + 1,
+        revision=row.revision + 1,
+        scopes=(),
+        granted_at=0,
+        wanted_sync=None,
+        tokens=None,
+    )
+
+
 def changed_event(row: Connection, object_key: str) -> ConnectionChanged:
     """What the others are told about this row: everything but its tokens and its holder."""
     return ConnectionChanged(
@@ -120,7 +137,7 @@ def changed_event(row: Connection, object_key: str) -> ConnectionChanged:
         epoch=row.epoch,
         state=row.state,
         merchant=row.merchant,
-        object_key=object_key,
+        object_key=None if row.state == REDACTED else object_key,
         wanted_sync=row.wanted_sync,
         scopes=row.scopes,
     )

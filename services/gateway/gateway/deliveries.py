@@ -21,7 +21,11 @@ class Kind(StrEnum):
     """The gateway's own, to prove the way to Kafka; causes nothing."""
     UNINSTALLED = "uninstalled"
     SCOPES = "scopes"
-    COMPLIANCE = "compliance"
+    ACCOUNT_DELETION = "account deletion"
+    """All data of the account is to go."""
+    CUSTOMER_DELETION = "customer deletion"
+    CUSTOMER_DATA = "customer data"
+    """A customer of the account wants to see what is kept of her."""
     UNKNOWN = "unknown"
 
 

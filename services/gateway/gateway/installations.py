@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from contracts.events import account_of, platform_of
-from gateway.connections import UNINSTALLED, Connection, HeldConnection, rescoped, uninstalled
+from gateway.connections import REDACTED, UNINSTALLED, Connection, HeldConnection, rescoped, uninstalled
 from gateway.problems import PlatformAway
 from gateway.sealing import Unsealable
 from gateway.tokens import Tokens
@@ -19,6 +19,7 @@ SAME_MOMENT_MS = 5_000
 """A grant's moment is the platform's `Date`, in whole seconds: within this, times say nothing."""
 TRIAL_SECONDS = 2.0
 """For trying a stored token, a refresh included: less than a delivery's answer may take."""
+_GONE = (UNINSTALLED, REDACTED)
 
 
 class Installed(Protocol):
@@ -82,7 +83,7 @@ class Installations:
 
     async def _tried(self, held: HeldConnection, triggered_at: int | None) -> str:
         row = held.row
-        if row is None or row.state == UNINSTALLED:
+        if row is None or row.state in _GONE:
             return "not connected"
         if order(row.granted_at, triggered_at) == "before":
             return "older than the grant"
@@ -92,7 +93,7 @@ class Installations:
         return await self._uninstalled(held, row)
 
     async def _uninstalled(self, held: HeldConnection, row: Connection) -> str:
-        if row.state == UNINSTALLED:
+        if row.state in _GONE:
             return "not connected"
         await held.save(uninstalled(row))
         log.info("connection uninstalled", connection=row.name)

@@ -74,11 +74,15 @@ class BrowserKeys:
     """How what browsers hold is kept: hashed, under a key for each purpose derived from STATE_TOKEN_SECRET."""
 
     def __init__(self, secret: str) -> None:
-        self._keys = {purpose: derived_key(secret, purpose) for purpose in ("state", "browser", "session")}
+        self._keys = {purpose: derived_key(secret, purpose) for purpose in ("state", "browser", "session", "form")}
 
     def hashed(self, purpose: str, value: str) -> bytes:
         """The hash under which a `state`, `browser` or `session` value is stored."""
         return hmac.digest(self._keys[purpose], value.encode("utf-8", "surrogateescape"), "sha256")
+
+    def form_token(self, session: str) -> str:
+        """What a form on a page of this session carries, so that no other page can send it."""
+        return self.hashed("form", session).hex()
 
 
 @dataclass(frozen=True)
@@ -198,7 +202,7 @@ class Logins:
         assert row.wanted_sync is not None
         await held.save(row)
         await held.open_self_test(row.wanted_sync, status=PENDING_STATUS, test=PENDING_TEST)
-        log.info("connection granted", connection=name, merchant=str(row.merchant), sync_id=str(row.wanted_sync))
+        log.info("connection granted", connection=name, sync_id=str(row.wanted_sync))
         return row
 
     def _name(self, account: str) -> str:

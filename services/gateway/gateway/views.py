@@ -57,6 +57,8 @@ class ConnectionView(BaseModel):
     next_poll_at: int | None = None
     last_sync: SyncView | None = None
     syncs: list[SyncView] = []
+    erased_at: int | None = None
+    """When the writer had taken away all that it held of a redacted connection, in ms."""
 
 
 def queued(sync_id: UUID, connection: str, requested_at: int | None) -> SyncView:

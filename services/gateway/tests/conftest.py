@@ -60,6 +60,7 @@ class FakeShopify:
     def __init__(self) -> None:
         self.down = False
         self.gone: set[str] = set()
+        self.left: list[str] = []
         self.hanging = False
         self.expiring = True
         self.scopes_granted: tuple[str, ...] = ALL_SCOPES
@@ -114,6 +115,12 @@ class FakeShopify:
     async def is_alive(self, account: str, token: str) -> bool:
         self._answer()
         return token in self.good_access
+
+    async def let_go(self, account: str, token: str) -> None:
+        self._answer()
+        if token in self.good_access:
+            self.uninstall()
+            self.left.append(account)
 
     async def scopes(self, account: str, token: str) -> tuple[str, ...]:
         self._check(token)
@@ -357,7 +364,7 @@ class World:
         """All that the database holds, as text."""
         found = []
         async with self.database.transaction() as tx:
-            for table in ("merchants", "sessions", "login_states", "connections", "self_tests", "outbox"):
+            for table in ("merchants", "sessions", "login_states", "connections", "self_tests", "outbox", "deletions"):
                 found += [str(row) for row in await tx.execute(text(f"SELECT * FROM {table}"))]
         return "\n".join(found)
 
@@ -457,6 +464,7 @@ class Route:
             live=LiveConnections(ask, lambda: self.clock),
             give=self.kafka.give,
             installations=None,  # type: ignore[arg-type] # no delivery here is about the app itself
+            departures=None,  # type: ignore[arg-type]
             max_bytes=4096,
             answer_seconds=0.3,
         )

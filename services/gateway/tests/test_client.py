@@ -168,6 +168,21 @@ async def test_only_a_401_refuses_a_token(remote: Any) -> None:
             await remote(answer).client.is_alive(SHOP, "a")
 
 
+@pytest.mark.parametrize("status", [200, 204, 401, 404])
+async def test_an_app_that_is_uninstalled_already_is_uninstalled(remote: Any, status: int) -> None:
+    shopify = remote(httpx.Response(status))
+    await shopify.client.let_go(SHOP, "a token")
+    (asked,) = shopify.asked
+    assert (asked.method, asked.url.path) == ("DELETE", "/admin/api_permissions/current.json")
+    assert asked.headers["X-Shopify-Access-Token"] == "a token"
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(403), httpx.Response(503), httpx.ConnectError("no")])
+async def test_an_app_that_could_not_be_uninstalled_is_said_to_be_left(remote: Any, answer: Any) -> None:
+    with pytest.raises(PlatformAway):
+        await remote(answer).client.let_go(SHOP, "a")
+
+
 async def test_the_test_delivery_follows_no_redirect(remote: Any) -> None:
     shopify = remote(httpx.Response(302, headers={"Location": "https://elsewhere"}))
     assert await post_delivery(shopify.http, "https://x/w", {}, b"{}") == 302

@@ -102,6 +102,14 @@ class ShopifyClient:
         moved = await self._query(account, token, graphql.MOVE, values, graphql.Moved, refused=SubscriptionRefused)
         _check(moved.payload.user_errors)
 
+    async def let_go(self, account: str, token: str) -> None:
+        """Uninstall the app from this shop; one that has it no more, or is no more, is fine."""
+        url = f"{self._app.shop_url.format(shop=account)}/admin/api_permissions/current.json"
+        headers = {"X-Shopify-Access-Token": token}
+        answer = await _until_answered(lambda: self._http.delete(url, headers=headers, timeout=TIMEOUT))
+        if not answer.is_success and answer.status_code not in (401, 404):
+            raise PlatformAway(f"Shopify answers HTTP {answer.status_code}")
+
     async def _token_endpoint(self, account: str, form: Mapping[str, str]) -> httpx.Response:
         """Its answer, good or a refusal (4xx)."""
         url = f"{self._app.shop_url.format(shop=account)}/admin/oauth/access_token"

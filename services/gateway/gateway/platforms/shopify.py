@@ -67,10 +67,12 @@ _RECORDS = {
 _KINDS = {
     b"app/uninstalled": Kind.UNINSTALLED,
     b"app/scopes_update": Kind.SCOPES,
-    b"customers/data_request": Kind.COMPLIANCE,
-    b"customers/redact": Kind.COMPLIANCE,
-    b"shop/redact": Kind.COMPLIANCE,
+    b"customers/data_request": Kind.CUSTOMER_DATA,
+    b"customers/redact": Kind.CUSTOMER_DELETION,
+    b"shop/redact": Kind.ACCOUNT_DELETION,
 }
+
+_ABOUT_DATA = (Kind.ACCOUNT_DELETION, Kind.CUSTOMER_DELETION, Kind.CUSTOMER_DATA)
 
 _HMAC, _TOPIC, _SHOP_DOMAIN = b"x-shopify-hmac-sha256", b"x-shopify-topic", b"x-shopify-shop-domain"
 _WEBHOOK_ID, _TRIGGERED_AT = b"x-shopify-webhook-id", b"x-shopify-triggered-at"
@@ -132,7 +134,8 @@ class Shopify:
 
         Raises `Unacceptable`: 401 unless exactly one HMAC header signs the body with the current or the previous
         secret; 400 without topic or shop, with an unknown form of shop, with a body that is no such record or is about
-        another shop. Only the body is signed, so an uninstall must name its shop there.
+        another shop. Only the body is signed, so an uninstall or a request about data must name its shop there, and
+        nobody can make an account's deletion of what was said of a customer.
         """
         read = _headers(headers)
         if not signs_body(read.get(_HMAC, b""), body, self.secrets):
@@ -143,8 +146,7 @@ class Shopify:
         webhook_id = read.get(_WEBHOOK_ID, b"").decode("latin-1") or _invented_id(topic, account, body)
         payload = _parsed(body)
         kind, records = _asked(topic, webhook_id, payload)
-        unnamed = payload.get("domain") if kind is Kind.UNINSTALLED else account
-        if payload.get("myshopify_domain", unnamed) != account:
+        if _shop_in(payload, kind, account) != account or (kind is Kind.ACCOUNT_DELETION and "customer" in payload):
             raise Unacceptable(400, "the body, which alone is signed, is not about the shop of X-Shopify-Shop-Domain")
         triggered = _moment(read.get(_TRIGGERED_AT)) if kind is Kind.UNINSTALLED else None
         return [Delivery(topic.decode("latin-1"), f"{SLUG}:{account}", webhook_id, kind, records, triggered)]
@@ -283,6 +285,13 @@ def _asked(topic: bytes, webhook_id: str, payload: Mapping[str, Any]) -> tuple[K
     resource, beginning, named = asked
     kind = Kind.TEST if webhook_id.startswith(TEST_MARK) else Kind.RECORDS
     return kind, {resource: [_gid(payload.get(named), beginning)]}
+
+
+def _shop_in(payload: Mapping[str, Any], kind: Kind, account: str) -> object:
+    """The shop that the body names; `account` where it names none and need not."""
+    if kind in _ABOUT_DATA:
+        return payload.get("shop_domain")
+    return payload.get("myshopify_domain", payload.get("domain") if kind is Kind.UNINSTALLED else account)
 
 
 def _gid(named: object, beginning: str) -> str:

@@ -17,7 +17,7 @@ _PAGES = jinja2.Environment(
 
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),  # without any, browsers would not say where our own forms come from
     (b"x-frame-options", b"DENY"),
     (b"cache-control", b"no-store"),
 ]

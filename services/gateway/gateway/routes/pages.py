@@ -18,6 +18,8 @@ from gateway.routes.sessions import Cookies
 from gateway.store import Store
 from gateway.views import ConnectionView, SyncView, connection_document, queued, sync_document, unknown
 
+NOT_SIGNED_IN = "you are not signed in here, or your session has ended"
+
 
 class Scheduler(Protocol):
     """The scheduler's reads. Both raise `SchedulerAway`."""
@@ -50,6 +52,10 @@ class Merchants:
     async def merchant(self, session: str | None) -> UUID | None:
         """Whose session it is."""
         return await self._store.session_merchant(self._keys.hashed("session", session)) if session else None
+
+    def form_token(self, session: str) -> str:
+        """What the forms on a page of this session carry."""
+        return self._keys.form_token(session)
 
     async def sync(self, merchant: UUID | None, sync_id: UUID) -> dict[str, Any]:
         """The sync as it is shown. Raises `NotKnown` unless it is this merchant's; `SchedulerAway`.
@@ -110,10 +116,12 @@ def page_routes(
 
     @routes.get("/connections")
     async def connections(request: Request) -> Response:
-        merchant = await merchants.merchant(cookies.session(request))
-        if merchant is None:
-            return problem(request, 401, "you are not signed in here, or your session has ended")
-        return answer(request, "connections.html", await merchants.connections(merchant))
+        session = cookies.session(request)
+        merchant = await merchants.merchant(session)
+        if merchant is None or session is None:
+            return problem(request, 401, NOT_SIGNED_IN)
+        document = await merchants.connections(merchant)
+        return answer(request, "connections.html", document, form_token=merchants.form_token(session))
 
     @routes.get("/syncs/{sync_id}")
     async def sync(request: Request, sync_id: str) -> Response:

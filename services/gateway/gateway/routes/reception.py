@@ -16,6 +16,7 @@ from contracts.events import account_of
 from contracts.topics import sync_requested
 from gateway.deadlines import Deadlines
 from gateway.deliveries import Delivery, Kind, Unacceptable, request_body, sync_id
+from gateway.departures import Departures
 from gateway.installations import Installations
 from gateway.live import LiveConnections
 from gateway.platforms import Platform
@@ -112,6 +113,7 @@ class Reception:
         live: LiveConnections,
         give: Give,
         installations: Installations,
+        departures: Departures,
         max_bytes: int,
         answer_seconds: float = ANSWER_SECONDS,
         source: str = "gateway",
@@ -124,6 +126,7 @@ class Reception:
         self._live = live
         self._give = give
         self._installations = installations
+        self._departures = departures
         self._deadlines = Deadlines(answer_seconds)
         self._log = DeliveryLog(source)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -174,8 +177,8 @@ class Reception:
             self._request(delivery, epoch, post)
         elif kind is Kind.TEST:
             self._request(delivery, 0, post)
-        elif kind is Kind.COMPLIANCE or kind is Kind.UNKNOWN:
-            post.done(delivery, "acknowledged" if kind is Kind.COMPLIANCE else "dropped: unknown topic")
+        elif kind is Kind.UNKNOWN:
+            post.done(delivery, "dropped: unknown topic")
         else:
             return False
         return True
@@ -196,9 +199,11 @@ class Reception:
         name = delivery.connection
         if delivery.kind is Kind.SCOPES:
             return await self._installations.rescope(name)
-        if delivery.kind is Kind.UNINSTALLED:
+        if delivery.kind in (Kind.CUSTOMER_DELETION, Kind.CUSTOMER_DATA):
+            return await self._departures.customer_asked(delivery)
+        if delivery.kind in (Kind.UNINSTALLED, Kind.ACCOUNT_DELETION):
             self._live.forget(name)
-            outcome = await self._installations.uninstall(name, delivery.triggered_at)
+            outcome = await self._gone(delivery)
             self._live.forget(name)
             return outcome
         epoch = self._live.believed(name)
@@ -208,6 +213,11 @@ class Reception:
             return "dropped: not connected"
         self._request(delivery, epoch, post)
         return None
+
+    async def _gone(self, delivery: Delivery) -> str:
+        if delivery.kind is Kind.ACCOUNT_DELETION:
+            return await self._departures.redact(delivery)
+        return await self._installations.uninstall(delivery.connection, delivery.triggered_at)
 
     def _request(self, delivery: Delivery, epoch: int, post: Post) -> None:
         now, name, sync = time.time_ns() // 1_000_000, delivery.connection.encode(), sync_id(delivery)

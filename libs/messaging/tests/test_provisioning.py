@@ -1,0 +1,27 @@
+"""How topics are made: nothing that was said outlives the seven days that receipts promise."""
+
+import pytest
+
+from contracts.topics import CONNECTION_CHANGED, RETENTION_MS, every_topic
+from messaging.provisioning import configs, provision
+
+TOPICS = every_topic(("shopify", "facebook"))
+
+
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
+def test_no_message_lives_longer_than_seven_days(topic: object) -> None:
+    made = configs(topic)  # type: ignore[arg-type]
+    age = int(made.get("retention.ms") or made["max.compaction.lag.ms"])
+    assert age + int(made["segment.ms"]) < RETENTION_MS
+    assert age > 0.9 * RETENTION_MS
+
+
+def test_only_the_last_state_of_a_connection_is_kept() -> None:
+    compacted = [topic.name for topic in TOPICS if configs(topic)["cleanup.policy"] == "compact"]
+    assert compacted == [CONNECTION_CHANGED]
+
+
+@pytest.mark.integration
+async def test_a_broker_takes_them(kafka: str) -> None:
+    await provision(kafka, TOPICS)
+    await provision(kafka, TOPICS)

@@ -1,0 +1,146 @@
+"""Letting go by HTTP: a merchant's own buttons, the platforms' callbacks, and the receipts of both."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+
+from gateway.connections import REDACTED
+from gateway.departures import Departures
+from gateway.problems import NotKnown, Refusal, SchedulerAway
+from gateway.receipts import Kind, Receipt, connection_part, receipt_document
+from gateway.routes.answers import answer, problem
+from gateway.routes.forms import carries, form_of, is_from_here
+from gateway.routes.pages import NOT_SIGNED_IN, Merchants, Scheduler
+from gateway.routes.sessions import Cookies
+from gateway.store import Store
+
+
+class Receipts:
+    """Reads receipts with what became of each connection, the writer's part by the scheduler's word."""
+
+    def __init__(self, store: Store, scheduler: Scheduler) -> None:
+        self._store = store
+        self._scheduler = scheduler
+
+    async def document(self, code: str) -> dict[str, Any]:
+        """The receipt as it is shown. Raises `NotKnown`."""
+        receipt = await self._store.receipt(code)
+        if receipt is None:
+            raise NotKnown
+        return receipt_document(receipt, await self._parts(receipt))
+
+    async def _parts(self, receipt: Receipt) -> list[dict[str, Any]]:
+        """One after the other, so that a scheduler that is away is waited for once."""
+        parts: list[dict[str, Any]] = []
+        away, carried_out = False, receipt.carried_out_at is not None
+        for name in receipt.connections if receipt.kind.lets_go else ():
+            row = await self._store.connection(name)
+            erased = None
+            if row is not None and row.state == REDACTED and not away:
+                erased = await self._erased(name)
+                away = erased is None
+            parts.append(connection_part(name, row, carried_out=carried_out, erased=erased))
+        return parts
+
+    async def _erased(self, name: str) -> bool | None:
+        """Whether the writer has done its part; None where the scheduler does not answer."""
+        try:
+            known = await self._scheduler.connection(name)
+        except SchedulerAway:
+            return None
+        return known is not None and known.erased_at is not None
+
+
+def departure_routes(departures: Departures, receipts: Receipts, merchants: Merchants, cookies: Cookies) -> APIRouter:
+    """`POST /connections/{connection}/disconnect` and `/delete`, `GET /deletions/{code}`."""
+    routes = APIRouter()
+
+    @routes.post("/connections/{connection}/disconnect")
+    async def disconnect(request: Request, connection: str) -> Response:
+        async def do(merchant: UUID) -> str:
+            await departures.disconnect(connection, merchant)
+            return "/connections"
+
+        return await _done(request, merchants, cookies, do)
+
+    @routes.post("/connections/{connection}/delete")
+    async def delete(request: Request, connection: str) -> Response:
+        async def do(merchant: UUID) -> str:
+            return receipt_path(await departures.delete(connection, merchant))
+
+        return await _done(request, merchants, cookies, do)
+
+    @routes.get("/deletions/{code}")
+    async def receipt(request: Request, code: str) -> Response:
+        try:
+            document = await receipts.document(code)
+        except NotKnown:
+            return problem(request, 404, "there is no such receipt; they are kept for 90 days")
+        days = {"asked_on": _day(document["asked_at"]), "messages_gone_on": _day(document["messages_until"])}
+        return answer(request, "receipt.html", document, **days)
+
+    return routes
+
+
+def callback_routes(
+    departures: Departures, platform: str, *, user_of: Callable[[str], str], origin: str
+) -> APIRouter:
+    """`POST /{platform}/deauthorize` and `/data-deletion`: forms with a `signed_request`, as Meta defines them.
+
+    `user_of` verifies one and gives the person that it is about; it raises `Refusal`, which is answered with 400.
+    """
+    routes = APIRouter(prefix=f"/{platform}")
+
+    async def asked(request: Request, kind: Kind) -> str:
+        signed = (await form_of(request)).get("signed_request", "")
+        return await departures.asked_by(platform, user_of(signed), kind, signed)
+
+    @routes.post("/deauthorize")
+    async def deauthorize(request: Request) -> Response:
+        try:
+            await asked(request, Kind.UNINSTALL)
+        except Refusal as refusal:
+            return JSONResponse({"status": "error", "reason": str(refusal)}, 400)
+        return JSONResponse({"status": "success"})
+
+    @routes.post("/data-deletion")
+    async def data_deletion(request: Request) -> Response:
+        try:
+            code = await asked(request, Kind.PERSON_DELETION)
+        except Refusal as refusal:
+            return JSONResponse({"status": "error", "reason": str(refusal)}, 400)
+        return JSONResponse({"url": origin + receipt_path(code), "confirmation_code": code})
+
+    return routes
+
+
+def receipt_path(code: str) -> str:
+    """Where the receipt of this code is shown."""
+    return f"/deletions/{code}"
+
+
+def _day(moment: int | None) -> str:
+    """A moment (ms) as a date and time that reads the same everywhere."""
+    return "" if moment is None else datetime.fromtimestamp(moment / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+async def _done(
+    request: Request, merchants: Merchants, cookies: Cookies, do: Callable[[UUID], Awaitable[str]]
+) -> Response:
+    """Do what a form of the merchant's own page asks, and lead to where `do` says."""
+    session = cookies.session(request)
+    merchant = await merchants.merchant(session)
+    if merchant is None or session is None:
+        return problem(request, 401, NOT_SIGNED_IN)
+    try:
+        if not is_from_here(request) or not carries(await form_of(request), merchants.form_token(session)):
+            return problem(request, 403, "this was not sent by your page of connections; open it again")
+        return RedirectResponse(await do(merchant), 303)
+    except Refusal as refusal:
+        return problem(request, 400, str(refusal))
+    except NotKnown:
+        return problem(request, 404, "there is no such connection among yours")
