@@ -68,11 +68,13 @@ def _intakes(
     stored: Callable[[], None],
     changed: Callable[[], None],
 ) -> list[KeyedIntake[Any]]:
-    pages = PagesHandler(database.transaction, stored=stored)
-    changes = ConnectionsHandler(database.transaction, changed=changed)
+    transaction = database.transaction
+    pages = PagesHandler(transaction, walking=False, stored=stored)
+    walked = PagesHandler(transaction, walking=True, stored=stored)
+    changes = ConnectionsHandler(transaction, changed=changed)
     heard: list[tuple[str, Any, Any, IntakeLimits]] = [
         (DATA_FETCHED, FETCHED.validate_json, pages, PAGES),
-        (DATA_FETCHED_WALK, FETCHED.validate_json, pages, PAGES),
+        (DATA_FETCHED_WALK, FETCHED.validate_json, walked, PAGES),
         (CONNECTION_CHANGED, ConnectionChanged.model_validate_json, changes, IntakeLimits()),
     ]
     return [

@@ -23,10 +23,11 @@ Fetched = RecordsPage | WindowEnded | WalkEnded | Settled
 
 
 class PagesHandler:
-    """Takes what fetchers say of one connection: one transaction a batch."""
+    """Takes what fetchers say of one connection: one transaction a batch. `walking`: it is walks that say it."""
 
-    def __init__(self, transaction: Transaction, *, stored: Callable[[], None]) -> None:
+    def __init__(self, transaction: Transaction, *, walking: bool, stored: Callable[[], None]) -> None:
         self._transaction = transaction
+        self._walking = walking
         self._stored = stored
 
     async def __call__(self, connection: str, events: Sequence[Fetched]) -> None:
@@ -35,7 +36,7 @@ class PagesHandler:
             known = await connections.lock(tx, connection)
             if known is None:
                 raise NotHeardOf(connection)
-            batch = Ingested(known)
+            batch = Ingested(known, self._walking)
             for event in events:
                 await self._take(tx, event, batch)
             change = await connections.raise_change(tx, connection) if batch.dirty else known.change

@@ -24,7 +24,8 @@ class Writer:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.pages = PagesHandler(database.transaction, stored=lambda: None)
+        self.pages = PagesHandler(database.transaction, walking=False, stored=lambda: None)
+        self.walked = PagesHandler(database.transaction, walking=True, stored=lambda: None)
         self.connections = ConnectionsHandler(database.transaction, changed=lambda: None)
 
     async def take(self, *events: Any) -> list[DataStored]:

@@ -67,11 +67,11 @@ UPDATE snapshots SET failures = failures + 1, not_before = :not_before,
     tokens = :tokens, refilled_at = :refilled_at, duration = :duration WHERE connection = :connection
 """)
 _IDS = text("""
-SELECT id, bytes, read_at FROM records
+SELECT id, bytes, read_at, volatile FROM records
 WHERE connection = :connection AND resource = :resource AND hash IS NOT NULL ORDER BY rank, id
 """)
 _IDS_BY_TITLE = text("""
-SELECT id, bytes, read_at FROM records
+SELECT id, bytes, read_at, volatile FROM records
 WHERE connection = :connection AND resource = :resource AND hash IS NOT NULL
 ORDER BY (CAST(facts AS jsonb) ->> 'title') COLLATE "C", rank
 """)
@@ -167,7 +167,7 @@ class RecordsView:
     def __init__(self, tx: AsyncConnection, connection: str, change: int) -> None:
         self._tx = tx
         self._connection = connection
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._seen: dict[str, tuple[int, int, str]] = {}
         self.change = change
         """The change number that this view holds."""
 
@@ -175,14 +175,14 @@ class RecordsView:
         """Ids in the document's order."""
         statement = _IDS_BY_TITLE if by_title else _IDS
         rows = (await self._tx.execute(statement, self._scope(resource))).all()
-        self._seen.update((row.id, (row.bytes, row.read_at)) for row in rows)
+        self._seen.update((row.id, (row.bytes, row.read_at, row.volatile)) for row in rows)
         return [row.id for row in rows]
 
     async def stored(self, resource: str, ids: Sequence[str]) -> AsyncIterator[Sequence[Stored]]:
         """Bodies of ids that `ids` has given, in their order, in chunks of about 4 MiB."""
         for chunk in self._chunks(ids):
             rows = await self._tx.execute(_BODIES, {**self._scope(resource), "ids": chunk})
-            yield [Stored(row.id, row.body, self._seen[row.id][1]) for row in rows]
+            yield [Stored(row.id, row.body, *self._seen[row.id][1:]) for row in rows]
 
     async def children(self, resource: str, parents: Sequence[str]) -> Sequence[Stored]:
         """All records of `resource` that belong to one of `parents`."""
@@ -205,7 +205,7 @@ class RecordsView:
         chunks: list[list[str]] = []
         room = 0
         for gid in ids:
-            size, _ = self._seen[gid]
+            size = self._seen[gid][0]
             if room < size or not chunks or len(chunks[-1]) >= CHUNK_RECORDS:
                 chunks.append([])
                 room = CHUNK_BYTES
