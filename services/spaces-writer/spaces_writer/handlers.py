@@ -14,7 +14,7 @@ from messaging.outbox import say
 from messaging.publisher import Outgoing
 from spaces_writer import ingest
 from spaces_writer.ingest import Ingested
-from spaces_writer.store import connections, merchants
+from spaces_writer.store import connections, erasures, merchants
 from spaces_writer.store import verdicts as ledger
 
 log = structlog.get_logger()
@@ -92,12 +92,16 @@ class ConnectionsHandler:
         self._changed = changed
 
     async def __call__(self, connection: str, events: Sequence[ConnectionChanged]) -> None:
-        """Store the newest state, and mark the merchants' documents that show it."""
+        """Store the newest state, and mark the merchants' documents that show it; a redaction deletes what is here,
+        whatever was said after it."""
         newest = max(events, key=lambda event: event.revision)
         async with self._transaction() as tx:
             known = await connections.lock(tx, connection)
             if known is not None and known.revision >= newest.revision:
                 return
             await connections.put(tx, newest)
+            for event in events:
+                if event.state == "redacted" and (known is None or event.revision > known.revision):
+                    await erasures.redact(tx, event, known)
             await merchants.mark(tx, {newest.merchant, known.merchant if known else None})
         self._changed()
