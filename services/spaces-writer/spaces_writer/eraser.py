@@ -64,6 +64,8 @@ class Eraser:
             composed = await snapshots.hold(tx, connection)
             erasure = await erasures.get(tx, connection)
             if erasure is None:
+                if not composed:
+                    await snapshots.drop(tx, connection)
                 return
             if erasure.erased_at is None:
                 await self._erase(tx, erasure)

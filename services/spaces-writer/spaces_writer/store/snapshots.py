@@ -42,24 +42,28 @@ class Snapshot:
     pace: Pace
 
 
-_NOT_TO_BE_ERASED = """NOT EXISTS (
+_SHOWN = """c.complete AND c.state <> 'redacted' AND NOT EXISTS (
     SELECT 1 FROM erasures e WHERE e.connection = c.connection AND e.erased_at IS NULL)"""
 """A redaction's object is out before a connection made anew puts its own under the same key."""
 
 _DUE = text(f"""
 SELECT c.connection, s.tokens, s.refilled_at, s.duration
 FROM connections c LEFT JOIN snapshots s USING (connection)
-WHERE c.complete AND c.state <> 'redacted' AND {_NOT_TO_BE_ERASED}
+WHERE {_SHOWN}
   AND (s.connection IS NULL OR c.change > s.composed_change OR c.checks > s.checked)
   AND coalesce(s.not_before, 0) <= :now
 ORDER BY c.connection
 """)
-_MAKE = text("INSERT INTO snapshots (connection) VALUES (:connection) ON CONFLICT DO NOTHING")
+_MAKE = text(f"""
+INSERT INTO snapshots (connection) SELECT connection FROM connections c WHERE connection = :connection AND {_SHOWN}
+ON CONFLICT DO NOTHING
+""")
 _LOCK = text("SELECT * FROM snapshots WHERE connection = :connection FOR UPDATE SKIP LOCKED")
 _CONNECTION = text(f"""
 SELECT object_key, merchant, epoch, change, checks, last_source FROM connections c
-WHERE connection = :connection AND complete AND state <> 'redacted' AND {_NOT_TO_BE_ERASED}
+WHERE connection = :connection AND {_SHOWN}
 """)
+_MAKE_TO_HOLD = text("INSERT INTO snapshots (connection) VALUES (:connection) ON CONFLICT DO NOTHING")
 _HOLD = text("SELECT sha256 FROM snapshots WHERE connection = :connection FOR UPDATE")
 _DROP = text("DELETE FROM snapshots WHERE connection = :connection")
 _STORE = text("""
@@ -143,7 +147,7 @@ async def hold(tx: AsyncConnection, connection: str) -> bool:
     """Hold the snapshot's row, made for it where there is none, once whoever has it is done. Whether its document was
     ever put."""
     while True:
-        await tx.execute(_MAKE, {"connection": connection})
+        await tx.execute(_MAKE_TO_HOLD, {"connection": connection})
         row = (await tx.execute(_HOLD, {"connection": connection})).one_or_none()
         if row is not None:
             return row.sha256 is not None
