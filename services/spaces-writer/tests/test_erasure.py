@@ -110,15 +110,25 @@ async def test_a_merchants_document_names_the_connections_that_are_left(writer: 
 async def test_pages_in_flight_bring_nothing_back(writer: Writer) -> None:
     await page_stored(writer)
     await writer.hear(redacted())
-    for epoch in (1, 2):
-        said = await writer.walk(*whole_walk(facebook_page(read_at=99_000), epoch=epoch))
-        assert {v.outcome for event in said for v in event.verdicts} == {"cancelled"}
-        await writer.take(read_directly(facebook_page(read_at=99_000), epoch=epoch))
+    said = await writer.walk(*whole_walk(facebook_page(read_at=99_000)))
+    said += await writer.take(read_directly(facebook_page(read_at=99_000)))
+    assert [v.outcome for event in said for v in event.verdicts] == ["cancelled"] * 4
     await erased(writer)
     assert await left(writer) == {}
     assert await writer.compose(PAGE) is None
-    with pytest.raises(NotHeardOf):
-        await writer.take(read_directly(facebook_page(read_at=99_000), epoch=3))
+
+
+async def test_pages_of_a_grant_that_came_after_the_redaction_are_held_until_it_is_heard_of(writer: Writer) -> None:
+    await page_stored(writer)
+    await writer.hear(redacted())
+    await erased(writer)
+    for epoch in (2, 3):
+        with pytest.raises(NotHeardOf):
+            await writer.take(read_directly(facebook_page(read_at=99_000), epoch=epoch))
+    assert await left(writer) == {}
+    await writer.hear(connected_page(revision=3, epoch=2))
+    await writer.take(read_directly(facebook_page(read_at=99_000), epoch=2))
+    assert await writer.scalar("SELECT count(*) FROM bodies") == 1
 
 
 async def test_killed_between_the_deletion_and_its_word_it_deletes_again_and_says_it_once(writer: Writer) -> None:
