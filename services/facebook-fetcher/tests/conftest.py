@@ -16,6 +16,7 @@ from facebook_fetcher.client import GraphClient
 from facebook_fetcher.fields import PAGE_FIELDS, Asking, parsed
 from facebook_fetcher.platform import FacebookPlatform
 from fetching.access import Access
+from fetching.errors import ConnectionEnded
 from fetching.handlers import QuickLane, WalkLane
 from messaging.publisher import Outgoing
 
@@ -146,6 +147,7 @@ class Bench:
 
     PAGE, TOKEN, SECRET, NOW = PAGE, TOKEN, SECRET, NOW
     error, used = staticmethod(error), staticmethod(used)
+    ConnectionEnded = ConnectionEnded
 
     def __init__(self, fields: str = PAGE_FIELDS) -> None:
         self.graph, self.clock, self.tokens, self.voice = Graph(), Clock(), Tokens(), Voice()
