@@ -109,6 +109,15 @@ async def test_pages_of_others_and_pages_gone_are_not_there(graph: Any) -> None:
     assert (await graph.get(first, token))["id"] == first
 
 
+async def test_a_token_may_come_in_a_header(graph: Any, proved: Any) -> None:
+    page, token = next(iter((await graph.pages()).items()))
+    params = {"fields": "id", "appsecret_proof": proved(token)}
+    for scheme, status in (("Bearer", 200), ("OAuth", 200), ("Basic", 400)):
+        headers = {"Authorization": f"{scheme} {token}"}
+        answer = await graph.http.get(f"/graph/v25.0/{page}", params=params, headers=headers)
+        assert answer.status_code == status, answer.text
+
+
 async def test_unknown_edges_methods_and_tokens_are_refused(graph: Any) -> None:
     page, token = next(iter((await graph.pages()).items()))
     codes = [
