@@ -18,7 +18,7 @@ from messaging.dead_letters import DeadLetters
 from messaging.intake import IntakeLimits, KeyedIntake
 from messaging.publisher import Publisher
 from serving.logs import configure_logs
-from serving.process import Check, health_routes, serve
+from serving.process import Check, Served, health_routes, serve
 from serving.settings import read_settings
 
 QUICK_SECONDS = 10.0
@@ -36,7 +36,7 @@ def run_fetcher(
 ) -> None:
     """Run the fetcher `service` of the platform `slug` until it is asked to end."""
 
-    async def running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
+    async def running(stack: AsyncExitStack) -> list[Served]:
         settings = read_settings(kind)
         configure_logs(service)
         platform = await stack.enter_async_context(open_platform(settings))
@@ -53,7 +53,7 @@ def run_fetcher(
             stack.push_async_callback(intake.stop)
         app = FastAPI(openapi_url=None)
         health_routes(app, _checks(tokens, intakes))
-        return [(app, settings.host, settings.port)]
+        return [Served(app, settings.host, settings.port)]
 
     serve(running)
 

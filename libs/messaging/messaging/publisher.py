@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Self
+from typing import Protocol, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
@@ -26,11 +26,23 @@ class Outgoing:
     event_id: str
 
 
+Headers = Sequence[tuple[str, bytes]]
+"""A message's headers."""
+
+
+class Batch(Protocol):
+    """Messages of one partition that are sent together."""
+
+    def append(self, *, timestamp: int | None, key: bytes, value: bytes, headers: Headers) -> object | None:
+        """Add a message; None when the batch is full."""
+
+
 _DEFAULT = DefaultPartitioner()
 
 
 @lru_cache(maxsize=10_000)
-def _place(key: bytes, partitions: tuple[int, ...]) -> int:
+def place_of(key: bytes, partitions: tuple[int, ...]) -> int:
+    """The partition that every Kafka client gives this key."""
     return int(_DEFAULT(key, list(partitions), list(partitions)))
 
 
@@ -38,7 +50,7 @@ def partition_of(key: bytes | None, partitions: list[int], available: list[int])
     """The partition that every Kafka client gives this key, remembered: the hash is slow in Python, and keys recur."""
     if key is None:
         return int(_DEFAULT(key, partitions, available))
-    return _place(key, tuple(partitions))
+    return place_of(key, tuple(partitions))
 
 
 class Publisher:
@@ -80,9 +92,26 @@ class Publisher:
         """Send messages in order and wait until Kafka has all of them. Errors as for `send`."""
         await self._confirmed([await self._enqueue(message) for message in messages])
 
-    async def send_raw(
-        self, topic: str, key: bytes | None, body: bytes | None, headers: Sequence[tuple[str, bytes]]
-    ) -> None:
+    async def partitions(self, topic: str) -> int:
+        """How many partitions a topic has. Raises `KafkaAway`."""
+        try:
+            return len(await self._producer.partitions_for(topic))
+        except KafkaError as error:
+            raise KafkaAway(repr(error)) from error
+
+    def batch(self) -> Batch:
+        """An empty batch, to be filled and given to `send_batch`."""
+        batch: Batch = self._producer.create_batch()
+        return batch
+
+    async def send_batch(self, batch: Batch, topic: str, partition: int) -> None:
+        """Send a batch and wait for Kafka's word on it. Raises `KafkaAway`."""
+        try:
+            await (await self._producer.send_batch(batch, topic, partition=partition))
+        except KafkaError as error:
+            raise KafkaAway(repr(error)) from error
+
+    async def send_raw(self, topic: str, key: bytes | None, body: bytes | None, headers: Headers) -> None:
         """Send bytes that are already an event, as the outbox and dead letters do."""
         try:
             await self._producer.send_and_wait(topic, value=body, key=key, headers=list(headers))

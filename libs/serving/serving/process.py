@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 import uvicorn
@@ -55,8 +56,17 @@ def health_routes(app: FastAPI, checks: Mapping[str, Check]) -> None:
         return JSONResponse({"status": "ok" if good else "not ready", "parts": parts}, 200 if good else 503)
 
 
-Running = Callable[[AsyncExitStack], Awaitable[list[tuple[object, str, int]]]]
-"""Enters what the service needs on the stack and gives (application, host, port) to serve."""
+class Served(NamedTuple):
+    """An ASGI application on its address; `connections` makes its HTTP connections where uvicorn's own will not do."""
+
+    app: object
+    host: str
+    port: int
+    connections: Callable[..., asyncio.Protocol] | None = None
+
+
+Running = Callable[[AsyncExitStack], Awaitable[list[Served]]]
+"""Enters what the service needs on the stack and gives what is to be served."""
 
 
 def serve(running: Running, *, processes: int = 1) -> None:
@@ -91,7 +101,7 @@ async def _serve(running: Running, shared: bool) -> None:
             else:
                 _settle_memory()
                 await _until_asked_to_end(
-                    [(_Server(_config(app, host, port)), _sockets(host, port, shared)) for app, host, port in served]
+                    [(_Server(_config(one)), _sockets(one.host, one.port, shared)) for one in served]
                 )
                 return
         await asyncio.sleep(START_AGAIN_SECONDS)
@@ -134,11 +144,12 @@ async def _until_asked_to_end(servers: list[tuple[_Server, list[socket.socket] |
     await asyncio.gather(*(server.serve(sockets=sockets) for server, sockets in servers))
 
 
-def _config(app: object, host: str, port: int) -> uvicorn.Config:
+def _config(served: Served) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type] # any ASGI application
-        host=host,
-        port=port,
+        served.app,  # type: ignore[arg-type] # any ASGI application
+        host=served.host,
+        port=served.port,
+        http=served.connections or "auto",  # type: ignore[arg-type] # what is called like a protocol's class
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,

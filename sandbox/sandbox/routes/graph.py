@@ -56,7 +56,7 @@ class _Endpoint:
         except ValueError:
             reply = _unknown_version(version)
         else:
-            params = {**request.query_params, **await _body(request)}
+            params = {**_bearer(request), **request.query_params, **await _body(request)}
             address = f"{self._address}/{version}"
             reply = await self._api.answer(Call(request.method, tuple(path), params, version, address))
         body = serialized(reply.body).encode()
@@ -78,6 +78,12 @@ class _Endpoint:
 def _unknown_version(version: str) -> Reply:
     error = GraphError(2500, f"Unknown path components: /{version}")
     return Reply(error.status, error.envelope(), {"x-fb-trace-id": trace_id()})
+
+
+def _bearer(request: Request) -> dict[str, str]:
+    """The access token in the `Authorization` header, which is as good as the parameter."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return {"access_token": token} if kind.lower() in ("bearer", "oauth") and token else {}
 
 
 async def _body(request: Request) -> dict[str, str]:

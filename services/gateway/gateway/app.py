@@ -15,7 +15,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import Response
 
 from contracts.events import account_of, platform_of
-from contracts.topics import every_topic
+from contracts.topics import every_topic, sync_requested
 from gateway.assertions import Assertions
 from gateway.client import SchedulerClient, ShopifyClient, post_delivery
 from gateway.handlers import broker_trouble, watching
@@ -25,10 +25,12 @@ from gateway.logins import BrowserKeys, CodeExchange, Logins
 from gateway.platforms import PLATFORMS, Platform
 from gateway.routes.answers import SafeHeaders, problem
 from gateway.routes.internal import internal_problems, internal_routes
+from gateway.routes.listener import PublicConnection, Receptions
 from gateway.routes.pages import Merchants, Scheduler, page_routes
+from gateway.routes.reception import Give, Reception
 from gateway.routes.sessions import Cookies
 from gateway.routes.shopify import shopify_routes
-from gateway.routes.webhooks import Asgi, Publish, Webhooks
+from gateway.routes.webhooks import Asgi, Webhooks
 from gateway.sealing import Sealer
 from gateway.selftests import Post, Watching
 from gateway.settings import GatewaySettings
@@ -36,12 +38,13 @@ from gateway.store import Store
 from gateway.subscriptions import Subscriptions
 from gateway.tokens import Refreshing, Tokens
 from messaging.errors import Away
+from messaging.gathering import Gathering
 from messaging.outbox import Outbox
 from messaging.provisioning import provision
 from messaging.publisher import Publisher
 from serving.logs import configure_logs
 from serving.loops import Loop
-from serving.process import Check, discreet, health_routes, serve
+from serving.process import Check, Served, discreet, health_routes, serve
 from serving.settings import read_settings
 from storing.database import Database
 
@@ -61,7 +64,7 @@ class Parts:
     platforms: Mapping[str, Platform]
     remotes: Mapping[str, Remote]
     store: Store
-    publish: Publish
+    give: Give
     scheduler: Scheduler
     post: Post
     watching: Watching
@@ -84,7 +87,7 @@ def main() -> None:
     serve(partial(running, settings=settings), processes=settings.gateway_processes)
 
 
-async def running(stack: AsyncExitStack, *, settings: GatewaySettings) -> list[tuple[object, str, int]]:
+async def running(stack: AsyncExitStack, *, settings: GatewaySettings) -> list[Served]:
     """Enter all that the gateway needs; its public and its internal application, each with its address."""
     database, locks = _database(stack, settings), _database(stack, settings)
     await database.migrate("gateway")
@@ -93,13 +96,16 @@ async def running(stack: AsyncExitStack, *, settings: GatewaySettings) -> list[t
     outbox = Loop("outbox", Outbox(database.transaction, publisher, source=NAME).step, rest=1.0)
     await stack.enter_async_context(outbox.running())
     http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
-    parts = real_parts(settings, database, locks, outbox, publisher, http)
+    gathering = Gathering(publisher)
+    await gathering.prepare([sync_requested(slug) for slug in PLATFORMS])
+    parts = real_parts(settings, database, locks, outbox, gathering, http)
     await stack.enter_async_context(Loop("pruning", partial(_prune, parts.store), rest=PRUNE_SECONDS).running())
     checks = _checks(settings, database, outbox)
-    public, internal = applications(parts, checks)
+    public, receptions, internal = applications(parts, checks)
+    connections = partial(PublicConnection, receptions=Receptions(receptions))
     return [
-        (public, settings.gateway_host, settings.gateway_port),
-        (internal, settings.gateway_internal_host, settings.gateway_internal_port),
+        Served(public, settings.gateway_host, settings.gateway_port, connections),
+        Served(internal, settings.gateway_internal_host, settings.gateway_internal_port),
     ]
 
 
@@ -108,7 +114,7 @@ def real_parts(
     database: Database,
     locks: Database,
     outbox: Loop,
-    publisher: Publisher,
+    gathering: Gathering,
     http: httpx.AsyncClient,
 ) -> Parts:
     """The parts of a real gateway. A further platform's client goes into `remotes`."""
@@ -119,29 +125,26 @@ def real_parts(
         platforms=platforms,
         remotes={shopify.slug: ShopifyClient(http, shopify, version=settings.shopify_api_version, now=now)},
         store=Store(database, locks, object_key=partial(_object_key, platforms), said=outbox.nudge),
-        publish=publisher.send_raw,
+        give=gathering.give,
         scheduler=SchedulerClient(http, settings.scheduler_url, key=settings.internal_key.get_secret_value()),
         post=partial(post_delivery, http),
         watching=partial(watching, settings.kafka_bootstrap_servers),
     )
 
 
-def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, FastAPI]:
-    """The public and the internal application."""
+def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[Reception], FastAPI]:
+    """The public application with the receptions of its webhooks, and the internal one."""
     settings, store, remotes = parts.settings, parts.store, parts.remotes
     sealer = Sealer(settings.token_encryption_keys)
     tokens = Tokens(store, sealer, remotes, now=now)
     assertions = Assertions(store, tokens, parts.platforms, remotes, post=parts.post, watching=parts.watching, now=now)
-    public: Asgi = SafeHeaders(_public(parts, sealer, discreet(checks)))
-    webhooks: list[Webhooks] = []
-    for platform in parts.platforms.values():
-        webhooks.append(_webhooks(parts, tokens, platform, public))
-        public = webhooks[-1]
+    receptions = [_reception(parts, tokens, platform) for platform in parts.platforms.values()]
+    public = Webhooks(SafeHeaders(_public(parts, sealer, discreet(checks))), receptions)
     internal = _application(checks)
     internal_problems(internal)
-    counts = partial(_counts, webhooks)
+    counts = partial(_counts, receptions)
     internal.include_router(internal_routes(tokens, assertions, keys=settings.internal_keys, counts=counts))
-    return public, internal
+    return public, receptions, internal
 
 
 def _public(parts: Parts, sealer: Sealer, checks: Mapping[str, Check]) -> FastAPI:
@@ -169,12 +172,11 @@ def _public(parts: Parts, sealer: Sealer, checks: Mapping[str, Check]) -> FastAP
     return app
 
 
-def _webhooks(parts: Parts, tokens: Tokens, platform: Platform, app: Asgi) -> Webhooks:
-    return Webhooks(
-        app,
+def _reception(parts: Parts, tokens: Tokens, platform: Platform) -> Reception:
+    return Reception(
         platform,
         live=LiveConnections(parts.store.connection, time.monotonic),
-        publish=parts.publish,
+        give=parts.give,
         installations=Installations(parts.store, tokens, parts.remotes),
         max_bytes=parts.settings.webhook_max_bytes,
         source=NAME,
@@ -214,8 +216,8 @@ def _object_key(platforms: Mapping[str, Platform], connection: str) -> str:
     return platforms[platform_of(connection)].object_key(account_of(connection))
 
 
-def _counts(webhooks: list[Webhooks]) -> Counter[str]:
-    return sum((route.counts for route in webhooks), Counter())
+def _counts(receptions: list[Reception]) -> Counter[str]:
+    return sum((reception.counts for reception in receptions), Counter())
 
 
 async def _away(request: Request, error: Exception) -> Response:

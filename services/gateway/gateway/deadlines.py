@@ -6,31 +6,20 @@ one that began first is due first, and a queue is enough.
 
 import asyncio
 from collections import deque
-from types import TracebackType
+from typing import Protocol
 
 LOOK_SECONDS = 0.1
 
 
-class Deadline:
-    """One use of the time: `with deadlines.begin(): …` raises `TimeoutError` when it is over."""
+class Timed(Protocol):
+    """What has only so much time."""
 
-    __slots__ = ("at", "ended", "over", "task")
+    @property
+    def ended(self) -> bool:
+        """Whether it has come to its end in time."""
 
-    def __init__(self, task: "asyncio.Task[object]", at: float) -> None:
-        self.task = task
-        self.at = at
-        self.ended = False
-        self.over = False
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self.ended = True
-        if self.over and kind is asyncio.CancelledError and self.task.uncancel() <= 0:
-            raise TimeoutError from error
+    def over(self) -> None:
+        """Its time is over."""
 
 
 class Deadlines:
@@ -38,28 +27,23 @@ class Deadlines:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._running: deque[Deadline] = deque()
+        self._running: deque[tuple[float, Timed]] = deque()
         self._looking = False
 
-    def begin(self) -> Deadline:
-        """The time of the present task begins."""
+    def begin(self, timed: Timed) -> None:
+        """The time of `timed` begins."""
         loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        assert task is not None
-        deadline = Deadline(task, loop.time() + self._seconds)
-        self._running.append(deadline)
+        self._running.append((loop.time() + self._seconds, timed))
         if not self._looking:
             self._looking = True
             loop.call_later(LOOK_SECONDS, self._look, loop)
-        return deadline
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        while self._running and (self._running[0].ended or self._running[0].at <= now):
-            deadline = self._running.popleft()
-            if not deadline.ended:
-                deadline.over = True
-                deadline.task.cancel()
+        while self._running and (self._running[0][1].ended or self._running[0][0] <= now):
+            _, timed = self._running.popleft()
+            if not timed.ended:
+                timed.over()
         self._looking = bool(self._running)
         if self._looking:
             loop.call_later(LOOK_SECONDS, self._look, loop)

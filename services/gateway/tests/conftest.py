@@ -2,17 +2,20 @@
 
 import asyncio
 import hmac
+import socket
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
+import uvicorn
 from sqlalchemy import text
 
 from contracts.events import ConnectionChanged, SyncRequested
@@ -22,12 +25,14 @@ from gateway.grants import Grant
 from gateway.live import LiveConnections
 from gateway.platforms.shopify import Shopify
 from gateway.problems import CodeRefused, GrantDead, PlatformAway, SchedulerAway, TokenRefused
+from gateway.routes.listener import PublicConnection, Receptions
+from gateway.routes.reception import Reception
 from gateway.routes.webhooks import Webhooks
 from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.subscriptions import Subscription, SubscriptionRefused
 from gateway.views import ConnectionView, SyncView
-from messaging.errors import KafkaAway
+from messaging.errors import Away, KafkaAway
 from messaging.outbox import Outbox
 from serving.process import Check
 from storing.database import Database
@@ -146,13 +151,17 @@ class FakeShopify:
 
 
 class FakeKafka:
-    """Keeps what is published. `away`: refuses; `holding`: gives no word until it is set."""
+    """Keeps what is published. `away`: refuses; `holding`: gives no word until it is set.
+
+    `give` is as `messaging.gathering.Gathering`'s, `send_raw` as the `Publisher`'s.
+    """
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]]]] = []
         self.away = False
         self.holding: asyncio.Event | None = None
         self.watchers: list[asyncio.Queue[bytes]] = []
+        self.giving: set[asyncio.Task[None]] = set()
 
     async def send_raw(
         self, topic: str, key: bytes | None, body: bytes | None, headers: Sequence[tuple[str, bytes]]
@@ -164,6 +173,27 @@ class FakeKafka:
         self.sent.append((topic, key, body, list(headers)))
         for watcher in self.watchers:
             watcher.put_nowait(dict(headers)["ce_id"])
+
+    def give(
+        self,
+        topic: str,
+        key: bytes,
+        body: bytes,
+        headers: Sequence[tuple[str, bytes]],
+        told: Callable[[Away | None], None],
+        dropped: Callable[[], bool],
+    ) -> None:
+        async def send() -> None:
+            try:
+                await self.send_raw(topic, key, body, headers)
+            except Away as away:
+                told(away)
+            else:
+                told(None)
+
+        task = asyncio.get_running_loop().create_task(send())
+        self.giving.add(task)
+        task.add_done_callback(self.giving.discard)
 
     @asynccontextmanager
     async def watching(self, topic: str) -> AsyncIterator[Callable[[UUID, float], Any]]:
@@ -231,12 +261,12 @@ class World:
             platforms={"shopify": settings.shopify()},
             remotes={"shopify": self.shopify},
             store=self.store,
-            publish=self.kafka.send_raw,
+            give=self.kafka.give,
             scheduler=self.scheduler,
             post=self.post,
             watching=self.kafka.watching,
         )
-        self.public, self.internal = applications(self.parts, checks or {})
+        self.public, _, self.internal = applications(self.parts, checks or {})
         self.service = httpx.AsyncClient(transport=httpx.ASGITransport(self.internal), base_url="http://inside")
 
     def new_browser(self, accept: str = "application/json") -> httpx.AsyncClient:
@@ -356,6 +386,7 @@ class Route:
     def __init__(self, app: Shopify) -> None:
         self.kafka = FakeKafka()
         self.asked: list[str] = []
+        self.address = ("", 0)
         self.clock = 0.0
         self.rows = {NAME: Connection(NAME, uuid4(), "connected", 1, 1, (), 0, None, SealedTokens("k1.sealed"))}
 
@@ -364,19 +395,35 @@ class Route:
             return self.rows.get(name)
 
         async def elsewhere(scope: Any, receive: Any, send: Any) -> None:
-            await send({"type": "http.response.start", "status": 418, "headers": []})
+            await send({"type": "http.response.start", "status": 418, "headers": [(b"content-length", b"0")]})
             await send({"type": "http.response.body", "body": b""})
 
-        self.webhooks = Webhooks(
-            elsewhere,
+        self.reception = Reception(
             app,
             live=LiveConnections(ask, lambda: self.clock),
-            publish=self.kafka.send_raw,
+            give=self.kafka.give,
             installations=None,  # type: ignore[arg-type] # no delivery here is about the app itself
             max_bytes=4096,
             answer_seconds=0.3,
         )
+        self.webhooks = Webhooks(elsewhere, [self.reception])
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.webhooks), base_url="http://gateway.test")
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[tuple[str, int]]:
+        """The route behind real connections, as the public listener has them."""
+        receptions = Receptions([self.reception], body_seconds=0.3)
+        http: Any = partial(PublicConnection, receptions=receptions)
+        listener = socket.create_server(("127.0.0.1", 0))
+        host, port = listener.getsockname()
+        server = uvicorn.Server(uvicorn.Config(self.webhooks, http=http, log_config=None, lifespan="off"))  # type: ignore[arg-type]
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        async with httpx.AsyncClient(base_url=f"http://{host}:{port}") as self.client:
+            yield host, port
+        server.should_exit = True
+        await serving
 
     def signature(self, body: bytes, secret: str = SECRET) -> str:
         return signature(body, secret)
@@ -395,6 +442,17 @@ class Route:
 
 
 @pytest.fixture
-def route(app: Shopify) -> Route:
-    """The webhook route alone."""
-    return Route(app)
+def make_route() -> type[Route]:
+    """Makes the webhook route alone."""
+    return Route
+
+
+@pytest.fixture(params=["asgi", "connection"])
+async def route(app: Shopify, request: pytest.FixtureRequest) -> AsyncIterator[Route]:
+    """The webhook route alone, by each of the two ways to it."""
+    made = Route(app)
+    if request.param == "asgi":
+        yield made
+    else:
+        async with made.listening() as made.address:
+            yield made

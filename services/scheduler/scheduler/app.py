@@ -30,7 +30,7 @@ from scheduler.routes.reads import reads
 from scheduler.settings import DEFAULT_CRON, SchedulerSettings, poll_crons, read_environment
 from serving.logs import configure_logs
 from serving.loops import Loop
-from serving.process import Check, health_routes, serve
+from serving.process import Check, Served, health_routes, serve
 from serving.settings import read_settings
 from storing.database import Database
 
@@ -39,7 +39,7 @@ REQUESTS = r"^sync\.requested\.[a-z0-9_-]+$"
 DEAD_LETTERS = r"^.+\.dlq$"
 
 
-async def _running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
+async def _running(stack: AsyncExitStack) -> list[Served]:
     settings = read_settings(SchedulerSettings)
     configure_logs(SERVICE)
     crons = poll_crons(settings, read_environment())
@@ -70,7 +70,7 @@ async def _running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
     app = FastAPI(openapi_url=None)
     app.include_router(reads(database, settings.internal_keys))
     health_routes(app, _checks(database, gateway, [outbox, dispatching, *intakes]))
-    return [(app, settings.host, settings.port)]
+    return [Served(app, settings.host, settings.port)]
 
 
 def _intakes(

@@ -15,7 +15,7 @@ from messaging.outbox import Outbox
 from messaging.publisher import Publisher
 from serving.logs import configure_logs
 from serving.loops import Loop
-from serving.process import Check, health_routes, serve
+from serving.process import Check, Served, health_routes, serve
 from serving.settings import read_settings
 from spaces_writer.client import open_bucket
 from spaces_writer.composer import Composer
@@ -28,7 +28,7 @@ PAGES = IntakeLimits(batch_bytes=2 * 1024 * 1024, keys=8, held_bytes=16 * 1024 *
 """Pages are large: what waits is bounded by bytes, so that memory does not grow with a shop."""
 
 
-async def _running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
+async def _running(stack: AsyncExitStack) -> list[Served]:
     settings = read_settings(WriterSettings)
     configure_logs(SERVICE)
     database = Database(settings.database_url, schema="spaces_writer")
@@ -57,7 +57,7 @@ async def _running(stack: AsyncExitStack) -> list[tuple[object, str, int]]:
         stack.push_async_callback(intake.stop)
     app = FastAPI(openapi_url=None)
     health_routes(app, _checks(database, bucket.check, [outbox, looking, *intakes]))
-    return [(app, settings.host, settings.port)]
+    return [Served(app, settings.host, settings.port)]
 
 
 def _intakes(

@@ -52,8 +52,8 @@ class Platform(Protocol):
     def topics(self, granted: Iterable[str]) -> tuple[str, ...]:
         """The webhook topics that the granted scopes call for."""
 
-    def read_delivery(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Delivery:
-        """A verified delivery, or `Unacceptable`."""
+    def read_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
+        """The verified deliveries of one POST, or `Unacceptable`. A `TEST` needs no connection."""
 
     def test_delivery(self, account: str) -> tuple[str, dict[str, str], bytes]:
         """A signed delivery that proves the way and causes nothing: its webhook id, headers and body."""

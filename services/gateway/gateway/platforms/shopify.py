@@ -126,8 +126,8 @@ class Shopify:
         have = expanded(granted)
         return (*_ALWAYS, *(topic for scope, topics in _TOPICS.items() if scope in have for topic in topics))
 
-    def read_delivery(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Delivery:
-        """The delivery that these headers (names in lower case) and this raw body make.
+    def read_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
+        """The one delivery that these headers (names in lower case) and this raw body make.
 
         Raises `Unacceptable`: 401 unless exactly one HMAC header signs the body with the current or the previous
         secret; 400 without topic or shop, with an unknown form of shop, with a body that is no such record or is about
@@ -146,7 +146,7 @@ class Shopify:
         if payload.get("myshopify_domain", unnamed) != account:
             raise Unacceptable(400, "the body, which alone is signed, is not about the shop of X-Shopify-Shop-Domain")
         triggered = _moment(read.get(_TRIGGERED_AT)) if kind is Kind.UNINSTALLED else None
-        return Delivery(topic.decode("latin-1"), f"{SLUG}:{account}", webhook_id, kind, records, triggered)
+        return [Delivery(topic.decode("latin-1"), f"{SLUG}:{account}", webhook_id, kind, records, triggered)]
 
     def test_delivery(self, account: str) -> tuple[str, dict[str, str], bytes]:
         """A signed `products/update` of ours with an invented id: its webhook id, its headers, its body."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jinja2
+import orjson
 from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from markupsafe import Markup
@@ -20,6 +21,22 @@ _HEADERS = [
     (b"x-frame-options", b"DENY"),
     (b"cache-control", b"no-store"),
 ]
+
+
+_WEBHOOK_ANSWERS = {
+    200: {"status": "success"},
+    400: {"status": "error", "reason": "malformed delivery"},
+    401: {"status": "error", "reason": "signature"},
+    408: {"status": "error", "reason": "the body did not come"},
+    413: {"status": "error", "reason": "too large"},
+    503: {"status": "error", "reason": "try again"},
+}
+_WEBHOOK_BODIES = {status: orjson.dumps(said) for status, said in _WEBHOOK_ANSWERS.items()}
+
+
+def webhook_answer(status: int) -> bytes:
+    """The body of the answer to a delivery."""
+    return _WEBHOOK_BODIES[status]
 
 
 class SafeHeaders:

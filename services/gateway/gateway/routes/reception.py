@@ -1,0 +1,216 @@
+"""Reception: what becomes of a POST of deliveries, answered by Kafka's word and by nothing less.
+
+Every copy of a delivery gives the same sync id, so that redelivery (ours and the platform's) is one sync. Killed
+before Kafka's word, no 200 was sent, and the platform delivers again.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+from typing import Protocol
+
+from contracts.events import account_of
+from contracts.topics import sync_requested
+from gateway.deadlines import Deadlines
+from gateway.deliveries import Delivery, Kind, Unacceptable, request_body, sync_id
+from gateway.installations import Installations
+from gateway.live import LiveConnections
+from gateway.platforms import Platform
+from gateway.problems import PlatformAway, TokenRefused
+from gateway.routes.delivery_log import DeliveryLog
+from gateway.sealing import Unsealable
+from messaging.errors import Away
+
+ANSWER_SECONDS = 3.0
+"""From the whole body to Kafka's word; Shopify waits for 5 s, and comes again after a 503."""
+
+Header = tuple[bytes, bytes]
+Answer = Callable[[int], None]
+"""Gives the sender the status. Called once."""
+
+
+class Give(Protocol):
+    """Hands a message to Kafka; `told` hears its word: None, or why it has not got it. `dropped` is not sent."""
+
+    def __call__(
+        self,
+        topic: str,
+        key: bytes,
+        body: bytes,
+        headers: Sequence[tuple[str, bytes]],
+        told: Callable[[Away | None], None],
+        dropped: Callable[[], bool],
+    ) -> None:
+        """Returns at once."""
+
+
+@lru_cache(maxsize=4)
+def _written(now: int) -> bytes:
+    """A moment (ms) as CloudEvents writes it; many deliveries share one."""
+    return datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="milliseconds").encode()
+
+
+class Post:
+    """One POST on its way to its answer: 200 when all of its deliveries have come to their end in time, else 503."""
+
+    __slots__ = ("_answer", "_log", "_status", "_waiting", "ended", "work")
+
+    def __init__(self, deliveries: Iterable[Delivery], answer: Answer, log: DeliveryLog) -> None:
+        self._waiting = list(deliveries)
+        self._answer = answer
+        self._log = log
+        self._status = 200
+        self.ended = False
+        self.work: asyncio.Task[None] | None = None
+        """What is broken off when the time is over."""
+
+    def done(self, delivery: Delivery, outcome: str, status: int = 200) -> None:
+        """A delivery has come to its end."""
+        if self.ended:
+            return
+        self._log.line(delivery.topic, account_of(delivery.connection), delivery.webhook_id, outcome)
+        if status != 200:
+            self._status = status
+        self._waiting.remove(delivery)
+        if not self._waiting:
+            self.ended = True
+            self._answer(self._status)
+
+    def told(self, delivery: Delivery, word: Away | None) -> None:
+        """Kafka's word on a delivery."""
+        if word is None:
+            self.done(delivery, "requested")
+        else:
+            self.held(delivery, word)
+
+    def held(self, delivery: Delivery, why: Exception) -> None:
+        """A delivery must come again."""
+        self.done(delivery, f"held: {type(why).__name__}", 503)
+
+    def over(self) -> None:
+        """The time is over: what has not come to its end must come again."""
+        if self.work is not None:
+            self.work.cancel()
+        for delivery in list(self._waiting):
+            self.held(delivery, TimeoutError())
+
+    def has_ended(self) -> bool:
+        """Whether the answer was given."""
+        return self.ended
+
+
+class Reception:
+    """Takes what is POSTed to `/<platform>/webhook`."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        *,
+        live: LiveConnections,
+        give: Give,
+        installations: Installations,
+        max_bytes: int,
+        answer_seconds: float = ANSWER_SECONDS,
+        source: str = "gateway",
+    ) -> None:
+        self.path = f"/{platform.slug}/webhook"
+        self.max_bytes = max_bytes
+        self.answer_seconds = answer_seconds
+        self._platform = platform
+        self._topic = sync_requested(platform.slug)
+        self._live = live
+        self._give = give
+        self._installations = installations
+        self._deadlines = Deadlines(answer_seconds)
+        self._log = DeliveryLog(source)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._headers = [
+            ("ce_specversion", b"1.0"),
+            ("ce_type", b"merchant-sync.SyncRequested.v1"),
+            ("ce_source", source.encode()),
+            ("content-type", b"application/json"),
+        ]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Deliveries by outcome since the process began."""
+        return self._log.counts
+
+    def take(self, headers: Sequence[Header], body: bytes, answer: Answer) -> None:
+        """Do what the deliveries ask for; `answer` gets the status when it is known. Header names are in lower case."""
+        try:
+            deliveries = self._platform.read_deliveries(headers, body)
+        except Unacceptable as refused:
+            answer(self.refused(refused.status, str(refused), headers))
+            return
+        post = Post(deliveries, answer, self._log)
+        self._deadlines.begin(post)
+        later = [delivery for delivery in deliveries if not self._begun(delivery, post)]
+        if later:
+            post.work = task = asyncio.get_running_loop().create_task(self._later(later, post))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        elif not deliveries:
+            post.ended = True
+            answer(200)
+
+    def refused(self, status: int, reason: str, headers: Iterable[Header]) -> int:
+        """Log a POST that is nobody's for certain: its headers are only claims, cut short. Gives `status`."""
+        claimed = dict(headers)
+        topic, account, webhook_id = (claimed.get(name, b"")[:200].decode("latin-1") for name in self._platform.claims)
+        self._log.line(topic, account, webhook_id, f"refused {status}: {reason}")
+        return status
+
+    def _begun(self, delivery: Delivery, post: Post) -> bool:
+        """Whether nothing has to be asked before the delivery can go to Kafka, or nowhere; then it is on its way."""
+        kind = delivery.kind
+        if kind is Kind.RECORDS:
+            epoch = self._live.believed(delivery.connection)
+            if epoch is None:
+                return False
+            self._request(delivery, epoch, post)
+        elif kind is Kind.TEST:
+            self._request(delivery, 0, post)
+        elif kind is Kind.COMPLIANCE or kind is Kind.UNKNOWN:
+            post.done(delivery, "acknowledged" if kind is Kind.COMPLIANCE else "dropped: unknown topic")
+        else:
+            return False
+        return True
+
+    async def _later(self, deliveries: Sequence[Delivery], post: Post) -> None:
+        """Deliveries for which the store or the platform has to be asked, one after the other."""
+        for delivery in deliveries:
+            try:
+                outcome = await self._carried_out(delivery, post)
+            except (Away, PlatformAway, TokenRefused, Unsealable, TimeoutError) as away:
+                post.held(delivery, away)
+            else:
+                if outcome is not None:
+                    post.done(delivery, outcome)
+
+    async def _carried_out(self, delivery: Delivery, post: Post) -> str | None:
+        """Do what the delivery asks for; the outcome, None while Kafka is asked. Raises when it must come again."""
+        name = delivery.connection
+        if delivery.kind is Kind.SCOPES:
+            return await self._installations.rescope(name)
+        if delivery.kind is Kind.UNINSTALLED:
+            self._live.forget(name)
+            outcome = await self._installations.uninstall(name, delivery.triggered_at)
+            self._live.forget(name)
+            return outcome
+        epoch = self._live.believed(name)
+        if epoch is None:
+            epoch = await self._live.epoch(name)
+        if epoch is None:
+            return "dropped: not connected"
+        self._request(delivery, epoch, post)
+        return None
+
+    def _request(self, delivery: Delivery, epoch: int, post: Post) -> None:
+        now, name, sync = time.time_ns() // 1_000_000, delivery.connection.encode(), sync_id(delivery)
+        headers = [*self._headers, ("ce_id", sync.encode()), ("ce_subject", name), ("ce_time", _written(now))]
+        body = request_body(delivery, sync, epoch, now)
+        self._give(self._topic, name, body, headers, partial(post.told, delivery), post.has_ended)
