@@ -183,3 +183,11 @@ async def test_the_document_is_the_page_in_canonical_bytes(graph: Any) -> None:
     assert few["data"][0].keys() == {"id", "name", "emails", "email"}
     await graph.control("DELETE", f"/pages/{page}")
     assert (await graph.http.get(f"/control/facebook/pages/{page}/document")).content == b'{"data":[]}'
+
+
+async def test_a_token_may_come_in_the_header(graph: Any, proved: Any) -> None:
+    page, token = next(iter((await graph.pages()).items()))
+    answer = await graph.http.get(
+        f"/graph/v25.0/{page}", params={"appsecret_proof": proved(token)}, headers={"Authorization": f"Bearer {token}"}
+    )
+    assert answer.status_code == 200 and answer.json()["id"] == page
