@@ -17,6 +17,11 @@ def _key() -> str:
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
+def _digits() -> str:
+    """An app id as Meta gives them: sixteen digits."""
+    return str(secrets.randbelow(9 * 10**15) + 10**15)
+
+
 _MAKERS: dict[str, Callable[[], str]] = {
     "postgres_password": _word,
     "gateway_database_password": _word,
@@ -26,9 +31,13 @@ _MAKERS: dict[str, Callable[[], str]] = {
     "spaces_secret_key": _word,
     "shopify_api_key": _word,
     "shopify_api_secret": _word,
+    "facebook_app_id": _digits,
+    "facebook_app_secret": _word,
+    "facebook_verify_token": _word,
     "gateway_internal_key": _word,
     "scheduler_internal_key": _word,
     "shopify_fetcher_internal_key": _word,
+    "facebook_fetcher_internal_key": _word,
     "state_token_secret": _key,
     "token_encryption_key": _key,
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from merchant_sync import postgres
 from merchant_sync.health import HOST
 from merchant_sync.parts import (
+    FACEBOOK_FETCHER,
     GATEWAY,
     KAFKA,
     POSTGRES,
@@ -66,8 +67,12 @@ SETTINGS = (
 )
 # Each process has its own, so one value for all cannot be meant (and some shells export HOST).
 _PER_PROCESS = ("HOST", "PORT", "INTERNAL_KEY", "INTERNAL_KEYS")
-# What only the gateway (and, for the app's secret, the sandbox) may know.
-_GATEWAY_ONLY = ("TOKEN_ENCRYPTION_KEYS", "STATE_TOKEN_SECRET", "SHOPIFY_API_SECRET", "SHOPIFY_API_SECRET_PREVIOUS")
+# What only some services (and, for the apps' secrets, the sandbox) may know. Calls to Meta are signed with the secret.
+_KNOWN_TO: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("TOKEN_ENCRYPTION_KEYS", "STATE_TOKEN_SECRET", "FACEBOOK_VERIFY_TOKEN"), (GATEWAY,)),
+    **dict.fromkeys(("SHOPIFY_API_SECRET", "SHOPIFY_API_SECRET_PREVIOUS", "FACEBOOK_APP_SECRET_PREVIOUS"), (GATEWAY,)),
+    "FACEBOOK_APP_SECRET": (GATEWAY, FACEBOOK_FETCHER),
+}
 # The setting that names a part's address: whoever gives it runs that part elsewhere.
 _ADDRESS_SETTINGS = {
     KAFKA: "KAFKA_BOOTSTRAP_SERVERS",
@@ -76,7 +81,7 @@ _ADDRESS_SETTINGS = {
     SANDBOX: "SHOPIFY_SHOP_URL",
 }
 _OWNERS = {GATEWAY: "gateway", SCHEDULER: "scheduler", SPACES_WRITER: "spaces_writer"}
-_CALLERS = (GATEWAY, SCHEDULER, SHOPIFY_FETCHER)
+_CALLERS = (GATEWAY, SCHEDULER, SHOPIFY_FETCHER, FACEBOOK_FETCHER)
 
 
 def clean(*sources: Mapping[str, str | None]) -> Settings:
@@ -141,6 +146,7 @@ class Environment:
         composed = {
             **self._infrastructure(),
             **self._shopify(),
+            **self._facebook(),
             "GATEWAY_INTERNAL_URL": f"http://{HOST}:{self.internal_port}",
             "SCHEDULER_URL": f"http://{HOST}:{self.port_of(SCHEDULER)}",
             "STATE_TOKEN_SECRET": self.secrets["state_token_secret"],
@@ -172,6 +178,30 @@ class Environment:
             **({} if SANDBOX in elsewhere(self.given) else {"SANDBOX_URL": self.sandbox_url}),
         }
 
+    @property
+    def has_facebook(self) -> bool:
+        """Whether there is a Meta app: one that was given, or the sandbox's."""
+        return "FACEBOOK_APP_ID" in self.given or SANDBOX not in elsewhere(self.given)
+
+    def _facebook(self) -> Settings:
+        """Of a Meta app that was given everything but our own addresses is given, too."""
+        if not self.has_facebook:
+            return {}
+        addresses = {
+            "FACEBOOK_REDIRECT_URI": f"{self.gateway_url}/facebook/callback",
+            "FACEBOOK_WEBHOOK_ADDRESS": f"{self.gateway_url}/facebook/webhook",
+        }
+        if "FACEBOOK_APP_ID" in self.given:
+            return addresses
+        return {
+            **addresses,
+            "FACEBOOK_APP_ID": self.secrets["facebook_app_id"],
+            "FACEBOOK_APP_SECRET": self.secrets["facebook_app_secret"],
+            "FACEBOOK_VERIFY_TOKEN": self.secrets["facebook_verify_token"],
+            "FACEBOOK_GRAPH_URL": f"{self.sandbox_url}/graph",
+            "FACEBOOK_DIALOG_URL": f"{self.sandbox_url}/facebook",
+        }
+
     def database_url(self, owner: str) -> str:
         """The connection string of one owner's role, or the one that was given for all."""
         password = self.secrets[f"{owner}_database_password"]
@@ -180,9 +210,8 @@ class Environment:
     def service(self, name: str, instance: str) -> Settings:
         """The settings of one instance of a service. A second gateway has ports of its own."""
         settings = self.shared()
-        if name != GATEWAY:
-            settings = {key: value for key, value in settings.items() if key not in _GATEWAY_ONLY}
-        elif instance != GATEWAY:
+        settings = {key: value for key, value in settings.items() if name in _KNOWN_TO.get(key, (name,))}
+        if name == GATEWAY != instance:
             settings["GATEWAY_PORT"] = str(self.port_of(instance))
             settings["GATEWAY_INTERNAL_PORT"] = str(self.port_of(f"{instance}-internal"))
         settings["PORT"] = str(self.service_port(name, instance))
@@ -210,9 +239,14 @@ class Environment:
             "SANDBOX_PUBLIC_URL": self.sandbox_url,
             "PYTHONUNBUFFERED": "1",
         }
-        secrets = {name: shared[name] for name in ("SHOPIFY_API_KEY", "SHOPIFY_API_SECRET")}
+        apps = ("SHOPIFY_API_KEY", "SHOPIFY_API_SECRET", "FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET")
+        secrets = {name: shared[name] for name in apps}
+        told = {
+            "FACEBOOK_DEAUTHORIZE_URL": f"{self.gateway_url}/facebook/deauthorize",
+            "FACEBOOK_DELETION_URL": f"{self.gateway_url}/facebook/data-deletion",
+        }
         given = {name: value for name, value in self.given.items() if name.startswith("SANDBOX_")}
-        return {**own, **given, **secrets, "SANDBOX_PORT": str(self.sandbox_port)}
+        return {**own, **told, **given, **secrets, "SANDBOX_PORT": str(self.sandbox_port)}
 
     def addresses(self) -> Settings:
         """Where everything is, for `runtime.json`: no secret among them."""

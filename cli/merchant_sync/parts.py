@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 KAFKA, POSTGRES, SPACES, SANDBOX = "kafka", "postgres", "spaces", "sandbox"
-GATEWAY, SCHEDULER, SPACES_WRITER, SHOPIFY_FETCHER = "gateway", "scheduler", "spaces-writer", "shopify-fetcher"
+GATEWAY, SCHEDULER, SPACES_WRITER = "gateway", "scheduler", "spaces-writer"
+SHOPIFY_FETCHER, FACEBOOK_FETCHER = "shopify-fetcher", "facebook-fetcher"
 
 INFRASTRUCTURE = (KAFKA, POSTGRES, SPACES, SANDBOX)
-SERVICES = (GATEWAY, SCHEDULER, SPACES_WRITER, SHOPIFY_FETCHER)
+SERVICES = (GATEWAY, SCHEDULER, SPACES_WRITER, SHOPIFY_FETCHER, FACEBOOK_FETCHER)
 ALL = (*INFRASTRUCTURE, *SERVICES)
 
 

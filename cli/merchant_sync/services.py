@@ -8,7 +8,7 @@ from merchant_sync.parts import SANDBOX, Part
 
 
 def sandbox(port: int, env: Mapping[str, str]) -> Part:
-    """The stand-in for Shopify on loopback `port`."""
+    """The stand-in for the platforms on loopback `port`."""
     return Part(
         name=SANDBOX,
         command=[sys.executable, "-P", "-m", "sandbox.app"],

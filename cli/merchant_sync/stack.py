@@ -69,7 +69,7 @@ class Stack:
         try:
             self._open()
             self._start_all(name for name in parts.INFRASTRUCTURE if name in self._wanted)
-            self._start_all(name for name in parts.SERVICES if name in self._wanted)
+            self._start_all(name for name in parts.SERVICES if name in self._wanted and self._is_configured(name))
             self._note()
         except BaseException:
             self.stop()
@@ -244,6 +244,9 @@ class Stack:
         self._children[name] = child
         child.start()
         self._say(f"{name} is up after {time.monotonic() - began:.1f} s")
+
+    def _is_configured(self, name: str) -> bool:
+        return name != parts.FACEBOOK_FETCHER or self.environment.has_facebook
 
     def _part(self, name: str) -> Part:
         makers: dict[str, Callable[[], Part]] = {

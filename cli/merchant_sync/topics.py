@@ -8,7 +8,7 @@ from merchant_sync.parts import StackError
 from messaging.errors import KafkaAway
 from messaging.provisioning import provision
 
-PLATFORMS = ("shopify",)
+PLATFORMS = ("shopify", "facebook")
 
 
 def make(bootstrap_servers: str) -> None:

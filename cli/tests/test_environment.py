@@ -22,6 +22,7 @@ PORTS = {
     "gateway-2": 10,
     "gateway-2-internal": 11,
     "scheduler-2": 12,
+    "facebook-fetcher": 13,
 }
 
 
@@ -132,3 +133,25 @@ def test_env_example_names_every_setting_once_and_holds_no_secret() -> None:
 
     assert sorted(entries) == sorted(environment.SETTINGS)
     assert not [name for name, value in entries.items() if value and ("SECRET" in name or "KEY" in name)]
+
+
+def test_metas_secret_is_known_to_whoever_calls_meta_and_its_verify_token_to_the_gateway(
+    secrets: dict[str, str],
+) -> None:
+    env = composed(secrets)
+    told = {name: env.service(name, name) for name in ("gateway", "facebook-fetcher", "shopify-fetcher", "scheduler")}
+    assert [name for name in told if "FACEBOOK_APP_SECRET" in told[name]] == ["gateway", "facebook-fetcher"]
+    assert [name for name in told if "FACEBOOK_VERIFY_TOKEN" in told[name]] == ["gateway"]
+    assert env.sandbox("state")["FACEBOOK_APP_SECRET"] == told["gateway"]["FACEBOOK_APP_SECRET"]
+
+
+def test_a_meta_app_that_is_given_is_used_with_all_that_is_its_own(secrets: dict[str, str]) -> None:
+    told = composed(secrets, FACEBOOK_APP_ID="1" * 16, GATEWAY_PORT="5999").service("gateway", "gateway")
+    assert told["FACEBOOK_WEBHOOK_ADDRESS"] == "http://127.0.0.1:5999/facebook/webhook"
+    assert not {"FACEBOOK_APP_SECRET", "FACEBOOK_VERIFY_TOKEN", "FACEBOOK_GRAPH_URL", "FACEBOOK_DIALOG_URL"} & set(told)
+
+
+def test_with_real_shops_and_no_meta_app_there_is_no_facebook(secrets: dict[str, str]) -> None:
+    env = composed(secrets, SHOPIFY_SHOP_URL="https://{shop}")
+    assert not env.has_facebook
+    assert not [name for name in env.service("gateway", "gateway") if name.startswith("FACEBOOK_")]

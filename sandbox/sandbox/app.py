@@ -2,11 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
-from email.utils import formatdate
-from time import time
+from contextlib import asynccontextmanager, nullcontext, suppress
 
 import uvicorn
 from jinja2 import Environment, PackageLoader, select_autoescape
@@ -15,12 +13,15 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sandbox import webhooks
 from sandbox.client import Receivers
-from sandbox.deliveries import Delivery, Dispatcher
+from sandbox.deliveries import Delivery, Dispatcher, retry_delay
 from sandbox.engine import Engine
+from sandbox.graph import app as graph_app
+from sandbox.graph.world import Facebook
 from sandbox.routes import admin, control, oauth, page
+from sandbox.routes.dated import Dated
 from sandbox.settings import Settings
 from sandbox.store import Store
 from sandbox.world import World
@@ -31,14 +32,19 @@ _THREADS = 48
 def build(settings: Settings) -> Starlette:
     """The application. State is loaded, and pending webhooks go on being delivered, when it starts up."""
     store = Store(settings.sandbox_state)
-    receivers = Receivers(settings.shopify_api_secret)
+    templates = Environment(loader=PackageLoader("sandbox"), autoescape=select_autoescape())
+    key, secret = settings.shopify_api_key, settings.shopify_api_secret
+    graph = graph_app.build(settings, templates) if settings.facebook_app_id else None
+    receivers = Receivers(lambda delivery: webhooks.headers(delivery, secret))
     loops: list[asyncio.AbstractEventLoop] = []
 
     def deliver(deliveries: list[Delivery]) -> None:
         loops[0].call_soon_threadsafe(dispatcher.add, deliveries)
 
     world = World(store, deliver)
-    dispatcher = Dispatcher(receivers.post, world.settle, settings.sandbox_retry_scale)
+    dispatcher = Dispatcher(
+        receivers.post, world.settle, lambda attempt: retry_delay(attempt, settings.sandbox_retry_scale)
+    )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -47,25 +53,25 @@ def build(settings: Settings) -> Starlette:
         loops[0].set_default_executor(ThreadPoolExecutor(_THREADS))
         dispatcher.add(await asyncio.to_thread(world.load))
         running = asyncio.create_task(dispatcher.run())
-        yield
+        async with graph.running() if graph is not None else nullcontext():
+            yield
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
         await receivers.close()
         store.close()
 
-    templates = Environment(loader=PackageLoader("sandbox"), autoescape=select_autoescape())
-    key, secret = settings.shopify_api_key, settings.shopify_api_secret
     routes = [
         Route("/health", _alive),
         Route("/ready", _alive),
         *oauth.routes(world, templates, key, secret),
         *admin.routes(world, Engine(), key),
         *control.routes(world, dispatcher),
-        *page.routes(world, templates),
+        *page.routes(world, templates, facebook=graph is not None),
+        *(graph.routes if graph is not None else ()),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
-    app.add_middleware(_Dated, world=world)
+    app.add_middleware(Dated, skew=_skew(world, graph.facebook if graph is not None else None))
     return app
 
 
@@ -73,28 +79,17 @@ async def _alive(_: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
-class _Dated:
-    """A `Date` on every answer, as far off as the faults of the shop in the path say."""
+def _skew(world: World, facebook: Facebook | None) -> Callable[[str], float]:
+    """Seconds by which the clock is off for a path: as the faults of its shop, or of Facebook, say."""
 
-    def __init__(self, app: ASGIApp, world: World) -> None:
-        self._app = app
-        self._world = world
+    def skew(path: str) -> float:
+        parts = path.split("/")
+        if parts[1] == "graph" and facebook is not None:
+            return facebook.faults.clock_skew_seconds
+        tenant = world.get(parts[2]) if len(parts) > 2 and parts[1] == "shops" else None
+        return tenant.faults.clock_skew_seconds if tenant is not None else 0.0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        parts = scope["path"].split("/")
-        tenant = self._world.get(parts[2]) if len(parts) > 2 and parts[1] == "shops" else None
-        skew = tenant.faults.clock_skew_seconds if tenant is not None else 0.0
-
-        async def dated(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                date = formatdate(time() + skew, usegmt=True).encode()
-                message["headers"] = [*message["headers"], (b"date", date)]
-            await send(message)
-
-        await self._app(scope, receive, dated)
+    return skew
 
 
 def main() -> None:
@@ -102,8 +97,9 @@ def main() -> None:
     try:
         settings = Settings()
     except ValidationError as error:
-        missing = ", ".join(str(problem["loc"][0]).upper() for problem in error.errors())
-        sys.exit(f"sandbox: set {missing}")
+        problems = ", ".join(str(problem["loc"][0]).upper() if problem["loc"] else problem["msg"]
+                             for problem in error.errors())  # fmt: skip
+        sys.exit(f"sandbox: set {problems}")
     # Long queries run in threads: a short switch interval keeps webhooks and consent pages going beside them.
     sys.setswitchinterval(0.001)
     uvicorn.run(

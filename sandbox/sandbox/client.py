@@ -7,14 +7,13 @@ GraphQL meanwhile, and general HTTP clients spend several milliseconds of it on 
 import asyncio
 import ssl
 from collections import defaultdict
+from collections.abc import Callable
 from typing import cast
 from urllib.parse import urlsplit
 
 from httptools import HttpParserError, HttpResponseParser
 
 from sandbox.deliveries import Delivery
-from sandbox.payloads import wire
-from sandbox.webhooks import signature
 
 _CONNECT_SECONDS = 1.0
 _TOTAL_SECONDS = 5.0
@@ -22,10 +21,10 @@ Address = tuple[bool, str, int]
 
 
 class Receivers:
-    """Posts signed deliveries over connections that are kept open."""
+    """Posts deliveries over connections that are kept open; `headers` says what goes with one."""
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
+    def __init__(self, headers: Callable[[Delivery], dict[str, str]]) -> None:
+        self._headers = headers
         self._idle: dict[Address, list[_Connection]] = defaultdict(list)
 
     async def post(self, delivery: Delivery) -> tuple[bool, str]:
@@ -70,19 +69,6 @@ class Receivers:
         else:
             connection.close()
         return status
-
-    def _headers(self, delivery: Delivery) -> dict[str, str]:
-        return {
-            "Content-Type": "application/json",
-            "User-Agent": "Shopify-Captain-Hook",
-            "X-Shopify-Topic": wire(delivery.topic),
-            "X-Shopify-Hmac-Sha256": signature(delivery.body, self._secret),
-            "X-Shopify-Shop-Domain": delivery.shop,
-            "X-Shopify-API-Version": delivery.api_version,
-            "X-Shopify-Webhook-Id": delivery.id,
-            "X-Shopify-Event-Id": delivery.event,
-            "X-Shopify-Triggered-At": delivery.triggered_at,
-        }
 
 
 class _Connection(asyncio.Protocol):

@@ -16,7 +16,9 @@ _REMEMBERED = 100_000
 
 @dataclass(slots=True)
 class Delivery:
-    """One webhook on its way. `id` is the same on every retry; `event` is shared by all deliveries of one change."""
+    """One webhook on its way. `id` is the same on every retry; `event` is shared by all deliveries of one change.
+    `pages` are those that a delivery of Facebook's tells of.
+    """
 
     id: str
     shop: str
@@ -31,6 +33,7 @@ class Delivery:
     attempts: int = 0
     status: str = "pending"
     history: list[dict[str, Any]] = field(default_factory=list)
+    pages: list[str] = field(default_factory=list)
 
     def report(self) -> dict[str, Any]:
         """What the log says of it."""
@@ -40,24 +43,28 @@ class Delivery:
         }  # fmt: skip
 
 
-def retry_delay(attempt: int, scale: float) -> float:
-    """Seconds from the failed `attempt` (1 is the first) to the next: doubling, four hours for all eight retries."""
-    return float(_FIRST_DELAY * 2 ** (attempt - 1) * scale)
+def retry_delay(attempt: int, scale: float) -> float | None:
+    """Seconds from the failed `attempt` (1 is the first) to the next, as Shopify waits: doubling, four hours for all
+    eight retries; None when it is given up.
+    """
+    return float(_FIRST_DELAY * 2 ** (attempt - 1) * scale) if attempt <= RETRIES else None
 
 
 Send = Callable[[Delivery], Awaitable[tuple[bool, str]]]
 Settle = Callable[[Delivery], None]
+Delay = Callable[[int], float | None]
 
 
 class Dispatcher:
     """Sends what is due. `send` says whether a delivery was accepted, and how it went; `settle` is told after each
-    attempt, when the delivery's status is delivered, pending (again) or failed.
+    attempt, when the delivery's status is delivered, pending (again) or failed. `delay` says after how many seconds
+    an attempt that failed, counted from 1, is made again, or None.
     """
 
-    def __init__(self, send: Send, settle: Settle, retry_scale: float) -> None:
+    def __init__(self, send: Send, settle: Settle, delay: Delay) -> None:
         self._send = send
         self._settle = settle
-        self._scale = retry_scale
+        self._delay = delay
         self._heap: list[tuple[float, int, Delivery]] = []
         self._sequence = 0
         self._wake = asyncio.Event()
@@ -112,12 +119,11 @@ class Dispatcher:
             self._slots.release()
 
     def _conclude(self, delivery: Delivery, accepted: bool) -> None:
-        if accepted:
-            delivery.status, delivery.body = "delivered", b""
-        elif delivery.attempts > RETRIES:
-            delivery.status, delivery.body = "failed", b""
+        delay = None if accepted else self._delay(delivery.attempts)
+        if delay is None:
+            delivery.status, delivery.body = "delivered" if accepted else "failed", b""
         else:
-            delivery.due = time.time() + retry_delay(delivery.attempts, self._scale)
+            delivery.due = time.time() + delay
             self._push(delivery)
             self._wake.set()
         self._settle(delivery)

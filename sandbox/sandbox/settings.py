@@ -1,14 +1,15 @@
 """What the sandbox is told by its environment."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
     """Read once, by `app.main`. The API key and secret have no defaults: they are what the services are set with,
-    too.
+    too. Without an app id of Facebook the sandbox serves Shopify only.
     """
 
     model_config = SettingsConfigDict(extra="ignore")
@@ -20,11 +21,21 @@ class Settings(BaseSettings):
     sandbox_retry_scale: float = Field(default=1.0, gt=0)
     shopify_api_key: str = Field(min_length=1)
     shopify_api_secret: str = Field(min_length=1)
+    facebook_app_id: str = Field(default="", pattern=r"^(\d{15,20})?$")
+    facebook_app_secret: str = ""
+    facebook_deauthorize_url: str = ""
+    facebook_deletion_url: str = ""
 
     @field_validator("sandbox_public_url")
     @classmethod
     def _without_trailing_slash(cls, value: str) -> str:
         return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _with_both_of_facebook(self) -> Self:
+        if bool(self.facebook_app_id) != bool(self.facebook_app_secret):
+            raise ValueError("FACEBOOK_APP_ID and FACEBOOK_APP_SECRET go together")
+        return self
 
     @property
     def public_url(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from sandbox.deliveries import Delivery
 from sandbox.payloads import wire
 from sandbox.shops import now
 
@@ -152,3 +153,18 @@ def _address_problem(uri: str) -> str | None:
 def signature(body: bytes, secret: str) -> str:
     """X-Shopify-Hmac-Sha256: base64 of the HMAC-SHA256 of the raw body."""
     return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
+
+
+def headers(delivery: Delivery, secret: str) -> dict[str, str]:
+    """The headers of a delivery."""
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "Shopify-Captain-Hook",
+        "X-Shopify-Topic": wire(delivery.topic),
+        "X-Shopify-Hmac-Sha256": signature(delivery.body, secret),
+        "X-Shopify-Shop-Domain": delivery.shop,
+        "X-Shopify-API-Version": delivery.api_version,
+        "X-Shopify-Webhook-Id": delivery.id,
+        "X-Shopify-Event-Id": delivery.event,
+        "X-Shopify-Triggered-At": delivery.triggered_at,
+    }

@@ -28,6 +28,7 @@ from sandbox.tenants import Tenant
 from sandbox.webhooks import Subscriptions
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
+APP, APP_SECRET = "123456789012345", "facebook-sandbox-secret"
 SCOPES = frozenset({"read_products", "read_inventory", "read_locations", "read_discounts"})
 
 
@@ -123,8 +124,9 @@ def serve(tmp_path: Path) -> Callable[..., Any]:
     @asynccontextmanager
     async def serve(retry_scale: float = 0.000_01) -> AsyncIterator[Sandbox]:
         settings = Settings(
-            shopify_api_key=KEY, shopify_api_secret=SECRET, sandbox_state=tmp_path, sandbox_retry_scale=retry_scale
-        )
+            shopify_api_key=KEY, shopify_api_secret=SECRET, sandbox_state=tmp_path, sandbox_retry_scale=retry_scale,
+            facebook_app_id=APP, facebook_app_secret=APP_SECRET,
+        )  # fmt: skip
         async with _serving(build(settings)) as url, httpx.AsyncClient(base_url=url, timeout=10) as http:
             yield Sandbox(http, url)
 

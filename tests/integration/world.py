@@ -121,6 +121,8 @@ class World:
         shown = self.ended(connected, within=within)
         assert shown["state"] == "success", shown
         self.equal(shop, within=30)
+        # The local store shows an object a moment before its metadata: only once the PUT is answered both are there.
+        until(lambda: self.sync(connected)["upload_status"]["status"] == "success" or None)
         return connected
 
     # -- the bucket

@@ -9,17 +9,16 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from sandbox.engine import Engine
 from sandbox.engine import Request as Question
 from sandbox.faults import Faults
+from sandbox.routes.trouble import HTML, respond
 from sandbox.tenants import Tenant
 from sandbox.world import LATEST, World
 
 VERSIONS = ("2026-01", "2026-04", "2026-07", LATEST, "unstable")
 _UNAUTHORIZED = b'{"errors":"[API] Invalid API key or access token (unrecognized login or wrong password)"}'
-_HTML = b"<!DOCTYPE html><html><head><title>Something went wrong</title></head><body><h1>Oops</h1></body></html>"
 
 
 def routes(world: World, engine: Engine, api_key: str) -> list[Route]:
@@ -55,7 +54,8 @@ class _Endpoint:
             return _json(b'{"errors":{"query":"Required parameter missing or invalid"}}', 400)
         body = await asyncio.to_thread(self._execute, tenant, question)
         headers = {"X-Shopify-API-Version": version, "X-Request-Id": str(uuid.uuid4())}
-        return _respond(body, headers, tenant.faults)
+        faults = tenant.faults
+        return respond(body, headers, truncated=faults.truncate_body, hanging=faults.hang_mid_body_seconds)
 
     async def uninstall(self, request: Request) -> Response:
         """The app removes itself, as when its merchant removes it."""
@@ -105,9 +105,9 @@ def _failure(tenant: Tenant) -> Response | None:
     if faults.spend("fail_calls") or random.random() < faults.fail_ratio:
         tenant.statistics.errors[f"http_{faults.fail_status}"] += 1
         headers = {"Retry-After": str(faults.retry_after)} if faults.retry_after is not None else None
-        return Response(_HTML, faults.fail_status, headers, "text/html")
+        return Response(HTML, faults.fail_status, headers, "text/html")
     if faults.html_body:
-        return Response(_HTML, 200, media_type="text/html")
+        return Response(HTML, 200, media_type="text/html")
     if faults.spend("internal_error_calls"):
         tenant.statistics.errors["INTERNAL_SERVER_ERROR"] += 1
         message = "Internal error. Looks like something went wrong on our end."
@@ -118,26 +118,3 @@ def _failure(tenant: Tenant) -> Response | None:
 
 def _json(body: bytes, status: int) -> Response:
     return Response(body, status, media_type="application/json")
-
-
-def _respond(body: bytes, headers: dict[str, str], faults: Faults) -> Response:
-    if faults.truncate_body or faults.hang_mid_body_seconds:
-        return _Broken(body, headers, faults.hang_mid_body_seconds, whole=not faults.truncate_body)
-    return Response(body, 200, headers, "application/json")
-
-
-class _Broken(Response):
-    """An answer that stops in the middle, for a while or for good."""
-
-    def __init__(self, body: bytes, headers: dict[str, str], seconds: float, *, whole: bool) -> None:
-        super().__init__(body, 200, headers, "application/json")
-        self._seconds = seconds
-        self._whole = whole
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        half = len(self.body) // 2
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": bytes(self.body[:half]), "more_body": True})
-        await asyncio.sleep(self._seconds)
-        if self._whole:
-            await send({"type": "http.response.body", "body": bytes(self.body[half:])})

@@ -19,9 +19,11 @@ _PER_PAGE = 25
 Edit = Callable[[Shop, Ledger, int, dict[str, str]], Any]
 
 
-def routes(world: World, templates: Environment) -> list[Route]:
-    """`/` lists shops, `/shops/{shop}/` is a shop's page; its forms post to `products/…` below it and come back."""
-    pages = _Pages(world, templates)
+def routes(world: World, templates: Environment, *, facebook: bool) -> list[Route]:
+    """`/` lists shops, `/shops/{shop}/` is a shop's page; its forms post to `products/…` below it and come back.
+    Where there is a Facebook, the list says so.
+    """
+    pages = _Pages(world, templates, facebook)
     made = [
         Route("/", pages.index, methods=["GET"]),
         Route("/shops/{shop}/", pages.show, methods=["GET"]),
@@ -50,14 +52,15 @@ _EDITS: dict[str, Edit] = {"save": _save, "touch": _touch, "delete": _delete}
 
 
 class _Pages:
-    def __init__(self, world: World, templates: Environment) -> None:
+    def __init__(self, world: World, templates: Environment, facebook: bool) -> None:
         self._world = world
+        self._facebook = facebook
         self._templates = templates
 
     async def index(self, _: Request) -> Response:
         """All shops."""
         shops = [tenant.shop for tenant in self._world.tenants()]
-        return HTMLResponse(self._templates.get_template("index.html").render(shops=shops))
+        return HTMLResponse(self._templates.get_template("index.html").render(shops=shops, facebook=self._facebook))
 
     async def show(self, request: Request) -> Response:
         """One page of a shop's products, newest first; `?page=` and `?find=` a word of the title."""

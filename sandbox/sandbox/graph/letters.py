@@ -1,0 +1,32 @@
+"""What is posted to the app when a person takes leave of it: a signed request, and what the app answers."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sandbox.graph.model import Person
+from sandbox.graph.webhooks import signed_request
+from sandbox.graph.world import Facebook
+
+Post = Callable[[str, str], Awaitable[dict[str, Any]]]
+_KEPT = 50
+
+
+async def remove_app(facebook: Facebook, person: Person, post: Post) -> dict[str, Any]:
+    """The person removes the app: all tokens die, then the deauthorize callback is told. What became of that."""
+    facebook.remove_app(person)
+    return await _send(facebook, person, post, "deauthorize", facebook.app.deauthorize_url)
+
+
+async def delete_data(facebook: Facebook, person: Person, post: Post) -> dict[str, Any]:
+    """The person removes the app and asks for the data to be deleted; `answer` holds `url` and `confirmation_code`."""
+    facebook.remove_app(person)
+    return await _send(facebook, person, post, "deletion", facebook.app.deletion_url)
+
+
+async def _send(facebook: Facebook, person: Person, post: Post, kind: str, url: str) -> dict[str, Any]:
+    outcome = await post(url, signed_request(person.id, facebook.secret)) if url else {"status": None, "answer": None}
+    letter = {"kind": kind, "at": int(time.time()), "url": url, **outcome}
+    person.letters = [*person.letters, letter][-_KEPT:]
+    facebook.keep(people=[person])
+    return letter

@@ -1,0 +1,338 @@
+"""The real client and both lanes against a Graph API of its own: what is there comes out, and no budget is passed."""
+
+import asyncio
+import hmac
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from contracts.events import Record, Settled, SyncRequested, WalkEnded
+from facebook_fetcher.client import open_client
+from facebook_fetcher.fields import PAGE_FIELDS, Asking, parsed
+from facebook_fetcher.platform import FacebookPlatform
+from fetching.access import Access
+from fetching.handlers import QuickLane, WalkLane
+
+APP, SECRET = "123456789012345", "sandbox-facebook-secret"
+SCOPES = "pages_show_list,pages_manage_metadata,pages_read_engagement"
+ROOM = {"app_calls": 20_000, "page_calls": 4_800}
+
+
+@dataclass
+class Sandbox:
+    """A sandbox that serves at `url`."""
+
+    url: str
+    http: httpx.Client
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer of a control call."""
+        answer = self.http.request(method, f"/control/facebook{path}", json=body)
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+    def graph(self, path: str, token: str = "", **params: str) -> Any:
+        """What Graph answers to this token."""
+        proof = hmac.new(SECRET.encode(), token.encode(), "sha256").hexdigest()
+        signed = {"access_token": token, "appsecret_proof": proof} if token else {}
+        answer = self.http.get(f"/graph/v25.0/{path}", params={**signed, **params})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def connect(self, pages: int) -> tuple[str, dict[str, str]]:
+        """Somebody new with so many pages, who agrees to everything: the id, and the token of each page."""
+        user = self.control("POST", "/users", {"pages": pages})["id"]
+        back = "https://app.example/callback"
+        asked = {"client_id": APP, "redirect_uri": back, "scope": SCOPES, "user": user, "response_type": "code"}
+        agreed = self.http.post("/facebook/v25.0/dialog/oauth", params=asked, data={"decision": "accept"})
+        code = httpx.URL(agreed.headers["location"]).params["code"]
+        own = {"client_id": APP, "client_secret": SECRET}
+        short = self.graph("oauth/access_token", **own, redirect_uri=back, code=code)["access_token"]
+        exchange = {"grant_type": "fb_exchange_token", "fb_exchange_token": short}
+        return user, self._page_tokens(self.graph("oauth/access_token", **own, **exchange)["access_token"])
+
+    def _page_tokens(self, token: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        more: dict[str, str] | None = {}
+        while more is not None:
+            listed = self.graph("me/accounts", token, limit="100", **more)
+            found |= {page["id"]: page["access_token"] for page in listed["data"]}
+            paging = listed.get("paging", {})
+            more = {"after": paging["cursors"]["after"]} if "next" in paging else None
+        return found
+
+    def document(self, page: str, query: str = "") -> bytes:
+        """The object that the page must come to."""
+        return self.http.get(f"/control/facebook/pages/{page}/document{query}").content
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One sandbox for all tests; each makes pages of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "SANDBOX_PORT": str(port),
+        "SANDBOX_STATE": str(tmp_path_factory.mktemp("sandbox")),
+        "SHOPIFY_API_KEY": "key",
+        "SHOPIFY_API_SECRET": "secret",
+        "FACEBOOK_APP_ID": APP,
+        "FACEBOOK_APP_SECRET": SECRET,
+    }
+    process = subprocess.Popen([sys.executable, "-m", "sandbox.app"], env=environment)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
+            _wait_until_it_serves(http, process)
+            yield Sandbox(f"http://127.0.0.1:{port}", http)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_until_it_serves(http: httpx.Client, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(300):
+        assert process.poll() is None, "the sandbox has ended"
+        try:
+            http.get("/health")
+        except httpx.HTTPError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError("the sandbox does not serve")
+
+
+@dataclass
+class Tokens:
+    """The tokens of the pages, until Graph refuses them."""
+
+    known: dict[str, str]
+    ended: Exception | None = None
+    reported: list[str] = field(default_factory=list)
+
+    async def access(self, connection: str, epoch: int, *, anew: bool = False) -> Access:
+        """The page's token."""
+        return Access(connection, 1, self.known[connection.partition(":")[2]])
+
+    async def refused(self, access: Access) -> Access:
+        """There is no other."""
+        self.reported.append(access.connection)
+        assert self.ended is not None
+        raise self.ended
+
+
+@dataclass
+class Pages:
+    """Somebody's pages with both lanes on them."""
+
+    sandbox: Sandbox
+    user: str
+    ids: list[str]
+    tokens: Tokens
+    bench: Any
+
+    async def walk(self, page: str) -> Any:
+        """Walk one page; gives how it went on."""
+        return await self.bench.walk(page=page)
+
+    async def bring(self, requests: list[SyncRequested]) -> None:
+        """Ask for what webhooks want, page by page as they have gathered, all pages at once."""
+        by_page: dict[str, list[SyncRequested]] = {}
+        for request in requests:
+            by_page.setdefault(request.connection, []).append(request)
+        await asyncio.gather(*(self.bench.quick_lane(page, wanted) for page, wanted in by_page.items()))
+
+    def edit(self, page: str, **fields: Any) -> None:
+        """Somebody edits the page."""
+        self.sandbox.control("PATCH", f"/pages/{page}", fields)
+
+    def rebuilt(self) -> dict[str, bytes]:
+        """The objects that the records come to."""
+        latest: dict[str, Record] = {record.id: record for record in self.bench.voice.records}
+        return {page: _object(record) for page, record in latest.items()}
+
+    def truth(self) -> dict[str, bytes]:
+        """The objects as they must be."""
+        return {page: self.sandbox.document(page) for page in self.ids}
+
+
+def _object(record: Record) -> bytes:
+    pages = [] if record.body is None else [record.body | record.volatile]
+    return orjson.dumps({"data": pages}, option=orjson.OPT_SORT_KEYS)
+
+
+@pytest.fixture
+async def open_pages(sandbox: Sandbox, benches: Any) -> AsyncIterator[Any]:
+    """Opens pages of somebody new: `open_pages(count, fields=…, **limits)`."""
+    contexts = []
+
+    async def open_them(count: int, *, fields: str = PAGE_FIELDS, version: str = "v25.0", **limits: Any) -> Pages:
+        sandbox.control("PUT", "/faults", {})
+        sandbox.control("PUT", "/limits", ROOM)
+        user, known = sandbox.connect(count)
+        sandbox.control("PUT", "/limits", {**ROOM, **limits})
+        sandbox.control("DELETE", "/statistics")
+        context = open_client(f"{sandbox.url}/graph", version, SECRET)
+        platform = FacebookPlatform(await context.__aenter__(), Asking(parsed(fields)))
+        contexts.append(context)
+        tokens, bench = Tokens(known), benches()
+        bench.walk_lane = WalkLane(platform, tokens, bench.voice, seconds=5)
+        bench.quick_lane = QuickLane(platform, tokens, bench.voice, seconds=10)
+        return Pages(sandbox, user, list(known), tokens, bench)
+
+    yield open_them
+    for context in contexts:
+        await context.__aexit__(None, None, None)
+
+
+async def test_a_walk_brings_the_page_as_it_is(open_pages: Any) -> None:
+    pages = await open_pages(3)
+    for page in pages.ids:
+        assert (await pages.walk(page)).outcome == "walked"
+    assert pages.rebuilt() == pages.truth()
+    assert len(pages.bench.voice.events(WalkEnded)) == 3
+
+
+async def test_what_webhooks_ask_for_is_read(open_pages: Any) -> None:
+    pages = await open_pages(2)
+    for page in pages.ids:
+        await pages.walk(page)
+    pages.edit(pages.ids[0], name="Rosa's new name", phone="+49 30 1234", about=None)
+    pages.sandbox.control("POST", "/drift", {"user": pages.user})
+    await pages.bring([pages.bench.wish(page) for page in pages.ids])
+    assert pages.rebuilt() == pages.truth()
+    assert b"Rosa's new name" in pages.rebuilt()[pages.ids[0]]
+
+
+async def test_200_pages_and_1000_entries_pass_no_budget_and_bring_every_page(open_pages: Any) -> None:
+    pages = await open_pages(200, app_calls=1_000, page_calls=100)
+    await asyncio.gather(*(pages.walk(page) for page in pages.ids))
+    pages.sandbox.control("POST", "/burst", {"user": pages.user, "edits": 1_000})
+    wishes = [pages.bench.wish(pages.ids[number % 200]) for number in range(1_000)]
+    await pages.bring(wishes)
+    assert pages.rebuilt() == pages.truth()
+    settled = {sync_id for event in pages.bench.voice.events(Settled) for sync_id in event.sync_ids}
+    assert settled == {wish.sync_id for wish in wishes}
+    statistics = pages.sandbox.control("GET", "/statistics")
+    assert (statistics["throttled"], statistics["peak_app_percent"] <= 50) == (0, True)
+
+
+async def test_what_the_budget_has_no_room_for_is_postponed_and_not_refused(open_pages: Any) -> None:
+    pages = await open_pages(200, app_calls=200)
+    walked = await asyncio.gather(*(pages.walk(page) for page in pages.ids))
+    assert {end.outcome for end in walked} == {"walked", "postponed"}
+    assert all(end.throttled for end in walked if end.outcome == "postponed")
+    await pages.bring([pages.bench.wish(page) for page in pages.ids])
+    statistics = pages.sandbox.control("GET", "/statistics")
+    assert (statistics["throttled"], 80 <= statistics["peak_app_percent"] <= 90) == (0, True)
+
+
+async def test_a_field_that_graph_refuses_is_null_and_the_rest_goes_on(open_pages: Any, logged: Any) -> None:
+    pages = await open_pages(2, fields="name,email,about,bio,picture.type(large){url}")
+    pages.sandbox.control("PUT", "/faults", {"refuse_fields": ["bio"]})
+    for page in pages.ids:
+        assert (await pages.walk(page)).outcome == "walked"
+    record = pages.bench.voice.records[-1]
+    assert record.body.keys() == {"id", "name", "email", "about", "bio"}
+    assert (record.body["email"], record.body["bio"]) == (None, None)
+    assert record.volatile["picture"]["data"].keys() == {"url"}
+    assert [line["field"] for line in logged if line["log_level"] == "error"] == ["email", "bio"]
+
+
+async def test_a_revoked_token_ends_its_connection_and_no_other(open_pages: Any) -> None:
+    pages = await open_pages(2)
+    pages.tokens.ended = pages.bench.ConnectionEnded("reauthorise")
+    pages.sandbox.control("POST", f"/pages/{pages.ids[0]}/revoke", {"subcode": 460})
+    first, second = [await pages.walk(page) for page in pages.ids]
+    assert (first.outcome, first.reason, first.retry) == ("failed", "connection is reauthorise", False)
+    assert second.outcome == "walked"
+    assert pages.tokens.reported == [f"facebook:{pages.ids[0]}"]
+
+
+async def test_a_permission_that_was_taken_away_is_named(open_pages: Any) -> None:
+    pages = await open_pages(1)
+    pages.sandbox.control("PUT", f"/users/{pages.user}/permissions", {"pages_read_engagement": "declined"})
+    end = await pages.walk(pages.ids[0])
+    assert (end.outcome, end.retry) == ("failed", False)
+    assert "permission pages_read_engagement is needed" in end.reason
+
+
+async def test_a_page_that_is_gone_is_an_empty_object_and_comes_back(open_pages: Any) -> None:
+    pages = await open_pages(1)
+    (page,) = pages.ids
+    pages.sandbox.control("DELETE", f"/pages/{page}")
+    assert (await pages.walk(page)).outcome == "walked"
+    assert pages.bench.voice.records == []
+    await pages.bring([pages.bench.wish(page)])
+    assert pages.rebuilt()[page] == pages.sandbox.document(page) == b'{"data":[]}'
+    pages.sandbox.control("POST", f"/pages/{page}/restore")
+    await pages.walk(page)
+    assert pages.rebuilt() == pages.truth()
+
+
+async def test_another_version_is_reported_and_what_it_says_is_kept(open_pages: Any, logged: Any) -> None:
+    pages = await open_pages(1, version="v19.0")
+    for _ in range(2):
+        await pages.walk(pages.ids[0])
+    told = [(line["asked"], line["served"]) for line in logged if line["log_level"] == "error"]
+    assert told == [("v19.0", "v21.0")]
+    assert pages.rebuilt() == pages.truth()
+
+
+class TestMisbehaving:
+    """Every answer that is none."""
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            {"fail_calls": 2},
+            {"error_calls": 2, "error_code": 1},
+            {"error_calls": 2, "error_code": 2},
+            {"clock_skew_seconds": 3600},
+        ],
+        ids=str,
+    )
+    async def test_what_passes_is_waited_out(self, open_pages: Any, fault: Any) -> None:
+        pages = await open_pages(1)
+        pages.sandbox.control("PUT", "/faults", fault)
+        assert (await pages.walk(pages.ids[0])).outcome == "walked"
+        assert pages.rebuilt() == pages.truth()
+
+    @pytest.mark.parametrize(
+        "fault", [{"fail_calls": -1}, {"truncate_body": True}, {"html_body": True}, {"error_calls": -1}], ids=str
+    )
+    async def test_what_does_not_pass_is_postponed(self, open_pages: Any, fault: Any) -> None:
+        pages = await open_pages(1)
+        pages.sandbox.control("PUT", "/faults", fault)
+        await pages.bring([pages.bench.wish(pages.ids[0])])
+        late = pages.bench.voice.last
+        assert (late.outcome, late.throttled) == ("postponed", False)
+        assert pages.bench.voice.records == []
+
+    @pytest.mark.parametrize("code", [4, 17, 32, 341, 613, 80001])
+    async def test_a_throttle_waits_for_as_long_as_is_said(self, open_pages: Any, code: int) -> None:
+        pages = await open_pages(1)
+        pages.sandbox.control("PUT", "/faults", {"throttle_calls": 1, "throttle_code": code, "throttle_minutes": 3})
+        before = time.time()
+        late = await pages.walk(pages.ids[0])
+        assert (late.outcome, late.throttled) == ("postponed", True)
+        assert 180 <= late.not_before / 1000 - before <= 180 * 1.2 + 5
+
+    async def test_one_page_that_hangs_holds_up_no_other(self, open_pages: Any) -> None:
+        pages = await open_pages(5)
+        hanging, *others = pages.ids
+        pages.sandbox.control("PUT", "/faults", {"pages": [hanging], "hang_seconds": 2})
+        waiting = asyncio.create_task(pages.walk(hanging))
+        await asyncio.gather(*(pages.walk(page) for page in others))
+        assert not waiting.done()
+        await waiting
+        assert pages.rebuilt() == pages.truth()
