@@ -17,7 +17,10 @@ from fastapi.responses import Response
 from contracts.events import account_of, platform_of
 from contracts.topics import every_topic, sync_requested
 from gateway.assertions import Assertions
-from gateway.client import SchedulerClient, ShopifyClient, post_delivery
+from gateway.client.deliveries import post_delivery
+from gateway.client.facebook import FacebookClient
+from gateway.client.scheduler import SchedulerClient
+from gateway.client.shopify import ShopifyClient
 from gateway.departures import Departures, Leaving
 from gateway.handlers import broker_trouble, watching
 from gateway.installations import Installations, Installed
@@ -25,7 +28,8 @@ from gateway.live import LiveConnections
 from gateway.logins import BrowserKeys, CodeExchange, Logins
 from gateway.platforms import PLATFORMS, Platform
 from gateway.routes.answers import SafeHeaders, problem
-from gateway.routes.departures import Receipts, departure_routes
+from gateway.routes.departures import Receipts, callback_routes, departure_routes
+from gateway.routes.facebook import facebook_routes
 from gateway.routes.internal import internal_problems, internal_routes
 from gateway.routes.listener import PublicConnection, Receptions
 from gateway.routes.pages import Merchants, Scheduler, page_routes
@@ -125,11 +129,14 @@ def real_parts(
 ) -> Parts:
     """The parts of a real gateway. A further platform's client goes into `remotes`."""
     platforms = {slug: make(settings) for slug, make in PLATFORMS.items()}
-    shopify = settings.shopify()
+    shopify, facebook = settings.shopify(), settings.facebook()
     return Parts(
         settings=settings,
         platforms=platforms,
-        remotes={shopify.slug: ShopifyClient(http, shopify, version=settings.shopify_api_version, now=now)},
+        remotes={
+            shopify.slug: ShopifyClient(http, shopify, version=settings.shopify_api_version, now=now),
+            facebook.slug: FacebookClient(http, facebook, url=settings.facebook_graph_url, now=now),
+        },
         store=Store(database, locks, object_key=partial(_object_key, platforms), said=outbox.nudge),
         give=gathering.give,
         scheduler=SchedulerClient(http, settings.scheduler_url, key=settings.internal_key.get_secret_value()),
@@ -144,7 +151,7 @@ def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[
     sealer = Sealer(settings.token_encryption_keys)
     tokens = Tokens(store, sealer, remotes, now=now)
     assertions = Assertions(store, tokens, parts.platforms, remotes, post=parts.post, watching=parts.watching, now=now)
-    receptions = [_reception(parts, tokens, platform) for platform in parts.platforms.values()]
+    receptions = [_reception(parts, tokens, platform) for platform in parts.platforms.values() if platform.configured]
     public = Webhooks(SafeHeaders(_public(parts, sealer, discreet(checks))), receptions)
     internal = _application(checks)
     internal_problems(internal)
@@ -154,28 +161,35 @@ def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[
 
 
 def _public(parts: Parts, sealer: Sealer, checks: Mapping[str, Check]) -> FastAPI:
-    settings, shopify = parts.settings, parts.settings.shopify()
+    settings, shopify, facebook = parts.settings, parts.settings.shopify(), parts.settings.facebook()
     keys = BrowserKeys(settings.state_token_secret.get_secret_value())
     cookies = Cookies(secure=settings.https, session_seconds=settings.session_ttl_seconds)
     merchants = Merchants(parts.store, parts.scheduler, parts.platforms, keys, now=now)
-    logins = Logins(
-        parts.store,
-        sealer,
-        parts.remotes[shopify.slug],
-        keys,
-        platform=shopify.slug,
-        session_seconds=settings.session_ttl_seconds,
-    )
+    logins = {
+        platform.slug: Logins(
+            parts.store,
+            sealer,
+            parts.remotes[platform.slug],
+            keys,
+            platform=platform.slug,
+            session_seconds=settings.session_ttl_seconds,
+            sessions_go_on=platform.slug == facebook.slug,
+        )
+        for platform in (shopify, facebook)
+    }
     app = _application(checks)
     app.add_middleware(
         CORSMiddleware, allow_origins=list(settings.cors_allowed_origins), allow_methods=["GET"], allow_credentials=True
     )
     app.add_exception_handler(Away, _away)
     app.add_exception_handler(404, _nowhere)
-    app.include_router(shopify_routes(logins, shopify, cookies))
-    platforms = tuple(parts.platforms.values())
-    receipts = Receipts(parts.store, parts.scheduler)
-    app.include_router(departure_routes(departures_of(parts), receipts, merchants, cookies))
+    app.include_router(shopify_routes(logins[shopify.slug], shopify, cookies))
+    app.include_router(facebook_routes(logins[facebook.slug], facebook, cookies))
+    departures = departures_of(parts)
+    app.include_router(departure_routes(departures, Receipts(parts.store, parts.scheduler), merchants, cookies))
+    if facebook.configured:
+        app.include_router(callback_routes(departures, facebook.slug, user_of=facebook.user_of, origin=settings.origin))
+    platforms = [platform for platform in parts.platforms.values() if platform.configured]
     app.include_router(page_routes(merchants, cookies, platforms, sandbox_url=settings.sandbox_url))
     return app
 

@@ -12,7 +12,7 @@ from gateway import selftests
 from gateway.platforms import Platform
 from gateway.problems import TokenRefused
 from gateway.selftests import Post, Watching
-from gateway.subscriptions import Subscriptions, assert_all, webhook_status
+from gateway.subscriptions import Subscriptions, webhook_status
 from gateway.tokens import Token, Tokens, digest
 from messaging.errors import Away
 
@@ -79,14 +79,13 @@ class Assertions:
 
     async def _asserted(self, connection: str, token: Token) -> dict[str, Any]:
         platform = self._platforms[platform_of(connection)]
-        outcomes = await assert_all(
-            self._remotes[platform.slug],
-            account=account_of(connection),
-            token=token.access_token,
+        asserted = await self._remotes[platform.slug].assert_subscriptions(
+            account_of(connection),
+            token.access_token,
             topics=platform.topics(token.scopes),
             address=platform.webhook_address,
         )
-        return webhook_status(outcomes, platform.webhook_address)
+        return webhook_status(asserted, platform.webhook_address)
 
     async def _test(self, connection: str, sync_id: UUID) -> None:
         platform = self._platforms[platform_of(connection)]

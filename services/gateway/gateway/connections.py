@@ -68,6 +68,7 @@ def granted(
     scopes: tuple[str, ...],
     granted_at: int,
     tokens: SealedTokens,
+    holder: str | None = None,
 ) -> Connection:
     """The connection after a consent: connected, new tokens, a new wanted full sync; its epoch is as it was."""
     revision = before.revision + 1 if before else 1
@@ -81,6 +82,7 @@ def granted(
         granted_at=granted_at,
         wanted_sync=wanted_sync(name, revision, granted_at),
         tokens=tokens,
+        holder=holder,
     )
 
 

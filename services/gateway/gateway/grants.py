@@ -15,3 +15,9 @@ class Grant:
     """Of the access token, in ms; None for one that does not expire."""
     refresh_token: str | None = field(default=None, repr=False)
     refresh_expires_at: int | None = None
+    holder: str | None = None
+    """The platform's own id of the person who granted, where it lets go of accounts by person."""
+    title: str = ""
+    """What people call the account: shown after the consent, and not kept."""
+    readable_until: int | None = None
+    """When the platform wants to be asked for consent again, in ms, where it says so."""

@@ -1,4 +1,4 @@
-"""Signing in by a platform's consent: a state bound to a browser, a code exchanged under the connection's lock.
+"""Signing in by a platform's consent: a state bound to a browser, a code exchanged, what it gave stored as one.
 
 Killed after the exchange and before the commit, nothing is stored, and the merchant starts again; killed after the
 commit, the outbox says the connection, and the merchant's next login finds it.
@@ -6,6 +6,7 @@ commit, the outbox says the connection, and the merchant's next login finds it.
 
 import hmac
 import secrets
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -28,14 +29,25 @@ STATE_SECONDS = 600
 class HeldForConsent(HeldConnection, Protocol):
     """A connection under its lock, with what a consent writes beside it in the same transaction."""
 
+    async def open_self_test(self, sync_id: UUID, *, status: object, test: object) -> None:
+        """Begin the gateway's part of a sync."""
+
+
+class ConsentHeld(Protocol):
+    """The connections of one consent under their locks, and the session that it is given in."""
+
+    @property
+    def connections(self) -> Mapping[str, HeldForConsent]:
+        """Each by its name."""
+
     async def session_merchant(self, id_hash: bytes | None) -> UUID | None:
         """Whose session it is."""
 
+    async def prolong_session(self, id_hash: bytes, seconds: int) -> None:
+        """Let it live so long from now."""
+
     async def replace_session(self, old: bytes | None, new: bytes, merchant: UUID, seconds: int) -> None:
         """End one session, open another."""
-
-    async def open_self_test(self, sync_id: UUID, *, status: object, test: object) -> None:
-        """Begin the gateway's part of a sync."""
 
 
 class LoginStore(Protocol):
@@ -47,15 +59,15 @@ class LoginStore(Protocol):
     async def take_login(self, *, state_hash: bytes, browser_hash: bytes, connection: str) -> bool:
         """Use a state up."""
 
-    def held(self, name: str) -> AbstractAsyncContextManager[HeldForConsent]:
-        """A connection under its lock, for one transaction."""
+    def held_together(self, names: Iterable[str]) -> AbstractAsyncContextManager[ConsentHeld]:
+        """All these connections under their locks, for one transaction."""
 
 
 class CodeExchange(Protocol):
-    """A platform's token endpoint. Raises `CodeRefused` or `PlatformAway`."""
+    """A platform's token endpoint. Raises `CodeRefused`, `NotGranted` or `PlatformAway`."""
 
-    async def exchange(self, account: str, code: str) -> Grant:
-        """The grant for an authorization code."""
+    async def exchange(self, account: str, code: str) -> Mapping[str, Grant]:
+        """What an authorization code gives: a grant for each account, and for `account` alone where one was named."""
 
 
 class BrowserKeys:
@@ -84,11 +96,23 @@ class LoginStarted:
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A consent that was stored. `session` is the new cookie's value."""
+    """A consent that was stored: its connections by name, each with its grant. `session` is the cookie's value."""
 
-    connection: Connection
+    connections: tuple[Connection, ...]
+    grants: Mapping[str, Grant]
     merchant: UUID
     session: str = field(repr=False)
+
+
+def merchant_of(session: UUID | None, known: Sequence[UUID]) -> UUID:
+    """Who signs in, from the session's merchant and those of the accounts that were connected before, by name.
+
+    An account keeps its merchant. So where they differ, whoever proved the account is the account's merchant, and not
+    the session's; a session of one of them stands, and new accounts join it.
+    """
+    if session and (not known or session in known):
+        return session
+    return known[0] if known else uuid4()
 
 
 def cookie_of(state: str) -> str:
@@ -97,7 +121,7 @@ def cookie_of(state: str) -> str:
 
 
 class Logins:
-    """Logins at one platform."""
+    """Logins at one platform. `sessions_go_on`: a login of the session's own merchant leaves the session its id."""
 
     def __init__(
         self,
@@ -108,6 +132,7 @@ class Logins:
         *,
         platform: str,
         session_seconds: int,
+        sessions_go_on: bool = False,
     ) -> None:
         self._store = store
         self._sealer = sealer
@@ -115,60 +140,70 @@ class Logins:
         self._keys = keys
         self._platform = platform
         self._session_seconds = session_seconds
+        self._sessions_go_on = sessions_go_on
 
-    async def start(self, account: str) -> LoginStarted:
-        """A login of ten minutes for this account, in this browser."""
+    async def start(self, account: str = "") -> LoginStarted:
+        """A login of ten minutes in this browser, for this account; none where the consent is to tell which."""
         started = LoginStarted(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
         await self._store.start_login(
             state_hash=self._keys.hashed("state", started.state),
             browser_hash=self._keys.hashed("browser", started.browser),
-            connection=f"{self._platform}:{account}",
+            connection=self._name(account),
             seconds=STATE_SECONDS,
         )
         return LoginStarted(started.state, started.browser, cookie_of(started.state))
 
-    async def finish(self, account: str, *, code: str, state: str, browser: str, session: str | None) -> SignedIn:
+    async def finish(self, account: str = "", *, code: str, state: str, browser: str, session: str | None) -> SignedIn:
         """Use the state up, exchange the code, store what it gave. `browser` and `session` are cookies' values.
 
         Raises `Refusal` for a state that is unknown, used, too old, another browser's or another account's;
-        `CodeRefused`; `PlatformAway`. Then nothing was stored.
+        `CodeRefused`; `NotGranted`; `PlatformAway`. Then nothing was stored.
         """
-        name = f"{self._platform}:{account}"
         taken = await self._store.take_login(
             state_hash=self._keys.hashed("state", state),
             browser_hash=self._keys.hashed("browser", browser),
-            connection=name,
+            connection=self._name(account),
         )
         if not taken:
             raise Refusal("this login was used already, is too old, or was started in another browser")
-        return await self._signed_in(name, account, code, self._keys.hashed("session", session) if session else None)
+        if account:
+            # Its tokens may rotate, so the code is exchanged under the lock that a refresh takes.
+            async with self._store.held_together([self._name(account)]) as held:
+                return await self._signed_in(held, await self._remote.exchange(account, code), session)
+        grants = await self._remote.exchange(account, code)
+        async with self._store.held_together(map(self._name, grants)) as held:
+            return await self._signed_in(held, grants, session)
 
-    async def _signed_in(self, name: str, account: str, code: str, old_session: bytes | None) -> SignedIn:
-        session = secrets.token_urlsafe(32)
-        async with self._store.held(name) as held:
-            grant = await self._remote.exchange(account, code)
-            row = await self._granted(held, name, grant, old_session)
-            merchant = row.merchant
-            assert merchant is not None
-            await held.save(row)
-            await self._open_first_sync(held, row)
-            new = self._keys.hashed("session", session)
-            await held.replace_session(old_session, new, merchant, self._session_seconds)
-        log.info("connection granted", connection=name, sync_id=str(row.wanted_sync))
-        return SignedIn(row, merchant, session)
+    async def _signed_in(self, held: ConsentHeld, grants: Mapping[str, Grant], session: str | None) -> SignedIn:
+        by_name = {self._name(account): grant for account, grant in grants.items()}
+        known = [one.row.merchant for one in held.connections.values() if one.row and one.row.merchant]
+        old = self._keys.hashed("session", session) if session else None
+        before = await held.session_merchant(old)
+        merchant = merchant_of(before, known)
+        rows = [await self._granted(one, name, by_name[name], merchant) for name, one in held.connections.items()]
+        if self._sessions_go_on and session and old and before == merchant:
+            await held.prolong_session(old, self._session_seconds)
+        else:
+            session = secrets.token_urlsafe(32)
+            await held.replace_session(old, self._keys.hashed("session", session), merchant, self._session_seconds)
+        return SignedIn(tuple(rows), by_name, merchant, session)
 
-    async def _granted(self, held: HeldForConsent, name: str, grant: Grant, session: bytes | None) -> Connection:
-        """An account that has a merchant keeps it; a new one joins the session's merchant, or a new one."""
-        kept = held.row.merchant if held.row else None
-        return granted(
+    async def _granted(self, held: HeldForConsent, name: str, grant: Grant, merchant: UUID) -> Connection:
+        """An account that has a merchant keeps it; a new one joins `merchant`. Its first sync begins."""
+        row = granted(
             held.row,
             name=name,
-            merchant=kept or await held.session_merchant(session) or uuid4(),
+            merchant=(held.row.merchant if held.row else None) or merchant,
             scopes=grant.scopes,
             granted_at=grant.granted_at,
             tokens=sealed(self._sealer, name, grant),
+            holder=grant.holder,
         )
-
-    async def _open_first_sync(self, held: HeldForConsent, row: Connection) -> None:
         assert row.wanted_sync is not None
+        await held.save(row)
         await held.open_self_test(row.wanted_sync, status=PENDING_STATUS, test=PENDING_TEST)
+        log.info("connection granted", connection=name, sync_id=str(row.wanted_sync))
+        return row
+
+    def _name(self, account: str) -> str:
+        return f"{self._platform}:{account}"

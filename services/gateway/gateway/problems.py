@@ -10,6 +10,10 @@ class PlatformAway(Exception):
     because it may be this one account's trouble: a shop that is gone answers 404 where another answers 200."""
 
 
+class NotGranted(Exception):
+    """The consent lacks what nothing works without: 400 with this reason, and a way to be asked again."""
+
+
 class CodeRefused(Exception):
     """The platform does not take this authorization code: 400, and nothing was stored."""
 

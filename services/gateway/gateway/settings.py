@@ -2,12 +2,14 @@
 
 from base64 import b64decode
 from binascii import Error as NotBase64
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
+from gateway.platforms.facebook import Facebook
+from gateway.platforms.facebook_fields import WEBHOOK_FIELDS
 from gateway.platforms.shopify import Shopify
 from serving.callers import CallerKeys
 from serving.settings import Settings
@@ -62,11 +64,24 @@ def _shop_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _scopes(value: object) -> object:
+def _names(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _base(value: str) -> str:
+    return _address(value).rstrip("/")
+
+
+def _subscribable(fields: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = [name for name in fields if name not in WEBHOOK_FIELDS]
+    if unknown or not fields:
+        raise ValueError(f"names no field of a Page that Facebook tells changes of: {', '.join(unknown) or 'none'}")
+    return tuple(dict.fromkeys(fields))
+
+
 Address = Annotated[str, AfterValidator(_address)]
+AddressIfAny = Annotated[str, AfterValidator(lambda value: value and _address(value))]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 
 
 class GatewaySettings(Settings):
@@ -96,20 +111,63 @@ class GatewaySettings(Settings):
     shopify_webhook_address: Address
     shopify_api_version: str = Field(default="2026-10", pattern=r"^(\d{4}-\d{2}|unstable)$")
     shopify_shop_url: Annotated[str, AfterValidator(_shop_url)] = "https://{shop}"
-    shopify_scopes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_scopes)] = (
-        *("read_products", "read_inventory", "read_locations", "read_discounts"),
+    shopify_scopes: Names = ("read_products", "read_inventory", "read_locations", "read_discounts")
+
+    facebook_app_id: str = Field(default="", pattern=r"^([0-9]{15,20})?$")
+    facebook_app_secret: SecretStr = SecretStr("")
+    facebook_app_secret_previous: SecretStr = SecretStr("")
+    facebook_verify_token: SecretStr = SecretStr("")
+    facebook_redirect_uri: AddressIfAny = ""
+    facebook_webhook_address: AddressIfAny = ""
+    facebook_api_version: str = Field(default="v25.0", pattern=r"^v[0-9]{2,3}\.[0-9]$")
+    facebook_graph_url: Annotated[str, AfterValidator(_base)] = "https://graph.facebook.com"
+    facebook_dialog_url: Annotated[str, AfterValidator(_base)] = "https://www.facebook.com"
+    facebook_scopes: Names = (
+        *("pages_show_list", "pages_manage_metadata", "pages_read_engagement", "pages_messaging"),
     )
+    facebook_subscribed_fields: Annotated[Names, AfterValidator(_subscribable)] = (
+        *("name", "category", "picture", "description", "website", "phone"),
+        *("email", "location", "hours", "bio", "general_info"),
+    )
+
+    @model_validator(mode="after")
+    def _facebook_whole_or_none(self) -> Self:
+        """Facebook is configured by five settings together, or by none of them."""
+        five = {
+            "FACEBOOK_APP_ID": self.facebook_app_id,
+            "FACEBOOK_APP_SECRET": self.facebook_app_secret.get_secret_value(),
+            "FACEBOOK_VERIFY_TOKEN": self.facebook_verify_token.get_secret_value(),
+            "FACEBOOK_REDIRECT_URI": self.facebook_redirect_uri,
+            "FACEBOOK_WEBHOOK_ADDRESS": self.facebook_webhook_address,
+        }
+        missing = [name for name, value in five.items() if not value]
+        if missing and len(missing) < len(five):
+            raise ValueError(f"{', '.join(missing)}: required, because other settings of Facebook's app are given")
+        return self
 
     def shopify(self) -> Shopify:
         """Shopify as this app sees it."""
-        secrets = (self.shopify_api_secret.get_secret_value(), self.shopify_api_secret_previous.get_secret_value())
         return Shopify(
             api_key=self.shopify_api_key,
-            secrets=tuple(secret for secret in secrets if secret),
+            secrets=_given(self.shopify_api_secret, self.shopify_api_secret_previous),
             redirect_uri=self.shopify_redirect_uri,
             webhook_address=self.shopify_webhook_address,
             scopes=self.shopify_scopes,
             shop_url=self.shopify_shop_url,
+        )
+
+    def facebook(self) -> Facebook:
+        """Facebook as this app sees it; not configured where there is no app."""
+        return Facebook(
+            app_id=self.facebook_app_id,
+            secrets=_given(self.facebook_app_secret, self.facebook_app_secret_previous),
+            verify_token=self.facebook_verify_token.get_secret_value(),
+            redirect_uri=self.facebook_redirect_uri,
+            webhook_address=self.facebook_webhook_address,
+            scopes=self.facebook_scopes,
+            subscribed_fields=self.facebook_subscribed_fields,
+            version=self.facebook_api_version,
+            dialog_url=self.facebook_dialog_url,
         )
 
     @property
@@ -128,12 +186,18 @@ class GatewaySettings(Settings):
         addresses = {
             "SHOPIFY_REDIRECT_URI": self.shopify_redirect_uri,
             "SHOPIFY_WEBHOOK_ADDRESS": self.shopify_webhook_address,
+            "FACEBOOK_REDIRECT_URI": self.facebook_redirect_uri,
+            "FACEBOOK_WEBHOOK_ADDRESS": self.facebook_webhook_address,
         }
         return [
             f"{name} names this machine with port {_port(address)}, and the gateway listens on {self.gateway_port}"
             for name, address in addresses.items()
             if urlsplit(address).hostname in _LOOPBACK and _port(address) != self.gateway_port
         ]
+
+
+def _given(*secrets: SecretStr) -> tuple[str, ...]:
+    return tuple(secret.get_secret_value() for secret in secrets if secret.get_secret_value())
 
 
 def _port(address: str) -> int:

@@ -1,7 +1,10 @@
-"""Webhook subscriptions as they must be: compared by (topic, address); what one topic is refused costs no other."""
+"""Webhook subscriptions as they must be: what one topic is refused costs no other.
+
+How they are compared and made is each platform's client's; `assert_all` is for those that have one a topic and address.
+"""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +20,30 @@ class SubscriptionRefused(Exception):
     """The platform does not take this subscription, for the reason in its text."""
 
 
+Outcome = dict[str, str]
+"""What became of one topic, as `{"status", "message"}`."""
+
+
+@dataclass(frozen=True)
+class Asserted:
+    """An assertion's outcome by topic, and what else whoever looks at it should know."""
+
+    topics: Mapping[str, Outcome]
+    remarks: tuple[str, ...] = ()
+
+
+class Subscriptions(Protocol):
+    """A platform's subscriptions."""
+
+    async def assert_subscriptions(
+        self, account: str, token: str, *, topics: Sequence[str], address: str
+    ) -> Asserted:
+        """Bring it about that these topics of the account are delivered to `address`; making nothing twice.
+
+        Raises `TokenRefused` and `PlatformAway`; a topic that is refused is part of the outcome.
+        """
+
+
 @dataclass(frozen=True)
 class Subscription:
     """One subscription as the platform lists it."""
@@ -26,8 +53,8 @@ class Subscription:
     address: str
 
 
-class Subscriptions(Protocol):
-    """A platform's subscriptions of one account. All raise `TokenRefused` and `PlatformAway`."""
+class TopicSubscriptions(Protocol):
+    """An account's subscriptions, one a topic and address. All raise `TokenRefused` and `PlatformAway`."""
 
     async def subscriptions(self, account: str, token: str) -> list[Subscription]:
         """All of them."""
@@ -63,13 +90,13 @@ def plan(topics: Iterable[str], address: str, there: Sequence[Subscription]) -> 
 
 
 async def assert_all(
-    remote: Subscriptions, *, account: str, token: str, topics: Iterable[str], address: str
-) -> dict[str, dict[str, str]]:
-    """Bring every topic's subscription about; its outcome by topic, as `{"status", "message"}`."""
+    remote: TopicSubscriptions, *, account: str, token: str, topics: Iterable[str], address: str
+) -> Asserted:
+    """Bring every topic's subscription about, compared by (topic, address)."""
     steps = plan(topics, address, await remote.subscriptions(account, token))
     room = asyncio.Semaphore(_AT_ONCE)
 
-    async def taken(step: Step) -> dict[str, str]:
+    async def taken(step: Step) -> Outcome:
         async with room:
             return await _take(remote, account, token, step, address)
 
@@ -77,10 +104,10 @@ async def assert_all(
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
-    return {step.topic: outcome for step, outcome in zip(steps, outcomes, strict=True) if isinstance(outcome, dict)}
+    return Asserted({step.topic: said for step, said in zip(steps, outcomes, strict=True) if isinstance(said, dict)})
 
 
-async def _take(remote: Subscriptions, account: str, token: str, step: Step, address: str) -> dict[str, str]:
+async def _take(remote: TopicSubscriptions, account: str, token: str, step: Step, address: str) -> Outcome:
     try:
         if step.action == REGISTERED:
             await remote.subscribe(account, token, step.topic, address)
@@ -88,15 +115,27 @@ async def _take(remote: Subscriptions, account: str, token: str, step: Step, add
             await remote.move(account, token, step.subscription, address)
     except SubscriptionRefused as refused:
         log.warning("subscription refused", account=account, topic=step.topic, reason=str(refused))
-        return {"status": "failed", "message": f"{REFUSED}: {refused}"}
+        return failure(str(refused))
     log.info(f"subscription {step.action}", account=account, topic=step.topic)
-    return {"status": "success", "message": step.action}
+    return success(step.action)
 
 
-def webhook_status(topics: dict[str, dict[str, str]], address: str) -> dict[str, Any]:
+def success(action: str) -> Outcome:
+    """The outcome of a topic that is subscribed."""
+    return {"status": "success", "message": action}
+
+
+def failure(reason: str) -> Outcome:
+    """The outcome of a topic that the platform refused."""
+    return {"status": "failed", "message": f"{REFUSED}: {reason}"}
+
+
+def webhook_status(asserted: Asserted, address: str) -> dict[str, Any]:
     """The whole of an assertion as it is shown: failed when any topic is, with every topic's own outcome."""
+    topics = asserted.topics
     refused = [topic for topic, outcome in topics.items() if outcome["status"] == "failed"]
     message = f"{len(topics) - len(refused)} of {len(topics)} topics are delivered to {address}"
     if refused:
         message += f"; refused: {', '.join(refused)}"
-    return {"status": "failed" if refused else "success", "message": message, "topics": topics}
+    message = "; ".join((message, *asserted.remarks))
+    return {"status": "failed" if refused else "success", "message": message, "topics": dict(topics)}

@@ -18,11 +18,15 @@ import pytest
 import uvicorn
 from sqlalchemy import text
 
-from contracts.events import ConnectionChanged, SyncRequested
+from contracts.events import ConnectionChanged, SyncRequested, account_of, platform_of
+from fake_graph import APP_ID, APP_SECRET, FakeGraph
 from gateway.app import Parts, applications
+from gateway.client.facebook import FacebookClient
 from gateway.connections import Connection, SealedTokens
 from gateway.grants import Grant
 from gateway.live import LiveConnections
+from gateway.platforms import Platform
+from gateway.platforms.facebook import Facebook
 from gateway.platforms.shopify import Shopify
 from gateway.problems import CodeRefused, GrantDead, PlatformAway, SchedulerAway, TokenRefused
 from gateway.routes.listener import PublicConnection, Receptions
@@ -30,7 +34,7 @@ from gateway.routes.reception import Reception
 from gateway.routes.webhooks import Webhooks
 from gateway.settings import GatewaySettings
 from gateway.store import Store
-from gateway.subscriptions import Subscription, SubscriptionRefused
+from gateway.subscriptions import Asserted, Subscription, SubscriptionRefused, assert_all
 from gateway.views import ConnectionView, SyncView
 from messaging.errors import Away, KafkaAway
 from messaging.outbox import Outbox
@@ -85,13 +89,13 @@ class FakeShopify:
         self.good_access.clear()
         self.good_refresh.clear()
 
-    async def exchange(self, account: str, code: str) -> Grant:
+    async def exchange(self, account: str, code: str) -> dict[str, Grant]:
         self._answer()
         if code not in self.codes:
             raise CodeRefused("Shopify does not take the code")
         self.codes.discard(code)
         self.uninstall()
-        return self._grant()
+        return {account: self._grant()}
 
     async def refresh(self, account: str, refresh_token: str) -> Grant:
         self._answer()
@@ -121,6 +125,9 @@ class FakeShopify:
     async def scopes(self, account: str, token: str) -> tuple[str, ...]:
         self._check(token)
         return self.scopes_granted
+
+    async def assert_subscriptions(self, account: str, token: str, *, topics: Sequence[str], address: str) -> Asserted:
+        return await assert_all(self, account=account, token=token, topics=topics, address=address)
 
     async def subscriptions(self, account: str, token: str) -> list[Subscription]:
         self._check(token)
@@ -252,6 +259,7 @@ class World:
         self.settings = settings
         self.database = database
         self.shopify = FakeShopify()
+        self.graph = FakeGraph()
         self.kafka = FakeKafka()
         self.scheduler = FakeScheduler()
         self.restart(settings)
@@ -260,13 +268,19 @@ class World:
     def restart(self, settings: GatewaySettings, checks: Mapping[str, Check] | None = None) -> None:
         """Begin anew, perhaps with other settings, on the same rows."""
         self.settings = settings
+        platforms: dict[str, Platform] = {"shopify": settings.shopify(), "facebook": settings.facebook()}
+        graph = httpx.AsyncClient(transport=httpx.MockTransport(self.graph.answer))
+        facebook = FacebookClient(graph, settings.facebook(), url="https://graph.test", now=milliseconds)
         self.store = Store(
-            self.database, self.database, object_key=lambda name: f"{name[8:]}/shopify_data.json", said=lambda: None
+            self.database,
+            self.database,
+            object_key=lambda name: platforms[platform_of(name)].object_key(account_of(name)),
+            said=lambda: None,
         )
         self.parts = Parts(
             settings=settings,
-            platforms={"shopify": settings.shopify()},
-            remotes={"shopify": self.shopify},
+            platforms=platforms,
+            remotes={"shopify": self.shopify, "facebook": facebook},
             store=self.store,
             give=self.kafka.give,
             scheduler=self.scheduler,
@@ -303,6 +317,24 @@ class World:
         assert answer.status_code == 200, answer.text
         document: dict[str, Any] = answer.json()
         return document
+
+    async def connect_pages(self, browser: httpx.AsyncClient | None = None) -> dict[str, Any]:
+        """A whole consent at Facebook; the answer's document."""
+        browser = browser or self.browser
+        answer = await browser.get(self.pages_callback(await self.pages_started(browser)))
+        assert answer.status_code == 200, answer.text
+        document: dict[str, Any] = answer.json()
+        return document
+
+    async def pages_started(self, browser: httpx.AsyncClient | None = None, query: str = "") -> str:
+        """A login up to Facebook's dialog; its state."""
+        answer = await (browser or self.browser).get(f"/facebook/login{query}")
+        assert answer.status_code == 302
+        return parse_qs(urlsplit(answer.headers["location"]).query)["state"][0]
+
+    def pages_callback(self, state: str, *, code: str | None = None, **more: str) -> str:
+        """Where Facebook sends the browser after a consent."""
+        return f"/facebook/callback?{urlencode({'code': code or self.graph.code(), 'state': state, **more})}"
 
     async def ask(self, path: str, body: dict[str, Any], caller: str = "shopify-fetcher") -> httpx.Response:
         """What another service asks on the internal listener."""
@@ -362,6 +394,16 @@ GIVEN: dict[str, Any] = {
     "shopify_webhook_address": "http://gateway.test/shopify/webhook",
 }
 
+FACEBOOK_PREVIOUS = "facebook's former secret"
+FACEBOOK: dict[str, Any] = {
+    "facebook_app_id": APP_ID,
+    "facebook_app_secret": APP_SECRET,
+    "facebook_app_secret_previous": FACEBOOK_PREVIOUS,
+    "facebook_verify_token": "the verify token",
+    "facebook_redirect_uri": "http://gateway.test/facebook/callback",
+    "facebook_webhook_address": "http://gateway.test/facebook/webhook",
+}
+
 
 @pytest.fixture
 def make_settings() -> Callable[..., GatewaySettings]:
@@ -376,12 +418,24 @@ def app(make_settings: Callable[..., GatewaySettings]) -> Shopify:
 
 
 @pytest.fixture
+def with_facebook(make_settings: Callable[..., GatewaySettings]) -> Callable[..., GatewaySettings]:
+    """Settings with Facebook's, unless something else is given."""
+    return lambda **more: make_settings(**{**FACEBOOK, **more})
+
+
+@pytest.fixture
+def facebook(with_facebook: Callable[..., GatewaySettings]) -> Facebook:
+    """Facebook as the gateway under test sees it."""
+    return with_facebook().facebook()
+
+
+@pytest.fixture
 async def world(postgres: Any, make_settings: Callable[..., GatewaySettings]) -> AsyncIterator[World]:
     """A gateway on a schema of its own."""
     schema = f"gateway_{uuid4().hex[:8]}"
     database = Database(postgres.admin_database_url(), schema=schema)
     await database.migrate("gateway")
-    yield World(make_settings(), database)
+    yield World(make_settings(**FACEBOOK), database)
     async with database.transaction() as tx:
         await tx.execute(text(f'DROP SCHEMA "{schema}" CASCADE'))
     await database.close()

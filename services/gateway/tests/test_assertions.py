@@ -9,7 +9,7 @@ import pytest
 
 from gateway.problems import NotReached
 from gateway.selftests import webhook_test
-from gateway.subscriptions import Step, Subscription, plan, webhook_status
+from gateway.subscriptions import Asserted, Step, Subscription, plan, webhook_status
 from messaging.errors import KafkaAway
 
 NAME = "shopify:acme.myshopify.com"
@@ -32,7 +32,7 @@ def test_topics_are_compared_by_address() -> None:
 
 def test_one_refused_topic_fails_the_whole_by_name() -> None:
     good, bad = {"status": "success", "message": "registered"}, {"status": "failed", "message": "refused: no"}
-    whole = webhook_status({"A": good, "B": bad}, HERE)
+    whole = webhook_status(Asserted({"A": good, "B": bad}), HERE)
     assert whole["status"] == "failed"
     assert whole["message"].startswith("1 of 2 topics") and whole["message"].endswith("refused: B")
 

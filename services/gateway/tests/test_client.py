@@ -10,7 +10,9 @@ import pytest
 import stamina
 from graphql import build_schema, parse, validate
 
-from gateway.client import SchedulerClient, ShopifyClient, post_delivery
+from gateway.client.deliveries import post_delivery
+from gateway.client.scheduler import SchedulerClient
+from gateway.client.shopify import ShopifyClient
 from gateway.platforms.shopify_graphql import DOCUMENTS
 from gateway.problems import CodeRefused, GrantDead, NotReached, PlatformAway, SchedulerAway, TokenRefused
 from gateway.subscriptions import SubscriptionRefused
@@ -68,7 +70,7 @@ def errors(code: str, **cost: float) -> httpx.Response:
 
 async def test_expiring_tokens_are_read(remote: Any) -> None:
     shopify = remote(tokens(expires_in=3600, refresh_token="r", refresh_token_expires_in=7_776_000))
-    grant = await shopify.client.exchange(SHOP, "code")
+    grant = (await shopify.client.exchange(SHOP, "code"))[SHOP]
     assert (grant.access_token, grant.refresh_token) == ("a", "r")
     assert grant.scopes == ("read_inventory", "read_products", "write_products")
     assert grant.granted_at == 1_795_521_600_000
@@ -79,7 +81,7 @@ async def test_expiring_tokens_are_read(remote: Any) -> None:
 
 
 async def test_tokens_that_do_not_expire_are_read(remote: Any) -> None:
-    grant = await remote(tokens()).client.exchange(SHOP, "code")
+    grant = (await remote(tokens()).client.exchange(SHOP, "code"))[SHOP]
     assert (grant.refresh_token, grant.expires_at) == (None, None)
 
 

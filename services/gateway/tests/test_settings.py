@@ -42,6 +42,35 @@ def test_a_malformed_setting_is_refused_by_name(make_settings: Callable[..., Any
     assert value == "" or len(value) < 8 or value not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("facebook_app_id", "12345678901234"),
+        ("facebook_app_id", "123456789012345678901"),
+        ("facebook_app_id", "12345678901234x"),
+        ("facebook_api_version", "25.0"),
+        ("facebook_graph_url", "graph.facebook.com"),
+        ("facebook_subscribed_fields", "name,about"),
+        ("facebook_redirect_uri", "gateway/callback"),
+    ],
+)
+def test_a_malformed_setting_of_facebook_is_refused_by_name(with_facebook: Any, name: str, value: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        with_facebook(**{name: value})
+    assert [error["loc"] for error in refused.value.errors()] == [(name,)]
+
+
+@pytest.mark.parametrize(
+    "name", ["app_id", "app_secret", "verify_token", "redirect_uri", "webhook_address"]
+)
+def test_facebook_is_configured_whole_or_not_at_all(make_settings: Any, with_facebook: Any, name: str) -> None:
+    assert with_facebook().facebook().configured
+    assert not make_settings().facebook().configured
+    with pytest.raises(ValidationError, match=f"FACEBOOK_{name.upper()}: required") as refused:
+        with_facebook(**{f"facebook_{name}": ""})
+    assert "secret" not in str(refused.value).replace("FACEBOOK_APP_SECRET", "")
+
+
 def test_lists_are_separated_by_commas(make_settings: Callable[..., Any]) -> None:
     settings = make_settings(
         cors_allowed_origins="https://a.example, https://b.example/", shopify_scopes="read_products , read_inventory"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.deliveries import Delivery
-from gateway.platforms import shopify
+from gateway.platforms import facebook, shopify
 
 if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
@@ -22,12 +22,17 @@ class Platform(Protocol):
         """Its name for people."""
 
     @property
+    def configured(self) -> bool:
+        """Whether this installation has an app there: else it has no login and takes no deliveries."""
+
+    @property
     def login_path(self) -> str:
         """The path on which a merchant signs in, as a pattern."""
 
     @property
-    def login_form(self) -> tuple[str, str, str]:
-        """Of the form that leads there: its path, the name of its field, and what to write into it."""
+    def login_form(self) -> tuple[str, str, str] | None:
+        """Of the form that leads there: its path, the name of its field, and what to write into it. None where the
+        account is chosen in the platform's own consent, so that a link leads there."""
 
     @property
     def webhook_address(self) -> str:
@@ -35,7 +40,8 @@ class Platform(Protocol):
 
     @property
     def claims(self) -> tuple[bytes, bytes, bytes]:
-        """The headers in which a delivery names its topic, its account and itself, for the log of a refused one."""
+        """The headers in which a delivery names its topic, its account and itself, for the log of a refused one; empty
+        where it has none."""
 
     def login_url(self, account: str) -> str:
         """The path on which this account's merchant signs in (again)."""
@@ -61,4 +67,5 @@ class Platform(Protocol):
 
 PLATFORMS: dict[str, "Callable[[GatewaySettings], Platform]"] = {
     shopify.SLUG: lambda settings: settings.shopify(),
+    facebook.SLUG: lambda settings: settings.facebook(),
 }

@@ -111,8 +111,8 @@ def page_routes(
     async def home(request: Request) -> Response:
         paths = ", ".join(platform.login_path for platform in platforms)
         document = {"status": "ok", "message": f"connect an account at {paths}"}
-        forms = [(p.title, *p.login_form, request.query_params.get(p.login_form[1], "")) for p in platforms]
-        return answer(request, "home.html", document, forms=forms, sandbox_url=sandbox_url)
+        ways = [_way(request, platform) for platform in platforms]
+        return answer(request, "home.html", document, ways=ways, sandbox_url=sandbox_url)
 
     @routes.get("/connections")
     async def connections(request: Request) -> Response:
@@ -135,6 +135,15 @@ def page_routes(
         return answer(request, "sync.html", document, sync=document)
 
     return routes
+
+
+def _way(request: Request, platform: Platform) -> dict[str, str]:
+    """The way to a platform's consent as the page shows it: a form where it has a `field`, else a link."""
+    if platform.login_form is None:
+        return {"title": platform.title, "slug": platform.slug, "path": platform.login_path, "field": ""}
+    path, field, hint = platform.login_form
+    value = request.query_params.get(field, "")
+    return {"title": platform.title, "path": path, "field": field, "hint": hint, "value": value}
 
 
 def _uuid(given: str) -> UUID:

@@ -80,7 +80,7 @@ async def _finished(logins: Logins, cookies: Cookies, request: Request, given: d
 
 
 def _welcome(request: Request, app: Shopify, cookies: Cookies, signed_in: SignedIn, used: str) -> Response:
-    row = signed_in.connection
+    (row,) = signed_in.connections
     assert row.wanted_sync is not None
     sync = queued(row.wanted_sync, row.name, row.granted_at)
     document = {

@@ -1,6 +1,6 @@
 """The gateway's schema in Postgres, by noun: connections with sealed tokens, logins, self-tests, receipts."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 from gateway.connections import Connection
 from gateway.receipts import Receipt
 from gateway.store import connections, logins, receipts, selftests
-from gateway.store.connections import Held
+from gateway.store.connections import Held, HeldTogether
 from gateway.store.selftests import SelfTest
 from storing.database import Database
 
@@ -31,8 +31,15 @@ class Store:
     @asynccontextmanager
     async def held(self, name: str) -> AsyncIterator[Held]:
         """Hold the connection `name` for one transaction: nobody else changes it, or makes it, meanwhile."""
+        async with self.held_together([name]) as held:
+            yield held.connections[name]
+
+    @asynccontextmanager
+    async def held_together(self, names: Iterable[str]) -> AsyncIterator[HeldTogether]:
+        """Hold all these connections for one transaction; taken in one order, so that no two wait for each other."""
         async with self._locks.transaction() as tx:
-            yield await connections.held(tx, name, self._object_key)
+            held = {name: await connections.held(tx, name, self._object_key) for name in sorted(names)}
+            yield HeldTogether(tx, held)
         self._said()
 
     async def connection(self, name: str) -> Connection | None:

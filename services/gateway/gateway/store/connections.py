@@ -1,6 +1,6 @@
 """Connections with their sealed tokens: a row, its lock, and what is said of its changes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -77,18 +77,30 @@ class Held:
         await receipts.carried_out(self._tx, receipt.code)
         return kept.code == receipt.code
 
-    async def session_merchant(self, id_hash: bytes | None) -> UUID | None:
-        """The merchant of a session that lives, if any."""
-        return await logins.session_merchant(self._tx, id_hash) if id_hash else None
-
-    async def replace_session(self, old: bytes | None, new: bytes, merchant: UUID, seconds: int) -> None:
-        """End the session `old`, open `new` for `merchant`."""
-        await logins.replace_session(self._tx, old, new, merchant, seconds)
-
     async def open_self_test(self, sync_id: UUID, *, status: object, test: object) -> None:
         """Begin the gateway's part of a sync of this connection; a part begun before keeps its outcomes."""
         assert self.row is not None
         await selftests.begin(self._tx, self.row.name, sync_id, status, test)
+
+
+class HeldTogether:
+    """The connections of one consent under their locks, and the session that it is given in: all or nothing."""
+
+    def __init__(self, tx: AsyncConnection, connections: Mapping[str, Held]) -> None:
+        self.connections = connections
+        self._tx = tx
+
+    async def session_merchant(self, id_hash: bytes | None) -> UUID | None:
+        """The merchant of a session that lives, if any."""
+        return await logins.session_merchant(self._tx, id_hash) if id_hash else None
+
+    async def prolong_session(self, id_hash: bytes, seconds: int) -> None:
+        """Let a session live so long from now."""
+        await logins.prolong_session(self._tx, id_hash, seconds)
+
+    async def replace_session(self, old: bytes | None, new: bytes, merchant: UUID, seconds: int) -> None:
+        """End the session `old`, open `new` for `merchant`."""
+        await logins.replace_session(self._tx, old, new, merchant, seconds)
 
 
 async def held(tx: AsyncConnection, name: str, object_key: Callable[[str], str]) -> Held:

@@ -16,6 +16,9 @@ RETURNING 1
 """)
 _FORGET = text("DELETE FROM login_states WHERE connection = :connection")
 _SESSION = text("SELECT merchant FROM sessions WHERE id_hash = :id_hash AND expires_at > now()")
+_PROLONG_SESSION = text(
+    "UPDATE sessions SET expires_at = now() + make_interval(secs => :seconds) WHERE id_hash = :id_hash"
+)
 _END_SESSION = text("DELETE FROM sessions WHERE id_hash = :id_hash")
 _END_SESSIONS = text("DELETE FROM sessions WHERE merchant = :merchant")
 _OPEN_SESSION = text("""
@@ -51,6 +54,11 @@ async def session_merchant(tx: AsyncConnection, id_hash: bytes) -> UUID | None:
     """The merchant of a session that lives, if any."""
     merchant: UUID | None = (await tx.execute(_SESSION, {"id_hash": id_hash})).scalar()
     return merchant
+
+
+async def prolong_session(tx: AsyncConnection, id_hash: bytes, seconds: int) -> None:
+    """Let a session live so long from now."""
+    await tx.execute(_PROLONG_SESSION, {"id_hash": id_hash, "seconds": seconds})
 
 
 async def replace_session(tx: AsyncConnection, old: bytes | None, new: bytes, merchant: UUID, seconds: int) -> None:

@@ -1,38 +1,26 @@
-"""Remote APIs in their own words: Shopify's token endpoint and GraphQL, the scheduler's reads, one POST of ours."""
+"""Shopify's token endpoint and GraphQL, in its own words."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
-from uuid import UUID
 
 import httpx
-import stamina
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from gateway.client.answers import TIMEOUT, Again, dated, parsed, until_answered
 from gateway.grants import Grant
 from gateway.platforms import shopify_graphql as graphql
 from gateway.platforms.shopify import Shopify, expanded, split_scopes
-from gateway.problems import CodeRefused, GrantDead, NotReached, PlatformAway, SchedulerAway, TokenRefused
-from gateway.subscriptions import Subscription, SubscriptionRefused
-from gateway.views import ConnectionView, SyncView
+from gateway.problems import CodeRefused, GrantDead, PlatformAway, TokenRefused
+from gateway.subscriptions import Asserted, Subscription, SubscriptionRefused, assert_all
 
 log = structlog.get_logger()
 M = TypeVar("M", bound=BaseModel)
 
-TIMEOUT = httpx.Timeout(4.0, connect=2.0)
-POST_TIMEOUT = httpx.Timeout(5.0)
-SCHEDULER_TIMEOUT = httpx.Timeout(3.0, connect=1.0)
-ATTEMPTS, TRYING_SECONDS, LONGEST_WAIT = 3, 8.0, 4.0
-
-
-class _Again(Exception):
-    """Not answered this time; `wait` is the platform's own hint in seconds, if it gave one."""
-
-    def __init__(self, reason: str, wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait = wait
+TITLE = "Shopify"
+_until_answered = partial(until_answered, TITLE)
+_parsed = partial(parsed, TITLE)
 
 
 class ShopifyClient:
@@ -48,14 +36,14 @@ class ShopifyClient:
         self._version = version
         self._now = now
 
-    async def exchange(self, account: str, code: str) -> Grant:
-        """The grant for an authorization code: expiring tokens where Shopify gives them. Raises `CodeRefused`."""
+    async def exchange(self, account: str, code: str) -> dict[str, Grant]:
+        """The shop's grant for a code: expiring tokens where Shopify gives them. Raises `CodeRefused`."""
         sent_at = self._now()
         answer = await self._token_endpoint(account, {"code": code, "expiring": "1"})
         if answer.is_client_error:
             log.warning("code refused", account=account, http_status=answer.status_code, error=_told(answer))
             raise CodeRefused("Shopify does not take the code: it was used already, is too old, or is another app's")
-        return _grant(answer, sent_at)
+        return {account: _grant(answer, sent_at)}
 
     async def refresh(self, account: str, refresh_token: str) -> Grant:
         """New tokens for a refresh token. Raises `GrantDead` for `invalid_grant`, and for nothing else."""
@@ -82,6 +70,10 @@ class ShopifyClient:
         """The scopes that the shop grants now."""
         answer = await self._query(account, token, graphql.SCOPES, {}, graphql.Scopes, refused=PlatformAway)
         return tuple(sorted(expanded(scope.handle for scope in answer.installation.scopes)))
+
+    async def assert_subscriptions(self, account: str, token: str, *, topics: Sequence[str], address: str) -> Asserted:
+        """One subscription for each topic, made or moved where it is not there."""
+        return await assert_all(self, account=account, token=token, topics=topics, address=address)
 
     async def subscriptions(self, account: str, token: str) -> list[Subscription]:
         """All subscriptions that the app made through the API in this shop."""
@@ -114,7 +106,7 @@ class ShopifyClient:
         """Uninstall the app from this shop; one that has it no more, or is no more, is fine."""
         url = f"{self._app.shop_url.format(shop=account)}/admin/api_permissions/current.json"
         headers = {"X-Shopify-Access-Token": token}
-        answer = await _until_answered(lambda: self._http.delete(url, headers=headers, timeout=TIMEOUT))
+        answer = await until_answered(TITLE, lambda: self._http.delete(url, headers=headers, timeout=TIMEOUT))
         if not answer.is_success and answer.status_code not in (401, 404):
             raise PlatformAway(f"Shopify answers HTTP {answer.status_code}")
 
@@ -156,76 +148,12 @@ class ShopifyClient:
         return _validated(kind, read.data)
 
 
-class SchedulerClient:
-    """The scheduler's read API. Raises `SchedulerAway` when it does not answer as it should."""
-
-    def __init__(self, http: httpx.AsyncClient, url: str, *, key: str) -> None:
-        self._http = http
-        self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {key}"}
-
-    async def sync(self, sync_id: UUID) -> SyncView | None:
-        """A sync; None when the scheduler does not know it."""
-        return await self._read(f"/syncs/{sync_id}", SyncView)
-
-    async def connection(self, name: str) -> ConnectionView | None:
-        """A connection's next poll and latest syncs; None when the scheduler does not know it."""
-        return await self._read(f"/connections/{name}", ConnectionView)
-
-    async def _read(self, path: str, kind: type[M]) -> M | None:
-        try:
-            answer = await self._http.get(self._url + path, headers=self._headers, timeout=SCHEDULER_TIMEOUT)
-            if answer.status_code == 404:
-                return None
-            answer.raise_for_status()
-            return kind.model_validate_json(answer.content)
-        except (httpx.HTTPError, ValidationError) as error:
-            log.warning("scheduler not read", path=path, error=type(error).__name__)
-            raise SchedulerAway from error
-
-
-async def post_delivery(http: httpx.AsyncClient, address: str, headers: dict[str, str], body: bytes) -> int:
-    """POST once, following no redirect, for 5 s at most; the HTTP status. Raises `NotReached`."""
-    try:
-        answer = await http.post(address, content=body, headers=headers, timeout=POST_TIMEOUT, follow_redirects=False)
-    except httpx.HTTPError as error:
-        raise NotReached(str(error) or type(error).__name__) from error
-    return answer.status_code
-
-
-async def _until_answered(send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-    """The answer, unless it is 429, 430 or 5xx three times over."""
-    try:
-        async for attempt in stamina.retry_context(on=_again, attempts=ATTEMPTS, timeout=TRYING_SECONDS, wait_max=2.0):
-            with attempt:
-                answer = await send()
-                if answer.status_code in (429, 430) or answer.is_server_error:
-                    raise _Again(f"HTTP {answer.status_code}", _hint(answer))
-    except _Again as error:
-        raise PlatformAway(f"Shopify answers {error}") from error
-    except httpx.HTTPError as error:
-        raise PlatformAway(f"Shopify does not answer ({type(error).__name__})") from error
-    return answer
-
-
-def _again(error: Exception) -> bool | float:
-    """Whether to try again, or after how many seconds."""
-    if isinstance(error, _Again) and error.wait is not None:
-        return max(0.05, error.wait) if error.wait <= LONGEST_WAIT else False
-    return isinstance(error, (_Again, httpx.HTTPError))
-
-
-def _hint(answer: httpx.Response) -> float | None:
-    given = answer.headers.get("retry-after", "")
-    return float(given) if given.replace(".", "", 1).isdigit() else None
-
-
 def _raise_throttled(answer: httpx.Response) -> None:
     """A throttled query is HTTP 200 at Shopify."""
     if answer.status_code == 200 and b'"THROTTLED"' in answer.content:
         read = _parsed(graphql.QueryAnswer, answer)
         if "THROTTLED" in read.codes:
-            raise _Again("that it is throttled", read.extensions.cost.wait if read.extensions.cost else 1.0)
+            raise Again("that it is throttled", read.extensions.cost.wait if read.extensions.cost else 1.0)
 
 
 def _grant(answer: httpx.Response, sent_at: int) -> Grant:
@@ -236,7 +164,7 @@ def _grant(answer: httpx.Response, sent_at: int) -> Grant:
     return Grant(
         access_token=given.access_token,
         scopes=split_scopes(given.scope),
-        granted_at=_date(answer) or sent_at,
+        granted_at=dated(answer) or sent_at,
         expires_at=_after(sent_at, given.expires_in),
         refresh_token=given.refresh_token,
         refresh_expires_at=_after(sent_at, given.refresh_token_expires_in),
@@ -247,28 +175,12 @@ def _after(moment: int, seconds: int | None) -> int | None:
     return None if seconds is None else moment + seconds * 1000
 
 
-def _date(answer: httpx.Response) -> int | None:
-    """The answer's `Date` in ms."""
-    try:
-        stamp = parsedate_to_datetime(answer.headers.get("date", ""))
-    except ValueError:
-        return None
-    return int((stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
 def _told(answer: httpx.Response) -> str:
     """The OAuth error's code, cut short; nothing of what was sent."""
     try:
         return graphql.TokenError.model_validate_json(answer.content).error[:60]
     except ValidationError:
         return ""
-
-
-def _parsed(kind: type[M], answer: httpx.Response) -> M:
-    try:
-        return kind.model_validate_json(answer.content)
-    except ValidationError:
-        raise PlatformAway("Shopify's answer is not what it should be") from None
 
 
 def _validated(kind: type[M], data: Any) -> M:

@@ -1,0 +1,1 @@
+"""Remote APIs, each in its own words."""

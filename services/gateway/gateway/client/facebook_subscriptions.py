@@ -1,0 +1,124 @@
+"""What an app is told of pages: the app's one subscription, and each page's to the app. Both are needed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from gateway.client.graph import Graph, GraphRefused
+from gateway.platforms.facebook import Facebook
+from gateway.platforms.facebook_graph import AppSubscriptions, SubscribedApps
+from gateway.problems import TokenRefused
+from gateway.subscriptions import REGISTERED, THERE, Asserted, failure, success
+
+log = structlog.get_logger()
+
+BELIEVED_MS = 300_000
+"""The app's subscription is the same for all pages: so long it is not looked at again."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level's subscription: whether it was as it must be, and the reasons of refused fields."""
+
+    action: str
+    refused: Mapping[str, str]
+
+
+class PageSubscriptions:
+    """Asserts both levels. A field that is refused at either costs no other."""
+
+    def __init__(self, graph: Graph, app: Facebook, *, now: Callable[[], int]) -> None:
+        self._graph = graph
+        self._app = app
+        self._now = now
+        self._turn = asyncio.Lock()
+        self._believed: Level | None = None
+        self._believed_until = 0
+
+    async def asserted(self, page: str, token: str, *, fields: Sequence[str], address: str) -> Asserted:
+        """Every field's outcome. Raises `TokenRefused` when the page's token is dead, and `PlatformAway`."""
+        app = await self._app_level(fields, address)
+        taken = [name for name in fields if name not in app.refused]
+        level = await self._page_level(page, token, taken) if taken else Level(THERE, {})
+        refused = {**app.refused, **level.refused}
+        for name, reason in refused.items():
+            log.warning("subscription refused", account=page, topic=name, reason=reason)
+        action = REGISTERED if REGISTERED in (app.action, level.action) else THERE
+        topics = {name: failure(refused[name]) if name in refused else success(action) for name in fields}
+        return Asserted(topics, self._graph.remarks)
+
+    async def _app_level(self, fields: Sequence[str], address: str) -> Level:
+        """The app's subscription, looked at by one assertion for all; one that is refused altogether by each."""
+        async with self._turn:
+            if self._believed and self._now() < self._believed_until:
+                return Level(THERE, self._believed.refused)
+            level = await self._app_asserted(fields, address)
+            if len(level.refused) < len(fields):
+                self._believed, self._believed_until = level, self._now() + BELIEVED_MS
+            return level
+
+    async def _app_asserted(self, fields: Sequence[str], address: str) -> Level:
+        path, token = f"{self._app.app_id}/subscriptions", self._app.app_token
+
+        async def post(asked: Sequence[str]) -> None:
+            await self._graph.post(
+                path,
+                token,
+                object="page",
+                callback_url=address,
+                verify_token=self._app.verify_token,
+                fields=",".join(asked),
+                include_values="true",
+            )
+
+        try:
+            if await self._app_there(path, token, fields, address):
+                return Level(THERE, {})
+            return Level(REGISTERED, await _until_taken(fields, post))
+        except TokenRefused:
+            return Level(THERE, dict.fromkeys(fields, "Facebook does not take the app's id and secret"))
+        except GraphRefused as refused:
+            return Level(THERE, dict.fromkeys(fields, str(refused)))
+
+    async def _app_there(self, path: str, token: str, fields: Sequence[str], address: str) -> bool:
+        listed = await self._graph.get(AppSubscriptions, path, token)
+        return any(
+            one.object == "page" and one.active and one.callback_url == address
+            and {field.name for field in one.fields} == set(fields)
+            for one in listed.data
+        )  # fmt: skip
+
+    async def _page_level(self, page: str, token: str, fields: Sequence[str]) -> Level:
+        path = f"{page}/subscribed_apps"
+
+        async def post(asked: Sequence[str]) -> None:
+            await self._graph.post(path, token, subscribed_fields=",".join(asked))
+
+        if await self._page_there(path, token, fields):
+            return Level(THERE, {})
+        return Level(REGISTERED, await _until_taken(fields, post))
+
+    async def _page_there(self, path: str, token: str, fields: Sequence[str]) -> bool:
+        try:
+            listed = await self._graph.get(SubscribedApps, path, token)
+        except GraphRefused:
+            return False  # to subscribe is refused too, and says what each field lacks
+        return any(one.id == self._app.app_id and set(one.subscribed_fields) == set(fields) for one in listed.data)
+
+
+async def _until_taken(fields: Sequence[str], post: Callable[[Sequence[str]], Awaitable[None]]) -> dict[str, str]:
+    """Post the fields, each time without the one that was refused by name; the reasons by field.
+
+    One field that Facebook does not take rejects them all, and the list that is posted replaces the one before.
+    """
+    refused: dict[str, str] = {}
+    while left := [name for name in fields if name not in refused]:
+        try:
+            await post(left)
+            break
+        except GraphRefused as error:
+            named = error.error.refused_field(left)
+            refused |= {name: str(error) for name in ([named] if named else left)}
+    return refused
