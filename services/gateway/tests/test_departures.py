@@ -1,5 +1,6 @@
 """Letting go: what goes, what stays, who may ask, and that a request cut off in the middle is finished."""
 
+import asyncio
 import hmac
 import json
 import re
@@ -250,6 +251,21 @@ async def test_no_merchant_holder_or_customer_is_logged(
     assert "connection let go" in said
     for private in (merchant, "person-ada", "ada@example.com", (await receipts(connected))[0].code):
         assert private not in said
+
+
+async def test_a_receipt_that_cannot_be_read_now_is_not_logged_by_its_code(
+    connected: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with connected.database.transaction() as tx:
+        await tx.execute(text("LOCK TABLE deletions IN ACCESS EXCLUSIVE MODE"))
+        asking = asyncio.create_task(connected.browser.get(f"/deletions/{'c0de' * 8}"))
+        victim = text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE relation = 'deletions'::regclass AND NOT granted")
+        while not (await tx.execute(victim)).all():
+            await asyncio.sleep(0.01)
+        assert (await asking).status_code == 503
+    said = capsys.readouterr().out
+    assert "/deletions/{code}" in said
+    assert "c0de" not in said
 
 
 # What the platform says of an account or its customers.
