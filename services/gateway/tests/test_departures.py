@@ -259,7 +259,8 @@ async def test_a_receipt_that_cannot_be_read_now_is_not_logged_by_its_code(
     async with connected.database.transaction() as tx:
         await tx.execute(text("LOCK TABLE deletions IN ACCESS EXCLUSIVE MODE"))
         asking = asyncio.create_task(connected.browser.get(f"/deletions/{'c0de' * 8}"))
-        victim = text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE relation = 'deletions'::regclass AND NOT granted")
+        waiting = "FROM pg_locks WHERE relation = 'deletions'::regclass AND NOT granted"
+        victim = text(f"SELECT pg_terminate_backend(pid) {waiting}")
         while not (await tx.execute(victim)).all():
             await asyncio.sleep(0.01)
         assert (await asking).status_code == 503
