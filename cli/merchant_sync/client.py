@@ -54,6 +54,25 @@ class Connected:
         return shown
 
 
+@dataclass(frozen=True)
+class ConnectedPages:
+    """What a merchant has after connecting Facebook Pages: the answer, and the browser with its session."""
+
+    browser: httpx.Client
+    answer: dict[str, Any]
+
+    @property
+    def pages(self) -> list[dict[str, str]]:
+        """The pages: id, name, connection, sync_id of each."""
+        listed: list[dict[str, str]] = self.answer["pages"]["data"]
+        return listed
+
+    def sync(self, sync_id: str) -> dict[str, Any]:
+        """A sync as the merchant is shown it."""
+        shown: dict[str, Any] = _told(self.browser.get(f"/syncs/{sync_id}", headers=JSON)).json()
+        return shown
+
+
 JSON = {"Accept": "application/json"}
 
 
@@ -116,7 +135,14 @@ class Visit:
 
     def control(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
         """Tell the sandbox's control endpoint something about a shop; its JSON answer, None where it gives none."""
-        address = f"{self.sandbox_url}/control/shops{path}"
+        return self._control(method, f"shops{path}", body, query)
+
+    def control_facebook(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
+        """Tell the sandbox's control endpoint something about its Facebook; its JSON answer."""
+        return self._control(method, f"facebook{path}", body, query)
+
+    def _control(self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, Any]) -> Any:
+        address = f"{self.sandbox_url}/control/{path}"
         answer = _told(self.http.request(method, address, json=body, params=query))
         return answer.json() if answer.content else None
 
@@ -131,6 +157,32 @@ class Visit:
             raise StackError(f"The consent did not lead back: {consent.status_code} {consent.text[:300]}")
         answer = _told(browser.get(consent.headers["location"], headers=JSON))
         return Connected(shop, browser, answer.json())
+
+    def page_login(
+        self, user: str, browser: httpx.Client | None = None, **decision: str
+    ) -> tuple[httpx.Client, httpx.Response]:
+        """Go from the login of Facebook Pages over the dialog back to the gateway, as `user` of the sandbox.
+
+        `decision` is what the dialog's form says: `decision`, `pages`, `declined`. The browser, and what it is shown.
+        """
+        browser = browser or httpx.Client(base_url=self.gateway_url, timeout=60)
+        login = browser.get("/facebook/login")
+        if not login.has_redirect_location:
+            raise StackError(f"The login did not lead to a dialog: {login.status_code} {login.text[:300]}")
+        dialog = httpx.URL(login.headers["location"]).copy_add_param("user", user)
+        consent = self.http.post(dialog, data={"decision": "accept", **decision})
+        if not consent.has_redirect_location:
+            raise StackError(f"The dialog did not lead back: {consent.status_code} {consent.text[:300]}")
+        return browser, browser.get(consent.headers["location"], headers=JSON)
+
+    def connect_pages(self, user: str, browser: httpx.Client | None = None, **decision: str) -> ConnectedPages:
+        """Connect the Facebook Pages of a user of the sandbox as a browser does."""
+        browser, answer = self.page_login(user, browser, **decision)
+        return ConnectedPages(browser, _told(answer).json())
+
+    def page_truth(self, page: str) -> Any:
+        """The document of a sandbox page as it should be stored."""
+        return self.http.get(f"{self.sandbox_url}/control/facebook/pages/{page}/document").raise_for_status().json()
 
     def truth(self, shop: str) -> Any:
         """The document of a sandbox shop as it should be stored."""

@@ -97,9 +97,8 @@ def main() -> None:
     try:
         settings = Settings()
     except ValidationError as error:
-        problems = ", ".join(str(problem["loc"][0]).upper() if problem["loc"] else problem["msg"]
-                             for problem in error.errors())  # fmt: skip
-        sys.exit(f"sandbox: set {problems}")
+        problems = (str(p["loc"][0]).upper() if p["loc"] else str(p["ctx"]["error"]) for p in error.errors())
+        sys.exit(f"sandbox: set {', '.join(problems)}")
     # Long queries run in threads: a short switch interval keeps webhooks and consent pages going beside them.
     sys.setswitchinterval(0.001)
     uvicorn.run(

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _with_both_of_facebook(self) -> Self:
         if bool(self.facebook_app_id) != bool(self.facebook_app_secret):
-            raise ValueError("FACEBOOK_APP_ID and FACEBOOK_APP_SECRET go together")
+            raise ValueError("FACEBOOK_APP_ID and FACEBOOK_APP_SECRET together")
         return self
 
     @property

@@ -1,6 +1,8 @@
 """Builders: a shop in memory, a sandbox that serves, and somebody who listens to webhooks."""
 
 import asyncio
+import hashlib
+import hmac
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -29,6 +31,7 @@ from sandbox.webhooks import Subscriptions
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
 APP, APP_SECRET = "123456789012345", "facebook-sandbox-secret"
+ALL_PERMISSIONS = "pages_show_list,pages_manage_metadata,pages_read_engagement,pages_messaging"
 SCOPES = frozenset({"read_products", "read_inventory", "read_locations", "read_discounts"})
 
 
@@ -106,6 +109,81 @@ class Sandbox:
         return (await self.ask(token, query, topic=topic, uri=uri)).json()["data"]["webhookSubscriptionCreate"]
 
 
+@dataclass
+class Graph:
+    """An app of Facebook's in front of a sandbox: it signs what it asks, and has its own words for signing in."""
+
+    http: httpx.AsyncClient
+    version: str = "v25.0"
+    app_token: str = f"{APP}|{APP_SECRET}"
+
+    async def ask(self, method: str, path: str, token: str = "", **params: Any) -> httpx.Response:
+        if token:
+            params |= {"access_token": token, "appsecret_proof": proof(token)}
+        where = {"params": params} if method == "GET" else {"data": params}
+        return await self.http.request(method, f"/graph/{self.version}/{path}", **where)
+
+    async def get(self, path: str, token: str = "", **params: Any) -> dict[str, Any]:
+        answer = await self.ask("GET", path, token, **params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def dialog(self, scope: str = ALL_PERMISSIONS, auth_type: str = "", **form: str) -> dict[str, str]:
+        params = {"client_id": APP, "redirect_uri": "https://app.example/cb", "state": "s", "scope": scope}
+        params |= {"auth_type": auth_type} if auth_type else {}
+        answer = await self.http.post(
+            f"/facebook/{self.version}/dialog/oauth", params=params, data={"decision": "accept", **form}
+        )
+        assert answer.status_code == 302, answer.text
+        return dict(httpx.URL(answer.headers["location"]).params)
+
+    async def token(self, **params: str) -> httpx.Response:
+        return await self.ask("GET", "oauth/access_token", client_id=APP, client_secret=APP_SECRET, **params)
+
+    async def sign_in(self, **form: str) -> str:
+        code = (await self.dialog(**form))["code"]
+        short = (await self.token(code=code, redirect_uri="https://app.example/cb")).json()["access_token"]
+        answer = await self.token(grant_type="fb_exchange_token", fb_exchange_token=short)
+        return str(answer.json()["access_token"])
+
+    async def pages(self, **form: str) -> dict[str, str]:
+        """Sign in: the tokens of all pages given, by page."""
+        found = await self.get("me/accounts", await self.sign_in(**form), limit=100)
+        return {page["id"]: page["access_token"] for page in found["data"]}
+
+    async def subscribe(self, url: str, fields: str, pages: dict[str, str], **params: str) -> None:
+        told = {"object": "page", "callback_url": url, "verify_token": "verify", "include_values": "true", **params}
+        answers = [await self.ask("POST", f"{APP}/subscriptions", self.app_token, fields=fields, **told)]
+        for page, token in pages.items():
+            answers.append(await self.ask("POST", f"{page}/subscribed_apps", token, subscribed_fields=fields))
+        assert [answer.json() for answer in answers] == [{"success": True}] * len(answers)
+
+    async def control(self, method: str, path: str, body: Any = None) -> Any:
+        content = orjson.dumps(body) if body is not None else None
+        answer = await self.http.request(method, f"/control/facebook{path}", content=content)
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+
+def proof(token: str) -> str:
+    return hmac.new(APP_SECRET.encode(), token.encode(), hashlib.sha256).hexdigest()
+
+
+@pytest.fixture
+def graph_of() -> Callable[[Sandbox], Graph]:
+    return lambda sandbox: Graph(sandbox.http)
+
+
+@pytest.fixture
+def graph(sandbox: Sandbox, graph_of: Callable[[Sandbox], Graph]) -> Graph:
+    return graph_of(sandbox)
+
+
+@pytest.fixture
+def proved() -> Callable[[str], str]:
+    return proof
+
+
 @asynccontextmanager
 async def _serving(app: Any) -> AsyncIterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
@@ -139,17 +217,32 @@ async def sandbox(serve: Callable[..., Any]) -> AsyncIterator[Sandbox]:
         yield found
 
 
+async def _send(send: Any, status: int, body: bytes) -> None:
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 @dataclass
 class Receiver:
-    """Somebody who listens: `statuses` are answered in turn, then 200; `received` are headers and body."""
+    """Somebody who listens: `statuses` are answered in turn, then 200, with `answer` as the body; `received` are
+    headers and body. The challenge of a subscription is answered if its token is `verify_token`.
+    """
 
     url: str = ""
     statuses: list[int] = field(default_factory=list)
     received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    answer: bytes = b""
+    verify_token: str = "verify"
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
+            return
+        if scope["method"] == "GET":
+            query = httpx.QueryParams(scope["query_string"].decode())
+            good = query.get("hub.verify_token") == self.verify_token
+            await _send(send, 200 if good else 403, query.get("hub.challenge", "").encode() if good else b"")
             return
         body, more = b"", True
         while more:
@@ -158,8 +251,7 @@ class Receiver:
         self.received.append(({k.decode(): v.decode() for k, v in scope["headers"]}, body))
         self.arrived.set()
         status = self.statuses.pop(0) if self.statuses else 200
-        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
+        await _send(send, status, self.answer)
 
     async def wait(self, count: int) -> list[tuple[dict[str, str], bytes]]:
         async with asyncio.timeout(5):

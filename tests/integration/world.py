@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from merchant_sync import dev_secrets, runtime
-from merchant_sync.client import Connected, StoredObject, Visit
+from merchant_sync.client import Connected, ConnectedPages, StoredObject, Visit
 from merchant_sync.comparison import first_difference
 from merchant_sync.stack import Stack
 
@@ -154,6 +154,49 @@ class World:
         assert stored.body == orjson.dumps(self.truth(shop), option=orjson.OPT_SORT_KEYS)
         return time.monotonic() - began
 
+    # -- Facebook Pages
+
+    def meta(self, method: str, path: str, json: dict[str, Any] | None = None, **query: Any) -> Any:
+        """Tell the sandbox's Facebook something; its JSON answer."""
+        return self.visit.control_facebook(method, path, json, **query)
+
+    def person(self, pages: int = 2, seed: int = 5) -> dict[str, Any]:
+        """Somebody new at the sandbox's Facebook, with so many pages."""
+        about = {"name": f"P {uuid4().hex[:8]}", "pages": pages, "seed": seed}
+        made: dict[str, Any] = self.meta("POST", "/users", about)
+        return made
+
+    def connect_pages(self, user: str, browser: httpx.Client | None = None, **decision: str) -> ConnectedPages:
+        """Connect the pages of a person as a browser does, and wait for their first snapshots."""
+        connected = self.visit.connect_pages(user, browser, **decision)
+        for page in connected.pages:
+            shown = until(lambda p=page: s if (s := connected.sync(p["sync_id"]))["state"] not in OPEN else None, 60)
+            assert shown["state"] == "success", shown
+            self.page_equal(page["id"])
+        return connected
+
+    def edit_page(self, page: str, **fields: Any) -> None:
+        self.meta("PATCH", f"/pages/{page}", fields)
+
+    def page_object(self, page: str) -> StoredObject | None:
+        return self.visit.object(f"facebook/{page}/page_data.json")
+
+    def page_equal(self, page: str, within: float = 20) -> float:
+        """Wait until the page's object equals the truth; how many seconds that took."""
+        began, last = time.monotonic(), None
+        while (last := self._page_difference(page)) is not None:
+            assert time.monotonic() - began < within, f"not equal within {within} s: {last}"
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+    def _page_difference(self, page: str) -> str | None:
+        stored, truth = self.page_object(page), self.visit.page_truth(page)
+        if stored is None:
+            return "there is no object"
+        if stored.body == orjson.dumps(truth, option=orjson.OPT_SORT_KEYS):
+            return None
+        return first_difference(stored.document, truth) or "the bytes differ"
+
     # -- the ledger
 
     def rows(self, sql: str, **values: Any) -> list[Any]:
@@ -170,9 +213,13 @@ class World:
 
     def syncs(self, shop: str, **where: str) -> list[Any]:
         """The shop's syncs in the scheduler's ledger, oldest first."""
+        return self.syncs_of(f"shopify:{shop}", **where)
+
+    def syncs_of(self, connection: str, **where: str) -> list[Any]:
+        """As `syncs`, for any connection."""
         conditions = "".join(f" AND {name} = :{name}" for name in where)
         sql = f"SELECT * FROM scheduler.syncs WHERE connection = :connection{conditions} ORDER BY requested_at"
-        return self.rows(sql, connection=f"shopify:{shop}", **where)
+        return self.rows(sql, connection=connection, **where)
 
     def settled(self, shop: str, within: float = 60) -> None:
         """Wait until nothing of the shop is queued or running."""
@@ -180,10 +227,19 @@ class World:
 
     def poll_now(self, shop: str) -> None:
         """Bring the shop's next poll near; the scheduler's own clock starts it."""
+        self.poll_soon(f"shopify:{shop}")
+
+    def poll_soon(self, connection: str) -> None:
+        """As `poll_now`, for any connection."""
         self.run(
             "UPDATE scheduler.connections SET next_poll_at = now(), poll_slot = now() WHERE connection = :c",
-            c=f"shopify:{shop}",
+            c=connection,
         )
+
+    def state_of(self, connection: str) -> str:
+        """The connection's state at the gateway."""
+        (row,) = self.rows("SELECT state FROM gateway.connections WHERE name = :c", c=connection)
+        return str(row.state)
 
 
 def until(ask: Callable[[], Answer | None], within: float = 30) -> Answer:

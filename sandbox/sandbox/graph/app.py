@@ -12,7 +12,6 @@ from sandbox.client import Receivers
 from sandbox.deliveries import Dispatcher
 from sandbox.graph import webhooks
 from sandbox.graph.client import Callbacks
-from sandbox.graph.model import AppSettings
 from sandbox.graph.store import GraphStore
 from sandbox.graph.world import Facebook
 from sandbox.routes import graph, graph_control, graph_login, graph_pages
@@ -49,9 +48,8 @@ def build(settings: Settings, templates: Environment) -> Part:
     secret, scale = settings.facebook_app_secret, settings.sandbox_retry_scale
     store, callbacks = GraphStore(settings.sandbox_state), Callbacks()
     receivers = Receivers(lambda delivery: webhooks.headers(delivery, secret))
-    addresses = AppSettings(
-        deauthorize_url=settings.facebook_deauthorize_url, deletion_url=settings.facebook_deletion_url
-    )
+    given = {"deauthorize_url": settings.facebook_deauthorize_url, "deletion_url": settings.facebook_deletion_url}
+    addresses = {name: url for name, url in given.items() if url}
     facebook = Facebook(settings.facebook_app_id, secret, store, lambda made: dispatcher.add(made), addresses)
     dispatcher = Dispatcher(receivers.post, facebook.settle, lambda attempt: webhooks.retry_delay(attempt, scale))
     routes = [

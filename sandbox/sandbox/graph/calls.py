@@ -41,7 +41,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a call is answered with. `caller` and `kind` are for the statistics."""
+    """What a call is answered with."""
 
     status: int
     body: Any

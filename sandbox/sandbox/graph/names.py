@@ -26,8 +26,8 @@ PAGE_FIELDS = _words(
     "place_type cover company_overview mission founded start_info products awards price_range payment_options parking",
     "public_transit attire culinary_team general_manager restaurant_services restaurant_specialties food_styles",
     "pickup_options delivery_and_pickup_option_info differently_open_offerings priority_hours is_always_open",
-    "is_permanently_closed temporary_status voip_info built features mpg",
-    "pharma_safety_info schedule season network keywords",
+    "is_permanently_closed temporary_status voip_info built features mpg pharma_safety_info schedule season",
+    "network keywords",
     # people, bands and films
     "personal_info personal_interests affiliation birthday hometown current_location members artists_we_like",
     "band_interests band_members booking_agent influences record_label genre directed_by produced_by screenplay_by",

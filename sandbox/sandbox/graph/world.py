@@ -22,17 +22,19 @@ _PAGES = 3
 
 
 class Facebook:
-    """The people, their pages and the one app. `deliver` is given the webhooks of a change once they are written."""
+    """The people, their pages and the one app. `deliver` is given the webhooks of a change once they are written;
+    `callbacks` are settings of the app that hold from the start, whatever was set before.
+    """
 
     def __init__(
         self, app_id: str, secret: str, store: GraphStore, deliver: Callable[[list[Delivery]], None],
-        callbacks: AppSettings,
+        callbacks: dict[str, str],
     ) -> None:  # fmt: skip
         self.app_id, self.secret = app_id, secret
         self._store = store
         self._deliver = deliver
         kept = store.settings()
-        self.app = callbacks.model_copy(update=kept.get("app", {}))
+        self.app = AppSettings(**{**kept.get("app", {}), **callbacks})
         self.faults = Faults(**kept.get("faults", {}))
         self.usage = Usage(Limits(**kept.get("limits", {})))
         self.statistics = Statistics()

@@ -81,9 +81,9 @@ def _unknown_version(version: str) -> Reply:
 
 
 def _bearer(request: Request) -> dict[str, str]:
-    """The access token in the `Authorization` header, which is as good as the parameter."""
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    return {"access_token": token} if kind.lower() in ("bearer", "oauth") and token else {}
+    """The token in the header `Authorization`, where a caller keeps it out of addresses."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return {"access_token": token} if scheme.lower() in ("bearer", "oauth") and token else {}
 
 
 async def _body(request: Request) -> dict[str, str]:

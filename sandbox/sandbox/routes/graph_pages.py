@@ -62,7 +62,7 @@ class _Pages:
         page: Page | None = self._facebook.pages.get(request.path_params["id"])
         if page is None:
             return self._missing()
-        form = {key: str(value).strip() for key, value in (await request.form()).items()}
+        form = {key: str(value).replace("\r\n", "\n").strip() for key, value in (await request.form()).items()}
         values: dict[str, object] = {name: form[name] for name in _TEXTS if name in form}
         if "email" in form:
             values["emails"] = [word.strip() for word in form["email"].split(",") if word.strip()]

@@ -188,7 +188,8 @@ def _public(parts: Parts, sealer: Sealer, checks: Mapping[str, Check]) -> FastAP
     departures = departures_of(parts)
     app.include_router(departure_routes(departures, Receipts(parts.store, parts.scheduler), merchants, cookies))
     if facebook.configured:
-        app.include_router(callback_routes(departures, facebook.slug, user_of=facebook.user_of, origin=settings.origin))
+        callbacks = callback_routes(departures, facebook.slug, user_of=facebook.user_of, origin=facebook.origin)
+        app.include_router(callbacks)
     platforms = [platform for platform in parts.platforms.values() if platform.configured]
     app.include_router(page_routes(merchants, cookies, platforms, sandbox_url=settings.sandbox_url))
     return app

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,8 +13,7 @@ from contracts.headers import derived_id
 from messaging.outbox import say
 from scheduler import requests
 from scheduler.client import ConnectionEnded, Gateway, GatewayAway
-from scheduler.due import ATTEMPTS, PATIENCE, backoff_seconds
-from scheduler.handlers import NextTurn
+from scheduler.due import ATTEMPTS, PATIENCE, NextTurn, next_try
 from scheduler.store import connections, delayed, syncs, walks
 from scheduler.store.walks import Walk
 
@@ -142,9 +141,8 @@ class Dispatcher:
         await self._go_on(walk, None)
 
     async def _later(self, walk: Walk, reason: str) -> None:
-        due = datetime.now(UTC) + timedelta(seconds=backoff_seconds(walk.attempts))
         async with self._database.transaction() as tx:
-            await walks.postpone(tx, walk, None, due, attempts=walk.attempts + 1, reason=reason)
+            await walks.postpone(tx, walk, None, next_try(walk.attempts), attempts=walk.attempts + 1, reason=reason)
 
     async def _go_on(self, walk: Walk, cursor: str | None) -> None:
         async with self._database.transaction() as tx:

@@ -1,8 +1,9 @@
 """When things are due: poll slots and their spread, and the waits between attempts."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from cronsim import CronSim
 
@@ -20,6 +21,10 @@ class Turn:
 
     slot: datetime
     at: datetime
+
+
+NextTurn = Callable[[str], Turn]
+"""A connection's next turn from now."""
 
 
 def next_turn(cron: str, connection: str, spread_seconds: int, now: datetime) -> Turn:
@@ -43,3 +48,8 @@ def place_in_spread(connection: str, spread_seconds: int) -> int:
 def backoff_seconds(attempt: int) -> float:
     """How long to wait after the failure of `attempt` (from 1): 5 s, 20 s, 80 s, then five minutes."""
     return float(min(300, 5 * 4 ** max(0, attempt - 1)))
+
+
+def next_try(attempt: int) -> datetime:
+    """When to try again after the failure of `attempt` just now."""
+    return datetime.now(UTC) + timedelta(seconds=backoff_seconds(attempt))

@@ -28,8 +28,9 @@ class SchedulerSettings(Settings):
     port: int = 8080
     host: str = "127.0.0.1"
     shopify_poll_cron: str = DEFAULT_CRON
+    facebook_poll_cron: str = DEFAULT_CRON
 
-    @field_validator("shopify_poll_cron")
+    @field_validator("shopify_poll_cron", "facebook_poll_cron")
     @classmethod
     def _is_cron(cls, value: str) -> str:
         return checked_cron(value)
@@ -56,4 +57,4 @@ def poll_crons(settings: SchedulerSettings, environment: Mapping[str, str]) -> d
         for name, value in environment.items()
         if name.endswith(CRON_SUFFIX)
     }
-    return {**crons, "shopify": settings.shopify_poll_cron}
+    return {**crons, "shopify": settings.shopify_poll_cron, "facebook": settings.facebook_poll_cron}

@@ -50,13 +50,26 @@ def test_a_cron_that_is_none_is_refused() -> None:
         checked_cron("every day")
 
 
-def test_any_platforms_cron_is_taken_from_the_environment() -> None:
-    settings = SchedulerSettings(
-        kafka_bootstrap_servers="k",
-        database_url="d",
-        gateway_internal_url="g",
-        internal_key="i",
-        internal_keys="gateway:sixteen-characters",
+def scheduler_settings(**given: str) -> SchedulerSettings:
+    return SchedulerSettings(
+        **{
+            "kafka_bootstrap_servers": "k",
+            "database_url": "d",
+            "gateway_internal_url": "g",
+            "internal_key": "i",
+            "internal_keys": "gateway:sixteen-characters",
+            **given,
+        }
     )
-    crons = poll_crons(settings, {"FACEBOOK_POLL_CRON": "5 4 * * *", "OTHER": "x"})
-    assert crons == {"facebook": "5 4 * * *", "shopify": DAILY}
+
+
+def test_any_platforms_cron_is_taken_from_the_environment() -> None:
+    crons = poll_crons(scheduler_settings(), {"MASTODON_POLL_CRON": "5 4 * * *", "OTHER": "x"})
+    assert crons == {"mastodon": "5 4 * * *", "shopify": DAILY, "facebook": DAILY}
+
+
+def test_facebooks_cron_is_a_setting_as_shopifys_is() -> None:
+    settings = scheduler_settings(facebook_poll_cron="5 4 * * *")
+    assert poll_crons(settings, {"FACEBOOK_POLL_CRON": "5 4 * * *"})["facebook"] == "5 4 * * *"
+    with pytest.raises(ValueError, match="not a cron expression"):
+        scheduler_settings(facebook_poll_cron="every day")

@@ -1,129 +1,16 @@
 """The ledger against a real PostgreSQL: steps, verdicts, retries, polls, epochs, in any order and twice."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import httpx
-import orjson
 import pytest
-from sqlalchemy import text
 
-from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, Totals, Upload, Verdict
-from merchant_sync.stack import Stack
+from contracts.events import DataStored, SyncProgressed, SyncRequested, Totals, Verdict
+from ledger_stand import SHOP, Ledger, progressed, request, upload, verdict
 from messaging.errors import NotHeardOf
-from scheduler.client import Gateway
-from scheduler.dispatcher import Dispatcher
-from scheduler.due import Turn
-from scheduler.handlers import (
-    ConnectionsHandler,
-    DeadLettersHandler,
-    ProgressHandler,
-    RequestsHandler,
-    StoredHandler,
-)
 from scheduler.store import syncs
-from storing.database import Database
 
 pytestmark = pytest.mark.integration
-SHOP = "shopify:acme.myshopify.com"
-
-
-def turn(_: str) -> Turn:
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
-    return Turn(tomorrow, tomorrow)
-
-
-class GatewayAnswer:
-    """What the gateway answers to an assertion of subscriptions; counts how often it was asked."""
-
-    def __init__(self) -> None:
-        self.status, self.body, self.asked = 200, {"status": "success"}, 0
-
-    def __call__(self, _request: httpx.Request) -> httpx.Response:
-        self.asked += 1
-        return httpx.Response(self.status, json=self.body)
-
-
-class Ledger:
-    """The scheduler's handlers and dispatcher on a schema of their own."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.answer = GatewayAnswer()
-        http = httpx.AsyncClient(transport=httpx.MockTransport(self.answer))
-        gateway = Gateway(http, "http://gateway", "key")
-        self.dispatcher = Dispatcher(database, gateway, next_turn=turn, said=lambda: None)
-        self.connections = ConnectionsHandler(database.transaction, next_turn=turn, changed=lambda: None)
-        self.requests = RequestsHandler(database.transaction)
-        self.progress = ProgressHandler(database.transaction, said=lambda: None)
-        self.stored = StoredHandler(database.transaction, said=lambda: None)
-
-    async def connected(
-        self, *, revision: int = 1, epoch: int = 1, state: str = "connected", want: UUID | None = None
-    ) -> None:
-        event = ConnectionChanged(connection=SHOP, revision=revision, epoch=epoch, state=state, wanted_sync=want)
-        await self.connections(SHOP, [event])
-
-    async def dispatched(self) -> None:
-        await self.dispatcher.step()
-        for task in list(self.dispatcher.running):
-            await task
-
-    async def said(self) -> list[dict[str, Any]]:
-        async with self.database.transaction() as tx:
-            rows = await tx.execute(text("DELETE FROM outbox RETURNING id, topic, body"))
-            ordered = sorted(rows, key=lambda r: int(r.id))
-            return [{"topic": row.topic, **orjson.loads(row.body)} for row in ordered]
-
-    async def sync(self, sync_id: UUID) -> dict[str, Any]:
-        async with self.database.transaction() as tx:
-            row = await syncs.get(tx, sync_id)
-        assert row is not None
-        return row
-
-    async def run(self, sql: str) -> None:
-        async with self.database.transaction() as tx:
-            await tx.execute(text(sql))
-
-    async def walking(self) -> UUID:
-        """A walk whose first step has been asked for."""
-        want = uuid4()
-        await self.connected(want=want)
-        await self.dispatched()
-        await self.said()
-        return want
-
-
-@pytest.fixture
-async def ledger(postgres: Stack) -> AsyncIterator[Ledger]:
-    schema = f"ledger_{uuid4().hex[:8]}"
-    database = Database(postgres.admin_database_url(), schema=schema)
-    await database.migrate("scheduler")
-    yield Ledger(database)
-    async with database.transaction() as tx:
-        await tx.execute(text(f'DROP SCHEMA "{schema}" CASCADE'))
-    await database.close()
-
-
-def progressed(sync_id: UUID, outcome: Any, **more: Any) -> SyncProgressed:
-    return SyncProgressed(connection=SHOP, epoch=1, outcome=outcome, sync_ids=(sync_id,), **more)
-
-
-def verdict(sync_id: UUID, outcome: Any = "success", *, change: int = 1, **more: Any) -> DataStored:
-    given = Verdict(sync_ids=(sync_id,), outcome=outcome, change=change, **more)
-    return DataStored(connection=SHOP, epoch=1, change=change, verdicts=(given,))
-
-
-def upload(change: int, outcome: Any = "uploaded") -> DataStored:
-    return DataStored(connection=SHOP, epoch=1, change=change, upload=Upload(key="k", outcome=outcome, change=change))
-
-
-def request(sync_id: UUID, product: str = "p1", cause: str = "webhook") -> SyncRequested:
-    return SyncRequested(
-        sync_id=sync_id, connection=SHOP, epoch=1, cause=cause, records={"products": (product,)}, requested_at=1
-    )
 
 
 async def test_subscriptions_are_asserted_before_a_walks_first_step_is_asked_for(ledger: Ledger) -> None:
@@ -358,7 +245,7 @@ async def test_a_step_of_which_nothing_is_heard_is_asked_for_again(ledger: Ledge
 
 async def test_a_dead_letter_fails_the_sync_that_it_names(ledger: Ledger) -> None:
     want = await ledger.walking()
-    await DeadLettersHandler(ledger.database.transaction)(SHOP, [{"source": str(want)}, {"nothing": 1}])
+    await ledger.dead_letters(SHOP, [{"source": str(want)}, {"nothing": 1}])
     row = await ledger.sync(want)
     assert row["state"] == "failed"
     assert "dead-lettered" in row["reason"]
@@ -415,7 +302,7 @@ async def test_a_dead_verdict_fails_the_syncs_in_it_and_a_malformed_letter_nothi
         {"epoch": None, "sync_id": "not-an-id-but-36-characters-long----"},
         {"verdicts": [{"sync_ids": [str(want)]}, None], "sync_ids": 7},
     ]
-    await DeadLettersHandler(ledger.database.transaction)(SHOP, letters)
+    await ledger.dead_letters(SHOP, letters)
     assert (await ledger.sync(want))["state"] == "failed"
 
 

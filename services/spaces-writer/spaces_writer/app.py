@@ -19,6 +19,7 @@ from serving.process import Check, Served, health_routes, serve
 from serving.settings import read_settings
 from spaces_writer.client import open_bucket
 from spaces_writer.composer import Composer
+from spaces_writer.eraser import Eraser
 from spaces_writer.handlers import ConnectionsHandler, PagesHandler
 from spaces_writer.settings import WriterSettings
 from storing.database import Database
@@ -44,19 +45,25 @@ async def _running(stack: AsyncExitStack) -> list[Served]:
         outbox.nudge()
         looking.nudge()
 
+    def changed() -> None:
+        looking.nudge()
+        erasing.nudge()
+
     composer = Composer(composing, bucket, at_once=settings.composes_at_once, put=put)
     looking = Loop("composer", composer.step, rest=1.0)
+    erasing = Loop("eraser", Eraser(database, bucket, said=put).step, rest=1.0)
     broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None, allow_auto_create_topics=False)
-    intakes = _intakes(broker, database, publisher, stored=put, changed=looking.nudge)
+    intakes = _intakes(broker, database, publisher, stored=put, changed=changed)
     stack.push_async_callback(composer.stop)
     await stack.enter_async_context(outbox.running())
     await stack.enter_async_context(looking.running())
+    await stack.enter_async_context(erasing.running())
     await broker.start()
     stack.push_async_callback(broker.stop)
     for intake in intakes:
         stack.push_async_callback(intake.stop)
     app = FastAPI(openapi_url=None)
-    health_routes(app, _checks(database, bucket.check, [outbox, looking, *intakes]))
+    health_routes(app, _checks(database, bucket.check, [outbox, looking, erasing, *intakes]))
     return [Served(app, settings.host, settings.port)]
 
 
@@ -68,11 +75,13 @@ def _intakes(
     stored: Callable[[], None],
     changed: Callable[[], None],
 ) -> list[KeyedIntake[Any]]:
-    pages = PagesHandler(database.transaction, stored=stored)
-    changes = ConnectionsHandler(database.transaction, changed=changed)
+    transaction = database.transaction
+    pages = PagesHandler(transaction, walking=False, stored=stored)
+    walked = PagesHandler(transaction, walking=True, stored=stored)
+    changes = ConnectionsHandler(transaction, changed=changed)
     heard: list[tuple[str, Any, Any, IntakeLimits]] = [
         (DATA_FETCHED, FETCHED.validate_json, pages, PAGES),
-        (DATA_FETCHED_WALK, FETCHED.validate_json, pages, PAGES),
+        (DATA_FETCHED_WALK, FETCHED.validate_json, walked, PAGES),
         (CONNECTION_CHANGED, ConnectionChanged.model_validate_json, changes, IntakeLimits()),
     ]
     return [

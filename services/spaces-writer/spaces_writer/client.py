@@ -51,6 +51,16 @@ class Bucket:
             raise BucketAway(_words(error)) from error
         return {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
 
+    async def delete(self, key: str) -> None:
+        """Take the object out of the bucket; one that is not there is out already. Raises `BucketAway`."""
+        try:
+            await self._client.delete_object(Bucket=self._name, Key=key)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "NoSuchKey":
+                raise BucketAway(_words(error)) from error
+        except (BotoCoreError, OSError, TimeoutError) as error:
+            raise BucketAway(_words(error)) from error
+
     async def check(self) -> str | None:
         """What is wrong with the bucket, or None when it answers."""
         try:

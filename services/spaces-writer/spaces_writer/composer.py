@@ -8,12 +8,12 @@ again. A bucket that is away costs a retry: records are safe, the snapshot stays
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 from uuid import UUID, uuid4
 
 import structlog
@@ -23,13 +23,16 @@ from contracts.topics import DATA_STORED
 from messaging.outbox import say
 from messaging.publisher import Outgoing
 from spaces_writer import merchants as documents
-from spaces_writer.client import Bucket, BucketAway, spooled
+from spaces_writer.client import BucketAway, spooled
 from spaces_writer.layouts.registry import layout_for
 from spaces_writer.store import merchants, snapshots
 from spaces_writer.store import verdicts as ledger
+from spaces_writer.store.merchants import Dirty
 from spaces_writer.store.snapshots import Snapshot
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from storing.database import Database
 
 log = structlog.get_logger()
@@ -48,11 +51,27 @@ class Composed:
     change: int
 
 
+class Objects(Protocol):
+    """What the composer needs of the bucket; every method raises `BucketAway`."""
+
+    async def put(self, key: str, body: IO[bytes] | bytes, metadata: Mapping[str, str]) -> None:
+        """Store the object."""
+        ...
+
+    async def metadata(self, key: str) -> Mapping[str, str] | None:
+        """The object's own metadata, or None when there is no such object."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Take the object out; one that is not there is out already."""
+        ...
+
+
 class Composer:
     """Composes and puts whatever is due, `at_once` documents side by side. `database` is a pool of its own: a compose
     holds one connection and reads through a second."""
 
-    def __init__(self, database: "Database", bucket: Bucket, *, at_once: int, put: Callable[[], None]) -> None:
+    def __init__(self, database: "Database", bucket: Objects, *, at_once: int, put: Callable[[], None]) -> None:
         self._database = database
         self._bucket = bucket
         self._put_down = put
@@ -186,7 +205,8 @@ class Composer:
     # -- merchants
 
     async def put_merchant(self, merchant: UUID) -> bool:
-        """Put the merchant's document if its bytes differ; whether that went well.
+        """Put the merchant's document if its bytes differ, or delete that of one who has no connection left; whether
+        that went well.
 
         One process at a time does it, under a lock of its own that nobody else waits for. What becomes dirty meanwhile
         raises the number, and the document is put once more.
@@ -195,18 +215,26 @@ class Composer:
             held = await merchants.lock(tx, merchant)
             if held is None:
                 return False
-            body = documents.compose(merchant, await merchants.connections(tx, merchant))
-            sha256 = hashlib.sha256(body).hexdigest()
+            listed = await merchants.connections(tx, merchant)
             key = documents.object_key(merchant)
             try:
-                if held.sha256 != sha256:
-                    await self._bucket.put(key, body, {"merchant": str(merchant), "sha256": sha256})
+                if listed:
+                    await self._put_document(tx, merchant, held, documents.compose(merchant, listed))
+                else:
+                    await self._bucket.delete(key)
+                    await merchants.drop(tx, merchant, held.dirty)
+                    log.info("object erased", cause="merchant", key=key)
             except BucketAway as away:
-                log.warning("object failed", cause="merchant", key=key, bytes=len(body), reason=str(away))
+                log.warning("object failed", cause="merchant", key=key, reason=str(away))
                 return False
-            await merchants.clean(tx, merchant, held.dirty, sha256)
-        log.info("object uploaded", cause="merchant", key=key, bytes=len(body))
         return True
+
+    async def _put_document(self, tx: "AsyncConnection", merchant: UUID, held: Dirty, body: bytes) -> None:
+        sha256, key = hashlib.sha256(body).hexdigest(), documents.object_key(merchant)
+        if held.sha256 != sha256:
+            await self._bucket.put(key, body, {"merchant": str(merchant), "sha256": sha256})
+        await merchants.clean(tx, merchant, held.dirty, sha256)
+        log.info("object uploaded", cause="merchant", key=key, bytes=len(body))
 
 
 def _metadata(snapshot: Snapshot, composed: Composed, now: datetime) -> dict[str, str]:

@@ -14,7 +14,7 @@ from messaging.outbox import say
 from messaging.publisher import Outgoing
 from spaces_writer import ingest
 from spaces_writer.ingest import Ingested
-from spaces_writer.store import connections, merchants
+from spaces_writer.store import connections, erasures, merchants
 from spaces_writer.store import verdicts as ledger
 
 log = structlog.get_logger()
@@ -23,10 +23,11 @@ Fetched = RecordsPage | WindowEnded | WalkEnded | Settled
 
 
 class PagesHandler:
-    """Takes what fetchers say of one connection: one transaction a batch."""
+    """Takes what fetchers say of one connection: one transaction a batch. `walking`: it is walks that say it."""
 
-    def __init__(self, transaction: Transaction, *, stored: Callable[[], None]) -> None:
+    def __init__(self, transaction: Transaction, *, walking: bool, stored: Callable[[], None]) -> None:
         self._transaction = transaction
+        self._walking = walking
         self._stored = stored
 
     async def __call__(self, connection: str, events: Sequence[Fetched]) -> None:
@@ -35,7 +36,7 @@ class PagesHandler:
             known = await connections.lock(tx, connection)
             if known is None:
                 raise NotHeardOf(connection)
-            batch = Ingested(known)
+            batch = Ingested(known, self._walking)
             for event in events:
                 await self._take(tx, event, batch)
             change = await connections.raise_change(tx, connection) if batch.dirty else known.change
@@ -45,11 +46,12 @@ class PagesHandler:
         _tell(batch)
 
     async def _take(self, tx: AsyncConnection, event: Fetched, batch: Ingested) -> None:
-        if event.epoch > batch.known.epoch:
-            raise NotHeardOf(f"{event.connection} at epoch {event.epoch}")
-        if event.epoch < batch.known.epoch or batch.known.state == "redacted":
+        if event.epoch < batch.known.epoch:
             ingest.refuse(event, batch)
             return
+        if event.epoch > batch.known.epoch or batch.known.state == "redacted":
+            # A redaction raises the epoch: what was read under its own was read by a grant that came after it.
+            raise NotHeardOf(f"{event.connection} at epoch {event.epoch}")
         match event:
             case RecordsPage():
                 await ingest.take_page(tx, event, batch)
@@ -91,12 +93,16 @@ class ConnectionsHandler:
         self._changed = changed
 
     async def __call__(self, connection: str, events: Sequence[ConnectionChanged]) -> None:
-        """Store the newest state, and mark the merchants' documents that show it."""
+        """Store the newest state, and mark the merchants' documents that show it; a redaction deletes what is here,
+        whatever was said after it."""
         newest = max(events, key=lambda event: event.revision)
         async with self._transaction() as tx:
             known = await connections.lock(tx, connection)
             if known is not None and known.revision >= newest.revision:
                 return
             await connections.put(tx, newest)
+            for event in events:
+                if event.state == "redacted" and (known is None or event.revision > known.revision):
+                    await erasures.redact(tx, event, known)
             await merchants.mark(tx, {newest.merchant, known.merchant if known else None})
         self._changed()

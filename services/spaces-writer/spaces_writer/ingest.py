@@ -5,7 +5,7 @@ found unchanged, every listing there, every final verdict given: the same words 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -17,9 +17,10 @@ from spaces_writer.chains import join
 from spaces_writer.store import connections, records
 from spaces_writer.store import verdicts as ledger
 from spaces_writer.store.connections import Known
-from spaces_writer.store.records import Written
+from spaces_writer.store.records import Indexed, Written
 from spaces_writer.store.verdicts import Counts
 from spaces_writer.versions import Judgement, Outcome, Version, judge
+from spaces_writer.volatile import NONE, Volatile, renews
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -32,6 +33,8 @@ class Ingested:
     """What a batch did: whether the snapshot is dirty, and what is to be said of it."""
 
     known: Known
+    walking: bool = False
+    """Whether it is a walk that brought it: walks alone renew what moves by itself."""
     dirty: bool = False
     walked: set[UUID] = field(default_factory=set)
     """Walks whose progress is to be told."""
@@ -67,10 +70,10 @@ async def take_page(tx: "AsyncConnection", page: RecordsPage, batch: Ingested) -
     for record in whole:
         by_resource.setdefault(record.resource, {})[record.id] = record
     for resource, incoming in by_resource.items():
-        outcome, again = await _store(tx, page.connection, resource, list(incoming.values()))
-        counts = _added(counts, outcome) if resource == page.resource else counts
-        batch.dirty = batch.dirty or outcome.changed + outcome.removed > 0
-        if again:
+        taken = await _store(tx, page.connection, resource, list(incoming.values()), walking=batch.walking)
+        counts = _added(counts, taken.counts) if resource == page.resource else counts
+        batch.dirty = batch.dirty or taken.shows
+        if again := taken.again:
             batch.wanted.append((derived_id("again", str(page.source), resource, *sorted(again)), {resource: again}))
     own = [record.id for record in whole if record.resource == page.resource]
     await ledger.list_page(tx, page, own, counts)
@@ -90,28 +93,52 @@ async def _whole_records(tx: "AsyncConnection", page: RecordsPage) -> list[Recor
     return whole
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What became of some records: their counts, the ids to be read again, whether the document shows a difference."""
+
+    counts: Counts
+    again: tuple[str, ...]
+    shows: bool
+
+
 async def _store(
-    tx: "AsyncConnection", connection: str, resource: str, incoming: Sequence[Record]
-) -> tuple[Counts, tuple[str, ...]]:
-    stored = await records.versions(tx, connection, resource, [record.id for record in incoming])
-    judged = [(w, judge(_version(w), stored.get(w.record.id))) for w in map(_written, incoming)]
+    tx: "AsyncConnection", connection: str, resource: str, incoming: Sequence[Record], *, walking: bool
+) -> Taken:
+    stored = await records.indexed(tx, connection, resource, [record.id for record in incoming])
+    judged = [(w, _judge(w, stored.get(w.record.id))) for w in map(_written, incoming)]
     changed = [w for w, j in judged if j.outcome is Outcome.CHANGED]
     removed = [w for w, j in judged if j.outcome is Outcome.REMOVED]
-    moved = [w for w, j in judged if j.outcome is Outcome.UNCHANGED and j.moves]
+    unchanged = [w for w, j in judged if j.outcome is Outcome.UNCHANGED and j.moves]
+    moved = [_kept(w, stored.get(w.record.id), walking=walking) for w in unchanged]
     if changed:
         await records.write(tx, connection, resource, changed)
     if removed:
         await records.bury(tx, connection, resource, removed)
     if moved:
         await records.write_index(tx, connection, resource, moved)
-    return _counted([j for _, j in judged]), tuple(w.record.id for w, j in judged if j.read_again)
+    renewed = any(w.record.id in stored and w.volatile != stored[w.record.id].volatile for w in moved)
+    again = tuple(w.record.id for w, j in judged if j.read_again)
+    return Taken(_counted([j for _, j in judged]), again, shows=bool(changed or removed or renewed))
+
+
+def _judge(written: Written, stored: Indexed | None) -> Judgement:
+    return judge(_version(written), stored.version if stored else None)
+
+
+def _kept(written: Written, stored: Indexed | None, *, walking: bool) -> Written:
+    """An unchanged record with the volatile values that it goes on with."""
+    if stored is None or (walking and renews(written.volatile, stored.volatile)):
+        return written
+    return replace(written, volatile=stored.volatile)
 
 
 def _written(record: Record) -> Written:
     if record.body is None:
-        return Written(record, None, None)
+        return Written(record, None, None, NONE)
     body = canonical(record.body)
-    return Written(record, body, content_hash(body))
+    moving = Volatile(canonical(record.volatile).decode(), record.read_at)
+    return Written(record, body, content_hash(body), moving)
 
 
 def _version(written: Written) -> Version:

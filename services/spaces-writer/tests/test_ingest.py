@@ -1,62 +1,17 @@
 """Ingestion against a real PostgreSQL: versions, verdicts, removal, epochs, redelivery."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID, uuid4
 
-import orjson
 import pytest
-from sqlalchemy import text
 
 from contracts.events import DataStored, Part, Record
-from merchant_sync.stack import Stack
 from messaging.errors import NotHeardOf
-from spaces_writer.handlers import ConnectionsHandler, PagesHandler
 from spaces_writer.store import snapshots
-from storing.database import Database
 from writer_builders import LATE, SHOP, connected, gid, gone, page, product, settled, walk_end, window_end
+from writer_stand import Writer
 
 pytestmark = pytest.mark.integration
-
-
-class Writer:
-    """The writer's handlers on a schema of their own."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.pages = PagesHandler(database.transaction, stored=lambda: None)
-        self.connections = ConnectionsHandler(database.transaction, changed=lambda: None)
-
-    async def take(self, *events: Any) -> list[DataStored]:
-        await self.pages(SHOP, events)
-        return await self._said()
-
-    async def _said(self) -> list[DataStored]:
-        async with self.database.transaction() as tx:
-            rows = await tx.execute(text("DELETE FROM outbox RETURNING id, body"))
-            return [DataStored.model_validate_json(row.body) for row in sorted(rows, key=lambda r: int(r.id))]
-
-    async def titles(self) -> dict[str, str]:
-        async with self.database.transaction() as tx:
-            rows = await tx.execute(text("SELECT id, body FROM bodies WHERE resource = 'products'"))
-            return {row.id: orjson.loads(row.body)["title"] for row in rows}
-
-    async def scalar(self, sql: str) -> Any:
-        async with self.database.transaction() as tx:
-            return (await tx.execute(text(sql))).scalar()
-
-
-@pytest.fixture
-async def writer(postgres: Stack) -> AsyncIterator[Writer]:
-    schema = f"writer_{uuid4().hex[:8]}"
-    database = Database(postgres.admin_database_url(), schema=schema)
-    await database.migrate("spaces_writer")
-    made = Writer(database)
-    await made.connections(SHOP, [connected()])
-    yield made
-    async with database.transaction() as tx:
-        await tx.execute(text(f'DROP SCHEMA "{schema}" CASCADE'))
-    await database.close()
 
 
 def verdict_outcomes(said: Sequence[DataStored]) -> list[str]:

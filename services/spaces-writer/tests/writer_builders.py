@@ -7,6 +7,8 @@ from uuid import UUID, uuid4
 from contracts.events import ConnectionChanged, Record, RecordsPage, Settled, WalkEnded, WindowEnded
 
 SHOP = "shopify:acme.myshopify.com"
+PAGE = "facebook:1029384756"
+PAGE_KEY = "facebook/1029384756/page_data.json"
 EARLY = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 LATE = datetime(2026, 11, 1, 13, 0, tzinfo=UTC)
 MERCHANT = UUID("00000000-0000-0000-0000-00000000000a")
@@ -22,6 +24,44 @@ def connected(
         state=state,
         merchant=MERCHANT,
         object_key=f"{connection.partition(':')[2]}/shopify_data.json",
+    )
+
+
+def connected_page(
+    *, revision: int = 1, epoch: int = 1, state: str = "connected", merchant: UUID | None = MERCHANT
+) -> ConnectionChanged:
+    """The gateway's word on a page."""
+    return ConnectionChanged(
+        connection=PAGE, revision=revision, epoch=epoch, state=state, merchant=merchant, object_key=PAGE_KEY
+    )
+
+
+def redacted(connection: str = PAGE, *, revision: int = 2, epoch: int = 2) -> ConnectionChanged:
+    """The gateway's word on a connection whose data is to go: name and epoch alone."""
+    return ConnectionChanged(connection=connection, revision=revision, epoch=epoch, state="redacted")
+
+
+def facebook_page(*, read_at: int, name: str = "Acme", **volatile: Any) -> Record:
+    """A page's record; what moves by itself by name."""
+    body = {"id": PAGE.partition(":")[2], "name": name}
+    return Record(resource="page", id=body["id"], read_at=read_at, body=body, volatile=volatile)
+
+
+def whole_walk(record: Record, *, epoch: int = 1) -> tuple[RecordsPage, WindowEnded, WalkEnded]:
+    """All that a walk of a page says."""
+    source, said = uuid4(), {"connection": PAGE, "epoch": epoch}
+    place = {**said, "source": source, "resource": "page"}
+    return (
+        RecordsPage(**place, step=1, page=0, records=(record,)),
+        WindowEnded(**place, window=0, attempt=1, again="", sent=1, count_before=1, count_after=1),
+        WalkEnded(**said, source=source, windows=(("page", 0),), started_at=record.read_at),
+    )
+
+
+def read_directly(record: Record, *, epoch: int = 1) -> RecordsPage:
+    """What a records fetch says of a page."""
+    return RecordsPage(
+        connection=PAGE, epoch=epoch, source=uuid4(), step=1, page=0, resource="page", records=(record,)
     )
 
 

@@ -106,7 +106,7 @@ class ShopifyClient:
         """Uninstall the app from this shop; one that has it no more, or is no more, is fine."""
         url = f"{self._app.shop_url.format(shop=account)}/admin/api_permissions/current.json"
         headers = {"X-Shopify-Access-Token": token}
-        answer = await until_answered(TITLE, lambda: self._http.delete(url, headers=headers, timeout=TIMEOUT))
+        answer = await _until_answered(lambda: self._http.delete(url, headers=headers, timeout=TIMEOUT))
         if not answer.is_success and answer.status_code not in (401, 404):
             raise PlatformAway(f"Shopify answers HTTP {answer.status_code}")
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from uuid import uuid4
 
 import orjson
@@ -74,6 +74,12 @@ class Facebook:
     def secret(self) -> str:
         """The current secret; empty where there is no app."""
         return next(iter(self.secrets), "")
+
+    @property
+    def origin(self) -> str:
+        """This installation's own address, as browsers reach it."""
+        parts = urlsplit(self.redirect_uri)
+        return f"{parts.scheme}://{parts.netloc}"
 
     @property
     def app_token(self) -> str:

@@ -36,10 +36,9 @@ class Store:
 
     @asynccontextmanager
     async def held_together(self, names: Iterable[str]) -> AsyncIterator[HeldTogether]:
-        """Hold all these connections for one transaction; taken in one order, so that no two wait for each other."""
+        """Hold all these connections for one transaction."""
         async with self._locks.transaction() as tx:
-            held = {name: await connections.held(tx, name, self._object_key) for name in sorted(names)}
-            yield HeldTogether(tx, held)
+            yield await connections.held_together(tx, names, self._object_key)
         self._said()
 
     async def connection(self, name: str) -> Connection | None:

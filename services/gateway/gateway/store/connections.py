@@ -1,6 +1,6 @@
 """Connections with their sealed tokens: a row, its lock, and what is said of its changes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -103,7 +103,14 @@ class HeldTogether:
         await logins.replace_session(self._tx, old, new, merchant, seconds)
 
 
-async def held(tx: AsyncConnection, name: str, object_key: Callable[[str], str]) -> Held:
+async def held_together(
+    tx: AsyncConnection, names: Iterable[str], object_key: Callable[[str], str]
+) -> HeldTogether:
+    """Connections under their locks; taken in one order, so that no two wait for each other."""
+    return HeldTogether(tx, {name: await _held(tx, name, object_key) for name in sorted(names)})
+
+
+async def _held(tx: AsyncConnection, name: str, object_key: Callable[[str], str]) -> Held:
     """The connection under its lock."""
     await tx.execute(_LOCK, {"name": name})
     row = (await tx.execute(_LOCKED, {"name": name})).one_or_none()

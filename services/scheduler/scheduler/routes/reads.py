@@ -50,6 +50,7 @@ def reads(database: Database, keys: Mapping[str, str]) -> APIRouter:
             "connection": connection,
             "state": known.state,
             "next_poll_at": _ms(known.next_poll_at),
+            "erased_at": known.erased_at,
             "last_sync": listed[0] if listed else None,
             "syncs": listed,
         }

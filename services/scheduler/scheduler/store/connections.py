@@ -24,11 +24,14 @@ class Known:
     next_poll_at: datetime | None
     upload: str | None
     upload_change: int
+    erased_at: int | None
+    """When its latest redaction was carried out (ms)."""
 
 
-_COLUMNS = "connection, revision, epoch, state, merchant, poll_slot, next_poll_at, upload, upload_change"
+_COLUMNS = "connection, revision, epoch, state, merchant, poll_slot, next_poll_at, upload, upload_change, erased_at"
 _LOCK = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection FOR UPDATE")
 _GET = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection")
+_STATE = text("SELECT state FROM connections WHERE connection = :connection FOR SHARE")
 _PUT = text("""
 INSERT INTO connections (connection, revision, epoch, state, merchant)
 VALUES (:connection, :revision, :epoch, :state, :merchant)
@@ -50,6 +53,13 @@ WHERE connection = :connection
 """)
 
 
+_FORGET = text("""
+UPDATE connections SET poll_slot = NULL, next_poll_at = NULL, upload = NULL, upload_change = -1, erased_at = NULL
+WHERE connection = :connection
+""")
+_ERASED = text("UPDATE connections SET erased_at = :erased_at WHERE connection = :connection")
+
+
 async def lock(tx: AsyncConnection, connection: str) -> Known | None:
     """The connection's row, held until the transaction ends."""
     row = (await tx.execute(_LOCK, {"connection": connection})).one_or_none()
@@ -60,6 +70,11 @@ async def get(tx: AsyncConnection, connection: str) -> Known | None:
     """The connection's row."""
     row = (await tx.execute(_GET, {"connection": connection})).one_or_none()
     return Known(*row) if row else None
+
+
+async def state(tx: AsyncConnection, connection: str) -> str | None:
+    """The connection's state, which stays until the transaction ends."""
+    return (await tx.execute(_STATE, {"connection": connection})).scalar()
 
 
 async def put(tx: AsyncConnection, event: ConnectionChanged) -> None:
@@ -86,3 +101,13 @@ async def note_upload(tx: AsyncConnection, connection: str, upload: Upload) -> N
     """Keep the latest upload, and the change number that the bucket now holds; a failed one holds nothing new."""
     change = -1 if upload.outcome == "failed" else upload.change
     await tx.execute(_UPLOAD, {"connection": connection, "upload": upload.model_dump_json(), "change": change})
+
+
+async def forget(tx: AsyncConnection, connection: str) -> None:
+    """Keep nothing of a redacted connection but what the gateway says of it."""
+    await tx.execute(_FORGET, {"connection": connection})
+
+
+async def note_erased(tx: AsyncConnection, connection: str, erased_at: int) -> None:
+    """The connection's redaction was carried out at `erased_at` (ms)."""
+    await tx.execute(_ERASED, {"connection": connection, "erased_at": erased_at})

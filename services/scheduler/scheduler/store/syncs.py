@@ -54,6 +54,7 @@ _CANCEL = text(f"""
 UPDATE syncs SET state = 'cancelled', reason = :reason, finished_at = now(), due_at = NULL
 WHERE connection = :connection AND state IN {OPEN} AND (epoch < :epoch OR CAST(:all AS boolean))
 """)
+_FORGET = text("DELETE FROM syncs WHERE connection = :connection")
 _UPLOADED = text("""
 UPDATE syncs SET upload = :upload, uploaded = :uploaded
 WHERE connection = :connection AND state = 'success' AND NOT uploaded AND verdict_change <= :change
@@ -162,6 +163,11 @@ async def note_progress(tx: AsyncConnection, event: SyncProgressed) -> list[UUID
 async def cancel(tx: AsyncConnection, connection: str, *, below_epoch: int, everything: bool, reason: str) -> None:
     """Cancel what an ended grant, or with `everything` an ended connection, leaves open."""
     await tx.execute(_CANCEL, {"connection": connection, "epoch": below_epoch, "all": everything, "reason": reason})
+
+
+async def forget(tx: AsyncConnection, connection: str) -> None:
+    """Delete all of the connection's syncs and their steps."""
+    await tx.execute(_FORGET, {"connection": connection})
 
 
 async def note_upload(tx: AsyncConnection, connection: str, upload: Upload) -> None:

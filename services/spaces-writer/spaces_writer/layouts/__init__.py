@@ -7,11 +7,13 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Stored:
-    """A stored record as a layout sees it: its canonical body and when it was read (ms)."""
+    """A stored record as a layout sees it: its canonical body, when it was read (ms), and what moves by itself in it
+    (canonical JSON)."""
 
     id: str
     body: bytes
     read_at: int
+    volatile: str = "{}"
 
 
 class Records(Protocol):

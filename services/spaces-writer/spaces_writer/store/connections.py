@@ -40,6 +40,7 @@ UPDATE connections SET complete = true, last_source = :source, checks = checks +
     change = change + CASE WHEN complete THEN 0 ELSE 1 END
 WHERE connection = :connection RETURNING change
 """)
+_CHECK = text("UPDATE connections SET checks = checks + 1 WHERE connection = :connection")
 _BRAKE = text("UPDATE connections SET braked = :braked WHERE connection = :connection")
 _SOURCE = text("UPDATE connections SET last_source = :source WHERE connection = :connection")
 
@@ -66,6 +67,11 @@ async def complete(tx: AsyncConnection, connection: str, source: UUID) -> int:
     Returns its change number.
     """
     return int((await tx.execute(_COMPLETE, {"connection": connection, "source": source})).scalar_one())
+
+
+async def ask_check(tx: AsyncConnection, connection: str) -> None:
+    """The stored object is to be looked at."""
+    await tx.execute(_CHECK, {"connection": connection})
 
 
 async def note_brake(tx: AsyncConnection, connection: str, braked: bool) -> None:

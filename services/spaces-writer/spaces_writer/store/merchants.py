@@ -1,4 +1,4 @@
-"""Merchants whose document is to be put again."""
+"""Merchants whose document is to be put again, or to go."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +11,11 @@ _MARK = text("""
 INSERT INTO merchants (merchant) SELECT unnest(CAST(:merchants AS uuid[]))
 ON CONFLICT (merchant) DO UPDATE SET dirty = merchants.dirty + 1
 """)
+_DISTRUST = text("""
+INSERT INTO merchants (merchant) VALUES (:merchant)
+ON CONFLICT (merchant) DO UPDATE SET dirty = merchants.dirty + 1, sha256 = NULL
+""")
+_DROP = text("DELETE FROM merchants WHERE merchant = :merchant AND dirty = :dirty")
 _DUE = text("SELECT merchant FROM merchants WHERE dirty > put ORDER BY merchant LIMIT 50")
 _LOCK = text("SELECT pg_try_advisory_xact_lock(hashtext('merchant'), hashtext(:merchant))")
 _READ = text("SELECT dirty, sha256 FROM merchants WHERE merchant = :merchant AND dirty > put")
@@ -33,6 +38,11 @@ async def mark(tx: AsyncConnection, merchants: Iterable[UUID | None]) -> None:
         await tx.execute(_MARK, {"merchants": named})
 
 
+async def distrust(tx: AsyncConnection, merchant: UUID) -> None:
+    """What lies in the bucket for this merchant is not known any more: it is to be put, or deleted, in any case."""
+    await tx.execute(_DISTRUST, {"merchant": merchant})
+
+
 async def due(tx: AsyncConnection) -> list[UUID]:
     """Merchants whose documents are dirty."""
     return list((await tx.execute(_DUE)).scalars())
@@ -50,6 +60,11 @@ async def connections(tx: AsyncConnection, merchant: UUID) -> list[tuple[str, st
     """(connection, object key, state) of all that is the merchant's, read under the lock."""
     rows = await tx.execute(_CONNECTIONS, {"merchant": merchant})
     return [(row.connection, row.object_key, row.state) for row in rows]
+
+
+async def drop(tx: AsyncConnection, merchant: UUID, dirty: int) -> None:
+    """The merchant has no connection and no document; unless it has become dirty again, its row goes."""
+    await tx.execute(_DROP, {"merchant": merchant, "dirty": dirty})
 
 
 async def clean(tx: AsyncConnection, merchant: UUID, dirty: int, sha256: str) -> None:

@@ -14,21 +14,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import Record
 from spaces_writer.versions import Version
+from spaces_writer.volatile import Volatile
 
-_VERSIONS = text("""
-SELECT wanted.id, r.updated_at, r.read_at, r.hash FROM unnest(CAST(:ids AS text[])) AS wanted (id)
+_INDEXED = text("""
+SELECT wanted.id, r.updated_at, r.read_at, r.hash, r.volatile, r.volatile_at
+FROM unnest(CAST(:ids AS text[])) AS wanted (id)
 CROSS JOIN LATERAL (
-    SELECT updated_at, read_at, hash FROM records
+    SELECT updated_at, read_at, hash, volatile, volatile_at FROM records
     WHERE connection = :connection AND resource = :resource AND records.id = wanted.id OFFSET 0) AS r
 """)
 _INDEX = text("""
-INSERT INTO records (connection, resource, id, updated_at, read_at, hash, bytes, rank, parent, facts)
+INSERT INTO records (connection, resource, id, updated_at, read_at, hash, bytes, rank, parent, facts,
+                     volatile, volatile_at)
 SELECT :connection, :resource, * FROM unnest(
     CAST(:ids AS text[]), CAST(:updated AS timestamptz[]), CAST(:read AS bigint[]), CAST(:hashes AS bytea[]),
-    CAST(:sizes AS int[]), CAST(:ranks AS numeric[]), CAST(:parents AS text[]), CAST(:facts AS text[]))
+    CAST(:sizes AS int[]), CAST(:ranks AS numeric[]), CAST(:parents AS text[]), CAST(:facts AS text[]),
+    CAST(:volatiles AS text[]), CAST(:taken AS bigint[]))
 ON CONFLICT (connection, resource, id) DO UPDATE SET
     updated_at = EXCLUDED.updated_at, read_at = EXCLUDED.read_at, hash = EXCLUDED.hash, bytes = EXCLUDED.bytes,
-    rank = EXCLUDED.rank, parent = EXCLUDED.parent, facts = EXCLUDED.facts
+    rank = EXCLUDED.rank, parent = EXCLUDED.parent, facts = EXCLUDED.facts,
+    volatile = EXCLUDED.volatile, volatile_at = EXCLUDED.volatile_at
 """)
 _BODIES = text("""
 INSERT INTO bodies (connection, resource, id, body)
@@ -78,12 +83,24 @@ class Written:
     record: Record
     body: bytes | None
     hash: bytes | None
+    volatile: Volatile
 
 
-async def versions(tx: AsyncConnection, connection: str, resource: str, ids: Sequence[str]) -> Mapping[str, Version]:
-    """The stored versions of those of `ids` that were ever seen."""
-    rows = await tx.execute(_VERSIONS, {"connection": connection, "resource": resource, "ids": list(ids)})
-    return {row.id: Version(row.updated_at, row.read_at, row.hash) for row in rows}
+@dataclass(frozen=True)
+class Indexed:
+    """What the index says of a record."""
+
+    version: Version
+    volatile: Volatile
+
+
+async def indexed(tx: AsyncConnection, connection: str, resource: str, ids: Sequence[str]) -> Mapping[str, Indexed]:
+    """The index's word on those of `ids` that were ever seen."""
+    rows = await tx.execute(_INDEXED, {"connection": connection, "resource": resource, "ids": list(ids)})
+    return {
+        row.id: Indexed(Version(row.updated_at, row.read_at, row.hash), Volatile(row.volatile, row.volatile_at))
+        for row in rows
+    }
 
 
 async def write(tx: AsyncConnection, connection: str, resource: str, written: Sequence[Written]) -> None:
@@ -118,6 +135,8 @@ async def write_index(tx: AsyncConnection, connection: str, resource: str, writt
             "ranks": [r.rank for r in records],
             "parents": [r.parent for r in records],
             "facts": [orjson.dumps(r.facts).decode() for r in records],
+            "volatiles": [w.volatile.shown for w in written],
+            "taken": [w.volatile.taken_at for w in written],
         },
     )
 

@@ -42,20 +42,30 @@ class Snapshot:
     pace: Pace
 
 
-_DUE = text("""
+_SHOWN = """c.complete AND c.state <> 'redacted' AND NOT EXISTS (
+    SELECT 1 FROM erasures e WHERE e.connection = c.connection AND e.erased_at IS NULL)"""
+"""A redaction's object is out before a connection made anew puts its own under the same key."""
+
+_DUE = text(f"""
 SELECT c.connection, s.tokens, s.refilled_at, s.duration
 FROM connections c LEFT JOIN snapshots s USING (connection)
-WHERE c.complete AND c.state <> 'redacted'
+WHERE {_SHOWN}
   AND (s.connection IS NULL OR c.change > s.composed_change OR c.checks > s.checked)
   AND coalesce(s.not_before, 0) <= :now
 ORDER BY c.connection
 """)
-_MAKE = text("INSERT INTO snapshots (connection) VALUES (:connection) ON CONFLICT DO NOTHING")
-_LOCK = text("SELECT * FROM snapshots WHERE connection = :connection FOR UPDATE SKIP LOCKED")
-_CONNECTION = text("""
-SELECT object_key, merchant, epoch, change, checks, last_source FROM connections
-WHERE connection = :connection AND complete AND state <> 'redacted'
+_MAKE = text(f"""
+INSERT INTO snapshots (connection) SELECT connection FROM connections c WHERE connection = :connection AND {_SHOWN}
+ON CONFLICT DO NOTHING
 """)
+_LOCK = text("SELECT * FROM snapshots WHERE connection = :connection FOR UPDATE SKIP LOCKED")
+_CONNECTION = text(f"""
+SELECT object_key, merchant, epoch, change, checks, last_source FROM connections c
+WHERE connection = :connection AND {_SHOWN}
+""")
+_MAKE_TO_HOLD = text("INSERT INTO snapshots (connection) VALUES (:connection) ON CONFLICT DO NOTHING")
+_HOLD = text("SELECT sha256 FROM snapshots WHERE connection = :connection FOR UPDATE")
+_DROP = text("DELETE FROM snapshots WHERE connection = :connection")
 _STORE = text("""
 UPDATE snapshots SET composed_change = :change, sha256 = :sha256, bytes = :bytes, records = :records,
     checked = :checked, failures = 0, not_before = 0,
@@ -67,11 +77,11 @@ UPDATE snapshots SET failures = failures + 1, not_before = :not_before,
     tokens = :tokens, refilled_at = :refilled_at, duration = :duration WHERE connection = :connection
 """)
 _IDS = text("""
-SELECT id, bytes, read_at FROM records
+SELECT id, bytes, read_at, volatile FROM records
 WHERE connection = :connection AND resource = :resource AND hash IS NOT NULL ORDER BY rank, id
 """)
 _IDS_BY_TITLE = text("""
-SELECT id, bytes, read_at FROM records
+SELECT id, bytes, read_at, volatile FROM records
 WHERE connection = :connection AND resource = :resource AND hash IS NOT NULL
 ORDER BY (CAST(facts AS jsonb) ->> 'title') COLLATE "C", rank
 """)
@@ -133,6 +143,21 @@ async def lock(tx: AsyncConnection, connection: str) -> Snapshot | None:
     )
 
 
+async def hold(tx: AsyncConnection, connection: str) -> bool:
+    """Hold the snapshot's row, made for it where there is none, once whoever has it is done. Whether its document was
+    ever put."""
+    while True:
+        await tx.execute(_MAKE_TO_HOLD, {"connection": connection})
+        row = (await tx.execute(_HOLD, {"connection": connection})).one_or_none()
+        if row is not None:
+            return row.sha256 is not None
+
+
+async def drop(tx: AsyncConnection, connection: str) -> None:
+    """Forget what was composed."""
+    await tx.execute(_DROP, {"connection": connection})
+
+
 async def store(
     tx: AsyncConnection, snapshot: Snapshot, *, change: int, sha256: str, size: int, records: int, pace: Pace
 ) -> None:
@@ -167,7 +192,7 @@ class RecordsView:
     def __init__(self, tx: AsyncConnection, connection: str, change: int) -> None:
         self._tx = tx
         self._connection = connection
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._seen: dict[str, tuple[int, int, str]] = {}
         self.change = change
         """The change number that this view holds."""
 
@@ -175,14 +200,14 @@ class RecordsView:
         """Ids in the document's order."""
         statement = _IDS_BY_TITLE if by_title else _IDS
         rows = (await self._tx.execute(statement, self._scope(resource))).all()
-        self._seen.update((row.id, (row.bytes, row.read_at)) for row in rows)
+        self._seen.update((row.id, (row.bytes, row.read_at, row.volatile)) for row in rows)
         return [row.id for row in rows]
 
     async def stored(self, resource: str, ids: Sequence[str]) -> AsyncIterator[Sequence[Stored]]:
         """Bodies of ids that `ids` has given, in their order, in chunks of about 4 MiB."""
         for chunk in self._chunks(ids):
             rows = await self._tx.execute(_BODIES, {**self._scope(resource), "ids": chunk})
-            yield [Stored(row.id, row.body, self._seen[row.id][1]) for row in rows]
+            yield [Stored(row.id, row.body, *self._seen[row.id][1:]) for row in rows]
 
     async def children(self, resource: str, parents: Sequence[str]) -> Sequence[Stored]:
         """All records of `resource` that belong to one of `parents`."""
@@ -205,7 +230,7 @@ class RecordsView:
         chunks: list[list[str]] = []
         room = 0
         for gid in ids:
-            size, _ = self._seen[gid]
+            size = self._seen[gid][0]
             if room < size or not chunks or len(chunks[-1]) >= CHUNK_RECORDS:
                 chunks.append([])
                 room = CHUNK_BYTES

@@ -1,0 +1,25 @@
+"""A writer on a schema of its own in a real PostgreSQL, which knows one shop."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from merchant_sync.stack import Stack
+from storing.database import Database
+from writer_builders import connected
+from writer_stand import Writer
+
+
+@pytest.fixture
+async def writer(postgres: Stack) -> AsyncIterator[Writer]:
+    schema = f"writer_{uuid4().hex[:8]}"
+    database = Database(postgres.admin_database_url(), schema=schema)
+    await database.migrate("spaces_writer")
+    made = Writer(database)
+    await made.hear(connected())
+    yield made
+    async with database.transaction() as tx:
+        await tx.execute(text(f'DROP SCHEMA "{schema}" CASCADE'))
+    await database.close()
