@@ -255,7 +255,8 @@ def _counts(receptions: list[Reception]) -> Counter[str]:
 
 
 async def _away(request: Request, error: Exception) -> Response:
-    log.warning("request held", path=request.url.path, reason=str(error))
+    route = request.scope.get("route")  # not the path itself: that of a receipt is its code
+    log.warning("request held", path=getattr(route, "path", ""), reason=str(error))
     return problem(request, 503, "a part of the service does not answer now; try again in a moment")
 
 

@@ -171,12 +171,6 @@ class GatewaySettings(Settings):
         )
 
     @property
-    def origin(self) -> str:
-        """Where browsers and platforms reach the gateway, without a path."""
-        parts = urlsplit(self.shopify_redirect_uri)
-        return f"{parts.scheme}://{parts.netloc}"
-
-    @property
     def https(self) -> bool:
         """Whether browsers reach the gateway by https, so that its cookies may be marked Secure."""
         return urlsplit(self.shopify_redirect_uri).scheme == "https"

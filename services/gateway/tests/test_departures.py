@@ -1,7 +1,10 @@
 """Letting go: what goes, what stays, who may ask, and that a request cut off in the middle is finished."""
 
+import asyncio
+import hmac
 import json
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
+from fake_graph import APP_SECRET
 from gateway.app import departures_of
 from gateway.connections import Connection, SealedTokens, changed_event, redacted
 from gateway.departures import Departures
@@ -249,6 +253,22 @@ async def test_no_merchant_holder_or_customer_is_logged(
         assert private not in said
 
 
+async def test_a_receipt_that_cannot_be_read_now_is_not_logged_by_its_code(
+    connected: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with connected.database.transaction() as tx:
+        await tx.execute(text("LOCK TABLE deletions IN ACCESS EXCLUSIVE MODE"))
+        asking = asyncio.create_task(connected.browser.get(f"/deletions/{'c0de' * 8}"))
+        waiting = "FROM pg_locks WHERE relation = 'deletions'::regclass AND NOT granted"
+        victim = text(f"SELECT pg_terminate_backend(pid) {waiting}")
+        while not (await tx.execute(victim)).all():
+            await asyncio.sleep(0.01)
+        assert (await asking).status_code == 503
+    said = capsys.readouterr().out
+    assert "/deletions/{code}" in said
+    assert "c0de" not in said
+
+
 # What the platform says of an account or its customers.
 
 
@@ -421,6 +441,52 @@ async def test_a_forged_request_is_400(held_pages: Any, callbacks: Any, path: st
     assert (await callbacks.post(f"/facebook/{path}", data=fields)).status_code == 400
     assert await held_pages.said() == []
     assert await receipts(held_pages) == []
+
+
+# A shop and pages of one merchant, by Facebook's own signatures.
+
+
+def signed_request(user: str, secret: str = APP_SECRET) -> str:
+    about = encoded(json.dumps({"user_id": user, "algorithm": "HMAC-SHA256", "issued_at": 1}).encode())
+    return f"{encoded(hmac.digest(secret.encode(), about.encode(), 'sha256'))}.{about}"
+
+
+def encoded(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+async def test_a_merchant_who_deletes_her_pages_keeps_her_shop(connected: Any) -> None:
+    await connected.connect_pages()
+    pages = ["facebook:1001", "facebook:1002"]
+    connected.graph.subscribed = {"1001": ["name"], "1002": ["name"]}
+    assert (await post(connected.browser, "delete", pages[0])).status_code == 303
+    assert list(connected.graph.subscribed) == ["1002"]
+    forged = {"signed_request": signed_request(connected.graph.user, "another secret")}
+    assert (await connected.browser.post("/facebook/data-deletion", data=forged)).status_code == 400
+    await connected.said()
+    asked = {"signed_request": signed_request(connected.graph.user)}
+    told = (await connected.browser.post("/facebook/data-deletion", data=asked)).json()
+    assert [(event.connection, event.state) for event in await connected.said()] == [(pages[1], "redacted")]
+    assert told["url"].startswith("http://gateway.test/deletions/")
+    assert connected.graph.user not in await connected.dump()
+    names = [one["connection"] for one in (await connected.browser.get("/connections")).json()["connections"]]
+    assert names == [NAME]
+
+
+async def test_one_signature_written_otherwise_is_no_second_request(connected: Any) -> None:
+    signature, _, about = signed_request(connected.graph.user).partition(".")
+    codes = set()
+    for written in (signature, signature + "="):
+        asked = {"signed_request": f"{written}.{about}"}
+        codes.add((await connected.browser.post("/facebook/data-deletion", data=asked)).json()["confirmation_code"])
+    assert len(codes) == 1
+
+
+async def test_where_facebook_is_not_configured_it_asks_nothing(connected: Any, make_settings: Any) -> None:
+    connected.restart(make_settings())
+    asked = {"signed_request": signed_request("4004", "")}
+    for path in ("deauthorize", "data-deletion"):
+        assert (await connected.new_browser().post(f"/facebook/{path}", data=asked)).status_code == 404
 
 
 class Dying:

@@ -91,13 +91,15 @@ def callback_routes(
 ) -> APIRouter:
     """`POST /{platform}/deauthorize` and `/data-deletion`: forms with a `signed_request`, as Meta defines them.
 
-    `user_of` verifies one and gives the person that it is about; it raises `Refusal`, which is answered with 400.
+    `user_of` verifies one and gives the person that it is about; it raises `Refusal`, which is answered with 400. A
+    copy is known by the signed part alone, because one signature can be written in several ways.
     """
     routes = APIRouter(prefix=f"/{platform}")
 
     async def asked(request: Request, kind: Kind) -> str:
         signed = (await form_of(request)).get("signed_request", "")
-        return await departures.asked_by(platform, user_of(signed), kind, signed)
+        person = user_of(signed)
+        return await departures.asked_by(platform, person, kind, signed.partition(".")[2])
 
     @routes.post("/deauthorize")
     async def deauthorize(request: Request) -> Response:
