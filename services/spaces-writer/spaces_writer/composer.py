@@ -119,7 +119,8 @@ class Composer:
             return
         error = task.exception()
         if error is not None:
-            log.warning("document held", document=name, reason=f"{type(error).__name__}: {error}"[:300])
+            document = name if ":" in name else documents.LOGGED_KEY
+            log.warning("document held", document=document, reason=f"{type(error).__name__}: {error}"[:300])
         if error is None and task.result():
             self._resting.pop(name, None)
             self._put_down()
@@ -216,25 +217,25 @@ class Composer:
             if held is None:
                 return False
             listed = await merchants.connections(tx, merchant)
-            key = documents.object_key(merchant)
             try:
                 if listed:
                     await self._put_document(tx, merchant, held, documents.compose(merchant, listed))
                 else:
-                    await self._bucket.delete(key)
+                    await self._bucket.delete(documents.object_key(merchant))
                     await merchants.drop(tx, merchant, held.dirty)
-                    log.info("object erased", cause="merchant", key=key)
+                    log.info("object erased", cause="merchant", key=documents.LOGGED_KEY)
             except BucketAway as away:
-                log.warning("object failed", cause="merchant", key=key, reason=str(away))
+                log.warning("object failed", cause="merchant", key=documents.LOGGED_KEY, reason=str(away))
                 return False
         return True
 
     async def _put_document(self, tx: "AsyncConnection", merchant: UUID, held: Dirty, body: bytes) -> None:
-        sha256, key = hashlib.sha256(body).hexdigest(), documents.object_key(merchant)
+        sha256, said = hashlib.sha256(body).hexdigest(), "object unchanged"
         if held.sha256 != sha256:
-            await self._bucket.put(key, body, {"merchant": str(merchant), "sha256": sha256})
+            metadata, said = {"merchant": str(merchant), "sha256": sha256}, "object uploaded"
+            await self._bucket.put(documents.object_key(merchant), body, metadata)
         await merchants.clean(tx, merchant, held.dirty, sha256)
-        log.info("object uploaded", cause="merchant", key=key, bytes=len(body))
+        log.info(said, cause="merchant", key=documents.LOGGED_KEY, bytes=len(body))
 
 
 def _metadata(snapshot: Snapshot, composed: Composed, now: datetime) -> dict[str, str]:

@@ -5,6 +5,9 @@ from uuid import UUID
 
 from spaces_writer.canonical import canonical
 
+LOGGED_KEY = "merchants/*.json"
+"""Its key in the log, which outlives a deletion and so names connections and no merchant."""
+
 
 def object_key(merchant: UUID) -> str:
     """Where the merchant's document lies in the bucket."""
