@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from merchant_sync.client import Connected, StoredObject, Visit
+from merchant_sync import demo_pages
+from merchant_sync.client import Connected, ConnectedPages, StoredObject, Visit
 from merchant_sync.comparison import first_difference
 from merchant_sync.steps import Difference, Step, eventually
 
@@ -22,6 +23,7 @@ class Trip:
     visit: Visit
     shop: str = field(default_factory=lambda: f"demo-{uuid4().hex[:8]}.myshopify.com")
     connected: Connected | None = None
+    pages: ConnectedPages | None = None
     products: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -186,4 +188,5 @@ STEPS: Sequence[Step[Trip]] = (
     Step("A touch that changes nothing visible causes no upload", _touch),
     Step("A deleted product is gone from the object", _delete),
     Step("The merchant's document leads to the object", _merchant_document),
+    *demo_pages.STEPS,
 )

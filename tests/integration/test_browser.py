@@ -1,4 +1,4 @@
-"""A person with a browser: connects the sandbox's shop, watches, edits a product there, and sees the object change."""
+"""A person with a browser: connects a shop and pages, watches, edits, sees the objects change, and lets go."""
 
 import shutil
 from collections.abc import Iterator
@@ -68,3 +68,34 @@ def test_a_shop_name_that_is_none_shows_the_form_that_is_expected(world: World, 
     answer = page.goto(f"{world.stack.gateway_url}/shopify/evil.example.com/login")
     assert answer is not None and answer.status == 400
     expect(page.locator("body")).to_contain_text(".myshopify.com")
+
+
+def test_a_person_connects_pages_beside_the_shop_edits_one_and_lets_it_go(world: World, page: Page) -> None:
+    shop, person = world.make_shop(products=5), world.person(pages=2)
+    first = person["pages"][0]["id"]
+    page.goto(f"{world.stack.gateway_url}/shopify/{shop}/login")
+    page.click("#accept")
+    expect(page.locator("#state")).to_have_text("success", timeout=30_000)
+    page.goto(world.stack.gateway_url)
+    page.click("#connect_facebook")
+    page.click(f"#as-{person['id']}")
+    page.uncheck("#allow-pages_messaging")
+    page.click("#accept")
+    expect(page.locator("#connected")).to_contain_text("2 pages")
+    expect(page.locator(".declined")).to_contain_text("pages_messaging")
+    page.click(f"tr[data-connection='facebook:{first}'] a")
+    for part in ("webhook_status", "webhook_test", "polling_test", "upload_status"):
+        expect(page.locator(f"#{part}")).to_have_text("success", timeout=30_000)
+    page.goto(f"{world.stack.sandbox_url}/facebook/users/{person['id']}/")
+    page.fill(f"#name-{first}", "Named by a person")
+    page.click(f"#save-{first}")
+    until(lambda: ((found := world.page_object(first)) and b"Named by a person" in found.body) or None)
+    page.goto(f"{world.stack.gateway_url}/connections")
+    expect(page.locator(".connection")).to_have_count(3)
+    card = page.locator(f"[data-connection='facebook:{first}']")
+    card.locator("details.delete summary").click()
+    card.locator("details.delete button").click()
+    expect(page.locator("main")).to_contain_text(f"facebook:{first}")
+    until(lambda: world.page_object(first) is None or None)
+    page.goto(f"{world.stack.gateway_url}/connections")
+    expect(page.locator(".connection")).to_have_count(2)
