@@ -101,7 +101,7 @@ class GatewaySettings(Settings):
     token_encryption_keys: Annotated[dict[str, bytes], NoDecode, BeforeValidator(_encryption_keys)] = Field(repr=False)
     session_ttl_seconds: int = Field(default=3600, ge=60)
     cors_allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
-    webhook_max_bytes: int = Field(default=1024 * 1024, ge=1024)
+    webhook_max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     sandbox_url: str = ""
 
     shopify_api_key: str = Field(min_length=1)

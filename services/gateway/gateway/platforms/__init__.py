@@ -26,6 +26,10 @@ class Platform(Protocol):
         """Whether this installation has an app there: else it has no login and takes no deliveries."""
 
     @property
+    def account(self) -> str:
+        """What its accounts are called."""
+
+    @property
     def login_path(self) -> str:
         """The path on which a merchant signs in, as a pattern."""
 

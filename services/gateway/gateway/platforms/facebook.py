@@ -61,6 +61,7 @@ class Facebook:
     dialog_url: str = "https://www.facebook.com"
     slug: str = SLUG
     title: str = "Facebook"
+    account: str = "page"
     login_path: str = "/facebook/login"
     login_form: None = None
     claims: tuple[bytes, bytes, bytes] = (b"", b"", b"")

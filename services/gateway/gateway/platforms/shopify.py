@@ -91,6 +91,7 @@ class Shopify:
     shop_url: str = "https://{shop}"
     slug: str = SLUG
     title: str = "Shopify"
+    account: str = "shop"
     configured: bool = True
     login_path: str = "/shopify/{shop_name}/login"
     login_form: tuple[str, str, str] = ("/shopify/login", "shop", LOGIN_FORM)

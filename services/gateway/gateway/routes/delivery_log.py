@@ -15,9 +15,11 @@ _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 class DeliveryLog:
     """Lines gather for at most 50 ms and are written as one: what a kill loses of them is in Kafka all the same."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, account: str) -> None:
+        """`account` is what the platform's accounts are called in a line."""
         self.counts: Counter[str] = Counter()
         self._service = service
+        self._account = account
         self._lines: list[bytes] = []
         atexit.register(self.flush)
 
@@ -29,7 +31,7 @@ class DeliveryLog:
         said = {
             "event": "delivery received",
             "topic": topic,
-            "shop": account,
+            self._account: account,
             "webhook_id": webhook_id,
             "outcome": outcome,
             "service": self._service,

@@ -128,7 +128,7 @@ class Reception:
         self._installations = installations
         self._departures = departures
         self._deadlines = Deadlines(answer_seconds)
-        self._log = DeliveryLog(source)
+        self._log = DeliveryLog(source, platform.account)
         self._tasks: set[asyncio.Task[None]] = set()
         self._headers = [
             ("ce_specversion", b"1.0"),
