@@ -69,15 +69,16 @@ Running = Callable[[AsyncExitStack], Awaitable[list[Served]]]
 """Enters what the service needs on the stack and gives what is to be served."""
 
 
-def serve(running: Running, *, processes: int = 1) -> None:
-    """Run a service, in so many processes that share its addresses; what is away at its start is waited for.
+def serve(*running: Running) -> None:
+    """Run a service, in a process for each `running`, which share its addresses; what is away at its start is waited
+    for.
 
     Returns when the process was asked to end; what was entered is left in reverse order.
     """
-    if processes == 1:
-        _run(running, shared=False)
+    if len(running) == 1:
+        _run(running[0], shared=False)
     else:
-        run_together(partial(_run, running, shared=True), processes)
+        run_together([partial(_run, one, shared=True) for one in running])
 
 
 def _run(running: Running, *, shared: bool) -> None:

@@ -4,18 +4,18 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 PR_SET_PDEATHSIG = 1
 
 
-def run_together(work: Callable[[], None], processes: int) -> None:
-    """Run `work` in so many forked processes until one of them ends, or SIGTERM or Ctrl-C asks all to.
+def run_together(works: Sequence[Callable[[], None]]) -> None:
+    """Run each of `works` in a forked process until one of them ends, or SIGTERM or Ctrl-C asks all to.
 
     They end together, so that whoever supervises the service starts it whole again; its exit code is that of the first
     to end. If the parent is killed, they are asked to end as well.
     """
-    children = [_forked(work) for _ in range(processes)]
+    children = [_forked(work) for work in works]
 
     def end(_signal: int, _frame: object) -> None:
         for child in children:

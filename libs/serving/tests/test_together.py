@@ -19,7 +19,7 @@ def work():
     os.write(1, b"%d\\n" % os.getpid())  # one write: the two share the pipe
     while not ended:
         time.sleep(0.02)
-run_together(work, 2)
+run_together([work, work])
 """
 
 

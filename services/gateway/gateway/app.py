@@ -1,7 +1,6 @@
 """The gateway's process: reads settings, makes clients, wires routes. Decides nothing."""
 
 import time
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from gateway.handlers import broker_trouble, watching
 from gateway.installations import Installations, Installed
 from gateway.live import LiveConnections
 from gateway.logins import BrowserKeys, CodeExchange, Logins
+from gateway.metrics import Metrics, metrics_of
 from gateway.platforms import PLATFORMS, Platform
 from gateway.routes.answers import SafeHeaders, problem
 from gateway.routes.departures import Receipts, callback_routes, departure_routes
@@ -50,6 +50,7 @@ from messaging.provisioning import provision
 from messaging.publisher import Publisher
 from serving.logs import configure_logs
 from serving.loops import Loop
+from serving.metrics import metrics_route
 from serving.process import Check, Served, discreet, health_routes, serve
 from serving.settings import read_settings
 from storing.database import Database
@@ -74,6 +75,7 @@ class Parts:
     scheduler: Scheduler
     post: Post
     watching: Watching
+    metrics: Metrics
 
 
 def now() -> int:
@@ -92,10 +94,12 @@ def main() -> None:
     settings = read_settings(GatewaySettings)
     for doubt in settings.doubts():
         log.warning("setting in doubt", reason=doubt)
-    serve(partial(running, settings=settings), processes=settings.gateway_processes)
+    topics = {slug: make(settings).delivered for slug, make in PLATFORMS.items()}
+    counted = metrics_of(topics, settings.gateway_processes)
+    serve(*(partial(running, settings=settings, metrics=metrics) for metrics in counted))
 
 
-async def running(stack: AsyncExitStack, *, settings: GatewaySettings) -> list[Served]:
+async def running(stack: AsyncExitStack, *, settings: GatewaySettings, metrics: Metrics) -> list[Served]:
     """Enter all that the gateway needs; its public and its internal application, each with its address."""
     database, locks = _database(stack, settings), _database(stack, settings)
     await database.migrate("gateway")
@@ -106,7 +110,7 @@ async def running(stack: AsyncExitStack, *, settings: GatewaySettings) -> list[S
     http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
     gathering = Gathering(publisher)
     await gathering.prepare([sync_requested(slug) for slug in PLATFORMS])
-    parts = real_parts(settings, database, locks, outbox, gathering, http)
+    parts = real_parts(settings, database, locks, outbox, gathering, http, metrics)
     await stack.enter_async_context(Loop("pruning", partial(_prune, parts.store), rest=PRUNE_SECONDS).running())
     departing = Loop("departures", departures_of(parts).step, rest=DEPARTURES_SECONDS)
     await stack.enter_async_context(departing.running())
@@ -126,6 +130,7 @@ def real_parts(
     outbox: Loop,
     gathering: Gathering,
     http: httpx.AsyncClient,
+    metrics: Metrics,
 ) -> Parts:
     """The parts of a real gateway. A further platform's client goes into `remotes`."""
     platforms = {slug: make(settings) for slug, make in PLATFORMS.items()}
@@ -142,27 +147,33 @@ def real_parts(
         scheduler=SchedulerClient(http, settings.scheduler_url, key=settings.internal_key.get_secret_value()),
         post=partial(post_delivery, http),
         watching=partial(watching, settings.kafka_bootstrap_servers),
+        metrics=metrics,
     )
 
 
 def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[Reception], FastAPI]:
     """The public application with the receptions of its webhooks, and the internal one."""
     settings, store, remotes = parts.settings, parts.store, parts.remotes
-    sealer = Sealer(settings.token_encryption_keys)
-    tokens = Tokens(store, sealer, remotes, now=now)
+    tokens = _tokens(parts)
     assertions = Assertions(store, tokens, parts.platforms, remotes, post=parts.post, watching=parts.watching, now=now)
     receptions = [_reception(parts, tokens, platform) for platform in parts.platforms.values() if platform.configured]
-    public = Webhooks(SafeHeaders(_public(parts, sealer, discreet(checks))), receptions)
+    public = Webhooks(SafeHeaders(_public(parts, discreet(checks))), receptions)
     internal = _application(checks)
+    metrics_route(internal, parts.metrics.registry)
     internal_problems(internal)
-    counts = partial(_counts, receptions)
-    internal.include_router(internal_routes(tokens, assertions, keys=settings.internal_keys, counts=counts))
+    internal.include_router(internal_routes(tokens, assertions, keys=settings.internal_keys))
     return public, receptions, internal
 
 
-def _public(parts: Parts, sealer: Sealer, checks: Mapping[str, Check]) -> FastAPI:
+def _tokens(parts: Parts) -> Tokens:
+    sealer = Sealer(parts.settings.token_encryption_keys)
+    return Tokens(parts.store, sealer, parts.remotes, now=now, count=parts.metrics.refreshes)
+
+
+def _public(parts: Parts, checks: Mapping[str, Check]) -> FastAPI:
     settings, shopify, facebook = parts.settings, parts.settings.shopify(), parts.settings.facebook()
     keys = BrowserKeys(settings.state_token_secret.get_secret_value())
+    sealer = Sealer(settings.token_encryption_keys)
     cookies = Cookies(secure=settings.https, session_seconds=settings.session_ttl_seconds)
     merchants = Merchants(parts.store, parts.scheduler, parts.platforms, keys, now=now)
     logins = {
@@ -197,8 +208,7 @@ def _public(parts: Parts, sealer: Sealer, checks: Mapping[str, Check]) -> FastAP
 
 def departures_of(parts: Parts) -> Departures:
     """What lets go of connections, whatever their platform."""
-    sealer = Sealer(parts.settings.token_encryption_keys)
-    return Departures(parts.store, Tokens(parts.store, sealer, parts.remotes, now=now), parts.remotes)
+    return Departures(parts.store, _tokens(parts), parts.remotes)
 
 
 def _reception(parts: Parts, tokens: Tokens, platform: Platform) -> Reception:
@@ -208,6 +218,7 @@ def _reception(parts: Parts, tokens: Tokens, platform: Platform) -> Reception:
         give=parts.give,
         installations=Installations(parts.store, tokens, parts.remotes),
         departures=departures_of(parts),
+        count=parts.metrics.deliveries(platform.slug),
         max_bytes=parts.settings.webhook_max_bytes,
         source=NAME,
     )
@@ -248,10 +259,6 @@ async def _prune(store: Store) -> bool:
 
 def _object_key(platforms: Mapping[str, Platform], connection: str) -> str:
     return platforms[platform_of(connection)].object_key(account_of(connection))
-
-
-def _counts(receptions: list[Reception]) -> Counter[str]:
-    return sum((reception.counts for reception in receptions), Counter())
 
 
 async def _away(request: Request, error: Exception) -> Response:

@@ -17,6 +17,7 @@ import structlog
 from contracts.events import account_of, platform_of
 from gateway.connections import Connection, HeldConnection, SealedTokens, refreshed, revoked
 from gateway.grants import Grant
+from gateway.metrics import AWAY, REAUTHORISE, REFRESHED, CountRefresh
 from gateway.problems import GrantDead, NotKnown, NotLive, PlatformAway
 from gateway.sealing import Sealer
 
@@ -73,7 +74,8 @@ def sealed(sealer: Sealer, name: str, grant: Grant) -> SealedTokens:
 
 
 class Tokens:
-    """Gives out access tokens. `now` is milliseconds; `remotes` are the token endpoints by platform."""
+    """Gives out access tokens. `now` is milliseconds; `remotes` are the token endpoints by platform; `count` hears of
+    every token that had to be replaced."""
 
     def __init__(
         self,
@@ -82,12 +84,14 @@ class Tokens:
         remotes: Mapping[str, Refreshing],
         *,
         now: Callable[[], int],
+        count: CountRefresh,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._store = store
         self._sealer = sealer
         self._remotes = remotes
         self._now = now
+        self._count = count
         self._answer_seconds = answer_seconds
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -135,18 +139,23 @@ class Tokens:
 
     async def _replaced(self, held: HeldConnection, row: Connection) -> Connection:
         """The row with new tokens; revoked when it has no refresh token, or the one that was sent is dead."""
-        sent = self._refresh_token(row)
+        platform, sent = platform_of(row.name), self._refresh_token(row)
         try:
             if not sent:
                 raise GrantDead
-            grant = await self._remotes[platform_of(row.name)].refresh(account_of(row.name), sent)
+            grant = await self._remotes[platform].refresh(account_of(row.name), sent)
+        except PlatformAway:
+            self._count(platform, AWAY)
+            raise
         except GrantDead:
             log.warning("connection needs a new sign-in", connection=row.name)
-            after = revoked(row)
+            outcome, after = REAUTHORISE, revoked(row)
         else:
             log.info("access refreshed", connection=row.name)
+            outcome = REFRESHED
             after = refreshed(row, scopes=grant.scopes, tokens=sealed(self._sealer, row.name, grant))
         await held.save(after)
+        self._count(platform, outcome)
         return after
 
     async def _sealed_anew(self, held: HeldConnection, row: Connection) -> Connection:
@@ -169,6 +178,7 @@ class Tokens:
             async with asyncio.timeout(self._answer_seconds), turn, self._store.held(name) as held:
                 yield held
         except TimeoutError as error:
+            self._count(platform_of(name), AWAY)
             raise PlatformAway("the platform does not answer for this connection in time") from error
 
     def _is_good(self, row: Connection) -> bool:

@@ -5,6 +5,7 @@ import hmac
 import socket
 import time
 from base64 import b64encode
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -25,6 +26,7 @@ from gateway.client.facebook import FacebookClient
 from gateway.connections import Connection, SealedTokens
 from gateway.grants import Grant
 from gateway.live import LiveConnections
+from gateway.metrics import metrics_of
 from gateway.platforms import Platform
 from gateway.platforms.facebook import Facebook
 from gateway.platforms.shopify import Shopify
@@ -286,6 +288,7 @@ class World:
             scheduler=self.scheduler,
             post=self.post,
             watching=self.kafka.watching,
+            metrics=metrics_of({slug: platform.delivered for slug, platform in platforms.items()}, 1)[0],
         )
         self.public, _, self.internal = applications(self.parts, checks or {})
         self.service = httpx.AsyncClient(transport=httpx.ASGITransport(self.internal), base_url="http://inside")
@@ -447,6 +450,7 @@ class Route:
     def __init__(self, app: Shopify) -> None:
         self.kafka = FakeKafka()
         self.asked: list[str] = []
+        self.counted = Counter[tuple[str, str]]()
         self.address = ("", 0)
         self.clock = 0.0
         self.rows = {NAME: Connection(NAME, uuid4(), "connected", 1, 1, (), 0, None, SealedTokens("k1.sealed"))}
@@ -454,6 +458,9 @@ class Route:
         async def ask(name: str) -> Connection | None:
             self.asked.append(name)
             return self.rows.get(name)
+
+        def count(topic: str, outcome: str) -> None:
+            self.counted[topic, outcome] += 1
 
         async def elsewhere(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "http.response.start", "status": 418, "headers": [(b"content-length", b"0")]})
@@ -465,6 +472,7 @@ class Route:
             give=self.kafka.give,
             installations=None,  # type: ignore[arg-type] # no delivery here is about the app itself
             departures=None,  # type: ignore[arg-type]
+            count=count,
             max_bytes=4096,
             answer_seconds=0.3,
         )

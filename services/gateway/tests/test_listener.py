@@ -143,4 +143,4 @@ async def test_an_endless_body_is_cut_off(route: Any) -> None:
     with pytest.raises(ConnectionError):
         await flood(writer, seconds=10)
     writer.close()
-    assert route.reception.counts["refused 413: the body is too large"] == 1
+    assert route.counted["", "refused 413: the body is too large"] == 1

@@ -110,7 +110,14 @@ async def test_a_token_endpoint_that_hangs_is_answered_for_in_time(world: Any) -
     await world.expire()
     world.shopify.hanging = True
     sealer = Sealer(world.settings.token_encryption_keys)
-    tokens = Tokens(world.store, sealer, world.parts.remotes, now=lambda: time.time_ns() // 10**6, answer_seconds=0.2)
+    tokens = Tokens(
+        world.store,
+        sealer,
+        world.parts.remotes,
+        now=lambda: time.time_ns() // 10**6,
+        count=world.parts.metrics.refreshes,
+        answer_seconds=0.2,
+    )
     outcomes = await asyncio.gather(*(tokens.current(NAME) for _ in range(12)), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {PlatformAway}
     world.shopify.hanging = False

@@ -1,6 +1,6 @@
 """The platforms: each is one pure module here and one line in `PLATFORMS`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.deliveries import Delivery
@@ -46,6 +46,10 @@ class Platform(Protocol):
     def claims(self) -> tuple[bytes, bytes, bytes]:
         """The headers in which a delivery names its topic, its account and itself, for the log of a refused one; empty
         where it has none."""
+
+    @property
+    def delivered(self) -> Collection[str]:
+        """The topics of deliveries that are known here: under all others they are counted together."""
 
     def login_url(self, account: str) -> str:
         """The path on which this account's merchant signs in (again)."""

@@ -40,6 +40,8 @@ _COSTS = {
 }
 _PAGE_ID = re.compile(r"[0-9]{1,32}")
 _SIGNATURE = b"x-hub-signature-256"
+_TOPIC = "page"
+"""Of all deliveries: one tells of any fields of a page."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Facebook:
     login_path: str = "/facebook/login"
     login_form: None = None
     claims: tuple[bytes, bytes, bytes] = (b"", b"", b"")
+    delivered: frozenset[str] = frozenset({_TOPIC})
 
     @property
     def configured(self) -> bool:
@@ -216,9 +219,9 @@ def _delivery(entry: Any) -> Delivery | None:
         return None
     test = entry.get("merchant_sync_test")
     if page == TEST_PAGE and isinstance(test, str) and test.startswith(TEST_MARK):
-        return Delivery("page", f"{SLUG}:{page}", test, Kind.TEST, {"page": [page]}, None)
+        return Delivery(_TOPIC, f"{SLUG}:{page}", test, Kind.TEST, {"page": [page]}, None)
     webhook_id = sha256(orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    return Delivery("page", f"{SLUG}:{page}", webhook_id, Kind.RECORDS, {"page": [page]}, None)
+    return Delivery(_TOPIC, f"{SLUG}:{page}", webhook_id, Kind.RECORDS, {"page": [page]}, None)
 
 
 def _signature(secret: str, signed: bytes) -> str:

@@ -17,6 +17,7 @@ from uuid import uuid4
 import orjson
 
 from gateway.deliveries import Delivery, Kind, Unacceptable
+from gateway.platforms.shopify_topics import ALWAYS, DELIVERED, TOPICS
 from gateway.problems import Refusal
 
 SLUG = "shopify"
@@ -34,25 +35,6 @@ _COSTS = {
     "read_inventory": ("inventory",),
     "read_locations": ("locations",),
     "read_discounts": ("discounts",),
-}
-_ALWAYS = ("APP_UNINSTALLED", "APP_SCOPES_UPDATE", "SHOP_UPDATE")
-_TOPICS = {
-    "read_products": (
-        *("PRODUCTS_CREATE", "PRODUCTS_UPDATE", "PRODUCTS_DELETE"),
-        *("COLLECTIONS_CREATE", "COLLECTIONS_UPDATE", "COLLECTIONS_DELETE"),
-    ),
-    "read_inventory": (
-        *("INVENTORY_LEVELS_CONNECT", "INVENTORY_LEVELS_UPDATE", "INVENTORY_LEVELS_DISCONNECT"),
-        "INVENTORY_ITEMS_UPDATE",
-    ),
-    "read_locations": (
-        *("LOCATIONS_CREATE", "LOCATIONS_UPDATE", "LOCATIONS_DELETE"),
-        *("LOCATIONS_ACTIVATE", "LOCATIONS_DEACTIVATE"),
-    ),
-    "read_discounts": (
-        *("DISCOUNTS_CREATE", "DISCOUNTS_UPDATE", "DISCOUNTS_DELETE"),
-        *("DISCOUNTS_REDEEMCODE_ADDED", "DISCOUNTS_REDEEMCODE_REMOVED"),
-    ),
 }
 _RECORDS = {
     b"products": ("products", "gid://shopify/Product/", "id"),
@@ -96,6 +78,7 @@ class Shopify:
     login_path: str = "/shopify/{shop_name}/login"
     login_form: tuple[str, str, str] = ("/shopify/login", "shop", LOGIN_FORM)
     claims: tuple[bytes, bytes, bytes] = (_TOPIC, _SHOP_DOMAIN, _WEBHOOK_ID)
+    delivered: frozenset[str] = DELIVERED
 
     def authorize_url(self, shop: str, state: str) -> str:
         """Where the browser is sent for consent to an offline token. `shop` has passed `shop_of`."""
@@ -128,7 +111,7 @@ class Shopify:
     def topics(self, granted: Iterable[str]) -> tuple[str, ...]:
         """The webhook topics that the resources within these scopes need, as GraphQL names them."""
         have = expanded(granted)
-        return (*_ALWAYS, *(topic for scope, topics in _TOPICS.items() if scope in have for topic in topics))
+        return (*ALWAYS, *(topic for scope, topics in TOPICS.items() if scope in have for topic in topics))
 
     def read_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
         """The one delivery that these headers (names in lower case) and this raw body make.

@@ -3,10 +3,11 @@
 import asyncio
 import atexit
 import sys
-from collections import Counter
 from datetime import UTC, datetime
 
 import orjson
+
+from gateway.metrics import CountDelivery
 
 _HELD_SECONDS = 0.05
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
@@ -15,9 +16,9 @@ _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 class DeliveryLog:
     """Lines gather for at most 50 ms and are written as one: what a kill loses of them is in Kafka all the same."""
 
-    def __init__(self, service: str, account: str) -> None:
+    def __init__(self, service: str, account: str, count: CountDelivery) -> None:
         """`account` is what the platform's accounts are called in a line."""
-        self.counts: Counter[str] = Counter()
+        self._count = count
         self._service = service
         self._account = account
         self._lines: list[bytes] = []
@@ -25,7 +26,7 @@ class DeliveryLog:
 
     def line(self, topic: str, account: str, webhook_id: str, outcome: str) -> None:
         """Log and count a delivery. `outcome` begins with one of few words; never its body."""
-        self.counts[outcome] += 1
+        self._count(topic, outcome)
         if not self._lines:
             asyncio.get_running_loop().call_later(_HELD_SECONDS, self.flush)
         said = {

@@ -1,7 +1,6 @@
-"""The internal listener: tokens for a platform's fetcher, assertions for the scheduler, counts for anyone inside."""
+"""The internal listener: tokens for a platform's fetcher, assertions for the scheduler."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
@@ -42,9 +41,7 @@ class AssertionAsked(BaseModel):
     first: bool = False
 
 
-def internal_routes(
-    tokens: Tokens, assertions: Assertions, *, keys: Mapping[str, str], counts: Callable[[], Counter[str]]
-) -> APIRouter:
+def internal_routes(tokens: Tokens, assertions: Assertions, *, keys: Mapping[str, str]) -> APIRouter:
     """All of them answer 401 without a service's key, and 403 where that service may not ask."""
     routes = APIRouter(prefix="/internal")
 
@@ -70,10 +67,6 @@ def internal_routes(
     async def assert_subscriptions(connection: str, asked: AssertionAsked, caller: Caller) -> dict[str, object]:
         _permit(may_assert(caller))
         return await assertions.run(connection, asked.sync_id, first=asked.first)
-
-    @routes.get("/deliveries", dependencies=[Depends(caller)])
-    async def deliveries() -> dict[str, int]:
-        return dict(counts())
 
     return routes
 

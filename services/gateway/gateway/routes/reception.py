@@ -6,7 +6,6 @@ before Kafka's word, no 200 was sent, and the platform delivers again.
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -19,6 +18,7 @@ from gateway.deliveries import Delivery, Kind, Unacceptable, request_body, sync_
 from gateway.departures import Departures
 from gateway.installations import Installations
 from gateway.live import LiveConnections
+from gateway.metrics import CountDelivery
 from gateway.platforms import Platform
 from gateway.problems import PlatformAway, TokenRefused
 from gateway.routes.delivery_log import DeliveryLog
@@ -114,6 +114,7 @@ class Reception:
         give: Give,
         installations: Installations,
         departures: Departures,
+        count: CountDelivery,
         max_bytes: int,
         answer_seconds: float = ANSWER_SECONDS,
         source: str = "gateway",
@@ -128,7 +129,7 @@ class Reception:
         self._installations = installations
         self._departures = departures
         self._deadlines = Deadlines(answer_seconds)
-        self._log = DeliveryLog(source, platform.account)
+        self._log = DeliveryLog(source, platform.account, count)
         self._tasks: set[asyncio.Task[None]] = set()
         self._headers = [
             ("ce_specversion", b"1.0"),
@@ -136,11 +137,6 @@ class Reception:
             ("ce_source", source.encode()),
             ("content-type", b"application/json"),
         ]
-
-    @property
-    def counts(self) -> Counter[str]:
-        """Deliveries by outcome since the process began."""
-        return self._log.counts
 
     def take(self, headers: Sequence[Header], body: bytes, answer: Answer) -> None:
         """Do what the deliveries ask for; `answer` gets the status when it is known. Header names are in lower case."""

@@ -1,0 +1,76 @@
+"""What a scrape of the gateway shows: bounded, of all processes, and to nobody outside."""
+
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.metrics import VERDICTS, metrics_of, verdict_of
+from gateway.platforms.shopify import Shopify
+from gateway.platforms.shopify_topics import ALWAYS, TOPICS, as_delivered
+
+
+async def samples(world: Any, name: str) -> dict[tuple[str, ...], float]:
+    """The series of a counter that have counted, by their label values in the order of the labels' names."""
+    scraped = (await world.service.get("/metrics")).text
+    found = [s for family in text_string_to_metric_families(scraped) for s in family.samples if s.name == name]
+    return {tuple(s.labels.values()): s.value for s in found if s.value}
+
+
+@pytest.mark.integration
+async def test_deliveries_are_counted_by_topic_and_verdict(world: Any) -> None:
+    await world.connect()
+    assert (await world.deliver("products/update", b'{"id": 7}')).status_code == 200
+    assert (await world.deliver("products/update", b'{"id": 8}')).status_code == 200
+    assert (await world.deliver("products/update", b'{"id": 8}', X_Shopify_Hmac_Sha256="forged")).status_code == 401
+    assert (await world.deliver("invented/by-a-stranger", b"{}")).status_code == 200
+    assert await samples(world, "merchant_sync_webhooks_total") == {
+        ("shopify", "products/update", "requested"): 2,
+        ("shopify", "products/update", "refused"): 1,
+        ("shopify", "other", "dropped"): 1,
+    }
+
+
+@pytest.mark.integration
+async def test_replaced_tokens_are_counted_by_what_became_of_them(world: Any) -> None:
+    await world.connect()
+    await world.expire()
+    assert (await world.token()).status_code == 200
+    assert await samples(world, "merchant_sync_token_refreshes_total") == {("refreshed", "shopify"): 1}
+
+
+@pytest.mark.integration
+async def test_a_browser_gets_no_metrics(world: Any) -> None:
+    assert (await world.browser.get("/metrics")).status_code == 404
+
+
+def test_each_process_shows_what_all_have_counted() -> None:
+    one, other = metrics_of({"shopify": ["products/update"]}, 2)
+    one.deliveries("shopify")("products/update", "requested")
+    other.deliveries("shopify")("products/update", "requested")
+    labels = {"platform": "shopify", "topic": "products/update", "verdict": "requested"}
+    assert one.registry.get_sample_value("merchant_sync_webhooks_total", labels) == 2
+    assert other.registry.get_sample_value("merchant_sync_webhooks_total", labels) == 2
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict"),
+    [
+        ("requested", "requested"),
+        ("held: KafkaAway", "held"),
+        ("dropped: not connected", "dropped"),
+        ("refused 401: the signature is missing, doubled or wrong", "refused"),
+        ("uninstalled", "handled"),
+        ("the token works", "handled"),
+    ],
+)
+def test_a_verdict_is_the_outcomes_first_word(outcome: str, verdict: str) -> None:
+    assert verdict_of(outcome) == verdict
+    assert verdict in VERDICTS
+
+
+def test_every_topic_that_is_subscribed_to_is_counted_by_its_name(app: Shopify) -> None:
+    topics = [topic for each in (ALWAYS, *TOPICS.values()) for topic in each]
+    assert {as_delivered(topic) for topic in topics} < app.delivered
+    assert as_delivered("INVENTORY_LEVELS_UPDATE") == "inventory_levels/update"
+    assert as_delivered("DISCOUNTS_REDEEMCODE_ADDED") == "discounts/redeemcode_added"
