@@ -7,17 +7,21 @@ from typing import Any, TypeVar
 import httpx
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
+from prometheus_client import CollectorRegistry
 
 from contracts.events import SyncRequested, WalkStepRequested
 from contracts.topics import sync_requested, sync_requested_walk
 from fetching.client import TokensClient
 from fetching.handlers import QuickLane, WalkLane
+from fetching.metrics import MeasuredPlatform
 from fetching.readings import Platform
 from fetching.settings import FetcherSettings
 from messaging.dead_letters import DeadLetters
 from messaging.intake import IntakeLimits, KeyedIntake
+from messaging.metrics import IntakeMetrics
 from messaging.publisher import Publisher
 from serving.logs import configure_logs
+from serving.metrics import metrics_route
 from serving.process import Check, Served, health_routes, serve
 from serving.settings import read_settings
 
@@ -44,15 +48,19 @@ def run_fetcher(
         http = await stack.enter_async_context(httpx.AsyncClient())
         tokens = TokensClient(http, settings.gateway_internal_url, settings.internal_key.get_secret_value())
         broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None, allow_auto_create_topics=False)
-        quick = QuickLane(platform, tokens, publisher, seconds=QUICK_SECONDS)
-        walk = WalkLane(platform, tokens, publisher, seconds=settings.step_seconds)
+        registry = CollectorRegistry()
+        measured = MeasuredPlatform(platform, slug, registry)
+        quick = QuickLane(measured, tokens, publisher, seconds=QUICK_SECONDS)
+        walk = WalkLane(measured, tokens, publisher, seconds=settings.step_seconds)
         intakes = _intakes(broker, publisher, service, slug, quick, walk)
+        registry.register(IntakeMetrics(intakes))
         await broker.start()
         stack.push_async_callback(broker.stop)
         for intake in intakes:
             stack.push_async_callback(intake.stop)
         app = FastAPI(openapi_url=None)
         health_routes(app, _checks(tokens, intakes))
+        metrics_route(app, registry, look=measured.look)
         return [Served(app, settings.host, settings.port)]
 
     serve(running)

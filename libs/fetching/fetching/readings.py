@@ -102,3 +102,7 @@ class Platform(Protocol):
     def walk(self, errand: Errand, cursor: str | None) -> AsyncGenerator[Step, None]:
         """Walk everything from `cursor`; it ends when the walk has come to its end."""
         ...
+
+    def left(self) -> dict[str, float]:
+        """By kind of rate limit, what is left of it now, from 0 to 1: where accounts have one each, the least."""
+        ...

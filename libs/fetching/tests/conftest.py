@@ -161,6 +161,10 @@ class Things:
         yield WindowDone("things", 0, 1, '{"n": 0, "sent": 0}', len(wanted), len(wanted), len(wanted))
         yield WalkDone((("things", 0),), started_at=1)
 
+    def left(self) -> dict[str, float]:
+        """Things have one budget, of which most is left."""
+        return {"things": 0.75}
+
     def _halt(self, gid: str) -> None:
         if gid in self.stop_at:
             raise self.stop_at.pop(gid) if self.once else self.stop_at[gid]

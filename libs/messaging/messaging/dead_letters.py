@@ -16,6 +16,8 @@ class DeadLetters:
         self._publisher = publisher
         self._fuse = fuse
         self._in_a_row = 0
+        self.kept = 0
+        """How many were said since the start."""
 
     @property
     def blown(self) -> bool:
@@ -48,4 +50,5 @@ class DeadLetters:
         ]
         await self._publisher.send_raw(dead_letters(record.topic), record.key, record.value, headers)
         self._in_a_row += 1
+        self.kept += 1
         log.error("message dead-lettered", topic=record.topic, offset=record.offset, error=type(error).__name__)

@@ -89,7 +89,7 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
         dead_letters: DeadLetters,
         limits: IntakeLimits = IntakeLimits(),
     ) -> None:
-        self._group = group
+        self.group = group
         self._parse = parse
         self._handle = handle
         self._dead_letters = dead_letters
@@ -121,6 +121,11 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
             listener=self,
         )
         self._subscriber(self._take)
+
+    @property
+    def buried(self) -> int:
+        """How many messages were dead-lettered since the start."""
+        return self._dead_letters.kept
 
     @property
     def trouble(self) -> str | None:
@@ -198,11 +203,11 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
                 if away.patience is not None and time.monotonic() - began > away.patience:
                     return away
                 self._troubles[key] = f"{type(away).__name__}: {away}"
-                log.warning("work held", group=self._group, connection=key, reason=self._troubles[key])
+                log.warning("work held", group=self.group, connection=key, reason=self._troubles[key])
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
             except Exception as error:  # the one place that decides what follows from an unknown error
-                log.exception("handler failed", group=self._group, connection=key)
+                log.exception("handler failed", group=self.group, connection=key)
                 return error
             else:
                 self._troubles.pop(key, None)
@@ -214,7 +219,7 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
     async def _bury(self, record: "ConsumerRecord[bytes, bytes]", watermark: Watermark, error: Exception) -> None:
         while True:
             try:
-                await self._dead_letters.keep(record, error, group=self._group)
+                await self._dead_letters.keep(record, error, group=self.group)
             except Away as away:
                 self._troubles[record.topic] = str(away)
                 await asyncio.sleep(1)
@@ -250,7 +255,7 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
         try:
             await consumer.commit(moved)
         except KafkaError as error:
-            log.warning("commit refused", group=self._group, error=repr(error))
+            log.warning("commit refused", group=self.group, error=repr(error))
         else:
             self._committed.update(moved)
 

@@ -9,12 +9,14 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer
 from faststream.kafka import KafkaBroker
+from prometheus_client import CollectorRegistry
 
 from contracts.events import Event
 from contracts.topics import Topic, dead_letters
 from messaging.dead_letters import DeadLetters
 from messaging.errors import Away, KafkaAway, MessageTooLarge
 from messaging.intake import IntakeLimits, KeyedIntake
+from messaging.metrics import IntakeMetrics
 from messaging.provisioning import provision
 from messaging.publisher import Outgoing, Publisher
 
@@ -126,8 +128,11 @@ async def test_a_poison_message_is_buried_alone_and_its_partition_goes_on(bench:
         heard.extend(e.text for e in events)
 
     await bench.say("a", "one", "poison", "two")
-    async with bench.taking(handle):
+    async with bench.taking(handle) as intake:
         await until(lambda: heard == ["one", "two"])
+        registry = CollectorRegistry()
+        registry.register(IntakeMetrics([intake]))
+        assert registry.get_sample_value("merchant_sync_dead_letters_total", {"group": "test"}) == 1
     assert await bench.buried() == [Said(text="poison").model_dump_json().encode()]
 
 

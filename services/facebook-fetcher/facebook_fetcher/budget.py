@@ -62,6 +62,14 @@ class Budget:
         if seconds:
             self._regained_at = now + seconds
 
+    def left(self, now: float) -> float:
+        """The part that is not used, from 0 to 1, with what was read last fading over the window; nothing while the
+        platform refuses calls."""
+        if self._regained_at is not None and now < self._regained_at:
+            return 0.0
+        faded = self._level * max(0.0, 1 - (now - self._learned_at) / self._window)
+        return max(0.0, 1 - faded / 100)
+
     def _again_at(self, most: float) -> float:
         if self._regained_at is not None:
             return self._regained_at

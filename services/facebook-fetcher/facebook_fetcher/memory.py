@@ -26,6 +26,10 @@ class Memory:
         """Seconds until a page may be asked for by a lane that stops at `most` percent, and whose budget says so."""
         return max((self.app.wait(most, now), "app"), (self.pages[page_id].wait(most, now), "page"))
 
+    def left(self, now: float) -> dict[str, float]:
+        """What is left of the app's budget, and of that page's which has least left, from 0 to 1."""
+        return {"app": self.app.left(now), "page": min((b.left(now) for b in self.pages.values()), default=1.0)}
+
     @contextmanager
     def call(self, page_id: str) -> Iterator[None]:
         """A call is counted in both budgets until it ends."""

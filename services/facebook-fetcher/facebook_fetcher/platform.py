@@ -71,6 +71,10 @@ class FacebookPlatform:
         if cursor is None:
             yield WalkDone(windows=((RESOURCE, 0),), started_at=record.read_at)
 
+    def left(self) -> dict[str, float]:
+        """As `fetching.readings.Platform.left`: the app has a budget, and each page."""
+        return self._memory.left(self._elapsed())
+
     async def _record(self, talk: Conversation) -> Record:
         """The page's record, without a body where it is not there. Raises as `Conversation.ask`."""
         answer = await talk.ask()

@@ -38,6 +38,11 @@ class Budget:
         needed = min(cost + share * self._maximum, self._maximum)
         return max(0.0, (needed - self._available) / self._rate)
 
+    def left(self, now: float) -> float:
+        """The part of the bucket that is there, from 0 to 1."""
+        self._restore(now)
+        return max(0.0, self._available / self._maximum)
+
     def until_nearly_full(self, now: float) -> float:
         """Seconds until nine tenths of the bucket are there."""
         return self.wait(0.9 * self._maximum, 0.0, now)

@@ -62,3 +62,8 @@ class Memories:
         if shop not in self._shops:
             self._shops[shop] = ShopMemory(Budget(self._now()))
         return self._shops[shop]
+
+    def left(self) -> float:
+        """What is left of the emptiest bucket, from 0 to 1."""
+        now = self._now()
+        return min((memory.budget.left(now) for memory in self._shops.values()), default=1.0)

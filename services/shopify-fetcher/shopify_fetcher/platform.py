@@ -43,6 +43,10 @@ class ShopifyPlatform:
         async for step in Walk(self._conversation(errand), WalkPlace.decoded(cursor)).steps():
             yield step
 
+    def left(self) -> dict[str, float]:
+        """As `fetching.readings.Platform.left`: each shop has a bucket of its own."""
+        return {"shop": self._memories.left()}
+
     def _conversation(self, errand: Errand) -> Conversation:
         shop = account_of(errand.access.connection)
         if SHOP_NAME.fullmatch(shop) is None:

@@ -5,6 +5,15 @@ import pytest
 from shopify_fetcher.budget import QUICK_SHARE, WALK_SHARE, Budget, Status
 
 
+def test_what_is_left_is_a_part_of_the_bucket_and_comes_back() -> None:
+    budget = Budget(0, maximum=2_000, restore_rate=100)
+    budget.reserve(500, 0)
+    assert budget.left(0) == 0.75
+    assert budget.left(5) == 1
+    budget.reserve(2_500, 5)
+    assert budget.left(5) == 0
+
+
 def test_a_full_bucket_lets_a_document_go_at_once() -> None:
     assert Budget(0).wait(1000, QUICK_SHARE, 0) == 0
 
