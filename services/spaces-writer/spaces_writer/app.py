@@ -6,21 +6,25 @@ from typing import Any
 
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
+from prometheus_client import CollectorRegistry
 
 from contracts.events import FETCHED, ConnectionChanged
 from contracts.topics import CONNECTION_CHANGED, DATA_FETCHED, DATA_FETCHED_WALK
 from messaging.dead_letters import DeadLetters
 from messaging.intake import IntakeLimits, KeyedIntake
+from messaging.metrics import IntakeMetrics
 from messaging.outbox import Outbox
 from messaging.publisher import Publisher
 from serving.logs import configure_logs
 from serving.loops import Loop
+from serving.metrics import metrics_route
 from serving.process import Check, Served, health_routes, serve
 from serving.settings import read_settings
 from spaces_writer.client import open_bucket
 from spaces_writer.composer import Composer
 from spaces_writer.eraser import Eraser
 from spaces_writer.handlers import ConnectionsHandler, PagesHandler
+from spaces_writer.metrics import Metrics
 from spaces_writer.settings import WriterSettings
 from storing.database import Database
 
@@ -49,11 +53,14 @@ async def _running(stack: AsyncExitStack) -> list[Served]:
         looking.nudge()
         erasing.nudge()
 
-    composer = Composer(composing, bucket, at_once=settings.composes_at_once, put=put)
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    composer = Composer(composing, bucket, at_once=settings.composes_at_once, put=put, count=metrics.composed)
     looking = Loop("composer", composer.step, rest=1.0)
     erasing = Loop("eraser", Eraser(database, bucket, said=put).step, rest=1.0)
     broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None, allow_auto_create_topics=False)
-    intakes = _intakes(broker, database, publisher, stored=put, changed=changed)
+    intakes = _intakes(broker, database, publisher, metrics, stored=put, changed=changed)
+    registry.register(IntakeMetrics(intakes))
     stack.push_async_callback(composer.stop)
     await stack.enter_async_context(outbox.running())
     await stack.enter_async_context(looking.running())
@@ -64,6 +71,7 @@ async def _running(stack: AsyncExitStack) -> list[Served]:
         stack.push_async_callback(intake.stop)
     app = FastAPI(openapi_url=None)
     health_routes(app, _checks(database, bucket.check, [outbox, looking, erasing, *intakes]))
+    metrics_route(app, registry)
     return [Served(app, settings.host, settings.port)]
 
 
@@ -71,13 +79,14 @@ def _intakes(
     broker: KafkaBroker,
     database: Database,
     publisher: Publisher,
+    metrics: Metrics,
     *,
     stored: Callable[[], None],
     changed: Callable[[], None],
 ) -> list[KeyedIntake[Any]]:
     transaction = database.transaction
-    pages = PagesHandler(transaction, walking=False, stored=stored)
-    walked = PagesHandler(transaction, walking=True, stored=stored)
+    pages = PagesHandler(transaction, walking=False, stored=stored, count=metrics.ingested)
+    walked = PagesHandler(transaction, walking=True, stored=stored, count=metrics.ingested)
     changes = ConnectionsHandler(transaction, changed=changed)
     heard: list[tuple[str, Any, Any, IntakeLimits]] = [
         (DATA_FETCHED, FETCHED.validate_json, pages, PAGES),

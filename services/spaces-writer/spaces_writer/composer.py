@@ -69,12 +69,21 @@ class Objects(Protocol):
 
 class Composer:
     """Composes and puts whatever is due, `at_once` documents side by side. `database` is a pool of its own: a compose
-    holds one connection and reads through a second."""
+    holds one connection and reads through a second; `count` hears what became of each snapshot."""
 
-    def __init__(self, database: "Database", bucket: Objects, *, at_once: int, put: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        database: "Database",
+        bucket: Objects,
+        *,
+        at_once: int,
+        put: Callable[[], None],
+        count: Callable[[str, Upload], None],
+    ) -> None:
         self._database = database
         self._bucket = bucket
         self._put_down = put
+        self._count = count
         self._slots = asyncio.Semaphore(at_once)
         self._busy: dict[str, asyncio.Task[bool]] = {}
         self._resting: dict[str, float] = {}
@@ -156,6 +165,7 @@ class Composer:
                 )
             event = DataStored(connection=connection, epoch=snapshot.epoch, change=upload.change, upload=upload)
             await say(tx, [Outgoing(DATA_STORED, connection, event, str(uuid4()))])
+        self._count(connection, upload)
         _tell(connection, upload)
         return upload
 

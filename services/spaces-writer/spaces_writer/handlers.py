@@ -23,12 +23,21 @@ Fetched = RecordsPage | WindowEnded | WalkEnded | Settled
 
 
 class PagesHandler:
-    """Takes what fetchers say of one connection: one transaction a batch. `walking`: it is walks that say it."""
+    """Takes what fetchers say of one connection: one transaction a batch. `walking`: it is walks that say it; `count`
+    hears of every batch."""
 
-    def __init__(self, transaction: Transaction, *, walking: bool, stored: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        transaction: Transaction,
+        *,
+        walking: bool,
+        stored: Callable[[], None],
+        count: Callable[[Ingested], None],
+    ) -> None:
         self._transaction = transaction
         self._walking = walking
         self._stored = stored
+        self._count = count
 
     async def __call__(self, connection: str, events: Sequence[Fetched]) -> None:
         """Store the batch and put what is to be said of it into the outbox."""
@@ -43,6 +52,7 @@ class PagesHandler:
             totals = [await ledger.totals(tx, connection, source) for source in sorted(batch.walked)]
             await say(tx, [_stored(event) for event in batch.said(change, totals)])
         self._stored()
+        self._count(batch)
         _tell(batch)
 
     async def _take(self, tx: AsyncConnection, event: Fetched, batch: Ingested) -> None:

@@ -36,6 +36,9 @@ class Ingested:
     walking: bool = False
     """Whether it is a walk that brought it: walks alone renew what moves by itself."""
     dirty: bool = False
+    pages: int = 0
+    counts: Counts = field(default_factory=Counts)
+    """What became of the records that its pages are about."""
     walked: set[UUID] = field(default_factory=set)
     """Walks whose progress is to be told."""
     verdicts: list[Verdict] = field(default_factory=list)
@@ -77,6 +80,7 @@ async def take_page(tx: "AsyncConnection", page: RecordsPage, batch: Ingested) -
             batch.wanted.append((derived_id("again", str(page.source), resource, *sorted(again)), {resource: again}))
     own = [record.id for record in whole if record.resource == page.resource]
     await ledger.list_page(tx, page, own, counts)
+    batch.pages, batch.counts = batch.pages + 1, _added(batch.counts, counts)
 
 
 async def _whole_records(tx: "AsyncConnection", page: RecordsPage) -> list[Record]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 import orjson
+from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 
 from contracts.events import ConnectionChanged, DataStored, Upload
@@ -12,6 +13,7 @@ from spaces_writer.client import BucketAway
 from spaces_writer.composer import Composer
 from spaces_writer.eraser import Eraser
 from spaces_writer.handlers import ConnectionsHandler, PagesHandler
+from spaces_writer.metrics import Metrics
 from storing.database import Database
 
 
@@ -52,10 +54,13 @@ class Writer:
     def __init__(self, database: Database, bucket: MemoryBucket | None = None) -> None:
         self.database = database
         self.bucket = bucket or MemoryBucket()
-        self.pages = PagesHandler(database.transaction, walking=False, stored=lambda: None)
-        self.walked = PagesHandler(database.transaction, walking=True, stored=lambda: None)
+        self.registry = CollectorRegistry()
+        metrics = Metrics(self.registry)
+        heard: Any = {"stored": lambda: None, "count": metrics.ingested}
+        self.pages = PagesHandler(database.transaction, walking=False, **heard)
+        self.walked = PagesHandler(database.transaction, walking=True, **heard)
         self.connections = ConnectionsHandler(database.transaction, changed=lambda: None)
-        self.composer = Composer(database, self.bucket, at_once=2, put=lambda: None)
+        self.composer = Composer(database, self.bucket, at_once=2, put=lambda: None, count=metrics.composed)
         self.eraser = Eraser(database, self.bucket, said=lambda: None)
 
     async def hear(self, *events: ConnectionChanged) -> None:
