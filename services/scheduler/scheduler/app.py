@@ -9,11 +9,13 @@ import httpx
 import orjson
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
+from prometheus_client import CollectorRegistry
 
 from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, platform_of
 from contracts.topics import CONNECTION_CHANGED, DATA_STORED, SYNC_PROGRESSED
 from messaging.dead_letters import DeadLetters
 from messaging.intake import KeyedIntake
+from messaging.metrics import IntakeMetrics
 from messaging.outbox import Outbox
 from messaging.publisher import Publisher
 from scheduler.client import Gateway
@@ -26,10 +28,12 @@ from scheduler.handlers import (
     RequestsHandler,
     StoredHandler,
 )
+from scheduler.metrics import Count, Looking, Metrics
 from scheduler.routes.reads import reads
 from scheduler.settings import DEFAULT_CRON, SchedulerSettings, poll_crons, read_environment
 from serving.logs import configure_logs
 from serving.loops import Loop
+from serving.metrics import metrics_route
 from serving.process import Check, Served, health_routes, serve
 from serving.settings import read_settings
 from storing.database import Database
@@ -55,11 +59,14 @@ async def _running(stack: AsyncExitStack) -> list[Served]:
         cron = crons.get(platform_of(connection), DEFAULT_CRON)
         return next_turn(cron, connection, settings.poll_spread_seconds, datetime.now(UTC))
 
-    dispatcher = Dispatcher(database, gateway, next_turn=turn_of, said=outbox.nudge)
+    registry = CollectorRegistry()
+    metrics = Metrics(registry, crons)
+    dispatcher = Dispatcher(database, gateway, next_turn=turn_of, said=outbox.nudge, count=metrics.count)
     await dispatcher.plan_again()
     dispatching = Loop("dispatcher", dispatcher.step, rest=0.5)
     broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None, allow_auto_create_topics=False)
-    intakes = _intakes(broker, database, publisher, outbox, dispatching, turn_of)
+    intakes = _intakes(broker, database, publisher, outbox, dispatching, turn_of, metrics.count)
+    registry.register(IntakeMetrics(intakes))
     stack.push_async_callback(dispatcher.stop)
     await stack.enter_async_context(outbox.running())
     await stack.enter_async_context(dispatching.running())
@@ -70,22 +77,29 @@ async def _running(stack: AsyncExitStack) -> list[Served]:
     app = FastAPI(openapi_url=None)
     app.include_router(reads(database, settings.internal_keys))
     health_routes(app, _checks(database, gateway, [outbox, dispatching, *intakes]))
+    metrics_route(app, registry, look=Looking(database.transaction, metrics.show).look)
     return [Served(app, settings.host, settings.port)]
 
 
 def _intakes(
-    broker: KafkaBroker, database: Database, publisher: Publisher, outbox: Loop, dispatching: Loop, turn_of: Any
+    broker: KafkaBroker,
+    database: Database,
+    publisher: Publisher,
+    outbox: Loop,
+    dispatching: Loop,
+    turn_of: Any,
+    count: Count,
 ) -> list[KeyedIntake[Any]]:
     transaction = database.transaction
-    progress = ProgressHandler(transaction, said=outbox.nudge)
-    stored = StoredHandler(transaction, said=outbox.nudge)
-    changes = ConnectionsHandler(transaction, next_turn=turn_of, changed=dispatching.nudge)
+    progress = ProgressHandler(transaction, said=outbox.nudge, count=count)
+    stored = StoredHandler(transaction, said=outbox.nudge, count=count)
+    changes = ConnectionsHandler(transaction, next_turn=turn_of, changed=dispatching.nudge, count=count)
     heard: list[tuple[str | None, str | None, Any, Any]] = [
         (CONNECTION_CHANGED, None, ConnectionChanged.model_validate_json, changes),
         (None, REQUESTS, SyncRequested.model_validate_json, RequestsHandler(transaction)),
         (SYNC_PROGRESSED, None, SyncProgressed.model_validate_json, progress),
         (DATA_STORED, None, DataStored.model_validate_json, stored),
-        (None, DEAD_LETTERS, _readable, DeadLettersHandler(transaction)),
+        (None, DEAD_LETTERS, _readable, DeadLettersHandler(transaction, count=count)),
     ]
     return [
         KeyedIntake(

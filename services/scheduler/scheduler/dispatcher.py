@@ -14,6 +14,8 @@ from messaging.outbox import say
 from scheduler import requests
 from scheduler.client import ConnectionEnded, Gateway, GatewayAway
 from scheduler.due import ATTEMPTS, PATIENCE, NextTurn, next_try
+from scheduler.handlers.endings import end
+from scheduler.metrics import Count, Happened
 from scheduler.store import connections, delayed, syncs, walks
 from scheduler.store.walks import Walk
 
@@ -36,10 +38,12 @@ class Dispatcher:
         *,
         next_turn: NextTurn,
         said: Callable[[], None],
+        count: Count,
         at_once: int = 20,
     ) -> None:
         self._database = database
         self._said = said
+        self._count = count
         self._gateway = gateway
         self._next_turn = next_turn
         self._at_once = at_once
@@ -101,23 +105,29 @@ class Dispatcher:
 
     async def sweep(self) -> None:
         """Take up again what has fallen silent, and forget requests that ended a week ago."""
+        happened = Happened()
         async with self._database.transaction() as tx:
             await walks.wake_silent(tx)
             await syncs.prune(tx)
             for sync_id, connection, epoch in await walks.unjudged(tx):
-                await syncs.finish(tx, connection, epoch, [sync_id], "failed", None, "no verdict came within an hour")
+                await end(tx, happened, connection, epoch, [sync_id], "failed", None, "no verdict came within an hour")
             for sync_id, connection, epoch, asked, attempts in await syncs.silent(tx, 500):
                 if attempts >= ATTEMPTS:
-                    await syncs.finish(tx, connection, epoch, [sync_id], "failed", None, "no answer came")
+                    await end(tx, happened, connection, epoch, [sync_id], "failed", None, "no answer came")
                 else:
                     request = requests.retry_request(connection, epoch, sync_id, asked, attempts + 1)
                     await say(tx, [requests.records_request(request)])
+        self._count(happened)
+
+    async def _end(self, walk: Walk, state: str, reason: str) -> None:
+        happened = Happened()
+        async with self._database.transaction() as tx:
+            await end(tx, happened, walk.connection, walk.epoch, [walk.sync_id], state, None, reason)
+        self._count(happened)
 
     async def _take_on(self, walk: Walk) -> None:
         if walk.attempts >= PATIENCE:
-            async with self._database.transaction() as tx:
-                reason = walk.reason or "no answer came"
-                await syncs.finish(tx, walk.connection, walk.epoch, [walk.sync_id], "failed", None, reason)
+            await self._end(walk, "failed", walk.reason or "no answer came")
         elif walk.state == "queued":
             await self._start(walk)
         else:
@@ -128,9 +138,7 @@ class Dispatcher:
         try:
             await self._gateway.assert_subscriptions(walk.connection, str(walk.sync_id), first=walk.cause == "connect")
         except ConnectionEnded as ended:
-            async with self._database.transaction() as tx:
-                reason = f"the connection is {ended}"
-                await syncs.finish(tx, walk.connection, walk.epoch, [walk.sync_id], "cancelled", None, reason)
+            await self._end(walk, "cancelled", f"the connection is {ended}")
             return
         except GatewayAway as away:
             log.warning("subscriptions not asserted", connection=walk.connection, reason=str(away))

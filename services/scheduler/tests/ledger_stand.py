@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import orjson
+from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 
 from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, Upload, Verdict
@@ -19,6 +20,7 @@ from scheduler.handlers import (
     RequestsHandler,
     StoredHandler,
 )
+from scheduler.metrics import Metrics
 from scheduler.store import syncs
 from storing.database import Database
 
@@ -49,12 +51,15 @@ class Ledger:
         self.answer = GatewayAnswer()
         http = httpx.AsyncClient(transport=httpx.MockTransport(self.answer))
         gateway = Gateway(http, "http://gateway", "key")
-        self.dispatcher = Dispatcher(database, gateway, next_turn=turn, said=lambda: None)
-        self.connections = ConnectionsHandler(database.transaction, next_turn=turn, changed=lambda: None)
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics(self.registry, ("shopify", "facebook"))
+        count = self.metrics.count
+        self.dispatcher = Dispatcher(database, gateway, next_turn=turn, said=lambda: None, count=count)
+        self.connections = ConnectionsHandler(database.transaction, next_turn=turn, changed=lambda: None, count=count)
         self.requests = RequestsHandler(database.transaction)
-        self.progress = ProgressHandler(database.transaction, said=lambda: None)
-        self.stored = StoredHandler(database.transaction, said=lambda: None)
-        self.dead_letters = DeadLettersHandler(database.transaction)
+        self.progress = ProgressHandler(database.transaction, said=lambda: None, count=count)
+        self.stored = StoredHandler(database.transaction, said=lambda: None, count=count)
+        self.dead_letters = DeadLettersHandler(database.transaction, count=count)
 
     async def connected(
         self, *, revision: int = 1, epoch: int = 1, state: str = "connected", want: UUID | None = None

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.events import ConnectionChanged
 from messaging.outbox import Transaction
 from scheduler.due import NextTurn
+from scheduler.metrics import Count, Happened
 from scheduler.store import connections, delayed, syncs, walks
 from scheduler.store.connections import Known
 
@@ -15,38 +16,44 @@ class ConnectionsHandler:
     """Takes the gateway's word: plans polls, starts the full sync that is wanted, cancels what has ended, forgets what
     is redacted."""
 
-    def __init__(self, transaction: Transaction, *, next_turn: NextTurn, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, transaction: Transaction, *, next_turn: NextTurn, changed: Callable[[], None], count: Count
+    ) -> None:
         self._transaction = transaction
         self._next_turn = next_turn
         self._changed = changed
+        self._count = count
 
     async def __call__(self, connection: str, events: Sequence[ConnectionChanged]) -> None:
         """Take the newest revision; one that was passed already changes nothing."""
         newest = max(events, key=lambda event: event.revision)
+        happened = Happened()
         async with self._transaction() as tx:
             known = await connections.lock(tx, connection)
             if known is not None and known.revision >= newest.revision:
                 return
             await connections.put(tx, newest)
-            await self._cancel_ended(tx, newest)
+            await _cancel_ended(tx, happened, newest)
             if any(_redacts(event, known) for event in events):
                 await _forget(tx, connection)
             if newest.state == "connected":
                 await self._begin(tx, newest, planned=known is not None and known.state == "connected")
+        self._count(happened)
         self._changed()
-
-    async def _cancel_ended(self, tx: AsyncConnection, event: ConnectionChanged) -> None:
-        ended = event.state != "connected"
-        reason = f"the connection is {event.state}" if ended else "the connection was made anew"
-        scope = {"below_epoch": event.epoch, "everything": ended}
-        await syncs.cancel(tx, event.connection, reason=reason, **scope)  # type: ignore[arg-type] # int and bool
-        await delayed.drop(tx, event.connection, **scope)  # type: ignore[arg-type] # int and bool
 
     async def _begin(self, tx: AsyncConnection, event: ConnectionChanged, *, planned: bool) -> None:
         if not planned:
             await connections.plan(tx, event.connection, self._next_turn(event.connection))
         if event.wanted_sync is not None:
             await walks.want(tx, event.wanted_sync, event.connection, event.epoch, "connect")
+
+
+async def _cancel_ended(tx: AsyncConnection, happened: Happened, event: ConnectionChanged) -> None:
+    name, ended = event.connection, event.state != "connected"
+    reason = f"the connection is {event.state}" if ended else "the connection was made anew"
+    cancelled = await syncs.cancel(tx, name, below_epoch=event.epoch, everything=ended, reason=reason)
+    happened.end(name, (sync.mode for sync in cancelled), "cancelled")
+    await delayed.drop(tx, name, below_epoch=event.epoch, everything=ended)
 
 
 def _redacts(event: ConnectionChanged, known: Known | None) -> bool:

@@ -7,22 +7,26 @@ from uuid import UUID
 
 from messaging.outbox import Transaction
 from scheduler.handlers.endings import end
+from scheduler.metrics import Count, Happened
 
 
 class DeadLettersHandler:
     """A dead letter fails the syncs that its message names."""
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, *, count: Count) -> None:
         self._transaction = transaction
+        self._count = count
 
     async def __call__(self, connection: str, events: Sequence[dict[str, Any]]) -> None:
         """Fail what the messages name; those that name nothing are left to the operator."""
         for event in events:
             sync_ids = named_syncs(event)
             if sync_ids:
+                happened = Happened()
                 async with self._transaction() as tx:
                     reason = "a message of this sync could not be handled and was dead-lettered"
-                    await end(tx, connection, 0, sync_ids, "failed", None, reason)
+                    await end(tx, happened, connection, 0, sync_ids, "failed", None, reason)
+                self._count(happened)
 
 
 def named_syncs(message: dict[str, Any]) -> list[UUID]:

@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import Verdict
+from scheduler.metrics import Happened
 from scheduler.store import syncs
 from scheduler.store.syncs import Finished
 
@@ -15,6 +16,7 @@ log = structlog.get_logger()
 
 async def end(
     tx: AsyncConnection,
+    happened: Happened,
     connection: str,
     epoch: int,
     sync_ids: Sequence[UUID],
@@ -28,6 +30,7 @@ async def end(
     ended = await syncs.finish(tx, connection, epoch, sync_ids, state, verdict, reason, ensure=ensured)
     if not ended:
         return ended
+    happened.end(connection, (sync.mode for sync in ended), state)
     tell = log.info if state == "success" else log.warning
     tell(
         "sync finished" if state == "success" else f"sync {state}",

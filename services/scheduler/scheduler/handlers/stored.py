@@ -6,13 +6,14 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.events import DataStored, Erased, Verdict
+from contracts.events import DataStored, Erased, Upload, Verdict
 from messaging.errors import NotHeardOf
 from messaging.outbox import Transaction, say
 from scheduler import requests
 from scheduler.due import ATTEMPTS, next_try
 from scheduler.handlers.endings import end
 from scheduler.handlers.steps import walk_again
+from scheduler.metrics import Count, Happened
 from scheduler.store import connections, delayed, syncs, walks
 from scheduler.store.connections import Known
 
@@ -22,12 +23,14 @@ log = structlog.get_logger()
 class StoredHandler:
     """Takes the writer's word: counters, verdicts, uploads, what it wants read, and that a redaction is carried out."""
 
-    def __init__(self, transaction: Transaction, *, said: Callable[[], None]) -> None:
+    def __init__(self, transaction: Transaction, *, said: Callable[[], None], count: Count) -> None:
         self._transaction = transaction
         self._said = said
+        self._count = count
 
     async def __call__(self, connection: str, events: Sequence[DataStored]) -> None:
         """Take events in their order."""
+        happened = Happened()
         async with self._transaction() as tx:
             known = await connections.lock(tx, connection)
             if known is None:
@@ -36,19 +39,22 @@ class StoredHandler:
                 if event.erased is not None:
                     await _note_erased(tx, known, event, event.erased)
                 elif known.state != "redacted":
-                    await self._take(tx, known, event)
+                    await _take(tx, happened, known, event)
+        self._count(happened)
         self._said()
 
-    async def _take(self, tx: AsyncConnection, known: Known, event: DataStored) -> None:
-        for totals in event.totals:
-            await syncs.note_totals(tx, [totals.source], totals)
-        for verdict in event.verdicts:
-            await _take_verdict(tx, event, verdict)
-        if event.upload is not None and event.epoch >= known.epoch:
-            await connections.note_upload(tx, event.connection, event.upload)
-            await syncs.note_upload(tx, event.connection, event.upload)
-        if event.wanted and event.wanted_by is not None:
-            await _bring(tx, event, event.wanted_by)
+
+async def _take(tx: AsyncConnection, happened: Happened, known: Known, event: DataStored) -> None:
+    for totals in event.totals:
+        await syncs.note_totals(tx, [totals.source], totals)
+    for verdict in event.verdicts:
+        await _take_verdict(tx, happened, event, verdict)
+    if event.upload is not None and event.epoch >= known.epoch:
+        await connections.note_upload(tx, event.connection, event.upload)
+        accepted = await syncs.note_upload(tx, event.connection, event.upload)
+        happened.store(event.connection, accepted, event.upload.stored_at)
+    if event.wanted and event.wanted_by is not None:
+        await _bring(tx, event, event.wanted_by)
 
 
 async def _note_erased(tx: AsyncConnection, known: Known, event: DataStored, erased: Erased) -> None:
@@ -67,7 +73,7 @@ async def _bring(tx: AsyncConnection, event: DataStored, wanted_by: UUID) -> Non
     await say(tx, [requests.records_request(request)])
 
 
-async def _take_verdict(tx: AsyncConnection, event: DataStored, verdict: Verdict) -> None:
+async def _take_verdict(tx: AsyncConnection, happened: Happened, event: DataStored, verdict: Verdict) -> None:
     if verdict.totals is not None:
         await syncs.note_totals(tx, verdict.sync_ids, verdict.totals)
     if verdict.outcome == "incomplete":
@@ -75,9 +81,9 @@ async def _take_verdict(tx: AsyncConnection, event: DataStored, verdict: Verdict
     elif verdict.outcome == "failed" and await _tried_again(tx, event, verdict):
         return
     else:
-        ended = await end(tx, event.connection, event.epoch, verdict.sync_ids, verdict.outcome, verdict)
+        ended = await end(tx, happened, event.connection, event.epoch, verdict.sync_ids, verdict.outcome, verdict)
         if ended and ended[0].mode == "records":
-            await _note_upload_already_there(tx, event.connection, verdict)
+            await _note_upload_already_there(tx, happened, event.connection, verdict)
 
 
 async def _note_incomplete(tx: AsyncConnection, verdict: Verdict) -> None:
@@ -100,8 +106,11 @@ async def _tried_again(tx: AsyncConnection, event: DataStored, verdict: Verdict)
     return True
 
 
-async def _note_upload_already_there(tx: AsyncConnection, connection: str, verdict: Verdict) -> None:
+async def _note_upload_already_there(
+    tx: AsyncConnection, happened: Happened, connection: str, verdict: Verdict
+) -> None:
     """Requests that changed nothing are uploaded already. A walk waits for the look at the object that follows it."""
     known = await connections.get(tx, connection)
     if known is not None and known.upload is not None and known.upload_change >= verdict.change:
-        await syncs.note_upload_as(tx, connection, known.upload, known.upload_change)
+        accepted = await syncs.note_upload_as(tx, connection, known.upload, known.upload_change)
+        happened.store(connection, accepted, Upload.model_validate_json(known.upload).stored_at)

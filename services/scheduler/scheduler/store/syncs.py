@@ -1,13 +1,13 @@
 """The ledger of syncs: a projection of the events, in any order. Terminal states are never left."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import SyncProgressed, SyncRequested, Totals, Upload, Verdict
@@ -53,11 +53,13 @@ RETURNING sync_id
 _CANCEL = text(f"""
 UPDATE syncs SET state = 'cancelled', reason = :reason, finished_at = now(), due_at = NULL
 WHERE connection = :connection AND state IN {OPEN} AND (epoch < :epoch OR CAST(:all AS boolean))
+RETURNING sync_id, cause, mode
 """)
 _FORGET = text("DELETE FROM syncs WHERE connection = :connection")
 _UPLOADED = text("""
 UPDATE syncs SET upload = :upload, uploaded = :uploaded
 WHERE connection = :connection AND state = 'success' AND NOT uploaded AND verdict_change <= :change
+RETURNING cause, requested_at
 """)
 _GET = text("SELECT * FROM syncs WHERE sync_id = :sync_id")
 _LATEST = text("SELECT * FROM syncs WHERE connection = :connection ORDER BY requested_at DESC LIMIT :limit")
@@ -137,6 +139,10 @@ async def finish(
             "left_out": orjson.dumps(verdict.left_out if verdict else {}).decode(),
         },
     )
+    return _finished(rows)
+
+
+def _finished(rows: Iterable[Row[Any]]) -> list[Finished]:
     return [Finished(row.sync_id, row.cause, row.mode) for row in rows]
 
 
@@ -160,9 +166,12 @@ async def note_progress(tx: AsyncConnection, event: SyncProgressed) -> list[UUID
     return list(rows.scalars())
 
 
-async def cancel(tx: AsyncConnection, connection: str, *, below_epoch: int, everything: bool, reason: str) -> None:
+async def cancel(
+    tx: AsyncConnection, connection: str, *, below_epoch: int, everything: bool, reason: str
+) -> list[Finished]:
     """Cancel what an ended grant, or with `everything` an ended connection, leaves open."""
-    await tx.execute(_CANCEL, {"connection": connection, "epoch": below_epoch, "all": everything, "reason": reason})
+    scope = {"connection": connection, "epoch": below_epoch, "all": everything}
+    return _finished(await tx.execute(_CANCEL, {**scope, "reason": reason}))
 
 
 async def forget(tx: AsyncConnection, connection: str) -> None:
@@ -170,18 +179,26 @@ async def forget(tx: AsyncConnection, connection: str) -> None:
     await tx.execute(_FORGET, {"connection": connection})
 
 
-async def note_upload(tx: AsyncConnection, connection: str, upload: Upload) -> None:
-    """All good syncs whose data these bytes hold are uploaded; a failed upload is shown until one is not."""
+async def note_upload(tx: AsyncConnection, connection: str, upload: Upload) -> list[datetime]:
+    """All good syncs whose data these bytes hold are uploaded; a failed upload is shown until one is not.
+
+    Returns when the webhooks among them were accepted.
+    """
     failed = upload.outcome == "failed"
     change = 2**62 if failed else upload.change
     told = {"connection": connection, "upload": upload.model_dump_json(), "uploaded": not failed, "change": change}
-    await tx.execute(_UPLOADED, told)
+    accepted = _accepted(await tx.execute(_UPLOADED, told))
+    return [] if failed else accepted
 
 
-async def note_upload_as(tx: AsyncConnection, connection: str, upload: str, change: int) -> None:
-    """Good syncs whose data the latest upload (as JSON) holds already are uploaded."""
+async def note_upload_as(tx: AsyncConnection, connection: str, upload: str, change: int) -> list[datetime]:
+    """Good syncs whose data the latest upload (as JSON) holds already are uploaded. Returns as `note_upload`."""
     told = {"connection": connection, "upload": upload, "uploaded": True, "change": change}
-    await tx.execute(_UPLOADED, told)
+    return _accepted(await tx.execute(_UPLOADED, told))
+
+
+def _accepted(rows: Iterable[Row[Any]]) -> list[datetime]:
+    return [row.requested_at for row in rows if row.cause == "webhook"]
 
 
 async def get(tx: AsyncConnection, sync_id: UUID) -> dict[str, Any] | None:
