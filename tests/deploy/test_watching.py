@@ -1,0 +1,118 @@
+"""What the system is watched with: rules and panels name what the code shows, and rules do as their tests say."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+
+from contracts.events import Upload
+from fetching.metrics import MeasuredPlatform
+from gateway.metrics import metrics_of
+from gateway.platforms.shopify_topics import DELIVERED
+from messaging.metrics import IntakeMetrics
+from scheduler.metrics import Metrics as SchedulerMetrics
+from scheduler.store.overview import Open, Overview, Standing
+from spaces_writer.metrics import Metrics as WriterMetrics
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+OPERATING = DEPLOY.parent / "docs" / "operating.md"
+RULES = [rule for group in yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
+PANELS = [panel for panel in json.loads((DEPLOY / "dashboard.json").read_text())["panels"] if panel["type"] != "row"]
+EXPRESSIONS = [rule["expr"] for rule in RULES] + [target["expr"] for panel in PANELS for target in panel["targets"]]
+NAME = r"merchant_sync_\w+"
+
+Series = dict[str, set[str]]
+"""The values of a sample's labels, by label."""
+
+
+async def registries() -> Iterator[CollectorRegistry]:
+    """A registry of each service, with every series in it."""
+    fetcher, scheduler, writer = CollectorRegistry(), CollectorRegistry(), CollectorRegistry()
+    await MeasuredPlatform(SimpleNamespace(left=lambda: {"shop": 1.0}), "shopify", fetcher).look()  # type: ignore[arg-type]
+    ledger = SchedulerMetrics(scheduler, ["shopify"])
+    ledger.show(Overview((Open("shopify", "full", "queued", 1, 1.0),), (Standing("shopify", "connected", 1),)))
+    WriterMetrics(writer).composed("shopify:acme", Upload(key="k", outcome="unchanged", change=1))
+    for registry in (fetcher, scheduler, writer):
+        registry.register(IntakeMetrics([SimpleNamespace(group="g", buried=0)]))  # type: ignore[list-item]
+    gateway = metrics_of({"shopify": DELIVERED}, 1)[0].registry
+    return iter((gateway, fetcher, scheduler, writer))
+
+
+@pytest.fixture
+async def shown() -> dict[str, Series]:
+    """Every sample that the services show, by name."""
+    found: dict[str, Series] = {}
+    for registry in await registries():
+        for sample in (sample for family in registry.collect() for sample in family.samples):
+            labels = found.setdefault(sample.name, {})
+            for label, value in sample.labels.items():
+                labels.setdefault(label, set()).add(value)
+    return found
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_an_expression_names_only_what_the_code_shows(expression: str, shown: dict[str, Series]) -> None:
+    names = set(re.findall(NAME, expression))
+    assert names and names <= set(shown), "metrics"
+    for name, selector in re.findall(rf"({NAME}){{([^}}]*)}}", expression):
+        for label, value in re.findall(r'(\w+)\s*=~?\s*"([^"]*)"', selector):
+            assert value in shown[name].get(label, set()), f"{name}: {label}={value}"
+    for grouped in re.findall(r"by \(([^)]*)\)", expression):
+        assert {label.strip() for label in grouped.split(",")} <= set.union(*(set(shown[name]) for name in names))
+
+
+def test_no_label_names_a_merchant_or_an_account(shown: dict[str, Series]) -> None:
+    bounded = {"platform", "topic", "verdict", "outcome", "state", "mode", "lane", "budget", "group", "le"}
+    assert {label for series in shown.values() for label in series} == bounded
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_says_what_it_asks_of_its_reader_and_is_in_the_manual(rule: dict[str, Any]) -> None:
+    assert rule["labels"]["severity"] in ("page", "ticket")
+    assert rule["annotations"]["summary"] and rule["annotations"]["action"]
+    assert f"| {rule['alert']} |" in OPERATING.read_text()
+
+
+def test_every_metric_is_in_the_manual(shown: dict[str, Series]) -> None:
+    suffix = re.compile(r"_(bucket|sum|count|created)$")
+    measured = {name for name in shown if not suffix.search(name)} | {"merchant_sync_webhook_to_snapshot_seconds"}
+    manual = OPERATING.read_text()
+    assert [name for name in sorted(measured) if f"`{name}`" not in manual] == []
+
+
+def test_every_alert_is_seen_to_fire_in_a_test() -> None:
+    tests = yaml.safe_load((DEPLOY / "alerts.test.yml").read_text())["tests"]
+    fired = {case["alertname"] for test in tests for case in test["alert_rule_test"] if case["exp_alerts"]}
+    assert fired == {rule["alert"] for rule in RULES}
+
+
+def promtool(*arguments: str) -> str:
+    found = shutil.which("promtool")
+    assert found, "install Debian's prometheus"
+    done = subprocess.run([found, *arguments], cwd=DEPLOY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_rules_are_well_formed() -> None:
+    assert f"{len(RULES)} rules found" in promtool("check", "rules", "alerts.yml")
+
+
+def test_the_rules_do_as_their_tests_say() -> None:
+    promtool("test", "rules", "alerts.test.yml")
+
+
+def test_the_dashboards_expressions_are_well_formed(tmp_path: Path) -> None:
+    expressions = [target["expr"].replace("$__rate_interval", "5m") for panel in PANELS for target in panel["targets"]]
+    rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(expressions)]
+    written = tmp_path / "panels.yml"
+    written.write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
+    promtool("check", "rules", str(written))
