@@ -2,7 +2,8 @@
 
 A scrape reaches one of the processes and has to see all. So the memory is made before they are forked, with a row for
 each, which it alone writes to; whoever is asked adds the rows up. Every series is known beforehand, so a count is an
-addition at a known place, and a series is there, at zero, before its first count.
+addition at a known place, and a series is there, at zero, before its first count. (prometheus_client's own way for many
+processes wants a folder to write to, which a read-only root has not, and an environment read at import.)
 """
 
 import mmap
