@@ -117,7 +117,7 @@ async def test_the_receipt_says_when_all_is_gone(connected: Any) -> None:
     connected.scheduler.away = True
     assert (await anyone.get(address)).json()["connections"][0]["state"] == "not known now"
     connected.scheduler.away = False
-    connected.scheduler.connections[NAME] = ConnectionView(connection=NAME, erased_at=1)
+    connected.scheduler.connections[NAME] = ConnectionView(connection=NAME, epoch=2, erased_at=1)
     document = (await anyone.get(address)).json()
     assert (document["state"], document["connections"][0]["state"]) == ("carried out", "erased")
     assert address == f"/deletions/{document['confirmation_code']}"
@@ -218,7 +218,21 @@ async def test_what_is_connected_anew_goes_on_at_its_higher_epoch(connected: Any
     assert document["user_uuid"] != merchant
     assert [(event.state, event.epoch) for event in await connected.said()] == [("redacted", 2), ("connected", 2)]
     receipt = (await connected.browser.get(address)).json()
+    assert (receipt["state"], receipt["connections"][0]["state"]) == ("under way", "being erased")
+    connected.scheduler.connections[NAME] = ConnectionView(connection=NAME, epoch=2, erased_at=1)
+    receipt = (await connected.browser.get(address)).json()
     assert (receipt["state"], receipt["connections"][0]["state"]) == ("carried out", "connected again")
+
+
+async def test_the_end_of_an_earlier_deletion_is_not_taken_for_this_ones(connected: Any) -> None:
+    await post(connected.browser, "delete")
+    await connected.connect()
+    connected.scheduler.connections[NAME] = ConnectionView(connection=NAME, epoch=2, erased_at=1)
+    address = (await post(connected.browser, "delete")).headers["location"]
+    document = (await connected.new_browser().get(address)).json()
+    assert (document["state"], document["connections"][0]["state"]) == ("under way", "being erased")
+    connected.scheduler.connections[NAME] = ConnectionView(connection=NAME, epoch=3, erased_at=2)
+    assert (await connected.new_browser().get(address)).json()["state"] == "carried out"
 
 
 async def test_whoever_was_at_work_leaves_nothing_behind(connected: Any) -> None:

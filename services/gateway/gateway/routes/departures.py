@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from gateway.connections import REDACTED
+from gateway.connections import REDACTED, Connection
 from gateway.departures import Departures
 from gateway.problems import NotKnown, Refusal, SchedulerAway
 from gateway.receipts import Kind, Receipt, connection_part, receipt_document
@@ -39,20 +39,23 @@ class Receipts:
         away, carried_out = False, receipt.carried_out_at is not None
         for name in receipt.connections if receipt.kind.lets_go else ():
             row = await self._store.connection(name)
-            erased = None
-            if row is not None and row.state == REDACTED and not away:
-                erased = await self._erased(name)
+            erased: bool | None = True
+            if row is not None and (receipt.kind.deletes or row.state == REDACTED):
+                erased = None if away else await self._erased(row)
                 away = erased is None
             parts.append(connection_part(name, row, carried_out=carried_out, erased=erased))
         return parts
 
-    async def _erased(self, name: str) -> bool | None:
-        """Whether the writer has done its part; None where the scheduler does not answer."""
+    async def _erased(self, row: Connection) -> bool | None:
+        """Whether the writer has done its part; None where the scheduler does not answer.
+
+        A scheduler that knows an earlier epoch has not heard of this redaction: what it shows is another's end.
+        """
         try:
-            known = await self._scheduler.connection(name)
+            known = await self._scheduler.connection(row.name)
         except SchedulerAway:
             return None
-        return known is not None and known.erased_at is not None
+        return known is not None and known.epoch >= row.epoch and known.erased_at is not None
 
 
 def departure_routes(departures: Departures, receipts: Receipts, merchants: Merchants, cookies: Cookies) -> APIRouter:
