@@ -127,7 +127,8 @@ async def test_the_receipt_says_when_all_is_gone(connected: Any) -> None:
     shown = (await connected.new_browser("text/html").get(address)).text
     assert "within seven days" in shown
     assert document["confirmation_code"] in shown
-    assert (await anyone.get(f"/deletions/{'0' * 32}")).status_code == 404
+    for code in ("0" * 32, "%00", "%E2%82%AC"):
+        assert (await anyone.get(f"/deletions/{code}")).status_code == 404
 
 
 async def test_a_platform_that_is_away_holds_no_deletion_up(connected: Any) -> None:

@@ -28,7 +28,7 @@ class Receipts:
 
     async def document(self, code: str) -> dict[str, Any]:
         """The receipt as it is shown. Raises `NotKnown`."""
-        receipt = await self._store.receipt(code)
+        receipt = await self._store.receipt(code) if code.isalnum() else None
         if receipt is None:
             raise NotKnown
         return receipt_document(receipt, await self._parts(receipt))
