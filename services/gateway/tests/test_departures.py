@@ -19,6 +19,7 @@ from gateway.problems import Refusal
 from gateway.receipts import Kind
 from gateway.routes.departures import callback_routes
 from gateway.views import ConnectionView
+from test_facebook import ABOUT, signed_request
 
 NAME = "shopify:acme.myshopify.com"
 HERE = {"Sec-Fetch-Site": "same-origin"}
@@ -422,6 +423,15 @@ async def test_the_same_signed_request_is_carried_out_once(held_pages: Any, call
     again = await callbacks.post("/facebook/data-deletion", data={"signed_request": "good.person-ada"})
     assert again.json() == first.json()
     assert await held_pages.said() == []
+
+
+async def test_a_signature_written_in_another_way_makes_no_other_request(world: Any) -> None:
+    good = signed_request(ABOUT)
+    codes = set()
+    for written in (good, f"!!!!{good}"):
+        answer = await world.browser.post("/facebook/data-deletion", data={"signed_request": written})
+        codes.add(answer.json()["confirmation_code"])
+    assert len(codes) == 1
 
 
 async def test_a_person_of_whom_nothing_is_held_gets_a_receipt_too(held_pages: Any, callbacks: Any) -> None:

@@ -100,7 +100,8 @@ def callback_routes(
 
     async def asked(request: Request, kind: Kind) -> str:
         signed = (await form_of(request)).get("signed_request", "")
-        return await departures.asked_by(platform, user_of(signed), kind, signed)
+        payload = signed.partition(".")[2]  # one signature can be written in many ways, what it signs in one alone
+        return await departures.asked_by(platform, user_of(signed), kind, payload)
 
     @routes.post("/deauthorize")
     async def deauthorize(request: Request) -> Response:
