@@ -23,6 +23,7 @@ from gateway.problems import Refusal
 from gateway.receipts import Kind
 from gateway.routes.departures import callback_routes
 from gateway.views import ConnectionView
+from test_facebook import ABOUT, signed_request
 
 NAME = "shopify:acme.myshopify.com"
 HERE = {"Sec-Fetch-Site": "same-origin"}
@@ -121,7 +122,7 @@ async def test_the_receipt_says_when_all_is_gone(connected: Any) -> None:
     connected.scheduler.away = True
     assert (await anyone.get(address)).json()["connections"][0]["state"] == "not known now"
     connected.scheduler.away = False
-    connected.scheduler.connections[NAME] = ConnectionView(connection=NAME, erased_at=1)
+    connected.scheduler.connections[NAME] = ConnectionView(connection=NAME, epoch=2, erased_at=1)
     document = (await anyone.get(address)).json()
     assert (document["state"], document["connections"][0]["state"]) == ("carried out", "erased")
     assert address == f"/deletions/{document['confirmation_code']}"
@@ -131,7 +132,8 @@ async def test_the_receipt_says_when_all_is_gone(connected: Any) -> None:
     shown = (await connected.new_browser("text/html").get(address)).text
     assert "within seven days" in shown
     assert document["confirmation_code"] in shown
-    assert (await anyone.get(f"/deletions/{'0' * 32}")).status_code == 404
+    for code in ("0" * 32, "%00", "%E2%82%AC"):
+        assert (await anyone.get(f"/deletions/{code}")).status_code == 404
 
 
 async def test_a_platform_that_is_away_holds_no_deletion_up(connected: Any) -> None:
@@ -222,7 +224,21 @@ async def test_what_is_connected_anew_goes_on_at_its_higher_epoch(connected: Any
     assert document["user_uuid"] != merchant
     assert [(event.state, event.epoch) for event in await connected.said()] == [("redacted", 2), ("connected", 2)]
     receipt = (await connected.browser.get(address)).json()
+    assert (receipt["state"], receipt["connections"][0]["state"]) == ("under way", "being erased")
+    connected.scheduler.connections[NAME] = ConnectionView(connection=NAME, epoch=2, erased_at=1)
+    receipt = (await connected.browser.get(address)).json()
     assert (receipt["state"], receipt["connections"][0]["state"]) == ("carried out", "connected again")
+
+
+async def test_the_end_of_an_earlier_deletion_is_not_taken_for_this_ones(connected: Any) -> None:
+    await post(connected.browser, "delete")
+    await connected.connect()
+    connected.scheduler.connections[NAME] = ConnectionView(connection=NAME, epoch=2, erased_at=1)
+    address = (await post(connected.browser, "delete")).headers["location"]
+    document = (await connected.new_browser().get(address)).json()
+    assert (document["state"], document["connections"][0]["state"]) == ("under way", "being erased")
+    connected.scheduler.connections[NAME] = ConnectionView(connection=NAME, epoch=3, erased_at=2)
+    assert (await connected.new_browser().get(address)).json()["state"] == "carried out"
 
 
 async def test_whoever_was_at_work_leaves_nothing_behind(connected: Any) -> None:
@@ -427,6 +443,15 @@ async def test_the_same_signed_request_is_carried_out_once(held_pages: Any, call
     again = await callbacks.post("/facebook/data-deletion", data={"signed_request": "good.person-ada"})
     assert again.json() == first.json()
     assert await held_pages.said() == []
+
+
+async def test_a_signature_written_in_another_way_makes_no_other_request(world: Any) -> None:
+    good = signed_request(ABOUT)
+    codes = set()
+    for written in (good, f"!!!!{good}"):
+        answer = await world.browser.post("/facebook/data-deletion", data={"signed_request": written})
+        codes.add(answer.json()["confirmation_code"])
+    assert len(codes) == 1
 
 
 async def test_a_person_of_whom_nothing_is_held_gets_a_receipt_too(held_pages: Any, callbacks: Any) -> None:

@@ -29,10 +29,12 @@ class ConnectionsHandler:
                 return
             await connections.put(tx, newest)
             await self._cancel_ended(tx, newest)
-            if any(_redacts(event, known) for event in events):
+            forgotten = any(_redacts(event, known) for event in events)
+            if forgotten:
                 await _forget(tx, connection)
             if newest.state == "connected":
-                await self._begin(tx, newest, planned=known is not None and known.state == "connected")
+                planned = known is not None and known.state == "connected" and not forgotten
+                await self._begin(tx, newest, planned=planned)
         self._changed()
 
     async def _cancel_ended(self, tx: AsyncConnection, event: ConnectionChanged) -> None:
