@@ -102,6 +102,7 @@ def test_killed_around_an_effect_of_letting_go(
     world, armed = mortal
     person = world.person(pages=2)
     pages = world.connect_pages(person["id"]).pages
+    world.meta("POST", f"/users/{person['id']}/remove_app")
     (armed / service).write_text(f"{effect} {when}")
     told = world.meta("POST", f"/users/{person['id']}/delete_data")
     until(lambda: not world.stack.is_running(service) or None, 30)

@@ -90,19 +90,20 @@ def departure_routes(departures: Departures, receipts: Receipts, merchants: Merc
 
 
 def callback_routes(
-    departures: Departures, platform: str, *, user_of: Callable[[str], str], origin: str
+    departures: Departures, platform: str, *, user_of: Callable[[str], tuple[str, int]], origin: str
 ) -> APIRouter:
     """`POST /{platform}/deauthorize` and `/data-deletion`: forms with a `signed_request`, as Meta defines them.
 
-    `user_of` verifies one and gives the person that it is about; it raises `Refusal`, which is answered with 400. A
-    copy is known by the signed part alone, because one signature can be written in several ways.
+    `user_of` verifies one and gives the person that it is about, and when it was made (ms); it raises `Refusal`, which
+    is answered with 400. A copy is known by the signed part alone, because one signature can be written in several
+    ways.
     """
     routes = APIRouter(prefix=f"/{platform}")
 
     async def asked(request: Request, kind: Kind) -> str:
         signed = (await form_of(request)).get("signed_request", "")
-        payload = signed.partition(".")[2]  # one signature can be written in many ways, what it signs in one alone
-        return await departures.asked_by(platform, user_of(signed), kind, payload)
+        person, asked_at = user_of(signed)
+        return await departures.asked_by(platform, person, kind, signed.partition(".")[2], asked_at=asked_at)
 
     @routes.post("/deauthorize")
     async def deauthorize(request: Request) -> Response:
@@ -137,6 +138,8 @@ async def _done(
     request: Request, merchants: Merchants, cookies: Cookies, do: Callable[[UUID], Awaitable[str]]
 ) -> Response:
     """Do what a form of the merchant's own page asks, and lead to where `do` says."""
+    if "\x00" in request.path_params["connection"]:
+        return problem(request, 404, "there is no such connection among yours")
     session = cookies.session(request)
     merchant = await merchants.merchant(session)
     if merchant is None or session is None:

@@ -102,10 +102,10 @@ class Store:
         async with self._database.transaction() as tx:
             return await receipts.keep(tx, receipt)
 
-    async def keep_receipt_for(self, receipt: Receipt, platform: str, holder: str) -> Receipt:
-        """As `keep_receipt`, for all connections at `platform` that the person `holder` granted."""
+    async def keep_receipt_for(self, receipt: Receipt, platform: str, holder: str, *, granted_by: int) -> Receipt:
+        """As `keep_receipt`, for all connections at `platform` that the person `holder` had granted by then (ms)."""
         async with self._database.transaction() as tx:
-            names = await connections.names_held_by(tx, platform, holder)
+            names = await connections.names_held_by(tx, platform, holder, granted_by)
             return await receipts.keep(tx, receipt.listing(names))
 
     async def receipt(self, code: str) -> Receipt | None:
