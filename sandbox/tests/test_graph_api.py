@@ -63,6 +63,12 @@ async def test_an_empty_page_of_accounts_may_have_a_next_one(graph: Any) -> None
     assert sorted(last["data"][0]) == ["access_token", "category", "category_list", "id", "name", "tasks"]
 
 
+async def test_at_most_a_hundred_accounts_come_at_once(graph: Any) -> None:
+    await graph.control("POST", "/pages", {"count": 105, "seed": 1})
+    listed = await graph.get("me/accounts", await graph.sign_in(), limit=1_000)
+    assert len(listed["data"]) == 100 and listed["paging"]["next"]
+
+
 async def test_without_its_permission_there_are_no_accounts(graph: Any) -> None:
     token = await graph.sign_in(declined="pages_show_list")
     assert await graph.get("me/accounts", token) == {"data": []}
@@ -77,6 +83,13 @@ async def test_a_page_answers_what_is_asked_for_and_filled_in(graph: Any) -> Non
     assert (await graph.get(page, token)).keys() == {"id", "name"}
     large = await graph.get("me", token, fields="picture.type(large)")
     assert large["picture"]["data"]["width"] == 200
+
+
+async def test_all_that_the_object_shows_can_be_asked_for_at_once(graph: Any) -> None:
+    page, token = next(iter((await graph.pages()).items()))
+    found = await graph.get(page, token, fields=",".join(KEYS).replace("picture", "picture{url}"))
+    (shown,) = (await graph.control("GET", f"/pages/{page}/document"))["data"]
+    assert found == {key: value for key, value in shown.items() if value is not None and key != "email"}
 
 
 @pytest.mark.parametrize("field", ["email", "created_time", "gender", "secrets"])
@@ -183,11 +196,3 @@ async def test_the_document_is_the_page_in_canonical_bytes(graph: Any) -> None:
     assert few["data"][0].keys() == {"id", "name", "emails", "email"}
     await graph.control("DELETE", f"/pages/{page}")
     assert (await graph.http.get(f"/control/facebook/pages/{page}/document")).content == b'{"data":[]}'
-
-
-async def test_a_token_may_come_in_the_header(graph: Any, proved: Any) -> None:
-    page, token = next(iter((await graph.pages()).items()))
-    answer = await graph.http.get(
-        f"/graph/v25.0/{page}", params={"appsecret_proof": proved(token)}, headers={"Authorization": f"Bearer {token}"}
-    )
-    assert answer.status_code == 200 and answer.json()["id"] == page

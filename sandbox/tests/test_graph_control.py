@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import orjson
+import pytest
 
 SECRET = b"facebook-sandbox-secret"
 
@@ -45,6 +46,25 @@ async def test_what_is_not_there_or_cannot_be_set_is_refused(graph: Any) -> None
     for path, body in ((f"pages/{page}", {"id": "1"}), (f"pages/{page}", {"created_time": "x"}), ("pages/1", {})):
         statuses.append((await graph.http.patch(f"/control/facebook/{path}", json=body)).status_code)
     assert statuses == [400, 400, 404]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"email": "a@example.com"}, {"emails": "a@example.com"}, {"location": "Berlin"}, {"name": ""}]
+)
+async def test_a_page_is_changed_whole_or_not_at_all(graph: Any, wrong: dict[str, Any]) -> None:
+    page = (await graph.control("GET", "/pages"))["pages"][0]
+    address = f"/control/facebook/pages/{page['id']}"
+    assert (await graph.http.patch(address, json={"phone": "1", **wrong})).status_code == 400
+    assert await graph.control("GET", f"/pages/{page['id']}") == page
+
+
+async def test_permissions_are_lost_behind_the_apps_back(graph: Any) -> None:
+    token = await graph.sign_in()
+    path = f"/users/{(await graph.get('me', token))['id']}/permissions"
+    await graph.control("PUT", path, {"pages_show_list": "expired"})
+    assert {"permission": "pages_show_list", "status": "expired"} in (await graph.get("me/permissions", token))["data"]
+    for wrong in ({"pages_fly": "granted"}, {"pages_show_list": "perhaps"}):
+        assert (await graph.http.put(f"/control/facebook{path}", json=wrong)).status_code == 400
 
 
 async def test_what_drifts_are_counters_and_the_address_of_the_picture(graph: Any) -> None:
@@ -82,10 +102,27 @@ async def test_a_deletion_keeps_and_shows_what_the_app_answered(graph: Any, rece
     user = (await graph.control("GET", "/users"))["users"][0]["id"]
     page = f"/facebook/users/{user}/"
     assert (await graph.http.post(f"{page}delete_data")).status_code == 303
-    letter = (await graph.control("GET", f"/users/{user}"))["letters"][0]
+    letter = (await graph.control("GET", f"/users/{user}"))["letters"][-1]
     assert letter["answer"]["confirmation_code"] == "abc123"
     shown = (await graph.http.get(page)).text
     assert 'href="https://app.example/deletions/abc">abc123' in shown and "is not connected" in shown
+
+
+async def test_who_has_the_data_deleted_has_removed_the_app_before(graph: Any, receiver: Any) -> None:
+    user = (await graph.get("me", await graph.sign_in()))["id"]
+    await graph.control("PUT", "/app", {"deauthorize_url": f"{receiver.url}/1", "deletion_url": f"{receiver.url}/2"})
+    for _ in range(2):
+        assert (await graph.control("POST", f"/users/{user}/delete_data"))["kind"] == "deletion"
+    letters = (await graph.control("GET", f"/users/{user}"))["letters"]
+    assert [letter["kind"] for letter in letters] == ["deauthorize", "deletion", "deletion"]
+    assert {claims(body)["user_id"] for _, body in receiver.received} == {user}
+
+
+async def test_leave_taken_by_one_person_touches_nobody_else(graph: Any) -> None:
+    other = (await graph.control("POST", "/users", {"pages": 2}))["id"]
+    token, user = await graph.sign_in(user=other), (await graph.get("me", await graph.sign_in()))["id"]
+    await graph.control("POST", f"/users/{user}/remove_app")
+    assert len((await graph.get("me/accounts", token))["data"]) == 2
 
 
 async def test_a_letter_without_an_address_or_a_reader_is_kept_too(graph: Any) -> None:
@@ -111,6 +148,7 @@ async def test_pages_are_edited_by_hand(graph: Any) -> None:
     assert "&lt;b&gt;Größe" in (await graph.http.get(f"/facebook/users/{user['id']}/?find=größe")).text
     await graph.control("POST", "/users", {})
     assert "Sandbox User" in (await graph.http.get("/facebook/")).text
+    assert 'id="problem"' in (await graph.http.post(f"/facebook/pages/{page}/save", data={"name": ""})).text
 
 
 async def test_state_survives_a_restart(serve: Callable[..., Any], graph_of: Callable[..., Any], receiver: Any) -> None:

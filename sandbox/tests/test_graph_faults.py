@@ -69,6 +69,16 @@ async def test_usage_is_said_and_too_many_calls_are_refused_by_whose_budget_it_i
     assert (await graph.control("GET", "/statistics"))["throttled"] == 3
 
 
+async def test_each_call_of_a_batch_counts(graph: Any) -> None:
+    user = await graph.sign_in()
+    await graph.control("PUT", "/limits", {"app_calls": 4})
+    items = orjson.dumps([{"method": "GET", "relative_url": "me"}] * 5).decode()
+    answer = await graph.ask("POST", "", user, batch=items)
+    assert [item["code"] for item in answer.json()] == [200, 200, 200, 200, 403]
+    assert orjson.loads(answer.headers["x-app-usage"])["call_count"] == 125
+    assert (await graph.control("GET", "/statistics"))["peak_app_percent"] == 125
+
+
 @pytest.mark.parametrize(("code", "status"), [(4, 403), (17, 403), (32, 403), (613, 403), (80001, 400)])
 async def test_throttles_are_told_with_their_minutes(graph: Any, code: int, status: int) -> None:
     page, token = next(iter((await graph.pages()).items()))

@@ -6,6 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
+from sandbox.graph.failures import GraphError
+from sandbox.graph.model import Code, Token
+from sandbox.graph.tokens import Tokens
+
 APP = "123456789012345"
 CALLBACK = "https://app.example/cb"
 
@@ -27,6 +31,7 @@ async def test_a_cancelled_dialog_says_so(graph: Any) -> None:
         ({"client_id": "1"}, "Invalid App ID"),
         ({"redirect_uri": "javascript:alert(1)"}, "URL blocked"),
         ({"scope": "pages_show_list,pages_own_everything"}, "Invalid Scopes: pages_own_everything"),
+        ({"response_type": "token"}, "Unsupported response_type: token"),
         ({"user": "1"}, "no such person"),
     ],
 )
@@ -82,6 +87,15 @@ async def test_a_code_is_good_once_for_its_own_redirect_uri(graph: Any) -> None:
     assert first.json()["token_type"] == "bearer" and first.json()["expires_in"] < 10_000
 
 
+def test_codes_and_tokens_are_not_exchanged_once_they_have_expired() -> None:
+    spent = [Token("old", "USER", 0, 1_000, "7")], {"code": Code("7", CALLBACK, 1_000.0)}
+    tokens = Tokens(*spent, lambda _: None, lambda _: None, lambda: 1_000.0)
+    with pytest.raises(GraphError, match="code has expired"):
+        tokens.exchange("code", CALLBACK)
+    with pytest.raises(GraphError, match="Session has expired"):
+        tokens.extend("old")
+
+
 async def test_a_wrong_secret_gets_no_token(graph: Any) -> None:
     code = (await graph.dialog())["code"]
     answer = await graph.ask(
@@ -111,6 +125,22 @@ async def test_debug_token_is_for_the_app_alone(graph: Any) -> None:
     assert (await graph.get("debug_token", made, input_token=token))["data"]["user_id"]
     unknown = (await graph.get("debug_token", graph.app_token, input_token="x"))["data"]
     assert unknown["is_valid"] is False and unknown["error"]["code"] == 190
+
+
+async def test_debug_token_says_whose_a_token_is_what_it_may_and_of_what_it_died(graph: Any) -> None:
+    (user,) = (await graph.control("GET", "/users"))["users"]
+    given = user["pages"][0]["id"]
+    token = await graph.sign_in(pages=given, declined="pages_messaging")
+    asked = {"token": graph.app_token, "input_token": token}
+    known = (await graph.get("debug_token", **asked))["data"]
+    assert (known["app_id"], known["type"], known["user_id"]) == (APP, "USER", user["id"])
+    assert "pages_show_list" in known["scopes"] and "pages_messaging" not in known["scopes"]
+    assert {"scope": "pages_show_list", "target_ids": [given]} in known["granular_scopes"]
+    assert known["data_access_expires_at"] == known["issued_at"] + 90 * 86_400
+    await graph.control("PUT", "/faults", {"token_app_id": "999999999999999"})
+    await graph.control("POST", f"/users/{user['id']}/revoke", {"subcode": 459})
+    known = (await graph.get("debug_token", **asked))["data"]
+    assert (known["app_id"], known["is_valid"], known["error"]["subcode"]) == ("999999999999999", False, 459)
 
 
 async def test_a_proof_is_needed_unless_told_otherwise_and_always_checked(graph: Any) -> None:

@@ -29,6 +29,9 @@ async def test_the_app_subscribes_only_with_an_address_that_answers_the_challeng
     await graph.ask("POST", path, graph.app_token, **told)
     found = (await graph.get(path, graph.app_token))["data"][0]
     assert [field["name"] for field in found["fields"]] == ["email"] and found["callback_url"] == receiver.url
+    await graph.ask("DELETE", path, graph.app_token, object="user")
+    await graph.ask("DELETE", path, graph.app_token, object="page", fields="name")
+    assert (await graph.get(path, graph.app_token))["data"] == [found]
     assert (await graph.ask("DELETE", path, graph.app_token, object="page")).json() == {"success": True}
     assert (await graph.get(path, graph.app_token)) == {"data": []}
 
@@ -141,6 +144,31 @@ async def test_a_delivery_is_retried_as_it_was(graph: Any, receiver: Any) -> Non
         continue
     assert [attempt["outcome"] for attempt in log["history"]] == ["500", "404", "302", "200"]
     assert (log["status"], log["pages"]) == ("delivered", [page])
+
+
+async def test_a_delivery_that_is_given_up_leaves_the_subscriptions(graph: Any, receiver: Any) -> None:
+    pages = await graph.pages()
+    await graph.subscribe(receiver.url, "name", pages)
+    receiver.statuses = [503] * 13
+    page = next(iter(pages))
+    await graph.control("PATCH", f"/pages/{page}", {"name": "Lost"})
+    await receiver.wait(13)
+    while (log := (await graph.control("GET", "/deliveries"))["deliveries"][0])["status"] == "pending":
+        continue
+    assert (log["status"], log["attempts"]) == ("failed", 13)
+    await graph.control("PATCH", f"/pages/{page}", {"name": "Heard"})
+    assert b"Heard" in (await receiver.wait(14))[13][1]
+    found = await graph.control("GET", "/deliveries?limit=1")
+    assert (found["total"], len(found["deliveries"])) == (2, 1)
+
+
+async def test_a_page_that_is_gone_tells_nobody(graph: Any, receiver: Any) -> None:
+    pages = await graph.pages()
+    await graph.subscribe(receiver.url, "name", pages)
+    page = next(iter(pages))
+    await graph.control("DELETE", f"/pages/{page}")
+    await graph.control("PATCH", f"/pages/{page}", {"name": "Gone"})
+    assert (await graph.control("GET", "/deliveries"))["total"] == 0
 
 
 async def test_deliveries_can_be_dropped_and_doubled(graph: Any, receiver: Any) -> None:

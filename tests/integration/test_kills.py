@@ -14,7 +14,7 @@ import pytest
 
 from merchant_sync.client import Connected
 from merchant_sync.stack import Stack, StackError
-from world import OPEN, World, until
+from world import JARS, OPEN, SETTINGS, World, until
 
 pytestmark = pytest.mark.integration
 HERE = Path(__file__).parent
@@ -29,6 +29,12 @@ POINTS = [
     for effect in effects
     for when in ("before", "after")
 ]
+READING_PAGES = [(effect, when) for effect in ("publish", "call", "offsets") for when in ("before", "after")]
+LETTING_GO = [
+    (service, effect, when)
+    for service, effect in (("gateway", "commit"), ("scheduler", "commit"), ("spaces-writer", "bucket"))
+    for when in ("before", "after")
+]
 RESTART_WITHIN = 60.0
 """How much later than undisturbed everything must be right, in seconds."""
 
@@ -36,8 +42,6 @@ RESTART_WITHIN = 60.0
 @pytest.fixture(scope="module")
 def mortal(request: pytest.FixtureRequest) -> Iterator[tuple[World, Path]]:
     """A stack whose services carry kill points, and the folder in which they are armed."""
-    from conftest import JARS, SETTINGS
-
     with TemporaryDirectory(prefix="merchant-sync-") as folder, pytest.MonkeyPatch.context() as environment:
         armed = Path(folder) / "armed"
         armed.mkdir()
@@ -75,6 +79,41 @@ def test_killed_around_an_effect(
     world.settled(shop, within=RESTART_WITHIN)
     world.equal(shop)
     balance(world, shop)
+
+
+@pytest.mark.parametrize(("effect", "when"), READING_PAGES)
+def test_killed_around_an_effect_of_reading_pages(mortal: tuple[World, Path], effect: str, when: str) -> None:
+    world, armed = mortal
+    (page,) = world.connect_pages(world.person(pages=1)["id"]).pages
+    (armed / "facebook-fetcher").write_text(f"{effect} {when}")
+    world.edit_page(page["id"], name=f"{effect} {when}", about="Only the poll tells")
+    world.poll_soon(page["connection"])
+    until(lambda: not world.stack.is_running("facebook-fetcher") or None, 30)
+    world.stack.start_part("facebook-fetcher")
+    world.page_equal(page["id"], within=RESTART_WITHIN)
+    until(lambda: not {s.state for s in world.syncs_of(page["connection"])} & OPEN or None, RESTART_WITHIN)
+    assert {s.state for s in world.syncs_of(page["connection"])} == {"success"}
+
+
+@pytest.mark.parametrize(("service", "effect", "when"), LETTING_GO)
+def test_killed_around_an_effect_of_letting_go(
+    mortal: tuple[World, Path], service: str, effect: str, when: str
+) -> None:
+    world, armed = mortal
+    person = world.person(pages=2)
+    pages = world.connect_pages(person["id"]).pages
+    world.meta("POST", f"/users/{person['id']}/remove_app")
+    (armed / service).write_text(f"{effect} {when}")
+    told = world.meta("POST", f"/users/{person['id']}/delete_data")
+    until(lambda: not world.stack.is_running(service) or None, 30)
+    world.stack.start_part(service)
+    if told["status"] != 200:  # nobody said that it was taken: it is asked for once more
+        world.meta("POST", f"/users/{person['id']}/delete_data")
+    for page in pages:
+        until(lambda p=page: world.page_object(p["id"]) is None or None, RESTART_WITHIN)
+        assert world.state_of(page["connection"]) == "redacted"
+        assert not world.rows("SELECT 1 FROM spaces_writer.records WHERE connection = :c", c=page["connection"])
+        until(lambda p=page: not world.syncs_of(p["connection"]) or None)
 
 
 def balance(world: World, shop: str) -> Counter[str]:

@@ -12,6 +12,8 @@ from fetching.errors import ConnectionEnded, NotNow, Refused
 from messaging.errors import Away, Rejected
 
 TIMEOUT_SECONDS = 10.0
+BELIEVED_MS = 600_000
+"""So long a token is used from memory: some never expire, and whoever lets an account go is not asked here."""
 
 
 class GatewayAway(Away):
@@ -74,7 +76,7 @@ class TokensClient:
     async def _ask(self, url: str, connection: str, body: dict[str, str | int]) -> Access:
         try:
             answer = await self._http.post(url, json=body, headers=self._headers, timeout=TIMEOUT_SECONDS)
-            access = _understood(connection, answer)
+            access = _understood(connection, answer, round(self._now() * 1000))
         except httpx.HTTPError as error:
             self.trouble = f"gateway: {type(error).__name__}"
             raise GatewayAway(self.trouble) from None
@@ -91,8 +93,8 @@ class TokensClient:
         return access
 
 
-def _understood(connection: str, answer: httpx.Response) -> Access:
-    """The gateway's answer, without ever putting its body into an error.
+def _understood(connection: str, answer: httpx.Response, now: int) -> Access:
+    """The gateway's answer at `now` (ms), without ever putting its body into an error.
 
     Trouble of one connection is that connection's alone: 424 (its platform gives no token now), 409 and 404; 403 is a
     request that came to the wrong fetcher. All others are the gateway's own, and `GatewayAway`.
@@ -100,7 +102,9 @@ def _understood(connection: str, answer: httpx.Response) -> Access:
     try:
         if answer.status_code == 200:
             granted = _Granted.model_validate_json(answer.content)
-            return Access(connection, granted.epoch, granted.access_token, granted.scopes, granted.expires_at)
+            believed_until = now + BELIEVED_MS
+            ends = believed_until if granted.expires_at is None else min(granted.expires_at, believed_until)
+            return Access(connection, granted.epoch, granted.access_token, granted.scopes, ends)
         if answer.status_code == 409:
             raise ConnectionEnded(_Ended.model_validate_json(answer.content).state)
         if answer.status_code == 424:

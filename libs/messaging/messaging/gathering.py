@@ -67,6 +67,8 @@ class Gathering:
             task = asyncio.get_running_loop().create_task(self._run(place, queue))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        while queue and queue[0].dropped():  # while Kafka says nothing, what nobody waits for any more must not pile up
+            queue.popleft()
         queue.append(Waiting(key, body, headers, told, dropped))
 
     async def _run(self, place: tuple[str, int], queue: deque[Waiting]) -> None:

@@ -15,13 +15,21 @@ SEGMENT_MS = 6 * 3600 * 1000
 LOOKS_MS = 3600 * 1000
 """Brokers look every few minutes, and delete a little later; with room for messages that were still on their way."""
 _AGE_MS = RETENTION_MS - SEGMENT_MS - LOOKS_MS
+HEARD_MS = 3 * 24 * 3600 * 1000
+"""So long a state stays readable after the next one: a redaction that a sign-in follows is no state to pass over, and
+a service that was down hears of it."""
 
 
 def configs(topic: Topic) -> dict[str, str]:
     """How a topic is made. No message lives longer than `RETENTION_MS`, the last one of each key in a compacted topic
     apart; there, a segment is closed, and so comes up for cleaning, only when a later message follows it."""
     kept = (
-        {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1", "max.compaction.lag.ms": str(_AGE_MS)}
+        {
+            "cleanup.policy": "compact",
+            "min.cleanable.dirty.ratio": "0.1",
+            "min.compaction.lag.ms": str(HEARD_MS),
+            "max.compaction.lag.ms": str(_AGE_MS),
+        }
         if topic.compact
         else {"cleanup.policy": "delete", "retention.ms": str(_AGE_MS)}
     )

@@ -21,6 +21,12 @@ def test_only_the_last_state_of_a_connection_is_kept() -> None:
     assert compacted == [CONNECTION_CHANGED]
 
 
+def test_a_state_that_another_follows_is_there_for_who_was_down_for_days() -> None:
+    (compacted,) = [made for made in map(configs, TOPICS) if made["cleanup.policy"] == "compact"]
+    days = 24 * 3600 * 1000
+    assert 3 * days <= int(compacted["min.compaction.lag.ms"]) < int(compacted["max.compaction.lag.ms"])
+
+
 @pytest.mark.integration
 async def test_a_broker_takes_them(kafka: str) -> None:
     await provision(kafka, TOPICS)

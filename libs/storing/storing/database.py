@@ -43,6 +43,7 @@ class Database:
             max_overflow=0,
             pool_pre_ping=True,
             pool_timeout=10,
+            hide_parameters=True,  # an error's text is logged, and kept beside dead letters: never with what was stored
             connect_args={"server_settings": {"search_path": schema, "application_name": schema}, "timeout": 5},
         )
 

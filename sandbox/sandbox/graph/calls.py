@@ -41,7 +41,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a call is answered with."""
+    """What a call is answered with: an HTTP status, a body that becomes JSON, and headers."""
 
     status: int
     body: Any

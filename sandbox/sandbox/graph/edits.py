@@ -10,18 +10,22 @@ from sandbox.graph.model import Page
 from sandbox.graph.names import PAGE_FIELDS, WEBHOOK_FIELDS
 
 _FIXED = frozenset({"id", "access_token", "page_token", "single_line_address"})
+_ALWAYS = frozenset({"name", "category", "category_list", "link", "is_published"})
 _COUNTERS = ("fan_count", "followers_count", "rating_count")
+_SHAPES: dict[str, type] = {
+    "name": str, "category": str, "location": dict, "hours": dict, "emails": list, "category_list": list,
+    **dict.fromkeys(_COUNTERS, int),
+}  # fmt: skip
+"""What the values of fields are that something here is computed from."""
 _BURST = ("name", "phone", "website", "description", "bio")
 
 
 def edit(page: Page, values: dict[str, Any]) -> dict[str, Any]:
-    """Set fields of the page, None or an empty value clears one; a `picture` of any value is a new picture. What
-    webhooks say of it: values by the webhooks' names. Raises ValueError for a field that cannot be set.
+    """Set fields of the page that `check` has let through, None or an empty value clears one; a `picture` of any
+    value is a new picture. What webhooks say of it: values by the webhooks' names.
     """
     said: dict[str, Any] = {}
     for name, value in values.items():
-        if name != "picture" and (name not in PAGE_FIELDS or name in _FIXED):
-            raise ValueError(f"a page's {name} cannot be set")
         if name == "picture":
             page.picture += 1
             said["picture"] = {"picture": picture_url(page)}
@@ -31,6 +35,20 @@ def edit(page: Page, values: dict[str, Any]) -> dict[str, Any]:
             if webhook in WEBHOOK_FIELDS:
                 said[webhook] = next(iter(value or ()), None) if name == "emails" else value
     return said
+
+
+def check(values: dict[str, Any]) -> None:
+    """Raise ValueError for a field that cannot be set, or not to that."""
+    for name, value in values.items():
+        if name == "picture":
+            continue
+        if name not in PAGE_FIELDS or name in _FIXED:
+            raise ValueError(f"a page's {name} cannot be set")
+        if _cleared(value) is None:
+            if name in _ALWAYS:
+                raise ValueError(f"every page has a {name}")
+        elif not isinstance(value, _SHAPES.get(name, object)):
+            raise ValueError(f"a page's {name} is no {type(value).__name__}")
 
 
 def drift(page: Page, rng: Random) -> None:

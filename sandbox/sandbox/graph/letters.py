@@ -19,8 +19,11 @@ async def remove_app(facebook: Facebook, person: Person, post: Post) -> dict[str
 
 
 async def delete_data(facebook: Facebook, person: Person, post: Post) -> dict[str, Any]:
-    """The person removes the app and asks for the data to be deleted; `answer` holds `url` and `confirmation_code`."""
-    facebook.remove_app(person)
+    """The person asks for the data to be deleted, and removes the app first if it is still there: two callbacks, one
+    after the other. What became of the second; `answer` holds `url` and `confirmation_code`.
+    """
+    if person.permissions:
+        await remove_app(facebook, person, post)
     return await _send(facebook, person, post, "deletion", facebook.app.deletion_url)
 
 

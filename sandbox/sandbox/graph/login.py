@@ -25,6 +25,7 @@ class Question:
     redirect_uri: str
     scopes: tuple[str, ...]
     rerequest: bool
+    response_type: str
 
     def problem(self, facebook: Facebook) -> str | None:
         """Why the dialog does not even open."""
@@ -33,6 +34,8 @@ class Question:
         target, allowed = urlsplit(self.redirect_uri), facebook.app.redirect_uris or [self.redirect_uri]
         if target.scheme not in ("http", "https") or not target.netloc or self.redirect_uri not in allowed:
             return "URL blocked: this redirect URI is not among the app's valid OAuth redirect URIs."
+        if self.response_type != "code":
+            return f"Unsupported response_type: {self.response_type}"
         unknown = [scope for scope in self.scopes if scope not in PERMISSIONS]
         return f"Invalid Scopes: {', '.join(unknown)}" if unknown else None
 
@@ -47,7 +50,7 @@ def question(params: dict[str, str]) -> Question:
     scopes = [scope.strip() for scope in params.get("scope", "").split(",")]
     return Question(
         params.get("client_id", ""), params.get("redirect_uri", ""), tuple(scope for scope in scopes if scope),
-        params.get("auth_type") == "rerequest",
+        params.get("auth_type") == "rerequest", params.get("response_type", "code"),
     )  # fmt: skip
 
 

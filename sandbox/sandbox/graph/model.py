@@ -25,8 +25,9 @@ class Page:
 
 @dataclass(slots=True)
 class Person:
-    """Somebody with pages, under the app-scoped id. `permissions` says granted or declined of each that was ever asked
-    for, `ticked` are the pages given to the app, `letters` what was posted to the app's callbacks, with the answers.
+    """Somebody with pages, under the app-scoped id. `permissions` says granted, declined or expired of each that was
+    ever asked for, `ticked` are the pages given to the app, `letters` what was posted to the app's callbacks, with the
+    answers.
     """
 
     id: str

@@ -62,13 +62,13 @@ class GraphStore:
         deliveries: Iterable[Delivery] = (),
     ) -> None:  # fmt: skip
         """Write what an edit changed and the webhooks that it fires, all or nothing."""
-        self._db.execute("begin")
-        self._put("graph_people", [(person.id, orjson.dumps(asdict(person))) for person in people])
-        self._put("graph_pages", [(page.id, orjson.dumps(asdict(page))) for page in pages])
-        self._put("graph_tokens", [(token.text, orjson.dumps(asdict(token))) for token in tokens])
         rows = [_row(delivery) for delivery in deliveries if delivery.status == "pending"]
-        self._db.executemany("insert or ignore into graph_deliveries values (?, ?, ?, ?, ?)", rows)
-        self._db.execute("commit")
+        with self._db:
+            self._db.execute("begin")
+            self._put("graph_people", [(person.id, orjson.dumps(asdict(person))) for person in people])
+            self._put("graph_pages", [(page.id, orjson.dumps(asdict(page))) for page in pages])
+            self._put("graph_tokens", [(token.text, orjson.dumps(asdict(token))) for token in tokens])
+            self._db.executemany("insert or ignore into graph_deliveries values (?, ?, ?, ?, ?)", rows)
 
     def settle(self, delivery: Delivery) -> None:
         """Write how an attempt went: a pending delivery is kept with its due time, any other forgotten."""

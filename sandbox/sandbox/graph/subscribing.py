@@ -54,7 +54,7 @@ class Subscribing:
         """DELETE /{app}/subscriptions: all of it, or the `fields` named."""
         _of_the_app(caller)
         found = self._facebook.subscription
-        if found is not None:
+        if found is not None and call.params.get("object", "page") == "page":
             gone = _list(call.params["fields"]) if "fields" in call.params else found.fields
             left = [name for name in found.fields if name not in gone]
             kept = AppSubscription(found.callback_url, left, found.include_values) if left else None

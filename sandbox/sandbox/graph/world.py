@@ -74,9 +74,11 @@ class Facebook:
         self._store.save(people=people, pages=pages)
 
     def change(self, wanted: list[tuple[Page, dict[str, Any]]]) -> None:
-        """Make all these edits at once; what they fire goes out in batches. Raises ValueError for a field that
-        cannot be set.
+        """Make all these edits at once; what they fire goes out in batches. Raises ValueError, and changes nothing,
+        if a field cannot be set.
         """
+        for _, values in wanted:
+            edits.check(values)
         entries = []
         for page, values in wanted:
             said = edits.edit(page, values)
@@ -128,7 +130,9 @@ class Facebook:
         return self._store.pending()
 
     def _hears(self, page: Page, field: str) -> bool:
-        return self.subscription is not None and field in self.subscription.fields and field in (page.subscribed or ())
+        if self.subscription is None or page.gone:
+            return False
+        return field in self.subscription.fields and field in (page.subscribed or ())
 
     def _deliveries(self, entries: list[webhooks.Entry]) -> list[Delivery]:
         """Packed as Facebook packs them, or what the faults make of it."""

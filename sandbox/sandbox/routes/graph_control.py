@@ -16,10 +16,12 @@ from sandbox.graph.faults import Faults
 from sandbox.graph.fields import picture_url
 from sandbox.graph.letters import Post
 from sandbox.graph.model import AppSettings, Limits, Page, Person
+from sandbox.graph.names import PERMISSIONS
 from sandbox.graph.statistics import Statistics
 from sandbox.graph.world import Facebook
 from sandbox.routes.control import answer
 
+_STATUSES = frozenset({"granted", "declined", "expired"})
 Handler = Callable[[Request, Any], Awaitable[Response]]
 
 
@@ -78,9 +80,11 @@ class _People:
         return answer(self._described(self._named(request)))
 
     async def permit(self, request: Request, body: Any) -> Response:
-        """Set permissions behind the app's back: `{name: granted/declined}`."""
+        """Set permissions behind the app's back: `{name: granted/declined/expired}`."""
         person = self._named(request)
-        person.permissions |= {str(name): str(status) for name, status in body.items()}
+        if not (PERMISSIONS.issuperset(body) and _STATUSES.issuperset(body.values())):
+            raise ValueError("no such permission or status")
+        person.permissions |= body
         self._facebook.keep(people=[person])
         return answer(self._described(person))
 
@@ -266,8 +270,9 @@ class _Whole:
         query = request.query_params
         page, status = query.get("page"), query.get("status")
         found = [d for d in self._dispatcher.log if page is None or page in d.pages]
-        found = [d for d in found if status in (None, d.status)][-int(query.get("limit", "1000")) :]
-        shown = [delivery.report() | {"pages": delivery.pages} for delivery in found]
+        found = [d for d in found if status in (None, d.status)]
+        newest = found[-int(query.get("limit", "1000")) :]
+        shown = [delivery.report() | {"pages": delivery.pages} for delivery in newest]
         return answer({"total": len(found), "deliveries": shown})
 
     async def statistics(self, _: Request, __: Any) -> Response:

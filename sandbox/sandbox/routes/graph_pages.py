@@ -66,7 +66,10 @@ class _Pages:
         values: dict[str, object] = {name: form[name] for name in _TEXTS if name in form}
         if "email" in form:
             values["emails"] = [word.strip() for word in form["email"].split(",") if word.strip()]
-        self._facebook.change([(page, values)])
+        try:
+            self._facebook.change([(page, values)])
+        except ValueError as error:
+            return self._refused(str(error), 400)
         return RedirectResponse(f"/facebook/users/{page.owner}/", status_code=303)
 
     def _render(self, person: Person, word: str, page: int) -> str:
@@ -79,4 +82,7 @@ class _Pages:
         )  # fmt: skip
 
     def _missing(self) -> Response:
-        return HTMLResponse(self._templates.get_template("refused.html").render(problem="This is not here."), 404)
+        return self._refused("This is not here.", 404)
+
+    def _refused(self, problem: str, status: int) -> Response:
+        return HTMLResponse(self._templates.get_template("refused.html").render(problem=problem), status)

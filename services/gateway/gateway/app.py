@@ -214,7 +214,7 @@ def departures_of(parts: Parts) -> Departures:
 def _reception(parts: Parts, tokens: Tokens, platform: Platform) -> Reception:
     return Reception(
         platform,
-        live=LiveConnections(parts.store.connection, time.monotonic),
+        live=LiveConnections(parts.store.connections, time.monotonic),
         give=parts.give,
         installations=Installations(parts.store, tokens, parts.remotes),
         departures=departures_of(parts),

@@ -17,6 +17,7 @@ import structlog
 from contracts.events import account_of, platform_of
 from gateway.connections import REDACTED, UNINSTALLED, Connection, HeldConnection, redacted, uninstalled
 from gateway.deliveries import Delivery
+from gateway.installations import SAME_MOMENT_MS, order
 from gateway.problems import NotKnown, PlatformAway
 from gateway.receipts import Kind, Receipt, opened, request_of
 from gateway.sealing import Unsealable
@@ -65,8 +66,8 @@ class DepartureStore(Protocol):
     async def keep_receipt(self, receipt: Receipt) -> Receipt:
         """Keep it; the one that its request has already, if any."""
 
-    async def keep_receipt_for(self, receipt: Receipt, platform: str, holder: str) -> Receipt:
-        """The same, for all connections that a person granted."""
+    async def keep_receipt_for(self, receipt: Receipt, platform: str, holder: str, *, granted_by: int) -> Receipt:
+        """The same, for all connections that a person had granted by that moment (ms)."""
 
     async def receipts_to_carry_out(self) -> list[Receipt]:
         """Some that are not carried out."""
@@ -109,13 +110,14 @@ class Departures:
         await self.carry_out(receipt)
         return receipt.code
 
-    async def asked_by(self, platform: str, holder: str, kind: Kind, request: str) -> str:
-        """What a person asked of the platform, about all that she granted: `UNINSTALL` or `PERSON_DELETION`.
+    async def asked_by(self, platform: str, holder: str, kind: Kind, request: str, *, asked_at: int) -> str:
+        """What a person asked of the platform at `asked_at` (ms), about all that she had granted: `UNINSTALL` or
+        `PERSON_DELETION`. What she granted after that stays.
 
         The receipt's code, the same for the same `request`: what was signed once is carried out once.
         """
         receipt = opened(kind, request=request_of(platform, kind.value, request))
-        kept = await self._store.keep_receipt_for(receipt, platform, holder)
+        kept = await self._store.keep_receipt_for(receipt, platform, holder, granted_by=asked_at + SAME_MOMENT_MS)
         await self.carry_out(kept)
         return kept.code
 
@@ -123,21 +125,32 @@ class Departures:
         """Do what it asks for, unless that was done."""
         if receipt.carried_out_at is None:
             for name in receipt.connections:
-                await self._let_go(name, receipt.kind)
+                await self._let_go(name, receipt)
             await self._store.receipt_carried_out(receipt.code)
 
     async def redact(self, delivery: Delivery) -> str:
         """The platform says that all data of an account is to go; the outcome for the log.
 
         Its topic and moment are not signed, so the app may be installed there, again or still: a live connection goes
-        only when the platform refuses its token. Raises as `Installations.uninstall`; then it is delivered again.
+        only when the platform refuses its token, or answers nothing about it and the delivery is clearly younger than
+        the grant. Raises as `Installations.uninstall`; then it is delivered again.
         """
-        async with asyncio.timeout(self._trial_seconds), self._store.held(delivery.connection) as held:
-            if await self._is_installed(held):
-                return "installed again"
-            kept = await held.keep_carried_out(_receipt_of(delivery))
-            if kept and held.row is not None:
-                await self._redacted(held, held.row)
+        try:
+            async with asyncio.timeout(self._trial_seconds), self._store.held(delivery.connection) as held:
+                if await self._is_installed(held):
+                    return "installed again"
+                return await self._redacted_by(delivery, held)
+        except (PlatformAway, Unsealable, TimeoutError) as untried:
+            async with self._store.held(delivery.connection) as held:
+                if held.row is None or order(held.row.granted_at, delivery.triggered_at) != "after":
+                    raise
+                log.warning("redaction believed untried", connection=delivery.connection, reason=type(untried).__name__)
+                return await self._redacted_by(delivery, held)
+
+    async def _redacted_by(self, delivery: Delivery, held: HeldToGo) -> str:
+        kept = await held.keep_carried_out(_receipt_of(delivery))
+        if kept and held.row is not None:
+            await self._redacted(held, held.row)
         return "redacted" if kept else "carried out before"
 
     async def customer_asked(self, delivery: Delivery) -> str:
@@ -154,10 +167,11 @@ class Departures:
             await self._say_again(receipt)
         return False
 
-    async def _let_go(self, name: str, kind: Kind) -> None:
+    async def _let_go(self, name: str, receipt: Receipt) -> None:
+        kind = receipt.kind
         async with self._store.held(name) as held:
             row = held.row
-            if row is None:
+            if row is None or (kind is Kind.UNINSTALL and row.granted_at > receipt.asked_at + SAME_MOMENT_MS):
                 return
             if kind is Kind.MERCHANT_DELETION:
                 row = await self._taken_out(held, row)

@@ -1,12 +1,16 @@
 """Which connections are live, as far as a delivery must know: asked of the store, and believed for five seconds."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import NamedTuple
 
 from gateway.connections import Connection
 
 BELIEVED_SECONDS = 5.0
 _MOST = 50_000
+
+
+Ask = Callable[[Collection[str]], Awaitable[Iterable[Connection]]]
+"""Gives those connections of these names that there are."""
 
 
 class Live(NamedTuple):
@@ -23,7 +27,7 @@ class LiveConnections:
     seconds; what is said meanwhile carries the lower epoch, which the fetcher and the writer refuse.
     """
 
-    def __init__(self, ask: Callable[[str], Awaitable[Connection | None]], clock: Callable[[], float]) -> None:
+    def __init__(self, ask: Ask, clock: Callable[[], float]) -> None:
         self._ask = ask
         self._clock = clock
         self._kept: dict[str, Live] = {}
@@ -33,16 +37,16 @@ class LiveConnections:
         kept = self._kept.get(name)
         return kept.epoch if kept is not None and kept.until > self._clock() else None
 
-    async def epoch(self, name: str) -> int | None:
-        """The epoch of a live connection; None when it is not live. Raises `StoreAway`."""
-        row = await self._ask(name)
-        if row is None or not row.live:
-            self._kept.pop(name, None)
-            return None
-        if len(self._kept) >= _MOST:
+    async def epochs(self, names: Collection[str]) -> dict[str, int]:
+        """The epochs of those that are live, asked for all at once, however many. Raises `StoreAway`."""
+        live = {row.name: row.epoch for row in await self._ask(names) if row.live}
+        if len(self._kept) + len(live) > _MOST:
             self._kept.clear()
-        self._kept[name] = Live(row.epoch, self._clock() + BELIEVED_SECONDS)
-        return row.epoch
+        for name in names:
+            self._kept.pop(name, None)
+        until = self._clock() + BELIEVED_SECONDS
+        self._kept.update({name: Live(epoch, until) for name, epoch in live.items()})
+        return live
 
     def forget(self, name: str) -> None:
         """Ask the store the next time."""

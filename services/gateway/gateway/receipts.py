@@ -79,10 +79,8 @@ def request_of(*said: str) -> str:
 
 
 def connection_part(name: str, row: Connection | None, *, carried_out: bool, erased: bool | None) -> dict[str, Any]:
-    """What became of one connection. `erased`: whether the writer has done its part, None where that is not known.
-
-    A connection that was made anew was erased before: the writer hears of changes in their order.
-    """
+    """What became of one connection. `erased`: whether nothing is left to the writer to do, None where that is not
+    known; what was made anew meanwhile is shown so only when what was before it is gone."""
     return {"connection": name, "state": _state(row, carried_out=carried_out, erased=erased)}
 
 
@@ -91,11 +89,9 @@ def _state(row: Connection | None, *, carried_out: bool, erased: bool | None) ->
         return NOTHING_HELD
     if not carried_out:
         return ERASING
-    if row.state == UNINSTALLED:
-        return DISCONNECTED
-    if row.state != REDACTED:
-        return CONNECTED_AGAIN
-    return NOT_KNOWN if erased is None else ERASED if erased else ERASING
+    if not erased:
+        return NOT_KNOWN if erased is None else ERASING
+    return {UNINSTALLED: DISCONNECTED, REDACTED: ERASED}.get(row.state, CONNECTED_AGAIN)
 
 
 def receipt_document(receipt: Receipt, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:

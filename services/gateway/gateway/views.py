@@ -54,6 +54,7 @@ class ConnectionView(BaseModel):
     """A connection in the scheduler's words."""
 
     connection: str
+    epoch: int = 0
     next_poll_at: int | None = None
     last_sync: SyncView | None = None
     syncs: list[SyncView] = []

@@ -6,7 +6,7 @@ import socket
 import time
 from base64 import b64encode
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -451,13 +451,15 @@ class Route:
         self.kafka = FakeKafka()
         self.asked: list[str] = []
         self.counted = Counter[tuple[str, str]]()
+        self.looks = 0
         self.address = ("", 0)
         self.clock = 0.0
         self.rows = {NAME: Connection(NAME, uuid4(), "connected", 1, 1, (), 0, None, SealedTokens("k1.sealed"))}
 
-        async def ask(name: str) -> Connection | None:
-            self.asked.append(name)
-            return self.rows.get(name)
+        async def ask(names: Collection[str]) -> list[Connection]:
+            self.looks += 1
+            self.asked += names
+            return [self.rows[name] for name in names if name in self.rows]
 
         def count(topic: str, outcome: str) -> None:
             self.counted[topic, outcome] += 1

@@ -7,6 +7,7 @@ import re
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,7 +17,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from fake_graph import APP_SECRET
-from gateway.app import departures_of
+from gateway.app import departures_of, now
 from gateway.connections import Connection, SealedTokens, changed_event, redacted
 from gateway.departures import Departures
 from gateway.problems import Refusal
@@ -121,7 +122,7 @@ async def test_the_receipt_says_when_all_is_gone(connected: Any) -> None:
     connected.scheduler.away = True
     assert (await anyone.get(address)).json()["connections"][0]["state"] == "not known now"
     connected.scheduler.away = False
-    connected.scheduler.connections[NAME] = ConnectionView(connection=NAME, erased_at=1)
+    connected.scheduler.connections[NAME] = ConnectionView(connection=NAME, epoch=2, erased_at=1)
     document = (await anyone.get(address)).json()
     assert (document["state"], document["connections"][0]["state"]) == ("carried out", "erased")
     assert address == f"/deletions/{document['confirmation_code']}"
@@ -131,7 +132,8 @@ async def test_the_receipt_says_when_all_is_gone(connected: Any) -> None:
     shown = (await connected.new_browser("text/html").get(address)).text
     assert "within seven days" in shown
     assert document["confirmation_code"] in shown
-    assert (await anyone.get(f"/deletions/{'0' * 32}")).status_code == 404
+    for code in ("0" * 32, "%00", "%E2%82%AC"):
+        assert (await anyone.get(f"/deletions/{code}")).status_code == 404
 
 
 async def test_a_platform_that_is_away_holds_no_deletion_up(connected: Any) -> None:
@@ -222,7 +224,21 @@ async def test_what_is_connected_anew_goes_on_at_its_higher_epoch(connected: Any
     assert document["user_uuid"] != merchant
     assert [(event.state, event.epoch) for event in await connected.said()] == [("redacted", 2), ("connected", 2)]
     receipt = (await connected.browser.get(address)).json()
+    assert (receipt["state"], receipt["connections"][0]["state"]) == ("under way", "being erased")
+    connected.scheduler.connections[NAME] = ConnectionView(connection=NAME, epoch=2, erased_at=1)
+    receipt = (await connected.browser.get(address)).json()
     assert (receipt["state"], receipt["connections"][0]["state"]) == ("carried out", "connected again")
+
+
+async def test_the_end_of_an_earlier_deletion_is_not_taken_for_this_ones(connected: Any) -> None:
+    await post(connected.browser, "delete")
+    await connected.connect()
+    connected.scheduler.connections[NAME] = ConnectionView(connection=NAME, epoch=2, erased_at=1)
+    address = (await post(connected.browser, "delete")).headers["location"]
+    document = (await connected.new_browser().get(address)).json()
+    assert (document["state"], document["connections"][0]["state"]) == ("under way", "being erased")
+    connected.scheduler.connections[NAME] = ConnectionView(connection=NAME, epoch=3, erased_at=2)
+    assert (await connected.new_browser().get(address)).json()["state"] == "carried out"
 
 
 async def test_whoever_was_at_work_leaves_nothing_behind(connected: Any) -> None:
@@ -316,6 +332,17 @@ async def test_whether_the_app_is_there_must_be_known(connected: Any) -> None:
     assert await receipts(connected) == []
 
 
+async def test_a_closed_shop_that_answers_nothing_is_redacted_when_asked_after_the_grant(connected: Any) -> None:
+    connected.shopify.down = True
+    asked = datetime.now(UTC) + timedelta(days=2)
+    assert await redact(connected, X_Shopify_Triggered_At=asked.isoformat()) == 200
+    assert [event.state for event in await connected.said()] == ["redacted"]
+
+
+async def test_no_button_is_there_for_a_name_that_is_none(connected: Any) -> None:
+    assert (await connected.browser.post("/connections/%00/delete")).status_code == 404
+
+
 async def test_a_disconnected_shop_is_redacted_untried(connected: Any) -> None:
     await post(connected.browser, "disconnect")
     connected.shopify.down = True
@@ -360,11 +387,11 @@ async def test_what_a_customer_asks_is_receipted_once_and_kept_nowhere(connected
 # What a person asks of the platform.
 
 
-def user_of(signed_request: str) -> str:
+def user_of(signed_request: str) -> tuple[str, int]:
     """A platform's verification."""
     if not signed_request.startswith("good."):
         raise Refusal("the signed request is not Facebook's")
-    return signed_request.split(".")[1]
+    return signed_request.split(".")[1], now()
 
 
 @pytest.fixture
@@ -446,8 +473,9 @@ async def test_a_forged_request_is_400(held_pages: Any, callbacks: Any, path: st
 # A shop and pages of one merchant, by Facebook's own signatures.
 
 
-def signed_request(user: str, secret: str = APP_SECRET) -> str:
-    about = encoded(json.dumps({"user_id": user, "algorithm": "HMAC-SHA256", "issued_at": 1}).encode())
+def signed_request(user: str, secret: str = APP_SECRET, made: int | None = None) -> str:
+    issued_at = (now() if made is None else made) // 1000
+    about = encoded(json.dumps({"user_id": user, "algorithm": "HMAC-SHA256", "issued_at": issued_at}).encode())
     return f"{encoded(hmac.digest(secret.encode(), about.encode(), 'sha256'))}.{about}"
 
 
@@ -482,6 +510,15 @@ async def test_one_signature_written_otherwise_is_no_second_request(connected: A
     assert len(codes) == 1
 
 
+async def test_what_was_granted_after_a_request_was_made_stays(connected: Any) -> None:
+    await connected.connect_pages()
+    await connected.said()
+    asked = {"signed_request": signed_request(connected.graph.user, made=0)}
+    for path in ("deauthorize", "data-deletion"):
+        assert (await connected.browser.post(f"/facebook/{path}", data=asked)).status_code == 200
+    assert await connected.said() == []
+
+
 async def test_where_facebook_is_not_configured_it_asks_nothing(connected: Any, make_settings: Any) -> None:
     connected.restart(make_settings())
     asked = {"signed_request": signed_request("4004", "")}
@@ -509,8 +546,9 @@ class Dying:
 
 async def test_a_deletion_that_was_cut_off_is_finished_by_the_loop(held_pages: Any) -> None:
     dying: Any = Dying(held_pages.store, "facebook:2")
+    departures = Departures(dying, None, {})  # type: ignore[arg-type] # no token is tried here
     with pytest.raises(KeyboardInterrupt):
-        await Departures(dying, None, {}).asked_by("facebook", "person-ada", Kind.PERSON_DELETION, "r")  # type: ignore[arg-type]
+        await departures.asked_by("facebook", "person-ada", Kind.PERSON_DELETION, "r", asked_at=now())
     assert [event.connection for event in await held_pages.said()] == ["facebook:1"]
     (receipt,) = await receipts(held_pages)
     shown = (await held_pages.browser.get(f"/deletions/{receipt.code}")).json()

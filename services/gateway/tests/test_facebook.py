@@ -92,6 +92,18 @@ def test_all_forms_of_entries_make_their_page_dirty(facebook: Facebook) -> None:
     assert [delivery.connection for delivery in read] == ["facebook:1", "facebook:2", "facebook:3"]
 
 
+def test_what_people_say_on_a_page_asks_for_nothing(facebook: Facebook) -> None:
+    body = batch({"id": "1", "time": 1, "messaging": [{"message": {"text": "hello"}}]}, {"id": "1", "standby": []})
+    assert {d.kind for d in facebook.read_deliveries(signed(body), body)} == {Kind.UNKNOWN}
+
+
+def test_an_entry_nested_without_end_is_malformed(facebook: Facebook) -> None:
+    body = b'{"object":"page","entry":[{"id":"1","changes":' + b"[" * 400 + b"]" * 400 + b"}]}"
+    with pytest.raises(Unacceptable) as refused:
+        facebook.read_deliveries(signed(body), body)
+    assert refused.value.status == 400
+
+
 def test_entries_without_an_id_are_skipped_and_counted(facebook: Facebook, capsys: pytest.CaptureFixture[str]) -> None:
     body = batch({"time": 1}, entry(), {"id": ""}, {"id": "me"}, {"id": "１"}, "x", None, {"id": ["1001"]})
     assert [one.connection for one in facebook.read_deliveries(signed(body), body)] == ["facebook:1001"]
@@ -173,8 +185,8 @@ ABOUT = {"user_id": "4004", "algorithm": "HMAC-SHA256", "issued_at": 1_795_500_0
 
 @pytest.mark.parametrize("secret", [APP_SECRET, PREVIOUS])
 def test_a_signed_request_names_its_user(facebook: Facebook, secret: str) -> None:
-    assert facebook.user_of(signed_request(ABOUT, secret)) == "4004"
-    assert facebook.user_of(signed_request(ABOUT | {"padding": "x"}, secret)) == "4004"
+    assert facebook.user_of(signed_request(ABOUT, secret)) == ("4004", 1_795_500_000_000)
+    assert facebook.user_of(signed_request(ABOUT | {"padding": "x"}, secret))[0] == "4004"
 
 
 @pytest.mark.parametrize(

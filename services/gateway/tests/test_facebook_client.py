@@ -216,13 +216,23 @@ async def test_the_apps_own_subscription_is_looked_at_once_for_many_pages(
 async def test_what_was_dropped_or_lies_elsewhere_is_brought_back(graph: FakeGraph, make: Make, clock: Clock) -> None:
     await asserted(make(), graph)
     good = dict(graph.app_subscription or {})
-    for wrong in ({"callback_url": "https://there.example"}, {"active": False}, {"fields": [{"name": "feed"}]}):
+    for wrong in ({"callback_url": "https://there.example"}, {"active": False}):
         graph.app_subscription = good | wrong
         await asserted(make(), graph)
         assert graph.app_subscription == good
     graph.subscribed.clear()
     assert set((await asserted(make(), graph)).values()) == {"registered"}
     assert graph.subscribed["1001"] == ["name", "phone", "hours"]
+
+
+async def test_what_the_bot_has_subscribed_to_by_itself_stays(graph: FakeGraph, make: Make) -> None:
+    await asserted(make(), graph)
+    graph.app_subscription = dict(graph.app_subscription or {}) | {"fields": [{"name": "messages"}, {"name": "name"}]}
+    graph.subscribed["1001"] = ["messages"]
+    await asserted(make(), graph)
+    assert graph.subscribed["1001"] == ["name", "phone", "hours", "messages"]
+    assert {field["name"] for field in graph.app_subscription["fields"]} == {"name", "phone", "hours", "messages"}
+    assert set((await asserted(make(), graph)).values()) == {"already there"}
 
 
 async def test_one_refused_field_costs_no_other(graph: FakeGraph, make: Make) -> None:

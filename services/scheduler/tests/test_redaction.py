@@ -112,7 +112,7 @@ async def test_it_is_shown_when_a_redaction_was_carried_out(ledger: Ledger) -> N
     await at_work(ledger)
     await redact(ledger)
     body = await shown(ledger)
-    assert (body["state"], body["erased_at"], body["next_poll_at"]) == ("redacted", None, None)
+    assert (body["state"], body["epoch"], body["erased_at"], body["next_poll_at"]) == ("redacted", 2, None, None)
     await ledger.stored(SHOP, [erased(1_234)])
     assert (await shown(ledger))["erased_at"] == 1_234
     await redact(ledger)
@@ -156,6 +156,7 @@ async def test_a_connection_made_anew_starts_clean(ledger: Ledger) -> None:
     assert await left(ledger) == {"syncs": 1}
     await ledger.dispatched()
     assert [(m["sync_id"], m["epoch"]) for m in await ledger.said()] == [(str(want), 2)]
+    assert (await shown(ledger))["next_poll_at"] is not None
     await ledger.stored(SHOP, [upload(9)])
     async with ledger.database.transaction() as tx:
         assert (await tx.execute(text("SELECT upload_change FROM connections"))).scalar() == -1

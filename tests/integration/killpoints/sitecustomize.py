@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-SERVICES = {"gateway.app", "scheduler.app", "spaces_writer.app", "shopify_fetcher.app"}
+SERVICES = {"gateway.app", "scheduler.app", "spaces_writer.app", "shopify_fetcher.app", "facebook_fetcher.app"}
 
 
 def _service() -> str | None:
@@ -50,6 +50,7 @@ def _install(armed: Path) -> None:
 
     effects = [
         (aiokafka.AIOKafkaProducer, "send", "publish"),
+        (aiokafka.AIOKafkaProducer, "send_batch", "publish"),
         (aiokafka.AIOKafkaConsumer, "commit", "offsets"),
         (sqlalchemy.ext.asyncio.AsyncTransaction, "commit", "commit"),
         (httpx.AsyncClient, "send", "call"),

@@ -1,7 +1,7 @@
 """What an app is told of pages: the app's one subscription, and each page's to the app. Both are needed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -74,21 +74,16 @@ class PageSubscriptions:
             )
 
         try:
-            if await self._app_there(path, token, fields, address):
+            listed = await self._graph.get(AppSubscriptions, path, token)
+            known = next((one for one in listed.data if one.object == "page"), None)
+            names = {field.name for field in known.fields} if known else set[str]()
+            if known and known.active and known.callback_url == address and names >= set(fields):
                 return Level(THERE, {})
-            return Level(REGISTERED, await _until_taken(fields, post))
+            return Level(REGISTERED, await _until_taken(fields, post, kept=names - set(fields)))
         except TokenRefused:
             return Level(THERE, dict.fromkeys(fields, "Facebook does not take the app's id and secret"))
         except GraphRefused as refused:
             return Level(THERE, dict.fromkeys(fields, str(refused)))
-
-    async def _app_there(self, path: str, token: str, fields: Sequence[str], address: str) -> bool:
-        listed = await self._graph.get(AppSubscriptions, path, token)
-        return any(
-            one.object == "page" and one.active and one.callback_url == address
-            and {field.name for field in one.fields} == set(fields)
-            for one in listed.data
-        )  # fmt: skip
 
     async def _page_level(self, page: str, token: str, fields: Sequence[str]) -> Level:
         path = f"{page}/subscribed_apps"
@@ -96,27 +91,32 @@ class PageSubscriptions:
         async def post(asked: Sequence[str]) -> None:
             await self._graph.post(path, token, subscribed_fields=",".join(asked))
 
-        if await self._page_there(path, token, fields):
+        names = await self._page_fields(path, token)
+        if names >= set(fields):
             return Level(THERE, {})
-        return Level(REGISTERED, await _until_taken(fields, post))
+        return Level(REGISTERED, await _until_taken(fields, post, kept=names - set(fields)))
 
-    async def _page_there(self, path: str, token: str, fields: Sequence[str]) -> bool:
+    async def _page_fields(self, path: str, token: str) -> set[str]:
         try:
             listed = await self._graph.get(SubscribedApps, path, token)
         except GraphRefused:
-            return False  # to subscribe is refused too, and says what each field lacks
-        return any(one.id == self._app.app_id and set(one.subscribed_fields) == set(fields) for one in listed.data)
+            return set()  # to subscribe is refused too, and says what each field lacks
+        return {name for one in listed.data if one.id == self._app.app_id for name in one.subscribed_fields}
 
 
-async def _until_taken(fields: Sequence[str], post: Callable[[Sequence[str]], Awaitable[None]]) -> dict[str, str]:
+async def _until_taken(
+    fields: Sequence[str], post: Callable[[Sequence[str]], Awaitable[None]], *, kept: Iterable[str]
+) -> dict[str, str]:
     """Post the fields, each time without the one that was refused by name; the reasons by field.
 
-    One field that Facebook does not take rejects them all, and the list that is posted replaces the one before.
+    One field that Facebook does not take rejects them all, and the list that is posted replaces the one before: what
+    is subscribed already is `kept`, for whoever else works with this app, such as the bot with its messages.
     """
+    others = sorted(kept)
     refused: dict[str, str] = {}
     while left := [name for name in fields if name not in refused]:
         try:
-            await post(left)
+            await post([*left, *others])
             break
         except GraphRefused as error:
             named = error.error.refused_field(left)

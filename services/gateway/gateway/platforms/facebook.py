@@ -161,11 +161,11 @@ class Facebook:
         ours = hmac.compare_digest(shown, self.verify_token.encode())
         return query.get("hub.challenge") if ours and query.get("hub.mode") == "subscribe" else None
 
-    def user_of(self, signed_request: str) -> str:
-        """The app-scoped user that a `signed_request` is about.
+    def user_of(self, signed_request: str) -> tuple[str, int]:
+        """The app-scoped user that a `signed_request` is about, and when it was made (ms).
 
         The signature is over the encoded payload as it was received. Raises `Refusal` unless the current or the
-        previous secret signed it, by HMAC-SHA256, and it names a user.
+        previous secret signed it, by HMAC-SHA256, and it names a user and its moment.
         """
         signature, _, payload = signed_request.partition(".")
         shown = _decoded(signature).hex().encode()
@@ -176,7 +176,10 @@ class Facebook:
         user = about.get("user_id") if isinstance(about, dict) and about.get("algorithm") == "HMAC-SHA256" else None
         if not isinstance(user, str) or not user:
             raise Refusal("the signed request names no user")
-        return user
+        issued_at = about.get("issued_at")
+        if type(issued_at) is not int:
+            raise Refusal("the signed request does not say when it was made")
+        return user, issued_at * 1000
 
 
 def callback_parameters(query: bytes) -> dict[str, str]:
@@ -210,7 +213,7 @@ def _entries(body: bytes) -> list[Any]:
 
 
 def _delivery(entry: Any) -> Delivery | None:
-    """What an entry asks for: to read its page. None where it names none.
+    """What an entry asks for: to read its page, or nothing where people only talk on it. None where it names no page.
 
     Facebook gives entries no id: the hash of one absorbs the copies of a batch that comes again, in any batch.
     """
@@ -220,8 +223,13 @@ def _delivery(entry: Any) -> Delivery | None:
     test = entry.get("merchant_sync_test")
     if page == TEST_PAGE and isinstance(test, str) and test.startswith(TEST_MARK):
         return Delivery(_TOPIC, f"{SLUG}:{page}", test, Kind.TEST, {"page": [page]}, None)
-    webhook_id = sha256(orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    return Delivery(_TOPIC, f"{SLUG}:{page}", webhook_id, Kind.RECORDS, {"page": [page]}, None)
+    try:
+        webhook_id = sha256(orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    except orjson.JSONEncodeError as error:
+        raise Unacceptable(400, "an entry is nested too deep") from error
+    told = "changes" in entry or "changed_fields" in entry or not {"messaging", "standby"} & entry.keys()
+    kind, records = (Kind.RECORDS, {"page": [page]}) if told else (Kind.UNKNOWN, {})
+    return Delivery(_TOPIC, f"{SLUG}:{page}", webhook_id, kind, records, None)
 
 
 def _signature(secret: str, signed: bytes) -> str:

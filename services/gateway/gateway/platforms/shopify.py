@@ -132,7 +132,7 @@ class Shopify:
         kind, records = _asked(topic, webhook_id, payload)
         if _shop_in(payload, kind, account) != account or (kind is Kind.ACCOUNT_DELETION and "customer" in payload):
             raise Unacceptable(400, "the body, which alone is signed, is not about the shop of X-Shopify-Shop-Domain")
-        triggered = _moment(read.get(_TRIGGERED_AT)) if kind is Kind.UNINSTALLED else None
+        triggered = None if kind is Kind.RECORDS else _moment(read.get(_TRIGGERED_AT))
         return [Delivery(topic.decode("latin-1"), f"{SLUG}:{account}", webhook_id, kind, records, triggered)]
 
     def test_delivery(self, account: str) -> tuple[str, dict[str, str], bytes]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from gateway.connections import REDACTED
+from gateway.connections import REDACTED, Connection
 from gateway.departures import Departures
 from gateway.problems import NotKnown, Refusal, SchedulerAway
 from gateway.receipts import Kind, Receipt, connection_part, receipt_document
@@ -28,7 +28,7 @@ class Receipts:
 
     async def document(self, code: str) -> dict[str, Any]:
         """The receipt as it is shown. Raises `NotKnown`."""
-        receipt = await self._store.receipt(code)
+        receipt = await self._store.receipt(code) if code.isalnum() else None
         if receipt is None:
             raise NotKnown
         return receipt_document(receipt, await self._parts(receipt))
@@ -39,20 +39,23 @@ class Receipts:
         away, carried_out = False, receipt.carried_out_at is not None
         for name in receipt.connections if receipt.kind.lets_go else ():
             row = await self._store.connection(name)
-            erased = None
-            if row is not None and row.state == REDACTED and not away:
-                erased = await self._erased(name)
+            erased: bool | None = True
+            if row is not None and (receipt.kind.deletes or row.state == REDACTED):
+                erased = None if away else await self._erased(row)
                 away = erased is None
             parts.append(connection_part(name, row, carried_out=carried_out, erased=erased))
         return parts
 
-    async def _erased(self, name: str) -> bool | None:
-        """Whether the writer has done its part; None where the scheduler does not answer."""
+    async def _erased(self, row: Connection) -> bool | None:
+        """Whether the writer has done its part; None where the scheduler does not answer.
+
+        A scheduler that knows an earlier epoch has not heard of this redaction: what it shows is another's end.
+        """
         try:
-            known = await self._scheduler.connection(name)
+            known = await self._scheduler.connection(row.name)
         except SchedulerAway:
             return None
-        return known is not None and known.erased_at is not None
+        return known is not None and known.epoch >= row.epoch and known.erased_at is not None
 
 
 def departure_routes(departures: Departures, receipts: Receipts, merchants: Merchants, cookies: Cookies) -> APIRouter:
@@ -87,19 +90,20 @@ def departure_routes(departures: Departures, receipts: Receipts, merchants: Merc
 
 
 def callback_routes(
-    departures: Departures, platform: str, *, user_of: Callable[[str], str], origin: str
+    departures: Departures, platform: str, *, user_of: Callable[[str], tuple[str, int]], origin: str
 ) -> APIRouter:
     """`POST /{platform}/deauthorize` and `/data-deletion`: forms with a `signed_request`, as Meta defines them.
 
-    `user_of` verifies one and gives the person that it is about; it raises `Refusal`, which is answered with 400. A
-    copy is known by the signed part alone, because one signature can be written in several ways.
+    `user_of` verifies one and gives the person that it is about, and when it was made (ms); it raises `Refusal`, which
+    is answered with 400. A copy is known by the signed part alone, because one signature can be written in several
+    ways.
     """
     routes = APIRouter(prefix=f"/{platform}")
 
     async def asked(request: Request, kind: Kind) -> str:
         signed = (await form_of(request)).get("signed_request", "")
-        person = user_of(signed)
-        return await departures.asked_by(platform, person, kind, signed.partition(".")[2])
+        person, asked_at = user_of(signed)
+        return await departures.asked_by(platform, person, kind, signed.partition(".")[2], asked_at=asked_at)
 
     @routes.post("/deauthorize")
     async def deauthorize(request: Request) -> Response:
@@ -134,6 +138,8 @@ async def _done(
     request: Request, merchants: Merchants, cookies: Cookies, do: Callable[[UUID], Awaitable[str]]
 ) -> Response:
     """Do what a form of the merchant's own page asks, and lead to where `do` says."""
+    if "\x00" in request.path_params["connection"]:
+        return problem(request, 404, "there is no such connection among yours")
     session = cookies.session(request)
     merchant = await merchants.merchant(session)
     if merchant is None or session is None:

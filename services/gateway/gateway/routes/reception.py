@@ -180,35 +180,46 @@ class Reception:
         return True
 
     async def _later(self, deliveries: Sequence[Delivery], post: Post) -> None:
-        """Deliveries for which the store or the platform has to be asked, one after the other."""
+        """Deliveries for which the store or the platform has to be asked: together for those that ask for records, one
+        after the other for what is about the app itself."""
+        if records := [delivery for delivery in deliveries if delivery.kind is Kind.RECORDS]:
+            await self._requested(records, post)
         for delivery in deliveries:
+            if delivery.kind is Kind.RECORDS:
+                continue
             try:
-                outcome = await self._carried_out(delivery, post)
+                outcome = await self._carried_out(delivery)
             except (Away, PlatformAway, TokenRefused, Unsealable, TimeoutError) as away:
                 post.held(delivery, away)
             else:
-                if outcome is not None:
-                    post.done(delivery, outcome)
+                post.done(delivery, outcome)
 
-    async def _carried_out(self, delivery: Delivery, post: Post) -> str | None:
-        """Do what the delivery asks for; the outcome, None while Kafka is asked. Raises when it must come again."""
+    async def _requested(self, deliveries: Sequence[Delivery], post: Post) -> None:
+        """Requests of connections that are not believed to be live: of one batch there may be a thousand."""
+        try:
+            epochs = await self._live.epochs({delivery.connection for delivery in deliveries})
+        except Away as away:
+            for delivery in deliveries:
+                post.held(delivery, away)
+            return
+        for delivery in deliveries:
+            epoch = epochs.get(delivery.connection)
+            if epoch is None:
+                post.done(delivery, "dropped: not connected")
+            else:
+                self._request(delivery, epoch, post)
+
+    async def _carried_out(self, delivery: Delivery) -> str:
+        """Do what the delivery says of the app itself; the outcome. Raises when it must come again."""
         name = delivery.connection
         if delivery.kind is Kind.SCOPES:
             return await self._installations.rescope(name)
         if delivery.kind in (Kind.CUSTOMER_DELETION, Kind.CUSTOMER_DATA):
             return await self._departures.customer_asked(delivery)
-        if delivery.kind in (Kind.UNINSTALLED, Kind.ACCOUNT_DELETION):
-            self._live.forget(name)
-            outcome = await self._gone(delivery)
-            self._live.forget(name)
-            return outcome
-        epoch = self._live.believed(name)
-        if epoch is None:
-            epoch = await self._live.epoch(name)
-        if epoch is None:
-            return "dropped: not connected"
-        self._request(delivery, epoch, post)
-        return None
+        self._live.forget(name)
+        outcome = await self._gone(delivery)
+        self._live.forget(name)
+        return outcome
 
     async def _gone(self, delivery: Delivery) -> str:
         if delivery.kind is Kind.ACCOUNT_DELETION:

@@ -1,6 +1,6 @@
 """The gateway's schema in Postgres, by noun: connections with sealed tokens, logins, self-tests, receipts."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -45,6 +45,11 @@ class Store:
         """The connection as it is now."""
         async with self._database.transaction() as tx:
             return await connections.one(tx, name)
+
+    async def connections(self, names: Collection[str]) -> list[Connection]:
+        """Those of these connections that there are, as they are now."""
+        async with self._database.transaction() as tx:
+            return await connections.some(tx, names)
 
     async def connections_of(self, merchant: UUID) -> list[Connection]:
         """All connections of a merchant, by name."""
@@ -97,10 +102,10 @@ class Store:
         async with self._database.transaction() as tx:
             return await receipts.keep(tx, receipt)
 
-    async def keep_receipt_for(self, receipt: Receipt, platform: str, holder: str) -> Receipt:
-        """As `keep_receipt`, for all connections at `platform` that the person `holder` granted."""
+    async def keep_receipt_for(self, receipt: Receipt, platform: str, holder: str, *, granted_by: int) -> Receipt:
+        """As `keep_receipt`, for all connections at `platform` that the person `holder` had granted by then (ms)."""
         async with self._database.transaction() as tx:
-            names = await connections.names_held_by(tx, platform, holder)
+            names = await connections.names_held_by(tx, platform, holder, granted_by)
             return await receipts.keep(tx, receipt.listing(names))
 
     async def receipt(self, code: str) -> Receipt | None:

@@ -1,6 +1,6 @@
 """Connections with their sealed tokens: a row, its lock, and what is said of its changes."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +18,12 @@ from messaging.publisher import Outgoing
 _COLUMNS = """name, merchant, state, epoch, revision, scopes, granted_at, wanted_sync,
               access_token, access_expires_at, refresh_token, refresh_expires_at, holder"""
 _ONE = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name")
+_SOME = text(f"SELECT {_COLUMNS} FROM connections WHERE name = ANY(CAST(:names AS text[]))")
 _ALL_OF = text(f"SELECT {_COLUMNS} FROM connections WHERE merchant = :merchant ORDER BY name")
-_HELD_BY = text("SELECT name FROM connections WHERE holder = :holder AND starts_with(name, :beginning) ORDER BY name")
+_HELD_BY = text("""
+SELECT name FROM connections
+WHERE holder = :holder AND starts_with(name, :beginning) AND granted_at <= :granted_by ORDER BY name
+""")
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _LOCKED = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name FOR UPDATE")
 _SAVE = text(f"""
@@ -123,14 +127,19 @@ async def one(tx: AsyncConnection, name: str) -> Connection | None:
     return _connection(row) if row else None
 
 
+async def some(tx: AsyncConnection, names: Collection[str]) -> list[Connection]:
+    """Those of these connections that there are, as they are now."""
+    return [_connection(row) for row in await tx.execute(_SOME, {"names": list(names)})]
+
+
 async def all_of(tx: AsyncConnection, merchant: UUID) -> list[Connection]:
     """All connections of a merchant, by name."""
     return [_connection(row) for row in await tx.execute(_ALL_OF, {"merchant": merchant})]
 
 
-async def names_held_by(tx: AsyncConnection, platform: str, holder: str) -> tuple[str, ...]:
-    """The connections at `platform` that the person `holder` granted, by name."""
-    found = await tx.execute(_HELD_BY, {"holder": holder, "beginning": f"{platform}:"})
+async def names_held_by(tx: AsyncConnection, platform: str, holder: str, granted_by: int) -> tuple[str, ...]:
+    """The connections at `platform` that the person `holder` had granted by that moment (ms), by name."""
+    found = await tx.execute(_HELD_BY, {"holder": holder, "beginning": f"{platform}:", "granted_by": granted_by})
     return tuple(found.scalars())
 
 

@@ -34,10 +34,12 @@ class ConnectionsHandler:
                 return
             await connections.put(tx, newest)
             await _cancel_ended(tx, happened, newest)
-            if any(_redacts(event, known) for event in events):
+            forgotten = any(_redacts(event, known) for event in events)
+            if forgotten:
                 await _forget(tx, connection)
             if newest.state == "connected":
-                await self._begin(tx, newest, planned=known is not None and known.state == "connected")
+                planned = known is not None and known.state == "connected" and not forgotten
+                await self._begin(tx, newest, planned=planned)
         self._count(happened)
         self._changed()
 

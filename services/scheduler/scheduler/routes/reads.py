@@ -48,6 +48,7 @@ def reads(database: Database, keys: Mapping[str, str]) -> APIRouter:
         listed = [shown(row) for row in rows]
         return {
             "connection": connection,
+            "epoch": known.epoch,
             "state": known.state,
             "next_poll_at": _ms(known.next_poll_at),
             "erased_at": known.erased_at,
