@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Protocol
 
 import httpx
@@ -22,6 +22,7 @@ from gateway.client.facebook import FacebookClient
 from gateway.client.scheduler import SchedulerClient
 from gateway.client.shopify import ShopifyClient
 from gateway.departures import Departures, Leaving
+from gateway.docs.documents import Documents, documents
 from gateway.handlers import broker_trouble, watching
 from gateway.installations import Installations, Installed
 from gateway.live import LiveConnections
@@ -29,6 +30,7 @@ from gateway.logins import BrowserKeys, CodeExchange, Logins
 from gateway.platforms import PLATFORMS, Platform
 from gateway.routes.answers import SafeHeaders, problem
 from gateway.routes.departures import Receipts, callback_routes, departure_routes
+from gateway.routes.docs import docs_routes
 from gateway.routes.facebook import facebook_routes
 from gateway.routes.internal import internal_problems, internal_routes
 from gateway.routes.listener import PublicConnection, Receptions
@@ -74,6 +76,11 @@ class Parts:
     scheduler: Scheduler
     post: Post
     watching: Watching
+
+    @property
+    def configured(self) -> list[Platform]:
+        """The platforms at which this installation has an app."""
+        return [platform for platform in self.platforms.values() if platform.configured]
 
 
 def now() -> int:
@@ -151,7 +158,7 @@ def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[
     sealer = Sealer(settings.token_encryption_keys)
     tokens = Tokens(store, sealer, remotes, now=now)
     assertions = Assertions(store, tokens, parts.platforms, remotes, post=parts.post, watching=parts.watching, now=now)
-    receptions = [_reception(parts, tokens, platform) for platform in parts.platforms.values() if platform.configured]
+    receptions = [_reception(parts, tokens, platform) for platform in parts.configured]
     public = Webhooks(SafeHeaders(_public(parts, sealer, discreet(checks))), receptions)
     internal = _application(checks)
     internal_problems(internal)
@@ -190,9 +197,14 @@ def _public(parts: Parts, sealer: Sealer, checks: Mapping[str, Check]) -> FastAP
     if facebook.configured:
         callbacks = callback_routes(departures, facebook.slug, user_of=facebook.user_of, origin=facebook.origin)
         app.include_router(callbacks)
-    platforms = [platform for platform in parts.platforms.values() if platform.configured]
-    app.include_router(page_routes(merchants, cookies, platforms, sandbox_url=settings.sandbox_url))
+    app.include_router(page_routes(merchants, cookies, parts.configured, sandbox_url=settings.sandbox_url))
+    app.include_router(docs_routes(cache(partial(documents, app, parts.configured))))
     return app
+
+
+def described(parts: Parts) -> Documents:
+    """What `/docs` of a gateway of these parts serves."""
+    return documents(_public(parts, Sealer(parts.settings.token_encryption_keys), {}), parts.configured)
 
 
 def departures_of(parts: Parts) -> Departures:

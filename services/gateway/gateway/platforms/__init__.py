@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.deliveries import Delivery
+from gateway.deliveries import Delivery, DeliveryHeader
 from gateway.platforms import facebook, shopify
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ class Platform(Protocol):
     def claims(self) -> tuple[bytes, bytes, bytes]:
         """The headers in which a delivery names its topic, its account and itself, for the log of a refused one; empty
         where it has none."""
+
+    @property
+    def delivery_headers(self) -> tuple[DeliveryHeader, ...]:
+        """The headers of a delivery that are read, the signature first."""
 
     def login_url(self, account: str) -> str:
         """The path on which this account's merchant signs in (again)."""

@@ -18,7 +18,7 @@ from uuid import uuid4
 import orjson
 import structlog
 
-from gateway.deliveries import Delivery, Kind, Unacceptable
+from gateway.deliveries import Delivery, DeliveryHeader, Kind, Unacceptable
 from gateway.problems import Refusal
 
 log = structlog.get_logger()
@@ -40,6 +40,9 @@ _COSTS = {
 }
 _PAGE_ID = re.compile(r"[0-9]{1,32}")
 _SIGNATURE = b"x-hub-signature-256"
+_DELIVERY_HEADERS = (
+    DeliveryHeader("X-Hub-Signature-256", "sha256= and the hex HMAC-SHA256 of the raw body under the app's secret"),
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Facebook:
     login_path: str = "/facebook/login"
     login_form: None = None
     claims: tuple[bytes, bytes, bytes] = (b"", b"", b"")
+    delivery_headers: tuple[DeliveryHeader, ...] = field(default=_DELIVERY_HEADERS, repr=False)
 
     @property
     def configured(self) -> bool:
