@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up demo reset test lint bench lock clean
+.PHONY: help up demo reset test lint contracts bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,6 +30,10 @@ test: lint ## lint, types, and every test
 lint: $(VENV)/.dev ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+contracts: $(VENV)/.runtime ## write anew: the events' schemas, docs/api
+	$(BIN)/python -m contracts.schemas
+	$(BIN)/python -m gateway.docs docs/api
 
 bench: $(VENV)/.runtime ## measure, beside baselines (one alone: make bench ONLY=webhooks)
 	$(BIN)/python -m benchmarks $(ONLY)

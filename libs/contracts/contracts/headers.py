@@ -8,6 +8,25 @@ from contracts.events import Event
 NAMESPACE = UUID("6f0f4a1e-6f83-5b0c-9a53-2d7d1f1f6a10")
 """Ids derived from a story (a webhook id, a poll's slot) are uuid5 in this namespace."""
 
+CLOUD_EVENT = {
+    "ce_specversion": "The version of CloudEvents: 1.0",
+    "ce_type": "What it is: merchant-sync.<event>.v1",
+    "ce_source": "The service that says it",
+    "ce_id": "Names this saying: a copy has the same",
+    "ce_subject": "The connection, as the key",
+    "ce_time": "When it was said, RFC 3339",
+    "content-type": "application/json",
+}
+"""The headers of every event, each with what it says."""
+DEAD_LETTER = {
+    "dlq-topic": "Where the message lay",
+    "dlq-partition": "Its partition there",
+    "dlq-offset": "Its offset there",
+    "dlq-group": "The consumer group that could not handle it",
+    "dlq-error": "Why, at most 1000 characters",
+}
+"""The headers that a dead letter has besides those that it came with."""
+
 
 def derived_id(*story: str) -> UUID:
     """The id that this story always gives, e.g. `derived_id("poll", connection, slot)`."""

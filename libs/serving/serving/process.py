@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from messaging.errors import Away
 from serving.together import run_together
@@ -41,19 +42,31 @@ def discreet(checks: Mapping[str, Check]) -> dict[str, Check]:
     return {name: quiet(name, check) for name, check in checks.items()}
 
 
+class Readiness(BaseModel):
+    """Whether a process can do its work: for each part `ok`, or what is wrong."""
+
+    status: str
+    parts: dict[str, str]
+
+
 def health_routes(app: FastAPI, checks: Mapping[str, Check]) -> None:
     """Add `/health` (the process runs) and `/ready` (its parts answer; 503 with what is wrong otherwise)."""
+    said: dict[int | str, dict[str, object]] = {
+        200: {"description": "They do.", "model": Readiness},
+        503: {"description": "Not all of them.", "model": Readiness},
+    }
 
-    @app.get("/health", include_in_schema=False)
+    @app.get("/health", tags=["Health"], summary="Whether the process runs")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/ready", include_in_schema=False)
+    @app.get("/ready", tags=["Health"], summary="Whether its parts answer", responses=said)
     async def ready() -> JSONResponse:
         answers = await asyncio.gather(*(check() for check in checks.values()))
         parts = {name: answer or "ok" for name, answer in zip(checks, answers, strict=True)}
         good = all(answer is None for answer in answers)
-        return JSONResponse({"status": "ok" if good else "not ready", "parts": parts}, 200 if good else 503)
+        readiness = Readiness(status="ok" if good else "not ready", parts=parts)
+        return JSONResponse(readiness.model_dump(), 200 if good else 503)
 
 
 class Served(NamedTuple):

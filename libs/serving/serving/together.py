@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 PR_SET_PDEATHSIG = 1
+_ASKING = (signal.SIGTERM, signal.SIGINT)
 
 
 def run_together(works: Sequence[Callable[[], None]]) -> None:
@@ -15,14 +16,18 @@ def run_together(works: Sequence[Callable[[], None]]) -> None:
     They end together, so that whoever supervises the service starts it whole again; its exit code is that of the first
     to end. If the parent is killed, they are asked to end as well.
     """
-    children = [_forked(work) for work in works]
+    children: list[int] = []
 
     def end(_signal: int, _frame: object) -> None:
         for child in children:
             _ask_to_end(child)
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    # Who asks to end while the children are made is heard when all of them are there.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ASKING)
+    children += [_forked(work) for work in works]
+    for number in _ASKING:
+        signal.signal(number, end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKING)
     first, status = os.wait()
     children.remove(first)
     end(signal.SIGTERM, None)
@@ -36,6 +41,7 @@ def _forked(work: Callable[[], None]) -> int:
     child = os.fork()
     if child:
         return child
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKING)
     _end_with(parent)
     work()
     os._exit(0)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Protocol
 
 import httpx
@@ -21,6 +21,7 @@ from gateway.client.facebook import FacebookClient
 from gateway.client.scheduler import SchedulerClient
 from gateway.client.shopify import ShopifyClient
 from gateway.departures import Departures, Leaving
+from gateway.docs.documents import Documents, documents
 from gateway.handlers import broker_trouble, watching
 from gateway.installations import Installations, Installed
 from gateway.live import LiveConnections
@@ -29,6 +30,7 @@ from gateway.metrics import Metrics, metrics_of
 from gateway.platforms import PLATFORMS, Platform
 from gateway.routes.answers import SafeHeaders, problem
 from gateway.routes.departures import Receipts, callback_routes, departure_routes
+from gateway.routes.docs import docs_routes
 from gateway.routes.facebook import facebook_routes
 from gateway.routes.internal import internal_problems, internal_routes
 from gateway.routes.listener import PublicConnection, Receptions
@@ -76,6 +78,11 @@ class Parts:
     post: Post
     watching: Watching
     metrics: Metrics
+
+    @property
+    def configured(self) -> list[Platform]:
+        """The platforms at which this installation has an app."""
+        return [platform for platform in self.platforms.values() if platform.configured]
 
 
 def now() -> int:
@@ -156,7 +163,7 @@ def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[
     settings, store, remotes = parts.settings, parts.store, parts.remotes
     tokens = _tokens(parts)
     assertions = Assertions(store, tokens, parts.platforms, remotes, post=parts.post, watching=parts.watching, now=now)
-    receptions = [_reception(parts, tokens, platform) for platform in parts.platforms.values() if platform.configured]
+    receptions = [_reception(parts, tokens, platform) for platform in parts.configured]
     public = Webhooks(SafeHeaders(_public(parts, discreet(checks))), receptions)
     internal = _application(checks)
     metrics_route(internal, parts.metrics.registry)
@@ -201,9 +208,14 @@ def _public(parts: Parts, checks: Mapping[str, Check]) -> FastAPI:
     if facebook.configured:
         callbacks = callback_routes(departures, facebook.slug, user_of=facebook.user_of, origin=facebook.origin)
         app.include_router(callbacks)
-    platforms = [platform for platform in parts.platforms.values() if platform.configured]
-    app.include_router(page_routes(merchants, cookies, platforms, sandbox_url=settings.sandbox_url))
+    app.include_router(page_routes(merchants, cookies, parts.configured, sandbox_url=settings.sandbox_url))
+    app.include_router(docs_routes(cache(partial(documents, app, parts.configured))))
     return app
+
+
+def described(parts: Parts) -> Documents:
+    """What `/docs` of a gateway of these parts serves."""
+    return documents(_public(parts, {}), parts.configured)
 
 
 def departures_of(parts: Parts) -> Departures:

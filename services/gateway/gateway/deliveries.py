@@ -42,6 +42,14 @@ class Delivery(NamedTuple):
     """When the platform saw it happen, in ms; None where it does not say."""
 
 
+class DeliveryHeader(NamedTuple):
+    """A header of a platform's deliveries that is read."""
+
+    name: str
+    says: str
+    required: bool = True
+
+
 class Unacceptable(Exception):
     """A delivery that is refused: 401 for its signature, 400 for its form, 413 for its size, 408 when it never came."""
 

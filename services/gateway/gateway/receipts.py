@@ -7,6 +7,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
+from pydantic import BaseModel, Field
+
 from contracts.topics import RETENTION_MS
 from gateway.connections import REDACTED, UNINSTALLED, Connection
 
@@ -68,6 +70,27 @@ class Receipt:
         return replace(self, connections=connections)
 
 
+class ConnectionPart(BaseModel):
+    """What became of one connection: erased, being erased, not known now, disconnected, connected again, or that
+    nothing is held of it."""
+
+    connection: str
+    state: str
+
+
+class ReceiptDocument(BaseModel):
+    """A receipt as it is shown; times in ms. Nothing in it tells of an account's data, or whose it was."""
+
+    confirmation_code: str
+    kind: Kind
+    state: str = Field(description="carried out, or under way")
+    message: str
+    asked_at: int = Field(description="Milliseconds since the epoch, UTC")
+    connections: list[ConnectionPart]
+    kept: str | None = Field(description="What stays after a deletion, and why")
+    messages_until: int | None = Field(description="By then the last message about these connections has left Kafka")
+
+
 def opened(kind: Kind, connections: tuple[str, ...] = (), *, request: str | None = None) -> Receipt:
     """A receipt with a new code of letters and digits, 128 bits."""
     return Receipt(secrets.token_hex(16), kind, connections, request)
@@ -78,10 +101,10 @@ def request_of(*said: str) -> str:
     return sha256("\x1f".join(said).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def connection_part(name: str, row: Connection | None, *, carried_out: bool, erased: bool | None) -> dict[str, Any]:
+def connection_part(name: str, row: Connection | None, *, carried_out: bool, erased: bool | None) -> ConnectionPart:
     """What became of one connection. `erased`: whether nothing is left to the writer to do, None where that is not
     known; what was made anew meanwhile is shown so only when what was before it is gone."""
-    return {"connection": name, "state": _state(row, carried_out=carried_out, erased=erased)}
+    return ConnectionPart(connection=name, state=_state(row, carried_out=carried_out, erased=erased))
 
 
 def _state(row: Connection | None, *, carried_out: bool, erased: bool | None) -> str:
@@ -94,20 +117,17 @@ def _state(row: Connection | None, *, carried_out: bool, erased: bool | None) ->
     return {UNINSTALLED: DISCONNECTED, REDACTED: ERASED}.get(row.state, CONNECTED_AGAIN)
 
 
-def receipt_document(receipt: Receipt, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The receipt as it is shown; times in ms. Nothing in it tells of an account's data, or whose it was.
-
-    `messages_until`: by then the last message about these connections has left Kafka.
-    """
-    done = receipt.carried_out_at is not None and not any(part["state"] in (ERASING, NOT_KNOWN) for part in parts)
+def receipt_document(receipt: Receipt, parts: Sequence[ConnectionPart]) -> dict[str, Any]:
+    """The receipt as a `ReceiptDocument`, to be written as JSON."""
+    done = receipt.carried_out_at is not None and not any(part.state in (ERASING, NOT_KNOWN) for part in parts)
     until = (receipt.carried_out_at or receipt.asked_at) + RETENTION_MS
-    return {
-        "confirmation_code": receipt.code,
-        "kind": receipt.kind.value,
-        "state": "carried out" if done else "under way",
-        "message": _TOLD.get(receipt.kind, _TOLD_OF_DELETION),
-        "asked_at": receipt.asked_at,
-        "connections": list(parts),
-        "kept": KEPT if receipt.kind.deletes else None,
-        "messages_until": until if receipt.kind.deletes else None,
-    }
+    return ReceiptDocument(
+        confirmation_code=receipt.code,
+        kind=receipt.kind,
+        state="carried out" if done else "under way",
+        message=_TOLD.get(receipt.kind, _TOLD_OF_DELETION),
+        asked_at=receipt.asked_at,
+        connections=list(parts),
+        kept=KEPT if receipt.kind.deletes else None,
+        messages_until=until if receipt.kind.deletes else None,
+    ).model_dump(mode="json")

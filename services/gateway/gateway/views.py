@@ -1,11 +1,12 @@
 """What a merchant is shown: a sync as the scheduler knows it, with the gateway's own part beside it."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.events import account_of
 from gateway.connections import Connection
 from gateway.platforms import Platform
 
@@ -15,18 +16,27 @@ TEST_TAKES_AT_MOST_MS = 60_000
 """A webhook test that is pending so long after it was sent was cut off with its process."""
 
 
-class UploadView(BaseModel):
+Moment = Annotated[int | None, Field(description="Milliseconds since the epoch, UTC")]
+
+
+class Shown(BaseModel):
+    """A document as it is answered: all of its fields are always there."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class UploadView(Shown):
     """The upload that holds a sync's bytes."""
 
     key: str
     outcome: str
     sha256: str = ""
     bytes: int = 0
-    stored_at: int | None = None
+    stored_at: Moment = None
     reason: str | None = None
 
 
-class SyncView(BaseModel):
+class SyncView(Shown):
     """A sync in the scheduler's words; fields that it adds are ignored."""
 
     sync_id: UUID
@@ -45,9 +55,9 @@ class SyncView(BaseModel):
     reason: str | None = None
     left_out: dict[str, str] = {}
     upload: UploadView | None = None
-    requested_at: int | None = None
-    started_at: int | None = None
-    finished_at: int | None = None
+    requested_at: Moment = None
+    started_at: Moment = None
+    finished_at: Moment = None
 
 
 class ConnectionView(BaseModel):
@@ -55,11 +65,57 @@ class ConnectionView(BaseModel):
 
     connection: str
     epoch: int = 0
-    next_poll_at: int | None = None
+    next_poll_at: Moment = None
     last_sync: SyncView | None = None
     syncs: list[SyncView] = []
-    erased_at: int | None = None
+    erased_at: Moment = None
     """When the writer had taken away all that it held of a redacted connection, in ms."""
+
+
+class Outcome(Shown):
+    """Of one part of a self-test: pending, success or failed, and why."""
+
+    status: str
+    message: str
+
+
+class Subscribed(Outcome):
+    """The webhook subscriptions, and what became of each topic."""
+
+    topics: dict[str, Outcome] = {}
+
+
+class SyncDocument(SyncView):
+    """A sync as it is shown, with the four parts of the self-test; null for a part that it has not."""
+
+    webhook_status: Subscribed | None
+    webhook_test: Outcome | None
+    polling_test: Outcome | None
+    upload_status: Outcome | None
+
+
+class ConnectionDocument(Shown):
+    """A connection as it is shown: its state is connected, reauthorise, uninstalled or redacted."""
+
+    connection: str
+    state: str
+    scopes: list[str]
+    object_key: str = Field(description="Where its document lies in the bucket")
+    polled_only: bool = Field(description="Its webhook test failed, so that only polls bring its changes")
+    next_poll_at: Moment
+    last_sync: SyncView | None
+    syncs: list[SyncView]
+    wanted_sync: UUID | None = Field(description="The full sync that the last consent asked for")
+    login_url: str
+    account_url: str
+    scheduler_away: bool = Field(description="The scheduler does not answer now, and its part is missing here")
+
+
+class MissingScope(Shown):
+    """A scope that was not granted, with the resources that are left out for want of it."""
+
+    scope: str
+    costs: list[str]
 
 
 def queued(sync_id: UUID, connection: str, requested_at: int | None) -> SyncView:
@@ -86,34 +142,39 @@ def sync_document(
 
     `status` and `test` are the outcomes stored so far, `now` in ms.
     """
-    return {
-        **sync.model_dump(mode="json"),
+    parts = {
         "webhook_status": _ended(status, sync, "the subscriptions were never compared"),
         "webhook_test": _not_cut_off(test, now),
         "polling_test": _polling(sync) if sync.mode == "full" else None,
         "upload_status": _uploaded(sync),
     }
+    return SyncDocument.model_validate(dict(sync) | parts).model_dump(mode="json")
 
 
-def connection_document(row: Connection, known: ConnectionView | None, *, key: str, test: object) -> dict[str, Any]:
-    """A connection as it is shown. `polled_only`: its webhook test failed, so that only polls bring its changes."""
-    failed = isinstance(test, dict) and test.get("status") == FAILED
-    return {
-        "connection": row.name,
-        "state": row.state,
-        "scopes": list(row.scopes),
-        "object_key": key,
-        "polled_only": failed,
-        "next_poll_at": known.next_poll_at if known else None,
-        "last_sync": known.last_sync.model_dump(mode="json") if known and known.last_sync else None,
-        "syncs": [sync.model_dump(mode="json") for sync in known.syncs] if known else [],
-        "wanted_sync": str(row.wanted_sync) if row.wanted_sync else None,
-    }
+def connection_document(
+    row: Connection, platform: Platform, known: ConnectionView | None, *, away: bool, test: object
+) -> ConnectionDocument:
+    """A connection as it is shown. `known`: what the scheduler knows of it, unless that is `away`."""
+    account = account_of(row.name)
+    return ConnectionDocument(
+        connection=row.name,
+        state=row.state,
+        scopes=list(row.scopes),
+        object_key=platform.object_key(account),
+        polled_only=isinstance(test, dict) and test.get("status") == FAILED,
+        next_poll_at=known.next_poll_at if known else None,
+        last_sync=known.last_sync if known else None,
+        syncs=known.syncs if known else [],
+        wanted_sync=row.wanted_sync,
+        login_url=platform.login_url(account),
+        account_url=platform.account_url(account),
+        scheduler_away=away,
+    )
 
 
-def missing_scopes(platform: Platform, granted: Iterable[str]) -> list[dict[str, Any]]:
+def missing_scopes(platform: Platform, granted: Iterable[str]) -> list[MissingScope]:
     """The scopes that were not granted, each with the resources that are left out for want of it."""
-    return [{"scope": scope, "costs": list(costs)} for scope, costs in platform.missing_scopes(granted).items()]
+    return [MissingScope(scope=scope, costs=list(costs)) for scope, costs in platform.missing_scopes(granted).items()]
 
 
 def _part(status: str, message: str) -> dict[str, Any]:

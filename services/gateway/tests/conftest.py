@@ -42,7 +42,10 @@ from messaging.errors import Away, KafkaAway
 from messaging.outbox import Outbox
 from serving.process import Check
 from storing.database import Database
+from truth import hold_true
 
+TRUE: Any = {"response": [hold_true]}
+"""Every answer to a client of these tests is held against the description of the routes."""
 SECRET, PREVIOUS = "the app's secret", "the app's former secret"
 KEY = b64encode(b"k" * 32).decode()
 OTHER_KEY = b64encode(b"o" * 32).decode()
@@ -294,8 +297,12 @@ class World:
         self.service = httpx.AsyncClient(transport=httpx.ASGITransport(self.internal), base_url="http://inside")
 
     def new_browser(self, accept: str = "application/json") -> httpx.AsyncClient:
-        transport = httpx.ASGITransport(self.public)
-        return httpx.AsyncClient(transport=transport, base_url="http://gateway.test", headers={"Accept": accept})
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.public),
+            base_url="http://gateway.test",
+            headers={"Accept": accept},
+            event_hooks=TRUE,
+        )
 
     async def post(self, address: str, headers: dict[str, str], body: bytes) -> int:
         """The test delivery, to ourselves."""
@@ -444,6 +451,13 @@ async def world(postgres: Any, make_settings: Callable[..., GatewaySettings]) ->
     await database.close()
 
 
+@pytest.fixture
+def storeless(make_settings: Callable[..., GatewaySettings]) -> World:
+    """A gateway whose database answers nobody: for what needs none."""
+    settings = make_settings(**FACEBOOK)
+    return World(settings, Database(settings.database_url.get_secret_value(), schema="nothing"))
+
+
 class Route:
     """The webhook route alone, with one live connection and a Kafka."""
 
@@ -479,7 +493,8 @@ class Route:
             answer_seconds=0.3,
         )
         self.webhooks = Webhooks(elsewhere, [self.reception])
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.webhooks), base_url="http://gateway.test")
+        transport = httpx.ASGITransport(self.webhooks)
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://gateway.test", event_hooks=TRUE)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[tuple[str, int]]:
@@ -492,7 +507,7 @@ class Route:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             await asyncio.sleep(0.01)
-        async with httpx.AsyncClient(base_url=f"http://{host}:{port}") as self.client:
+        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", event_hooks=TRUE) as self.client:
             yield host, port
         server.should_exit = True
         await serving

@@ -28,7 +28,7 @@ class Refused(Exception):
 class FakeGraph:
     """One app, one person. `fails` answers a path's end by an error, `limit_at_most` by "reduce the amount"."""
 
-    user: str = "4004"
+    user: str = "400400400400400"
     pages: dict[str, str] = field(default_factory=lambda: {"1001": "Acme Café", "1002": "Acme Löffel"})
     granted: tuple[str, ...] = ALL_PERMISSIONS
     tokens_app: str = APP_ID

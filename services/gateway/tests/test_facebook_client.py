@@ -56,7 +56,7 @@ async def test_a_code_becomes_a_grant_for_each_page(graph: FakeGraph, make: Make
     assert list(grants) == ["1001", "1002"]
     grant = grants["1001"]
     assert graph.alive[grant.access_token] == "1001"
-    assert (grant.holder, grant.title) == ("4004", "Acme Café")
+    assert (grant.holder, grant.title) == (graph.user, "Acme Café")
     assert (grant.expires_at, grant.refresh_token) == (None, None)
     assert set(ALL_PERMISSIONS) <= set(grant.scopes)
     assert (grant.granted_at, grant.readable_until) == (1_795_521_600_000, 1_803_300_000_000)

@@ -54,7 +54,7 @@ async def test_a_merchant_connects_pages(world: Any) -> None:
     assert {str(one.merchant) for one in said} == {document["user_uuid"]}
     assert said[0].object_key == "facebook/1001/page_data.json"
     row = await world.store.connection(PAGE)
-    assert row.holder == "4004"
+    assert row.holder == world.graph.user
     shown = await shown_sync(world, first["sync_id"])
     assert (shown["state"], shown["webhook_test"]["status"]) == ("queued", "pending")
 

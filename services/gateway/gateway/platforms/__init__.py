@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.deliveries import Delivery
+from gateway.deliveries import Delivery, DeliveryHeader
 from gateway.platforms import facebook, shopify
 
 if TYPE_CHECKING:
@@ -50,6 +50,10 @@ class Platform(Protocol):
     @property
     def delivered(self) -> Collection[str]:
         """The topics of deliveries that are known here: under all others they are counted together."""
+
+    @property
+    def delivery_headers(self) -> tuple[DeliveryHeader, ...]:
+        """The headers of a delivery that are read, the signature first."""
 
     def login_url(self, account: str) -> str:
         """The path on which this account's merchant signs in (again)."""

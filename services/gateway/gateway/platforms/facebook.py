@@ -18,7 +18,7 @@ from uuid import uuid4
 import orjson
 import structlog
 
-from gateway.deliveries import Delivery, Kind, Unacceptable
+from gateway.deliveries import Delivery, DeliveryHeader, Kind, Unacceptable
 from gateway.problems import Refusal
 
 log = structlog.get_logger()
@@ -42,6 +42,9 @@ _PAGE_ID = re.compile(r"[0-9]{1,32}")
 _SIGNATURE = b"x-hub-signature-256"
 _TOPIC = "page"
 """Of all deliveries: one tells of any fields of a page."""
+_DELIVERY_HEADERS = (
+    DeliveryHeader("X-Hub-Signature-256", "sha256= and the hex HMAC-SHA256 of the raw body under the app's secret"),
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Facebook:
     login_form: None = None
     claims: tuple[bytes, bytes, bytes] = (b"", b"", b"")
     delivered: frozenset[str] = frozenset({_TOPIC})
+    delivery_headers: tuple[DeliveryHeader, ...] = field(default=_DELIVERY_HEADERS, repr=False)
 
     @property
     def configured(self) -> bool:

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import orjson
 
-from gateway.deliveries import Delivery, Kind, Unacceptable
+from gateway.deliveries import Delivery, DeliveryHeader, Kind, Unacceptable
 from gateway.platforms.shopify_topics import ALWAYS, DELIVERED, TOPICS
 from gateway.problems import Refusal
 
@@ -59,6 +59,13 @@ _ABOUT_DATA = (Kind.ACCOUNT_DELETION, Kind.CUSTOMER_DELETION, Kind.CUSTOMER_DATA
 _HMAC, _TOPIC, _SHOP_DOMAIN = b"x-shopify-hmac-sha256", b"x-shopify-topic", b"x-shopify-shop-domain"
 _WEBHOOK_ID, _TRIGGERED_AT = b"x-shopify-webhook-id", b"x-shopify-triggered-at"
 _READ = frozenset((_HMAC, _TOPIC, _SHOP_DOMAIN, _WEBHOOK_ID, _TRIGGERED_AT))
+_DELIVERY_HEADERS = (
+    DeliveryHeader("X-Shopify-Hmac-Sha256", "Base64 of the raw body's HMAC-SHA256 under the app's secret"),
+    DeliveryHeader("X-Shopify-Topic", "What happened, e.g. products/update"),
+    DeliveryHeader("X-Shopify-Shop-Domain", "The shop, e.g. acme.myshopify.com"),
+    DeliveryHeader("X-Shopify-Webhook-Id", "The same in every copy: ten copies are one sync", required=False),
+    DeliveryHeader("X-Shopify-Triggered-At", "When it happened, of an uninstall", required=False),
+)
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,7 @@ class Shopify:
     login_form: tuple[str, str, str] = ("/shopify/login", "shop", LOGIN_FORM)
     claims: tuple[bytes, bytes, bytes] = (_TOPIC, _SHOP_DOMAIN, _WEBHOOK_ID)
     delivered: frozenset[str] = DELIVERED
+    delivery_headers: tuple[DeliveryHeader, ...] = field(default=_DELIVERY_HEADERS, repr=False)
 
     def authorize_url(self, shop: str, state: str) -> str:
         """Where the browser is sent for consent to an offline token. `shop` has passed `shop_of`."""

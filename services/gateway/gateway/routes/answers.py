@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 import orjson
@@ -10,6 +10,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from markupsafe import Markup
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.views import Shown
 
 _PAGES = jinja2.Environment(
     loader=jinja2.PackageLoader("gateway", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
@@ -23,7 +25,20 @@ _HEADERS = [
 ]
 
 
-_WEBHOOK_ANSWERS = {
+class Done(Shown):
+    """What was asked is done."""
+
+    status: Literal["success"] = "success"
+
+
+class Problem(Shown):
+    """An error, with its reason in words."""
+
+    status: Literal["error"] = "error"
+    reason: str
+
+
+WEBHOOK_ANSWERS = {
     200: {"status": "success"},
     400: {"status": "error", "reason": "malformed delivery"},
     401: {"status": "error", "reason": "signature"},
@@ -31,7 +46,8 @@ _WEBHOOK_ANSWERS = {
     413: {"status": "error", "reason": "too large"},
     503: {"status": "error", "reason": "try again"},
 }
-_WEBHOOK_BODIES = {status: orjson.dumps(said) for status, said in _WEBHOOK_ANSWERS.items()}
+"""What a sender of deliveries is told, by status."""
+_WEBHOOK_BODIES = {status: orjson.dumps(said) for status, said in WEBHOOK_ANSWERS.items()}
 
 
 def webhook_answer(status: int) -> bytes:
@@ -86,4 +102,4 @@ def problem(request: Request, status: int, reason: str, *, again: str = "/") -> 
     if wants_page(request):
         values = {"status": status, "reason": reason, "again": again}
         return page("problem.html", values, status=status)
-    return JSONResponse({"status": "error", "reason": reason}, status)
+    return JSONResponse(Problem(reason=reason).model_dump(), status)

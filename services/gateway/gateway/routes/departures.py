@@ -11,12 +11,56 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from gateway.connections import REDACTED, Connection
 from gateway.departures import Departures
 from gateway.problems import NotKnown, Refusal, SchedulerAway
-from gateway.receipts import Kind, Receipt, connection_part, receipt_document
-from gateway.routes.answers import answer, problem
+from gateway.receipts import ConnectionPart, Kind, Receipt, ReceiptDocument, connection_part, receipt_document
+from gateway.routes.answers import Done, Problem, answer, problem
+from gateway.routes.described import AWAY, data, form, led, problems, says, shown
 from gateway.routes.forms import carries, form_of, is_from_here
 from gateway.routes.pages import NOT_SIGNED_IN, Merchants, Scheduler
-from gateway.routes.sessions import Cookies
+from gateway.routes.sessions import BY_SESSION, Cookies
 from gateway.store import Store
+from gateway.views import Shown
+
+_FROM_HERE = form(form_token="That of the session, from the page of connections")
+_SIGNED = form(signed_request="Names the person, signed by the platform")
+_NOT_SIGNED = data(Problem, {400: "The signed request is not the platform's."})
+_OWN = {
+    400: "The form is malformed, too long, or did not come.",
+    401: "Nobody is signed in.",
+    403: "It was not sent by the merchant's own page of connections.",
+    404: "There is no such connection among yours.",
+    **AWAY,
+}
+
+
+class DeletionBegun(Shown):
+    """What Meta shows to a person who asked for the deletion of her data: where the receipt is, and its code."""
+
+    url: str
+    confirmation_code: str
+
+
+_OWN_BUTTON: dict[str, Any] = {"dependencies": [BY_SESSION], "openapi_extra": _FROM_HERE}
+_DISCONNECT = says("Read nothing more of an account", led(303, "To the connections."), problems(_OWN), **_OWN_BUTTON)
+_DELETE = says("Delete all data of an account", led(303, "To the receipt."), problems(_OWN), **_OWN_BUTTON)
+_RECEIPT = says(
+    "A receipt, for whoever holds its code",
+    shown(ReceiptDocument, "What was asked, and what became of it."),
+    problems({404: "There is none; they are kept for 90 days.", **AWAY}),
+)
+_DEAUTHORIZE = says(
+    "A person has taken the app away",
+    data(Done, {200: "Let go."}),
+    _NOT_SIGNED,
+    problems(AWAY),
+    openapi_extra=_SIGNED,
+)
+_DATA_DELETION = says(
+    "A person wants all that she granted deleted",
+    data(DeletionBegun, {200: "Begun; what is shown to her."}),
+    _NOT_SIGNED,
+    problems(AWAY),
+    openapi_extra=_SIGNED,
+)
 
 
 class Receipts:
@@ -33,9 +77,9 @@ class Receipts:
             raise NotKnown
         return receipt_document(receipt, await self._parts(receipt))
 
-    async def _parts(self, receipt: Receipt) -> list[dict[str, Any]]:
+    async def _parts(self, receipt: Receipt) -> list[ConnectionPart]:
         """One after the other, so that a scheduler that is away is waited for once."""
-        parts: list[dict[str, Any]] = []
+        parts: list[ConnectionPart] = []
         away, carried_out = False, receipt.carried_out_at is not None
         for name in receipt.connections if receipt.kind.lets_go else ():
             row = await self._store.connection(name)
@@ -60,9 +104,9 @@ class Receipts:
 
 def departure_routes(departures: Departures, receipts: Receipts, merchants: Merchants, cookies: Cookies) -> APIRouter:
     """`POST /connections/{connection}/disconnect` and `/delete`, `GET /deletions/{code}`."""
-    routes = APIRouter()
+    routes = APIRouter(tags=["Letting go"])
 
-    @routes.post("/connections/{connection}/disconnect")
+    @routes.post("/connections/{connection}/disconnect", **_DISCONNECT)
     async def disconnect(request: Request, connection: str) -> Response:
         async def do(merchant: UUID) -> str:
             await departures.disconnect(connection, merchant)
@@ -70,14 +114,14 @@ def departure_routes(departures: Departures, receipts: Receipts, merchants: Merc
 
         return await _done(request, merchants, cookies, do)
 
-    @routes.post("/connections/{connection}/delete")
+    @routes.post("/connections/{connection}/delete", **_DELETE)
     async def delete(request: Request, connection: str) -> Response:
         async def do(merchant: UUID) -> str:
             return receipt_path(await departures.delete(connection, merchant))
 
         return await _done(request, merchants, cookies, do)
 
-    @routes.get("/deletions/{code}")
+    @routes.get("/deletions/{code}", **_RECEIPT)
     async def receipt(request: Request, code: str) -> Response:
         try:
             document = await receipts.document(code)
@@ -98,28 +142,28 @@ def callback_routes(
     is answered with 400. A copy is known by the signed part alone, because one signature can be written in several
     ways.
     """
-    routes = APIRouter(prefix=f"/{platform}")
+    routes = APIRouter(prefix=f"/{platform}", tags=["Platforms"])
 
     async def asked(request: Request, kind: Kind) -> str:
         signed = (await form_of(request)).get("signed_request", "")
         person, asked_at = user_of(signed)
         return await departures.asked_by(platform, person, kind, signed.partition(".")[2], asked_at=asked_at)
 
-    @routes.post("/deauthorize")
+    @routes.post("/deauthorize", **_DEAUTHORIZE)
     async def deauthorize(request: Request) -> Response:
         try:
             await asked(request, Kind.UNINSTALL)
         except Refusal as refusal:
-            return JSONResponse({"status": "error", "reason": str(refusal)}, 400)
-        return JSONResponse({"status": "success"})
+            return JSONResponse(Problem(reason=str(refusal)).model_dump(), 400)
+        return JSONResponse(Done().model_dump())
 
-    @routes.post("/data-deletion")
+    @routes.post("/data-deletion", **_DATA_DELETION)
     async def data_deletion(request: Request) -> Response:
         try:
             code = await asked(request, Kind.PERSON_DELETION)
         except Refusal as refusal:
-            return JSONResponse({"status": "error", "reason": str(refusal)}, 400)
-        return JSONResponse({"url": origin + receipt_path(code), "confirmation_code": code})
+            return JSONResponse(Problem(reason=str(refusal)).model_dump(), 400)
+        return JSONResponse(DeletionBegun(url=origin + receipt_path(code), confirmation_code=code).model_dump())
 
     return routes
 

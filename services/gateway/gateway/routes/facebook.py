@@ -1,21 +1,82 @@
 """Signing in with Facebook: to its consent dialog, and back with pages; and proving the webhook's address to it."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 
+from contracts.events import account_of
+from gateway.connections import Connection
+from gateway.grants import Grant
 from gateway.logins import Logins, SignedIn, cookie_of
 from gateway.platforms.facebook import ASK_AGAIN, Facebook, callback_parameters
 from gateway.problems import CodeRefused, NotGranted, PlatformAway, Refusal
 from gateway.routes.answers import answer, problem
-from gateway.routes.sessions import Cookies
-from gateway.views import missing_scopes
+from gateway.routes.described import ANYBODY, AWAY, led, problems, query, says, shown, text
+from gateway.routes.sessions import BY_SESSION, LOGIN_COOKIE, Cookies
+from gateway.views import Shown, missing_scopes
 
 _CALLBACK = "/facebook/callback"
 _NOT_CONFIGURED = (
     "Facebook is not configured here: whoever runs this service sets FACEBOOK_APP_ID, FACEBOOK_APP_SECRET, "
     "FACEBOOK_VERIFY_TOKEN, FACEBOOK_REDIRECT_URI and FACEBOOK_WEBHOOK_ADDRESS, and starts it again"
+)
+_CONSENTED = {"code": "Exchanged for tokens, once", "state": "That of the login, from the same browser"}
+_REFUSED = {
+    400: "The consent was cancelled, is not this browser's, lacks what is needed, or its code is not taken.",
+    502: "Facebook does not answer.",
+}
+_CHALLENGE = {
+    "hub.mode": "subscribe",
+    "hub.verify_token": "The verify token of this installation",
+    "hub.challenge": "What to answer",
+}
+
+
+class PageConnected(Shown):
+    """A page that was chosen, with its first sync."""
+
+    id: str
+    name: str
+    connection: str
+    sync_id: UUID
+
+
+class Pages(Shown):
+    """The pages of one consent."""
+
+    data: list[PageConnected]
+
+
+class PagesConnected(Shown):
+    """A consent that was stored; the cookie `session_id` comes with it."""
+
+    user_uuid: UUID
+    pages: Pages
+    declined_permissions: list[str]
+
+
+_LOGIN = says(
+    "Sign in with Facebook; again=1 asks once more for what was declined",
+    led(302, "To Facebook's consent.", cookie=LOGIN_COOKIE),
+    problems({503: "Facebook is not configured here, or a part of the service does not answer now."}),
+    tags=["Signing in"],
+)
+_BACK = says(
+    "Back from Facebook's consent",
+    shown(PagesConnected, "Connected; the first syncs have begun."),
+    problems({**_REFUSED, **AWAY}),
+    tags=["Signing in"],
+    dependencies=[BY_SESSION],
+    openapi_extra=query(_CONSENTED) | ANYBODY,
+)
+_VERIFY = says(
+    "Facebook verifies the address of its webhook",
+    text({200: "The challenge.", 403: "This is not our verify token."}),
+    tags=["Platforms"],
+    response_class=PlainTextResponse,
+    openapi_extra=query(_CHALLENGE),
 )
 
 
@@ -26,7 +87,7 @@ def facebook_routes(logins: Logins, app: Facebook, cookies: Cookies) -> APIRoute
     """
     routes = APIRouter()
 
-    @routes.get(app.login_path)
+    @routes.get(app.login_path, **_LOGIN)
     async def login(request: Request, again: str = "") -> Response:
         if not app.configured:
             return problem(request, 503, _NOT_CONFIGURED)
@@ -38,7 +99,7 @@ def facebook_routes(logins: Logins, app: Facebook, cookies: Cookies) -> APIRoute
     if not app.configured:
         return routes
 
-    @routes.get(_CALLBACK)
+    @routes.get(_CALLBACK, **_BACK)
     async def callback(request: Request) -> Response:
         try:
             given = callback_parameters(request.scope["query_string"])
@@ -51,7 +112,7 @@ def facebook_routes(logins: Logins, app: Facebook, cookies: Cookies) -> APIRoute
             return problem(request, 502, str(away), again=app.login_path)
         return _welcome(request, app, cookies, signed_in, cookie_of(given["state"]))
 
-    @routes.get("/facebook/webhook")
+    @routes.get("/facebook/webhook", **_VERIFY)
     async def verify(request: Request) -> Response:
         challenge = app.challenge(request.query_params)
         if challenge is None:
@@ -70,23 +131,19 @@ async def _finished(logins: Logins, cookies: Cookies, request: Request, given: d
     )
 
 
+def _page(row: Connection, grant: Grant) -> PageConnected:
+    assert row.wanted_sync is not None
+    return PageConnected(id=account_of(row.name), name=grant.title, connection=row.name, sync_id=row.wanted_sync)
+
+
 def _welcome(request: Request, app: Facebook, cookies: Cookies, signed_in: SignedIn, used: str) -> Response:
     grants = signed_in.grants
     grant = next(iter(grants.values()))
-    pages = [
-        {
-            "id": row.name.removeprefix(f"{app.slug}:"),
-            "name": grants[row.name].title,
-            "connection": row.name,
-            "sync_id": str(row.wanted_sync),
-        }
-        for row in signed_in.connections
-    ]
-    document = {
-        "user_uuid": str(signed_in.merchant),
-        "pages": {"data": pages},
-        "declined_permissions": list(app.missing_scopes(grant.scopes)),
-    }
+    document = PagesConnected(
+        user_uuid=signed_in.merchant,
+        pages=Pages(data=[_page(row, grants[row.name]) for row in signed_in.connections]),
+        declined_permissions=list(app.missing_scopes(grant.scopes)),
+    ).model_dump(mode="json")
     declined = missing_scopes(app, grant.scopes)
     until = grant.readable_until and datetime.fromtimestamp(grant.readable_until / 1000, UTC).date()
     response = answer(request, "pages.html", document, declined=declined, until=until, again=ASK_AGAIN)

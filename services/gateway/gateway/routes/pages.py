@@ -8,17 +8,57 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from contracts.events import account_of, platform_of
+from contracts.events import platform_of
 from gateway.connections import Connection
 from gateway.logins import BrowserKeys
 from gateway.platforms import Platform
 from gateway.problems import NotKnown, SchedulerAway
 from gateway.routes.answers import answer, problem
-from gateway.routes.sessions import Cookies
+from gateway.routes.described import AWAY, problems, query, says, shown
+from gateway.routes.sessions import BY_SESSION, Cookies
 from gateway.store import Store
-from gateway.views import ConnectionView, SyncView, connection_document, queued, sync_document, unknown
+from gateway.views import (
+    ConnectionDocument,
+    ConnectionView,
+    Shown,
+    SyncDocument,
+    SyncView,
+    connection_document,
+    queued,
+    sync_document,
+    unknown,
+)
 
 NOT_SIGNED_IN = "you are not signed in here, or your session has ended"
+
+
+class HomeDocument(Shown):
+    """The way in, for programs."""
+
+    status: str = "ok"
+    message: str
+
+
+class ConnectionsDocument(Shown):
+    """A merchant's connections."""
+
+    user_uuid: UUID
+    connections: list[ConnectionDocument]
+
+
+_HOME = says("The way in", shown(HomeDocument, "Where an account is connected."))
+_CONNECTIONS = says(
+    "Your connections, with their latest syncs",
+    shown(ConnectionsDocument, "Yours alone."),
+    problems({401: "Nobody is signed in.", **AWAY}),
+    dependencies=[BY_SESSION],
+)
+_SYNC = says(
+    "A sync, with its four tests",
+    shown(SyncDocument, "How it goes, or went."),
+    problems({404: "There is none, or it is not yours.", **AWAY}),
+    dependencies=[BY_SESSION],
+)
 
 
 class Scheduler(Protocol):
@@ -82,19 +122,17 @@ class Merchants:
         """All of this merchant's connections as they are shown."""
         rows = await self._store.connections_of(merchant)
         shown = await asyncio.gather(*(self._connection(row) for row in rows))
-        return {"user_uuid": str(merchant), "connections": shown}
+        return ConnectionsDocument(user_uuid=merchant, connections=shown).model_dump(mode="json")
 
-    async def _connection(self, row: Connection) -> dict[str, Any]:
-        platform, account = self._platforms[platform_of(row.name)], account_of(row.name)
+    async def _connection(self, row: Connection) -> ConnectionDocument:
+        platform = self._platforms[platform_of(row.name)]
         test = await self._store.last_webhook_test(row.name)
         try:
             known = await self._scheduler.connection(row.name)
             away = False
         except SchedulerAway:
             known, away = None, True
-        document = connection_document(row, known, key=platform.object_key(account), test=test)
-        links = {"login_url": platform.login_url(account), "account_url": platform.account_url(account)}
-        return {**document, **links, "scheduler_away": away}
+        return connection_document(row, platform, known, away=away, test=test)
 
     async def _owns(self, merchant: UUID, connection: str) -> bool:
         row = await self._store.connection(connection)
@@ -105,16 +143,18 @@ def page_routes(
     merchants: Merchants, cookies: Cookies, platforms: Sequence[Platform], *, sandbox_url: str
 ) -> APIRouter:
     """`GET /`, `GET /connections`, `GET /syncs/{id}`: a page for a browser, else JSON."""
-    routes = APIRouter()
+    routes = APIRouter(tags=["Your data"])
 
-    @routes.get("/")
+    fields = {form[1]: f"Fills the form in: {form[2]}" for each in platforms if (form := each.login_form)}
+
+    @routes.get("/", **_HOME, openapi_extra=query(fields, optional=fields))
     async def home(request: Request) -> Response:
         paths = ", ".join(platform.login_path for platform in platforms)
-        document = {"status": "ok", "message": f"connect an account at {paths}"}
+        document = HomeDocument(message=f"connect an account at {paths}")
         ways = [_way(request, platform) for platform in platforms]
-        return answer(request, "home.html", document, ways=ways, sandbox_url=sandbox_url)
+        return answer(request, "home.html", document.model_dump(), ways=ways, sandbox_url=sandbox_url)
 
-    @routes.get("/connections")
+    @routes.get("/connections", **_CONNECTIONS)
     async def connections(request: Request) -> Response:
         session = cookies.session(request)
         merchant = await merchants.merchant(session)
@@ -123,7 +163,7 @@ def page_routes(
         document = await merchants.connections(merchant)
         return answer(request, "connections.html", document, form_token=merchants.form_token(session))
 
-    @routes.get("/syncs/{sync_id}")
+    @routes.get("/syncs/{sync_id}", **_SYNC)
     async def sync(request: Request, sync_id: str) -> Response:
         try:
             merchant = await merchants.merchant(cookies.session(request))

@@ -1,11 +1,22 @@
 """The cookies: who a browser is, and which login it began."""
 
-from fastapi import Request
+from fastapi import Request, Security
 from fastapi.responses import Response
+from fastapi.security import APIKeyCookie
 
 from gateway.logins import STATE_SECONDS, LoginStarted
 
 SESSION = "session_id"
+LOGIN_COOKIE = "login_<hash of the state>: binds the login to this browser, for the callback alone, ten minutes"
+BY_SESSION = Security(
+    APIKeyCookie(
+        name=SESSION,
+        scheme_name="session",
+        description="Set at the end of a sign-in: http-only, SameSite=Lax. It shows its own merchant's data alone.",
+        auto_error=False,
+    )
+)
+"""Marks the routes that act for whoever's session it is; they look at it themselves."""
 
 
 class Cookies:

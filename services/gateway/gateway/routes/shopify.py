@@ -2,6 +2,7 @@
 
 import time
 from urllib.parse import quote
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
@@ -11,11 +12,49 @@ from gateway.logins import Logins, SignedIn, cookie_of
 from gateway.platforms.shopify import LOGIN_FORM, Shopify, callback_parameters, shop_of
 from gateway.problems import CodeRefused, PlatformAway, Refusal
 from gateway.routes.answers import answer, problem
-from gateway.routes.sessions import Cookies
+from gateway.routes.described import ANYBODY, AWAY, led, problems, query, says, shown
+from gateway.routes.sessions import BY_SESSION, LOGIN_COOKIE, Cookies
 from gateway.selftests import PENDING_STATUS, PENDING_TEST
-from gateway.views import missing_scopes, queued, sync_document
+from gateway.views import MissingScope, Shown, missing_scopes, queued, sync_document
 
 _CALLBACK = "/shopify/callback"
+_NO_SHOP = {400: f"This is not a shop's name ({LOGIN_FORM})."}
+_CONSENTED = {
+    "code": "Exchanged for tokens, once",
+    "hmac": "Signs the other parameters",
+    "shop": "The shop's domain",
+    "state": "That of the login, from the same browser",
+    "timestamp": "Seconds; at most five minutes off",
+}
+_REFUSED = {
+    400: "The consent was cancelled, is not this browser's or Shopify's, or its code is not taken; nothing was stored.",
+    502: "Shopify does not answer.",
+}
+
+
+class ShopConnected(Shown):
+    """A consent that was stored; the cookie `session_id` comes with it."""
+
+    user_uuid: UUID
+    connection: str
+    sync_id: UUID
+    sync_url: str
+    missing_scopes: list[MissingScope]
+
+
+_FORM = says("The form's way to a shop's login", led(303, "To the login of this shop."), problems(_NO_SHOP))
+_LOGIN = says(
+    "Sign in with a shop",
+    led(302, "To Shopify's consent.", cookie=LOGIN_COOKIE),
+    problems({**_NO_SHOP, **AWAY}),
+)
+_BACK = says(
+    "Back from Shopify's consent",
+    shown(ShopConnected, "Connected; the first sync has begun."),
+    problems({**_REFUSED, **AWAY}),
+    dependencies=[BY_SESSION],
+    openapi_extra=query(_CONSENTED) | ANYBODY,
+)
 
 
 class _Anything(PathConvertor):
@@ -29,16 +68,16 @@ register_url_convertor("anything", _Anything())
 
 def shopify_routes(logins: Logins, app: Shopify, cookies: Cookies) -> APIRouter:
     """`GET /shopify/{shop_name}/login`, `GET /shopify/login?shop=` (the form's), `GET /shopify/callback`."""
-    routes = APIRouter()
+    routes = APIRouter(tags=["Signing in"])
 
-    @routes.get("/shopify/login")
+    @routes.get("/shopify/login", **_FORM)
     async def form(request: Request, shop: str = "") -> Response:
         account = shop_of(shop.strip())
         if account is None:
             return _no_shop(request)
         return RedirectResponse(f"/shopify/{quote(account)}/login", 303)
 
-    @routes.get("/shopify/{shop_name:anything}/login")
+    @routes.get("/shopify/{shop_name:anything}/login", **_LOGIN)
     async def login(request: Request, shop_name: str) -> Response:
         account = shop_of(shop_name)
         if account is None:
@@ -48,7 +87,7 @@ def shopify_routes(logins: Logins, app: Shopify, cookies: Cookies) -> APIRouter:
         cookies.bind_login(response, started, path=_CALLBACK)
         return response
 
-    @routes.get(_CALLBACK)
+    @routes.get(_CALLBACK, **_BACK)
     async def callback(request: Request) -> Response:
         again = "/"
         try:
@@ -83,15 +122,15 @@ def _welcome(request: Request, app: Shopify, cookies: Cookies, signed_in: Signed
     (row,) = signed_in.connections
     assert row.wanted_sync is not None
     sync = queued(row.wanted_sync, row.name, row.granted_at)
-    document = {
-        "user_uuid": str(signed_in.merchant),
-        "connection": row.name,
-        "sync_id": str(row.wanted_sync),
-        "sync_url": f"/syncs/{row.wanted_sync}",
-        "missing_scopes": missing_scopes(app, row.scopes),
-    }
-    shown = sync_document(sync, status=PENDING_STATUS, test=PENDING_TEST, now=row.granted_at)
-    response = answer(request, "connected.html", document, sync=shown)
+    document = ShopConnected(
+        user_uuid=signed_in.merchant,
+        connection=row.name,
+        sync_id=row.wanted_sync,
+        sync_url=f"/syncs/{row.wanted_sync}",
+        missing_scopes=missing_scopes(app, row.scopes),
+    )
+    first = sync_document(sync, status=PENDING_STATUS, test=PENDING_TEST, now=row.granted_at)
+    response = answer(request, "connected.html", document.model_dump(mode="json"), sync=first)
     cookies.sign_in(response, signed_in.session)
     response.delete_cookie(used, path=_CALLBACK)
     return response

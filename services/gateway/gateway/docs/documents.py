@@ -1,0 +1,30 @@
+"""Both documents of the public listener, as they are served and committed."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from fastapi import FastAPI
+
+from contracts.asyncapi import asyncapi_document
+from contracts.topics import every_topic
+from gateway.docs.openapi import openapi_document
+from gateway.platforms import PLATFORMS, Platform
+from messaging.provisioning import configs
+
+
+class Documents(NamedTuple):
+    """The routes that `app` has, and the topics that there are."""
+
+    openapi: dict[str, Any]
+    asyncapi: dict[str, Any]
+
+
+def documents(app: FastAPI, platforms: Sequence[Platform]) -> Documents:
+    """What `app` and the webhooks of these platforms take; the topics of all platforms."""
+    return Documents(openapi_document(app, platforms), asyncapi_document(every_topic(tuple(PLATFORMS)), configs))
+
+
+def written(document: dict[str, Any]) -> str:
+    """A document as text."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
