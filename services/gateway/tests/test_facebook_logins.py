@@ -231,7 +231,7 @@ async def test_a_batch_about_many_pages_costs_one_look_at_the_store(facebook: An
     body = batch(*(entry(str(2000 + number), changes=[]) for number in range(50)))
     answer = await route.client.post("/facebook/webhook", content=body, headers=signed(body))
     assert (answer.status_code, route.looks, len(route.asked)) == (200, 1, 50)
-    assert dict(route.reception.counts) == {"dropped: not connected": 50}
+    assert route.counted == {("page", "dropped: not connected"): 50}
 
 
 async def test_the_first_sync_subscribes_and_tries_the_way(world: Any) -> None:
