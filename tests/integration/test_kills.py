@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 import pytest
@@ -123,9 +124,15 @@ def balance(world: World, shop: str) -> Counter[str]:
         for d in world.told("GET", f"/{shop}/deliveries", limit=100_000)["deliveries"]
         if d["status"] == "delivered" and d["topic"] != "APP_UNINSTALLED"
     }
-    syncs = [s for s in world.syncs(shop, mode="records") if s.cause == "webhook"]
+
+    def entered() -> list[Any] | None:
+        """A scheduler that was killed hears its requests when Kafka has given up its predecessor, seconds later."""
+        syncs = [s for s in world.syncs(shop, mode="records") if s.cause == "webhook"]
+        return syncs if len(syncs) >= len(accepted) else None
+
+    syncs = until(entered, RESTART_WITHIN)
+    world.settled(shop, within=RESTART_WITHIN)
     assert not [s for s in world.syncs(shop) if s.state in OPEN]
-    assert len(syncs) >= len(accepted)
     assert len({s.sync_id for s in syncs}) == len(syncs)
     without_reason = [s for s in syncs if s.state != "success" and not s.reason]
     assert not without_reason
