@@ -17,7 +17,7 @@ import structlog
 from contracts.events import account_of, platform_of
 from gateway.connections import REDACTED, UNINSTALLED, Connection, HeldConnection, redacted, uninstalled
 from gateway.deliveries import Delivery
-from gateway.installations import SAME_MOMENT_MS, order
+from gateway.installations import SAME_MOMENT_MS, TRIAL_SECONDS, order
 from gateway.problems import NotKnown, PlatformAway
 from gateway.receipts import Kind, Receipt, opened, request_of
 from gateway.sealing import Unsealable
@@ -25,8 +25,6 @@ from gateway.tokens import Tokens
 
 log = structlog.get_logger()
 
-TRIAL_SECONDS = 2.0
-"""For trying a stored token, a refresh included: less than a delivery's answer may take."""
 SAID_AGAIN_SECONDS = 86_400.0
 """A compacted topic cleans a part of its log only when a later message has closed it: a day later there is one."""
 
