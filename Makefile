@@ -9,8 +9,9 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$name && break; done)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-LOCK := $(BIN)/python -m uv pip compile pyproject.toml requirements/build.in --extra stack \
-	--generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --quiet
+COMPILE := $(BIN)/python -m uv pip compile --generate-hashes --no-emit-index-url --no-header --universal \
+	--python-version 3.11 --quiet
+LOCK := $(COMPILE) pyproject.toml requirements/build.in --extra stack
 
 help: ## say what there is
 	@sed -nE 's/^([a-z]+):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -18,8 +19,13 @@ help: ## say what there is
 up: $(VENV)/.runtime ## run everything on this machine until Ctrl-C
 	@exec $(BIN)/merchant-sync up
 
-demo: $(VENV)/.runtime ## an unattended trip through the running stack (beside `make up`)
-	@exec $(BIN)/merchant-sync demo
+ON := here
+DEMO_here := $(BIN)/merchant-sync demo
+DEMO_compose := docker compose -f deploy/compose.yaml run --rm operator demo
+DEMO_kubernetes := kubectl --namespace merchant-sync exec deploy/operator -- merchant-sync demo
+
+demo: $(if $(filter here,$(ON)),$(VENV)/.runtime) ## an unattended trip through what runs (ON=compose, ON=kubernetes)
+	@exec $(DEMO_$(ON))
 
 reset: $(VENV)/.runtime ## delete all state of the stack
 	@exec $(BIN)/merchant-sync reset
@@ -42,6 +48,8 @@ lock: $(VENV)/.dev ## choose versions anew: requirements/*.txt
 	$(PIP) uv
 	$(LOCK) --upgrade --output-file requirements/runtime.txt
 	$(LOCK) --upgrade --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --constraint requirements/runtime.txt --output-file requirements/image.txt
+	$(COMPILE) requirements/build.in --constraint requirements/runtime.txt --output-file requirements/build.txt
 	@! grep -nE 'https?://|--(extra-)?index-url|--find-links' requirements/*.txt
 
 clean: ## remove the virtual environment and what tools cached (state stays: see `make reset`)

@@ -14,11 +14,12 @@ import typer
 from dotenv import dotenv_values
 from rich.console import Console
 
-from merchant_sync import client, demo, environment, logs, parts, runtime, steps
+from merchant_sync import client, demo, deployment, dev_secrets, environment, logs, parts, runtime, steps
 from merchant_sync.parts import StackError
 from merchant_sync.stack import Stack
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+SecretsDir = Annotated[Path | None, typer.Option("--to", help="A folder for each part below it.", file_okay=False)]
 DataDir = Annotated[Path, typer.Option("--data", help="Folder with all state.", file_okay=False)]
 _DATA = Path("data")
 
@@ -103,6 +104,21 @@ def reset(
     for entry in data.iterdir() if data.exists() else ():
         if entry.name != "cache" or everything:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+@app.command()
+def secrets(
+    to: SecretsDir = None,
+    real: Annotated[bool, typer.Option("--real", help="Nothing of the sandbox and its store.")] = False,
+) -> None:
+    """Generate the secrets of an installation in containers: as an env file on standard output, or in folders.
+
+    Folders that are there keep their secrets.
+    """
+    if to is None:
+        typer.echo(deployment.as_file(deployment.whole(dev_secrets.generate())), nl=False)
+    else:
+        deployment.write_folders(to, sandboxed=not real)
 
 
 def main() -> None:

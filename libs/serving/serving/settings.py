@@ -1,6 +1,8 @@
-"""Settings from the environment and `.env`; a missing or malformed one stops the service with one line."""
+"""Settings from the environment, `.env` and a folder; a missing or malformed one stops the service with one line."""
 
+import os
 import sys
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from pydantic import ValidationError
@@ -19,12 +21,24 @@ class Settings(BaseSettings):
 S = TypeVar("S", bound=Settings)
 
 
+FOLDER = "SETTINGS_DIR"
+"""The setting that names a folder with a file for each setting, as secrets are mounted; the environment wins."""
+
+
 def read_settings(kind: type[S]) -> S:
     """The settings of this process; on a missing or malformed one, one line that names it, and exit code 2."""
     try:
-        return kind()
+        return kind(_secrets_dir=_folder())
     except ValidationError as error:
         _refuse(error)
+
+
+def _folder() -> str | None:
+    folder = os.environ.get(FOLDER)
+    if folder and not Path(folder).is_dir():
+        sys.stderr.write(f"cannot start, setting {FOLDER}: there is no folder {folder}\n")
+        raise SystemExit(2)
+    return folder
 
 
 def _refuse(error: ValidationError) -> NoReturn:
