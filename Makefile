@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up demo reset test lint contracts bench lock clean
+.PHONY: help up demo reset test test-containers test-kubernetes lint contracts bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +14,7 @@ COMPILE := $(BIN)/python -m uv pip compile --generate-hashes --no-emit-index-url
 LOCK := $(COMPILE) pyproject.toml requirements/build.in --extra stack
 
 help: ## say what there is
-	@sed -nE 's/^([a-z]+):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 up: $(VENV)/.runtime ## run everything on this machine until Ctrl-C
 	@exec $(BIN)/merchant-sync up
@@ -32,6 +32,13 @@ reset: $(VENV)/.runtime ## delete all state of the stack
 
 test: lint ## lint, types, and every test
 	$(BIN)/python -m pytest
+
+test-containers: $(VENV)/.dev ## the image, the compose file, and the main job on containers (needs Docker with compose)
+	$(BIN)/python -m pytest -s tests/containers
+	$(BIN)/python -m pytest tests/integration/test_main_job.py --containers
+
+test-kubernetes: $(VENV)/.dev ## the manifests on a real node (needs kubectl with a cluster; see tests/kubernetes)
+	$(BIN)/python -m pytest -s tests/kubernetes
 
 lint: $(VENV)/.dev ## style and types
 	$(BIN)/ruff check .
