@@ -1,4 +1,4 @@
-"""The compose file as its users run it: one command, one published port, the demo, more of a fetcher, a killed service."""
+"""The compose file as its users run it: one command, one port, the demo, more of a fetcher, a killed service."""
 
 import json
 import os
