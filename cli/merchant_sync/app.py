@@ -14,12 +14,11 @@ import typer
 from dotenv import dotenv_values
 from rich.console import Console
 
-from merchant_sync import client, demo, deployment, dev_secrets, environment, logs, parts, runtime, steps
+from merchant_sync import client, demo, deployment, environment, logs, parts, runtime, steps
 from merchant_sync.parts import StackError
 from merchant_sync.stack import Stack
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
-SecretsDir = Annotated[Path | None, typer.Option("--to", help="A folder for each part below it.", file_okay=False)]
 DataDir = Annotated[Path, typer.Option("--data", help="Folder with all state.", file_okay=False)]
 _DATA = Path("data")
 
@@ -108,17 +107,13 @@ def reset(
 
 @app.command()
 def secrets(
-    to: SecretsDir = None,
-    real: Annotated[bool, typer.Option("--real", help="Nothing of the sandbox and its store.")] = False,
+    to: Annotated[Path, typer.Option("--to", help="Where each part's secrets are written.", file_okay=False)],
+    env: Annotated[bool, typer.Option("--env", help="An env file for each part, not a folder with files.")] = False,
+    real: Annotated[bool, typer.Option("--real", help="Nothing that only the sandbox and its store need.")] = False,
 ) -> None:
-    """Generate the secrets of an installation in containers: as an env file on standard output, or in folders.
-
-    Folders that are there keep their secrets.
-    """
-    if to is None:
-        typer.echo(deployment.as_file(deployment.whole(dev_secrets.generate())), nl=False)
-    else:
-        deployment.write_folders(to, sandboxed=not real)
+    """Generate the secrets of an installation in containers, for each part its own. What is there stays the same."""
+    write = deployment.write_env_files if env else deployment.write_folders
+    write(to, sandboxed=not real)
 
 
 def main() -> None:

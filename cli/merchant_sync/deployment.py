@@ -1,11 +1,11 @@
-"""Secrets of an installation in containers: generated once, given to each part in its own folder or as one file.
+"""Secrets of an installation in containers: generated once, given to each part in a folder or a file of its own.
 
 A part is given what it may know and nothing else. What belongs to an app at a platform, and the bucket's keys, are
 generated for the sandbox and its store alone; an installation on real platforms gets them from its operator.
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from merchant_sync import dev_secrets, postgres
@@ -73,7 +73,7 @@ def of_part(part: str, named: Mapping[str, str], *, sandboxed: bool) -> Settings
 
 
 def as_file(named: Mapping[str, str]) -> str:
-    """All of them as an env file."""
+    """Settings as an env file."""
     return "".join(f"{name}={named[name]}\n" for name in sorted(named))
 
 
@@ -82,12 +82,25 @@ def write_folders(root: Path, *, sandboxed: bool) -> None:
 
     The folders are emptied first, so that what a part may no longer know is gone from them.
     """
-    (root / KEPT).mkdir(parents=True, exist_ok=True)
-    named = whole(dev_secrets.load(root / KEPT / "secrets.json"))
-    for part in NAMES_OF_PARTS:
+    for part, settings in _parts(root, sandboxed=sandboxed):
         folder = root / part
         folder.mkdir(exist_ok=True)
         for entry in folder.iterdir():
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        for name, value in of_part(part, named, sandboxed=sandboxed).items():
+        for name, value in settings.items():
             (folder / name).write_text(value)
+
+
+def write_env_files(root: Path, *, sandboxed: bool) -> None:
+    """Give every part an env file under `root`, `gateway.env` and so on; what was generated before stays the same."""
+    for part, settings in _parts(root, sandboxed=sandboxed):
+        file = root / f"{part}.env"
+        file.touch(mode=0o600)
+        file.write_text(as_file(settings))
+
+
+def _parts(root: Path, *, sandboxed: bool) -> Iterator[tuple[str, Settings]]:
+    (root / KEPT).mkdir(parents=True, exist_ok=True)
+    named = whole(dev_secrets.load(root / KEPT / "secrets.json"))
+    for part in NAMES_OF_PARTS:
+        yield part, of_part(part, named, sandboxed=sandboxed)

@@ -12,10 +12,7 @@ def named() -> dict[str, str]:
     return deployment.whole(dev_secrets.generate())
 
 
-def test_all_are_there_once_by_name_as_an_env_file(named: dict[str, str]) -> None:
-    lines = deployment.as_file(named).splitlines()
-
-    assert [line.split("=")[0] for line in lines] == sorted(named)
+def test_what_parts_share_is_the_same_for_all(named: dict[str, str]) -> None:
     assert named["GATEWAY_DATABASE_URL"] == (
         f"postgresql://gateway:{named['GATEWAY_DATABASE_PASSWORD']}@postgres:5432/merchant_sync"
     )
@@ -59,3 +56,13 @@ def test_folders_keep_their_secrets_and_lose_what_is_no_longer_for_them(tmp_path
     assert (tmp_path / "gateway" / "TOKEN_ENCRYPTION_KEYS").read_text() == key
     assert not (tmp_path / "gateway" / "FACEBOOK_APP_ID").exists()
     assert [entry.name for entry in (tmp_path / "sandbox").iterdir()] == []
+
+
+def test_env_files_say_the_same(tmp_path: Path) -> None:
+    deployment.write_folders(tmp_path, sandboxed=True)
+    deployment.write_env_files(tmp_path, sandboxed=True)
+
+    for part in deployment.NAMES_OF_PARTS:
+        listed = dict(line.split("=", 1) for line in (tmp_path / f"{part}.env").read_text().splitlines())
+        assert listed == {file.name: file.read_text() for file in (tmp_path / part).iterdir()}
+        assert (tmp_path / f"{part}.env").stat().st_mode & 0o077 == 0
