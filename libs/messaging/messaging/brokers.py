@@ -8,6 +8,7 @@ from typing import Any, Literal
 from aiokafka.conn import create_conn, get_ip_port_afi
 from aiokafka.errors import (
     IllegalSaslStateError,
+    KafkaConnectionError,
     KafkaError,
     SaslAuthenticationFailed,
     UnsupportedSaslMechanismError,
@@ -26,13 +27,15 @@ _LOGINS: dict[Mechanism, type[SASLPlaintext | SASLScram256 | SASLScram512]] = {
     "SCRAM-SHA-512": SASLScram512,
 }
 _ANSWERS_WITHIN_SECONDS = 3.0
+_BROKEN_OFF = "it breaks off: unless it just ends, look at KAFKA_SECURITY_PROTOCOL, and whether it wants KAFKA_CERT_FILE"
 _ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (ssl.SSLCertVerificationError, "its certificate is not trusted: look at KAFKA_CA_FILE, and at the name in it"),
     (ssl.SSLError, "TLS fails: look at KAFKA_SECURITY_PROTOCOL, KAFKA_CERT_FILE and KAFKA_KEY_FILE"),
     (SaslAuthenticationFailed, "the login is refused: look at KAFKA_USERNAME, KAFKA_PASSWORD, KAFKA_SASL_MECHANISM"),
     (UnsupportedSaslMechanismError, "the login is not taken: look at KAFKA_SASL_MECHANISM"),
     (IllegalSaslStateError, "no login is taken there: look at KAFKA_SECURITY_PROTOCOL"),
-    (KafkaError, "it breaks off, as where the listener has another KAFKA_SECURITY_PROTOCOL"),
+    (KafkaConnectionError, _BROKEN_OFF),
+    (ConnectionResetError, _BROKEN_OFF),
 )
 
 
@@ -102,4 +105,5 @@ class Brokers:
 
 def _in_words(error: Exception) -> str:
     advice = next((advice for kind, advice in _ADVICE if isinstance(error, kind)), None)
-    return f"{advice} ({error})" if advice else str(error) or type(error).__name__
+    said = str(error) or type(error).__name__
+    return f"{advice} ({said})" if advice else said
