@@ -27,7 +27,7 @@ _LOGINS: dict[Mechanism, type[SASLPlaintext | SASLScram256 | SASLScram512]] = {
     "SCRAM-SHA-512": SASLScram512,
 }
 _ANSWERS_WITHIN_SECONDS = 3.0
-_BROKEN_OFF = "it breaks off: unless it just ends, look at KAFKA_SECURITY_PROTOCOL, and whether it wants KAFKA_CERT_FILE"
+_BROKEN_OFF = "it breaks off: if it does so again, look at KAFKA_SECURITY_PROTOCOL and KAFKA_CERT_FILE"
 _ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (ssl.SSLCertVerificationError, "its certificate is not trusted: look at KAFKA_CA_FILE, and at the name in it"),
     (ssl.SSLError, "TLS fails: look at KAFKA_SECURITY_PROTOCOL, KAFKA_CERT_FILE and KAFKA_KEY_FILE"),
