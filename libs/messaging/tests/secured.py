@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shutil import rmtree
 from uuid import uuid4
 
 from certificates import Authority
@@ -67,19 +66,17 @@ def secured_kafka(folder: Path, jars: Path) -> Iterator[SecuredKafka]:
 
 
 def _prepare(plain: Part, ports: dict[str, int], authority: Authority, password: str) -> None:
-    plain.prepare()
     *java, _main, config = plain.command
+    formatted = Path(config).with_name("kafka") / "meta.properties"
+    formatted.parent.mkdir()
+    formatted.touch()  # it is formatted below, with users: brokers keep their passwords for SCRAM
+    plain.prepare()
+    formatted.unlink()
     stores = {"keystore": authority.sign("broker").both, "truststore": authority.ca}
     with Path(config).open("a") as file:
         file.write(_LISTENERS.format(host=HOST, **ports, **stores))
         for listener in ("login", "secured"):
             file.write(_MECHANISMS.format(listener=listener, jaas=_JAAS, user=USER, password=password))
-    _format_anew(java, config, password)
-
-
-def _format_anew(java: list[str], config: str, password: str) -> None:
-    """Brokers keep the user's password for SCRAM from their first start on."""
-    rmtree(Path(config).with_name("kafka"))
     users = [f"--add-scram={kind}=[name={USER},password={password}]" for kind in ("SCRAM-SHA-256", "SCRAM-SHA-512")]
     command = [*java, "kafka.tools.StorageTool", "format", "--cluster-id=AAAAAAAAAAAAAAAAAAAAAQ", "-c", config, *users]
     subprocess.run(command, check=True, capture_output=True)
