@@ -57,7 +57,8 @@ def server() -> Iterator[Server]:
         options = prepared(folder, made)
         assert as_server([str(BINARIES / "initdb"), "-D", f"{folder}/data", *options]).wait() == 0
         (folder / "data" / "pg_hba.conf").write_text(_HBA)
-        files = {"cert": folder / "authority-server.crt", "key": folder / "authority-server.key", "ca": made.authority.ca}
+        key = folder / "authority-server.key"
+        files = {"cert": key.with_suffix(".crt"), "key": key, "ca": made.authority.ca}
         tls = [f"-cssl_{kind}_file={path}" for kind, path in files.items()]
         own = ["-cunix_socket_directories=", "-clisten_addresses=127.0.0.1", "-cssl=on", "-cfsync=off", *tls]
         process = as_server([str(BINARIES / "postgres"), "-D", f"{folder}/data", "-p", str(port), *own])
