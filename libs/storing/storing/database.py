@@ -38,7 +38,7 @@ class Database:
 
     def __init__(self, url: str, *, schema: str, pool: int = 10) -> None:
         self.schema = schema
-        self._url = url
+        self._url, self._tls = url, given_tls(url)
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self._connect,
@@ -53,7 +53,7 @@ class Database:
         """asyncpg reads the URL itself: SQLAlchemy would pass libpq's words on as arguments that there are not."""
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
             self._url,
-            ssl=given_tls(self._url),
+            ssl=self._tls,
             timeout=5,
             server_settings={"search_path": self.schema, "application_name": self.schema},
         )
