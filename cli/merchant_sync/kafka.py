@@ -12,6 +12,7 @@ from pathlib import Path
 
 from merchant_sync import health, topics
 from merchant_sync.parts import KAFKA, Part, StackError
+from messaging.brokers import Brokers
 
 VERSION = "4.3.1"
 # The broker has no logging backend of its own. Resolved apart: together, jgo mixes in clients of an older Kafka.
@@ -172,6 +173,6 @@ def part(data_dir: Path, cache: Path, port: int, controller_port: int, say: Call
         command=[*java, "kafka.Kafka", str(config)],
         healthy=lambda: health.broker(port),
         prepare=prepare,
-        settle=lambda: topics.make(f"{health.HOST}:{port}"),
+        settle=lambda: topics.make(Brokers(f"{health.HOST}:{port}")),
         start_timeout=_START_TIMEOUT,
     )

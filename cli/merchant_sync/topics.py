@@ -5,19 +5,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 from contracts.topics import every_topic
 from merchant_sync.parts import StackError
+from messaging.brokers import Brokers
 from messaging.errors import KafkaAway
 from messaging.provisioning import provision
 
 PLATFORMS = ("shopify", "facebook")
 
 
-def make(bootstrap_servers: str) -> None:
+def make(brokers: Brokers) -> None:
     """Make the topics that are missing; a StackError when the broker refuses.
 
     In a thread of its own, for the caller's may run a loop already.
     """
     try:
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(lambda: asyncio.run(provision(bootstrap_servers, every_topic(PLATFORMS)))).result()
+            thread.submit(lambda: asyncio.run(provision(brokers, every_topic(PLATFORMS)))).result()
     except KafkaAway as error:
         raise StackError(f"The topics could not be made: {error}") from None

@@ -2,13 +2,12 @@
 
 from pydantic import Field, SecretStr
 
-from serving.settings import Settings
+from serving.settings import KafkaSettings
 
 
-class FetcherSettings(Settings):
-    """Where Kafka and the gateway are, and how long one step of a walk may take."""
+class FetcherSettings(KafkaSettings):
+    """Where the gateway is, and how long one step of a walk may take."""
 
-    kafka_bootstrap_servers: str
     gateway_internal_url: str
     internal_key: SecretStr = Field(min_length=1)
     port: int = 8080

@@ -5,7 +5,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from contracts.topics import MAX_MESSAGE_BYTES, PARTITIONS, RETENTION_MS, Topic
-from messaging.errors import KafkaAway
+from messaging.brokers import Brokers
 
 log = structlog.get_logger()
 COPIES = 3
@@ -40,9 +40,9 @@ def _new(topic: Topic, copies: int) -> NewTopic:
     return NewTopic(topic.name, PARTITIONS, copies, topic_configs=configs(topic))
 
 
-async def provision(bootstrap_servers: str, topics: tuple[Topic, ...]) -> None:
+async def provision(brokers: Brokers, topics: tuple[Topic, ...]) -> None:
     """Make the missing ones of `topics` with 12 partitions. Safe for many at once. Raises `KafkaAway`."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    admin = AIOKafkaAdminClient(**brokers.client)
     try:
         await admin.start()
         there = set(await admin.list_topics())
@@ -50,7 +50,7 @@ async def provision(bootstrap_servers: str, topics: tuple[Topic, ...]) -> None:
         if missing:
             await _make(admin, missing)
     except KafkaError as error:
-        raise KafkaAway(repr(error)) from error
+        raise await brokers.away(error) from error
     finally:
         await admin.close()
 

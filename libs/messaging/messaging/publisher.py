@@ -13,6 +13,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from contracts.events import Event
 from contracts.headers import cloud_event
 from contracts.topics import MAX_MESSAGE_BYTES
+from messaging.brokers import Brokers
 from messaging.errors import KafkaAway, MessageTooLarge
 
 
@@ -56,10 +57,11 @@ def partition_of(key: bytes | None, partitions: list[int], available: list[int])
 class Publisher:
     """A producer with `acks=all`, idempotent, without lingering. `source` is the service's name."""
 
-    def __init__(self, bootstrap_servers: str, *, source: str) -> None:
+    def __init__(self, brokers: Brokers, *, source: str) -> None:
+        self._brokers = brokers
         self._source = source
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap_servers,
+            **brokers.client,
             client_id=source,
             acks="all",
             enable_idempotence=True,
@@ -78,7 +80,7 @@ class Publisher:
             await self._producer.start()
         except KafkaError as error:
             await self._producer.stop()
-            raise KafkaAway(repr(error)) from error
+            raise await self._brokers.away(error) from error
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -9,6 +9,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.topics import Topic
+from messaging.brokers import Brokers
 from messaging.errors import Away, KafkaAway
 from messaging.gathering import LARGEST_BATCH, Gathering
 from messaging.provisioning import provision
@@ -40,8 +41,8 @@ class Words:
 @pytest.fixture
 async def words(kafka: str) -> AsyncIterator[Words]:
     topic = f"gathered.{uuid4().hex[:8]}"
-    await provision(kafka, (Topic(topic),))
-    async with Publisher(kafka, source="test") as publisher:
+    await provision(Brokers(kafka), (Topic(topic),))
+    async with Publisher(Brokers(kafka), source="test") as publisher:
         gathering = Gathering(publisher)
         await gathering.prepare([topic])
         words = Words(gathering, topic)
@@ -116,7 +117,7 @@ class NoWord:
 
 
 async def test_what_kafka_has_not_got_is_said_to_be_so_and_the_next_is_tried() -> None:
-    kafka = NoWord(Publisher("nowhere:1", source="test"))
+    kafka = NoWord(Publisher(Brokers("nowhere:1"), source="test"))
     gathering = Gathering(kafka)
     await gathering.prepare(["t"])
     words = Words(gathering, "t")

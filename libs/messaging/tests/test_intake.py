@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from contracts.events import Event
 from contracts.topics import Topic, dead_letters
+from messaging.brokers import Brokers
 from messaging.dead_letters import DeadLetters
 from messaging.errors import Away, KafkaAway, MessageTooLarge
 from messaging.intake import IntakeLimits, KeyedIntake
@@ -72,8 +73,8 @@ class Bench:
 @pytest.fixture
 async def bench(kafka: str) -> AsyncIterator[Bench]:
     topic = f"said.{uuid4().hex[:8]}"
-    await provision(kafka, (Topic(topic), Topic(dead_letters(topic))))
-    async with Publisher(kafka, source="test") as publisher:
+    await provision(Brokers(kafka), (Topic(topic), Topic(dead_letters(topic))))
+    async with Publisher(Brokers(kafka), source="test") as publisher:
         yield Bench(kafka, topic, publisher)
 
 
@@ -222,5 +223,5 @@ async def test_a_message_over_the_limit_is_refused_by_name(bench: Bench) -> None
 
 async def test_a_publisher_without_kafka_says_that_it_is_away() -> None:
     with pytest.raises(KafkaAway):
-        async with Publisher("127.0.0.1:1", source="test"):
+        async with Publisher(Brokers("127.0.0.1:1"), source="test"):
             pass

@@ -1,9 +1,14 @@
 """How topics are made: nothing that was said outlives the seven days that receipts promise."""
 
+import asyncio
+from uuid import uuid4
+
 import pytest
 
-from contracts.topics import CONNECTION_CHANGED, RETENTION_MS, every_topic
+from contracts.topics import CONNECTION_CHANGED, PARTITIONS, RETENTION_MS, Topic, every_topic
+from messaging.brokers import Brokers
 from messaging.provisioning import configs, provision
+from messaging.publisher import Publisher
 
 TOPICS = every_topic(("shopify", "facebook"))
 
@@ -29,5 +34,14 @@ def test_a_state_that_another_follows_is_there_for_who_was_down_for_days() -> No
 
 @pytest.mark.integration
 async def test_a_broker_takes_them(kafka: str) -> None:
-    await provision(kafka, TOPICS)
-    await provision(kafka, TOPICS)
+    await provision(Brokers(kafka), TOPICS)
+    await provision(Brokers(kafka), TOPICS)
+
+
+@pytest.mark.integration
+async def test_ten_that_start_at_once_make_them_together(kafka: str) -> None:
+    brokers, kind = Brokers(kafka), uuid4().hex[:8]
+    topics = tuple(Topic(f"{kind}.{number}") for number in range(10))
+    await asyncio.gather(*(provision(brokers, topics) for _ in range(10)))
+    async with Publisher(brokers, source="test") as publisher:
+        assert [await publisher.partitions(topic.name) for topic in topics] == [PARTITIONS] * 10

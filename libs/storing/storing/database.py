@@ -7,11 +7,11 @@ from importlib.resources import files
 import asyncpg
 import structlog
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from messaging.errors import Away
+from storing.address import given_tls
 
 log = structlog.get_logger()
 
@@ -21,9 +21,10 @@ class StoreAway(Away):
 
 
 _BROKEN = (asyncpg.InterfaceError, ConnectionError, OSError)
-_AWAY_CLASSES = ("08", "25006", "40", "53", "57", "58")
-"""SQLSTATE classes in which Postgres says that it cannot now: connection lost, read-only, rolled back for another,
-out of disk or memory or connections, shutting down or told to stop, its own input and output."""
+_AWAY_CLASSES = ("08", "25006", "28", "40", "53", "57", "58")
+"""SQLSTATE classes in which Postgres says that it cannot now: connection lost, read-only, its login refused (while a
+password is changed), rolled back for another, out of disk or memory or connections, shutting down or told to stop, its
+own input and output."""
 
 
 def _is_away(error: DBAPIError) -> bool:
@@ -33,19 +34,30 @@ def _is_away(error: DBAPIError) -> bool:
 
 
 class Database:
-    """A pool on `schema`. `url` is `postgresql://user:password@host:port/name`."""
+    """A pool on `schema`. `url` is `postgresql://user:password@host:port/name`, as `storing.address` has it."""
 
     def __init__(self, url: str, *, schema: str, pool: int = 10) -> None:
         self.schema = schema
+        self._url, self._tls = url, given_tls(url)
         self._engine = create_async_engine(
-            make_url(url).set(drivername="postgresql+asyncpg"),
+            "postgresql+asyncpg://",
+            async_creator=self._connect,
             pool_size=pool,
             max_overflow=0,
             pool_pre_ping=True,
             pool_timeout=10,
             hide_parameters=True,  # an error's text is logged, and kept beside dead letters: never with what was stored
-            connect_args={"server_settings": {"search_path": schema, "application_name": schema}, "timeout": 5},
         )
+
+    async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+        """asyncpg reads the URL itself: SQLAlchemy would pass libpq's words on as arguments that there are not."""
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+            self._url,
+            ssl=self._tls,
+            timeout=5,
+            server_settings={"search_path": self.schema, "application_name": self.schema},
+        )
+        return connection
 
     async def close(self) -> None:
         """Give all connections back."""
@@ -66,7 +78,12 @@ class Database:
             raise
         except (TimeoutError, ConnectionError, OSError, asyncpg.PostgresConnectionError) as error:
             raise StoreAway(repr(error)) from error
-        except (asyncpg.CannotConnectNowError, asyncpg.InterfaceError, asyncpg.AdminShutdownError) as error:
+        except (
+            asyncpg.CannotConnectNowError,
+            asyncpg.InterfaceError,
+            asyncpg.AdminShutdownError,
+            asyncpg.InvalidAuthorizationSpecificationError,
+        ) as error:
             raise StoreAway(repr(error)) from error
 
     async def trouble(self) -> str | None:
@@ -83,7 +100,8 @@ class Database:
         scripts = sorted(
             (p for p in files(package).joinpath("migrations").iterdir() if p.name.endswith(".sql")), key=str
         )
-        async with self.transaction() as tx:
+        # What others have done is to be seen after the wait, whatever isolation the server has by default.
+        async with self.transaction("READ COMMITTED") as tx:
             await tx.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"migrate.{self.schema}"})
             await self._ensure_schema(tx)
             done = set((await tx.execute(text("SELECT name FROM schema_versions"))).scalars())

@@ -22,7 +22,7 @@ from gateway.client.scheduler import SchedulerClient
 from gateway.client.shopify import ShopifyClient
 from gateway.departures import Departures, Leaving
 from gateway.docs.documents import Documents, documents
-from gateway.handlers import broker_trouble, watching
+from gateway.handlers import watching
 from gateway.installations import Installations, Installed
 from gateway.live import LiveConnections
 from gateway.logins import BrowserKeys, CodeExchange, Logins
@@ -112,8 +112,9 @@ async def running(stack: AsyncExitStack, *, settings: GatewaySettings, metrics: 
     """Enter all that the gateway needs; its public and its internal application, each with its address."""
     database, locks = _database(stack, settings), _database(stack, settings)
     await database.migrate("gateway")
-    await provision(settings.kafka_bootstrap_servers, every_topic(tuple(PLATFORMS)))
-    publisher = await stack.enter_async_context(Publisher(settings.kafka_bootstrap_servers, source=NAME))
+    brokers = settings.brokers()
+    await provision(brokers, every_topic(tuple(PLATFORMS)))
+    publisher = await stack.enter_async_context(Publisher(brokers, source=NAME))
     outbox = Loop("outbox", Outbox(database.transaction, publisher, source=NAME).step, rest=1.0)
     await stack.enter_async_context(outbox.running())
     http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
@@ -155,7 +156,7 @@ def real_parts(
         give=gathering.give,
         scheduler=SchedulerClient(http, settings.scheduler_url, key=settings.internal_key.get_secret_value()),
         post=partial(post_delivery, http),
-        watching=partial(watching, settings.kafka_bootstrap_servers),
+        watching=partial(watching, settings.brokers()),
         metrics=metrics,
         http=http,
     )
@@ -262,7 +263,7 @@ def _checks(settings: GatewaySettings, database: Database, outbox: Loop, departu
 
     return {
         "postgres": database.trouble,
-        "kafka": partial(broker_trouble, settings.kafka_bootstrap_servers),
+        "kafka": settings.brokers().trouble,
         "outbox": relayed,
         "departures": departed,
     }

@@ -1,4 +1,4 @@
-"""Kafka in: only the short look of the webhook test, and whether a broker is there at all."""
+"""Kafka in: only the short look of the webhook test."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,14 +9,14 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from gateway.selftests import Seen
-from messaging.errors import KafkaAway
+from messaging.brokers import Brokers
 
 
 @asynccontextmanager
-async def watching(bootstrap_servers: str, topic: str) -> AsyncIterator[Seen]:
+async def watching(brokers: Brokers, topic: str) -> AsyncIterator[Seen]:
     """Watch all partitions of `topic` from their present ends, as a member of no group. Raises `KafkaAway`."""
     consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=bootstrap_servers, group_id=None, auto_offset_reset="latest", enable_auto_commit=False
+        topic, **brokers.client, group_id=None, auto_offset_reset="latest", enable_auto_commit=False
     )
     try:
         await consumer.start()
@@ -28,7 +28,7 @@ async def watching(bootstrap_servers: str, topic: str) -> AsyncIterator[Seen]:
 
         yield seen
     except KafkaError as error:
-        raise KafkaAway(repr(error)) from error
+        raise await brokers.away(error) from error
     finally:
         await consumer.stop()
 
@@ -40,19 +40,3 @@ async def _seen(consumer: AIOKafkaConsumer, sync_id: bytes, seconds: float) -> b
                 if ("ce_id", sync_id) in message.headers:
                     return True
     return False
-
-
-async def broker_trouble(bootstrap_servers: str) -> str | None:
-    """None when one of the brokers takes a connection, else what is wrong."""
-    said = "no broker is named"
-    for server in bootstrap_servers.split(","):
-        host, _, port = server.strip().rpartition(":")
-        try:
-            async with asyncio.timeout(2):
-                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-        except (OSError, ValueError) as error:
-            said = f"{server}: {error or type(error).__name__}"
-        else:
-            writer.close()
-            return None
-    return said

@@ -12,7 +12,8 @@ from gateway.platforms.facebook import Facebook
 from gateway.platforms.facebook_fields import WEBHOOK_FIELDS
 from gateway.platforms.shopify import Shopify
 from serving.callers import CallerKeys
-from serving.settings import Settings
+from serving.settings import KafkaSettings
+from storing.address import DatabaseUrl
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -84,11 +85,10 @@ AddressIfAny = Annotated[str, AfterValidator(lambda value: value and _address(va
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 
 
-class GatewaySettings(Settings):
+class GatewaySettings(KafkaSettings):
     """Everything that can be set; the README says what each is for."""
 
-    kafka_bootstrap_servers: str
-    database_url: SecretStr
+    database_url: DatabaseUrl
     gateway_host: str = "0.0.0.0"
     gateway_port: int = Field(default=5000, ge=1, le=65535)
     gateway_processes: int = Field(default=2, ge=1, le=64)

@@ -6,7 +6,8 @@ import pytest
 
 from contracts.events import SyncRequested
 from contracts.topics import Topic
-from gateway.handlers import broker_trouble, watching
+from gateway.handlers import watching
+from messaging.brokers import Brokers
 from messaging.errors import KafkaAway
 from messaging.provisioning import provision
 from messaging.publisher import Outgoing, Publisher
@@ -16,24 +17,24 @@ NAME = "shopify:acme.myshopify.com"
 
 @pytest.mark.integration
 async def test_what_comes_after_the_look_began_is_seen(kafka: str) -> None:
+    brokers = Brokers(kafka)
     topic = f"sync.requested.{uuid4().hex[:8]}"
-    await provision(kafka, (Topic(topic),))
+    await provision(brokers, (Topic(topic),))
     before, after = (
         SyncRequested(sync_id=uuid4(), connection=NAME, epoch=1, cause="test", records={}, requested_at=1)
         for _ in range(2)
     )
-    async with Publisher(kafka, source="gateway") as publisher:
+    async with Publisher(brokers, source="gateway") as publisher:
         await publisher.send(Outgoing(topic, NAME, before, str(before.sync_id)))
-        async with watching(kafka, topic) as seen:
+        async with watching(brokers, topic) as seen:
             await publisher.send(Outgoing(topic, NAME, after, str(after.sync_id)))
             assert await seen(after.sync_id, 10)
-        async with watching(kafka, topic) as seen:
+        async with watching(brokers, topic) as seen:
             assert not await seen(before.sync_id, 0.5)
-    assert await broker_trouble(kafka) is None
+    assert await brokers.trouble() is None
 
 
 async def test_a_broker_that_is_not_there_is_said_to_be_away() -> None:
-    assert "127.0.0.1:1" in (await broker_trouble("127.0.0.1:1") or "")
-    with pytest.raises(KafkaAway):
-        async with watching("127.0.0.1:1", "nothing"):
+    with pytest.raises(KafkaAway, match=r"127\.0\.0\.1:1: "):
+        async with watching(Brokers("127.0.0.1:1"), "nothing"):
             pass

@@ -9,17 +9,17 @@ from dotenv import dotenv_values
 from pydantic import field_validator
 
 from serving.callers import CallerKeys
-from serving.settings import Settings
+from serving.settings import KafkaSettings
+from storing.address import DatabaseUrl
 
 DEFAULT_CRON = "0 0 * * *"
 CRON_SUFFIX = "_POLL_CRON"
 
 
-class SchedulerSettings(Settings):
-    """Where Kafka, Postgres and the gateway are, who may ask, and how polls are spread."""
+class SchedulerSettings(KafkaSettings):
+    """Where Postgres and the gateway are, who may ask, and how polls are spread."""
 
-    kafka_bootstrap_servers: str
-    database_url: str
+    database_url: DatabaseUrl
     gateway_internal_url: str
     internal_key: str
     internal_keys: CallerKeys

@@ -54,7 +54,7 @@ def scheduler_settings(**given: str) -> SchedulerSettings:
     return SchedulerSettings(
         **{
             "kafka_bootstrap_servers": "k",
-            "database_url": "d",
+            "database_url": "postgresql://d",
             "gateway_internal_url": "g",
             "internal_key": "i",
             "internal_keys": "gateway:sixteen-characters",

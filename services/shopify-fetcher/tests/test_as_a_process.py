@@ -26,6 +26,7 @@ from contracts.topics import (
     sync_requested,
     sync_requested_walk,
 )
+from messaging.brokers import Brokers
 from messaging.provisioning import provision
 from messaging.publisher import Outgoing, Publisher
 
@@ -127,14 +128,14 @@ class Bench:
 
 @pytest.fixture
 async def bench(kafka: str, sandbox: Any) -> AsyncIterator[Bench]:
-    await provision(kafka, every_topic(("shopify",)))
+    await provision(Brokers(kafka), every_topic(("shopify",)))
     sandbox.make(SHOP, products=600, variants=3, collections=5, discounts=8, plan="enterprise")
     gateway = Gateway(sandbox.install(SHOP))
     consumer = AIOKafkaConsumer(
         DATA_FETCHED, DATA_FETCHED_WALK, SYNC_PROGRESSED, bootstrap_servers=kafka, max_partition_fetch_bytes=2**25
     )
     await consumer.start()
-    async with gateway.serving(), Publisher(kafka, source="tests") as publisher:
+    async with gateway.serving(), Publisher(Brokers(kafka), source="tests") as publisher:
         found = Bench(kafka, sandbox, gateway, publisher, consumer)
         try:
             yield found

@@ -2,14 +2,14 @@
 
 from pydantic import Field, model_validator
 
-from serving.settings import Settings
+from serving.settings import KafkaSettings
+from storing.address import DatabaseUrl
 
 
-class WriterSettings(Settings):
-    """Where Kafka, Postgres and the bucket are; the bucket's names are those of any S3."""
+class WriterSettings(KafkaSettings):
+    """Where Postgres and the bucket are; the bucket's names are those of any S3."""
 
-    kafka_bootstrap_servers: str
-    database_url: str
+    database_url: DatabaseUrl
     spaces_access_key: str
     spaces_secret_key: str
     spaces_bucket: str

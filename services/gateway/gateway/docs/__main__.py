@@ -13,7 +13,7 @@ from gateway.settings import GatewaySettings
 _ANYWHERE = "http://gateway.invalid"
 _INVENTED: dict[str, Any] = {
     "kafka_bootstrap_servers": "nowhere",
-    "database_url": "nowhere",
+    "database_url": "postgresql://nowhere",
     "scheduler_url": _ANYWHERE,
     "internal_keys": f"nobody:{'-' * 16}",
     "internal_key": "nothing",
