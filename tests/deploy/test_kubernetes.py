@@ -318,6 +318,15 @@ def test_only_those_reach_each_other_who_have_to(overlay: str, allowed: set[tupl
     assert {pair for pair in pairs if reaches(overlay, *pair)} == allowed
 
 
+@pytest.mark.parametrize(("overlay", "allowed"), [("production", WITHIN), ("sandbox", WITHIN | BROUGHT)])
+def test_either_side_alone_holds_the_rules(overlay: str, allowed: set[tuple[str, str, int]]) -> None:
+    inside = pods(overlay)
+    pairs = set(product(inside, inside, PORTS))
+
+    assert {pair for pair in pairs if lets(overlay, pair[0], "Egress", *pair[1:])} == allowed & pairs
+    assert {(a, b, port) for a, b, port in pairs if lets(overlay, b, "Ingress", a, port)} == allowed & pairs
+
+
 @pytest.mark.parametrize(
     ("name", "ports"),
     [
