@@ -20,7 +20,7 @@ from hearing import Heard
 from merchant_sync.stack import Stack
 from world import OPEN, World
 
-EDITS_A_SECOND = 25.0
+EDITS_A_SECOND = 20.0
 EDITION = re.compile(rb"Edition (\d+)")
 
 

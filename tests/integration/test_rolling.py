@@ -32,17 +32,17 @@ class Deployed:
     pages: list[str]
 
     def roll(self, service: str) -> None:
-        """Replace the one instance, and that one again: the new one is ready before the old one is asked to end."""
-        stack, (old, new) = self.world.stack, self.world.stack.scale(service, 2)
-        self._send(service, new)
-        stack.stop_part(old)
-        stack.start_part(old)
-        self._send(service, old)
-        stack.scale(service, 1)
-
-    def _send(self, service: str, instance: str) -> None:
+        """Replace the one instance by another, which is ready before the old one is asked to end."""
+        old, new = self.world.stack.scale(service, 2)
         for balancer in self.balancers.get(service, []):
-            balancer.ready = [instance]
+            balancer.ready = [new]
+        self.world.stack.stop_part(old)
+
+    def scale(self, service: str, most: int) -> None:
+        """From the one that the roll has left to `most`, and down to one again, which is another."""
+        self.world.stack.start_part(service)
+        self.world.stack.scale(service, most)
+        self.world.stack.scale(service, 1)
 
     def walking(self) -> None:
         """See to it that a walk of the large shop is under way."""
@@ -103,8 +103,7 @@ def test_rolling_and_scaling_in_the_middle_of_a_burst_lose_nothing(
         with phase(world, "scaled 1, 3, 1", *around, least=1000) as scaled:
             for service, most in (("shopify-fetcher", 3), ("facebook-fetcher", 3), ("spaces-writer", 2)):
                 deployed.walking()
-                stack.scale(service, most)
-                stack.scale(service, 1)
+                deployed.scale(service, most)
     until(lambda: None if open_syncs(world) else True, 60)
     world.equal(deployed.large)
     heard = Heard(stack.environment.addresses()["KAFKA_BOOTSTRAP_SERVERS"], dead_letter_topics())
