@@ -103,7 +103,7 @@ class Watch(threading.Thread):
     def run(self) -> None:
         """Watch until it is over."""
         for shop in itertools.cycle(self._shops):
-            if self.over.wait(0.02):
+            if self.over.wait(0.1):
                 return
             stored = self._world.object(shop)
             found = EDITION.search(stored.body) if stored else None
@@ -142,9 +142,9 @@ def phase(world: World, name: str, shops: Sequence[str], pages: Sequence[str], l
         burst.join(120)
     made.ended = time.time()
     for shop in shops:
-        world.equal(shop, within=60)
+        world.equal(shop, within=120)
     for page in pages:
-        world.page_equal(page, within=60)
+        world.page_equal(page, within=120)
     made.equal_after = time.time() - made.ended
 
 
@@ -185,7 +185,11 @@ def out_of_order(heard: Heard) -> list[str]:
     return found
 
 
-def workings(stack: Stack) -> dict[tuple[str, str], list[tuple[float, float, str]]]:
+Worked = dict[tuple[str, str], list[tuple[float, float, str]]]
+"""By lane and connection: from when until when which process has worked on it."""
+
+
+def workings(stack: Stack) -> Worked:
     """From when until when which fetcher has worked on which connection, by lane, as their logs tell."""
     found = defaultdict(list)
     for path in sorted((stack.data_dir / "logs").glob("*-fetcher*.log")):
@@ -197,7 +201,7 @@ def workings(stack: Stack) -> dict[tuple[str, str], list[tuple[float, float, str
     return {key: sorted(those) for key, those in found.items()}
 
 
-def at_once(worked: dict[tuple[str, str], list[tuple[float, float, str]]]) -> list[tuple[float, str]]:
+def at_once(worked: Worked) -> list[tuple[float, str]]:
     """When and where one connection was worked on by two at once; two milliseconds are the clock's."""
     return [
         (b[0], f"{lane} of {connection}: {a[2]} until {a[1]:.3f}, {b[2]} from {b[0]:.3f}")
@@ -209,18 +213,26 @@ def at_once(worked: dict[tuple[str, str], list[tuple[float, float, str]]]) -> li
 
 HEAD = (
     *("phase", "webhooks", "not taken", "accepted", "success", "failed", "cancelled", "lost", "settled twice"),
-    *("two at once", "p50 s", "p99 s", "max s", "lasted s", "equal after s"),
+    *("two at once", "p50 s", "p99 s", "max s", "pause s", "lasted s", "equal after s"),
 )
 
 
-def ledger(phases: Sequence[Phase], dead: int, twice: Sequence[tuple[float, str]]) -> str:
-    """The ledger as a table, a line a phase."""
-    rows = [HEAD]
+def longest_pause(worked: Worked, within: Phase) -> float:
+    """How long (s) no fetch of records has ended, at the longest."""
+    ends = sorted(end for (lane, _), those in worked.items() if lane == "records fetched" for _, end, _ in those)
+    return max(b - a for a, b in itertools.pairwise(ends) if within.began <= a and b <= within.ended)
+
+
+def ledger(phases: Sequence[Phase], dead: int, worked: Worked) -> str:
+    """The ledger as a table, a line a phase: from acceptance to the verdict in seconds, and the longest time without
+    any fetch."""
+    rows, twice = [HEAD], at_once(worked)
     for p in phases:
         ends = (str(p.states[state]) for state in ("success", "failed", "cancelled"))
         counted = (len(p.deliveries), p.refused.total(), len(p.accepted))
         at_once_here = sum(p.began <= moment <= p.ended for moment, _ in twice)
-        times = (p.percentile(50), p.percentile(99), max(p.seconds), p.ended - p.began, p.equal_after)
+        whole = (longest_pause(worked, p), p.ended - p.began, p.equal_after)
+        times = (p.percentile(50), p.percentile(99), max(p.seconds), *whole)
         wrong = (p.lost, p.settled_twice, at_once_here)
         rows.append((p.name, *map(str, counted), *ends, *map(str, wrong), *(f"{seconds:.2f}" for seconds in times)))
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
