@@ -506,6 +506,7 @@ class Route:
         listener = socket.create_server(("127.0.0.1", 0))
         host, port = listener.getsockname()
         server = uvicorn.Server(uvicorn.Config(self.webhooks, http=http, log_config=None, lifespan="off"))  # type: ignore[arg-type]
+        self.server = server
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             await asyncio.sleep(0.01)

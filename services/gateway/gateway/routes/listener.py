@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from gateway.deadlines import Deadlines
 from gateway.routes.answers import webhook_answer
 from gateway.routes.reception import Header, Reception
+from serving.process import LAST_ANSWER
 
 BODY_SECONDS = 3.0
 """From a delivery's headers to the end of its body."""
@@ -70,6 +71,7 @@ class PublicConnection(HttpToolsProtocol):
         """Write the answer in one piece; go on with the connection or close it. `unread`: a body is still coming."""
         if self.transport.is_closing():
             return
+        keep_alive = keep_alive and LAST_ANSWER not in self.server_state.default_headers
         self.transport.write(_response(status, self.server_state.default_headers, keep_alive=keep_alive))
         self.on_response_complete()
         if not keep_alive:
@@ -145,7 +147,8 @@ def _response(status: int, default_headers: Iterable[Header], *, keep_alive: boo
     body = webhook_answer(status)
     head = [STATUS_LINE[status]]
     for name, value in default_headers:
-        head += (name, b": ", value, b"\r\n")
+        if (name, value) != LAST_ANSWER:
+            head += (name, b": ", value, b"\r\n")
     head.append(b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body))
     head.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
     head.append(body)
