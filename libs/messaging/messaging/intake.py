@@ -23,6 +23,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from messaging.dead_letters import DeadLetters
 from messaging.errors import Away
+from messaging.handling import processing, sync_among
 from messaging.offsets import Watermark
 
 log = structlog.get_logger()
@@ -195,26 +196,41 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
 
     async def _attempt(self, key: str, batch: list[_Taken]) -> Exception | None:
         pause, began = 0.2, time.monotonic()
-        while True:
-            try:
-                async with self._slots:
-                    await self._handle(key, [self._parse(taken.record.value or b"") for taken in batch])
-            except Away as away:
-                if away.patience is not None and time.monotonic() - began > away.patience:
-                    return away
-                self._troubles[key] = f"{type(away).__name__}: {away}"
-                log.warning("work held", group=self.group, connection=key, reason=self._troubles[key])
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5.0)
-            except Exception as error:  # the one place that decides what follows from an unknown error
-                log.exception("handler failed", group=self.group, connection=key)
+        while (error := await self._tried(key, batch)) is not None:
+            if not isinstance(error, Away):
                 return error
-            else:
-                self._troubles.pop(key, None)
-                self._dead_letters.passed()
-                for taken in batch:
-                    taken.watermark.finish(taken.record.offset)
-                return None
+            if error.patience is not None and time.monotonic() - began > error.patience:
+                return error
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+        self._troubles.pop(key, None)
+        self._dead_letters.passed()
+        for taken in batch:
+            taken.watermark.finish(taken.record.offset)
+        return None
+
+    async def _tried(self, key: str, batch: list[_Taken]) -> Exception | None:
+        """Handle the batch once; what went wrong."""
+        async with self._slots:
+            with processing(self.group, key, [taken.record for taken in batch]) as span:
+                named = {"connection": key}
+                try:
+                    events = [self._parse(taken.record.value or b"") for taken in batch]
+                    if (sync_id := sync_among(events)) is not None:
+                        named["sync_id"] = sync_id
+                        span.note("merchant_sync.sync_id", sync_id)
+                    with structlog.contextvars.bound_contextvars(**named):
+                        await self._handle(key, events)
+                except Away as away:
+                    span.fail(away)
+                    self._troubles[key] = f"{type(away).__name__}: {away}"
+                    log.warning("work held", group=self.group, reason=self._troubles[key], **named)
+                    return away
+                except Exception as error:  # the one place that decides what follows from an unknown error
+                    span.fail(error)
+                    log.exception("handler failed", group=self.group, **named)
+                    return error
+        return None
 
     async def _bury(self, record: "ConsumerRecord[bytes, bytes]", watermark: Watermark, error: Exception) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol, Self
@@ -13,6 +14,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from contracts.events import Event
 from contracts.headers import cloud_event
 from contracts.topics import MAX_MESSAGE_BYTES
+from messaging import tracing
 from messaging.errors import KafkaAway, MessageTooLarge
 
 
@@ -24,6 +26,8 @@ class Outgoing:
     key: str
     event: Event
     event_id: str
+    traceparent: str | None = None
+    """The span that wants it said, where that is not the present one."""
 
 
 Headers = Sequence[tuple[str, bytes]]
@@ -35,6 +39,21 @@ class Batch(Protocol):
 
     def append(self, *, timestamp: int | None, key: bytes, value: bytes, headers: Headers) -> object | None:
         """Add a message; None when the batch is full."""
+
+
+def sending(topics: Iterable[str], messages: int) -> AbstractContextManager[tracing.Span]:
+    """The span of a publication, until Kafka's word."""
+    named = ",".join(sorted(topics))
+    return tracing.span(
+        f"send {named}",
+        "producer",
+        {
+            "messaging.system": "kafka",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": named,
+            "messaging.batch.message_count": messages,
+        },
+    )
 
 
 _DEFAULT = DefaultPartitioner()
@@ -86,11 +105,13 @@ class Publisher:
 
     async def send(self, message: Outgoing) -> None:
         """Send one message and wait for Kafka's word. Raises `KafkaAway`, or `MessageTooLarge` above 16 MiB."""
-        await self._confirmed([await self._enqueue(message)])
+        await self.send_all([message])
 
     async def send_all(self, messages: Iterable[Outgoing]) -> None:
         """Send messages in order and wait until Kafka has all of them. Errors as for `send`."""
-        await self._confirmed([await self._enqueue(message) for message in messages])
+        listed = list(messages)
+        with sending({message.topic for message in listed}, len(listed)):
+            await self._confirmed([await self._enqueue(message) for message in listed])
 
     async def partitions(self, topic: str) -> int:
         """How many partitions a topic has. Raises `KafkaAway`."""
@@ -122,6 +143,7 @@ class Publisher:
 
     async def _enqueue(self, message: Outgoing) -> "asyncio.Future[object]":
         headers = cloud_event(message.event, source=self._source, event_id=message.event_id, subject=message.key)
+        headers += tracing.headers_of(message.traceparent or tracing.traceparent())
         body = message.event.model_dump_json(exclude_defaults=False).encode()
         try:
             sent: asyncio.Future[object] = await self._producer.send(

@@ -51,6 +51,7 @@ from messaging.gathering import Gathering
 from messaging.outbox import Outbox
 from messaging.provisioning import provision
 from messaging.publisher import Publisher
+from messaging.tracing import traces
 from serving.logs import configure_logs
 from serving.loops import Loop
 from serving.metrics import metrics_route
@@ -110,6 +111,7 @@ def main() -> None:
 
 async def running(stack: AsyncExitStack, *, settings: GatewaySettings, metrics: Metrics) -> list[Served]:
     """Enter all that the gateway needs; its public and its internal application, each with its address."""
+    stack.enter_context(traces(NAME, settings.otel_exporter_otlp_endpoint))
     database, locks = _database(stack, settings), _database(stack, settings)
     await database.migrate("gateway")
     await provision(settings.kafka_bootstrap_servers, every_topic(tuple(PLATFORMS)))

@@ -1,0 +1,61 @@
+"""How a batch that is handled is named, in its span and in the lines of its log."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from uuid import UUID
+
+from aiokafka import ConsumerRecord
+
+from contracts.events import (
+    ConnectionChanged,
+    DataStored,
+    Settled,
+    SyncProgressed,
+    SyncRequested,
+    WalkEnded,
+    WalkStepRequested,
+    WindowEnded,
+    platform_of,
+)
+from messaging import tracing
+
+
+def processing(
+    group: str, connection: str, records: "Sequence[ConsumerRecord[bytes, bytes]]"
+) -> AbstractContextManager[tracing.Span]:
+    """The span of a batch: it belongs to what caused its first message, and is linked to what caused the others."""
+    topic = records[0].topic
+    return tracing.span(
+        f"process {topic}",
+        "consumer",
+        {
+            "messaging.system": "kafka",
+            "messaging.operation.type": "process",
+            "messaging.destination.name": topic,
+            "messaging.consumer.group.name": group,
+            "messaging.batch.message_count": len(records),
+            "merchant_sync.connection": connection,
+            "merchant_sync.platform": platform_of(connection),
+        },
+        caused_by=tracing.traceparents(record.headers for record in records),
+    )
+
+
+def sync_among(events: Iterable[object]) -> str | None:
+    """The first sync that one of the events names; None when none does."""
+    return next((str(named) for event in events if (named := _sync_of(event)) is not None), None)
+
+
+def _sync_of(event: object) -> UUID | None:
+    match event:
+        case SyncRequested() | WalkStepRequested():
+            return event.sync_id
+        case SyncProgressed() | Settled():
+            return event.sync_ids[0]
+        case WindowEnded() | WalkEnded():
+            return event.source
+        case DataStored(verdicts=(verdict, *_)):
+            return verdict.sync_ids[0]
+        case ConnectionChanged():
+            return event.wanted_sync
+    return None
