@@ -19,7 +19,7 @@ CLOUD_EVENT = {
 }
 """The headers of every event, each with what it says."""
 TRACEPARENT = "traceparent"
-TRACE = {TRACEPARENT: "The span that says it (W3C Trace Context), where traces are exported; a malformed one is ignored"}
+TRACE = {TRACEPARENT: "The span that says it (W3C), where traces are exported; one that is malformed is ignored"}
 """The header that an event may have besides."""
 DEAD_LETTER = {
     "dlq-topic": "Where the message lay",

@@ -1,4 +1,4 @@
-"""How a batch that is handled is named, in its span and in the lines of its log."""
+"""How messages that are sent and handled are named, in their spans and in the lines of the log."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -18,6 +18,16 @@ from contracts.events import (
     platform_of,
 )
 from messaging import tracing
+
+
+def publication(topic: str, messages: int) -> tuple[str, dict[str, str | int]]:
+    """The name and the attributes of the span of a publication."""
+    return f"send {topic}", {
+        "messaging.system": "kafka",
+        "messaging.operation.type": "send",
+        "messaging.destination.name": topic,
+        "messaging.batch.message_count": messages,
+    }
 
 
 def processing(

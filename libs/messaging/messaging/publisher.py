@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol, Self
@@ -16,6 +15,7 @@ from contracts.headers import cloud_event
 from contracts.topics import MAX_MESSAGE_BYTES
 from messaging import tracing
 from messaging.errors import KafkaAway, MessageTooLarge
+from messaging.handling import publication
 
 
 @dataclass(frozen=True)
@@ -39,21 +39,6 @@ class Batch(Protocol):
 
     def append(self, *, timestamp: int | None, key: bytes, value: bytes, headers: Headers) -> object | None:
         """Add a message; None when the batch is full."""
-
-
-def sending(topics: Iterable[str], messages: int) -> AbstractContextManager[tracing.Span]:
-    """The span of a publication, until Kafka's word."""
-    named = ",".join(sorted(topics))
-    return tracing.span(
-        f"send {named}",
-        "producer",
-        {
-            "messaging.system": "kafka",
-            "messaging.operation.type": "send",
-            "messaging.destination.name": named,
-            "messaging.batch.message_count": messages,
-        },
-    )
 
 
 _DEFAULT = DefaultPartitioner()
@@ -110,7 +95,8 @@ class Publisher:
     async def send_all(self, messages: Iterable[Outgoing]) -> None:
         """Send messages in order and wait until Kafka has all of them. Errors as for `send`."""
         listed = list(messages)
-        with sending({message.topic for message in listed}, len(listed)):
+        name, about = publication(",".join(sorted({message.topic for message in listed})), len(listed))
+        with tracing.span(name, "producer", about):
             await self._confirmed([await self._enqueue(message) for message in listed])
 
     async def partitions(self, topic: str) -> int:

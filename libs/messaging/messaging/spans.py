@@ -43,6 +43,11 @@ class Opened:
             self.fail(error)
         self.end()
 
+    @property
+    def traceparent(self) -> str:
+        """This span as a header of what it says."""
+        return _header(self._span.get_span_context())
+
     def note(self, name: str, value: str | int) -> None:
         """Say one thing more of it."""
         self._span.set_attribute(name, value)
@@ -91,20 +96,27 @@ class Spans:
     def traceparent(self) -> str | None:
         """The present span as a header."""
         present = _present()
-        if present is None:
-            return None
-        ids = f"{trace.format_trace_id(present.trace_id)}-{trace.format_span_id(present.span_id)}"
-        return f"00-{ids}-{present.trace_flags:02x}"
+        return None if present is None else _header(present)
 
     def trace_id(self) -> str | None:
         """The present trace."""
         present = _present()
         return None if present is None else trace.format_trace_id(present.trace_id)
 
+    def log_fields(self) -> dict[str, str]:
+        """The present trace, as a field of a line."""
+        present = self.trace_id()
+        return {} if present is None else {"trace_id": present}
+
 
 def _present() -> SpanContext | None:
     present = trace.get_current_span().get_span_context()
     return present if present.is_valid else None
+
+
+def _header(said_by: SpanContext) -> str:
+    ids = f"{trace.format_trace_id(said_by.trace_id)}-{trace.format_span_id(said_by.span_id)}"
+    return f"00-{ids}-{said_by.trace_flags:02x}"
 
 
 def _causes(caused_by: Iterable[str]) -> tuple[Context, list[Link]]:

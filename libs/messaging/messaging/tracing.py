@@ -44,6 +44,7 @@ class _Nothing:
 
 
 _NOTHING: AbstractContextManager[Span] = nullcontext(_Nothing())
+_NO_FIELDS: Mapping[str, str] = {}
 _spans: "Spans | None" = None
 
 
@@ -102,6 +103,11 @@ def traceparent() -> str | None:
 def trace_id() -> str | None:
     """The present trace, for the log; None when there is none."""
     return None if _spans is None else _spans.trace_id()
+
+
+def log_fields() -> Mapping[str, str]:
+    """The same as fields of a line, for those that are written past structlog."""
+    return _NO_FIELDS if _spans is None else _spans.log_fields()
 
 
 def headers_of(parent: str | None) -> list[tuple[str, bytes]]:
