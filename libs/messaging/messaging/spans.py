@@ -17,7 +17,7 @@ from contracts.headers import TRACEPARENT
 from messaging.tracing import Attributes, Kind
 
 MOST_LINKS = 32
-"""Of more traces than these a span names none."""
+"""To more causes than these no span is linked."""
 EXPORT_SECONDS = 5
 T = TypeVar("T")
 
@@ -120,7 +120,7 @@ def _header(said_by: SpanContext) -> str:
 
 
 def _causes(caused_by: Iterable[str]) -> tuple[Context, list[Link]]:
-    """The context of the first that is well-formed, and links to the other traces."""
+    """The context of the first that is well-formed, and links to the others, each once."""
     base, causes = Context(), dict[int, SpanContext]()
     for parent in caused_by:
         read = _READ({TRACEPARENT: parent}, Context())
@@ -128,7 +128,7 @@ def _causes(caused_by: Iterable[str]) -> tuple[Context, list[Link]]:
         if not cause.is_valid:
             continue
         base = base if causes else read
-        causes.setdefault(cause.trace_id, cause)
+        causes.setdefault(cause.span_id, cause)
         if len(causes) > MOST_LINKS:
             break
     return base, [Link(cause) for cause in list(causes.values())[1:]]
