@@ -1,7 +1,7 @@
 """Traces: one for one webhook, through every service that has to do with it.
 
 As with the log, there is one for a process, and nothing is handed around. Without an OTLP receiver none of this does
-anything: no span is made, and OpenTelemetry is not even imported.
+anything: no span is made, and the library that makes them is not even loaded.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
