@@ -102,7 +102,7 @@ class Dispatcher:
     async def _say_delayed(self) -> None:
         async with self._database.transaction() as tx:
             ready = await delayed.take(tx, 200)
-            await say(tx, [requests.records_request(request) for request in ready])
+            await say(tx, [requests.records_request(*request) for request in ready])
         if ready:
             self._said()
 
