@@ -51,9 +51,13 @@ def processing(
     )
 
 
-def sync_among(events: Iterable[object]) -> str | None:
-    """The first sync that one of the events names; None when none does."""
-    return next((str(named) for event in events if (named := _sync_of(event)) is not None), None)
+def named_sync(events: Iterable[object], span: tracing.Span) -> dict[str, str]:
+    """The first sync that one of the events names, as a field of log lines; noted in the batch's span, too."""
+    sync_id = next((str(named) for event in events if (named := _sync_of(event)) is not None), None)
+    if sync_id is None:
+        return {}
+    span.note("merchant_sync.sync_id", sync_id)
+    return {"sync_id": sync_id}
 
 
 def _sync_of(event: object) -> UUID | None:

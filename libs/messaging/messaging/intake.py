@@ -23,7 +23,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from messaging.dead_letters import DeadLetters
 from messaging.errors import Away
-from messaging.handling import processing, sync_among
+from messaging.handling import named_sync, processing
 from messaging.offsets import Watermark
 
 log = structlog.get_logger()
@@ -197,9 +197,8 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
     async def _attempt(self, key: str, batch: list[_Taken]) -> Exception | None:
         pause, began = 0.2, time.monotonic()
         while (error := await self._tried(key, batch)) is not None:
-            if not isinstance(error, Away):
-                return error
-            if error.patience is not None and time.monotonic() - began > error.patience:
+            patience = error.patience if isinstance(error, Away) else 0.0
+            if patience is not None and time.monotonic() - began >= patience:
                 return error
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
@@ -216,9 +215,7 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
                 named = {"connection": key}
                 try:
                     events = [self._parse(taken.record.value or b"") for taken in batch]
-                    if (sync_id := sync_among(events)) is not None:
-                        named["sync_id"] = sync_id
-                        span.note("merchant_sync.sync_id", sync_id)
+                    named |= named_sync(events, span)
                     with structlog.contextvars.bound_contextvars(**named):
                         await self._handle(key, events)
                 except Away as away:
