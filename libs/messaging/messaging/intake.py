@@ -26,6 +26,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from messaging.dead_letters import DeadLetters
 from messaging.errors import Away
+from messaging.handling import named_sync, processing
 from messaging.offsets import Fronts, Watermark
 from messaging.queues import KeyQueue, Taken, ended
 
@@ -199,30 +200,38 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
 
     async def _attempt(self, key: str, batch: list[Taken]) -> Exception | None:
         pause, began = 0.2, time.monotonic()
-        while True:
-            try:
-                async with self._slots:
-                    with self._unbroken():
-                        await self._handle(key, [self._parse(taken.record.value or b"") for taken in batch])
-            except Away as away:
-                if away.patience is not None and time.monotonic() - began > away.patience:
-                    return away
-                await self._hold(key, away, pause)
-                pause = min(pause * 2, 5.0)
-            except Exception as error:  # the one place that decides what follows from an unknown error
-                log.exception("handler failed", group=self.group, connection=key)
+        while (error := await self._tried(key, batch)) is not None:
+            patience = error.patience if isinstance(error, Away) else 0.0
+            if patience is not None and time.monotonic() - began >= patience:
                 return error
-            else:
-                self._troubles.pop(key, None)
-                self._dead_letters.passed()
-                for taken in batch:
-                    taken.watermark.finish(taken.record.offset)
-                return None
+            await asyncio.sleep(pause if self._taking else 0)
+            pause = min(pause * 2, 5.0)
+        self._troubles.pop(key, None)
+        self._dead_letters.passed()
+        for taken in batch:
+            taken.watermark.finish(taken.record.offset)
+        return None
 
-    async def _hold(self, key: str, away: Away, pause: float) -> None:
-        self._troubles[key] = f"{type(away).__name__}: {away}"
-        log.warning("work held", group=self.group, connection=key, reason=self._troubles[key])
-        await asyncio.sleep(pause if self._taking else 0)
+    async def _tried(self, key: str, batch: list[Taken]) -> Exception | None:
+        """Handle the batch once; what went wrong."""
+        async with self._slots:
+            with self._unbroken(), processing(self.group, key, [taken.record for taken in batch]) as span:
+                named = {"connection": key}
+                try:
+                    events = [self._parse(taken.record.value or b"") for taken in batch]
+                    named |= named_sync(events, span)
+                    with structlog.contextvars.bound_contextvars(**named):
+                        await self._handle(key, events)
+                except Away as away:
+                    span.fail(away)
+                    self._troubles[key] = f"{type(away).__name__}: {away}"
+                    log.warning("work held", group=self.group, reason=self._troubles[key], **named)
+                    return away
+                except Exception as error:  # the one place that decides what follows from an unknown error
+                    span.fail(error)
+                    log.exception("handler failed", group=self.group, **named)
+                    return error
+        return None
 
     async def _bury(self, record: "ConsumerRecord[bytes, bytes]", watermark: Watermark, error: Exception) -> None:
         while True:

@@ -35,10 +35,11 @@ from gateway.routes.facebook import facebook_routes
 from gateway.routes.internal import internal_problems, internal_routes
 from gateway.routes.listener import PublicConnection, Receptions
 from gateway.routes.pages import Merchants, Scheduler, page_routes
-from gateway.routes.reception import Give, Reception
+from gateway.routes.reception import Give, Receiving, Reception
 from gateway.routes.sandbox import sandbox_routes
 from gateway.routes.sessions import Cookies
 from gateway.routes.shopify import shopify_routes
+from gateway.routes.traced import traced, traced_give
 from gateway.routes.webhooks import Asgi, Webhooks
 from gateway.sealing import Sealer
 from gateway.selftests import Post, Watching
@@ -51,6 +52,7 @@ from messaging.gathering import Gathering
 from messaging.outbox import Outbox
 from messaging.provisioning import provision
 from messaging.publisher import Publisher
+from messaging.tracing import traces
 from serving.logs import configure_logs
 from serving.loops import Loop
 from serving.metrics import metrics_route
@@ -110,6 +112,7 @@ def main() -> None:
 
 async def running(stack: AsyncExitStack, *, settings: GatewaySettings, metrics: Metrics) -> list[Served]:
     """Enter all that the gateway needs; its public and its internal application, each with its address."""
+    stack.enter_context(traces(NAME, settings.otel_exporter_otlp_endpoint))
     database, locks = _database(stack, settings), _database(stack, settings)
     await database.migrate("gateway")
     brokers = settings.brokers()
@@ -162,7 +165,7 @@ def real_parts(
     )
 
 
-def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[Reception], FastAPI]:
+def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[Receiving], FastAPI]:
     """The public application with the receptions of its webhooks, and the internal one."""
     settings, store, remotes = parts.settings, parts.store, parts.remotes
     tokens = _tokens(parts)
@@ -229,17 +232,18 @@ def departures_of(parts: Parts) -> Departures:
     return Departures(parts.store, _tokens(parts), parts.remotes)
 
 
-def _reception(parts: Parts, tokens: Tokens, platform: Platform) -> Reception:
-    return Reception(
+def _reception(parts: Parts, tokens: Tokens, platform: Platform) -> Receiving:
+    reception = Reception(
         platform,
         live=LiveConnections(parts.store.connections, time.monotonic),
-        give=parts.give,
+        give=traced_give(parts.give),
         installations=Installations(parts.store, tokens, parts.remotes),
         departures=departures_of(parts),
         count=parts.metrics.deliveries(platform.slug),
         max_bytes=parts.settings.webhook_max_bytes,
         source=NAME,
     )
+    return traced(reception)
 
 
 def _application(checks: Mapping[str, Check]) -> FastAPI:

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.deadlines import Deadlines
 from gateway.routes.answers import webhook_answer
-from gateway.routes.reception import Header, Reception
+from gateway.routes.reception import Header, Receiving
 from serving.process import LAST_ANSWER
 
 BODY_SECONDS = 3.0
@@ -81,7 +81,7 @@ class PublicConnection(HttpToolsProtocol):
 class Receptions:
     """The receptions of one process by path, and the one timer for the bodies that they wait for."""
 
-    def __init__(self, receptions: Iterable[Reception], *, body_seconds: float = BODY_SECONDS) -> None:
+    def __init__(self, receptions: Iterable[Receiving], *, body_seconds: float = BODY_SECONDS) -> None:
         self.by_path = {reception.path.encode(): reception for reception in receptions}
         self.deadlines = Deadlines(body_seconds)
 
@@ -94,7 +94,7 @@ class Exchange:
         *("body", "disconnected", "keep_alive", "more_body", "response_complete"),
     )
 
-    def __init__(self, connection: PublicConnection, reception: Reception, headers: list[Header]) -> None:
+    def __init__(self, connection: PublicConnection, reception: Receiving, headers: list[Header]) -> None:
         self._connection = connection
         self._reception = reception
         self._headers = headers
