@@ -38,6 +38,7 @@ _MAKERS: dict[str, Callable[[], str]] = {
     "scheduler_internal_key": _word,
     "shopify_fetcher_internal_key": _word,
     "facebook_fetcher_internal_key": _word,
+    "operator_internal_key": _word,
     "state_token_secret": _key,
     "token_encryption_key": _key,
 }

@@ -56,6 +56,10 @@ SETTINGS = (
     "SPACES_ENDPOINT_URL",
     "KAFKA_BOOTSTRAP_SERVERS",
     "DATABASE_URL",
+    "GATEWAY_DATABASE_URL",
+    "SCHEDULER_DATABASE_URL",
+    "SPACES_WRITER_DATABASE_URL",
+    "GATEWAY_URL",
     "GATEWAY_HOST",
     "GATEWAY_PORT",
     "GATEWAY_PROCESSES",
@@ -87,6 +91,7 @@ _KNOWN_TO: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("TOKEN_ENCRYPTION_KEYS", "STATE_TOKEN_SECRET", "FACEBOOK_VERIFY_TOKEN"), (GATEWAY,)),
     **dict.fromkeys(("SHOPIFY_API_SECRET", "SHOPIFY_API_SECRET_PREVIOUS", "FACEBOOK_APP_SECRET_PREVIOUS"), (GATEWAY,)),
     "FACEBOOK_APP_SECRET": (GATEWAY, FACEBOOK_FETCHER),
+    **dict.fromkeys(("GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL"), ()),
 }
 # The setting that names a part's address: whoever gives it runs that part elsewhere.
 _ADDRESS_SETTINGS = {
@@ -95,8 +100,19 @@ _ADDRESS_SETTINGS = {
     SPACES: "SPACES_ENDPOINT_URL",
     SANDBOX: "SHOPIFY_SHOP_URL",
 }
-_OWNERS = {GATEWAY: "gateway", SCHEDULER: "scheduler", SPACES_WRITER: "spaces_writer"}
-_CALLERS = (GATEWAY, SCHEDULER, SHOPIFY_FETCHER, FACEBOOK_FETCHER)
+OWNERS = {GATEWAY: "gateway", SCHEDULER: "scheduler", SPACES_WRITER: "spaces_writer"}
+OPERATOR = "operator"
+"""Who `merchant-sync` is to gateway and scheduler."""
+_CALLERS = (GATEWAY, SCHEDULER, SHOPIFY_FETCHER, FACEBOOK_FETCHER, OPERATOR)
+
+
+# Of what every service is told, where things are.
+_ADDRESSES = (
+    *("KAFKA_BOOTSTRAP_SERVERS", "SPACES_ENDPOINT_URL", "SPACES_BUCKET", "SPACES_REGION", "SHOPIFY_SHOP_URL"),
+    *("GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "SHOPIFY_REDIRECT_URI", "SHOPIFY_WEBHOOK_ADDRESS"),
+    *("FACEBOOK_REDIRECT_URI", "FACEBOOK_WEBHOOK_ADDRESS", "FACEBOOK_GRAPH_URL"),
+)
+_INSIDE = (SPACES_WRITER, SHOPIFY_FETCHER, FACEBOOK_FETCHER)
 
 
 def clean(*sources: Mapping[str, str | None]) -> Settings:
@@ -237,7 +253,7 @@ class Environment:
         return self.gateway_port if instance == name == GATEWAY else self.port_of(instance)
 
     def _owned(self, name: str) -> Settings:
-        return {"DATABASE_URL": self.database_url(_OWNERS[name])} if name in _OWNERS else {}
+        return {"DATABASE_URL": self.database_url(OWNERS[name])} if name in OWNERS else {}
 
     def _keys(self, name: str) -> Settings:
         keys = {"INTERNAL_KEY": internal_key(self.secrets, name)} if name in _CALLERS else {}
@@ -266,10 +282,15 @@ class Environment:
     def addresses(self) -> Settings:
         """Where everything is, for `runtime.json`: no secret among them."""
         shared = self.shared()
-        names = ("KAFKA_BOOTSTRAP_SERVERS", "SPACES_ENDPOINT_URL", "SPACES_BUCKET", "SPACES_REGION", "SHOPIFY_SHOP_URL")
-        urls = ("GATEWAY_INTERNAL_URL", "SCHEDULER_URL")
+        services = {f"{_plain(name)}_ADDRESS": f"http://{HOST}:{self.service_port(name, name)}" for name in _INSIDE}
         return {
-            **{name: shared[name] for name in (*names, *urls)},
+            **{name: shared[name] for name in _ADDRESSES if name in shared},
+            **services,
+            "GATEWAY_URL": self.gateway_url,
             "SANDBOX_PUBLIC_URL": self.sandbox_url,
             "POSTGRES_ADDRESS": f"{HOST}:{self.port_of(POSTGRES)}",
         }
+
+
+def _plain(service: str) -> str:
+    return service.replace("-", "_").upper()

@@ -52,8 +52,10 @@ class PageSubscriptions:
     async def looked(self, page: str, token: str, *, fields: Sequence[str], address: str) -> Asserted:
         """The fields that are subscribed at both levels. Errors as `asserted`."""
         known = await self._app_subscription()
-        app = {one.name for one in known.fields} if known and known.active and known.callback_url == address else set()
-        return Asserted(seen(fields, app & await self._page_fields(f"{page}/subscribed_apps", token)), self._graph.remarks)
+        ours = known is not None and known.active and known.callback_url == address
+        app = {one.name for one in known.fields} if known and ours else set[str]()
+        there = app & await self._page_fields(f"{page}/subscribed_apps", token)
+        return Asserted(seen(fields, there), self._graph.remarks)
 
     async def _app_subscription(self) -> AppSubscription | None:
         try:

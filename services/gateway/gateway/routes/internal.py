@@ -94,8 +94,8 @@ def internal_routes(
 
 
 def internal_problems(app: FastAPI) -> None:
-    """One answer for each consequence: 400 for what cannot be meant, 404, 409 with the state, 424 when it is this one connection's trouble with its
-    platform, 503 when it is the gateway's own, and so everybody's."""
+    """One answer for each consequence: 400 for what cannot be meant, 404, 409 with the state, 424 when it is this one
+    connection's trouble with its platform, 503 when it is the gateway's own, and so everybody's."""
 
     @app.exception_handler(NotKnown)
     async def not_known(_request: Request, _error: NotKnown) -> JSONResponse:
