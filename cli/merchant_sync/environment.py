@@ -112,7 +112,6 @@ _ADDRESSES = (
     *("GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "SHOPIFY_REDIRECT_URI", "SHOPIFY_WEBHOOK_ADDRESS"),
     *("FACEBOOK_REDIRECT_URI", "FACEBOOK_WEBHOOK_ADDRESS", "FACEBOOK_GRAPH_URL"),
 )
-_INSIDE = (SPACES_WRITER, SHOPIFY_FETCHER, FACEBOOK_FETCHER)
 
 
 def clean(*sources: Mapping[str, str | None]) -> Settings:
@@ -279,10 +278,15 @@ class Environment:
         given = {name: value for name, value in self.given.items() if name.startswith("SANDBOX_")}
         return {**own, **told, **given, **secrets, "SANDBOX_PORT": str(self.sandbox_port)}
 
+    @property
+    def _inside(self) -> tuple[str, ...]:
+        """The services whose addresses no other service is told."""
+        return (SPACES_WRITER, SHOPIFY_FETCHER, *((FACEBOOK_FETCHER,) if self.has_facebook else ()))
+
     def addresses(self) -> Settings:
         """Where everything is, for `runtime.json`: no secret among them."""
         shared = self.shared()
-        services = {f"{_plain(name)}_ADDRESS": f"http://{HOST}:{self.service_port(name, name)}" for name in _INSIDE}
+        services = {f"{_plain(name)}_ADDRESS": f"http://{HOST}:{self.service_port(name, name)}" for name in self._inside}
         return {
             **{name: shared[name] for name in _ADDRESSES if name in shared},
             **services,

@@ -13,7 +13,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from merchant_sync import dev_secrets, runtime
+from merchant_sync import access, dev_secrets, runtime
 from merchant_sync.client import Connected, ConnectedPages, StoredObject, Visit
 from merchant_sync.comparison import first_difference
 from merchant_sync.stack import Stack
@@ -39,7 +39,7 @@ class World:
         self.stack = stack
         found = runtime.find(stack.data_dir)
         assert found is not None
-        self.visit = Visit(found, stack.given, dev_secrets.load(stack.data_dir / "secrets.json"))
+        self.visit = Visit(access.local(found, stack.given, dev_secrets.load(stack.data_dir / "secrets.json")))
         url = sa.make_url(stack.given.get("DATABASE_URL") or stack.admin_database_url()).set(
             drivername="postgresql+asyncpg"
         )

@@ -1,5 +1,5 @@
-"""The ledger as JSON, for callers that hold a key: `GET /syncs/{id}` and `GET /connections/{connection}` for gateway and
-operator, `GET /overview` and `GET /connections` for the operator."""
+"""The ledger as JSON, for callers that hold a key: `GET /syncs/{id}` and `GET /connections/{connection}` for gateway
+and operator, `GET /overview` and `GET /connections` for the operator."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
