@@ -286,7 +286,7 @@ class Environment:
     def addresses(self) -> Settings:
         """Where everything is, for `runtime.json`: no secret among them."""
         shared = self.shared()
-        services = {f"{_plain(name)}_ADDRESS": f"http://{HOST}:{self.service_port(name, name)}" for name in self._inside}
+        services = {f"{_plain(name)}_ADDRESS": f"http://{HOST}:{self.port_of(name)}" for name in self._inside}
         return {
             **{name: shared[name] for name in _ADDRESSES if name in shared},
             **services,

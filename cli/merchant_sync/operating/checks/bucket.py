@@ -33,7 +33,7 @@ def look(access: Access) -> Iterator[Finding]:
         if read == body:
             yield good(what, f"{access.bucket_endpoint}: written, read, deleted")
         else:
-            yield bad(what, "gives other bytes than were written", "look at what lies between here and the object store")
+            yield bad(what, "gives other bytes than were written", "look at what lies between here and the store")
 
 
 def _mend(code: str) -> str:

@@ -12,7 +12,7 @@ _MEND = "merchant-sync sync {} has them made before it walks; the daily poll doe
 
 
 def look(access: Access, *, sample: int = SAMPLE, progress: Callable[[int, int], None]) -> Iterator[Finding]:
-    """Up to `sample` live connections, each asked for at the gateway; `progress` hears how many of how many are done."""
+    """Up to `sample` live connections, asked for at the gateway; `progress` hears how many of how many are done."""
     try:
         with Inside(access) as inside:
             names = [str(one["connection"]) for one in inside.connections(state="connected", limit=sample)]
@@ -34,7 +34,7 @@ def _connection(inside: Inside, name: str, remarks: set[str]) -> Finding:
     except Refused as refused:
         if refused.status == 409:
             return good(name, "is being let go of")
-        return bad(name, str(refused), "look at the platform's status; where it refuses the token, its merchant signs in")
+        return bad(name, str(refused), "look at the platform's status; a refused token asks for its merchant's sign-in")
     remarks |= set(seen["remarks"])
     if seen["missing"]:
         return bad(name, f"{seen['message']}; not subscribed: {', '.join(seen['missing'])}", _MEND.format(name))
