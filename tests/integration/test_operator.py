@@ -19,7 +19,7 @@ from contracts.topics import PARTITIONS, Topic, sync_requested
 from merchant_sync import access
 from merchant_sync.access import Access
 from merchant_sync.app import app
-from merchant_sync.operating import brokers, letters
+from merchant_sync.operating import brokers
 from messaging.dead_letters import DeadLetters
 from messaging.provisioning import configs
 from world import World, until
@@ -361,11 +361,6 @@ def _finished(world: World, shop: str) -> list[Any] | None:
     """The shop's syncs once none of them is under way."""
     syncs = world.syncs(shop)
     return syncs if not {one.state for one in syncs} & {"queued", "running"} and len(syncs) > 1 else None
-
-
-def test_an_event_is_shown_without_what_is_in_its_records() -> None:
-    event = {"resource": "products", "records": [{"id": "1", "body": {"title": "a secret"}, "facts": {}}]}
-    assert letters.without_data(event)["records"] == [{"id": "1", "body": letters.LEFT_OUT, "facts": {}}]
 
 
 # -- the trip, as from within a container network
