@@ -354,6 +354,11 @@ class World:
         """What another service asks on the internal listener."""
         return await self.service.post(path, json=body, headers={"Authorization": f"Bearer {CALLERS[caller]}"})
 
+    async def checkup(self, name: str = NAME, caller: str = "operator") -> httpx.Response:
+        """The look that an operator has taken at a connection."""
+        headers = {"Authorization": f"Bearer {CALLERS[caller]}"}
+        return await self.service.get(f"/internal/connections/{name}/checkup", headers=headers)
+
     async def token(self, caller: str = "shopify-fetcher", name: str = NAME) -> httpx.Response:
         return await self.ask("/internal/tokens", {"connection": name}, caller)
 
