@@ -57,16 +57,13 @@ class Operator:
     def elsewhere(self, *words: str, code: int = 0, **settings: str) -> Result:
         """The command with settings alone, as in a container: no stack runs on its folder."""
         given = {**{n: v for n, v in self.access.settings.items() if not n.endswith("_ADDRESS")}, **settings}
-        given["SHOPIFY_WEBHOOK_ADDRESS"] = settings.get(
-            "SHOPIFY_WEBHOOK_ADDRESS", self.access.get("SHOPIFY_WEBHOOK_ADDRESS")
-        )
         done = CliRunner().invoke(app, [*words, "--data", "/nonexistent"], env=given)
         assert done.exit_code == code, f"{done.output}\n{done.stderr}\n{done.exception!r}"
         return done
 
-    def findings(self, *, code: int, **settings: str) -> dict[str, dict[str, str]]:
+    def findings(self, *, code: int, sample: int = 0, **settings: str) -> dict[str, dict[str, str]]:
         """What the doctor finds that is not good, by what it looked at."""
-        done = self.elsewhere("doctor", "--sample", "0" if settings else "5", "--json", code=code, **settings)
+        done = self.elsewhere("doctor", "--sample", str(sample), "--json", code=code, **settings)
         return {one["what"]: one for one in orjson.loads(done.stdout)["findings"] if one["verdict"] != "good"}
 
 
@@ -95,7 +92,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_stack_that_runs(world: World, ope
 
 
 def test_the_doctor_works_by_settings_alone(operator: Operator) -> None:
-    assert operator.findings(code=0) == {}
+    assert operator.findings(code=0, sample=5) == {}
 
 
 def test_no_installation_is_an_error_that_names_what_to_set(tmp_path: Path) -> None:
@@ -116,7 +113,7 @@ async def _made(admin: AIOKafkaAdminClient, partitions: int) -> None:
 def test_the_doctor_names_a_topic_that_is_missing_or_cut_wrong(operator: Operator, partitions: int, said: str) -> None:
     administered(operator, lambda admin: _made(admin, partitions))
     try:
-        found = operator.findings(code=1, SANDBOX_URL="x")
+        found = operator.findings(code=1)
         assert found.keys() == {f"topic {SPARE}"}
         assert found[f"topic {SPARE}"]["seen"] == said
     finally:
@@ -135,7 +132,7 @@ def test_the_doctor_names_a_retention_that_is_not_as_made(operator: Operator) ->
     made = configs(Topic(SPARE))
     administered(operator, lambda admin: _kept(admin, {**made, "retention.ms": "1000"}))
     try:
-        found = operator.findings(code=1, SANDBOX_URL="x")[f"topic {SPARE}"]
+        found = operator.findings(code=1)[f"topic {SPARE}"]
         assert found["seen"] == "retention.ms is 1000"
         assert f"--add-config retention.ms={made['retention.ms']}" in found["do"]
     finally:
@@ -145,7 +142,7 @@ def test_the_doctor_names_a_retention_that_is_not_as_made(operator: Operator) ->
 def test_the_doctor_names_a_schema_that_is_behind(world: World, operator: Operator) -> None:
     world.run("UPDATE scheduler.schema_versions SET name = 'x' || name WHERE name = '0002_erased.sql'")
     try:
-        found = operator.findings(code=1, SANDBOX_URL="x")
+        found = operator.findings(code=1)
     finally:
         world.run("UPDATE scheduler.schema_versions SET name = '0002_erased.sql' WHERE name = 'x0002_erased.sql'")
     assert "lacks 0002_erased.sql" in found["Postgres of scheduler"]["seen"]
@@ -154,7 +151,7 @@ def test_the_doctor_names_a_schema_that_is_behind(world: World, operator: Operat
 def test_the_doctor_names_a_role_that_may_read_anothers_schema(world: World, operator: Operator) -> None:
     world.run("GRANT USAGE ON SCHEMA gateway TO scheduler")
     try:
-        found = operator.findings(code=1, SANDBOX_URL="x")
+        found = operator.findings(code=1)
     finally:
         world.run("REVOKE USAGE ON SCHEMA gateway FROM scheduler")
     assert found["role of scheduler"]["seen"] == "may read gateway as well"

@@ -15,8 +15,9 @@ def look(access: Access, *, sample: int = SAMPLE, progress: Callable[[int, int],
     """Up to `sample` live connections, asked for at the gateway; `progress` hears how many of how many are done."""
     try:
         with Inside(access) as inside:
-            names = [str(one["connection"]) for one in inside.connections(state="connected", limit=sample)]
-            if not names:
+            live = inside.connections(state="connected", limit=sample) if sample else []
+            names = [str(one["connection"]) for one in live]
+            if sample and not names:
                 yield good("connections", "none is live yet")
             remarks: set[str] = set()
             for number, name in enumerate(names, 1):
