@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from merchant_sync.operating import doctor, letter_commands, status, syncing
+from merchant_sync.operating import NotThere, doctor, letter_commands, status, syncing
 from merchant_sync.operating.checks import BAD, GOOD, WARNING, Finding
 from merchant_sync.operating.checks.connections import SAMPLE
 from merchant_sync.operating.inside import Inside, Refused
@@ -96,8 +96,7 @@ def _known(inside: Inside, connection: str) -> dict[str, Any]:
     except Refused as refused:
         if refused.status != 404:
             raise
-        complain(f"No connection {connection}.")
-        raise typer.Exit(WRONG) from None
+        raise NotThere(f"No connection {connection}.") from None
 
 
 def start_sync(
@@ -113,7 +112,7 @@ def start_sync(
     records = _wanted(mode, resource, ids or [])
     there, errors = reached(data), Console(stderr=True, soft_wrap=True, highlight=False)
     with asking(), Inside(there) as inside:
-        sync_id = _started(inside, connection, records)
+        sync_id = syncing.start(inside, connection, records)
         if not as_json:
             Console(soft_wrap=True, highlight=False).print(sync_id)
         if not wait:
@@ -134,19 +133,6 @@ def _wanted(mode: str, resource: str, ids: list[str]) -> dict[str, list[str]] | 
         return {resource: ids}
     complain("Say --mode full, or --mode records with --resource and at least one --id.")
     raise typer.Exit(NOT_ASKED)
-
-
-def _started(inside: Inside, connection: str, records: dict[str, list[str]] | None) -> str:
-    try:
-        return syncing.start(inside, connection, records)
-    except Refused as refused:
-        if refused.status in (401, 403):
-            raise
-        complain(str(refused))
-        raise typer.Exit(WRONG) from None
-    except syncing.NotLive as error:
-        complain(str(error))
-        raise typer.Exit(WRONG) from None
 
 
 def _going(shown: dict[str, Any]) -> str:

@@ -10,8 +10,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from contracts.headers import DEAD_LETTER
 from contracts.topics import DEAD_LETTER_SUFFIX
 from merchant_sync.access import Access
-from merchant_sync.operating import brokers
-from merchant_sync.parts import StackError
+from merchant_sync.operating import NotThere, brokers
 
 REPLAYED = "dlq-replayed"
 """The header of a message that was said again: where it lay as a dead letter."""
@@ -110,11 +109,11 @@ def dead_letter_topic(name: str) -> str:
 
 
 async def letters(access: Access, topic: str | None) -> AsyncIterator[Letter]:
-    """All dead letters, or those of one topic. Raises `KafkaAway`, and a StackError where there is no such topic."""
+    """All dead letters, or those of one topic. Raises `KafkaAway`, and `NotThere` where there is no such topic."""
     async with brokers.administering(access) as admin:
         there = sorted(name for name in await admin.list_topics() if name.endswith(DEAD_LETTER_SUFFIX))
         if topic is not None and dead_letter_topic(topic) not in there:
-            raise StackError(f"No topic {dead_letter_topic(topic)}; there are {', '.join(there) or 'none'}.")
+            raise NotThere(f"No topic {dead_letter_topic(topic)}; there are {', '.join(there) or 'none'}.")
         names = there if topic is None else [dead_letter_topic(topic)]
         places = await brokers.partitions_of(admin, names) if names else []
     async with brokers.reading(access) as consumer:
@@ -138,10 +137,10 @@ def _newest(found: list[Letter], limit: int) -> list[Letter]:
 
 
 async def one(access: Access, topic: str, partition: int, offset: int) -> Letter:
-    """The dead letter at a place; a StackError when there is none (any more: they are kept for seven days)."""
+    """The dead letter at a place; `NotThere` when there is none (any more: they are kept for seven days)."""
     place = TopicPartition(dead_letter_topic(topic), partition)
     named = f"{place.topic} {partition} {offset}"
-    gone = StackError(f"No dead letter at {named}: `merchant-sync dlq list` shows those that are kept.")
+    gone = NotThere(f"No dead letter at {named}: `merchant-sync dlq list` shows those that are kept.")
     async with brokers.administering(access) as admin:
         if place not in (await brokers.partitions_of(admin, [place.topic])):
             raise gone

@@ -4,25 +4,24 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from merchant_sync.operating import NotThere
 from merchant_sync.operating.inside import Inside, Refused
 
 OPEN = ("queued", "running")
 LOOK_SECONDS = 0.5
 
 
-class NotLive(Exception):
-    """The connection is not there, or not connected; the message says which."""
-
-
 def start(inside: Inside, connection: str, records: dict[str, list[str]] | None) -> str:
-    """Start it; its id. A StackError for a connection that is not there or not live."""
+    """Start it; its id. `NotThere` for a connection or a record that is not there, or a connection that has ended."""
     try:
         return inside.wish(connection, records)
     except Refused as refused:
         if refused.status == 404:
-            raise NotLive(f"No connection {connection}. `merchant-sync status` counts those that there are.") from None
+            raise NotThere(f"No connection {connection}. `merchant-sync status` counts those that there are.") from None
         if refused.status == 409:
-            raise NotLive(f"{connection} is not connected ({refused}): its merchant has to sign in.") from None
+            raise NotThere(f"{connection} is not connected ({refused}): its merchant has to sign in.") from None
+        if refused.status == 400:
+            raise NotThere(str(refused)) from None
         raise
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from merchant_sync import access
 from merchant_sync.access import Access
+from merchant_sync.operating import NotThere
 from merchant_sync.parts import StackError
 from messaging.errors import KafkaAway
 
@@ -29,16 +30,16 @@ def reached(data: Path) -> Access:
 
 
 @contextmanager
-def asking(code: int = NOT_ASKED) -> Iterator[None]:
-    """End the command with a sentence, and this exit code, where what it asks does not answer."""
+def asking() -> Iterator[None]:
+    """End the command with a sentence: with code 1 where it is refused, with 2 where what it asks does not answer."""
     try:
         yield
     except StackError as error:
         complain(str(error))
-        raise typer.Exit(code) from None
+        raise typer.Exit(WRONG if isinstance(error, NotThere) else NOT_ASKED) from None
     except KafkaAway as away:
         complain(f"Kafka does not answer: {away}. Look at KAFKA_BOOTSTRAP_SERVERS and its credentials.")
-        raise typer.Exit(code) from None
+        raise typer.Exit(NOT_ASKED) from None
 
 
 def complain(message: str) -> None:
