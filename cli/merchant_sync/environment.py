@@ -291,6 +291,7 @@ class Environment:
             **{name: shared[name] for name in _ADDRESSES if name in shared},
             **services,
             "GATEWAY_URL": self.gateway_url,
+            "GATEWAY_PORT": str(self.gateway_port),
             "SANDBOX_PUBLIC_URL": self.sandbox_url,
             "POSTGRES_ADDRESS": f"{HOST}:{self.port_of(POSTGRES)}",
         }

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from contracts.events import SyncRequested
 from contracts.headers import cloud_event
 from contracts.topics import PARTITIONS, Topic, sync_requested
-from merchant_sync import access
+from merchant_sync import access, environment
 from merchant_sync.access import Access
 from merchant_sync.app import app
 from merchant_sync.operating import brokers
@@ -45,6 +45,11 @@ class Operator:
         self.world = world
         self.access: Access = access.resolve(world.stack.data_dir, world.stack.given)
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """What an operator of this installation would set, were it elsewhere."""
+        return {name: value for name, value in self.access.settings.items() if name in environment.SETTINGS}
+
     def run(self, *words: str, code: int = 0) -> Result:
         done = CliRunner().invoke(app, [*words, "--data", str(self.world.stack.data_dir)])
         assert done.exit_code == code, f"{done.output}\n{done.stderr}\n{done.exception!r}"
@@ -56,7 +61,7 @@ class Operator:
 
     def elsewhere(self, *words: str, code: int = 0, **settings: str) -> Result:
         """The command with settings alone, as in a container: no stack runs on its folder."""
-        given = {**{n: v for n, v in self.access.settings.items() if not n.endswith("_ADDRESS")}, **settings}
+        given = {**self.settings, **settings}
         done = CliRunner().invoke(app, [*words, "--data", "/nonexistent"], env=given)
         assert done.exit_code == code, f"{done.output}\n{done.stderr}\n{done.exception!r}"
         return done
@@ -365,9 +370,8 @@ def _finished(world: World, shop: str) -> list[Any] | None:
 
 def test_a_visitor_inside_a_container_network_reaches_the_gateway_by_another_name(operator: Operator) -> None:
     """The gateway calls itself 127.0.0.1, its redirects and cookies do; it is reached as `localhost`."""
-    settings = {n: v for n, v in operator.access.settings.items() if not n.endswith("_ADDRESS")}
-    reached = settings["GATEWAY_URL"].replace("127.0.0.1", "localhost")
-    there = access.resolve(Path("/nonexistent"), {**settings, "GATEWAY_URL": reached})
+    reached = operator.access.gateway_url.replace("127.0.0.1", "localhost")
+    there = access.resolve(Path("/nonexistent"), {**operator.settings, "GATEWAY_URL": reached})
     world = World(operator.world.stack, there)
     shop = world.make_shop(products=3)
     assert world.visit.gateway_url != there.gateway_url == reached
