@@ -165,6 +165,8 @@ def test_the_doctor_names_a_role_that_may_read_anothers_schema(world: World, ope
 WRONG: dict[str, tuple[dict[str, str], str]] = {
     "bucket merchant-sync": ({"SPACES_SECRET_KEY": "wrong"}, "SPACES_ACCESS_KEY and SPACES_SECRET_KEY"),
     "bucket other": ({"SPACES_BUCKET": "other"}, "make the bucket"),
+    "Postgres of gateway": ({"GATEWAY_DATABASE_URL": "postgresql://a:b@{postgres}/x"}, "GATEWAY_DATABASE_URL"),
+    "Postgres of scheduler": ({"SCHEDULER_DATABASE_URL": "postgresql://a:b@127.0.0.1:9/x"}, "SCHEDULER_DATABASE_URL"),
     "Kafka": ({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}, "KAFKA_BOOTSTRAP_SERVERS"),
     "the operator's key": ({"INTERNAL_KEY": "somebody else's key"}, "operator:key in both INTERNAL_KEYS"),
     "settings of gateway": ({"SHOPIFY_API_VERSION": "latest"}, "mend"),
@@ -174,7 +176,8 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
 @pytest.mark.parametrize("what", WRONG)
 def test_the_doctor_says_what_to_do_about_a_wrong_setting(operator: Operator, what: str) -> None:
     settings, mend = WRONG[what]
-    found = operator.findings(code=1, **settings)
+    postgres = operator.access.database_url("gateway").partition("@")[2].partition("/")[0]
+    found = operator.findings(code=1, **{name: value.format(postgres=postgres) for name, value in settings.items()})
     assert mend in found[what]["do"], found
 
 

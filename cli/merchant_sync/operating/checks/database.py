@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Collection
 from importlib.resources import files
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -44,6 +45,8 @@ async def _owner(owner: str, url: str, *, shared: bool) -> list[Finding]:
         return [bad(what, str(away), do)]
     except DBAPIError as error:
         return [bad(what, str(error.orig), do)]
+    except asyncpg.PostgresError as error:  # a refused sign-in comes as the driver says it
+        return [bad(what, str(error), do)]
     finally:
         await database.close()
     return [versions(owner, applied), *_alone(owner, readable, shared=shared)]
