@@ -16,6 +16,7 @@ from fastapi.responses import Response
 from contracts.events import account_of, platform_of
 from contracts.topics import every_topic, sync_requested
 from gateway.assertions import Assertions
+from gateway.checkups import Checkups, Looking
 from gateway.client.deliveries import post_delivery
 from gateway.client.facebook import FacebookClient
 from gateway.client.scheduler import SchedulerClient
@@ -47,6 +48,7 @@ from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.subscriptions import Subscriptions
 from gateway.tokens import Refreshing, Tokens
+from gateway.wishes import Wishes
 from messaging.errors import Away
 from messaging.gathering import Gathering
 from messaging.outbox import Outbox
@@ -64,7 +66,7 @@ NAME = "gateway"
 log = structlog.get_logger()
 
 
-class Remote(CodeExchange, Refreshing, Subscriptions, Installed, Leaving, Protocol):
+class Remote(CodeExchange, Refreshing, Subscriptions, Looking, Installed, Leaving, Protocol):
     """All that the gateway asks of a platform."""
 
 
@@ -175,7 +177,9 @@ def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[
     internal = _application(checks)
     metrics_route(internal, parts.metrics.registry)
     internal_problems(internal)
-    internal.include_router(internal_routes(tokens, assertions, keys=settings.internal_keys))
+    wishes = Wishes(store, parts.platforms, now=now)
+    checkups = Checkups(tokens, parts.platforms, remotes)
+    internal.include_router(internal_routes(tokens, assertions, wishes, checkups, keys=settings.internal_keys))
     return public, receptions, internal
 
 
