@@ -2,30 +2,43 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up demo reset test lint contracts bench lock clean
+.PHONY: help up demo reset test test-containers test-kubernetes lint contracts bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$name && break; done)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-LOCK := $(BIN)/python -m uv pip compile pyproject.toml requirements/build.in --extra stack \
-	--generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --quiet
+COMPILE := $(BIN)/python -m uv pip compile --generate-hashes --no-emit-index-url --no-header --universal \
+	--python-version 3.11 --quiet
+LOCK := $(COMPILE) pyproject.toml requirements/build.in --extra stack
 
 help: ## say what there is
-	@sed -nE 's/^([a-z]+):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 up: $(VENV)/.runtime ## run everything on this machine until Ctrl-C
 	@exec $(BIN)/merchant-sync up
 
-demo: $(VENV)/.runtime ## an unattended trip through the running stack (beside `make up`)
-	@exec $(BIN)/merchant-sync demo
+ON := here
+DEMO_here := $(BIN)/merchant-sync demo
+DEMO_compose := docker compose -f deploy/compose.yaml run --rm operator demo
+DEMO_kubernetes := kubectl --namespace merchant-sync exec deploy/operator -- merchant-sync demo
+
+demo: $(if $(filter here,$(ON)),$(VENV)/.runtime) ## an unattended trip through what runs (ON=compose, ON=kubernetes)
+	@exec $(DEMO_$(ON))
 
 reset: $(VENV)/.runtime ## delete all state of the stack
 	@exec $(BIN)/merchant-sync reset
 
 test: lint ## lint, types, and every test
 	$(BIN)/python -m pytest
+
+test-containers: $(VENV)/.dev ## the image, the compose file, and the main job on containers (needs Docker with compose)
+	$(BIN)/python -m pytest -s tests/containers
+	$(BIN)/python -m pytest tests/integration/test_main_job.py --containers
+
+test-kubernetes: $(VENV)/.dev ## the manifests on a real node (needs kubectl with a cluster; see tests/kubernetes)
+	$(BIN)/python -m pytest -s tests/kubernetes
 
 lint: $(VENV)/.dev ## style and types
 	$(BIN)/ruff check .
@@ -42,6 +55,8 @@ lock: $(VENV)/.dev ## choose versions anew: requirements/*.txt
 	$(PIP) uv
 	$(LOCK) --upgrade --output-file requirements/runtime.txt
 	$(LOCK) --upgrade --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --constraint requirements/runtime.txt --output-file requirements/image.txt
+	$(COMPILE) requirements/build.in --constraint requirements/runtime.txt --output-file requirements/build.txt
 	@! grep -nE 'https?://|--(extra-)?index-url|--find-links' requirements/*.txt
 
 clean: ## remove the virtual environment and what tools cached (state stays: see `make reset`)

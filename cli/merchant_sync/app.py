@@ -14,7 +14,7 @@ import typer
 from dotenv import dotenv_values
 from rich.console import Console
 
-from merchant_sync import client, demo, environment, logs, parts, runtime, steps
+from merchant_sync import client, demo, deployment, environment, logs, parts, runtime, steps
 from merchant_sync.parts import StackError
 from merchant_sync.stack import Stack
 
@@ -103,6 +103,17 @@ def reset(
     for entry in data.iterdir() if data.exists() else ():
         if entry.name != "cache" or everything:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+@app.command()
+def secrets(
+    to: Annotated[Path, typer.Option("--to", help="Where each part's secrets are written.", file_okay=False)],
+    env: Annotated[bool, typer.Option("--env", help="An env file for each part, not a folder with files.")] = False,
+    real: Annotated[bool, typer.Option("--real", help="Nothing that only the sandbox and its store need.")] = False,
+) -> None:
+    """Generate the secrets of an installation in containers, for each part its own. What is there stays the same."""
+    write = deployment.write_env_files if env else deployment.write_folders
+    write(to, sandboxed=not real)
 
 
 def main() -> None:

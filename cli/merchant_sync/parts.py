@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 KAFKA, POSTGRES, SPACES, SANDBOX = "kafka", "postgres", "spaces", "sandbox"
 GATEWAY, SCHEDULER, SPACES_WRITER = "gateway", "scheduler", "spaces-writer"
 SHOPIFY_FETCHER, FACEBOOK_FETCHER = "shopify-fetcher", "facebook-fetcher"
+OPERATOR = "operator"
+"""The operator's command: no part of a stack, and a caller of its services."""
 
 INFRASTRUCTURE = (KAFKA, POSTGRES, SPACES, SANDBOX)
 SERVICES = (GATEWAY, SCHEDULER, SPACES_WRITER, SHOPIFY_FETCHER, FACEBOOK_FETCHER)

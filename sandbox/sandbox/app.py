@@ -1,6 +1,7 @@
 """The sandbox as a process: settings in, everything wired, one HTTP server."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,7 @@ def build(settings: Settings) -> Starlette:
     """The application. State is loaded, and pending webhooks go on being delivered, when it starts up."""
     store = Store(settings.sandbox_state)
     templates = Environment(loader=PackageLoader("sandbox"), autoescape=select_autoescape())
+    templates.globals["base"] = settings.base_path
     key, secret = settings.shopify_api_key, settings.shopify_api_secret
     graph = graph_app.build(settings, templates) if settings.facebook_app_id else None
     receivers = Receivers(lambda delivery: webhooks.headers(delivery, secret))
@@ -95,7 +97,7 @@ def _skew(world: World, facebook: Facebook | None) -> Callable[[str], float]:
 def main() -> None:
     """Run until stopped."""
     try:
-        settings = Settings()
+        settings = Settings(_secrets_dir=os.environ.get("SETTINGS_DIR"))
     except ValidationError as error:
         problems = (str(p["loc"][0]).upper() if p["loc"] else str(p["ctx"]["error"]) for p in error.errors())
         sys.exit(f"sandbox: set {', '.join(problems)}")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -36,6 +37,11 @@ class Settings(BaseSettings):
         if bool(self.facebook_app_id) != bool(self.facebook_app_secret):
             raise ValueError("FACEBOOK_APP_ID and FACEBOOK_APP_SECRET together")
         return self
+
+    @property
+    def base_path(self) -> str:
+        """What stands before every path in the address that browsers use; usually nothing."""
+        return urlsplit(self.public_url).path
 
     @property
     def public_url(self) -> str:

@@ -1,8 +1,10 @@
-"""Settings from the environment and `.env`; a missing or malformed one stops the service with one line."""
+"""Settings from the environment, `.env` and a folder; a missing or malformed one stops the service with one line."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from ssl import SSLContext
 from typing import Literal, NoReturn, Self, TypeVar
 
@@ -95,12 +97,24 @@ def _named(setting: str) -> Iterator[None]:
 S = TypeVar("S", bound=Settings)
 
 
+FOLDER = "SETTINGS_DIR"
+"""The setting that names a folder with a file for each setting, as secrets are mounted; the environment wins."""
+
+
 def read_settings(kind: type[S]) -> S:
     """The settings of this process; on a missing or malformed one, one line that names it, and exit code 2."""
     try:
-        return kind()
+        return kind(_secrets_dir=_folder())
     except ValidationError as error:
         _refuse(error)
+
+
+def _folder() -> str | None:
+    folder = os.environ.get(FOLDER)
+    if folder and not Path(folder).is_dir():
+        sys.stderr.write(f"cannot start, setting {FOLDER}: there is no folder {folder}\n")
+        raise SystemExit(2)
+    return folder
 
 
 def _refuse(error: ValidationError) -> NoReturn:

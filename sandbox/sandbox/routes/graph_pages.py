@@ -36,7 +36,7 @@ class _Pages:
         """Everybody; a single person's page at once."""
         people = list(self._facebook.people.values())
         if len(people) == 1:
-            return RedirectResponse(f"/facebook/users/{people[0].id}/", status_code=303)
+            return self._person_of(people[0].id)
         pages = {person.id: len(self._facebook.pages_of(person)) for person in people}
         return HTMLResponse(self._templates.get_template("facebook.html").render(people=people, pages=pages))
 
@@ -55,7 +55,7 @@ class _Pages:
         if person is None or act is None:
             return self._missing()
         await act(self._facebook, person, self._post)
-        return RedirectResponse(f"/facebook/users/{person.id}/", status_code=303)
+        return self._person_of(person.id)
 
     async def save(self, request: Request) -> Response:
         """Set what the form holds; `email` by comma."""
@@ -70,7 +70,10 @@ class _Pages:
             self._facebook.change([(page, values)])
         except ValueError as error:
             return self._refused(str(error), 400)
-        return RedirectResponse(f"/facebook/users/{page.owner}/", status_code=303)
+        return self._person_of(page.owner)
+
+    def _person_of(self, user: str) -> Response:
+        return RedirectResponse(f"{self._templates.globals['base']}/facebook/users/{user}/", status_code=303)
 
     def _render(self, person: Person, word: str, page: int) -> str:
         own = self._facebook.pages_of(person)

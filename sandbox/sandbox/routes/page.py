@@ -102,7 +102,7 @@ class _Pages:
         if tenant is None:
             return HTMLResponse("", 404)
         await asyncio.to_thread(self._world.change, tenant, edit)
-        return RedirectResponse(f"/shops/{tenant.shop.domain}/", status_code=303)
+        return RedirectResponse(f"{self._templates.globals['base']}/shops/{tenant.shop.domain}/", status_code=303)
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -36,6 +36,7 @@ from gateway.routes.internal import internal_problems, internal_routes
 from gateway.routes.listener import PublicConnection, Receptions
 from gateway.routes.pages import Merchants, Scheduler, page_routes
 from gateway.routes.reception import Give, Reception
+from gateway.routes.sandbox import sandbox_routes
 from gateway.routes.sessions import Cookies
 from gateway.routes.shopify import shopify_routes
 from gateway.routes.webhooks import Asgi, Webhooks
@@ -78,6 +79,7 @@ class Parts:
     post: Post
     watching: Watching
     metrics: Metrics
+    http: httpx.AsyncClient
 
     @property
     def configured(self) -> list[Platform]:
@@ -156,6 +158,7 @@ def real_parts(
         post=partial(post_delivery, http),
         watching=partial(watching, settings.brokers()),
         metrics=metrics,
+        http=http,
     )
 
 
@@ -210,6 +213,8 @@ def _public(parts: Parts, checks: Mapping[str, Check]) -> FastAPI:
         callbacks = callback_routes(departures, facebook.slug, user_of=facebook.user_of, origin=facebook.origin)
         app.include_router(callbacks)
     app.include_router(page_routes(merchants, cookies, parts.configured, sandbox_url=settings.sandbox_url))
+    if settings.sandbox_relayed:
+        app.include_router(sandbox_routes(parts.http, settings.sandbox_relayed))
     app.include_router(docs_routes(cache(partial(documents, app, parts.configured))))
     return app
 

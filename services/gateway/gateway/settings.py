@@ -103,6 +103,7 @@ class GatewaySettings(KafkaSettings):
     cors_allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
     webhook_max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     sandbox_url: str = ""
+    sandbox_relayed: AddressIfAny = ""
 
     shopify_api_key: str = Field(min_length=1)
     shopify_api_secret: SecretStr = Field(min_length=1)
@@ -111,6 +112,7 @@ class GatewaySettings(KafkaSettings):
     shopify_webhook_address: Address
     shopify_api_version: str = Field(default="2026-10", pattern=r"^(\d{4}-\d{2}|unstable)$")
     shopify_shop_url: Annotated[str, AfterValidator(_shop_url)] = "https://{shop}"
+    shopify_people_url: Annotated[str, AfterValidator(lambda value: value and _shop_url(value))] = ""
     shopify_scopes: Names = ("read_products", "read_inventory", "read_locations", "read_discounts")
 
     facebook_app_id: str = Field(default="", pattern=r"^([0-9]{15,20})?$")
@@ -154,6 +156,7 @@ class GatewaySettings(KafkaSettings):
             webhook_address=self.shopify_webhook_address,
             scopes=self.shopify_scopes,
             shop_url=self.shopify_shop_url,
+            people_url=self.shopify_people_url or self.shopify_shop_url,
         )
 
     def facebook(self) -> Facebook:

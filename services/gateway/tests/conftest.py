@@ -267,6 +267,7 @@ class World:
         self.graph = FakeGraph()
         self.kafka = FakeKafka()
         self.scheduler = FakeScheduler()
+        self.outside = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(404)))
         self.restart(settings)
         self.browser = self.new_browser()
 
@@ -292,6 +293,7 @@ class World:
             post=self.post,
             watching=self.kafka.watching,
             metrics=metrics_of({slug: platform.delivered for slug, platform in platforms.items()}, 1)[0],
+            http=self.outside,
         )
         self.public, _, self.internal = applications(self.parts, checks or {})
         self.service = httpx.AsyncClient(transport=httpx.ASGITransport(self.internal), base_url="http://inside")

@@ -45,7 +45,7 @@ def _wired_to_nobody() -> Parts:
         settings=settings,
         platforms={slug: make(settings) for slug, make in PLATFORMS.items()},
         remotes=dict.fromkeys(PLATFORMS, nobody),
-        **dict.fromkeys(("store", "give", "scheduler", "post", "watching", "metrics"), nobody),
+        **dict.fromkeys(("store", "give", "scheduler", "post", "watching", "metrics", "http"), nobody),
     )
 
 

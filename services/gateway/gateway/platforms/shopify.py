@@ -78,6 +78,7 @@ class Shopify:
     webhook_address: str
     scopes: tuple[str, ...]
     shop_url: str = "https://{shop}"
+    people_url: str = "https://{shop}"
     slug: str = SLUG
     title: str = "Shopify"
     account: str = "shop"
@@ -96,7 +97,7 @@ class Shopify:
             "redirect_uri": self.redirect_uri,
             "state": state,
         }
-        return f"{self.shop_url.format(shop=shop)}/admin/oauth/authorize?{urlencode(query, quote_via=quote)}"
+        return f"{self.people_url.format(shop=shop)}/admin/oauth/authorize?{urlencode(query, quote_via=quote)}"
 
     def login_url(self, account: str) -> str:
         """The gateway's own path on which this shop's merchant signs in (again)."""
@@ -104,8 +105,8 @@ class Shopify:
 
     def account_url(self, account: str) -> str:
         """Where the merchant manages the shop: its admin; elsewhere than at Shopify itself, the shop's own page."""
-        page = "admin" if self.shop_url == "https://{shop}" else ""
-        return f"{self.shop_url.format(shop=account)}/{page}"
+        page = "admin" if self.people_url == "https://{shop}" else ""
+        return f"{self.people_url.format(shop=account)}/{page}"
 
     def object_key(self, account: str) -> str:
         """Where the shop's snapshot lies in the bucket."""

@@ -93,10 +93,11 @@ CROSS JOIN LATERAL (
 ORDER BY wanted.place
 """)
 _CHILDREN = text("""
-SELECT r.id, r.read_at, b.body FROM unnest(CAST(:ids AS text[])) AS wanted (id)
-CROSS JOIN LATERAL (
-    SELECT id, read_at FROM records WHERE connection = :connection AND parent = wanted.id AND resource = :resource
-        AND hash IS NOT NULL OFFSET 0) AS r
+-- All parents in one scan: just after a first walk there are no statistics of these rows, and a plan by another index
+-- would read all records anew for each parent.
+SELECT r.id, r.read_at, b.body FROM (
+    SELECT id, read_at FROM records WHERE connection = :connection AND parent = ANY(CAST(:ids AS text[]))
+        AND resource = :resource AND hash IS NOT NULL OFFSET 0) AS r
 CROSS JOIN LATERAL (
     SELECT body FROM bodies
     WHERE connection = :connection AND resource = :resource AND bodies.id = r.id OFFSET 0) AS b

@@ -1,0 +1,136 @@
+"""The compose file as its users run it: one command, one port, the demo, more of a fetcher, a killed service."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "merchant-sync-test"
+MINUTES = 60
+
+
+class Compose:
+    """`docker compose` on this project's file, under a name and a port of the tests' own."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://localhost:{port}"
+        self._environment = {**os.environ, "GATEWAY_PORT": str(port), "MERCHANT_SYNC_TAG": "test"}
+
+    def __call__(self, *words: str, within: float = 5 * MINUTES) -> str:
+        """Run it; its standard output. Fails with all that it said."""
+        command = ["docker", "compose", "-p", PROJECT, "-f", str(ROOT / "deploy/compose.yaml"), *words]
+        done = subprocess.run(
+            command, env=self._environment, capture_output=True, text=True, check=False, timeout=within
+        )
+        assert done.returncode == 0, f"{' '.join(words)}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    def inspected(self) -> list[dict[str, Any]]:
+        """What Docker knows about every container that runs."""
+        ids = self("ps", "-q").split()
+        found: list[dict[str, Any]] = json.loads(
+            subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True, check=True).stdout
+        )
+        return found
+
+
+@pytest.fixture(scope="module")
+def compose() -> Iterator[Compose]:
+    """Everything, up and waited for."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        running = Compose(free.getsockname()[1])
+    began = time.monotonic()
+    running("build", within=15 * MINUTES)
+    built = time.monotonic()
+    try:
+        running("up", "--wait")
+        print(f"\nbuilt in {built - began:.0f} s, up and healthy after {time.monotonic() - built:.0f} s more")
+        yield running
+    finally:
+        running("down", "--volumes")
+
+
+def test_the_demo_passes(compose: Compose) -> None:
+    said = compose("run", "--rm", "-T", "operator", "demo")
+
+    print(said)
+
+
+def test_the_doctor_finds_nothing_wrong(compose: Compose) -> None:
+    print(compose("run", "--rm", "-T", "operator", "doctor"))
+
+
+def test_the_gateways_port_alone_is_published(compose: Compose) -> None:
+    published = {
+        found["Config"]["Labels"]["com.docker.compose.service"]: found["NetworkSettings"]["Ports"]
+        for found in compose.inspected()
+        if any((found["NetworkSettings"]["Ports"] or {}).values())
+    }
+
+    assert list(published) == ["gateway"]
+    assert [port for port, hosts in published["gateway"].items() if hosts] == ["5000/tcp"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/internal/tokens", "/metrics", "/sandbox/control/shops", "/control/shops", "/sandbox/graph/me"]
+)
+def test_what_is_inside_is_not_reached_through_it(compose: Compose, path: str) -> None:
+    assert {httpx.get(f"{compose.url}{path}").status_code, httpx.post(f"{compose.url}{path}").status_code} <= {404, 405}
+
+
+def test_what_is_ours_runs_without_rights(compose: Compose) -> None:
+    ours = [found for found in compose.inspected() if found["Config"]["Image"].startswith("merchant-sync:")]
+
+    assert len(ours) == 6
+    for found in ours:
+        assert found["Config"]["User"] == "10001:10001"
+        assert found["HostConfig"]["ReadonlyRootfs"] is True
+        assert found["HostConfig"]["CapDrop"] == ["ALL"]
+
+
+def test_no_secret_is_in_what_docker_shows_or_what_services_say(compose: Compose) -> None:
+    read = "from pathlib import Path; print(chr(10).join(p.read_text() for p in Path('/run/merchant-sync').iterdir()))"
+    secrets: set[str] = set()
+    for service in ("gateway", "scheduler", "spaces-writer", "facebook-fetcher"):
+        secrets |= set(compose("exec", "-T", service, "python", "-c", read).split())
+    passwords = {secret.split("@")[0].rsplit(":", 1)[-1] for secret in secrets if secret.startswith("postgresql:")}
+    keys = {pair.split(":")[1] for secret in secrets if "," in secret for pair in secret.split(",")}
+    shown = json.dumps(compose.inspected()) + compose("logs", "--no-color")
+    # The app's key and id are in every address that a browser is led to, and no secrets.
+    public = {secret for secret in secrets if f"client_id={secret}" in shown} | {
+        compose("exec", "-T", "gateway", "cat", f"/run/merchant-sync/{name}").strip()
+        for name in ("SHOPIFY_API_KEY", "FACEBOOK_APP_ID")
+    }
+
+    assert len(secrets) > 10
+    assert {secret for secret in (secrets | passwords | keys) - public if secret in shown} == set()
+
+
+def test_three_fetchers_share_the_work(compose: Compose) -> None:
+    compose("up", "--wait", "--no-recreate", "--scale", "shopify-fetcher=3")
+
+    assert len(compose("ps", "-q", "shopify-fetcher").split()) == 3
+    print(compose("run", "--rm", "-T", "operator", "demo"))
+    compose("up", "--wait", "--no-recreate", "--scale", "shopify-fetcher=1")
+
+
+def test_a_service_that_dies_comes_back(compose: Compose) -> None:
+    [before] = [found for found in compose.inspected() if "spaces-writer" in found["Name"]]
+    subprocess.run(["kill", "-9", str(before["State"]["Pid"])], check=True)
+
+    deadline = time.monotonic() + MINUTES
+    while compose("ps", "--format", "{{.Health}}", "spaces-writer").strip() != "healthy" or not _restarted(compose):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def _restarted(compose: Compose) -> bool:
+    return any(found["RestartCount"] == 1 for found in compose.inspected() if "spaces-writer" in found["Name"])

