@@ -22,7 +22,8 @@ SOURCE = "operator"
 def _brokers(access: Access) -> Brokers:
     """Kafka as the settings have it. A StackError for settings that are not whole."""
     access.need("KAFKA_BOOTSTRAP_SERVERS")
-    given = {name.lower(): value for name, value in access.settings.items() if name.startswith("KAFKA_")}
+    named = ((name.lower(), value) for name, value in access.settings.items())
+    given: dict[str, Any] = {name: value for name, value in named if name.startswith("kafka_")}
     try:
         return KafkaSettings(**given).brokers()
     except ValidationError as error:

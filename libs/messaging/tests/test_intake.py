@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from intake_bench import Bench, Said, until
+from messaging.brokers import Brokers
 from messaging.errors import Away, KafkaAway, MessageTooLarge
 from messaging.intake import IntakeLimits
 from messaging.metrics import IntakeMetrics
@@ -154,5 +155,5 @@ async def test_a_message_over_the_limit_is_refused_by_name(bench: Bench) -> None
 
 async def test_a_publisher_without_kafka_says_that_it_is_away() -> None:
     with pytest.raises(KafkaAway):
-        async with Publisher("127.0.0.1:1", source="test"):
+        async with Publisher(Brokers("127.0.0.1:1"), source="test"):
             pass
