@@ -168,12 +168,16 @@ def count(world: World, phases: Sequence[Phase], shops: Sequence[str], heard: He
 
 
 def out_of_order(heard: Heard) -> list[str]:
-    """Where a connection's webhooks were settled, or its changes and uploads said, in another order than they came."""
-    found = []
+    """Where a connection's webhooks were settled, or its changes and uploads said, in another order than they came.
+
+    What was done before others of its partition, and comes again to the next owner, is only looked at the first time.
+    """
+    found, seen = [], set()
     for connection, events in heard.settled.items():
         last = -1
         for event in events:
-            asked = [heard.requests[i] for i in event.sync_ids if i in heard.requests]
+            asked = [heard.requests[i] for i in event.sync_ids if i in heard.requests and i not in seen]
+            seen.update(event.sync_ids)
             offsets = [r.offset for r in asked if r.event.cause == "webhook"]
             if offsets and min(offsets) <= last:
                 found.append(f"{connection}: settled {min(offsets)} after {last}")

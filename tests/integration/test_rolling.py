@@ -1,5 +1,6 @@
 """Deploys lose nothing: every service is rolled, and fetchers and writer are scaled, in the middle of a burst."""
 
+import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -95,6 +96,8 @@ def connected(world: World, balancers: dict[str, list[Balancer]]) -> Deployed:
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda shop: world.synced(shop, within=120), [large, *shops]))
     pages = [page["id"] for page in world.connect_pages(world.person(pages=PAGES)["id"]).pages]
+    for balancer in itertools.chain(*balancers.values()):
+        balancer.refused = balancer.cut = 0  # services that start before the gateway ask for it in vain
     return Deployed(world, balancers, shops, large, pages)
 
 
