@@ -12,6 +12,7 @@ from faststream.kafka import KafkaBroker
 from contracts.events import SyncRequested
 from contracts.topics import Topic, dead_letters
 from messaging import tracing
+from messaging.brokers import Brokers
 from messaging.dead_letters import DeadLetters
 from messaging.intake import KeyedIntake
 from messaging.provisioning import provision
@@ -29,7 +30,7 @@ def request() -> SyncRequested:
 
 async def test_a_batch_is_handled_in_the_trace_of_its_first_message(kafka: str) -> None:
     topic, requests, lines = f"said.{uuid4().hex[:8]}", [request() for _ in range(3)], list[dict[str, object]]()
-    await provision(kafka, (Topic(topic), Topic(dead_letters(topic))))
+    await provision(Brokers(kafka), (Topic(topic), Topic(dead_letters(topic))))
     done = asyncio.Event()
 
     async def handle(_key: str, events: Sequence[SyncRequested]) -> None:
@@ -39,7 +40,7 @@ async def test_a_batch_is_handled_in_the_trace_of_its_first_message(kafka: str) 
         raise ValueError("whole batch or one, it is not understood")
 
     with receiving() as receiver, tracing.traces("a-service", receiver.url):
-        async with Publisher(kafka, source="test") as publisher:
+        async with Publisher(Brokers(kafka), source="test") as publisher:
             for asked in requests:
                 with tracing.span("cause", "internal", {"of": str(asked.sync_id)}, caused_by=()):
                     await publisher.send(Outgoing(topic, SHOP, asked, str(asked.sync_id)))
