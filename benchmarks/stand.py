@@ -19,8 +19,8 @@ import structlog
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from merchant_sync import parts
-from merchant_sync.client import Connected, StoredObject, Visit, visit
+from merchant_sync import access, parts
+from merchant_sync.client import Connected, StoredObject, Visit
 from merchant_sync.comparison import first_difference
 from merchant_sync.stack import Stack
 
@@ -133,7 +133,7 @@ def running() -> Iterator[Stand]:
         TemporaryDirectory(prefix="merchant-sync-bench-") as folder,
         Stack(Path(folder) / "data", given=SETTINGS, wanted=parts.ALL, auto_restart=False, cache_dir=jars) as stack,
     ):
-        seen = visit(stack.data_dir, stack.given)
+        seen = Visit(access.resolve(stack.data_dir, stack.given))
         seen.http = httpx.Client(timeout=600)
         try:
             yield Stand(stack, seen, *_bucket(stack))

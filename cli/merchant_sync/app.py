@@ -1,4 +1,4 @@
-"""The `merchant-sync` command: bring the product up on this machine, take a trip through it, start over."""
+"""The `merchant-sync` command: bring the product up on this machine, take a trip through it, operate it, start over."""
 
 import logging
 import os
@@ -14,7 +14,8 @@ import typer
 from dotenv import dotenv_values
 from rich.console import Console
 
-from merchant_sync import client, demo, deployment, environment, logs, parts, runtime, steps
+from merchant_sync import access, client, demo, deployment, environment, logs, parts, runtime, steps
+from merchant_sync.operating import commands
 from merchant_sync.parts import StackError
 from merchant_sync.stack import Stack
 
@@ -81,11 +82,14 @@ def run_demo(data: DataDir = _DATA) -> None:
     """Take an unattended trip through the running stack; exit 1 at the first difference."""
     console = Console(soft_wrap=True)
     try:
-        trip = demo.Trip(client.visit(data, _given()))
+        trip = demo.Trip(client.Visit(access.read(data)))
     except StackError as error:
         raise _fail(console, error) from None
     if not steps.walk(demo.STEPS, trip, console):
         raise typer.Exit(1)
+
+
+commands.add_to(app)
 
 
 @app.command()

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import httpx
@@ -13,8 +12,12 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ResponseStreamingError
 from urllib3.exceptions import ProtocolError
 
-from merchant_sync import dev_secrets, runtime
+from merchant_sync.access import Access
 from merchant_sync.parts import StackError
+from merchant_sync.urls import detours
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,25 @@ class ConnectedPages:
         return shown
 
 
+def bucket(access: Access) -> "S3Client":
+    """A client for the object store of an installation."""
+    key, secret, _ = access.need("SPACES_ACCESS_KEY", "SPACES_SECRET_KEY", "SPACES_BUCKET")
+    return boto3.client(
+        "s3",
+        endpoint_url=access.bucket_endpoint,
+        region_name=access.get("SPACES_REGION"),
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        config=Config(
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            connect_timeout=5,
+            read_timeout=30,
+            s3={"addressing_style": "path"},
+        ),
+    )
+
+
 JSON = {"Accept": "application/json"}
 
 
@@ -84,27 +106,22 @@ def _told(answer: httpx.Response) -> httpx.Response:
 
 
 class Visit:
-    """The running stack as seen from outside; `given` are the settings that win over the stack's own secrets."""
+    """A running installation as seen from outside. `gateway_url` is the address that the gateway calls its own; where
+    it is reached by another one, requests go that way."""
 
-    def __init__(self, found: runtime.Runtime, given: Mapping[str, str], secrets: Mapping[str, str]) -> None:
-        self.gateway_url = found.gateway_url
-        self.sandbox_url = found.addresses["SANDBOX_PUBLIC_URL"]
-        self._bucket = found.addresses["SPACES_BUCKET"]
-        self._objects = boto3.client(
-            "s3",
-            endpoint_url=found.addresses["SPACES_ENDPOINT_URL"],
-            region_name=found.addresses["SPACES_REGION"],
-            aws_access_key_id=given.get("SPACES_ACCESS_KEY", secrets["spaces_access_key"]),
-            aws_secret_access_key=given.get("SPACES_SECRET_KEY", secrets["spaces_secret_key"]),
-            config=Config(
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-                connect_timeout=5,
-                read_timeout=30,
-                s3={"addressing_style": "path"},
-            ),
+    def __init__(self, access: Access) -> None:
+        self.gateway_url = next(iter(access.origins), access.gateway_url)
+        self.sandbox_url = access.need("SANDBOX_PUBLIC_URL")[0].rstrip("/")
+        self._origins, self._gateway = access.origins, access.gateway_url
+        self._objects = bucket(access)
+        self._bucket = access.get("SPACES_BUCKET")
+        self.http = self.browser(timeout=120)
+
+    def browser(self, timeout: float = 30) -> httpx.Client:
+        """A new browser, nobody's yet."""
+        return httpx.Client(
+            base_url=self.gateway_url, timeout=timeout, mounts=detours(self._origins, self._gateway)
         )
-        self.http = httpx.Client(timeout=120)
 
     def object(self, key: str) -> StoredObject | None:
         """The object at `key`, None when there is none.
@@ -148,7 +165,7 @@ class Visit:
 
     def connect(self, shop: str, browser: httpx.Client | None = None) -> Connected:
         """Connect a shop of the sandbox as a browser does: login, consent, callback."""
-        browser = browser or httpx.Client(base_url=self.gateway_url, timeout=30)
+        browser = browser or self.browser()
         login = browser.get(f"/shopify/{shop}/login")
         if not login.has_redirect_location:
             raise StackError(f"The login did not lead to a consent page: {login.status_code} {login.text[:300]}")
@@ -165,7 +182,7 @@ class Visit:
 
         `decision` is what the dialog's form says: `decision`, `pages`, `declined`. The browser, and what it is shown.
         """
-        browser = browser or httpx.Client(base_url=self.gateway_url, timeout=60)
+        browser = browser or self.browser(timeout=60)
         login = browser.get("/facebook/login")
         if not login.has_redirect_location:
             raise StackError(f"The login did not lead to a dialog: {login.status_code} {login.text[:300]}")
@@ -187,11 +204,3 @@ class Visit:
     def truth(self, shop: str) -> Any:
         """The document of a sandbox shop as it should be stored."""
         return self.http.get(f"{self.sandbox_url}/control/shops/{shop}/document").raise_for_status().json()
-
-
-def visit(data_dir: Path, given: Mapping[str, str]) -> Visit:
-    """The stack that runs on `data_dir`; a StackError when none does."""
-    found = runtime.find(data_dir)
-    if found is None:
-        raise StackError(f"No stack runs on {data_dir}. Start one with `make up`.")
-    return Visit(found, given, dev_secrets.load(data_dir / "secrets.json"))

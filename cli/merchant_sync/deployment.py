@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from merchant_sync import dev_secrets, postgres
-from merchant_sync.environment import CALLERS, internal_key, owner_of
+from merchant_sync.environment import CALLERS, OWNERS, internal_key
 from merchant_sync.parts import (
     FACEBOOK_FETCHER,
     GATEWAY,
@@ -27,7 +27,6 @@ Settings = dict[str, str]
 DATABASE_ADDRESS = "postgres:5432"
 KEPT = "installation"
 """The folder with the file of all secrets, which no part is given."""
-_OWNERS = (GATEWAY, SCHEDULER, SPACES_WRITER)
 _APPS = ("SHOPIFY_API_KEY", "SHOPIFY_API_SECRET", "FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET")
 _BUCKET = ("SPACES_ACCESS_KEY", "SPACES_SECRET_KEY")
 _PLAIN = (*_APPS, "FACEBOOK_VERIFY_TOKEN", *_BUCKET, "STATE_TOKEN_SECRET", "POSTGRES_PASSWORD")
@@ -40,8 +39,8 @@ NAMES_OF_PARTS = {
     FACEBOOK_FETCHER: ("FACEBOOK_APP_SECRET",),
     SANDBOX: _APPS,
     SPACES: _BUCKET,
-    POSTGRES: ("POSTGRES_PASSWORD", *(f"{owner_of(name).upper()}_DATABASE_PASSWORD" for name in _OWNERS)),
-    OPERATOR: (*_BUCKET, *(f"{owner_of(name).upper()}_DATABASE_URL" for name in _OWNERS)),
+    POSTGRES: ("POSTGRES_PASSWORD", *(f"{owner.upper()}_DATABASE_PASSWORD" for owner in OWNERS.values())),
+    OPERATOR: (*_BUCKET, *(f"{owner.upper()}_DATABASE_URL" for owner in OWNERS.values())),
 }
 
 
@@ -49,7 +48,7 @@ def whole(secrets: Mapping[str, str]) -> Settings:
     """Every secret by the name that it has where all are in one file: what several parts have of their own carries
     the part's name, as in GATEWAY_INTERNAL_KEY and GATEWAY_DATABASE_URL."""
     named = {name: secrets[name.lower()] for name in _PLAIN}
-    for owner in map(owner_of, _OWNERS):
+    for owner in OWNERS.values():
         password = secrets[f"{owner}_database_password"]
         named[f"{owner.upper()}_DATABASE_PASSWORD"] = password
         named[f"{owner.upper()}_DATABASE_URL"] = (
@@ -67,8 +66,8 @@ def of_part(part: str, named: Mapping[str, str], *, sandboxed: bool) -> Settings
     own = {name: named[name] for name in NAMES_OF_PARTS[part] if sandboxed or name not in _SANDBOXED}
     if part in CALLERS:
         own["INTERNAL_KEY"] = named[f"{part.replace('-', '_').upper()}_INTERNAL_KEY"]
-    if part in _OWNERS:
-        own["DATABASE_URL"] = named[f"{owner_of(part).upper()}_DATABASE_URL"]
+    if part in OWNERS:
+        own["DATABASE_URL"] = named[f"{OWNERS[part].upper()}_DATABASE_URL"]
     return own
 
 

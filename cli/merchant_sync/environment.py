@@ -65,6 +65,10 @@ SETTINGS = (
     "KAFKA_CERT_FILE",
     "KAFKA_KEY_FILE",
     "DATABASE_URL",
+    "GATEWAY_DATABASE_URL",
+    "SCHEDULER_DATABASE_URL",
+    "SPACES_WRITER_DATABASE_URL",
+    "GATEWAY_URL",
     "GATEWAY_HOST",
     "GATEWAY_PORT",
     "GATEWAY_PROCESSES",
@@ -78,6 +82,7 @@ SETTINGS = (
     "SESSION_TTL_SECONDS",
     "WEBHOOK_MAX_BYTES",
     "COMPOSES_AT_ONCE",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
     "INTERNAL_KEYS",
     "INTERNAL_KEY",
     "HOST",
@@ -98,6 +103,7 @@ _KNOWN_TO: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("TOKEN_ENCRYPTION_KEYS", "STATE_TOKEN_SECRET", "FACEBOOK_VERIFY_TOKEN"), (GATEWAY,)),
     **dict.fromkeys(("SHOPIFY_API_SECRET", "SHOPIFY_API_SECRET_PREVIOUS", "FACEBOOK_APP_SECRET_PREVIOUS"), (GATEWAY,)),
     "FACEBOOK_APP_SECRET": (GATEWAY, FACEBOOK_FETCHER),
+    **dict.fromkeys(("GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL"), ()),
 }
 # The setting that names a part's address: whoever gives it runs that part elsewhere.
 _ADDRESS_SETTINGS = {
@@ -106,9 +112,16 @@ _ADDRESS_SETTINGS = {
     SPACES: "SPACES_ENDPOINT_URL",
     SANDBOX: "SHOPIFY_SHOP_URL",
 }
-_OWNERS = (GATEWAY, SCHEDULER, SPACES_WRITER)
+OWNERS = {GATEWAY: "gateway", SCHEDULER: "scheduler", SPACES_WRITER: "spaces_writer"}
+"""The name of the role and of the schema of each service that owns data."""
 CALLERS = (GATEWAY, SCHEDULER, SHOPIFY_FETCHER, FACEBOOK_FETCHER, OPERATOR)
 """Who has a key by which it shows who it is to another."""
+# Of what every service is told, where things are.
+_ADDRESSES = (
+    *("KAFKA_BOOTSTRAP_SERVERS", "SPACES_ENDPOINT_URL", "SPACES_BUCKET", "SPACES_REGION", "SHOPIFY_SHOP_URL"),
+    *("GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "SHOPIFY_REDIRECT_URI", "SHOPIFY_WEBHOOK_ADDRESS"),
+    *("FACEBOOK_REDIRECT_URI", "FACEBOOK_WEBHOOK_ADDRESS", "FACEBOOK_GRAPH_URL"),
+)
 
 
 def clean(*sources: Mapping[str, str | None]) -> Settings:
@@ -127,11 +140,6 @@ def inherited(environ: Mapping[str, str]) -> Settings:
 def elsewhere(given: Mapping[str, str]) -> set[str]:
     """The parts that need not be started, for their address is given."""
     return {part for part, setting in _ADDRESS_SETTINGS.items() if setting in given}
-
-
-def owner_of(service: str) -> str:
-    """The name of the role and of the schema of a service that owns data."""
-    return service.replace("-", "_")
 
 
 def internal_key(secrets: Mapping[str, str], caller: str) -> str:
@@ -254,7 +262,7 @@ class Environment:
         return self.gateway_port if instance == name == GATEWAY else self.port_of(instance)
 
     def _owned(self, name: str) -> Settings:
-        return {"DATABASE_URL": self.database_url(owner_of(name))} if name in _OWNERS else {}
+        return {"DATABASE_URL": self.database_url(OWNERS[name])} if name in OWNERS else {}
 
     def _keys(self, name: str) -> Settings:
         keys = {"INTERNAL_KEY": internal_key(self.secrets, name)} if name in CALLERS else {}
@@ -280,13 +288,24 @@ class Environment:
         given = {name: value for name, value in self.given.items() if name.startswith("SANDBOX_")}
         return {**own, **told, **given, **secrets, "SANDBOX_PORT": str(self.sandbox_port)}
 
+    @property
+    def _inside(self) -> tuple[str, ...]:
+        """The services whose addresses no other service is told."""
+        return (SPACES_WRITER, SHOPIFY_FETCHER, *((FACEBOOK_FETCHER,) if self.has_facebook else ()))
+
     def addresses(self) -> Settings:
         """Where everything is, for `runtime.json`: no secret among them."""
         shared = self.shared()
-        names = ("KAFKA_BOOTSTRAP_SERVERS", "SPACES_ENDPOINT_URL", "SPACES_BUCKET", "SPACES_REGION", "SHOPIFY_SHOP_URL")
-        urls = ("GATEWAY_INTERNAL_URL", "SCHEDULER_URL")
+        services = {f"{_plain(name)}_ADDRESS": f"http://{HOST}:{self.port_of(name)}" for name in self._inside}
         return {
-            **{name: shared[name] for name in (*names, *urls)},
+            **{name: shared[name] for name in _ADDRESSES if name in shared},
+            **services,
+            "GATEWAY_URL": self.gateway_url,
+            "GATEWAY_PORT": str(self.gateway_port),
             "SANDBOX_PUBLIC_URL": self.sandbox_url,
             "POSTGRES_ADDRESS": f"{HOST}:{self.port_of(POSTGRES)}",
         }
+
+
+def _plain(service: str) -> str:
+    return service.replace("-", "_").upper()

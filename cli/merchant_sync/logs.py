@@ -19,7 +19,7 @@ _COLOURS = {
 _NAME_WIDTH = 16
 _LEVEL_COLOURS = {"warning": "yellow", "error": "red", "critical": "bold red"}
 # Known by heart (the name is the prefix) or too long for a line on a screen; the log file has them.
-_LEFT_OUT = {"event", "message", "level", "timestamp", "logger", "service", "exception", "stack_info"}
+_LEFT_OUT = {"event", "message", "level", "timestamp", "logger", "service", "trace_id", "exception", "stack_info"}
 
 
 def _words(value: object) -> str:

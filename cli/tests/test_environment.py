@@ -92,9 +92,9 @@ def test_each_caller_is_known_by_its_own_key(secrets: dict[str, str]) -> None:
     env = composed(secrets)
     accepted = dict(pair.split(":") for pair in env.service("gateway", "gateway")["INTERNAL_KEYS"].split(","))
 
-    assert {name: env.service(name, name)["INTERNAL_KEY"] for name in accepted if name != "operator"} == {
-        name: key for name, key in accepted.items() if name != "operator"
-    }
+    operator = {"operator": accepted.pop("operator")}
+    assert {name: env.service(name, name)["INTERNAL_KEY"] for name in accepted} == accepted
+    assert operator == {"operator": environment.internal_key(secrets, "operator")}
     assert "INTERNAL_KEYS" not in env.service("shopify-fetcher", "shopify-fetcher")
 
 

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from merchant_sync.stack import Stack
+from otlp_receiver import Receiver, receiving
 from world import JARS, SETTINGS, World
 
 ELSEWHERE = (
@@ -37,6 +38,25 @@ def elsewhere(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
 def stack(elsewhere: dict[str, str]) -> Iterator[Stack]:
     """Kafka, Postgres, the object store, the sandbox and every service, in a folder that Postgres's user can enter."""
     given = {**SETTINGS, **elsewhere}
+    with (
+        TemporaryDirectory(prefix="merchant-sync-") as folder,
+        Stack(Path(folder) / "data", given=given, auto_restart=False, cache_dir=JARS) as running,
+    ):
+        yield running
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    """A collector of traces."""
+    with receiving() as here:
+        yield here
+
+
+@pytest.fixture(scope="module")
+def traced_stack(elsewhere: dict[str, str], receiver: Receiver) -> Iterator[Stack]:
+    """A stack of this module's own, which exports its spans to the collector."""
+    traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+    given = {**SETTINGS, **elsewhere, **traced}
     with (
         TemporaryDirectory(prefix="merchant-sync-") as folder,
         Stack(Path(folder) / "data", given=given, auto_restart=False, cache_dir=JARS) as running,

@@ -12,10 +12,10 @@ import httpx
 import orjson
 import pytest
 
+from searching import kept, logged
 from world import World, until
 
 pytestmark = pytest.mark.integration
-SCHEMAS = ("gateway", "scheduler", "spaces_writer")
 
 
 def receipt(world: World, code: str) -> dict[str, Any]:
@@ -27,39 +27,6 @@ def receipt(world: World, code: str) -> dict[str, Any]:
         return shown if shown["state"] == "carried out" else None
 
     return until(done, within=60)
-
-
-def kept(world: World, *traces: str) -> dict[str, set[str]]:
-    """The tables of all services in which one of these texts stands, with the texts."""
-    found: dict[str, set[str]] = {}
-    tables = world.rows(
-        "SELECT table_schema || '.' || table_name AS name FROM information_schema.tables"
-        " WHERE table_schema = ANY(:schemas) AND table_type = 'BASE TABLE'",
-        schemas=list(SCHEMAS),
-    )
-    for (table,) in tables:
-        rows = "\n".join(str(row[0]) for row in world.rows(f"SELECT t::text FROM {table} AS t"))
-        texts = rows + "".join(map(_decoded, re.findall(r"\\x([0-9a-f]+)", rows)))
-        if traced := {trace for trace in traces if trace in texts}:
-            found[table] = traced
-    return found
-
-
-def _decoded(digits: str) -> str:
-    """Bytes as Postgres shows them, as text."""
-    return bytes.fromhex(digits[: len(digits) // 2 * 2]).decode(errors="replace")
-
-
-def logged(world: World, *traces: str) -> dict[str, set[str]]:
-    """The parts of the product whose logs hold one of these texts."""
-    found = {}
-    for name in world.stack.names:
-        if name in ("kafka", "postgres", "spaces", "sandbox"):
-            continue
-        lines = world.stack.logs_of(name).read_text(errors="replace")
-        if traced := {trace for trace in traces if trace in lines}:
-            found[name] = traced
-    return found
 
 
 def _tail(text: str) -> list[str]:

@@ -13,7 +13,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from merchant_sync import dev_secrets, runtime
+from merchant_sync.access import Access, resolve
 from merchant_sync.client import Connected, ConnectedPages, StoredObject, Visit
 from merchant_sync.comparison import first_difference
 from merchant_sync.stack import Stack
@@ -35,11 +35,9 @@ SETTINGS = {
 class World:
     """Everything a test does and sees."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, there: Access | None = None) -> None:
         self.stack = stack
-        found = runtime.find(stack.data_dir)
-        assert found is not None
-        self.visit = Visit(found, stack.given, dev_secrets.load(stack.data_dir / "secrets.json"))
+        self.visit = Visit(there or resolve(stack.data_dir, stack.given))
         url = sa.make_url(stack.given.get("DATABASE_URL") or stack.admin_database_url()).set(
             drivername="postgresql+asyncpg"
         )

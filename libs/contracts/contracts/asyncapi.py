@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from contracts.events import EVENTS
-from contracts.headers import CLOUD_EVENT, DEAD_LETTER
+from contracts.headers import CLOUD_EVENT, DEAD_LETTER, TRACE
 from contracts.schemas.generation import written
 from contracts.topics import PARTITIONS, RETENTION_MS, Topic
 
@@ -99,9 +99,9 @@ def _schemas() -> dict[str, Any]:
         schema = json.loads(text.replace("#/$defs/", "#/components/schemas/"))
         schemas |= schema.pop("$defs", {})
         schemas[schema["title"]] = schema
-    schemas["CloudEventHeaders"] = _headers("CloudEvents attributes", CLOUD_EVENT, required=CLOUD_EVENT)
+    schemas["CloudEventHeaders"] = _headers("CloudEvents attributes", {**CLOUD_EVENT, **TRACE}, required=CLOUD_EVENT)
     schemas["DeadLetterHeaders"] = _headers(
-        "Those that it came with, and why it is here", {**CLOUD_EVENT, **DEAD_LETTER}, required=DEAD_LETTER
+        "Those that it came with, and why it is here", {**CLOUD_EVENT, **TRACE, **DEAD_LETTER}, required=DEAD_LETTER
     )
     return dict(sorted(schemas.items()))
 

@@ -52,6 +52,8 @@ class ConnectionChanged(Event):
     """Where the snapshot lies in the bucket."""
     wanted_sync: UUID | None = None
     """The full sync that the gateway wants; the scheduler starts it once."""
+    wanted_cause: str = "connect"
+    """Why it is wanted: connect | manual"""
     scopes: tuple[str, ...] = ()
     """The granted scopes, `write_x` standing for `read_x` too."""
 

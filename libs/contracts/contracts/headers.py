@@ -18,6 +18,9 @@ CLOUD_EVENT = {
     "content-type": "application/json",
 }
 """The headers of every event, each with what it says."""
+TRACEPARENT = "traceparent"
+TRACE = {TRACEPARENT: "The span that says it (W3C), where traces are exported; one that is malformed is ignored"}
+"""The header that an event may have besides."""
 DEAD_LETTER = {
     "dlq-topic": "Where the message lay",
     "dlq-partition": "Its partition there",

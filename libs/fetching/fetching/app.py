@@ -20,6 +20,7 @@ from messaging.dead_letters import DeadLetters
 from messaging.intake import IntakeLimits, KeyedIntake
 from messaging.metrics import IntakeMetrics
 from messaging.publisher import Publisher
+from messaging.tracing import traces
 from serving.logs import configure_logs
 from serving.metrics import metrics_route
 from serving.process import Check, Served, health_routes, serve
@@ -43,6 +44,7 @@ def run_fetcher(
     async def running(stack: AsyncExitStack) -> list[Served]:
         settings = read_settings(kind)
         configure_logs(service)
+        stack.enter_context(traces(service, settings.otel_exporter_otlp_endpoint))
         platform = await stack.enter_async_context(open_platform(settings))
         brokers = settings.brokers()
         publisher = await stack.enter_async_context(Publisher(brokers, source=service))

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from fetching.access import Access
 from fetching.errors import ConnectionEnded, NotNow, Refused
+from messaging import tracing
 from messaging.errors import Away, Rejected
 
 TIMEOUT_SECONDS = 10.0
@@ -75,7 +76,9 @@ class TokensClient:
 
     async def _ask(self, url: str, connection: str, body: dict[str, str | int]) -> Access:
         try:
-            answer = await self._http.post(url, json=body, headers=self._headers, timeout=TIMEOUT_SECONDS)
+            with tracing.calling("POST", url) as span:
+                answer = await self._http.post(url, json=body, headers=self._headers, timeout=TIMEOUT_SECONDS)
+                tracing.answered(span, answer.status_code)
             access = _understood(connection, answer, round(self._now() * 1000))
         except httpx.HTTPError as error:
             self.trouble = f"gateway: {type(error).__name__}"

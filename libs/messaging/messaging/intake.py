@@ -5,13 +5,16 @@ held-up piece of work costs no partition its place in the group. A worker per ke
 batch. Offsets are committed up to the finished front of each partition, so a killed service gets again exactly
 what it had not finished. When something we depend on is away, work is held and retried, partitions are paused
 above a bound, and nothing is acknowledged or dead-lettered.
+
+Partitions change hands only between batches: nothing is begun any more, what runs ends and is committed, then the
+next owner begins. So members may come and go, and still one process at a time works on a connection.
 """
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import structlog
@@ -23,10 +26,16 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from messaging.dead_letters import DeadLetters
 from messaging.errors import Away
-from messaging.offsets import Watermark
+from messaging.handling import named_sync, processing
+from messaging.offsets import Fronts, Watermark
+from messaging.queues import KeyQueue, Taken, ended
 
 log = structlog.get_logger()
 E_co = TypeVar("E_co")
+
+HAND_OVER_SECONDS = 20.0
+"""How long a running batch may go on once its partition is to change hands; then it is broken off, as a kill would.
+Until it ends, the whole group waits."""
 
 Handler = Callable[[str, Sequence[E_co]], Awaitable[None]]
 """Gets a connection's name and its events in order. Raises `Away` to have the same batch again later; whatever
@@ -43,31 +52,6 @@ class IntakeLimits:
     keys: int = 16
     held: int = 20_000
     held_bytes: int = 32 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class _Taken:
-    record: "ConsumerRecord[bytes, bytes]"
-    watermark: Watermark
-
-    @property
-    def size(self) -> int:
-        return len(self.record.value or b"")
-
-
-@dataclass
-class _Queue:
-    waiting: deque[_Taken] = field(default_factory=deque)
-    worker: asyncio.Task[None] | None = None
-
-    def take(self, limits: IntakeLimits) -> list[_Taken]:
-        """What has gathered, up to a batch; bodies are parsed only now, so that waiting costs their bytes alone."""
-        batch = [self.waiting.popleft()]
-        room = limits.batch_bytes - batch[0].size
-        while self.waiting and len(batch) < limits.batch and self.waiting[0].size <= room:
-            batch.append(self.waiting.popleft())
-            room -= batch[-1].size
-        return batch
 
 
 class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[misc] # untyped base
@@ -94,14 +78,15 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
         self._handle = handle
         self._dead_letters = dead_letters
         self._limits = limits
-        self._queues: dict[str, _Queue] = {}
-        self._watermarks: dict[TopicPartition, Watermark] = {}
-        self._committed: dict[TopicPartition, int] = {}
+        self._queues: dict[str, KeyQueue] = {}
+        self._fronts = Fronts()
         self._slots = asyncio.Semaphore(limits.keys)
         self._held = 0
         self._held_bytes = 0
         self._paused = False
+        self._taking = False
         self._stopping = False
+        self._busy: set[asyncio.Task[None]] = set()
         self._committer: asyncio.Task[None] | None = None
         self._troubles: dict[str, str] = {}
         self._subscriber = broker.subscriber(
@@ -116,7 +101,9 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
             fetch_max_wait_ms=200,
             # A killed member's partitions go to another after this long; brokers allow no less.
             session_timeout_ms=6_000,
-            heartbeat_interval_ms=1_500,
+            # A member hears by its next heartbeat that another comes or goes, and has so long to hand over.
+            heartbeat_interval_ms=500,
+            rebalance_timeout_ms=round(HAND_OVER_SECONDS * 1000) + 10_000,
             max_partition_fetch_bytes=1024 * 1024,
             listener=self,
         )
@@ -139,22 +126,24 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
     async def _take(self, message: KafkaMessage) -> None:
         records = message.raw_message if isinstance(message.raw_message, tuple) else (message.raw_message,)
         self._committer = self._committer or asyncio.create_task(self._commit_regularly())
-        for record in records:
+        for record in records if self._taking else ():
             self._sort(record)
         self._brake()
 
     def _sort(self, record: "ConsumerRecord[bytes, bytes]") -> None:
-        watermark = self._watermarks.setdefault(TopicPartition(record.topic, record.partition), Watermark())
-        watermark.begin(record.offset)
+        """Queue a message, unless it was read before its partition changed hands: its owner reads it again."""
+        watermark = self._fronts.begin(TopicPartition(record.topic, record.partition), record.offset)
+        if watermark is None:
+            return
         key = (record.key or b"").decode(errors="replace")
-        queue = self._queues.setdefault(key, _Queue())
-        taken = _Taken(record, watermark)
+        queue = self._queues.setdefault(key, KeyQueue())
+        taken = Taken(record, watermark)
         queue.waiting.append(taken)
         self._note_held([taken], 1)
         if queue.worker is None:
             queue.worker = asyncio.create_task(self._work(key, queue))
 
-    def _note_held(self, messages: Sequence[_Taken], sign: int) -> None:
+    def _note_held(self, messages: Collection[Taken], sign: int) -> None:
         self._held += sign * len(messages)
         self._held_bytes += sign * sum(taken.size for taken in messages)
 
@@ -172,16 +161,32 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
 
     # -- working
 
-    async def _work(self, key: str, queue: _Queue) -> None:
-        while queue.waiting and not self._stopping and not self._dead_letters.blown:
-            batch = queue.take(self._limits)
-            await self._handle_batch(key, batch)
-            self._note_held(batch, -1)
-        queue.worker = None
-        if not queue.waiting:
-            self._queues.pop(key, None)
+    async def _work(self, key: str, queue: KeyQueue) -> None:
+        try:
+            while queue.waiting and self._taking and not self._dead_letters.blown:
+                batch = queue.take(self._limits.batch, self._limits.batch_bytes)
+                try:
+                    await self._handle_batch(key, batch)
+                finally:
+                    self._note_held(batch, -1)
+        finally:
+            queue.worker = None
+            if not queue.waiting:
+                self._queues.pop(key, None)
 
-    async def _handle_batch(self, key: str, batch: list[_Taken]) -> None:
+    @contextmanager
+    def _unbroken(self) -> Iterator[None]:
+        """What runs in here is waited for before its partition changes hands; nothing is begun once it is to."""
+        task = asyncio.current_task()
+        if not self._taking or task is None:
+            raise asyncio.CancelledError
+        self._busy.add(task)
+        try:
+            yield
+        finally:
+            self._busy.discard(task)
+
+    async def _handle_batch(self, key: str, batch: list[Taken]) -> None:
         """Handle the batch; on an error that is not ours, message by message, so that only the poison is buried."""
         error = await self._attempt(key, batch)
         if error is None:
@@ -193,33 +198,46 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
         self._troubles.pop(key, None)
         await self._bury(batch[0].record, batch[0].watermark, error)
 
-    async def _attempt(self, key: str, batch: list[_Taken]) -> Exception | None:
+    async def _attempt(self, key: str, batch: list[Taken]) -> Exception | None:
         pause, began = 0.2, time.monotonic()
-        while True:
-            try:
-                async with self._slots:
-                    await self._handle(key, [self._parse(taken.record.value or b"") for taken in batch])
-            except Away as away:
-                if away.patience is not None and time.monotonic() - began > away.patience:
-                    return away
-                self._troubles[key] = f"{type(away).__name__}: {away}"
-                log.warning("work held", group=self.group, connection=key, reason=self._troubles[key])
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5.0)
-            except Exception as error:  # the one place that decides what follows from an unknown error
-                log.exception("handler failed", group=self.group, connection=key)
+        while (error := await self._tried(key, batch)) is not None:
+            patience = error.patience if isinstance(error, Away) else 0.0
+            if patience is not None and time.monotonic() - began >= patience:
                 return error
-            else:
-                self._troubles.pop(key, None)
-                self._dead_letters.passed()
-                for taken in batch:
-                    taken.watermark.finish(taken.record.offset)
-                return None
+            await asyncio.sleep(pause if self._taking else 0)
+            pause = min(pause * 2, 5.0)
+        self._troubles.pop(key, None)
+        self._dead_letters.passed()
+        for taken in batch:
+            taken.watermark.finish(taken.record.offset)
+        return None
+
+    async def _tried(self, key: str, batch: list[Taken]) -> Exception | None:
+        """Handle the batch once; what went wrong."""
+        async with self._slots:
+            with self._unbroken(), processing(self.group, key, [taken.record for taken in batch]) as span:
+                named = {"connection": key}
+                try:
+                    events = [self._parse(taken.record.value or b"") for taken in batch]
+                    named |= named_sync(events, span)
+                    with structlog.contextvars.bound_contextvars(**named):
+                        await self._handle(key, events)
+                except Away as away:
+                    span.fail(away)
+                    self._troubles[key] = f"{type(away).__name__}: {away}"
+                    log.warning("work held", group=self.group, reason=self._troubles[key], **named)
+                    return away
+                except Exception as error:  # the one place that decides what follows from an unknown error
+                    span.fail(error)
+                    log.exception("handler failed", group=self.group, **named)
+                    return error
+        return None
 
     async def _bury(self, record: "ConsumerRecord[bytes, bytes]", watermark: Watermark, error: Exception) -> None:
         while True:
             try:
-                await self._dead_letters.keep(record, error, group=self.group)
+                with self._unbroken():
+                    await self._dead_letters.keep(record, error, group=self.group)
             except Away as away:
                 self._troubles[record.topic] = str(away)
                 await asyncio.sleep(1)
@@ -241,47 +259,48 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
             self._brake()
 
     async def _commit(self) -> None:
-        consumer = self._consumer
-        if consumer is None:
-            return
-        owned = consumer.assignment()
-        moved = {
-            partition: mark.position
-            for partition, mark in self._watermarks.items()
-            if partition in owned and mark.position is not None and mark.position != self._committed.get(partition)
-        }
-        if not moved:
+        consumer, moved = self._consumer, self._fronts.moved
+        if consumer is None or not moved:
             return
         try:
             await consumer.commit(moved)
         except KafkaError as error:
             log.warning("commit refused", group=self.group, error=repr(error))
         else:
-            self._committed.update(moved)
+            self._fronts.committed(moved)
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Commit what is finished, then forget what was taken: its next owner gets it again."""
-        await self._commit()
-        for partition in revoked:
-            self._watermarks.pop(partition, None)
-            self._committed.pop(partition, None)
-        for queue in self._queues.values():
-            waiting, queue.waiting = queue.waiting, deque()
-            for taken in waiting:
-                if TopicPartition(taken.record.topic, taken.record.partition) in revoked:
-                    self._note_held([taken], -1)
-                else:
-                    queue.waiting.append(taken)
+    # -- handing over
+
+    async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
+        """Hand over: aiokafka revokes all partitions at once, and the next owners begin when this has returned."""
+        await self._hand_over(HAND_OVER_SECONDS)
+        self._fronts.own(())
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Nothing to do: reading begins at the committed offsets."""
+        """Take again: reading begins at the committed offsets."""
+        self._fronts.own(assigned)
+        self._taking = not self._stopping
+
+    async def _hand_over(self, grace: float) -> None:
+        """Begin nothing more and forget what waits, for it comes again to its next owner; let running batches end for
+        `grace` seconds, break off what has not, and commit what is finished."""
+        self._taking = False
+        for queue in self._queues.values():
+            self._note_held(queue.waiting, -1)
+            queue.waiting.clear()
+        working = {queue.worker for queue in self._queues.values() if queue.worker is not None}
+        await ended(working - self._busy, 0)
+        late = await ended(working, grace)
+        if late:
+            log.warning("broken off", group=self.group, batches=late)
+        self._troubles.clear()
+        await self._commit()
 
     async def stop(self, grace: float = 10.0) -> None:
-        """Take nothing more, let running batches end for `grace` seconds, commit what is finished."""
+        """Take nothing more, let running batches end for `grace` seconds, commit what is finished and leave the group,
+        so that others go on at once."""
         self._stopping = True
-        running = [queue.worker for queue in self._queues.values() if queue.worker is not None]
-        if running:
-            await asyncio.wait(running, timeout=grace)
-        await self._commit()
+        await self._hand_over(grace)
         if self._committer is not None:
             self._committer.cancel()
+        await self._subscriber.stop()

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.headers import cloud_event_of
+from messaging import tracing
 from messaging.publisher import Outgoing
 
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
@@ -29,20 +30,22 @@ class RawPublisher(Protocol):
 
 
 _INSERT = text("""
-INSERT INTO outbox (topic, key, event_id, event_type, body)
+INSERT INTO outbox (topic, key, event_id, event_type, body, traceparent)
 SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:keys AS text[]), CAST(:ids AS text[]),
-                     CAST(:types AS text[]), CAST(:bodies AS bytea[]))
+                     CAST(:types AS text[]), CAST(:bodies AS bytea[]), CAST(:traceparents AS text[]))
 """)
 _LOCK = text("SELECT pg_try_advisory_xact_lock(hashtext(current_schema() || '.outbox'))")
-_NEXT = text("SELECT id, topic, key, event_id, event_type, body FROM outbox ORDER BY id LIMIT :batch")
+_NEXT = text("SELECT id, topic, key, event_id, event_type, body, traceparent FROM outbox ORDER BY id LIMIT :batch")
 _DELETE = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
 async def say(tx: AsyncConnection, messages: Iterable[Outgoing]) -> None:
-    """Put messages into the outbox of the transaction `tx`; they are published after it commits, in this order."""
+    """Put messages into the outbox of the transaction `tx`; they are published after it commits, in this order,
+    as said by the present span where they name no other."""
     listed = list(messages)
     if not listed:
         return
+    present = tracing.traceparent()
     await tx.execute(
         _INSERT,
         {
@@ -51,6 +54,7 @@ async def say(tx: AsyncConnection, messages: Iterable[Outgoing]) -> None:
             "ids": [m.event_id for m in listed],
             "types": [type(m.event).__name__ for m in listed],
             "bodies": [m.event.model_dump_json().encode() for m in listed],
+            "traceparents": [m.traceparent or present for m in listed],
         },
     )
 
@@ -75,6 +79,7 @@ class Outbox:
             rows = (await tx.execute(_NEXT, {"batch": batch})).all()
             for row in rows:
                 headers = cloud_event_of(row.event_type, source=self._source, event_id=row.event_id, subject=row.key)
+                headers += tracing.headers_of(row.traceparent)
                 await self._publisher.send_raw(row.topic, row.key.encode(), row.body, headers)
             if rows:
                 await tx.execute(_DELETE, {"ids": [row.id for row in rows]})

@@ -13,8 +13,10 @@ from aiokafka.partitioner import DefaultPartitioner
 from contracts.events import Event
 from contracts.headers import cloud_event
 from contracts.topics import MAX_MESSAGE_BYTES
+from messaging import tracing
 from messaging.brokers import Brokers
 from messaging.errors import KafkaAway, MessageTooLarge
+from messaging.handling import publication
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Outgoing:
     key: str
     event: Event
     event_id: str
+    traceparent: str | None = None
+    """The span that wants it said, where that is not the present one."""
 
 
 Headers = Sequence[tuple[str, bytes]]
@@ -88,11 +92,14 @@ class Publisher:
 
     async def send(self, message: Outgoing) -> None:
         """Send one message and wait for Kafka's word. Raises `KafkaAway`, or `MessageTooLarge` above 16 MiB."""
-        await self._confirmed([await self._enqueue(message)])
+        await self.send_all([message])
 
     async def send_all(self, messages: Iterable[Outgoing]) -> None:
         """Send messages in order and wait until Kafka has all of them. Errors as for `send`."""
-        await self._confirmed([await self._enqueue(message) for message in messages])
+        listed = list(messages)
+        name, about = publication(",".join(sorted({message.topic for message in listed})), len(listed))
+        with tracing.span(name, "producer", about):
+            await self._confirmed([await self._enqueue(message) for message in listed])
 
     async def partitions(self, topic: str) -> int:
         """How many partitions a topic has. Raises `KafkaAway`."""
@@ -124,6 +131,7 @@ class Publisher:
 
     async def _enqueue(self, message: Outgoing) -> "asyncio.Future[object]":
         headers = cloud_event(message.event, source=self._source, event_id=message.event_id, subject=message.key)
+        headers += tracing.headers_of(message.traceparent or tracing.traceparent())
         body = message.event.model_dump_json(exclude_defaults=False).encode()
         try:
             sent: asyncio.Future[object] = await self._producer.send(

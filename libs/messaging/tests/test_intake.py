@@ -1,87 +1,19 @@
 """Keyed intake against a real Kafka: order, coalescing, dead letters, holding, redelivery."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
-from uuid import uuid4
+from collections.abc import Sequence
 
 import pytest
-from aiokafka import AIOKafkaConsumer
-from faststream.kafka import KafkaBroker
 from prometheus_client import CollectorRegistry
 
-from contracts.events import Event
-from contracts.topics import Topic, dead_letters
+from intake_bench import Bench, Said, until
 from messaging.brokers import Brokers
-from messaging.dead_letters import DeadLetters
 from messaging.errors import Away, KafkaAway, MessageTooLarge
-from messaging.intake import IntakeLimits, KeyedIntake
+from messaging.intake import IntakeLimits
 from messaging.metrics import IntakeMetrics
-from messaging.provisioning import provision
 from messaging.publisher import Outgoing, Publisher
 
 pytestmark = pytest.mark.integration
-
-
-class Said(Event):
-    text: str
-
-
-class Bench:
-    """A topic of its own, a publisher, and an intake that hands batches to whatever the test is about."""
-
-    def __init__(self, servers: str, topic: str, publisher: Publisher) -> None:
-        self.servers, self.topic, self.publisher = servers, topic, publisher
-
-    async def say(self, key: str, *texts: str) -> None:
-        await self.publisher.send_all([Outgoing(self.topic, key, Said(text=t), str(uuid4())) for t in texts])
-
-    @asynccontextmanager
-    async def taking(
-        self, handle: Callable[[str, Sequence[Said]], Awaitable[None]], **options: Any
-    ) -> AsyncIterator[KeyedIntake[Said]]:
-        broker = KafkaBroker(self.servers, logger=None, allow_auto_create_topics=False)
-        letters = DeadLetters(self.publisher, fuse=options.pop("fuse", 25))
-        intake = KeyedIntake(
-            broker,
-            self.topic,
-            group="test",
-            parse=Said.model_validate_json,
-            handle=handle,
-            dead_letters=letters,
-            **options,
-        )
-        await broker.start()
-        try:
-            yield intake
-        finally:
-            await intake.stop(grace=0.5)
-            await broker.stop()
-
-    async def buried(self) -> list[bytes | None]:
-        topic = dead_letters(self.topic)
-        consumer = AIOKafkaConsumer(topic, bootstrap_servers=self.servers, auto_offset_reset="earliest")
-        await consumer.start()
-        try:
-            batches = await consumer.getmany(timeout_ms=1500)
-            return [record.value for records in batches.values() for record in records]
-        finally:
-            await consumer.stop()
-
-
-@pytest.fixture
-async def bench(kafka: str) -> AsyncIterator[Bench]:
-    topic = f"said.{uuid4().hex[:8]}"
-    await provision(Brokers(kafka), (Topic(topic), Topic(dead_letters(topic))))
-    async with Publisher(Brokers(kafka), source="test") as publisher:
-        yield Bench(kafka, topic, publisher)
-
-
-async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def test_each_key_keeps_its_order_while_keys_go_side_by_side(bench: Bench) -> None:

@@ -26,3 +26,9 @@ def test_gaps_in_the_offsets_of_a_compacted_topic_hold_nothing_up() -> None:
     assert mark.position == 4
     mark.finish(10)
     assert mark.position == 11
+
+
+def test_an_offset_that_was_taken_is_not_taken_again() -> None:
+    mark = Watermark()
+    assert [mark.begin(offset) for offset in (7, 8, 7, 8, 9)] == [True, True, False, False, True]
+    assert mark.open == 3

@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 import structlog
 
+from messaging import tracing
+
 _SECRET_NAMES = ("token", "secret", "password", "code", "state", "authorization", "cookie")
 
 
@@ -18,11 +20,19 @@ def _without_secrets(_logger: Any, _method: str, line: MutableMapping[str, Any])
     return line
 
 
+def _with_trace(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if (trace_id := tracing.trace_id()) is not None:
+        line["trace_id"] = trace_id
+    return line
+
+
 def configure_logs(service: str) -> None:
-    """Set up logging of this process; every line names `service`."""
+    """Set up logging of this process; every line names `service`, and its trace where there is one. What handles a
+    message of Kafka names its connection and its sync, too."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _with_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _without_secrets,

@@ -8,6 +8,8 @@ import structlog
 
 log = structlog.get_logger()
 LONGEST_PAUSE = 30.0
+LAST_STEP_SECONDS = 5.0
+"""How long the step under way may go on when the loop is to end; broken off, it would have to be taken again."""
 
 
 class Loop:
@@ -20,6 +22,8 @@ class Loop:
         self._step = step
         self._rest = rest
         self._wake = asyncio.Event()
+        self._stepping = False
+        self._ending = False
         self.trouble: str | None = None
         """What went wrong last, in words for /ready; None when the last step went well."""
 
@@ -29,20 +33,23 @@ class Loop:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run while the context lasts."""
+        """Run while the context lasts, and end between two steps."""
         task = asyncio.create_task(self._run())
         try:
             yield
         finally:
+            self._ending = True
+            if self._stepping:
+                await asyncio.wait({task}, timeout=LAST_STEP_SECONDS)
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
 
     async def _run(self) -> None:
         pause = 1.0
-        while True:
+        while not self._ending:
             try:
-                more = await self._step()
+                more = await self._stepped()
             except Exception as error:  # noqa: BLE001 the supervisor: no loop may end unseen
                 self.trouble = f"{type(error).__name__}: {error}"[:300]
                 log.warning("loop held", loop=self._name, reason=self.trouble)
@@ -50,8 +57,15 @@ class Loop:
                 pause = min(pause * 2, LONGEST_PAUSE)
                 continue
             self.trouble, pause = None, 1.0
-            if not more:
+            if not more and not self._ending:
                 await self._sleep()
+
+    async def _stepped(self) -> bool:
+        self._stepping = True
+        try:
+            return await self._step()
+        finally:
+            self._stepping = False
 
     async def _sleep(self) -> None:
         with suppress(TimeoutError):

@@ -20,6 +20,11 @@ from serving.together import run_together
 
 log = structlog.get_logger()
 START_AGAIN_SECONDS = 2.0
+DRAIN_SECONDS = 2.0
+"""How long a process that was asked to end waits for its answers to close its connections."""
+
+LAST_ANSWER = (b"connection", b"close")
+"""The header by which an answer says that it is the last on its connection."""
 
 Check = Callable[[], Awaitable[str | None]]
 """Says what is wrong with one part in words, or None when it answers."""
@@ -145,16 +150,27 @@ class _Server(uvicorn.Server):
         """Leave signals to `_until_asked_to_end`."""
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let answers close the connections, for uvicorn closes at once those that seem idle: a request that is on its
+        way on one of them would be lost. New connections are taken meanwhile, as not everybody may know yet."""
+        self.server_state.default_headers = [*self.server_state.default_headers, LAST_ANSWER]
+        waited = 0.0
+        while self.server_state.connections and waited < DRAIN_SECONDS and not self.force_exit:
+            await asyncio.sleep(0.05)
+            waited += 0.05
+        await super().shutdown(sockets)
+
 
 async def _until_asked_to_end(servers: list[tuple[_Server, list[socket.socket] | None]]) -> None:
-    def end() -> None:
+    def end(*, at_once: bool) -> None:
         for server, _ in servers:
-            server.force_exit = server.should_exit  # asked twice: at once
+            server.force_exit = server.force_exit or (at_once and server.should_exit)
             server.should_exit = True
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
+    # Whoever supervises may tell a whole group of processes, and its first tells the others again: that is one asking.
+    loop.add_signal_handler(signal.SIGTERM, partial(end, at_once=False))
+    loop.add_signal_handler(signal.SIGINT, partial(end, at_once=True))
     await asyncio.gather(*(server.serve(sockets=sockets) for server, sockets in servers))
 
 

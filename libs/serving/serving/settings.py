@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
+    otel_exporter_otlp_endpoint: str = ""
+    """Base address of the OTLP/HTTP receiver of traces; none: there are no traces."""
 
 
 class KafkaSettings(Settings):

@@ -38,3 +38,18 @@ async def test_a_nudge_ends_the_rest_and_more_work_needs_none() -> None:
         loop.nudge()
         while taken < 4:
             await asyncio.sleep(0.01)
+
+
+async def test_a_loop_that_ends_lets_the_step_under_way_come_to_its_end() -> None:
+    begun, goes_on, done = asyncio.Event(), asyncio.Event(), []
+
+    async def step() -> bool:
+        begun.set()
+        await goes_on.wait()
+        done.append("step")
+        return True
+
+    async with Loop("test", step, rest=60).running():
+        await begun.wait()
+        asyncio.get_running_loop().call_later(0.05, goes_on.set)
+    assert done == ["step"]

@@ -16,6 +16,7 @@ from facebook_fetcher.answers import Answer, Unwell, understand
 from facebook_fetcher.memory import CALLS_AT_ONCE
 from facebook_fetcher.usage import usage
 from fetching.clocks import read_at
+from messaging import tracing
 
 SILENCE_SECONDS = 15.0
 """Longer than this no lane waits for the next bytes."""
@@ -64,16 +65,23 @@ class GraphClient:
         url = f"{self._graph_url}/{self.version}/{page_id}"
         params = {"fields": fields, "appsecret_proof": proof(self._app_secret, token)}
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        async with self._http.stream("GET", url, params=params, headers=headers) as response:
-            body = bytearray()
-            async for piece in response.aiter_bytes():
-                body += piece
-                if len(body) > LARGEST_ANSWER_BYTES:
-                    raise Unwell("an answer of more than 4 MB")
-            return response.status_code, response.headers, bytes(body)
+        with tracing.calling("GET", url) as span:
+            async with self._http.stream("GET", url, params=params, headers=headers) as response:
+                tracing.answered(span, response.status_code)
+                return response.status_code, response.headers, await _whole(response)
 
     def _milliseconds(self) -> int:
         return round(self._now() * 1000)
+
+
+async def _whole(response: httpx.Response) -> bytes:
+    """The body. Raises `Unwell` when it is larger than any answer may be."""
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > LARGEST_ANSWER_BYTES:
+            raise Unwell("an answer of more than 4 MB")
+    return bytes(body)
 
 
 @asynccontextmanager

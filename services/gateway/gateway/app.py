@@ -16,6 +16,7 @@ from fastapi.responses import Response
 from contracts.events import account_of, platform_of
 from contracts.topics import every_topic, sync_requested
 from gateway.assertions import Assertions
+from gateway.checkups import Checkups, Looking
 from gateway.client.deliveries import post_delivery
 from gateway.client.facebook import FacebookClient
 from gateway.client.scheduler import SchedulerClient
@@ -35,10 +36,11 @@ from gateway.routes.facebook import facebook_routes
 from gateway.routes.internal import internal_problems, internal_routes
 from gateway.routes.listener import PublicConnection, Receptions
 from gateway.routes.pages import Merchants, Scheduler, page_routes
-from gateway.routes.reception import Give, Reception
+from gateway.routes.reception import Give, Receiving, Reception
 from gateway.routes.sandbox import sandbox_routes
 from gateway.routes.sessions import Cookies
 from gateway.routes.shopify import shopify_routes
+from gateway.routes.traced import traced, traced_give
 from gateway.routes.webhooks import Asgi, Webhooks
 from gateway.sealing import Sealer
 from gateway.selftests import Post, Watching
@@ -46,11 +48,13 @@ from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.subscriptions import Subscriptions
 from gateway.tokens import Refreshing, Tokens
+from gateway.wishes import Wishes
 from messaging.errors import Away
 from messaging.gathering import Gathering
 from messaging.outbox import Outbox
 from messaging.provisioning import provision
 from messaging.publisher import Publisher
+from messaging.tracing import traces
 from serving.logs import configure_logs
 from serving.loops import Loop
 from serving.metrics import metrics_route
@@ -62,7 +66,7 @@ NAME = "gateway"
 log = structlog.get_logger()
 
 
-class Remote(CodeExchange, Refreshing, Subscriptions, Installed, Leaving, Protocol):
+class Remote(CodeExchange, Refreshing, Subscriptions, Looking, Installed, Leaving, Protocol):
     """All that the gateway asks of a platform."""
 
 
@@ -110,6 +114,7 @@ def main() -> None:
 
 async def running(stack: AsyncExitStack, *, settings: GatewaySettings, metrics: Metrics) -> list[Served]:
     """Enter all that the gateway needs; its public and its internal application, each with its address."""
+    stack.enter_context(traces(NAME, settings.otel_exporter_otlp_endpoint))
     database, locks = _database(stack, settings), _database(stack, settings)
     await database.migrate("gateway")
     brokers = settings.brokers()
@@ -162,7 +167,7 @@ def real_parts(
     )
 
 
-def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[Reception], FastAPI]:
+def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[Receiving], FastAPI]:
     """The public application with the receptions of its webhooks, and the internal one."""
     settings, store, remotes = parts.settings, parts.store, parts.remotes
     tokens = _tokens(parts)
@@ -172,7 +177,9 @@ def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[
     internal = _application(checks)
     metrics_route(internal, parts.metrics.registry)
     internal_problems(internal)
-    internal.include_router(internal_routes(tokens, assertions, keys=settings.internal_keys))
+    wishes = Wishes(store, parts.platforms, now=now)
+    checkups = Checkups(tokens, parts.platforms, remotes)
+    internal.include_router(internal_routes(tokens, assertions, wishes, checkups, keys=settings.internal_keys))
     return public, receptions, internal
 
 
@@ -229,17 +236,18 @@ def departures_of(parts: Parts) -> Departures:
     return Departures(parts.store, _tokens(parts), parts.remotes)
 
 
-def _reception(parts: Parts, tokens: Tokens, platform: Platform) -> Reception:
-    return Reception(
+def _reception(parts: Parts, tokens: Tokens, platform: Platform) -> Receiving:
+    reception = Reception(
         platform,
         live=LiveConnections(parts.store.connections, time.monotonic),
-        give=parts.give,
+        give=traced_give(parts.give),
         installations=Installations(parts.store, tokens, parts.remotes),
         departures=departures_of(parts),
         count=parts.metrics.deliveries(platform.slug),
         max_bytes=parts.settings.webhook_max_bytes,
         source=NAME,
     )
+    return traced(reception)
 
 
 def _application(checks: Mapping[str, Check]) -> FastAPI:

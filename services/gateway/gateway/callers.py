@@ -3,6 +3,7 @@
 from contracts.events import platform_of
 
 _FETCHER = "-fetcher"
+_OPERATOR = "operator"
 
 
 def may_have_tokens(caller: str, connection: str) -> bool:
@@ -13,3 +14,8 @@ def may_have_tokens(caller: str, connection: str) -> bool:
 def may_assert(caller: str) -> bool:
     """Whether `caller` may have webhook subscriptions asserted."""
     return caller == "scheduler"
+
+
+def may_operate(caller: str) -> bool:
+    """Whether `caller` may start syncs, and have a look taken at how connections stand."""
+    return caller == _OPERATOR

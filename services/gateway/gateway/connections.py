@@ -11,6 +11,7 @@ CONNECTED = "connected"
 REAUTHORISE = "reauthorise"
 UNINSTALLED = "uninstalled"
 REDACTED = "redacted"
+CONNECT, MANUAL = "connect", "manual"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Connection:
     tokens: SealedTokens | None
     holder: str | None = None
     """The platform's own id of the person who granted, where it lets go of accounts by person; never said."""
+    wanted_cause: str = CONNECT
+    """Why `wanted_sync` is wanted: `CONNECT`, or `MANUAL`."""
 
     @property
     def live(self) -> bool:
@@ -54,10 +57,10 @@ class HeldConnection(Protocol):
         """Store it and say its change."""
 
 
-def wanted_sync(name: str, revision: int, granted_at: int) -> UUID:
-    """The full sync that a consent or other scopes ask for: the same for the same revision of the same grant, so that
-    saying it again starts it once."""
-    return derived_id("connect", name, str(revision), str(granted_at))
+def wanted_sync(name: str, revision: int, granted_at: int, cause: str = CONNECT) -> UUID:
+    """The full sync that a consent, other scopes or an operator ask for: the same for the same revision of the same
+    grant, so that saying it again starts it once."""
+    return derived_id(cause, name, str(revision), str(granted_at))
 
 
 def granted(
@@ -98,7 +101,14 @@ def rescoped(row: Connection, scopes: tuple[str, ...]) -> Connection:
         return row
     revision = row.revision + 1
     wanted = wanted_sync(row.name, revision, row.granted_at)
-    return replace(row, scopes=scopes, revision=revision, wanted_sync=wanted)
+    return replace(row, scopes=scopes, revision=revision, wanted_sync=wanted, wanted_cause=CONNECT)
+
+
+def wishing(row: Connection) -> Connection:
+    """The connection with a full sync wanted by an operator."""
+    revision = row.revision + 1
+    wanted = wanted_sync(row.name, revision, row.granted_at, MANUAL)
+    return replace(row, revision=revision, wanted_sync=wanted, wanted_cause=MANUAL)
 
 
 def revoked(row: Connection) -> Connection:
@@ -139,5 +149,6 @@ def changed_event(row: Connection, object_key: str) -> ConnectionChanged:
         merchant=row.merchant,
         object_key=None if row.state == REDACTED else object_key,
         wanted_sync=row.wanted_sync,
+        wanted_cause=row.wanted_cause,
         scopes=row.scopes,
     )

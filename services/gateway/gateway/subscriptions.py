@@ -4,7 +4,7 @@ How they are compared and made is each platform's client's; `assert_all` is for 
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ log = structlog.get_logger()
 _AT_ONCE = 5
 
 REGISTERED, MOVED, THERE, REFUSED = "registered", "moved", "already there", "refused"
+MISSING = "not subscribed"
 
 
 class SubscriptionRefused(Exception):
@@ -139,3 +140,22 @@ def webhook_status(asserted: Asserted, address: str) -> dict[str, Any]:
         message += f"; refused: {', '.join(refused)}"
     message = "; ".join((message, *asserted.remarks))
     return {"status": "failed" if refused else "success", "message": message, "topics": dict(topics)}
+
+
+def seen(topics: Iterable[str], there: Collection[str]) -> dict[str, Outcome]:
+    """The outcome of each topic in a look that changes nothing; `there` are those that are subscribed."""
+    return {
+        topic: success(THERE) if topic in there else {"status": "failed", "message": MISSING} for topic in topics
+    }
+
+
+def checkup(looked: Asserted, address: str) -> dict[str, Any]:
+    """A look as it is shown: failed when any topic is missing; `remarks` are no failure."""
+    missing = [topic for topic, outcome in looked.topics.items() if outcome["status"] == "failed"]
+    message = f"{len(looked.topics) - len(missing)} of {len(looked.topics)} topics are delivered to {address}"
+    return {
+        "status": "failed" if missing else "success",
+        "message": message,
+        "missing": missing,
+        "remarks": list(looked.remarks),
+    }

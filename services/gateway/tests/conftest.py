@@ -36,7 +36,7 @@ from gateway.routes.reception import Reception
 from gateway.routes.webhooks import Webhooks
 from gateway.settings import GatewaySettings
 from gateway.store import Store
-from gateway.subscriptions import Asserted, Subscription, SubscriptionRefused, assert_all
+from gateway.subscriptions import Asserted, Subscription, SubscriptionRefused, assert_all, seen
 from gateway.views import ConnectionView, SyncView
 from messaging.errors import Away, KafkaAway
 from messaging.outbox import Outbox
@@ -49,7 +49,7 @@ TRUE: Any = {"response": [hold_true]}
 SECRET, PREVIOUS = "the app's secret", "the app's former secret"
 KEY = b64encode(b"k" * 32).decode()
 OTHER_KEY = b64encode(b"o" * 32).decode()
-CALLERS = {"shopify-fetcher": "s" * 20, "facebook-fetcher": "f" * 20, "scheduler": "c" * 20}
+CALLERS = {"shopify-fetcher": "s" * 20, "facebook-fetcher": "f" * 20, "scheduler": "c" * 20, "operator": "p" * 20}
 ACCOUNT = "acme.myshopify.com"
 NAME = f"shopify:{ACCOUNT}"
 ALL_SCOPES = ("read_discounts", "read_inventory", "read_locations", "read_products")
@@ -133,6 +133,10 @@ class FakeShopify:
 
     async def assert_subscriptions(self, account: str, token: str, *, topics: Sequence[str], address: str) -> Asserted:
         return await assert_all(self, account=account, token=token, topics=topics, address=address)
+
+    async def look(self, account: str, token: str, *, topics: Sequence[str], address: str) -> Asserted:
+        there = {one.topic for one in await self.subscriptions(account, token) if one.address == address}
+        return Asserted(seen(topics, there))
 
     async def subscriptions(self, account: str, token: str) -> list[Subscription]:
         self._check(token)
@@ -352,6 +356,11 @@ class World:
         """What another service asks on the internal listener."""
         return await self.service.post(path, json=body, headers={"Authorization": f"Bearer {CALLERS[caller]}"})
 
+    async def checkup(self, name: str = NAME, caller: str = "operator") -> httpx.Response:
+        """The look that an operator has taken at a connection."""
+        headers = {"Authorization": f"Bearer {CALLERS[caller]}"}
+        return await self.service.get(f"/internal/connections/{name}/checkup", headers=headers)
+
     async def token(self, caller: str = "shopify-fetcher", name: str = NAME) -> httpx.Response:
         return await self.ask("/internal/tokens", {"connection": name}, caller)
 
@@ -506,6 +515,7 @@ class Route:
         listener = socket.create_server(("127.0.0.1", 0))
         host, port = listener.getsockname()
         server = uvicorn.Server(uvicorn.Config(self.webhooks, http=http, log_config=None, lifespan="off"))  # type: ignore[arg-type]
+        self.server = server
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             await asyncio.sleep(0.01)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.platforms.shopify import Shopify
+from serving.process import LAST_ANSWER
 
 BODY = b'{"id": 7}'
 
@@ -144,3 +145,13 @@ async def test_an_endless_body_is_cut_off(route: Any) -> None:
         await flood(writer, seconds=10)
     writer.close()
     assert route.counted["", "refused 413: the body is too large"] == 1
+
+
+async def test_a_gateway_that_ends_takes_what_comes_and_closes_with_its_answer(route: Any) -> None:
+    reader, writer = await asyncio.open_connection(*route.address)
+    writer.write(delivery(route, "w-1"))
+    assert await status(reader) == 200
+    route.server.config.encoded_headers = route.server.server_state.default_headers = [LAST_ANSWER]
+    writer.write(delivery(route, "w-2"))
+    assert (await asyncio.wait_for(reader.read(), 5)).lower().count(b"connection: close") == 1
+    assert len(ids(route)) == 2

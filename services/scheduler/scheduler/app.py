@@ -18,6 +18,7 @@ from messaging.intake import KeyedIntake
 from messaging.metrics import IntakeMetrics
 from messaging.outbox import Outbox
 from messaging.publisher import Publisher
+from messaging.tracing import traces
 from scheduler.client import Gateway
 from scheduler.dispatcher import Dispatcher
 from scheduler.due import Turn, next_turn
@@ -46,6 +47,7 @@ DEAD_LETTERS = r"^.+\.dlq$"
 async def _running(stack: AsyncExitStack) -> list[Served]:
     settings = read_settings(SchedulerSettings)
     configure_logs(SERVICE)
+    stack.enter_context(traces(SERVICE, settings.otel_exporter_otlp_endpoint))
     crons = poll_crons(settings, read_environment())
     database = Database(settings.database_url.get_secret_value(), schema="scheduler")
     stack.push_async_callback(database.close)

@@ -2,6 +2,8 @@
 
 import httpx
 
+from messaging import tracing
+
 
 class GatewayAway(Exception):
     """The gateway, or the platform behind it, does not answer now."""
@@ -24,13 +26,12 @@ class Gateway:
 
         Raises `ConnectionEnded`, or `GatewayAway` when that cannot be done now.
         """
+        url = f"{self._url}/internal/connections/{connection}/assert"
+        asked = {"sync_id": sync_id, "first": first}
         try:
-            answer = await self._http.post(
-                f"{self._url}/internal/connections/{connection}/assert",
-                json={"sync_id": sync_id, "first": first},
-                headers=self._headers,
-                timeout=60,
-            )
+            with tracing.calling("POST", url) as span:
+                answer = await self._http.post(url, json=asked, headers=self._headers, timeout=60)
+                tracing.answered(span, answer.status_code)
         except httpx.HTTPError as error:
             raise GatewayAway(repr(error)) from error
         if answer.status_code in {404, 409}:

@@ -3,13 +3,16 @@
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
+from contracts.events import platform_of
 from contracts.headers import derived_id
+from messaging import tracing
 from messaging.outbox import say
 from scheduler import requests
 from scheduler.client import ConnectionEnded, Gateway, GatewayAway
@@ -99,7 +102,7 @@ class Dispatcher:
     async def _say_delayed(self) -> None:
         async with self._database.transaction() as tx:
             ready = await delayed.take(tx, 200)
-            await say(tx, [requests.records_request(request) for request in ready])
+            await say(tx, [requests.records_request(*request) for request in ready])
         if ready:
             self._said()
 
@@ -126,6 +129,11 @@ class Dispatcher:
         self._count(happened)
 
     async def _take_on(self, walk: Walk) -> None:
+        """The trace of a walk begins here, and each time that it has waited."""
+        with taking_on(walk), bound_contextvars(connection=walk.connection, sync_id=str(walk.sync_id)):
+            await self._take_step(walk)
+
+    async def _take_step(self, walk: Walk) -> None:
         if walk.attempts >= PATIENCE:
             await self._end(walk, "failed", walk.reason or "no answer came")
         elif walk.state == "queued":
@@ -161,3 +169,18 @@ class Dispatcher:
             await walks.ask(tx, now, now.step + 1, cursor, attempts=attempts)
             await say(tx, [requests.step_request(now, now.step + 1, cursor)])
         self._said()
+
+
+def taking_on(walk: Walk) -> AbstractContextManager[tracing.Span]:
+    """The span of what a walk begins with."""
+    return tracing.span(
+        "take on walk",
+        "internal",
+        {
+            "merchant_sync.connection": walk.connection,
+            "merchant_sync.platform": platform_of(walk.connection),
+            "merchant_sync.sync_id": str(walk.sync_id),
+            "merchant_sync.cause": walk.cause,
+        },
+        caused_by=(),
+    )

@@ -72,7 +72,9 @@ def retry_request(
     )
 
 
-def records_request(request: SyncRequested) -> Outgoing:
-    """A quick-lane request ready to be said; its id tells one attempt from the next."""
+def records_request(request: SyncRequested, traceparent: str | None = None) -> Outgoing:
+    """A quick-lane request ready to be said, by the present span unless another is named; its id tells one attempt from
+    the next."""
     story = derived_id("request", str(request.sync_id), str(request.attempt), str(request.cursor))
-    return Outgoing(sync_requested(platform_of(request.connection)), request.connection, request, str(story))
+    topic = sync_requested(platform_of(request.connection))
+    return Outgoing(topic, request.connection, request, str(story), traceparent)

@@ -23,7 +23,7 @@ class SchedulerSettings(KafkaSettings):
     gateway_internal_url: str
     internal_key: str
     internal_keys: CallerKeys
-    """`name:key` of each caller, separated by commas; the gateway alone may read."""
+    """`name:key` of each caller, separated by commas; gateway and operator may read."""
     poll_spread_seconds: int = 3600
     port: int = 8080
     host: str = "127.0.0.1"

@@ -10,6 +10,7 @@ import httpx
 import orjson
 
 from fetching.clocks import read_at
+from messaging import tracing
 from shopify_fetcher.answers import Answer, TooCostly, Unwell, understand
 from shopify_fetcher.documents import Document
 
@@ -52,16 +53,23 @@ class ShopifyClient:
         url = f"{self._shop_url.format(shop=shop)}/admin/api/{self.version}/graphql.json"
         content = orjson.dumps({"query": document.text, "operationName": document.name, "variables": dict(variables)})
         headers = {"X-Shopify-Access-Token": token, "Content-Type": "application/json", "Accept": "application/json"}
-        async with self._http.stream("POST", url, content=content, headers=headers) as response:
-            body = bytearray()
-            async for piece in response.aiter_bytes():
-                body += piece
-                if len(body) > LARGEST_ANSWER_BYTES:
-                    raise TooCostly("an answer of more than 64 MB")
-            return response.status_code, response.headers, bytes(body)
+        with tracing.calling("POST", url, **{"graphql.operation.name": document.name}) as span:
+            async with self._http.stream("POST", url, content=content, headers=headers) as response:
+                tracing.answered(span, response.status_code)
+                return response.status_code, response.headers, await _whole(response)
 
     def _milliseconds(self) -> int:
         return round(self._now() * 1000)
+
+
+async def _whole(response: httpx.Response) -> bytes:
+    """The body. Raises `TooCostly` when it is larger than any answer may be."""
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > LARGEST_ANSWER_BYTES:
+            raise TooCostly("an answer of more than 64 MB")
+    return bytes(body)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from messaging.intake import IntakeLimits, KeyedIntake
 from messaging.metrics import IntakeMetrics
 from messaging.outbox import Outbox
 from messaging.publisher import Publisher
+from messaging.tracing import traces
 from serving.logs import configure_logs
 from serving.loops import Loop
 from serving.metrics import metrics_route
@@ -36,6 +37,7 @@ PAGES = IntakeLimits(batch_bytes=2 * 1024 * 1024, keys=8, held_bytes=16 * 1024 *
 async def _running(stack: AsyncExitStack) -> list[Served]:
     settings = read_settings(WriterSettings)
     configure_logs(SERVICE)
+    stack.enter_context(traces(SERVICE, settings.otel_exporter_otlp_endpoint))
     url = settings.database_url.get_secret_value()
     database = Database(url, schema="spaces_writer")
     stack.push_async_callback(database.close)

@@ -9,6 +9,7 @@ import aioboto3
 from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
+from messaging import tracing
 from spaces_writer.settings import WriterSettings
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ class Bucket:
 
     async def put(self, key: str, body: IO[bytes] | bytes, metadata: Mapping[str, str]) -> None:
         """Store the object. Raises `BucketAway`."""
+        about = {"rpc.system": "aws-api", "rpc.service": "S3", "rpc.method": "PutObject", "http.request.method": "PUT"}
         try:
-            await self._client.put_object(
-                Bucket=self._name, Key=key, Body=body, Metadata=dict(metadata), ContentType="application/json"
-            )
+            with tracing.span("S3/PutObject", "client", about):
+                await self._client.put_object(
+                    Bucket=self._name, Key=key, Body=body, Metadata=dict(metadata), ContentType="application/json"
+                )
         except (ClientError, BotoCoreError, OSError, TimeoutError) as error:
             raise BucketAway(_words(error)) from error
 

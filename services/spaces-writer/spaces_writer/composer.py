@@ -8,8 +8,8 @@ again. A bucket that is away costs a retry: records are safe, the snapshot stays
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -18,14 +18,16 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from contracts.events import DataStored, Upload
+from contracts.events import DataStored, Upload, platform_of
 from contracts.topics import DATA_STORED
+from messaging import tracing
 from messaging.outbox import say
 from messaging.publisher import Outgoing
 from spaces_writer import merchants as documents
 from spaces_writer.client import BucketAway, spooled
 from spaces_writer.layouts.registry import layout_for
-from spaces_writer.store import merchants, snapshots
+from spaces_writer.pacing import Pace
+from spaces_writer.store import causes, merchants, snapshots
 from spaces_writer.store import verdicts as ledger
 from spaces_writer.store.merchants import Dirty
 from spaces_writer.store.snapshots import Snapshot
@@ -149,24 +151,15 @@ class Composer:
             snapshot = await snapshots.lock(tx, connection)
             if snapshot is None:
                 return None
-            upload = await self._upload(snapshot)
-            pace = snapshot.pace.spent(time.time(), time.time() - started)
-            if upload.outcome == "failed":
-                await snapshots.fail(tx, snapshot, pace)
-            else:
-                await snapshots.store(
-                    tx,
-                    snapshot,
-                    change=upload.change,
-                    sha256=upload.sha256,
-                    size=upload.bytes,
-                    records=upload.records,
-                    pace=pace,
-                )
-            event = DataStored(connection=connection, epoch=snapshot.epoch, change=upload.change, upload=upload)
-            await say(tx, [Outgoing(DATA_STORED, connection, event, str(uuid4()))])
+            with composing(connection, await causes.of(tx, connection, snapshot.change)) as span:
+                upload = await self._upload(snapshot)
+                span.note("merchant_sync.outcome", upload.outcome)
+                span.note("merchant_sync.records", upload.records)
+                await _note(tx, snapshot, upload, snapshot.pace.spent(time.time(), time.time() - started))
+                event = DataStored(connection=connection, epoch=snapshot.epoch, change=upload.change, upload=upload)
+                await say(tx, [Outgoing(DATA_STORED, connection, event, str(uuid4()))])
+                _tell(connection, upload)
         self._count(connection, upload)
-        _tell(connection, upload)
         return upload
 
     async def _upload(self, snapshot: Snapshot) -> Upload:
@@ -246,6 +239,29 @@ class Composer:
             await self._bucket.put(documents.object_key(merchant), body, metadata)
         await merchants.clean(tx, merchant, held.dirty, sha256)
         log.info(said, cause="merchant", key=documents.LOGGED_KEY, bytes=len(body))
+
+
+def composing(connection: str, caused_by: Sequence[str]) -> AbstractContextManager[tracing.Span]:
+    """The span of a compose and its PUT, in the trace of the first change that it is due for."""
+    about = {"merchant_sync.connection": connection, "merchant_sync.platform": platform_of(connection)}
+    return tracing.span("compose snapshot", "internal", about, caused_by=caused_by)
+
+
+async def _note(tx: "AsyncConnection", snapshot: Snapshot, upload: Upload, pace: Pace) -> None:
+    """Write back what was composed."""
+    if upload.outcome == "failed":
+        await snapshots.fail(tx, snapshot, pace)
+        return
+    await snapshots.store(
+        tx,
+        snapshot,
+        change=upload.change,
+        sha256=upload.sha256,
+        size=upload.bytes,
+        records=upload.records,
+        pace=pace,
+    )
+    await causes.drop(tx, snapshot.connection, upload.change)
 
 
 def _metadata(snapshot: Snapshot, composed: Composed, now: datetime) -> dict[str, str]:

@@ -14,7 +14,7 @@ from messaging.outbox import say
 from messaging.publisher import Outgoing
 from spaces_writer import ingest
 from spaces_writer.ingest import Ingested
-from spaces_writer.store import connections, erasures, merchants
+from spaces_writer.store import causes, connections, erasures, merchants
 from spaces_writer.store import verdicts as ledger
 
 log = structlog.get_logger()
@@ -48,7 +48,7 @@ class PagesHandler:
             batch = Ingested(known, self._walking)
             for event in events:
                 await self._take(tx, event, batch)
-            change = await connections.raise_change(tx, connection) if batch.dirty else known.change
+            change = await _changed(tx, connection) if batch.dirty else known.change
             totals = [await ledger.totals(tx, connection, source) for source in sorted(batch.walked)]
             await say(tx, [_stored(event) for event in batch.said(change, totals)])
         self._stored()
@@ -72,6 +72,13 @@ class PagesHandler:
                 await ingest.end_walk(tx, event, batch)
             case Settled():
                 await ingest.settle(tx, event, batch)
+
+
+async def _changed(tx: AsyncConnection, connection: str) -> int:
+    """The batch has made the snapshot dirty: the new change number."""
+    change = await connections.raise_change(tx, connection)
+    await causes.note(tx, connection, change)
+    return change
 
 
 def _stored(event: DataStored) -> Outgoing:

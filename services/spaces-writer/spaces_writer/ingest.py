@@ -14,7 +14,7 @@ from contracts.headers import derived_id
 from spaces_writer import removal, verdicts
 from spaces_writer.canonical import canonical, content_hash
 from spaces_writer.chains import join
-from spaces_writer.store import connections, records
+from spaces_writer.store import causes, connections, records
 from spaces_writer.store import verdicts as ledger
 from spaces_writer.store.connections import Known
 from spaces_writer.store.records import Indexed, Written
@@ -223,6 +223,7 @@ async def _succeed(tx: "AsyncConnection", marker: WalkEnded, batch: Ingested) ->
         batch.wanted += _wishes(source, nominated)
     await records.drop_orphans(tx, name, marker.dependents, resources, marker.started_at)
     change = await connections.complete(tx, name, source)
+    await causes.note(tx, name, change)
     verdict = Verdict(sync_ids=(source,), outcome="success", change=change, left_out=marker.left_out)
     await _end(tx, batch, source, verdict)
 

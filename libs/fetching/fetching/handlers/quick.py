@@ -54,6 +54,7 @@ class QuickLane:
             await self._fetch(connection, group)
 
     async def _fetch(self, connection: str, group: Group) -> None:
+        began = self._elapsed()
         try:
             access = await self._tokens.access(connection, group.epoch)
         except Refused as refusal:
@@ -68,7 +69,7 @@ class QuickLane:
         halt = await self._read(fetch, pages)
         await pages.flush()
         await self._voice.send_all(fetch.ended(halt, self._not_before))
-        _tell(fetch, halt)
+        _tell(fetch, halt, self._elapsed() - began)
 
     def _not_begun(self, connection: str, group: Group, wait: NotNow) -> Outgoing:
         """The whole group is postponed to where it would have begun: what had no place yet may still be coalesced."""
@@ -179,7 +180,7 @@ def _failed(
     )
 
 
-def _tell(fetch: Fetch, halt: NotNow | Refused | None) -> None:
+def _tell(fetch: Fetch, halt: NotNow | Refused | None, seconds: float) -> None:
     log.info(
         "records fetched",
         connection=fetch.errand.access.connection,
@@ -189,5 +190,6 @@ def _tell(fetch: Fetch, halt: NotNow | Refused | None) -> None:
         unread=len(fetch.outcomes.unread),
         calls=fetch.errand.calls,
         points=fetch.errand.points,
+        seconds=round(seconds, 3),
         halted=str(halt) if halt else None,
     )

@@ -54,9 +54,10 @@ class WalkLane:
         A step that was asked for again while it waited is done once; one that a later has overtaken, not at all.
         """
         for request in _latest(requests):
+            began = self._elapsed()
             message = await self._step(connection, request)
             await self._voice.send_all([message])
-            _tell(request, message.event)
+            _tell(request, message.event, self._elapsed() - began)
 
     async def _step(self, connection: str, request: WalkStepRequested) -> Outgoing:
         errand = None
@@ -135,7 +136,7 @@ def _latest(requests: Sequence[WalkStepRequested]) -> list[WalkStepRequested]:
     return list(latest.values())
 
 
-def _tell(request: WalkStepRequested, event: object) -> None:
+def _tell(request: WalkStepRequested, event: object, seconds: float) -> None:
     if isinstance(event, SyncProgressed):
         log.info(
             "step done",
@@ -145,5 +146,6 @@ def _tell(request: WalkStepRequested, event: object) -> None:
             outcome=event.outcome,
             calls=event.calls,
             points=event.points,
+            seconds=round(seconds, 3),
             reason=event.reason,
         )

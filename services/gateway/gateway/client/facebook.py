@@ -70,6 +70,10 @@ class FacebookClient:
         """The app's subscription to changes of pages, and this page's to the app."""
         return await self._subscriptions.asserted(account, token, fields=topics, address=address)
 
+    async def look(self, account: str, token: str, *, topics: Sequence[str], address: str) -> Asserted:
+        """Which changes of this page are told to `address`; nothing is subscribed."""
+        return await self._subscriptions.looked(account, token, fields=topics, address=address)
+
     async def let_go(self, account: str, token: str) -> None:
         """Have the page tell this app nothing any more; a page that does not know it is fine, or its token."""
         try:

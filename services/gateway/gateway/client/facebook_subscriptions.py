@@ -8,9 +8,9 @@ import structlog
 
 from gateway.client.graph import Graph, GraphRefused
 from gateway.platforms.facebook import Facebook
-from gateway.platforms.facebook_graph import AppSubscriptions, SubscribedApps
-from gateway.problems import TokenRefused
-from gateway.subscriptions import REGISTERED, THERE, Asserted, failure, success
+from gateway.platforms.facebook_graph import AppSubscription, AppSubscriptions, SubscribedApps
+from gateway.problems import PlatformAway, TokenRefused
+from gateway.subscriptions import REGISTERED, THERE, Asserted, failure, seen, success
 
 log = structlog.get_logger()
 
@@ -48,6 +48,21 @@ class PageSubscriptions:
         action = REGISTERED if REGISTERED in (app.action, level.action) else THERE
         topics = {name: failure(refused[name]) if name in refused else success(action) for name in fields}
         return Asserted(topics, self._graph.remarks)
+
+    async def looked(self, page: str, token: str, *, fields: Sequence[str], address: str) -> Asserted:
+        """The fields that are subscribed at both levels. Errors as `asserted`."""
+        known = await self._app_subscription()
+        ours = known is not None and known.active and known.callback_url == address
+        app = {one.name for one in known.fields} if known and ours else set[str]()
+        there = app & await self._page_fields(f"{page}/subscribed_apps", token)
+        return Asserted(seen(fields, there), self._graph.remarks)
+
+    async def _app_subscription(self) -> AppSubscription | None:
+        try:
+            listed = await self._graph.get(AppSubscriptions, f"{self._app.app_id}/subscriptions", self._app.app_token)
+        except (TokenRefused, GraphRefused) as refused:
+            raise PlatformAway("Facebook does not show the app's subscriptions: look at its id and secret") from refused
+        return next((one for one in listed.data if one.object == "page"), None)
 
     async def _app_level(self, fields: Sequence[str], address: str) -> Level:
         """The app's subscription, looked at by one assertion for all; one that is refused altogether by each."""

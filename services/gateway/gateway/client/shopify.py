@@ -13,7 +13,7 @@ from gateway.grants import Grant
 from gateway.platforms import shopify_graphql as graphql
 from gateway.platforms.shopify import Shopify, expanded, split_scopes
 from gateway.problems import CodeRefused, GrantDead, PlatformAway, TokenRefused
-from gateway.subscriptions import Asserted, Subscription, SubscriptionRefused, assert_all
+from gateway.subscriptions import THERE, Asserted, Subscription, SubscriptionRefused, assert_all, plan, seen
 
 log = structlog.get_logger()
 M = TypeVar("M", bound=BaseModel)
@@ -35,6 +35,7 @@ class ShopifyClient:
         self._app = app
         self._version = version
         self._now = now
+        self._served = version
 
     async def exchange(self, account: str, code: str) -> dict[str, Grant]:
         """The shop's grant for a code: expiring tokens where Shopify gives them. Raises `CodeRefused`."""
@@ -74,6 +75,17 @@ class ShopifyClient:
     async def assert_subscriptions(self, account: str, token: str, *, topics: Sequence[str], address: str) -> Asserted:
         """One subscription for each topic, made or moved where it is not there."""
         return await assert_all(self, account=account, token=token, topics=topics, address=address)
+
+    async def look(self, account: str, token: str, *, topics: Sequence[str], address: str) -> Asserted:
+        """Which topics are delivered to `address`, and whether the version that answers is the one that is asked."""
+        there = await self.subscriptions(account, token)
+        steps = plan(topics, address, there)
+        return Asserted(seen(topics, {step.topic for step in steps if step.action == THERE}), self._remarks())
+
+    def _remarks(self) -> tuple[str, ...]:
+        if self._served == self._version:
+            return ()
+        return (f"{TITLE} answers as {self._served}, and SHOPIFY_API_VERSION is {self._version}",)
 
     async def subscriptions(self, account: str, token: str) -> list[Subscription]:
         """All subscriptions that the app made through the API in this shop."""
@@ -134,6 +146,7 @@ class ShopifyClient:
 
         async def send() -> httpx.Response:
             answer = await self._http.post(url, json=body, headers=headers, timeout=TIMEOUT)
+            self._served = answer.headers.get("X-Shopify-API-Version", self._served)
             _raise_throttled(answer)
             return answer
 

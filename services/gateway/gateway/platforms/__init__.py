@@ -64,6 +64,9 @@ class Platform(Protocol):
     def object_key(self, account: str) -> str:
         """Where the snapshot of an account lies in the bucket."""
 
+    def record_id(self, account: str, resource: str, given: str) -> str | None:
+        """The id by which a record of this account is read, from what a person calls it; None where it names none."""
+
     def missing_scopes(self, granted: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Scopes asked for and not granted, each with the resources that it costs."""
 

@@ -122,6 +122,10 @@ class Facebook:
         """Where the page's snapshot lies in the bucket."""
         return f"facebook/{account}/page_data.json"
 
+    def record_id(self, account: str, resource: str, given: str) -> str | None:
+        """The page itself is a connection's only record."""
+        return given if (resource, given) == ("page", account) else None
+
     def missing_scopes(self, granted: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """The permissions that were asked for and declined, each with what it costs."""
         have = frozenset(granted)

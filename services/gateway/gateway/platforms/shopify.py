@@ -17,6 +17,7 @@ from uuid import uuid4
 import orjson
 
 from gateway.deliveries import Delivery, DeliveryHeader, Kind, Unacceptable
+from gateway.platforms.shopify_records import RECORDS, gid
 from gateway.platforms.shopify_topics import ALWAYS, DELIVERED, TOPICS
 from gateway.problems import Refusal
 
@@ -36,16 +37,6 @@ _COSTS = {
     "read_locations": ("locations",),
     "read_discounts": ("discounts",),
 }
-_RECORDS = {
-    b"products": ("products", "gid://shopify/Product/", "id"),
-    b"inventory_levels": ("inventory", "gid://shopify/InventoryItem/", "inventory_item_id"),
-    b"inventory_items": ("inventory", "gid://shopify/InventoryItem/", "id"),
-    b"locations": ("locations", "gid://shopify/Location/", "id"),
-    b"collections": ("collections", "gid://shopify/Collection/", "id"),
-    b"discounts": ("discounts", "gid://shopify/Discount", "admin_graphql_api_id"),
-    b"shop": ("shop", "gid://shopify/Shop/", "id"),
-}
-"""A topic's first word to the resource, the beginning of its gids, and the field of the payload that names one."""
 _KINDS = {
     b"app/uninstalled": Kind.UNINSTALLED,
     b"app/scopes_update": Kind.SCOPES,
@@ -111,6 +102,10 @@ class Shopify:
     def object_key(self, account: str) -> str:
         """Where the shop's snapshot lies in the bucket."""
         return f"{account}/shopify_data.json"
+
+    def record_id(self, _account: str, resource: str, given: str) -> str | None:
+        """The gid of a record of the shop, given as gid or number."""
+        return gid(resource, given)
 
     def missing_scopes(self, granted: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """The scopes that were asked for and not granted, each with the resources that it costs."""
@@ -272,7 +267,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
 def _asked(topic: bytes, webhook_id: str, payload: Mapping[str, Any]) -> tuple[Kind, dict[str, list[str]]]:
     """What a delivery asks for. A deletion asks to read the same id: it is a hint, and reading proves it."""
     about = _KINDS.get(topic)
-    asked = _RECORDS.get(topic.partition(b"/")[0])
+    asked = RECORDS.get(topic.partition(b"/")[0])
     if about or asked is None:
         return about or Kind.UNKNOWN, {}
     resource, beginning, named = asked

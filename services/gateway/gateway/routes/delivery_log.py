@@ -3,7 +3,9 @@
 import asyncio
 import atexit
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import orjson
 
@@ -24,8 +26,11 @@ class DeliveryLog:
         self._lines: list[bytes] = []
         atexit.register(self.flush)
 
-    def line(self, topic: str, account: str, webhook_id: str, outcome: str) -> None:
-        """Log and count a delivery. `outcome` begins with one of few words; never its body."""
+    def line(
+        self, topic: str, account: str, webhook_id: str, outcome: str, named: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Log and count a delivery. `outcome` begins with one of few words; `named` are its connection, its sync and
+        its trace as far as they are known; never its body."""
         self._count(topic, outcome)
         if not self._lines:
             asyncio.get_running_loop().call_later(_HELD_SECONDS, self.flush)
@@ -35,6 +40,7 @@ class DeliveryLog:
             self._account: account,
             "webhook_id": webhook_id,
             "outcome": outcome,
+            **named,
             "service": self._service,
             "level": "info",
             "timestamp": datetime.now(UTC),

@@ -1,4 +1,4 @@
-"""The internal listener: tokens for a platform's fetcher, assertions for the scheduler."""
+"""The internal listener: tokens for a platform's fetcher, assertions for the scheduler, syncs for operators."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,10 +10,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from gateway.assertions import Assertions
-from gateway.callers import may_assert, may_have_tokens
-from gateway.problems import NotKnown, NotLive, PlatformAway, TokenRefused
+from gateway.callers import may_assert, may_have_tokens, may_operate
+from gateway.checkups import Checkups
+from gateway.problems import NotKnown, NotLive, PlatformAway, Refusal, TokenRefused
 from gateway.sealing import Unsealable
 from gateway.tokens import Tokens
+from gateway.wishes import Wishes
 from messaging.errors import Away
 from serving.callers import caller_of
 
@@ -41,7 +43,15 @@ class AssertionAsked(BaseModel):
     first: bool = False
 
 
-def internal_routes(tokens: Tokens, assertions: Assertions, *, keys: Mapping[str, str]) -> APIRouter:
+class SyncWished(BaseModel):
+    """Ids to read anew by resource; without any, a full sync."""
+
+    records: dict[str, tuple[str, ...]] | None = None
+
+
+def internal_routes(
+    tokens: Tokens, assertions: Assertions, wishes: Wishes, checkups: Checkups, *, keys: Mapping[str, str]
+) -> APIRouter:
     """All of them answer 401 without a service's key, and 403 where that service may not ask."""
     routes = APIRouter(prefix="/internal")
 
@@ -68,12 +78,24 @@ def internal_routes(tokens: Tokens, assertions: Assertions, *, keys: Mapping[str
         _permit(may_assert(caller))
         return await assertions.run(connection, asked.sync_id, first=asked.first)
 
+    @routes.post("/connections/{connection}/sync")
+    async def sync(connection: str, wished: SyncWished, caller: Caller) -> dict[str, object]:
+        _permit(may_operate(caller))
+        if wished.records is None:
+            return {"sync_id": str(await wishes.full(connection))}
+        return {"sync_id": str(await wishes.records(connection, wished.records))}
+
+    @routes.get("/connections/{connection}/checkup")
+    async def checkup(connection: str, caller: Caller) -> dict[str, object]:
+        _permit(may_operate(caller))
+        return await checkups.run(connection)
+
     return routes
 
 
 def internal_problems(app: FastAPI) -> None:
-    """One answer for each consequence: 404, 409 with the state, 424 when it is this one connection's trouble with its
-    platform, 503 when it is the gateway's own, and so everybody's."""
+    """One answer for each consequence: 400 for what cannot be meant, 404, 409 with the state, 424 when it is this one
+    connection's trouble with its platform, 503 when it is the gateway's own, and so everybody's."""
 
     @app.exception_handler(NotKnown)
     async def not_known(_request: Request, _error: NotKnown) -> JSONResponse:
@@ -82,6 +104,10 @@ def internal_problems(app: FastAPI) -> None:
     @app.exception_handler(NotLive)
     async def not_live(_request: Request, error: NotLive) -> JSONResponse:
         return JSONResponse({"state": error.state}, 409)
+
+    @app.exception_handler(Refusal)
+    async def refused(_request: Request, error: Refusal) -> JSONResponse:
+        return JSONResponse({"status": "error", "reason": str(error)}, 400)
 
     for kind in (PlatformAway, TokenRefused, Unsealable):
         app.add_exception_handler(kind, _postponed)

@@ -12,7 +12,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.deadlines import Deadlines
 from gateway.routes.answers import webhook_answer
-from gateway.routes.reception import Header, Reception
+from gateway.routes.reception import Header, Receiving
+from serving.process import LAST_ANSWER
 
 BODY_SECONDS = 3.0
 """From a delivery's headers to the end of its body."""
@@ -70,6 +71,7 @@ class PublicConnection(HttpToolsProtocol):
         """Write the answer in one piece; go on with the connection or close it. `unread`: a body is still coming."""
         if self.transport.is_closing():
             return
+        keep_alive = keep_alive and LAST_ANSWER not in self.server_state.default_headers
         self.transport.write(_response(status, self.server_state.default_headers, keep_alive=keep_alive))
         self.on_response_complete()
         if not keep_alive:
@@ -79,7 +81,7 @@ class PublicConnection(HttpToolsProtocol):
 class Receptions:
     """The receptions of one process by path, and the one timer for the bodies that they wait for."""
 
-    def __init__(self, receptions: Iterable[Reception], *, body_seconds: float = BODY_SECONDS) -> None:
+    def __init__(self, receptions: Iterable[Receiving], *, body_seconds: float = BODY_SECONDS) -> None:
         self.by_path = {reception.path.encode(): reception for reception in receptions}
         self.deadlines = Deadlines(body_seconds)
 
@@ -92,7 +94,7 @@ class Exchange:
         *("body", "disconnected", "keep_alive", "more_body", "response_complete"),
     )
 
-    def __init__(self, connection: PublicConnection, reception: Reception, headers: list[Header]) -> None:
+    def __init__(self, connection: PublicConnection, reception: Receiving, headers: list[Header]) -> None:
         self._connection = connection
         self._reception = reception
         self._headers = headers
@@ -145,7 +147,8 @@ def _response(status: int, default_headers: Iterable[Header], *, keep_alive: boo
     body = webhook_answer(status)
     head = [STATUS_LINE[status]]
     for name, value in default_headers:
-        head += (name, b": ", value, b"\r\n")
+        if (name, value) != LAST_ANSWER:
+            head += (name, b": ", value, b"\r\n")
     head.append(b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body))
     head.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
     head.append(body)

@@ -23,6 +23,7 @@ from gateway.platforms import Platform
 from gateway.problems import PlatformAway, TokenRefused
 from gateway.routes.delivery_log import DeliveryLog
 from gateway.sealing import Unsealable
+from messaging import tracing
 from messaging.errors import Away
 
 ANSWER_SECONDS = 3.0
@@ -48,6 +49,22 @@ class Give(Protocol):
         """Returns at once."""
 
 
+class Receiving(Protocol):
+    """What takes the POSTs of one path."""
+
+    path: str
+    max_bytes: int
+    answer_seconds: float
+
+    @property
+    def refused(self) -> "Callable[[int, str, Iterable[Header]], int]":
+        """Logs a POST that is refused before it is taken; gives its status."""
+
+    @property
+    def take(self) -> "Callable[[Sequence[Header], bytes, Answer], None]":
+        """Takes a whole POST."""
+
+
 @lru_cache(maxsize=4)
 def _written(now: int) -> bytes:
     """A moment (ms) as CloudEvents writes it; many deliveries share one."""
@@ -57,22 +74,24 @@ def _written(now: int) -> bytes:
 class Post:
     """One POST on its way to its answer: 200 when all of its deliveries have come to their end in time, else 503."""
 
-    __slots__ = ("_answer", "_log", "_status", "_waiting", "ended", "work")
+    __slots__ = ("_answer", "_log", "_status", "_trace", "_waiting", "ended", "work")
 
     def __init__(self, deliveries: Iterable[Delivery], answer: Answer, log: DeliveryLog) -> None:
         self._waiting = list(deliveries)
         self._answer = answer
         self._log = log
         self._status = 200
+        self._trace = tracing.log_fields()
         self.ended = False
         self.work: asyncio.Task[None] | None = None
         """What is broken off when the time is over."""
 
-    def done(self, delivery: Delivery, outcome: str, status: int = 200) -> None:
+    def done(self, delivery: Delivery, outcome: str, status: int = 200, **named: str) -> None:
         """A delivery has come to its end."""
         if self.ended:
             return
-        self._log.line(delivery.topic, account_of(delivery.connection), delivery.webhook_id, outcome)
+        named = {"connection": delivery.connection, **named, **self._trace}
+        self._log.line(delivery.topic, account_of(delivery.connection), delivery.webhook_id, outcome, named)
         if status != 200:
             self._status = status
         self._waiting.remove(delivery)
@@ -80,10 +99,10 @@ class Post:
             self.ended = True
             self._answer(self._status)
 
-    def told(self, delivery: Delivery, word: Away | None) -> None:
-        """Kafka's word on a delivery."""
+    def told(self, delivery: Delivery, sync: str, word: Away | None) -> None:
+        """Kafka's word on a delivery that asks for the sync `sync`."""
         if word is None:
-            self.done(delivery, "requested")
+            self.done(delivery, "requested", sync_id=sync)
         else:
             self.held(delivery, word)
 
@@ -230,4 +249,4 @@ class Reception:
         now, name, sync = time.time_ns() // 1_000_000, delivery.connection.encode(), sync_id(delivery)
         headers = [*self._headers, ("ce_id", sync.encode()), ("ce_subject", name), ("ce_time", _written(now))]
         body = request_body(delivery, sync, epoch, now)
-        self._give(self._topic, name, body, headers, partial(post.told, delivery), post.has_ended)
+        self._give(self._topic, name, body, headers, partial(post.told, delivery, sync), post.has_ended)

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.deliveries import Unacceptable
 from gateway.routes.answers import webhook_answer
-from gateway.routes.reception import Header, Reception
+from gateway.routes.reception import Header, Receiving
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -19,7 +19,7 @@ _JSON = (b"content-type", b"application/json")
 class Webhooks:
     """Takes `POST /<platform>/webhook` itself and passes everything else on to `app`."""
 
-    def __init__(self, app: Asgi, receptions: Iterable[Reception]) -> None:
+    def __init__(self, app: Asgi, receptions: Iterable[Receiving]) -> None:
         self._app = app
         self._receptions = {reception.path: reception for reception in receptions}
 
@@ -35,7 +35,7 @@ class Webhooks:
         await send({"type": "http.response.body", "body": sent})
 
 
-async def _status(reception: Reception, headers: Sequence[Header], receive: Receive) -> int:
+async def _status(reception: Receiving, headers: Sequence[Header], receive: Receive) -> int:
     try:
         async with asyncio.timeout(reception.answer_seconds):
             body = await _body(headers, receive, reception.max_bytes)

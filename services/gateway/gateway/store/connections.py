@@ -9,13 +9,14 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import topics
+from contracts.events import SyncRequested, platform_of
 from gateway.connections import Connection, SealedTokens, changed_event
 from gateway.receipts import Receipt
 from gateway.store import logins, receipts, selftests
 from messaging import outbox
 from messaging.publisher import Outgoing
 
-_COLUMNS = """name, merchant, state, epoch, revision, scopes, granted_at, wanted_sync,
+_COLUMNS = """name, merchant, state, epoch, revision, scopes, granted_at, wanted_sync, wanted_cause,
               access_token, access_expires_at, refresh_token, refresh_expires_at, holder"""
 _ONE = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name")
 _SOME = text(f"SELECT {_COLUMNS} FROM connections WHERE name = ANY(CAST(:names AS text[]))")
@@ -29,11 +30,12 @@ _LOCKED = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name FOR UPDAT
 _SAVE = text(f"""
 INSERT INTO connections ({_COLUMNS}, changed_at)
 VALUES (:name, CAST(:merchant AS uuid), :state, :epoch, :revision, CAST(:scopes AS text[]), :granted_at,
-        CAST(:wanted_sync AS uuid), :access_token, CAST(:access_expires_at AS bigint), :refresh_token,
+        CAST(:wanted_sync AS uuid), :wanted_cause, :access_token, CAST(:access_expires_at AS bigint), :refresh_token,
         CAST(:refresh_expires_at AS bigint), :holder, now())
 ON CONFLICT (name) DO UPDATE SET
     merchant = excluded.merchant, state = excluded.state, epoch = excluded.epoch, revision = excluded.revision,
     scopes = excluded.scopes, granted_at = excluded.granted_at, wanted_sync = excluded.wanted_sync,
+    wanted_cause = excluded.wanted_cause,
     access_token = excluded.access_token, access_expires_at = excluded.access_expires_at,
     refresh_token = excluded.refresh_token, refresh_expires_at = excluded.refresh_expires_at,
     holder = excluded.holder, changed_at = now()
@@ -67,6 +69,11 @@ class Held:
         event = changed_event(self.row, self._object_key(self.row.name))
         said = Outgoing(topics.CONNECTION_CHANGED, event.connection, event, f"{event.connection}:{event.revision}")
         await outbox.say(self._tx, [said])
+
+    async def ask(self, request: SyncRequested) -> None:
+        """Ask the connection's fetcher for records, once this transaction is committed."""
+        topic = topics.sync_requested(platform_of(request.connection))
+        await outbox.say(self._tx, [Outgoing(topic, request.connection, request, str(request.sync_id))])
 
     async def forget(self, name: str, merchant: UUID | None) -> None:
         """Remove what is kept beside the row of `name`, and its former `merchant` when no connection is left to it."""
@@ -166,6 +173,7 @@ def _connection(row: Row[Any]) -> Connection:
         scopes=tuple(row.scopes),
         granted_at=row.granted_at,
         wanted_sync=row.wanted_sync,
+        wanted_cause=row.wanted_cause,
         tokens=tokens,
         holder=row.holder,
     )
@@ -182,6 +190,7 @@ def _values(row: Connection) -> dict[str, object]:
         "scopes": list(row.scopes),
         "granted_at": row.granted_at,
         "wanted_sync": row.wanted_sync,
+        "wanted_cause": row.wanted_cause,
         "access_token": tokens.access if tokens else None,
         "access_expires_at": tokens.expires_at if tokens else None,
         "refresh_token": tokens.refresh if tokens else None,

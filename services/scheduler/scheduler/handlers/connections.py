@@ -47,7 +47,7 @@ class ConnectionsHandler:
         if not planned:
             await connections.plan(tx, event.connection, self._next_turn(event.connection))
         if event.wanted_sync is not None:
-            await walks.want(tx, event.wanted_sync, event.connection, event.epoch, "connect")
+            await walks.want(tx, event.wanted_sync, event.connection, event.epoch, event.wanted_cause)
 
 
 async def _cancel_ended(tx: AsyncConnection, happened: Happened, event: ConnectionChanged) -> None:

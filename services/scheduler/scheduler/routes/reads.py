@@ -1,14 +1,18 @@
-"""`GET /syncs/{id}` and `GET /connections/{connection}`: the ledger as JSON, for callers that hold a key."""
+"""The ledger as JSON, for callers that hold a key: `GET /syncs/{id}` and `GET /connections/{connection}` for gateway
+and operator, `GET /overview` and `GET /connections` for the operator."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Header, HTTPException
+from fastapi import APIRouter, Depends, Header, HTTPException, Query
 
 from scheduler.store import connections, syncs
+from scheduler.store.connections import Known
+from scheduler.store.overview import situation
 from serving.callers import caller_of
 from storing.database import Database
 
@@ -18,17 +22,40 @@ _SHOWN = (
 )  # fmt: skip
 _TIMES = ("requested_at", "started_at", "finished_at")
 LATEST = 20
-READER = "gateway"
+READER, OPERATOR = "gateway", "operator"
+MOST_LISTED = 500
 
 
 def reads(database: Database, keys: Mapping[str, str]) -> APIRouter:
-    """The routes; `keys` by caller, of whom the gateway alone may read."""
+    """The routes; `keys` by caller, of whom gateway and operator alone may read."""
 
-    def may_read(authorization: str = Header(default="")) -> None:
-        if caller_of(keys, authorization) != READER:
-            raise HTTPException(401, f"the key of {READER} is needed")
+    def may_read(authorization: str = Header(default="")) -> str:
+        caller = caller_of(keys, authorization)
+        if caller not in (READER, OPERATOR):
+            raise HTTPException(401, f"the key of {READER} or {OPERATOR} is needed")
+        return caller
+
+    def may_operate(caller: Annotated[str, Depends(may_read)]) -> None:
+        if caller != OPERATOR:
+            raise HTTPException(403, f"the key of {OPERATOR} is needed")
 
     router = APIRouter(dependencies=[Depends(may_read)])
+
+    @router.get("/overview", dependencies=[Depends(may_operate)])
+    async def all_of_it() -> dict[str, Any]:
+        async with database.transaction() as tx:
+            return asdict(await situation(tx))
+
+    @router.get("/connections", dependencies=[Depends(may_operate)])
+    async def some_connections(
+        platform: str | None = None,
+        state: str | None = None,
+        after: str = "",
+        limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100,
+    ) -> dict[str, Any]:
+        async with database.transaction() as tx:
+            rows = await connections.listed(tx, platform=platform, state=state, after=after, limit=limit)
+        return {"connections": [described(known) for known in rows]}
 
     @router.get("/syncs/{sync_id}")
     async def one_sync(sync_id: UUID) -> dict[str, Any]:
@@ -46,17 +73,20 @@ def reads(database: Database, keys: Mapping[str, str]) -> APIRouter:
         if known is None:
             raise HTTPException(404, "no such connection")
         listed = [shown(row) for row in rows]
-        return {
-            "connection": connection,
-            "epoch": known.epoch,
-            "state": known.state,
-            "next_poll_at": _ms(known.next_poll_at),
-            "erased_at": known.erased_at,
-            "last_sync": listed[0] if listed else None,
-            "syncs": listed,
-        }
+        return {**described(known), "last_sync": listed[0] if listed else None, "syncs": listed}
 
     return router
+
+
+def described(known: Known) -> dict[str, Any]:
+    """A connection as its readers see it."""
+    return {
+        "connection": known.connection,
+        "epoch": known.epoch,
+        "state": known.state,
+        "next_poll_at": _ms(known.next_poll_at),
+        "erased_at": known.erased_at,
+    }
 
 
 def shown(row: Mapping[str, Any]) -> dict[str, Any]:

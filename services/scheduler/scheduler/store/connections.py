@@ -47,6 +47,12 @@ _PLANNED = text("""
 SELECT connection FROM connections WHERE state = 'connected' AND (next_poll_at IS NULL OR next_poll_at > now())
 FOR UPDATE
 """)
+_LISTED = text(f"""
+SELECT {_COLUMNS} FROM connections
+WHERE connection > :after AND starts_with(connection, :beginning)
+  AND (CAST(:state AS text) IS NULL OR state = CAST(:state AS text))
+ORDER BY connection LIMIT :limit
+""")
 _UPLOAD = text("""
 UPDATE connections SET upload = :upload, upload_change = GREATEST(upload_change, :change)
 WHERE connection = :connection
@@ -70,6 +76,14 @@ async def get(tx: AsyncConnection, connection: str) -> Known | None:
     """The connection's row."""
     row = (await tx.execute(_GET, {"connection": connection})).one_or_none()
     return Known(*row) if row else None
+
+
+async def listed(
+    tx: AsyncConnection, *, platform: str | None, state: str | None, after: str, limit: int
+) -> list[Known]:
+    """Connections by name, those after `after`; of one platform or state where it is given."""
+    asked = {"after": after, "beginning": f"{platform}:" if platform else "", "state": state, "limit": limit}
+    return [Known(*row) for row in await tx.execute(_LISTED, asked)]
 
 
 async def state(tx: AsyncConnection, connection: str) -> str | None:

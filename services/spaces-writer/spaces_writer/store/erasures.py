@@ -15,7 +15,7 @@ AT_ONCE = 100
 
 _DELETE = [
     text(f"DELETE FROM {table} WHERE connection = :connection")
-    for table in ("records", "bodies", "parts", "listings", "windows", "walks", "verdicts")
+    for table in ("records", "bodies", "parts", "listings", "windows", "walks", "verdicts", "causes")
 ]
 _FORGET = text("""
 UPDATE connections SET complete = false, braked = false, last_source = NULL WHERE connection = :connection

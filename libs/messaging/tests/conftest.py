@@ -1,0 +1,21 @@
+"""Fixtures of the tests of messaging."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from contracts.topics import Topic, dead_letters
+from intake_bench import Bench
+from messaging.brokers import Brokers
+from messaging.provisioning import provision
+from messaging.publisher import Publisher
+
+
+@pytest.fixture
+async def bench(kafka: str) -> AsyncIterator[Bench]:
+    """A bench on a topic that nobody else has."""
+    topic = f"said.{uuid4().hex[:8]}"
+    await provision(Brokers(kafka), (Topic(topic), Topic(dead_letters(topic))))
+    async with Publisher(Brokers(kafka), source="test") as publisher:
+        yield Bench(kafka, topic, publisher)

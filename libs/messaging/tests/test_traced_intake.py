@@ -1,0 +1,86 @@
+"""Traces and the log through a real Kafka: a batch belongs to what caused it, and its lines say what they are about."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import uuid4
+
+import pytest
+import structlog
+from aiokafka import AIOKafkaConsumer
+from faststream.kafka import KafkaBroker
+
+from contracts.events import SyncRequested
+from contracts.topics import Topic, dead_letters
+from messaging import tracing
+from messaging.brokers import Brokers
+from messaging.dead_letters import DeadLetters
+from messaging.intake import KeyedIntake
+from messaging.provisioning import provision
+from messaging.publisher import Outgoing, Publisher
+from otlp_receiver import receiving
+
+pytestmark = pytest.mark.integration
+SHOP = "shopify:acme.myshopify.com"
+
+
+def request() -> SyncRequested:
+    """A request of the quick lane."""
+    return SyncRequested(sync_id=uuid4(), connection=SHOP, epoch=1, cause="webhook", records={}, requested_at=1)
+
+
+async def test_a_batch_is_handled_in_the_trace_of_its_first_message(kafka: str) -> None:
+    topic, requests, lines = f"said.{uuid4().hex[:8]}", [request() for _ in range(3)], list[dict[str, object]]()
+    await provision(Brokers(kafka), (Topic(topic), Topic(dead_letters(topic))))
+    done = asyncio.Event()
+
+    async def handle(_key: str, events: Sequence[SyncRequested]) -> None:
+        lines.append(structlog.contextvars.get_contextvars() | {"trace_id": tracing.trace_id()})
+        if len(events) < len(requests):
+            done.set()
+        raise ValueError("whole batch or one, it is not understood")
+
+    with receiving() as receiver, tracing.traces("a-service", receiver.url):
+        async with Publisher(Brokers(kafka), source="test") as publisher:
+            for asked in requests:
+                with tracing.span("cause", "internal", {"of": str(asked.sync_id)}, caused_by=()):
+                    await publisher.send(Outgoing(topic, SHOP, asked, str(asked.sync_id)))
+            broker = KafkaBroker(kafka, logger=None, allow_auto_create_topics=False)
+            letters = DeadLetters(publisher)
+            intake = KeyedIntake(
+                broker,
+                topic,
+                group="test",
+                parse=SyncRequested.model_validate_json,
+                handle=handle,
+                dead_letters=letters,
+            )
+            await broker.start()
+            async with asyncio.timeout(30):
+                await done.wait()
+                while letters.kept < len(requests):
+                    await asyncio.sleep(0.02)
+            await intake.stop(grace=0.5)
+            await broker.stop()
+    sends = {span.trace: span for span in receiver.spans if span.name == f"send {topic}"}
+    traces = [next(s.trace for s in receiver.spans if s.attributes.get("of") == str(r.sync_id)) for r in requests]
+    batch, *alone = [span for span in receiver.spans if span.name == f"process {topic}"]
+    assert (batch.trace, batch.parent) == (traces[0], sends[traces[0]].id)
+    assert [trace for trace, _ in batch.links] == traces[1:]
+    assert batch.failed and batch.attributes["error.type"] == "ValueError"
+    assert {(span.trace, span.parent) for span in alone} == {(trace, sends[trace].id) for trace in traces}
+    for line, span in zip(lines, [batch, *alone], strict=True):
+        assert line["connection"] == SHOP
+        assert (line["sync_id"], line["trace_id"]) == (span.sync_id, span.trace)
+    assert await traced_letters(kafka, topic) == set(traces)
+
+
+async def traced_letters(kafka: str, topic: str) -> set[str]:
+    """The traces of the dead letters of a topic."""
+    consumer = AIOKafkaConsumer(dead_letters(topic), bootstrap_servers=kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        batches = await consumer.getmany(timeout_ms=2000)
+        kept = [record.headers for records in batches.values() for record in records]
+        return {traceparent.split("-")[1] for traceparent in tracing.traceparents(kept)}
+    finally:
+        await consumer.stop()

@@ -1,0 +1,82 @@
+"""A delivery's trace begins at the gateway, and nobody's word puts it into another."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.platforms.shopify import Shopify
+from gateway.routes.traced import traced, traced_give
+from gateway.routes.webhooks import Webhooks
+from messaging import tracing
+from otlp_receiver import receiving
+
+FOREIGN = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+def traced_client(route: Any) -> httpx.AsyncClient:
+    """A client of the route as it is put together where traces are exported."""
+    route.reception._give = traced_give(route.kafka.give)
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(Webhooks(None, [traced(route.reception)])), base_url="http://gateway.test"
+    )
+
+
+async def test_each_delivery_is_a_trace_of_its_own_which_its_message_carries(app: Shopify, make_route: Any) -> None:
+    route = make_route(app)
+    with receiving() as receiver, tracing.traces("gateway", receiver.url):
+        route.client = traced_client(route)
+        answers = [await route.deliver(traceparent=FOREIGN) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    posts = [span for span in receiver.spans if span.name == "POST /shopify/webhook"]
+    sends = {span.trace: span for span in receiver.spans if span.name == "send sync.requested.shopify"}
+    assert len({post.trace for post in posts} - {"a" * 32}) == 2
+    assert {post.parent for post in posts} == {""}
+    assert {post.attributes["http.response.status_code"] for post in posts} == {200}
+    said = [dict(headers) for *_, headers in route.kafka.sent]
+    for post, headers in zip(posts, said, strict=True):
+        send = sends[post.trace]
+        assert send.parent == post.id
+        assert headers["traceparent"].decode()[:-3] == f"00-{send.trace}-{send.id}"
+        assert send.sync_id == headers["ce_id"].decode()
+
+
+async def test_a_delivery_that_kafka_did_not_take_and_one_that_is_refused_say_so(app: Shopify, make_route: Any) -> None:
+    route = make_route(app)
+    with receiving() as receiver, tracing.traces("gateway", receiver.url):
+        route.client = traced_client(route)
+        route.kafka.away = True
+        assert (await route.deliver()).status_code == 503
+        assert (await route.deliver(X_Shopify_Hmac_Sha256=b"wrong")).status_code == 401
+    posts = [span for span in receiver.spans if span.name == "POST /shopify/webhook"]
+    assert [post.attributes["http.response.status_code"] for post in posts] == [503, 401]
+    (send,) = (span for span in receiver.spans if span.name.startswith("send "))
+    assert send.failed
+    assert send.attributes["error.type"] == "KafkaAway"
+
+
+@pytest.mark.parametrize("exported", [True, False])
+async def test_the_line_of_a_delivery_names_its_connection_its_sync_and_its_own_trace(
+    app: Shopify, make_route: Any, exported: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    route = make_route(app)
+    with receiving() as receiver, tracing.traces("gateway", receiver.url if exported else ""):
+        route.client = traced_client(route)
+        await asyncio.gather(*(route.deliver() for _ in range(3)))
+    route.reception._log.flush()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "delivery received" in line]
+    asked = {str(request.sync_id) for request in route.kafka.requests}
+    assert {line["sync_id"] for line in lines} == asked
+    assert {line["connection"] for line in lines} == {"shopify:acme.myshopify.com"}
+    traces = {span.sync_id: span.trace for span in receiver.spans if span.sync_id}
+    assert {line["sync_id"]: line["trace_id"] for line in lines if "trace_id" in line} == traces
+    assert bool(traces) is exported
+
+
+async def test_without_a_receiver_nothing_is_wrapped(app: Shopify, make_route: Any) -> None:
+    route = make_route(app)
+    assert traced(route.reception) is route.reception
+    give = route.kafka.give
+    assert traced_give(give) is give
