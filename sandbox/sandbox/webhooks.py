@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from sandbox.addresses import is_near
 from sandbox.deliveries import Delivery
 from sandbox.payloads import wire
 from sandbox.shops import now
 
 Refusals = list[tuple[list[str], str]]
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SCOPES = {
     "PRODUCTS": "read_products", "COLLECTIONS": "read_products", "INVENTORY_LEVELS": "read_inventory",
     "INVENTORY_ITEMS": "read_inventory", "LOCATIONS": "read_locations", "DISCOUNTS": "read_discounts",
@@ -133,13 +133,13 @@ def _covered(scope: str, scopes: frozenset[str]) -> bool:
 
 
 def _address_problem(uri: str) -> str | None:
-    """Why Shopify would not deliver to `uri`. Plain http is good for loopback alone, so that a laptop can try it."""
+    """Why Shopify would not deliver to `uri`. Plain http is good for what is near, so that it can be tried."""
     if uri.startswith(("pubsub://", "arn:aws:events:")):
         return None
     if len(uri.encode()) > 65_535:
         return "Address is too big"
     parts = urlsplit(uri)
-    if parts.scheme == "http" and parts.hostname in _LOOPBACK:
+    if parts.scheme == "http" and is_near(parts.hostname):
         return None
     if parts.scheme != "https" and re.match(r"^\w+://", uri):
         return f"Address protocol {parts.scheme}:// is not supported"

@@ -44,6 +44,16 @@ def test_bad_addresses_are_refused(subscriptions: Subscriptions, uri: str, probl
     ]
 
 
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:5000/hooks", "http://[::1]/hooks", "http://gateway:5000/hooks"])
+def test_what_is_near_may_be_told_by_plain_http(subscriptions: Subscriptions, uri: str) -> None:
+    assert isinstance(subscriptions.create("PRODUCTS_UPDATE", {"uri": uri}, SCOPES), Subscription)
+
+
+@pytest.mark.parametrize("uri", ["http://10.0.0.1/hooks", "http://[2001:db8::1]/hooks", "http:///hooks"])
+def test_nothing_else_is(subscriptions: Subscriptions, uri: str) -> None:
+    assert isinstance(subscriptions.create("PRODUCTS_UPDATE", {"uri": uri}, SCOPES), list)
+
+
 def test_a_topic_needs_its_scope(subscriptions: Subscriptions) -> None:
     refused = subscriptions.create("DISCOUNTS_UPDATE", {"uri": "https://app.example/"}, SCOPES)
     assert isinstance(refused, list) and "discounts/update" in refused[0][1]

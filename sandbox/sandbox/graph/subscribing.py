@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from sandbox.addresses import is_near
 from sandbox.graph.calls import Body, Call, Caller
 from sandbox.graph.failures import GraphError, not_granted, not_one_of, unexpected
 from sandbox.graph.model import AppSubscription
@@ -13,7 +14,6 @@ from sandbox.graph.names import MESSAGE_FIELDS, WEBHOOK_FIELDS
 from sandbox.graph.world import Facebook
 
 Challenge = Callable[[str, str], Awaitable[str | None]]
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Subscribing:
@@ -40,7 +40,7 @@ class Subscribing:
         _page_object(call)
         fields, url = self._fields(call, "fields"), call.need("callback_url")
         parts = urlsplit(url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_near(parts.hostname)):
             raise GraphError(100, "(#100) Invalid parameter: callback_url must be an https address")
         problem = await self._challenge(url, call.need("verify_token"))
         if problem is not None:
