@@ -4,5 +4,5 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def is_near(host: str | None) -> bool:
-    """Whether `host` is this machine, or a name without a dot: of the same network of containers, never a public one."""
+    """Whether `host` is this machine, or a name without a dot: one of a network of containers, never a public one."""
     return host is not None and (host in _LOOPBACK or (host != "" and not {".", ":"} & set(host)))

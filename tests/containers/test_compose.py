@@ -114,12 +114,23 @@ def test_no_secret_is_in_what_docker_shows_or_what_services_say(compose: Compose
     assert {secret for secret in (secrets | passwords | keys) - public if secret in shown} == set()
 
 
+def shares(compose: Compose, group: str) -> list[int]:
+    """How many partitions each member of a consumer group has."""
+    tool = "/opt/kafka/bin/kafka-consumer-groups.sh"
+    asked = ("--bootstrap-server", "localhost:9092", "--group", group, "--describe", "--members")
+    lines = compose("exec", "-T", "kafka", tool, *asked).strip().splitlines()[1:]
+    return [int(line.split()[-1]) for line in lines]
+
+
 def test_three_fetchers_share_the_work(compose: Compose) -> None:
     compose("up", "--wait", "--no-recreate", "--scale", "shopify-fetcher=3")
 
-    assert len(compose("ps", "-q", "shopify-fetcher").split()) == 3
-    print(compose("run", "--rm", "-T", "operator", "demo"))
+    assert shares(compose, "shopify-fetcher.sync.requested.shopify") == [4, 4, 4]
+    assert shares(compose, "shopify-fetcher.sync.requested.shopify.walk") == [4, 4, 4]
+
     compose("up", "--wait", "--no-recreate", "--scale", "shopify-fetcher=1")
+
+    assert shares(compose, "shopify-fetcher.sync.requested.shopify") == [12]
 
 
 def test_a_service_that_dies_comes_back(compose: Compose) -> None:
