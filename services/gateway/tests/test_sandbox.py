@@ -1,11 +1,11 @@
 """The sandbox's pages under the gateway's own address."""
 
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
-from conftest import World
 from gateway.settings import GatewaySettings
 
 PAGES = [
@@ -48,7 +48,7 @@ def sandbox() -> Sandbox:
 
 
 @pytest.fixture
-def relaying(storeless: World, sandbox: Sandbox, make_settings: Callable[..., GatewaySettings]) -> World:
+def relaying(storeless: Any, sandbox: Sandbox, make_settings: Callable[..., GatewaySettings]) -> Any:
     storeless.outside = httpx.AsyncClient(transport=httpx.MockTransport(sandbox))
     storeless.restart(make_settings(sandbox_relayed="http://sandbox.test:8090"))
     storeless.browser = storeless.new_browser()
@@ -56,7 +56,7 @@ def relaying(storeless: World, sandbox: Sandbox, make_settings: Callable[..., Ga
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_pages_for_people_are_passed_on(relaying: World, sandbox: Sandbox, path: str) -> None:
+async def test_pages_for_people_are_passed_on(relaying: Any, sandbox: Sandbox, path: str) -> None:
     answer = await relaying.browser.get(f"{path}?state=s", headers={"Cookie": "merchant_sync_session=secret"})
 
     assert (answer.status_code, answer.text) == (200, "a page")
@@ -66,7 +66,7 @@ async def test_pages_for_people_are_passed_on(relaying: World, sandbox: Sandbox,
     assert "set-cookie" not in answer.headers
 
 
-async def test_a_form_is_passed_on_with_where_it_leads(relaying: World, sandbox: Sandbox) -> None:
+async def test_a_form_is_passed_on_with_where_it_leads(relaying: Any, sandbox: Sandbox) -> None:
     answer = await relaying.browser.post("/sandbox/shops/acme.myshopify.com/products/7/touch", data={"title": "new"})
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/sandbox/shops/acme.myshopify.com/")
@@ -74,25 +74,25 @@ async def test_a_form_is_passed_on_with_where_it_leads(relaying: World, sandbox:
 
 
 @pytest.mark.parametrize("path", NOT_FOR_PEOPLE)
-async def test_nothing_else_of_the_sandbox_is_reached(relaying: World, sandbox: Sandbox, path: str) -> None:
+async def test_nothing_else_of_the_sandbox_is_reached(relaying: Any, sandbox: Sandbox, path: str) -> None:
     answer = await relaying.browser.get(path)
 
     assert answer.status_code == 404
     assert sandbox.asked == []
 
 
-async def test_a_form_without_end_is_refused(relaying: World, sandbox: Sandbox) -> None:
+async def test_a_form_without_end_is_refused(relaying: Any, sandbox: Sandbox) -> None:
     answer = await relaying.browser.post("/sandbox/shops/acme.myshopify.com/products", content=b"x" * (1024 * 1024 + 1))
 
     assert answer.status_code == 413
     assert sandbox.asked == []
 
 
-async def test_a_sandbox_that_is_away_is_said(relaying: World, sandbox: Sandbox) -> None:
+async def test_a_sandbox_that_is_away_is_said(relaying: Any, sandbox: Sandbox) -> None:
     sandbox.away = True
 
     assert (await relaying.browser.get("/sandbox/")).status_code == 502
 
 
-async def test_without_a_sandbox_there_is_no_such_page(storeless: World) -> None:
+async def test_without_a_sandbox_there_is_no_such_page(storeless: Any) -> None:
     assert (await storeless.browser.get("/sandbox/")).status_code == 404
