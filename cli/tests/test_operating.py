@@ -1,5 +1,7 @@
 """What the operator's commands make of what they see."""
 
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -135,3 +137,17 @@ def test_an_event_is_shown_without_what_is_in_its_records() -> None:
 
 def test_a_span_of_time_is_said_in_the_largest_unit_that_it_fills() -> None:
     assert [age(one) for one in (None, 7, 90, 7200, 200_000)] == ["-", "7 s", "1.5 min", "2.0 h", "2.3 d"]
+
+
+async def test_of_letters_that_were_said_again_and_came_back_the_first_alone_is_said_and_never_a_last_word() -> None:
+    first = letter(headers=[("ce_id", b"1")])
+    again = replace(letter(headers=[("ce_id", b"1"), (letters.REPLAYED, b"t.dlq/3/7")]), offset=8)
+    other = replace(letter(headers=[("ce_id", b"2")]), offset=9)
+    last_word = replace(letter(headers=[("ce_id", b"3")]), came_from="connection.changed")
+
+    async def found() -> AsyncIterator[Letter]:
+        for one in (first, again, last_word, other):
+            yield one
+
+    assert [one async for one in letters.once_each(found())] == [first, other]
+    assert "merchant-sync sync" in (letters.refused(last_word) or "")

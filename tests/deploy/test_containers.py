@@ -89,6 +89,30 @@ def test_every_setting_that_is_given_is_one(services: dict[str, Any]) -> None:
     assert {setting for _, setting, _ in settings_of(services)} <= known
 
 
+NOT_FOR_PRODUCTION = {
+    # Composed by the files themselves.
+    *("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "GATEWAY_HOST", "GATEWAY_INTERNAL_HOST", "GATEWAY_INTERNAL_PORT"),
+    *("GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "GATEWAY_URL", "GATEWAY_PORT", "HOST", "PORT", "SETTINGS_DIR"),
+    *("GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL", "SHOPIFY_PEOPLE_URL"),
+    *("SHOPIFY_SHOP_URL", "SHOPIFY_REDIRECT_URI", "SHOPIFY_WEBHOOK_ADDRESS", "FACEBOOK_REDIRECT_URI"),
+    *("FACEBOOK_WEBHOOK_ADDRESS", "FACEBOOK_GRAPH_URL", "FACEBOOK_DIALOG_URL"),
+    # Generated.
+    *("STATE_TOKEN_SECRET", "TOKEN_ENCRYPTION_KEYS", "INTERNAL_KEYS", "INTERNAL_KEY"),
+    # Of the brokers that compose brings.
+    *(name for name in environment.SETTINGS if name.startswith("KAFKA_")),
+    # Of the sandbox.
+    *(name for name in environment.SETTINGS if name.startswith("SANDBOX_")),
+    *("FACEBOOK_DEAUTHORIZE_URL", "FACEBOOK_DELETION_URL"),
+}
+
+
+def test_every_other_setting_of_dot_env_reaches_a_service_in_production() -> None:
+    files = "".join((DEPLOY / name).read_text() for name in ("compose.yaml", "compose.production.yaml"))
+    lost = [name for name in environment.SETTINGS if f"${{{name}" not in files]
+
+    assert set(lost) - NOT_FOR_PRODUCTION == set()
+
+
 def test_no_secret_is_in_the_files() -> None:
     generated = {"INTERNAL_KEY", "DATABASE_URL"}.union(*deployment.NAMES_OF_PARTS.values())
     given = [

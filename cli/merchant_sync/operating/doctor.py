@@ -43,6 +43,8 @@ def examine(access: Access, *, sample: int, progress: Progress) -> Iterator[Find
                 yield from look()
             except StackError as error:
                 yield bad(what, "cannot be looked at", str(error))
+            except Exception as error:  # noqa: BLE001 what breaks one look must not hide what the others would find
+                yield bad(what, f"cannot be looked at: {type(error).__name__}", "look at its settings")
 
 
 def _all(findings: AsyncIterator[Finding]) -> Iterator[Finding]:

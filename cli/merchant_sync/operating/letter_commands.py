@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from merchant_sync.access import Access
-from merchant_sync.operating import letters
+from merchant_sync.operating import NotThere, letters
 from merchant_sync.operating.letters import Letter
 from merchant_sync.operating.terminal import CODES, LOCAL, NOT_ASKED, AsJson, DataDir, asking, complain, reached, tell
 
@@ -91,9 +91,12 @@ async def _chosen(
     there: Access, place: tuple[str, int, int] | None, topic: str | None
 ) -> AsyncIterator[Letter]:
     if place is not None:
-        yield await letters.one(there, *place)
+        letter = await letters.one(there, *place)
+        if reason := letters.refused(letter):
+            raise NotThere(reason)
+        yield letter
         return
-    async for letter in letters.letters(there, topic):
+    async for letter in letters.once_each(letters.letters(there, topic)):
         yield letter
 
 

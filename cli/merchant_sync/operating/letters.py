@@ -8,7 +8,7 @@ import orjson
 from aiokafka import ConsumerRecord, TopicPartition
 
 from contracts.headers import DEAD_LETTER
-from contracts.topics import DEAD_LETTER_SUFFIX
+from contracts.topics import CONNECTION_CHANGED, DEAD_LETTER_SUFFIX
 from merchant_sync.access import Access
 from merchant_sync.operating import NotThere, brokers
 
@@ -119,6 +119,25 @@ async def letters(access: Access, topic: str | None) -> AsyncIterator[Letter]:
     async with brokers.reading(access) as consumer:
         async for record in brokers.up_to_now(consumer, places):
             yield letter_of(record)
+
+
+def refused(letter: Letter) -> str | None:
+    """Why a letter may not be said again; None when it may. On a compacted topic the last word counts for ever, and an
+    old one said again would take the place of a newer."""
+    if letter.came_from != CONNECTION_CHANGED:
+        return None
+    return f"{letter.came_from} holds the last word on each connection: have it said anew by `merchant-sync sync NAME`"
+
+
+async def once_each(found: AsyncIterator[Letter]) -> AsyncIterator[Letter]:
+    """Those that may be said again, and of one that was and became a dead letter anew only the first."""
+    seen: set[tuple[str, str, bytes]] = set()
+    async for letter in found:
+        named = dict(letter.headers).get("ce_id", letter.place.encode())
+        known = (letter.came_from, letter.connection, named)
+        if refused(letter) is None and known not in seen:
+            seen.add(known)
+            yield letter
 
 
 async def latest(access: Access, topic: str | None, connection: str | None, limit: int) -> list[Letter]:

@@ -28,9 +28,10 @@ def account_of(connection: str) -> str:
 
 
 class Event(BaseModel):
-    """What all events share: frozen, and unknown fields are ignored so that additions break nobody."""
+    """What all events share: frozen, and unknown fields are ignored so that additions break nobody. An error names the
+    field that does not fit, never what was in it: errors are logged, and kept beside dead letters."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class ConnectionChanged(Event):
@@ -241,7 +242,9 @@ class Settled(Event):
 Fetched = Annotated[RecordsPage | WindowEnded | WalkEnded | Settled, Field(discriminator="kind")]
 """Whatever is said on `data.fetched` and `data.fetched.walk`."""
 
-FETCHED: TypeAdapter[RecordsPage | WindowEnded | WalkEnded | Settled] = TypeAdapter(Fetched)
+FETCHED: TypeAdapter[RecordsPage | WindowEnded | WalkEnded | Settled] = TypeAdapter(
+    Fetched, config=ConfigDict(hide_input_in_errors=True)
+)
 
 
 class Totals(Event):

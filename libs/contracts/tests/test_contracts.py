@@ -7,7 +7,7 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from contracts.events import EVENTS, FETCHED, Event, SyncRequested, account_of, platform_of
+from contracts.events import EVENTS, FETCHED, Event, RecordsPage, SyncRequested, account_of, platform_of
 from contracts.headers import cloud_event, derived_id
 from contracts.schemas.generation import written
 from contracts.topics import CONNECTION_CHANGED, every_topic
@@ -87,3 +87,12 @@ def test_every_topic_has_its_dead_letters_and_only_connections_are_kept_for_ever
     names = {topic.name for topic in topics}
     assert {f"{name}.dlq" for name in names if not name.endswith(".dlq")} <= names
     assert [topic.name for topic in topics if topic.compact] == [CONNECTION_CHANGED]
+
+
+def test_an_error_names_the_field_and_never_what_was_in_it() -> None:
+    broken = dict(example(RecordsPage)) | {"records": "a customer's address"}
+    for parse in (RecordsPage.model_validate, FETCHED.validate_python):
+        with pytest.raises(ValidationError) as refused:
+            parse(broken)
+        assert "records" in str(refused.value)
+        assert "customer" not in str(refused.value)

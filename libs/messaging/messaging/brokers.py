@@ -75,12 +75,10 @@ class Brokers:
 
     async def trouble(self) -> str | None:
         """None when one of the brokers lets this client in and answers it, else what is wrong, and what to look at."""
-        said = []
-        for address in self.addresses:
-            trouble = await self._trouble_at(address)
-            if trouble is None:
-                return None
-            said.append(f"{address}: {trouble}")
+        troubles = await asyncio.gather(*(self._trouble_at(address) for address in self.addresses))
+        if None in troubles:
+            return None
+        said = [f"{address}: {trouble}" for address, trouble in zip(self.addresses, troubles, strict=True)]
         return "; ".join(said) or "no broker is named"
 
     async def away(self, error: KafkaError) -> KafkaAway:

@@ -37,6 +37,9 @@ HAND_OVER_SECONDS = 20.0
 """How long a running batch may go on once its partition is to change hands; then it is broken off, as a kill would.
 Until it ends, the whole group waits."""
 
+COMMIT_SECONDS = 3.0
+"""How long a commit is waited for; what it would have said comes again."""
+
 Handler = Callable[[str, Sequence[E_co]], Awaitable[None]]
 """Gets a connection's name and its events in order. Raises `Away` to have the same batch again later; whatever
 else it raises dead-letters the message that it is about."""
@@ -88,6 +91,7 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
         self._stopping = False
         self._busy: set[asyncio.Task[None]] = set()
         self._committer: asyncio.Task[None] | None = None
+        self._committing = asyncio.Lock()
         self._troubles: dict[str, str] = {}
         self._subscriber = broker.subscriber(
             *topics,
@@ -188,8 +192,8 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
 
     async def _handle_batch(self, key: str, batch: list[Taken]) -> None:
         """Handle the batch; on an error that is not ours, message by message, so that only the poison is buried."""
-        error = await self._attempt(key, batch)
-        if error is None:
+        error = None if self._dead_letters.blown else await self._attempt(key, batch)
+        if error is None or self._dead_letters.blown:
             return
         if len(batch) > 1:
             for taken in batch:
@@ -259,15 +263,16 @@ class KeyedIntake(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[mis
             self._brake()
 
     async def _commit(self) -> None:
-        consumer, moved = self._consumer, self._fronts.moved
-        if consumer is None or not moved:
-            return
+        """Commit what is finished, one commit at a time, so that none outlasts a change of hands. While Kafka is away
+        aiokafka would try for ever."""
         try:
-            await consumer.commit(moved)
-        except KafkaError as error:
+            async with asyncio.timeout(COMMIT_SECONDS), self._committing:
+                consumer, moved = self._consumer, self._fronts.moved
+                if consumer is not None and moved:
+                    await consumer.commit(moved)
+                    self._fronts.committed(moved)
+        except (KafkaError, TimeoutError) as error:
             log.warning("commit refused", group=self.group, error=repr(error))
-        else:
-            self._fronts.committed(moved)
 
     # -- handing over
 

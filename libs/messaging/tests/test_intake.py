@@ -147,6 +147,26 @@ async def test_many_dead_letters_in_a_row_blow_the_fuse(bench: Bench) -> None:
     assert len(await bench.buried()) == 3
 
 
+async def test_a_blown_fuse_ends_within_a_batch_too_and_what_was_not_tried_comes_again(bench: Bench) -> None:
+    tried, heard = list[str](), list[str]()
+
+    async def fail(_key: str, events: Sequence[Said]) -> None:
+        tried.extend(event.text for event in events if len(events) == 1)
+        raise RuntimeError("our own fault")
+
+    async def hear(_key: str, events: Sequence[Said]) -> None:
+        heard.extend(event.text for event in events)
+
+    texts = [str(number) for number in range(10)]
+    await bench.say("a", *texts)
+    async with bench.taking(fail, fuse=3) as intake:
+        await until(lambda: intake.trouble is not None)
+        await asyncio.sleep(0.5)
+    assert (tried, len(await bench.buried())) == (texts[:3], 3)
+    async with bench.taking(hear):
+        await until(lambda: heard == texts[3:])
+
+
 async def test_a_message_over_the_limit_is_refused_by_name(bench: Bench) -> None:
     big = Outgoing(bench.topic, "shopify:big", Said(text="x" * (17 * 1024 * 1024)), "1")
     with pytest.raises(MessageTooLarge, match="shopify:big"):

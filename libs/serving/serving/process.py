@@ -111,6 +111,25 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 async def _serve(running: Running, shared: bool) -> None:
+    """Start and serve; asked to end while it still starts, what was entered is left at once."""
+    starting = asyncio.current_task()
+    assert starting is not None
+    asked: list[int] = []
+
+    def end(number: int) -> None:
+        asked.append(number)
+        starting.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
+    try:
+        await _start_and_serve(running, shared)
+    except asyncio.CancelledError:
+        if not asked:
+            raise
+
+
+async def _start_and_serve(running: Running, shared: bool) -> None:
     while True:
         async with AsyncExitStack() as stack:
             try:

@@ -87,3 +87,23 @@ def test_an_idle_connection_ends_with_the_answer_to_its_next_request(process: Pr
     assert answer(idle) == (200, "close")
     assert answer(busy)[0] == 200
     assert process.child.wait(10) == 0
+
+
+def test_one_that_still_starts_ends_when_it_is_asked_to() -> None:
+    program = """
+import asyncio
+from serving.process import serve
+async def running(stack):
+    stack.callback(print, "left", flush=True)
+    print("starting", flush=True)
+    await asyncio.sleep(60)
+serve(running)
+"""
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "starting\n"
+
+    child.send_signal(signal.SIGTERM)
+
+    assert child.wait(timeout=10) == 0
+    assert child.stdout.read() == "left\n"

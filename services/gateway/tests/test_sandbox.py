@@ -23,6 +23,7 @@ NOT_FOR_PEOPLE = [
     "/sandbox/facebook/../control/shops",
     "/sandbox/facebook/..%2Fcontrol/shops",
     "/sandbox/facebook//control/shops",
+    f"/sandbox/facebook/{'a' * 4000}!",
     "/sandbox/shops/..%2F..%2Fcontrol/",
 ]
 

@@ -14,7 +14,7 @@ from gateway.routes.answers import problem
 
 _NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
 _PAGES = re.compile(
-    rf"(shops/{_NAME}/(products(/[0-9]+/(save|touch|delete))?|admin/oauth/authorize)?|facebook/({_NAME}/?)*)?"
+    rf"(shops/{_NAME}/(products(/[0-9]+/(save|touch|delete))?|admin/oauth/authorize)?|facebook(/{_NAME})*/?)?"
 )
 _PASSED_ON = ("content-type", "accept", "accept-language")
 _PASSED_BACK = ("content-type", "location")
