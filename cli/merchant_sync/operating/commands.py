@@ -41,7 +41,7 @@ def add_to(app: typer.Typer) -> None:
 def examine(
     data: DataDir = LOCAL,
     as_json: AsJson = False,
-    sample: Annotated[int, typer.Option(min=0, max=500, help="Live connections looked at.")] = SAMPLE,
+    sample: Annotated[int, typer.Option(min=0, max=500, help="Live connections looked at, of each platform.")] = SAMPLE,
 ) -> None:
     """Look at everything that an installation stands on, and say what to do where it is not good."""
     there = reached(data)

@@ -6,17 +6,18 @@ from merchant_sync.access import Access
 from merchant_sync.operating.checks import Finding, bad, good, warning
 from merchant_sync.operating.inside import Inside, Refused
 from merchant_sync.parts import StackError
+from merchant_sync.topics import PLATFORMS
 
 SAMPLE = 20
 _MEND = "merchant-sync sync {} has them made before it walks; the daily poll does the same"
 
 
 def look(access: Access, *, sample: int = SAMPLE, progress: Callable[[int, int], None]) -> Iterator[Finding]:
-    """Up to `sample` live connections, asked for at the gateway; `progress` hears how many of how many are done."""
+    """Up to `sample` live connections of each platform, asked for at the gateway; `progress` hears how many are done of
+    how many."""
     try:
         with Inside(access) as inside:
-            live = inside.connections(state="connected", limit=sample) if sample else []
-            names = [str(one["connection"]) for one in live]
+            names = [name for platform in PLATFORMS for name in _live(inside, platform, sample)]
             if sample and not names:
                 yield good("connections", "none is live yet")
             remarks: set[str] = set()
@@ -27,6 +28,11 @@ def look(access: Access, *, sample: int = SAMPLE, progress: Callable[[int, int],
                 yield warning("API version", remark, "the version asked for has expired: set one that is served")
     except StackError as error:
         yield bad("connections", str(error), "bring it back, or correct its address")
+
+
+def _live(inside: Inside, platform: str, sample: int) -> list[str]:
+    listed = inside.connections(platform=platform, state="connected", limit=sample) if sample else []
+    return [str(one["connection"]) for one in listed]
 
 
 def _connection(inside: Inside, name: str, remarks: set[str]) -> Finding:
