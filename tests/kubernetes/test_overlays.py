@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from cluster import NAMESPACE, ROOT, KubectlFailed, kubectl, operator, rendered, replicas, roll_out, until
 
 K8S = ROOT / "deploy" / "k8s"
