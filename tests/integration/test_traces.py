@@ -21,13 +21,16 @@ def heard(spans: list[Received], said: Received) -> list[Received]:
 
 
 def whole_trace(receiver: Receiver, sync_id: str, fetcher: str) -> list[Received] | None:
-    """The trace of the webhook that asked for the sync, once the ledger has its upload."""
+    """The trace of the webhook that asked for the sync, once the ledger has its upload and every span's parent is here:
+    each service sends its own spans, a moment later."""
     asked = next((s for s in list(receiver.spans) if s.service == "gateway" and s.sync_id == sync_id), None)
     spans = receiver.trace(asked.trace) if asked else []
     composes = [span for span in spans if span.name == "compose snapshot"]
     noted = any(span.service == "scheduler" for compose in composes for span in heard(spans, compose))
     read = any(span.service == fetcher and span.name.startswith("process ") for span in spans)
-    return spans if noted and read and any(not span.parent for span in spans) else None
+    known = {"", *(span.id for span in spans)}
+    joined = all(span.parent in known for span in spans) and any(not span.parent for span in spans)
+    return spans if noted and read and joined else None
 
 
 def path_to(spans: list[Received], leaf: Received) -> list[str]:
