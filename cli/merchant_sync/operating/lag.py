@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from aiokafka import TopicPartition
 
+from contracts.topics import DEAD_LETTER_SUFFIX
 from merchant_sync.access import Access
 from merchant_sync.operating import brokers
-
-DEAD_LETTERS = ".dlq"
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ async def _look(access: Access) -> Seen:
         groups = sorted({group[0] for group in await admin.list_consumer_groups()})
         committed = {group: await admin.list_consumer_group_offsets(group) for group in groups}
         topics = {place.topic for places in committed.values() for place in places}
-        topics |= {topic for topic in await admin.list_topics() if topic.endswith(DEAD_LETTERS)}
+        topics |= {topic for topic in await admin.list_topics() if topic.endswith(DEAD_LETTER_SUFFIX)}
         places = await brokers.partitions_of(admin, sorted(topics)) if topics else []
         ends: dict[TopicPartition, int] = await consumer.end_offsets(places) if places else {}
         starts: dict[TopicPartition, int] = await consumer.beginning_offsets(places) if places else {}
@@ -48,7 +47,7 @@ async def _look(access: Access) -> Seen:
     lags = [lag for group in groups for lag in lags_of(group, offsets[group], starts, ends)]
     kept = Counter[str]()
     for place in places:
-        if place.topic.endswith(DEAD_LETTERS):
+        if place.topic.endswith(DEAD_LETTER_SUFFIX):
             kept[place.topic] += ends[place] - starts[place]
     return Seen(tuple(lags), {topic: count for topic, count in sorted(kept.items()) if count})
 

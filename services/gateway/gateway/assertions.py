@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -10,10 +11,9 @@ import structlog
 from contracts.events import account_of, platform_of
 from gateway import selftests
 from gateway.platforms import Platform
-from gateway.problems import TokenRefused
 from gateway.selftests import Post, Watching
 from gateway.subscriptions import Subscriptions, webhook_status
-from gateway.tokens import Token, Tokens, digest
+from gateway.tokens import Token, Tokens
 from messaging.errors import Away
 
 log = structlog.get_logger()
@@ -63,11 +63,7 @@ class Assertions:
         token = await self._tokens.current(connection)
         test = selftests.PENDING_TEST if first else None
         await self._store.open_self_test(connection, sync_id, status=selftests.PENDING_STATUS, test=test)
-        try:
-            status = await self._asserted(connection, token)
-        except TokenRefused:
-            token = await self._tokens.refused(connection, digest(token.access_token))
-            status = await self._asserted(connection, token)
+        status = await self._tokens.tried(connection, token, partial(self._asserted, connection))
         await self._store.save_webhook_status(sync_id, status)
         if first:
             self._keep(asyncio.create_task(self._test(connection, sync_id)))

@@ -1,13 +1,13 @@
 """A look at how a connection stands at its platform, which changes nothing there."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from contracts.events import account_of, platform_of
 from gateway.platforms import Platform
-from gateway.problems import TokenRefused
 from gateway.subscriptions import Asserted, checkup
-from gateway.tokens import Token, Tokens, digest
+from gateway.tokens import Token, Tokens
 
 
 class Looking(Protocol):
@@ -31,11 +31,7 @@ class Checkups:
         Raises `NotKnown`, `NotLive`, `PlatformAway`, `TokenRefused`.
         """
         token = await self._tokens.current(connection)
-        try:
-            return await self._looked(connection, token)
-        except TokenRefused:
-            token = await self._tokens.refused(connection, digest(token.access_token))
-            return await self._looked(connection, token)
+        return await self._tokens.tried(connection, token, partial(self._looked, connection))
 
     async def _looked(self, connection: str, token: Token) -> dict[str, Any]:
         platform = self._platforms[platform_of(connection)]

@@ -5,11 +5,11 @@ between the platform's answer and the commit, the old refresh token is still sto
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import structlog
@@ -18,10 +18,11 @@ from contracts.events import account_of, platform_of
 from gateway.connections import Connection, HeldConnection, SealedTokens, refreshed, revoked
 from gateway.grants import Grant
 from gateway.metrics import AWAY, REAUTHORISE, REFRESHED, CountRefresh
-from gateway.problems import GrantDead, NotKnown, NotLive, PlatformAway
+from gateway.problems import GrantDead, NotKnown, NotLive, PlatformAway, TokenRefused
 from gateway.sealing import Sealer
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 REFRESH_BEFORE_MS = 120_000
 """A token with less life than this is refreshed before it is given out: fetchers keep theirs until a minute."""
@@ -122,6 +123,14 @@ class Tokens:
             else:
                 row = await self.kept_good(held)
         return self._token(row)
+
+    async def tried(self, name: str, token: Token, use: Callable[[Token], Awaitable[T]]) -> T:
+        """What `use` makes of the token, once more with another one where the platform refuses it. Raises as `refused`;
+        `TokenRefused` where it refuses that one, too."""
+        try:
+            return await use(token)
+        except TokenRefused:
+            return await use(await self.refused(name, digest(token.access_token)))
 
     async def kept_good(self, held: HeldConnection) -> Connection:
         """The held row with a token that has life, refreshed where it must be; it may come back revoked."""
