@@ -119,9 +119,7 @@ class Visit:
 
     def browser(self, timeout: float = 30) -> httpx.Client:
         """A new browser, nobody's yet."""
-        return httpx.Client(
-            base_url=self.gateway_url, timeout=timeout, mounts=detours(self._origins, self._gateway)
-        )
+        return httpx.Client(base_url=self.gateway_url, timeout=timeout, mounts=detours(self._origins, self._gateway))
 
     def object(self, key: str) -> StoredObject | None:
         """The object at `key`, None when there is none.

@@ -3,10 +3,10 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from contracts.topics import every_topic
+from contracts.topics import list_topics
 from merchant_sync.parts import StackError
 from messaging.brokers import Brokers
-from messaging.errors import KafkaAway
+from messaging.errors import KafkaUnavailableError
 from messaging.provisioning import provision
 
 PLATFORMS = ("shopify", "facebook")
@@ -19,6 +19,6 @@ def make(brokers: Brokers) -> None:
     """
     try:
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(lambda: asyncio.run(provision(brokers, every_topic(PLATFORMS)))).result()
-    except KafkaAway as error:
+            thread.submit(lambda: asyncio.run(provision(brokers, list_topics(PLATFORMS)))).result()
+    except KafkaUnavailableError as error:
         raise StackError(f"The topics could not be made: {error}") from None

@@ -16,7 +16,7 @@ from merchant_sync.operating.checks import BAD, GOOD, WARNING, clocks, database,
 from merchant_sync.operating.lag import Lag, lags_of
 from merchant_sync.operating.letters import Letter
 from merchant_sync.operating.status import age
-from messaging.provisioning import configs
+from messaging.provisioning import build_config
 
 TOPIC = Topic("sync.progressed")
 PLACE = {"GATEWAY_URL": "http://gateway", "SHOPIFY_WEBHOOK_ADDRESS": "https://app.example/shopify/webhook"}
@@ -32,7 +32,7 @@ def verdicts(*given: Any) -> list[tuple[str, str]]:
 
 
 def test_a_topic_as_it_is_made_is_good_and_any_difference_is_named() -> None:
-    made = configs(TOPIC)
+    made = build_config(TOPIC)
     assert verdicts(partitions(), made, 3) == []
     assert verdicts(partitions(), {}, 3) == []
     assert verdicts(partitions(3), made, 3) == [(BAD, "has 3 partitions, 12 are right")]

@@ -16,8 +16,8 @@ IO_PACKAGES = {
     "aioboto3", "aiokafka", "asyncpg", "boto3", "botocore", "faststream", "httpx", "os", "requests", "shutil", "socket",
     "sqlalchemy", "sqlite3", "subprocess", "tempfile", "urllib.request",
 }  # fmt: skip
-LAYERS = {"contracts": set[str](), "messaging": {"contracts"}, "storing": {"messaging"}, "serving": {"messaging"}}
-LAYERS["fetching"] = {"contracts", "messaging", "serving"}
+LAYERS = {"contracts": set[str](), "messaging": {"contracts"}, "database": {"messaging"}, "service": {"messaging"}}
+LAYERS["connector"] = {"contracts", "messaging", "service"}
 
 
 def sources(folder: Path) -> list[Path]:
@@ -137,4 +137,4 @@ def test_no_module_swallows_what_it_does_not_know() -> None:
         and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
     ]
     places = {place.split(":")[0] for place in broad}
-    assert places == {"libs/messaging/messaging/intake.py", "libs/serving/serving/loops.py"}
+    assert places == {"libs/messaging/messaging/intake.py", "libs/service/service/loops.py"}

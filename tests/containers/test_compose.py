@@ -126,7 +126,7 @@ def test_three_fetchers_share_the_work(compose: Compose) -> None:
     compose("up", "--wait", "--no-recreate", "--scale", "shopify-fetcher=3")
 
     assert shares(compose, "shopify-fetcher.sync.requested.shopify") == [4, 4, 4]
-    assert shares(compose, "shopify-fetcher.sync.requested.shopify.walk") == [4, 4, 4]
+    assert shares(compose, "shopify-fetcher.sync.requested.shopify.full") == [4, 4, 4]
 
     compose("up", "--wait", "--no-recreate", "--scale", "shopify-fetcher=1")
 

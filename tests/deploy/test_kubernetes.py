@@ -14,16 +14,16 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from contracts.topics import PARTITIONS, every_topic
+from connector.app import QUICK_SECONDS
+from contracts.topics import PARTITIONS, list_topics
 from facebook_fetcher.settings import FacebookFetcherSettings
-from fetching.app import QUICK_SECONDS
 from gateway.routes.reception import ANSWER_SECONDS
 from gateway.settings import GatewaySettings
 from merchant_sync import deployment, environment
 from merchant_sync.parts import SERVICES
-from messaging.intake import KeyedIntake
+from messaging.keyed_consumer import KeyedConsumer
 from scheduler.settings import SchedulerSettings
-from serving.settings import Settings
+from service.settings import Settings
 from shopify_fetcher.settings import ShopifyFetcherSettings
 from spaces_writer.settings import WriterSettings
 
@@ -42,7 +42,7 @@ KINDS: dict[str, type[Settings]] = {
 }
 OPERATOR_SETTINGS = {"GATEWAY_URL"}
 HTTP_SECONDS = 5
-"""How long open requests may take at an end (uvicorn's graceful time in serving.process)."""
+"""How long open requests may take at an end (uvicorn's graceful time in service.process)."""
 
 Object = dict[str, Any]
 
@@ -176,8 +176,8 @@ def test_probes_ask_health_to_restart_and_ready_to_be_spoken_to(overlay: str, na
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_pod_may_end_what_it_has_begun(name: str) -> None:
-    heard = sum(name in topic.to for topic in every_topic(("shopify", "facebook")) if topic.events)
-    each = inspect.signature(KeyedIntake.stop).parameters["grace"].default
+    heard = sum(name in topic.consumers for topic in list_topics(("shopify", "facebook")) if topic.events)
+    each = inspect.signature(KeyedConsumer.stop).parameters["grace"].default
     intakes = min(heard, 5)  # the scheduler hears requests and dead letters by pattern
     longest = max(each * intakes, QUICK_SECONDS, ANSWER_SECONDS)
     slept = container("production", name).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
@@ -196,7 +196,7 @@ def test_two_gateways_and_two_schedulers_never_fewer_while_they_are_replaced(ove
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_each_consumer_is_scaled_on_the_lag_of_its_own_topics(overlay: str) -> None:
-    topics = {topic.name: topic.to for topic in every_topic(("shopify", "facebook"))}
+    topics = {topic.name: topic.consumers for topic in list_topics(("shopify", "facebook"))}
     scaled = of_kind(overlay, "ScaledObject")
     least = {name: one["spec"]["minReplicaCount"] for name, one in scaled.items()}
     brokers = plain(overlay, "gateway")["KAFKA_BOOTSTRAP_SERVERS"]

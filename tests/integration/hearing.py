@@ -8,7 +8,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from contracts.events import FETCHED, DataStored, Settled, SyncRequested
+from contracts.events import FETCHED_ADAPTER, DataStored, IncrementalReadCompleted, SyncRequested
 from contracts.topics import PARTITIONS
 
 Message = ConsumerRecord
@@ -44,7 +44,7 @@ class Heard:
 
     def __init__(self, servers: str, dead_letters: Sequence[str]) -> None:
         self.requests: dict[UUID, Requested] = {}
-        self.settled: dict[str, list[Settled]] = defaultdict(list)
+        self.settled: dict[str, list[IncrementalReadCompleted]] = defaultdict(list)
         self.stored: dict[str, list[DataStored]] = defaultdict(list)
         self.verdict_at: dict[UUID, int] = {}
         requested = ["sync.requested.shopify", "sync.requested.facebook"]
@@ -59,13 +59,13 @@ class Heard:
         self.dead = len(asyncio.run(_read(servers, dead_letters)))
 
     def _fetched(self, message: Message) -> None:
-        event = FETCHED.validate_json(message.value)
-        if isinstance(event, Settled):
+        event = FETCHED_ADAPTER.validate_json(message.value)
+        if isinstance(event, IncrementalReadCompleted):
             self.settled[event.connection].append(event)
 
     def _stored(self, message: Message) -> None:
         event = DataStored.model_validate_json(message.value)
         self.stored[event.connection].append(event)
-        for verdict in event.verdicts:
+        for verdict in event.results:
             for sync_id in verdict.sync_ids:
                 self.verdict_at.setdefault(sync_id, message.timestamp)

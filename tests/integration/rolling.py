@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from contracts.headers import derived_id
+from contracts.headers import derive_id
 from hearing import Heard
 from merchant_sync.stack import Stack
 from world import OPEN, World
@@ -156,7 +156,7 @@ def count(world: World, phases: Sequence[Phase], shops: Sequence[str], heard: He
     settled = Counter(i for events in heard.settled.values() for e in events for i in e.sync_ids)
     for made in phases:
         made.deliveries = [d for _, d in told if d["history"] and made.began <= d["history"][0]["at"] <= made.ended]
-        for sync_id in {derived_id("shopify", d["id"]) for d in made.accepted}:
+        for sync_id in {derive_id("shopify", d["id"]) for d in made.accepted}:
             row = states.get(sync_id)
             made.lost += row is None or row.state in OPEN
             made.states[row.state if row else "lost"] += 1
@@ -184,7 +184,7 @@ def out_of_order(heard: Heard) -> list[str]:
             last = max([last, *offsets])
     for connection, stored in heard.stored.items():
         for what in ("change", "upload"):
-            said = [e.change for e in stored if (e.upload is not None) == (what == "upload")]
+            said = [e.sequence for e in stored if (e.upload is not None) == (what == "upload")]
             found += [f"{connection}: {what} {b} after {a}" for a, b in itertools.pairwise(said) if b < a]
     return found
 

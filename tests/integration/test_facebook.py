@@ -22,24 +22,24 @@ def test_a_shop_and_its_pages_are_one_merchants(world: World) -> None:
     shown = connected.browser.get("/connections", headers={"Accept": "application/json"}).json()
     assert sorted(one["connection"] for one in shown["connections"]) == names
     document = until(
-        lambda: found.document
-        if (found := world.visit.object(f"merchants/{merchant}.json")) and len(found.document["connections"]) == 3
-        else None
+        lambda: (
+            found.document
+            if (found := world.visit.object(f"merchants/{merchant}.json")) and len(found.document["connections"]) == 3
+            else None
+        )
     )
     keys = {f"facebook:{page['id']}": f"facebook/{page['id']}/page_data.json" for page in pages.pages}
     keys[f"shopify:{shop}"] = f"{shop}/shopify_data.json"
-    assert document["connections"] == [
-        {"connection": name, "key": keys[name], "state": "connected"} for name in names
-    ]
+    assert document["connections"] == [{"connection": name, "key": keys[name], "state": "connected"} for name in names]
 
 
 def test_each_pages_first_sync_tests_itself(world: World) -> None:
     pages = world.connect_pages(world.person(pages=2)["id"])
     for page in pages.pages:
         shown = until(
-            lambda p=page: s
-            if all((s := pages.sync(p["sync_id"]))[part]["status"] != "pending" for part in PARTS)
-            else None
+            lambda p=page: (
+                s if all((s := pages.sync(p["sync_id"]))[part]["status"] != "pending" for part in PARTS) else None
+            )
         )
         assert {part: shown[part]["status"] for part in PARTS} == dict.fromkeys(PARTS, "success"), shown
 

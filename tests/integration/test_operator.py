@@ -14,14 +14,14 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from typer.testing import CliRunner, Result
 
 from contracts.events import SyncRequested
-from contracts.headers import cloud_event
-from contracts.topics import PARTITIONS, Topic, sync_requested
+from contracts.headers import build_headers
+from contracts.topics import PARTITIONS, Topic, get_sync_topic
 from merchant_sync import access, environment
 from merchant_sync.access import Access
 from merchant_sync.app import app
 from merchant_sync.operating import brokers
-from messaging.dead_letters import DeadLetters
-from messaging.provisioning import configs
+from messaging.dead_letters import DeadLetterPublisher
+from messaging.provisioning import build_config
 from world import World, until
 
 pytestmark = pytest.mark.integration
@@ -111,7 +111,7 @@ async def _made(admin: AIOKafkaAdminClient, partitions: int) -> None:
     while SPARE in await admin.list_topics():
         await asyncio.sleep(0.1)
     if partitions:
-        await admin.create_topics([NewTopic(SPARE, partitions, 1, topic_configs=configs(Topic(SPARE)))])
+        await admin.create_topics([NewTopic(SPARE, partitions, 1, topic_configs=build_config(Topic(SPARE)))])
 
 
 @pytest.mark.parametrize(("partitions", "said"), [(0, "is not there"), (3, "has 3 partitions, 12 are right")])
@@ -126,7 +126,7 @@ def test_the_doctor_names_a_topic_that_is_missing_or_cut_wrong(operator: Operato
 
 
 async def _created(admin: AIOKafkaAdminClient) -> None:
-    await admin.create_topics([NewTopic(SPARE, PARTITIONS, 1, topic_configs=configs(Topic(SPARE)))])
+    await admin.create_topics([NewTopic(SPARE, PARTITIONS, 1, topic_configs=build_config(Topic(SPARE)))])
 
 
 async def _kept(admin: AIOKafkaAdminClient, settings: Mapping[str, str]) -> None:
@@ -134,7 +134,7 @@ async def _kept(admin: AIOKafkaAdminClient, settings: Mapping[str, str]) -> None
 
 
 def test_the_doctor_names_a_retention_that_is_not_as_made(operator: Operator) -> None:
-    made = configs(Topic(SPARE))
+    made = build_config(Topic(SPARE))
     administered(operator, lambda admin: _kept(admin, {**made, "retention.ms": "1000"}))
     try:
         found = operator.findings(code=1)[f"topic {SPARE}"]
@@ -216,7 +216,7 @@ def test_the_status_counts_what_there_is(world: World, operator: Operator) -> No
     told = operator.told("status")
     connected = [one for one in told["connections"] if (one["platform"], one["state"]) == ("shopify", "connected")]
     assert connected[0]["connections"] >= 1
-    assert {"group": "shopify-fetcher.sync.requested.shopify.walk", "topic": "sync.requested.shopify.walk"} in [
+    assert {"group": "shopify-fetcher.sync.requested.shopify.full", "topic": "sync.requested.shopify.full"} in [
         {"group": one["group"], "topic": one["topic"]} for one in told["lag"]
     ], told["lag"]
     (fresh,) = [one for one in told["last_success_age_seconds"] if one["platform"] == "shopify"]
@@ -231,7 +231,7 @@ def test_the_status_shows_work_that_a_dead_service_leaves(world: World, operator
     world.synced(shop)
     world.stack.kill("shopify-fetcher")
     world.edit(shop, world.products(shop)[0]["number"], title="While nobody fetched")
-    topic = sync_requested("shopify")
+    topic = get_sync_topic("shopify")
 
     def seen() -> dict[str, Any] | None:
         told: dict[str, Any] = operator.told("status")
@@ -292,7 +292,7 @@ async def _said(there: Access, topic: str, key: str, body: bytes, headers: list[
 
 def test_a_poisoned_message_is_shown_and_said_again_as_it_was(world: World, operator: Operator) -> None:
     connection = f"shopify:poison-{uuid4().hex[:8]}.myshopify.com"
-    topic = sync_requested("shopify")
+    topic = get_sync_topic("shopify")
     asyncio.run(_said(operator.access, topic, connection, b'{"not whole', [("ce_id", b"7")]))
     found = until(lambda: f if len(f := letters_of(operator, connection)) >= 2 else None)
     assert {one["group"] for one in found} == {"scheduler.requests", f"shopify-fetcher.{topic}"}
@@ -321,8 +321,8 @@ def request_of(shop: str, product: str) -> SyncRequested:
 
 async def _buried(there: Access, request: SyncRequested) -> None:
     """Have a request that nobody has handled lie among the dead letters, as the fetcher's intake puts it there."""
-    topic, body = sync_requested("shopify"), request.model_dump_json().encode()
-    headers = cloud_event(request, source="gateway", event_id=str(request.sync_id), subject=request.connection)
+    topic, body = get_sync_topic("shopify"), request.model_dump_json().encode()
+    headers = build_headers(request, source="gateway", event_id=str(request.sync_id), subject=request.connection)
 
     class Record:
         offset, partition, key, value = 0, 0, request.connection.encode(), body
@@ -330,7 +330,9 @@ async def _buried(there: Access, request: SyncRequested) -> None:
     Record.topic, Record.headers = topic, headers  # type: ignore[attr-defined]
     async with brokers.publishing(there) as publisher:
         kept: Any = Record()
-        await DeadLetters(publisher).keep(kept, RuntimeError("as it was in the test"), group=f"shopify-fetcher.{topic}")
+        await DeadLetterPublisher(publisher).publish(
+            kept, RuntimeError("as it was in the test"), group=f"shopify-fetcher.{topic}"
+        )
 
 
 def test_a_replay_brings_the_data_and_a_second_one_changes_nothing(world: World, operator: Operator) -> None:
@@ -345,7 +347,7 @@ def test_a_replay_brings_the_data_and_a_second_one_changes_nothing(world: World,
     assert letter["error"] == "RuntimeError: as it was in the test"
     place = (letter["topic"], str(letter["partition"]), str(letter["offset"]))
 
-    assert operator.told("dlq", "replay", *place)["replayed"][0]["came_from"] == sync_requested("shopify")
+    assert operator.told("dlq", "replay", *place)["replayed"][0]["came_from"] == get_sync_topic("shopify")
     world.equal(shop)
     first = until(lambda: _finished(world, shop))
     before = world.object(shop)

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from balancing import Balancer
-from contracts.topics import DEAD_LETTER_SUFFIX, every_topic
+from contracts.topics import DEAD_LETTER_SUFFIX, list_topics
 from hearing import Heard
 from merchant_sync.stack import Stack
 from rolling import at_once, count, ledger, out_of_order, phase, watching, workings
@@ -144,5 +144,4 @@ def open_syncs(world: World) -> int:
 
 def dead_letter_topics() -> list[str]:
     """Where all that was not understood would be."""
-    return [topic.name for topic in every_topic(("shopify", "facebook")) if topic.name.endswith(DEAD_LETTER_SUFFIX)]
-
+    return [topic.name for topic in list_topics(("shopify", "facebook")) if topic.name.endswith(DEAD_LETTER_SUFFIX)]

@@ -31,9 +31,7 @@ def operator(*words: str) -> str:
 
 def rendered(folder: Path) -> str:
     """An overlay as it would be applied."""
-    return subprocess.run(
-        ["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=True
-    ).stdout
+    return subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=True).stdout
 
 
 def roll_out(*names: str, within: int = 240) -> None:

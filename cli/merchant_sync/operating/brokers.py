@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from merchant_sync.access import Access
 from merchant_sync.parts import StackError
 from messaging.brokers import Brokers
-from messaging.errors import KafkaAway
-from messaging.publisher import Publisher
-from serving.settings import KafkaSettings
+from messaging.errors import KafkaUnavailableError
+from messaging.publisher import EventPublisher
+from service.settings import KafkaSettings
 
 SOURCE = "operator"
 
@@ -25,7 +25,7 @@ def _brokers(access: Access) -> Brokers:
     named = ((name.lower(), value) for name, value in access.settings.items())
     given: dict[str, Any] = {name: value for name, value in named if name.startswith("kafka_")}
     try:
-        return KafkaSettings(**given).brokers()
+        return KafkaSettings(**given).build_brokers()
     except ValidationError as error:
         raise StackError("; ".join(str(problem["msg"]) for problem in error.errors())) from None
 
@@ -33,12 +33,12 @@ def _brokers(access: Access) -> Brokers:
 @asynccontextmanager
 async def administering(access: Access) -> AsyncIterator[AIOKafkaAdminClient]:
     """An admin client. Raises `KafkaAway`, also for what goes wrong while it is used."""
-    admin = AIOKafkaAdminClient(**_brokers(access).client, request_timeout_ms=15_000)
+    admin = AIOKafkaAdminClient(**_brokers(access).client_options, request_timeout_ms=15_000)
     try:
         await admin.start()
         yield admin
     except KafkaError as error:
-        raise KafkaAway(said(error)) from error
+        raise KafkaUnavailableError(said(error)) from error
     finally:
         await admin.close()
 
@@ -47,21 +47,21 @@ async def administering(access: Access) -> AsyncIterator[AIOKafkaAdminClient]:
 async def reading(access: Access) -> AsyncIterator["AIOKafkaConsumer[bytes, bytes]"]:
     """A consumer of no group, which commits nothing. Raises as `administering`."""
     consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
-        **_brokers(access).client, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+        **_brokers(access).client_options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
     )
     try:
         await consumer.start()
         yield consumer
     except KafkaError as error:
-        raise KafkaAway(said(error)) from error
+        raise KafkaUnavailableError(said(error)) from error
     finally:
         await consumer.stop()
 
 
 @asynccontextmanager
-async def publishing(access: Access) -> AsyncIterator[Publisher]:
+async def publishing(access: Access) -> AsyncIterator[EventPublisher]:
     """A producer that counts nothing as said before Kafka has acknowledged it. Raises `KafkaAway`."""
-    async with Publisher(_brokers(access), source=SOURCE) as publisher:
+    async with EventPublisher(_brokers(access), source=SOURCE) as publisher:
         yield publisher
 
 

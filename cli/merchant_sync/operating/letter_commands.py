@@ -87,9 +87,7 @@ def replay(
         Console(highlight=False).print(f"{len(said)} {'would be said' if dry_run else 'said'} again")
 
 
-async def _chosen(
-    there: Access, place: tuple[str, int, int] | None, topic: str | None
-) -> AsyncIterator[Letter]:
+async def _chosen(there: Access, place: tuple[str, int, int] | None, topic: str | None) -> AsyncIterator[Letter]:
     if place is not None:
         letter = await letters.one(there, *place)
         if reason := letters.refused(letter):

@@ -11,7 +11,7 @@ from merchant_sync.access import Access
 from merchant_sync.operating import lag
 from merchant_sync.operating.inside import Inside
 from merchant_sync.parts import StackError
-from messaging.errors import KafkaAway
+from messaging.errors import KafkaUnavailableError
 
 
 def document(access: Access) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def document(access: Access) -> dict[str, Any]:
         ledger = inside.overview()
     try:
         seen = lag.look(access)
-    except KafkaAway as away:
+    except KafkaUnavailableError as away:
         raise StackError(f"Kafka does not answer: {away}") from away
     return {
         "connections": ledger["now"]["connections"],

@@ -14,7 +14,7 @@ from merchant_sync import access
 from merchant_sync.access import Access
 from merchant_sync.operating import NotThere
 from merchant_sync.parts import StackError
-from messaging.errors import KafkaAway
+from messaging.errors import KafkaUnavailableError
 
 WRONG, NOT_ASKED = 1, 2
 DataDir = Annotated[Path, typer.Option("--data", help="Folder of the local stack, if one runs.", file_okay=False)]
@@ -37,7 +37,7 @@ def asking() -> Iterator[None]:
     except StackError as error:
         complain(str(error))
         raise typer.Exit(WRONG if isinstance(error, NotThere) else NOT_ASKED) from None
-    except KafkaAway as away:
+    except KafkaUnavailableError as away:
         complain(f"Kafka does not answer: {away}. Look at KAFKA_BOOTSTRAP_SERVERS and its credentials.")
         raise typer.Exit(NOT_ASKED) from None
 

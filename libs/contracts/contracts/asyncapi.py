@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts.events import EVENTS
 from contracts.headers import CLOUD_EVENT, DEAD_LETTER, TRACE
-from contracts.schemas.generation import written
+from contracts.schemas.generation import render_schemas
 from contracts.topics import PARTITIONS, RETENTION_MS, Topic
 
 DEAD = "DeadLetter"
@@ -27,7 +27,7 @@ _INFO = {
 }
 
 
-def asyncapi_document(topics: Iterable[Topic], configs: Callable[[Topic], Mapping[str, str]]) -> dict[str, Any]:
+def build_asyncapi_document(topics: Iterable[Topic], configs: Callable[[Topic], Mapping[str, str]]) -> dict[str, Any]:
     """The document for these topics. `configs`: the settings with which a topic is made at Kafka."""
     listed = list(topics)
     return {
@@ -45,7 +45,7 @@ def _channel(topic: Topic, configs: Mapping[str, str]) -> dict[str, Any]:
     made = {"cleanup.policy": [configs["cleanup.policy"]], **kept}
     return {
         "address": topic.name,
-        "description": topic.says,
+        "description": topic.description,
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _names(topic)},
         "bindings": {
             "kafka": {"topic": topic.name, "partitions": PARTITIONS, "topicConfiguration": made, **_BINDING},
@@ -54,14 +54,17 @@ def _channel(topic: Topic, configs: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _operations(topic: Topic) -> Iterator[tuple[str, dict[str, Any]]]:
-    for action, services in (("send", topic.by), ("receive", topic.to)):
+    for action, services in (("send", topic.producers), ("receive", topic.consumers)):
         for service in services:
-            yield f"{service}.{action}.{topic.name}", {
-                "action": action,
-                "channel": {"$ref": f"#/channels/{topic.name}"},
-                "messages": [{"$ref": f"#/channels/{topic.name}/messages/{name}"} for name in _names(topic)],
-                "tags": [{"name": service}],
-            }
+            yield (
+                f"{service}.{action}.{topic.name}",
+                {
+                    "action": action,
+                    "channel": {"$ref": f"#/channels/{topic.name}"},
+                    "messages": [{"$ref": f"#/channels/{topic.name}/messages/{name}"} for name in _names(topic)],
+                    "tags": [{"name": service}],
+                },
+            )
 
 
 def _names(topic: Topic) -> list[str]:
@@ -95,7 +98,7 @@ def _messages() -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     """The events' committed JSON Schemas with what they share taken out once, and those of the headers."""
     schemas: dict[str, Any] = {}
-    for text in written().values():
+    for text in render_schemas().values():
         schema = json.loads(text.replace("#/$defs/", "#/components/schemas/"))
         schemas |= schema.pop("$defs", {})
         schemas[schema["title"]] = schema

@@ -1,7 +1,8 @@
-"""Every event of the system. Past-tense facts and requests, frozen, unknown fields ignored.
+"""Every event of the system: facts in the past tense, and requests.
 
-Additive change keeps an event's version; a breaking change is a new topic. Times named `*_at` are
-milliseconds since the epoch (UTC) unless typed `datetime`. An event never holds a token or a secret.
+Events are frozen and ignore unknown fields. Adding an optional field keeps an event's version; any other change is a
+new topic. Fields named `*_at` are milliseconds since the epoch (UTC) unless they are typed `datetime`. No event holds
+a token or a secret.
 """
 
 from datetime import datetime
@@ -11,81 +12,86 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 ConnectionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*:.+$", max_length=255)]
-"""`platform:account`, e.g. `shopify:acme.myshopify.com`. The platform is an open slug."""
+"""`platform:account`, e.g. `shopify:acme.myshopify.com`. Any slug may be a platform."""
 
-Ids = dict[str, tuple[str, ...]]
+RecordIds = dict[str, tuple[str, ...]]
 """Record ids by resource, e.g. `{"products": ("gid://shopify/Product/1",)}`."""
 
 
-def platform_of(connection: str) -> str:
-    """The platform's slug of a connection's name."""
+def parse_platform(connection: str) -> str:
+    """Return the platform's slug from a connection's name."""
     return connection.partition(":")[0]
 
 
-def account_of(connection: str) -> str:
-    """The account at the platform of a connection's name."""
+def parse_account(connection: str) -> str:
+    """Return the account at the platform from a connection's name."""
     return connection.partition(":")[2]
 
 
 class Event(BaseModel):
-    """What all events share: frozen, and unknown fields are ignored so that additions break nobody. An error names the
-    field that does not fit, never what was in it: errors are logged, and kept beside dead letters."""
+    """The base of all events: frozen, and unknown fields are ignored, so that an added field breaks no consumer.
+
+    A validation error names the field but never its value, because errors are logged and stored with dead letters.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class ConnectionChanged(Event):
-    """The full state of one connection. Said by the gateway; heard by scheduler and spaces-writer.
+    """The full state of one connection. Published by the gateway; consumed by the scheduler and the spaces-writer.
 
-    Idempotency: (`connection`, `revision`); a listener ignores a revision that it has passed, which absorbs
-    redelivery and a compacted topic read from its beginning. `redacted` keeps name and epoch alone.
+    Idempotency key: (`connection`, `revision`). A consumer ignores a revision that is not higher than the one it has,
+    which absorbs redelivery and reading the compacted topic from its beginning. In state `redacted` only the name and
+    the epoch are set.
     """
 
     connection: ConnectionName
     revision: int
-    """Rises with every change of this connection's row at the gateway."""
+    """Rises with every change of the connection's row in the gateway."""
     epoch: int
-    """Rises at uninstall and redaction, never at a sign-in to a live connection."""
+    """Rises when the connection is uninstalled or redacted, not when a live connection is authorized again."""
     state: str
     """connected | reauthorise | uninstalled | redacted"""
     merchant: UUID | None = None
     object_key: str | None = None
-    """Where the snapshot lies in the bucket."""
+    """Where the snapshot is stored in the bucket."""
     wanted_sync: UUID | None = None
-    """The full sync that the gateway wants; the scheduler starts it once."""
+    """Id of the full sync that the gateway requests. The scheduler starts each id once."""
     wanted_cause: str = "connect"
-    """Why it is wanted: connect | manual"""
+    """Why that sync is requested: connect | manual"""
     scopes: tuple[str, ...] = ()
-    """The granted scopes, `write_x` standing for `read_x` too."""
+    """The granted scopes. `write_x` includes `read_x`."""
 
 
 class SyncRequested(Event):
-    """Quick lane: bring these records. Said by gateway (webhook) and scheduler; heard by fetcher and scheduler.
+    """Request to read these records now (incremental sync). Published by the gateway for webhooks and by the scheduler;
+    consumed by the platform's fetcher and by the scheduler.
 
-    Idempotency: `sync_id`, made from the delivery's webhook id, so a delivery that comes twice is one sync.
-    A request with cause `test` proves the way to Kafka and causes nothing.
+    Idempotency key: `sync_id`, derived from the webhook's id, so that a webhook delivered twice is one sync.
+    A request with cause `probe` tests the way from the webhook address to Kafka; no records are read for it.
     """
 
     sync_id: UUID
     connection: ConnectionName
     epoch: int
     cause: str
-    """webhook | manual | retry | postponed | reconcile | test"""
-    records: Ids
+    """webhook | manual | retry | postponed | reconcile | probe"""
+    records: RecordIds
     requested_at: int
-    covers: tuple[UUID, ...] = ()
-    """Further syncs that this request carries on; each ends with the verdict on `sync_id`."""
+    coalesced_sync_ids: tuple[UUID, ...] = ()
+    """Further syncs that were coalesced into this request. Each ends with the result of `sync_id`."""
     cursor: str | None = None
-    """Where to go on inside a record that came in parts; only its fetcher reads it."""
+    """Where to continue inside a chunked record. Only the fetcher that wrote it can read it."""
     attempt: int = 1
     topic: str | None = None
-    """The platform's webhook topic, for logs and counters."""
+    """The platform's webhook topic, for logs and metrics."""
 
 
-class WalkStepRequested(Event):
-    """Slow lane: walk step N of this sync from this cursor (None: from the start). Said by the scheduler alone.
+class FullSyncStepRequested(Event):
+    """Request to run step N of a full sync from this cursor (None: from the start). Published by the scheduler.
 
-    Idempotency: (`sync_id`, `step`): a step that runs twice says the same `sync.progressed`, of which one is taken.
+    Idempotency key: (`sync_id`, `step`). A step that runs twice publishes `sync.progressed` twice; the scheduler
+    applies the first and ignores the second.
     """
 
     sync_id: UUID
@@ -98,190 +104,199 @@ class WalkStepRequested(Event):
 
 
 class SyncProgressed(Event):
-    """How a request or a walk step went on. Said by fetchers; heard by the scheduler.
+    """How far a fetcher got with a request or a step. Published by fetchers; consumed by the scheduler.
 
-    `advanced`: step done, `cursor` is where the next begins. `walked`: the walk has come to its end.
-    `postponed`: not before `not_before`, with what is left (`records` and `cursor`, or the step's `cursor`).
-    `failed`: `reason` says why; `retry` whether trying again can help. `settled` requests need none of these:
-    they end by the writer's verdict.
+    `advanced`: the step is done and the next one begins at `cursor`. `completed`: the full read reached its end.
+    `postponed`: continue no earlier than `not_before` with what is left (`records` and `cursor`, or the step's
+    `cursor`). `failed`: `reason` says why, `retryable` whether trying again can help. An incremental read that was
+    completed needs no such event: it ends with the writer's `SyncResult`.
     """
 
     connection: ConnectionName
     epoch: int
-    outcome: Literal["advanced", "walked", "postponed", "failed"]
+    outcome: Literal["advanced", "completed", "postponed", "failed"]
     sync_ids: tuple[UUID, ...]
-    """One for a walk; all requests fetched together for the quick lane."""
+    """The one full sync, or all incremental syncs that were read together."""
     step: int | None = None
-    """The walk step that this is about; None on the quick lane."""
+    """The step of the full sync; None for an incremental sync."""
     cursor: str | None = None
-    records: Ids = Field(default_factory=dict)
+    records: RecordIds = Field(default_factory=dict)
     not_before: int | None = None
     reason: str | None = None
-    retry: bool = True
+    retryable: bool = True
     throttled: bool = False
     attempt: int = 1
     calls: int = 0
     """Calls made to the platform."""
     points: int = 0
-    """Points that the platform charged for them."""
+    """Rate limit points that the platform charged for them."""
 
 
-class Part(Event):
-    """Where a piece of a record lies in the record's chain: pieces join from the first (start None) to the last."""
+class RecordChunk(Event):
+    """The position of one chunk of a record that is too large for one answer of the platform.
 
-    chain: str
-    """Names one reading of the record; pieces of different readings never join."""
-    start: str | None
-    end: str | None
-    """The next piece's `start`; None on the last."""
+    Chunks of one reading are joined from the first (`cursor` None) to the last (`next_cursor` None).
+    """
+
+    reading_id: str
+    """Identifies one reading of the record. Chunks of different readings are never joined."""
+    cursor: str | None
+    next_cursor: str | None
+    """The `cursor` of the next chunk; None on the last."""
     path: tuple[str, ...] = ()
-    """Keys from the record's body to the list that this piece's `items` go on; empty on the first piece."""
+    """Keys from the record's body to the list that this chunk's `items` extend; empty on the first chunk."""
 
     @property
-    def last(self) -> bool:
-        """Whether the chain ends here."""
-        return self.end is None
+    def is_last(self) -> bool:
+        """Whether the record is complete with this chunk."""
+        return self.next_cursor is None
 
 
 class Record(Event):
-    """One record, whole, in the form in which the document shows it.
+    """One record, whole, in the form in which the snapshot shows it.
 
-    `body` None with `part` None means: asked for directly, and the platform answered that it is not there.
-    A first piece (`part.start` None) has its `body`; a further piece has `items` alone.
+    `body` None together with `chunk` None is a tombstone: the record was requested by its id, and the platform answered
+    that it does not exist. The first chunk of a chunked record has the `body`; further chunks have only `items`.
     """
 
     resource: str
     id: str
     read_at: int
-    """When the first request that contributed was sent: the worker's clock, corrected by the platform's."""
+    """When the first request that contributed to it was sent: the worker's clock, corrected by the platform's."""
     updated_at: datetime | None = None
-    """The record's own, where the platform has one."""
+    """The record's own time of change, where the platform has one."""
     body: dict[str, Any] | None = None
-    rank: int = 0
+    sort_key: int = 0
     """Order among the records of its resource, e.g. the numeric id."""
     parent: str | None = None
-    """The record that this one belongs to and goes with."""
-    facts: dict[str, str | None] = Field(default_factory=dict)
-    """Small values that other records show: titles, handles, names."""
-    volatile: dict[str, Any] = Field(default_factory=dict)
-    """What moves by itself (counters, signed addresses): shown beside the body, and no change of the record."""
+    """Id of the record that this one is deleted with."""
+    lookup_fields: dict[str, str | None] = Field(default_factory=dict)
+    """Small values that other records show, e.g. title, handle, name."""
+    volatile_fields: dict[str, Any] = Field(default_factory=dict)
+    """Values that change by themselves (counters, signed URLs). They are shown in the snapshot, but a difference in
+    them is no change of the record."""
     items: tuple[Any, ...] = ()
-    part: Part | None = None
+    chunk: RecordChunk | None = None
 
 
 class RecordsPage(Event):
-    """A bounded batch of records. Said by fetchers; heard by the spaces-writer.
+    """A bounded batch of records. Published by fetchers; consumed by the spaces-writer.
 
-    Never skipped because its number was seen: a step that ran twice may have cut its pages differently. Every
-    record passes the version check, which absorbs redelivery. (`source`, `step`, `page`) keys what it listed.
+    A page is never skipped because its number was seen before: a step that ran twice may have cut its pages
+    differently. Every record passes the version check, which absorbs redelivery. (`read_id`, `step`, `page`) is the key
+    under which the listed ids are stored.
     """
 
     kind: Literal["page"] = "page"
     connection: ConnectionName
     epoch: int
-    """Of the token that read it."""
-    source: UUID
-    """The walk's sync id, or the id of the records fetch."""
+    """The epoch of the token with which it was read."""
+    read_id: UUID
+    """The full sync's id, or the id of the incremental read."""
     step: int
     page: int
     resource: str
-    window: int = 0
+    id_range: int = 0
     attempt: int = 1
     records: tuple[Record, ...]
 
 
-class WindowEnded(Event):
-    """All of one window's pages have been said. Heard by the spaces-writer, which gives the window's verdict."""
+class RangeCompleted(Event):
+    """All pages of one id range were published. The spaces-writer then checks that the range is complete."""
 
-    kind: Literal["window_ended"] = "window_ended"
+    kind: Literal["range_completed"] = "range_completed"
     connection: ConnectionName
     epoch: int
-    source: UUID
+    read_id: UUID
     resource: str
-    window: int
+    id_range: int
     attempt: int
-    again: str
-    """Cursor from which this window alone is walked once more, with the next attempt's number."""
-    sent: int
-    """Distinct ids said along the chain of cursors of this attempt."""
+    retry_cursor: str
+    """Cursor from which only this id range is read again, as its next attempt."""
+    sent_count: int
+    """Number of distinct ids published in this attempt."""
     count_before: int | None = None
-    """The platform's count when the window began; None where it has none."""
+    """The platform's own count when reading the range began; None where the platform has no count."""
     count_after: int | None = None
 
 
-class WalkEnded(Event):
-    """What the walk consisted of. The writer's verdict on it, once all windows are good, makes the sync `success`."""
+class FullReadCompleted(Event):
+    """What a full read consisted of. When every id range is complete, the writer ends the sync with `success`."""
 
-    kind: Literal["walk_ended"] = "walk_ended"
+    kind: Literal["full_read_completed"] = "full_read_completed"
     connection: ConnectionName
     epoch: int
-    source: UUID
-    windows: tuple[tuple[str, int], ...]
-    """(resource, window) of all that was walked."""
-    dependents: tuple[str, ...] = ()
-    """Resources whose records came with those of a walked resource."""
-    left_out: dict[str, str] = Field(default_factory=dict)
+    read_id: UUID
+    id_ranges: tuple[tuple[str, int], ...]
+    """(resource, id range) of everything that was read."""
+    child_resources: tuple[str, ...] = ()
+    """Resources whose records came with those of their parent."""
+    skipped_resources: dict[str, str] = Field(default_factory=dict)
     """Resource to the reason why it was not read, e.g. a missing scope."""
     started_at: int
-    """Before the walk's first read, on the clock of `read_at`."""
+    """Before the first read, on the clock of `read_at`."""
 
 
-class Settled(Event):
-    """A records fetch is complete: all its pages have been said. The spaces-writer answers with the verdict."""
+class IncrementalReadCompleted(Event):
+    """All pages of an incremental read were published. The spaces-writer answers with a `SyncResult`."""
 
-    kind: Literal["settled"] = "settled"
+    kind: Literal["incremental_read_completed"] = "incremental_read_completed"
     connection: ConnectionName
     epoch: int
-    source: UUID
+    read_id: UUID
     sync_ids: tuple[UUID, ...]
-    asked: Ids
-    failed: dict[str, str] = Field(default_factory=dict)
+    requested: RecordIds
+    unreadable: dict[str, str] = Field(default_factory=dict)
     """Ids that could not be read, with the reason."""
 
 
-Fetched = Annotated[RecordsPage | WindowEnded | WalkEnded | Settled, Field(discriminator="kind")]
-"""Whatever is said on `data.fetched` and `data.fetched.walk`."""
+Fetched = Annotated[
+    RecordsPage | RangeCompleted | FullReadCompleted | IncrementalReadCompleted, Field(discriminator="kind")
+]
+"""Every event on the `data.fetched.*` topics."""
 
-FETCHED: TypeAdapter[RecordsPage | WindowEnded | WalkEnded | Settled] = TypeAdapter(
+FETCHED_ADAPTER: TypeAdapter[RecordsPage | RangeCompleted | FullReadCompleted | IncrementalReadCompleted] = TypeAdapter(
     Fetched, config=ConfigDict(hide_input_in_errors=True)
 )
 
 
-class Totals(Event):
-    """What became of all that one walk or fetch has said so far: absolute, so saying it twice adds nothing."""
+class SyncTotals(Event):
+    """Dispositions of all records of one read so far. The numbers are absolute, so a repeated event adds nothing."""
 
-    source: UUID
+    read_id: UUID
     pages: int = 0
     records: int = 0
     changed: int = 0
     unchanged: int = 0
     stale: int = 0
-    removed: int = 0
+    deleted: int = 0
 
 
-class Verdict(Event):
-    """The end of syncs, by the one who stored their data.
+class SyncResult(Event):
+    """The result of syncs, decided by the service that stored their data.
 
-    `incomplete`: windows must be walked again from the cursors in `again`. `cancelled`: refused for its epoch.
+    `incomplete`: some id ranges must be read again from `retry_cursors`. `cancelled`: the data was read under an epoch
+    that has ended and was refused.
     """
 
     sync_ids: tuple[UUID, ...]
-    outcome: Literal["success", "failed", "incomplete", "cancelled"]
-    change: int
-    """The connection's change number that holds all of it; an upload of at least that number holds its bytes."""
+    status: Literal["success", "failed", "incomplete", "cancelled"]
+    sequence: int
+    """The connection's sequence number that includes all of the data. An upload with this number or a higher one
+    contains it."""
     reason: str | None = None
-    again: tuple[str, ...] = ()
-    left_out: dict[str, str] = Field(default_factory=dict)
-    totals: Totals | None = None
+    retry_cursors: tuple[str, ...] = ()
+    skipped_resources: dict[str, str] = Field(default_factory=dict)
+    totals: SyncTotals | None = None
 
 
 class Upload(Event):
-    """What became of one composing of the snapshot."""
+    """The outcome of building one snapshot."""
 
     key: str
     outcome: Literal["uploaded", "unchanged", "restored", "failed"]
-    """`restored`: the object was lost or overwritten, and was put again."""
-    change: int
+    """`restored`: the stored object was missing or overwritten and was uploaded again."""
+    sequence: int
     sha256: str = ""
     bytes: int = 0
     records: int = 0
@@ -289,44 +304,46 @@ class Upload(Event):
     reason: str | None = None
 
 
-class Erased(Event):
-    """A redaction is carried out: no record and no object of the connection is left. Saying it twice adds nothing."""
+class Erasure(Event):
+    """A redaction was completed: no record and no object of the connection is left. A repeated event adds nothing."""
 
-    keys: tuple[str, ...]
-    """The objects that were taken out of the bucket."""
+    object_keys: tuple[str, ...]
+    """The objects that were deleted from the bucket."""
     erased_at: int
 
 
 class DataStored(Event):
-    """What the spaces-writer did. Heard by the scheduler and by readers of the bucket.
+    """What the spaces-writer stored. Consumed by the scheduler and by readers of the bucket.
 
-    Idempotency: totals are absolute, verdicts final, uploads carry their change number: twice changes nothing.
+    Idempotency: totals are absolute, results are final, uploads carry their sequence number, so that handling the event
+    twice changes nothing.
     """
 
     connection: ConnectionName
     epoch: int
-    change: int
-    totals: tuple[Totals, ...] = ()
-    verdicts: tuple[Verdict, ...] = ()
-    wanted: Ids = Field(default_factory=dict)
-    """Records to be read directly: nominated by a walk, or read twice with different content in one moment."""
-    wanted_by: UUID | None = None
-    """Names this wish, so that it becomes one sync."""
+    sequence: int
+    totals: tuple[SyncTotals, ...] = ()
+    results: tuple[SyncResult, ...] = ()
+    records_to_verify: RecordIds = Field(default_factory=dict)
+    """Records to read directly: deletion candidates of a full sync, and records of which two readings with the same
+    `updated_at` differ."""
+    verification_id: UUID | None = None
+    """The id of the sync that reads `records_to_verify`."""
     upload: Upload | None = None
-    braked: str | None = None
-    """Why a walk's removals were not carried out."""
-    erased: Erased | None = None
+    guard_reason: str | None = None
+    """Why the deletion guard stopped the deletions of a full sync."""
+    erasure: Erasure | None = None
 
 
 EVENTS: tuple[type[Event], ...] = (
     ConnectionChanged,
     SyncRequested,
-    WalkStepRequested,
+    FullSyncStepRequested,
     SyncProgressed,
     RecordsPage,
-    WindowEnded,
-    WalkEnded,
-    Settled,
+    RangeCompleted,
+    FullReadCompleted,
+    IncrementalReadCompleted,
     DataStored,
 )
-"""Everything whose JSON Schema is kept beside this module."""
+"""The events whose JSON Schemas are committed in `schemas/`."""

@@ -31,17 +31,17 @@ DEAD_LETTER = {
 """The headers that a dead letter has besides those that it came with."""
 
 
-def derived_id(*story: str) -> UUID:
+def derive_id(*story: str) -> UUID:
     """The id that this story always gives, e.g. `derived_id("poll", connection, slot)`."""
     return uuid5(NAMESPACE, "\x1f".join(story))
 
 
-def cloud_event(event: Event, *, source: str, event_id: str, subject: str) -> list[tuple[str, bytes]]:
+def build_headers(event: Event, *, source: str, event_id: str, subject: str) -> list[tuple[str, bytes]]:
     """Headers for `event`: who says it (`source`), the id by which a second saying is known, the connection."""
-    return cloud_event_of(type(event).__name__, source=source, event_id=event_id, subject=subject)
+    return build_headers_for_type(type(event).__name__, source=source, event_id=event_id, subject=subject)
 
 
-def cloud_event_of(event_type: str, *, source: str, event_id: str, subject: str) -> list[tuple[str, bytes]]:
+def build_headers_for_type(event_type: str, *, source: str, event_id: str, subject: str) -> list[tuple[str, bytes]]:
     """The same for an event of which only the name of its type is at hand, as in an outbox."""
     attributes = {
         "ce_specversion": "1.0",

@@ -1,4 +1,4 @@
-"""The topic list: every Kafka topic, its key, its retention, and who may say what on it.
+"""Every Kafka topic: its key, its retention, its producers and its consumers.
 
 The key of every message is the connection (`platform:account`), the unit of ordering and of tenancy.
 """
@@ -10,87 +10,141 @@ from contracts.events import (
     ConnectionChanged,
     DataStored,
     Event,
+    FullReadCompleted,
+    FullSyncStepRequested,
+    IncrementalReadCompleted,
+    RangeCompleted,
     RecordsPage,
-    Settled,
     SyncProgressed,
     SyncRequested,
-    WalkEnded,
-    WalkStepRequested,
-    WindowEnded,
 )
 
 PARTITIONS = 12
-"""Set at provisioning and then fixed: partitions are where keys live."""
+"""Partitions of each topic. Fixed when the topic is created, because a key's partition depends on it."""
 
 RETENTION_MS = 7 * 24 * 3600 * 1000
-"""The longest that any message lives; a compacted topic's last one of each key apart."""
+"""The longest that a message is kept, except for the latest message of each key on a compacted topic."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-"""Largest message on any topic, in bytes before compression; the producer refuses above it."""
+"""Largest message on any topic in bytes, before compression. The producer refuses larger ones."""
 
 CONNECTION_CHANGED = "connection.changed"
 SYNC_PROGRESSED = "sync.progressed"
-DATA_FETCHED = "data.fetched"
-DATA_FETCHED_WALK = "data.fetched.walk"
 DATA_STORED = "data.stored"
 DEAD_LETTER_SUFFIX = ".dlq"
 
 
-def sync_requested(platform: str) -> str:
-    """Topic of the quick lane of `platform`: what a webhook or a person waits for."""
+def get_sync_topic(platform: str) -> str:
+    """Return the topic of `platform` for incremental syncs, on which a webhook or a person waits."""
     return f"sync.requested.{platform}"
 
 
-def sync_requested_walk(platform: str) -> str:
-    """Topic of the slow lane of `platform`: walk steps, said by the scheduler alone."""
-    return f"sync.requested.{platform}.walk"
+def get_full_sync_topic(platform: str) -> str:
+    """Return the topic of `platform` for the steps of full syncs."""
+    return f"sync.requested.{platform}.full"
 
 
-def dead_letters(topic: str) -> str:
-    """Topic that keeps what could not be handled on `topic`."""
+def get_fetched_topic(platform: str) -> str:
+    """Return the topic of `platform` for records read by incremental syncs."""
+    return f"data.fetched.{platform}"
+
+
+def get_full_fetched_topic(platform: str) -> str:
+    """Return the topic of `platform` for records read by full syncs."""
+    return f"data.fetched.{platform}.full"
+
+
+def get_dead_letter_topic(topic: str) -> str:
+    """Return the topic that keeps the messages of `topic` that could not be handled."""
     return topic + DEAD_LETTER_SUFFIX
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic as it must be provisioned (`compact` keeps the last value of each key for ever), and what is said on it.
+    """A topic as it is provisioned (`compact` keeps the latest message of each key for ever), and who uses it.
 
-    `by` and `to` name services. `events` is empty on a topic of dead letters: what lies there is as it came.
+    `producers` and `consumers` are names of services. `events` is empty on a dead letter topic, whose messages are
+    copied unchanged.
     """
 
     name: str
     compact: bool = False
-    says: str = ""
-    by: tuple[str, ...] = ()
-    to: tuple[str, ...] = ()
+    description: str = ""
+    producers: tuple[str, ...] = ()
+    consumers: tuple[str, ...] = ()
     events: tuple[type[Event], ...] = ()
 
 
-def every_topic(platforms: tuple[str, ...]) -> tuple[Topic, ...]:
-    """All topics for these platforms, dead letters included."""
-    said = tuple(_said(platforms))
-    return (*said, *(_lost(topic) for topic in said))
+def list_topics(platforms: tuple[str, ...]) -> tuple[Topic, ...]:
+    """Return all topics for these platforms, dead letter topics included."""
+    topics = tuple(_build_topics(platforms))
+    return (*topics, *(_build_dead_letter_topic(topic) for topic in topics))
 
 
-def _said(platforms: tuple[str, ...]) -> Iterator[Topic]:
+def _build_topics(platforms: tuple[str, ...]) -> Iterator[Topic]:
+    writer = ("spaces-writer",)
     fetchers = tuple(f"{platform}-fetcher" for platform in platforms)
-    writer, pages = ("spaces-writer",), (RecordsPage, WindowEnded)
-    changed = "the full state of a connection"
-    yield Topic(CONNECTION_CHANGED, True, changed, ("gateway",), ("scheduler", *writer), (ConnectionChanged,))
-    for platform, fetcher in zip(platforms, fetchers, strict=True):
-        quick, walk = "bring these records (quick lane)", "walk step N of a sync from this cursor (slow lane)"
-        by, to = ("gateway", "scheduler"), (fetcher, "scheduler")
-        yield Topic(sync_requested(platform), False, quick, by, to, (SyncRequested,))
-        yield Topic(sync_requested_walk(platform), False, walk, ("scheduler",), (fetcher,), (WalkStepRequested,))
-    went = "how a request or a step of a walk went on"
-    yield Topic(SYNC_PROGRESSED, False, went, fetchers, ("scheduler",), (SyncProgressed,))
-    asked = "pages of records that were asked for, and that all of them are said"
-    yield Topic(DATA_FETCHED, False, asked, fetchers, writer, (RecordsPage, Settled))
-    walked = "pages of a walk, the ends of its windows and its own"
-    yield Topic(DATA_FETCHED_WALK, False, walked, fetchers, writer, (*pages, WalkEnded))
-    stored = "what was stored: totals, verdicts, ids wanted, uploads, erasures"
-    yield Topic(DATA_STORED, False, stored, writer, ("scheduler",), (DataStored,))
+    yield Topic(
+        CONNECTION_CHANGED,
+        compact=True,
+        description="the full state of a connection",
+        producers=("gateway",),
+        consumers=("scheduler", *writer),
+        events=(ConnectionChanged,),
+    )
+    for platform in platforms:
+        yield from _build_platform_topics(platform, writer)
+    yield Topic(
+        SYNC_PROGRESSED,
+        description="how far a request or a step of a full sync got",
+        producers=fetchers,
+        consumers=("scheduler",),
+        events=(SyncProgressed,),
+    )
+    yield Topic(
+        DATA_STORED,
+        description="what was stored: totals, sync results, records to verify, uploads, erasures",
+        producers=writer,
+        consumers=("scheduler",),
+        events=(DataStored,),
+    )
 
 
-def _lost(topic: Topic) -> Topic:
-    says = f"what could not be handled on {topic.name}, whole, with the error"
-    return Topic(dead_letters(topic.name), False, says, topic.to, ("scheduler",))
+def _build_platform_topics(platform: str, writer: tuple[str, ...]) -> Iterator[Topic]:
+    fetcher = f"{platform}-fetcher"
+    yield Topic(
+        get_sync_topic(platform),
+        description="read these records now (incremental sync)",
+        producers=("gateway", "scheduler"),
+        consumers=(fetcher, "scheduler"),
+        events=(SyncRequested,),
+    )
+    yield Topic(
+        get_full_sync_topic(platform),
+        description="run step N of a full sync from this cursor",
+        producers=("scheduler",),
+        consumers=(fetcher,),
+        events=(FullSyncStepRequested,),
+    )
+    yield Topic(
+        get_fetched_topic(platform),
+        description="pages of records of an incremental read, and its end",
+        producers=(fetcher,),
+        consumers=writer,
+        events=(RecordsPage, IncrementalReadCompleted),
+    )
+    yield Topic(
+        get_full_fetched_topic(platform),
+        description="pages of records of a full read, the ends of its id ranges, and its end",
+        producers=(fetcher,),
+        consumers=writer,
+        events=(RecordsPage, RangeCompleted, FullReadCompleted),
+    )
+
+
+def _build_dead_letter_topic(topic: Topic) -> Topic:
+    return Topic(
+        get_dead_letter_topic(topic.name),
+        description=f"messages of {topic.name} that could not be handled, unchanged, with the error",
+        producers=topic.consumers,
+        consumers=("scheduler",),
+    )

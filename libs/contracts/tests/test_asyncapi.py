@@ -6,24 +6,24 @@ from typing import Any
 
 import pytest
 
-from contracts.asyncapi import asyncapi_document
+from contracts.asyncapi import build_asyncapi_document
 from contracts.events import EVENTS, SyncRequested
-from contracts.headers import CLOUD_EVENT, cloud_event
-from contracts.topics import dead_letters, every_topic
+from contracts.headers import CLOUD_EVENT, build_headers
+from contracts.topics import get_dead_letter_topic, list_topics
 
-TOPICS = every_topic(("shopify", "facebook"))
+TOPICS = list_topics(("shopify", "facebook"))
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     """The document, with every topic made the same."""
-    return asyncapi_document(TOPICS, lambda topic: {"cleanup.policy": "delete", "retention.ms": "5"})
+    return build_asyncapi_document(TOPICS, lambda topic: {"cleanup.policy": "delete", "retention.ms": "5"})
 
 
 def test_every_topic_is_a_channel_with_its_events(document: dict[str, Any]) -> None:
     said = {name: list(channel["messages"]) for name, channel in document["channels"].items()}
     assert said["sync.requested.shopify"] == ["SyncRequested"]
-    assert said["data.fetched.walk"] == ["RecordsPage", "WindowEnded", "WalkEnded"]
+    assert said["data.fetched.shopify.full"] == ["RecordsPage", "WindowEnded", "WalkEnded"]
     assert said["connection.changed.dlq"] == ["DeadLetter"]
     assert {name for names in said.values() for name in names} == {*(e.__name__ for e in EVENTS), "DeadLetter"}
 
@@ -32,7 +32,7 @@ def test_those_who_hear_a_topic_are_those_who_leave_dead_letters_of_it() -> None
     by_name = {topic.name: topic for topic in TOPICS}
     for topic in TOPICS:
         if topic.events:
-            assert by_name[dead_letters(topic.name)].by == topic.to
+            assert by_name[get_dead_letter_topic(topic.name)].producers == topic.consumers
 
 
 @pytest.mark.parametrize("event", EVENTS)
@@ -47,5 +47,5 @@ def test_a_body_is_described_by_its_committed_schema(document: dict[str, Any], e
 def test_the_headers_of_every_event_are_described() -> None:
     example = json.loads(files("contracts").joinpath("examples", "SyncRequested.json").read_text())
     event = SyncRequested.model_validate(example)
-    headers = cloud_event(event, source="gateway", event_id="e1", subject=event.connection)
+    headers = build_headers(event, source="gateway", event_id="e1", subject=event.connection)
     assert [name for name, _ in headers] == list(CLOUD_EVENT)

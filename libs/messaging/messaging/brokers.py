@@ -17,7 +17,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from faststream.kafka.security import parse_security
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
-from messaging.errors import KafkaAway
+from messaging.errors import KafkaUnavailableError
 
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
@@ -69,11 +69,11 @@ class Brokers:
         return _LOGINS[self.login.mechanism](self.login.username, self.login.password, self.tls)
 
     @property
-    def client(self) -> dict[str, Any]:
+    def client_options(self) -> dict[str, Any]:
         """The keyword arguments of aiokafka's clients that say where Kafka is, and how they are let in."""
         return {"bootstrap_servers": self.addresses, **parse_security(self.security)}
 
-    async def trouble(self) -> str | None:
+    async def check_health(self) -> str | None:
         """None when one of the brokers lets this client in and answers it, else what is wrong, and what to look at."""
         troubles = await asyncio.gather(*(self._trouble_at(address) for address in self.addresses))
         if None in troubles:
@@ -81,9 +81,9 @@ class Brokers:
         said = [f"{address}: {trouble}" for address, trouble in zip(self.addresses, troubles, strict=True)]
         return "; ".join(said) or "no broker is named"
 
-    async def away(self, error: KafkaError) -> KafkaAway:
+    async def explain(self, error: KafkaError) -> KafkaUnavailableError:
         """What a client's failure to connect means. aiokafka keeps the reason to itself, so the brokers are asked."""
-        return KafkaAway(await self.trouble() or repr(error))
+        return KafkaUnavailableError(await self.check_health() or repr(error))
 
     async def _trouble_at(self, address: str) -> str | None:
         try:

@@ -3,33 +3,33 @@
 import structlog
 from aiokafka import ConsumerRecord
 
-from contracts.topics import DEAD_LETTER_SUFFIX, dead_letters
-from messaging.publisher import Publisher
+from contracts.topics import DEAD_LETTER_SUFFIX, get_dead_letter_topic
+from messaging.publisher import EventPublisher
 
 log = structlog.get_logger()
 
 
-class DeadLetters:
+class DeadLetterPublisher:
     """Says dead letters, and blows its fuse after `fuse` in a row, for then the fault is ours and not the messages'."""
 
-    def __init__(self, publisher: Publisher, *, fuse: int = 25) -> None:
+    def __init__(self, publisher: EventPublisher, *, threshold: int = 25) -> None:
         self._publisher = publisher
-        self._fuse = fuse
+        self._fuse = threshold
         self._in_a_row = 0
-        self.kept = 0
+        self.count = 0
         """How many were said since the start."""
 
     @property
-    def blown(self) -> bool:
+    def is_open(self) -> bool:
         """Whether consuming must stop until an operator has looked."""
         return self._in_a_row >= self._fuse
 
-    def passed(self) -> None:
+    def record_success(self) -> None:
         """A message was handled: the row is broken. A blown fuse stays blown."""
-        if not self.blown:
+        if not self.is_open:
             self._in_a_row = 0
 
-    async def keep(self, record: "ConsumerRecord[bytes, bytes]", error: Exception, *, group: str) -> None:
+    async def publish(self, record: "ConsumerRecord[bytes, bytes]", error: Exception, *, group: str) -> None:
         """Keep `record` on its dead-letter topic; raises `KafkaAway` when that cannot be done.
 
         A dead letter that cannot be handled stays where it is: it is kept already.
@@ -48,7 +48,7 @@ class DeadLetters:
             ("dlq-group", group.encode()),
             ("dlq-error", reason.encode("ascii", "replace")),
         ]
-        await self._publisher.send_raw(dead_letters(record.topic), record.key, record.value, headers)
+        await self._publisher.send_raw(get_dead_letter_topic(record.topic), record.key, record.value, headers)
         self._in_a_row += 1
-        self.kept += 1
+        self.count += 1
         log.error("message dead-lettered", topic=record.topic, offset=record.offset, error=type(error).__name__)

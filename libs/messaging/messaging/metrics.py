@@ -6,13 +6,13 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from messaging.intake import KeyedIntake
+from messaging.keyed_consumer import KeyedConsumer
 
 
-class IntakeMetrics(Collector):
+class ConsumerMetrics(Collector):
     """The dead letters of a service's intakes, by group: there at zero before the first."""
 
-    def __init__(self, intakes: Sequence[KeyedIntake[Any]]) -> None:
+    def __init__(self, intakes: Sequence[KeyedConsumer[Any]]) -> None:
         self._intakes = intakes
 
     def collect(self) -> Iterator[CounterMetricFamily]:
@@ -20,5 +20,5 @@ class IntakeMetrics(Collector):
         said = "Messages that could not be handled and were dead-lettered, by the group that gave up."
         letters = CounterMetricFamily("merchant_sync_dead_letters", said, labels=("group",))
         for intake in self._intakes:
-            letters.add_metric((intake.group,), intake.buried)
+            letters.add_metric((intake.group,), intake.dead_letter_count)
         yield letters

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from aiokafka import TopicPartition
 
 
-class Watermark:
+class PartitionOffsets:
     """The finished front of one partition: everything below `position` is done and may be committed."""
 
     def __init__(self) -> None:
@@ -37,29 +37,29 @@ class Watermark:
         return len(self._open)
 
 
-class Fronts:
+class OffsetTracker:
     """The finished fronts of the partitions that are ours, and how far they are committed."""
 
     def __init__(self) -> None:
-        self._marks: dict[TopicPartition, Watermark] = {}
+        self._marks: dict[TopicPartition, PartitionOffsets] = {}
         self._committed: dict[TopicPartition, int] = {}
 
-    def own(self, partitions: Iterable[TopicPartition]) -> None:
+    def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """These are ours from now on, from wherever they are read, and no others."""
-        self._marks = {partition: Watermark() for partition in partitions}
+        self._marks = {partition: PartitionOffsets() for partition in partitions}
         self._committed = {}
 
-    def begin(self, partition: TopicPartition, offset: int) -> Watermark | None:
+    def begin(self, partition: TopicPartition, offset: int) -> PartitionOffsets | None:
         """Note that a message was taken; None for one that is not ours to take, or was taken before."""
         mark = self._marks.get(partition)
         return mark if mark is not None and mark.begin(offset) else None
 
     @property
-    def moved(self) -> dict[TopicPartition, int]:
+    def committable(self) -> dict[TopicPartition, int]:
         """What there is to commit."""
         reached = {partition: mark.position for partition, mark in self._marks.items()}
         return {p: at for p, at in reached.items() if at is not None and at != self._committed.get(p)}
 
-    def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def mark_committed(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Kafka has these."""
         self._committed.update(offsets)

@@ -11,9 +11,9 @@ from typing import Protocol
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.headers import cloud_event_of
+from contracts.headers import build_headers_for_type
 from messaging import tracing
-from messaging.publisher import Outgoing
+from messaging.publisher import OutboundMessage
 
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 """Opens a transaction on the service's own schema; raises `Away` when its store does not answer."""
@@ -39,13 +39,13 @@ _NEXT = text("SELECT id, topic, key, event_id, event_type, body, traceparent FRO
 _DELETE = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
-async def say(tx: AsyncConnection, messages: Iterable[Outgoing]) -> None:
+async def enqueue(tx: AsyncConnection, messages: Iterable[OutboundMessage]) -> None:
     """Put messages into the outbox of the transaction `tx`; they are published after it commits, in this order,
     as said by the present span where they name no other."""
     listed = list(messages)
     if not listed:
         return
-    present = tracing.traceparent()
+    present = tracing.get_traceparent()
     await tx.execute(
         _INSERT,
         {
@@ -59,7 +59,7 @@ async def say(tx: AsyncConnection, messages: Iterable[Outgoing]) -> None:
     )
 
 
-class Outbox:
+class OutboxRelay:
     """Publishes what `say` has put down. One relay at a time works on a schema, so that order is kept."""
 
     def __init__(self, transaction: Transaction, publisher: RawPublisher, *, source: str) -> None:
@@ -67,19 +67,21 @@ class Outbox:
         self._publisher = publisher
         self._source = source
 
-    async def step(self) -> bool:
+    async def run_once(self) -> bool:
         """Publish some; whether there may be more. Raises `Away`."""
-        return await self.publish_some() > 0
+        return await self.publish_batch() > 0
 
-    async def publish_some(self, batch: int = 200) -> int:
+    async def publish_batch(self, batch: int = 200) -> int:
         """Publish up to `batch` rows in order and delete them; returns how many."""
         async with self._transaction() as tx:
             if not (await tx.execute(_LOCK)).scalar():
                 return 0
             rows = (await tx.execute(_NEXT, {"batch": batch})).all()
             for row in rows:
-                headers = cloud_event_of(row.event_type, source=self._source, event_id=row.event_id, subject=row.key)
-                headers += tracing.headers_of(row.traceparent)
+                headers = build_headers_for_type(
+                    row.event_type, source=self._source, event_id=row.event_id, subject=row.key
+                )
+                headers += tracing.build_trace_headers(row.traceparent)
                 await self._publisher.send_raw(row.topic, row.key.encode(), row.body, headers)
             if rows:
                 await tx.execute(_DELETE, {"ids": [row.id for row in rows]})

@@ -20,7 +20,7 @@ HEARD_MS = 3 * 24 * 3600 * 1000
 a service that was down hears of it."""
 
 
-def configs(topic: Topic) -> dict[str, str]:
+def build_config(topic: Topic) -> dict[str, str]:
     """How a topic is made. No message lives longer than `RETENTION_MS`, the last one of each key in a compacted topic
     apart; there, a segment is closed, and so comes up for cleaning, only when a later message follows it."""
     kept = (
@@ -37,12 +37,12 @@ def configs(topic: Topic) -> dict[str, str]:
 
 
 def _new(topic: Topic, copies: int) -> NewTopic:
-    return NewTopic(topic.name, PARTITIONS, copies, topic_configs=configs(topic))
+    return NewTopic(topic.name, PARTITIONS, copies, topic_configs=build_config(topic))
 
 
 async def provision(brokers: Brokers, topics: tuple[Topic, ...]) -> None:
     """Make the missing ones of `topics` with 12 partitions. Safe for many at once. Raises `KafkaAway`."""
-    admin = AIOKafkaAdminClient(**brokers.client)
+    admin = AIOKafkaAdminClient(**brokers.client_options)
     try:
         await admin.start()
         there = set(await admin.list_topics())
@@ -50,7 +50,7 @@ async def provision(brokers: Brokers, topics: tuple[Topic, ...]) -> None:
         if missing:
             await _make(admin, missing)
     except KafkaError as error:
-        raise await brokers.away(error) from error
+        raise await brokers.explain(error) from error
     finally:
         await admin.close()
 

@@ -11,16 +11,16 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
 from contracts.events import Event
-from contracts.headers import cloud_event
+from contracts.headers import build_headers
 from contracts.topics import MAX_MESSAGE_BYTES
 from messaging import tracing
 from messaging.brokers import Brokers
-from messaging.errors import KafkaAway, MessageTooLarge
-from messaging.handling import publication
+from messaging.errors import KafkaUnavailableError, MessageTooLargeError
+from messaging.instrumentation import describe_send
 
 
 @dataclass(frozen=True)
-class Outgoing:
+class OutboundMessage:
     """A message ready to be sent: its topic, its key (the connection), the event, and the id of this saying."""
 
     topic: str
@@ -46,7 +46,7 @@ _DEFAULT = DefaultPartitioner()
 
 
 @lru_cache(maxsize=10_000)
-def place_of(key: bytes, partitions: tuple[int, ...]) -> int:
+def select_partition(key: bytes, partitions: tuple[int, ...]) -> int:
     """The partition that every Kafka client gives this key."""
     return int(_DEFAULT(key, list(partitions), list(partitions)))
 
@@ -55,17 +55,17 @@ def partition_of(key: bytes | None, partitions: list[int], available: list[int])
     """The partition that every Kafka client gives this key, remembered: the hash is slow in Python, and keys recur."""
     if key is None:
         return int(_DEFAULT(key, partitions, available))
-    return place_of(key, tuple(partitions))
+    return select_partition(key, tuple(partitions))
 
 
-class Publisher:
+class EventPublisher:
     """A producer with `acks=all`, idempotent, without lingering. `source` is the service's name."""
 
     def __init__(self, brokers: Brokers, *, source: str) -> None:
         self._brokers = brokers
         self._source = source
         self._producer = AIOKafkaProducer(
-            **brokers.client,
+            **brokers.client_options,
             client_id=source,
             acks="all",
             enable_idempotence=True,
@@ -84,31 +84,31 @@ class Publisher:
             await self._producer.start()
         except KafkaError as error:
             await self._producer.stop()
-            raise await self._brokers.away(error) from error
+            raise await self._brokers.explain(error) from error
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self._producer.stop()
 
-    async def send(self, message: Outgoing) -> None:
+    async def send(self, message: OutboundMessage) -> None:
         """Send one message and wait for Kafka's word. Raises `KafkaAway`, or `MessageTooLarge` above 16 MiB."""
         await self.send_all([message])
 
-    async def send_all(self, messages: Iterable[Outgoing]) -> None:
+    async def send_all(self, messages: Iterable[OutboundMessage]) -> None:
         """Send messages in order and wait until Kafka has all of them. Errors as for `send`."""
         listed = list(messages)
-        name, about = publication(",".join(sorted({message.topic for message in listed})), len(listed))
-        with tracing.span(name, "producer", about):
+        name, about = describe_send(",".join(sorted({message.topic for message in listed})), len(listed))
+        with tracing.start_span(name, "producer", about):
             await self._confirmed([await self._enqueue(message) for message in listed])
 
-    async def partitions(self, topic: str) -> int:
+    async def count_partitions(self, topic: str) -> int:
         """How many partitions a topic has. Raises `KafkaAway`."""
         try:
             return len(await self._producer.partitions_for(topic))
         except KafkaError as error:
-            raise KafkaAway(repr(error)) from error
+            raise KafkaUnavailableError(repr(error)) from error
 
-    def batch(self) -> Batch:
+    def create_batch(self) -> Batch:
         """An empty batch, to be filled and given to `send_batch`."""
         batch: Batch = self._producer.create_batch()
         return batch
@@ -118,33 +118,33 @@ class Publisher:
         try:
             await (await self._producer.send_batch(batch, topic, partition=partition))
         except KafkaError as error:
-            raise KafkaAway(repr(error)) from error
+            raise KafkaUnavailableError(repr(error)) from error
 
     async def send_raw(self, topic: str, key: bytes | None, body: bytes | None, headers: Headers) -> None:
         """Send bytes that are already an event, as the outbox and dead letters do."""
         try:
             await self._producer.send_and_wait(topic, value=body, key=key, headers=list(headers))
         except MessageSizeTooLargeError as error:
-            raise MessageTooLarge(str(error)) from error
+            raise MessageTooLargeError(str(error)) from error
         except KafkaError as error:
-            raise KafkaAway(repr(error)) from error
+            raise KafkaUnavailableError(repr(error)) from error
 
-    async def _enqueue(self, message: Outgoing) -> "asyncio.Future[object]":
-        headers = cloud_event(message.event, source=self._source, event_id=message.event_id, subject=message.key)
-        headers += tracing.headers_of(message.traceparent or tracing.traceparent())
+    async def _enqueue(self, message: OutboundMessage) -> "asyncio.Future[object]":
+        headers = build_headers(message.event, source=self._source, event_id=message.event_id, subject=message.key)
+        headers += tracing.build_trace_headers(message.traceparent or tracing.get_traceparent())
         body = message.event.model_dump_json(exclude_defaults=False).encode()
         try:
             sent: asyncio.Future[object] = await self._producer.send(
                 message.topic, value=body, key=message.key.encode(), headers=headers
             )
         except MessageSizeTooLargeError as error:
-            raise MessageTooLarge(f"{type(message.event).__name__} of {message.key}: {error}") from error
+            raise MessageTooLargeError(f"{type(message.event).__name__} of {message.key}: {error}") from error
         except KafkaError as error:
-            raise KafkaAway(repr(error)) from error
+            raise KafkaUnavailableError(repr(error)) from error
         return sent
 
     async def _confirmed(self, sent: Sequence["asyncio.Future[object]"]) -> None:
         try:
             await asyncio.gather(*sent)
         except KafkaError as error:
-            raise KafkaAway(repr(error)) from error
+            raise KafkaUnavailableError(repr(error)) from error

@@ -24,7 +24,7 @@ T = TypeVar("T")
 _READ = TraceContextTextMapPropagator().extract
 
 
-class Opened:
+class OpenSpan:
     """A span that has begun: a context around its work, or to be ended by hand."""
 
     def __init__(self, span: trace.Span, base: Context) -> None:
@@ -40,7 +40,7 @@ class Opened:
         if self._token is not None:
             context.detach(self._token)
         if isinstance(error, Exception):
-            self.fail(error)
+            self.record_error(error)
         self.end()
 
     @property
@@ -48,20 +48,20 @@ class Opened:
         """This span as a header of what it says."""
         return _header(self._span.get_span_context())
 
-    def note(self, name: str, value: str | int) -> None:
+    def set_attribute(self, name: str, value: str | int) -> None:
         """Say one thing more of it."""
         self._span.set_attribute(name, value)
 
-    def fail(self, error: Exception) -> None:
+    def record_error(self, error: Exception) -> None:
         """It has failed. Only the error's type is said: its text may hold anything."""
-        self.note("error.type", type(error).__name__)
+        self.set_attribute("error.type", type(error).__name__)
         self._span.set_status(Status(StatusCode.ERROR))
 
     def end(self) -> None:
         """It is done."""
         self._span.end()
 
-    def within(self, work: Callable[[], T]) -> T:
+    def run(self, work: Callable[[], T]) -> T:
         """Do a part of its work, which ends it only where it says so."""
         token = context.attach(self._context)
         try:
@@ -70,7 +70,7 @@ class Opened:
             context.detach(token)
 
 
-class Spans:
+class Tracer:
     """The spans of one process of `service`, sent by a thread of their own to the receiver at `endpoint`."""
 
     def __init__(self, service: str, endpoint: str, exporter: SpanExporter | None = None) -> None:
@@ -85,27 +85,27 @@ class Spans:
 
     def begin(
         self, name: str, kind: Kind, attributes: Attributes, *, caused_by: Iterable[str] | None = None
-    ) -> Opened:
+    ) -> OpenSpan:
         """A span that has begun now. Errors within it are noted by their type alone."""
         base, links = (context.get_current(), []) if caused_by is None else _causes(caused_by)
         begun = self._tracer.start_span(
             name, base, SpanKind[kind.upper()], attributes, links, record_exception=False, set_status_on_exception=False
         )
-        return Opened(begun, base)
+        return OpenSpan(begun, base)
 
-    def traceparent(self) -> str | None:
+    def get_traceparent(self) -> str | None:
         """The present span as a header."""
         present = _present()
         return None if present is None else _header(present)
 
-    def trace_id(self) -> str | None:
+    def get_trace_id(self) -> str | None:
         """The present trace."""
         present = _present()
         return None if present is None else trace.format_trace_id(present.trace_id)
 
-    def log_fields(self) -> dict[str, str]:
+    def get_log_fields(self) -> dict[str, str]:
         """The present trace, as a field of a line."""
-        present = self.trace_id()
+        present = self.get_trace_id()
         return {} if present is None else {"trace_id": present}
 
 

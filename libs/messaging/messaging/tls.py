@@ -3,7 +3,7 @@
 import ssl
 
 
-def trusting(ca_file: str) -> ssl.SSLContext:
+def create_context(ca_file: str) -> ssl.SSLContext:
     """TLS that trusts the authorities in a file, or the system's where none is named, and holds a server to its name.
 
     Raises ValueError, which names the file and says what is wrong with it.
@@ -18,7 +18,7 @@ def trusting(ca_file: str) -> ssl.SSLContext:
         raise ValueError(f"{ca_file} cannot be read: {error.strerror}") from None
 
 
-def show(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
+def load_certificate(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
     """Have `context` show a certificate with its chain, by its key, which has no passphrase. Errors as above."""
     try:
         for path in (cert_file, key_file):

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from contracts.headers import TRACEPARENT
 
 if TYPE_CHECKING:
-    from messaging.spans import Spans
+    from messaging.spans import Tracer
 
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 """What a span is, in OpenTelemetry's words."""
@@ -26,39 +26,39 @@ LONGEST = 512
 class Span(Protocol):
     """A piece of work that is under way."""
 
-    def note(self, name: str, value: str | int) -> None:
+    def set_attribute(self, name: str, value: str | int) -> None:
         """Say one thing more of it."""
 
-    def fail(self, error: Exception) -> None:
+    def record_error(self, error: Exception) -> None:
         """It has failed. Only the error's type is said: its text may hold anything."""
 
 
 class _Nothing:
     """A span that nobody will see."""
 
-    def note(self, name: str, value: str | int) -> None:
+    def set_attribute(self, name: str, value: str | int) -> None:
         """Nothing."""
 
-    def fail(self, error: Exception) -> None:
+    def record_error(self, error: Exception) -> None:
         """Nothing."""
 
 
 _NOTHING: AbstractContextManager[Span] = nullcontext(_Nothing())
 _NO_FIELDS: Mapping[str, str] = {}
-_spans: "Spans | None" = None
+_spans: "Tracer | None" = None
 
 
 @contextmanager
-def traces(service: str, endpoint: str) -> Iterator[None]:
+def export_traces(service: str, endpoint: str) -> Iterator[None]:
     """Export this process's spans to the OTLP/HTTP receiver at the base address `endpoint` while the context lasts;
     nothing where it is empty. To be entered in the process itself, after any fork; what is left is sent at the end."""
     global _spans
     if not endpoint:
         yield
         return
-    from messaging.spans import Spans
+    from messaging.spans import Tracer
 
-    _spans = spans = Spans(service, endpoint)
+    _spans = spans = Tracer(service, endpoint)
     try:
         yield
     finally:
@@ -66,12 +66,12 @@ def traces(service: str, endpoint: str) -> Iterator[None]:
         spans.close()
 
 
-def spans() -> "Spans | None":
+def get_tracer() -> "Tracer | None":
     """What makes spans by hand where work ends in a callback; None when there are no traces."""
     return _spans
 
 
-def span(
+def start_span(
     name: str, kind: Kind, attributes: Attributes, *, caused_by: Iterable[str] | None = None
 ) -> AbstractContextManager[Span]:
     """A span around the work in the context. It belongs to the present one; with `caused_by`, `traceparent` headers,
@@ -81,7 +81,7 @@ def span(
     return _spans.begin(name, kind, attributes, caused_by=caused_by)
 
 
-def calling(method: str, url: str, **attributes: str) -> AbstractContextManager[Span]:
+def trace_call(method: str, url: str, **attributes: str) -> AbstractContextManager[Span]:
     """The span of an HTTP call; `answered` says how it went. Of its address the host alone: the rest may hold what
     nobody should read."""
     if _spans is None:
@@ -90,32 +90,32 @@ def calling(method: str, url: str, **attributes: str) -> AbstractContextManager[
     return _spans.begin(method, "client", {**whom, **attributes})
 
 
-def answered(call: Span, status: int) -> None:
+def record_status(call: Span, status: int) -> None:
     """The call was answered with `status`."""
-    call.note("http.response.status_code", status)
+    call.set_attribute("http.response.status_code", status)
 
 
-def traceparent() -> str | None:
+def get_traceparent() -> str | None:
     """The present span as a header of what it says; None when there is none."""
-    return None if _spans is None else _spans.traceparent()
+    return None if _spans is None else _spans.get_traceparent()
 
 
-def trace_id() -> str | None:
+def get_trace_id() -> str | None:
     """The present trace, for the log; None when there is none."""
-    return None if _spans is None else _spans.trace_id()
+    return None if _spans is None else _spans.get_trace_id()
 
 
-def log_fields() -> Mapping[str, str]:
+def get_log_fields() -> Mapping[str, str]:
     """The same as fields of a line, for those that are written past structlog."""
-    return _NO_FIELDS if _spans is None else _spans.log_fields()
+    return _NO_FIELDS if _spans is None else _spans.get_log_fields()
 
 
-def headers_of(parent: str | None) -> list[tuple[str, bytes]]:
+def build_trace_headers(parent: str | None) -> list[tuple[str, bytes]]:
     """The Kafka headers that a message gets for its trace."""
     return [] if parent is None else [(TRACEPARENT, parent.encode())]
 
 
-def traceparents(heard: Iterable[Iterable[tuple[str, bytes]]]) -> Iterator[str]:
+def extract_traceparents(heard: Iterable[Iterable[tuple[str, bytes]]]) -> Iterator[str]:
     """The `traceparent` headers of messages with these headers, where they have one; they may be malformed."""
     for one in heard:
         for name, value in one:

@@ -5,17 +5,17 @@ from uuid import uuid4
 
 import pytest
 
-from contracts.topics import Topic, dead_letters
+from contracts.topics import Topic, get_dead_letter_topic
 from intake_bench import Bench
 from messaging.brokers import Brokers
 from messaging.provisioning import provision
-from messaging.publisher import Publisher
+from messaging.publisher import EventPublisher
 
 
 @pytest.fixture
 async def bench(kafka: str) -> AsyncIterator[Bench]:
     """A bench on a topic that nobody else has."""
     topic = f"said.{uuid4().hex[:8]}"
-    await provision(Brokers(kafka), (Topic(topic), Topic(dead_letters(topic))))
-    async with Publisher(Brokers(kafka), source="test") as publisher:
+    await provision(Brokers(kafka), (Topic(topic), Topic(get_dead_letter_topic(topic))))
+    async with EventPublisher(Brokers(kafka), source="test") as publisher:
         yield Bench(kafka, topic, publisher)

@@ -10,10 +10,10 @@ from aiokafka import AIOKafkaConsumer
 from faststream.kafka import KafkaBroker
 
 from contracts.events import Event
-from contracts.topics import dead_letters
-from messaging.dead_letters import DeadLetters
-from messaging.intake import KeyedIntake
-from messaging.publisher import Outgoing, Publisher
+from contracts.topics import get_dead_letter_topic
+from messaging.dead_letters import DeadLetterPublisher
+from messaging.keyed_consumer import KeyedConsumer
+from messaging.publisher import EventPublisher, OutboundMessage
 
 
 class Said(Event):
@@ -23,20 +23,20 @@ class Said(Event):
 class Bench:
     """A topic of its own, a publisher, and an intake that hands batches to whatever the test is about."""
 
-    def __init__(self, servers: str, topic: str, publisher: Publisher) -> None:
+    def __init__(self, servers: str, topic: str, publisher: EventPublisher) -> None:
         self.servers, self.topic, self.publisher = servers, topic, publisher
 
     async def say(self, key: str, *texts: str) -> None:
-        await self.publisher.send_all([Outgoing(self.topic, key, Said(text=t), str(uuid4())) for t in texts])
+        await self.publisher.send_all([OutboundMessage(self.topic, key, Said(text=t), str(uuid4())) for t in texts])
 
     @asynccontextmanager
     async def taking(
         self, handle: Callable[[str, Sequence[Said]], Awaitable[None]], **options: Any
-    ) -> AsyncIterator[KeyedIntake[Said]]:
+    ) -> AsyncIterator[KeyedConsumer[Said]]:
         broker = KafkaBroker(self.servers, logger=None, allow_auto_create_topics=False)
-        letters = DeadLetters(self.publisher, fuse=options.pop("fuse", 25))
+        letters = DeadLetterPublisher(self.publisher, threshold=options.pop("fuse", 25))
         grace = options.pop("grace", 0.5)
-        intake = KeyedIntake(
+        intake = KeyedConsumer(
             broker,
             self.topic,
             group="test",
@@ -53,7 +53,7 @@ class Bench:
             await broker.stop()
 
     async def buried(self) -> list[bytes | None]:
-        topic = dead_letters(self.topic)
+        topic = get_dead_letter_topic(self.topic)
         consumer = AIOKafkaConsumer(topic, bootstrap_servers=self.servers, auto_offset_reset="earliest")
         await consumer.start()
         try:

@@ -17,12 +17,12 @@ from certificates import Authority
 from contracts.events import Event
 from contracts.topics import Topic
 from messaging.brokers import Brokers, Login
-from messaging.dead_letters import DeadLetters
-from messaging.errors import KafkaAway
-from messaging.intake import KeyedIntake
+from messaging.dead_letters import DeadLetterPublisher
+from messaging.errors import KafkaUnavailableError
+from messaging.keyed_consumer import KeyedConsumer
 from messaging.provisioning import provision
-from messaging.publisher import Outgoing, Publisher
-from messaging.tls import show, trusting
+from messaging.publisher import EventPublisher, OutboundMessage
+from messaging.tls import create_context, load_certificate
 from secured import USER, SecuredKafka, secured_kafka
 
 JARS = Path(__file__).parents[3] / "data" / "cache"
@@ -42,7 +42,7 @@ Way = Callable[[SecuredKafka], Brokers]
 
 
 def scram(kafka: SecuredKafka) -> Brokers:
-    return Brokers(kafka.secured, trusting(str(kafka.authority.ca)), Login(USER, kafka.password))
+    return Brokers(kafka.secured, create_context(str(kafka.authority.ca)), Login(USER, kafka.password))
 
 
 def shorter_scram(kafka: SecuredKafka) -> Brokers:
@@ -58,13 +58,13 @@ def login_in_the_clear(kafka: SecuredKafka) -> Brokers:
 
 
 def certificate(kafka: SecuredKafka) -> Brokers:
-    context, pair = trusting(str(kafka.authority.ca)), kafka.authority.sign("client")
-    show(context, str(pair.cert), str(pair.key))
+    context, pair = create_context(str(kafka.authority.ca)), kafka.authority.sign("client")
+    load_certificate(context, str(pair.cert), str(pair.key))
     return Brokers(kafka.mutual, context)
 
 
 @asynccontextmanager
-async def hearing(brokers: Brokers, topic: str, publisher: Publisher) -> AsyncIterator["asyncio.Queue[str]"]:
+async def hearing(brokers: Brokers, topic: str, publisher: EventPublisher) -> AsyncIterator["asyncio.Queue[str]"]:
     """What an intake hears."""
     heard: asyncio.Queue[str] = asyncio.Queue()
 
@@ -73,8 +73,8 @@ async def hearing(brokers: Brokers, topic: str, publisher: Publisher) -> AsyncIt
             heard.put_nowait(event.text)
 
     broker = KafkaBroker(brokers.addresses, security=brokers.security, logger=None, allow_auto_create_topics=False)
-    letters = DeadLetters(publisher)
-    intake = KeyedIntake(
+    letters = DeadLetterPublisher(publisher)
+    intake = KeyedConsumer(
         broker, topic, group=topic, parse=Said.model_validate_json, handle=handle, dead_letters=letters
     )
     await broker.start()
@@ -91,15 +91,15 @@ async def test_who_is_let_in_makes_topics_and_speaks_and_hears(secured: SecuredK
     brokers, topic = way(secured), f"said.{uuid4().hex[:8]}"
     async with asyncio.timeout(30):
         await provision(brokers, (Topic(topic),))
-        async with Publisher(brokers, source="test") as publisher, hearing(brokers, topic, publisher) as heard:
-            await publisher.send(Outgoing(topic, "shopify:acme", Said(text="safely"), "1"))
+        async with EventPublisher(brokers, source="test") as publisher, hearing(brokers, topic, publisher) as heard:
+            await publisher.send(OutboundMessage(topic, "shopify:acme", Said(text="safely"), "1"))
             assert await heard.get() == "safely"
-        assert await brokers.trouble() is None
+        assert await brokers.check_health() is None
 
 
 def of_a_stranger(kafka: SecuredKafka) -> Brokers:
     with TemporaryDirectory() as folder:
-        return replace(scram(kafka), tls=trusting(str(Authority(Path(folder), "strangers").ca)))
+        return replace(scram(kafka), tls=create_context(str(Authority(Path(folder), "strangers").ca)))
 
 
 def by_another_name(kafka: SecuredKafka) -> Brokers:
@@ -123,7 +123,7 @@ def with_a_login_where_none_is_taken(kafka: SecuredKafka) -> Brokers:
 
 
 def without_a_certificate(kafka: SecuredKafka) -> Brokers:
-    return Brokers(kafka.mutual, trusting(str(kafka.authority.ca)))
+    return Brokers(kafka.mutual, create_context(str(kafka.authority.ca)))
 
 
 def in_the_clear(kafka: SecuredKafka) -> Brokers:
@@ -155,10 +155,10 @@ async def test_who_is_not_let_in_hears_which_setting_to_look_at(
     caplog.set_level(logging.INFO)
     brokers = way(secured)
     async with asyncio.timeout(20):
-        with pytest.raises(KafkaAway, match=REFUSED[way]) as provisioning:
+        with pytest.raises(KafkaUnavailableError, match=REFUSED[way]) as provisioning:
             await provision(brokers, (Topic("nothing"),))
-        with pytest.raises(KafkaAway, match=REFUSED[way]) as publishing:
-            async with Publisher(brokers, source="test"):
+        with pytest.raises(KafkaUnavailableError, match=REFUSED[way]) as publishing:
+            async with EventPublisher(brokers, source="test"):
                 pass
     said = [*traceback.format_exception(provisioning.value), *traceback.format_exception(publishing.value)]
     assert brokers.servers in str(provisioning.value)
@@ -166,8 +166,8 @@ async def test_who_is_not_let_in_hears_which_setting_to_look_at(
 
 
 def test_addresses_are_told_apart() -> None:
-    assert Brokers(" one:9092, two:9093,").client["bootstrap_servers"] == ["one:9092", "two:9093"]
+    assert Brokers(" one:9092, two:9093,").client_options["bootstrap_servers"] == ["one:9092", "two:9093"]
 
 
 async def test_without_an_address_there_is_trouble() -> None:
-    assert await Brokers("").trouble() == "no broker is named"
+    assert await Brokers("").check_health() == "no broker is named"

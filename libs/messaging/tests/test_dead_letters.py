@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from contracts.headers import DEAD_LETTER
-from messaging.dead_letters import DeadLetters
+from messaging.dead_letters import DeadLetterPublisher
 
 
 class Kept:
@@ -25,7 +25,7 @@ async def test_a_dead_letter_is_the_message_and_why_it_is_there() -> None:
     message: Any = SimpleNamespace(
         topic="data.stored", key=b"k", value=b"{", partition=3, offset=9, headers=[("ce_id", b"e1")]
     )
-    await DeadLetters(kept).keep(message, ValueError("no JSON"), group="scheduler")
+    await DeadLetterPublisher(kept).publish(message, ValueError("no JSON"), group="scheduler")
     ((topic, key, body, headers),) = kept.sent
     assert (topic, key, body, headers[0]) == ("data.stored.dlq", b"k", b"{", ("ce_id", b"e1"))
     assert [name for name, _ in headers[1:]] == list(DEAD_LETTER)

@@ -9,11 +9,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.topics import Topic
+from messaging.batching_producer import LARGEST_BATCH, BatchingProducer
 from messaging.brokers import Brokers
-from messaging.errors import Away, KafkaAway
-from messaging.gathering import LARGEST_BATCH, Gathering
+from messaging.errors import KafkaUnavailableError, UnavailableError
 from messaging.provisioning import provision
-from messaging.publisher import Batch, Publisher
+from messaging.publisher import Batch, EventPublisher
 
 HEADERS = [("ce_id", b"1")]
 
@@ -21,18 +21,18 @@ HEADERS = [("ce_id", b"1")]
 class Words:
     """Gives messages and counts what is heard of them."""
 
-    def __init__(self, gathering: Gathering, topic: str) -> None:
+    def __init__(self, gathering: BatchingProducer, topic: str) -> None:
         self._gathering = gathering
         self._topic = topic
         self._expected = 0
-        self.heard: list[Away | None] = []
+        self.heard: list[UnavailableError | None] = []
         self.all_heard = asyncio.Event()
 
     def give(self, key: bytes, body: bytes, *, dropped: bool = False) -> None:
         self._expected += not dropped
-        self._gathering.give(self._topic, key, body, HEADERS, self._told, lambda: dropped)
+        self._gathering.send(self._topic, key, body, HEADERS, self._told, lambda: dropped)
 
-    def _told(self, word: Away | None) -> None:
+    def _told(self, word: UnavailableError | None) -> None:
         self.heard.append(word)
         if len(self.heard) == self._expected:
             self.all_heard.set()
@@ -42,8 +42,8 @@ class Words:
 async def words(kafka: str) -> AsyncIterator[Words]:
     topic = f"gathered.{uuid4().hex[:8]}"
     await provision(Brokers(kafka), (Topic(topic),))
-    async with Publisher(Brokers(kafka), source="test") as publisher:
-        gathering = Gathering(publisher)
+    async with EventPublisher(Brokers(kafka), source="test") as publisher:
+        gathering = BatchingProducer(publisher)
         await gathering.prepare([topic])
         words = Words(gathering, topic)
         yield words
@@ -100,25 +100,25 @@ async def test_what_fills_more_than_a_batch_is_sent_as_well(kafka: str, words: W
 class NoWord:
     """A Kafka that loses every batch after the first."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: EventPublisher) -> None:
         self._publisher = publisher
         self.sent = 0
 
-    async def partitions(self, topic: str) -> int:
+    async def count_partitions(self, topic: str) -> int:
         return 12
 
-    def batch(self) -> Batch:
-        return self._publisher.batch()
+    def create_batch(self) -> Batch:
+        return self._publisher.create_batch()
 
     async def send_batch(self, batch: Batch, topic: str, partition: int) -> None:
         self.sent += 1
         if self.sent > 1:
-            raise KafkaAway("no broker")
+            raise KafkaUnavailableError("no broker")
 
 
 async def test_what_kafka_has_not_got_is_said_to_be_so_and_the_next_is_tried() -> None:
-    kafka = NoWord(Publisher(Brokers("nowhere:1"), source="test"))
-    gathering = Gathering(kafka)
+    kafka = NoWord(EventPublisher(Brokers("nowhere:1"), source="test"))
+    gathering = BatchingProducer(kafka)
     await gathering.prepare(["t"])
     words = Words(gathering, "t")
     for body in (b"1", b"2", b"3"):
@@ -126,4 +126,4 @@ async def test_what_kafka_has_not_got_is_said_to_be_so_and_the_next_is_tried() -
         words.all_heard.clear()
         with suppress(TimeoutError):
             await asyncio.wait_for(words.all_heard.wait(), 1)
-    assert [type(word) for word in words.heard] == [type(None), KafkaAway, KafkaAway]
+    assert [type(word) for word in words.heard] == [type(None), KafkaUnavailableError, KafkaUnavailableError]

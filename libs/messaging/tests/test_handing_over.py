@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from intake_bench import Bench, Said, until
-from messaging.errors import Away
+from messaging.errors import UnavailableError
 
 pytestmark = pytest.mark.integration
 KEYS = [f"key-{number}" for number in range(24)]
@@ -92,12 +92,12 @@ async def test_who_leaves_is_not_waited_for(bench: Bench) -> None:
 
 async def test_what_is_held_holds_no_hand_over_up(bench: Bench) -> None:
     async def away(_key: str, _events: Sequence[Said]) -> None:
-        raise Away("its gateway does not answer")
+        raise UnavailableError("its gateway does not answer")
 
     work = Working(seconds=0)
     await say_to_all(bench, "held")
     async with bench.taking(away) as holding:
-        await until(lambda: holding.trouble is not None)
+        await until(lambda: holding.health_error is not None)
         async with bench.taking(work.by("two")):
             await until(lambda: len(work.done) >= 4, 5)
 

@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry
 
 from intake_bench import Bench, Said, until
 from messaging.brokers import Brokers
-from messaging.errors import Away, KafkaAway, MessageTooLarge
-from messaging.intake import IntakeLimits
-from messaging.metrics import IntakeMetrics
-from messaging.publisher import Outgoing, Publisher
+from messaging.errors import KafkaUnavailableError, MessageTooLargeError, UnavailableError
+from messaging.keyed_consumer import ConsumerLimits
+from messaging.metrics import ConsumerMetrics
+from messaging.publisher import EventPublisher, OutboundMessage
 
 pytestmark = pytest.mark.integration
 
@@ -64,7 +64,7 @@ async def test_a_poison_message_is_buried_alone_and_its_partition_goes_on(bench:
     async with bench.taking(handle) as intake:
         await until(lambda: heard == ["one", "two"])
         registry = CollectorRegistry()
-        registry.register(IntakeMetrics([intake]))
+        registry.register(ConsumerMetrics([intake]))
         assert registry.get_sample_value("merchant_sync_dead_letters_total", {"group": "test"}) == 1
     assert await bench.buried() == [Said(text="poison").model_dump_json().encode()]
 
@@ -89,20 +89,20 @@ async def test_work_is_held_while_something_is_away_and_nothing_is_buried(bench:
         nonlocal tried
         tried += 1
         if away:
-            raise Away("the store is down")
+            raise UnavailableError("the store is down")
         heard.extend(e.text for e in events)
 
     await bench.say("a", "kept")
     async with bench.taking(handle) as intake:
         await until(lambda: tried >= 2)
-        assert intake.trouble == "Away: the store is down"
+        assert intake.health_error == "Away: the store is down"
         away = False
         await until(lambda: heard == ["kept"])
-        assert intake.trouble is None
+        assert intake.health_error is None
     assert await bench.buried() == []
 
 
-class Impatient(Away):
+class Impatient(UnavailableError):
     patience = 0.5
 
 
@@ -141,8 +141,8 @@ async def test_many_dead_letters_in_a_row_blow_the_fuse(bench: Bench) -> None:
         raise RuntimeError("our own fault")
 
     await bench.say("a", *map(str, range(10)))
-    async with bench.taking(handle, fuse=3, limits=IntakeLimits(batch=1)) as intake:
-        await until(lambda: intake.trouble is not None)
+    async with bench.taking(handle, fuse=3, limits=ConsumerLimits(batch=1)) as intake:
+        await until(lambda: intake.health_error is not None)
         await asyncio.sleep(0.5)
     assert len(await bench.buried()) == 3
 
@@ -160,7 +160,7 @@ async def test_a_blown_fuse_ends_within_a_batch_too_and_what_was_not_tried_comes
     texts = [str(number) for number in range(10)]
     await bench.say("a", *texts)
     async with bench.taking(fail, fuse=3) as intake:
-        await until(lambda: intake.trouble is not None)
+        await until(lambda: intake.health_error is not None)
         await asyncio.sleep(0.5)
     assert (tried, len(await bench.buried())) == (texts[:3], 3)
     async with bench.taking(hear):
@@ -168,12 +168,12 @@ async def test_a_blown_fuse_ends_within_a_batch_too_and_what_was_not_tried_comes
 
 
 async def test_a_message_over_the_limit_is_refused_by_name(bench: Bench) -> None:
-    big = Outgoing(bench.topic, "shopify:big", Said(text="x" * (17 * 1024 * 1024)), "1")
-    with pytest.raises(MessageTooLarge, match="shopify:big"):
+    big = OutboundMessage(bench.topic, "shopify:big", Said(text="x" * (17 * 1024 * 1024)), "1")
+    with pytest.raises(MessageTooLargeError, match="shopify:big"):
         await bench.publisher.send(big)
 
 
 async def test_a_publisher_without_kafka_says_that_it_is_away() -> None:
-    with pytest.raises(KafkaAway):
-        async with Publisher(Brokers("127.0.0.1:1"), source="test"):
+    with pytest.raises(KafkaUnavailableError):
+        async with EventPublisher(Brokers("127.0.0.1:1"), source="test"):
             pass

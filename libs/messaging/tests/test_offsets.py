@@ -1,14 +1,14 @@
-from messaging.offsets import Watermark
+from messaging.offsets import PartitionOffsets
 
 
 def test_nothing_may_be_committed_before_anything_is_finished() -> None:
-    mark = Watermark()
+    mark = PartitionOffsets()
     mark.begin(7)
     assert (mark.position, mark.open) == (None, 1)
 
 
 def test_an_offset_finished_early_waits_for_those_before_it() -> None:
-    mark = Watermark()
+    mark = PartitionOffsets()
     for offset in (7, 8, 9):
         mark.begin(offset)
     mark.finish(9)
@@ -19,7 +19,7 @@ def test_an_offset_finished_early_waits_for_those_before_it() -> None:
 
 
 def test_gaps_in_the_offsets_of_a_compacted_topic_hold_nothing_up() -> None:
-    mark = Watermark()
+    mark = PartitionOffsets()
     for offset in (3, 10):
         mark.begin(offset)
     mark.finish(3)
@@ -29,6 +29,6 @@ def test_gaps_in_the_offsets_of_a_compacted_topic_hold_nothing_up() -> None:
 
 
 def test_an_offset_that_was_taken_is_not_taken_again() -> None:
-    mark = Watermark()
+    mark = PartitionOffsets()
     assert [mark.begin(offset) for offset in (7, 8, 7, 8, 9)] == [True, True, False, False, True]
     assert mark.open == 3

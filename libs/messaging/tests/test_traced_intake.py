@@ -10,13 +10,13 @@ from aiokafka import AIOKafkaConsumer
 from faststream.kafka import KafkaBroker
 
 from contracts.events import SyncRequested
-from contracts.topics import Topic, dead_letters
+from contracts.topics import Topic, get_dead_letter_topic
 from messaging import tracing
 from messaging.brokers import Brokers
-from messaging.dead_letters import DeadLetters
-from messaging.intake import KeyedIntake
+from messaging.dead_letters import DeadLetterPublisher
+from messaging.keyed_consumer import KeyedConsumer
 from messaging.provisioning import provision
-from messaging.publisher import Outgoing, Publisher
+from messaging.publisher import EventPublisher, OutboundMessage
 from otlp_receiver import receiving
 
 pytestmark = pytest.mark.integration
@@ -30,23 +30,23 @@ def request() -> SyncRequested:
 
 async def test_a_batch_is_handled_in_the_trace_of_its_first_message(kafka: str) -> None:
     topic, requests, lines = f"said.{uuid4().hex[:8]}", [request() for _ in range(3)], list[dict[str, object]]()
-    await provision(Brokers(kafka), (Topic(topic), Topic(dead_letters(topic))))
+    await provision(Brokers(kafka), (Topic(topic), Topic(get_dead_letter_topic(topic))))
     done = asyncio.Event()
 
     async def handle(_key: str, events: Sequence[SyncRequested]) -> None:
-        lines.append(structlog.contextvars.get_contextvars() | {"trace_id": tracing.trace_id()})
+        lines.append(structlog.contextvars.get_contextvars() | {"trace_id": tracing.get_trace_id()})
         if len(events) < len(requests):
             done.set()
         raise ValueError("whole batch or one, it is not understood")
 
-    with receiving() as receiver, tracing.traces("a-service", receiver.url):
-        async with Publisher(Brokers(kafka), source="test") as publisher:
+    with receiving() as receiver, tracing.export_traces("a-service", receiver.url):
+        async with EventPublisher(Brokers(kafka), source="test") as publisher:
             for asked in requests:
-                with tracing.span("cause", "internal", {"of": str(asked.sync_id)}, caused_by=()):
-                    await publisher.send(Outgoing(topic, SHOP, asked, str(asked.sync_id)))
+                with tracing.start_span("cause", "internal", {"of": str(asked.sync_id)}, caused_by=()):
+                    await publisher.send(OutboundMessage(topic, SHOP, asked, str(asked.sync_id)))
             broker = KafkaBroker(kafka, logger=None, allow_auto_create_topics=False)
-            letters = DeadLetters(publisher)
-            intake = KeyedIntake(
+            letters = DeadLetterPublisher(publisher)
+            intake = KeyedConsumer(
                 broker,
                 topic,
                 group="test",
@@ -57,7 +57,7 @@ async def test_a_batch_is_handled_in_the_trace_of_its_first_message(kafka: str) 
             await broker.start()
             async with asyncio.timeout(30):
                 await done.wait()
-                while letters.kept < len(requests):
+                while letters.count < len(requests):
                     await asyncio.sleep(0.02)
             await intake.stop(grace=0.5)
             await broker.stop()
@@ -76,11 +76,11 @@ async def test_a_batch_is_handled_in_the_trace_of_its_first_message(kafka: str) 
 
 async def traced_letters(kafka: str, topic: str) -> set[str]:
     """The traces of the dead letters of a topic."""
-    consumer = AIOKafkaConsumer(dead_letters(topic), bootstrap_servers=kafka, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(get_dead_letter_topic(topic), bootstrap_servers=kafka, auto_offset_reset="earliest")
     await consumer.start()
     try:
         batches = await consumer.getmany(timeout_ms=2000)
         kept = [record.headers for records in batches.values() for record in records]
-        return {traceparent.split("-")[1] for traceparent in tracing.traceparents(kept)}
+        return {traceparent.split("-")[1] for traceparent in tracing.extract_traceparents(kept)}
     finally:
         await consumer.stop()

@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from facebook_fetcher.usage import Usage
-from fetching.errors import NotNow, Refused
+from platform_sdk.errors import PermanentError, RetryLaterError
 
 DEAD_TOKEN = (190, 102)
 APP_THROTTLED = (4, 341)
@@ -32,7 +32,7 @@ class TokenRefused(Exception):
     """The access token is not accepted; the gateway decides what that means."""
 
 
-class Denied(Refused):
+class Denied(PermanentError):
     """The access token does not have the permission for what was asked for."""
 
 
@@ -112,7 +112,7 @@ def _by_code(status: int, error: _Error, reason: str) -> Exception:
     if error.code in APP_THROTTLED + PAGE_THROTTLED:
         return Throttled(reason, app=error.code in APP_THROTTLED)
     if error.code == BLOCKED:
-        return NotNow(reason, seconds=BLOCKED_SECONDS, grows=True)
+        return RetryLaterError(reason, seconds=BLOCKED_SECONDS, escalates=True)
     if error.code in TRANSIENT or error.is_transient or status >= 500:
         return Unwell(reason)
     if error.code in DENIED:
@@ -120,7 +120,7 @@ def _by_code(status: int, error: _Error, reason: str) -> Exception:
     refused = FIELD_REFUSED.search(error.message)
     if refused:
         return FieldRefused(refused[1] or refused[2])
-    return Throttled(reason, app=True) if status == 429 else Refused(reason)
+    return Throttled(reason, app=True) if status == 429 else PermanentError(reason)
 
 
 def _denied(reason: str) -> str:

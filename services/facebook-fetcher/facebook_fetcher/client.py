@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from connector.clocks import estimate_read_at
 from facebook_fetcher.answers import Answer, Unwell, understand
 from facebook_fetcher.memory import CALLS_AT_ONCE
 from facebook_fetcher.usage import usage
-from fetching.clocks import read_at
 from messaging import tracing
 
 SILENCE_SECONDS = 15.0
@@ -58,16 +58,16 @@ class GraphClient:
         except Unwell as too_large:
             return Answer(sent, fault=too_large)
         page, fault = understand(status, body, token)
-        moment = read_at(sent, self._milliseconds(), headers.get("date"))
+        moment = estimate_read_at(sent, self._milliseconds(), headers.get("date"))
         return Answer(moment, page, fault, usage(headers, page_id), headers.get("facebook-api-version"))
 
     async def _exchange(self, page_id: str, token: str, fields: str) -> tuple[int, Mapping[str, str], bytes]:
         url = f"{self._graph_url}/{self.version}/{page_id}"
         params = {"fields": fields, "appsecret_proof": proof(self._app_secret, token)}
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        with tracing.calling("GET", url) as span:
+        with tracing.trace_call("GET", url) as span:
             async with self._http.stream("GET", url, params=params, headers=headers) as response:
-                tracing.answered(span, response.status_code)
+                tracing.record_status(span, response.status_code)
                 return response.status_code, response.headers, await _whole(response)
 
     def _milliseconds(self) -> int:

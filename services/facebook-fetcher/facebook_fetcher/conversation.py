@@ -8,24 +8,24 @@ from typing import Protocol
 
 import structlog
 
+from connector.source import FULL, INCREMENTAL, SyncContext
+from connector.tokens import AccessToken
 from facebook_fetcher.answers import Answer, Denied, FieldRefused, Throttled, TokenRefused, Unwell
 from facebook_fetcher.budget import QUICK_MOST, WALK_MOST
 from facebook_fetcher.memory import Memory
 from facebook_fetcher.usage import Reading
-from fetching.access import Access
-from fetching.errors import NotNow, Refused
-from fetching.readings import QUICK, WALK, Errand
+from platform_sdk.errors import PermanentError, RetryLaterError
 
 log = structlog.get_logger()
 PATIENCE_SECONDS = 2.0
 """What must wait longer than this is postponed; no handler sleeps for long."""
 RETRY_SECONDS = 5.0
 TRIES = 4
-ANSWER_SECONDS = {QUICK: 5.0, WALK: 15.0}
+ANSWER_SECONDS = {INCREMENTAL: 5.0, FULL: 15.0}
 """By lane: an answer that is not whole by then is given up. What hangs holds up nobody on the quick lane."""
 LEAST_SECONDS = 1.0
 """So much time every answer has, however long earlier tries have taken."""
-MOST = {QUICK: QUICK_MOST, WALK: WALK_MOST}
+MOST = {INCREMENTAL: QUICK_MOST, FULL: WALK_MOST}
 UNUSED = Reading(0.0)
 """What a page that comes without a word of usage says: headers are missing while little is used."""
 
@@ -46,7 +46,7 @@ class Conversation:
     def __init__(
         self,
         client: Client,
-        errand: Errand,
+        errand: SyncContext,
         page_id: str,
         memory: Memory,
         *,
@@ -95,26 +95,28 @@ class Conversation:
         while (waiting := self._wait())[0] > 0:
             seconds, whose = waiting
             if self._elapsed() + seconds > patience:
-                raise NotNow(f"the {whose}'s rate limit", seconds=max(seconds, PATIENCE_SECONDS), throttled=True)
+                raise RetryLaterError(
+                    f"the {whose}'s rate limit", seconds=max(seconds, PATIENCE_SECONDS), throttled=True
+                )
             await self._sleep(seconds)
 
     def _wait(self) -> tuple[float, str]:
-        return self._memory.wait(self.page_id, MOST[self._errand.lane], self._elapsed())
+        return self._memory.wait(self.page_id, MOST[self._errand.mode], self._elapsed())
 
     async def _once(self, fields: str, since: float) -> Answer:
         with self._memory.call(self.page_id):
             async with self._memory.turns:
                 sent = self._elapsed()
                 self._errand.calls += 1
-                token, seconds = self._errand.access.token, self._time_left(sent - since)
+                token, seconds = self._errand.token.token, self._time_left(sent - since)
                 answer = await self._client.page(self.page_id, token, fields, seconds=seconds)
         self._learn(answer, sent)
         return answer
 
     def _time_left(self, spent: float) -> float:
         """Seconds for an answer after `spent` on earlier tries at the same page."""
-        whole = ANSWER_SECONDS[self._errand.lane]
-        return whole if self._errand.lane == WALK else max(LEAST_SECONDS, whole - spent)
+        whole = ANSWER_SECONDS[self._errand.mode]
+        return whole if self._errand.mode == FULL else max(LEAST_SECONDS, whole - spent)
 
     def _learn(self, answer: Answer, sent: float) -> None:
         silent = UNUSED if answer.page is not None else None
@@ -129,30 +131,30 @@ class Conversation:
 
     def _of_this_page(self, answer: Answer) -> Answer:
         if answer.page is not None and answer.page.get("id") != self.page_id:
-            raise Refused("the platform answered with another page")
+            raise PermanentError("the platform answered with another page")
         return answer
 
     async def _renew(self) -> None:
         if self._renewed:
-            raise NotNow("a new access token was refused")
+            raise RetryLaterError("a new access token was refused")
         self._renewed = True
-        self._take(await self._errand.renew(self._errand.access))
+        self._take(await self._errand.replace_token(self._errand.token))
 
     async def _look_again(self, denied: Denied) -> None:
         """Go on with the token of this moment, where it is another: since the last was given out, more may have been
         granted."""
-        before = self._errand.access.token
+        before = self._errand.token.token
         if not self._anew:
             self._anew = True
-            self._take(await self._errand.anew())
-        if self._errand.access.token == before:
+            self._take(await self._errand.refresh_token())
+        if self._errand.token.token == before:
             raise denied
 
-    def _take(self, access: Access) -> None:
+    def _take(self, access: AccessToken) -> None:
         """Go on with `access`; under a new epoch the work begins anew at once."""
-        if access.epoch != self._errand.access.epoch:  # what was read is said under the epoch of its token
-            raise NotNow(None, seconds=0.0)
-        self._errand.access = access
+        if access.epoch != self._errand.token.epoch:  # what was read is said under the epoch of its token
+            raise RetryLaterError(None, seconds=0.0)
+        self._errand.token = access
 
     def _drop(self, refused: FieldRefused, fields: str) -> None:
         """Ask no more for a refused field, and say so once; another call may have dropped it while this one was on
@@ -161,18 +163,18 @@ class Conversation:
         for name in dropped:
             log.error("the platform refuses a field of pages: it is left out", field=name, refused=refused.word)
         if not dropped and self._memory.asking.text == fields:
-            raise Refused(str(refused))
+            raise PermanentError(str(refused))
 
-    def _postponed(self, throttled: Throttled, answer: Answer) -> NotNow:
+    def _postponed(self, throttled: Throttled, answer: Answer) -> RetryLaterError:
         """The budget is used up, for as long as the answer says, and for all who share it."""
-        log.warning("throttled", page=self.page_id, lane=self._errand.lane, reason=str(throttled))
+        log.warning("throttled", page=self.page_id, lane=self._errand.mode, reason=str(throttled))
         budget = self._memory.app if throttled.app else self._memory.pages[self.page_id]
         said = [reading.regain_seconds for reading in (answer.usage.app, answer.usage.page) if reading]
         budget.exhaust(self._elapsed(), max(said, default=0.0))
-        return NotNow(str(throttled), seconds=self._wait()[0], grows=True, throttled=True)
+        return RetryLaterError(str(throttled), seconds=self._wait()[0], escalates=True, throttled=True)
 
     async def _again_soon(self, fault: Unwell, spent: float, failures: int) -> None:
         """Sleep before the next try, or postpone: retries take a few seconds together, not more."""
         if failures == TRIES or spent >= RETRY_SECONDS:
-            raise NotNow(str(fault))
+            raise RetryLaterError(str(fault))
         await self._sleep(random.uniform(0.1, 0.3) * 2**failures)

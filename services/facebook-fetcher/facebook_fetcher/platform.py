@@ -5,20 +5,28 @@ import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
-from contracts.events import Ids, Record, account_of
+from connector.source import (
+    FullReadEnd,
+    FullReadStep,
+    IncrementalReadStep,
+    RangeEnd,
+    RecordBatch,
+    SyncContext,
+    UnreadableRecord,
+)
+from contracts.events import Record, RecordIds, parse_account
 from facebook_fetcher.conversation import Client, Conversation
 from facebook_fetcher.fields import Asking
 from facebook_fetcher.memory import Memory
 from facebook_fetcher.records import RESOURCE, gone, page_record
-from fetching.errors import Refused
-from fetching.readings import Batch, Errand, Reading, Step, Unread, WalkDone, WindowDone
+from platform_sdk.errors import PermanentError
 
 SLUG = "facebook"
 PAGE_ID = re.compile(r"[0-9]{1,32}")
 """The only accounts that are ever put into an address."""
 
 
-class FacebookPlatform:
+class FacebookSource:
     """Reads pages through `client`; both lanes of a process share what is remembered of the app."""
 
     def __init__(
@@ -34,23 +42,23 @@ class FacebookPlatform:
         self._sleep = sleep
         self._memory = Memory(asking)
 
-    async def read(
+    async def read_records(
         self,
-        errand: Errand,
-        ids: Ids,
+        errand: SyncContext,
+        ids: RecordIds,
         cursor: str | None,  # noqa: ARG002
-    ) -> AsyncGenerator[Reading, None]:
-        """As `fetching.readings.Platform.read`. There is one record, so there is no place to go on from."""
+    ) -> AsyncGenerator[IncrementalReadStep, None]:
+        """As `connector.source.Platform.read`. There is one record, so there is no place to go on from."""
         talk = self._conversation(errand)
         asked = [(resource, i) for resource in sorted(ids) for i in ids[resource]]
         for resource, i in asked:
             if (resource, i) != (RESOURCE, talk.page_id):
-                yield Unread(resource, i, "not the page of this connection")
+                yield UnreadableRecord(resource, i, "not the page of this connection")
         if (RESOURCE, talk.page_id) in asked:
-            yield Batch(RESOURCE, (await self._record(talk),))
+            yield RecordBatch(RESOURCE, (await self._record(talk),))
 
-    async def walk(self, errand: Errand, cursor: str | None) -> AsyncGenerator[Step, None]:
-        """As `fetching.readings.Platform.walk`: one window, whose cursor is the number of its attempt.
+    async def read_all(self, errand: SyncContext, cursor: str | None) -> AsyncGenerator[FullReadStep, None]:
+        """As `connector.source.Platform.walk`: one window, whose cursor is the number of its attempt.
 
         A page that is not there is not listed, so that it is asked for directly: a walk never removes.
         """
@@ -58,21 +66,21 @@ class FacebookPlatform:
         record = await self._record(self._conversation(errand))
         count = 1 if record.body is not None else None
         if count:
-            yield Batch(RESOURCE, (record,), attempt=attempt)
-        yield WindowDone(
+            yield RecordBatch(RESOURCE, (record,), attempt=attempt)
+        yield RangeEnd(
             resource=RESOURCE,
-            window=0,
+            id_range=0,
             attempt=attempt,
-            again=str(attempt + 1),
-            sent=count or 0,
+            retry_cursor=str(attempt + 1),
+            sent_count=count or 0,
             count_before=count,
             count_after=count,
         )
         if cursor is None:
-            yield WalkDone(windows=((RESOURCE, 0),), started_at=record.read_at)
+            yield FullReadEnd(id_ranges=((RESOURCE, 0),), started_at=record.read_at)
 
-    def left(self) -> dict[str, float]:
-        """As `fetching.readings.Platform.left`: the app has a budget, and each page."""
+    def measure_budget(self) -> dict[str, float]:
+        """As `connector.source.Platform.left`: the app has a budget, and each page."""
         return self._memory.left(self._elapsed())
 
     async def _record(self, talk: Conversation) -> Record:
@@ -82,8 +90,8 @@ class FacebookPlatform:
             return gone(talk.page_id, answer.read_at)
         return page_record(talk.page_id, answer.page, self._memory.asking.fields, answer.read_at)
 
-    def _conversation(self, errand: Errand) -> Conversation:
-        page_id = account_of(errand.access.connection)
+    def _conversation(self, errand: SyncContext) -> Conversation:
+        page_id = parse_account(errand.token.connection)
         if PAGE_ID.fullmatch(page_id) is None:
-            raise Refused("not the id of a page")
+            raise PermanentError("not the id of a page")
         return Conversation(self._client, errand, page_id, self._memory, elapsed=self._elapsed, sleep=self._sleep)

@@ -25,7 +25,7 @@ def page_record(page_id: str, page: Mapping[str, Any], fields: Iterable[PageFiel
         id=page_id,
         read_at=read_at,
         body={name: value for name, value in shown.items() if name not in VOLATILE},
-        volatile={name: value for name, value in shown.items() if name in VOLATILE},
+        volatile_fields={name: value for name, value in shown.items() if name in VOLATILE},
     )
 
 

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
+from connector.settings import FetcherSettings
 from facebook_fetcher.fields import PAGE_FIELDS, PageField, parsed
-from fetching.settings import FetcherSettings
 
 
 def _fields(value: object) -> object:

@@ -11,14 +11,14 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from contracts.events import Event, Record, RecordsPage, SyncProgressed, SyncRequested, WalkStepRequested
+from connector.handlers import FullSyncHandler, IncrementalHandler
+from connector.tokens import AccessToken
+from contracts.events import Event, FullSyncStepRequested, Record, RecordsPage, SyncProgressed, SyncRequested
 from facebook_fetcher.client import GraphClient
 from facebook_fetcher.fields import PAGE_FIELDS, Asking, parsed
-from facebook_fetcher.platform import FacebookPlatform
-from fetching.access import Access
-from fetching.errors import ConnectionEnded
-from fetching.handlers import QuickLane, WalkLane
-from messaging.publisher import Outgoing
+from facebook_fetcher.platform import FacebookSource
+from messaging.publisher import OutboundMessage
+from platform_sdk.errors import ConnectionEndedError
 
 PAGE = "1029384756"
 TOKEN, SECRET = "page-token-of-the-merchant", "the-secret-of-the-app"
@@ -96,9 +96,9 @@ class Voice:
     """Keeps what is said, in order."""
 
     def __init__(self) -> None:
-        self.said: list[Outgoing] = []
+        self.said: list[OutboundMessage] = []
 
-    async def send_all(self, messages: Iterable[Outgoing]) -> None:
+    async def send_all(self, messages: Iterable[OutboundMessage]) -> None:
         """Keep messages."""
         self.said += messages
 
@@ -128,18 +128,18 @@ class Tokens:
     epoch: int = 1
     reported: list[str] = field(default_factory=list)
 
-    async def access(self, connection: str, epoch: int, *, anew: bool = False) -> Access:
+    async def get_token(self, connection: str, epoch: int, *, fresh: bool = False) -> AccessToken:
         """The access that was set, or `granted`, where it is asked for anew."""
         if anew and self.granted is not None:
             self.token = self.granted
-        return Access(connection, 1, self.token)
+        return AccessToken(connection, 1, self.token)
 
-    async def refused(self, access: Access) -> Access:
+    async def replace_token(self, access: AccessToken) -> AccessToken:
         """The renewed access."""
         self.reported.append(access.fingerprint)
         if isinstance(self.renewed, Exception):
             raise self.renewed
-        return Access(access.connection, self.epoch, self.renewed)
+        return AccessToken(access.connection, self.epoch, self.renewed)
 
 
 class Bench:
@@ -147,18 +147,16 @@ class Bench:
 
     PAGE, TOKEN, SECRET, NOW = PAGE, TOKEN, SECRET, NOW
     error, used = staticmethod(error), staticmethod(used)
-    ConnectionEnded = ConnectionEnded
+    ConnectionEnded = ConnectionEndedError
 
     def __init__(self, fields: str = PAGE_FIELDS) -> None:
         self.graph, self.clock, self.tokens, self.voice = Graph(), Clock(), Tokens(), Voice()
         self.http = httpx.AsyncClient(transport=httpx.MockTransport(self.graph))
         self.client = GraphClient(self.http, "https://graph.test", "v25.0", SECRET, now=lambda: NOW)
-        self.platform = FacebookPlatform(
-            self.client, Asking(parsed(fields)), elapsed=self.clock, sleep=self.clock.sleep
-        )
+        self.platform = FacebookSource(self.client, Asking(parsed(fields)), elapsed=self.clock, sleep=self.clock.sleep)
         chance: Any = {"now": lambda: NOW, "uniform": lambda low, high: 1.0}
-        self.quick_lane = QuickLane(self.platform, self.tokens, self.voice, seconds=10, **chance)
-        self.walk_lane = WalkLane(self.platform, self.tokens, self.voice, seconds=5, **chance)
+        self.quick_lane = IncrementalHandler(self.platform, self.tokens, self.voice, seconds=10, **chance)
+        self.walk_lane = FullSyncHandler(self.platform, self.tokens, self.voice, seconds=5, **chance)
 
     def wish(self, page: str = PAGE, records: dict[str, list[str]] | None = None) -> SyncRequested:
         """A webhook's request for the page, or for other `records`."""
@@ -178,7 +176,7 @@ class Bench:
     async def walk(self, *, page: str = PAGE, cursor: str | None = None) -> SyncProgressed:
         """Walk one step; gives how it went on."""
         connection = f"facebook:{page}"
-        request = WalkStepRequested(
+        request = FullSyncStepRequested(
             sync_id=uuid4(), connection=connection, epoch=1, cause="poll", step=0, cursor=cursor, requested_at=0
         )
         await self.walk_lane(connection, [request])

@@ -15,12 +15,12 @@ import httpx
 import orjson
 import pytest
 
-from contracts.events import Record, Settled, SyncRequested, WalkEnded
+from connector.handlers import FullSyncHandler, IncrementalHandler
+from connector.tokens import AccessToken
+from contracts.events import FullReadCompleted, IncrementalReadCompleted, Record, SyncRequested
 from facebook_fetcher.client import open_client
 from facebook_fetcher.fields import PAGE_FIELDS, Asking, parsed
-from facebook_fetcher.platform import FacebookPlatform
-from fetching.access import Access
-from fetching.handlers import QuickLane, WalkLane
+from facebook_fetcher.platform import FacebookSource
 
 APP, SECRET = "123456789012345", "sandbox-facebook-secret"
 SCOPES = "pages_show_list,pages_manage_metadata,pages_read_engagement"
@@ -119,11 +119,11 @@ class Tokens:
     ended: Exception | None = None
     reported: list[str] = field(default_factory=list)
 
-    async def access(self, connection: str, epoch: int, *, anew: bool = False) -> Access:
+    async def get_token(self, connection: str, epoch: int, *, fresh: bool = False) -> AccessToken:
         """The page's token."""
-        return Access(connection, 1, self.known[connection.partition(":")[2]])
+        return AccessToken(connection, 1, self.known[connection.partition(":")[2]])
 
-    async def refused(self, access: Access) -> Access:
+    async def replace_token(self, access: AccessToken) -> AccessToken:
         """There is no other."""
         self.reported.append(access.connection)
         assert self.ended is not None
@@ -166,7 +166,7 @@ class Pages:
 
 
 def _object(record: Record) -> bytes:
-    pages = [] if record.body is None else [record.body | record.volatile]
+    pages = [] if record.body is None else [record.body | record.volatile_fields]
     return orjson.dumps({"data": pages}, option=orjson.OPT_SORT_KEYS)
 
 
@@ -182,11 +182,11 @@ async def open_pages(sandbox: Sandbox, benches: Any) -> AsyncIterator[Any]:
         sandbox.control("PUT", "/limits", {**ROOM, **limits})
         sandbox.control("DELETE", "/statistics")
         context = open_client(f"{sandbox.url}/graph", version, SECRET)
-        platform = FacebookPlatform(await context.__aenter__(), Asking(parsed(fields)))
+        platform = FacebookSource(await context.__aenter__(), Asking(parsed(fields)))
         contexts.append(context)
         tokens, bench = Tokens(known), benches()
-        bench.walk_lane = WalkLane(platform, tokens, bench.voice, seconds=5)
-        bench.quick_lane = QuickLane(platform, tokens, bench.voice, seconds=10)
+        bench.walk_lane = FullSyncHandler(platform, tokens, bench.voice, seconds=5)
+        bench.quick_lane = IncrementalHandler(platform, tokens, bench.voice, seconds=10)
         return Pages(sandbox, user, list(known), tokens, bench)
 
     yield open_them
@@ -197,9 +197,9 @@ async def open_pages(sandbox: Sandbox, benches: Any) -> AsyncIterator[Any]:
 async def test_a_walk_brings_the_page_as_it_is(open_pages: Any) -> None:
     pages = await open_pages(3)
     for page in pages.ids:
-        assert (await pages.walk(page)).outcome == "walked"
+        assert (await pages.walk(page)).outcome == "completed"
     assert pages.rebuilt() == pages.truth()
-    assert len(pages.bench.voice.events(WalkEnded)) == 3
+    assert len(pages.bench.voice.events(FullReadCompleted)) == 3
 
 
 async def test_what_webhooks_ask_for_is_read(open_pages: Any) -> None:
@@ -220,7 +220,7 @@ async def test_200_pages_and_1000_entries_pass_no_budget_and_bring_every_page(op
     wishes = [pages.bench.wish(pages.ids[number % 200]) for number in range(1_000)]
     await pages.bring(wishes)
     assert pages.rebuilt() == pages.truth()
-    settled = {sync_id for event in pages.bench.voice.events(Settled) for sync_id in event.sync_ids}
+    settled = {sync_id for event in pages.bench.voice.events(IncrementalReadCompleted) for sync_id in event.sync_ids}
     assert settled == {wish.sync_id for wish in wishes}
     statistics = pages.sandbox.control("GET", "/statistics")
     assert (statistics["throttled"], statistics["peak_app_percent"] <= 50) == (0, True)
@@ -229,7 +229,7 @@ async def test_200_pages_and_1000_entries_pass_no_budget_and_bring_every_page(op
 async def test_what_the_budget_has_no_room_for_is_postponed_and_not_refused(open_pages: Any) -> None:
     pages = await open_pages(200, app_calls=200)
     walked = await asyncio.gather(*(pages.walk(page) for page in pages.ids))
-    assert {end.outcome for end in walked} == {"walked", "postponed"}
+    assert {end.outcome for end in walked} == {"completed", "postponed"}
     assert all(end.throttled for end in walked if end.outcome == "postponed")
     await pages.bring([pages.bench.wish(page) for page in pages.ids])
     statistics = pages.sandbox.control("GET", "/statistics")
@@ -240,7 +240,7 @@ async def test_a_field_that_graph_refuses_is_null_and_the_rest_goes_on(open_page
     pages = await open_pages(2, fields="name,email,about,bio,picture.type(large){url}")
     pages.sandbox.control("PUT", "/faults", {"refuse_fields": ["bio"]})
     for page in pages.ids:
-        assert (await pages.walk(page)).outcome == "walked"
+        assert (await pages.walk(page)).outcome == "completed"
     record = pages.bench.voice.records[-1]
     assert record.body.keys() == {"id", "name", "email", "about", "bio"}
     assert (record.body["email"], record.body["bio"]) == (None, None)
@@ -254,7 +254,7 @@ async def test_a_revoked_token_ends_its_connection_and_no_other(open_pages: Any)
     pages.sandbox.control("POST", f"/pages/{pages.ids[0]}/revoke", {"subcode": 460})
     first, second = [await pages.walk(page) for page in pages.ids]
     assert (first.outcome, first.reason, first.retry) == ("failed", "connection is reauthorise", False)
-    assert second.outcome == "walked"
+    assert second.outcome == "completed"
     assert pages.tokens.reported == [f"facebook:{pages.ids[0]}"]
 
 
@@ -270,7 +270,7 @@ async def test_a_page_that_is_gone_is_an_empty_object_and_comes_back(open_pages:
     pages = await open_pages(1)
     (page,) = pages.ids
     pages.sandbox.control("DELETE", f"/pages/{page}")
-    assert (await pages.walk(page)).outcome == "walked"
+    assert (await pages.walk(page)).outcome == "completed"
     assert pages.bench.voice.records == []
     await pages.bring([pages.bench.wish(page)])
     assert pages.rebuilt()[page] == pages.sandbox.document(page) == b'{"data":[]}'
@@ -304,7 +304,7 @@ class TestMisbehaving:
     async def test_what_passes_is_waited_out(self, open_pages: Any, fault: Any) -> None:
         pages = await open_pages(1)
         pages.sandbox.control("PUT", "/faults", fault)
-        assert (await pages.walk(pages.ids[0])).outcome == "walked"
+        assert (await pages.walk(pages.ids[0])).outcome == "completed"
         assert pages.rebuilt() == pages.truth()
 
     @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from facebook_fetcher.answers import Denied, FieldRefused, Throttled, TokenRefused, Unwell, understand
-from fetching.errors import NotNow, Refused
+from platform_sdk.errors import PermanentError, RetryLaterError
 
 TOKEN = "page-token-of-the-merchant"
 
@@ -33,10 +33,10 @@ def test_a_page_that_is_not_there_is_no_fault(code: int, subcode: int | None) ->
         *[(code, Denied) for code in (3, 10, 200, 210, 283, 299)],
         *[(code, Throttled) for code in (4, 17, 32, 341, 613, 80000, 80001, 80002, 80006, 80014)],
         *[(code, Unwell) for code in (1, 2)],
-        (368, NotNow),
-        (100, Refused),
-        (300, Refused),
-        (0, Refused),
+        (368, RetryLaterError),
+        (100, PermanentError),
+        (300, PermanentError),
+        (0, PermanentError),
     ],
 )
 @pytest.mark.parametrize("status", [200, 400, 401, 403])

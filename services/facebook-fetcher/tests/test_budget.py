@@ -25,7 +25,6 @@ def test_walks_stop_at_half_and_the_quick_lane_near_the_top() -> None:
     assert at(85).wait(QUICK_MOST, 0) > 60
 
 
-
 def test_what_is_left_grows_as_what_was_read_fades_and_is_nothing_while_calls_are_refused() -> None:
     assert at(80).left(0) == pytest.approx(0.2)
     assert at(80).left(HOUR / 2) == pytest.approx(0.6)

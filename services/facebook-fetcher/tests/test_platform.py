@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from contracts.events import Settled, WalkEnded, WindowEnded
+from contracts.events import FullReadCompleted, IncrementalReadCompleted, RangeCompleted
 from facebook_fetcher.fields import PAGE_FIELDS
 from facebook_fetcher.memory import CALLS_AT_ONCE
-from fetching.errors import ConnectionEnded
+from platform_sdk.errors import ConnectionEndedError
 
 NO_BIO = "(#100) Tried accessing nonexisting field (bio) on node type (Page)"
 
@@ -32,32 +32,32 @@ async def test_a_read_says_the_record_and_settles(bench: Any) -> None:
     (record,) = bench.voice.records
     assert (record.resource, record.id, record.read_at) == ("page", bench.PAGE, round(bench.NOW * 1000))
     assert (record.body["name"], record.body["email"], record.volatile["fan_count"]) == ("Rosa's", "rosa@x.test", 3)
-    assert bench.voice.events(Settled)[0].failed == {}
+    assert bench.voice.events(IncrementalReadCompleted)[0].failed == {}
 
 
 async def test_what_has_gathered_for_a_page_is_one_call(bench: Any) -> None:
     await bench.quick_lane(f"facebook:{bench.PAGE}", [bench.wish() for _ in range(1_000)])
     assert len(bench.graph.calls) == 1
-    assert len(bench.voice.events(Settled)[0].sync_ids) == 1_000
+    assert len(bench.voice.events(IncrementalReadCompleted)[0].sync_ids) == 1_000
 
 
 async def test_a_walk_says_the_same_record_in_one_window_and_ends(bench: Any) -> None:
     await bench.read()
-    assert (await bench.walk()).outcome == "walked"
+    assert (await bench.walk()).outcome == "completed"
     read, walked = bench.voice.records
     assert (read.body, read.volatile) == (walked.body, walked.volatile)
-    (window,) = bench.voice.events(WindowEnded)
+    (window,) = bench.voice.events(RangeCompleted)
     assert (window.resource, window.window, window.attempt) == ("page", 0, 1)
     assert (window.sent, window.count_before, window.count_after) == (1, 1, 1)
-    (ended,) = bench.voice.events(WalkEnded)
+    (ended,) = bench.voice.events(FullReadCompleted)
     assert (ended.windows, ended.left_out, ended.started_at) == ((("page", 0),), {}, walked.read_at)
 
 
 async def test_the_window_can_be_walked_again_by_itself(bench: Any) -> None:
     await bench.walk()
-    assert (await bench.walk(cursor=bench.voice.events(WindowEnded)[0].again)).outcome == "walked"
-    assert bench.voice.events(WindowEnded)[-1].attempt == 2
-    assert len(bench.voice.events(WalkEnded)) == 1, "the writer has the walk's marker already"
+    assert (await bench.walk(cursor=bench.voice.events(RangeCompleted)[0].again)).outcome == "completed"
+    assert bench.voice.events(RangeCompleted)[-1].attempt == 2
+    assert len(bench.voice.events(FullReadCompleted)) == 1, "the writer has the walk's marker already"
 
 
 @pytest.mark.parametrize(("code", "subcode"), [(100, 33), (803, None)])
@@ -68,17 +68,17 @@ async def test_a_page_that_is_gone_is_a_tombstone_to_a_read_and_not_listed_by_a_
     await bench.read()
     (tombstone,) = bench.voice.records
     assert (tombstone.id, tombstone.body, tombstone.volatile) == (bench.PAGE, None, {})
-    assert bench.voice.events(Settled)[0].failed == {}
-    assert (await bench.walk()).outcome == "walked"
+    assert bench.voice.events(IncrementalReadCompleted)[0].failed == {}
+    assert (await bench.walk()).outcome == "completed"
     assert bench.voice.records == [tombstone]
-    (window,) = bench.voice.events(WindowEnded)
+    (window,) = bench.voice.events(RangeCompleted)
     assert (window.sent, window.count_before, window.count_after) == (0, None, None)
 
 
 async def test_ids_that_are_not_the_connections_page_fail_alone(bench: Any) -> None:
     odd = [bench.wish(records={"page": ["42"]}), bench.wish(records={"orders": ["7"]})]
     await bench.quick_lane(f"facebook:{bench.PAGE}", [bench.wish(), *odd])
-    failed, settled = bench.voice.events(Settled)
+    failed, settled = bench.voice.events(IncrementalReadCompleted)
     assert (set(failed.failed), settled.failed) == ({"42", "7"}, {})
     assert len(bench.voice.records) == len(bench.graph.calls) == 1
 
@@ -164,7 +164,7 @@ class TestTokens:
 
     @pytest.mark.parametrize("code", [190, 102])
     async def test_without_another_the_connection_has_ended(self, bench: Any, code: int) -> None:
-        bench.tokens.renewed = ConnectionEnded("reauthorise")
+        bench.tokens.renewed = ConnectionEndedError("reauthorise")
         bench.graph.script = [bench.error(code), bench.error(code)]
         await bench.read()
         assert (bench.voice.last.outcome, bench.voice.last.reason) == ("failed", "connection is reauthorise")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from facebook_fetcher.settings import FacebookFetcherSettings
-from serving.settings import read_settings
+from service.settings import load_settings
 
 GIVEN = {
     "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092",
@@ -23,7 +23,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Any:
         monkeypatch.chdir(tmp_path)
         for name, value in {**GIVEN, **settings}.items():
             monkeypatch.setenv(name, value)
-        return read_settings(FacebookFetcherSettings)
+        return load_settings(FacebookFetcherSettings)
 
     return start
 

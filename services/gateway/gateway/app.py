@@ -13,8 +13,9 @@ from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import Response
 
-from contracts.events import account_of, platform_of
-from contracts.topics import every_topic, sync_requested
+from contracts.events import parse_account, parse_platform
+from contracts.topics import get_sync_topic, list_topics
+from database.pool import Database
 from gateway.assertions import Assertions
 from gateway.checkups import Checkups, Looking
 from gateway.client.deliveries import post_delivery
@@ -49,18 +50,17 @@ from gateway.store import Store
 from gateway.subscriptions import Subscriptions
 from gateway.tokens import Refreshing, Tokens
 from gateway.wishes import Wishes
-from messaging.errors import Away
-from messaging.gathering import Gathering
-from messaging.outbox import Outbox
+from messaging.batching_producer import BatchingProducer
+from messaging.errors import UnavailableError
+from messaging.outbox import OutboxRelay
 from messaging.provisioning import provision
-from messaging.publisher import Publisher
-from messaging.tracing import traces
-from serving.logs import configure_logs
-from serving.loops import Loop
-from serving.metrics import metrics_route
-from serving.process import Check, Served, discreet, health_routes, serve
-from serving.settings import read_settings
-from storing.database import Database
+from messaging.publisher import EventPublisher
+from messaging.tracing import export_traces
+from service.logging_setup import configure_logging
+from service.metrics import add_metrics_route
+from service.periodic_tasks import PeriodicTask
+from service.process import Check, Endpoint, add_health_routes, hide_details, serve
+from service.settings import load_settings
 
 NAME = "gateway"
 log = structlog.get_logger()
@@ -103,8 +103,8 @@ DEPARTURES_SECONDS = 30.0
 
 def main() -> None:
     """Run the gateway until SIGTERM."""
-    configure_logs(NAME)
-    settings = read_settings(GatewaySettings)
+    configure_logging(NAME)
+    settings = load_settings(GatewaySettings)
     for doubt in settings.doubts():
         log.warning("setting in doubt", reason=doubt)
     topics = {slug: make(settings).delivered for slug, make in PLATFORMS.items()}
@@ -112,29 +112,29 @@ def main() -> None:
     serve(*(partial(running, settings=settings, metrics=metrics) for metrics in counted))
 
 
-async def running(stack: AsyncExitStack, *, settings: GatewaySettings, metrics: Metrics) -> list[Served]:
+async def running(stack: AsyncExitStack, *, settings: GatewaySettings, metrics: Metrics) -> list[Endpoint]:
     """Enter all that the gateway needs; its public and its internal application, each with its address."""
-    stack.enter_context(traces(NAME, settings.otel_exporter_otlp_endpoint))
+    stack.enter_context(export_traces(NAME, settings.otel_exporter_otlp_endpoint))
     database, locks = _database(stack, settings), _database(stack, settings)
     await database.migrate("gateway")
-    brokers = settings.brokers()
-    await provision(brokers, every_topic(tuple(PLATFORMS)))
-    publisher = await stack.enter_async_context(Publisher(brokers, source=NAME))
-    outbox = Loop("outbox", Outbox(database.transaction, publisher, source=NAME).step, rest=1.0)
-    await stack.enter_async_context(outbox.running())
+    brokers = settings.build_brokers()
+    await provision(brokers, list_topics(tuple(PLATFORMS)))
+    publisher = await stack.enter_async_context(EventPublisher(brokers, source=NAME))
+    outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=NAME).run_once, interval=1.0)
+    await stack.enter_async_context(outbox.run())
     http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
-    gathering = Gathering(publisher)
-    await gathering.prepare([sync_requested(slug) for slug in PLATFORMS])
+    gathering = BatchingProducer(publisher)
+    await gathering.prepare([get_sync_topic(slug) for slug in PLATFORMS])
     parts = real_parts(settings, database, locks, outbox, gathering, http, metrics)
-    await stack.enter_async_context(Loop("pruning", partial(_prune, parts.store), rest=PRUNE_SECONDS).running())
-    departing = Loop("departures", departures_of(parts).step, rest=DEPARTURES_SECONDS)
-    await stack.enter_async_context(departing.running())
+    await stack.enter_async_context(PeriodicTask("pruning", partial(_prune, parts.store), interval=PRUNE_SECONDS).run())
+    departing = PeriodicTask("departures", departures_of(parts).step, interval=DEPARTURES_SECONDS)
+    await stack.enter_async_context(departing.run())
     checks = _checks(settings, database, outbox, departing)
     public, receptions, internal = applications(parts, checks)
     connections = partial(PublicConnection, receptions=Receptions(receptions))
     return [
-        Served(public, settings.gateway_host, settings.gateway_port, connections),
-        Served(internal, settings.gateway_internal_host, settings.gateway_internal_port),
+        Endpoint(public, settings.gateway_host, settings.gateway_port, connections),
+        Endpoint(internal, settings.gateway_internal_host, settings.gateway_internal_port),
     ]
 
 
@@ -142,8 +142,8 @@ def real_parts(
     settings: GatewaySettings,
     database: Database,
     locks: Database,
-    outbox: Loop,
-    gathering: Gathering,
+    outbox: PeriodicTask,
+    gathering: BatchingProducer,
     http: httpx.AsyncClient,
     metrics: Metrics,
 ) -> Parts:
@@ -157,11 +157,11 @@ def real_parts(
             shopify.slug: ShopifyClient(http, shopify, version=settings.shopify_api_version, now=now),
             facebook.slug: FacebookClient(http, facebook, url=settings.facebook_graph_url, now=now),
         },
-        store=Store(database, locks, object_key=partial(_object_key, platforms), said=outbox.nudge),
-        give=gathering.give,
+        store=Store(database, locks, object_key=partial(_object_key, platforms), said=outbox.wake),
+        give=gathering.send,
         scheduler=SchedulerClient(http, settings.scheduler_url, key=settings.internal_key.get_secret_value()),
         post=partial(post_delivery, http),
-        watching=partial(watching, settings.brokers()),
+        watching=partial(watching, settings.build_brokers()),
         metrics=metrics,
         http=http,
     )
@@ -173,9 +173,9 @@ def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[
     tokens = _tokens(parts)
     assertions = Assertions(store, tokens, parts.platforms, remotes, post=parts.post, watching=parts.watching, now=now)
     receptions = [_reception(parts, tokens, platform) for platform in parts.configured]
-    public = Webhooks(SafeHeaders(_public(parts, discreet(checks))), receptions)
+    public = Webhooks(SafeHeaders(_public(parts, hide_details(checks))), receptions)
     internal = _application(checks)
-    metrics_route(internal, parts.metrics.registry)
+    add_metrics_route(internal, parts.metrics.registry)
     internal_problems(internal)
     wishes = Wishes(store, parts.platforms, now=now)
     checkups = Checkups(tokens, parts.platforms, remotes)
@@ -210,7 +210,7 @@ def _public(parts: Parts, checks: Mapping[str, Check]) -> FastAPI:
     app.add_middleware(
         CORSMiddleware, allow_origins=list(settings.cors_allowed_origins), allow_methods=["GET"], allow_credentials=True
     )
-    app.add_exception_handler(Away, _away)
+    app.add_exception_handler(UnavailableError, _away)
     app.add_exception_handler(404, _nowhere)
     app.include_router(shopify_routes(logins[shopify.slug], shopify, cookies))
     app.include_router(facebook_routes(logins[facebook.slug], facebook, cookies))
@@ -252,7 +252,7 @@ def _reception(parts: Parts, tokens: Tokens, platform: Platform) -> Receiving:
 
 def _application(checks: Mapping[str, Check]) -> FastAPI:
     app = FastAPI(title="merchant-sync gateway", docs_url=None, redoc_url=None, openapi_url=None)
-    health_routes(app, checks)
+    add_health_routes(app, checks)
     return app
 
 
@@ -262,16 +262,18 @@ def _database(stack: AsyncExitStack, settings: GatewaySettings) -> Database:
     return database
 
 
-def _checks(settings: GatewaySettings, database: Database, outbox: Loop, departures: Loop) -> dict[str, Check]:
+def _checks(
+    settings: GatewaySettings, database: Database, outbox: PeriodicTask, departures: PeriodicTask
+) -> dict[str, Check]:
     async def relayed() -> str | None:
-        return outbox.trouble
+        return outbox.health_error
 
     async def departed() -> str | None:
-        return departures.trouble
+        return departures.health_error
 
     return {
-        "postgres": database.trouble,
-        "kafka": settings.brokers().trouble,
+        "postgres": database.check_health,
+        "kafka": settings.build_brokers().check_health,
         "outbox": relayed,
         "departures": departed,
     }
@@ -284,7 +286,7 @@ async def _prune(store: Store) -> bool:
 
 
 def _object_key(platforms: Mapping[str, Platform], connection: str) -> str:
-    return platforms[platform_of(connection)].object_key(account_of(connection))
+    return platforms[parse_platform(connection)].object_key(parse_account(connection))
 
 
 async def _away(request: Request, error: Exception) -> Response:

@@ -8,13 +8,13 @@ from uuid import UUID
 
 import structlog
 
-from contracts.events import account_of, platform_of
+from contracts.events import parse_account, parse_platform
 from gateway import selftests
 from gateway.platforms import Platform
 from gateway.selftests import Post, Watching
 from gateway.subscriptions import Subscriptions, webhook_status
 from gateway.tokens import Token, Tokens
-from messaging.errors import Away
+from messaging.errors import UnavailableError
 
 log = structlog.get_logger()
 
@@ -74,9 +74,9 @@ class Assertions:
         await asyncio.gather(*self._running)
 
     async def _asserted(self, connection: str, token: Token) -> dict[str, Any]:
-        platform = self._platforms[platform_of(connection)]
+        platform = self._platforms[parse_platform(connection)]
         asserted = await self._remotes[platform.slug].assert_subscriptions(
-            account_of(connection),
+            parse_account(connection),
             token.access_token,
             topics=platform.topics(token.scopes),
             address=platform.webhook_address,
@@ -84,15 +84,15 @@ class Assertions:
         return webhook_status(asserted, platform.webhook_address)
 
     async def _test(self, connection: str, sync_id: UUID) -> None:
-        platform = self._platforms[platform_of(connection)]
+        platform = self._platforms[parse_platform(connection)]
         try:
             await self._store.save_webhook_test(sync_id, selftests.sent_test(self._now()))
             outcome = await selftests.webhook_test(
-                platform, account_of(connection), post=self._post, watching=self._watching
+                platform, parse_account(connection), post=self._post, watching=self._watching
             )
             log.info("webhook test ended", connection=connection, sync_id=str(sync_id), outcome=outcome["status"])
             await self._store.save_webhook_test(sync_id, outcome)
-        except Away as away:
+        except UnavailableError as away:
             log.warning("webhook test not kept", sync_id=str(sync_id), reason=str(away))
 
     def _keep(self, task: asyncio.Task[None]) -> None:

@@ -1,6 +1,6 @@
 """What each caller of the internal endpoints may ask for: a fetcher only what is its own platform's."""
 
-from contracts.events import platform_of
+from contracts.events import parse_platform
 
 _FETCHER = "-fetcher"
 _OPERATOR = "operator"
@@ -8,7 +8,7 @@ _OPERATOR = "operator"
 
 def may_have_tokens(caller: str, connection: str) -> bool:
     """Whether `caller` may have tokens of `connection`: only `<platform>-fetcher`, only its own platform's."""
-    return caller.endswith(_FETCHER) and caller.removesuffix(_FETCHER) == platform_of(connection)
+    return caller.endswith(_FETCHER) and caller.removesuffix(_FETCHER) == parse_platform(connection)
 
 
 def may_assert(caller: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from contracts.events import account_of, platform_of
+from contracts.events import parse_account, parse_platform
 from gateway.platforms import Platform
 from gateway.subscriptions import Asserted, checkup
 from gateway.tokens import Token, Tokens
@@ -34,9 +34,9 @@ class Checkups:
         return await self._tokens.tried(connection, token, partial(self._looked, connection))
 
     async def _looked(self, connection: str, token: Token) -> dict[str, Any]:
-        platform = self._platforms[platform_of(connection)]
+        platform = self._platforms[parse_platform(connection)]
         seen = await self._remotes[platform.slug].look(
-            account_of(connection),
+            parse_account(connection),
             token.access_token,
             topics=platform.topics(token.scopes),
             address=platform.webhook_address,

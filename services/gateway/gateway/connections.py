@@ -5,7 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from contracts.events import ConnectionChanged
-from contracts.headers import derived_id
+from contracts.headers import derive_id
 
 CONNECTED = "connected"
 REAUTHORISE = "reauthorise"
@@ -60,7 +60,7 @@ class HeldConnection(Protocol):
 def wanted_sync(name: str, revision: int, granted_at: int, cause: str = CONNECT) -> UUID:
     """The full sync that a consent, other scopes or an operator ask for: the same for the same revision of the same
     grant, so that saying it again starts it once."""
-    return derived_id(cause, name, str(revision), str(granted_at))
+    return derive_id(cause, name, str(revision), str(granted_at))
 
 
 def granted(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import orjson
 
-from contracts.events import platform_of
+from contracts.events import parse_platform
 from contracts.headers import NAMESPACE
 
 _NAMESPACE = sha1(NAMESPACE.bytes, usedforsecurity=False)
@@ -64,7 +64,7 @@ def sync_id(delivery: Delivery) -> str:
     Written by hand because it is on the path of every delivery; a test holds it against `derived_id`.
     """
     sha = _NAMESPACE.copy()
-    sha.update(f"{platform_of(delivery.connection)}\x1f{delivery.webhook_id}".encode())
+    sha.update(f"{parse_platform(delivery.connection)}\x1f{delivery.webhook_id}".encode())
     digits = sha.hexdigest()
     variant = _VARIANT[digits[16]]
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
@@ -80,7 +80,7 @@ def request_body(delivery: Delivery, sync: str, epoch: int, now: int) -> bytes:
             "sync_id": sync,
             "connection": delivery.connection,
             "epoch": epoch,
-            "cause": "test" if delivery.kind is Kind.TEST else "webhook",
+            "cause": "probe" if delivery.kind is Kind.TEST else "webhook",
             "records": delivery.records,
             "requested_at": now,
             "topic": delivery.topic,

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from contracts.events import account_of, platform_of
+from contracts.events import parse_account, parse_platform
 from gateway.connections import REDACTED, UNINSTALLED, Connection, HeldConnection, redacted, uninstalled
 from gateway.deliveries import Delivery
 from gateway.installations import SAME_MOMENT_MS, TRIAL_SECONDS, order
@@ -179,7 +179,7 @@ class Departures:
         if held.row is None or not held.row.live:
             return False
         row = await self._tokens.kept_good(held)
-        return row.live and await self._remote(row).is_alive(account_of(row.name), self._tokens.access(row))
+        return row.live and await self._remote(row).is_alive(parse_account(row.name), self._tokens.access(row))
 
     async def _taken_out(self, held: HeldToGo, row: Connection) -> Connection:
         """The row after the app was taken out at the platform. A platform that is away holds nothing up."""
@@ -187,7 +187,7 @@ class Departures:
             try:
                 row = await self._tokens.kept_good(held)
                 if row.live:
-                    await self._remote(row).let_go(account_of(row.name), self._tokens.access(row))
+                    await self._remote(row).let_go(parse_account(row.name), self._tokens.access(row))
             except (PlatformAway, Unsealable) as left:
                 log.warning("app left in the account", connection=row.name, reason=type(left).__name__)
         return row
@@ -211,7 +211,7 @@ class Departures:
         await self._store.receipt_said_again(receipt.code)
 
     def _remote(self, row: Connection) -> Leaving:
-        return self._remotes[platform_of(row.name)]
+        return self._remotes[parse_platform(row.name)]
 
 
 def _own(row: Connection | None, merchant: UUID) -> Connection:
@@ -221,5 +221,5 @@ def _own(row: Connection | None, merchant: UUID) -> Connection:
 
 
 def _receipt_of(delivery: Delivery) -> Receipt:
-    request = request_of(platform_of(delivery.connection), delivery.topic, delivery.webhook_id)
+    request = request_of(parse_platform(delivery.connection), delivery.topic, delivery.webhook_id)
     return opened(Kind(delivery.kind.value), (delivery.connection,), request=request)

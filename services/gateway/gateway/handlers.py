@@ -16,7 +16,7 @@ from messaging.brokers import Brokers
 async def watching(brokers: Brokers, topic: str) -> AsyncIterator[Seen]:
     """Watch all partitions of `topic` from their present ends, as a member of no group. Raises `KafkaAway`."""
     consumer = AIOKafkaConsumer(
-        topic, **brokers.client, group_id=None, auto_offset_reset="latest", enable_auto_commit=False
+        topic, **brokers.client_options, group_id=None, auto_offset_reset="latest", enable_auto_commit=False
     )
     try:
         await consumer.start()
@@ -28,7 +28,7 @@ async def watching(brokers: Brokers, topic: str) -> AsyncIterator[Seen]:
 
         yield seen
     except KafkaError as error:
-        raise await brokers.away(error) from error
+        raise await brokers.explain(error) from error
     finally:
         await consumer.stop()
 

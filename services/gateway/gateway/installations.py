@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from contracts.events import account_of, platform_of
+from contracts.events import parse_account, parse_platform
 from gateway.connections import REDACTED, UNINSTALLED, Connection, HeldConnection, rescoped, uninstalled
 from gateway.problems import PlatformAway
 from gateway.sealing import Unsealable
@@ -88,7 +88,7 @@ class Installations:
         if order(row.granted_at, triggered_at) == "before":
             return "older than the grant"
         row = await self._tokens.kept_good(held)
-        if row.tokens and await self._remote(row).is_alive(account_of(row.name), self._tokens.access(row)):
+        if row.tokens and await self._remote(row).is_alive(parse_account(row.name), self._tokens.access(row)):
             return "the token works"
         return await self._uninstalled(held, row)
 
@@ -110,10 +110,10 @@ class Installations:
             row = await self._tokens.kept_good(held)
             if not row.live:
                 return "not connected"
-            scopes = await self._remote(row).scopes(account_of(name), self._tokens.access(row))
+            scopes = await self._remote(row).scopes(parse_account(name), self._tokens.access(row))
             after = rescoped(row, scopes)
             await held.save(after)
         return "scopes changed" if after is not row else "scopes read"
 
     def _remote(self, row: Connection) -> Installed:
-        return self._remotes[platform_of(row.name)]
+        return self._remotes[parse_platform(row.name)]

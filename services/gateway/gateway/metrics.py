@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from prometheus_client import CollectorRegistry
 
-from serving.counts import Counts, Family, SharedCounts
+from service.shared_counters import CounterRow, Family, SharedCounters
 
 WEBHOOKS = "merchant_sync_webhooks"
 TOKENS = "merchant_sync_token_refreshes"
@@ -28,7 +28,7 @@ def verdict_of(outcome: str) -> str:
 class Metrics:
     """What one process counts, and the registry that shows what all have counted."""
 
-    def __init__(self, counts: Counts, registry: CollectorRegistry, topics: Mapping[str, Collection[str]]) -> None:
+    def __init__(self, counts: CounterRow, registry: CollectorRegistry, topics: Mapping[str, Collection[str]]) -> None:
         self.registry = registry
         self._counts = counts
         self._topics = topics
@@ -37,7 +37,7 @@ class Metrics:
         """Counts the deliveries of `platform`; on the path of each of them."""
         row, counts = self._counts.row, self._counts
         places = {
-            topic: {verdict: counts.place(WEBHOOKS, platform, topic, verdict) for verdict in VERDICTS}
+            topic: {verdict: counts.get_index(WEBHOOKS, platform, topic, verdict) for verdict in VERDICTS}
             for topic in (*self._topics[platform], OTHER)
         }
         others = places[OTHER]
@@ -49,7 +49,7 @@ class Metrics:
 
     def refreshes(self, platform: str, outcome: str) -> None:
         """As `CountRefresh`."""
-        self._counts.add(TOKENS, platform, outcome)
+        self._counts.increment(TOKENS, platform, outcome)
 
 
 def metrics_of(topics: Mapping[str, Collection[str]], processes: int) -> list[Metrics]:
@@ -77,6 +77,6 @@ def metrics_of(topics: Mapping[str, Collection[str]], processes: int) -> list[Me
             refreshes,
         ),
     ]
-    shared, registry = SharedCounts(families, processes), CollectorRegistry()
+    shared, registry = SharedCounters(families, processes), CollectorRegistry()
     registry.register(shared)
-    return [Metrics(counts, registry, topics) for counts in shared.rows()]
+    return [Metrics(counts, registry, topics) for counts in shared.create_rows()]

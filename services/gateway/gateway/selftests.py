@@ -7,11 +7,11 @@ from uuid import UUID
 
 import structlog
 
-from contracts.headers import derived_id
-from contracts.topics import sync_requested
+from contracts.headers import derive_id
+from contracts.topics import get_sync_topic
 from gateway.platforms import Platform
 from gateway.problems import NotReached
-from messaging.errors import Away
+from messaging.errors import UnavailableError
 
 log = structlog.get_logger()
 
@@ -40,12 +40,12 @@ async def webhook_test(platform: Platform, account: str, *, post: Post, watching
     webhook_id, headers, body = platform.test_delivery(account)
     address = platform.webhook_address
     try:
-        async with watching(sync_requested(platform.slug)) as seen:
+        async with watching(get_sync_topic(platform.slug)) as seen:
             status = await post(address, headers, body)
-            arrived = status == 200 and await seen(derived_id(platform.slug, webhook_id), SEEN_WITHIN_SECONDS)
+            arrived = status == 200 and await seen(derive_id(platform.slug, webhook_id), SEEN_WITHIN_SECONDS)
     except NotReached as error:
         return _failed(f"{address} cannot be reached: {error}; look at the address, its DNS name and its tunnel")
-    except Away as away:
+    except UnavailableError as away:
         return _failed(f"Kafka could not be watched: {away}; look at KAFKA_BOOTSTRAP_SERVERS")
     return _outcome(address, status, arrived)
 

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
+from database.url import DatabaseUrl
 from gateway.platforms.facebook import Facebook
 from gateway.platforms.facebook_fields import WEBHOOK_FIELDS
 from gateway.platforms.shopify import Shopify
-from serving.callers import CallerKeys
-from serving.settings import KafkaSettings
-from storing.address import DatabaseUrl
+from service.service_auth import CallerKeys
+from service.settings import KafkaSettings
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 

@@ -36,9 +36,7 @@ class Asserted:
 class Subscriptions(Protocol):
     """A platform's subscriptions."""
 
-    async def assert_subscriptions(
-        self, account: str, token: str, *, topics: Sequence[str], address: str
-    ) -> Asserted:
+    async def assert_subscriptions(self, account: str, token: str, *, topics: Sequence[str], address: str) -> Asserted:
         """Bring it about that these topics of the account are delivered to `address`; making nothing twice.
 
         Raises `TokenRefused` and `PlatformAway`; a topic that is refused is part of the outcome.
@@ -144,9 +142,7 @@ def webhook_status(asserted: Asserted, address: str) -> dict[str, Any]:
 
 def seen(topics: Iterable[str], there: Collection[str]) -> dict[str, Outcome]:
     """The outcome of each topic in a look that changes nothing; `there` are those that are subscribed."""
-    return {
-        topic: success(THERE) if topic in there else {"status": "failed", "message": MISSING} for topic in topics
-    }
+    return {topic: success(THERE) if topic in there else {"status": "failed", "message": MISSING} for topic in topics}
 
 
 def checkup(looked: Asserted, address: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from contracts.events import account_of, platform_of
+from contracts.events import parse_account, parse_platform
 from gateway.connections import Connection, HeldConnection, SealedTokens, refreshed, revoked
 from gateway.grants import Grant
 from gateway.metrics import AWAY, REAUTHORISE, REFRESHED, CountRefresh
@@ -148,11 +148,11 @@ class Tokens:
 
     async def _replaced(self, held: HeldConnection, row: Connection) -> Connection:
         """The row with new tokens; revoked when it has no refresh token, or the one that was sent is dead."""
-        platform, sent = platform_of(row.name), self._refresh_token(row)
+        platform, sent = parse_platform(row.name), self._refresh_token(row)
         try:
             if not sent:
                 raise GrantDead
-            grant = await self._remotes[platform].refresh(account_of(row.name), sent)
+            grant = await self._remotes[platform].refresh(parse_account(row.name), sent)
         except PlatformAway:
             self._count(platform, AWAY)
             raise
@@ -187,7 +187,7 @@ class Tokens:
             async with asyncio.timeout(self._answer_seconds), turn, self._store.held(name) as held:
                 yield held
         except TimeoutError as error:
-            self._count(platform_of(name), AWAY)
+            self._count(parse_platform(name), AWAY)
             raise PlatformAway("the platform does not answer for this connection in time") from error
 
     def _is_good(self, row: Connection) -> bool:

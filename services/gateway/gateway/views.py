@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.events import account_of
+from contracts.events import parse_account
 from gateway.connections import Connection
 from gateway.platforms import Platform
 
@@ -155,7 +155,7 @@ def connection_document(
     row: Connection, platform: Platform, known: ConnectionView | None, *, away: bool, test: object
 ) -> ConnectionDocument:
     """A connection as it is shown. `known`: what the scheduler knows of it, unless that is `away`."""
-    account = account_of(row.name)
+    account = parse_account(row.name)
     return ConnectionDocument(
         connection=row.name,
         state=row.state,

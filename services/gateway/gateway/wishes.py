@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from contracts.events import SyncRequested, account_of, platform_of
+from contracts.events import SyncRequested, parse_account, parse_platform
 from gateway.connections import MANUAL, Connection, HeldConnection, wishing
 from gateway.platforms import Platform
 from gateway.problems import NotKnown, NotLive, Refusal
@@ -65,7 +65,7 @@ class Wishes:
         return request.sync_id
 
     def _named(self, name: str, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        platform, account = self._platforms[platform_of(name)], account_of(name)
+        platform, account = self._platforms[parse_platform(name)], parse_account(name)
         if not 0 < sum(map(len, wanted.values())) <= MOST_RECORDS:
             raise Refusal(f"name between 1 and {MOST_RECORDS:,} records")
         named: dict[str, tuple[str, ...]] = {}

@@ -19,7 +19,8 @@ import pytest
 import uvicorn
 from sqlalchemy import text
 
-from contracts.events import ConnectionChanged, SyncRequested, account_of, platform_of
+from contracts.events import ConnectionChanged, SyncRequested, parse_account, parse_platform
+from database.pool import Database
 from fake_graph import APP_ID, APP_SECRET, FakeGraph
 from gateway.app import Parts, applications
 from gateway.client.facebook import FacebookClient
@@ -38,10 +39,9 @@ from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.subscriptions import Asserted, Subscription, SubscriptionRefused, assert_all, seen
 from gateway.views import ConnectionView, SyncView
-from messaging.errors import Away, KafkaAway
-from messaging.outbox import Outbox
-from serving.process import Check
-from storing.database import Database
+from messaging.errors import KafkaUnavailableError, UnavailableError
+from messaging.outbox import OutboxRelay
+from service.process import Check
 from truth import hold_true
 
 TRUE: Any = {"response": [hold_true]}
@@ -176,7 +176,7 @@ class FakeShopify:
 class FakeKafka:
     """Keeps what is published. `away`: refuses; `holding`: gives no word until it is set.
 
-    `give` is as `messaging.gathering.Gathering`'s, `send_raw` as the `Publisher`'s.
+    `give` is as `messaging.batching_producer.Gathering`'s, `send_raw` as the `Publisher`'s.
     """
 
     def __init__(self) -> None:
@@ -190,7 +190,7 @@ class FakeKafka:
         self, topic: str, key: bytes | None, body: bytes | None, headers: Sequence[tuple[str, bytes]]
     ) -> None:
         if self.away:
-            raise KafkaAway("no broker")
+            raise KafkaUnavailableError("no broker")
         if self.holding:
             await self.holding.wait()
         self.sent.append((topic, key, body, list(headers)))
@@ -203,13 +203,13 @@ class FakeKafka:
         key: bytes,
         body: bytes,
         headers: Sequence[tuple[str, bytes]],
-        told: Callable[[Away | None], None],
+        told: Callable[[UnavailableError | None], None],
         dropped: Callable[[], bool],
     ) -> None:
         async def send() -> None:
             try:
                 await self.send_raw(topic, key, body, headers)
-            except Away as away:
+            except UnavailableError as away:
                 told(away)
             else:
                 told(None)
@@ -284,7 +284,7 @@ class World:
         self.store = Store(
             self.database,
             self.database,
-            object_key=lambda name: platforms[platform_of(name)].object_key(account_of(name)),
+            object_key=lambda name: platforms[parse_platform(name)].object_key(parse_account(name)),
             said=lambda: None,
         )
         self.parts = Parts(
@@ -378,7 +378,7 @@ class World:
     async def said(self) -> list[ConnectionChanged]:
         """What the outbox has said since the last look."""
         relay = FakeKafka()
-        await Outbox(self.database.transaction, relay, source="gateway").publish_some()
+        await OutboxRelay(self.database.transaction, relay, source="gateway").publish_batch()
         return [ConnectionChanged.model_validate_json(body or b"") for _, _, body, _ in relay.sent]
 
     async def dump(self) -> str:

@@ -10,7 +10,7 @@ import pytest
 from gateway.problems import NotReached
 from gateway.selftests import webhook_test
 from gateway.subscriptions import Asserted, Step, Subscription, plan, webhook_status
-from messaging.errors import KafkaAway
+from messaging.errors import KafkaUnavailableError
 
 NAME = "shopify:acme.myshopify.com"
 HERE, THERE = "https://here.example/w", "https://there.example/w"
@@ -67,7 +67,7 @@ async def test_the_webhook_test_says_what_to_look_at(app: Any) -> None:
 
 async def test_the_webhook_test_survives_kafkas_absence(app: Any) -> None:
     def away(topic: str) -> Any:
-        raise KafkaAway("no broker")
+        raise KafkaUnavailableError("no broker")
 
     async def post(address: str, headers: dict[str, str], body: bytes) -> int:
         raise AssertionError("nothing may be sent unwatched")

@@ -15,7 +15,7 @@ from fastapi.openapi.models import OpenAPI
 from fastapi.routing import iter_route_contexts
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 
-from contracts.topics import every_topic
+from contracts.topics import list_topics
 from gateway.app import applications
 from gateway.platforms import PLATFORMS
 from truth import COMMITTED, OPENAPI, hold_true
@@ -95,12 +95,12 @@ def test_every_operation_is_whole() -> None:
 
 def test_every_topic_is_described_with_those_who_speak_and_hear() -> None:
     asyncapi = committed("asyncapi.json")
-    topics = every_topic(tuple(PLATFORMS))
+    topics = list_topics(tuple(PLATFORMS))
     assert list(asyncapi["channels"]) == [topic.name for topic in topics]
     kept = {name: one["bindings"]["kafka"]["topicConfiguration"] for name, one in asyncapi["channels"].items()}
     assert all(one.get("retention.ms") or name == "connection.changed" for name, one in kept.items())
     for topic in topics:
-        for action, services in (("send", topic.by), ("receive", topic.to)):
+        for action, services in (("send", topic.producers), ("receive", topic.consumers)):
             assert services
             assert all(f"{service}.{action}.{topic.name}" in asyncapi["operations"] for service in services)
 
@@ -111,7 +111,7 @@ async def test_people_read_all_of_it_on_one_page_that_needs_nothing_else(storele
     ids = Counter(re.findall(r' id="([^"]+)"', page))
     assert max(ids.values()) == 1
     assert {operation["operationId"] for _, _, operation in operations()} <= set(ids)
-    assert {topic.name for topic in every_topic(tuple(PLATFORMS))} <= set(ids)
+    assert {topic.name for topic in list_topics(tuple(PLATFORMS))} <= set(ids)
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', page) and "<script" not in page
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")

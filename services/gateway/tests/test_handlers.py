@@ -8,9 +8,9 @@ from contracts.events import SyncRequested
 from contracts.topics import Topic
 from gateway.handlers import watching
 from messaging.brokers import Brokers
-from messaging.errors import KafkaAway
+from messaging.errors import KafkaUnavailableError
 from messaging.provisioning import provision
-from messaging.publisher import Outgoing, Publisher
+from messaging.publisher import EventPublisher, OutboundMessage
 
 NAME = "shopify:acme.myshopify.com"
 
@@ -24,17 +24,17 @@ async def test_what_comes_after_the_look_began_is_seen(kafka: str) -> None:
         SyncRequested(sync_id=uuid4(), connection=NAME, epoch=1, cause="test", records={}, requested_at=1)
         for _ in range(2)
     )
-    async with Publisher(brokers, source="gateway") as publisher:
-        await publisher.send(Outgoing(topic, NAME, before, str(before.sync_id)))
+    async with EventPublisher(brokers, source="gateway") as publisher:
+        await publisher.send(OutboundMessage(topic, NAME, before, str(before.sync_id)))
         async with watching(brokers, topic) as seen:
-            await publisher.send(Outgoing(topic, NAME, after, str(after.sync_id)))
+            await publisher.send(OutboundMessage(topic, NAME, after, str(after.sync_id)))
             assert await seen(after.sync_id, 10)
         async with watching(brokers, topic) as seen:
             assert not await seen(before.sync_id, 0.5)
-    assert await brokers.trouble() is None
+    assert await brokers.check_health() is None
 
 
 async def test_a_broker_that_is_not_there_is_said_to_be_away() -> None:
-    with pytest.raises(KafkaAway, match=r"127\.0\.0\.1:1: "):
+    with pytest.raises(KafkaUnavailableError, match=r"127\.0\.0\.1:1: "):
         async with watching(Brokers("127.0.0.1:1"), "nothing"):
             pass

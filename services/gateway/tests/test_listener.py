@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.platforms.shopify import Shopify
-from serving.process import LAST_ANSWER
+from service.process import LAST_ANSWER
 
 BODY = b'{"id": 7}'
 

@@ -12,7 +12,7 @@ from gateway.client.shopify import ShopifyClient
 from gateway.connections import CONNECT, MANUAL
 from gateway.platforms.facebook import Facebook
 from gateway.platforms.shopify import Shopify
-from messaging.outbox import Outbox
+from messaging.outbox import OutboxRelay
 
 NAME = "shopify:acme.myshopify.com"
 SYNC = f"/internal/connections/{NAME}/sync"
@@ -42,7 +42,7 @@ async def test_records_are_asked_of_the_fetcher_by_the_ids_that_it_reads(world: 
     await world.said()
     told = await asked(world, records={"products": ["7", "gid://shopify/Product/8"]})
     relay = world.kafka
-    await Outbox(world.database.transaction, relay, source="gateway").publish_some()
+    await OutboxRelay(world.database.transaction, relay, source="gateway").publish_batch()
     ((topic, key, body, headers),) = relay.sent
     event = SyncRequested.model_validate_json(body)
     assert (topic, key) == ("sync.requested.shopify", NAME.encode())

@@ -60,9 +60,7 @@ def test_a_malformed_setting_of_facebook_is_refused_by_name(with_facebook: Any, 
     assert [error["loc"] for error in refused.value.errors()] == [(name,)]
 
 
-@pytest.mark.parametrize(
-    "name", ["app_id", "app_secret", "verify_token", "redirect_uri", "webhook_address"]
-)
+@pytest.mark.parametrize("name", ["app_id", "app_secret", "verify_token", "redirect_uri", "webhook_address"])
 def test_facebook_is_configured_whole_or_not_at_all(make_settings: Any, with_facebook: Any, name: str) -> None:
     assert with_facebook().facebook().configured
     assert not make_settings().facebook().configured

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from database.pool import Database
 from gateway.problems import PlatformAway
 from gateway.sealing import Sealer
 from gateway.tokens import Tokens, digest
-from storing.database import Database
 
 pytestmark = pytest.mark.integration
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from contracts.events import SyncRequested
-from contracts.headers import derived_id
+from contracts.headers import derive_id
 from gateway.deliveries import Delivery, Kind, request_body, sync_id
 
 NAME = "shopify:acme.myshopify.com"
@@ -35,8 +35,8 @@ async def test_without_kafkas_word_it_is_503(route: Any) -> None:
 async def test_ten_copies_make_one_sync_id(route: Any) -> None:
     answers = await asyncio.gather(*(route.deliver(X_Shopify_Webhook_Id="w-1") for _ in range(10)))
     assert {answer.status_code for answer in answers} == {200}
-    assert {request.sync_id for request in route.kafka.requests} == {derived_id("shopify", "w-1")}
-    assert {dict(headers)["ce_id"] for *_, headers in route.kafka.sent} == {str(derived_id("shopify", "w-1")).encode()}
+    assert {request.sync_id for request in route.kafka.requests} == {derive_id("shopify", "w-1")}
+    assert {dict(headers)["ce_id"] for *_, headers in route.kafka.sent} == {str(derive_id("shopify", "w-1")).encode()}
 
 
 async def test_copies_without_a_webhook_id_make_one_sync_id_too(route: Any) -> None:
@@ -50,7 +50,7 @@ def test_the_hand_written_body_is_the_contract() -> None:
     delivery = Delivery("products/update", NAME, "w-1", Kind.RECORDS, {"products": ["gid://shopify/Product/7"]}, None)
     said = SyncRequested.model_validate_json(request_body(delivery, sync_id(delivery), 3, 1_000))
     assert said == SyncRequested(
-        sync_id=derived_id("shopify", "w-1"),
+        sync_id=derive_id("shopify", "w-1"),
         connection=NAME,
         epoch=3,
         cause="webhook",
@@ -63,7 +63,7 @@ def test_the_hand_written_body_is_the_contract() -> None:
 def test_the_hand_written_id_is_the_derived_one() -> None:
     for number in range(500):
         delivery = Delivery("products/update", NAME, f"w-ü-{number}", Kind.RECORDS, {}, None)
-        assert sync_id(delivery) == str(derived_id("shopify", f"w-ü-{number}"))
+        assert sync_id(delivery) == str(derive_id("shopify", f"w-ü-{number}"))
 
 
 async def test_the_message_is_keyed_and_attributed(route: Any) -> None:

@@ -11,14 +11,15 @@ from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
 from prometheus_client import CollectorRegistry
 
-from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, platform_of
+from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, parse_platform
 from contracts.topics import CONNECTION_CHANGED, DATA_STORED, SYNC_PROGRESSED
-from messaging.dead_letters import DeadLetters
-from messaging.intake import KeyedIntake
-from messaging.metrics import IntakeMetrics
-from messaging.outbox import Outbox
-from messaging.publisher import Publisher
-from messaging.tracing import traces
+from database.pool import Database
+from messaging.dead_letters import DeadLetterPublisher
+from messaging.keyed_consumer import KeyedConsumer
+from messaging.metrics import ConsumerMetrics
+from messaging.outbox import OutboxRelay
+from messaging.publisher import EventPublisher
+from messaging.tracing import export_traces
 from scheduler.client import Gateway
 from scheduler.dispatcher import Dispatcher
 from scheduler.due import Turn, next_turn
@@ -32,71 +33,70 @@ from scheduler.handlers import (
 from scheduler.metrics import Count, Looking, Metrics
 from scheduler.routes.reads import reads
 from scheduler.settings import DEFAULT_CRON, SchedulerSettings, poll_crons, read_environment
-from serving.logs import configure_logs
-from serving.loops import Loop
-from serving.metrics import metrics_route
-from serving.process import Check, Served, health_routes, serve
-from serving.settings import read_settings
-from storing.database import Database
+from service.logging_setup import configure_logging
+from service.metrics import add_metrics_route
+from service.periodic_tasks import PeriodicTask
+from service.process import Check, Endpoint, add_health_routes, serve
+from service.settings import load_settings
 
 SERVICE = "scheduler"
 REQUESTS = r"^sync\.requested\.[a-z0-9_-]+$"
 DEAD_LETTERS = r"^.+\.dlq$"
 
 
-async def _running(stack: AsyncExitStack) -> list[Served]:
-    settings = read_settings(SchedulerSettings)
-    configure_logs(SERVICE)
-    stack.enter_context(traces(SERVICE, settings.otel_exporter_otlp_endpoint))
+async def _running(stack: AsyncExitStack) -> list[Endpoint]:
+    settings = load_settings(SchedulerSettings)
+    configure_logging(SERVICE)
+    stack.enter_context(export_traces(SERVICE, settings.otel_exporter_otlp_endpoint))
     crons = poll_crons(settings, read_environment())
     database = Database(settings.database_url.get_secret_value(), schema="scheduler")
     stack.push_async_callback(database.close)
     await database.migrate("scheduler")
-    brokers = settings.brokers()
-    publisher = await stack.enter_async_context(Publisher(brokers, source=SERVICE))
+    brokers = settings.build_brokers()
+    publisher = await stack.enter_async_context(EventPublisher(brokers, source=SERVICE))
     http = await stack.enter_async_context(httpx.AsyncClient())
     gateway = Gateway(http, settings.gateway_internal_url, settings.internal_key)
-    outbox = Loop("outbox", Outbox(database.transaction, publisher, source=SERVICE).step, rest=1.0)
+    outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=SERVICE).run_once, interval=1.0)
 
     def turn_of(connection: str) -> Turn:
-        cron = crons.get(platform_of(connection), DEFAULT_CRON)
+        cron = crons.get(parse_platform(connection), DEFAULT_CRON)
         return next_turn(cron, connection, settings.poll_spread_seconds, datetime.now(UTC))
 
     registry = CollectorRegistry()
     metrics = Metrics(registry, crons)
-    dispatcher = Dispatcher(database, gateway, next_turn=turn_of, said=outbox.nudge, count=metrics.count)
+    dispatcher = Dispatcher(database, gateway, next_turn=turn_of, said=outbox.wake, count=metrics.count)
     await dispatcher.plan_again()
-    dispatching = Loop("dispatcher", dispatcher.step, rest=0.5)
+    dispatching = PeriodicTask("dispatcher", dispatcher.step, interval=0.5)
     broker = KafkaBroker(brokers.addresses, security=brokers.security, logger=None, allow_auto_create_topics=False)
     intakes = _intakes(broker, database, publisher, outbox, dispatching, turn_of, metrics.count)
-    registry.register(IntakeMetrics(intakes))
+    registry.register(ConsumerMetrics(intakes))
     stack.push_async_callback(dispatcher.stop)
-    await stack.enter_async_context(outbox.running())
-    await stack.enter_async_context(dispatching.running())
+    await stack.enter_async_context(outbox.run())
+    await stack.enter_async_context(dispatching.run())
     await broker.start()
     stack.push_async_callback(broker.stop)
     for intake in intakes:
         stack.push_async_callback(intake.stop)
     app = FastAPI(openapi_url=None)
     app.include_router(reads(database, settings.internal_keys))
-    health_routes(app, _checks(database, gateway, [outbox, dispatching, *intakes]))
-    metrics_route(app, registry, look=Looking(database.transaction, metrics.show).look)
-    return [Served(app, settings.host, settings.port)]
+    add_health_routes(app, _checks(database, gateway, [outbox, dispatching, *intakes]))
+    add_metrics_route(app, registry, refresh=Looking(database.transaction, metrics.show).look)
+    return [Endpoint(app, settings.host, settings.port)]
 
 
 def _intakes(
     broker: KafkaBroker,
     database: Database,
-    publisher: Publisher,
-    outbox: Loop,
-    dispatching: Loop,
+    publisher: EventPublisher,
+    outbox: PeriodicTask,
+    dispatching: PeriodicTask,
     turn_of: Any,
     count: Count,
-) -> list[KeyedIntake[Any]]:
+) -> list[KeyedConsumer[Any]]:
     transaction = database.transaction
-    progress = ProgressHandler(transaction, said=outbox.nudge, count=count)
-    stored = StoredHandler(transaction, said=outbox.nudge, count=count)
-    changes = ConnectionsHandler(transaction, next_turn=turn_of, changed=dispatching.nudge, count=count)
+    progress = ProgressHandler(transaction, said=outbox.wake, count=count)
+    stored = StoredHandler(transaction, said=outbox.wake, count=count)
+    changes = ConnectionsHandler(transaction, next_turn=turn_of, changed=dispatching.wake, count=count)
     heard: list[tuple[str | None, str | None, Any, Any]] = [
         (CONNECTION_CHANGED, None, ConnectionChanged.model_validate_json, changes),
         (None, REQUESTS, SyncRequested.model_validate_json, RequestsHandler(transaction)),
@@ -105,14 +105,14 @@ def _intakes(
         (None, DEAD_LETTERS, _readable, DeadLettersHandler(transaction, count=count)),
     ]
     return [
-        KeyedIntake(
+        KeyedConsumer(
             broker,
             *([topic] if topic else []),
             pattern=pattern,
             group=f"{SERVICE}.{topic or ('requests' if pattern == REQUESTS else 'dead-letters')}",
             parse=parse,
             handle=handle,
-            dead_letters=DeadLetters(publisher),
+            dead_letters=DeadLetterPublisher(publisher),
         )
         for topic, pattern, parse, handle in heard
     ]
@@ -127,11 +127,13 @@ def _readable(body: bytes) -> dict[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
-def _checks(database: Database, gateway: Gateway, parts: Sequence[Loop | KeyedIntake[Any]]) -> dict[str, Check]:
+def _checks(
+    database: Database, gateway: Gateway, parts: Sequence[PeriodicTask | KeyedConsumer[Any]]
+) -> dict[str, Check]:
     async def work() -> str | None:
-        return next((part.trouble for part in parts if part.trouble), None)
+        return next((part.health_error for part in parts if part.health_error), None)
 
-    return {"postgres": database.trouble, "gateway": gateway.trouble, "work": work}
+    return {"postgres": database.check_health, "gateway": gateway.trouble, "work": work}
 
 
 def main() -> None:

@@ -29,9 +29,9 @@ class Gateway:
         url = f"{self._url}/internal/connections/{connection}/assert"
         asked = {"sync_id": sync_id, "first": first}
         try:
-            with tracing.calling("POST", url) as span:
+            with tracing.trace_call("POST", url) as span:
                 answer = await self._http.post(url, json=asked, headers=self._headers, timeout=60)
-                tracing.answered(span, answer.status_code)
+                tracing.record_status(span, answer.status_code)
         except httpx.HTTPError as error:
             raise GatewayAway(repr(error)) from error
         if answer.status_code in {404, 409}:

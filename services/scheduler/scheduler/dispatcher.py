@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from contracts.events import platform_of
-from contracts.headers import derived_id
+from contracts.events import parse_platform
+from contracts.headers import derive_id
 from messaging import tracing
-from messaging.outbox import say
+from messaging.outbox import enqueue
 from scheduler import requests
 from scheduler.client import ConnectionEnded, Gateway, GatewayAway
 from scheduler.due import ATTEMPTS, PATIENCE, NextTurn, next_try
@@ -23,7 +23,7 @@ from scheduler.store import connections, delayed, syncs, walks
 from scheduler.store.walks import Walk
 
 if TYPE_CHECKING:
-    from storing.database import Database
+    from database.pool import Database
 
 log = structlog.get_logger()
 SWEEP_SECONDS = 60.0
@@ -94,7 +94,7 @@ class Dispatcher:
             due = await connections.due(tx, limit)
             for known in due:
                 slot = known.poll_slot or datetime.now(UTC)
-                sync_id = derived_id("poll", known.connection, slot.isoformat())
+                sync_id = derive_id("poll", known.connection, slot.isoformat())
                 await walks.want(tx, sync_id, known.connection, known.epoch, "poll")
                 await connections.plan(tx, known.connection, self._next_turn(known.connection))
         return len(due)
@@ -102,7 +102,7 @@ class Dispatcher:
     async def _say_delayed(self) -> None:
         async with self._database.transaction() as tx:
             ready = await delayed.take(tx, 200)
-            await say(tx, [requests.records_request(*request) for request in ready])
+            await enqueue(tx, [requests.records_request(*request) for request in ready])
         if ready:
             self._said()
 
@@ -119,7 +119,7 @@ class Dispatcher:
                     await end(tx, happened, connection, epoch, [sync_id], "failed", None, "no answer came")
                 else:
                     request = requests.retry_request(connection, epoch, sync_id, asked, attempts + 1)
-                    await say(tx, [requests.records_request(request)])
+                    await enqueue(tx, [requests.records_request(request)])
         self._count(happened)
 
     async def _end(self, walk: Walk, state: str, reason: str) -> None:
@@ -167,18 +167,18 @@ class Dispatcher:
                 return
             attempts = 1 if walk.state == "queued" else walk.attempts
             await walks.ask(tx, now, now.step + 1, cursor, attempts=attempts)
-            await say(tx, [requests.step_request(now, now.step + 1, cursor)])
+            await enqueue(tx, [requests.step_request(now, now.step + 1, cursor)])
         self._said()
 
 
 def taking_on(walk: Walk) -> AbstractContextManager[tracing.Span]:
     """The span of what a walk begins with."""
-    return tracing.span(
+    return tracing.start_span(
         "take on walk",
         "internal",
         {
             "merchant_sync.connection": walk.connection,
-            "merchant_sync.platform": platform_of(walk.connection),
+            "merchant_sync.platform": parse_platform(walk.connection),
             "merchant_sync.sync_id": str(walk.sync_id),
             "merchant_sync.cause": walk.cause,
         },

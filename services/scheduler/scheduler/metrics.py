@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import prometheus_client as prometheus
 from prometheus_client import CollectorRegistry
 
-from contracts.events import platform_of
-from messaging.errors import Away
+from contracts.events import parse_platform
+from messaging.errors import UnavailableError
 from scheduler.store.overview import Overview, overview
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ class Happened:
 
     def end(self, connection: str, modes: Iterable[str], state: str) -> None:
         """Syncs of these modes have ended."""
-        self.ended.update((platform_of(connection), mode, state) for mode in modes)
+        self.ended.update((parse_platform(connection), mode, state) for mode in modes)
 
     def store(self, connection: str, accepted: Sequence[datetime], stored_at: int) -> None:
         """Webhooks that were accepted then are in the snapshot stored at `stored_at` (ms). One that is younger than
         the snapshot had nothing to bring."""
         seconds = [stored_at / 1000 - moment.timestamp() for moment in accepted]
-        self.waited += [(platform_of(connection), waited) for waited in seconds if waited >= 0]
+        self.waited += [(parse_platform(connection), waited) for waited in seconds if waited >= 0]
 
 
 Count = Callable[[Happened], None]
@@ -131,5 +131,5 @@ class Looking:
         try:
             async with asyncio.timeout(LOOK_SECONDS), self._transaction() as tx:
                 return await overview(tx)
-        except (Away, TimeoutError):
+        except (UnavailableError, TimeoutError):
             return None

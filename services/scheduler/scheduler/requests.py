@@ -4,10 +4,10 @@ import time
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from contracts.events import Ids, SyncProgressed, SyncRequested, WalkStepRequested, platform_of
-from contracts.headers import derived_id
-from contracts.topics import sync_requested, sync_requested_walk
-from messaging.publisher import Outgoing
+from contracts.events import FullSyncStepRequested, RecordIds, SyncProgressed, SyncRequested, parse_platform
+from contracts.headers import derive_id
+from contracts.topics import get_full_sync_topic, get_sync_topic
+from messaging.publisher import OutboundMessage
 from scheduler.store.walks import Walk
 
 
@@ -16,9 +16,9 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def step_request(walk: Walk, step: int, cursor: str | None) -> Outgoing:
+def step_request(walk: Walk, step: int, cursor: str | None) -> OutboundMessage:
     """Walk step `step` from `cursor`; the same step said twice has the same id."""
-    event = WalkStepRequested(
+    event = FullSyncStepRequested(
         sync_id=walk.sync_id,
         connection=walk.connection,
         epoch=walk.epoch,
@@ -27,10 +27,12 @@ def step_request(walk: Walk, step: int, cursor: str | None) -> Outgoing:
         cursor=cursor,
         requested_at=now_ms(),
     )
-    return Outgoing(sync_requested_walk(platform_of(walk.connection)), walk.connection, event, f"{walk.sync_id}:{step}")
+    return OutboundMessage(
+        get_full_sync_topic(parse_platform(walk.connection)), walk.connection, event, f"{walk.sync_id}:{step}"
+    )
 
 
-def wanted_request(connection: str, epoch: int, wanted_by: UUID, wanted: Ids) -> SyncRequested:
+def wanted_request(connection: str, epoch: int, wanted_by: UUID, wanted: RecordIds) -> SyncRequested:
     """What the writer wants read directly, as one request that its wish names."""
     return SyncRequested(
         sync_id=wanted_by,
@@ -51,7 +53,7 @@ def postponed_request(event: SyncProgressed, *, attempt: int) -> SyncRequested:
         cause="postponed" if attempt == event.attempt else "retry",
         records=event.records,
         requested_at=now_ms(),
-        covers=event.sync_ids[1:],
+        coalesced_sync_ids=event.sync_ids[1:],
         cursor=event.cursor,
         attempt=attempt,
     )
@@ -72,9 +74,9 @@ def retry_request(
     )
 
 
-def records_request(request: SyncRequested, traceparent: str | None = None) -> Outgoing:
+def records_request(request: SyncRequested, traceparent: str | None = None) -> OutboundMessage:
     """A quick-lane request ready to be said, by the present span unless another is named; its id tells one attempt from
     the next."""
-    story = derived_id("request", str(request.sync_id), str(request.attempt), str(request.cursor))
-    topic = sync_requested(platform_of(request.connection))
-    return Outgoing(topic, request.connection, request, str(story), traceparent)
+    story = derive_id("request", str(request.sync_id), str(request.attempt), str(request.cursor))
+    topic = get_sync_topic(parse_platform(request.connection))
+    return OutboundMessage(topic, request.connection, request, str(story), traceparent)

@@ -8,9 +8,9 @@ from cronsim import CronSim, CronSimError
 from dotenv import dotenv_values
 from pydantic import field_validator
 
-from serving.callers import CallerKeys
-from serving.settings import KafkaSettings
-from storing.address import DatabaseUrl
+from database.url import DatabaseUrl
+from service.service_auth import CallerKeys
+from service.settings import KafkaSettings
 
 DEFAULT_CRON = "0 0 * * *"
 CRON_SUFFIX = "_POLL_CRON"

@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from database.pool import Database
 from ledger_stand import Ledger
 from merchant_sync.stack import Stack
-from storing.database import Database
 
 
 @pytest.fixture

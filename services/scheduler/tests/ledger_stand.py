@@ -9,7 +9,8 @@ import orjson
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 
-from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, Upload, Verdict
+from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, SyncResult, Upload
+from database.pool import Database
 from scheduler.client import Gateway
 from scheduler.dispatcher import Dispatcher
 from scheduler.due import Turn
@@ -22,7 +23,6 @@ from scheduler.handlers import (
 )
 from scheduler.metrics import Metrics
 from scheduler.store import syncs
-from storing.database import Database
 
 SHOP = "shopify:acme.myshopify.com"
 
@@ -102,12 +102,14 @@ def progressed(sync_id: UUID, outcome: Any, **more: Any) -> SyncProgressed:
 
 
 def verdict(sync_id: UUID, outcome: Any = "success", *, change: int = 1, **more: Any) -> DataStored:
-    given = Verdict(sync_ids=(sync_id,), outcome=outcome, change=change, **more)
-    return DataStored(connection=SHOP, epoch=1, change=change, verdicts=(given,))
+    given = SyncResult(sync_ids=(sync_id,), status=outcome, sequence=change, **more)
+    return DataStored(connection=SHOP, epoch=1, sequence=change, results=(given,))
 
 
 def upload(change: int, outcome: Any = "uploaded") -> DataStored:
-    return DataStored(connection=SHOP, epoch=1, change=change, upload=Upload(key="k", outcome=outcome, change=change))
+    return DataStored(
+        connection=SHOP, epoch=1, sequence=change, upload=Upload(key="k", outcome=outcome, sequence=change)
+    )
 
 
 def request(sync_id: UUID, product: str = "p1", cause: str = "webhook") -> SyncRequested:

@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import pytest
 
-from contracts.events import DataStored, SyncProgressed, SyncRequested, Totals, Verdict
+from contracts.events import DataStored, SyncProgressed, SyncRequested, SyncResult, SyncTotals
 from ledger_stand import SHOP, Ledger, progressed, request, upload, verdict
-from messaging.errors import NotHeardOf
+from messaging.errors import UnknownConnectionError
 from scheduler.store import syncs
 
 pytestmark = pytest.mark.integration
@@ -20,7 +20,7 @@ async def test_subscriptions_are_asserted_before_a_walks_first_step_is_asked_for
     await ledger.dispatched()
     assert ledger.answer.asked == 1
     said = await ledger.said()
-    assert [(m["topic"], m["step"], m["cursor"]) for m in said] == [("sync.requested.shopify.walk", 1, None)]
+    assert [(m["topic"], m["step"], m["cursor"]) for m in said] == [("sync.requested.shopify.full", 1, None)]
     assert (await ledger.sync(want))["state"] == "running"
 
 
@@ -34,7 +34,7 @@ async def test_a_step_that_ran_twice_advances_the_walk_once(ledger: Ledger) -> N
 
 async def test_a_walk_succeeds_only_by_the_writers_verdict(ledger: Ledger) -> None:
     want = await ledger.walking()
-    await ledger.progress(SHOP, [progressed(want, "walked", step=1)])
+    await ledger.progress(SHOP, [progressed(want, "completed", step=1)])
     assert (await ledger.sync(want))["state"] == "running"
     await ledger.stored(SHOP, [verdict(want)])
     assert (await ledger.sync(want))["state"] == "success"
@@ -45,10 +45,10 @@ async def test_an_incomplete_walk_goes_again_once_however_often_it_is_said(ledge
     bad = verdict(want, "incomplete", again=("w1",), reason="counts differ")
     await ledger.stored(SHOP, [bad])
     assert await ledger.said() == []
-    await ledger.progress(SHOP, [progressed(want, "walked", step=1)])
+    await ledger.progress(SHOP, [progressed(want, "completed", step=1)])
     assert [(m["step"], m["cursor"]) for m in await ledger.said()] == [(2, "w1")]
     await ledger.stored(SHOP, [bad])
-    await ledger.progress(SHOP, [progressed(want, "walked", step=2)])
+    await ledger.progress(SHOP, [progressed(want, "completed", step=2)])
     assert await ledger.said() == []
     await ledger.stored(SHOP, [verdict(want)])
     assert (await ledger.sync(want))["state"] == "success"
@@ -115,7 +115,7 @@ async def test_a_verdict_that_comes_before_its_request_is_not_undone_by_it(ledge
 
 
 async def test_a_word_on_a_connection_not_heard_of_is_held(ledger: Ledger) -> None:
-    with pytest.raises(NotHeardOf):
+    with pytest.raises(UnknownConnectionError):
         await ledger.stored(SHOP, [verdict(uuid4())])
 
 
@@ -153,7 +153,9 @@ async def test_a_refused_request_fails_at_once_and_says_why(ledger: Ledger) -> N
 
 async def test_what_the_writer_wants_becomes_one_request_however_often_it_is_said(ledger: Ledger) -> None:
     await ledger.connected()
-    wish = DataStored(connection=SHOP, epoch=1, change=1, wanted={"products": ("p9",)}, wanted_by=uuid4())
+    wish = DataStored(
+        connection=SHOP, epoch=1, sequence=1, records_to_verify={"products": ("p9",)}, verification_id=uuid4()
+    )
     await ledger.stored(SHOP, [wish])
     await ledger.stored(SHOP, [wish])
     (message,) = await ledger.said()
@@ -197,8 +199,8 @@ async def test_a_failed_upload_is_shown_until_one_succeeds(ledger: Ledger) -> No
 async def test_counters_never_fall(ledger: Ledger) -> None:
     want = await ledger.walking()
     for pages in (3, 1, 2):
-        totals = Totals(source=want, pages=pages, records=pages * 10)
-        await ledger.stored(SHOP, [DataStored(connection=SHOP, epoch=1, change=1, totals=(totals,))])
+        totals = SyncTotals(read_id=want, pages=pages, records=pages * 10)
+        await ledger.stored(SHOP, [DataStored(connection=SHOP, epoch=1, sequence=1, totals=(totals,))])
     row = await ledger.sync(want)
     assert (row["pages"], row["records"]) == (3, 30)
 
@@ -290,7 +292,7 @@ async def test_a_postponed_request_keeps_its_tries(ledger: Ledger) -> None:
 
 async def test_a_walk_without_a_verdict_fails_after_an_hour(ledger: Ledger) -> None:
     want = await ledger.walking()
-    await ledger.progress(SHOP, [progressed(want, "walked", step=1)])
+    await ledger.progress(SHOP, [progressed(want, "completed", step=1)])
     await ledger.run("UPDATE syncs SET progressed_at = now() - interval '2 hours'")
     await ledger.dispatcher.sweep()
     assert (await ledger.sync(want))["reason"] == "no verdict came within an hour"
@@ -318,8 +320,8 @@ async def test_a_record_that_can_never_be_read_fails_its_own_request_alone(ledge
     await ledger.connected()
     good, bad = uuid4(), uuid4()
     await ledger.requests(SHOP, [request(good), request(bad, "p2")])
-    failed = Verdict(sync_ids=(good, bad), outcome="failed", change=1, reason="p2 cannot be read")
-    await ledger.stored(SHOP, [DataStored(connection=SHOP, epoch=1, change=1, verdicts=(failed,))])
+    failed = SyncResult(sync_ids=(good, bad), status="failed", sequence=1, reason="p2 cannot be read")
+    await ledger.stored(SHOP, [DataStored(connection=SHOP, epoch=1, sequence=1, results=(failed,))])
     await ledger.run("UPDATE delayed SET not_before = now()")
     await ledger.dispatched()
     said = sorted(m["records"]["products"] for m in await ledger.said())

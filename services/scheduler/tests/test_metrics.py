@@ -7,7 +7,7 @@ import pytest
 
 from contracts.events import DataStored, SyncRequested, Upload
 from ledger_stand import SHOP, Ledger, progressed, request, verdict
-from messaging.errors import Away
+from messaging.errors import UnavailableError
 from scheduler.metrics import KEPT_SECONDS, Looking
 
 pytestmark = pytest.mark.integration
@@ -20,8 +20,8 @@ def accepted(sync_id: UUID, cause: str = "webhook") -> SyncRequested:
 
 def stored(change: int, *, after: float, outcome: Any = "uploaded") -> DataStored:
     """An upload, so many seconds after `ACCEPTED`."""
-    done = Upload(key="k", outcome=outcome, change=change, stored_at=ACCEPTED + round(after * 1000))
-    return DataStored(connection=SHOP, epoch=1, change=change, upload=done)
+    done = Upload(key="k", outcome=outcome, sequence=change, stored_at=ACCEPTED + round(after * 1000))
+    return DataStored(connection=SHOP, epoch=1, sequence=change, upload=done)
 
 
 def shown(ledger: Ledger, name: str, **labels: str) -> float | None:
@@ -112,7 +112,7 @@ async def test_a_ledger_that_does_not_answer_shows_nothing_rather_than_what_it_k
     assert shown(ledger, "connections", platform="shopify", state="connected") == 1
 
     def away() -> Any:
-        raise Away("postgres")
+        raise UnavailableError("postgres")
 
     await Looking(away, ledger.metrics.show).look()
     assert shown(ledger, "connections", platform="shopify", state="connected") is None

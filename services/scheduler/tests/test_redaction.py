@@ -9,9 +9,9 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from contracts.events import ConnectionChanged, DataStored, Erased, Totals
+from contracts.events import ConnectionChanged, DataStored, Erasure, SyncTotals
 from ledger_stand import SHOP, Ledger, progressed, request, upload, verdict
-from messaging.errors import NotHeardOf
+from messaging.errors import UnknownConnectionError
 from scheduler.routes.reads import reads
 
 pytestmark = pytest.mark.integration
@@ -40,7 +40,7 @@ async def left(ledger: Ledger) -> dict[str, int]:
 
 
 def erased(at: int, *, epoch: int = 2) -> DataStored:
-    return DataStored(connection=SHOP, epoch=epoch, change=0, erased=Erased(keys=("k",), erased_at=at))
+    return DataStored(connection=SHOP, epoch=epoch, sequence=0, erasure=Erasure(object_keys=("k",), erased_at=at))
 
 
 async def shown(ledger: Ledger) -> dict[str, object]:
@@ -74,8 +74,10 @@ async def test_what_is_said_later_of_a_redacted_connection_enters_nothing(ledger
     stranger = uuid4()
     await ledger.requests(SHOP, [request(asked), request(stranger)])
     await ledger.progress(SHOP, [progressed(walk, "advanced", step=1, cursor="c"), progressed(asked, "failed")])
-    wish = DataStored(connection=SHOP, epoch=1, change=1, wanted={"products": ("p9",)}, wanted_by=uuid4())
-    counted = DataStored(connection=SHOP, epoch=1, change=1, totals=(Totals(source=walk, pages=1),))
+    wish = DataStored(
+        connection=SHOP, epoch=1, sequence=1, records_to_verify={"products": ("p9",)}, verification_id=uuid4()
+    )
+    counted = DataStored(connection=SHOP, epoch=1, sequence=1, totals=(SyncTotals(read_id=walk, pages=1),))
     told: Iterable[DataStored] = (verdict(walk), verdict(stranger), verdict(asked, "failed"), upload(9), wish, counted)
     await ledger.stored(SHOP, list(told))
     await ledger.dead_letters(SHOP, [{"sync_id": str(asked)}])
@@ -122,7 +124,7 @@ async def test_it_is_shown_when_a_redaction_was_carried_out(ledger: Ledger) -> N
 
 async def test_an_erasure_is_held_until_its_redaction_has_been_heard_of(ledger: Ledger) -> None:
     await ledger.connected()
-    with pytest.raises(NotHeardOf):
+    with pytest.raises(UnknownConnectionError):
         await ledger.stored(SHOP, [erased(1_234)])
     await redact(ledger)
     await ledger.stored(SHOP, [erased(1_234)])

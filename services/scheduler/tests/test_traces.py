@@ -22,9 +22,9 @@ async def test_a_postponed_request_is_said_again_in_its_own_trace(ledger: Ledger
     await ledger.connected()
     asked = uuid4()
     await ledger.requests(SHOP, [request(asked)])
-    with receiving() as receiver, tracing.traces("scheduler", receiver.url):
-        with tracing.span("postponing", "consumer", {}):
-            postponing = tracing.traceparent()
+    with receiving() as receiver, tracing.export_traces("scheduler", receiver.url):
+        with tracing.start_span("postponing", "consumer", {}):
+            postponing = tracing.get_traceparent()
             event = progressed(asked, "postponed", records={"products": ("p1",)}, not_before=1, throttled=True)
             await ledger.progress(SHOP, [event])
         await ledger.dispatched()
@@ -34,8 +34,8 @@ async def test_a_postponed_request_is_said_again_in_its_own_trace(ledger: Ledger
 async def test_a_walk_begins_a_trace_which_its_first_step_carries(ledger: Ledger) -> None:
     want = uuid4()
     with receiving() as receiver:
-        with tracing.traces("scheduler", receiver.url):
-            with tracing.span("handling", "consumer", {}):
+        with tracing.export_traces("scheduler", receiver.url):
+            with tracing.start_span("handling", "consumer", {}):
                 await ledger.connected(want=want)
             await ledger.dispatched()
         (said,) = await said_by(ledger)

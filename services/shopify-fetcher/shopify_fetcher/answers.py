@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from fetching.errors import NotNow, Refused
+from platform_sdk.errors import PermanentError, RetryLaterError
 from shopify_fetcher.budget import Status
 
 OLDEST_WHOLE = "2026-07"
@@ -54,11 +54,11 @@ class Unwell(Exception):
     """The platform did not answer properly; it may the next time."""
 
 
-class Denied(Refused):
+class Denied(PermanentError):
     """The scopes of the access token do not cover what was asked for."""
 
 
-class Faulty(NotNow):
+class Faulty(RetryLaterError):
     """An error at one place of an answer that otherwise came; the same question may be answered the next time."""
 
 
@@ -81,9 +81,9 @@ class FieldError:
         return self.code in ("INTERNAL_SERVER_ERROR", "TIMEOUT")
 
     @property
-    def refusal(self) -> Refused:
+    def refusal(self) -> PermanentError:
         """What it is where it does not pass."""
-        return Denied(self.reason) if self.denied else Refused(self.reason)
+        return Denied(self.reason) if self.denied else PermanentError(self.reason)
 
     @property
     def denied(self) -> bool:
@@ -118,13 +118,13 @@ def understand(status: int, headers: Mapping[str, str], body: bytes, read_at: in
     if status in TOO_MANY:
         raise Pause(status, _seconds(headers.get("retry-after"), DEFAULT_PAUSE[status]))
     if status in OURS_NO_MORE:
-        raise Refused(OURS_NO_MORE[status])
+        raise PermanentError(OURS_NO_MORE[status])
     if status >= 500:
         raise Unwell(f"the platform answered {status}")
     content = _content(status, body)
     version = headers.get("x-shopify-api-version")
     if version is not None and version < OLDEST_WHOLE:
-        raise Refused(f"the platform serves API version {version[:20]}, in which collections are missing")
+        raise PermanentError(f"the platform serves API version {version[:20]}, in which collections are missing")
     return _answered(content, read_at, version)
 
 
@@ -143,7 +143,7 @@ def _content(status: int, body: bytes) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise Unwell("the platform's answer is no object")
     if status != 200:
-        raise Refused(f"the platform answered {status}")
+        raise PermanentError(f"the platform answered {status}")
     return content
 
 
@@ -159,7 +159,7 @@ def _answered(content: dict[str, Any], read_at: int, version: str | None) -> Ans
         raise Unwell(first.reason) if first.passes or not errors else first.refusal
     for search in extensions.get("search") or ():
         if search.get("warnings"):
-            raise Refused(f"the platform did not understand a search: {str(search['warnings'])[:200]}")
+            raise PermanentError(f"the platform did not understand a search: {str(search['warnings'])[:200]}")
     return Answer(data, read_at, cost, errors, version)
 
 

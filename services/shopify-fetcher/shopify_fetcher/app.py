@@ -3,18 +3,18 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fetching.app import run_fetcher
+from connector.app import run_fetcher
 from shopify_fetcher.client import open_client
-from shopify_fetcher.platform import SLUG, ShopifyPlatform
+from shopify_fetcher.platform import SLUG, ShopifySource
 from shopify_fetcher.settings import ShopifyFetcherSettings
 
 SERVICE = "shopify-fetcher"
 
 
 @asynccontextmanager
-async def _open_platform(settings: ShopifyFetcherSettings) -> AsyncIterator[ShopifyPlatform]:
+async def _open_platform(settings: ShopifyFetcherSettings) -> AsyncIterator[ShopifySource]:
     async with open_client(settings.shopify_shop_url, settings.shopify_api_version) as client:
-        yield ShopifyPlatform(client)
+        yield ShopifySource(client)
 
 
 def main() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from contracts.events import Record, account_of
-from fetching.errors import NotNow, Refused
-from fetching.readings import Unread
+from connector.source import UnreadableRecord
+from contracts.events import Record, parse_account
+from platform_sdk.errors import PermanentError, RetryLaterError
 from shopify_fetcher.answers import Answer, FieldError, TooCostly
 from shopify_fetcher.building import Built, Moment, gone
 from shopify_fetcher.conversation import Conversation, raise_for, unknown_form
@@ -28,7 +28,7 @@ class Read:
 
     count: int
     built: Built = field(default_factory=Built)
-    unread: list[Unread] = field(default_factory=list)
+    unread: list[UnreadableRecord] = field(default_factory=list)
     denied: bool = False
     """Whether some are unread for want of a scope."""
 
@@ -62,7 +62,7 @@ class Bodies:
                 answer = await self._talk.ask(kind.document, self._variables(kind.document, asked))
             except TooCostly as fault:
                 if not self._ask_less(kind, asked, fault):
-                    return Read(1, unread=[Unread(resource, ids[0], str(fault))])
+                    return Read(1, unread=[UnreadableRecord(resource, ids[0], str(fault))])
                 continue
             read = self._understood(kind, asked, answer)
             await self._again_singly(kind, read)
@@ -71,9 +71,9 @@ class Bodies:
 
     async def _again_singly(self, kind: Kind, read: Read) -> None:
         """Ask once more, each by itself, for those whose errors may pass."""
-        faulty = [unread for unread in read.unread if unread.retry]
+        faulty = [unread for unread in read.unread if unread.retryable]
         if len(faulty) > FEW:
-            raise NotNow(f"{len(faulty)} records have errors: {faulty[0].id}: {faulty[0].reason}")
+            raise RetryLaterError(f"{len(faulty)} records have errors: {faulty[0].id}: {faulty[0].reason}")
         for unread in faulty:
             asked = (unread.id,)
             try:
@@ -101,12 +101,12 @@ class Bodies:
 
     def _understood(self, kind: Kind, asked: Sequence[str], answer: Answer) -> Read:
         faults = _by_index(answer.errors)
-        moment = Moment(self._talk.errand.source, answer.read_at, self._talk.may("inventory"))
+        moment = Moment(self._talk.errand.read_id, answer.read_at, self._talk.may("inventory"))
         read = Read(len(asked))
         for index, (gid, raw) in enumerate(zip(asked, answer.data["nodes"], strict=True)):
             fault = faults.get(index)
             if fault is not None:
-                read.unread.append(Unread(kind.resource, gid, fault.reason, retry=fault.passes))
+                read.unread.append(UnreadableRecord(kind.resource, gid, fault.reason, retryable=fault.passes))
                 read.denied |= fault.denied
             elif raw is None:
                 read.built.add(gone(kind.resource, gid, answer.read_at))
@@ -124,7 +124,9 @@ class Bodies:
         while ids:
             items = await self.read("inventory", ids)
             items.unread = [
-                Unread("products", short[unread.id], f"{unread.id}: {unread.reason}", retry=unread.retry)
+                UnreadableRecord(
+                    "products", short[unread.id], f"{unread.id}: {unread.reason}", retryable=unread.retryable
+                )
                 for unread in items.unread
             ]
             read.join(items)
@@ -132,18 +134,18 @@ class Bodies:
 
     async def _shop(self, ids: Sequence[str]) -> Read:
         record = await read_shop(self._talk)
-        unread = [Unread("shop", gid, "another shop's id") for gid in ids if gid != record.id]
+        unread = [UnreadableRecord("shop", gid, "another shop's id") for gid in ids if gid != record.id]
         return Read(len(ids), Built(records=[record]), unread)
 
 
 def _build(kind: Kind, gid: str, raw: dict[str, Any], moment: Moment, read: Read) -> None:
     if not names(kind.resource, gid):
-        read.unread.append(Unread(kind.resource, gid, "an id of another kind"))
+        read.unread.append(UnreadableRecord(kind.resource, gid, "an id of another kind"))
         return
     try:
         read.built.join(kind.build(raw, moment))
     except ValidationError as error:
-        read.unread.append(Unread(kind.resource, gid, unknown_form(error)))
+        read.unread.append(UnreadableRecord(kind.resource, gid, unknown_form(error)))
 
 
 def _by_index(errors: tuple[FieldError, ...]) -> dict[int, FieldError]:
@@ -162,6 +164,6 @@ async def read_shop(talk: Conversation) -> Record:
     """The shop's record. Raises `Refused` when the token turns out to be another shop's."""
     answer, read_at = await talk.ask_for(ReadShop, READ_SHOP, {})
     shop = answer.shop
-    if shop.myshopifyDomain != account_of(talk.errand.access.connection):
-        raise Refused("the access token is another shop's")
-    return shop_record(shop, Moment(talk.errand.source, read_at))
+    if shop.myshopifyDomain != parse_account(talk.errand.token.connection):
+        raise PermanentError("the access token is another shop's")
+    return shop_record(shop, Moment(talk.errand.read_id, read_at))

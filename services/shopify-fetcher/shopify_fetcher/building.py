@@ -46,7 +46,7 @@ class Built:
         if chain is None:
             self.records.append(record)
             return
-        self.records.append(record.model_copy(update={"part": chain.opening}))
+        self.records.append(record.model_copy(update={"chunk": chain.opening}))
         self.chains.append(chain)
 
     def join(self, other: "Built") -> None:
@@ -68,4 +68,4 @@ def by_number(gids: list[str]) -> list[str]:
 
 def gone(resource: str, gid: str, read_at: int) -> Record:
     """A record that was asked for directly and is not there."""
-    return Record(resource=resource, id=gid, read_at=read_at, rank=number(gid))
+    return Record(resource=resource, id=gid, read_at=read_at, sort_key=number(gid))

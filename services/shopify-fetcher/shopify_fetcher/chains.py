@@ -6,7 +6,7 @@ Nothing is gathered: each answer is one piece, and the place of the next is smal
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.events import Part
+from contracts.events import RecordChunk
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Chain:
     rests: tuple[Rest, ...]
 
     @property
-    def opening(self) -> Part:
+    def opening(self) -> RecordChunk:
         """The part that the first piece is."""
-        return Part(chain=self.name, start=None, end=self.rests[0].token)
+        return RecordChunk(reading_id=self.name, cursor=None, next_cursor=self.rests[0].token)
 
     def following(self, after: str | None) -> "Chain | None":
         """The chain after a piece was read whose list goes on at `after` (None: the list is at its end)."""
@@ -44,10 +44,10 @@ class Chain:
         rests = (Rest(first.listing, after), *others) if after is not None else tuple(others)
         return Chain(self.resource, self.id, self.read_at, self.name, rests) if rests else None
 
-    def part(self, path: tuple[str, ...], following: "Chain | None") -> Part:
+    def part(self, path: tuple[str, ...], following: "Chain | None") -> RecordChunk:
         """The part that the next piece is, with items at `path`."""
         end = following.rests[0].token if following is not None else None
-        return Part(chain=self.name, start=self.rests[0].token, end=end, path=path)
+        return RecordChunk(reading_id=self.name, cursor=self.rests[0].token, next_cursor=end, path=path)
 
     def packed(self) -> list[Any]:
         """As it stands in a cursor."""

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import orjson
 
-from fetching.clocks import read_at
+from connector.clocks import estimate_read_at
 from messaging import tracing
 from shopify_fetcher.answers import Answer, TooCostly, Unwell, understand
 from shopify_fetcher.documents import Document
@@ -44,7 +44,7 @@ class ShopifyClient:
                 status, headers, body = await self._exchange(shop, token, document, variables)
         except (httpx.HTTPError, TimeoutError) as error:
             raise Unwell(f"the platform is not reached: {type(error).__name__}") from None
-        moment = read_at(sent, self._milliseconds(), headers.get("date"))
+        moment = estimate_read_at(sent, self._milliseconds(), headers.get("date"))
         return understand(status, headers, body, moment)
 
     async def _exchange(
@@ -53,9 +53,9 @@ class ShopifyClient:
         url = f"{self._shop_url.format(shop=shop)}/admin/api/{self.version}/graphql.json"
         content = orjson.dumps({"query": document.text, "operationName": document.name, "variables": dict(variables)})
         headers = {"X-Shopify-Access-Token": token, "Content-Type": "application/json", "Accept": "application/json"}
-        with tracing.calling("POST", url, **{"graphql.operation.name": document.name}) as span:
+        with tracing.trace_call("POST", url, **{"graphql.operation.name": document.name}) as span:
             async with self._http.stream("POST", url, content=content, headers=headers) as response:
-                tracing.answered(span, response.status_code)
+                tracing.record_status(span, response.status_code)
                 return response.status_code, response.headers, await _whole(response)
 
     def _milliseconds(self) -> int:

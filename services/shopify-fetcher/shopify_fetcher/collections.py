@@ -21,8 +21,8 @@ def built_collection(raw: Node, moment: Moment) -> Built:
         read_at=moment.read_at,
         updated_at=node.updatedAt,
         body={**node.model_dump(by_alias=True, exclude={"updatedAt", "products"}), "products": gids},
-        rank=number(node.id),
-        facts={"title": node.title},
+        sort_key=number(node.id),
+        lookup_fields={"title": node.title},
     )
     built = Built()
     built.add(record, moment.chain("collections", node.id, rests))

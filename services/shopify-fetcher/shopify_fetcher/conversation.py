@@ -9,9 +9,9 @@ from typing import Any, Protocol, TypeVar
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from fetching.access import Access
-from fetching.errors import NotNow, Refused
-from fetching.readings import QUICK, WALK, Errand
+from connector.source import FULL, INCREMENTAL, SyncContext
+from connector.tokens import AccessToken
+from platform_sdk.errors import PermanentError, RetryLaterError
 from shopify_fetcher.answers import Answer, Faulty, FieldError, Pause, Throttled, TokenRefused, TooCostly, Unwell
 from shopify_fetcher.budget import QUICK_SHARE, WALK_SHARE
 from shopify_fetcher.documents import RIGHTS, Document
@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 2.0
 """What must wait longer than this is postponed; no handler sleeps for long."""
 RETRY_SECONDS = 5.0
 TRIES = 4
-ANSWER_SECONDS = {QUICK: 5.0, WALK: 30.0}
+ANSWER_SECONDS = {INCREMENTAL: 5.0, FULL: 30.0}
 """By lane: an answer that is not whole by then is given up. What hangs holds up nobody on the quick lane."""
 LEAST_SECONDS = 1.0
 """So much time every answer has, however long earlier tries have taken."""
@@ -50,7 +50,7 @@ class Conversation:
     def __init__(
         self,
         client: Client,
-        errand: Errand,
+        errand: SyncContext,
         shop: str,
         memory: ShopMemory,
         *,
@@ -61,23 +61,23 @@ class Conversation:
         self._shop = shop
         self._elapsed = elapsed
         self._sleep = sleep
-        self._share = WALK_SHARE if errand.lane == WALK else QUICK_SHARE
+        self._share = WALK_SHARE if errand.mode == FULL else QUICK_SHARE
         self._scopes_asked = False
         self.errand = errand
         self.memory = memory
 
     def may(self, resource: str) -> bool:
         """Whether `resource` may be read."""
-        return allowed(resource, self.errand.access.scopes)
+        return allowed(resource, self.errand.token.scopes)
 
     async def new_scopes(self) -> bool:
         """Whether the gateway, asked once in a conversation, knows of other scopes; from then on they count."""
         if self._scopes_asked:
             return False
         self._scopes_asked = True
-        before = self.errand.access.scopes
-        self._take(await self.errand.anew())
-        return self.errand.access.scopes != before
+        before = self.errand.token.scopes
+        self._take(await self.errand.refresh_token())
+        return self.errand.token.scopes != before
 
     def variables(self, document: Document) -> dict[str, Any]:
         """The variables of `document` that depend on the shop and its scopes, and not on what is asked for."""
@@ -98,26 +98,26 @@ class Conversation:
                 return await self._once(document, variables, self._time_left(began - since))
             except TokenRefused:
                 if renewed:
-                    raise NotNow("a new access token was refused") from None
+                    raise RetryLaterError("a new access token was refused") from None
                 renewed = True
                 await self._renew()
             except Throttled as throttled:
                 self._throttled(throttled)
             except Pause as pause:
                 if pause.seconds > PATIENCE_SECONDS:
-                    raise NotNow(str(pause), seconds=pause.seconds, throttled=True) from None
+                    raise RetryLaterError(str(pause), seconds=pause.seconds, throttled=True) from None
                 await self._sleep(pause.seconds)
             except Unwell as fault:
                 self._note_slowness(document, variables, self._elapsed() - began)
                 await self._again_soon(fault, self._elapsed() - since, tries)
-        raise NotNow("throttled again and again", seconds=PATIENCE_SECONDS, throttled=True)
+        raise RetryLaterError("throttled again and again", seconds=PATIENCE_SECONDS, throttled=True)
 
     async def ask_whole(self, document: Document, variables: Mapping[str, Any]) -> Answer:
         """As `ask`, where an error anywhere spoils the answer, and there is nothing less to ask for."""
         try:
             answer = await self.ask(document, variables)
         except TooCostly as fault:
-            raise Refused(str(fault)) from None
+            raise PermanentError(str(fault)) from None
         raise_for(answer.errors)
         return answer
 
@@ -136,14 +136,14 @@ class Conversation:
         patience = self._elapsed() + PATIENCE_SECONDS
         while (seconds := budget.wait(cost, self._share, self._elapsed())) > 0:
             if self._elapsed() + seconds > patience:
-                fuller = budget.until_nearly_full(self._elapsed()) if self.errand.lane == WALK else 0.0
-                raise NotNow("the rate limit", seconds=max(seconds, fuller), throttled=True)
+                fuller = budget.until_nearly_full(self._elapsed()) if self.errand.mode == FULL else 0.0
+                raise RetryLaterError("the rate limit", seconds=max(seconds, fuller), throttled=True)
             await self._sleep(seconds)
 
     def _time_left(self, spent: float) -> float:
         """Seconds for an answer after `spent` on earlier tries at the same question."""
-        whole = ANSWER_SECONDS[self.errand.lane]
-        return whole if self.errand.lane == WALK else max(LEAST_SECONDS, whole - spent)
+        whole = ANSWER_SECONDS[self.errand.mode]
+        return whole if self.errand.mode == FULL else max(LEAST_SECONDS, whole - spent)
 
     async def _once(self, document: Document, variables: Mapping[str, Any], seconds: float) -> Answer:
         cost = float(self.memory.expected(document, variables))
@@ -152,7 +152,7 @@ class Conversation:
         budget.reserve(cost, self._elapsed())
         self.errand.calls += 1
         try:
-            answer = await self._client.post(self._shop, self.errand.access.token, document, variables, seconds=seconds)
+            answer = await self._client.post(self._shop, self.errand.token.token, document, variables, seconds=seconds)
             paid = answer.cost.actual if answer.cost else cost
         finally:
             budget.settle(cost, paid, self._elapsed())
@@ -169,28 +169,28 @@ class Conversation:
             log.error("another API version is served", shop=self._shop, served=answer.version)
 
     def _throttled(self, throttled: Throttled) -> None:
-        log.warning("throttled", shop=self._shop, lane=self.errand.lane)
+        log.warning("throttled", shop=self._shop, lane=self.errand.mode)
         if throttled.status is not None:
             self.memory.budget.learn(throttled.status, self._elapsed())
 
     async def _renew(self) -> None:
-        self._take(await self.errand.renew(self.errand.access))
+        self._take(await self.errand.replace_token(self.errand.token))
 
-    def _take(self, access: Access) -> None:
+    def _take(self, access: AccessToken) -> None:
         """Go on with `access`; under a new epoch the work begins anew at once."""
-        if access.epoch != self.errand.access.epoch:  # what was read so far is still said under the epoch of its token
-            raise NotNow(None, seconds=0.0)
-        self.errand.access = access
+        if access.epoch != self.errand.token.epoch:  # what was read so far is still said under the epoch of its token
+            raise RetryLaterError(None, seconds=0.0)
+        self.errand.token = access
 
     def _note_slowness(self, document: Document, variables: Mapping[str, Any], took: float) -> None:
         """What took long in vain may have been too much at once."""
-        if took >= SLOW * ANSWER_SECONDS[self.errand.lane] and len(variables.get("ids", ())) > 1:
+        if took >= SLOW * ANSWER_SECONDS[self.errand.mode] and len(variables.get("ids", ())) > 1:
             self.memory.ask_less(document, len(variables["ids"]))
 
     async def _again_soon(self, fault: Unwell, spent: float, tries: int) -> None:
         """Sleep before the next try, or postpone: retries take a few seconds together, not more."""
         if tries == TRIES or spent >= RETRY_SECONDS:
-            raise NotNow(str(fault)) from None
+            raise RetryLaterError(str(fault)) from None
         await self._sleep(random.uniform(0.1, 0.3) * 2**tries)
 
 
@@ -199,7 +199,7 @@ def parsed(model: type[M], content: Any) -> M:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise Refused(unknown_form(error)) from None
+        raise PermanentError(unknown_form(error)) from None
 
 
 def unknown_form(error: ValidationError) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from fetching.errors import Refused
-from fetching.readings import Unread
+from connector.source import UnreadableRecord
+from platform_sdk.errors import PermanentError
 from shopify_fetcher.chains import Chain
 from shopify_fetcher.scopes import COME_ALONG, WALKED, allowed, refusal
 
@@ -118,7 +118,7 @@ class ReadPlace:
 
     passed: int = 0
     chains: tuple[Chain, ...] = ()
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[UnreadableRecord, ...] = ()
 
     def encoded(self) -> str:
         """As a cursor."""
@@ -132,12 +132,12 @@ class ReadPlace:
         if cursor is None:
             return cls()
         body = _body(cursor)
-        unread = tuple(Unread(resource, gid, reason) for resource, gid, reason in body["unread"])
+        unread = tuple(UnreadableRecord(resource, gid, reason) for resource, gid, reason in body["unread"])
         return cls(body["passed"], tuple(Chain.unpacked(packed) for packed in body["chains"]), unread)
 
 
 def _body(cursor: str) -> dict[str, Any]:
     body: dict[str, Any] = orjson.loads(cursor)
     if body.get("v") != VERSION:
-        raise Refused("a cursor of another version: the work must begin anew", retry=True)
+        raise PermanentError("a cursor of another version: the work must begin anew", retryable=True)
     return body

@@ -43,8 +43,8 @@ def built_discount(raw: Node, moment: Moment) -> Built:
         read_at=moment.read_at,
         updated_at=discount.updatedAt,
         body={"id": node.id, family: _terms(discount)},
-        rank=number(node.id),
-        facts={"title": discount.title},
+        sort_key=number(node.id),
+        lookup_fields={"title": discount.title},
     )
     built = Built()
     built.add(record, moment.chain("discounts", node.id, tuple(_rests(family, discount))))

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from contracts.events import Record
-from fetching.errors import Refused
+from platform_sdk.errors import PermanentError
 from shopify_fetcher import documents
 from shopify_fetcher.building import Built, Moment, Node, gone
 from shopify_fetcher.chains import Chain
@@ -150,17 +150,17 @@ async def next_piece(talk: Conversation, chain: Chain) -> Continued:
     if answer.data[listed.answer[0]] is None:
         return Continued(Built(records=[gone(chain.resource, chain.id, answer.read_at)]), None)
     raw = _found(answer.data, listed.answer)
-    moment = Moment(talk.errand.source, answer.read_at, talk.may("inventory"))
+    moment = Moment(talk.errand.read_id, answer.read_at, talk.may("inventory"))
     page = listed.take(raw, chain, moment) if raw is not None else Page([], None)
     if page.after is not None and page.after == rest.after:
-        raise Refused(f"{rest.listing} of {chain.id} does not go on")
+        raise PermanentError(f"{rest.listing} of {chain.id} does not go on")
     following = chain.following(page.after)
     piece = Record(
         resource=chain.resource,
         id=chain.id,
         read_at=chain.read_at,
         items=tuple(page.items),
-        part=chain.part(listed.path, following),
+        chunk=chain.part(listed.path, following),
     )
     return Continued(Built(records=[piece, *page.along.records], short=page.along.short), following)
 

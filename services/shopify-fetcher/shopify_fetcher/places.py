@@ -14,7 +14,7 @@ def shop_record(shop: ReadShopShop, moment: Moment) -> Record:
         id=shop.id,
         read_at=moment.read_at,
         body=shop.model_dump(by_alias=True),
-        rank=number(shop.id),
+        sort_key=number(shop.id),
     )
 
 
@@ -27,7 +27,7 @@ def built_location(raw: Node, moment: Moment) -> Built:
         read_at=moment.read_at,
         updated_at=node.updatedAt,
         body={"id": node.id, "name": node.name},
-        rank=number(node.id),
-        facts={"name": node.name},
+        sort_key=number(node.id),
+        lookup_fields={"name": node.name},
     )
     return Built(records=[record])

@@ -5,9 +5,9 @@ import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
-from contracts.events import Ids, account_of
-from fetching.errors import Refused
-from fetching.readings import Errand, Reading, Step
+from connector.source import FullReadStep, IncrementalReadStep, SyncContext
+from contracts.events import RecordIds, parse_account
+from platform_sdk.errors import PermanentError
 from shopify_fetcher.conversation import Client, Conversation
 from shopify_fetcher.cursors import WalkPlace
 from shopify_fetcher.memory import Memories
@@ -19,7 +19,7 @@ SHOP_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
 """The only hosts that a token is ever sent to."""
 
 
-class ShopifyPlatform:
+class ShopifySource:
     """Reads and walks shops through `client`; both lanes of a process share what is remembered of each shop."""
 
     def __init__(
@@ -34,22 +34,24 @@ class ShopifyPlatform:
         self._sleep = sleep
         self._memories = Memories(elapsed)
 
-    def read(self, errand: Errand, ids: Ids, cursor: str | None) -> AsyncGenerator[Reading, None]:
-        """As `fetching.readings.Platform.read`."""
+    def read_records(
+        self, errand: SyncContext, ids: RecordIds, cursor: str | None
+    ) -> AsyncGenerator[IncrementalReadStep, None]:
+        """As `connector.source.Platform.read`."""
         return read(self._conversation(errand), ids, cursor)
 
-    async def walk(self, errand: Errand, cursor: str | None) -> AsyncGenerator[Step, None]:
-        """As `fetching.readings.Platform.walk`."""
+    async def read_all(self, errand: SyncContext, cursor: str | None) -> AsyncGenerator[FullReadStep, None]:
+        """As `connector.source.Platform.walk`."""
         async for step in Walk(self._conversation(errand), WalkPlace.decoded(cursor)).steps():
             yield step
 
-    def left(self) -> dict[str, float]:
-        """As `fetching.readings.Platform.left`: each shop has a bucket of its own."""
+    def measure_budget(self) -> dict[str, float]:
+        """As `connector.source.Platform.left`: each shop has a bucket of its own."""
         return {"shop": self._memories.left()}
 
-    def _conversation(self, errand: Errand) -> Conversation:
-        shop = account_of(errand.access.connection)
+    def _conversation(self, errand: SyncContext) -> Conversation:
+        shop = parse_account(errand.token.connection)
         if SHOP_NAME.fullmatch(shop) is None:
-            raise Refused("not the name of a shop")
+            raise PermanentError("not the name of a shop")
         memory = self._memories.of(shop)
         return Conversation(self._client, errand, shop, memory, elapsed=self._elapsed, sleep=self._sleep)

@@ -29,8 +29,8 @@ def built_product(raw: Node, moment: Moment) -> Built:
         read_at=moment.read_at,
         updated_at=node.updatedAt,
         body=body,
-        rank=number(node.id),
-        facts={"title": node.title, "handle": node.handle},
+        sort_key=number(node.id),
+        lookup_fields={"title": node.title, "handle": node.handle},
     )
     built.add(record, moment.chain("products", node.id, rests))
     return built

@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from contracts.events import Ids
-from fetching.errors import ConnectionEnded, Refused
-from fetching.readings import Batch, Reached, Reading, Unread
+from connector.source import Checkpoint, IncrementalReadStep, RecordBatch, UnreadableRecord
+from contracts.events import RecordIds
+from platform_sdk.errors import ConnectionEndedError, PermanentError
 from shopify_fetcher.answers import Faulty
 from shopify_fetcher.bodies import Bodies, Read
 from shopify_fetcher.chains import Chain
@@ -19,7 +19,7 @@ from shopify_fetcher.scopes import NEEDS, allowed, refusal
 Key = tuple[str, str]
 
 
-async def read(talk: Conversation, ids: Ids, cursor: str | None) -> AsyncGenerator[Reading, None]:
+async def read(talk: Conversation, ids: RecordIds, cursor: str | None) -> AsyncGenerator[IncrementalReadStep, None]:
     """All of `ids` from the place in `cursor`: sorted, by resource, each record to its end before the next batch.
 
     A record whose error stays when it is asked for by itself is unread, and the others go on.
@@ -49,13 +49,13 @@ async def read(talk: Conversation, ids: Ids, cursor: str | None) -> AsyncGenerat
                     yield hopeless[key]
                 continue
             place = replace(place, passed=place.passed + taken.count)
-        final = tuple(replace(unread, retry=False) for unread in taken.unread)
+        final = tuple(replace(unread, retryable=False) for unread in taken.unread)
         for unread in final:
             yield unread
-        yield Batch(resource, tuple(taken.built.records))
+        yield RecordBatch(resource, tuple(taken.built.records))
         place = replace(place, chains=chains, unread=(*place.unread, *final))
         if place.chains or place.passed < len(wanted):
-            yield Reached(place.encoded())
+            yield Checkpoint(place.encoded())
 
 
 async def _continued_or_unread(
@@ -67,10 +67,10 @@ async def _continued_or_unread(
             return await continued(talk, bodies, chains)
         except Faulty:
             return await continued(talk, bodies, chains)
-    except ConnectionEnded:
+    except ConnectionEndedError:
         raise
-    except (Faulty, Refused) as fault:
-        return Read(0, unread=[Unread(chains[0].resource, chains[0].id, str(fault))]), chains[1:]
+    except (Faulty, PermanentError) as fault:
+        return Read(0, unread=[UnreadableRecord(chains[0].resource, chains[0].id, str(fault))]), chains[1:]
 
 
 async def continued(talk: Conversation, bodies: Bodies, chains: tuple[Chain, ...]) -> tuple[Read, tuple[Chain, ...]]:
@@ -90,16 +90,16 @@ def _run(wanted: Sequence[Key], hopeless: Collection[Key]) -> tuple[str, list[st
     return resource, [gid for _, gid in run]
 
 
-def _hopeless(wanted: Sequence[Key], talk: Conversation) -> dict[Key, Unread]:
+def _hopeless(wanted: Sequence[Key], talk: Conversation) -> dict[Key, UnreadableRecord]:
     """Ids that no question can be asked for."""
-    return {(unread.resource, unread.id): unread for unread in _refused(wanted, talk.errand.access.scopes)}
+    return {(unread.resource, unread.id): unread for unread in _refused(wanted, talk.errand.token.scopes)}
 
 
-def _refused(wanted: Sequence[Key], scopes: frozenset[str]) -> Iterator[Unread]:
+def _refused(wanted: Sequence[Key], scopes: frozenset[str]) -> Iterator[UnreadableRecord]:
     for resource, gid in wanted:
         if resource not in NEEDS:
-            yield Unread(resource, gid, f"there is no resource {resource}")
+            yield UnreadableRecord(resource, gid, f"there is no resource {resource}")
         elif not names(resource, gid):
-            yield Unread(resource, gid, f"not an id of {resource}")
+            yield UnreadableRecord(resource, gid, f"not an id of {resource}")
         elif not allowed(resource, scopes):
-            yield Unread(resource, gid, refusal(resource, scopes))
+            yield UnreadableRecord(resource, gid, refusal(resource, scopes))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from fetching.settings import FetcherSettings
+from connector.settings import FetcherSettings
 
 
 def _with_shop(url: str) -> str:

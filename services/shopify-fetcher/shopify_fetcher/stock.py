@@ -69,6 +69,6 @@ def _record(gid: str, updated_at: Any, body: Node, parent: str | None, moment: M
         read_at=moment.read_at,
         updated_at=updated_at,
         body=body,
-        rank=number(gid),
+        sort_key=number(gid),
         parent=parent,
     )

@@ -3,9 +3,9 @@
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
+from connector.source import Checkpoint, FullReadEnd, FullReadStep, RangeEnd, RecordBatch
 from contracts.events import Record
-from fetching.errors import Refused
-from fetching.readings import Batch, Reached, Step, WalkDone, WindowDone
+from platform_sdk.errors import PermanentError
 from shopify_fetcher.answers import Denied
 from shopify_fetcher.bodies import Bodies, Read, read_shop
 from shopify_fetcher.conversation import Conversation
@@ -23,7 +23,7 @@ class Walk:
         self._bodies = Bodies(talk)
         self._place = place
 
-    async def steps(self) -> AsyncGenerator[Step, None]:
+    async def steps(self) -> AsyncGenerator[FullReadStep, None]:
         """All that is found, with places where a later walk can go on; markers at the ends of windows and walk.
 
         What is denied because scopes have changed is asked for by the new ones, or left out.
@@ -38,7 +38,7 @@ class Walk:
         if not self._place.alone:
             yield self._walk_done()
 
-    async def _next_window(self) -> AsyncGenerator[Step, None]:
+    async def _next_window(self) -> AsyncGenerator[FullReadStep, None]:
         """This window to its end with its marker, or nothing where it may not be read any more."""
         if self._talk.may(self._place.resource):
             self._note_left()
@@ -50,7 +50,7 @@ class Walk:
             yield await self._window_done()
             self._place = self._place.after_window(self._scopes)
         elif self._place.alone:
-            raise Refused(refusal(self._place.resource, self._scopes))
+            raise PermanentError(refusal(self._place.resource, self._scopes))
         else:
             self._place = self._place.after_leaving(self._scopes)
         if self._place.resource != END:
@@ -58,7 +58,7 @@ class Walk:
 
     @property
     def _scopes(self) -> frozenset[str]:
-        return self._talk.errand.access.scopes
+        return self._talk.errand.token.scopes
 
     def _note_left(self) -> None:
         """What should come with this resource's records and may not, even for a part of them, is left out."""
@@ -77,7 +77,7 @@ class Walk:
             high, before = await open_window(self._talk, keyset, place.low)
         self._place = replace(place, opened=True, high=high, before=before)
 
-    async def _window(self) -> AsyncGenerator[Step, None]:
+    async def _window(self) -> AsyncGenerator[FullReadStep, None]:
         if self._place.resource == "shop":
             yield await self._shop()
             return
@@ -92,7 +92,7 @@ class Walk:
         async for step in self._chains():
             yield step
 
-    async def _shop(self) -> Batch:
+    async def _shop(self) -> RecordBatch:
         record = await read_shop(self._talk)
         place = self._place
         self._place = replace(place, sent=1, started_at=place.started_at or record.read_at)
@@ -105,7 +105,7 @@ class Walk:
         after = int(place.at) if place.at is not None else place.low
         return await list_ids(self._talk, KEYSETS[place.resource], after, place.high)
 
-    async def _page(self, listed: Listed) -> AsyncGenerator[Step, None]:
+    async def _page(self, listed: Listed) -> AsyncGenerator[FullReadStep, None]:
         """Read the bodies of a page of ids; each batch's chains are gone through before the next."""
         passed = said = 0
         while passed < len(listed.ids):
@@ -124,7 +124,7 @@ class Walk:
             async for step in self._chains():
                 yield step
 
-    async def _chains(self) -> AsyncGenerator[Step, None]:
+    async def _chains(self) -> AsyncGenerator[FullReadStep, None]:
         while self._place.chains:
             read, chains = await continued(self._talk, self._bodies, self._place.chains)
             _raise_for_unread(read)
@@ -132,43 +132,43 @@ class Walk:
             yield self._batch(tuple(read.built.records))
             yield self._reached()
 
-    async def _window_done(self) -> WindowDone:
+    async def _window_done(self) -> RangeEnd:
         place = self._place
         keyset = KEYSETS.get(place.resource)
         after = await count(self._talk, keyset, place.low, place.high) if keyset is not None else None
-        return WindowDone(
+        return RangeEnd(
             resource=place.resource,
-            window=place.window,
+            id_range=place.window,
             attempt=place.attempt,
-            again=place.again().encoded(),
-            sent=place.sent,
+            retry_cursor=place.again().encoded(),
+            sent_count=place.sent,
             count_before=place.before,
             count_after=after,
         )
 
-    def _walk_done(self) -> WalkDone:
+    def _walk_done(self) -> FullReadEnd:
         """What was walked and what was not: every resource is either walked, or came along, or is left out."""
         walked, left = dict(self._place.done), dict(self._place.left)
         along = [r for resource in walked for r in COME_ALONG.get(resource, ()) if r not in left]
-        return WalkDone(
-            windows=tuple((resource, window) for resource, windows in walked.items() for window in range(windows)),
+        return FullReadEnd(
+            id_ranges=tuple((resource, window) for resource, windows in walked.items() for window in range(windows)),
             started_at=self._place.started_at or 0,
-            dependents=tuple(along),
-            left_out={
+            child_resources=tuple(along),
+            skipped_resources={
                 resource: left[resource] for resource in NEEDS if resource not in walked and resource not in along
             },
         )
 
-    def _batch(self, records: tuple[Record, ...]) -> Batch:
+    def _batch(self, records: tuple[Record, ...]) -> RecordBatch:
         self._note_left()
-        return Batch(self._place.resource, records, self._place.window, self._place.attempt)
+        return RecordBatch(self._place.resource, records, self._place.window, self._place.attempt)
 
-    def _reached(self) -> Reached:
-        return Reached(self._place.encoded())
+    def _reached(self) -> Checkpoint:
+        return Checkpoint(self._place.encoded())
 
 
 def _raise_for_unread(read: Read) -> None:
     """A walk that cannot read a record fails by its name; where the error may pass, it is tried again as a whole."""
     for unread in read.unread:
         reason = f"{unread.id}: {unread.reason}"
-        raise Denied(reason) if read.denied else Refused(reason, retry=unread.retry)
+        raise Denied(reason) if read.denied else PermanentError(reason, retryable=unread.retryable)

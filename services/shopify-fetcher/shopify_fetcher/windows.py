@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from pydantic import BaseModel
 
-from fetching.errors import NotNow, Refused
+from platform_sdk.errors import PermanentError, RetryLaterError
 from shopify_fetcher import documents
 from shopify_fetcher.conversation import Conversation
 from shopify_fetcher.documents import Document
@@ -95,7 +95,7 @@ async def list_ids(talk: Conversation, keyset: Keyset, after: int, high: int | N
     ids = tuple(edge.node.id for edge in page.edges)
     numbers = [number(gid) for gid in ids]
     if any(one >= other for one, other in pairwise([after, *numbers])):
-        raise Refused(f"{keyset.listed} are not listed in the order of their ids")
+        raise PermanentError(f"{keyset.listed} are not listed in the order of their ids")
     return Listed(ids, tuple(map(str, numbers)), page.pageInfo.hasNextPage and bool(ids))
 
 
@@ -114,7 +114,7 @@ async def count(talk: Conversation, keyset: Keyset, low: int, high: int | None) 
     answer, _ = await talk.ask_for(keyset.count_form, keyset.counting, {"query": keyset.search(low, high)})
     counted = getattr(answer, keyset.counted)
     if counted is None:
-        raise NotNow(f"the platform does not count {keyset.listed}")
+        raise RetryLaterError(f"the platform does not count {keyset.listed}")
     exact = counted.precision == "EXACT" and counted.count <= LARGEST
     return int(counted.count) if exact else None
 

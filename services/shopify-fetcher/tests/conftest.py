@@ -16,12 +16,12 @@ import httpx
 import orjson
 import pytest
 
-from contracts.events import Event, Record, RecordsPage, SyncProgressed, SyncRequested, WalkStepRequested
-from fetching.access import Access
-from fetching.handlers import QuickLane, WalkLane
-from messaging.publisher import Outgoing
+from connector.handlers import FullSyncHandler, IncrementalHandler
+from connector.tokens import AccessToken
+from contracts.events import Event, FullSyncStepRequested, Record, RecordsPage, SyncProgressed, SyncRequested
+from messaging.publisher import OutboundMessage
 from shopify_fetcher.client import open_client
-from shopify_fetcher.platform import ShopifyPlatform
+from shopify_fetcher.platform import ShopifySource
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
 ALL_SCOPES = "read_products,read_inventory,read_locations,read_discounts"
@@ -93,9 +93,9 @@ class Voice:
     """Keeps what is said, in order."""
 
     def __init__(self) -> None:
-        self.said: list[Outgoing] = []
+        self.said: list[OutboundMessage] = []
 
-    async def send_all(self, messages: Iterable[Outgoing]) -> None:
+    async def send_all(self, messages: Iterable[OutboundMessage]) -> None:
         """Keep messages."""
         self.said += messages
 
@@ -118,18 +118,18 @@ class Voice:
 class Tokens:
     """Gives one access for each connection; `renewed` takes the place of a refused one."""
 
-    known: dict[str, Access] = field(default_factory=dict)
-    renewed: Access | None = None
-    granted: Access | None = None
+    known: dict[str, AccessToken] = field(default_factory=dict)
+    renewed: AccessToken | None = None
+    granted: AccessToken | None = None
     reported: list[str] = field(default_factory=list)
 
-    async def access(self, connection: str, epoch: int, *, anew: bool = False) -> Access:
+    async def get_token(self, connection: str, epoch: int, *, fresh: bool = False) -> AccessToken:
         """The access that was set, or `granted`, where it is asked for anew."""
         if anew and self.granted is not None:
             self.known[connection] = self.granted
         return self.known[connection]
 
-    async def refused(self, access: Access) -> Access:
+    async def replace_token(self, access: AccessToken) -> AccessToken:
         """The renewed access."""
         self.reported.append(access.fingerprint)
         assert self.renewed is not None
@@ -144,9 +144,9 @@ class Shop:
     sandbox: Sandbox
     tokens: Tokens
     voice: Voice
-    walk_lane: WalkLane
-    quick_lane: QuickLane
-    platform: ShopifyPlatform
+    walk_lane: FullSyncHandler
+    quick_lane: IncrementalHandler
+    platform: ShopifySource
 
     @property
     def connection(self) -> str:
@@ -176,7 +176,7 @@ class Shop:
                     cause="retry",
                     records=late.records,
                     requested_at=0,
-                    covers=late.sync_ids[1:],
+                    coalesced_sync_ids=late.sync_ids[1:],
                     cursor=late.cursor,
                     attempt=late.attempt + 1,
                 )
@@ -197,7 +197,7 @@ class Shop:
         """
         source, began = sync_id or uuid4(), len(self.voice.progressed)
         for step in range(steps):
-            request = WalkStepRequested(
+            request = FullSyncStepRequested(
                 sync_id=source,
                 connection=self.connection,
                 epoch=1,
@@ -208,7 +208,7 @@ class Shop:
             )
             await self.walk_lane(self.connection, [request])
             last = self.voice.progressed[-1]
-            if last.outcome in ("walked", "failed"):
+            if last.outcome in ("completed", "failed"):
                 break
             if patient and last.not_before:
                 await asyncio.sleep(max(0.0, last.not_before / 1000 - time.time()))
@@ -229,13 +229,13 @@ async def open_shop(sandbox: Sandbox) -> Any:
         sandbox.make(name, **recipe)
         token = sandbox.install(name, scopes)
         context = open_client(sandbox.url + "/shops/{shop}", "2026-10")
-        platform = ShopifyPlatform(await context.__aenter__())
+        platform = ShopifySource(await context.__aenter__())
         contexts.append(context)
         connection = f"shopify:{name}"
-        tokens = Tokens({connection: Access(connection, 1, token, frozenset(scopes.split(",")))})
+        tokens = Tokens({connection: AccessToken(connection, 1, token, frozenset(scopes.split(",")))})
         voice = Voice()
-        walk = WalkLane(platform, tokens, voice, seconds=seconds)
-        quick = QuickLane(platform, tokens, voice, seconds=10.0)
+        walk = FullSyncHandler(platform, tokens, voice, seconds=seconds)
+        quick = IncrementalHandler(platform, tokens, voice, seconds=10.0)
         return Shop(name, sandbox, tokens, voice, walk, quick, platform)
 
     yield open_it
@@ -263,12 +263,12 @@ def whole(records: Iterable[Record]) -> dict[str, dict[str, Record]]:
     found: dict[str, dict[str, Record]] = {}
     chains: dict[tuple[str, str], dict[str | None, Record]] = {}
     for record in records:
-        if record.part is None:
+        if record.chunk is None:
             found.setdefault(record.resource, {})[record.id] = record
             continue
-        pieces = chains.setdefault((record.id, record.part.chain), {})
-        pieces[record.part.start] = record
-        if record.part.last:
+        pieces = chains.setdefault((record.id, record.chunk.reading_id), {})
+        pieces[record.chunk.cursor] = record
+        if record.chunk.is_last:
             found.setdefault(record.resource, {})[record.id] = _joined(pieces)
     return found
 
@@ -277,11 +277,11 @@ def _joined(pieces: dict[str | None, Record]) -> Record:
     first = pieces[None]
     body = orjson.loads(orjson.dumps(first.body))
     piece = first
-    while piece.part is not None and piece.part.end is not None:
-        piece = pieces[piece.part.end]
-        assert piece.part is not None
+    while piece.chunk is not None and piece.chunk.next_cursor is not None:
+        piece = pieces[piece.chunk.next_cursor]
+        assert piece.chunk is not None
         target = body
-        for key in piece.part.path:
+        for key in piece.chunk.path:
             target = target[key]
         target.extend(piece.items)
     return first.model_copy(update={"body": body, "part": None})
@@ -290,18 +290,18 @@ def _joined(pieces: dict[str | None, Record]) -> Record:
 def _document(records: Iterable[Record]) -> bytes:
     """One truth: names come from the records that they are names of."""
     found = {
-        resource: sorted((_copied(r) for r in of.values() if r.body is not None), key=lambda r: r.rank)
+        resource: sorted((_copied(r) for r in of.values() if r.body is not None), key=lambda r: r.sort_key)
         for resource, of in whole(records).items()
     }
-    names = {r.id: r.facts for of in found.values() for r in of}
+    names = {r.id: r.lookup_fields for of in found.values() for r in of}
     items = {r.id: r.body for r in found.get("inventory", [])}
     titles = {
         edge["node"]["id"]: edge["node"]["title"]
         for p in found.get("products", [])
         for edge in p.body["variants"]["edges"]
     }
-    by_title = sorted(found.get("discounts", []), key=lambda r: (r.facts["title"], r.rank))
-    collections = sorted(found.get("collections", []), key=lambda r: (r.facts["title"], r.rank))
+    by_title = sorted(found.get("discounts", []), key=lambda r: (r.lookup_fields["title"], r.sort_key))
+    collections = sorted(found.get("collections", []), key=lambda r: (r.lookup_fields["title"], r.sort_key))
     data = {
         "shop": found["shop"][0].body,
         "products": _top(_product(p.body, items, names) for p in found.get("products", [])),

@@ -7,13 +7,19 @@ from uuid import uuid4
 
 import pytest
 
-from contracts.events import RecordsPage, Settled, WalkEnded, WalkStepRequested, WindowEnded
-from fetching.handlers import QuickLane, WalkLane
+from connector.handlers import FullSyncHandler, IncrementalHandler
+from contracts.events import (
+    FullReadCompleted,
+    FullSyncStepRequested,
+    IncrementalReadCompleted,
+    RangeCompleted,
+    RecordsPage,
+)
 from shopify_fetcher.answers import Unwell
 from shopify_fetcher.client import open_client
 from shopify_fetcher.documents import COUNT_PRODUCTS
 from shopify_fetcher.kinds import KINDS
-from shopify_fetcher.platform import ShopifyPlatform
+from shopify_fetcher.platform import ShopifySource
 
 ALL = ("read_products", "read_inventory", "read_locations", "read_discounts")
 
@@ -32,11 +38,11 @@ async def test_a_walk_brings_the_whole_shop(open_shop: Any, rebuilt: Any) -> Non
         big_product_variants=300,
     )
     progressed = await shop.walk()
-    assert [p.outcome for p in progressed] == ["walked"], progressed[-1].reason
+    assert [p.outcome for p in progressed] == ["completed"], progressed[-1].reason
     assert rebuilt(shop.voice.records) == shop.document()
-    ended = shop.voice.events(WalkEnded)
+    ended = shop.voice.events(FullReadCompleted)
     assert ended[0].windows == (("shop", 0), ("locations", 0), ("products", 0), ("collections", 0), ("discounts", 0))
-    products = next(w for w in shop.voice.events(WindowEnded) if w.resource == "products")
+    products = next(w for w in shop.voice.events(RangeCompleted) if w.resource == "products")
     assert (products.sent, products.count_before, products.count_after) == (600, 600, 600)
 
 
@@ -53,7 +59,7 @@ async def test_a_walk_cut_into_many_steps_brings_the_same(open_shop: Any, rebuil
         big_product_variants=600,
     )
     progressed = await shop.walk()
-    assert {p.outcome for p in progressed} == {"advanced", "walked"}
+    assert {p.outcome for p in progressed} == {"advanced", "completed"}
     assert len(progressed) > 10
     assert max(len(p.cursor) for p in progressed if p.cursor) < 4_000
     assert rebuilt(shop.voice.records) == shop.document()
@@ -62,11 +68,11 @@ async def test_a_walk_cut_into_many_steps_brings_the_same(open_shop: Any, rebuil
 async def test_every_step_may_run_twice(open_shop: Any, rebuilt: Any) -> None:
     shop = await open_shop("twice.myshopify.com", seconds=0.0001, products=30, collections=3, discounts=8)
     source, cursor, outcome = uuid4(), None, ""
-    while outcome != "walked":
+    while outcome != "completed":
         await shop.walk(cursor=cursor, sync_id=source, steps=1)
         (last,) = await shop.walk(cursor=cursor, sync_id=source, steps=1)
         outcome, cursor = last.outcome, last.cursor
-    windows = shop.voice.events(WindowEnded)
+    windows = shop.voice.events(RangeCompleted)
     assert len(windows) > len(by_name := {w.resource: w for w in windows})
     assert all(w == by_name[w.resource] for w in windows), "said twice, it was not the same"
     assert rebuilt(shop.voice.records) == shop.document()
@@ -77,8 +83,8 @@ async def test_what_no_scope_allows_is_left_out_and_said(open_shop: Any, rebuilt
     scopes = ",".join(scope for scope in ALL if scope != left_out)
     name = left_out.replace("_", "-")
     shop = await open_shop(f"{name}.myshopify.com", scopes=scopes, products=20, collections=3, discounts=8)
-    assert (await shop.walk())[-1].outcome == "walked"
-    (ended,) = shop.voice.events(WalkEnded)
+    assert (await shop.walk())[-1].outcome == "completed"
+    (ended,) = shop.voice.events(FullReadCompleted)
     assert set(ended.left_out.values()) == {f"scope {left_out} was not granted"}
     assert ended.dependents == (() if left_out in ("read_inventory", "read_products") else ("inventory",))
     if left_out != "read_products":  # what discounts apply to has no names then, and the document leaves it out
@@ -104,8 +110,8 @@ async def test_scopes_granted_since_the_token_was_remembered_count_from_the_walk
     shop = await open_shop("granted.myshopify.com", products=5, collections=1, discounts=4)
     shop.tokens.granted = scoped(shop)
     shop.tokens.known[shop.connection] = scoped(shop, "read_inventory", "read_discounts")
-    assert (await shop.walk())[-1].outcome == "walked"
-    (ended,) = shop.voice.events(WalkEnded)
+    assert (await shop.walk())[-1].outcome == "completed"
+    (ended,) = shop.voice.events(FullReadCompleted)
     assert (ended.left_out, ended.dependents) == ({}, ("inventory",))
     assert rebuilt(shop.voice.records) == shop.document()
 
@@ -117,7 +123,7 @@ async def test_records_are_not_refused_for_a_scope_that_was_granted_since(open_s
     shop.tokens.granted = scoped(shop)
     shop.tokens.known[shop.connection] = scoped(shop, "read_discounts")
     await shop.quick_lane(shop.connection, [shop.wish(discounts=gids)])
-    assert shop.voice.events(Settled)[0].failed == {}
+    assert shop.voice.events(IncrementalReadCompleted)[0].failed == {}
 
 
 async def test_records_are_asked_for_by_the_scopes_that_are_left(open_shop: Any) -> None:
@@ -127,7 +133,7 @@ async def test_records_are_asked_for_by_the_scopes_that_are_left(open_shop: Any)
     shop.tokens.granted = scoped(shop, "read_inventory")
     shop.control("PUT", "/faults", {"deny_scopes": ["read_inventory"]})
     await shop.quick_lane(shop.connection, [shop.wish(products=gids)])
-    assert shop.voice.events(Settled)[0].failed == {}
+    assert shop.voice.events(IncrementalReadCompleted)[0].failed == {}
 
 
 @pytest.mark.parametrize(
@@ -147,8 +153,8 @@ async def test_what_may_be_read_no_more_is_left_out_of_the_walk(
     last = await walk_until(shop, at)
     shop.tokens.granted = scoped(shop, lost)
     shop.control("PUT", "/faults", {"deny_scopes": [lost]})
-    assert (await shop.walk(cursor=last.cursor, sync_id=last.sync_ids[0]))[-1].outcome == "walked"
-    (ended,) = shop.voice.events(WalkEnded)
+    assert (await shop.walk(cursor=last.cursor, sync_id=last.sync_ids[0]))[-1].outcome == "completed"
+    (ended,) = shop.voice.events(FullReadCompleted)
     assert ended.left_out == dict.fromkeys(left_out, f"scope {lost} was not granted")
     assert ended.dependents == (() if "inventory" in left_out else ("inventory",))
     walked = {resource for resource, _ in ended.windows}
@@ -161,8 +167,8 @@ async def test_what_a_walk_has_passed_before_it_was_granted_is_left_out(open_sho
     shop.tokens.known[shop.connection] = scoped(shop, "read_products")
     last = await walk_until(shop, "discounts")
     shop.tokens.known[shop.connection] = scoped(shop)
-    assert (await shop.walk(cursor=last.cursor, sync_id=last.sync_ids[0]))[-1].outcome == "walked"
-    (ended,) = shop.voice.events(WalkEnded)
+    assert (await shop.walk(cursor=last.cursor, sync_id=last.sync_ids[0]))[-1].outcome == "completed"
+    (ended,) = shop.voice.events(FullReadCompleted)
     assert ended.left_out.keys() == {"products", "inventory", "collections"}
     assert ended.dependents == ()
 
@@ -170,20 +176,20 @@ async def test_what_a_walk_has_passed_before_it_was_granted_is_left_out(open_sho
 async def test_one_window_is_walked_again_by_itself(open_shop: Any) -> None:
     shop = await open_shop("again.myshopify.com", products=20, collections=3)
     await shop.walk()
-    first = next(w for w in shop.voice.events(WindowEnded) if w.resource == "products")
+    first = next(w for w in shop.voice.events(RangeCompleted) if w.resource == "products")
     (done,) = await shop.walk(cursor=first.again, sync_id=first.source)
-    assert done.outcome == "walked"
-    again = shop.voice.events(WindowEnded)[-1]
+    assert done.outcome == "completed"
+    again = shop.voice.events(RangeCompleted)[-1]
     assert (again.resource, again.window, again.attempt, again.sent) == ("products", 0, 2, 20)
-    assert len(shop.voice.events(WalkEnded)) == 1, "the writer has the walk's marker already"
+    assert len(shop.voice.events(FullReadCompleted)) == 1, "the writer has the walk's marker already"
 
 
 async def test_a_shop_of_more_than_25000_products_is_walked_in_windows(open_shop: Any) -> None:
     shop = await open_shop(
         "huge.myshopify.com", products=25_600, variants=1, locations=1, media=0, metafields=0, description_bytes=110
     )
-    assert (await shop.walk())[-1].outcome == "walked"
-    windows = [w for w in shop.voice.events(WindowEnded) if w.resource == "products"]
+    assert (await shop.walk())[-1].outcome == "completed"
+    windows = [w for w in shop.voice.events(RangeCompleted) if w.resource == "products"]
     assert len(windows) == 2
     assert sum(w.sent for w in windows) == 25_600
     assert all(w.sent == w.count_before == w.count_after for w in windows)
@@ -202,7 +208,7 @@ async def test_10000_webhooks_over_2500_products_are_few_calls_and_no_throttle(o
     statistics = shop.control("GET", "/statistics")
     assert statistics["calls"] <= 60
     assert statistics["throttled"] == 0
-    settled = {sync_id for event in shop.voice.events(Settled) for sync_id in event.sync_ids}
+    settled = {sync_id for event in shop.voice.events(IncrementalReadCompleted) for sync_id in event.sync_ids}
     assert settled == {request.sync_id for request in requests}
 
 
@@ -219,7 +225,7 @@ async def test_what_webhooks_ask_for_is_read(open_shop: Any) -> None:
     assert (gone.body, gone.part) == (None, None)
     assert read.keys() == walked.keys()
     assert all(read[key].body == walked[key].body for key in walked), "two ways of reading must say the same"
-    assert shop.voice.events(Settled)[0].failed == {}
+    assert shop.voice.events(IncrementalReadCompleted)[0].failed == {}
 
 
 async def test_a_long_record_is_read_over_several_tries(open_shop: Any, rebuilt: Any) -> None:
@@ -229,9 +235,9 @@ async def test_a_long_record_is_read_over_several_tries(open_shop: Any, rebuilt:
     discounts = sorted({r.id for r in shop.voice.records if r.resource == "discounts"})
     others = [r for r in shop.voice.records if r.resource != "discounts"]
     shop.voice.said.clear()
-    lane = QuickLane(shop.platform, shop.tokens, shop.voice, seconds=0.0001)
+    lane = IncrementalHandler(shop.platform, shop.tokens, shop.voice, seconds=0.0001)
     request, tries = shop.wish(discounts=discounts), 0
-    while not shop.voice.events(Settled):
+    while not shop.voice.events(IncrementalReadCompleted):
         await lane(shop.connection, [request])
         tries += 1
         if shop.voice.progressed:
@@ -247,7 +253,7 @@ async def test_a_delivery_for_an_id_of_another_kind_fails_alone(open_shop: Any) 
     odd = shop.wish(products=["gid://shopify/Collection/1"])
     unknown = shop.wish(orders=["gid://shopify/Order/1"])
     await shop.quick_lane(shop.connection, [odd, unknown])
-    (settled,) = shop.voice.events(Settled)
+    (settled,) = shop.voice.events(IncrementalReadCompleted)
     assert set(settled.failed) == {"gid://shopify/Collection/1", "gid://shopify/Order/1"}
 
 
@@ -280,7 +286,7 @@ class TestMisbehaving:
         shop = await open_shop(f"passes-{number}.myshopify.com", products=5, collections=1, discounts=2)
         shop.control("PUT", "/faults", fault)
         progressed = await shop.walk(patient=True)
-        assert progressed[-1].outcome == "walked"
+        assert progressed[-1].outcome == "completed"
         assert rebuilt(shop.voice.records) == shop.document()
 
     @pytest.mark.parametrize(
@@ -316,7 +322,7 @@ class TestMisbehaving:
         (failed,) = await shop.walk()
         assert (failed.outcome, failed.retry) == ("failed", False)
         assert reason in failed.reason
-        assert shop.voice.events(WalkEnded) == []
+        assert shop.voice.events(FullReadCompleted) == []
 
     @pytest.mark.parametrize("fault", [{"hang_seconds": 2}, {"hang_mid_body_seconds": 2}], ids=["silent", "half"])
     async def test_what_hangs_is_given_up_in_time(self, open_shop: Any, fault: Any) -> None:
@@ -335,7 +341,7 @@ class TestMisbehaving:
         shop.control("PUT", "/faults", {"deny_scopes": ["read_inventory"]})
         await shop.quick_lane(shop.connection, [shop.wish(products=[gid])])
         assert shop.voice.records == []
-        assert shop.voice.progressed or shop.voice.events(Settled)[0].failed
+        assert shop.voice.progressed or shop.voice.events(IncrementalReadCompleted)[0].failed
 
     async def test_ids_charged_one_by_one_bring_the_same(self, open_shop: Any, rebuilt: Any) -> None:
         shop = await open_shop(
@@ -343,7 +349,7 @@ class TestMisbehaving:
         )
         shop.control("PUT", "/faults", {"nodes_cost": "linear"})
         progressed = await shop.walk(patient=True)
-        assert progressed[-1].outcome == "walked", progressed[-1].reason
+        assert progressed[-1].outcome == "completed", progressed[-1].reason
         assert rebuilt(shop.voice.records) == shop.document()
         assert shop.control("GET", "/statistics")["throttled"] == 0
 
@@ -351,7 +357,7 @@ class TestMisbehaving:
         shop = await open_shop("half.myshopify.com", products=40)
         shop.control("PUT", "/faults", {"count_offset": 7})
         await shop.walk()
-        products = next(w for w in shop.voice.events(WindowEnded) if w.resource == "products")
+        products = next(w for w in shop.voice.events(RangeCompleted) if w.resource == "products")
         assert (products.sent, products.count_before, products.count_after) == (40, 47, 47)
 
     async def test_a_revoked_token_is_reported(self, open_shop: Any) -> None:
@@ -359,7 +365,7 @@ class TestMisbehaving:
         old = shop.tokens.known[shop.connection]
         shop.tokens.renewed = replace(old, token=shop.sandbox.install(shop.name))
         shop.tokens.known[shop.connection] = replace(old, token="stolen")
-        assert (await shop.walk())[-1].outcome == "walked"
+        assert (await shop.walk())[-1].outcome == "completed"
         assert len(shop.tokens.reported) == 1
 
     async def test_a_token_of_another_shop_fails_the_walk(self, open_shop: Any) -> None:
@@ -367,8 +373,8 @@ class TestMisbehaving:
         other = "shopify:theirs.myshopify.com"
         shop.tokens.known[other] = replace(shop.tokens.known[shop.connection], connection=other)
         async with open_client(f"{shop.sandbox.url}/shops/{shop.name}", "2026-10") as misled:
-            lane = WalkLane(ShopifyPlatform(misled), shop.tokens, shop.voice, seconds=5)
-            request = WalkStepRequested(
+            lane = FullSyncHandler(ShopifySource(misled), shop.tokens, shop.voice, seconds=5)
+            request = FullSyncStepRequested(
                 sync_id=uuid4(), connection=other, epoch=1, cause="connect", step=0, cursor=None, requested_at=0
             )
             await lane(other, [request])

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from fetching.errors import Refused
+from platform_sdk.errors import PermanentError
 from shopify_fetcher.answers import Answer, Pause, Throttled, TokenRefused, TooCostly, Unwell, understand
 
 COST = {
@@ -57,13 +57,13 @@ def test_an_error_without_data_that_passes_may_be_tried_again(code: str) -> None
 
 @pytest.mark.parametrize("code", ["ACCESS_DENIED", "SHOP_INACTIVE", "undefinedField", ""])
 def test_any_other_error_without_data_is_final(code: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(PermanentError):
         said({"data": None, "errors": [error(code)]})
 
 
 @pytest.mark.parametrize("status", [402, 403, 404, 423, 400])
 def test_a_shop_that_is_closed_refuses(status: int) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(PermanentError):
         said({"errors": "Not today"}, status)
 
 
@@ -94,11 +94,11 @@ def test_what_is_no_answer_is_unwell(body: bytes) -> None:
 
 
 def test_a_search_that_was_not_understood_matches_everything_and_is_refused() -> None:
-    with pytest.raises(Refused, match="search"):
+    with pytest.raises(PermanentError, match="search"):
         said({"data": {}, "extensions": {"search": [{"path": ["products"], "warnings": [{"field": "x"}]}]}})
 
 
 def test_an_old_version_would_lose_collections_and_is_refused() -> None:
-    with pytest.raises(Refused, match="2026-04"):
+    with pytest.raises(PermanentError, match="2026-04"):
         said({"data": {}}, **{"x-shopify-api-version": "2026-04"})
     assert said({"data": {}}, **{"x-shopify-api-version": "2026-07"}).version == "2026-07"

@@ -17,18 +17,26 @@ import uvicorn
 from aiokafka import AIOKafkaConsumer
 from fastapi import FastAPI, Response
 
-from contracts.events import FETCHED, RecordsPage, Settled, SyncProgressed, SyncRequested, WalkEnded, WalkStepRequested
+from contracts.events import (
+    FETCHED_ADAPTER,
+    FullReadCompleted,
+    FullSyncStepRequested,
+    IncrementalReadCompleted,
+    RecordsPage,
+    SyncProgressed,
+    SyncRequested,
+)
 from contracts.topics import (
     DATA_FETCHED,
     DATA_FETCHED_WALK,
     SYNC_PROGRESSED,
-    every_topic,
-    sync_requested,
-    sync_requested_walk,
+    get_full_sync_topic,
+    get_sync_topic,
+    list_topics,
 )
 from messaging.brokers import Brokers
 from messaging.provisioning import provision
-from messaging.publisher import Outgoing, Publisher
+from messaging.publisher import EventPublisher, OutboundMessage
 
 SHOP = "process.myshopify.com"
 CONNECTION = f"shopify:{SHOP}"
@@ -77,7 +85,7 @@ class Bench:
     kafka: str
     sandbox: Any
     gateway: Gateway
-    publisher: Publisher
+    publisher: EventPublisher
     consumer: Any
     port: int = field(default_factory=_free_port)
     process: "subprocess.Popen[bytes] | None" = None
@@ -112,14 +120,18 @@ class Bench:
 
     async def ask(self, topic: str, event: Any) -> None:
         """Say a request."""
-        await self.publisher.send(Outgoing(topic, CONNECTION, event, str(uuid4())))
+        await self.publisher.send(OutboundMessage(topic, CONNECTION, event, str(uuid4())))
 
     async def hear(self, wanted: Any, seconds: float = 60) -> Any:
         """The first event that `wanted` says yes to."""
         async with asyncio.timeout(seconds):
             while True:
                 message = await self.consumer.getone()
-                kind = SyncProgressed.model_validate_json if message.topic == SYNC_PROGRESSED else FETCHED.validate_json
+                kind = (
+                    SyncProgressed.model_validate_json
+                    if message.topic == SYNC_PROGRESSED
+                    else FETCHED_ADAPTER.validate_json
+                )
                 event = kind(message.value)
                 self.heard.append(event)
                 if wanted(event):
@@ -128,14 +140,14 @@ class Bench:
 
 @pytest.fixture
 async def bench(kafka: str, sandbox: Any) -> AsyncIterator[Bench]:
-    await provision(Brokers(kafka), every_topic(("shopify",)))
+    await provision(Brokers(kafka), list_topics(("shopify",)))
     sandbox.make(SHOP, products=600, variants=3, collections=5, discounts=8, plan="enterprise")
     gateway = Gateway(sandbox.install(SHOP))
     consumer = AIOKafkaConsumer(
         DATA_FETCHED, DATA_FETCHED_WALK, SYNC_PROGRESSED, bootstrap_servers=kafka, max_partition_fetch_bytes=2**25
     )
     await consumer.start()
-    async with gateway.serving(), Publisher(Brokers(kafka), source="tests") as publisher:
+    async with gateway.serving(), EventPublisher(Brokers(kafka), source="tests") as publisher:
         found = Bench(kafka, sandbox, gateway, publisher, consumer)
         try:
             yield found
@@ -154,17 +166,17 @@ async def test_requests_and_walks_are_done_and_a_killed_step_comes_again(bench: 
     bench.gateway.away = True
     bench.start()
     request = wish("gid://shopify/Product/404")
-    await bench.ask(sync_requested("shopify"), request)
+    await bench.ask(get_sync_topic("shopify"), request)
     async with asyncio.timeout(60):
         while not bench.gateway.asked:
             await asyncio.sleep(0.1)
     bench.gateway.away = False
-    settled = await bench.hear(lambda event: isinstance(event, Settled))
+    settled = await bench.hear(lambda event: isinstance(event, IncrementalReadCompleted))
     assert settled.sync_ids == (request.sync_id,), "while the gateway was away, the request was held"
 
     sync_id, cursor, number, last = uuid4(), None, 0, None
     while last is None or last.outcome == "advanced":
-        step = WalkStepRequested(
+        step = FullSyncStepRequested(
             sync_id=sync_id,
             connection=CONNECTION,
             epoch=1,
@@ -173,17 +185,17 @@ async def test_requests_and_walks_are_done_and_a_killed_step_comes_again(bench: 
             cursor=cursor,
             requested_at=0,
         )
-        await bench.ask(sync_requested_walk("shopify"), step)
+        await bench.ask(get_full_sync_topic("shopify"), step)
         if number == 1:
             await asyncio.sleep(0.05)
             bench.kill()
             bench.start()
         last = await bench.hear(lambda event, n=number: isinstance(event, SyncProgressed) and event.step == n)
         cursor, number = last.cursor, number + 1
-    assert last.outcome == "walked", last.reason
+    assert last.outcome == "completed", last.reason
     assert number > 2
-    if not any(isinstance(event, WalkEnded) for event in bench.heard):
-        await bench.hear(lambda event: isinstance(event, WalkEnded))
-    records = [r for e in bench.heard if isinstance(e, RecordsPage) and e.source == sync_id for r in e.records]
+    if not any(isinstance(event, FullReadCompleted) for event in bench.heard):
+        await bench.hear(lambda event: isinstance(event, FullReadCompleted))
+    records = [r for e in bench.heard if isinstance(e, RecordsPage) and e.read_id == sync_id for r in e.records]
     assert rebuilt(records) == bench.sandbox.http.get(f"/control/shops/{SHOP}/document").content
     assert await bench.ready() == {"kafka": "ok", "gateway": "ok"}

@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from contracts.events import Part
-from fetching.access import Access
-from fetching.errors import ConnectionEnded, NotNow, Refused
-from fetching.readings import Errand
+from connector.source import SyncContext
+from connector.tokens import AccessToken
+from contracts.events import RecordChunk
+from platform_sdk.errors import ConnectionEndedError, PermanentError, RetryLaterError
 from shopify_fetcher.answers import Answer, Cost, FieldError, Pause, Throttled, TokenRefused, TooCostly, Unwell
 from shopify_fetcher.bodies import Bodies, read_shop
 from shopify_fetcher.budget import Budget, Status
@@ -79,8 +79,8 @@ def talk(
 ) -> tuple[Conversation, Client, Clock]:
     clock = Clock()
     client = Client(list(script), clock, takes)
-    access = Access("shopify:acme.myshopify.com", 1, "old", NO_SHOPS_SCOPES)
-    errand = Errand(access, UUID(int=1), lane, renew, anew)
+    access = AccessToken("shopify:acme.myshopify.com", 1, "old", NO_SHOPS_SCOPES)
+    errand = SyncContext(access, UUID(int=1), lane, renew, anew)
     memory = ShopMemory(Budget(0))
     conversation = Conversation(client, errand, "acme.myshopify.com", memory, elapsed=clock, sleep=clock.sleep)
     return conversation, client, clock
@@ -105,7 +105,7 @@ async def test_a_platform_that_is_unwell_is_asked_again_a_few_times() -> None:
     await count(conversation)
     assert 0 < sum(clock.slept) < 5
     conversation, client, clock = talk(*[Unwell("503")] * 9)
-    with pytest.raises(NotNow, match="503"):
+    with pytest.raises(RetryLaterError, match="503"):
         await count(conversation)
     assert len(client.asked) == 4
     assert sum(clock.slept) < 6
@@ -113,15 +113,15 @@ async def test_a_platform_that_is_unwell_is_asked_again_a_few_times() -> None:
 
 async def test_a_platform_that_is_silent_is_not_asked_again_at_once() -> None:
     conversation, client, _ = talk(Unwell("silent"), takes=15)
-    with pytest.raises(NotNow, match="silent"):
+    with pytest.raises(RetryLaterError, match="silent"):
         await count(conversation)
     assert len(client.asked) == 1
 
 
-@pytest.mark.parametrize(("lane", "seconds"), [("quick", 6), ("walk", 30)])
+@pytest.mark.parametrize(("lane", "seconds"), [("incremental", 6), ("full", 30)])
 async def test_a_hang_is_given_up_and_asked_for_less_the_next_time(lane: str, seconds: float) -> None:
     conversation, client, clock = talk(lane=lane, takes=10_000)
-    with pytest.raises(NotNow) as raised:
+    with pytest.raises(RetryLaterError) as raised:
         await Bodies(conversation).read("products", PRODUCTS)
     assert clock.at <= seconds
     assert (len(client.asked), raised.value.throttled) == (1, False)
@@ -134,7 +134,7 @@ async def test_a_hang_after_other_failures_holds_up_the_quick_lane_no_longer() -
         raise Unwell("silent")
 
     conversation, client, clock = talk(Unwell("503"), Unwell("503"), hang, hang)
-    with pytest.raises(NotNow):
+    with pytest.raises(RetryLaterError):
         await count(conversation)
     assert 5 <= clock.at <= 6
 
@@ -144,33 +144,33 @@ async def test_a_short_pause_is_slept_and_a_long_one_postponed() -> None:
     await count(conversation)
     assert clock.slept == [1.0]
     conversation, _, clock = talk(Pause(429, 40.0))
-    with pytest.raises(NotNow) as raised:
+    with pytest.raises(RetryLaterError) as raised:
         await count(conversation)
     assert (raised.value.seconds, raised.value.throttled, clock.slept) == (40.0, True, [])
 
 
 async def test_after_a_throttle_the_bucket_is_believed_to_be_as_empty_as_said() -> None:
     conversation, _, _ = talk(Throttled(10, Status(2000, 0, 1)), answer())
-    with pytest.raises(NotNow) as raised:
+    with pytest.raises(RetryLaterError) as raised:
         await count(conversation)
     assert raised.value.throttled
     assert raised.value.seconds == pytest.approx(10, abs=1)
 
 
 async def test_a_walk_waits_for_its_half_and_a_webhook_does_not() -> None:
-    for lane, waits in (("walk", True), ("quick", False)):
+    for lane, waits in (("full", True), ("incremental", False)):
         conversation, _, clock = talk(answer(), lane=lane)
         conversation.memory.budget.reserve(1_050, 0)
         await count(conversation)
         assert bool(clock.slept) is waits
 
 
-@pytest.mark.parametrize(("lane", "seconds"), [("walk", 18.0), ("quick", 3.3)])
+@pytest.mark.parametrize(("lane", "seconds"), [("full", 18.0), ("incremental", 3.3)])
 async def test_a_walk_that_must_wait_waits_for_several_questions(lane: str, seconds: float) -> None:
     conversation, _, _ = talk(lane=lane)
     conversation.memory.budget.learn(Status(2000, 0, 100), 0)
     variables = {"ids": PRODUCTS, **conversation.variables(READ_PRODUCTS)}
-    with pytest.raises(NotNow) as raised:
+    with pytest.raises(RetryLaterError) as raised:
         await conversation.ask(READ_PRODUCTS, variables)
     assert raised.value.throttled
     assert raised.value.seconds == pytest.approx(seconds, abs=0.5)
@@ -179,9 +179,9 @@ async def test_a_walk_that_must_wait_waits_for_several_questions(lane: str, seco
 async def test_a_refused_token_is_reported_and_the_new_one_used() -> None:
     reported = []
 
-    async def renew(access: Access) -> Access:
+    async def renew(access: AccessToken) -> AccessToken:
         reported.append(access.token)
-        return Access(access.connection, 1, "new", access.scopes)
+        return AccessToken(access.connection, 1, "new", access.scopes)
 
     conversation, client, _ = talk(TokenRefused(), answer(), renew=renew)
     await count(conversation)
@@ -190,23 +190,23 @@ async def test_a_refused_token_is_reported_and_the_new_one_used() -> None:
 
 
 async def test_an_ended_grant_ends_the_conversation() -> None:
-    async def renew(_: Access) -> Access:
-        raise ConnectionEnded("uninstalled")
+    async def renew(_: AccessToken) -> AccessToken:
+        raise ConnectionEndedError("uninstalled")
 
     conversation, _, _ = talk(TokenRefused(), renew=renew)
-    with pytest.raises(ConnectionEnded):
+    with pytest.raises(ConnectionEndedError):
         await count(conversation)
 
 
 async def test_a_token_of_a_higher_epoch_begins_the_work_anew() -> None:
-    async def renew(access: Access) -> Access:
-        return Access(access.connection, 2, "new")
+    async def renew(access: AccessToken) -> AccessToken:
+        return AccessToken(access.connection, 2, "new")
 
     conversation, _, _ = talk(TokenRefused(), renew=renew)
-    with pytest.raises(NotNow) as raised:
+    with pytest.raises(RetryLaterError) as raised:
         await count(conversation)
     assert (raised.value.reason, raised.value.seconds) == (None, 0), "it goes on at once, and nothing was in vain"
-    assert conversation.errand.access.epoch == 1, "what was read before is said under its own epoch"
+    assert conversation.errand.token.epoch == 1, "what was read before is said under its own epoch"
 
 
 LAST_PAGE = {"hasNextPage": False, "endCursor": None}
@@ -223,7 +223,7 @@ async def test_null_without_an_error_is_gone() -> None:
     conversation, _, _ = talk(nothing)
     found = await Bodies(conversation).read("products", PRODUCTS[:1])
     (record,) = found.built.records
-    assert (record.id, record.body, record.part, record.read_at) == (PRODUCTS[0], None, None, 5)
+    assert (record.id, record.body, record.chunk, record.read_at) == (PRODUCTS[0], None, None, 5)
 
 
 async def test_null_with_access_denied_is_not_gone() -> None:
@@ -232,7 +232,7 @@ async def test_null_with_access_denied_is_not_gone() -> None:
     found = await Bodies(conversation).read("products", PRODUCTS[:2])
     assert [record.id for record in found.built.records] == [PRODUCTS[1]]
     (unread,) = found.unread
-    assert (unread.id, unread.retry) == (PRODUCTS[0], False)
+    assert (unread.id, unread.retryable) == (PRODUCTS[0], False)
 
 
 OH = FieldError(("nodes", 0, "variants"), "INTERNAL_SERVER_ERROR", "oh")
@@ -250,13 +250,13 @@ async def test_an_error_that_stays_leaves_its_record_alone_unread() -> None:
     conversation, _, _ = talk(answer({"nodes": [None, None]}, OH), answer({"nodes": [None]}, OH))
     found = await Bodies(conversation).read("products", PRODUCTS[:2])
     assert [record.id for record in found.built.records] == [PRODUCTS[1]]
-    assert [(unread.id, unread.retry) for unread in found.unread] == [(PRODUCTS[0], True)]
+    assert [(unread.id, unread.retryable) for unread in found.unread] == [(PRODUCTS[0], True)]
 
 
 async def test_errors_of_many_records_are_the_platforms_and_wait() -> None:
     errors = [replace(OH, path=("nodes", index)) for index in range(11)]
     conversation, client, _ = talk(answer({"nodes": [None] * 11}, *errors))
-    with pytest.raises(NotNow, match="11 records") as raised:
+    with pytest.raises(RetryLaterError, match="11 records") as raised:
         await Bodies(conversation).read("products", PRODUCTS[:11])
     assert (raised.value.throttled, len(client.asked)) == (False, 1)
 
@@ -266,7 +266,7 @@ async def test_an_error_that_stays_is_said_again_by_later_tries_and_holds_up_no_
     conversation, _, _ = talk(answer({"nodes": [None, None]}, OH), answer({"nodes": [None]}, OH), nothing)
     said = [reading async for reading in read(conversation, ids, None)]
     unread, batch, reached, _ = said
-    assert (unread.id, unread.retry) == (LOCATIONS[0], False)
+    assert (unread.id, unread.retryable) == (LOCATIONS[0], False)
     assert [record.id for record in batch.records] == [LOCATIONS[1]]
     again, _, _ = talk(nothing)
     assert await anext(read(again, ids, reached.cursor)) == unread
@@ -278,15 +278,15 @@ async def test_a_walk_fails_by_the_name_of_a_record_whose_error_stays() -> None:
         answer({"nodes": [None, None]}, OH),
         answer({"nodes": [None]}, OH),
     ]
-    conversation, _, _ = talk(*script, lane="walk")
-    with pytest.raises(Refused, match=LOCATIONS[0]) as raised:
+    conversation, _, _ = talk(*script, lane="full")
+    with pytest.raises(PermanentError, match=LOCATIONS[0]) as raised:
         _ = [step async for step in Walk(conversation, WalkPlace("locations", opened=True)).steps()]
-    assert raised.value.retry
+    assert raised.value.retryable
 
 
 async def test_a_denial_of_everything_is_a_refusal() -> None:
     conversation, _, _ = talk(answer({"nodes": [None]}, FieldError(("nodes",), "ACCESS_DENIED", "no")))
-    with pytest.raises(Refused):
+    with pytest.raises(PermanentError):
         await Bodies(conversation).read("products", PRODUCTS[:1])
 
 
@@ -339,7 +339,7 @@ async def test_a_token_of_another_shop_is_refused() -> None:
         "primaryDomain": {"url": "https://other.example"},
     }
     conversation, _, _ = talk(answer({"shop": shop}))
-    with pytest.raises(Refused, match="another shop"):
+    with pytest.raises(PermanentError, match="another shop"):
         await read_shop(conversation)
 
 
@@ -351,7 +351,7 @@ def ids_page(*gids: str, more: bool = False) -> Answer:
 @pytest.mark.parametrize("gids", [[PRODUCTS[4], PRODUCTS[3]], [PRODUCTS[0]], [PRODUCTS[5], PRODUCTS[5]]])
 async def test_a_list_that_is_not_in_the_order_of_its_ids_is_refused(gids: list[str]) -> None:
     conversation, _, _ = talk(ids_page(*gids))
-    with pytest.raises(Refused, match="order"):
+    with pytest.raises(PermanentError, match="order"):
         await list_ids(conversation, KEYSETS["products"], 1, None)
 
 
@@ -362,7 +362,7 @@ async def test_an_empty_page_is_the_last_whatever_it_says() -> None:
 
 async def test_an_answer_without_its_field_is_refused_by_name() -> None:
     conversation, _, _ = talk(answer({"products": {"edges": []}}))
-    with pytest.raises(Refused, match="pageInfo"):
+    with pytest.raises(PermanentError, match="pageInfo"):
         await list_ids(conversation, KEYSETS["products"], 1, None)
 
 
@@ -378,17 +378,19 @@ async def test_a_list_goes_on_piece_by_piece() -> None:
     conversation, _, _ = talk(codes_page("y"), codes_page(None))
     piece = await next_piece(conversation, CODES)
     (first,) = piece.built.records
-    assert first.part == Part(chain="c", start="codes:x", end="codes:y", path=("codeDiscount", "codes", "edges"))
+    assert first.chunk == RecordChunk(
+        reading_id="c", cursor="codes:x", next_cursor="codes:y", path=("codeDiscount", "codes", "edges")
+    )
     assert (first.items, first.body, first.read_at) == (({"node": {"code": "A"}},), None, 5)
     assert piece.following is not None
     last = await next_piece(conversation, piece.following)
     assert last.following is None
-    assert last.built.records[0].part.last
+    assert last.built.records[0].chunk.is_last
 
 
 async def test_a_list_that_does_not_go_on_is_refused() -> None:
     conversation, _, _ = talk(codes_page("x"))
-    with pytest.raises(Refused, match="does not go on"):
+    with pytest.raises(PermanentError, match="does not go on"):
         await next_piece(conversation, CODES)
 
 
@@ -396,7 +398,7 @@ async def test_a_record_that_goes_while_it_is_read_is_gone() -> None:
     conversation, _, _ = talk(answer({"node": None}))
     piece = await next_piece(conversation, CODES)
     (record,) = piece.built.records
-    assert (record.id, record.body, record.part, piece.following) == (CODES.id, None, None, None)
+    assert (record.id, record.body, record.chunk, piece.following) == (CODES.id, None, None, None)
 
 
 async def test_a_record_refused_half_way_is_unread_and_the_others_go_on() -> None:
@@ -413,5 +415,5 @@ async def test_a_list_with_an_error_is_asked_for_twice_and_then_its_record_is_un
     conversation, client, _ = talk(bad, bad, nothing)
     place = ReadPlace(0, (CODES,))
     said = [reading async for reading in read(conversation, {"products": (PRODUCTS[0],)}, place.encoded())]
-    assert (said[0].id, said[0].retry, len(client.asked)) == (CODES.id, False, 3)
+    assert (said[0].id, said[0].retryable, len(client.asked)) == (CODES.id, False, 3)
     assert said[-1].records[0].id == PRODUCTS[0]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fetching.errors import Refused
-from fetching.readings import Unread
+from connector.source import UnreadableRecord
+from platform_sdk.errors import PermanentError
 from shopify_fetcher.chains import Chain, Rest
 from shopify_fetcher.cursors import END, ReadPlace, WalkPlace
 
@@ -21,13 +21,13 @@ def test_a_walks_place_survives() -> None:
 
 
 def test_a_fetchs_place_survives() -> None:
-    place = ReadPlace(7, (CHAIN,), (Unread("products", "p", "no"),))
+    place = ReadPlace(7, (CHAIN,), (UnreadableRecord("products", "p", "no"),))
     assert ReadPlace.decoded(place.encoded()) == place
 
 
 @pytest.mark.parametrize("decode", [WalkPlace.decoded, ReadPlace.decoded])
 def test_a_place_of_another_version_is_refused(decode: object) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(PermanentError):
         decode('{"v": 99}')
 
 
@@ -68,13 +68,13 @@ def test_a_window_is_walked_again_alone_with_the_next_attempts_number() -> None:
 
 
 def test_a_chain_follows_its_lists_to_their_ends() -> None:
-    assert CHAIN.opening.end == "products-by-id:"
+    assert CHAIN.opening.next_cursor == "products-by-id:"
     more = CHAIN.following("y")
     assert more is not None
     assert more.rests == (Rest("products-by-id", "y"), Rest("codes", "x="))
-    assert CHAIN.part(("products",), more).end == "products-by-id:y"
+    assert CHAIN.part(("products",), more).next_cursor == "products-by-id:y"
     last_list = more.following(None)
     assert last_list is not None
-    assert more.part(("products",), last_list).end == last_list.rests[0].token == "codes:x="
+    assert more.part(("products",), last_list).next_cursor == last_list.rests[0].token == "codes:x="
     assert last_list.following(None) is None
-    assert last_list.part(("codes",), None).last
+    assert last_list.part(("codes",), None).is_last

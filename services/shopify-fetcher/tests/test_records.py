@@ -209,7 +209,7 @@ def test_codes_are_by_code_and_everything_as_the_document_shows_it() -> None:
             "customerGets": {"value": PERCENT, "items": {"__typename": "AllDiscountItems", "allItems": True}},
         },
     }
-    assert (record.facts, record.rank) == ({"title": "Ten off"}, 7)
+    assert (record.lookup_fields, record.sort_key) == ({"title": "Ten off"}, 7)
 
 
 def test_what_a_discount_applies_to_is_plain_ids_and_goes_on_list_by_list() -> None:
@@ -282,7 +282,7 @@ def test_an_item_asked_for_by_itself_belongs_to_its_product() -> None:
 
 def test_a_location_gives_others_its_name() -> None:
     raw = {"__typename": "Location", "id": "gid://shopify/Location/2", "name": "Köln", "updatedAt": AT}
-    assert built_location(raw, moment()).records[0].facts == {"name": "Köln"}
+    assert built_location(raw, moment()).records[0].lookup_fields == {"name": "Köln"}
 
 
 def test_a_field_that_is_missing_is_noticed() -> None:

@@ -13,17 +13,17 @@ def join(pieces: Mapping[str | None, Record]) -> Record | None:
     the cursors, so pieces that the chain no longer reaches are passed over.
     """
     first = pieces.get(None)
-    if first is None or first.part is None or first.body is None:
+    if first is None or first.chunk is None or first.body is None:
         return None
     body = first.body
     piece = first
-    while piece.part is not None and not piece.part.last:
-        following = pieces.get(piece.part.end)
-        if following is None or following.part is None:
+    while piece.chunk is not None and not piece.chunk.is_last:
+        following = pieces.get(piece.chunk.next_cursor)
+        if following is None or following.chunk is None:
             return None
-        _extend(body, following.part.path, following.items)
+        _extend(body, following.chunk.path, following.items)
         piece = following
-    return first.model_copy(update={"body": body, "part": None})
+    return first.model_copy(update={"body": body, "chunk": None})
 
 
 def _extend(body: dict[str, Any], path: tuple[str, ...], items: tuple[Any, ...]) -> None:

@@ -32,7 +32,7 @@ class Bucket:
         """Store the object. Raises `BucketAway`."""
         about = {"rpc.system": "aws-api", "rpc.service": "S3", "rpc.method": "PutObject", "http.request.method": "PUT"}
         try:
-            with tracing.span("S3/PutObject", "client", about):
+            with tracing.start_span("S3/PutObject", "client", about):
                 await self._client.put_object(
                     Bucket=self._name, Key=key, Body=body, Metadata=dict(metadata), ContentType="application/json"
                 )

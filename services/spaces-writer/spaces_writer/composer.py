@@ -18,11 +18,11 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from contracts.events import DataStored, Upload, platform_of
+from contracts.events import DataStored, Upload, parse_platform
 from contracts.topics import DATA_STORED
 from messaging import tracing
-from messaging.outbox import say
-from messaging.publisher import Outgoing
+from messaging.outbox import enqueue
+from messaging.publisher import OutboundMessage
 from spaces_writer import merchants as documents
 from spaces_writer.client import BucketAway, spooled
 from spaces_writer.layouts.registry import layout_for
@@ -35,7 +35,7 @@ from spaces_writer.store.snapshots import Snapshot
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from storing.database import Database
+    from database.pool import Database
 
 log = structlog.get_logger()
 PRUNE_SECONDS = 3600.0
@@ -153,11 +153,11 @@ class Composer:
                 return None
             with composing(connection, await causes.of(tx, connection, snapshot.change)) as span:
                 upload = await self._upload(snapshot)
-                span.note("merchant_sync.outcome", upload.outcome)
-                span.note("merchant_sync.records", upload.records)
+                span.set_attribute("merchant_sync.outcome", upload.outcome)
+                span.set_attribute("merchant_sync.records", upload.records)
                 await _note(tx, snapshot, upload, snapshot.pace.spent(time.time(), time.time() - started))
-                event = DataStored(connection=connection, epoch=snapshot.epoch, change=upload.change, upload=upload)
-                await say(tx, [Outgoing(DATA_STORED, connection, event, str(uuid4()))])
+                event = DataStored(connection=connection, epoch=snapshot.epoch, sequence=upload.sequence, upload=upload)
+                await enqueue(tx, [OutboundMessage(DATA_STORED, connection, event, str(uuid4()))])
                 _tell(connection, upload)
         self._count(connection, upload)
         return upload
@@ -171,7 +171,9 @@ class Composer:
                 composed = await self._composed(snapshot.connection, file)
                 return await self._put(snapshot, composed, lost=lost)
         except BucketAway as away:
-            return Upload(key=snapshot.object_key, outcome="failed", change=snapshot.composed_change, reason=str(away))
+            return Upload(
+                key=snapshot.object_key, outcome="failed", sequence=snapshot.composed_change, reason=str(away)
+            )
 
     async def _lost(self, snapshot: Snapshot) -> bool:
         """Whether the object that was uploaded is gone or overwritten; looked at when a walk has asked for it."""
@@ -199,7 +201,7 @@ class Composer:
         return Upload(
             key=snapshot.object_key,
             outcome="unchanged" if same else "restored" if lost else "uploaded",
-            change=composed.change,
+            sequence=composed.change,
             sha256=composed.sha256,
             bytes=composed.bytes,
             records=composed.records,
@@ -243,8 +245,8 @@ class Composer:
 
 def composing(connection: str, caused_by: Sequence[str]) -> AbstractContextManager[tracing.Span]:
     """The span of a compose and its PUT, in the trace of the first change that it is due for."""
-    about = {"merchant_sync.connection": connection, "merchant_sync.platform": platform_of(connection)}
-    return tracing.span("compose snapshot", "internal", about, caused_by=caused_by)
+    about = {"merchant_sync.connection": connection, "merchant_sync.platform": parse_platform(connection)}
+    return tracing.start_span("compose snapshot", "internal", about, caused_by=caused_by)
 
 
 async def _note(tx: "AsyncConnection", snapshot: Snapshot, upload: Upload, pace: Pace) -> None:
@@ -255,13 +257,13 @@ async def _note(tx: "AsyncConnection", snapshot: Snapshot, upload: Upload, pace:
     await snapshots.store(
         tx,
         snapshot,
-        change=upload.change,
+        change=upload.sequence,
         sha256=upload.sha256,
         size=upload.bytes,
         records=upload.records,
         pace=pace,
     )
-    await causes.drop(tx, snapshot.connection, upload.change)
+    await causes.drop(tx, snapshot.connection, upload.sequence)
 
 
 def _metadata(snapshot: Snapshot, composed: Composed, now: datetime) -> dict[str, str]:
@@ -279,7 +281,7 @@ def _unchanged(snapshot: Snapshot) -> Upload:
     return Upload(
         key=snapshot.object_key,
         outcome="unchanged",
-        change=snapshot.composed_change,
+        sequence=snapshot.composed_change,
         sha256=snapshot.sha256 or "",
         bytes=snapshot.bytes,
         records=snapshot.records,

@@ -12,18 +12,18 @@ from uuid import uuid4
 
 import structlog
 
-from contracts.events import DataStored, Erased
+from contracts.events import DataStored, Erasure
 from contracts.topics import DATA_STORED
-from messaging.outbox import say
-from messaging.publisher import Outgoing
+from messaging.outbox import enqueue
+from messaging.publisher import OutboundMessage
 from spaces_writer.client import BucketAway
 from spaces_writer.store import connections, erasures, merchants, snapshots
-from spaces_writer.store.erasures import Erasure
+from spaces_writer.store.erasures import PendingErasure
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from storing.database import Database
+    from database.pool import Database
 
 log = structlog.get_logger()
 
@@ -73,17 +73,17 @@ class Eraser:
                 await self._look_again(tx, erasure, composed=composed)
         self._said()
 
-    async def _erase(self, tx: "AsyncConnection", erasure: Erasure) -> None:
+    async def _erase(self, tx: "AsyncConnection", erasure: PendingErasure) -> None:
         await self._take_out(tx, erasure)
         erased_at = int(time.time() * 1000)
         if not await erasures.carried_out(tx, erasure, erased_at):
             return
         keys = (erasure.object_key,) if erasure.object_key else ()
-        erased = Erased(keys=keys, erased_at=erased_at)
-        event = DataStored(connection=erasure.connection, epoch=erasure.epoch, change=erasure.change, erased=erased)
-        await say(tx, [Outgoing(DATA_STORED, erasure.connection, event, str(uuid4()))])
+        erased = Erasure(object_keys=keys, erased_at=erased_at)
+        event = DataStored(connection=erasure.connection, epoch=erasure.epoch, sequence=erasure.change, erasure=erased)
+        await enqueue(tx, [OutboundMessage(DATA_STORED, erasure.connection, event, str(uuid4()))])
 
-    async def _look_again(self, tx: "AsyncConnection", erasure: Erasure, *, composed: bool) -> None:
+    async def _look_again(self, tx: "AsyncConnection", erasure: PendingErasure, *, composed: bool) -> None:
         """A connection that was made anew and composed since has its own object there: that is compared, not deleted.
 
         The merchant's document is put, or deleted, once more: a late PUT may have brought it back, too.
@@ -96,7 +96,7 @@ class Eraser:
         if erasure.merchant is not None:
             await merchants.distrust(tx, erasure.merchant)
 
-    async def _take_out(self, tx: "AsyncConnection", erasure: Erasure) -> None:
+    async def _take_out(self, tx: "AsyncConnection", erasure: PendingErasure) -> None:
         if erasure.object_key is not None:
             await self._bucket.delete(erasure.object_key)
             log.info("object erased", connection=erasure.connection, key=erasure.object_key)

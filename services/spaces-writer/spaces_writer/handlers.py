@@ -7,11 +7,18 @@ from uuid import UUID, uuid4
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.events import ConnectionChanged, DataStored, RecordsPage, Settled, WalkEnded, WindowEnded
+from contracts.events import (
+    ConnectionChanged,
+    DataStored,
+    FullReadCompleted,
+    IncrementalReadCompleted,
+    RangeCompleted,
+    RecordsPage,
+)
 from contracts.topics import DATA_STORED
-from messaging.errors import NotHeardOf
-from messaging.outbox import say
-from messaging.publisher import Outgoing
+from messaging.errors import UnknownConnectionError
+from messaging.outbox import enqueue
+from messaging.publisher import OutboundMessage
 from spaces_writer import ingest
 from spaces_writer.ingest import Ingested
 from spaces_writer.store import causes, connections, erasures, merchants
@@ -19,7 +26,7 @@ from spaces_writer.store import verdicts as ledger
 
 log = structlog.get_logger()
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
-Fetched = RecordsPage | WindowEnded | WalkEnded | Settled
+Fetched = RecordsPage | RangeCompleted | FullReadCompleted | IncrementalReadCompleted
 
 
 class PagesHandler:
@@ -44,13 +51,13 @@ class PagesHandler:
         async with self._transaction() as tx:
             known = await connections.lock(tx, connection)
             if known is None:
-                raise NotHeardOf(connection)
+                raise UnknownConnectionError(connection)
             batch = Ingested(known, self._walking)
             for event in events:
                 await self._take(tx, event, batch)
             change = await _changed(tx, connection) if batch.dirty else known.change
             totals = [await ledger.totals(tx, connection, source) for source in sorted(batch.walked)]
-            await say(tx, [_stored(event) for event in batch.said(change, totals)])
+            await enqueue(tx, [_stored(event) for event in batch.said(change, totals)])
         self._stored()
         self._count(batch)
         _tell(batch)
@@ -61,16 +68,16 @@ class PagesHandler:
             return
         if event.epoch > batch.known.epoch or batch.known.state == "redacted":
             # A redaction raises the epoch: what was read under its own was read by a grant that came after it.
-            raise NotHeardOf(f"{event.connection} at epoch {event.epoch}")
+            raise UnknownConnectionError(f"{event.connection} at epoch {event.epoch}")
         match event:
             case RecordsPage():
                 await ingest.take_page(tx, event, batch)
-                batch.walked.add(event.source)
-            case WindowEnded():
+                batch.walked.add(event.read_id)
+            case RangeCompleted():
                 await ingest.end_window(tx, event, batch)
-            case WalkEnded():
+            case FullReadCompleted():
                 await ingest.end_walk(tx, event, batch)
-            case Settled():
+            case IncrementalReadCompleted():
                 await ingest.settle(tx, event, batch)
 
 
@@ -81,21 +88,21 @@ async def _changed(tx: AsyncConnection, connection: str) -> int:
     return change
 
 
-def _stored(event: DataStored) -> Outgoing:
+def _stored(event: DataStored) -> OutboundMessage:
     """Its id needs no story: all that it says is absolute, so twice changes nothing."""
-    return Outgoing(DATA_STORED, event.connection, event, str(uuid4()))
+    return OutboundMessage(DATA_STORED, event.connection, event, str(uuid4()))
 
 
 def _tell(batch: Ingested) -> None:
     for verdict in batch.verdicts:
-        say_it = log.info if verdict.outcome == "success" else log.warning
+        say_it = log.info if verdict.status == "success" else log.warning
         sync_id: UUID = verdict.sync_ids[0]
         say_it(
             "verdict given",
             connection=batch.known.connection,
             sync_id=str(sync_id),
             syncs=len(verdict.sync_ids),
-            outcome=verdict.outcome,
+            outcome=verdict.status,
             reason=verdict.reason,
         )
     if batch.braked:

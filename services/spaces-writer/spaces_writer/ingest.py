@@ -9,8 +9,18 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from contracts.events import DataStored, Ids, Record, RecordsPage, Settled, Totals, Verdict, WalkEnded, WindowEnded
-from contracts.headers import derived_id
+from contracts.events import (
+    DataStored,
+    FullReadCompleted,
+    IncrementalReadCompleted,
+    RangeCompleted,
+    Record,
+    RecordIds,
+    RecordsPage,
+    SyncResult,
+    SyncTotals,
+)
+from contracts.headers import derive_id
 from spaces_writer import removal, verdicts
 from spaces_writer.canonical import canonical, content_hash
 from spaces_writer.chains import join
@@ -25,7 +35,7 @@ from spaces_writer.volatile import NONE, Volatile, renews
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-Marker = WindowEnded | WalkEnded | Settled
+Marker = RangeCompleted | FullReadCompleted | IncrementalReadCompleted
 
 
 @dataclass
@@ -41,25 +51,26 @@ class Ingested:
     """What became of the records that its pages are about."""
     walked: set[UUID] = field(default_factory=set)
     """Walks whose progress is to be told."""
-    verdicts: list[Verdict] = field(default_factory=list)
-    wanted: list[tuple[UUID, Ids]] = field(default_factory=list)
+    verdicts: list[SyncResult] = field(default_factory=list)
+    wanted: list[tuple[UUID, RecordIds]] = field(default_factory=list)
     braked: str | None = None
 
-    def said(self, change: int, totals: Sequence[Totals]) -> list[DataStored]:
+    def said(self, change: int, totals: Sequence[SyncTotals]) -> list[DataStored]:
         """The events that tell it."""
         name, epoch = self.known.connection, self.known.epoch
         told = [
-            DataStored(connection=name, epoch=epoch, change=change, wanted=ids, wanted_by=by) for by, ids in self.wanted
+            DataStored(connection=name, epoch=epoch, sequence=change, records_to_verify=ids, verification_id=by)
+            for by, ids in self.wanted
         ]
         if self.verdicts or totals or self.braked:
             told.append(
                 DataStored(
                     connection=name,
                     epoch=epoch,
-                    change=change,
+                    sequence=change,
                     totals=tuple(totals),
-                    verdicts=tuple(self.verdicts),
-                    braked=self.braked,
+                    results=tuple(self.verdicts),
+                    guard_reason=self.braked,
                 )
             )
         return told
@@ -77,7 +88,7 @@ async def take_page(tx: "AsyncConnection", page: RecordsPage, batch: Ingested) -
         counts = _added(counts, taken.counts) if resource == page.resource else counts
         batch.dirty = batch.dirty or taken.shows
         if again := taken.again:
-            batch.wanted.append((derived_id("again", str(page.source), resource, *sorted(again)), {resource: again}))
+            batch.wanted.append((derive_id("again", str(page.read_id), resource, *sorted(again)), {resource: again}))
     own = [record.id for record in whole if record.resource == page.resource]
     await ledger.list_page(tx, page, own, counts)
     batch.pages, batch.counts = batch.pages + 1, _added(batch.counts, counts)
@@ -85,12 +96,12 @@ async def take_page(tx: "AsyncConnection", page: RecordsPage, batch: Ingested) -
 
 async def _whole_records(tx: "AsyncConnection", page: RecordsPage) -> list[Record]:
     """The page's whole records, and those whose chain its pieces complete."""
-    whole = [record for record in page.records if record.part is None]
+    whole = [record for record in page.records if record.chunk is None]
     for piece in page.records:
-        if piece.part is None:
+        if piece.chunk is None:
             continue
         await records.put_piece(tx, page.connection, piece)
-        joined = join(await records.pieces(tx, page.connection, piece)) if piece.part.last else None
+        joined = join(await records.pieces(tx, page.connection, piece)) if piece.chunk.is_last else None
         if joined is not None:
             whole.append(joined)
             await records.drop_pieces(tx, page.connection, piece)
@@ -141,7 +152,7 @@ def _written(record: Record) -> Written:
     if record.body is None:
         return Written(record, None, None, NONE)
     body = canonical(record.body)
-    moving = Volatile(canonical(record.volatile).decode(), record.read_at)
+    moving = Volatile(canonical(record.volatile_fields).decode(), record.read_at)
     return Written(record, body, content_hash(body), moving)
 
 
@@ -170,96 +181,98 @@ def _added(one: Counts, other: Counts) -> Counts:
     )
 
 
-async def end_window(tx: "AsyncConnection", marker: WindowEnded, batch: Ingested) -> None:
+async def end_window(tx: "AsyncConnection", marker: RangeCompleted, batch: Ingested) -> None:
     """Give the window's verdict; where the walk's marker has come before it, judge the walk again."""
-    if await ledger.given(tx, marker.connection, marker.source) is not None:
+    if await ledger.given(tx, marker.connection, marker.read_id) is not None:
         return
     verdict = verdicts.judge_window(marker, await ledger.listed(tx, marker))
-    await ledger.end_window(tx, marker.connection, marker.source, verdict)
-    walk = await ledger.walk(tx, marker.connection, marker.source)
+    await ledger.end_window(tx, marker.connection, marker.read_id, verdict)
+    walk = await ledger.walk(tx, marker.connection, marker.read_id)
     if walk is not None:
         await _judge_walk(tx, walk, batch)
 
 
-async def end_walk(tx: "AsyncConnection", marker: WalkEnded, batch: Ingested) -> None:
+async def end_walk(tx: "AsyncConnection", marker: FullReadCompleted, batch: Ingested) -> None:
     """Keep the walk's marker and judge the walk."""
-    if await _said_already(tx, marker.connection, marker.source, batch):
+    if await _said_already(tx, marker.connection, marker.read_id, batch):
         return
     await ledger.end_walk(tx, marker)
     await _judge_walk(tx, marker, batch)
 
 
-async def _judge_walk(tx: "AsyncConnection", marker: WalkEnded, batch: Ingested) -> None:
-    name, source = marker.connection, marker.source
-    verdict = verdicts.judge_walk(marker.windows, await ledger.windows(tx, name, source))
+async def _judge_walk(tx: "AsyncConnection", marker: FullReadCompleted, batch: Ingested) -> None:
+    name, source = marker.connection, marker.read_id
+    verdict = verdicts.judge_walk(marker.id_ranges, await ledger.windows(tx, name, source))
     match verdict.outcome:
         case "success":
             await _succeed(tx, marker, batch)
         case "failed":
             await _end(
-                tx, batch, source, Verdict(sync_ids=(source,), outcome="failed", change=0, reason=verdict.reason)
+                tx, batch, source, SyncResult(sync_ids=(source,), status="failed", sequence=0, reason=verdict.reason)
             )
         case "incomplete":
             batch.verdicts.append(
-                Verdict(
+                SyncResult(
                     sync_ids=(source,),
-                    outcome="incomplete",
-                    change=batch.known.change,
+                    status="incomplete",
+                    sequence=batch.known.change,
                     reason=verdict.reason,
-                    again=verdict.again,
+                    retry_cursors=verdict.again,
                 )
             )
 
 
-async def _succeed(tx: "AsyncConnection", marker: WalkEnded, batch: Ingested) -> None:
+async def _succeed(tx: "AsyncConnection", marker: FullReadCompleted, batch: Ingested) -> None:
     """A walk never removes: it nominates what it has not come across, and that is read directly."""
-    name, source = marker.connection, marker.source
-    resources = sorted({resource for resource, _ in marker.windows})
+    name, source = marker.connection, marker.read_id
+    resources = sorted({resource for resource, _ in marker.id_ranges})
     nominated = await records.nominated(tx, name, resources, marker.started_at)
     known = await records.known(tx, name, resources)
     batch.braked = removal.braked(len(nominated), known, braked_before=batch.known.braked)
     await connections.note_brake(tx, name, batch.braked is not None)
     if batch.braked is None:
         batch.wanted += _wishes(source, nominated)
-    await records.drop_orphans(tx, name, marker.dependents, resources, marker.started_at)
+    await records.drop_orphans(tx, name, marker.child_resources, resources, marker.started_at)
     change = await connections.complete(tx, name, source)
     await causes.note(tx, name, change)
-    verdict = Verdict(sync_ids=(source,), outcome="success", change=change, left_out=marker.left_out)
+    verdict = SyncResult(
+        sync_ids=(source,), status="success", sequence=change, skipped_resources=marker.skipped_resources
+    )
     await _end(tx, batch, source, verdict)
 
 
 WISH_SIZE = 250
 
 
-def _wishes(source: UUID, nominated: Sequence[tuple[str, str]]) -> list[tuple[UUID, Ids]]:
+def _wishes(source: UUID, nominated: Sequence[tuple[str, str]]) -> list[tuple[UUID, RecordIds]]:
     """Nominated records as wishes of at most 250 ids of one resource."""
-    wishes: list[tuple[UUID, Ids]] = []
+    wishes: list[tuple[UUID, RecordIds]] = []
     for resource in sorted({r for r, _ in nominated}):
         ids = [i for r, i in nominated if r == resource]
         for start in range(0, len(ids), WISH_SIZE):
-            story = derived_id("nominated", str(source), resource, str(start))
+            story = derive_id("nominated", str(source), resource, str(start))
             wishes.append((story, {resource: tuple(ids[start : start + WISH_SIZE])}))
     return wishes
 
 
-async def settle(tx: "AsyncConnection", marker: Settled, batch: Ingested) -> None:
+async def settle(tx: "AsyncConnection", marker: IncrementalReadCompleted, batch: Ingested) -> None:
     """Give the verdict on a records fetch: every id asked for is here in some way, or it failed and says so."""
-    if await _said_already(tx, marker.connection, marker.source, batch):
+    if await _said_already(tx, marker.connection, marker.read_id, batch):
         return
-    listed = await ledger.listed_ids(tx, marker.connection, marker.source)
-    reason = verdicts.judge_fetch(marker.asked, listed, marker.failed)
+    listed = await ledger.listed_ids(tx, marker.connection, marker.read_id)
+    reason = verdicts.judge_fetch(marker.requested, listed, marker.unreadable)
     await connections.note_source(tx, marker.connection, marker.sync_ids[0])
-    verdict = Verdict(
-        sync_ids=marker.sync_ids, outcome="failed" if reason else "success", change=batch.known.change, reason=reason
+    verdict = SyncResult(
+        sync_ids=marker.sync_ids, status="failed" if reason else "success", sequence=batch.known.change, reason=reason
     )
-    await _end(tx, batch, marker.source, verdict)
+    await _end(tx, batch, marker.read_id, verdict)
 
 
-async def _end(tx: "AsyncConnection", batch: Ingested, source: UUID, verdict: Verdict) -> None:
+async def _end(tx: "AsyncConnection", batch: Ingested, source: UUID, verdict: SyncResult) -> None:
     name = batch.known.connection
     change = batch.known.change + (1 if batch.dirty else 0)
     totals = await ledger.totals(tx, name, source)
-    final = verdict.model_copy(update={"totals": totals, "change": max(verdict.change, change)})
+    final = verdict.model_copy(update={"totals": totals, "sequence": max(verdict.sequence, change)})
     await ledger.give(tx, name, source, final)
     batch.walked.discard(source)
     batch.verdicts.append(final)
@@ -276,5 +289,5 @@ async def _said_already(tx: "AsyncConnection", connection: str, source: UUID, ba
 def refuse(marker: Marker | RecordsPage, batch: Ingested) -> None:
     """What was read under an ended grant is refused, and its syncs are cancelled, never silently."""
     reason = f"read under epoch {marker.epoch}, which has ended"
-    sync_ids = marker.sync_ids if isinstance(marker, Settled) else (marker.source,)
-    batch.verdicts.append(Verdict(sync_ids=sync_ids, outcome="cancelled", change=batch.known.change, reason=reason))
+    sync_ids = marker.sync_ids if isinstance(marker, IncrementalReadCompleted) else (marker.read_id,)
+    batch.verdicts.append(SyncResult(sync_ids=sync_ids, status="cancelled", sequence=batch.known.change, reason=reason))

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter
 
-from contracts.events import Upload, platform_of
+from contracts.events import Upload, parse_platform
 from spaces_writer.ingest import Ingested
 
 RECORDS = ("changed", "unchanged", "stale", "removed")
@@ -33,7 +33,7 @@ class Metrics:
         for outcome in RECORDS:
             self._records.labels(platform, outcome).inc(getattr(batch.counts, outcome))
         for verdict in batch.verdicts:
-            self._verdicts.labels(platform, verdict.outcome).inc()
+            self._verdicts.labels(platform, verdict.status).inc()
         self._braked.labels(platform).inc(batch.braked is not None)
 
     def composed(self, connection: str, upload: Upload) -> None:
@@ -44,7 +44,7 @@ class Metrics:
 
     def _platform(self, connection: str) -> str:
         """The connection's platform, all of whose series are there, at zero, from the first time that it is met."""
-        platform = platform_of(connection)
+        platform = parse_platform(connection)
         if platform not in self._known:
             self._known.add(platform)
             for plain in (self._pages, self._braked, self._bytes):

@@ -2,8 +2,8 @@
 
 from pydantic import Field, model_validator
 
-from serving.settings import KafkaSettings
-from storing.address import DatabaseUrl
+from database.url import DatabaseUrl
+from service.settings import KafkaSettings
 
 
 class WriterSettings(KafkaSettings):

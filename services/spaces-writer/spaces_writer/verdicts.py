@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from contracts.events import Ids, WindowEnded
+from contracts.events import RangeCompleted, RecordIds
 
 ATTEMPTS = 3
 """How often one window is walked before its sync fails."""
@@ -20,22 +20,22 @@ class WindowVerdict:
     again: str
 
 
-def judge_window(marker: WindowEnded, listed: int) -> WindowVerdict:
+def judge_window(marker: RangeCompleted, listed: int) -> WindowVerdict:
     """Good when all `sent` ids are here and their number lies between the platform's two counts."""
     return WindowVerdict(
         resource=marker.resource,
-        window=marker.window,
+        window=marker.id_range,
         attempt=marker.attempt,
         good=(reason := _fault(marker, listed)) is None,
         reason=reason,
-        again=marker.again,
+        again=marker.retry_cursor,
     )
 
 
-def _fault(marker: WindowEnded, listed: int) -> str | None:
-    name = f"{marker.resource} window {marker.window}"
-    if listed < marker.sent:
-        return f"{name}: {marker.sent} records were sent, {listed} have arrived"
+def _fault(marker: RangeCompleted, listed: int) -> str | None:
+    name = f"{marker.resource} window {marker.id_range}"
+    if listed < marker.sent_count:
+        return f"{name}: {marker.sent_count} records were sent, {listed} have arrived"
     if marker.count_before is None or marker.count_after is None:
         return None
     low, high = sorted((marker.count_before, marker.count_after))
@@ -70,7 +70,7 @@ def judge_walk(consists_of: tuple[tuple[str, int], ...], windows: list[WindowVer
     return WalkVerdict("incomplete", reason, tuple(v.again for v in bad))
 
 
-def judge_fetch(asked: Ids, listed: set[tuple[str, str]], failed: dict[str, str]) -> str | None:
+def judge_fetch(asked: RecordIds, listed: set[tuple[str, str]], failed: dict[str, str]) -> str | None:
     """Why a records fetch is not good, or None: every id asked for is here in some way."""
     if failed:
         example, reason = next(iter(failed.items()))

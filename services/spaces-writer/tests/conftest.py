@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from database.pool import Database
 from merchant_sync.stack import Stack
-from storing.database import Database
 from writer_builders import connected
 from writer_stand import Writer
 

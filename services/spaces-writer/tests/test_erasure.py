@@ -6,8 +6,8 @@ from uuid import UUID
 import orjson
 import pytest
 
-from contracts.events import DataStored, Erased
-from messaging.errors import NotHeardOf
+from contracts.events import DataStored, Erasure
+from messaging.errors import UnknownConnectionError
 from spaces_writer.client import BucketAway
 from spaces_writer.eraser import Eraser
 from spaces_writer.merchants import object_key
@@ -58,10 +58,10 @@ async def left(writer: Writer) -> dict[str, int]:
     return {table: count for table, count in counts.items() if count}
 
 
-async def erased(writer: Writer) -> list[Erased]:
+async def erased(writer: Writer) -> list[Erasure]:
     """What the eraser says in a step."""
     await writer.eraser.step()
-    return [event.erased for event in await writer.said() if event.erased]
+    return [event.erasure for event in await writer.said() if event.erasure]
 
 
 async def made_due(writer: Writer) -> None:
@@ -72,7 +72,7 @@ async def test_a_redaction_leaves_name_and_epoch_alone(writer: Writer) -> None:
     await page_stored(writer)
     await writer.hear(redacted())
     (said,) = await erased(writer)
-    assert said.keys == (PAGE_KEY,)
+    assert said.object_keys == (PAGE_KEY,)
     assert await left(writer) == {}
     assert PAGE_KEY not in writer.bucket.objects
     row = f"SELECT (merchant, object_key, last_source, complete) FROM connections WHERE connection = '{PAGE}'"
@@ -112,7 +112,7 @@ async def test_pages_in_flight_bring_nothing_back(writer: Writer) -> None:
     await writer.hear(redacted())
     said = await writer.walk(*whole_walk(facebook_page(read_at=99_000)))
     said += await writer.take(read_directly(facebook_page(read_at=99_000)))
-    assert [v.outcome for event in said for v in event.verdicts] == ["cancelled"] * 4
+    assert [v.status for event in said for v in event.results] == ["cancelled"] * 4
     await erased(writer)
     assert await left(writer) == {}
     assert await writer.compose(PAGE) is None
@@ -123,7 +123,7 @@ async def test_pages_of_a_grant_that_came_after_the_redaction_are_held_until_it_
     await writer.hear(redacted())
     await erased(writer)
     for epoch in (2, 3):
-        with pytest.raises(NotHeardOf):
+        with pytest.raises(UnknownConnectionError):
             await writer.take(read_directly(facebook_page(read_at=99_000), epoch=epoch))
     assert await left(writer) == {}
     await writer.hear(connected_page(revision=3, epoch=2))
@@ -152,7 +152,7 @@ async def test_a_bucket_that_is_away_is_tried_again_and_nothing_is_said_meanwhil
     assert await writer.composer.put_merchant(OTHER) is False
     assert await writer.said() == []
     writer.bucket.away = False
-    assert [said.keys for said in await erased(writer)] == [(PAGE_KEY,)]
+    assert [said.object_keys for said in await erased(writer)] == [(PAGE_KEY,)]
     assert await writer.composer.put_merchant(OTHER)
     assert object_key(OTHER) not in writer.bucket.objects
 
@@ -195,14 +195,14 @@ async def test_a_redaction_said_twice_is_carried_out_once(writer: Writer) -> Non
     await writer.hear(redacted())
     await writer.hear(redacted())
     await writer.hear(redacted(revision=3))
-    assert [said.keys for said in await erased(writer)] == [(PAGE_KEY,)]
+    assert [said.object_keys for said in await erased(writer)] == [(PAGE_KEY,)]
     await writer.hear(redacted(revision=4))
     assert await erased(writer) == []
 
 
 async def test_a_redaction_of_what_was_never_known_is_said_to_be_carried_out(writer: Writer) -> None:
     await writer.hear(redacted())
-    assert [said.keys for said in await erased(writer)] == [()]
+    assert [said.object_keys for said in await erased(writer)] == [()]
 
 
 async def test_two_writers_carry_out_an_erasure_once(writer: Writer) -> None:
@@ -211,7 +211,7 @@ async def test_two_writers_carry_out_an_erasure_once(writer: Writer) -> None:
     other = Writer(writer.database, writer.bucket)
     await asyncio.gather(writer.eraser.carry_out(PAGE), other.eraser.carry_out(PAGE))
     said: list[DataStored] = await writer.said()
-    assert len([event for event in said if event.erased]) == 1
+    assert len([event for event in said if event.erasure]) == 1
     assert await left(writer) == {}
 
 
@@ -268,7 +268,7 @@ async def test_nothing_is_put_for_a_connection_made_anew_before_the_old_object_i
     assert await writer.compose(PAGE) is None
     async with writer.database.transaction() as tx:
         assert PAGE not in await snapshots.due(tx, 0)
-    assert [said.keys for said in await erased(writer)] == [(PAGE_KEY,)]
+    assert [said.object_keys for said in await erased(writer)] == [(PAGE_KEY,)]
     assert await writer.compose(PAGE) is not None
     assert b"Anew" in writer.bucket.objects[PAGE_KEY][0]
 
@@ -280,5 +280,5 @@ async def test_a_second_redaction_before_the_second_look_is_carried_out_and_said
     await connected_anew(writer)
     await writer.compose(PAGE)
     await writer.hear(redacted(revision=4, epoch=3))
-    assert [said.keys for said in await erased(writer)] == [(PAGE_KEY,)]
+    assert [said.object_keys for said in await erased(writer)] == [(PAGE_KEY,)]
     assert PAGE_KEY not in writer.bucket.objects

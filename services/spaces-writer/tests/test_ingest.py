@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from contracts.events import DataStored, Part, Record
-from messaging.errors import NotHeardOf
+from contracts.events import DataStored, Record, RecordChunk
+from messaging.errors import UnknownConnectionError
 from spaces_writer.store import snapshots
 from writer_builders import LATE, SHOP, connected, gid, gone, page, product, settled, walk_end, window_end
 from writer_stand import Writer
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 
 def verdict_outcomes(said: Sequence[DataStored]) -> list[str]:
-    return [verdict.outcome for event in said for verdict in event.verdicts]
+    return [verdict.status for event in said for verdict in event.results]
 
 
 async def good_walk(writer: Writer, *numbers: int, started_at: int = 1_000) -> UUID:
@@ -30,9 +30,9 @@ async def good_walk(writer: Writer, *numbers: int, started_at: int = 1_000) -> U
 
 async def test_pages_of_a_connection_that_is_not_known_yet_are_held(writer: Writer) -> None:
     other = page(product(1, read_at=1)).model_copy(update={"connection": "shopify:other.myshopify.com"})
-    with pytest.raises(NotHeardOf):
+    with pytest.raises(UnknownConnectionError):
         await writer.pages("shopify:other.myshopify.com", [other])
-    with pytest.raises(NotHeardOf):
+    with pytest.raises(UnknownConnectionError):
         await writer.pages(SHOP, [page(product(1, read_at=1), epoch=2)])
 
 
@@ -57,8 +57,8 @@ async def test_a_batch_that_comes_twice_changes_nothing_and_says_the_same_verdic
     batch = [page(product(1, read_at=10), source=source), window_end(source, 1), walk_end(source, 5)]
     first = await writer.take(*batch)
     second = await writer.take(*batch)
-    assert [v for e in first for v in e.verdicts] == [v for e in second for v in e.verdicts]
-    assert await writer.scalar("SELECT change FROM connections") == first[-1].change
+    assert [v for e in first for v in e.results] == [v for e in second for v in e.results]
+    assert await writer.scalar("SELECT change FROM connections") == first[-1].sequence
 
 
 async def test_only_a_good_walk_allows_the_first_snapshot(writer: Writer) -> None:
@@ -67,7 +67,7 @@ async def test_only_a_good_walk_allows_the_first_snapshot(writer: Writer) -> Non
     assert not await writer.scalar("SELECT complete FROM connections")
     said = await writer.take(window_end(source, 1, count=2), walk_end(source, 5))
     assert verdict_outcomes(said) == ["incomplete"]
-    assert said[0].verdicts[0].again == ("again-2",)
+    assert said[0].results[0].retry_cursors == ("again-2",)
     assert not await writer.scalar("SELECT complete FROM connections")
     again = page(product(1, read_at=20), product(2, read_at=20), source=source, step=2)
     again = again.model_copy(update={"attempt": 2})
@@ -82,7 +82,7 @@ async def test_a_walk_never_removes_it_nominates(writer: Writer) -> None:
     said = await writer.take(
         page(product(1, read_at=9_010), source=source), window_end(source, 1), walk_end(source, 9_000)
     )
-    wished = [event.wanted for event in said if event.wanted]
+    wished = [event.records_to_verify for event in said if event.records_to_verify]
     assert wished == [{"products": (gid(2),)}]
     assert set(await writer.titles()) == {gid(1), gid(2)}
 
@@ -93,8 +93,8 @@ async def test_only_a_direct_read_that_finds_nothing_makes_a_tombstone(writer: W
     said = await writer.take(page(gone(2, read_at=20_000), source=source), settled(source, 2))
     assert verdict_outcomes(said) == ["success"]
     assert set(await writer.titles()) == {gid(1)}
-    assert said[-1].verdicts[0].totals is not None
-    assert said[-1].verdicts[0].totals.removed == 1
+    assert said[-1].results[0].totals is not None
+    assert said[-1].results[0].totals.deleted == 1
 
 
 async def test_a_page_in_flight_does_not_bring_a_deleted_product_back(writer: Writer) -> None:
@@ -116,7 +116,7 @@ async def test_a_clean_up_that_no_webhook_told_is_carried_out_by_the_second_walk
         source = uuid4()
         listed = [product(n, read_at=started_at + 10) for n in range(1, 101)]
         said = await writer.take(page(*listed, source=source), window_end(source, 100), walk_end(source, started_at))
-    assert sum(len(event.wanted["products"]) for event in said if event.wanted) == 100
+    assert sum(len(event.records_to_verify["products"]) for event in said if event.records_to_verify) == 100
 
 
 async def test_the_brake_holds_when_a_full_list_comes_back_half(writer: Writer) -> None:
@@ -124,8 +124,8 @@ async def test_the_brake_holds_when_a_full_list_comes_back_half(writer: Writer) 
     source = uuid4()
     listed = [product(n, read_at=9_010) for n in range(1, 101)]
     said = await writer.take(page(*listed, source=source), window_end(source, 100), walk_end(source, 9_000))
-    assert not [event for event in said if event.wanted]
-    assert said[-1].braked == "100 of 200 records were not listed by this walk; none is removed"
+    assert not [event for event in said if event.records_to_verify]
+    assert said[-1].guard_reason == "100 of 200 records were not listed by this walk; none is removed"
     assert len(await writer.titles()) == 200
 
 
@@ -152,14 +152,16 @@ async def test_a_revision_that_was_passed_changes_nothing(writer: Writer) -> Non
 async def test_two_different_readings_of_one_moment_are_wanted_once_more(writer: Writer) -> None:
     await writer.take(page(product(1, read_at=1_000, title="A")))
     said = await writer.take(page(product(1, read_at=1_500, title="B")))
-    assert [event.wanted for event in said if event.wanted] == [{"products": (gid(1),)}]
+    assert [event.records_to_verify for event in said if event.records_to_verify] == [{"products": (gid(1),)}]
 
 
 async def test_a_record_in_parts_is_stored_when_its_chain_is_whole(writer: Writer) -> None:
-    start = product(1, read_at=10).model_copy(update={"part": Part(chain="c", start=None, end="p2")})
+    start = product(1, read_at=10).model_copy(
+        update={"part": RecordChunk(reading_id="c", cursor=None, next_cursor="p2")}
+    )
     rest = Record(
-        resource="products", id=gid(1), read_at=10, rank=1, items=({"node": {"id": "v"}},),
-        part=Part(chain="c", start="p2", end=None, path=("variants", "edges")),
+        resource="products", id=gid(1), read_at=10, sort_key=1, items=({"node": {"id": "v"}},),
+        chunk=RecordChunk(reading_id="c", cursor="p2", next_cursor=None, path=("variants", "edges")),
     )  # fmt: skip
     source = uuid4()
     await writer.take(page(start, source=source))
@@ -174,7 +176,7 @@ async def test_a_fetch_whose_record_never_arrived_fails_and_says_which(writer: W
     source = uuid4()
     said = await writer.take(page(product(1, read_at=10), source=source), settled(source, 1, 2))
     assert verdict_outcomes(said) == ["failed"]
-    assert gid(2) in (said[-1].verdicts[0].reason or "")
+    assert gid(2) in (said[-1].results[0].reason or "")
 
 
 async def test_what_belonged_to_a_removed_product_goes_with_it(writer: Writer) -> None:

@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from contracts.events import Part, Record
+from contracts.events import Record, RecordChunk
 from spaces_writer import merchants
 from spaces_writer.canonical import canonical
 from spaces_writer.chains import join
@@ -13,13 +13,13 @@ from writer_builders import MERCHANT, window_end
 
 
 def first(end: str | None) -> Record:
-    part = Part(chain="c", start=None, end=end)
-    return Record(resource="collections", id="1", read_at=5, body={"title": "All", "products": ["a"]}, part=part)
+    part = RecordChunk(reading_id="c", cursor=None, next_cursor=end)
+    return Record(resource="collections", id="1", read_at=5, body={"title": "All", "products": ["a"]}, chunk=part)
 
 
 def further(start: str, end: str | None, *items: str) -> Record:
-    part = Part(chain="c", start=start, end=end, path=("products",))
-    return Record(resource="collections", id="1", read_at=9, items=items, part=part)
+    part = RecordChunk(reading_id="c", cursor=start, next_cursor=end, path=("products",))
+    return Record(resource="collections", id="1", read_at=9, items=items, chunk=part)
 
 
 def test_a_gapless_chain_becomes_one_record_of_the_first_pieces_moment() -> None:
@@ -27,7 +27,7 @@ def test_a_gapless_chain_becomes_one_record_of_the_first_pieces_moment() -> None
     assert whole is not None
     assert whole.body == {"title": "All", "products": ["a", "b", "c"]}
     assert whole.read_at == 5
-    assert whole.part is None
+    assert whole.chunk is None
 
 
 def test_a_chain_with_a_gap_is_not_joined() -> None:

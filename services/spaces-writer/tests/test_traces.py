@@ -21,20 +21,20 @@ async def walked(writer: Writer) -> None:
 
 async def changed(writer: Writer, read_at: int) -> str:
     """A page that changes the snapshot; the span that took it."""
-    with tracing.span(f"change {read_at}", "consumer", {}, caused_by=()):
+    with tracing.start_span(f"change {read_at}", "consumer", {}, caused_by=()):
         await writer.take(page(product(1, read_at=read_at, title=f"at {read_at}")))
-        return tracing.traceparent() or ""
+        return tracing.get_traceparent() or ""
 
 
 async def test_a_compose_belongs_to_what_made_it_due_first_and_is_linked_to_the_others(writer: Writer) -> None:
-    with receiving() as receiver, tracing.traces("spaces-writer", receiver.url):
+    with receiving() as receiver, tracing.export_traces("spaces-writer", receiver.url):
         await walked(writer)
         changes = [await changed(writer, read_at) for read_at in (10_000, 20_000, 30_000)]
         await writer.compose(SHOP)
         assert await writer.scalar("SELECT count(*) FROM causes") == 0
         later = await changed(writer, 40_000)
         await writer.compose(SHOP)
-        tracing.spans().close()  # type: ignore[union-attr]
+        tracing.get_tracer().close()  # type: ignore[union-attr]
         _, together, alone = (span for span in receiver.spans if span.name == "compose snapshot")
     first, *others = (traceparent.split("-")[2] for traceparent in changes)
     assert (together.parent, [link for _, link in together.links]) == (first, others)
@@ -42,14 +42,14 @@ async def test_a_compose_belongs_to_what_made_it_due_first_and_is_linked_to_the_
 
 
 async def test_a_bucket_that_was_away_loses_no_trace_its_put(writer: Writer) -> None:
-    with receiving() as receiver, tracing.traces("spaces-writer", receiver.url):
+    with receiving() as receiver, tracing.export_traces("spaces-writer", receiver.url):
         await walked(writer)
         cause = await changed(writer, 10_000)
         writer.bucket.away = True
         await writer.compose(SHOP)
         writer.bucket.away = False
         await writer.compose(SHOP)
-        tracing.spans().close()  # type: ignore[union-attr]
+        tracing.get_tracer().close()  # type: ignore[union-attr]
         _, failed, stored = (span for span in receiver.spans if span.name == "compose snapshot")
     assert failed.attributes["merchant_sync.outcome"] == "failed"
     assert stored.attributes["merchant_sync.outcome"] == "uploaded"
@@ -59,16 +59,20 @@ async def test_a_bucket_that_was_away_loses_no_trace_its_put(writer: Writer) -> 
 async def test_what_the_writer_says_names_the_span_that_says_it(writer: Writer) -> None:
     source = uuid4()
     walk = [page(product(1, read_at=10), source=source), window_end(source, 1), walk_end(source, 5)]
-    with receiving() as receiver, tracing.traces("a", receiver.url), tracing.span("handling", "consumer", {}):
+    with (
+        receiving() as receiver,
+        tracing.export_traces("a", receiver.url),
+        tracing.start_span("handling", "consumer", {}),
+    ):
         await writer.pages(SHOP, walk)
-        assert await writer.scalar("SELECT traceparent FROM outbox") == tracing.traceparent() is not None
+        assert await writer.scalar("SELECT traceparent FROM outbox") == tracing.get_traceparent() is not None
 
 
 async def test_a_redaction_forgets_causes_and_without_traces_there_are_none(writer: Writer) -> None:
     await walked(writer)
     await changed(writer, 10_000)
     assert await writer.scalar("SELECT count(*) FROM causes") == 0
-    with receiving() as receiver, tracing.traces("spaces-writer", receiver.url):
+    with receiving() as receiver, tracing.export_traces("spaces-writer", receiver.url):
         await changed(writer, 20_000)
     assert await writer.scalar("SELECT count(*) FROM causes") == 1
     await writer.hear(redacted(SHOP))

@@ -26,7 +26,7 @@ async def composed(writer: Writer, record: Record) -> None:
 
 
 def totals(said: list[DataStored]) -> tuple[int, int]:
-    (total,) = [v.totals for event in said for v in event.verdicts if v.totals]
+    (total,) = [v.totals for event in said for v in event.results if v.totals]
     return total.changed, total.unchanged
 
 
@@ -51,7 +51,7 @@ async def test_a_verdict_names_the_change_that_holds_the_renewed_values(writer: 
     (said,) = await writer.walk(*whole_walk(facebook_page(read_at=NOON + DAY_MS, fan_count=8)))
     upload = await writer.compose(PAGE)
     assert upload is not None
-    assert (upload.outcome, upload.change) == ("uploaded", said.verdicts[0].change)
+    assert (upload.outcome, upload.sequence) == ("uploaded", said.results[0].sequence)
 
 
 async def test_what_moved_by_itself_costs_nothing_when_read_directly(writer: Writer) -> None:

@@ -4,7 +4,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from contracts.events import ConnectionChanged, Record, RecordsPage, Settled, WalkEnded, WindowEnded
+from contracts.events import (
+    ConnectionChanged,
+    FullReadCompleted,
+    IncrementalReadCompleted,
+    RangeCompleted,
+    Record,
+    RecordsPage,
+)
 
 SHOP = "shopify:acme.myshopify.com"
 PAGE = "facebook:1029384756"
@@ -44,24 +51,24 @@ def redacted(connection: str = PAGE, *, revision: int = 2, epoch: int = 2) -> Co
 def facebook_page(*, read_at: int, name: str = "Acme", **volatile: Any) -> Record:
     """A page's record; what moves by itself by name."""
     body = {"id": PAGE.partition(":")[2], "name": name}
-    return Record(resource="page", id=body["id"], read_at=read_at, body=body, volatile=volatile)
+    return Record(resource="page", id=body["id"], read_at=read_at, body=body, volatile_fields=volatile)
 
 
-def whole_walk(record: Record, *, epoch: int = 1) -> tuple[RecordsPage, WindowEnded, WalkEnded]:
+def whole_walk(record: Record, *, epoch: int = 1) -> tuple[RecordsPage, RangeCompleted, FullReadCompleted]:
     """All that a walk of a page says."""
     source, said = uuid4(), {"connection": PAGE, "epoch": epoch}
     place = {**said, "source": source, "resource": "page"}
     return (
         RecordsPage(**place, step=1, page=0, records=(record,)),
-        WindowEnded(**place, window=0, attempt=1, again="", sent=1, count_before=1, count_after=1),
-        WalkEnded(**said, source=source, windows=(("page", 0),), started_at=record.read_at),
+        RangeCompleted(**place, id_range=0, attempt=1, retry_cursor="", sent_count=1, count_before=1, count_after=1),
+        FullReadCompleted(**said, read_id=source, id_ranges=(("page", 0),), started_at=record.read_at),
     )
 
 
 def read_directly(record: Record, *, epoch: int = 1) -> RecordsPage:
     """What a records fetch says of a page."""
     return RecordsPage(
-        connection=PAGE, epoch=epoch, source=uuid4(), step=1, page=0, resource="page", records=(record,)
+        connection=PAGE, epoch=epoch, read_id=uuid4(), step=1, page=0, resource="page", records=(record,)
     )
 
 
@@ -75,14 +82,14 @@ def product(
         read_at=read_at,
         updated_at=updated_at,
         body=body,
-        rank=number,
-        facts={"title": title, "handle": "mug"},
+        sort_key=number,
+        lookup_fields={"title": title, "handle": "mug"},
         **more,
     )
 
 
 def gone(number: int, *, read_at: int) -> Record:
-    return Record(resource="products", id=gid(number), read_at=read_at, rank=number)
+    return Record(resource="products", id=gid(number), read_at=read_at, sort_key=number)
 
 
 def gid(number: int, kind: str = "Product") -> str:
@@ -93,7 +100,7 @@ def page(*records: Record, source: UUID | None = None, number: int = 0, epoch: i
     return RecordsPage(
         connection=SHOP,
         epoch=epoch,
-        source=source or uuid4(),
+        read_id=source or uuid4(),
         step=step,
         page=number,
         resource="products",
@@ -101,37 +108,37 @@ def page(*records: Record, source: UUID | None = None, number: int = 0, epoch: i
     )
 
 
-def window_end(source: UUID, sent: int, count: int | None = None, *, attempt: int = 1) -> WindowEnded:
-    return WindowEnded(
+def window_end(source: UUID, sent: int, count: int | None = None, *, attempt: int = 1) -> RangeCompleted:
+    return RangeCompleted(
         connection=SHOP,
         epoch=1,
-        source=source,
+        read_id=source,
         resource="products",
-        window=0,
+        id_range=0,
         attempt=attempt,
-        again=f"again-{attempt + 1}",
-        sent=sent,
+        retry_cursor=f"again-{attempt + 1}",
+        sent_count=sent,
         count_before=sent if count is None else count,
         count_after=sent if count is None else count,
     )
 
 
-def walk_end(source: UUID, started_at: int, *, epoch: int = 1) -> WalkEnded:
-    return WalkEnded(
+def walk_end(source: UUID, started_at: int, *, epoch: int = 1) -> FullReadCompleted:
+    return FullReadCompleted(
         connection=SHOP,
         epoch=epoch,
-        source=source,
-        windows=(("products", 0),),
-        dependents=("inventory",),
+        read_id=source,
+        id_ranges=(("products", 0),),
+        child_resources=("inventory",),
         started_at=started_at,
     )
 
 
-def settled(source: UUID, *numbers: int, sync_id: UUID | None = None) -> Settled:
-    return Settled(
+def settled(source: UUID, *numbers: int, sync_id: UUID | None = None) -> IncrementalReadCompleted:
+    return IncrementalReadCompleted(
         connection=SHOP,
         epoch=1,
-        source=source,
+        read_id=source,
         sync_ids=(sync_id or source,),
-        asked={"products": tuple(gid(n) for n in numbers)},
+        requested={"products": tuple(gid(n) for n in numbers)},
     )

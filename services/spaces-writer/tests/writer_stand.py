@@ -9,12 +9,12 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 
 from contracts.events import ConnectionChanged, DataStored, Upload
+from database.pool import Database
 from spaces_writer.client import BucketAway
 from spaces_writer.composer import Composer
 from spaces_writer.eraser import Eraser
 from spaces_writer.handlers import ConnectionsHandler, PagesHandler
 from spaces_writer.metrics import Metrics
-from storing.database import Database
 
 
 class MemoryBucket:

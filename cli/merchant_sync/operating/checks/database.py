@@ -8,10 +8,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from database.pool import Database, DatabaseUnavailableError
 from merchant_sync.access import Access
 from merchant_sync.operating.checks import Finding, bad, good, warning
 from merchant_sync.postgres import OWNERS
-from storing.database import Database, StoreAway
 
 _OTHERS = text("""
 SELECT nspname FROM pg_namespace WHERE nspname = ANY(CAST(:others AS text[]))
@@ -41,7 +41,7 @@ async def _owner(owner: str, url: str, *, shared: bool) -> list[Finding]:
         async with database.transaction() as tx:
             applied = await _applied(tx)
             readable = list((await tx.execute(_OTHERS, {"others": [one for one in OWNERS if one != owner]})).scalars())
-    except StoreAway as away:
+    except DatabaseUnavailableError as away:
         return [bad(what, str(away), do)]
     except DBAPIError as error:
         return [bad(what, str(error.orig), do)]

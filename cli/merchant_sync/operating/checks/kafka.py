@@ -6,13 +6,13 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from contracts.topics import PARTITIONS, Topic, every_topic
+from contracts.topics import PARTITIONS, Topic, list_topics
 from merchant_sync.access import Access
 from merchant_sync.operating import brokers
 from merchant_sync.operating.checks import Finding, bad, good, warning
 from merchant_sync.topics import PLATFORMS
-from messaging.errors import KafkaAway
-from messaging.provisioning import COPIES, configs
+from messaging.errors import KafkaUnavailableError
+from messaging.provisioning import COPIES, build_config
 
 _MAKE = "start the gateway, which makes missing topics; never by auto-creation"
 
@@ -26,12 +26,12 @@ async def look(access: Access) -> AsyncIterator[Finding]:
             yield good("Kafka", f"{where} answers, {count} broker{'s' if count > 1 else ''}")
             for finding in await _topics(admin, count):
                 yield finding
-    except KafkaAway as away:
+    except KafkaUnavailableError as away:
         yield bad("Kafka", f"{where}: {away}", "bring it back, or correct KAFKA_BOOTSTRAP_SERVERS and its credentials")
 
 
 async def _topics(admin: AIOKafkaAdminClient, count: int) -> list[Finding]:
-    wanted = every_topic(PLATFORMS)
+    wanted = list_topics(PLATFORMS)
     there = set(await admin.list_topics())
     known = [topic for topic in wanted if topic.name in there]
     findings = [bad(f"topic {topic.name}", "is not there", _MAKE) for topic in wanted if topic.name not in there]
@@ -64,7 +64,7 @@ def judged(
     if len(partitions) != PARTITIONS:
         do = "keys live in partitions: with everything stopped and read to the end, delete the topic and let it be made"
         yield bad(what, f"has {len(partitions)} partitions, {PARTITIONS} are right", do)
-    wrong = {name: value for name, value in configs(topic).items() if settings and settings.get(name) != value}
+    wrong = {name: value for name, value in build_config(topic).items() if settings and settings.get(name) != value}
     if wrong:
         seen = ", ".join(f"{name} is {settings.get(name)}" for name in wrong)
         added = ",".join(f"{name}={value}" for name, value in wrong.items())

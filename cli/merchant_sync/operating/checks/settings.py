@@ -10,7 +10,7 @@ from merchant_sync.access import Access
 from merchant_sync.environment import OWNERS
 from merchant_sync.operating.checks import Finding, bad, good
 from scheduler.settings import SchedulerSettings
-from serving.settings import Settings
+from service.settings import Settings
 from shopify_fetcher.settings import ShopifyFetcherSettings
 from spaces_writer.settings import WriterSettings
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from contracts.schemas.generation import written
+from contracts.schemas.generation import render_schemas
 
-for name, text in written().items():
+for name, text in render_schemas().items():
     Path(__file__).with_name(name).write_text(text)

@@ -116,9 +116,7 @@ class FacebookClient:
         }
 
     async def _facts(self, token: str) -> answers.TokenFacts:
-        debugged = await self._graph.get(
-            answers.TokenDebugged, "debug_token", self._app.app_token, input_token=token
-        )
+        debugged = await self._graph.get(answers.TokenDebugged, "debug_token", self._app.app_token, input_token=token)
         return debugged.data
 
     async def _granted(self, token: str) -> tuple[str, ...]:

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 
-from contracts.asyncapi import asyncapi_document
-from contracts.topics import every_topic
+from contracts.asyncapi import build_asyncapi_document
+from contracts.topics import list_topics
 from gateway.docs.openapi import openapi_document
 from gateway.platforms import PLATFORMS, Platform
-from messaging.provisioning import configs
+from messaging.provisioning import build_config
 
 
 class Documents(NamedTuple):
@@ -22,7 +22,9 @@ class Documents(NamedTuple):
 
 def documents(app: FastAPI, platforms: Sequence[Platform]) -> Documents:
     """What `app` and the webhooks of these platforms take; the topics of all platforms."""
-    return Documents(openapi_document(app, platforms), asyncapi_document(every_topic(tuple(PLATFORMS)), configs))
+    return Documents(
+        openapi_document(app, platforms), build_asyncapi_document(list_topics(tuple(PLATFORMS)), build_config)
+    )
 
 
 def written(document: dict[str, Any]) -> str:

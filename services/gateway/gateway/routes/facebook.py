@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 
-from contracts.events import account_of
+from contracts.events import parse_account
 from gateway.connections import Connection
 from gateway.grants import Grant
 from gateway.logins import Logins, SignedIn, cookie_of
@@ -133,7 +133,7 @@ async def _finished(logins: Logins, cookies: Cookies, request: Request, given: d
 
 def _page(row: Connection, grant: Grant) -> PageConnected:
     assert row.wanted_sync is not None
-    return PageConnected(id=account_of(row.name), name=grant.title, connection=row.name, sync_id=row.wanted_sync)
+    return PageConnected(id=parse_account(row.name), name=grant.title, connection=row.name, sync_id=row.wanted_sync)
 
 
 def _welcome(request: Request, app: Facebook, cookies: Cookies, signed_in: SignedIn, used: str) -> Response:

@@ -16,8 +16,8 @@ from gateway.problems import NotKnown, NotLive, PlatformAway, Refusal, TokenRefu
 from gateway.sealing import Unsealable
 from gateway.tokens import Tokens
 from gateway.wishes import Wishes
-from messaging.errors import Away
-from serving.callers import caller_of
+from messaging.errors import UnavailableError
+from service.service_auth import identify_caller
 
 RETRY_AFTER_SECONDS = 30
 """When to ask again for a connection whose platform does not answer; the others' work goes on meanwhile."""
@@ -56,7 +56,7 @@ def internal_routes(
     routes = APIRouter(prefix="/internal")
 
     def caller(authorization: Annotated[str, Header()] = "") -> str:
-        name = caller_of(keys, authorization)
+        name = identify_caller(keys, authorization)
         if name is None:
             raise HTTPException(401, "unknown caller", {"WWW-Authenticate": "Bearer"})
         return name
@@ -111,7 +111,7 @@ def internal_problems(app: FastAPI) -> None:
 
     for kind in (PlatformAway, TokenRefused, Unsealable):
         app.add_exception_handler(kind, _postponed)
-    app.add_exception_handler(Away, _away)
+    app.add_exception_handler(UnavailableError, _away)
 
 
 async def _postponed(_request: Request, error: Exception) -> JSONResponse:

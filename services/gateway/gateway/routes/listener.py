@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from gateway.deadlines import Deadlines
 from gateway.routes.answers import webhook_answer
 from gateway.routes.reception import Header, Receiving
-from serving.process import LAST_ANSWER
+from service.process import LAST_ANSWER
 
 BODY_SECONDS = 3.0
 """From a delivery's headers to the end of its body."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from contracts.events import platform_of
+from contracts.events import parse_platform
 from gateway.connections import Connection
 from gateway.logins import BrowserKeys
 from gateway.platforms import Platform
@@ -125,7 +125,7 @@ class Merchants:
         return ConnectionsDocument(user_uuid=merchant, connections=shown).model_dump(mode="json")
 
     async def _connection(self, row: Connection) -> ConnectionDocument:
-        platform = self._platforms[platform_of(row.name)]
+        platform = self._platforms[parse_platform(row.name)]
         test = await self._store.last_webhook_test(row.name)
         try:
             known = await self._scheduler.connection(row.name)

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Protocol
 
-from contracts.events import account_of
-from contracts.topics import sync_requested
+from contracts.events import parse_account
+from contracts.topics import get_sync_topic
 from gateway.deadlines import Deadlines
 from gateway.deliveries import Delivery, Kind, Unacceptable, request_body, sync_id
 from gateway.departures import Departures
@@ -24,7 +24,7 @@ from gateway.problems import PlatformAway, TokenRefused
 from gateway.routes.delivery_log import DeliveryLog
 from gateway.sealing import Unsealable
 from messaging import tracing
-from messaging.errors import Away
+from messaging.errors import UnavailableError
 
 ANSWER_SECONDS = 3.0
 """From the whole body to Kafka's word; Shopify waits for 5 s, and comes again after a 503."""
@@ -43,8 +43,8 @@ class Give(Protocol):
         key: bytes,
         body: bytes,
         headers: Sequence[tuple[str, bytes]],
-        told: Callable[[Away | None], None],
-        dropped: Callable[[], bool],
+        on_delivery: Callable[[UnavailableError | None], None],
+        is_cancelled: Callable[[], bool],
     ) -> None:
         """Returns at once."""
 
@@ -81,7 +81,7 @@ class Post:
         self._answer = answer
         self._log = log
         self._status = 200
-        self._trace = tracing.log_fields()
+        self._trace = tracing.get_log_fields()
         self.ended = False
         self.work: asyncio.Task[None] | None = None
         """What is broken off when the time is over."""
@@ -91,7 +91,7 @@ class Post:
         if self.ended:
             return
         named = {"connection": delivery.connection, **named, **self._trace}
-        self._log.line(delivery.topic, account_of(delivery.connection), delivery.webhook_id, outcome, named)
+        self._log.line(delivery.topic, parse_account(delivery.connection), delivery.webhook_id, outcome, named)
         if status != 200:
             self._status = status
         self._waiting.remove(delivery)
@@ -99,7 +99,7 @@ class Post:
             self.ended = True
             self._answer(self._status)
 
-    def told(self, delivery: Delivery, sync: str, word: Away | None) -> None:
+    def told(self, delivery: Delivery, sync: str, word: UnavailableError | None) -> None:
         """Kafka's word on a delivery that asks for the sync `sync`."""
         if word is None:
             self.done(delivery, "requested", sync_id=sync)
@@ -142,7 +142,7 @@ class Reception:
         self.max_bytes = max_bytes
         self.answer_seconds = answer_seconds
         self._platform = platform
-        self._topic = sync_requested(platform.slug)
+        self._topic = get_sync_topic(platform.slug)
         self._live = live
         self._give = give
         self._installations = installations
@@ -208,7 +208,7 @@ class Reception:
                 continue
             try:
                 outcome = await self._carried_out(delivery)
-            except (Away, PlatformAway, TokenRefused, Unsealable, TimeoutError) as away:
+            except (UnavailableError, PlatformAway, TokenRefused, Unsealable, TimeoutError) as away:
                 post.held(delivery, away)
             else:
                 post.done(delivery, outcome)
@@ -217,7 +217,7 @@ class Reception:
         """Requests of connections that are not believed to be live: of one batch there may be a thousand."""
         try:
             epochs = await self._live.epochs({delivery.connection for delivery in deliveries})
-        except Away as away:
+        except UnavailableError as away:
             for delivery in deliveries:
                 post.held(delivery, away)
             return

@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING
 
 from gateway.routes.reception import Answer, Give, Header, Receiving
 from messaging import tracing
-from messaging.errors import Away
-from messaging.handling import publication
+from messaging.errors import UnavailableError
+from messaging.instrumentation import describe_send
 
 if TYPE_CHECKING:
-    from messaging.spans import Spans
+    from messaging.spans import Tracer
 
 
 def traced(reception: Receiving) -> Receiving:
     """The reception, with a span from the whole body to the answer."""
-    spans = tracing.spans()
+    spans = tracing.get_tracer()
     return reception if spans is None else TracedReception(reception, spans)
 
 
 def traced_give(give: Give) -> Give:
     """The way to Kafka, with a span until its word, which the message names as what says it."""
-    spans = tracing.spans()
+    spans = tracing.get_tracer()
     return give if spans is None else partial(_given, give, spans)
 
 
 class TracedReception:
     """See `traced`."""
 
-    def __init__(self, reception: Receiving, spans: "Spans") -> None:
+    def __init__(self, reception: Receiving, spans: "Tracer") -> None:
         self.path = reception.path
         self.max_bytes = reception.max_bytes
         self.answer_seconds = reception.answer_seconds
@@ -49,32 +49,32 @@ class TracedReception:
         )
 
         def answered(status: int) -> None:
-            tracing.answered(opened, status)
+            tracing.record_status(opened, status)
             opened.end()
             answer(status)
 
-        opened.within(partial(self._take, headers, body, answered))
+        opened.run(partial(self._take, headers, body, answered))
 
 
 def _given(
     give: Give,
-    spans: "Spans",
+    spans: "Tracer",
     topic: str,
     key: bytes,
     body: bytes,
     headers: Sequence[tuple[str, bytes]],
-    told: Callable[[Away | None], None],
+    told: Callable[[UnavailableError | None], None],
     dropped: Callable[[], bool],
 ) -> None:
-    name, about = publication(topic, 1)
+    name, about = describe_send(topic, 1)
     sync_id = dict(headers).get("ce_id", b"").decode()
     whose = {"merchant_sync.connection": key.decode(), "merchant_sync.sync_id": sync_id}
     opened = spans.begin(name, "producer", {**about, **whose})
 
-    def heard(word: Away | None) -> None:
+    def heard(word: UnavailableError | None) -> None:
         if word is not None:
-            opened.fail(word)
+            opened.record_error(word)
         opened.end()
         told(word)
 
-    give(topic, key, body, [*headers, *tracing.headers_of(opened.traceparent)], heard, dropped)
+    give(topic, key, body, [*headers, *tracing.build_trace_headers(opened.traceparent)], heard, dropped)

@@ -5,12 +5,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+from database.pool import Database
 from gateway.connections import Connection
 from gateway.receipts import Receipt
 from gateway.store import connections, logins, receipts, selftests
 from gateway.store.connections import Held, HeldTogether
 from gateway.store.selftests import SelfTest
-from storing.database import Database
 
 
 class Store:

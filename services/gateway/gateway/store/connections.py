@@ -9,12 +9,12 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import topics
-from contracts.events import SyncRequested, platform_of
+from contracts.events import SyncRequested, parse_platform
 from gateway.connections import Connection, SealedTokens, changed_event
 from gateway.receipts import Receipt
 from gateway.store import logins, receipts, selftests
 from messaging import outbox
-from messaging.publisher import Outgoing
+from messaging.publisher import OutboundMessage
 
 _COLUMNS = """name, merchant, state, epoch, revision, scopes, granted_at, wanted_sync, wanted_cause,
               access_token, access_expires_at, refresh_token, refresh_expires_at, holder"""
@@ -67,13 +67,15 @@ class Held:
         """Say the row as it is to the others, perhaps once more."""
         assert self.row is not None
         event = changed_event(self.row, self._object_key(self.row.name))
-        said = Outgoing(topics.CONNECTION_CHANGED, event.connection, event, f"{event.connection}:{event.revision}")
-        await outbox.say(self._tx, [said])
+        said = OutboundMessage(
+            topics.CONNECTION_CHANGED, event.connection, event, f"{event.connection}:{event.revision}"
+        )
+        await outbox.enqueue(self._tx, [said])
 
     async def ask(self, request: SyncRequested) -> None:
         """Ask the connection's fetcher for records, once this transaction is committed."""
-        topic = topics.sync_requested(platform_of(request.connection))
-        await outbox.say(self._tx, [Outgoing(topic, request.connection, request, str(request.sync_id))])
+        topic = topics.get_sync_topic(parse_platform(request.connection))
+        await outbox.enqueue(self._tx, [OutboundMessage(topic, request.connection, request, str(request.sync_id))])
 
     async def forget(self, name: str, merchant: UUID | None) -> None:
         """Remove what is kept beside the row of `name`, and its former `merchant` when no connection is left to it."""
@@ -114,9 +116,7 @@ class HeldTogether:
         await logins.replace_session(self._tx, old, new, merchant, seconds)
 
 
-async def held_together(
-    tx: AsyncConnection, names: Iterable[str], object_key: Callable[[str], str]
-) -> HeldTogether:
+async def held_together(tx: AsyncConnection, names: Iterable[str], object_key: Callable[[str], str]) -> HeldTogether:
     """Connections under their locks; taken in one order, so that no two wait for each other."""
     return HeldTogether(tx, {name: await _held(tx, name, object_key) for name in sorted(names)})
 

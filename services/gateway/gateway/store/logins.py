@@ -31,9 +31,7 @@ _PRUNE = (
 )
 
 
-async def start(
-    tx: AsyncConnection, *, state_hash: bytes, browser_hash: bytes, connection: str, seconds: int
-) -> None:
+async def start(tx: AsyncConnection, *, state_hash: bytes, browser_hash: bytes, connection: str, seconds: int) -> None:
     """Remember a state, for the browser that got it, for one connection, for so long."""
     values = {"state_hash": state_hash, "browser_hash": browser_hash, "connection": connection}
     await tx.execute(_START, {**values, "seconds": seconds})

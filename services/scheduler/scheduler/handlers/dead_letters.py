@@ -31,8 +31,8 @@ class DeadLettersHandler:
 
 def named_syncs(message: dict[str, Any]) -> list[UUID]:
     """The syncs that a message of any topic names, as far as its body can be read."""
-    verdicts = [verdict for verdict in _list(message.get("verdicts")) if isinstance(verdict, dict)]
-    named = [message.get("sync_id"), message.get("source"), *_list(message.get("sync_ids"))]
+    verdicts = [verdict for verdict in _list(message.get("results")) if isinstance(verdict, dict)]
+    named = [message.get("sync_id"), message.get("read_id"), *_list(message.get("sync_ids"))]
     named += [sync_id for verdict in verdicts for sync_id in _list(verdict.get("sync_ids"))]
     return [UUID(name) for name in named if isinstance(name, str) and _UUID.fullmatch(name)]
 

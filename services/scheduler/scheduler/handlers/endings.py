@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.events import Verdict
+from contracts.events import SyncResult
 from scheduler.metrics import Happened
 from scheduler.store import syncs
 from scheduler.store.syncs import Finished
@@ -21,7 +21,7 @@ async def end(
     epoch: int,
     sync_ids: Sequence[UUID],
     state: str,
-    verdict: Verdict | None,
+    verdict: SyncResult | None,
     reason: str | None = None,
 ) -> list[Finished]:
     """End syncs, by a verdict or for a reason, and say so; returns those that were open. Requests that a verdict names

@@ -43,7 +43,7 @@ async def _records_progressed(tx: AsyncConnection, happened: Happened, event: Sy
     if event.outcome == "postponed" and event.attempt < PATIENCE:
         attempt = event.attempt + (1 if stumbled(event) else 0)
         await delayed.put(tx, requests.postponed_request(event, attempt=attempt), _moment(event.not_before))
-    elif event.outcome == "failed" and event.retry and event.attempt < ATTEMPTS:
+    elif event.outcome == "failed" and event.retryable and event.attempt < ATTEMPTS:
         request = requests.postponed_request(event, attempt=event.attempt + 1)
         await delayed.put(tx, request, next_try(event.attempt))
     else:
@@ -63,7 +63,7 @@ async def _walk_progressed(tx: AsyncConnection, happened: Happened, event: SyncP
     match event.outcome:
         case "advanced":
             await ask(tx, walk, event.cursor, attempts=1)
-        case "walked":
+        case "completed":
             await walks.note_walked(tx, walk)
             await walk_again(tx, await walks.lock(tx, walk.sync_id))
         case "postponed":
@@ -82,7 +82,7 @@ async def _walk_postponed(tx: AsyncConnection, happened: Happened, walk: Walk, e
 
 
 async def _walk_failed(tx: AsyncConnection, happened: Happened, walk: Walk, event: SyncProgressed) -> None:
-    if not event.retry or walk.attempts >= ATTEMPTS:
+    if not event.retryable or walk.attempts >= ATTEMPTS:
         await end(tx, happened, walk.connection, walk.epoch, [walk.sync_id], "failed", None, event.reason)
         return
     due = next_try(walk.attempts)

@@ -19,7 +19,7 @@ class RequestsHandler:
 
     async def __call__(self, connection: str, events: Sequence[SyncRequested]) -> None:
         """Enter what is not a test of the way here, unless the connection is redacted."""
-        entered = [event for event in events if event.cause != "test"]
+        entered = [event for event in events if event.cause != "probe"]
         if not entered:
             return
         async with self._transaction() as tx:

@@ -2,7 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from messaging.outbox import say
+from messaging.outbox import enqueue
 from scheduler import requests
 from scheduler.store import walks
 from scheduler.store.walks import Walk
@@ -12,7 +12,7 @@ async def ask(tx: AsyncConnection, walk: Walk, cursor: str | None, *, attempts: 
     """Ask for the walk's next step, from `cursor`, after `attempts` tries at this place."""
     step = walk.step + 1
     await walks.ask(tx, walk, step, cursor, attempts=attempts)
-    await say(tx, [requests.step_request(walk, step, cursor)])
+    await enqueue(tx, [requests.step_request(walk, step, cursor)])
 
 
 async def walk_again(tx: AsyncConnection, walk: Walk | None) -> None:

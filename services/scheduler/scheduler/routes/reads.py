@@ -10,11 +10,11 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, Header, HTTPException, Query
 
+from database.pool import Database
 from scheduler.store import connections, syncs
 from scheduler.store.connections import Known
 from scheduler.store.overview import situation
-from serving.callers import caller_of
-from storing.database import Database
+from service.service_auth import identify_caller
 
 _SHOWN = (
     "connection", "cause", "mode", "state", "pages", "records", "changed", "unchanged", "stale", "removed",
@@ -30,7 +30,7 @@ def reads(database: Database, keys: Mapping[str, str]) -> APIRouter:
     """The routes; `keys` by caller, of whom gateway and operator alone may read."""
 
     def may_read(authorization: str = Header(default="")) -> str:
-        caller = caller_of(keys, authorization)
+        caller = identify_caller(keys, authorization)
         if caller not in (READER, OPERATOR):
             raise HTTPException(401, f"the key of {READER} or {OPERATOR} is needed")
         return caller

@@ -113,7 +113,7 @@ async def plan(tx: AsyncConnection, connection: str, turn: Turn) -> None:
 
 async def note_upload(tx: AsyncConnection, connection: str, upload: Upload) -> None:
     """Keep the latest upload, and the change number that the bucket now holds; a failed one holds nothing new."""
-    change = -1 if upload.outcome == "failed" else upload.change
+    change = -1 if upload.outcome == "failed" else upload.sequence
     await tx.execute(_UPLOAD, {"connection": connection, "upload": upload.model_dump_json(), "change": change})
 
 

@@ -30,7 +30,7 @@ async def put(tx: AsyncConnection, request: SyncRequested, not_before: datetime)
             "epoch": request.epoch,
             "not_before": not_before,
             "request": request.model_dump_json(),
-            "traceparent": tracing.traceparent(),
+            "traceparent": tracing.get_traceparent(),
         },
     )
 

@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.events import SyncProgressed, SyncRequested, Totals, Upload, Verdict
+from contracts.events import SyncProgressed, SyncRequested, SyncResult, SyncTotals, Upload
 
 OPEN = "('queued', 'running')"
 
@@ -120,7 +120,7 @@ async def finish(
     epoch: int,
     sync_ids: Sequence[UUID],
     state: str,
-    verdict: Verdict | None,
+    verdict: SyncResult | None,
     reason: str | None = None,
     *,
     ensure: bool = False,
@@ -135,8 +135,8 @@ async def finish(
             "ids": ids,
             "state": state,
             "reason": reason or (verdict.reason if verdict else None),
-            "change": verdict.change if verdict else None,
-            "left_out": orjson.dumps(verdict.left_out if verdict else {}).decode(),
+            "change": verdict.sequence if verdict else None,
+            "left_out": orjson.dumps(verdict.skipped_resources if verdict else {}).decode(),
         },
     )
     return _finished(rows)
@@ -146,9 +146,9 @@ def _finished(rows: Iterable[Row[Any]]) -> list[Finished]:
     return [Finished(row.sync_id, row.cause, row.mode) for row in rows]
 
 
-async def note_totals(tx: AsyncConnection, sync_ids: Sequence[UUID], totals: Totals) -> None:
+async def note_totals(tx: AsyncConnection, sync_ids: Sequence[UUID], totals: SyncTotals) -> None:
     """Raise counters to what the writer says; they never fall, so order and repetition do not matter."""
-    counters = totals.model_dump(exclude={"source"})
+    counters = totals.model_dump(exclude={"read_id"})
     await tx.execute(_TOTALS, {"ids": list(sync_ids), **counters})
 
 
@@ -185,7 +185,7 @@ async def note_upload(tx: AsyncConnection, connection: str, upload: Upload) -> l
     Returns when the webhooks among them were accepted.
     """
     failed = upload.outcome == "failed"
-    change = 2**62 if failed else upload.change
+    change = 2**62 if failed else upload.sequence
     told = {"connection": connection, "upload": upload.model_dump_json(), "uploaded": not failed, "change": change}
     accepted = _accepted(await tx.execute(_UPLOADED, told))
     return [] if failed else accepted

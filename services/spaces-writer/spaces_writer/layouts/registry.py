@@ -1,6 +1,6 @@
 """Which layout a platform's document has."""
 
-from contracts.events import platform_of
+from contracts.events import parse_platform
 from spaces_writer.layouts import Layout, shopify
 from spaces_writer.layouts.plain import layout_of
 
@@ -10,4 +10,4 @@ PLAIN = layout_of("page")
 
 def layout_for(connection: str) -> Layout:
     """The layout of this connection's document."""
-    return LAYOUTS.get(platform_of(connection), PLAIN)
+    return LAYOUTS.get(parse_platform(connection), PLAIN)

@@ -22,13 +22,13 @@ _DROP = text("DELETE FROM causes WHERE connection = :connection AND change <= :c
 
 async def note(tx: AsyncConnection, connection: str, change: int) -> None:
     """The present span has made change number `change`."""
-    if (traceparent := tracing.traceparent()) is not None:
+    if (traceparent := tracing.get_traceparent()) is not None:
         await tx.execute(_NOTE, {"connection": connection, "change": change, "traceparent": traceparent})
 
 
 async def of(tx: AsyncConnection, connection: str, change: int) -> Sequence[str]:
     """What made the changes up to `change` that are in no stored snapshot yet, the first one first."""
-    if tracing.spans() is None:
+    if tracing.get_tracer() is None:
         return ()
     rows = await tx.execute(_OF, {"connection": connection, "change": change, "most": MOST})
     return list(rows.scalars())
@@ -36,5 +36,5 @@ async def of(tx: AsyncConnection, connection: str, change: int) -> Sequence[str]
 
 async def drop(tx: AsyncConnection, connection: str, change: int) -> None:
     """The changes up to `change` are in the stored snapshot."""
-    if tracing.spans() is not None:
+    if tracing.get_tracer() is not None:
         await tx.execute(_DROP, {"connection": connection, "change": change})

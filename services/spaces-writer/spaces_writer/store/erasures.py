@@ -40,7 +40,7 @@ _DROP = text("DELETE FROM erasures WHERE connection = :connection AND epoch = :e
 
 
 @dataclass(frozen=True)
-class Erasure:
+class PendingErasure:
     """An object that a redaction takes out of the bucket: `erased_at` (ms) is None until it is carried out."""
 
     connection: str
@@ -75,19 +75,19 @@ async def due(tx: AsyncConnection) -> list[str]:
     return list((await tx.execute(_DUE, {"limit": AT_ONCE})).scalars())
 
 
-async def get(tx: AsyncConnection, connection: str) -> Erasure | None:
+async def get(tx: AsyncConnection, connection: str) -> PendingErasure | None:
     """The connection's erasure if it is due."""
     row = (await tx.execute(_GET, {"connection": connection})).one_or_none()
-    return Erasure(*row) if row else None
+    return PendingErasure(*row) if row else None
 
 
-async def carried_out(tx: AsyncConnection, erasure: Erasure, erased_at: int) -> bool:
+async def carried_out(tx: AsyncConnection, erasure: PendingErasure, erased_at: int) -> bool:
     """Note that the object is out, and when to look again; False when another redaction has come meanwhile."""
     place = {"connection": erasure.connection, "epoch": erasure.epoch}
     noted = await tx.execute(_CARRIED_OUT, {**place, "erased_at": erased_at, "rest": SECOND_LOOK_SECONDS})
     return noted.scalar() is not None
 
 
-async def drop(tx: AsyncConnection, erasure: Erasure) -> None:
+async def drop(tx: AsyncConnection, erasure: PendingErasure) -> None:
     """The second look is done."""
     await tx.execute(_DROP, {"connection": erasure.connection, "epoch": erasure.epoch})

@@ -132,9 +132,9 @@ async def write_index(tx: AsyncConnection, connection: str, resource: str, writt
             "read": [r.read_at for r in records],
             "hashes": [w.hash for w in written],
             "sizes": [len(w.body or b"") for w in written],
-            "ranks": [r.rank for r in records],
+            "ranks": [r.sort_key for r in records],
             "parents": [r.parent for r in records],
-            "facts": [orjson.dumps(r.facts).decode() for r in records],
+            "facts": [orjson.dumps(r.lookup_fields).decode() for r in records],
             "volatiles": [w.volatile.shown for w in written],
             "taken": [w.volatile.taken_at for w in written],
         },
@@ -172,15 +172,15 @@ async def _drop_bodies(tx: AsyncConnection, connection: str, dropped: Sequence[t
 
 async def put_piece(tx: AsyncConnection, connection: str, piece: Record) -> None:
     """Keep one piece of a record that comes in parts."""
-    assert piece.part is not None
+    assert piece.chunk is not None
     await tx.execute(
         _PUT_PIECE,
         {
             "connection": connection,
             "resource": piece.resource,
             "id": piece.id,
-            "chain": piece.part.chain,
-            "start": piece.part.start or "",
+            "chain": piece.chunk.reading_id,
+            "start": piece.chunk.cursor or "",
             "piece": piece.model_dump_json().encode(),
         },
     )
@@ -190,7 +190,7 @@ async def pieces(tx: AsyncConnection, connection: str, piece: Record) -> Mapping
     """All pieces so far of the chain that `piece` belongs to, by start cursor."""
     rows = await tx.execute(_PIECES, _chain_of(connection, piece))
     read = [Record.model_validate_json(row.piece) for row in rows]
-    return {p.part.start: p for p in read if p.part is not None}
+    return {p.chunk.cursor: p for p in read if p.chunk is not None}
 
 
 async def drop_pieces(tx: AsyncConnection, connection: str, piece: Record) -> None:
@@ -199,5 +199,5 @@ async def drop_pieces(tx: AsyncConnection, connection: str, piece: Record) -> No
 
 
 def _chain_of(connection: str, piece: Record) -> dict[str, str]:
-    assert piece.part is not None
-    return {"connection": connection, "resource": piece.resource, "id": piece.id, "chain": piece.part.chain}
+    assert piece.chunk is not None
+    return {"connection": connection, "resource": piece.resource, "id": piece.id, "chain": piece.chunk.reading_id}

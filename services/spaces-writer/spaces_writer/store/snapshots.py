@@ -11,9 +11,9 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from database.pool import Database
 from spaces_writer.layouts import Stored
 from spaces_writer.pacing import Pace
-from storing.database import Database
 
 CHUNK_BYTES = 4 * 1024 * 1024
 CHUNK_RECORDS = 500

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.events import RecordsPage, Totals, Verdict, WalkEnded, WindowEnded
+from contracts.events import FullReadCompleted, RangeCompleted, RecordsPage, SyncResult, SyncTotals
 from spaces_writer.verdicts import WindowVerdict
 
 
@@ -80,18 +80,19 @@ async def list_page(tx: AsyncConnection, page: RecordsPage, ids: Sequence[str], 
     await tx.execute(
         _LIST,
         {
-            **_scope(page.connection, page.source),
-            **page.model_dump(include={"resource", "window", "attempt", "step", "page"}),
+            **_scope(page.connection, page.read_id),
+            "window": page.id_range,
+            **page.model_dump(include={"resource", "attempt", "step", "page"}),
             "ids": list(ids),
             **asdict(counts),
         },
     )
 
 
-async def listed(tx: AsyncConnection, marker: WindowEnded) -> int:
+async def listed(tx: AsyncConnection, marker: RangeCompleted) -> int:
     """How many distinct ids this attempt at the window listed."""
-    place = marker.model_dump(include={"resource", "window", "attempt"})
-    return int((await tx.execute(_LISTED, {**_scope(marker.connection, marker.source), **place})).scalar_one())
+    place = {"window": marker.id_range, **marker.model_dump(include={"resource", "attempt"})}
+    return int((await tx.execute(_LISTED, {**_scope(marker.connection, marker.read_id), **place})).scalar_one())
 
 
 async def listed_ids(tx: AsyncConnection, connection: str, source: UUID) -> set[tuple[str, str]]:
@@ -99,10 +100,10 @@ async def listed_ids(tx: AsyncConnection, connection: str, source: UUID) -> set[
     return {(row.resource, row.id) for row in await tx.execute(_LISTED_IDS, _scope(connection, source))}
 
 
-async def totals(tx: AsyncConnection, connection: str, source: UUID) -> Totals:
+async def totals(tx: AsyncConnection, connection: str, source: UUID) -> SyncTotals:
     """What became of all that this walk or fetch has said so far."""
     row = (await tx.execute(_TOTALS, _scope(connection, source))).one()
-    return Totals(source=source, **{name: int(value) for name, value in row._mapping.items()})
+    return SyncTotals(read_id=source, **{name: int(value) for name, value in row._mapping.items()})
 
 
 async def end_window(tx: AsyncConnection, connection: str, source: UUID, verdict: WindowVerdict) -> None:
@@ -115,28 +116,28 @@ async def windows(tx: AsyncConnection, connection: str, source: UUID) -> list[Wi
     return [WindowVerdict(*row) for row in (await tx.execute(_WINDOWS, _scope(connection, source))).all()]
 
 
-async def end_walk(tx: AsyncConnection, marker: WalkEnded) -> None:
+async def end_walk(tx: AsyncConnection, marker: FullReadCompleted) -> None:
     """Keep the walk marker, which may come before a window has been walked again."""
-    await tx.execute(_END_WALK, {**_scope(marker.connection, marker.source), "marker": marker.model_dump_json()})
+    await tx.execute(_END_WALK, {**_scope(marker.connection, marker.read_id), "marker": marker.model_dump_json()})
 
 
-async def walk(tx: AsyncConnection, connection: str, source: UUID) -> WalkEnded | None:
+async def walk(tx: AsyncConnection, connection: str, source: UUID) -> FullReadCompleted | None:
     """The walk's marker, once it has come."""
     marker = (await tx.execute(_WALK, _scope(connection, source))).scalar()
-    return WalkEnded.model_validate_json(marker) if marker else None
+    return FullReadCompleted.model_validate_json(marker) if marker else None
 
 
-async def give(tx: AsyncConnection, connection: str, source: UUID, verdict: Verdict) -> None:
+async def give(tx: AsyncConnection, connection: str, source: UUID, verdict: SyncResult) -> None:
     """Give the final verdict, once, and drop what it was made from."""
     await tx.execute(_GIVE, {**_scope(connection, source), "verdict": verdict.model_dump_json()})
     for statement in _CLEAR:
         await tx.execute(statement, _scope(connection, source))
 
 
-async def given(tx: AsyncConnection, connection: str, source: UUID) -> Verdict | None:
+async def given(tx: AsyncConnection, connection: str, source: UUID) -> SyncResult | None:
     """The final verdict already given on this walk or fetch."""
     verdict = (await tx.execute(_GIVEN, _scope(connection, source))).scalar()
-    return Verdict.model_validate_json(verdict) if verdict else None
+    return SyncResult.model_validate_json(verdict) if verdict else None
 
 
 async def prune(tx: AsyncConnection) -> None:

@@ -1,0 +1,1 @@
+"""What a platform package declares, for the services that load it."""

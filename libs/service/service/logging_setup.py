@@ -1,0 +1,49 @@
+"""Structured logs: one JSON line each, on standard output, with what could be a secret left out."""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import orjson
+import structlog
+
+from messaging import tracing
+
+_SECRET_NAMES = ("token", "secret", "password", "code", "state", "authorization", "cookie")
+
+
+def _without_secrets(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name in line:
+        if any(part in name.lower() for part in _SECRET_NAMES) and name not in {"status_code"}:
+            line[name] = "[left out]"
+    return line
+
+
+def _with_trace(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if (trace_id := tracing.get_trace_id()) is not None:
+        line["trace_id"] = trace_id
+    return line
+
+
+def configure_logging(service: str) -> None:
+    """Set up logging of this process; every line names `service`, and its trace where there is one. What handles a
+    message of Kafka names its connection and its sync, too."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            _with_trace,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _without_secrets,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=lambda line, **_: orjson.dumps(line, default=str).decode()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    for noisy in ("aiokafka", "httpx", "faststream", "uvicorn.access", "botocore", "aiobotocore"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -1,0 +1,1 @@
+"""What the services know of each platform, one package a platform; `registry` lists them."""

@@ -1,0 +1,1 @@
+"""Facebook Pages: what more than one service must know of it."""

@@ -1,0 +1,1 @@
+"""Shopify: what more than one service must know of it."""
