@@ -33,7 +33,7 @@ from messaging.publisher import OutboundMessage
 from platform_sdk.session import SyncContext
 from platform_sdk.tokens import AccessToken
 
-CONNECTION = "shopify:acme"
+CONNECTION = "toy:acme"
 NAMESPACE = UUID("00000000-0000-0000-0000-000000000001")
 
 

@@ -34,7 +34,7 @@ async def test_markers_follow_the_pages_that_they_end(bench: Any) -> None:
     await build_handler(bench, bench.ThingSource(existing={"a"}), publisher)(bench.CONNECTION, [bench.build_step(0)])
     names = [type(message.event).__name__ for message in publisher.messages]
     assert names == ["RecordsPage", "RangeCompleted", "FullReadCompleted", "SyncProgressed"]
-    assert {m.topic for m in publisher.messages[:3]} == {"data.fetched.shopify.full"}
+    assert {m.topic for m in publisher.messages[:3]} == {"data.fetched.toy.full"}
 
 
 async def test_a_step_run_twice_publishes_the_same_markers(bench: Any) -> None:
