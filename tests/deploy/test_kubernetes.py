@@ -14,7 +14,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from connector.app import QUICK_SECONDS
+from connector.app import INCREMENTAL_SECONDS
 from contracts.topics import PARTITIONS, list_topics
 from facebook_fetcher.settings import FacebookFetcherSettings
 from gateway.routes.reception import ANSWER_SECONDS
@@ -179,7 +179,7 @@ def test_a_pod_may_end_what_it_has_begun(name: str) -> None:
     heard = sum(name in topic.consumers for topic in list_topics(("shopify", "facebook")) if topic.events)
     each = inspect.signature(KeyedConsumer.stop).parameters["grace"].default
     intakes = min(heard, 5)  # the scheduler hears requests and dead letters by pattern
-    longest = max(each * intakes, QUICK_SECONDS, ANSWER_SECONDS)
+    longest = max(each * intakes, INCREMENTAL_SECONDS, ANSWER_SECONDS)
     slept = container("production", name).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
 
     assert pods("production")[name]["spec"]["terminationGracePeriodSeconds"] > HTTP_SECONDS + longest + slept

@@ -70,7 +70,7 @@ def test_an_expression_names_only_what_the_code_shows(expression: str, shown: di
 
 
 def test_no_label_names_a_merchant_or_an_account(shown: dict[str, Series]) -> None:
-    bounded = {"platform", "topic", "verdict", "outcome", "state", "mode", "lane", "budget", "group", "le"}
+    bounded = {"platform", "topic", "verdict", "outcome", "state", "mode", "budget", "group", "le"}
     assert {label for series in shown.values() for label in series} == bounded
 
 

@@ -1,4 +1,4 @@
-"""A conversation keeps to the budget, tries again a little, and never sleeps for long."""
+"""Records are read by their ids, in batches that fit, and one record's fault stays its own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,206 +7,89 @@ from uuid import UUID
 
 import pytest
 
-from connector.source import SyncContext
-from connector.tokens import AccessToken
 from contracts.events import RecordChunk
-from platform_sdk.errors import ConnectionEndedError, PermanentError, RetryLaterError
-from shopify_fetcher.answers import Answer, Cost, FieldError, Pause, Throttled, TokenRefused, TooCostly, Unwell
-from shopify_fetcher.bodies import Bodies, read_shop
-from shopify_fetcher.budget import Budget, Status
-from shopify_fetcher.chains import Chain, Rest
-from shopify_fetcher.conversation import Conversation
-from shopify_fetcher.cursors import ReadPlace, WalkPlace
-from shopify_fetcher.documents import COUNT_PRODUCTS, READ_PRODUCTS, Document
-from shopify_fetcher.listings import next_piece
-from shopify_fetcher.memory import ShopMemory
-from shopify_fetcher.reads import read
-from shopify_fetcher.walks import Walk
-from shopify_fetcher.windows import KEYSETS, list_ids
+from platform_sdk.errors import PermanentError, QueryTooExpensiveError, RetryLaterError, TransientError
+from platform_sdk.session import SyncContext
+from platform_sdk.tokens import AccessToken
+from platforms.shopify.errors import FieldError, GraphqlResponse, QueryCost
+from platforms.shopify.rate_limit import PointBucket, Query, RateLimitState, ThrottleStatus
+from shopify_fetcher.chunked_records import ChunkedRecord, Continuation
+from shopify_fetcher.continuations import read_next_chunk
+from shopify_fetcher.cursors import FullReadCursor, IncrementalReadCursor
+from shopify_fetcher.full_read import FullRead
+from shopify_fetcher.graphql_documents import READ_PRODUCTS
+from shopify_fetcher.id_ranges import KEYSETS, list_ids
+from shopify_fetcher.incremental_read import read_records
+from shopify_fetcher.read_session import ReadSession
+from shopify_fetcher.readers import RecordReader, read_shop
 
 DATA: dict[str, Any] = {"productsCount": {"count": 1, "precision": "EXACT"}}
-FULL = Status(2000, 2000, 100)
-NO_SHOPS_SCOPES = frozenset({"read_products", "read_inventory", "read_locations", "read_discounts"})
+FULL = ThrottleStatus(2000, 2000, 100)
+ALL_SCOPES = frozenset({"read_products", "read_inventory", "read_locations", "read_discounts"})
 
 
 class Clock:
     """Time passes when somebody sleeps."""
 
     def __init__(self) -> None:
-        self.at = 0.0
-        self.slept: list[float] = []
+        self.seconds = 0.0
 
     def __call__(self) -> float:
-        return self.at
+        return self.seconds
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
-        self.slept.append(seconds)
-        self.at += seconds
+        self.seconds += seconds
 
 
 @dataclass
-class Client:
-    """Answers from a script: exceptions are raised, answers given, functions asked."""
+class FakeClient:
+    """Responds from a script: exceptions are raised, responses returned, functions called with the variables."""
 
     script: list[Any]
     clock: Clock
     takes: float = 0.0
     version: str = "2026-10"
-    asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    requests: list[Mapping[str, Any]] = field(default_factory=list)
 
     async def post(
-        self, shop: str, token: str, document: Document, variables: Mapping[str, Any], *, seconds: float
-    ) -> Answer:
-        """The next of the script; a client that `takes` longer than it may is unwell when its time is up."""
-        self.asked.append((token, variables))
-        self.seconds.append(seconds)
-        self.clock.at += min(self.takes, seconds)
+        self, shop: str, token: str, query: Query, variables: Mapping[str, Any], *, seconds: float
+    ) -> GraphqlResponse:
+        """The next response of the script; a client that `takes` longer than it may fails when its time is up."""
+        self.requests.append(variables)
+        self.clock.seconds += min(self.takes, seconds)
         if self.takes > seconds:
-            raise Unwell("silent")
-        answer = self.script.pop(0)
-        if callable(answer):
-            answer = answer(variables)
-        if isinstance(answer, Exception):
-            raise answer
-        assert isinstance(answer, Answer)
-        return answer
+            raise TransientError("silent")
+        response = self.script.pop(0)
+        if callable(response):
+            response = response(variables)
+        if isinstance(response, Exception):
+            raise response
+        assert isinstance(response, GraphqlResponse)
+        return response
 
 
-def talk(
-    *script: Any, lane: str = "quick", takes: float = 0.0, renew: Any = None, anew: Any = None
-) -> tuple[Conversation, Client, Clock]:
+def open_session(*script: Any, mode: str = "incremental", takes: float = 0.0) -> tuple[ReadSession, FakeClient, Clock]:
     clock = Clock()
-    client = Client(list(script), clock, takes)
-    access = AccessToken("shopify:acme.myshopify.com", 1, "old", NO_SHOPS_SCOPES)
-    errand = SyncContext(access, UUID(int=1), lane, renew, anew)
-    memory = ShopMemory(Budget(0))
-    conversation = Conversation(client, errand, "acme.myshopify.com", memory, elapsed=clock, sleep=clock.sleep)
-    return conversation, client, clock
+    client = FakeClient(list(script), clock, takes)
+    token = AccessToken("shopify:acme.myshopify.com", 1, "old", ALL_SCOPES)
+    context = SyncContext(token, UUID(int=1), mode, replace_token=None, refresh_token=None)  # type: ignore[arg-type]
+    session = ReadSession(client, context, RateLimitState(PointBucket(0)), elapsed=clock, sleep=clock.sleep)
+    return session, client, clock
 
 
-def answer(data: Any = None, *errors: FieldError, requested: float = 10, actual: float = 10) -> Answer:
-    return Answer(data or DATA, 5, Cost(requested, actual, FULL), errors)
+def build_response(data: Any = None, *errors: FieldError) -> GraphqlResponse:
+    return GraphqlResponse(data or DATA, 5, QueryCost(10, 10, FULL), errors)
 
 
-async def count(conversation: Conversation) -> Answer:
-    return await conversation.ask(COUNT_PRODUCTS, {"query": "id:>0"})
-
-
-async def test_calls_and_points_are_counted() -> None:
-    conversation, _, _ = talk(answer(actual=7))
-    assert (await count(conversation)).data == DATA
-    assert (conversation.errand.calls, conversation.errand.points) == (1, 7)
-
-
-async def test_a_platform_that_is_unwell_is_asked_again_a_few_times() -> None:
-    conversation, _, clock = talk(Unwell("503"), Unwell("503"), answer())
-    await count(conversation)
-    assert 0 < sum(clock.slept) < 5
-    conversation, client, clock = talk(*[Unwell("503")] * 9)
-    with pytest.raises(RetryLaterError, match="503"):
-        await count(conversation)
-    assert len(client.asked) == 4
-    assert sum(clock.slept) < 6
-
-
-async def test_a_platform_that_is_silent_is_not_asked_again_at_once() -> None:
-    conversation, client, _ = talk(Unwell("silent"), takes=15)
-    with pytest.raises(RetryLaterError, match="silent"):
-        await count(conversation)
-    assert len(client.asked) == 1
-
-
-@pytest.mark.parametrize(("lane", "seconds"), [("incremental", 6), ("full", 30)])
-async def test_a_hang_is_given_up_and_asked_for_less_the_next_time(lane: str, seconds: float) -> None:
-    conversation, client, clock = talk(lane=lane, takes=10_000)
+@pytest.mark.parametrize(("mode", "seconds"), [("incremental", 6), ("full", 30)])
+async def test_a_hang_is_given_up_and_requests_less_the_next_time(mode: str, seconds: float) -> None:
+    session, client, clock = open_session(mode=mode, takes=10_000)
     with pytest.raises(RetryLaterError) as raised:
-        await Bodies(conversation).read("products", PRODUCTS)
-    assert clock.at <= seconds
-    assert (len(client.asked), raised.value.throttled) == (1, False)
-    assert conversation.memory.most[READ_PRODUCTS.name] == 125
-
-
-async def test_a_hang_after_other_failures_holds_up_the_quick_lane_no_longer() -> None:
-    def hang(_: Mapping[str, Any]) -> Answer:
-        client.clock.at += client.seconds[-1]
-        raise Unwell("silent")
-
-    conversation, client, clock = talk(Unwell("503"), Unwell("503"), hang, hang)
-    with pytest.raises(RetryLaterError):
-        await count(conversation)
-    assert 5 <= clock.at <= 6
-
-
-async def test_a_short_pause_is_slept_and_a_long_one_postponed() -> None:
-    conversation, _, clock = talk(Pause(429, 1.0), answer())
-    await count(conversation)
-    assert clock.slept == [1.0]
-    conversation, _, clock = talk(Pause(429, 40.0))
-    with pytest.raises(RetryLaterError) as raised:
-        await count(conversation)
-    assert (raised.value.seconds, raised.value.throttled, clock.slept) == (40.0, True, [])
-
-
-async def test_after_a_throttle_the_bucket_is_believed_to_be_as_empty_as_said() -> None:
-    conversation, _, _ = talk(Throttled(10, Status(2000, 0, 1)), answer())
-    with pytest.raises(RetryLaterError) as raised:
-        await count(conversation)
-    assert raised.value.throttled
-    assert raised.value.seconds == pytest.approx(10, abs=1)
-
-
-async def test_a_walk_waits_for_its_half_and_a_webhook_does_not() -> None:
-    for lane, waits in (("full", True), ("incremental", False)):
-        conversation, _, clock = talk(answer(), lane=lane)
-        conversation.memory.budget.reserve(1_050, 0)
-        await count(conversation)
-        assert bool(clock.slept) is waits
-
-
-@pytest.mark.parametrize(("lane", "seconds"), [("full", 18.0), ("incremental", 3.3)])
-async def test_a_walk_that_must_wait_waits_for_several_questions(lane: str, seconds: float) -> None:
-    conversation, _, _ = talk(lane=lane)
-    conversation.memory.budget.learn(Status(2000, 0, 100), 0)
-    variables = {"ids": PRODUCTS, **conversation.variables(READ_PRODUCTS)}
-    with pytest.raises(RetryLaterError) as raised:
-        await conversation.ask(READ_PRODUCTS, variables)
-    assert raised.value.throttled
-    assert raised.value.seconds == pytest.approx(seconds, abs=0.5)
-
-
-async def test_a_refused_token_is_reported_and_the_new_one_used() -> None:
-    reported = []
-
-    async def renew(access: AccessToken) -> AccessToken:
-        reported.append(access.token)
-        return AccessToken(access.connection, 1, "new", access.scopes)
-
-    conversation, client, _ = talk(TokenRefused(), answer(), renew=renew)
-    await count(conversation)
-    assert reported == ["old"]
-    assert [token for token, _ in client.asked] == ["old", "new"]
-
-
-async def test_an_ended_grant_ends_the_conversation() -> None:
-    async def renew(_: AccessToken) -> AccessToken:
-        raise ConnectionEndedError("uninstalled")
-
-    conversation, _, _ = talk(TokenRefused(), renew=renew)
-    with pytest.raises(ConnectionEndedError):
-        await count(conversation)
-
-
-async def test_a_token_of_a_higher_epoch_begins_the_work_anew() -> None:
-    async def renew(access: AccessToken) -> AccessToken:
-        return AccessToken(access.connection, 2, "new")
-
-    conversation, _, _ = talk(TokenRefused(), renew=renew)
-    with pytest.raises(RetryLaterError) as raised:
-        await count(conversation)
-    assert (raised.value.reason, raised.value.seconds) == (None, 0), "it goes on at once, and nothing was in vain"
-    assert conversation.errand.token.epoch == 1, "what was read before is said under its own epoch"
+        await RecordReader(session).read("products", PRODUCTS)
+    assert clock.seconds <= seconds
+    assert (len(client.requests), raised.value.throttled) == (1, False)
+    assert session.rate_limit.batch_limits[READ_PRODUCTS.name] == 125
 
 
 LAST_PAGE = {"hasNextPage": False, "endCursor": None}
@@ -214,119 +97,123 @@ LOCATIONS = ["gid://shopify/Location/1", "gid://shopify/Location/2"]
 PRODUCTS = [f"gid://shopify/Product/{n}" for n in range(1, 251)]
 
 
-def nothing(variables: Mapping[str, Any]) -> Answer:
+def find_nothing(variables: Mapping[str, Any]) -> GraphqlResponse:
     """Every id is gone."""
-    return Answer({"nodes": [None] * len(variables["ids"])}, 5)
+    return GraphqlResponse({"nodes": [None] * len(variables["ids"])}, 5)
 
 
-async def test_null_without_an_error_is_gone() -> None:
-    conversation, _, _ = talk(nothing)
-    found = await Bodies(conversation).read("products", PRODUCTS[:1])
-    (record,) = found.built.records
+async def test_null_without_an_error_is_a_tombstone() -> None:
+    session, _, _ = open_session(find_nothing)
+    result = await RecordReader(session).read("products", PRODUCTS[:1])
+    (record,) = result.mapped.records
     assert (record.id, record.body, record.chunk, record.read_at) == (PRODUCTS[0], None, None, 5)
 
 
-async def test_null_with_access_denied_is_not_gone() -> None:
+async def test_null_with_access_denied_is_no_tombstone() -> None:
     denied = FieldError(("nodes", 0), "ACCESS_DENIED", "Access denied")
-    conversation, _, _ = talk(answer({"nodes": [None, None]}, denied))
-    found = await Bodies(conversation).read("products", PRODUCTS[:2])
-    assert [record.id for record in found.built.records] == [PRODUCTS[1]]
-    (unread,) = found.unread
-    assert (unread.id, unread.retryable) == (PRODUCTS[0], False)
+    session, _, _ = open_session(build_response({"nodes": [None, None]}, denied))
+    result = await RecordReader(session).read("products", PRODUCTS[:2])
+    assert [record.id for record in result.mapped.records] == [PRODUCTS[1]]
+    (unreadable,) = result.unreadable
+    assert (unreadable.id, unreadable.retryable) == (PRODUCTS[0], False)
 
 
 OH = FieldError(("nodes", 0, "variants"), "INTERNAL_SERVER_ERROR", "oh")
 
 
-async def test_what_has_an_error_is_asked_for_by_itself_and_then_read() -> None:
-    conversation, client, _ = talk(answer({"nodes": [None, None]}, OH), nothing)
-    found = await Bodies(conversation).read("products", PRODUCTS[:2])
-    assert [list(variables["ids"]) for _, variables in client.asked] == [PRODUCTS[:2], PRODUCTS[:1]]
-    assert {record.id for record in found.built.records} == set(PRODUCTS[:2])
-    assert (found.count, found.unread) == (2, [])
+async def test_a_record_with_an_error_is_requested_by_itself_and_then_read() -> None:
+    session, client, _ = open_session(build_response({"nodes": [None, None]}, OH), find_nothing)
+    result = await RecordReader(session).read("products", PRODUCTS[:2])
+    assert [list(variables["ids"]) for variables in client.requests] == [PRODUCTS[:2], PRODUCTS[:1]]
+    assert {record.id for record in result.mapped.records} == set(PRODUCTS[:2])
+    assert (result.count, result.unreadable) == (2, [])
 
 
-async def test_an_error_that_stays_leaves_its_record_alone_unread() -> None:
-    conversation, _, _ = talk(answer({"nodes": [None, None]}, OH), answer({"nodes": [None]}, OH))
-    found = await Bodies(conversation).read("products", PRODUCTS[:2])
-    assert [record.id for record in found.built.records] == [PRODUCTS[1]]
-    assert [(unread.id, unread.retryable) for unread in found.unread] == [(PRODUCTS[0], True)]
+async def test_an_error_that_remains_makes_its_record_alone_unreadable() -> None:
+    session, _, _ = open_session(build_response({"nodes": [None, None]}, OH), build_response({"nodes": [None]}, OH))
+    result = await RecordReader(session).read("products", PRODUCTS[:2])
+    assert [record.id for record in result.mapped.records] == [PRODUCTS[1]]
+    assert [(unreadable.id, unreadable.retryable) for unreadable in result.unreadable] == [(PRODUCTS[0], True)]
 
 
 async def test_errors_of_many_records_are_the_platforms_and_wait() -> None:
     errors = [replace(OH, path=("nodes", index)) for index in range(11)]
-    conversation, client, _ = talk(answer({"nodes": [None] * 11}, *errors))
+    session, client, _ = open_session(build_response({"nodes": [None] * 11}, *errors))
     with pytest.raises(RetryLaterError, match="11 records") as raised:
-        await Bodies(conversation).read("products", PRODUCTS[:11])
-    assert (raised.value.throttled, len(client.asked)) == (False, 1)
+        await RecordReader(session).read("products", PRODUCTS[:11])
+    assert (raised.value.throttled, len(client.requests)) == (False, 1)
 
 
-async def test_an_error_that_stays_is_said_again_by_later_tries_and_holds_up_no_other() -> None:
+async def test_an_error_that_remains_is_repeated_by_later_attempts_and_delays_no_other() -> None:
     ids = {"locations": tuple(LOCATIONS), "products": tuple(PRODUCTS[:1])}
-    conversation, _, _ = talk(answer({"nodes": [None, None]}, OH), answer({"nodes": [None]}, OH), nothing)
-    said = [reading async for reading in read(conversation, ids, None)]
-    unread, batch, reached, _ = said
-    assert (unread.id, unread.retryable) == (LOCATIONS[0], False)
+    session, _, _ = open_session(
+        build_response({"nodes": [None, None]}, OH), build_response({"nodes": [None]}, OH), find_nothing
+    )
+    steps = [step async for step in read_records(session, ids, None)]
+    unreadable, batch, checkpoint, _ = steps
+    assert (unreadable.id, unreadable.retryable) == (LOCATIONS[0], False)
     assert [record.id for record in batch.records] == [LOCATIONS[1]]
-    again, _, _ = talk(nothing)
-    assert await anext(read(again, ids, reached.cursor)) == unread
+    retry, _, _ = open_session(find_nothing)
+    assert await anext(read_records(retry, ids, checkpoint.cursor)) == unreadable
 
 
-async def test_a_walk_fails_by_the_name_of_a_record_whose_error_stays() -> None:
+async def test_a_full_read_fails_with_the_id_of_a_record_whose_error_remains() -> None:
     script = [
-        answer({"locations": {"edges": [{"node": {"id": gid}} for gid in LOCATIONS], "pageInfo": LAST_PAGE}}),
-        answer({"nodes": [None, None]}, OH),
-        answer({"nodes": [None]}, OH),
+        build_response({"locations": {"edges": [{"node": {"id": gid}} for gid in LOCATIONS], "pageInfo": LAST_PAGE}}),
+        build_response({"nodes": [None, None]}, OH),
+        build_response({"nodes": [None]}, OH),
     ]
-    conversation, _, _ = talk(*script, lane="full")
+    session, _, _ = open_session(*script, mode="full")
     with pytest.raises(PermanentError, match=LOCATIONS[0]) as raised:
-        _ = [step async for step in Walk(conversation, WalkPlace("locations", opened=True)).steps()]
+        _ = [step async for step in FullRead(session, FullReadCursor("locations", is_open=True)).read()]
     assert raised.value.retryable
 
 
-async def test_a_denial_of_everything_is_a_refusal() -> None:
-    conversation, _, _ = talk(answer({"nodes": [None]}, FieldError(("nodes",), "ACCESS_DENIED", "no")))
+async def test_a_denial_of_everything_is_permanent() -> None:
+    session, _, _ = open_session(build_response({"nodes": [None]}, FieldError(("nodes",), "ACCESS_DENIED", "no")))
     with pytest.raises(PermanentError):
-        await Bodies(conversation).read("products", PRODUCTS[:1])
+        await RecordReader(session).read("products", PRODUCTS[:1])
 
 
-async def test_an_answer_in_no_known_form_is_unread_and_told() -> None:
-    conversation, _, _ = talk(answer({"nodes": [{"__typename": "Product", "id": PRODUCTS[0]}]}))
-    found = await Bodies(conversation).read("products", PRODUCTS[:1])
-    assert found.built.records == []
-    assert "its form is not known" in found.unread[0].reason
+async def test_a_malformed_record_is_unreadable_with_its_reason() -> None:
+    session, _, _ = open_session(build_response({"nodes": [{"__typename": "Product", "id": PRODUCTS[0]}]}))
+    result = await RecordReader(session).read("products", PRODUCTS[:1])
+    assert result.mapped.records == []
+    assert "its form is not known" in result.unreadable[0].reason
 
 
 async def test_250_ids_are_one_call() -> None:
-    conversation, client, _ = talk(nothing)
-    assert (await Bodies(conversation).read("products", PRODUCTS)).count == 250
-    assert client.asked[0][1]["variants"] == 250
+    session, client, _ = open_session(find_nothing)
+    assert (await RecordReader(session).read("products", PRODUCTS)).count == 250
+    assert client.requests[0]["variants"] == 250
 
 
-async def test_ids_that_are_charged_one_by_one_are_asked_for_in_smaller_batches_and_pages() -> None:
-    conversation, client, _ = talk(TooCostly("too much", 80_000), nothing)
-    found = await Bodies(conversation).read("products", PRODUCTS)
-    assert conversation.memory.linear
-    assert 1 < found.count < 20
-    assert client.asked[1][1]["variants"] == 10
+async def test_ids_that_are_charged_one_by_one_are_requested_in_smaller_batches_and_pages() -> None:
+    session, client, _ = open_session(QueryTooExpensiveError("too much", 80_000), find_nothing)
+    result = await RecordReader(session).read("products", PRODUCTS)
+    assert session.rate_limit.charges_per_id
+    assert 1 < result.count < 20
+    assert client.requests[1]["variants"] == 10
 
 
-async def test_a_price_far_above_the_expected_teaches_that_ids_are_charged() -> None:
-    conversation, _, _ = talk(lambda v: Answer(nothing(v).data, 5, Cost(9_000, 500, FULL)), nothing)
-    await Bodies(conversation).read("products", PRODUCTS[:100])
-    assert conversation.memory.linear
+async def test_a_cost_far_above_the_estimate_means_that_ids_are_charged() -> None:
+    session, _, _ = open_session(
+        lambda v: GraphqlResponse(find_nothing(v).data, 5, QueryCost(9_000, 500, FULL)), find_nothing
+    )
+    await RecordReader(session).read("products", PRODUCTS[:100])
+    assert session.rate_limit.charges_per_id
 
 
-async def test_an_answer_too_large_is_asked_for_by_halves() -> None:
-    conversation, client, _ = talk(TooCostly("large"), TooCostly("large"), nothing)
-    assert (await Bodies(conversation).read("products", PRODUCTS)).count == 62
-    assert [len(variables["ids"]) for _, variables in client.asked] == [250, 125, 62]
+async def test_a_response_that_is_too_large_is_requested_by_halves() -> None:
+    session, client, _ = open_session(QueryTooExpensiveError("large"), QueryTooExpensiveError("large"), find_nothing)
+    assert (await RecordReader(session).read("products", PRODUCTS)).count == 62
+    assert [len(variables["ids"]) for variables in client.requests] == [250, 125, 62]
 
 
-async def test_one_record_that_is_too_large_alone_is_unread() -> None:
-    conversation, _, _ = talk(*[TooCostly("large")] * 20)
-    found = await Bodies(conversation).read("products", PRODUCTS)
-    assert (found.count, found.unread[0].id) == (1, PRODUCTS[0])
+async def test_one_record_that_is_too_large_alone_is_unreadable() -> None:
+    session, _, _ = open_session(*[QueryTooExpensiveError("large")] * 20)
+    result = await RecordReader(session).read("products", PRODUCTS)
+    assert (result.count, result.unreadable[0].id) == (1, PRODUCTS[0])
 
 
 async def test_a_token_of_another_shop_is_refused() -> None:
@@ -338,82 +225,84 @@ async def test_a_token_of_another_shop_is_refused() -> None:
         "ianaTimezone": "Europe/Berlin",
         "primaryDomain": {"url": "https://other.example"},
     }
-    conversation, _, _ = talk(answer({"shop": shop}))
+    session, _, _ = open_session(build_response({"shop": shop}))
     with pytest.raises(PermanentError, match="another shop"):
-        await read_shop(conversation)
+        await read_shop(session)
 
 
-def ids_page(*gids: str, more: bool = False) -> Answer:
+def build_id_page(*gids: str, more: bool = False) -> GraphqlResponse:
     edges = [{"node": {"id": gid}} for gid in gids]
-    return answer({"products": {"edges": edges, "pageInfo": {"hasNextPage": more, "endCursor": "x"}}})
+    return build_response({"products": {"edges": edges, "pageInfo": {"hasNextPage": more, "endCursor": "x"}}})
 
 
 @pytest.mark.parametrize("gids", [[PRODUCTS[4], PRODUCTS[3]], [PRODUCTS[0]], [PRODUCTS[5], PRODUCTS[5]]])
 async def test_a_list_that_is_not_in_the_order_of_its_ids_is_refused(gids: list[str]) -> None:
-    conversation, _, _ = talk(ids_page(*gids))
+    session, _, _ = open_session(build_id_page(*gids))
     with pytest.raises(PermanentError, match="order"):
-        await list_ids(conversation, KEYSETS["products"], 1, None)
+        await list_ids(session, KEYSETS["products"], 1, None)
 
 
-async def test_an_empty_page_is_the_last_whatever_it_says() -> None:
-    conversation, _, _ = talk(ids_page(more=True))
-    assert not (await list_ids(conversation, KEYSETS["products"], 1, None)).more
+async def test_an_empty_page_is_the_last_whatever_its_page_info() -> None:
+    session, _, _ = open_session(build_id_page(more=True))
+    assert not (await list_ids(session, KEYSETS["products"], 1, None)).has_more
 
 
-async def test_an_answer_without_its_field_is_refused_by_name() -> None:
-    conversation, _, _ = talk(answer({"products": {"edges": []}}))
+async def test_a_response_without_a_field_is_refused_by_its_name() -> None:
+    session, _, _ = open_session(build_response({"products": {"edges": []}}))
     with pytest.raises(PermanentError, match="pageInfo"):
-        await list_ids(conversation, KEYSETS["products"], 1, None)
+        await list_ids(session, KEYSETS["products"], 1, None)
 
 
-CODES = Chain("discounts", "gid://shopify/DiscountCodeNode/1", 5, "c", (Rest("codes", "x"),))
+CODES = ChunkedRecord("discounts", "gid://shopify/DiscountCodeNode/1", 5, "c", (Continuation("codes", "x"),))
 
 
-def codes_page(after: str | None) -> Answer:
+def build_codes_page(after: str | None) -> GraphqlResponse:
     codes = {"edges": [{"node": {"code": "A"}}], "pageInfo": {"hasNextPage": after is not None, "endCursor": after}}
-    return answer({"node": {"__typename": "DiscountCodeNode", "codeDiscount": {"codes": codes}}})
+    return build_response({"node": {"__typename": "DiscountCodeNode", "codeDiscount": {"codes": codes}}})
 
 
-async def test_a_list_goes_on_piece_by_piece() -> None:
-    conversation, _, _ = talk(codes_page("y"), codes_page(None))
-    piece = await next_piece(conversation, CODES)
-    (first,) = piece.built.records
+async def test_a_list_continues_chunk_by_chunk() -> None:
+    session, _, _ = open_session(build_codes_page("y"), build_codes_page(None))
+    chunk = await read_next_chunk(session, CODES)
+    (first,) = chunk.mapped.records
     assert first.chunk == RecordChunk(
         reading_id="c", cursor="codes:x", next_cursor="codes:y", path=("codeDiscount", "codes", "edges")
     )
     assert (first.items, first.body, first.read_at) == (({"node": {"code": "A"}},), None, 5)
-    assert piece.following is not None
-    last = await next_piece(conversation, piece.following)
-    assert last.following is None
-    assert last.built.records[0].chunk.is_last
+    assert chunk.remaining is not None
+    last = await read_next_chunk(session, chunk.remaining)
+    assert last.remaining is None
+    assert last.mapped.records[0].chunk.is_last
 
 
-async def test_a_list_that_does_not_go_on_is_refused() -> None:
-    conversation, _, _ = talk(codes_page("x"))
+async def test_a_list_that_does_not_continue_is_refused() -> None:
+    session, _, _ = open_session(build_codes_page("x"))
     with pytest.raises(PermanentError, match="does not go on"):
-        await next_piece(conversation, CODES)
+        await read_next_chunk(session, CODES)
 
 
-async def test_a_record_that_goes_while_it_is_read_is_gone() -> None:
-    conversation, _, _ = talk(answer({"node": None}))
-    piece = await next_piece(conversation, CODES)
-    (record,) = piece.built.records
-    assert (record.id, record.body, record.chunk, piece.following) == (CODES.id, None, None, None)
+async def test_a_record_that_is_deleted_while_it_is_read_is_a_tombstone() -> None:
+    session, _, _ = open_session(build_response({"node": None}))
+    chunk = await read_next_chunk(session, CODES)
+    (record,) = chunk.mapped.records
+    assert (record.id, record.body, record.chunk, chunk.remaining) == (CODES.id, None, None, None)
 
 
-async def test_a_record_refused_half_way_is_unread_and_the_others_go_on() -> None:
-    conversation, _, _ = talk(answer({"node": None}, FieldError(("node",), "ACCESS_DENIED", "no")), nothing)
-    place = ReadPlace(0, (CODES,))
-    said = [reading async for reading in read(conversation, {"products": (PRODUCTS[0],)}, place.encoded())]
-    unread, _, _, batch = said
-    assert (unread.id, unread.reason) == (CODES.id, "ACCESS_DENIED: no")
+async def test_a_record_refused_half_way_is_unreadable_and_the_others_continue() -> None:
+    session, _, _ = open_session(
+        build_response({"node": None}, FieldError(("node",), "ACCESS_DENIED", "no")), find_nothing
+    )
+    cursor = IncrementalReadCursor(0, (CODES,))
+    steps = [step async for step in read_records(session, {"products": (PRODUCTS[0],)}, cursor.encode())]
+    unreadable, _, _, batch = steps
+    assert (unreadable.id, unreadable.reason) == (CODES.id, "ACCESS_DENIED: no")
     assert [record.id for record in batch.records] == [PRODUCTS[0]]
 
 
-async def test_a_list_with_an_error_is_asked_for_twice_and_then_its_record_is_unread() -> None:
-    bad = answer({"node": None}, FieldError(("node",), "INTERNAL_SERVER_ERROR", "oh"))
-    conversation, client, _ = talk(bad, bad, nothing)
-    place = ReadPlace(0, (CODES,))
-    said = [reading async for reading in read(conversation, {"products": (PRODUCTS[0],)}, place.encoded())]
-    assert (said[0].id, said[0].retryable, len(client.asked)) == (CODES.id, False, 3)
-    assert said[-1].records[0].id == PRODUCTS[0]
+async def test_a_list_with_an_error_is_requested_twice_and_then_its_record_is_unreadable() -> None:
+    bad = build_response({"node": None}, FieldError(("node",), "INTERNAL_SERVER_ERROR", "oh"))
+    session, client, _ = open_session(bad, bad, find_nothing)
+    cursor = IncrementalReadCursor(0, (CODES,))
+    steps = [step async for step in read_records(session, {"products": (PRODUCTS[0],)}, cursor.encode())]
+    assert (steps[0].id, steps[0].retryable, len(client.requests)) == (CODES.id, False, 3)
+    assert steps[-1].records[0].id == PRODUCTS[0]
