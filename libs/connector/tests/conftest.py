@@ -107,7 +107,7 @@ class FakePublisher:
         return [message.event for message in self.messages if isinstance(message.event, event_type)]
 
     @property
-    def progressed(self) -> list[SyncProgressed]:
+    def progress(self) -> list[SyncProgressed]:
         """All events about progress."""
         return self.select(SyncProgressed)
 

@@ -18,13 +18,13 @@ def build_handler(bench: Any, source: Any, publisher: Any, *, tick: float = 0.0,
 async def test_a_full_sync_continues_step_by_step_to_its_end(bench: Any) -> None:
     source, publisher = bench.ThingSource(existing={"a", "b", "c", "d", "e"}), bench.FakePublisher()
     handle, cursor, steps = build_handler(bench, source, publisher, tick=3), None, 0
-    while not publisher.progressed or publisher.progressed[-1].outcome == "advanced":
+    while not publisher.progress or publisher.progress[-1].outcome == "advanced":
         await handle(bench.CONNECTION, [bench.build_step(steps, cursor)])
-        cursor, steps = publisher.progressed[-1].cursor, steps + 1
+        cursor, steps = publisher.progress[-1].cursor, steps + 1
     assert steps == 3
     assert publisher.record_ids == ["a", "b", "c", "d", "e"]
-    assert [p.outcome for p in publisher.progressed] == ["advanced", "advanced", "completed"]
-    assert [p.step for p in publisher.progressed] == [0, 1, 2]
+    assert [p.outcome for p in publisher.progress] == ["advanced", "advanced", "completed"]
+    assert [p.step for p in publisher.progress] == [0, 1, 2]
     assert {page.step for page in publisher.select(RecordsPage)} == {0, 1, 2}
     assert publisher.select(RangeCompleted)[0].sent_count == 5
 
@@ -63,12 +63,12 @@ async def test_what_must_wait_is_postponed_from_the_last_checkpoint(bench: Any) 
     )
     handle = build_handler(bench, source, publisher)
     await handle(bench.CONNECTION, [bench.build_step(0)])
-    (late,) = publisher.progressed
+    (late,) = publisher.progress
     assert (late.outcome, late.throttled, late.not_before) == ("postponed", True, 1_003_000)
     assert publisher.record_ids == ["a"]
     await handle(bench.CONNECTION, [bench.build_step(1, late.cursor)])
     assert publisher.record_ids == ["a", "b"]
-    assert publisher.progressed[-1].outcome == "completed"
+    assert publisher.progress[-1].outcome == "completed"
 
 
 async def test_waits_grow_without_progress(bench: Any) -> None:
@@ -76,15 +76,15 @@ async def test_waits_grow_without_progress(bench: Any) -> None:
     source = bench.ThingSource(existing={"a"}, stop_at={"a": RetryLaterError("503")}, once=False)
     for number in range(3):
         await build_handler(bench, source, publisher)(bench.CONNECTION, [bench.build_step(number, cursor)])
-        cursor = publisher.progressed[-1].cursor
-    assert [p.not_before - 1_000_000 for p in publisher.progressed] == [2_000, 4_000, 8_000]
+        cursor = publisher.progress[-1].cursor
+    assert [p.not_before - 1_000_000 for p in publisher.progress] == [2_000, 4_000, 8_000]
 
 
 async def test_a_permanent_error_fails_the_sync_with_its_reason(bench: Any) -> None:
     publisher = bench.FakePublisher()
     source = bench.ThingSource(existing={"a"}, stop_at={"a": PermanentError("access denied")})
     await build_handler(bench, source, publisher)(bench.CONNECTION, [bench.build_step(0)])
-    (failed,) = publisher.progressed
+    (failed,) = publisher.progress
     assert (failed.outcome, failed.reason, failed.retryable) == ("failed", "access denied", False)
     assert publisher.select(FullReadCompleted) == []
 
@@ -94,7 +94,7 @@ async def test_an_ended_connection_fails_the_sync(bench: Any) -> None:
     await build_handler(
         bench, bench.ThingSource(), publisher, tokens=bench.FakeTokens(ConnectionEndedError("redacted"))
     )(bench.CONNECTION, [bench.build_step(0)])
-    assert (publisher.progressed[0].outcome, publisher.progressed[0].retryable) == ("failed", False)
+    assert (publisher.progress[0].outcome, publisher.progress[0].retryable) == ("failed", False)
 
 
 async def test_a_step_is_not_over_before_kafka_has_its_pages(bench: Any) -> None:
@@ -117,9 +117,9 @@ async def test_without_a_token_for_now_the_step_is_postponed_for_longer_each_tim
     )
     for number in range(3):
         await handle(bench.CONNECTION, [bench.build_step(number, cursor)])
-        cursor = publisher.progressed[-1].cursor
-    assert [p.not_before - 1_000_000 for p in publisher.progressed] == [30_000, 60_000, 120_000]
-    assert {(p.outcome, p.reason, p.throttled) for p in publisher.progressed} == {("postponed", "no token", False)}
+        cursor = publisher.progress[-1].cursor
+    assert [p.not_before - 1_000_000 for p in publisher.progress] == [30_000, 60_000, 120_000]
+    assert {(p.outcome, p.reason, p.throttled) for p in publisher.progress} == {("postponed", "no token", False)}
 
 
 async def test_a_step_that_was_asked_for_again_while_it_waited_runs_once(bench: Any) -> None:
@@ -134,7 +134,7 @@ async def test_a_step_that_was_asked_for_again_while_it_waited_runs_once(bench: 
         bench.build_step(1),
     ]
     await build_handler(bench, source, publisher)(bench.CONNECTION, steps)
-    assert [(p.sync_ids[0], p.step) for p in publisher.progressed] == [
+    assert [(p.sync_ids[0], p.step) for p in publisher.progress] == [
         (bench.derive_sync_id("full"), 2),
         (bench.derive_sync_id("other"), 0),
     ]
@@ -145,5 +145,5 @@ async def test_a_full_sync_begins_with_the_scopes_of_its_beginning(bench: Any) -
     tokens, publisher = bench.FakeTokens(), bench.FakePublisher()
     handle = build_handler(bench, bench.ThingSource(existing={"a", "b"}), publisher, tick=6, tokens=tokens)
     await handle(bench.CONNECTION, [bench.build_step(0)])
-    await handle(bench.CONNECTION, [bench.build_step(1, publisher.progressed[-1].cursor)])
+    await handle(bench.CONNECTION, [bench.build_step(1, publisher.progress[-1].cursor)])
     assert tokens.fresh == [True, False]

@@ -35,7 +35,7 @@ async def test_waiting_requests_are_read_together_and_each_id_once(bench: Any) -
     assert set(completed.sync_ids) == {bench.derive_sync_id("1"), bench.derive_sync_id("2"), bench.derive_sync_id("3")}
     assert completed.requested == {"things": ("a", "b")}
     assert {page.read_id for page in publisher.select(RecordsPage)} == {completed.read_id}
-    assert publisher.progressed == []
+    assert publisher.progress == []
 
 
 async def test_a_probe_reads_nothing(bench: Any) -> None:
@@ -97,7 +97,7 @@ async def test_a_throttled_batch_is_postponed_with_its_ids(bench: Any) -> None:
         bench.build_request("2", "b"),
         bench.build_request("3", "c", attempt=4),
     )
-    (late,) = publisher.progressed
+    (late,) = publisher.progress
     assert (late.outcome, late.throttled, late.not_before) == ("postponed", True, 1_007_000)
     assert late.records == {"things": ("b", "c")}
     assert set(late.sync_ids) == {bench.derive_sync_id("2"), bench.derive_sync_id("3")}
@@ -118,7 +118,7 @@ async def test_a_postponement_is_published_before_the_end_marker(bench: Any) -> 
 async def test_a_postponed_request_goes_on_where_it_was_under_the_same_read_id(bench: Any) -> None:
     source = bench.ThingSource(existing={"a", "b", "c"}, stop_at={"b": RetryLaterError("wait")})
     publisher = await run(bench, source, bench.build_request("1", "a", "b", "c"))
-    (late,) = publisher.progressed
+    (late,) = publisher.progress
     again = bench.build_request("1", *late.records["things"], cursor=late.cursor, attempt=late.attempt + 1)
     more = await run(bench, source, again, bench.build_request("2", "z"))
     assert source.requested[1:] == [{"things": ("z",)}, {"things": ("a", "b", "c")}]
@@ -131,7 +131,7 @@ async def test_a_postponed_request_goes_on_where_it_was_under_the_same_read_id(b
 async def test_what_is_left_of_a_group_goes_on_under_a_read_id_of_its_own(bench: Any) -> None:
     source = bench.ThingSource(existing={"a", "b"}, stop_at={"b": RetryLaterError("wait")})
     publisher = await run(bench, source, bench.build_request("1", "a"), bench.build_request("2", "b"))
-    (late,) = publisher.progressed
+    (late,) = publisher.progress
     more = await run(bench, source, bench.build_request("2", "b", cursor=late.cursor, attempt=2))
     assert more.select(IncrementalReadCompleted)[0].read_id != publisher.select(IncrementalReadCompleted)[0].read_id
 
@@ -157,7 +157,7 @@ async def test_an_id_that_may_be_read_later_postpones_its_requests(bench: Any) -
     unreadable = UnreadableRecord("things", "b", "internal error", retryable=True)
     source = bench.ThingSource(existing={"a", "b"}, unreadable={"b": unreadable})
     publisher = await run(bench, source, bench.build_request("1", "a"), bench.build_request("2", "b", attempt=3))
-    (late,) = publisher.progressed
+    (late,) = publisher.progress
     assert (late.outcome, late.records) == ("postponed", {"things": ("b",)})
     assert publisher.select(IncrementalReadCompleted)[0].sync_ids == (bench.derive_sync_id("1"),)
 
@@ -165,7 +165,7 @@ async def test_an_id_that_may_be_read_later_postpones_its_requests(bench: Any) -
 async def test_when_the_time_is_up_the_rest_is_postponed_at_once(bench: Any) -> None:
     source = bench.ThingSource(existing={"a", "b", "c"})
     publisher = await run(bench, source, bench.build_request("1", "a", "b", "c"), seconds=5, tick=4)
-    (late,) = publisher.progressed
+    (late,) = publisher.progress
     assert (late.outcome, late.not_before) == ("postponed", 1_000_000)
     assert (late.reason, late.throttled) == (None, False), "nothing was in vain, so nothing is counted"
     assert publisher.record_ids == ["a", "b"]
@@ -176,7 +176,7 @@ async def test_waits_grow_with_the_attempts_in_vain(bench: Any) -> None:
     for attempt in (1, 2, 3, 30):
         source = bench.ThingSource(existing={"a"}, stop_at={"a": RetryLaterError("503")})
         publisher = await run(bench, source, bench.build_request("1", "a", attempt=attempt))
-        waits.append(publisher.progressed[0].not_before - 1_000_000)
+        waits.append(publisher.progress[0].not_before - 1_000_000)
     assert waits == [2_000, 4_000, 8_000, 600_000]
 
 
@@ -191,7 +191,7 @@ async def test_a_chunked_record_is_read_only_when_its_last_chunk_is(bench: Any) 
 async def test_a_permanent_error_fails_what_is_not_read(bench: Any, retryable: bool) -> None:
     source = bench.ThingSource(existing={"a", "b"}, stop_at={"b": PermanentError("frozen", retryable=retryable)})
     publisher = await run(bench, source, bench.build_request("1", "a"), bench.build_request("2", "b"))
-    (failed,) = publisher.progressed
+    (failed,) = publisher.progress
     assert (failed.outcome, failed.reason, failed.retryable) == ("failed", "frozen", retryable)
     assert failed.sync_ids == (bench.derive_sync_id("2"),)
 
@@ -199,7 +199,7 @@ async def test_a_permanent_error_fails_what_is_not_read(bench: Any, retryable: b
 async def test_an_ended_connection_fails_all_its_requests(bench: Any) -> None:
     tokens = bench.FakeTokens(ConnectionEndedError("uninstalled"))
     publisher = await run(bench, bench.ThingSource(), bench.build_request("1", "a"), tokens=tokens)
-    (failed,) = publisher.progressed
+    (failed,) = publisher.progress
     assert (failed.outcome, failed.retryable, failed.reason) == ("failed", False, "connection is uninstalled")
 
 
@@ -216,7 +216,7 @@ async def test_without_a_token_for_now_all_requests_are_postponed_for_longer_eac
     tokens, waits = bench.FakeTokens(RetryLaterError("no token", seconds=30, escalates=True)), []
     for attempt in (1, 2, 3, 30):
         requests = [bench.build_request("1", "a", attempt=attempt), bench.build_request("2", "b")]
-        (late,) = (await run(bench, bench.ThingSource(), *requests, tokens=tokens)).progressed
+        (late,) = (await run(bench, bench.ThingSource(), *requests, tokens=tokens)).progress
         assert (late.outcome, late.reason, late.throttled, late.cursor) == ("postponed", "no token", False, None)
         assert late.records == {"things": ("a", "b")}
         waits.append(late.not_before - 1_000_000)
@@ -225,9 +225,9 @@ async def test_without_a_token_for_now_all_requests_are_postponed_for_longer_eac
 
 async def test_without_a_token_for_now_a_request_keeps_its_cursor(bench: Any) -> None:
     source = bench.ThingSource(existing={"a", "b"}, stop_at={"b": RetryLaterError("wait")})
-    (late,) = (await run(bench, source, bench.build_request("1", "a", "b"))).progressed
+    (late,) = (await run(bench, source, bench.build_request("1", "a", "b"))).progress
     again = bench.build_request("1", "a", "b", cursor=late.cursor, attempt=2)
-    (later,) = (await run(bench, source, again, tokens=bench.FakeTokens(RetryLaterError("no token")))).progressed
+    (later,) = (await run(bench, source, again, tokens=bench.FakeTokens(RetryLaterError("no token")))).progress
     assert later.cursor == late.cursor
 
 
@@ -243,7 +243,7 @@ async def test_waits_are_spread_but_never_shorter_than_the_platform_asked_for(
         publisher, source = bench.FakePublisher(), bench.ThingSource(stop_at={"a": wait})
         handle = IncrementalHandler(replace(bench.build_dependencies(source, publisher), uniform=uniform), seconds=5)
         await handle(bench.CONNECTION, [bench.build_request("1", "a")])
-        assert publisher.progressed[0].not_before - 1_000_000 == bound
+        assert publisher.progress[0].not_before - 1_000_000 == bound
 
 
 async def test_a_request_with_an_id_that_cannot_be_read_goes_on_with_its_others(bench: Any) -> None:
@@ -253,7 +253,7 @@ async def test_a_request_with_an_id_that_cannot_be_read_goes_on_with_its_others(
         stop_at={"c": RetryLaterError("wait")},
     )
     publisher = await run(bench, source, bench.build_request("1", "a", "b", "c"))
-    (late,) = publisher.progressed
+    (late,) = publisher.progress
     assert (late.outcome, publisher.select(IncrementalReadCompleted)) == ("postponed", [])
     assert CursorState.decode(late.cursor).position is not None
 
@@ -262,5 +262,5 @@ async def test_a_postponement_names_the_record_that_caused_it(bench: Any) -> Non
     source = bench.ThingSource(
         existing={"b"}, unreadable={"a": UnreadableRecord("things", "a", "internal error", retryable=True)}
     )
-    (late,) = (await run(bench, source, bench.build_request("1", "a", "b"))).progressed
+    (late,) = (await run(bench, source, bench.build_request("1", "a", "b"))).progress
     assert (late.reason, late.throttled) == ("a: internal error", False)

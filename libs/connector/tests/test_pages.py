@@ -27,5 +27,5 @@ def test_a_record_larger_than_the_target_has_a_page_to_itself() -> None:
 
 
 def test_a_piece_weighs_what_its_items_do() -> None:
-    piece = Record(resource="things", id="a", read_at=1, items=("x" * 1_000,))
-    assert measure_record(piece) > 1_000
+    chunk = Record(resource="things", id="a", read_at=1, items=("x" * 1_000,))
+    assert measure_record(chunk) > 1_000

@@ -16,7 +16,7 @@ MINUTE = 60_000
 
 
 class Gateway:
-    """Answers as told; keeps what it was requests."""
+    """Responds as configured; keeps its requests."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, Any]] = []
@@ -53,7 +53,7 @@ def client(gateway: Gateway, now: float = 1000.0) -> TokenClient:
     return TokenClient(http, "http://gateway/", "key", now=lambda: now)
 
 
-async def test_a_token_is_asked_for_once(gateway: Gateway) -> None:
+async def test_a_token_is_requested_once(gateway: Gateway) -> None:
     tokens = client(gateway)
     one, two = await tokens.get_token("toy:a", 1), await tokens.get_token("toy:a", 1)
     assert one == two
@@ -62,7 +62,7 @@ async def test_a_token_is_asked_for_once(gateway: Gateway) -> None:
     assert one.scopes == {"read_things"}
 
 
-async def test_many_who_need_one_token_ask_once(gateway: Gateway) -> None:
+async def test_concurrent_callers_cause_one_request(gateway: Gateway) -> None:
     gateway.slow = 0.01
     tokens = client(gateway)
     await asyncio.gather(*(tokens.get_token("toy:a", 1) for _ in range(50)))
@@ -77,7 +77,7 @@ async def test_a_token_in_its_last_minute_is_not_used(gateway: Gateway) -> None:
     assert len(gateway.requests) == 2
 
 
-async def test_a_request_of_a_higher_epoch_asks_again(gateway: Gateway) -> None:
+async def test_a_higher_epoch_causes_a_new_request(gateway: Gateway) -> None:
     tokens = client(gateway)
     await tokens.get_token("toy:a", 1)
     gateway.epoch = 2
@@ -150,7 +150,7 @@ async def test_a_token_is_in_no_text(gateway: Gateway) -> None:
     assert "token-1" not in repr(access) + str(access)
 
 
-async def test_scopes_of_this_moment_are_asked_for_and_remembered(gateway: Gateway) -> None:
+async def test_a_fresh_token_is_requested_and_cached(gateway: Gateway) -> None:
     tokens = client(gateway)
     await tokens.get_token("toy:a", 1)
     fresh = await tokens.get_token("toy:a", 1, fresh=True)
@@ -158,10 +158,10 @@ async def test_scopes_of_this_moment_are_asked_for_and_remembered(gateway: Gatew
     assert await tokens.get_token("toy:a", 1) == fresh
 
 
-async def test_a_token_is_remembered_while_no_newer_one_is_given(gateway: Gateway) -> None:
+async def test_a_cached_token_stays_while_the_gateway_gives_no_new_one(gateway: Gateway) -> None:
     tokens = client(gateway)
-    known = await tokens.get_token("toy:a", 1)
+    cached = await tokens.get_token("toy:a", 1)
     gateway.status = 424
     with pytest.raises(RetryLaterError):
         await tokens.get_token("toy:a", 1, fresh=True)
-    assert await tokens.get_token("toy:a", 1) == known
+    assert await tokens.get_token("toy:a", 1) == cached

@@ -17,7 +17,7 @@ def build_limit(percent: float, regain: float = 0.0) -> UsageLimit:
     return limit
 
 
-def test_an_unused_budget_lets_calls_go_at_once() -> None:
+def test_an_unused_limit_allows_calls_at_once() -> None:
     assert UsageLimit(HOUR).compute_wait(MAX_FULL, 0) == 0
 
 
@@ -28,7 +28,7 @@ def test_full_syncs_stop_at_half_and_incremental_syncs_near_the_top() -> None:
     assert build_limit(85).compute_wait(MAX_INCREMENTAL, 0) > 60
 
 
-def test_what_is_left_grows_as_what_was_read_fades_and_is_nothing_while_calls_are_refused() -> None:
+def test_the_remaining_share_grows_as_the_usage_fades_and_is_0_while_calls_are_refused() -> None:
     assert build_limit(80).compute_remaining(0) == pytest.approx(0.2)
     assert build_limit(80).compute_remaining(HOUR / 2) == pytest.approx(0.6)
     assert build_limit(80, regain=60).compute_remaining(59) == 0
@@ -46,7 +46,7 @@ def test_calls_on_their_way_are_counted() -> None:
     assert limit.compute_wait(MAX_INCREMENTAL, 0) == 0
 
 
-def test_what_was_read_fades_over_the_window_and_then_one_call_tries() -> None:
+def test_usage_fades_over_the_window_and_then_one_call_probes() -> None:
     limit = build_limit(60)
     rest = limit.compute_wait(MAX_FULL, 0)
     assert rest == pytest.approx(HOUR * (1 - 45 / 60))
@@ -72,7 +72,7 @@ def test_an_answer_to_an_earlier_call_only_raises() -> None:
     assert limit.compute_wait(MAX_INCREMENTAL, 22) > 0
 
 
-def test_until_access_is_regained_nothing_is_sent_and_then_one_call_tries() -> None:
+def test_until_access_is_regained_nothing_is_sent_and_then_one_call_probes() -> None:
     limit = build_limit(100, 300)
     assert limit.compute_wait(MAX_INCREMENTAL, 0) == limit.compute_wait(MAX_FULL, 0) == 300
     assert limit.compute_wait(MAX_INCREMENTAL, 299) == 1
@@ -89,7 +89,7 @@ def test_refused_calls_exhaust_a_budget_whatever_was_read_of_it() -> None:
     assert limit.compute_wait(MAX_INCREMENTAL, 10) == 120
 
 
-def test_of_a_days_window_a_call_tries_every_hour() -> None:
+def test_in_a_window_of_a_day_a_call_probes_every_hour() -> None:
     limit = UsageLimit(24 * HOUR)
     limit.exhaust(0)
     assert limit.compute_wait(MAX_INCREMENTAL, 0) == HOUR

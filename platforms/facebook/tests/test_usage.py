@@ -14,7 +14,7 @@ def test_the_highest_measure_counts() -> None:
     assert parse_usage({"x-page-usage": json.dumps(SHARES)}, "1") == UsageHeaders(page=Usage(31))
 
 
-def test_minutes_are_said_as_seconds() -> None:
+def test_minutes_become_seconds() -> None:
     use = {"type": "pages", **SHARES, "call_count": 100, "estimated_time_to_regain_access": 7}
     assert parse_usage({"x-business-use-case-usage": json.dumps({"1": [use]})}, "1").page == Usage(100, 420)
 
@@ -26,7 +26,7 @@ def test_other_accounts_and_kinds_of_use_are_not_this_pages() -> None:
     assert parse_usage(header, "3").page is None
 
 
-def test_both_page_headers_together_say_the_higher() -> None:
+def test_of_both_page_headers_the_higher_counts() -> None:
     headers = {
         "x-page-usage": json.dumps(SHARES),
         "x-business-use-case-usage": json.dumps({"1": [{"type": "pages", "call_count": 40}]}),
@@ -35,7 +35,7 @@ def test_both_page_headers_together_say_the_higher() -> None:
 
 
 @pytest.mark.parametrize("header", ["", "{", "[]", "null", '{"call_count": "much"}', '{"1": {}}'])
-def test_an_unknown_form_says_nothing(header: str) -> None:
+def test_a_malformed_header_counts_as_missing(header: str) -> None:
     headers = dict.fromkeys(("x-page-usage", "x-business-use-case-usage"), header)
     assert parse_usage({**headers, "x-app-usage": header.replace('{"1": {}}', "")}, "1").app is None
     assert parse_usage({"x-business-use-case-usage": header}, "1") == UsageHeaders()

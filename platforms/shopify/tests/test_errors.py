@@ -21,9 +21,9 @@ COST = {
 }
 
 
-def parse(content: Any, status: int = 200, **headers: Any) -> GraphqlResponse:
+def parse(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> GraphqlResponse:
     body = content if isinstance(content, bytes) else orjson.dumps(content)
-    return parse_response(status, {"x-shopify-api-version": "2026-10", **headers}, body, 5)
+    return parse_response(status, {"x-shopify-api-version": "2026-10", **(headers or {})}, body, 5)
 
 
 def build_error(code: str, *path: str | int) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def test_partial_data_comes_with_its_errors() -> None:
     assert not response.errors[0].is_transient
 
 
-def test_throttled_says_how_empty_the_bucket_is() -> None:
+def test_a_throttled_response_reports_how_empty_the_bucket_is() -> None:
     response = parse({"errors": [build_error("THROTTLED")], "extensions": {"cost": COST}})
     assert response.is_throttled
     assert response.cost is not None
@@ -81,9 +81,9 @@ def test_401_is_about_the_token() -> None:
 @pytest.mark.parametrize(
     ("status", "header", "seconds"), [(429, "4", 4), (429, None, 1), (430, None, 30), (429, "soon", 1)]
 )
-def test_too_many_requests_say_how_long(status: int, header: str | None, seconds: float) -> None:
+def test_too_many_requests_name_the_wait(status: int, header: str | None, seconds: float) -> None:
     with pytest.raises(ThrottledError) as raised:
-        parse(b"", status, **({"retry-after": header} if header else {}))
+        parse(b"", status, {"retry-after": header} if header else {})
     assert raised.value.retry_after == seconds
 
 
@@ -106,5 +106,5 @@ def test_a_search_that_was_not_understood_matches_everything_and_is_refused() ->
 
 def test_an_old_version_would_lose_collections_and_is_refused() -> None:
     with pytest.raises(PermanentError, match="2026-04"):
-        parse({"data": {}}, **{"x-shopify-api-version": "2026-04"})
-    assert parse({"data": {}}, **{"x-shopify-api-version": "2026-07"}).version == "2026-07"
+        parse({"data": {}}, headers={"x-shopify-api-version": "2026-04"})
+    assert parse({"data": {}}, headers={"x-shopify-api-version": "2026-07"}).version == "2026-07"

@@ -61,7 +61,7 @@ def build_usage(app: float | None = None, page: float | None = None, minutes: fl
 
 
 class Graph:
-    """Answers from `script`, then with the page that was asked for; functions are asked, exceptions raised."""
+    """Responds from `script`, then with the requested page; functions are called, exceptions raised."""
 
     def __init__(self) -> None:
         self.page: dict[str, Any] = {"name": "Rosa's"}
@@ -90,7 +90,7 @@ class Graph:
         return httpx.Response(200, json=page, headers={"facebook-api-version": "v25.0", **self.headers})
 
     def get_fields(self, call: int = -1) -> str:
-        """The fields that a call asked for."""
+        """The fields that a call requested."""
         return self.calls[call].url.params["fields"]
 
 
@@ -158,13 +158,11 @@ class Bench:
         self.client = GraphClient(http, "https://graph.test", "v25.0", SECRET)
         requested = RequestedFields(parse_fields(fields))
         self.source = FacebookSource(self.client, requested, elapsed=self.clock, sleep=self.clock.sleep)
-        self.use_source(self.source, self.tokens)
+        fixed: Any = {"now": lambda: NOW, "uniform": lambda low, high: 1.0}
+        self.use(HandlerDependencies(self.source, self.tokens, self.publisher, **fixed))
 
-    def use_source(self, source: Any, tokens: Any) -> None:
-        """Read from `source` with `tokens`, at NOW and without randomness."""
-        dependencies = HandlerDependencies(
-            source, tokens, self.publisher, now=lambda: NOW, uniform=lambda low, high: 1.0
-        )
+    def use(self, dependencies: HandlerDependencies) -> None:
+        """Handle requests with `dependencies`."""
         self.handle_incremental = IncrementalHandler(dependencies, seconds=10)
         self.handle_full_sync = FullSyncHandler(dependencies, seconds=5)
 

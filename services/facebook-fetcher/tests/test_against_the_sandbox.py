@@ -15,6 +15,7 @@ import httpx
 import orjson
 import pytest
 
+from connector.handlers import HandlerDependencies
 from contracts.events import FullReadCompleted, IncrementalReadCompleted, Record, SyncRequested
 from facebook_fetcher.fields import PAGE_FIELDS, RequestedFields, parse_fields
 from facebook_fetcher.source import FacebookSource
@@ -52,8 +53,8 @@ class Sandbox:
         """Somebody new with so many pages, who agrees to everything: the id, and the token of each page."""
         user = self.control("POST", "/users", {"pages": pages})["id"]
         back = "https://app.example/callback"
-        asked = {"client_id": APP, "redirect_uri": back, "scope": SCOPES, "user": user, "response_type": "code"}
-        agreed = self.http.post("/facebook/v25.0/dialog/oauth", params=asked, data={"decision": "accept"})
+        params = {"client_id": APP, "redirect_uri": back, "scope": SCOPES, "user": user, "response_type": "code"}
+        agreed = self.http.post("/facebook/v25.0/dialog/oauth", params=params, data={"decision": "accept"})
         code = httpx.URL(agreed.headers["location"]).params["code"]
         own = {"client_id": APP, "client_secret": SECRET}
         short = self.graph("oauth/access_token", **own, redirect_uri=back, code=code)["access_token"]
@@ -185,7 +186,7 @@ async def open_pages(sandbox: Sandbox, benches: Any) -> AsyncIterator[Any]:
         source = FacebookSource(await context.__aenter__(), RequestedFields(parse_fields(fields)))
         contexts.append(context)
         tokens, bench = FakeTokens(page_tokens), benches()
-        bench.use_source(source, tokens)
+        bench.use(HandlerDependencies(source, tokens, bench.publisher))
         return Pages(sandbox, user, list(page_tokens), tokens, bench)
 
     yield open_them
@@ -237,7 +238,7 @@ async def test_what_the_rate_limit_does_not_allow_is_postponed_and_not_refused(o
     assert (statistics["throttled"], 80 <= statistics["peak_app_percent"] <= 90) == (0, True)
 
 
-async def test_a_field_that_graph_refuses_is_null_and_the_rest_goes_on(open_pages: Any, log_lines: Any) -> None:
+async def test_a_field_that_graph_refuses_is_null_and_the_others_are_read(open_pages: Any, log_lines: Any) -> None:
     pages = await open_pages(2, fields="name,email,about,bio,picture.type(large){url}")
     pages.sandbox.control("PUT", "/faults", {"refuse_fields": ["bio"]})
     for page in pages.ids:
@@ -280,7 +281,7 @@ async def test_a_page_that_is_gone_is_an_empty_object_and_comes_back(open_pages:
     assert pages.build_objects() == pages.fetch_expected()
 
 
-async def test_another_version_is_reported_and_what_it_says_is_kept(open_pages: Any, log_lines: Any) -> None:
+async def test_another_version_is_reported_and_its_records_are_kept(open_pages: Any, log_lines: Any) -> None:
     pages = await open_pages(1, version="v19.0")
     for _ in range(2):
         await pages.run_full_sync(pages.ids[0])
@@ -302,7 +303,7 @@ class TestMisbehaving:
         ],
         ids=str,
     )
-    async def test_what_passes_is_waited_out(self, open_pages: Any, fault: Any) -> None:
+    async def test_a_passing_fault_is_waited_out(self, open_pages: Any, fault: Any) -> None:
         pages = await open_pages(1)
         pages.sandbox.control("PUT", "/faults", fault)
         assert (await pages.run_full_sync(pages.ids[0])).outcome == "completed"
@@ -311,7 +312,7 @@ class TestMisbehaving:
     @pytest.mark.parametrize(
         "fault", [{"fail_calls": -1}, {"truncate_body": True}, {"html_body": True}, {"error_calls": -1}], ids=str
     )
-    async def test_what_does_not_pass_is_postponed(self, open_pages: Any, fault: Any) -> None:
+    async def test_a_lasting_fault_is_postponed(self, open_pages: Any, fault: Any) -> None:
         pages = await open_pages(1)
         pages.sandbox.control("PUT", "/faults", fault)
         await pages.handle([pages.bench.build_request(pages.ids[0])])
@@ -320,7 +321,7 @@ class TestMisbehaving:
         assert pages.bench.publisher.records == []
 
     @pytest.mark.parametrize("code", [4, 17, 32, 341, 613, 80001])
-    async def test_a_throttle_waits_for_as_long_as_is_said(self, open_pages: Any, code: int) -> None:
+    async def test_a_throttle_waits_for_as_long_as_the_platform_says(self, open_pages: Any, code: int) -> None:
         pages = await open_pages(1)
         pages.sandbox.control("PUT", "/faults", {"throttle_calls": 1, "throttle_code": code, "throttle_minutes": 3})
         before = time.time()

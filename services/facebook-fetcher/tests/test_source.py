@@ -248,7 +248,7 @@ class TestThrottled:
         assert (await bench.run_full_sync(page="43")).reason == "the app's rate limit"
         assert len(bench.graph.calls) == 1
 
-    async def test_after_the_wait_one_call_tries_and_opens_it_for_all(self, bench: Any) -> None:
+    async def test_after_the_wait_one_call_probes_and_opens_the_limit_for_all(self, bench: Any) -> None:
         bench.graph.script = [bench.build_error(4)]
         await bench.read()
         bench.clock.seconds += bench.waits

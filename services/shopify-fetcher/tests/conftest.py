@@ -110,7 +110,7 @@ class FakePublisher:
         return [record for page in self.select(RecordsPage) for record in page.records]
 
     @property
-    def progressed(self) -> list[SyncProgressed]:
+    def progress(self) -> list[SyncProgressed]:
         """All events about progress."""
         return self.select(SyncProgressed)
 
@@ -167,7 +167,7 @@ class Shop:
     async def read_to_end(self, requests: list[SyncRequested]) -> None:
         """Read records, and what is postponed again at once, as the scheduler would in time."""
         while requests:
-            began = len(self.publisher.progressed)
+            began = len(self.publisher.progress)
             await self.handle_incremental(self.connection, requests)
             requests = [
                 SyncRequested(
@@ -181,7 +181,7 @@ class Shop:
                     cursor=late.cursor,
                     attempt=late.attempt + 1,
                 )
-                for late in self.publisher.progressed[began:]
+                for late in self.publisher.progress[began:]
             ]
 
     async def run_full_sync(
@@ -196,7 +196,7 @@ class Shop:
 
         `patient`: what is postponed is waited for, as the scheduler does.
         """
-        read_id, began = sync_id or uuid4(), len(self.publisher.progressed)
+        read_id, began = sync_id or uuid4(), len(self.publisher.progress)
         for step in range(steps):
             request = FullSyncStepRequested(
                 sync_id=read_id,
@@ -208,13 +208,13 @@ class Shop:
                 requested_at=0,
             )
             await self.handle_full_sync(self.connection, [request])
-            last = self.publisher.progressed[-1]
+            last = self.publisher.progress[-1]
             if last.outcome in ("completed", "failed"):
                 break
             if patient and last.not_before:
                 await asyncio.sleep(max(0.0, last.not_before / 1000 - time.time()))
             cursor = last.cursor
-        return self.publisher.progressed[began:]
+        return self.publisher.progress[began:]
 
     def document(self) -> bytes:
         """The snapshot that must result."""

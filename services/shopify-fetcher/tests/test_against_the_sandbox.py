@@ -239,8 +239,8 @@ async def test_a_long_record_is_read_over_several_attempts(open_shop: Any, build
     while not shop.publisher.select(IncrementalReadCompleted):
         await handle(shop.connection, [request])
         attempts += 1
-        if shop.publisher.progressed:
-            last = shop.publisher.progressed[-1]
+        if shop.publisher.progress:
+            last = shop.publisher.progress[-1]
             request = request.model_copy(update={"cursor": last.cursor, "attempt": last.attempt + 1})
     assert attempts > 5
     assert len({page.read_id for page in shop.publisher.select(RecordsPage)}) == 1
@@ -262,7 +262,7 @@ async def test_no_token_is_sent_to_a_host_that_is_no_shop(open_shop: Any, name: 
     other = f"shopify:{name}"
     shop.tokens.tokens[other] = replace(shop.tokens.tokens[shop.connection], connection=other)
     await shop.handle_incremental(other, [shop.build_request(products=["gid://shopify/Product/1"])])
-    assert shop.publisher.progressed[-1].reason == "not the name of a shop"
+    assert shop.publisher.progress[-1].reason == "not the name of a shop"
     assert shop.control("GET", "/statistics")["calls"] == 0
 
 
@@ -280,7 +280,7 @@ class TestMisbehaving:
         ],
         ids=lambda fault: next(iter(fault)),
     )
-    async def test_what_passes_is_waited_out(
+    async def test_a_passing_fault_is_waited_out(
         self, open_shop: Any, build_document: Any, fault: Any, request: Any
     ) -> None:
         number = abs(hash(request.node.name)) % 10**6
@@ -295,15 +295,15 @@ class TestMisbehaving:
         [{"fail_calls": -1}, {"truncate_body": True}, {"html_body": True}, {"throttle_calls": -1}],
         ids=lambda fault: next(iter(fault)),
     )
-    async def test_what_does_not_pass_is_postponed(self, open_shop: Any, fault: Any, request: Any) -> None:
+    async def test_a_lasting_fault_is_postponed(self, open_shop: Any, fault: Any, request: Any) -> None:
         number = abs(hash(request.node.name)) % 10**6
         shop = await open_shop(f"stays-{number}.myshopify.com", products=5)
         shop.control("PUT", "/faults", fault)
         (late,) = await shop.run_full_sync(steps=1)
         assert late.outcome == "postponed"
         await shop.handle_incremental(shop.connection, [shop.build_request(products=["gid://shopify/Product/1"])])
-        assert shop.publisher.progressed[-1].outcome == "postponed"
-        assert shop.publisher.progressed[-1].throttled is ("throttle_calls" in fault)
+        assert shop.publisher.progress[-1].outcome == "postponed"
+        assert shop.publisher.progress[-1].throttled is ("throttle_calls" in fault)
         assert shop.publisher.records == []
 
     @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ class TestMisbehaving:
         shop.control("PUT", "/faults", {"deny_scopes": ["read_inventory"]})
         await shop.handle_incremental(shop.connection, [shop.build_request(products=[gid])])
         assert shop.publisher.records == []
-        assert shop.publisher.progressed or shop.publisher.select(IncrementalReadCompleted)[0].unreadable
+        assert shop.publisher.progress or shop.publisher.select(IncrementalReadCompleted)[0].unreadable
 
     async def test_ids_charged_one_by_one_bring_the_same(self, open_shop: Any, build_document: Any) -> None:
         shop = await open_shop(
@@ -379,5 +379,5 @@ class TestMisbehaving:
                 sync_id=uuid4(), connection=other, epoch=1, cause="connect", step=0, cursor=None, requested_at=0
             )
             await handle(other, [request])
-        assert "another shop" in shop.publisher.progressed[-1].reason
+        assert "another shop" in shop.publisher.progress[-1].reason
         assert shop.publisher.records == []

@@ -51,7 +51,7 @@ class IncrementalHandler:
             await self._publisher.send_all([_build_failed(connection, group.epoch, group.requests, error, None)])
             return
         except RetryLaterError as wait:
-            await self._publisher.send_all([self._build_not_begun(connection, group, wait)])
+            await self._publisher.send_all([self._build_initial_postponement(connection, group, wait)])
             return
         read = GroupRead(group, self._dependencies.build_context(token, group.epoch, group.read_id, INCREMENTAL))
         topic = get_fetched_topic(parse_platform(connection))
@@ -61,7 +61,9 @@ class IncrementalHandler:
         await self._publisher.send_all(read.build_endings(stop, self._dependencies.compute_not_before))
         _log_read(read, stop, self._elapsed() - began)
 
-    def _build_not_begun(self, connection: str, group: RequestGroup, wait: RetryLaterError) -> OutboundMessage:
+    def _build_initial_postponement(
+        self, connection: str, group: RequestGroup, wait: RetryLaterError
+    ) -> OutboundMessage:
         """Build the postponement of the whole group to where it would have begun.
 
         Requests without a cursor keep none, so that they may still be coalesced.
