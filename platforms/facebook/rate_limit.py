@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from platform_sdk.session import FULL, INCREMENTAL
 from platforms.facebook.errors import APP, PAGE
-from platforms.facebook.usage import Usage
+from platforms.facebook.usage import RateLimitUsage
 
 CALL_PERCENT = 0.5
 """The most that one call uses: an app with one user has 200 calls an hour."""
@@ -58,7 +58,7 @@ class UsageLimit:
         """Count a call as finished."""
         self._in_flight -= 1
 
-    def update(self, usage: Usage, sent: float, now: float) -> None:
+    def update(self, usage: RateLimitUsage, sent: float, now: float) -> None:
         """Adopt the usage that the response to a call of `sent` reports.
 
         A response to a call that was sent before the last update can only raise the usage.

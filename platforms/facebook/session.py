@@ -21,7 +21,7 @@ from platform_sdk.session import FULL, INCREMENTAL, MAX_WAIT_SECONDS, ApiSession
 from platforms.facebook.errors import APP, PageResult, parse_response
 from platforms.facebook.ids import is_page_id
 from platforms.facebook.rate_limit import MAX_CONCURRENT_CALLS, RateLimitState
-from platforms.facebook.usage import Usage, UsageHeaders, parse_usage
+from platforms.facebook.usage import RateLimitUsage, UsageHeaders, parse_usage
 
 log = structlog.get_logger()
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024

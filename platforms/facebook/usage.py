@@ -15,7 +15,7 @@ PAGES_USE = "pages"
 
 
 @dataclass(frozen=True)
-class Usage:
+class RateLimitUsage:
     """`percent` of a rate limit is used; calls are refused for `regain_seconds`, 0 where the header names no time."""
 
     percent: float
@@ -26,8 +26,8 @@ class Usage:
 class UsageHeaders:
     """The usage that one response reports; None where it reports none."""
 
-    app: Usage | None = None
-    page: Usage | None = None
+    app: RateLimitUsage | None = None
+    page: RateLimitUsage | None = None
 
     @property
     def regain_seconds(self) -> float:
@@ -43,7 +43,7 @@ class _Measures(BaseModel):
     estimated_time_to_regain_access: float = 0.0
     """Minutes."""
 
-    def build_usage(self) -> Usage:
+    def build_usage(self) -> RateLimitUsage:
         percent = max(self.call_count, self.total_time, self.total_cputime)
         return Usage(percent, max(0.0, self.estimated_time_to_regain_access * 60))
 
@@ -64,7 +64,7 @@ def parse_usage(headers: Mapping[str, str], page_id: str) -> UsageHeaders:
     return UsageHeaders(app.build_usage() if app else None, _find_highest(usages))
 
 
-def _find_highest(usages: list[Usage]) -> Usage | None:
+def _find_highest(usages: list[RateLimitUsage]) -> RateLimitUsage | None:
     if not usages:
         return None
     return Usage(max(u.percent for u in usages), max(u.regain_seconds for u in usages))

@@ -31,7 +31,7 @@ SLOW_SHARE = 1 / 3
 """A query that failed after this share of its time requests fewer ids the next time."""
 
 
-class ShopifyClient:
+class AdminApiClient:
     """Sends queries to shops. `shop_url` contains `{shop}`."""
 
     def __init__(self, http: HttpClient, shop_url: str, version: str) -> None:
@@ -62,10 +62,10 @@ class ShopifyClient:
 
 
 @asynccontextmanager
-async def open_client(shop_url: str, version: str, *, trace: TraceCall) -> AsyncIterator[ShopifyClient]:
+async def open_client(shop_url: str, version: str, *, trace: TraceCall) -> AsyncIterator[AdminApiClient]:
     """Open a client with its own connections, which stay alive while the context lasts."""
     async with open_http_client(MAX_CONNECTIONS, KEEPALIVE_CONNECTIONS, trace) as http:
-        yield ShopifyClient(http, shop_url, version)
+        yield AdminApiClient(http, shop_url, version)
 
 
 class GraphqlClient(Protocol):
@@ -76,7 +76,7 @@ class GraphqlClient(Protocol):
     async def post(
         self, shop: str, token: str, query: Query, variables: Variables, *, seconds: float
     ) -> GraphqlResponse:
-        """Return the response if it is complete within `seconds`; raises as `ShopifyClient.post`."""
+        """Return the response if it is complete within `seconds`; raises as `AdminApiClient.post`."""
         ...
 
 

@@ -78,4 +78,4 @@ def derive_read_id(requests: Iterable[SyncRequested]) -> UUID:
     It is the same when they are delivered again. The next attempt gets another one, because it has a result of its own.
     """
     attempts = sorted({f"{sync_id}:{r.attempt}" for r in requests for sync_id in (r.sync_id, *r.coalesced_sync_ids)})
-    return derive_id("fetch", *attempts)
+    return derive_id("read", *attempts)

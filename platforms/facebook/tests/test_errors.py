@@ -61,14 +61,14 @@ def test_a_throttle_is_the_apps_or_the_pages(code: int, limit: str) -> None:
 def test_transient_errors_are_recognised_by_the_envelope_or_the_status() -> None:
     assert type(parse_error(99, is_transient=True).error) is TransientError
     assert type(parse_error(99, status=503).error) is TransientError
-    assert type(parse_error(190, status=500).error) is TokenRejectedError, "a code that is known comes first"
+    assert type(parse_error(190, status=500).error) is TokenRejectedError, "a known code takes precedence"
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"null", b"false", b"[]", b'{"error": "odd"}', b'{"error": {"code": "x"}}']
 )
 @pytest.mark.parametrize("status", [200, 400, 502])
-def test_an_answer_in_no_known_form_may_be_better_the_next_time(body: bytes, status: int) -> None:
+def test_a_malformed_response_may_be_better_the_next_time(body: bytes, status: int) -> None:
     result = parse_response(status, body, TOKEN)
     assert result.page is None
     assert type(result.error) is TransientError

@@ -6,7 +6,7 @@ import pytest
 
 from platform_sdk.session import FULL, INCREMENTAL
 from platforms.facebook.rate_limit import CALL_PERCENT, HOUR, MAX_PERCENT, UsageLimit
-from platforms.facebook.usage import Usage
+from platforms.facebook.usage import RateLimitUsage
 
 MAX_INCREMENTAL, MAX_FULL = MAX_PERCENT[INCREMENTAL], MAX_PERCENT[FULL]
 
@@ -55,7 +55,7 @@ def test_usage_fades_over_the_window_and_then_one_call_probes() -> None:
     assert 0 < limit.compute_wait(MAX_FULL, rest) <= 0.1, "until the one is answered the others wait"
 
 
-def test_a_try_that_finds_room_opens_the_budget_and_one_that_does_not_closes_it_again() -> None:
+def test_a_probe_that_finds_calls_left_opens_the_limit_and_one_that_does_not_closes_it_again() -> None:
     limit = build_limit(60)
     limit.update(Usage(10), 900, 900)
     assert limit.compute_wait(MAX_FULL, 900) == 0
@@ -81,7 +81,7 @@ def test_until_access_is_regained_nothing_is_sent_and_then_one_call_probes() -> 
     assert limit.compute_wait(MAX_INCREMENTAL, 300) > 0
 
 
-def test_refused_calls_exhaust_a_budget_whatever_was_read_of_it() -> None:
+def test_refused_calls_exhaust_a_limit_whatever_its_usage_was() -> None:
     limit = build_limit(3)
     limit.exhaust(0)
     assert 60 < limit.compute_wait(MAX_INCREMENTAL, 0) <= HOUR
@@ -97,7 +97,7 @@ def test_in_a_window_of_a_day_a_call_probes_every_hour() -> None:
 
 @pytest.mark.parametrize("calls", [200, 1_000])
 @pytest.mark.parametrize("max_percent", [MAX_INCREMENTAL, MAX_FULL])
-def test_leaned_on_for_a_day_no_more_is_used_than_a_little_above_its_most(calls: int, max_percent: float) -> None:
+def test_under_load_for_a_day_no_more_is_used_than_a_little_above_the_maximum(calls: int, max_percent: float) -> None:
     """The platform counts the calls of the last hour; whoever is started through has a call, 16 at once."""
     limit, window, now, peak = UsageLimit(HOUR), deque[float](), 0.0, 0.0
     while now < 24 * HOUR:

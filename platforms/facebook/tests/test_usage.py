@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from platforms.facebook.usage import Usage, UsageHeaders, parse_usage
+from platforms.facebook.usage import RateLimitUsage, UsageHeaders, parse_usage
 
 SHARES = {"call_count": 28, "total_time": 25, "total_cputime": 31}
 
