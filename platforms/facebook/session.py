@@ -27,7 +27,7 @@ log = structlog.get_logger()
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 RESPONSE_SECONDS = {INCREMENTAL: 5.0, FULL: 15.0}
 """By mode, how long a call may take. A Page that hangs must not delay incremental syncs."""
-UNUSED = Usage(0.0)
+UNUSED = RateLimitUsage(0.0)
 """The usage that a Page without usage headers stands for: they are missing while little is used."""
 
 

@@ -45,7 +45,7 @@ class _Measures(BaseModel):
 
     def build_usage(self) -> RateLimitUsage:
         percent = max(self.call_count, self.total_time, self.total_cputime)
-        return Usage(percent, max(0.0, self.estimated_time_to_regain_access * 60))
+        return RateLimitUsage(percent, max(0.0, self.estimated_time_to_regain_access * 60))
 
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ def parse_usage(headers: Mapping[str, str], page_id: str) -> UsageHeaders:
 def _find_highest(usages: list[RateLimitUsage]) -> RateLimitUsage | None:
     if not usages:
         return None
-    return Usage(max(u.percent for u in usages), max(u.regain_seconds for u in usages))
+    return RateLimitUsage(max(u.percent for u in usages), max(u.regain_seconds for u in usages))
 
 
 def _parse_header(adapter: TypeAdapter[T], header: str | None) -> T | None:

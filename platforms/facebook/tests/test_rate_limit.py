@@ -13,7 +13,7 @@ MAX_INCREMENTAL, MAX_FULL = MAX_PERCENT[INCREMENTAL], MAX_PERCENT[FULL]
 
 def build_limit(percent: float, regain: float = 0.0) -> UsageLimit:
     limit = UsageLimit(HOUR)
-    limit.update(Usage(percent, regain), 0, 0)
+    limit.update(RateLimitUsage(percent, regain), 0, 0)
     return limit
 
 
@@ -57,18 +57,18 @@ def test_usage_fades_over_the_window_and_then_one_call_probes() -> None:
 
 def test_a_probe_that_finds_calls_left_opens_the_limit_and_one_that_does_not_closes_it_again() -> None:
     limit = build_limit(60)
-    limit.update(Usage(10), 900, 900)
+    limit.update(RateLimitUsage(10), 900, 900)
     assert limit.compute_wait(MAX_FULL, 900) == 0
-    limit.update(Usage(60), 901, 901)
+    limit.update(RateLimitUsage(60), 901, 901)
     assert limit.compute_wait(MAX_FULL, 902) > 800
 
 
 def test_an_answer_to_an_earlier_call_only_raises() -> None:
     limit = UsageLimit(HOUR)
-    limit.update(Usage(60), 10, 20)
-    limit.update(Usage(40), 15, 21)
+    limit.update(RateLimitUsage(60), 10, 20)
+    limit.update(RateLimitUsage(40), 15, 21)
     assert limit.compute_wait(MAX_FULL, 21) > 0
-    limit.update(Usage(90), 15, 22)
+    limit.update(RateLimitUsage(90), 15, 22)
     assert limit.compute_wait(MAX_INCREMENTAL, 22) > 0
 
 
@@ -111,6 +111,6 @@ def test_under_load_for_a_day_no_more_is_used_than_a_little_above_the_maximum(ca
                 window.popleft()
             peak = max(peak, 100 * len(window) / calls)
             limit.settle()
-            limit.update(Usage(100 * len(window) // calls), now, now + 0.2)
+            limit.update(RateLimitUsage(100 * len(window) // calls), now, now + 0.2)
         now += max(0.2, limit.compute_wait(max_percent, now + 0.2))
     assert max_percent - 5 < peak < max_percent + 11 * CALL_PERCENT
