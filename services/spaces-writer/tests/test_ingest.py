@@ -157,7 +157,7 @@ async def test_two_different_readings_of_one_moment_are_wanted_once_more(writer:
 
 async def test_a_record_in_parts_is_stored_when_its_chain_is_whole(writer: Writer) -> None:
     start = product(1, read_at=10).model_copy(
-        update={"part": RecordChunk(reading_id="c", cursor=None, next_cursor="p2")}
+        update={"chunk": RecordChunk(reading_id="c", cursor=None, next_cursor="p2")}
     )
     rest = Record(
         resource="products", id=gid(1), read_at=10, sort_key=1, items=({"node": {"id": "v"}},),

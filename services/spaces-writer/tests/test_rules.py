@@ -52,8 +52,8 @@ def test_a_step_that_ran_twice_with_another_cut_joins_by_its_cursors() -> None:
 def test_a_window_is_good_between_the_platforms_counts() -> None:
     end = window_end(uuid4(), sent=10).model_copy(update={"count_before": 9, "count_after": 11})
     assert judge_window(end, 10).good
-    assert not judge_window(end.model_copy(update={"sent": 12}), 12).good
-    assert not judge_window(end.model_copy(update={"sent": 8}), 8).good
+    assert not judge_window(end.model_copy(update={"sent_count": 12}), 12).good
+    assert not judge_window(end.model_copy(update={"sent_count": 8}), 8).good
 
 
 def test_a_window_whose_pages_have_not_all_arrived_is_not_good() -> None:

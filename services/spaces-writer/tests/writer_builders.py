@@ -57,7 +57,7 @@ def facebook_page(*, read_at: int, name: str = "Acme", **volatile: Any) -> Recor
 def whole_walk(record: Record, *, epoch: int = 1) -> tuple[RecordsPage, RangeCompleted, FullReadCompleted]:
     """All that a walk of a page says."""
     source, said = uuid4(), {"connection": PAGE, "epoch": epoch}
-    place = {**said, "source": source, "resource": "page"}
+    place = {**said, "read_id": source, "resource": "page"}
     return (
         RecordsPage(**place, step=1, page=0, records=(record,)),
         RangeCompleted(**place, id_range=0, attempt=1, retry_cursor="", sent_count=1, count_before=1, count_after=1),
