@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SERVICES = {p.name.replace("-", "_"): p for p in (ROOT / "services").iterdir() if p.is_dir()}
 LIBS = {p.name: p for p in (ROOT / "libs").iterdir() if p.is_dir()}
-IO_MODULES = {"app", "settings", "handlers", "routes", "client", "store"}
+IO_MODULES = {"app", "settings", "handlers", "routes", "client", "store", "use_cases"}
 IO_PACKAGES = {
     "aioboto3", "aiokafka", "asyncpg", "boto3", "botocore", "faststream", "httpx", "os", "requests", "shutil", "socket",
     "sqlalchemy", "sqlite3", "subprocess", "tempfile", "urllib.request",
