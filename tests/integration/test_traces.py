@@ -25,7 +25,7 @@ def whole_trace(receiver: Receiver, sync_id: str, fetcher: str) -> list[Received
     each service sends its own spans, a moment later."""
     asked = next((s for s in list(receiver.spans) if s.service == "gateway" and s.sync_id == sync_id), None)
     spans = receiver.trace(asked.trace) if asked else []
-    composes = [span for span in spans if span.name == "compose snapshot"]
+    composes = [span for span in spans if span.name == "build snapshot"]
     noted = any(span.service == "scheduler" for compose in composes for span in heard(spans, compose))
     read = any(span.service == fetcher and span.name.startswith("process ") for span in spans)
     known = {"", *(span.id for span in spans)}
@@ -70,10 +70,10 @@ def test_one_webhook_is_one_trace_from_its_acceptance_to_the_put_and_the_ledger(
         "shopify-fetcher: process sync.requested.shopify",
         "shopify-fetcher: send data.fetched",
         "spaces-writer: process data.fetched",
-        "spaces-writer: compose snapshot",
+        "spaces-writer: build snapshot",
         "spaces-writer: S3/PutObject",
     ]
-    compose = next(span for span in spans if span.name == "compose snapshot")
+    compose = next(span for span in spans if span.name == "build snapshot")
     assert ("scheduler", "process data.stored") in {(span.service, span.name) for span in heard(spans, compose)}
     assert any(span.service == "scheduler" and span.name == "process sync.requested.shopify" for span in spans)
     calls = [span for span in spans if span.service == "shopify-fetcher" and span.name == "POST"]
