@@ -1,4 +1,4 @@
-"""What a platform grants for an account: tokens in clear text, on their way from the platform to the gateway's store."""
+"""What a platform grants for an account: tokens in clear text, on their way to the gateway's store."""
 
 from dataclasses import dataclass, field
 

@@ -33,7 +33,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A platform's slug (begins connections, paths and topics), its name for people, and what its accounts are called."""
+    """A platform's slug (begins connections, paths, topics), its name for people, and what it calls its accounts."""
 
     slug: str
     title: str
