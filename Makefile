@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up demo reset test test-containers test-kubernetes lint contracts bench lock clean
+.PHONY: help up demo reset test test-containers test-kubernetes lint lint-names contracts graphql bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -43,10 +43,18 @@ test-kubernetes: $(VENV)/.dev ## the manifests on a real node (needs kubectl wit
 lint: $(VENV)/.dev ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+#	$(BIN)/python -m lint.check_names
+
+lint-names: $(VENV)/.made ## how functions and classes are named, and how many shared files name a platform
+	$(BIN)/python -m lint.check_names
+	$(BIN)/python -m lint.count_platform_names shopify facebook
 
 contracts: $(VENV)/.runtime ## write anew: the events' schemas, docs/api
 	$(BIN)/python -m contracts.schemas
 	$(BIN)/python -m gateway.docs docs/api
+
+graphql: $(VENV)/.runtime ## write anew: the Shopify fetcher's typed GraphQL answers (SCHEMA=file: from another schema)
+	$(BIN)/python services/shopify-fetcher/generate_client.py $(SCHEMA)
 
 bench: $(VENV)/.runtime ## measure, beside baselines (one alone: make bench ONLY=webhooks)
 	$(BIN)/python -m benchmarks $(ONLY)
