@@ -182,8 +182,8 @@ def check_functions(tree: ast.Module, path: str, rules: Rules) -> Iterator[Viola
             yield Violation(
                 path,
                 node.lineno,
-                f"`{node.name}` does not begin with a verb of lint/verbs.txt: say what it does (`load_token`), make it a"
-                " property, or begin it with is_, has_, can_ or should_",
+                f"`{node.name}` does not begin with a verb of lint/verbs.txt: say what it does (`load_token`), make it"
+                " a property, or begin it with is_, has_, can_ or should_",
             )
 
 

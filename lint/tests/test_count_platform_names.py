@@ -30,8 +30,8 @@ def test_shared_files_and_those_of_other_platforms_count(path: str) -> None:
     "path",
     ["platforms/shopify/ids.py", "services/shopify-fetcher/shopify_fetcher/app.py", "sandbox/sandbox/app.py",
      "deploy/k8s/platforms/shopify/fetcher.yaml", "tests/integration/test_main_job.py",
-     "libs/contracts/tests/test_a.py", "docs/example.py", "benchmarks/burst.py", "cli/merchant_sync/demo_shopify.py", "README.md",
-     "docs/api/openapi.json"],
+     "libs/contracts/tests/test_a.py", "docs/example.py", "benchmarks/burst.py", "cli/merchant_sync/demo_shopify.py",
+     "README.md", "docs/api/openapi.json"],
 )  # fmt: skip
 def test_a_platforms_own_files_tests_documents_and_other_kinds_do_not_count(path: str) -> None:
     assert not is_counted(path, "shopify")
