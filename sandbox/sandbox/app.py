@@ -19,8 +19,8 @@ from sandbox import webhooks
 from sandbox.client import Receivers
 from sandbox.deliveries import Delivery, Dispatcher, retry_delay
 from sandbox.engine import Engine
-from sandbox.graph import app as graph_app
-from sandbox.graph.world import Facebook
+from sandbox.facebook import app as facebook_app
+from sandbox.facebook.state import Facebook
 from sandbox.routes import admin, control, oauth, page
 from sandbox.routes.dated import Dated
 from sandbox.settings import Settings
@@ -36,7 +36,7 @@ def build(settings: Settings) -> Starlette:
     templates = Environment(loader=PackageLoader("sandbox"), autoescape=select_autoescape())
     templates.globals["base"] = settings.base_path
     key, secret = settings.shopify_api_key, settings.shopify_api_secret
-    graph = graph_app.build(settings, templates) if settings.facebook_app_id else None
+    graph = facebook_app.build(settings, templates) if settings.facebook_app_id else None
     receivers = Receivers(lambda delivery: webhooks.headers(delivery, secret))
     loops: list[asyncio.AbstractEventLoop] = []
 

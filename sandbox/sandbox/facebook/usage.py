@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from sandbox.graph.model import Limits
+from sandbox.facebook.model import Limits
 
 _HOUR, _DAY = 3_600.0, 86_400.0
 

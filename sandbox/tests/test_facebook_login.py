@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.graph.failures import GraphError
-from sandbox.graph.model import Code, Token
-from sandbox.graph.tokens import Tokens
+from sandbox.facebook.errors import GraphError
+from sandbox.facebook.model import Code, Token
+from sandbox.facebook.tokens import Tokens
 
 APP = "123456789012345"
 CALLBACK = "https://app.example/cb"

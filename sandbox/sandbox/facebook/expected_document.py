@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from sandbox.graph.fields import picture_url
-from sandbox.graph.model import Page
+from sandbox.facebook.field_selection import picture_url
+from sandbox.facebook.model import Page
 
 KEYS = (
     "id", "name", "category", "about", "website", "link", "verification_status", "location", "phone", "username",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sandbox.deliveries import Delivery
-from sandbox.graph.model import AppSubscription
+from sandbox.facebook.model import AppSubscription
 
 BATCH = 1_000
 _RETRIES = 12

@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox.graph import login
-from sandbox.graph.model import Person
-from sandbox.graph.world import Facebook
+from sandbox.facebook import login
+from sandbox.facebook.model import Person
+from sandbox.facebook.state import Facebook
 
 _CANCELLED = {
     "error": "access_denied", "error_code": "200", "error_description": "Permissions error",

@@ -4,10 +4,10 @@ from random import Random
 from typing import Any
 
 from sandbox import texts
-from sandbox.graph.fields import picture_url
-from sandbox.graph.generator import address
-from sandbox.graph.model import Page
-from sandbox.graph.names import PAGE_FIELDS, WEBHOOK_FIELDS
+from sandbox.facebook.field_selection import picture_url
+from sandbox.facebook.generator import address
+from sandbox.facebook.graph_schema import PAGE_FIELDS, WEBHOOK_FIELDS
+from sandbox.facebook.model import Page
 
 _FIXED = frozenset({"id", "access_token", "page_token", "single_line_address"})
 _ALWAYS = frozenset({"name", "category", "category_list", "link", "is_published"})

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 import orjson
 
 from sandbox.addresses import is_near
-from sandbox.graph.calls import Body, Call, Caller
-from sandbox.graph.failures import GraphError, not_granted, not_one_of, unexpected
-from sandbox.graph.model import AppSubscription
-from sandbox.graph.names import MESSAGE_FIELDS, WEBHOOK_FIELDS
-from sandbox.graph.world import Facebook
+from sandbox.facebook.calls import Body, Call, Caller
+from sandbox.facebook.errors import GraphError, not_granted, not_one_of, unexpected
+from sandbox.facebook.graph_schema import MESSAGE_FIELDS, WEBHOOK_FIELDS
+from sandbox.facebook.model import AppSubscription
+from sandbox.facebook.state import Facebook
 
 Challenge = Callable[[str, str], Awaitable[str | None]]
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from sandbox.graph.calls import Body, Call, Caller
-from sandbox.graph.failures import GraphError, dead_token
-from sandbox.graph.model import Person, Token
-from sandbox.graph.names import PERMISSIONS
-from sandbox.graph.tokens import proof
-from sandbox.graph.world import Facebook
+from sandbox.facebook.calls import Body, Call, Caller
+from sandbox.facebook.errors import GraphError, dead_token
+from sandbox.facebook.graph_schema import PERMISSIONS
+from sandbox.facebook.model import Person, Token
+from sandbox.facebook.state import Facebook
+from sandbox.facebook.tokens import proof
 
 _DATA_ACCESS_SECONDS = 90 * 86_400
 _PAGE_PERMISSIONS = ("pages_", "business_")

@@ -10,11 +10,11 @@ from starlette.routing import Route
 
 from sandbox.client import Receivers
 from sandbox.deliveries import Dispatcher
-from sandbox.graph import webhooks
-from sandbox.graph.client import Callbacks
-from sandbox.graph.store import GraphStore
-from sandbox.graph.world import Facebook
-from sandbox.routes import graph, graph_control, graph_login, graph_pages
+from sandbox.facebook import webhooks
+from sandbox.facebook.client import Callbacks
+from sandbox.facebook.routes import control, graph, login, pages
+from sandbox.facebook.state import Facebook
+from sandbox.facebook.store import GraphStore
 from sandbox.settings import Settings
 
 
@@ -54,8 +54,8 @@ def build(settings: Settings, templates: Environment) -> Part:
     dispatcher = Dispatcher(receivers.post, facebook.settle, lambda attempt: webhooks.retry_delay(attempt, scale))
     routes = [
         *graph.routes(facebook, callbacks.challenge, f"{settings.public_url}/graph"),
-        *graph_login.routes(facebook, templates),
-        *graph_control.routes(facebook, dispatcher, callbacks.post),
-        *graph_pages.routes(facebook, templates, callbacks.post),
+        *login.routes(facebook, templates),
+        *control.routes(facebook, dispatcher, callbacks.post),
+        *pages.routes(facebook, templates, callbacks.post),
     ]
     return Part(facebook, routes, dispatcher, receivers, callbacks, store)

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.graph.failures import GraphError
-from sandbox.graph.model import Page, Person, Token
+from sandbox.facebook.errors import GraphError
+from sandbox.facebook.model import Page, Person, Token
 
 Body = dict[str, Any]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.graph.failures import GraphError, no_field
-from sandbox.graph.model import Page
-from sandbox.graph.names import PAGE_FIELDS
+from sandbox.facebook.errors import GraphError, no_field
+from sandbox.facebook.graph_schema import PAGE_FIELDS
+from sandbox.facebook.model import Page
 
 _FIELD = re.compile(r"\s*([a-z_0-9]+)((?:\.[a-z_]+\([^()]*\))*)\s*")
 _SIZES = {"small": 50, "normal": 100, "album": 50, "large": 200, "square": 50}

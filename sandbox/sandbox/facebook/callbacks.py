@@ -4,9 +4,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sandbox.graph.model import Person
-from sandbox.graph.webhooks import signed_request
-from sandbox.graph.world import Facebook
+from sandbox.facebook.model import Person
+from sandbox.facebook.state import Facebook
+from sandbox.facebook.webhooks import signed_request
 
 Post = Callable[[str, str], Awaitable[dict[str, Any]]]
 _KEPT = 50

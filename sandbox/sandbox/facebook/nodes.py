@@ -5,11 +5,11 @@ from binascii import Error as Base64Error
 from typing import Any
 from urllib.parse import urlencode
 
-from sandbox.graph import fields
-from sandbox.graph.calls import Body, Call, Caller
-from sandbox.graph.failures import GraphError, no_field
-from sandbox.graph.model import Page, Person
-from sandbox.graph.world import Facebook
+from sandbox.facebook import field_selection as fields
+from sandbox.facebook.calls import Body, Call, Caller
+from sandbox.facebook.errors import GraphError, no_field
+from sandbox.facebook.model import Page, Person
+from sandbox.facebook.state import Facebook
 
 PAGE_SIZE, LARGEST = 25, 100
 _ACCOUNT = "access_token,category,category_list,name,id,tasks"

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.deliveries import Delivery
-from sandbox.graph import edits, generator, webhooks
-from sandbox.graph.faults import Faults
-from sandbox.graph.model import AppSettings, AppSubscription, Code, Limits, Page, Person
-from sandbox.graph.names import VERSIONS
-from sandbox.graph.statistics import Statistics
-from sandbox.graph.store import GraphStore
-from sandbox.graph.tokens import Tokens
-from sandbox.graph.usage import Usage
+from sandbox.facebook import edits, generator, webhooks
+from sandbox.facebook.faults import Faults
+from sandbox.facebook.graph_schema import VERSIONS
+from sandbox.facebook.model import AppSettings, AppSubscription, Code, Limits, Page, Person
+from sandbox.facebook.statistics import Statistics
+from sandbox.facebook.store import GraphStore
+from sandbox.facebook.tokens import Tokens
+from sandbox.facebook.usage import Usage
 
 _PAGES = 3
 

@@ -6,8 +6,8 @@ import httpx
 import orjson
 import pytest
 
-from sandbox.graph.model import Limits
-from sandbox.graph.usage import Usage
+from sandbox.facebook.model import Limits
+from sandbox.facebook.usage import Usage
 
 
 class Clock:

@@ -6,10 +6,10 @@ from typing import Any
 import orjson
 import pytest
 
-from sandbox.graph import fields
-from sandbox.graph.failures import GraphError
-from sandbox.graph.names import PAGE_FIELDS, WEBHOOK_FIELDS
-from sandbox.graph.truth import KEYS
+from sandbox.facebook import field_selection as fields
+from sandbox.facebook.errors import GraphError
+from sandbox.facebook.expected_document import KEYS
+from sandbox.facebook.graph_schema import PAGE_FIELDS, WEBHOOK_FIELDS
 
 APP = "123456789012345"
 

@@ -7,13 +7,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from sandbox.graph import login
-from sandbox.graph.calls import Body, Call, Caller, Handler, Reply
-from sandbox.graph.failures import GraphError, no_field, no_object, throttled, told, trace_id
-from sandbox.graph.model import Token
-from sandbox.graph.nodes import Nodes
-from sandbox.graph.subscribing import Challenge, Subscribing
-from sandbox.graph.world import Facebook
+from sandbox.facebook import login
+from sandbox.facebook.calls import Body, Call, Caller, Handler, Reply
+from sandbox.facebook.errors import GraphError, no_field, no_object, throttled, told, trace_id
+from sandbox.facebook.model import Token
+from sandbox.facebook.nodes import Nodes
+from sandbox.facebook.state import Facebook
+from sandbox.facebook.subscriptions import Challenge, Subscribing
 
 MOST_IN_A_BATCH = 50
 _TYPES = {"app": "Application", "person": "User", "page": "Page"}

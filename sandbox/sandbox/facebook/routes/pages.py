@@ -5,10 +5,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox.graph import letters
-from sandbox.graph.letters import Post
-from sandbox.graph.model import Page, Person
-from sandbox.graph.world import Facebook
+from sandbox.facebook import callbacks as letters
+from sandbox.facebook.callbacks import Post
+from sandbox.facebook.model import Page, Person
+from sandbox.facebook.state import Facebook
 
 _PER_PAGE = 25
 _TEXTS = ("name", "phone", "about", "website", "description", "category")

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from sandbox.graph.webhooks import retry_delay
+from sandbox.facebook.webhooks import retry_delay
 
 APP, SECRET = "123456789012345", b"facebook-sandbox-secret"
 

@@ -6,8 +6,8 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 
-from sandbox.graph.failures import GraphError, dead_token
-from sandbox.graph.model import Code, Token
+from sandbox.facebook.errors import GraphError, dead_token
+from sandbox.facebook.model import Code, Token
 
 CODE_SECONDS = 600
 SHORT_SECONDS = 5_400

@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.graph.api import Api
-from sandbox.graph.calls import Call, Reply
-from sandbox.graph.failures import GraphError, trace_id
-from sandbox.graph.names import VERSIONS, version_served
-from sandbox.graph.subscribing import Challenge
-from sandbox.graph.world import Facebook
+from sandbox.facebook.api import Api
+from sandbox.facebook.calls import Call, Reply
+from sandbox.facebook.errors import GraphError, trace_id
+from sandbox.facebook.graph_schema import VERSIONS, version_served
+from sandbox.facebook.state import Facebook
+from sandbox.facebook.subscriptions import Challenge
 from sandbox.routes.trouble import HTML, respond
 
 _METHODS = ["GET", "POST", "DELETE"]

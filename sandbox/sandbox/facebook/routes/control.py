@@ -11,14 +11,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.deliveries import Dispatcher
-from sandbox.graph import edits, letters, truth
-from sandbox.graph.faults import Faults
-from sandbox.graph.fields import picture_url
-from sandbox.graph.letters import Post
-from sandbox.graph.model import AppSettings, Limits, Page, Person
-from sandbox.graph.names import PERMISSIONS
-from sandbox.graph.statistics import Statistics
-from sandbox.graph.world import Facebook
+from sandbox.facebook import callbacks as letters
+from sandbox.facebook import edits
+from sandbox.facebook import expected_document as truth
+from sandbox.facebook.callbacks import Post
+from sandbox.facebook.faults import Faults
+from sandbox.facebook.field_selection import picture_url
+from sandbox.facebook.graph_schema import PERMISSIONS
+from sandbox.facebook.model import AppSettings, Limits, Page, Person
+from sandbox.facebook.state import Facebook
+from sandbox.facebook.statistics import Statistics
 from sandbox.routes.control import answer
 
 _STATUSES = frozenset({"granted", "declined", "expired"})

@@ -12,7 +12,7 @@ import orjson
 from pydantic import BaseModel
 
 from sandbox.deliveries import Delivery
-from sandbox.graph.model import Page, Person, Token
+from sandbox.facebook.model import Page, Person, Token
 
 _SCHEMA = """
 create table if not exists graph_people (id text primary key, body blob);

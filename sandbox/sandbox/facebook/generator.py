@@ -4,7 +4,7 @@ from random import Random
 from typing import Any
 
 from sandbox import texts
-from sandbox.graph.model import Page
+from sandbox.facebook.model import Page
 
 _CATEGORIES = [
     ("Clothing (Brand)", "2209"), ("Coffee Shop", "197871390225897"), ("Furniture Store", "186230924744328"),
