@@ -20,7 +20,7 @@ from sandbox.client import Receivers
 from sandbox.deliveries import Delivery, Dispatcher, retry_delay
 from sandbox.engine import Engine
 from sandbox.facebook import app as facebook_app
-from sandbox.facebook.state import Facebook
+from sandbox.facebook.state import FacebookState
 from sandbox.routes import admin, control, oauth, page
 from sandbox.routes.dated import Dated
 from sandbox.settings import Settings
@@ -55,7 +55,7 @@ def build(settings: Settings) -> Starlette:
         loops[0].set_default_executor(ThreadPoolExecutor(_THREADS))
         dispatcher.add(await asyncio.to_thread(world.load))
         running = asyncio.create_task(dispatcher.run())
-        async with graph.running() if graph is not None else nullcontext():
+        async with graph.run() if graph is not None else nullcontext():
             yield
         running.cancel()
         with suppress(asyncio.CancelledError):
@@ -81,7 +81,7 @@ async def _alive(_: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
-def _skew(world: World, facebook: Facebook | None) -> Callable[[str], float]:
+def _skew(world: World, facebook: FacebookState | None) -> Callable[[str], float]:
     """Seconds by which the clock is off for a path: as the faults of its shop, or of Facebook, say."""
 
     def skew(path: str) -> float:

@@ -1,1 +1,1 @@
-"""The sandbox's Facebook: a Graph API for pages, its consent dialog, its webhooks, and the truth about its pages."""
+"""A simulated Facebook: a Graph API for pages, the login dialog, webhooks, and the expected document of each page."""

@@ -1,4 +1,4 @@
-"""The sandbox's Facebook, wired: its store, its deliveries, its routes."""
+"""Wires the simulated Facebook: its state, its store, its webhook deliveries and its routes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,51 +11,55 @@ from starlette.routing import Route
 from sandbox.client import Receivers
 from sandbox.deliveries import Dispatcher
 from sandbox.facebook import webhooks
-from sandbox.facebook.client import Callbacks
+from sandbox.facebook.client import CallbackClient
 from sandbox.facebook.routes import control, graph, login, pages
-from sandbox.facebook.state import Facebook
-from sandbox.facebook.store import GraphStore
+from sandbox.facebook.state import FacebookState
+from sandbox.facebook.store import FacebookStore
 from sandbox.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What the sandbox's process needs of it. State is in memory from the start; `running` delivers webhooks."""
+class FacebookSandbox:
+    """The parts of the simulated Facebook that the sandbox's process needs."""
 
-    facebook: Facebook
+    facebook: FacebookState
     routes: list[Route]
     dispatcher: Dispatcher
     receivers: Receivers
-    callbacks: Callbacks
-    store: GraphStore
+    callbacks: CallbackClient
+    store: FacebookStore
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Deliver webhooks, pending ones first, until left."""
-        self.dispatcher.add(self.facebook.pending())
-        delivering = asyncio.create_task(self.dispatcher.run())
+    async def run(self) -> AsyncIterator[None]:
+        """Deliver webhooks, those that were pending first, until the context ends. Then close all connections."""
+        self.dispatcher.add(self.facebook.load_pending_deliveries())
+        delivery_task = asyncio.create_task(self.dispatcher.run())
         yield
-        delivering.cancel()
+        delivery_task.cancel()
         with suppress(asyncio.CancelledError):
-            await delivering
+            await delivery_task
         await self.receivers.close()
         await self.callbacks.close()
         self.store.close()
 
 
-def build(settings: Settings, templates: Environment) -> Part:
-    """All of it, for the app in `settings`."""
+def build(settings: Settings, templates: Environment) -> FacebookSandbox:
+    """Build the simulated Facebook with the app that `settings` names. State is loaded at once."""
     secret, scale = settings.facebook_app_secret, settings.sandbox_retry_scale
-    store, callbacks = GraphStore(settings.sandbox_state), Callbacks()
-    receivers = Receivers(lambda delivery: webhooks.headers(delivery, secret))
-    given = {"deauthorize_url": settings.facebook_deauthorize_url, "deletion_url": settings.facebook_deletion_url}
-    addresses = {name: url for name, url in given.items() if url}
-    facebook = Facebook(settings.facebook_app_id, secret, store, lambda made: dispatcher.add(made), addresses)
-    dispatcher = Dispatcher(receivers.post, facebook.settle, lambda attempt: webhooks.retry_delay(attempt, scale))
+    store, callbacks = FacebookStore(settings.sandbox_state), CallbackClient()
+    receivers = Receivers(lambda delivery: webhooks.build_headers(delivery, secret))
+    urls = {"deauthorize_url": settings.facebook_deauthorize_url, "deletion_url": settings.facebook_deletion_url}
+    callback_urls = {name: url for name, url in urls.items() if url}
+    facebook = FacebookState(
+        settings.facebook_app_id, secret, store, lambda deliveries: dispatcher.add(deliveries), callback_urls
+    )
+    dispatcher = Dispatcher(
+        receivers.post, facebook.record_attempt, lambda attempt: webhooks.compute_retry_delay(attempt, scale)
+    )
     routes = [
-        *graph.routes(facebook, callbacks.challenge, f"{settings.public_url}/graph"),
-        *login.routes(facebook, templates),
-        *control.routes(facebook, dispatcher, callbacks.post),
-        *pages.routes(facebook, templates, callbacks.post),
+        *graph.build_routes(facebook, callbacks.verify_callback, f"{settings.public_url}/graph"),
+        *login.build_routes(facebook, templates),
+        *control.build_routes(facebook, dispatcher, callbacks.post_signed_request),
+        *pages.build_routes(facebook, templates, callbacks.post_signed_request),
     ]
-    return Part(facebook, routes, dispatcher, receivers, callbacks, store)
+    return FacebookSandbox(facebook, routes, dispatcher, receivers, callbacks, store)

@@ -1,4 +1,4 @@
-"""A call to the Graph API and who makes it."""
+"""One call to the Graph API, its caller and its reply."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,8 +12,10 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Method, path below the version, parameters of query and body together, and the version that answers. `address`
-    is the URL of the version, for `paging`.
+    """One call to the Graph API.
+
+    `path` is the path below the version. `params` holds the parameters of the query string and of the body together.
+    `version` is the API version that answers. `address` is the base URL of that version, used for `paging` links.
     """
 
     method: str
@@ -22,8 +24,8 @@ class Call:
     version: str
     address: str
 
-    def need(self, name: str) -> str:
-        """A parameter that must be there. Raises GraphError."""
+    def require(self, name: str) -> str:
+        """Return the parameter `name`. Raises GraphError if it is missing or empty."""
         value = self.params.get(name)
         if not value:
             raise GraphError(100, f"(#100) The parameter {name} is required")
@@ -32,7 +34,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose token a call carries, and whom it is about. One of `page` and `person` at most is set."""
+    """The token of a call and the node that the call is about. At most one of `page` and `person` is set."""
 
     token: Token
     page: Page | None = None
@@ -41,7 +43,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a call is answered with: an HTTP status, a body that becomes JSON, and headers."""
+    """The reply to a call: an HTTP status, a body that is serialized as JSON, and headers."""
 
     status: int
     body: Any

@@ -1,16 +1,18 @@
-"""How the sandbox's Facebook can be told to misbehave."""
+"""Faults: the ways in which the simulated Facebook can be made to fail."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class Faults(BaseModel):
-    """All faults; the defaults are a Facebook in good health.
+    """All faults. With the default values nothing fails.
 
-    `fail_calls`, `error_calls` and `throttle_calls` count down (-1: for ever). Ratios are from 0 to 1. `pages`, if
-    any, are the only ones whose calls fail, hang, err or are throttled. `version` is what answers, whatever the URL
-    says. `refuse_fields` are page fields, and `refuse_subscribed_fields` webhook fields, that Graph does not know any
-    more. `reduce_above` is the limit of a list above which less data is asked for. `token_app_id` is whose app
-    debug_token says that tokens are of.
+    - `pages`: if set, calls of these pages alone fail, hang, return errors or are throttled.
+    - `fail_calls`, `error_calls`, `throttle_calls`: how many of the next calls are affected; -1 affects all.
+    - ratios: the share of affected calls or deliveries, from 0 to 1.
+    - `version`: the API version that answers, whatever version the URL names.
+    - `refuse_fields`, `refuse_subscribed_fields`: page fields and webhook fields that Graph no longer has.
+    - `reduce_above`: the `limit` of a list above which Graph asks the caller to reduce the amount of data.
+    - `token_app_id`: the app that debug_token reports for every token.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -43,13 +45,13 @@ class Faults(BaseModel):
     webhooks_duplicated: int = Field(default=0, ge=0, le=20)
     webhooks_delayed_seconds: float = Field(default=0.0, ge=0)
 
-    def concerns(self, page: str | None) -> bool:
-        """Whether calls of that page, or of none, are among those that go wrong."""
+    def is_affected(self, page: str | None) -> bool:
+        """Tell whether faults apply to the calls of a page, or (None) to calls that concern no page."""
         return not self.pages or page in self.pages
 
-    def spend(self, name: str) -> bool:
-        """Whether the fault that counts down in the field `name` strikes now."""
-        left: int = getattr(self, name)
-        if left > 0:
-            setattr(self, name, left - 1)
-        return left != 0
+    def use_up(self, name: str) -> bool:
+        """Tell whether the counted fault `name` applies to this call, and count it down by one."""
+        remaining: int = getattr(self, name)
+        if remaining > 0:
+            setattr(self, name, remaining - 1)
+        return remaining != 0

@@ -1,96 +1,99 @@
-"""The `fields` parameter: names with modifiers and nested names, and what a page answers to them."""
+"""The `fields` parameter of the Graph API: its syntax, and the values of a page that it selects."""
 
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from sandbox.facebook.errors import GraphError, no_field
+from sandbox.facebook.errors import GraphError, build_unknown_field_error
 from sandbox.facebook.graph_schema import PAGE_FIELDS
 from sandbox.facebook.model import Page
 
 _FIELD = re.compile(r"\s*([a-z_0-9]+)((?:\.[a-z_]+\([^()]*\))*)\s*")
-_SIZES = {"small": 50, "normal": 100, "album": 50, "large": 200, "square": 50}
-_EXTRA = frozenset({"picture", "tasks"})
-"""Edges and fields of an account that may be asked for like fields."""
+_PICTURE_SIZES = {"small": 50, "normal": 100, "album": 50, "large": 200, "square": 50}
+_EXTRA_FIELDS = frozenset({"picture", "tasks"})
+"""Edges of a page and fields of an account that can be selected like page fields."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One thing asked for, such as `picture.type(large){url}`."""
+    """One selected field, such as `picture.type(large){url}`, with its modifiers and nested fields."""
 
     name: str
     modifiers: str = ""
-    nested: tuple["Field", ...] = field(default=())
+    nested: tuple["Field", ...] = ()
 
 
-def parse(text: str) -> tuple[Field, ...]:
-    """What `text` asks for. Raises GraphError."""
-    found, end = _list(text, 0)
+def parse_fields(text: str) -> tuple[Field, ...]:
+    """Parse the value of the `fields` parameter. Raises GraphError for a syntax error."""
+    selection, end = _parse_list(text, 0)
     if end != len(text):
         raise GraphError(2500, f"Syntax error at character {end}: {text[end : end + 10]}")
-    return found
+    return selection
 
 
-def _list(text: str, at: int) -> tuple[tuple[Field, ...], int]:
-    found = []
+def _parse_list(text: str, position: int) -> tuple[tuple[Field, ...], int]:
+    """Parse a comma-separated list from `position`. Returns its fields and the position behind them."""
+    selection = []
     while True:
-        match = _FIELD.match(text, at)
+        match = _FIELD.match(text, position)
         if match is None:
-            raise GraphError(2500, f"Syntax error \"Expected name\" at character {at}: {text[at : at + 10]}")
-        at = match.end()
+            rest = text[position : position + 10]
+            raise GraphError(2500, f"Syntax error \"Expected name\" at character {position}: {rest}")
+        position = match.end()
         nested: tuple[Field, ...] = ()
-        if text[at : at + 1] == "{":
-            nested, at = _list(text, at + 1)
-            if text[at : at + 1] != "}":
-                raise GraphError(2500, f"Syntax error \"Expected end of string\" at character {at}")
-            at += 1
-        found.append(Field(match[1], match[2], nested))
-        if text[at : at + 1] != ",":
-            return tuple(found), at
-        at += 1
+        if text[position : position + 1] == "{":
+            nested, position = _parse_list(text, position + 1)
+            if text[position : position + 1] != "}":
+                raise GraphError(2500, f"Syntax error \"Expected end of string\" at character {position}")
+            position += 1
+        selection.append(Field(match[1], match[2], nested))
+        if text[position : position + 1] != ",":
+            return tuple(selection), position
+        position += 1
 
 
-def check(asked: Iterable[Field], refused: Iterable[str]) -> None:
-    """Raise GraphError for the first field that a page does not have."""
-    for wanted in asked:
-        if wanted.name in refused or wanted.name not in PAGE_FIELDS | _EXTRA:
-            raise no_field(wanted.name, "Page")
+def check_fields(selection: Iterable[Field], refused_names: Iterable[str]) -> None:
+    """Raise GraphError for the first selected field that pages do not have, or whose name is among those refused."""
+    for field in selection:
+        if field.name in refused_names or field.name not in PAGE_FIELDS | _EXTRA_FIELDS:
+            raise build_unknown_field_error(field.name, "Page")
 
 
-def read(page: Page, asked: Iterable[Field], more: Mapping[str, Any]) -> dict[str, Any]:
-    """The page's node: `id` always, of the rest what is asked for and filled in. `more` is what a page does not hold
-    itself, such as its token.
+def select_fields(page: Page, selection: Iterable[Field], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Build the page's node: the selected fields that have a value, and always `id`.
+
+    `extra` holds values that the page itself does not store, such as its token.
     """
-    return dict(_pairs({**page.fields, **more, "id": page.id}, page, asked)) | {"id": page.id}
+    return dict(_select_pairs({**page.fields, **extra, "id": page.id}, page, selection)) | {"id": page.id}
 
 
-def _pairs(values: Mapping[str, Any], page: Page, asked: Iterable[Field]) -> Iterator[tuple[str, Any]]:
-    for wanted in asked:
-        if wanted.name == "picture":
-            size = next((size for name, size in _SIZES.items() if f"({name})" in wanted.modifiers), 50)
-            yield "picture", {"data": _nested(picture(page, size), wanted)}
-        elif wanted.name in values:
-            yield wanted.name, _nested(values[wanted.name], wanted)
+def _select_pairs(values: Mapping[str, Any], page: Page, selection: Iterable[Field]) -> Iterator[tuple[str, Any]]:
+    for field in selection:
+        if field.name == "picture":
+            size = next((size for name, size in _PICTURE_SIZES.items() if f"({name})" in field.modifiers), 50)
+            yield "picture", {"data": _select_nested(build_picture(page, size), field)}
+        elif field.name in values:
+            yield field.name, _select_nested(values[field.name], field)
 
 
-def _nested(value: Any, wanted: Field) -> Any:
-    if not wanted.nested:
+def _select_nested(value: Any, field: Field) -> Any:
+    if not field.nested:
         return value
     if isinstance(value, list):
-        return [_nested(item, wanted) for item in value]
-    names = [inner.name for inner in wanted.nested]
+        return [_select_nested(item, field) for item in value]
+    names = [nested.name for nested in field.nested]
     return {name: value[name] for name in names if name in value} if isinstance(value, dict) else value
 
 
-def picture(page: Page, size: int = 50) -> dict[str, Any]:
-    """The page's picture. Its address is signed anew whenever the page drifts; it is the same for every size."""
-    return {"height": size, "is_silhouette": False, "url": picture_url(page), "width": size}
+def build_picture(page: Page, size: int = 50) -> dict[str, Any]:
+    """Build the node of the page's picture, `size` pixels wide. Its URL is the same for every size."""
+    return {"height": size, "is_silhouette": False, "url": build_picture_url(page), "width": size}
 
 
-def picture_url(page: Page) -> str:
-    """Where the picture is for the time being."""
+def build_picture_url(page: Page) -> str:
+    """Build the picture's present URL. Its signature, in the query, changes whenever the page drifts."""
     digest = hashlib.sha256(f"{page.id}:{page.picture}:{page.signature}".encode()).hexdigest()
     path = f"{page.id[-9:]}_{page.picture}_n.jpg"
     query = f"_nc_cat=1{page.picture % 10}&ccb=1-7&oh=00_{digest[:40]}&oe={0x6A000000 + page.signature:X}"

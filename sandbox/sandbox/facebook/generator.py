@@ -1,4 +1,4 @@
-"""Pages from a seed: the same person, seed and index give the same page."""
+"""Generates people's ids and pages. The same person, seed and index always give the same page."""
 
 from random import Random
 from typing import Any
@@ -13,13 +13,13 @@ _CATEGORIES = [
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat")
 
 
-def person_id(index: int) -> str:
-    """The app-scoped id of the person made as number `index`."""
+def generate_person_id(index: int) -> str:
+    """Generate the app-scoped id of the person with the number `index`, counted from 0."""
     return f"24{10**13 + index * 7_919}"
 
 
-def page(owner: str, seed: int, index: int) -> Page:
-    """One page. Some of its fields are not filled in."""
+def generate_page(owner: str, seed: int, index: int) -> Page:
+    """Generate one page of the person with the id `owner`. Some of its optional fields have no value."""
     rng = Random(f"{owner}:{seed}:{index}")
     number = f"1{rng.randrange(10**13, 10**14)}"
     name = f"{rng.choice(texts.ADJECTIVES)} {rng.choice(texts.NOUNS)} {rng.choice(texts.VENDORS)}"
@@ -45,23 +45,23 @@ def page(owner: str, seed: int, index: int) -> Page:
         "phone": f"+49 30 {rng.randrange(10**6, 10**7)}",
         "emails": [f"hello@{handle}.example", f"press@{handle}.example"][: rng.randrange(1, 3)],
         "hours": {f"{day}_1_{edge}": at for day in _DAYS for edge, at in (("open", "09:00"), ("close", "18:30"))},
-        "location": _location(rng),
+        "location": _generate_location(rng),
         "overall_star_rating": round(rng.uniform(2.5, 5), 1),
         "rating_count": rng.randrange(900),
     }
     fields |= {key: value for key, value in optional.items() if rng.random() < 0.8}
     if "location" in fields:
-        fields["single_line_address"] = address(fields["location"])
+        fields["single_line_address"] = format_address(fields["location"])
     return Page(number, owner, fields)
 
 
-def address(location: dict[str, Any]) -> str:
-    """A location on one line."""
+def format_address(location: dict[str, Any]) -> str:
+    """Format a location as an address on one line."""
     parts = (location.get(name) for name in ("street", "city", "zip", "country"))
     return ", ".join(str(part) for part in parts if part)
 
 
-def _location(rng: Random) -> dict[str, Any]:
+def _generate_location(rng: Random) -> dict[str, Any]:
     city, country = rng.choice(texts.CITIES)
     return {
         "street": f"Größe Straße {rng.randrange(1, 200)}", "city": city, "country": country,

@@ -1,4 +1,7 @@
-"""What the sandbox's Facebook keeps: people, their pages, tokens, and one app's configuration."""
+"""The data of the simulated Facebook: people, their pages, tokens, codes, and the configuration of the one app.
+
+Attribute names are also the names in the JSON of the control API and in the stored state.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,10 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 @dataclass(slots=True)
 class Page:
-    """A page. `fields` are those that are filled in, under Graph's names, without `id` and `picture`.
+    """A Facebook page.
 
-    `picture` counts the pictures it has had and `signature` the addresses of the present one. `subscribed` are the
-    webhook fields of the app's subscription, None without one.
+    - `owner`: the id of the person whose page it is.
+    - `fields`: the fields that have a value, by Graph's names; `id` and `picture` are not among them.
+    - `picture`: the number of pictures that the page has had so far.
+    - `signature`: the number of URLs that the present picture has had so far.
+    - `subscribed`: the webhook fields that the app is subscribed to for this page, None without a subscription.
+    - `gone`: whether the page is deleted. A deleted page can be restored.
     """
 
     id: str
@@ -25,9 +32,11 @@ class Page:
 
 @dataclass(slots=True)
 class Person:
-    """Somebody with pages, under the app-scoped id. `permissions` says granted, declined or expired of each that was
-    ever asked for, `ticked` are the pages given to the app, `letters` what was posted to the app's callbacks, with the
-    answers.
+    """A person who owns pages. `id` is the app-scoped id.
+
+    - `permissions`: the status (granted, declined or expired) of each permission that the app ever requested.
+    - `ticked`: the ids of the pages that the person selected for the app in the login dialog.
+    - `letters`: the log of the deauthorize and deletion callbacks to the app, with the app's answers, oldest first.
     """
 
     id: str
@@ -36,14 +45,21 @@ class Person:
     ticked: list[str] = field(default_factory=list)
     letters: list[dict[str, Any]] = field(default_factory=list)
 
-    def grants(self, permission: str) -> bool:
-        """Whether the app has the permission now."""
+    def has_granted(self, permission: str) -> bool:
+        """Tell whether the app has the permission now."""
         return self.permissions.get(permission) == "granted"
 
 
 @dataclass(slots=True)
 class Token:
-    """An access token. `kind` is USER, PAGE or APP; `expires_at` 0 is never; `subcode` says why it is dead."""
+    """An access token.
+
+    - `kind`: USER, PAGE or APP.
+    - `issued_at`, `expires_at`: Unix seconds. A token with `expires_at` 0 never expires.
+    - `person`, `page`: ids of the person who granted the token and, for a page token, of the page.
+    - `parent`: the text of the user token from which a page token was derived.
+    - `subcode`: the error subcode for which the token was revoked, None for a token that is not revoked.
+    """
 
     text: str
     kind: str
@@ -57,7 +73,7 @@ class Token:
 
 @dataclass(slots=True)
 class Code:
-    """What the dialog gave for a token, good once."""
+    """An authorization code of the login dialog. It can be exchanged once, until `expires_at` (Unix seconds)."""
 
     person: str
     redirect_uri: str
@@ -67,7 +83,7 @@ class Code:
 
 @dataclass(slots=True)
 class AppSubscription:
-    """Where the app wants to hear of its pages, and of what."""
+    """The app's webhook subscription: the receiving URL, the webhook fields, and whether entries contain values."""
 
     callback_url: str
     fields: list[str]
@@ -75,7 +91,7 @@ class AppSubscription:
 
 
 class AppSettings(BaseModel):
-    """What a developer sets in the app's dashboard. No `redirect_uris` allows all."""
+    """The settings in the app's dashboard. An empty list of `redirect_uris` allows every redirect URI."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -87,8 +103,10 @@ class AppSettings(BaseModel):
 
 
 class Limits(BaseModel):
-    """The budget: calls of the app in an hour, and of each page in a day. `scale` below 1 shortens both and makes the
-    minutes until the end of a throttle decimal, so that tests wait for seconds.
+    """The rate limits: calls of the app in an hour, and of each page in a day.
+
+    A `scale` below 1 shortens the hour and the day, and reports the minutes until the end of a throttle as a decimal
+    number. Tests with a small scale have to wait for seconds only.
     """
 
     model_config = ConfigDict(extra="forbid")

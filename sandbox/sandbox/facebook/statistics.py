@@ -1,4 +1,4 @@
-"""What the sandbox's Facebook was asked for."""
+"""Counts of the calls to the simulated Facebook and of what followed from them."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,8 +7,14 @@ from typing import Any
 
 @dataclass(slots=True)
 class Statistics:
-    """Counts since the start or the last reset; they are not kept over a restart. A batch is one request of many
-    calls.
+    """Counts since the start of the process or the last reset. They are not stored.
+
+    - `requests`: HTTP requests; a batch of many calls is one request.
+    - `calls`: calls by kind of node, edge and method, such as `page.get`; `pages`: calls by page id.
+    - `errors`: error responses by Graph's code or HTTP status; `throttled`: calls refused by a rate limit.
+    - `batches`: batches by the number of their calls.
+    - `peak_app_percent`, `peak_page_percent`: the highest use of a rate limit.
+    - `changes`: changes of page fields by webhook field; `entries`: webhook entries; `deliveries`: by their status.
     """
 
     requests: int = 0
@@ -23,7 +29,7 @@ class Statistics:
     entries: int = 0
     deliveries: Counter[str] = field(default_factory=Counter)
 
-    def report(self) -> dict[str, Any]:
-        """All of it as JSON."""
-        names = ("calls", "pages", "errors", "batches", "changes", "deliveries")
-        return {name: getattr(self, name) for name in self.__slots__} | {n: dict(getattr(self, n)) for n in names}
+    def build_report(self) -> dict[str, Any]:
+        """Return all counts as a dictionary that can be serialized as JSON."""
+        counters = ("calls", "pages", "errors", "batches", "changes", "deliveries")
+        return {name: getattr(self, name) for name in self.__slots__} | {n: dict(getattr(self, n)) for n in counters}

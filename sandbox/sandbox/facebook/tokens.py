@@ -1,4 +1,4 @@
-"""Codes and tokens as Facebook's login gives them: short-lived, long-lived, and those of pages."""
+"""Authorization codes and access tokens: short-lived and long-lived user tokens, page tokens and app tokens."""
 
 import hashlib
 import hmac
@@ -6,44 +6,51 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 
-from sandbox.facebook.errors import GraphError, dead_token
+from sandbox.facebook.errors import GraphError, build_token_error
 from sandbox.facebook.model import Code, Token
 
-CODE_SECONDS = 600
-SHORT_SECONDS = 5_400
-LONG_SECONDS = 5_183_944
+CODE_LIFETIME_SECONDS = 600
+SHORT_LIFETIME_SECONDS = 5_400
+LONG_LIFETIME_SECONDS = 5_183_944
+_CODE_RETENTION_SECONDS = 3_600
+"""Expired codes are kept this long, so that their use is answered as expired and not as unknown."""
 
 
-def proof(token: str, secret: str) -> str:
-    """appsecret_proof: hex of the HMAC-SHA256 of the token, under the app's secret."""
+def compute_proof(token: str, secret: str) -> str:
+    """Compute the appsecret_proof: the HMAC-SHA256 of the token with the app's secret as the key, in hex."""
     return hmac.new(secret.encode(), token.encode(), hashlib.sha256).hexdigest()
 
 
-class Tokens:
-    """All codes and tokens. `keep` is called with every token that is new or changed, `keep_codes` with all codes."""
+class TokenRegistry:
+    """All codes and tokens.
+
+    `save_tokens` is called with the tokens that are new or changed, `save_codes` with all codes whenever one changes.
+    `clock` returns Unix seconds.
+    """
 
     def __init__(
-        self, found: Iterable[Token], codes: dict[str, Code], keep: Callable[[Iterable[Token]], None],
-        keep_codes: Callable[[dict[str, Code]], None], clock: Callable[[], float] = time.time,
+        self, tokens: Iterable[Token], codes: dict[str, Code], save_tokens: Callable[[Iterable[Token]], None],
+        save_codes: Callable[[dict[str, Code]], None], clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
-        self._by_text = {token.text: token for token in found}
-        self._of_page = {(t.parent, t.page): t for t in self._by_text.values() if t.kind == "PAGE"}
+        self._by_text = {token.text: token for token in tokens}
+        self._page_tokens = {(t.parent, t.page): t for t in self._by_text.values() if t.kind == "PAGE"}
         self._codes = codes
-        self._keep = keep
-        self._keep_codes = keep_codes
+        self._save_tokens = save_tokens
+        self._save_codes = save_codes
         self._clock = clock
 
-    def authorize(self, person: str, redirect_uri: str) -> str:
-        """The person agrees: a code for the app."""
+    def issue_code(self, person: str, redirect_uri: str) -> str:
+        """Issue an authorization code of the person, valid for this redirect URI."""
         now = self._clock()
-        self._codes = {text: code for text, code in self._codes.items() if code.expires_at > now - 3_600}
+        oldest = now - _CODE_RETENTION_SECONDS
+        self._codes = {text: code for text, code in self._codes.items() if code.expires_at > oldest}
         text = f"AQ{secrets.token_urlsafe(90)}"
-        self._codes[text] = Code(person, redirect_uri, now + CODE_SECONDS)
-        self._keep_codes(self._codes)
+        self._codes[text] = Code(person, redirect_uri, now + CODE_LIFETIME_SECONDS)
+        self._save_codes(self._codes)
         return text
 
-    def exchange(self, text: str, redirect_uri: str) -> Token:
-        """A short-lived token for a code, once. Raises GraphError."""
+    def exchange_code(self, text: str, redirect_uri: str) -> Token:
+        """Exchange a code for a short-lived user token, which is possible once. Raises GraphError."""
         code = self._codes.get(text)
         if code is None:
             raise GraphError(100, "Invalid verification code format.", subcode=36009)
@@ -58,74 +65,76 @@ class Tokens:
             )
             raise GraphError(100, message, subcode=36008)
         code.used = True
-        self._keep_codes(self._codes)
-        return self._issue("USER", SHORT_SECONDS, person=code.person)
+        self._save_codes(self._codes)
+        return self._issue("USER", SHORT_LIFETIME_SECONDS, person=code.person)
 
-    def extend(self, text: str) -> Token:
-        """A long-lived token for a person's token that is still good. Raises GraphError."""
-        token = self.find(text)
+    def extend_token(self, text: str) -> Token:
+        """Issue a long-lived user token for a valid user token. Raises GraphError."""
+        token = self.get_valid_token(text)
         if token.kind != "USER":
             raise GraphError(100, "fb_exchange_token must be the access token of a user")
-        return self._issue("USER", LONG_SECONDS, person=token.person)
+        return self._issue("USER", LONG_LIFETIME_SECONDS, person=token.person)
 
-    def for_app(self) -> Token:
-        """A token of the app itself; it does not expire."""
+    def issue_app_token(self) -> Token:
+        """Issue a token of the app itself. It never expires."""
         return self._issue("APP", 0)
 
-    def for_page(self, parent: Token, page: str) -> Token:
-        """The page's token under a person's token, the same one as long as it is good. It expires with a short-lived
-        parent and never with a long-lived one.
-        """
-        found = self._of_page.get((parent.text, page))
-        if found is not None and self.problem(found) is None:
-            return found
-        short = parent.expires_at - parent.issued_at < LONG_SECONDS
-        seconds = parent.expires_at - int(self._clock()) if short else 0
-        made = self._issue("PAGE", seconds, person=parent.person, page=page, parent=parent.text)
-        self._of_page[parent.text, page] = made
-        return made
+    def get_page_token(self, parent: Token, page: str) -> Token:
+        """Return the page token that belongs to a user token. It stays the same as long as it is valid.
 
-    def find(self, text: str) -> Token:
-        """The token, if it is good now. Raises GraphError."""
-        token = self.known(text)
-        if token is None:
-            raise dead_token(None)
-        subcode = self.problem(token)
-        if subcode is not None:
-            raise dead_token(subcode)
+        The page token of a short-lived user token expires with it; that of a long-lived one never expires.
+        """
+        current = self._page_tokens.get((parent.text, page))
+        if current is not None and self.find_error_subcode(current) is None:
+            return current
+        is_short_lived = parent.expires_at - parent.issued_at < LONG_LIFETIME_SECONDS
+        lifetime = parent.expires_at - int(self._clock()) if is_short_lived else 0
+        token = self._issue("PAGE", lifetime, person=parent.person, page=page, parent=parent.text)
+        self._page_tokens[parent.text, page] = token
         return token
 
-    def known(self, text: str) -> Token | None:
-        """The token, dead or alive."""
+    def get_valid_token(self, text: str) -> Token:
+        """Return the token. Raises GraphError if it is unknown, expired or revoked."""
+        token = self.find_token(text)
+        if token is None:
+            raise build_token_error(None)
+        subcode = self.find_error_subcode(token)
+        if subcode is not None:
+            raise build_token_error(subcode)
+        return token
+
+    def find_token(self, text: str) -> Token | None:
+        """Return the token, whether it is valid or not, or None if it is unknown."""
         return self._by_text.get(text)
 
-    def problem(self, token: Token) -> int | None:
-        """The subcode that a call with the token is answered with, None while it is good."""
+    def find_error_subcode(self, token: Token) -> int | None:
+        """Return the subcode of the error that a call with the token is answered with, None for a valid token."""
         if token.subcode is not None:
             return token.subcode
         return 463 if 0 < token.expires_at <= self._clock() else None
 
     def revoke(self, subcode: int, *, person: str | None = None, page: str | None = None) -> int:
-        """Kill all tokens of a person, or of a page; how many were alive."""
-        dying = [
+        """Revoke all valid tokens of a person, or of a page, for the reason `subcode`. Returns their number."""
+        tokens = [
             token for token in self._by_text.values()
-            if self.problem(token) is None and token.kind != "APP" and person in (None, token.person)
+            if self.find_error_subcode(token) is None and token.kind != "APP" and person in (None, token.person)
             and page in (None, token.page)
         ]  # fmt: skip
-        for token in dying:
+        for token in tokens:
             token.subcode = subcode
-        self._keep(dying)
-        return len(dying)
+        self._save_tokens(tokens)
+        return len(tokens)
 
-    def alive(self, person: str) -> dict[str, int]:
-        """How many tokens of each kind the person has given that are good now."""
-        found = [t.kind for t in self._by_text.values() if t.person == person and self.problem(t) is None]
-        return {"user": found.count("USER"), "page": found.count("PAGE")}
+    def count_valid(self, person: str) -> dict[str, int]:
+        """Count the valid tokens of the person, by kind."""
+        kinds = [t.kind for t in self._by_text.values() if t.person == person and self.find_error_subcode(t) is None]
+        return {"user": kinds.count("USER"), "page": kinds.count("PAGE")}
 
-    def _issue(self, kind: str, seconds: int, *, person: str = "", page: str = "", parent: str = "") -> Token:
+    def _issue(self, kind: str, lifetime: int, *, person: str = "", page: str = "", parent: str = "") -> Token:
+        """Issue a token. A `lifetime` (in seconds) of 0 means that it never expires."""
         now = int(self._clock())
         text = f"EAA{secrets.token_hex(60)}"
-        made = Token(text, kind, now, now + seconds if seconds else 0, person, page, parent)
-        self._by_text[text] = made
-        self._keep([made])
-        return made
+        token = Token(text, kind, now, now + lifetime if lifetime else 0, person, page, parent)
+        self._by_text[text] = token
+        self._save_tokens([token])
+        return token

@@ -1,4 +1,4 @@
-"""Webhooks of pages: what a change is called, how entries are packed and signed, and signed requests."""
+"""The wire format of webhooks and callbacks: entries, deliveries, signatures, and the delay between retries."""
 
 import hashlib
 import hmac
@@ -11,14 +11,19 @@ from typing import Any
 from sandbox.deliveries import Delivery
 from sandbox.facebook.model import AppSubscription
 
-BATCH = 1_000
+MAX_ENTRIES = 1_000
+"""The highest number of entries in one delivery."""
+
 _RETRIES = 12
-_SECONDS = 36 * 3_600
+_RETRY_PERIOD_SECONDS = 36 * 3_600
 Entry = dict[str, Any]
 
 
-def entry(page: str, changes: dict[str, Any], subscription: AppSubscription) -> Entry:
-    """One entry of a delivery: the page and what changed, with or without the values."""
+def build_entry(page: str, changes: dict[str, Any], subscription: AppSubscription) -> Entry:
+    """Build one entry of a delivery: the page's id and the changes, with their values if the subscription wants them.
+
+    `changes` holds the new values by webhook field.
+    """
     body: Entry = {"id": page, "time": int(time.time())}
     if subscription.include_values:
         body["changes"] = [{"field": name, "value": value} for name, value in changes.items()]
@@ -27,16 +32,16 @@ def entry(page: str, changes: dict[str, Any], subscription: AppSubscription) -> 
     return body
 
 
-def packed(entries: list[Entry]) -> Iterator[tuple[list[str], bytes]]:
-    """Bodies of at most 1,000 entries each, with the pages that each tells of."""
-    for start in range(0, len(entries), BATCH):
-        part = entries[start : start + BATCH]
-        body = json.dumps({"object": "page", "entry": part}, separators=(",", ":"))
-        yield [str(one["id"]) for one in part], body.replace("/", "\\/").encode()
+def pack_entries(entries: list[Entry]) -> Iterator[tuple[list[str], bytes]]:
+    """Pack entries into bodies of at most MAX_ENTRIES entries. Yields the ids of the pages and the body of each."""
+    for start in range(0, len(entries), MAX_ENTRIES):
+        batch = entries[start : start + MAX_ENTRIES]
+        body = json.dumps({"object": "page", "entry": batch}, separators=(",", ":"))
+        yield [str(entry["id"]) for entry in batch], body.replace("/", "\\/").encode()
 
 
-def headers(delivery: Delivery, secret: str) -> dict[str, str]:
-    """The headers of a delivery, its signatures over the raw body among them."""
+def build_headers(delivery: Delivery, secret: str) -> dict[str, str]:
+    """Build the headers of a delivery, with the signatures of the raw body under the app's secret."""
     return {
         "Content-Type": "application/json",
         "User-Agent": "facebookexternalua",
@@ -45,23 +50,28 @@ def headers(delivery: Delivery, secret: str) -> dict[str, str]:
     }
 
 
-def retry_delay(attempt: int, scale: float) -> float | None:
-    """Seconds from the failed `attempt` (1 is the first) to the next: none at first, then ever more, 36 hours in all;
-    None when it is given up.
+def compute_retry_delay(attempt: int, scale: float) -> float | None:
+    """Compute the seconds from the failed `attempt` (the first one is 1) to the next, or None if there is no next one.
+
+    The first retry follows at once. The delays then double, and add up to 36 hours multiplied by `scale`.
     """
     if attempt > _RETRIES:
         return None
-    return 0.0 if attempt == 1 else float(_SECONDS / (2 ** (_RETRIES - 1) - 1) * 2 ** (attempt - 2) * scale)
+    if attempt == 1:
+        return 0.0
+    return float(_RETRY_PERIOD_SECONDS / (2 ** (_RETRIES - 1) - 1) * 2 ** (attempt - 2) * scale)
 
 
-def signed_request(person: str, secret: str) -> str:
-    """What is posted to the app's callbacks: signature and payload, base64url without padding, the signature over the
-    encoded payload.
+def sign_request(person: str, secret: str) -> str:
+    """Build the signed request that is posted to the app's callbacks.
+
+    It is the signature, a dot and the payload, both base64url without padding. The signature covers the encoded
+    payload.
     """
     payload = {"user_id": person, "algorithm": "HMAC-SHA256", "issued_at": int(time.time())}
-    encoded = _encoded(json.dumps(payload).encode())
-    return f"{_encoded(hmac.new(secret.encode(), encoded.encode(), hashlib.sha256).digest())}.{encoded}"
+    encoded = _encode(json.dumps(payload).encode())
+    return f"{_encode(hmac.new(secret.encode(), encoded.encode(), hashlib.sha256).digest())}.{encoded}"
 
 
-def _encoded(raw: bytes) -> str:
+def _encode(raw: bytes) -> str:
     return urlsafe_b64encode(raw).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""The control endpoint of the sandbox's Facebook: people and pages are made, edited and let go, and it misbehaves."""
+"""The control API of the simulated Facebook: it creates, edits and deletes people and pages, and configures faults."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -11,34 +11,36 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.deliveries import Dispatcher
-from sandbox.facebook import callbacks as letters
-from sandbox.facebook import edits
-from sandbox.facebook import expected_document as truth
-from sandbox.facebook.callbacks import Post
+from sandbox.facebook import callbacks, edits, expected_document
+from sandbox.facebook.callbacks import PostSignedRequest
 from sandbox.facebook.faults import Faults
-from sandbox.facebook.field_selection import picture_url
+from sandbox.facebook.field_selection import build_picture_url
 from sandbox.facebook.graph_schema import PERMISSIONS
 from sandbox.facebook.model import AppSettings, Limits, Page, Person
-from sandbox.facebook.state import Facebook
+from sandbox.facebook.state import FacebookState
 from sandbox.facebook.statistics import Statistics
 from sandbox.routes.control import answer
 
-_STATUSES = frozenset({"granted", "declined", "expired"})
+_PERMISSION_STATUSES = frozenset({"granted", "declined", "expired"})
 Handler = Callable[[Request, Any], Awaitable[Response]]
+"""Handles a request, whose parsed JSON body is the second argument; {} without a body."""
+
+Endpoints = list[tuple[str, str, Handler]]
+"""Method, path and handler of each endpoint."""
 
 
-def routes(facebook: Facebook, dispatcher: Dispatcher, post: Post) -> list[Route]:
-    """Everything under `/control/facebook`; `post` reaches the app's callbacks."""
-    groups = (_People(facebook, post).table(), _Pages(facebook).table(), _Whole(facebook, dispatcher).table())
+def build_routes(facebook: FacebookState, dispatcher: Dispatcher, post: PostSignedRequest) -> list[Route]:
+    """Build the routes under `/control/facebook`. `post` calls the app's callbacks."""
+    people, pages, app = _PeopleControl(facebook, post), _PageControl(facebook), _AppControl(facebook, dispatcher)
     return [
-        Route(f"/control/facebook{path}", _endpoint(handler), methods=[method])
-        for group in groups
-        for method, path, handler in group
+        Route(f"/control/facebook{path}", _build_endpoint(handler), methods=[method])
+        for group in (people, pages, app)
+        for method, path, handler in group.list_endpoints()
     ]
 
 
-def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
+def _build_endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def handle(request: Request) -> Response:
         try:
             raw = await request.body()
             return await handler(request, orjson.loads(raw) if raw else {})
@@ -47,252 +49,258 @@ def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         except (ValueError, TypeError, AttributeError) as error:
             return answer({"error": f"{type(error).__name__}: {error}"}, 400)
 
-    return endpoint
+    return handle
 
 
-class _People:
-    def __init__(self, facebook: Facebook, post: Post) -> None:
+class _PeopleControl:
+    def __init__(self, facebook: FacebookState, post: PostSignedRequest) -> None:
         self._facebook = facebook
         self._post = post
 
-    def table(self) -> list[tuple[str, str, Handler]]:
-        """Method, path and handler."""
+    def list_endpoints(self) -> Endpoints:
+        """List the endpoints about people."""
         return [
-            ("POST", "/users", self.create),
-            ("GET", "/users", self.show_all),
-            ("GET", "/users/{id}", self.show),
-            ("PUT", "/users/{id}/permissions", self.permit),
-            ("POST", "/users/{id}/revoke", self.revoke),
+            ("POST", "/users", self.create_person),
+            ("GET", "/users", self.list_people),
+            ("GET", "/users/{id}", self.show_person),
+            ("PUT", "/users/{id}/permissions", self.set_permissions),
+            ("POST", "/users/{id}/revoke", self.revoke_tokens),
             ("POST", "/users/{id}/remove_app", self.remove_app),
             ("POST", "/users/{id}/delete_data", self.delete_data),
         ]
 
-    async def create(self, _: Request, body: Any) -> Response:
-        """Somebody new, with `pages` (3) of that `seed`."""
+    async def create_person(self, _: Request, body: Any) -> Response:
+        """Create a person with the first `pages` (3) pages of the `seed` (0)."""
         person = self._facebook.add_person(str(body.get("name", "Sandbox User")))
         self._facebook.add_pages(person, int(body.get("pages", 3)), int(body.get("seed", 0)))
-        return answer(self._described(person), 201)
+        return answer(self._describe_person(person), 201)
 
-    async def show_all(self, _: Request, __: Any) -> Response:
-        """Everybody."""
-        return answer({"users": [self._described(person) for person in self._facebook.people.values()]})
+    async def list_people(self, _: Request, __: Any) -> Response:
+        """List all people."""
+        return answer({"users": [self._describe_person(person) for person in self._facebook.people.values()]})
 
-    async def show(self, request: Request, _: Any) -> Response:
-        """One person."""
-        return answer(self._described(self._named(request)))
+    async def show_person(self, request: Request, _: Any) -> Response:
+        """Show one person."""
+        return answer(self._describe_person(self._find_person(request)))
 
-    async def permit(self, request: Request, body: Any) -> Response:
-        """Set permissions behind the app's back: `{name: granted/declined/expired}`."""
-        person = self._named(request)
-        if not (PERMISSIONS.issuperset(body) and _STATUSES.issuperset(body.values())):
+    async def set_permissions(self, request: Request, body: Any) -> Response:
+        """Set permissions without notifying the app. The body maps names to granted, declined or expired."""
+        person = self._find_person(request)
+        if not (PERMISSIONS.issuperset(body) and _PERMISSION_STATUSES.issuperset(body.values())):
             raise ValueError("no such permission or status")
         person.permissions |= body
-        self._facebook.keep(people=[person])
-        return answer(self._described(person))
+        self._facebook.save(people=[person])
+        return answer(self._describe_person(person))
 
-    async def revoke(self, request: Request, body: Any) -> Response:
-        """All tokens of the person and of the pages die, as `subcode` (460) says."""
+    async def revoke_tokens(self, request: Request, body: Any) -> Response:
+        """Revoke all tokens of the person and of the pages, for the reason `subcode` (460)."""
         subcode = int(body.get("subcode", 460))
-        return answer({"revoked": self._facebook.tokens.revoke(subcode, person=self._named(request).id)})
+        return answer({"revoked": self._facebook.tokens.revoke(subcode, person=self._find_person(request).id)})
 
     async def remove_app(self, request: Request, _: Any) -> Response:
-        """The person removes the app; what the deauthorize callback answered."""
-        return answer(await letters.remove_app(self._facebook, self._named(request), self._post))
+        """Remove the app for a person. Returns the log entry of the deauthorize callback."""
+        return answer(await callbacks.remove_app(self._facebook, self._find_person(request), self._post))
 
     async def delete_data(self, request: Request, _: Any) -> Response:
-        """The person has the data deleted; what the deletion callback answered."""
-        return answer(await letters.delete_data(self._facebook, self._named(request), self._post))
+        """Ask the app to delete the person's data. Returns the log entry of the deletion callback."""
+        return answer(await callbacks.delete_data(self._facebook, self._find_person(request), self._post))
 
-    def _named(self, request: Request) -> Person:
+    def _find_person(self, request: Request) -> Person:
         return self._facebook.people[request.path_params["id"]]
 
-    def _described(self, person: Person) -> dict[str, Any]:
-        pages = [_brief(page) for page in self._facebook.pages_of(person)]
-        return {**asdict(person), "tokens": self._facebook.tokens.alive(person.id), "pages": pages}
+    def _describe_person(self, person: Person) -> dict[str, Any]:
+        pages = [_build_summary(page) for page in self._facebook.list_pages(person)]
+        return {**asdict(person), "tokens": self._facebook.tokens.count_valid(person.id), "pages": pages}
 
 
-class _Pages:
-    def __init__(self, facebook: Facebook) -> None:
+class _PageControl:
+    def __init__(self, facebook: FacebookState) -> None:
         self._facebook = facebook
 
-    def table(self) -> list[tuple[str, str, Handler]]:
-        """Method, path and handler."""
+    def list_endpoints(self) -> Endpoints:
+        """List the endpoints about pages."""
         return [
-            ("POST", "/pages", self.create),
-            ("GET", "/pages", self.show_all),
-            ("GET", "/pages/{id}", self.show),
-            ("PATCH", "/pages/{id}", self.edit),
-            ("DELETE", "/pages/{id}", self.remove),
-            ("POST", "/pages/{id}/restore", self.restore),
-            ("GET", "/pages/{id}/document", self.document),
-            ("DELETE", "/pages/{id}/subscription", self.unsubscribe),
-            ("POST", "/pages/{id}/revoke", self.revoke),
-            ("POST", "/burst", self.burst),
-            ("POST", "/drift", self.drift),
+            ("POST", "/pages", self.create_pages),
+            ("GET", "/pages", self.list_pages),
+            ("GET", "/pages/{id}", self.show_page),
+            ("PATCH", "/pages/{id}", self.edit_page),
+            ("DELETE", "/pages/{id}", self.delete_page),
+            ("POST", "/pages/{id}/restore", self.restore_page),
+            ("GET", "/pages/{id}/document", self.show_document),
+            ("DELETE", "/pages/{id}/subscription", self.delete_subscription),
+            ("POST", "/pages/{id}/revoke", self.revoke_tokens),
+            ("POST", "/burst", self.run_burst),
+            ("POST", "/drift", self.drift_pages),
         ]
 
-    async def create(self, _: Request, body: Any) -> Response:
-        """`count` pages of that `seed` for `user`, or the first person."""
+    async def create_pages(self, _: Request, body: Any) -> Response:
+        """Create the first `count` pages of the `seed` (0) for the person `user`, or for the first person."""
         people = self._facebook.people
         owner = people[str(body["user"])] if "user" in body else next(iter(people.values()))
-        made = self._facebook.add_pages(owner, int(body["count"]), int(body.get("seed", 0)))
-        return answer({"pages": [_brief(page) for page in made]}, 201)
+        pages = self._facebook.add_pages(owner, int(body["count"]), int(body.get("seed", 0)))
+        return answer({"pages": [_build_summary(page) for page in pages]}, 201)
 
-    async def show_all(self, request: Request, _: Any) -> Response:
-        """All pages, or those of `?user=`."""
+    async def list_pages(self, request: Request, _: Any) -> Response:
+        """List all pages, or those of the person `?user=`."""
         user = request.query_params.get("user")
-        found = [page for page in self._facebook.pages.values() if user in (None, page.owner)]
-        return answer({"total": len(found), "pages": [_described(page) for page in found]})
+        pages = [page for page in self._facebook.pages.values() if user in (None, page.owner)]
+        return answer({"total": len(pages), "pages": [_describe_page(page) for page in pages]})
 
-    async def show(self, request: Request, _: Any) -> Response:
-        """One page, with all that is filled in."""
-        return answer(_described(self._named(request)))
+    async def show_page(self, request: Request, _: Any) -> Response:
+        """Show one page with all fields that have a value."""
+        return answer(_describe_page(self._find_page(request)))
 
-    async def edit(self, request: Request, body: Any) -> Response:
-        """Set fields, null clears one; fires webhooks."""
-        page = self._named(request)
-        self._facebook.change([(page, body)])
-        return answer(_described(page))
+    async def edit_page(self, request: Request, body: Any) -> Response:
+        """Set the fields in the body and send webhooks. null clears a field."""
+        page = self._find_page(request)
+        self._facebook.apply_edits([(page, body)])
+        return answer(_describe_page(page))
 
-    async def remove(self, request: Request, _: Any) -> Response:
-        """The page is gone from now on."""
-        return self._kept(request, gone=True)
+    async def delete_page(self, request: Request, _: Any) -> Response:
+        """Delete the page without sending webhooks. It can be restored."""
+        return self._update_page(request, gone=True)
 
-    async def restore(self, request: Request, _: Any) -> Response:
-        """The page is there again."""
-        return self._kept(request, gone=False)
+    async def restore_page(self, request: Request, _: Any) -> Response:
+        """Restore a deleted page without sending webhooks."""
+        return self._update_page(request, gone=False)
 
-    async def unsubscribe(self, request: Request, _: Any) -> Response:
-        """Drop the page's subscription behind the app's back."""
-        return self._kept(request, subscribed=None)
+    async def delete_subscription(self, request: Request, _: Any) -> Response:
+        """Delete the page's webhook subscription without notifying the app."""
+        return self._update_page(request, subscribed=None)
 
-    async def document(self, request: Request, _: Any) -> Response:
-        """The object as it must be, with the default fields or those of `?fields=`."""
-        asked = request.query_params.get("fields")
-        keys = tuple(asked.split(",")) if asked else truth.KEYS
-        return Response(truth.document(self._named(request), keys), media_type="application/json")
+    async def show_document(self, request: Request, _: Any) -> Response:
+        """Return the document that the product must store, with the default fields or those of `?fields=`."""
+        fields_text = request.query_params.get("fields")
+        fields = tuple(fields_text.split(",")) if fields_text else expected_document.DEFAULT_FIELDS
+        document = expected_document.build_document(self._find_page(request), fields)
+        return Response(document, media_type="application/json")
 
-    async def revoke(self, request: Request, body: Any) -> Response:
-        """All tokens of the page die, as `subcode` (492) says."""
+    async def revoke_tokens(self, request: Request, body: Any) -> Response:
+        """Revoke all tokens of the page, for the reason `subcode` (492)."""
         subcode = int(body.get("subcode", 492))
-        return answer({"revoked": self._facebook.tokens.revoke(subcode, page=self._named(request).id)})
+        return answer({"revoked": self._facebook.tokens.revoke(subcode, page=self._find_page(request).id)})
 
-    async def burst(self, _: Request, body: Any) -> Response:
-        """That many `edits` at once over `pages`: ids, or a number of the pages of `user` or of all."""
-        pages = self._chosen(body)
-        self._facebook.change(edits.burst(pages, int(body["edits"]), int(body.get("seed", 0))))
+    async def run_burst(self, _: Request, body: Any) -> Response:
+        """Make the number `edits` of edits at once. `pages` selects the pages, as in `_select_pages`."""
+        pages = self._select_pages(body)
+        self._facebook.apply_edits(edits.generate_burst(pages, int(body["edits"]), int(body.get("seed", 0))))
         return answer({"edits": int(body["edits"]), "pages": [page.id for page in pages]})
 
-    async def drift(self, _: Request, body: Any) -> Response:
-        """Counters and addresses of pictures move, of the same choice of pages as for a burst; nobody is told."""
-        pages, rng = self._chosen(body), random.Random(int(body.get("seed", 0)))
+    async def drift_pages(self, _: Request, body: Any) -> Response:
+        """Change the counters and the pictures' URLs of pages without sending webhooks. `pages` selects the pages."""
+        pages, rng = self._select_pages(body), random.Random(int(body.get("seed", 0)))
         for page in pages:
-            edits.drift(page, rng)
-        self._facebook.keep(pages=pages)
+            edits.drift_page(page, rng)
+        self._facebook.save(pages=pages)
         return answer({"pages": [page.id for page in pages]})
 
-    def _chosen(self, body: Any) -> list[Page]:
-        wanted, user = body.get("pages"), body.get("user")
-        if isinstance(wanted, list):
-            return [self._facebook.pages[str(number)] for number in wanted]
-        found = [page for page in self._facebook.pages.values() if not page.gone and user in (None, page.owner)]
-        return found if wanted is None else found[: int(wanted)]
+    def _select_pages(self, body: Any) -> list[Page]:
+        """Select pages: a list of ids in `pages`, or the first `pages` (all) of the person `user` or of everybody."""
+        selection, user = body.get("pages"), body.get("user")
+        if isinstance(selection, list):
+            return [self._facebook.pages[str(page_id)] for page_id in selection]
+        pages = [page for page in self._facebook.pages.values() if not page.gone and user in (None, page.owner)]
+        return pages if selection is None else pages[: int(selection)]
 
-    def _kept(self, request: Request, **values: Any) -> Response:
-        page = self._named(request)
-        for name, value in values.items():
+    def _update_page(self, request: Request, **attributes: Any) -> Response:
+        page = self._find_page(request)
+        for name, value in attributes.items():
             setattr(page, name, value)
-        self._facebook.keep(pages=[page])
-        return answer(_described(page))
+        self._facebook.save(pages=[page])
+        return answer(_describe_page(page))
 
-    def _named(self, request: Request) -> Page:
+    def _find_page(self, request: Request) -> Page:
         return self._facebook.pages[request.path_params["id"]]
 
 
-class _Whole:
-    def __init__(self, facebook: Facebook, dispatcher: Dispatcher) -> None:
+class _AppControl:
+    """The endpoints about the app: faults, settings, rate limits, its subscription, deliveries and statistics."""
+
+    def __init__(self, facebook: FacebookState, dispatcher: Dispatcher) -> None:
         self._facebook = facebook
         self._dispatcher = dispatcher
 
-    def table(self) -> list[tuple[str, str, Handler]]:
-        """Method, path and handler."""
+    def list_endpoints(self) -> Endpoints:
+        """List the endpoints about the app."""
         return [
-            ("GET", "/faults", self.faults),
-            ("PUT", "/faults", self.misbehave),
-            ("GET", "/app", self.app),
-            ("PUT", "/app", self.configure),
-            ("GET", "/limits", self.limits),
-            ("PUT", "/limits", self.limit),
-            ("GET", "/subscription", self.subscription),
-            ("DELETE", "/subscription", self.unsubscribe),
-            ("GET", "/deliveries", self.deliveries),
-            ("GET", "/statistics", self.statistics),
-            ("DELETE", "/statistics", self.reset),
+            ("GET", "/faults", self.show_faults),
+            ("PUT", "/faults", self.set_faults),
+            ("GET", "/app", self.show_app),
+            ("PUT", "/app", self.update_app),
+            ("GET", "/limits", self.show_limits),
+            ("PUT", "/limits", self.set_limits),
+            ("GET", "/subscription", self.show_subscription),
+            ("DELETE", "/subscription", self.delete_subscription),
+            ("GET", "/deliveries", self.list_deliveries),
+            ("GET", "/statistics", self.show_statistics),
+            ("DELETE", "/statistics", self.reset_statistics),
         ]
 
-    async def faults(self, _: Request, __: Any) -> Response:
-        """The faults as they stand."""
+    async def show_faults(self, _: Request, __: Any) -> Response:
+        """Show all faults."""
         return answer(self._facebook.faults.model_dump())
 
-    async def misbehave(self, _: Request, body: Any) -> Response:
-        """These faults and no others."""
-        self._facebook.misbehave(Faults(**body))
+    async def set_faults(self, _: Request, body: Any) -> Response:
+        """Replace all faults. Faults that the body leaves out are switched off."""
+        self._facebook.set_faults(Faults(**body))
         return answer(self._facebook.faults.model_dump())
 
-    async def app(self, _: Request, __: Any) -> Response:
-        """The app's settings."""
+    async def show_app(self, _: Request, __: Any) -> Response:
+        """Show the app's settings."""
         return answer({"id": self._facebook.app_id, **self._facebook.app.model_dump()})
 
-    async def configure(self, request: Request, body: Any) -> Response:
-        """Change those settings that are named."""
-        self._facebook.configure(AppSettings(**{**self._facebook.app.model_dump(), **body}))
-        return await self.app(request, body)
+    async def update_app(self, request: Request, body: Any) -> Response:
+        """Change the app's settings that are in the body."""
+        self._facebook.set_app_settings(AppSettings(**{**self._facebook.app.model_dump(), **body}))
+        return await self.show_app(request, body)
 
-    async def limits(self, _: Request, __: Any) -> Response:
-        """The budgets."""
+    async def show_limits(self, _: Request, __: Any) -> Response:
+        """Show the rate limits."""
         return answer(self._facebook.usage.limits.model_dump())
 
-    async def limit(self, _: Request, body: Any) -> Response:
-        """These budgets, with nothing used of them."""
-        self._facebook.limit(Limits(**body))
+    async def set_limits(self, _: Request, body: Any) -> Response:
+        """Replace the rate limits, and forget the calls so far."""
+        self._facebook.set_limits(Limits(**body))
         return answer(self._facebook.usage.limits.model_dump())
 
-    async def subscription(self, _: Request, __: Any) -> Response:
-        """The app's webhook subscription, or null."""
-        found = self._facebook.subscription
-        return answer({"subscription": asdict(found) if found is not None else None})
+    async def show_subscription(self, _: Request, __: Any) -> Response:
+        """Show the app's webhook subscription, or null."""
+        subscription = self._facebook.subscription
+        return answer({"subscription": asdict(subscription) if subscription is not None else None})
 
-    async def unsubscribe(self, request: Request, body: Any) -> Response:
-        """Drop the app's subscription behind its back."""
-        self._facebook.subscribe(None)
-        return await self.subscription(request, body)
+    async def delete_subscription(self, request: Request, body: Any) -> Response:
+        """Delete the app's webhook subscription without notifying the app."""
+        self._facebook.set_subscription(None)
+        return await self.show_subscription(request, body)
 
-    async def deliveries(self, request: Request, _: Any) -> Response:
-        """The newest deliveries, oldest first; `?page=`, `?status=`, `?limit=` (1000)."""
+    async def list_deliveries(self, request: Request, _: Any) -> Response:
+        """List the newest `?limit=` (1000) deliveries, oldest first. `?page=` and `?status=` filter them."""
         query = request.query_params
         page, status = query.get("page"), query.get("status")
-        found = [d for d in self._dispatcher.log if page is None or page in d.pages]
-        found = [d for d in found if status in (None, d.status)]
-        newest = found[-int(query.get("limit", "1000")) :]
-        shown = [delivery.report() | {"pages": delivery.pages} for delivery in newest]
-        return answer({"total": len(found), "deliveries": shown})
+        deliveries = [
+            delivery for delivery in self._dispatcher.log
+            if (page is None or page in delivery.pages) and status in (None, delivery.status)
+        ]  # fmt: skip
+        newest = deliveries[-int(query.get("limit", "1000")) :]
+        reports = [delivery.report() | {"pages": delivery.pages} for delivery in newest]
+        return answer({"total": len(deliveries), "deliveries": reports})
 
-    async def statistics(self, _: Request, __: Any) -> Response:
-        """What was asked for."""
-        return answer(self._facebook.statistics.report() | {"pending_deliveries": self._dispatcher.pending()})
+    async def show_statistics(self, _: Request, __: Any) -> Response:
+        """Show all counts."""
+        return answer(self._facebook.statistics.build_report() | {"pending_deliveries": self._dispatcher.pending()})
 
-    async def reset(self, request: Request, body: Any) -> Response:
-        """Count from zero."""
+    async def reset_statistics(self, request: Request, body: Any) -> Response:
+        """Reset all counts to zero."""
         self._facebook.statistics = Statistics()
-        return await self.statistics(request, body)
+        return await self.show_statistics(request, body)
 
 
-def _brief(page: Page) -> dict[str, str]:
+def _build_summary(page: Page) -> dict[str, str]:
     return {"id": page.id, "name": str(page.fields.get("name", ""))}
 
 
-def _described(page: Page) -> dict[str, Any]:
+def _describe_page(page: Page) -> dict[str, Any]:
     return {
-        **_brief(page), "user": page.owner, "fields": page.fields, "picture": picture_url(page),
+        **_build_summary(page), "user": page.owner, "fields": page.fields, "picture": build_picture_url(page),
         "subscribed": page.subscribed, "gone": page.gone,
     }  # fmt: skip

@@ -1,91 +1,95 @@
-"""The person's own pages: what is on them to edit with plain forms, and leave to take of the app."""
+"""HTML pages on which a person edits the own Facebook pages, removes the app, or asks for the deletion of the data."""
 
 from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox.facebook import callbacks as letters
-from sandbox.facebook.callbacks import Post
+from sandbox.facebook import callbacks
+from sandbox.facebook.callbacks import PostSignedRequest
 from sandbox.facebook.model import Page, Person
-from sandbox.facebook.state import Facebook
+from sandbox.facebook.state import FacebookState
 
-_PER_PAGE = 25
-_TEXTS = ("name", "phone", "about", "website", "description", "category")
-_LEAVES = {"remove_app": letters.remove_app, "delete_data": letters.delete_data}
+_PAGES_SHOWN = 25
+_TEXT_FIELDS = ("name", "phone", "about", "website", "description", "category")
+_ACTIONS = {"remove_app": callbacks.remove_app, "delete_data": callbacks.delete_data}
 
 
-def routes(facebook: Facebook, templates: Environment, post: Post) -> list[Route]:
-    """`/facebook/` lists people, `/facebook/users/{id}/` is a person's page; forms post below it and come back."""
-    pages = _Pages(facebook, templates, post)
+def build_routes(facebook: FacebookState, templates: Environment, post: PostSignedRequest) -> list[Route]:
+    """Build the routes: `/facebook/` lists people, and `/facebook/users/{id}/` shows the pages of a person.
+
+    Forms post to addresses below these, and redirect back to the person. `post` calls the app's callbacks.
+    """
+    pages = _PageForms(facebook, templates, post)
     return [
-        Route("/facebook/", pages.index, methods=["GET"]),
-        Route("/facebook/users/{id}/", pages.show, methods=["GET"]),
-        Route("/facebook/users/{id}/{leave}", pages.leave, methods=["POST"]),
-        Route("/facebook/pages/{id}/save", pages.save, methods=["POST"]),
+        Route("/facebook/", pages.list_people, methods=["GET"]),
+        Route("/facebook/users/{id}/", pages.show_person, methods=["GET"]),
+        Route("/facebook/users/{id}/{action}", pages.run_action, methods=["POST"]),
+        Route("/facebook/pages/{id}/save", pages.save_page, methods=["POST"]),
     ]
 
 
-class _Pages:
-    def __init__(self, facebook: Facebook, templates: Environment, post: Post) -> None:
+class _PageForms:
+    def __init__(self, facebook: FacebookState, templates: Environment, post: PostSignedRequest) -> None:
         self._facebook = facebook
         self._templates = templates
         self._post = post
 
-    async def index(self, _: Request) -> Response:
-        """Everybody; a single person's page at once."""
+    async def list_people(self, _: Request) -> Response:
+        """List all people. If there is only one person, redirect to that person."""
         people = list(self._facebook.people.values())
         if len(people) == 1:
-            return self._person_of(people[0].id)
-        pages = {person.id: len(self._facebook.pages_of(person)) for person in people}
-        return HTMLResponse(self._templates.get_template("facebook.html").render(people=people, pages=pages))
+            return self._redirect_to_person(people[0].id)
+        page_counts = {person.id: len(self._facebook.list_pages(person)) for person in people}
+        template = self._templates.get_template("facebook.html")
+        return HTMLResponse(template.render(people=people, page_counts=page_counts))
 
-    async def show(self, request: Request) -> Response:
-        """One person's pages; `?page=` and `?find=` a word of the name."""
+    async def show_person(self, request: Request) -> Response:
+        """Show a person's pages. `?page=` is the number of the sheet, `?find=` a part of the page's name."""
         person = self._facebook.people.get(request.path_params["id"])
         if person is None:
-            return self._missing()
-        word, asked = request.query_params.get("find", ""), request.query_params.get("page", "1")
-        page = max(1, int(asked)) if asked.isdigit() else 1
-        return HTMLResponse(self._render(person, word, page))
+            return self._show_missing()
+        search, sheet_text = request.query_params.get("find", ""), request.query_params.get("page", "1")
+        sheet = max(1, int(sheet_text)) if sheet_text.isdigit() else 1
+        return HTMLResponse(self._render_person(person, search, sheet))
 
-    async def leave(self, request: Request) -> Response:
-        """The person removes the app, or has the data deleted."""
-        person, act = self._facebook.people.get(request.path_params["id"]), _LEAVES.get(request.path_params["leave"])
-        if person is None or act is None:
-            return self._missing()
-        await act(self._facebook, person, self._post)
-        return self._person_of(person.id)
+    async def run_action(self, request: Request) -> Response:
+        """Remove the app for a person, or ask for the deletion of the person's data."""
+        person = self._facebook.people.get(request.path_params["id"])
+        action = _ACTIONS.get(request.path_params["action"])
+        if person is None or action is None:
+            return self._show_missing()
+        await action(self._facebook, person, self._post)
+        return self._redirect_to_person(person.id)
 
-    async def save(self, request: Request) -> Response:
-        """Set what the form holds; `email` by comma."""
+    async def save_page(self, request: Request) -> Response:
+        """Set the page's fields to the values of the form. `email` is a list separated by commas."""
         page: Page | None = self._facebook.pages.get(request.path_params["id"])
         if page is None:
-            return self._missing()
+            return self._show_missing()
         form = {key: str(value).replace("\r\n", "\n").strip() for key, value in (await request.form()).items()}
-        values: dict[str, object] = {name: form[name] for name in _TEXTS if name in form}
+        values: dict[str, object] = {name: form[name] for name in _TEXT_FIELDS if name in form}
         if "email" in form:
-            values["emails"] = [word.strip() for word in form["email"].split(",") if word.strip()]
+            values["emails"] = [email.strip() for email in form["email"].split(",") if email.strip()]
         try:
-            self._facebook.change([(page, values)])
+            self._facebook.apply_edits([(page, values)])
         except ValueError as error:
-            return self._refused(str(error), 400)
-        return self._person_of(page.owner)
+            return self._show_problem(str(error), 400)
+        return self._redirect_to_person(page.owner)
 
-    def _person_of(self, user: str) -> Response:
-        return RedirectResponse(f"{self._templates.globals['base']}/facebook/users/{user}/", status_code=303)
+    def _redirect_to_person(self, person_id: str) -> Response:
+        return RedirectResponse(f"{self._templates.globals['base']}/facebook/users/{person_id}/", status_code=303)
 
-    def _render(self, person: Person, word: str, page: int) -> str:
-        own = self._facebook.pages_of(person)
-        found = [one for one in own if word.lower() in str(one.fields.get("name", "")).lower()]
-        shown = found[(page - 1) * _PER_PAGE : page * _PER_PAGE]
+    def _render_person(self, person: Person, search: str, sheet: int) -> str:
+        own_pages = self._facebook.list_pages(person)
+        matches = [page for page in own_pages if search.lower() in str(page.fields.get("name", "")).lower()]
         return self._templates.get_template("facebook_user.html").render(
-            person=person, shown=shown, total=len(found), page=page, pages=-(-len(found) // _PER_PAGE), word=word,
-            app=self._facebook.app.name,
+            person=person, pages=matches[(sheet - 1) * _PAGES_SHOWN : sheet * _PAGES_SHOWN], total=len(matches),
+            sheet=sheet, sheets=-(-len(matches) // _PAGES_SHOWN), search=search, app=self._facebook.app.name,
         )  # fmt: skip
 
-    def _missing(self) -> Response:
-        return self._refused("This is not here.", 404)
+    def _show_missing(self) -> Response:
+        return self._show_problem("This is not here.", 404)
 
-    def _refused(self, problem: str, status: int) -> Response:
+    def _show_problem(self, problem: str, status: int) -> Response:
         return HTMLResponse(self._templates.get_template("refused.html").render(problem=problem), status)
