@@ -29,7 +29,8 @@ def test_readable_fields_differ_from_webhook_fields() -> None:
 def test_fields_can_be_nested_and_have_modifiers() -> None:
     selection = parse_fields("id, name,picture.type(large){url,width},location{city}")
     assert [field.name for field in selection] == ["id", "name", "picture", "location"]
-    assert selection[2].modifiers == ".type(large)" and [field.name for field in selection[2].nested] == ["url", "width"]
+    assert selection[2].modifiers == ".type(large)"
+    assert [field.name for field in selection[2].nested] == ["url", "width"]
 
 
 @pytest.mark.parametrize("text", ["", "name,", "picture{url", "picture}", "na me", "name;drop"])

@@ -181,7 +181,8 @@ async def test_state_survives_a_restart(
 def test_both_facebook_settings_are_required_together(tmp_path: Path) -> None:
     shopify = {"SHOPIFY_API_KEY": "k", "SHOPIFY_API_SECRET": "s"}
     both = "set FACEBOOK_APP_ID and FACEBOOK_APP_SECRET together"
-    for facebook, message in (({"FACEBOOK_APP_ID": "123456789012345"}, both), ({"FACEBOOK_APP_ID": "1"}, "FACEBOOK_APP_ID")):
+    cases = (({"FACEBOOK_APP_ID": "123456789012345"}, both), ({"FACEBOOK_APP_ID": "1"}, "FACEBOOK_APP_ID"))
+    for facebook, message in cases:
         environment = {**os.environ, **shopify, **facebook}
         process = subprocess.run(
             [sys.executable, "-m", "sandbox.app"], env=environment, cwd=tmp_path, capture_output=True, text=True,

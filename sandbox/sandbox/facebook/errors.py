@@ -60,7 +60,7 @@ def build_token_error(subcode: int | None) -> GraphError:
 
 
 def build_throttle_error(code: int) -> GraphError:
-    """Build the error for too many calls; `code` tells whose limit is reached."""
+    """Build the error for too many calls; `code` is that of the limit which is reached."""
     message = _THROTTLE_ERRORS.get(code, "There have been too many calls.")
     return GraphError(code, f"(#{code}) {message}", status=400 if code >= 80000 else 403, transient=code == 4)
 

@@ -39,8 +39,8 @@ def _parse_list(text: str, position: int) -> tuple[tuple[Field, ...], int]:
     while True:
         match = _FIELD.match(text, position)
         if match is None:
-            rest = text[position : position + 10]
-            raise GraphError(2500, f"Syntax error \"Expected name\" at character {position}: {rest}")
+            snippet = text[position : position + 10]
+            raise GraphError(2500, f"Syntax error \"Expected name\" at character {position}: {snippet}")
         position = match.end()
         nested: tuple[Field, ...] = ()
         if text[position : position + 1] == "{":

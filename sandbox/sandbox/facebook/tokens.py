@@ -13,7 +13,7 @@ CODE_LIFETIME_SECONDS = 600
 SHORT_LIFETIME_SECONDS = 5_400
 LONG_LIFETIME_SECONDS = 5_183_944
 _CODE_RETENTION_SECONDS = 3_600
-"""Expired codes are kept this long, so that their use is answered as expired and not as unknown."""
+"""How long expired codes are kept. Until then a code is refused as used or expired, afterwards as unknown."""
 
 
 def compute_proof(token: str, secret: str) -> str:
