@@ -19,8 +19,8 @@ from sandbox import webhooks
 from sandbox.client import Receivers
 from sandbox.deliveries import Delivery, Dispatcher, retry_delay
 from sandbox.engine import Engine
-from sandbox.graph import app as graph_app
-from sandbox.graph.world import Facebook
+from sandbox.facebook import app as facebook_app
+from sandbox.facebook.state import FacebookState
 from sandbox.routes import admin, control, oauth, page
 from sandbox.routes.dated import Dated
 from sandbox.settings import Settings
@@ -36,7 +36,7 @@ def build(settings: Settings) -> Starlette:
     templates = Environment(loader=PackageLoader("sandbox"), autoescape=select_autoescape())
     templates.globals["base"] = settings.base_path
     key, secret = settings.shopify_api_key, settings.shopify_api_secret
-    graph = graph_app.build(settings, templates) if settings.facebook_app_id else None
+    graph = facebook_app.build(settings, templates) if settings.facebook_app_id else None
     receivers = Receivers(lambda delivery: webhooks.headers(delivery, secret))
     loops: list[asyncio.AbstractEventLoop] = []
 
@@ -55,7 +55,7 @@ def build(settings: Settings) -> Starlette:
         loops[0].set_default_executor(ThreadPoolExecutor(_THREADS))
         dispatcher.add(await asyncio.to_thread(world.load))
         running = asyncio.create_task(dispatcher.run())
-        async with graph.running() if graph is not None else nullcontext():
+        async with graph.run() if graph is not None else nullcontext():
             yield
         running.cancel()
         with suppress(asyncio.CancelledError):
@@ -81,7 +81,7 @@ async def _alive(_: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
-def _skew(world: World, facebook: Facebook | None) -> Callable[[str], float]:
+def _skew(world: World, facebook: FacebookState | None) -> Callable[[str], float]:
     """Seconds by which the clock is off for a path: as the faults of its shop, or of Facebook, say."""
 
     def skew(path: str) -> float:

@@ -110,78 +110,83 @@ class Sandbox:
 
 
 @dataclass
-class Graph:
-    """An app of Facebook's in front of a sandbox: it signs what it asks, and has its own words for signing in."""
+class GraphClient:
+    """The app's client to the simulated Facebook: it signs its calls, and can complete the login as a person."""
 
     http: httpx.AsyncClient
     version: str = "v25.0"
     app_token: str = f"{APP}|{APP_SECRET}"
 
-    async def ask(self, method: str, path: str, token: str = "", **params: Any) -> httpx.Response:
+    async def request(self, method: str, path: str, token: str = "", **params: Any) -> httpx.Response:
         if token:
-            params |= {"access_token": token, "appsecret_proof": proof(token)}
-        where = {"params": params} if method == "GET" else {"data": params}
-        return await self.http.request(method, f"/graph/{self.version}/{path}", **where)
+            params |= {"access_token": token, "appsecret_proof": compute_facebook_proof(token)}
+        arguments = {"params": params} if method == "GET" else {"data": params}
+        return await self.http.request(method, f"/graph/{self.version}/{path}", **arguments)
 
     async def get(self, path: str, token: str = "", **params: Any) -> dict[str, Any]:
-        answer = await self.ask("GET", path, token, **params)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        response = await self.request("GET", path, token, **params)
+        assert response.status_code == 200, response.text
+        return response.json()
 
-    async def dialog(self, scope: str = ALL_PERMISSIONS, auth_type: str = "", **form: str) -> dict[str, str]:
+    async def submit_dialog(self, scope: str = ALL_PERMISSIONS, auth_type: str = "", **form: str) -> dict[str, str]:
+        """Submit the login dialog, accepting it by default. Returns the parameters of the redirect."""
         params = {"client_id": APP, "redirect_uri": "https://app.example/cb", "state": "s", "scope": scope}
         params |= {"auth_type": auth_type} if auth_type else {}
-        answer = await self.http.post(
+        response = await self.http.post(
             f"/facebook/{self.version}/dialog/oauth", params=params, data={"decision": "accept", **form}
         )
-        assert answer.status_code == 302, answer.text
-        return dict(httpx.URL(answer.headers["location"]).params)
+        assert response.status_code == 302, response.text
+        return dict(httpx.URL(response.headers["location"]).params)
 
-    async def token(self, **params: str) -> httpx.Response:
-        return await self.ask("GET", "oauth/access_token", client_id=APP, client_secret=APP_SECRET, **params)
+    async def request_token(self, **params: str) -> httpx.Response:
+        return await self.request("GET", "oauth/access_token", client_id=APP, client_secret=APP_SECRET, **params)
 
     async def sign_in(self, **form: str) -> str:
-        code = (await self.dialog(**form))["code"]
-        short = (await self.token(code=code, redirect_uri="https://app.example/cb")).json()["access_token"]
-        answer = await self.token(grant_type="fb_exchange_token", fb_exchange_token=short)
-        return str(answer.json()["access_token"])
+        """Complete the login. Returns the long-lived user token."""
+        code = (await self.submit_dialog(**form))["code"]
+        response = await self.request_token(code=code, redirect_uri="https://app.example/cb")
+        short_lived = response.json()["access_token"]
+        response = await self.request_token(grant_type="fb_exchange_token", fb_exchange_token=short_lived)
+        return str(response.json()["access_token"])
 
-    async def pages(self, **form: str) -> dict[str, str]:
-        """Sign in: the tokens of all pages given, by page."""
-        found = await self.get("me/accounts", await self.sign_in(**form), limit=100)
-        return {page["id"]: page["access_token"] for page in found["data"]}
+    async def connect_pages(self, **form: str) -> dict[str, str]:
+        """Complete the login. Returns the tokens of all pages that the app may use, by page id."""
+        accounts = await self.get("me/accounts", await self.sign_in(**form), limit=100)
+        return {page["id"]: page["access_token"] for page in accounts["data"]}
 
     async def subscribe(self, url: str, fields: str, pages: dict[str, str], **params: str) -> None:
-        told = {"object": "page", "callback_url": url, "verify_token": "verify", "include_values": "true", **params}
-        answers = [await self.ask("POST", f"{APP}/subscriptions", self.app_token, fields=fields, **told)]
+        """Subscribe the app and all `pages` (tokens by id) to webhook fields, with `url` as the receiver."""
+        form = {"object": "page", "callback_url": url, "verify_token": "verify", "include_values": "true", **params}
+        responses = [await self.request("POST", f"{APP}/subscriptions", self.app_token, fields=fields, **form)]
         for page, token in pages.items():
-            answers.append(await self.ask("POST", f"{page}/subscribed_apps", token, subscribed_fields=fields))
-        assert [answer.json() for answer in answers] == [{"success": True}] * len(answers)
+            responses.append(await self.request("POST", f"{page}/subscribed_apps", token, subscribed_fields=fields))
+        assert [response.json() for response in responses] == [{"success": True}] * len(responses)
 
-    async def control(self, method: str, path: str, body: Any = None) -> Any:
+    async def call_control(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the control API under `/control/facebook`."""
         content = orjson.dumps(body) if body is not None else None
-        answer = await self.http.request(method, f"/control/facebook{path}", content=content)
-        assert answer.status_code < 300, answer.text
-        return answer.json()
+        response = await self.http.request(method, f"/control/facebook{path}", content=content)
+        assert response.status_code < 300, response.text
+        return response.json()
 
 
-def proof(token: str) -> str:
+def compute_facebook_proof(token: str) -> str:
     return hmac.new(APP_SECRET.encode(), token.encode(), hashlib.sha256).hexdigest()
 
 
 @pytest.fixture
-def graph_of() -> Callable[[Sandbox], Graph]:
-    return lambda sandbox: Graph(sandbox.http)
+def make_graph_client() -> Callable[[Sandbox], GraphClient]:
+    return lambda sandbox: GraphClient(sandbox.http)
 
 
 @pytest.fixture
-def graph(sandbox: Sandbox, graph_of: Callable[[Sandbox], Graph]) -> Graph:
-    return graph_of(sandbox)
+def graph(sandbox: Sandbox, make_graph_client: Callable[[Sandbox], GraphClient]) -> GraphClient:
+    return make_graph_client(sandbox)
 
 
 @pytest.fixture
-def proved() -> Callable[[str], str]:
-    return proof
+def compute_proof() -> Callable[[str], str]:
+    return compute_facebook_proof
 
 
 @asynccontextmanager
