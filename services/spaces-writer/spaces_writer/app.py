@@ -24,7 +24,7 @@ from service.process import Check, Endpoint, add_health_routes, serve
 from service.settings import load_settings
 from spaces_writer.client import open_bucket
 from spaces_writer.handlers import ConnectionChangedHandler, FetchedHandler
-from spaces_writer.metrics import Metrics
+from spaces_writer.metrics import WriterMetrics
 from spaces_writer.settings import WriterSettings
 from spaces_writer.use_cases.eraser import Eraser
 from spaces_writer.use_cases.merchant_documents import MerchantDocuments
@@ -63,7 +63,7 @@ async def _start(stack: AsyncExitStack) -> list[Endpoint]:
         erasing.wake()
 
     registry = CollectorRegistry()
-    metrics = Metrics(registry)
+    metrics = WriterMetrics(registry)
     scheduler = UploadScheduler(
         upload_database,
         SnapshotBuilder(upload_database, bucket, on_upload=metrics.count_upload),
@@ -102,7 +102,7 @@ def _build_consumers(
     broker: KafkaBroker,
     database: Database,
     publisher: EventPublisher,
-    metrics: Metrics,
+    metrics: WriterMetrics,
     *,
     on_stored: Callable[[], None],
     on_connection_change: Callable[[], None],

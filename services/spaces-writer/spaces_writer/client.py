@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FAILURES = (ClientError, BotoCoreError, OSError, TimeoutError)
 
 
-class Bucket:
+class BucketClient:
     """One bucket. Its objects are private JSON.
 
     Every method but `check_health` raises `UnavailableError` when the bucket does not answer or refuses.
@@ -89,7 +89,7 @@ def _describe(error: Exception) -> str:
 
 
 @asynccontextmanager
-async def open_bucket(settings: WriterSettings) -> AsyncIterator[Bucket]:
+async def open_bucket(settings: WriterSettings) -> AsyncIterator[BucketClient]:
     """Open a client for the bucket of the settings."""
     config = AioConfig(
         signature_version="s3v4",
@@ -107,4 +107,4 @@ async def open_bucket(settings: WriterSettings) -> AsyncIterator[Bucket]:
         region_name=settings.spaces_region,
     )
     async with session.client("s3", endpoint_url=settings.spaces_endpoint_url, config=config) as client:
-        yield Bucket(client, settings.spaces_bucket)
+        yield BucketClient(client, settings.spaces_bucket)

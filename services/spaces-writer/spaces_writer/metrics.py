@@ -11,7 +11,7 @@ UPLOAD_OUTCOMES = ("uploaded", "unchanged", "restored", "failed")
 OUTCOMES_WITH_PUT = ("uploaded", "restored")
 
 
-class Metrics:
+class WriterMetrics:
     """Counts what was committed. A batch that Kafka delivers again after a kill is counted again, because the work was
     done again."""
 

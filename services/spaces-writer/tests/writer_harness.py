@@ -12,7 +12,7 @@ from contracts.events import ConnectionChanged, DataStored, Upload
 from database.pool import Database
 from messaging.errors import UnavailableError
 from spaces_writer.handlers import ConnectionChangedHandler, FetchedHandler
-from spaces_writer.metrics import Metrics
+from spaces_writer.metrics import WriterMetrics
 from spaces_writer.use_cases.eraser import Eraser
 from spaces_writer.use_cases.merchant_documents import MerchantDocuments
 from spaces_writer.use_cases.snapshot_builder import SnapshotBuilder
@@ -57,7 +57,7 @@ class Writer:
         self.database = database
         self.bucket = bucket or MemoryBucket()
         self.registry = CollectorRegistry()
-        metrics = Metrics(self.registry)
+        metrics = WriterMetrics(self.registry)
         hooks: Any = {"on_stored": lambda: None, "count_batch": metrics.count_batch}
         self.incremental_handler = FetchedHandler(database.transaction, is_full_read=False, **hooks)
         self.full_handler = FetchedHandler(database.transaction, is_full_read=True, **hooks)

@@ -54,7 +54,7 @@ async def _collect_whole_records(tx: "AsyncConnection", page: RecordsPage) -> li
 
 
 @dataclass(frozen=True)
-class StoredRecords:
+class StorageOutcome:
     """Dispositions of some records, the ids of those that must be read again, and whether the snapshot differs."""
 
     counts: DispositionCounts
@@ -64,7 +64,7 @@ class StoredRecords:
 
 async def _store_records(
     tx: "AsyncConnection", connection: str, resource: str, incoming: Sequence[Record], *, is_full_read: bool
-) -> StoredRecords:
+) -> StorageOutcome:
     index = await records.load_index(tx, connection, resource, [record.id for record in incoming])
     prepared = [_prepare(record) for record in incoming]
     compared = [(item, compare_versions(item.version, _get_version(index, item))) for item in prepared]
@@ -84,7 +84,7 @@ async def _store_records(
     has_renewed_fields = any(
         item.record.id in index and item.volatile_fields != index[item.record.id].volatile_fields for item in unchanged
     )
-    return StoredRecords(
+    return StorageOutcome(
         count_dispositions(comparison.disposition for _, comparison in compared),
         tuple(item.record.id for item, comparison in compared if comparison.needs_verification),
         has_changes=bool(changed or deleted or has_renewed_fields),

@@ -41,7 +41,7 @@ async def _check_full_read(tx: "AsyncConnection", event: FullReadCompleted, batc
     status = check_full_read(event.id_ranges, await reads.list_ranges(tx, name, read_id))
     match status.outcome:
         case "success":
-            await _succeed(tx, event, batch)
+            await _record_success(tx, event, batch)
         case "failed":
             result = SyncResult(sync_ids=(read_id,), status="failed", sequence=0, reason=status.reason)
             await _save_result(tx, batch, read_id, result)
@@ -57,7 +57,7 @@ async def _check_full_read(tx: "AsyncConnection", event: FullReadCompleted, batc
             )
 
 
-async def _succeed(tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch) -> None:
+async def _record_success(tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch) -> None:
     """End the full read with `success`.
 
     A full read deletes nothing: the records that it did not list are deletion candidates, which are read directly.

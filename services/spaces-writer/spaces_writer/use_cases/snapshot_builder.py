@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Document:
+class SnapshotDocument:
     """A built document in a temporary file. `sequence` is the connection's sequence number that it contains."""
 
     body: IO[bytes]
@@ -102,7 +102,7 @@ class SnapshotBuilder:
         metadata = await self._bucket.load_metadata(snapshot.object_key)
         return metadata is None or metadata.get("sha256") != snapshot.sha256
 
-    async def _build_document(self, connection: str, file: IO[bytes]) -> Document:
+    async def _build_document(self, connection: str, file: IO[bytes]) -> SnapshotDocument:
         build_document = load_document_builder(connection)
         digest, size = hashlib.sha256(), 0
         async with open_view(self._database, connection) as view:
@@ -112,9 +112,9 @@ class SnapshotBuilder:
                 size += len(piece)
             records = await view.count()
         file.seek(0)
-        return Document(file, digest.hexdigest(), size, records, view.sequence)
+        return SnapshotDocument(file, digest.hexdigest(), size, records, view.sequence)
 
-    async def _put(self, snapshot: Snapshot, document: Document, *, is_lost: bool) -> Upload:
+    async def _put(self, snapshot: Snapshot, document: SnapshotDocument, *, is_lost: bool) -> Upload:
         now = datetime.now(UTC)
         is_unchanged = document.sha256 == snapshot.sha256 and not is_lost
         if not is_unchanged:
@@ -144,7 +144,7 @@ async def _record(tx: "AsyncConnection", snapshot: Snapshot, upload: Upload, pac
     await trace_links.delete(tx, snapshot.connection, upload.sequence)
 
 
-def _build_metadata(snapshot: Snapshot, document: Document, now: datetime) -> dict[str, str]:
+def _build_metadata(snapshot: Snapshot, document: SnapshotDocument, now: datetime) -> dict[str, str]:
     return {
         "merchant": str(snapshot.merchant),
         "connection": snapshot.connection,
