@@ -15,17 +15,17 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from sandbox import webhooks
 from sandbox.client import Receivers
+from sandbox.clock_skew import Dated
 from sandbox.deliveries import Delivery, Dispatcher, retry_delay
-from sandbox.engine import Engine
 from sandbox.graph import app as graph_app
 from sandbox.graph.world import Facebook
-from sandbox.routes import admin, control, oauth, page
-from sandbox.routes.dated import Dated
 from sandbox.settings import Settings
-from sandbox.store import Store
-from sandbox.world import World
+from sandbox.shopify import webhooks
+from sandbox.shopify.engine import Engine
+from sandbox.shopify.routes import admin_api, control, oauth, pages
+from sandbox.shopify.shop_registry import World
+from sandbox.shopify.store import Store
 
 _THREADS = 48
 
@@ -67,9 +67,9 @@ def build(settings: Settings) -> Starlette:
         Route("/health", _alive),
         Route("/ready", _alive),
         *oauth.routes(world, templates, key, secret),
-        *admin.routes(world, Engine(), key),
+        *admin_api.routes(world, Engine(), key),
         *control.routes(world, dispatcher),
-        *page.routes(world, templates, facebook=graph is not None),
+        *pages.routes(world, templates, facebook=graph is not None),
         *(graph.routes if graph is not None else ()),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)

@@ -20,14 +20,14 @@ import uvicorn
 if not hasattr(sys.modules.get("sandbox"), "__file__") or sys.modules["sandbox"].__file__ is None:
     sys.modules.pop("sandbox", None)
 
-from sandbox import bucket, grants
 from sandbox.app import build
-from sandbox.edits import Ledger
-from sandbox.engine import Engine, Request
-from sandbox.generator import Recipe, generate
 from sandbox.settings import Settings
-from sandbox.tenants import Tenant
-from sandbox.webhooks import Subscriptions
+from sandbox.shopify import grants, rate_limit
+from sandbox.shopify.edits import Ledger
+from sandbox.shopify.engine import Engine, Request
+from sandbox.shopify.generator import Recipe, generate
+from sandbox.shopify.tenants import Tenant
+from sandbox.shopify.webhooks import Subscriptions
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
 APP, APP_SECRET = "123456789012345", "facebook-sandbox-secret"
@@ -46,7 +46,7 @@ def make_tenant() -> Callable[..., Tenant]:
         recipe = Recipe(**{"shop": "acme.myshopify.com", "plan": "enterprise", **fields})
         shop = generate(recipe)
         listeners = Subscriptions([], shop.next_number, lambda _: None)
-        return Tenant(recipe, shop, bucket.for_plan(recipe.plan), grants.Grants(), listeners)
+        return Tenant(recipe, shop, rate_limit.for_plan(recipe.plan), grants.Grants(), listeners)
 
     return make
 

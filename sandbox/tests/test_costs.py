@@ -9,10 +9,10 @@ import pytest
 from graphql import OperationDefinitionNode, parse, validate
 from graphql.execution.values import get_variable_values
 
-from sandbox import schema
-from sandbox.planning import Planner, fragments_of
-from sandbox.prices import Terms, sized
-from sandbox.tenants import Tenant
+from sandbox.shopify import schema
+from sandbox.shopify.query_cost import Terms, sized
+from sandbox.shopify.query_plan import Planner, fragments_of
+from sandbox.shopify.tenants import Tenant
 
 Ask = Callable[..., dict[str, Any]]
 LEVELS = """query($ids: [ID!]!) { nodes(ids: $ids) { ... on InventoryItem {

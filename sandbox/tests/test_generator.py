@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sandbox.generator import Recipe, generate
-from sandbox.shops import Shop
+from sandbox.shopify.generator import Recipe, generate
+from sandbox.shopify.shops import Shop
 
 
 def _content(shop: Shop) -> list[Any]:

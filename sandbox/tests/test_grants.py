@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.grants import GrantError, Grants
+from sandbox.shopify.grants import GrantError, Grants
 
 SHOP = "acme.myshopify.com"
 AUTHORIZE = f"/shops/{SHOP}/admin/oauth/authorize"

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from sandbox import edits
-from sandbox.edits import Ledger
-from sandbox.faults import Faults
-from sandbox.tenants import Tenant
+from sandbox.shopify import edits
+from sandbox.shopify.edits import Ledger
+from sandbox.shopify.faults import Faults
+from sandbox.shopify.tenants import Tenant
 
 Ask = Callable[..., dict[str, Any]]
 PAGE = """query($q: String, $after: String, $first: Int, $key: ProductSortKeys, $reverse: Boolean) {
@@ -121,7 +121,7 @@ def test_counts_are_exact_to_25000_and_pages_end_there(make_tenant: Callable[...
     assert counts["a"] == {"count": 10_000, "precision": "AT_LEAST"}
     assert counts["b"] == {"count": 25_001, "precision": "AT_LEAST"}
     numbers_ = [p.number for p in tenant.shop.products]
-    from sandbox.connections import encode
+    from sandbox.shopify.pagination import encode
 
     page = ask(tenant, PAGE, first=250, after=encode((numbers_[24_899], numbers_[24_899])))["data"]["products"]
     assert len(page["nodes"]) == 100 and not page["pageInfo"]["hasNextPage"]

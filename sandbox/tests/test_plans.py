@@ -15,12 +15,12 @@ from graphql import (
     parse,
 )
 
-from sandbox import schema
-from sandbox.edits import Ledger
-from sandbox.engine import Engine, Request
-from sandbox.fields.context import Context
-from sandbox.shops import now
-from sandbox.tenants import Tenant
+from sandbox.shopify import schema
+from sandbox.shopify.edits import Ledger
+from sandbox.shopify.engine import Engine, Request
+from sandbox.shopify.fields.context import Context
+from sandbox.shopify.shops import now
+from sandbox.shopify.tenants import Tenant
 
 ALL = frozenset({"read_products", "read_inventory", "read_locations", "read_discounts"})
 ROOTS = [name for name in schema.load().query_type.fields if name not in ("webhookSubscription",)]
@@ -81,9 +81,9 @@ def _fields(tenant: Tenant, kind: GraphQLObjectType, depth: int, alias: str) -> 
 
 @pytest.fixture(scope="module")
 def tenant() -> Tenant:
-    from sandbox import bucket, grants
-    from sandbox.generator import Recipe, generate
-    from sandbox.webhooks import Subscriptions
+    from sandbox.shopify import grants, rate_limit
+    from sandbox.shopify.generator import Recipe, generate
+    from sandbox.shopify.webhooks import Subscriptions
 
     recipe = Recipe(shop="acme.myshopify.com", products=12, media=5, metafields=5, discounts=24, collections=8)
     shop = generate(recipe)
@@ -91,7 +91,7 @@ def tenant() -> Tenant:
     for topic in ("PRODUCTS_UPDATE", "SHOP_UPDATE"):
         listeners.create(topic, {"uri": "https://app.example/hooks"}, ALL)
     listeners.create("PRODUCTS_CREATE", {"uri": "pubsub://project:topic"}, ALL)
-    return Tenant(recipe, shop, bucket.for_plan("enterprise"), grants.Grants(), listeners)
+    return Tenant(recipe, shop, rate_limit.for_plan("enterprise"), grants.Grants(), listeners)
 
 
 def both(tenant: Tenant, query: str, scopes: frozenset[str] = ALL, **variables: Any) -> tuple[Any, Any]:

@@ -13,7 +13,7 @@ from graphql import (
     is_specified_scalar_type,
 )
 
-from sandbox import schema
+from sandbox.shopify import schema
 
 
 @pytest.fixture

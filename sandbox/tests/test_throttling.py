@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.bucket import Bucket, for_plan
-from sandbox.faults import Faults
-from sandbox.tenants import Tenant
+from sandbox.shopify.faults import Faults
+from sandbox.shopify.rate_limit import Bucket, for_plan
+from sandbox.shopify.tenants import Tenant
 
 Ask = Callable[..., dict[str, Any]]
 DEAR = "{ products(first: 250) { nodes { id variants(first: 50) { nodes { id inventoryItem { id } } } } } }"

@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
-from sandbox import edits, offer_edits, truth
-from sandbox.edits import Ledger
-from sandbox.tenants import Tenant
+from sandbox.shopify import discount_edits, edits, expected_document
+from sandbox.shopify.edits import Ledger
+from sandbox.shopify.tenants import Tenant
 
 Ask = Callable[..., dict[str, Any]]
 SCOPES = frozenset({"read_products", "read_inventory", "read_locations", "read_discounts"})
@@ -110,7 +110,7 @@ def tenant(make_tenant: Callable[..., Tenant]) -> Tenant:
 
 def test_the_truth_is_what_a_walk_reads(tenant: Tenant, ask: Ask) -> None:
     read = orjson.dumps({"data": _read(ask, tenant)}, option=orjson.OPT_SORT_KEYS)
-    assert truth.document(tenant.shop, SCOPES) == read
+    assert expected_document.document(tenant.shop, SCOPES) == read
 
 
 def test_the_truth_follows_edits(tenant: Tenant, ask: Ask) -> None:
@@ -118,36 +118,36 @@ def test_the_truth_follows_edits(tenant: Tenant, ask: Ask) -> None:
     doomed = next(c for c in shop.collections if c.members).members[0]
     edits.delete_product(shop, ledger, doomed)
     product = edits.create_product(shop, ledger, {"title": "Neu", "tags": ["vegan", "bio"], "price": "1.50"})
-    offer_edits.update_collection(
+    discount_edits.update_collection(
         shop, ledger, next(iter(shop.collections)).number, {"title": "Ä", "add": [product.number]}
     )
-    offer_edits.create_discount(shop, ledger, {"title": "Ω", "codes": ["B", "A"]})
+    discount_edits.create_discount(shop, ledger, {"title": "Ω", "codes": ["B", "A"]})
     edits.update_location(shop, ledger, next(iter(shop.locations)).number, {"name": "Lager"})
     edits.set_inventory(shop, ledger, product.variants[0].item, next(iter(shop.locations)).number, None)
-    document = truth.document(shop, SCOPES)
+    document = expected_document.document(shop, SCOPES)
     assert str(doomed).encode() not in document
     assert orjson.dumps({"data": _read(ask, tenant)}, option=orjson.OPT_SORT_KEYS) == document
 
 
 def test_the_truth_is_canonical(tenant: Tenant) -> None:
-    document = truth.document(tenant.shop, SCOPES)
+    document = expected_document.document(tenant.shop, SCOPES)
     assert orjson.dumps(orjson.loads(document), option=orjson.OPT_SORT_KEYS) == document
     assert "Görlitz".encode() in document
 
 
 def test_a_touch_is_not_in_the_document(tenant: Tenant) -> None:
-    before = truth.document(tenant.shop, SCOPES)
+    before = expected_document.document(tenant.shop, SCOPES)
     edits.touch_product(tenant.shop, Ledger(), next(iter(tenant.shop.products)).number)
-    assert truth.document(tenant.shop, SCOPES) == before
+    assert expected_document.document(tenant.shop, SCOPES) == before
 
 
 def test_what_is_not_granted_is_null_or_empty(tenant: Tenant) -> None:
-    data = orjson.loads(truth.document(tenant.shop, frozenset({"read_products"})))["data"]
+    data = orjson.loads(expected_document.document(tenant.shop, frozenset({"read_products"})))["data"]
     assert data["codeDiscountNodes"]["edges"] == data["automaticDiscountNodes"]["edges"] == []
     item = data["products"]["edges"][0]["node"]["variants"]["edges"][0]["node"]["inventoryItem"]
     assert item["tracked"] is None and item["inventoryLevels"] == {"edges": []}
-    nameless = orjson.loads(truth.document(tenant.shop, frozenset({"read_products", "read_inventory"})))["data"]
+    nameless = orjson.loads(expected_document.document(tenant.shop, frozenset({"read_products", "read_inventory"})))["data"]
     item = nameless["products"]["edges"][0]["node"]["variants"]["edges"][0]["node"]["inventoryItem"]
     assert item["inventoryLevels"]["edges"][0]["node"]["location"] == {"id": None, "name": None}
-    nothing = orjson.loads(truth.document(tenant.shop, frozenset()))["data"]
+    nothing = orjson.loads(expected_document.document(tenant.shop, frozenset()))["data"]
     assert nothing["products"]["edges"] == nothing["collections"]["edges"] == [] and nothing["shop"]["name"]

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from sandbox.deliveries import retry_delay
-from sandbox.webhooks import Subscription, Subscriptions
+from sandbox.shopify.webhooks import Subscription, Subscriptions
 
 SCOPES = frozenset({"read_products"})
 
@@ -181,7 +181,7 @@ async def _settled(sandbox: Any, index: int = 0) -> Any:
 
 
 def test_every_topic_is_wired(make_tenant: Callable[..., Any]) -> None:
-    from sandbox.payloads import wire
+    from sandbox.shopify.webhook_payloads import wire
 
     assert [
         wire(t)

@@ -17,7 +17,7 @@ from sandbox.graph.failures import GraphError, trace_id
 from sandbox.graph.names import VERSIONS, version_served
 from sandbox.graph.subscribing import Challenge
 from sandbox.graph.world import Facebook
-from sandbox.routes.trouble import HTML, respond
+from sandbox.responses import HTML, respond
 
 _METHODS = ["GET", "POST", "DELETE"]
 

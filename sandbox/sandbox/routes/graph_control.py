@@ -19,7 +19,7 @@ from sandbox.graph.model import AppSettings, Limits, Page, Person
 from sandbox.graph.names import PERMISSIONS
 from sandbox.graph.statistics import Statistics
 from sandbox.graph.world import Facebook
-from sandbox.routes.control import answer
+from sandbox.shopify.routes.control import answer
 
 _STATUSES = frozenset({"granted", "declined", "expired"})
 Handler = Callable[[Request, Any], Awaitable[Response]]

@@ -1,7 +1,7 @@
 """Which scope a field needs. A write scope covers its read scope."""
 
-from sandbox.failures import access_denied
-from sandbox.fields.context import Context
+from sandbox.shopify.errors import access_denied
+from sandbox.shopify.fields.context import Context
 
 _PRODUCTS, _INVENTORY = ("read_products",), ("read_inventory",)
 _LOCATIONS, _DISCOUNTS = ("read_locations",), ("read_discounts",)

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from sandbox import offers, payloads, texts
-from sandbox.edits import Ledger
-from sandbox.model import Collection, Discount, Items, Rule, Value
-from sandbox.shops import Shop, now
+from sandbox import sample_texts
+from sandbox.shopify import discount_generator, webhook_payloads
+from sandbox.shopify.edits import Ledger
+from sandbox.shopify.model import Collection, Discount, Items, Rule, Value
+from sandbox.shopify.shops import Shop, now
 
 
 def create_collection(shop: Shop, ledger: Ledger, fields: Mapping[str, Any]) -> Collection:
@@ -15,11 +16,11 @@ def create_collection(shop: Shop, ledger: Ledger, fields: Mapping[str, Any]) -> 
     number = shop.next_number()
     title = fields.get("title", "New collection")
     order = "BEST_SELLING" if fields.get("rule") else "MANUAL"
-    collection = Collection(number, title, texts.handle(title, number), "", order, now())
+    collection = Collection(number, title, sample_texts.handle(title, number), "", order, now())
     shop.collections.put(collection)
     _set_collection(collection, fields)
     ledger.keep("collection", collection)
-    ledger.say("COLLECTIONS_CREATE", payloads.collection, collection)
+    ledger.say("COLLECTIONS_CREATE", webhook_payloads.collection, collection)
     return collection
 
 
@@ -31,7 +32,7 @@ def update_collection(shop: Shop, ledger: Ledger, number: int, fields: Mapping[s
     _set_collection(collection, fields)
     shop.changed_membership()
     ledger.keep("collection", collection)
-    ledger.say("COLLECTIONS_UPDATE", payloads.collection, collection)
+    ledger.say("COLLECTIONS_UPDATE", webhook_payloads.collection, collection)
     return collection
 
 
@@ -52,7 +53,7 @@ def delete_collection(shop: Shop, ledger: Ledger, number: int) -> Collection | N
     collection = shop.collections.remove(number)
     if collection is not None:
         ledger.drop("collection", number)
-        ledger.say("COLLECTIONS_DELETE", payloads.deleted_collection, number)
+        ledger.say("COLLECTIONS_DELETE", webhook_payloads.deleted_collection, number)
     return collection
 
 
@@ -60,13 +61,13 @@ def create_discount(shop: Shop, ledger: Ledger, fields: Mapping[str, Any]) -> Di
     """A new discount of `family` Code or Automatic and `kind` Basic, Bxgy, FreeShipping or App, active from now on."""
     rng = Random(shop.profile.sequence)
     family, kind = fields.get("family", "Code"), fields.get("kind", "Basic")
-    discount = offers.make_discount(shop, rng, family, kind, fields.get("title", "New discount"))
+    discount = discount_generator.make_discount(shop, rng, family, kind, fields.get("title", "New discount"))
     discount.starts_at = discount.created_at = discount.updated_at = now()
     discount.ends_at = None
     _set_discount(shop, discount, fields)
     shop.discounts.put(discount)
     ledger.keep("discount", discount)
-    ledger.say("DISCOUNTS_CREATE", payloads.discount, discount)
+    ledger.say("DISCOUNTS_CREATE", webhook_payloads.discount, discount)
     return discount
 
 
@@ -78,11 +79,11 @@ def update_discount(shop: Shop, ledger: Ledger, number: int, fields: Mapping[str
     added, removed = _set_discount(shop, discount, fields)
     discount.updated_at = now()
     ledger.keep("discount", discount)
-    ledger.say("DISCOUNTS_UPDATE", payloads.discount, discount)
+    ledger.say("DISCOUNTS_UPDATE", webhook_payloads.discount, discount)
     for number, code in added.items():
-        ledger.say("DISCOUNTS_REDEEMCODE_ADDED", payloads.redeem_code, discount, number, code)
+        ledger.say("DISCOUNTS_REDEEMCODE_ADDED", webhook_payloads.redeem_code, discount, number, code)
     for number, code in removed.items():
-        ledger.say("DISCOUNTS_REDEEMCODE_REMOVED", payloads.redeem_code, discount, number, code)
+        ledger.say("DISCOUNTS_REDEEMCODE_REMOVED", webhook_payloads.redeem_code, discount, number, code)
     return discount
 
 
@@ -112,5 +113,5 @@ def delete_discount(shop: Shop, ledger: Ledger, number: int) -> Discount | None:
     discount = shop.discounts.remove(number)
     if discount is not None:
         ledger.drop("discount", number)
-        ledger.say("DISCOUNTS_DELETE", payloads.discount, discount)
+        ledger.say("DISCOUNTS_DELETE", webhook_payloads.discount, discount)
     return discount

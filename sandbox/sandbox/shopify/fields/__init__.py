@@ -7,8 +7,8 @@ field that is not listed reads the attribute of its snake_case name. A field of 
 
 import re
 
-from sandbox.fields import collections, discounts, inventory, products, root, subscriptions
-from sandbox.fields.context import Resolver
+from sandbox.shopify.fields import collections, discounts, inventory, products, root, subscriptions
+from sandbox.shopify.fields.context import Resolver
 
 FIELDS: dict[str, dict[str, Resolver]] = {
     **root.FIELDS,

@@ -30,10 +30,10 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_argument_values, get_directive_values
 
-from sandbox import access
-from sandbox.fields import resolver
-from sandbox.fields.context import Args, Context
-from sandbox.prices import Priced, PricedConnection, Selection, TypedDict, own_price
+from sandbox.shopify import access_scopes
+from sandbox.shopify.fields import resolver
+from sandbox.shopify.fields.context import Args, Context
+from sandbox.shopify.query_cost import Priced, PricedConnection, Selection, TypedDict, own_price
 
 Answer = Callable[[Any, Context], Any]
 _LEAVE_OUT = frozenset({"__schema", "__type"})
@@ -134,7 +134,7 @@ class Planner:
             self.executable = False
             return "None", self._introspection_price(key, name, nodes)
         definition = kind.fields[name]
-        if not access.allowed(kind.name, name, self.scopes):
+        if not access_scopes.allowed(kind.name, name, self.scopes):
             self.executable = False
         source, arg = self._read(kind, name, definition, nodes[0], key, names)
         named = get_named_type(definition.type)

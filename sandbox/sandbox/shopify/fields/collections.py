@@ -3,11 +3,11 @@
 from html import escape
 from typing import Any
 
-from sandbox.connections import Page, count, page
-from sandbox.fields.context import Args, Context, Resolver, always, listed, number_in, sorted_page
-from sandbox.gids import gid
-from sandbox.model import Collection, Product
-from sandbox.search import Reader
+from sandbox.shopify.fields.context import Args, Context, Resolver, always, listed, number_in, sorted_page
+from sandbox.shopify.gids import gid
+from sandbox.shopify.model import Collection, Product
+from sandbox.shopify.pagination import Page, count, page
+from sandbox.shopify.search import Reader
 
 _SEARCHABLE: dict[str, Reader] = {
     "title": lambda o: o.title,

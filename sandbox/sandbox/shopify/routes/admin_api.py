@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.engine import Engine
-from sandbox.engine import Request as Question
-from sandbox.faults import Faults
-from sandbox.routes.trouble import HTML, respond
-from sandbox.tenants import Tenant
-from sandbox.world import LATEST, World
+from sandbox.responses import HTML, respond
+from sandbox.shopify.engine import Engine
+from sandbox.shopify.engine import Request as Question
+from sandbox.shopify.faults import Faults
+from sandbox.shopify.shop_registry import LATEST, World
+from sandbox.shopify.tenants import Tenant
 
 VERSIONS = ("2026-01", "2026-04", "2026-07", LATEST, "unstable")
 _UNAUTHORIZED = b'{"errors":"[API] Invalid API key or access token (unrecognized login or wrong password)"}'

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from sandbox.bucket import Bucket, rate_of
-from sandbox.faults import Faults
-from sandbox.generator import Recipe
-from sandbox.grants import Grants
-from sandbox.shops import Shop
-from sandbox.statistics import Statistics
-from sandbox.webhooks import Subscriptions
+from sandbox.shopify.faults import Faults
+from sandbox.shopify.generator import Recipe
+from sandbox.shopify.grants import Grants
+from sandbox.shopify.rate_limit import Bucket, rate_of
+from sandbox.shopify.shops import Shop
+from sandbox.shopify.statistics import Statistics
+from sandbox.shopify.webhooks import Subscriptions
 
 
 @dataclass(slots=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 from graphql import GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema, build_schema, is_abstract_type
 
-from sandbox import access
-from sandbox.fields import resolver
-from sandbox.fields.context import Typed
+from sandbox.shopify import access_scopes
+from sandbox.shopify.fields import resolver
+from sandbox.shopify.fields.context import Typed
 
 
 @cache
@@ -17,7 +17,7 @@ def load() -> GraphQLSchema:
     """The schema. Its resolvers are what graphql-core's own executor calls: the plan's closures give the same,
     faster.
     """
-    text = files("sandbox").joinpath("schema.graphql").read_text(encoding="utf-8")
+    text = files("sandbox.shopify").joinpath("schema.graphql").read_text(encoding="utf-8")
     # Shopify's own schema deprecates a field that an interface requires, which graphql-core's check refuses.
     schema = build_schema(text, assume_valid=True)
     for kind in schema.type_map.values():
@@ -33,7 +33,7 @@ def _bind(type_name: str, field_name: str, *, has_args: bool) -> Callable[..., A
     found = resolver(type_name, field_name)
 
     def resolve(source: Any, info: GraphQLResolveInfo[Any], **args: Any) -> Any:
-        access.check(type_name, field_name, info.context)
+        access_scopes.check(type_name, field_name, info.context)
         if isinstance(source, Typed):
             source = source.value
         if isinstance(found, str):

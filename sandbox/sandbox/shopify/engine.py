@@ -19,15 +19,15 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
-from sandbox import failures, schema
-from sandbox.bucket import MAXIMUM_COST
-from sandbox.edits import Ledger
-from sandbox.failures import FieldFailure
-from sandbox.fields.context import Context
-from sandbox.planning import Plan, Planner, fragments_of
-from sandbox.prices import Terms
-from sandbox.shops import now
-from sandbox.tenants import Tenant
+from sandbox.shopify import schema
+from sandbox.shopify.edits import Ledger
+from sandbox.shopify.errors import FieldFailure
+from sandbox.shopify.fields.context import Context
+from sandbox.shopify.query_cost import Terms
+from sandbox.shopify.query_plan import Plan, Planner, fragments_of
+from sandbox.shopify.rate_limit import MAXIMUM_COST
+from sandbox.shopify.shops import now
+from sandbox.shopify.tenants import Tenant
 
 Body = dict[str, Any]
 _CACHED = 400

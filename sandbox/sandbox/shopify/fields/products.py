@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from sandbox import texts
-from sandbox.connections import PAGE_SIZE, Page, count, page
-from sandbox.fields.context import (
+from sandbox import sample_texts
+from sandbox.shopify.fields.context import (
     Args,
     Context,
     Resolver,
@@ -17,9 +16,10 @@ from sandbox.fields.context import (
     number_in,
     sorted_page,
 )
-from sandbox.gids import gid
-from sandbox.model import Media, Metafield, Option, Product, Variant
-from sandbox.search import Reader
+from sandbox.shopify.gids import gid
+from sandbox.shopify.model import Media, Metafield, Option, Product, Variant
+from sandbox.shopify.pagination import PAGE_SIZE, Page, count, page
+from sandbox.shopify.search import Reader
 
 SEARCHABLE: dict[str, Reader] = {
     "status": lambda p: p.status,
@@ -130,7 +130,7 @@ def _prices(p: Product, c: Context) -> dict[str, Any]:
 
 
 def _description(p: Product, _: Context, a: Args) -> str:
-    text, limit = texts.plain(p.text), a.get("truncateAt")
+    text, limit = sample_texts.plain(p.text), a.get("truncateAt")
     return text if limit is None or len(text) <= limit else f"{text[: max(limit - 3, 0)]}..."
 
 
@@ -201,8 +201,8 @@ FIELDS: dict[str, dict[str, Resolver]] = {
         "id": lambda p, _: f"gid://shopify/Product/{p.number}",
         "legacyResourceId": lambda p, _: str(p.number),
         "description": _description,
-        "descriptionHtml": lambda p, _: texts.html(p.text),
-        "bodyHtml": lambda p, _: texts.html(p.text),
+        "descriptionHtml": lambda p, _: sample_texts.html(p.text),
+        "bodyHtml": lambda p, _: sample_texts.html(p.text),
         "onlineStoreUrl": _online_url,
         "onlineStorePreviewUrl": _online_url,
         "category": _category,

@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 
 from sandbox.deliveries import Delivery
-from sandbox.model import Profile, Record
-from sandbox.webhooks import Subscription
+from sandbox.shopify.model import Profile, Record
+from sandbox.shopify.webhooks import Subscription
 
 _SCHEMA = """
 create table if not exists shops (

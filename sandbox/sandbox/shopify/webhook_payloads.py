@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sandbox import texts
-from sandbox.gids import gid, level_gid
-from sandbox.model import Collection, Discount, Level, Location, Media, Product, Profile, Variant
-from sandbox.shops import now
+from sandbox import sample_texts
+from sandbox.shopify.gids import gid, level_gid
+from sandbox.shopify.model import Collection, Discount, Level, Location, Media, Product, Profile, Variant
+from sandbox.shopify.shops import now
 
 Body = dict[str, Any]
 MAXIMUM_VARIANTS = 100
@@ -24,7 +24,7 @@ def product(p: Product) -> Body:
     images = [_image(p, m, position) for position, m in enumerate(p.media, 1) if m.url]
     return {
         "id": p.number, "admin_graphql_api_id": gid("Product", p.number), "title": p.title,
-        "body_html": texts.html(p.text),
+        "body_html": sample_texts.html(p.text),
         "vendor": p.vendor, "product_type": p.product_type, "handle": p.handle, "status": p.status.lower(),
         "tags": ", ".join(p.tags), "created_at": p.created_at, "updated_at": p.updated_at, "template_suffix": None,
         "published_at": p.created_at if p.status == "ACTIVE" else None, "published_scope": "global",

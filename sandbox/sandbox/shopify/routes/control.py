@@ -12,14 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox import edits, offer_edits, truth
 from sandbox.deliveries import Dispatcher
-from sandbox.faults import Faults
-from sandbox.generator import Recipe
-from sandbox.gids import gid, number
-from sandbox.statistics import Statistics
-from sandbox.tenants import Tenant
-from sandbox.world import World
+from sandbox.shopify import discount_edits, edits, expected_document
+from sandbox.shopify.faults import Faults
+from sandbox.shopify.generator import Recipe
+from sandbox.shopify.gids import gid, number
+from sandbox.shopify.shop_registry import World
+from sandbox.shopify.statistics import Statistics
+from sandbox.shopify.tenants import Tenant
 
 Handler = Callable[[Request, Tenant, Any], Awaitable[Response]]
 ALL_SCOPES = "read_products,read_inventory,read_locations,read_discounts"
@@ -123,7 +123,7 @@ class _Control:
 
         def compose() -> bytes:
             with tenant.shop.lock:
-                return truth.document(tenant.shop, frozenset(scopes.split(",")))
+                return expected_document.document(tenant.shop, frozenset(scopes.split(",")))
 
         return Response(await asyncio.to_thread(compose), media_type="application/json")
 
@@ -260,8 +260,8 @@ class _Control:
 
 _EDITS: dict[str, tuple[Any, ...]] = {
     "products": (edits.create_product, edits.update_product, edits.delete_product),
-    "collections": (offer_edits.create_collection, offer_edits.update_collection, offer_edits.delete_collection),
-    "discounts": (offer_edits.create_discount, offer_edits.update_discount, offer_edits.delete_discount),
+    "collections": (discount_edits.create_collection, discount_edits.update_collection, discount_edits.delete_collection),
+    "discounts": (discount_edits.create_discount, discount_edits.update_discount, discount_edits.delete_discount),
     "locations": (edits.create_location, edits.update_location),
 }
 

@@ -2,9 +2,9 @@
 
 from random import Random
 
-from sandbox import texts
-from sandbox.model import Collection, Discount, Items, Rule, Value
-from sandbox.shops import Shop
+from sandbox import sample_texts
+from sandbox.shopify.model import Collection, Discount, Items, Rule, Value
+from sandbox.shopify.shops import Shop
 
 KINDS = tuple((family, kind) for kind in ("Basic", "Bxgy", "FreeShipping", "App") for family in ("Code", "Automatic"))
 _ORDERS = ("MANUAL", "BEST_SELLING", "ALPHA_ASC", "CREATED_DESC", "PRICE_ASC")
@@ -18,11 +18,11 @@ def add_collections(shop: Shop, rng: Random, count: int, big: int) -> None:
         number = shop.next_number()
         rule = _rule(index) if index % 2 else None
         size = big if big and index == 0 else int(rng.random() * 30)
-        title = f"{'All about' if rule else 'Our'} {rule.condition if rule else rng.choice(texts.NOUNS)} {index}"
+        title = f"{'All about' if rule else 'Our'} {rule.condition if rule else rng.choice(sample_texts.NOUNS)} {index}"
         image = f"https://cdn.shopify.com/s/files/collections/{number}.png" if index % 3 else None
         shop.collections.put(
             Collection(
-                number, title, texts.handle(title, number), "" if index % 4 == 3 else rng.choice(texts.SENTENCES),
+                number, title, sample_texts.handle(title, number), "" if index % 4 == 3 else rng.choice(sample_texts.SENTENCES),
                 _ORDERS[index // 2 % len(_ORDERS)], _AT, image, title if image and index % 2 else None, rule,
                 members=[] if rule else rng.sample(numbers, min(size, len(numbers))),
             )
@@ -31,7 +31,7 @@ def add_collections(shop: Shop, rng: Random, count: int, big: int) -> None:
 
 def _rule(index: int) -> Rule:
     column = ("TAG", "VENDOR", "TYPE")[index // 2 % 3]
-    words = {"TAG": texts.TAGS, "VENDOR": texts.VENDORS, "TYPE": texts.TYPES[:-1]}[column]
+    words = {"TAG": sample_texts.TAGS, "VENDOR": sample_texts.VENDORS, "TYPE": sample_texts.TYPES[:-1]}[column]
     return Rule(column, words[index // 6 % len(words)])
 
 
@@ -39,7 +39,7 @@ def add_discounts(shop: Shop, rng: Random, count: int, codes: int, big: int) -> 
     """`count` discounts of all eight types in turn, `codes` codes each; the first code discount has `big` if not 0."""
     for index in range(count):
         family, kind = KINDS[index % len(KINDS)]
-        discount = make_discount(shop, rng, family, kind, f"{rng.choice(texts.TAGS).upper()} {kind} №{index}")
+        discount = make_discount(shop, rng, family, kind, f"{rng.choice(sample_texts.TAGS).upper()} {kind} №{index}")
         if family == "Code":
             prefix = f"{kind.upper()}{index}"
             size = big if big and index == 0 else codes

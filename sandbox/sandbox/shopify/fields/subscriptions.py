@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.connections import Page, count, page
-from sandbox.fields.context import Args, Context, Resolver, Typed, always, by_number, key_of, number_in
-from sandbox.gids import gid
-from sandbox.webhooks import Subscription
+from sandbox.shopify.fields.context import Args, Context, Resolver, Typed, always, by_number, key_of, number_in
+from sandbox.shopify.gids import gid
+from sandbox.shopify.pagination import Page, count, page
+from sandbox.shopify.webhooks import Subscription
 
 
 def _matching(c: Context, a: Args) -> list[Subscription]:

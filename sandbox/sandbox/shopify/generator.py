@@ -9,9 +9,10 @@ from zlib import crc32
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox import offers, texts
-from sandbox.model import Level, Location, Media, Metafield, Option, Product, Profile, Variant
-from sandbox.shops import Shop
+from sandbox import sample_texts
+from sandbox.shopify import discount_generator
+from sandbox.shopify.model import Level, Location, Media, Metafield, Option, Product, Profile, Variant
+from sandbox.shopify.shops import Shop
 
 PLANS = ("standard", "advanced", "plus", "enterprise")
 _OPTIONS = (
@@ -20,7 +21,7 @@ _OPTIONS = (
         "Color",
         [f"{shade} {tone}" for tone in ("Red", "Blau", "Vert", "黒") for shade in ("Light", "Dark", "Deep", "Pale")],
     ),
-    ("Material", [f"{name} {grade}" for name in texts.MATERIALS[:8] for grade in ("A", "B")]),
+    ("Material", [f"{name} {grade}" for name in sample_texts.MATERIALS[:8] for grade in ("A", "B")]),
 )
 _STATUSES = ["ACTIVE"] * 7 + ["DRAFT", "ARCHIVED", "UNLISTED"]
 
@@ -72,8 +73,8 @@ def generate(recipe: Recipe) -> Shop:
         places = [place.number for place in shop.locations]
         for index in range(recipe.products):
             shop.put_product(_product(shop, rng, recipe, index, places))
-        offers.add_collections(shop, rng, recipe.collections, recipe.big_collection)
-        offers.add_discounts(shop, rng, recipe.discounts, recipe.codes, recipe.big_discount_codes)
+        discount_generator.add_collections(shop, rng, recipe.collections, recipe.big_collection)
+        discount_generator.add_discounts(shop, rng, recipe.discounts, recipe.codes, recipe.big_discount_codes)
     return shop
 
 
@@ -97,16 +98,16 @@ def _profile(recipe: Recipe) -> Profile:
 
 
 def _location(shop: Shop, index: int) -> Location:
-    city, country = texts.CITIES[index % len(texts.CITIES)]
+    city, country = sample_texts.CITIES[index % len(sample_texts.CITIES)]
     name = f"{city} {'Store' if index % 2 else 'Warehouse'}{f' {index}' if index >= len(texts.CITIES) else ''}"
     return Location(shop.next_number(), name, city, country, "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z")
 
 
 def _product(shop: Shop, rng: Random, recipe: Recipe, index: int, places: list[int]) -> Product:
-    number, name, at = shop.next_number(), texts.title(rng), moment(rng)
+    number, name, at = shop.next_number(), sample_texts.title(rng), moment(rng)
     product = Product(
-        number, texts.handle(name, index), name, rng.choice(texts.VENDORS), rng.choice(texts.TYPES), texts.tags(rng),
-        _STATUSES[index % 10], texts.body(rng, recipe.description_bytes), at, at, rng.choice(texts.CATEGORIES),
+        number, sample_texts.handle(name, index), name, rng.choice(sample_texts.VENDORS), rng.choice(sample_texts.TYPES), sample_texts.tags(rng),
+        _STATUSES[index % 10], sample_texts.body(rng, recipe.description_bytes), at, at, rng.choice(sample_texts.CATEGORIES),
     )  # fmt: skip
     count = recipe.big_product_variants if index == 0 and recipe.big_product_variants else recipe.variants
     product.options = options_for(shop, count)

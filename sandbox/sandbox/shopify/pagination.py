@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from sandbox.failures import FieldFailure
+from sandbox.shopify.errors import FieldFailure
 
 DEPTH = 25_000
 PAGE_SIZE = 250

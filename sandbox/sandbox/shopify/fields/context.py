@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.connections import Key, Page, page
-from sandbox.edits import Ledger
-from sandbox.failures import FieldFailure
-from sandbox.faults import Faults
-from sandbox.gids import number
-from sandbox.search import Reader, parse
-from sandbox.shops import Shop, Table
-from sandbox.webhooks import Subscriptions
+from sandbox.shopify.edits import Ledger
+from sandbox.shopify.errors import FieldFailure
+from sandbox.shopify.faults import Faults
+from sandbox.shopify.gids import number
+from sandbox.shopify.pagination import Key, Page, page
+from sandbox.shopify.search import Reader, parse
+from sandbox.shopify.shops import Shop, Table
+from sandbox.shopify.webhooks import Subscriptions
 
 Resolver = str | Callable[..., Any]
 Args = dict[str, Any]

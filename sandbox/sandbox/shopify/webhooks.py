@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from sandbox.addresses import is_near
 from sandbox.deliveries import Delivery
-from sandbox.payloads import wire
-from sandbox.shops import now
+from sandbox.shopify.shops import now
+from sandbox.shopify.webhook_payloads import wire
 
 Refusals = list[tuple[list[str], str]]
 _SCOPES = {

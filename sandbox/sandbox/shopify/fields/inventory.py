@@ -2,11 +2,21 @@
 
 from typing import Any
 
-from sandbox.connections import Page, count, page
-from sandbox.fields.context import Args, Context, Resolver, always, by_number, key_of, listed, number_in, sorted_page
-from sandbox.gids import gid
-from sandbox.model import Level, Location, Variant
-from sandbox.search import Reader
+from sandbox.shopify.fields.context import (
+    Args,
+    Context,
+    Resolver,
+    always,
+    by_number,
+    key_of,
+    listed,
+    number_in,
+    sorted_page,
+)
+from sandbox.shopify.gids import gid
+from sandbox.shopify.model import Level, Location, Variant
+from sandbox.shopify.pagination import Page, count, page
+from sandbox.shopify.search import Reader
 
 _ITEM_SEARCHABLE: dict[str, Reader] = {
     "sku": lambda v: v.sku,

@@ -5,10 +5,10 @@ from typing import Any
 
 import orjson
 
-from sandbox import texts
-from sandbox.gids import gid, level_gid
-from sandbox.model import Collection, Discount, Items, Level, Media, Product, Value, Variant
-from sandbox.shops import Shop, now
+from sandbox import sample_texts
+from sandbox.shopify.gids import gid, level_gid
+from sandbox.shopify.model import Collection, Discount, Items, Level, Media, Product, Value, Variant
+from sandbox.shopify.shops import Shop, now
 
 Node = dict[str, Any]
 _PAGE_INFO = {"endCursor": None, "hasNextPage": False}
@@ -66,7 +66,7 @@ class _Writer:
     def product(self, p: Product) -> Node:
         custom = sorted((m for m in p.metafields if m.namespace == "custom"), key=lambda m: m.key)
         return {
-            "id": gid("Product", p.number), "title": p.title, "description": texts.plain(p.text), "handle": p.handle,
+            "id": gid("Product", p.number), "title": p.title, "description": sample_texts.plain(p.text), "handle": p.handle,
             "productType": p.product_type, "vendor": p.vendor, "tags": p.tags, "status": p.status,
             "onlineStoreUrl": f"https://{self.shop.domain}/products/{p.handle}" if p.status == "ACTIVE" else None,
             "category": {"fullName": p.category} if p.category else None,

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from sandbox import edits
-from sandbox.failures import FieldFailure, access_denied
-from sandbox.fields import collections, discounts, inventory, products, subscriptions
-from sandbox.fields.context import Args, Context, Resolver, Typed, always, key_of, number_in
-from sandbox.gids import gid, parse
-from sandbox.model import Discount
+from sandbox.shopify import edits
+from sandbox.shopify.errors import FieldFailure, access_denied
+from sandbox.shopify.fields import collections, discounts, inventory, products, subscriptions
+from sandbox.shopify.fields.context import Args, Context, Resolver, Typed, always, key_of, number_in
+from sandbox.shopify.gids import gid, parse
+from sandbox.shopify.model import Discount
 
 _TABLES = {
     "Product": "products",

@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox import edits
-from sandbox.edits import Ledger
-from sandbox.model import Product
-from sandbox.shops import Shop
-from sandbox.world import World
+from sandbox.shopify import edits
+from sandbox.shopify.edits import Ledger
+from sandbox.shopify.model import Product
+from sandbox.shopify.shop_registry import World
+from sandbox.shopify.shops import Shop
 
 _PER_PAGE = 25
 Edit = Callable[[Shop, Ledger, int, dict[str, str]], Any]

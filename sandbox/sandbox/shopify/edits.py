@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from sandbox import payloads, texts
-from sandbox.model import (
+from sandbox import sample_texts
+from sandbox.shopify import webhook_payloads
+from sandbox.shopify.model import (
     Collection,
     Discount,
     Level,
@@ -20,7 +21,7 @@ from sandbox.model import (
     Record,
     Variant,
 )
-from sandbox.shops import Shop, now
+from sandbox.shopify.shops import Shop, now
 
 FIELD_NAMES = {"productType": "product_type", "descriptionHtml": "description"}
 _PRODUCT_FIELDS = ("title", "handle", "vendor", "product_type", "status", "category")
@@ -61,7 +62,7 @@ def touch_product(shop: Shop, ledger: Ledger, number: int) -> Product | None:
 def _product_changed(ledger: Ledger, product: Product) -> None:
     product.updated_at = now()
     ledger.keep("product", product)
-    ledger.say("PRODUCTS_UPDATE", payloads.product, product)
+    ledger.say("PRODUCTS_UPDATE", webhook_payloads.product, product)
 
 
 def update_product(shop: Shop, ledger: Ledger, number: int, fields: Mapping[str, Any]) -> Product | None:
@@ -99,7 +100,7 @@ def _update_variant(shop: Shop, ledger: Ledger, change: Mapping[str, Any]) -> No
     variant.updated_at = now()
     if "tracked" in change or "sku" in change:
         variant.item_updated_at = variant.updated_at
-        ledger.say("INVENTORY_ITEMS_UPDATE", payloads.item, variant)
+        ledger.say("INVENTORY_ITEMS_UPDATE", webhook_payloads.item, variant)
 
 
 def _put_metafield(shop: Shop, product: Product, body: Mapping[str, Any]) -> None:
@@ -118,7 +119,7 @@ def create_product(shop: Shop, ledger: Ledger, fields: Mapping[str, Any]) -> Pro
     """
     number, at = shop.next_number(), now()
     title = fields.get("title", "New product")
-    product = Product(number, texts.handle(title, number), title, "Acme", "", [], "ACTIVE", "", at, at)
+    product = Product(number, sample_texts.handle(title, number), title, "Acme", "", [], "ACTIVE", "", at, at)
     product.options = [_default_option(shop)]
     item, held = shop.next_number() + 1, int(fields.get("available", 10))
     levels = [Level(item, place.number, held, at) for place in shop.locations if place.active]
@@ -129,10 +130,10 @@ def create_product(shop: Shop, ledger: Ledger, fields: Mapping[str, Any]) -> Pro
     silent = Ledger()
     update_product(shop, silent, number, {name: value for name, value in fields.items() if name != "available"})
     ledger.keep("product", product)
-    ledger.say("PRODUCTS_CREATE", payloads.product, product)
-    ledger.say("INVENTORY_ITEMS_CREATE", payloads.item, variant)
+    ledger.say("PRODUCTS_CREATE", webhook_payloads.product, product)
+    ledger.say("INVENTORY_ITEMS_CREATE", webhook_payloads.item, variant)
     for level in levels:
-        ledger.say("INVENTORY_LEVELS_CONNECT", payloads.level, level)
+        ledger.say("INVENTORY_LEVELS_CONNECT", webhook_payloads.level, level)
     return product
 
 
@@ -146,9 +147,9 @@ def delete_product(shop: Shop, ledger: Ledger, number: int) -> Product | None:
     if product is None:
         return None
     ledger.drop("product", number)
-    ledger.say("PRODUCTS_DELETE", payloads.deleted, number)
+    ledger.say("PRODUCTS_DELETE", webhook_payloads.deleted, number)
     for variant in product.variants:
-        ledger.say("INVENTORY_ITEMS_DELETE", payloads.deleted, variant.item)
+        ledger.say("INVENTORY_ITEMS_DELETE", webhook_payloads.deleted, variant.item)
     return product
 
 
@@ -164,7 +165,7 @@ def set_inventory(shop: Shop, ledger: Ledger, item: int, place: int, available: 
         variant.levels = sorted([*variant.levels, level], key=lambda held: held.location)
     topic = _level_topic(level, available)
     level.available, level.active, level.updated_at = available or 0, available is not None, now()
-    body = payloads.disconnected if available is None else payloads.level
+    body = webhook_payloads.disconnected if available is None else webhook_payloads.level
     ledger.keep("product", product)
     ledger.say(topic, body, level)
     if ledger.inventory_touches_product:
@@ -184,7 +185,7 @@ def create_location(shop: Shop, ledger: Ledger, fields: Mapping[str, Any]) -> Lo
     place = Location(shop.next_number(), fields.get("name", "New location"), "Berlin", "DE", at, at)
     shop.locations.put(place)
     ledger.keep("location", place)
-    ledger.say("LOCATIONS_CREATE", payloads.location, place)
+    ledger.say("LOCATIONS_CREATE", webhook_payloads.location, place)
     return place
 
 
@@ -197,10 +198,10 @@ def update_location(shop: Shop, ledger: Ledger, number: int, fields: Mapping[str
     place.name, place.active = fields.get("name", place.name), fields.get("active", place.active)
     place.updated_at = now()
     ledger.keep("location", place)
-    ledger.say("LOCATIONS_UPDATE", payloads.location, place)
+    ledger.say("LOCATIONS_UPDATE", webhook_payloads.location, place)
     if was_active != place.active:
         topic = "LOCATIONS_ACTIVATE" if place.active else "LOCATIONS_DEACTIVATE"
-        ledger.say(topic, payloads.location, place)
+        ledger.say(topic, webhook_payloads.location, place)
     return place
 
 
@@ -210,7 +211,7 @@ def update_shop(shop: Shop, ledger: Ledger, fields: Mapping[str, Any]) -> None:
         if name in fields:
             setattr(shop.profile, name, fields[name])
     shop.profile.updated_at = now()
-    ledger.say("SHOP_UPDATE", payloads.shop, shop.profile)
+    ledger.say("SHOP_UPDATE", webhook_payloads.shop, shop.profile)
 
 
 def burst(shop: Shop, ledger: Ledger, edits: int, products: int, seed: int) -> list[int]:
@@ -223,5 +224,5 @@ def burst(shop: Shop, ledger: Ledger, edits: int, products: int, seed: int) -> l
     for index in range(edits if chosen else 0):
         price = f"{rng.randrange(1, 500)}.{rng.randrange(100):02}"
         number = chosen[index % len(chosen)]
-        update_product(shop, ledger, number, {"title": f"{texts.title(rng)} v{seed}.{index}", "price": price})
+        update_product(shop, ledger, number, {"title": f"{sample_texts.title(rng)} v{seed}.{index}", "price": price})
     return chosen

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sandbox.connections import Page, count, page
-from sandbox.fields.context import Args, Context, Resolver, Typed, always, by_number, listed, money, sorted_page
-from sandbox.gids import gid
-from sandbox.model import Discount, Items, Value
-from sandbox.search import Reader, parse
-from sandbox.shops import now
-from sandbox.truth import summary
+from sandbox.shopify.expected_document import summary
+from sandbox.shopify.fields.context import Args, Context, Resolver, Typed, always, by_number, listed, money, sorted_page
+from sandbox.shopify.gids import gid
+from sandbox.shopify.model import Discount, Items, Value
+from sandbox.shopify.pagination import Page, count, page
+from sandbox.shopify.search import Reader, parse
+from sandbox.shopify.shops import now
 
 _SEARCHABLE: dict[str, Reader] = {
     "title": lambda d: d.title,

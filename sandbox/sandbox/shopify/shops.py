@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from threading import RLock
 from typing import Generic, TypeVar
 
-from sandbox.model import Collection, Discount, Location, Product, Profile, Variant
+from sandbox.shopify.model import Collection, Discount, Location, Product, Profile, Variant
 
 T = TypeVar("T")
 

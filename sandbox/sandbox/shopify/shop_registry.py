@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 
 import orjson
 
-from sandbox import bucket, grants, model, payloads
 from sandbox.deliveries import Delivery
-from sandbox.edits import Ledger
-from sandbox.faults import Faults
-from sandbox.generator import Recipe, generate
-from sandbox.shops import Shop
-from sandbox.store import Store, dump_subscriptions
-from sandbox.tenants import Tenant
-from sandbox.webhooks import Subscription, Subscriptions
+from sandbox.shopify import grants, model, rate_limit, webhook_payloads
+from sandbox.shopify.edits import Ledger
+from sandbox.shopify.faults import Faults
+from sandbox.shopify.generator import Recipe, generate
+from sandbox.shopify.shops import Shop
+from sandbox.shopify.store import Store, dump_subscriptions
+from sandbox.shopify.tenants import Tenant
+from sandbox.shopify.webhooks import Subscription, Subscriptions
 
 T = TypeVar("T")
 LATEST = "2026-10"
@@ -94,7 +94,7 @@ class World:
         """The merchant removes the app: tokens die, then app/uninstalled goes out, then subscriptions are gone."""
 
         def say(shop: Shop, ledger: Ledger) -> None:
-            ledger.events.append(("APP_UNINSTALLED", payloads.shop(shop.profile)))
+            ledger.events.append(("APP_UNINSTALLED", webhook_payloads.shop(shop.profile)))
 
         tenant.grants.uninstall()
         self.save_grants(tenant)
@@ -128,7 +128,7 @@ class World:
         found = [Subscription(**body) for body in row.get("subscriptions") or ()]
         granted = grants.revive(row["grants"]) if row.get("grants") else grants.Grants()
         tenant = Tenant(
-            recipe, shop, bucket.for_plan(recipe.plan), granted, Subscriptions(found, shop.next_number, changed)
+            recipe, shop, rate_limit.for_plan(recipe.plan), granted, Subscriptions(found, shop.next_number, changed)
         )
         if row.get("faults"):
             tenant.misbehave(Faults(**row["faults"]))

@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox.generator import Recipe
-from sandbox.grants import GrantError, Grants, signed
-from sandbox.tenants import Tenant
-from sandbox.world import World
+from sandbox.shopify.generator import Recipe
+from sandbox.shopify.grants import GrantError, Grants, signed
+from sandbox.shopify.shop_registry import World
+from sandbox.shopify.tenants import Tenant
 
 
 def routes(world: World, templates: Environment, api_key: str, secret: str) -> list[Route]:
