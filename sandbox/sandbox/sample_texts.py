@@ -1,4 +1,6 @@
-"""Words for made-up shops: quotes, umlauts, other scripts and emoji among them, for that is what real shops write."""
+"""Sample words and sentences for generated records. Like real ones they contain quotes, umlauts, emoji and scripts
+other than Latin.
+"""
 
 from html import escape
 from random import Random
@@ -76,34 +78,34 @@ SENTENCES = [
 ]
 
 
-def title(rng: Random) -> str:
-    """A product's name."""
+def choose_title(rng: Random) -> str:
+    """A random name for a product."""
     return " ".join(words[int(rng.random() * len(words))] for words in (ADJECTIVES, MATERIALS, NOUNS))
 
 
-def body(rng: Random, size: int) -> list[int]:
-    """Numbers of sentences whose text comes to roughly `size` characters."""
-    draws = rng.randrange(size // 105, size // 55 + 2)
-    return [int(rng.random() * len(SENTENCES)) for _ in range(draws)]
+def choose_sentences(rng: Random, size: int) -> list[int]:
+    """Random indexes of `SENTENCES` whose text has roughly `size` characters."""
+    count = rng.randrange(size // 105, size // 55 + 2)
+    return [int(rng.random() * len(SENTENCES)) for _ in range(count)]
 
 
-def plain(text: str | list[int]) -> str:
-    """A product's `text` as plain text."""
+def render_plain_text(text: str | list[int]) -> str:
+    """A description as plain text. `text` is the text itself, or indexes of `SENTENCES`."""
     return text if isinstance(text, str) else " ".join([SENTENCES[n] for n in text])
 
 
-def html(text: str | list[int]) -> str:
-    """A product's `text` as HTML, a paragraph for each sentence."""
+def render_html(text: str | list[int]) -> str:
+    """A description as HTML, with a paragraph for each sentence. `text` is as in `render_plain_text`."""
     parts = [text] if isinstance(text, str) else [SENTENCES[n] for n in text]
     return "".join([f"<p>{escape(part)}</p>" for part in parts])
 
 
-def tags(rng: Random) -> list[str]:
-    """Up to four tags, sorted."""
+def choose_tags(rng: Random) -> list[str]:
+    """Up to four random tags, sorted."""
     return sorted({TAGS[int(rng.random() * len(TAGS))] for _ in range(int(rng.random() * 5))})
 
 
-def handle(name: str, number: int) -> str:
-    """A URL part for `name`, unique by `number`."""
-    kept = "".join(c if c.isalnum() and c.isascii() else "-" for c in name.lower())
-    return f"{'-'.join(part for part in kept.split('-') if part)}-{number}"
+def build_handle(name: str, number: int) -> str:
+    """The part of a URL that stands for `name`; `number` makes it unique."""
+    slug = "".join(c if c.isalnum() and c.isascii() else "-" for c in name.lower())
+    return f"{'-'.join(part for part in slug.split('-') if part)}-{number}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jinja2 import Environment
 from starlette.routing import Route
 
-from sandbox.client import Receivers
+from sandbox.client import WebhookClient
 from sandbox.deliveries import Dispatcher
 from sandbox.graph import webhooks
 from sandbox.graph.client import Callbacks
@@ -20,17 +20,18 @@ from sandbox.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What the sandbox's process needs of it. State is in memory from the start; `running` delivers webhooks."""
+    """What the sandbox's process needs of it. State is in memory from the start; `run` delivers webhooks."""
 
     facebook: Facebook
     routes: list[Route]
     dispatcher: Dispatcher
-    receivers: Receivers
+    receivers: WebhookClient
     callbacks: Callbacks
     store: GraphStore
+    templates: Environment
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def run(self) -> AsyncIterator[None]:
         """Deliver webhooks, pending ones first, until left."""
         self.dispatcher.add(self.facebook.pending())
         delivering = asyncio.create_task(self.dispatcher.run())
@@ -42,12 +43,22 @@ class Part:
         await self.callbacks.close()
         self.store.close()
 
+    def get_clock_skew(self, path: str) -> float | None:
+        """The clock skew among the faults; None for a path outside `/graph`."""
+        return self.facebook.faults.clock_skew_seconds if path.split("/")[1] == "graph" else None
 
-def build(settings: Settings, templates: Environment) -> Part:
-    """All of it, for the app in `settings`."""
+    def render_card(self) -> str:
+        """The link to the people and their pages for the start page, as HTML."""
+        return self.templates.get_template("facebook_card.html").render()
+
+
+def build(settings: Settings, templates: Environment) -> Part | None:
+    """All of it, for the app in `settings`; None if they name no app of Facebook's."""
+    if not settings.facebook_app_id:
+        return None
     secret, scale = settings.facebook_app_secret, settings.sandbox_retry_scale
     store, callbacks = GraphStore(settings.sandbox_state), Callbacks()
-    receivers = Receivers(lambda delivery: webhooks.headers(delivery, secret))
+    receivers = WebhookClient(lambda delivery: webhooks.headers(delivery, secret))
     given = {"deauthorize_url": settings.facebook_deauthorize_url, "deletion_url": settings.facebook_deletion_url}
     addresses = {name: url for name, url in given.items() if url}
     facebook = Facebook(settings.facebook_app_id, secret, store, lambda made: dispatcher.add(made), addresses)
@@ -58,4 +69,4 @@ def build(settings: Settings, templates: Environment) -> Part:
         *graph_control.routes(facebook, dispatcher, callbacks.post),
         *graph_pages.routes(facebook, templates, callbacks.post),
     ]
-    return Part(facebook, routes, dispatcher, receivers, callbacks, store)
+    return Part(facebook, routes, dispatcher, receivers, callbacks, store, templates)

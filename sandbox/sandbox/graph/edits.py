@@ -74,7 +74,7 @@ def _value(name: str, rng: Random, index: int) -> str:
         return f"+49 30 {rng.randrange(10**5, 10**6)}{index}"
     if name == "website":
         return f"https://site-{rng.randrange(10**6)}.example/{index}"
-    return f"{sample_texts.title(rng)} {rng.randrange(10**6)}/{index}"
+    return f"{sample_texts.choose_title(rng)} {rng.randrange(10**6)}/{index}"
 
 
 def _set(page: Page, name: str, value: Any) -> None:

@@ -24,7 +24,7 @@ def page(owner: str, seed: int, index: int) -> Page:
     number = f"1{rng.randrange(10**13, 10**14)}"
     name = f"{rng.choice(sample_texts.ADJECTIVES)} {rng.choice(sample_texts.NOUNS)} {rng.choice(sample_texts.VENDORS)}"
     category, category_id = rng.choice(_CATEGORIES)
-    handle = f"{sample_texts.handle(name, index)}.{number[-6:]}"
+    handle = f"{sample_texts.build_handle(name, index)}.{number[-6:]}"
     fields: dict[str, Any] = {
         "name": name,
         "category": category,
@@ -40,7 +40,7 @@ def page(owner: str, seed: int, index: int) -> Page:
         "username": handle,
         "about": rng.choice(sample_texts.SENTENCES),
         "bio": rng.choice(sample_texts.SENTENCES),
-        "description": sample_texts.plain(sample_texts.body(rng, 300)),
+        "description": sample_texts.render_plain_text(sample_texts.choose_sentences(rng, 300)),
         "website": f"https://{handle}.example/",
         "phone": f"+49 30 {rng.randrange(10**6, 10**7)}",
         "emails": [f"hello@{handle}.example", f"press@{handle}.example"][: rng.randrange(1, 3)],

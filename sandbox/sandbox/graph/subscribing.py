@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from sandbox.addresses import is_near
+from sandbox.addresses import is_local
 from sandbox.graph.calls import Body, Call, Caller
 from sandbox.graph.failures import GraphError, not_granted, not_one_of, unexpected
 from sandbox.graph.model import AppSubscription
@@ -40,7 +40,7 @@ class Subscribing:
         _page_object(call)
         fields, url = self._fields(call, "fields"), call.need("callback_url")
         parts = urlsplit(url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_near(parts.hostname)):
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_local(parts.hostname)):
             raise GraphError(100, "(#100) Invalid parameter: callback_url must be an https address")
         problem = await self._challenge(url, call.need("verify_token"))
         if problem is not None:

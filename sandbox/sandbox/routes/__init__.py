@@ -1,1 +1,1 @@
-"""What the sandbox answers over HTTP, a module for each audience: apps, merchants, and whoever sets the scene."""
+"""The HTTP routes of the simulated Facebook."""

@@ -17,7 +17,7 @@ from sandbox.graph.failures import GraphError, trace_id
 from sandbox.graph.names import VERSIONS, version_served
 from sandbox.graph.subscribing import Challenge
 from sandbox.graph.world import Facebook
-from sandbox.responses import HTML, respond
+from sandbox.responses import HTML_ERROR_PAGE, build_response
 
 _METHODS = ["GET", "POST", "DELETE"]
 
@@ -61,7 +61,7 @@ class _Endpoint:
             reply = await self._api.answer(Call(request.method, tuple(path), params, version, address))
         body = serialized(reply.body).encode()
         truncated, hanging = faults.truncate_body and concerned, faults.hang_mid_body_seconds if concerned else 0.0
-        return respond(body, reply.headers, reply.status, truncated=truncated, hanging=hanging)
+        return build_response(body, reply.headers, reply.status, truncated=truncated, hanging=hanging)
 
     def _failure(self, concerned: bool, path: list[str]) -> Response | None:
         faults = self._facebook.faults
@@ -71,8 +71,8 @@ class _Endpoint:
             return None
         if faults.spend("fail_calls") or random.random() < faults.fail_ratio:
             self._facebook.statistics.errors[f"http_{faults.fail_status}"] += 1
-            return Response(HTML, faults.fail_status, media_type="text/html")
-        return Response(HTML, 200, media_type="text/html") if faults.html_body else None
+            return Response(HTML_ERROR_PAGE, faults.fail_status, media_type="text/html")
+        return Response(HTML_ERROR_PAGE, 200, media_type="text/html") if faults.html_body else None
 
 
 def _unknown_version(version: str) -> Reply:

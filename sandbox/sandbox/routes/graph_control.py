@@ -19,7 +19,7 @@ from sandbox.graph.model import AppSettings, Limits, Page, Person
 from sandbox.graph.names import PERMISSIONS
 from sandbox.graph.statistics import Statistics
 from sandbox.graph.world import Facebook
-from sandbox.shopify.routes.control import answer
+from sandbox.responses import build_json_response
 
 _STATUSES = frozenset({"granted", "declined", "expired"})
 Handler = Callable[[Request, Any], Awaitable[Response]]
@@ -41,9 +41,9 @@ def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             raw = await request.body()
             return await handler(request, orjson.loads(raw) if raw else {})
         except LookupError as error:
-            return answer({"error": f"no such record or parameter: {error}"}, 404)
+            return build_json_response({"error": f"no such record or parameter: {error}"}, 404)
         except (ValueError, TypeError, AttributeError) as error:
-            return answer({"error": f"{type(error).__name__}: {error}"}, 400)
+            return build_json_response({"error": f"{type(error).__name__}: {error}"}, 400)
 
     return endpoint
 
@@ -69,15 +69,15 @@ class _People:
         """Somebody new, with `pages` (3) of that `seed`."""
         person = self._facebook.add_person(str(body.get("name", "Sandbox User")))
         self._facebook.add_pages(person, int(body.get("pages", 3)), int(body.get("seed", 0)))
-        return answer(self._described(person), 201)
+        return build_json_response(self._described(person), 201)
 
     async def show_all(self, _: Request, __: Any) -> Response:
         """Everybody."""
-        return answer({"users": [self._described(person) for person in self._facebook.people.values()]})
+        return build_json_response({"users": [self._described(person) for person in self._facebook.people.values()]})
 
     async def show(self, request: Request, _: Any) -> Response:
         """One person."""
-        return answer(self._described(self._named(request)))
+        return build_json_response(self._described(self._named(request)))
 
     async def permit(self, request: Request, body: Any) -> Response:
         """Set permissions behind the app's back: `{name: granted/declined/expired}`."""
@@ -86,20 +86,20 @@ class _People:
             raise ValueError("no such permission or status")
         person.permissions |= body
         self._facebook.keep(people=[person])
-        return answer(self._described(person))
+        return build_json_response(self._described(person))
 
     async def revoke(self, request: Request, body: Any) -> Response:
         """All tokens of the person and of the pages die, as `subcode` (460) says."""
         subcode = int(body.get("subcode", 460))
-        return answer({"revoked": self._facebook.tokens.revoke(subcode, person=self._named(request).id)})
+        return build_json_response({"revoked": self._facebook.tokens.revoke(subcode, person=self._named(request).id)})
 
     async def remove_app(self, request: Request, _: Any) -> Response:
         """The person removes the app; what the deauthorize callback answered."""
-        return answer(await letters.remove_app(self._facebook, self._named(request), self._post))
+        return build_json_response(await letters.remove_app(self._facebook, self._named(request), self._post))
 
     async def delete_data(self, request: Request, _: Any) -> Response:
         """The person has the data deleted; what the deletion callback answered."""
-        return answer(await letters.delete_data(self._facebook, self._named(request), self._post))
+        return build_json_response(await letters.delete_data(self._facebook, self._named(request), self._post))
 
     def _named(self, request: Request) -> Person:
         return self._facebook.people[request.path_params["id"]]
@@ -134,23 +134,23 @@ class _Pages:
         people = self._facebook.people
         owner = people[str(body["user"])] if "user" in body else next(iter(people.values()))
         made = self._facebook.add_pages(owner, int(body["count"]), int(body.get("seed", 0)))
-        return answer({"pages": [_brief(page) for page in made]}, 201)
+        return build_json_response({"pages": [_brief(page) for page in made]}, 201)
 
     async def show_all(self, request: Request, _: Any) -> Response:
         """All pages, or those of `?user=`."""
         user = request.query_params.get("user")
         found = [page for page in self._facebook.pages.values() if user in (None, page.owner)]
-        return answer({"total": len(found), "pages": [_described(page) for page in found]})
+        return build_json_response({"total": len(found), "pages": [_described(page) for page in found]})
 
     async def show(self, request: Request, _: Any) -> Response:
         """One page, with all that is filled in."""
-        return answer(_described(self._named(request)))
+        return build_json_response(_described(self._named(request)))
 
     async def edit(self, request: Request, body: Any) -> Response:
         """Set fields, null clears one; fires webhooks."""
         page = self._named(request)
         self._facebook.change([(page, body)])
-        return answer(_described(page))
+        return build_json_response(_described(page))
 
     async def remove(self, request: Request, _: Any) -> Response:
         """The page is gone from now on."""
@@ -173,13 +173,13 @@ class _Pages:
     async def revoke(self, request: Request, body: Any) -> Response:
         """All tokens of the page die, as `subcode` (492) says."""
         subcode = int(body.get("subcode", 492))
-        return answer({"revoked": self._facebook.tokens.revoke(subcode, page=self._named(request).id)})
+        return build_json_response({"revoked": self._facebook.tokens.revoke(subcode, page=self._named(request).id)})
 
     async def burst(self, _: Request, body: Any) -> Response:
         """That many `edits` at once over `pages`: ids, or a number of the pages of `user` or of all."""
         pages = self._chosen(body)
         self._facebook.change(edits.burst(pages, int(body["edits"]), int(body.get("seed", 0))))
-        return answer({"edits": int(body["edits"]), "pages": [page.id for page in pages]})
+        return build_json_response({"edits": int(body["edits"]), "pages": [page.id for page in pages]})
 
     async def drift(self, _: Request, body: Any) -> Response:
         """Counters and addresses of pictures move, of the same choice of pages as for a burst; nobody is told."""
@@ -187,7 +187,7 @@ class _Pages:
         for page in pages:
             edits.drift(page, rng)
         self._facebook.keep(pages=pages)
-        return answer({"pages": [page.id for page in pages]})
+        return build_json_response({"pages": [page.id for page in pages]})
 
     def _chosen(self, body: Any) -> list[Page]:
         wanted, user = body.get("pages"), body.get("user")
@@ -201,7 +201,7 @@ class _Pages:
         for name, value in values.items():
             setattr(page, name, value)
         self._facebook.keep(pages=[page])
-        return answer(_described(page))
+        return build_json_response(_described(page))
 
     def _named(self, request: Request) -> Page:
         return self._facebook.pages[request.path_params["id"]]
@@ -230,16 +230,16 @@ class _Whole:
 
     async def faults(self, _: Request, __: Any) -> Response:
         """The faults as they stand."""
-        return answer(self._facebook.faults.model_dump())
+        return build_json_response(self._facebook.faults.model_dump())
 
     async def misbehave(self, _: Request, body: Any) -> Response:
         """These faults and no others."""
         self._facebook.misbehave(Faults(**body))
-        return answer(self._facebook.faults.model_dump())
+        return build_json_response(self._facebook.faults.model_dump())
 
     async def app(self, _: Request, __: Any) -> Response:
         """The app's settings."""
-        return answer({"id": self._facebook.app_id, **self._facebook.app.model_dump()})
+        return build_json_response({"id": self._facebook.app_id, **self._facebook.app.model_dump()})
 
     async def configure(self, request: Request, body: Any) -> Response:
         """Change those settings that are named."""
@@ -248,17 +248,17 @@ class _Whole:
 
     async def limits(self, _: Request, __: Any) -> Response:
         """The budgets."""
-        return answer(self._facebook.usage.limits.model_dump())
+        return build_json_response(self._facebook.usage.limits.model_dump())
 
     async def limit(self, _: Request, body: Any) -> Response:
         """These budgets, with nothing used of them."""
         self._facebook.limit(Limits(**body))
-        return answer(self._facebook.usage.limits.model_dump())
+        return build_json_response(self._facebook.usage.limits.model_dump())
 
     async def subscription(self, _: Request, __: Any) -> Response:
         """The app's webhook subscription, or null."""
         found = self._facebook.subscription
-        return answer({"subscription": asdict(found) if found is not None else None})
+        return build_json_response({"subscription": asdict(found) if found is not None else None})
 
     async def unsubscribe(self, request: Request, body: Any) -> Response:
         """Drop the app's subscription behind its back."""
@@ -273,11 +273,12 @@ class _Whole:
         found = [d for d in found if status in (None, d.status)]
         newest = found[-int(query.get("limit", "1000")) :]
         shown = [delivery.report() | {"pages": delivery.pages} for delivery in newest]
-        return answer({"total": len(found), "deliveries": shown})
+        return build_json_response({"total": len(found), "deliveries": shown})
 
     async def statistics(self, _: Request, __: Any) -> Response:
         """What was asked for."""
-        return answer(self._facebook.statistics.report() | {"pending_deliveries": self._dispatcher.pending()})
+        pending = {"pending_deliveries": self._dispatcher.count_pending()}
+        return build_json_response(self._facebook.statistics.report() | pending)
 
     async def reset(self, request: Request, body: Any) -> Response:
         """Count from zero."""

@@ -1,1 +1,1 @@
-"""Shopify: OAuth, the Admin GraphQL API, signed webhooks, a page for the merchant and a control API for tests."""
+"""A simulated Shopify: OAuth, the Admin GraphQL API, signed webhooks, pages for merchants, a control API for tests."""

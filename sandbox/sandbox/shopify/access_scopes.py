@@ -1,11 +1,11 @@
-"""Which scope a field needs. A write scope covers its read scope."""
+"""The access scopes that GraphQL fields require; any one of the scopes of a field is enough."""
 
-from sandbox.shopify.errors import access_denied
+from sandbox.shopify.errors import build_access_denied_error
 from sandbox.shopify.fields.context import Context
 
 _PRODUCTS, _INVENTORY = ("read_products",), ("read_inventory",)
 _LOCATIONS, _DISCOUNTS = ("read_locations",), ("read_discounts",)
-_NEEDS: dict[tuple[str, str], tuple[str, ...]] = {
+_REQUIRED_SCOPES: dict[tuple[str, str], tuple[str, ...]] = {
     **{
         ("QueryRoot", name): _PRODUCTS
         for name in ("product", "products", "productsCount", "productVariant", "productVariants",
@@ -36,17 +36,13 @@ _NEEDS: dict[tuple[str, str], tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def covered(needed: tuple[str, ...], scopes: frozenset[str]) -> bool:
-    """Whether any of the scopes in `needed` was granted; nothing needed is always covered."""
-    return not needed or any(scope in scopes or scope.replace("read_", "write_", 1) in scopes for scope in needed)
+def can_read_field(type_name: str, field_name: str, scopes: frozenset[str]) -> bool:
+    """Whether an app that was granted `scopes` may read the field. A write scope includes its read scope."""
+    required = _REQUIRED_SCOPES.get((type_name, field_name), ())
+    return not required or any(s in scopes or s.replace("read_", "write_", 1) in scopes for s in required)
 
 
-def allowed(type_name: str, field_name: str, scopes: frozenset[str]) -> bool:
-    """Whether a client with `scopes` may read the field."""
-    return covered(_NEEDS.get((type_name, field_name), ()), scopes)
-
-
-def check(type_name: str, field_name: str, context: Context) -> None:
-    """Raise ACCESS_DENIED for a field that the client may not read."""
-    if not allowed(type_name, field_name, context.scopes):
-        raise access_denied(field_name, _NEEDS[type_name, field_name][0])
+def check_access(type_name: str, field_name: str, context: Context) -> None:
+    """Raise the GraphQL error ACCESS_DENIED if the app may not read the field."""
+    if not can_read_field(type_name, field_name, context.scopes):
+        raise build_access_denied_error(field_name, _REQUIRED_SCOPES[type_name, field_name][0])

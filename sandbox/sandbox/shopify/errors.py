@@ -1,25 +1,23 @@
-"""How a field fails."""
+"""The errors of GraphQL fields."""
 
 from typing import Any
 
 from graphql import GraphQLError
 
-DOCS = "https://shopify.dev/api/usage"
+DOCS_URL = "https://shopify.dev/api/usage"
 
 
-class FieldFailure(GraphQLError):
-    """An error that a client reads in `errors`, with Shopify's `extensions.code`."""
-
-    def __init__(self, message: str, code: str, **extensions: Any) -> None:
-        super().__init__(message, extensions={"code": code, **extensions})
+def build_field_error(message: str, code: str, **extensions: Any) -> GraphQLError:
+    """An error that clients see in `errors`, with the value of Shopify's `extensions.code`."""
+    return GraphQLError(message, extensions={"code": code, **extensions})
 
 
-def access_denied(field: str, scope: str) -> FieldFailure:
-    """What a field answers that the granted scopes do not cover."""
+def build_access_denied_error(field: str, scope: str) -> GraphQLError:
+    """The error of a field that needs a scope which is not granted."""
     required = f"`{scope}` access scope."
-    return FieldFailure(
+    return build_field_error(
         f"Access denied for {field} field. Required access: {required}",
         "ACCESS_DENIED",
-        documentation=f"{DOCS}/access-scopes",
+        documentation=f"{DOCS_URL}/access-scopes",
         requiredAccess=required,
     )

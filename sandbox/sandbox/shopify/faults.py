@@ -1,14 +1,16 @@
-"""How a shop can be told to misbehave."""
+"""The faults that the control API can give to a shop."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class Faults(BaseModel):
-    """All faults of one shop; the defaults are a Shopify in good health.
+    """All faults of one shop. With the default values there is no fault.
 
-    `throttle_calls` and `fail_calls` count down (-1: for ever). Ratios are of calls or deliveries, from 0 to 1.
-    `fail_status` may be any status: 429 and 430 as well as 5xx. `version` is what is served, whatever the URL says.
-    `lists`, which are those of the root, is full, half or empty; reads by id stay true. `nodes_cost` flat or linear.
+    `throttle_calls`, `fail_calls` and `internal_error_calls` are the numbers of calls that will still fail (-1: all).
+    Ratios are of calls or of deliveries, from 0 to 1. `fail_status` may be any error status, such as 429, 430 or 503.
+    `version` is the version in which all requests are answered, whatever their URL says. `lists` is full, half or
+    empty: how much of the lists under the query root is returned; reads by id are not affected. `nodes_cost` is flat
+    or linear: whether `nodes(ids:)` costs as much as one id or as all ids.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -40,19 +42,19 @@ class Faults(BaseModel):
     webhooks_delayed_seconds: float = Field(default=0.0, ge=0)
     inventory_touches_product: bool = True
 
-    def visible(self, total: int) -> int:
-        """How many of the `total` records of a list are shown."""
+    def count_visible(self, total: int) -> int:
+        """The number of records to return of a list of `total` records."""
         if self.lists == "half":
             return (total + 1) // 2
         return 0 if self.lists == "empty" else total
 
-    def counted(self, total: int) -> int:
-        """What is said when the count is `total`."""
+    def distort_count(self, total: int) -> int:
+        """The count to return when the true one is `total`."""
         return max(0, total + self.count_offset)
 
-    def spend(self, name: str) -> bool:
-        """Whether the fault that counts down in the field `name` strikes now."""
-        left: int = getattr(self, name)
-        if left > 0:
-            setattr(self, name, left - 1)
-        return left != 0
+    def count_down(self, name: str) -> bool:
+        """Whether the fault in the field `name` concerns this call; if so, count the call."""
+        remaining: int = getattr(self, name)
+        if remaining > 0:
+            setattr(self, name, remaining - 1)
+        return remaining != 0

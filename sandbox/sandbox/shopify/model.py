@@ -1,6 +1,4 @@
-"""The records of a shop, as plain values. `number` is the numeric part of a record's gid; times are ISO 8601 UTC in
-whole seconds.
-"""
+"""The records of a shop. `number` is the number in a record's gid. Times are ISO 8601, in UTC and whole seconds."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +6,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Level:
-    """What one location holds of one inventory item; `active` is false once the location no longer stocks it."""
+    """The stock of one inventory item at one location; `active` is false if the item was disconnected from it."""
 
     item: int
     location: int
@@ -19,9 +17,10 @@ class Level:
 
 @dataclass(slots=True)
 class Variant:
-    """A product variant together with its inventory item (`item`), for Shopify pairs them one to one.
+    """A product variant together with its inventory item: in Shopify every variant has exactly one.
 
-    `values` are the variant's choices in the order of the product's options; `levels` are sorted by location.
+    `item` is the number of the inventory item. `values` are the variant's option values, in the order of the product's
+    options. `levels` are sorted by location.
     """
 
     number: int
@@ -43,18 +42,18 @@ class Variant:
 
     @property
     def available(self) -> int:
-        """The sum of what all active levels hold."""
+        """The stock at all locations together."""
         return sum(level.available for level in self.levels if level.active)
 
     @property
     def for_sale(self) -> bool:
-        """Whether it can be bought: untracked, oversold on purpose, or in stock."""
+        """Whether it can be bought: its stock is not tracked, it may be oversold, or it is in stock."""
         return not self.tracked or self.policy == "CONTINUE" or self.available > 0
 
 
 @dataclass(slots=True)
 class Media:
-    """A picture or film of a product; `content` is a MediaContentType."""
+    """An image, a video or a 3D model of a product; `content` is a GraphQL MediaContentType."""
 
     number: int
     content: str
@@ -66,7 +65,7 @@ class Media:
 
 @dataclass(slots=True)
 class Metafield:
-    """A value that apps and merchants attach to a product."""
+    """A custom field of a product."""
 
     number: int
     namespace: str
@@ -78,7 +77,7 @@ class Metafield:
 
 @dataclass(slots=True)
 class Option:
-    """One dimension in which variants differ."""
+    """One dimension in which the variants of a product differ, such as the size."""
 
     number: int
     name: str
@@ -87,7 +86,10 @@ class Option:
 
 @dataclass(slots=True)
 class Product:
-    """A product with all that belongs to it. `text` is what `texts.plain` and `texts.html` read."""
+    """A product with its variants, media and metafields.
+
+    `text` is the description: a text, or numbers of `sample_texts.SENTENCES`. `sample_texts` renders both.
+    """
 
     number: int
     handle: str
@@ -108,7 +110,7 @@ class Product:
 
 @dataclass(slots=True)
 class Rule:
-    """The one condition of a smart collection: `column` is TAG, VENDOR or TYPE, and must equal `condition`."""
+    """The condition of a smart collection: the products whose `column` (TAG, VENDOR or TYPE) equals `condition`."""
 
     column: str
     condition: str
@@ -122,7 +124,10 @@ class Rule:
 
 @dataclass(slots=True)
 class Collection:
-    """A collection: smart when it has a rule, else `members` lists its products in the merchant's order."""
+    """A collection of products.
+
+    A smart one has a `rule`. A manual one has `members`, the numbers of its products in the merchant's order.
+    """
 
     number: int
     title: str
@@ -138,7 +143,7 @@ class Collection:
 
 @dataclass(slots=True)
 class Items:
-    """What a discount applies to: `kind` is all, products or collections."""
+    """The items to which a discount applies: `kind` is all, products (which includes variants) or collections."""
 
     kind: str = "all"
     products: list[int] = field(default_factory=list)
@@ -148,7 +153,10 @@ class Items:
 
 @dataclass(slots=True)
 class Value:
-    """What a discount gives. `kind` is amount (money), percentage (0 to 1) or quantity (of items, with an `effect`)."""
+    """What a customer gets from a discount.
+
+    `kind` is amount (of money), percentage (from 0 to 1), or quantity (of items, which get the `effect`).
+    """
 
     kind: str
     amount: str = "0.0"
@@ -161,7 +169,8 @@ class Value:
 class Discount:
     """A discount of any of the eight types: `family` is Code or Automatic, `kind` Basic, Bxgy, FreeShipping or App.
 
-    `buys` is None or an (Items, kind, number) of what must be bought; `codes` maps redeem code numbers to codes.
+    `buys_items`, with `buys_quantity` or `buys_amount`, are what a customer must buy for a Bxgy discount. `codes` maps
+    the numbers of redeem codes to the codes.
     """
 
     number: int
@@ -191,16 +200,16 @@ class Discount:
 
     @property
     def typename(self) -> str:
-        """Its GraphQL type, such as DiscountCodeBxgy."""
+        """The GraphQL type, such as DiscountCodeBxgy."""
         return f"Discount{self.family}{self.kind}"
 
     @property
     def node_type(self) -> str:
-        """The GraphQL type that its gid names."""
+        """The GraphQL type that the gid contains."""
         return f"Discount{self.family}Node"
 
-    def status(self, now: str) -> str:
-        """ACTIVE, SCHEDULED or EXPIRED at the moment `now`."""
+    def get_status(self, now: str) -> str:
+        """ACTIVE, SCHEDULED or EXPIRED at the time `now`."""
         if self.ends_at is not None and self.ends_at <= now:
             return "EXPIRED"
         return "SCHEDULED" if self.starts_at > now else "ACTIVE"
@@ -208,7 +217,7 @@ class Discount:
 
 @dataclass(slots=True)
 class Location:
-    """A place that holds stock."""
+    """A place where a shop stocks inventory."""
 
     number: int
     name: str
@@ -221,7 +230,7 @@ class Location:
 
 @dataclass(slots=True)
 class Profile:
-    """What a shop says about itself, and the last number that it gave to a record."""
+    """The fields of the shop itself. `sequence` is the number that was last given to a record."""
 
     number: int
     domain: str
@@ -238,7 +247,7 @@ class Profile:
 Record = Product | Collection | Discount | Location | Profile
 
 
-def _discount(body: dict[str, Any]) -> Discount:
+def _load_discount(body: dict[str, Any]) -> Discount:
     gets = body["gets"]
     if gets is not None:
         effect = gets["effect"]
@@ -248,7 +257,7 @@ def _discount(body: dict[str, Any]) -> Discount:
     return Discount(**{**body, **items, "gets": gets, "codes": codes})
 
 
-def _product(body: dict[str, Any]) -> Product:
+def _load_product(body: dict[str, Any]) -> Product:
     variants = [Variant(**{**v, "levels": [Level(**level) for level in v["levels"]]}) for v in body["variants"]]
     parts = {
         "variants": variants,
@@ -259,12 +268,12 @@ def _product(body: dict[str, Any]) -> Product:
     return Product(**{**body, **parts})
 
 
-def revive(kind: str, body: dict[str, Any]) -> Record:
-    """The record of `kind` (product, collection, discount, location, profile) that was written as `body`."""
+def load_record(kind: str, body: dict[str, Any]) -> Record:
+    """The record of `kind` (product, collection, discount, location or profile) from its stored form `body`."""
     if kind == "product":
-        return _product(body)
+        return _load_product(body)
     if kind == "discount":
-        return _discount(body)
+        return _load_discount(body)
     if kind == "collection":
         return Collection(**{**body, "rule": Rule(**body["rule"]) if body["rule"] else None})
     return Location(**body) if kind == "location" else Profile(**body)

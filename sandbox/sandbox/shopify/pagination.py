@@ -1,4 +1,4 @@
-"""Shopify's pagination: opaque cursors that hold a sort value and an id, pages of at most 250, 25,000 objects deep."""
+"""Shopify's cursor pagination: pages of at most 250 nodes, which reach no further than the first 25,000 of a list."""
 
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
@@ -9,21 +9,22 @@ from typing import Any
 
 import orjson
 
-from sandbox.shopify.errors import FieldFailure
+from sandbox.shopify.errors import build_field_error
 
-DEPTH = 25_000
-PAGE_SIZE = 250
-Key = Callable[[Any], tuple[Any, int]]
+MAXIMUM_DEPTH = 25_000
+MAXIMUM_PAGE_SIZE = 250
+SortKey = Callable[[Any], tuple[Any, int]]
+"""Returns the position of a node in its list: the value by which the list is sorted, and the id of the node."""
 
 
 @dataclass(slots=True)
 class Page:
-    """A connection as a client sees it."""
+    """One page of a list, with the attributes of a GraphQL connection and of its `pageInfo`."""
 
     nodes: Sequence[Any]
     has_next_page: bool
     has_previous_page: bool
-    key: Key
+    key: SortKey
 
     @property
     def edges(self) -> list["Edge"]:
@@ -33,12 +34,12 @@ class Page:
     @property
     def start_cursor(self) -> str | None:
         """The cursor of the first node, None on an empty page."""
-        return encode(self.key(self.nodes[0])) if self.nodes else None
+        return encode_cursor(self.key(self.nodes[0])) if self.nodes else None
 
     @property
     def end_cursor(self) -> str | None:
         """The cursor of the last node, None on an empty page."""
-        return encode(self.key(self.nodes[-1])) if self.nodes else None
+        return encode_cursor(self.key(self.nodes[-1])) if self.nodes else None
 
 
 @dataclass(slots=True)
@@ -50,75 +51,81 @@ class Edge:
 
     @property
     def cursor(self) -> str:
-        """Where in its list the node is."""
-        return encode(self.page.key(self.node))
+        """The cursor of the node."""
+        return encode_cursor(self.page.key(self.node))
 
 
-def encode(key: tuple[Any, int]) -> str:
-    """The opaque cursor of a key (sort value, id)."""
+def encode_cursor(key: tuple[Any, int]) -> str:
+    """The opaque cursor of a position (sort value, id)."""
     return b64encode(orjson.dumps({"last_id": key[1], "last_value": key[0]})).decode()
 
 
-def decode(cursor: str) -> tuple[Any, int]:
-    """The key in a cursor. Raises FieldFailure for what is not one of ours."""
+def decode_cursor(cursor: str) -> tuple[Any, int]:
+    """The position (sort value, id) in a cursor. Raises GraphQLError for anything else."""
     try:
         body = orjson.loads(b64decode(cursor, validate=True))
         return body["last_value"], int(body["last_id"])
     except (Base64Error, ValueError, KeyError, TypeError) as error:
-        raise FieldFailure(f"Invalid cursor '{cursor}'.", "BAD_REQUEST") from error
+        raise build_field_error(f"Invalid cursor '{cursor}'.", "BAD_REQUEST") from error
 
 
-def page(items: Sequence[Any], key: Key, args: Mapping[str, Any], maximum: int = PAGE_SIZE) -> Page:
-    """The page of `items`, which are sorted by `key`, that `first`, `after`, `last`, `before` and `reverse` ask for."""
-    size, backwards = _size(args, maximum)
+def build_page(items: Sequence[Any], key: SortKey, args: Mapping[str, Any], maximum: int = MAXIMUM_PAGE_SIZE) -> Page:
+    """The page of `items` that the arguments `first`, `after`, `last`, `before` and `reverse` select.
+
+    `items` are sorted by `key`. Raises GraphQLError for arguments that Shopify refuses, such as a page of more than
+    `maximum` nodes.
+    """
+    size, is_backwards = _parse_size(args, maximum)
     reverse = bool(args.get("reverse"))
-    low, high = _bounds(items, key, args, reverse)
+    low, high = _find_bounds(items, key, args, reverse)
     offset = len(items) - high if reverse else low
-    low, high = _within_depth(low, high, len(items), reverse)
-    from_start = backwards == reverse
-    start, stop = (low, min(low + size, high)) if from_start else (max(high - size, low), high)
+    low, high = _limit_depth(low, high, len(items), reverse)
+    starts_at_low = is_backwards == reverse
+    start, stop = (low, min(low + size, high)) if starts_at_low else (max(high - size, low), high)
     nodes = items[start:stop]
-    before, beyond = start > low or (low > 0 and not reverse), stop < high
+    has_previous, has_next = start > low or (low > 0 and not reverse), stop < high
     if reverse:
         nodes = nodes[::-1]
-        before, beyond = stop < high or offset > 0, start > low
-    return Page(nodes, beyond, before, key)
+        has_previous, has_next = stop < high or offset > 0, start > low
+    return Page(nodes, has_next, has_previous, key)
 
 
-def _size(args: Mapping[str, Any], maximum: int) -> tuple[int, bool]:
+def _parse_size(args: Mapping[str, Any], maximum: int) -> tuple[int, bool]:
+    """The number of nodes that are asked for, and whether they are the last ones."""
     first, last = args.get("first"), args.get("last")
     if first is None and last is None:
-        raise FieldFailure("you must provide one of first or last", "BAD_REQUEST")
+        raise build_field_error("you must provide one of first or last", "BAD_REQUEST")
     if first is not None and last is not None:
-        raise FieldFailure("providing both first and last is not supported", "BAD_REQUEST")
+        raise build_field_error("providing both first and last is not supported", "BAD_REQUEST")
     size = first if first is not None else last
     if not isinstance(size, int) or size < 0:
-        raise FieldFailure(f"{'first' if last is None else 'last'} cannot be negative", "BAD_REQUEST")
+        raise build_field_error(f"{'first' if last is None else 'last'} cannot be negative", "BAD_REQUEST")
     if size > maximum:
-        raise FieldFailure(f"A page of {size} is larger than the maximum of {maximum}.", "BAD_REQUEST")
+        raise build_field_error(f"A page of {size} is larger than the maximum of {maximum}.", "BAD_REQUEST")
     return size, last is not None
 
 
-def _bounds(items: Sequence[Any], key: Key, args: Mapping[str, Any], reverse: bool) -> tuple[int, int]:
+def _find_bounds(items: Sequence[Any], key: SortKey, args: Mapping[str, Any], reverse: bool) -> tuple[int, int]:
+    """The range of indexes between the cursors `after` and `before`."""
     low, high = 0, len(items)
     after, before = (args.get("before"), args.get("after")) if reverse else (args.get("after"), args.get("before"))
     if after is not None:
-        low = bisect_right(items, decode(after), key=key)
+        low = bisect_right(items, decode_cursor(after), key=key)
     if before is not None:
-        high = bisect_left(items, decode(before), key=key)
+        high = bisect_left(items, decode_cursor(before), key=key)
     return low, max(low, high)
 
 
-def _within_depth(low: int, high: int, total: int, reverse: bool) -> tuple[int, int]:
+def _limit_depth(low: int, high: int, total: int, reverse: bool) -> tuple[int, int]:
     if reverse:
-        return min(max(low, total - DEPTH), high), high
-    return low, max(low, min(high, DEPTH))
+        return min(max(low, total - MAXIMUM_DEPTH), high), high
+    return low, max(low, min(high, MAXIMUM_DEPTH))
 
 
-def count(total: int, limit: int | None) -> dict[str, Any]:
+def build_count(total: int, limit: int | None) -> dict[str, Any]:
     """Shopify's Count of `total` objects: exact up to `limit`, and never beyond 25,000."""
     if limit is not None and total > limit:
         return {"count": limit, "precision": "AT_LEAST"}
-    if total > DEPTH:
-        return {"count": DEPTH + 1, "precision": "AT_LEAST"}
+    if total > MAXIMUM_DEPTH:
+        return {"count": MAXIMUM_DEPTH + 1, "precision": "AT_LEAST"}
     return {"count": total, "precision": "EXACT"}

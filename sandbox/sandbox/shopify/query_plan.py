@@ -1,7 +1,7 @@
-"""Executable plans: a document compiled once into nested functions, which answer what graphql-core's executor would.
+"""Compiles GraphQL documents into plans: nested Python functions that compute the same as graphql-core, but faster.
 
-A plan serves documents that execute without errors. What fails, or changes something, or asks for the schema itself is
-left to graphql-core, which knows where errors go; both call the same resolvers.
+A plan serves queries that execute without errors. graphql-core itself executes mutations, introspection and whatever
+fails, because it reports the right position of each error. Both call the same resolvers.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,25 +31,29 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_argument_values, get_directive_values
 
 from sandbox.shopify import access_scopes
-from sandbox.shopify.fields import resolver
+from sandbox.shopify.fields import find_resolver
 from sandbox.shopify.fields.context import Args, Context
-from sandbox.shopify.query_cost import Priced, PricedConnection, Selection, TypedDict, own_price
+from sandbox.shopify.query_cost import ConnectionCost, FieldCost, SelectionCost, TypedObject, get_base_cost
 
-Answer = Callable[[Any, Context], Any]
-_LEAVE_OUT = frozenset({"__schema", "__type"})
+Execute = Callable[[Any, Context], Any]
+"""Computes the selected fields of an object, as a dictionary."""
+_INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
 
 
 @dataclass(slots=True)
 class Plan:
-    """A compiled operation. `answer` is None where only graphql-core can execute it (introspection, a denied field)."""
+    """A compiled operation.
+
+    `execute` is None if only graphql-core can execute the operation: it introspects the schema, or a field is denied.
+    """
 
     operation: OperationDefinitionNode
-    price: Selection
-    answer: Answer | None
+    cost: SelectionCost
+    execute: Execute | None
     arguments: list[tuple[GraphQLField, FieldNode]]
 
-    def coerce(self, variables: VariableValues) -> list[Args]:
-        """The arguments of all fields, in the order in which `answer` and `price` look for them."""
+    def coerce_arguments(self, variables: VariableValues) -> list[Args]:
+        """The arguments of every field that has any, in the order to which `execute` and `cost` refer by index."""
         return [get_argument_values(definition, node, variables) for definition, node in self.arguments]
 
 
@@ -62,92 +66,104 @@ class Planner:
     variables: VariableValues
     scopes: frozenset[str]
     arguments: list[tuple[GraphQLField, FieldNode]] = field(default_factory=list)
-    executable: bool = True
+    is_executable: bool = True
 
-    def plan(self, operation: OperationDefinitionNode) -> Plan:
+    def build_plan(self, operation: OperationDefinitionNode) -> Plan:
         """The plan of `operation`, which must be valid."""
         root = self.schema.get_root_type(operation.operation)
         assert root is not None
-        answer, fields = self._object(root, [operation.selection_set])
-        return Plan(operation, Selection({root.name: fields}), answer if self.executable else None, self.arguments)
+        execute, fields = self._compile_object(root, [operation.selection_set])
+        cost = SelectionCost({root.name: fields})
+        return Plan(operation, cost, execute if self.is_executable else None, self.arguments)
 
-    def _object(self, kind: GraphQLObjectType, sets: list[SelectionSetNode]) -> tuple[Answer, list[Any]]:
-        """A function that answers an object of `kind`, and the prices of its fields.
+    def _compile_object(self, kind: GraphQLObjectType, sets: list[SelectionSetNode]) -> tuple[Execute, list[Any]]:
+        """The function that computes an object of type `kind`, and the costs of its fields.
 
-        The function is one dictionary display, built as source text: attribute reads in place are several times as fast
-        as a call for each. Names in it are GraphQL names and attribute names, so nothing needs quoting beyond repr.
+        The function is one dictionary display, compiled from source text: attributes that are read in place are several
+        times as fast as a function call for each. The source contains nothing of a client but response keys, quoted by
+        `repr`, and GraphQL names, which are valid Python names.
         """
         names: dict[str, Any] = {}
-        parts, prices = [], []
-        for key, nodes in self._collect(kind, sets).items():
-            source, price = self._field(kind, key, nodes, names)
-            parts.append(f"{key!r}: {source}")
-            if price is not None:
-                prices.append(price)
-        answer: Answer = eval(f"lambda o, c: {{{', '.join(parts)}}}", names)
-        return answer, prices
+        entries, costs = [], []
+        for key, nodes in self._collect_fields(kind, sets).items():
+            source, cost = self._compile_field(kind, key, nodes, names)
+            entries.append(f"{key!r}: {source}")
+            if cost is not None:
+                costs.append(cost)
+        execute: Execute = eval(f"lambda o, c: {{{', '.join(entries)}}}", names)
+        return execute, costs
 
-    def _collect(self, kind: GraphQLObjectType, sets: list[SelectionSetNode]) -> dict[str, list[FieldNode]]:
-        found: dict[str, list[FieldNode]] = {}
-        seen: set[str] = set()
+    def _collect_fields(self, kind: GraphQLObjectType, sets: list[SelectionSetNode]) -> dict[str, list[FieldNode]]:
+        """The fields that are selected in an object of type `kind`, by response key, with fragments resolved."""
+        fields: dict[str, list[FieldNode]] = {}
+        visited: set[str] = set()
         for selections in sets:
-            self._gather(kind, selections, found, seen)
-        return found
+            self._add_fields(kind, selections, fields, visited)
+        return fields
 
-    def _gather(
-        self, kind: GraphQLObjectType, selections: SelectionSetNode, found: dict[str, list[FieldNode]], seen: set[str]
+    def _add_fields(
+        self,
+        kind: GraphQLObjectType,
+        selections: SelectionSetNode,
+        fields: dict[str, list[FieldNode]],
+        visited: set[str],
     ) -> None:
         for node in selections.selections:
-            if not self._included(node):
+            if not self._is_included(node):
                 continue
             if isinstance(node, FieldNode):
-                found.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
+                fields.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
             elif isinstance(node, InlineFragmentNode):
-                if node.type_condition is None or self._applies(kind, node.type_condition.name.value):
-                    self._gather(kind, node.selection_set, found, seen)
-            elif isinstance(node, FragmentSpreadNode) and node.name.value not in seen:
-                seen.add(node.name.value)
+                if node.type_condition is None or self._is_of_type(kind, node.type_condition.name.value):
+                    self._add_fields(kind, node.selection_set, fields, visited)
+            elif isinstance(node, FragmentSpreadNode) and node.name.value not in visited:
+                visited.add(node.name.value)
                 fragment = self.fragments[node.name.value]
-                if self._applies(kind, fragment.type_condition.name.value):
-                    self._gather(kind, fragment.selection_set, found, seen)
+                if self._is_of_type(kind, fragment.type_condition.name.value):
+                    self._add_fields(kind, fragment.selection_set, fields, visited)
 
-    def _included(self, node: Any) -> bool:
+    def _is_included(self, node: Any) -> bool:
         skip = get_directive_values(GraphQLSkipDirective, node, self.variables)
         if skip is not None and skip["if"]:
             return False
         include = get_directive_values(GraphQLIncludeDirective, node, self.variables)
         return include is None or bool(include["if"])
 
-    def _applies(self, kind: GraphQLObjectType, name: str) -> bool:
+    def _is_of_type(self, kind: GraphQLObjectType, name: str) -> bool:
+        """Whether `kind` is the type `name`, or one of its types if it is an interface or a union."""
         condition = self.schema.get_type(name)
         if isinstance(condition, GraphQLInterfaceType | GraphQLUnionType):
             return self.schema.is_sub_type(condition, kind)
         return condition is kind
 
-    def _field(
+    def _compile_field(
         self, kind: GraphQLObjectType, key: str, nodes: list[FieldNode], names: dict[str, Any]
     ) -> tuple[str, Any]:
+        """The source text that computes a field, and its cost (None if it costs nothing)."""
         name = nodes[0].name.value
         if name == "__typename":
             return repr(kind.name), None
-        if name in _LEAVE_OUT:
-            self.executable = False
-            return "None", self._introspection_price(key, name, nodes)
+        if name in _INTROSPECTION_FIELDS:
+            self.is_executable = False
+            return "None", self._build_introspection_cost(key, name, nodes)
         definition = kind.fields[name]
-        if not access_scopes.allowed(kind.name, name, self.scopes):
-            self.executable = False
-        source, arg = self._read(kind, name, definition, nodes[0], key, names)
-        named = get_named_type(definition.type)
+        if not access_scopes.can_read_field(kind.name, name, self.scopes):
+            self.is_executable = False
+        source, args_index = self._compile_read(kind, name, definition, nodes[0], key, names)
+        returned = get_named_type(definition.type)
         sets = [node.selection_set for node in nodes if node.selection_set is not None]
         if not sets:
             return source, None
-        complete, selection, connection = self._complete(named, sets, key, arg)
-        names[f"x_{key}"] = complete
-        ids = arg if (kind.name, name) == ("QueryRoot", "nodes") else None
-        price = connection or Priced(key, own_price(kind.name, named.name), selection, _is_list(definition.type), ids)
-        return _completed(f"x_{key}", source, definition.type), price if named.name != "PageInfo" else None
+        execute, selection, connection = self._compile_selection(returned, sets, key, args_index)
+        names[f"x_{key}"] = execute
+        source = _build_completion(f"x_{key}", source, definition.type)
+        if returned.name == "PageInfo":
+            return source, None
+        ids_index = args_index if (kind.name, name) == ("QueryRoot", "nodes") else None
+        base = get_base_cost(kind.name, returned.name)
+        return source, connection or FieldCost(key, base, selection, _is_list(definition.type), ids_index)
 
-    def _read(
+    def _compile_read(
         self,
         kind: GraphQLObjectType,
         name: str,
@@ -156,67 +172,65 @@ class Planner:
         key: str,
         names: dict[str, Any],
     ) -> tuple[str, int]:
-        found = resolver(kind.name, name)
-        arg = -1
+        """The source text that calls the resolver of a field, and the index of the field's arguments (-1: none)."""
+        resolver = find_resolver(kind.name, name)
+        args_index = -1
         if definition.args:
-            arg = len(self.arguments)
+            args_index = len(self.arguments)
             self.arguments.append((definition, node))
-        if isinstance(found, str):
-            return f"o.{found}", arg
-        names[f"r_{key}"] = found
-        return (f"r_{key}(o, c, c.args[{arg}])" if definition.args else f"r_{key}(o, c)"), arg
+        if isinstance(resolver, str):
+            return f"o.{resolver}", args_index
+        names[f"r_{key}"] = resolver
+        call = f"r_{key}(o, c, c.args[{args_index}])" if definition.args else f"r_{key}(o, c)"
+        return call, args_index
 
-    def _complete(
-        self, kind: Any, sets: list[SelectionSetNode], key: str, arg: int
-    ) -> tuple[Answer, Selection, PricedConnection | None]:
+    def _compile_selection(
+        self, kind: Any, sets: list[SelectionSetNode], key: str, args_index: int
+    ) -> tuple[Execute, SelectionCost, ConnectionCost | None]:
+        """The function that computes what is selected in a field of type `kind`, and its costs."""
         if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
-            answer, selection = self._abstract(kind, sets)
-            return answer, selection, None
-        answer, fields = self._object(kind, sets)
-        selection = Selection({kind.name: fields})
-        return (
-            answer,
-            selection,
-            self._connection(kind, sets, fields, key, arg) if kind.name.endswith("Connection") else None,
-        )
+            execute, selection = self._compile_abstract(kind, sets)
+            return execute, selection, None
+        execute, fields = self._compile_object(kind, sets)
+        is_connection = kind.name.endswith("Connection")
+        connection = self._build_connection_cost(kind, sets, fields, key, args_index) if is_connection else None
+        return execute, SelectionCost({kind.name: fields}), connection
 
-    def _abstract(self, kind: Any, sets: list[SelectionSetNode]) -> tuple[Answer, Selection]:
-        answers: dict[str, Answer] = {}
-        prices: dict[str, list[Any]] = {}
+    def _compile_abstract(self, kind: Any, sets: list[SelectionSetNode]) -> tuple[Execute, SelectionCost]:
+        """The same for an interface or union: the resolver returns a `TypedValue`, whose type selects the function."""
+        by_type: dict[str, Execute] = {}
+        costs: dict[str, list[Any]] = {}
         for possible in self.schema.get_possible_types(kind):
-            answers[possible.name], prices[possible.name] = self._object(possible, sets)
+            by_type[possible.name], costs[possible.name] = self._compile_object(possible, sets)
 
-        def answer(value: Any, c: Context) -> TypedDict:
-            return TypedDict(value.typename, answers[value.typename](value.value, c))
+        def execute(value: Any, context: Context) -> TypedObject:
+            return TypedObject(value.typename, by_type[value.typename](value.value, context))
 
-        return answer, Selection(prices)
+        return execute, SelectionCost(costs)
 
-    def _connection(
-        self, kind: GraphQLObjectType, sets: list[SelectionSetNode], fields: list[Any], key: str, arg: int
-    ) -> PricedConnection:
-        connection = PricedConnection(key, arg)
-        by_key = {price.key: price for price in fields}
-        for response, nodes in self._collect(kind, sets).items():
-            price = by_key.get(response)
-            if price is None:
+    def _build_connection_cost(
+        self, kind: GraphQLObjectType, sets: list[SelectionSetNode], fields: list[Any], key: str, args_index: int
+    ) -> ConnectionCost:
+        connection = ConnectionCost(key, args_index)
+        by_key = {cost.key: cost for cost in fields}
+        for response_key, nodes in self._collect_fields(kind, sets).items():
+            cost = by_key.get(response_key)
+            if cost is None:
                 if nodes[0].name.value == "edges":
-                    connection.edges.append((response, "", Selection()))
+                    connection.edges.append((response_key, "", SelectionCost()))
             elif nodes[0].name.value == "nodes":
-                connection.nodes.append((response, price.selection))
+                connection.nodes.append((response_key, cost.selection))
             elif nodes[0].name.value == "edges":
-                for inner in next(iter(price.selection.by_type.values()), []):
-                    connection.edges.append((response, inner.key, inner.selection))
+                for inner in next(iter(cost.selection.by_type.values()), []):
+                    connection.edges.append((response_key, inner.key, inner.selection))
         return connection
 
-    def _introspection_price(self, key: str, name: str, nodes: list[FieldNode]) -> Priced:
+    def _build_introspection_cost(self, key: str, name: str, nodes: list[FieldNode]) -> FieldCost:
         sets = [node.selection_set for node in nodes if node.selection_set is not None]
-        return Priced(key, 1, self._introspected(name, sets))
-
-    def _introspected(self, name: str, sets: list[SelectionSetNode]) -> Selection:
         kind = self.schema.type_map["__Schema" if name == "__schema" else "__Type"]
         assert isinstance(kind, GraphQLObjectType)
-        _, fields = self._object(kind, sets)
-        return Selection({kind.name: fields})
+        _, fields = self._compile_object(kind, sets)
+        return FieldCost(key, 1, SelectionCost({kind.name: fields}))
 
 
 def _is_list(kind: GraphQLOutputType) -> bool:
@@ -224,25 +238,19 @@ def _is_list(kind: GraphQLOutputType) -> bool:
     return isinstance(bare, GraphQLList)
 
 
-def _completed(function: str, source: str, kind: GraphQLOutputType) -> str:
-    """The source text that answers what `source` reads, an object, a list or null, through `function`."""
-    nullable = not isinstance(kind, GraphQLNonNull)
+def _build_completion(function: str, source: str, kind: GraphQLOutputType) -> str:
+    """The source text that applies `function` to the value of `source`: an object, each item of a list, or null."""
+    is_nullable = not isinstance(kind, GraphQLNonNull)
     bare = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
     if isinstance(bare, GraphQLList):
-        item = (
-            f"{function}(v, c)"
-            if isinstance(bare.of_type, GraphQLNonNull)
-            else f"None if v is None else {function}(v, c)"
-        )
-        listed = (
-            f"[{item} for v in {source}]"
-            if not nullable
-            else f"None if (w := {source}) is None else [{item} for v in w]"
-        )
-        return f"({listed})"
-    return f"{function}({source}, c)" if not nullable else f"(None if (v := {source}) is None else {function}(v, c))"
+        call = f"{function}(v, c)"
+        item = call if isinstance(bare.of_type, GraphQLNonNull) else f"None if v is None else {call}"
+        if is_nullable:
+            return f"(None if (w := {source}) is None else [{item} for v in w])"
+        return f"([{item} for v in {source}])"
+    return f"(None if (v := {source}) is None else {function}(v, c))" if is_nullable else f"{function}({source}, c)"
 
 
-def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+def collect_fragments(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
     """The fragments that a document defines, by name."""
     return {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}

@@ -1,4 +1,4 @@
-"""Shopify's leaky bucket of query cost, one for each shop."""
+"""Shopify's rate limit: every shop has a leaky bucket of points, from which each query takes its cost."""
 
 import time
 from collections.abc import Callable
@@ -6,57 +6,55 @@ from dataclasses import dataclass, field
 
 MAXIMUM_COST = 1_000
 _RATES = {"standard": 100, "advanced": 200, "plus": 1_000, "enterprise": 2_000}
-_SECONDS = 20
+_SECONDS_TO_FILL = 20
 
 
 @dataclass(slots=True)
-class Bucket:
-    """Points that restore at `rate` per second up to `maximum`, which is what 20 seconds of the plan's own rate
-    restore.
-    """
+class LeakyBucket:
+    """A bucket that holds at most `maximum` points and is refilled with `rate` points per second."""
 
     rate: float
     maximum: float
     clock: Callable[[], float] = time.monotonic
     level: float = field(init=False)
-    seen: float = field(init=False)
+    refilled_at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.level, self.seen = self.maximum, self.clock()
+        self.level, self.refilled_at = self.maximum, self.clock()
 
-    def available(self) -> float:
-        """The points there are now."""
-        at = self.clock()
-        self.level = min(self.maximum, self.level + (at - self.seen) * self.rate)
-        self.seen = at
+    def measure_available(self) -> float:
+        """The points in the bucket now."""
+        now = self.clock()
+        self.level = min(self.maximum, self.level + (now - self.refilled_at) * self.rate)
+        self.refilled_at = now
         return self.level
 
     def reserve(self, points: float) -> bool:
-        """Take `points` before executing; False, and nothing taken, when there are not so many."""
-        if self.available() < points:
+        """Take `points` from the bucket. If it holds fewer, take none and return False."""
+        if self.measure_available() < points:
             return False
         self.level -= points
         return True
 
     def refund(self, points: float) -> None:
-        """Give back what was reserved and not spent."""
-        self.level = min(self.maximum, self.available() + points)
+        """Give back `points` that were reserved but not needed."""
+        self.level = min(self.maximum, self.measure_available() + points)
 
-    def status(self) -> dict[str, int]:
-        """`throttleStatus` as an answer carries it."""
+    def build_throttle_status(self) -> dict[str, int]:
+        """The `throttleStatus` of an answer."""
         return {
             "maximumAvailable": int(self.maximum),
-            "currentlyAvailable": int(self.available()),
+            "currentlyAvailable": int(self.measure_available()),
             "restoreRate": int(self.rate),
         }
 
 
-def for_plan(plan: str, clock: Callable[[], float] = time.monotonic) -> Bucket:
-    """A full bucket of the plan's size."""
+def build_bucket(plan: str, clock: Callable[[], float] = time.monotonic) -> LeakyBucket:
+    """A full bucket for a shop on `plan`: it holds the points of 20 seconds."""
     rate = _RATES[plan]
-    return Bucket(rate, rate * _SECONDS, clock)
+    return LeakyBucket(rate, rate * _SECONDS_TO_FILL, clock)
 
 
-def rate_of(plan: str) -> int:
-    """Points per second that a plan restores when all is well."""
+def get_restore_rate(plan: str) -> int:
+    """The points per second with which the bucket of a shop on `plan` is refilled."""
     return _RATES[plan]

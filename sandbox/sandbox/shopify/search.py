@@ -1,6 +1,4 @@
-"""Shopify's search syntax, as much of it as a synchronising client uses: `id:>1 status:active,draft
-updated_at:>='…'`.
-"""
+"""The part of Shopify's search syntax that a synchronising app needs: `id:>1 status:active,draft updated_at:>='…'`."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,11 +7,16 @@ from typing import Any
 
 _TERM = re.compile(r"""(?:(-?[\w.]+):)?([<>]=?)?('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s()]+)""")
 Reader = Callable[[Any], Any]
+"""Reads the value of a searchable field from a record."""
 
 
 @dataclass(slots=True)
 class Search:
-    """A parsed query: a closed range of ids, what else must hold, and what was not understood (and so matches all)."""
+    """A parsed query.
+
+    `low` and `high` bound the ids, both included. All `predicates` must be true of a record. `warnings` are about terms
+    that are not understood; as at Shopify, these match every record.
+    """
 
     low: int | None = None
     high: int | None = None
@@ -21,27 +24,27 @@ class Search:
     warnings: list[dict[str, str]] = field(default_factory=list)
 
     def matches(self, record: Any) -> bool:
-        """Whether a record within the range of ids is asked for."""
-        return all(holds(record) for holds in self.predicates)
+        """Whether a record whose id is in the range matches the other terms, too."""
+        return all(predicate(record) for predicate in self.predicates)
 
 
-def parse(query: str | None, readers: Mapping[str, Reader]) -> Search:
-    """The meaning of `query` for records whose searchable fields are `readers`; unknown fields match everything."""
+def parse_search(query: str | None, readers: Mapping[str, Reader]) -> Search:
+    """Parse `query` for records with the searchable fields `readers`."""
     search = Search()
     for name, operator, raw in _TERM.findall(query or ""):
         value = raw[1:-1] if raw[:1] in "'\"" else raw
         if not name and value in ("AND", "*"):
             continue
-        _add(search, name, operator, value, readers)
+        _add_term(search, name, operator, value, readers)
     return search
 
 
-def _add(search: Search, name: str, operator: str, value: str, readers: Mapping[str, Reader]) -> None:
+def _add_term(search: Search, name: str, operator: str, value: str, readers: Mapping[str, Reader]) -> None:
     if name == "id":
-        _narrow(search, operator, value)
+        _narrow_id_range(search, operator, value)
     elif not name and "title" in readers:
-        title, word = readers["title"], value.lower()
-        search.predicates.append(lambda record: word in str(title(record)).lower())
+        read_title, word = readers["title"], value.lower()
+        search.predicates.append(lambda record: word in str(read_title(record)).lower())
     elif name.removeprefix("-") not in readers:
         warning = {
             "field": name or "default",
@@ -50,11 +53,11 @@ def _add(search: Search, name: str, operator: str, value: str, readers: Mapping[
         }
         search.warnings.append(warning)
     else:
-        holds = _comparison(readers[name.removeprefix("-")], operator, value)
-        search.predicates.append((lambda record: not holds(record)) if name.startswith("-") else holds)
+        matches = _build_predicate(readers[name.removeprefix("-")], operator, value)
+        search.predicates.append((lambda record: not matches(record)) if name.startswith("-") else matches)
 
 
-def _narrow(search: Search, operator: str, value: str) -> None:
+def _narrow_id_range(search: Search, operator: str, value: str) -> None:
     digits = value.rsplit("/", 1)[-1]
     if not digits.isdigit():
         search.warnings.append(
@@ -70,25 +73,25 @@ def _narrow(search: Search, operator: str, value: str) -> None:
         search.high = high if search.high is None else min(search.high, high)
 
 
-def _comparison(read: Reader, operator: str, value: str) -> Callable[[Any], bool]:
+def _build_predicate(read: Reader, operator: str, value: str) -> Callable[[Any], bool]:
     if operator:
-        bound = _instant(value)
+        bound = _normalize_time(value)
         return {
             ">": lambda record: read(record) > bound,
             ">=": lambda record: read(record) >= bound,
             "<": lambda record: read(record) < bound,
             "<=": lambda record: read(record) <= bound,
         }[operator]
-    wanted = {part.strip().lower() for part in value.split(",")}
-    return lambda record: not wanted.isdisjoint(_words(read(record)))
+    alternatives = {part.strip().lower() for part in value.split(",")}
+    return lambda record: not alternatives.isdisjoint(_list_words(read(record)))
 
 
-def _words(found: Any) -> list[str]:
-    return [str(part).lower() for part in found] if isinstance(found, list) else [str(found).lower()]
+def _list_words(value: Any) -> list[str]:
+    return [str(part).lower() for part in value] if isinstance(value, list) else [str(value).lower()]
 
 
-def _instant(value: str) -> str:
-    """A date or time in the one form in which times are stored and compared."""
+def _normalize_time(value: str) -> str:
+    """A date or time in the format of stored times; any other value unchanged."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
         return f"{value}T00:00:00Z"
     return re.sub(r"(\.\d+)?(Z|\+00:00)?$", "Z", value, count=1) if re.match(r"\d{4}-\d\d-\d\dT", value) else value

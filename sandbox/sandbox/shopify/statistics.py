@@ -1,4 +1,4 @@
-"""What a shop was asked for and what that cost."""
+"""Counts of the calls to a shop, of their cost and of its webhooks."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Statistics:
-    """Counts since the start or the last reset; they are not kept over a restart."""
+    """The counts since the process started or since the last reset."""
 
     calls: int = 0
     operations: Counter[str] = field(default_factory=Counter)

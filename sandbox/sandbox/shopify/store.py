@@ -1,7 +1,7 @@
-"""What outlives the process, in one SQLite file: recipes, what differs from them, grants, subscriptions, pending
-webhooks.
+"""The stored state of all shops, in one SQLite file: recipes, changed records, grants, subscriptions, pending webhooks.
 
-A shop's generated records are not written: its recipe makes them again. Only changed ones are, whole, or as gone.
+Generated records are not stored, because the recipe of a shop generates them again. The table `records` has only those
+that were changed, with all their fields, and those that were deleted, with a null body.
 """
 
 import sqlite3
@@ -27,18 +27,18 @@ create table if not exists records (
 create table if not exists deliveries (id text primary key, domain text, due real, attempts integer, meta blob,
 body blob);
 """
-_META = ("subscription", "topic", "uri", "event", "triggered_at", "api_version")
+_METADATA = ("subscription", "topic", "uri", "event", "triggered_at", "api_version")
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 
 
-class Store:
-    """The file `sandbox.sqlite` in a folder. Every method is one transaction; any thread may call."""
+class ShopStore:
+    """Tables in the file `sandbox.sqlite` in a folder. Every method is one transaction, and any thread may call it."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = Lock()
         self._db = sqlite3.connect(folder / "sandbox.sqlite", check_same_thread=False, isolation_level=None)
-        # A killed process loses nothing in WAL mode; only a power cut could, and a sandbox may.
+        # In WAL mode a killed process loses nothing, even without syncs. A power cut may; that is fine for a sandbox.
         self._db.executescript("pragma journal_mode=wal; pragma synchronous=off;" + _SCHEMA)
 
     def close(self) -> None:
@@ -46,12 +46,12 @@ class Store:
         self._db.close()
 
     def add_shop(self, domain: str, recipe: dict[str, Any]) -> None:
-        """Remember a shop by its recipe."""
+        """Store a new shop."""
         with self._lock:
             self._db.execute("insert into shops (domain, recipe) values (?, ?)", (domain, orjson.dumps(recipe)))
 
-    def shops(self) -> list[dict[str, Any]]:
-        """Every shop's row: domain, and recipe, profile, grants, subscriptions and faults as parsed JSON or None."""
+    def load_shops(self) -> list[dict[str, Any]]:
+        """The row of every shop: its domain, and recipe, profile, grants, subscriptions and faults as JSON or None."""
         names = ("recipe", "profile", "grants", "subscriptions", "faults")
         with self._lock:
             rows = self._db.execute(f"select domain, {', '.join(names)} from shops order by domain").fetchall()
@@ -63,27 +63,27 @@ class Store:
             for row in rows
         ]
 
-    def set(self, domain: str, name: str, value: Any) -> None:
-        """Write one of a shop's columns: grants, subscriptions or faults."""
+    def write_column(self, domain: str, name: str, value: Any) -> None:
+        """Store one column of a shop: grants, subscriptions or faults."""
         with self._lock:
             self._db.execute(f"update shops set {name} = ? where domain = ?", (orjson.dumps(value), domain))
 
-    def records(self, domain: str) -> Iterator[tuple[str, int, dict[str, Any] | None]]:
-        """What differs from the recipe: kind, number, and the record, or None for one that is gone."""
+    def load_records(self, domain: str) -> Iterator[tuple[str, int, dict[str, Any] | None]]:
+        """The records that differ from the recipe: kind, number, and the record as JSON, or None if it was deleted."""
         with self._lock:
             rows = self._db.execute("select kind, number, body from records where domain = ?", (domain,)).fetchall()
         for kind, number, body in rows:
             yield kind, number, orjson.loads(body) if body is not None else None
 
-    def save(
-        self, profile: Profile, saved: dict[tuple[str, int], Record | None], deliveries: Iterable[Delivery]
+    def save_changes(
+        self, profile: Profile, changes: dict[tuple[str, int], Record | None], deliveries: Iterable[Delivery]
     ) -> None:
-        """Write what an edit changed and the webhooks that it fires, all or nothing."""
+        """Store the changed records of an edit (None: deleted) and its webhooks, in one transaction."""
         records = [
             (profile.domain, kind, number, orjson.dumps(record, option=_OPTIONS) if record is not None else None)
-            for (kind, number), record in saved.items()
+            for (kind, number), record in changes.items()
         ]
-        rows = [_row(delivery) for delivery in deliveries if delivery.status == "pending"]
+        rows = [_build_row(delivery) for delivery in deliveries if delivery.status == "pending"]
         with self._lock:
             self._db.execute("begin")
             self._db.execute("update shops set profile = ? where domain = ?", (orjson.dumps(profile), profile.domain))
@@ -91,8 +91,8 @@ class Store:
             self._db.executemany("insert or ignore into deliveries values (?, ?, ?, ?, ?, ?)", rows)
             self._db.execute("commit")
 
-    def settle(self, delivery: Delivery) -> None:
-        """Write how an attempt went: a pending delivery is kept with its due time, any other forgotten."""
+    def update_delivery(self, delivery: Delivery) -> None:
+        """Store the due time of a delivery that is still pending after an attempt, and remove any other."""
         with self._lock:
             if delivery.status == "pending":
                 values = (delivery.due, delivery.attempts, delivery.id)
@@ -100,8 +100,8 @@ class Store:
             else:
                 self._db.execute("delete from deliveries where id = ?", (delivery.id,))
 
-    def pending(self) -> list[Delivery]:
-        """All deliveries that are still to be made."""
+    def load_pending_deliveries(self) -> list[Delivery]:
+        """All deliveries that are still pending."""
         with self._lock:
             rows = self._db.execute(
                 "select id, domain, due, attempts, meta, body from deliveries order by due"
@@ -112,11 +112,11 @@ class Store:
         ]
 
 
-def _row(delivery: Delivery) -> tuple[Any, ...]:
-    meta = orjson.dumps({name: getattr(delivery, name) for name in _META})
+def _build_row(delivery: Delivery) -> tuple[Any, ...]:
+    meta = orjson.dumps({name: getattr(delivery, name) for name in _METADATA})
     return delivery.id, delivery.shop, delivery.due, delivery.attempts, meta, delivery.body
 
 
 def dump_subscriptions(subscriptions: Iterable[Subscription]) -> list[dict[str, Any]]:
-    """Subscriptions as they are written."""
+    """Subscriptions as they are stored."""
     return [asdict(subscription) for subscription in subscriptions]

@@ -1,8 +1,8 @@
-"""What every field of the schema answers: FIELDS[type][field] is an attribute's name or a function.
+"""The resolvers of all fields of the schema: FIELDS[type][field] is the name of an attribute, or a function.
 
-A function takes (object, context), and the coerced arguments as a third where the schema gives the field arguments. A
-field that is not listed reads the attribute of its snake_case name. A field of an interface or union type answers
-`Typed` values.
+A function takes (object, context), and as a third parameter the coerced arguments if the schema gives the field any.
+A field that is not listed reads the attribute with its name in snake case. A field of an interface or union type
+returns a `TypedValue`.
 """
 
 import re
@@ -20,7 +20,7 @@ FIELDS: dict[str, dict[str, Resolver]] = {
 }
 
 
-def resolver(type_name: str, field_name: str) -> Resolver:
-    """How `type_name.field_name` is answered."""
-    found = FIELDS.get(type_name, {}).get(field_name)
-    return found if found is not None else re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", field_name).lower()
+def find_resolver(type_name: str, field_name: str) -> Resolver:
+    """The resolver of a field."""
+    resolver = FIELDS.get(type_name, {}).get(field_name)
+    return resolver if resolver is not None else re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", field_name).lower()

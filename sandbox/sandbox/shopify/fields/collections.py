@@ -3,10 +3,18 @@
 from html import escape
 from typing import Any
 
-from sandbox.shopify.fields.context import Args, Context, Resolver, always, listed, number_in, sorted_page
-from sandbox.shopify.gids import gid
+from sandbox.shopify.fields.context import (
+    Args,
+    Context,
+    Resolver,
+    build_sorted_page,
+    list_records,
+    parse_gid_number,
+    return_constant,
+)
+from sandbox.shopify.gids import build_gid
 from sandbox.shopify.model import Collection, Product
-from sandbox.shopify.pagination import Page, count, page
+from sandbox.shopify.pagination import Page, build_count, build_page
 from sandbox.shopify.search import Reader
 
 _SEARCHABLE: dict[str, Reader] = {
@@ -21,53 +29,53 @@ _PRODUCT_SORTS: dict[str, Reader] = {
     "CREATED": lambda p: p.created_at,
     "PRICE": lambda p: float(p.variants[0].price),
 }
-_OWN_ORDERS = {"ALPHA_ASC": ("TITLE", False), "ALPHA_DESC": ("TITLE", True), "CREATED": ("CREATED", False)}
-_OWN_ORDERS |= {"CREATED_DESC": ("CREATED", True), "PRICE_ASC": ("PRICE", False), "PRICE_DESC": ("PRICE", True)}
+_DEFAULT_ORDERS = {"ALPHA_ASC": ("TITLE", False), "ALPHA_DESC": ("TITLE", True), "CREATED": ("CREATED", False)}
+_DEFAULT_ORDERS |= {"CREATED_DESC": ("CREATED", True), "PRICE_ASC": ("PRICE", False), "PRICE_DESC": ("PRICE", True)}
 
 
-def collections(_: Any, c: Context, a: Args) -> Page:
+def list_collections(_: Any, context: Context, args: Args) -> Page:
     """QueryRoot.collections."""
-    found = listed(c, "collections", c.shop.collections, _SEARCHABLE, a.get("query"))
-    return sorted_page(found, a, _SORTS.get(a["sortKey"]))
+    collections = list_records(context, "collections", context.shop.collections, _SEARCHABLE, args.get("query"))
+    return build_sorted_page(collections, args, _SORTS.get(args["sortKey"]))
 
 
-def collections_count(_: Any, c: Context, a: Args) -> dict[str, Any]:
+def count_collections(_: Any, context: Context, args: Args) -> dict[str, Any]:
     """QueryRoot.collectionsCount."""
-    found = listed(c, "collectionsCount", c.shop.collections, _SEARCHABLE, a.get("query"))
-    return count(c.faults.counted(len(found)), a.get("limit"))
+    collections = list_records(context, "collectionsCount", context.shop.collections, _SEARCHABLE, args.get("query"))
+    return build_count(context.faults.distort_count(len(collections)), args.get("limit"))
 
 
-def _products(o: Collection, c: Context, a: Args) -> Page:
-    members = c.shop.members(o)
-    order, reverse = a["sortKey"], bool(a.get("reverse"))
+def _list_products(o: Collection, context: Context, args: Args) -> Page:
+    members = context.shop.list_members(o)
+    order, reverse = args["sortKey"], bool(args.get("reverse"))
     if order == "COLLECTION_DEFAULT":
-        order, descending = _OWN_ORDERS.get(o.sort_order, (o.sort_order, False))
+        order, descending = _DEFAULT_ORDERS.get(o.sort_order, (o.sort_order, False))
         reverse = reverse != descending
-    args = {**a, "reverse": reverse}
+    args = {**args, "reverse": reverse}
     if order == "MANUAL" and o.rule is None:
-        return _in_own_order(members, c, args)
-    found = [p for p in map(c.shop.products.get, sorted(members)) if p is not None]
-    return sorted_page(found, args, _PRODUCT_SORTS.get(order))
+        return _list_in_manual_order(members, context, args)
+    products = [p for p in map(context.shop.products.get, sorted(members)) if p is not None]
+    return build_sorted_page(products, args, _PRODUCT_SORTS.get(order))
 
 
-def _in_own_order(members: list[int], c: Context, a: Args) -> Page:
-    places = {number: place for place, number in enumerate(members)}
+def _list_in_manual_order(members: list[int], context: Context, args: Args) -> Page:
+    positions = {number: position for position, number in enumerate(members)}
 
-    def key(p: Product) -> tuple[int, int]:
-        return places[p.number], p.number
+    def get_key(p: Product) -> tuple[int, int]:
+        return positions[p.number], p.number
 
-    return page([p for p in map(c.shop.products.get, members) if p is not None], key, a)
-
-
-def _has_product(o: Collection, c: Context, a: Args) -> bool:
-    return number_in(a["id"], "Product") in c.shop.members(o)
+    return build_page([p for p in map(context.shop.products.get, members) if p is not None], get_key, args)
 
 
-def _image(o: Collection, _: Context) -> dict[str, Any] | None:
+def _has_product(o: Collection, context: Context, args: Args) -> bool:
+    return parse_gid_number(args["id"], "Product") in context.shop.list_members(o)
+
+
+def _build_image(o: Collection, _: Context) -> dict[str, Any] | None:
     if o.image_url is None:
         return None
     return {
-        "id": gid("CollectionImage", o.number),
+        "id": build_gid("CollectionImage", o.number),
         "url": o.image_url,
         "altText": o.image_alt,
         "width": 800,
@@ -75,24 +83,24 @@ def _image(o: Collection, _: Context) -> dict[str, Any] | None:
     }
 
 
-def _description(o: Collection, _: Context, a: Args) -> str:
-    limit = a.get("truncateAt")
+def _read_description(o: Collection, _: Context, args: Args) -> str:
+    limit = args.get("truncateAt")
     return o.description if limit is None else o.description[:limit]
 
 
 FIELDS: dict[str, dict[str, Resolver]] = {
     "Collection": {
-        "id": lambda o, _: gid("Collection", o.number),
+        "id": lambda o, _: build_gid("Collection", o.number),
         "legacyResourceId": lambda o, _: str(o.number),
-        "description": _description,
+        "description": _read_description,
         "descriptionHtml": lambda o, _: f"<p>{escape(o.description)}</p>" if o.description else "",
-        "image": _image,
-        "products": _products,
-        "productsCount": lambda o, c: count(len(c.shop.members(o)), None),
+        "image": _build_image,
+        "products": _list_products,
+        "productsCount": lambda o, context: build_count(len(context.shop.list_members(o)), None),
         "hasProduct": _has_product,
-        "templateSuffix": always(None),
+        "templateSuffix": return_constant(None),
         "ruleSet": lambda o, _: [o.rule] if o.rule else None,
     },
-    "CollectionRuleSet": {"appliedDisjunctively": always(False), "rules": lambda o, _: o},
-    "CollectionRule": {"relation": always("EQUALS")},
+    "CollectionRuleSet": {"appliedDisjunctively": return_constant(False), "rules": lambda o, _: o},
+    "CollectionRule": {"relation": return_constant("EQUALS")},
 }

@@ -1,15 +1,15 @@
-"""What resolvers are given, and the small things that many of them share."""
+"""The context in which resolvers run, and what several of them share."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.shopify.edits import Ledger
-from sandbox.shopify.errors import FieldFailure
+from sandbox.shopify.change_set import ChangeSet
+from sandbox.shopify.errors import build_field_error
 from sandbox.shopify.faults import Faults
-from sandbox.shopify.gids import number
-from sandbox.shopify.pagination import Key, Page, page
-from sandbox.shopify.search import Reader, parse
+from sandbox.shopify.gids import parse_number
+from sandbox.shopify.pagination import Page, SortKey, build_page
+from sandbox.shopify.search import Reader, parse_search
 from sandbox.shopify.shops import Shop, Table
 from sandbox.shopify.webhooks import Subscriptions
 
@@ -18,8 +18,8 @@ Args = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Typed:
-    """An object where an interface or union is asked for, with the name of its own type."""
+class TypedValue:
+    """The value of a field of an interface or union type, with the name of its own type."""
 
     typename: str
     value: Any
@@ -27,9 +27,11 @@ class Typed:
 
 @dataclass(slots=True)
 class Context:
-    """One execution. `args` are the coerced arguments of the document's fields in the plan's order; `ledger` takes
-    note of what a mutation changes; `search` gathers warnings about queries that were not understood; `single_product`
-    is the number of the product that was asked for by itself, whose variants come in longer pages.
+    """The execution of one request.
+
+    `args` are the coerced arguments of fields, in the order of the plan. Mutations add to `changes`. `search` collects
+    warnings about search terms that are not understood. `single_product` is the number of the product that the field
+    `product` read: its variants may come in longer pages.
     """
 
     shop: Shop
@@ -38,65 +40,69 @@ class Context:
     api_key: str
     version: str
     subscriptions: Subscriptions
-    ledger: Ledger
+    changes: ChangeSet
     faults: Faults
     args: list[Args] = field(default_factory=list)
     search: list[dict[str, Any]] = field(default_factory=list)
     single_product: int | None = None
 
 
-def by_number(record: Any) -> tuple[int, int]:
-    """The key of lists that are sorted by id."""
+def get_number_key(record: Any) -> tuple[int, int]:
+    """The sort key of lists that are sorted by id."""
     return record.number, record.number
 
 
-def listed(c: Context, name: str, table: Table[Any], readers: dict[str, Reader], query: str | None) -> list[Any]:
-    """The records of `table` that match `query`, by id, as far as the shop's faults let them be seen."""
-    search = parse(query, readers)
+def list_records(
+    context: Context, name: str, table: Table[Any], readers: dict[str, Reader], query: str | None
+) -> list[Any]:
+    """The records of `table` that match the search `query` of the field `name`, sorted by id.
+
+    A fault of the shop may cut the list.
+    """
+    search = parse_search(query, readers)
     if search.warnings:
-        c.search.append(
-            {
-                "path": [name],
-                "query": query,
-                "parsed": {"field": "default", "match_all": query},
-                "warnings": search.warnings,
-            }
-        )
-    found = table.between(search.low, search.high)
+        parsed = {"field": "default", "match_all": query}
+        context.search.append({"path": [name], "query": query, "parsed": parsed, "warnings": search.warnings})
+    records = table.list_between(search.low, search.high)
     if search.predicates:
-        found = [record for record in found if search.matches(record)]
-    return found[: c.faults.visible(len(found))]
+        records = [record for record in records if search.matches(record)]
+    return records[: context.faults.count_visible(len(records))]
 
 
-def sorted_page(found: Sequence[Any], args: Args, value: Callable[[Any], Any] | None, id_key: Key = by_number) -> Page:
-    """A page of `found`, which is sorted by id, in the order of `value`, then of id. None keeps the order by id."""
-    if value is None:
-        return page(found, id_key, args)
+def build_sorted_page(
+    records: Sequence[Any],
+    args: Args,
+    read_value: Callable[[Any], Any] | None,
+    get_id_key: SortKey = get_number_key,
+) -> Page:
+    """A page of `records`, which are sorted by id, in the order of `read_value`; None keeps the order by id."""
+    if read_value is None:
+        return build_page(records, get_id_key, args)
 
-    def key(record: Any) -> tuple[Any, int]:
-        return value(record), id_key(record)[1]
+    def get_key(record: Any) -> tuple[Any, int]:
+        return read_value(record), get_id_key(record)[1]
 
-    return page(sorted(found, key=key), key, args)
+    return build_page(sorted(records, key=get_key), get_key, args)
 
 
-def always(value: Any) -> Callable[[Any, Context], Any]:
-    """A field that says the same for every object."""
+def return_constant(value: Any) -> Callable[[Any, Context], Any]:
+    """A resolver that returns `value` for every object."""
     return lambda _, __: value
 
 
-def money(c: Context, amount: str) -> dict[str, str]:
-    """A MoneyV2 in the shop's currency."""
-    return {"amount": amount, "currencyCode": c.shop.profile.currency}
-
-
-def key_of(name: str) -> Callable[[Any, Context], Any]:
-    """A field of an object that is held as a dictionary."""
+def read_key(name: str) -> Callable[[Any, Context], Any]:
+    """A resolver that reads the key `name` of an object that is a dictionary."""
     return lambda o, _: o[name]
 
 
-def number_in(text: str, kind: str) -> int:
-    """The number in a gid argument. Raises FieldFailure if it is not a gid of `kind`."""
+def build_money(context: Context, amount: str) -> dict[str, str]:
+    """A MoneyV2 in the currency of the shop."""
+    return {"amount": amount, "currencyCode": context.shop.profile.currency}
+
+
+def parse_gid_number(text: str, kind: str) -> int:
+    """The number in an argument that is a gid of `kind`. Raises GraphQLError if it is not."""
     try:
-        return number(text, kind)
+        return parse_number(text, kind)
     except ValueError as error:
-        raise FieldFailure(str(error), "argumentLiteralsIncompatible") from error
+        raise build_field_error(str(error), "argumentLiteralsIncompatible") from error

@@ -1,14 +1,23 @@
-"""The roots of the schema, the shop itself, and looking records up by their ids."""
+"""The root fields of queries and mutations, the shop itself, and the lookup of records by id."""
 
 from collections.abc import Callable
 from typing import Any
 
 from sandbox.shopify import edits
-from sandbox.shopify.errors import FieldFailure, access_denied
+from sandbox.shopify.errors import build_access_denied_error, build_field_error
 from sandbox.shopify.fields import collections, discounts, inventory, products, subscriptions
-from sandbox.shopify.fields.context import Args, Context, Resolver, Typed, always, key_of, number_in
-from sandbox.shopify.gids import gid, parse
+from sandbox.shopify.fields.context import (
+    Args,
+    Context,
+    Resolver,
+    TypedValue,
+    parse_gid_number,
+    read_key,
+    return_constant,
+)
+from sandbox.shopify.gids import build_gid, parse_gid
 from sandbox.shopify.model import Discount
+from sandbox.shopify.versions import VERSIONS
 
 _TABLES = {
     "Product": "products",
@@ -20,27 +29,28 @@ _TABLES = {
 MAXIMUM_IDS = 250
 
 
-def find(c: Context, text: str) -> Typed | None:
-    """The record with the gid `text`, or None. Raises FieldFailure for what is no gid."""
+def find_node(context: Context, gid: str) -> TypedValue | None:
+    """The record with that gid, or None if there is none. Raises GraphQLError if `gid` is malformed."""
     try:
-        kind, number, item = parse(text)
+        kind, number, item = parse_gid(gid)
     except ValueError as error:
-        raise FieldFailure(str(error), "argumentLiteralsIncompatible") from error
-    found = _find(c, kind, number, item)
-    return Typed(kind, found) if found is not None else None
+        raise build_field_error(str(error), "argumentLiteralsIncompatible") from error
+    record = _find_record(context, kind, number, item)
+    return TypedValue(kind, record) if record is not None else None
 
 
-def _find(c: Context, kind: str, number: int, item: int | None) -> Any:
+def _find_record(context: Context, kind: str, number: int, item: int | None) -> Any:
+    shop = context.shop
     if kind in _TABLES:
-        return getattr(c.shop, _TABLES[kind]).get(number)
+        return getattr(shop, _TABLES[kind]).get(number)
     if kind in ("DiscountCodeNode", "DiscountAutomaticNode", "DiscountNode"):
-        found = c.shop.discounts.get(number)
-        return found if found is not None and kind in ("DiscountNode", found.node_type) else None
+        discount = shop.discounts.get(number)
+        return discount if discount is not None and kind in ("DiscountNode", discount.node_type) else None
     if kind == "InventoryLevel" and item is not None:
-        return inventory.find_level(c, number, item)
+        return inventory.find_level(context, number, item)
     if kind == "WebhookSubscription":
-        return c.subscriptions.get(number)
-    return c.shop if kind == "Shop" and number == c.shop.profile.number else None
+        return context.subscriptions.get(number)
+    return shop if kind == "Shop" and number == shop.profile.number else None
 
 
 _SCOPES = {
@@ -51,169 +61,177 @@ _SCOPES = {
 }
 
 
-def _readable(c: Context, field: str, found: Typed | None) -> Typed | None:
-    """What was found, unless the granted scopes do not cover its type: then the whole field is denied."""
-    scope = _SCOPES.get(found.typename) if found is not None else None
-    if scope is not None and not {scope, scope.replace("read_", "write_", 1)} & c.scopes:
-        raise access_denied(field, scope)
-    return found
+def _check_scope(context: Context, field: str, node: TypedValue | None) -> TypedValue | None:
+    """Return `node`, or raise the error of the whole field if the granted scopes do not include its type."""
+    scope = _SCOPES.get(node.typename) if node is not None else None
+    if scope is not None and not {scope, scope.replace("read_", "write_", 1)} & context.scopes:
+        raise build_access_denied_error(field, scope)
+    return node
 
 
-def _node(_: Any, c: Context, a: Args) -> Typed | None:
-    return _readable(c, "node", find(c, a["id"]))
+def _read_node(_: Any, context: Context, args: Args) -> TypedValue | None:
+    return _check_scope(context, "node", find_node(context, args["id"]))
 
 
-def _nodes(_: Any, c: Context, a: Args) -> list[Typed | None]:
-    ids = a["ids"]
+def _read_nodes(_: Any, context: Context, args: Args) -> list[TypedValue | None]:
+    ids = args["ids"]
     if len(ids) > MAXIMUM_IDS:
         message = f"The input array size of {len(ids)} is greater than the maximum allowed of {MAXIMUM_IDS}."
-        raise FieldFailure(message, "MAX_INPUT_SIZE_EXCEEDED")
-    return [_readable(c, "nodes", find(c, text)) for text in ids]
+        raise build_field_error(message, "MAX_INPUT_SIZE_EXCEEDED")
+    return [_check_scope(context, "nodes", find_node(context, gid)) for gid in ids]
 
 
-def _one(kind: str) -> Callable[[Any, Context, Args], Any]:
-    def read(_: Any, c: Context, a: Args) -> Any:
-        return _find(c, kind, number_in(a["id"], kind), None)
+def _read_record(kind: str) -> Callable[[Any, Context, Args], Any]:
+    """A resolver that finds a record of `kind` by the argument `id`."""
 
-    return read
-
-
-def _product(_: Any, c: Context, a: Args) -> Any:
-    c.single_product = number_in(a["id"], "Product")
-    return c.shop.products.get(c.single_product)
-
-
-def _discount(*kinds: str) -> Callable[[Any, Context, Args], Discount | None]:
-    def read(_: Any, c: Context, a: Args) -> Discount | None:
-        found = find(c, a["id"])
-        return found.value if found is not None and found.typename in kinds else None
+    def read(_: Any, context: Context, args: Args) -> Any:
+        return _find_record(context, kind, parse_gid_number(args["id"], kind), None)
 
     return read
 
 
-def _level(_: Any, c: Context, a: Args) -> Any:
-    found = find(c, a["id"])
-    return found.value if found is not None and found.typename == "InventoryLevel" else None
+def _read_product(_: Any, context: Context, args: Args) -> Any:
+    context.single_product = parse_gid_number(args["id"], "Product")
+    return context.shop.products.get(context.single_product)
 
 
-def _product_update(_: Any, c: Context, a: Args) -> dict[str, Any]:
-    body = a.get("product") or {}
+def _read_discount(*kinds: str) -> Callable[[Any, Context, Args], Discount | None]:
+    """A resolver that finds a discount by the argument `id`, whose gid may be of any of `kinds`."""
+
+    def read(_: Any, context: Context, args: Args) -> Discount | None:
+        node = find_node(context, args["id"])
+        return node.value if node is not None and node.typename in kinds else None
+
+    return read
+
+
+def _read_level(_: Any, context: Context, args: Args) -> Any:
+    node = find_node(context, args["id"])
+    return node.value if node is not None and node.typename == "InventoryLevel" else None
+
+
+def _update_product(_: Any, context: Context, args: Args) -> dict[str, Any]:
+    body = args.get("product") or {}
     fields = {edits.FIELD_NAMES.get(name, name): value for name, value in body.items() if name != "id"}
-    changed = edits.update_product(c.shop, c.ledger, number_in(body.get("id") or "", "Product"), fields)
-    errors = [] if changed is not None else [{"field": ["id"], "message": "Product does not exist"}]
-    return {"product": changed, "userErrors": errors}
+    number = parse_gid_number(body.get("id") or "", "Product")
+    product = edits.update_product(context.shop, context.changes, number, fields)
+    errors = [] if product is not None else [{"field": ["id"], "message": "Product does not exist"}]
+    return {"product": product, "userErrors": errors}
 
 
-def _product_delete(_: Any, c: Context, a: Args) -> dict[str, Any]:
-    text = a["input"]["id"]
-    gone = edits.delete_product(c.shop, c.ledger, number_in(text, "Product"))
-    errors = [] if gone else [{"field": ["id"], "message": "Product does not exist"}]
-    return {"deletedProductId": text if gone else None, "shop": c.shop, "userErrors": errors}
+def _delete_product(_: Any, context: Context, args: Args) -> dict[str, Any]:
+    gid = args["input"]["id"]
+    product = edits.delete_product(context.shop, context.changes, parse_gid_number(gid, "Product"))
+    errors = [] if product else [{"field": ["id"], "message": "Product does not exist"}]
+    return {"deletedProductId": gid if product else None, "shop": context.shop, "userErrors": errors}
 
 
-def _scopes(_: Any, c: Context) -> list[dict[str, str]]:
-    return [{"handle": scope, "description": scope.replace("_", " ").capitalize()} for scope in sorted(c.scopes)]
+def _list_scopes(_: Any, context: Context) -> list[dict[str, str]]:
+    return [{"handle": scope, "description": scope.replace("_", " ").capitalize()} for scope in sorted(context.scopes)]
 
 
-def _versions(_: Any, __: Context) -> list[dict[str, Any]]:
-    handles = ("2026-01", "2026-04", "2026-07", "2026-10")
-    listed = [{"handle": h, "displayName": f"{h} (Supported)", "supported": True} for h in handles]
-    return [*listed, {"handle": "unstable", "displayName": "unstable", "supported": False}]
+def _list_versions(_: Any, __: Context) -> list[dict[str, Any]]:
+    *supported, unstable = VERSIONS
+    return [
+        *({"handle": v, "displayName": f"{v} (Supported)", "supported": True} for v in supported),
+        {"handle": unstable, "displayName": unstable, "supported": False},
+    ]
 
 
-def _profile(name: str) -> Callable[[Any, Context], Any]:
+def _read_profile(name: str) -> Callable[[Any, Context], Any]:
+    """A resolver that reads the attribute `name` of the shop's profile."""
     return lambda o, _: getattr(o.profile, name)
 
 
 _SHOP: dict[str, Resolver] = {
-    "id": lambda o, _: gid("Shop", o.profile.number),
-    "name": _profile("name"),
-    "email": _profile("email"),
-    "contactEmail": _profile("email"),
-    "shopOwnerName": _profile("name"),
-    "myshopifyDomain": _profile("domain"),
+    "id": lambda o, _: build_gid("Shop", o.profile.number),
+    "name": _read_profile("name"),
+    "email": _read_profile("email"),
+    "contactEmail": _read_profile("email"),
+    "shopOwnerName": _read_profile("name"),
+    "myshopifyDomain": _read_profile("domain"),
     "primaryDomain": lambda o, _: o,
     "url": lambda o, _: f"https://{o.domain}",
-    "currencyCode": _profile("currency"),
-    "ianaTimezone": _profile("timezone"),
-    "timezoneAbbreviation": always("CET"),
+    "currencyCode": _read_profile("currency"),
+    "ianaTimezone": _read_profile("timezone"),
+    "timezoneAbbreviation": return_constant("CET"),
     "plan": lambda o, _: o,
-    "createdAt": _profile("created_at"),
-    "updatedAt": _profile("updated_at"),
-    "weightUnit": always("KILOGRAMS"),
+    "createdAt": _read_profile("created_at"),
+    "updatedAt": _read_profile("updated_at"),
+    "weightUnit": return_constant("KILOGRAMS"),
     "resourceLimits": lambda o, _: o,
 }
 
 FIELDS: dict[str, dict[str, Resolver]] = {
     "QueryRoot": {
-        "shop": lambda _, c: c.shop,
-        "node": _node,
-        "nodes": _nodes,
-        "product": _product,
-        "products": products.products,
-        "productsCount": products.products_count,
-        "productVariant": _one("ProductVariant"),
-        "productVariants": products.product_variants,
-        "productVariantsCount": products.variants_count,
-        "inventoryItem": _one("InventoryItem"),
-        "inventoryItems": inventory.inventory_items,
-        "inventoryLevel": _level,
-        "location": inventory.location,
-        "locations": inventory.locations,
-        "locationsCount": inventory.locations_count,
-        "collection": _one("Collection"),
-        "collections": collections.collections,
-        "collectionsCount": collections.collections_count,
-        "discountNode": _discount("DiscountNode", "DiscountCodeNode", "DiscountAutomaticNode"),
-        "codeDiscountNode": _discount("DiscountCodeNode"),
-        "automaticDiscountNode": _discount("DiscountAutomaticNode"),
-        "discountNodes": discounts.nodes("discountNodes", None),
-        "codeDiscountNodes": discounts.nodes("codeDiscountNodes", "Code"),
-        "automaticDiscountNodes": discounts.nodes("automaticDiscountNodes", "Automatic"),
-        "discountNodesCount": discounts.nodes_count,
-        "webhookSubscription": subscriptions.subscription,
-        "webhookSubscriptions": subscriptions.subscriptions,
-        "webhookSubscriptionsCount": subscriptions.subscriptions_count,
-        "currentAppInstallation": lambda _, c: c,
-        "publicApiVersions": _versions,
+        "shop": lambda _, context: context.shop,
+        "node": _read_node,
+        "nodes": _read_nodes,
+        "product": _read_product,
+        "products": products.list_products,
+        "productsCount": products.count_products,
+        "productVariant": _read_record("ProductVariant"),
+        "productVariants": products.list_variants,
+        "productVariantsCount": products.count_variants,
+        "inventoryItem": _read_record("InventoryItem"),
+        "inventoryItems": inventory.list_items,
+        "inventoryLevel": _read_level,
+        "location": inventory.find_location,
+        "locations": inventory.list_locations,
+        "locationsCount": inventory.count_locations,
+        "collection": _read_record("Collection"),
+        "collections": collections.list_collections,
+        "collectionsCount": collections.count_collections,
+        "discountNode": _read_discount("DiscountNode", "DiscountCodeNode", "DiscountAutomaticNode"),
+        "codeDiscountNode": _read_discount("DiscountCodeNode"),
+        "automaticDiscountNode": _read_discount("DiscountAutomaticNode"),
+        "discountNodes": discounts.build_lister("discountNodes", None),
+        "codeDiscountNodes": discounts.build_lister("codeDiscountNodes", "Code"),
+        "automaticDiscountNodes": discounts.build_lister("automaticDiscountNodes", "Automatic"),
+        "discountNodesCount": discounts.count_discounts,
+        "webhookSubscription": subscriptions.find_subscription,
+        "webhookSubscriptions": subscriptions.list_subscriptions,
+        "webhookSubscriptionsCount": subscriptions.count_subscriptions,
+        "currentAppInstallation": lambda _, context: context,
+        "publicApiVersions": _list_versions,
     },
-    "Mutation": {**subscriptions.MUTATIONS, "productUpdate": _product_update, "productDelete": _product_delete},
-    "ProductUpdatePayload": {"product": key_of("product"), "userErrors": key_of("userErrors")},
-    "ProductDeletePayload": {name: key_of(name) for name in ("deletedProductId", "shop", "userErrors")},
+    "Mutation": {**subscriptions.MUTATIONS, "productUpdate": _update_product, "productDelete": _delete_product},
+    "ProductUpdatePayload": {"product": read_key("product"), "userErrors": read_key("userErrors")},
+    "ProductDeletePayload": {name: read_key(name) for name in ("deletedProductId", "shop", "userErrors")},
     "Shop": _SHOP,
     "Domain": {
-        "id": lambda o, _: gid("Domain", o.profile.number),
+        "id": lambda o, _: build_gid("Domain", o.profile.number),
         "host": lambda o, _: o.domain,
         "url": lambda o, _: f"https://{o.domain}",
-        "sslEnabled": always(True),
+        "sslEnabled": return_constant(True),
     },
     "ShopPlan": {
         "displayName": lambda o, _: o.profile.plan.title(),
         "publicDisplayName": lambda o, _: o.profile.plan.title(),
-        "partnerDevelopment": always(False),
+        "partnerDevelopment": return_constant(False),
         "shopifyPlus": lambda o, _: o.profile.plan in ("plus", "enterprise"),
     },
     "ShopResourceLimits": {
-        "locationLimit": always(200),
-        "maxProductOptions": always(3),
-        "maxProductVariants": always(2048),
-        "redirectLimitReached": always(False),
+        "locationLimit": return_constant(200),
+        "maxProductOptions": return_constant(3),
+        "maxProductVariants": return_constant(2048),
+        "redirectLimitReached": return_constant(False),
     },
     "AppInstallation": {
-        "id": lambda _, c: gid("AppInstallation", c.shop.profile.number),
+        "id": lambda _, context: build_gid("AppInstallation", context.shop.profile.number),
         "app": lambda o, _: o,
-        "accessScopes": _scopes,
-        "uninstallUrl": always(None),
+        "accessScopes": _list_scopes,
+        "uninstallUrl": return_constant(None),
     },
-    "AccessScope": {"handle": key_of("handle"), "description": key_of("description")},
+    "AccessScope": {"handle": read_key("handle"), "description": read_key("description")},
     "App": {
-        "id": always(gid("App", 1)),
-        "apiKey": lambda _, c: c.api_key,
-        "title": always("merchant-sync"),
-        "handle": always("merchant-sync"),
+        "id": return_constant(build_gid("App", 1)),
+        "apiKey": lambda _, context: context.api_key,
+        "title": return_constant("merchant-sync"),
+        "handle": return_constant("merchant-sync"),
     },
-    "ApiVersion": {name: key_of(name) for name in ("handle", "displayName", "supported")},
-    "Count": {"count": key_of("count"), "precision": key_of("precision")},
+    "ApiVersion": {name: read_key(name) for name in ("handle", "displayName", "supported")},
+    "Count": {"count": read_key("count"), "precision": read_key("precision")},
     "PageInfo": {},
     **{
         f"{kind}Connection": {"pageInfo": lambda o, _: o}

@@ -1,74 +1,77 @@
-"""Webhook subscriptions and the mutations on them."""
+"""Webhook subscriptions: how they are listed, and the mutations that create, update and delete them."""
 
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.shopify.fields.context import Args, Context, Resolver, Typed, always, by_number, key_of, number_in
-from sandbox.shopify.gids import gid
-from sandbox.shopify.pagination import Page, count, page
-from sandbox.shopify.webhooks import Subscription
+from sandbox.shopify.fields.context import (
+    Args,
+    Context,
+    Resolver,
+    TypedValue,
+    get_number_key,
+    parse_gid_number,
+    read_key,
+    return_constant,
+)
+from sandbox.shopify.gids import build_gid
+from sandbox.shopify.pagination import Page, build_count, build_page
+from sandbox.shopify.webhooks import Refusals, Subscription
 
 
-def _matching(c: Context, a: Args) -> list[Subscription]:
-    wanted = {"topic": a.get("topics"), "uri": a.get("uri") or a.get("callbackUrl")}
-    found = sorted(c.subscriptions.all(), key=by_number)
-    if wanted["topic"]:
-        found = [s for s in found if s.topic in wanted["topic"]]
-    return [s for s in found if wanted["uri"] in (None, s.uri)]
-
-
-def subscriptions(_: Any, c: Context, a: Args) -> Page:
+def list_subscriptions(_: Any, context: Context, args: Args) -> Page:
     """QueryRoot.webhookSubscriptions."""
-    return page(_matching(c, a), by_number, a)
+    topics, uri = args.get("topics"), args.get("uri") or args.get("callbackUrl")
+    subscriptions = sorted(context.subscriptions.list_all(), key=get_number_key)
+    if topics:
+        subscriptions = [s for s in subscriptions if s.topic in topics]
+    return build_page([s for s in subscriptions if uri in (None, s.uri)], get_number_key, args)
 
 
-def subscriptions_count(_: Any, c: Context, a: Args) -> dict[str, Any]:
+def count_subscriptions(_: Any, context: Context, args: Args) -> dict[str, Any]:
     """QueryRoot.webhookSubscriptionsCount."""
-    return count(len(c.subscriptions.all()), a.get("limit"))
+    return build_count(len(context.subscriptions.list_all()), args.get("limit"))
 
 
-def subscription(_: Any, c: Context, a: Args) -> Subscription | None:
+def find_subscription(_: Any, context: Context, args: Args) -> Subscription | None:
     """QueryRoot.webhookSubscription."""
-    return c.subscriptions.get(number_in(a["id"], "WebhookSubscription"))
+    return context.subscriptions.get(parse_gid_number(args["id"], "WebhookSubscription"))
 
 
-def _create(_: Any, c: Context, a: Args) -> dict[str, Any]:
-    made = c.subscriptions.create(a["topic"], a["webhookSubscription"], c.scopes)
-    return _payload(made)
+def _create(_: Any, context: Context, args: Args) -> dict[str, Any]:
+    return _build_payload(context.subscriptions.create(args["topic"], args["webhookSubscription"], context.scopes))
 
 
-def _update(_: Any, c: Context, a: Args) -> dict[str, Any]:
-    return _payload(c.subscriptions.update(number_in(a["id"], "WebhookSubscription"), a["webhookSubscription"]))
+def _update(_: Any, context: Context, args: Args) -> dict[str, Any]:
+    number = parse_gid_number(args["id"], "WebhookSubscription")
+    return _build_payload(context.subscriptions.update(number, args["webhookSubscription"]))
 
 
-def _delete(_: Any, c: Context, a: Args) -> dict[str, Any]:
-    gone = c.subscriptions.delete(number_in(a["id"], "WebhookSubscription"))
-    if gone is None:
-        return {
-            "deletedWebhookSubscriptionId": None,
-            "userErrors": [_error(["id"], "Webhook subscription does not exist")],
-        }
-    return {"deletedWebhookSubscriptionId": a["id"], "userErrors": []}
+def _delete(_: Any, context: Context, args: Args) -> dict[str, Any]:
+    if context.subscriptions.delete(parse_gid_number(args["id"], "WebhookSubscription")) is None:
+        error = _build_error(["id"], "Webhook subscription does not exist")
+        return {"deletedWebhookSubscriptionId": None, "userErrors": [error]}
+    return {"deletedWebhookSubscriptionId": args["id"], "userErrors": []}
 
 
-def _payload(made: Subscription | list[tuple[list[str], str]]) -> dict[str, Any]:
-    if isinstance(made, Subscription):
-        return {"webhookSubscription": made, "userErrors": []}
-    return {"webhookSubscription": None, "userErrors": [_error(*refusal) for refusal in made]}
+def _build_payload(result: Subscription | Refusals) -> dict[str, Any]:
+    if isinstance(result, Subscription):
+        return {"webhookSubscription": result, "userErrors": []}
+    return {"webhookSubscription": None, "userErrors": [_build_error(*refusal) for refusal in result]}
 
 
-def _error(path: list[str], message: str) -> dict[str, Any]:
+def _build_error(path: list[str], message: str) -> dict[str, Any]:
     return {"field": path, "message": message}
 
 
-def _endpoint(s: Subscription, _: Context) -> Typed:
+def _wrap_endpoint(s: Subscription, _: Context) -> TypedValue:
     if s.uri.startswith("pubsub://"):
-        return Typed("WebhookPubSubEndpoint", s)
-    return Typed("WebhookEventBridgeEndpoint" if s.uri.startswith("arn:") else "WebhookHttpEndpoint", s)
+        return TypedValue("WebhookPubSubEndpoint", s)
+    return TypedValue("WebhookEventBridgeEndpoint" if s.uri.startswith("arn:") else "WebhookHttpEndpoint", s)
 
 
-def _pubsub(part: int) -> Callable[[Subscription, Context], str]:
-    return lambda s, _: s.uri.removeprefix("pubsub://").split(":", 1)[part]
+def _read_pubsub_part(index: int) -> Callable[[Subscription, Context], str]:
+    """A resolver that returns the project (0) or the topic (1) of a Pub/Sub address."""
+    return lambda s, _: s.uri.removeprefix("pubsub://").split(":", 1)[index]
 
 
 MUTATIONS: dict[str, Resolver] = {
@@ -76,22 +79,24 @@ MUTATIONS: dict[str, Resolver] = {
     "webhookSubscriptionUpdate": _update,
     "webhookSubscriptionDelete": _delete,
 }
-_BOTH = {name: key_of(name) for name in ("webhookSubscription", "userErrors")}
+_BOTH = {name: read_key(name) for name in ("webhookSubscription", "userErrors")}
 FIELDS: dict[str, dict[str, Resolver]] = {
     "WebhookSubscriptionCreatePayload": {**_BOTH},
     "WebhookSubscriptionUpdatePayload": {**_BOTH},
-    "WebhookSubscriptionDeletePayload": {name: key_of(name) for name in ("deletedWebhookSubscriptionId", "userErrors")},
-    "UserError": {"field": key_of("field"), "message": key_of("message")},
+    "WebhookSubscriptionDeletePayload": {
+        name: read_key(name) for name in ("deletedWebhookSubscriptionId", "userErrors")
+    },
+    "UserError": {"field": read_key("field"), "message": read_key("message")},
     "WebhookSubscription": {
-        "id": lambda s, _: gid("WebhookSubscription", s.number),
+        "id": lambda s, _: build_gid("WebhookSubscription", s.number),
         "legacyResourceId": lambda s, _: str(s.number),
-        "apiVersion": lambda _, c: {"handle": c.version, "displayName": c.version, "supported": True},
+        "apiVersion": lambda _, context: {"handle": context.version, "displayName": context.version, "supported": True},
         "callbackUrl": "uri",
-        "endpoint": _endpoint,
-        "format": always("JSON"),
+        "endpoint": _wrap_endpoint,
+        "format": return_constant("JSON"),
         "updatedAt": "created_at",
     },
     "WebhookHttpEndpoint": {"callbackUrl": "uri"},
-    "WebhookPubSubEndpoint": {"pubSubProject": _pubsub(0), "pubSubTopic": _pubsub(1)},
+    "WebhookPubSubEndpoint": {"pubSubProject": _read_pubsub_part(0), "pubSubTopic": _read_pubsub_part(1)},
     "WebhookEventBridgeEndpoint": {"arn": "uri"},
 }

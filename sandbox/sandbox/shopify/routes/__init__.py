@@ -1,1 +1,1 @@
-"""The HTTP routes of the stand-in for Shopify: one module for apps, one for merchants, one for tests."""
+"""The HTTP routes of the simulated Shopify: for apps, for merchants and for tests."""
