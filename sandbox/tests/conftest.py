@@ -45,7 +45,7 @@ def make_tenant() -> Callable[..., Tenant]:
     def make(**fields: Any) -> Tenant:
         recipe = Recipe(**{"shop": "acme.myshopify.com", "plan": "enterprise", **fields})
         shop = generate_shop(recipe)
-        subscriptions = Subscriptions([], shop.next_number, lambda _: None)
+        subscriptions = Subscriptions([], shop.allocate_number, lambda _: None)
         return Tenant(recipe, shop, rate_limit.build_bucket(recipe.plan), grants.Grants(), subscriptions)
 
     return make

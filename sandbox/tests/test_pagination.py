@@ -40,11 +40,11 @@ def tenant(make_tenant: Callable[..., Tenant]) -> Tenant:
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("key", ["ID", "TITLE", "UPDATED_AT"])
 def test_pages_return_every_product_once_in_order(tenant: Tenant, execute: Execute, key: str, reverse: bool) -> None:
-    found = read_all(execute, tenant, key=key, reverse=reverse)
+    nodes = read_all(execute, tenant, key=key, reverse=reverse)
     field = {"ID": "id", "TITLE": "title", "UPDATED_AT": "updatedAt"}[key]
-    expected = sorted(found, key=lambda node: (node[field], node["id"]), reverse=reverse)
-    assert found == expected
-    assert sorted(parse_numbers(found)) == [p.number for p in tenant.shop.products]
+    expected = sorted(nodes, key=lambda node: (node[field], node["id"]), reverse=reverse)
+    assert nodes == expected
+    assert sorted(parse_numbers(nodes)) == [p.number for p in tenant.shop.products]
 
 
 def test_pages_by_id_lose_nothing_while_products_are_deleted(tenant: Tenant, execute: Execute) -> None:
@@ -69,9 +69,9 @@ def test_last_and_before_read_backwards(tenant: Tenant, execute: Execute) -> Non
 def test_filters_combine(tenant: Tenant, execute: Execute) -> None:
     everything = list(tenant.shop.products)
     low, high = everything[5].number, everything[30].number
-    found = read_all(execute, tenant, q=f"id:>{low} id:<={high} AND status:active,draft")
+    nodes = read_all(execute, tenant, q=f"id:>{low} id:<={high} AND status:active,draft")
     expected = [p.number for p in everything if low < p.number <= high and p.status in ("ACTIVE", "DRAFT")]
-    assert parse_numbers(found) == expected
+    assert parse_numbers(nodes) == expected
 
 
 def test_one_id_and_times_are_found(tenant: Tenant, execute: Execute) -> None:
@@ -131,10 +131,9 @@ def test_collections_keep_their_own_order_and_smart_ones_follow_edits(tenant: Te
     query = """query($id: ID!) { collection(id: $id) { updatedAt productsCount { count }
       own: products(first: 50) { nodes { id } } byId: products(first: 50, sortKey: ID) { nodes { id } } } }"""
     manual = next(c for c in tenant.shop.collections if c.sort_order == "MANUAL" and c.rule is None)
-    found = execute(tenant, query, id=f"gid://shopify/Collection/{manual.number}")["data"]["collection"]
-    assert parse_numbers(found["own"]["nodes"]) == manual.members and parse_numbers(found["byId"]["nodes"]) == sorted(
-        manual.members
-    )
+    collection = execute(tenant, query, id=f"gid://shopify/Collection/{manual.number}")["data"]["collection"]
+    assert parse_numbers(collection["own"]["nodes"]) == manual.members
+    assert parse_numbers(collection["byId"]["nodes"]) == sorted(manual.members)
     smart = next(c for c in tenant.shop.collections if c.rule is not None and c.rule.column == "TAG")
     before = execute(tenant, query, id=f"gid://shopify/Collection/{smart.number}")["data"]["collection"]
     outsider = next(p for p in tenant.shop.products if smart.rule.condition not in p.tags)

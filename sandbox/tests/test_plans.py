@@ -85,7 +85,7 @@ def _build_fields(tenant: Tenant, kind: GraphQLObjectType, depth: int, alias: st
 def tenant() -> Tenant:
     recipe = Recipe(shop="acme.myshopify.com", products=12, media=5, metafields=5, discounts=24, collections=8)
     shop = generate_shop(recipe)
-    subscriptions = Subscriptions([], shop.next_number, lambda _: None)
+    subscriptions = Subscriptions([], shop.allocate_number, lambda _: None)
     for topic in ("PRODUCTS_UPDATE", "SHOP_UPDATE"):
         subscriptions.create(topic, {"uri": "https://app.example/hooks"}, ALL)
     subscriptions.create("PRODUCTS_CREATE", {"uri": "pubsub://project:topic"}, ALL)

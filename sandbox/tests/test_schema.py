@@ -17,7 +17,7 @@ from sandbox.shopify import schema
 
 
 @pytest.fixture
-def published(references: Path) -> GraphQLSchema:
+def shopify_schema(references: Path) -> GraphQLSchema:
     return build_schema((references / "shopify-schema/admin-2026-07.nodesc.graphql").read_text(), assume_valid=True)
 
 
@@ -60,12 +60,12 @@ def _is_required(field: object) -> bool:
     return str(field.type).endswith("!") and str(field.default_value) == "Undefined"
 
 
-def test_every_definition_in_the_schema_equals_shopifys(published: GraphQLSchema) -> None:
+def test_every_definition_in_the_schema_equals_shopifys(shopify_schema: GraphQLSchema) -> None:
     ours = schema.load_schema()
     differences = []
     for name, kind in ours.type_map.items():
         if is_introspection_type(kind) or is_specified_scalar_type(kind):
             continue
-        assert name in published.type_map
-        differences += _list_differences(kind, published.type_map[name])
+        assert name in shopify_schema.type_map
+        differences += _list_differences(kind, shopify_schema.type_map[name])
     assert differences == []

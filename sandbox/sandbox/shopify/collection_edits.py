@@ -12,7 +12,7 @@ from sandbox.shopify.shops import Shop, get_current_time
 
 def create_collection(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -> Collection:
     """Create a collection: a smart one if `fields` has a `rule` {column, condition}, else a manual one of `members`."""
-    number = shop.next_number()
+    number = shop.allocate_number()
     title = fields.get("title", "New collection")
     order = "BEST_SELLING" if fields.get("rule") else "MANUAL"
     handle = sample_texts.build_handle(title, number)

@@ -25,7 +25,7 @@ def add_collections(shop: Shop, rng: Random, count: int, first_size: int) -> Non
 def _build_collection(
     shop: Shop, rng: Random, index: int, rule: Rule | None, size: int | None, products: list[int]
 ) -> Collection:
-    number = shop.next_number()
+    number = shop.allocate_number()
     size = int(rng.random() * 30) if size is None else size
     title = f"{'All about' if rule else 'Our'} {rule.condition if rule else rng.choice(sample_texts.NOUNS)} {index}"
     image_url = f"https://cdn.shopify.com/s/files/collections/{number}.png" if index % 3 else None

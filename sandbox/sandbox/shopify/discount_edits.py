@@ -61,7 +61,7 @@ def _set_fields(shop: Shop, discount: Discount, fields: Mapping[str, Any]) -> tu
         discount.gets_items = Items(**fields["gets_items"])
     codes_to_remove = set(fields.get("remove_codes") or ())
     removed = {number: code for number, code in discount.codes.items() if code in codes_to_remove}
-    new = {shop.next_number(): code for code in fields.get("add_codes") or fields.get("codes") or ()}
+    new = {shop.allocate_number(): code for code in fields.get("add_codes") or fields.get("codes") or ()}
     discount.codes = {number: code for number, code in discount.codes.items() if number not in removed} | new
     return new, removed
 

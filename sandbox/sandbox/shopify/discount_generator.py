@@ -22,7 +22,7 @@ def add_discounts(shop: Shop, rng: Random, count: int, codes: int, first_codes: 
         if family == "Code":
             prefix = f"{kind.upper()}{index}"
             size = first_codes if first_codes and index == 0 else codes
-            discount.codes = {shop.next_number(): f"{prefix}-{n:06}" for n in range(size)}
+            discount.codes = {shop.allocate_number(): f"{prefix}-{n:06}" for n in range(size)}
         shop.discounts.put(discount)
 
 
@@ -34,7 +34,7 @@ def build_discount(shop: Shop, rng: Random, family: str, kind: str, title: str) 
     starts_at = "2027-06-01T00:00:00Z" if rng.random() > 0.85 else "2026-03-01T00:00:00Z"
     ends_at = _choose_end(rng)
     discount = Discount(
-        shop.next_number(), family, kind, title, starts_at, _CREATED_AT, _CREATED_AT,
+        shop.allocate_number(), family, kind, title, starts_at, _CREATED_AT, _CREATED_AT,
         max(ends_at, starts_at) if ends_at else None,
     )  # fmt: skip
     discount.combines_with = {name: rng.random() > 0.5 for name in ("order", "product", "shipping")}

@@ -82,7 +82,7 @@ def _put_metafield(shop: Shop, product: Product, fields: Mapping[str, Any]) -> N
         existing.value, existing.type, existing.updated_at = fields["value"], fields.get("type", existing.type), at
         return
     kind = fields.get("type", "single_line_text_field")
-    product.metafields.append(Metafield(shop.next_number(), *key, kind, fields["value"], at))
+    product.metafields.append(Metafield(shop.allocate_number(), *key, kind, fields["value"], at))
 
 
 def create_product(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -> Product:
@@ -90,11 +90,11 @@ def create_product(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) ->
 
     Every active location gets `available` pieces of the variant (10 without it).
     """
-    number, at = shop.next_number(), get_current_time()
+    number, at = shop.allocate_number(), get_current_time()
     title = fields.get("title", "New product")
     product = Product(number, sample_texts.build_handle(title, number), title, "Acme", "", [], "ACTIVE", "", at, at)
-    product.options = [Option(shop.next_number(), "Title", ["Default Title"])]
-    item, available = shop.next_number() + 1, int(fields.get("available", 10))
+    product.options = [Option(shop.allocate_number(), "Title", ["Default Title"])]
+    item, available = shop.allocate_number() + 1, int(fields.get("available", 10))
     levels = [Level(item, location.number, available, at) for location in shop.locations if location.active]
     price = fields.get("price", "10.00")
     variant = Variant(item - 1, item, number, "Default Title", price, 1, ["Default Title"], at, at, at, levels=levels)
@@ -156,7 +156,7 @@ def _choose_level_topic(level: Level, available: int | None) -> str:
 def create_location(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -> Location:
     """Create a location without stock, with the `name` in `fields`."""
     at = get_current_time()
-    location = Location(shop.next_number(), fields.get("name", "New location"), "Berlin", "DE", at, at)
+    location = Location(shop.allocate_number(), fields.get("name", "New location"), "Berlin", "DE", at, at)
     shop.locations.put(location)
     changes.save("location", location)
     changes.add_event("LOCATIONS_CREATE", webhook_payloads.build_location, location)

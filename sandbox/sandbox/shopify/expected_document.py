@@ -44,7 +44,7 @@ def _build_edges(nodes: Iterable[Node]) -> Node:
 
 
 def _dump_connection(nodes: Iterable[Node]) -> bytes:
-    # Each record is serialized at once: the dictionaries of a large shop would take ten times the memory of its bytes.
+    # Each record is serialised at once: the dictionaries of a large shop would take ten times the memory of its bytes.
     edges = b",".join([_dump({"node": node}) for node in nodes])
     return b'{"edges":[' + edges + b'],"pageInfo":' + _dump(_PAGE_INFO) + b"}"
 

@@ -103,11 +103,11 @@ def _build_profile(recipe: Recipe) -> Profile:
 def _build_location(shop: Shop, index: int) -> Location:
     city, country = sample_texts.CITIES[index % len(sample_texts.CITIES)]
     name = f"{city} {'Store' if index % 2 else 'Warehouse'}{f' {index}' if index >= len(sample_texts.CITIES) else ''}"
-    return Location(shop.next_number(), name, city, country, "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z")
+    return Location(shop.allocate_number(), name, city, country, "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z")
 
 
 def _build_product(shop: Shop, rng: Random, recipe: Recipe, index: int, locations: list[int]) -> Product:
-    number, title, at = shop.next_number(), sample_texts.choose_title(rng), choose_time(rng)
+    number, title, at = shop.allocate_number(), sample_texts.choose_title(rng), choose_time(rng)
     product = Product(
         number=number,
         handle=sample_texts.build_handle(title, index),
@@ -135,11 +135,11 @@ def _build_product(shop: Shop, rng: Random, recipe: Recipe, index: int, location
 def build_options(shop: Shop, count: int) -> list[Option]:
     """The options of a product, with enough values to tell `count` variants apart."""
     if count == 1:
-        return [Option(shop.next_number(), "Title", ["Default Title"])]
+        return [Option(shop.allocate_number(), "Title", ["Default Title"])]
     options, combination_count = [], 1
     for name, all_values in _OPTIONS:
         values = all_values[: -(-count // combination_count)]
-        options.append(Option(shop.next_number(), name, values))
+        options.append(Option(shop.allocate_number(), name, values))
         combination_count *= len(values)
         if combination_count >= count:
             break
@@ -150,7 +150,7 @@ def _build_variant(
     shop: Shop, rng: Random, product: Product, position: int, values: list[str], locations: list[int]
 ) -> Variant:
     r = rng.random
-    number, item = shop.next_number(), shop.next_number()
+    number, item = shop.allocate_number(), shop.allocate_number()
     cents, at, discount_draw = int(r() * 20_000) + 99, product.created_at, r()
     levels = [
         Level(item, location, int(r() * 60) - 4, at, r() > 0.02)
@@ -171,7 +171,7 @@ def _build_variant(
 
 def _build_media(shop: Shop, rng: Random, product: Product, index: int) -> Media:
     content = "IMAGE" if index < 2 else ("VIDEO", "EXTERNAL_VIDEO", "MODEL_3D", "IMAGE")[index % 4]
-    number, is_failed = shop.next_number(), rng.random() > 0.97
+    number, is_failed = shop.allocate_number(), rng.random() > 0.97
     alt = None if rng.random() > 0.6 else f"{product.title}, view {index + 1}"
     url = None if is_failed else f"https://cdn.shopify.com/s/files/1/{number}/{product.handle}.jpg?v=1"
     return Media(number, content, alt, "FAILED" if is_failed else "READY", url, product.created_at)
@@ -185,4 +185,4 @@ def _build_metafield(shop: Shop, rng: Random, index: int, at: str) -> Metafield:
         ("custom", f"note_{index}", "multi_line_text_field", f"First line\nSecond “line” {index} ✓"),
     )
     namespace, key, type_, value = templates[min(index, 3)]
-    return Metafield(shop.next_number(), namespace, key, type_, value, at)
+    return Metafield(shop.allocate_number(), namespace, key, type_, value, at)

@@ -75,7 +75,7 @@ def _narrow_id_range(search: Search, operator: str, value: str) -> None:
 
 def _build_predicate(read: Reader, operator: str, value: str) -> Callable[[Any], bool]:
     if operator:
-        bound = _normalize_time(value)
+        bound = _normalise_time(value)
         return {
             ">": lambda record: read(record) > bound,
             ">=": lambda record: read(record) >= bound,
@@ -90,7 +90,7 @@ def _list_words(value: Any) -> list[str]:
     return [str(part).lower() for part in value] if isinstance(value, list) else [str(value).lower()]
 
 
-def _normalize_time(value: str) -> str:
+def _normalise_time(value: str) -> str:
     """A date or time in the format of stored times; any other value unchanged."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
         return f"{value}T00:00:00Z"

@@ -134,7 +134,7 @@ class ShopRegistry:
             shop,
             rate_limit.build_bucket(recipe.plan),
             grants.load_grants(row["grants"]) if row.get("grants") else grants.Grants(),
-            Subscriptions(stored, shop.next_number, save_subscriptions),
+            Subscriptions(stored, shop.allocate_number, save_subscriptions),
         )
         if row.get("faults"):
             tenant.apply_faults(Faults(**row["faults"]))

@@ -84,7 +84,7 @@ class Shop:
         """The domain, such as acme.myshopify.com."""
         return self.profile.domain
 
-    def next_number(self) -> int:
+    def allocate_number(self) -> int:
         """A new number, which no record of this shop ever had."""
         self.profile.sequence += 7
         return self.profile.sequence

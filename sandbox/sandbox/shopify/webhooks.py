@@ -54,11 +54,11 @@ class Subscriptions:
     def __init__(
         self,
         stored: list[Subscription],
-        next_number: Callable[[], int],
+        allocate_number: Callable[[], int],
         on_change: Callable[[list[Subscription]], None],
     ) -> None:
         self._by_number = {s.number: s for s in stored}
-        self._next_number = next_number
+        self._allocate_number = allocate_number
         self._on_change = on_change
         self.refused_topics: frozenset[str] = frozenset()
 
@@ -84,7 +84,7 @@ class Subscriptions:
         refusals = self._find_refusals(topic, uri, body.get("filter"), scopes, None)
         if refusals:
             return refusals
-        subscription = Subscription(self._next_number(), topic, uri, get_current_time())
+        subscription = Subscription(self._allocate_number(), topic, uri, get_current_time())
         _set_fields(subscription, body)
         self._by_number[subscription.number] = subscription
         self._on_change(self.list_all())
