@@ -38,13 +38,13 @@ def _list(text: str, at: int) -> tuple[tuple[Field, ...], int]:
     while True:
         match = _FIELD.match(text, at)
         if match is None:
-            raise GraphError(2500, f'Syntax error "Expected name" at character {at}: {text[at : at + 10]}')
+            raise GraphError(2500, f"Syntax error \"Expected name\" at character {at}: {text[at : at + 10]}")
         at = match.end()
         nested: tuple[Field, ...] = ()
         if text[at : at + 1] == "{":
             nested, at = _list(text, at + 1)
             if text[at : at + 1] != "}":
-                raise GraphError(2500, f'Syntax error "Expected end of string" at character {at}')
+                raise GraphError(2500, f"Syntax error \"Expected end of string\" at character {at}")
             at += 1
         found.append(Field(match[1], match[2], nested))
         if text[at : at + 1] != ",":

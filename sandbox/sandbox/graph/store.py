@@ -81,7 +81,9 @@ class GraphStore:
     def pending(self) -> list[Delivery]:
         """All deliveries that are still to be made."""
         rows = self._db.execute("select id, due, attempts, body, meta from graph_deliveries order by due").fetchall()
-        return [Delivery(id=row[0], due=row[1], attempts=row[2], body=row[3], **orjson.loads(row[4])) for row in rows]
+        return [
+            Delivery(id=row[0], due=row[1], attempts=row[2], body=row[3], **orjson.loads(row[4])) for row in rows
+        ]
 
     def _rows(self, table: str) -> list[tuple[str, bytes]]:
         return self._db.execute(f"select id, body from {table} order by rowid").fetchall()
