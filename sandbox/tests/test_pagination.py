@@ -74,7 +74,7 @@ def test_filters_combine(tenant: Tenant, execute: Execute) -> None:
     assert parse_numbers(nodes) == expected
 
 
-def test_one_id_and_times_are_found(tenant: Tenant, execute: Execute) -> None:
+def test_search_by_id_and_by_time(tenant: Tenant, execute: Execute) -> None:
     product = list(tenant.shop.products)[7]
     assert parse_numbers(read_all(execute, tenant, q=f"id:{product.number}")) == [product.number]
     since = read_all(execute, tenant, q=f"updated_at:>='{product.updated_at}'")
