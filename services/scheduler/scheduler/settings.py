@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from cronsim import CronSim, CronSimError
 from dotenv import dotenv_values
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
@@ -17,7 +17,19 @@ from service.service_auth import CallerKeys
 from service.settings import FOLDER, KafkaSettings
 
 DEFAULT_CRON = "0 0 * * *"
-CRON_SUFFIX = "_poll_cron"
+CRON_SUFFIX = "_POLL_CRON"
+
+
+def _check_cron(value: str) -> str:
+    try:
+        CronSim(value, datetime.now(UTC))
+    except CronSimError as error:
+        raise ValueError(f"not a cron expression: {error}") from error
+    return value
+
+
+Cron = Annotated[str, AfterValidator(_check_cron)]
+"""A cron expression of five fields, or of six with the seconds first."""
 
 
 class PollCronSource(PydanticBaseSettingsSource):
@@ -37,14 +49,14 @@ class PollCronSource(PydanticBaseSettingsSource):
             name.lower(): value
             for source in sources
             for name, value in source
-            if value and name.lower().endswith(CRON_SUFFIX)
+            if value and name.upper().endswith(CRON_SUFFIX)
         }
 
 
 def _read_folder(folder: str | None) -> Iterator[tuple[str, str]]:
     """Yield the crons in the folder of settings, which has one file for each setting."""
     for path in Path(folder).iterdir() if folder else ():
-        if path.name.lower().endswith(CRON_SUFFIX):
+        if path.name.upper().endswith(CRON_SUFFIX):
             yield path.name, path.read_text().strip()
 
 
@@ -59,8 +71,8 @@ class SchedulerSettings(KafkaSettings):
     poll_spread_seconds: int = 3600
     port: int = 8080
     host: str = "127.0.0.1"
-    poll_crons: dict[str, str] = Field(default_factory=dict)
-    """The `<PLATFORM>_POLL_CRON` that are set, by `<platform>` in lower case."""
+    poll_crons: dict[str, Cron] = Field(default_factory=dict)
+    """The crons that are set, by the name of their setting, `<PLATFORM>_POLL_CRON`."""
 
     @classmethod
     def settings_customise_sources(
@@ -78,19 +90,9 @@ class SchedulerSettings(KafkaSettings):
     @model_validator(mode="before")
     @classmethod
     def _collect_poll_crons(cls, values: dict[str, Any]) -> dict[str, Any]:
-        names = [name for name in values if name.endswith(CRON_SUFFIX)]
-        for name in names:
-            _check_cron(name.upper(), values[name])
-        return {**values, "poll_crons": {name.removesuffix(CRON_SUFFIX): values[name] for name in names}}
+        crons = {name.upper(): cron for name, cron in values.items() if name.upper().endswith(CRON_SUFFIX)}
+        return {**values, "poll_crons": crons}
 
     def get_poll_cron(self, platform: str) -> str:
         """Return the cron of a platform's polls (UTC). A `-` in the platform's slug is a `_` in the setting's name."""
-        return self.poll_crons.get(platform.replace("-", "_"), DEFAULT_CRON)
-
-
-def _check_cron(setting: str, value: str) -> None:
-    """Raise ValueError unless `value` is a cron expression of five fields, or six with the seconds first."""
-    try:
-        CronSim(value, datetime.now(UTC))
-    except CronSimError as error:
-        raise ValueError(f"{setting}: not a cron expression: {error}") from error
+        return self.poll_crons.get(platform.upper().replace("-", "_") + CRON_SUFFIX, DEFAULT_CRON)

@@ -19,7 +19,7 @@ def build_accepted_request(sync_id: UUID, cause: str = "webhook") -> SyncRequest
 
 
 def build_stored_upload(sequence: int, *, after: float, outcome: Any = "uploaded") -> DataStored:
-    """An upload, so many seconds after `ACCEPTED`."""
+    """Build an upload that was stored `after` seconds after `ACCEPTED`."""
     upload = Upload(key="k", outcome=outcome, sequence=sequence, stored_at=ACCEPTED + round(after * 1000))
     return DataStored(connection=SHOP, epoch=1, sequence=sequence, upload=upload)
 
@@ -29,7 +29,7 @@ def get_sample(ledger: Ledger, name: str, **labels: str) -> float | None:
 
 
 def get_latencies(ledger: Ledger) -> tuple[float | None, float | None]:
-    """How many webhooks were measured, and their seconds together."""
+    """Return the number of measured webhooks and the sum of their seconds."""
     name = "webhook_to_snapshot_seconds"
     return get_sample(ledger, f"{name}_count", platform="shopify"), get_sample(
         ledger, f"{name}_sum", platform="shopify"

@@ -73,8 +73,8 @@ async def test_a_manual_request_is_a_manual_full_sync(ledger: Ledger) -> None:
         connection=SHOP, revision=1, epoch=1, state="connected", wanted_sync=sync_id, wanted_cause="manual"
     )
     await ledger.connections(SHOP, [event])
-    shown = (await fetch(ledger, f"/syncs/{sync_id}")).json()
-    assert (shown["cause"], shown["mode"]) == ("manual", "full")
+    sync = (await fetch(ledger, f"/syncs/{sync_id}")).json()
+    assert (sync["cause"], sync["mode"]) == ("manual", "full")
 
 
 async def read_overview(ledger: Ledger) -> dict[str, Any]:
