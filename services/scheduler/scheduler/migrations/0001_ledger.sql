@@ -4,11 +4,15 @@ CREATE TABLE connections (
     epoch int NOT NULL,
     state text NOT NULL,
     merchant uuid,
-    -- The poll that comes next: its slot of the cron, and when this connection's turn in the spread is.
+    -- The next poll: its slot of the cron, and the moment within the spread at which this connection is polled.
     poll_slot timestamptz,
     next_poll_at timestamptz,
+    -- The latest upload as JSON, and the highest sequence number that the stored snapshot includes.
     upload text,
-    upload_change bigint NOT NULL DEFAULT -1
+    upload_sequence bigint NOT NULL DEFAULT -1,
+    -- When the redaction of the connection was completed (ms). Besides this, only the name, the epoch, the revision and
+    -- the state of a redacted connection are stored.
+    erased_at bigint
 );
 CREATE INDEX connections_due ON connections (next_poll_at) WHERE state = 'connected';
 
@@ -19,8 +23,8 @@ CREATE TABLE syncs (
     cause text NOT NULL,
     mode text NOT NULL,
     state text NOT NULL DEFAULT 'queued',
-    -- The open walk that does this sync's work; it ends as that one ends.
-    covered_by uuid,
+    -- The open full sync that does this sync's work; both end together.
+    coalesced_into uuid,
     requested_at timestamptz NOT NULL,
     started_at timestamptz,
     progressed_at timestamptz NOT NULL DEFAULT now(),
@@ -34,47 +38,52 @@ CREATE TABLE syncs (
     changed int NOT NULL DEFAULT 0,
     unchanged int NOT NULL DEFAULT 0,
     stale int NOT NULL DEFAULT 0,
-    removed int NOT NULL DEFAULT 0,
+    deleted int NOT NULL DEFAULT 0,
     reason text,
-    left_out text NOT NULL DEFAULT '{}',
-    verdict_change bigint,
+    skipped_resources text NOT NULL DEFAULT '{}',
+    -- The sequence number of the result: an upload with this number or a higher one contains the sync's data.
+    result_sequence bigint,
     upload text,
     uploaded boolean NOT NULL DEFAULT false,
-    -- What was asked for, to ask again: the records by resource.
-    asked text,
-    -- A walk's place: the step asked for last, and what comes next.
+    -- The requested records by resource (JSON), so that they can be requested again.
+    requested_records text,
+    -- The position of a full sync: the step that was requested last, and where the next one begins.
     step int NOT NULL DEFAULT 0,
     cursor text,
-    walked boolean NOT NULL DEFAULT false,
-    again text[] NOT NULL DEFAULT '{}',
-    -- When the walk is to be taken on; null while a step is under way.
+    read_completed boolean NOT NULL DEFAULT false,
+    retry_cursors text[] NOT NULL DEFAULT '{}',
+    -- When the next step of a full sync is due; null while a step is running.
     due_at timestamptz
 );
-CREATE UNIQUE INDEX syncs_one_open_walk ON syncs (connection)
-    WHERE mode = 'full' AND covered_by IS NULL AND state IN ('queued', 'running');
+CREATE UNIQUE INDEX syncs_one_open_full_sync ON syncs (connection)
+    WHERE mode = 'full' AND coalesced_into IS NULL AND state IN ('queued', 'running');
 CREATE INDEX syncs_by_connection ON syncs (connection, requested_at DESC);
 CREATE INDEX syncs_open ON syncs (progressed_at) WHERE state IN ('queued', 'running');
 CREATE INDEX syncs_due ON syncs (due_at) WHERE state IN ('queued', 'running') AND due_at IS NOT NULL;
-CREATE INDEX syncs_covered ON syncs (covered_by) WHERE covered_by IS NOT NULL;
+CREATE INDEX syncs_coalesced ON syncs (coalesced_into) WHERE coalesced_into IS NOT NULL;
 CREATE INDEX syncs_not_uploaded ON syncs (connection) WHERE state = 'success' AND NOT uploaded;
+-- Syncs that finished lately are found without reading the whole ledger.
+CREATE INDEX syncs_finished ON syncs (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE steps (
     sync_id uuid NOT NULL REFERENCES syncs ON DELETE CASCADE,
     step int NOT NULL,
     cursor text,
-    asked_at timestamptz NOT NULL DEFAULT now(),
+    requested_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (sync_id, step)
 );
 
 -- Requests that wait: the only delay queue of the system.
-CREATE TABLE delayed (
+CREATE TABLE delayed_requests (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     connection text NOT NULL,
     epoch int NOT NULL,
     not_before timestamptz NOT NULL,
-    request text NOT NULL
+    request text NOT NULL,
+    -- The span that delayed the request, where traces are exported.
+    traceparent text
 );
-CREATE INDEX delayed_due ON delayed (not_before);
+CREATE INDEX delayed_requests_due ON delayed_requests (not_before);
 
 CREATE TABLE outbox (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -83,5 +92,7 @@ CREATE TABLE outbox (
     event_id text NOT NULL,
     event_type text NOT NULL,
     body bytea NOT NULL,
-    said_at timestamptz NOT NULL DEFAULT now()
+    enqueued_at timestamptz NOT NULL DEFAULT now(),
+    -- The span that enqueued the message, where traces are exported.
+    traceparent text
 );
