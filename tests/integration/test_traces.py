@@ -95,7 +95,12 @@ def test_a_walk_is_one_trace_from_its_first_step_to_its_upload(world: World, rec
     connected = world.synced(world.make_shop(products=5))
     begun = until(
         lambda: next(
-            (s for s in list(receiver.spans) if s.name == "take on walk" and s.sync_id == connected.sync_id), None
+            (
+                span
+                for span in list(receiver.spans)
+                if span.name == "start full sync step" and span.sync_id == connected.sync_id
+            ),
+            None,
         )
     )
     until(lambda: any(s.name == "S3/PutObject" for s in receiver.trace(begun.trace)) or None)
