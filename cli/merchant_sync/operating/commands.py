@@ -101,7 +101,7 @@ def _known(inside: Inside, connection: str) -> dict[str, Any]:
 
 def start_sync(
     connection: Annotated[str, typer.Argument(help="platform:account, e.g. shopify:acme.myshopify.com")],
-    mode: Annotated[str, typer.Option(help="full, or records with --resource and --id.")] = "full",
+    mode: Annotated[str, typer.Option(help="full, or incremental with --resource and --id.")] = "full",
     resource: Annotated[str, typer.Option(help="Kind of the records, e.g. products, or page.")] = "",
     ids: Annotated[list[str] | None, typer.Option("--id", help="A record; again for each.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it ends: exit 0 success, 1 failed or cancelled.")] = False,
@@ -129,9 +129,9 @@ def _wanted(mode: str, resource: str, ids: list[str]) -> dict[str, list[str]] | 
     """The records that are asked for, None for all; ends with code 2 where the options do not fit together."""
     if mode == "full" and not resource and not ids:
         return None
-    if mode == "records" and resource and ids:
+    if mode == "incremental" and resource and ids:
         return {resource: ids}
-    complain("Say --mode full, or --mode records with --resource and at least one --id.")
+    complain("Say --mode full, or --mode incremental with --resource and at least one --id.")
     raise typer.Exit(NOT_ASKED)
 
 

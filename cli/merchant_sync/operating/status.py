@@ -23,13 +23,13 @@ def document(access: Access) -> dict[str, Any]:
     except KafkaUnavailableError as away:
         raise StackError(f"Kafka does not answer: {away}") from away
     return {
-        "connections": ledger["now"]["connections"],
-        "open": ledger["now"]["open"],
-        "ended_within_a_day": ledger["ended"],
-        "failed_lately": ledger["failed"],
-        "oldest_unfinished_seconds": max((one["age"] for one in ledger["now"]["open"]), default=0.0),
+        "connections": ledger["current"]["connections"],
+        "open": ledger["current"]["open_syncs"],
+        "ended_within_a_day": ledger["finished"],
+        "failed_lately": ledger["failures"],
+        "oldest_unfinished_seconds": max((one["age"] for one in ledger["current"]["open_syncs"]), default=0.0),
         "last_success_age_seconds": ledger["freshness"],
-        "dirty_snapshots": ledger["dirty"],
+        "dirty_snapshots": ledger["dirty_snapshots"],
         "lag": [asdict(one) for one in seen.lags],
         "dead_letters": dict(seen.dead_letters),
     }
@@ -62,7 +62,7 @@ def _tables(told: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...], Rows]]
     failed = [(one["connection"], one["mode"], age(one["age"]), one["reason"] or "") for one in told["failed_lately"]]
     yield "Failed lately", ("connection", "mode", "ago", "reason"), failed
     fresh = [
-        (one["platform"], one["connections"], age(one["p95"]), age(one["oldest"]), one["never"])
+        (one["platform"], one["connections"], age(one["p95"]), age(one["oldest"]), one["never_synced"])
         for one in told["last_success_age_seconds"]
     ]
     yield "Last successful sync", ("platform", "connections", "p95", "longest ago", "not yet"), fresh

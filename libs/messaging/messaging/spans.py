@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextvars import Token
+from importlib.metadata import version
 from typing import Self, TypeVar
 
 from opentelemetry import context, trace
@@ -74,7 +75,8 @@ class Tracer:
     """The spans of one process of `service`, sent by a thread of their own to the receiver at `endpoint`."""
 
     def __init__(self, service: str, endpoint: str, exporter: SpanExporter | None = None) -> None:
-        self._provider = TracerProvider(resource=Resource.create({"service.name": service}), shutdown_on_exit=False)
+        resource = Resource.create({"service.name": service, "service.version": version("merchant-sync")})
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         exporter = exporter or OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_SECONDS)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("merchant-sync")

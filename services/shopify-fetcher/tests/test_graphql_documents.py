@@ -12,7 +12,7 @@ from shopify_fetcher.costs import MAX_QUERY_COST
 from shopify_fetcher.graphql_documents import GraphqlDocument, get_page_sizes
 
 HERE = Path(__file__).resolve().parents[1]
-SUBSET = HERE.parents[1] / "sandbox" / "sandbox" / "schema.graphql"
+SUBSET = HERE.parents[1] / "sandbox" / "sandbox" / "shopify" / "schema.graphql"
 ALL = [document for document in vars(graphql_documents).values() if isinstance(document, GraphqlDocument)]
 FLAGS = dict.fromkeys(
     ("includeInventory", "includeLocations", "includeProducts", "gets", "buys", "products", "variants", "collections"),

@@ -1,0 +1,65 @@
+"""Count the shared files that name a platform: `python -m lint.count_platform_names SLUG...`.
+
+A platform is added by writing its own files and naming it in very few shared ones. This prints, for each slug, the
+tracked files that name it and are not its own, and exits with 1 when one platform is named in more than `LIMIT` of
+them. Only Python, YAML, Makefiles and Dockerfiles count. A platform's own files, tests, the sandbox, documentation,
+benchmarks, its steps of the demo and generated files do not.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from lint.check_names import is_generated
+
+LIMIT = 4
+SUFFIXES = {".py", ".yaml", ".yml"}
+FILE_NAMES = {"Makefile", "Dockerfile"}
+SHARED_EXEMPTIONS = ("sandbox/", "tests/", "docs/", "benchmarks/")
+
+
+def list_tracked_files(root: Path) -> list[str]:
+    """Return the paths that Git tracks, relative to `root`."""
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True)
+    return [name for name in done.stdout.split("\0") if name and (root / name).is_file()]
+
+
+def is_counted(path: str, slug: str) -> bool:
+    """Whether a file is one of the kinds that count and not the platform's own."""
+    name = path.rpartition("/")[2]
+    if Path(name).suffix not in SUFFIXES and name not in FILE_NAMES:
+        return False
+    own_files = (f"platforms/{slug}/", f"services/{slug}-", f"deploy/k8s/platforms/{slug}/")
+    if path.startswith(own_files + SHARED_EXEMPTIONS) or "/tests/" in path:
+        return False
+    return not ("demo" in path and slug in path)
+
+
+def find_files_naming(slug: str, root: Path) -> list[str]:
+    """Return the files that count and name the platform, in upper or lower case."""
+    return [
+        path
+        for path in list_tracked_files(root)
+        if is_counted(path, slug)
+        and slug in (text := (root / path).read_text(errors="ignore")).lower()
+        and not is_generated(text)
+    ]
+
+
+def main(slugs: list[str], root: Path | None = None) -> int:
+    """Print the files for each slug; return the exit code."""
+    if not slugs:
+        print("Name the platforms: python -m lint.count_platform_names shopify facebook", file=sys.stderr)
+        return 2
+    exceeded = False
+    for slug in slugs:
+        paths = find_files_naming(slug.lower(), root or Path.cwd())
+        print(f"{slug}: {len(paths)} shared files (at most {LIMIT})")
+        for path in paths:
+            print(f"  {path}")
+        exceeded = exceeded or len(paths) > LIMIT
+    return int(exceeded)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,53 @@
+"""One call to the Graph API, its caller and its reply."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.facebook.errors import GraphError
+from sandbox.facebook.model import Page, Person, Token
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to the Graph API.
+
+    `path` is the path below the version. `params` holds the parameters of the query string and of the body together.
+    `version` is the API version that answers. `address` is the base URL of that version, used for `paging` links.
+    """
+
+    method: str
+    path: tuple[str, ...]
+    params: Mapping[str, str]
+    version: str
+    address: str
+
+    def require(self, name: str) -> str:
+        """Return the parameter `name`. Raises GraphError if it is missing or empty."""
+        value = self.params.get(name)
+        if not value:
+            raise GraphError(100, f"(#100) The parameter {name} is required")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The token of a call and the node that the call is about. At most one of `page` and `person` is set."""
+
+    token: Token
+    page: Page | None = None
+    person: Person | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The reply to a call: an HTTP status, a body that is serialized as JSON, and headers."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Call, Caller], Awaitable[Body]]

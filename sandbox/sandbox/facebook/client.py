@@ -1,0 +1,46 @@
+"""HTTP calls from Facebook to the app: the webhook verification challenge, and the signed callbacks."""
+
+import secrets
+from typing import Any
+
+import httpx
+
+_TIMEOUT_SECONDS = 10.0
+
+
+class CallbackClient:
+    """Calls the app's own addresses. Redirects are not followed."""
+
+    def __init__(self) -> None:
+        self._http = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS)
+
+    async def verify_callback(self, url: str, verify_token: str) -> str | None:
+        """Send the verification challenge to a webhook address. Returns None on success, otherwise the problem."""
+        challenge = str(secrets.randbelow(10**9) + 10**8)
+        params = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": verify_token}
+        try:
+            response = await self._http.get(httpx.URL(url).copy_merge_params(params))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return f"CURL error: {type(error).__name__}"
+        if response.status_code != 200:
+            return f"HTTP Status Code = {response.status_code}; HTTP Message = {response.reason_phrase}"
+        return None if response.text == challenge else "the answer is not the challenge"
+
+    async def post_signed_request(self, url: str, signed_request: str) -> dict[str, Any]:
+        """Post a signed request as a form.
+
+        Returns the HTTP `status` and, as `answer`, the parsed JSON body or None. If the app cannot be reached,
+        `status` is None and `answer` is the name of the error.
+        """
+        try:
+            response = await self._http.post(url, data={"signed_request": signed_request})
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return {"status": None, "answer": type(error).__name__}
+        try:
+            return {"status": response.status_code, "answer": response.json()}
+        except ValueError:
+            return {"status": response.status_code, "answer": None}
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()

@@ -1,0 +1,98 @@
+"""Edits of pages: those that an owner makes, and the changes that happen by themselves."""
+
+from random import Random
+from typing import Any
+
+from sandbox import sample_texts
+from sandbox.facebook.field_selection import build_picture_url
+from sandbox.facebook.generator import format_address
+from sandbox.facebook.graph_schema import PAGE_FIELDS, WEBHOOK_FIELDS
+from sandbox.facebook.model import Page
+
+_READ_ONLY = frozenset({"id", "access_token", "page_token", "single_line_address"})
+_REQUIRED = frozenset({"name", "category", "category_list", "link", "is_published"})
+_COUNTERS = ("fan_count", "followers_count", "rating_count")
+_TYPES: dict[str, type] = {
+    "name": str, "category": str, "location": dict, "hours": dict, "emails": list, "category_list": list,
+    **dict.fromkeys(_COUNTERS, int),
+}  # fmt: skip
+"""The types of the field values that the sandbox computes something from."""
+_BURST_FIELDS = ("name", "phone", "website", "description", "bio")
+
+
+def edit_page(page: Page, values: dict[str, Any]) -> dict[str, Any]:
+    """Set fields of the page. `check_values` must have accepted the values before.
+
+    None or an empty value clears a field. Any value of `picture` gives the page a new picture. Returns the values that
+    webhooks report, by webhook field; fields whose value stays the same are left out.
+    """
+    changes: dict[str, Any] = {}
+    for name, value in values.items():
+        if name == "picture":
+            page.picture += 1
+            changes["picture"] = {"picture": build_picture_url(page)}
+        elif page.fields.get(name) != _normalize(value):
+            _set(page, name, _normalize(value))
+            webhook_field = "email" if name == "emails" else name
+            if webhook_field in WEBHOOK_FIELDS:
+                changes[webhook_field] = next(iter(value or ()), None) if name == "emails" else value
+    return changes
+
+
+def check_values(values: dict[str, Any]) -> None:
+    """Raise ValueError for a field that cannot be set, or not to the value."""
+    for name, value in values.items():
+        if name == "picture":
+            continue
+        if name not in PAGE_FIELDS or name in _READ_ONLY:
+            raise ValueError(f"a page's {name} cannot be set")
+        if _normalize(value) is None:
+            if name in _REQUIRED:
+                raise ValueError(f"every page has a {name}")
+        elif not isinstance(value, _TYPES.get(name, object)):
+            raise ValueError(f"a page's {name} is no {type(value).__name__}")
+
+
+def drift_page(page: Page, rng: Random) -> None:
+    """Change what changes without an edit: the counters and ratings, and the signature in the picture's URL."""
+    page.signature += 1
+    for name in _COUNTERS:
+        page.fields[name] = page.fields.get(name, 0) + rng.randrange(1, 50)
+    page.fields["overall_star_rating"] = round(1 + page.fields["rating_count"] % 40 / 10, 1)
+
+
+def generate_burst(pages: list[Page], count: int, seed: int) -> list[tuple[Page, dict[str, Any]]]:
+    """Generate `count` edits, spread over the pages in turn.
+
+    Each edit of a page sets another field or another value than the edit before, so that every edit is a change.
+    """
+    rng = Random(seed)
+    edits = []
+    for index in range(count):
+        page, name = pages[index % len(pages)], _BURST_FIELDS[index // len(pages) % len(_BURST_FIELDS)]
+        edits.append((page, {name: _generate_value(name, rng, index)}))
+    return edits
+
+
+def _generate_value(name: str, rng: Random, index: int) -> str:
+    if name == "phone":
+        return f"+49 30 {rng.randrange(10**5, 10**6)}{index}"
+    if name == "website":
+        return f"https://site-{rng.randrange(10**6)}.example/{index}"
+    return f"{sample_texts.choose_title(rng)} {rng.randrange(10**6)}/{index}"
+
+
+def _set(page: Page, name: str, value: Any) -> None:
+    if value is None:
+        page.fields.pop(name, None)
+    else:
+        page.fields[name] = value
+    if name == "location":
+        _set(page, "single_line_address", format_address(value) if value else None)
+    if name == "category" and value is not None:
+        page.fields["category_list"] = [{"id": "2200", "name": value}]
+
+
+def _normalize(value: Any) -> Any:
+    """Return the value, or None for an empty one, which clears a field."""
+    return None if value in ("", [], {}) else value

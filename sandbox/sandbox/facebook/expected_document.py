@@ -1,0 +1,36 @@
+"""The document that the product must store for a page, computed from the sandbox's own data.
+
+Tests compare the stored object with it. Nothing that a client sent or read is used here.
+"""
+
+from typing import Any
+
+import orjson
+
+from sandbox.facebook.field_selection import build_picture_url
+from sandbox.facebook.model import Page
+
+DEFAULT_FIELDS = (
+    "id", "name", "category", "about", "website", "link", "verification_status", "location", "phone", "username",
+    "description", "bio", "category_list", "emails", "hours", "single_line_address", "is_published", "picture",
+    "fan_count", "followers_count", "overall_star_rating", "rating_count",
+)  # fmt: skip
+"""The fields that the product reads by default. The document shows `email`, the first of `emails`, beside them."""
+
+
+def build_document(page: Page, fields: tuple[str, ...] = DEFAULT_FIELDS) -> bytes:
+    """Build the exact bytes of the page's object.
+
+    Keys are sorted, there is no white space, and a field without a value is null. The document of a page that is gone
+    is an empty list.
+    """
+    pages = [] if page.gone else [_build_node(page, fields)]
+    return orjson.dumps({"data": pages}, option=orjson.OPT_SORT_KEYS)
+
+
+def _build_node(page: Page, fields: tuple[str, ...]) -> dict[str, Any]:
+    values = {**page.fields, "id": page.id, "picture": {"data": {"url": build_picture_url(page)}}}
+    node = {name: values.get(name) for name in ("id", *fields)}
+    if "emails" in node:
+        node["email"] = next(iter(node["emails"] or ()), None)
+    return node

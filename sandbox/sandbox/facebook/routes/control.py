@@ -1,0 +1,312 @@
+"""The control API of the simulated Facebook: it creates, edits and deletes people and pages, and configures faults."""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sandbox.deliveries import Dispatcher
+from sandbox.facebook import callbacks, edits, expected_document
+from sandbox.facebook.callbacks import PostSignedRequest
+from sandbox.facebook.faults import Faults
+from sandbox.facebook.field_selection import build_picture_url
+from sandbox.facebook.graph_schema import PERMISSIONS
+from sandbox.facebook.model import AppSettings, Limits, Page, Person
+from sandbox.facebook.state import FacebookState
+from sandbox.facebook.statistics import Statistics
+from sandbox.responses import build_json_response
+
+_PERMISSION_STATUSES = frozenset({"granted", "declined", "expired"})
+Handler = Callable[[Request, Any], Awaitable[Response]]
+"""Handles a request, whose parsed JSON body is the second argument; {} without a body."""
+
+Endpoints = list[tuple[str, str, Handler]]
+"""Method, path and handler of each endpoint."""
+
+
+def build_routes(facebook: FacebookState, dispatcher: Dispatcher, post: PostSignedRequest) -> list[Route]:
+    """Build the routes under `/control/facebook`. `post` calls the app's callbacks."""
+    people, pages, app = _PeopleControl(facebook, post), _PageControl(facebook), _AppControl(facebook, dispatcher)
+    return [
+        Route(f"/control/facebook{path}", _build_endpoint(handler), methods=[method])
+        for group in (people, pages, app)
+        for method, path, handler in group.list_endpoints()
+    ]
+
+
+def _build_endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def handle(request: Request) -> Response:
+        try:
+            raw = await request.body()
+            return await handler(request, orjson.loads(raw) if raw else {})
+        except LookupError as error:
+            return build_json_response({"error": f"no such record or parameter: {error}"}, 404)
+        except (ValueError, TypeError, AttributeError) as error:
+            return build_json_response({"error": f"{type(error).__name__}: {error}"}, 400)
+
+    return handle
+
+
+class _PeopleControl:
+    def __init__(self, facebook: FacebookState, post: PostSignedRequest) -> None:
+        self._facebook = facebook
+        self._post = post
+
+    def list_endpoints(self) -> Endpoints:
+        """List the endpoints about people."""
+        return [
+            ("POST", "/users", self.create_person),
+            ("GET", "/users", self.list_people),
+            ("GET", "/users/{id}", self.show_person),
+            ("PUT", "/users/{id}/permissions", self.set_permissions),
+            ("POST", "/users/{id}/revoke", self.revoke_tokens),
+            ("POST", "/users/{id}/remove_app", self.remove_app),
+            ("POST", "/users/{id}/delete_data", self.delete_data),
+        ]
+
+    async def create_person(self, _: Request, body: Any) -> Response:
+        """Create a person with the first `pages` (3) pages of the `seed` (0)."""
+        person = self._facebook.add_person(str(body.get("name", "Sandbox User")))
+        self._facebook.add_pages(person, int(body.get("pages", 3)), int(body.get("seed", 0)))
+        return build_json_response(self._describe_person(person), 201)
+
+    async def list_people(self, _: Request, __: Any) -> Response:
+        """List all people."""
+        return build_json_response(
+            {"users": [self._describe_person(person) for person in self._facebook.people.values()]}
+        )
+
+    async def show_person(self, request: Request, _: Any) -> Response:
+        """Show one person."""
+        return build_json_response(self._describe_person(self._find_person(request)))
+
+    async def set_permissions(self, request: Request, body: Any) -> Response:
+        """Set permissions without notifying the app. The body maps names to granted, declined or expired."""
+        person = self._find_person(request)
+        if not (PERMISSIONS.issuperset(body) and _PERMISSION_STATUSES.issuperset(body.values())):
+            raise ValueError("no such permission or status")
+        person.permissions |= body
+        self._facebook.save(people=[person])
+        return build_json_response(self._describe_person(person))
+
+    async def revoke_tokens(self, request: Request, body: Any) -> Response:
+        """Revoke all tokens of the person and of the pages, for the reason `subcode` (460)."""
+        subcode = int(body.get("subcode", 460))
+        return build_json_response(
+            {"revoked": self._facebook.tokens.revoke(subcode, person=self._find_person(request).id)}
+        )
+
+    async def remove_app(self, request: Request, _: Any) -> Response:
+        """Remove the app for a person. Returns the log entry of the deauthorize callback."""
+        return build_json_response(await callbacks.remove_app(self._facebook, self._find_person(request), self._post))
+
+    async def delete_data(self, request: Request, _: Any) -> Response:
+        """Ask the app to delete the person's data. Returns the log entry of the deletion callback."""
+        return build_json_response(await callbacks.delete_data(self._facebook, self._find_person(request), self._post))
+
+    def _find_person(self, request: Request) -> Person:
+        return self._facebook.people[request.path_params["id"]]
+
+    def _describe_person(self, person: Person) -> dict[str, Any]:
+        pages = [_build_summary(page) for page in self._facebook.list_pages(person)]
+        return {**asdict(person), "tokens": self._facebook.tokens.count_valid(person.id), "pages": pages}
+
+
+class _PageControl:
+    def __init__(self, facebook: FacebookState) -> None:
+        self._facebook = facebook
+
+    def list_endpoints(self) -> Endpoints:
+        """List the endpoints about pages."""
+        return [
+            ("POST", "/pages", self.create_pages),
+            ("GET", "/pages", self.list_pages),
+            ("GET", "/pages/{id}", self.show_page),
+            ("PATCH", "/pages/{id}", self.edit_page),
+            ("DELETE", "/pages/{id}", self.delete_page),
+            ("POST", "/pages/{id}/restore", self.restore_page),
+            ("GET", "/pages/{id}/document", self.show_document),
+            ("DELETE", "/pages/{id}/subscription", self.delete_subscription),
+            ("POST", "/pages/{id}/revoke", self.revoke_tokens),
+            ("POST", "/burst", self.run_burst),
+            ("POST", "/drift", self.drift_pages),
+        ]
+
+    async def create_pages(self, _: Request, body: Any) -> Response:
+        """Create the first `count` pages of the `seed` (0) for the person `user`, or for the first person."""
+        people = self._facebook.people
+        owner = people[str(body["user"])] if "user" in body else next(iter(people.values()))
+        pages = self._facebook.add_pages(owner, int(body["count"]), int(body.get("seed", 0)))
+        return build_json_response({"pages": [_build_summary(page) for page in pages]}, 201)
+
+    async def list_pages(self, request: Request, _: Any) -> Response:
+        """List all pages, or those of the person `?user=`."""
+        user = request.query_params.get("user")
+        pages = [page for page in self._facebook.pages.values() if user in (None, page.owner)]
+        return build_json_response({"total": len(pages), "pages": [_describe_page(page) for page in pages]})
+
+    async def show_page(self, request: Request, _: Any) -> Response:
+        """Show one page with all fields that have a value."""
+        return build_json_response(_describe_page(self._find_page(request)))
+
+    async def edit_page(self, request: Request, body: Any) -> Response:
+        """Set the fields in the body and send webhooks. null clears a field."""
+        page = self._find_page(request)
+        self._facebook.apply_edits([(page, body)])
+        return build_json_response(_describe_page(page))
+
+    async def delete_page(self, request: Request, _: Any) -> Response:
+        """Delete the page without sending webhooks. It can be restored."""
+        return self._update_page(request, gone=True)
+
+    async def restore_page(self, request: Request, _: Any) -> Response:
+        """Restore a deleted page without sending webhooks."""
+        return self._update_page(request, gone=False)
+
+    async def delete_subscription(self, request: Request, _: Any) -> Response:
+        """Delete the page's webhook subscription without notifying the app."""
+        return self._update_page(request, subscribed=None)
+
+    async def show_document(self, request: Request, _: Any) -> Response:
+        """Return the document that the product must store, with the default fields or those of `?fields=`."""
+        fields_text = request.query_params.get("fields")
+        fields = tuple(fields_text.split(",")) if fields_text else expected_document.DEFAULT_FIELDS
+        document = expected_document.build_document(self._find_page(request), fields)
+        return Response(document, media_type="application/json")
+
+    async def revoke_tokens(self, request: Request, body: Any) -> Response:
+        """Revoke all tokens of the page, for the reason `subcode` (492)."""
+        subcode = int(body.get("subcode", 492))
+        return build_json_response({"revoked": self._facebook.tokens.revoke(subcode, page=self._find_page(request).id)})
+
+    async def run_burst(self, _: Request, body: Any) -> Response:
+        """Make the number `edits` of edits at once. `pages` selects the pages, as in `_select_pages`."""
+        pages = self._select_pages(body)
+        self._facebook.apply_edits(edits.generate_burst(pages, int(body["edits"]), int(body.get("seed", 0))))
+        return build_json_response({"edits": int(body["edits"]), "pages": [page.id for page in pages]})
+
+    async def drift_pages(self, _: Request, body: Any) -> Response:
+        """Change the counters and the pictures' URLs of pages without sending webhooks. `pages` selects the pages."""
+        pages, rng = self._select_pages(body), random.Random(int(body.get("seed", 0)))
+        for page in pages:
+            edits.drift_page(page, rng)
+        self._facebook.save(pages=pages)
+        return build_json_response({"pages": [page.id for page in pages]})
+
+    def _select_pages(self, body: Any) -> list[Page]:
+        """Select pages: a list of ids in `pages`, or the first `pages` (all) of the person `user` or of everybody."""
+        selection, user = body.get("pages"), body.get("user")
+        if isinstance(selection, list):
+            return [self._facebook.pages[str(page_id)] for page_id in selection]
+        pages = [page for page in self._facebook.pages.values() if not page.gone and user in (None, page.owner)]
+        return pages if selection is None else pages[: int(selection)]
+
+    def _update_page(self, request: Request, **attributes: Any) -> Response:
+        page = self._find_page(request)
+        for name, value in attributes.items():
+            setattr(page, name, value)
+        self._facebook.save(pages=[page])
+        return build_json_response(_describe_page(page))
+
+    def _find_page(self, request: Request) -> Page:
+        return self._facebook.pages[request.path_params["id"]]
+
+
+class _AppControl:
+    """The endpoints about the app: faults, settings, rate limits, its subscription, deliveries and statistics."""
+
+    def __init__(self, facebook: FacebookState, dispatcher: Dispatcher) -> None:
+        self._facebook = facebook
+        self._dispatcher = dispatcher
+
+    def list_endpoints(self) -> Endpoints:
+        """List the endpoints about the app."""
+        return [
+            ("GET", "/faults", self.show_faults),
+            ("PUT", "/faults", self.set_faults),
+            ("GET", "/app", self.show_app),
+            ("PUT", "/app", self.update_app),
+            ("GET", "/limits", self.show_limits),
+            ("PUT", "/limits", self.set_limits),
+            ("GET", "/subscription", self.show_subscription),
+            ("DELETE", "/subscription", self.delete_subscription),
+            ("GET", "/deliveries", self.list_deliveries),
+            ("GET", "/statistics", self.show_statistics),
+            ("DELETE", "/statistics", self.reset_statistics),
+        ]
+
+    async def show_faults(self, _: Request, __: Any) -> Response:
+        """Show all faults."""
+        return build_json_response(self._facebook.faults.model_dump())
+
+    async def set_faults(self, _: Request, body: Any) -> Response:
+        """Replace all faults. Faults that the body leaves out are switched off."""
+        self._facebook.set_faults(Faults(**body))
+        return build_json_response(self._facebook.faults.model_dump())
+
+    async def show_app(self, _: Request, __: Any) -> Response:
+        """Show the app's settings."""
+        return build_json_response({"id": self._facebook.app_id, **self._facebook.app.model_dump()})
+
+    async def update_app(self, request: Request, body: Any) -> Response:
+        """Change the app's settings that are in the body."""
+        self._facebook.set_app_settings(AppSettings(**{**self._facebook.app.model_dump(), **body}))
+        return await self.show_app(request, body)
+
+    async def show_limits(self, _: Request, __: Any) -> Response:
+        """Show the rate limits."""
+        return build_json_response(self._facebook.usage.limits.model_dump())
+
+    async def set_limits(self, _: Request, body: Any) -> Response:
+        """Replace the rate limits, and forget the calls so far."""
+        self._facebook.set_limits(Limits(**body))
+        return build_json_response(self._facebook.usage.limits.model_dump())
+
+    async def show_subscription(self, _: Request, __: Any) -> Response:
+        """Show the app's webhook subscription, or null."""
+        subscription = self._facebook.subscription
+        return build_json_response({"subscription": asdict(subscription) if subscription is not None else None})
+
+    async def delete_subscription(self, request: Request, body: Any) -> Response:
+        """Delete the app's webhook subscription without notifying the app."""
+        self._facebook.set_subscription(None)
+        return await self.show_subscription(request, body)
+
+    async def list_deliveries(self, request: Request, _: Any) -> Response:
+        """List the newest `?limit=` (1000) deliveries, oldest first. `?page=` and `?status=` filter them."""
+        query = request.query_params
+        page, status = query.get("page"), query.get("status")
+        deliveries = [
+            delivery for delivery in self._dispatcher.log
+            if (page is None or page in delivery.pages) and status in (None, delivery.status)
+        ]  # fmt: skip
+        newest = deliveries[-int(query.get("limit", "1000")) :]
+        reports = [delivery.report() | {"pages": delivery.pages} for delivery in newest]
+        return build_json_response({"total": len(deliveries), "deliveries": reports})
+
+    async def show_statistics(self, _: Request, __: Any) -> Response:
+        """Show all counts."""
+        return build_json_response(
+            self._facebook.statistics.build_report() | {"pending_deliveries": self._dispatcher.count_pending()}
+        )
+
+    async def reset_statistics(self, request: Request, body: Any) -> Response:
+        """Reset all counts to zero."""
+        self._facebook.statistics = Statistics()
+        return await self.show_statistics(request, body)
+
+
+def _build_summary(page: Page) -> dict[str, str]:
+    return {"id": page.id, "name": str(page.fields.get("name", ""))}
+
+
+def _describe_page(page: Page) -> dict[str, Any]:
+    return {
+        **_build_summary(page), "user": page.owner, "fields": page.fields, "picture": build_picture_url(page),
+        "subscribed": page.subscribed, "gone": page.gone,
+    }  # fmt: skip

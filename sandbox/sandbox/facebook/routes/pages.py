@@ -1,0 +1,95 @@
+"""HTML pages on which a person edits the own Facebook pages, removes the app, or asks for the deletion of the data."""
+
+from jinja2 import Environment
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from sandbox.facebook import callbacks
+from sandbox.facebook.callbacks import PostSignedRequest
+from sandbox.facebook.model import Page, Person
+from sandbox.facebook.state import FacebookState
+
+_PAGES_SHOWN = 25
+_TEXT_FIELDS = ("name", "phone", "about", "website", "description", "category")
+_ACTIONS = {"remove_app": callbacks.remove_app, "delete_data": callbacks.delete_data}
+
+
+def build_routes(facebook: FacebookState, templates: Environment, post: PostSignedRequest) -> list[Route]:
+    """Build the routes: `/facebook/` lists people, and `/facebook/users/{id}/` shows the pages of a person.
+
+    Forms post to addresses below these, and redirect back to the person. `post` calls the app's callbacks.
+    """
+    pages = _PageForms(facebook, templates, post)
+    return [
+        Route("/facebook/", pages.list_people, methods=["GET"]),
+        Route("/facebook/users/{id}/", pages.show_person, methods=["GET"]),
+        Route("/facebook/users/{id}/{action}", pages.run_action, methods=["POST"]),
+        Route("/facebook/pages/{id}/save", pages.save_page, methods=["POST"]),
+    ]
+
+
+class _PageForms:
+    def __init__(self, facebook: FacebookState, templates: Environment, post: PostSignedRequest) -> None:
+        self._facebook = facebook
+        self._templates = templates
+        self._post = post
+
+    async def list_people(self, _: Request) -> Response:
+        """List all people. If there is only one person, redirect to that person."""
+        people = list(self._facebook.people.values())
+        if len(people) == 1:
+            return self._redirect_to_person(people[0].id)
+        page_counts = {person.id: len(self._facebook.list_pages(person)) for person in people}
+        template = self._templates.get_template("facebook.html")
+        return HTMLResponse(template.render(people=people, page_counts=page_counts))
+
+    async def show_person(self, request: Request) -> Response:
+        """Show a person's pages. `?page=` is the number of the sheet, `?find=` a part of the page's name."""
+        person = self._facebook.people.get(request.path_params["id"])
+        if person is None:
+            return self._show_missing()
+        search, sheet_text = request.query_params.get("find", ""), request.query_params.get("page", "1")
+        sheet = max(1, int(sheet_text)) if sheet_text.isdigit() else 1
+        return HTMLResponse(self._render_person(person, search, sheet))
+
+    async def run_action(self, request: Request) -> Response:
+        """Remove the app for a person, or ask for the deletion of the person's data."""
+        person = self._facebook.people.get(request.path_params["id"])
+        action = _ACTIONS.get(request.path_params["action"])
+        if person is None or action is None:
+            return self._show_missing()
+        await action(self._facebook, person, self._post)
+        return self._redirect_to_person(person.id)
+
+    async def save_page(self, request: Request) -> Response:
+        """Set the page's fields to the values of the form. `email` is a list separated by commas."""
+        page: Page | None = self._facebook.pages.get(request.path_params["id"])
+        if page is None:
+            return self._show_missing()
+        form = {key: str(value).replace("\r\n", "\n").strip() for key, value in (await request.form()).items()}
+        values: dict[str, object] = {name: form[name] for name in _TEXT_FIELDS if name in form}
+        if "email" in form:
+            values["emails"] = [email.strip() for email in form["email"].split(",") if email.strip()]
+        try:
+            self._facebook.apply_edits([(page, values)])
+        except ValueError as error:
+            return self._show_problem(str(error), 400)
+        return self._redirect_to_person(page.owner)
+
+    def _redirect_to_person(self, person_id: str) -> Response:
+        return RedirectResponse(f"{self._templates.globals['base']}/facebook/users/{person_id}/", status_code=303)
+
+    def _render_person(self, person: Person, search: str, sheet: int) -> str:
+        own_pages = self._facebook.list_pages(person)
+        matches = [page for page in own_pages if search.lower() in str(page.fields.get("name", "")).lower()]
+        return self._templates.get_template("facebook_user.html").render(
+            person=person, pages=matches[(sheet - 1) * _PAGES_SHOWN : sheet * _PAGES_SHOWN], total=len(matches),
+            sheet=sheet, sheets=-(-len(matches) // _PAGES_SHOWN), search=search, app=self._facebook.app.name,
+        )  # fmt: skip
+
+    def _show_missing(self) -> Response:
+        return self._show_problem("This is not here.", 404)
+
+    def _show_problem(self, problem: str, status: int) -> Response:
+        return HTMLResponse(self._templates.get_template("refused.html").render(problem=problem), status)

@@ -1,0 +1,100 @@
+"""Rate limits of the app and of each page: calls in a sliding window, and Graph's usage headers that report them."""
+
+import math
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import orjson
+
+from sandbox.facebook.model import Limits
+
+_HOUR, _DAY = 3_600.0, 86_400.0
+
+
+@dataclass(slots=True)
+class SlidingWindow:
+    """The times of the calls within the last `seconds`, oldest first."""
+
+    seconds: float
+    calls: deque[float] = field(default_factory=deque)
+
+    def count_calls(self, now: float) -> int:
+        """Return the number of calls in the window that ends `now`."""
+        while self.calls and self.calls[0] <= now - self.seconds:
+            self.calls.popleft()
+        return len(self.calls)
+
+    def compute_wait(self, now: float, budget: int) -> float:
+        """Compute the seconds until the window holds fewer than `budget` calls."""
+        excess = self.count_calls(now) - budget
+        return self.calls[excess] + self.seconds - now if excess >= 0 else 0.0
+
+
+class Usage:
+    """The use of the rate limits of one app and its pages.
+
+    A refused call counts as well, so a client that keeps calling extends the time until it may call again. `clock`
+    returns seconds.
+    """
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self.set_limits(limits)
+
+    def set_limits(self, limits: Limits) -> None:
+        """Set the limits and forget all calls so far."""
+        self.limits = limits
+        self._app = SlidingWindow(_HOUR * limits.scale)
+        self._pages: dict[str, SlidingWindow] = defaultdict(lambda: SlidingWindow(_DAY * limits.scale))
+
+    def record_call(self, page: str | None) -> str | None:
+        """Count one call, of the app and of `page` if it concerns one.
+
+        Returns whose limit was already reached before this call: "app", "page", or None.
+        """
+        now = self._clock()
+        limit_owner = None
+        if page is not None:
+            window = self._pages[page]
+            if window.count_calls(now) >= self.limits.page_calls:
+                limit_owner = "page"
+            window.calls.append(now)
+        if self._app.count_calls(now) >= self.limits.app_calls:
+            limit_owner = "app"
+        self._app.calls.append(now)
+        return limit_owner
+
+    def compute_app_percent(self) -> int:
+        """Compute how much of its limit the app has used, in percent."""
+        return 100 * self._app.count_calls(self._clock()) // self.limits.app_calls
+
+    def compute_page_percent(self, page: str) -> int:
+        """Compute how much of its limit the page has used, in percent."""
+        if page not in self._pages:
+            return 0
+        return 100 * self._pages[page].count_calls(self._clock()) // self.limits.page_calls
+
+    def build_headers(self, page: str | None, minutes: float | None = None) -> dict[str, str]:
+        """Build the header X-App-Usage and, for a call of a page, X-Business-Use-Case-Usage.
+
+        With `minutes`, the page's header reports 100 percent and these minutes instead of the real values.
+        """
+        headers = {"x-app-usage": orjson.dumps(_build_percentages(self.compute_app_percent())).decode()}
+        if page is not None:
+            percent = self.compute_page_percent(page) if minutes is None else 100
+            wait = self._compute_minutes(page) if minutes is None else minutes
+            body = {"type": "pages", **_build_percentages(percent), "estimated_time_to_regain_access": wait}
+            headers["x-business-use-case-usage"] = orjson.dumps({page: [body]}).decode()
+        return headers
+
+    def _compute_minutes(self, page: str) -> float:
+        if page not in self._pages:
+            return 0
+        minutes = self._pages[page].compute_wait(self._clock(), self.limits.page_calls) / 60
+        return math.ceil(minutes) if self.limits.scale == 1 else round(minutes, 4)
+
+
+def _build_percentages(percent: int) -> dict[str, int]:
+    return {"call_count": percent, "total_time": percent * 3 // 5, "total_cputime": percent * 2 // 5}

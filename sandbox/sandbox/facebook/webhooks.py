@@ -1,0 +1,77 @@
+"""The wire format of webhooks and callbacks: entries, deliveries, signatures, and the delay between retries."""
+
+import hashlib
+import hmac
+import json
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from typing import Any
+
+from sandbox.deliveries import Delivery
+from sandbox.facebook.model import AppSubscription
+
+MAX_ENTRIES = 1_000
+"""The highest number of entries in one delivery."""
+
+_RETRIES = 12
+_RETRY_PERIOD_SECONDS = 36 * 3_600
+Entry = dict[str, Any]
+
+
+def build_entry(page: str, changes: dict[str, Any], subscription: AppSubscription) -> Entry:
+    """Build one entry of a delivery: the page's id and the changes, with their values if the subscription wants them.
+
+    `changes` holds the new values by webhook field.
+    """
+    body: Entry = {"id": page, "time": int(time.time())}
+    if subscription.include_values:
+        body["changes"] = [{"field": name, "value": value} for name, value in changes.items()]
+    else:
+        body["changed_fields"] = list(changes)
+    return body
+
+
+def pack_entries(entries: list[Entry]) -> Iterator[tuple[list[str], bytes]]:
+    """Pack entries into bodies of at most MAX_ENTRIES entries. Yields the ids of the pages and the body of each."""
+    for start in range(0, len(entries), MAX_ENTRIES):
+        batch = entries[start : start + MAX_ENTRIES]
+        body = json.dumps({"object": "page", "entry": batch}, separators=(",", ":"))
+        yield [str(entry["id"]) for entry in batch], body.replace("/", "\\/").encode()
+
+
+def build_headers(delivery: Delivery, secret: str) -> dict[str, str]:
+    """Build the headers of a delivery, with the signatures of the raw body under the app's secret."""
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "facebookexternalua",
+        "X-Hub-Signature": f"sha1={hmac.new(secret.encode(), delivery.body, hashlib.sha1).hexdigest()}",
+        "X-Hub-Signature-256": f"sha256={hmac.new(secret.encode(), delivery.body, hashlib.sha256).hexdigest()}",
+    }
+
+
+def compute_retry_delay(attempt: int, scale: float) -> float | None:
+    """Compute the seconds from the failed `attempt` (the first one is 1) to the next, or None if there is no next one.
+
+    The first retry follows at once. The delays then double, and add up to 36 hours multiplied by `scale`.
+    """
+    if attempt > _RETRIES:
+        return None
+    if attempt == 1:
+        return 0.0
+    return float(_RETRY_PERIOD_SECONDS / (2 ** (_RETRIES - 1) - 1) * 2 ** (attempt - 2) * scale)
+
+
+def sign_request(person: str, secret: str) -> str:
+    """Build the signed request that is posted to the app's callbacks.
+
+    It is the signature, a dot and the payload, both base64url without padding. The signature covers the encoded
+    payload.
+    """
+    payload = {"user_id": person, "algorithm": "HMAC-SHA256", "issued_at": int(time.time())}
+    encoded = _encode(json.dumps(payload).encode())
+    return f"{_encode(hmac.new(secret.encode(), encoded.encode(), hashlib.sha256).digest())}.{encoded}"
+
+
+def _encode(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode().rstrip("=")
