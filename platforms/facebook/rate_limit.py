@@ -67,9 +67,9 @@ class UsageLimit:
             return
         self._percent, self._updated_at, self._regained_at = usage.percent, now, None
         if usage.regain_seconds:
-            self.exhaust(now, usage.regain_seconds)
+            self.suspend(now, usage.regain_seconds)
 
-    def exhaust(self, now: float, seconds: float = 0.0) -> None:
+    def suspend(self, now: float, seconds: float = 0.0) -> None:
         """Make no calls for `seconds`, or, where the platform names no time, until the usage has faded."""
         self._percent, self._updated_at = max(self._percent, 100.0), now
         if seconds:

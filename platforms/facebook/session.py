@@ -157,7 +157,7 @@ class FacebookSession(ApiSession):
                 await self._find_other_token(error)
                 return None
             case PageResult(error=ThrottledError() as error):
-                raise self._exhaust(error, response.usage)
+                raise self._suspend_limit(error, response.usage)
             case PageResult(error=Exception() as error):
                 raise error
         return response
@@ -195,11 +195,11 @@ class FacebookSession(ApiSession):
         if not dropped and self._fields.text == fields:
             raise PermanentError(f"there is no field {name}")
 
-    def _exhaust(self, error: ThrottledError, usage: UsageHeaders) -> RetryLaterError:
+    def _suspend_limit(self, error: ThrottledError, usage: UsageHeaders) -> RetryLaterError:
         """Make no calls for as long as the response says, for all who share the rate limit."""
         log.warning("call throttled", page=self.page_id, mode=self.context.mode, reason=error.reason)
         limit = self._rate_limit.app if error.limit == APP else self._rate_limit.pages[self.page_id]
-        limit.exhaust(self._elapsed(), usage.regain_seconds)
+        limit.suspend(self._elapsed(), usage.regain_seconds)
         return RetryLaterError(error.reason, seconds=self._find_wait().seconds, escalates=True, throttled=True)
 
 

@@ -103,7 +103,7 @@ class ShopifySession(ApiSession):
         await self._refresh_token()
         return self.context.token.scopes != scopes
 
-    async def query(self, query: Query, variables: Variables) -> GraphqlResponse:
+    async def fetch(self, query: Query, variables: Variables) -> GraphqlResponse:
         """Return the response, which may have errors at some paths of its data.
 
         Raises RetryLaterError where the query must wait, PermanentError where it is hopeless, and
@@ -115,24 +115,24 @@ class ShopifySession(ApiSession):
             partial(self._reduce_slow_batch, query, variables),
         )
 
-    async def query_whole(self, query: Query, variables: Variables) -> GraphqlResponse:
+    async def fetch_whole(self, query: Query, variables: Variables) -> GraphqlResponse:
         """Return the response to a query whose data is useless with an error anywhere, and that cannot ask for less.
 
-        Raises as `query`; an error in the data is a RecordError or a PermanentError.
+        Raises as `fetch`; an error in the data is a RecordError or a PermanentError.
         """
         try:
-            response = await self.query(query, variables)
+            response = await self.fetch(query, variables)
         except QueryTooExpensiveError as error:
             raise PermanentError(str(error)) from None
         raise_first_error(response.errors)
         return response
 
-    async def query_model(self, model: type[M], query: Query, variables: Variables) -> tuple[M, int]:
+    async def fetch_model(self, model: type[M], query: Query, variables: Variables) -> tuple[M, int]:
         """Return the response's data as `model`, and when the query was sent (ms).
 
-        Raises as `query_whole`, and PermanentError where the data does not fit.
+        Raises as `fetch_whole`, and PermanentError where the data does not fit.
         """
-        response = await self.query_whole(query, variables)
+        response = await self.fetch_whole(query, variables)
         return parse_model(model, response.data), response.read_at
 
     def _find_wait(self, query: Query, variables: Variables) -> RateLimitWait:

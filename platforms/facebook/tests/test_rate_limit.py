@@ -83,15 +83,15 @@ def test_until_access_is_regained_nothing_is_sent_and_then_one_call_probes() -> 
 
 def test_refused_calls_exhaust_a_limit_whatever_its_usage_was() -> None:
     limit = build_limit(3)
-    limit.exhaust(0)
+    limit.suspend(0)
     assert 60 < limit.compute_wait(MAX_INCREMENTAL, 0) <= HOUR
-    limit.exhaust(10, 120)
+    limit.suspend(10, 120)
     assert limit.compute_wait(MAX_INCREMENTAL, 10) == 120
 
 
 def test_in_a_window_of_a_day_a_call_probes_every_hour() -> None:
     limit = UsageLimit(24 * HOUR)
-    limit.exhaust(0)
+    limit.suspend(0)
     assert limit.compute_wait(MAX_INCREMENTAL, 0) == HOUR
 
 

@@ -106,7 +106,7 @@ def build_throttled(available: float, restore_rate: float) -> GraphqlResponse:
 
 
 async def count(session: ShopifySession) -> GraphqlResponse:
-    return await session.query(FakeQuery(), {"query": "id:>0"})
+    return await session.fetch(FakeQuery(), {"query": "id:>0"})
 
 
 async def test_calls_and_points_are_counted() -> None:
@@ -182,7 +182,7 @@ async def test_a_full_sync_that_must_wait_waits_for_several_queries(mode: str, s
     session, _, _ = open_session(mode=mode)
     session.rate_limit.bucket.update(ThrottleStatus(2000, 0, 100), 0)
     with pytest.raises(RetryLaterError) as raised:
-        await session.query(FakeQuery(330), {})
+        await session.fetch(FakeQuery(330), {})
     assert raised.value.throttled
     assert raised.value.seconds == pytest.approx(seconds, abs=0.5)
 
@@ -234,7 +234,7 @@ async def test_a_transient_error_in_the_data_may_pass_and_any_other_is_final() -
     for code, error_type in (("INTERNAL_SERVER_ERROR", RecordError), ("ACCESS_DENIED", PermanentError)):
         session, _, _ = open_session(build_response(FieldError(("productsCount",), code, "oh")))
         with pytest.raises(error_type, match="oh"):
-            await session.query_whole(FakeQuery(), {})
+            await session.fetch_whole(FakeQuery(), {})
 
 
 @pytest.mark.parametrize("name", ["evil.com/x.myshopify.com", "a@b.myshopify.com", "UPPER.myshopify.com", "127.0.0.1"])

@@ -17,10 +17,10 @@ from shopify_fetcher.discounts import (
     FAMILIES,
     ITEM_LISTS,
     SIDES,
+    build_list_name,
     map_codes,
     map_gids,
     map_variant_titles,
-    name_nested_list,
 )
 from shopify_fetcher.generated.fragments import (
     CodePage,
@@ -143,7 +143,7 @@ NESTED_LISTS: dict[str, NestedList] = {
         _build_mapper(CodePage, map_codes),
     ),
     **{
-        name_nested_list(family, side, item_list): _build_discount_list(family, side, item_list)
+        build_list_name(family, side, item_list): _build_discount_list(family, side, item_list)
         for family in FAMILIES.values()
         for side in SIDES
         for item_list in ITEM_LISTS
@@ -160,7 +160,7 @@ class NextChunk:
 
 
 async def read_next_chunk(session: ReadSession, chunked: ChunkedRecord) -> NextChunk:
-    """Read the next chunk of `chunked`. Raises as `ShopifySession.query_whole`.
+    """Read the next chunk of `chunked`. Raises as `ShopifySession.fetch_whole`.
 
     A record that was deleted meanwhile becomes a tombstone. A list that no longer exists ends: the change that removed
     it causes a later read of the record, which replaces this one.
@@ -173,7 +173,7 @@ async def read_next_chunk(session: ReadSession, chunked: ChunkedRecord) -> NextC
         **nested_list.variables,
         **session.build_variables(nested_list.document),
     }
-    response = await session.query_whole(nested_list.document, variables)
+    response = await session.fetch_whole(nested_list.document, variables)
     if response.data[nested_list.response_path[0]] is None:
         tombstone = build_tombstone(chunked.resource, chunked.id, response.read_at)
         return NextChunk(MappedRecords(records=[tombstone]), None)

@@ -22,7 +22,7 @@ ITEM_LISTS = ("products", "productVariants", "collections")
 CODES = "codes"
 
 
-def name_nested_list(family: str, side: str, item_list: str) -> str:
+def build_list_name(family: str, side: str, item_list: str) -> str:
     """Return the name of a list of what a discount applies to."""
     return f"{family}.{side}.{item_list}"
 
@@ -88,7 +88,7 @@ def _find_continuations(family: str, discount: Any) -> Iterator[Continuation]:
         for item_list in ITEM_LISTS:
             page = getattr(items, item_list, None)
             if page is not None:
-                yield from build_continuations(name_nested_list(family, side, item_list), page.pageInfo)
+                yield from build_continuations(build_list_name(family, side, item_list), page.pageInfo)
 
 
 def map_codes(page: CodePage) -> list[Node]:

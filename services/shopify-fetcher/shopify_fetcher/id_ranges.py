@@ -96,7 +96,7 @@ async def list_ids(
         "first": 1 if last_only else PAGE_SIZE,
         "reverse": last_only,
     }
-    response, _ = await session.query_model(keyset.list_model, keyset.list_document, variables)
+    response, _ = await session.fetch_model(keyset.list_model, keyset.list_document, variables)
     page = getattr(response, keyset.list_field)
     ids = tuple(edge.node.id for edge in page.edges)
     numbers = [parse_number(gid) for gid in ids]
@@ -107,7 +107,7 @@ async def list_ids(
 
 async def list_locations(session: ReadSession, after: str | None) -> IdPage:
     """Return the next locations; they are few, and cannot be searched by id."""
-    response, _ = await session.query_model(ListLocations, graphql_documents.LIST_LOCATIONS, {"after": after})
+    response, _ = await session.fetch_model(ListLocations, graphql_documents.LIST_LOCATIONS, {"after": after})
     page = response.locations
     ids = tuple(edge.node.id for edge in page.edges)
     end = page.pageInfo.endCursor
@@ -118,7 +118,7 @@ async def list_locations(session: ReadSession, after: str | None) -> IdPage:
 async def count_ids(session: ReadSession, keyset: Keyset, low: int, high: int | None) -> int | None:
     """Return how many ids the platform counts in (low, high]; None for more than it counts."""
     variables = {"query": keyset.build_search(low, high)}
-    response, _ = await session.query_model(keyset.count_model, keyset.count_document, variables)
+    response, _ = await session.fetch_model(keyset.count_model, keyset.count_document, variables)
     count = getattr(response, keyset.count_field)
     if count is None:
         raise RetryLaterError(f"the platform does not count {keyset.list_field}")

@@ -51,7 +51,7 @@ class RecordReader:
 
         An id that is answered as absent, without an error, does not exist. One with an error, or whose response does
         not have the expected form, is unreadable. Where the error may pass, the id is requested once more by itself, so
-        that one record's fault delays no other. Raises as `ShopifySession.query`, and RetryLaterError when many records
+        that one record's fault delays no other. Raises as `ShopifySession.fetch`, and RetryLaterError when many records
         have an error.
         """
         if resource == "shop":
@@ -100,7 +100,7 @@ class RecordReader:
             result.merge(self._map_response(readable, (record.id,), response))
 
     async def _query(self, document: GraphqlDocument, ids: Sequence[str]) -> GraphqlResponse:
-        return await self._session.query(document, self._build_variables(document, ids))
+        return await self._session.fetch(document, self._build_variables(document, ids))
 
     def _compute_batch_size(self, document: GraphqlDocument) -> int:
         return self._session.rate_limit.compute_batch_size(document, self._build_variables(document, ()))
@@ -167,7 +167,7 @@ def _index_errors(errors: tuple[FieldError, ...]) -> dict[int, FieldError]:
 
 async def read_shop(session: ReadSession) -> Record:
     """Return the shop's record. Raises PermanentError when the token turns out to be another shop's."""
-    response, read_at = await session.query_model(ReadShop, READ_SHOP, {})
+    response, read_at = await session.fetch_model(ReadShop, READ_SHOP, {})
     if response.shop.myshopifyDomain != parse_account(session.context.token.connection):
         raise PermanentError("the access token is another shop's")
     return map_shop(response.shop, read_at)
