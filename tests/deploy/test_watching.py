@@ -41,7 +41,7 @@ async def registries() -> Iterator[CollectorRegistry]:
     ledger.show(Overview((Open("shopify", "full", "queued", 1, 1.0),), (Standing("shopify", "connected", 1),)))
     WriterMetrics(writer).composed("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))
     for registry in (fetcher, scheduler, writer):
-        registry.register(ConsumerMetrics([SimpleNamespace(group="g", buried=0)]))  # type: ignore[list-item]
+        registry.register(ConsumerMetrics([SimpleNamespace(group="g", dead_letter_count=0)]))  # type: ignore[list-item]
     gateway = metrics_of({"shopify": DELIVERED}, 1)[0].registry
     return iter((gateway, fetcher, scheduler, writer))
 

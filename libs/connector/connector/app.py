@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 import httpx
 from fastapi import FastAPI
-from faststream.kafka import KafkaBroker
 from prometheus_client import CollectorRegistry
 
 from connector.client import TokenClient
@@ -16,9 +15,10 @@ from connector.settings import FetcherSettings
 from connector.source import Source
 from contracts.events import FullSyncStepRequested, SyncRequested
 from contracts.topics import get_full_sync_topic, get_sync_topic
+from messaging.brokers import Brokers
+from messaging.consumers import run_consumers
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.keyed_consumer import ConsumerLimits, KeyedConsumer
-from messaging.metrics import ConsumerMetrics
 from messaging.publisher import EventPublisher
 from messaging.tracing import export_traces
 from service.logging_setup import configure_logging
@@ -50,17 +50,12 @@ def run_fetcher(
         publisher = await stack.enter_async_context(EventPublisher(brokers, source=service))
         http = await stack.enter_async_context(httpx.AsyncClient())
         tokens = TokenClient(http, settings.gateway_internal_url, settings.internal_key.get_secret_value())
-        broker = KafkaBroker(brokers.addresses, security=brokers.security, logger=None, allow_auto_create_topics=False)
         registry = CollectorRegistry()
         measured = InstrumentedSource(platform, slug, registry)
         quick = IncrementalHandler(measured, tokens, publisher, seconds=QUICK_SECONDS)
         walk = FullSyncHandler(measured, tokens, publisher, seconds=settings.step_seconds)
-        intakes = _intakes(broker, publisher, service, slug, quick, walk)
-        registry.register(ConsumerMetrics(intakes))
-        await broker.start()
-        stack.push_async_callback(broker.stop)
-        for intake in intakes:
-            stack.push_async_callback(intake.stop)
+        intakes = _intakes(brokers, publisher, service, slug, quick, walk)
+        await stack.enter_async_context(run_consumers(intakes, registry))
         app = FastAPI(openapi_url=None)
         add_health_routes(app, _checks(tokens, intakes))
         add_metrics_route(app, registry, refresh=measured.refresh)
@@ -70,7 +65,7 @@ def run_fetcher(
 
 
 def _intakes(
-    broker: KafkaBroker,
+    brokers: Brokers,
     publisher: EventPublisher,
     service: str,
     slug: str,
@@ -80,7 +75,7 @@ def _intakes(
     topics = get_sync_topic(slug), get_full_sync_topic(slug)
     return [
         KeyedConsumer(
-            broker,
+            brokers,
             topics[0],
             group=f"{service}.{topics[0]}",
             parse=SyncRequested.model_validate_json,
@@ -89,7 +84,7 @@ def _intakes(
             limits=QUICK_LIMITS,
         ),
         KeyedConsumer(
-            broker,
+            brokers,
             topics[1],
             group=f"{service}.{topics[1]}",
             parse=FullSyncStepRequested.model_validate_json,

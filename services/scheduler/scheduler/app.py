@@ -8,15 +8,15 @@ from typing import Any
 import httpx
 import orjson
 from fastapi import FastAPI
-from faststream.kafka import KafkaBroker
 from prometheus_client import CollectorRegistry
 
 from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, parse_platform
 from contracts.topics import CONNECTION_CHANGED, DATA_STORED, SYNC_PROGRESSED
 from database.pool import Database
+from messaging.brokers import Brokers
+from messaging.consumers import run_consumers
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.keyed_consumer import KeyedConsumer
-from messaging.metrics import ConsumerMetrics
 from messaging.outbox import OutboxRelay
 from messaging.publisher import EventPublisher
 from messaging.tracing import export_traces
@@ -67,16 +67,11 @@ async def _running(stack: AsyncExitStack) -> list[Endpoint]:
     dispatcher = Dispatcher(database, gateway, next_turn=turn_of, said=outbox.wake, count=metrics.count)
     await dispatcher.plan_again()
     dispatching = PeriodicTask("dispatcher", dispatcher.step, interval=0.5)
-    broker = KafkaBroker(brokers.addresses, security=brokers.security, logger=None, allow_auto_create_topics=False)
-    intakes = _intakes(broker, database, publisher, outbox, dispatching, turn_of, metrics.count)
-    registry.register(ConsumerMetrics(intakes))
+    intakes = _intakes(brokers, database, publisher, outbox, dispatching, turn_of, metrics.count)
     stack.push_async_callback(dispatcher.stop)
     await stack.enter_async_context(outbox.run())
     await stack.enter_async_context(dispatching.run())
-    await broker.start()
-    stack.push_async_callback(broker.stop)
-    for intake in intakes:
-        stack.push_async_callback(intake.stop)
+    await stack.enter_async_context(run_consumers(intakes, registry))
     app = FastAPI(openapi_url=None)
     app.include_router(reads(database, settings.internal_keys))
     add_health_routes(app, _checks(database, gateway, [outbox, dispatching, *intakes]))
@@ -85,7 +80,7 @@ async def _running(stack: AsyncExitStack) -> list[Endpoint]:
 
 
 def _intakes(
-    broker: KafkaBroker,
+    brokers: Brokers,
     database: Database,
     publisher: EventPublisher,
     outbox: PeriodicTask,
@@ -106,7 +101,7 @@ def _intakes(
     ]
     return [
         KeyedConsumer(
-            broker,
+            brokers,
             *([topic] if topic else []),
             pattern=pattern,
             group=f"{SERVICE}.{topic or ('requests' if pattern == REQUESTS else 'dead-letters')}",

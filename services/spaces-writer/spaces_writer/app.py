@@ -5,15 +5,15 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from fastapi import FastAPI
-from faststream.kafka import KafkaBroker
 from prometheus_client import CollectorRegistry
 
 from contracts.events import FETCHED_ADAPTER, ConnectionChanged
 from contracts.topics import CONNECTION_CHANGED
 from database.pool import Database
+from messaging.brokers import Brokers
+from messaging.consumers import run_consumers
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.keyed_consumer import ConsumerLimits, KeyedConsumer
-from messaging.metrics import ConsumerMetrics
 from messaging.outbox import OutboxRelay
 from messaging.publisher import EventPublisher
 from messaging.tracing import export_traces
@@ -64,17 +64,12 @@ async def _running(stack: AsyncExitStack) -> list[Endpoint]:
     composer = Composer(composing, bucket, at_once=settings.composes_at_once, put=put, count=metrics.composed)
     looking = PeriodicTask("composer", composer.step, interval=1.0)
     erasing = PeriodicTask("eraser", Eraser(database, bucket, said=put).step, interval=1.0)
-    broker = KafkaBroker(brokers.addresses, security=brokers.security, logger=None, allow_auto_create_topics=False)
-    intakes = _intakes(broker, database, publisher, metrics, stored=put, changed=changed)
-    registry.register(ConsumerMetrics(intakes))
+    intakes = _intakes(brokers, database, publisher, metrics, stored=put, changed=changed)
     stack.push_async_callback(composer.stop)
     await stack.enter_async_context(outbox.run())
     await stack.enter_async_context(looking.run())
     await stack.enter_async_context(erasing.run())
-    await broker.start()
-    stack.push_async_callback(broker.stop)
-    for intake in intakes:
-        stack.push_async_callback(intake.stop)
+    await stack.enter_async_context(run_consumers(intakes, registry))
     app = FastAPI(openapi_url=None)
     add_health_routes(app, _checks(database, bucket.check, [outbox, looking, erasing, *intakes]))
     add_metrics_route(app, registry)
@@ -82,7 +77,7 @@ async def _running(stack: AsyncExitStack) -> list[Endpoint]:
 
 
 def _intakes(
-    broker: KafkaBroker,
+    brokers: Brokers,
     database: Database,
     publisher: EventPublisher,
     metrics: Metrics,
@@ -101,7 +96,7 @@ def _intakes(
     ]
     return [
         KeyedConsumer(
-            broker,
+            brokers,
             *([] if pattern else [name]),
             pattern=pattern,
             group=f"{SERVICE}.{name}",
