@@ -3,7 +3,7 @@
 import pytest
 
 from merchant_sync.stack import Stack
-from otlp_receiver import Received, Receiver, tree
+from otlp_receiver import Received, Receiver, draw_tree
 from world import World, until
 
 pytestmark = pytest.mark.integration
@@ -24,7 +24,7 @@ def whole_trace(receiver: Receiver, sync_id: str, fetcher: str) -> list[Received
     """The trace of the webhook that asked for the sync, once the ledger has its upload and every span's parent is here:
     each service sends its own spans, a moment later."""
     asked = next((s for s in list(receiver.spans) if s.service == "gateway" and s.sync_id == sync_id), None)
-    spans = receiver.trace(asked.trace) if asked else []
+    spans = receiver.list_spans(asked.trace) if asked else []
     composes = [span for span in spans if span.name == "compose snapshot"]
     noted = any(span.service == "scheduler" for compose in composes for span in heard(spans, compose))
     read = any(span.service == fetcher and span.name.startswith("process ") for span in spans)
@@ -58,7 +58,7 @@ def test_one_webhook_is_one_trace_from_its_acceptance_to_the_put_and_the_ledger(
     world.equal(shop)
     sync_id = webhooks_sync(world, f"shopify:{shop}")
     spans = until(lambda: whole_trace(receiver, sync_id, "shopify-fetcher"))
-    print(f"\n{tree(spans)}")
+    print(f"\n{draw_tree(spans)}")
 
     ids = {span.id for span in spans}
     roots = [span for span in spans if span.parent not in ids]
@@ -98,8 +98,8 @@ def test_a_walk_is_one_trace_from_its_first_step_to_its_upload(world: World, rec
             (s for s in list(receiver.spans) if s.name == "take on walk" and s.sync_id == connected.sync_id), None
         )
     )
-    until(lambda: any(s.name == "S3/PutObject" for s in receiver.trace(begun.trace)) or None)
-    spans = receiver.trace(begun.trace)
+    until(lambda: any(s.name == "S3/PutObject" for s in receiver.list_spans(begun.trace)) or None)
+    spans = receiver.list_spans(begun.trace)
     assert {"scheduler", "shopify-fetcher", "spaces-writer"} <= {span.service for span in spans}
     assert begun.parent == ""
 

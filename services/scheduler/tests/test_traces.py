@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from ledger_stand import SHOP, Ledger, progressed, request
 from messaging import tracing
-from otlp_receiver import receiving
+from otlp_receiver import run_receiver
 
 pytestmark = pytest.mark.integration
 
@@ -22,7 +22,7 @@ async def test_a_postponed_request_is_said_again_in_its_own_trace(ledger: Ledger
     await ledger.connected()
     asked = uuid4()
     await ledger.requests(SHOP, [request(asked)])
-    with receiving() as receiver, tracing.export_traces("scheduler", receiver.url):
+    with run_receiver() as receiver, tracing.export_traces("scheduler", receiver.url):
         with tracing.start_span("postponing", "consumer", {}):
             postponing = tracing.get_traceparent()
             event = progressed(asked, "postponed", records={"products": ("p1",)}, not_before=1, throttled=True)
@@ -33,7 +33,7 @@ async def test_a_postponed_request_is_said_again_in_its_own_trace(ledger: Ledger
 
 async def test_a_walk_begins_a_trace_which_its_first_step_carries(ledger: Ledger) -> None:
     want = uuid4()
-    with receiving() as receiver:
+    with run_receiver() as receiver:
         with tracing.export_traces("scheduler", receiver.url):
             with tracing.start_span("handling", "consumer", {}):
                 await ledger.connected(want=want)

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from messaging import tracing
-from otlp_receiver import receiving
+from otlp_receiver import run_receiver
 from writer_builders import SHOP, page, product, redacted, walk_end, window_end
 from writer_stand import Writer
 
@@ -27,7 +27,7 @@ async def changed(writer: Writer, read_at: int) -> str:
 
 
 async def test_a_compose_belongs_to_what_made_it_due_first_and_is_linked_to_the_others(writer: Writer) -> None:
-    with receiving() as receiver, tracing.export_traces("spaces-writer", receiver.url):
+    with run_receiver() as receiver, tracing.export_traces("spaces-writer", receiver.url):
         await walked(writer)
         changes = [await changed(writer, read_at) for read_at in (10_000, 20_000, 30_000)]
         await writer.compose(SHOP)
@@ -42,7 +42,7 @@ async def test_a_compose_belongs_to_what_made_it_due_first_and_is_linked_to_the_
 
 
 async def test_a_bucket_that_was_away_loses_no_trace_its_put(writer: Writer) -> None:
-    with receiving() as receiver, tracing.export_traces("spaces-writer", receiver.url):
+    with run_receiver() as receiver, tracing.export_traces("spaces-writer", receiver.url):
         await walked(writer)
         cause = await changed(writer, 10_000)
         writer.bucket.away = True
@@ -60,7 +60,7 @@ async def test_what_the_writer_says_names_the_span_that_says_it(writer: Writer) 
     source = uuid4()
     walk = [page(product(1, read_at=10), source=source), window_end(source, 1), walk_end(source, 5)]
     with (
-        receiving() as receiver,
+        run_receiver() as receiver,
         tracing.export_traces("a", receiver.url),
         tracing.start_span("handling", "consumer", {}),
     ):
@@ -72,7 +72,7 @@ async def test_a_redaction_forgets_causes_and_without_traces_there_are_none(writ
     await walked(writer)
     await changed(writer, 10_000)
     assert await writer.scalar("SELECT count(*) FROM causes") == 0
-    with receiving() as receiver, tracing.export_traces("spaces-writer", receiver.url):
+    with run_receiver() as receiver, tracing.export_traces("spaces-writer", receiver.url):
         await changed(writer, 20_000)
     assert await writer.scalar("SELECT count(*) FROM causes") == 1
     await writer.hear(redacted(SHOP))
