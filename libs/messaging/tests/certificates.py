@@ -56,9 +56,6 @@ def encrypt_key(pair: Pair, passphrase: str) -> Path:
 
 def _create_builder(subject: str, issuer: str, key: Key) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
-    subject_name, issuer_name = (
-        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in (subject, issuer)
-    )
     return (
         x509.CertificateBuilder()
         .subject_name(_create_name(subject))

@@ -73,18 +73,7 @@ def test_the_parent_of_a_batch_is_its_first_cause_and_each_other_cause_is_linked
     with (
         tracing.export_traces("a-service", receiver.url),
         tracing.start_span("around", "internal", {}),
-        tracing.start_span(
-            "batch",
-            "consumer",
-            {},
-            caused_by=[
-                build_traceparent(1),
-                build_traceparent(2),
-                build_traceparent(1),
-                build_traceparent(3),
-                build_traceparent(2),
-            ],
-        ),
+        tracing.start_span("batch", "consumer", {}, caused_by=map(build_traceparent, (1, 2, 1, 3, 2))),
     ):
         pass
     batch = next(span for span in receiver.spans if span.name == "batch")
