@@ -48,7 +48,7 @@ contracts: $(VENV)/.runtime ## write anew: the events' schemas, docs/api
 	$(BIN)/python -m contracts.schemas
 	$(BIN)/python -m gateway.docs docs/api
 
-bench: $(VENV)/.runtime ## measure, beside baselines (one alone: make bench ONLY=webhooks)
+bench: $(VENV)/.dev ## measure, beside baselines (one alone: make bench ONLY=webhooks)
 	$(BIN)/python -m benchmarks $(ONLY)
 
 lock: $(VENV)/.dev ## choose versions anew: requirements/*.txt

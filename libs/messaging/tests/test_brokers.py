@@ -32,7 +32,7 @@ class Note(Event):
 
 
 @pytest.fixture(scope="module")
-def secured() -> Iterator[SecuredKafka]:
+def kafka_cluster() -> Iterator[SecuredKafka]:
     with TemporaryDirectory() as folder, run_secured_kafka(Path(folder), JARS) as running:
         yield running
 
@@ -88,8 +88,8 @@ async def run_consumer(brokers: Brokers, topic: str, publisher: EventPublisher) 
 
 @pytest.mark.integration
 @pytest.mark.parametrize("connect", [use_scram, use_short_scram, use_plain, login_without_tls, use_certificate])
-async def test_every_client_connects(secured: SecuredKafka, connect: Connect) -> None:
-    brokers, topic = connect(secured), f"notes.{uuid4().hex[:8]}"
+async def test_every_client_connects(kafka_cluster: SecuredKafka, connect: Connect) -> None:
+    brokers, topic = connect(kafka_cluster), f"notes.{uuid4().hex[:8]}"
     async with asyncio.timeout(30):
         await provision(brokers, (Topic(topic),))
         async with (
@@ -154,10 +154,10 @@ REFUSED: dict[Connect, str] = {
 @pytest.mark.integration
 @pytest.mark.parametrize("connect", REFUSED)
 async def test_the_error_of_every_client_names_the_setting_to_check(
-    secured: SecuredKafka, connect: Connect, caplog: pytest.LogCaptureFixture
+    kafka_cluster: SecuredKafka, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    brokers = connect(secured)
+    brokers = connect(kafka_cluster)
     async with asyncio.timeout(20):
         with pytest.raises(KafkaUnavailableError, match=REFUSED[connect]) as provisioning:
             await provision(brokers, (Topic("nothing"),))
@@ -166,7 +166,7 @@ async def test_the_error_of_every_client_names_the_setting_to_check(
                 pass
     errors = [*traceback.format_exception(provisioning.value), *traceback.format_exception(publishing.value)]
     assert brokers.servers in str(provisioning.value)
-    assert secured.password not in "".join(errors) + caplog.text + repr(brokers)
+    assert kafka_cluster.password not in "".join(errors) + caplog.text + repr(brokers)
 
 
 def test_addresses_are_separated_by_commas() -> None:

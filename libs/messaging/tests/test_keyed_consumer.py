@@ -120,7 +120,7 @@ async def test_a_message_that_is_held_longer_than_max_wait_is_dead_lettered(benc
 
 
 async def test_an_unfinished_message_is_received_again_after_a_restart(bench: Bench) -> None:
-    async def stuck(_key: str, _events: Sequence[Note]) -> None:
+    async def hang(_key: str, _events: Sequence[Note]) -> None:
         await asyncio.sleep(60)
 
     handled: list[str] = []
@@ -129,7 +129,7 @@ async def test_an_unfinished_message_is_received_again_after_a_restart(bench: Be
         handled.extend(e.text for e in events)
 
     await bench.publish("a", "unfinished")
-    async with bench.run_consumer(stuck):
+    async with bench.run_consumer(hang):
         await asyncio.sleep(1)
     async with bench.run_consumer(handle):
         await wait_until(lambda: handled == ["unfinished"])

@@ -107,7 +107,7 @@ async def test_a_batch_that_does_not_finish_in_time_is_cancelled_before_it_is_re
 ) -> None:
     begun, events_seen = asyncio.Event(), []
 
-    async def stuck(_key: str, _events: Sequence[Note]) -> None:
+    async def hang(_key: str, _events: Sequence[Note]) -> None:
         begun.set()
         try:
             await asyncio.sleep(60)
@@ -123,7 +123,7 @@ async def test_a_batch_that_does_not_finish_in_time_is_cancelled_before_it_is_re
         await other.stop()
         events_seen.clear()
         await bench.publish("a", "next")
-        async with bench.run_consumer(stuck):
+        async with bench.run_consumer(hang):
             await asyncio.wait_for(begun.wait(), 20)
         async with bench.run_consumer(record):
             await wait_until(lambda: len(events_seen) == 2)
