@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 import httpx
 from fastapi import FastAPI
-from faststream.kafka import KafkaBroker
 from prometheus_client import CollectorRegistry
 
 from connector.client import TokenClient
@@ -16,9 +15,10 @@ from connector.settings import FetcherSettings
 from connector.source import Source
 from contracts.events import FullSyncStepRequested, SyncRequested
 from contracts.topics import get_full_sync_topic, get_sync_topic
+from messaging.brokers import Brokers
+from messaging.consumers import run_consumers
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.keyed_consumer import ConsumerLimits, KeyedConsumer
-from messaging.metrics import ConsumerMetrics
 from messaging.publisher import EventPublisher
 from messaging.tracing import export_traces
 from service.logging_setup import configure_logging
@@ -52,13 +52,8 @@ def run_fetcher(
         http = await stack.enter_async_context(httpx.AsyncClient())
         tokens = TokenClient(http, settings.gateway_internal_url, settings.internal_key.get_secret_value())
         dependencies = HandlerDependencies(source, tokens, publisher)
-        broker = KafkaBroker(brokers.addresses, security=brokers.security, logger=None, allow_auto_create_topics=False)
-        consumers = _build_consumers(broker, publisher, service, slug, dependencies, settings.step_seconds)
-        registry.register(ConsumerMetrics(consumers))
-        await broker.start()
-        stack.push_async_callback(broker.stop)
-        for consumer in consumers:
-            stack.push_async_callback(consumer.stop)
+        consumers = _build_consumers(brokers, publisher, service, slug, dependencies, settings.step_seconds)
+        await stack.enter_async_context(run_consumers(consumers, registry))
         app = FastAPI(openapi_url=None)
         add_health_routes(app, _build_checks(tokens, consumers))
         add_metrics_route(app, registry, refresh=source.refresh)
@@ -68,7 +63,7 @@ def run_fetcher(
 
 
 def _build_consumers(
-    broker: KafkaBroker,
+    brokers: Brokers,
     publisher: EventPublisher,
     service: str,
     slug: str,
@@ -78,7 +73,7 @@ def _build_consumers(
     sync_topic, full_sync_topic = get_sync_topic(slug), get_full_sync_topic(slug)
     return [
         KeyedConsumer(
-            broker,
+            brokers,
             sync_topic,
             group=f"{service}.{sync_topic}",
             parse=SyncRequested.model_validate_json,
@@ -87,7 +82,7 @@ def _build_consumers(
             limits=INCREMENTAL_LIMITS,
         ),
         KeyedConsumer(
-            broker,
+            brokers,
             full_sync_topic,
             group=f"{service}.{full_sync_topic}",
             parse=FullSyncStepRequested.model_validate_json,

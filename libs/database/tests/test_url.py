@@ -1,4 +1,4 @@
-"""A service's DATABASE_URL: what is no address, or names what is not there, is refused without a word of its secret."""
+"""DATABASE_URL: a malformed one, or one with unreadable files, is refused without showing its password."""
 
 from pathlib import Path
 
@@ -23,12 +23,12 @@ BASE = "postgresql://me:mine@db:5432/merchants"
         BASE + "?sslmode=verify-full&sslrootcert=system",
     ],
 )
-def test_what_asyncpg_understands_is_left_as_it_is(url: str) -> None:
+def test_a_valid_url_is_returned_unchanged(url: str) -> None:
     assert validate_url(url) == url
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("query", "message"),
     [
         ("sslmode=verify_full", "sslmode=verify_full: must be one of disable, allow, prefer, require, verify-ca"),
         ("sslmodus=require", "has sslmodus in its query, where there may be sslmode"),
@@ -41,31 +41,31 @@ def test_what_asyncpg_understands_is_left_as_it_is(url: str) -> None:
         ("sslmode=require&sslcert=/gone.crt&sslkey=/gone.key", "sslcert, sslkey: /gone.crt cannot be read"),
     ],
 )
-def test_a_word_that_is_none_is_named(words: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said.replace("?", r"\?")):
-        validate_url(f"{BASE}?{words}")
+def test_a_wrong_parameter_is_named(query: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+        validate_url(f"{BASE}?{query}")
 
 
-def test_files_are_what_they_are_to_be(tmp_path: Path) -> None:
-    authority, none = Authority(tmp_path, "server"), tmp_path / "none.pem"
+def test_certificate_files_are_read(tmp_path: Path) -> None:
+    authority, text_file = Authority(tmp_path, "server"), tmp_path / "text.pem"
     pair, other = authority.sign("me"), authority.sign("other")
-    none.write_text("nothing of the kind")
-    words = f"{BASE}?sslmode=verify-full&sslrootcert={authority.ca}&sslcert={pair.cert}&sslkey="
-    assert validate_url(f"{words}{pair.key}")
+    text_file.write_text("nothing of the kind")
+    url = f"{BASE}?sslmode=verify-full&sslrootcert={authority.ca}&sslcert={pair.cert}&sslkey="
+    assert validate_url(f"{url}{pair.key}")
     with pytest.raises(ValueError, match=r"sslcert, sslkey: .* are no certificate and its key"):
-        validate_url(f"{words}{other.key}")
-    with pytest.raises(ValueError, match=r"sslrootcert: .*none\.pem holds no certificate"):
-        validate_url(f"{BASE}?sslmode=require&sslrootcert={none}")
+        validate_url(f"{url}{other.key}")
+    with pytest.raises(ValueError, match=r"sslrootcert: .*text\.pem holds no certificate"):
+        validate_url(f"{BASE}?sslmode=require&sslrootcert={text_file}")
 
 
 @pytest.mark.parametrize("password", ["se/cret", "se?cr=et", "se#cret", "12/cret", "12?cr=et", "[cret", "se:cr@et:cr"])
-def test_a_password_that_was_not_written_by_its_codes_is_not_repeated(password: str) -> None:
+def test_a_password_that_is_not_percent_encoded_is_not_shown(password: str) -> None:
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(DatabaseUrl).validate_python(f"postgresql://me:{password}@db:5x32/merchants")
-    said = refused.value.errors(include_input=False, include_context=False)[0]["msg"]
-    assert "must be postgresql://user:password@host:port/database" in said
-    assert "cr" not in said
+    message = refused.value.errors(include_input=False, include_context=False)[0]["msg"]
+    assert "must be postgresql://user:password@host:port/database" in message
+    assert "cr" not in message
 
 
-def test_the_setting_shows_nothing(tmp_path: Path) -> None:
+def test_the_setting_does_not_show_the_password() -> None:
     assert "mine" not in repr(TypeAdapter(DatabaseUrl).validate_python(BASE))

@@ -1,4 +1,4 @@
-"""A real Kafka whose listeners ask for TLS, a login or a certificate, beside the one in the clear."""
+"""A real Kafka with listeners that require TLS, a login or a certificate."""
 
 import os
 import subprocess
@@ -40,7 +40,7 @@ listener.name.{listener}.scram-sha-512.sasl.jaas.config={jaas}.scram.ScramLoginM
 
 @dataclass(frozen=True)
 class SecuredKafka:
-    """Where its listeners are, whom it trusts (and is signed by), and its one user's password."""
+    """The addresses of the listeners, the authority of all certificates, and the password of the only user."""
 
     login: str
     secured: str
@@ -50,8 +50,8 @@ class SecuredKafka:
 
 
 @contextmanager
-def secured_kafka(folder: Path, jars: Path) -> Iterator[SecuredKafka]:
-    """Run it in `folder`."""
+def run_secured_kafka(folder: Path, jars: Path) -> Iterator[SecuredKafka]:
+    """Run it in `folder` with the jars of `jars`."""
     ports = {name: Ports(folder / "ports.json").of(name) for name in ("clear", "controller", *_SECURED)}
     authority, password = Authority(folder, "brokers"), uuid4().hex
     plain = kafka.part(folder / "kafka", jars, ports["clear"], ports["controller"], print)
@@ -69,7 +69,7 @@ def _prepare(plain: Part, ports: dict[str, int], authority: Authority, password:
     *java, _main, config = plain.command
     formatted = Path(config).with_name("kafka") / "meta.properties"
     formatted.parent.mkdir()
-    formatted.touch()  # it is formatted below, with users: brokers keep their passwords for SCRAM
+    formatted.touch()  # It is formatted below, because brokers store the users' passwords for SCRAM.
     plain.prepare()
     formatted.unlink()
     stores = {"keystore": authority.sign("broker").both, "truststore": authority.ca}

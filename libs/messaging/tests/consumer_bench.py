@@ -1,4 +1,4 @@
-"""What tests of intakes stand on: a topic of its own, a publisher, and intakes that hand batches to the test."""
+"""A bench for tests of consumers: a topic of its own, a publisher, and consumers whose handler is the test's."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -7,52 +7,54 @@ from typing import Any
 from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer
-from faststream.kafka import KafkaBroker
 
 from contracts.events import Event
 from contracts.topics import get_dead_letter_topic
+from messaging.brokers import Brokers
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.keyed_consumer import KeyedConsumer
 from messaging.publisher import EventPublisher, OutboundMessage
 
 
-class Said(Event):
+class Note(Event):
     text: str
 
 
 class Bench:
-    """A topic of its own, a publisher, and an intake that hands batches to whatever the test is about."""
+    """A topic of its own, a publisher, and consumers of the group `test`."""
 
     def __init__(self, servers: str, topic: str, publisher: EventPublisher) -> None:
         self.servers, self.topic, self.publisher = servers, topic, publisher
 
-    async def say(self, key: str, *texts: str) -> None:
-        await self.publisher.send_all([OutboundMessage(self.topic, key, Said(text=t), str(uuid4())) for t in texts])
+    async def publish(self, key: str, *texts: str) -> None:
+        await self.publisher.send_all([OutboundMessage(self.topic, key, Note(text=t), str(uuid4())) for t in texts])
 
     @asynccontextmanager
-    async def taking(
-        self, handle: Callable[[str, Sequence[Said]], Awaitable[None]], **options: Any
-    ) -> AsyncIterator[KeyedConsumer[Said]]:
-        broker = KafkaBroker(self.servers, logger=None, allow_auto_create_topics=False)
-        letters = DeadLetterPublisher(self.publisher, threshold=options.pop("fuse", 25))
-        grace = options.pop("grace", 0.5)
-        intake = KeyedConsumer(
-            broker,
+    async def run_consumer(
+        self,
+        handle: Callable[[str, Sequence[Note]], Awaitable[None]],
+        *,
+        threshold: int = 25,
+        grace: float = 0.5,
+        **options: Any,
+    ) -> AsyncIterator[KeyedConsumer[Note]]:
+        """Run a member of the group; `threshold` is that of its circuit breaker."""
+        consumer = KeyedConsumer(
+            Brokers(self.servers),
             self.topic,
             group="test",
-            parse=Said.model_validate_json,
+            parse=Note.model_validate_json,
             handle=handle,
-            dead_letters=letters,
+            dead_letters=DeadLetterPublisher(self.publisher, threshold=threshold),
             **options,
         )
-        await broker.start()
+        await consumer.start()
         try:
-            yield intake
+            yield consumer
         finally:
-            await intake.stop(grace)
-            await broker.stop()
+            await consumer.stop(grace)
 
-    async def buried(self) -> list[bytes | None]:
+    async def read_dead_letters(self) -> list[bytes | None]:
         topic = get_dead_letter_topic(self.topic)
         consumer = AIOKafkaConsumer(topic, bootstrap_servers=self.servers, auto_offset_reset="earliest")
         await consumer.start()
@@ -63,7 +65,7 @@ class Bench:
             await consumer.stop()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+async def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)

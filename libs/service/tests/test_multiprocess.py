@@ -1,4 +1,4 @@
-"""Processes that serve one address together: started, asked to end, and ending with each other."""
+"""Processes of one service are started together and end together."""
 
 import os
 import signal
@@ -12,14 +12,14 @@ import pytest
 
 PROGRAM = """
 import os, signal, sys, time
-from service.multiprocess import run_together
+from service.multiprocess import run_processes
 def work():
-    ended = []
-    signal.signal(signal.SIGTERM, lambda *_: ended.append(1))
+    signals = []
+    signal.signal(signal.SIGTERM, lambda *_: signals.append(1))
     os.write(1, b"%d\\n" % os.getpid())  # one write: the two share the pipe
-    while not ended:
+    while not signals:
         time.sleep(0.02)
-run_together([work, work])
+run_processes([work, work])
 """
 
 
@@ -30,34 +30,34 @@ def parent() -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def children(parent: subprocess.Popen[str]) -> list[int]:
+def read_children(parent: subprocess.Popen[str]) -> list[int]:
     assert parent.stdout is not None
     return [int(parent.stdout.readline()) for _ in range(2)]
 
 
-def gone(pid: int, within: float = 5) -> bool:
+def is_gone(pid: int, within: float = 5) -> bool:
     deadline = time.monotonic() + within
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     return not Path(f"/proc/{pid}").exists()
 
 
-def test_asked_to_end_all_end_well(parent: subprocess.Popen[str]) -> None:
-    both = children(parent)
+def test_all_processes_end_well_on_sigterm(parent: subprocess.Popen[str]) -> None:
+    both = read_children(parent)
     parent.terminate()
     assert parent.wait(10) == 0
-    assert all(gone(pid) for pid in both)
+    assert all(is_gone(pid) for pid in both)
 
 
-def test_when_one_is_killed_the_others_end_and_the_exit_code_says_so(parent: subprocess.Popen[str]) -> None:
-    first, second = children(parent)
+def test_when_one_process_is_killed_the_others_end_and_the_exit_code_is_an_error(parent: subprocess.Popen[str]) -> None:
+    first, second = read_children(parent)
     os.kill(first, signal.SIGKILL)
     assert parent.wait(10) != 0
-    assert gone(second)
+    assert is_gone(second)
 
 
 def test_when_the_parent_is_killed_its_children_end(parent: subprocess.Popen[str]) -> None:
-    both = children(parent)
+    both = read_children(parent)
     parent.kill()
     parent.wait(10)
-    assert all(gone(pid) for pid in both)
+    assert all(is_gone(pid) for pid in both)

@@ -1,4 +1,4 @@
-"""INTERNAL_KEYS: what is refused and in which words, and whose key a header carries."""
+"""INTERNAL_KEYS: which values are refused with which message, and which caller a header identifies."""
 
 import pytest
 
@@ -9,11 +9,11 @@ GATEWAY, SCHEDULER = "g" * 16, "s" * 20
 KEYS = {"gateway": GATEWAY, "scheduler": SCHEDULER}
 
 
-class Some(Settings):
+class ExampleSettings(Settings):
     internal_keys: CallerKeys
 
 
-def test_keys_are_read_by_name() -> None:
+def test_keys_are_parsed_by_name() -> None:
     assert parse_keys(f" gateway : {GATEWAY} ,scheduler:{SCHEDULER}") == KEYS
     assert parse_keys(f"gateway:{GATEWAY[1:]}:") == {"gateway": f"{GATEWAY[1:]}:"}
 
@@ -32,20 +32,20 @@ def test_keys_are_read_by_name() -> None:
         (f"gateway:{GATEWAY},scheduler:{GATEWAY}", "the key of scheduler is another caller's too"),
     ],
 )
-def test_what_is_not_whole_is_refused_in_words_that_hold_no_key(value: str, advice: str) -> None:
+def test_an_incomplete_value_is_refused_with_a_message_that_shows_no_key(value: str, advice: str) -> None:
     with pytest.raises(ValueError, match=advice) as refused:
         parse_keys(value)
     assert GATEWAY[1:] not in str(refused.value)
 
 
-def test_a_setting_is_read_from_the_environment_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_setting_is_read_from_the_environment_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERNAL_KEYS", f"gateway:{GATEWAY},scheduler:{SCHEDULER}")
-    settings = Some(_env_file=None)
+    settings = ExampleSettings(_env_file=None)
     assert settings.internal_keys == KEYS
     assert GATEWAY not in repr(settings)
 
 
-def test_a_caller_is_known_by_its_key() -> None:
+def test_a_caller_is_identified_by_its_key() -> None:
     assert identify_caller(KEYS, f"Bearer {GATEWAY}") == "gateway"
     assert identify_caller(KEYS, f"bearer  {SCHEDULER} ") == "scheduler"
 
@@ -53,5 +53,5 @@ def test_a_caller_is_known_by_its_key() -> None:
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer", "Bearer ", f"Basic {GATEWAY}", GATEWAY, f"Bearer {GATEWAY}x", "Bearer \udcff", "ü ü"]
 )
-def test_anything_else_is_nobodys(header: str | None) -> None:
+def test_any_other_header_identifies_nobody(header: str | None) -> None:
     assert identify_caller(KEYS, header) is None

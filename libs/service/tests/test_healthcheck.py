@@ -1,4 +1,4 @@
-"""The health command of containers."""
+"""The health check of containers."""
 
 import sys
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from service import healthcheck
 
 
 @contextmanager
-def answering(status: int, body: bytes) -> Iterator[int]:
-    """A service whose /ready says so; its port."""
+def run_service(status: int, body: bytes) -> Iterator[int]:
+    """Run a service whose /ready responds like this, and return its port."""
 
     class Ready(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -30,20 +30,20 @@ def answering(status: int, body: bytes) -> Iterator[int]:
         server.shutdown()
 
 
-def test_a_ready_service_is_no_trouble() -> None:
-    with answering(200, b"{}") as port:
+def test_a_ready_service_has_no_error() -> None:
+    with run_service(200, b"{}") as port:
         assert healthcheck.check_ready(port) is None
 
 
-def test_one_that_is_not_says_what_is_wrong() -> None:
-    with answering(503, b'{"kafka": "away"}') as port:
+def test_the_error_of_a_service_that_is_not_ready_is_its_response() -> None:
+    with run_service(503, b'{"kafka": "away"}') as port:
         assert healthcheck.check_ready(port) == '{"kafka": "away"}'
 
 
-def test_where_nobody_answers_the_exit_code_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    with answering(200, b"") as port:
+def test_the_command_fails_when_nothing_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    with run_service(200, b"") as port:
         pass
     monkeypatch.setattr(sys, "argv", ["healthy", str(port)])
 
-    with pytest.raises(SystemExit, match=f"nobody answers on port {port}"):
+    with pytest.raises(SystemExit, match=f"nothing answers on port {port}"):
         healthcheck.main()
