@@ -1,7 +1,7 @@
 """A bench for tests of consumers: a topic of its own, a publisher, and consumers whose handler is the test's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -12,7 +12,8 @@ from contracts.events import Event
 from contracts.topics import get_dead_letter_topic
 from messaging.brokers import Brokers
 from messaging.dead_letters import DeadLetterPublisher
-from messaging.keyed_consumer import KeyedConsumer
+from messaging.key_workers import Handler
+from messaging.keyed_consumer import ConsumerLimits, KeyedConsumer
 from messaging.publisher import EventPublisher, OutboundMessage
 
 
@@ -21,7 +22,7 @@ class Note(Event):
 
 
 class Bench:
-    """A topic of its own, a publisher, and consumers of the group `test`."""
+    """A topic of its own, a publisher, and consumers."""
 
     def __init__(self, servers: str, topic: str, publisher: EventPublisher) -> None:
         self.servers, self.topic, self.publisher = servers, topic, publisher
@@ -29,25 +30,34 @@ class Bench:
     async def publish(self, key: str, *texts: str) -> None:
         await self.publisher.send_all([OutboundMessage(self.topic, key, Note(text=t), str(uuid4())) for t in texts])
 
-    @asynccontextmanager
-    async def run_consumer(
+    def create_consumer(
         self,
-        handle: Callable[[str, Sequence[Note]], Awaitable[None]],
+        handle: Handler[Note],
         *,
+        servers: str = "",
+        pattern: str | None = None,
+        group: str = "test",
         threshold: int = 25,
-        grace: float = 0.5,
-        **options: Any,
-    ) -> AsyncIterator[KeyedConsumer[Note]]:
-        """Run a member of the group; `threshold` is that of its circuit breaker."""
-        consumer = KeyedConsumer(
-            Brokers(self.servers),
-            self.topic,
-            group="test",
+        limits: ConsumerLimits = ConsumerLimits(),
+    ) -> KeyedConsumer[Note]:
+        """Create a member of `group`; `threshold` is that of its circuit breaker."""
+        return KeyedConsumer(
+            Brokers(servers or self.servers),
+            *([] if pattern else [self.topic]),
+            pattern=pattern,
+            group=group,
             parse=Note.model_validate_json,
             handle=handle,
             dead_letters=DeadLetterPublisher(self.publisher, threshold=threshold),
-            **options,
+            limits=limits,
         )
+
+    @asynccontextmanager
+    async def run_consumer(
+        self, handle: Handler[Note], *, grace: float = 0.5, **options: Any
+    ) -> AsyncIterator[KeyedConsumer[Note]]:
+        """Run a consumer of `create_consumer`."""
+        consumer = self.create_consumer(handle, **options)
         await consumer.start()
         try:
             yield consumer

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from aiokafka.errors import GroupAuthorizationFailedError
 from prometheus_client import CollectorRegistry
 
 from consumer_bench import Bench, Note, wait_until
 from messaging.brokers import Brokers
 from messaging.consumers import run_consumers
-from messaging.dead_letters import DeadLetterPublisher
 from messaging.errors import InvalidMessageError, KafkaUnavailableError, UnavailableError
-from messaging.keyed_consumer import ConsumerLimits, KeyedConsumer
+from messaging.keyed_consumer import ConsumerLimits
 from messaging.metrics import ConsumerMetrics
 from messaging.publisher import EventPublisher, OutboundMessage
 
@@ -185,14 +185,7 @@ async def test_a_publisher_without_kafka_raises_that_it_is_unavailable() -> None
 
 
 async def test_a_consumer_without_kafka_raises_that_it_is_unavailable(bench: Bench) -> None:
-    consumer = KeyedConsumer(
-        Brokers("127.0.0.1:1"),
-        bench.topic,
-        group="test",
-        parse=Note.model_validate_json,
-        handle=ignore,
-        dead_letters=DeadLetterPublisher(bench.publisher),
-    )
+    consumer = bench.create_consumer(ignore, servers="127.0.0.1:1")
     with pytest.raises(KafkaUnavailableError):
         async with run_consumers([consumer], CollectorRegistry()):
             pass
@@ -209,17 +202,7 @@ async def test_consumers_run_together_and_show_their_dead_letters(bench: Bench) 
         handled.extend(event.text for event in events)
 
     registry = CollectorRegistry()
-    consumers = [
-        KeyedConsumer(
-            Brokers(bench.servers),
-            pattern=f"^{bench.topic}$",
-            group=group,
-            parse=Note.model_validate_json,
-            handle=handle,
-            dead_letters=DeadLetterPublisher(bench.publisher),
-        )
-        for group in ("one", "two")
-    ]
+    consumers = [bench.create_consumer(handle, pattern=f"^{bench.topic}$", group=group) for group in ("one", "two")]
     await bench.publish("a", "to both")
     async with run_consumers(consumers, registry):
         await wait_until(lambda: handled == ["to both", "to both"])
@@ -243,3 +226,19 @@ async def test_partitions_are_paused_while_too_much_waits_and_everything_is_hand
         assert consumer._workers._buffered <= limits.buffered + limits.batch
         go_on.set()
         await wait_until(lambda: handled == texts)
+
+
+class FailingConsumer:
+    """A consumer of aiokafka whose polls fail."""
+
+    async def getmany(self, **_options: object) -> dict[object, list[object]]:
+        raise GroupAuthorizationFailedError("test")
+
+
+async def test_a_poll_that_fails_is_shown_and_does_not_end_consuming(bench: Bench) -> None:
+    consumer = bench.create_consumer(ignore)
+    polling = asyncio.create_task(consumer._poll_continuously(FailingConsumer()))
+    await wait_until(lambda: consumer.health_error is not None)
+    assert consumer.health_error == "GroupAuthorizationFailedError: [Error 30] GroupAuthorizationFailedError: test"
+    assert not polling.done()
+    polling.cancel()
