@@ -18,9 +18,9 @@ from contracts.events import Upload
 from gateway.metrics import metrics_of
 from gateway.platforms.shopify_topics import DELIVERED
 from messaging.metrics import ConsumerMetrics
-from scheduler.metrics import Metrics as SchedulerMetrics
-from scheduler.store.overview import Open, Overview, Standing
-from spaces_writer.metrics import Metrics as WriterMetrics
+from scheduler.metrics import SchedulerMetrics
+from scheduler.store.overview import ConnectionCount, LedgerCounts, OpenSyncs
+from spaces_writer.metrics import WriterMetrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 OPERATING = DEPLOY.parent / "docs" / "operating.md"
@@ -36,12 +36,14 @@ Series = dict[str, set[str]]
 async def registries() -> Iterator[CollectorRegistry]:
     """A registry of each service, with every series in it."""
     fetcher, scheduler, writer = CollectorRegistry(), CollectorRegistry(), CollectorRegistry()
-    await InstrumentedSource(SimpleNamespace(left=lambda: {"shop": 1.0}), "shopify", fetcher).refresh()  # type: ignore[arg-type]
-    ledger = SchedulerMetrics(scheduler, ["shopify"])
-    ledger.show(Overview((Open("shopify", "full", "queued", 1, 1.0),), (Standing("shopify", "connected", 1),)))
-    WriterMetrics(writer).composed("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))
+    await InstrumentedSource(SimpleNamespace(measure_budget=lambda: {"shop": 1.0}), "shopify", fetcher).refresh()  # type: ignore[arg-type]
+    counts = LedgerCounts(
+        (OpenSyncs("shopify", "full", "queued", 1, 1.0),), (ConnectionCount("shopify", "connected", 1),)
+    )
+    SchedulerMetrics(scheduler, ["shopify"]).set_gauges(counts)
+    WriterMetrics(writer).count_upload("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))
     for registry in (fetcher, scheduler, writer):
-        registry.register(ConsumerMetrics([SimpleNamespace(group="g", buried=0)]))  # type: ignore[list-item]
+        registry.register(ConsumerMetrics([SimpleNamespace(group="g", dead_letter_count=0)]))  # type: ignore[list-item]
     gateway = metrics_of({"shopify": DELIVERED}, 1)[0].registry
     return iter((gateway, fetcher, scheduler, writer))
 
@@ -70,7 +72,7 @@ def test_an_expression_names_only_what_the_code_shows(expression: str, shown: di
 
 
 def test_no_label_names_a_merchant_or_an_account(shown: dict[str, Series]) -> None:
-    bounded = {"platform", "topic", "verdict", "outcome", "state", "mode", "lane", "budget", "group", "le"}
+    bounded = {"platform", "topic", "verdict", "outcome", "state", "mode", "budget", "group", "le"}
     assert {label for series in shown.values() for label in series} == bounded
 
 

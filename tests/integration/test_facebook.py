@@ -84,7 +84,7 @@ def test_volatile_fields_are_refreshed_by_a_poll_at_most_once_a_day(world: World
     assert unchanged is not None
     assert unchanged.body == before.body
     world.execute_sql(
-        "UPDATE spaces_writer.records SET volatile_at = volatile_at - 86400000 WHERE connection = :c", c=name
+        "UPDATE spaces_writer.records SET volatile_read_at = volatile_read_at - 86400000 WHERE connection = :c", c=name
     )
     poll_and_wait()
     world.wait_until_page_equal(page["id"])

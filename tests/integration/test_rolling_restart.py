@@ -65,7 +65,7 @@ class Deployment:
         """Count the log lines of work that an instance has completed."""
         log = self.world.stack.logs_of(instance)
         text = log.read_bytes() if log.exists() else b""
-        return text.count(b'"records fetched"') + text.count(b'"verdict given"')
+        return text.count(b'"records fetched"') + text.count(b'"sync result stored"')
 
     def ensure_full_sync(self) -> None:
         """Start a full sync of the large shop unless one is queued or running."""

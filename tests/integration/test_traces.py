@@ -28,8 +28,8 @@ def find_complete_trace(receiver: Receiver, sync_id: str, fetcher: str) -> list[
     """
     request = next((s for s in list(receiver.spans) if s.service == "gateway" and s.sync_id == sync_id), None)
     spans = receiver.trace(request.trace) if request else []
-    composes = [span for span in spans if span.name == "compose snapshot"]
-    is_in_ledger = any(span.service == "scheduler" for compose in composes for span in find_caused(spans, compose))
+    builds = [span for span in spans if span.name == "build snapshot"]
+    is_in_ledger = any(span.service == "scheduler" for build in builds for span in find_caused(spans, build))
     is_fetched = any(span.service == fetcher and span.name.startswith("process ") for span in spans)
     ids = {"", *(span.id for span in spans)}
     is_joined = all(span.parent in ids for span in spans) and any(not span.parent for span in spans)
@@ -73,11 +73,11 @@ def test_one_webhook_is_one_trace_from_its_acceptance_to_the_upload_and_the_ledg
         "shopify-fetcher: process sync.requested.shopify",
         "shopify-fetcher: send data.fetched.shopify",
         "spaces-writer: process data.fetched.shopify",
-        "spaces-writer: compose snapshot",
+        "spaces-writer: build snapshot",
         "spaces-writer: S3/PutObject",
     ]
-    compose = next(span for span in spans if span.name == "compose snapshot")
-    assert ("scheduler", "process data.stored") in {(span.service, span.name) for span in find_caused(spans, compose)}
+    build = next(span for span in spans if span.name == "build snapshot")
+    assert ("scheduler", "process data.stored") in {(span.service, span.name) for span in find_caused(spans, build)}
     assert any(span.service == "scheduler" and span.name == "process sync.requested.shopify" for span in spans)
     calls = [span for span in spans if span.service == "shopify-fetcher" and span.name == "POST"]
     assert {call.attributes["http.response.status_code"] for call in calls} == {200}
