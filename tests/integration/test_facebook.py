@@ -21,10 +21,11 @@ def test_a_shop_and_pages_connected_by_one_browser_belong_to_one_merchant(world:
     names = sorted([f"shopify:{shop}", *(page["connection"] for page in pages.pages)])
     response = connected.browser.get("/connections", headers={"Accept": "application/json"}).json()
     assert sorted(row["connection"] for row in response["connections"]) == names
+    key = f"merchants/{merchant}.json"
     document = wait_until(
         lambda: (
             stored.document
-            if (stored := world.visit.object(f"merchants/{merchant}.json")) and len(stored.document["connections"]) == 3
+            if (stored := world.visit.object(key)) and len(stored.document["connections"]) == 3
             else None
         )
     )

@@ -182,7 +182,8 @@ async def publish_invalid_message(servers: str) -> None:
 def fetch_metrics(world: World) -> dict[str, str]:
     """Fetch `/metrics` of every service."""
     stack = world.stack
-    own_urls = {name: f"http://127.0.0.1:{stack.env_of(name)['PORT']}" for name in stack.names if name.endswith("r")}
+    names = [name for name in stack.names if name.endswith("r")]
+    own_urls = {name: f"http://127.0.0.1:{stack.env_of(name)['PORT']}" for name in names}
     urls = {**own_urls, "gateway": stack.env_of("scheduler")["GATEWAY_INTERNAL_URL"]}
     return {
         name: httpx.get(f"{urls[name]}/metrics").raise_for_status().text
