@@ -143,7 +143,7 @@ def measure_burst(
         )
     usage = {name: seconds - cpu_before[name] for name, seconds in _measure_cpu(stack).items()}
     statistics, states = stack.request_control(shop, "GET", "/statistics"), count_states(stack, shop) - states_before
-    first_sent, object_equal = _find_first_sent(stack, shop, observer, edits), observer.objects.get(final_hash)
+    first_sent, object_equal = _find_first_delivery(stack, shop, observer, edits), observer.objects.get(final_hash)
     difference = stack.find_difference(stack.visit.object(f"{shop}/shopify_data.json"), truth)
     faults = tuple(find_faults(difference, statistics["root_fields"], states, edits))
     return BurstResult(
@@ -165,7 +165,7 @@ def _measure_cpu(stack: BenchmarkStack) -> dict[str, float]:
     return {name: measure_cpu_seconds(pid) for name, pid in stack.list_pids().items()}
 
 
-def _find_first_sent(stack: BenchmarkStack, shop: str, observer: BurstObserver, edits: int) -> float:
+def _find_first_delivery(stack: BenchmarkStack, shop: str, observer: BurstObserver, edits: int) -> float:
     """Return when the sandbox sent the first webhook of the burst, which is after it has made all edits."""
     response = stack.request_control(shop, "GET", "/deliveries", topic="PRODUCTS_UPDATE", limit=10 * edits)
     moments = [delivery["history"][0]["at"] for delivery in response["deliveries"] if delivery["history"]]

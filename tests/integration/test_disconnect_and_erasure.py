@@ -22,11 +22,11 @@ def wait_for_deletion(world: World, code: str) -> dict[str, Any]:
     """Wait until a deletion request is carried out; return it as its public page shows it."""
     address = f"{world.visit.gateway_url}/deletions/{code}"
 
-    def fetch_if_done() -> dict[str, Any] | None:
+    def fetch_if_complete() -> dict[str, Any] | None:
         deletion: dict[str, Any] = httpx.get(address, headers={"Accept": "application/json"}).raise_for_status().json()
         return deletion if deletion["state"] == "carried out" else None
 
-    return wait_until(fetch_if_done, within=60)
+    return wait_until(fetch_if_complete, within=60)
 
 
 def _get_last_lines(text: str) -> list[str]:
