@@ -131,7 +131,7 @@ def measure(stand: Stand, shop: str, other: str, nodes: str, edits: int, product
     usage = {name: seconds - used[name] for name, seconds in _cpu(stand).items()}
     statistics, counted = stand.tell(shop, "GET", "/statistics"), states(stand, shop) - before
     sent, equal = _first_sent(stand, shop, watch, edits), watch.objects.get(final)
-    difference = stand.difference(stand.visit.object(f"{shop}/shopify_data.json"), truth)
+    difference = stand.difference(stand.visit.load_object(f"{shop}/shopify_data.json"), truth)
     trouble = tuple(troubles(difference, statistics["root_fields"], counted, edits))
     return Burst(nodes, watch, delivered, settled, sent, usage, equal, statistics, counted, len(truth), trouble)
 

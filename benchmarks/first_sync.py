@@ -51,11 +51,11 @@ def measure(stand: Stand, plan: str, products: int, variants: int) -> Sync:
     stand.tell(shop, "DELETE", "/statistics")
     used, pids = {name: cpu_seconds(pid) for name, pid in stand.pids().items()}, stand.pids()
     began = time.monotonic()
-    connected = stand.visit.connect(shop)
+    connected = stand.shops.connect(shop)
     answered = time.monotonic() - began
-    shown = until(lambda: s if (s := connected.sync())["state"] not in OPEN else None, _MOST_SECONDS)
+    shown = until(lambda: s if (s := connected.load_sync())["state"] not in OPEN else None, _MOST_SECONDS)
     verdict = time.monotonic() - began
-    stored = until(lambda: stand.visit.object(connected.key), 120) if shown["state"] == "success" else None
+    stored = until(lambda: stand.visit.load_object(connected.key), 120) if shown["state"] == "success" else None
     took = time.monotonic() - began
     usage = {name: (cpu_seconds(pid) - used[name], peak_bytes(pid)) for name, pid in pids.items()}
     trouble = stand.difference(stored, stand.truth(shop)) if stored else f"{shown['state']}: {shown['reason']}"

@@ -38,7 +38,7 @@ def measured_edit(stand: Stand, shop: str, number: int, title: str) -> Edit:
     # While an object is being replaced, the local store shows it without metadata.
     until(lambda: stand.head(key).get("sha256", before) != before or None, _MOST_SECONDS, _POLL_SECONDS)
     seen = time.time()
-    stored = stand.visit.object(key)
+    stored = stand.visit.load_object(key)
     if stored is None or title.encode() not in stored.body:
         raise RuntimeError(f"the object changed, and does not show {title!r}")
     return Edit(made, seen, datetime.fromisoformat(stored.metadata["stored-at"]).timestamp())
@@ -56,7 +56,7 @@ def glue_edit(stand: Stand, shop: str, number: int, title: str, body: bytes) -> 
 def edits(stand: Stand, shop: str, other: str, count: int, every: float) -> tuple[list[Edit], list[float]]:
     """Both in turns, `every` so many seconds."""
     own, glue = _numbers(stand, shop), _numbers(stand, other)
-    stored = stand.visit.object(f"{shop}/shopify_data.json")
+    stored = stand.visit.load_object(f"{shop}/shopify_data.json")
     assert stored is not None
     done: list[Edit] = []
     glued: list[float] = []

@@ -20,8 +20,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from merchant_sync import access, parts
-from merchant_sync.client import Connected, StoredObject, Visit
-from merchant_sync.comparison import first_difference
+from merchant_sync.client import StoredObject, Visit
+from merchant_sync.comparison import find_difference
+from merchant_sync.demo.shopify_sandbox import ConnectedShop, SandboxShops
 from merchant_sync.stack import Stack
 
 Answer = TypeVar("Answer")
@@ -44,22 +45,27 @@ class Stand:
     bucket: Any
     bucket_name: str
 
+    @property
+    def shops(self) -> SandboxShops:
+        """The sandbox's shops."""
+        return SandboxShops(self.visit)
+
     def make_shop(self, **recipe: Any) -> str:
         """A new shop of the sandbox; its full domain."""
         shop = f"bench-{uuid4().hex[:8]}.myshopify.com"
-        self.visit.control("POST", "", {"shop": shop, "seed": 7, **recipe})
+        self.shops.call("POST", "", {"shop": shop, "seed": 7, **recipe})
         return shop
 
     def tell(self, shop: str, method: str, path: str, body: dict[str, Any] | None = None, **query: Any) -> Any:
         """Tell the sandbox something about a shop."""
-        return self.visit.control(method, f"/{shop}{path}", body, **query)
+        return self.shops.call(method, f"/{shop}{path}", body, **query)
 
-    def synced(self, shop: str, within: float = 300.0) -> Connected:
+    def synced(self, shop: str, within: float = 300.0) -> ConnectedShop:
         """Connect a shop and wait for its first object and for the end of its self-test."""
-        connected = self.visit.connect(shop)
-        until(lambda: connected.sync()["state"] not in OPEN or None, within)
-        until(lambda: self.visit.object(connected.key), within)
-        until(lambda: connected.sync()["webhook_test"]["status"] != "pending" or None, 30)
+        connected = self.shops.connect(shop)
+        until(lambda: connected.load_sync()["state"] not in OPEN or None, within)
+        until(lambda: self.visit.load_object(connected.key), within)
+        until(lambda: connected.load_sync()["webhook_test"]["status"] != "pending" or None, 30)
         return connected
 
     def truth(self, shop: str) -> bytes:
@@ -72,7 +78,7 @@ class Stand:
             return "there is no object"
         if stored.body == truth:
             return None
-        return first_difference(stored.document, StoredObject(truth, {}).document) or "the same data in other bytes"
+        return find_difference(stored.document, StoredObject(truth, {}).document) or "the same data in other bytes"
 
     def head(self, key: str) -> dict[str, str]:
         """The metadata of an object, its hash under `sha256`; empty when there is none."""
@@ -95,11 +101,11 @@ class Stand:
 
     def rows(self, sql: str, *values: object) -> list[Any]:
         """Rows of any schema."""
-        return asyncio.run(_rows(self.stack.admin_database_url(), sql, values))
+        return asyncio.run(_rows(self.stack.build_admin_database_url(), sql, values))
 
     def pids(self) -> dict[str, int]:
         """The process of each part that runs."""
-        return {name: pid for name in self.stack.names if (pid := self.stack.pid_of(name)) is not None}
+        return {name: pid for name in self.stack.names if (pid := self.stack.get_pid(name)) is not None}
 
 
 async def _rows(url: str, sql: str, values: tuple[object, ...]) -> list[Any]:
@@ -112,7 +118,7 @@ async def _rows(url: str, sql: str, values: tuple[object, ...]) -> list[Any]:
 
 def _bucket(stack: Stack) -> tuple[Any, str]:
     """An S3 client of the benchmark's own, and the bucket's name."""
-    shared = stack.environment.shared()
+    shared = stack.environment.build_shared_settings()
     client = boto3.client(
         "s3",
         endpoint_url=shared["SPACES_ENDPOINT_URL"],

@@ -15,7 +15,7 @@ from merchant_sync import processes
 
 def family(pid: int) -> list[int]:
     """The process and all that descends from it."""
-    return [pid, *processes.descendants(pid)]
+    return [pid, *processes.list_descendants(pid)]
 
 
 def cpu_seconds(pid: int) -> float:

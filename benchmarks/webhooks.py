@@ -68,7 +68,7 @@ def quiet_shop(stand: Stand) -> str:
     """A connected shop; afterwards no service but the gateway runs, so that the route alone is measured."""
     shop = stand.make_shop(products=10)
     stand.synced(shop)
-    for name in (parts.SHOPIFY_FETCHER, parts.SCHEDULER, parts.SPACES_WRITER, parts.GATEWAY):
+    for name in (*parts.FETCHERS, parts.SCHEDULER, parts.SPACES_WRITER, parts.GATEWAY):
         stand.stack.stop_part(name)
     return shop
 
@@ -88,7 +88,7 @@ def contestants(stand: Stand, shop: str, in_flight: int) -> Iterator[dict[str, C
             worker = stack.enter_context(_load(stand, shop, url, in_flight))
             found[name] = Contestant(worker, server.pid, broker)
             found[name].run(_WARM_SECONDS)
-        servers = stand.stack.environment.addresses()["KAFKA_BOOTSTRAP_SERVERS"]
+        servers = stand.stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"]
         for name in (BARE, TUNED):
             settings = {"servers": servers, "topic": TOPIC, "in_flight": in_flight, "tuned": name == TUNED}
             producer = stack.enter_context(Worker("bare_producer", settings))
@@ -98,14 +98,14 @@ def contestants(stand: Stand, shop: str, in_flight: int) -> Iterator[dict[str, C
 
 def _gateway(stand: Stand, command: list[str]) -> tuple[Server, str]:
     """The gateway as the stack would start it."""
-    stack = stand.stack
-    return Server(command, stack.env_of(parts.GATEWAY), stack.gateway_url, _log(stand, "gateway")), stack.gateway_url
+    stack, url = stand.stack, stand.stack.gateway_url
+    return Server(command, stack.build_settings(parts.GATEWAY), url, _log(stand, "gateway")), url
 
 
 def _other(stand: Stand, name: str) -> tuple[Server, str]:
     """A server of the benchmark's own, with the gateway's settings."""
-    port = stand.stack.environment.port_of(f"bench-{name}")
-    env = {**stand.stack.env_of(parts.GATEWAY), "PORT": str(port)}
+    port = stand.stack.environment.get_port(f"bench-{name}")
+    env = {**stand.stack.build_settings(parts.GATEWAY), "PORT": str(port)}
     url = f"http://127.0.0.1:{port}"
     return Server(module(name), env, url, _log(stand, name)), url
 
@@ -120,7 +120,7 @@ def _load(stand: Stand, shop: str, url: str, in_flight: int) -> Worker:
         "host": address.hostname,
         "port": address.port,
         "path": "/shopify/webhook",
-        "secret": stand.stack.env_of(parts.GATEWAY)["SHOPIFY_API_SECRET"],
+        "secret": stand.stack.build_settings(parts.GATEWAY)["SHOPIFY_API_SECRET"],
         "shop": shop,
         "in_flight": in_flight,
     }

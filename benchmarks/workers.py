@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import httpx
 
-from merchant_sync import lifeline
+from merchant_sync import parent_watch
 
 _ROOT = Path(__file__).parents[1]
 _START_SECONDS = 30.0
@@ -30,7 +30,7 @@ def module(name: str, *arguments: str) -> list[str]:
 
 def _guarded(command: Sequence[str]) -> list[str]:
     """The command, ended by the kernel should this process die."""
-    guard = [sys.executable, "-I", "-S", lifeline.__file__, str(os.getpid()), str(int(signal.SIGKILL)), "-"]
+    guard = [sys.executable, "-I", "-S", parent_watch.__file__, str(os.getpid()), str(int(signal.SIGKILL)), "-"]
     return [*guard, *command]
 
 

@@ -114,7 +114,7 @@ def test_every_other_setting_of_dot_env_reaches_a_service_in_production() -> Non
 
 
 def test_no_secret_is_in_the_files() -> None:
-    generated = {"INTERNAL_KEY", "DATABASE_URL"}.union(*deployment.NAMES_OF_PARTS.values())
+    generated = {"INTERNAL_KEY", "DATABASE_URL"}.union(*deployment.SECRETS_BY_PART.values())
     given = [
         (name, setting, value)
         for services in (COMPOSE, PRODUCTION)

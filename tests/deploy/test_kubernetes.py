@@ -55,7 +55,7 @@ def built(overlay: str) -> tuple[Object, ...]:
     with TemporaryDirectory() as folder:
         copied = Path(folder) / "deploy"
         shutil.copytree(ROOT / "deploy", copied, ignore=shutil.ignore_patterns("secrets"))
-        deployment.write_env_files(copied / "k8s/overlays/sandbox/secrets", sandboxed=True)
+        deployment.write_env_files(copied / "k8s/overlays/sandbox/secrets", with_sandbox=True)
         command = ["kubectl", "kustomize", str(copied / "k8s/overlays" / overlay)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -127,7 +127,7 @@ def test_what_is_ours_may_write_nothing_and_has_no_rights(overlay: str, name: st
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_plain_setting_is_one_and_none_is_a_secret(overlay: str) -> None:
-    secret = {"INTERNAL_KEY", "DATABASE_URL", "KAFKA_PASSWORD"}.union(*deployment.NAMES_OF_PARTS.values())
+    secret = {"INTERNAL_KEY", "DATABASE_URL", "KAFKA_PASSWORD"}.union(*deployment.SECRETS_BY_PART.values())
     for name in OURS:
         given = plain(overlay, name).keys()
         assert given <= set(environment.SETTINGS) | OPERATOR_SETTINGS, name
@@ -142,14 +142,14 @@ def test_production_holds_no_secret_at_all() -> None:
 def test_a_workload_is_given_its_own_secret_alone(name: str) -> None:
     assert secret_of("production", name) == name
     generated = of_kind("sandbox", "Secret")[secret_of("sandbox", name)]["data"].keys()
-    known = set(deployment.NAMES_OF_PARTS[name]) | {"INTERNAL_KEY", "DATABASE_URL"}
+    known = set(deployment.SECRETS_BY_PART[name]) | {"INTERNAL_KEY", "DATABASE_URL"}
     assert generated <= known
     assert ("DATABASE_URL" in generated) == (name in ("gateway", "scheduler", "spaces-writer"))
 
 
 @pytest.mark.parametrize(("overlay", "name"), list(product(OVERLAYS, SERVICES)))
 def test_a_service_starts_with_what_it_is_given(overlay: str, name: str, tmp_path: Path) -> None:
-    deployment.write_folders(tmp_path, sandboxed=True)
+    deployment.write_folders(tmp_path, with_sandbox=True)
     secrets = {file.name: file.read_text() for file in (tmp_path / name).iterdir()}
     if overlay == "production":
         secrets |= {"KAFKA_USERNAME": name, "KAFKA_PASSWORD": "invented"}

@@ -66,7 +66,7 @@ class Balancer:
     def _port_of(self, instance: str) -> int:
         assert self._stack is not None
         if instance not in self._ports:
-            self._ports[instance] = int(self._stack.env_of(instance)[self._setting])
+            self._ports[instance] = int(self._stack.build_settings(instance)[self._setting])
         return self._ports[instance]
 
     async def _carry(self, client: "Side", server: "Side") -> None:

@@ -34,7 +34,9 @@ def _decoded(digits: str) -> str:
 def logs(world: World, *without: str) -> dict[str, str]:
     """What each part has written, but for some."""
     return {
-        name: world.stack.logs_of(name).read_text(errors="replace") for name in world.stack.names if name not in without
+        name: world.stack.get_log_path(name).read_text(errors="replace")
+        for name in world.stack.names
+        if name not in without
     }
 
 

@@ -24,7 +24,8 @@ def test_a_shop_and_its_pages_are_one_merchants(world: World) -> None:
     document = until(
         lambda: (
             found.document
-            if (found := world.visit.object(f"merchants/{merchant}.json")) and len(found.document["connections"]) == 3
+            if (found := world.visit.load_object(f"merchants/{merchant}.json"))
+            and len(found.document["connections"]) == 3
             else None
         )
     )
@@ -38,7 +39,7 @@ def test_each_pages_first_sync_tests_itself(world: World) -> None:
     for page in pages.pages:
         shown = until(
             lambda p=page: (
-                s if all((s := pages.sync(p["sync_id"]))[part]["status"] != "pending" for part in PARTS) else None
+                s if all((s := pages.load_sync(p["sync_id"]))[part]["status"] != "pending" for part in PARTS) else None
             )
         )
         assert {part: shown[part]["status"] for part in PARTS} == dict.fromkeys(PARTS, "success"), shown
@@ -138,7 +139,7 @@ def test_a_dead_token_asks_for_a_new_sign_in_and_touches_nothing_else(world: Wor
     ],
 )
 def test_a_consent_that_gives_too_little_says_what_to_do(world: World, decision: dict[str, str], says: str) -> None:
-    browser, answer = world.visit.page_login(world.person(pages=1)["id"], **decision)
+    browser, answer = world.pages.log_in(world.person(pages=1)["id"], **decision)
     assert answer.status_code == 400
     assert says in answer.json()["reason"]
     assert "session_id" not in browser.cookies
@@ -153,9 +154,9 @@ def test_a_field_that_is_refused_costs_no_other(world: World) -> None:
     person = world.person(pages=1)
     world.meta("PUT", "/faults", {"refuse_fields": ["bio"]})
     try:
-        pages = world.visit.connect_pages(person["id"])
+        pages = world.pages.connect(person["id"])
         (page,) = pages.pages
-        shown = until(lambda: s if (s := pages.sync(page["sync_id"]))["state"] == "success" else None)
+        shown = until(lambda: s if (s := pages.load_sync(page["sync_id"]))["state"] == "success" else None)
         stored = until(lambda: world.page_object(page["id"]))
         assert shown["records"] == 1
         assert stored.document["data"][0]["bio"] is None

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from merchant_sync.client import Connected
+from merchant_sync.demo.shopify_sandbox import ConnectedShop
 from merchant_sync.stack import Stack, StackError
 from world import JARS, OPEN, SETTINGS, World, until
 
@@ -56,14 +56,14 @@ def mortal(request: pytest.FixtureRequest) -> Iterator[tuple[World, Path]]:
 
 
 @pytest.fixture(scope="module")
-def connected(mortal: tuple[World, Path]) -> Connected:
+def connected(mortal: tuple[World, Path]) -> ConnectedShop:
     world, _ = mortal
     return world.synced(world.make_shop(products=60, variants=2, plan="plus", collections=0))
 
 
 @pytest.mark.parametrize(("service", "effect", "when"), POINTS)
 def test_killed_around_an_effect(
-    mortal: tuple[World, Path], connected: Connected, service: str, effect: str, when: str
+    mortal: tuple[World, Path], connected: ConnectedShop, service: str, effect: str, when: str
 ) -> None:
     world, armed = mortal
     shop = connected.shop
@@ -176,10 +176,10 @@ def first_sync_and_burst(world: World, settled: object = None) -> tuple[str, flo
     return shop, time.monotonic() - began
 
 
-def connect_through(world: World, shop: str) -> Connected:
+def connect_through(world: World, shop: str) -> ConnectedShop:
     """Connect while the gateway may be down: a merchant tries again."""
 
-    def attempt() -> Connected | None:
+    def attempt() -> ConnectedShop | None:
         try:
             return world.connect(shop)
         except (httpx.HTTPError, StackError):
@@ -188,7 +188,7 @@ def connect_through(world: World, shop: str) -> Connected:
     return until(attempt, 60)
 
 
-def ended_through(world: World, connected: Connected) -> dict[str, object]:
+def ended_through(world: World, connected: ConnectedShop) -> dict[str, object]:
     """The first sync's end, read from the ledger: the gateway may be down."""
 
     def ended() -> dict[str, object] | None:

@@ -51,7 +51,7 @@ def test_a_persons_deletion_leaves_no_trace_but_names_and_epochs(world: World) -
     pages = world.connect_pages(person["id"])
     other = world.connect_pages(world.person(pages=1)["id"]).pages[0]
     merchant = pages.answer["user_uuid"]
-    until(lambda: world.visit.object(f"merchants/{merchant}.json"))
+    until(lambda: world.visit.load_object(f"merchants/{merchant}.json"))
     before = {name: world.state_of(name) for name in (p["connection"] for p in pages.pages)}
     assert set(before.values()) == {"connected"}
 
@@ -65,7 +65,7 @@ def test_a_persons_deletion_leaves_no_trace_but_names_and_epochs(world: World) -
     assert shown["messages_until"] - shown["asked_at"] <= 7 * 86_400_000 + 120_000
     for page in pages.pages:
         assert world.page_object(page["id"]) is None
-    until(lambda: world.visit.object(f"merchants/{merchant}.json") is None or None)
+    until(lambda: world.visit.load_object(f"merchants/{merchant}.json") is None or None)
     traces = (mark, merchant, person["id"])
     assert kept(world, *traces) in ({}, {"spaces_writer.erasures": {merchant}})
     world.run("UPDATE spaces_writer.erasures SET due_at = now()")  # the second look, which is the last word
@@ -87,7 +87,7 @@ def test_pages_in_flight_do_not_bring_it_back(world: World) -> None:
     world.stack.stop_part("spaces-writer")
     world.edit_page(page["id"], name="Read before it was deleted")
     world.poll_soon(page["connection"])
-    log = world.stack.logs_of("facebook-fetcher")
+    log = world.stack.get_log_path("facebook-fetcher")
     for said in ("records fetched", "step done"):
         until(lambda s=said: any(page["connection"] in line and s in line for line in _tail(log.read_text())) or None)
     world.meta("POST", f"/users/{person['id']}/delete_data")
@@ -172,7 +172,7 @@ def test_a_shops_redaction_is_carried_out_once_it_is_gone(world: World) -> None:
 def redact(world: World, shop: str) -> httpx.Response:
     """Deliver Shopify's request to redact a shop."""
     body = orjson.dumps({"shop_id": 1, "shop_domain": shop})
-    secret = world.stack.env_of("gateway")["SHOPIFY_API_SECRET"]
+    secret = world.stack.build_settings("gateway")["SHOPIFY_API_SECRET"]
     signature = b64encode(hmac.digest(secret.encode(), body, hashlib.sha256)).decode()
     headers = {
         "X-Shopify-Topic": "shop/redact",

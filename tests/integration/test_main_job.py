@@ -35,7 +35,8 @@ def test_the_merchants_document_leads_to_the_shop(world: World) -> None:
     shop = world.make_shop(products=10)
     connected = world.synced(shop)
     merchant = connected.answer["user_uuid"]
-    document = until(lambda: found.document if (found := world.visit.object(f"merchants/{merchant}.json")) else None)
+    key = f"merchants/{merchant}.json"
+    document = until(lambda: found.document if (found := world.visit.load_object(key)) else None)
     listed = [{"connection": f"shopify:{shop}", "key": f"{shop}/shopify_data.json", "state": "connected"}]
     assert document == {"merchant": merchant, "connections": listed}
 

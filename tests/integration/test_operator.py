@@ -69,7 +69,7 @@ class Operator:
     def findings(self, *, code: int, sample: int = 0, **settings: str) -> dict[str, dict[str, str]]:
         """What the doctor finds that is not good, by what it looked at."""
         done = self.elsewhere("doctor", "--sample", str(sample), "--json", code=code, **settings)
-        return {one["what"]: one for one in orjson.loads(done.stdout)["findings"] if one["verdict"] != "good"}
+        return {one["subject"]: one for one in orjson.loads(done.stdout)["findings"] if one["result"] != "good"}
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def operator(world: World) -> Operator:
 
 def administered(operator: Operator, do: Any) -> Any:
     async def run() -> Any:
-        async with brokers.administering(operator.access) as admin:
+        async with brokers.create_admin(operator.access) as admin:
             return await do(admin)
 
     return asyncio.run(run())
@@ -89,7 +89,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_stack_that_runs(world: World, ope
     world.synced(world.make_shop(products=5))
     told = operator.told("doctor")
     assert told["bad"] == 0, told
-    looked_at = {one["what"] for one in told["findings"]}
+    looked_at = {one["subject"] for one in told["findings"]}
     assert {"Kafka", "topics", "bucket merchant-sync", "Postgres of gateway", "Postgres of spaces_writer"} <= looked_at
     assert {"clock beside Shopify", "webhooks from outside", "internal routes from outside", "scheduler"} <= looked_at
     assert any(what.startswith("shopify:") for what in looked_at)
@@ -120,7 +120,7 @@ def test_the_doctor_names_a_topic_that_is_missing_or_cut_wrong(operator: Operato
     try:
         found = operator.findings(code=1)
         assert found.keys() == {f"topic {SPARE}"}
-        assert found[f"topic {SPARE}"]["seen"] == said
+        assert found[f"topic {SPARE}"]["details"] == said
     finally:
         administered(operator, lambda admin: _made(admin, PARTITIONS) if partitions else _created(admin))
 
@@ -138,8 +138,8 @@ def test_the_doctor_names_a_retention_that_is_not_as_made(operator: Operator) ->
     administered(operator, lambda admin: _kept(admin, {**made, "retention.ms": "1000"}))
     try:
         found = operator.findings(code=1)[f"topic {SPARE}"]
-        assert found["seen"] == "retention.ms is 1000"
-        assert f"--add-config retention.ms={made['retention.ms']}" in found["do"]
+        assert found["details"] == "retention.ms is 1000"
+        assert f"--add-config retention.ms={made['retention.ms']}" in found["action"]
     finally:
         administered(operator, lambda admin: _kept(admin, made))
 
@@ -150,7 +150,7 @@ def test_the_doctor_names_a_schema_that_is_behind(world: World, operator: Operat
         found = operator.findings(code=1)
     finally:
         world.run("UPDATE scheduler.schema_versions SET name = '0002_erased.sql' WHERE name = 'x0002_erased.sql'")
-    assert "lacks 0002_erased.sql" in found["Postgres of scheduler"]["seen"]
+    assert "lacks 0002_erased.sql" in found["Postgres of scheduler"]["details"]
 
 
 def test_the_doctor_names_a_role_that_may_read_anothers_schema(world: World, operator: Operator) -> None:
@@ -159,7 +159,7 @@ def test_the_doctor_names_a_role_that_may_read_anothers_schema(world: World, ope
         found = operator.findings(code=1)
     finally:
         world.run("REVOKE USAGE ON SCHEMA gateway FROM scheduler")
-    assert found["role of scheduler"]["seen"] == "may read gateway as well"
+    assert found["role of scheduler"]["details"] == "may read gateway as well"
 
 
 WRONG: dict[str, tuple[dict[str, str], str]] = {
@@ -169,31 +169,31 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     "Postgres of scheduler": ({"SCHEDULER_DATABASE_URL": "postgresql://a:b@127.0.0.1:9/x"}, "SCHEDULER_DATABASE_URL"),
     "Kafka": ({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}, "KAFKA_BOOTSTRAP_SERVERS"),
     "the operator's key": ({"INTERNAL_KEY": "somebody else's key"}, "operator:key in both INTERNAL_KEYS"),
-    "settings of gateway": ({"SHOPIFY_API_VERSION": "latest"}, "mend"),
+    "settings of gateway": ({"SHOPIFY_API_VERSION": "latest"}, "correct them"),
 }
 
 
 @pytest.mark.parametrize("what", WRONG)
 def test_the_doctor_says_what_to_do_about_a_wrong_setting(operator: Operator, what: str) -> None:
     settings, mend = WRONG[what]
-    postgres = operator.access.database_url("gateway").partition("@")[2].partition("/")[0]
+    postgres = operator.access.get_database_url("gateway").partition("@")[2].partition("/")[0]
     found = operator.findings(code=1, **{name: value.format(postgres=postgres) for name, value in settings.items()})
-    assert mend in found[what]["do"], found
+    assert mend in found[what]["action"], found
 
 
 def test_the_doctor_knows_our_gateway_from_another_that_answers(world: World, operator: Operator) -> None:
     found = operator.findings(code=1, SHOPIFY_WEBHOOK_ADDRESS=f"{world.visit.sandbox_url}/shopify/webhook")
-    assert "to a delivery without signature, our gateway 401" in found["webhooks from outside"]["seen"]
+    assert "to a delivery without signature, our gateway 401" in found["webhooks from outside"]["details"]
     inside = operator.access.get("GATEWAY_INTERNAL_URL")
     found = operator.findings(code=1, SHOPIFY_WEBHOOK_ADDRESS=f"{inside}/shopify/webhook")
-    assert "GATEWAY_INTERNAL_PORT" in found["internal routes from outside"]["do"]
+    assert "GATEWAY_INTERNAL_PORT" in found["internal routes from outside"]["action"]
 
 
 def test_the_doctor_names_a_gateway_that_is_down(world: World, operator: Operator) -> None:
     world.stack.kill("gateway")
     told = operator.told("doctor", code=1)
-    bad = {one["what"] for one in told["findings"] if one["verdict"] == "bad"}
-    assert {"gateway", "gateway, inside", "webhooks from outside"} <= bad
+    bad = {one["subject"] for one in told["findings"] if one["result"] == "bad"}
+    assert {"gateway", "gateway, internal", "webhooks from outside"} <= bad
     assert "Kafka" not in bad and "bucket merchant-sync" not in bad
 
 
@@ -203,8 +203,8 @@ def test_the_doctor_names_a_subscription_that_is_gone(world: World, operator: Op
     gone = world.told("GET", f"/{shop}/subscriptions")["subscriptions"][0]
     world.told("DELETE", f"/{shop}/subscriptions/{gone['number']}")
     told = operator.told("doctor", "--sample", "500", code=1)
-    found = next(one for one in told["findings"] if one["what"] == f"shopify:{shop}")
-    assert found["verdict"] == "bad" and gone["topic"].upper().replace("/", "_") in found["seen"]
+    found = next(one for one in told["findings"] if one["subject"] == f"shopify:{shop}")
+    assert found["result"] == "bad" and gone["topic"].upper().replace("/", "_") in found["details"]
     operator.run("sync", f"shopify:{shop}", "--wait")
     told = operator.told("doctor", "--sample", "500")
     assert told["bad"] == 0
@@ -236,7 +236,7 @@ def test_the_status_shows_work_that_a_dead_service_leaves(world: World, operator
     def seen() -> dict[str, Any] | None:
         told: dict[str, Any] = operator.told("status")
         behind = [one["messages"] for one in told["lag"] if one["topic"] == topic and "fetcher" in one["group"]]
-        return told if sum(behind) and told["open"] and told["oldest_unfinished_seconds"] > 0 else None
+        return told if sum(behind) and told["open_syncs"] and told["oldest_unfinished_seconds"] > 0 else None
 
     until(seen)
     world.stack.start_part("shopify-fetcher")
@@ -259,9 +259,9 @@ def test_some_records_are_read_anew(world: World, operator: Operator) -> None:
     product = world.products(shop)[0]["number"]
     world.faults(shop, webhooks_off=True)
     world.edit(shop, product, title="Nobody was told")
-    words = ("sync", f"shopify:{shop}", "--mode", "records", "--resource", "products", "--id", str(product), "--wait")
-    told = operator.told(*words)
-    assert (told["mode"], told["cause"], told["state"], told["changed"]) == ("records", "manual", "success", 1)
+    records = ("--mode", "incremental", "--resource", "products", "--id", str(product))
+    told = operator.told("sync", f"shopify:{shop}", *records, "--wait")
+    assert (told["mode"], told["cause"], told["state"], told["changed"]) == ("incremental", "manual", "success", 1)
     world.equal(shop)
 
 
@@ -269,9 +269,9 @@ def test_what_cannot_be_synced_is_said(world: World, operator: Operator) -> None
     shop = world.make_shop(products=3)
     world.synced(shop)
     assert "No connection shopify:nowhere" in operator.run("sync", "shopify:nowhere.myshopify.com", code=1).stderr
-    records = ("--mode", "records", "--resource", "orders", "--id", "1")
+    records = ("--mode", "incremental", "--resource", "orders", "--id", "1")
     assert "Shopify has no orders 1" in operator.run("sync", f"shopify:{shop}", *records, code=1).stderr
-    assert "--resource" in operator.run("sync", f"shopify:{shop}", "--mode", "records", code=2).stderr
+    assert "--resource" in operator.run("sync", f"shopify:{shop}", "--mode", "incremental", code=2).stderr
     world.told("POST", f"/{shop}/uninstall")
     until(lambda: world.state_of(f"shopify:{shop}") == "uninstalled" or None)
     assert "is not connected" in operator.run("sync", f"shopify:{shop}", code=1).stderr
@@ -286,7 +286,7 @@ def letters_of(operator: Operator, connection: str) -> list[dict[str, Any]]:
 
 
 async def _said(there: Access, topic: str, key: str, body: bytes, headers: list[tuple[str, bytes]]) -> None:
-    async with brokers.publishing(there) as publisher:
+    async with brokers.create_publisher(there) as publisher:
         await publisher.send_raw(topic, key.encode(), body, headers)
 
 
@@ -328,7 +328,7 @@ async def _buried(there: Access, request: SyncRequested) -> None:
         offset, partition, key, value = 0, 0, request.connection.encode(), body
 
     Record.topic, Record.headers = topic, headers  # type: ignore[attr-defined]
-    async with brokers.publishing(there) as publisher:
+    async with brokers.create_publisher(there) as publisher:
         kept: Any = Record()
         await DeadLetterPublisher(publisher).publish(
             kept, RuntimeError("as it was in the test"), group=f"shopify-fetcher.{topic}"

@@ -51,7 +51,7 @@ class Deployed:
         stack.scale(service, 1)
 
     def _done_by(self, instance: str) -> int:
-        log = self.world.stack.logs_of(instance)
+        log = self.world.stack.get_log_path(instance)
         told = log.read_bytes() if log.exists() else b""
         return told.count(b'"records fetched"') + told.count(b'"verdict given"')
 

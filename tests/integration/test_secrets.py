@@ -84,7 +84,7 @@ def deliver(world: World, seen: Seen, shop: str, signature: str, body: bytes) ->
 
 def tokens_of(world: World) -> Iterator[tuple[str, str]]:
     """The tokens that the gateway keeps, opened."""
-    key = world.stack.env_of("gateway")["TOKEN_ENCRYPTION_KEYS"]
+    key = world.stack.build_settings("gateway")["TOKEN_ENCRYPTION_KEYS"]
     key_id, _, encoded = key.partition(":")
     sealer = Sealer({key_id: b64decode(encoded)})
     for row in world.rows("SELECT name, access_token, refresh_token FROM gateway.connections"):
@@ -158,14 +158,14 @@ def pages_come_and_go(world: World, seen: Seen, secrets: dict[str, str]) -> None
 def trouble(world: World) -> None:
     """A message that nobody can handle; a stranger at the internal port; a database that is away, and comes back."""
     asyncio.run(poison(world.stack.environment.addresses()["KAFKA_BOOTSTRAP_SERVERS"]))
-    scheduler = world.stack.logs_of("shopify-fetcher")
+    scheduler = world.stack.get_log_path("shopify-fetcher")
     until(lambda: "message dead-lettered" in scheduler.read_text() or None)
-    inside = world.stack.env_of("scheduler")["GATEWAY_INTERNAL_URL"]
+    inside = world.stack.build_settings("scheduler")["GATEWAY_INTERNAL_URL"]
     forged = {"Authorization": f"Bearer {uuid4().hex}"}
     assert httpx.post(f"{inside}/internal/tokens", json={"connection": "a:b"}, headers=forged).status_code == 401
     world.stack.stop_part("postgres")
     for name in ("gateway", "scheduler", "spaces-writer"):
-        until(lambda n=name: " held" in world.stack.logs_of(n).read_text() or None)
+        until(lambda n=name: " held" in world.stack.get_log_path(n).read_text() or None)
     world.stack.start_part("postgres")
 
 
@@ -178,8 +178,8 @@ async def poison(servers: str) -> None:
 def metrics(world: World) -> dict[str, str]:
     """What every service shows to Prometheus."""
     stack = world.stack
-    at = {name: f"http://127.0.0.1:{stack.env_of(name)['PORT']}" for name in stack.names if name.endswith("r")}
-    urls = {**at, "gateway": stack.env_of("scheduler")["GATEWAY_INTERNAL_URL"]}
+    at = {name: f"http://127.0.0.1:{stack.build_settings(name)['PORT']}" for name in stack.names if name.endswith("r")}
+    urls = {**at, "gateway": stack.build_settings("scheduler")["GATEWAY_INTERNAL_URL"]}
     return {
         name: httpx.get(f"{urls[name]}/metrics").raise_for_status().text
         for name in ("gateway", "scheduler", "spaces-writer", "shopify-fetcher", "facebook-fetcher")

@@ -113,7 +113,7 @@ def test_lines_of_the_log_name_the_trace_and_the_sync(world: World, receiver: Re
     sync_id = webhooks_sync(world, f"shopify:{shop}")
     trace = until(lambda: whole_trace(receiver, sync_id, "shopify-fetcher"))[0].trace
     for service in ("gateway", "shopify-fetcher", "spaces-writer", "scheduler"):
-        lines = world.stack.logs_of(service).read_text().splitlines()
+        lines = world.stack.get_log_path(service).read_text().splitlines()
         named = [line for line in lines if f'"trace_id":"{trace}"' in line]
         assert any(f'"connection":"shopify:{shop}"' in line for line in named), service
         assert any(f'"sync_id":"{sync_id}"' in line for line in named), service

@@ -14,8 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from merchant_sync.access import Access, resolve
-from merchant_sync.client import Connected, ConnectedPages, StoredObject, Visit
-from merchant_sync.comparison import first_difference
+from merchant_sync.client import StoredObject, Visit
+from merchant_sync.comparison import find_difference
+from merchant_sync.demo.facebook_sandbox import ConnectedPages, SandboxPages
+from merchant_sync.demo.shopify_sandbox import ConnectedShop, SandboxShops
 from merchant_sync.stack import Stack
 
 Answer = TypeVar("Answer")
@@ -38,7 +40,8 @@ class World:
     def __init__(self, stack: Stack, there: Access | None = None) -> None:
         self.stack = stack
         self.visit = Visit(there or resolve(stack.data_dir, stack.given))
-        url = sa.make_url(stack.given.get("DATABASE_URL") or stack.admin_database_url()).set(
+        self.shops, self.pages = SandboxShops(self.visit), SandboxPages(self.visit)
+        url = sa.make_url(stack.given.get("DATABASE_URL") or stack.build_admin_database_url()).set(
             drivername="postgresql+asyncpg"
         )
         self.engine = create_async_engine(url, poolclass=sa.NullPool)
@@ -79,7 +82,7 @@ class World:
 
     def told(self, method: str, path: str, json: dict[str, Any] | None = None, **query: Any) -> Any:
         """Tell the sandbox's control endpoint something; its JSON answer."""
-        return self.visit.control(method, path, json, **query)
+        return self.shops.call(method, path, json, **query)
 
     def products(self, shop: str, limit: int = 50) -> list[dict[str, Any]]:
         listed: list[dict[str, Any]] = self.told("GET", f"/{shop}/products", limit=limit)["products"]
@@ -97,23 +100,23 @@ class World:
         return told
 
     def truth(self, shop: str) -> Any:
-        return self.visit.truth(shop)
+        return self.shops.load_expected_document(shop)
 
     # -- the merchant
 
-    def connect(self, shop: str, browser: httpx.Client | None = None) -> Connected:
+    def connect(self, shop: str, browser: httpx.Client | None = None) -> ConnectedShop:
         """Connect a shop as a browser does: login, consent, callback."""
-        return self.visit.connect(shop, browser)
+        return self.shops.connect(shop, browser)
 
-    def sync(self, connected: Connected, sync_id: str | None = None) -> dict[str, Any]:
+    def sync(self, connected: ConnectedShop, sync_id: str | None = None) -> dict[str, Any]:
         """A sync as the merchant sees it."""
-        return connected.sync(sync_id)
+        return connected.load_sync(sync_id)
 
-    def ended(self, connected: Connected, sync_id: str | None = None, within: float = 60) -> dict[str, Any]:
+    def ended(self, connected: ConnectedShop, sync_id: str | None = None, within: float = 60) -> dict[str, Any]:
         """Wait until a sync is over."""
         return until(lambda: shown if (shown := self.sync(connected, sync_id))["state"] not in OPEN else None, within)
 
-    def synced(self, shop: str, within: float = 60) -> Connected:
+    def synced(self, shop: str, within: float = 60) -> ConnectedShop:
         """Connect a shop and wait for its first snapshot."""
         connected = self.connect(shop)
         shown = self.ended(connected, within=within)
@@ -127,19 +130,19 @@ class World:
 
     def lose(self, shop: str) -> None:
         """Delete the shop's object behind the product's back."""
-        self.visit.delete(f"{shop}/shopify_data.json")
+        self.visit.delete_object(f"{shop}/shopify_data.json")
 
     def overwrite(self, shop: str, body: bytes) -> None:
         """Put other bytes in the place of the shop's object, with no word on what they are."""
-        self.visit.put(f"{shop}/shopify_data.json", body)
+        self.visit.put_object(f"{shop}/shopify_data.json", body)
 
     def object(self, shop: str) -> StoredObject | None:
-        return self.visit.object(f"{shop}/shopify_data.json")
+        return self.visit.load_object(f"{shop}/shopify_data.json")
 
     def difference(self, shop: str) -> str | None:
         """Where the stored object and the sandbox's truth part; None when they are equal."""
         stored = self.object(shop)
-        return "there is no object" if stored is None else first_difference(stored.document, self.truth(shop))
+        return "there is no object" if stored is None else find_difference(stored.document, self.truth(shop))
 
     def equal(self, shop: str, within: float = 20) -> float:
         """Wait until the object equals the truth; how many seconds that took."""
@@ -156,7 +159,7 @@ class World:
 
     def meta(self, method: str, path: str, json: dict[str, Any] | None = None, **query: Any) -> Any:
         """Tell the sandbox's Facebook something; its JSON answer."""
-        return self.visit.control_facebook(method, path, json, **query)
+        return self.pages.call(method, path, json, **query)
 
     def person(self, pages: int = 2, seed: int = 5) -> dict[str, Any]:
         """Somebody new at the sandbox's Facebook, with so many pages."""
@@ -166,9 +169,10 @@ class World:
 
     def connect_pages(self, user: str, browser: httpx.Client | None = None, **decision: str) -> ConnectedPages:
         """Connect the pages of a person as a browser does, and wait for their first snapshots."""
-        connected = self.visit.connect_pages(user, browser, **decision)
+        connected = self.pages.connect(user, browser, **decision)
         for page in connected.pages:
-            shown = until(lambda p=page: s if (s := connected.sync(p["sync_id"]))["state"] not in OPEN else None, 60)
+            sync_id = page["sync_id"]
+            shown = until(lambda i=sync_id: s if (s := connected.load_sync(i))["state"] not in OPEN else None, 60)
             assert shown["state"] == "success", shown
             self.page_equal(page["id"])
         return connected
@@ -177,7 +181,7 @@ class World:
         self.meta("PATCH", f"/pages/{page}", fields)
 
     def page_object(self, page: str) -> StoredObject | None:
-        return self.visit.object(f"facebook/{page}/page_data.json")
+        return self.visit.load_object(f"facebook/{page}/page_data.json")
 
     def page_equal(self, page: str, within: float = 20) -> float:
         """Wait until the page's object equals the truth; how many seconds that took."""
@@ -188,12 +192,12 @@ class World:
         return time.monotonic() - began
 
     def _page_difference(self, page: str) -> str | None:
-        stored, truth = self.page_object(page), self.visit.page_truth(page)
+        stored, truth = self.page_object(page), self.pages.load_expected_document(page)
         if stored is None:
             return "there is no object"
         if stored.body == orjson.dumps(truth, option=orjson.OPT_SORT_KEYS):
             return None
-        return first_difference(stored.document, truth) or "the bytes differ"
+        return find_difference(stored.document, truth) or "the bytes differ"
 
     # -- the ledger
 

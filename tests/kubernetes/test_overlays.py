@@ -20,7 +20,7 @@ TOUCH = """
 import sys, time
 from pathlib import Path
 from merchant_sync import access, client
-visit = client.Visit(access.read(Path("data")))
+visit = client.Visit(access.load(Path("data")))
 {body}
 """
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 async def test_an_error_says_nothing_of_what_was_to_be_stored(postgres: Stack) -> None:
     private = str(uuid4())
-    database = Database(postgres.admin_database_url(), schema="nobodys")
+    database = Database(postgres.build_admin_database_url(), schema="nobodys")
     with pytest.raises(DBAPIError) as error:
         async with database.transaction() as tx:
             await tx.execute(text("SELECT CAST(:body AS text)"), {"body": private + "\x00"})

@@ -64,7 +64,7 @@ class Ten:
 
 @pytest.fixture
 async def ten(postgres: Stack) -> AsyncIterator[Ten]:
-    made = Ten(postgres.admin_database_url())
+    made = Ten(postgres.build_admin_database_url())
     yield made
     await made.close()
 
@@ -87,7 +87,7 @@ async def test_also_where_the_server_isolates_by_default_more_than_it_has_to(ten
     name = f"repeatable_{uuid4().hex[:8]}"
     await _by_itself(ten.one, f"CREATE DATABASE {name}")
     await _by_itself(ten.one, f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
-    others = Ten(postgres.admin_database_url().rpartition("/")[0] + f"/{name}")
+    others = Ten(postgres.build_admin_database_url().rpartition("/")[0] + f"/{name}")
     assert await others.migrate("gateway") == list(scripts("gateway"))
     await others.close()
     await _by_itself(ten.one, f"DROP DATABASE {name}")

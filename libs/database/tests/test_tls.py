@@ -52,7 +52,7 @@ def server() -> Iterator[Server]:
         pytest.skip("no Postgres with TLS on this machine (Debian: apt-get install postgresql)")
     with TemporaryDirectory(prefix="merchant-sync-") as name:
         folder = Path(name)
-        port, password = Ports(folder / "ports.json").of("postgres"), uuid4().hex
+        port, password = Ports(folder / "ports.json").get("postgres"), uuid4().hex
         made = Server(port, password, Authority(folder, "authority"), Authority(folder, "stranger"))
         options = prepared(folder, made)
         assert as_server([str(BINARIES / "initdb"), "-D", f"{folder}/data", *options]).wait() == 0
@@ -63,7 +63,9 @@ def server() -> Iterator[Server]:
         own = ["-cunix_socket_directories=", "-clisten_addresses=127.0.0.1", "-cssl=on", "-cfsync=off", *tls]
         process = as_server([str(BINARIES / "postgres"), "-D", f"{folder}/data", "-p", str(port), *own])
         try:
-            assert health.wait(lambda: health.tcp(port), timeout=60, alive=lambda: process.poll() is None)
+            assert health.wait_until_healthy(
+                lambda: health.is_listening(port), timeout=60, is_alive=lambda: process.poll() is None
+            )
             yield made
         finally:
             process.send_signal(signal.SIGINT)
@@ -150,7 +152,7 @@ async def test_a_login_that_is_refused_is_waited_for_and_says_no_password(server
 
 
 async def test_a_server_without_tls_is_refused_by_whoever_asks_for_it(postgres: Stack) -> None:
-    url = postgres.admin_database_url()
+    url = postgres.build_admin_database_url()
     assert not await encrypted(url)
     assert not await encrypted(url + "?sslmode=prefer")
     assert "rejected SSL" in await trouble(url + "?sslmode=require")
