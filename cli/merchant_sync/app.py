@@ -62,7 +62,7 @@ def prepare(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Sync merchants' shops and pages to object storage: run everything here, try it, operate it."""
+    """Sync merchants' shops and pages to object storage: run the product here, try it, operate it."""
 
 
 @app.command()

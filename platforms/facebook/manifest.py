@@ -53,12 +53,13 @@ MANIFEST = Manifest(
             readers=(GATEWAY, FETCHER, OPERATOR),
             stack_value="{sandbox_url}/graph",
             default="https://graph.facebook.com",
-            description="Addresses of the Graph API and of the dialog for people.",
+            description="Address of the Graph API.",
         ),
         Setting(
             "FACEBOOK_DIALOG_URL",
             stack_value="{sandbox_people_url}/facebook",
             default="https://www.facebook.com",
+            description="Address of the dialog for people.",
         ),
         Setting(
             "FACEBOOK_SCOPES",
