@@ -51,14 +51,14 @@ lint-names: $(VENV)/.made ## how functions and classes are named, and how many s
 	$(BIN)/python -m lint.check_names
 	$(BIN)/python -m lint.count_platform_names $$($(BIN)/python -c 'from platforms.registry import PLATFORMS; print(*PLATFORMS)')
 
-deploy-files: $(VENV)/.runtime ## write anew: the deploy files that name the platforms
+deploy-files: $(VENV)/.runtime ## regenerate the deploy files that name the platforms
 	$(BIN)/python deploy/generate.py
 
-contracts: $(VENV)/.runtime ## write anew: the events' schemas, docs/api
+contracts: $(VENV)/.runtime ## regenerate the events' schemas and docs/api
 	$(BIN)/python -m contracts.schemas
 	$(BIN)/python -m gateway.docs docs/api
 
-graphql: $(VENV)/.runtime ## write anew: fetchers' typed GraphQL answers (SCHEMA=file: from another schema)
+graphql: $(VENV)/.runtime ## regenerate the fetchers' typed GraphQL answers (SCHEMA=file: from another schema)
 	for script in services/*-fetcher/generate_client.py; do $(BIN)/python $$script $(SCHEMA); done
 
 VERSION = $(shell sed -nE 's/^version = "(.*)"$$/\1/p' pyproject.toml)
@@ -69,7 +69,7 @@ image: ## build the image with its version as tag and label (needs Docker)
 bench: $(VENV)/.runtime ## measure, beside baselines (one alone: make bench ONLY=webhooks)
 	$(BIN)/python -m benchmarks $(ONLY)
 
-lock: $(VENV)/.dev ## choose versions anew: requirements/*.txt
+lock: $(VENV)/.dev ## update the locked versions: requirements/*.txt
 	$(PIP) uv
 	$(LOCK) --upgrade --output-file requirements/runtime.txt
 	$(LOCK) --upgrade --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt

@@ -113,7 +113,7 @@ _READERS: dict[str, tuple[str, ...]] = {
 
 
 def _list_address_settings() -> Iterator[tuple[str, str]]:
-    """Yield each part with a setting that names its address: whoever gives it runs that part elsewhere."""
+    """Yield each part with a setting that names its address. Where it is given, the part runs elsewhere."""
     yield KAFKA, "KAFKA_BOOTSTRAP_SERVERS"
     yield POSTGRES, "DATABASE_URL"
     yield SPACES, "SPACES_ENDPOINT_URL"

@@ -13,7 +13,7 @@ def get_origin(address: str) -> str:
 
 
 class RedirectingTransport(httpx.BaseTransport):
-    """Sends requests for one origin to another. Their Host header stays that of the origin that was asked for."""
+    """Sends requests for one origin to another. Their Host header stays that of the requested origin."""
 
     def __init__(self, target: str, inner: httpx.BaseTransport | None = None) -> None:
         self._target = httpx.URL(target)

@@ -53,9 +53,9 @@ class Ports:
         """Return the port of `name`: chosen at the first call, the same at all later ones."""
         with self._lock:
             if name not in self._ports:
-                taken = set(self._ports.values())
+                in_use = set(self._ports.values())
                 options = _generate_candidates(self._remembered.get(name))
-                self._ports[name] = next(port for port in options if port not in taken and is_free(port))
+                self._ports[name] = next(port for port in options if port not in in_use and is_free(port))
                 self._write()
             return self._ports[name]
 

@@ -159,7 +159,7 @@ def _run_sql(database: str, port: int, password: str, sql: str) -> None:
 
 
 def _is_marked_ready(data_dir: Path) -> bool:
-    """Whether the server's pid file says that it is ready; connecting to one that recovers would fill its log."""
+    """Whether the server's pid file marks it as ready; connecting to one that recovers would fill its log."""
     try:
         return (data_dir / "postmaster.pid").read_text().splitlines()[7].strip() == "ready"
     except (FileNotFoundError, IndexError):

@@ -44,7 +44,7 @@ def data_dir() -> Iterator[Path]:
 
 
 def run(data_dir: Path) -> subprocess.Popen[bytes]:
-    """`merchant-sync up` with the three parts, once it says that they run."""
+    """`merchant-sync up` with the three parts, once it prints that they run."""
     only = [word for part in PARTS for word in ("--only", part)]
     env = environment.filter_inherited(os.environ) | {
         "JGO_CACHE_DIR": os.environ.get("JGO_CACHE_DIR", str(ROOT / "data/cache"))
@@ -200,8 +200,8 @@ def test_a_part_is_killed_paused_and_started_again(data_dir: Path) -> None:
 
 
 def test_a_part_that_dies_by_itself_is_started_again(data_dir: Path) -> None:
-    said: list[str] = []
-    with Stack(data_dir, wanted=["spaces"], on_line=lambda _name, line: said.append(line)) as stack:
+    lines: list[str] = []
+    with Stack(data_dir, wanted=["spaces"], on_line=lambda _name, line: lines.append(line)) as stack:
         before = stack.get_pid("spaces")
         assert before is not None
         os.kill(before, signal.SIGKILL)
@@ -210,4 +210,4 @@ def test_a_part_that_dies_by_itself_is_started_again(data_dir: Path) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         stack.wait_healthy("spaces")
-    assert "killed by SIGKILL; restarting it in 0.5 s" in said
+    assert "killed by SIGKILL; restarting it in 0.5 s" in lines

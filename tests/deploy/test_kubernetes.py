@@ -340,6 +340,6 @@ def test_either_side_alone_holds_the_rules(overlay: str, allowed: set[tuple[str,
     ],
 )
 def test_only_owners_of_data_reach_a_database_and_none_an_open_port(name: str, ports: set[int]) -> None:
-    asked = (22, 80, 443, 5432, 6443, 8080, 9093)
+    ports_tried = (22, 80, 443, 5432, 6443, 8080, 9093)
 
-    assert {port for port in asked if is_allowed("production", name, "Egress", WORLD, port)} == ports
+    assert {port for port in ports_tried if is_allowed("production", name, "Egress", WORLD, port)} == ports

@@ -136,7 +136,7 @@ def explain_refusal(letter: DeadLetter) -> str | None:
         return None
     return (
         f"{letter.came_from} keeps the latest message of each connection, which an old one would replace: "
-        "`merchant-sync sync NAME` has it published anew"
+        "`merchant-sync sync NAME` publishes the present state"
     )
 
 

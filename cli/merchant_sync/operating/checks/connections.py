@@ -28,7 +28,7 @@ def check(access: Access, *, sample: int = SAMPLE, on_progress: Callable[[int, i
                 yield _check_connection(api, name, remarks)
                 on_progress(number, len(names))
             for remark in sorted(remarks):
-                action = "the version asked for has expired: set one that is served"
+                action = "the requested version has expired: set one that is served"
                 yield report_warning("API version", remark, action)
     except StackError as error:
         yield report_bad("connections", str(error), "bring it back, or correct its address")
