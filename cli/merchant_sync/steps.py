@@ -1,4 +1,4 @@
-"""Steps of the demo: each checks a claim and reports what it saw and how long it took. The first failure ends the run."""
+"""Steps of the demo: each checks a claim and reports what it saw and how long it took."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -11,6 +11,7 @@ MANIFEST = Manifest(
     settings=(
         Setting(
             "FACEBOOK_APP_ID",
+            required=True,
             readers=(GATEWAY, SANDBOX),
             generated="app_id",
             is_app=True,
@@ -18,25 +19,28 @@ MANIFEST = Manifest(
             " the verify token and the two addresses are given together, or none of them: without them everything else"
             " runs, and Facebook's login reports that it is not configured.",
         ),
-        Setting("FACEBOOK_APP_SECRET", readers=(GATEWAY, FETCHER, SANDBOX), generated="token"),
+        Setting("FACEBOOK_APP_SECRET", readers=(GATEWAY, FETCHER, SANDBOX), generated="token", required=True),
         Setting(
             "FACEBOOK_APP_SECRET_PREVIOUS",
-            is_secret=True,
+            secret=True,
             description="The secret before a rotation: webhooks signed with it are still accepted while it is set.",
         ),
         Setting(
             "FACEBOOK_VERIFY_TOKEN",
+            required=True,
             generated="token",
             description="Chosen by you: Facebook sends it when it verifies the webhook address.",
         ),
         Setting(
             "FACEBOOK_REDIRECT_URI",
+            required=True,
             readers=(GATEWAY, OPERATOR),
             stack_value="{gateway_people_url}/facebook/callback",
             description="Where Facebook sends the merchant back to; must be among the app's valid OAuth redirect URIs.",
         ),
         Setting(
             "FACEBOOK_WEBHOOK_ADDRESS",
+            required=True,
             readers=(GATEWAY, OPERATOR),
             stack_value="{gateway_url}/facebook/webhook",
             description="Where Facebook delivers webhooks.",

@@ -12,19 +12,21 @@ MANIFEST = Manifest(
     settings=(
         Setting(
             "SHOPIFY_API_KEY",
+            required=True,
             readers=(GATEWAY, SANDBOX),
             generated="token",
             description="Client id and secret of the app in the Shopify Partner dashboard. `make up`: generated, for the"
             " sandbox.",
         ),
-        Setting("SHOPIFY_API_SECRET", readers=(GATEWAY, SANDBOX), generated="token"),
+        Setting("SHOPIFY_API_SECRET", readers=(GATEWAY, SANDBOX), generated="token", required=True),
         Setting(
             "SHOPIFY_API_SECRET_PREVIOUS",
-            is_secret=True,
+            secret=True,
             description="The secret before a rotation: webhooks signed with it are still accepted while it is set.",
         ),
         Setting(
             "SHOPIFY_REDIRECT_URI",
+            required=True,
             readers=(GATEWAY, OPERATOR),
             stack_value="{gateway_people_url}/shopify/callback",
             description="Where Shopify sends the merchant back to; must be among the app's allowed redirection URLs."
@@ -32,6 +34,7 @@ MANIFEST = Manifest(
         ),
         Setting(
             "SHOPIFY_WEBHOOK_ADDRESS",
+            required=True,
             readers=(GATEWAY, OPERATOR),
             stack_value="{gateway_url}/shopify/webhook",
             description="Where Shopify delivers webhooks. `make up`: http://127.0.0.1:5000/shopify/webhook",

@@ -30,10 +30,17 @@ class Setting:
     is_app: bool = False
     """Whether the setting names the operator's own app. Where one is given, nothing is generated for the platform and
     its sandbox is not used. A platform that has such a setting is optional: without an app it is not offered."""
-    is_secret: bool = False
+    required: bool = False
+    """Whether the gateway needs it to connect accounts. The required settings are given together, or none of them."""
+    secret: bool = False
     """Whether the value is a secret although none is generated, e.g. the secret before a rotation."""
     replaces_sandbox: bool = False
     """Whether `make up` starts no sandbox where this setting is given."""
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether the value must be known to its readers only."""
+        return self.secret or self.generated is not None
 
     @property
     def uses_sandbox(self) -> bool:
@@ -72,6 +79,11 @@ class Manifest:
     def is_optional(self) -> bool:
         """Whether an installation may do without the platform: it needs an app of the operator's own."""
         return any(setting.is_app for setting in self.settings)
+
+    @property
+    def required_settings(self) -> tuple[str, ...]:
+        """The names of the settings without which no account can be connected."""
+        return tuple(setting.name for setting in self.settings if setting.required)
 
     @property
     def poll_cron_setting(self) -> str:
