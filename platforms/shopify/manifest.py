@@ -15,8 +15,8 @@ MANIFEST = Manifest(
             required=True,
             readers=(GATEWAY, SANDBOX),
             generated="token",
-            description="Client id and secret of the app in the Shopify Partner dashboard. `make up`: generated, for the"
-            " sandbox.",
+            description="Client id and secret of the app in the Shopify Partner dashboard."
+            " `make up`: generated, for the sandbox.",
         ),
         Setting("SHOPIFY_API_SECRET", readers=(GATEWAY, SANDBOX), generated="token", required=True),
         Setting(

@@ -18,9 +18,9 @@ from contracts.events import Upload
 from gateway.metrics import metrics_of
 from gateway.platforms.shopify_topics import DELIVERED
 from messaging.metrics import ConsumerMetrics
-from scheduler.metrics import Metrics as SchedulerMetrics
-from scheduler.store.overview import Open, Overview, Standing
-from spaces_writer.metrics import Metrics as WriterMetrics
+from scheduler.metrics import SchedulerMetrics
+from scheduler.store.overview import ConnectionCount, LedgerCounts, OpenSyncs
+from spaces_writer.metrics import WriterMetrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 OPERATING = DEPLOY.parent / "docs" / "operating.md"
@@ -37,9 +37,11 @@ async def create_registries() -> Iterator[CollectorRegistry]:
     """A registry of each service, with every series in it."""
     fetcher, scheduler, writer = CollectorRegistry(), CollectorRegistry(), CollectorRegistry()
     await InstrumentedSource(SimpleNamespace(measure_budget=lambda: {"shop": 1.0}), "shopify", fetcher).refresh()  # type: ignore[arg-type]
-    ledger = SchedulerMetrics(scheduler, ["shopify"])
-    ledger.show(Overview((Open("shopify", "full", "queued", 1, 1.0),), (Standing("shopify", "connected", 1),)))
-    WriterMetrics(writer).composed("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))
+    counts = LedgerCounts(
+        (OpenSyncs("shopify", "full", "queued", 1, 1.0),), (ConnectionCount("shopify", "connected", 1),)
+    )
+    SchedulerMetrics(scheduler, ["shopify"]).set_gauges(counts)
+    WriterMetrics(writer).count_upload("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))
     for registry in (fetcher, scheduler, writer):
         registry.register(ConsumerMetrics([SimpleNamespace(group="g", dead_letter_count=0)]))  # type: ignore[list-item]
     gateway = metrics_of({"shopify": DELIVERED}, 1)[0].registry

@@ -151,7 +151,7 @@ def phase(world: World, name: str, shops: Sequence[str], pages: Sequence[str], l
 def count(world: World, phases: Sequence[Phase], shops: Sequence[str], heard: Heard) -> None:
     """Enter what became of each phase's webhooks: by name, each of those that the sandbox knows to be accepted."""
     told = [(shop, d) for shop in shops for d in world.told("GET", f"/{shop}/deliveries", limit=100_000)["deliveries"]]
-    rows = world.rows("SELECT sync_id, state, reason FROM scheduler.syncs WHERE mode = 'records'")
+    rows = world.rows("SELECT sync_id, state, reason FROM scheduler.syncs WHERE mode = 'incremental'")
     states = {row.sync_id: row for row in rows}
     settled = Counter(i for events in heard.settled.values() for e in events for i in e.sync_ids)
     for made in phases:

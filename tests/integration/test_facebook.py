@@ -84,7 +84,8 @@ def test_what_moves_by_itself_is_refreshed_by_the_poll_and_once_a_day(world: Wor
     same = world.page_object(page["id"])
     assert same is not None
     assert same.body == before.body
-    world.run("UPDATE spaces_writer.records SET volatile_at = volatile_at - 86400000 WHERE connection = :c", c=name)
+    yesterday = "UPDATE spaces_writer.records SET volatile_read_at = volatile_read_at - 86400000 WHERE connection = :c"
+    world.run(yesterday, c=name)
     polled()
     world.page_equal(page["id"])
     world.meta("POST", "/drift", {"pages": [page["id"]], "seed": 2})

@@ -82,7 +82,7 @@ def test_the_bucket_down_and_back_while_ingestion_goes_on(world: World) -> None:
     world.synced(shop)
     world.stack.kill("spaces")
     edit_some(world, shop, 5, "While the bucket was down")
-    until(lambda: len(world.syncs(shop, mode="records", state="success")) >= 5 or None)
+    until(lambda: len(world.syncs(shop, mode="incremental", state="success")) >= 5 or None)
     failed = until(lambda: [s for s in world.syncs(shop) if s.upload and '"failed"' in s.upload] or None)
     assert failed[0].state == "success"
     world.stack.start_part("spaces")

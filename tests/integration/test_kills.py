@@ -127,7 +127,7 @@ def balance(world: World, shop: str) -> Counter[str]:
 
     def entered() -> list[Any] | None:
         """A scheduler that was killed hears its requests when Kafka has given up its predecessor, seconds later."""
-        syncs = [s for s in world.syncs(shop, mode="records") if s.cause == "webhook"]
+        syncs = [s for s in world.syncs(shop, mode="incremental") if s.cause == "webhook"]
         return syncs if len(syncs) >= len(accepted) else None
 
     syncs = until(entered, RESTART_WITHIN)

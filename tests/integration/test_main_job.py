@@ -47,7 +47,7 @@ def test_an_edit_reaches_the_object_by_its_webhook(world: World) -> None:
     world.edit(shop, number_of(world.products(shop)), title="A new title")
     world.equal(shop)
     world.settled(shop)
-    assert {s.cause for s in world.syncs(shop, mode="records")} <= {"webhook", "reconcile"}
+    assert {s.cause for s in world.syncs(shop, mode="incremental")} <= {"webhook", "reconcile"}
     assert {s.state for s in world.syncs(shop)} == {"success"}
 
 
@@ -56,11 +56,11 @@ def test_a_touch_that_changes_nothing_visible_causes_no_upload(world: World) -> 
     world.synced(shop)
     before = world.object(shop)
     world.told("POST", f"/{shop}/products/{number_of(world.products(shop))}/touch")
-    until(lambda: world.syncs(shop, mode="records", state="success") or None)
+    until(lambda: world.syncs(shop, mode="incremental", state="success") or None)
     after = world.object(shop)
     assert before is not None and after is not None
     assert after.metadata["stored-at"] == before.metadata["stored-at"]
-    (sync,) = world.syncs(shop, mode="records")
+    (sync,) = world.syncs(shop, mode="incremental")
     assert (sync.changed, sync.unchanged) == (0, 1)
 
 
@@ -108,7 +108,7 @@ def test_ten_copies_of_a_webhook_have_one_effect(world: World) -> None:
     world.settled(shop)
     deliveries = world.told("GET", f"/{shop}/deliveries")["deliveries"]
     assert len(deliveries) == 10
-    (sync,) = [s for s in world.syncs(shop, mode="records") if s.cause == "webhook"]
+    (sync,) = [s for s in world.syncs(shop, mode="incremental") if s.cause == "webhook"]
     assert (sync.state, sync.attempts) == ("success", 1)
 
 
@@ -200,7 +200,7 @@ def test_a_missing_scope_costs_its_resource_and_nothing_else(world: World) -> No
     assert connected.answer["missing_scopes"] == {"read_discounts": ["discounts"]} or connected.answer["missing_scopes"]
     shown = world.ended(connected)
     assert shown["state"] == "success", shown
-    assert "discounts" in shown["left_out"]
+    assert "discounts" in shown["skipped_resources"]
     world.equal(shop)
 
 

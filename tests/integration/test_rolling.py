@@ -53,7 +53,7 @@ class Deployed:
     def _done_by(self, instance: str) -> int:
         log = self.world.stack.get_log_path(instance)
         told = log.read_bytes() if log.exists() else b""
-        return told.count(b'"records fetched"') + told.count(b'"verdict given"')
+        return told.count(b'"records fetched"') + told.count(b'"sync result stored"')
 
     def walking(self) -> None:
         """See to it that a walk of the large shop is under way."""

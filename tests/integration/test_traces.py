@@ -25,7 +25,7 @@ def whole_trace(receiver: Receiver, sync_id: str, fetcher: str) -> list[Received
     each service sends its own spans, a moment later."""
     asked = next((s for s in list(receiver.spans) if s.service == "gateway" and s.sync_id == sync_id), None)
     spans = receiver.trace(asked.trace) if asked else []
-    composes = [span for span in spans if span.name == "compose snapshot"]
+    composes = [span for span in spans if span.name == "build snapshot"]
     noted = any(span.service == "scheduler" for compose in composes for span in heard(spans, compose))
     read = any(span.service == fetcher and span.name.startswith("process ") for span in spans)
     known = {"", *(span.id for span in spans)}
@@ -70,10 +70,10 @@ def test_one_webhook_is_one_trace_from_its_acceptance_to_the_put_and_the_ledger(
         "shopify-fetcher: process sync.requested.shopify",
         "shopify-fetcher: send data.fetched",
         "spaces-writer: process data.fetched",
-        "spaces-writer: compose snapshot",
+        "spaces-writer: build snapshot",
         "spaces-writer: S3/PutObject",
     ]
-    compose = next(span for span in spans if span.name == "compose snapshot")
+    compose = next(span for span in spans if span.name == "build snapshot")
     assert ("scheduler", "process data.stored") in {(span.service, span.name) for span in heard(spans, compose)}
     assert any(span.service == "scheduler" and span.name == "process sync.requested.shopify" for span in spans)
     calls = [span for span in spans if span.service == "shopify-fetcher" and span.name == "POST"]
@@ -95,7 +95,12 @@ def test_a_walk_is_one_trace_from_its_first_step_to_its_upload(world: World, rec
     connected = world.synced(world.make_shop(products=5))
     begun = until(
         lambda: next(
-            (s for s in list(receiver.spans) if s.name == "take on walk" and s.sync_id == connected.sync_id), None
+            (
+                span
+                for span in list(receiver.spans)
+                if span.name == "start full sync step" and span.sync_id == connected.sync_id
+            ),
+            None,
         )
     )
     until(lambda: any(s.name == "S3/PutObject" for s in receiver.trace(begun.trace)) or None)

@@ -11,7 +11,7 @@ class UnavailableError(Exception):
 class UnknownConnectionError(UnavailableError):
     """Something was said of a connection before the gateway's word on it has come: hold it for a while."""
 
-    patience = 120.0
+    max_wait = 120.0
 
 
 class KafkaUnavailableError(UnavailableError):

@@ -49,11 +49,11 @@ class SyncView(Shown):
     changed: int = 0
     unchanged: int = 0
     stale: int = 0
-    removed: int = 0
+    deleted: int = 0
     attempts: int = 0
     throttled: int = 0
     reason: str | None = None
-    left_out: dict[str, str] = {}
+    skipped_resources: dict[str, str] = {}
     upload: UploadView | None = None
     requested_at: Moment = None
     started_at: Moment = None

@@ -198,7 +198,7 @@ async def test_the_scheduler_is_away_unless_it_makes_sense(remote: Any) -> None:
     assert await known.sync(uuid4()) is None
 
 
-SCHEMA = Path(__file__).parents[3] / "sandbox" / "sandbox" / "schema.graphql"
+SCHEMA = Path(__file__).parents[3] / "sandbox" / "sandbox" / "shopify" / "schema.graphql"
 
 
 def test_the_documents_are_valid() -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from database.pool import Database
-from ledger_stand import Ledger
+from ledger_fixture import Ledger
 from merchant_sync.stack import Stack
 
 

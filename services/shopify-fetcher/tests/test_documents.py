@@ -12,7 +12,7 @@ from shopify_fetcher.costs import MAXIMUM
 from shopify_fetcher.documents import Document, sizes
 
 HERE = Path(__file__).resolve().parents[1]
-SUBSET = HERE.parents[1] / "sandbox" / "sandbox" / "schema.graphql"
+SUBSET = HERE.parents[1] / "sandbox" / "sandbox" / "shopify" / "schema.graphql"
 ALL = [document for document in vars(documents).values() if isinstance(document, Document)]
 FLAGS = dict.fromkeys(("stock", "places", "named", "gets", "buys", "products", "variants", "collections"), True)
 VALUES = {"query": "id:>0", "first": 250, "reverse": False, "after": None, "sortKey": "ID"}
