@@ -119,7 +119,7 @@ def test_rolling_and_scaling_in_the_middle_of_a_burst_lose_nothing(
                 deployed.scale(service, most)
     until(lambda: None if open_syncs(world) else True, 120)
     world.equal(deployed.large, within=60)
-    heard = Heard(stack.environment.addresses()["KAFKA_BOOTSTRAP_SERVERS"], dead_letter_topics())
+    heard = Heard(stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"], dead_letter_topics())
     phases = [quiet, rolled, scaled]
     count(world, phases, deployed.shops, heard)
     worked = workings(stack)

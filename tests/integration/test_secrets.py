@@ -157,7 +157,7 @@ def pages_come_and_go(world: World, seen: Seen, secrets: dict[str, str]) -> None
 
 def trouble(world: World) -> None:
     """A message that nobody can handle; a stranger at the internal port; a database that is away, and comes back."""
-    asyncio.run(poison(world.stack.environment.addresses()["KAFKA_BOOTSTRAP_SERVERS"]))
+    asyncio.run(poison(world.stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"]))
     scheduler = world.stack.get_log_path("shopify-fetcher")
     until(lambda: "message dead-lettered" in scheduler.read_text() or None)
     inside = world.stack.build_settings("scheduler")["GATEWAY_INTERNAL_URL"]
@@ -194,7 +194,7 @@ def test_no_secret_of_a_whole_run_is_in_anything_that_it_said(world: World, rece
     trouble(world)
     seen.note("given by a platform", *tokens_given(world))
 
-    servers = world.stack.environment.addresses()["KAFKA_BOOTSTRAP_SERVERS"]
+    servers = world.stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"]
     said = {
         **{f"log of {name}": text for name, text in logs(world).items()},
         **{f"topic {name}": text for name, text in asyncio.run(said_in_kafka(servers)).items()},
