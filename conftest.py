@@ -28,4 +28,4 @@ def postgres() -> Iterator[Stack]:
 def kafka() -> Iterator[str]:
     """Run Kafka only; yield its bootstrap servers."""
     with TemporaryDirectory() as folder, Stack(Path(folder), wanted={"kafka"}, cache_dir=CACHED_JARS) as stack:
-        yield stack.environment.addresses()["KAFKA_BOOTSTRAP_SERVERS"]
+        yield stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"]

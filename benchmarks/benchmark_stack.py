@@ -20,8 +20,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from merchant_sync import access, parts
-from merchant_sync.client import Connected, StoredObject, Visit
-from merchant_sync.comparison import first_difference
+from merchant_sync.client import StoredObject, Visit
+from merchant_sync.comparison import find_difference
+from merchant_sync.demo.shopify_sandbox import ConnectedShop, SandboxShops
 from merchant_sync.stack import Stack
 
 Answer = TypeVar("Answer")
@@ -44,24 +45,29 @@ class BenchmarkStack:
     bucket: Any
     bucket_name: str
 
+    @property
+    def shops(self) -> SandboxShops:
+        """The sandbox's shops."""
+        return SandboxShops(self.visit)
+
     def make_shop(self, **recipe: Any) -> str:
         """Create a shop in the sandbox; return its full domain."""
         shop = f"bench-{uuid4().hex[:8]}.myshopify.com"
-        self.visit.control("POST", "", {"shop": shop, "seed": 7, **recipe})
+        self.shops.call("POST", "", {"shop": shop, "seed": 7, **recipe})
         return shop
 
     def request_control(
         self, shop: str, method: str, path: str, body: dict[str, Any] | None = None, **query: Any
     ) -> Any:
         """Send a request about a shop to the sandbox's control endpoint; return the JSON of its response."""
-        return self.visit.control(method, f"/{shop}{path}", body, **query)
+        return self.shops.call(method, f"/{shop}{path}", body, **query)
 
-    def connect_and_sync(self, shop: str, within: float = 300.0) -> Connected:
+    def connect_and_sync(self, shop: str, within: float = 300.0) -> ConnectedShop:
         """Connect a shop; wait for its first object and for the end of its webhook probe."""
-        connected = self.visit.connect(shop)
-        wait_until(lambda: connected.sync()["state"] not in OPEN_STATES or None, within)
-        wait_until(lambda: self.visit.object(connected.key), within)
-        wait_until(lambda: connected.sync()["webhook_test"]["status"] != "pending" or None, 30)
+        connected = self.shops.connect(shop)
+        wait_until(lambda: connected.load_sync()["state"] not in OPEN_STATES or None, within)
+        wait_until(lambda: self.visit.load_object(connected.key), within)
+        wait_until(lambda: connected.load_sync()["webhook_test"]["status"] != "pending" or None, 30)
         return connected
 
     def fetch_truth(self, shop: str) -> bytes:
@@ -74,7 +80,7 @@ class BenchmarkStack:
             return "there is no object"
         if stored.body == truth:
             return None
-        return first_difference(stored.document, StoredObject(truth, {}).document) or "the same data in other bytes"
+        return find_difference(stored.document, StoredObject(truth, {}).document) or "the same data in other bytes"
 
     def read_metadata(self, key: str) -> dict[str, str]:
         """Read the metadata of an object, its hash under `sha256`; empty when there is no object."""
@@ -97,11 +103,11 @@ class BenchmarkStack:
 
     def select_rows(self, sql: str, *values: object) -> list[Any]:
         """Select rows of any service's schema."""
-        return asyncio.run(_select_rows(self.stack.admin_database_url(), sql, values))
+        return asyncio.run(_select_rows(self.stack.build_admin_database_url(), sql, values))
 
     def list_pids(self) -> dict[str, int]:
         """List the process ids of all running parts, by name."""
-        return {name: pid for name in self.stack.names if (pid := self.stack.pid_of(name)) is not None}
+        return {name: pid for name in self.stack.names if (pid := self.stack.get_pid(name)) is not None}
 
 
 async def _select_rows(url: str, sql: str, values: tuple[object, ...]) -> list[Any]:
@@ -114,7 +120,7 @@ async def _select_rows(url: str, sql: str, values: tuple[object, ...]) -> list[A
 
 def _create_bucket_client(stack: Stack) -> tuple[Any, str]:
     """Create an S3 client; return it with the name of the bucket."""
-    shared = stack.environment.shared()
+    shared = stack.environment.build_shared_settings()
     client = boto3.client(
         "s3",
         endpoint_url=shared["SPACES_ENDPOINT_URL"],

@@ -144,7 +144,7 @@ def measure_burst(
     usage = {name: seconds - cpu_before[name] for name, seconds in _measure_cpu(stack).items()}
     statistics, states = stack.request_control(shop, "GET", "/statistics"), count_states(stack, shop) - states_before
     first_sent, object_equal = _find_first_delivery(stack, shop, observer, edits), observer.objects.get(final_hash)
-    difference = stack.find_difference(stack.visit.object(f"{shop}/shopify_data.json"), truth)
+    difference = stack.find_difference(stack.visit.load_object(f"{shop}/shopify_data.json"), truth)
     faults = tuple(find_faults(difference, statistics["root_fields"], states, edits))
     return BurstResult(
         nodes,

@@ -54,11 +54,11 @@ def measure_first_sync(stack: BenchmarkStack, plan: str, products: int, variants
     pids = stack.list_pids()
     cpu_before = {name: measure_cpu_seconds(pid) for name, pid in pids.items()}
     started = time.monotonic()
-    connection = stack.visit.connect(shop)
+    connection = stack.shops.connect(shop)
     connected = time.monotonic() - started
-    sync = wait_until(lambda: s if (s := connection.sync())["state"] not in OPEN_STATES else None, _SYNC_SECONDS)
+    sync = wait_until(lambda: s if (s := connection.load_sync())["state"] not in OPEN_STATES else None, _SYNC_SECONDS)
     finished = time.monotonic() - started
-    stored = wait_until(lambda: stack.visit.object(connection.key), 120) if sync["state"] == "success" else None
+    stored = wait_until(lambda: stack.visit.load_object(connection.key), 120) if sync["state"] == "success" else None
     uploaded = time.monotonic() - started
     usage = {name: (measure_cpu_seconds(pid) - cpu_before[name], measure_peak_bytes(pid)) for name, pid in pids.items()}
     fault = stack.find_difference(stored, stack.fetch_truth(shop)) if stored else f"{sync['state']}: {sync['reason']}"

@@ -117,7 +117,7 @@ def main() -> None:
     options = parser.parse_args()
     jars = None if "JGO_CACHE_DIR" in os.environ else JARS
     with TemporaryDirectory() as folder, Stack(Path(folder), wanted={"kafka"}, cache_dir=jars) as stack:
-        servers = stack.environment.addresses()["KAFKA_BOOTSTRAP_SERVERS"]
+        servers = stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"]
         uvloop.run(measure(servers, options.messages, options.burst))
 
 

@@ -42,7 +42,7 @@ def measure_edit(stack: BenchmarkStack, shop: str, number: int, title: str) -> M
     # While an object is being replaced, the local store returns it without metadata.
     wait_until(lambda: stack.read_metadata(key).get("sha256", before) != before or None, _EDIT_SECONDS, _POLL_SECONDS)
     seen_at = time.time()
-    stored = stack.visit.object(key)
+    stored = stack.visit.load_object(key)
     if stored is None or title.encode() not in stored.body:
         raise RuntimeError(f"the object changed, but does not show {title!r}")
     return MeasuredEdit(edited_at, seen_at, datetime.fromisoformat(stored.metadata["stored-at"]).timestamp())
@@ -62,7 +62,7 @@ def measure_edits(
 ) -> tuple[list[MeasuredEdit], list[float]]:
     """Measure the product and the script in turns, `count` times, one turn each `every` seconds."""
     numbers, script_numbers = _list_numbers(stack, shop), _list_numbers(stack, script_shop)
-    stored = stack.visit.object(f"{shop}/shopify_data.json")
+    stored = stack.visit.load_object(f"{shop}/shopify_data.json")
     assert stored is not None
     edits: list[MeasuredEdit] = []
     script_seconds: list[float] = []

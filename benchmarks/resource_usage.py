@@ -15,7 +15,7 @@ from merchant_sync import processes
 
 def list_family(pid: int) -> list[int]:
     """List the process and all its descendants."""
-    return [pid, *processes.descendants(pid)]
+    return [pid, *processes.list_descendants(pid)]
 
 
 def measure_cpu_seconds(pid: int) -> float:

@@ -79,7 +79,7 @@ def prepare_shop(stack: BenchmarkStack) -> str:
     """
     shop = stack.make_shop(products=10)
     stack.connect_and_sync(shop)
-    for name in (parts.SHOPIFY_FETCHER, parts.SCHEDULER, parts.SPACES_WRITER, parts.GATEWAY):
+    for name in (*parts.FETCHERS, parts.SCHEDULER, parts.SPACES_WRITER, parts.GATEWAY):
         stack.stack.stop_part(name)
     return shop
 
@@ -102,7 +102,7 @@ def start_contestants(stack: BenchmarkStack, shop: str, in_flight: int) -> Itera
             worker = exit_stack.enter_context(_create_load_worker(stack, shop, url, in_flight))
             contestants[name] = Contestant(worker, server.pid, broker_pid)
             contestants[name].run(_WARM_UP_SECONDS)
-        servers = stack.stack.environment.addresses()["KAFKA_BOOTSTRAP_SERVERS"]
+        servers = stack.stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"]
         for name in (BARE, TUNED):
             settings = {"servers": servers, "topic": TOPIC, "in_flight": in_flight, "is_tuned": name == TUNED}
             producer = exit_stack.enter_context(WorkerProcess("bare_producer", settings))
@@ -112,14 +112,14 @@ def start_contestants(stack: BenchmarkStack, shop: str, in_flight: int) -> Itera
 
 def _create_gateway(stack: BenchmarkStack, command: list[str]) -> tuple[ServerProcess, str]:
     """Create the gateway's process with the settings of the stack; return it with its URL."""
-    url, env = stack.stack.gateway_url, stack.stack.env_of(parts.GATEWAY)
+    url, env = stack.stack.gateway_url, stack.stack.build_settings(parts.GATEWAY)
     return ServerProcess(command, env, url, _get_log_path(stack, "gateway")), url
 
 
 def _create_baseline(stack: BenchmarkStack, name: str) -> tuple[ServerProcess, str]:
     """Create the process of a baseline's server, with the gateway's settings; return it with its URL."""
-    port = stack.stack.environment.port_of(f"bench-{name}")
-    env = {**stack.stack.env_of(parts.GATEWAY), "PORT": str(port)}
+    port = stack.stack.environment.get_port(f"bench-{name}")
+    env = {**stack.stack.build_settings(parts.GATEWAY), "PORT": str(port)}
     url = f"http://127.0.0.1:{port}"
     return ServerProcess(build_command(name), env, url, _get_log_path(stack, name)), url
 
@@ -134,7 +134,7 @@ def _create_load_worker(stack: BenchmarkStack, shop: str, url: str, in_flight: i
         "host": address.hostname,
         "port": address.port,
         "path": "/shopify/webhook",
-        "secret": stack.stack.env_of(parts.GATEWAY)["SHOPIFY_API_SECRET"],
+        "secret": stack.stack.build_settings(parts.GATEWAY)["SHOPIFY_API_SECRET"],
         "shop": shop,
         "in_flight": in_flight,
     }

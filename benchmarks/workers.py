@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import httpx
 
-from merchant_sync import lifeline
+from merchant_sync import parent_watch
 
 _ROOT = Path(__file__).parents[1]
 _START_SECONDS = 30.0
@@ -31,7 +31,7 @@ def build_command(name: str, *arguments: str) -> list[str]:
 
 def _bind_to_this_process(command: Sequence[str]) -> list[str]:
     """Wrap the command so that the kernel kills it when this process dies."""
-    wrapper = [sys.executable, "-I", "-S", lifeline.__file__, str(os.getpid()), str(int(signal.SIGKILL)), "-"]
+    wrapper = [sys.executable, "-I", "-S", parent_watch.__file__, str(os.getpid()), str(int(signal.SIGKILL)), "-"]
     return [*wrapper, *command]
 
 

@@ -79,6 +79,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     stack = getattr(item, "funcargs", {}).get("stack")
     if report.failed and isinstance(stack, Stack):
         for name in stack.names:
-            lines = stack.logs_of(name).read_text(errors="replace").splitlines()[-15:]
+            lines = stack.get_log_path(name).read_text(errors="replace").splitlines()[-15:]
             report.sections.append((f"log of {name}", "\n".join(line[:400] for line in lines)))
     return report

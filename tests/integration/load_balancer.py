@@ -69,7 +69,7 @@ class LoadBalancer:
     def _find_port(self, instance: str) -> int:
         assert self._stack is not None
         if instance not in self._ports:
-            self._ports[instance] = int(self._stack.env_of(instance)[self._port_setting])
+            self._ports[instance] = int(self._stack.build_settings(instance)[self._port_setting])
         return self._ports[instance]
 
     async def _forward(self, client: "ConnectionEnd", server: "ConnectionEnd") -> None:

@@ -35,7 +35,7 @@ def _decode_bytea(digits: str) -> str:
 def read_logs(world: World, *without: str) -> dict[str, str]:
     """Read the log of each part, except the parts in `without`."""
     names = [name for name in world.stack.names if name not in without]
-    return {name: world.stack.logs_of(name).read_text(errors="replace") for name in names}
+    return {name: world.stack.get_log_path(name).read_text(errors="replace") for name in names}
 
 
 def search_texts(texts: Mapping[str, str], needles: Iterable[str]) -> dict[str, set[str]]:

@@ -51,7 +51,7 @@ def test_a_persons_deletion_leaves_only_names_and_epochs_of_connections(world: W
     pages = world.connect_pages(person["id"])
     other = world.connect_pages(world.create_person(pages=1)["id"]).pages[0]
     merchant = pages.answer["user_uuid"]
-    wait_until(lambda: world.visit.object(f"merchants/{merchant}.json"))
+    wait_until(lambda: world.visit.load_object(f"merchants/{merchant}.json"))
     before = {name: world.read_state(name) for name in (p["connection"] for p in pages.pages)}
     assert set(before.values()) == {"connected"}
 
@@ -65,7 +65,7 @@ def test_a_persons_deletion_leaves_only_names_and_epochs_of_connections(world: W
     assert deletion["messages_until"] - deletion["asked_at"] <= 7 * 86_400_000 + 120_000
     for page in pages.pages:
         assert world.read_page_object(page["id"]) is None
-    wait_until(lambda: world.visit.object(f"merchants/{merchant}.json") is None or None)
+    wait_until(lambda: world.visit.load_object(f"merchants/{merchant}.json") is None or None)
     needles = (mark, merchant, person["id"])
     assert search_tables(world, *needles) in ({}, {"spaces_writer.erasures": {merchant}})
     # Make the second and last pass of the erasure due.
@@ -88,7 +88,7 @@ def test_pages_in_flight_do_not_bring_erased_data_back(world: World) -> None:
     world.stack.stop_part("spaces-writer")
     world.edit_page(page["id"], name="Read before it was deleted")
     world.poll_now(page["connection"])
-    log = world.stack.logs_of("facebook-fetcher")
+    log = world.stack.get_log_path("facebook-fetcher")
     for message in ("records fetched", "step done"):
         wait_until(
             lambda m=message: (
@@ -178,7 +178,7 @@ def test_a_shops_redaction_is_carried_out_only_after_it_was_uninstalled(world: W
 def deliver_redaction(world: World, shop: str) -> httpx.Response:
     """Deliver Shopify's webhook `shop/redact`."""
     body = orjson.dumps({"shop_id": 1, "shop_domain": shop})
-    secret = world.stack.env_of("gateway")["SHOPIFY_API_SECRET"]
+    secret = world.stack.build_settings("gateway")["SHOPIFY_API_SECRET"]
     signature = b64encode(hmac.digest(secret.encode(), body, hashlib.sha256)).decode()
     headers = {
         "X-Shopify-Topic": "shop/redact",

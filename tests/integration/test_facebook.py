@@ -25,7 +25,7 @@ def test_a_shop_and_pages_connected_by_one_browser_belong_to_one_merchant(world:
     document = wait_until(
         lambda: (
             stored.document
-            if (stored := world.visit.object(key)) and len(stored.document["connections"]) == 3
+            if (stored := world.visit.load_object(key)) and len(stored.document["connections"]) == 3
             else None
         )
     )
@@ -39,7 +39,7 @@ def test_each_pages_first_sync_completes_all_its_checks(world: World) -> None:
     for page in pages.pages:
         sync = wait_until(
             lambda p=page: (
-                s if all((s := pages.sync(p["sync_id"]))[part]["status"] != "pending" for part in PARTS) else None
+                s if all((s := pages.load_sync(p["sync_id"]))[part]["status"] != "pending" for part in PARTS) else None
             )
         )
         assert {part: sync[part]["status"] for part in PARTS} == dict.fromkeys(PARTS, "success"), sync
@@ -141,7 +141,7 @@ def test_a_revoked_token_requires_a_new_login_and_affects_no_other_connection(wo
     ],
 )
 def test_an_incomplete_consent_is_refused_with_what_to_do(world: World, decision: dict[str, str], text: str) -> None:
-    browser, answer = world.visit.page_login(world.create_person(pages=1)["id"], **decision)
+    browser, answer = world.pages.log_in(world.create_person(pages=1)["id"], **decision)
     assert answer.status_code == 400
     assert text in answer.json()["reason"]
     assert "session_id" not in browser.cookies
@@ -156,9 +156,9 @@ def test_a_refused_field_leaves_all_other_fields_readable(world: World) -> None:
     person = world.create_person(pages=1)
     world.control_facebook("PUT", "/faults", {"refuse_fields": ["bio"]})
     try:
-        pages = world.visit.connect_pages(person["id"])
+        pages = world.pages.connect(person["id"])
         (page,) = pages.pages
-        sync = wait_until(lambda: s if (s := pages.sync(page["sync_id"]))["state"] == "success" else None)
+        sync = wait_until(lambda: s if (s := pages.load_sync(page["sync_id"]))["state"] == "success" else None)
         stored = wait_until(lambda: world.read_page_object(page["id"]))
         assert sync["records"] == 1
         assert stored.document["data"][0]["bio"] is None

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from merchant_sync.client import Connected
+from merchant_sync.demo.shopify_sandbox import ConnectedShop
 from merchant_sync.stack import Stack, StackError
 from world import CACHED_JARS, OPEN_STATES, SETTINGS, World, wait_until
 
@@ -56,7 +56,7 @@ def stack_with_kill_points(request: pytest.FixtureRequest) -> Iterator[tuple[Wor
 
 
 @pytest.fixture(scope="module")
-def connected(stack_with_kill_points: tuple[World, Path]) -> Connected:
+def connected(stack_with_kill_points: tuple[World, Path]) -> ConnectedShop:
     """Connect the shop that the kills of single effects share."""
     world, _ = stack_with_kill_points
     return world.connect_and_sync(world.make_shop(products=60, variants=2, plan="plus", collections=0))
@@ -64,7 +64,7 @@ def connected(stack_with_kill_points: tuple[World, Path]) -> Connected:
 
 @pytest.mark.parametrize(("service", "effect", "when"), POINTS)
 def test_a_service_killed_around_an_effect_loses_nothing(
-    stack_with_kill_points: tuple[World, Path], connected: Connected, service: str, effect: str, when: str
+    stack_with_kill_points: tuple[World, Path], connected: ConnectedShop, service: str, effect: str, when: str
 ) -> None:
     world, arm_folder = stack_with_kill_points
     shop = connected.shop
@@ -184,10 +184,10 @@ def run_first_sync_and_burst(world: World, is_done: object = None) -> tuple[str,
     return shop, time.monotonic() - started
 
 
-def connect_with_retries(world: World, shop: str) -> Connected:
+def connect_with_retries(world: World, shop: str) -> ConnectedShop:
     """Connect a shop while the gateway may be down, as a merchant who tries again."""
 
-    def try_to_connect() -> Connected | None:
+    def try_to_connect() -> ConnectedShop | None:
         try:
             return world.connect(shop)
         except (httpx.HTTPError, StackError):
@@ -196,7 +196,7 @@ def connect_with_retries(world: World, shop: str) -> Connected:
     return wait_until(try_to_connect, 60)
 
 
-def wait_for_sync_in_ledger(world: World, connected: Connected) -> dict[str, object]:
+def wait_for_sync_in_ledger(world: World, connected: ConnectedShop) -> dict[str, object]:
     """Wait until the first sync has finished, read from the scheduler's database because the gateway may be down."""
 
     def read_if_finished() -> dict[str, object] | None:

@@ -37,7 +37,7 @@ def test_the_merchants_document_lists_the_shops_object(world: World) -> None:
     connected = world.connect_and_sync(shop)
     merchant = connected.answer["user_uuid"]
     document = wait_until(
-        lambda: stored.document if (stored := world.visit.object(f"merchants/{merchant}.json")) else None
+        lambda: stored.document if (stored := world.visit.load_object(f"merchants/{merchant}.json")) else None
     )
     listed = [{"connection": f"shopify:{shop}", "key": f"{shop}/shopify_data.json", "state": "connected"}]
     assert document == {"merchant": merchant, "connections": listed}

@@ -70,7 +70,7 @@ class Operator:
     def find_problems(self, *, code: int, sample: int = 0, **settings: str) -> dict[str, dict[str, str]]:
         """Run the doctor; return its findings that are not good, by what was checked."""
         result = self.run_with_settings("doctor", "--sample", str(sample), "--json", code=code, **settings)
-        return {f["what"]: f for f in orjson.loads(result.stdout)["findings"] if f["verdict"] != "good"}
+        return {f["subject"]: f for f in orjson.loads(result.stdout)["findings"] if f["result"] != "good"}
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def administer_kafka(operator: Operator, do: Any) -> Any:
     """Call `do` with an admin client of Kafka; return its result."""
 
     async def run() -> Any:
-        async with brokers.administering(operator.access) as admin:
+        async with brokers.create_admin(operator.access) as admin:
             return await do(admin)
 
     return asyncio.run(run())
@@ -92,7 +92,7 @@ def test_the_doctor_finds_no_problem_on_a_running_stack(world: World, operator: 
     world.connect_and_sync(world.make_shop(products=5))
     output = operator.run_json("doctor")
     assert output["bad"] == 0, output
-    checked = {row["what"] for row in output["findings"]}
+    checked = {row["subject"] for row in output["findings"]}
     assert {"Kafka", "topics", "bucket merchant-sync", "Postgres of gateway", "Postgres of spaces_writer"} <= checked
     assert {"clock beside Shopify", "webhooks from outside", "internal routes from outside", "scheduler"} <= checked
     assert any(what.startswith("shopify:") for what in checked)
@@ -126,7 +126,7 @@ def test_the_doctor_names_a_topic_that_is_missing_or_has_wrong_partitions(
     try:
         problems = operator.find_problems(code=1)
         assert problems.keys() == {f"topic {SPARE}"}
-        assert problems[f"topic {SPARE}"]["seen"] == message
+        assert problems[f"topic {SPARE}"]["details"] == message
     finally:
         administer_kafka(
             operator, lambda admin: _recreate_topic(admin, PARTITIONS) if partitions else _create_topic(admin)
@@ -146,8 +146,8 @@ def test_the_doctor_names_a_retention_that_was_changed(operator: Operator) -> No
     administer_kafka(operator, lambda admin: _set_topic_config(admin, {**config, "retention.ms": "1000"}))
     try:
         problem = operator.find_problems(code=1)[f"topic {SPARE}"]
-        assert problem["seen"] == "retention.ms is 1000"
-        assert f"--add-config retention.ms={config['retention.ms']}" in problem["do"]
+        assert problem["details"] == "retention.ms is 1000"
+        assert f"--add-config retention.ms={config['retention.ms']}" in problem["action"]
     finally:
         administer_kafka(operator, lambda admin: _set_topic_config(admin, config))
 
@@ -160,7 +160,7 @@ def test_the_doctor_names_a_schema_that_is_behind(world: World, operator: Operat
         world.execute_sql(
             "UPDATE scheduler.schema_versions SET name = '0002_erased.sql' WHERE name = 'x0002_erased.sql'"
         )
-    assert "lacks 0002_erased.sql" in problems["Postgres of scheduler"]["seen"]
+    assert "lacks 0002_erased.sql" in problems["Postgres of scheduler"]["details"]
 
 
 def test_the_doctor_names_a_role_that_may_read_another_services_schema(world: World, operator: Operator) -> None:
@@ -169,7 +169,7 @@ def test_the_doctor_names_a_role_that_may_read_another_services_schema(world: Wo
         problems = operator.find_problems(code=1)
     finally:
         world.execute_sql("REVOKE USAGE ON SCHEMA gateway FROM scheduler")
-    assert problems["role of scheduler"]["seen"] == "may read gateway as well"
+    assert problems["role of scheduler"]["details"] == "may read gateway as well"
 
 
 WRONG_SETTINGS: dict[str, tuple[dict[str, str], str]] = {
@@ -179,35 +179,35 @@ WRONG_SETTINGS: dict[str, tuple[dict[str, str], str]] = {
     "Postgres of scheduler": ({"SCHEDULER_DATABASE_URL": "postgresql://a:b@127.0.0.1:9/x"}, "SCHEDULER_DATABASE_URL"),
     "Kafka": ({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}, "KAFKA_BOOTSTRAP_SERVERS"),
     "the operator's key": ({"INTERNAL_KEY": "somebody else's key"}, "operator:key in both INTERNAL_KEYS"),
-    "settings of gateway": ({"SHOPIFY_API_VERSION": "latest"}, "mend"),
+    "settings of gateway": ({"SHOPIFY_API_VERSION": "latest"}, "correct them"),
 }
 
 
 @pytest.mark.parametrize("what", WRONG_SETTINGS)
 def test_the_doctor_says_what_to_do_about_a_wrong_setting(operator: Operator, what: str) -> None:
     settings, advice = WRONG_SETTINGS[what]
-    postgres = operator.access.database_url("gateway").partition("@")[2].partition("/")[0]
+    postgres = operator.access.get_database_url("gateway").partition("@")[2].partition("/")[0]
     problems = operator.find_problems(
         code=1, **{name: value.format(postgres=postgres) for name, value in settings.items()}
     )
-    assert advice in problems[what]["do"], problems
+    assert advice in problems[what]["action"], problems
 
 
 def test_the_doctor_recognises_when_another_server_answers_instead_of_the_gateway(
     world: World, operator: Operator
 ) -> None:
     problems = operator.find_problems(code=1, SHOPIFY_WEBHOOK_ADDRESS=f"{world.visit.sandbox_url}/shopify/webhook")
-    assert "to a delivery without signature, our gateway 401" in problems["webhooks from outside"]["seen"]
+    assert "to a delivery without signature, our gateway 401" in problems["webhooks from outside"]["details"]
     inside = operator.access.get("GATEWAY_INTERNAL_URL")
     problems = operator.find_problems(code=1, SHOPIFY_WEBHOOK_ADDRESS=f"{inside}/shopify/webhook")
-    assert "GATEWAY_INTERNAL_PORT" in problems["internal routes from outside"]["do"]
+    assert "GATEWAY_INTERNAL_PORT" in problems["internal routes from outside"]["action"]
 
 
 def test_the_doctor_names_a_gateway_that_is_down(world: World, operator: Operator) -> None:
     world.stack.kill("gateway")
     output = operator.run_json("doctor", code=1)
-    bad = {row["what"] for row in output["findings"] if row["verdict"] == "bad"}
-    assert {"gateway", "gateway, inside", "webhooks from outside"} <= bad
+    bad = {row["subject"] for row in output["findings"] if row["result"] == "bad"}
+    assert {"gateway", "gateway, internal", "webhooks from outside"} <= bad
     assert "Kafka" not in bad and "bucket merchant-sync" not in bad
 
 
@@ -217,8 +217,8 @@ def test_the_doctor_names_a_missing_subscription(world: World, operator: Operato
     subscription = world.control_sandbox("GET", f"/{shop}/subscriptions")["subscriptions"][0]
     world.control_sandbox("DELETE", f"/{shop}/subscriptions/{subscription['number']}")
     output = operator.run_json("doctor", "--sample", "500", code=1)
-    finding = next(f for f in output["findings"] if f["what"] == f"shopify:{shop}")
-    assert finding["verdict"] == "bad" and subscription["topic"].upper().replace("/", "_") in finding["seen"]
+    finding = next(f for f in output["findings"] if f["subject"] == f"shopify:{shop}")
+    assert finding["result"] == "bad" and subscription["topic"].upper().replace("/", "_") in finding["details"]
     operator.run("sync", f"shopify:{shop}", "--wait")
     output = operator.run_json("doctor", "--sample", "500")
     assert output["bad"] == 0
@@ -250,7 +250,7 @@ def test_the_status_shows_the_lag_of_a_dead_service(world: World, operator: Oper
     def fetch_if_behind() -> dict[str, Any] | None:
         output: dict[str, Any] = operator.run_json("status")
         lag = [row["messages"] for row in output["lag"] if row["topic"] == topic and "fetcher" in row["group"]]
-        return output if sum(lag) and output["open"] and output["oldest_unfinished_seconds"] > 0 else None
+        return output if sum(lag) and output["open_syncs"] and output["oldest_unfinished_seconds"] > 0 else None
 
     wait_until(fetch_if_behind)
     world.stack.start_part("shopify-fetcher")
@@ -306,7 +306,7 @@ def list_dead_letters(operator: Operator, connection: str) -> list[dict[str, Any
 
 
 async def _publish_raw(access: Access, topic: str, key: str, body: bytes, headers: list[tuple[str, bytes]]) -> None:
-    async with brokers.publishing(access) as publisher:
+    async with brokers.create_publisher(access) as publisher:
         await publisher.send_raw(topic, key.encode(), body, headers)
 
 
@@ -349,7 +349,7 @@ async def _dead_letter(access: Access, request: SyncRequested) -> None:
         offset, partition, key, value = 0, 0, request.connection.encode(), body
 
     Record.topic, Record.headers = topic, headers  # type: ignore[attr-defined]
-    async with brokers.publishing(access) as publisher:
+    async with brokers.create_publisher(access) as publisher:
         record: Any = Record()
         await DeadLetterPublisher(publisher).publish(
             record, RuntimeError("raised by the test"), group=f"shopify-fetcher.{topic}"

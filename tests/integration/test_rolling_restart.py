@@ -63,7 +63,7 @@ class Deployment:
 
     def _count_work(self, instance: str) -> int:
         """Count the log lines of work that an instance has completed."""
-        log = self.world.stack.logs_of(instance)
+        log = self.world.stack.get_log_path(instance)
         text = log.read_bytes() if log.exists() else b""
         return text.count(b'"records fetched"') + text.count(b'"sync result stored"')
 
@@ -132,7 +132,7 @@ def test_replacing_and_scaling_services_during_a_burst_loses_nothing(
                 deployment.scale_up_and_down(service, maximum)
     wait_until(lambda: None if count_open_syncs(world) else True, 120)
     world.wait_until_equal(deployment.large, within=60)
-    contents = TopicContents(stack.environment.addresses()["KAFKA_BOOTSTRAP_SERVERS"], list_dead_letter_topics())
+    contents = TopicContents(stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"], list_dead_letter_topics())
     phases = [quiet, replaced, scaled]
     count_outcomes(world, phases, deployment.shops, contents)
     intervals = read_work_intervals(stack)

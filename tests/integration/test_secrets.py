@@ -88,7 +88,7 @@ def deliver(world: World, recorder: SecretRecorder, shop: str, signature: str, b
 
 def read_stored_tokens(world: World) -> Iterator[tuple[str, str]]:
     """Yield the kind of each token that the gateway has stored, and the token, decrypted."""
-    key = world.stack.env_of("gateway")["TOKEN_ENCRYPTION_KEYS"]
+    key = world.stack.build_settings("gateway")["TOKEN_ENCRYPTION_KEYS"]
     key_id, _, encoded = key.partition(":")
     sealer = Sealer({key_id: b64decode(encoded)})
     for row in world.select_rows("SELECT name, access_token, refresh_token FROM gateway.connections"):
@@ -161,15 +161,15 @@ def connect_and_remove_pages(world: World, recorder: SecretRecorder, secrets: di
 
 def cause_failures(world: World) -> None:
     """Publish a message that cannot be handled, call the internal port with a wrong key, and restart Postgres."""
-    asyncio.run(publish_invalid_message(world.stack.environment.addresses()["KAFKA_BOOTSTRAP_SERVERS"]))
-    log = world.stack.logs_of("shopify-fetcher")
+    asyncio.run(publish_invalid_message(world.stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"]))
+    log = world.stack.get_log_path("shopify-fetcher")
     wait_until(lambda: "message dead-lettered" in log.read_text() or None)
-    internal_url = world.stack.env_of("scheduler")["GATEWAY_INTERNAL_URL"]
+    internal_url = world.stack.build_settings("scheduler")["GATEWAY_INTERNAL_URL"]
     forged = {"Authorization": f"Bearer {uuid4().hex}"}
     assert httpx.post(f"{internal_url}/internal/tokens", json={"connection": "a:b"}, headers=forged).status_code == 401
     world.stack.stop_part("postgres")
     for name in ("gateway", "scheduler", "spaces-writer"):
-        wait_until(lambda n=name: " held" in world.stack.logs_of(n).read_text() or None)
+        wait_until(lambda n=name: " held" in world.stack.get_log_path(n).read_text() or None)
     world.stack.start_part("postgres")
 
 
@@ -183,8 +183,8 @@ def fetch_metrics(world: World) -> dict[str, str]:
     """Fetch `/metrics` of every service."""
     stack = world.stack
     names = [name for name in stack.names if name.endswith("r")]
-    own_urls = {name: f"http://127.0.0.1:{stack.env_of(name)['PORT']}" for name in names}
-    urls = {**own_urls, "gateway": stack.env_of("scheduler")["GATEWAY_INTERNAL_URL"]}
+    own_urls = {name: f"http://127.0.0.1:{stack.build_settings(name)['PORT']}" for name in names}
+    urls = {**own_urls, "gateway": stack.build_settings("scheduler")["GATEWAY_INTERNAL_URL"]}
     return {
         name: httpx.get(f"{urls[name]}/metrics").raise_for_status().text
         for name in ("gateway", "scheduler", "spaces-writer", "shopify-fetcher", "facebook-fetcher")
@@ -199,7 +199,7 @@ def test_no_secret_of_a_whole_run_appears_in_any_output(world: World, receiver: 
     cause_failures(world)
     recorder.record("issued by a platform", *read_issued_tokens(world))
 
-    servers = world.stack.environment.addresses()["KAFKA_BOOTSTRAP_SERVERS"]
+    servers = world.stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"]
     texts = {
         **{f"log of {name}": text for name, text in read_logs(world).items()},
         **{f"topic {name}": text for name, text in asyncio.run(dump_topics(servers)).items()},

@@ -121,7 +121,7 @@ def test_log_lines_name_the_trace_and_the_sync(world: World, receiver: Receiver)
     sync_id = wait_for_webhook_sync(world, f"shopify:{shop}")
     trace = wait_until(lambda: find_complete_trace(receiver, sync_id, "shopify-fetcher"))[0].trace
     for service in ("gateway", "shopify-fetcher", "spaces-writer", "scheduler"):
-        lines = world.stack.logs_of(service).read_text().splitlines()
+        lines = world.stack.get_log_path(service).read_text().splitlines()
         trace_lines = [line for line in lines if f'"trace_id":"{trace}"' in line]
         assert any(f'"connection":"shopify:{shop}"' in line for line in trace_lines), service
         assert any(f'"sync_id":"{sync_id}"' in line for line in trace_lines), service

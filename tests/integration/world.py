@@ -14,8 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from merchant_sync.access import Access, resolve
-from merchant_sync.client import Connected, ConnectedPages, StoredObject, Visit
-from merchant_sync.comparison import first_difference
+from merchant_sync.client import StoredObject, Visit
+from merchant_sync.comparison import find_difference
+from merchant_sync.demo.facebook_sandbox import ConnectedPages, SandboxPages
+from merchant_sync.demo.shopify_sandbox import ConnectedShop, SandboxShops
 from merchant_sync.stack import Stack
 
 Answer = TypeVar("Answer")
@@ -38,7 +40,8 @@ class World:
     def __init__(self, stack: Stack, access: Access | None = None) -> None:
         self.stack = stack
         self.visit = Visit(access or resolve(stack.data_dir, stack.given))
-        url = sa.make_url(stack.given.get("DATABASE_URL") or stack.admin_database_url()).set(
+        self.shops, self.pages = SandboxShops(self.visit), SandboxPages(self.visit)
+        url = sa.make_url(stack.given.get("DATABASE_URL") or stack.build_admin_database_url()).set(
             drivername="postgresql+asyncpg"
         )
         self.engine = create_async_engine(url, poolclass=sa.NullPool)
@@ -80,7 +83,7 @@ class World:
 
     def control_sandbox(self, method: str, path: str, json: dict[str, Any] | None = None, **query: Any) -> Any:
         """Send a request to the control endpoint of the sandbox's Shopify; return the JSON of its response."""
-        return self.visit.control(method, path, json, **query)
+        return self.shops.call(method, path, json, **query)
 
     def list_products(self, shop: str, limit: int = 50) -> list[dict[str, Any]]:
         """List products of a shop, with their variants."""
@@ -97,25 +100,25 @@ class World:
 
     def fetch_truth(self, shop: str) -> Any:
         """Fetch the document that the shop's object must contain."""
-        return self.visit.truth(shop)
+        return self.shops.load_expected_document(shop)
 
     # -- the merchant
 
-    def connect(self, shop: str, browser: httpx.Client | None = None) -> Connected:
+    def connect(self, shop: str, browser: httpx.Client | None = None) -> ConnectedShop:
         """Connect a shop as a browser does: login, consent, callback."""
-        return self.visit.connect(shop, browser)
+        return self.shops.connect(shop, browser)
 
-    def fetch_sync(self, connected: Connected, sync_id: str | None = None) -> dict[str, Any]:
+    def fetch_sync(self, connected: ConnectedShop, sync_id: str | None = None) -> dict[str, Any]:
         """Fetch a sync as the merchant sees it; without an id the first one."""
-        return connected.sync(sync_id)
+        return connected.load_sync(sync_id)
 
-    def wait_for_sync(self, connected: Connected, sync_id: str | None = None, within: float = 60) -> dict[str, Any]:
+    def wait_for_sync(self, connected: ConnectedShop, sync_id: str | None = None, within: float = 60) -> dict[str, Any]:
         """Wait until a sync has finished; return it as the merchant sees it."""
         return wait_until(
             lambda: sync if (sync := self.fetch_sync(connected, sync_id))["state"] not in OPEN_STATES else None, within
         )
 
-    def connect_and_sync(self, shop: str, within: float = 60) -> Connected:
+    def connect_and_sync(self, shop: str, within: float = 60) -> ConnectedShop:
         """Connect a shop and wait until its first snapshot is stored and equals the truth."""
         connected = self.connect(shop)
         sync = self.wait_for_sync(connected, within=within)
@@ -129,20 +132,20 @@ class World:
 
     def delete_object(self, shop: str) -> None:
         """Delete the shop's object without the product's knowledge."""
-        self.visit.delete(f"{shop}/shopify_data.json")
+        self.visit.delete_object(f"{shop}/shopify_data.json")
 
     def overwrite_object(self, shop: str, body: bytes) -> None:
         """Put other bytes in place of the shop's object, without metadata."""
-        self.visit.put(f"{shop}/shopify_data.json", body)
+        self.visit.put_object(f"{shop}/shopify_data.json", body)
 
     def read_object(self, shop: str) -> StoredObject | None:
         """Read the shop's object; None when there is none."""
-        return self.visit.object(f"{shop}/shopify_data.json")
+        return self.visit.load_object(f"{shop}/shopify_data.json")
 
     def find_difference(self, shop: str) -> str | None:
         """Describe the first difference between the stored object and the truth; None when they are equal."""
         stored = self.read_object(shop)
-        return "there is no object" if stored is None else first_difference(stored.document, self.fetch_truth(shop))
+        return "there is no object" if stored is None else find_difference(stored.document, self.fetch_truth(shop))
 
     def wait_until_equal(self, shop: str, within: float = 20) -> float:
         """Wait until the object equals the truth, byte for byte; return the seconds that this took."""
@@ -159,7 +162,7 @@ class World:
 
     def control_facebook(self, method: str, path: str, json: dict[str, Any] | None = None, **query: Any) -> Any:
         """Send a request to the control endpoint of the sandbox's Facebook; return the JSON of its response."""
-        return self.visit.control_facebook(method, path, json, **query)
+        return self.pages.call(method, path, json, **query)
 
     def create_person(self, pages: int = 2, seed: int = 5) -> dict[str, Any]:
         """Create a user of the sandbox's Facebook who has so many pages."""
@@ -169,10 +172,10 @@ class World:
 
     def connect_pages(self, user: str, browser: httpx.Client | None = None, **decision: str) -> ConnectedPages:
         """Connect the pages of a person as a browser does, and wait for their first snapshots."""
-        connected = self.visit.connect_pages(user, browser, **decision)
+        connected = self.pages.connect(user, browser, **decision)
         for page in connected.pages:
             sync = wait_until(
-                lambda p=page: s if (s := connected.sync(p["sync_id"]))["state"] not in OPEN_STATES else None, 60
+                lambda p=page: s if (s := connected.load_sync(p["sync_id"]))["state"] not in OPEN_STATES else None, 60
             )
             assert sync["state"] == "success", sync
             self.wait_until_page_equal(page["id"])
@@ -184,7 +187,7 @@ class World:
 
     def read_page_object(self, page: str) -> StoredObject | None:
         """Read the page's object; None when there is none."""
-        return self.visit.object(f"facebook/{page}/page_data.json")
+        return self.visit.load_object(f"facebook/{page}/page_data.json")
 
     def wait_until_page_equal(self, page: str, within: float = 20) -> float:
         """Wait until the page's object equals the truth, byte for byte; return the seconds that this took."""
@@ -195,12 +198,12 @@ class World:
         return time.monotonic() - started
 
     def _find_page_difference(self, page: str) -> str | None:
-        stored, truth = self.read_page_object(page), self.visit.page_truth(page)
+        stored, truth = self.read_page_object(page), self.pages.load_expected_document(page)
         if stored is None:
             return "there is no object"
         if stored.body == orjson.dumps(truth, option=orjson.OPT_SORT_KEYS):
             return None
-        return first_difference(stored.document, truth) or "the bytes differ"
+        return find_difference(stored.document, truth) or "the bytes differ"
 
     # -- the databases
 

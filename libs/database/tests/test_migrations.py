@@ -81,7 +81,7 @@ async def execute_in_autocommit(database: Database, statement: str) -> None:
 
 @pytest.fixture
 async def deployment(postgres: Stack) -> AsyncIterator[Deployment]:
-    deployment = Deployment(postgres.admin_database_url())
+    deployment = Deployment(postgres.build_admin_database_url())
     yield deployment
     await deployment.close()
 
@@ -110,7 +110,7 @@ async def test_a_server_that_isolates_more_by_default_changes_nothing(deployment
     await execute_in_autocommit(
         deployment.first, f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'"
     )
-    other = Deployment(postgres.admin_database_url().rpartition("/")[0] + f"/{name}")
+    other = Deployment(postgres.build_admin_database_url().rpartition("/")[0] + f"/{name}")
     assert await other.migrate_all("gateway") == list_names(load_scripts("gateway"))
     await other.close()
     await execute_in_autocommit(deployment.first, f"DROP DATABASE {name}")

@@ -52,7 +52,7 @@ def server() -> Iterator[Server]:
         pytest.skip("no Postgres with TLS on this machine (Debian: apt-get install postgresql)")
     with TemporaryDirectory(prefix="merchant-sync-") as name:
         folder = Path(name)
-        port, password = Ports(folder / "ports.json").of("postgres"), uuid4().hex
+        port, password = Ports(folder / "ports.json").get("postgres"), uuid4().hex
         server = Server(port, password, Authority(folder, "authority"), Authority(folder, "stranger"))
         options = prepare_folder(folder, server)
         assert start_as_postgres([str(BINARIES / "initdb"), "-D", f"{folder}/data", *options]).wait() == 0
@@ -63,7 +63,9 @@ def server() -> Iterator[Server]:
         own = ["-cunix_socket_directories=", "-clisten_addresses=127.0.0.1", "-cssl=on", "-cfsync=off", *tls]
         process = start_as_postgres([str(BINARIES / "postgres"), "-D", f"{folder}/data", "-p", str(port), *own])
         try:
-            assert health.wait(lambda: health.tcp(port), timeout=60, alive=lambda: process.poll() is None)
+            assert health.wait_until_healthy(
+                lambda: health.is_listening(port), timeout=60, is_alive=lambda: process.poll() is None
+            )
             yield server
         finally:
             process.send_signal(signal.SIGINT)
@@ -151,7 +153,7 @@ async def test_a_refused_login_means_unavailable_and_does_not_show_the_password(
 
 
 async def test_a_server_without_tls_is_refused_by_a_client_that_requires_it(postgres: Stack) -> None:
-    url = postgres.admin_database_url()
+    url = postgres.build_admin_database_url()
     assert not await is_encrypted(url)
     assert not await is_encrypted(url + "?sslmode=prefer")
     assert "rejected SSL" in await get_error(url + "?sslmode=require")

@@ -15,7 +15,7 @@ from writer_harness import Writer
 @pytest.fixture
 async def writer(postgres: Stack) -> AsyncIterator[Writer]:
     schema = f"writer_{uuid4().hex[:8]}"
-    database = Database(postgres.admin_database_url(), schema=schema)
+    database = Database(postgres.build_admin_database_url(), schema=schema)
     await database.migrate("spaces_writer")
     writer = Writer(database)
     await writer.update_connection(make_connection())

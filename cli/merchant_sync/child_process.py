@@ -10,22 +10,23 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 
-from merchant_sync import health, lifeline, processes
+from merchant_sync import health, parent_watch, processes
 from merchant_sync.parts import Part, StackError
 
 OnLine = Callable[[str, str], None]
+"""Called with the name of a part and a line that it wrote."""
 _BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0)
 _STEADY_SECONDS = 30.0
 _LOG_LIMIT = 20 * 1024 * 1024
 
 
-def backoff(failures: int) -> float:
-    """Seconds to wait before the restart after so many failures in a row (1, 2, …)."""
+def compute_backoff(failures: int) -> float:
+    """Return the seconds to wait before the restart after so many failures in a row (1, 2, …)."""
     return _BACKOFF[min(failures, len(_BACKOFF)) - 1]
 
 
-def tail(path: Path, lines: int = 15) -> str:
-    """The last lines of a log."""
+def read_tail(path: Path, lines: int = 15) -> str:
+    """Return the last lines of a log."""
     if not path.exists():
         return ""
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
@@ -61,19 +62,19 @@ class Child:
         return self.pid is not None
 
     def start(self, *, wait: bool = True) -> None:
-        """Start it and, unless told not to, wait for its health and settle it.
+        """Start it and, with `wait`, wait until it is healthy and settle it.
 
-        A StackError with the end of its log when it does not become healthy.
+        Raises StackError with the end of its log when it does not become healthy.
         """
         if self.is_running:
             return
         self._stopped = stopped = threading.Event()
         process = self._launch(stopped)
         if wait:
-            self._come_up()
+            self._bring_up()
         threading.Thread(target=self._watch, args=(process, stopped), daemon=True).start()
 
-    def _come_up(self) -> None:
+    def _bring_up(self) -> None:
         try:
             self.wait_healthy()
             self.part.settle()
@@ -82,14 +83,14 @@ class Child:
             raise
 
     def wait_healthy(self, timeout: float | None = None) -> None:
-        """Wait until it answers that it is healthy; a StackError with the end of its log when it does not."""
+        """Wait until it is healthy. Raises StackError with the end of its log when it does not become so."""
         seconds = timeout or self.part.start_timeout
-        if not health.wait(self.part.healthy, timeout=seconds, alive=lambda: self.is_running):
+        if not health.wait_until_healthy(self.part.is_healthy, timeout=seconds, is_alive=lambda: self.is_running):
             state = f"was not healthy after {seconds:.0f} s" if self.is_running else "ended while it started"
-            raise StackError(f"{self.part.name} {state}. The end of {self.log}:\n{tail(self.log)}")
+            raise StackError(f"{self.part.name} {state}. The end of {self.log}:\n{read_tail(self.log)}")
 
-    def stop(self, patience: float = 10.0) -> None:
-        """End it: its own stop signal, after `patience` seconds SIGKILL."""
+    def stop(self, max_wait: float = 10.0) -> None:
+        """Stop it by its own stop signal, and after `max_wait` seconds by SIGKILL."""
         self._stopped.set()
         with self._lock:
             process = self._process
@@ -97,32 +98,32 @@ class Child:
             return
         self._signal_group(self.part.stop_signal)
         try:
-            process.wait(patience)
+            process.wait(max_wait)
         except subprocess.TimeoutExpired:
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL it and all that descends from it; it stays down."""
+        """SIGKILL it and all its descendants; it stays down."""
         self._stopped.set()
         with self._lock:
             process = self._process
         if process and process.poll() is None:
-            family = [process.pid, *processes.descendants(process.pid)]
-            processes.send(family, signal.SIGKILL)
+            family = [process.pid, *processes.list_descendants(process.pid)]
+            processes.send_signal(family, signal.SIGKILL)
             process.wait()
 
     def pause(self) -> None:
-        """Freeze it and all that descends from it: connections stay open and nobody answers."""
+        """Freeze it and all its descendants: connections stay open and nothing is answered."""
         if pid := self.pid:
-            processes.send([pid, *processes.descendants(pid)], signal.SIGSTOP)
+            processes.send_signal([pid, *processes.list_descendants(pid)], signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on after `pause`."""
+        """Let it continue after `pause`."""
         if pid := self.pid:
-            processes.send([pid, *processes.descendants(pid)], signal.SIGCONT)
+            processes.send_signal([pid, *processes.list_descendants(pid)], signal.SIGCONT)
 
     def _signal_group(self, signal_number: int) -> None:
-        """Signal the process group, which each child leads; a frozen one must wake to hear it."""
+        """Send a signal to the process group, which each child leads."""
         pid = self.pid
         if pid is None:
             return
@@ -130,10 +131,11 @@ class Child:
             os.killpg(pid, signal_number)
         except ProcessLookupError:
             return
+        # A frozen process receives the signal only once it runs again.
         self.resume()
 
     def _launch(self, stopped: threading.Event) -> subprocess.Popen[bytes]:
-        """Start the process, unless a stop came first."""
+        """Start the process. Raises StackError where a stop came first."""
         self.part.prepare()
         with self._lock:
             if stopped.is_set():
@@ -142,7 +144,7 @@ class Child:
             return self._process
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        guard = [sys.executable, "-I", "-S", lifeline.__file__, str(os.getpid()), str(int(self.part.death_signal))]
+        guard = [sys.executable, "-I", "-S", parent_watch.__file__, str(os.getpid()), str(int(self.part.death_signal))]
         process = subprocess.Popen(
             [*guard, self.part.user, *self.part.command],
             env=self.env,
@@ -155,7 +157,7 @@ class Child:
         return process
 
     def _pump(self, process: subprocess.Popen[bytes]) -> None:
-        """Copy its output to the log and, line by line, to whoever listens."""
+        """Copy its output to the log and, line by line, to `on_line`."""
         assert process.stdout is not None
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
@@ -165,7 +167,7 @@ class Child:
                 self._on_line(self.part.name, line.decode(errors="replace").rstrip())
 
     def _watch(self, process: subprocess.Popen[bytes], stopped: threading.Event) -> None:
-        """Start it again until it is stopped, later each time that it does not hold."""
+        """Restart it until it is stopped, after a longer pause each time that it ends soon."""
         failures = 0
         while True:
             began = time.monotonic()
@@ -173,8 +175,8 @@ class Child:
             if stopped.is_set() or not self.auto_restart:
                 return
             failures = 1 if time.monotonic() - began > _STEADY_SECONDS else failures + 1
-            pause = backoff(failures)
-            self._on_line(self.part.name, f"{_ending(code)}; starting it again in {pause:g} s")
+            pause = compute_backoff(failures)
+            self._on_line(self.part.name, f"{_describe_exit(code)}; restarting it in {pause:g} s")
             if stopped.wait(pause):
                 return
             try:
@@ -183,5 +185,5 @@ class Child:
                 self._on_line(self.part.name, str(error))
 
 
-def _ending(code: int) -> str:
+def _describe_exit(code: int) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
