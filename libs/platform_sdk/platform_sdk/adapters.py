@@ -1,8 +1,9 @@
 """What the gateway needs of a platform: its connection method, its accounts, its API and its webhooks."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from platform_sdk.connection_methods import ConnectionMethod
 from platform_sdk.deliveries import Delivery, DeliveryHeader
@@ -120,10 +121,17 @@ class PlatformAdapter:
     api: AccountApi
     webhooks: Webhooks | None = None
     person_requests: PersonRequests | None = None
-    origin: str = ""
-    """This installation's own origin as the platform's settings name it, e.g. `https://sync.example.com`."""
+    own_addresses: Mapping[str, str] = field(default_factory=dict)
+    """The addresses of this gateway that the platform's settings name, by setting; the one that browsers return to
+    comes first."""
 
     @property
     def slug(self) -> str:
         """The slug of the platform."""
         return self.manifest.slug
+
+    @property
+    def origin(self) -> str:
+        """This gateway's origin as browsers reach it, e.g. `https://sync.example.com`; empty where no setting says."""
+        parts = urlsplit(next(iter(self.own_addresses.values()), ""))
+        return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""

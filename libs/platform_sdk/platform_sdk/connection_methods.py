@@ -5,9 +5,12 @@ A platform implements one of them in its `connect` module. The gateway has a pag
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from platform_sdk.grants import Grant
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,18 @@ class OAuthCallback:
 
 class OAuth(Protocol):
     """The authorization code grant. One consent may grant several accounts."""
+
+    @property
+    def keeps_session_id(self) -> bool:
+        """Whether a login in a session of the same merchant keeps the session's id. Otherwise it gets a new one."""
+
+    @property
+    def callback_parameters(self) -> Mapping[str, str]:
+        """The query parameters of the callback, each with its description for the API's documentation."""
+
+    @property
+    def connected_model(self) -> "type[BaseModel]":
+        """The form of what `describe_connected` returns, for the API's documentation."""
 
     @property
     def form(self) -> AccountForm | None:

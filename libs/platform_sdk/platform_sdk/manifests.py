@@ -11,9 +11,10 @@ GATEWAY, FETCHER, SANDBOX = "gateway", "fetcher", "sandbox"
 class Setting:
     """One setting of a platform, read from the environment.
 
-    `readers` are the parts that get it. `stack_value` is its value on a stack with the sandbox, in which
-    `{gateway_url}`, `{gateway_people_url}`, `{sandbox_url}` and `{sandbox_people_url}` are replaced; `generated` names
-    the kind of secret that is generated for the sandbox instead: `token` (URL-safe text) or `app_id` (15 digits).
+    `readers` are the parts that get it. `stack_value` is its value on a stack with the sandbox; in it `{gateway_url}`,
+    `{gateway_people_url}`, `{sandbox_url}` and `{sandbox_people_url}` are replaced, and all else stays (`{shop}`).
+    `generated` names the kind of secret that is generated for the sandbox instead: `token` (URL-safe text) or `app_id`
+    (15 digits).
     """
 
     name: str
@@ -24,11 +25,13 @@ class Setting:
     """Whether the setting names the operator's own app: where one is given, nothing of the sandbox's app is used."""
     default: str | None = None
     """The value where nobody gives it, for tools that must know it."""
+    secret: bool = False
+    """Whether the value is a secret, although none is generated for the sandbox."""
 
     @property
     def is_secret(self) -> bool:
         """Whether the value must be known to its readers only."""
-        return self.generated is not None
+        return self.secret or self.generated is not None
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,26 @@ import pytest
 import stamina
 
 from fake_graph import ALL_PERMISSIONS, APP_ID, FakeGraph, Refused
-from gateway.client.facebook import FacebookClient
-from gateway.problems import CodeRefused, GrantDead, NotGranted, PlatformAway, TokenRefused
+from platform_sdk.adapters import PlatformAdapter, WebhookReport
+from platform_sdk.errors import RequestRejectedError, TokenRejectedError, TransientError
+from platforms.facebook.connect import create_adapter
+from platforms.facebook.page_api import PageApi
+from platforms.facebook.settings import Settings
+from platforms.facebook.webhooks import FacebookWebhooks
 
 HERE = "https://here.example/w"
-Make = Callable[..., FacebookClient]
+
+
+class Client:
+    """The API and the webhooks of one adapter."""
+
+    def __init__(self, adapter: PlatformAdapter) -> None:
+        assert isinstance(adapter.api, PageApi)
+        assert isinstance(adapter.webhooks, FacebookWebhooks)
+        self.api, self.webhooks = adapter.api, adapter.webhooks
+
+
+Make = Callable[..., Client]
 
 
 @pytest.fixture(autouse=True)
@@ -45,25 +60,26 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make(graph: FakeGraph, facebook: Any, clock: Clock) -> Make:
-    """Makes a client of that Graph."""
+def make(graph: FakeGraph, make_settings: Callable[..., Settings], clock: Clock) -> Make:
+    """Makes a client of that Graph, with the given changes of the settings."""
     http = httpx.AsyncClient(transport=httpx.MockTransport(graph.answer))
-    return lambda app=facebook: FacebookClient(http, app, url="https://graph.test", now=clock)
+    given = {"facebook_webhook_address": HERE}
+    return lambda **changes: Client(create_adapter(make_settings(**given, **changes), http, clock))
 
 
 async def test_a_code_becomes_a_grant_for_each_page(graph: FakeGraph, make: Make) -> None:
-    grants = await make().exchange("", graph.code())
+    grants = await make().api.exchange_code("", graph.code())
     assert list(grants) == ["1001", "1002"]
     grant = grants["1001"]
     assert graph.alive[grant.access_token] == "1001"
-    assert (grant.holder, grant.title) == (graph.user, "Acme Café")
+    assert (grant.granted_by, grant.title) == (graph.user, "Acme Café")
     assert (grant.expires_at, grant.refresh_token) == (None, None)
     assert set(ALL_PERMISSIONS) <= set(grant.scopes)
     assert (grant.granted_at, grant.readable_until) == (1_795_521_600_000, 1_803_300_000_000)
 
 
 async def test_no_address_holds_a_token_or_secret_but_the_one_that_is_asked_about(graph: FakeGraph, make: Make) -> None:
-    await make().exchange("", graph.code())
+    await make().api.exchange_code("", graph.code())
     for request in graph.asked:
         if not request.url.path.endswith("/debug_token"):
             assert "secret" not in str(request.url).replace("appsecret_proof", "")
@@ -73,13 +89,13 @@ async def test_no_address_holds_a_token_or_secret_but_the_one_that_is_asked_abou
 async def test_every_page_of_the_list_is_read_past_empty_ones(graph: FakeGraph, make: Make) -> None:
     graph.pages = {str(1000 + number): f"Page {number}" for number in range(250)}
     graph.gaps = True
-    assert len(await make().exchange("", graph.code())) == 250
+    assert len(await make().api.exchange_code("", graph.code())) == 250
 
 
 async def test_less_is_asked_for_when_it_is_too_much(graph: FakeGraph, make: Make) -> None:
     graph.pages = {str(1000 + number): f"Page {number}" for number in range(30)}
     graph.limit_at_most = 5
-    assert len(await make().exchange("", graph.code())) == 30
+    assert len(await make().api.exchange_code("", graph.code())) == 30
     limits = [request.url.params["limit"] for request in graph.calls("me/accounts")]
     assert limits == ["100", "25", *["5"] * 6]
 
@@ -89,27 +105,27 @@ async def test_a_consent_by_which_nothing_can_be_read_says_what_to_do(
     graph: FakeGraph, make: Make, declined: str
 ) -> None:
     graph.granted = tuple(name for name in ALL_PERMISSIONS if name != declined)
-    with pytest.raises(NotGranted, match=declined):
-        await make().exchange("", graph.code())
+    with pytest.raises(RequestRejectedError, match=declined):
+        await make().api.exchange_code("", graph.code())
 
 
 async def test_a_consent_without_pages_says_what_to_do(graph: FakeGraph, make: Make) -> None:
     graph.pages = {}
-    with pytest.raises(NotGranted, match="choose at least one page"):
-        await make().exchange("", graph.code())
+    with pytest.raises(RequestRejectedError, match="choose at least one page"):
+        await make().api.exchange_code("", graph.code())
 
 
 async def test_a_code_that_was_used_is_refused(graph: FakeGraph, make: Make) -> None:
     code = graph.code()
-    await make().exchange("", code)
-    with pytest.raises(CodeRefused):
-        await make().exchange("", code)
+    await make().api.exchange_code("", code)
+    with pytest.raises(RequestRejectedError):
+        await make().api.exchange_code("", code)
 
 
 async def test_another_apps_token_is_refused(graph: FakeGraph, make: Make) -> None:
     graph.tokens_app = "999999999999999"
-    with pytest.raises(CodeRefused, match="not this app's"):
-        await make().exchange("", graph.code())
+    with pytest.raises(RequestRejectedError, match="not this app's"):
+        await make().api.exchange_code("", graph.code())
     assert graph.calls("me/accounts") == []
 
 
@@ -128,8 +144,8 @@ BROKEN: list[Any] = [
 async def test_a_graph_that_does_not_answer_is_away(graph: FakeGraph, make: Make, path: str, error: Refused) -> None:
     graph.fails = {path: error}
     code = graph.code()
-    with pytest.raises(PlatformAway) as away:
-        await make().exchange("", code)
+    with pytest.raises(TransientError) as away:
+        await make().api.exchange_code("", code)
     for secret in (*graph.secrets, "facebook's secret"):
         assert secret not in str(away.value)
     throttled = error.body["code"] in (4, 80001, 368)
@@ -146,47 +162,47 @@ async def test_a_graph_that_does_not_answer_is_away(graph: FakeGraph, make: Make
         httpx.ReadTimeout("slow"),
     ],
 )
-async def test_an_answer_that_makes_no_sense_is_away(facebook: Any, answer: Any) -> None:
+async def test_an_answer_that_makes_no_sense_is_away(make_settings: Any, answer: Any) -> None:
     def given(request: httpx.Request) -> httpx.Response:
         if isinstance(answer, Exception):
             raise answer
         return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
     http = httpx.AsyncClient(transport=httpx.MockTransport(given))
-    client = FacebookClient(http, facebook, url="https://graph.test", now=lambda: 0)
-    with pytest.raises(PlatformAway):
-        await client.exchange("", "code")
-    with pytest.raises(PlatformAway):
-        await client.assert_subscriptions("1001", "token", topics=("name",), address=HERE)
+    client = Client(create_adapter(make_settings(), http, lambda: 0))
+    with pytest.raises(TransientError):
+        await client.api.exchange_code("", "code")
+    with pytest.raises(TransientError):
+        await client.webhooks.ensure_subscriptions("1001", "token", topics=("name",))
 
 
 async def test_only_a_dead_token_is_dead(graph: FakeGraph, make: Make) -> None:
-    grants = await make().exchange("", graph.code())
+    grants = await make().api.exchange_code("", graph.code())
     token = grants["1001"].access_token
     client = make()
-    assert await client.is_alive("1001", token)
-    assert "pages_show_list" in await client.scopes("1001", token)
+    assert await client.api.is_token_valid("1001", token)
+    assert "pages_show_list" in await client.api.fetch_scopes("1001", token)
     graph.fails = {"1001": Refused(10, "(#10) permission", status=403)}
-    assert await client.is_alive("1001", token)
+    assert await client.api.is_token_valid("1001", token)
     graph.fails = {"1001": Refused(4, "limit", status=403)}
-    with pytest.raises(PlatformAway):
-        await client.is_alive("1001", token)
+    with pytest.raises(TransientError):
+        await client.api.is_token_valid("1001", token)
     graph.fails = {}
     del graph.alive[token]
-    assert not await client.is_alive("1001", token)
-    with pytest.raises(TokenRefused):
-        await client.scopes("1001", token)
-    with pytest.raises(TokenRefused):
-        await client.assert_subscriptions("1001", token, topics=("name",), address=HERE)
-    with pytest.raises(GrantDead):
-        await client.refresh("1001", "")
+    assert not await client.api.is_token_valid("1001", token)
+    with pytest.raises(TokenRejectedError):
+        await client.api.fetch_scopes("1001", token)
+    with pytest.raises(TokenRejectedError):
+        await client.webhooks.ensure_subscriptions("1001", token, topics=("name",))
+    with pytest.raises(TokenRejectedError):
+        await client.api.refresh_grant("1001", "")
 
 
-async def asserted(client: FacebookClient, graph: FakeGraph, page: str = "1001", *fields: str) -> dict[str, str]:
+async def asserted(client: Client, graph: FakeGraph, page: str = "1001", *fields: str) -> dict[str, str]:
     token = next((token for token, of in graph.alive.items() if of == page), None) or graph._issue(page)
     topics = fields or ("name", "phone", "hours")
-    outcome = await client.assert_subscriptions(page, token, topics=topics, address=HERE)
-    return {topic: one["message"] for topic, one in outcome.topics.items()}
+    outcome = await client.webhooks.ensure_subscriptions(page, token, topics=topics)
+    return {topic: one.message for topic, one in outcome.topics.items()}
 
 
 async def test_both_levels_are_subscribed_once(graph: FakeGraph, make: Make) -> None:
@@ -268,13 +284,13 @@ async def test_an_app_whose_secret_is_refused_costs_no_page_its_token(graph: Fak
 async def test_a_page_that_is_let_go_of_tells_nothing_any_more(graph: FakeGraph, make: Make) -> None:
     client, token = make(), graph._issue("1001")
     await asserted(client, graph)
-    await client.let_go("1001", token)
+    await client.api.uninstall("1001", token)
     assert graph.subscribed == {}
     graph.alive.clear()
-    await client.let_go("1001", token)
+    await client.api.uninstall("1001", token)
     graph.down = True
-    with pytest.raises(PlatformAway):
-        await client.let_go("1001", token)
+    with pytest.raises(TransientError):
+        await client.api.uninstall("1001", token)
 
 
 async def test_another_version_is_said_once_and_named(
@@ -284,13 +300,29 @@ async def test_another_version_is_said_once_and_named(
     client = make()
     token = graph._issue("1001")
     for _ in range(3):
-        outcome = await client.assert_subscriptions("1001", token, topics=("name",), address=HERE)
+        outcome = await client.webhooks.ensure_subscriptions("1001", token, topics=("name",))
     assert outcome.remarks == ("Facebook answers as v26.0, and FACEBOOK_API_VERSION is v25.0",)
     assert capsys.readouterr().out.count("another version") == 1
 
 
-async def test_without_an_app_nothing_is_asked(graph: FakeGraph, make: Make, make_settings: Any) -> None:
-    client = make(make_settings().facebook())
-    with pytest.raises(PlatformAway, match="not configured"):
-        await client.assert_subscriptions("1001", "token", topics=("name",), address="")
+async def test_without_an_app_nothing_is_asked(graph: FakeGraph, clock: Clock) -> None:
+    http = httpx.AsyncClient(transport=httpx.MockTransport(graph.answer))
+    adapter = create_adapter(Settings(_env_file=None), http, clock)
+    assert not adapter.is_configured
+    with pytest.raises(TransientError, match="not configured"):
+        await Client(adapter).webhooks.ensure_subscriptions("1001", "token", topics=("name",))
     assert graph.asked == []
+
+
+async def test_a_look_shows_what_is_subscribed_at_both_levels(graph: FakeGraph, make: Make) -> None:
+    async def look() -> WebhookReport:
+        return await client.webhooks.inspect_subscriptions("1001", token, topics=("name", "phone"))
+
+    client = make()
+    await asserted(client, graph, "1001", "name")
+    token = next(token for token, of in graph.alive.items() if of == "1001")
+    posts = len(graph.calls("", "POST"))
+    assert [outcome.is_subscribed for outcome in (await look()).topics.values()] == [True, False]
+    graph.app_subscription = dict(graph.app_subscription or {}) | {"callback_url": "https://there.example"}
+    assert [outcome.message for outcome in (await look()).topics.values()] == ["not subscribed"] * 2
+    assert len(graph.calls("", "POST")) == posts
