@@ -188,7 +188,8 @@ def list_answer(*nodes: tuple[str, str, str]) -> httpx.Response:
 
 
 HERE = "https://here.example/w"
-SUBSCRIBED, MOVED = {"webhookSubscriptionCreate": {"userErrors": []}}, {"webhookSubscriptionUpdate": {"userErrors": []}}
+SUBSCRIBED: dict[str, Any] = {"webhookSubscriptionCreate": {"userErrors": []}}
+MOVED: dict[str, Any] = {"webhookSubscriptionUpdate": {"userErrors": []}}
 
 
 async def test_each_topic_is_subscribed_moved_or_left(remote: Any) -> None:
