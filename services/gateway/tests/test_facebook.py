@@ -10,10 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from fake_graph import APP_ID, APP_SECRET
-from gateway.deliveries import Kind, Unacceptable
+from gateway.errors import Refusal
 from gateway.platforms.facebook import Facebook, callback_parameters
 from gateway.platforms.facebook_fields import WEBHOOK_FIELDS
-from gateway.problems import Refusal
+from gateway.webhooks.sync_request import Kind, Unacceptable
 
 PREVIOUS = "facebook's former secret"
 

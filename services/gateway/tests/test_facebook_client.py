@@ -9,7 +9,7 @@ import stamina
 
 from fake_graph import ALL_PERMISSIONS, APP_ID, FakeGraph, Refused
 from gateway.client.facebook import FacebookClient
-from gateway.problems import CodeRefused, GrantDead, NotGranted, PlatformAway, TokenRefused
+from gateway.errors import CodeRefused, GrantDead, NotGranted, PlatformAway, TokenRefused
 
 HERE = "https://here.example/w"
 Make = Callable[..., FacebookClient]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from gateway.errors import Refusal
 from gateway.platforms.shopify import Shopify, callback_parameters, expanded, shop_of, signs_query, split_scopes
-from gateway.problems import Refusal
 
 SECRET = "the app's secret"
 EVIL = [
