@@ -51,7 +51,7 @@ lint-names: $(VENV)/.made ## how functions and classes are named, and how many s
 
 contracts: $(VENV)/.runtime ## write anew: the events' schemas, docs/api
 	$(BIN)/python -m contracts.schemas
-	$(BIN)/python -m gateway.docs docs/api
+	$(BIN)/python -m gateway.pages.api_docs docs/api
 
 graphql: $(VENV)/.runtime ## write anew: the Shopify fetcher's typed GraphQL answers (SCHEMA=file: from another schema)
 	$(BIN)/python services/shopify-fetcher/generate_client.py $(SCHEMA)

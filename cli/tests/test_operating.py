@@ -9,7 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from contracts.topics import PARTITIONS, Topic
-from gateway.routes.answers import WEBHOOK_ANSWERS
+from gateway.pages.responses import WEBHOOK_ANSWERS
 from merchant_sync.access import Access
 from merchant_sync.operating import letters
 from merchant_sync.operating.checks import BAD, GOOD, WARNING, clocks, database, doors, kafka, settings

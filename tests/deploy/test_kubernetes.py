@@ -17,8 +17,8 @@ import yaml
 from connector.app import QUICK_SECONDS
 from contracts.topics import PARTITIONS, list_topics
 from facebook_fetcher.settings import FacebookFetcherSettings
-from gateway.routes.reception import ANSWER_SECONDS
 from gateway.settings import GatewaySettings
+from gateway.webhooks.handler import ANSWER_SECONDS
 from merchant_sync import deployment, environment
 from merchant_sync.parts import SERVICES
 from messaging.keyed_consumer import KeyedConsumer

@@ -16,40 +16,41 @@ from fastapi.responses import Response
 from contracts.events import parse_account, parse_platform
 from contracts.topics import get_sync_topic, list_topics
 from database.pool import Database
-from gateway.assertions import Assertions
-from gateway.checkups import Checkups, Looking
-from gateway.client.deliveries import post_delivery
 from gateway.client.facebook import FacebookClient
-from gateway.client.scheduler import SchedulerClient
 from gateway.client.shopify import ShopifyClient
-from gateway.departures import Departures, Leaving
-from gateway.docs.documents import Documents, documents
-from gateway.handlers import watching
-from gateway.installations import Installations, Installed
-from gateway.live import LiveConnections
-from gateway.logins import BrowserKeys, CodeExchange, Logins
+from gateway.connect.facebook import facebook_routes
+from gateway.connect.oauth_flow import CodeExchange, Logins
+from gateway.connect.shopify import shopify_routes
+from gateway.erasure.routes import Receipts, callback_routes, departure_routes
+from gateway.erasure.service import Departures, Leaving
+from gateway.internal.routes import internal_problems, internal_routes
+from gateway.internal.sync_requests import Wishes
 from gateway.metrics import Metrics, metrics_of
+from gateway.pages.api_docs.documents import Documents, documents
+from gateway.pages.api_docs.routes import docs_routes
+from gateway.pages.client import SchedulerClient
+from gateway.pages.responses import SafeHeaders, problem
+from gateway.pages.routes.pages import Merchants, Scheduler, page_routes
+from gateway.pages.routes.sandbox import sandbox_routes
 from gateway.platforms import PLATFORMS, Platform
-from gateway.routes.answers import SafeHeaders, problem
-from gateway.routes.departures import Receipts, callback_routes, departure_routes
-from gateway.routes.docs import docs_routes
-from gateway.routes.facebook import facebook_routes
-from gateway.routes.internal import internal_problems, internal_routes
-from gateway.routes.listener import PublicConnection, Receptions
-from gateway.routes.pages import Merchants, Scheduler, page_routes
-from gateway.routes.reception import Give, Receiving, Reception
-from gateway.routes.sandbox import sandbox_routes
-from gateway.routes.sessions import Cookies
-from gateway.routes.shopify import shopify_routes
-from gateway.routes.traced import traced, traced_give
-from gateway.routes.webhooks import Asgi, Webhooks
-from gateway.sealing import Sealer
-from gateway.selftests import Post, Watching
+from gateway.sessions.browser_keys import BrowserKeys
+from gateway.sessions.cookies import Cookies
 from gateway.settings import GatewaySettings
 from gateway.store import Store
-from gateway.subscriptions import Subscriptions
-from gateway.tokens import Refreshing, Tokens
-from gateway.wishes import Wishes
+from gateway.tokens.encryption import Sealer
+from gateway.tokens.service import Refreshing, Tokens
+from gateway.webhooks.asgi import Asgi, Webhooks
+from gateway.webhooks.checkups import Checkups, Looking
+from gateway.webhooks.client import post_delivery
+from gateway.webhooks.connection_cache import LiveConnections
+from gateway.webhooks.handler import Give, Receiving, Reception
+from gateway.webhooks.handlers import watching
+from gateway.webhooks.installations import Installations, Installed
+from gateway.webhooks.probe import Post, Watching
+from gateway.webhooks.protocol import PublicConnection, Receptions
+from gateway.webhooks.status import Subscriptions
+from gateway.webhooks.subscriptions import Assertions
+from gateway.webhooks.tracing import traced, traced_give
 from messaging.batching_producer import BatchingProducer
 from messaging.errors import UnavailableError
 from messaging.outbox import OutboxRelay

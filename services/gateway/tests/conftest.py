@@ -25,20 +25,20 @@ from fake_graph import APP_ID, APP_SECRET, FakeGraph
 from gateway.app import Parts, applications
 from gateway.client.facebook import FacebookClient
 from gateway.connections import Connection, SealedTokens
+from gateway.errors import CodeRefused, GrantDead, PlatformAway, SchedulerAway, TokenRefused
 from gateway.grants import Grant
-from gateway.live import LiveConnections
 from gateway.metrics import metrics_of
+from gateway.pages.views import ConnectionView, SyncView
 from gateway.platforms import Platform
 from gateway.platforms.facebook import Facebook
 from gateway.platforms.shopify import Shopify
-from gateway.problems import CodeRefused, GrantDead, PlatformAway, SchedulerAway, TokenRefused
-from gateway.routes.listener import PublicConnection, Receptions
-from gateway.routes.reception import Reception
-from gateway.routes.webhooks import Webhooks
 from gateway.settings import GatewaySettings
 from gateway.store import Store
-from gateway.subscriptions import Asserted, Subscription, SubscriptionRefused, assert_all, seen
-from gateway.views import ConnectionView, SyncView
+from gateway.webhooks.asgi import Webhooks
+from gateway.webhooks.connection_cache import LiveConnections
+from gateway.webhooks.handler import Reception
+from gateway.webhooks.protocol import PublicConnection, Receptions
+from gateway.webhooks.status import Asserted, Subscription, SubscriptionRefused, assert_all, seen
 from messaging.errors import KafkaUnavailableError, UnavailableError
 from messaging.outbox import OutboxRelay
 from service.process import Check

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from gateway.problems import NotReached
-from gateway.selftests import webhook_test
-from gateway.subscriptions import Asserted, Step, Subscription, plan, webhook_status
+from gateway.errors import NotReached
+from gateway.webhooks.probe import webhook_test
+from gateway.webhooks.status import Asserted, Step, Subscription, plan, webhook_status
 from messaging.errors import KafkaUnavailableError
 
 NAME = "shopify:acme.myshopify.com"
@@ -98,7 +98,7 @@ async def test_a_first_sync_subscribes_and_tries_the_way(world: Any) -> None:
     document = await settled(world, connected["sync_url"])
     assert document["webhook_status"]["topics"]["PRODUCTS_UPDATE"] == {"status": "success", "message": "registered"}
     assert document["webhook_test"]["status"] == "success"
-    assert [request.cause for request in world.kafka.requests] == ["test"]
+    assert [request.cause for request in world.kafka.requests] == ["probe"]
 
 
 @pytest.mark.integration

@@ -10,12 +10,12 @@ import pytest
 import stamina
 from graphql import build_schema, parse, validate
 
-from gateway.client.deliveries import post_delivery
-from gateway.client.scheduler import SchedulerClient
 from gateway.client.shopify import ShopifyClient
+from gateway.errors import CodeRefused, GrantDead, NotReached, PlatformAway, SchedulerAway, TokenRefused
+from gateway.pages.client import SchedulerClient
 from gateway.platforms.shopify_graphql import DOCUMENTS
-from gateway.problems import CodeRefused, GrantDead, NotReached, PlatformAway, SchedulerAway, TokenRefused
-from gateway.subscriptions import SubscriptionRefused
+from gateway.webhooks.client import post_delivery
+from gateway.webhooks.status import SubscriptionRefused
 
 SHOP = "acme.myshopify.com"
 SENT_AT = 5_000

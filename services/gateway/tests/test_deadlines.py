@@ -1,6 +1,6 @@
 import asyncio
 
-from gateway.deadlines import Deadlines
+from gateway.webhooks.deadlines import Deadlines
 
 
 class Work:

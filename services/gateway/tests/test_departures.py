@@ -19,11 +19,11 @@ from sqlalchemy import text
 from fake_graph import APP_SECRET
 from gateway.app import departures_of, now
 from gateway.connections import Connection, SealedTokens, changed_event, redacted
-from gateway.departures import Departures
-from gateway.problems import Refusal
-from gateway.receipts import Kind
-from gateway.routes.departures import callback_routes
-from gateway.views import ConnectionView
+from gateway.erasure.deletion_requests import Kind
+from gateway.erasure.routes import callback_routes
+from gateway.erasure.service import Departures
+from gateway.errors import Refusal
+from gateway.pages.views import ConnectionView
 
 NAME = "shopify:acme.myshopify.com"
 HERE = {"Sec-Fetch-Site": "same-origin"}

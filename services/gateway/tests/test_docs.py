@@ -42,7 +42,7 @@ def references(node: Any) -> Iterator[str]:
 
 
 def test_the_command_writes_what_is_committed(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "gateway.docs", str(tmp_path)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "gateway.pages.api_docs", str(tmp_path)], check=True, timeout=60)
     for name in DOCUMENTS:
         old = (COMMITTED / name).read_text()
         assert (tmp_path / name).read_text() == old, "a contract changed: look at it, then run `make contracts`"

@@ -12,8 +12,8 @@ import stamina
 from sqlalchemy import text
 
 from fake_graph import ALL_PERMISSIONS, APP_SECRET, Refused
-from gateway.logins import merchant_of
-from gateway.tokens import digest
+from gateway.connect.oauth_flow import merchant_of
+from gateway.tokens.service import digest
 from test_facebook import batch, entry, signed
 
 pytestmark = pytest.mark.integration
@@ -244,7 +244,7 @@ async def test_the_first_sync_subscribes_and_tries_the_way(world: Any) -> None:
     while (shown := await shown_sync(world, page["sync_id"]))["webhook_test"]["status"] == "pending":
         pass
     assert shown["webhook_test"]["status"] == "success"
-    assert [(one.cause, one.connection) for one in world.kafka.requests] == [("test", "facebook:0")]
+    assert [(one.cause, one.connection) for one in world.kafka.requests] == [("probe", "facebook:0")]
 
 
 async def test_a_dead_page_token_asks_for_a_new_sign_in_and_touches_nothing_else(world: Any) -> None:

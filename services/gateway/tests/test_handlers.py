@@ -6,7 +6,7 @@ import pytest
 
 from contracts.events import SyncRequested
 from contracts.topics import Topic
-from gateway.handlers import watching
+from gateway.webhooks.handlers import watching
 from messaging.brokers import Brokers
 from messaging.errors import KafkaUnavailableError
 from messaging.provisioning import provision

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from gateway.installations import order
+from gateway.webhooks.installations import order
 
 pytestmark = pytest.mark.integration
 

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from gateway.views import ConnectionView, SyncView, UploadView, queued, sync_document
+from gateway.pages.views import ConnectionView, SyncView, UploadView, queued, sync_document
 
 NAME = "shopify:acme.myshopify.com"
 OK, WAIT = {"status": "success", "message": "m"}, {"status": "pending", "message": "m"}

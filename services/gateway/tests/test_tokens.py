@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from database.pool import Database
-from gateway.problems import PlatformAway
-from gateway.sealing import Sealer
-from gateway.tokens import Tokens, digest
+from gateway.errors import PlatformAway
+from gateway.tokens.encryption import Sealer
+from gateway.tokens.service import Tokens, digest
 
 pytestmark = pytest.mark.integration
 

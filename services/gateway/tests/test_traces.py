@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from gateway.platforms.shopify import Shopify
-from gateway.routes.traced import traced, traced_give
-from gateway.routes.webhooks import Webhooks
+from gateway.webhooks.asgi import Webhooks
+from gateway.webhooks.tracing import traced, traced_give
 from messaging import tracing
 from otlp_receiver import receiving
 
@@ -54,7 +54,7 @@ async def test_a_delivery_that_kafka_did_not_take_and_one_that_is_refused_say_so
     assert [post.attributes["http.response.status_code"] for post in posts] == [503, 401]
     (send,) = (span for span in receiver.spans if span.name.startswith("send "))
     assert send.failed
-    assert send.attributes["error.type"] == "KafkaAway"
+    assert send.attributes["error.type"] == "KafkaUnavailableError"
 
 
 @pytest.mark.parametrize("exported", [True, False])

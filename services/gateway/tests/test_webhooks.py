@@ -9,7 +9,7 @@ import pytest
 
 from contracts.events import SyncRequested
 from contracts.headers import derive_id
-from gateway.deliveries import Delivery, Kind, request_body, sync_id
+from gateway.webhooks.sync_request import Delivery, Kind, request_body, sync_id
 
 NAME = "shopify:acme.myshopify.com"
 
@@ -224,7 +224,7 @@ async def test_a_live_connection_is_asked_about_every_five_seconds(route: Any) -
 
 async def test_a_test_delivery_is_marked_as_one(route: Any) -> None:
     await route.deliver(X_Shopify_Webhook_Id="merchant-sync-test-1")
-    assert route.kafka.requests[0].cause == "test"
+    assert route.kafka.requests[0].cause == "probe"
 
 
 async def test_the_log_line_holds_no_body(route: Any, capsys: pytest.CaptureFixture[str]) -> None:

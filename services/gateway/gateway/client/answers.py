@@ -9,7 +9,7 @@ import httpx
 import stamina
 from pydantic import BaseModel, ValidationError
 
-from gateway.problems import PlatformAway
+from gateway.errors import PlatformAway
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -8,11 +8,11 @@ import structlog
 from gateway.client.answers import Again, dated, parsed, until_answered
 from gateway.client.facebook_subscriptions import PageSubscriptions
 from gateway.client.graph import TITLE, Graph, GraphRefused
+from gateway.errors import CodeRefused, GrantDead, NotGranted, PlatformAway, TokenRefused
 from gateway.grants import Grant
 from gateway.platforms import facebook_graph as answers
 from gateway.platforms.facebook import NEEDED, Facebook
-from gateway.problems import CodeRefused, GrantDead, NotGranted, PlatformAway, TokenRefused
-from gateway.subscriptions import Asserted
+from gateway.webhooks.status import Asserted
 
 log = structlog.get_logger()
 

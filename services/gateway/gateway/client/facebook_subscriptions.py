@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import structlog
 
 from gateway.client.graph import Graph, GraphRefused
+from gateway.errors import PlatformAway, TokenRefused
 from gateway.platforms.facebook import Facebook
 from gateway.platforms.facebook_graph import AppSubscription, AppSubscriptions, SubscribedApps
-from gateway.problems import PlatformAway, TokenRefused
-from gateway.subscriptions import REGISTERED, THERE, Asserted, failure, seen, success
+from gateway.webhooks.status import REGISTERED, THERE, Asserted, failure, seen, success
 
 log = structlog.get_logger()
 

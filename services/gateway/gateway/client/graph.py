@@ -9,9 +9,9 @@ import structlog
 from pydantic import BaseModel
 
 from gateway.client.answers import TIMEOUT, Again, parsed, until_answered
+from gateway.errors import PlatformAway, TokenRefused
 from gateway.platforms.facebook import Facebook
 from gateway.platforms.facebook_graph import GraphError, error_of
-from gateway.problems import PlatformAway, TokenRefused
 
 log = structlog.get_logger()
 M = TypeVar("M", bound=BaseModel)

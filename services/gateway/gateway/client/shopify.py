@@ -9,11 +9,11 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from gateway.client.answers import TIMEOUT, Again, dated, parsed, until_answered
+from gateway.errors import CodeRefused, GrantDead, PlatformAway, TokenRefused
 from gateway.grants import Grant
 from gateway.platforms import shopify_graphql as graphql
 from gateway.platforms.shopify import Shopify, expanded, split_scopes
-from gateway.problems import CodeRefused, GrantDead, PlatformAway, TokenRefused
-from gateway.subscriptions import THERE, Asserted, Subscription, SubscriptionRefused, assert_all, plan, seen
+from gateway.webhooks.status import THERE, Asserted, Subscription, SubscriptionRefused, assert_all, plan, seen
 
 log = structlog.get_logger()
 M = TypeVar("M", bound=BaseModel)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.deliveries import Delivery, DeliveryHeader
 from gateway.platforms import facebook, shopify
+from gateway.webhooks.sync_request import Delivery, DeliveryHeader
 
 if TYPE_CHECKING:
     from gateway.settings import GatewaySettings

@@ -18,8 +18,8 @@ from uuid import uuid4
 import orjson
 import structlog
 
-from gateway.deliveries import Delivery, DeliveryHeader, Kind, Unacceptable
-from gateway.problems import Refusal
+from gateway.errors import Refusal
+from gateway.webhooks.sync_request import Delivery, DeliveryHeader, Kind, Unacceptable
 
 log = structlog.get_logger()
 

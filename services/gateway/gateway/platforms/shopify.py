@@ -16,10 +16,10 @@ from uuid import uuid4
 
 import orjson
 
-from gateway.deliveries import Delivery, DeliveryHeader, Kind, Unacceptable
+from gateway.errors import Refusal
 from gateway.platforms.shopify_records import RECORDS, gid
 from gateway.platforms.shopify_topics import ALWAYS, DELIVERED, TOPICS
-from gateway.problems import Refusal
+from gateway.webhooks.sync_request import Delivery, DeliveryHeader, Kind, Unacceptable
 
 SLUG = "shopify"
 CALLBACK_TOLERANCE_SECONDS = 300

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from database.pool import Database
 from gateway.connections import Connection
-from gateway.receipts import Receipt
+from gateway.erasure.deletion_requests import Receipt
 from gateway.store import connections, logins, receipts, selftests
 from gateway.store.connections import Held, HeldTogether
 from gateway.store.selftests import SelfTest

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts import topics
 from contracts.events import SyncRequested, parse_platform
 from gateway.connections import Connection, SealedTokens, changed_event
-from gateway.receipts import Receipt
+from gateway.erasure.deletion_requests import Receipt
 from gateway.store import logins, receipts, selftests
 from messaging import outbox
 from messaging.publisher import OutboundMessage

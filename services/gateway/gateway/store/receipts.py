@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.receipts import Kind, Receipt
+from gateway.erasure.deletion_requests import Kind, Receipt
 
 _COLUMNS = "code, kind, request, connections, asked_at, carried_out_at"
 _KEEP = text("""

@@ -1,0 +1,1 @@
+"""Who a browser is: cookies, and the keys under which their values are stored."""
