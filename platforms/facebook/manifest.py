@@ -7,13 +7,13 @@ MANIFEST = Manifest(
     title="Facebook",
     account_noun="page",
     settings=(
-        Setting("FACEBOOK_APP_ID", readers=(GATEWAY, SANDBOX), generated="app_id", is_app=True),
+        Setting("FACEBOOK_APP_ID", readers=(GATEWAY, SANDBOX), generated="app_id", is_app=True, required=True),
         # The fetcher signs its calls with the secret, too.
-        Setting("FACEBOOK_APP_SECRET", readers=(GATEWAY, FETCHER, SANDBOX), generated="token"),
+        Setting("FACEBOOK_APP_SECRET", readers=(GATEWAY, FETCHER, SANDBOX), generated="token", required=True),
         Setting("FACEBOOK_APP_SECRET_PREVIOUS", secret=True),
-        Setting("FACEBOOK_VERIFY_TOKEN", generated="token"),
-        Setting("FACEBOOK_REDIRECT_URI", stack_value="{gateway_people_url}/facebook/callback"),
-        Setting("FACEBOOK_WEBHOOK_ADDRESS", stack_value="{gateway_url}/facebook/webhook"),
+        Setting("FACEBOOK_VERIFY_TOKEN", generated="token", required=True),
+        Setting("FACEBOOK_REDIRECT_URI", stack_value="{gateway_people_url}/facebook/callback", required=True),
+        Setting("FACEBOOK_WEBHOOK_ADDRESS", stack_value="{gateway_url}/facebook/webhook", required=True),
         Setting("FACEBOOK_API_VERSION", readers=(GATEWAY, FETCHER), default="v25.0"),
         Setting(
             "FACEBOOK_GRAPH_URL",

@@ -1,10 +1,12 @@
 """Settings of the app at Facebook, from the environment."""
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr
 
-from platform_sdk.settings import BaseUrl, Names, OptionalUrl, PlatformSettings, check_all_or_none, list_secrets
+from platform_sdk.manifests import Manifest
+from platform_sdk.settings import BaseUrl, Names, OptionalUrl, PlatformSettings, list_secrets
+from platforms.facebook.manifest import MANIFEST
 from platforms.facebook.webhook_fields import WEBHOOK_FIELDS
 
 
@@ -16,8 +18,9 @@ def _check_subscribable(fields: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class Settings(PlatformSettings):
-    """The app and its addresses. Its required settings are given together, or none of them: then there is no app."""
+    """The app and its addresses."""
 
+    manifest: ClassVar[Manifest] = MANIFEST
     facebook_app_id: str = Field(default="", pattern=r"^([0-9]{15,20})?$")
     facebook_app_secret: SecretStr = SecretStr("")
     facebook_app_secret_previous: SecretStr = SecretStr("")
@@ -34,24 +37,6 @@ class Settings(PlatformSettings):
         *("name", "category", "picture", "description", "website", "phone"),
         *("email", "location", "hours", "bio", "general_info"),
     )
-
-    @model_validator(mode="after")
-    def check_required(self) -> Self:
-        """The required settings are all given, or none of them is."""
-        required = {
-            "FACEBOOK_APP_ID": self.facebook_app_id,
-            "FACEBOOK_APP_SECRET": self.facebook_app_secret.get_secret_value(),
-            "FACEBOOK_VERIFY_TOKEN": self.facebook_verify_token.get_secret_value(),
-            "FACEBOOK_REDIRECT_URI": self.facebook_redirect_uri,
-            "FACEBOOK_WEBHOOK_ADDRESS": self.facebook_webhook_address,
-        }
-        check_all_or_none(required, "Facebook")
-        return self
-
-    @property
-    def is_configured(self) -> bool:
-        """Whether there is an app at Facebook."""
-        return bool(self.facebook_app_id)
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -7,11 +7,11 @@ MANIFEST = Manifest(
     title="Shopify",
     account_noun="shop",
     settings=(
-        Setting("SHOPIFY_API_KEY", readers=(GATEWAY, SANDBOX), generated="token"),
-        Setting("SHOPIFY_API_SECRET", readers=(GATEWAY, SANDBOX), generated="token"),
+        Setting("SHOPIFY_API_KEY", readers=(GATEWAY, SANDBOX), generated="token", required=True),
+        Setting("SHOPIFY_API_SECRET", readers=(GATEWAY, SANDBOX), generated="token", required=True),
         Setting("SHOPIFY_API_SECRET_PREVIOUS", secret=True),
-        Setting("SHOPIFY_REDIRECT_URI", stack_value="{gateway_people_url}/shopify/callback"),
-        Setting("SHOPIFY_WEBHOOK_ADDRESS", stack_value="{gateway_url}/shopify/webhook"),
+        Setting("SHOPIFY_REDIRECT_URI", stack_value="{gateway_people_url}/shopify/callback", required=True),
+        Setting("SHOPIFY_WEBHOOK_ADDRESS", stack_value="{gateway_url}/shopify/webhook", required=True),
         Setting("SHOPIFY_API_VERSION", readers=(GATEWAY, FETCHER), default="2026-10"),
         Setting(
             "SHOPIFY_SHOP_URL",

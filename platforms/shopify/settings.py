@@ -1,10 +1,12 @@
 """Settings of the app at Shopify, from the environment."""
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr
 
-from platform_sdk.settings import Names, OptionalUrl, PlatformSettings, check_all_or_none, check_url, list_secrets
+from platform_sdk.manifests import Manifest
+from platform_sdk.settings import Names, OptionalUrl, PlatformSettings, check_url, list_secrets
+from platforms.shopify.manifest import MANIFEST
 
 SHOP_URL = "https://{shop}"
 """The address of a shop at Shopify itself."""
@@ -18,8 +20,9 @@ def _check_shop_url(value: str) -> str:
 
 
 class Settings(PlatformSettings):
-    """The app and its addresses. Its required settings are given together, or none of them: then there is no app."""
+    """The app and its addresses."""
 
+    manifest: ClassVar[Manifest] = MANIFEST
     shopify_api_key: str = ""
     shopify_api_secret: SecretStr = SecretStr("")
     shopify_api_secret_previous: SecretStr = SecretStr("")
@@ -29,23 +32,6 @@ class Settings(PlatformSettings):
     shopify_shop_url: Annotated[str, AfterValidator(_check_shop_url)] = SHOP_URL
     shopify_people_url: Annotated[str, AfterValidator(lambda value: value and _check_shop_url(value))] = ""
     shopify_scopes: Names = ("read_products", "read_inventory", "read_locations", "read_discounts")
-
-    @model_validator(mode="after")
-    def check_required(self) -> Self:
-        """The required settings are all given, or none of them is."""
-        required = {
-            "SHOPIFY_API_KEY": self.shopify_api_key,
-            "SHOPIFY_API_SECRET": self.shopify_api_secret.get_secret_value(),
-            "SHOPIFY_REDIRECT_URI": self.shopify_redirect_uri,
-            "SHOPIFY_WEBHOOK_ADDRESS": self.shopify_webhook_address,
-        }
-        check_all_or_none(required, "Shopify")
-        return self
-
-    @property
-    def is_configured(self) -> bool:
-        """Whether there is an app at Shopify."""
-        return bool(self.shopify_api_key)
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ A platform implements one of them in its `connect` module. The gateway has a pag
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from platform_sdk.grants import Grant
 
@@ -32,6 +32,7 @@ class OAuthCallback:
     state: str = field(repr=False)
 
 
+@runtime_checkable
 class OAuth(Protocol):
     """The authorization code grant. One consent may grant several accounts."""
 
@@ -93,6 +94,7 @@ class CredentialField:
     secret: bool = False
 
 
+@runtime_checkable
 class Credentials(Protocol):
     """A form of credentials, which the platform checks before anything is stored."""
 
@@ -108,6 +110,7 @@ class Credentials(Protocol):
         """
 
 
+@runtime_checkable
 class ClientCredentials(Protocol):
     """The client credentials grant of an organisation's own app: no browser and no merchant take part."""
 

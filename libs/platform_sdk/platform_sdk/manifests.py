@@ -21,6 +21,8 @@ class Setting:
     readers: tuple[str, ...] = (GATEWAY,)
     stack_value: str | None = None
     generated: str | None = None
+    required: bool = False
+    """Whether the gateway needs it to connect accounts. The required settings are given together, or none of them."""
     is_app: bool = False
     """Whether the setting names the operator's own app: where one is given, nothing of the sandbox's app is used."""
     default: str | None = None
@@ -56,6 +58,11 @@ class Manifest:
     def poll_cron_setting(self) -> str:
         """The setting with the cron expression of the platform's polls."""
         return f"{self.slug.upper().replace('-', '_')}_POLL_CRON"
+
+    @property
+    def required_settings(self) -> tuple[str, ...]:
+        """The names of the settings without which no account can be connected."""
+        return tuple(setting.name for setting in self.settings if setting.required)
 
     def list_settings(self, reader: str) -> Iterator[Setting]:
         """Yield the settings that this part gets."""

@@ -1,20 +1,46 @@
 """What the settings of all platforms share: how they are read, and the checks that several of them need."""
 
-from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from platform_sdk.manifests import Manifest
 
 
 class PlatformSettings(BaseSettings):
     """Settings of a platform from the environment, `.env` and a folder. Unknown ones are ignored, an empty value counts
-    as not given, and no error shows a value."""
+    as not given, and no error shows a value.
+
+    The settings that `manifest` requires are given together, or none of them: then the platform is not configured.
+    """
 
     model_config = SettingsConfigDict(
         env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
+    manifest: ClassVar[Manifest]
+
+    @model_validator(mode="after")
+    def check_required(self) -> Self:
+        """Raise ValueError when some of the required settings are given and others are not; it names those."""
+        missing = self._list_missing()
+        if missing and len(missing) < len(self.manifest.required_settings):
+            title = self.manifest.title
+            raise ValueError(f"{', '.join(missing)}: required, because other settings of {title}'s app are given")
+        return self
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether accounts can be connected: nothing that is required is missing."""
+        return not self._list_missing()
+
+    def _list_missing(self) -> list[str]:
+        return [name for name in self.manifest.required_settings if not _reveal(getattr(self, name.lower()))]
+
+
+def _reveal(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def check_url(value: str) -> str:
@@ -38,13 +64,6 @@ def split_names(value: object) -> object:
 def list_secrets(*secrets: SecretStr) -> tuple[str, ...]:
     """Return the values of the secrets that are given, in their order."""
     return tuple(secret.get_secret_value() for secret in secrets if secret.get_secret_value())
-
-
-def check_all_or_none(values: Mapping[str, str], title: str) -> None:
-    """Raise ValueError when some of a platform's required settings are given and others are not; it names those."""
-    missing = [name for name, value in values.items() if not value]
-    if missing and len(missing) < len(values):
-        raise ValueError(f"{', '.join(missing)}: required, because other settings of {title}'s app are given")
 
 
 OptionalUrl = Annotated[str, AfterValidator(lambda value: value and check_url(value))]

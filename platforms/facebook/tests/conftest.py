@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from fake_graph import APP_ID, APP_SECRET
 from platforms.facebook.settings import Settings
+from platforms.facebook.tests.fake_graph import APP_ID, APP_SECRET
 
 PREVIOUS = "facebook's former secret"
 REQUIRED: dict[str, Any] = {

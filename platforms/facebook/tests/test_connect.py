@@ -10,12 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from fake_graph import APP_ID, APP_SECRET
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.deliveries import Delivery, DeliveryKind
 from platform_sdk.errors import RequestRejectedError
 from platforms.facebook.connect import FacebookOAuth, create_adapter
 from platforms.facebook.settings import Settings
+from platforms.facebook.tests.fake_graph import APP_ID, APP_SECRET
 from platforms.facebook.webhook_fields import WEBHOOK_FIELDS
 from platforms.facebook.webhooks import FacebookPersonRequests, FacebookWebhooks
 

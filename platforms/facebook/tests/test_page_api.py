@@ -7,12 +7,12 @@ import httpx
 import pytest
 import stamina
 
-from fake_graph import ALL_PERMISSIONS, APP_ID, FakeGraph, Refused
 from platform_sdk.adapters import PlatformAdapter, WebhookReport
 from platform_sdk.errors import RequestRejectedError, TokenRejectedError, TransientError
 from platforms.facebook.connect import create_adapter
 from platforms.facebook.page_api import PageApi
 from platforms.facebook.settings import Settings
+from platforms.facebook.tests.fake_graph import ALL_PERMISSIONS, APP_ID, FakeGraph, Refused
 from platforms.facebook.webhooks import FacebookWebhooks
 
 HERE = "https://here.example/w"

@@ -21,7 +21,7 @@ from sqlalchemy import text
 
 from contracts.events import ConnectionChanged, SyncRequested, parse_account, parse_platform
 from database.pool import Database
-from fake_graph import APP_ID, APP_SECRET, FakeGraph
+from platforms.facebook.tests.fake_graph import APP_ID, APP_SECRET, FakeGraph
 from gateway.app import Parts, applications
 from gateway.client.facebook import FacebookClient
 from gateway.connections import Connection, SealedTokens

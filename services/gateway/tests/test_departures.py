@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from fake_graph import APP_SECRET
+from platforms.facebook.tests.fake_graph import APP_SECRET
 from gateway.app import departures_of, now
 from gateway.connections import Connection, SealedTokens, changed_event, redacted
 from gateway.erasure.deletion_requests import Kind

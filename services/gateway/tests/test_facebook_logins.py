@@ -11,7 +11,7 @@ import pytest
 import stamina
 from sqlalchemy import text
 
-from fake_graph import ALL_PERMISSIONS, APP_SECRET, Refused
+from platforms.facebook.tests.fake_graph import ALL_PERMISSIONS, APP_SECRET, Refused
 from gateway.connect.oauth_flow import merchant_of
 from gateway.tokens.service import digest
 from test_facebook import batch, entry, signed
