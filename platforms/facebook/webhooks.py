@@ -42,6 +42,11 @@ class FacebookWebhooks:
     """Webhooks of one app. `now` is in milliseconds."""
 
     known_topics: Collection[str] = frozenset({_TOPIC})
+    challenge_parameters: Mapping[str, str] = {
+        "hub.mode": "subscribe",
+        "hub.verify_token": "The verify token of this installation",
+        "hub.challenge": "What to answer",
+    }
     claim_headers = (b"", b"", b"")
     headers = (
         DeliveryHeader("X-Hub-Signature-256", "sha256= and the hex HMAC-SHA256 of the raw body under the app's secret"),

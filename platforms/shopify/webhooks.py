@@ -77,6 +77,7 @@ class ShopifyWebhooks:
     """Webhooks of one app: `secrets` are its secrets, the current one first, and `address` receives deliveries."""
 
     known_topics: Collection[str] = frozenset({*map(format_delivered_topic, _SUBSCRIBED_TOPICS), *_COMPLIANCE_TOPICS})
+    challenge_parameters: Mapping[str, str] = {}
     claim_headers = (_TOPIC, _SHOP_DOMAIN, _WEBHOOK_ID)
     headers = (
         DeliveryHeader("X-Shopify-Hmac-Sha256", "Base64 of the raw body's HMAC-SHA256 under the app's secret"),

@@ -83,6 +83,11 @@ class Webhooks(Protocol):
         """The headers in which a delivery names its topic, its account and its id, to log a refused one; empty where
         there is none."""
 
+    @property
+    def challenge_parameters(self) -> Mapping[str, str]:
+        """The query parameters of a challenge, by which the platform verifies the address, each with its description.
+        Empty where the platform sends none."""
+
     def list_topics(self, scopes: Iterable[str]) -> tuple[str, ...]:
         """Return the topics to subscribe to with these granted scopes."""
 
@@ -99,7 +104,7 @@ class Webhooks(Protocol):
         """Return which of these topics are delivered to `address`, changing nothing."""
 
     def answer_challenge(self, query: Mapping[str, str]) -> str | None:
-        """Return the answer to the platform's verification of the address; None where it is refused or not used."""
+        """Return the answer to the platform's verification of the address; None where it is refused."""
 
 
 class PersonRequests(Protocol):

@@ -66,6 +66,7 @@ def list_secrets(*secrets: SecretStr) -> tuple[str, ...]:
     return tuple(secret.get_secret_value() for secret in secrets if secret.get_secret_value())
 
 
+Url = Annotated[str, AfterValidator(check_url)]
 OptionalUrl = Annotated[str, AfterValidator(lambda value: value and check_url(value))]
 BaseUrl = Annotated[str, AfterValidator(check_base_url)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_names)]

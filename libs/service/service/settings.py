@@ -96,7 +96,7 @@ def _named(setting: str) -> Iterator[None]:
         raise ValueError(f"{setting}: {error}") from None
 
 
-S = TypeVar("S", bound=Settings)
+S = TypeVar("S", bound=BaseSettings)
 
 
 FOLDER = "SETTINGS_DIR"

@@ -1,1 +1,1 @@
-"""Connecting accounts."""
+"""Connecting accounts: one way for each connection method, whatever the platform."""

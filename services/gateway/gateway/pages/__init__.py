@@ -1,1 +1,1 @@
-"""What people and programs see of the gateway."""
+"""Pages and JSON for merchants, the description of the API, and what all routes need to answer with."""

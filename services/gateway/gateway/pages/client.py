@@ -1,4 +1,4 @@
-"""The scheduler's read API, and no other service's."""
+"""The client of the scheduler's read API."""
 
 from typing import TypeVar
 from uuid import UUID
@@ -7,8 +7,8 @@ import httpx
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from gateway.errors import SchedulerAway
 from gateway.pages.views import ConnectionView, SyncView
+from messaging.errors import UnavailableError
 
 log = structlog.get_logger()
 M = TypeVar("M", bound=BaseModel)
@@ -17,28 +17,28 @@ TIMEOUT = httpx.Timeout(3.0, connect=1.0)
 
 
 class SchedulerClient:
-    """The scheduler's read API. Raises `SchedulerAway` when it does not answer as it should."""
+    """The scheduler's read API at `url`. Raises UnavailableError when the scheduler does not answer as it should."""
 
     def __init__(self, http: httpx.AsyncClient, url: str, *, key: str) -> None:
         self._http = http
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"}
 
-    async def sync(self, sync_id: UUID) -> SyncView | None:
-        """A sync; None when the scheduler does not know it."""
-        return await self._read(f"/syncs/{sync_id}", SyncView)
+    async def fetch_sync(self, sync_id: UUID) -> SyncView | None:
+        """Return a sync; None when the scheduler does not know it."""
+        return await self._fetch(f"/syncs/{sync_id}", SyncView)
 
-    async def connection(self, name: str) -> ConnectionView | None:
-        """A connection's next poll and latest syncs; None when the scheduler does not know it."""
-        return await self._read(f"/connections/{name}", ConnectionView)
+    async def fetch_connection(self, name: str) -> ConnectionView | None:
+        """Return a connection's next poll and latest syncs; None when the scheduler does not know it."""
+        return await self._fetch(f"/connections/{name}", ConnectionView)
 
-    async def _read(self, path: str, kind: type[M]) -> M | None:
+    async def _fetch(self, path: str, model: type[M]) -> M | None:
         try:
-            answer = await self._http.get(self._url + path, headers=self._headers, timeout=TIMEOUT)
-            if answer.status_code == 404:
+            response = await self._http.get(self._url + path, headers=self._headers, timeout=TIMEOUT)
+            if response.status_code == 404:
                 return None
-            answer.raise_for_status()
-            return kind.model_validate_json(answer.content)
+            response.raise_for_status()
+            return model.model_validate_json(response.content)
         except (httpx.HTTPError, ValidationError) as error:
             log.warning("scheduler not read", path=path, error=type(error).__name__)
-            raise SchedulerAway from error
+            raise UnavailableError("the scheduler does not answer now") from error

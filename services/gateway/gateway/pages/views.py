@@ -1,43 +1,39 @@
-"""What a merchant is shown: a sync as the scheduler knows it, with the gateway's own part beside it."""
+"""The JSON documents about connections and syncs: the scheduler's view with the gateway's own part beside it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from contracts.events import parse_account
+from gateway.connect.paths import build_login_path
 from gateway.connections import Connection
-from gateway.platforms import Platform
+from gateway.pages.responses import ResponseModel
+from platform_sdk.adapters import PlatformAdapter
 
 PENDING, SUCCESS, FAILED = "pending", "success", "failed"
-TERMINAL = ("success", "failed", "cancelled")
-TEST_TAKES_AT_MOST_MS = 60_000
-"""A webhook test that is pending so long after it was sent was cut off with its process."""
+FINAL_STATES = ("success", "failed", "cancelled")
+MAX_PROBE_MS = 60_000
+"""A webhook probe that is pending for so long after it was sent was cut off with its process."""
 
 
-Moment = Annotated[int | None, Field(description="Milliseconds since the epoch, UTC")]
+Timestamp = Annotated[int | None, Field(description="Milliseconds since the epoch, UTC")]
 
 
-class Shown(BaseModel):
-    """A document as it is answered: all of its fields are always there."""
-
-    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
-
-
-class UploadView(Shown):
-    """The upload that holds a sync's bytes."""
+class UploadView(ResponseModel):
+    """The upload of the snapshot that holds a sync's data."""
 
     key: str
     outcome: str
     sha256: str = ""
     bytes: int = 0
-    stored_at: Moment = None
+    stored_at: Timestamp = None
     reason: str | None = None
 
 
-class SyncView(Shown):
-    """A sync in the scheduler's words; fields that it adds are ignored."""
+class SyncView(ResponseModel):
+    """A sync as the scheduler's read API shows it; its other fields are ignored."""
 
     sync_id: UUID
     connection: str
@@ -49,77 +45,80 @@ class SyncView(Shown):
     changed: int = 0
     unchanged: int = 0
     stale: int = 0
-    removed: int = 0
+    deleted: int = 0
     attempts: int = 0
     throttled: int = 0
     reason: str | None = None
-    left_out: dict[str, str] = {}
+    skipped_resources: dict[str, str] = {}
     upload: UploadView | None = None
-    requested_at: Moment = None
-    started_at: Moment = None
-    finished_at: Moment = None
+    requested_at: Timestamp = None
+    started_at: Timestamp = None
+    finished_at: Timestamp = None
 
 
 class ConnectionView(BaseModel):
-    """A connection in the scheduler's words."""
+    """A connection as the scheduler's read API shows it."""
 
     connection: str
     epoch: int = 0
-    next_poll_at: Moment = None
+    next_poll_at: Timestamp = None
     last_sync: SyncView | None = None
     syncs: list[SyncView] = []
-    erased_at: Moment = None
-    """When the writer had taken away all that it held of a redacted connection, in ms."""
+    erased_at: Timestamp = None
+    """When the spaces-writer had deleted all data of a redacted connection (ms)."""
 
 
-class Outcome(Shown):
-    """Of one part of a self-test: pending, success or failed, and why."""
+class Outcome(ResponseModel):
+    """One part of the self-test of a sync: pending, success or failed, and why."""
 
     status: str
     message: str
 
 
-class Subscribed(Outcome):
-    """The webhook subscriptions, and what became of each topic."""
+class SubscriptionsOutcome(Outcome):
+    """The webhook subscriptions, by topic."""
 
     topics: dict[str, Outcome] = {}
 
 
 class SyncDocument(SyncView):
-    """A sync as it is shown, with the four parts of the self-test; null for a part that it has not."""
+    """A sync with the four parts of its self-test; null for a part that it does not have."""
 
-    webhook_status: Subscribed | None
+    webhook_status: SubscriptionsOutcome | None
     webhook_test: Outcome | None
     polling_test: Outcome | None
     upload_status: Outcome | None
 
 
-class ConnectionDocument(Shown):
-    """A connection as it is shown: its state is connected, reauthorise, uninstalled or redacted."""
+class ConnectionDocument(ResponseModel):
+    """A connection; its state is connected, reauthorise, uninstalled or redacted."""
 
     connection: str
     state: str
     scopes: list[str]
-    object_key: str = Field(description="Where its document lies in the bucket")
-    polled_only: bool = Field(description="Its webhook test failed, so that only polls bring its changes")
-    next_poll_at: Moment
+    object_key: str = Field(description="Where its snapshot is stored in the bucket")
+    polled_only: bool = Field(
+        description="Only polls bring its changes: its platform has no webhooks, or its webhook test failed"
+    )
+    has_webhooks: bool = Field(description="Its platform has webhooks")
+    next_poll_at: Timestamp
     last_sync: SyncView | None
     syncs: list[SyncView]
-    wanted_sync: UUID | None = Field(description="The full sync that the last consent asked for")
-    login_url: str
+    wanted_sync: UUID | None = Field(description="The full sync that the last consent or an operator requested")
+    login_url: str = Field(description="Where its merchant signs in again; empty where only the operator connects it")
     account_url: str
     scheduler_away: bool = Field(description="The scheduler does not answer now, and its part is missing here")
 
 
-class MissingScope(Shown):
-    """A scope that was not granted, with the resources that are left out for want of it."""
+class MissingScope(ResponseModel):
+    """A scope that was not granted, with the resources that are not read without it."""
 
     scope: str
     costs: list[str]
 
 
-def queued(sync_id: UUID, connection: str, requested_at: int | None) -> SyncView:
-    """A sync that the gateway wants and the scheduler does not know yet."""
+def build_queued_sync(sync_id: UUID, connection: str, requested_at: int | None) -> SyncView:
+    """Return a sync that the gateway wants and the scheduler does not know yet."""
     return SyncView(
         sync_id=sync_id,
         connection=connection,
@@ -130,85 +129,85 @@ def queued(sync_id: UUID, connection: str, requested_at: int | None) -> SyncView
     )
 
 
-def unknown(sync_id: UUID, connection: str) -> SyncView:
-    """A sync about which the scheduler cannot be asked now."""
-    return queued(sync_id, connection, None).model_copy(update={"state": "unknown"})
+def build_unknown_sync(sync_id: UUID, connection: str) -> SyncView:
+    """Return a sync about which the scheduler does not answer now."""
+    return build_queued_sync(sync_id, connection, None).model_copy(update={"state": "unknown"})
 
 
-def sync_document(
-    sync: SyncView, *, status: Mapping[str, Any] | None, test: Mapping[str, Any] | None, now: int
+def build_sync_document(
+    sync: SyncView, *, status: Mapping[str, Any] | None, result: Mapping[str, Any] | None, now: int
 ) -> dict[str, Any]:
-    """A sync as it is shown: the four parts of the self-test are `{"status", "message"}`, None where it has none.
+    """Return the JSON of a sync with its self-test.
 
-    `status` and `test` are the outcomes stored so far, `now` in ms.
+    `status` of the webhook subscriptions and `result` of the webhook probe are what is stored so far; `now` is in ms.
     """
     parts = {
-        "webhook_status": _ended(status, sync, "the subscriptions were never compared"),
-        "webhook_test": _not_cut_off(test, now),
-        "polling_test": _polling(sync) if sync.mode == "full" else None,
-        "upload_status": _uploaded(sync),
+        "webhook_status": _build_webhook_status(status, sync),
+        "webhook_test": _build_probe_result(result, now),
+        "polling_test": _build_read_outcome(sync) if sync.mode == "full" else None,
+        "upload_status": _build_upload_outcome(sync),
     }
     return SyncDocument.model_validate(dict(sync) | parts).model_dump(mode="json")
 
 
-def connection_document(
-    row: Connection, platform: Platform, known: ConnectionView | None, *, away: bool, test: object
+def build_connection_document(
+    row: Connection, adapter: PlatformAdapter, view: ConnectionView | None, *, scheduler_away: bool, result: object
 ) -> ConnectionDocument:
-    """A connection as it is shown. `known`: what the scheduler knows of it, unless that is `away`."""
+    """Return the JSON of a connection. `view` is the scheduler's, `result` that of its last webhook probe."""
     account = parse_account(row.name)
+    has_webhooks = adapter.webhooks is not None
     return ConnectionDocument(
         connection=row.name,
         state=row.state,
         scopes=list(row.scopes),
-        object_key=platform.object_key(account),
-        polled_only=isinstance(test, dict) and test.get("status") == FAILED,
-        next_poll_at=known.next_poll_at if known else None,
-        last_sync=known.last_sync if known else None,
-        syncs=known.syncs if known else [],
+        object_key=adapter.accounts.get_object_key(account),
+        polled_only=not has_webhooks or (isinstance(result, dict) and result.get("status") == FAILED),
+        has_webhooks=has_webhooks,
+        next_poll_at=view.next_poll_at if view else None,
+        last_sync=view.last_sync if view else None,
+        syncs=view.syncs if view else [],
         wanted_sync=row.wanted_sync,
-        login_url=platform.login_url(account),
-        account_url=platform.account_url(account),
-        scheduler_away=away,
+        login_url=build_login_path(adapter, account),
+        account_url=adapter.accounts.build_account_url(account),
+        scheduler_away=scheduler_away,
     )
 
 
-def missing_scopes(platform: Platform, granted: Iterable[str]) -> list[MissingScope]:
-    """The scopes that were not granted, each with the resources that are left out for want of it."""
-    return [MissingScope(scope=scope, costs=list(costs)) for scope, costs in platform.missing_scopes(granted).items()]
-
-
-def _part(status: str, message: str) -> dict[str, Any]:
+def _build_outcome(status: str, message: str) -> dict[str, Any]:
     return {"status": status, "message": message}
 
 
-def _ended(part: Mapping[str, Any] | None, sync: SyncView, otherwise: str) -> dict[str, Any] | None:
-    if part is None:
+def _build_webhook_status(status: Mapping[str, Any] | None, sync: SyncView) -> dict[str, Any] | None:
+    if status is None:
         return None
-    return _part(FAILED, otherwise) if part["status"] == PENDING and sync.state in TERMINAL else dict(part)
+    if status["status"] == PENDING and sync.state in FINAL_STATES:
+        return _build_outcome(FAILED, "the subscriptions were never compared")
+    return dict(status)
 
 
-def _not_cut_off(part: Mapping[str, Any] | None, now: int) -> dict[str, Any] | None:
-    if part is None:
+def _build_probe_result(result: Mapping[str, Any] | None, now: int) -> dict[str, Any] | None:
+    if result is None:
         return None
-    if part["status"] == PENDING and now - part.get("sent_at", now) > TEST_TAKES_AT_MOST_MS:
-        return _part(FAILED, "the test was cut off; it is tried again at the next first sync")
-    return dict(part)
+    if result["status"] == PENDING and now - result.get("sent_at", now) > MAX_PROBE_MS:
+        return _build_outcome(FAILED, "the test was cut off; it is tried again at the next first sync")
+    return dict(result)
 
 
-def _polling(sync: SyncView) -> dict[str, Any]:
+def _build_read_outcome(sync: SyncView) -> dict[str, Any]:
     if sync.state == SUCCESS:
-        return _part(SUCCESS, f"the full walk ended whole, with {sync.records} records")
-    if sync.state in TERMINAL:
-        return _part(FAILED, sync.reason or f"the full walk was {sync.state}")
-    return _part(PENDING, "the full walk has not ended yet")
+        return _build_outcome(SUCCESS, f"the full read is complete, with {sync.records} records")
+    if sync.state in FINAL_STATES:
+        return _build_outcome(FAILED, sync.reason or f"the full read was {sync.state}")
+    return _build_outcome(PENDING, "the full read is not complete yet")
 
 
-def _uploaded(sync: SyncView) -> dict[str, Any]:
+def _build_upload_outcome(sync: SyncView) -> dict[str, Any]:
     upload = sync.upload
     if upload is not None and upload.outcome == FAILED:
-        return _part(FAILED, upload.reason or f"{upload.key} could not be stored")
+        return _build_outcome(FAILED, upload.reason or f"{upload.key} could not be stored")
     if upload is not None:
-        return _part(SUCCESS, f"{upload.key} holds this sync's data: {upload.outcome}, {upload.bytes} bytes")
-    if sync.state in TERMINAL and sync.state != SUCCESS:
-        return _part(FAILED, f"nothing is stored from a sync that is {sync.state}")
-    return _part(PENDING, "the bucket does not hold this sync's data yet")
+        message = f"{upload.key} holds this sync's data: {upload.outcome}, {upload.bytes} bytes"
+        return _build_outcome(SUCCESS, message)
+    if sync.state in FINAL_STATES and sync.state != SUCCESS:
+        return _build_outcome(FAILED, f"nothing is stored from a sync that is {sync.state}")
+    return _build_outcome(PENDING, "the bucket does not hold this sync's data yet")

@@ -1,1 +1,1 @@
-"""Who a browser is: cookies, and the keys under which their values are stored."""
+"""Sessions of browsers: their cookies, and the keys under which the values of cookies are stored."""

@@ -1,20 +1,24 @@
-"""How the values that browsers hold are kept."""
+"""How the values that browsers hold are stored and checked."""
 
 import hmac
 
-from gateway.tokens.encryption import derived_key
+from gateway.tokens.encryption import derive_key
+
+STATE, BROWSER, SESSION, FORM = "state", "browser", "session", "form"
+"""What a value is for: one that was made for one purpose is worth nothing for another."""
 
 
 class BrowserKeys:
-    """How what browsers hold is kept: hashed, under a key for each purpose derived from STATE_TOKEN_SECRET."""
+    """Hashes browsers' values under a key for each purpose. The keys are derived from STATE_TOKEN_SECRET."""
 
     def __init__(self, secret: str) -> None:
-        self._keys = {purpose: derived_key(secret, purpose) for purpose in ("state", "browser", "session", "form")}
+        self._keys = {purpose: derive_key(secret, purpose) for purpose in (STATE, BROWSER, SESSION, FORM)}
 
-    def hashed(self, purpose: str, value: str) -> bytes:
-        """The hash under which a `state`, `browser` or `session` value is stored."""
+    def hash(self, purpose: str, value: str) -> bytes:
+        """Return the hash under which a value is stored."""
         return hmac.digest(self._keys[purpose], value.encode("utf-8", "surrogateescape"), "sha256")
 
-    def form_token(self, session: str) -> str:
-        """What a form on a page of this session carries, so that no other page can send it."""
-        return self.hashed("form", session).hex()
+    def build_form_token(self, value: str) -> str:
+        """Return the token in the forms of the browser whose cookie has this value, so that no other page can send
+        them."""
+        return self.hash(FORM, value).hex()

@@ -1,1 +1,1 @@
-"""The API documents: the routes of the gateway and the topics. `python -m gateway.pages.api_docs FOLDER` writes them."""
+"""The description of the public routes and of the topics. `python -m gateway.pages.api_docs FOLDER` writes both."""

@@ -1,4 +1,4 @@
-"""Both documents of the public listener, as they are served and committed."""
+"""The OpenAPI document of the public routes and the AsyncAPI document of the topics, as served and as committed."""
 
 import json
 from collections.abc import Sequence
@@ -8,25 +8,25 @@ from fastapi import FastAPI
 
 from contracts.asyncapi import build_asyncapi_document
 from contracts.topics import list_topics
-from gateway.pages.api_docs.openapi import openapi_document
-from gateway.platforms import PLATFORMS, Platform
+from gateway.pages.api_docs.openapi import build_openapi_document
 from messaging.provisioning import build_config
+from platform_sdk.adapters import PlatformAdapter
+from platforms.registry import PLATFORMS
 
 
 class Documents(NamedTuple):
-    """The routes that `app` has, and the topics that there are."""
+    """Both documents."""
 
     openapi: dict[str, Any]
     asyncapi: dict[str, Any]
 
 
-def documents(app: FastAPI, platforms: Sequence[Platform]) -> Documents:
-    """What `app` and the webhooks of these platforms take; the topics of all platforms."""
-    return Documents(
-        openapi_document(app, platforms), build_asyncapi_document(list_topics(tuple(PLATFORMS)), build_config)
-    )
+def build_documents(app: FastAPI, adapters: Sequence[PlatformAdapter]) -> Documents:
+    """Describe the routes of `app` with the webhooks of these platforms, and the topics of all platforms."""
+    topics = list_topics(PLATFORMS)
+    return Documents(build_openapi_document(app, adapters), build_asyncapi_document(topics, build_config))
 
 
-def written(document: dict[str, Any]) -> str:
-    """A document as text."""
+def format_document(document: dict[str, Any]) -> str:
+    """Return a document as text."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

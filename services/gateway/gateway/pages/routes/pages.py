@@ -1,193 +1,122 @@
-"""What a merchant sees: the way in, the own connections, the own syncs. Everyone else's are not there."""
+"""The pages of merchants: where to connect, the merchant's connections, and their syncs."""
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from contracts.events import parse_platform
-from gateway.connections import Connection
-from gateway.errors import NotKnown, SchedulerAway
-from gateway.pages.openapi_descriptions import AWAY, problems, query, says, shown
-from gateway.pages.responses import answer, problem
-from gateway.pages.views import (
-    ConnectionDocument,
-    ConnectionView,
-    Shown,
-    SyncDocument,
-    SyncView,
-    connection_document,
-    queued,
-    sync_document,
-    unknown,
+from gateway.connect.paths import get_connect_path, get_login_template
+from gateway.pages.merchant_reader import ConnectionsDocument, MerchantReader
+from gateway.pages.openapi_descriptions import (
+    UNAVAILABLE,
+    describe_page,
+    describe_problems,
+    describe_query,
+    describe_route,
 )
-from gateway.platforms import Platform
-from gateway.sessions.browser_keys import BrowserKeys
-from gateway.sessions.cookies import BY_SESSION, Cookies
-from gateway.store import Store
+from gateway.pages.responses import ResponseModel, respond, respond_problem
+from gateway.pages.views import SyncDocument
+from gateway.sessions.cookies import OPTIONAL_SESSION_COOKIE, Cookies
+from messaging.errors import UnavailableError
+from platform_sdk.adapters import PlatformAdapter
+from platform_sdk.connection_methods import AccountForm, OAuth
+from platform_sdk.errors import NotFoundError
 
 NOT_SIGNED_IN = "you are not signed in here, or your session has ended"
 
 
-class HomeDocument(Shown):
-    """The way in, for programs."""
+class HomeDocument(ResponseModel):
+    """Where accounts are connected."""
 
     status: str = "ok"
     message: str
 
 
-class ConnectionsDocument(Shown):
-    """A merchant's connections."""
-
-    user_uuid: UUID
-    connections: list[ConnectionDocument]
-
-
-_HOME = says("The way in", shown(HomeDocument, "Where an account is connected."))
-_CONNECTIONS = says(
+_CONNECTIONS = describe_route(
     "Your connections, with their latest syncs",
-    shown(ConnectionsDocument, "Yours alone."),
-    problems({401: "Nobody is signed in.", **AWAY}),
-    dependencies=[BY_SESSION],
+    describe_page(ConnectionsDocument, "Yours alone."),
+    describe_problems({401: "Nobody is signed in.", **UNAVAILABLE}),
+    dependencies=[OPTIONAL_SESSION_COOKIE],
 )
-_SYNC = says(
-    "A sync, with its four tests",
-    shown(SyncDocument, "How it goes, or went."),
-    problems({404: "There is none, or it is not yours.", **AWAY}),
-    dependencies=[BY_SESSION],
+_SYNC = describe_route(
+    "A sync, with the four parts of its self-test",
+    describe_page(SyncDocument, "Its progress, or its result."),
+    describe_problems({404: "There is none, or it is not yours.", **UNAVAILABLE}),
+    dependencies=[OPTIONAL_SESSION_COOKIE],
 )
 
 
-class Scheduler(Protocol):
-    """The scheduler's reads. Both raise `SchedulerAway`."""
-
-    async def sync(self, sync_id: UUID) -> SyncView | None:
-        """A sync, None when it is not known."""
-
-    async def connection(self, name: str) -> ConnectionView | None:
-        """A connection, None when it is not known."""
-
-
-class Merchants:
-    """Reads what one merchant may see."""
-
-    def __init__(
-        self,
-        store: Store,
-        scheduler: Scheduler,
-        platforms: Mapping[str, Platform],
-        keys: BrowserKeys,
-        *,
-        now: Callable[[], int],
-    ) -> None:
-        self._store = store
-        self._scheduler = scheduler
-        self._platforms = platforms
-        self._keys = keys
-        self._now = now
-
-    async def merchant(self, session: str | None) -> UUID | None:
-        """Whose session it is."""
-        return await self._store.session_merchant(self._keys.hashed("session", session)) if session else None
-
-    def form_token(self, session: str) -> str:
-        """What the forms on a page of this session carry."""
-        return self._keys.form_token(session)
-
-    async def sync(self, merchant: UUID | None, sync_id: UUID) -> dict[str, Any]:
-        """The sync as it is shown. Raises `NotKnown` unless it is this merchant's; `SchedulerAway`.
-
-        Of a sync that the gateway wants itself, its own part is shown although the scheduler is away.
-        """
-        if merchant is None:
-            raise NotKnown
-        own = await self._store.self_test(sync_id)
-        try:
-            known = await self._scheduler.sync(sync_id)
-            if known is None and own is not None:
-                known = queued(sync_id, own.connection, own.made_at)
-        except SchedulerAway:
-            if own is None:
-                raise
-            known = unknown(sync_id, own.connection)
-        if known is None or not await self._owns(merchant, known.connection):
-            raise NotKnown
-        status, test = (own.webhook_status, own.webhook_test) if own else (None, None)
-        return sync_document(known, status=status, test=test, now=self._now())
-
-    async def connections(self, merchant: UUID) -> dict[str, Any]:
-        """All of this merchant's connections as they are shown."""
-        rows = await self._store.connections_of(merchant)
-        shown = await asyncio.gather(*(self._connection(row) for row in rows))
-        return ConnectionsDocument(user_uuid=merchant, connections=shown).model_dump(mode="json")
-
-    async def _connection(self, row: Connection) -> ConnectionDocument:
-        platform = self._platforms[parse_platform(row.name)]
-        test = await self._store.last_webhook_test(row.name)
-        try:
-            known = await self._scheduler.connection(row.name)
-            away = False
-        except SchedulerAway:
-            known, away = None, True
-        return connection_document(row, platform, known, away=away, test=test)
-
-    async def _owns(self, merchant: UUID, connection: str) -> bool:
-        row = await self._store.connection(connection)
-        return row is not None and row.merchant == merchant
-
-
-def page_routes(
-    merchants: Merchants, cookies: Cookies, platforms: Sequence[Platform], *, sandbox_url: str
+def create_page_routes(
+    merchants: MerchantReader, cookies: Cookies, adapters: Sequence[PlatformAdapter], *, sandbox_url: str
 ) -> APIRouter:
-    """`GET /`, `GET /connections`, `GET /syncs/{id}`: a page for a browser, else JSON."""
+    """Return `GET /`, `GET /connections` and `GET /syncs/{id}`: a page for a browser, otherwise JSON.
+
+    `adapters` are the platforms that can be connected here.
+    """
     routes = APIRouter(tags=["Your data"])
+    connectable = [adapter for adapter in adapters if get_connect_path(adapter)]
+    forms = [form for adapter in connectable if (form := _get_form(adapter))]
+    fields = {form.field: f"Fills the form in: {form.hint}" for form in forms}
+    description = describe_route(
+        "Where accounts are connected",
+        describe_page(HomeDocument, "Where an account is connected."),
+        openapi_extra=describe_query(fields, optional=fields),
+    )
 
-    fields = {form[1]: f"Fills the form in: {form[2]}" for each in platforms if (form := each.login_form)}
-
-    @routes.get("/", **_HOME, openapi_extra=query(fields, optional=fields))
-    async def home(request: Request) -> Response:
-        paths = ", ".join(platform.login_path for platform in platforms)
+    @routes.get("/", **description)
+    async def show_home(request: Request) -> Response:
+        paths = ", ".join(map(get_login_template, connectable))
         document = HomeDocument(message=f"connect an account at {paths}")
-        ways = [_way(request, platform) for platform in platforms]
-        return answer(request, "home.html", document.model_dump(), ways=ways, sandbox_url=sandbox_url)
+        ways = [_build_way(request, adapter) for adapter in connectable]
+        return respond(request, "home.html", document.model_dump(), ways=ways, sandbox_url=sandbox_url)
 
     @routes.get("/connections", **_CONNECTIONS)
-    async def connections(request: Request) -> Response:
-        session = cookies.session(request)
-        merchant = await merchants.merchant(session)
+    async def show_connections(request: Request) -> Response:
+        session = cookies.get_session(request)
+        merchant = await merchants.find_merchant(session)
         if merchant is None or session is None:
-            return problem(request, 401, NOT_SIGNED_IN)
-        document = await merchants.connections(merchant)
-        return answer(request, "connections.html", document, form_token=merchants.form_token(session))
+            return respond_problem(request, 401, NOT_SIGNED_IN)
+        document = await merchants.load_connections(merchant)
+        return respond(request, "connections.html", document, form_token=merchants.build_form_token(session))
 
     @routes.get("/syncs/{sync_id}", **_SYNC)
-    async def sync(request: Request, sync_id: str) -> Response:
+    async def show_sync(request: Request, sync_id: str) -> Response:
         try:
-            merchant = await merchants.merchant(cookies.session(request))
-            document = await merchants.sync(merchant, _uuid(sync_id))
-        except NotKnown:
-            return problem(request, 404, "there is no such sync among yours, or your session has ended")
-        except SchedulerAway:
-            return problem(request, 503, "the scheduler does not answer now; try again in a moment")
-        return answer(request, "sync.html", document, sync=document)
+            merchant = await merchants.find_merchant(cookies.get_session(request))
+            document = await merchants.load_sync(merchant, _parse_uuid(sync_id))
+        except NotFoundError:
+            return respond_problem(request, 404, "there is no such sync among yours, or your session has ended")
+        except UnavailableError:
+            return respond_problem(request, 503, "the scheduler does not answer now; try again in a moment")
+        return respond(request, "sync.html", document, sync=document)
 
     return routes
 
 
-def _way(request: Request, platform: Platform) -> dict[str, str]:
-    """The way to a platform's consent as the page shows it: a form where it has a `field`, else a link."""
-    if platform.login_form is None:
-        return {"title": platform.title, "slug": platform.slug, "path": platform.login_path, "field": ""}
-    path, field, hint = platform.login_form
-    value = request.query_params.get(field, "")
-    return {"title": platform.title, "path": path, "field": field, "hint": hint, "value": value}
+def _get_form(adapter: PlatformAdapter) -> AccountForm | None:
+    method = adapter.connection_method
+    return method.form if isinstance(method, OAuth) else None
 
 
-def _uuid(given: str) -> UUID:
+def _build_way(request: Request, adapter: PlatformAdapter) -> dict[str, Any]:
+    """Return what the page shows of a platform: a form where it has a `field`, otherwise a link."""
+    manifest, form = adapter.manifest, _get_form(adapter)
+    return {
+        "title": manifest.title,
+        "slug": adapter.slug,
+        "noun": manifest.account_noun,
+        "path": get_connect_path(adapter),
+        "is_chosen_there": isinstance(adapter.connection_method, OAuth),
+        "field": form.field if form else "",
+        "hint": form.hint if form else "",
+        "value": request.query_params.get(form.field, "") if form else "",
+    }
+
+
+def _parse_uuid(text: str) -> UUID:
     try:
-        return UUID(given)
+        return UUID(text)
     except ValueError as error:
-        raise NotKnown from error
+        raise NotFoundError from error
