@@ -1,4 +1,4 @@
-"""The authorization code grant: a state that is bound to a browser, a code that is exchanged, grants that are stored."""
+"""The authorization code grant: a state bound to a browser, a code that is exchanged, grants that are stored."""
 
 from dataclasses import dataclass, field
 

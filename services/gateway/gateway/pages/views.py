@@ -49,7 +49,7 @@ class SyncView(ResponseModel):
     attempts: int = 0
     throttled: int = 0
     reason: str | None = None
-    skipped_resources: dict[str, str] = {}
+    skipped_resources: dict[str, str] = Field(default_factory=dict)
     upload: UploadView | None = None
     requested_at: Timestamp = None
     started_at: Timestamp = None
@@ -78,7 +78,7 @@ class Outcome(ResponseModel):
 class SubscriptionsOutcome(Outcome):
     """The webhook subscriptions, by topic."""
 
-    topics: dict[str, Outcome] = {}
+    topics: dict[str, Outcome] = Field(default_factory=dict)
 
 
 class SyncDocument(SyncView):
