@@ -21,11 +21,11 @@ from gateway.client.shopify import ShopifyClient
 from gateway.connect.facebook import facebook_routes
 from gateway.connect.oauth_flow import CodeExchange, Logins
 from gateway.connect.shopify import shopify_routes
-from gateway.erasure.routes import Receipts, callback_routes, departure_routes
-from gateway.erasure.service import Departures, Leaving
-from gateway.internal.routes import internal_problems, internal_routes
-from gateway.internal.sync_requests import Wishes
-from gateway.metrics import Metrics, metrics_of
+from gateway.erasure.routes import DeletionRequests, create_callback_routes, create_erasure_routes
+from gateway.erasure.service import ErasureService
+from gateway.internal.routes import add_error_handlers, create_internal_routes
+from gateway.internal.sync_requests import ManualSyncs
+from gateway.metrics import Metrics, create_metrics
 from gateway.pages.api_docs.documents import Documents, documents
 from gateway.pages.api_docs.routes import docs_routes
 from gateway.pages.client import SchedulerClient
@@ -36,27 +36,25 @@ from gateway.platforms import PLATFORMS, Platform
 from gateway.sessions.browser_keys import BrowserKeys
 from gateway.sessions.cookies import Cookies
 from gateway.settings import GatewaySettings
-from gateway.store import Store
-from gateway.tokens.encryption import Sealer
-from gateway.tokens.service import Refreshing, Tokens
-from gateway.webhooks.asgi import Asgi, Webhooks
-from gateway.webhooks.checkups import Checkups, Looking
-from gateway.webhooks.client import post_delivery
-from gateway.webhooks.connection_cache import LiveConnections
-from gateway.webhooks.handler import Give, Receiving, Reception
-from gateway.webhooks.handlers import watching
-from gateway.webhooks.installations import Installations, Installed
-from gateway.webhooks.probe import Post, Watching
-from gateway.webhooks.protocol import PublicConnection, Receptions
-from gateway.webhooks.status import Subscriptions
-from gateway.webhooks.subscriptions import Assertions
-from gateway.webhooks.tracing import traced, traced_give
+from gateway.store import Stores, create_stores
+from gateway.tokens.encryption import TokenCipher
+from gateway.tokens.service import TokenService
+from gateway.webhooks.asgi import Asgi, WebhookMiddleware
+from gateway.webhooks.client import post_probe, watch_topic
+from gateway.webhooks.connection_cache import ConnectionCache
+from gateway.webhooks.handler import Publish, WebhookHandler, WebhookReceiver
+from gateway.webhooks.installations import Installations
+from gateway.webhooks.probe import PostProbe, WatchTopic
+from gateway.webhooks.protocol import WebhookEndpoints, WebhookProtocol
+from gateway.webhooks.subscriptions import SubscriptionApi, WebhookSubscriptions
+from gateway.webhooks.tracing import trace_handler, trace_publish
 from messaging.batching_producer import BatchingProducer
 from messaging.errors import UnavailableError
 from messaging.outbox import OutboxRelay
 from messaging.provisioning import provision
 from messaging.publisher import EventPublisher
 from messaging.tracing import export_traces
+from platform_sdk.adapters import AccountApi
 from service.logging_setup import configure_logging
 from service.metrics import add_metrics_route
 from service.periodic_tasks import PeriodicTask
@@ -67,7 +65,7 @@ NAME = "gateway"
 log = structlog.get_logger()
 
 
-class Remote(CodeExchange, Refreshing, Subscriptions, Looking, Installed, Leaving, Protocol):
+class Remote(CodeExchange, AccountApi, SubscriptionApi, Protocol):
     """All that the gateway asks of a platform."""
 
 
@@ -78,11 +76,11 @@ class Parts:
     settings: GatewaySettings
     platforms: Mapping[str, Platform]
     remotes: Mapping[str, Remote]
-    store: Store
-    give: Give
+    stores: Stores
+    publish: Publish
     scheduler: Scheduler
-    post: Post
-    watching: Watching
+    post_probe: PostProbe
+    watch_topic: WatchTopic
     metrics: Metrics
     http: httpx.AsyncClient
 
@@ -98,8 +96,8 @@ def now() -> int:
 
 
 PRUNE_SECONDS = 300.0
-DEPARTURES_SECONDS = 30.0
-"""How soon a letting go that was cut off is taken up again."""
+ERASURE_SECONDS = 30.0
+"""How soon a deletion request that was interrupted is continued."""
 
 
 def main() -> None:
@@ -109,11 +107,11 @@ def main() -> None:
     for doubt in settings.doubts():
         log.warning("setting in doubt", reason=doubt)
     topics = {slug: make(settings).delivered for slug, make in PLATFORMS.items()}
-    counted = metrics_of(topics, settings.gateway_processes)
-    serve(*(partial(running, settings=settings, metrics=metrics) for metrics in counted))
+    all_metrics = create_metrics(topics, settings.gateway_processes)
+    serve(*(partial(start, settings=settings, metrics=metrics) for metrics in all_metrics))
 
 
-async def running(stack: AsyncExitStack, *, settings: GatewaySettings, metrics: Metrics) -> list[Endpoint]:
+async def start(stack: AsyncExitStack, *, settings: GatewaySettings, metrics: Metrics) -> list[Endpoint]:
     """Enter all that the gateway needs; its public and its internal application, each with its address."""
     stack.enter_context(export_traces(NAME, settings.otel_exporter_otlp_endpoint))
     database, locks = _database(stack, settings), _database(stack, settings)
@@ -124,27 +122,28 @@ async def running(stack: AsyncExitStack, *, settings: GatewaySettings, metrics: 
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=NAME).run_once, interval=1.0)
     await stack.enter_async_context(outbox.run())
     http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
-    gathering = BatchingProducer(publisher)
-    await gathering.prepare([get_sync_topic(slug) for slug in PLATFORMS])
-    parts = real_parts(settings, database, locks, outbox, gathering, http, metrics)
-    await stack.enter_async_context(PeriodicTask("pruning", partial(_prune, parts.store), interval=PRUNE_SECONDS).run())
-    departing = PeriodicTask("departures", departures_of(parts).step, interval=DEPARTURES_SECONDS)
-    await stack.enter_async_context(departing.run())
-    checks = _checks(settings, database, outbox, departing)
-    public, receptions, internal = applications(parts, checks)
-    connections = partial(PublicConnection, receptions=Receptions(receptions))
+    producer = BatchingProducer(publisher)
+    await producer.prepare([get_sync_topic(slug) for slug in PLATFORMS])
+    parts = create_parts(settings, database, locks, outbox, producer, http, metrics)
+    pruning = PeriodicTask("pruning", partial(_prune, parts.stores), interval=PRUNE_SECONDS)
+    await stack.enter_async_context(pruning.run())
+    erasure = PeriodicTask("erasure", create_erasure_service(parts).run_once, interval=ERASURE_SECONDS)
+    await stack.enter_async_context(erasure.run())
+    checks = _build_checks(settings, database, outbox, erasure)
+    public, handlers, internal = create_applications(parts, checks)
+    protocol = partial(WebhookProtocol, endpoints=WebhookEndpoints(handlers))
     return [
-        Endpoint(public, settings.gateway_host, settings.gateway_port, connections),
+        Endpoint(public, settings.gateway_host, settings.gateway_port, protocol),
         Endpoint(internal, settings.gateway_internal_host, settings.gateway_internal_port),
     ]
 
 
-def real_parts(
+def create_parts(
     settings: GatewaySettings,
     database: Database,
     locks: Database,
     outbox: PeriodicTask,
-    gathering: BatchingProducer,
+    producer: BatchingProducer,
     http: httpx.AsyncClient,
     metrics: Metrics,
 ) -> Parts:
@@ -158,47 +157,58 @@ def real_parts(
             shopify.slug: ShopifyClient(http, shopify, version=settings.shopify_api_version, now=now),
             facebook.slug: FacebookClient(http, facebook, url=settings.facebook_graph_url, now=now),
         },
-        store=Store(database, locks, object_key=partial(_object_key, platforms), said=outbox.wake),
-        give=gathering.send,
+        stores=create_stores(
+            database, locks, get_object_key=partial(_get_object_key, platforms), wake_relay=outbox.wake
+        ),
+        publish=producer.send,
         scheduler=SchedulerClient(http, settings.scheduler_url, key=settings.internal_key.get_secret_value()),
-        post=partial(post_delivery, http),
-        watching=partial(watching, settings.build_brokers()),
+        post_probe=partial(post_probe, http),
+        watch_topic=partial(watch_topic, settings.build_brokers()),
         metrics=metrics,
         http=http,
     )
 
 
-def applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[Receiving], FastAPI]:
-    """The public application with the receptions of its webhooks, and the internal one."""
-    settings, store, remotes = parts.settings, parts.store, parts.remotes
-    tokens = _tokens(parts)
-    assertions = Assertions(store, tokens, parts.platforms, remotes, post=parts.post, watching=parts.watching, now=now)
-    receptions = [_reception(parts, tokens, platform) for platform in parts.configured]
-    public = Webhooks(SafeHeaders(_public(parts, hide_details(checks))), receptions)
+def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[WebhookReceiver], FastAPI]:
+    """The public application with the handlers of its webhooks, and the internal one."""
+    settings, stores, apis = parts.settings, parts.stores, parts.remotes
+    tokens = _create_token_service(parts)
+    subscriptions = WebhookSubscriptions(
+        stores.webhook_probes,
+        tokens,
+        parts.platforms,
+        apis,
+        post_probe=parts.post_probe,
+        watch_topic=parts.watch_topic,
+        now=now,
+    )
+    handlers = [_create_handler(parts, tokens, platform) for platform in parts.configured]
+    public = WebhookMiddleware(SafeHeaders(_public(parts, hide_details(checks))), handlers)
     internal = _application(checks)
     add_metrics_route(internal, parts.metrics.registry)
-    internal_problems(internal)
-    wishes = Wishes(store, parts.platforms, now=now)
-    checkups = Checkups(tokens, parts.platforms, remotes)
-    internal.include_router(internal_routes(tokens, assertions, wishes, checkups, keys=settings.internal_keys))
-    return public, receptions, internal
+    add_error_handlers(internal)
+    syncs = ManualSyncs(stores.connections, parts.platforms, now=now)
+    internal.include_router(create_internal_routes(tokens, subscriptions, syncs, keys=settings.internal_keys))
+    return public, handlers, internal
 
 
-def _tokens(parts: Parts) -> Tokens:
-    sealer = Sealer(parts.settings.token_encryption_keys)
-    return Tokens(parts.store, sealer, parts.remotes, now=now, count=parts.metrics.refreshes)
+def _create_token_service(parts: Parts) -> TokenService:
+    cipher = TokenCipher(parts.settings.token_encryption_keys)
+    return TokenService(
+        parts.stores.connections, cipher, parts.remotes, now=now, count_refresh=parts.metrics.count_refresh
+    )
 
 
 def _public(parts: Parts, checks: Mapping[str, Check]) -> FastAPI:
     settings, shopify, facebook = parts.settings, parts.settings.shopify(), parts.settings.facebook()
     keys = BrowserKeys(settings.state_token_secret.get_secret_value())
-    sealer = Sealer(settings.token_encryption_keys)
+    cipher = TokenCipher(settings.token_encryption_keys)
     cookies = Cookies(secure=settings.https, session_seconds=settings.session_ttl_seconds)
-    merchants = Merchants(parts.store, parts.scheduler, parts.platforms, keys, now=now)
+    merchants = Merchants(parts.stores, parts.scheduler, parts.platforms, keys, now=now)
     logins = {
         platform.slug: Logins(
-            parts.store,
-            sealer,
+            parts.stores,
+            cipher,
             parts.remotes[platform.slug],
             keys,
             platform=platform.slug,
@@ -215,10 +225,13 @@ def _public(parts: Parts, checks: Mapping[str, Check]) -> FastAPI:
     app.add_exception_handler(404, _nowhere)
     app.include_router(shopify_routes(logins[shopify.slug], shopify, cookies))
     app.include_router(facebook_routes(logins[facebook.slug], facebook, cookies))
-    departures = departures_of(parts)
-    app.include_router(departure_routes(departures, Receipts(parts.store, parts.scheduler), merchants, cookies))
+    erasure = create_erasure_service(parts)
+    requests = DeletionRequests(parts.stores, parts.scheduler)
+    app.include_router(create_erasure_routes(erasure, requests, merchants, cookies))
     if facebook.configured:
-        callbacks = callback_routes(departures, facebook.slug, user_of=facebook.user_of, origin=facebook.origin)
+        callbacks = create_callback_routes(
+            erasure, facebook.slug, parse_signed_request=facebook.user_of, origin=facebook.origin
+        )
         app.include_router(callbacks)
     app.include_router(page_routes(merchants, cookies, parts.configured, sandbox_url=settings.sandbox_url))
     if settings.sandbox_relayed:
@@ -232,23 +245,24 @@ def described(parts: Parts) -> Documents:
     return documents(_public(parts, {}), parts.configured)
 
 
-def departures_of(parts: Parts) -> Departures:
-    """What lets go of connections, whatever their platform."""
-    return Departures(parts.store, _tokens(parts), parts.remotes)
+def create_erasure_service(parts: Parts) -> ErasureService:
+    """What disconnects and redacts connections of any platform."""
+    return ErasureService(parts.stores, _create_token_service(parts), parts.remotes)
 
 
-def _reception(parts: Parts, tokens: Tokens, platform: Platform) -> Receiving:
-    reception = Reception(
+def _create_handler(parts: Parts, tokens: TokenService, platform: Platform) -> WebhookReceiver:
+    connections = parts.stores.connections
+    handler = WebhookHandler(
         platform,
-        live=LiveConnections(parts.store.connections, time.monotonic),
-        give=traced_give(parts.give),
-        installations=Installations(parts.store, tokens, parts.remotes),
-        departures=departures_of(parts),
-        count=parts.metrics.deliveries(platform.slug),
+        connections=ConnectionCache(connections.find_many, time.monotonic),
+        publish=trace_publish(parts.publish),
+        installations=Installations(connections, tokens, parts.remotes),
+        erasure=create_erasure_service(parts),
+        count_delivery=parts.metrics.build_delivery_counter(platform.slug),
         max_bytes=parts.settings.webhook_max_bytes,
         source=NAME,
     )
-    return traced(reception)
+    return trace_handler(handler)
 
 
 def _application(checks: Mapping[str, Check]) -> FastAPI:
@@ -263,31 +277,30 @@ def _database(stack: AsyncExitStack, settings: GatewaySettings) -> Database:
     return database
 
 
-def _checks(
-    settings: GatewaySettings, database: Database, outbox: PeriodicTask, departures: PeriodicTask
+def _build_checks(
+    settings: GatewaySettings, database: Database, outbox: PeriodicTask, erasure: PeriodicTask
 ) -> dict[str, Check]:
-    async def relayed() -> str | None:
+    async def check_outbox() -> str | None:
         return outbox.health_error
 
-    async def departed() -> str | None:
-        return departures.health_error
+    async def check_erasure() -> str | None:
+        return erasure.health_error
 
     return {
         "postgres": database.check_health,
         "kafka": settings.build_brokers().check_health,
-        "outbox": relayed,
-        "departures": departed,
+        "outbox": check_outbox,
+        "erasure": check_erasure,
     }
 
 
-async def _prune(store: Store) -> bool:
-    """What has expired goes: logins, sessions, old self-tests."""
-    await store.prune()
+async def _prune(stores: Stores) -> bool:
+    await stores.prune()
     return False
 
 
-def _object_key(platforms: Mapping[str, Platform], connection: str) -> str:
-    return platforms[parse_platform(connection)].object_key(parse_account(connection))
+def _get_object_key(platforms: Mapping[str, Platform], connection: str) -> str:
+    return platforms[parse_platform(connection)].get_object_key(parse_account(connection))
 
 
 async def _away(request: Request, error: Exception) -> Response:

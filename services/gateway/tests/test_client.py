@@ -11,11 +11,11 @@ import stamina
 from graphql import build_schema, parse, validate
 
 from gateway.client.shopify import ShopifyClient
-from gateway.errors import CodeRefused, GrantDead, NotReached, PlatformAway, SchedulerAway, TokenRefused
 from gateway.pages.client import SchedulerClient
 from gateway.platforms.shopify_graphql import DOCUMENTS
-from gateway.webhooks.client import post_delivery
-from gateway.webhooks.status import SubscriptionRefused
+from gateway.webhooks.client import post_probe
+from messaging.errors import UnavailableError
+from platform_sdk.errors import PermanentError, RequestRejectedError, TokenRejectedError, TransientError
 
 SHOP = "acme.myshopify.com"
 SENT_AT = 5_000
@@ -87,7 +87,7 @@ async def test_tokens_that_do_not_expire_are_read(remote: Any) -> None:
 
 @pytest.mark.parametrize("answer", [httpx.Response(400, json={"error": "invalid_request"}), httpx.Response(401)])
 async def test_a_refused_code_is_the_browsers_fault(remote: Any, answer: httpx.Response) -> None:
-    with pytest.raises(CodeRefused):
+    with pytest.raises(RequestRejectedError):
         await remote(answer).client.exchange(SHOP, "code")
 
 
@@ -107,26 +107,26 @@ BROKEN = [
 @pytest.mark.parametrize("answer", BROKEN)
 async def test_a_platform_that_makes_no_sense_is_away(remote: Any, answer: Any) -> None:
     shopify = remote(answer)
-    for call in (shopify.client.exchange(SHOP, "code"), shopify.client.refresh(SHOP, "r")):
-        with pytest.raises(PlatformAway) as away:
+    for call in (shopify.client.exchange(SHOP, "code"), shopify.client.refresh_grant(SHOP, "r")):
+        with pytest.raises(TransientError) as away:
             await call
         assert "the app's secret" not in str(away.value)
-    with pytest.raises(PlatformAway):
-        await shopify.client.subscriptions(SHOP, "a")
+    with pytest.raises(TransientError):
+        await shopify.client.list_subscriptions(SHOP, "a")
 
 
 async def test_a_second_attempt_helps(remote: Any) -> None:
     shopify = remote(httpx.Response(502), httpx.ConnectError("no"), tokens())
-    assert (await shopify.client.refresh(SHOP, "r")).access_token == "a"
+    assert (await shopify.client.refresh_grant(SHOP, "r")).access_token == "a"
     assert len(shopify.asked) == 3
 
 
 async def test_only_invalid_grant_is_the_end_of_a_grant(remote: Any) -> None:
-    with pytest.raises(GrantDead):
-        await remote(httpx.Response(400, json={"error": "invalid_grant"})).client.refresh(SHOP, "r")
+    with pytest.raises(TokenRejectedError):
+        await remote(httpx.Response(400, json={"error": "invalid_grant"})).client.refresh_grant(SHOP, "r")
     for answer in (httpx.Response(400, json={"error": "invalid_client"}), httpx.Response(404)):
-        with pytest.raises(PlatformAway):
-            await remote(answer).client.refresh(SHOP, "r")
+        with pytest.raises(TransientError):
+            await remote(answer).client.refresh_grant(SHOP, "r")
 
 
 async def test_all_pages_of_subscriptions_are_read(remote: Any) -> None:
@@ -135,7 +135,7 @@ async def test_all_pages_of_subscriptions_are_read(remote: Any) -> None:
         return data(webhookSubscriptions={"nodes": nodes, "pageInfo": {"hasNextPage": more, "endCursor": str(number)}})
 
     shopify = remote(listed(1, True), listed(2, True), listed(3, False))
-    found = await shopify.client.subscriptions(SHOP, "a token")
+    found = await shopify.client.list_subscriptions(SHOP, "a token")
     assert [subscription.id for subscription in found] == ["1", "2", "3"]
     assert shopify.asked[0].headers["X-Shopify-Access-Token"] == "a token"
     assert shopify.asked[0].url.path == "/admin/api/2026-10/graphql.json"
@@ -148,30 +148,32 @@ async def test_a_refused_subscription_says_why(remote: Any) -> None:
     await remote(made()).client.subscribe(SHOP, "a", "SHOP_UPDATE", "https://x")
     await remote(made("Address for this topic has already been taken")).client.subscribe(SHOP, "a", "T", "https://x")
     for answer in (made("Address is not supported"), errors("ACCESS_DENIED")):
-        with pytest.raises(SubscriptionRefused):
+        with pytest.raises(PermanentError):
             await remote(answer).client.subscribe(SHOP, "a", "T", "http://x")
 
 
 async def test_a_throttled_query_is_asked_again(remote: Any) -> None:
     shopify = remote(errors("THROTTLED", requested=20, available=10), data(shop={"id": "gid://shopify/Shop/1"}))
-    assert await shopify.client.is_alive(SHOP, "a")
-    with pytest.raises(PlatformAway):
-        await remote(errors("THROTTLED")).client.is_alive(SHOP, "a")
+    assert await shopify.client.is_token_valid(SHOP, "a")
+    with pytest.raises(TransientError):
+        await remote(errors("THROTTLED")).client.is_token_valid(SHOP, "a")
 
 
 async def test_only_a_401_refuses_a_token(remote: Any) -> None:
-    assert not await remote(httpx.Response(401, json={"errors": "[API] Invalid token"})).client.is_alive(SHOP, "a")
-    with pytest.raises(TokenRefused):
-        await remote(httpx.Response(401)).client.subscriptions(SHOP, "a")
+    assert not await remote(httpx.Response(401, json={"errors": "[API] Invalid token"})).client.is_token_valid(
+        SHOP, "a"
+    )
+    with pytest.raises(TokenRejectedError):
+        await remote(httpx.Response(401)).client.list_subscriptions(SHOP, "a")
     for answer in (httpx.Response(402), httpx.Response(403), httpx.Response(423), errors("INTERNAL_SERVER_ERROR")):
-        with pytest.raises(PlatformAway):
-            await remote(answer).client.is_alive(SHOP, "a")
+        with pytest.raises(TransientError):
+            await remote(answer).client.is_token_valid(SHOP, "a")
 
 
 @pytest.mark.parametrize("status", [200, 204, 401, 404])
 async def test_an_app_that_is_uninstalled_already_is_uninstalled(remote: Any, status: int) -> None:
     shopify = remote(httpx.Response(status))
-    await shopify.client.let_go(SHOP, "a token")
+    await shopify.client.uninstall(SHOP, "a token")
     (asked,) = shopify.asked
     assert (asked.method, asked.url.path) == ("DELETE", "/admin/api_permissions/current.json")
     assert asked.headers["X-Shopify-Access-Token"] == "a token"
@@ -179,20 +181,20 @@ async def test_an_app_that_is_uninstalled_already_is_uninstalled(remote: Any, st
 
 @pytest.mark.parametrize("answer", [httpx.Response(403), httpx.Response(503), httpx.ConnectError("no")])
 async def test_an_app_that_could_not_be_uninstalled_is_said_to_be_left(remote: Any, answer: Any) -> None:
-    with pytest.raises(PlatformAway):
-        await remote(answer).client.let_go(SHOP, "a")
+    with pytest.raises(TransientError):
+        await remote(answer).client.uninstall(SHOP, "a")
 
 
 async def test_the_test_delivery_follows_no_redirect(remote: Any) -> None:
     shopify = remote(httpx.Response(302, headers={"Location": "https://elsewhere"}))
-    assert await post_delivery(shopify.http, "https://x/w", {}, b"{}") == 302
-    with pytest.raises(NotReached, match="no route"):
-        await post_delivery(remote(httpx.ConnectError("no route")).http, "https://x/w", {}, b"{}")
+    assert await post_probe(shopify.http, "https://x/w", {}, b"{}") == 302
+    with pytest.raises(TransientError, match="no route"):
+        await post_probe(remote(httpx.ConnectError("no route")).http, "https://x/w", {}, b"{}")
 
 
 async def test_the_scheduler_is_away_unless_it_makes_sense(remote: Any) -> None:
     for answer in (httpx.Response(500), httpx.Response(200, text="?"), httpx.ConnectError("no")):
-        with pytest.raises(SchedulerAway):
+        with pytest.raises(UnavailableError):
             await SchedulerClient(remote(answer).http, "http://s", key="k").sync(uuid4())
     known = SchedulerClient(remote(httpx.Response(404)).http, "http://s/", key="k")
     assert await known.sync(uuid4()) is None

@@ -16,7 +16,7 @@ from fastapi.routing import iter_route_contexts
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 
 from contracts.topics import list_topics
-from gateway.app import applications
+from gateway.app import create_applications
 from gateway.platforms import PLATFORMS
 from truth import COMMITTED, OPENAPI, hold_true
 
@@ -56,10 +56,10 @@ async def test_what_is_served_is_what_is_committed(storeless: Any, name: str) ->
 
 
 def test_every_public_route_is_described_and_nothing_else_is(storeless: Any) -> None:
-    public, receptions, _ = applications(storeless.parts, {})
+    public, handlers, _ = create_applications(storeless.parts, {})
     routes = iter_route_contexts(public._app._app.routes)
     there = {(method.lower(), route.path_format) for route in routes for method in route.methods}
-    there |= {("post", reception.path) for reception in receptions}
+    there |= {("post", handler.path) for handler in handlers}
     assert there == {(method, path) for method, path, _ in operations()}
     assert not [path for _, path in there if path.startswith("/internal")]
 

@@ -10,10 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from fake_graph import APP_ID, APP_SECRET
-from gateway.errors import Refusal
 from gateway.platforms.facebook import Facebook, callback_parameters
 from gateway.platforms.facebook_fields import WEBHOOK_FIELDS
-from gateway.webhooks.sync_request import Kind, Unacceptable
+from platform_sdk.deliveries import DeliveryKind
+from platform_sdk.errors import RequestRejectedError
 
 PREVIOUS = "facebook's former secret"
 
@@ -32,7 +32,7 @@ def signed(body: bytes, secret: str = APP_SECRET) -> list[tuple[bytes, bytes]]:
 
 
 def refused(app: Facebook, headers: list[tuple[bytes, bytes]], body: bytes) -> int:
-    with pytest.raises(Unacceptable) as unacceptable:
+    with pytest.raises(RequestRejectedError) as unacceptable:
         app.read_deliveries(headers, body)
     return unacceptable.value.status
 
@@ -64,7 +64,7 @@ def test_consent_is_asked_in_facebooks_dialog(facebook: Facebook) -> None:
     ],
 )
 def test_a_callback_that_cannot_be_used_says_why(query: bytes, reason: str) -> None:
-    with pytest.raises(Refusal, match=reason):
+    with pytest.raises(RequestRejectedError, match=reason):
         callback_parameters(query)
 
 
@@ -73,7 +73,7 @@ def test_a_batch_gives_one_delivery_an_entry(facebook: Facebook) -> None:
     deliveries = facebook.read_deliveries(signed(body), body)
     assert len({delivery.webhook_id for delivery in deliveries}) == 1000
     assert deliveries[7].connection == "facebook:1007"
-    assert {(delivery.topic, delivery.kind) for delivery in deliveries} == {("page", Kind.RECORDS)}
+    assert {(delivery.topic, delivery.kind) for delivery in deliveries} == {("page", DeliveryKind.RECORDS)}
     assert deliveries[7].records == {"page": ["1007"]}
 
 
@@ -94,12 +94,12 @@ def test_all_forms_of_entries_make_their_page_dirty(facebook: Facebook) -> None:
 
 def test_what_people_say_on_a_page_asks_for_nothing(facebook: Facebook) -> None:
     body = batch({"id": "1", "time": 1, "messaging": [{"message": {"text": "hello"}}]}, {"id": "1", "standby": []})
-    assert {d.kind for d in facebook.read_deliveries(signed(body), body)} == {Kind.UNKNOWN}
+    assert {d.kind for d in facebook.read_deliveries(signed(body), body)} == {DeliveryKind.UNKNOWN}
 
 
 def test_an_entry_nested_without_end_is_malformed(facebook: Facebook) -> None:
     body = b'{"object":"page","entry":[{"id":"1","changes":' + b"[" * 400 + b"]" * 400 + b"}]}"
-    with pytest.raises(Unacceptable) as refused:
+    with pytest.raises(RequestRejectedError) as refused:
         facebook.read_deliveries(signed(body), body)
     assert refused.value.status == 400
 
@@ -152,14 +152,14 @@ def test_what_is_no_batch_about_pages_is_400(facebook: Facebook, body: bytes) ->
 
 
 def test_the_test_delivery_is_a_signed_batch_about_no_page(facebook: Facebook) -> None:
-    webhook_id, headers, body = facebook.test_delivery("1001")
+    webhook_id, headers, body = facebook.build_probe("1001")
     pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     (delivery,) = facebook.read_deliveries(pairs, body)
-    assert (delivery.kind, delivery.connection, delivery.webhook_id) == (Kind.TEST, "facebook:0", webhook_id)
+    assert (delivery.kind, delivery.connection, delivery.webhook_id) == (DeliveryKind.PROBE, "facebook:0", webhook_id)
     assert b"1001" not in body
     for other in (entry("0"), entry("1001", merchant_sync_test=webhook_id), entry("0", merchant_sync_test="x")):
         forged = batch(other)
-        assert [one.kind for one in facebook.read_deliveries(signed(forged), forged)] == [Kind.RECORDS]
+        assert [one.kind for one in facebook.read_deliveries(signed(forged), forged)] == [DeliveryKind.RECORDS]
 
 
 def test_a_challenge_is_answered_to_who_knows_the_verify_token(facebook: Facebook) -> None:
@@ -207,23 +207,23 @@ def test_a_signed_request_names_its_user(facebook: Facebook, secret: str) -> Non
     ],
 )
 def test_a_forged_signed_request_is_refused(facebook: Facebook, forged: str) -> None:
-    with pytest.raises(Refusal):
+    with pytest.raises(RequestRejectedError):
         facebook.user_of(forged)
 
 
 def test_a_declined_permission_is_named_with_what_it_costs(facebook: Facebook) -> None:
     granted = ("pages_show_list", "pages_read_engagement", "public_profile")
-    assert facebook.missing_scopes(granted) == {"pages_manage_metadata": ("webhooks",), "pages_messaging": ()}
+    assert facebook.find_missing_scopes(granted) == {"pages_manage_metadata": ("webhooks",), "pages_messaging": ()}
 
 
 def test_a_page_has_its_places(facebook: Facebook) -> None:
-    assert facebook.object_key("1001") == "facebook/1001/page_data.json"
+    assert facebook.get_object_key("1001") == "facebook/1001/page_data.json"
     assert facebook.account_url("1001") == "https://www.facebook.com/1001"
     assert facebook.login_url("1001") == "/facebook/login"
 
 
 def test_only_what_facebook_tells_changes_of_can_be_subscribed_to(with_facebook: Callable[..., Any]) -> None:
-    assert set(with_facebook().facebook().topics(())) <= WEBHOOK_FIELDS
+    assert set(with_facebook().facebook().list_topics(())) <= WEBHOOK_FIELDS
     assert with_facebook(facebook_subscribed_fields="name, phone,name").facebook_subscribed_fields == ("name", "phone")
     assert not {"about", "link", "emails", "username"} & WEBHOOK_FIELDS
 

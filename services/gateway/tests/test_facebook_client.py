@@ -1,6 +1,7 @@
 """Facebook's answers, good and bad, as the client understands them."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -9,7 +10,7 @@ import stamina
 
 from fake_graph import ALL_PERMISSIONS, APP_ID, FakeGraph, Refused
 from gateway.client.facebook import FacebookClient
-from gateway.errors import CodeRefused, GrantDead, NotGranted, PlatformAway, TokenRefused
+from platform_sdk.errors import RequestRejectedError, TokenRejectedError, TransientError
 
 HERE = "https://here.example/w"
 Make = Callable[..., FacebookClient]
@@ -48,7 +49,9 @@ def clock() -> Clock:
 def make(graph: FakeGraph, facebook: Any, clock: Clock) -> Make:
     """Makes a client of that Graph."""
     http = httpx.AsyncClient(transport=httpx.MockTransport(graph.answer))
-    return lambda app=facebook: FacebookClient(http, app, url="https://graph.test", now=clock)
+    return lambda app=facebook: FacebookClient(
+        http, replace(app, webhook_address=HERE), url="https://graph.test", now=clock
+    )
 
 
 async def test_a_code_becomes_a_grant_for_each_page(graph: FakeGraph, make: Make) -> None:
@@ -56,7 +59,7 @@ async def test_a_code_becomes_a_grant_for_each_page(graph: FakeGraph, make: Make
     assert list(grants) == ["1001", "1002"]
     grant = grants["1001"]
     assert graph.alive[grant.access_token] == "1001"
-    assert (grant.holder, grant.title) == (graph.user, "Acme Café")
+    assert (grant.granted_by, grant.title) == (graph.user, "Acme Café")
     assert (grant.expires_at, grant.refresh_token) == (None, None)
     assert set(ALL_PERMISSIONS) <= set(grant.scopes)
     assert (grant.granted_at, grant.readable_until) == (1_795_521_600_000, 1_803_300_000_000)
@@ -89,26 +92,26 @@ async def test_a_consent_by_which_nothing_can_be_read_says_what_to_do(
     graph: FakeGraph, make: Make, declined: str
 ) -> None:
     graph.granted = tuple(name for name in ALL_PERMISSIONS if name != declined)
-    with pytest.raises(NotGranted, match=declined):
+    with pytest.raises(RequestRejectedError, match=declined):
         await make().exchange("", graph.code())
 
 
 async def test_a_consent_without_pages_says_what_to_do(graph: FakeGraph, make: Make) -> None:
     graph.pages = {}
-    with pytest.raises(NotGranted, match="choose at least one page"):
+    with pytest.raises(RequestRejectedError, match="choose at least one page"):
         await make().exchange("", graph.code())
 
 
 async def test_a_code_that_was_used_is_refused(graph: FakeGraph, make: Make) -> None:
     code = graph.code()
     await make().exchange("", code)
-    with pytest.raises(CodeRefused):
+    with pytest.raises(RequestRejectedError):
         await make().exchange("", code)
 
 
 async def test_another_apps_token_is_refused(graph: FakeGraph, make: Make) -> None:
     graph.tokens_app = "999999999999999"
-    with pytest.raises(CodeRefused, match="not this app's"):
+    with pytest.raises(RequestRejectedError, match="not this app's"):
         await make().exchange("", graph.code())
     assert graph.calls("me/accounts") == []
 
@@ -128,7 +131,7 @@ BROKEN: list[Any] = [
 async def test_a_graph_that_does_not_answer_is_away(graph: FakeGraph, make: Make, path: str, error: Refused) -> None:
     graph.fails = {path: error}
     code = graph.code()
-    with pytest.raises(PlatformAway) as away:
+    with pytest.raises(TransientError) as away:
         await make().exchange("", code)
     for secret in (*graph.secrets, "facebook's secret"):
         assert secret not in str(away.value)
@@ -154,39 +157,39 @@ async def test_an_answer_that_makes_no_sense_is_away(facebook: Any, answer: Any)
 
     http = httpx.AsyncClient(transport=httpx.MockTransport(given))
     client = FacebookClient(http, facebook, url="https://graph.test", now=lambda: 0)
-    with pytest.raises(PlatformAway):
+    with pytest.raises(TransientError):
         await client.exchange("", "code")
-    with pytest.raises(PlatformAway):
-        await client.assert_subscriptions("1001", "token", topics=("name",), address=HERE)
+    with pytest.raises(TransientError):
+        await client.ensure_subscriptions("1001", "token", topics=("name",))
 
 
 async def test_only_a_dead_token_is_dead(graph: FakeGraph, make: Make) -> None:
     grants = await make().exchange("", graph.code())
     token = grants["1001"].access_token
     client = make()
-    assert await client.is_alive("1001", token)
-    assert "pages_show_list" in await client.scopes("1001", token)
+    assert await client.is_token_valid("1001", token)
+    assert "pages_show_list" in await client.fetch_scopes("1001", token)
     graph.fails = {"1001": Refused(10, "(#10) permission", status=403)}
-    assert await client.is_alive("1001", token)
+    assert await client.is_token_valid("1001", token)
     graph.fails = {"1001": Refused(4, "limit", status=403)}
-    with pytest.raises(PlatformAway):
-        await client.is_alive("1001", token)
+    with pytest.raises(TransientError):
+        await client.is_token_valid("1001", token)
     graph.fails = {}
     del graph.alive[token]
-    assert not await client.is_alive("1001", token)
-    with pytest.raises(TokenRefused):
-        await client.scopes("1001", token)
-    with pytest.raises(TokenRefused):
-        await client.assert_subscriptions("1001", token, topics=("name",), address=HERE)
-    with pytest.raises(GrantDead):
-        await client.refresh("1001", "")
+    assert not await client.is_token_valid("1001", token)
+    with pytest.raises(TokenRejectedError):
+        await client.fetch_scopes("1001", token)
+    with pytest.raises(TokenRejectedError):
+        await client.ensure_subscriptions("1001", token, topics=("name",))
+    with pytest.raises(TokenRejectedError):
+        await client.refresh_grant("1001", "")
 
 
 async def asserted(client: FacebookClient, graph: FakeGraph, page: str = "1001", *fields: str) -> dict[str, str]:
     token = next((token for token, of in graph.alive.items() if of == page), None) or graph._issue(page)
     topics = fields or ("name", "phone", "hours")
-    outcome = await client.assert_subscriptions(page, token, topics=topics, address=HERE)
-    return {topic: one["message"] for topic, one in outcome.topics.items()}
+    outcome = await client.ensure_subscriptions(page, token, topics=topics)
+    return {topic: one.message for topic, one in outcome.topics.items()}
 
 
 async def test_both_levels_are_subscribed_once(graph: FakeGraph, make: Make) -> None:
@@ -268,13 +271,13 @@ async def test_an_app_whose_secret_is_refused_costs_no_page_its_token(graph: Fak
 async def test_a_page_that_is_let_go_of_tells_nothing_any_more(graph: FakeGraph, make: Make) -> None:
     client, token = make(), graph._issue("1001")
     await asserted(client, graph)
-    await client.let_go("1001", token)
+    await client.uninstall("1001", token)
     assert graph.subscribed == {}
     graph.alive.clear()
-    await client.let_go("1001", token)
+    await client.uninstall("1001", token)
     graph.down = True
-    with pytest.raises(PlatformAway):
-        await client.let_go("1001", token)
+    with pytest.raises(TransientError):
+        await client.uninstall("1001", token)
 
 
 async def test_another_version_is_said_once_and_named(
@@ -284,13 +287,13 @@ async def test_another_version_is_said_once_and_named(
     client = make()
     token = graph._issue("1001")
     for _ in range(3):
-        outcome = await client.assert_subscriptions("1001", token, topics=("name",), address=HERE)
+        outcome = await client.ensure_subscriptions("1001", token, topics=("name",))
     assert outcome.remarks == ("Facebook answers as v26.0, and FACEBOOK_API_VERSION is v25.0",)
     assert capsys.readouterr().out.count("another version") == 1
 
 
 async def test_without_an_app_nothing_is_asked(graph: FakeGraph, make: Make, make_settings: Any) -> None:
     client = make(make_settings().facebook())
-    with pytest.raises(PlatformAway, match="not configured"):
-        await client.assert_subscriptions("1001", "token", topics=("name",), address="")
+    with pytest.raises(TransientError, match="not configured"):
+        await client.ensure_subscriptions("1001", "token", topics=("name",))
     assert graph.asked == []

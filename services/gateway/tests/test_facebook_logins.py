@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from fake_graph import ALL_PERMISSIONS, APP_SECRET, Refused
 from gateway.connect.oauth_flow import merchant_of
-from gateway.tokens.service import digest
+from gateway.tokens.service import hash_token
 from test_facebook import batch, entry, signed
 
 pytestmark = pytest.mark.integration
@@ -53,8 +53,8 @@ async def test_a_merchant_connects_pages(world: Any) -> None:
     assert [str(one.wanted_sync) for one in said] == [first["sync_id"], second["sync_id"]]
     assert {str(one.merchant) for one in said} == {document["user_uuid"]}
     assert said[0].object_key == "facebook/1001/page_data.json"
-    row = await world.store.connection(PAGE)
-    assert row.holder == world.graph.user
+    row = await world.stores.connections.find(PAGE)
+    assert row.granted_by == world.graph.user
     shown = await shown_sync(world, first["sync_id"])
     assert (shown["state"], shown["webhook_test"]["status"]) == ("queued", "pending")
 
@@ -102,7 +102,7 @@ async def test_known_pages_keep_their_merchant_and_new_ones_join_who_signs_in(wo
     world.graph.pages = {"1001": "One", "1002": "Two", "1003": "Three"}
     again = await world.connect_pages(other)
     assert again["user_uuid"] == second["user_uuid"]
-    owners = [str((await world.store.connection(f"facebook:{page}")).merchant) for page in (1001, 1002, 1003)]
+    owners = [str((await world.stores.connections.find(f"facebook:{page}")).merchant) for page in (1001, 1002, 1003)]
     assert owners == [first["user_uuid"], second["user_uuid"], second["user_uuid"]]
 
 
@@ -253,7 +253,7 @@ async def test_a_dead_page_token_asks_for_a_new_sign_in_and_touches_nothing_else
     assert (given.status_code, given.json()["expires_at"]) == (200, None)
     token = given.json()["access_token"]
     assert (await world.token("shopify-fetcher", PAGE)).status_code == 403
-    body = {"connection": PAGE, "access_token_sha256": digest(token)}
+    body = {"connection": PAGE, "access_token_sha256": hash_token(token)}
     answer = await world.ask("/internal/tokens/refused", body, "facebook-fetcher")
     assert (answer.status_code, answer.json()) == (409, {"state": "reauthorise"})
     states = [(one.connection, one.state) for one in await world.said()]

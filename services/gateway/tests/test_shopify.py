@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import Refusal
 from gateway.platforms.shopify import Shopify, callback_parameters, expanded, shop_of, signs_query, split_scopes
+from platform_sdk.errors import RequestRejectedError
 
 SECRET = "the app's secret"
 EVIL = [
@@ -94,7 +94,7 @@ def test_a_signed_callback_is_read() -> None:
     ],
 )
 def test_a_callback_that_is_not_shopifys_is_refused(bad: bytes) -> None:
-    with pytest.raises(Refusal):
+    with pytest.raises(RequestRejectedError):
         read(bad)
 
 
@@ -117,14 +117,14 @@ def test_consent_is_asked_at_the_shop_alone(app: Shopify) -> None:
 
 def test_a_missing_scope_is_named_with_what_it_costs(app: Shopify) -> None:
     granted = split_scopes("write_products,read_inventory,read_locations")
-    assert app.missing_scopes(granted) == {"read_discounts": ("discounts",)}
+    assert app.find_missing_scopes(granted) == {"read_discounts": ("discounts",)}
     assert expanded(["write_products"]) == {"write_products", "read_products"}
 
 
 def test_only_granted_scopes_call_for_topics(app: Shopify) -> None:
-    assert app.topics(()) == ("APP_UNINSTALLED", "APP_SCOPES_UPDATE", "SHOP_UPDATE")
-    assert "PRODUCTS_UPDATE" in app.topics(("write_products",))
-    assert "DISCOUNTS_UPDATE" not in app.topics(("read_products",))
+    assert app.list_topics(()) == ("APP_UNINSTALLED", "APP_SCOPES_UPDATE", "SHOP_UPDATE")
+    assert "PRODUCTS_UPDATE" in app.list_topics(("write_products",))
+    assert "DISCOUNTS_UPDATE" not in app.list_topics(("read_products",))
 
 
 def wire_name(topic: str) -> str:
@@ -138,7 +138,7 @@ def test_every_topic_that_is_subscribed_is_understood(app: Shopify) -> None:
     named = {"admin_graphql_api_id": "gid://shopify/DiscountCodeNode/1", "myshopify_domain": "acme.myshopify.com"}
     body = json.dumps({"id": 1, "inventory_item_id": 1, **named})
     mac = b64encode(hmac.digest(SECRET.encode(), body.encode(), "sha256"))
-    for topic in app.topics(app.scopes):
+    for topic in app.list_topics(app.scopes):
         headers = [(b"x-shopify-topic", wire_name(topic).encode()), (b"x-shopify-hmac-sha256", mac)]
         headers.append((b"x-shopify-shop-domain", b"acme.myshopify.com"))
         assert app.read_deliveries(headers, body.encode())[0].kind != "unknown", topic

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from gateway.platforms.shopify import Shopify
-from gateway.webhooks.asgi import Webhooks
-from gateway.webhooks.tracing import traced, traced_give
+from gateway.webhooks.asgi import WebhookMiddleware
+from gateway.webhooks.tracing import trace_handler, trace_publish
 from messaging import tracing
 from otlp_receiver import receiving
 
@@ -18,9 +18,10 @@ FOREIGN = f"00-{'a' * 32}-{'b' * 16}-01"
 
 def traced_client(route: Any) -> httpx.AsyncClient:
     """A client of the route as it is put together where traces are exported."""
-    route.reception._give = traced_give(route.kafka.give)
+    route.handler._publish = trace_publish(route.kafka.publish)
     return httpx.AsyncClient(
-        transport=httpx.ASGITransport(Webhooks(None, [traced(route.reception)])), base_url="http://gateway.test"
+        transport=httpx.ASGITransport(WebhookMiddleware(None, [trace_handler(route.handler)])),
+        base_url="http://gateway.test",
     )
 
 
@@ -65,7 +66,7 @@ async def test_the_line_of_a_delivery_names_its_connection_its_sync_and_its_own_
     with receiving() as receiver, tracing.export_traces("gateway", receiver.url if exported else ""):
         route.client = traced_client(route)
         await asyncio.gather(*(route.deliver() for _ in range(3)))
-    route.reception._log.flush()
+    route.handler._log.flush()
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "delivery received" in line]
     asked = {str(request.sync_id) for request in route.kafka.requests}
     assert {line["sync_id"] for line in lines} == asked
@@ -77,6 +78,6 @@ async def test_the_line_of_a_delivery_names_its_connection_its_sync_and_its_own_
 
 async def test_without_a_receiver_nothing_is_wrapped(app: Shopify, make_route: Any) -> None:
     route = make_route(app)
-    assert traced(route.reception) is route.reception
-    give = route.kafka.give
-    assert traced_give(give) is give
+    assert trace_handler(route.handler) is route.handler
+    publish = route.kafka.publish
+    assert trace_publish(publish) is publish

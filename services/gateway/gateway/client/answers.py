@@ -9,7 +9,7 @@ import httpx
 import stamina
 from pydantic import BaseModel, ValidationError
 
-from gateway.errors import PlatformAway
+from platform_sdk.errors import TransientError
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -26,7 +26,7 @@ class Again(Exception):
 
 
 async def until_answered(platform: str, send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-    """The answer, unless it is 429, 430 or 5xx, or `send` says `Again`, three times over: then `PlatformAway`."""
+    """The answer, unless it is 429, 430 or 5xx, or `send` says `Again`, three times over: then `TransientError`."""
     try:
         async for attempt in stamina.retry_context(on=_again, attempts=ATTEMPTS, timeout=TRYING_SECONDS, wait_max=2.0):
             with attempt:
@@ -34,9 +34,9 @@ async def until_answered(platform: str, send: Callable[[], Awaitable[httpx.Respo
                 if answer.status_code in (429, 430) or answer.is_server_error:
                     raise Again(f"HTTP {answer.status_code}", _hint(answer))
     except Again as error:
-        raise PlatformAway(f"{platform} answers {error}") from error
+        raise TransientError(f"{platform} answers {error}") from error
     except httpx.HTTPError as error:
-        raise PlatformAway(f"{platform} does not answer ({type(error).__name__})") from error
+        raise TransientError(f"{platform} does not answer ({type(error).__name__})") from error
     return answer
 
 
@@ -50,11 +50,11 @@ def dated(answer: httpx.Response) -> int | None:
 
 
 def parsed(platform: str, kind: type[M], answer: httpx.Response) -> M:
-    """The body as `kind`. Raises `PlatformAway`, whose text holds nothing of it."""
+    """The body as `kind`. Raises `TransientError`, whose text holds nothing of it."""
     try:
         return kind.model_validate_json(answer.content)
     except ValidationError:
-        raise PlatformAway(f"{platform}'s answer is not what it should be") from None
+        raise TransientError(f"{platform}'s answer is not what it should be") from None
 
 
 def _again(error: Exception) -> bool | float:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import structlog
 
 from gateway.client.graph import Graph, GraphRefused
-from gateway.errors import PlatformAway, TokenRefused
+from gateway.client.topic_subscriptions import REGISTERED, THERE, build_refusal, list_outcomes
 from gateway.platforms.facebook import Facebook
 from gateway.platforms.facebook_graph import AppSubscription, AppSubscriptions, SubscribedApps
-from gateway.webhooks.status import REGISTERED, THERE, Asserted, failure, seen, success
+from platform_sdk.adapters import TopicOutcome, WebhookReport
+from platform_sdk.errors import TokenRejectedError, TransientError
 
 log = structlog.get_logger()
 
@@ -37,8 +38,8 @@ class PageSubscriptions:
         self._believed: Level | None = None
         self._believed_until = 0
 
-    async def asserted(self, page: str, token: str, *, fields: Sequence[str], address: str) -> Asserted:
-        """Every field's outcome. Raises `TokenRefused` when the page's token is dead, and `PlatformAway`."""
+    async def asserted(self, page: str, token: str, *, fields: Sequence[str], address: str) -> WebhookReport:
+        """Every field's outcome. Raises `TokenRejectedError` when the page's token is dead, and `TransientError`."""
         app = await self._app_level(fields, address)
         taken = [name for name in fields if name not in app.refused]
         level = await self._page_level(page, token, taken) if taken else Level(THERE, {})
@@ -46,22 +47,26 @@ class PageSubscriptions:
         for name, reason in refused.items():
             log.warning("subscription refused", account=page, topic=name, reason=reason)
         action = REGISTERED if REGISTERED in (app.action, level.action) else THERE
-        topics = {name: failure(refused[name]) if name in refused else success(action) for name in fields}
-        return Asserted(topics, self._graph.remarks)
+        topics = {
+            name: build_refusal(refused[name]) if name in refused else TopicOutcome(True, action) for name in fields
+        }
+        return WebhookReport(topics, self._graph.remarks)
 
-    async def looked(self, page: str, token: str, *, fields: Sequence[str], address: str) -> Asserted:
+    async def looked(self, page: str, token: str, *, fields: Sequence[str], address: str) -> WebhookReport:
         """The fields that are subscribed at both levels. Errors as `asserted`."""
         known = await self._app_subscription()
         ours = known is not None and known.active and known.callback_url == address
         app = {one.name for one in known.fields} if known and ours else set[str]()
         there = app & await self._page_fields(f"{page}/subscribed_apps", token)
-        return Asserted(seen(fields, there), self._graph.remarks)
+        return WebhookReport(list_outcomes(fields, there), self._graph.remarks)
 
     async def _app_subscription(self) -> AppSubscription | None:
         try:
             listed = await self._graph.get(AppSubscriptions, f"{self._app.app_id}/subscriptions", self._app.app_token)
-        except (TokenRefused, GraphRefused) as refused:
-            raise PlatformAway("Facebook does not show the app's subscriptions: look at its id and secret") from refused
+        except (TokenRejectedError, GraphRefused) as refused:
+            raise TransientError(
+                "Facebook does not show the app's subscriptions: look at its id and secret"
+            ) from refused
         return next((one for one in listed.data if one.object == "page"), None)
 
     async def _app_level(self, fields: Sequence[str], address: str) -> Level:
@@ -95,7 +100,7 @@ class PageSubscriptions:
             if known and known.active and known.callback_url == address and names >= set(fields):
                 return Level(THERE, {})
             return Level(REGISTERED, await _until_taken(fields, post, kept=names - set(fields)))
-        except TokenRefused:
+        except TokenRejectedError:
             return Level(THERE, dict.fromkeys(fields, "Facebook does not take the app's id and secret"))
         except GraphRefused as refused:
             return Level(THERE, dict.fromkeys(fields, str(refused)))

@@ -9,9 +9,9 @@ import structlog
 from pydantic import BaseModel
 
 from gateway.client.answers import TIMEOUT, Again, parsed, until_answered
-from gateway.errors import PlatformAway, TokenRefused
 from gateway.platforms.facebook import Facebook
 from gateway.platforms.facebook_graph import GraphError, error_of
+from platform_sdk.errors import TokenRejectedError, TransientError
 
 log = structlog.get_logger()
 M = TypeVar("M", bound=BaseModel)
@@ -31,8 +31,8 @@ class GraphRefused(Exception):
 class Graph:
     """Graph at `url`. Tokens go in headers and secrets in bodies, `appsecret_proof` with every token.
 
-    All calls raise `TokenRefused` for a dead token, `GraphRefused`, and `PlatformAway` when it is throttled, or not
-    answered after three attempts. No error's text holds what was sent.
+    All calls raise `TokenRejectedError` for a dead token, `GraphRefused`, and `TransientError` when it is throttled, or
+    not answered after three attempts. No error's text holds what was sent.
     """
 
     def __init__(self, http: httpx.AsyncClient, app: Facebook, *, url: str) -> None:
@@ -68,7 +68,7 @@ class Graph:
     async def send(self, method: str, path: str, token: str, given: Mapping[str, str]) -> httpx.Response:
         """One attempt at a call; raises `Again` where another may help."""
         if not self._app.configured:
-            raise PlatformAway(_NO_APP)
+            raise TransientError(_NO_APP)
         headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         values = {**given, **({"appsecret_proof": self._app.proof(token)} if token else {})}
         query, form = (None, values) if method == "POST" else (values, None)
@@ -94,12 +94,12 @@ def _raise_for(answer: httpx.Response, path: str) -> None:
     error = error_of(answer.content)
     if error is None:
         if not answer.is_server_error and answer.status_code != 429:
-            raise PlatformAway(f"Facebook answers HTTP {answer.status_code}")
+            raise TransientError(f"Facebook answers HTTP {answer.status_code}")
         return
     if error.is_dead_token:
-        raise TokenRefused
+        raise TokenRejectedError
     if error.is_throttle:
-        raise PlatformAway(f"Facebook answers that too much is asked of it (error {error.number})")
+        raise TransientError(f"Facebook answers that too much is asked of it (error {error.number})")
     if error.passes:
         raise Again(f"error {error.number}")
     log.warning("graph refuses", path=path, graph_error=error.number)

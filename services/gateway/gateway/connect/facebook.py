@@ -9,13 +9,13 @@ from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from contracts.events import parse_account
 from gateway.connect.oauth_flow import Logins, SignedIn, cookie_of
 from gateway.connections import Connection
-from gateway.errors import CodeRefused, NotGranted, PlatformAway, Refusal
-from gateway.grants import Grant
 from gateway.pages.openapi_descriptions import ANYBODY, AWAY, led, problems, query, says, shown, text
 from gateway.pages.responses import answer, problem
 from gateway.pages.views import Shown, missing_scopes
 from gateway.platforms.facebook import ASK_AGAIN, Facebook, callback_parameters
 from gateway.sessions.cookies import BY_SESSION, LOGIN_COOKIE, Cookies
+from platform_sdk.errors import RequestRejectedError, TransientError
+from platform_sdk.grants import Grant
 
 _CALLBACK = "/facebook/callback"
 _NOT_CONFIGURED = (
@@ -104,11 +104,10 @@ def facebook_routes(logins: Logins, app: Facebook, cookies: Cookies) -> APIRoute
         try:
             given = callback_parameters(request.scope["query_string"])
             signed_in = await _finished(logins, cookies, request, given)
-        except NotGranted as lacking:
-            return problem(request, 400, str(lacking), again=ASK_AGAIN)
-        except (Refusal, CodeRefused) as refusal:
-            return problem(request, 400, str(refusal), again=app.login_path)
-        except PlatformAway as away:
+        except RequestRejectedError as error:
+            again = ASK_AGAIN if error.ask_again else app.login_path
+            return problem(request, error.status, error.reason, again=again)
+        except TransientError as away:
             return problem(request, 502, str(away), again=app.login_path)
         return _welcome(request, app, cookies, signed_in, cookie_of(given["state"]))
 
@@ -142,7 +141,7 @@ def _welcome(request: Request, app: Facebook, cookies: Cookies, signed_in: Signe
     document = PagesConnected(
         user_uuid=signed_in.merchant,
         pages=Pages(data=[_page(row, grants[row.name]) for row in signed_in.connections]),
-        declined_permissions=list(app.missing_scopes(grant.scopes)),
+        declined_permissions=list(app.find_missing_scopes(grant.scopes)),
     ).model_dump(mode="json")
     declined = missing_scopes(app, grant.scopes)
     until = grant.readable_until and datetime.fromtimestamp(grant.readable_until / 1000, UTC).date()

@@ -9,13 +9,14 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.convertors import PathConvertor, register_url_convertor
 
 from gateway.connect.oauth_flow import Logins, SignedIn, cookie_of
-from gateway.errors import CodeRefused, PlatformAway, Refusal
 from gateway.pages.openapi_descriptions import ANYBODY, AWAY, led, problems, query, says, shown
 from gateway.pages.responses import answer, problem
 from gateway.pages.views import MissingScope, Shown, missing_scopes, queued, sync_document
 from gateway.platforms.shopify import LOGIN_FORM, Shopify, callback_parameters, shop_of
 from gateway.sessions.cookies import BY_SESSION, LOGIN_COOKIE, Cookies
-from gateway.webhooks.probe import PENDING_STATUS, PENDING_TEST
+from gateway.webhooks.probe import PENDING_RESULT
+from gateway.webhooks.status import PENDING_STATUS
+from platform_sdk.errors import RequestRejectedError, TransientError
 
 _CALLBACK = "/shopify/callback"
 _NO_SHOP = {400: f"This is not a shop's name ({LOGIN_FORM})."}
@@ -95,9 +96,9 @@ def shopify_routes(logins: Logins, app: Shopify, cookies: Cookies) -> APIRouter:
             given = callback_parameters(query, secrets=app.secrets, now=time.time())
             again = f"/shopify/{given['shop']}/login"
             signed_in = await _finished(logins, cookies, request, given)
-        except (Refusal, CodeRefused) as refusal:
-            return problem(request, 400, str(refusal), again=again)
-        except PlatformAway as away:
+        except RequestRejectedError as error:
+            return problem(request, error.status, error.reason, again=again)
+        except TransientError as away:
             return problem(request, 502, str(away), again=again)
         return _welcome(request, app, cookies, signed_in, cookie_of(given["state"]))
 
@@ -129,7 +130,7 @@ def _welcome(request: Request, app: Shopify, cookies: Cookies, signed_in: Signed
         sync_url=f"/syncs/{row.wanted_sync}",
         missing_scopes=missing_scopes(app, row.scopes),
     )
-    first = sync_document(sync, status=PENDING_STATUS, test=PENDING_TEST, now=row.granted_at)
+    first = sync_document(sync, status=PENDING_STATUS, test=PENDING_RESULT, now=row.granted_at)
     response = answer(request, "connected.html", document.model_dump(mode="json"), sync=first)
     cookies.sign_in(response, signed_in.session)
     response.delete_cookie(used, path=_CALLBACK)

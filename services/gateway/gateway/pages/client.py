@@ -7,8 +7,8 @@ import httpx
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from gateway.errors import SchedulerAway
 from gateway.pages.views import ConnectionView, SyncView
+from messaging.errors import UnavailableError
 
 log = structlog.get_logger()
 M = TypeVar("M", bound=BaseModel)
@@ -17,7 +17,7 @@ TIMEOUT = httpx.Timeout(3.0, connect=1.0)
 
 
 class SchedulerClient:
-    """The scheduler's read API. Raises `SchedulerAway` when it does not answer as it should."""
+    """The scheduler's read API. Raises UnavailableError when it does not answer as it should."""
 
     def __init__(self, http: httpx.AsyncClient, url: str, *, key: str) -> None:
         self._http = http
@@ -41,4 +41,4 @@ class SchedulerClient:
             return kind.model_validate_json(answer.content)
         except (httpx.HTTPError, ValidationError) as error:
             log.warning("scheduler not read", path=path, error=type(error).__name__)
-            raise SchedulerAway from error
+            raise UnavailableError("the scheduler does not answer") from error

@@ -6,27 +6,27 @@ from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import Request
 
-from gateway.errors import Refusal
+from platform_sdk.errors import RequestRejectedError
 
 MAX_BYTES = 16 * 1024
 BODY_SECONDS = 5.0
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a URL-encoded form. Raises `Refusal` for one that is too long, does not come, or is malformed."""
+    """The fields of a URL-encoded form. Raises RequestRejectedError: too long, malformed, or not sent."""
     body = b""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for piece in request.stream():
                 body += piece
                 if len(body) > MAX_BYTES:
-                    raise Refusal("the form is too long")
+                    raise RequestRejectedError(400, "the form is too long")
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=20)
     except (TimeoutError, ValueError) as error:
-        raise Refusal("the form is malformed, or did not come") from error
+        raise RequestRejectedError(400, "the form is malformed, or did not come") from error
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise Refusal("the form holds a field twice")
+        raise RequestRejectedError(400, "the form holds a field twice")
     return fields
 
 

@@ -160,7 +160,7 @@ def connection_document(
         connection=row.name,
         state=row.state,
         scopes=list(row.scopes),
-        object_key=platform.object_key(account),
+        object_key=platform.get_object_key(account),
         polled_only=isinstance(test, dict) and test.get("status") == FAILED,
         next_poll_at=known.next_poll_at if known else None,
         last_sync=known.last_sync if known else None,
@@ -174,7 +174,9 @@ def connection_document(
 
 def missing_scopes(platform: Platform, granted: Iterable[str]) -> list[MissingScope]:
     """The scopes that were not granted, each with the resources that are left out for want of it."""
-    return [MissingScope(scope=scope, costs=list(costs)) for scope, costs in platform.missing_scopes(granted).items()]
+    return [
+        MissingScope(scope=scope, costs=list(costs)) for scope, costs in platform.find_missing_scopes(granted).items()
+    ]
 
 
 def _part(status: str, message: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.platforms import facebook, shopify
-from gateway.webhooks.sync_request import Delivery, DeliveryHeader
+from platform_sdk.deliveries import Delivery, DeliveryHeader
 
 if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
@@ -61,22 +61,22 @@ class Platform(Protocol):
     def account_url(self, account: str) -> str:
         """Where the merchant manages the account, at the platform."""
 
-    def object_key(self, account: str) -> str:
+    def get_object_key(self, account: str) -> str:
         """Where the snapshot of an account lies in the bucket."""
 
-    def record_id(self, account: str, resource: str, given: str) -> str | None:
+    def parse_record_id(self, account: str, resource: str, given: str) -> str | None:
         """The id by which a record of this account is read, from what a person calls it; None where it names none."""
 
-    def missing_scopes(self, granted: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    def find_missing_scopes(self, granted: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Scopes asked for and not granted, each with the resources that it costs."""
 
-    def topics(self, granted: Iterable[str]) -> tuple[str, ...]:
+    def list_topics(self, granted: Iterable[str]) -> tuple[str, ...]:
         """The webhook topics that the granted scopes call for."""
 
     def read_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
-        """The verified deliveries of one POST, or `Unacceptable`. A `TEST` needs no connection."""
+        """The verified deliveries of one POST, or `RequestRejectedError`. A `PROBE` needs no connection."""
 
-    def test_delivery(self, account: str) -> tuple[str, dict[str, str], bytes]:
+    def build_probe(self, account: str) -> tuple[str, dict[str, str], bytes]:
         """A signed delivery that proves the way and causes nothing: its webhook id, headers and body."""
 
 

@@ -18,8 +18,8 @@ from uuid import uuid4
 import orjson
 import structlog
 
-from gateway.errors import Refusal
-from gateway.webhooks.sync_request import Delivery, DeliveryHeader, Kind, Unacceptable
+from platform_sdk.deliveries import Delivery, DeliveryHeader, DeliveryKind
+from platform_sdk.errors import RequestRejectedError
 
 log = structlog.get_logger()
 
@@ -118,32 +118,32 @@ class Facebook:
         """Where the merchant manages the page: the page itself."""
         return f"{self.dialog_url}/{account}"
 
-    def object_key(self, account: str) -> str:
+    def get_object_key(self, account: str) -> str:
         """Where the page's snapshot lies in the bucket."""
         return f"facebook/{account}/page_data.json"
 
-    def record_id(self, account: str, resource: str, given: str) -> str | None:
+    def parse_record_id(self, account: str, resource: str, given: str) -> str | None:
         """The page itself is a connection's only record."""
         return given if (resource, given) == ("page", account) else None
 
-    def missing_scopes(self, granted: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    def find_missing_scopes(self, granted: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """The permissions that were asked for and declined, each with what it costs."""
         have = frozenset(granted)
         return {scope: _COSTS.get(scope, ()) for scope in self.scopes if scope not in have}
 
-    def topics(self, _granted: Iterable[str]) -> tuple[str, ...]:
+    def list_topics(self, _granted: Iterable[str]) -> tuple[str, ...]:
         """The fields whose changes are asked for, whatever is granted: one that lacks its permission is refused."""
         return self.subscribed_fields
 
     def read_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
         """One delivery for each entry of the batch that these headers (names in lower case) and this raw body make.
 
-        Raises `Unacceptable`: 401 unless exactly one X-Hub-Signature-256 signs the body with the current or the
+        Raises `RequestRejectedError`: 401 unless exactly one X-Hub-Signature-256 signs the body with the current or the
         previous secret; 400 for a body that is no batch about pages. An entry without a page's id is skipped.
         """
         given = [value for name, value in headers if name == _SIGNATURE]
         if len(given) != 1 or not self.signs(given[0], body):
-            raise Unacceptable(401, "the signature is missing, doubled or wrong")
+            raise RequestRejectedError(401, "the signature is missing, doubled or wrong")
         entries = _entries(body)
         deliveries = [_delivery(entry) for entry in entries]
         taken = [delivery for delivery in deliveries if delivery is not None]
@@ -155,7 +155,7 @@ class Facebook:
         """Whether `signature` (`sha256=` and hex) is one of ours over these bytes."""
         return _is_one_of(signature, (b"sha256=" + _signature(secret, body).encode() for secret in self.secrets))
 
-    def test_delivery(self, account: str) -> tuple[str, dict[str, str], bytes]:  # noqa: ARG002
+    def build_probe(self, account: str) -> tuple[str, dict[str, str], bytes]:  # noqa: ARG002
         """A signed batch of ours about an invented page: its webhook id, its headers, its body."""
         webhook_id = f"{TEST_MARK}{uuid4()}"
         entry = {"id": TEST_PAGE, "time": int(time.time()), "merchant_sync_test": webhook_id}
@@ -172,51 +172,53 @@ class Facebook:
     def user_of(self, signed_request: str) -> tuple[str, int]:
         """The app-scoped user that a `signed_request` is about, and when it was made (ms).
 
-        The signature is over the encoded payload as it was received. Raises `Refusal` unless the current or the
-        previous secret signed it, by HMAC-SHA256, and it names a user and its moment.
+        The signature is over the encoded payload as it was received. Raises `RequestRejectedError` unless the current
+        or the previous secret signed it, by HMAC-SHA256, and it names a user and its moment.
         """
         signature, _, payload = signed_request.partition(".")
         shown = _decoded(signature).hex().encode()
         signed = payload.encode("utf-8", "surrogateescape")
         if not _is_one_of(shown, (_signature(secret, signed).encode() for secret in self.secrets)):
-            raise Refusal("the signed request is not Facebook's")
+            raise RequestRejectedError(400, "the signed request is not Facebook's")
         about = _json(_decoded(payload))
         user = about.get("user_id") if isinstance(about, dict) and about.get("algorithm") == "HMAC-SHA256" else None
         if not isinstance(user, str) or not user:
-            raise Refusal("the signed request names no user")
+            raise RequestRejectedError(400, "the signed request names no user")
         issued_at = about.get("issued_at")
         if type(issued_at) is not int:
-            raise Refusal("the signed request does not say when it was made")
+            raise RequestRejectedError(400, "the signed request does not say when it was made")
         return user, issued_at * 1000
 
 
 def callback_parameters(query: bytes) -> dict[str, str]:
-    """`code` and `state` of a callback. Raises `Refusal` for a doubled key, a cancelled consent, one that is missing.
+    """`code` and `state` of a callback. Raises RequestRejectedError: a doubled key, a cancelled consent, one missing.
 
     Nothing signs them: the state proves that the consent was asked for here, the code that Facebook gave it.
     """
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
     except ValueError as error:
-        raise Refusal("the address is malformed") from error
+        raise RequestRejectedError(400, "the address is malformed") from error
     given = dict(pairs)
     if len(given) != len(pairs):
-        raise Refusal("the address holds a parameter twice")
+        raise RequestRejectedError(400, "the address holds a parameter twice")
     if "error" in given or "error_reason" in given:
-        raise Refusal("the consent was cancelled, so that no page is connected; start again and choose your pages")
+        raise RequestRejectedError(
+            400, "the consent was cancelled, so that no page is connected; start again and choose your pages"
+        )
     for name in ("code", "state"):
         if not given.get(name):
-            raise Refusal(f"the parameter {name} is missing")
+            raise RequestRejectedError(400, f"the parameter {name} is missing")
     return given
 
 
 def _entries(body: bytes) -> list[Any]:
     payload = _json(body)
     if not isinstance(payload, dict) or payload.get("object") != "page":
-        raise Unacceptable(400, "the body is not a JSON object about pages")
+        raise RequestRejectedError(400, "the body is not a JSON object about pages")
     entries = payload.get("entry")
     if not isinstance(entries, list):
-        raise Unacceptable(400, "the body has no list of entries")
+        raise RequestRejectedError(400, "the body has no list of entries")
     return entries
 
 
@@ -230,13 +232,13 @@ def _delivery(entry: Any) -> Delivery | None:
         return None
     test = entry.get("merchant_sync_test")
     if page == TEST_PAGE and isinstance(test, str) and test.startswith(TEST_MARK):
-        return Delivery(_TOPIC, f"{SLUG}:{page}", test, Kind.TEST, {"page": [page]}, None)
+        return Delivery(_TOPIC, f"{SLUG}:{page}", test, DeliveryKind.PROBE, {"page": [page]}, None)
     try:
         webhook_id = sha256(orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)).hexdigest()
     except orjson.JSONEncodeError as error:
-        raise Unacceptable(400, "an entry is nested too deep") from error
+        raise RequestRejectedError(400, "an entry is nested too deep") from error
     told = "changes" in entry or "changed_fields" in entry or not {"messaging", "standby"} & entry.keys()
-    kind, records = (Kind.RECORDS, {"page": [page]}) if told else (Kind.UNKNOWN, {})
+    kind, records = (DeliveryKind.RECORDS, {"page": [page]}) if told else (DeliveryKind.UNKNOWN, {})
     return Delivery(_TOPIC, f"{SLUG}:{page}", webhook_id, kind, records, None)
 
 

@@ -16,10 +16,10 @@ from uuid import uuid4
 
 import orjson
 
-from gateway.errors import Refusal
 from gateway.platforms.shopify_records import RECORDS, gid
 from gateway.platforms.shopify_topics import ALWAYS, DELIVERED, TOPICS
-from gateway.webhooks.sync_request import Delivery, DeliveryHeader, Kind, Unacceptable
+from platform_sdk.deliveries import Delivery, DeliveryHeader, DeliveryKind
+from platform_sdk.errors import RequestRejectedError
 
 SLUG = "shopify"
 CALLBACK_TOLERANCE_SECONDS = 300
@@ -38,14 +38,14 @@ _COSTS = {
     "read_discounts": ("discounts",),
 }
 _KINDS = {
-    b"app/uninstalled": Kind.UNINSTALLED,
-    b"app/scopes_update": Kind.SCOPES,
-    b"customers/data_request": Kind.CUSTOMER_DATA,
-    b"customers/redact": Kind.CUSTOMER_DELETION,
-    b"shop/redact": Kind.ACCOUNT_DELETION,
+    b"app/uninstalled": DeliveryKind.UNINSTALLED,
+    b"app/scopes_update": DeliveryKind.SCOPES_CHANGED,
+    b"customers/data_request": DeliveryKind.CUSTOMER_DATA,
+    b"customers/redact": DeliveryKind.CUSTOMER_DELETION,
+    b"shop/redact": DeliveryKind.ACCOUNT_DELETION,
 }
 
-_ABOUT_DATA = (Kind.ACCOUNT_DELETION, Kind.CUSTOMER_DELETION, Kind.CUSTOMER_DATA)
+_ABOUT_DATA = (DeliveryKind.ACCOUNT_DELETION, DeliveryKind.CUSTOMER_DELETION, DeliveryKind.CUSTOMER_DATA)
 
 _HMAC, _TOPIC, _SHOP_DOMAIN = b"x-shopify-hmac-sha256", b"x-shopify-topic", b"x-shopify-shop-domain"
 _WEBHOOK_ID, _TRIGGERED_AT = b"x-shopify-webhook-id", b"x-shopify-triggered-at"
@@ -99,20 +99,20 @@ class Shopify:
         page = "admin" if self.people_url == "https://{shop}" else ""
         return f"{self.people_url.format(shop=account)}/{page}"
 
-    def object_key(self, account: str) -> str:
+    def get_object_key(self, account: str) -> str:
         """Where the shop's snapshot lies in the bucket."""
         return f"{account}/shopify_data.json"
 
-    def record_id(self, _account: str, resource: str, given: str) -> str | None:
+    def parse_record_id(self, _account: str, resource: str, given: str) -> str | None:
         """The gid of a record of the shop, given as gid or number."""
         return gid(resource, given)
 
-    def missing_scopes(self, granted: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    def find_missing_scopes(self, granted: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """The scopes that were asked for and not granted, each with the resources that it costs."""
         have = expanded(granted)
         return {scope: _COSTS.get(scope, ()) for scope in self.scopes if scope not in have}
 
-    def topics(self, granted: Iterable[str]) -> tuple[str, ...]:
+    def list_topics(self, granted: Iterable[str]) -> tuple[str, ...]:
         """The webhook topics that the resources within these scopes need, as GraphQL names them."""
         have = expanded(granted)
         return (*ALWAYS, *(topic for scope, topics in TOPICS.items() if scope in have for topic in topics))
@@ -120,26 +120,30 @@ class Shopify:
     def read_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
         """The one delivery that these headers (names in lower case) and this raw body make.
 
-        Raises `Unacceptable`: 401 unless exactly one HMAC header signs the body with the current or the previous
+        Raises RequestRejectedError: 401 unless exactly one HMAC header signs the body with the current or previous
         secret; 400 without topic or shop, with an unknown form of shop, with a body that is no such record or is about
         another shop. Only the body is signed, so an uninstall or a request about data must name its shop there, and
         nobody can make an account's deletion of what was said of a customer.
         """
         read = _headers(headers)
         if not signs_body(read.get(_HMAC, b""), body, self.secrets):
-            raise Unacceptable(401, "the signature is missing, doubled or wrong")
+            raise RequestRejectedError(401, "the signature is missing, doubled or wrong")
         topic, account = read.get(_TOPIC), shop_of(read.get(_SHOP_DOMAIN, b"").decode("latin-1"), full=True)
         if not topic or account is None:
-            raise Unacceptable(400, "X-Shopify-Topic or X-Shopify-Shop-Domain is missing or malformed")
+            raise RequestRejectedError(400, "X-Shopify-Topic or X-Shopify-Shop-Domain is missing or malformed")
         webhook_id = read.get(_WEBHOOK_ID, b"").decode("latin-1") or _invented_id(topic, account, body)
         payload = _parsed(body)
         kind, records = _asked(topic, webhook_id, payload)
-        if _shop_in(payload, kind, account) != account or (kind is Kind.ACCOUNT_DELETION and "customer" in payload):
-            raise Unacceptable(400, "the body, which alone is signed, is not about the shop of X-Shopify-Shop-Domain")
-        triggered = None if kind is Kind.RECORDS else _moment(read.get(_TRIGGERED_AT))
+        if _shop_in(payload, kind, account) != account or (
+            kind is DeliveryKind.ACCOUNT_DELETION and "customer" in payload
+        ):
+            raise RequestRejectedError(
+                400, "the body, which alone is signed, is not about the shop of X-Shopify-Shop-Domain"
+            )
+        triggered = None if kind is DeliveryKind.RECORDS else _moment(read.get(_TRIGGERED_AT))
         return [Delivery(topic.decode("latin-1"), f"{SLUG}:{account}", webhook_id, kind, records, triggered)]
 
-    def test_delivery(self, account: str) -> tuple[str, dict[str, str], bytes]:
+    def build_probe(self, account: str) -> tuple[str, dict[str, str], bytes]:
         """A signed `products/update` of ours with an invented id: its webhook id, its headers, its body."""
         webhook_id = f"{TEST_MARK}{uuid4()}"
         body = orjson.dumps({"id": 1, "admin_graphql_api_id": "gid://shopify/Product/1"})
@@ -178,25 +182,25 @@ def split_scopes(scope: str) -> tuple[str, ...]:
 def callback_parameters(query: bytes, *, secrets: Sequence[str], now: float) -> dict[str, str]:
     """The parameters of a callback that Shopify signed within five minutes of `now` (seconds).
 
-    Raises `Refusal` for a doubled key, a parameter that is missing, a consent that was cancelled, a signature of
+    Raises RequestRejectedError for a doubled key, a parameter that is missing, a cancelled consent, a signature of
     nobody's, a shop that is none, or another time. `shop` comes back in lower case.
     """
     pairs = _pairs(query)
     given = dict(pairs)
     if len(given) != len(pairs):
-        raise Refusal("the address holds a parameter twice")
+        raise RequestRejectedError(400, "the address holds a parameter twice")
     if "error" in given:
-        raise Refusal("the consent was cancelled")
+        raise RequestRejectedError(400, "the consent was cancelled")
     for name in ("code", "shop", "state"):
         if not given.get(name):
-            raise Refusal(f"the parameter {name} is missing")
+            raise RequestRejectedError(400, f"the parameter {name} is missing")
     if not signs_query(given, secrets):
-        raise Refusal("the signature (hmac) is not Shopify's")
+        raise RequestRejectedError(400, "the signature (hmac) is not Shopify's")
     if abs(now - _seconds(given.get("timestamp", ""))) > CALLBACK_TOLERANCE_SECONDS:
-        raise Refusal("the answer is older than five minutes")
+        raise RequestRejectedError(400, "the answer is older than five minutes")
     shop = shop_of(given["shop"], full=True)
     if shop is None:
-        raise Refusal("the parameter shop is not a shop's domain")
+        raise RequestRejectedError(400, "the parameter shop is not a shop's domain")
     return given | {"shop": shop}
 
 
@@ -229,7 +233,7 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
     try:
         return parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
     except ValueError as error:
-        raise Refusal("the address is malformed") from error
+        raise RequestRejectedError(400, "the address is malformed") from error
 
 
 def _escaped(value: str) -> str:
@@ -258,28 +262,28 @@ def _parsed(body: bytes) -> dict[str, Any]:
     try:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Unacceptable(400, "the body is not JSON") from error
+        raise RequestRejectedError(400, "the body is not JSON") from error
     if not isinstance(payload, dict):
-        raise Unacceptable(400, "the body is not a JSON object")
+        raise RequestRejectedError(400, "the body is not a JSON object")
     return payload
 
 
-def _asked(topic: bytes, webhook_id: str, payload: Mapping[str, Any]) -> tuple[Kind, dict[str, list[str]]]:
+def _asked(topic: bytes, webhook_id: str, payload: Mapping[str, Any]) -> tuple[DeliveryKind, dict[str, list[str]]]:
     """What a delivery asks for. A deletion asks to read the same id: it is a hint, and reading proves it."""
     about = _KINDS.get(topic)
     asked = RECORDS.get(topic.partition(b"/")[0])
     if about or asked is None:
-        return about or Kind.UNKNOWN, {}
+        return about or DeliveryKind.UNKNOWN, {}
     resource, beginning, named = asked
-    kind = Kind.TEST if webhook_id.startswith(TEST_MARK) else Kind.RECORDS
+    kind = DeliveryKind.PROBE if webhook_id.startswith(TEST_MARK) else DeliveryKind.RECORDS
     return kind, {resource: [_gid(payload.get(named), beginning)]}
 
 
-def _shop_in(payload: Mapping[str, Any], kind: Kind, account: str) -> object:
+def _shop_in(payload: Mapping[str, Any], kind: DeliveryKind, account: str) -> object:
     """The shop that the body names; `account` where it names none and need not."""
     if kind in _ABOUT_DATA:
         return payload.get("shop_domain")
-    return payload.get("myshopify_domain", payload.get("domain") if kind is Kind.UNINSTALLED else account)
+    return payload.get("myshopify_domain", payload.get("domain") if kind is DeliveryKind.UNINSTALLED else account)
 
 
 def _gid(named: object, beginning: str) -> str:
@@ -287,7 +291,7 @@ def _gid(named: object, beginning: str) -> str:
         return f"{beginning}{named}"
     if isinstance(named, str) and named.startswith(beginning) and len(named) < 200:
         return named
-    raise Unacceptable(400, "the body names no record")
+    raise RequestRejectedError(400, "the body names no record")
 
 
 def _moment(stamp: bytes | None) -> int | None:

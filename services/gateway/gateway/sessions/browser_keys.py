@@ -2,14 +2,14 @@
 
 import hmac
 
-from gateway.tokens.encryption import derived_key
+from gateway.tokens.encryption import derive_key
 
 
 class BrowserKeys:
     """How what browsers hold is kept: hashed, under a key for each purpose derived from STATE_TOKEN_SECRET."""
 
     def __init__(self, secret: str) -> None:
-        self._keys = {purpose: derived_key(secret, purpose) for purpose in ("state", "browser", "session", "form")}
+        self._keys = {purpose: derive_key(secret, purpose) for purpose in ("state", "browser", "session", "form")}
 
     def hashed(self, purpose: str, value: str) -> bytes:
         """The hash under which a `state`, `browser` or `session` value is stored."""

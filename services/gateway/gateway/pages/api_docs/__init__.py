@@ -1,1 +1,1 @@
-"""The API documents: the routes of the gateway and the topics. `python -m gateway.pages.api_docs FOLDER` writes them."""
+"""The API documents: the gateway's routes and the topics. `python -m gateway.pages.api_docs FOLDER` writes them."""

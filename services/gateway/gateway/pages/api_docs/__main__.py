@@ -45,7 +45,7 @@ def _wired_to_nobody() -> Parts:
         settings=settings,
         platforms={slug: make(settings) for slug, make in PLATFORMS.items()},
         remotes=dict.fromkeys(PLATFORMS, nobody),
-        **dict.fromkeys(("store", "give", "scheduler", "post", "watching", "metrics", "http"), nobody),
+        **dict.fromkeys(("stores", "publish", "scheduler", "post_probe", "watch_topic", "metrics", "http"), nobody),
     )
 
 

@@ -52,7 +52,7 @@ def _webhook(platform: Platform) -> dict[str, Any]:
                 "name": header.name,
                 "in": "header",
                 "required": header.required,
-                "description": header.says,
+                "description": header.description,
                 "schema": {"type": "string"},
             }
             for header in platform.delivery_headers

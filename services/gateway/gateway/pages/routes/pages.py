@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from contracts.events import parse_platform
+from database.pool import DatabaseUnavailableError
 from gateway.connections import Connection
-from gateway.errors import NotKnown, SchedulerAway
 from gateway.pages.openapi_descriptions import AWAY, problems, query, says, shown
 from gateway.pages.responses import answer, problem
 from gateway.pages.views import (
@@ -27,7 +27,9 @@ from gateway.pages.views import (
 from gateway.platforms import Platform
 from gateway.sessions.browser_keys import BrowserKeys
 from gateway.sessions.cookies import BY_SESSION, Cookies
-from gateway.store import Store
+from gateway.store import Stores
+from messaging.errors import UnavailableError
+from platform_sdk.errors import NotFoundError
 
 NOT_SIGNED_IN = "you are not signed in here, or your session has ended"
 
@@ -62,7 +64,7 @@ _SYNC = says(
 
 
 class Scheduler(Protocol):
-    """The scheduler's reads. Both raise `SchedulerAway`."""
+    """The scheduler's reads. Both raise `UnavailableError`."""
 
     async def sync(self, sync_id: UUID) -> SyncView | None:
         """A sync, None when it is not known."""
@@ -76,14 +78,14 @@ class Merchants:
 
     def __init__(
         self,
-        store: Store,
+        stores: Stores,
         scheduler: Scheduler,
         platforms: Mapping[str, Platform],
         keys: BrowserKeys,
         *,
         now: Callable[[], int],
     ) -> None:
-        self._store = store
+        self._stores = stores
         self._scheduler = scheduler
         self._platforms = platforms
         self._keys = keys
@@ -91,51 +93,51 @@ class Merchants:
 
     async def merchant(self, session: str | None) -> UUID | None:
         """Whose session it is."""
-        return await self._store.session_merchant(self._keys.hashed("session", session)) if session else None
+        return await self._stores.sessions.find_merchant(self._keys.hashed("session", session)) if session else None
 
     def form_token(self, session: str) -> str:
         """What the forms on a page of this session carry."""
         return self._keys.form_token(session)
 
     async def sync(self, merchant: UUID | None, sync_id: UUID) -> dict[str, Any]:
-        """The sync as it is shown. Raises `NotKnown` unless it is this merchant's; `SchedulerAway`.
+        """The sync as it is shown. Raises `NotFoundError` unless it is this merchant's; `UnavailableError`.
 
         Of a sync that the gateway wants itself, its own part is shown although the scheduler is away.
         """
         if merchant is None:
-            raise NotKnown
-        own = await self._store.self_test(sync_id)
+            raise NotFoundError
+        own = await self._stores.webhook_probes.find(sync_id)
         try:
             known = await self._scheduler.sync(sync_id)
             if known is None and own is not None:
-                known = queued(sync_id, own.connection, own.made_at)
-        except SchedulerAway:
+                known = queued(sync_id, own.connection, own.created_at)
+        except UnavailableError:
             if own is None:
                 raise
             known = unknown(sync_id, own.connection)
         if known is None or not await self._owns(merchant, known.connection):
-            raise NotKnown
-        status, test = (own.webhook_status, own.webhook_test) if own else (None, None)
+            raise NotFoundError
+        status, test = (own.webhook_status, own.probe_result) if own else (None, None)
         return sync_document(known, status=status, test=test, now=self._now())
 
     async def connections(self, merchant: UUID) -> dict[str, Any]:
         """All of this merchant's connections as they are shown."""
-        rows = await self._store.connections_of(merchant)
+        rows = await self._stores.connections.list_by_merchant(merchant)
         shown = await asyncio.gather(*(self._connection(row) for row in rows))
         return ConnectionsDocument(user_uuid=merchant, connections=shown).model_dump(mode="json")
 
     async def _connection(self, row: Connection) -> ConnectionDocument:
         platform = self._platforms[parse_platform(row.name)]
-        test = await self._store.last_webhook_test(row.name)
+        test = await self._stores.webhook_probes.find_last_result(row.name)
         try:
             known = await self._scheduler.connection(row.name)
             away = False
-        except SchedulerAway:
+        except UnavailableError:
             known, away = None, True
         return connection_document(row, platform, known, away=away, test=test)
 
     async def _owns(self, merchant: UUID, connection: str) -> bool:
-        row = await self._store.connection(connection)
+        row = await self._stores.connections.find(connection)
         return row is not None and row.merchant == merchant
 
 
@@ -168,9 +170,11 @@ def page_routes(
         try:
             merchant = await merchants.merchant(cookies.session(request))
             document = await merchants.sync(merchant, _uuid(sync_id))
-        except NotKnown:
+        except NotFoundError:
             return problem(request, 404, "there is no such sync among yours, or your session has ended")
-        except SchedulerAway:
+        except DatabaseUnavailableError:
+            raise
+        except UnavailableError:
             return problem(request, 503, "the scheduler does not answer now; try again in a moment")
         return answer(request, "sync.html", document, sync=document)
 
@@ -190,4 +194,4 @@ def _uuid(given: str) -> UUID:
     try:
         return UUID(given)
     except ValueError as error:
-        raise NotKnown from error
+        raise NotFoundError from error

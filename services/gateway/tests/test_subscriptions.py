@@ -7,10 +7,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from gateway.errors import NotReached
-from gateway.webhooks.probe import webhook_test
-from gateway.webhooks.status import Asserted, Step, Subscription, plan, webhook_status
+from gateway.client.topic_subscriptions import Step, Subscription, plan_steps
+from gateway.webhooks.probe import run_probe
+from gateway.webhooks.status import build_webhook_status
 from messaging.errors import KafkaUnavailableError
+from platform_sdk.adapters import TopicOutcome, WebhookReport
+from platform_sdk.errors import TransientError
 
 NAME = "shopify:acme.myshopify.com"
 HERE, THERE = "https://here.example/w", "https://there.example/w"
@@ -23,7 +25,7 @@ def test_topics_are_compared_by_address() -> None:
         Subscription("3", "A", THERE),
         Subscription("4", "Z", HERE),
     ]
-    assert plan(["A", "B", "C"], HERE, there) == [
+    assert plan_steps(["A", "B", "C"], HERE, there) == [
         Step("A", "already there"),
         Step("B", "moved", "2"),
         Step("C", "registered"),
@@ -31,8 +33,8 @@ def test_topics_are_compared_by_address() -> None:
 
 
 def test_one_refused_topic_fails_the_whole_by_name() -> None:
-    good, bad = {"status": "success", "message": "registered"}, {"status": "failed", "message": "refused: no"}
-    whole = webhook_status(Asserted({"A": good, "B": bad}), HERE)
+    good, bad = TopicOutcome(True, "registered"), TopicOutcome(False, "refused: no")
+    whole = build_webhook_status(WebhookReport({"A": good, "B": bad}), HERE)
     assert whole["status"] == "failed"
     assert whole["message"].startswith("1 of 2 topics") and whole["message"].endswith("refused: B")
 
@@ -49,10 +51,10 @@ async def outcome(app: Any, status: int | str, *, found: bool = False) -> dict[s
     async def post(address: str, headers: dict[str, str], body: bytes) -> int:
         assert address == app.webhook_address
         if isinstance(status, str):
-            raise NotReached(status)
+            raise TransientError(status)
         return status
 
-    return await webhook_test(app, "acme.myshopify.com", post=post, watching=lambda topic: seeing(found))
+    return await run_probe(app, "acme.myshopify.com", post_probe=post, watch_topic=lambda topic: seeing(found))
 
 
 async def test_the_webhook_test_says_what_to_look_at(app: Any) -> None:
@@ -72,7 +74,7 @@ async def test_the_webhook_test_survives_kafkas_absence(app: Any) -> None:
     async def post(address: str, headers: dict[str, str], body: bytes) -> int:
         raise AssertionError("nothing may be sent unwatched")
 
-    assert (await webhook_test(app, "acme.myshopify.com", post=post, watching=away))["status"] == "failed"
+    assert (await run_probe(app, "acme.myshopify.com", post_probe=post, watch_topic=away))["status"] == "failed"
 
 
 async def asserted(world: Any, sync_id: Any, *, first: bool = False) -> Any:
@@ -141,5 +143,5 @@ async def test_only_the_scheduler_may_assert_and_only_what_is_live(world: Any) -
     await world.expire()
     assert (await asserted(world, uuid4())).status_code == 424
     world.shopify.down = False
-    world.shopify.uninstall()
+    world.shopify.revoke_tokens()
     assert (await asserted(world, uuid4())).json() == {"state": "reauthorise"}

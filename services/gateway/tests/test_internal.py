@@ -92,8 +92,8 @@ async def test_another_version_that_answers_is_remarked_on(app: Shopify) -> None
 
     http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
     client = ShopifyClient(http, app, version="2026-10", now=lambda: 0)
-    looked = await client.look("acme.myshopify.com", "token", topics=["PRODUCTS_UPDATE"], address="https://here/w")
-    assert looked.topics["PRODUCTS_UPDATE"]["status"] == "failed"
+    looked = await client.inspect_subscriptions("acme.myshopify.com", "token", topics=["PRODUCTS_UPDATE"])
+    assert not looked.topics["PRODUCTS_UPDATE"].is_subscribed
     assert looked.remarks == ("Shopify answers as 2027-01, and SHOPIFY_API_VERSION is 2026-10",)
 
 
@@ -106,6 +106,6 @@ async def test_a_pages_checkup_looks_at_both_levels_and_changes_neither(world: A
 
 
 def test_a_page_is_the_only_record_of_its_connection(facebook: Facebook) -> None:
-    assert facebook.record_id("1029", "page", "1029") == "1029"
-    assert facebook.record_id("1029", "page", "1030") is None
-    assert facebook.record_id("1029", "products", "1029") is None
+    assert facebook.parse_record_id("1029", "page", "1029") == "1029"
+    assert facebook.parse_record_id("1029", "page", "1030") is None
+    assert facebook.parse_record_id("1029", "products", "1029") is None
