@@ -9,7 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from contracts.topics import PARTITIONS, Topic
-from gateway.pages.responses import WEBHOOK_ANSWERS
+from gateway.pages.responses import WEBHOOK_RESPONSES
 from merchant_sync.access import Access
 from merchant_sync.operating import letters
 from merchant_sync.operating.checks import BAD, GOOD, WARNING, clocks, database, doors, kafka, settings
@@ -64,8 +64,8 @@ def door(answer: Any, **more: str) -> dict[str, str]:
 
 
 def test_our_gateway_is_known_by_its_answer_to_what_nobody_signed() -> None:
-    assert WEBHOOK_ANSWERS[401] == doors.SIGNATURE_REFUSED
-    ours = door(lambda request: httpx.Response(401 if request.method == "POST" else 404, json=WEBHOOK_ANSWERS[401]))
+    assert WEBHOOK_RESPONSES[401] == doors.SIGNATURE_REFUSED
+    ours = door(lambda request: httpx.Response(401 if request.method == "POST" else 404, json=WEBHOOK_RESPONSES[401]))
     assert ours == {"webhooks from outside": GOOD, "internal routes from outside": GOOD}
     another = door(lambda _: httpx.Response(401, json={"error": "unauthorised"}))
     assert another == {"webhooks from outside": BAD, "internal routes from outside": BAD}
@@ -77,7 +77,7 @@ def test_an_address_that_platforms_would_not_deliver_to_is_bad() -> None:
 
     assert set(door(nobody).values()) == {BAD}
     plain = door(
-        lambda request: httpx.Response(401 if request.method == "POST" else 404, json=WEBHOOK_ANSWERS[401]),
+        lambda request: httpx.Response(401 if request.method == "POST" else 404, json=WEBHOOK_RESPONSES[401]),
         SHOPIFY_WEBHOOK_ADDRESS="http://app.example/shopify/webhook",
         SHOPIFY_SHOP_URL="https://{shop}",
     )

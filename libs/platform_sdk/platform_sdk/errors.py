@@ -96,3 +96,7 @@ class RequestRejectedError(Exception):
         self.status = status
         self.reason = reason
         self.ask_again = ask_again
+
+
+class NotFoundError(Exception):
+    """There is no such connection, sync or request, or none that the caller may see."""

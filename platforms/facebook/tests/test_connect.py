@@ -270,3 +270,9 @@ def test_only_what_facebook_delivers_changes_of_can_be_subscribed_to(
 def test_secrets_are_in_no_repr(make_settings: Callable[..., Settings], facebook: PlatformAdapter) -> None:
     for secret in (APP_SECRET, PREVIOUS, "the verify token"):
         assert secret not in repr(make_settings()) + repr(facebook)
+
+
+def test_a_page_is_the_only_record_of_its_connection(facebook: PlatformAdapter) -> None:
+    assert facebook.accounts.parse_record_id("1029", "page", "1029") == "1029"
+    assert facebook.accounts.parse_record_id("1029", "page", "1030") is None
+    assert facebook.accounts.parse_record_id("1029", "products", "1029") is None

@@ -10,10 +10,10 @@ import stamina
 from graphql import build_schema, parse, validate
 
 from platform_sdk.errors import PermanentError, RequestRejectedError, TokenRejectedError, TransientError
-from platforms.shopify.admin_api import AdminApi
+from platforms.shopify.admin_api import AdminApi, Subscription
 from platforms.shopify.graphql import QUERIES
 from platforms.shopify.settings import Settings
-from platforms.shopify.webhooks import ShopifyWebhooks
+from platforms.shopify.webhooks import PlannedSubscription, ShopifyWebhooks, plan_subscriptions
 
 SHOP = "acme.myshopify.com"
 SENT_AT = 5_000
@@ -190,6 +190,21 @@ def list_answer(*nodes: tuple[str, str, str]) -> httpx.Response:
 HERE = "https://here.example/w"
 SUBSCRIBED: dict[str, Any] = {"webhookSubscriptionCreate": {"userErrors": []}}
 MOVED: dict[str, Any] = {"webhookSubscriptionUpdate": {"userErrors": []}}
+
+
+def test_topics_are_compared_by_address() -> None:
+    there = "https://there.example/w"
+    subscriptions = [
+        Subscription("1", "A", HERE),
+        Subscription("2", "B", there),
+        Subscription("3", "A", there),
+        Subscription("4", "Z", HERE),
+    ]
+    assert plan_subscriptions(["A", "B", "C"], HERE, subscriptions) == [
+        PlannedSubscription("A", "already there"),
+        PlannedSubscription("B", "moved", "2"),
+        PlannedSubscription("C", "registered"),
+    ]
 
 
 async def test_each_topic_is_subscribed_moved_or_left(remote: Any) -> None:

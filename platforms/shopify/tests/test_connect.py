@@ -18,6 +18,7 @@ from platforms.shopify.admin_api import split_scopes
 from platforms.shopify.connect import create_adapter, is_query_signed
 from platforms.shopify.settings import Settings
 from platforms.shopify.shop_names import parse_shop_domain, parse_shop_name
+from platforms.shopify.webhooks import format_delivered_topic
 
 SECRET = "the app's secret"
 ALL_SCOPES = ("read_products", "read_inventory", "read_locations", "read_discounts")
@@ -216,3 +217,11 @@ def test_a_shop_has_its_places(shopify: PlatformAdapter, make_settings: Callable
 def test_secrets_are_in_no_repr(make_settings: Callable[..., Settings], shopify: PlatformAdapter) -> None:
     for secret in (SECRET, "the app's former secret"):
         assert secret not in repr(make_settings()) + repr(shopify)
+
+
+def test_every_topic_that_is_subscribed_to_is_counted_by_its_name(shopify: PlatformAdapter) -> None:
+    assert shopify.webhooks is not None
+    delivered = {format_delivered_topic(topic) for topic in list_topics(shopify, *ALL_SCOPES)}
+    assert delivered < set(shopify.webhooks.known_topics)
+    assert format_delivered_topic("INVENTORY_LEVELS_UPDATE") == "inventory_levels/update"
+    assert format_delivered_topic("DISCOUNTS_REDEEMCODE_ADDED") == "discounts/redeemcode_added"

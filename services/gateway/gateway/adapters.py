@@ -14,7 +14,7 @@ _LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
 def load_platform_settings() -> dict[str, PlatformSettings]:
-    """Return each platform's own settings by slug; incomplete or malformed ones end the process, naming what is wrong."""
+    """Return each platform's own settings by slug. Incomplete or malformed ones end the process by name."""
     return {slug: load_settings(load_role(slug, "connect").Settings) for slug in PLATFORMS}
 
 

@@ -160,9 +160,7 @@ async def start(
     parts = Parts(
         settings=settings,
         adapters=adapters,
-        stores=create_stores(
-            database, locks, get_object_key=partial(get_object_key, adapters), wake_relay=outbox.wake
-        ),
+        stores=create_stores(database, locks, get_object_key=partial(get_object_key, adapters), wake_relay=outbox.wake),
         publish=producer.send,
         scheduler=SchedulerClient(http, settings.scheduler_url, key=settings.internal_key.get_secret_value()),
         post_probe=partial(post_probe, http),

@@ -1,4 +1,4 @@
-"""Connecting by credentials: what is checked, what is stored, who may send the form; and a platform without webhooks."""
+"""Connecting by credentials: what is checked and stored, who may send the form; and a platform without webhooks."""
 
 import re
 from typing import Any
@@ -65,7 +65,9 @@ async def test_a_platform_that_does_not_answer_stores_nothing(world: Any) -> Non
     assert await is_nothing_stored(world)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"database": 7, "password": "x"}', b"{", b'{"a": "' + b"x" * 20_000 + b'"}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"database": 7, "password": "x"}', b"{", b'{"a": "' + b"x" * 20_000 + b'"}']
+)
 async def test_a_malformed_body_is_refused_before_the_platform_is_asked(world: Any, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     assert (await world.browser.post("/warehouse/connect", content=body, headers=headers)).status_code == 400
@@ -182,3 +184,13 @@ async def test_disconnecting_removes_the_token(world: Any) -> None:
     assert done.status_code == 303
     assert (await world.token("warehouse-fetcher", NAME)).status_code == 409
     assert world.warehouse.api.valid_tokens == set()
+
+
+async def test_both_routes_are_described_with_the_fields(world: Any) -> None:
+    described = (await world.browser.get("/docs/openapi.json")).json()["paths"]["/warehouse/connect"]
+    content = described["post"]["requestBody"]["content"]
+    assert list(content["application/json"]["schema"]["properties"]) == ["database", "password"]
+    assert "form_token" in content["application/x-www-form-urlencoded"]["schema"]["properties"]
+    assert set(described["post"]["responses"]) == {"200", "400", "403", "502", "503"}
+    listed = (await world.browser.get("/warehouse/connect")).json()["fields"]
+    assert [(field["name"], field["secret"]) for field in listed] == [("database", False), ("password", True)]

@@ -9,7 +9,8 @@ import pytest
 
 from contracts.events import SyncRequested
 from contracts.headers import derive_id
-from gateway.webhooks.sync_request import Delivery, Kind, request_body, sync_id
+from gateway.webhooks.sync_request import build_request_body, derive_sync_id
+from platform_sdk.deliveries import Delivery, DeliveryKind
 
 NAME = "shopify:acme.myshopify.com"
 
@@ -47,8 +48,10 @@ async def test_copies_without_a_webhook_id_make_one_sync_id_too(route: Any) -> N
 
 
 def test_the_hand_written_body_is_the_contract() -> None:
-    delivery = Delivery("products/update", NAME, "w-1", Kind.RECORDS, {"products": ["gid://shopify/Product/7"]}, None)
-    said = SyncRequested.model_validate_json(request_body(delivery, sync_id(delivery), 3, 1_000))
+    delivery = Delivery(
+        "products/update", NAME, "w-1", DeliveryKind.RECORDS, {"products": ["gid://shopify/Product/7"]}, None
+    )
+    said = SyncRequested.model_validate_json(build_request_body(delivery, derive_sync_id(delivery), 3, 1_000))
     assert said == SyncRequested(
         sync_id=derive_id("shopify", "w-1"),
         connection=NAME,
@@ -62,8 +65,8 @@ def test_the_hand_written_body_is_the_contract() -> None:
 
 def test_the_hand_written_id_is_the_derived_one() -> None:
     for number in range(500):
-        delivery = Delivery("products/update", NAME, f"w-ü-{number}", Kind.RECORDS, {}, None)
-        assert sync_id(delivery) == str(derive_id("shopify", f"w-ü-{number}"))
+        delivery = Delivery("products/update", NAME, f"w-ü-{number}", DeliveryKind.RECORDS, {}, None)
+        assert derive_sync_id(delivery) == str(derive_id("shopify", f"w-ü-{number}"))
 
 
 async def test_the_message_is_keyed_and_attributed(route: Any) -> None:

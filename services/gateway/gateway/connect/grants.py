@@ -112,9 +112,7 @@ class GrantService:
             ]
         )
 
-    async def _save(
-        self, connection: LockedConnection, account: str, grant: Grant, merchant: UUID
-    ) -> ConnectedAccount:
+    async def _save(self, connection: LockedConnection, account: str, grant: Grant, merchant: UUID) -> ConnectedAccount:
         """Store one grant; a first sync begins."""
         name = build_connection_name(self._adapter.slug, account)
         row = apply_grant(

@@ -21,9 +21,7 @@ class Authorization:
 class OAuthFlow:
     """Logins at one platform."""
 
-    def __init__(
-        self, platform: str, method: OAuth, stores: Stores, grants: GrantService, keys: BrowserKeys
-    ) -> None:
+    def __init__(self, platform: str, method: OAuth, stores: Stores, grants: GrantService, keys: BrowserKeys) -> None:
         self._platform = platform
         self._method = method
         self._stores = stores

@@ -35,6 +35,5 @@ def describe_missing_settings(adapter: PlatformAdapter) -> str:
     names = adapter.manifest.required_settings
     listed = " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)
     return (
-        f"{adapter.manifest.title} is not configured here: whoever runs this service sets {listed}, "
-        "and starts it again"
+        f"{adapter.manifest.title} is not configured here: whoever runs this service sets {listed}, and starts it again"
     )

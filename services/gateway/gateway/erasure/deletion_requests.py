@@ -1,4 +1,4 @@
-"""Receipts: what was asked to be let go of, what became of it, and what is kept. Who holds the code may read it."""
+"""Requests to disconnect accounts or to delete data, and the documents that show what has become of them."""
 
 import secrets
 from collections.abc import Sequence
@@ -20,53 +20,59 @@ KEPT = (
 )
 
 
-class Kind(StrEnum):
-    """What was asked."""
+class RequestKind(StrEnum):
+    """What is requested."""
 
     UNINSTALL = "uninstall"
-    """A person took the app away at the platform."""
+    """A person removed the app at the platform."""
     PERSON_DELETION = "person deletion"
-    """A person had the platform ask for the deletion of all that she granted."""
+    """A person had the platform request the deletion of everything that they granted."""
     MERCHANT_DELETION = "merchant deletion"
-    """A merchant's own wish, about one connection."""
+    """A merchant requested the deletion of one connection's data."""
     ACCOUNT_DELETION = "account deletion"
-    """The platform's own, about one connection."""
+    """The platform requested the deletion of one account's data."""
     CUSTOMER_DELETION = "customer deletion"
     CUSTOMER_DATA = "customer data"
 
     @property
-    def deletes(self) -> bool:
-        """Whether connections are redacted for it."""
+    def is_deletion(self) -> bool:
+        """Whether the connections of the request are redacted."""
         return self in _DELETIONS
 
     @property
-    def lets_go(self) -> bool:
-        """Whether anything becomes of connections."""
-        return self.deletes or self is Kind.UNINSTALL
+    def changes_connections(self) -> bool:
+        """Whether the connections of the request are redacted or uninstalled."""
+        return self.is_deletion or self is RequestKind.UNINSTALL
 
 
-_DELETIONS = (Kind.PERSON_DELETION, Kind.MERCHANT_DELETION, Kind.ACCOUNT_DELETION)
-_TOLD = {
-    Kind.UNINSTALL: "The app was taken away at the platform: nothing is read any more. What was stored stays stored.",
-    Kind.CUSTOMER_DELETION: "No data of customers is kept, so that there is nothing to delete.",
-    Kind.CUSTOMER_DATA: "No data of customers is kept, so that there is nothing to hand out.",
+_DELETIONS = (RequestKind.PERSON_DELETION, RequestKind.MERCHANT_DELETION, RequestKind.ACCOUNT_DELETION)
+_MESSAGES = {
+    RequestKind.UNINSTALL: (
+        "The app was taken away at the platform: nothing is read any more. What was stored stays stored."
+    ),
+    RequestKind.CUSTOMER_DELETION: "No data of customers is kept, so that there is nothing to delete.",
+    RequestKind.CUSTOMER_DATA: "No data of customers is kept, so that there is nothing to hand out.",
 }
-_TOLD_OF_DELETION = "All data of these connections is deleted: tokens, records, and the stored documents."
+_DELETION_MESSAGE = "All data of these connections is deleted: tokens, records, and the stored documents."
 
 
 @dataclass(frozen=True)
-class Receipt:
-    """One request. `code` is random, and the only way to the receipt; `request` is the same for copies of a request."""
+class DeletionRequest:
+    """One request.
+
+    `code` is random: whoever has it may see the request. All copies of a request have the same `fingerprint`. Times
+    are in ms.
+    """
 
     code: str
-    kind: Kind
+    kind: RequestKind
     connections: tuple[str, ...] = ()
-    request: str | None = None
-    asked_at: int = 0
-    carried_out_at: int | None = None
+    fingerprint: str | None = None
+    requested_at: int = 0
+    executed_at: int | None = None
 
-    def listing(self, connections: tuple[str, ...]) -> "Receipt":
-        """The same receipt, about these connections."""
+    def replace_connections(self, connections: tuple[str, ...]) -> "DeletionRequest":
+        """Return the same request for these connections."""
         return replace(self, connections=connections)
 
 
@@ -78,11 +84,11 @@ class ConnectionPart(BaseModel):
     state: str
 
 
-class ReceiptDocument(BaseModel):
-    """A receipt as it is shown; times in ms. Nothing in it tells of an account's data, or whose it was."""
+class DeletionRequestDocument(BaseModel):
+    """A request as it is shown; times in ms. It contains nothing of an account's data and names no merchant."""
 
     confirmation_code: str
-    kind: Kind
+    kind: RequestKind
     state: str = Field(description="carried out, or under way")
     message: str
     asked_at: int = Field(description="Milliseconds since the epoch, UTC")
@@ -91,43 +97,48 @@ class ReceiptDocument(BaseModel):
     messages_until: int | None = Field(description="By then the last message about these connections has left Kafka")
 
 
-def opened(kind: Kind, connections: tuple[str, ...] = (), *, request: str | None = None) -> Receipt:
-    """A receipt with a new code of letters and digits, 128 bits."""
-    return Receipt(secrets.token_hex(16), kind, connections, request)
+def create_request(
+    kind: RequestKind, connections: tuple[str, ...] = (), *, fingerprint: str | None = None
+) -> DeletionRequest:
+    """Return a request with a new code of letters and digits, 128 bits."""
+    return DeletionRequest(secrets.token_hex(16), kind, connections, fingerprint)
 
 
-def request_of(*said: str) -> str:
-    """What copies of one request share: a hash of what makes it that request, which tells nothing about it."""
-    return sha256("\x1f".join(said).encode("utf-8", "surrogateescape")).hexdigest()
+def compute_fingerprint(*values: str) -> str:
+    """Return the hash of the values that make two requests the same one. Nothing can be learnt from it."""
+    return sha256("\x1f".join(values).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def connection_part(name: str, row: Connection | None, *, carried_out: bool, erased: bool | None) -> ConnectionPart:
-    """What became of one connection. `erased`: whether nothing is left to the writer to do, None where that is not
-    known; what was made anew meanwhile is shown so only when what was before it is gone."""
-    return ConnectionPart(connection=name, state=_state(row, carried_out=carried_out, erased=erased))
+def build_connection_part(name: str, row: Connection | None, *, executed: bool, erased: bool | None) -> ConnectionPart:
+    """Return what became of one connection.
+
+    `erased` is whether the spaces-writer has nothing left to delete, None where that is not known. Only then it is
+    shown that an account was connected again.
+    """
+    return ConnectionPart(connection=name, state=_get_state(row, executed=executed, erased=erased))
 
 
-def _state(row: Connection | None, *, carried_out: bool, erased: bool | None) -> str:
+def _get_state(row: Connection | None, *, executed: bool, erased: bool | None) -> str:
     if row is None:
         return NOTHING_HELD
-    if not carried_out:
+    if not executed:
         return ERASING
     if not erased:
         return NOT_KNOWN if erased is None else ERASING
     return {UNINSTALLED: DISCONNECTED, REDACTED: ERASED}.get(row.state, CONNECTED_AGAIN)
 
 
-def receipt_document(receipt: Receipt, parts: Sequence[ConnectionPart]) -> dict[str, Any]:
-    """The receipt as a `ReceiptDocument`, to be written as JSON."""
-    done = receipt.carried_out_at is not None and not any(part.state in (ERASING, NOT_KNOWN) for part in parts)
-    until = (receipt.carried_out_at or receipt.asked_at) + RETENTION_MS
-    return ReceiptDocument(
-        confirmation_code=receipt.code,
-        kind=receipt.kind,
-        state="carried out" if done else "under way",
-        message=_TOLD.get(receipt.kind, _TOLD_OF_DELETION),
-        asked_at=receipt.asked_at,
+def build_request_document(request: DeletionRequest, parts: Sequence[ConnectionPart]) -> dict[str, Any]:
+    """Return the request as a `DeletionRequestDocument`, ready for JSON."""
+    is_done = request.executed_at is not None and not any(part.state in (ERASING, NOT_KNOWN) for part in parts)
+    until = (request.executed_at or request.requested_at) + RETENTION_MS
+    return DeletionRequestDocument(
+        confirmation_code=request.code,
+        kind=request.kind,
+        state="carried out" if is_done else "under way",
+        message=_MESSAGES.get(request.kind, _DELETION_MESSAGE),
+        asked_at=request.requested_at,
         connections=list(parts),
-        kept=KEPT if receipt.kind.deletes else None,
-        messages_until=until if receipt.kind.deletes else None,
+        kept=KEPT if request.kind.is_deletion else None,
+        messages_until=until if request.kind.is_deletion else None,
     ).model_dump(mode="json")

@@ -1,225 +1,183 @@
-"""Letting go: accounts are disconnected, their data is deleted, and a receipt says so.
+"""Disconnecting accounts and deleting their data, and the requests that record it.
 
-A request that is about several connections, or that its asker will not repeat, is first kept as its receipt, which
-names the connections; each is then let go in a transaction of its own, with the event that has the others do the same.
-Killed in between, the loop finds the receipt not carried out and goes on: letting go twice changes nothing. What the
-platform repeats by itself is carried out and receipted in one transaction.
+A request about several connections, or one that nobody repeats, is stored first and names its connections. Each is
+then uninstalled or redacted in a transaction of its own, with the event that makes the other services do the same. When
+the process is killed in between, the periodic task finds the request open and goes on; executing it twice changes
+nothing. What the platform repeats by itself is executed and stored in one transaction.
 """
 
-import asyncio
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
 from uuid import UUID
 
 import structlog
 
 from contracts.events import parse_account, parse_platform
-from gateway.connections import REDACTED, UNINSTALLED, Connection, HeldConnection, redacted, uninstalled
-from gateway.erasure.deletion_requests import Kind, Receipt, opened, request_of
-from gateway.errors import NotKnown, PlatformAway
-from gateway.tokens.encryption import Unsealable
-from gateway.tokens.service import Tokens
-from gateway.webhooks.installations import SAME_MOMENT_MS, TRIAL_SECONDS, order
-from gateway.webhooks.sync_request import Delivery
+from gateway.connections import REDACTED, UNINSTALLED, Connection, redact, uninstall
+from gateway.erasure.deletion_requests import DeletionRequest, RequestKind, compute_fingerprint, create_request
+from gateway.store import Stores
+from gateway.store.connections import LockedConnection
+from gateway.tokens.service import TokenService
+from gateway.webhooks.removals import SAME_TIME_MS, TRY_SECONDS, execute_removal
+from platform_sdk.adapters import AccountApi
+from platform_sdk.deliveries import Delivery
+from platform_sdk.errors import NotFoundError, TransientError
 
 log = structlog.get_logger()
 
-SAID_AGAIN_SECONDS = 86_400.0
-"""A compacted topic cleans a part of its log only when a later message has closed it: a day later there is one."""
+REPUBLISH_SECONDS = 86_400.0
+"""Kafka compacts a segment of a topic's log only when a later message has closed it. A day later there is one."""
 
 
-class Leaving(Protocol):
-    """A platform that the app can be taken out of. Both raise `PlatformAway`."""
-
-    async def is_alive(self, account: str, token: str) -> bool:
-        """Whether the platform takes this token: False only for its 401."""
-
-    async def let_go(self, account: str, token: str) -> None:
-        """Take the app out of the account, as far as the platform lets it; one that is out already is fine."""
-
-
-class HeldToGo(HeldConnection, Protocol):
-    """A connection under its lock, with what goes with it in the same transaction."""
-
-    async def say(self) -> None:
-        """Say the row as it is once more."""
-
-    async def forget(self, name: str, merchant: UUID | None) -> None:
-        """Remove what is kept beside the row, and the merchant when no connection is left to it."""
-
-    async def keep_carried_out(self, receipt: Receipt) -> bool:
-        """Keep the receipt of what this transaction does; False when its request has one already."""
-
-
-class DepartureStore(Protocol):
-    """The store, as far as letting go needs it."""
-
-    async def connection(self, name: str) -> Connection | None:
-        """As it is now."""
-
-    def held(self, name: str) -> AbstractAsyncContextManager[HeldToGo]:
-        """Under its lock, for one transaction."""
-
-    async def keep_receipt(self, receipt: Receipt) -> Receipt:
-        """Keep it; the one that its request has already, if any."""
-
-    async def keep_receipt_for(self, receipt: Receipt, platform: str, holder: str, *, granted_by: int) -> Receipt:
-        """The same, for all connections that a person had granted by that moment (ms)."""
-
-    async def receipts_to_carry_out(self) -> list[Receipt]:
-        """Some that are not carried out."""
-
-    async def receipt_carried_out(self, code: str) -> None:
-        """It is now."""
-
-    async def receipts_to_say_again(self, seconds: float) -> list[Receipt]:
-        """Some that were carried out so long ago, and not said again since."""
-
-    async def receipt_said_again(self, code: str) -> None:
-        """It is now."""
-
-
-class Departures:
-    """Lets go of connections. Everything here is safe to repeat, and to do twice at once."""
+class ErasureService:
+    """Disconnects and redacts connections. Each method may be repeated, and may run twice at once."""
 
     def __init__(
         self,
-        store: DepartureStore,
-        tokens: Tokens,
-        remotes: Mapping[str, Leaving],
+        stores: Stores,
+        tokens: TokenService,
+        apis: Mapping[str, AccountApi],
         *,
-        trial_seconds: float = TRIAL_SECONDS,
+        try_seconds: float = TRY_SECONDS,
     ) -> None:
-        self._store = store
+        self._connections = stores.connections
+        self._requests = stores.deletion_requests
         self._tokens = tokens
-        self._remotes = remotes
-        self._trial_seconds = trial_seconds
+        self._apis = apis
+        self._try_seconds = try_seconds
 
     async def disconnect(self, name: str, merchant: UUID) -> None:
-        """A merchant's own wish: nothing is read any more, what was stored stays. Raises `NotKnown`."""
-        async with self._store.held(name) as held:
-            await self._uninstalled(held, await self._taken_out(held, _own(held.row, merchant)))
+        """Stop reading an account at its merchant's request; stored data stays. Raises NotFoundError."""
+        async with self._connections.lock(name) as locked:
+            row = _require_owner(locked.row, merchant)
+            await self._uninstall(locked, await self._remove_app(locked, row))
 
     async def delete(self, name: str, merchant: UUID) -> str:
-        """A merchant's own wish: disconnected, and all its data gone; the receipt's code. Raises `NotKnown`."""
-        _own(await self._store.connection(name), merchant)
-        receipt = await self._store.keep_receipt(opened(Kind.MERCHANT_DELETION, (name,)))
-        await self.carry_out(receipt)
-        return receipt.code
+        """Delete all data of an account at its merchant's request. Returns the request's code. Raises NotFoundError."""
+        _require_owner(await self._connections.find(name), merchant)
+        request = await self._requests.save(create_request(RequestKind.MERCHANT_DELETION, (name,)))
+        await self.execute(request)
+        return request.code
 
-    async def asked_by(self, platform: str, holder: str, kind: Kind, request: str, *, asked_at: int) -> str:
-        """What a person asked of the platform at `asked_at` (ms), about all that she had granted: `UNINSTALL` or
-        `PERSON_DELETION`. What she granted after that stays.
+    async def handle_person_request(
+        self, platform: str, person: str, kind: RequestKind, signed_part: str, *, requested_at: int
+    ) -> str:
+        """Execute what a person requested of the platform at `requested_at` (ms): `UNINSTALL` or `PERSON_DELETION`.
 
-        The receipt's code, the same for the same `request`: what was signed once is carried out once.
+        It is about all connections that they granted by then. Returns the request's code, the same one for the same
+        `signed_part`: what was signed once is executed once.
         """
-        receipt = opened(kind, request=request_of(platform, kind.value, request))
-        kept = await self._store.keep_receipt_for(receipt, platform, holder, granted_by=asked_at + SAME_MOMENT_MS)
-        await self.carry_out(kept)
-        return kept.code
+        fingerprint = compute_fingerprint(platform, kind.value, signed_part)
+        new = create_request(kind, fingerprint=fingerprint)
+        until = requested_at + SAME_TIME_MS
+        request = await self._requests.save_for_person(new, platform, person, granted_until=until)
+        await self.execute(request)
+        return request.code
 
-    async def carry_out(self, receipt: Receipt) -> None:
-        """Do what it asks for, unless that was done."""
-        if receipt.carried_out_at is None:
-            for name in receipt.connections:
-                await self._let_go(name, receipt)
-            await self._store.receipt_carried_out(receipt.code)
+    async def execute(self, request: DeletionRequest) -> None:
+        """Uninstall or redact the connections of a request, unless that was done."""
+        if request.executed_at is None:
+            for name in request.connections:
+                await self._erase(name, request)
+            await self._requests.mark_executed(request.code)
 
     async def redact(self, delivery: Delivery) -> str:
-        """The platform says that all data of an account is to go; the outcome for the log.
+        """Delete all data of an account because the platform says so. Returns the outcome to log.
 
-        Its topic and moment are not signed, so the app may be installed there, again or still: a live connection goes
-        only when the platform refuses its token, or answers nothing about it and the delivery is clearly younger than
-        the grant. Raises as `Installations.uninstall`; then it is delivered again.
+        The app may be installed there, again or still. See `execute_removal`, also for what is raised.
         """
-        try:
-            async with asyncio.timeout(self._trial_seconds), self._store.held(delivery.connection) as held:
-                if await self._is_installed(held):
-                    return "installed again"
-                return await self._redacted_by(delivery, held)
-        except (PlatformAway, Unsealable, TimeoutError) as untried:
-            async with self._store.held(delivery.connection) as held:
-                if held.row is None or order(held.row.granted_at, delivery.triggered_at) != "after":
-                    raise
-                log.warning("redaction believed untried", connection=delivery.connection, reason=type(untried).__name__)
-                return await self._redacted_by(delivery, held)
 
-    async def _redacted_by(self, delivery: Delivery, held: HeldToGo) -> str:
-        kept = await held.keep_carried_out(_receipt_of(delivery))
-        if kept and held.row is not None:
-            await self._redacted(held, held.row)
-        return "redacted" if kept else "carried out before"
+        async def find_objection(locked: LockedConnection) -> str | None:
+            return "installed again" if await self._is_installed(locked) else None
 
-    async def customer_asked(self, delivery: Delivery) -> str:
-        """A customer of an account asks for her data, or for its deletion: none is kept, and the receipt says so."""
-        async with self._store.held(delivery.connection) as held:
-            await held.keep_carried_out(_receipt_of(delivery))
+        async def execute(locked: LockedConnection) -> str:
+            if not await locked.save_executed(_build_request(delivery)):
+                return "carried out before"
+            if locked.row is not None:
+                await self._redact(locked, locked.row)
+            return "redacted"
+
+        return await execute_removal(
+            self._connections,
+            delivery.connection,
+            delivery.triggered_at,
+            find_objection=find_objection,
+            execute=execute,
+            seconds=self._try_seconds,
+        )
+
+    async def record_customer_request(self, delivery: Delivery) -> str:
+        """Store that a customer of an account requested their data or its deletion. Nothing of customers is stored."""
+        async with self._connections.lock(delivery.connection) as locked:
+            await locked.save_executed(_build_request(delivery))
         return "receipted"
 
-    async def step(self) -> bool:
-        """Carry out what was cut off; say once more what was redacted a day ago."""
-        for receipt in await self._store.receipts_to_carry_out():
-            await self.carry_out(receipt)
-        for receipt in await self._store.receipts_to_say_again(SAID_AGAIN_SECONDS):
-            await self._say_again(receipt)
+    async def run_once(self) -> bool:
+        """Execute open requests; publish again what was redacted a day ago."""
+        for request in await self._requests.list_open():
+            await self.execute(request)
+        for request in await self._requests.list_to_republish(REPUBLISH_SECONDS):
+            await self._republish(request)
         return False
 
-    async def _let_go(self, name: str, receipt: Receipt) -> None:
-        kind = receipt.kind
-        async with self._store.held(name) as held:
-            row = held.row
-            if row is None or (kind is Kind.UNINSTALL and row.granted_at > receipt.asked_at + SAME_MOMENT_MS):
+    async def _erase(self, name: str, request: DeletionRequest) -> None:
+        kind = request.kind
+        async with self._connections.lock(name) as locked:
+            row = locked.row
+            if row is None or (kind is RequestKind.UNINSTALL and row.granted_at > request.requested_at + SAME_TIME_MS):
                 return
-            if kind is Kind.MERCHANT_DELETION:
-                row = await self._taken_out(held, row)
-            await (self._redacted(held, row) if kind.deletes else self._uninstalled(held, row))
+            if kind is RequestKind.MERCHANT_DELETION:
+                row = await self._remove_app(locked, row)
+            await (self._redact(locked, row) if kind.is_deletion else self._uninstall(locked, row))
 
-    async def _is_installed(self, held: HeldToGo) -> bool:
-        if held.row is None or not held.row.live:
+    async def _is_installed(self, locked: LockedConnection) -> bool:
+        if locked.row is None or not locked.row.is_live:
             return False
-        row = await self._tokens.kept_good(held)
-        return row.live and await self._remote(row).is_alive(parse_account(row.name), self._tokens.access(row))
+        row = await self._tokens.ensure_fresh(locked)
+        if not row.is_live:
+            return False
+        token = self._tokens.decrypt_access_token(row)
+        return await self._get_api(row).is_token_valid(parse_account(row.name), token)
 
-    async def _taken_out(self, held: HeldToGo, row: Connection) -> Connection:
-        """The row after the app was taken out at the platform. A platform that is away holds nothing up."""
-        if row.live:
+    async def _remove_app(self, locked: LockedConnection, row: Connection) -> Connection:
+        """Remove the app at the platform. A platform that does not answer is logged, and delays nothing."""
+        if row.is_live:
             try:
-                row = await self._tokens.kept_good(held)
-                if row.live:
-                    await self._remote(row).let_go(parse_account(row.name), self._tokens.access(row))
-            except (PlatformAway, Unsealable) as left:
-                log.warning("app left in the account", connection=row.name, reason=type(left).__name__)
+                row = await self._tokens.ensure_fresh(locked)
+                if row.is_live:
+                    token = self._tokens.decrypt_access_token(row)
+                    await self._get_api(row).uninstall(parse_account(row.name), token)
+            except TransientError as error:
+                log.warning("app not removed at the platform", connection=row.name, reason=type(error).__name__)
         return row
 
-    async def _uninstalled(self, held: HeldToGo, row: Connection) -> None:
+    async def _uninstall(self, locked: LockedConnection, row: Connection) -> None:
         if row.state not in (UNINSTALLED, REDACTED):
-            await held.save(uninstalled(row))
-            log.info("connection let go", connection=row.name, state=UNINSTALLED)
+            await locked.save(uninstall(row))
+            log.info("connection disconnected", connection=row.name)
 
-    async def _redacted(self, held: HeldToGo, row: Connection) -> None:
+    async def _redact(self, locked: LockedConnection, row: Connection) -> None:
         if row.state != REDACTED:
-            await held.save(redacted(row))
-            await held.forget(row.name, row.merchant)
-            log.info("connection let go", connection=row.name, state=REDACTED)
+            await locked.save(redact(row))
+            await locked.delete_related(row.merchant)
+            log.info("connection redacted", connection=row.name)
 
-    async def _say_again(self, receipt: Receipt) -> None:
-        for name in receipt.connections:
-            async with self._store.held(name) as held:
-                if held.row is not None and held.row.state == REDACTED:
-                    await held.say()
-        await self._store.receipt_said_again(receipt.code)
+    async def _republish(self, request: DeletionRequest) -> None:
+        for name in request.connections:
+            async with self._connections.lock(name) as locked:
+                if locked.row is not None and locked.row.state == REDACTED:
+                    await locked.publish()
+        await self._requests.mark_republished(request.code)
 
-    def _remote(self, row: Connection) -> Leaving:
-        return self._remotes[parse_platform(row.name)]
+    def _get_api(self, row: Connection) -> AccountApi:
+        return self._apis[parse_platform(row.name)]
 
 
-def _own(row: Connection | None, merchant: UUID) -> Connection:
+def _require_owner(row: Connection | None, merchant: UUID) -> Connection:
     if row is None or row.merchant != merchant:
-        raise NotKnown
+        raise NotFoundError
     return row
 
 
-def _receipt_of(delivery: Delivery) -> Receipt:
-    request = request_of(parse_platform(delivery.connection), delivery.topic, delivery.webhook_id)
-    return opened(Kind(delivery.kind.value), (delivery.connection,), request=request)
+def _build_request(delivery: Delivery) -> DeletionRequest:
+    fingerprint = compute_fingerprint(parse_platform(delivery.connection), delivery.topic, delivery.webhook_id)
+    return create_request(RequestKind(delivery.kind.value), (delivery.connection,), fingerprint=fingerprint)

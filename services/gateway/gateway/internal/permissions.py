@@ -1,4 +1,4 @@
-"""What each caller of the internal endpoints may ask for: a fetcher only what is its own platform's."""
+"""What each caller of the internal API may do: a fetcher only gets tokens of its own platform."""
 
 from contracts.events import parse_platform
 
@@ -6,16 +6,16 @@ _FETCHER = "-fetcher"
 _OPERATOR = "operator"
 
 
-def may_have_tokens(caller: str, connection: str) -> bool:
-    """Whether `caller` may have tokens of `connection`: only `<platform>-fetcher`, only its own platform's."""
+def can_get_token(caller: str, connection: str) -> bool:
+    """Whether `caller` is `<platform>-fetcher` and the connection is at that platform."""
     return caller.endswith(_FETCHER) and caller.removesuffix(_FETCHER) == parse_platform(connection)
 
 
-def may_assert(caller: str) -> bool:
-    """Whether `caller` may have webhook subscriptions asserted."""
+def can_ensure_subscriptions(caller: str) -> bool:
+    """Whether `caller` may have webhook subscriptions created."""
     return caller == "scheduler"
 
 
-def may_operate(caller: str) -> bool:
-    """Whether `caller` may start syncs, and have a look taken at how connections stand."""
+def can_operate(caller: str) -> bool:
+    """Whether `caller` may start syncs, inspect connections and connect accounts of this installation."""
     return caller == _OPERATOR

@@ -1,4 +1,4 @@
-"""The internal listener: tokens for a platform's fetcher, assertions for the scheduler, syncs for operators."""
+"""The internal API: tokens for the fetchers, webhook subscriptions for the scheduler, syncs for operators."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,120 +9,136 @@ from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from gateway.errors import NotKnown, NotLive, PlatformAway, Refusal, TokenRefused
-from gateway.internal.permissions import may_assert, may_have_tokens, may_operate
-from gateway.internal.sync_requests import Wishes
-from gateway.tokens.encryption import Unsealable
-from gateway.tokens.service import Tokens
-from gateway.webhooks.checkups import Checkups
-from gateway.webhooks.subscriptions import Assertions
+from gateway.connect.client_credentials import ClientCredentialsConnector
+from gateway.internal.permissions import can_ensure_subscriptions, can_get_token, can_operate
+from gateway.internal.sync_requests import ManualSyncs
+from gateway.tokens.service import TokenService
+from gateway.webhooks.subscriptions import WebhookSubscriptions
 from messaging.errors import UnavailableError
+from platform_sdk.errors import (
+    ConnectionEndedError,
+    NotFoundError,
+    RequestRejectedError,
+    TokenRejectedError,
+    TransientError,
+)
 from service.service_auth import identify_caller
 
 RETRY_AFTER_SECONDS = 30
 """When to ask again for a connection whose platform does not answer; the others' work goes on meanwhile."""
 
 
-class TokenAsked(BaseModel):
-    """For whose data a token is needed."""
+class TokenRequest(BaseModel):
+    """The connection for which a token is needed."""
 
     connection: str
 
 
-class TokenWasRefused(BaseModel):
+class RejectedToken(BaseModel):
     """The hex SHA-256 of a token that the platform answered with 401."""
 
     connection: str
     access_token_sha256: str
 
 
-class AssertionAsked(BaseModel):
+class SubscriptionsRequest(BaseModel):
     """The full sync that is about to begin; `first` when the connection never had one that succeeded."""
 
     sync_id: UUID
     first: bool = False
 
 
-class SyncWished(BaseModel):
-    """Ids to read anew by resource; without any, a full sync."""
+class ManualSyncRequest(BaseModel):
+    """Ids of records to read, by resource. Without any, a full sync."""
 
     records: dict[str, tuple[str, ...]] | None = None
 
 
-def internal_routes(
-    tokens: Tokens, assertions: Assertions, wishes: Wishes, checkups: Checkups, *, keys: Mapping[str, str]
+def create_internal_routes(
+    tokens: TokenService,
+    subscriptions: WebhookSubscriptions,
+    syncs: ManualSyncs,
+    connector: ClientCredentialsConnector,
+    *,
+    keys: Mapping[str, str],
 ) -> APIRouter:
-    """All of them answer 401 without a service's key, and 403 where that service may not ask."""
+    """Return the routes. They answer 401 without a service's key, and 403 where that service lacks the permission."""
     routes = APIRouter(prefix="/internal")
 
-    def caller(authorization: Annotated[str, Header()] = "") -> str:
+    def authenticate(authorization: Annotated[str, Header()] = "") -> str:
         name = identify_caller(keys, authorization)
         if name is None:
             raise HTTPException(401, "unknown caller", {"WWW-Authenticate": "Bearer"})
         return name
 
-    Caller = Annotated[str, Depends(caller)]
+    Caller = Annotated[str, Depends(authenticate)]
 
     @routes.post("/tokens")
-    async def current(asked: TokenAsked, caller: Caller) -> dict[str, object]:
-        _permit(may_have_tokens(caller, asked.connection))
-        return asdict(await tokens.current(asked.connection))
+    async def get_token(body: TokenRequest, caller: Caller) -> dict[str, object]:
+        _require(can_get_token(caller, body.connection))
+        return asdict(await tokens.get_token(body.connection))
 
     @routes.post("/tokens/refused")
-    async def refused(asked: TokenWasRefused, caller: Caller) -> dict[str, object]:
-        _permit(may_have_tokens(caller, asked.connection))
-        return asdict(await tokens.refused(asked.connection, asked.access_token_sha256))
+    async def replace_token(body: RejectedToken, caller: Caller) -> dict[str, object]:
+        _require(can_get_token(caller, body.connection))
+        return asdict(await tokens.replace_token(body.connection, body.access_token_sha256))
 
     @routes.post("/connections/{connection}/assert")
-    async def assert_subscriptions(connection: str, asked: AssertionAsked, caller: Caller) -> dict[str, object]:
-        _permit(may_assert(caller))
-        return await assertions.run(connection, asked.sync_id, first=asked.first)
+    async def ensure_subscriptions(connection: str, body: SubscriptionsRequest, caller: Caller) -> dict[str, object]:
+        _require(can_ensure_subscriptions(caller))
+        return await subscriptions.ensure(connection, body.sync_id, first=body.first)
 
     @routes.post("/connections/{connection}/sync")
-    async def sync(connection: str, wished: SyncWished, caller: Caller) -> dict[str, object]:
-        _permit(may_operate(caller))
-        if wished.records is None:
-            return {"sync_id": str(await wishes.full(connection))}
-        return {"sync_id": str(await wishes.records(connection, wished.records))}
+    async def request_sync(connection: str, body: ManualSyncRequest, caller: Caller) -> dict[str, object]:
+        _require(can_operate(caller))
+        if body.records is None:
+            return {"sync_id": str(await syncs.request_full_sync(connection))}
+        return {"sync_id": str(await syncs.request_records(connection, body.records))}
 
     @routes.get("/connections/{connection}/checkup")
-    async def checkup(connection: str, caller: Caller) -> dict[str, object]:
-        _permit(may_operate(caller))
-        return await checkups.run(connection)
+    async def inspect_subscriptions(connection: str, caller: Caller) -> dict[str, object]:
+        _require(can_operate(caller))
+        return await subscriptions.inspect(connection)
+
+    @routes.post("/platforms/{platform}/connect")
+    async def connect(platform: str, caller: Caller) -> dict[str, object]:
+        _require(can_operate(caller))
+        accounts = await connector.connect(platform)
+        return {"connections": [{"connection": one.connection, "sync_id": one.sync_id} for one in accounts]}
 
     return routes
 
 
-def internal_problems(app: FastAPI) -> None:
-    """One answer for each consequence: 400 for what cannot be meant, 404, 409 with the state, 424 when it is this one
-    connection's trouble with its platform, 503 when it is the gateway's own, and so everybody's."""
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer errors: 400 for a request that cannot be meant, 404, 409 with the connection's state, 424 when the cause
+    is this one connection or its platform, 503 when it is the gateway itself, and so affects all connections."""
 
-    @app.exception_handler(NotKnown)
-    async def not_known(_request: Request, _error: NotKnown) -> JSONResponse:
-        return JSONResponse({"status": "error", "reason": "no such connection"}, 404)
+    @app.exception_handler(NotFoundError)
+    async def answer_not_found(_request: Request, _error: NotFoundError) -> JSONResponse:
+        return JSONResponse({"status": "error", "reason": "there is no such connection or platform"}, 404)
 
-    @app.exception_handler(NotLive)
-    async def not_live(_request: Request, error: NotLive) -> JSONResponse:
+    @app.exception_handler(ConnectionEndedError)
+    async def answer_ended(_request: Request, error: ConnectionEndedError) -> JSONResponse:
         return JSONResponse({"state": error.state}, 409)
 
-    @app.exception_handler(Refusal)
-    async def refused(_request: Request, error: Refusal) -> JSONResponse:
-        return JSONResponse({"status": "error", "reason": str(error)}, 400)
+    @app.exception_handler(RequestRejectedError)
+    async def answer_rejected(_request: Request, error: RequestRejectedError) -> JSONResponse:
+        return JSONResponse({"status": "error", "reason": error.reason}, error.status)
 
-    for kind in (PlatformAway, TokenRefused, Unsealable):
-        app.add_exception_handler(kind, _postponed)
-    app.add_exception_handler(UnavailableError, _away)
+    for kind in (TransientError, TokenRejectedError):
+        app.add_exception_handler(kind, _answer_connection_error)
+    app.add_exception_handler(UnavailableError, _answer_unavailable)
 
 
-async def _postponed(_request: Request, error: Exception) -> JSONResponse:
+async def _answer_connection_error(_request: Request, error: Exception) -> JSONResponse:
     reason = str(error) or "the platform refuses every token"
     return JSONResponse({"reason": reason, "retry_after": RETRY_AFTER_SECONDS}, 424)
 
 
-async def _away(_request: Request, error: Exception) -> JSONResponse:
+async def _answer_unavailable(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"status": "error", "reason": str(error)}, 503)
 
 
-def _permit(allowed: bool) -> None:
+def _require(allowed: bool) -> None:
     if not allowed:
         raise HTTPException(403, "not for this caller")

@@ -62,9 +62,7 @@ class Cookies:
         return request.cookies.get(FORM_COOKIE, "")
 
     def _set(self, response: Response, name: str, value: str, seconds: int, path: str) -> None:
-        response.set_cookie(
-            name, value, max_age=seconds, path=path, secure=self._secure, httponly=True, samesite="lax"
-        )
+        response.set_cookie(name, value, max_age=seconds, path=path, secure=self._secure, httponly=True, samesite="lax")
 
 
 def create_cookie_value() -> str:

@@ -1,53 +1,53 @@
-"""Which connections are live, as far as a delivery must know: asked of the store, and believed for five seconds."""
+"""Which connections are live, for deliveries: read from the store, and cached for five seconds."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import NamedTuple
 
 from gateway.connections import Connection
 
-BELIEVED_SECONDS = 5.0
-_MOST = 50_000
+CACHE_SECONDS = 5.0
+_MAX_ENTRIES = 50_000
 
 
-Ask = Callable[[Collection[str]], Awaitable[Iterable[Connection]]]
-"""Gives those connections of these names that there are."""
+LoadConnections = Callable[[Collection[str]], Awaitable[Iterable[Connection]]]
+"""Returns those connections of these names that exist."""
 
 
-class Live(NamedTuple):
-    """A live connection's epoch, and until when this is believed."""
+class CachedEpoch(NamedTuple):
+    """A live connection's epoch, and until when it is taken for true."""
 
     epoch: int
     until: float
 
 
-class LiveConnections:
-    """Answers by name. Only good answers are kept; who is not connected is asked about every time.
+class ConnectionCache:
+    """The epochs of live connections. Only live ones are cached; for all others the store is read every time.
 
-    `ask` is the store's; `clock` is seconds that never go back. Another process's uninstall is seen within five
-    seconds; what is said meanwhile carries the lower epoch, which the fetcher and the writer refuse.
+    `clock` returns seconds that never go back. An uninstall that another process handled is seen within five seconds.
+    A request that is published meanwhile has the lower epoch, which the fetcher and the spaces-writer refuse.
     """
 
-    def __init__(self, ask: Ask, clock: Callable[[], float]) -> None:
-        self._ask = ask
+    def __init__(self, load_connections: LoadConnections, clock: Callable[[], float]) -> None:
+        self._load_connections = load_connections
         self._clock = clock
-        self._kept: dict[str, Live] = {}
+        self._entries: dict[str, CachedEpoch] = {}
 
-    def believed(self, name: str) -> int | None:
-        """The epoch of a connection that is known to be live; None where the store has to be asked."""
-        kept = self._kept.get(name)
-        return kept.epoch if kept is not None and kept.until > self._clock() else None
+    def get_epoch(self, name: str) -> int | None:
+        """Return the epoch of a connection that is cached as live; None where the store has to be read."""
+        entry = self._entries.get(name)
+        return entry.epoch if entry is not None and entry.until > self._clock() else None
 
-    async def epochs(self, names: Collection[str]) -> dict[str, int]:
-        """The epochs of those that are live, asked for all at once, however many. Raises `StoreAway`."""
-        live = {row.name: row.epoch for row in await self._ask(names) if row.live}
-        if len(self._kept) + len(live) > _MOST:
-            self._kept.clear()
+    async def load_epochs(self, names: Collection[str]) -> dict[str, int]:
+        """Return the epochs of those that are live, read with one query. Raises UnavailableError."""
+        live = {row.name: row.epoch for row in await self._load_connections(names) if row.is_live}
+        if len(self._entries) + len(live) > _MAX_ENTRIES:
+            self._entries.clear()
         for name in names:
-            self._kept.pop(name, None)
-        until = self._clock() + BELIEVED_SECONDS
-        self._kept.update({name: Live(epoch, until) for name, epoch in live.items()})
+            self._entries.pop(name, None)
+        until = self._clock() + CACHE_SECONDS
+        self._entries.update({name: CachedEpoch(epoch, until) for name, epoch in live.items()})
         return live
 
     def forget(self, name: str) -> None:
-        """Ask the store the next time."""
-        self._kept.pop(name, None)
+        """Remove a connection, so that the store is read the next time."""
+        self._entries.pop(name, None)

@@ -1,49 +1,49 @@
-"""Deadlines of one length for many at once: a single timer looks after all of them.
+"""Deadlines of one length for many items at once, with a single timer.
 
-A timer of its own for every delivery costs more than its signature check. All deliveries have the same time, so the
-one that began first is due first, and a queue is enough.
+A timer for each delivery costs more than its signature check. All deliveries have the same time, so the one that was
+added first is due first, and a queue is enough.
 """
 
 import asyncio
 from collections import deque
 from typing import Protocol
 
-LOOK_SECONDS = 0.1
+CHECK_SECONDS = 0.1
 
 
-class Timed(Protocol):
-    """What has only so much time."""
+class Expiring(Protocol):
+    """What has to be finished in time."""
 
     @property
-    def ended(self) -> bool:
-        """Whether it has come to its end in time."""
+    def is_finished(self) -> bool:
+        """Whether it was finished in time."""
 
-    def over(self) -> None:
-        """Its time is over."""
+    def expire(self) -> None:
+        """Called when its time is over."""
 
 
 class Deadlines:
-    """Gives each that begins `seconds`, to within a tenth of a second."""
+    """Gives each item `seconds`, to within a tenth of a second."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._running: deque[tuple[float, Timed]] = deque()
-        self._looking = False
+        self._running: deque[tuple[float, Expiring]] = deque()
+        self._is_scheduled = False
 
-    def begin(self, timed: Timed) -> None:
-        """The time of `timed` begins."""
+    def add(self, item: Expiring) -> None:
+        """Start the time of `item`."""
         loop = asyncio.get_running_loop()
-        self._running.append((loop.time() + self._seconds, timed))
-        if not self._looking:
-            self._looking = True
-            loop.call_later(LOOK_SECONDS, self._look, loop)
+        self._running.append((loop.time() + self._seconds, item))
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            loop.call_later(CHECK_SECONDS, self._check, loop)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        while self._running and (self._running[0][1].ended or self._running[0][0] <= now):
-            _, timed = self._running.popleft()
-            if not timed.ended:
-                timed.over()
-        self._looking = bool(self._running)
-        if self._looking:
-            loop.call_later(LOOK_SECONDS, self._look, loop)
+        while self._running and (self._running[0][1].is_finished or self._running[0][0] <= now):
+            _, item = self._running.popleft()
+            if not item.is_finished:
+                item.expire()
+        self._is_scheduled = bool(self._running)
+        if self._is_scheduled:
+            loop.call_later(CHECK_SECONDS, self._check, loop)

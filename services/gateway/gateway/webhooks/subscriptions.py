@@ -1,100 +1,108 @@
-"""Before a full walk's first read: subscriptions are as they must be, and at a first sync the way is tried."""
+"""A connection's webhook subscriptions: created before a full sync, inspected for operators, tested at a first sync."""
 
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import structlog
 
 from contracts.events import parse_account, parse_platform
-from gateway.platforms import Platform
-from gateway.tokens.service import Token, Tokens
-from gateway.webhooks import probe as selftests
-from gateway.webhooks.probe import Post, Watching
-from gateway.webhooks.status import Subscriptions, webhook_status
+from gateway.store.webhook_probes import WebhookProbeStore
+from gateway.tokens.service import TokenResponse, TokenService
+from gateway.webhooks.probe import PENDING_RESULT, PostProbe, WatchTopic, build_sent_result, run_probe
+from gateway.webhooks.status import PENDING_STATUS, POLLED_ONLY, build_checkup, build_webhook_status
 from messaging.errors import UnavailableError
+from platform_sdk.adapters import PlatformAdapter, Webhooks
 
 log = structlog.get_logger()
 
 
-class AssertionStore(Protocol):
-    """The store, as far as assertions need it."""
+class WebhookSubscriptions:
+    """Ensures and inspects the subscriptions of connections. `now` is in ms.
 
-    async def open_self_test(self, connection: str, sync_id: UUID, *, status: object, test: object) -> None:
-        """Begin the gateway's part of a sync."""
-
-    async def save_webhook_status(self, sync_id: UUID, outcome: object) -> None:
-        """Keep an assertion's outcome."""
-
-    async def save_webhook_test(self, sync_id: UUID, outcome: object) -> None:
-        """Keep a test's outcome."""
-
-
-class Assertions:
-    """Asserts subscriptions for the scheduler. Running it twice for one sync makes nothing twice."""
+    For a platform without webhooks both succeed and do nothing: it is polled only.
+    Both methods raise NotFoundError, ConnectionEndedError, TransientError and TokenRejectedError.
+    """
 
     def __init__(
         self,
-        store: AssertionStore,
-        tokens: Tokens,
-        platforms: Mapping[str, Platform],
-        remotes: Mapping[str, Subscriptions],
+        probes: WebhookProbeStore,
+        tokens: TokenService,
+        adapters: Mapping[str, PlatformAdapter],
         *,
-        post: Post,
-        watching: Watching,
+        post_probe: PostProbe,
+        watch_topic: WatchTopic,
         now: Callable[[], int],
     ) -> None:
-        self._store = store
+        self._probes = probes
         self._tokens = tokens
-        self._platforms = platforms
-        self._remotes = remotes
-        self._post = post
-        self._watching = watching
+        self._adapters = adapters
+        self._post_probe = post_probe
+        self._watch_topic = watch_topic
         self._now = now
-        self._running: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, connection: str, sync_id: UUID, *, first: bool) -> dict[str, Any]:
-        """The `webhook_status` of this sync, stored; then, at a `first` sync, the webhook test begins.
+    async def ensure(self, connection: str, sync_id: UUID, *, first: bool) -> dict[str, Any]:
+        """Create missing subscriptions; store and return the `webhook_status` of this sync.
 
-        Raises `NotKnown`, `NotLive`, `PlatformAway`; a topic that is refused is part of the outcome.
+        A topic that the platform refuses is part of the status. At the `first` sync the webhook probe is started as
+        well. Calling this twice for one sync creates nothing twice.
         """
-        token = await self._tokens.current(connection)
-        test = selftests.PENDING_TEST if first else None
-        await self._store.open_self_test(connection, sync_id, status=selftests.PENDING_STATUS, test=test)
-        status = await self._tokens.tried(connection, token, partial(self._asserted, connection))
-        await self._store.save_webhook_status(sync_id, status)
+        token = await self._tokens.get_token(connection)
+        webhooks = self._get_webhooks(connection)
+        if webhooks is None:
+            await self._probes.start(connection, sync_id, status=POLLED_ONLY, result=POLLED_ONLY if first else None)
+            return {**POLLED_ONLY, "topics": {}}
+        result = PENDING_RESULT if first else None
+        await self._probes.start(connection, sync_id, status=PENDING_STATUS, result=result)
+        status = await self._tokens.use_token(connection, token, partial(_ensure, webhooks, connection))
+        await self._probes.save_status(sync_id, status)
         if first:
-            self._keep(asyncio.create_task(self._test(connection, sync_id)))
+            task = asyncio.create_task(self._run_probe(webhooks, connection, sync_id))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return status
 
-    async def settle(self) -> None:
-        """Wait for the tests that run."""
-        await asyncio.gather(*self._running)
+    async def inspect(self, connection: str) -> dict[str, Any]:
+        """Return what is subscribed, and whether another API version answers than is requested. Changes nothing."""
+        token = await self._tokens.get_token(connection)
+        webhooks = self._get_webhooks(connection)
+        if webhooks is None:
+            return {**POLLED_ONLY, "missing": [], "remarks": []}
+        return await self._tokens.use_token(connection, token, partial(_inspect, webhooks, connection))
 
-    async def _asserted(self, connection: str, token: Token) -> dict[str, Any]:
-        platform = self._platforms[parse_platform(connection)]
-        asserted = await self._remotes[platform.slug].assert_subscriptions(
-            parse_account(connection),
-            token.access_token,
-            topics=platform.topics(token.scopes),
-            address=platform.webhook_address,
-        )
-        return webhook_status(asserted, platform.webhook_address)
+    async def wait_for_probes(self) -> None:
+        """Wait for the probes that are running."""
+        await asyncio.gather(*self._tasks)
 
-    async def _test(self, connection: str, sync_id: UUID) -> None:
-        platform = self._platforms[parse_platform(connection)]
+    def _get_webhooks(self, connection: str) -> Webhooks | None:
+        return self._adapters[parse_platform(connection)].webhooks
+
+    async def _run_probe(self, webhooks: Webhooks, connection: str, sync_id: UUID) -> None:
         try:
-            await self._store.save_webhook_test(sync_id, selftests.sent_test(self._now()))
-            outcome = await selftests.webhook_test(
-                platform, parse_account(connection), post=self._post, watching=self._watching
+            await self._probes.save_result(sync_id, build_sent_result(self._now()))
+            result = await run_probe(
+                parse_platform(connection),
+                webhooks,
+                parse_account(connection),
+                post_probe=self._post_probe,
+                watch_topic=self._watch_topic,
             )
-            log.info("webhook test ended", connection=connection, sync_id=str(sync_id), outcome=outcome["status"])
-            await self._store.save_webhook_test(sync_id, outcome)
-        except UnavailableError as away:
-            log.warning("webhook test not kept", sync_id=str(sync_id), reason=str(away))
+            log.info("webhook probe finished", connection=connection, sync_id=str(sync_id), outcome=result["status"])
+            await self._probes.save_result(sync_id, result)
+        except UnavailableError as error:
+            log.warning("webhook probe not stored", sync_id=str(sync_id), reason=str(error))
 
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+
+async def _ensure(webhooks: Webhooks, connection: str, token: TokenResponse) -> dict[str, Any]:
+    topics = webhooks.list_topics(token.scopes)
+    report = await webhooks.ensure_subscriptions(parse_account(connection), token.access_token, topics=topics)
+    return build_webhook_status(report, webhooks.address)
+
+
+async def _inspect(webhooks: Webhooks, connection: str, token: TokenResponse) -> dict[str, Any]:
+    topics = webhooks.list_topics(token.scopes)
+    report = await webhooks.inspect_subscriptions(parse_account(connection), token.access_token, topics=topics)
+    return build_checkup(report, webhooks.address)

@@ -1,4 +1,4 @@
-"""Traces begin here: each POST of deliveries is a trace of its own, whatever trace its sender says that it is in.
+"""Traces of deliveries. Each POST begins a trace of its own, whatever trace context its sender claims.
 
 Where no traces are exported, nothing is wrapped.
 """
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gateway.webhooks.handler import Answer, Give, Header, Receiving
+from gateway.webhooks.handler import Answer, Header, OnDelivery, Publish, WebhookReceiver
 from messaging import tracing
 from messaging.errors import UnavailableError
 from messaging.instrumentation import describe_send
@@ -16,65 +16,66 @@ if TYPE_CHECKING:
     from messaging.spans import Tracer
 
 
-def traced(reception: Receiving) -> Receiving:
-    """The reception, with a span from the whole body to the answer."""
-    spans = tracing.get_tracer()
-    return reception if spans is None else TracedReception(reception, spans)
+def trace_handler(handler: WebhookReceiver) -> WebhookReceiver:
+    """Return the handler with a span from the end of the body to the answer."""
+    tracer = tracing.get_tracer()
+    return handler if tracer is None else TracingHandler(handler, tracer)
 
 
-def traced_give(give: Give) -> Give:
-    """The way to Kafka, with a span until its word, which the message names as what says it."""
-    spans = tracing.get_tracer()
-    return give if spans is None else partial(_given, give, spans)
+def trace_publish(publish: Publish) -> Publish:
+    """Return `publish` with a span until Kafka's acknowledgement, which the message's headers name as its parent."""
+    tracer = tracing.get_tracer()
+    return publish if tracer is None else partial(_publish, publish, tracer)
 
 
-class TracedReception:
-    """See `traced`."""
+class TracingHandler:
+    """A webhook handler with a span for each POST, see `trace_handler`."""
 
-    def __init__(self, reception: Receiving, spans: "Tracer") -> None:
-        self.path = reception.path
-        self.max_bytes = reception.max_bytes
-        self.answer_seconds = reception.answer_seconds
-        self.refused = reception.refused
-        self._take = reception.take
-        self._spans = spans
+    def __init__(self, handler: WebhookReceiver, tracer: "Tracer") -> None:
+        self.path = handler.path
+        self.max_bytes = handler.max_bytes
+        self.answer_seconds = handler.answer_seconds
+        self.log_refusal = handler.log_refusal
+        self._handle = handler.handle
+        self._tracer = tracer
 
-    def take(self, headers: Sequence[Header], body: bytes, answer: Answer) -> None:
-        """As the reception's own."""
-        opened = self._spans.begin(
+    def handle(self, headers: Sequence[Header], body: bytes, answer: Answer) -> None:
+        """As `WebhookHandler.handle`."""
+        span = self._tracer.begin(
             f"POST {self.path}",
             "server",
             {"http.request.method": "POST", "http.route": self.path, "http.request.body.size": len(body)},
             caused_by=(),
         )
 
-        def answered(status: int) -> None:
-            tracing.record_status(opened, status)
-            opened.end()
+        def end_and_answer(status: int) -> None:
+            tracing.record_status(span, status)
+            span.end()
             answer(status)
 
-        opened.run(partial(self._take, headers, body, answered))
+        span.run(partial(self._handle, headers, body, end_and_answer))
 
 
-def _given(
-    give: Give,
-    spans: "Tracer",
+def _publish(
+    publish: Publish,
+    tracer: "Tracer",
     topic: str,
     key: bytes,
     body: bytes,
     headers: Sequence[tuple[str, bytes]],
-    told: Callable[[UnavailableError | None], None],
-    dropped: Callable[[], bool],
+    on_delivery: OnDelivery,
+    is_cancelled: Callable[[], bool],
 ) -> None:
-    name, about = describe_send(topic, 1)
+    name, attributes = describe_send(topic, 1)
     sync_id = dict(headers).get("ce_id", b"").decode()
-    whose = {"merchant_sync.connection": key.decode(), "merchant_sync.sync_id": sync_id}
-    opened = spans.begin(name, "producer", {**about, **whose})
+    own = {"merchant_sync.connection": key.decode(), "merchant_sync.sync_id": sync_id}
+    span = tracer.begin(name, "producer", {**attributes, **own})
 
-    def heard(word: UnavailableError | None) -> None:
-        if word is not None:
-            opened.record_error(word)
-        opened.end()
-        told(word)
+    def end_and_report(error: UnavailableError | None) -> None:
+        if error is not None:
+            span.record_error(error)
+        span.end()
+        on_delivery(error)
 
-    give(topic, key, body, [*headers, *tracing.build_trace_headers(opened.traceparent)], heard, dropped)
+    trace_headers = tracing.build_trace_headers(span.traceparent)
+    publish(topic, key, body, [*headers, *trace_headers], end_and_report, is_cancelled)

@@ -57,9 +57,7 @@ def create_oauth_routes(adapter: PlatformAdapter, method: OAuth, flow: OAuthFlow
     return routes
 
 
-def _add_login(
-    routes: APIRouter, adapter: PlatformAdapter, method: OAuth, flow: OAuthFlow, cookies: Cookies
-) -> None:
+def _add_login(routes: APIRouter, adapter: PlatformAdapter, method: OAuth, flow: OAuthFlow, cookies: Cookies) -> None:
     title = adapter.manifest.title
     description = describe_route(
         f"Sign in with {title}; again=1 asks once more for what was declined",

@@ -7,6 +7,7 @@ import re
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,14 +17,14 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from platforms.facebook.tests.fake_graph import APP_SECRET
-from gateway.app import departures_of, now
-from gateway.connections import Connection, SealedTokens, changed_event, redacted
-from gateway.erasure.deletion_requests import Kind
-from gateway.erasure.routes import callback_routes
-from gateway.erasure.service import Departures
-from gateway.errors import Refusal
+from gateway.app import create_erasure_service, get_time_ms
+from gateway.connections import Connection, EncryptedTokens, build_changed_event, redact
+from gateway.erasure.deletion_requests import RequestKind
+from gateway.erasure.routes import create_callback_routes
+from gateway.erasure.service import ErasureService
 from gateway.pages.views import ConnectionView
+from platform_sdk.errors import RequestRejectedError
+from platforms.facebook.tests.fake_graph import APP_SECRET
 
 NAME = "shopify:acme.myshopify.com"
 HERE = {"Sec-Fetch-Site": "same-origin"}
@@ -31,16 +32,18 @@ SHOP = {"shop_id": 1, "shop_domain": "acme.myshopify.com"}
 CUSTOMER = {**SHOP, "customer": {"id": 7, "email": "ada@example.com", "phone": "555"}}
 
 
-def page(name: str, holder: str | None, merchant: UUID) -> Connection:
-    tokens = SealedTokens("k1.sealed")
-    return Connection(f"facebook:{name}", merchant, "connected", 1, 1, ("pages_show_list",), 5, None, tokens, holder)
+def page(name: str, granted_by: str | None, merchant: UUID) -> Connection:
+    tokens = EncryptedTokens("k1.encrypted")
+    return Connection(
+        f"facebook:{name}", merchant, "connected", 1, 1, ("pages_show_list",), 5, None, tokens, granted_by
+    )
 
 
 def test_what_is_left_of_a_redacted_connection_is_its_name_and_epoch() -> None:
     before = page("1", "person-ada", uuid4())
-    after = redacted(before)
+    after = redact(before)
     assert after == Connection(before.name, None, "redacted", 2, 2, (), 0, None, None)
-    said = changed_event(after, "facebook/1/page_data.json")
+    said = build_changed_event(after, "facebook/1/page_data.json")
     assert said.model_dump(exclude_defaults=True) == {
         "connection": before.name,
         "revision": 2,
@@ -68,7 +71,7 @@ async def post(browser: httpx.AsyncClient, action: str, name: str = NAME, **head
 
 async def receipts(world: Any) -> list[Any]:
     async with world.database.transaction() as tx:
-        return list(await tx.execute(text("SELECT * FROM deletions ORDER BY asked_at")))
+        return list(await tx.execute(text("SELECT * FROM deletion_requests ORDER BY requested_at")))
 
 
 @pytest.fixture
@@ -103,7 +106,7 @@ async def test_a_merchants_deletion_leaves_name_and_epoch(connected: Any) -> Non
     left = await connected.dump()
     assert merchant not in left
     assert "k1." not in left
-    for table in ("merchants", "sessions", "self_tests", "login_states", "outbox"):
+    for table in ("merchants", "sessions", "webhook_probes", "oauth_states", "outbox"):
         assert await connected.rows(table) == 0, table
     assert (await connected.browser.get(connected.callback(state))).status_code == 400
     stale = connected.new_browser()
@@ -243,8 +246,8 @@ async def test_the_end_of_an_earlier_deletion_is_not_taken_for_this_ones(connect
 
 async def test_whoever_was_at_work_leaves_nothing_behind(connected: Any) -> None:
     await post(connected.browser, "delete")
-    await connected.store.open_self_test(NAME, uuid4(), status={"status": "pending"}, test=None)
-    assert await connected.rows("self_tests") == 0
+    await connected.stores.webhook_probes.start(NAME, uuid4(), status={"status": "pending"}, result=None)
+    assert await connected.rows("webhook_probes") == 0
 
 
 async def test_an_uninstall_that_comes_after_a_deletion_changes_nothing(connected: Any) -> None:
@@ -264,7 +267,7 @@ async def test_no_merchant_holder_or_customer_is_logged(
     await post(connected.browser, "delete")
     await connected.deliver("customers/redact", json.dumps(CUSTOMER).encode())
     said = capsys.readouterr().out
-    assert "connection let go" in said
+    assert "connection redacted" in said
     for private in (merchant, "person-ada", "ada@example.com", (await receipts(connected))[0].code):
         assert private not in said
 
@@ -273,9 +276,9 @@ async def test_a_receipt_that_cannot_be_read_now_is_not_logged_by_its_code(
     connected: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with connected.database.transaction() as tx:
-        await tx.execute(text("LOCK TABLE deletions IN ACCESS EXCLUSIVE MODE"))
+        await tx.execute(text("LOCK TABLE deletion_requests IN ACCESS EXCLUSIVE MODE"))
         asking = asyncio.create_task(connected.browser.get(f"/deletions/{'c0de' * 8}"))
-        waiting = "FROM pg_locks WHERE relation = 'deletions'::regclass AND NOT granted"
+        waiting = "FROM pg_locks WHERE relation = 'deletion_requests'::regclass AND NOT granted"
         victim = text(f"SELECT pg_terminate_backend(pid) {waiting}")
         while not (await tx.execute(victim)).all():
             await asyncio.sleep(0.01)
@@ -288,54 +291,54 @@ async def test_a_receipt_that_cannot_be_read_now_is_not_logged_by_its_code(
 # What the platform says of an account or its customers.
 
 
-async def redact(world: Any, topic: str = "shop/redact", body: Any = SHOP, **headers: str) -> int:
+async def deliver_redaction(world: Any, topic: str = "shop/redact", body: Any = SHOP, **headers: str) -> int:
     status: int = (await world.deliver(topic, json.dumps(body).encode(), **headers)).status_code
     return status
 
 
 async def test_a_shop_that_is_gone_is_redacted_once(connected: Any) -> None:
-    connected.shopify.uninstall()
+    connected.shopify.revoke_tokens()
     for _ in range(3):
-        assert await redact(connected, X_Shopify_Webhook_Id="w-1") == 200
+        assert await deliver_redaction(connected, X_Shopify_Webhook_Id="w-1") == 200
     assert [event.state for event in await connected.said()] == ["redacted"]
     (receipt,) = await receipts(connected)
     assert (receipt.kind, receipt.connections) == ("account deletion", [NAME])
-    assert receipt.carried_out_at is not None
-    await departures_of(connected.parts).step()
+    assert receipt.executed_at is not None
+    await create_erasure_service(connected.parts).run_once()
     assert await connected.said() == []
 
 
 async def test_a_shop_where_the_app_is_installed_again_keeps_its_data(connected: Any) -> None:
-    assert await redact(connected) == 200
+    assert await deliver_redaction(connected) == 200
     assert await connected.said() == []
     assert await receipts(connected) == []
 
 
 async def test_a_redaction_that_was_carried_out_is_not_repeated_on_what_came_after(connected: Any) -> None:
-    connected.shopify.uninstall()
-    assert await redact(connected, X_Shopify_Webhook_Id="w-1") == 200
+    connected.shopify.revoke_tokens()
+    assert await deliver_redaction(connected, X_Shopify_Webhook_Id="w-1") == 200
     await connected.connect()
     await post(connected.browser, "disconnect")
     await connected.said()
-    assert await redact(connected, X_Shopify_Webhook_Id="w-1") == 200
+    assert await deliver_redaction(connected, X_Shopify_Webhook_Id="w-1") == 200
     assert await connected.said() == []
 
 
 async def test_whether_the_app_is_there_must_be_known(connected: Any) -> None:
     connected.shopify.down = True
-    assert await redact(connected) == 503
+    assert await deliver_redaction(connected) == 503
     assert await connected.said() == []
     connected.shopify.down = False
     connected.shopify.hanging = True
     await connected.expire()
-    assert await redact(connected) == 503
+    assert await deliver_redaction(connected) == 503
     assert await receipts(connected) == []
 
 
 async def test_a_closed_shop_that_answers_nothing_is_redacted_when_asked_after_the_grant(connected: Any) -> None:
     connected.shopify.down = True
     asked = datetime.now(UTC) + timedelta(days=2)
-    assert await redact(connected, X_Shopify_Triggered_At=asked.isoformat()) == 200
+    assert await deliver_redaction(connected, X_Shopify_Triggered_At=asked.isoformat()) == 200
     assert [event.state for event in await connected.said()] == ["redacted"]
 
 
@@ -346,7 +349,7 @@ async def test_no_button_is_there_for_a_name_that_is_none(connected: Any) -> Non
 async def test_a_disconnected_shop_is_redacted_untried(connected: Any) -> None:
     await post(connected.browser, "disconnect")
     connected.shopify.down = True
-    assert await redact(connected) == 200
+    assert await deliver_redaction(connected) == 200
     assert [event.state for event in await connected.said()] == ["uninstalled", "redacted"]
 
 
@@ -362,9 +365,9 @@ async def test_a_disconnected_shop_is_redacted_untried(connected: Any) -> None:
     ],
 )
 async def test_only_a_signed_body_about_this_shop_is_believed(connected: Any, topic: str, body: Any) -> None:
-    connected.shopify.uninstall()
-    assert await redact(connected, topic, body) == 400
-    assert await redact(connected, topic, SHOP, X_Shopify_Hmac_Sha256="AAAA") == 401
+    connected.shopify.revoke_tokens()
+    assert await deliver_redaction(connected, topic, body) == 400
+    assert await deliver_redaction(connected, topic, SHOP, X_Shopify_Hmac_Sha256="AAAA") == 401
     assert await connected.said() == []
     assert await receipts(connected) == []
 
@@ -374,7 +377,7 @@ async def test_only_a_signed_body_about_this_shop_is_believed(connected: Any, to
 )
 async def test_what_a_customer_asks_is_receipted_once_and_kept_nowhere(connected: Any, topic: str, kind: str) -> None:
     for _ in range(2):
-        assert await redact(connected, topic, CUSTOMER, X_Shopify_Webhook_Id="w-1") == 200
+        assert await deliver_redaction(connected, topic, CUSTOMER, X_Shopify_Webhook_Id="w-1") == 200
     (receipt,) = await receipts(connected)
     assert (receipt.kind, receipt.connections) == (kind, [NAME])
     assert "ada@example.com" not in await connected.dump()
@@ -390,8 +393,8 @@ async def test_what_a_customer_asks_is_receipted_once_and_kept_nowhere(connected
 def user_of(signed_request: str) -> tuple[str, int]:
     """A platform's verification."""
     if not signed_request.startswith("good."):
-        raise Refusal("the signed request is not Facebook's")
-    return signed_request.split(".")[1], now()
+        raise RequestRejectedError(400, "the signed request is not Facebook's")
+    return signed_request.split(".")[1], get_time_ms()
 
 
 @pytest.fixture
@@ -399,7 +402,9 @@ async def callbacks(world: Any) -> AsyncIterator[httpx.AsyncClient]:
     """Facebook's hand."""
     app = FastAPI()
     app.include_router(
-        callback_routes(departures_of(world.parts), "facebook", user_of=user_of, origin="https://gateway.test")
+        create_callback_routes(
+            create_erasure_service(world.parts), "facebook", parse_signed_request=user_of, origin="https://gateway.test"
+        )
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway.test") as client:
         yield client
@@ -407,7 +412,7 @@ async def callbacks(world: Any) -> AsyncIterator[httpx.AsyncClient]:
 
 async def add(world: Any, *rows: Connection) -> None:
     for row in rows:
-        async with world.store.held(row.name) as held:
+        async with world.stores.connections.lock(row.name) as held:
             await held.save(row)
     await world.said()
 
@@ -474,7 +479,7 @@ async def test_a_forged_request_is_400(held_pages: Any, callbacks: Any, path: st
 
 
 def signed_request(user: str, secret: str = APP_SECRET, made: int | None = None) -> str:
-    issued_at = (now() if made is None else made) // 1000
+    issued_at = (get_time_ms() if made is None else made) // 1000
     about = encoded(json.dumps({"user_id": user, "algorithm": "HMAC-SHA256", "issued_at": issued_at}).encode())
     return f"{encoded(hmac.digest(secret.encode(), about.encode(), 'sha256'))}.{about}"
 
@@ -519,15 +524,15 @@ async def test_what_was_granted_after_a_request_was_made_stays(connected: Any) -
     assert await connected.said() == []
 
 
-async def test_where_facebook_is_not_configured_it_asks_nothing(connected: Any, make_settings: Any) -> None:
-    connected.restart(make_settings())
+async def test_where_facebook_is_not_configured_it_asks_nothing(connected: Any, no_facebook: Any) -> None:
+    connected.restart(connected.settings, facebook=no_facebook)
     asked = {"signed_request": signed_request("4004", "")}
     for path in ("deauthorize", "data-deletion"):
         assert (await connected.new_browser().post(f"/facebook/{path}", data=asked)).status_code == 404
 
 
 class Dying:
-    """A store whose process is killed when it takes hold of `at`."""
+    """A store whose process is killed when it locks `at`."""
 
     def __init__(self, store: Any, at: str) -> None:
         self._store = store
@@ -537,48 +542,50 @@ class Dying:
         return getattr(self._store, name)
 
     @asynccontextmanager
-    async def held(self, name: str) -> AsyncIterator[Any]:
+    async def lock(self, name: str) -> AsyncIterator[Any]:
         if name == self._at:
             raise KeyboardInterrupt
-        async with self._store.held(name) as held:
+        async with self._store.lock(name) as held:
             yield held
 
 
 async def test_a_deletion_that_was_cut_off_is_finished_by_the_loop(held_pages: Any) -> None:
-    dying: Any = Dying(held_pages.store, "facebook:2")
-    departures = Departures(dying, None, {})  # type: ignore[arg-type] # no token is tried here
+    dying: Any = Dying(held_pages.stores.connections, "facebook:2")
+    erasure = ErasureService(replace(held_pages.stores, connections=dying), None, {})  # type: ignore[arg-type] # no token is tried here
     with pytest.raises(KeyboardInterrupt):
-        await departures.asked_by("facebook", "person-ada", Kind.PERSON_DELETION, "r", asked_at=now())
+        await erasure.handle_person_request(
+            "facebook", "person-ada", RequestKind.PERSON_DELETION, "r", requested_at=get_time_ms()
+        )
     assert [event.connection for event in await held_pages.said()] == ["facebook:1"]
     (receipt,) = await receipts(held_pages)
     shown = (await held_pages.browser.get(f"/deletions/{receipt.code}")).json()
     assert (shown["state"], {one["state"] for one in shown["connections"]}) == ("under way", {"being erased"})
-    await departures_of(held_pages.parts).step()
+    await create_erasure_service(held_pages.parts).run_once()
     assert [event.connection for event in await held_pages.said()] == ["facebook:2"]
-    assert (await receipts(held_pages))[0].carried_out_at is not None
-    await departures_of(held_pages.parts).step()
+    assert (await receipts(held_pages))[0].executed_at is not None
+    await create_erasure_service(held_pages.parts).run_once()
     assert await held_pages.said() == []
 
 
 async def test_a_day_later_a_redaction_is_said_once_more(held_pages: Any, callbacks: Any) -> None:
     await callbacks.post("/facebook/data-deletion", data={"signed_request": "good.bob"})
     (before,) = await held_pages.said()
-    await departures_of(held_pages.parts).step()
+    await create_erasure_service(held_pages.parts).run_once()
     assert await held_pages.said() == []
     async with held_pages.database.transaction() as tx:
-        await tx.execute(text("UPDATE deletions SET carried_out_at = carried_out_at - interval '25 hours'"))
+        await tx.execute(text("UPDATE deletion_requests SET executed_at = executed_at - interval '25 hours'"))
     for expected in ([before], []):
-        await departures_of(held_pages.parts).step()
+        await create_erasure_service(held_pages.parts).run_once()
         assert await held_pages.said() == expected
 
 
 async def test_receipts_are_kept_for_90_days(connected: Any) -> None:
     await post(connected.browser, "delete")
     async with connected.database.transaction() as tx:
-        await tx.execute(text("UPDATE deletions SET carried_out_at = carried_out_at - interval '89 days'"))
-    await connected.store.prune()
-    assert await connected.rows("deletions") == 1
+        await tx.execute(text("UPDATE deletion_requests SET executed_at = executed_at - interval '89 days'"))
+    await connected.stores.prune()
+    assert await connected.rows("deletion_requests") == 1
     async with connected.database.transaction() as tx:
-        await tx.execute(text("UPDATE deletions SET carried_out_at = carried_out_at - interval '2 days'"))
-    await connected.store.prune()
-    assert await connected.rows("deletions") == 0
+        await tx.execute(text("UPDATE deletion_requests SET executed_at = executed_at - interval '2 days'"))
+    await connected.stores.prune()
+    assert await connected.rows("deletion_requests") == 0

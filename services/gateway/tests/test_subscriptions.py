@@ -7,32 +7,19 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from gateway.errors import NotReached
-from gateway.webhooks.probe import webhook_test
-from gateway.webhooks.status import Asserted, Step, Subscription, plan, webhook_status
+from gateway.webhooks.probe import run_probe
+from gateway.webhooks.status import build_webhook_status
 from messaging.errors import KafkaUnavailableError
+from platform_sdk.adapters import TopicOutcome, WebhookReport
+from platform_sdk.errors import TransientError
 
 NAME = "shopify:acme.myshopify.com"
 HERE, THERE = "https://here.example/w", "https://there.example/w"
 
 
-def test_topics_are_compared_by_address() -> None:
-    there = [
-        Subscription("1", "A", HERE),
-        Subscription("2", "B", THERE),
-        Subscription("3", "A", THERE),
-        Subscription("4", "Z", HERE),
-    ]
-    assert plan(["A", "B", "C"], HERE, there) == [
-        Step("A", "already there"),
-        Step("B", "moved", "2"),
-        Step("C", "registered"),
-    ]
-
-
 def test_one_refused_topic_fails_the_whole_by_name() -> None:
-    good, bad = {"status": "success", "message": "registered"}, {"status": "failed", "message": "refused: no"}
-    whole = webhook_status(Asserted({"A": good, "B": bad}), HERE)
+    good, bad = TopicOutcome(True, "registered"), TopicOutcome(False, "refused: no")
+    whole = build_webhook_status(WebhookReport({"A": good, "B": bad}), HERE)
     assert whole["status"] == "failed"
     assert whole["message"].startswith("1 of 2 topics") and whole["message"].endswith("refused: B")
 
@@ -45,34 +32,38 @@ async def seeing(found: bool) -> AsyncIterator[Any]:
     yield seen
 
 
-async def outcome(app: Any, status: int | str, *, found: bool = False) -> dict[str, Any]:
+async def outcome(shopify: Any, status: int | str, *, found: bool = False) -> dict[str, Any]:
     async def post(address: str, headers: dict[str, str], body: bytes) -> int:
-        assert address == app.webhook_address
+        assert address == shopify.webhooks.address
         if isinstance(status, str):
-            raise NotReached(status)
+            raise TransientError(status)
         return status
 
-    return await webhook_test(app, "acme.myshopify.com", post=post, watching=lambda topic: seeing(found))
+    return await run_probe(
+        "shopify", shopify.webhooks, "acme.myshopify.com", post_probe=post, watch_topic=lambda topic: seeing(found)
+    )
 
 
-async def test_the_webhook_test_says_what_to_look_at(app: Any) -> None:
-    assert (await outcome(app, 200, found=True))["status"] == "success"
+async def test_the_webhook_test_says_what_to_look_at(shopify: Any) -> None:
+    assert (await outcome(shopify, 200, found=True))["status"] == "success"
     for status, hint in ((200, "nothing was seen"), (301, "redirect"), (401, "secret"), (404, "path"), (502, "log")):
-        failed = await outcome(app, status)
+        failed = await outcome(shopify, status)
         assert failed["status"] == "failed"
         assert hint in failed["message"]
         assert status == 200 or str(status) in failed["message"]
-    assert "name not known" in (await outcome(app, "name not known"))["message"]
+    assert "name not known" in (await outcome(shopify, "name not known"))["message"]
 
 
-async def test_the_webhook_test_survives_kafkas_absence(app: Any) -> None:
+async def test_the_webhook_test_survives_kafkas_absence(shopify: Any) -> None:
     def away(topic: str) -> Any:
         raise KafkaUnavailableError("no broker")
 
     async def post(address: str, headers: dict[str, str], body: bytes) -> int:
         raise AssertionError("nothing may be sent unwatched")
 
-    assert (await webhook_test(app, "acme.myshopify.com", post=post, watching=away))["status"] == "failed"
+    assert (await run_probe("shopify", shopify.webhooks, "acme.myshopify.com", post_probe=post, watch_topic=away))[
+        "status"
+    ] == "failed"
 
 
 async def asserted(world: Any, sync_id: Any, *, first: bool = False) -> Any:
@@ -106,7 +97,9 @@ async def test_asserting_again_makes_nothing_twice_and_moves_what_lies_elsewhere
     await world.connect()
     await asserted(world, uuid4())
     made = len(world.shopify.subscribed)
-    await world.shopify.move("", next(iter(world.shopify.good_access)), world.shopify.subscribed[0].id, THERE)
+    await world.shopify.move_subscription(
+        "", next(iter(world.shopify.good_access)), world.shopify.subscribed[0].id, THERE
+    )
     again = (await asserted(world, uuid4())).json()["topics"]
     assert len(world.shopify.subscribed) == made
     assert sorted({topic["message"] for topic in again.values()}) == ["already there", "moved"]
@@ -141,5 +134,5 @@ async def test_only_the_scheduler_may_assert_and_only_what_is_live(world: Any) -
     await world.expire()
     assert (await asserted(world, uuid4())).status_code == 424
     world.shopify.down = False
-    world.shopify.uninstall()
+    world.shopify.revoke_tokens()
     assert (await asserted(world, uuid4())).json() == {"state": "reauthorise"}

@@ -8,10 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from contracts.events import SyncRequested
-from gateway.client.shopify import ShopifyClient
 from gateway.connections import CONNECT, MANUAL
-from gateway.platforms.facebook import Facebook
-from gateway.platforms.shopify import Shopify
 from messaging.outbox import OutboxRelay
 
 NAME = "shopify:acme.myshopify.com"
@@ -84,28 +81,9 @@ async def test_a_checkup_names_what_is_not_subscribed_and_subscribes_nothing(wor
     assert (after["status"], after["missing"]) == ("success", [])
 
 
-async def test_another_version_that_answers_is_remarked_on(app: Shopify) -> None:
-    listed = {"data": {"webhookSubscriptions": {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}}}
-
-    def answer(_request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, json=listed, headers={"X-Shopify-API-Version": "2027-01"})
-
-    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-    client = ShopifyClient(http, app, version="2026-10", now=lambda: 0)
-    looked = await client.look("acme.myshopify.com", "token", topics=["PRODUCTS_UPDATE"], address="https://here/w")
-    assert looked.topics["PRODUCTS_UPDATE"]["status"] == "failed"
-    assert looked.remarks == ("Shopify answers as 2027-01, and SHOPIFY_API_VERSION is 2026-10",)
-
-
 async def test_a_pages_checkup_looks_at_both_levels_and_changes_neither(world: Any) -> None:
     connected = await world.connect_pages()
     name = connected["pages"]["data"][0]["connection"]
     assert (await world.checkup(name)).json()["status"] == "failed"
     await world.ask(f"/internal/connections/{name}/assert", {"sync_id": str(uuid4())}, "scheduler")
     assert (await world.checkup(name)).json()["status"] == "success"
-
-
-def test_a_page_is_the_only_record_of_its_connection(facebook: Facebook) -> None:
-    assert facebook.record_id("1029", "page", "1029") == "1029"
-    assert facebook.record_id("1029", "page", "1030") is None
-    assert facebook.record_id("1029", "products", "1029") is None

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from gateway.platforms.shopify import Shopify
+from platform_sdk.adapters import PlatformAdapter
 from service.process import LAST_ANSWER
 
 BODY = b'{"id": 7}'
 
 
 @pytest.fixture
-async def route(app: Shopify, make_route: Any) -> AsyncIterator[Any]:
+async def route(shopify: PlatformAdapter, make_route: Any) -> AsyncIterator[Any]:
     """The webhook route behind real connections."""
-    made = make_route(app)
+    made = make_route(shopify)
     async with made.listening() as made.address:
         yield made
 
