@@ -9,7 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from contracts.topics import PARTITIONS, Topic
-from gateway.routes.answers import WEBHOOK_ANSWERS
+from gateway.pages.responses import WEBHOOK_RESPONSES
 from merchant_sync.access import Access
 from merchant_sync.operating import dead_letters
 from merchant_sync.operating.checks import BAD, GOOD, WARNING, clocks, database, endpoints, kafka, settings
@@ -65,9 +65,9 @@ def check_endpoints(answer: Any, **settings: str) -> dict[str, str]:
 
 
 def test_our_gateway_is_recognised_by_its_answer_to_a_delivery_without_signature() -> None:
-    assert WEBHOOK_ANSWERS[401] == endpoints.SIGNATURE_REFUSED
+    assert WEBHOOK_RESPONSES[401] == endpoints.SIGNATURE_REFUSED
     ours = check_endpoints(
-        lambda request: httpx.Response(401 if request.method == "POST" else 404, json=WEBHOOK_ANSWERS[401])
+        lambda request: httpx.Response(401 if request.method == "POST" else 404, json=WEBHOOK_RESPONSES[401])
     )
     assert ours == {"webhooks from outside": GOOD, "internal routes from outside": GOOD}
     another = check_endpoints(lambda _: httpx.Response(401, json={"error": "unauthorised"}))
@@ -80,7 +80,7 @@ def test_an_address_that_platforms_would_not_deliver_to_is_bad() -> None:
 
     assert set(check_endpoints(nobody).values()) == {BAD}
     plain = check_endpoints(
-        lambda request: httpx.Response(401 if request.method == "POST" else 404, json=WEBHOOK_ANSWERS[401]),
+        lambda request: httpx.Response(401 if request.method == "POST" else 404, json=WEBHOOK_RESPONSES[401]),
         SHOPIFY_WEBHOOK_ADDRESS="http://app.example/shopify/webhook",
         SHOPIFY_SHOP_URL="https://{shop}",
     )

@@ -16,7 +16,7 @@ import yaml
 
 from connector.app import INCREMENTAL_SECONDS
 from contracts.topics import PARTITIONS, list_topics
-from gateway.routes.reception import ANSWER_SECONDS
+from gateway.webhooks.handler import ANSWER_SECONDS
 from merchant_sync import deployment, environment
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.operating.checks.settings import list_settings_classes

@@ -15,7 +15,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from gateway.sealing import Sealer
+from gateway.tokens.encryption import Sealer
 from merchant_sync.stack import Stack
 from otlp_receiver import Receiver
 from secret_search import dump_tables, dump_topics, read_logs, search_texts

@@ -1,8 +1,9 @@
 """What the gateway needs of a platform: its connection method, its accounts, its API and its webhooks."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from platform_sdk.connection_methods import ConnectionMethod
 from platform_sdk.deliveries import Delivery, DeliveryHeader
@@ -82,6 +83,11 @@ class Webhooks(Protocol):
         """The headers in which a delivery names its topic, its account and its id, to log a refused one; empty where
         there is none."""
 
+    @property
+    def challenge_parameters(self) -> Mapping[str, str]:
+        """The query parameters of a challenge, by which the platform verifies the address, each with its description.
+        Empty where the platform sends none."""
+
     def list_topics(self, scopes: Iterable[str]) -> tuple[str, ...]:
         """Return the topics to subscribe to with these granted scopes."""
 
@@ -98,7 +104,7 @@ class Webhooks(Protocol):
         """Return which of these topics are delivered to `address`, changing nothing."""
 
     def answer_challenge(self, query: Mapping[str, str]) -> str | None:
-        """Return the answer to the platform's verification of the address; None where it is refused or not used."""
+        """Return the answer to the platform's verification of the address; None where it is refused."""
 
 
 class PersonRequests(Protocol):
@@ -120,10 +126,17 @@ class PlatformAdapter:
     api: AccountApi
     webhooks: Webhooks | None = None
     person_requests: PersonRequests | None = None
-    origin: str = ""
-    """This installation's own origin as the platform's settings name it, e.g. `https://sync.example.com`."""
+    own_addresses: Mapping[str, str] = field(default_factory=dict)
+    """The addresses of this gateway that the platform's settings name, by setting; the one that browsers return to
+    comes first."""
 
     @property
     def slug(self) -> str:
         """The slug of the platform."""
         return self.manifest.slug
+
+    @property
+    def origin(self) -> str:
+        """This gateway's origin as browsers reach it, e.g. `https://sync.example.com`; empty where no setting says."""
+        parts = urlsplit(next(iter(self.own_addresses.values()), ""))
+        return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""

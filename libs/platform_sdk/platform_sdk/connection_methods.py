@@ -5,9 +5,12 @@ A platform implements one of them in its `connect` module. The gateway has a pag
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from platform_sdk.grants import Grant
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,21 @@ class OAuthCallback:
     state: str = field(repr=False)
 
 
+@runtime_checkable
 class OAuth(Protocol):
     """The authorization code grant. One consent may grant several accounts."""
+
+    @property
+    def keeps_session_id(self) -> bool:
+        """Whether a login in a session of the same merchant keeps the session's id. Otherwise it gets a new one."""
+
+    @property
+    def callback_parameters(self) -> Mapping[str, str]:
+        """The query parameters of the callback, each with its description for the API's documentation."""
+
+    @property
+    def connected_model(self) -> "type[BaseModel]":
+        """The form of what `describe_connected` returns, for the API's documentation."""
 
     @property
     def form(self) -> AccountForm | None:
@@ -78,6 +94,7 @@ class CredentialField:
     secret: bool = False
 
 
+@runtime_checkable
 class Credentials(Protocol):
     """A form of credentials, which the platform checks before anything is stored."""
 
@@ -93,6 +110,7 @@ class Credentials(Protocol):
         """
 
 
+@runtime_checkable
 class ClientCredentials(Protocol):
     """The client credentials grant of an organisation's own app: no browser and no merchant take part."""
 

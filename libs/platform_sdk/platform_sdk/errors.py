@@ -82,3 +82,21 @@ class QueryTooExpensiveError(Exception):
     def __init__(self, reason: str, cost: float = 0.0) -> None:
         super().__init__(reason)
         self.cost = cost
+
+
+class RequestRejectedError(Exception):
+    """What a browser or a platform sent cannot be accepted: nothing is stored, and `reason` is shown to the sender.
+
+    `status` is the HTTP status of the answer. `ask_again` says that the person can only go on by being asked once more
+    for what they declined.
+    """
+
+    def __init__(self, status: int, reason: str, *, ask_again: bool = False) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.ask_again = ask_again
+
+
+class NotFoundError(Exception):
+    """There is no such connection, sync or request, or none that the caller may see."""

@@ -98,7 +98,7 @@ def _name_setting(setting: str) -> Iterator[None]:
         raise ValueError(f"{setting}: {error}") from None
 
 
-S = TypeVar("S", bound=Settings)
+S = TypeVar("S", bound=BaseSettings)
 
 
 FOLDER_VARIABLE = "SETTINGS_DIR"

@@ -1,7 +1,6 @@
-"""A connection's row and how it changes: every change gives the next revision, and can be said to the others."""
+"""A connection's row and its transitions. Every change of state, scopes or wanted sync raises the revision."""
 
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 from uuid import UUID
 
 from contracts.events import ConnectionChanged
@@ -15,8 +14,8 @@ CONNECT, MANUAL = "connect", "manual"
 
 
 @dataclass(frozen=True)
-class SealedTokens:
-    """A connection's tokens as they are stored, sealed; times in ms."""
+class EncryptedTokens:
+    """A connection's tokens as they are stored, encrypted; times in ms."""
 
     access: str = field(repr=False)
     expires_at: int | None = None
@@ -26,7 +25,7 @@ class SealedTokens:
 
 @dataclass(frozen=True)
 class Connection:
-    """One merchant's account at one platform, as the gateway keeps it. Tokens are there only sealed."""
+    """One merchant's account at one platform, as the gateway stores it. Its tokens are encrypted."""
 
     name: str
     merchant: UUID | None
@@ -36,44 +35,38 @@ class Connection:
     scopes: tuple[str, ...]
     granted_at: int
     wanted_sync: UUID | None
-    tokens: SealedTokens | None
-    holder: str | None = None
-    """The platform's own id of the person who granted, where it lets go of accounts by person; never said."""
+    tokens: EncryptedTokens | None
+    granted_by: str | None = None
+    """The platform's own id of the person who granted access, where the platform reports deletions by person. It is
+    never published."""
     wanted_cause: str = CONNECT
-    """Why `wanted_sync` is wanted: `CONNECT`, or `MANUAL`."""
+    """The cause of `wanted_sync`: `CONNECT` or `MANUAL`."""
 
     @property
-    def live(self) -> bool:
+    def is_live(self) -> bool:
         """Whether its data may be read."""
         return self.state == CONNECTED and self.tokens is not None
 
 
-class HeldConnection(Protocol):
-    """A connection under its lock, for one transaction."""
+def derive_wanted_sync(name: str, revision: int, granted_at: int, cause: str = CONNECT) -> UUID:
+    """Return the id of the full sync that a consent, changed scopes or an operator request.
 
-    row: Connection | None
-
-    async def save(self, row: Connection) -> None:
-        """Store it and say its change."""
-
-
-def wanted_sync(name: str, revision: int, granted_at: int, cause: str = CONNECT) -> UUID:
-    """The full sync that a consent, other scopes or an operator ask for: the same for the same revision of the same
-    grant, so that saying it again starts it once."""
+    It is the same for the same revision of the same grant, so that publishing the row again starts no second sync.
+    """
     return derive_id(cause, name, str(revision), str(granted_at))
 
 
-def granted(
+def apply_grant(
     before: Connection | None,
     *,
     name: str,
     merchant: UUID,
     scopes: tuple[str, ...],
     granted_at: int,
-    tokens: SealedTokens,
-    holder: str | None = None,
+    tokens: EncryptedTokens,
+    granted_by: str | None = None,
 ) -> Connection:
-    """The connection after a consent: connected, new tokens, a new wanted full sync; its epoch is as it was."""
+    """Return the connection after a consent: connected, with new tokens and a new wanted full sync. The epoch stays."""
     revision = before.revision + 1 if before else 1
     return Connection(
         name=name,
@@ -83,49 +76,54 @@ def granted(
         revision=revision,
         scopes=scopes,
         granted_at=granted_at,
-        wanted_sync=wanted_sync(name, revision, granted_at),
+        wanted_sync=derive_wanted_sync(name, revision, granted_at),
         tokens=tokens,
-        holder=holder,
+        granted_by=granted_by,
     )
 
 
-def refreshed(row: Connection, *, scopes: tuple[str, ...], tokens: SealedTokens) -> Connection:
-    """The connection with refreshed tokens; a new revision only when the scopes changed with them."""
-    return replace(rescoped(row, scopes or row.scopes), tokens=tokens)
+def apply_refresh(row: Connection, *, scopes: tuple[str, ...], tokens: EncryptedTokens) -> Connection:
+    """Return the connection with refreshed tokens. Its revision rises only when the scopes changed with them."""
+    return replace(change_scopes(row, scopes or row.scopes), tokens=tokens)
 
 
-def rescoped(row: Connection, scopes: tuple[str, ...]) -> Connection:
-    """The connection with the scopes that the platform now grants, and a new wanted full sync, because what may be read
-    is not what was read; the same row when nothing changed."""
+def change_scopes(row: Connection, scopes: tuple[str, ...]) -> Connection:
+    """Return the connection with the scopes that the platform grants now; the same row when nothing changed.
+
+    Changed scopes want a new full sync, because other resources can be read now.
+    """
     if scopes == row.scopes:
         return row
     revision = row.revision + 1
-    wanted = wanted_sync(row.name, revision, row.granted_at)
+    wanted = derive_wanted_sync(row.name, revision, row.granted_at)
     return replace(row, scopes=scopes, revision=revision, wanted_sync=wanted, wanted_cause=CONNECT)
 
 
-def wishing(row: Connection) -> Connection:
-    """The connection with a full sync wanted by an operator."""
+def request_manual_sync(row: Connection) -> Connection:
+    """Return the connection with a full sync that an operator requested."""
     revision = row.revision + 1
-    wanted = wanted_sync(row.name, revision, row.granted_at, MANUAL)
+    wanted = derive_wanted_sync(row.name, revision, row.granted_at, MANUAL)
     return replace(row, revision=revision, wanted_sync=wanted, wanted_cause=MANUAL)
 
 
-def revoked(row: Connection) -> Connection:
-    """The connection when its tokens are worth nothing: the merchant has to sign in again."""
+def require_reauthorisation(row: Connection) -> Connection:
+    """Return the connection when the platform accepts its tokens no more: the merchant has to sign in again."""
     return replace(row, state=REAUTHORISE, wanted_sync=None, revision=row.revision + 1)
 
 
-def uninstalled(row: Connection) -> Connection:
-    """The connection after an uninstall: a higher epoch, and no tokens."""
+def uninstall(row: Connection) -> Connection:
+    """Return the connection after the app was removed from the account: a higher epoch, and no tokens."""
     return replace(
         row, state=UNINSTALLED, epoch=row.epoch + 1, wanted_sync=None, tokens=None, revision=row.revision + 1
     )
 
 
-def redacted(row: Connection) -> Connection:
-    """The connection when its data is to go: a higher epoch, so that nothing which is on its way brings any back, and
-    beside it only the name. Connected anew, it goes on from there."""
+def redact(row: Connection) -> Connection:
+    """Return the connection after the deletion of its data: only its name, and a higher epoch and revision.
+
+    The higher epoch makes the other services refuse pages that were read before. When the account is connected again,
+    it continues from this epoch.
+    """
     return Connection(
         name=row.name,
         merchant=None,
@@ -139,8 +137,8 @@ def redacted(row: Connection) -> Connection:
     )
 
 
-def changed_event(row: Connection, object_key: str) -> ConnectionChanged:
-    """What the others are told about this row: everything but its tokens and its holder."""
+def build_changed_event(row: Connection, object_key: str) -> ConnectionChanged:
+    """Return the event with the row's state: everything but its tokens and `granted_by`."""
     return ConnectionChanged(
         connection=row.name,
         revision=row.revision,

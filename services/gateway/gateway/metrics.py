@@ -1,4 +1,4 @@
-"""What the gateway counts, in all of its processes: deliveries by topic and verdict, and tokens that were replaced."""
+"""Metrics of the gateway, over all of its processes: deliveries by topic and outcome, and replaced tokens."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -9,56 +9,65 @@ from service.shared_counters import CounterRow, Family, SharedCounters
 WEBHOOKS = "merchant_sync_webhooks"
 TOKENS = "merchant_sync_token_refreshes"
 OTHER = "other"
-"""Stands for every topic that is not known: whoever POSTs can name any."""
-VERDICTS = ("requested", "handled", "dropped", "held", "refused")
+"""Stands for every unknown topic: a sender can name any."""
+OUTCOMES = ("requested", "handled", "dropped", "held", "refused")
 REFRESHED, REAUTHORISE, AWAY = "refreshed", "reauthorise", "away"
 
 CountDelivery = Callable[[str, str], None]
-"""Counts a delivery of a topic that came to this outcome, in the log's words."""
+"""Counts a delivery by its topic and its outcome as in the log."""
 CountRefresh = Callable[[str, str], None]
-"""Counts a token of this platform that had to be replaced: `REFRESHED`, `REAUTHORISE`, `AWAY`."""
+"""Counts a token that had to be replaced by its platform and the result: `REFRESHED`, `REAUTHORISE`, `AWAY`."""
 
 
-def verdict_of(outcome: str) -> str:
-    """The verdict with which an outcome begins; what was done at once has words of its own, and is `handled`."""
+def get_outcome_label(outcome: str) -> str:
+    """Return the value of the label `outcome` for a delivery's outcome as in the log: its first word.
+
+    What the gateway did at once has an outcome with words of its own, and is `handled`.
+    """
     word = outcome.partition(" ")[0].removesuffix(":")
-    return word if word in VERDICTS else "handled"
+    return word if word in OUTCOMES else "handled"
 
 
 class Metrics:
-    """What one process counts, and the registry that shows what all have counted."""
+    """The counters of one process, and the registry that shows the sums of all processes."""
 
-    def __init__(self, counts: CounterRow, registry: CollectorRegistry, topics: Mapping[str, Collection[str]]) -> None:
+    def __init__(
+        self, counters: CounterRow, registry: CollectorRegistry, topics: Mapping[str, Collection[str]]
+    ) -> None:
         self.registry = registry
-        self._counts = counts
+        self._counters = counters
         self._topics = topics
 
-    def deliveries(self, platform: str) -> CountDelivery:
-        """Counts the deliveries of `platform`; on the path of each of them."""
-        row, counts = self._counts.row, self._counts
-        places = {
-            topic: {verdict: counts.get_index(WEBHOOKS, platform, topic, verdict) for verdict in VERDICTS}
+    def build_delivery_counter(self, platform: str) -> CountDelivery:
+        """Return what counts the deliveries of `platform`. It is called for each of them."""
+        # Indexes are looked up once, because the counter is on the path of every delivery.
+        row = self._counters.row
+        indexes = {
+            topic: {label: self._counters.get_index(WEBHOOKS, platform, topic, label) for label in OUTCOMES}
             for topic in (*self._topics[platform], OTHER)
         }
-        others = places[OTHER]
+        other_indexes = indexes[OTHER]
 
         def count(topic: str, outcome: str) -> None:
-            row[places.get(topic, others)[verdict_of(outcome)]] += 1
+            row[indexes.get(topic, other_indexes)[get_outcome_label(outcome)]] += 1
 
         return count
 
-    def refreshes(self, platform: str, outcome: str) -> None:
+    def count_refresh(self, platform: str, outcome: str) -> None:
         """As `CountRefresh`."""
-        self._counts.increment(TOKENS, platform, outcome)
+        self._counters.increment(TOKENS, platform, outcome)
 
 
-def metrics_of(topics: Mapping[str, Collection[str]], processes: int) -> list[Metrics]:
-    """Metrics for each of so many processes, to be made before they are forked. `topics`: those known, by platform."""
+def create_metrics(topics: Mapping[str, Collection[str]], processes: int) -> list[Metrics]:
+    """Return metrics for each of so many processes, to be created before they are forked.
+
+    `topics` are the known topics by platform.
+    """
     webhooks = [
-        (platform, topic, verdict)
-        for platform, known in topics.items()
-        for topic in (*sorted(known), OTHER)
-        for verdict in VERDICTS
+        (platform, topic, label)
+        for platform, names in topics.items()
+        for topic in (*sorted(names), OTHER)
+        for label in OUTCOMES
     ]
     refreshes = [(platform, outcome) for platform in topics for outcome in (REFRESHED, REAUTHORISE, AWAY)]
     families = [
@@ -66,7 +75,7 @@ def metrics_of(topics: Mapping[str, Collection[str]], processes: int) -> list[Me
             WEBHOOKS,
             "Webhook deliveries: requested (in Kafka), handled (done at once), dropped (asks for nothing), "
             "held (answered 503, comes again), refused (answered 4xx).",
-            ("platform", "topic", "verdict"),
+            ("platform", "topic", "outcome"),
             webhooks,
         ),
         Family(
@@ -79,4 +88,4 @@ def metrics_of(topics: Mapping[str, Collection[str]], processes: int) -> list[Me
     ]
     shared, registry = SharedCounters(families, processes), CollectorRegistry()
     registry.register(shared)
-    return [Metrics(counts, registry, topics) for counts in shared.create_rows()]
+    return [Metrics(counters, registry, topics) for counters in shared.create_rows()]

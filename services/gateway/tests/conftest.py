@@ -19,28 +19,31 @@ import pytest
 import uvicorn
 from sqlalchemy import text
 
-from contracts.events import ConnectionChanged, SyncRequested, parse_account, parse_platform
+from contracts.events import ConnectionChanged, SyncRequested
 from database.pool import Database
-from fake_graph import APP_ID, APP_SECRET, FakeGraph
-from gateway.app import Parts, applications
-from gateway.client.facebook import FacebookClient
-from gateway.connections import Connection, SealedTokens
-from gateway.grants import Grant
-from gateway.live import LiveConnections
-from gateway.metrics import metrics_of
-from gateway.platforms import Platform
-from gateway.platforms.facebook import Facebook
-from gateway.platforms.shopify import Shopify
-from gateway.problems import CodeRefused, GrantDead, PlatformAway, SchedulerAway, TokenRefused
-from gateway.routes.listener import PublicConnection, Receptions
-from gateway.routes.reception import Reception
-from gateway.routes.webhooks import Webhooks
+from fake_platforms import FakeOffice, FakeWarehouse
+from gateway.app import Parts, create_applications, get_object_key
+from gateway.connections import Connection, EncryptedTokens
+from gateway.metrics import create_metrics
+from gateway.pages.views import ConnectionView, SyncView
 from gateway.settings import GatewaySettings
-from gateway.store import Store
-from gateway.subscriptions import Asserted, Subscription, SubscriptionRefused, assert_all, seen
-from gateway.views import ConnectionView, SyncView
+from gateway.store import create_stores
+from gateway.webhooks.asgi import WebhookMiddleware
+from gateway.webhooks.connection_cache import ConnectionCache
+from gateway.webhooks.handler import WebhookHandler
+from gateway.webhooks.protocol import WebhookEndpoints, WebhookProtocol
 from messaging.errors import KafkaUnavailableError, UnavailableError
 from messaging.outbox import OutboxRelay
+from platform_sdk.adapters import PlatformAdapter
+from platform_sdk.errors import PermanentError, RequestRejectedError, TokenRejectedError, TransientError
+from platform_sdk.grants import Grant
+from platforms.facebook import connect as facebook_connect
+from platforms.facebook.settings import Settings as FacebookSettings
+from platforms.facebook.tests.fake_graph import APP_ID, APP_SECRET, FakeGraph
+from platforms.shopify import connect as shopify_connect
+from platforms.shopify.admin_api import Subscription
+from platforms.shopify.settings import Settings as ShopifySettings
+from platforms.shopify.webhooks import ShopifyWebhooks
 from service.process import Check
 from truth import hold_true
 
@@ -49,8 +52,16 @@ TRUE: Any = {"response": [hold_true]}
 SECRET, PREVIOUS = "the app's secret", "the app's former secret"
 KEY = b64encode(b"k" * 32).decode()
 OTHER_KEY = b64encode(b"o" * 32).decode()
-CALLERS = {"shopify-fetcher": "s" * 20, "facebook-fetcher": "f" * 20, "scheduler": "c" * 20, "operator": "p" * 20}
+CALLERS = {
+    "shopify-fetcher": "s" * 20,
+    "facebook-fetcher": "f" * 20,
+    "scheduler": "c" * 20,
+    "operator": "p" * 20,
+    "warehouse-fetcher": "w" * 20,
+    "office-fetcher": "o" * 20,
+}
 ACCOUNT = "acme.myshopify.com"
+WEBHOOK_ADDRESS = "http://gateway.test/shopify/webhook"
 NAME = f"shopify:{ACCOUNT}"
 ALL_SCOPES = ("read_discounts", "read_inventory", "read_locations", "read_products")
 
@@ -60,7 +71,9 @@ def milliseconds() -> int:
 
 
 class FakeShopify:
-    """Grants, rotates and refuses tokens, and keeps subscriptions, as Shopify does."""
+    """Grants, rotates and refuses tokens, and keeps subscriptions, as Shopify does: in place of `AdminApi`."""
+
+    remarks: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.down = False
@@ -89,66 +102,59 @@ class FakeShopify:
         self.secrets.append(code)
         return code
 
-    def uninstall(self) -> None:
+    def revoke_tokens(self) -> None:
         """All tokens die."""
         self.good_access.clear()
         self.good_refresh.clear()
 
-    async def exchange(self, account: str, code: str) -> dict[str, Grant]:
+    async def exchange_code(self, account: str, code: str) -> dict[str, Grant]:
         self._answer()
         if code not in self.codes:
-            raise CodeRefused("Shopify does not take the code")
+            raise RequestRejectedError(400, "Shopify does not take the code")
         self.codes.discard(code)
-        self.uninstall()
+        self.revoke_tokens()
         return {account: self._grant()}
 
-    async def refresh(self, account: str, refresh_token: str) -> Grant:
+    async def refresh_grant(self, account: str, refresh_token: str) -> Grant:
         self._answer()
         await asyncio.sleep(30 if self.hanging else 0.01)
         if account in self.gone:
-            raise PlatformAway("Shopify's token endpoint answers HTTP 404")
+            raise TransientError("Shopify's token endpoint answers HTTP 404")
         if refresh_token not in self.good_refresh:
-            raise GrantDead
+            raise TokenRejectedError
         self.refreshes += 1
         grant = self._grant()
         if self.lose_answers:
             self.lose_answers -= 1
-            raise PlatformAway("the answer was lost")
+            raise TransientError("the answer was lost")
         self.good_refresh &= {refresh_token, grant.refresh_token or ""}
         return grant
 
-    async def is_alive(self, account: str, token: str) -> bool:
+    async def is_token_valid(self, account: str, token: str) -> bool:
         self._answer()
         return token in self.good_access
 
-    async def let_go(self, account: str, token: str) -> None:
+    async def uninstall(self, account: str, token: str) -> None:
         self._answer()
         if token in self.good_access:
-            self.uninstall()
+            self.revoke_tokens()
             self.left.append(account)
 
-    async def scopes(self, account: str, token: str) -> tuple[str, ...]:
+    async def fetch_scopes(self, account: str, token: str) -> tuple[str, ...]:
         self._check(token)
         return self.scopes_granted
 
-    async def assert_subscriptions(self, account: str, token: str, *, topics: Sequence[str], address: str) -> Asserted:
-        return await assert_all(self, account=account, token=token, topics=topics, address=address)
-
-    async def look(self, account: str, token: str, *, topics: Sequence[str], address: str) -> Asserted:
-        there = {one.topic for one in await self.subscriptions(account, token) if one.address == address}
-        return Asserted(seen(topics, there))
-
-    async def subscriptions(self, account: str, token: str) -> list[Subscription]:
+    async def list_subscriptions(self, account: str, token: str) -> list[Subscription]:
         self._check(token)
         return list(self.subscribed)
 
     async def subscribe(self, account: str, token: str, topic: str, address: str) -> None:
         self._check(token)
         if topic in self.refused_topics:
-            raise SubscriptionRefused("not for this app")
+            raise PermanentError("not for this app")
         self.subscribed.append(Subscription(str(uuid4()), topic, address))
 
-    async def move(self, account: str, token: str, subscription: str, address: str) -> None:
+    async def move_subscription(self, account: str, token: str, subscription: str, address: str) -> None:
         self._check(token)
         self.subscribed = [replace(s, address=address) if s.id == subscription else s for s in self.subscribed]
 
@@ -165,18 +171,18 @@ class FakeShopify:
 
     def _answer(self) -> None:
         if self.down:
-            raise PlatformAway("Shopify does not answer")
+            raise TransientError("Shopify does not answer")
 
     def _check(self, token: str) -> None:
         self._answer()
         if token not in self.good_access:
-            raise TokenRefused
+            raise TokenRejectedError
 
 
 class FakeKafka:
     """Keeps what is published. `away`: refuses; `holding`: gives no word until it is set.
 
-    `give` is as `messaging.batching_producer.Gathering`'s, `send_raw` as the `Publisher`'s.
+    `publish` is as `send` of `messaging.batching_producer.BatchingProducer`, `send_raw` as the `Publisher`'s.
     """
 
     def __init__(self) -> None:
@@ -197,29 +203,29 @@ class FakeKafka:
         for watcher in self.watchers:
             watcher.put_nowait(dict(headers)["ce_id"])
 
-    def give(
+    def publish(
         self,
         topic: str,
         key: bytes,
         body: bytes,
         headers: Sequence[tuple[str, bytes]],
-        told: Callable[[UnavailableError | None], None],
-        dropped: Callable[[], bool],
+        on_delivery: Callable[[UnavailableError | None], None],
+        is_cancelled: Callable[[], bool],
     ) -> None:
         async def send() -> None:
             try:
                 await self.send_raw(topic, key, body, headers)
             except UnavailableError as away:
-                told(away)
+                on_delivery(away)
             else:
-                told(None)
+                on_delivery(None)
 
         task = asyncio.get_running_loop().create_task(send())
         self.giving.add(task)
         task.add_done_callback(self.giving.discard)
 
     @asynccontextmanager
-    async def watching(self, topic: str) -> AsyncIterator[Callable[[UUID, float], Any]]:
+    async def watch_topic(self, topic: str) -> AsyncIterator[Callable[[UUID, float], Any]]:
         came: asyncio.Queue[bytes] = asyncio.Queue()
         self.watchers.append(came)
 
@@ -241,14 +247,14 @@ class FakeScheduler:
         self.connections: dict[str, ConnectionView] = {}
         self.away = False
 
-    async def sync(self, sync_id: UUID) -> SyncView | None:
+    async def fetch_sync(self, sync_id: UUID) -> SyncView | None:
         if self.away:
-            raise SchedulerAway
+            raise UnavailableError("the scheduler does not answer")
         return self.syncs.get(sync_id)
 
-    async def connection(self, name: str) -> ConnectionView | None:
+    async def fetch_connection(self, name: str) -> ConnectionView | None:
         if self.away:
-            raise SchedulerAway
+            raise UnavailableError("the scheduler does not answer")
         return self.connections.get(name)
 
 
@@ -264,42 +270,59 @@ def signature(body: bytes, secret: str = SECRET) -> str:
 class World:
     """One gateway with its fakes, a browser, and the other services' hands."""
 
-    def __init__(self, settings: GatewaySettings, database: Database) -> None:
+    def __init__(self, settings: GatewaySettings, database: Database, *, has_test_platforms: bool = True) -> None:
         self.settings = settings
+        self.has_test_platforms = has_test_platforms
+        self.shopify_settings, self.facebook_settings = create_shopify_settings(), create_facebook_settings()
         self.database = database
         self.shopify = FakeShopify()
         self.graph = FakeGraph()
+        self.warehouse = FakeWarehouse()
+        self.office = FakeOffice()
         self.kafka = FakeKafka()
         self.scheduler = FakeScheduler()
         self.outside = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(404)))
         self.restart(settings)
         self.browser = self.new_browser()
 
-    def restart(self, settings: GatewaySettings, checks: Mapping[str, Check] | None = None) -> None:
-        """Begin anew, perhaps with other settings, on the same rows."""
+    def restart(
+        self,
+        settings: GatewaySettings,
+        checks: Mapping[str, Check] | None = None,
+        *,
+        shopify: ShopifySettings | None = None,
+        facebook: FacebookSettings | None = None,
+    ) -> None:
+        """Begin anew on the same rows, perhaps with other settings; those of a platform stay unless they are given."""
         self.settings = settings
-        platforms: dict[str, Platform] = {"shopify": settings.shopify(), "facebook": settings.facebook()}
+        self.shopify_settings = shopify or self.shopify_settings
+        self.facebook_settings = facebook or self.facebook_settings
         graph = httpx.AsyncClient(transport=httpx.MockTransport(self.graph.answer))
-        facebook = FacebookClient(graph, settings.facebook(), url="https://graph.test", now=milliseconds)
-        self.store = Store(
+        adapters = {
+            "shopify": create_shopify_adapter(self.shopify_settings, self.shopify),
+            "facebook": facebook_connect.create_adapter(self.facebook_settings, graph, milliseconds),
+        }
+        if self.has_test_platforms:
+            adapters |= {"warehouse": self.warehouse.create_adapter(), "office": self.office.create_adapter()}
+        self.stores = create_stores(
             self.database,
             self.database,
-            object_key=lambda name: platforms[parse_platform(name)].object_key(parse_account(name)),
-            said=lambda: None,
+            get_object_key=partial(get_object_key, adapters),
+            wake_relay=lambda: None,
         )
+        topics = {slug: adapter.webhooks.known_topics if adapter.webhooks else () for slug, adapter in adapters.items()}
         self.parts = Parts(
             settings=settings,
-            platforms=platforms,
-            remotes={"shopify": self.shopify, "facebook": facebook},
-            store=self.store,
-            give=self.kafka.give,
+            adapters=adapters,
+            stores=self.stores,
+            publish=self.kafka.publish,
             scheduler=self.scheduler,
-            post=self.post,
-            watching=self.kafka.watching,
-            metrics=metrics_of({slug: platform.delivered for slug, platform in platforms.items()}, 1)[0],
+            post_probe=self.post_probe,
+            watch_topic=self.kafka.watch_topic,
+            metrics=create_metrics(topics, 1)[0],
             http=self.outside,
         )
-        self.public, _, self.internal = applications(self.parts, checks or {})
+        self.public, _, self.internal = create_applications(self.parts, checks or {})
         self.service = httpx.AsyncClient(transport=httpx.ASGITransport(self.internal), base_url="http://inside")
 
     def new_browser(self, accept: str = "application/json") -> httpx.AsyncClient:
@@ -310,7 +333,7 @@ class World:
             event_hooks=TRUE,
         )
 
-    async def post(self, address: str, headers: dict[str, str], body: bytes) -> int:
+    async def post_probe(self, address: str, headers: dict[str, str], body: bytes) -> int:
         """The test delivery, to ourselves."""
         return (await self.new_browser().post(urlsplit(address).path, content=body, headers=headers)).status_code
 
@@ -385,7 +408,10 @@ class World:
         """All that the database holds, as text."""
         found = []
         async with self.database.transaction() as tx:
-            for table in ("merchants", "sessions", "login_states", "connections", "self_tests", "outbox", "deletions"):
+            for table in (
+                *("merchants", "sessions", "oauth_states", "connections", "webhook_probes", "outbox"),
+                "deletion_requests",
+            ):
                 found += [str(row) for row in await tx.execute(text(f"SELECT * FROM {table}"))]
         return "\n".join(found)
 
@@ -408,11 +434,13 @@ GIVEN: dict[str, Any] = {
     "internal_key": "g" * 20,
     "state_token_secret": "a secret of more than thirty-two characters",
     "token_encryption_keys": f"k1:{KEY}",
+}
+SHOPIFY: dict[str, Any] = {
     "shopify_api_key": "the app",
     "shopify_api_secret": SECRET,
     "shopify_api_secret_previous": PREVIOUS,
     "shopify_redirect_uri": "http://gateway.test/shopify/callback",
-    "shopify_webhook_address": "http://gateway.test/shopify/webhook",
+    "shopify_webhook_address": WEBHOOK_ADDRESS,
 }
 
 FACEBOOK_PREVIOUS = "facebook's former secret"
@@ -423,7 +451,25 @@ FACEBOOK: dict[str, Any] = {
     "facebook_verify_token": "the verify token",
     "facebook_redirect_uri": "http://gateway.test/facebook/callback",
     "facebook_webhook_address": "http://gateway.test/facebook/webhook",
+    "facebook_graph_url": "https://graph.test",
 }
+
+
+def create_shopify_settings(**more: Any) -> ShopifySettings:
+    return ShopifySettings(_env_file=None, **{**SHOPIFY, **more})
+
+
+def create_facebook_settings(**more: Any) -> FacebookSettings:
+    return FacebookSettings(_env_file=None, **{**FACEBOOK, **more})
+
+
+def create_shopify_adapter(settings: ShopifySettings, api: Any) -> PlatformAdapter:
+    """Shopify with a fake API behind its own rules."""
+    adapter = shopify_connect.create_adapter(settings, httpx.AsyncClient(), milliseconds)
+    accounts: Any = adapter.accounts
+    webhooks = ShopifyWebhooks(api, secrets=settings.secrets, address=settings.shopify_webhook_address)
+    method = shopify_connect.ShopifyOAuth(settings, api, accounts)
+    return replace(adapter, connection_method=method, api=api, webhooks=webhooks)
 
 
 @pytest.fixture
@@ -433,21 +479,21 @@ def make_settings() -> Callable[..., GatewaySettings]:
 
 
 @pytest.fixture
-def app(make_settings: Callable[..., GatewaySettings]) -> Shopify:
+def make_shopify() -> Callable[..., ShopifySettings]:
+    """Makes settings of Shopify's app, with the given changes."""
+    return create_shopify_settings
+
+
+@pytest.fixture
+def shopify() -> PlatformAdapter:
     """Shopify as the gateway under test sees it."""
-    return make_settings().shopify()
+    return create_shopify_adapter(create_shopify_settings(), FakeShopify())
 
 
 @pytest.fixture
-def with_facebook(make_settings: Callable[..., GatewaySettings]) -> Callable[..., GatewaySettings]:
-    """Settings with Facebook's, unless something else is given."""
-    return lambda **more: make_settings(**{**FACEBOOK, **more})
-
-
-@pytest.fixture
-def facebook(with_facebook: Callable[..., GatewaySettings]) -> Facebook:
-    """Facebook as the gateway under test sees it."""
-    return with_facebook().facebook()
+def no_facebook() -> FacebookSettings:
+    """The settings of an installation without an app at Facebook."""
+    return FacebookSettings(_env_file=None)
 
 
 @pytest.fixture
@@ -456,7 +502,7 @@ async def world(postgres: Any, make_settings: Callable[..., GatewaySettings]) ->
     schema = f"gateway_{uuid4().hex[:8]}"
     database = Database(postgres.build_admin_database_url(), schema=schema)
     await database.migrate("gateway")
-    yield World(make_settings(**FACEBOOK), database)
+    yield World(make_settings(), database)
     async with database.transaction() as tx:
         await tx.execute(text(f'DROP SCHEMA "{schema}" CASCADE'))
     await database.close()
@@ -464,22 +510,23 @@ async def world(postgres: Any, make_settings: Callable[..., GatewaySettings]) ->
 
 @pytest.fixture
 def storeless(make_settings: Callable[..., GatewaySettings]) -> World:
-    """A gateway whose database answers nobody: for what needs none."""
-    settings = make_settings(**FACEBOOK)
-    return World(settings, Database(settings.database_url.get_secret_value(), schema="nothing"))
+    """A gateway of the real platforms whose database answers nobody: for what needs none."""
+    settings = make_settings()
+    database = Database(settings.database_url.get_secret_value(), schema="nothing")
+    return World(settings, database, has_test_platforms=False)
 
 
 class Route:
     """The webhook route alone, with one live connection and a Kafka."""
 
-    def __init__(self, app: Shopify) -> None:
+    def __init__(self, adapter: PlatformAdapter) -> None:
         self.kafka = FakeKafka()
         self.asked: list[str] = []
         self.counted = Counter[tuple[str, str]]()
         self.looks = 0
         self.address = ("", 0)
         self.clock = 0.0
-        self.rows = {NAME: Connection(NAME, uuid4(), "connected", 1, 1, (), 0, None, SealedTokens("k1.sealed"))}
+        self.rows = {NAME: Connection(NAME, uuid4(), "connected", 1, 1, (), 0, None, EncryptedTokens("k1.encrypted"))}
 
         async def ask(names: Collection[str]) -> list[Connection]:
             self.looks += 1
@@ -493,25 +540,27 @@ class Route:
             await send({"type": "http.response.start", "status": 418, "headers": [(b"content-length", b"0")]})
             await send({"type": "http.response.body", "body": b""})
 
-        self.reception = Reception(
-            app,
-            live=LiveConnections(ask, lambda: self.clock),
-            give=self.kafka.give,
+        assert adapter.webhooks is not None
+        self.handler = WebhookHandler(
+            adapter.manifest,
+            adapter.webhooks,
+            connections=ConnectionCache(ask, lambda: self.clock),
+            publish=self.kafka.publish,
             installations=None,  # type: ignore[arg-type] # no delivery here is about the app itself
-            departures=None,  # type: ignore[arg-type]
-            count=count,
+            erasure=None,  # type: ignore[arg-type]
+            count_delivery=count,
             max_bytes=4096,
             answer_seconds=0.3,
         )
-        self.webhooks = Webhooks(elsewhere, [self.reception])
+        self.webhooks = WebhookMiddleware(elsewhere, [self.handler])
         transport = httpx.ASGITransport(self.webhooks)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://gateway.test", event_hooks=TRUE)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[tuple[str, int]]:
         """The route behind real connections, as the public listener has them."""
-        receptions = Receptions([self.reception], body_seconds=0.3)
-        http: Any = partial(PublicConnection, receptions=receptions)
+        endpoints = WebhookEndpoints([self.handler], body_seconds=0.3)
+        http: Any = partial(WebhookProtocol, endpoints=endpoints)
         listener = socket.create_server(("127.0.0.1", 0))
         host, port = listener.getsockname()
         server = uvicorn.Server(uvicorn.Config(self.webhooks, http=http, log_config=None, lifespan="off"))  # type: ignore[arg-type]
@@ -547,9 +596,9 @@ def make_route() -> type[Route]:
 
 
 @pytest.fixture(params=["asgi", "connection"])
-async def route(app: Shopify, request: pytest.FixtureRequest) -> AsyncIterator[Route]:
+async def route(shopify: PlatformAdapter, request: pytest.FixtureRequest) -> AsyncIterator[Route]:
     """The webhook route alone, by each of the two ways to it."""
-    made = Route(app)
+    made = Route(shopify)
     if request.param == "asgi":
         yield made
     else:

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from fastapi.routing import iter_route_contexts
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 
 from contracts.topics import list_topics
-from gateway.app import applications
-from gateway.platforms import PLATFORMS
+from gateway.app import create_applications
+from platforms.registry import PLATFORMS
 from truth import COMMITTED, OPENAPI, hold_true
 
 DOCUMENTS = ("openapi.json", "asyncapi.json")
@@ -42,7 +42,7 @@ def references(node: Any) -> Iterator[str]:
 
 
 def test_the_command_writes_what_is_committed(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "gateway.docs", str(tmp_path)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "gateway.pages.api_docs", str(tmp_path)], check=True, timeout=60)
     for name in DOCUMENTS:
         old = (COMMITTED / name).read_text()
         assert (tmp_path / name).read_text() == old, "a contract changed: look at it, then run `make contracts`"
@@ -56,16 +56,16 @@ async def test_what_is_served_is_what_is_committed(storeless: Any, name: str) ->
 
 
 def test_every_public_route_is_described_and_nothing_else_is(storeless: Any) -> None:
-    public, receptions, _ = applications(storeless.parts, {})
+    public, handlers, _ = create_applications(storeless.parts, {})
     routes = iter_route_contexts(public._app._app.routes)
     there = {(method.lower(), route.path_format) for route in routes for method in route.methods}
-    there |= {("post", reception.path) for reception in receptions}
+    there |= {("post", handler.path) for handler in handlers}
     assert there == {(method, path) for method, path, _ in operations()}
     assert not [path for _, path in there if path.startswith("/internal")]
 
 
-async def test_what_is_not_configured_is_not_described(storeless: Any, make_settings: Callable[..., Any]) -> None:
-    storeless.restart(make_settings())
+async def test_what_is_not_configured_is_not_described(storeless: Any, no_facebook: Any) -> None:
+    storeless.restart(storeless.settings, facebook=no_facebook)
     served = (await storeless.new_browser().get("/docs/openapi.json")).json()
     assert [path for path in served["paths"] if "facebook" in path] == ["/facebook/login"]
     assert "/shopify/webhook" in served["paths"]

@@ -2,6 +2,7 @@
 token; and what an installation without Facebook says."""
 
 import asyncio
+import hmac
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -11,12 +12,25 @@ import pytest
 import stamina
 from sqlalchemy import text
 
-from fake_graph import ALL_PERMISSIONS, APP_SECRET, Refused
-from gateway.logins import merchant_of
-from gateway.tokens import digest
-from test_facebook import batch, entry, signed
+from gateway.connect.grants import choose_merchant
+from gateway.tokens.service import hash_token
+from platforms.facebook.tests.fake_graph import ALL_PERMISSIONS, APP_SECRET, Refused
 
 pytestmark = pytest.mark.integration
+
+
+def entry(page: str = "1001", **more: Any) -> dict[str, Any]:
+    return {"id": page, "time": 1_795_500_000, "changes": [{"field": "name", "value": "Café"}], **more}
+
+
+def batch(*entries: Any) -> bytes:
+    return json.dumps({"object": "page", "entry": entries}).encode()
+
+
+def signed(body: bytes, secret: str = APP_SECRET) -> list[tuple[bytes, bytes]]:
+    mac = hmac.digest(secret.encode(), body, "sha256").hex()
+    return [(b"content-type", b"application/json"), (b"x-hub-signature-256", f"sha256={mac}".encode())]
+
 
 PAGE = "facebook:1001"
 
@@ -53,8 +67,8 @@ async def test_a_merchant_connects_pages(world: Any) -> None:
     assert [str(one.wanted_sync) for one in said] == [first["sync_id"], second["sync_id"]]
     assert {str(one.merchant) for one in said} == {document["user_uuid"]}
     assert said[0].object_key == "facebook/1001/page_data.json"
-    row = await world.store.connection(PAGE)
-    assert row.holder == world.graph.user
+    row = await world.stores.connections.find(PAGE)
+    assert row.granted_by == world.graph.user
     shown = await shown_sync(world, first["sync_id"])
     assert (shown["state"], shown["webhook_test"]["status"]) == ("queued", "pending")
 
@@ -85,11 +99,11 @@ async def test_a_session_that_goes_on_lasts_from_now(world: Any) -> None:
 
 def test_an_account_keeps_its_merchant_and_a_session_of_one_of_them_stands() -> None:
     session, first, second = uuid4(), uuid4(), uuid4()
-    assert merchant_of(session, []) == session
-    assert merchant_of(session, [first, session]) == session
-    assert merchant_of(session, [first, second]) == first
-    assert merchant_of(None, [first, second]) == first
-    assert merchant_of(None, []) not in (session, first, second)
+    assert choose_merchant(session, []) == session
+    assert choose_merchant(session, [first, session]) == session
+    assert choose_merchant(session, [first, second]) == first
+    assert choose_merchant(None, [first, second]) == first
+    assert choose_merchant(None, []) not in (session, first, second)
 
 
 async def test_known_pages_keep_their_merchant_and_new_ones_join_who_signs_in(world: Any) -> None:
@@ -102,7 +116,7 @@ async def test_known_pages_keep_their_merchant_and_new_ones_join_who_signs_in(wo
     world.graph.pages = {"1001": "One", "1002": "Two", "1003": "Three"}
     again = await world.connect_pages(other)
     assert again["user_uuid"] == second["user_uuid"]
-    owners = [str((await world.store.connection(f"facebook:{page}")).merchant) for page in (1001, 1002, 1003)]
+    owners = [str((await world.stores.connections.find(f"facebook:{page}")).merchant) for page in (1001, 1002, 1003)]
     assert owners == [first["user_uuid"], second["user_uuid"], second["user_uuid"]]
 
 
@@ -185,7 +199,7 @@ async def test_a_browser_gets_pages_and_a_way_to_be_asked_again(world: Any) -> N
     world.graph.pages = {"1001": "<b>Café</b>"}
     good = await browser.get(world.pages_callback(await world.pages_started(browser)))
     assert "&lt;b&gt;Café" in good.text
-    assert "pages_manage_metadata: webhooks left out" in good.text
+    assert "pages_manage_metadata: webhooks skipped" in good.text
     assert "pages_messaging: nothing that is read left out" in good.text
     assert "2027-02-22" in good.text
     (page,) = (await world.connect_pages())["pages"]["data"]
@@ -244,7 +258,7 @@ async def test_the_first_sync_subscribes_and_tries_the_way(world: Any) -> None:
     while (shown := await shown_sync(world, page["sync_id"]))["webhook_test"]["status"] == "pending":
         pass
     assert shown["webhook_test"]["status"] == "success"
-    assert [(one.cause, one.connection) for one in world.kafka.requests] == [("test", "facebook:0")]
+    assert [(one.cause, one.connection) for one in world.kafka.requests] == [("probe", "facebook:0")]
 
 
 async def test_a_dead_page_token_asks_for_a_new_sign_in_and_touches_nothing_else(world: Any) -> None:
@@ -253,7 +267,7 @@ async def test_a_dead_page_token_asks_for_a_new_sign_in_and_touches_nothing_else
     assert (given.status_code, given.json()["expires_at"]) == (200, None)
     token = given.json()["access_token"]
     assert (await world.token("shopify-fetcher", PAGE)).status_code == 403
-    body = {"connection": PAGE, "access_token_sha256": digest(token)}
+    body = {"connection": PAGE, "access_token_sha256": hash_token(token)}
     answer = await world.ask("/internal/tokens/refused", body, "facebook-fetcher")
     assert (answer.status_code, answer.json()) == (409, {"state": "reauthorise"})
     states = [(one.connection, one.state) for one in await world.said()]
@@ -277,7 +291,7 @@ async def test_no_response_log_or_row_holds_a_token_or_a_code(world: Any, capsys
     seen += [(await browser.get(path)).text for path in ("/", "/connections")]
     body = {"sync_id": str(uuid4()), "first": True}
     seen.append((await world.ask(f"/internal/connections/{PAGE}/assert", body, "scheduler")).text)
-    await world.parts.remotes["facebook"].exchange("", world.graph.code())
+    await world.parts.apis["facebook"].exchange_code("", world.graph.code())
     used = world.graph.code()
     for _ in range(2):
         seen.append((await browser.get(world.pages_callback(await world.pages_started(browser), code=used))).text)
@@ -288,15 +302,15 @@ async def test_no_response_log_or_row_holds_a_token_or_a_code(world: Any, capsys
     world.graph.down = False
     captured = capsys.readouterr()
     seen += [await world.dump(), captured.out, captured.err]
-    seen.append(repr(await world.parts.remotes["facebook"].exchange("", world.graph.code())))
+    seen.append(repr(await world.parts.apis["facebook"].exchange_code("", world.graph.code())))
     for secret in (*world.graph.secrets, "secret-", APP_SECRET, "the verify token"):
         assert all(secret not in text for text in seen)
 
 
-async def test_without_facebook_the_rest_runs_and_its_login_says_so(world: Any, make_settings: Any) -> None:
+async def test_without_facebook_the_rest_runs_and_its_login_says_so(world: Any, no_facebook: Any) -> None:
     await world.connect()
     await world.connect_pages()
-    world.restart(make_settings())
+    world.restart(world.settings, facebook=no_facebook)
     browser = world.new_browser("text/html")
     browser.cookies.update(dict(world.browser.cookies))
     login = await browser.get("/facebook/login")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from gateway.installations import order
+from gateway.webhooks.removals import compare_times
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +37,7 @@ async def connected(world: Any) -> Any:
 
 async def test_an_uninstall_erases_the_tokens_and_raises_the_epoch(connected: Any) -> None:
     await connected.deliver("products/update", b'{"id": 7}')
-    connected.shopify.uninstall()
+    connected.shopify.revoke_tokens()
     assert (await uninstall(connected, 60)).status_code == 200
     (said,) = await connected.said()
     assert (said.state, said.epoch, said.wanted_sync) == ("uninstalled", 2, None)
@@ -61,13 +61,13 @@ async def test_an_uninstall_erases_the_tokens_and_raises_the_epoch(connected: An
     ],
 )
 async def test_an_uninstall_whose_signed_body_does_not_name_the_shop_is_400(connected: Any, body: Any) -> None:
-    connected.shopify.uninstall()
+    connected.shopify.revoke_tokens()
     assert (await connected.deliver("app/uninstalled", json.dumps(body).encode())).status_code == 400
     assert await connected.said() == []
 
 
 async def test_an_uninstall_may_name_the_shop_by_its_domain(connected: Any) -> None:
-    connected.shopify.uninstall()
+    connected.shopify.revoke_tokens()
     body = b'{"id": 1, "domain": "acme.myshopify.com"}'
     assert (await connected.deliver("app/uninstalled", body)).status_code == 200
     assert [said.state for said in await connected.said()][-1] == "uninstalled"
@@ -81,7 +81,7 @@ async def test_a_forged_uninstall_is_dropped_because_the_token_works(connected: 
 
 
 async def test_what_lies_before_the_grant_is_dropped_untried(connected: Any) -> None:
-    connected.shopify.uninstall()
+    connected.shopify.revoke_tokens()
     assert (await uninstall(connected, -60)).status_code == 200
     assert await connected.said() == []
 
@@ -113,7 +113,7 @@ async def test_a_token_that_cannot_be_unsealed_is_none_that_works(connected: Any
 
 
 async def test_a_connection_that_needs_a_new_sign_in_is_uninstalled_too(connected: Any) -> None:
-    connected.shopify.uninstall()
+    connected.shopify.revoke_tokens()
     await connected.expire()
     assert (await connected.token()).json() == {"state": "reauthorise"}
     assert (await uninstall(connected, 60)).status_code == 200
@@ -133,7 +133,7 @@ async def test_an_uninstall_in_the_moment_of_the_grant_is_tried(connected: Any, 
     connected.shopify.down = True
     assert (await uninstall(connected, seconds)).status_code == 503
     connected.shopify.down = False
-    connected.shopify.uninstall()
+    connected.shopify.revoke_tokens()
     assert (await uninstall(connected, seconds)).status_code == 200
     assert (await connected.said())[-1].state == "uninstalled"
 
@@ -147,7 +147,7 @@ async def test_an_expired_token_alone_uninstalls_nobody(connected: Any) -> None:
 
 async def test_a_shop_that_comes_back_keeps_its_merchant_and_its_new_epoch(connected: Any) -> None:
     merchant = (await connected.browser.get("/connections")).json()["user_uuid"]
-    connected.shopify.uninstall()
+    connected.shopify.revoke_tokens()
     await uninstall(connected, 60)
     connected.shopify.granted_at = GRANTED_AT + 120_000
     assert (await connected.connect(connected.new_browser()))["user_uuid"] == merchant
@@ -157,7 +157,7 @@ async def test_a_shop_that_comes_back_keeps_its_merchant_and_its_new_epoch(conne
 
 
 async def test_other_scopes_are_read_and_said(connected: Any) -> None:
-    first = await connected.store.connection(NAME)
+    first = await connected.stores.connections.find(NAME)
     connected.shopify.scopes_granted = ("read_products",)
     body = json.dumps({"id": 1, "current": ["read_products"]}).encode()
     assert (await connected.deliver("app/scopes_update", body)).status_code == 200
@@ -169,7 +169,7 @@ async def test_other_scopes_are_read_and_said(connected: Any) -> None:
 
 
 async def test_other_scopes_that_a_refresh_brings_are_said_too(connected: Any) -> None:
-    first = await connected.store.connection(NAME)
+    first = await connected.stores.connections.find(NAME)
     connected.shopify.scopes_granted = ("read_products",)
     await connected.expire()
     assert (await connected.token()).json()["scopes"] == ["read_products"]
@@ -179,7 +179,7 @@ async def test_other_scopes_that_a_refresh_brings_are_said_too(connected: Any) -
 
 
 async def test_a_new_sign_in_in_the_same_second_wants_a_sync_of_its_own(connected: Any) -> None:
-    first = await connected.store.connection(NAME)
+    first = await connected.stores.connections.find(NAME)
     connected.shopify.scopes_granted = ("read_products",)
     await connected.connect()
     (said,) = await connected.said()
@@ -188,7 +188,7 @@ async def test_a_new_sign_in_in_the_same_second_wants_a_sync_of_its_own(connecte
 
 
 def test_times_decide_unless_they_are_near() -> None:
-    assert [order(100_000, moment) for moment in (94_999, 95_000, 105_000, 105_001, None)] == [
+    assert [compare_times(100_000, moment) for moment in (94_999, 95_000, 105_000, 105_001, None)] == [
         "before",
         "near",
         "near",

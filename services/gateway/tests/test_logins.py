@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.connections import wanted_sync
+from gateway.connections import derive_wanted_sync
 
 pytestmark = pytest.mark.integration
 
@@ -91,7 +91,7 @@ async def test_evil_shop_names_are_refused(world: Any, name: str) -> None:
     answer = await world.browser.get(f"/shopify/{name}/login")
     assert answer.status_code == 400
     assert "acme.myshopify.com" in answer.json()["reason"]
-    assert await world.rows("login_states") == 0
+    assert await world.rows("oauth_states") == 0
     assert (await world.browser.get(f"/shopify/login?shop={name}")).status_code in (303, 400)
 
 
@@ -108,8 +108,8 @@ async def test_a_browser_gets_pages(world: Any) -> None:
     assert good.headers["cache-control"] == "no-store"
 
 
-async def test_the_cookies_are_out_of_reach(world: Any, make_settings: Any) -> None:
-    world.restart(make_settings(shopify_redirect_uri="https://gateway.test/shopify/callback"))
+async def test_the_cookies_are_out_of_reach(world: Any, make_shopify: Any) -> None:
+    world.restart(world.settings, shopify=make_shopify(shopify_redirect_uri="https://gateway.test/shopify/callback"))
     answer = await world.new_browser().get("/shopify/acme/login")
     cookie = answer.headers["set-cookie"]
     assert all(part in cookie for part in ("HttpOnly", "SameSite=lax", "Secure", "Path=/shopify/callback"))
@@ -169,8 +169,8 @@ async def test_tokens_that_do_not_expire_work_too(world: Any) -> None:
 
 
 def test_the_wanted_sync_is_the_revisions() -> None:
-    assert wanted_sync(NAME, 1, 1000) == wanted_sync(NAME, 1, 1000)
-    assert len({wanted_sync(NAME, revision, moment) for revision in (1, 2) for moment in (1000, 2000)}) == 4
+    assert derive_wanted_sync(NAME, 1, 1000) == derive_wanted_sync(NAME, 1, 1000)
+    assert len({derive_wanted_sync(NAME, revision, moment) for revision in (1, 2) for moment in (1000, 2000)}) == 4
 
 
 async def test_a_state_or_cookie_is_no_webhook_signature(world: Any) -> None:
@@ -181,8 +181,8 @@ async def test_a_state_or_cookie_is_no_webhook_signature(world: Any) -> None:
 
 
 async def test_what_has_expired_is_pruned(world: Any) -> None:
-    await world.store.start_login(state_hash=b"1", browser_hash=b"2", connection=NAME, seconds=-1)
-    await world.store.start_login(state_hash=b"3", browser_hash=b"4", connection=NAME, seconds=60)
-    assert not await world.store.take_login(state_hash=b"1", browser_hash=b"2", connection=NAME)
-    await world.store.prune()
-    assert await world.rows("login_states") == 1
+    await world.stores.oauth_states.create(state_hash=b"1", browser_hash=b"2", connection=NAME, seconds=-1)
+    await world.stores.oauth_states.create(state_hash=b"3", browser_hash=b"4", connection=NAME, seconds=60)
+    assert not await world.stores.oauth_states.consume(state_hash=b"1", browser_hash=b"2", connection=NAME)
+    await world.stores.prune()
+    assert await world.rows("oauth_states") == 1

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from gateway.views import ConnectionView, SyncView, UploadView, queued, sync_document
+from gateway.pages.views import ConnectionView, SyncView, UploadView, build_queued_sync, build_sync_document
 
 NAME = "shopify:acme.myshopify.com"
 OK, WAIT = {"status": "success", "message": "m"}, {"status": "pending", "message": "m"}
@@ -18,14 +18,14 @@ def sync(state: str, **more: Any) -> SyncView:
 
 
 def parts(view: SyncView, status: Any = OK, test: Any = OK, now: int = 0) -> list[str | None]:
-    document = sync_document(view, status=status, test=test, now=now)
+    document = build_sync_document(view, status=status, result=test, now=now)
     names = ("webhook_status", "webhook_test", "polling_test", "upload_status")
     return [document[name]["status"] if document[name] else None for name in names]
 
 
 def test_the_four_parts_are_merged() -> None:
     stored = UploadView(key="k", outcome="unchanged")
-    assert parts(queued(uuid4(), NAME, 1), WAIT, WAIT) == ["pending"] * 4
+    assert parts(build_queued_sync(uuid4(), NAME, 1), WAIT, WAIT) == ["pending"] * 4
     assert parts(sync("running")) == ["success", "success", "pending", "pending"]
     assert parts(sync("success")) == ["success", "success", "success", "pending"]
     assert parts(sync("success", upload=stored)) == ["success"] * 4
@@ -94,7 +94,7 @@ async def test_the_connections_page_shows_the_latest_syncs(world: Any) -> None:
 async def test_the_front_page_names_the_way_in(world: Any, make_settings: Any) -> None:
     document = (await world.browser.get("/")).json()
     assert document["status"] == "ok"
-    assert "/shopify/{shop_name}/login" in document["message"]
+    assert "/shopify/{account}/login" in document["message"]
     page = await world.new_browser("text/html").get("/?shop=%3Cb%3E")
     assert 'action="/shopify/login"' in page.text
     assert "<b>" not in page.text

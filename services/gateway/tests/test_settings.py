@@ -7,8 +7,13 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import ValidationError
+
+from gateway.adapters import create_adapters, list_configured, list_doubtful_addresses, load_platform_settings
+from platforms.registry import PLATFORMS, load_role
+from platforms.shopify.connect import create_adapter
 
 
 @pytest.mark.parametrize(
@@ -25,11 +30,6 @@ from pydantic import ValidationError
         ("internal_keys", "scheduler:short"),
         ("internal_keys", "scheduler"),
         ("internal_keys", "scheduler:" + "s" * 20 + ",fetcher:" + "s" * 20),
-        ("shopify_shop_url", "https://example.com"),
-        ("shopify_redirect_uri", "gateway/callback"),
-        ("shopify_webhook_address", "ftp://gateway/hook"),
-        ("shopify_api_secret", ""),
-        ("shopify_api_version", "latest"),
         ("gateway_port", "seven"),
         ("session_ttl_seconds", "0"),
         ("scheduler_url", "nowhere"),
@@ -42,50 +42,48 @@ def test_a_malformed_setting_is_refused_by_name(make_settings: Callable[..., Any
     assert value == "" or len(value) < 8 or value not in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("facebook_app_id", "12345678901234"),
-        ("facebook_app_id", "123456789012345678901"),
-        ("facebook_app_id", "12345678901234x"),
-        ("facebook_api_version", "25.0"),
-        ("facebook_graph_url", "graph.facebook.com"),
-        ("facebook_subscribed_fields", "name,about"),
-        ("facebook_redirect_uri", "gateway/callback"),
-    ],
-)
-def test_a_malformed_setting_of_facebook_is_refused_by_name(with_facebook: Any, name: str, value: str) -> None:
-    with pytest.raises(ValidationError) as refused:
-        with_facebook(**{name: value})
-    assert [error["loc"] for error in refused.value.errors()] == [(name,)]
-
-
-@pytest.mark.parametrize("name", ["app_id", "app_secret", "verify_token", "redirect_uri", "webhook_address"])
-def test_facebook_is_configured_whole_or_not_at_all(make_settings: Any, with_facebook: Any, name: str) -> None:
-    assert with_facebook().facebook().configured
-    assert not make_settings().facebook().configured
-    with pytest.raises(ValidationError, match=f"FACEBOOK_{name.upper()}: required") as refused:
-        with_facebook(**{f"facebook_{name}": ""})
-    assert "secret" not in str(refused.value).replace("FACEBOOK_APP_SECRET", "")
-
-
 def test_lists_are_separated_by_commas(make_settings: Callable[..., Any]) -> None:
-    settings = make_settings(
-        cors_allowed_origins="https://a.example, https://b.example/", shopify_scopes="read_products , read_inventory"
-    )
+    settings = make_settings(cors_allowed_origins="https://a.example, https://b.example/")
     assert settings.cors_allowed_origins == ("https://a.example", "https://b.example")
-    assert settings.shopify_scopes == ("read_products", "read_inventory")
     assert make_settings().cors_allowed_origins == ()
 
 
-def test_a_loopback_address_with_another_port_is_doubted(make_settings: Callable[..., Any]) -> None:
-    settings = make_settings(
+def test_a_loopback_address_with_another_port_is_doubted(make_shopify: Callable[..., Any]) -> None:
+    settings = make_shopify(
         shopify_redirect_uri="http://localhost:5000/shopify/callback",
         shopify_webhook_address="http://127.0.0.1:5001/shopify/webhook",
     )
-    assert settings.doubts() == [
+    adapter = create_adapter(settings, httpx.AsyncClient(), lambda: 0)
+    assert list_doubtful_addresses([adapter], 5000) == [
         "SHOPIFY_WEBHOOK_ADDRESS names this machine with port 5001, and the gateway listens on 5000"
     ]
+
+
+def test_secrets_are_in_no_repr(make_settings: Callable[..., Any]) -> None:
+    for secret in ("a secret of more", "s" * 20, "kkkk"):
+        assert secret not in repr(make_settings())
+
+
+def test_every_platform_may_be_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    for slug in PLATFORMS:
+        for name in load_role(slug, "manifest").MANIFEST.required_settings:
+            monkeypatch.delenv(name, raising=False)
+    adapters = create_adapters(load_platform_settings(), httpx.AsyncClient(), lambda: 0)
+    assert list(adapters) == list(PLATFORMS)
+    assert list_configured(adapters) == []
+
+
+def test_an_incomplete_platform_stops_the_start_with_the_names_of_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SHOPIFY_API_KEY", "a key")
+    with pytest.raises(SystemExit):
+        load_platform_settings()
+    line = capsys.readouterr().err
+    assert "SHOPIFY_API_SECRET, SHOPIFY_REDIRECT_URI, SHOPIFY_WEBHOOK_ADDRESS: required" in line
+    assert "a key" not in line
 
 
 def test_a_missing_setting_stops_the_start_with_one_line(tmp_path: Any) -> None:

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from database.pool import Database
-from gateway.problems import PlatformAway
-from gateway.sealing import Sealer
-from gateway.tokens import Tokens, digest
+from gateway.tokens.encryption import TokenCipher
+from gateway.tokens.service import TokenService, hash_token
+from platform_sdk.errors import TransientError
 
 pytestmark = pytest.mark.integration
 
@@ -18,7 +18,7 @@ NAME = "shopify:acme.myshopify.com"
 
 
 async def refuse(world: Any, token: str) -> Any:
-    body = {"connection": NAME, "access_token_sha256": digest(token)}
+    body = {"connection": NAME, "access_token_sha256": hash_token(token)}
     return await world.ask("/internal/tokens/refused", body)
 
 
@@ -109,19 +109,19 @@ async def test_a_token_endpoint_that_hangs_is_answered_for_in_time(world: Any) -
     await world.connect()
     await world.expire()
     world.shopify.hanging = True
-    sealer = Sealer(world.settings.token_encryption_keys)
-    tokens = Tokens(
-        world.store,
-        sealer,
-        world.parts.remotes,
+    cipher = TokenCipher(world.settings.token_encryption_keys)
+    tokens = TokenService(
+        world.stores.connections,
+        cipher,
+        world.parts.apis,
         now=lambda: time.time_ns() // 10**6,
-        count=world.parts.metrics.refreshes,
+        count_refresh=world.parts.metrics.count_refresh,
         answer_seconds=0.2,
     )
-    outcomes = await asyncio.gather(*(tokens.current(NAME) for _ in range(12)), return_exceptions=True)
-    assert {type(outcome) for outcome in outcomes} == {PlatformAway}
+    outcomes = await asyncio.gather(*(tokens.get_token(NAME) for _ in range(12)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {TransientError}
     world.shopify.hanging = False
-    assert (await tokens.current(NAME)).access_token in world.shopify.good_access
+    assert (await tokens.get_token(NAME)).access_token in world.shopify.good_access
 
 
 async def test_a_store_that_is_away_is_everybodys_trouble(world: Any) -> None:
@@ -134,7 +134,7 @@ async def test_a_store_that_is_away_is_everybodys_trouble(world: Any) -> None:
 async def test_a_dead_refresh_token_asks_for_a_new_sign_in(world: Any) -> None:
     await world.connect()
     await world.expire()
-    world.shopify.uninstall()
+    world.shopify.revoke_tokens()
     answer = await world.token()
     assert (answer.status_code, answer.json()) == (409, {"state": "reauthorise"})
     assert [event.state for event in await world.said()] == ["connected", "reauthorise"]
@@ -190,7 +190,7 @@ async def test_no_response_or_log_holds_a_token(world: Any, capsys: pytest.Captu
     world.shopify.down = True
     seen.append((await world.browser.get(world.callback(await world.started()))).text)
     world.shopify.down = False
-    world.shopify.uninstall()
+    world.shopify.revoke_tokens()
     await world.expire()
     seen.append((await world.token()).text)
     captured = capsys.readouterr()

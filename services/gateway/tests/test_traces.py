@@ -7,25 +7,28 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.platforms.shopify import Shopify
-from gateway.routes.traced import traced, traced_give
-from gateway.routes.webhooks import Webhooks
+from gateway.webhooks.asgi import WebhookMiddleware
+from gateway.webhooks.tracing import trace_handler, trace_publish
 from messaging import tracing
 from otlp_receiver import run_receiver
+from platform_sdk.adapters import PlatformAdapter
 
 FOREIGN = f"00-{'a' * 32}-{'b' * 16}-01"
 
 
 def traced_client(route: Any) -> httpx.AsyncClient:
     """A client of the route as it is put together where traces are exported."""
-    route.reception._give = traced_give(route.kafka.give)
+    route.handler._publish = trace_publish(route.kafka.publish)
     return httpx.AsyncClient(
-        transport=httpx.ASGITransport(Webhooks(None, [traced(route.reception)])), base_url="http://gateway.test"
+        transport=httpx.ASGITransport(WebhookMiddleware(None, [trace_handler(route.handler)])),
+        base_url="http://gateway.test",
     )
 
 
-async def test_each_delivery_is_a_trace_of_its_own_which_its_message_carries(app: Shopify, make_route: Any) -> None:
-    route = make_route(app)
+async def test_each_delivery_is_a_trace_of_its_own_which_its_message_carries(
+    shopify: PlatformAdapter, make_route: Any
+) -> None:
+    route = make_route(shopify)
     with run_receiver() as receiver, tracing.export_traces("gateway", receiver.url):
         route.client = traced_client(route)
         answers = [await route.deliver(traceparent=FOREIGN) for _ in range(2)]
@@ -43,8 +46,10 @@ async def test_each_delivery_is_a_trace_of_its_own_which_its_message_carries(app
         assert send.sync_id == headers["ce_id"].decode()
 
 
-async def test_a_delivery_that_kafka_did_not_take_and_one_that_is_refused_say_so(app: Shopify, make_route: Any) -> None:
-    route = make_route(app)
+async def test_a_delivery_that_kafka_did_not_take_and_one_that_is_refused_say_so(
+    shopify: PlatformAdapter, make_route: Any
+) -> None:
+    route = make_route(shopify)
     with run_receiver() as receiver, tracing.export_traces("gateway", receiver.url):
         route.client = traced_client(route)
         route.kafka.away = True
@@ -54,18 +59,18 @@ async def test_a_delivery_that_kafka_did_not_take_and_one_that_is_refused_say_so
     assert [post.attributes["http.response.status_code"] for post in posts] == [503, 401]
     (send,) = (span for span in receiver.spans if span.name.startswith("send "))
     assert send.failed
-    assert send.attributes["error.type"] == "KafkaAway"
+    assert send.attributes["error.type"] == "KafkaUnavailableError"
 
 
 @pytest.mark.parametrize("exported", [True, False])
 async def test_the_line_of_a_delivery_names_its_connection_its_sync_and_its_own_trace(
-    app: Shopify, make_route: Any, exported: bool, capsys: pytest.CaptureFixture[str]
+    shopify: PlatformAdapter, make_route: Any, exported: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    route = make_route(app)
+    route = make_route(shopify)
     with run_receiver() as receiver, tracing.export_traces("gateway", receiver.url if exported else ""):
         route.client = traced_client(route)
         await asyncio.gather(*(route.deliver() for _ in range(3)))
-    route.reception._log.flush()
+    route.handler._log.flush()
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "delivery received" in line]
     asked = {str(request.sync_id) for request in route.kafka.requests}
     assert {line["sync_id"] for line in lines} == asked
@@ -75,8 +80,8 @@ async def test_the_line_of_a_delivery_names_its_connection_its_sync_and_its_own_
     assert bool(traces) is exported
 
 
-async def test_without_a_receiver_nothing_is_wrapped(app: Shopify, make_route: Any) -> None:
-    route = make_route(app)
-    assert traced(route.reception) is route.reception
-    give = route.kafka.give
-    assert traced_give(give) is give
+async def test_without_a_receiver_nothing_is_wrapped(shopify: PlatformAdapter, make_route: Any) -> None:
+    route = make_route(shopify)
+    assert trace_handler(route.handler) is route.handler
+    publish = route.kafka.publish
+    assert trace_publish(publish) is publish

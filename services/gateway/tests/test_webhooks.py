@@ -9,7 +9,8 @@ import pytest
 
 from contracts.events import SyncRequested
 from contracts.headers import derive_id
-from gateway.deliveries import Delivery, Kind, request_body, sync_id
+from gateway.webhooks.sync_request import build_request_body, derive_sync_id
+from platform_sdk.deliveries import Delivery, DeliveryKind
 
 NAME = "shopify:acme.myshopify.com"
 
@@ -47,8 +48,10 @@ async def test_copies_without_a_webhook_id_make_one_sync_id_too(route: Any) -> N
 
 
 def test_the_hand_written_body_is_the_contract() -> None:
-    delivery = Delivery("products/update", NAME, "w-1", Kind.RECORDS, {"products": ["gid://shopify/Product/7"]}, None)
-    said = SyncRequested.model_validate_json(request_body(delivery, sync_id(delivery), 3, 1_000))
+    delivery = Delivery(
+        "products/update", NAME, "w-1", DeliveryKind.RECORDS, {"products": ["gid://shopify/Product/7"]}, None
+    )
+    said = SyncRequested.model_validate_json(build_request_body(delivery, derive_sync_id(delivery), 3, 1_000))
     assert said == SyncRequested(
         sync_id=derive_id("shopify", "w-1"),
         connection=NAME,
@@ -62,8 +65,8 @@ def test_the_hand_written_body_is_the_contract() -> None:
 
 def test_the_hand_written_id_is_the_derived_one() -> None:
     for number in range(500):
-        delivery = Delivery("products/update", NAME, f"w-ü-{number}", Kind.RECORDS, {}, None)
-        assert sync_id(delivery) == str(derive_id("shopify", f"w-ü-{number}"))
+        delivery = Delivery("products/update", NAME, f"w-ü-{number}", DeliveryKind.RECORDS, {}, None)
+        assert derive_sync_id(delivery) == str(derive_id("shopify", f"w-ü-{number}"))
 
 
 async def test_the_message_is_keyed_and_attributed(route: Any) -> None:
@@ -224,7 +227,7 @@ async def test_a_live_connection_is_asked_about_every_five_seconds(route: Any) -
 
 async def test_a_test_delivery_is_marked_as_one(route: Any) -> None:
     await route.deliver(X_Shopify_Webhook_Id="merchant-sync-test-1")
-    assert route.kafka.requests[0].cause == "test"
+    assert route.kafka.requests[0].cause == "probe"
 
 
 async def test_the_log_line_holds_no_body(route: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ TYPES: dict[str, Any] = {"string": str, "integer": int, "boolean": bool, "null":
 def operation(method: str, path: str) -> dict[str, Any] | None:
     """What is said of a request, None where nothing is: there is no such route."""
     for template, operations in sorted(OPENAPI["paths"].items(), key=lambda item: "{" in item[0]):
-        pattern = re.sub(r"\\{\w+\\}", "(?s:.+)" if "shop_name" in template else "[^/]+", re.escape(template))
+        pattern = re.sub(r"\\{\w+\\}", "(?s:.+)" if "{account}" in template else "[^/]+", re.escape(template))
         if re.fullmatch(pattern, path) and method.lower() in operations:
             said: dict[str, Any] = operations[method.lower()]
             return said

@@ -1,6 +1,7 @@
-"""Connections with their sealed tokens: a row, its lock, and what is said of its changes."""
+"""Connections with their encrypted tokens: rows, their locks, and the events of their changes."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -10,157 +11,170 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import topics
 from contracts.events import SyncRequested, parse_platform
-from gateway.connections import Connection, SealedTokens, changed_event
-from gateway.receipts import Receipt
-from gateway.store import logins, receipts, selftests
+from gateway.connections import Connection, EncryptedTokens, build_changed_event
+from gateway.erasure.deletion_requests import DeletionRequest
+from gateway.store.deletion_requests import DeletionRequestStore
+from gateway.store.oauth_states import OAuthStateStore
+from gateway.store.sessions import SessionStore
+from gateway.store.transactions import OpenTransaction, join_transaction
+from gateway.store.webhook_probes import WebhookProbeStore
 from messaging import outbox
 from messaging.publisher import OutboundMessage
 
-_COLUMNS = """name, merchant, state, epoch, revision, scopes, granted_at, wanted_sync, wanted_cause,
-              access_token, access_expires_at, refresh_token, refresh_expires_at, holder"""
-_ONE = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name")
-_SOME = text(f"SELECT {_COLUMNS} FROM connections WHERE name = ANY(CAST(:names AS text[]))")
-_ALL_OF = text(f"SELECT {_COLUMNS} FROM connections WHERE merchant = :merchant ORDER BY name")
-_HELD_BY = text("""
-SELECT name FROM connections
-WHERE holder = :holder AND starts_with(name, :beginning) AND granted_at <= :granted_by ORDER BY name
-""")
+_COLUMNS = """name, merchant, state, epoch, revision, scopes, granted_at, granted_by, wanted_sync, wanted_cause,
+              access_token, access_expires_at, refresh_token, refresh_expires_at"""
+_FIND = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name")
+_FIND_MANY = text(f"SELECT {_COLUMNS} FROM connections WHERE name = ANY(CAST(:names AS text[]))")
+_LIST_BY_MERCHANT = text(f"SELECT {_COLUMNS} FROM connections WHERE merchant = :merchant ORDER BY name")
+# An advisory lock, because a connection that has no row yet has to be locked, too.
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-_LOCKED = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name FOR UPDATE")
+_FIND_LOCKED = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name FOR UPDATE")
 _SAVE = text(f"""
 INSERT INTO connections ({_COLUMNS}, changed_at)
-VALUES (:name, CAST(:merchant AS uuid), :state, :epoch, :revision, CAST(:scopes AS text[]), :granted_at,
+VALUES (:name, CAST(:merchant AS uuid), :state, :epoch, :revision, CAST(:scopes AS text[]), :granted_at, :granted_by,
         CAST(:wanted_sync AS uuid), :wanted_cause, :access_token, CAST(:access_expires_at AS bigint), :refresh_token,
-        CAST(:refresh_expires_at AS bigint), :holder, now())
+        CAST(:refresh_expires_at AS bigint), now())
 ON CONFLICT (name) DO UPDATE SET
     merchant = excluded.merchant, state = excluded.state, epoch = excluded.epoch, revision = excluded.revision,
-    scopes = excluded.scopes, granted_at = excluded.granted_at, wanted_sync = excluded.wanted_sync,
-    wanted_cause = excluded.wanted_cause,
+    scopes = excluded.scopes, granted_at = excluded.granted_at, granted_by = excluded.granted_by,
+    wanted_sync = excluded.wanted_sync, wanted_cause = excluded.wanted_cause,
     access_token = excluded.access_token, access_expires_at = excluded.access_expires_at,
-    refresh_token = excluded.refresh_token, refresh_expires_at = excluded.refresh_expires_at,
-    holder = excluded.holder, changed_at = now()
+    refresh_token = excluded.refresh_token, refresh_expires_at = excluded.refresh_expires_at, changed_at = now()
 """)
-_MERCHANT = text("INSERT INTO merchants (id) VALUES (:merchant) ON CONFLICT DO NOTHING")
+_SAVE_MERCHANT = text("INSERT INTO merchants (id) VALUES (:merchant) ON CONFLICT DO NOTHING")
 _LOCK_MERCHANT = text("SELECT 1 FROM merchants WHERE id = :merchant FOR UPDATE")
-_HAS_ANY = text("SELECT EXISTS (SELECT FROM connections WHERE merchant = :merchant)")
-_FORGET_MERCHANT = text("DELETE FROM merchants WHERE id = :merchant")
+_HAS_CONNECTIONS = text("SELECT EXISTS (SELECT FROM connections WHERE merchant = :merchant)")
+_DELETE_MERCHANT = text("DELETE FROM merchants WHERE id = :merchant")
 
 
-class Held:
-    """One connection whose row is locked until the transaction ends, whether there is a row yet or not."""
+class LockedConnection:
+    """A connection that nobody else changes or creates until the transaction ends. `row` is None where there is none.
 
-    def __init__(self, tx: AsyncConnection, row: Connection | None, object_key: Callable[[str], str]) -> None:
+    Everything that its methods write is in this one transaction.
+    """
+
+    def __init__(self, tx: AsyncConnection, row: Connection | None, get_object_key: Callable[[str], str]) -> None:
         self.row = row
         self._tx = tx
-        self._object_key = object_key
+        self._get_object_key = get_object_key
 
     async def save(self, row: Connection) -> None:
-        """Store the row, and say it to the others when its revision is a new one: both or neither."""
+        """Store the row, and enqueue its event when its revision is a new one."""
         if row.merchant is not None:
-            await self._tx.execute(_MERCHANT, {"merchant": row.merchant})
-        await self._tx.execute(_SAVE, _values(row))
-        known, self.row = self.row, row
-        if known is None or row.revision > known.revision:
-            await self.say()
+            await self._tx.execute(_SAVE_MERCHANT, {"merchant": row.merchant})
+        await self._tx.execute(_SAVE, _build_values(row))
+        before, self.row = self.row, row
+        if before is None or row.revision > before.revision:
+            await self.publish()
 
-    async def say(self) -> None:
-        """Say the row as it is to the others, perhaps once more."""
+    async def publish(self) -> None:
+        """Enqueue the event of the row as it is. An event of the same revision may have been published before."""
         assert self.row is not None
-        event = changed_event(self.row, self._object_key(self.row.name))
-        said = OutboundMessage(
+        event = build_changed_event(self.row, self._get_object_key(self.row.name))
+        message = OutboundMessage(
             topics.CONNECTION_CHANGED, event.connection, event, f"{event.connection}:{event.revision}"
         )
-        await outbox.enqueue(self._tx, [said])
+        await outbox.enqueue(self._tx, [message])
 
-    async def ask(self, request: SyncRequested) -> None:
-        """Ask the connection's fetcher for records, once this transaction is committed."""
+    async def request_sync(self, request: SyncRequested) -> None:
+        """Enqueue a request for the connection's fetcher."""
         topic = topics.get_sync_topic(parse_platform(request.connection))
         await outbox.enqueue(self._tx, [OutboundMessage(topic, request.connection, request, str(request.sync_id))])
 
-    async def forget(self, name: str, merchant: UUID | None) -> None:
-        """Remove what is kept beside the row of `name`, and its former `merchant` when no connection is left to it."""
-        await selftests.forget(self._tx, name)
-        await logins.forget_states(self._tx, name)
-        if merchant is not None:
-            await _forget_if_alone(self._tx, merchant)
-
-    async def keep_carried_out(self, receipt: Receipt) -> bool:
-        """Keep the receipt of what this transaction does; False when its request has one already."""
-        kept = await receipts.keep(self._tx, receipt)
-        await receipts.carried_out(self._tx, receipt.code)
-        return kept.code == receipt.code
-
-    async def open_self_test(self, sync_id: UUID, *, status: object, test: object) -> None:
-        """Begin the gateway's part of a sync of this connection; a part begun before keeps its outcomes."""
+    async def delete_related(self, merchant: UUID | None) -> None:
+        """Delete what is stored beside the row, and its former `merchant` where they have no other connection."""
         assert self.row is not None
-        await selftests.begin(self._tx, self.row.name, sync_id, status, test)
+        transaction = join_transaction(self._tx)
+        await WebhookProbeStore(transaction).delete(self.row.name)
+        await OAuthStateStore(transaction).delete(self.row.name)
+        if merchant is not None:
+            await _delete_merchant_without_connections(self._tx, merchant)
+
+    async def save_executed(self, request: DeletionRequest) -> bool:
+        """Store the request that this transaction executes; False where a copy of it was stored before."""
+        store = DeletionRequestStore(join_transaction(self._tx))
+        stored = await store.save(request)
+        await store.mark_executed(request.code)
+        return stored.code == request.code
+
+    async def start_probe(self, sync_id: UUID, *, status: object, result: object) -> None:
+        """Insert the gateway's own part of a sync of this connection, see `WebhookProbeStore.start`."""
+        assert self.row is not None
+        store = WebhookProbeStore(join_transaction(self._tx))
+        await store.start(self.row.name, sync_id, status=status, result=result)
 
 
-class HeldTogether:
-    """The connections of one consent under their locks, and the session that it is given in: all or nothing."""
+class LockedConnections:
+    """Connections under their locks, by name, and the sessions within the same transaction."""
 
-    def __init__(self, tx: AsyncConnection, connections: Mapping[str, Held]) -> None:
-        self.connections = connections
-        self._tx = tx
-
-    async def session_merchant(self, id_hash: bytes | None) -> UUID | None:
-        """The merchant of a session that lives, if any."""
-        return await logins.session_merchant(self._tx, id_hash) if id_hash else None
-
-    async def prolong_session(self, id_hash: bytes, seconds: int) -> None:
-        """Let a session live so long from now."""
-        await logins.prolong_session(self._tx, id_hash, seconds)
-
-    async def replace_session(self, old: bytes | None, new: bytes, merchant: UUID, seconds: int) -> None:
-        """End the session `old`, open `new` for `merchant`."""
-        await logins.replace_session(self._tx, old, new, merchant, seconds)
+    def __init__(self, tx: AsyncConnection, by_name: Mapping[str, LockedConnection]) -> None:
+        self.by_name = by_name
+        self.sessions = SessionStore(join_transaction(tx))
 
 
-async def held_together(tx: AsyncConnection, names: Iterable[str], object_key: Callable[[str], str]) -> HeldTogether:
-    """Connections under their locks; taken in one order, so that no two wait for each other."""
-    return HeldTogether(tx, {name: await _held(tx, name, object_key) for name in sorted(names)})
+class ConnectionStore:
+    """The connections by name. See `create_stores` for the parameters."""
+
+    def __init__(
+        self,
+        transaction: OpenTransaction,
+        lock_transaction: OpenTransaction,
+        *,
+        get_object_key: Callable[[str], str],
+        wake_relay: Callable[[], None],
+    ) -> None:
+        self._transaction = transaction
+        self._lock_transaction = lock_transaction
+        self._get_object_key = get_object_key
+        self._wake_relay = wake_relay
+
+    async def find(self, name: str) -> Connection | None:
+        """Return the connection as it is now."""
+        async with self._transaction() as tx:
+            row = (await tx.execute(_FIND, {"name": name})).one_or_none()
+        return _build_connection(row) if row else None
+
+    async def find_many(self, names: Collection[str]) -> list[Connection]:
+        """Return those of these connections that exist, as they are now."""
+        async with self._transaction() as tx:
+            return [_build_connection(row) for row in await tx.execute(_FIND_MANY, {"names": list(names)})]
+
+    async def list_by_merchant(self, merchant: UUID) -> list[Connection]:
+        """Return all connections of a merchant, by name."""
+        async with self._transaction() as tx:
+            return [_build_connection(row) for row in await tx.execute(_LIST_BY_MERCHANT, {"merchant": merchant})]
+
+    @asynccontextmanager
+    async def lock(self, name: str) -> AsyncIterator[LockedConnection]:
+        """Lock the connection for one transaction, whether it has a row yet or not."""
+        async with self.lock_all([name]) as locked:
+            yield locked.by_name[name]
+
+    @asynccontextmanager
+    async def lock_all(self, names: Iterable[str]) -> AsyncIterator[LockedConnections]:
+        """Lock all these connections for one transaction."""
+        async with self._lock_transaction() as tx:
+            # In one order, so that no two transactions wait for each other.
+            yield LockedConnections(tx, {name: await self._lock(tx, name) for name in sorted(names)})
+        self._wake_relay()
+
+    async def _lock(self, tx: AsyncConnection, name: str) -> LockedConnection:
+        await tx.execute(_LOCK, {"name": name})
+        row = (await tx.execute(_FIND_LOCKED, {"name": name})).one_or_none()
+        return LockedConnection(tx, _build_connection(row) if row else None, self._get_object_key)
 
 
-async def _held(tx: AsyncConnection, name: str, object_key: Callable[[str], str]) -> Held:
-    """The connection under its lock."""
-    await tx.execute(_LOCK, {"name": name})
-    row = (await tx.execute(_LOCKED, {"name": name})).one_or_none()
-    return Held(tx, _connection(row) if row else None, object_key)
-
-
-async def one(tx: AsyncConnection, name: str) -> Connection | None:
-    """The connection as it is now."""
-    row = (await tx.execute(_ONE, {"name": name})).one_or_none()
-    return _connection(row) if row else None
-
-
-async def some(tx: AsyncConnection, names: Collection[str]) -> list[Connection]:
-    """Those of these connections that there are, as they are now."""
-    return [_connection(row) for row in await tx.execute(_SOME, {"names": list(names)})]
-
-
-async def all_of(tx: AsyncConnection, merchant: UUID) -> list[Connection]:
-    """All connections of a merchant, by name."""
-    return [_connection(row) for row in await tx.execute(_ALL_OF, {"merchant": merchant})]
-
-
-async def names_held_by(tx: AsyncConnection, platform: str, holder: str, granted_by: int) -> tuple[str, ...]:
-    """The connections at `platform` that the person `holder` had granted by that moment (ms), by name."""
-    found = await tx.execute(_HELD_BY, {"holder": holder, "beginning": f"{platform}:", "granted_by": granted_by})
-    return tuple(found.scalars())
-
-
-async def _forget_if_alone(tx: AsyncConnection, merchant: UUID) -> None:
-    """The merchant's lock first: who connects or redacts another account of the same merchant has then committed."""
+async def _delete_merchant_without_connections(tx: AsyncConnection, merchant: UUID) -> None:
+    # The merchant's lock comes first: whoever connects or redacts another account of theirs has then committed.
     await tx.execute(_LOCK_MERCHANT, {"merchant": merchant})
-    if not (await tx.execute(_HAS_ANY, {"merchant": merchant})).scalar():
-        await logins.end_sessions(tx, merchant)
-        await tx.execute(_FORGET_MERCHANT, {"merchant": merchant})
+    if not (await tx.execute(_HAS_CONNECTIONS, {"merchant": merchant})).scalar():
+        await SessionStore(join_transaction(tx)).end_all(merchant)
+        await tx.execute(_DELETE_MERCHANT, {"merchant": merchant})
 
 
-def _connection(row: Row[Any]) -> Connection:
+def _build_connection(row: Row[Any]) -> Connection:
     tokens = (
-        SealedTokens(row.access_token, row.access_expires_at, row.refresh_token, row.refresh_expires_at)
+        EncryptedTokens(row.access_token, row.access_expires_at, row.refresh_token, row.refresh_expires_at)
         if row.access_token
         else None
     )
@@ -172,14 +186,14 @@ def _connection(row: Row[Any]) -> Connection:
         revision=row.revision,
         scopes=tuple(row.scopes),
         granted_at=row.granted_at,
+        granted_by=row.granted_by,
         wanted_sync=row.wanted_sync,
         wanted_cause=row.wanted_cause,
         tokens=tokens,
-        holder=row.holder,
     )
 
 
-def _values(row: Connection) -> dict[str, object]:
+def _build_values(row: Connection) -> dict[str, object]:
     tokens = row.tokens
     return {
         "name": row.name,
@@ -189,11 +203,11 @@ def _values(row: Connection) -> dict[str, object]:
         "revision": row.revision,
         "scopes": list(row.scopes),
         "granted_at": row.granted_at,
+        "granted_by": row.granted_by,
         "wanted_sync": row.wanted_sync,
         "wanted_cause": row.wanted_cause,
         "access_token": tokens.access if tokens else None,
         "access_expires_at": tokens.expires_at if tokens else None,
         "refresh_token": tokens.refresh if tokens else None,
         "refresh_expires_at": tokens.refresh_expires_at if tokens else None,
-        "holder": row.holder,
     }

@@ -1,0 +1,97 @@
+"""Bounded retries of a request that somebody waits for, and what its response says.
+
+A request is sent at most three times within eight seconds, after the waits that the platform asks for.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import httpx
+import stamina
+from pydantic import BaseModel, ValidationError
+
+from platform_sdk.errors import TransientError
+
+REQUEST_TIMEOUT = httpx.Timeout(4.0, connect=2.0)
+MAX_ATTEMPTS, RETRY_SECONDS, MAX_WAIT_SECONDS = 3, 8.0, 4.0
+RATE_LIMIT_STATUSES = (429, 430)
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class FailedAttempt:
+    """An attempt after which another one may succeed; `retry_after` is the platform's wait in seconds, if it names
+    one."""
+
+    reason: str
+    retry_after: float | None = None
+
+
+async def request_until_answered(
+    platform: str, send: Callable[[], Awaitable[httpx.Response | FailedAttempt]]
+) -> httpx.Response:
+    """Return the first response of `send` that is neither a server error nor a rate limit.
+
+    Raises TransientError after the last attempt, and whatever `send` raises besides errors of the network.
+    """
+    try:
+        async for attempt in stamina.retry_context(
+            on=_decide_retry, attempts=MAX_ATTEMPTS, timeout=RETRY_SECONDS, wait_max=2.0
+        ):
+            with attempt:
+                response = _require_answer(await send())
+    except _FailedAttemptError as error:
+        raise TransientError(f"{platform} answers {error}") from error
+    except httpx.HTTPError as error:
+        raise TransientError(f"{platform} does not answer ({type(error).__name__})") from error
+    return response
+
+
+def read_date(response: httpx.Response) -> int | None:
+    """Return the response's `Date` header in ms; None where it is missing or malformed."""
+    try:
+        date = parsedate_to_datetime(response.headers.get("date", ""))
+    except ValueError:
+        return None
+    return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def parse_response(platform: str, model: type[M], response: httpx.Response) -> M:
+    """Return the body as `model`. Raises TransientError, whose text holds nothing of the body."""
+    try:
+        return model.model_validate_json(response.content)
+    except ValidationError:
+        # Without the cause, because pydantic quotes the input, which may hold a token.
+        raise TransientError(f"{platform}'s response has an unexpected form") from None
+
+
+class _FailedAttemptError(Exception):
+    """A FailedAttempt as the exception that stamina retries on."""
+
+    def __init__(self, attempt: FailedAttempt) -> None:
+        super().__init__(attempt.reason)
+        self.retry_after = attempt.retry_after
+
+
+def _require_answer(response: httpx.Response | FailedAttempt) -> httpx.Response:
+    if isinstance(response, FailedAttempt):
+        raise _FailedAttemptError(response)
+    if response.status_code in RATE_LIMIT_STATUSES or response.is_server_error:
+        raise _FailedAttemptError(FailedAttempt(f"HTTP {response.status_code}", _parse_retry_after(response)))
+    return response
+
+
+def _decide_retry(error: Exception) -> bool | float:
+    """Return whether to try again, or after how many seconds."""
+    if isinstance(error, _FailedAttemptError) and error.retry_after is not None:
+        return max(0.05, error.retry_after) if error.retry_after <= MAX_WAIT_SECONDS else False
+    return isinstance(error, (_FailedAttemptError, httpx.HTTPError))
+
+
+def _parse_retry_after(response: httpx.Response) -> float | None:
+    text = response.headers.get("retry-after", "")
+    return float(text) if text.replace(".", "", 1).isdigit() else None

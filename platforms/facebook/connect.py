@@ -1,0 +1,165 @@
+"""Connecting pages: Facebook's OAuth, its accounts, and the adapter that the gateway loads.
+
+Source: developers.facebook.com on the manual login flow and permissions.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+import httpx
+from pydantic import BaseModel
+
+from platform_sdk.adapters import PlatformAdapter
+from platform_sdk.connection_methods import ConnectedAccount, OAuthCallback
+from platform_sdk.errors import RequestRejectedError
+from platform_sdk.grants import Grant
+from platform_sdk.query_strings import parse_query, require_parameters
+from platforms.facebook.graph import Graph
+from platforms.facebook.manifest import MANIFEST
+from platforms.facebook.page_api import PageApi
+from platforms.facebook.resources import CATALOG, PAGE
+from platforms.facebook.settings import Settings
+from platforms.facebook.webhooks import FacebookPersonRequests, FacebookWebhooks
+
+__all__ = ["Settings", "create_adapter"]
+
+WEBHOOK_PERMISSION = "pages_manage_metadata"
+"""Without it a page is read, and its changes are not delivered."""
+
+
+class PageConnected(BaseModel):
+    """A page that was chosen, with its first sync."""
+
+    id: str
+    name: str
+    connection: str
+    sync_id: UUID
+
+
+class Pages(BaseModel):
+    """The pages of one consent."""
+
+    data: list[PageConnected]
+
+
+class PagesConnected(BaseModel):
+    """A consent that was stored; the cookie `session_id` comes with it."""
+
+    pages: Pages
+    declined_permissions: list[str]
+
+
+class FacebookAccounts:
+    """Pages as accounts of one app."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._scopes = settings.facebook_scopes
+        self._dialog_url = settings.facebook_dialog_url
+
+    def get_object_key(self, account: str) -> str:
+        """Return where the page's snapshot is stored in the bucket."""
+        return f"facebook/{account}/page_data.json"
+
+    def build_account_url(self, account: str) -> str:
+        """Return the page itself, where the merchant manages it."""
+        return f"{self._dialog_url}/{account}"
+
+    def parse_record_id(self, account: str, resource: str, text: str) -> str | None:
+        """Return the page's id: the page is its connection's only record."""
+        return text if (resource, text) == (PAGE.name, account) else None
+
+    def find_missing_scopes(self, granted: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+        """Return the permissions that were requested and declined, each with what it costs."""
+        kept = frozenset(granted)
+        return {scope: _list_costs(scope) for scope in self._scopes if scope not in kept}
+
+
+class FacebookOAuth:
+    """The authorization code grant, in whose dialog a person chooses pages."""
+
+    keeps_session_id = True
+    form = None
+    connected_model = PagesConnected
+    callback_parameters: Mapping[str, str] = {
+        "code": "Exchanged for tokens, once",
+        "state": "That of the login, from the same browser",
+    }
+
+    def __init__(self, settings: Settings, api: PageApi, accounts: FacebookAccounts) -> None:
+        self._settings = settings
+        self._api = api
+        self._accounts = accounts
+
+    def parse_account(self, text: str) -> str | None:  # noqa: ARG002
+        """Return None: pages are chosen in the dialog, not named before."""
+        return None
+
+    def build_authorize_url(self, account: str, state: str, *, again: bool = False) -> str:  # noqa: ARG002
+        """Return the consent dialog; `again` asks once more for what was declined, which Facebook does not do by
+        itself."""
+        query = {
+            "client_id": self._settings.facebook_app_id,
+            "redirect_uri": self._settings.facebook_redirect_uri,
+            "state": state,
+            "scope": ",".join(self._settings.facebook_scopes),
+            "response_type": "code",
+            **({"auth_type": "rerequest"} if again else {}),
+        }
+        dialog = f"{self._settings.facebook_dialog_url}/{self._settings.facebook_api_version}/dialog/oauth"
+        return f"{dialog}?{urlencode(query, quote_via=quote)}"
+
+    def parse_callback(self, query: bytes, now: float) -> OAuthCallback:  # noqa: ARG002
+        """Return `code` and `state` of a callback.
+
+        Nothing signs them: the state proves that the consent was asked for here, the code that Facebook gave it. Raises
+        RequestRejectedError for a doubled or missing parameter and a cancelled consent.
+        """
+        parameters = parse_query(query)
+        if "error" in parameters or "error_reason" in parameters:
+            reason = "the consent was cancelled, so that no page is connected; start again and choose your pages"
+            raise RequestRejectedError(400, reason)
+        require_parameters(parameters, "code", "state")
+        return OAuthCallback(account="", code=parameters["code"], state=parameters["state"])
+
+    async def exchange_code(self, account: str, code: str) -> Mapping[str, Grant]:
+        """Exchange an authorization code for a grant for each page that was chosen."""
+        return await self._api.exchange_code(account, code)
+
+    def describe_connected(
+        self, grants: Mapping[str, Grant], connected: Sequence[ConnectedAccount]
+    ) -> dict[str, object]:
+        """Return the pages with their first syncs, and the permissions that were declined."""
+        pages = [
+            {"id": page.account, "name": page.title, "connection": page.connection, "sync_id": page.sync_id}
+            for page in connected
+        ]
+        # One consent has the same permissions for all of its pages.
+        granted = next(iter(grants.values())).scopes
+        return {"pages": {"data": pages}, "declined_permissions": list(self._accounts.find_missing_scopes(granted))}
+
+
+def create_adapter(settings: Settings, http: httpx.AsyncClient, now: Callable[[], int]) -> PlatformAdapter:
+    """Return Facebook as the gateway sees it. `now` is in milliseconds."""
+    graph = Graph(http, settings)
+    api = PageApi(graph, settings, now=now)
+    accounts = FacebookAccounts(settings)
+    return PlatformAdapter(
+        manifest=MANIFEST,
+        is_configured=settings.is_configured,
+        connection_method=FacebookOAuth(settings, api, accounts),
+        accounts=accounts,
+        api=api,
+        webhooks=FacebookWebhooks(settings, graph, now=now),
+        person_requests=FacebookPersonRequests(settings.secrets),
+        own_addresses={
+            "FACEBOOK_REDIRECT_URI": settings.facebook_redirect_uri,
+            "FACEBOOK_WEBHOOK_ADDRESS": settings.facebook_webhook_address,
+        },
+    )
+
+
+def _list_costs(permission: str) -> tuple[str, ...]:
+    if permission == WEBHOOK_PERMISSION:
+        return ("webhooks",)
+    return CATALOG.list_resources_by_scope(permission)

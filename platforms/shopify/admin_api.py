@@ -1,0 +1,231 @@
+"""Shopify's token endpoint and Admin API, as far as the gateway calls them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import httpx
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from platform_sdk.errors import PermanentError, RequestRejectedError, TokenRejectedError, TransientError
+from platform_sdk.grants import Grant
+from platform_sdk.http_retries import (
+    REQUEST_TIMEOUT,
+    FailedAttempt,
+    parse_response,
+    read_date,
+    request_until_answered,
+)
+from platform_sdk.resources import expand_scopes
+from platforms.shopify import graphql
+from platforms.shopify.manifest import MANIFEST
+from platforms.shopify.settings import Settings
+
+log = structlog.get_logger()
+M = TypeVar("M", bound=BaseModel)
+
+_request = partial(request_until_answered, MANIFEST.title)
+_parse = partial(parse_response, MANIFEST.title)
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """A webhook subscription as Shopify lists it."""
+
+    id: str
+    topic: str
+    address: str
+
+
+class AdminApi:
+    """The Admin API of all shops of one app. `now` is in milliseconds.
+
+    Accounts must have passed `parse_shop_domain` before. All methods raise TransientError where Shopify does not answer
+    within three attempts; no error's text holds what was sent.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, settings: Settings, *, now: Callable[[], int]) -> None:
+        self._http = http
+        self._settings = settings
+        self._version = settings.shopify_api_version
+        self._served_version = self._version
+        self._now = now
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """That Shopify answers with another API version than is requested, if it does."""
+        if self._served_version == self._version:
+            return ()
+        return (f"{MANIFEST.title} answers as {self._served_version}, and SHOPIFY_API_VERSION is {self._version}",)
+
+    async def exchange_code(self, account: str, code: str) -> dict[str, Grant]:
+        """Return the shop's grant for a code, with expiring tokens where Shopify gives them.
+
+        Raises RequestRejectedError for a code that Shopify refuses.
+        """
+        sent_at = self._now()
+        response = await self._call_token_endpoint(account, {"code": code, "expiring": "1"})
+        if response.is_client_error:
+            error = _parse_oauth_error(response)
+            log.warning("code refused", account=account, http_status=response.status_code, error=error)
+            reason = "Shopify does not take the code: it was used already, is too old, or is another app's"
+            raise RequestRejectedError(400, reason)
+        return {account: _parse_grant(response, sent_at)}
+
+    async def refresh_grant(self, account: str, refresh_token: str) -> Grant:
+        """Return new tokens for a refresh token. Raises TokenRejectedError for `invalid_grant` only."""
+        sent_at = self._now()
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        response = await self._call_token_endpoint(account, form)
+        if response.is_client_error:
+            error = _parse_oauth_error(response)
+            if error == "invalid_grant":
+                raise TokenRejectedError("the refresh token is not valid any more")
+            log.error("refresh refused", account=account, http_status=response.status_code, error=error)
+            raise TransientError(f"Shopify's token endpoint answers HTTP {response.status_code} {error}")
+        return _parse_grant(response, sent_at)
+
+    async def is_token_valid(self, account: str, token: str) -> bool:
+        """Return whether Shopify accepts this token; False only for its 401."""
+        try:
+            await self._query(account, token, graphql.SHOP_ID, {}, graphql.ShopIdData)
+        except TokenRejectedError:
+            return False
+        return True
+
+    async def fetch_scopes(self, account: str, token: str) -> tuple[str, ...]:
+        """Return the scopes that the shop grants now. Raises TokenRejectedError."""
+        data = await self._query(account, token, graphql.GRANTED_SCOPES, {}, graphql.GrantedScopesData)
+        return tuple(sorted(expand_scopes(scope.handle for scope in data.installation.scopes)))
+
+    async def uninstall(self, account: str, token: str) -> None:
+        """Uninstall the app from this shop; a shop without the app, or that is gone, is no error."""
+        url = f"{self._build_shop_url(account)}/admin/api_permissions/current.json"
+        headers = {"X-Shopify-Access-Token": token}
+        response = await _request(lambda: self._http.delete(url, headers=headers, timeout=REQUEST_TIMEOUT))
+        if not response.is_success and response.status_code not in (401, 404):
+            raise TransientError(f"Shopify answers HTTP {response.status_code}")
+
+    async def list_subscriptions(self, account: str, token: str) -> list[Subscription]:
+        """Return all subscriptions that the app made through the API in this shop. Raises TokenRejectedError."""
+        subscriptions: list[Subscription] = []
+        has_next_page, after = True, None
+        while has_next_page:
+            data = await self._query(
+                account, token, graphql.LIST_SUBSCRIPTIONS, {"after": after}, graphql.ListSubscriptionsData
+            )
+            subscriptions += [Subscription(node.id, node.topic, node.uri) for node in data.page.nodes]
+            has_next_page, after = data.page.page_info.has_next_page, data.page.page_info.end_cursor
+        return subscriptions
+
+    async def subscribe(self, account: str, token: str, topic: str, address: str) -> None:
+        """Subscribe to a topic. One that is subscribed already is no error.
+
+        Raises TokenRejectedError, and PermanentError for a subscription that Shopify refuses.
+        """
+        variables = {"topic": topic, "uri": address}
+        data = await self._mutate(account, token, graphql.SUBSCRIBE, variables, graphql.SubscribeData)
+        _check_user_errors([e for e in data.payload.user_errors if "already been taken" not in e.message])
+
+    async def move_subscription(self, account: str, token: str, subscription_id: str, address: str) -> None:
+        """Give a subscription another address. Raises as `subscribe`."""
+        variables = {"id": subscription_id, "uri": address}
+        data = await self._mutate(account, token, graphql.MOVE_SUBSCRIPTION, variables, graphql.MoveSubscriptionData)
+        _check_user_errors(data.payload.user_errors)
+
+    def _build_shop_url(self, account: str) -> str:
+        return self._settings.shopify_shop_url.format(shop=account)
+
+    async def _call_token_endpoint(self, account: str, form: Mapping[str, str]) -> httpx.Response:
+        """Return its response, good or a refusal (4xx)."""
+        url = f"{self._build_shop_url(account)}/admin/oauth/access_token"
+        app = {"client_id": self._settings.shopify_api_key, "client_secret": self._settings.secrets[0]}
+        headers = {"Accept": "application/json"}
+        return await _request(
+            lambda: self._http.post(url, data={**app, **form}, headers=headers, timeout=REQUEST_TIMEOUT)
+        )
+
+    async def _query(self, account: str, token: str, query: str, variables: Mapping[str, object], model: type[M]) -> M:
+        """Return the data of a query. Raises TokenRejectedError for 401; errors in the response are transient."""
+        try:
+            return await self._mutate(account, token, query, variables, model)
+        except PermanentError as error:
+            raise TransientError(error.reason) from None
+
+    async def _mutate(self, account: str, token: str, query: str, variables: Mapping[str, object], model: type[M]) -> M:
+        """Return the data. Raises TokenRejectedError for 401, and PermanentError for errors in the response."""
+        url = f"{self._build_shop_url(account)}/admin/api/{self._version}/graphql.json"
+        headers = {"X-Shopify-Access-Token": token}
+        body = {"query": query, "variables": variables}
+
+        async def send() -> httpx.Response | FailedAttempt:
+            response = await self._http.post(url, json=body, headers=headers, timeout=REQUEST_TIMEOUT)
+            self._served_version = response.headers.get("X-Shopify-API-Version", self._served_version)
+            return _find_throttle(response) or response
+
+        response = await _request(send)
+        if response.status_code == 401:
+            raise TokenRejectedError("Shopify answers HTTP 401")
+        if response.status_code != 200:
+            raise TransientError(f"Shopify answers HTTP {response.status_code}")
+        envelope = _parse(graphql.QueryResponse, response)
+        if envelope.reason:
+            raise PermanentError(envelope.reason[:500])
+        return _validate_data(model, envelope.data)
+
+
+def split_scopes(text: str) -> tuple[str, ...]:
+    """Return the scopes of a comma-separated list, with those that they include, sorted."""
+    return tuple(sorted(expand_scopes(part.strip() for part in text.split(",") if part.strip())))
+
+
+def _find_throttle(response: httpx.Response) -> FailedAttempt | None:
+    """Return when to try again if the query was throttled, which is HTTP 200 at Shopify."""
+    if response.status_code != 200 or b'"THROTTLED"' not in response.content:
+        return None
+    envelope = _parse(graphql.QueryResponse, response)
+    if "THROTTLED" not in envelope.error_codes:
+        return None
+    cost = envelope.extensions.cost
+    return FailedAttempt("that it is throttled", cost.wait_seconds if cost else 1.0)
+
+
+def _parse_grant(response: httpx.Response, sent_at: int) -> Grant:
+    if response.status_code != 200:
+        raise TransientError(f"Shopify's token endpoint answers HTTP {response.status_code}")
+    tokens = _parse(graphql.ShopifyTokenResponse, response)
+    # Lifetimes are counted from the request, not from the response: the token must not seem valid for too long.
+    return Grant(
+        access_token=tokens.access_token,
+        scopes=split_scopes(tokens.scope),
+        granted_at=read_date(response) or sent_at,
+        expires_at=_add_seconds(sent_at, tokens.expires_in),
+        refresh_token=tokens.refresh_token,
+        refresh_expires_at=_add_seconds(sent_at, tokens.refresh_token_expires_in),
+    )
+
+
+def _add_seconds(milliseconds: int, seconds: int | None) -> int | None:
+    return None if seconds is None else milliseconds + seconds * 1000
+
+
+def _parse_oauth_error(response: httpx.Response) -> str:
+    """Return the code of an OAuth error, cut short, so that nothing of the request is in it."""
+    try:
+        return graphql.TokenErrorResponse.model_validate_json(response.content).error[:60]
+    except ValidationError:
+        return ""
+
+
+def _validate_data(model: type[M], data: Any) -> M:
+    try:
+        return model.model_validate(data)
+    except ValidationError:
+        raise TransientError("Shopify's response lacks fields of the query") from None
+
+
+def _check_user_errors(errors: Sequence[graphql.UserError]) -> None:
+    if errors:
+        raise PermanentError("; ".join(error.message for error in errors)[:500])

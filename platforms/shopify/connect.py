@@ -1,0 +1,182 @@
+"""Connecting shops: Shopify's OAuth, its accounts, and the adapter that the gateway loads.
+
+Source: shopify.dev on the authorization code grant and access scopes. A callback's query is signed in one of two
+encodings, those of Shopify's Python and of its JavaScript library.
+"""
+
+import hmac
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+import httpx
+from pydantic import BaseModel
+
+from platform_sdk.adapters import PlatformAdapter
+from platform_sdk.connection_methods import AccountForm, ConnectedAccount, OAuthCallback
+from platform_sdk.errors import RequestRejectedError
+from platform_sdk.grants import Grant
+from platform_sdk.query_strings import parse_query, require_parameters
+from platform_sdk.resources import expand_scopes
+from platforms.shopify.admin_api import AdminApi
+from platforms.shopify.manifest import MANIFEST
+from platforms.shopify.resources import CATALOG
+from platforms.shopify.settings import SHOP_URL, Settings
+from platforms.shopify.shop_names import parse_shop_domain, parse_shop_name
+from platforms.shopify.webhooks import ShopifyWebhooks
+
+__all__ = ["Settings", "create_adapter"]
+
+CALLBACK_TOLERANCE_SECONDS = 300
+
+
+class MissingScope(BaseModel):
+    """A scope that was not granted, with the resources that are not read without it."""
+
+    scope: str
+    costs: list[str]
+
+
+class ShopConnected(BaseModel):
+    """A consent that was stored; the cookie `session_id` comes with it."""
+
+    connection: str
+    sync_id: UUID
+    sync_url: str
+    missing_scopes: list[MissingScope]
+
+
+class ShopifyAccounts:
+    """Shops as accounts of one app."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._scopes = settings.shopify_scopes
+        self._people_url = settings.people_url
+
+    def get_object_key(self, account: str) -> str:
+        """Return where the shop's snapshot is stored in the bucket."""
+        return f"{account}/shopify_data.json"
+
+    def build_account_url(self, account: str) -> str:
+        """Return the shop's admin; elsewhere than at Shopify itself, the shop's own page."""
+        page = "admin" if self._people_url == SHOP_URL else ""
+        return f"{self._people_url.format(shop=account)}/{page}"
+
+    def parse_record_id(self, account: str, resource: str, text: str) -> str | None:  # noqa: ARG002
+        """Return the gid of a record that is named by its gid or its number."""
+        return CATALOG.get(resource).parse_gid(text) if resource in CATALOG else None
+
+    def find_missing_scopes(self, granted: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+        """Return the scopes that were requested and not granted, each with the resources that it costs."""
+        expanded = expand_scopes(granted)
+        return {scope: CATALOG.list_resources_by_scope(scope) for scope in self._scopes if scope not in expanded}
+
+
+class ShopifyOAuth:
+    """The authorization code grant of one shop, for offline tokens."""
+
+    keeps_session_id = False
+    form = AccountForm(field="shop", hint="acme or acme.myshopify.com")
+    connected_model = ShopConnected
+    callback_parameters: Mapping[str, str] = {
+        "code": "Exchanged for tokens, once",
+        "hmac": "Signs the other parameters",
+        "shop": "The shop's domain",
+        "state": "That of the login, from the same browser",
+        "timestamp": "Seconds; at most five minutes off",
+    }
+
+    def __init__(self, settings: Settings, api: AdminApi, accounts: ShopifyAccounts) -> None:
+        self._settings = settings
+        self._api = api
+        self._accounts = accounts
+
+    def parse_account(self, text: str) -> str | None:
+        """Return the domain of the shop that is named by its handle or its domain."""
+        return parse_shop_name(text)
+
+    def build_authorize_url(self, account: str, state: str, *, again: bool = False) -> str:  # noqa: ARG002
+        """Return the shop's consent page. Shopify shows it anew each time, so `again` changes nothing."""
+        query = {
+            "client_id": self._settings.shopify_api_key,
+            "scope": ",".join(self._settings.shopify_scopes),
+            "redirect_uri": self._settings.shopify_redirect_uri,
+            "state": state,
+        }
+        shop_url = self._settings.people_url.format(shop=account)
+        return f"{shop_url}/admin/oauth/authorize?{urlencode(query, quote_via=quote)}"
+
+    def parse_callback(self, query: bytes, now: float) -> OAuthCallback:
+        """Return the parameters of a callback that Shopify signed within five minutes of `now` (seconds).
+
+        Raises RequestRejectedError for a doubled or missing parameter, a cancelled consent, a wrong signature, another
+        time, and a `shop` that is no shop's domain.
+        """
+        parameters = parse_query(query)
+        if "error" in parameters:
+            raise RequestRejectedError(400, "the consent was cancelled")
+        require_parameters(parameters, "code", "shop", "state")
+        if not is_query_signed(parameters, self._settings.secrets):
+            raise RequestRejectedError(400, "the signature (hmac) is not Shopify's")
+        if abs(now - _parse_seconds(parameters.get("timestamp", ""))) > CALLBACK_TOLERANCE_SECONDS:
+            raise RequestRejectedError(400, "the answer is older than five minutes")
+        shop = parse_shop_domain(parameters["shop"])
+        if shop is None:
+            raise RequestRejectedError(400, "the parameter shop is not a shop's domain")
+        return OAuthCallback(account=shop, code=parameters["code"], state=parameters["state"])
+
+    async def exchange_code(self, account: str, code: str) -> Mapping[str, Grant]:
+        """Exchange an authorization code for the shop's grant."""
+        return await self._api.exchange_code(account, code)
+
+    def describe_connected(
+        self, grants: Mapping[str, Grant], connected: Sequence[ConnectedAccount]
+    ) -> dict[str, object]:
+        """Return the connection, its first sync, and the scopes that were not granted."""
+        (shop,) = connected
+        missing = self._accounts.find_missing_scopes(grants[shop.account].scopes)
+        return {
+            "connection": shop.connection,
+            "sync_id": shop.sync_id,
+            "sync_url": f"/syncs/{shop.sync_id}",
+            "missing_scopes": [{"scope": scope, "costs": list(costs)} for scope, costs in missing.items()],
+        }
+
+
+def create_adapter(settings: Settings, http: httpx.AsyncClient, now: Callable[[], int]) -> PlatformAdapter:
+    """Return Shopify as the gateway sees it. `now` is in milliseconds."""
+    api = AdminApi(http, settings, now=now)
+    accounts = ShopifyAccounts(settings)
+    return PlatformAdapter(
+        manifest=MANIFEST,
+        is_configured=settings.is_configured,
+        connection_method=ShopifyOAuth(settings, api, accounts),
+        accounts=accounts,
+        api=api,
+        webhooks=ShopifyWebhooks(api, secrets=settings.secrets, address=settings.shopify_webhook_address),
+        own_addresses={
+            "SHOPIFY_REDIRECT_URI": settings.shopify_redirect_uri,
+            "SHOPIFY_WEBHOOK_ADDRESS": settings.shopify_webhook_address,
+        },
+    )
+
+
+def is_query_signed(parameters: Mapping[str, str], secrets: Sequence[str]) -> bool:
+    """Return whether `hmac` signs the other parameters, in the encoding of either library, under one of the secrets."""
+    signature = parameters.get("hmac", "").encode()
+    python = sorted(
+        f"{_escape(name).replace('=', '%3D')}={_escape(value)}" for name, value in parameters.items() if name != "hmac"
+    )
+    javascript = sorted((name, value) for name, value in parameters.items() if name not in ("hmac", "signature"))
+    messages = ("&".join(python), urlencode(javascript, quote_via=quote, safe="*"))
+    expected = [hmac.digest(s.encode(), m.encode(), "sha256").hex().encode() for s in secrets for m in messages]
+    # All of them are compared, so that the time tells nothing.
+    return True in [hmac.compare_digest(signature, own) for own in expected]
+
+
+def _escape(value: str) -> str:
+    return value.replace("%", "%25").replace("&", "%26")
+
+
+def _parse_seconds(timestamp: str) -> int:
+    return int(timestamp) if timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 12 else 0

@@ -1,0 +1,164 @@
+"""The GraphQL queries of the gateway's calls to Shopify, and the responses as far as they are read."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+SHOP_ID = "query ShopId { shop { id } }"
+GRANTED_SCOPES = "query GrantedScopes { currentAppInstallation { accessScopes { handle } } }"
+LIST_SUBSCRIPTIONS = """
+query ListSubscriptions($after: String) {
+  webhookSubscriptions(first: 100, after: $after) {
+    nodes { id topic uri }
+    pageInfo { hasNextPage endCursor }
+  }
+}"""
+SUBSCRIBE = """
+mutation Subscribe($topic: WebhookSubscriptionTopic!, $uri: String!) {
+  webhookSubscriptionCreate(topic: $topic, webhookSubscription: {uri: $uri, format: JSON}) {
+    userErrors { message }
+  }
+}"""
+MOVE_SUBSCRIPTION = """
+mutation MoveSubscription($id: ID!, $uri: String!) {
+  webhookSubscriptionUpdate(id: $id, webhookSubscription: {uri: $uri}) {
+    userErrors { message }
+  }
+}"""
+QUERIES = (SHOP_ID, GRANTED_SCOPES, LIST_SUBSCRIPTIONS, SUBSCRIBE, MOVE_SUBSCRIPTION)
+
+
+class ShopifyTokenResponse(BaseModel):
+    """The token endpoint's response. The last three fields come with expiring tokens only; lifetimes are in seconds."""
+
+    access_token: str = Field(min_length=1, repr=False)
+    scope: str
+    expires_in: int | None = None
+    refresh_token: str | None = Field(default=None, repr=False)
+    refresh_token_expires_in: int | None = None
+
+
+class TokenErrorResponse(BaseModel):
+    """The token endpoint's refusal, by OAuth's error code."""
+
+    error: str = ""
+
+
+class ThrottleStatus(BaseModel):
+    """The state of the rate limit, in points."""
+
+    available: float = Field(alias="currentlyAvailable")
+    restore_rate: float = Field(alias="restoreRate")
+
+
+class QueryCost(BaseModel):
+    """What a query costs, in points."""
+
+    requested: float = Field(alias="requestedQueryCost")
+    throttle_status: ThrottleStatus = Field(alias="throttleStatus")
+
+    @property
+    def wait_seconds(self) -> float:
+        """Seconds until the rate limit allows this query."""
+        missing = self.requested - self.throttle_status.available
+        return max(0.0, missing) / max(1.0, self.throttle_status.restore_rate)
+
+
+class Extensions(BaseModel):
+    """Fields beside the data or beside an error."""
+
+    code: str = ""
+    cost: QueryCost | None = None
+
+
+class QueryError(BaseModel):
+    """One of the errors of a response."""
+
+    message: str
+    extensions: Extensions = Extensions()
+
+
+class QueryResponse(BaseModel):
+    """The envelope of a response."""
+
+    data: dict[str, Any] | None = None
+    errors: list[QueryError] | str = []
+    extensions: Extensions = Extensions()
+
+    @property
+    def reason(self) -> str:
+        """The messages of its errors; empty without any."""
+        return self.errors if isinstance(self.errors, str) else "; ".join(error.message for error in self.errors)
+
+    @property
+    def error_codes(self) -> set[str]:
+        """The codes of its errors."""
+        return set() if isinstance(self.errors, str) else {error.extensions.code for error in self.errors}
+
+
+class UserError(BaseModel):
+    """A reason why a mutation did nothing."""
+
+    message: str
+
+
+class _MutationPayload(BaseModel):
+    user_errors: list[UserError] = Field(alias="userErrors")
+
+
+class SubscribeData(BaseModel):
+    """The data of SUBSCRIBE."""
+
+    payload: _MutationPayload = Field(alias="webhookSubscriptionCreate")
+
+
+class MoveSubscriptionData(BaseModel):
+    """The data of MOVE_SUBSCRIPTION."""
+
+    payload: _MutationPayload = Field(alias="webhookSubscriptionUpdate")
+
+
+class _SubscriptionNode(BaseModel):
+    id: str
+    topic: str
+    uri: str
+
+
+class _PageInfo(BaseModel):
+    has_next_page: bool = Field(alias="hasNextPage")
+    end_cursor: str | None = Field(alias="endCursor")
+
+
+class _SubscriptionPage(BaseModel):
+    nodes: list[_SubscriptionNode]
+    page_info: _PageInfo = Field(alias="pageInfo")
+
+
+class ListSubscriptionsData(BaseModel):
+    """The data of LIST_SUBSCRIPTIONS."""
+
+    page: _SubscriptionPage = Field(alias="webhookSubscriptions")
+
+
+class _ShopNode(BaseModel):
+    id: str
+
+
+class ShopIdData(BaseModel):
+    """The data of SHOP_ID."""
+
+    shop: _ShopNode
+
+
+class _AccessScope(BaseModel):
+    handle: str
+
+
+class _AppInstallation(BaseModel):
+    scopes: list[_AccessScope] = Field(alias="accessScopes")
+
+
+class GrantedScopesData(BaseModel):
+    """The data of GRANTED_SCOPES."""
+
+    installation: _AppInstallation = Field(alias="currentAppInstallation")

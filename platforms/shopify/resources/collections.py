@@ -1,0 +1,16 @@
+"""Collections with the ids of their products."""
+
+from platform_sdk.resources import ReadMethod
+from platforms.shopify.resources.declaration import ShopifyResource
+
+COLLECTIONS = ShopifyResource(
+    name="collections",
+    scopes=("read_products",),
+    webhook_topics=("COLLECTIONS_CREATE", "COLLECTIONS_UPDATE", "COLLECTIONS_DELETE"),
+    read_methods=(ReadMethod.BY_ID, ReadMethod.BY_ID_RANGE),
+    lookup_fields=("title",),
+    sort_key="title",
+    document_path="data.collections",
+    gid_types=("Collection",),
+    payload_fields={"collections": "id"},
+)

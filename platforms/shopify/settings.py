@@ -1,0 +1,44 @@
+"""Settings of the app at Shopify, from the environment."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from platform_sdk.manifests import Manifest
+from platform_sdk.settings import Names, OptionalUrl, PlatformSettings, check_url, list_secrets
+from platforms.shopify.manifest import MANIFEST
+
+SHOP_URL = "https://{shop}"
+"""The address of a shop at Shopify itself."""
+
+
+def _check_shop_url(value: str) -> str:
+    if "{shop}" not in value:
+        raise ValueError("must contain {shop}")
+    check_url(value.replace("{shop}", "shop"))
+    return value.rstrip("/")
+
+
+class Settings(PlatformSettings):
+    """The app and its addresses."""
+
+    manifest: ClassVar[Manifest] = MANIFEST
+    shopify_api_key: str = ""
+    shopify_api_secret: SecretStr = SecretStr("")
+    shopify_api_secret_previous: SecretStr = SecretStr("")
+    shopify_redirect_uri: OptionalUrl = ""
+    shopify_webhook_address: OptionalUrl = ""
+    shopify_api_version: str = Field(default="2026-10", pattern=r"^(\d{4}-\d{2}|unstable)$")
+    shopify_shop_url: Annotated[str, AfterValidator(_check_shop_url)] = SHOP_URL
+    shopify_people_url: Annotated[str, AfterValidator(lambda value: value and _check_shop_url(value))] = ""
+    shopify_scopes: Names = ("read_products", "read_inventory", "read_locations", "read_discounts")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The app's secrets, the current one first."""
+        return list_secrets(self.shopify_api_secret, self.shopify_api_secret_previous)
+
+    @property
+    def people_url(self) -> str:
+        """The address of a shop as browsers reach it."""
+        return self.shopify_people_url or self.shopify_shop_url

@@ -1,0 +1,274 @@
+"""Shopify's webhooks: signed deliveries, and one subscription for each topic and address.
+
+Source: shopify.dev on webhook deliveries. Only the body of a delivery is signed, its headers are not.
+"""
+
+import asyncio
+import hmac
+import re
+from binascii import b2a_base64
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import structlog
+
+from platform_sdk.adapters import TopicOutcome, WebhookReport
+from platform_sdk.deliveries import Delivery, DeliveryHeader, DeliveryKind
+from platform_sdk.errors import PermanentError, RequestRejectedError
+from platforms.shopify.admin_api import AdminApi, Subscription
+from platforms.shopify.manifest import MANIFEST
+from platforms.shopify.resources import CATALOG
+from platforms.shopify.shop_names import parse_shop_domain
+
+log = structlog.get_logger()
+
+PROBE_PREFIX = "merchant-sync-test-"
+"""Begins the webhook id of the gateway's own probe; Shopify's ids are plain UUIDs."""
+MAX_CONCURRENT_CHANGES = 5
+REGISTERED, MOVED, UNCHANGED, MISSING = "registered", "moved", "already there", "not subscribed"
+
+_KINDS = {
+    b"app/uninstalled": DeliveryKind.UNINSTALLED,
+    b"app/scopes_update": DeliveryKind.SCOPES_CHANGED,
+    b"customers/data_request": DeliveryKind.CUSTOMER_DATA,
+    b"customers/redact": DeliveryKind.CUSTOMER_DELETION,
+    b"shop/redact": DeliveryKind.ACCOUNT_DELETION,
+}
+_DATA_KINDS = (DeliveryKind.ACCOUNT_DELETION, DeliveryKind.CUSTOMER_DELETION, DeliveryKind.CUSTOMER_DATA)
+_COMPLIANCE_TOPICS = ("customers/data_request", "customers/redact", "shop/redact")
+"""Topics that are set for the app as a whole and not subscribed to."""
+_NAMED_RECORDS = {
+    word.encode(): (resource.name, resource.gid_prefix, payload_field)
+    for resource in CATALOG
+    for word, payload_field in resource.payload_fields.items()
+}
+"""The first word of a topic to the resource, the prefix of its gids, and the field of the payload that names one."""
+
+_HMAC, _TOPIC, _SHOP_DOMAIN = b"x-shopify-hmac-sha256", b"x-shopify-topic", b"x-shopify-shop-domain"
+_WEBHOOK_ID, _TRIGGERED_AT = b"x-shopify-webhook-id", b"x-shopify-triggered-at"
+_READ_HEADERS = frozenset((_HMAC, _TOPIC, _SHOP_DOMAIN, _WEBHOOK_ID, _TRIGGERED_AT))
+
+
+def format_delivered_topic(topic: str) -> str:
+    """Return a subscription's topic (`INVENTORY_LEVELS_UPDATE`) as deliveries name it (`inventory_levels/update`)."""
+    words = topic.lower()
+    # The resource may be two words, so that it cannot be cut off at the first underscore.
+    first = next(word for word in ("app", *map(bytes.decode, _NAMED_RECORDS)) if words.startswith(f"{word}_"))
+    return f"{first}/{words.removeprefix(f'{first}_')}"
+
+
+_SUBSCRIBED_TOPICS = (*CATALOG.topics, *(topic for resource in CATALOG for topic in resource.webhook_topics))
+
+
+@dataclass(frozen=True)
+class PlannedSubscription:
+    """What one topic needs: nothing (UNCHANGED), a new subscription, or another address for `subscription_id`."""
+
+    topic: str
+    action: str
+    subscription_id: str = ""
+
+
+class ShopifyWebhooks:
+    """Webhooks of one app: `secrets` are its secrets, the current one first, and `address` receives deliveries."""
+
+    known_topics: Collection[str] = frozenset({*map(format_delivered_topic, _SUBSCRIBED_TOPICS), *_COMPLIANCE_TOPICS})
+    challenge_parameters: Mapping[str, str] = {}
+    claim_headers = (_TOPIC, _SHOP_DOMAIN, _WEBHOOK_ID)
+    headers = (
+        DeliveryHeader("X-Shopify-Hmac-Sha256", "Base64 of the raw body's HMAC-SHA256 under the app's secret"),
+        DeliveryHeader("X-Shopify-Topic", "The event, e.g. products/update"),
+        DeliveryHeader("X-Shopify-Shop-Domain", "The shop, e.g. acme.myshopify.com"),
+        DeliveryHeader("X-Shopify-Webhook-Id", "The same in every copy: ten copies are one sync", required=False),
+        DeliveryHeader("X-Shopify-Triggered-At", "When the event happened, read of an uninstall", required=False),
+    )
+
+    def __init__(self, api: AdminApi, *, secrets: Sequence[str], address: str) -> None:
+        self._api = api
+        self._secrets = tuple(secrets)
+        self.address = address
+
+    def list_topics(self, scopes: Iterable[str]) -> tuple[str, ...]:
+        """Return the topics of the resources within these scopes, as GraphQL names them."""
+        return CATALOG.list_webhook_topics(scopes)
+
+    def read_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
+        """Return the one delivery of these headers (names in lower case) and this raw body.
+
+        Raises RequestRejectedError: 401 unless exactly one HMAC header signs the body with the current or the previous
+        secret; 400 without a topic or a shop's domain, for a body that names no record or is about another shop.
+        """
+        found = _select_headers(headers)
+        if not is_body_signed(found.get(_HMAC, b""), body, self._secrets):
+            raise RequestRejectedError(401, "the signature is missing, doubled or wrong")
+        topic = found.get(_TOPIC)
+        account = parse_shop_domain(found.get(_SHOP_DOMAIN, b"").decode("latin-1"))
+        if not topic or account is None:
+            raise RequestRejectedError(400, "X-Shopify-Topic or X-Shopify-Shop-Domain is missing or malformed")
+        webhook_id = found.get(_WEBHOOK_ID, b"").decode("latin-1") or _derive_webhook_id(topic, account, body)
+        payload = _parse_body(body)
+        kind, records = _classify(topic, webhook_id, payload)
+        # The headers are not signed. So the body of an uninstall or of a request about data must name the shop itself,
+        # and a request about a customer cannot be turned into the deletion of the account.
+        if _find_shop(payload, kind, account) != account or (
+            kind is DeliveryKind.ACCOUNT_DELETION and "customer" in payload
+        ):
+            raise RequestRejectedError(
+                400, "the body, which alone is signed, is not about the shop of X-Shopify-Shop-Domain"
+            )
+        triggered_at = None if kind is DeliveryKind.RECORDS else _parse_timestamp(found.get(_TRIGGERED_AT))
+        return [
+            Delivery(topic.decode("latin-1"), f"{MANIFEST.slug}:{account}", webhook_id, kind, records, triggered_at)
+        ]
+
+    def build_probe(self, account: str) -> tuple[str, dict[str, str], bytes]:
+        """Return a signed `products/update` with an invented id: its webhook id, its headers and its body."""
+        webhook_id = f"{PROBE_PREFIX}{uuid4()}"
+        body = orjson.dumps({"id": 1, "admin_graphql_api_id": "gid://shopify/Product/1"})
+        headers = {
+            "Content-Type": "application/json",
+            _TOPIC.decode(): "products/update",
+            _SHOP_DOMAIN.decode(): account,
+            _WEBHOOK_ID.decode(): webhook_id,
+            _HMAC.decode(): _sign_body(self._secrets[0], body).decode(),
+        }
+        return webhook_id, headers, body
+
+    async def ensure_subscriptions(self, account: str, token: str, *, topics: Sequence[str]) -> WebhookReport:
+        """Create or move a subscription for each topic that is not delivered to `address`.
+
+        Raises TokenRejectedError and TransientError; a topic that Shopify refuses is part of the report.
+        """
+        subscriptions = await self._api.list_subscriptions(account, token)
+        plan = plan_subscriptions(topics, self.address, subscriptions)
+        limit = asyncio.Semaphore(MAX_CONCURRENT_CHANGES)
+
+        async def apply(step: PlannedSubscription) -> TopicOutcome:
+            async with limit:
+                return await self._apply(account, token, step)
+
+        # The first error is raised only when all calls have ended, so that none goes on unobserved.
+        outcomes = await asyncio.gather(*map(apply, plan), return_exceptions=True)
+        errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if errors:
+            raise errors[0]
+        report = {s.topic: o for s, o in zip(plan, outcomes, strict=True) if isinstance(o, TopicOutcome)}
+        return WebhookReport(report)
+
+    async def inspect_subscriptions(self, account: str, token: str, *, topics: Sequence[str]) -> WebhookReport:
+        """Return which topics are delivered to `address`, and whether another API version answers."""
+        subscriptions = await self._api.list_subscriptions(account, token)
+        plan = plan_subscriptions(topics, self.address, subscriptions)
+        subscribed = {step.topic for step in plan if step.action == UNCHANGED}
+        report = {
+            topic: TopicOutcome(topic in subscribed, UNCHANGED if topic in subscribed else MISSING) for topic in topics
+        }
+        return WebhookReport(report, self._api.remarks)
+
+    def answer_challenge(self, query: Mapping[str, str]) -> str | None:  # noqa: ARG002
+        """Return None: Shopify verifies no address."""
+        return None
+
+    async def _apply(self, account: str, token: str, step: PlannedSubscription) -> TopicOutcome:
+        try:
+            if step.action == REGISTERED:
+                await self._api.subscribe(account, token, step.topic, self.address)
+            elif step.action == MOVED:
+                await self._api.move_subscription(account, token, step.subscription_id, self.address)
+        except PermanentError as error:
+            log.warning("subscription refused", account=account, topic=step.topic, reason=error.reason)
+            return TopicOutcome(False, f"refused: {error.reason}")
+        log.info(f"subscription {step.action}", account=account, topic=step.topic)
+        return TopicOutcome(True, step.action)
+
+
+def plan_subscriptions(
+    topics: Iterable[str], address: str, subscriptions: Sequence[Subscription]
+) -> list[PlannedSubscription]:
+    """Return one step for each topic. A topic that is delivered to `address` needs nothing, whatever other addresses it
+    has, too."""
+    ours = {subscription.topic for subscription in subscriptions if subscription.address == address}
+    others = {subscription.topic: subscription.id for subscription in subscriptions if subscription.address != address}
+    return [
+        PlannedSubscription(topic, UNCHANGED)
+        if topic in ours
+        else PlannedSubscription(topic, MOVED, others[topic])
+        if topic in others
+        else PlannedSubscription(topic, REGISTERED)
+        for topic in topics
+    ]
+
+
+def is_body_signed(signature: bytes, body: bytes, secrets: Sequence[str]) -> bool:
+    """Return whether `signature` is the base64 of the body's HMAC-SHA256 under one of the secrets, in constant time."""
+    return True in [hmac.compare_digest(_sign_body(secret, body), signature) for secret in secrets]
+
+
+def _sign_body(secret: str, body: bytes) -> bytes:
+    return b2a_base64(hmac.digest(secret.encode(), body, "sha256"), newline=False)
+
+
+def _select_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return Shopify's own headers. One that comes twice counts as missing."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in _READ_HEADERS:
+            found[name] = b"" if name in found else value
+    return found
+
+
+def _derive_webhook_id(topic: bytes, account: str, body: bytes) -> str:
+    """Return an id in place of a missing one, the same for copies of one delivery."""
+    return hmac.digest(b"%b\x1f%b" % (topic, account.encode()), body, "sha256").hex()
+
+
+def _parse_body(body: bytes) -> dict[str, Any]:
+    try:
+        payload = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise RequestRejectedError(400, "the body is not JSON") from error
+    if not isinstance(payload, dict):
+        raise RequestRejectedError(400, "the body is not a JSON object")
+    return payload
+
+
+def _classify(topic: bytes, webhook_id: str, payload: Mapping[str, Any]) -> tuple[DeliveryKind, dict[str, list[str]]]:
+    """Return the kind of a delivery and the records to read.
+
+    The deletion of a record asks to read the same id: the delivery is a hint, and reading proves it.
+    """
+    app_kind = _KINDS.get(topic)
+    named = _NAMED_RECORDS.get(topic.partition(b"/")[0])
+    if app_kind or named is None:
+        return app_kind or DeliveryKind.UNKNOWN, {}
+    resource, gid_prefix, payload_field = named
+    kind = DeliveryKind.PROBE if webhook_id.startswith(PROBE_PREFIX) else DeliveryKind.RECORDS
+    return kind, {resource: [_parse_record_id(payload.get(payload_field), gid_prefix)]}
+
+
+def _find_shop(payload: Mapping[str, Any], kind: DeliveryKind, account: str) -> object:
+    """Return the shop that the body names; `account` where it names none and need not."""
+    if kind in _DATA_KINDS:
+        return payload.get("shop_domain")
+    return payload.get("myshopify_domain", payload.get("domain") if kind is DeliveryKind.UNINSTALLED else account)
+
+
+def _parse_record_id(value: object, gid_prefix: str) -> str:
+    if type(value) is int and value > 0:
+        return f"{gid_prefix}{value}"
+    if isinstance(value, str) and value.startswith(gid_prefix) and len(value) < 200:
+        return value
+    raise RequestRejectedError(400, "the body names no record")
+
+
+def _parse_timestamp(value: bytes | None) -> int | None:
+    """Return an RFC 3339 time in ms. Shopify gives its fraction in nanoseconds, which Python does not read."""
+    try:
+        shortened = re.sub(r"(\.\d{3})\d*", r"\1", (value or b"").decode("ascii"))
+        return int(datetime.fromisoformat(shortened).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None

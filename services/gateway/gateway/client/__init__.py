@@ -1,1 +1,0 @@
-"""Remote APIs, each in its own words."""

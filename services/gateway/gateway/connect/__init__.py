@@ -1,0 +1,1 @@
+"""Connecting accounts: one way for each connection method, whatever the platform."""

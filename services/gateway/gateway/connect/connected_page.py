@@ -1,0 +1,63 @@
+"""The page and the JSON after accounts were connected."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from gateway.connect.grants import SignIn
+from gateway.pages.responses import ResponseModel, respond
+from gateway.pages.views import MissingScope, build_queued_sync, build_sync_document
+from gateway.webhooks.status import build_first_probe
+from platform_sdk.adapters import PlatformAdapter
+from platform_sdk.grants import Grant
+
+
+class Connected(ResponseModel):
+    """Accounts that were connected for a merchant; the cookie `session_id` comes with it."""
+
+    user_uuid: UUID
+
+
+def respond_connected(
+    request: Request, adapter: PlatformAdapter, sign_in: SignIn, document: Mapping[str, Any], *, again: str = ""
+) -> Response:
+    """Return `document` as JSON, or the page that shows the accounts and their first syncs.
+
+    With one account the page shows the progress of its sync. `again` is where the platform asks once more for what was
+    not granted; empty where it does not ask.
+    """
+    # What was granted is the same for all accounts of one consent.
+    grant = next(iter(sign_in.grants.values()))
+    missing = adapter.accounts.find_missing_scopes(grant.scopes)
+    return respond(
+        request,
+        "connected.html",
+        {"user_uuid": str(sign_in.merchant), **document},
+        accounts=sign_in.accounts,
+        noun=adapter.manifest.account_noun,
+        title=adapter.manifest.title,
+        sync=_build_first_sync(adapter, sign_in) if len(sign_in.accounts) == 1 else None,
+        missing=[MissingScope(scope=scope, costs=list(costs)) for scope, costs in missing.items()],
+        readable_until=_format_date(grant.readable_until),
+        again=again,
+    )
+
+
+def _build_first_sync(adapter: PlatformAdapter, sign_in: SignIn) -> dict[str, Any]:
+    (account,) = sign_in.accounts
+    granted_at = _get_grant(sign_in).granted_at
+    status, result = build_first_probe(adapter.webhooks is not None)
+    sync = build_queued_sync(UUID(account.sync_id), account.connection, granted_at)
+    return build_sync_document(sync, status=status, result=result, now=granted_at)
+
+
+def _get_grant(sign_in: SignIn) -> Grant:
+    return next(iter(sign_in.grants.values()))
+
+
+def _format_date(milliseconds: int | None) -> str:
+    return "" if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC).date().isoformat()

@@ -1,0 +1,137 @@
+"""Storing what a platform granted: connections of a merchant, their first syncs, and the merchant's session.
+
+Everything is stored in one transaction. A process that is killed before the commit has stored nothing, and the merchant
+starts again; after the commit the outbox publishes the connections, and the merchant's next login finds them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+import structlog
+
+from contracts.headers import derive_id
+from gateway.connections import Connection, apply_grant
+from gateway.sessions.browser_keys import SESSION, BrowserKeys
+from gateway.sessions.cookies import create_cookie_value
+from gateway.store.connections import ConnectionStore, LockedConnection, LockedConnections
+from gateway.tokens.encryption import TokenCipher
+from gateway.webhooks.status import build_first_probe
+from platform_sdk.adapters import PlatformAdapter
+from platform_sdk.connection_methods import ConnectedAccount
+from platform_sdk.grants import Grant
+
+log = structlog.get_logger()
+
+OPERATOR_MERCHANT = derive_id("merchant", "operator")
+"""The merchant of this installation's own connections, which no person's consent stands for."""
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """Accounts that have just been connected, with their grants by account. `session` is the cookie's value."""
+
+    accounts: tuple[ConnectedAccount, ...]
+    grants: Mapping[str, Grant]
+    merchant: UUID
+    session: str = field(repr=False)
+
+
+def choose_merchant(session: UUID | None, known: Sequence[UUID]) -> UUID:
+    """Return the merchant who signs in, given the session's merchant and those of the accounts, in their order.
+
+    An account keeps its merchant, so whoever proves an account is the account's merchant and not the session's. A
+    session of one of the accounts' merchants stays, and new accounts join it. Without any, the merchant is a new one.
+    """
+    if session and (not known or session in known):
+        return session
+    return known[0] if known else uuid4()
+
+
+def build_connection_name(platform: str, account: str) -> str:
+    """Return the name of an account's connection."""
+    return f"{platform}:{account}"
+
+
+class GrantService:
+    """Stores grants of one platform's accounts."""
+
+    def __init__(
+        self,
+        adapter: PlatformAdapter,
+        connections: ConnectionStore,
+        cipher: TokenCipher,
+        keys: BrowserKeys,
+        *,
+        session_seconds: int,
+    ) -> None:
+        self._adapter = adapter
+        self._connections = connections
+        self._cipher = cipher
+        self._keys = keys
+        self._session_seconds = session_seconds
+
+    async def sign_in(
+        self, locked: LockedConnections, grants: Mapping[str, Grant], session: str | None, *, keeps_session_id: bool
+    ) -> SignIn:
+        """Store the grants of the locked connections for whoever signs in with this session, if any.
+
+        The session gets a new id, unless `keeps_session_id` and it is of the same merchant.
+        """
+        rows = [connection.row for connection in locked.by_name.values()]
+        old = self._keys.hash(SESSION, session) if session else None
+        before = await locked.sessions.find_merchant(old) if old else None
+        merchant = choose_merchant(before, [row.merchant for row in rows if row and row.merchant])
+        accounts = await self._save_all(locked, grants, merchant)
+        if keeps_session_id and session and old and before == merchant:
+            await locked.sessions.prolong(old, self._session_seconds)
+        else:
+            session = create_cookie_value()
+            new = self._keys.hash(SESSION, session)
+            await locked.sessions.replace(old, new, merchant, self._session_seconds)
+        return SignIn(accounts, grants, merchant, session)
+
+    async def store_for_operator(self, grants: Mapping[str, Grant]) -> tuple[ConnectedAccount, ...]:
+        """Store the grants as connections of this installation. An account that a merchant has connected stays
+        theirs."""
+        async with self._connections.lock_all(self.list_names(grants)) as locked:
+            return await self._save_all(locked, grants, OPERATOR_MERCHANT)
+
+    def list_names(self, accounts: Iterable[str]) -> list[str]:
+        """Return the names of these accounts' connections."""
+        return [build_connection_name(self._adapter.slug, account) for account in accounts]
+
+    async def _save_all(
+        self, locked: LockedConnections, grants: Mapping[str, Grant], merchant: UUID
+    ) -> tuple[ConnectedAccount, ...]:
+        accounts = {build_connection_name(self._adapter.slug, account): account for account in grants}
+        return tuple(
+            [
+                await self._save(connection, accounts[name], grants[accounts[name]], merchant)
+                for name, connection in locked.by_name.items()
+            ]
+        )
+
+    async def _save(self, connection: LockedConnection, account: str, grant: Grant, merchant: UUID) -> ConnectedAccount:
+        """Store one grant; a first sync begins."""
+        name = build_connection_name(self._adapter.slug, account)
+        row = apply_grant(
+            connection.row,
+            name=name,
+            merchant=(connection.row.merchant if connection.row else None) or merchant,
+            scopes=grant.scopes,
+            granted_at=grant.granted_at,
+            tokens=self._cipher.encrypt_grant(name, grant),
+            granted_by=grant.granted_by,
+        )
+        sync_id = _get_wanted_sync(row)
+        await connection.save(row)
+        status, result = build_first_probe(self._adapter.webhooks is not None)
+        await connection.start_probe(sync_id, status=status, result=result)
+        log.info("connection granted", connection=name, sync_id=str(sync_id))
+        return ConnectedAccount(account=account, connection=name, title=grant.title, sync_id=str(sync_id))
+
+
+def _get_wanted_sync(row: Connection) -> UUID:
+    assert row.wanted_sync is not None
+    return row.wanted_sync

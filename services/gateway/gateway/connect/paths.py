@@ -1,0 +1,39 @@
+"""Where accounts of a platform are connected, for links and redirects."""
+
+from urllib.parse import quote
+
+from platform_sdk.adapters import PlatformAdapter
+from platform_sdk.connection_methods import Credentials, OAuth
+
+
+def build_login_path(adapter: PlatformAdapter, account: str) -> str:
+    """Return where the merchant of this account signs in (again); empty where only the operator can connect it."""
+    method = adapter.connection_method
+    if isinstance(method, OAuth):
+        return f"/{adapter.slug}/login" if method.form is None else f"/{adapter.slug}/{quote(account)}/login"
+    return get_connect_path(adapter)
+
+
+def get_connect_path(adapter: PlatformAdapter) -> str:
+    """Return where any account of the platform is connected; empty where only the operator can do it."""
+    method = adapter.connection_method
+    if isinstance(method, OAuth):
+        return f"/{adapter.slug}/login"
+    return f"/{adapter.slug}/connect" if isinstance(method, Credentials) else ""
+
+
+def get_login_template(adapter: PlatformAdapter) -> str:
+    """Return the path of a sign-in as programs are told it, with `{account}` where it has the account's name."""
+    method = adapter.connection_method
+    if isinstance(method, OAuth) and method.form is not None:
+        return f"/{adapter.slug}/{{account}}/login"
+    return get_connect_path(adapter)
+
+
+def describe_missing_settings(adapter: PlatformAdapter) -> str:
+    """Return what to do about a platform that is not configured."""
+    names = adapter.manifest.required_settings
+    listed = " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)
+    return (
+        f"{adapter.manifest.title} is not configured here: whoever runs this service sets {listed}, and starts it again"
+    )

@@ -1,0 +1,1 @@
+"""The routes by which accounts are connected, by connection method."""

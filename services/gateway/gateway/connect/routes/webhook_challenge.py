@@ -1,0 +1,29 @@
+"""The verification of a webhook address, for platforms that verify it by a challenge."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import PlainTextResponse, Response
+
+from gateway.pages.openapi_descriptions import describe_query, describe_route, describe_text
+from platform_sdk.adapters import PlatformAdapter, Webhooks
+
+
+def create_challenge_routes(adapter: PlatformAdapter, webhooks: Webhooks) -> APIRouter:
+    """Return `GET /{platform}/webhook`, which answers the challenge; no route where the platform sends none."""
+    routes = APIRouter(tags=["Platforms"])
+    if not webhooks.challenge_parameters:
+        return routes
+    description = describe_route(
+        f"{adapter.manifest.title} verifies the address of its webhook",
+        describe_text({200: "The challenge.", 403: "This is not our verify token."}),
+        response_class=PlainTextResponse,
+        openapi_extra=describe_query(webhooks.challenge_parameters),
+    )
+
+    @routes.get(f"/{adapter.slug}/webhook", **description)
+    async def answer_challenge(request: Request) -> Response:
+        challenge = webhooks.answer_challenge(request.query_params)
+        if challenge is None:
+            return PlainTextResponse("this is not the verify token", 403)
+        return PlainTextResponse(challenge)
+
+    return routes

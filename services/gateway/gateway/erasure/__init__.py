@@ -1,0 +1,1 @@
+"""Disconnecting accounts and deleting their data on request."""

@@ -1,0 +1,144 @@
+"""Requests to disconnect accounts or to delete data, and the documents that show what has become of them."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from contracts.topics import RETENTION_MS
+from gateway.connections import REDACTED, UNINSTALLED, Connection
+
+ERASED, ERASING, NOT_KNOWN = "erased", "being erased", "not known now"
+DISCONNECTED, CONNECTED_AGAIN, NOTHING_HELD = "disconnected", "connected again", "nothing held"
+KEPT = (
+    "the name of the connection and a number that rises with each deletion are kept, "
+    "so that nothing which was on its way can bring the data back"
+)
+
+
+class RequestKind(StrEnum):
+    """What is requested."""
+
+    UNINSTALL = "uninstall"
+    """A person removed the app at the platform."""
+    PERSON_DELETION = "person deletion"
+    """A person had the platform request the deletion of everything that they granted."""
+    MERCHANT_DELETION = "merchant deletion"
+    """A merchant requested the deletion of one connection's data."""
+    ACCOUNT_DELETION = "account deletion"
+    """The platform requested the deletion of one account's data."""
+    CUSTOMER_DELETION = "customer deletion"
+    CUSTOMER_DATA = "customer data"
+
+    @property
+    def is_deletion(self) -> bool:
+        """Whether the connections of the request are redacted."""
+        return self in _DELETIONS
+
+    @property
+    def changes_connections(self) -> bool:
+        """Whether the connections of the request are redacted or uninstalled."""
+        return self.is_deletion or self is RequestKind.UNINSTALL
+
+
+_DELETIONS = (RequestKind.PERSON_DELETION, RequestKind.MERCHANT_DELETION, RequestKind.ACCOUNT_DELETION)
+_MESSAGES = {
+    RequestKind.UNINSTALL: (
+        "The app was taken away at the platform: nothing is read any more. What was stored stays stored."
+    ),
+    RequestKind.CUSTOMER_DELETION: "No data of customers is kept, so that there is nothing to delete.",
+    RequestKind.CUSTOMER_DATA: "No data of customers is kept, so that there is nothing to hand out.",
+}
+_DELETION_MESSAGE = "All data of these connections is deleted: tokens, records, and the stored documents."
+
+
+@dataclass(frozen=True)
+class DeletionRequest:
+    """One request.
+
+    `code` is random: whoever has it may see the request. All copies of a request have the same `fingerprint`. Times
+    are in ms.
+    """
+
+    code: str
+    kind: RequestKind
+    connections: tuple[str, ...] = ()
+    fingerprint: str | None = None
+    requested_at: int = 0
+    executed_at: int | None = None
+
+    def replace_connections(self, connections: tuple[str, ...]) -> "DeletionRequest":
+        """Return the same request for these connections."""
+        return replace(self, connections=connections)
+
+
+class ConnectionPart(BaseModel):
+    """What became of one connection: erased, being erased, not known now, disconnected, connected again, or that
+    nothing is held of it."""
+
+    connection: str
+    state: str
+
+
+class DeletionRequestDocument(BaseModel):
+    """A request as it is shown; times in ms. It contains nothing of an account's data and names no merchant."""
+
+    confirmation_code: str
+    kind: RequestKind
+    state: str = Field(description="carried out, or under way")
+    message: str
+    asked_at: int = Field(description="Milliseconds since the epoch, UTC")
+    connections: list[ConnectionPart]
+    kept: str | None = Field(description="What stays after a deletion, and why")
+    messages_until: int | None = Field(description="By then the last message about these connections has left Kafka")
+
+
+def create_request(
+    kind: RequestKind, connections: tuple[str, ...] = (), *, fingerprint: str | None = None
+) -> DeletionRequest:
+    """Return a request with a new code of letters and digits, 128 bits."""
+    return DeletionRequest(secrets.token_hex(16), kind, connections, fingerprint)
+
+
+def compute_fingerprint(*values: str) -> str:
+    """Return the hash of the values that make two requests the same one. Nothing can be learnt from it."""
+    return sha256("\x1f".join(values).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def build_connection_part(name: str, row: Connection | None, *, executed: bool, erased: bool | None) -> ConnectionPart:
+    """Return what became of one connection.
+
+    `erased` is whether the spaces-writer has nothing left to delete, None where that is not known. Only then it is
+    shown that an account was connected again.
+    """
+    return ConnectionPart(connection=name, state=_get_state(row, executed=executed, erased=erased))
+
+
+def _get_state(row: Connection | None, *, executed: bool, erased: bool | None) -> str:
+    if row is None:
+        return NOTHING_HELD
+    if not executed:
+        return ERASING
+    if not erased:
+        return NOT_KNOWN if erased is None else ERASING
+    return {UNINSTALLED: DISCONNECTED, REDACTED: ERASED}.get(row.state, CONNECTED_AGAIN)
+
+
+def build_request_document(request: DeletionRequest, parts: Sequence[ConnectionPart]) -> dict[str, Any]:
+    """Return the request as a `DeletionRequestDocument`, ready for JSON."""
+    is_done = request.executed_at is not None and not any(part.state in (ERASING, NOT_KNOWN) for part in parts)
+    until = (request.executed_at or request.requested_at) + RETENTION_MS
+    return DeletionRequestDocument(
+        confirmation_code=request.code,
+        kind=request.kind,
+        state="carried out" if is_done else "under way",
+        message=_MESSAGES.get(request.kind, _DELETION_MESSAGE),
+        asked_at=request.requested_at,
+        connections=list(parts),
+        kept=KEPT if request.kind.is_deletion else None,
+        messages_until=until if request.kind.is_deletion else None,
+    ).model_dump(mode="json")

@@ -1,0 +1,232 @@
+"""Routes for disconnecting and deleting: the merchant's buttons, the platforms' callbacks, and the requests' pages."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+
+from gateway.connections import REDACTED, Connection
+from gateway.erasure.deletion_requests import (
+    ConnectionPart,
+    DeletionRequest,
+    DeletionRequestDocument,
+    RequestKind,
+    build_connection_part,
+    build_request_document,
+)
+from gateway.erasure.service import ErasureService
+from gateway.pages.forms import has_form_token, is_same_origin, read_form
+from gateway.pages.merchant_reader import MerchantReader, SchedulerApi
+from gateway.pages.openapi_descriptions import (
+    UNAVAILABLE,
+    describe_form,
+    describe_json,
+    describe_page,
+    describe_problems,
+    describe_redirect,
+    describe_route,
+)
+from gateway.pages.responses import Problem, ResponseModel, Success, respond, respond_problem
+from gateway.pages.routes.pages import NOT_SIGNED_IN
+from gateway.sessions.cookies import OPTIONAL_SESSION_COOKIE, Cookies
+from gateway.store import Stores
+from messaging.errors import UnavailableError
+from platform_sdk.errors import NotFoundError, RequestRejectedError
+
+_BUTTON_FORM = describe_form(form_token="That of the session, from the page of connections")
+_SIGNED = describe_form(signed_request="Names the person, signed by the platform")
+_NOT_SIGNED = describe_json(Problem, {400: "The signed request is not the platform's."})
+_BUTTON_PROBLEMS = {
+    400: "The form is malformed, too long, or did not come.",
+    401: "Nobody is signed in.",
+    403: "It was not sent by the merchant's own page of connections.",
+    404: "There is no such connection among yours.",
+    **UNAVAILABLE,
+}
+
+
+class DeletionBegun(ResponseModel):
+    """The answer to a platform's request to delete a person's data: the address of the request's page, and its code."""
+
+    url: str
+    confirmation_code: str
+
+
+_BUTTON: dict[str, Any] = {"dependencies": [OPTIONAL_SESSION_COOKIE], "openapi_extra": _BUTTON_FORM}
+_DISCONNECT = describe_route(
+    "Read nothing more of an account",
+    describe_redirect(303, "To the connections."),
+    describe_problems(_BUTTON_PROBLEMS),
+    **_BUTTON,
+)
+_DELETE = describe_route(
+    "Delete all data of an account",
+    describe_redirect(303, "To the receipt."),
+    describe_problems(_BUTTON_PROBLEMS),
+    **_BUTTON,
+)
+_RECEIPT = describe_route(
+    "A receipt, for whoever holds its code",
+    describe_page(DeletionRequestDocument, "What was asked, and what became of it."),
+    describe_problems({404: "There is none; they are kept for 90 days.", **UNAVAILABLE}),
+)
+_DEAUTHORIZE = describe_route(
+    "A person has taken the app away",
+    describe_json(Success, {200: "Let go."}),
+    _NOT_SIGNED,
+    describe_problems(UNAVAILABLE),
+    openapi_extra=_SIGNED,
+)
+_DATA_DELETION = describe_route(
+    "A person wants all that she granted deleted",
+    describe_json(DeletionBegun, {200: "Begun; what is shown to her."}),
+    _NOT_SIGNED,
+    describe_problems(UNAVAILABLE),
+    openapi_extra=_SIGNED,
+)
+
+
+class DeletionRequests:
+    """Reads deletion requests with what became of each connection. The scheduler knows the spaces-writer's part."""
+
+    def __init__(self, stores: Stores, scheduler: SchedulerApi) -> None:
+        self._stores = stores
+        self._scheduler = scheduler
+
+    async def load_document(self, code: str) -> dict[str, Any]:
+        """Return the request as it is shown. Raises NotFoundError."""
+        request = await self._stores.deletion_requests.find(code) if code.isalnum() else None
+        if request is None:
+            raise NotFoundError
+        return build_request_document(request, await self._load_parts(request))
+
+    async def _load_parts(self, request: DeletionRequest) -> list[ConnectionPart]:
+        # One after the other, so that a scheduler that does not answer is waited for once.
+        parts: list[ConnectionPart] = []
+        unavailable, executed = False, request.executed_at is not None
+        for name in request.connections if request.kind.changes_connections else ():
+            row = await self._stores.connections.find(name)
+            erased: bool | None = True
+            if row is not None and (request.kind.is_deletion or row.state == REDACTED):
+                erased = None if unavailable else await self._is_erased(row)
+                unavailable = erased is None
+            parts.append(build_connection_part(name, row, executed=executed, erased=erased))
+        return parts
+
+    async def _is_erased(self, row: Connection) -> bool | None:
+        """Return whether the spaces-writer has deleted its part; None where the scheduler does not answer.
+
+        A scheduler that shows a lower epoch has not received this redaction yet: its time belongs to an earlier one.
+        """
+        try:
+            view = await self._scheduler.fetch_connection(row.name)
+        except UnavailableError:
+            return None
+        return view is not None and view.epoch >= row.epoch and view.erased_at is not None
+
+
+def create_erasure_routes(
+    erasure: ErasureService, requests: DeletionRequests, merchants: MerchantReader, cookies: Cookies
+) -> APIRouter:
+    """Return `POST /connections/{connection}/disconnect` and `/delete`, and `GET /deletions/{code}`."""
+    routes = APIRouter(tags=["Letting go"])
+
+    @routes.post("/connections/{connection}/disconnect", **_DISCONNECT)
+    async def disconnect(request: Request, connection: str) -> Response:
+        async def execute(merchant: UUID) -> str:
+            await erasure.disconnect(connection, merchant)
+            return "/connections"
+
+        return await _handle_form(request, merchants, cookies, execute)
+
+    @routes.post("/connections/{connection}/delete", **_DELETE)
+    async def delete(request: Request, connection: str) -> Response:
+        async def execute(merchant: UUID) -> str:
+            return build_request_path(await erasure.delete(connection, merchant))
+
+        return await _handle_form(request, merchants, cookies, execute)
+
+    @routes.get("/deletions/{code}", **_RECEIPT)
+    async def show_request(request: Request, code: str) -> Response:
+        try:
+            document = await requests.load_document(code)
+        except NotFoundError:
+            return respond_problem(request, 404, "there is no such receipt; they are kept for 90 days")
+        days = {
+            "asked_on": _format_time(document["asked_at"]),
+            "messages_gone_on": _format_time(document["messages_until"]),
+        }
+        return respond(request, "receipt.html", document, **days)
+
+    return routes
+
+
+def create_callback_routes(
+    erasure: ErasureService, platform: str, *, parse_signed_request: Callable[[str], tuple[str, int]], origin: str
+) -> APIRouter:
+    """Return `POST /{platform}/deauthorize` and `/data-deletion`: forms with a `signed_request`, as Meta defines them.
+
+    `parse_signed_request` verifies one and returns the person that it is about and its time (ms). It raises
+    RequestRejectedError.
+    """
+    routes = APIRouter(prefix=f"/{platform}", tags=["Platforms"])
+
+    async def handle(request: Request, kind: RequestKind) -> str:
+        signed_request = (await read_form(request)).get("signed_request", "")
+        person, requested_at = parse_signed_request(signed_request)
+        # A copy is recognised by the signed part alone, because one signature can be encoded in several ways.
+        signed_part = signed_request.partition(".")[2]
+        return await erasure.handle_person_request(platform, person, kind, signed_part, requested_at=requested_at)
+
+    @routes.post("/deauthorize", **_DEAUTHORIZE)
+    async def deauthorize(request: Request) -> Response:
+        try:
+            await handle(request, RequestKind.UNINSTALL)
+        except RequestRejectedError as error:
+            return JSONResponse(Problem(reason=error.reason).model_dump(), error.status)
+        return JSONResponse(Success().model_dump())
+
+    @routes.post("/data-deletion", **_DATA_DELETION)
+    async def delete_data(request: Request) -> Response:
+        try:
+            code = await handle(request, RequestKind.PERSON_DELETION)
+        except RequestRejectedError as error:
+            return JSONResponse(Problem(reason=error.reason).model_dump(), error.status)
+        return JSONResponse(DeletionBegun(url=origin + build_request_path(code), confirmation_code=code).model_dump())
+
+    return routes
+
+
+def build_request_path(code: str) -> str:
+    """Return the path of the page of the deletion request with this code."""
+    return f"/deletions/{code}"
+
+
+def _format_time(time: int | None) -> str:
+    """Return a time (ms) as a date and time in UTC; empty for None."""
+    return "" if time is None else datetime.fromtimestamp(time / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+async def _handle_form(
+    request: Request, merchants: MerchantReader, cookies: Cookies, execute: Callable[[UUID], Awaitable[str]]
+) -> Response:
+    """Check a form of the merchant's own page, execute it, and redirect to the path that `execute` returns."""
+    if "\x00" in request.path_params["connection"]:
+        return respond_problem(request, 404, "there is no such connection among yours")
+    session = cookies.get_session(request)
+    merchant = await merchants.find_merchant(session)
+    if merchant is None or session is None:
+        return respond_problem(request, 401, NOT_SIGNED_IN)
+    try:
+        if not is_same_origin(request) or not has_form_token(
+            await read_form(request), merchants.build_form_token(session)
+        ):
+            return respond_problem(request, 403, "this was not sent by your page of connections; open it again")
+        return RedirectResponse(await execute(merchant), 303)
+    except RequestRejectedError as error:
+        return respond_problem(request, error.status, error.reason)
+    except NotFoundError:
+        return respond_problem(request, 404, "there is no such connection among yours")

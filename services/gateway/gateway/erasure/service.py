@@ -1,0 +1,183 @@
+"""Disconnecting accounts and deleting their data, and the requests that record it.
+
+A request about several connections, or one that nobody repeats, is stored first and names its connections. Each is
+then uninstalled or redacted in a transaction of its own, with the event that makes the other services do the same. When
+the process is killed in between, the periodic task finds the request open and goes on; executing it twice changes
+nothing. What the platform repeats by itself is executed and stored in one transaction.
+"""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+import structlog
+
+from contracts.events import parse_account, parse_platform
+from gateway.connections import REDACTED, UNINSTALLED, Connection, redact, uninstall
+from gateway.erasure.deletion_requests import DeletionRequest, RequestKind, compute_fingerprint, create_request
+from gateway.store import Stores
+from gateway.store.connections import LockedConnection
+from gateway.tokens.service import TokenService
+from gateway.webhooks.removals import SAME_TIME_MS, TRY_SECONDS, execute_removal
+from platform_sdk.adapters import AccountApi
+from platform_sdk.deliveries import Delivery
+from platform_sdk.errors import NotFoundError, TransientError
+
+log = structlog.get_logger()
+
+REPUBLISH_SECONDS = 86_400.0
+"""Kafka compacts a segment of a topic's log only when a later message has closed it. A day later there is one."""
+
+
+class ErasureService:
+    """Disconnects and redacts connections. Each method may be repeated, and may run twice at once."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        tokens: TokenService,
+        apis: Mapping[str, AccountApi],
+        *,
+        try_seconds: float = TRY_SECONDS,
+    ) -> None:
+        self._connections = stores.connections
+        self._requests = stores.deletion_requests
+        self._tokens = tokens
+        self._apis = apis
+        self._try_seconds = try_seconds
+
+    async def disconnect(self, name: str, merchant: UUID) -> None:
+        """Stop reading an account at its merchant's request; stored data stays. Raises NotFoundError."""
+        async with self._connections.lock(name) as locked:
+            row = _require_owner(locked.row, merchant)
+            await self._uninstall(locked, await self._remove_app(locked, row))
+
+    async def delete(self, name: str, merchant: UUID) -> str:
+        """Delete all data of an account at its merchant's request. Returns the request's code. Raises NotFoundError."""
+        _require_owner(await self._connections.find(name), merchant)
+        request = await self._requests.save(create_request(RequestKind.MERCHANT_DELETION, (name,)))
+        await self.execute(request)
+        return request.code
+
+    async def handle_person_request(
+        self, platform: str, person: str, kind: RequestKind, signed_part: str, *, requested_at: int
+    ) -> str:
+        """Execute what a person requested of the platform at `requested_at` (ms): `UNINSTALL` or `PERSON_DELETION`.
+
+        It is about all connections that they granted by then. Returns the request's code, the same one for the same
+        `signed_part`: what was signed once is executed once.
+        """
+        fingerprint = compute_fingerprint(platform, kind.value, signed_part)
+        new = create_request(kind, fingerprint=fingerprint)
+        until = requested_at + SAME_TIME_MS
+        request = await self._requests.save_for_person(new, platform, person, granted_until=until)
+        await self.execute(request)
+        return request.code
+
+    async def execute(self, request: DeletionRequest) -> None:
+        """Uninstall or redact the connections of a request, unless that was done."""
+        if request.executed_at is None:
+            for name in request.connections:
+                await self._erase(name, request)
+            await self._requests.mark_executed(request.code)
+
+    async def redact(self, delivery: Delivery) -> str:
+        """Delete all data of an account because the platform says so. Returns the outcome to log.
+
+        The app may be installed there, again or still. See `execute_removal`, also for what is raised.
+        """
+
+        async def find_objection(locked: LockedConnection) -> str | None:
+            return "installed again" if await self._is_installed(locked) else None
+
+        async def execute(locked: LockedConnection) -> str:
+            if not await locked.save_executed(_build_request(delivery)):
+                return "carried out before"
+            if locked.row is not None:
+                await self._redact(locked, locked.row)
+            return "redacted"
+
+        return await execute_removal(
+            self._connections,
+            delivery.connection,
+            delivery.triggered_at,
+            find_objection=find_objection,
+            execute=execute,
+            seconds=self._try_seconds,
+        )
+
+    async def record_customer_request(self, delivery: Delivery) -> str:
+        """Store that a customer of an account requested their data or its deletion. Nothing of customers is stored."""
+        async with self._connections.lock(delivery.connection) as locked:
+            await locked.save_executed(_build_request(delivery))
+        return "receipted"
+
+    async def run_once(self) -> bool:
+        """Execute open requests; publish again what was redacted a day ago."""
+        for request in await self._requests.list_open():
+            await self.execute(request)
+        for request in await self._requests.list_to_republish(REPUBLISH_SECONDS):
+            await self._republish(request)
+        return False
+
+    async def _erase(self, name: str, request: DeletionRequest) -> None:
+        kind = request.kind
+        async with self._connections.lock(name) as locked:
+            row = locked.row
+            if row is None or (kind is RequestKind.UNINSTALL and row.granted_at > request.requested_at + SAME_TIME_MS):
+                return
+            if kind is RequestKind.MERCHANT_DELETION:
+                row = await self._remove_app(locked, row)
+            await (self._redact(locked, row) if kind.is_deletion else self._uninstall(locked, row))
+
+    async def _is_installed(self, locked: LockedConnection) -> bool:
+        if locked.row is None or not locked.row.is_live:
+            return False
+        row = await self._tokens.ensure_fresh(locked)
+        if not row.is_live:
+            return False
+        token = self._tokens.decrypt_access_token(row)
+        return await self._get_api(row).is_token_valid(parse_account(row.name), token)
+
+    async def _remove_app(self, locked: LockedConnection, row: Connection) -> Connection:
+        """Remove the app at the platform. A platform that does not answer is logged, and delays nothing."""
+        if row.is_live:
+            try:
+                row = await self._tokens.ensure_fresh(locked)
+                if row.is_live:
+                    token = self._tokens.decrypt_access_token(row)
+                    await self._get_api(row).uninstall(parse_account(row.name), token)
+            except TransientError as error:
+                log.warning("app not removed at the platform", connection=row.name, reason=type(error).__name__)
+        return row
+
+    async def _uninstall(self, locked: LockedConnection, row: Connection) -> None:
+        if row.state not in (UNINSTALLED, REDACTED):
+            await locked.save(uninstall(row))
+            log.info("connection disconnected", connection=row.name)
+
+    async def _redact(self, locked: LockedConnection, row: Connection) -> None:
+        if row.state != REDACTED:
+            await locked.save(redact(row))
+            await locked.delete_related(row.merchant)
+            log.info("connection redacted", connection=row.name)
+
+    async def _republish(self, request: DeletionRequest) -> None:
+        for name in request.connections:
+            async with self._connections.lock(name) as locked:
+                if locked.row is not None and locked.row.state == REDACTED:
+                    await locked.publish()
+        await self._requests.mark_republished(request.code)
+
+    def _get_api(self, row: Connection) -> AccountApi:
+        return self._apis[parse_platform(row.name)]
+
+
+def _require_owner(row: Connection | None, merchant: UUID) -> Connection:
+    if row is None or row.merchant != merchant:
+        raise NotFoundError
+    return row
+
+
+def _build_request(delivery: Delivery) -> DeletionRequest:
+    fingerprint = compute_fingerprint(parse_platform(delivery.connection), delivery.topic, delivery.webhook_id)
+    return create_request(RequestKind(delivery.kind.value), (delivery.connection,), fingerprint=fingerprint)

@@ -1,0 +1,1 @@
+"""The API for the other services and for operators."""

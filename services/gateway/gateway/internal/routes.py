@@ -1,0 +1,144 @@
+"""The internal API: tokens for the fetchers, webhook subscriptions for the scheduler, syncs for operators."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from gateway.connect.client_credentials import ClientCredentialsConnector
+from gateway.internal.permissions import can_ensure_subscriptions, can_get_token, can_operate
+from gateway.internal.sync_requests import ManualSyncs
+from gateway.tokens.service import TokenService
+from gateway.webhooks.subscriptions import WebhookSubscriptions
+from messaging.errors import UnavailableError
+from platform_sdk.errors import (
+    ConnectionEndedError,
+    NotFoundError,
+    RequestRejectedError,
+    TokenRejectedError,
+    TransientError,
+)
+from service.service_auth import identify_caller
+
+RETRY_AFTER_SECONDS = 30
+"""When to ask again for a connection whose platform does not answer; the others' work goes on meanwhile."""
+
+
+class TokenRequest(BaseModel):
+    """The connection for which a token is needed."""
+
+    connection: str
+
+
+class RejectedToken(BaseModel):
+    """The hex SHA-256 of a token that the platform answered with 401."""
+
+    connection: str
+    access_token_sha256: str
+
+
+class SubscriptionsRequest(BaseModel):
+    """The full sync that is about to begin; `first` when the connection never had one that succeeded."""
+
+    sync_id: UUID
+    first: bool = False
+
+
+class ManualSyncRequest(BaseModel):
+    """Ids of records to read, by resource. Without any, a full sync."""
+
+    records: dict[str, tuple[str, ...]] | None = None
+
+
+def create_internal_routes(
+    tokens: TokenService,
+    subscriptions: WebhookSubscriptions,
+    syncs: ManualSyncs,
+    connector: ClientCredentialsConnector,
+    *,
+    keys: Mapping[str, str],
+) -> APIRouter:
+    """Return the routes. They answer 401 without a service's key, and 403 where that service lacks the permission."""
+    routes = APIRouter(prefix="/internal")
+
+    def authenticate(authorization: Annotated[str, Header()] = "") -> str:
+        name = identify_caller(keys, authorization)
+        if name is None:
+            raise HTTPException(401, "unknown caller", {"WWW-Authenticate": "Bearer"})
+        return name
+
+    Caller = Annotated[str, Depends(authenticate)]
+
+    @routes.post("/tokens")
+    async def get_token(body: TokenRequest, caller: Caller) -> dict[str, object]:
+        _require(can_get_token(caller, body.connection))
+        return asdict(await tokens.get_token(body.connection))
+
+    @routes.post("/tokens/refused")
+    async def replace_token(body: RejectedToken, caller: Caller) -> dict[str, object]:
+        _require(can_get_token(caller, body.connection))
+        return asdict(await tokens.replace_token(body.connection, body.access_token_sha256))
+
+    @routes.post("/connections/{connection}/assert")
+    async def ensure_subscriptions(connection: str, body: SubscriptionsRequest, caller: Caller) -> dict[str, object]:
+        _require(can_ensure_subscriptions(caller))
+        return await subscriptions.ensure(connection, body.sync_id, first=body.first)
+
+    @routes.post("/connections/{connection}/sync")
+    async def request_sync(connection: str, body: ManualSyncRequest, caller: Caller) -> dict[str, object]:
+        _require(can_operate(caller))
+        if body.records is None:
+            return {"sync_id": str(await syncs.request_full_sync(connection))}
+        return {"sync_id": str(await syncs.request_records(connection, body.records))}
+
+    @routes.get("/connections/{connection}/checkup")
+    async def inspect_subscriptions(connection: str, caller: Caller) -> dict[str, object]:
+        _require(can_operate(caller))
+        return await subscriptions.inspect(connection)
+
+    @routes.post("/platforms/{platform}/connect")
+    async def connect(platform: str, caller: Caller) -> dict[str, object]:
+        _require(can_operate(caller))
+        accounts = await connector.connect(platform)
+        return {"connections": [{"connection": one.connection, "sync_id": one.sync_id} for one in accounts]}
+
+    return routes
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer errors: 400 for a request that cannot be meant, 404, 409 with the connection's state, 424 when the cause
+    is this one connection or its platform, 503 when it is the gateway itself, and so affects all connections."""
+
+    @app.exception_handler(NotFoundError)
+    async def answer_not_found(_request: Request, _error: NotFoundError) -> JSONResponse:
+        return JSONResponse({"status": "error", "reason": "there is no such connection or platform"}, 404)
+
+    @app.exception_handler(ConnectionEndedError)
+    async def answer_ended(_request: Request, error: ConnectionEndedError) -> JSONResponse:
+        return JSONResponse({"state": error.state}, 409)
+
+    @app.exception_handler(RequestRejectedError)
+    async def answer_rejected(_request: Request, error: RequestRejectedError) -> JSONResponse:
+        return JSONResponse({"status": "error", "reason": error.reason}, error.status)
+
+    for kind in (TransientError, TokenRejectedError):
+        app.add_exception_handler(kind, _answer_connection_error)
+    app.add_exception_handler(UnavailableError, _answer_unavailable)
+
+
+async def _answer_connection_error(_request: Request, error: Exception) -> JSONResponse:
+    reason = str(error) or "the platform refuses every token"
+    return JSONResponse({"reason": reason, "retry_after": RETRY_AFTER_SECONDS}, 424)
+
+
+async def _answer_unavailable(_request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"status": "error", "reason": str(error)}, 503)
+
+
+def _require(allowed: bool) -> None:
+    if not allowed:
+        raise HTTPException(403, "not for this caller")

@@ -1,0 +1,75 @@
+"""Syncs that an operator requests: a full sync, or some records."""
+
+from collections.abc import Callable, Mapping
+from uuid import UUID, uuid4
+
+import structlog
+
+from contracts.events import SyncRequested, parse_account, parse_platform
+from gateway.connections import MANUAL, Connection, request_manual_sync
+from gateway.store.connections import ConnectionStore
+from platform_sdk.adapters import PlatformAdapter
+from platform_sdk.errors import ConnectionEndedError, NotFoundError, RequestRejectedError
+
+log = structlog.get_logger()
+MAX_RECORDS = 10_000
+"""Of one request: what a fetcher reads in about a minute of a large shop's rate limit."""
+
+
+class ManualSyncs:
+    """Starts syncs of live connections. Both methods raise NotFoundError and ConnectionEndedError. `now` is in ms."""
+
+    def __init__(
+        self, connections: ConnectionStore, adapters: Mapping[str, PlatformAdapter], *, now: Callable[[], int]
+    ) -> None:
+        self._connections = connections
+        self._adapters = adapters
+        self._now = now
+
+    async def request_full_sync(self, name: str) -> UUID:
+        """Request a full sync and return its id. The scheduler lets a full sync that is running cover it."""
+        async with self._connections.lock(name) as locked:
+            row = request_manual_sync(_require_live(locked.row))
+            await locked.save(row)
+        assert row.wanted_sync is not None
+        log.info("full sync requested", connection=name, sync_id=str(row.wanted_sync))
+        return row.wanted_sync
+
+    async def request_records(self, name: str, records: Mapping[str, tuple[str, ...]]) -> UUID:
+        """Request these records by resource and return the sync's id.
+
+        Raises RequestRejectedError for a name that is no record of the platform, and for too many or no records.
+        """
+        async with self._connections.lock(name) as locked:
+            row = _require_live(locked.row)
+            request = SyncRequested(
+                sync_id=uuid4(),
+                connection=name,
+                epoch=row.epoch,
+                cause=MANUAL,
+                records=self._parse_records(name, records),
+                requested_at=self._now(),
+            )
+            await locked.request_sync(request)
+        log.info("records requested", connection=name, sync_id=str(request.sync_id))
+        return request.sync_id
+
+    def _parse_records(self, name: str, records: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        adapter, account = self._adapters[parse_platform(name)], parse_account(name)
+        if not 0 < sum(map(len, records.values())) <= MAX_RECORDS:
+            raise RequestRejectedError(400, f"name between 1 and {MAX_RECORDS:,} records")
+        parsed: dict[str, tuple[str, ...]] = {}
+        for resource, texts in records.items():
+            ids = {text: adapter.accounts.parse_record_id(account, resource, text) for text in texts}
+            if wrong := [text for text, record_id in ids.items() if record_id is None]:
+                raise RequestRejectedError(400, f"{adapter.manifest.title} has no {resource} {wrong[0][:100]}")
+            parsed[resource] = tuple(record_id for record_id in ids.values() if record_id is not None)
+        return parsed
+
+
+def _require_live(row: Connection | None) -> Connection:
+    if row is None:
+        raise NotFoundError
+    if not row.is_live:
+        raise ConnectionEndedError(row.state)
+    return row

@@ -1,0 +1,63 @@
+"""Write both documents, with every platform configured, into the folder that is named."""
+
+import sys
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from gateway.app import Parts, describe_api
+from gateway.pages.api_docs.documents import format_document
+from gateway.settings import GatewaySettings
+from platform_sdk.adapters import PlatformAdapter
+from platforms.registry import PLATFORMS, load_role
+
+_URL = "http://gateway.invalid"
+_SETTINGS: dict[str, Any] = {
+    "kafka_bootstrap_servers": "nowhere",
+    "database_url": "postgresql://nowhere",
+    "scheduler_url": _URL,
+    "internal_keys": f"nobody:{'-' * 16}",
+    "internal_key": "nothing",
+    "state_token_secret": "-" * 32,
+    "token_encryption_keys": f"none:{b64encode(bytes(32)).decode()}",
+}
+
+
+class _Placeholder:
+    """Stands for everything that routes call only when they are requested: here nothing is."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self
+
+
+def _create_adapter(platform: str) -> PlatformAdapter:
+    """Return the platform as if all of its required settings were given: addresses where it wants them, else digits,
+    which are valid as an app's id, too."""
+    role = load_role(platform, "connect")
+    required = load_role(platform, "manifest").MANIFEST.required_settings
+    values = {name.lower(): _URL if name.endswith(("_URI", "_ADDRESS", "_URL")) else "0" * 15 for name in required}
+    adapter: PlatformAdapter = role.create_adapter(
+        role.Settings(_env_file=None, **values), httpx.AsyncClient(), lambda: 0
+    )
+    return adapter
+
+
+def _create_parts() -> Parts:
+    placeholder: Any = _Placeholder()
+    return Parts(
+        settings=GatewaySettings(_env_file=None, **_SETTINGS),
+        adapters={platform: _create_adapter(platform) for platform in PLATFORMS},
+        stores=placeholder,
+        publish=placeholder,
+        scheduler=placeholder,
+        post_probe=placeholder,
+        watch_topic=placeholder,
+        metrics=placeholder,
+        http=placeholder,
+    )
+
+
+for name, document in describe_api(_create_parts())._asdict().items():
+    Path(sys.argv[1], f"{name}.json").write_text(format_document(document))

@@ -1,0 +1,44 @@
+"""The client of the scheduler's read API."""
+
+from typing import TypeVar
+from uuid import UUID
+
+import httpx
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from gateway.pages.views import ConnectionView, SyncView
+from messaging.errors import UnavailableError
+
+log = structlog.get_logger()
+M = TypeVar("M", bound=BaseModel)
+
+TIMEOUT = httpx.Timeout(3.0, connect=1.0)
+
+
+class SchedulerClient:
+    """The scheduler's read API at `url`. Raises UnavailableError when the scheduler does not answer as it should."""
+
+    def __init__(self, http: httpx.AsyncClient, url: str, *, key: str) -> None:
+        self._http = http
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {key}"}
+
+    async def fetch_sync(self, sync_id: UUID) -> SyncView | None:
+        """Return a sync; None when the scheduler does not know it."""
+        return await self._fetch(f"/syncs/{sync_id}", SyncView)
+
+    async def fetch_connection(self, name: str) -> ConnectionView | None:
+        """Return a connection's next poll and latest syncs; None when the scheduler does not know it."""
+        return await self._fetch(f"/connections/{name}", ConnectionView)
+
+    async def _fetch(self, path: str, model: type[M]) -> M | None:
+        try:
+            response = await self._http.get(self._url + path, headers=self._headers, timeout=TIMEOUT)
+            if response.status_code == 404:
+                return None
+            response.raise_for_status()
+            return model.model_validate_json(response.content)
+        except (httpx.HTTPError, ValidationError) as error:
+            log.warning("scheduler not read", path=path, error=type(error).__name__)
+            raise UnavailableError("the scheduler does not answer now") from error

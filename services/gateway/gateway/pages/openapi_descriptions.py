@@ -1,0 +1,92 @@
+"""Parts of a route's OpenAPI description that its code does not show: its responses by status, and the parameters and
+bodies that it reads itself. They have the form of FastAPI's `responses` and `openapi_extra`."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel
+
+from gateway.pages.responses import Problem
+
+Responses = dict[int | str, dict[str, Any]]
+
+UNAVAILABLE = {503: "A part of the service does not answer now: try again in a moment."}
+OPTIONAL_SESSION: dict[str, Any] = {"security": [{}]}
+"""Marks a route that uses a session and does not need one."""
+_TEXT = {"type": "string"}
+_PAGE = {"text/html": {"schema": _TEXT}}
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+
+
+def describe_route(summary: str, *responses: Responses, **more: Any) -> dict[str, Any]:
+    """Return the arguments of a route's decorator. The successful response comes first."""
+    by_status = {status: response for described in responses for status, response in described.items()}
+    first = next(iter(by_status))
+    redirect = {"status_code": first, "response_class": RedirectResponse} if first in (302, 303) else {}
+    return {"summary": summary, "responses": by_status, **redirect, **more}
+
+
+def describe_page(model: type[BaseModel], meaning: str) -> Responses:
+    """Describe a successful response: a page for a browser, otherwise this JSON."""
+    return {200: {"description": meaning, "model": model, "content": _PAGE}}
+
+
+def describe_problems(meanings: Mapping[int, str]) -> Responses:
+    """Describe errors by status, each a page for a browser, otherwise JSON."""
+    return {
+        status: {"description": meaning, "model": Problem, "content": _PAGE} for status, meaning in meanings.items()
+    }
+
+
+def describe_redirect(status: int, meaning: str, *, cookie: str = "") -> Responses:
+    """Describe a redirect, which may set a cookie."""
+    headers = {"Location": {"description": "Where to go on", "schema": _TEXT}}
+    if cookie:
+        headers["Set-Cookie"] = {"description": cookie, "schema": _TEXT}
+    return {status: {"description": meaning, "headers": headers}}
+
+
+def describe_text(meanings: Mapping[int, str]) -> Responses:
+    """Describe responses in plain text, by status."""
+    content = {"text/plain": {"schema": _TEXT}}
+    return {status: {"description": meaning, "content": content} for status, meaning in meanings.items()}
+
+
+def describe_json(model: type[BaseModel], meanings: Mapping[int, str]) -> Responses:
+    """Describe responses that are JSON whatever the client accepts, by status."""
+    return {status: {"description": meaning, "model": model} for status, meaning in meanings.items()}
+
+
+def describe_query(parameters: Mapping[str, str], *, optional: Iterable[str] = ()) -> dict[str, Any]:
+    """Describe query parameters that a route reads itself; `parameters` maps them to their descriptions."""
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "required": name not in optional, "description": meaning, "schema": _TEXT}
+            for name, meaning in parameters.items()
+        ]
+    }
+
+
+def describe_form(**fields: str) -> dict[str, Any]:
+    """Describe the URL-encoded form that a route reads, by the descriptions of its fields."""
+    return _describe_body({FORM: fields})
+
+
+def describe_form_or_json(fields: Mapping[str, str], *, form_only: Mapping[str, str]) -> dict[str, Any]:
+    """Describe a body with these fields, as a form or as JSON; a form has those of `form_only`, too."""
+    return _describe_body({FORM: {**fields, **form_only}, JSON: fields})
+
+
+def _describe_body(fields_by_media: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    content = {
+        media: {
+            "schema": {
+                "type": "object",
+                "properties": {name: {**_TEXT, "description": meaning} for name, meaning in fields.items()},
+                "required": list(fields),
+            }
+        }
+        for media, fields in fields_by_media.items()
+    }
+    return {"requestBody": {"required": True, "content": content}}

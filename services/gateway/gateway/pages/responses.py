@@ -1,0 +1,111 @@
+"""Responses for people and programs: pages or JSON by `Accept`, with the headers that keep them safe."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import jinja2
+import orjson
+from fastapi import Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from markupsafe import Markup
+from pydantic import BaseModel, ConfigDict
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("gateway", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+)
+
+_SAFE_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    # With "no-referrer" browsers would send forms without an origin, and their sender could not be checked.
+    (b"referrer-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+    (b"cache-control", b"no-store"),
+]
+
+
+class ResponseModel(BaseModel):
+    """A JSON response: all of its fields are always there."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class Success(ResponseModel):
+    """The request was executed."""
+
+    status: Literal["success"] = "success"
+
+
+class Problem(ResponseModel):
+    """An error, with its reason in words."""
+
+    status: Literal["error"] = "error"
+    reason: str
+
+
+WEBHOOK_RESPONSES = {
+    200: {"status": "success"},
+    400: {"status": "error", "reason": "malformed delivery"},
+    401: {"status": "error", "reason": "signature"},
+    408: {"status": "error", "reason": "the body did not come"},
+    413: {"status": "error", "reason": "too large"},
+    503: {"status": "error", "reason": "try again"},
+}
+"""The responses to webhook deliveries, by status."""
+_WEBHOOK_BODIES = {status: orjson.dumps(content) for status, content in WEBHOOK_RESPONSES.items()}
+
+
+def get_webhook_body(status: int) -> bytes:
+    """Return the body of the response to a delivery."""
+    return _WEBHOOK_BODIES[status]
+
+
+class SafeHeaders:
+    """ASGI middleware: responses are kept out of caches, frames and referrers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI defines it."""
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_SAFE_HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, send_safely if scope["type"] == "http" else send)
+
+
+def is_page_wanted(request: Request) -> bool:
+    """Return whether the client is a browser: it accepts HTML, and names it before JSON."""
+    accept = request.headers.get("accept", "").lower()
+    html, json = accept.find("text/html"), accept.find("application/json")
+    return html >= 0 and (json < 0 or html < json)
+
+
+def render_page(template: str, values: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
+    """Return a page, with a policy that lets nothing run but its own script and style."""
+    nonce = secrets.token_urlsafe(16)
+    html = _TEMPLATES.get_template(template).render(**values, nonce=Markup(nonce))
+    policy = (
+        f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; frame-ancestors 'none'"
+    )
+    return HTMLResponse(html, status, headers={"Content-Security-Policy": policy})
+
+
+def respond(request: Request, template: str, document: Mapping[str, Any], **values: Any) -> Response:
+    """Return `document` as JSON, or the page that shows it."""
+    if is_page_wanted(request):
+        return render_page(template, {"document": document, **values})
+    return JSONResponse(dict(document))
+
+
+def respond_problem(request: Request, status: int, reason: str, *, again: str = "/") -> Response:
+    """Return an error with its reason: for a browser a page that offers a new start at `again`."""
+    if is_page_wanted(request):
+        values = {"status": status, "reason": reason, "again": again}
+        return render_page("problem.html", values, status=status)
+    return JSONResponse(Problem(reason=reason).model_dump(), status)

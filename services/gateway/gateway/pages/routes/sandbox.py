@@ -1,0 +1,58 @@
+"""The sandbox's pages for people under `/sandbox`, for installations where browsers reach only the gateway.
+
+Consent pages and the pages for editing are forwarded, and nothing else: not the platforms' APIs, the token endpoint or
+the control endpoint. The gateway's own cookies are not forwarded.
+"""
+
+import re
+
+import httpx
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from gateway.pages.responses import respond_problem
+
+_NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
+_PAGES = re.compile(
+    rf"(shops/{_NAME}/(products(/[0-9]+/(save|touch|delete))?|admin/oauth/authorize)?|facebook(/{_NAME})*/?)?"
+)
+_FORWARDED_HEADERS = ("content-type", "accept", "accept-language")
+_RETURNED_HEADERS = ("content-type", "location")
+MAX_FORM_BYTES = 1024 * 1024
+
+
+def create_sandbox_routes(http: httpx.AsyncClient, address: str) -> APIRouter:
+    """Return `GET` and `POST /sandbox/…`, answered by the sandbox at `address`; 404 for all but pages for people."""
+    routes = APIRouter(prefix="/sandbox", include_in_schema=False)
+
+    @routes.api_route("/{path:path}", methods=["GET", "POST"])
+    async def forward(request: Request, path: str) -> Response:
+        if not _PAGES.fullmatch(path):
+            return respond_problem(request, 404, "there is no such page")
+        form = await _read_form(request)
+        if form is None:
+            return respond_problem(request, 413, "the form is too large")
+        try:
+            response = await http.request(
+                request.method,
+                f"{address.rstrip('/')}/{path}",
+                params=request.url.query,
+                headers={name: request.headers[name] for name in _FORWARDED_HEADERS if name in request.headers},
+                content=form,
+            )
+        except httpx.HTTPError:
+            return respond_problem(request, 502, "the sandbox does not answer now; try again in a moment")
+        headers = {name: response.headers[name] for name in _RETURNED_HEADERS if name in response.headers}
+        return Response(response.content, response.status_code, headers)
+
+    return routes
+
+
+async def _read_form(request: Request) -> bytes | None:
+    """Return the body; None where it is too large, and then no more of it is read."""
+    form = bytearray()
+    async for chunk in request.stream():
+        form += chunk
+        if len(form) > MAX_FORM_BYTES:
+            return None
+    return bytes(form)

@@ -1,0 +1,213 @@
+"""The JSON documents about connections and syncs: the scheduler's view with the gateway's own part beside it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from contracts.events import parse_account
+from gateway.connect.paths import build_login_path
+from gateway.connections import Connection
+from gateway.pages.responses import ResponseModel
+from platform_sdk.adapters import PlatformAdapter
+
+PENDING, SUCCESS, FAILED = "pending", "success", "failed"
+FINAL_STATES = ("success", "failed", "cancelled")
+MAX_PROBE_MS = 60_000
+"""A webhook probe that is pending for so long after it was sent was cut off with its process."""
+
+
+Timestamp = Annotated[int | None, Field(description="Milliseconds since the epoch, UTC")]
+
+
+class UploadView(ResponseModel):
+    """The upload of the snapshot that holds a sync's data."""
+
+    key: str
+    outcome: str
+    sha256: str = ""
+    bytes: int = 0
+    stored_at: Timestamp = None
+    reason: str | None = None
+
+
+class SyncView(ResponseModel):
+    """A sync as the scheduler's read API shows it; its other fields are ignored."""
+
+    sync_id: UUID
+    connection: str
+    cause: str
+    mode: str
+    state: str
+    pages: int = 0
+    records: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    stale: int = 0
+    deleted: int = 0
+    attempts: int = 0
+    throttled: int = 0
+    reason: str | None = None
+    skipped_resources: dict[str, str] = Field(default_factory=dict)
+    upload: UploadView | None = None
+    requested_at: Timestamp = None
+    started_at: Timestamp = None
+    finished_at: Timestamp = None
+
+
+class ConnectionView(BaseModel):
+    """A connection as the scheduler's read API shows it."""
+
+    connection: str
+    epoch: int = 0
+    next_poll_at: Timestamp = None
+    last_sync: SyncView | None = None
+    syncs: list[SyncView] = []
+    erased_at: Timestamp = None
+    """When the spaces-writer had deleted all data of a redacted connection (ms)."""
+
+
+class Outcome(ResponseModel):
+    """One part of the self-test of a sync: pending, success or failed, and why."""
+
+    status: str
+    message: str
+
+
+class SubscriptionsOutcome(Outcome):
+    """The webhook subscriptions, by topic."""
+
+    topics: dict[str, Outcome] = Field(default_factory=dict)
+
+
+class SyncDocument(SyncView):
+    """A sync with the four parts of its self-test; null for a part that it does not have."""
+
+    webhook_status: SubscriptionsOutcome | None
+    webhook_test: Outcome | None
+    polling_test: Outcome | None
+    upload_status: Outcome | None
+
+
+class ConnectionDocument(ResponseModel):
+    """A connection; its state is connected, reauthorise, uninstalled or redacted."""
+
+    connection: str
+    state: str
+    scopes: list[str]
+    object_key: str = Field(description="Where its snapshot is stored in the bucket")
+    polled_only: bool = Field(
+        description="Only polls bring its changes: its platform has no webhooks, or its webhook test failed"
+    )
+    has_webhooks: bool = Field(description="Its platform has webhooks")
+    next_poll_at: Timestamp
+    last_sync: SyncView | None
+    syncs: list[SyncView]
+    wanted_sync: UUID | None = Field(description="The full sync that the last consent or an operator requested")
+    login_url: str = Field(description="Where its merchant signs in again; empty where only the operator connects it")
+    account_url: str
+    scheduler_away: bool = Field(description="The scheduler does not answer now, and its part is missing here")
+
+
+class MissingScope(ResponseModel):
+    """A scope that was not granted, with the resources that are not read without it."""
+
+    scope: str
+    costs: list[str]
+
+
+def build_queued_sync(sync_id: UUID, connection: str, requested_at: int | None) -> SyncView:
+    """Return a sync that the gateway wants and the scheduler does not know yet."""
+    return SyncView(
+        sync_id=sync_id,
+        connection=connection,
+        cause="connect",
+        mode="full",
+        state="queued",
+        requested_at=requested_at,
+    )
+
+
+def build_unknown_sync(sync_id: UUID, connection: str) -> SyncView:
+    """Return a sync about which the scheduler does not answer now."""
+    return build_queued_sync(sync_id, connection, None).model_copy(update={"state": "unknown"})
+
+
+def build_sync_document(
+    sync: SyncView, *, status: Mapping[str, Any] | None, result: Mapping[str, Any] | None, now: int
+) -> dict[str, Any]:
+    """Return the JSON of a sync with its self-test.
+
+    `status` of the webhook subscriptions and `result` of the webhook probe are what is stored so far; `now` is in ms.
+    """
+    parts = {
+        "webhook_status": _build_webhook_status(status, sync),
+        "webhook_test": _build_probe_result(result, now),
+        "polling_test": _build_read_outcome(sync) if sync.mode == "full" else None,
+        "upload_status": _build_upload_outcome(sync),
+    }
+    return SyncDocument.model_validate(dict(sync) | parts).model_dump(mode="json")
+
+
+def build_connection_document(
+    row: Connection, adapter: PlatformAdapter, view: ConnectionView | None, *, scheduler_away: bool, result: object
+) -> ConnectionDocument:
+    """Return the JSON of a connection. `view` is the scheduler's, `result` that of its last webhook probe."""
+    account = parse_account(row.name)
+    has_webhooks = adapter.webhooks is not None
+    return ConnectionDocument(
+        connection=row.name,
+        state=row.state,
+        scopes=list(row.scopes),
+        object_key=adapter.accounts.get_object_key(account),
+        polled_only=not has_webhooks or (isinstance(result, dict) and result.get("status") == FAILED),
+        has_webhooks=has_webhooks,
+        next_poll_at=view.next_poll_at if view else None,
+        last_sync=view.last_sync if view else None,
+        syncs=view.syncs if view else [],
+        wanted_sync=row.wanted_sync,
+        login_url=build_login_path(adapter, account),
+        account_url=adapter.accounts.build_account_url(account),
+        scheduler_away=scheduler_away,
+    )
+
+
+def _build_outcome(status: str, message: str) -> dict[str, Any]:
+    return {"status": status, "message": message}
+
+
+def _build_webhook_status(status: Mapping[str, Any] | None, sync: SyncView) -> dict[str, Any] | None:
+    if status is None:
+        return None
+    if status["status"] == PENDING and sync.state in FINAL_STATES:
+        return _build_outcome(FAILED, "the subscriptions were never compared")
+    return dict(status)
+
+
+def _build_probe_result(result: Mapping[str, Any] | None, now: int) -> dict[str, Any] | None:
+    if result is None:
+        return None
+    if result["status"] == PENDING and now - result.get("sent_at", now) > MAX_PROBE_MS:
+        return _build_outcome(FAILED, "the test was cut off; it is tried again at the next first sync")
+    return dict(result)
+
+
+def _build_read_outcome(sync: SyncView) -> dict[str, Any]:
+    if sync.state == SUCCESS:
+        return _build_outcome(SUCCESS, f"the full read is complete, with {sync.records} records")
+    if sync.state in FINAL_STATES:
+        return _build_outcome(FAILED, sync.reason or f"the full read was {sync.state}")
+    return _build_outcome(PENDING, "the full read is not complete yet")
+
+
+def _build_upload_outcome(sync: SyncView) -> dict[str, Any]:
+    upload = sync.upload
+    if upload is not None and upload.outcome == FAILED:
+        return _build_outcome(FAILED, upload.reason or f"{upload.key} could not be stored")
+    if upload is not None:
+        message = f"{upload.key} holds this sync's data: {upload.outcome}, {upload.bytes} bytes"
+        return _build_outcome(SUCCESS, message)
+    if sync.state in FINAL_STATES and sync.state != SUCCESS:
+        return _build_outcome(FAILED, f"nothing is stored from a sync that is {sync.state}")
+    return _build_outcome(PENDING, "the bucket does not hold this sync's data yet")

@@ -1,0 +1,1 @@
+"""Sessions of browsers: their cookies, and the keys under which the values of cookies are stored."""

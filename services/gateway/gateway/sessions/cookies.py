@@ -1,0 +1,75 @@
+"""The gateway's cookies: the session, and what binds a login or a form to the browser that began it."""
+
+import hmac
+import secrets
+
+from fastapi import Request, Security
+from fastapi.responses import Response
+from fastapi.security import APIKeyCookie
+
+LOGIN_SECONDS = 600
+"""How long a login may take, from the redirect to the consent page to the callback."""
+SESSION_COOKIE = "session_id"
+FORM_COOKIE = "connect_form"
+LOGIN_COOKIE_DESCRIPTION = (
+    "login_<hash of the state>: binds the login to this browser, for the callback alone, ten minutes"
+)
+OPTIONAL_SESSION_COOKIE = Security(
+    APIKeyCookie(
+        name=SESSION_COOKIE,
+        scheme_name="session",
+        description="Set at the end of a sign-in: http-only, SameSite=Lax. It shows its own merchant's data alone.",
+        auto_error=False,
+    )
+)
+"""Marks the routes that act for the merchant of a session; they read the cookie themselves."""
+
+
+class Cookies:
+    """Sets and reads the cookies. Scripts cannot read them, no other site sends them with a form, and with `secure`
+    they are sent over https only."""
+
+    def __init__(self, *, secure: bool, session_seconds: int) -> None:
+        self._secure = secure
+        self._session_seconds = session_seconds
+
+    def set_login(self, response: Response, state: str, browser: str, *, path: str) -> None:
+        """Bind the login with this state to the browser, for the callback at `path` only."""
+        self._set(response, get_login_cookie(state), browser, LOGIN_SECONDS, path)
+
+    def get_login(self, request: Request, state: str) -> str:
+        """Return the browser's value of the login with this state; empty where it began none."""
+        return request.cookies.get(get_login_cookie(state), "")
+
+    def delete_login(self, response: Response, state: str, *, path: str) -> None:
+        """Delete the cookie of a login that has ended."""
+        response.delete_cookie(get_login_cookie(state), path=path)
+
+    def set_session(self, response: Response, session: str) -> None:
+        """Give the browser its session."""
+        self._set(response, SESSION_COOKIE, session, self._session_seconds, "/")
+
+    def get_session(self, request: Request) -> str | None:
+        """Return the browser's session, if any."""
+        return request.cookies.get(SESSION_COOKIE) or None
+
+    def set_form(self, response: Response, value: str, *, path: str) -> None:
+        """Bind the form at `path` to the browser."""
+        self._set(response, FORM_COOKIE, value, LOGIN_SECONDS, path)
+
+    def get_form(self, request: Request) -> str:
+        """Return the value of the browser's form; empty where it has none."""
+        return request.cookies.get(FORM_COOKIE, "")
+
+    def _set(self, response: Response, name: str, value: str, seconds: int, path: str) -> None:
+        response.set_cookie(name, value, max_age=seconds, path=path, secure=self._secure, httponly=True, samesite="lax")
+
+
+def create_cookie_value() -> str:
+    """Return a random value that nobody can guess."""
+    return secrets.token_urlsafe(32)
+
+
+def get_login_cookie(state: str) -> str:
+    """Return the name of a login's cookie. Each login has its own, so that two tabs do not disturb each other."""
+    return "login_" + hmac.digest(b"cookie name", state.encode("utf-8", "surrogateescape"), "sha256").hex()[:16]

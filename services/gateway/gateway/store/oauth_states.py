@@ -1,0 +1,46 @@
+"""States of authorization requests, stored by their hash until they are used or expire."""
+
+from sqlalchemy import text
+
+from gateway.store.transactions import OpenTransaction
+
+_CREATE = text("""
+INSERT INTO oauth_states (state_hash, browser_hash, connection, expires_at)
+VALUES (:state_hash, :browser_hash, :connection, now() + make_interval(secs => :seconds))
+""")
+_CONSUME = text("""
+DELETE FROM oauth_states
+WHERE state_hash = :state_hash AND browser_hash = :browser_hash AND connection = :connection AND expires_at > now()
+RETURNING 1
+""")
+_DELETE = text("DELETE FROM oauth_states WHERE connection = :connection")
+_PRUNE = text("DELETE FROM oauth_states WHERE expires_at < now()")
+
+
+class OAuthStateStore:
+    """The states of authorization requests, each bound to one browser and one connection."""
+
+    def __init__(self, transaction: OpenTransaction) -> None:
+        self._transaction = transaction
+
+    async def create(self, *, state_hash: bytes, browser_hash: bytes, connection: str, seconds: int) -> None:
+        """Store a state for `seconds`."""
+        values = {"state_hash": state_hash, "browser_hash": browser_hash, "connection": connection, "seconds": seconds}
+        async with self._transaction() as tx:
+            await tx.execute(_CREATE, values)
+
+    async def consume(self, *, state_hash: bytes, browser_hash: bytes, connection: str) -> bool:
+        """Delete a state; False where there is none of this browser and connection that has not expired."""
+        values = {"state_hash": state_hash, "browser_hash": browser_hash, "connection": connection}
+        async with self._transaction() as tx:
+            return (await tx.execute(_CONSUME, values)).one_or_none() is not None
+
+    async def delete(self, connection: str) -> None:
+        """Delete all states of a connection, so that a callback that is under way cannot finish."""
+        async with self._transaction() as tx:
+            await tx.execute(_DELETE, {"connection": connection})
+
+    async def prune(self) -> None:
+        """Delete expired states."""
+        async with self._transaction() as tx:
+            await tx.execute(_PRUNE)

@@ -1,0 +1,106 @@
+"""The gateway's own part of a sync: the state of the webhook subscriptions, and the result of the webhook probe."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+
+from gateway.store.transactions import OpenTransaction
+
+_START = text("""
+INSERT INTO webhook_probes (sync_id, connection, webhook_status, probe_result)
+SELECT :sync_id, name, CAST(:status AS jsonb), CAST(:result AS jsonb)
+FROM (SELECT name FROM connections WHERE name = :connection AND state <> 'redacted' FOR SHARE) AS present
+ON CONFLICT (sync_id) DO UPDATE SET probe_result = coalesce(excluded.probe_result, webhook_probes.probe_result)
+WHERE webhook_probes.connection = excluded.connection
+""")
+_SAVE_STATUS = text("UPDATE webhook_probes SET webhook_status = CAST(:value AS jsonb) WHERE sync_id = :sync_id")
+_SAVE_RESULT = text("UPDATE webhook_probes SET probe_result = CAST(:value AS jsonb) WHERE sync_id = :sync_id")
+_FIND = text("""
+SELECT connection, CAST(webhook_status AS text) AS webhook_status, CAST(probe_result AS text) AS probe_result,
+       created_at
+FROM webhook_probes WHERE sync_id = :sync_id
+""")
+_FIND_LAST_RESULT = text("""
+SELECT CAST(probe_result AS text) FROM webhook_probes WHERE connection = :connection AND probe_result IS NOT NULL
+ORDER BY created_at DESC LIMIT 1
+""")
+_DELETE = text("DELETE FROM webhook_probes WHERE connection = :connection")
+_PRUNE = text("""
+DELETE FROM webhook_probes WHERE created_at < now() - interval '30 days'
+AND sync_id NOT IN (SELECT wanted_sync FROM connections WHERE wanted_sync IS NOT NULL)
+""")
+
+
+@dataclass(frozen=True)
+class WebhookProbe:
+    """The gateway's own part of a sync as documents of the form `{"status", "message", …}`; None where there is none.
+
+    `created_at` is in ms.
+    """
+
+    connection: str
+    webhook_status: dict[str, Any] | None
+    probe_result: dict[str, Any] | None
+    created_at: int
+
+
+class WebhookProbeStore:
+    """The gateway's own parts of syncs, by sync id."""
+
+    def __init__(self, transaction: OpenTransaction) -> None:
+        self._transaction = transaction
+
+    async def start(self, connection: str, sync_id: UUID, *, status: object, result: object) -> None:
+        """Insert the part of a sync. A part that is there keeps its documents, but for a `result` that is not None.
+
+        Nothing is stored for a redacted connection, not even by a request that began before it was redacted.
+        """
+        values = {"sync_id": sync_id, "connection": connection, "status": _dump(status), "result": _dump(result)}
+        async with self._transaction() as tx:
+            await tx.execute(_START, values)
+
+    async def save_status(self, sync_id: UUID, status: object) -> None:
+        """Store the state of the webhook subscriptions."""
+        async with self._transaction() as tx:
+            await tx.execute(_SAVE_STATUS, {"sync_id": sync_id, "value": _dump(status)})
+
+    async def save_result(self, sync_id: UUID, result: object) -> None:
+        """Store the result of the webhook probe."""
+        async with self._transaction() as tx:
+            await tx.execute(_SAVE_RESULT, {"sync_id": sync_id, "value": _dump(result)})
+
+    async def find(self, sync_id: UUID) -> WebhookProbe | None:
+        """Return the part of a sync."""
+        async with self._transaction() as tx:
+            row = (await tx.execute(_FIND, {"sync_id": sync_id})).one_or_none()
+        if row is None:
+            return None
+        created_at = int(row.created_at.timestamp() * 1000)
+        return WebhookProbe(row.connection, _load(row.webhook_status), _load(row.probe_result), created_at)
+
+    async def find_last_result(self, connection: str) -> dict[str, Any] | None:
+        """Return the result of the connection's latest webhook probe."""
+        async with self._transaction() as tx:
+            return _load((await tx.execute(_FIND_LAST_RESULT, {"connection": connection})).scalar())
+
+    async def delete(self, connection: str) -> None:
+        """Delete all parts of a connection's syncs."""
+        async with self._transaction() as tx:
+            await tx.execute(_DELETE, {"connection": connection})
+
+    async def prune(self) -> None:
+        """Delete parts that are older than 30 days and belong to no wanted sync."""
+        async with self._transaction() as tx:
+            await tx.execute(_PRUNE)
+
+
+def _dump(value: object) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()
+
+
+def _load(value: str | None) -> dict[str, Any] | None:
+    document: dict[str, Any] | None = None if value is None else orjson.loads(value)
+    return document

@@ -1,0 +1,1 @@
+"""Access tokens: stored encrypted, refreshed, and given to the fetchers."""

@@ -1,0 +1,77 @@
+"""Encryption of stored tokens: AES-256-GCM under a named key, bound to the connection and to the kind of token."""
+
+import secrets
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from gateway.connections import EncryptedTokens
+from platform_sdk.errors import TransientError
+from platform_sdk.grants import Grant
+
+_NONCE_BYTES = 12
+
+
+def derive_key(secret: str, purpose: str) -> bytes:
+    """Return a key of 32 bytes for one purpose: what was signed for one purpose is not valid for another."""
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"merchant-sync {purpose}".encode()).derive(
+        secret.encode()
+    )
+
+
+class TokenCipher:
+    """Encrypts under the first of `keys` (32 bytes by key id), decrypts under any of them.
+
+    An encrypted value is `<key id>.<base64 of nonce and ciphertext>`. The connection's name and the value's kind
+    (`access`, `refresh`) are authenticated with it: copied to another row, it cannot be decrypted.
+    """
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        self._current = next(iter(keys))
+        self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
+
+    def encrypt(self, value: str, *, connection: str, kind: str) -> str:
+        """Return `value` encrypted under the current key."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        ciphertext = self._keys[self._current].encrypt(nonce, value.encode(), _build_context(connection, kind))
+        return f"{self._current}.{b64encode(nonce + ciphertext).decode()}"
+
+    def decrypt(self, encrypted: str, *, connection: str, kind: str) -> str:
+        """Return the value.
+
+        Raises TransientError where its key is not among `keys`, or where it is not this connection's value of this
+        kind: the operator can put the key back, and until then this connection alone cannot be read.
+        """
+        key_id, _, encoded = encrypted.partition(".")
+        key = self._keys.get(key_id)
+        if key is None:
+            raise TransientError(
+                f"{connection}: the token is encrypted under key {key_id!r}, which is not in TOKEN_ENCRYPTION_KEYS"
+            )
+        try:
+            blob = b64decode(encoded)
+            return key.decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], _build_context(connection, kind)).decode()
+        except (InvalidTag, ValueError) as error:
+            raise TransientError(f"{connection}: the stored {kind} token is not this connection's") from error
+
+    def encrypt_grant(self, name: str, grant: Grant) -> EncryptedTokens:
+        """Return a grant's tokens as they are stored for the connection `name`."""
+        refresh = grant.refresh_token
+        return EncryptedTokens(
+            access=self.encrypt(grant.access_token, connection=name, kind="access"),
+            expires_at=grant.expires_at,
+            refresh=self.encrypt(refresh, connection=name, kind="refresh") if refresh else None,
+            refresh_expires_at=grant.refresh_expires_at,
+        )
+
+    def is_current(self, encrypted: str) -> bool:
+        """Whether the value is encrypted under the current key."""
+        return encrypted.partition(".")[0] == self._current
+
+
+def _build_context(connection: str, kind: str) -> bytes:
+    return f"{connection}\x1f{kind}".encode()

@@ -1,0 +1,67 @@
+"""The webhook routes as ASGI, before all other routes. Most deliveries do not come this way: see `protocol.py`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from typing import Any
+
+from gateway.pages.responses import get_webhook_body
+from gateway.webhooks.handler import Header, WebhookReceiver
+from platform_sdk.errors import RequestRejectedError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_JSON = (b"content-type", b"application/json")
+
+
+class WebhookMiddleware:
+    """Passes `POST /<platform>/webhook` to the webhook handlers and everything else to `app`."""
+
+    def __init__(self, app: Asgi, handlers: Iterable[WebhookReceiver]) -> None:
+        self._app = app
+        self._handlers = {handler.path: handler for handler in handlers}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        handler = self._handlers.get(scope.get("path", ""))
+        if handler is None or scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        body = get_webhook_body(status := await _handle(handler, scope["headers"], receive))
+        headers = [_JSON, (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+async def _handle(handler: WebhookReceiver, headers: Sequence[Header], receive: Receive) -> int:
+    """Read the body, handle the deliveries and return the status."""
+    try:
+        async with asyncio.timeout(handler.answer_seconds):
+            body = await _read_body(headers, receive, handler.max_bytes)
+    except RequestRejectedError as error:
+        return handler.log_refusal(error.status, error.reason, headers)
+    except TimeoutError:
+        return handler.log_refusal(408, "the body did not come", headers)
+    answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    handler.handle(headers, body, lambda status: None if answer.done() else answer.set_result(status))
+    return await answer
+
+
+async def _read_body(headers: Sequence[Header], receive: Receive, max_bytes: int) -> bytes:
+    """Return the raw body. Raises RequestRejectedError: 413 as soon as it is known to be too large, 408 where the
+    sender disconnects."""
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit() and int(value) > max_bytes:
+            raise RequestRejectedError(413, "the body is too large")
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message["type"] == "http.request":
+        if len(body) > max_bytes:
+            raise RequestRejectedError(413, "the body is too large")
+        if not message.get("more_body"):
+            return body
+        message = await receive()
+        body += message.get("body", b"")
+    raise RequestRejectedError(408, "the sender went away")

@@ -1,0 +1,49 @@
+"""Deadlines of one length for many items at once, with a single timer.
+
+A timer for each delivery costs more than its signature check. All deliveries have the same time, so the one that was
+added first is due first, and a queue is enough.
+"""
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+CHECK_SECONDS = 0.1
+
+
+class Expiring(Protocol):
+    """What has to be finished in time."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it was finished in time."""
+
+    def expire(self) -> None:
+        """Called when its time is over."""
+
+
+class Deadlines:
+    """Gives each item `seconds`, to within a tenth of a second."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._running: deque[tuple[float, Expiring]] = deque()
+        self._is_scheduled = False
+
+    def add(self, item: Expiring) -> None:
+        """Start the time of `item`."""
+        loop = asyncio.get_running_loop()
+        self._running.append((loop.time() + self._seconds, item))
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            loop.call_later(CHECK_SECONDS, self._check, loop)
+
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        while self._running and (self._running[0][1].is_finished or self._running[0][0] <= now):
+            _, item = self._running.popleft()
+            if not item.is_finished:
+                item.expire()
+        self._is_scheduled = bool(self._running)
+        if self._is_scheduled:
+            loop.call_later(CHECK_SECONDS, self._check, loop)

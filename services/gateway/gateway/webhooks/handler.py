@@ -1,0 +1,256 @@
+"""Handles the deliveries of a platform's webhook: checks them, publishes sync requests, and answers.
+
+200 means that Kafka has acknowledged every sync request of the delivery. All copies of a delivery have the same sync
+id, so that a delivery that comes again is the same sync. A process that is killed before Kafka's acknowledgement has
+not answered 200, and the platform delivers again.
+
+`handle` is on the path of every delivery: it calls the platform's `read_deliveries` and the batching producer directly,
+and creates a task only when the store or the platform has to be asked.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+from typing import Protocol
+
+from contracts.events import parse_account
+from contracts.topics import get_sync_topic
+from gateway.erasure.service import ErasureService
+from gateway.metrics import CountDelivery
+from gateway.webhooks.connection_cache import ConnectionCache
+from gateway.webhooks.deadlines import Deadlines
+from gateway.webhooks.delivery_log import DeliveryLog
+from gateway.webhooks.installations import Installations
+from gateway.webhooks.sync_request import build_request_body, derive_sync_id
+from messaging import tracing
+from messaging.errors import UnavailableError
+from platform_sdk.adapters import Webhooks
+from platform_sdk.deliveries import Delivery, DeliveryKind
+from platform_sdk.errors import RequestRejectedError, TokenRejectedError, TransientError
+from platform_sdk.manifests import Manifest
+
+ANSWER_SECONDS = 3.0
+"""From the end of the body to Kafka's acknowledgement. Shopify waits for 5 s, and delivers again after a 503."""
+
+Header = tuple[bytes, bytes]
+Answer = Callable[[int], None]
+"""Sends the status to the sender. Called once."""
+OnDelivery = Callable[[UnavailableError | None], None]
+Publish = Callable[[str, bytes, bytes, Sequence[tuple[str, bytes]], OnDelivery, Callable[[], bool]], None]
+"""Publishes a message without waiting, see `messaging.batching_producer.BatchingProducer.send`: topic, key, body and
+headers; what is called with None or the error; and whether the message is not needed any more."""
+
+
+class WebhookReceiver(Protocol):
+    """What handles the POSTs to one path: a `WebhookHandler`, or one with tracing around it."""
+
+    path: str
+    max_bytes: int
+    answer_seconds: float
+
+    @property
+    def log_refusal(self) -> "Callable[[int, str, Iterable[Header]], int]":
+        """Log a POST that is refused before `handle`, and return its status."""
+
+    @property
+    def handle(self) -> "Callable[[Sequence[Header], bytes, Answer], None]":
+        """Handle a POST with its whole body."""
+
+
+@lru_cache(maxsize=4)
+def _format_time(now: int) -> bytes:
+    """Return a time (ms) as CloudEvents writes it. Many deliveries share one."""
+    return datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="milliseconds").encode()
+
+
+class DeliveryBatch:
+    """The deliveries of one POST until its answer: 200 when all are finished in time and none must come again, else
+    503."""
+
+    __slots__ = ("_answer", "_log", "_status", "_trace", "_unfinished", "is_finished", "task")
+
+    def __init__(self, deliveries: Iterable[Delivery], answer: Answer, log: DeliveryLog) -> None:
+        self._unfinished = list(deliveries)
+        self._answer = answer
+        self._log = log
+        self._status = 200
+        self._trace = tracing.get_log_fields()
+        self.is_finished = False
+        self.task: asyncio.Task[None] | None = None
+        """The work to cancel when the time is over."""
+
+    def finish(self, delivery: Delivery, outcome: str, status: int = 200, **fields: str) -> None:
+        """Log the outcome of a delivery; answer when it was the last one."""
+        if self.is_finished:
+            return
+        fields = {"connection": delivery.connection, **fields, **self._trace}
+        self._log.write(delivery.topic, parse_account(delivery.connection), delivery.webhook_id, outcome, fields)
+        if status != 200:
+            self._status = status
+        self._unfinished.remove(delivery)
+        if not self._unfinished:
+            self.is_finished = True
+            self._answer(self._status)
+
+    def on_publish(self, delivery: Delivery, sync_id: str, error: UnavailableError | None) -> None:
+        """Finish a delivery whose sync request was acknowledged by Kafka, or not."""
+        if error is None:
+            self.finish(delivery, "requested", sync_id=sync_id)
+        else:
+            self.postpone(delivery, error)
+
+    def postpone(self, delivery: Delivery, error: Exception) -> None:
+        """Finish a delivery that must come again."""
+        self.finish(delivery, f"held: {type(error).__name__}", 503)
+
+    def expire(self) -> None:
+        """Postpone what is not finished when the time is over."""
+        if self.task is not None:
+            self.task.cancel()
+        for delivery in list(self._unfinished):
+            self.postpone(delivery, TimeoutError())
+
+    def has_finished(self) -> bool:
+        """Whether the answer was sent."""
+        return self.is_finished
+
+
+class WebhookHandler:
+    """Handles POSTs to `/<platform>/webhook`."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        webhooks: Webhooks,
+        *,
+        connections: ConnectionCache,
+        publish: Publish,
+        installations: Installations,
+        erasure: ErasureService,
+        count_delivery: CountDelivery,
+        max_bytes: int,
+        answer_seconds: float = ANSWER_SECONDS,
+        source: str = "gateway",
+    ) -> None:
+        self.path = f"/{manifest.slug}/webhook"
+        self.max_bytes = max_bytes
+        self.answer_seconds = answer_seconds
+        self._webhooks = webhooks
+        self._topic = get_sync_topic(manifest.slug)
+        self._connections = connections
+        self._publish = publish
+        self._installations = installations
+        self._erasure = erasure
+        self._deadlines = Deadlines(answer_seconds)
+        self._log = DeliveryLog(source, manifest.account_noun, count_delivery)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._headers = [
+            ("ce_specversion", b"1.0"),
+            ("ce_type", b"merchant-sync.SyncRequested.v1"),
+            ("ce_source", source.encode()),
+            ("content-type", b"application/json"),
+        ]
+
+    def handle(self, headers: Sequence[Header], body: bytes, answer: Answer) -> None:
+        """Handle a POST; `answer` is called with the status. Header names are in lower case."""
+        try:
+            deliveries = self._webhooks.read_deliveries(headers, body)
+        except RequestRejectedError as error:
+            answer(self.log_refusal(error.status, error.reason, headers))
+            return
+        batch = DeliveryBatch(deliveries, answer, self._log)
+        self._deadlines.add(batch)
+        slow = [delivery for delivery in deliveries if not self._handle_at_once(delivery, batch)]
+        if slow:
+            batch.task = task = asyncio.get_running_loop().create_task(self._handle_slow(slow, batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        elif not deliveries:
+            batch.is_finished = True
+            answer(200)
+
+    def log_refusal(self, status: int, reason: str, headers: Iterable[Header]) -> int:
+        """Log a POST that is refused, and return `status`. Its headers are not verified, and are cut short."""
+        claims = dict(headers)
+        topic, account, webhook_id = (
+            claims.get(name, b"")[:200].decode("latin-1") for name in self._webhooks.claim_headers
+        )
+        self._log.write(topic, account, webhook_id, f"refused {status}: {reason}")
+        return status
+
+    def _handle_at_once(self, delivery: Delivery, batch: DeliveryBatch) -> bool:
+        """Publish or drop the delivery; False where the store or the platform has to be asked first."""
+        kind = delivery.kind
+        if kind is DeliveryKind.RECORDS:
+            epoch = self._connections.get_epoch(delivery.connection)
+            if epoch is None:
+                return False
+            self._publish_request(delivery, epoch, batch)
+        elif kind is DeliveryKind.PROBE:
+            self._publish_request(delivery, 0, batch)
+        elif kind is DeliveryKind.UNKNOWN:
+            batch.finish(delivery, "dropped: unknown topic")
+        else:
+            return False
+        return True
+
+    async def _handle_slow(self, deliveries: Sequence[Delivery], batch: DeliveryBatch) -> None:
+        """Handle the deliveries about records with one query, and those about the app one after the other."""
+        if records := [delivery for delivery in deliveries if delivery.kind is DeliveryKind.RECORDS]:
+            await self._publish_requests(records, batch)
+        for delivery in deliveries:
+            if delivery.kind is DeliveryKind.RECORDS:
+                continue
+            try:
+                outcome = await self._handle_app_event(delivery)
+            except (UnavailableError, TransientError, TokenRejectedError, TimeoutError) as error:
+                batch.postpone(delivery, error)
+            else:
+                batch.finish(delivery, outcome)
+
+    async def _publish_requests(self, deliveries: Sequence[Delivery], batch: DeliveryBatch) -> None:
+        """Publish requests for connections that are not cached as live: one POST may have a thousand of them."""
+        try:
+            epochs = await self._connections.load_epochs({delivery.connection for delivery in deliveries})
+        except UnavailableError as error:
+            for delivery in deliveries:
+                batch.postpone(delivery, error)
+            return
+        for delivery in deliveries:
+            epoch = epochs.get(delivery.connection)
+            if epoch is None:
+                batch.finish(delivery, "dropped: not connected")
+            else:
+                self._publish_request(delivery, epoch, batch)
+
+    async def _handle_app_event(self, delivery: Delivery) -> str:
+        """Handle a delivery about the app itself and return its outcome. Raises when it must come again."""
+        name = delivery.connection
+        if delivery.kind is DeliveryKind.SCOPES_CHANGED:
+            return await self._installations.update_scopes(name)
+        if delivery.kind in (DeliveryKind.CUSTOMER_DELETION, DeliveryKind.CUSTOMER_DATA):
+            return await self._erasure.record_customer_request(delivery)
+        # Before and after, because deliveries that come meanwhile may put the connection into the cache again.
+        self._connections.forget(name)
+        outcome = await self._handle_removal(delivery)
+        self._connections.forget(name)
+        return outcome
+
+    async def _handle_removal(self, delivery: Delivery) -> str:
+        if delivery.kind is DeliveryKind.ACCOUNT_DELETION:
+            return await self._erasure.redact(delivery)
+        return await self._installations.uninstall(delivery.connection, delivery.triggered_at)
+
+    def _publish_request(self, delivery: Delivery, epoch: int, batch: DeliveryBatch) -> None:
+        now, name, sync_id = time.time_ns() // 1_000_000, delivery.connection.encode(), derive_sync_id(delivery)
+        headers = [
+            *self._headers,
+            ("ce_id", sync_id.encode()),
+            ("ce_subject", name),
+            ("ce_time", _format_time(now)),
+        ]
+        body = build_request_body(delivery, sync_id, epoch, now)
+        on_delivery = partial(batch.on_publish, delivery, sync_id)
+        self._publish(self._topic, name, body, headers, on_delivery, batch.has_finished)

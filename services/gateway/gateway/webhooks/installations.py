@@ -1,0 +1,90 @@
+"""What a delivery says about the app itself at one account: it was uninstalled, or its scopes changed."""
+
+from collections.abc import Mapping
+
+import structlog
+
+from contracts.events import parse_account, parse_platform
+from gateway.connections import REDACTED, UNINSTALLED, Connection, change_scopes, uninstall
+from gateway.store.connections import ConnectionStore, LockedConnection
+from gateway.tokens.service import TokenService
+from gateway.webhooks.removals import TRY_SECONDS, compare_times, execute_removal
+from platform_sdk.adapters import AccountApi
+
+log = structlog.get_logger()
+
+_GONE = (UNINSTALLED, REDACTED)
+
+
+class Installations:
+    """Handles deliveries about the app. Handling one twice changes nothing more."""
+
+    def __init__(
+        self,
+        connections: ConnectionStore,
+        tokens: TokenService,
+        apis: Mapping[str, AccountApi],
+        *,
+        try_seconds: float = TRY_SECONDS,
+    ) -> None:
+        self._connections = connections
+        self._tokens = tokens
+        self._apis = apis
+        self._try_seconds = try_seconds
+
+    async def uninstall(self, name: str, triggered_at: int | None) -> str:
+        """Make the connection uninstalled and erase its tokens, in one transaction. Returns the outcome to log.
+
+        An uninstall that is clearly older than the present grant is dropped: the app was installed again since. For
+        all others see `execute_removal`, also for what is raised.
+        """
+
+        async def find_objection(locked: LockedConnection) -> str | None:
+            row = locked.row
+            if row is None or row.state in _GONE:
+                return "not connected"
+            if compare_times(row.granted_at, triggered_at) == "before":
+                return "older than the grant"
+            row = await self._tokens.ensure_fresh(locked)
+            if row.tokens is None:
+                return None
+            token = self._tokens.decrypt_access_token(row)
+            is_valid = await self._get_api(row).is_token_valid(parse_account(row.name), token)
+            return "the token works" if is_valid else None
+
+        return await execute_removal(
+            self._connections,
+            name,
+            triggered_at,
+            find_objection=find_objection,
+            execute=self._uninstall,
+            seconds=self._try_seconds,
+        )
+
+    async def update_scopes(self, name: str) -> str:
+        """Store the scopes that the platform grants now, whatever the delivery says. Returns the outcome to log.
+
+        Changed scopes request a full sync. Raises TokenRejectedError, TransientError and UnavailableError; then the
+        platform delivers again.
+        """
+        async with self._connections.lock(name) as locked:
+            if locked.row is None or not locked.row.is_live:
+                return "not connected"
+            row = await self._tokens.ensure_fresh(locked)
+            if not row.is_live:
+                return "not connected"
+            token = self._tokens.decrypt_access_token(row)
+            after = change_scopes(row, await self._get_api(row).fetch_scopes(parse_account(name), token))
+            await locked.save(after)
+        return "scopes changed" if after is not row else "scopes read"
+
+    async def _uninstall(self, locked: LockedConnection) -> str:
+        row = locked.row
+        if row is None or row.state in _GONE:
+            return "not connected"
+        await locked.save(uninstall(row))
+        log.info("connection uninstalled", connection=row.name)
+        return "uninstalled"
+
+    def _get_api(self, row: Connection) -> AccountApi:
+        return self._apis[parse_platform(row.name)]

@@ -1,0 +1,49 @@
+"""The documents that show the state of a connection's webhook subscriptions."""
+
+from typing import Any
+
+from gateway.webhooks.probe import PENDING_RESULT
+from platform_sdk.adapters import WebhookReport
+
+PENDING_STATUS = {"status": "pending", "message": "the webhook subscriptions have not been compared yet"}
+POLLED_ONLY = {"status": "success", "message": "not supported: polled only"}
+"""The state of the subscriptions and the result of the probe where the platform has no webhooks."""
+
+
+def build_first_probe(has_webhooks: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the state of the subscriptions and the result of the probe as they are stored with a new grant."""
+    return (PENDING_STATUS, PENDING_RESULT) if has_webhooks else (POLLED_ONLY, POLLED_ONLY)
+
+
+def build_webhook_status(report: WebhookReport, address: str) -> dict[str, Any]:
+    """Return what became of each topic after subscriptions were ensured: failed when any topic was refused."""
+    refused = [topic for topic, outcome in report.topics.items() if not outcome.is_subscribed]
+    message = _count_topics(report, address)
+    if refused:
+        message += f"; refused: {', '.join(refused)}"
+    topics = {
+        topic: {"status": _get_status(outcome.is_subscribed), "message": outcome.message}
+        for topic, outcome in report.topics.items()
+    }
+    message = "; ".join((message, *report.remarks))
+    return {"status": _get_status(not refused), "message": message, "topics": topics}
+
+
+def build_checkup(report: WebhookReport, address: str) -> dict[str, Any]:
+    """Return the state of the subscriptions after an inspection: failed when any topic is missing."""
+    missing = [topic for topic, outcome in report.topics.items() if not outcome.is_subscribed]
+    return {
+        "status": _get_status(not missing),
+        "message": _count_topics(report, address),
+        "missing": missing,
+        "remarks": list(report.remarks),
+    }
+
+
+def _count_topics(report: WebhookReport, address: str) -> str:
+    subscribed = sum(outcome.is_subscribed for outcome in report.topics.values())
+    return f"{subscribed} of {len(report.topics)} topics are delivered to {address}"
+
+
+def _get_status(is_good: bool) -> str:
+    return "success" if is_good else "failed"

@@ -1,0 +1,43 @@
+"""The sync request of a delivery: its id and its body."""
+
+from hashlib import sha1
+
+import orjson
+
+from contracts.events import parse_platform
+from contracts.headers import NAMESPACE
+from platform_sdk.deliveries import Delivery, DeliveryKind
+
+_NAMESPACE = sha1(NAMESPACE.bytes, usedforsecurity=False)
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+def derive_sync_id(delivery: Delivery) -> str:
+    """Return the id of the sync that all copies of this delivery request, as text.
+
+    It equals `contracts.headers.derive_id(platform, webhook_id)`, which a test checks. It is computed here because it
+    is on the path of every delivery.
+    """
+    sha = _NAMESPACE.copy()
+    sha.update(f"{parse_platform(delivery.connection)}\x1f{delivery.webhook_id}".encode())
+    digits = sha.hexdigest()
+    variant = _VARIANT[digits[16]]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
+
+
+def build_request_body(delivery: Delivery, sync_id: str, epoch: int, now: int) -> bytes:
+    """Return the `SyncRequested` of this delivery as JSON; `now` is in ms.
+
+    It is built without the contract's model because it is on the path of every delivery. A test compares both.
+    """
+    return orjson.dumps(
+        {
+            "sync_id": sync_id,
+            "connection": delivery.connection,
+            "epoch": epoch,
+            "cause": "probe" if delivery.kind is DeliveryKind.PROBE else "webhook",
+            "records": delivery.records,
+            "requested_at": now,
+            "topic": delivery.topic,
+        }
+    )

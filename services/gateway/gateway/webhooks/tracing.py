@@ -1,0 +1,81 @@
+"""Traces of deliveries. Each POST begins a trace of its own, whatever trace context its sender claims.
+
+Where no traces are exported, nothing is wrapped.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from gateway.webhooks.handler import Answer, Header, OnDelivery, Publish, WebhookReceiver
+from messaging import tracing
+from messaging.errors import UnavailableError
+from messaging.instrumentation import describe_send
+
+if TYPE_CHECKING:
+    from messaging.otel import Tracer
+
+
+def trace_handler(handler: WebhookReceiver) -> WebhookReceiver:
+    """Return the handler with a span from the end of the body to the answer."""
+    tracer = tracing.get_tracer()
+    return handler if tracer is None else TracingHandler(handler, tracer)
+
+
+def trace_publish(publish: Publish) -> Publish:
+    """Return `publish` with a span until Kafka's acknowledgement, which the message's headers name as its parent."""
+    tracer = tracing.get_tracer()
+    return publish if tracer is None else partial(_publish, publish, tracer)
+
+
+class TracingHandler:
+    """A webhook handler with a span for each POST, see `trace_handler`."""
+
+    def __init__(self, handler: WebhookReceiver, tracer: "Tracer") -> None:
+        self.path = handler.path
+        self.max_bytes = handler.max_bytes
+        self.answer_seconds = handler.answer_seconds
+        self.log_refusal = handler.log_refusal
+        self._handle = handler.handle
+        self._tracer = tracer
+
+    def handle(self, headers: Sequence[Header], body: bytes, answer: Answer) -> None:
+        """As `WebhookHandler.handle`."""
+        span = self._tracer.begin(
+            f"POST {self.path}",
+            "server",
+            {"http.request.method": "POST", "http.route": self.path, "http.request.body.size": len(body)},
+            caused_by=(),
+        )
+
+        def end_and_answer(status: int) -> None:
+            tracing.record_status(span, status)
+            span.end()
+            answer(status)
+
+        span.run(partial(self._handle, headers, body, end_and_answer))
+
+
+def _publish(
+    publish: Publish,
+    tracer: "Tracer",
+    topic: str,
+    key: bytes,
+    body: bytes,
+    headers: Sequence[tuple[str, bytes]],
+    on_delivery: OnDelivery,
+    is_cancelled: Callable[[], bool],
+) -> None:
+    name, attributes = describe_send(topic, 1)
+    sync_id = dict(headers).get("ce_id", b"").decode()
+    own = {"merchant_sync.connection": key.decode(), "merchant_sync.sync_id": sync_id}
+    span = tracer.begin(name, "producer", {**attributes, **own})
+
+    def end_and_report(error: UnavailableError | None) -> None:
+        if error is not None:
+            span.record_error(error)
+        span.end()
+        on_delivery(error)
+
+    trace_headers = tracing.build_trace_headers(span.traceparent)
+    publish(topic, key, body, [*headers, *trace_headers], end_and_report, is_cancelled)
