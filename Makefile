@@ -66,7 +66,7 @@ VERSION = $(shell sed -nE 's/^version = "(.*)"$$/\1/p' pyproject.toml)
 image: ## build the image with its version as tag and label (needs Docker)
 	docker build --build-arg VERSION=$(VERSION) --file deploy/Dockerfile --tag merchant-sync:$(VERSION) .
 
-bench: $(VENV)/.runtime ## measure, beside baselines (one alone: make bench ONLY=webhooks)
+bench: $(VENV)/.dev ## measure, beside baselines (one alone: make bench ONLY=webhooks)
 	$(BIN)/python -m benchmarks $(ONLY)
 
 lock: $(VENV)/.dev ## update the locked versions: requirements/*.txt

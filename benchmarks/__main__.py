@@ -10,7 +10,7 @@ import time
 
 from benchmarks.workers import module
 
-NAMES = ("webhooks", "first-sync", "latency", "burst")
+NAMES = ("webhooks", "first-sync", "latency", "burst", "idle-topic")
 
 
 def main(names: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ TOPIC = re.compile(r"^\s*→ topic `")
 
 def read_steps() -> list[list[tuple[str, str | None]]]:
     """Return the steps of the journey as (file, file that wires it to the step before), by process."""
-    section = (ROOT / "docs" / "architecture.md").read_text().partition("## The way of a webhook")[2].partition("\n## ")[0]
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    section = text.partition("## The way of a webhook")[2].partition("\n## ")[0]
     processes: list[list[tuple[str, str | None]]] = [[]]
     for line in section.splitlines():
         if TOPIC.match(line):
@@ -41,11 +43,7 @@ def get_module(file: str) -> str:
 
 
 PROCESSES = read_steps()
-PAIRS = [
-    (before[0], after[0], after[1])
-    for process in PROCESSES
-    for before, after in zip(process, process[1:], strict=False)
-]
+PAIRS = [(before[0], after[0], after[1]) for process in PROCESSES for before, after in pairwise(process)]
 
 
 def test_the_journey_goes_through_three_services_of_its_own_and_back_to_the_ledger() -> None:

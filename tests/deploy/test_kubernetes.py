@@ -14,7 +14,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from connector.app import QUICK_SECONDS
+from connector.app import INCREMENTAL_SECONDS
 from contracts.topics import PARTITIONS, list_topics
 from gateway.routes.reception import ANSWER_SECONDS
 from merchant_sync import deployment, environment
@@ -170,7 +170,7 @@ def test_a_pod_has_time_to_finish_what_it_has_begun(name: str) -> None:
     consumed = sum(name in topic.consumers for topic in list_topics(PLATFORMS) if topic.events)
     each = inspect.signature(KeyedConsumer.stop).parameters["grace"].default
     consumers = min(consumed, 5)  # scheduler and writer consume by pattern
-    longest = max(each * consumers, QUICK_SECONDS, ANSWER_SECONDS)
+    longest = max(each * consumers, INCREMENTAL_SECONDS, ANSWER_SECONDS)
     slept = get_container("production", name).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
 
     assert list_pods("production")[name]["spec"]["terminationGracePeriodSeconds"] > HTTP_SECONDS + longest + slept

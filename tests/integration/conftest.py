@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from merchant_sync.stack import Stack
-from otlp_receiver import Receiver, receiving
+from otlp_receiver import Receiver, run_receiver
 from world import JARS, SETTINGS, World
 
 ELSEWHERE = (
@@ -48,7 +48,7 @@ def stack(elsewhere: dict[str, str]) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
     """A collector of traces."""
-    with receiving() as here:
+    with run_receiver() as here:
         yield here
 
 

@@ -24,7 +24,7 @@ def whole_trace(receiver: Receiver, sync_id: str, fetcher: str) -> list[Received
     """The trace of the webhook that asked for the sync, once the ledger has its upload and every span's parent is here:
     each service sends its own spans, a moment later."""
     asked = next((s for s in list(receiver.spans) if s.service == "gateway" and s.sync_id == sync_id), None)
-    spans = receiver.trace(asked.trace) if asked else []
+    spans = receiver.list_spans(asked.trace) if asked else []
     composes = [span for span in spans if span.name == "build snapshot"]
     noted = any(span.service == "scheduler" for compose in composes for span in heard(spans, compose))
     read = any(span.service == fetcher and span.name.startswith("process ") for span in spans)
@@ -103,8 +103,8 @@ def test_a_walk_is_one_trace_from_its_first_step_to_its_upload(world: World, rec
             None,
         )
     )
-    until(lambda: any(s.name == "S3/PutObject" for s in receiver.trace(begun.trace)) or None)
-    spans = receiver.trace(begun.trace)
+    until(lambda: any(s.name == "S3/PutObject" for s in receiver.list_spans(begun.trace)) or None)
+    spans = receiver.list_spans(begun.trace)
     assert {"scheduler", "shopify-fetcher", "spaces-writer"} <= {span.service for span in spans}
     assert begun.parent == ""
 

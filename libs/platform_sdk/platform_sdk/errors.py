@@ -1,15 +1,20 @@
-"""Why a fetch does not go on: one exception type per consequence. Who cannot reach the gateway raises `Away`."""
+"""Errors of a platform's API, one exception type per consequence.
+
+`RetryLaterError` and `PermanentError` end a sync's step; the handlers turn them into postponements and failures. The
+other types are raised below them: an API session retries, waits or replaces the token, and raises one of the two when
+that does not help.
+"""
 
 
 class RetryLaterError(Exception):
-    """What is left must wait: it is postponed, with the place where it goes on.
+    """The rest of the work must wait: it is postponed, with the cursor where it continues.
 
-    `seconds` is how long, or None where only experience tells: then longer with each try in vain. With `grows`,
-    `seconds` is the first wait, and the next ones are longer, too.
+    `seconds` is how long to wait; None means that nobody knows, and the wait doubles with each attempt. With
+    `escalates`, `seconds` is the first wait, and later waits are longer, too.
 
-    `throttled` and `reason` say whether the scheduler counts the try as one in vain, of which there may be few:
-    `throttled` is for rate limits alone, which may come again without end; `reason` None is for work whose rest
-    follows at once; whatever has a reason and is no rate limit only looks as if it passed, and is counted.
+    The scheduler allows few postponements that make no progress, and `throttled` and `reason` decide which ones it
+    counts. `throttled` marks rate limits: they may recur without end and are not counted. Without a `reason` the rest
+    follows at once, which is not counted either. A postponement with a `reason` that is not `throttled` is counted.
     """
 
     def __init__(
@@ -22,13 +27,21 @@ class RetryLaterError(Exception):
         self.throttled = throttled
 
 
+class RecordError(RetryLaterError):
+    """One record of a response has an error that may be gone when the same record is requested again."""
+
+
 class PermanentError(Exception):
-    """The platform will not give it; `retry` says whether trying again later can help."""
+    """The platform refuses the request; `retryable` says whether a new sync may succeed later."""
 
     def __init__(self, reason: str, *, retryable: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retryable = retryable
+
+
+class AccessDeniedError(PermanentError):
+    """The scopes or permissions of the access token do not cover the request."""
 
 
 class ConnectionEndedError(PermanentError):
@@ -37,3 +50,35 @@ class ConnectionEndedError(PermanentError):
     def __init__(self, state: str) -> None:
         super().__init__(f"connection is {state}")
         self.state = state
+
+
+class TransientError(Exception):
+    """The platform did not respond properly, and may do so the next time."""
+
+
+class TokenRejectedError(Exception):
+    """The platform does not accept the access token; the gateway decides what that means."""
+
+
+class ThrottledError(Exception):
+    """A rate limit is used up. `retry_after` is the platform's wait in seconds, None where it names none.
+
+    `limit` names the rate limit where a platform has several.
+    """
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, limit: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after
+        self.limit = limit
+
+
+class QueryTooExpensiveError(Exception):
+    """A query costs more than the platform allows, or its response is too large: less must be requested at once.
+
+    `cost` is the platform's price of the query, 0 where the response is too large.
+    """
+
+    def __init__(self, reason: str, cost: float = 0.0) -> None:
+        super().__init__(reason)
+        self.cost = cost

@@ -7,15 +7,15 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from faststream.kafka import KafkaBroker
 from prometheus_client import CollectorRegistry
 
 from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, parse_platform
 from contracts.topics import CONNECTION_CHANGED, DATA_STORED, SYNC_PROGRESSED
 from database.pool import Database
+from messaging.brokers import Brokers
+from messaging.consumers import run_consumers
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.keyed_consumer import KeyedConsumer
-from messaging.metrics import ConsumerMetrics
 from messaging.outbox import OutboxRelay
 from messaging.publisher import EventPublisher
 from messaging.tracing import export_traces
@@ -74,16 +74,11 @@ async def _start(stack: AsyncExitStack) -> list[Endpoint]:
     )
     await dispatcher.reschedule()
     dispatching = PeriodicTask("dispatcher", dispatcher.run_once, interval=0.5)
-    broker = KafkaBroker(brokers.addresses, security=brokers.security, logger=None, allow_auto_create_topics=False)
-    consumers = _build_consumers(broker, database, publisher, outbox, dispatching, schedule_next_run, metrics.record)
-    registry.register(ConsumerMetrics(consumers))
+    consumers = _build_consumers(brokers, database, publisher, outbox, dispatching, schedule_next_run, metrics.record)
     stack.push_async_callback(dispatcher.stop)
     await stack.enter_async_context(outbox.run())
     await stack.enter_async_context(dispatching.run())
-    await broker.start()
-    stack.push_async_callback(broker.stop)
-    for consumer in consumers:
-        stack.push_async_callback(consumer.stop)
+    await stack.enter_async_context(run_consumers(consumers, registry))
     app = FastAPI(openapi_url=None)
     app.include_router(build_ledger_routes(database, settings.internal_keys))
     add_health_routes(app, _build_checks(database, gateway, [outbox, dispatching, *consumers]))
@@ -92,7 +87,7 @@ async def _start(stack: AsyncExitStack) -> list[Endpoint]:
 
 
 def _build_consumers(
-    broker: KafkaBroker,
+    brokers: Brokers,
     database: Database,
     publisher: EventPublisher,
     outbox: PeriodicTask,
@@ -102,7 +97,7 @@ def _build_consumers(
 ) -> list[KeyedConsumer[Any]]:
     def build(parse: Any, handle: Any, *topics: str, pattern: str | None = None, group: str = "") -> KeyedConsumer[Any]:
         return KeyedConsumer(
-            broker,
+            brokers,
             *topics,
             pattern=pattern,
             group=f"{SERVICE}.{group or topics[0]}",

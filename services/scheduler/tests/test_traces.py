@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from ledger_fixture import SHOP, Ledger, build_progress, build_request
 from messaging import tracing
-from otlp_receiver import receiving
+from otlp_receiver import run_receiver
 
 pytestmark = pytest.mark.integration
 
@@ -22,7 +22,7 @@ async def test_a_postponed_request_is_published_again_in_its_own_trace(ledger: L
     await ledger.change_connection()
     request_id = uuid4()
     await ledger.requests(SHOP, [build_request(request_id)])
-    with receiving() as receiver, tracing.export_traces("scheduler", receiver.url):
+    with run_receiver() as receiver, tracing.export_traces("scheduler", receiver.url):
         with tracing.start_span("postponing", "consumer", {}):
             postponing = tracing.get_traceparent()
             event = build_progress(request_id, "postponed", records={"products": ("p1",)}, not_before=1, throttled=True)
@@ -33,7 +33,7 @@ async def test_a_postponed_request_is_published_again_in_its_own_trace(ledger: L
 
 async def test_a_full_sync_begins_a_trace_which_its_first_step_carries(ledger: Ledger) -> None:
     sync_id = uuid4()
-    with receiving() as receiver:
+    with run_receiver() as receiver:
         with tracing.export_traces("scheduler", receiver.url):
             with tracing.start_span("handling", "consumer", {}):
                 await ledger.change_connection(wanted_sync=sync_id)

@@ -5,15 +5,15 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from fastapi import FastAPI
-from faststream.kafka import KafkaBroker
 from prometheus_client import CollectorRegistry
 
 from contracts.events import FETCHED_ADAPTER, ConnectionChanged
 from contracts.topics import CONNECTION_CHANGED
 from database.pool import Database
+from messaging.brokers import Brokers
+from messaging.consumers import run_consumers
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.keyed_consumer import ConsumerLimits, KeyedConsumer
-from messaging.metrics import ConsumerMetrics
 from messaging.outbox import OutboxRelay
 from messaging.publisher import EventPublisher
 from messaging.tracing import export_traces
@@ -74,24 +74,19 @@ async def _start(stack: AsyncExitStack) -> list[Endpoint]:
     eraser = Eraser(database, bucket, on_erased=wake_after_storing)
     uploading = PeriodicTask("uploads", scheduler.start_due, interval=1.0)
     erasing = PeriodicTask("eraser", eraser.erase_due, interval=1.0)
-    broker = KafkaBroker(brokers.addresses, security=brokers.security, logger=None, allow_auto_create_topics=False)
     consumers = _build_consumers(
-        broker,
+        brokers,
         database,
         publisher,
         metrics,
         on_stored=wake_after_storing,
         on_connection_change=wake_after_connection_change,
     )
-    registry.register(ConsumerMetrics(consumers))
     stack.push_async_callback(scheduler.stop)
     await stack.enter_async_context(outbox.run())
     await stack.enter_async_context(uploading.run())
     await stack.enter_async_context(erasing.run())
-    await broker.start()
-    stack.push_async_callback(broker.stop)
-    for consumer in consumers:
-        stack.push_async_callback(consumer.stop)
+    await stack.enter_async_context(run_consumers(consumers, registry))
     app = FastAPI(openapi_url=None)
     add_health_routes(app, _build_checks(database, bucket.check_health, [outbox, uploading, erasing, *consumers]))
     add_metrics_route(app, registry)
@@ -99,7 +94,7 @@ async def _start(stack: AsyncExitStack) -> list[Endpoint]:
 
 
 def _build_consumers(
-    broker: KafkaBroker,
+    brokers: Brokers,
     database: Database,
     publisher: EventPublisher,
     metrics: WriterMetrics,
@@ -118,7 +113,7 @@ def _build_consumers(
     ]
     return [
         KeyedConsumer(
-            broker,
+            brokers,
             *([] if pattern else [name]),
             pattern=pattern,
             group=f"{SERVICE}.{name}",

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from messaging import tracing
-from otlp_receiver import receiving
+from otlp_receiver import run_receiver
 from writer_builders import (
     SHOP,
     make_full_read_completed,
@@ -38,7 +38,7 @@ async def change_product(writer: Writer, read_at: int) -> str:
 
 
 async def test_a_build_belongs_to_its_first_change_and_is_linked_to_the_others(writer: Writer) -> None:
-    with receiving() as receiver, tracing.export_traces("spaces-writer", receiver.url):
+    with run_receiver() as receiver, tracing.export_traces("spaces-writer", receiver.url):
         await complete_first_read(writer)
         changes = [await change_product(writer, read_at) for read_at in (10_000, 20_000, 30_000)]
         await writer.build(SHOP)
@@ -53,7 +53,7 @@ async def test_a_build_belongs_to_its_first_change_and_is_linked_to_the_others(w
 
 
 async def test_the_put_after_a_failed_one_belongs_to_the_same_trace(writer: Writer) -> None:
-    with receiving() as receiver, tracing.export_traces("spaces-writer", receiver.url):
+    with run_receiver() as receiver, tracing.export_traces("spaces-writer", receiver.url):
         await complete_first_read(writer)
         cause = await change_product(writer, 10_000)
         writer.bucket.is_unavailable = True
@@ -75,7 +75,7 @@ async def test_an_enqueued_event_names_the_span_that_enqueued_it(writer: Writer)
         make_full_read_completed(read_id, 5),
     ]
     with (
-        receiving() as receiver,
+        run_receiver() as receiver,
         tracing.export_traces("a", receiver.url),
         tracing.start_span("handling", "consumer", {}),
     ):
@@ -87,7 +87,7 @@ async def test_a_redaction_deletes_trace_links_and_without_traces_there_are_none
     await complete_first_read(writer)
     await change_product(writer, 10_000)
     assert await writer.query_scalar("SELECT count(*) FROM trace_links") == 0
-    with receiving() as receiver, tracing.export_traces("spaces-writer", receiver.url):
+    with run_receiver() as receiver, tracing.export_traces("spaces-writer", receiver.url):
         await change_product(writer, 20_000)
     assert await writer.query_scalar("SELECT count(*) FROM trace_links") == 1
     await writer.update_connection(make_redaction(SHOP))
