@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 
 async def test_an_error_shows_nothing_of_the_data_of_its_statement(postgres: Stack) -> None:
     private = str(uuid4())
-    database = Database(postgres.admin_database_url(), schema="nobodys")
+    database = Database(postgres.build_admin_database_url(), schema="nobodys")
     with pytest.raises(DBAPIError) as error:
         async with database.transaction() as tx:
             await tx.execute(text("SELECT CAST(:body AS text)"), {"body": private + "\x00"})
@@ -26,7 +26,7 @@ async def test_an_error_shows_nothing_of_the_data_of_its_statement(postgres: Sta
 
 
 async def test_a_connection_that_is_ended_meanwhile_means_that_postgres_is_unavailable(postgres: Stack) -> None:
-    database = Database(postgres.admin_database_url(), schema="nobodys", pool=2)
+    database = Database(postgres.build_admin_database_url(), schema="nobodys", pool=2)
     with pytest.raises(DatabaseUnavailableError):
         await end_own_connection(database)
     await database.close()
@@ -50,7 +50,7 @@ async def test_without_a_server_migrating_raises_that_postgres_is_unavailable() 
 
 
 async def test_a_database_that_does_not_exist_is_a_fault_and_not_waited_for(postgres: Stack) -> None:
-    database = Database(postgres.admin_database_url().rpartition("/")[0] + "/nowhere", schema="nobodys")
+    database = Database(postgres.build_admin_database_url().rpartition("/")[0] + "/nowhere", schema="nobodys")
     with pytest.raises(asyncpg.InvalidCatalogNameError):
         await database.migrate("gateway")
     await database.close()
