@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry
 
 from connector.metrics import InstrumentedSource
 from contracts.events import Upload
-from gateway.metrics import metrics_of
-from gateway.platforms.shopify_topics import DELIVERED
+from gateway.metrics import create_metrics
 from messaging.metrics import ConsumerMetrics
+from platforms.shopify.webhooks import ShopifyWebhooks
 from scheduler.metrics import SchedulerMetrics
 from scheduler.store.overview import ConnectionCount, LedgerCounts, OpenSyncs
 from spaces_writer.metrics import WriterMetrics
@@ -44,7 +44,7 @@ async def create_registries() -> Iterator[CollectorRegistry]:
     WriterMetrics(writer).count_upload("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))
     for registry in (fetcher, scheduler, writer):
         registry.register(ConsumerMetrics([SimpleNamespace(group="g", dead_letter_count=0)]))  # type: ignore[list-item]
-    gateway = metrics_of({"shopify": DELIVERED}, 1)[0].registry
+    gateway = create_metrics({"shopify": ShopifyWebhooks.known_topics}, 1)[0].registry
     return iter((gateway, fetcher, scheduler, writer))
 
 
