@@ -91,9 +91,7 @@ def test_each_step_is_reached_from_the_one_before(process: list[Step], index: in
     if not step.wiring:
         assert imports(find_caller(process, index).file, step.file)
         return
+    first, last = step.wiring[0], step.wiring[-1]
     connected = {path for other in earlier for path in (other.file, *other.wiring)}
-    assert any(
-        step.wiring[0] in connected or imports(step.wiring[0], path) or imports(path, step.wiring[0])
-        for path in connected
-    )
-    assert imports(step.wiring[-1], step.file)
+    assert any(path == first or imports(first, path) or imports(path, first) for path in connected)
+    assert imports(last, step.file)
