@@ -491,6 +491,12 @@ def shopify() -> PlatformAdapter:
 
 
 @pytest.fixture
+def facebook() -> PlatformAdapter:
+    """Facebook as the gateway under test sees it."""
+    return facebook_connect.create_adapter(create_facebook_settings(), httpx.AsyncClient(), milliseconds)
+
+
+@pytest.fixture
 def no_facebook() -> FacebookSettings:
     """The settings of an installation without an app at Facebook."""
     return FacebookSettings(_env_file=None)
