@@ -25,7 +25,7 @@ from gateway.erasure.routes import DeletionRequests, create_callback_routes, cre
 from gateway.erasure.service import ErasureService
 from gateway.internal.routes import add_error_handlers, create_internal_routes
 from gateway.internal.sync_requests import ManualSyncs
-from gateway.metrics import Metrics, create_metrics
+from gateway.metrics import GatewayMetrics, create_metrics
 from gateway.pages.api_docs.documents import Documents, documents
 from gateway.pages.api_docs.routes import docs_routes
 from gateway.pages.client import SchedulerClient
@@ -81,7 +81,7 @@ class Parts:
     scheduler: Scheduler
     post_probe: PostProbe
     watch_topic: WatchTopic
-    metrics: Metrics
+    metrics: GatewayMetrics
     http: httpx.AsyncClient
 
     @property
@@ -111,7 +111,7 @@ def main() -> None:
     serve(*(partial(start, settings=settings, metrics=metrics) for metrics in all_metrics))
 
 
-async def start(stack: AsyncExitStack, *, settings: GatewaySettings, metrics: Metrics) -> list[Endpoint]:
+async def start(stack: AsyncExitStack, *, settings: GatewaySettings, metrics: GatewayMetrics) -> list[Endpoint]:
     """Enter all that the gateway needs; its public and its internal application, each with its address."""
     stack.enter_context(export_traces(NAME, settings.otel_exporter_otlp_endpoint))
     database, locks = _database(stack, settings), _database(stack, settings)
@@ -145,7 +145,7 @@ def create_parts(
     outbox: PeriodicTask,
     producer: BatchingProducer,
     http: httpx.AsyncClient,
-    metrics: Metrics,
+    metrics: GatewayMetrics,
 ) -> Parts:
     """The parts of a real gateway. A further platform's client goes into `remotes`."""
     platforms = {slug: make(settings) for slug, make in PLATFORMS.items()}
