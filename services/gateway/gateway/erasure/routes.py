@@ -40,7 +40,7 @@ _OWN = {
 }
 
 
-class DeletionBegun(Shown):
+class DeletionConfirmation(Shown):
     """The answer to a platform's request to delete a person's data: the address of the request's page, and its code."""
 
     url: str
@@ -48,23 +48,23 @@ class DeletionBegun(Shown):
 
 
 _OWN_BUTTON: dict[str, Any] = {"dependencies": [BY_SESSION], "openapi_extra": _FROM_HERE}
-_DISCONNECT = says("Read nothing more of an account", led(303, "To the connections."), problems(_OWN), **_OWN_BUTTON)
-_DELETE = says("Delete all data of an account", led(303, "To the receipt."), problems(_OWN), **_OWN_BUTTON)
+_DISCONNECT = says("Disconnect an account", led(303, "To the connections."), problems(_OWN), **_OWN_BUTTON)
+_DELETE = says("Delete all data of an account", led(303, "To the deletion request."), problems(_OWN), **_OWN_BUTTON)
 _RECEIPT = says(
-    "A receipt, for whoever holds its code",
-    shown(DeletionRequestDocument, "What was asked, and what became of it."),
+    "A deletion request, for everybody who has its code",
+    shown(DeletionRequestDocument, "What was requested, and what has become of it."),
     problems({404: "There is none; they are kept for 90 days.", **AWAY}),
 )
 _DEAUTHORIZE = says(
-    "A person has taken the app away",
-    data(Done, {200: "Let go."}),
+    "A person has removed the app",
+    data(Done, {200: "The person's connections are disconnected."}),
     _NOT_SIGNED,
     problems(AWAY),
     openapi_extra=_SIGNED,
 )
 _DATA_DELETION = says(
-    "A person wants all that she granted deleted",
-    data(DeletionBegun, {200: "Begun; what is shown to her."}),
+    "A person requests the deletion of everything that they granted",
+    data(DeletionConfirmation, {200: "Begun; the platform shows this to the person."}),
     _NOT_SIGNED,
     problems(AWAY),
     openapi_extra=_SIGNED,
@@ -114,7 +114,7 @@ def create_erasure_routes(
     erasure: ErasureService, requests: DeletionRequests, merchants: Merchants, cookies: Cookies
 ) -> APIRouter:
     """Return `POST /connections/{connection}/disconnect` and `/delete`, and `GET /deletions/{code}`."""
-    routes = APIRouter(tags=["Letting go"])
+    routes = APIRouter(tags=["Disconnecting and deleting"])
 
     @routes.post("/connections/{connection}/disconnect", **_DISCONNECT)
     async def disconnect(request: Request, connection: str) -> Response:
@@ -177,7 +177,9 @@ def create_callback_routes(
             code = await handle(request, RequestKind.PERSON_DELETION)
         except RequestRejectedError as error:
             return JSONResponse(Problem(reason=error.reason).model_dump(), error.status)
-        return JSONResponse(DeletionBegun(url=origin + build_request_path(code), confirmation_code=code).model_dump())
+        return JSONResponse(
+            DeletionConfirmation(url=origin + build_request_path(code), confirmation_code=code).model_dump()
+        )
 
     return routes
 

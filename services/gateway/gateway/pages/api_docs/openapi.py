@@ -13,7 +13,7 @@ INFO = {
     "title": "merchant-sync gateway",
     "version": "1.0.0",
     "description": (
-        "All that is reached from outside: signing in, a merchant's own data, letting go, and the platforms' webhooks. "
+        "All that is reached from outside: signing in, a merchant's own data, deletion, and the platforms' webhooks. "
         "An answer is a page where `Accept` names `text/html` before `application/json`, else JSON."
     ),
 }
