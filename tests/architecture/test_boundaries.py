@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SERVICES = {p.name.replace("-", "_"): p for p in (ROOT / "services").iterdir() if p.is_dir()}
 LIBS = {p.name: p for p in (ROOT / "libs").iterdir() if p.is_dir()}
-IO_MODULES = {"app", "settings", "handlers", "routes", "client", "store"}
+IO_MODULES = {"app", "settings", "handlers", "routes", "client", "store", "use_cases"}
+"""Names of modules that may do IO, and of folders whose modules may, at the top of a service or within its rooms."""
 IO_PACKAGES = {
     "aioboto3", "aiokafka", "asyncpg", "boto3", "botocore", "faststream", "httpx", "os", "requests", "shutil", "socket",
     "sqlalchemy", "sqlite3", "subprocess", "tempfile", "urllib.request",
@@ -78,7 +79,7 @@ def test_the_sandbox_and_its_truth_import_nothing_of_the_product() -> None:
 
 
 def does_io(path: Path, package: Path) -> bool:
-    """Whether the module's name is one of those that may do IO."""
+    """Whether the module, or a folder that it is in, has one of the names that may do IO."""
     parts = path.relative_to(package).with_suffix("").parts
     return bool(IO_MODULES & set(parts))
 

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from connector.metrics import InstrumentedSource
 from contracts.events import Upload
-from gateway.metrics import metrics_of
+from gateway.metrics import create_metrics
 from gateway.platforms.shopify_topics import DELIVERED
 from messaging.metrics import ConsumerMetrics
 from scheduler.metrics import Metrics as SchedulerMetrics
@@ -42,7 +42,7 @@ async def registries() -> Iterator[CollectorRegistry]:
     WriterMetrics(writer).composed("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))
     for registry in (fetcher, scheduler, writer):
         registry.register(ConsumerMetrics([SimpleNamespace(group="g", buried=0)]))  # type: ignore[list-item]
-    gateway = metrics_of({"shopify": DELIVERED}, 1)[0].registry
+    gateway = create_metrics({"shopify": DELIVERED}, 1)[0].registry
     return iter((gateway, fetcher, scheduler, writer))
 
 
@@ -70,7 +70,7 @@ def test_an_expression_names_only_what_the_code_shows(expression: str, shown: di
 
 
 def test_no_label_names_a_merchant_or_an_account(shown: dict[str, Series]) -> None:
-    bounded = {"platform", "topic", "verdict", "outcome", "state", "mode", "lane", "budget", "group", "le"}
+    bounded = {"platform", "topic", "outcome", "state", "mode", "lane", "budget", "group", "le"}
     assert {label for series in shown.values() for label in series} == bounded
 
 

@@ -73,7 +73,7 @@ def test_a_persons_deletion_leaves_no_trace_but_names_and_epochs(world: World) -
     assert not logged(world, *traces)
     named = kept(world, *(page["connection"] for page in pages.pages))
     assert set(named) <= {
-        *("gateway.connections", "gateway.deletions", "scheduler.connections"),
+        *("gateway.connections", "gateway.deletion_requests", "scheduler.connections"),
         *("spaces_writer.connections", "spaces_writer.erasures"),
     }
     world.edit_page(other["id"], phone="not concerned")
@@ -120,7 +120,7 @@ def test_who_takes_the_app_away_is_read_no_more_and_keeps_what_was_stored(world:
     for page in pages:
         until(lambda p=page: world.state_of(p["connection"]) == "uninstalled" or None)
         assert world.page_object(page["id"]) is not None
-    tokens = world.rows("SELECT access_token FROM gateway.connections WHERE holder = :h", h=person["id"])
+    tokens = world.rows("SELECT access_token FROM gateway.connections WHERE granted_by = :person", person=person["id"])
     assert {row.access_token for row in tokens} == {None}
 
 

@@ -15,7 +15,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from gateway.tokens.encryption import Sealer
+from gateway.tokens.encryption import TokenCipher
 from merchant_sync.stack import Stack
 from otlp_receiver import Receiver
 from searching import holding, logs, said_in_kafka, tables
@@ -86,11 +86,11 @@ def tokens_of(world: World) -> Iterator[tuple[str, str]]:
     """The tokens that the gateway keeps, opened."""
     key = world.stack.env_of("gateway")["TOKEN_ENCRYPTION_KEYS"]
     key_id, _, encoded = key.partition(":")
-    sealer = Sealer({key_id: b64decode(encoded)})
+    cipher = TokenCipher({key_id: b64decode(encoded)})
     for row in world.rows("SELECT name, access_token, refresh_token FROM gateway.connections"):
-        for kind, sealed in (("access", row.access_token), ("refresh", row.refresh_token)):
-            if sealed is not None:
-                yield kind, sealer.open(sealed, connection=row.name, kind=kind)
+        for kind, encrypted in (("access", row.access_token), ("refresh", row.refresh_token)):
+            if encrypted is not None:
+                yield kind, cipher.decrypt(encrypted, connection=row.name, kind=kind)
 
 
 def tokens_given(world: World) -> set[str]:

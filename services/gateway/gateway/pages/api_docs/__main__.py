@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from gateway.app import Parts, describe_api
+from gateway.applications import Parts, describe_api
 from gateway.pages.api_docs.documents import format_document
 from gateway.settings import GatewaySettings
 from platform_sdk.adapters import PlatformAdapter
@@ -56,6 +56,7 @@ def _create_parts() -> Parts:
         watch_topic=placeholder,
         metrics=placeholder,
         http=placeholder,
+        now=lambda: 0,
     )
 
 
