@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry
 from connector.metrics import InstrumentedSource
 from contracts.events import Upload
 from gateway.metrics import create_metrics
-from gateway.platforms.shopify_topics import DELIVERED
 from messaging.metrics import ConsumerMetrics
+from platforms.shopify.webhooks import ShopifyWebhooks
 from scheduler.metrics import Metrics as SchedulerMetrics
 from scheduler.store.overview import Open, Overview, Standing
 from spaces_writer.metrics import Metrics as WriterMetrics
@@ -42,7 +42,7 @@ async def registries() -> Iterator[CollectorRegistry]:
     WriterMetrics(writer).composed("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))
     for registry in (fetcher, scheduler, writer):
         registry.register(ConsumerMetrics([SimpleNamespace(group="g", buried=0)]))  # type: ignore[list-item]
-    gateway = create_metrics({"shopify": DELIVERED}, 1)[0].registry
+    gateway = create_metrics({"shopify": ShopifyWebhooks.known_topics}, 1)[0].registry
     return iter((gateway, fetcher, scheduler, writer))
 
 

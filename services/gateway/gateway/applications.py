@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
+from typing import TYPE_CHECKING
 
-import httpx
 import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
@@ -48,6 +48,9 @@ from platform_sdk.connection_methods import Credentials, OAuth
 from service.metrics import add_metrics_route
 from service.process import Check, add_health_routes, hide_details
 
+if TYPE_CHECKING:
+    from httpx import AsyncClient
+
 NAME = "gateway"
 
 log = structlog.get_logger()
@@ -65,7 +68,7 @@ class Parts:
     post_probe: PostProbe
     watch_topic: WatchTopic
     metrics: GatewayMetrics
-    http: httpx.AsyncClient
+    http: "AsyncClient"
     now: Callable[[], int]
     """The time in milliseconds since the epoch."""
 
