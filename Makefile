@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up demo reset test test-containers test-kubernetes lint lint-names image contracts graphql bench lock clean
+.PHONY: help up demo reset test test-containers test-kubernetes lint lint-names deploy-files image contracts graphql bench \
+	lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +14,7 @@ COMPILE := $(BIN)/python -m uv pip compile --generate-hashes --no-emit-index-url
 	--python-version 3.11 --quiet
 LOCK := $(COMPILE) pyproject.toml requirements/build.in --extra stack
 
-help: ## say what there is
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(VENV)/.runtime ## run everything on this machine until Ctrl-C
@@ -24,7 +25,7 @@ DEMO_here := $(BIN)/merchant-sync demo
 DEMO_compose := docker compose -f deploy/compose.yaml run --rm operator demo
 DEMO_kubernetes := kubectl --namespace merchant-sync exec deploy/operator -- merchant-sync demo
 
-demo: $(if $(filter here,$(ON)),$(VENV)/.runtime) ## an unattended trip through what runs (ON=compose, ON=kubernetes)
+demo: $(if $(filter here,$(ON)),$(VENV)/.runtime) ## check the product's promises on what runs (ON=compose, ON=kubernetes)
 	@exec $(DEMO_$(ON))
 
 reset: $(VENV)/.runtime ## delete all state of the stack
@@ -43,28 +44,32 @@ test-kubernetes: $(VENV)/.dev ## the manifests on a real node (needs kubectl wit
 lint: $(VENV)/.dev ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python deploy/generate.py --check
 #	$(BIN)/python -m lint.check_names
 
 lint-names: $(VENV)/.made ## how functions and classes are named, and how many shared files name a platform
 	$(BIN)/python -m lint.check_names
-	$(BIN)/python -m lint.count_platform_names shopify facebook
+	$(BIN)/python -m lint.count_platform_names $$($(BIN)/python -c 'from platforms.registry import PLATFORMS; print(*PLATFORMS)')
 
-contracts: $(VENV)/.runtime ## write anew: the events' schemas, docs/api
+deploy-files: $(VENV)/.runtime ## regenerate the deploy files that name the platforms
+	$(BIN)/python deploy/generate.py
+
+contracts: $(VENV)/.runtime ## regenerate the events' schemas and docs/api
 	$(BIN)/python -m contracts.schemas
 	$(BIN)/python -m gateway.pages.api_docs docs/api
 
-graphql: $(VENV)/.runtime ## write anew: the Shopify fetcher's typed GraphQL answers (SCHEMA=file: from another schema)
-	$(BIN)/python services/shopify-fetcher/generate_client.py $(SCHEMA)
+graphql: $(VENV)/.runtime ## regenerate the fetchers' typed GraphQL answers (SCHEMA=file: from another schema)
+	for script in services/*-fetcher/generate_client.py; do $(BIN)/python $$script $(SCHEMA); done
 
 VERSION = $(shell sed -nE 's/^version = "(.*)"$$/\1/p' pyproject.toml)
 
 image: ## build the image with its version as tag and label (needs Docker)
 	docker build --build-arg VERSION=$(VERSION) --file deploy/Dockerfile --tag merchant-sync:$(VERSION) .
 
-bench: $(VENV)/.runtime ## measure, beside baselines (one alone: make bench ONLY=webhooks)
+bench: $(VENV)/.dev ## measure, beside baselines (one alone: make bench ONLY=webhooks)
 	$(BIN)/python -m benchmarks $(ONLY)
 
-lock: $(VENV)/.dev ## choose versions anew: requirements/*.txt
+lock: $(VENV)/.dev ## update the locked versions: requirements/*.txt
 	$(PIP) uv
 	$(LOCK) --upgrade --output-file requirements/runtime.txt
 	$(LOCK) --upgrade --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt

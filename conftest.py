@@ -1,4 +1,4 @@
-"""What tests of several packages share: real parts of their own, with nothing in them."""
+"""Fixtures that tests of several packages share: Postgres and Kafka, started for the test session and empty."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,24 +8,24 @@ import pytest
 
 from merchant_sync.stack import Stack
 
-JARS = Path(__file__).parent / "data" / "cache"
-"""Kafka's jars are fetched once a checkout."""
+CACHED_JARS = Path(__file__).parent / "data" / "cache"
+"""Where Kafka's jars are kept, so that they are downloaded only once."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--containers`: the integration tests' Kafka, Postgres and S3 server run in containers."""
+    """Add `--containers`, which runs Kafka, Postgres and the S3 server of the integration tests in containers."""
     parser.addoption("--containers", action="store_true", help="Kafka, Postgres and the S3 server in containers")
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Stack]:
-    """A stack of Postgres alone, with the roles and schemas of every owner."""
+    """Run Postgres only, with the roles and schemas of every service."""
     with TemporaryDirectory(prefix="merchant-sync-") as folder, Stack(Path(folder), wanted={"postgres"}) as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
-    """The bootstrap servers of a Kafka alone."""
-    with TemporaryDirectory() as folder, Stack(Path(folder), wanted={"kafka"}, cache_dir=JARS) as stack:
-        yield stack.environment.addresses()["KAFKA_BOOTSTRAP_SERVERS"]
+    """Run Kafka only; yield its bootstrap servers."""
+    with TemporaryDirectory() as folder, Stack(Path(folder), wanted={"kafka"}, cache_dir=CACHED_JARS) as stack:
+        yield stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"]

@@ -1,1 +1,1 @@
-"""Benchmarks: each prints its figures beside a named baseline of the same run. `python -m benchmarks` runs all."""
+"""Benchmarks: each prints its figures beside a baseline measured in the same run. `python -m benchmarks` runs all."""

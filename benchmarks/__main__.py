@@ -1,6 +1,7 @@
-"""`python -m benchmarks [NAME…]`: all benchmarks or those named, one after the other; exit 1 when one found a fault.
+"""`python -m benchmarks [NAME…]`: run all benchmarks, or the ones named, one after the other.
 
-Each runs alone, too, with options: `python -m benchmarks.first_sync --help`.
+The exit code is 1 when a benchmark found wrong data. Each benchmark can also be run alone, with options:
+`python -m benchmarks.first_sync --help`.
 """
 
 import os
@@ -8,25 +9,25 @@ import subprocess
 import sys
 import time
 
-from benchmarks.workers import module
+from benchmarks.workers import build_command
 
-NAMES = ("webhooks", "first-sync", "latency", "burst")
+NAMES = ("webhooks", "first-sync", "latency", "burst", "idle-topic")
 
 
 def main(names: list[str]) -> int:
-    """Run them, each as its own process."""
+    """Run each benchmark as its own process. Return the exit code: 2 for an unknown name."""
     if unknown := [name for name in names if name not in NAMES]:
-        print(f"There is no {', '.join(unknown)}; there are {', '.join(NAMES)}.", file=sys.stderr)
+        print(f"Unknown benchmark: {', '.join(unknown)}. There are {', '.join(NAMES)}.", file=sys.stderr)
         return 2
     failed = []
     for name in names or NAMES:
-        began, load = time.monotonic(), os.getloadavg()[0]
-        print(f"\n== {name} ({os.cpu_count()} cores, load {load:.1f} before it began)", flush=True)
-        if subprocess.run(module(name.replace("-", "_")), check=False).returncode:
+        started, load = time.monotonic(), os.getloadavg()[0]
+        print(f"\n== {name} ({os.cpu_count()} cores, load {load:.1f} before the start)", flush=True)
+        if subprocess.run(build_command(name.replace("-", "_")), check=False).returncode:
             failed.append(name)
-        print(f"   {time.monotonic() - began:.0f} s", flush=True)
+        print(f"   {time.monotonic() - started:.0f} s", flush=True)
     if failed:
-        print(f"\nNot as it should be: {', '.join(failed)}", file=sys.stderr)
+        print(f"\nFailed: {', '.join(failed)}", file=sys.stderr)
     return bool(failed)
 
 

@@ -1,8 +1,8 @@
-"""A worker that says messages to Kafka again as fast as Kafka acknowledges them: the floor under any webhook route.
+"""A worker that publishes messages as fast as Kafka acknowledges them: the upper limit of any webhook route.
 
-Settings: `servers`, `topic`, `in_flight`, `tuned`. Its messages (keys, headers, bytes) are those that the gateway has
-put on the topic before; its producer is aiokafka's with `acks=all`, idempotent, and when `tuned` configured in full
-as the gateway's.
+Settings: `servers`, `topic`, `in_flight`, `is_tuned`. It publishes messages (keys, headers, values) that the gateway
+put on the topic before. Its producer is aiokafka's, idempotent and with `acks=all`. With `is_tuned` it has all other
+options of the gateway's producer as well.
 """
 
 import asyncio
@@ -10,76 +10,80 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
-from benchmarks.figures import percentile
-from benchmarks.workers import obey
+from benchmarks.formatting import compute_percentile
+from benchmarks.workers import serve_worker
 
 MESSAGES = 500
-TUNED = {"linger_ms": 0, "compression_type": "lz4", "max_batch_size": 128 * 1024}
-"""What the gateway's producer has beyond aiokafka's defaults."""
-Said = list[ConsumerRecord[bytes, bytes]]
+TUNED_OPTIONS = {"linger_ms": 0, "compression_type": "lz4", "max_batch_size": 128 * 1024}
+"""The options of the gateway's producer that differ from aiokafka's defaults."""
+Messages = list[ConsumerRecord[bytes, bytes]]
 
 
-async def said_before(servers: str, topic: str) -> Said:
-    """Messages that webhooks have caused on the topic."""
+async def read_webhook_requests(servers: str, topic: str) -> Messages:
+    """Read up to `MESSAGES` messages of the topic that webhooks caused; wait at most 10 s for them."""
     async with AIOKafkaConsumer(topic, bootstrap_servers=servers, auto_offset_reset="earliest") as consumer:
-        found: Said = []
+        messages: Messages = []
         deadline = time.monotonic() + 10
-        while len(found) < MESSAGES and time.monotonic() < deadline:
+        while len(messages) < MESSAGES and time.monotonic() < deadline:
             for records in (await consumer.getmany(timeout_ms=500)).values():
-                found += [record for record in records if b'"cause":"webhook"' in record.value]
-        return found[:MESSAGES]
+                messages += [record for record in records if b'"cause":"webhook"' in record.value]
+        return messages[:MESSAGES]
 
 
-async def produce(settings: dict[str, Any], records: Said, seconds: float) -> dict[str, Any]:
-    """Produce for so many seconds; count, duration, latencies, and the CPU time of this process."""
+async def produce(settings: dict[str, Any], messages: Messages, seconds: float) -> dict[str, Any]:
+    """Produce for `seconds`. Return the count, the duration, latencies (s) and the CPU seconds of this process."""
     producer = AIOKafkaProducer(
         bootstrap_servers=settings["servers"],
         acks="all",
         enable_idempotence=True,
-        **TUNED if settings["tuned"] else {},
+        **TUNED_OPTIONS if settings["is_tuned"] else {},
     )
-    turn, latencies = itertools.cycle(records), list[float]()
+    source, latencies = itertools.cycle(messages), list[float]()
     async with producer:
-        await producer.send_and_wait(settings["topic"], records[0].value, records[0].key)
-        used, began = os.times(), time.perf_counter()
-        lane, lanes = partial(_lane, producer, settings["topic"], turn, latencies), range(settings["in_flight"])
-        await asyncio.gather(*(lane(began + seconds) for _ in lanes))
-        took, after = time.perf_counter() - began, os.times()
+        # The first message opens the connections and fetches the metadata, before the clock starts.
+        await producer.send_and_wait(settings["topic"], messages[0].value, messages[0].key)
+        cpu_before, started = os.times(), time.perf_counter()
+        deadline = started + seconds
+        senders = [
+            _send_one_by_one(producer, settings["topic"], source, latencies, deadline)
+            for _ in range(settings["in_flight"])
+        ]
+        await asyncio.gather(*senders)
+        duration, cpu_after = time.perf_counter() - started, os.times()
     return {
         "accepted": len(latencies),
-        "seconds": took,
-        "p50": percentile(latencies, 0.5),
-        "p99": percentile(latencies, 0.99),
-        "cpu": after.user + after.system - used.user - used.system,
+        "seconds": duration,
+        "p50": compute_percentile(latencies, 0.5),
+        "p99": compute_percentile(latencies, 0.99),
+        "cpu": cpu_after.user + cpu_after.system - cpu_before.user - cpu_before.system,
     }
 
 
-async def _lane(
+async def _send_one_by_one(
     producer: AIOKafkaProducer,
     topic: str,
-    turn: Iterator[ConsumerRecord[bytes, bytes]],
+    source: Iterator[ConsumerRecord[bytes, bytes]],
     latencies: list[float],
     deadline: float,
 ) -> None:
-    while (began := time.perf_counter()) < deadline:
-        record = next(turn)
-        await producer.send_and_wait(topic, record.value, record.key, headers=list(record.headers))
-        latencies.append(time.perf_counter() - began)
+    while (started := time.perf_counter()) < deadline:
+        message = next(source)
+        await producer.send_and_wait(topic, message.value, message.key, headers=list(message.headers))
+        latencies.append(time.perf_counter() - started)
 
 
 def prepare(settings: dict[str, Any]) -> Callable[[float], dict[str, Any]]:
-    """Read what is to be said again."""
-    records = uvloop.run(said_before(settings["servers"], settings["topic"]))
-    if not records:
+    """Read the messages to publish. Exits when the topic has none yet."""
+    messages = uvloop.run(read_webhook_requests(settings["servers"], settings["topic"]))
+    if not messages:
         raise SystemExit("there are no messages on the topic yet")
-    return lambda seconds: uvloop.run(produce(settings, records, seconds))
+    return lambda seconds: uvloop.run(produce(settings, messages, seconds))
 
 
 if __name__ == "__main__":
-    obey(prepare)
+    serve_worker(prepare)

@@ -1,7 +1,9 @@
-"""Ten thousand product webhooks of one shop at once, beside the same number of edits read one by one.
+"""Ten thousand product webhooks of one shop at once, compared with one read for each of as many edits.
 
-`python -m benchmarks.burst [--edits 10000] [--products 2500] [--nodes flat linear]`: exit 1 when the object differs
-from the truth, a list was read from its root, or a sync of the ledger is no success; times are printed.
+`python -m benchmarks.burst [--edits 10000] [--products 2500] [--nodes flat linear]`
+
+Exit code 1 when the object differs from the sandbox's truth, a list was read from its root field, or a sync is not a
+success. Times are printed only.
 """
 
 import argparse
@@ -14,207 +16,231 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Self
 
-from benchmarks.figures import megabytes
-from benchmarks.first_sync import limit_seconds, operations
-from benchmarks.stand import Stand, running, until
-from benchmarks.usage import cpu_seconds, others_work
+from benchmarks.benchmark_stack import BenchmarkStack, run_benchmark_stack, wait_until
+from benchmarks.first_sync import compute_limit_seconds, format_operations
+from benchmarks.formatting import format_megabytes
+from benchmarks.resource_usage import measure_cpu_seconds, measure_other_load
 
 PLAN = "plus"
-_MOST_SECONDS = 600.0
-_OTHER_SECONDS = 60.0
-_UPLOAD_SECONDS = 90.0
-"""How long after the last verdict the final upload may be held back by its pacing."""
-_BY_ID = {"node", "nodes", "shop"}
-"""Root fields that read what was named, and no list."""
+_BURST_SECONDS = 600.0
+_OTHER_EDIT_SECONDS = 60.0
+_LAST_UPLOAD_SECONDS = 90.0
+"""How long after the last sync result the pacing of uploads may delay the last upload."""
+_FIELDS_BY_ID = {"node", "nodes", "shop"}
+"""Root fields that read by id and return no list."""
 
 
 @dataclass
-class Watch:
-    """What was seen since the burst began, in seconds from then; it is at work while it is entered."""
+class BurstObserver:
+    """Observes a burst in background threads while the context lasts. All times are seconds since its start."""
 
-    stand: Stand
+    stack: BenchmarkStack
     shop: str
-    other: str
-    began: float = 0.0
-    began_at: float = 0.0
+    other_shop: str
+    started: float = 0.0
+    started_at: float = 0.0
     objects: dict[str, float] = field(default_factory=dict)
-    """Every object that the shop had, by its hash, and when it was first seen."""
-    stored: float | None = None
-    """When the ledger had the first webhook's verdict with a change."""
-    other_took: float | None = None
-    """How long the other shop's edit took to its object."""
+    """Each version of the shop's object: its hash, and when it was first seen."""
+    first_change_stored: float | None = None
+    """When the ledger had the first webhook sync that changed a record."""
+    other_edit_seconds: float | None = None
+    """How long the edit of the other shop took until its object showed it."""
 
     def __enter__(self) -> Self:
-        self.began, self.began_at, self._over = time.monotonic(), time.time(), threading.Event()
-        looks = ((self._look_at_object, 0.5), (self._look_at_ledger, 0.1), (self._edit_elsewhere, 1.0))
-        self._threads = [threading.Thread(target=self._repeat, args=look, daemon=True) for look in looks]
-        self._was = self.stand.head(self._key(self.shop)).get("sha256")
+        self.started, self.started_at, self._stop = time.monotonic(), time.time(), threading.Event()
+        checks = ((self._check_object, 0.5), (self._check_ledger, 0.1), (self._edit_other_shop, 1.0))
+        self._threads = [threading.Thread(target=self._repeat, args=check, daemon=True) for check in checks]
+        self._first_hash = self.stack.read_metadata(self._get_key(self.shop)).get("sha256")
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._stop.set()
         for thread in self._threads:
-            thread.join(_OTHER_SECONDS)
+            thread.join(_OTHER_EDIT_SECONDS)
 
-    def now(self) -> float:
-        """Seconds since the burst began."""
-        return time.monotonic() - self.began
+    def measure_elapsed(self) -> float:
+        """Return the seconds since the burst started."""
+        return time.monotonic() - self.started
 
-    def _repeat(self, look: Callable[[], bool], pause: float) -> None:
-        """Look again and again, until there is nothing left to see."""
-        while not self._over.wait(pause) and look():
+    def _repeat(self, check: Callable[[], bool], pause: float) -> None:
+        """Call `check` with pauses until it returns False."""
+        while not self._stop.wait(pause) and check():
             pass
 
-    def _look_at_object(self) -> bool:
-        seen = self.stand.head(self._key(self.shop)).get("sha256")
-        if seen is not None and seen != self._was:
-            self.objects.setdefault(seen, self.now())
+    def _check_object(self) -> bool:
+        current = self.stack.read_metadata(self._get_key(self.shop)).get("sha256")
+        if current is not None and current != self._first_hash:
+            self.objects.setdefault(current, self.measure_elapsed())
         return True
 
-    def _look_at_ledger(self) -> bool:
+    def _check_ledger(self) -> bool:
         sql = (
             "SELECT 1 FROM scheduler.syncs WHERE connection = $1 AND cause = 'webhook' AND state = 'success' "
             "AND changed > 0 AND requested_at > now() - make_interval(secs => $2) LIMIT 1"
         )
-        if self.stand.rows(sql, f"shopify:{self.shop}", self.now()):
-            self.stored = self.now()
-        return self.stored is None
+        if self.stack.select_rows(sql, f"shopify:{self.shop}", self.measure_elapsed()):
+            self.first_change_stored = self.measure_elapsed()
+        return self.first_change_stored is None
 
-    def _edit_elsewhere(self) -> bool:
-        """One edit, once, of the shop that has no part in the burst."""
-        key, began = self._key(self.other), time.monotonic()
-        before = self.stand.head(key).get("sha256")
-        number = self.stand.tell(self.other, "GET", "/products", limit=1)["products"][0]["number"]
-        self.stand.tell(self.other, "PATCH", f"/products/{number}", {"title": f"Edited beside a burst {began}"})
-        until(lambda: self.stand.head(key).get("sha256", before) != before or None, _OTHER_SECONDS)
-        self.other_took = time.monotonic() - began
+    def _edit_other_shop(self) -> bool:
+        """Edit the shop that has no part in the burst, once, and wait for its object."""
+        key, started = self._get_key(self.other_shop), time.monotonic()
+        before = self.stack.read_metadata(key).get("sha256")
+        products = self.stack.request_control(self.other_shop, "GET", "/products", limit=1)["products"]
+        title = f"Edited during a burst {started}"
+        self.stack.request_control(self.other_shop, "PATCH", f"/products/{products[0]['number']}", {"title": title})
+        wait_until(lambda: self.stack.read_metadata(key).get("sha256", before) != before or None, _OTHER_EDIT_SECONDS)
+        self.other_edit_seconds = time.monotonic() - started
         return False
 
     @staticmethod
-    def _key(shop: str) -> str:
+    def _get_key(shop: str) -> str:
         return f"{shop}/shopify_data.json"
 
 
 @dataclass(frozen=True)
-class Burst:
-    """What one burst came to."""
+class BurstResult:
+    """The measurements of one burst. All times are seconds since its start."""
 
     nodes: str
-    watch: Watch
-    delivered: float
-    settled: float
+    observer: BurstObserver
+    all_delivered: float
+    all_finished: float
     first_sent: float
     usage: dict[str, float]
     """CPU seconds by part."""
-    equal: float | None
+    object_equal: float | None
     statistics: dict[str, Any]
     states: Counter[str]
     size: int
-    trouble: tuple[str, ...]
+    faults: tuple[str, ...]
 
 
-def measure(stand: Stand, shop: str, other: str, nodes: str, edits: int, products: int) -> Burst:
-    """One burst on a shop that is at rest, watched to its end."""
-    stand.tell(shop, "PUT", "/faults", {"nodes_cost": nodes})
-    stand.tell(shop, "DELETE", "/statistics")
-    before, used = states(stand, shop), _cpu(stand)
-    with Watch(stand, shop, other) as watch:
-        stand.tell(shop, "POST", "/burst", {"edits": edits, "products": products, "seed": int(time.time())})
-        until(lambda: _pending(stand, shop) == 0 or None, _MOST_SECONDS, 0.2)
-        delivered = watch.now()
-        until(lambda: stand.quiet(shop) or None, _MOST_SECONDS, 0.2)
-        settled, truth = watch.now(), stand.truth(shop)
-        final = sha256(truth).hexdigest()
-        until(lambda: final in watch.objects or watch.now() > settled + _UPLOAD_SECONDS or None, _MOST_SECONDS, 0.2)
-    usage = {name: seconds - used[name] for name, seconds in _cpu(stand).items()}
-    statistics, counted = stand.tell(shop, "GET", "/statistics"), states(stand, shop) - before
-    sent, equal = _first_sent(stand, shop, watch, edits), watch.objects.get(final)
-    difference = stand.difference(stand.visit.object(f"{shop}/shopify_data.json"), truth)
-    trouble = tuple(troubles(difference, statistics["root_fields"], counted, edits))
-    return Burst(nodes, watch, delivered, settled, sent, usage, equal, statistics, counted, len(truth), trouble)
+def measure_burst(
+    stack: BenchmarkStack, shop: str, other_shop: str, nodes: str, edits: int, products: int
+) -> BurstResult:
+    """Run one burst on a shop without open syncs and observe it until its object is complete.
+
+    `nodes` is how the sandbox charges for the field `nodes`: `flat` or `linear`.
+    """
+    stack.request_control(shop, "PUT", "/faults", {"nodes_cost": nodes})
+    stack.request_control(shop, "DELETE", "/statistics")
+    states_before, cpu_before = count_states(stack, shop), _measure_cpu(stack)
+    with BurstObserver(stack, shop, other_shop) as observer:
+        stack.request_control(shop, "POST", "/burst", {"edits": edits, "products": products, "seed": int(time.time())})
+        wait_until(lambda: _count_pending(stack, shop) == 0 or None, _BURST_SECONDS, 0.2)
+        all_delivered = observer.measure_elapsed()
+        wait_until(lambda: stack.is_idle(shop) or None, _BURST_SECONDS, 0.2)
+        all_finished, truth = observer.measure_elapsed(), stack.fetch_truth(shop)
+        final_hash = sha256(truth).hexdigest()
+        last_moment = all_finished + _LAST_UPLOAD_SECONDS
+        wait_until(
+            lambda: final_hash in observer.objects or observer.measure_elapsed() > last_moment or None,
+            _BURST_SECONDS,
+            0.2,
+        )
+    usage = {name: seconds - cpu_before[name] for name, seconds in _measure_cpu(stack).items()}
+    statistics, states = stack.request_control(shop, "GET", "/statistics"), count_states(stack, shop) - states_before
+    first_sent, object_equal = _find_first_delivery(stack, shop, observer, edits), observer.objects.get(final_hash)
+    difference = stack.find_difference(stack.visit.load_object(f"{shop}/shopify_data.json"), truth)
+    faults = tuple(find_faults(difference, statistics["root_fields"], states, edits))
+    return BurstResult(
+        nodes,
+        observer,
+        all_delivered,
+        all_finished,
+        first_sent,
+        usage,
+        object_equal,
+        statistics,
+        states,
+        len(truth),
+        faults,
+    )
 
 
-def _cpu(stand: Stand) -> dict[str, float]:
-    return {name: cpu_seconds(pid) for name, pid in stand.pids().items()}
+def _measure_cpu(stack: BenchmarkStack) -> dict[str, float]:
+    return {name: measure_cpu_seconds(pid) for name, pid in stack.list_pids().items()}
 
 
-def _first_sent(stand: Stand, shop: str, watch: Watch, edits: int) -> float:
-    """When the sandbox had made all edits and sent the first webhook of them."""
-    told = stand.tell(shop, "GET", "/deliveries", topic="PRODUCTS_UPDATE", limit=10 * edits)["deliveries"]
-    moments = [delivery["history"][0]["at"] for delivery in told if delivery["history"]]
-    return min((at - watch.began_at for at in moments if at >= watch.began_at), default=float("nan"))
+def _find_first_delivery(stack: BenchmarkStack, shop: str, observer: BurstObserver, edits: int) -> float:
+    """Return when the sandbox sent the first webhook of the burst, which is after it has made all edits."""
+    response = stack.request_control(shop, "GET", "/deliveries", topic="PRODUCTS_UPDATE", limit=10 * edits)
+    moments = [delivery["history"][0]["at"] for delivery in response["deliveries"] if delivery["history"]]
+    return min((at - observer.started_at for at in moments if at >= observer.started_at), default=float("nan"))
 
 
-def _pending(stand: Stand, shop: str) -> int:
-    return int(stand.tell(shop, "GET", "/statistics")["pending_deliveries"])
+def _count_pending(stack: BenchmarkStack, shop: str) -> int:
+    return int(stack.request_control(shop, "GET", "/statistics")["pending_deliveries"])
 
 
-def states(stand: Stand, shop: str) -> Counter[str]:
-    """The shop's webhook syncs in the ledger by state."""
+def count_states(stack: BenchmarkStack, shop: str) -> Counter[str]:
+    """Count the shop's webhook syncs in the ledger by state."""
     sql = "SELECT state, count(*) FROM scheduler.syncs WHERE connection = $1 AND cause = 'webhook' GROUP BY state"
-    return Counter(dict(stand.rows(sql, f"shopify:{shop}")))
+    return Counter(dict(stack.select_rows(sql, f"shopify:{shop}")))
 
 
-def troubles(difference: str | None, root_fields: Iterable[str], counted: Counter[str], edits: int) -> Iterator[str]:
-    """What is not as it must be, in words."""
+def find_faults(difference: str | None, root_fields: Iterable[str], states: Counter[str], edits: int) -> Iterator[str]:
+    """Describe everything that is not as it must be."""
     if difference:
         yield difference
-    if listed := set(root_fields) - _BY_ID:
-        yield f"lists were read from their root: {', '.join(sorted(listed))}"
-    if counted != Counter(success=edits):
-        yield f"of {edits} accepted webhooks the ledger has {dict(counted)}"
+    if lists := set(root_fields) - _FIELDS_BY_ID:
+        yield f"lists were read from their root field: {', '.join(sorted(lists))}"
+    if states != Counter(success=edits):
+        yield f"of {edits} accepted webhooks the ledger has {dict(states)}"
 
 
-def report(burst: Burst) -> str:
-    """All figures of one burst."""
-    said, watch = burst.statistics, burst.watch
-    alone = limit_seconds(said["points_spent"], PLAN)
-    edits = burst.states.total()
+def format_report(result: BurstResult) -> str:
+    """Format all figures of one burst."""
+    statistics, observer = result.statistics, result.observer
+    limit_seconds = compute_limit_seconds(statistics["points_spent"], PLAN)
+    edits = result.states.total()
     return "\n".join(
         [
-            f"nodes charged {burst.nodes}: {'; '.join(burst.trouble) or 'equal to the truth, every sync success'}",
-            f"  {said['calls']} calls (one by one: {edits:,}; ratio {said['calls'] / max(edits, 1):.4f}): "
-            f"{operations(said['operations'])}",
-            f"  root fields {dict(said['root_fields'])}, {said['points_spent']:,} points, "
-            f"{said['throttled']} throttled, the rate limit alone {alone:.1f} s",
-            f"  {said['ids_read']:,} ids read; first webhook sent after {burst.first_sent:.1f} s, all accepted after "
-            f"{burst.delivered:.1f} s ({edits / (burst.delivered - burst.first_sent):,.0f}/s)",
-            f"  first change stored after {_seconds(watch.stored)}, in an object after "
-            f"{_seconds(min(watch.objects.values(), default=None))}",
-            f"  another shop's edit in its object after {_seconds(watch.other_took)}",
-            f"  ledger settled after {burst.settled:.1f} s, object equal to the truth after {_seconds(burst.equal)}: "
-            f"{megabytes(burst.size)}, {len(watch.objects)} uploads",
-            f"  CPU: {', '.join(f'{name} {seconds:.1f} s' for name, seconds in burst.usage.items())}",
+            f"nodes charged {result.nodes}: {'; '.join(result.faults) or 'equal to the truth, every sync success'}",
+            f"  {statistics['calls']} calls (one by one: {edits:,}; ratio {statistics['calls'] / max(edits, 1):.4f}): "
+            f"{format_operations(statistics['operations'])}",
+            f"  root fields {dict(statistics['root_fields'])}, {statistics['points_spent']:,} points, "
+            f"{statistics['throttled']} throttled, the rate limit alone {limit_seconds:.1f} s",
+            f"  {statistics['ids_read']:,} ids read; first webhook sent after {result.first_sent:.1f} s, all accepted "
+            f"after {result.all_delivered:.1f} s ({edits / (result.all_delivered - result.first_sent):,.0f}/s)",
+            f"  first change stored after {_format_seconds(observer.first_change_stored)}, in an object after "
+            f"{_format_seconds(min(observer.objects.values(), default=None))}",
+            f"  another shop's edit in its object after {_format_seconds(observer.other_edit_seconds)}",
+            f"  all syncs finished after {result.all_finished:.1f} s, object equal to the truth after "
+            f"{_format_seconds(result.object_equal)}: {format_megabytes(result.size)}, "
+            f"{len(observer.objects)} uploads",
+            f"  CPU: {', '.join(f'{name} {seconds:.1f} s' for name, seconds in result.usage.items())}",
         ]
     )
 
 
-def _seconds(value: float | None) -> str:
+def _format_seconds(value: float | None) -> str:
     return "never" if value is None else f"{value:.1f} s"
 
 
 def main() -> int:
-    """One shop, one burst for each way of charging."""
+    """Run one burst on the same shop for each way of charging. Return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--edits", type=int, default=10_000)
     parser.add_argument("--products", type=int, default=2_500)
     parser.add_argument("--nodes", nargs="+", choices=["flat", "linear"], default=["flat", "linear"])
-    asked = parser.parse_args()
-    faults = 0
-    with running() as stand:
-        shop = stand.make_shop(plan=PLAN, products=asked.products, variants=10, locations=2)
-        other = stand.make_shop(products=50)
-        for each in (other, shop):
-            stand.synced(each)
-        for nodes in asked.nodes:
-            until(lambda: stand.quiet(shop) or None, 60)
-            with others_work() as others:
-                burst = measure(stand, shop, other, nodes, asked.edits, asked.products)
-            print(f"{report(burst)}\n  {others()}\n", flush=True)
-            faults += bool(burst.trouble)
-    return bool(faults)
+    options = parser.parse_args()
+    has_faults = False
+    with run_benchmark_stack() as stack:
+        shop = stack.make_shop(plan=PLAN, products=options.products, variants=10, locations=2)
+        other_shop = stack.make_shop(products=50)
+        for name in (other_shop, shop):
+            stack.connect_and_sync(name)
+        for nodes in options.nodes:
+            wait_until(lambda: stack.is_idle(shop) or None, 60)
+            with measure_other_load() as describe_other_load:
+                result = measure_burst(stack, shop, other_shop, nodes, options.edits, options.products)
+            print(f"{format_report(result)}\n  {describe_other_load()}\n", flush=True)
+            has_faults = has_faults or bool(result.faults)
+    return int(has_faults)
 
 
 if __name__ == "__main__":

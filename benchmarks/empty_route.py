@@ -1,4 +1,5 @@
-"""The floor under any HTTP route in this server: uvicorn and an ASGI application that reads the body and says 200."""
+"""The lower limit of what any HTTP route costs in this server: uvicorn and an ASGI application that only reads the body
+and answers 200."""
 
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -15,10 +16,10 @@ _START = {
 }
 
 
-async def app(
+async def respond(
     _scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
 ) -> None:
-    """ASGI."""
+    """The ASGI application."""
     while (await receive()).get("more_body"):
         pass
     await send(_START)
@@ -27,5 +28,5 @@ async def app(
 
 if __name__ == "__main__":
     uvicorn.run(
-        app, host="127.0.0.1", port=int(os.environ["PORT"]), access_log=False, lifespan="off", server_header=False
+        respond, host="127.0.0.1", port=int(os.environ["PORT"]), access_log=False, lifespan="off", server_header=False
     )

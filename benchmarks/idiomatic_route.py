@@ -1,8 +1,8 @@
-"""The baseline for the webhook route: FastAPI and FastStream as their documentation shows them, an afternoon's work.
+"""The baseline for the webhook route: FastAPI and FastStream used as their documentation shows.
 
-The signature is a dependency, the payload a pydantic model, the event goes out by FastStream's broker with
-`acks=all`, and the answer comes only then. It leaves out what the gateway does beyond that (is the shop connected, a
-second secret, a size limit, a deadline), and uvicorn's access log.
+The signature is checked in a dependency, the payload is a pydantic model, and the response is sent after FastStream's
+broker has published the event with `acks=all`. It does not do what else the gateway does: check that the shop is
+connected, accept a second secret, limit the size, keep a deadline. It writes no access log.
 """
 
 import base64
@@ -32,8 +32,8 @@ logging.getLogger("aiokafka").setLevel(logging.WARNING)
 broker = KafkaBroker(os.environ.get("KAFKA_BOOTSTRAP_SERVERS", ""), acks="all", enable_idempotence=True)
 
 
-class Variant(BaseModel):
-    """A variant as far as we care."""
+class VariantPayload(BaseModel):
+    """The fields of a variant that the route reads."""
 
     id: int
     title: str
@@ -43,7 +43,7 @@ class Variant(BaseModel):
     inventory_quantity: int | None = None
 
 
-class Product(BaseModel):
+class ProductPayload(BaseModel):
     """The payload of products/update."""
 
     id: int
@@ -52,12 +52,12 @@ class Product(BaseModel):
     handle: str
     status: str
     updated_at: str
-    variants: list[Variant]
+    variants: list[VariantPayload]
 
 
 @asynccontextmanager
 async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    """Connect the broker for as long as the application runs."""
+    """Connect the broker while the application runs."""
     await broker.connect()
     yield
     await broker.stop()
@@ -66,8 +66,8 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=lifespan)
 
 
-async def verified_body(request: Request, x_shopify_hmac_sha256: Annotated[str, Header()]) -> bytes:
-    """The raw body, once its signature is proven."""
+async def read_verified_body(request: Request, x_shopify_hmac_sha256: Annotated[str, Header()]) -> bytes:
+    """Return the raw body; answer 401 when its signature is wrong."""
     body = await request.body()
     expected = base64.b64encode(hmac.new(SECRET.encode(), body, hashlib.sha256).digest()).decode()
     if not hmac.compare_digest(expected, x_shopify_hmac_sha256):
@@ -76,14 +76,14 @@ async def verified_body(request: Request, x_shopify_hmac_sha256: Annotated[str, 
 
 
 @app.post("/shopify/webhook")
-async def webhook(
-    body: Annotated[bytes, Depends(verified_body)],
+async def receive_webhook(
+    body: Annotated[bytes, Depends(read_verified_body)],
     x_shopify_topic: Annotated[str, Header()],
     x_shopify_shop_domain: Annotated[str, Header()],
     x_shopify_webhook_id: Annotated[str, Header()],
 ) -> dict[str, Any]:
-    """Take a delivery."""
-    product = Product.model_validate_json(body)
+    """Publish a sync request for the product, then answer 200."""
+    product = ProductPayload.model_validate_json(body)
     connection = f"shopify:{x_shopify_shop_domain}"
     event = SyncRequested(
         sync_id=uuid5(NAMESPACE_URL, x_shopify_webhook_id),
@@ -100,8 +100,8 @@ async def webhook(
 
 
 @app.get("/health")
-async def health() -> dict[str, str]:
-    """It runs."""
+async def report_health() -> dict[str, str]:
+    """Answer that the process runs."""
     return {"status": "ok"}
 
 

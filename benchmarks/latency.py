@@ -1,102 +1,112 @@
-"""From an edit in a shop to the object that shows it, beside glue code that reads the product and puts the object.
+"""The time from an edit in a shop to the object that shows it, compared with a simple script.
 
-`python -m benchmarks.latency [--edits 100] [--products 50] [--every 0.7]`. Edits are spaced so that the pacing of
-uploads does not bind. The glue has no webhook, no queue and no order: it is told of the edit by the function that
-made it, reads that product, and puts bytes of the same size. Edits of both take turns.
+`python -m benchmarks.latency [--edits 100] [--products 50] [--every 0.7]`
+
+Edits are so far apart that the pacing of uploads does not delay them. The script has no webhook, no queue and no
+ordering: the function that makes the edit also reads the product and puts an object of the same size. Edits of the
+product and of the script take turns.
 """
 
 import argparse
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from benchmarks.figures import milliseconds, percentile, table
-from benchmarks.stand import Stand, running, until
-from benchmarks.usage import others_work
+from benchmarks.benchmark_stack import BenchmarkStack, run_benchmark_stack, wait_until
+from benchmarks.formatting import compute_percentile, format_milliseconds, format_table
+from benchmarks.resource_usage import measure_other_load
 
-_MOST_SECONDS = 20.0
+_EDIT_SECONDS = 20.0
 _POLL_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
-class Edit:
-    """One edit's moments, in seconds since the epoch: made, seen in the object, and the object's own `stored-at`."""
+class MeasuredEdit:
+    """When an edit was made, when the object showed it, and the object's own `stored-at`: seconds since the epoch."""
 
-    made: float
-    seen: float
-    stored: float
+    edited_at: float
+    seen_at: float
+    stored_at: float
 
 
-def measured_edit(stand: Stand, shop: str, number: int, title: str) -> Edit:
-    """Edit a product, and ask for the object until it is another one."""
+def measure_edit(stack: BenchmarkStack, shop: str, number: int, title: str) -> MeasuredEdit:
+    """Edit a product and poll the object's metadata until it is another object.
+
+    Raises RuntimeError when the new object does not show the edit.
+    """
     key = f"{shop}/shopify_data.json"
-    before = stand.head(key).get("sha256")
-    made = time.time()
-    stand.tell(shop, "PATCH", f"/products/{number}", {"title": title})
-    # While an object is being replaced, the local store shows it without metadata.
-    until(lambda: stand.head(key).get("sha256", before) != before or None, _MOST_SECONDS, _POLL_SECONDS)
-    seen = time.time()
-    stored = stand.visit.object(key)
+    before = stack.read_metadata(key).get("sha256")
+    edited_at = time.time()
+    stack.request_control(shop, "PATCH", f"/products/{number}", {"title": title})
+    # While an object is being replaced, the local store returns it without metadata.
+    wait_until(lambda: stack.read_metadata(key).get("sha256", before) != before or None, _EDIT_SECONDS, _POLL_SECONDS)
+    seen_at = time.time()
+    stored = stack.visit.load_object(key)
     if stored is None or title.encode() not in stored.body:
-        raise RuntimeError(f"the object changed, and does not show {title!r}")
-    return Edit(made, seen, datetime.fromisoformat(stored.metadata["stored-at"]).timestamp())
+        raise RuntimeError(f"the object changed, but does not show {title!r}")
+    return MeasuredEdit(edited_at, seen_at, datetime.fromisoformat(stored.metadata["stored-at"]).timestamp())
 
 
-def glue_edit(stand: Stand, shop: str, number: int, title: str, body: bytes) -> float:
-    """Edit a product of a shop that nobody listens to, read it, put the object: seconds from the edit to the answer."""
-    began = time.time()
-    stand.tell(shop, "PATCH", f"/products/{number}", {"title": title})
-    stand.tell(shop, "GET", f"/products/{number}")
-    stand.put(f"glue/{shop}.json", body)
-    return time.time() - began
+def measure_script(stack: BenchmarkStack, shop: str, number: int, title: str, body: bytes) -> float:
+    """Edit a product of a shop that is not connected, read it, put an object. Return the seconds that it took."""
+    started = time.time()
+    stack.request_control(shop, "PATCH", f"/products/{number}", {"title": title})
+    stack.request_control(shop, "GET", f"/products/{number}")
+    stack.put_object(f"script/{shop}.json", body)
+    return time.time() - started
 
 
-def edits(stand: Stand, shop: str, other: str, count: int, every: float) -> tuple[list[Edit], list[float]]:
-    """Both in turns, `every` so many seconds."""
-    own, glue = _numbers(stand, shop), _numbers(stand, other)
-    stored = stand.visit.object(f"{shop}/shopify_data.json")
+def measure_edits(
+    stack: BenchmarkStack, shop: str, script_shop: str, count: int, every: float
+) -> tuple[list[MeasuredEdit], list[float]]:
+    """Measure the product and the script in turns, `count` times, one turn each `every` seconds."""
+    numbers, script_numbers = _list_numbers(stack, shop), _list_numbers(stack, script_shop)
+    stored = stack.visit.load_object(f"{shop}/shopify_data.json")
     assert stored is not None
-    done: list[Edit] = []
-    glued: list[float] = []
+    edits: list[MeasuredEdit] = []
+    script_seconds: list[float] = []
     for turn in range(count):
-        began = time.monotonic()
-        done.append(measured_edit(stand, shop, own[turn % len(own)], f"Edited {turn}"))
-        glued.append(glue_edit(stand, other, glue[turn % len(glue)], f"Edited {turn}", stored.body))
-        time.sleep(max(0.0, every - (time.monotonic() - began)))
-    return done, glued
+        started = time.monotonic()
+        title, script_number = f"Edited {turn}", script_numbers[turn % len(script_numbers)]
+        edits.append(measure_edit(stack, shop, numbers[turn % len(numbers)], title))
+        script_seconds.append(measure_script(stack, script_shop, script_number, title, stored.body))
+        time.sleep(max(0.0, every - (time.monotonic() - started)))
+    return edits, script_seconds
 
 
-def _numbers(stand: Stand, shop: str) -> list[int]:
-    return [int(product["number"]) for product in stand.tell(shop, "GET", "/products", limit=50)["products"]]
+def _list_numbers(stack: BenchmarkStack, shop: str) -> list[int]:
+    return [int(product["number"]) for product in stack.request_control(shop, "GET", "/products", limit=50)["products"]]
 
 
-def stages(stand: Stand, shop: str, done: list[Edit]) -> dict[str, list[float]]:
-    """The seconds of each stage of each edit, from the sandbox's deliveries, the ledger and the object itself."""
-    told = stand.tell(shop, "GET", "/deliveries", topic="PRODUCTS_UPDATE")["deliveries"]
-    posts = sorted((d["history"][0] for d in told), key=lambda post: post["at"])
-    ledger = stand.rows(
+def collect_stages(stack: BenchmarkStack, shop: str, edits: list[MeasuredEdit]) -> dict[str, list[float]]:
+    """Compute the seconds of each stage of each edit, from the sandbox's deliveries, the ledger and the object.
+
+    Raises RuntimeError unless each edit had exactly one webhook and one sync.
+    """
+    deliveries = stack.request_control(shop, "GET", "/deliveries", topic="PRODUCTS_UPDATE")["deliveries"]
+    posts = sorted((delivery["history"][0] for delivery in deliveries), key=lambda post: post["at"])
+    syncs = stack.select_rows(
         "SELECT finished_at FROM scheduler.syncs WHERE connection = $1 AND cause = 'webhook' ORDER BY requested_at",
         f"shopify:{shop}",
     )
-    if not len(posts) == len(ledger) == len(done):
-        raise RuntimeError(f"{len(done)} edits, {len(posts)} webhooks, {len(ledger)} syncs")
-    found: dict[str, list[float]] = {}
-    for edit, post, sync in zip(done, posts, ledger, strict=True):
-        for name, seconds in _of_one(edit, post, sync["finished_at"].timestamp()).items():
-            found.setdefault(name, []).append(seconds)
-    return found
+    if not len(posts) == len(syncs) == len(edits):
+        raise RuntimeError(f"{len(edits)} edits, {len(posts)} webhooks, {len(syncs)} syncs")
+    stages: dict[str, list[float]] = {}
+    for edit, post, sync in zip(edits, posts, syncs, strict=True):
+        for name, seconds in _compute_stages(edit, post, sync["finished_at"].timestamp()).items():
+            stages.setdefault(name, []).append(seconds)
+    return stages
 
 
-def _of_one(edit: Edit, post: dict[str, Any], verdict: float) -> dict[str, float]:
-    accepted = post["at"] + post["seconds"]
+def _compute_stages(edit: MeasuredEdit, post: dict[str, Any], finished_at: float) -> dict[str, float]:
+    accepted_at = post["at"] + post["seconds"]
     return {
-        "edit → webhook sent (sandbox)": post["at"] - edit.made,
+        "edit → webhook sent (sandbox)": post["at"] - edit.edited_at,
         "webhook sent → 200 (gateway, Kafka)": post["seconds"],
-        "200 → object composed (fetch, store, compose)": edit.stored - accepted,
-        "object composed → seen (PUT, and our asking)": edit.seen - edit.stored,
-        "beside it: 200 → verdict in the ledger": verdict - accepted,
+        "200 → object built (fetch, store, build)": edit.stored_at - accepted_at,
+        "object built → seen (PUT, and our polling)": edit.seen_at - edit.stored_at,
+        "in parallel: 200 → sync finished in the ledger": finished_at - accepted_at,
     }
 
 
@@ -106,33 +116,37 @@ def main() -> None:
     parser.add_argument("--edits", type=int, default=100)
     parser.add_argument("--products", type=int, default=50)
     parser.add_argument("--every", type=float, default=0.7)
-    asked = parser.parse_args()
-    with running() as stand:
-        shop, other = (stand.make_shop(products=asked.products) for _ in range(2))
-        stand.synced(shop)
-        with others_work() as others:
-            done, glued = edits(stand, shop, other, asked.edits, asked.every)
-        until(lambda: stand.quiet(shop) or None, 30)
-        print(report(done, glued, stages(stand, shop, done)))
-        print(f"  {others()}")
+    options = parser.parse_args()
+    with run_benchmark_stack() as stack:
+        shop, script_shop = (stack.make_shop(products=options.products) for _ in range(2))
+        stack.connect_and_sync(shop)
+        with measure_other_load() as describe_other_load:
+            edits, script_seconds = measure_edits(stack, shop, script_shop, options.edits, options.every)
+        wait_until(lambda: stack.is_idle(shop) or None, 30)
+        print(format_report(edits, script_seconds, collect_stages(stack, shop, edits)))
+        print(f"  {describe_other_load()}")
 
 
-def report(done: list[Edit], glued: list[float], parts: dict[str, list[float]]) -> str:
-    """Percentiles of the whole, of its stages and of the baseline."""
-    whole = [edit.seen - edit.made for edit in done]
+def format_report(edits: list[MeasuredEdit], script_seconds: list[float], stages: dict[str, list[float]]) -> str:
+    """Format percentiles of the whole time, of its stages and of the script."""
+    total_seconds = [edit.seen_at - edit.edited_at for edit in edits]
     rows = [
-        _row(f"edit → object, {len(done)} edits", whole),
-        *(_row(f"  {name}", seconds) for name, seconds in parts.items()),
-        _row("glue: edit, read, put", glued),
+        _format_row(f"edit → object, {len(edits)} edits", total_seconds),
+        *(_format_row(f"  {name}", seconds) for name, seconds in stages.items()),
+        _format_row("script: edit, read, put", script_seconds),
     ]
-    ratios = [percentile(whole, share) / percentile(glued, share) for share in (0.5, 0.99)]
+    ratios = [compute_percentile(total_seconds, p) / compute_percentile(script_seconds, p) for p in (0.5, 0.99)]
     return "\n".join(
-        [table(["", "p50", "p99"], rows), f"  edit → object / glue: p50 {ratios[0]:.1f}, p99 {ratios[1]:.1f}"]
+        [
+            format_table(["", "p50", "p99"], rows),
+            f"  edit → object / script: p50 {ratios[0]:.1f}, p99 {ratios[1]:.1f}",
+        ]
     )
 
 
-def _row(name: str, seconds: list[float], show: Callable[[float], str] = milliseconds) -> tuple[str, str, str]:
-    return name, show(percentile(seconds, 0.5)), show(percentile(seconds, 0.99))
+def _format_row(name: str, seconds: list[float]) -> tuple[str, str, str]:
+    p50, p99 = (format_milliseconds(compute_percentile(seconds, share)) for share in (0.5, 0.99))
+    return name, p50, p99
 
 
 if __name__ == "__main__":

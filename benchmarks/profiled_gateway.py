@@ -1,4 +1,7 @@
-"""One process of the gateway, under cProfile from SIGUSR1 to SIGUSR2: `python -m benchmarks.profiled_gateway FILE`."""
+"""Run the gateway in one process and profile it: `python -m benchmarks.profiled_gateway FILE`.
+
+cProfile is on from SIGUSR1 until SIGUSR2, which writes FILE.
+"""
 
 import cProfile
 import os
@@ -9,20 +12,23 @@ from pathlib import Path
 from gateway.app import main
 
 
-def profile_on_demand(path: Path) -> None:
-    """Leave out what starting costs. The file appears whole."""
+def install_profiler(path: Path) -> None:
+    """Profile from SIGUSR1 until SIGUSR2, so that the start of the process is not counted; then write `path`.
+
+    The file is renamed into place, so that a reader never sees half of it.
+    """
     profile = cProfile.Profile()
 
-    def end(*_: object) -> None:
+    def write_profile(*_: object) -> None:
         profile.disable()
         profile.dump_stats(f"{path}.new")
         Path(f"{path}.new").rename(path)
 
     signal.signal(signal.SIGUSR1, lambda *_: profile.enable())
-    signal.signal(signal.SIGUSR2, end)
+    signal.signal(signal.SIGUSR2, write_profile)
 
 
 if __name__ == "__main__":
-    profile_on_demand(Path(sys.argv[1]))
+    install_profiler(Path(sys.argv[1]))
     os.environ["GATEWAY_PROCESSES"] = "1"
     main()

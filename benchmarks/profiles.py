@@ -1,7 +1,7 @@
-"""Where a profiled process spent its time, summed up by what that time is for."""
+"""Summarise a profile of a process by what its time was spent for."""
 
 import pstats
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,18 +9,19 @@ from typing import Any
 Function = tuple[str, int, str]
 """File, line, name; a built-in function has the file `~`."""
 
-LOOP = "event loop, system calls, waiting"
-_BY_NAME = (
+EVENT_LOOP = "event loop, system calls, waiting"
+OTHER = "everything else"
+_PURPOSES_BY_NAME = (
     ("hmac", "signature"),
     ("compare_digest", "signature"),
     ("b2a_base64", "signature"),
     ("_body_signature", "signature"),
     ("signs_body", "signature"),
     ("orjson", "JSON in and out"),
-    ("run_until_complete", LOOP),
-    ("run_forever", LOOP),
+    ("run_until_complete", EVENT_LOOP),
+    ("run_forever", EVENT_LOOP),
 )
-_BY_FILE = (
+_PURPOSES_BY_FILE = (
     ("delivery_log", "log line"),
     ("/gateway/", "route: headers, delivery, ids, message"),
     ("/contracts/", "route: headers, delivery, ids, message"),
@@ -33,52 +34,51 @@ _BY_FILE = (
 )
 
 
-def purpose(function: Function) -> str | None:
-    """What a function is for; None for a built-in one that only its caller can tell."""
+def determine_purpose(function: Function) -> str | None:
+    """Return what a function is for; None for a built-in function whose purpose depends on its caller."""
     file, _, name = function
-    for part, meant in _BY_NAME:
-        if part in name:
-            return meant
-    for part, meant in _BY_FILE:
-        if part in file or (file == "~" and part.strip("/") in name):
-            return meant
-    return None if file == "~" else "everything else"
+    for text, purpose in _PURPOSES_BY_NAME:
+        if text in name:
+            return purpose
+    for text, purpose in _PURPOSES_BY_FILE:
+        if text in file or (file == "~" and text.strip("/") in name):
+            return purpose
+    return None if file == "~" else OTHER
 
 
-def by_purpose(path: Path) -> Counter[str]:
-    """Seconds by purpose; a built-in function's time counts as its callers' where it says nothing by itself."""
-    seconds: Counter[str] = Counter()
-    for function, own, callers in _functions(path):
-        meant = purpose(function)
-        if meant is not None or not callers:
-            seconds[meant or "everything else"] += own
+def aggregate_by_purpose(path: Path) -> dict[str, float]:
+    """Return seconds by purpose. The time of a built-in function without a purpose counts as its callers' time."""
+    seconds: dict[str, float] = defaultdict(float)
+    for function, (_, _, own_seconds, _, callers) in _load_statistics(path).items():
+        purpose = determine_purpose(function)
+        if purpose is not None or not callers:
+            seconds[purpose or OTHER] += own_seconds
             continue
-        for caller, (_, _, part, _) in callers.items():
-            seconds[purpose(caller) or "everything else"] += part
+        for caller, (_, _, caller_seconds, _) in callers.items():
+            seconds[determine_purpose(caller) or OTHER] += caller_seconds
     return seconds
 
 
-def hottest(path: Path, count: int) -> list[tuple[str, int, float]]:
-    """The functions with the most time of their own, the loop apart: name, calls, seconds."""
-    listed = [(_label(function), calls, own) for function, own, calls in _own(path) if purpose(function) != LOOP]
-    return sorted(listed, key=lambda line: -line[2])[:count]
+def list_hottest(path: Path, count: int) -> list[tuple[str, int, float]]:
+    """List the functions with the most time of their own, without the event loop: label, calls, seconds."""
+    functions = [
+        (_build_label(function), calls, own_seconds)
+        for function, own_seconds, calls in _iterate_own_time(path)
+        if determine_purpose(function) != EVENT_LOOP
+    ]
+    return sorted(functions, key=lambda line: -line[2])[:count]
 
 
-def _stats(path: Path) -> dict[Function, Any]:
+def _load_statistics(path: Path) -> dict[Function, Any]:
     stats: dict[Function, Any] = pstats.Stats(str(path)).stats  # type: ignore[attr-defined] # it is not in the stubs
     return stats
 
 
-def _functions(path: Path) -> Iterator[tuple[Function, float, dict[Function, tuple[int, int, float, float]]]]:
-    for function, (_, _, own, _, callers) in _stats(path).items():
-        yield function, own, callers
+def _iterate_own_time(path: Path) -> Iterator[tuple[Function, float, int]]:
+    for function, (_, calls, own_seconds, _, _) in _load_statistics(path).items():
+        yield function, own_seconds, calls
 
 
-def _own(path: Path) -> Iterator[tuple[Function, float, int]]:
-    for function, (_, calls, own, _, _) in _stats(path).items():
-        yield function, own, calls
-
-
-def _label(function: Function) -> str:
+def _build_label(function: Function) -> str:
     file, line, name = function
     return name if file == "~" else f"{'/'.join(Path(file).parts[-2:])}:{line} {name}"

@@ -1,7 +1,7 @@
-"""A worker that posts signed webhooks as fast as they are accepted, a fixed number in flight on kept connections.
+"""A worker that posts signed webhooks as fast as they are accepted, over a fixed number of persistent connections.
 
-Settings: `host`, `port`, `path`, `secret`, `shop`, `in_flight`. Written on asyncio's protocols, with messages made
-beforehand, so that the server and not its client is measured.
+Settings: `host`, `port`, `path`, `secret`, `shop`, `in_flight`. It uses asyncio's protocols directly and builds all
+requests beforehand, so that the client costs little and the server is what is measured.
 """
 
 import asyncio
@@ -20,21 +20,21 @@ from uuid import uuid4
 
 import uvloop
 
-from benchmarks.figures import percentile
-from benchmarks.workers import obey
+from benchmarks.formatting import compute_percentile
+from benchmarks.workers import serve_worker
 
 BODIES = 500
-_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_CONTENT_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _WORDS = ("cotton", "linen", "summer", "wool", "organic", "blue", "slim", "classic", "soft", "winter", "coat", "shirt")
 
 
-def product_bodies(count: int, seed: int = 1) -> list[bytes]:
-    """Payloads of products/update, 700 bytes to 2 KB."""
+def build_product_bodies(count: int, seed: int = 1) -> list[bytes]:
+    """Build payloads of products/update, 700 bytes to 2 KB each."""
     rng = Random(seed)
-    return [_product_body(rng, 9_000_000_000_000 + number) for number in range(count)]
+    return [_build_product_body(rng, 9_000_000_000_000 + number) for number in range(count)]
 
 
-def _product_body(rng: Random, number: int) -> bytes:
+def _build_product_body(rng: Random, number: int) -> bytes:
     payload: dict[str, Any] = {
         "id": number,
         "admin_graphql_api_id": f"gid://shopify/Product/{number}",
@@ -49,15 +49,15 @@ def _product_body(rng: Random, number: int) -> bytes:
         "updated_at": "2026-11-24T12:00:00Z",
         "variants": [
             {
-                "id": number * 10 + place,
-                "admin_graphql_api_id": f"gid://shopify/ProductVariant/{number * 10 + place}",
-                "title": f"Size {place}",
+                "id": number * 10 + index,
+                "admin_graphql_api_id": f"gid://shopify/ProductVariant/{number * 10 + index}",
+                "title": f"Size {index}",
                 "price": f"{rng.randrange(5, 200)}.00",
-                "sku": f"SKU-{number}-{place}",
-                "inventory_item_id": number * 10 + place,
+                "sku": f"SKU-{number}-{index}",
+                "inventory_item_id": number * 10 + index,
                 "inventory_quantity": rng.randrange(100),
             }
-            for place in range(rng.randrange(1, 4))
+            for index in range(rng.randrange(1, 4))
         ],
     }
     size = rng.randrange(700, 2_048)
@@ -65,8 +65,8 @@ def _product_body(rng: Random, number: int) -> bytes:
     return json.dumps({**payload, "body_html": f"<p>{' '.join(words)}</p>"}).encode()
 
 
-def request_parts(settings: dict[str, Any], body: bytes) -> tuple[bytes, bytes]:
-    """A request up to its webhook id, and from there on: the same headers that Shopify sends."""
+def build_request(settings: dict[str, Any], body: bytes) -> tuple[bytes, bytes]:
+    """Build a request with the headers that Shopify sends; return what comes before and after its webhook id."""
     signature = base64.b64encode(hmac.digest(settings["secret"].encode(), body, hashlib.sha256)).decode()
     head = [
         f"POST {settings['path']} HTTP/1.1",
@@ -86,91 +86,96 @@ def request_parts(settings: dict[str, Any], body: bytes) -> tuple[bytes, bytes]:
     return "\r\n".join(head).encode(), b"\r\n\r\n" + body
 
 
-class Round:
-    """One round: what the connections share."""
+class LoadRound:
+    """The state of one round that all connections share: the requests to send, the answers, the latencies (s)."""
 
     def __init__(self, requests: list[tuple[bytes, bytes]]) -> None:
         self._requests = requests
-        self._ids = f"{uuid4()}"[:24]
-        self._sent = 0
+        self._id_prefix = f"{uuid4()}"[:24]
+        self._sent_count = 0
         self.deadline = 0.0
         self.answers: Counter[int] = Counter()
         self.latencies: list[float] = []
 
-    def next(self) -> bytes:
-        """A request with a webhook id that was never used before."""
-        before, after = self._requests[self._sent % len(self._requests)]
-        self._sent += 1
-        return b"%b%b%012d%b" % (before, self._ids.encode(), self._sent, after)
+    def build_next_request(self) -> bytes:
+        """Build a request with a webhook id that was never used before."""
+        before, after = self._requests[self._sent_count % len(self._requests)]
+        self._sent_count += 1
+        return b"%b%b%012d%b" % (before, self._id_prefix.encode(), self._sent_count, after)
 
 
-class Connection(asyncio.Protocol):
-    """One request at a time until the deadline; `done` when the last one has been answered."""
+class LoadConnection(asyncio.Protocol):
+    """A connection that sends one request at a time until the deadline. `done` is set after the last answer."""
 
-    def __init__(self, shared: Round) -> None:
-        self._shared = shared
-        self._held = b""
-        self._began = 0.0
+    def __init__(self, load_round: LoadRound) -> None:
+        self._round = load_round
+        self._buffer = b""
+        self._started = 0.0
         self._transport: Any = None
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the loop."""
+        """Called by the event loop."""
         self._transport = transport
 
     def send(self) -> None:
-        """Send one more."""
-        self._began = time.perf_counter()
-        self._transport.write(self._shared.next())
+        """Send the next request."""
+        self._started = time.perf_counter()
+        self._transport.write(self._round.build_next_request())
 
     def data_received(self, data: bytes) -> None:
-        """Called by the loop: count an answer when it is whole."""
-        self._held += data
-        head = self._held.find(b"\r\n\r\n")
-        length = _LENGTH.search(self._held, 0, head) if head >= 0 else None
-        if length is None or len(self._held) < head + 4 + int(length[1]):
+        """Called by the event loop. Counts an answer when it is complete, and sends the next request."""
+        self._buffer += data
+        head_end = self._buffer.find(b"\r\n\r\n")
+        length = _CONTENT_LENGTH.search(self._buffer, 0, head_end) if head_end >= 0 else None
+        if length is None or len(self._buffer) < head_end + 4 + int(length[1]):
             return
-        now, status = time.perf_counter(), int(self._held[9:12])
-        self._held = b""
-        self._shared.answers[status] += 1
-        self._shared.latencies.append(now - self._began)
-        if now < self._shared.deadline:
+        now, status = time.perf_counter(), int(self._buffer[9:12])
+        self._buffer = b""
+        self._round.answers[status] += 1
+        self._round.latencies.append(now - self._started)
+        if now < self._round.deadline:
             self.send()
         else:
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the loop."""
+        """Called by the event loop."""
         if not self.done.done():
             self.done.set_result(None) if exc is None else self.done.set_exception(exc)
 
 
-async def load(settings: dict[str, Any], requests: list[tuple[bytes, bytes]], seconds: float) -> dict[str, Any]:
-    """Post for so many seconds; statuses, duration, latencies, and the CPU time of this process."""
-    loop, shared = asyncio.get_running_loop(), Round(requests)
+async def post_webhooks(
+    settings: dict[str, Any], requests: list[tuple[bytes, bytes]], seconds: float
+) -> dict[str, Any]:
+    """Post for `seconds`. Return the statuses, the duration, latencies (s) and the CPU seconds of this process."""
+    loop, load_round = asyncio.get_running_loop(), LoadRound(requests)
     address = settings["host"], settings["port"]
-    made = [await loop.create_connection(lambda: Connection(shared), *address) for _ in range(settings["in_flight"])]
-    used, began = os.times(), time.perf_counter()
-    shared.deadline = began + seconds
-    for _, connection in made:
+    connections = [
+        (await loop.create_connection(lambda: LoadConnection(load_round), *address))[1]
+        for _ in range(settings["in_flight"])
+    ]
+    cpu_before, started = os.times(), time.perf_counter()
+    load_round.deadline = started + seconds
+    for connection in connections:
         connection.send()
-    await asyncio.wait_for(asyncio.gather(*(connection.done for _, connection in made)), seconds + 20)
-    took, after = time.perf_counter() - began, os.times()
+    await asyncio.wait_for(asyncio.gather(*(connection.done for connection in connections)), seconds + 20)
+    duration, cpu_after = time.perf_counter() - started, os.times()
     return {
-        "answers": {str(status): count for status, count in shared.answers.items()},
-        "accepted": shared.answers[200],
-        "seconds": took,
-        "p50": percentile(shared.latencies, 0.5),
-        "p99": percentile(shared.latencies, 0.99),
-        "cpu": after.user + after.system - used.user - used.system,
+        "answers": {str(status): count for status, count in load_round.answers.items()},
+        "accepted": load_round.answers[200],
+        "seconds": duration,
+        "p50": compute_percentile(load_round.latencies, 0.5),
+        "p99": compute_percentile(load_round.latencies, 0.99),
+        "cpu": cpu_after.user + cpu_after.system - cpu_before.user - cpu_before.system,
     }
 
 
 def prepare(settings: dict[str, Any]) -> Callable[[float], dict[str, Any]]:
-    """Make all requests."""
-    requests = [request_parts(settings, body) for body in product_bodies(BODIES)]
-    return lambda seconds: uvloop.run(load(settings, requests, seconds))
+    """Build all requests."""
+    requests = [build_request(settings, body) for body in build_product_bodies(BODIES)]
+    return lambda seconds: uvloop.run(post_webhooks(settings, requests, seconds))
 
 
 if __name__ == "__main__":
-    obey(prepare)
+    serve_worker(prepare)

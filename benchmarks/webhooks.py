@@ -1,4 +1,4 @@
-"""Webhooks accepted per second, and what one costs, durably (`acks=all`): the gateway beside two baselines.
+"""Webhooks accepted per second and what one costs, stored durably (`acks=all`): the gateway compared with baselines.
 
 `python -m benchmarks.webhooks [--rounds 5] [--seconds 3] [--in-flight 64]`
 """
@@ -18,194 +18,223 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks import profiles
-from benchmarks.figures import microseconds, milliseconds, spread, table
-from benchmarks.stand import Stand, running, until
-from benchmarks.usage import cpu_seconds, others_work
-from benchmarks.workers import Server, Worker, module
+from benchmarks.benchmark_stack import BenchmarkStack, run_benchmark_stack, wait_until
+from benchmarks.formatting import format_microseconds, format_milliseconds, format_spread, format_table
+from benchmarks.resource_usage import measure_cpu_seconds, measure_other_load
+from benchmarks.workers import ServerProcess, WorkerProcess, build_command
 from merchant_sync import parts
 
 TOPIC = "sync.requested.shopify"
 GATEWAY, IDIOMATIC, EMPTY = "gateway", "FastAPI + FastStream", "empty ASGI route"
 BARE, TUNED = "bare aiokafka producer", "bare producer, tuned"
-"""aiokafka with `acks=all` and its defaults, and configured in all else as the gateway's."""
-_WARM_SECONDS = 1.0
+"""aiokafka with `acks=all` and otherwise its defaults, and with all options of the gateway's producer."""
+_WARM_UP_SECONDS = 1.0
 _PROFILE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Round:
-    """What one contestant did in one round; CPU times are seconds for each webhook."""
+class RoundResult:
+    """The measurements of one contestant in one round. Latencies are in seconds, CPU times in seconds per webhook."""
 
     rate: float
     p50: float
     p99: float
-    server: float
-    broker: float
-    client: float
+    server_cpu: float
+    broker_cpu: float
+    client_cpu: float
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A worker that loads something, and the process that serves (for the bare producer: the worker itself)."""
+    """A worker that makes load, and the process that serves it (for a bare producer: the worker itself)."""
 
-    worker: Worker
-    server: int
-    broker: int
+    worker: WorkerProcess
+    server_pid: int
+    broker_pid: int
 
-    def run(self, seconds: float) -> Round:
-        """One round. Raises a RuntimeError when anything but 200 was answered."""
-        before = cpu_seconds(self.server), cpu_seconds(self.broker)
-        said = self.worker.run(seconds)
-        server, broker = cpu_seconds(self.server) - before[0], cpu_seconds(self.broker) - before[1]
-        if set(said.get("answers", {"200": 0})) != {"200"}:
-            raise RuntimeError(f"not every webhook was accepted: {said['answers']}")
-        count = said["accepted"]
-        client = said["cpu"] / count if self.worker.pid != self.server else 0.0
-        return Round(count / said["seconds"], said["p50"], said["p99"], server / count, broker / count, client)
+    def run(self, seconds: float) -> RoundResult:
+        """Run one round. Raises RuntimeError when a response was not 200."""
+        server_before, broker_before = measure_cpu_seconds(self.server_pid), measure_cpu_seconds(self.broker_pid)
+        measured = self.worker.run(seconds)
+        server_cpu = measure_cpu_seconds(self.server_pid) - server_before
+        broker_cpu = measure_cpu_seconds(self.broker_pid) - broker_before
+        if set(measured.get("answers", {"200": 0})) != {"200"}:
+            raise RuntimeError(f"not every webhook was accepted: {measured['answers']}")
+        count = measured["accepted"]
+        client_cpu = measured["cpu"] / count if self.worker.pid != self.server_pid else 0.0
+        return RoundResult(
+            count / measured["seconds"],
+            measured["p50"],
+            measured["p99"],
+            server_cpu / count,
+            broker_cpu / count,
+            client_cpu,
+        )
 
 
-def quiet_shop(stand: Stand) -> str:
-    """A connected shop; afterwards no service but the gateway runs, so that the route alone is measured."""
-    shop = stand.make_shop(products=10)
-    stand.synced(shop)
-    for name in (parts.SHOPIFY_FETCHER, parts.SCHEDULER, parts.SPACES_WRITER, parts.GATEWAY):
-        stand.stack.stop_part(name)
+def prepare_shop(stack: BenchmarkStack) -> str:
+    """Connect a shop, then stop all services.
+
+    Later only the gateway is started again, so that its route alone is measured.
+    """
+    shop = stack.make_shop(products=10)
+    stack.connect_and_sync(shop)
+    for name in (*parts.FETCHERS, parts.SCHEDULER, parts.SPACES_WRITER, parts.GATEWAY):
+        stack.stack.stop_part(name)
     return shop
 
 
 @contextmanager
-def contestants(stand: Stand, shop: str, in_flight: int) -> Iterator[dict[str, Contestant]]:
-    """All of them, warm. The gateway goes first: its messages are what the bare producer says."""
-    with ExitStack() as stack:
-        broker = stand.pids()[parts.KAFKA]
-        found: dict[str, Contestant] = {}
+def start_contestants(stack: BenchmarkStack, shop: str, in_flight: int) -> Iterator[dict[str, Contestant]]:
+    """Start and warm up all contestants.
+
+    The gateway comes first, because the bare producers publish the messages that it has put on the topic.
+    """
+    with ExitStack() as exit_stack:
+        broker_pid = stack.list_pids()[parts.KAFKA]
+        contestants: dict[str, Contestant] = {}
         for name, server, url in (
-            (GATEWAY, *_gateway(stand, [sys.executable, "-P", "-m", "gateway.app"])),
-            (IDIOMATIC, *_other(stand, "idiomatic_route")),
-            (EMPTY, *_other(stand, "empty_route")),
+            (GATEWAY, *_create_gateway(stack, [sys.executable, "-P", "-m", "gateway.app"])),
+            (IDIOMATIC, *_create_baseline(stack, "idiomatic_route")),
+            (EMPTY, *_create_baseline(stack, "empty_route")),
         ):
-            stack.enter_context(server)
-            worker = stack.enter_context(_load(stand, shop, url, in_flight))
-            found[name] = Contestant(worker, server.pid, broker)
-            found[name].run(_WARM_SECONDS)
-        servers = stand.stack.environment.addresses()["KAFKA_BOOTSTRAP_SERVERS"]
+            exit_stack.enter_context(server)
+            worker = exit_stack.enter_context(_create_load_worker(stack, shop, url, in_flight))
+            contestants[name] = Contestant(worker, server.pid, broker_pid)
+            contestants[name].run(_WARM_UP_SECONDS)
+        servers = stack.stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"]
         for name in (BARE, TUNED):
-            settings = {"servers": servers, "topic": TOPIC, "in_flight": in_flight, "tuned": name == TUNED}
-            producer = stack.enter_context(Worker("bare_producer", settings))
-            found[name] = Contestant(producer, producer.pid, broker)
-        yield found
+            settings = {"servers": servers, "topic": TOPIC, "in_flight": in_flight, "is_tuned": name == TUNED}
+            producer = exit_stack.enter_context(WorkerProcess("bare_producer", settings))
+            contestants[name] = Contestant(producer, producer.pid, broker_pid)
+        yield contestants
 
 
-def _gateway(stand: Stand, command: list[str]) -> tuple[Server, str]:
-    """The gateway as the stack would start it."""
-    stack = stand.stack
-    return Server(command, stack.env_of(parts.GATEWAY), stack.gateway_url, _log(stand, "gateway")), stack.gateway_url
+def _create_gateway(stack: BenchmarkStack, command: list[str]) -> tuple[ServerProcess, str]:
+    """Create the gateway's process with the settings of the stack; return it with its URL."""
+    url, env = stack.stack.gateway_url, stack.stack.build_settings(parts.GATEWAY)
+    return ServerProcess(command, env, url, _get_log_path(stack, "gateway")), url
 
 
-def _other(stand: Stand, name: str) -> tuple[Server, str]:
-    """A server of the benchmark's own, with the gateway's settings."""
-    port = stand.stack.environment.port_of(f"bench-{name}")
-    env = {**stand.stack.env_of(parts.GATEWAY), "PORT": str(port)}
+def _create_baseline(stack: BenchmarkStack, name: str) -> tuple[ServerProcess, str]:
+    """Create the process of a baseline's server, with the gateway's settings; return it with its URL."""
+    port = stack.stack.environment.get_port(f"bench-{name}")
+    env = {**stack.stack.build_settings(parts.GATEWAY), "PORT": str(port)}
     url = f"http://127.0.0.1:{port}"
-    return Server(module(name), env, url, _log(stand, name)), url
+    return ServerProcess(build_command(name), env, url, _get_log_path(stack, name)), url
 
 
-def _log(stand: Stand, name: str) -> Path:
-    return stand.stack.data_dir / "logs" / f"bench-{name}.log"
+def _get_log_path(stack: BenchmarkStack, name: str) -> Path:
+    return stack.stack.data_dir / "logs" / f"bench-{name}.log"
 
 
-def _load(stand: Stand, shop: str, url: str, in_flight: int) -> Worker:
+def _create_load_worker(stack: BenchmarkStack, shop: str, url: str, in_flight: int) -> WorkerProcess:
     address = urlsplit(url)
     settings = {
         "host": address.hostname,
         "port": address.port,
         "path": "/shopify/webhook",
-        "secret": stand.stack.env_of(parts.GATEWAY)["SHOPIFY_API_SECRET"],
+        "secret": stack.stack.build_settings(parts.GATEWAY)["SHOPIFY_API_SECRET"],
         "shop": shop,
         "in_flight": in_flight,
     }
-    return Worker("webhook_load", settings)
+    return WorkerProcess("webhook_load", settings)
 
 
-def interleaved(found: dict[str, Contestant], rounds: int, seconds: float) -> dict[str, list[Round]]:
-    """Every contestant once in each round; who goes first changes."""
-    results: dict[str, list[Round]] = defaultdict(list)
-    order = list(found)
+def run_rounds(contestants: dict[str, Contestant], rounds: int, seconds: float) -> dict[str, list[RoundResult]]:
+    """Run every contestant once in each round. Each round begins with another contestant."""
+    results: dict[str, list[RoundResult]] = defaultdict(list)
+    order = list(contestants)
     for number in range(rounds):
         for name in order[number % len(order) :] + order[: number % len(order)]:
-            results[name].append(found[name].run(seconds))
+            results[name].append(contestants[name].run(seconds))
     return results
 
 
-def report(results: dict[str, list[Round]]) -> str:
-    """The medians, and the ratios that there are goals for."""
+def format_report(results: dict[str, list[RoundResult]]) -> str:
+    """Format the medians, and the ratios that have a goal."""
 
-    def middle(name: str, figure: Callable[[Round], float]) -> float:
-        return median(figure(one) for one in results[name])
+    def compute_median(name: str, get_figure: Callable[[RoundResult], float]) -> float:
+        return median(get_figure(result) for result in results[name])
 
-    head = ["median of rounds", "accepted/s", "p50", "p99", "CPU a webhook", "of the broker", "of the client"]
+    head = ["median of rounds", "accepted/s", "p50", "p99", "CPU per webhook", "of the broker", "of the client"]
     rows = [
         [
             name,
-            f"{middle(name, _rate):,.0f}",
-            milliseconds(middle(name, lambda r: r.p50)),
-            milliseconds(middle(name, lambda r: r.p99)),
-            *(microseconds(middle(name, cost)) for cost in (_server, lambda r: r.broker, lambda r: r.client)),
+            f"{compute_median(name, _get_rate):,.0f}",
+            format_milliseconds(compute_median(name, lambda result: result.p50)),
+            format_milliseconds(compute_median(name, lambda result: result.p99)),
+            *(
+                format_microseconds(compute_median(name, get_cost))
+                for get_cost in (_get_server_cpu, lambda result: result.broker_cpu, lambda result: result.client_cpu)
+            ),
         ]
         for name in results
     ]
-    return "\n".join([table(head, rows), *_ratios(results)])
+    return "\n".join([format_table(head, rows), _format_ratios(results)])
 
 
-def _server(one: Round) -> float:
-    return one.server
+def _get_server_cpu(result: RoundResult) -> float:
+    return result.server_cpu
 
 
-def _rate(one: Round) -> float:
-    return one.rate
+def _get_rate(result: RoundResult) -> float:
+    return result.rate
 
 
-def _ratios(results: dict[str, list[Round]]) -> list[str]:
-    def each(name: str, other: str, figure: Callable[[Round], float]) -> str:
-        pairs = zip(results[name], results[other], strict=True)
-        return spread([figure(one) / figure(baseline) for one, baseline in pairs])
+def _format_ratios(results: dict[str, list[RoundResult]]) -> str:
+    def format_ratio(baseline: str, get_figure: Callable[[RoundResult], float]) -> str:
+        pairs = zip(results[GATEWAY], results[baseline], strict=True)
+        return format_spread([get_figure(gateway) / get_figure(other) for gateway, other in pairs])
 
-    lines = (
-        ("rate", BARE, _rate, "goal ≥ 0.50, stretch 0.70"),
-        ("rate", TUNED, _rate, "the same, against the stricter baseline"),
-        ("CPU a webhook", IDIOMATIC, _server, "goal ≤ 0.33, stretch 0.20"),
-        ("rate", IDIOMATIC, _rate, ""),
-        ("CPU a webhook", BARE, _server, ""),
-        ("CPU a webhook", EMPTY, _server, ""),
+    ratios = (
+        ("rate", BARE, _get_rate, "goal ≥ 0.50, stretch 0.70"),
+        ("rate", TUNED, _get_rate, "the same, against the stricter baseline"),
+        ("CPU per webhook", IDIOMATIC, _get_server_cpu, "goal ≤ 0.33, stretch 0.20"),
+        ("rate", IDIOMATIC, _get_rate, ""),
+        ("CPU per webhook", BARE, _get_server_cpu, ""),
+        ("CPU per webhook", EMPTY, _get_server_cpu, ""),
     )
-    rows = [(f"{what}: gateway / {other}", each(GATEWAY, other, figure), goal) for what, other, figure, goal in lines]
-    return [table(["median of the rounds' ratios", "", ""], rows)]
+    rows = [
+        (f"{figure}: gateway / {baseline}", format_ratio(baseline, get_figure), goal)
+        for figure, baseline, get_figure, goal in ratios
+    ]
+    return format_table(["median of the rounds' ratios", "", ""], rows)
 
 
-def profile(stand: Stand, shop: str, in_flight: int) -> str:
-    """Where the gateway's time goes, from a run apart under cProfile (which makes small functions look dearer)."""
-    path = stand.stack.data_dir / "gateway.profile"
-    server, url = _gateway(stand, module("profiled_gateway", str(path)))
-    with server, _load(stand, shop, url, in_flight) as worker:
-        worker.run(_WARM_SECONDS)
+def measure_profile(stack: BenchmarkStack, shop: str, in_flight: int) -> str:
+    """Run the gateway once more, under cProfile, and format what its time is spent for.
+
+    cProfile makes small functions look more expensive than they are.
+    """
+    path = stack.stack.data_dir / "gateway.profile"
+    server, url = _create_gateway(stack, build_command("profiled_gateway", str(path)))
+    with server, _create_load_worker(stack, shop, url, in_flight) as worker:
+        worker.run(_WARM_UP_SECONDS)
         os.kill(server.pid, signal.SIGUSR1)
-        before = cpu_seconds(server.pid)
-        said: dict[str, Any] = worker.run(_PROFILE_SECONDS)
-        used = cpu_seconds(server.pid) - before
+        cpu_before = measure_cpu_seconds(server.pid)
+        measured: dict[str, Any] = worker.run(_PROFILE_SECONDS)
+        cpu = measure_cpu_seconds(server.pid) - cpu_before
         os.kill(server.pid, signal.SIGUSR2)
-        until(lambda: path.exists() or None, within=30)
-    count, seconds = said["accepted"], profiles.by_purpose(path)
-    del seconds[profiles.LOOP]
-    # Wall time in the loop is mostly waiting; what the kernel charged beyond all that is known is what the loop used.
-    seconds[profiles.LOOP] = max(0.0, used - seconds.total())
-    total = seconds.total()
-    shares = [(name, f"{took / total:.0%}", microseconds(took / count)) for name, took in seconds.most_common()]
-    own = profiles.hottest(path, 15)
-    hot = [(name, f"{calls / count:.2f}", microseconds(took / count)) for name, calls, took in own]
+        wait_until(lambda: path.exists() or None, within=30)
+    count, seconds = measured["accepted"], profiles.aggregate_by_purpose(path)
+    del seconds[profiles.EVENT_LOOP]
+    # cProfile counts wall time, and in the event loop that is mostly waiting. So the CPU time that no other purpose
+    # accounts for is taken as the loop's.
+    seconds[profiles.EVENT_LOOP] = max(0.0, cpu - sum(seconds.values()))
+    total = sum(seconds.values())
+    purposes = [
+        (name, f"{spent / total:.0%}", format_microseconds(spent / count))
+        for name, spent in sorted(seconds.items(), key=lambda item: -item[1])
+    ]
+    functions = [
+        (name, f"{calls / count:.2f}", format_microseconds(spent / count))
+        for name, calls, spent in profiles.list_hottest(path, 15)
+    ]
     return "\n\n".join(
         [
-            table([f"profile of {count:,} webhooks", "share", "a webhook"], shares),
-            table(["functions, their own time", "calls a webhook", "a webhook"], hot),
+            format_table([f"profile of {count:,} webhooks", "share", "per webhook"], purposes),
+            format_table(["functions, their own time", "calls per webhook", "per webhook"], functions),
         ]
     )
 
@@ -216,15 +245,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--in-flight", type=int, default=64)
-    asked = parser.parse_args()
-    with running() as stand:
-        shop = quiet_shop(stand)
-        with contestants(stand, shop, asked.in_flight) as found:
+    options = parser.parse_args()
+    with run_benchmark_stack() as stack:
+        shop = prepare_shop(stack)
+        with start_contestants(stack, shop, options.in_flight) as contestants:
             time.sleep(1)
-            with others_work() as others:
-                results = interleaved(found, asked.rounds, asked.seconds)
-            print(f"{report(results)}\n  {others()}", flush=True)
-        print(f"\n{profile(stand, shop, asked.in_flight)}", flush=True)
+            with measure_other_load() as describe_other_load:
+                results = run_rounds(contestants, options.rounds, options.seconds)
+            print(f"{format_report(results)}\n  {describe_other_load()}", flush=True)
+        print(f"\n{measure_profile(stack, shop, options.in_flight)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Processes beside the stack: servers under test, and workers that load them when told to.
+"""Processes beside the stack: servers under test, and workers that load them on command.
 
-A worker hears one line of JSON with its settings, says `ready`, and from then on answers each line, a number of
-seconds, with one line of JSON. All of them end with the benchmark, however that ends.
+A worker reads one line of JSON with its settings from standard input and answers `ready`. Each line after that is a
+number of seconds: the worker does its work for that long and answers with one line of JSON. All these processes end
+with the benchmark, even when it is killed.
 """
 
 import json
@@ -16,53 +17,53 @@ from typing import Any, Self
 
 import httpx
 
-from merchant_sync import lifeline
+from merchant_sync import parent_watch
 
 _ROOT = Path(__file__).parents[1]
 _START_SECONDS = 30.0
-_PATIENCE_SECONDS = 10.0
+_TERMINATE_SECONDS = 10.0
 
 
-def module(name: str, *arguments: str) -> list[str]:
-    """The command that runs a module of the benchmarks."""
+def build_command(name: str, *arguments: str) -> list[str]:
+    """Build the command that runs a module of the benchmarks."""
     return [sys.executable, "-m", f"benchmarks.{name}", *arguments]
 
 
-def _guarded(command: Sequence[str]) -> list[str]:
-    """The command, ended by the kernel should this process die."""
-    guard = [sys.executable, "-I", "-S", lifeline.__file__, str(os.getpid()), str(int(signal.SIGKILL)), "-"]
-    return [*guard, *command]
+def _bind_to_this_process(command: Sequence[str]) -> list[str]:
+    """Wrap the command so that the kernel kills it when this process dies."""
+    wrapper = [sys.executable, "-I", "-S", parent_watch.__file__, str(os.getpid()), str(int(signal.SIGKILL)), "-"]
+    return [*wrapper, *command]
 
 
-def _end(process: subprocess.Popen[Any]) -> None:
+def _stop_process(process: subprocess.Popen[Any]) -> None:
     process.terminate()
     try:
-        process.wait(_PATIENCE_SECONDS)
+        process.wait(_TERMINATE_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
 
 
-class Server:
-    """A server process, its output in a file; entered once it answers `GET /health`."""
+class ServerProcess:
+    """A server process that writes its output to a file. The context is entered once it answers `GET /health`."""
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str], url: str, log: Path) -> None:
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], url: str, log_path: Path) -> None:
         self._command = command
         self._env = env
-        self._log = log
+        self._log_path = log_path
         self._url = url
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         assert self._process is not None
         return self._process.pid
 
     def __enter__(self) -> Self:
-        with self._log.open("wb") as log:
+        with self._log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                _guarded(self._command),
+                _bind_to_this_process(self._command),
                 cwd=_ROOT,
                 env={**os.environ, **self._env},
                 stdin=subprocess.DEVNULL,
@@ -70,59 +71,63 @@ class Server:
                 stderr=log,
             )
         try:
-            self._wait()
+            self._wait_until_healthy()
         except BaseException:
-            _end(self._process)
+            _stop_process(self._process)
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
-            _end(self._process)
+            _stop_process(self._process)
 
-    def _wait(self) -> None:
+    def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while not self._answers():
+        while not self._is_healthy():
             if time.monotonic() > deadline or (self._process is not None and self._process.poll() is not None):
-                said = self._log.read_text(errors="replace")[-1000:]
-                raise RuntimeError(f"{' '.join(self._command)} does not answer at {self._url}:\n{said}")
+                output = self._log_path.read_text(errors="replace")[-1000:]
+                raise RuntimeError(f"{' '.join(self._command)} does not answer at {self._url}:\n{output}")
             time.sleep(0.05)
 
-    def _answers(self) -> bool:
+    def _is_healthy(self) -> bool:
         try:
             return httpx.get(f"{self._url}/health", timeout=1).status_code == 200
         except httpx.TransportError:
             return False
 
 
-class Worker:
-    """A worker process; entered once it is ready."""
+class WorkerProcess:
+    """A worker process. The context is entered once the worker is ready."""
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         self._process = subprocess.Popen(
-            _guarded(module(name)), cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            _bind_to_this_process(build_command(name)),
+            cwd=_ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self._settings = settings
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._process.pid
 
     def __enter__(self) -> Self:
-        if self._ask(json.dumps(self._settings)) != "ready":
+        if self._send_line(json.dumps(self._settings)) != "ready":
             raise RuntimeError("the worker did not get ready")
         return self
 
     def __exit__(self, *_: object) -> None:
-        _end(self._process)
+        _stop_process(self._process)
 
     def run(self, seconds: float) -> dict[str, Any]:
-        """Have it work for so long; what it says of that."""
-        said: dict[str, Any] = json.loads(self._ask(str(seconds)))
-        return said
+        """Let the worker do its work for `seconds`; return its measurements."""
+        measurements: dict[str, Any] = json.loads(self._send_line(str(seconds)))
+        return measurements
 
-    def _ask(self, line: str) -> str:
+    def _send_line(self, line: str) -> str:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
@@ -132,8 +137,11 @@ class Worker:
         return answer
 
 
-def obey(prepare: Callable[[dict[str, Any]], Callable[[float], dict[str, Any]]]) -> None:
-    """A worker's side: `prepare` makes of the settings what is run for each number of seconds."""
+def serve_worker(prepare: Callable[[dict[str, Any]], Callable[[float], dict[str, Any]]]) -> None:
+    """Run the worker's side of the protocol, in the worker's own process.
+
+    `prepare` takes the settings and returns the function that does the work for a number of seconds.
+    """
     run = prepare(json.loads(sys.stdin.readline()))
     print("ready", flush=True)
     for line in sys.stdin:

@@ -1,4 +1,4 @@
-"""The `merchant-sync` command: bring the product up on this machine, take a trip through it, operate it, start over."""
+"""The `merchant-sync` command: run the product on this machine, demonstrate, operate or reset it."""
 
 import importlib.metadata
 import logging
@@ -15,19 +15,21 @@ import typer
 from dotenv import dotenv_values
 from rich.console import Console
 
-from merchant_sync import access, client, demo, deployment, environment, logs, parts, runtime, steps
+from merchant_sync import access, client, demo, deployment, environment, logs, parts, runtime
+from merchant_sync.demo.trip import Trip
 from merchant_sync.operating import commands
 from merchant_sync.parts import StackError
 from merchant_sync.stack import Stack
+from merchant_sync.steps import run_steps
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 DataDir = Annotated[Path, typer.Option("--data", help="Folder with all state.", file_okay=False)]
 _DATA = Path("data")
 
 
-def _given() -> dict[str, str]:
-    """The settings of this run: the environment's, else those in `.env`."""
-    return environment.clean(dotenv_values(".env"), os.environ)
+def _load_settings() -> dict[str, str]:
+    """Return the settings of this run: the environment's, else those in `.env`."""
+    return environment.merge_settings(dotenv_values(".env"), os.environ)
 
 
 def _fail(console: Console, error: StackError) -> typer.Exit:
@@ -35,17 +37,17 @@ def _fail(console: Console, error: StackError) -> typer.Exit:
     return typer.Exit(1)
 
 
-def _end_on_signals(ended: threading.Event) -> None:
-    """Turn the first SIGINT or SIGTERM into an orderly end; while starting, into KeyboardInterrupt at once."""
+def _interrupt_on_signals(interrupted: threading.Event) -> None:
+    """Turn the first SIGINT, SIGTERM or SIGHUP into a KeyboardInterrupt, and ignore the later ones."""
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        if ended.is_set():
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        if interrupted.is_set():
             return
-        ended.set()
+        interrupted.set()
         raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
+        signal.signal(number, interrupt)
 
 
 def _print_version(wanted: bool) -> None:
@@ -60,7 +62,7 @@ def prepare(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Sync merchants' shops and pages to object storage: run everything here, try it, operate it."""
+    """Sync merchants' shops and pages to object storage: run the product here, try it, operate it."""
 
 
 @app.command()
@@ -74,10 +76,10 @@ def up(
     if unknown := set(wanted) - set(parts.ALL):
         raise _fail(console, StackError(f"No part {', '.join(unknown)}; there are {', '.join(parts.ALL)}."))
     stack = Stack(
-        data, given=_given(), wanted=wanted, on_line=lambda name, line: console.print(logs.render(name, line))
+        data, given=_load_settings(), wanted=wanted, on_line=lambda name, line: console.print(logs.render(name, line))
     )
-    ended = threading.Event()
-    _end_on_signals(ended)
+    interrupted = threading.Event()
+    _interrupt_on_signals(interrupted)
     try:
         stack.start()
         where = f"{stack.gateway_url}/" if parts.GATEWAY in wanted else ", ".join(stack.names)
@@ -89,23 +91,23 @@ def up(
     except KeyboardInterrupt:
         console.print("stopping")
     finally:
-        ended.set()
+        interrupted.set()
         stack.stop()
 
 
 @app.command("demo")
 def run_demo(data: DataDir = _DATA) -> None:
-    """Take an unattended trip through the running stack; exit 1 at the first difference."""
+    """Check the product's promises on the running stack, step by step; exit 1 at the first that does not hold."""
     console = Console(soft_wrap=True)
     try:
-        trip = demo.Trip(client.Visit(access.read(data)))
+        trip = Trip(client.Visit(access.load(data)))
     except StackError as error:
         raise _fail(console, error) from None
-    if not steps.walk(demo.STEPS, trip, console):
+    if not run_steps(demo.build_steps(trip), console):
         raise typer.Exit(1)
 
 
-commands.add_to(app)
+commands.add_commands(app)
 
 
 @app.command()
@@ -116,7 +118,7 @@ def reset(
 ) -> None:
     """Delete all state: messages, database, objects, the sandbox's shops, secrets."""
     console = Console()
-    if found := runtime.find(data.absolute()):
+    if found := runtime.find_running(data.absolute()):
         raise _fail(console, StackError(f"A stack runs on {data} (process {found.pid}). Stop it first."))
     if not yes:
         typer.confirm(f"Delete everything in {data.absolute()}?", abort=True)
@@ -129,15 +131,15 @@ def reset(
 def secrets(
     to: Annotated[Path, typer.Option("--to", help="Where each part's secrets are written.", file_okay=False)],
     env: Annotated[bool, typer.Option("--env", help="An env file for each part, not a folder with files.")] = False,
-    real: Annotated[bool, typer.Option("--real", help="Nothing that only the sandbox and its store need.")] = False,
+    real: Annotated[bool, typer.Option("--real", help="No secrets of platforms and of the bucket.")] = False,
 ) -> None:
-    """Generate the secrets of an installation in containers, for each part its own. What is there stays the same."""
+    """Generate the secrets of an installation in containers, each part's apart. Existing secrets stay the same."""
     write = deployment.write_env_files if env else deployment.write_folders
-    write(to, sandboxed=not real)
+    write(to, with_sandbox=not real)
 
 
 def main() -> None:
-    """Run the command line; of its own libraries' words only warnings reach the screen."""
+    """Run the command line. Log lines of the libraries are shown from warnings on."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     app()
 

@@ -1,4 +1,4 @@
-"""Secrets of a stack on one machine, generated once and kept in a file that only its owner reads."""
+"""Secrets of a stack on one machine, generated once and kept in a file that only its owner can read."""
 
 import base64
 import json
@@ -7,60 +7,64 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from merchant_sync.manifests import MANIFESTS
 
-def _word() -> str:
-    """32 hexadecimal characters: they need no quoting in SQL, in a URL or in a command line."""
+
+def _generate_token() -> str:
+    """Return 32 hexadecimal characters, which need no quoting in SQL, in a URL or on a command line."""
     return secrets.token_hex(16)
 
 
-def _key() -> str:
+def _generate_key() -> str:
+    """Return 32 bytes in base64."""
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def _digits() -> str:
-    """An app id as Meta gives them: sixteen digits."""
+def _generate_app_id() -> str:
+    """Return sixteen digits, as Meta's app ids have them."""
     return str(secrets.randbelow(9 * 10**15) + 10**15)
 
 
-_MAKERS: dict[str, Callable[[], str]] = {
-    "postgres_password": _word,
-    "gateway_database_password": _word,
-    "scheduler_database_password": _word,
-    "spaces_writer_database_password": _word,
-    "spaces_access_key": _word,
-    "spaces_secret_key": _word,
-    "shopify_api_key": _word,
-    "shopify_api_secret": _word,
-    "facebook_app_id": _digits,
-    "facebook_app_secret": _word,
-    "facebook_verify_token": _word,
-    "gateway_internal_key": _word,
-    "scheduler_internal_key": _word,
-    "shopify_fetcher_internal_key": _word,
-    "facebook_fetcher_internal_key": _word,
-    "operator_internal_key": _word,
-    "state_token_secret": _key,
-    "token_encryption_key": _key,
+_PLATFORM_GENERATORS: dict[str, Callable[[], str]] = {"token": _generate_token, "app_id": _generate_app_id}
+_GENERATORS: dict[str, Callable[[], str]] = {
+    "postgres_password": _generate_token,
+    "gateway_database_password": _generate_token,
+    "scheduler_database_password": _generate_token,
+    "spaces_writer_database_password": _generate_token,
+    "spaces_access_key": _generate_token,
+    "spaces_secret_key": _generate_token,
+    **{
+        setting.name.lower(): _PLATFORM_GENERATORS[setting.generated]
+        for manifest in MANIFESTS
+        for setting in manifest.settings
+        if setting.generated
+    },
+    "gateway_internal_key": _generate_token,
+    "scheduler_internal_key": _generate_token,
+    **{f"{manifest.fetcher.replace('-', '_')}_internal_key": _generate_token for manifest in MANIFESTS},
+    "operator_internal_key": _generate_token,
+    "state_token_secret": _generate_key,
+    "token_encryption_key": _generate_key,
 }
 
 
-def generate() -> dict[str, str]:
-    """All of them, new."""
-    return {name: make() for name, make in _MAKERS.items()}
+def generate_all() -> dict[str, str]:
+    """Return a new value of every secret."""
+    return {name: generate() for name, generate in _GENERATORS.items()}
 
 
 def load(path: Path) -> dict[str, str]:
-    """The secrets in `path`; the missing ones are made and written, for the owner's eyes alone (mode 0600)."""
-    known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    missing = {name: make() for name, make in _MAKERS.items() if name not in known}
+    """Return the secrets in `path`. Those that are missing are generated and written, readable by the owner alone."""
+    stored: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    missing = {name: generate() for name, generate in _GENERATORS.items() if name not in stored}
     if missing:
-        known |= missing
-        _write(path, json.dumps(known, indent=2, sort_keys=True))
-    return known
+        stored |= missing
+        _write(path, json.dumps(stored, indent=2, sort_keys=True))
+    return stored
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace the file in one move, so that a kill leaves the old secrets or the new, never half."""
+    """Replace the file by one rename, so that a kill leaves the old secrets or the new ones, never half of them."""
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

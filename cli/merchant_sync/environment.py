@@ -1,55 +1,33 @@
-"""Which settings each part gets: pure composition of what is given, what is generated, and where the parts listen."""
+"""The settings of each part, computed from the settings that are given, the generated secrets and the ports."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from merchant_sync import postgres
 from merchant_sync.health import HOST
+from merchant_sync.manifests import MANIFESTS
 from merchant_sync.parts import (
-    FACEBOOK_FETCHER,
+    FETCHERS,
     GATEWAY,
     KAFKA,
     OPERATOR,
     POSTGRES,
     SANDBOX,
     SCHEDULER,
-    SHOPIFY_FETCHER,
     SPACES,
     SPACES_WRITER,
 )
+from platform_sdk import manifests
+from platform_sdk.manifests import Manifest, Setting
 
 Settings = dict[str, str]
 
 DEFAULT_GATEWAY_PORT = 5000
 BUCKET = "merchant-sync"
+DEFAULT_REGION = "nyc3"
 
-# Every setting of the product; `deploy/env.example` says what each one means.
 SETTINGS = (
-    "SHOPIFY_API_KEY",
-    "SHOPIFY_API_SECRET",
-    "SHOPIFY_API_SECRET_PREVIOUS",
-    "SHOPIFY_REDIRECT_URI",
-    "SHOPIFY_WEBHOOK_ADDRESS",
-    "SHOPIFY_API_VERSION",
-    "SHOPIFY_SHOP_URL",
-    "SHOPIFY_PEOPLE_URL",
-    "SHOPIFY_SCOPES",
-    "SHOPIFY_POLL_CRON",
-    "FACEBOOK_APP_ID",
-    "FACEBOOK_APP_SECRET",
-    "FACEBOOK_APP_SECRET_PREVIOUS",
-    "FACEBOOK_VERIFY_TOKEN",
-    "FACEBOOK_REDIRECT_URI",
-    "FACEBOOK_WEBHOOK_ADDRESS",
-    "FACEBOOK_API_VERSION",
-    "FACEBOOK_GRAPH_URL",
-    "FACEBOOK_DIALOG_URL",
-    "FACEBOOK_SCOPES",
-    "FACEBOOK_SUBSCRIBED_FIELDS",
-    "FACEBOOK_PAGE_FIELDS",
-    "FACEBOOK_POLL_CRON",
-    "FACEBOOK_DEAUTHORIZE_URL",
-    "FACEBOOK_DELETION_URL",
+    *(setting.name for manifest in MANIFESTS for setting in manifest.settings),
     "POLL_SPREAD_SECONDS",
     "SPACES_ACCESS_KEY",
     "SPACES_SECRET_KEY",
@@ -81,7 +59,7 @@ SETTINGS = (
     "TOKEN_ENCRYPTION_KEYS",
     "SESSION_TTL_SECONDS",
     "WEBHOOK_MAX_BYTES",
-    "COMPOSES_AT_ONCE",
+    "SNAPSHOT_CONCURRENCY",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "INTERNAL_KEYS",
     "INTERNAL_KEY",
@@ -96,70 +74,94 @@ SETTINGS = (
     "SANDBOX_PUBLIC_URL",
     "SANDBOX_RETRY_SCALE",
 )
+"""The names of all settings of the product; `deploy/env.example` describes them."""
+
 # Each process has its own, so one value for all cannot be meant (and some shells export HOST).
 _PER_PROCESS = ("HOST", "PORT", "INTERNAL_KEY", "INTERNAL_KEYS")
-# What only some services (and, for the apps' secrets, the sandbox) may know. Calls to Meta are signed with the secret.
-_KNOWN_TO: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("TOKEN_ENCRYPTION_KEYS", "STATE_TOKEN_SECRET", "FACEBOOK_VERIFY_TOKEN"), (GATEWAY,)),
-    **dict.fromkeys(("SHOPIFY_API_SECRET", "SHOPIFY_API_SECRET_PREVIOUS", "FACEBOOK_APP_SECRET_PREVIOUS"), (GATEWAY,)),
-    "FACEBOOK_APP_SECRET": (GATEWAY, FACEBOOK_FETCHER),
-    **dict.fromkeys(("GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL"), ()),
-}
-# The setting that names a part's address: whoever gives it runs that part elsewhere.
-_ADDRESS_SETTINGS = {
-    KAFKA: "KAFKA_BOOTSTRAP_SERVERS",
-    POSTGRES: "DATABASE_URL",
-    SPACES: "SPACES_ENDPOINT_URL",
-    SANDBOX: "SHOPIFY_SHOP_URL",
-}
 OWNERS = {GATEWAY: "gateway", SCHEDULER: "scheduler", SPACES_WRITER: "spaces_writer"}
 """The name of the role and of the schema of each service that owns data."""
-CALLERS = (GATEWAY, SCHEDULER, SHOPIFY_FETCHER, FACEBOOK_FETCHER, OPERATOR)
-"""Who has a key by which it shows who it is to another."""
-# Of what every service is told, where things are.
+CALLERS = (GATEWAY, SCHEDULER, *FETCHERS, OPERATOR)
+"""The parts that have a key by which another service identifies them."""
+# What every service and the operator's commands may know of where other parts are; a platform's manifest adds to it.
 _ADDRESSES = (
-    *("KAFKA_BOOTSTRAP_SERVERS", "SPACES_ENDPOINT_URL", "SPACES_BUCKET", "SPACES_REGION", "SHOPIFY_SHOP_URL"),
-    *("GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "SHOPIFY_REDIRECT_URI", "SHOPIFY_WEBHOOK_ADDRESS"),
-    *("FACEBOOK_REDIRECT_URI", "FACEBOOK_WEBHOOK_ADDRESS", "FACEBOOK_GRAPH_URL"),
+    *("KAFKA_BOOTSTRAP_SERVERS", "SPACES_ENDPOINT_URL", "SPACES_BUCKET", "SPACES_REGION"),
+    *("GATEWAY_INTERNAL_URL", "SCHEDULER_URL"),
+    *(setting.name for manifest in MANIFESTS for setting in manifest.list_settings(manifests.OPERATOR)),
 )
 
 
-def clean(*sources: Mapping[str, str | None]) -> Settings:
-    """One mapping of several, the later ones winning; an empty value counts as not given."""
+def _list_readers(manifest: Manifest, setting: Setting) -> tuple[str, ...]:
+    """Return the services that get a platform's setting."""
+    services = {
+        manifests.GATEWAY: GATEWAY,
+        manifests.SCHEDULER: SCHEDULER,
+        manifests.FETCHER: manifest.fetcher,
+    }
+    return tuple(service for reader, service in services.items() if reader in setting.readers)
+
+
+_READERS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("TOKEN_ENCRYPTION_KEYS", "STATE_TOKEN_SECRET"), (GATEWAY,)),
+    **dict.fromkeys(("GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL"), ()),
+    **{
+        setting.name: _list_readers(manifest, setting)
+        for manifest in MANIFESTS
+        for setting in manifest.settings
+    },
+}  # fmt: skip
+"""The services that get a setting, for the settings that not every service may know."""
+
+
+def _list_address_settings() -> Iterator[tuple[str, str]]:
+    """Yield each part with a setting that names its address. Where it is given, the part runs elsewhere."""
+    yield KAFKA, "KAFKA_BOOTSTRAP_SERVERS"
+    yield POSTGRES, "DATABASE_URL"
+    yield SPACES, "SPACES_ENDPOINT_URL"
+    for manifest in MANIFESTS:
+        yield from ((SANDBOX, setting.name) for setting in manifest.settings if setting.replaces_sandbox)
+
+
+def merge_settings(*sources: Mapping[str, str | None]) -> Settings:
+    """Merge several mappings, the later ones winning; an empty value counts as not given."""
     merged: Settings = {}
     for source in sources:
         merged |= {name: value for name, value in source.items() if value}
     return {name: value for name, value in merged.items() if name not in _PER_PROCESS}
 
 
-def inherited(environ: Mapping[str, str]) -> Settings:
-    """What children inherit from the runner's own environment: everything but the product's settings."""
+def filter_inherited(environ: Mapping[str, str]) -> Settings:
+    """Return what child processes inherit from the runner's own environment: all but the product's settings."""
     return {name: value for name, value in environ.items() if name not in SETTINGS}
 
 
-def elsewhere(given: Mapping[str, str]) -> set[str]:
-    """The parts that need not be started, for their address is given."""
-    return {part for part, setting in _ADDRESS_SETTINGS.items() if setting in given}
+def find_external_parts(given: Mapping[str, str]) -> set[str]:
+    """Return the parts that are not started, because their address is given."""
+    return {part for part, setting in _list_address_settings() if setting in given}
 
 
-def internal_key(secrets: Mapping[str, str], caller: str) -> str:
-    """The key by which a service shows who it is to another."""
+def get_internal_key(secrets: Mapping[str, str], caller: str) -> str:
+    """Return the key by which other services identify the caller."""
     return secrets[f"{caller.replace('-', '_')}_internal_key"]
+
+
+def get_address_setting(service: str) -> str:
+    """Return the name under which `runtime.json` has the address of a service that no other service calls."""
+    return f"{service.replace('-', '_').upper()}_ADDRESS"
 
 
 @dataclass(frozen=True)
 class Environment:
-    """The settings of every part of one stack. `port_of` answers the loopback port of a part by name."""
+    """The settings of every part of one stack. `get_port` returns the loopback port of a part by name."""
 
     given: Mapping[str, str]
     secrets: Mapping[str, str]
-    port_of: Callable[[str], int]
+    get_port: Callable[[str], int]
 
     @property
     def gateway_port(self) -> int:
-        """Where browsers and webhooks arrive; `GATEWAY_PORT=0` takes any free port."""
+        """The port for browsers and webhooks; `GATEWAY_PORT=0` takes any free port."""
         port = int(self.given.get("GATEWAY_PORT", DEFAULT_GATEWAY_PORT))
-        return port or self.port_of(GATEWAY)
+        return port or self.get_port(GATEWAY)
 
     @property
     def gateway_url(self) -> str:
@@ -168,8 +170,8 @@ class Environment:
 
     @property
     def sandbox_port(self) -> int:
-        """Where the sandbox listens."""
-        return int(self.given.get("SANDBOX_PORT") or self.port_of(SANDBOX))
+        """The port of the sandbox."""
+        return int(self.given.get("SANDBOX_PORT") or self.get_port(SANDBOX))
 
     @property
     def sandbox_url(self) -> str:
@@ -179,16 +181,32 @@ class Environment:
     @property
     def internal_port(self) -> int:
         """The gateway's loopback port for other services."""
-        return int(self.given.get("GATEWAY_INTERNAL_PORT") or self.port_of("gateway-internal"))
+        return int(self.given.get("GATEWAY_INTERNAL_PORT") or self.get_port("gateway-internal"))
 
-    def shared(self) -> Settings:
-        """What every service gets; anything given replaces what is composed here."""
-        composed = {
-            **self._infrastructure(),
-            **self._shopify(),
-            **self._facebook(),
+    @property
+    def has_sandbox(self) -> bool:
+        """Whether the sandbox runs here."""
+        return SANDBOX not in find_external_parts(self.given)
+
+    def has_platform(self, manifest: Manifest) -> bool:
+        """Whether the platform is configured: by the operator's own app, or by the sandbox's."""
+        return not manifest.is_optional or self.has_sandbox or self._has_own_app(manifest)
+
+    def has_service(self, service: str) -> bool:
+        """Whether the service is started: a fetcher only where its platform is configured."""
+        return all(self.has_platform(manifest) for manifest in MANIFESTS if manifest.fetcher == service)
+
+    def _has_own_app(self, manifest: Manifest) -> bool:
+        return any(setting.is_app and setting.name in self.given for setting in manifest.settings)
+
+    def build_shared_settings(self) -> Settings:
+        """Return the settings of all services; a given setting replaces the one that is computed here."""
+        computed = {
+            **self._build_infrastructure_settings(),
+            **{name: value for manifest in MANIFESTS for name, value in self._build_platform_settings(manifest)},
+            **({"SANDBOX_URL": self.sandbox_url} if self.has_sandbox else {}),
             "GATEWAY_INTERNAL_URL": f"http://{HOST}:{self.internal_port}",
-            "SCHEDULER_URL": f"http://{HOST}:{self.port_of(SCHEDULER)}",
+            "SCHEDULER_URL": f"http://{HOST}:{self.get_port(SCHEDULER)}",
             "STATE_TOKEN_SECRET": self.secrets["state_token_secret"],
             "TOKEN_ENCRYPTION_KEYS": f"k1:{self.secrets['token_encryption_key']}",
             "GATEWAY_HOST": HOST,
@@ -196,116 +214,88 @@ class Environment:
             "PYTHONUNBUFFERED": "1",
         }
         resolved = {"GATEWAY_PORT": str(self.gateway_port), "GATEWAY_INTERNAL_PORT": str(self.internal_port)}
-        return {**composed, **self.given, **resolved}
+        return {**computed, **self.given, **resolved}
 
-    def _infrastructure(self) -> Settings:
+    def _build_infrastructure_settings(self) -> Settings:
         return {
-            "KAFKA_BOOTSTRAP_SERVERS": f"{HOST}:{self.port_of(KAFKA)}",
+            "KAFKA_BOOTSTRAP_SERVERS": f"{HOST}:{self.get_port(KAFKA)}",
             "SPACES_ACCESS_KEY": self.secrets["spaces_access_key"],
             "SPACES_SECRET_KEY": self.secrets["spaces_secret_key"],
             "SPACES_BUCKET": BUCKET,
-            "SPACES_REGION": "nyc3",
-            "SPACES_ENDPOINT_URL": f"http://{HOST}:{self.port_of(SPACES)}",
+            "SPACES_REGION": DEFAULT_REGION,
+            "SPACES_ENDPOINT_URL": f"http://{HOST}:{self.get_port(SPACES)}",
         }
 
-    def _shopify(self) -> Settings:
-        return {
-            "SHOPIFY_API_KEY": self.secrets["shopify_api_key"],
-            "SHOPIFY_API_SECRET": self.secrets["shopify_api_secret"],
-            "SHOPIFY_REDIRECT_URI": f"{self.gateway_url}/shopify/callback",
-            "SHOPIFY_WEBHOOK_ADDRESS": f"{self.gateway_url}/shopify/webhook",
-            "SHOPIFY_SHOP_URL": f"{self.sandbox_url}/shops/{{shop}}",
-            **({} if SANDBOX in elsewhere(self.given) else {"SANDBOX_URL": self.sandbox_url}),
-        }
+    def _build_platform_settings(self, manifest: Manifest) -> Iterator[tuple[str, str]]:
+        """Yield the settings of a platform that are computed, none where the platform is not configured.
 
-    @property
-    def has_facebook(self) -> bool:
-        """Whether there is a Meta app: one that was given, or the sandbox's."""
-        return "FACEBOOK_APP_ID" in self.given or SANDBOX not in elsewhere(self.given)
-
-    def _facebook(self) -> Settings:
-        """Of a Meta app that was given everything but our own addresses is given, too."""
-        if not self.has_facebook:
-            return {}
-        addresses = {
-            "FACEBOOK_REDIRECT_URI": f"{self.gateway_url}/facebook/callback",
-            "FACEBOOK_WEBHOOK_ADDRESS": f"{self.gateway_url}/facebook/webhook",
+        With an app of the operator's own, its secrets and the platform's addresses are given or have defaults.
+        """
+        if not self.has_platform(manifest):
+            return
+        has_own_app = self._has_own_app(manifest)
+        urls = {
+            **dict.fromkeys(("gateway_url", "gateway_people_url"), self.gateway_url),
+            **dict.fromkeys(("sandbox_url", "sandbox_people_url"), self.sandbox_url if self.has_sandbox else ""),
         }
-        if "FACEBOOK_APP_ID" in self.given:
-            return addresses
-        return {
-            **addresses,
-            "FACEBOOK_APP_ID": self.secrets["facebook_app_id"],
-            "FACEBOOK_APP_SECRET": self.secrets["facebook_app_secret"],
-            "FACEBOOK_VERIFY_TOKEN": self.secrets["facebook_verify_token"],
-            "FACEBOOK_GRAPH_URL": f"{self.sandbox_url}/graph",
-            "FACEBOOK_DIALOG_URL": f"{self.sandbox_url}/facebook",
-        }
+        for setting in manifest.settings:
+            if setting.generated and not has_own_app:
+                yield setting.name, self.secrets[setting.name.lower()]
+            elif setting.stack_value and not (setting.uses_sandbox and (has_own_app or not self.has_sandbox)):
+                yield setting.name, setting.render_stack_value(urls)
 
-    def database_url(self, owner: str) -> str:
-        """The connection string of one owner's role, or the one that was given for all."""
+    def build_database_url(self, owner: str) -> str:
+        """Return the connection string of one owner's role, or the one that was given for all."""
         password = self.secrets[f"{owner}_database_password"]
-        return self.given.get("DATABASE_URL") or postgres.url(owner, password, self.port_of(POSTGRES))
+        return self.given.get("DATABASE_URL") or postgres.build_url(owner, password, self.get_port(POSTGRES))
 
-    def service(self, name: str, instance: str) -> Settings:
-        """The settings of one instance of a service. A second gateway has ports of its own."""
-        settings = self.shared()
-        settings = {key: value for key, value in settings.items() if name in _KNOWN_TO.get(key, (name,))}
+    def build_service_settings(self, name: str, instance: str) -> Settings:
+        """Return the settings of one instance of a service. A second gateway has ports of its own."""
+        settings = self.build_shared_settings()
+        settings = {key: value for key, value in settings.items() if name in _READERS.get(key, (name,))}
         if name == GATEWAY != instance:
-            settings["GATEWAY_PORT"] = str(self.port_of(instance))
-            settings["GATEWAY_INTERNAL_PORT"] = str(self.port_of(f"{instance}-internal"))
-        settings["PORT"] = str(self.service_port(name, instance))
-        return {**settings, **self._owned(name), **self._keys(name)}
+            settings["GATEWAY_PORT"] = str(self.get_port(instance))
+            settings["GATEWAY_INTERNAL_PORT"] = str(self.get_port(f"{instance}-internal"))
+        settings["PORT"] = str(self.get_service_port(name, instance))
+        if name in OWNERS:
+            settings["DATABASE_URL"] = self.build_database_url(OWNERS[name])
+        return {**settings, **self._build_keys(name)}
 
-    def service_port(self, name: str, instance: str) -> int:
-        """Where the instance answers `/health` and `/ready`."""
-        return self.gateway_port if instance == name == GATEWAY else self.port_of(instance)
+    def get_service_port(self, name: str, instance: str) -> int:
+        """Return the port where the instance answers `/health` and `/ready`."""
+        return self.gateway_port if instance == name == GATEWAY else self.get_port(instance)
 
-    def _owned(self, name: str) -> Settings:
-        return {"DATABASE_URL": self.database_url(OWNERS[name])} if name in OWNERS else {}
-
-    def _keys(self, name: str) -> Settings:
-        keys = {"INTERNAL_KEY": internal_key(self.secrets, name)} if name in CALLERS else {}
+    def _build_keys(self, name: str) -> Settings:
+        keys = {"INTERNAL_KEY": get_internal_key(self.secrets, name)} if name in CALLERS else {}
         if name in (GATEWAY, SCHEDULER):
-            keys["INTERNAL_KEYS"] = ",".join(f"{caller}:{internal_key(self.secrets, caller)}" for caller in CALLERS)
+            keys["INTERNAL_KEYS"] = ",".join(f"{caller}:{get_internal_key(self.secrets, caller)}" for caller in CALLERS)
         return keys
 
-    def sandbox(self, state: str) -> Settings:
-        """The settings of the sandbox, its state in the folder or file `state`."""
-        shared = self.shared()
-        own = {
+    def build_sandbox_settings(self, state: str) -> Settings:
+        """Return the settings of the sandbox, its state in the folder or file `state`."""
+        shared = self.build_shared_settings()
+        platform_settings = (
+            setting.name for manifest in MANIFESTS for setting in manifest.list_settings(manifests.SANDBOX)
+        )
+        return {
             "SANDBOX_HOST": HOST,
             "SANDBOX_STATE": state,
             "SANDBOX_PUBLIC_URL": self.sandbox_url,
             "PYTHONUNBUFFERED": "1",
+            **{name: value for name, value in self.given.items() if name.startswith("SANDBOX_")},
+            **{name: shared[name] for name in platform_settings if name in shared},
+            "SANDBOX_PORT": str(self.sandbox_port),
         }
-        apps = ("SHOPIFY_API_KEY", "SHOPIFY_API_SECRET", "FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET")
-        secrets = {name: shared[name] for name in apps}
-        told = {
-            "FACEBOOK_DEAUTHORIZE_URL": f"{self.gateway_url}/facebook/deauthorize",
-            "FACEBOOK_DELETION_URL": f"{self.gateway_url}/facebook/data-deletion",
-        }
-        given = {name: value for name, value in self.given.items() if name.startswith("SANDBOX_")}
-        return {**own, **told, **given, **secrets, "SANDBOX_PORT": str(self.sandbox_port)}
 
-    @property
-    def _inside(self) -> tuple[str, ...]:
-        """The services whose addresses no other service is told."""
-        return (SPACES_WRITER, SHOPIFY_FETCHER, *((FACEBOOK_FETCHER,) if self.has_facebook else ()))
-
-    def addresses(self) -> Settings:
-        """Where everything is, for `runtime.json`: no secret among them."""
-        shared = self.shared()
-        services = {f"{_plain(name)}_ADDRESS": f"http://{HOST}:{self.port_of(name)}" for name in self._inside}
+    def build_addresses(self) -> Settings:
+        """Return where everything is, for `runtime.json`. No secret is among it."""
+        shared = self.build_shared_settings()
+        uncalled = (SPACES_WRITER, *(name for name in FETCHERS if self.has_service(name)))
         return {
             **{name: shared[name] for name in _ADDRESSES if name in shared},
-            **services,
+            **{get_address_setting(name): f"http://{HOST}:{self.get_port(name)}" for name in uncalled},
             "GATEWAY_URL": self.gateway_url,
             "GATEWAY_PORT": str(self.gateway_port),
             "SANDBOX_PUBLIC_URL": self.sandbox_url,
-            "POSTGRES_ADDRESS": f"{HOST}:{self.port_of(POSTGRES)}",
+            "POSTGRES_ADDRESS": f"{HOST}:{self.get_port(POSTGRES)}",
         }
-
-
-def _plain(service: str) -> str:
-    return service.replace("-", "_").upper()

@@ -1,4 +1,4 @@
-"""Questions to a part that has just been started: does it answer?"""
+"""Checks whether a part on a loopback port answers."""
 
 import http.client
 import socket
@@ -10,7 +10,7 @@ HOST = "127.0.0.1"
 _API_VERSIONS = b"\x00\x00\x00\x0a" + b"\x00\x12" + b"\x00\x00" + b"\x00\x00\x00\x01" + b"\xff\xff"
 
 
-def tcp(port: int) -> bool:
+def is_listening(port: int) -> bool:
     """Whether something listens on the loopback port."""
     try:
         with socket.create_connection((HOST, port), timeout=1):
@@ -19,8 +19,8 @@ def tcp(port: int) -> bool:
         return False
 
 
-def broker(port: int) -> bool:
-    """Whether a Kafka broker answers a request, not only a connection."""
+def is_broker_ready(port: int) -> bool:
+    """Whether a Kafka broker answers a request, and not only accepts a connection."""
     try:
         with socket.create_connection((HOST, port), timeout=2) as connection:
             connection.sendall(_API_VERSIONS)
@@ -29,7 +29,7 @@ def broker(port: int) -> bool:
         return False
 
 
-def http_ok(port: int, path: str) -> bool:
+def is_http_ok(port: int, path: str) -> bool:
     """Whether GET `path` is answered with 2xx within two seconds."""
     connection = http.client.HTTPConnection(HOST, port, timeout=2)
     try:
@@ -41,11 +41,13 @@ def http_ok(port: int, path: str) -> bool:
         connection.close()
 
 
-def wait(healthy: Callable[[], bool], *, timeout: float, alive: Callable[[], bool] = lambda: True) -> bool:
-    """Ask until `healthy`; False when the time is over or it is no longer `alive`."""
+def wait_until_healthy(
+    is_healthy: Callable[[], bool], *, timeout: float, is_alive: Callable[[], bool] = lambda: True
+) -> bool:
+    """Wait until `is_healthy`. Return False when `timeout` seconds are over or when it is no longer alive."""
     deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline and alive():
-        if healthy():
+    while time.monotonic() < deadline and is_alive():
+        if is_healthy():
             return True
         time.sleep(0.05)
     return False

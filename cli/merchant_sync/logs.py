@@ -1,9 +1,12 @@
-"""The lines of many processes on one screen: who, what, and from structured lines only what a person reads."""
+"""The log lines of all parts on one screen: the part, the event, and of structured lines the fields for people."""
 
 import json
 from collections.abc import Mapping
+from itertools import cycle
 
 from rich.text import Text
+
+from merchant_sync.parts import FETCHERS
 
 _COLOURS = {
     "stack": "bold white",
@@ -14,27 +17,29 @@ _COLOURS = {
     "gateway": "cyan",
     "scheduler": "bright_yellow",
     "spaces-writer": "bright_green",
-    "shopify-fetcher": "bright_blue",
+    **dict(zip(FETCHERS, cycle(("bright_blue", "bright_magenta", "bright_cyan")))),
 }
 _NAME_WIDTH = 16
 _LEVEL_COLOURS = {"warning": "yellow", "error": "red", "critical": "bold red"}
-# Known by heart (the name is the prefix) or too long for a line on a screen; the log file has them.
-_LEFT_OUT = {"event", "message", "level", "timestamp", "logger", "service", "trace_id", "exception", "stack_info"}
+# Shown in another way (the name is the prefix) or too long for a line on a screen; the log file has them.
+_HIDDEN = {"event", "message", "level", "timestamp", "logger", "service", "trace_id", "exception", "stack_info"}
 
 
-def _words(value: object) -> str:
+def _format_value(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def summary(fields: Mapping[str, object]) -> str:
-    """A structured line in short: the event, then `key=value` of the rest, and the last line of an exception."""
-    event = _words(fields.get("event") or fields.get("message") or "")
-    rest = [f"{key}={_words(value)}" for key, value in fields.items() if key not in _LEFT_OUT and value is not None]
+def summarise(fields: Mapping[str, object]) -> str:
+    """Return a structured line in short: the event, its other fields, and the last line of an exception."""
+    event = _format_value(fields.get("event") or fields.get("message") or "")
+    others = [
+        f"{key}={_format_value(value)}" for key, value in fields.items() if key not in _HIDDEN and value is not None
+    ]
     exception = str(fields.get("exception") or "").strip().splitlines()[-1:]
-    return "  ".join([event, *rest, *exception])
+    return "  ".join([event, *others, *exception])
 
 
-def _structured(line: str) -> dict[str, object] | None:
+def _parse_structured(line: str) -> dict[str, object] | None:
     if not line.startswith("{"):
         return None
     try:
@@ -45,9 +50,9 @@ def _structured(line: str) -> dict[str, object] | None:
 
 
 def render(name: str, line: str) -> Text:
-    """One line for the screen, under the coloured name of who said it."""
+    """Return one line for the screen, with the coloured name of the part that wrote it."""
     colour = _COLOURS.get(name) or next((c for n, c in _COLOURS.items() if name.startswith(f"{n}-")), "white")
-    fields = _structured(line)
+    fields = _parse_structured(line)
     level = str(fields.get("level", "")).lower() if fields else ""
-    said = summary(fields) if fields else line
-    return Text.assemble((f"{name:<{_NAME_WIDTH}}", colour), ("│ ", "dim"), (said, _LEVEL_COLOURS.get(level, "")))
+    text = summarise(fields) if fields else line
+    return Text.assemble((f"{name:<{_NAME_WIDTH}}", colour), ("│ ", "dim"), (text, _LEVEL_COLOURS.get(level, "")))

@@ -7,27 +7,27 @@ from pathlib import Path
 from merchant_sync import health
 from merchant_sync.parts import SPACES, Part, StackError
 
-# Next to nothing is cached: what was put is read at once, and a file removed by hand is gone at once. Not 0s: at zero
-# rclone, once an object has been replaced while it was being read, spins on a whole processor for ever.
+# Next to nothing is cached: an object can be read as soon as it is put, and a file removed by hand is gone at once.
+# Not 0s: at zero rclone, once an object has been replaced while it was being read, spins on a whole processor for ever.
 _UNCACHED = ["--vfs-cache-mode", "off", "--dir-cache-time", "1ms", "--poll-interval", "0s"]
 
 
-def _binary() -> str:
+def _find_binary() -> str:
     found = shutil.which("rclone", path=str(Path(sys.executable).parent)) or shutil.which("rclone")
     if not found:
         raise StackError("No rclone beside Python: install requirements/runtime.txt again.")
     return found
 
 
-def part(data_dir: Path, port: int, bucket: str, access_key: str, secret_key: str) -> Part:
-    """The store on loopback `port`, its buckets in `data_dir`; the keys travel in the environment, not in `ps`.
+def build_part(data_dir: Path, port: int, bucket: str, access_key: str, secret_key: str) -> Part:
+    """Return the store on loopback `port`, its buckets in `data_dir`. `ps` does not show the keys.
 
-    User metadata of objects lives in rclone's memory only: after a restart HEAD shows none, whatever the flags.
+    rclone keeps user metadata of objects in memory only: after a restart HEAD shows none, whatever the flags.
     """
     return Part(
         name=SPACES,
         command=[
-            _binary(),
+            _find_binary(),
             "serve",
             "s3",
             "--config",
@@ -38,6 +38,6 @@ def part(data_dir: Path, port: int, bucket: str, access_key: str, secret_key: st
             str(data_dir),
         ],
         env={"RCLONE_AUTH_KEY": f'"{access_key},{secret_key}"'},
-        healthy=lambda: health.tcp(port),
+        is_healthy=lambda: health.is_listening(port),
         prepare=lambda: (data_dir / bucket).mkdir(parents=True, exist_ok=True),
     )

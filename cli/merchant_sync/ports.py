@@ -9,7 +9,7 @@ from pathlib import Path
 
 from merchant_sync.health import HOST
 
-# Below Linux' range for outgoing connections, so that a port stays ours while its part is down.
+# Below Linux' range for outgoing connections, so that a port stays free while its part is down.
 _FIRST, _LAST = 20_000, 32_000
 
 
@@ -24,7 +24,7 @@ def is_free(port: int) -> bool:
     return True
 
 
-def _candidates(remembered: int | None) -> Iterator[int]:
+def _generate_candidates(remembered: int | None) -> Iterator[int]:
     if remembered:
         yield remembered
     while True:
@@ -32,7 +32,7 @@ def _candidates(remembered: int | None) -> Iterator[int]:
 
 
 def _read(path: Path) -> dict[str, int]:
-    """The remembered ports; none where the file is missing or was cut off, for new ones do as well."""
+    """Return the remembered ports, none where the file is missing or cut off: new ports do as well."""
     try:
         remembered: dict[str, int] = json.loads(path.read_text())
     except (FileNotFoundError, json.JSONDecodeError):
@@ -41,26 +41,26 @@ def _read(path: Path) -> dict[str, int]:
 
 
 class Ports:
-    """Names to ports, kept in a JSON file. Parts may ask side by side."""
+    """Ports by the name of a part, kept in a JSON file. Threads may share it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._remembered = _read(path)
-        self._given: dict[str, int] = {}
+        self._ports: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def of(self, name: str) -> int:
-        """The port of `name`: chosen once, then always the same."""
+    def get(self, name: str) -> int:
+        """Return the port of `name`: chosen at the first call, the same at all later ones."""
         with self._lock:
-            if name not in self._given:
-                taken = set(self._given.values())
-                options = _candidates(self._remembered.get(name))
-                self._given[name] = next(port for port in options if port not in taken and is_free(port))
+            if name not in self._ports:
+                in_use = set(self._ports.values())
+                options = _generate_candidates(self._remembered.get(name))
+                self._ports[name] = next(port for port in options if port not in in_use and is_free(port))
                 self._write()
-            return self._given[name]
+            return self._ports[name]
 
     def _write(self) -> None:
-        """Keep all ports, in one move: a kill leaves the old file or the new one."""
+        """Store all ports by one rename: a kill leaves the old file or the new one."""
         draft = self._path.with_suffix(".new")
-        draft.write_text(json.dumps({**self._remembered, **self._given}, indent=2, sort_keys=True))
+        draft.write_text(json.dumps({**self._remembered, **self._ports}, indent=2, sort_keys=True))
         draft.replace(self._path)

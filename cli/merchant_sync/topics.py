@@ -1,4 +1,4 @@
-"""The topics of the product on the stack's own broker, made before any service starts."""
+"""The product's topics on the stack's own broker, created before any service starts."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -8,17 +8,14 @@ from merchant_sync.parts import StackError
 from messaging.brokers import Brokers
 from messaging.errors import KafkaUnavailableError
 from messaging.provisioning import provision
+from platforms.registry import PLATFORMS
 
-PLATFORMS = ("shopify", "facebook")
 
-
-def make(brokers: Brokers) -> None:
-    """Make the topics that are missing; a StackError when the broker refuses.
-
-    In a thread of its own, for the caller's may run a loop already.
-    """
+def create_topics(brokers: Brokers) -> None:
+    """Create the topics that are missing. Raises StackError when the broker refuses."""
     try:
+        # In a thread of its own, because the caller's thread may run an event loop already.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(lambda: asyncio.run(provision(brokers, list_topics(PLATFORMS)))).result()
     except KafkaUnavailableError as error:
-        raise StackError(f"The topics could not be made: {error}") from None
+        raise StackError(f"The topics could not be created: {error}") from None

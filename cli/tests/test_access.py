@@ -1,4 +1,4 @@
-"""How an installation is found, and how a visitor reaches a gateway that calls itself by another name."""
+"""How an installation is found, and how a visit reaches a gateway that knows itself by another address."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ import pytest
 from merchant_sync import access, dev_secrets, runtime
 from merchant_sync.client import Visit
 from merchant_sync.environment import Environment
+from merchant_sync.origins import RedirectingTransport, get_origin
 from merchant_sync.parts import StackError
-from merchant_sync.urls import Detour, origin
 
 ELSEWHERE = {
     "GATEWAY_URL": "http://gateway:5000",
@@ -26,47 +26,47 @@ ELSEWHERE = {
 
 def test_settings_name_an_installation_that_runs_elsewhere(tmp_path: Path) -> None:
     there = access.resolve(tmp_path, {**ELSEWHERE, "UNKNOWN": "x", "SPACES_REGION": ""})
-    assert not there.local
+    assert not there.is_local
     assert there.get("INTERNAL_KEY") == "operator's"
-    assert there.database_url("scheduler").startswith("postgresql://scheduler@")
-    assert there.database_url("gateway").startswith("postgresql://everybody@")
+    assert there.get_database_url("scheduler").startswith("postgresql://scheduler@")
+    assert there.get_database_url("gateway").startswith("postgresql://everybody@")
     assert there.bucket_endpoint == "https://nyc3.digitaloceanspaces.com"
     assert not there.get("UNKNOWN")
 
 
-def test_without_a_stack_and_without_settings_it_says_what_to_set(tmp_path: Path) -> None:
+def test_without_a_stack_and_without_settings_the_error_names_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"make up.*GATEWAY_URL.*INTERNAL_KEY"):
         access.resolve(tmp_path, {"SHOPIFY_REDIRECT_URI": "http://here/callback"})
     with pytest.raises(StackError, match="Set SCHEDULER_URL"):
-        access.resolve(tmp_path, ELSEWHERE).need("GATEWAY_URL", "SCHEDULER_URL")
+        access.resolve(tmp_path, ELSEWHERE).require("GATEWAY_URL", "SCHEDULER_URL")
 
 
 def test_the_stack_that_runs_on_the_folder_wins_over_settings(tmp_path: Path) -> None:
     secrets = dev_secrets.load(tmp_path / "secrets.json")
     stack = Environment({}, secrets, lambda _: 4711)
-    runtime.write(tmp_path, runtime.note(stack.gateway_url, stack.addresses(), {}))
+    runtime.write(tmp_path, runtime.describe_own(stack.gateway_url, stack.build_addresses(), {}))
     there = access.resolve(tmp_path, {**ELSEWHERE, "DATABASE_URL": ""})
-    assert there.local
+    assert there.is_local
     assert there.gateway_url == stack.gateway_url
     assert there.get("INTERNAL_KEY") == secrets["operator_internal_key"]
-    assert secrets["gateway_database_password"] in there.database_url("gateway")
+    assert secrets["gateway_database_password"] in there.get_database_url("gateway")
     assert "operator_internal_key" not in repr(there) and secrets["operator_internal_key"] not in repr(there)
 
 
-def test_nothing_secret_is_in_the_note_of_a_running_stack(tmp_path: Path) -> None:
+def test_no_secret_is_in_the_runtime_file_of_a_stack(tmp_path: Path) -> None:
     secrets = dev_secrets.load(tmp_path / "secrets.json")
-    noted = str(Environment({}, secrets, lambda _: 4711).addresses())
-    assert not [name for name, value in secrets.items() if value in noted]
+    written = str(Environment({}, secrets, lambda _: 4711).build_addresses())
+    assert not [name for name, value in secrets.items() if value in written]
 
 
-def test_what_is_meant_for_the_gateways_own_name_goes_another_way() -> None:
+def test_requests_for_the_gateways_own_address_are_sent_to_another() -> None:
     seen: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         seen.append(request)
         return httpx.Response(200, headers={"set-cookie": "session=1; Path=/"})
 
-    transport = Detour("http://gateway:5000", httpx.MockTransport(answer))
+    transport = RedirectingTransport("http://gateway:5000", httpx.MockTransport(answer))
     with httpx.Client(mounts={"http://localhost:5000": transport}) as browser:
         browser.get("http://localhost:5000/shopify/callback?code=1")
         browser.post("http://localhost:5000/form", data={"a": "b"})
@@ -79,8 +79,8 @@ def test_what_is_meant_for_the_gateways_own_name_goes_another_way() -> None:
     assert seen[1].read() == b"a=b"
 
 
-def test_a_visitor_calls_the_gateway_as_it_calls_itself(tmp_path: Path) -> None:
+def test_a_visit_uses_the_address_that_the_gateway_knows_itself_by(tmp_path: Path) -> None:
     visit = Visit(access.resolve(tmp_path, ELSEWHERE))
     assert visit.gateway_url == "http://localhost:5000"
     assert visit.sandbox_url == "http://sandbox:8090"
-    assert origin("https://app.example/shopify/callback") == "https://app.example"
+    assert get_origin("https://app.example/shopify/callback") == "https://app.example"

@@ -1,4 +1,4 @@
-"""What each part is told."""
+"""The settings of each part."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from merchant_sync import dev_secrets, environment
 from merchant_sync.environment import Environment
+from merchant_sync.manifests import MANIFESTS
 
 ROOT = Path(__file__).parents[2]
 PORTS = {
@@ -31,12 +32,12 @@ def secrets(tmp_path: Path) -> dict[str, str]:
     return dev_secrets.load(tmp_path / "secrets.json")
 
 
-def composed(secrets: dict[str, str], **given: str) -> Environment:
+def build_environment(secrets: dict[str, str], **given: str) -> Environment:
     return Environment(given, secrets, PORTS.__getitem__)
 
 
 def test_every_address_is_on_loopback_and_only_the_gateway_port_is_fixed(secrets: dict[str, str]) -> None:
-    settings = composed(secrets).service("gateway", "gateway")
+    settings = build_environment(secrets).build_service_settings("gateway", "gateway")
 
     assert settings["GATEWAY_PORT"] == settings["PORT"] == "5000"
     assert settings["SHOPIFY_REDIRECT_URI"] == "http://127.0.0.1:5000/shopify/callback"
@@ -46,19 +47,23 @@ def test_every_address_is_on_loopback_and_only_the_gateway_port_is_fixed(secrets
     assert settings["GATEWAY_HOST"] == "127.0.0.1"
 
 
-def test_what_is_given_wins_and_what_follows_from_it_follows(secrets: dict[str, str]) -> None:
-    settings = composed(secrets, GATEWAY_PORT="5999", SPACES_BUCKET="mine").service("gateway", "gateway")
+def test_a_given_setting_wins_and_others_are_computed_from_it(secrets: dict[str, str]) -> None:
+    settings = build_environment(secrets, GATEWAY_PORT="5999", SPACES_BUCKET="mine").build_service_settings(
+        "gateway", "gateway"
+    )
 
     assert settings["SPACES_BUCKET"] == "mine"
     assert settings["SHOPIFY_WEBHOOK_ADDRESS"] == "http://127.0.0.1:5999/shopify/webhook"
 
 
 def test_gateway_port_zero_takes_a_free_one(secrets: dict[str, str]) -> None:
-    assert composed(secrets, GATEWAY_PORT="0").gateway_url == "http://127.0.0.1:5"
+    assert build_environment(secrets, GATEWAY_PORT="0").gateway_url == "http://127.0.0.1:5"
 
 
 def test_a_second_gateway_has_ports_of_its_own_and_the_same_public_addresses(secrets: dict[str, str]) -> None:
-    first, second = (composed(secrets).service("gateway", name) for name in ("gateway", "gateway-2"))
+    first, second = (
+        build_environment(secrets).build_service_settings("gateway", name) for name in ("gateway", "gateway-2")
+    )
 
     assert (second["GATEWAY_PORT"], second["GATEWAY_INTERNAL_PORT"], second["PORT"]) == ("10", "11", "10")
     assert second["SHOPIFY_REDIRECT_URI"] == first["SHOPIFY_REDIRECT_URI"]
@@ -66,49 +71,53 @@ def test_a_second_gateway_has_ports_of_its_own_and_the_same_public_addresses(sec
 
 
 def test_each_owner_has_its_own_role_and_the_fetcher_no_database(secrets: dict[str, str]) -> None:
-    env = composed(secrets)
-    urls = [env.service(name, name)["DATABASE_URL"] for name in ("gateway", "scheduler", "spaces-writer")]
+    env = build_environment(secrets)
+    urls = [
+        env.build_service_settings(name, name)["DATABASE_URL"] for name in ("gateway", "scheduler", "spaces-writer")
+    ]
 
     assert [re.match(r"postgresql://(\w+):", url)[1] for url in urls] == ["gateway", "scheduler", "spaces_writer"]  # type: ignore[index]
     assert len(set(urls)) == 3
-    assert "DATABASE_URL" not in env.service("shopify-fetcher", "shopify-fetcher")
+    assert "DATABASE_URL" not in env.build_service_settings("shopify-fetcher", "shopify-fetcher")
 
 
-def test_a_given_database_is_everyones(secrets: dict[str, str]) -> None:
-    env = composed(secrets, DATABASE_URL="postgresql://elsewhere/db")
+def test_a_given_database_is_used_by_every_owner(secrets: dict[str, str]) -> None:
+    env = build_environment(secrets, DATABASE_URL="postgresql://elsewhere/db")
 
-    assert env.service("scheduler", "scheduler-2")["DATABASE_URL"] == "postgresql://elsewhere/db"
+    assert env.build_service_settings("scheduler", "scheduler-2")["DATABASE_URL"] == "postgresql://elsewhere/db"
 
 
 def test_only_the_gateway_knows_what_opens_tokens(secrets: dict[str, str]) -> None:
-    env = composed(secrets, SHOPIFY_API_SECRET_PREVIOUS="old")
+    env = build_environment(secrets, SHOPIFY_API_SECRET_PREVIOUS="old")
     for name in ("scheduler", "spaces-writer", "shopify-fetcher"):
-        known = set(env.service(name, name).values())
+        known = set(env.build_service_settings(name, name).values())
         assert not known & {f"k1:{secrets['token_encryption_key']}", secrets["state_token_secret"], "old"}
         assert secrets["shopify_api_secret"] not in known
 
 
 def test_each_caller_is_known_by_its_own_key(secrets: dict[str, str]) -> None:
-    env = composed(secrets)
-    accepted = dict(pair.split(":") for pair in env.service("gateway", "gateway")["INTERNAL_KEYS"].split(","))
+    env = build_environment(secrets)
+    accepted = dict(
+        pair.split(":") for pair in env.build_service_settings("gateway", "gateway")["INTERNAL_KEYS"].split(",")
+    )
 
     operator = {"operator": accepted.pop("operator")}
-    assert {name: env.service(name, name)["INTERNAL_KEY"] for name in accepted} == accepted
-    assert operator == {"operator": environment.internal_key(secrets, "operator")}
-    assert "INTERNAL_KEYS" not in env.service("shopify-fetcher", "shopify-fetcher")
+    assert {name: env.build_service_settings(name, name)["INTERNAL_KEY"] for name in accepted} == accepted
+    assert operator == {"operator": environment.get_internal_key(secrets, "operator")}
+    assert "INTERNAL_KEYS" not in env.build_service_settings("shopify-fetcher", "shopify-fetcher")
 
 
 def test_sandbox_and_gateway_share_the_app_and_the_sandbox_gets_nothing_else(secrets: dict[str, str]) -> None:
-    env = composed(secrets, SHOPIFY_API_SECRET="s", DATABASE_URL="postgresql://elsewhere/db")
-    told = env.sandbox("state")
+    env = build_environment(secrets, SHOPIFY_API_SECRET="s", DATABASE_URL="postgresql://elsewhere/db")
+    settings = env.build_sandbox_settings("state")
 
-    assert told["SHOPIFY_API_SECRET"] == "s"
-    assert told["SANDBOX_PORT"] == "4"
-    assert "DATABASE_URL" not in told
+    assert settings["SHOPIFY_API_SECRET"] == "s"
+    assert settings["SANDBOX_PORT"] == "4"
+    assert "DATABASE_URL" not in settings
 
 
-def test_an_empty_setting_is_none_and_the_environment_wins_over_the_file() -> None:
-    merged = environment.clean(
+def test_an_empty_setting_counts_as_not_given_and_the_environment_wins_over_the_file() -> None:
+    merged = environment.merge_settings(
         {"SPACES_BUCKET": "file", "SPACES_REGION": "file"}, {"SPACES_BUCKET": "env", "DATABASE_URL": ""}
     )
 
@@ -116,15 +125,15 @@ def test_an_empty_setting_is_none_and_the_environment_wins_over_the_file() -> No
 
 
 def test_a_part_with_a_given_address_runs_elsewhere() -> None:
-    assert environment.elsewhere({"DATABASE_URL": "x", "SHOPIFY_SHOP_URL": "y"}) == {"postgres", "sandbox"}
+    assert environment.find_external_parts({"DATABASE_URL": "x", "SHOPIFY_SHOP_URL": "y"}) == {"postgres", "sandbox"}
 
 
 def test_children_inherit_no_setting_that_nobody_gave() -> None:
-    assert environment.inherited({"PATH": "/bin", "DATABASE_URL": "leak", "HOST": "laptop"}) == {"PATH": "/bin"}
+    assert environment.filter_inherited({"PATH": "/bin", "DATABASE_URL": "leak", "HOST": "laptop"}) == {"PATH": "/bin"}
 
 
 def test_addresses_hold_no_secret(secrets: dict[str, str]) -> None:
-    text = " ".join(composed(secrets).addresses().values())
+    text = " ".join(build_environment(secrets).build_addresses().values())
 
     assert not [name for name, value in secrets.items() if value in text]
 
@@ -137,23 +146,32 @@ def test_env_example_names_every_setting_once_and_holds_no_secret() -> None:
     assert not [name for name, value in entries.items() if value and ("SECRET" in name or "KEY" in name)]
 
 
-def test_metas_secret_is_known_to_whoever_calls_meta_and_its_verify_token_to_the_gateway(
+def test_the_secret_of_a_platform_is_given_to_its_readers_alone(
     secrets: dict[str, str],
 ) -> None:
-    env = composed(secrets)
-    told = {name: env.service(name, name) for name in ("gateway", "facebook-fetcher", "shopify-fetcher", "scheduler")}
-    assert [name for name in told if "FACEBOOK_APP_SECRET" in told[name]] == ["gateway", "facebook-fetcher"]
-    assert [name for name in told if "FACEBOOK_VERIFY_TOKEN" in told[name]] == ["gateway"]
-    assert env.sandbox("state")["FACEBOOK_APP_SECRET"] == told["gateway"]["FACEBOOK_APP_SECRET"]
+    env = build_environment(secrets)
+    settings = {
+        name: env.build_service_settings(name, name)
+        for name in ("gateway", "facebook-fetcher", "shopify-fetcher", "scheduler")
+    }
+    assert [name for name in settings if "FACEBOOK_APP_SECRET" in settings[name]] == ["gateway", "facebook-fetcher"]
+    assert [name for name in settings if "FACEBOOK_VERIFY_TOKEN" in settings[name]] == ["gateway"]
+    assert env.build_sandbox_settings("state")["FACEBOOK_APP_SECRET"] == settings["gateway"]["FACEBOOK_APP_SECRET"]
 
 
 def test_a_meta_app_that_is_given_is_used_with_all_that_is_its_own(secrets: dict[str, str]) -> None:
-    told = composed(secrets, FACEBOOK_APP_ID="1" * 16, GATEWAY_PORT="5999").service("gateway", "gateway")
-    assert told["FACEBOOK_WEBHOOK_ADDRESS"] == "http://127.0.0.1:5999/facebook/webhook"
-    assert not {"FACEBOOK_APP_SECRET", "FACEBOOK_VERIFY_TOKEN", "FACEBOOK_GRAPH_URL", "FACEBOOK_DIALOG_URL"} & set(told)
+    settings = build_environment(secrets, FACEBOOK_APP_ID="1" * 16, GATEWAY_PORT="5999").build_service_settings(
+        "gateway", "gateway"
+    )
+    assert settings["FACEBOOK_WEBHOOK_ADDRESS"] == "http://127.0.0.1:5999/facebook/webhook"
+    assert not {"FACEBOOK_APP_SECRET", "FACEBOOK_VERIFY_TOKEN", "FACEBOOK_GRAPH_URL", "FACEBOOK_DIALOG_URL"} & set(
+        settings
+    )
 
 
 def test_with_real_shops_and_no_meta_app_there_is_no_facebook(secrets: dict[str, str]) -> None:
-    env = composed(secrets, SHOPIFY_SHOP_URL="https://{shop}")
-    assert not env.has_facebook
-    assert not [name for name in env.service("gateway", "gateway") if name.startswith("FACEBOOK_")]
+    env = build_environment(secrets, SHOPIFY_SHOP_URL="https://{shop}")
+    assert not env.has_platform(next(one for one in MANIFESTS if one.slug == "facebook"))
+    assert not env.has_service("facebook-fetcher")
+    assert env.has_service("shopify-fetcher")
+    assert not [name for name in env.build_service_settings("gateway", "gateway") if name.startswith("FACEBOOK_")]

@@ -1,4 +1,4 @@
-"""Secrets, notes, ports, screens: the pure parts of the stack."""
+"""Secrets, the runtime file, ports, screen lines: what of the stack needs no process."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from merchant_sync import children, dev_secrets, logs, parts, postgres, processes, runtime
+from merchant_sync import child_process, dev_secrets, logs, parts, postgres, processes, runtime
 from merchant_sync.ports import Ports, is_free
 from merchant_sync.stack import Stack, StackError
 
@@ -38,34 +38,34 @@ def test_a_secret_that_a_newer_version_needs_joins_the_old_ones(tmp_path: Path) 
     assert "token_encryption_key" in json.loads(path.read_text())
 
 
-def test_a_note_of_a_live_runner_is_found(tmp_path: Path) -> None:
-    note = runtime.note("http://127.0.0.1:5000", {"SPACES_BUCKET": "b"}, {"self": os.getpid()})
-    runtime.write(tmp_path, note)
+def test_the_runtime_file_of_a_live_runner_is_found(tmp_path: Path) -> None:
+    described = runtime.describe_own("http://127.0.0.1:5000", {"SPACES_BUCKET": "b"}, {"self": os.getpid()})
+    runtime.write(tmp_path, described)
 
-    assert runtime.find(tmp_path) == note
-    assert runtime.sweep(tmp_path) == []
+    assert runtime.find_running(tmp_path) == described
+    assert runtime.terminate_leftovers(tmp_path) == []
 
 
-def test_a_note_of_a_dead_runner_is_stale(tmp_path: Path) -> None:
+def test_the_runtime_file_of_a_dead_runner_is_stale(tmp_path: Path) -> None:
     runtime.write(tmp_path, runtime.Runtime(dead_process(), 1, "http://127.0.0.1:5000", {}))
 
-    assert runtime.find(tmp_path) is None
+    assert runtime.find_running(tmp_path) is None
 
 
 def test_a_process_id_that_was_used_again_is_not_the_runner(tmp_path: Path) -> None:
     runtime.write(tmp_path, runtime.Runtime(os.getpid(), 1, "http://127.0.0.1:5000", {}))
 
-    assert runtime.find(tmp_path) is None
+    assert runtime.find_running(tmp_path) is None
 
 
 def test_sweeping_ends_what_a_dead_runner_left_and_nothing_else(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as orphan, subprocess.Popen(["sleep", "60"]) as stranger:
-        start = processes.started_at(orphan.pid)
+        start = processes.get_start_time(orphan.pid)
         assert start is not None
         left = {"kafka": (orphan.pid, start), "postgres": (stranger.pid, 1)}
         runtime.write(tmp_path, runtime.Runtime(dead_process(), 1, "", {}, left))
 
-        assert runtime.sweep(tmp_path) == ["kafka"]
+        assert runtime.terminate_leftovers(tmp_path) == ["kafka"]
         assert orphan.wait() < 0
         assert stranger.poll() is None
         assert runtime.read(tmp_path) is None
@@ -76,19 +76,19 @@ def test_sweeping_ends_what_a_dead_runner_left_and_nothing_else(tmp_path: Path) 
 def test_a_broken_note_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / runtime.FILE_NAME).write_text(text)
 
-    assert runtime.find(tmp_path) is None
+    assert runtime.find_running(tmp_path) is None
 
 
 def test_ports_are_remembered_while_they_are_free(tmp_path: Path) -> None:
     path = tmp_path / "ports.json"
-    port = Ports(path).of("kafka")
+    port = Ports(path).get("kafka")
 
-    assert Ports(path).of("kafka") == port
+    assert Ports(path).get("kafka") == port
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
         other.listen()
         assert not is_free(port)
-        assert Ports(path).of("kafka") != port
+        assert Ports(path).get("kafka") != port
 
 
 def test_a_structured_line_is_rendered_short() -> None:
@@ -111,11 +111,11 @@ def test_of_an_exception_the_last_line_is_shown() -> None:
 
 
 def test_restarts_come_later_and_later() -> None:
-    assert [children.backoff(failures) for failures in (1, 2, 5, 50)] == [0.5, 1.0, 10.0, 10.0]
+    assert [child_process.compute_backoff(failures) for failures in (1, 2, 5, 50)] == [0.5, 1.0, 10.0, 10.0]
 
 
 def test_roles_see_nothing_of_each_other() -> None:
-    sql = postgres.roles_sql({owner: f"{owner}-password" for owner in postgres.OWNERS})
+    sql = postgres.build_roles_sql({owner: f"{owner}-password" for owner in postgres.OWNERS})
 
     assert "REVOKE ALL ON DATABASE merchant_sync FROM PUBLIC" in sql
     assert sql.count("AUTHORIZATION") == 3
@@ -137,7 +137,7 @@ def test_a_part_whose_address_is_given_is_not_started(tmp_path: Path) -> None:
     given = {"KAFKA_BOOTSTRAP_SERVERS": "elsewhere:9092", "DATABASE_URL": "postgresql://elsewhere/db"}
     with Stack(tmp_path, given=given, wanted=[parts.KAFKA, parts.POSTGRES]) as stack:
         assert stack.names == []
-        assert stack.env_of("scheduler")["KAFKA_BOOTSTRAP_SERVERS"] == "elsewhere:9092"
+        assert stack.build_settings("scheduler")["KAFKA_BOOTSTRAP_SERVERS"] == "elsewhere:9092"
     assert runtime.read(tmp_path) is None
 
 

@@ -18,29 +18,29 @@ def shell() -> Iterator[subprocess.Popen[bytes]]:
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
     process = subprocess.Popen([sys.executable, "-c", code])
     deadline = time.monotonic() + 10
-    while not processes.descendants(process.pid) and time.monotonic() < deadline:
+    while not processes.list_descendants(process.pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     yield process
-    processes.send([*processes.descendants(process.pid), process.pid], signal.SIGKILL)
+    processes.send_signal([*processes.list_descendants(process.pid), process.pid], signal.SIGKILL)
     process.wait()
 
 
 def test_the_start_of_a_process_stays_the_same_and_is_none_once_it_has_ended(shell: subprocess.Popen[bytes]) -> None:
-    started = processes.started_at(shell.pid)
+    started = processes.get_start_time(shell.pid)
 
     assert started is not None
     assert processes.is_same(shell.pid, started)
     assert not processes.is_same(shell.pid, started - 1)
-    processes.send([*processes.descendants(shell.pid), shell.pid], signal.SIGKILL)
+    processes.send_signal([*processes.list_descendants(shell.pid), shell.pid], signal.SIGKILL)
     os.waitid(os.P_PID, shell.pid, os.WEXITED | os.WNOWAIT)
-    assert processes.started_at(shell.pid) is None, "a zombie is gone"
+    assert processes.get_start_time(shell.pid) is None, "a zombie is gone"
     shell.wait()
-    assert processes.started_at(shell.pid) is None
-    assert processes.descendants(shell.pid) == []
+    assert processes.get_start_time(shell.pid) is None
+    assert processes.list_descendants(shell.pid) == []
 
 
 def test_descendants_and_command_lines_are_seen(shell: subprocess.Popen[bytes]) -> None:
-    [child] = processes.descendants(shell.pid)
+    [child] = processes.list_descendants(shell.pid)
 
     assert "time.sleep(60)" in processes.read_command_line(child)
-    assert child in processes.descendants(os.getpid())
+    assert child in processes.list_descendants(os.getpid())

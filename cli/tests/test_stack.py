@@ -31,7 +31,9 @@ def settings_in(data_dir: Path) -> dict[str, str]:
     """The spaces-writer's settings of the stack on that folder."""
     secrets = dev_secrets.load(data_dir / "secrets.json")
     ports = json.loads((data_dir / "ports.json").read_text())
-    return Environment({}, secrets, lambda name: ports.get(name, 0)).service("spaces-writer", "spaces-writer")
+    return Environment({}, secrets, lambda name: ports.get(name, 0)).build_service_settings(
+        "spaces-writer", "spaces-writer"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +44,15 @@ def data_dir() -> Iterator[Path]:
 
 
 def run(data_dir: Path) -> subprocess.Popen[bytes]:
-    """`merchant-sync up` with the three parts, once it says that they run."""
+    """`merchant-sync up` with the three parts, once it prints that they run."""
     only = [word for part in PARTS for word in ("--only", part)]
-    env = environment.inherited(os.environ) | {
+    env = environment.filter_inherited(os.environ) | {
         "JGO_CACHE_DIR": os.environ.get("JGO_CACHE_DIR", str(ROOT / "data/cache"))
     }
     command = [sys.executable, "-m", "merchant_sync.app", "up", "--data", str(data_dir), *only]
     process = subprocess.Popen(command, env=env, cwd=data_dir.parent, start_new_session=True)
     deadline = time.monotonic() + 180
-    while runtime.find(data_dir) is None:
+    while runtime.find_running(data_dir) is None:
         assert process.poll() is None, "the runner ended"
         assert time.monotonic() < deadline, "the runner did not come up"
         time.sleep(0.1)
@@ -67,11 +69,11 @@ def runner(data_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def family(data_dir: Path) -> dict[int, int]:
     """Every process below the runner, with its start."""
-    found = runtime.find(data_dir)
+    found = runtime.find_running(data_dir)
     assert found is not None
-    pids = processes.descendants(found.pid)
+    pids = processes.list_descendants(found.pid)
     assert len(pids) > len(PARTS)
-    return {pid: start for pid in pids if (start := processes.started_at(pid)) is not None}
+    return {pid: start for pid in pids if (start := processes.get_start_time(pid)) is not None}
 
 
 def gone(pids: dict[int, int], within: float) -> bool:
@@ -136,7 +138,7 @@ async def test_a_message_a_row_and_an_object_go_in(data_dir: Path, runner: subpr
     runner.send_signal(signal.SIGKILL)
     runner.wait()
     assert gone(pids, within=10)
-    assert runtime.find(data_dir) is None
+    assert runtime.find_running(data_dir) is None
 
 
 async def test_all_of_it_is_there_after_the_kill(data_dir: Path, runner: subprocess.Popen[bytes]) -> None:
@@ -159,8 +161,8 @@ async def test_all_of_it_is_there_after_the_kill(data_dir: Path, runner: subproc
 
 async def test_roles_cannot_look_into_each_other(data_dir: Path) -> None:
     with Stack(data_dir, wanted=["postgres"]) as stack:
-        writer = await asyncpg.connect(stack.env_of("spaces-writer")["DATABASE_URL"])
-        scheduler = await asyncpg.connect(stack.env_of("scheduler")["DATABASE_URL"])
+        writer = await asyncpg.connect(stack.build_settings("spaces-writer")["DATABASE_URL"])
+        scheduler = await asyncpg.connect(stack.build_settings("scheduler")["DATABASE_URL"])
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await scheduler.fetch("SELECT * FROM spaces_writer.roundtrip")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -171,7 +173,7 @@ async def test_roles_cannot_look_into_each_other(data_dir: Path) -> None:
 
 async def test_an_object_removed_by_hand_is_gone_at_once(data_dir: Path) -> None:
     with Stack(data_dir, wanted=["spaces"]) as stack:
-        settings = stack.env_of("spaces-writer")
+        settings = stack.build_settings("spaces-writer")
         async with store(settings) as objects:
             bucket = settings["SPACES_BUCKET"]
             await objects.put_object(Bucket=bucket, Key="a/b.json", Body=b"1")
@@ -182,11 +184,11 @@ async def test_an_object_removed_by_hand_is_gone_at_once(data_dir: Path) -> None
 
 def test_a_part_is_killed_paused_and_started_again(data_dir: Path) -> None:
     with Stack(data_dir, wanted=["postgres", "spaces"]) as stack:
-        before = stack.pid_of("postgres")
+        before = stack.get_pid("postgres")
         stack.kill("postgres")
         assert not stack.is_running("postgres")
         stack.start_part("postgres")
-        assert stack.pid_of("postgres") not in (None, before)
+        assert stack.get_pid("postgres") not in (None, before)
 
         stack.pause("postgres")
         stack.resume("postgres")
@@ -194,18 +196,18 @@ def test_a_part_is_killed_paused_and_started_again(data_dir: Path) -> None:
 
         stack.restart("spaces")
         assert stack.is_running("spaces")
-        assert stack.logs_of("postgres").stat().st_size
+        assert stack.get_log_path("postgres").stat().st_size
 
 
 def test_a_part_that_dies_by_itself_is_started_again(data_dir: Path) -> None:
-    said: list[str] = []
-    with Stack(data_dir, wanted=["spaces"], on_line=lambda _name, line: said.append(line)) as stack:
-        before = stack.pid_of("spaces")
+    lines: list[str] = []
+    with Stack(data_dir, wanted=["spaces"], on_line=lambda _name, line: lines.append(line)) as stack:
+        before = stack.get_pid("spaces")
         assert before is not None
         os.kill(before, signal.SIGKILL)
         deadline = time.monotonic() + 20
-        while stack.pid_of("spaces") in (None, before):
+        while stack.get_pid("spaces") in (None, before):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         stack.wait_healthy("spaces")
-    assert "killed by SIGKILL; starting it again in 0.5 s" in said
+    assert "killed by SIGKILL; restarting it in 0.5 s" in lines

@@ -1,41 +1,57 @@
-"""A trip stops at the first step that does not hold."""
+"""The demo stops at the first step that fails."""
 
+from importlib import import_module
 from io import StringIO
+from typing import cast
 
 import pytest
 from rich.console import Console
 
-from merchant_sync.steps import Difference, Step, eventually, walk
+from merchant_sync.client import Visit
+from merchant_sync.demo import build_steps
+from merchant_sync.demo.trip import Trip
+from merchant_sync.parts import StackError
+from merchant_sync.steps import DemoStep, run_steps, wait_for
+from platforms.registry import PLATFORMS
 
 
-def test_a_trip_ends_at_the_first_difference() -> None:
-    taken: list[str] = []
+def test_the_demo_ends_at_the_first_step_that_fails() -> None:
+    ran: list[str] = []
 
-    def holds(trip: list[str]) -> str:
-        trip.append("holds")
+    def succeed() -> str:
+        ran.append("succeed")
         return "seen"
 
-    def fails(_trip: list[str]) -> str:
-        raise Difference("$.a: 1 in the object, 2 in truth")
+    def fail() -> str:
+        raise StackError("$.a: 1 in the object, 2 expected")
 
     screen = StringIO()
-    steps = [Step("first", holds), Step("second", fails), Step("third", holds)]
+    steps = [DemoStep("first", succeed), DemoStep("second", fail), DemoStep("third", succeed)]
 
-    assert not walk(steps, taken, Console(file=screen, width=200))
-    assert taken == ["holds"]
+    assert not run_steps(steps, Console(file=screen, width=200))
+    assert ran == ["succeed"]
     assert "$.a: 1 in the object" in screen.getvalue()
 
 
-def test_a_trip_that_holds_says_so() -> None:
+def test_a_successful_demo_shows_what_its_steps_saw() -> None:
     screen = StringIO()
 
-    assert walk([Step("only", lambda _trip: "42 bytes")], None, Console(file=screen, width=200))
+    assert run_steps([DemoStep("only", lambda: "42 bytes")], Console(file=screen, width=200))
     assert "42 bytes" in screen.getvalue()
 
 
-def test_waiting_ends_with_the_answer_or_a_difference_that_names_it() -> None:
+def test_waiting_ends_with_the_answer_or_an_error_that_names_it() -> None:
     answers = iter([None, "there"])
 
-    assert eventually(lambda: next(answers), within=5, what="the object") == "there"
-    with pytest.raises(Difference, match="the object: not within 0 s"):
-        eventually(lambda: None, within=0, what="the object")
+    assert wait_for(lambda: next(answers), within=5, what="the object") == "there"
+    with pytest.raises(StackError, match="the object: not within 0 s"):
+        wait_for(lambda: None, within=0, what="the object")
+
+
+def test_the_demo_has_the_steps_of_every_platform_with_a_module() -> None:
+    names = [step.name for step in build_steps(Trip(cast(Visit, None)))]
+
+    assert names[0] == "The gateway answers and is ready"
+    for slug in PLATFORMS:
+        module = import_module(f"merchant_sync.demo.{slug}")
+        assert {step.name for step in module.build_steps(Trip(cast(Visit, None)))} <= set(names)

@@ -1,3 +1,1 @@
-"""A Shopify of one's own: OAuth, Admin GraphQL, webhooks and a merchant's page, for whoever has no Shopify shop at
-hand.
-"""
+"""Local stand-ins for the platforms of merchant-sync, for development and tests without accounts at the platforms."""

@@ -1,110 +1,77 @@
-"""The sandbox as a process: settings in, everything wired, one HTTP server."""
+"""The sandbox's process: it reads the settings, builds every configured platform and serves them on one port."""
 
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import uvicorn
 from jinja2 import Environment, PackageLoader, select_autoescape
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from sandbox import webhooks
-from sandbox.client import Receivers
-from sandbox.deliveries import Delivery, Dispatcher, retry_delay
-from sandbox.engine import Engine
-from sandbox.facebook import app as facebook_app
-from sandbox.facebook.state import FacebookState
-from sandbox.routes import admin, control, oauth, page
-from sandbox.routes.dated import Dated
+from sandbox.clock_skew import DateHeaderMiddleware
+from sandbox.platforms import PLATFORMS, Platform
 from sandbox.settings import Settings
-from sandbox.store import Store
-from sandbox.world import World
 
 _THREADS = 48
 
 
-def build(settings: Settings) -> Starlette:
-    """The application. State is loaded, and pending webhooks go on being delivered, when it starts up."""
-    store = Store(settings.sandbox_state)
+def build_app(settings: Settings) -> Starlette:
+    """The application. When it starts, it loads the stored state and resumes the delivery of pending webhooks."""
     templates = Environment(loader=PackageLoader("sandbox"), autoescape=select_autoescape())
     templates.globals["base"] = settings.base_path
-    key, secret = settings.shopify_api_key, settings.shopify_api_secret
-    graph = facebook_app.build(settings, templates) if settings.facebook_app_id else None
-    receivers = Receivers(lambda delivery: webhooks.headers(delivery, secret))
-    loops: list[asyncio.AbstractEventLoop] = []
-
-    def deliver(deliveries: list[Delivery]) -> None:
-        loops[0].call_soon_threadsafe(dispatcher.add, deliveries)
-
-    world = World(store, deliver)
-    dispatcher = Dispatcher(
-        receivers.post, world.settle, lambda attempt: retry_delay(attempt, settings.sandbox_retry_scale)
-    )
+    platforms = [platform for build in PLATFORMS if (platform := build(settings, templates)) is not None]
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        loops.append(asyncio.get_running_loop())
-        # Threads wait for their shop's lock: there must be some left for the other shops.
-        loops[0].set_default_executor(ThreadPoolExecutor(_THREADS))
-        dispatcher.add(await asyncio.to_thread(world.load))
-        running = asyncio.create_task(dispatcher.run())
-        async with graph.run() if graph is not None else nullcontext():
+    async def run_platforms(_: Starlette) -> AsyncIterator[None]:
+        # A thread blocks while it waits for the lock of its shop; the pool is large so that other shops get threads.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
+        async with AsyncExitStack() as stack:
+            for platform in platforms:
+                await stack.enter_async_context(platform.run())
             yield
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-        await receivers.close()
-        store.close()
+
+    async def show_start_page(_: Request) -> Response:
+        cards = [platform.render_card() for platform in platforms]
+        return HTMLResponse(templates.get_template("index.html").render(cards=cards))
 
     routes = [
-        Route("/health", _alive),
-        Route("/ready", _alive),
-        *oauth.routes(world, templates, key, secret),
-        *admin.routes(world, Engine(), key),
-        *control.routes(world, dispatcher),
-        *page.routes(world, templates, facebook=graph is not None),
-        *(graph.routes if graph is not None else ()),
+        Route("/health", _report_health),
+        Route("/ready", _report_health),
+        Route("/", show_start_page, methods=["GET"]),
+        *(route for platform in platforms for route in platform.routes),
     ]
-    app = Starlette(routes=routes, lifespan=lifespan)
-    app.add_middleware(Dated, skew=_skew(world, graph.facebook if graph is not None else None))
+    app = Starlette(routes=routes, lifespan=run_platforms)
+    app.add_middleware(DateHeaderMiddleware, get_skew=lambda path: _get_clock_skew(platforms, path))
     return app
 
 
-async def _alive(_: Request) -> Response:
+async def _report_health(_: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
-def _skew(world: World, facebook: FacebookState | None) -> Callable[[str], float]:
-    """Seconds by which the clock is off for a path: as the faults of its shop, or of Facebook, say."""
-
-    def skew(path: str) -> float:
-        parts = path.split("/")
-        if parts[1] == "graph" and facebook is not None:
-            return facebook.faults.clock_skew_seconds
-        tenant = world.get(parts[2]) if len(parts) > 2 and parts[1] == "shops" else None
-        return tenant.faults.clock_skew_seconds if tenant is not None else 0.0
-
-    return skew
+def _get_clock_skew(platforms: Sequence[Platform], path: str) -> float:
+    skews = (platform.get_clock_skew(path) for platform in platforms)
+    return next((skew for skew in skews if skew is not None), 0.0)
 
 
 def main() -> None:
-    """Run until stopped."""
+    """Serve until the process is stopped. Exit with a message if a required setting is missing."""
     try:
         settings = Settings(_secrets_dir=os.environ.get("SETTINGS_DIR"))
     except ValidationError as error:
         problems = (str(p["loc"][0]).upper() if p["loc"] else str(p["ctx"]["error"]) for p in error.errors())
         sys.exit(f"sandbox: set {', '.join(problems)}")
-    # Long queries run in threads: a short switch interval keeps webhooks and consent pages going beside them.
+    # Long GraphQL queries run in threads. With a short switch interval they do not hold up webhooks and web pages.
     sys.setswitchinterval(0.001)
     uvicorn.run(
-        build(settings),
+        build_app(settings),
         host=settings.sandbox_host,
         port=settings.sandbox_port,
         date_header=False,

@@ -1,4 +1,4 @@
-"""Delivering webhooks: many at once, each on its own schedule of retries, until it is accepted or given up."""
+"""Delivers webhooks: many at the same time, each with its own retries until it is accepted or given up."""
 
 import asyncio
 import heapq
@@ -8,16 +8,18 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-RETRIES = 8
-IN_FLIGHT = 64
-_FIRST_DELAY = 4 * 3_600 / (2**RETRIES - 1)
-_REMEMBERED = 100_000
+MAXIMUM_IN_FLIGHT = 64
+_LOG_SIZE = 100_000
 
 
 @dataclass(slots=True)
 class Delivery:
-    """One webhook on its way. `id` is the same on every retry; `event` is shared by all deliveries of one change.
-    `pages` are those that a delivery of Facebook's tells of.
+    """One webhook to one subscription.
+
+    `id` is the same on every retry. `event` is the same for all deliveries of one change. `due` is the time of the next
+    attempt, in seconds since the epoch. `status` is pending, delivered, failed (the last attempt failed) or dropped (a
+    fault prevents it from being sent). `history` has an entry for each attempt: `at`, `seconds` and `outcome`. `pages`
+    are the Facebook Pages whose changes the body contains.
     """
 
     id: str
@@ -36,58 +38,55 @@ class Delivery:
     pages: list[str] = field(default_factory=list)
 
     def report(self) -> dict[str, Any]:
-        """What the log says of it."""
+        """The entry in the list of deliveries that the control API shows."""
         return {
             "id": self.id, "topic": self.topic, "status": self.status, "attempts": self.attempts, "uri": self.uri,
             "event": self.event, "triggered_at": self.triggered_at, "history": self.history,
         }  # fmt: skip
 
 
-def retry_delay(attempt: int, scale: float) -> float | None:
-    """Seconds from the failed `attempt` (1 is the first) to the next, as Shopify waits: doubling, four hours for all
-    eight retries; None when it is given up.
-    """
-    return float(_FIRST_DELAY * 2 ** (attempt - 1) * scale) if attempt <= RETRIES else None
-
-
 Send = Callable[[Delivery], Awaitable[tuple[bool, str]]]
-Settle = Callable[[Delivery], None]
-Delay = Callable[[int], float | None]
+RecordAttempt = Callable[[Delivery], None]
+ComputeDelay = Callable[[int], float | None]
 
 
 class Dispatcher:
-    """Sends what is due. `send` says whether a delivery was accepted, and how it went; `settle` is told after each
-    attempt, when the delivery's status is delivered, pending (again) or failed. `delay` says after how many seconds
-    an attempt that failed, counted from 1, is made again, or None.
+    """Sends every delivery when it is due.
+
+    `send` returns whether the receiver accepted a delivery, and the outcome for the log. `record_attempt` is called
+    after each attempt, when the status of the delivery is delivered, pending or failed. `compute_delay` returns, for
+    the number of a failed attempt (1 is the first), the seconds until the next attempt, or None if there is none.
+
+    `log` has the most recent deliveries, oldest first, whatever their status.
     """
 
-    def __init__(self, send: Send, settle: Settle, delay: Delay) -> None:
+    def __init__(self, send: Send, record_attempt: RecordAttempt, compute_delay: ComputeDelay) -> None:
         self._send = send
-        self._settle = settle
-        self._delay = delay
+        self._record_attempt = record_attempt
+        self._compute_delay = compute_delay
         self._heap: list[tuple[float, int, Delivery]] = []
         self._sequence = 0
         self._wake = asyncio.Event()
-        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._slots = asyncio.Semaphore(MAXIMUM_IN_FLIGHT)
         self._running: set[asyncio.Task[None]] = set()
-        self.log: deque[Delivery] = deque(maxlen=_REMEMBERED)
+        self.log: deque[Delivery] = deque(maxlen=_LOG_SIZE)
 
     def add(self, deliveries: Iterable[Delivery]) -> None:
-        """Take deliveries on; to be called in the loop's own thread."""
+        """Add deliveries to the log, and send those that are pending. Call it in the thread of the event loop."""
         for delivery in deliveries:
             self.log.append(delivery)
             if delivery.status == "pending":
                 self._push(delivery)
         self._wake.set()
 
-    def pending(self) -> int:
-        """How many are waiting or under way."""
+    def count_pending(self) -> int:
+        """The number of deliveries that wait for an attempt or are being sent."""
         return len(self._heap) + len(self._running)
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
+        """Send deliveries until the task is cancelled."""
         while True:
-            delivery = await self._next()
+            delivery = await self._wait_for_due_delivery()
             await self._slots.acquire()
             task = asyncio.create_task(self._attempt(delivery))
             self._running.add(task)
@@ -97,33 +96,34 @@ class Dispatcher:
         self._sequence += 1
         heapq.heappush(self._heap, (delivery.due, self._sequence, delivery))
 
-    async def _next(self) -> Delivery:
+    async def _wait_for_due_delivery(self) -> Delivery:
         while True:
             self._wake.clear()
-            wait = self._heap[0][0] - time.time() if self._heap else None
-            if wait is not None and wait <= 0:
+            seconds = self._heap[0][0] - time.time() if self._heap else None
+            if seconds is not None and seconds <= 0:
                 return heapq.heappop(self._heap)[2]
             try:
-                await asyncio.wait_for(self._wake.wait(), wait)
+                await asyncio.wait_for(self._wake.wait(), seconds)
             except TimeoutError:
                 continue
 
     async def _attempt(self, delivery: Delivery) -> None:
         try:
             started = time.time()
-            accepted, outcome = await self._send(delivery)
+            is_accepted, outcome = await self._send(delivery)
             delivery.attempts += 1
             delivery.history.append({"at": started, "seconds": round(time.time() - started, 4), "outcome": outcome})
-            self._conclude(delivery, accepted)
+            self._finish_attempt(delivery, is_accepted)
         finally:
             self._slots.release()
 
-    def _conclude(self, delivery: Delivery, accepted: bool) -> None:
-        delay = None if accepted else self._delay(delivery.attempts)
+    def _finish_attempt(self, delivery: Delivery, is_accepted: bool) -> None:
+        delay = None if is_accepted else self._compute_delay(delivery.attempts)
         if delay is None:
-            delivery.status, delivery.body = "delivered" if accepted else "failed", b""
+            # The log outlives the delivery: without its body it takes little memory.
+            delivery.status, delivery.body = "delivered" if is_accepted else "failed", b""
         else:
             delivery.due = time.time() + delay
             self._push(delivery)
             self._wake.set()
-        self._settle(delivery)
+        self._record_attempt(delivery)

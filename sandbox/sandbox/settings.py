@@ -1,4 +1,4 @@
-"""What the sandbox is told by its environment."""
+"""The settings of the sandbox, which come from environment variables or from files in a folder."""
 
 from pathlib import Path
 from typing import Self
@@ -9,8 +9,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Read once, by `app.main`. The API key and secret have no defaults: they are what the services are set with,
-    too. Without an app id of Facebook the sandbox serves Shopify only.
+    """All settings; `app.main` reads them once.
+
+    The API key and secret have no defaults: the services must be set with the same ones. Without the id of a Facebook
+    app, the sandbox stands in for Shopify only.
     """
 
     model_config = SettingsConfigDict(extra="ignore")
@@ -29,21 +31,21 @@ class Settings(BaseSettings):
 
     @field_validator("sandbox_public_url")
     @classmethod
-    def _without_trailing_slash(cls, value: str) -> str:
+    def _strip_trailing_slash(cls, value: str) -> str:
         return value.rstrip("/")
 
     @model_validator(mode="after")
-    def _with_both_of_facebook(self) -> Self:
+    def _require_facebook_id_and_secret(self) -> Self:
         if bool(self.facebook_app_id) != bool(self.facebook_app_secret):
             raise ValueError("FACEBOOK_APP_ID and FACEBOOK_APP_SECRET together")
         return self
 
     @property
     def base_path(self) -> str:
-        """What stands before every path in the address that browsers use; usually nothing."""
+        """The path in the public URL, which browsers put before every path of the sandbox; usually empty."""
         return urlsplit(self.public_url).path
 
     @property
     def public_url(self) -> str:
-        """The address under which browsers and services reach the sandbox, without a trailing slash."""
+        """The URL under which browsers and services reach the sandbox, without a trailing slash."""
         return self.sandbox_public_url or f"http://127.0.0.1:{self.sandbox_port}"

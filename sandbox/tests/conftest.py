@@ -1,4 +1,4 @@
-"""Builders: a shop in memory, a sandbox that serves, and somebody who listens to webhooks."""
+"""Fixtures: a shop in memory, a running sandbox with clients for it, and a receiver of webhooks."""
 
 import asyncio
 import hashlib
@@ -16,18 +16,18 @@ import orjson
 import pytest
 import uvicorn
 
-# pytest names this file after its folders and so takes the project folder `sandbox` for the package of that name.
+# pytest imports this file by its path and so registers the project folder `sandbox` as the package of that name.
 if not hasattr(sys.modules.get("sandbox"), "__file__") or sys.modules["sandbox"].__file__ is None:
     sys.modules.pop("sandbox", None)
 
-from sandbox import bucket, grants
-from sandbox.app import build
-from sandbox.edits import Ledger
-from sandbox.engine import Engine, Request
-from sandbox.generator import Recipe, generate
+from sandbox.app import build_app
 from sandbox.settings import Settings
-from sandbox.tenants import Tenant
-from sandbox.webhooks import Subscriptions
+from sandbox.shopify import grants, rate_limit
+from sandbox.shopify.change_set import ChangeSet
+from sandbox.shopify.engine import Engine, GraphQLRequest
+from sandbox.shopify.generator import Recipe, generate_shop
+from sandbox.shopify.tenants import Tenant
+from sandbox.shopify.webhooks import Subscriptions
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
 APP, APP_SECRET = "123456789012345", "facebook-sandbox-secret"
@@ -44,49 +44,51 @@ def engine() -> Engine:
 def make_tenant() -> Callable[..., Tenant]:
     def make(**fields: Any) -> Tenant:
         recipe = Recipe(**{"shop": "acme.myshopify.com", "plan": "enterprise", **fields})
-        shop = generate(recipe)
-        listeners = Subscriptions([], shop.next_number, lambda _: None)
-        return Tenant(recipe, shop, bucket.for_plan(recipe.plan), grants.Grants(), listeners)
+        shop = generate_shop(recipe)
+        subscriptions = Subscriptions([], shop.allocate_number, lambda _: None)
+        return Tenant(recipe, shop, rate_limit.build_bucket(recipe.plan), grants.Grants(), subscriptions)
 
     return make
 
 
 @pytest.fixture
-def ask(engine: Engine) -> Callable[..., dict[str, Any]]:
-    def ask(tenant: Tenant, query: str, scopes: frozenset[str] = SCOPES, **variables: Any) -> dict[str, Any]:
-        return engine.answer(tenant, Request(query, variables, None, "2026-10", KEY, scopes), Ledger())
+def execute(engine: Engine) -> Callable[..., dict[str, Any]]:
+    """Executes a GraphQL query on a shop in memory; returns the body of the answer."""
 
-    return ask
+    def execute(tenant: Tenant, query: str, scopes: frozenset[str] = SCOPES, **variables: Any) -> dict[str, Any]:
+        return engine.execute(tenant, GraphQLRequest(query, variables, None, "2026-10", KEY, scopes), ChangeSet())
+
+    return execute
 
 
 @dataclass
 class Sandbox:
-    """A sandbox that serves, and a client to it."""
+    """A client of a running sandbox."""
 
     http: httpx.AsyncClient
     url: str
 
-    async def make(self, shop: str = "acme.myshopify.com", **recipe: Any) -> dict[str, Any]:
+    async def create_shop(self, shop: str = "acme.myshopify.com", **recipe: Any) -> dict[str, Any]:
         answer = await self.http.post("/control/shops", json={"shop": shop, **recipe})
         assert answer.status_code in (200, 201), answer.text
         return answer.json()
 
-    async def code(self, shop: str = "acme.myshopify.com", scope: str = ",".join(sorted(SCOPES))) -> str:
+    async def authorize(self, shop: str = "acme.myshopify.com", scope: str = ",".join(sorted(SCOPES))) -> str:
         params = {"client_id": KEY, "scope": scope, "redirect_uri": "https://app.example/cb", "state": "s"}
         answer = await self.http.post(
             f"/shops/{shop}/admin/oauth/authorize", params=params, data={"decision": "accept"}
         )
         return httpx.URL(answer.headers["location"]).params["code"]
 
-    async def token(self, shop: str = "acme.myshopify.com", **fields: str) -> dict[str, Any]:
+    async def request_token(self, shop: str = "acme.myshopify.com", **fields: str) -> dict[str, Any]:
         body = {"client_id": KEY, "client_secret": SECRET, **fields}
         return (await self.http.post(f"/shops/{shop}/admin/oauth/access_token", data=body)).json()
 
     async def install(self, shop: str = "acme.myshopify.com", **kwargs: str) -> str:
-        tokens = await self.token(shop, code=await self.code(shop, **kwargs), expiring="1")
+        tokens = await self.request_token(shop, code=await self.authorize(shop, **kwargs), expiring="1")
         return str(tokens["access_token"])
 
-    async def ask(
+    async def query(
         self, token: str, query: str, shop: str = "acme.myshopify.com", version: str = "2026-10", **variables: Any
     ) -> httpx.Response:
         return await self.http.post(
@@ -106,7 +108,7 @@ class Sandbox:
         query = """mutation($topic: WebhookSubscriptionTopic!, $uri: String!) {
           webhookSubscriptionCreate(topic: $topic, webhookSubscription: {uri: $uri}) {
             webhookSubscription { id } userErrors { field message } } }"""
-        return (await self.ask(token, query, topic=topic, uri=uri)).json()["data"]["webhookSubscriptionCreate"]
+        return (await self.query(token, query, topic=topic, uri=uri)).json()["data"]["webhookSubscriptionCreate"]
 
 
 @dataclass
@@ -190,7 +192,7 @@ def compute_proof() -> Callable[[str], str]:
 
 
 @asynccontextmanager
-async def _serving(app: Any) -> AsyncIterator[str]:
+async def _serve_app(app: Any) -> AsyncIterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", date_header=False))
     running = asyncio.create_task(server.serve(sockets=[listener]))
@@ -210,7 +212,7 @@ def serve(tmp_path: Path) -> Callable[..., Any]:
             shopify_api_key=KEY, shopify_api_secret=SECRET, sandbox_state=tmp_path, sandbox_retry_scale=retry_scale,
             facebook_app_id=APP, facebook_app_secret=APP_SECRET,
         )  # fmt: skip
-        async with _serving(build(settings)) as url, httpx.AsyncClient(base_url=url, timeout=10) as http:
+        async with _serve_app(build_app(settings)) as url, httpx.AsyncClient(base_url=url, timeout=10) as http:
             yield Sandbox(http, url)
 
     return serve
@@ -218,8 +220,8 @@ def serve(tmp_path: Path) -> Callable[..., Any]:
 
 @pytest.fixture
 async def sandbox(serve: Callable[..., Any]) -> AsyncIterator[Sandbox]:
-    async with serve() as found:
-        yield found
+    async with serve() as sandbox:
+        yield sandbox
 
 
 async def _send(send: Any, status: int, body: bytes) -> None:
@@ -230,8 +232,11 @@ async def _send(send: Any, status: int, body: bytes) -> None:
 
 @dataclass
 class Receiver:
-    """Somebody who listens: `statuses` are answered in turn, then 200, with `answer` as the body; `received` are
-    headers and body. The challenge of a subscription is answered if its token is `verify_token`.
+    """A receiver of webhooks.
+
+    It answers with `statuses` one after the other, then with 200, and with `answer` as the body. `received` are the
+    headers and bodies of all requests. It answers the challenge of a Facebook subscription whose token is
+    `verify_token`.
     """
 
     url: str = ""
@@ -246,8 +251,8 @@ class Receiver:
             return
         if scope["method"] == "GET":
             query = httpx.QueryParams(scope["query_string"].decode())
-            good = query.get("hub.verify_token") == self.verify_token
-            await _send(send, 200 if good else 403, query.get("hub.challenge", "").encode() if good else b"")
+            is_valid = query.get("hub.verify_token") == self.verify_token
+            await _send(send, 200 if is_valid else 403, query.get("hub.challenge", "").encode() if is_valid else b"")
             return
         body, more = b"", True
         while more:
@@ -268,7 +273,7 @@ class Receiver:
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    found = Receiver()
+    receiver = Receiver()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -277,16 +282,16 @@ async def receiver() -> AsyncIterator[Receiver]:
             await receive()
             await send({"type": "lifespan.shutdown.complete"})
             return
-        await found(scope, receive, send)
+        await receiver(scope, receive, send)
 
-    async with _serving(app) as url:
-        found.url = f"{url}/hooks"
-        yield found
+    async with _serve_app(app) as url:
+        receiver.url = f"{url}/hooks"
+        yield receiver
 
 
 @pytest.fixture
 def references() -> Path:
-    """Published schemas and captured costs, where somebody has put them beside the checkout."""
+    """The folder with Shopify's published schema and captured costs; the test is skipped where it does not exist."""
     folder = Path(__file__).resolve().parents[3] / "shared" / "reference"
     if not folder.is_dir():
         pytest.skip("no references here")

@@ -1,4 +1,4 @@
-"""Control: shops are made once, edits are seen, everything outlives the process."""
+"""The control API: it creates and edits shops, and everything survives a restart of the process."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ import httpx
 KEYS = {"SHOPIFY_API_KEY": "sandbox-key", "SHOPIFY_API_SECRET": "sandbox-secret"}
 
 
-async def test_making_a_shop_twice_is_making_it_once(sandbox: Any) -> None:
+async def test_creating_a_shop_again_with_the_same_recipe_changes_nothing(sandbox: Any) -> None:
     recipe = {"shop": "big.myshopify.com", "products": 7, "plan": "plus"}
     statuses = [
         (await sandbox.http.post("/control/shops", json=body)).status_code
@@ -25,32 +25,32 @@ async def test_making_a_shop_twice_is_making_it_once(sandbox: Any) -> None:
     assert (await sandbox.http.post("/control/shops", json={"shop": "nonsense"})).status_code == 422
 
 
-async def test_edits_answer_the_record_and_show_in_the_document(sandbox: Any) -> None:
-    await sandbox.make(products=3)
-    made = await sandbox.control("POST", "/products", {"title": "Neu", "price": "3.00", "tags": ["b", "a"]})
-    assert made["gid"] == f"gid://shopify/Product/{made['number']}" and made["tags"] == ["a", "b"]
-    changed = await sandbox.control("PATCH", f"/products/{made['number']}", {"status": "DRAFT", "price": "4.00"})
+async def test_edits_return_the_record_and_change_the_document(sandbox: Any) -> None:
+    await sandbox.create_shop(products=3)
+    product = await sandbox.control("POST", "/products", {"title": "Neu", "price": "3.00", "tags": ["b", "a"]})
+    assert product["gid"] == f"gid://shopify/Product/{product['number']}" and product["tags"] == ["a", "b"]
+    changed = await sandbox.control("PATCH", f"/products/{product['number']}", {"status": "DRAFT", "price": "4.00"})
     assert (changed["status"], changed["variants"][0]["price"]) == ("DRAFT", "4.00")
     document = await sandbox.control("GET", "/document")
-    node = next(e["node"] for e in document["data"]["products"]["edges"] if e["node"]["id"] == made["gid"])
+    node = next(e["node"] for e in document["data"]["products"]["edges"] if e["node"]["id"] == product["gid"])
     assert (node["title"], node["onlineStoreUrl"]) == ("Neu", None)
     assert (await sandbox.http.patch("/control/shops/acme.myshopify.com/products/1", json={})).status_code == 404
-    await sandbox.control("DELETE", f"/products/{made['number']}")
-    assert made["gid"] not in str(await sandbox.control("GET", "/document"))
+    await sandbox.control("DELETE", f"/products/{product['number']}")
+    assert product["gid"] not in str(await sandbox.control("GET", "/document"))
 
 
-async def test_statistics_count_and_are_reset(sandbox: Any) -> None:
-    await sandbox.make(products=3)
+async def test_statistics_count_calls_and_can_be_reset(sandbox: Any) -> None:
+    await sandbox.create_shop(products=3)
     token = await sandbox.install()
-    await sandbox.ask(token, "query Walk { products(first: 2) { nodes { id } } }")
-    counted = await sandbox.control("GET", "/statistics")
-    assert counted["operations"] == {"Walk": 1} and counted["root_fields"] == {"products": 1}
-    assert counted["points_spent"] == 3 and counted["token_exchanges"] == 1
+    await sandbox.query(token, "query Walk { products(first: 2) { nodes { id } } }")
+    statistics = await sandbox.control("GET", "/statistics")
+    assert statistics["operations"] == {"Walk": 1} and statistics["root_fields"] == {"products": 1}
+    assert statistics["points_spent"] == 3 and statistics["token_exchanges"] == 1
     assert (await sandbox.control("DELETE", "/statistics"))["calls"] == 0
 
 
 async def test_the_page_edits_products(sandbox: Any) -> None:
-    await sandbox.make(products=3)
+    await sandbox.create_shop(products=3)
     number = (await sandbox.control("GET", "/products"))["products"][0]["number"]
     page = await sandbox.http.get("/shops/acme.myshopify.com/")
     assert f'id="product-{number}"' in page.text
@@ -71,14 +71,14 @@ async def test_health(sandbox: Any) -> None:
 
 async def test_state_survives_a_restart(serve: Callable[..., Any], receiver: Any) -> None:
     async with serve(retry_scale=1.0) as sandbox:
-        await sandbox.make(products=6)
+        await sandbox.create_shop(products=6)
         token = await sandbox.install()
         for topic in ("SHOP_UPDATE", "PRODUCTS_DELETE"):
             await sandbox.subscribe(token, topic, receiver.url)
         products = (await sandbox.control("GET", "/products"))["products"]
         await sandbox.control("PATCH", f"/products/{products[0]['number']}", {"title": "Anders"})
         await sandbox.control("DELETE", f"/products/{products[1]['number']}")
-        made = await sandbox.control("POST", "/products", {"title": "Neu"})
+        product = await sandbox.control("POST", "/products", {"title": "Neu"})
         await sandbox.control("POST", "/discounts", {"title": "Neu", "codes": ["NEU"]})
         await sandbox.control("PUT", "/faults", {"webhooks_delayed_seconds": 0.5, "nodes_cost": "linear"})
         await sandbox.control("PATCH", "", {"name": "Anders"})
@@ -87,13 +87,13 @@ async def test_state_survives_a_restart(serve: Callable[..., Any], receiver: Any
     async with serve() as sandbox:
         assert (await sandbox.control("GET", "/document"), await sandbox.control("GET", "/subscriptions")) == before
         assert (await sandbox.control("GET", "/faults"))["nodes_cost"] == "linear"
-        assert (await sandbox.ask(token, "{ shop { name } }")).json()["data"]["shop"]["name"] == "Anders"
+        assert (await sandbox.query(token, "{ shop { name } }")).json()["data"]["shop"]["name"] == "Anders"
         topics = [headers["x-shopify-topic"] for headers, _ in await receiver.wait(2)]
         assert sorted(topics) == ["products/delete", "shop/update"]
-        assert (await sandbox.control("POST", "/products", {}))["number"] > made["number"]
+        assert (await sandbox.control("POST", "/products", {}))["number"] > product["number"]
 
 
-async def test_nothing_is_lost_to_a_kill(tmp_path: Path) -> None:
+async def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = {**os.environ, **KEYS, "SANDBOX_PORT": str(port), "SANDBOX_STATE": str(tmp_path)}
@@ -124,9 +124,9 @@ async def test_nothing_is_lost_to_a_kill(tmp_path: Path) -> None:
     assert after == before
 
 
-def test_without_credentials_it_says_what_is_missing(tmp_path: Path) -> None:
+def test_without_credentials_it_names_the_missing_setting(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in KEYS} | {"SHOPIFY_API_KEY": "k"}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "sandbox.app"], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=30
     )
-    assert done.returncode == 1 and done.stderr.strip() == "sandbox: set SHOPIFY_API_SECRET"
+    assert process.returncode == 1 and process.stderr.strip() == "sandbox: set SHOPIFY_API_SECRET"

@@ -4,28 +4,28 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sandbox.generator import Recipe, generate
-from sandbox.shops import Shop
+from sandbox.shopify.generator import Recipe, generate_shop
+from sandbox.shopify.shops import Shop
 
 
-def _content(shop: Shop) -> list[Any]:
+def _dump_shop(shop: Shop) -> list[Any]:
     tables = (shop.products, shop.collections, shop.discounts, shop.locations)
     return [asdict(shop.profile), *(asdict(record) for table in tables for record in table)]
 
 
 def test_the_same_recipe_gives_the_same_shop() -> None:
     recipe = Recipe(shop="acme.myshopify.com", products=30, seed=4)
-    assert _content(generate(recipe)) == _content(generate(recipe))
+    assert _dump_shop(generate_shop(recipe)) == _dump_shop(generate_shop(recipe))
 
 
 def test_seeds_and_names_make_different_shops() -> None:
-    first = _content(generate(Recipe(shop="acme.myshopify.com", products=5)))
-    assert first != _content(generate(Recipe(shop="acme.myshopify.com", products=5, seed=1)))
-    assert first != _content(generate(Recipe(shop="emca.myshopify.com", products=5)))
+    first = _dump_shop(generate_shop(Recipe(shop="acme.myshopify.com", products=5)))
+    assert first != _dump_shop(generate_shop(Recipe(shop="acme.myshopify.com", products=5, seed=1)))
+    assert first != _dump_shop(generate_shop(Recipe(shop="emca.myshopify.com", products=5)))
 
 
-def test_a_shop_can_be_big_in_every_direction() -> None:
-    shop = generate(
+def test_every_kind_of_record_can_be_numerous() -> None:
+    shop = generate_shop(
         Recipe(
             shop="big.myshopify.com", products=300, variants=2, big_product_variants=2_048, locations=12, collections=9,
             big_collection=250, discounts=16, big_discount_codes=5_000,
@@ -40,6 +40,6 @@ def test_a_shop_can_be_big_in_every_direction() -> None:
 
 
 @pytest.mark.parametrize("shop", ["evil.com#.myshopify.com", "Acme.myshopify.com", "acme", "acme.myshopify.com\n"])
-def test_only_shop_addresses_make_shops(shop: str) -> None:
+def test_a_recipe_needs_the_domain_of_a_shop(shop: str) -> None:
     with pytest.raises(ValidationError):
         Recipe(shop=shop)

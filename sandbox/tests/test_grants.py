@@ -1,4 +1,4 @@
-"""OAuth: the consent page, the callback's signature, codes, tokens and their rotation."""
+"""OAuth: the consent page, the signature of the callback, authorization codes, tokens and their rotation."""
 
 import hashlib
 import hmac
@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.grants import GrantError, Grants
+from sandbox.shopify.grants import GrantError, Grants
 
 SHOP = "acme.myshopify.com"
 AUTHORIZE = f"/shops/{SHOP}/admin/oauth/authorize"
@@ -19,7 +19,7 @@ PARAMS = {
 }
 
 
-def _valid(params: httpx.QueryParams, secret: str = "sandbox-secret") -> bool:
+def _is_signed(params: httpx.QueryParams, secret: str = "sandbox-secret") -> bool:
     message = "&".join(f"{k}={v}" for k, v in sorted(params.items()) if k != "hmac")
     return hmac.compare_digest(hmac.new(secret.encode(), message.encode(), hashlib.sha256).hexdigest(), params["hmac"])
 
@@ -38,50 +38,51 @@ async def test_a_request_that_cannot_be_trusted_gets_an_error_page(sandbox: Any,
         assert answer.status_code == 400 and 'id="problem"' in answer.text
 
 
-async def test_accepting_leads_back_with_a_signed_code(sandbox: Any) -> None:
+async def test_accepting_redirects_to_the_app_with_a_signed_code(sandbox: Any) -> None:
     answer = await sandbox.http.post(AUTHORIZE, params=PARAMS, data={"decision": "accept"})
-    back = httpx.URL(answer.headers["location"])
-    assert back.host == "app.example" and set(back.params) == {"code", "hmac", "host", "shop", "state", "timestamp"}
-    assert back.params["state"] == "nonce" and back.params["shop"] == SHOP and _valid(back.params)
+    callback = httpx.URL(answer.headers["location"])
+    assert callback.host == "app.example"
+    assert set(callback.params) == {"code", "hmac", "host", "shop", "state", "timestamp"}
+    assert callback.params["state"] == "nonce" and callback.params["shop"] == SHOP and _is_signed(callback.params)
 
 
-async def test_declining_leads_back_with_an_error(sandbox: Any) -> None:
+async def test_declining_redirects_to_the_app_with_an_error(sandbox: Any) -> None:
     answer = await sandbox.http.post(AUTHORIZE, params=PARAMS, data={"decision": "decline"})
-    back = httpx.URL(answer.headers["location"])
-    assert back.params["error"] == "access_denied" and "code" not in back.params and _valid(back.params)
+    callback = httpx.URL(answer.headers["location"])
+    assert callback.params["error"] == "access_denied" and "code" not in callback.params and _is_signed(callback.params)
 
 
-async def test_a_code_is_good_once(sandbox: Any) -> None:
-    code = await sandbox.code(scope="read_products")
-    first = await sandbox.token(code=code, expiring="1")
+async def test_an_authorization_code_works_once(sandbox: Any) -> None:
+    code = await sandbox.authorize(scope="read_products")
+    first = await sandbox.request_token(code=code, expiring="1")
     assert {name: first[name] for name in ("expires_in", "refresh_token_expires_in", "scope")} == {
         "expires_in": 3600,
         "refresh_token_expires_in": 7_776_000,
         "scope": "read_products",
     }
-    assert (await sandbox.token(code=code, expiring="1"))["error"] == "invalid_request"
-    assert set(await sandbox.token(code=await sandbox.code())) == {"access_token", "scope"}
+    assert (await sandbox.request_token(code=code, expiring="1"))["error"] == "invalid_request"
+    assert set(await sandbox.request_token(code=await sandbox.authorize())) == {"access_token", "scope"}
 
 
-async def test_a_merchant_may_grant_less(sandbox: Any) -> None:
-    await sandbox.make()
+async def test_a_merchant_may_grant_fewer_scopes(sandbox: Any) -> None:
+    await sandbox.create_shop()
     await sandbox.control("PUT", "/grants", {"override": ["read_products"]})
     token = await sandbox.install(scope="read_products,read_discounts")
-    body = (await sandbox.ask(token, "{ currentAppInstallation { accessScopes { handle } } }")).json()
+    body = (await sandbox.query(token, "{ currentAppInstallation { accessScopes { handle } } }")).json()
     assert body["data"]["currentAppInstallation"]["accessScopes"] == [{"handle": "read_products"}]
 
 
-async def test_wrong_credentials_and_wrong_tokens_are_told_apart(sandbox: Any) -> None:
+async def test_wrong_credentials_and_wrong_tokens_get_different_errors(sandbox: Any) -> None:
     await sandbox.install()
-    assert (await sandbox.token(client_secret="x", grant_type="refresh_token", refresh_token="x"))[
+    assert (await sandbox.request_token(client_secret="x", grant_type="refresh_token", refresh_token="x"))[
         "error"
     ] == "invalid_client"
-    assert (await sandbox.token(grant_type="refresh_token", refresh_token="x"))["error"] == "invalid_grant"
-    answer = await sandbox.ask("shpat_wrong", "{ shop { name } }")
+    assert (await sandbox.request_token(grant_type="refresh_token", refresh_token="x"))["error"] == "invalid_grant"
+    answer = await sandbox.query("shpat_wrong", "{ shop { name } }")
     assert answer.status_code == 401 and answer.json()["errors"].startswith("[API] Invalid API key or access token")
 
 
-def test_an_old_refresh_token_is_good_until_its_replacement_is_used() -> None:
+def test_an_old_refresh_token_is_valid_until_its_replacement_is_used() -> None:
     grants = Grants()
     first = grants.exchange(grants.authorize("read_products"), expiring=True)
     second = grants.renew(first["refresh_token"])
@@ -95,20 +96,20 @@ def test_an_old_refresh_token_is_good_until_its_replacement_is_used() -> None:
 def test_tokens_expire_and_a_new_grant_retires_older_refresh_tokens() -> None:
     grants, at = Grants(), 1_000.0
     first = grants.exchange(grants.authorize("", lambda: at), expiring=True, clock=lambda: at)
-    assert grants.accepts(first["access_token"], lambda: at + 3_599)
-    assert not grants.accepts(first["access_token"], lambda: at + 3_601)
+    assert grants.is_valid_access_token(first["access_token"], lambda: at + 3_599)
+    assert not grants.is_valid_access_token(first["access_token"], lambda: at + 3_601)
     grants.exchange(grants.authorize("", lambda: at), expiring=True, clock=lambda: at)
     with pytest.raises(GrantError, match="refresh token"):
         grants.renew(first["refresh_token"], lambda: at)
 
 
-async def test_tokens_can_be_made_to_expire_and_to_die(sandbox: Any) -> None:
-    tokens = await sandbox.token(code=await sandbox.code(), expiring="1")
+async def test_the_control_api_expires_access_tokens_and_revokes_refresh_tokens(sandbox: Any) -> None:
+    tokens = await sandbox.request_token(code=await sandbox.authorize(), expiring="1")
     await sandbox.control("POST", "/grants/expire")
-    assert (await sandbox.ask(tokens["access_token"], "{ shop { id } }")).status_code == 401
-    renewed = await sandbox.token(grant_type="refresh_token", refresh_token=tokens["refresh_token"])
-    assert (await sandbox.ask(renewed["access_token"], "{ shop { id } }")).status_code == 200
+    assert (await sandbox.query(tokens["access_token"], "{ shop { id } }")).status_code == 401
+    renewed = await sandbox.request_token(grant_type="refresh_token", refresh_token=tokens["refresh_token"])
+    assert (await sandbox.query(renewed["access_token"], "{ shop { id } }")).status_code == 200
     await sandbox.control("POST", "/grants/revoke")
-    assert (await sandbox.token(grant_type="refresh_token", refresh_token=renewed["refresh_token"]))[
+    assert (await sandbox.request_token(grant_type="refresh_token", refresh_token=renewed["refresh_token"]))[
         "error"
     ] == "invalid_grant"

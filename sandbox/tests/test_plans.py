@@ -1,4 +1,4 @@
-"""Compiled plans answer, byte for byte, what graphql-core's own executor answers over the same resolvers."""
+"""Compiled plans compute, byte for byte, the same data as graphql-core's own executor with the same resolvers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,18 +15,20 @@ from graphql import (
     parse,
 )
 
-from sandbox import schema
-from sandbox.edits import Ledger
-from sandbox.engine import Engine, Request
-from sandbox.fields.context import Context
-from sandbox.shops import now
-from sandbox.tenants import Tenant
+from sandbox.shopify import grants, rate_limit, schema
+from sandbox.shopify.change_set import ChangeSet
+from sandbox.shopify.engine import Engine, GraphQLRequest, PreparedRequest
+from sandbox.shopify.fields.context import Context
+from sandbox.shopify.generator import Recipe, generate_shop
+from sandbox.shopify.shops import get_current_time
+from sandbox.shopify.tenants import Tenant
+from sandbox.shopify.webhooks import Subscriptions
 
 ALL = frozenset({"read_products", "read_inventory", "read_locations", "read_discounts"})
-ROOTS = [name for name in schema.load().query_type.fields if name not in ("webhookSubscription",)]
+ROOTS = [name for name in schema.load_schema().query_type.fields if name not in ("webhookSubscription",)]
 
 
-def _arguments(tenant: Tenant, parent: str, name: str, args: dict[str, Any]) -> str:
+def _build_arguments(tenant: Tenant, parent: str, name: str, args: dict[str, Any]) -> str:
     shop = tenant.shop
     product, variant = next(iter(shop.products)), next(iter(shop.variants))
     discounts = {d.family: d.number for d in shop.discounts}
@@ -43,7 +45,7 @@ def _arguments(tenant: Tenant, parent: str, name: str, args: dict[str, Any]) -> 
         "codeDiscountNode": f"gid://shopify/DiscountCodeNode/{discounts['Code']}",
         "automaticDiscountNode": f"gid://shopify/DiscountAutomaticNode/{discounts['Automatic']}",
     }
-    given = {
+    values = {
         "first": "3",
         "ids": orjson.dumps([*ids.values(), "gid://shopify/Product/1"]).decode(),
         "id": f'"{ids.get(name, ids["product"])}"',
@@ -52,87 +54,83 @@ def _arguments(tenant: Tenant, parent: str, name: str, args: dict[str, Any]) -> 
         "locationId": f'"{ids["location"]}"',
     }
     if (parent, name) == ("Product", "inCollection"):
-        given["id"] = f'"{ids["collection"]}"'
-    found = [f"{arg}: {given[arg]}" for arg in args if arg in given]
-    return f"({', '.join(found)})" if found else ""
+        values["id"] = f'"{ids["collection"]}"'
+    arguments = [f"{arg}: {values[arg]}" for arg in args if arg in values]
+    return f"({', '.join(arguments)})" if arguments else ""
 
 
-def _selection(tenant: Tenant, kind: Any, depth: int) -> str:
-    """Every field of a type down to a depth."""
+def _build_selection(tenant: Tenant, kind: Any, depth: int) -> str:
+    """The selection of all fields of a type, down to a depth."""
     if isinstance(kind, GraphQLUnionType | GraphQLInterfaceType):
-        types = schema.load().get_possible_types(kind)
-        parts = [f"... on {t.name} {{ {_fields(tenant, t, depth, t.name)} }}" for t in types]
+        types = schema.load_schema().get_possible_types(kind)
+        parts = [f"... on {t.name} {{ {_build_fields(tenant, t, depth, t.name)} }}" for t in types]
         return "__typename " + " ".join(parts)
-    return _fields(tenant, kind, depth, "")
+    return _build_fields(tenant, kind, depth, "")
 
 
-def _fields(tenant: Tenant, kind: GraphQLObjectType, depth: int, alias: str) -> str:
+def _build_fields(tenant: Tenant, kind: GraphQLObjectType, depth: int, alias: str) -> str:
     parts = ["__typename"]
     for name, field in kind.fields.items():
-        named = get_named_type(field.type)
+        returned = get_named_type(field.type)
         prefix = f"{alias}_{name}: {name}" if alias else name
-        call = prefix + _arguments(tenant, kind.name, name, field.args)
-        if is_leaf_type(named):
+        call = prefix + _build_arguments(tenant, kind.name, name, field.args)
+        if is_leaf_type(returned):
             parts.append(call)
         elif depth > 0:
-            parts.append(f"{call} {{ {_selection(tenant, named, depth - 1)} }}")
+            parts.append(f"{call} {{ {_build_selection(tenant, returned, depth - 1)} }}")
     return " ".join(parts)
 
 
 @pytest.fixture(scope="module")
 def tenant() -> Tenant:
-    from sandbox import bucket, grants
-    from sandbox.generator import Recipe, generate
-    from sandbox.webhooks import Subscriptions
-
     recipe = Recipe(shop="acme.myshopify.com", products=12, media=5, metafields=5, discounts=24, collections=8)
-    shop = generate(recipe)
-    listeners = Subscriptions([], shop.next_number, lambda _: None)
+    shop = generate_shop(recipe)
+    subscriptions = Subscriptions([], shop.allocate_number, lambda _: None)
     for topic in ("PRODUCTS_UPDATE", "SHOP_UPDATE"):
-        listeners.create(topic, {"uri": "https://app.example/hooks"}, ALL)
-    listeners.create("PRODUCTS_CREATE", {"uri": "pubsub://project:topic"}, ALL)
-    return Tenant(recipe, shop, bucket.for_plan("enterprise"), grants.Grants(), listeners)
+        subscriptions.create(topic, {"uri": "https://app.example/hooks"}, ALL)
+    subscriptions.create("PRODUCTS_CREATE", {"uri": "pubsub://project:topic"}, ALL)
+    return Tenant(recipe, shop, rate_limit.build_bucket("enterprise"), grants.Grants(), subscriptions)
 
 
-def both(tenant: Tenant, query: str, scopes: frozenset[str] = ALL, **variables: Any) -> tuple[Any, Any]:
-    """What the plan answers, and what graphql-core does."""
+def execute_both_ways(tenant: Tenant, query: str, scopes: frozenset[str] = ALL, **variables: Any) -> tuple[Any, Any]:
+    """The data that the plan computes, and the data that graphql-core computes."""
     engine = Engine()
-    request = Request(query, variables, None, "2026-10", "key", scopes)
-    document = engine._document(query)
-    operation = document.definitions[0]
-    values = engine._variables(operation, variables)
-    plan = engine._plan(request, document, operation, values)
+    request = GraphQLRequest(query, variables, None, "2026-10", "key", scopes)
+    prepared = engine.prepare(request)
+    assert isinstance(prepared, PreparedRequest)
 
-    def context() -> Context:
+    def build_context() -> Context:
         return Context(
             tenant.shop,
             scopes,
-            now(),
+            get_current_time(),
             "key",
             "2026-10",
             tenant.subscriptions,
-            Ledger(),
+            ChangeSet(),
             tenant.faults,
-            plan.coerce(values),
+            [dict(args) for args in prepared.parameters.args],
         )
 
-    assert plan.answer is not None
-    result = execute(schema.load(), parse(query), None, context(), variables)
+    plan = prepared.plan
+    assert plan.execute is not None
+    result = execute(schema.load_schema(), parse(query), None, build_context(), variables)
     assert result.errors is None
-    return orjson.dumps(plan.answer(None, context())), orjson.dumps(result.data)
+    return orjson.dumps(plan.execute(None, build_context())), orjson.dumps(result.data)
 
 
 @pytest.mark.parametrize("root", ROOTS)
-def test_every_field_answers_the_same_by_plan(tenant: Tenant, root: str) -> None:
-    field = schema.load().query_type.fields[root]
+def test_a_plan_computes_every_field_as_graphql_core_does(tenant: Tenant, root: str) -> None:
+    field = schema.load_schema().query_type.fields[root]
     kind = get_named_type(field.type)
     depth = 3 if root in ("nodes", "node") else 5
-    query = f"{{ {root}{_arguments(tenant, 'QueryRoot', root, field.args)} {{ {_selection(tenant, kind, depth)} }} }}"
-    planned, executed = both(tenant, query)
+    arguments = _build_arguments(tenant, "QueryRoot", root, field.args)
+    query = f"{{ {root}{arguments} {{ {_build_selection(tenant, kind, depth)} }} }}"
+    planned, executed = execute_both_ways(tenant, query)
     assert planned == executed
 
 
-def test_fragments_aliases_and_switches_answer_the_same_by_plan(tenant: Tenant) -> None:
+def test_a_plan_computes_fragments_aliases_and_directives_as_graphql_core_does(tenant: Tenant) -> None:
     query = """query Q($first: Int!, $with: Boolean!, $names: [String!]!) {
       here: products(first: $first, reverse: true) { edges { cursor node { ...P
         variants(first: 2) { nodes { id } } } } }
@@ -141,10 +139,10 @@ def test_fragments_aliases_and_switches_answer_the_same_by_plan(tenant: Tenant) 
       ... on Node { id } alt } } variants(first: 2) { nodes { sku inventoryItem { inventoryLevels(first: 5) { nodes {
       quantities(names: $names) { name quantity } } } } } } }"""
     for switch in (True, False):
-        planned, executed = both(tenant, query, first=3, names=["available"], **{"with": switch})
+        planned, executed = execute_both_ways(tenant, query, first=3, names=["available"], **{"with": switch})
         assert planned == executed
 
 
-def test_introspection_is_answered_by_graphql_core(make_tenant: Callable[..., Tenant], ask: Callable[..., Any]) -> None:
-    body = ask(make_tenant(), '{ __type(name: "Product") { name fields { name } } shop { name } }')
+def test_graphql_core_answers_introspection(make_tenant: Callable[..., Tenant], execute: Callable[..., Any]) -> None:
+    body = execute(make_tenant(), '{ __type(name: "Product") { name fields { name } } shop { name } }')
     assert body["data"]["__type"]["name"] == "Product" and body["data"]["shop"]["name"] == "Acme"

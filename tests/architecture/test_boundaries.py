@@ -13,12 +13,15 @@ SERVICES = {p.name.replace("-", "_"): p for p in (ROOT / "services").iterdir() i
 LIBS = {p.name: p for p in (ROOT / "libs").iterdir() if p.is_dir()}
 IO_MODULES = {"app", "settings", "handlers", "routes", "client", "store", "use_cases"}
 """Names of modules that may do IO, and of folders whose modules may, at the top of a service or within its rooms."""
+ORCHESTRATION = {"app", "handlers", "routes", "use_cases"}
+ORCHESTRATED = {"client", "handlers", "store"}
+"""Only the modules of `ORCHESTRATION` may import these at run time: what looks pure does no IO through them either."""
 IO_PACKAGES = {
     "aioboto3", "aiokafka", "asyncpg", "boto3", "botocore", "faststream", "httpx", "os", "requests", "shutil", "socket",
     "sqlalchemy", "sqlite3", "subprocess", "tempfile", "urllib.request",
 }  # fmt: skip
 LAYERS = {"contracts": set[str](), "messaging": {"contracts"}, "database": {"messaging"}, "service": {"messaging"}}
-LAYERS["connector"] = {"contracts", "messaging", "service"}
+LAYERS |= {"platform_sdk": set[str](), "connector": {"contracts", "messaging", "platform_sdk", "service"}}
 
 
 def sources(folder: Path) -> list[Path]:
@@ -42,6 +45,7 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def test_services_never_import_services() -> None:
@@ -98,6 +102,19 @@ def test_only_modules_named_for_it_do_io(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
+def test_only_orchestration_drives_clients_stores_and_handlers(service: str) -> None:
+    package = SERVICES[service] / service
+    strays = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources(package)
+        if (layer := path.relative_to(package).with_suffix("").parts[0]) not in ORCHESTRATION
+        for name in imported(path)
+        if (parts := name.split("."))[0] == service and set(parts[1:2]) & (ORCHESTRATED - {layer})
+    ]
+    assert strays == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_every_service_has_the_same_inside(service: str) -> None:
     package = SERVICES[service] / service
     names = {p.stem for p in package.iterdir()}
@@ -127,8 +144,8 @@ def test_no_registry_host_is_named_in_anything_committed() -> None:
 
 
 def test_no_module_swallows_what_it_does_not_know() -> None:
-    """Two places decide what follows from an unknown error: keyed intake buries the message, the loop's supervisor
-    shows it and tries again."""
+    """Two places decide what follows from an unknown error: the keyed consumer dead-letters the message, the periodic
+    task reports it and tries again."""
     broad = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for folder in [*SERVICES.values(), *LIBS.values()]
@@ -138,4 +155,4 @@ def test_no_module_swallows_what_it_does_not_know() -> None:
         and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
     ]
     places = {place.split(":")[0] for place in broad}
-    assert places == {"libs/messaging/messaging/intake.py", "libs/service/service/loops.py"}
+    assert places == {"libs/messaging/messaging/keyed_consumer.py", "libs/service/service/periodic_tasks.py"}

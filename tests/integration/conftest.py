@@ -1,4 +1,4 @@
-"""One whole stack for all integration tests, the same processes that `make up` starts; each test has its own shop."""
+"""One stack for all integration tests, with the same processes that `make up` starts. Each test has its own shop."""
 
 import os
 from collections.abc import Generator, Iterator
@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from merchant_sync.stack import Stack
-from otlp_receiver import Receiver, receiving
-from world import JARS, SETTINGS, World
+from otlp_receiver import Receiver, run_receiver
+from world import CACHED_JARS, SETTINGS, World
 
-ELSEWHERE = (
+EXTERNAL_SETTINGS = (
     "KAFKA_BOOTSTRAP_SERVERS",
     "DATABASE_URL",
     "SPACES_ENDPOINT_URL",
@@ -19,47 +19,47 @@ ELSEWHERE = (
     "SPACES_SECRET_KEY",
     "SPACES_BUCKET",
 )
-"""Parts whose addresses the environment names are used and not started."""
+"""Settings by which the environment names parts that run already. These parts are used and not started."""
 
 
 @pytest.fixture(scope="session")
-def elsewhere(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """Settings of parts that run elsewhere: in containers, where that is asked for, or where the environment says."""
+def external_settings(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """Settings of parts that the stack does not run: of containers with `--containers`, else from the environment."""
     if request.config.getoption("--containers"):
         import containers
 
-        with containers.running() as settings:
+        with containers.run_containers() as settings:
             yield settings
     else:
-        yield {name: os.environ[name] for name in ELSEWHERE if name in os.environ}
+        yield {name: os.environ[name] for name in EXTERNAL_SETTINGS if name in os.environ}
 
 
 @pytest.fixture(scope="session")
-def stack(elsewhere: dict[str, str]) -> Iterator[Stack]:
-    """Kafka, Postgres, the object store, the sandbox and every service, in a folder that Postgres's user can enter."""
-    given = {**SETTINGS, **elsewhere}
+def stack(external_settings: dict[str, str]) -> Iterator[Stack]:
+    """Run all parts, in a folder that Postgres's user can enter."""
+    settings = {**SETTINGS, **external_settings}
     with (
         TemporaryDirectory(prefix="merchant-sync-") as folder,
-        Stack(Path(folder) / "data", given=given, auto_restart=False, cache_dir=JARS) as running,
+        Stack(Path(folder) / "data", given=settings, auto_restart=False, cache_dir=CACHED_JARS) as running,
     ):
         yield running
 
 
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
-    """A collector of traces."""
-    with receiving() as here:
+    """Run a receiver of traces."""
+    with run_receiver() as here:
         yield here
 
 
 @pytest.fixture(scope="module")
-def traced_stack(elsewhere: dict[str, str], receiver: Receiver) -> Iterator[Stack]:
-    """A stack of this module's own, which exports its spans to the collector."""
-    traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
-    given = {**SETTINGS, **elsewhere, **traced}
+def traced_stack(external_settings: dict[str, str], receiver: Receiver) -> Iterator[Stack]:
+    """Run a separate stack for the module, which exports its spans to the receiver."""
+    tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+    settings = {**SETTINGS, **external_settings, **tracing}
     with (
         TemporaryDirectory(prefix="merchant-sync-") as folder,
-        Stack(Path(folder) / "data", given=given, auto_restart=False, cache_dir=JARS) as running,
+        Stack(Path(folder) / "data", given=settings, auto_restart=False, cache_dir=CACHED_JARS) as running,
     ):
         yield running
 
@@ -67,18 +67,18 @@ def traced_stack(elsewhere: dict[str, str], receiver: Receiver) -> Iterator[Stac
 @pytest.fixture
 def world(stack: Stack) -> Iterator[World]:
     """The running stack as a merchant, an operator and a reader of the bucket see it; whatever is down comes back."""
-    with World(stack) as seen:
-        yield seen
-        seen.bring_everything_back()
+    with World(stack) as world:
+        yield world
+        world.restart_stopped_parts()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failed test shows the end of every service's log."""
+    """Show the end of every part's log when a test fails."""
     report = yield
     stack = getattr(item, "funcargs", {}).get("stack")
     if report.failed and isinstance(stack, Stack):
         for name in stack.names:
-            lines = stack.logs_of(name).read_text(errors="replace").splitlines()[-15:]
+            lines = stack.get_log_path(name).read_text(errors="replace").splitlines()[-15:]
             report.sections.append((f"log of {name}", "\n".join(line[:400] for line in lines)))
     return report

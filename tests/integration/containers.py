@@ -1,4 +1,4 @@
-"""Kafka, PostgreSQL and an S3 server in containers, for `pytest --containers`: the settings that name them."""
+"""Runs Kafka, PostgreSQL and an S3 server in containers, for `pytest --containers`."""
 
 import io
 import tarfile
@@ -27,17 +27,17 @@ BROKER = {
     "AUTO_CREATE_TOPICS_ENABLE": "false",
     "REPLICA_FETCH_MAX_BYTES": str(17 * 1024 * 1024),
 }
-"""One node, broker and controller; the image reads each as `KAFKA_…`."""
+"""One node that is broker and controller. The image reads each setting from `KAFKA_…`."""
 WAIT_FOR_LISTENERS = "until [ -f /tmp/listeners ]; do sleep 0.1; done; . /tmp/listeners; exec /etc/kafka/docker/run"
 
 
 @contextmanager
-def running() -> Iterator[dict[str, str]]:
-    """Start the three; gives the settings by which services find them."""
+def run_containers() -> Iterator[dict[str, str]]:
+    """Run the three containers; yield the settings with which services reach them."""
     with ExitStack() as stack:
-        kafka = stack.enter_context(_kafka())
+        kafka = stack.enter_context(_run_kafka())
         postgres = stack.enter_context(PostgresContainer(POSTGRES, driver=None))
-        store = stack.enter_context(_store())
+        store = stack.enter_context(_create_store())
         endpoint = f"http://{store.get_container_host_ip()}:{store.get_exposed_port(9000)}"
         keys = {"aws_access_key_id": ACCESS, "aws_secret_access_key": SECRET, "region_name": "nyc3"}
         boto3.client("s3", endpoint_url=endpoint, **keys).create_bucket(Bucket=BUCKET)
@@ -52,34 +52,37 @@ def running() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def _kafka() -> Iterator[str]:
-    """A broker that advertises the port under which the host reaches it, known only once the container runs."""
+def _run_kafka() -> Iterator[str]:
+    """Run a broker that advertises the port under which the host reaches it.
+
+    This port is known only when the container runs, so the container waits for a file with it.
+    """
     container = DockerContainer(KAFKA).with_exposed_ports(9092).with_command(["sh", "-c", WAIT_FOR_LISTENERS])
     for name, value in BROKER.items():
         container.with_env(f"KAFKA_{name}", value)
     with container:
         address = f"{container.get_container_host_ip()}:{container.get_exposed_port(9092)}"
-        _put(container, "listeners", f"export KAFKA_ADVERTISED_LISTENERS=PLAINTEXT://{address}\n")
-        _wait_for(container, "Kafka Server started")
+        _put_file(container, "listeners", f"export KAFKA_ADVERTISED_LISTENERS=PLAINTEXT://{address}\n")
+        _wait_for_log(container, "Kafka Server started")
         yield address
 
 
-def _store() -> DockerContainer:
+def _create_store() -> DockerContainer:
     command = f"serve s3 --addr :9000 --auth-key {ACCESS},{SECRET} --vfs-cache-mode off --dir-cache-time 1ms /data"
     container = DockerContainer(RCLONE).with_exposed_ports(9000).with_command(command)
     return container.waiting_for(LogMessageWaitStrategy("Starting s3 server"))
 
 
-def _put(container: DockerContainer, name: str, text: str) -> None:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
+def _put_file(container: DockerContainer, name: str, text: str) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         entry = tarfile.TarInfo(name)
         entry.size, entry.mode = len(text), 0o644
         archive.addfile(entry, io.BytesIO(text.encode()))
-    container.get_wrapped_container().put_archive("/tmp", packed.getvalue())
+    container.get_wrapped_container().put_archive("/tmp", buffer.getvalue())
 
 
-def _wait_for(container: DockerContainer, line: str, seconds: float = 60) -> None:
+def _wait_for_log(container: DockerContainer, line: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while line.encode() not in b"".join(container.get_logs()):
         assert time.monotonic() < deadline, f"{line!r} was not logged within {seconds} s"

@@ -1,4 +1,4 @@
-"""A person with a browser: connects a shop and pages, watches, edits, sees the objects change, and lets go."""
+"""A person with a browser connects a shop and pages, edits them, sees the objects change, and disconnects."""
 
 import shutil
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from world import World, until
+from world import World, wait_until
 
 pytestmark = pytest.mark.integration
 FLAGS = [
@@ -22,7 +22,7 @@ FLAGS = [
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """A page of Debian's Chromium."""
+    """Open a page in Debian's Chromium."""
     chromium = shutil.which("chromium")
     assert chromium, "install Debian's chromium"
     with sync_playwright() as playwright:
@@ -31,7 +31,7 @@ def page() -> Iterator[Page]:
         browser.close()
 
 
-def test_a_person_connects_watches_edits_and_sees(world: World, page: Page) -> None:
+def test_a_person_connects_a_shop_edits_it_and_sees_the_object_change(world: World, page: Page) -> None:
     shop = world.make_shop(products=20)
     page.goto(world.stack.gateway_url)
     page.fill("#shop", shop.removesuffix(".myshopify.com"))
@@ -42,17 +42,17 @@ def test_a_person_connects_watches_edits_and_sees(world: World, page: Page) -> N
     for part in ("webhook_status", "webhook_test", "polling_test", "upload_status"):
         expect(page.locator(f"#{part}")).to_have_text("success", timeout=30_000)
     expect(page.locator("#records")).not_to_have_text("0")
-    world.equal(shop)
-    number = world.products(shop)[0]["number"]
+    world.wait_until_equal(shop)
+    number = world.list_products(shop)[0]["number"]
     page.goto(f"{world.stack.sandbox_url}/shops/{shop}/")
     row = page.locator(f"#product-{number}")
     row.locator("input[name=title]").fill("Edited by a person")
     row.locator("button[type=submit], button").first.click()
-    until(lambda: ((found := world.object(shop)) and b"Edited by a person" in found.body) or None)
-    world.equal(shop)
+    wait_until(lambda: ((stored := world.read_object(shop)) and b"Edited by a person" in stored.body) or None)
+    world.wait_until_equal(shop)
 
 
-def test_a_merchant_who_declines_is_told_and_offered_a_new_start(world: World, page: Page) -> None:
+def test_a_merchant_who_declines_is_offered_to_start_again(world: World, page: Page) -> None:
     shop = world.make_shop(products=10)
     page.goto(f"{world.stack.gateway_url}/shopify/{shop}/login")
     page.click("#decline")
@@ -64,14 +64,14 @@ def test_a_merchant_who_declines_is_told_and_offered_a_new_start(world: World, p
     expect(page.locator("#state")).to_have_text("success", timeout=30_000)
 
 
-def test_a_shop_name_that_is_none_shows_the_form_that_is_expected(world: World, page: Page) -> None:
+def test_an_invalid_shop_name_is_answered_with_the_expected_form_of_a_name(world: World, page: Page) -> None:
     answer = page.goto(f"{world.stack.gateway_url}/shopify/evil.example.com/login")
     assert answer is not None and answer.status == 400
     expect(page.locator("body")).to_contain_text(".myshopify.com")
 
 
-def test_a_person_connects_pages_beside_the_shop_edits_one_and_lets_it_go(world: World, page: Page) -> None:
-    shop, person = world.make_shop(products=5), world.person(pages=2)
+def test_a_person_connects_pages_beside_a_shop_edits_one_and_disconnects_it(world: World, page: Page) -> None:
+    shop, person = world.make_shop(products=5), world.create_person(pages=2)
     first = person["pages"][0]["id"]
     page.goto(f"{world.stack.gateway_url}/shopify/{shop}/login")
     page.click("#accept")
@@ -89,13 +89,13 @@ def test_a_person_connects_pages_beside_the_shop_edits_one_and_lets_it_go(world:
     page.goto(f"{world.stack.sandbox_url}/facebook/users/{person['id']}/")
     page.fill(f"#name-{first}", "Named by a person")
     page.click(f"#save-{first}")
-    until(lambda: ((found := world.page_object(first)) and b"Named by a person" in found.body) or None)
+    wait_until(lambda: ((stored := world.read_page_object(first)) and b"Named by a person" in stored.body) or None)
     page.goto(f"{world.stack.gateway_url}/connections")
     expect(page.locator(".connection")).to_have_count(3)
     card = page.locator(f"[data-connection='facebook:{first}']")
     card.locator("details.delete summary").click()
     card.locator("details.delete button").click()
     expect(page.locator("main")).to_contain_text(f"facebook:{first}")
-    until(lambda: world.page_object(first) is None or None)
+    wait_until(lambda: world.read_page_object(first) is None or None)
     page.goto(f"{world.stack.gateway_url}/connections")
     expect(page.locator(".connection")).to_have_count(2)

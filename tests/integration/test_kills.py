@@ -1,4 +1,4 @@
-"""SIGKILL before and after each effect of each service, and fifty at random: nothing lost, doubled or stuck."""
+"""SIGKILL before and after each effect of each service, and fifty at random: nothing is lost, doubled or stuck."""
 
 import os
 import random
@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from merchant_sync.client import Connected
+from merchant_sync.demo.shopify_sandbox import ConnectedShop
 from merchant_sync.stack import Stack, StackError
-from world import JARS, OPEN, SETTINGS, World, until
+from world import CACHED_JARS, OPEN_STATES, SETTINGS, World, wait_until
 
 pytestmark = pytest.mark.integration
 HERE = Path(__file__).parent
@@ -30,181 +30,189 @@ POINTS = [
     for effect in effects
     for when in ("before", "after")
 ]
-READING_PAGES = [(effect, when) for effect in ("publish", "call", "offsets") for when in ("before", "after")]
-LETTING_GO = [
+FACEBOOK_FETCHER_POINTS = [(effect, when) for effect in ("publish", "call", "offsets") for when in ("before", "after")]
+ERASURE_POINTS = [
     (service, effect, when)
     for service, effect in (("gateway", "commit"), ("scheduler", "commit"), ("spaces-writer", "bucket"))
     for when in ("before", "after")
 ]
-RESTART_WITHIN = 60.0
-"""How much later than undisturbed everything must be right, in seconds."""
+RECOVERY_SECONDS = 60.0
+"""How much later than without a kill everything must be right."""
 
 
 @pytest.fixture(scope="module")
-def mortal(request: pytest.FixtureRequest) -> Iterator[tuple[World, Path]]:
-    """A stack whose services carry kill points, and the folder in which they are armed."""
+def stack_with_kill_points(request: pytest.FixtureRequest) -> Iterator[tuple[World, Path]]:
+    """Start a stack whose services have kill points; yield it with the folder in which a test arms them."""
     with TemporaryDirectory(prefix="merchant-sync-") as folder, pytest.MonkeyPatch.context() as environment:
-        armed = Path(folder) / "armed"
-        armed.mkdir()
-        environment.setenv("KILL_POINTS", str(armed))
+        arm_folder = Path(folder) / "armed"
+        arm_folder.mkdir()
+        environment.setenv("KILL_POINTS", str(arm_folder))
         environment.setenv("PYTHONPATH", os.pathsep.join([str(HERE / "killpoints"), os.environ.get("PYTHONPATH", "")]))
         with (
-            Stack(Path(folder) / "data", given=SETTINGS, auto_restart=False, cache_dir=JARS) as stack,
+            Stack(Path(folder) / "data", given=SETTINGS, auto_restart=False, cache_dir=CACHED_JARS) as stack,
             World(stack) as world,
         ):
-            yield world, armed
+            yield world, arm_folder
 
 
 @pytest.fixture(scope="module")
-def connected(mortal: tuple[World, Path]) -> Connected:
-    world, _ = mortal
-    return world.synced(world.make_shop(products=60, variants=2, plan="plus", collections=0))
+def connected(stack_with_kill_points: tuple[World, Path]) -> ConnectedShop:
+    """Connect the shop that the kills of single effects share."""
+    world, _ = stack_with_kill_points
+    return world.connect_and_sync(world.make_shop(products=60, variants=2, plan="plus", collections=0))
 
 
 @pytest.mark.parametrize(("service", "effect", "when"), POINTS)
-def test_killed_around_an_effect(
-    mortal: tuple[World, Path], connected: Connected, service: str, effect: str, when: str
+def test_a_service_killed_around_an_effect_loses_nothing(
+    stack_with_kill_points: tuple[World, Path], connected: ConnectedShop, service: str, effect: str, when: str
 ) -> None:
-    world, armed = mortal
+    world, arm_folder = stack_with_kill_points
     shop = connected.shop
-    (armed / service).write_text(f"{effect} {when}")
-    products = world.products(shop, 20)
+    (arm_folder / service).write_text(f"{effect} {when}")
+    products = world.list_products(shop, 20)
     for product in products[:5]:
-        world.edit(shop, product["number"], title=f"{effect} {when} {product['number']}")
-    world.poll_now(shop)
-    until(lambda: not world.stack.is_running(service) or None, 30)
+        world.edit_product(shop, product["number"], title=f"{effect} {when} {product['number']}")
+    world.poll_shop_now(shop)
+    wait_until(lambda: not world.stack.is_running(service) or None, 30)
     world.stack.start_part(service)
-    assert not (armed / service).exists()
-    world.equal(shop, within=RESTART_WITHIN)
-    until(lambda: world.told("GET", f"/{shop}/statistics")["pending_deliveries"] == 0 or None, 60)
-    world.settled(shop, within=RESTART_WITHIN)
-    world.equal(shop)
-    balance(world, shop)
+    assert not (arm_folder / service).exists()
+    world.wait_until_equal(shop, within=RECOVERY_SECONDS)
+    wait_until(lambda: world.control_sandbox("GET", f"/{shop}/statistics")["pending_deliveries"] == 0 or None, 60)
+    world.wait_until_idle(shop, within=RECOVERY_SECONDS)
+    world.wait_until_equal(shop)
+    check_ledger(world, shop)
 
 
-@pytest.mark.parametrize(("effect", "when"), READING_PAGES)
-def test_killed_around_an_effect_of_reading_pages(mortal: tuple[World, Path], effect: str, when: str) -> None:
-    world, armed = mortal
-    (page,) = world.connect_pages(world.person(pages=1)["id"]).pages
-    (armed / "facebook-fetcher").write_text(f"{effect} {when}")
-    world.edit_page(page["id"], name=f"{effect} {when}", about="Only the poll tells")
-    world.poll_soon(page["connection"])
-    until(lambda: not world.stack.is_running("facebook-fetcher") or None, 30)
-    world.stack.start_part("facebook-fetcher")
-    world.page_equal(page["id"], within=RESTART_WITHIN)
-    until(lambda: not {s.state for s in world.syncs_of(page["connection"])} & OPEN or None, RESTART_WITHIN)
-    assert {s.state for s in world.syncs_of(page["connection"])} == {"success"}
-
-
-@pytest.mark.parametrize(("service", "effect", "when"), LETTING_GO)
-def test_killed_around_an_effect_of_letting_go(
-    mortal: tuple[World, Path], service: str, effect: str, when: str
+@pytest.mark.parametrize(("effect", "when"), FACEBOOK_FETCHER_POINTS)
+def test_a_fetcher_killed_around_an_effect_reads_the_page_again(
+    stack_with_kill_points: tuple[World, Path], effect: str, when: str
 ) -> None:
-    world, armed = mortal
-    person = world.person(pages=2)
+    world, arm_folder = stack_with_kill_points
+    (page,) = world.connect_pages(world.create_person(pages=1)["id"]).pages
+    (arm_folder / "facebook-fetcher").write_text(f"{effect} {when}")
+    world.edit_page(page["id"], name=f"{effect} {when}", about="Only the poll finds this")
+    world.poll_now(page["connection"])
+    wait_until(lambda: not world.stack.is_running("facebook-fetcher") or None, 30)
+    world.stack.start_part("facebook-fetcher")
+    world.wait_until_page_equal(page["id"], within=RECOVERY_SECONDS)
+    wait_until(
+        lambda: not {s.state for s in world.list_syncs(page["connection"])} & OPEN_STATES or None, RECOVERY_SECONDS
+    )
+    assert {s.state for s in world.list_syncs(page["connection"])} == {"success"}
+
+
+@pytest.mark.parametrize(("service", "effect", "when"), ERASURE_POINTS)
+def test_an_erasure_is_completed_after_a_kill_around_an_effect(
+    stack_with_kill_points: tuple[World, Path], service: str, effect: str, when: str
+) -> None:
+    world, arm_folder = stack_with_kill_points
+    person = world.create_person(pages=2)
     pages = world.connect_pages(person["id"]).pages
-    world.meta("POST", f"/users/{person['id']}/remove_app")
-    (armed / service).write_text(f"{effect} {when}")
-    told = world.meta("POST", f"/users/{person['id']}/delete_data")
-    until(lambda: not world.stack.is_running(service) or None, 30)
+    world.control_facebook("POST", f"/users/{person['id']}/remove_app")
+    (arm_folder / service).write_text(f"{effect} {when}")
+    response = world.control_facebook("POST", f"/users/{person['id']}/delete_data")
+    wait_until(lambda: not world.stack.is_running(service) or None, 30)
     world.stack.start_part(service)
-    if told["status"] != 200:  # nobody said that it was taken: it is asked for once more
-        world.meta("POST", f"/users/{person['id']}/delete_data")
+    if response["status"] != 200:  # the request was not accepted, so the person asks again
+        world.control_facebook("POST", f"/users/{person['id']}/delete_data")
     for page in pages:
-        until(lambda p=page: world.page_object(p["id"]) is None or None, RESTART_WITHIN)
-        assert world.state_of(page["connection"]) == "redacted"
-        assert not world.rows("SELECT 1 FROM spaces_writer.records WHERE connection = :c", c=page["connection"])
-        until(lambda p=page: not world.syncs_of(p["connection"]) or None)
+        wait_until(lambda p=page: world.read_page_object(p["id"]) is None or None, RECOVERY_SECONDS)
+        assert world.read_state(page["connection"]) == "redacted"
+        assert not world.select_rows("SELECT 1 FROM spaces_writer.records WHERE connection = :c", c=page["connection"])
+        wait_until(lambda p=page: not world.list_syncs(p["connection"]) or None)
 
 
-def balance(world: World, shop: str) -> Counter[str]:
-    """The ledger rule: every accepted delivery is covered by one sync, which has ended well or says why."""
+def check_ledger(world: World, shop: str) -> Counter[str]:
+    """Check that every accepted delivery has one sync, which succeeded or has a reason; return the syncs' states."""
     accepted = {
         d["id"]
-        for d in world.told("GET", f"/{shop}/deliveries", limit=100_000)["deliveries"]
+        for d in world.control_sandbox("GET", f"/{shop}/deliveries", limit=100_000)["deliveries"]
         if d["status"] == "delivered" and d["topic"] != "APP_UNINSTALLED"
     }
 
-    def entered() -> list[Any] | None:
-        """A scheduler that was killed hears its requests when Kafka has given up its predecessor, seconds later."""
-        syncs = [s for s in world.syncs(shop, mode="records") if s.cause == "webhook"]
+    def list_if_complete() -> list[Any] | None:
+        # A restarted scheduler gets its partitions only when Kafka has removed the killed one, some seconds later.
+        syncs = [s for s in world.list_shop_syncs(shop, mode="incremental") if s.cause == "webhook"]
         return syncs if len(syncs) >= len(accepted) else None
 
-    syncs = until(entered, RESTART_WITHIN)
-    world.settled(shop, within=RESTART_WITHIN)
-    assert not [s for s in world.syncs(shop) if s.state in OPEN]
+    syncs = wait_until(list_if_complete, RECOVERY_SECONDS)
+    world.wait_until_idle(shop, within=RECOVERY_SECONDS)
+    assert not [s for s in world.list_shop_syncs(shop) if s.state in OPEN_STATES]
     assert len({s.sync_id for s in syncs}) == len(syncs)
     without_reason = [s for s in syncs if s.state != "success" and not s.reason]
     assert not without_reason
     return Counter(s.state for s in syncs)
 
 
-def test_fifty_random_kills_in_a_first_sync_and_a_burst(
-    mortal: tuple[World, Path], capsys: pytest.CaptureFixture[str]
+def test_fifty_random_kills_lose_nothing_of_a_first_sync_and_a_burst(
+    stack_with_kill_points: tuple[World, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world, _ = mortal
+    world, _ = stack_with_kill_points
     seed = int(os.environ.get("KILL_SEED", "20261124"))
-    undisturbed = first_sync_and_burst(world)
-    with ThreadPoolExecutor(1) as killer:
-        done = killer.submit(kill_at_random, world, random.Random(seed), 50)
-        disturbed = first_sync_and_burst(world, done.done)
-        kills = done.result()
+    undisturbed = run_first_sync_and_burst(world)
+    with ThreadPoolExecutor(1) as executor:
+        killing = executor.submit(kill_at_random, world, random.Random(seed), 50)
+        disturbed = run_first_sync_and_burst(world, killing.done)
+        kills = killing.result()
     lateness = disturbed[1] - max(undisturbed[1], kills[1])
-    ledger = balance(world, disturbed[0])
-    assert ledger["success"] >= 900, ledger
+    states = check_ledger(world, disturbed[0])
+    assert states["success"] >= 900, states
     with capsys.disabled():
         print(
             f"\n50 kills, seed {seed}: {dict(kills[0])} in {kills[1]:.1f} s; undisturbed {undisturbed[1]:.1f} s;"
-            f" right {lateness:.1f} s after the later of the two; ledger {dict(ledger)}"
+            f" complete {lateness:.1f} s after the later of the two; states of syncs {dict(states)}"
         )
-    assert lateness < RESTART_WITHIN
+    assert lateness < RECOVERY_SECONDS
 
 
-def first_sync_and_burst(world: World, settled: object = None) -> tuple[str, float]:
-    """Connect 2,000 products on Plus and burst 1,000 edits into the first sync; seconds until all is right."""
-    began = time.monotonic()
+def run_first_sync_and_burst(world: World, is_done: object = None) -> tuple[str, float]:
+    """Connect a shop of 2,000 products on plan Plus and make 1,000 edits during its first sync.
+
+    Waits until the object is right, and until `is_done()` if it is given. Returns the shop and the seconds taken.
+    """
+    started = time.monotonic()
     shop = world.make_shop(products=2000, variants=2, plan="plus", collections=0)
-    connected = connect_through(world, shop)
-    until(lambda: len(world.told("GET", f"/{shop}/subscriptions")["subscriptions"]) > 20 or None, 60)
-    world.told("POST", f"/{shop}/burst", {"edits": 1000, "products": 400, "seed": 5})
-    assert ended_through(world, connected)["state"] == "success"
-    if callable(settled):
-        until(lambda: settled() or None, 300)
-    until(lambda: world.told("GET", f"/{shop}/statistics")["pending_deliveries"] == 0 or None, 120)
-    world.settled(shop, within=120)
-    world.equal(shop, within=120)
-    return shop, time.monotonic() - began
+    connected = connect_with_retries(world, shop)
+    wait_until(lambda: len(world.control_sandbox("GET", f"/{shop}/subscriptions")["subscriptions"]) > 20 or None, 60)
+    world.control_sandbox("POST", f"/{shop}/burst", {"edits": 1000, "products": 400, "seed": 5})
+    assert wait_for_sync_in_ledger(world, connected)["state"] == "success"
+    if callable(is_done):
+        wait_until(lambda: is_done() or None, 300)
+    wait_until(lambda: world.control_sandbox("GET", f"/{shop}/statistics")["pending_deliveries"] == 0 or None, 120)
+    world.wait_until_idle(shop, within=120)
+    world.wait_until_equal(shop, within=120)
+    return shop, time.monotonic() - started
 
 
-def connect_through(world: World, shop: str) -> Connected:
-    """Connect while the gateway may be down: a merchant tries again."""
+def connect_with_retries(world: World, shop: str) -> ConnectedShop:
+    """Connect a shop while the gateway may be down, as a merchant who tries again."""
 
-    def attempt() -> Connected | None:
+    def try_to_connect() -> ConnectedShop | None:
         try:
             return world.connect(shop)
         except (httpx.HTTPError, StackError):
             return None
 
-    return until(attempt, 60)
+    return wait_until(try_to_connect, 60)
 
 
-def ended_through(world: World, connected: Connected) -> dict[str, object]:
-    """The first sync's end, read from the ledger: the gateway may be down."""
+def wait_for_sync_in_ledger(world: World, connected: ConnectedShop) -> dict[str, object]:
+    """Wait until the first sync has finished, read from the scheduler's database because the gateway may be down."""
 
-    def ended() -> dict[str, object] | None:
-        rows = world.rows("SELECT state, reason FROM scheduler.syncs WHERE sync_id = :i", i=connected.sync_id)
-        return dict(rows[0]._mapping) if rows and rows[0].state not in OPEN else None
+    def read_if_finished() -> dict[str, object] | None:
+        rows = world.select_rows("SELECT state, reason FROM scheduler.syncs WHERE sync_id = :i", i=connected.sync_id)
+        return dict(rows[0]._mapping) if rows and rows[0].state not in OPEN_STATES else None
 
-    return until(ended, 300)
+    return wait_until(read_if_finished, 300)
 
 
-def kill_at_random(world: World, chance: random.Random, count: int) -> tuple[Counter[str], float]:
-    """SIGKILL random services at random moments, each started again at once."""
-    began, killed = time.monotonic(), Counter[str]()
+def kill_at_random(world: World, rng: random.Random, count: int) -> tuple[Counter[str], float]:
+    """Kill random services at random moments and restart each at once; return the kills and the seconds taken."""
+    started, kills = time.monotonic(), Counter[str]()
     for _ in range(count):
-        time.sleep(chance.uniform(0.2, 2.0))
-        service = chance.choice(["gateway", "scheduler", "spaces-writer", "shopify-fetcher"])
+        time.sleep(rng.uniform(0.2, 2.0))
+        service = rng.choice(["gateway", "scheduler", "spaces-writer", "shopify-fetcher"])
         world.stack.kill(service)
-        killed[service] += 1
+        kills[service] += 1
         world.stack.start_part(service, wait=False)
-    return killed, time.monotonic() - began
+    return kills, time.monotonic() - started

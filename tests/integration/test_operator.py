@@ -1,4 +1,4 @@
-"""The operator's commands on the running stack: what they show when all is well, and what they say when it is not."""
+"""The operator's commands on the running stack: their output when everything works, and when something does not."""
 
 import asyncio
 import os
@@ -22,24 +22,24 @@ from merchant_sync.app import app
 from merchant_sync.operating import brokers
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.provisioning import build_config
-from world import World, until
+from world import World, wait_until
 
 pytestmark = pytest.mark.integration
 SPARE = "sync.progressed.dlq"
-"""A topic that holds nothing in these tests, and so may be broken."""
+"""A topic without messages in these tests, which may therefore be broken."""
 
 
 @pytest.fixture(scope="module", autouse=True)
-def plain() -> Iterator[None]:
-    """No colours and no line breaks in what is printed."""
-    usual = os.environ.get("COLUMNS")
+def disable_wrapping() -> Iterator[None]:
+    """Print without line breaks."""
+    columns = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "500"
     yield
-    os.environ.pop("COLUMNS") if usual is None else os.environ.update(COLUMNS=usual)
+    os.environ.pop("COLUMNS") if columns is None else os.environ.update(COLUMNS=columns)
 
 
 class Operator:
-    """The command as it is typed, on the running stack or by the settings of an access elsewhere."""
+    """Runs the command line, with the running stack's folder or with settings only."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -47,29 +47,30 @@ class Operator:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What an operator of this installation would set, were it elsewhere."""
+        """The settings with which an operator reaches this installation from another machine."""
         return {name: value for name, value in self.access.settings.items() if name in environment.SETTINGS}
 
     def run(self, *words: str, code: int = 0) -> Result:
-        done = CliRunner().invoke(app, [*words, "--data", str(self.world.stack.data_dir)])
-        assert done.exit_code == code, f"{done.output}\n{done.stderr}\n{done.exception!r}"
-        return done
+        """Run a command on the stack's folder; fail when its exit code is not `code`."""
+        result = CliRunner().invoke(app, [*words, "--data", str(self.world.stack.data_dir)])
+        assert result.exit_code == code, f"{result.output}\n{result.stderr}\n{result.exception!r}"
+        return result
 
-    def told(self, *words: str, code: int = 0) -> Any:
-        """What a command says as JSON."""
+    def run_json(self, *words: str, code: int = 0) -> Any:
+        """Run a command with `--json`; return the document that it prints."""
         return orjson.loads(self.run(*words, "--json", code=code).stdout)
 
-    def elsewhere(self, *words: str, code: int = 0, **settings: str) -> Result:
-        """The command with settings alone, as in a container: no stack runs on its folder."""
-        given = {**self.settings, **settings}
-        done = CliRunner().invoke(app, [*words, "--data", "/nonexistent"], env=given)
-        assert done.exit_code == code, f"{done.output}\n{done.stderr}\n{done.exception!r}"
-        return done
+    def run_with_settings(self, *words: str, code: int = 0, **settings: str) -> Result:
+        """Run a command with settings only, as in a container; `settings` replace those of this installation."""
+        env = {**self.settings, **settings}
+        result = CliRunner().invoke(app, [*words, "--data", "/nonexistent"], env=env)
+        assert result.exit_code == code, f"{result.output}\n{result.stderr}\n{result.exception!r}"
+        return result
 
-    def findings(self, *, code: int, sample: int = 0, **settings: str) -> dict[str, dict[str, str]]:
-        """What the doctor finds that is not good, by what it looked at."""
-        done = self.elsewhere("doctor", "--sample", str(sample), "--json", code=code, **settings)
-        return {one["what"]: one for one in orjson.loads(done.stdout)["findings"] if one["verdict"] != "good"}
+    def find_problems(self, *, code: int, sample: int = 0, **settings: str) -> dict[str, dict[str, str]]:
+        """Run the doctor; return its findings that are not good, by what was checked."""
+        result = self.run_with_settings("doctor", "--sample", str(sample), "--json", code=code, **settings)
+        return {f["subject"]: f for f in orjson.loads(result.stdout)["findings"] if f["result"] != "good"}
 
 
 @pytest.fixture
@@ -77,36 +78,39 @@ def operator(world: World) -> Operator:
     return Operator(world)
 
 
-def administered(operator: Operator, do: Any) -> Any:
+def administer_kafka(operator: Operator, do: Any) -> Any:
+    """Call `do` with an admin client of Kafka; return its result."""
+
     async def run() -> Any:
-        async with brokers.administering(operator.access) as admin:
+        async with brokers.create_admin(operator.access) as admin:
             return await do(admin)
 
     return asyncio.run(run())
 
 
-def test_the_doctor_finds_nothing_wrong_with_a_stack_that_runs(world: World, operator: Operator) -> None:
-    world.synced(world.make_shop(products=5))
-    told = operator.told("doctor")
-    assert told["bad"] == 0, told
-    looked_at = {one["what"] for one in told["findings"]}
-    assert {"Kafka", "topics", "bucket merchant-sync", "Postgres of gateway", "Postgres of spaces_writer"} <= looked_at
-    assert {"clock beside Shopify", "webhooks from outside", "internal routes from outside", "scheduler"} <= looked_at
-    assert any(what.startswith("shopify:") for what in looked_at)
+def test_the_doctor_finds_no_problem_on_a_running_stack(world: World, operator: Operator) -> None:
+    world.connect_and_sync(world.make_shop(products=5))
+    output = operator.run_json("doctor")
+    assert output["bad"] == 0, output
+    checked = {row["subject"] for row in output["findings"]}
+    assert {"Kafka", "topics", "bucket merchant-sync", "Postgres of gateway", "Postgres of spaces_writer"} <= checked
+    assert {"clock beside Shopify", "webhooks from outside", "internal routes from outside", "scheduler"} <= checked
+    assert any(what.startswith("shopify:") for what in checked)
     assert "✓ the operator's key" in operator.run("doctor", "--sample", "0").stdout
 
 
-def test_the_doctor_works_by_settings_alone(operator: Operator) -> None:
-    assert operator.findings(code=0, sample=5) == {}
+def test_the_doctor_works_with_settings_only(operator: Operator) -> None:
+    assert operator.find_problems(code=0, sample=5) == {}
 
 
-def test_no_installation_is_an_error_that_names_what_to_set(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["status", "--data", str(tmp_path)])
-    assert done.exit_code == 2
-    assert "GATEWAY_INTERNAL_URL" in done.stderr and "make up" in done.stderr
+def test_without_an_installation_the_error_names_the_settings(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["status", "--data", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "GATEWAY_INTERNAL_URL" in result.stderr and "make up" in result.stderr
 
 
-async def _made(admin: AIOKafkaAdminClient, partitions: int) -> None:
+async def _recreate_topic(admin: AIOKafkaAdminClient, partitions: int) -> None:
+    """Delete the spare topic and create it with so many partitions; with 0 it stays deleted."""
     await admin.delete_topics([SPARE])
     while SPARE in await admin.list_topics():
         await asyncio.sleep(0.1)
@@ -114,201 +118,218 @@ async def _made(admin: AIOKafkaAdminClient, partitions: int) -> None:
         await admin.create_topics([NewTopic(SPARE, partitions, 1, topic_configs=build_config(Topic(SPARE)))])
 
 
-@pytest.mark.parametrize(("partitions", "said"), [(0, "is not there"), (3, "has 3 partitions, 12 are right")])
-def test_the_doctor_names_a_topic_that_is_missing_or_cut_wrong(operator: Operator, partitions: int, said: str) -> None:
-    administered(operator, lambda admin: _made(admin, partitions))
+@pytest.mark.parametrize(("partitions", "message"), [(0, "is not there"), (3, "has 3 partitions, 12 are right")])
+def test_the_doctor_names_a_topic_that_is_missing_or_has_wrong_partitions(
+    operator: Operator, partitions: int, message: str
+) -> None:
+    administer_kafka(operator, lambda admin: _recreate_topic(admin, partitions))
     try:
-        found = operator.findings(code=1)
-        assert found.keys() == {f"topic {SPARE}"}
-        assert found[f"topic {SPARE}"]["seen"] == said
+        problems = operator.find_problems(code=1)
+        assert problems.keys() == {f"topic {SPARE}"}
+        assert problems[f"topic {SPARE}"]["details"] == message
     finally:
-        administered(operator, lambda admin: _made(admin, PARTITIONS) if partitions else _created(admin))
+        administer_kafka(
+            operator, lambda admin: _recreate_topic(admin, PARTITIONS) if partitions else _create_topic(admin)
+        )
 
 
-async def _created(admin: AIOKafkaAdminClient) -> None:
+async def _create_topic(admin: AIOKafkaAdminClient) -> None:
     await admin.create_topics([NewTopic(SPARE, PARTITIONS, 1, topic_configs=build_config(Topic(SPARE)))])
 
 
-async def _kept(admin: AIOKafkaAdminClient, settings: Mapping[str, str]) -> None:
+async def _set_topic_config(admin: AIOKafkaAdminClient, settings: Mapping[str, str]) -> None:
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, SPARE, configs=dict(settings))])
 
 
-def test_the_doctor_names_a_retention_that_is_not_as_made(operator: Operator) -> None:
-    made = build_config(Topic(SPARE))
-    administered(operator, lambda admin: _kept(admin, {**made, "retention.ms": "1000"}))
+def test_the_doctor_names_a_retention_that_was_changed(operator: Operator) -> None:
+    config = build_config(Topic(SPARE))
+    administer_kafka(operator, lambda admin: _set_topic_config(admin, {**config, "retention.ms": "1000"}))
     try:
-        found = operator.findings(code=1)[f"topic {SPARE}"]
-        assert found["seen"] == "retention.ms is 1000"
-        assert f"--add-config retention.ms={made['retention.ms']}" in found["do"]
+        problem = operator.find_problems(code=1)[f"topic {SPARE}"]
+        assert problem["details"] == "retention.ms is 1000"
+        assert f"--add-config retention.ms={config['retention.ms']}" in problem["action"]
     finally:
-        administered(operator, lambda admin: _kept(admin, made))
+        administer_kafka(operator, lambda admin: _set_topic_config(admin, config))
 
 
 def test_the_doctor_names_a_schema_that_is_behind(world: World, operator: Operator) -> None:
-    world.run("UPDATE scheduler.schema_versions SET name = 'x' || name WHERE name = '0002_erased.sql'")
+    world.execute_sql("UPDATE scheduler.schema_versions SET name = 'x' || name WHERE name = '0002_erased.sql'")
     try:
-        found = operator.findings(code=1)
+        problems = operator.find_problems(code=1)
     finally:
-        world.run("UPDATE scheduler.schema_versions SET name = '0002_erased.sql' WHERE name = 'x0002_erased.sql'")
-    assert "lacks 0002_erased.sql" in found["Postgres of scheduler"]["seen"]
+        world.execute_sql(
+            "UPDATE scheduler.schema_versions SET name = '0002_erased.sql' WHERE name = 'x0002_erased.sql'"
+        )
+    assert "lacks 0002_erased.sql" in problems["Postgres of scheduler"]["details"]
 
 
-def test_the_doctor_names_a_role_that_may_read_anothers_schema(world: World, operator: Operator) -> None:
-    world.run("GRANT USAGE ON SCHEMA gateway TO scheduler")
+def test_the_doctor_names_a_role_that_may_read_another_services_schema(world: World, operator: Operator) -> None:
+    world.execute_sql("GRANT USAGE ON SCHEMA gateway TO scheduler")
     try:
-        found = operator.findings(code=1)
+        problems = operator.find_problems(code=1)
     finally:
-        world.run("REVOKE USAGE ON SCHEMA gateway FROM scheduler")
-    assert found["role of scheduler"]["seen"] == "may read gateway as well"
+        world.execute_sql("REVOKE USAGE ON SCHEMA gateway FROM scheduler")
+    assert problems["role of scheduler"]["details"] == "may read gateway as well"
 
 
-WRONG: dict[str, tuple[dict[str, str], str]] = {
+WRONG_SETTINGS: dict[str, tuple[dict[str, str], str]] = {
     "bucket merchant-sync": ({"SPACES_SECRET_KEY": "wrong"}, "SPACES_ACCESS_KEY and SPACES_SECRET_KEY"),
     "bucket other": ({"SPACES_BUCKET": "other"}, "make the bucket"),
     "Postgres of gateway": ({"GATEWAY_DATABASE_URL": "postgresql://a:b@{postgres}/x"}, "GATEWAY_DATABASE_URL"),
     "Postgres of scheduler": ({"SCHEDULER_DATABASE_URL": "postgresql://a:b@127.0.0.1:9/x"}, "SCHEDULER_DATABASE_URL"),
     "Kafka": ({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}, "KAFKA_BOOTSTRAP_SERVERS"),
     "the operator's key": ({"INTERNAL_KEY": "somebody else's key"}, "operator:key in both INTERNAL_KEYS"),
-    "settings of gateway": ({"SHOPIFY_API_VERSION": "latest"}, "mend"),
+    "settings of gateway": ({"SHOPIFY_API_VERSION": "latest"}, "correct them"),
 }
 
 
-@pytest.mark.parametrize("what", WRONG)
+@pytest.mark.parametrize("what", WRONG_SETTINGS)
 def test_the_doctor_says_what_to_do_about_a_wrong_setting(operator: Operator, what: str) -> None:
-    settings, mend = WRONG[what]
-    postgres = operator.access.database_url("gateway").partition("@")[2].partition("/")[0]
-    found = operator.findings(code=1, **{name: value.format(postgres=postgres) for name, value in settings.items()})
-    assert mend in found[what]["do"], found
+    settings, advice = WRONG_SETTINGS[what]
+    postgres = operator.access.get_database_url("gateway").partition("@")[2].partition("/")[0]
+    problems = operator.find_problems(
+        code=1, **{name: value.format(postgres=postgres) for name, value in settings.items()}
+    )
+    assert advice in problems[what]["action"], problems
 
 
-def test_the_doctor_knows_our_gateway_from_another_that_answers(world: World, operator: Operator) -> None:
-    found = operator.findings(code=1, SHOPIFY_WEBHOOK_ADDRESS=f"{world.visit.sandbox_url}/shopify/webhook")
-    assert "to a delivery without signature, our gateway 401" in found["webhooks from outside"]["seen"]
+def test_the_doctor_recognises_when_another_server_answers_instead_of_the_gateway(
+    world: World, operator: Operator
+) -> None:
+    problems = operator.find_problems(code=1, SHOPIFY_WEBHOOK_ADDRESS=f"{world.visit.sandbox_url}/shopify/webhook")
+    assert "to a delivery without signature, our gateway 401" in problems["webhooks from outside"]["details"]
     inside = operator.access.get("GATEWAY_INTERNAL_URL")
-    found = operator.findings(code=1, SHOPIFY_WEBHOOK_ADDRESS=f"{inside}/shopify/webhook")
-    assert "GATEWAY_INTERNAL_PORT" in found["internal routes from outside"]["do"]
+    problems = operator.find_problems(code=1, SHOPIFY_WEBHOOK_ADDRESS=f"{inside}/shopify/webhook")
+    assert "GATEWAY_INTERNAL_PORT" in problems["internal routes from outside"]["action"]
 
 
 def test_the_doctor_names_a_gateway_that_is_down(world: World, operator: Operator) -> None:
     world.stack.kill("gateway")
-    told = operator.told("doctor", code=1)
-    bad = {one["what"] for one in told["findings"] if one["verdict"] == "bad"}
-    assert {"gateway", "gateway, inside", "webhooks from outside"} <= bad
+    output = operator.run_json("doctor", code=1)
+    bad = {row["subject"] for row in output["findings"] if row["result"] == "bad"}
+    assert {"gateway", "gateway, internal", "webhooks from outside"} <= bad
     assert "Kafka" not in bad and "bucket merchant-sync" not in bad
 
 
-def test_the_doctor_names_a_subscription_that_is_gone(world: World, operator: Operator) -> None:
+def test_the_doctor_names_a_missing_subscription(world: World, operator: Operator) -> None:
     shop = world.make_shop(products=3)
-    world.synced(shop)
-    gone = world.told("GET", f"/{shop}/subscriptions")["subscriptions"][0]
-    world.told("DELETE", f"/{shop}/subscriptions/{gone['number']}")
-    told = operator.told("doctor", "--sample", "500", code=1)
-    found = next(one for one in told["findings"] if one["what"] == f"shopify:{shop}")
-    assert found["verdict"] == "bad" and gone["topic"].upper().replace("/", "_") in found["seen"]
+    world.connect_and_sync(shop)
+    subscription = world.control_sandbox("GET", f"/{shop}/subscriptions")["subscriptions"][0]
+    world.control_sandbox("DELETE", f"/{shop}/subscriptions/{subscription['number']}")
+    output = operator.run_json("doctor", "--sample", "500", code=1)
+    finding = next(f for f in output["findings"] if f["subject"] == f"shopify:{shop}")
+    assert finding["result"] == "bad" and subscription["topic"].upper().replace("/", "_") in finding["details"]
     operator.run("sync", f"shopify:{shop}", "--wait")
-    told = operator.told("doctor", "--sample", "500")
-    assert told["bad"] == 0
+    output = operator.run_json("doctor", "--sample", "500")
+    assert output["bad"] == 0
 
 
-def test_the_status_counts_what_there_is(world: World, operator: Operator) -> None:
+def test_the_status_counts_connections_and_lag(world: World, operator: Operator) -> None:
     shop = world.make_shop(products=5)
-    world.synced(shop)
-    told = operator.told("status")
-    connected = [one for one in told["connections"] if (one["platform"], one["state"]) == ("shopify", "connected")]
+    world.connect_and_sync(shop)
+    output = operator.run_json("status")
+    connected = [row for row in output["connections"] if (row["platform"], row["state"]) == ("shopify", "connected")]
     assert connected[0]["connections"] >= 1
     assert {"group": "shopify-fetcher.sync.requested.shopify.full", "topic": "sync.requested.shopify.full"} in [
-        {"group": one["group"], "topic": one["topic"]} for one in told["lag"]
-    ], told["lag"]
-    (fresh,) = [one for one in told["last_success_age_seconds"] if one["platform"] == "shopify"]
-    assert fresh["p95"] is not None
-    assert operator.told("status", "--connection", f"shopify:{shop}")["last_sync"]["state"] == "success"
+        {"group": row["group"], "topic": row["topic"]} for row in output["lag"]
+    ], output["lag"]
+    (age,) = [row for row in output["last_success_age_seconds"] if row["platform"] == "shopify"]
+    assert age["p95"] is not None
+    assert operator.run_json("status", "--connection", f"shopify:{shop}")["last_sync"]["state"] == "success"
     assert "No connection shopify:nowhere" in operator.run("status", "--connection", "shopify:nowhere", code=1).stderr
     assert "Consumer" not in operator.run("status").stderr
 
 
-def test_the_status_shows_work_that_a_dead_service_leaves(world: World, operator: Operator) -> None:
+def test_the_status_shows_the_lag_of_a_dead_service(world: World, operator: Operator) -> None:
     shop = world.make_shop(products=20)
-    world.synced(shop)
+    world.connect_and_sync(shop)
     world.stack.kill("shopify-fetcher")
-    world.edit(shop, world.products(shop)[0]["number"], title="While nobody fetched")
+    world.edit_product(shop, world.list_products(shop)[0]["number"], title="Edited while the fetcher was down")
     topic = get_sync_topic("shopify")
 
-    def seen() -> dict[str, Any] | None:
-        told: dict[str, Any] = operator.told("status")
-        behind = [one["messages"] for one in told["lag"] if one["topic"] == topic and "fetcher" in one["group"]]
-        return told if sum(behind) and told["open"] and told["oldest_unfinished_seconds"] > 0 else None
+    def fetch_if_behind() -> dict[str, Any] | None:
+        output: dict[str, Any] = operator.run_json("status")
+        lag = [row["messages"] for row in output["lag"] if row["topic"] == topic and "fetcher" in row["group"]]
+        return output if sum(lag) and output["open_syncs"] and output["oldest_unfinished_seconds"] > 0 else None
 
-    until(seen)
+    wait_until(fetch_if_behind)
     world.stack.start_part("shopify-fetcher")
-    world.equal(shop)
-    until(lambda: True if not sum(one["messages"] for one in operator.told("status")["lag"]) else None)
+    world.wait_until_equal(shop)
+    wait_until(lambda: True if not sum(row["messages"] for row in operator.run_json("status")["lag"]) else None)
 
 
-def test_a_full_sync_is_started_and_followed(world: World, operator: Operator) -> None:
+def test_a_full_sync_can_be_started_and_followed(world: World, operator: Operator) -> None:
     shop = world.make_shop(products=30)
-    world.synced(shop)
-    world.lose(shop)
-    told = operator.told("sync", f"shopify:{shop}", "--wait")
-    assert (told["mode"], told["cause"], told["state"]) == ("full", "manual", "success")
-    world.equal(shop)
+    world.connect_and_sync(shop)
+    world.delete_object(shop)
+    output = operator.run_json("sync", f"shopify:{shop}", "--wait")
+    assert (output["mode"], output["cause"], output["state"]) == ("full", "manual", "success")
+    world.wait_until_equal(shop)
 
 
-def test_some_records_are_read_anew(world: World, operator: Operator) -> None:
+def test_single_records_can_be_read_again(world: World, operator: Operator) -> None:
     shop = world.make_shop(products=30)
-    world.synced(shop)
-    product = world.products(shop)[0]["number"]
-    world.faults(shop, webhooks_off=True)
-    world.edit(shop, product, title="Nobody was told")
-    words = ("sync", f"shopify:{shop}", "--mode", "records", "--resource", "products", "--id", str(product), "--wait")
-    told = operator.told(*words)
-    assert (told["mode"], told["cause"], told["state"], told["changed"]) == ("records", "manual", "success", 1)
-    world.equal(shop)
+    world.connect_and_sync(shop)
+    product = world.list_products(shop)[0]["number"]
+    world.set_faults(shop, webhooks_off=True)
+    world.edit_product(shop, product, title="Edited without a webhook")
+    records = ("--mode", "incremental", "--resource", "products", "--id", str(product))
+    output = operator.run_json("sync", f"shopify:{shop}", *records, "--wait")
+    assert (output["mode"], output["cause"], output["state"], output["changed"]) == (
+        "incremental",
+        "manual",
+        "success",
+        1,
+    )
+    world.wait_until_equal(shop)
 
 
-def test_what_cannot_be_synced_is_said(world: World, operator: Operator) -> None:
+def test_an_impossible_sync_is_refused_with_a_reason(world: World, operator: Operator) -> None:
     shop = world.make_shop(products=3)
-    world.synced(shop)
+    world.connect_and_sync(shop)
     assert "No connection shopify:nowhere" in operator.run("sync", "shopify:nowhere.myshopify.com", code=1).stderr
-    records = ("--mode", "records", "--resource", "orders", "--id", "1")
+    records = ("--mode", "incremental", "--resource", "orders", "--id", "1")
     assert "Shopify has no orders 1" in operator.run("sync", f"shopify:{shop}", *records, code=1).stderr
-    assert "--resource" in operator.run("sync", f"shopify:{shop}", "--mode", "records", code=2).stderr
-    world.told("POST", f"/{shop}/uninstall")
-    until(lambda: world.state_of(f"shopify:{shop}") == "uninstalled" or None)
+    assert "--resource" in operator.run("sync", f"shopify:{shop}", "--mode", "incremental", code=2).stderr
+    world.control_sandbox("POST", f"/{shop}/uninstall")
+    wait_until(lambda: world.read_state(f"shopify:{shop}") == "uninstalled" or None)
     assert "is not connected" in operator.run("sync", f"shopify:{shop}", code=1).stderr
 
 
 # -- dead letters
 
 
-def letters_of(operator: Operator, connection: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = operator.told("dlq", "list", "--connection", connection)
-    return found
+def list_dead_letters(operator: Operator, connection: str) -> list[dict[str, Any]]:
+    """List the dead letters of a connection."""
+    letters: list[dict[str, Any]] = operator.run_json("dlq", "list", "--connection", connection)
+    return letters
 
 
-async def _said(there: Access, topic: str, key: str, body: bytes, headers: list[tuple[str, bytes]]) -> None:
-    async with brokers.publishing(there) as publisher:
+async def _publish_raw(access: Access, topic: str, key: str, body: bytes, headers: list[tuple[str, bytes]]) -> None:
+    async with brokers.create_publisher(access) as publisher:
         await publisher.send_raw(topic, key.encode(), body, headers)
 
 
-def test_a_poisoned_message_is_shown_and_said_again_as_it_was(world: World, operator: Operator) -> None:
+def test_a_poisoned_message_is_shown_and_replayed_unchanged(world: World, operator: Operator) -> None:
     connection = f"shopify:poison-{uuid4().hex[:8]}.myshopify.com"
     topic = get_sync_topic("shopify")
-    asyncio.run(_said(operator.access, topic, connection, b'{"not whole', [("ce_id", b"7")]))
-    found = until(lambda: f if len(f := letters_of(operator, connection)) >= 2 else None)
-    assert {one["group"] for one in found} == {"scheduler.requests", f"shopify-fetcher.{topic}"}
-    place = (found[0]["topic"], str(found[0]["partition"]), str(found[0]["offset"]))
+    asyncio.run(_publish_raw(operator.access, topic, connection, b'{"not whole', [("ce_id", b"7")]))
+    letters = wait_until(lambda: f if len(f := list_dead_letters(operator, connection)) >= 2 else None)
+    assert {row["group"] for row in letters} == {"scheduler.requests", f"shopify-fetcher.{topic}"}
+    place = (letters[0]["topic"], str(letters[0]["partition"]), str(letters[0]["offset"]))
     shown = orjson.loads(operator.run("dlq", "show", *place).stdout)
     assert shown["headers"]["ce_id"] == "7" and "ValidationError" in shown["error"]
     assert shown["event"] == "[no JSON, 11 bytes: --body shows them]"
     assert orjson.loads(operator.run("dlq", "show", *place, "--body").stdout)["event"] == '{"not whole'
-    assert operator.told("dlq", "replay", *place, "--dry-run")["dry_run"] is True
-    assert len(letters_of(operator, connection)) == len(found)
+    assert operator.run_json("dlq", "replay", *place, "--dry-run")["dry_run"] is True
+    assert len(list_dead_letters(operator, connection)) == len(letters)
     operator.run("dlq", "replay", *place)
-    assert until(lambda: len(letters_of(operator, connection)) == len(found) + 2 or None, 60)
+    assert wait_until(lambda: len(list_dead_letters(operator, connection)) == len(letters) + 2 or None, 60)
     assert "No dead letter" in operator.run("dlq", "show", place[0], place[1], "999999", code=1).stderr
 
 
-def request_of(shop: str, product: str) -> SyncRequested:
+def build_request(shop: str, product: str) -> SyncRequested:
+    """Build the request of a webhook for one product."""
     return SyncRequested(
         sync_id=uuid4(),
         connection=f"shopify:{shop}",
@@ -319,8 +340,8 @@ def request_of(shop: str, product: str) -> SyncRequested:
     )
 
 
-async def _buried(there: Access, request: SyncRequested) -> None:
-    """Have a request that nobody has handled lie among the dead letters, as the fetcher's intake puts it there."""
+async def _dead_letter(access: Access, request: SyncRequested) -> None:
+    """Put a request that was never handled on the dead-letter topic, as the fetcher's consumer does."""
     topic, body = get_sync_topic("shopify"), request.model_dump_json().encode()
     headers = build_headers(request, source="gateway", event_id=str(request.sync_id), subject=request.connection)
 
@@ -328,56 +349,56 @@ async def _buried(there: Access, request: SyncRequested) -> None:
         offset, partition, key, value = 0, 0, request.connection.encode(), body
 
     Record.topic, Record.headers = topic, headers  # type: ignore[attr-defined]
-    async with brokers.publishing(there) as publisher:
-        kept: Any = Record()
+    async with brokers.create_publisher(access) as publisher:
+        record: Any = Record()
         await DeadLetterPublisher(publisher).publish(
-            kept, RuntimeError("as it was in the test"), group=f"shopify-fetcher.{topic}"
+            record, RuntimeError("raised by the test"), group=f"shopify-fetcher.{topic}"
         )
 
 
-def test_a_replay_brings_the_data_and_a_second_one_changes_nothing(world: World, operator: Operator) -> None:
+def test_a_replay_syncs_the_data_and_a_second_one_changes_nothing(world: World, operator: Operator) -> None:
     shop = world.make_shop(products=10)
-    world.synced(shop)
-    product = world.products(shop)[0]
-    world.faults(shop, webhooks_off=True)
-    world.edit(shop, product["number"], title="What the lost message was about")
-    request = request_of(shop, f"gid://shopify/Product/{product['number']}")
-    asyncio.run(_buried(operator.access, request))
-    (letter,) = until(lambda: letters_of(operator, request.connection) or None)
-    assert letter["error"] == "RuntimeError: as it was in the test"
+    world.connect_and_sync(shop)
+    product = world.list_products(shop)[0]
+    world.set_faults(shop, webhooks_off=True)
+    world.edit_product(shop, product["number"], title="Edited for a lost message")
+    request = build_request(shop, f"gid://shopify/Product/{product['number']}")
+    asyncio.run(_dead_letter(operator.access, request))
+    (letter,) = wait_until(lambda: list_dead_letters(operator, request.connection) or None)
+    assert letter["error"] == "RuntimeError: raised by the test"
     place = (letter["topic"], str(letter["partition"]), str(letter["offset"]))
 
-    assert operator.told("dlq", "replay", *place)["replayed"][0]["came_from"] == get_sync_topic("shopify")
-    world.equal(shop)
-    first = until(lambda: _finished(world, shop))
-    before = world.object(shop)
+    assert operator.run_json("dlq", "replay", *place)["replayed"][0]["came_from"] == get_sync_topic("shopify")
+    world.wait_until_equal(shop)
+    first = wait_until(lambda: _list_if_finished(world, shop))
+    before = world.read_object(shop)
     for _ in range(2):
         operator.run("dlq", "replay", "--topic", letter["topic"])
-    until(lambda: True if not sum(one["messages"] for one in operator.told("status")["lag"]) else None)
-    again, after = until(lambda: _finished(world, shop)), world.object(shop)
+    wait_until(lambda: True if not sum(row["messages"] for row in operator.run_json("status")["lag"]) else None)
+    again, after = wait_until(lambda: _list_if_finished(world, shop)), world.read_object(shop)
 
     assert before is not None and after is not None
     assert (after.body, after.metadata) == (before.body, before.metadata)
-    assert [(one.sync_id, one.state, one.changed) for one in again] == [
-        (one.sync_id, one.state, one.changed) for one in first
+    assert [(row.sync_id, row.state, row.changed) for row in again] == [
+        (row.sync_id, row.state, row.changed) for row in first
     ]
-    assert len(letters_of(operator, request.connection)) == 1
+    assert len(list_dead_letters(operator, request.connection)) == 1
 
 
-def _finished(world: World, shop: str) -> list[Any] | None:
-    """The shop's syncs once none of them is under way."""
-    syncs = world.syncs(shop)
-    return syncs if not {one.state for one in syncs} & {"queued", "running"} and len(syncs) > 1 else None
+def _list_if_finished(world: World, shop: str) -> list[Any] | None:
+    """List the shop's syncs; None while one is queued or running, or there is only the first."""
+    syncs = world.list_shop_syncs(shop)
+    return syncs if not {row.state for row in syncs} & {"queued", "running"} and len(syncs) > 1 else None
 
 
-# -- the trip, as from within a container network
+# -- a visit, as from within a container network
 
 
-def test_a_visitor_inside_a_container_network_reaches_the_gateway_by_another_name(operator: Operator) -> None:
-    """The gateway calls itself 127.0.0.1, its redirects and cookies do; it is reached as `localhost`."""
-    reached = operator.access.gateway_url.replace("127.0.0.1", "localhost")
-    there = access.resolve(Path("/nonexistent"), {**operator.settings, "GATEWAY_URL": reached})
-    world = World(operator.world.stack, there)
+def test_a_visitor_in_a_container_network_reaches_the_gateway_by_another_name(operator: Operator) -> None:
+    """The gateway's redirects and cookies name 127.0.0.1; the visitor reaches it as `localhost`."""
+    url = operator.access.gateway_url.replace("127.0.0.1", "localhost")
+    visitor_access = access.resolve(Path("/nonexistent"), {**operator.settings, "GATEWAY_URL": url})
+    world = World(operator.world.stack, visitor_access)
     shop = world.make_shop(products=3)
-    assert world.visit.gateway_url != there.gateway_url == reached
-    assert world.synced(shop).browser.cookies
+    assert world.visit.gateway_url != visitor_access.gateway_url == url
+    assert world.connect_and_sync(shop).browser.cookies

@@ -1,4 +1,4 @@
-"""Both overlays on a real cluster: rolled out, used, scaled on lag, restarted, taken down."""
+"""Both overlays on a real cluster: rolled out, used, scaled on lag, restarted, deleted."""
 
 import shutil
 import subprocess
@@ -9,25 +9,27 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster import NAMESPACE, ROOT, KubectlFailed, kubectl, operator, rendered, replicas, roll_out, until
+from cluster import NAMESPACE, ROOT, KubectlError, count_replicas, kubectl, render, roll_out, run_operator, wait_until
+from merchant_sync.parts import FETCHERS
 
 K8S = ROOT / "deploy" / "k8s"
 SERVICES = ("gateway", "scheduler", "spaces-writer", "operator")
-FETCHERS = ("shopify-fetcher", "facebook-fetcher")
 STORES = ("statefulset/kafka", "statefulset/postgres", "deploy/spaces", "deploy/sandbox")
 
-TOUCH = """
+VISIT = """
 import sys, time
 from pathlib import Path
 from merchant_sync import access, client
-visit = client.Visit(access.read(Path("data")))
+from merchant_sync.demo.shopify_sandbox import SandboxShops
+visit = client.Visit(access.load(Path("data")))
+shops = SandboxShops(visit)
 {body}
 """
 
 
-def told(body: str) -> str:
-    """Run a few lines with a visitor at hand, in the operator's pod."""
-    return kubectl("exec", "-i", "deploy/operator", "--", "python", "-", given=TOUCH.format(body=body))
+def run_visit(body: str) -> str:
+    """Run a few lines of Python with `visit` and `shops`, in the operator's pod; return their output."""
+    return kubectl("exec", "-i", "deploy/operator", "--", "python", "-", given=VISIT.format(body=body))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The sandbox overlay, rolled out with secrets of its own."""
     if shutil.which("kubectl") is None:
         pytest.fail("kubectl is not installed")
-    with pytest.raises(KubectlFailed, match="not found"):
+    with pytest.raises(KubectlError, match="not found"):
         kubectl("get", "namespace", NAMESPACE)
     deploy = tmp_path_factory.mktemp("deploy") / "deploy"
     shutil.copytree(ROOT / "deploy", deploy)
@@ -43,98 +45,98 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     command = [sys.executable, "-m", "merchant_sync.app", "secrets", "--to", str(overlay / "secrets"), "--env"]
     subprocess.run(command, check=True)
     try:
-        kubectl("apply", "-f", "-", given=rendered(overlay))
-        took = until(lambda: _rolled(*STORES, *(f"deploy/{name}" for name in SERVICES)), within=300)
+        kubectl("apply", "-f", "-", given=render(overlay))
+        took = wait_until(lambda: _is_rolled_out(*STORES, *(f"deploy/{name}" for name in SERVICES)), within=300)
         print(f"\nsandbox overlay: all rolled out after {took:.0f} s")
         yield
     finally:
         kubectl("delete", "namespace", NAMESPACE, "--timeout=180s", within=200)
 
 
-def _rolled(*names: str) -> bool:
+def _is_rolled_out(*names: str) -> bool:
     try:
         roll_out(*names, within=5)
-    except KubectlFailed:
+    except KubectlError:
         return False
     return True
 
 
-def test_a_fetcher_wakes_on_lag_and_rests(sandbox: None) -> None:
-    rested = until(lambda: [replicas(name) for name in FETCHERS] == [0, 0], within=240)
-    print(f"\nfetchers at rest after {rested:.0f} s")
+def test_a_fetcher_is_started_on_lag_and_stopped_when_idle(sandbox: None) -> None:
+    idle_after = wait_until(lambda: not any(count_replicas(name) for name in FETCHERS), within=240)
+    print(f"\nfetchers at zero replicas after {idle_after:.0f} s")
 
     shop = "waking.myshopify.com"
-    told(f"visit.control('POST', '', {{'shop': '{shop}', 'seed': 7, 'products': 20}}); visit.connect('{shop}')")
-    woke = until(lambda: replicas("shopify-fetcher") == 1, within=120)
-    stored = until(lambda: _is_stored(shop), within=120)
-    print(f"real lag: 0 to 1 ready pod in {woke:.1f} s, its first snapshot {stored:.1f} s later")
+    run_visit(f"shops.call('POST', '', {{'shop': '{shop}', 'seed': 7, 'products': 20}}); shops.connect('{shop}')")
+    started_after = wait_until(lambda: count_replicas("shopify-fetcher") == 1, within=120)
+    stored = wait_until(lambda: _is_stored(shop), within=120)
+    print(f"real lag: 0 to 1 ready pod in {started_after:.1f} s, its first snapshot {stored:.1f} s later")
 
-    rested = until(lambda: replicas("shopify-fetcher") == 0, within=240)
-    print(f"lag gone: 1 to 0 in {rested:.1f} s")
+    idle_after = wait_until(lambda: count_replicas("shopify-fetcher") == 0, within=240)
+    print(f"lag gone: 1 to 0 in {idle_after:.1f} s")
 
 
 def test_the_demo_passes(sandbox: None) -> None:
-    _stay_awake()
-    print(operator("demo"))
+    _keep_fetchers_running()
+    print(run_operator("demo"))
 
 
 def test_the_doctor_finds_nothing_wrong(sandbox: None) -> None:
-    print(operator("doctor"))
+    print(run_operator("doctor"))
 
 
 def test_a_rolling_restart_of_everything_loses_nothing(sandbox: None) -> None:
     shop = "rolling.myshopify.com"
-    told(f"visit.control('POST', '', {{'shop': '{shop}', 'seed': 7, 'products': 50}}); visit.connect('{shop}')")
-    until(lambda: _is_stored(shop), within=120)
+    run_visit(f"shops.call('POST', '', {{'shop': '{shop}', 'seed': 7, 'products': 50}}); shops.connect('{shop}')")
+    wait_until(lambda: _is_stored(shop), within=120)
     burst = subprocess.Popen(
         ["kubectl", "--namespace", NAMESPACE, "exec", "-i", "deploy/operator", "--", "python", "-"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     edits = (
-        f"numbers = [p['number'] for p in visit.control('GET', '/{shop}/products')['products']]\n"
+        f"numbers = [p['number'] for p in shops.call('GET', '/{shop}/products')['products']]\n"
         f"for edit in range(300):\n"
-        f"    visit.control('PATCH', f'/{shop}/products/{{numbers[edit % 50]}}', {{'title': f'title {{edit}}'}})\n"
+        f"    shops.call('PATCH', f'/{shop}/products/{{numbers[edit % 50]}}', {{'title': f'title {{edit}}'}})\n"
         f"    time.sleep(0.25)\n"
     )
     assert burst.stdin is not None
-    burst.stdin.write(TOUCH.format(body=edits))
+    burst.stdin.write(VISIT.format(body=edits))
     burst.stdin.close()
     for name in ("gateway", "scheduler", "spaces-writer", *FETCHERS):
         kubectl("rollout", "restart", f"deploy/{name}")
         roll_out(f"deploy/{name}")
     assert burst.wait(timeout=180) == 0
 
-    equal = f"print(visit.object('{shop}/shopify_data.json').document == visit.truth('{shop}'))"
-    took = until(lambda: told(equal).strip() == "True", within=120)
-    deliveries = told(
-        f"listed = visit.control('GET', '/{shop}/deliveries', limit=1000)['deliveries']\n"
+    equal = f"print(visit.load_object('{shop}/shopify_data.json').document == shops.load_expected_document('{shop}'))"
+    took = wait_until(lambda: run_visit(equal).strip() == "True", within=120)
+    listed = run_visit(
+        f"listed = shops.call('GET', '/{shop}/deliveries', limit=1000)['deliveries']\n"
         "print(len(listed), sum(d['status'] == 'delivered' for d in listed), sum(d['attempts'] > 1 for d in listed))"
     )
-    total, delivered, again = (int(word) for word in deliveries.split())
+    total, delivered, again = (int(word) for word in listed.split())
     print(f"\nrolled everything under 300 edits: {total} webhooks, {delivered} delivered, {again} of them not at once;")
     print(f"the object equals the truth {took:.1f} s after the last roll and edit")
     assert delivered == total >= 300
 
 
-def test_the_production_overlay_is_taken(sandbox: None) -> None:
-    said = kubectl("apply", "--dry-run=server", "-f", "-", given=rendered(K8S / "overlays" / "production"))
+def test_the_api_server_accepts_the_production_overlay(sandbox: None) -> None:
+    output = kubectl("apply", "--dry-run=server", "-f", "-", given=render(K8S / "overlays" / "production"))
 
-    assert "scaledobject.keda.sh/spaces-writer" in said
-    assert "error" not in said.lower()
+    assert "scaledobject.keda.sh/spaces-writer" in output
+    assert "error" not in output.lower()
 
 
 def test_the_production_overlay_rolls_out_on_stand_ins(sandbox: None, tmp_path: Path) -> None:
-    """Its own workloads with the sandbox's stores in the place of managed ones: no TLS, no login, the same secrets."""
-    documents = list(yaml.safe_load_all(rendered(K8S / "overlays" / "production")))
-    standing = [_standing_in(d) for d in documents if d["kind"] in ("ConfigMap", "Deployment")]
-    kubectl("apply", "-f", "-", given=yaml.safe_dump_all(standing))
+    """The overlay's own workloads with the sandbox's stores: no TLS, no login, the same secrets."""
+    documents = list(yaml.safe_load_all(render(K8S / "overlays" / "production")))
+    replaced = [_replace_externals(d) for d in documents if d["kind"] in ("ConfigMap", "Deployment")]
+    kubectl("apply", "-f", "-", given=yaml.safe_dump_all(replaced))
 
     roll_out(*(f"deploy/{name}" for name in SERVICES))
     print(kubectl("get", "deploy", "-o", "wide"))
 
 
-def _standing_in(document: dict[str, object]) -> dict[str, object]:
-    """What is someone's own becomes what the sandbox overlay has brought."""
+def _replace_externals(document: dict[str, object]) -> dict[str, object]:
+    """Replace the operator's own image, secrets and stores by those of the sandbox overlay."""
     text = yaml.safe_dump(document)
     secrets = kubectl("get", "secrets", "-o", "name").split()
     for part in (*SERVICES, *FETCHERS):
@@ -153,12 +155,12 @@ def _standing_in(document: dict[str, object]) -> dict[str, object]:
 
 
 def _is_stored(shop: str) -> bool:
-    return told(f"print(visit.object('{shop}/shopify_data.json') is not None)").strip() == "True"
+    return run_visit(f"print(visit.load_object('{shop}/shopify_data.json') is not None)").strip() == "True"
 
 
-def _stay_awake() -> None:
-    """Fetchers that wake take seconds, which the demo's own limits leave no room for."""
+def _keep_fetchers_running() -> None:
+    """Keep one replica of each fetcher: to start one takes seconds, which the demo's limits do not allow for."""
     patch = '{"spec": {"minReplicaCount": 1}}'
     for name in FETCHERS:
         kubectl("patch", "scaledobject", name, "--type=merge", "--patch", patch)
-    until(lambda: [replicas(name) for name in FETCHERS] == [1, 1], within=120)
+    wait_until(lambda: all(count_replicas(name) == 1 for name in FETCHERS), within=120)

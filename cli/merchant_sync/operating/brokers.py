@@ -1,4 +1,4 @@
-"""Kafka for the operator's commands: every client of theirs is made here."""
+"""Kafka for the operator's commands: every client that they use is created here."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -19,11 +19,11 @@ from service.settings import KafkaSettings
 SOURCE = "operator"
 
 
-def _brokers(access: Access) -> Brokers:
-    """Kafka as the settings have it. A StackError for settings that are not whole."""
-    access.need("KAFKA_BOOTSTRAP_SERVERS")
-    named = ((name.lower(), value) for name, value in access.settings.items())
-    given: dict[str, Any] = {name: value for name, value in named if name.startswith("kafka_")}
+def _build_brokers(access: Access) -> Brokers:
+    """Return Kafka as the settings describe it. Raises StackError for settings that are incomplete or invalid."""
+    access.require("KAFKA_BOOTSTRAP_SERVERS")
+    lower_case = ((name.lower(), value) for name, value in access.settings.items())
+    given: dict[str, Any] = {name: value for name, value in lower_case if name.startswith("kafka_")}
     try:
         return KafkaSettings(**given).build_brokers()
     except ValidationError as error:
@@ -31,42 +31,42 @@ def _brokers(access: Access) -> Brokers:
 
 
 @asynccontextmanager
-async def administering(access: Access) -> AsyncIterator[AIOKafkaAdminClient]:
-    """An admin client. Raises `KafkaAway`, also for what goes wrong while it is used."""
-    admin = AIOKafkaAdminClient(**_brokers(access).client_options, request_timeout_ms=15_000)
+async def create_admin(access: Access) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Open an admin client. Raises KafkaUnavailableError, also for what goes wrong while it is used."""
+    admin = AIOKafkaAdminClient(**_build_brokers(access).client_options, request_timeout_ms=15_000)
     try:
         await admin.start()
         yield admin
     except KafkaError as error:
-        raise KafkaUnavailableError(said(error)) from error
+        raise KafkaUnavailableError(describe_error(error)) from error
     finally:
         await admin.close()
 
 
 @asynccontextmanager
-async def reading(access: Access) -> AsyncIterator["AIOKafkaConsumer[bytes, bytes]"]:
-    """A consumer of no group, which commits nothing. Raises as `administering`."""
+async def create_consumer(access: Access) -> AsyncIterator["AIOKafkaConsumer[bytes, bytes]"]:
+    """Open a consumer without a group, which commits nothing. Raises as `create_admin`."""
     consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
-        **_brokers(access).client_options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+        **_build_brokers(access).client_options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
     )
     try:
         await consumer.start()
         yield consumer
     except KafkaError as error:
-        raise KafkaUnavailableError(said(error)) from error
+        raise KafkaUnavailableError(describe_error(error)) from error
     finally:
         await consumer.stop()
 
 
 @asynccontextmanager
-async def publishing(access: Access) -> AsyncIterator[EventPublisher]:
-    """A producer that counts nothing as said before Kafka has acknowledged it. Raises `KafkaAway`."""
-    async with EventPublisher(_brokers(access), source=SOURCE) as publisher:
+async def create_publisher(access: Access) -> AsyncIterator[EventPublisher]:
+    """Open a producer whose sends return once Kafka has acknowledged them. Raises KafkaUnavailableError."""
+    async with EventPublisher(_build_brokers(access), source=SOURCE) as publisher:
         yield publisher
 
 
-async def partitions_of(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> list[TopicPartition]:
-    """The partitions of these topics, of those that there are."""
+async def list_partitions(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> list[TopicPartition]:
+    """Return the partitions of these topics, as far as the topics exist."""
     described: list[dict[str, Any]] = await admin.describe_topics(list(topics))
     return [
         TopicPartition(topic["topic"], partition["partition"])
@@ -75,25 +75,25 @@ async def partitions_of(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> li
     ]
 
 
-async def up_to_now(
+async def read_to_present_end(
     consumer: "AIOKafkaConsumer[bytes, bytes]", partitions: list[TopicPartition]
 ) -> AsyncIterator["ConsumerRecord[bytes, bytes]"]:
-    """All messages of these partitions from their beginnings to where they end now."""
+    """Yield all messages of these partitions from their beginnings to their present ends."""
     if not partitions:
         return
     ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
     starts: dict[TopicPartition, int] = await consumer.beginning_offsets(partitions)
-    left = {partition for partition in partitions if starts[partition] < ends[partition]}
-    consumer.assign(sorted(left))
-    while left:
-        found = await consumer.getmany(*left, timeout_ms=500, max_records=500)
-        for records in found.values():
+    remaining = {partition for partition in partitions if starts[partition] < ends[partition]}
+    consumer.assign(sorted(remaining))
+    while remaining:
+        fetched = await consumer.getmany(*remaining, timeout_ms=500, max_records=500)
+        for records in fetched.values():
             for record in records:
                 if record.offset < ends[TopicPartition(record.topic, record.partition)]:
                     yield record
-        left = {partition for partition in left if await consumer.position(partition) < ends[partition]}
+        remaining = {partition for partition in remaining if await consumer.position(partition) < ends[partition]}
 
 
-def said(error: KafkaError) -> str:
-    """A Kafka error in words."""
+def describe_error(error: KafkaError) -> str:
+    """Return a Kafka error as text."""
     return f"{type(error).__name__}: {error}".removesuffix(": ")

@@ -1,72 +1,76 @@
-"""The operator's commands on the command line: `doctor`, `status`, `sync`; `dlq` is beside it.
+"""The operator's commands `doctor`, `status` and `sync`; `dead_letter_commands` has `dlq`.
 
-Exit codes of all: 0 all is well, 1 something is wrong or was refused, 2 it could not be asked.
+Exit codes of all: 0 all is well, 1 something is wrong or was refused, 2 the installation could not be reached.
 """
 
 from dataclasses import asdict
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from merchant_sync.operating import NotThere, doctor, letter_commands, status, syncing
+from merchant_sync.operating import dead_letter_commands, doctor, status, syncing
 from merchant_sync.operating.checks import BAD, GOOD, WARNING, Finding
 from merchant_sync.operating.checks.connections import SAMPLE
-from merchant_sync.operating.inside import Inside, Refused
+from merchant_sync.operating.internal_api import InternalApi
 from merchant_sync.operating.terminal import (
-    CODES,
+    EXIT_CODES,
     LOCAL,
-    NOT_ASKED,
+    UNREACHABLE,
     WRONG,
     AsJson,
     DataDir,
-    asking,
-    complain,
-    reached,
-    tell,
+    exit_on_errors,
+    load_access,
+    print_error,
+    print_json,
 )
+from merchant_sync.parts import StackError
 
 _SIGNS = {GOOD: "[green]✓[/]", WARNING: "[yellow]![/]", BAD: "[bold red]✗[/]"}
+FULL, INCREMENTAL = "full", "incremental"
 
 
-def add_to(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the operator's commands to the command line."""
-    app.command("doctor", epilog=CODES)(examine)
-    app.command("status", epilog=CODES)(show_status)
-    app.command("sync", epilog=CODES)(start_sync)
-    app.add_typer(letter_commands.app, name="dlq")
+    app.command("doctor", epilog=EXIT_CODES)(examine)
+    app.command("status", epilog=EXIT_CODES)(show_status)
+    app.command("sync", epilog=EXIT_CODES)(start_sync)
+    app.add_typer(dead_letter_commands.app, name="dlq")
 
 
 def examine(
     data: DataDir = LOCAL,
     as_json: AsJson = False,
-    sample: Annotated[int, typer.Option(min=0, max=500, help="Live connections looked at, of each platform.")] = SAMPLE,
+    sample: Annotated[int, typer.Option(min=0, max=500, help="Live connections checked of each platform.")] = SAMPLE,
 ) -> None:
-    """Look at everything that an installation stands on, and say what to do where it is not good."""
-    there = reached(data)
+    """Check everything that an installation depends on, and print what to do where something is wrong."""
+    access = load_access(data)
     console, errors = Console(soft_wrap=True, highlight=False), Console(stderr=True)
     findings: list[Finding] = []
-    with Progress(TextColumn("{task.description}"), console=errors, transient=True) as shown:
-        task = shown.add_task("looking")
+    with Progress(TextColumn("{task.description}"), console=errors, transient=True) as progress:
+        task = progress.add_task("checking")
 
-        def progress(done: int, of: int) -> None:
-            shown.update(task, description=f"connections {done}/{of}")
+        def show_progress(done: int, total: int) -> None:
+            progress.update(task, description=f"connections {done}/{total}")
 
-        for finding in doctor.examine(there, sample=sample, progress=progress):
+        for finding in doctor.examine(access, sample=sample, on_progress=show_progress):
             findings.append(finding)
             if not as_json:
                 _print(console, finding)
     if as_json:
-        counts = {verdict: sum(one.verdict == verdict for one in findings) for verdict in (GOOD, WARNING, BAD)}
-        tell({**counts, "findings": [asdict(one) for one in findings]})
-    if any(one.verdict == BAD for one in findings):
+        counts = {result: sum(one.result == result for one in findings) for result in (GOOD, WARNING, BAD)}
+        print_json({**counts, "findings": [asdict(finding) for finding in findings]})
+    if any(finding.result == BAD for finding in findings):
         raise typer.Exit(WRONG)
 
 
 def _print(console: Console, finding: Finding) -> None:
-    console.print(_SIGNS[finding.verdict], end=" ")
-    console.print(f"{finding.what}: {finding.seen}" + (f" → {finding.do}" if finding.do else ""), markup=False)
+    action = f" → {finding.action}" if finding.action else ""
+    console.print(_SIGNS[finding.result], end=" ")
+    console.print(f"{finding.subject}: {finding.details}{action}", markup=False)
 
 
 def show_status(
@@ -74,67 +78,65 @@ def show_status(
     connection: Annotated[str, typer.Option(help="This connection with its latest syncs.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Connections, syncs, consumer lag, freshness, dead letters."""
-    there, console = reached(data), Console(soft_wrap=True)
-    if connection:
-        with asking(), Inside(there) as inside:
-            told = _known(inside, connection)
-    else:
-        with asking():
-            told = status.document(there)
+    """Show connections, syncs, consumer lag, freshness and dead letters."""
+    access, console = load_access(data), Console(soft_wrap=True)
+    with exit_on_errors():
+        document = _load_connection(InternalApi(access), connection) if connection else status.load_status(access)
     if as_json:
-        tell(told)
+        print_json(document)
     elif connection:
-        status.show_connection(told, console)
+        status.show_connection(document, console)
     else:
-        status.show(told, console)
+        status.show_status(document, console)
 
 
-def _known(inside: Inside, connection: str) -> dict[str, Any]:
+def _load_connection(api: InternalApi, connection: str) -> dict[str, Any]:
     try:
-        return inside.connection(connection)
-    except Refused as refused:
-        if refused.status != 404:
+        with api:
+            return api.load_connection(connection)
+    except StackError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
             raise
-        raise NotThere(f"No connection {connection}.") from None
+        raise StackError(f"No connection {connection}.", exit_code=WRONG) from None
 
 
 def start_sync(
-    connection: Annotated[str, typer.Argument(help="platform:account, e.g. shopify:acme.myshopify.com")],
-    mode: Annotated[str, typer.Option(help="full, or records with --resource and --id.")] = "full",
-    resource: Annotated[str, typer.Option(help="Kind of the records, e.g. products, or page.")] = "",
+    connection: Annotated[str, typer.Argument(help="platform:account, as `merchant-sync status` lists them")],
+    mode: Annotated[str, typer.Option(help="full, or incremental with --resource and --id.")] = FULL,
+    resource: Annotated[str, typer.Option(help="Resource of the records, e.g. products, or page.")] = "",
     ids: Annotated[list[str] | None, typer.Option("--id", help="A record; again for each.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it ends: exit 0 success, 1 failed or cancelled.")] = False,
     data: DataDir = LOCAL,
     as_json: AsJson = False,
 ) -> None:
-    """Start a sync of one connection, with cause `manual`. While a full sync runs already, that one covers it."""
-    records = _wanted(mode, resource, ids or [])
-    there, errors = reached(data), Console(stderr=True, soft_wrap=True, highlight=False)
-    with asking(), Inside(there) as inside:
-        sync_id = syncing.start(inside, connection, records)
+    """Start a sync of one connection, with cause `manual`. If a full sync runs already, the request joins that one."""
+    records = _parse_records(mode, resource, ids or [])
+    access, errors = load_access(data), Console(stderr=True, soft_wrap=True, highlight=False)
+    with exit_on_errors(), InternalApi(access) as api:
+        sync_id = syncing.start_sync(api, connection, records)
         if not as_json:
             Console(soft_wrap=True, highlight=False).print(sync_id)
-        if not wait:
-            told: dict[str, Any] = {"sync_id": sync_id}
-        else:
-            told = syncing.followed(inside, sync_id, said=lambda shown: errors.print(_going(shown)))
+        document: dict[str, Any] = {"sync_id": sync_id}
+        if wait:
+            document = syncing.wait_for_sync(
+                api, sync_id, on_change=lambda sync: errors.print(_describe_progress(sync))
+            )
     if as_json:
-        tell(told)
-    if wait and told["state"] != "success":
+        print_json(document)
+    if wait and document["state"] != "success":
         raise typer.Exit(WRONG)
 
 
-def _wanted(mode: str, resource: str, ids: list[str]) -> dict[str, list[str]] | None:
-    """The records that are asked for, None for all; ends with code 2 where the options do not fit together."""
-    if mode == "full" and not resource and not ids:
+def _parse_records(mode: str, resource: str, ids: list[str]) -> dict[str, list[str]] | None:
+    """Return the requested records, None for all. Exits with code 2 where the options do not fit together."""
+    if mode == FULL and not resource and not ids:
         return None
-    if mode == "records" and resource and ids:
+    if mode == INCREMENTAL and resource and ids:
         return {resource: ids}
-    complain("Say --mode full, or --mode records with --resource and at least one --id.")
-    raise typer.Exit(NOT_ASKED)
+    print_error("Give --mode full, or --mode incremental with --resource and at least one --id.")
+    raise typer.Exit(UNREACHABLE)
 
 
-def _going(shown: dict[str, Any]) -> str:
-    counts = f"{shown['records']} records in {shown['pages']} pages, {shown['changed']} changed"
-    return f"{shown['state']}: {counts}" + (f" ({shown['reason']})" if shown["reason"] else "")
+def _describe_progress(sync: dict[str, Any]) -> str:
+    counts = f"{sync['records']} records in {sync['pages']} pages, {sync['changed']} changed"
+    return f"{sync['state']}: {counts}" + (f" ({sync['reason']})" if sync["reason"] else "")

@@ -1,4 +1,4 @@
-"""The doctor: every look at an installation, in the order in which things depend on each other."""
+"""The doctor: all checks of an installation, in the order in which things depend on each other."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -8,47 +8,48 @@ import httpx
 from merchant_sync.access import Access
 from merchant_sync.operating.checks import (
     Finding,
-    bad,
     bucket,
     clocks,
     connections,
     database,
-    doors,
+    endpoints,
     kafka,
+    report_bad,
     services,
     settings,
 )
 from merchant_sync.parts import StackError
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
-Progress = Callable[[int, int], None]
-Looks = dict[str, Callable[[], Iterator[Finding]]]
+OnProgress = Callable[[int, int], None]
+"""Called with the number of connections checked so far, and with their total."""
+Checks = dict[str, Callable[[], Iterator[Finding]]]
 
 
-def examine(access: Access, *, sample: int, progress: Progress) -> Iterator[Finding]:
-    """All findings, each as soon as it is known. What lacks a setting is a finding, and ends none of the others."""
+def examine(access: Access, *, sample: int, on_progress: OnProgress) -> Iterator[Finding]:
+    """Yield all findings, each as soon as it is known. A check that fails as a whole is a finding, too."""
     with httpx.Client(timeout=TIMEOUT, follow_redirects=False) as http:
-        looks: Looks = {
-            "settings": lambda: settings.look(access),
-            "Kafka": lambda: _all(kafka.look(access)),
-            "Postgres": lambda: _all(database.look(access)),
-            "bucket": lambda: bucket.look(access),
-            "clocks": lambda: clocks.look(access, http=http),
-            "doors": lambda: doors.look(access, http=http),
-            "services": lambda: services.look(access, http=http),
-            "connections": lambda: connections.look(access, sample=sample, progress=progress),
+        checks: Checks = {
+            "settings": lambda: settings.check(access),
+            "Kafka": lambda: _collect(kafka.check(access)),
+            "Postgres": lambda: _collect(database.check(access)),
+            "bucket": lambda: bucket.check(access),
+            "clocks": lambda: clocks.check(access, http=http),
+            "endpoints": lambda: endpoints.check(access, http=http),
+            "services": lambda: services.check(access, http=http),
+            "connections": lambda: connections.check(access, sample=sample, on_progress=on_progress),
         }
-        for what, look in looks.items():
+        for subject, check in checks.items():
             try:
-                yield from look()
+                yield from check()
             except StackError as error:
-                yield bad(what, "cannot be looked at", str(error))
-            except Exception as error:  # noqa: BLE001 what breaks one look must not hide what the others would find
-                yield bad(what, f"cannot be looked at: {type(error).__name__}", "look at its settings")
+                yield report_bad(subject, "cannot be checked", str(error))
+            except Exception as error:  # noqa: BLE001 what breaks one check must not hide the findings of the others
+                yield report_bad(subject, f"cannot be checked: {type(error).__name__}", "correct its settings")
 
 
-def _all(findings: AsyncIterator[Finding]) -> Iterator[Finding]:
-    async def gathered() -> list[Finding]:
+def _collect(findings: AsyncIterator[Finding]) -> Iterator[Finding]:
+    async def collect() -> list[Finding]:
         return [finding async for finding in findings]
 
-    yield from asyncio.run(gathered())
+    yield from asyncio.run(collect())

@@ -1,4 +1,4 @@
-"""Consumer lag: how many messages of each topic a group has still before it."""
+"""Consumer lag: how many messages of each topic a group has not consumed yet."""
 
 import asyncio
 from collections import Counter
@@ -14,7 +14,7 @@ from merchant_sync.operating import brokers
 
 @dataclass(frozen=True)
 class Lag:
-    """What one group has before it of one topic."""
+    """The lag of one group on one topic."""
 
     group: str
     topic: str
@@ -22,46 +22,51 @@ class Lag:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """All lags, and how many dead letters each of their topics keeps (for seven days; replayed ones among them)."""
+class Backlog:
+    """All lags, and the number of dead letters on each topic (kept for seven days, replayed ones included)."""
 
     lags: tuple[Lag, ...]
     dead_letters: Mapping[str, int]
 
 
-def look(access: Access) -> Seen:
-    """As Kafka has it now. Raises `KafkaAway`."""
-    return asyncio.run(_look(access))
+def load_backlog(access: Access) -> Backlog:
+    """Return the present backlog. Raises KafkaUnavailableError."""
+    return asyncio.run(_load_backlog(access))
 
 
-async def _look(access: Access) -> Seen:
-    async with brokers.administering(access) as admin, brokers.reading(access) as consumer:
+async def _load_backlog(access: Access) -> Backlog:
+    async with brokers.create_admin(access) as admin, brokers.create_consumer(access) as consumer:
         groups = sorted({group[0] for group in await admin.list_consumer_groups()})
         committed = {group: await admin.list_consumer_group_offsets(group) for group in groups}
-        topics = {place.topic for places in committed.values() for place in places}
+        topics = {partition.topic for partitions in committed.values() for partition in partitions}
         topics |= {topic for topic in await admin.list_topics() if topic.endswith(DEAD_LETTER_SUFFIX)}
-        places = await brokers.partitions_of(admin, sorted(topics)) if topics else []
-        ends: dict[TopicPartition, int] = await consumer.end_offsets(places) if places else {}
-        starts: dict[TopicPartition, int] = await consumer.beginning_offsets(places) if places else {}
-    offsets = {group: {place: at.offset for place, at in of.items()} for group, of in committed.items()}
-    lags = [lag for group in groups for lag in lags_of(group, offsets[group], starts, ends)]
-    kept = Counter[str]()
-    for place in places:
-        if place.topic.endswith(DEAD_LETTER_SUFFIX):
-            kept[place.topic] += ends[place] - starts[place]
-    return Seen(tuple(lags), {topic: count for topic, count in sorted(kept.items()) if count})
+        partitions = await brokers.list_partitions(admin, sorted(topics)) if topics else []
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions) if partitions else {}
+        starts: dict[TopicPartition, int] = await consumer.beginning_offsets(partitions) if partitions else {}
+    offsets = {
+        group: {partition: commit.offset for partition, commit in commits.items()}
+        for group, commits in committed.items()
+    }
+    lags = [lag for group in groups for lag in compute_lags(group, offsets[group], starts, ends)]
+    counts = Counter[str]()
+    for partition in partitions:
+        if partition.topic.endswith(DEAD_LETTER_SUFFIX):
+            counts[partition.topic] += ends[partition] - starts[partition]
+    return Backlog(tuple(lags), {topic: count for topic, count in sorted(counts.items()) if count})
 
 
-def lags_of(
+def compute_lags(
     group: str,
     committed: Mapping[TopicPartition, int],
     starts: Mapping[TopicPartition, int],
     ends: Mapping[TopicPartition, int],
 ) -> Iterable[Lag]:
-    """The lag of each topic of which the group has committed anything. Of a partition of it without a commit all is
-    before it, as groups begin at the beginning."""
-    topics = sorted({place.topic for place, offset in committed.items() if offset >= 0})
+    """Yield the lag of the group on each topic on which it has committed an offset.
+
+    On a partition without a commit all messages count, because groups begin at the beginning.
+    """
+    topics = sorted({partition.topic for partition, offset in committed.items() if offset >= 0})
     for topic in topics:
-        places = [place for place in ends if place.topic == topic]
-        behind = (ends[p] - max(committed.get(p, -1), starts[p]) for p in places)
-        yield Lag(group, topic, sum(max(one, 0) for one in behind))
+        partitions = [partition for partition in ends if partition.topic == topic]
+        behind = (ends[p] - max(committed.get(p, -1), starts[p]) for p in partitions)
+        yield Lag(group, topic, sum(max(count, 0) for count in behind))

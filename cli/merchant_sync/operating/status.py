@@ -1,4 +1,4 @@
-"""How an installation does: connections, syncs, lag and freshness, as one document."""
+"""The state of an installation: connections, syncs, lag and freshness, as one document."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -9,35 +9,36 @@ from rich.table import Table
 
 from merchant_sync.access import Access
 from merchant_sync.operating import lag
-from merchant_sync.operating.inside import Inside
+from merchant_sync.operating.internal_api import InternalApi
 from merchant_sync.parts import StackError
 from messaging.errors import KafkaUnavailableError
 
 
-def document(access: Access) -> dict[str, Any]:
-    """All of it as JSON. A StackError where scheduler or Kafka do not answer."""
-    with Inside(access) as inside:
-        ledger = inside.overview()
+def load_status(access: Access) -> dict[str, Any]:
+    """Return the document. Raises StackError where scheduler or Kafka do not answer."""
+    with InternalApi(access) as api:
+        overview = api.load_overview()
     try:
-        seen = lag.look(access)
-    except KafkaUnavailableError as away:
-        raise StackError(f"Kafka does not answer: {away}") from away
+        backlog = lag.load_backlog(access)
+    except KafkaUnavailableError as error:
+        raise StackError(f"Kafka does not answer: {error}") from error
+    open_syncs = overview["current"]["open_syncs"]
     return {
-        "connections": ledger["now"]["connections"],
-        "open": ledger["now"]["open"],
-        "ended_within_a_day": ledger["ended"],
-        "failed_lately": ledger["failed"],
-        "oldest_unfinished_seconds": max((one["age"] for one in ledger["now"]["open"]), default=0.0),
-        "last_success_age_seconds": ledger["freshness"],
-        "dirty_snapshots": ledger["dirty"],
-        "lag": [asdict(one) for one in seen.lags],
-        "dead_letters": dict(seen.dead_letters),
+        "connections": overview["current"]["connections"],
+        "open_syncs": open_syncs,
+        "finished_within_a_day": overview["finished"],
+        "failures": overview["failures"],
+        "oldest_unfinished_seconds": max((entry["age"] for entry in open_syncs), default=0.0),
+        "last_success_age_seconds": overview["freshness"],
+        "dirty_snapshots": overview["dirty_snapshots"],
+        "lag": [asdict(entry) for entry in backlog.lags],
+        "dead_letters": dict(backlog.dead_letters),
     }
 
 
-def show(told: dict[str, Any], console: Console) -> None:
-    """The document for people."""
-    for title, columns, rows in _tables(told):
+def show_status(status: dict[str, Any], console: Console) -> None:
+    """Print the document as tables."""
+    for title, columns, rows in _build_tables(status):
         if not rows:
             console.print(f"[bold]{title}[/]: none", highlight=False)
             continue
@@ -50,30 +51,33 @@ def show(told: dict[str, Any], console: Console) -> None:
 Rows = Sequence[tuple[object, ...]]
 
 
-def _tables(told: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...], Rows]]:
-    yield "Connections", ("platform", "state", "connections"), [tuple(one.values()) for one in told["connections"]]
+def _build_tables(status: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...], Rows]]:
+    yield "Connections", ("platform", "state", "connections"), [tuple(row.values()) for row in status["connections"]]
     yield (
-        "Syncs open",
+        "Open syncs",
         ("platform", "mode", "state", "syncs", "oldest"),
-        [(*list(one.values())[:4], age(one["age"])) for one in told["open"]],
+        [(*list(row.values())[:4], format_age(row["age"])) for row in status["open_syncs"]],
     )
-    ended = [tuple(one.values()) for one in told["ended_within_a_day"]]
-    yield "Syncs ended within a day", ("platform", "mode", "state", "syncs"), ended
-    failed = [(one["connection"], one["mode"], age(one["age"]), one["reason"] or "") for one in told["failed_lately"]]
-    yield "Failed lately", ("connection", "mode", "ago", "reason"), failed
-    fresh = [
-        (one["platform"], one["connections"], age(one["p95"]), age(one["oldest"]), one["never"])
-        for one in told["last_success_age_seconds"]
+    finished = [tuple(row.values()) for row in status["finished_within_a_day"]]
+    yield "Syncs finished within a day", ("platform", "mode", "state", "syncs"), finished
+    failures = [
+        (row["connection"], row["mode"], format_age(row["age"]), row["reason"] or "") for row in status["failures"]
     ]
-    yield "Last successful sync", ("platform", "connections", "p95", "longest ago", "not yet"), fresh
-    dirty = [(one["platform"], one["snapshots"], age(one["age"])) for one in told["dirty_snapshots"]]
+    yield "Failed within a day", ("connection", "mode", "ago", "reason"), failures
+    freshness = [
+        (row["platform"], row["connections"], format_age(row["p95"]), format_age(row["oldest"]), row["never_synced"])
+        for row in status["last_success_age_seconds"]
+    ]
+    yield "Last successful sync", ("platform", "connections", "p95", "longest ago", "not yet"), freshness
+    dirty = [(row["platform"], row["snapshots"], format_age(row["age"])) for row in status["dirty_snapshots"]]
     yield "Snapshots behind", ("platform", "snapshots", "since"), dirty
-    yield "Lag", ("group", "topic", "messages"), [(one["group"], one["topic"], one["messages"]) for one in told["lag"]]
-    yield "Dead letters kept", ("topic", "messages"), list(told["dead_letters"].items())
+    lags = [(row["group"], row["topic"], row["messages"]) for row in status["lag"]]
+    yield "Lag", ("group", "topic", "messages"), lags
+    yield "Dead letters", ("topic", "messages"), list(status["dead_letters"].items())
 
 
-def age(seconds: float | None) -> str:
-    """A span of time in the largest unit that it fills."""
+def format_age(seconds: float | None) -> str:
+    """Return a span of time in the largest unit that it fills."""
     if seconds is None:
         return "-"
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
@@ -82,11 +86,12 @@ def age(seconds: float | None) -> str:
     return f"{seconds:.0f} s"
 
 
-def show_connection(told: dict[str, Any], console: Console) -> None:
-    """One connection with its latest syncs, for people."""
-    console.print(f"[bold]{told['connection']}[/] is {told['state']}, epoch {told['epoch']}", highlight=False)
+def show_connection(connection: dict[str, Any], console: Console) -> None:
+    """Print one connection with its latest syncs."""
+    name, state, epoch = connection["connection"], connection["state"], connection["epoch"]
+    console.print(f"[bold]{name}[/] is {state}, epoch {epoch}", highlight=False)
     table = Table("sync", "mode", "cause", "state", "records", "reason", box=None, padding=(0, 2, 0, 0))
-    for sync in told["syncs"]:
+    for sync in connection["syncs"]:
         fields = (sync["sync_id"], sync["mode"], sync["cause"], sync["state"], sync["records"], sync["reason"] or "")
         table.add_row(*map(str, fields))
     console.print(table)

@@ -1,38 +1,44 @@
-"""One sync of one connection, started as an operator's wish, and followed to its end."""
+"""One sync of one connection, started for an operator and followed to its end."""
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
-from merchant_sync.operating import NotThere
-from merchant_sync.operating.inside import Inside, Refused
+from merchant_sync.operating.internal_api import InternalApi
+from merchant_sync.parts import StackError
 
 OPEN = ("queued", "running")
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 
-def start(inside: Inside, connection: str, records: dict[str, list[str]] | None) -> str:
-    """Start it; its id. `NotThere` for a connection or a record that is not there, or a connection that has ended."""
+def start_sync(api: InternalApi, connection: str, records: dict[str, list[str]] | None) -> str:
+    """Start it and return its id.
+
+    Raises StackError with exit code 1 for an unknown connection or record, or a connection that is not connected.
+    """
     try:
-        return inside.wish(connection, records)
-    except Refused as refused:
-        if refused.status == 404:
-            raise NotThere(f"No connection {connection}. `merchant-sync status` counts those that there are.") from None
-        if refused.status == 409:
-            raise NotThere(f"{connection} is not connected ({refused}): its merchant has to sign in.") from None
-        if refused.status == 400:
-            raise NotThere(str(refused)) from None
-        raise
+        return api.request_sync(connection, records)
+    except StackError as error:
+        messages = {
+            HTTPStatus.NOT_FOUND: f"No connection {connection}. `merchant-sync status` counts the existing ones.",
+            HTTPStatus.CONFLICT: f"{connection} is not connected ({error}): its merchant has to sign in.",
+            HTTPStatus.BAD_REQUEST: str(error),
+        }
+        message = next((text for status, text in messages.items() if status == error.status), None)
+        if message is None:
+            raise
+        raise StackError(message, exit_code=1, status=error.status) from None
 
 
-def followed(inside: Inside, sync_id: str, *, said: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """The sync when it has ended; `said` hears how it goes, each time that this changed."""
+def wait_for_sync(api: InternalApi, sync_id: str, *, on_change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Wait until the sync has finished and return it; `on_change` is called with each state that differs."""
     last: dict[str, Any] | None = None
     while True:
-        shown = inside.sync(sync_id)
-        if shown is not None and shown != last:
-            said(shown)
-            if shown["state"] not in OPEN:
-                return shown
-            last = shown
-        time.sleep(LOOK_SECONDS)
+        sync = api.load_sync(sync_id)
+        if sync is not None and sync != last:
+            on_change(sync)
+            if sync["state"] not in OPEN:
+                return sync
+            last = sync
+        time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""The composition that all fetchers share: two lanes, tokens, a voice, and health. A fetcher adds its platform."""
+"""The composition that all fetchers share: two handlers, tokens, a publisher, and health. A fetcher adds its source."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -6,19 +6,19 @@ from typing import Any, TypeVar
 
 import httpx
 from fastapi import FastAPI
-from faststream.kafka import KafkaBroker
 from prometheus_client import CollectorRegistry
 
 from connector.client import TokenClient
-from connector.handlers import FullSyncHandler, IncrementalHandler
+from connector.handlers import FullSyncHandler, HandlerDependencies, IncrementalHandler
 from connector.metrics import InstrumentedSource
 from connector.settings import FetcherSettings
 from connector.source import Source
 from contracts.events import FullSyncStepRequested, SyncRequested
 from contracts.topics import get_full_sync_topic, get_sync_topic
+from messaging.brokers import Brokers
+from messaging.consumers import run_consumers
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.keyed_consumer import ConsumerLimits, KeyedConsumer
-from messaging.metrics import ConsumerMetrics
 from messaging.publisher import EventPublisher
 from messaging.tracing import export_traces
 from service.logging_setup import configure_logging
@@ -26,85 +26,78 @@ from service.metrics import add_metrics_route
 from service.process import Check, Endpoint, add_health_routes, serve
 from service.settings import load_settings
 
-QUICK_SECONDS = 10.0
-"""How long one fetch of the quick lane may take before what is left is postponed."""
-QUICK_LIMITS = ConsumerLimits(batch=4_000, buffered=40_000)
-"""Many requests at once are few calls: what has gathered is fetched together."""
-WALK_LIMITS = ConsumerLimits(batch=16, concurrency=8, buffered=1_000)
-"""Steps hold an answer of the platform each, so few walks run side by side in one process."""
+INCREMENTAL_SECONDS = 10.0
+"""How long one incremental read may take before the rest of it is postponed."""
+INCREMENTAL_LIMITS = ConsumerLimits(batch=4_000, buffered=40_000)
+"""Many requests together take few calls: what waits for a connection is read together."""
+FULL_SYNC_LIMITS = ConsumerLimits(batch=16, concurrency=8, buffered=1_000)
+"""Each step holds a response of the platform in memory, so few full syncs run concurrently in one process."""
 
 S = TypeVar("S", bound=FetcherSettings)
 
 
 def run_fetcher(
-    service: str, slug: str, kind: type[S], open_platform: Callable[[S], AbstractAsyncContextManager[Source]]
+    service: str, slug: str, settings_class: type[S], open_source: Callable[[S], AbstractAsyncContextManager[Source]]
 ) -> None:
     """Run the fetcher `service` of the platform `slug` until it is asked to end."""
 
-    async def running(stack: AsyncExitStack) -> list[Endpoint]:
-        settings = load_settings(kind)
+    async def start(stack: AsyncExitStack) -> list[Endpoint]:
+        settings = load_settings(settings_class)
         configure_logging(service)
         stack.enter_context(export_traces(service, settings.otel_exporter_otlp_endpoint))
-        platform = await stack.enter_async_context(open_platform(settings))
+        registry = CollectorRegistry()
+        source = InstrumentedSource(await stack.enter_async_context(open_source(settings)), slug, registry)
         brokers = settings.build_brokers()
         publisher = await stack.enter_async_context(EventPublisher(brokers, source=service))
         http = await stack.enter_async_context(httpx.AsyncClient())
         tokens = TokenClient(http, settings.gateway_internal_url, settings.internal_key.get_secret_value())
-        broker = KafkaBroker(brokers.addresses, security=brokers.security, logger=None, allow_auto_create_topics=False)
-        registry = CollectorRegistry()
-        measured = InstrumentedSource(platform, slug, registry)
-        quick = IncrementalHandler(measured, tokens, publisher, seconds=QUICK_SECONDS)
-        walk = FullSyncHandler(measured, tokens, publisher, seconds=settings.step_seconds)
-        intakes = _intakes(broker, publisher, service, slug, quick, walk)
-        registry.register(ConsumerMetrics(intakes))
-        await broker.start()
-        stack.push_async_callback(broker.stop)
-        for intake in intakes:
-            stack.push_async_callback(intake.stop)
+        dependencies = HandlerDependencies(source, tokens, publisher)
+        consumers = _build_consumers(brokers, publisher, service, slug, dependencies, settings.step_seconds)
+        await stack.enter_async_context(run_consumers(consumers, registry))
         app = FastAPI(openapi_url=None)
-        add_health_routes(app, _checks(tokens, intakes))
-        add_metrics_route(app, registry, refresh=measured.refresh)
+        add_health_routes(app, _build_checks(tokens, consumers))
+        add_metrics_route(app, registry, refresh=source.refresh)
         return [Endpoint(app, settings.host, settings.port)]
 
-    serve(running)
+    serve(start)
 
 
-def _intakes(
-    broker: KafkaBroker,
+def _build_consumers(
+    brokers: Brokers,
     publisher: EventPublisher,
     service: str,
     slug: str,
-    quick: IncrementalHandler,
-    walk: FullSyncHandler,
+    dependencies: HandlerDependencies,
+    step_seconds: float,
 ) -> list[KeyedConsumer[Any]]:
-    topics = get_sync_topic(slug), get_full_sync_topic(slug)
+    sync_topic, full_sync_topic = get_sync_topic(slug), get_full_sync_topic(slug)
     return [
         KeyedConsumer(
-            broker,
-            topics[0],
-            group=f"{service}.{topics[0]}",
+            brokers,
+            sync_topic,
+            group=f"{service}.{sync_topic}",
             parse=SyncRequested.model_validate_json,
-            handle=quick,
+            handle=IncrementalHandler(dependencies, seconds=INCREMENTAL_SECONDS),
             dead_letters=DeadLetterPublisher(publisher),
-            limits=QUICK_LIMITS,
+            limits=INCREMENTAL_LIMITS,
         ),
         KeyedConsumer(
-            broker,
-            topics[1],
-            group=f"{service}.{topics[1]}",
+            brokers,
+            full_sync_topic,
+            group=f"{service}.{full_sync_topic}",
             parse=FullSyncStepRequested.model_validate_json,
-            handle=walk,
+            handle=FullSyncHandler(dependencies, seconds=step_seconds),
             dead_letters=DeadLetterPublisher(publisher),
-            limits=WALK_LIMITS,
+            limits=FULL_SYNC_LIMITS,
         ),
     ]
 
 
-def _checks(tokens: TokenClient, intakes: list[KeyedConsumer[Any]]) -> dict[str, Check]:
-    async def kafka() -> str | None:
-        return next((intake.health_error for intake in intakes if intake.health_error), None)
+def _build_checks(tokens: TokenClient, consumers: list[KeyedConsumer[Any]]) -> dict[str, Check]:
+    async def check_kafka() -> str | None:
+        return next((consumer.health_error for consumer in consumers if consumer.health_error), None)
 
-    async def gateway() -> str | None:
+    async def check_gateway() -> str | None:
         return tokens.health_error
 
-    return {"kafka": kafka, "gateway": gateway}
+    return {"kafka": check_kafka, "gateway": check_gateway}

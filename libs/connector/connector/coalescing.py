@@ -1,7 +1,7 @@
-"""Coalescing: the records requests of one connection that have gathered are fetched together.
+"""Coalescing: the incremental requests of one connection that wait together are read together.
 
-A request that carries a cursor goes on by itself, for its place is in its own list of ids. All others become one
-group: the union of their ids. Nothing else merges, and each request keeps its own end.
+A request that carries a cursor continues by itself, because its cursor is a position in its own list of ids. All others
+form one group with the union of their ids. Each request keeps its own result.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,66 +12,70 @@ from connector.cursors import CursorState
 from contracts.events import RecordIds, SyncRequested
 from contracts.headers import derive_id
 
-NO_EFFECT = "probe"
-"""The cause of requests that prove the way to Kafka and ask for nothing."""
+PROBE_CAUSE = "probe"
+"""The cause of requests that only test the way to Kafka: nothing is read for them."""
 
 
 @dataclass(frozen=True)
 class RequestGroup:
-    """Requests that are fetched together, in the order in which they came."""
+    """Requests that are read together, in the order in which they came; `start` is where the read begins."""
 
     requests: tuple[SyncRequested, ...]
-    place: CursorState = field(default_factory=CursorState)
+    start: CursorState = field(default_factory=CursorState)
 
     @property
     def ids(self) -> RecordIds:
-        """The union of all ids, sorted, by resource."""
+        """The union of all ids by resource, sorted."""
         return union_ids(self.requests)
 
     @property
     def read_id(self) -> UUID:
-        """The fetch's id: the one that it goes on under, or its requests' own."""
-        return self.place.read_id or derive_read_id(self.requests)
+        """The id of the read: that of the read which it continues, or one derived from its requests."""
+        return self.start.read_id or derive_read_id(self.requests)
 
     @property
     def epoch(self) -> int:
-        """The lowest epoch that will do."""
+        """The lowest epoch that satisfies all requests."""
         return max(request.epoch for request in self.requests)
 
     @property
     def attempt(self) -> int:
-        """The number of the attempt that is furthest on."""
+        """The highest attempt of the requests."""
         return max(request.attempt for request in self.requests)
 
 
 def group_requests(requests: Sequence[SyncRequested]) -> list[RequestGroup]:
-    """How `requests` of one connection are fetched: those without a cursor first, together."""
-    wanted = [request for request in requests if request.cause != NO_EFFECT]
-    fresh = tuple(request for request in wanted if request.cursor is None)
-    resumed = [
-        RequestGroup((request,), CursorState.decode(request.cursor)) for request in wanted if request.cursor is not None
+    """Return the groups in which `requests` of one connection are read: first those without a cursor, together."""
+    effective = [request for request in requests if request.cause != PROBE_CAUSE]
+    new = tuple(request for request in effective if request.cursor is None)
+    continued = [
+        RequestGroup((request,), CursorState.decode(request.cursor))
+        for request in effective
+        if request.cursor is not None
     ]
-    return ([RequestGroup(fresh)] if fresh else []) + resumed
+    return ([RequestGroup(new)] if new else []) + continued
 
 
 def union_ids(requests: Iterable[SyncRequested]) -> RecordIds:
-    """The union of the requests' ids by resource, each sorted."""
-    found: dict[str, set[str]] = {}
+    """Return the union of the requests' ids by resource, each sorted."""
+    union: dict[str, set[str]] = {}
     for request in requests:
         for resource, ids in request.records.items():
-            found.setdefault(resource, set()).update(ids)
-    return {resource: tuple(sorted(found[resource])) for resource in sorted(found)}
+            union.setdefault(resource, set()).update(ids)
+    return {resource: tuple(sorted(union[resource])) for resource in sorted(union)}
 
 
 def list_sync_ids(requests: Iterable[SyncRequested]) -> tuple[UUID, ...]:
-    """All syncs that the requests stand for, sorted, each once."""
+    """Return all syncs that the requests stand for, sorted, each once."""
     return tuple(
         sorted({sync_id for request in requests for sync_id in (request.sync_id, *request.coalesced_sync_ids)})
     )
 
 
 def derive_read_id(requests: Iterable[SyncRequested]) -> UUID:
-    """The id of a fetch of these requests: the same when they are delivered again, another in their next attempt,
-    whose verdict is its own."""
+    """Return the id of a read of these requests.
+
+    It is the same when they are delivered again. The next attempt gets another one, because it has a result of its own.
+    """
     attempts = sorted({f"{sync_id}:{r.attempt}" for r in requests for sync_id in (r.sync_id, *r.coalesced_sync_ids)})
-    return derive_id("fetch", *attempts)
+    return derive_id("read", *attempts)

@@ -1,4 +1,4 @@
-"""The cursors that travel in events: the lanes' own envelope around the platform's opaque place."""
+"""The cursors in events: what the handlers keep, around the platform's own opaque cursor."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -8,9 +8,10 @@ import orjson
 
 @dataclass(frozen=True)
 class CursorState:
-    """Where work goes on: `at` is the platform's cursor (None: the start), `tries` how often it was put off.
+    """Where work continues: `position` is the platform's cursor (None: the start), `attempts` how often it was
+    postponed.
 
-    A records fetch that goes on keeps its `source`, for what it has listed so far is listed under that.
+    An incremental read that continues keeps its `read_id`, under which the records read so far are listed.
     """
 
     attempts: int = 0
@@ -18,13 +19,13 @@ class CursorState:
     read_id: UUID | None = None
 
     def encode(self) -> str:
-        """The cursor as events carry it."""
+        """Return the cursor as events carry it."""
         read_id = str(self.read_id) if self.read_id else None
         return orjson.dumps({"v": 1, "attempts": self.attempts, "position": self.position, "read_id": read_id}).decode()
 
     @classmethod
     def decode(cls, cursor: str | None) -> "CursorState":
-        """The place in a cursor; None is the start. Raises `ValueError` for what is no cursor of ours."""
+        """Return the state in a cursor; None is the start. Raises ValueError for text that is no such cursor."""
         if cursor is None:
             return cls()
         try:

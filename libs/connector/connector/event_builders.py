@@ -1,12 +1,11 @@
-"""What the lanes say, as messages whose ids tell their story: said twice, they are known to be the same."""
+"""Builds the fetchers' messages. Their ids are derived from their content, so that a repetition is recognised."""
 
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from connector.coalescing import list_sync_ids, union_ids
 from connector.cursors import CursorState
-from connector.source import FullReadEnd, RangeEnd, RecordBatch, SyncContext, UnreadableRecord
-from connector.tokens import AccessToken
+from connector.source import FullReadEnd, RangeEnd, RecordBatch, UnreadableRecord
 from contracts.events import (
     FullReadCompleted,
     FullSyncStepRequested,
@@ -21,108 +20,107 @@ from contracts.events import (
 from contracts.headers import derive_id
 from contracts.topics import SYNC_PROGRESSED, get_fetched_topic
 from messaging.publisher import OutboundMessage
+from platform_sdk.session import SyncContext
+from platform_sdk.tokens import AccessToken
 
 
 def build_page(
-    topic: str, errand: SyncContext, step: int, number: int, of: RecordBatch, records: tuple[Record, ...]
+    topic: str, context: SyncContext, step: int, number: int, batch: RecordBatch, records: tuple[Record, ...]
 ) -> OutboundMessage:
-    """A page of records; `of` says what they are records of."""
-    access, source = errand.token, errand.read_id
+    """Build the page `number` of `records`; `batch` is one of the batches that they come from."""
+    token, read_id = context.token, context.read_id
     event = RecordsPage(
-        connection=access.connection,
-        epoch=access.epoch,
-        read_id=source,
+        connection=token.connection,
+        epoch=token.epoch,
+        read_id=read_id,
         step=step,
         page=number,
-        resource=of.resource,
-        id_range=of.id_range,
-        attempt=of.attempt,
+        resource=batch.resource,
+        id_range=batch.id_range,
+        attempt=batch.attempt,
         records=records,
     )
-    return OutboundMessage(topic, access.connection, event, str(derive_id("page", str(source), str(step), str(number))))
+    event_id = derive_id("page", str(read_id), str(step), str(number))
+    return OutboundMessage(topic, token.connection, event, str(event_id))
 
 
-def build_range_completed(topic: str, errand: SyncContext, done: RangeEnd) -> OutboundMessage:
-    """The end marker of a window."""
+def build_range_completed(topic: str, context: SyncContext, end: RangeEnd) -> OutboundMessage:
+    """Build the end marker of an id range."""
     event = RangeCompleted(
-        connection=errand.token.connection,
-        epoch=errand.token.epoch,
-        read_id=errand.read_id,
-        resource=done.resource,
-        id_range=done.id_range,
-        attempt=done.attempt,
-        retry_cursor=CursorState(0, done.retry_cursor).encode(),
-        sent_count=done.sent_count,
-        count_before=done.count_before,
-        count_after=done.count_after,
+        connection=context.token.connection,
+        epoch=context.token.epoch,
+        read_id=context.read_id,
+        resource=end.resource,
+        id_range=end.id_range,
+        attempt=end.attempt,
+        retry_cursor=CursorState(0, end.retry_cursor).encode(),
+        sent_count=end.sent_count,
+        count_before=end.count_before,
+        count_after=end.count_after,
     )
-    story = ("range", str(errand.read_id), done.resource, str(done.id_range), str(done.attempt))
-    return OutboundMessage(topic, event.connection, event, str(derive_id(*story)))
+    event_id = derive_id("range", str(context.read_id), end.resource, str(end.id_range), str(end.attempt))
+    return OutboundMessage(topic, event.connection, event, str(event_id))
 
 
-def build_full_read_completed(topic: str, errand: SyncContext, done: FullReadEnd) -> OutboundMessage:
-    """The walk's marker."""
+def build_full_read_completed(topic: str, context: SyncContext, end: FullReadEnd) -> OutboundMessage:
+    """Build the end marker of a full read."""
     event = FullReadCompleted(
-        connection=errand.token.connection,
-        epoch=errand.token.epoch,
-        read_id=errand.read_id,
-        id_ranges=done.id_ranges,
-        child_resources=done.child_resources,
-        skipped_resources=done.skipped_resources,
-        started_at=done.started_at,
+        connection=context.token.connection,
+        epoch=context.token.epoch,
+        read_id=context.read_id,
+        id_ranges=end.id_ranges,
+        child_resources=end.child_resources,
+        skipped_resources=end.skipped_resources,
+        started_at=end.started_at,
     )
-    return OutboundMessage(topic, event.connection, event, str(derive_id("full_read", str(errand.read_id))))
+    return OutboundMessage(topic, event.connection, event, str(derive_id("full_read", str(context.read_id))))
 
 
 def build_incremental_read_completed(
-    access: AccessToken, source: UUID, requests: Sequence[SyncRequested], unread: Iterable[UnreadableRecord] = ()
+    token: AccessToken,
+    read_id: UUID,
+    requests: Sequence[SyncRequested],
+    unreadable: Iterable[UnreadableRecord] = (),
 ) -> OutboundMessage:
-    """The end marker of a records fetch, for these of its requests; `unread` fails those that asked for it."""
-    asked = union_ids(requests)
+    """Build the end marker of an incremental read for these requests; `unreadable` ids fail those that want them."""
+    requested = union_ids(requests)
     event = IncrementalReadCompleted(
-        connection=access.connection,
-        epoch=access.epoch,
-        read_id=source,
+        connection=token.connection,
+        epoch=token.epoch,
+        read_id=read_id,
         sync_ids=list_sync_ids(requests),
-        requested=asked,
-        unreadable={u.id: u.reason for u in unread if u.id in asked.get(u.resource, ())},
+        requested=requested,
+        unreadable={
+            record.id: record.reason for record in unreadable if record.id in requested.get(record.resource, ())
+        },
     )
-    event_id = derive_id("incremental_read", str(source), *map(str, event.sync_ids))
+    event_id = derive_id("incremental_read", str(read_id), *map(str, event.sync_ids))
     return OutboundMessage(get_fetched_topic(parse_platform(event.connection)), event.connection, event, str(event_id))
 
 
-def build_progressed(event: SyncProgressed, *story: object) -> OutboundMessage:
-    """How a step or a fetch went on; `story` tells this saying from others of the same syncs.
-
-    A postponement with a `reason` that is not `throttled` was a try in vain: the scheduler counts those.
-    """
-    event_id = derive_id("progressed", *map(str, event.sync_ids), *map(str, story), event.outcome)
-    return OutboundMessage(SYNC_PROGRESSED, event.connection, event, str(event_id))
-
-
 def build_step_progressed(
-    request: FullSyncStepRequested, errand: SyncContext | None, outcome: str, **more: object
+    request: FullSyncStepRequested, context: SyncContext | None, outcome: str, **fields: object
 ) -> OutboundMessage:
-    """How a walk's step went on; `errand` None: it was not begun."""
+    """Build how a step of a full sync went; `context` is None where it did not begin."""
     event = SyncProgressed.model_validate(
         {
             "connection": request.connection,
-            "epoch": errand.token.epoch if errand else request.epoch,
+            "epoch": context.token.epoch if context else request.epoch,
             "outcome": outcome,
             "sync_ids": (request.sync_id,),
             "step": request.step,
-            "calls": errand.calls if errand else 0,
-            "points": errand.points if errand else 0,
-            **more,
+            "calls": context.calls if context else 0,
+            "points": context.points if context else 0,
+            **fields,
         }
     )
-    return build_progressed(event, request.step)
+    return _build_progressed(event, request.step)
 
 
 def build_records_progressed(
-    connection: str, epoch: int, requests: Sequence[SyncRequested], errand: SyncContext | None, **more: object
+    connection: str, epoch: int, requests: Sequence[SyncRequested], context: SyncContext | None, **fields: object
 ) -> OutboundMessage:
-    """How a records fetch went on for `requests`: they were postponed or have failed."""
+    """Build how an incremental read of `requests` went: they were postponed or have failed."""
     attempt = max(request.attempt for request in requests)
     event = SyncProgressed.model_validate(
         {
@@ -131,9 +129,15 @@ def build_records_progressed(
             "sync_ids": list_sync_ids(requests),
             "records": union_ids(requests),
             "attempt": attempt,
-            "calls": errand.calls if errand else 0,
-            "points": errand.points if errand else 0,
-            **more,
+            "calls": context.calls if context else 0,
+            "points": context.points if context else 0,
+            **fields,
         }
     )
-    return build_progressed(event, attempt, event.cursor)
+    return _build_progressed(event, attempt, event.cursor)
+
+
+def _build_progressed(event: SyncProgressed, *distinction: object) -> OutboundMessage:
+    """Build the message; `distinction` tells it apart from others about the same syncs."""
+    event_id = derive_id("progressed", *map(str, event.sync_ids), *map(str, distinction), event.outcome)
+    return OutboundMessage(SYNC_PROGRESSED, event.connection, event, str(event_id))

@@ -1,4 +1,4 @@
-"""What any fetcher shows to an operator: calls, points, and what is left of the platform's budgets."""
+"""The metrics of every fetcher: calls, points, and what remains of the platform's rate limits."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -6,74 +6,72 @@ from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from connector.source import FULL, INCREMENTAL, FullReadStep, IncrementalReadStep, Source, SyncContext
+from connector.source import FullReadStep, IncrementalReadStep, Source
 from contracts.events import RecordIds
+from platform_sdk.session import FULL, INCREMENTAL, SyncContext
 
 T = TypeVar("T")
 
 
 class InstrumentedSource:
-    """The platform `slug` itself, and what asking it takes, piece by piece as errands go on."""
+    """Reads from the source of the platform `slug`, and counts its calls while reads are in progress."""
 
-    def __init__(self, platform: Source, slug: str, registry: CollectorRegistry) -> None:
-        self._platform = platform
+    def __init__(self, source: Source, slug: str, registry: CollectorRegistry) -> None:
+        self._source = source
         self._slug = slug
-        labels = ("platform", "lane")
+        labels = ("platform", "mode")
         self._calls = Counter("merchant_sync_platform_calls", "Calls to the platform.", labels, registry=registry)
         self._points = Counter("merchant_sync_platform_points", "Points that calls cost.", labels, registry=registry)
-        self._left = Gauge(
-            "merchant_sync_budget_left_ratio",
-            "What is left of a rate limit, from 0 to 1: of each kind that of whom has least left.",
+        self._remaining = Gauge(
+            "merchant_sync_rate_limit_remaining_ratio",
+            "What remains of a rate limit, from 0 to 1: of each kind, the account with the least.",
             ("platform", "budget"),
             registry=registry,
         )
-        for lane in (INCREMENTAL, FULL):
-            self._calls.labels(slug, lane)
-            self._points.labels(slug, lane)
+        for mode in (INCREMENTAL, FULL):
+            self._calls.labels(slug, mode)
+            self._points.labels(slug, mode)
 
     def read_records(
-        self, errand: SyncContext, ids: RecordIds, cursor: str | None
+        self, context: SyncContext, ids: RecordIds, cursor: str | None
     ) -> AsyncGenerator[IncrementalReadStep, None]:
-        """As the platform's own."""
-        return self._measured(errand, self._platform.read_records(errand, ids, cursor))
+        """As the source's own."""
+        return self._count(context, self._source.read_records(context, ids, cursor))
 
-    def read_all(self, errand: SyncContext, cursor: str | None) -> AsyncGenerator[FullReadStep, None]:
-        """As the platform's own."""
-        return self._measured(errand, self._platform.read_all(errand, cursor))
+    def read_all(self, context: SyncContext, cursor: str | None) -> AsyncGenerator[FullReadStep, None]:
+        """As the source's own."""
+        return self._count(context, self._source.read_all(context, cursor))
 
     def measure_budget(self) -> dict[str, float]:
-        """As the platform's own."""
-        return self._platform.measure_budget()
+        """As the source's own."""
+        return self._source.measure_budget()
 
     async def refresh(self) -> None:
-        """See what is left now."""
-        for budget, share in self._platform.measure_budget().items():
-            self._left.labels(self._slug, budget).set(share)
+        """Set the gauge to what remains now."""
+        for budget, share in self._source.measure_budget().items():
+            self._remaining.labels(self._slug, budget).set(share)
 
-    async def _measured(self, errand: SyncContext, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-        spent = Spent(errand)
-        async with aclosing(pieces):
+    async def _count(self, context: SyncContext, steps: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+        calls, points = self._calls.labels(self._slug, context.mode), self._points.labels(self._slug, context.mode)
+        cost = CostMeter(context)
+        async with aclosing(steps):
             try:
-                async for piece in pieces:
-                    self._note(errand, spent)
-                    yield piece
+                async for step in steps:
+                    cost.report(calls, points)
+                    yield step
             finally:
-                self._note(errand, spent)
-
-    def _note(self, errand: SyncContext, spent: "Spent") -> None:
-        calls, points = spent.since(errand)
-        self._calls.labels(self._slug, errand.mode).inc(calls)
-        self._points.labels(self._slug, errand.mode).inc(points)
+                cost.report(calls, points)
 
 
-class Spent:
-    """How much of an errand's cost is counted already."""
+class CostMeter:
+    """Reports the cost of `context` to counters, each call and point once."""
 
-    def __init__(self, errand: SyncContext) -> None:
-        self._calls, self._points = errand.calls, errand.points
+    def __init__(self, context: SyncContext) -> None:
+        self._context = context
+        self._calls, self._points = context.calls, context.points
 
-    def since(self, errand: SyncContext) -> tuple[int, int]:
-        """The calls and points since the last look."""
-        calls, points = errand.calls - self._calls, errand.points - self._points
-        self._calls, self._points = errand.calls, errand.points
-        return calls, points
+    def report(self, calls: Counter, points: Counter) -> None:
+        """Add the calls and points since the last report to the counters."""
+        calls.inc(self._context.calls - self._calls)
+        points.inc(self._context.points - self._points)
+        self._calls, self._points = self._context.calls, self._context.points

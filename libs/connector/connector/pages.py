@@ -1,4 +1,4 @@
-"""Pages: bounded by bytes, each with at least one whole record or piece of one."""
+"""Pages of records: bounded by bytes, each with at least one whole record or one chunk of a record."""
 
 import orjson
 
@@ -6,34 +6,34 @@ from contracts.events import Record
 from contracts.topics import MAX_MESSAGE_BYTES
 
 TARGET_BYTES = 512 * 1024
-LARGEST_RECORD_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
-"""Above this a record cannot be said in one message, and its sync fails by name."""
+MAX_RECORD_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
+"""A larger record does not fit into one message, and its sync fails with its id."""
 ENVELOPE_BYTES = 300
 """About what a record's other fields take beside its body."""
 
 
 def measure_record(record: Record) -> int:
-    """About the bytes that `record` takes in a page."""
+    """Return about the bytes that `record` takes in a page."""
     content = record.items if record.body is None else (record.body, record.items)
     return ENVELOPE_BYTES + len(orjson.dumps(content))
 
 
 class PageBuilder:
-    """Gathers records and cuts them into pages; what is left comes out with `rest`."""
+    """Collects records into pages of about `target` bytes."""
 
     def __init__(self, target: int = TARGET_BYTES) -> None:
         self._target = target
-        self._open: list[Record] = []
-        self._weight = 0
+        self._records: list[Record] = []
+        self._size = 0
 
-    def add(self, record: Record, heavy: int) -> tuple[Record, ...]:
-        """Take a record that weighs `heavy`; gives the page that was full before it, or nothing."""
-        full = self.flush() if self._open and self._weight + heavy > self._target else ()
-        self._open.append(record)
-        self._weight += heavy
-        return full
+    def add(self, record: Record, size: int) -> tuple[Record, ...]:
+        """Add a record of `size` bytes; return the page that was full before it, or nothing."""
+        page = self.flush() if self._records and self._size + size > self._target else ()
+        self._records.append(record)
+        self._size += size
+        return page
 
     def flush(self) -> tuple[Record, ...]:
-        """The records not yet on a page; empty when there are none."""
-        records, self._open, self._weight = tuple(self._open), [], 0
+        """Return the records that are on no page yet; empty when there are none."""
+        records, self._records, self._size = tuple(self._records), [], 0
         return records

@@ -6,7 +6,7 @@ from service.settings import KafkaSettings
 
 
 class FetcherSettings(KafkaSettings):
-    """Where the gateway is, and how long one step of a walk may take."""
+    """Where the gateway is, and how many seconds one step of a full sync reads."""
 
     gateway_internal_url: str
     internal_key: SecretStr = Field(min_length=1)

@@ -1,4 +1,4 @@
-"""What asking a platform takes is counted as it goes on, whatever stops it."""
+"""Calls are counted while a read is in progress, whatever stops it."""
 
 from typing import Any
 from uuid import uuid4
@@ -7,39 +7,39 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from connector.metrics import InstrumentedSource
-from connector.source import FULL, INCREMENTAL, SyncContext
-from connector.tokens import AccessToken
 from platform_sdk.errors import RetryLaterError
+from platform_sdk.session import FULL, INCREMENTAL, SyncContext
+from platform_sdk.tokens import AccessToken
 
 
-def errand(lane: str) -> SyncContext:
-    return SyncContext(AccessToken("fake:1", 1, "shhh"), uuid4(), lane, replace_token=None, refresh_token=None)  # type: ignore[arg-type]
+def build_context(mode: str) -> SyncContext:
+    return SyncContext(AccessToken("fake:1", 1, "shhh"), uuid4(), mode, replace_token=None, refresh_token=None)  # type: ignore[arg-type]
 
 
-def calls(registry: CollectorRegistry, lane: str) -> float | None:
-    return registry.get_sample_value("merchant_sync_platform_calls_total", {"platform": "fake", "lane": lane})
+def get_calls(registry: CollectorRegistry, mode: str) -> float | None:
+    return registry.get_sample_value("merchant_sync_platform_calls_total", {"platform": "fake", "mode": mode})
 
 
-async def test_calls_are_counted_by_lane(bench: Any) -> None:
+async def test_calls_are_counted_by_mode(bench: Any) -> None:
     registry = CollectorRegistry()
-    measured = InstrumentedSource(bench.Things(there={"a", "b"}), "fake", registry)
-    assert calls(registry, INCREMENTAL) == 0
-    read = [piece async for piece in measured.read_records(errand(INCREMENTAL), {"things": ("a", "b", "c")}, None)]
-    walked = [step async for step in measured.read_all(errand(FULL), None)]
-    assert (len(read), len(walked)) == (5, 6)
-    assert (calls(registry, INCREMENTAL), calls(registry, FULL)) == (3, 2)
+    source = InstrumentedSource(bench.ThingSource(existing={"a", "b"}), "fake", registry)
+    assert get_calls(registry, INCREMENTAL) == 0
+    read = [step async for step in source.read_records(build_context(INCREMENTAL), {"things": ("a", "b", "c")}, None)]
+    full = [step async for step in source.read_all(build_context(FULL), None)]
+    assert (len(read), len(full)) == (5, 6)
+    assert (get_calls(registry, INCREMENTAL), get_calls(registry, FULL)) == (3, 2)
 
 
 async def test_calls_before_an_error_are_counted(bench: Any) -> None:
     registry = CollectorRegistry()
-    things = bench.Things(there={"a", "b"}, stop_at={"b": RetryLaterError("down")})
+    source = bench.ThingSource(existing={"a", "b"}, stop_at={"b": RetryLaterError("down")})
     with pytest.raises(RetryLaterError):
-        _ = [step async for step in InstrumentedSource(things, "fake", registry).read_all(errand(FULL), None)]
-    assert calls(registry, FULL) == 1
+        _ = [step async for step in InstrumentedSource(source, "fake", registry).read_all(build_context(FULL), None)]
+    assert get_calls(registry, FULL) == 1
 
 
-async def test_what_is_left_is_seen_when_it_is_asked_for(bench: Any) -> None:
+async def test_what_remains_is_measured_when_it_is_requested(bench: Any) -> None:
     registry = CollectorRegistry()
-    await InstrumentedSource(bench.Things(), "fake", registry).refresh()
+    await InstrumentedSource(bench.ThingSource(), "fake", registry).refresh()
     labels = {"platform": "fake", "budget": "things"}
-    assert registry.get_sample_value("merchant_sync_budget_left_ratio", labels) == 0.75
+    assert registry.get_sample_value("merchant_sync_rate_limit_remaining_ratio", labels) == 0.75

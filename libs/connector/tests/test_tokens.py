@@ -1,4 +1,4 @@
-"""Access tokens: cached, asked for once at a time, never in an error."""
+"""Access tokens: cached, requests for once at a time, never in an error."""
 
 import asyncio
 from hashlib import sha256
@@ -8,18 +8,18 @@ import httpx
 import orjson
 import pytest
 
-from connector.client import GatewayAway, TokenClient
-from messaging.errors import InvalidMessageError
+from connector.client import TokenClient
+from messaging.errors import InvalidMessageError, UnavailableError
 from platform_sdk.errors import ConnectionEndedError, PermanentError, RetryLaterError
 
 MINUTE = 60_000
 
 
 class Gateway:
-    """Answers as told; keeps what it was asked."""
+    """Responds as configured; keeps its requests."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, Any]] = []
+        self.requests: list[tuple[str, Any]] = []
         self.status = 200
         self.epoch = 1
         self.expires_at: int | None = None
@@ -29,7 +29,7 @@ class Gateway:
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         """The answer."""
-        self.asked.append((request.url.path, orjson.loads(request.content)))
+        self.requests.append((request.url.path, orjson.loads(request.content)))
         self.headers.append(request.headers["authorization"])
         await asyncio.sleep(self.slow)
         if self.status == 0:
@@ -38,7 +38,7 @@ class Gateway:
             return httpx.Response(424, json={"reason": "the platform does not answer", "retry_after": 30})
         if self.status != 200:
             return httpx.Response(self.status, json={"state": self.state})
-        token = f"token-{len(self.asked)}"
+        token = f"token-{len(self.requests)}"
         body = {"access_token": token, "expires_at": self.expires_at, "epoch": self.epoch, "scopes": ["read_things"]}
         return httpx.Response(200, json=body)
 
@@ -53,20 +53,20 @@ def client(gateway: Gateway, now: float = 1000.0) -> TokenClient:
     return TokenClient(http, "http://gateway/", "key", now=lambda: now)
 
 
-async def test_a_token_is_asked_for_once(gateway: Gateway) -> None:
+async def test_a_token_is_requested_once(gateway: Gateway) -> None:
     tokens = client(gateway)
     one, two = await tokens.get_token("toy:a", 1), await tokens.get_token("toy:a", 1)
     assert one == two
-    assert gateway.asked == [("/internal/tokens", {"connection": "toy:a", "epoch": 1})]
+    assert gateway.requests == [("/internal/tokens", {"connection": "toy:a", "epoch": 1})]
     assert gateway.headers == ["Bearer key"]
     assert one.scopes == {"read_things"}
 
 
-async def test_many_who_need_one_token_ask_once(gateway: Gateway) -> None:
+async def test_concurrent_callers_cause_one_request(gateway: Gateway) -> None:
     gateway.slow = 0.01
     tokens = client(gateway)
     await asyncio.gather(*(tokens.get_token("toy:a", 1) for _ in range(50)))
-    assert len(gateway.asked) == 1
+    assert len(gateway.requests) == 1
 
 
 async def test_a_token_in_its_last_minute_is_not_used(gateway: Gateway) -> None:
@@ -74,15 +74,15 @@ async def test_a_token_in_its_last_minute_is_not_used(gateway: Gateway) -> None:
     tokens = client(gateway)
     await tokens.get_token("toy:a", 1)
     await tokens.get_token("toy:a", 1)
-    assert len(gateway.asked) == 2
+    assert len(gateway.requests) == 2
 
 
-async def test_a_request_of_a_higher_epoch_asks_again(gateway: Gateway) -> None:
+async def test_a_higher_epoch_causes_a_new_request(gateway: Gateway) -> None:
     tokens = client(gateway)
     await tokens.get_token("toy:a", 1)
     gateway.epoch = 2
     assert (await tokens.get_token("toy:a", 2)).epoch == 2
-    assert len(gateway.asked) == 2
+    assert len(gateway.requests) == 2
 
 
 async def test_a_refused_token_is_reported_once_by_its_fingerprint(gateway: Gateway) -> None:
@@ -90,10 +90,10 @@ async def test_a_refused_token_is_reported_once_by_its_fingerprint(gateway: Gate
     old = await tokens.get_token("toy:a", 1)
     first, second = await tokens.replace_token(old), await tokens.replace_token(old)
     assert first == second != old
-    path, body = gateway.asked[1]
+    path, body = gateway.requests[1]
     assert path == "/internal/tokens/refused"
     assert body == {"connection": "toy:a", "epoch": 1, "access_token_sha256": sha256(b"token-1").hexdigest()}
-    assert len(gateway.asked) == 2
+    assert len(gateway.requests) == 2
 
 
 async def test_a_state_ends_the_connection(gateway: Gateway) -> None:
@@ -112,7 +112,7 @@ async def test_an_unknown_connection_is_refused(gateway: Gateway) -> None:
 async def test_a_gateway_that_does_not_answer_is_away(gateway: Gateway, status: int) -> None:
     gateway.status = status
     tokens = client(gateway)
-    with pytest.raises(GatewayAway):
+    with pytest.raises(UnavailableError):
         await tokens.get_token("toy:a", 1)
     assert tokens.health_error is not None
     gateway.status = 200
@@ -150,7 +150,7 @@ async def test_a_token_is_in_no_text(gateway: Gateway) -> None:
     assert "token-1" not in repr(access) + str(access)
 
 
-async def test_scopes_of_this_moment_are_asked_for_and_remembered(gateway: Gateway) -> None:
+async def test_a_fresh_token_is_requested_and_cached(gateway: Gateway) -> None:
     tokens = client(gateway)
     await tokens.get_token("toy:a", 1)
     fresh = await tokens.get_token("toy:a", 1, fresh=True)
@@ -158,10 +158,10 @@ async def test_scopes_of_this_moment_are_asked_for_and_remembered(gateway: Gatew
     assert await tokens.get_token("toy:a", 1) == fresh
 
 
-async def test_a_token_is_remembered_while_no_newer_one_is_given(gateway: Gateway) -> None:
+async def test_a_cached_token_stays_while_the_gateway_gives_no_new_one(gateway: Gateway) -> None:
     tokens = client(gateway)
-    known = await tokens.get_token("toy:a", 1)
+    cached = await tokens.get_token("toy:a", 1)
     gateway.status = 424
     with pytest.raises(RetryLaterError):
         await tokens.get_token("toy:a", 1, fresh=True)
-    assert await tokens.get_token("toy:a", 1) == known
+    assert await tokens.get_token("toy:a", 1) == cached

@@ -1,1 +1,1 @@
-"""What the services say to each other: topics, events and their headers. No IO, no policy."""
+"""The contracts between the services: topics, events and their headers. No I/O and no business logic."""

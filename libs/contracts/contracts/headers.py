@@ -1,4 +1,4 @@
-"""CloudEvents attributes as Kafka headers: the body is the event alone."""
+"""Kafka headers of events: CloudEvents attributes and the trace. The body of a message is the event alone."""
 
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
@@ -6,43 +6,49 @@ from uuid import UUID, uuid5
 from contracts.events import Event
 
 NAMESPACE = UUID("6f0f4a1e-6f83-5b0c-9a53-2d7d1f1f6a10")
-"""Ids derived from a story (a webhook id, a poll's slot) are uuid5 in this namespace."""
+"""The namespace of ids that `derive_id` derives."""
 
 CLOUD_EVENT = {
     "ce_specversion": "The version of CloudEvents: 1.0",
-    "ce_type": "What it is: merchant-sync.<event>.v1",
-    "ce_source": "The service that says it",
-    "ce_id": "Names this saying: a copy has the same",
+    "ce_type": "The type of the event: merchant-sync.<event>.v1",
+    "ce_source": "The service that publishes it",
+    "ce_id": "The id of the event: a duplicate has the same",
     "ce_subject": "The connection, as the key",
-    "ce_time": "When it was said, RFC 3339",
+    "ce_time": "When it was published, RFC 3339",
     "content-type": "application/json",
 }
-"""The headers of every event, each with what it says."""
+"""The headers of every event with their descriptions."""
 TRACEPARENT = "traceparent"
-TRACE = {TRACEPARENT: "The span that says it (W3C), where traces are exported; one that is malformed is ignored"}
-"""The header that an event may have besides."""
+TRACE = {TRACEPARENT: "The span that publishes it (W3C), where traces are exported; a malformed one is ignored"}
+"""The optional header of an event with its description."""
 DEAD_LETTER = {
-    "dlq-topic": "Where the message lay",
-    "dlq-partition": "Its partition there",
-    "dlq-offset": "Its offset there",
+    "dlq-topic": "The topic of the message",
+    "dlq-partition": "Its partition in that topic",
+    "dlq-offset": "Its offset in that partition",
     "dlq-group": "The consumer group that could not handle it",
-    "dlq-error": "Why, at most 1000 characters",
+    "dlq-error": "The error, at most 1000 characters",
 }
-"""The headers that a dead letter has besides those that it came with."""
+"""The headers that are added to those of a message when it is dead-lettered, with their descriptions."""
 
 
-def derive_id(*story: str) -> UUID:
-    """The id that this story always gives, e.g. `derived_id("poll", connection, slot)`."""
-    return uuid5(NAMESPACE, "\x1f".join(story))
+def derive_id(*parts: str) -> UUID:
+    """Return the UUID (version 5) that these parts always give, e.g. `derive_id("poll", connection, slot)`.
+
+    A redelivered webhook or a repeated poll so gets the id that it had the first time.
+    """
+    return uuid5(NAMESPACE, "\x1f".join(parts))
 
 
 def build_headers(event: Event, *, source: str, event_id: str, subject: str) -> list[tuple[str, bytes]]:
-    """Headers for `event`: who says it (`source`), the id by which a second saying is known, the connection."""
+    """Return the headers of `event`, published by the service `source`.
+
+    `event_id` identifies duplicates of the event; `subject` is the connection.
+    """
     return build_headers_for_type(type(event).__name__, source=source, event_id=event_id, subject=subject)
 
 
 def build_headers_for_type(event_type: str, *, source: str, event_id: str, subject: str) -> list[tuple[str, bytes]]:
-    """The same for an event of which only the name of its type is at hand, as in an outbox."""
+    """Return the headers of an event of which only the name of its type is available, as in the outbox."""
     attributes = {
         "ce_specversion": "1.0",
         "ce_type": f"merchant-sync.{event_type}.v1",

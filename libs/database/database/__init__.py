@@ -1,1 +1,1 @@
-"""How a service keeps its own schema in Postgres."""
+"""How a service uses its own schema in Postgres: its URL, its connection pool and its migrations."""

@@ -1,40 +1,54 @@
-"""The connection pool of one service on its own schema, with what its store's absence means."""
+"""The connection pool of a service on its own schema, and which of Postgres's errors mean that it is unavailable."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from importlib.resources import files
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
-import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.exc import DBAPIError, TimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from database.migrations import apply_migrations, load_scripts
 from database.url import create_tls_context
 from messaging.errors import UnavailableError
 
-log = structlog.get_logger()
-
 
 class DatabaseUnavailableError(UnavailableError):
-    """This service's Postgres does not answer, or broke off; nothing was committed that was not said to be."""
+    """This service's Postgres does not answer or closed the connection; an unfinished transaction was rolled back."""
 
 
-_BROKEN = (asyncpg.InterfaceError, ConnectionError, OSError)
-_AWAY_CLASSES = ("08", "25006", "28", "40", "53", "57", "58")
-"""SQLSTATE classes in which Postgres says that it cannot now: connection lost, read-only, its login refused (while a
-password is changed), rolled back for another, out of disk or memory or connections, shutting down or told to stop, its
-own input and output."""
+_CONNECTION_ERRORS = (asyncpg.InterfaceError, OSError)
+_UNAVAILABLE_STATES = ("08", "25006", "28", "40", "53", "57", "58")
+"""SQLSTATEs, or classes of them, of states that pass: connection lost, read-only, login refused (while a password is
+changed), rolled back because of another transaction, out of disk, memory or connections, shutting down or cancelled by
+an operator, I/O error of the server."""
 
 
-def _is_away(error: DBAPIError) -> bool:
-    cause = getattr(error.orig, "__cause__", None) or error.orig
-    state = str(getattr(cause, "sqlstate", "") or "")
-    return error.connection_invalidated or isinstance(cause, _BROKEN) or state.startswith(_AWAY_CLASSES)
+@contextmanager
+def _translate_errors() -> Iterator[None]:
+    """Raise `DatabaseUnavailableError` instead of errors that mean that Postgres is unavailable."""
+    try:
+        yield
+    except DBAPIError as error:
+        cause = getattr(error.orig, "__cause__", None) or error.orig
+        if error.connection_invalidated or _is_unavailable(cause):
+            raise DatabaseUnavailableError(str(error.orig)) from error
+        raise
+    except TimeoutError as error:  # SQLAlchemy's: all connections of the pool are in use
+        raise DatabaseUnavailableError(repr(error)) from error
+    except (asyncpg.PostgresError, *_CONNECTION_ERRORS) as error:
+        if _is_unavailable(error):
+            raise DatabaseUnavailableError(repr(error)) from error
+        raise
+
+
+def _is_unavailable(error: BaseException | None) -> bool:
+    state = str(getattr(error, "sqlstate", "") or "")
+    return isinstance(error, _CONNECTION_ERRORS) or state.startswith(_UNAVAILABLE_STATES)
 
 
 class Database:
-    """A pool on `schema`. `url` is `postgresql://user:password@host:port/name`, as `database.url` has it."""
+    """A pool of connections whose search path is `schema`. `url` is a URL that `database.url.validate_url` accepts."""
 
     def __init__(self, url: str, *, schema: str, pool: int = 10) -> None:
         self.schema = schema
@@ -46,11 +60,12 @@ class Database:
             max_overflow=0,
             pool_pre_ping=True,
             pool_timeout=10,
-            hide_parameters=True,  # an error's text is logged, and kept beside dead letters: never with what was stored
+            # The text of an error is logged and kept with dead letters, so it must not show the data of a statement.
+            hide_parameters=True,
         )
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
-        """asyncpg reads the URL itself: SQLAlchemy would pass libpq's words on as arguments that there are not."""
+        # asyncpg reads the URL itself: SQLAlchemy would pass libpq's parameters on as arguments that asyncpg lacks.
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
             self._url,
             ssl=self._tls,
@@ -60,67 +75,40 @@ class Database:
         return connection
 
     async def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         await self._engine.dispose()
 
     @asynccontextmanager
     async def transaction(self, isolation: str | None = None) -> AsyncIterator[AsyncConnection]:
-        """One transaction, committed at the end. Raises `StoreAway` when Postgres is not there or broke off."""
-        try:
+        """Open a transaction that is committed at the end of the context, or rolled back after an error.
+
+        Raises `DatabaseUnavailableError` when Postgres does not answer or closes the connection.
+        """
+        with _translate_errors():
             async with self._engine.connect() as connection:
                 if isolation:
                     await connection.execution_options(isolation_level=isolation)
                 async with connection.begin():
                     yield connection
-        except (OperationalError, InterfaceError, DBAPIError) as error:
-            if _is_away(error):
-                raise DatabaseUnavailableError(str(error.orig)) from error
-            raise
-        except (TimeoutError, ConnectionError, OSError, asyncpg.PostgresConnectionError) as error:
-            raise DatabaseUnavailableError(repr(error)) from error
-        except (
-            asyncpg.CannotConnectNowError,
-            asyncpg.InterfaceError,
-            asyncpg.AdminShutdownError,
-            asyncpg.InvalidAuthorizationSpecificationError,
-        ) as error:
-            raise DatabaseUnavailableError(repr(error)) from error
 
     async def check_health(self) -> str | None:
-        """What is wrong with Postgres in words, or None when it answers."""
+        """Return what is wrong with Postgres, or None when it answers."""
         try:
             async with self.transaction() as tx:
                 await tx.execute(text("SELECT 1"))
-        except DatabaseUnavailableError as away:
-            return str(away)
+        except DatabaseUnavailableError as error:
+            return str(error)
         return None
 
     async def migrate(self, package: str) -> None:
-        """Bring the schema up to date from the numbered `migrations/*.sql` of `package`; safe for many at once."""
-        scripts = sorted(
-            (p for p in files(package).joinpath("migrations").iterdir() if p.name.endswith(".sql")), key=str
-        )
-        # What others have done is to be seen after the wait, whatever isolation the server has by default.
-        async with self.transaction("READ COMMITTED") as tx:
-            await tx.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"migrate.{self.schema}"})
-            await self._ensure_schema(tx)
-            done = set((await tx.execute(text("SELECT name FROM schema_versions"))).scalars())
-            for script in scripts:
-                if script.name not in done:
-                    await self._apply(tx, script.name, script.read_text())
+        """Apply the migrations of `package` that the schema does not have yet; see `database.migrations`.
 
-    async def _ensure_schema(self, tx: AsyncConnection) -> None:
-        there = await tx.execute(text("SELECT 1 FROM pg_namespace WHERE nspname = :name"), {"name": self.schema})
-        if there.scalar() is None:
-            await tx.execute(text(f'CREATE SCHEMA "{self.schema}"'))
-        await tx.execute(
-            text("CREATE TABLE IF NOT EXISTS schema_versions (name text PRIMARY KEY, at timestamptz DEFAULT now())")
-        )
-
-    async def _apply(self, tx: AsyncConnection, name: str, script: str) -> None:
-        raw = await tx.get_raw_connection()
-        driver = raw.driver_connection
-        assert driver is not None
-        await driver.execute(script)
-        await tx.execute(text("INSERT INTO schema_versions (name) VALUES (:name)"), {"name": name})
-        log.info("schema migrated", schema=self.schema, script=name)
+        Raises `DatabaseUnavailableError`.
+        """
+        # A connection of its own, because closing it gives up the lock on the migrations.
+        with _translate_errors():
+            connection = await self._connect()
+            try:
+                await apply_migrations(connection, self.schema, load_scripts(package))
+            finally:
+                await connection.close(timeout=5)

@@ -1,4 +1,4 @@
-"""Where a service's Postgres is: one URL, with libpq's words for TLS in its query."""
+"""The URL of a service's Postgres, with libpq's TLS parameters in its query."""
 
 import ssl
 from typing import Annotated
@@ -9,78 +9,81 @@ from pydantic import AfterValidator, SecretStr
 from messaging.tls import create_context, load_certificate
 
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-WORDS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "target_session_attrs")
-"""What may stand in the query. asyncpg would take any other word for a setting of the server."""
+PARAMETERS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "target_session_attrs")
+"""The parameters that the query may have. asyncpg would pass any other one on to the server as a setting."""
 _FORM = (
     "must be postgresql://user:password@host:port/database, "
-    "in user and password each of @ : / ? # % & by its code (%40 for @)"
+    "with each of @ : / ? # % & in user and password percent-encoded (%40 for @)"
 )
 
 
 def validate_url(url: str) -> str:
-    """`url`, if it is whole and its files are there and in PEM. Raises ValueError, which names what is wrong, and
-    nothing of user and password."""
-    words = _words(_parts(url))
-    if unknown := [word for word in words if word not in WORDS]:
-        raise ValueError(f"has {', '.join(unknown)} in its query, where there may be {', '.join(WORDS)}")
-    mode, authorities = words.get("sslmode", "prefer"), words.get("sslrootcert", "")
+    """Return `url` if it is complete and its certificate files can be read.
+
+    Raises `ValueError`, which names what is wrong and shows nothing of user and password.
+    """
+    parameters = _parse_parameters(_split_url(url))
+    if unknown := [name for name in parameters if name not in PARAMETERS]:
+        raise ValueError(f"has {', '.join(unknown)} in its query, where there may be {', '.join(PARAMETERS)}")
+    mode, ca_file = parameters.get("sslmode", "prefer"), parameters.get("sslrootcert", "")
     if mode not in MODES:
         raise ValueError(f"sslmode={mode}: must be one of {', '.join(MODES)}")
-    if authorities == "system" and mode != "verify-full":
+    if ca_file == "system" and mode != "verify-full":
         raise ValueError("sslrootcert=system: must go with sslmode=verify-full")
-    if mode.startswith("verify-") and not authorities:
-        raise ValueError(f"sslmode={mode}: needs sslrootcert, a file of authorities in PEM, or system")
-    _context(words)
+    if mode.startswith("verify-") and not ca_file:
+        raise ValueError(f"sslmode={mode}: needs sslrootcert, a file of certificates in PEM, or system")
+    _create_context(parameters)
     return url
 
 
 def create_tls_context(url: str) -> ssl.SSLContext | None:
-    """TLS where asyncpg does not make it of the URL by itself: it knows no `sslrootcert=system`."""
-    words = _words(_parts(url))
-    return _context(words) if words.get("sslrootcert") == "system" else None
+    """Return a TLS context for a URL with `sslrootcert=system`, which asyncpg does not support; otherwise None."""
+    parameters = _parse_parameters(_split_url(url))
+    return _create_context(parameters) if parameters.get("sslrootcert") == "system" else None
 
 
-def _parts(url: str) -> SplitResult:
-    """The parts of an address whose user and password cannot have been taken for something else."""
+def _split_url(url: str) -> SplitResult:
+    """Split a URL. Raises `ValueError` when a part of the password may have been taken for another part."""
     try:
         parts = urlsplit(url)
     except ValueError:
         raise ValueError(_FORM) from None
     hosts = parts.netloc.rpartition("@")[2].split(",")
     ports = [host.rpartition("]")[2].rpartition(":")[2] for host in hosts if ":" in host.rpartition("]")[2]]
-    strayed = "@" in parts.path + parts.query + parts.fragment or parts.fragment
-    if parts.scheme not in ("postgresql", "postgres") or strayed or not all(port.isdecimal() for port in ports):
+    is_ambiguous = "@" in parts.path + parts.query + parts.fragment or parts.fragment
+    if parts.scheme not in ("postgresql", "postgres") or is_ambiguous or not all(port.isdecimal() for port in ports):
         raise ValueError(_FORM)
     return parts
 
 
-def _words(parts: SplitResult) -> dict[str, str]:
+def _parse_parameters(parts: SplitResult) -> dict[str, str]:
     try:
         return dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
     except ValueError:
         raise ValueError(_FORM) from None
 
 
-def _context(words: dict[str, str]) -> ssl.SSLContext:
-    authorities, shown = words.get("sslrootcert", ""), {name: words.get(name, "") for name in ("sslcert", "sslkey")}
+def _create_context(parameters: dict[str, str]) -> ssl.SSLContext:
+    ca_file = parameters.get("sslrootcert", "")
+    certificate = {name: parameters.get(name, "") for name in ("sslcert", "sslkey")}
     try:
-        context = create_context("" if authorities == "system" else authorities)
+        context = create_context("" if ca_file == "system" else ca_file)
     except ValueError as error:
         raise ValueError(f"sslrootcert: {error}") from None
-    if any(shown.values()) and not all(shown.values()):
+    if any(certificate.values()) and not all(certificate.values()):
         raise ValueError("sslcert and sslkey: must be given together")
-    if any(shown.values()):
+    if any(certificate.values()):
         try:
-            load_certificate(context, *shown.values())
+            load_certificate(context, *certificate.values())
         except ValueError as error:
             raise ValueError(f"sslcert, sslkey: {error}") from None
     return context
 
 
-def _secret(url: SecretStr) -> SecretStr:
+def _validate_secret(url: SecretStr) -> SecretStr:
     validate_url(url.get_secret_value())
     return url
 
 
-DatabaseUrl = Annotated[SecretStr, AfterValidator(_secret)]
-"""A setting of such an address."""
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_validate_secret)]
+"""The type of a setting that is such a URL."""

@@ -1,99 +1,170 @@
-"""Ten processes of one owner that start at once bring its schema up to date together, each script once."""
+"""Migrations on a real Postgres: each script is applied once, whole, unchanged, and by one process at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from importlib.resources import files
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
+import asyncpg
 import pytest
 import structlog
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from database.migrations import Connection, Script, apply_migrations, load_scripts, split_statements
 from database.pool import Database
 from merchant_sync.postgres import OWNERS
 from merchant_sync.stack import Stack
 
-pytestmark = pytest.mark.integration
+PROCESSES = 10
+CREATE = Script("0001_table.sql", "CREATE TABLE things (id int);\nINSERT INTO things VALUES (1);")
+INDEX = Script(
+    "0002_index.sql",
+    "-- outside a transaction\n"
+    "DROP INDEX CONCURRENTLY IF EXISTS things_id;\n"
+    "-- Readers and writers go on meanwhile;\n"
+    "CREATE INDEX CONCURRENTLY things_id\n    ON things (id);\n",
+)
+BROKEN = Script("0003_broken.sql", "INSERT INTO things VALUES (2);\nINSERT INTO nowhere VALUES (1);")
 
 
-def scripts(package: str) -> dict[str, str]:
-    """The owner's migrations, oldest first."""
-    found = [script for script in files(package).joinpath("migrations").iterdir() if script.name.endswith(".sql")]
-    return {script.name: script.read_text() for script in sorted(found, key=str)}
+def list_names(scripts: Iterable[Script]) -> list[str]:
+    return [script.name for script in scripts]
 
 
-class Ten:
-    """Ten pools of their own on one schema that is not there yet."""
+class Deployment:
+    """Ten processes of one service, each with a pool of its own, and a schema that does not exist yet."""
 
     def __init__(self, url: str) -> None:
-        schema = f"migrated_{uuid4().hex[:8]}"
-        self.databases = [Database(url, schema=schema, pool=1) for _ in range(10)]
-        self.one = self.databases[0]
+        self.url, self.schema = url, f"migrated_{uuid4().hex[:8]}"
+        self.databases = [Database(url, schema=self.schema, pool=1) for _ in range(PROCESSES)]
+        self.first = self.databases[0]
 
-    async def migrate(self, package: str) -> list[str]:
-        """Migrate all at once; the scripts that were applied, by whomever."""
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Connection]:
+        connection = await asyncpg.connect(self.url, server_settings={"search_path": self.schema})
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def apply(self, *scripts: Script) -> None:
+        """Apply scripts in one process."""
+        async with self.connect() as connection:
+            await apply_migrations(connection, self.schema, scripts)
+
+    async def migrate_all(self, package: str) -> list[str]:
+        """Migrate in all processes at once and return the scripts that were applied."""
         structlog.reset_defaults()
-        await asyncio.gather(*(database.check_health() for database in self.databases))  # all are connected
         with capture_logs() as lines:
             await asyncio.gather(*(database.migrate(package) for database in self.databases))
-        return [line["script"] for line in lines if line["event"] == "schema migrated"]
+        return [line["script"] for line in lines if line["event"] == "migration applied"]
 
-    async def versions(self) -> list[str]:
-        """The scripts that the schema says it has."""
-        async with self.one.transaction() as tx:
-            return list((await tx.execute(text("SELECT name FROM schema_versions ORDER BY name"))).scalars())
+    async def list_versions(self) -> list[str]:
+        return [str(name) for name in await self.fetch("SELECT name FROM schema_versions ORDER BY name")]
 
-    async def begin_with(self, name: str, script: str) -> None:
-        """The schema as a release left it that had this script alone."""
-        async with self.one.transaction() as tx:
-            await tx.execute(text(f'CREATE SCHEMA "{self.one.schema}"'))
-            await tx.execute(text("CREATE TABLE schema_versions (name text PRIMARY KEY, at timestamptz DEFAULT now())"))
-            driver = (await tx.get_raw_connection()).driver_connection
-            assert driver is not None
-            await driver.execute(script)
-            await tx.execute(text("INSERT INTO schema_versions (name) VALUES (:name)"), {"name": name})
+    async def fetch(self, query: str) -> list[object]:
+        """Return the first column of a query."""
+        async with self.connect() as connection:
+            return [row[0] for row in await connection.fetch(query)]
 
     async def close(self) -> None:
-        """Leave nothing."""
-        async with self.one.transaction() as tx:
-            await tx.execute(text(f'DROP SCHEMA IF EXISTS "{self.one.schema}" CASCADE'))
+        await execute_in_autocommit(self.first, f'DROP SCHEMA IF EXISTS "{self.schema}" CASCADE')
         for database in self.databases:
             await database.close()
 
 
-@pytest.fixture
-async def ten(postgres: Stack) -> AsyncIterator[Ten]:
-    made = Ten(postgres.admin_database_url())
-    yield made
-    await made.close()
-
-
-@pytest.mark.parametrize("owner", OWNERS)
-async def test_on_an_empty_database(ten: Ten, owner: str) -> None:
-    assert await ten.migrate(owner) == list(scripts(owner))
-    assert await ten.versions() == list(scripts(owner))
-
-
-@pytest.mark.parametrize("owner", OWNERS)
-async def test_on_the_schema_of_an_older_release(ten: Ten, owner: str) -> None:
-    first, *later = scripts(owner).items()
-    await ten.begin_with(*first)
-    assert await ten.migrate(owner) == [name for name, _ in later]
-    assert await ten.versions() == list(scripts(owner))
-
-
-async def test_also_where_the_server_isolates_by_default_more_than_it_has_to(ten: Ten, postgres: Stack) -> None:
-    name = f"repeatable_{uuid4().hex[:8]}"
-    await _by_itself(ten.one, f"CREATE DATABASE {name}")
-    await _by_itself(ten.one, f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
-    others = Ten(postgres.admin_database_url().rpartition("/")[0] + f"/{name}")
-    assert await others.migrate("gateway") == list(scripts("gateway"))
-    await others.close()
-    await _by_itself(ten.one, f"DROP DATABASE {name}")
-
-
-async def _by_itself(database: Database, statement: str) -> None:
-    """Run what may stand in no transaction."""
+async def execute_in_autocommit(database: Database, statement: str) -> None:
     async with database.transaction("AUTOCOMMIT") as tx:
         await tx.execute(text(statement))
+
+
+@pytest.fixture
+async def deployment(postgres: Stack) -> AsyncIterator[Deployment]:
+    deployment = Deployment(postgres.build_admin_database_url())
+    yield deployment
+    await deployment.close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("owner", OWNERS)
+async def test_ten_processes_migrate_an_empty_database_together(deployment: Deployment, owner: str) -> None:
+    names = list_names(load_scripts(owner))
+    assert await deployment.migrate_all(owner) == names
+    assert await deployment.list_versions() == names
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("owner", OWNERS)
+async def test_ten_processes_migrate_the_schema_of_an_older_release(deployment: Deployment, owner: str) -> None:
+    first, *later = load_scripts(owner)
+    await deployment.apply(first)
+    assert await deployment.migrate_all(owner) == list_names(later)
+    assert await deployment.list_versions() == list_names([first, *later])
+
+
+@pytest.mark.integration
+async def test_a_server_that_isolates_more_by_default_changes_nothing(deployment: Deployment, postgres: Stack) -> None:
+    name = f"repeatable_{uuid4().hex[:8]}"
+    await execute_in_autocommit(deployment.first, f"CREATE DATABASE {name}")
+    await execute_in_autocommit(
+        deployment.first, f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'"
+    )
+    other = Deployment(postgres.build_admin_database_url().rpartition("/")[0] + f"/{name}")
+    assert await other.migrate_all("gateway") == list_names(load_scripts("gateway"))
+    await other.close()
+    await execute_in_autocommit(deployment.first, f"DROP DATABASE {name}")
+
+
+@pytest.mark.integration
+async def test_an_index_is_created_concurrently_while_other_processes_wait(deployment: Deployment) -> None:
+    await asyncio.gather(*(deployment.apply(CREATE, INDEX) for _ in range(PROCESSES)))
+    assert await deployment.list_versions() == list_names([CREATE, INDEX])
+    assert await deployment.fetch("SELECT indisvalid FROM pg_index WHERE indexrelid = 'things_id'::regclass") == [True]
+
+
+@pytest.mark.integration
+async def test_a_changed_script_is_named_and_nothing_after_it_is_applied(deployment: Deployment) -> None:
+    await deployment.apply(CREATE)
+    changed = CREATE._replace(sql=CREATE.sql + "\n-- a harmless remark")
+    with pytest.raises(RuntimeError, match=r"0001_table\.sql of schema migrated_\w+ was changed after it was applied"):
+        await deployment.apply(changed, INDEX)
+    assert await deployment.list_versions() == list_names([CREATE])
+
+
+@pytest.mark.integration
+async def test_a_script_that_fails_is_named_and_leaves_nothing_while_those_before_it_stay(
+    deployment: Deployment,
+) -> None:
+    structlog.reset_defaults()
+    with capture_logs() as lines, pytest.raises(asyncpg.UndefinedTableError) as failure:
+        await deployment.apply(CREATE, BROKEN)
+    assert failure.value.__notes__ == [f"in migration 0003_broken.sql of schema {deployment.schema}"]
+    assert [line["script"] for line in lines if line["event"] == "migration failed"] == [BROKEN.name]
+    assert await deployment.list_versions() == list_names([CREATE])
+    assert await deployment.fetch("SELECT id FROM things") == [1]
+
+
+@pytest.mark.integration
+async def test_a_script_outside_a_transaction_that_failed_is_run_again(deployment: Deployment) -> None:
+    await deployment.apply(CREATE)
+    failing = INDEX._replace(sql=INDEX.sql + "CREATE UNIQUE INDEX CONCURRENTLY ON nowhere (id);\n")
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await deployment.apply(CREATE, failing)
+    assert await deployment.list_versions() == list_names([CREATE])
+    await deployment.apply(CREATE, INDEX)
+    assert await deployment.list_versions() == list_names([CREATE, INDEX])
+
+
+def test_a_script_outside_a_transaction_is_split_at_semicolons_that_end_a_line() -> None:
+    assert split_statements(INDEX.sql) == [
+        "DROP INDEX CONCURRENTLY IF EXISTS things_id",
+        "CREATE INDEX CONCURRENTLY things_id\n    ON things (id)",
+    ]
+    assert split_statements("UPDATE a SET b = 'x; y'; \nSELECT 1") == ["UPDATE a SET b = 'x; y'", "SELECT 1"]
+
+
+@pytest.mark.parametrize("quote", ["$$", "$body$"])
+def test_dollar_quoted_text_outside_a_transaction_is_refused(quote: str) -> None:
+    with pytest.raises(ValueError, match="dollar-quoted"):
+        split_statements(f"DO {quote} BEGIN PERFORM 1;\nEND {quote};")

@@ -1,1 +1,1 @@
-"""How we talk to Kafka: publishing with its word, keyed intake, dead letters, the outbox, provisioning."""
+"""How services use Kafka: publishing, consuming by key, dead letters, the outbox, topic provisioning, tracing."""

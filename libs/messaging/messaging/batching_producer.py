@@ -1,39 +1,29 @@
-"""Gathering: messages that come while Kafka is busy with others go to it together, and each hears its own word.
+"""Sends messages in batches: those that arrive while Kafka is busy with a partition are sent together afterwards.
 
-Of one partition one batch is on its way at a time, so its messages keep the order in which they were given. A message
-costs a line in a list instead of a task and a future of its own.
+Only one batch of a partition is in flight at a time, so messages of a partition keep their order. A message costs an
+entry in a list, not a task and a future of its own.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
+
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from messaging.errors import UnavailableError
-from messaging.publisher import Batch, Headers, select_partition
+from messaging.publisher import EventPublisher, Headers, select_partition
 
-LARGEST_BATCH = 500
-"""More messages than this do not wait for each other's word."""
+MAX_BATCH_MESSAGES = 500
+"""A batch has at most this many messages, so that none of them waits for the acknowledgement of too many others."""
 
 OnDelivery = Callable[[UnavailableError | None], None]
-"""Hears Kafka's word on one message: None when all replicas have it. It must not raise."""
-
-
-class Batches(Protocol):
-    """What sends a prepared batch: the `Publisher`."""
-
-    async def count_partitions(self, topic: str) -> int:
-        """How many partitions the topic has. Raises `KafkaAway`."""
-
-    def create_batch(self) -> Batch:
-        """An empty batch."""
-
-    async def send_batch(self, batch: Batch, topic: str, partition: int) -> None:
-        """Returns when all replicas have the batch. Raises `KafkaAway`."""
+"""Called once for each message that was sent: with None when all in-sync replicas have it, else with the error. It
+must not raise."""
 
 
 class PendingMessage(NamedTuple):
-    """A message that has not been put into a batch yet. `dropped` says that nobody waits for it any more."""
+    """A message that is not in a batch yet. `is_cancelled` returns whether nobody waits for its delivery any more."""
 
     key: bytes
     body: bytes
@@ -43,18 +33,18 @@ class PendingMessage(NamedTuple):
 
 
 class BatchingProducer:
-    """Takes messages of a few topics without waiting, and tells each its end."""
+    """Accepts messages for prepared topics without waiting, and reports the delivery of each by a callback."""
 
-    def __init__(self, batches: Batches) -> None:
-        self._batches = batches
+    def __init__(self, publisher: EventPublisher) -> None:
+        self._publisher = publisher
         self._partitions: dict[str, tuple[int, ...]] = {}
-        self._waiting: dict[tuple[str, int], deque[PendingMessage]] = {}
+        self._pending: dict[tuple[str, int], deque[PendingMessage]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def prepare(self, topics: Iterable[str]) -> None:
-        """Learn the partitions of the topics that will be given. Raises `KafkaAway`."""
+        """Load the number of partitions of `topics`; `send` accepts only these. Raises `KafkaUnavailableError`."""
         for topic in topics:
-            self._partitions[topic] = tuple(range(await self._batches.count_partitions(topic)))
+            self._partitions[topic] = tuple(range(await self._publisher.count_partitions(topic)))
 
     def send(
         self,
@@ -65,46 +55,45 @@ class BatchingProducer:
         on_delivery: OnDelivery,
         is_cancelled: Callable[[], bool],
     ) -> None:
-        """Send a message of a prepared topic; `told` hears the word. What is `dropped` before its turn is not sent."""
-        place = topic, select_partition(key, self._partitions[topic])
-        queue = self._waiting.get(place)
+        """Send a message soon, unless `is_cancelled()` is true at its turn. Returns at once."""
+        partition = topic, select_partition(key, self._partitions[topic])
+        queue = self._pending.get(partition)
         if queue is None:
-            self._waiting[place] = queue = deque()
-            task = asyncio.get_running_loop().create_task(self._run(place, queue))
+            self._pending[partition] = queue = deque()
+            task = asyncio.get_running_loop().create_task(self._send_pending(partition, queue))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        while (
-            queue and queue[0].is_cancelled()
-        ):  # while Kafka says nothing, what nobody waits for any more must not pile up
+        # While Kafka does not answer, cancelled messages must not pile up.
+        while queue and queue[0].is_cancelled():
             queue.popleft()
         queue.append(PendingMessage(key, body, headers, on_delivery, is_cancelled))
 
-    async def _run(self, place: tuple[str, int], queue: deque[PendingMessage]) -> None:
-        """Send what waits for one partition until nothing does."""
+    async def _send_pending(self, partition: tuple[str, int], queue: deque[PendingMessage]) -> None:
+        """Send the messages of one partition until its queue is empty."""
         try:
             while queue:
-                batch, sent = self._filled(queue)
-                if sent:
-                    word = await self._word(batch, place)
-                    for one in sent:
-                        one.on_delivery(word)
+                batch, messages = self._fill_batch(queue)
+                if messages:
+                    error = await self._send_batch(batch, partition)
+                    for message in messages:
+                        message.on_delivery(error)
         finally:
-            del self._waiting[place]
+            del self._pending[partition]
 
-    def _filled(self, queue: deque[PendingMessage]) -> tuple[Batch, list[PendingMessage]]:
-        batch, sent = self._batches.create_batch(), list[PendingMessage]()
-        while queue and len(sent) < LARGEST_BATCH:
-            one = queue[0]
-            if not one.is_cancelled():
-                if batch.append(timestamp=None, key=one.key, value=one.body, headers=one.headers) is None:
+    def _fill_batch(self, queue: deque[PendingMessage]) -> tuple[BatchBuilder, list[PendingMessage]]:
+        batch, messages = self._publisher.create_batch(), list[PendingMessage]()
+        while queue and len(messages) < MAX_BATCH_MESSAGES:
+            message = queue[0]
+            if not message.is_cancelled():
+                if batch.append(timestamp=None, key=message.key, value=message.body, headers=message.headers) is None:
                     break
-                sent.append(one)
+                messages.append(message)
             queue.popleft()
-        return batch, sent
+        return batch, messages
 
-    async def _word(self, batch: Batch, place: tuple[str, int]) -> UnavailableError | None:
+    async def _send_batch(self, batch: BatchBuilder, partition: tuple[str, int]) -> UnavailableError | None:
         try:
-            await self._batches.send_batch(batch, *place)
-        except UnavailableError as away:
-            return away
+            await self._publisher.send_batch(batch, *partition)
+        except UnavailableError as error:
+            return error
         return None

@@ -1,4 +1,4 @@
-"""Where Kafka is, and how its brokers let a client in: in the clear or by TLS, with or without a login."""
+"""The addresses of Kafka's brokers, and how clients connect to them: with or without TLS, with or without SASL."""
 
 import asyncio
 import ssl
@@ -14,34 +14,27 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 from aiokafka.protocol.metadata import MetadataRequest
-from faststream.kafka.security import parse_security
-from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from messaging.errors import KafkaUnavailableError
 
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
-_LOGINS: dict[Mechanism, type[SASLPlaintext | SASLScram256 | SASLScram512]] = {
-    "PLAIN": SASLPlaintext,
-    "SCRAM-SHA-256": SASLScram256,
-    "SCRAM-SHA-512": SASLScram512,
-}
-_ANSWERS_WITHIN_SECONDS = 3.0
-_BROKEN_OFF = "it breaks off: if it does so again, look at KAFKA_SECURITY_PROTOCOL and KAFKA_CERT_FILE"
+HEALTH_CHECK_SECONDS = 3.0
+_CONNECTION_CLOSED = "the broker closes the connection: check KAFKA_SECURITY_PROTOCOL and KAFKA_CERT_FILE"
 _ADVICE: tuple[tuple[type[Exception], str], ...] = (
-    (ssl.SSLCertVerificationError, "its certificate is not trusted: look at KAFKA_CA_FILE, and at the name in it"),
-    (ssl.SSLError, "TLS fails: look at KAFKA_SECURITY_PROTOCOL, KAFKA_CERT_FILE and KAFKA_KEY_FILE"),
-    (SaslAuthenticationFailed, "the login is refused: look at KAFKA_USERNAME, KAFKA_PASSWORD, KAFKA_SASL_MECHANISM"),
-    (UnsupportedSaslMechanismError, "the login is not taken: look at KAFKA_SASL_MECHANISM"),
-    (IllegalSaslStateError, "no login is taken there: look at KAFKA_SECURITY_PROTOCOL"),
-    (KafkaConnectionError, _BROKEN_OFF),
-    (ConnectionResetError, _BROKEN_OFF),
+    (ssl.SSLCertVerificationError, "the certificate is not trusted: check KAFKA_CA_FILE and the name in it"),
+    (ssl.SSLError, "TLS fails: check KAFKA_SECURITY_PROTOCOL, KAFKA_CERT_FILE and KAFKA_KEY_FILE"),
+    (SaslAuthenticationFailed, "login refused: check KAFKA_USERNAME, KAFKA_PASSWORD and KAFKA_SASL_MECHANISM"),
+    (UnsupportedSaslMechanismError, "the broker does not support the login: check KAFKA_SASL_MECHANISM"),
+    (IllegalSaslStateError, "the broker expects no login: check KAFKA_SECURITY_PROTOCOL"),
+    (KafkaConnectionError, _CONNECTION_CLOSED),
+    (ConnectionResetError, _CONNECTION_CLOSED),
 )
 
 
 @dataclass(frozen=True)
 class Login:
-    """Who this client is, by SASL."""
+    """A user name and its password for SASL."""
 
     username: str
     password: str = field(repr=False)
@@ -50,7 +43,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Brokers:
-    """Kafka's addresses, `host:port` each, separated by commas. Without `tls` in the clear, without `login` nobody."""
+    """Kafka's addresses, `host:port` separated by commas. Without `tls` connections are not encrypted."""
 
     servers: str
     tls: ssl.SSLContext | None = None
@@ -58,38 +51,45 @@ class Brokers:
 
     @property
     def addresses(self) -> list[str]:
-        """Each address by itself."""
+        """The addresses as a list."""
         return [address.strip() for address in self.servers.split(",") if address.strip()]
 
     @property
-    def security(self) -> BaseSecurity:
-        """What FastStream takes as `security`, beside the addresses."""
-        if self.login is None:
-            return BaseSecurity(self.tls)
-        return _LOGINS[self.login.mechanism](self.login.username, self.login.password, self.tls)
+    def client_options(self) -> dict[str, Any]:
+        """The keyword arguments with which every aiokafka client connects to these brokers."""
+        return {"bootstrap_servers": self.addresses, **self._security_options}
 
     @property
-    def client_options(self) -> dict[str, Any]:
-        """The keyword arguments of aiokafka's clients that say where Kafka is, and how they are let in."""
-        return {"bootstrap_servers": self.addresses, **parse_security(self.security)}
+    def _security_options(self) -> dict[str, Any]:
+        transport = "PLAINTEXT" if self.tls is None else "SSL"
+        if self.login is None:
+            return {"security_protocol": transport, "ssl_context": self.tls}
+        return {
+            "security_protocol": f"SASL_{transport}",
+            "ssl_context": self.tls,
+            "sasl_mechanism": self.login.mechanism,
+            "sasl_plain_username": self.login.username,
+            "sasl_plain_password": self.login.password,
+        }
 
     async def check_health(self) -> str | None:
-        """None when one of the brokers lets this client in and answers it, else what is wrong, and what to look at."""
-        troubles = await asyncio.gather(*(self._trouble_at(address) for address in self.addresses))
-        if None in troubles:
+        """Connect to every broker. Returns None when one of them answers, else what is wrong and what to check."""
+        errors = await asyncio.gather(*(self._check_broker(address) for address in self.addresses))
+        if None in errors:
             return None
-        said = [f"{address}: {trouble}" for address, trouble in zip(self.addresses, troubles, strict=True)]
-        return "; ".join(said) or "no broker is named"
+        reasons = [f"{address}: {error}" for address, error in zip(self.addresses, errors, strict=True)]
+        return "; ".join(reasons) or "no broker is named"
 
     async def explain(self, error: KafkaError) -> KafkaUnavailableError:
-        """What a client's failure to connect means. aiokafka keeps the reason to itself, so the brokers are asked."""
+        """Return the reason why a client could not connect, as an error to raise."""
+        # aiokafka does not pass the reason on to the client, so a health check asks the brokers for it.
         return KafkaUnavailableError(await self.check_health() or repr(error))
 
-    async def _trouble_at(self, address: str) -> str | None:
+    async def _check_broker(self, address: str) -> str | None:
         try:
-            async with asyncio.timeout(_ANSWERS_WITHIN_SECONDS):
+            async with asyncio.timeout(HEALTH_CHECK_SECONDS):
                 host, port, _ = get_ip_port_afi(address)
-                connection = await create_conn(host, port, **parse_security(self.security))
+                connection = await create_conn(host, port, **self._security_options)
                 try:
                     await connection.send(MetadataRequest([]))
                 finally:
@@ -97,11 +97,11 @@ class Brokers:
         except TimeoutError:
             return "no answer"
         except (OSError, ValueError, KafkaError) as error:
-            return _in_words(error)
+            return _describe_error(error)
         return None
 
 
-def _in_words(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     advice = next((advice for kind, advice in _ADVICE if isinstance(error, kind)), None)
-    said = str(error) or type(error).__name__
-    return f"{advice} ({said})" if advice else said
+    message = str(error) or type(error).__name__
+    return f"{advice} ({message})" if advice else message

@@ -1,26 +1,22 @@
-"""One exception type per consequence."""
+"""The errors that a handler raises to decide what happens to its message: one exception for each consequence."""
 
 
 class UnavailableError(Exception):
-    """Something that this service cannot work without does not answer: hold everything, try again, lose nothing."""
+    """Something that this service depends on does not answer: the work is held and retried, and nothing is lost."""
 
     max_wait: float | None = None
-    """Seconds after which it is the message's own fault, and it is dead-lettered; None: never."""
+    """Seconds to hold a message before it is dead-lettered after all. None means that it is held without limit."""
 
 
 class UnknownConnectionError(UnavailableError):
-    """Something was said of a connection before the gateway's word on it has come: hold it for a while."""
+    """A message names a connection whose `connection.changed` event has not arrived yet."""
 
-    patience = 120.0
+    max_wait = 120.0
 
 
 class KafkaUnavailableError(UnavailableError):
-    """Kafka did not acknowledge."""
-
-
-class MessageTooLargeError(Exception):
-    """The message is over the topics' limit of 16 MiB; what it carries can never be said whole."""
+    """Kafka does not answer or did not acknowledge."""
 
 
 class InvalidMessageError(Exception):
-    """This message can never be handled: dead-letter it and go on."""
+    """This message can never be handled or sent, for example because it is too large: it is dead-lettered."""

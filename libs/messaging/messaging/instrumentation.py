@@ -1,4 +1,4 @@
-"""How messages that are sent and handled are named, in their spans and in the lines of the log."""
+"""Spans and log fields of messages that are sent and handled."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -21,7 +21,7 @@ from messaging import tracing
 
 
 def describe_send(topic: str, messages: int) -> tuple[str, dict[str, str | int]]:
-    """The name and the attributes of the span of a publication."""
+    """Return the name and the attributes of the span around sending `messages` messages to `topic`."""
     return f"send {topic}", {
         "messaging.system": "kafka",
         "messaging.operation.type": "send",
@@ -33,7 +33,10 @@ def describe_send(topic: str, messages: int) -> tuple[str, dict[str, str | int]]
 def trace_batch(
     group: str, connection: str, records: "Sequence[ConsumerRecord[bytes, bytes]]"
 ) -> AbstractContextManager[tracing.Span]:
-    """The span of a batch: it belongs to what caused its first message, and is linked to what caused the others."""
+    """Start the span around handling a batch of one connection.
+
+    Its parent is the span that sent the first message; it is linked to the spans that sent the others.
+    """
     topic = records[0].topic
     return tracing.start_span(
         f"process {topic}",
@@ -52,15 +55,15 @@ def trace_batch(
 
 
 def bind_sync_id(events: Iterable[object], span: tracing.Span) -> dict[str, str]:
-    """The first sync that one of the events names, as a field of log lines; noted in the batch's span, too."""
-    sync_id = next((str(named) for event in events if (named := _sync_of(event)) is not None), None)
+    """Set the first sync id among `events` as an attribute of `span`, and return it as a log field."""
+    sync_id = next((str(found) for event in events if (found := _get_sync_id(event)) is not None), None)
     if sync_id is None:
         return {}
     span.set_attribute("merchant_sync.sync_id", sync_id)
     return {"sync_id": sync_id}
 
 
-def _sync_of(event: object) -> UUID | None:
+def _get_sync_id(event: object) -> UUID | None:
     match event:
         case SyncRequested() | FullSyncStepRequested():
             return event.sync_id
@@ -68,8 +71,8 @@ def _sync_of(event: object) -> UUID | None:
             return event.sync_ids[0]
         case RangeCompleted() | FullReadCompleted():
             return event.read_id
-        case DataStored(results=(verdict, *_)):
-            return verdict.sync_ids[0]
+        case DataStored(results=(result, *_)):
+            return result.sync_ids[0]
         case ConnectionChanged():
             return event.wanted_sync
     return None

@@ -1,4 +1,4 @@
-"""What one key's messages wait in, until its worker takes those that have gathered."""
+"""Queues of the messages that wait for the worker of their key."""
 
 import asyncio
 from collections import deque
@@ -10,38 +10,47 @@ from messaging.offsets import PartitionOffsets
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A message that was taken, and its partition's watermark."""
+class BufferedRecord:
+    """A message in memory that is not finished, and the offsets of its partition."""
 
     record: "ConsumerRecord[bytes, bytes]"
-    watermark: PartitionOffsets
+    offsets: PartitionOffsets
 
     @property
     def size(self) -> int:
-        """The bytes of its body."""
+        """The size of the body in bytes."""
         return len(self.record.value or b"")
+
+    def finish(self) -> None:
+        """Note that the message is finished, so that its offset may be committed."""
+        self.offsets.finish(self.record.offset)
 
 
 @dataclass
 class KeyQueue:
-    """The messages of one key in their order, and the task that works on them."""
+    """The waiting messages of one key in their order, and the task that works on them.
 
-    waiting: deque[Taken] = field(default_factory=deque)
+    Bodies are parsed only when a batch begins, so a waiting message costs no more memory than its bytes.
+    """
+
+    waiting: deque[BufferedRecord] = field(default_factory=deque)
     worker: asyncio.Task[None] | None = None
 
-    def take(self, count: int, size: int) -> list[Taken]:
-        """What has gathered, up to `count` and `size` bytes (at least one); bodies are parsed only later, so that
-        waiting costs their bytes alone."""
+    def pop_batch(self, max_count: int, max_bytes: int) -> list[BufferedRecord]:
+        """Remove and return the next messages: at least one, at most `max_count`, and `max_bytes` of bodies in all."""
         batch = [self.waiting.popleft()]
-        room = size - batch[0].size
-        while self.waiting and len(batch) < count and self.waiting[0].size <= room:
+        room = max_bytes - batch[0].size
+        while self.waiting and len(batch) < max_count and self.waiting[0].size <= room:
             batch.append(self.waiting.popleft())
             room -= batch[-1].size
         return batch
 
 
-async def ended(tasks: set[asyncio.Task[None]], grace: float) -> int:
-    """Let tasks end for `grace` seconds and cancel the others; how many those were, when all have ended."""
+async def finish_or_cancel(tasks: set[asyncio.Task[None]], grace: float) -> int:
+    """Wait up to `grace` seconds for `tasks`, cancel those that still run, and return how many those were.
+
+    All tasks have ended when this returns.
+    """
     late = (await asyncio.wait(tasks, timeout=grace))[1] if tasks else set()
     for task in late:
         task.cancel()

@@ -1,4 +1,4 @@
-"""What consuming shows to an operator: how much of it could not be handled."""
+"""Prometheus metrics of a service's consumers."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,15 +10,15 @@ from messaging.keyed_consumer import KeyedConsumer
 
 
 class ConsumerMetrics(Collector):
-    """The dead letters of a service's intakes, by group: there at zero before the first."""
+    """The number of dead letters of each consumer group. A group without any is shown with zero."""
 
-    def __init__(self, intakes: Sequence[KeyedConsumer[Any]]) -> None:
-        self._intakes = intakes
+    def __init__(self, consumers: Sequence[KeyedConsumer[Any]]) -> None:
+        self._consumers = consumers
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """Read off the intakes when they are asked for."""
-        said = "Messages that could not be handled and were dead-lettered, by the group that gave up."
-        letters = CounterMetricFamily("merchant_sync_dead_letters", said, labels=("group",))
-        for intake in self._intakes:
-            letters.add_metric((intake.group,), intake.dead_letter_count)
-        yield letters
+        """Read the counts from the consumers at the time of the scrape."""
+        description = "Messages that could not be handled and were dead-lettered, by the group that gave up."
+        dead_letters = CounterMetricFamily("merchant_sync_dead_letters", description, labels=("group",))
+        for consumer in self._consumers:
+            dead_letters.add_metric((consumer.group,), consumer.dead_letter_count)
+        yield dead_letters

@@ -1,4 +1,4 @@
-"""Which offsets may be committed when messages of a partition are finished out of order."""
+"""Tracks which offsets may be committed when the messages of a partition are finished out of order."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -7,16 +7,19 @@ from aiokafka import TopicPartition
 
 
 class PartitionOffsets:
-    """The finished front of one partition: everything below `position` is done and may be committed."""
+    """The offsets of one partition. Every message below `position` is finished, so `position` may be committed."""
 
     def __init__(self) -> None:
         self._open: deque[int] = deque()
-        self._done: set[int] = set()
+        self._finished: set[int] = set()
         self._last = -1
         self.position: int | None = None
 
     def begin(self, offset: int) -> bool:
-        """Note that the message at `offset` was taken. False for one that was before: offsets come in rising order."""
+        """Note that work on the message at `offset` begins.
+
+        Returns False, and notes nothing, for an offset that is not above all earlier ones: it was read before.
+        """
         if offset <= self._last:
             return False
         self._last = offset
@@ -24,42 +27,45 @@ class PartitionOffsets:
         return True
 
     def finish(self, offset: int) -> None:
-        """Note that the message at `offset` is done; moves `position` past everything finished without a gap."""
-        self._done.add(offset)
-        while self._open and self._open[0] in self._done:
-            finished = self._open.popleft()
-            self._done.discard(finished)
-            self.position = finished + 1
+        """Note that the message at `offset` is finished and move `position` up to the first unfinished one."""
+        self._finished.add(offset)
+        while self._open and self._open[0] in self._finished:
+            offset = self._open.popleft()
+            self._finished.discard(offset)
+            self.position = offset + 1
 
     @property
     def open(self) -> int:
-        """How many taken messages are not yet covered by `position`."""
+        """How many messages have begun and are not below `position` yet."""
         return len(self._open)
 
 
 class OffsetTracker:
-    """The finished fronts of the partitions that are ours, and how far they are committed."""
+    """The offsets of all partitions that are assigned to this member of the group, and what is committed of them."""
 
     def __init__(self) -> None:
-        self._marks: dict[TopicPartition, PartitionOffsets] = {}
+        self._partitions: dict[TopicPartition, PartitionOffsets] = {}
         self._committed: dict[TopicPartition, int] = {}
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
-        """These are ours from now on, from wherever they are read, and no others."""
-        self._marks = {partition: PartitionOffsets() for partition in partitions}
+        """Replace the assignment by `partitions` and forget all offsets."""
+        self._partitions = {partition: PartitionOffsets() for partition in partitions}
         self._committed = {}
 
     def begin(self, partition: TopicPartition, offset: int) -> PartitionOffsets | None:
-        """Note that a message was taken; None for one that is not ours to take, or was taken before."""
-        mark = self._marks.get(partition)
-        return mark if mark is not None and mark.begin(offset) else None
+        """Note that work on a message begins and return the offsets of its partition.
+
+        Returns None when the partition is not assigned or the message was read before.
+        """
+        offsets = self._partitions.get(partition)
+        return offsets if offsets is not None and offsets.begin(offset) else None
 
     @property
     def committable(self) -> dict[TopicPartition, int]:
-        """What there is to commit."""
-        reached = {partition: mark.position for partition, mark in self._marks.items()}
-        return {p: at for p, at in reached.items() if at is not None and at != self._committed.get(p)}
+        """The positions that are not committed yet."""
+        positions = {partition: offsets.position for partition, offsets in self._partitions.items()}
+        return {p: at for p, at in positions.items() if at is not None and at != self._committed.get(p)}
 
-    def mark_committed(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Kafka has these."""
-        self._committed.update(offsets)
+    def mark_committed(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Note that Kafka has committed `positions`."""
+        self._committed.update(positions)

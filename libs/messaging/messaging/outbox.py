@@ -1,33 +1,21 @@
-"""The outbox: a service changes its rows and speaks in one move.
+"""The outbox: a service changes its rows and publishes events in one transaction.
 
-A row in the service's own `outbox` table is written in the same transaction as the change, and a loop publishes it.
-Killed between publishing and deleting, the row is published again: every event is idempotent by its id.
+The events are rows of the `outbox` table of the service's own schema. `OutboxRelay` publishes and deletes them. A
+process that is killed between the two publishes a row twice: consumers recognise an event by its id.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.headers import build_headers_for_type
 from messaging import tracing
-from messaging.publisher import OutboundMessage
+from messaging.publisher import EventPublisher, OutboundMessage
 
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
-"""Opens a transaction on the service's own schema; raises `Away` when its store does not answer."""
-
-
-class RawPublisher(Protocol):
-    """What the outbox needs of a publisher."""
-
-    async def send_raw(
-        self, topic: str, key: bytes | None, body: bytes | None, headers: Sequence[tuple[str, bytes]]
-    ) -> None:
-        """Send bytes that are already an event, with Kafka's word. Raises `Away`."""
-        ...
-
+"""Opens a transaction on the service's own schema. Raises `UnavailableError` when its database does not answer."""
 
 _INSERT = text("""
 INSERT INTO outbox (topic, key, event_id, event_type, body, traceparent)
@@ -40,12 +28,14 @@ _DELETE = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
 async def enqueue(tx: AsyncConnection, messages: Iterable[OutboundMessage]) -> None:
-    """Put messages into the outbox of the transaction `tx`; they are published after it commits, in this order,
-    as said by the present span where they name no other."""
+    """Write messages into the outbox within the transaction `tx`. After its commit they are published in this order.
+
+    A message without a `traceparent` belongs to the current span.
+    """
     listed = list(messages)
     if not listed:
         return
-    present = tracing.get_traceparent()
+    current = tracing.get_traceparent()
     await tx.execute(
         _INSERT,
         {
@@ -54,25 +44,25 @@ async def enqueue(tx: AsyncConnection, messages: Iterable[OutboundMessage]) -> N
             "ids": [m.event_id for m in listed],
             "types": [type(m.event).__name__ for m in listed],
             "bodies": [m.event.model_dump_json().encode() for m in listed],
-            "traceparents": [m.traceparent or present for m in listed],
+            "traceparents": [m.traceparent or current for m in listed],
         },
     )
 
 
 class OutboxRelay:
-    """Publishes what `say` has put down. One relay at a time works on a schema, so that order is kept."""
+    """Publishes the rows of the outbox. Only one relay at a time works on a schema, so that the order is kept."""
 
-    def __init__(self, transaction: Transaction, publisher: RawPublisher, *, source: str) -> None:
+    def __init__(self, transaction: Transaction, publisher: EventPublisher, *, source: str) -> None:
         self._transaction = transaction
         self._publisher = publisher
         self._source = source
 
     async def run_once(self) -> bool:
-        """Publish some; whether there may be more. Raises `Away`."""
+        """Publish a batch and return whether there may be more rows. Raises `UnavailableError`."""
         return await self.publish_batch() > 0
 
     async def publish_batch(self, batch: int = 200) -> int:
-        """Publish up to `batch` rows in order and delete them; returns how many."""
+        """Publish up to `batch` rows in order, delete them, and return their number."""
         async with self._transaction() as tx:
             if not (await tx.execute(_LOCK)).scalar():
                 return 0

@@ -1,12 +1,13 @@
-"""TLS as a client: whose certificates are trusted, and which one is shown. Files are PEM."""
+"""TLS settings of clients: which certificates are trusted and which one the client presents. Files are PEM."""
 
 import ssl
 
 
 def create_context(ca_file: str) -> ssl.SSLContext:
-    """TLS that trusts the authorities in a file, or the system's where none is named, and holds a server to its name.
+    """Return a context that verifies the server's certificate and host name.
 
-    Raises ValueError, which names the file and says what is wrong with it.
+    It trusts the authorities in `ca_file`, or those of the system when it is empty. Raises `ValueError`, which names
+    the file and what is wrong with it.
     """
     if not ca_file:
         return ssl.create_default_context()
@@ -19,14 +20,18 @@ def create_context(ca_file: str) -> ssl.SSLContext:
 
 
 def load_certificate(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
-    """Have `context` show a certificate with its chain, by its key, which has no passphrase. Errors as above."""
+    """Make `context` present the certificate chain in `cert_file`. Its key must have no passphrase.
+
+    Raises `ValueError`, which names the file and what is wrong with it.
+    """
     try:
+        # load_cert_chain does not say which of the two files it cannot read.
         for path in (cert_file, key_file):
             with open(path, "rb"):
                 pass
         context.load_cert_chain(cert_file, key_file, password="")
     except ssl.SSLError as error:
-        said = f"{cert_file} and {key_file} are no certificate and its key in PEM without a passphrase"
-        raise ValueError(f"{said} ({error.reason})") from None
+        message = f"{cert_file} and {key_file} are no certificate and its key in PEM without a passphrase"
+        raise ValueError(f"{message} ({error.reason})") from None
     except OSError as error:
         raise ValueError(f"{error.filename} cannot be read: {error.strerror}") from None

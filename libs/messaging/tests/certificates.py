@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority of one's own, and what it signs, as PEM files."""
+"""Certificates for tests: an authority and the certificates that it signs, as PEM files."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ Key = ec.EllipticCurvePrivateKey
 
 @dataclass(frozen=True)
 class Pair:
-    """A certificate and its key, apart and in one file."""
+    """The files of a certificate and its key: one each, and one with both."""
 
     cert: Path
     key: Path
@@ -23,48 +23,57 @@ class Pair:
 
 
 class Authority:
-    """Signs certificates and writes them into `folder`; its own is `ca`."""
+    """Signs certificates and writes them into `folder`. `ca` is its own certificate."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name, self._key = folder, name, ec.generate_private_key(ec.SECP256R1())
-        self._certificate = _builder(name, name, self._key).add_extension(
+        self._certificate = _create_builder(name, name, self._key).add_extension(
             x509.BasicConstraints(ca=True, path_length=0), critical=True
         )
         self.ca = folder / f"{name}.pem"
-        self.ca.write_bytes(_pem(self._certificate.sign(self._key, hashes.SHA256())))
+        self.ca.write_bytes(_encode_certificate(self._certificate.sign(self._key, hashes.SHA256())))
 
     def sign(self, name: str) -> Pair:
-        """A certificate of `name`, good for a server on 127.0.0.1 and for a client."""
+        """Sign a certificate of `name` for a server on 127.0.0.1 or for a client."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-        certificate = _builder(name, self._name, key).add_extension(names, critical=False)
+        certificate = _create_builder(name, self._name, key).add_extension(names, critical=False)
         pair = Pair(*(self._folder / f"{self._name}-{name}.{end}" for end in ("crt", "key", "both")))
-        pair.cert.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
-        pair.key.write_bytes(_private(key, serialization.NoEncryption()))
+        pair.cert.write_bytes(_encode_certificate(certificate.sign(self._key, hashes.SHA256())))
+        pair.key.write_bytes(_encode_key(key, serialization.NoEncryption()))
         pair.both.write_bytes(pair.key.read_bytes() + pair.cert.read_bytes())
         return pair
 
 
-def locked(pair: Pair, passphrase: str) -> Path:
-    """The key of a pair under a passphrase."""
+def encrypt_key(pair: Pair, passphrase: str) -> Path:
+    """Write the key of `pair` encrypted with a passphrase, and return its file."""
     key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
     assert isinstance(key, Key)
-    path = pair.key.with_suffix(".locked")
-    path.write_bytes(_private(key, serialization.BestAvailableEncryption(passphrase.encode())))
+    path = pair.key.with_suffix(".encrypted")
+    path.write_bytes(_encode_key(key, serialization.BestAvailableEncryption(passphrase.encode())))
     return path
 
 
-def _builder(subject: str, issuer: str, key: Key) -> x509.CertificateBuilder:
+def _create_builder(subject: str, issuer: str, key: Key) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
-    called, by = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in (subject, issuer))
-    dated = x509.CertificateBuilder().not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    named = dated.subject_name(called).issuer_name(by).serial_number(x509.random_serial_number())
-    return named.public_key(key.public_key())
+    return (
+        x509.CertificateBuilder()
+        .subject_name(_create_name(subject))
+        .issuer_name(_create_name(issuer))
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .serial_number(x509.random_serial_number())
+        .public_key(key.public_key())
+    )
 
 
-def _pem(certificate: x509.Certificate) -> bytes:
+def _create_name(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _encode_certificate(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _private(key: Key, encryption: serialization.KeySerializationEncryption) -> bytes:
+def _encode_key(key: Key, encryption: serialization.KeySerializationEncryption) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
+from consumer_bench import Bench
 from contracts.topics import Topic, get_dead_letter_topic
-from intake_bench import Bench
 from messaging.brokers import Brokers
 from messaging.provisioning import provision
 from messaging.publisher import EventPublisher
@@ -14,8 +14,8 @@ from messaging.publisher import EventPublisher
 
 @pytest.fixture
 async def bench(kafka: str) -> AsyncIterator[Bench]:
-    """A bench on a topic that nobody else has."""
-    topic = f"said.{uuid4().hex[:8]}"
+    """A bench with a topic of its own."""
+    topic = f"notes.{uuid4().hex[:8]}"
     await provision(Brokers(kafka), (Topic(topic), Topic(get_dead_letter_topic(topic))))
     async with EventPublisher(Brokers(kafka), source="test") as publisher:
         yield Bench(kafka, topic, publisher)

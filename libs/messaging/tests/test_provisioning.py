@@ -1,4 +1,4 @@
-"""How topics are made: nothing that was said outlives the seven days that receipts promise."""
+"""Settings of topics: no message outlives the seven days after which a deletion request is complete."""
 
 import asyncio
 from uuid import uuid4
@@ -14,34 +14,34 @@ TOPICS = list_topics(("shopify", "facebook"))
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
-def test_no_message_lives_longer_than_seven_days(topic: object) -> None:
-    made = build_config(topic)  # type: ignore[arg-type]
-    age = int(made.get("retention.ms") or made["max.compaction.lag.ms"])
-    assert age + int(made["segment.ms"]) < RETENTION_MS
+def test_no_message_lives_longer_than_seven_days(topic: Topic) -> None:
+    config = build_config(topic)
+    age = int(config.get("retention.ms") or config["max.compaction.lag.ms"])
+    assert age + int(config["segment.ms"]) < RETENTION_MS
     assert age > 0.9 * RETENTION_MS
 
 
-def test_only_the_last_state_of_a_connection_is_kept() -> None:
+def test_only_connections_are_compacted() -> None:
     compacted = [topic.name for topic in TOPICS if build_config(topic)["cleanup.policy"] == "compact"]
     assert compacted == [CONNECTION_CHANGED]
 
 
-def test_a_state_that_another_follows_is_there_for_who_was_down_for_days() -> None:
-    (compacted,) = [made for made in map(build_config, TOPICS) if made["cleanup.policy"] == "compact"]
+def test_a_service_that_was_down_for_three_days_still_reads_every_state_of_a_connection() -> None:
+    (compacted,) = [config for config in map(build_config, TOPICS) if config["cleanup.policy"] == "compact"]
     days = 24 * 3600 * 1000
     assert 3 * days <= int(compacted["min.compaction.lag.ms"]) < int(compacted["max.compaction.lag.ms"])
 
 
 @pytest.mark.integration
-async def test_a_broker_takes_them(kafka: str) -> None:
+async def test_topics_can_be_provisioned_twice(kafka: str) -> None:
     await provision(Brokers(kafka), TOPICS)
     await provision(Brokers(kafka), TOPICS)
 
 
 @pytest.mark.integration
-async def test_ten_that_start_at_once_make_them_together(kafka: str) -> None:
-    brokers, kind = Brokers(kafka), uuid4().hex[:8]
-    topics = tuple(Topic(f"{kind}.{number}") for number in range(10))
+async def test_ten_processes_provision_at_once(kafka: str) -> None:
+    brokers, prefix = Brokers(kafka), uuid4().hex[:8]
+    topics = tuple(Topic(f"{prefix}.{number}") for number in range(10))
     await asyncio.gather(*(provision(brokers, topics) for _ in range(10)))
     async with EventPublisher(brokers, source="test") as publisher:
         assert [await publisher.count_partitions(topic.name) for topic in topics] == [PARTITIONS] * 10

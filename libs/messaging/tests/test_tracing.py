@@ -1,4 +1,4 @@
-"""Spans by a receiver's eyes, and that there is nothing of them without one."""
+"""Spans as a receiver sees them, and no trace of tracing without one."""
 
 import subprocess
 import sys
@@ -8,19 +8,19 @@ from collections.abc import Iterator
 import pytest
 
 from messaging import tracing
-from messaging.spans import MOST_LINKS
-from otlp_receiver import Receiver, receiving, tree
+from messaging.otel import MAX_LINKS
+from otlp_receiver import Receiver, draw_tree, run_receiver
 
 
-def parent(number: int) -> str:
+def build_traceparent(number: int) -> str:
     return f"00-{number:032x}-{number:016x}-01"
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """What a receiver was sent, once `traces` is left."""
-    with receiving() as here:
-        yield here
+    """A receiver. It has all spans when `export_traces` has ended."""
+    with run_receiver() as receiver:
+        yield receiver
 
 
 def test_without_a_receiver_there_is_no_span_and_no_header() -> None:
@@ -39,7 +39,7 @@ def test_without_a_receiver_no_service_loads_the_library(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_a_span_is_sent_with_its_service_its_parent_and_what_was_noted(receiver: Receiver) -> None:
+def test_a_span_is_exported_with_its_service_its_parent_and_its_attributes(receiver: Receiver) -> None:
     with (
         tracing.export_traces("a-service", receiver.url + "/"),
         tracing.start_span("outer", "consumer", {"topic": "t"}) as outer,
@@ -59,21 +59,21 @@ def test_a_span_is_sent_with_its_service_its_parent_and_what_was_noted(receiver:
         "server.address": "graph.test",
         "http.response.status_code": 200,
     }
-    assert tree(receiver.spans).splitlines()[1].endswith("  GET")
+    assert draw_tree(receiver.spans).splitlines()[1].endswith("  GET")
 
 
-def test_what_is_said_names_the_span_that_says_it(receiver: Receiver) -> None:
+def test_the_headers_of_a_message_name_the_span_that_sends_it(receiver: Receiver) -> None:
     with tracing.export_traces("a-service", receiver.url), tracing.start_span("work", "internal", {}):
         ((name, value),) = tracing.build_trace_headers(tracing.get_traceparent())
     (span,) = receiver.spans
     assert (name, value.decode()[:-3]) == ("traceparent", f"00-{span.trace}-{span.id}")
 
 
-def test_a_batch_belongs_to_its_first_cause_and_is_linked_to_the_others_each_once(receiver: Receiver) -> None:
+def test_the_parent_of_a_batch_is_its_first_cause_and_each_other_cause_is_linked_once(receiver: Receiver) -> None:
     with (
         tracing.export_traces("a-service", receiver.url),
         tracing.start_span("around", "internal", {}),
-        tracing.start_span("batch", "consumer", {}, caused_by=[parent(1), parent(2), parent(1), parent(3), parent(2)]),
+        tracing.start_span("batch", "consumer", {}, caused_by=map(build_traceparent, (1, 2, 1, 3, 2))),
     ):
         pass
     batch = next(span for span in receiver.spans if span.name == "batch")
@@ -82,22 +82,30 @@ def test_a_batch_belongs_to_its_first_cause_and_is_linked_to_the_others_each_onc
 
 
 def test_links_are_bounded(receiver: Receiver) -> None:
-    causes = [parent(number) for number in range(1, 4_000)]
+    causes = [build_traceparent(number) for number in range(1, 4_000)]
     with (
         tracing.export_traces("a-service", receiver.url),
         tracing.start_span("batch", "consumer", {}, caused_by=causes),
     ):
         pass
-    assert len(receiver.spans[0].links) == MOST_LINKS
+    assert len(receiver.spans[0].links) == MAX_LINKS
 
 
 @pytest.mark.parametrize(
     "malformed",
-    ["", "nonsense", "00-0-0-01", parent(0), parent(1).upper()[:-2] + "ZZ", parent(1) + "-more", "ff" + parent(1)[2:]],
+    [
+        "",
+        "nonsense",
+        "00-0-0-01",
+        build_traceparent(0),
+        build_traceparent(1).upper()[:-2] + "ZZ",
+        build_traceparent(1) + "-more",
+        "ff" + build_traceparent(1)[2:],
+    ],
 )
-def test_a_malformed_cause_is_passed_over(receiver: Receiver, malformed: str) -> None:
+def test_a_malformed_cause_is_ignored(receiver: Receiver, malformed: str) -> None:
     with tracing.export_traces("a-service", receiver.url):
-        with tracing.start_span("caused", "consumer", {}, caused_by=[malformed, parent(7)]):
+        with tracing.start_span("caused", "consumer", {}, caused_by=[malformed, build_traceparent(7)]):
             pass
         with tracing.start_span("alone", "consumer", {}, caused_by=[malformed]):
             pass
@@ -106,12 +114,12 @@ def test_a_malformed_cause_is_passed_over(receiver: Receiver, malformed: str) ->
     assert (spans["alone"].parent, spans["alone"].links) == ("", ())
 
 
-def test_headers_that_cannot_be_a_cause_are_none() -> None:
-    heard = [[("ce_id", b"1"), ("traceparent", b"\xff\xfe")], [], [("traceparent", b"0" * 600)]]
-    assert list(tracing.extract_traceparents(heard)) == ["\ufffd\ufffd"]
+def test_other_headers_and_too_long_ones_are_no_causes() -> None:
+    headers = [[("ce_id", b"1"), ("traceparent", b"\xff\xfe")], [], [("traceparent", b"0" * 600)]]
+    assert list(tracing.extract_traceparents(headers)) == ["\ufffd\ufffd"]
 
 
-def test_an_error_is_told_by_its_type_alone(receiver: Receiver) -> None:
+def test_of_an_error_only_the_type_is_recorded(receiver: Receiver) -> None:
     with (
         tracing.export_traces("a-service", receiver.url),
         pytest.raises(ValueError, match="shpat"),
@@ -124,8 +132,8 @@ def test_an_error_is_told_by_its_type_alone(receiver: Receiver) -> None:
     assert b"shpat" not in b"".join(receiver.bodies)
 
 
-def test_a_receiver_that_is_away_fails_nothing_and_does_not_hold_up_the_end() -> None:
-    began = time.monotonic()
+def test_a_receiver_that_does_not_answer_fails_nothing_and_does_not_delay_the_end() -> None:
+    start = time.monotonic()
     with tracing.export_traces("a-service", "http://127.0.0.1:9"), tracing.start_span("work", "internal", {}):
         pass
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - start < 10

@@ -1,1 +1,1 @@
-"""How a service's process starts, shows its health, and stops."""
+"""How the process of a service reads its settings, starts, shows its health and metrics, and stops."""

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON line each, on standard output, with what could be a secret left out."""
+"""Structured logs on standard output: one JSON object a line, without the values of fields that may be secret."""
 
 import logging
 import sys
@@ -13,29 +13,31 @@ from messaging import tracing
 _SECRET_NAMES = ("token", "secret", "password", "code", "state", "authorization", "cookie")
 
 
-def _without_secrets(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _hide_secrets(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name in line:
         if any(part in name.lower() for part in _SECRET_NAMES) and name not in {"status_code"}:
             line[name] = "[left out]"
     return line
 
 
-def _with_trace(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _add_trace_id(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     if (trace_id := tracing.get_trace_id()) is not None:
         line["trace_id"] = trace_id
     return line
 
 
 def configure_logging(service: str) -> None:
-    """Set up logging of this process; every line names `service`, and its trace where there is one. What handles a
-    message of Kafka names its connection and its sync, too."""
+    """Configure logging of this process. Every line names `service`, and the current trace when there is one.
+
+    Lines that are logged while a Kafka message is handled also name its connection and its sync.
+    """
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            _with_trace,
+            _add_trace_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _without_secrets,
+            _hide_secrets,
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=lambda line, **_: orjson.dumps(line, default=str).decode()),
         ],
@@ -45,5 +47,5 @@ def configure_logging(service: str) -> None:
     )
     structlog.contextvars.bind_contextvars(service=service)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
-    for noisy in ("aiokafka", "httpx", "faststream", "uvicorn.access", "botocore", "aiobotocore"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    for name in ("aiokafka", "httpx", "uvicorn.access", "botocore", "aiobotocore"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,6 +1,6 @@
-"""`GET /metrics`: what Prometheus reads of a service, beside /health and /ready on its own listener.
+"""`GET /metrics` for Prometheus, on the same internal listener as /health and /ready.
 
-Labels are bounded: platforms, states, outcomes, never a merchant, a connection or an account.
+Labels have few values: platforms, states, outcomes; never a merchant, a connection or an account.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 Refresh = Callable[[], Awaitable[None]]
-"""Brings up to date what only a look at the service's store can tell; must not raise or take long."""
+"""Updates metrics that are read from the service's database. It must not raise or take long."""
 
 
 def add_metrics_route(app: FastAPI, registry: CollectorRegistry, *, refresh: Refresh | None = None) -> None:
-    """Add `/metrics`: all of `registry`, after a `look` where there is one."""
+    """Add `/metrics`, which shows all of `registry` after calling `refresh`."""
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:

@@ -1,4 +1,4 @@
-"""Several processes that serve the same addresses, for work that fills more than one processor."""
+"""Runs a service as several processes that share its addresses, to use more than one processor."""
 
 import ctypes
 import os
@@ -7,55 +7,56 @@ import sys
 from collections.abc import Callable, Sequence
 
 PR_SET_PDEATHSIG = 1
-_ASKING = (signal.SIGTERM, signal.SIGINT)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def run_processes(works: Sequence[Callable[[], None]]) -> None:
-    """Run each of `works` in a forked process until one of them ends, or SIGTERM or Ctrl-C asks all to.
+def run_processes(targets: Sequence[Callable[[], None]]) -> None:
+    """Run each of `targets` in a forked process until one of them ends or this process receives SIGTERM or SIGINT.
 
-    They end together, so that whoever supervises the service starts it whole again; its exit code is that of the first
-    to end. If the parent is killed, they are asked to end as well.
+    Then all others receive SIGTERM, so that a supervisor restarts the service as a whole. Exits with the code of the
+    first process that ended. When this process is killed, its children receive SIGTERM as well.
     """
     children: list[int] = []
 
-    def end(_signal: int, _frame: object) -> None:
+    def stop_children(_signal: int, _frame: object) -> None:
         for child in children:
-            _ask_to_end(child)
+            _terminate(child)
 
-    # Who asks to end while the children are made is heard when all of them are there.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ASKING)
-    children += [_forked(work) for work in works]
-    for number in _ASKING:
-        signal.signal(number, end)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKING)
+    # A signal that arrives while the children are being forked is handled when all of them exist.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    children += [_fork(target) for target in targets]
+    for number in _STOP_SIGNALS:
+        signal.signal(number, stop_children)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
     first, status = os.wait()
     children.remove(first)
-    end(signal.SIGTERM, None)
+    stop_children(signal.SIGTERM, None)
     for child in children:
         os.waitpid(child, 0)
     sys.exit(os.waitstatus_to_exitcode(status))
 
 
-def _forked(work: Callable[[], None]) -> int:
+def _fork(target: Callable[[], None]) -> int:
     parent = os.getpid()
     child = os.fork()
     if child:
         return child
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKING)
-    _end_with(parent)
-    work()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+    _terminate_with_parent(parent)
+    target()
     os._exit(0)
 
 
-def _end_with(parent: int) -> None:
-    """Have the kernel ask this process to end when its parent does (Linux)."""
+def _terminate_with_parent(parent: int) -> None:
+    """Have the kernel send SIGTERM to this process when its parent ends (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    # The parent may have ended before the call above.
     if os.getppid() != parent:
         os._exit(1)
 
 
-def _ask_to_end(child: int) -> None:
+def _terminate(child: int) -> None:
     try:
         os.kill(child, signal.SIGTERM)
     except ProcessLookupError:

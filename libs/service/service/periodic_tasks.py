@@ -1,4 +1,4 @@
-"""A loop of a service: one step after another, supervised, so that no error ends it unseen."""
+"""Background tasks of a service that run a function again and again, and survive its errors."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,67 +7,70 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 
 log = structlog.get_logger()
-LONGEST_PAUSE = 30.0
-LAST_STEP_SECONDS = 5.0
-"""How long the step under way may go on when the loop is to end; broken off, it would have to be taken again."""
+MAX_PAUSE_SECONDS = 30.0
+"""The longest pause after an error."""
+LAST_RUN_SECONDS = 5.0
+"""How long a run may go on after the task was asked to stop. A run that is cancelled has to be repeated."""
 
 
 class PeriodicTask:
-    """Takes `step` again and again while the service runs. `step` says whether there may be more to do at once;
-    otherwise the loop rests for `rest` seconds, or until it is nudged. What goes wrong is logged, shown by `trouble`,
-    waited out with growing pauses, and tried again."""
+    """Calls `step` every `interval` seconds, or earlier after `wake`.
+
+    `step` returns whether it has more to do; then it is called again at once. An error is logged, shown by
+    `health_error`, and retried after a pause that grows up to 30 seconds.
+    """
 
     def __init__(self, name: str, step: Callable[[], Awaitable[bool]], *, interval: float) -> None:
         self._name = name
         self._step = step
-        self._rest = interval
+        self._interval = interval
         self._wake = asyncio.Event()
-        self._stepping = False
-        self._ending = False
+        self._is_running_step = False
+        self._is_stopping = False
         self.health_error: str | None = None
-        """What went wrong last, in words for /ready; None when the last step went well."""
+        """The error of the last run, as a sentence for /ready; None when it succeeded."""
 
     def wake(self) -> None:
-        """There is something to do: take the next step now."""
+        """Run now, because there is something to do."""
         self._wake.set()
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Run while the context lasts, and end between two steps."""
+        """Run while the context lasts. At its end a running step may finish."""
         task = asyncio.create_task(self._run())
         try:
             yield
         finally:
-            self._ending = True
-            if self._stepping:
-                await asyncio.wait({task}, timeout=LAST_STEP_SECONDS)
+            self._is_stopping = True
+            if self._is_running_step:
+                await asyncio.wait({task}, timeout=LAST_RUN_SECONDS)
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
 
     async def _run(self) -> None:
         pause = 1.0
-        while not self._ending:
+        while not self._is_stopping:
             try:
-                more = await self._stepped()
-            except Exception as error:  # noqa: BLE001 the supervisor: no loop may end unseen
+                has_more = await self._run_step()
+            except Exception as error:  # noqa: BLE001 no error may end the task, for nobody would notice
                 self.health_error = f"{type(error).__name__}: {error}"[:300]
-                log.warning("loop held", loop=self._name, reason=self.health_error)
+                log.warning("periodic task failed", task=self._name, reason=self.health_error)
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                pause = min(pause * 2, MAX_PAUSE_SECONDS)
                 continue
             self.health_error, pause = None, 1.0
-            if not more and not self._ending:
+            if not has_more and not self._is_stopping:
                 await self._sleep()
 
-    async def _stepped(self) -> bool:
-        self._stepping = True
+    async def _run_step(self) -> bool:
+        self._is_running_step = True
         try:
             return await self._step()
         finally:
-            self._stepping = False
+            self._is_running_step = False
 
     async def _sleep(self) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), self._rest)
+            await asyncio.wait_for(self._wake.wait(), self._interval)
         self._wake.clear()

@@ -1,4 +1,4 @@
-"""One process: an HTTP application with /health and /ready, served until SIGTERM or Ctrl-C."""
+"""Runs a service: HTTP applications with /health and /ready, served until SIGTERM or SIGINT."""
 
 import asyncio
 import gc
@@ -19,44 +19,47 @@ from messaging.errors import UnavailableError
 from service.multiprocess import run_processes
 
 log = structlog.get_logger()
-START_AGAIN_SECONDS = 2.0
+RESTART_SECONDS = 2.0
+"""The pause before another attempt to start while something is unavailable."""
 DRAIN_SECONDS = 2.0
-"""How long a process that was asked to end waits for its answers to close its connections."""
+"""How long a stopping process waits until its clients have closed their connections after a last response."""
 
 LAST_ANSWER = (b"connection", b"close")
-"""The header by which an answer says that it is the last on its connection."""
+"""The header of the last response on a connection."""
 
 Check = Callable[[], Awaitable[str | None]]
-"""Says what is wrong with one part in words, or None when it answers."""
+"""Returns what is wrong with one dependency or part of the service, or None."""
 
 
 def hide_details(checks: Mapping[str, Check]) -> dict[str, Check]:
-    """The same checks for a listener that strangers reach: they hear which part it is, and the log hears what is wrong,
-    because a driver's words name hosts and roles."""
+    """Return the same checks for a public listener. Their reason is logged and not returned.
 
-    def quiet(name: str, check: Check) -> Check:
-        async def checked() -> str | None:
-            trouble = await check()
-            if trouble is None:
+    The errors of a database driver, for example, name hosts and roles.
+    """
+
+    def hide_reason(name: str, check: Check) -> Check:
+        async def check_quietly() -> str | None:
+            reason = await check()
+            if reason is None:
                 return None
-            log.warning("not ready", part=name, reason=trouble)
+            log.warning("not ready", part=name, reason=reason)
             return "does not answer"
 
-        return checked
+        return check_quietly
 
-    return {name: quiet(name, check) for name, check in checks.items()}
+    return {name: hide_reason(name, check) for name, check in checks.items()}
 
 
 class Readiness(BaseModel):
-    """Whether a process can do its work: for each part `ok`, or what is wrong."""
+    """Whether a process can do its work. `parts` has `ok` or the reason for each part."""
 
     status: str
     parts: dict[str, str]
 
 
 def add_health_routes(app: FastAPI, checks: Mapping[str, Check]) -> None:
-    """Add `/health` (the process runs) and `/ready` (its parts answer; 503 with what is wrong otherwise)."""
-    said: dict[int | str, dict[str, object]] = {
+    """Add `/health` (the process runs) and `/ready` (all checks pass; otherwise 503 with the reasons)."""
+    responses: dict[int | str, dict[str, object]] = {
         200: {"description": "They do.", "model": Readiness},
         503: {"description": "Not all of them.", "model": Readiness},
     }
@@ -65,17 +68,17 @@ def add_health_routes(app: FastAPI, checks: Mapping[str, Check]) -> None:
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/ready", tags=["Health"], summary="Whether its parts answer", responses=said)
+    @app.get("/ready", tags=["Health"], summary="Whether its parts answer", responses=responses)
     async def ready() -> JSONResponse:
-        answers = await asyncio.gather(*(check() for check in checks.values()))
-        parts = {name: answer or "ok" for name, answer in zip(checks, answers, strict=True)}
-        good = all(answer is None for answer in answers)
-        readiness = Readiness(status="ok" if good else "not ready", parts=parts)
-        return JSONResponse(readiness.model_dump(), 200 if good else 503)
+        errors = await asyncio.gather(*(check() for check in checks.values()))
+        parts = {name: error or "ok" for name, error in zip(checks, errors, strict=True)}
+        is_ready = all(error is None for error in errors)
+        readiness = Readiness(status="ok" if is_ready else "not ready", parts=parts)
+        return JSONResponse(readiness.model_dump(), 200 if is_ready else 503)
 
 
 class Endpoint(NamedTuple):
-    """An ASGI application on its address; `connections` makes its HTTP connections where uvicorn's own will not do."""
+    """An ASGI application and its address. `connections` creates the protocol of a connection instead of uvicorn's."""
 
     app: object
     host: str
@@ -83,95 +86,92 @@ class Endpoint(NamedTuple):
     connections: Callable[..., asyncio.Protocol] | None = None
 
 
-Running = Callable[[AsyncExitStack], Awaitable[list[Endpoint]]]
-"""Enters what the service needs on the stack and gives what is to be served."""
+StartService = Callable[[AsyncExitStack], Awaitable[list[Endpoint]]]
+"""Enters all that the service needs on the stack and returns what is to be served."""
 
 
-def serve(*running: Running) -> None:
-    """Run a service, in a process for each `running`, which share its addresses; what is away at its start is waited
-    for.
+def serve(*starts: StartService) -> None:
+    """Run a service, with one process for each of `starts`. The processes share the service's addresses.
 
-    Returns when the process was asked to end; what was entered is left in reverse order.
+    A start that raises `UnavailableError` is repeated until it succeeds. Returns when the process was asked to stop;
+    what was entered on the stack is left in reverse order.
     """
-    if len(running) == 1:
-        _run(running[0], shared=False)
+    if len(starts) == 1:
+        _run(starts[0], share_addresses=False)
     else:
-        run_processes([partial(_run, one, shared=True) for one in running])
+        run_processes([partial(_run, start, share_addresses=True) for start in starts])
 
 
-def _run(running: Running, *, shared: bool) -> None:
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
-        runner.run(_serve(running, shared))
+def _run(start: StartService, *, share_addresses: bool) -> None:
+    with asyncio.Runner(loop_factory=_create_loop) as runner:
+        runner.run(_serve(start, share_addresses))
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
+def _create_loop() -> asyncio.AbstractEventLoop:
     import uvloop
 
     return uvloop.new_event_loop()
 
 
-async def _serve(running: Running, shared: bool) -> None:
-    """Start and serve; asked to end while it still starts, what was entered is left at once."""
-    starting = asyncio.current_task()
-    assert starting is not None
-    asked: list[int] = []
+async def _serve(start: StartService, share_addresses: bool) -> None:
+    """Start and serve. A stop signal during the start cancels it and leaves what was entered."""
+    task = asyncio.current_task()
+    assert task is not None
+    signals: list[int] = []
 
-    def end(number: int) -> None:
-        asked.append(number)
-        starting.cancel()
+    def cancel_start(number: int) -> None:
+        signals.append(number)
+        task.cancel()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, end, number)
+        asyncio.get_running_loop().add_signal_handler(number, cancel_start, number)
     try:
-        await _start_and_serve(running, shared)
+        await _start_and_serve(start, share_addresses)
     except asyncio.CancelledError:
-        if not asked:
+        if not signals:
             raise
 
 
-async def _start_and_serve(running: Running, shared: bool) -> None:
+async def _start_and_serve(start: StartService, share_addresses: bool) -> None:
     while True:
         async with AsyncExitStack() as stack:
             try:
-                served = await running(stack)
-            except UnavailableError as away:
-                log.warning("cannot start yet", reason=str(away))
+                endpoints = await start(stack)
+            except UnavailableError as error:
+                log.warning("start postponed", reason=str(error))
             else:
-                _settle_memory()
-                await _until_asked_to_end(
-                    [(_Server(_config(one)), _sockets(one.host, one.port, shared)) for one in served]
-                )
+                _freeze_memory()
+                await _serve_endpoints(endpoints, share_addresses)
                 return
-        await asyncio.sleep(START_AGAIN_SECONDS)
+        await asyncio.sleep(RESTART_SECONDS)
 
 
-def _settle_memory() -> None:
-    """What is there now stays: leave it out of every later collection, and collect less often."""
+def _freeze_memory() -> None:
+    """Exclude the objects of the start from garbage collection, because they stay, and collect less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 
 
-def _sockets(host: str, port: int, shared: bool) -> list[socket.socket] | None:
-    """The address's socket when processes share it: the kernel spreads connections over them."""
-    if not shared:
-        return None
+def _open_shared_socket(host: str, port: int) -> socket.socket:
+    """Open a socket that several processes open for one address; the kernel spreads connections over them."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return [socket.create_server((host, port), family=family, backlog=2048, reuse_port=True)]
+    return socket.create_server((host, port), family=family, backlog=2048, reuse_port=True)
 
 
 class _Server(uvicorn.Server):
-    """One of several in a process. Uvicorn's own signal handling would raise the signal once more when it is done,
-    which ends the process before anything that was entered is left."""
+    """One of several servers in a process."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to `_until_asked_to_end`."""
+        """Leave signals to `_serve_endpoints`."""
+        # Uvicorn's handling raises the signal again when it is done, which would end the process before the exit stack
+        # is left.
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let answers close the connections, for uvicorn closes at once those that seem idle: a request that is on its
-        way on one of them would be lost. New connections are taken meanwhile, as not everybody may know yet."""
+        """Let responses close the connections, then shut down. New connections are accepted meanwhile."""
+        # Uvicorn closes idle connections at once. A request that is under way on one of them would be lost.
         self.server_state.default_headers = [*self.server_state.default_headers, LAST_ANSWER]
         waited = 0.0
         while self.server_state.connections and waited < DRAIN_SECONDS and not self.force_exit:
@@ -180,25 +180,30 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def _until_asked_to_end(servers: list[tuple[_Server, list[socket.socket] | None]]) -> None:
-    def end(*, at_once: bool) -> None:
-        for server, _ in servers:
-            server.force_exit = server.force_exit or (at_once and server.should_exit)
+async def _serve_endpoints(endpoints: list[Endpoint], share_addresses: bool) -> None:
+    """Serve until SIGTERM or SIGINT. A second SIGINT closes all connections at once."""
+    servers = [_Server(_build_config(endpoint)) for endpoint in endpoints]
+
+    def stop(*, force: bool) -> None:
+        for server in servers:
+            server.force_exit = server.force_exit or (force and server.should_exit)
             server.should_exit = True
 
     loop = asyncio.get_running_loop()
-    # Whoever supervises may tell a whole group of processes, and its first tells the others again: that is one asking.
-    loop.add_signal_handler(signal.SIGTERM, partial(end, at_once=False))
-    loop.add_signal_handler(signal.SIGINT, partial(end, at_once=True))
-    await asyncio.gather(*(server.serve(sockets=sockets) for server, sockets in servers))
+    # A second SIGTERM does not force: a supervisor may send one to the whole process group, and the parent process
+    # passes it on.
+    loop.add_signal_handler(signal.SIGTERM, partial(stop, force=False))
+    loop.add_signal_handler(signal.SIGINT, partial(stop, force=True))
+    sockets = [[_open_shared_socket(e.host, e.port)] if share_addresses else None for e in endpoints]
+    await asyncio.gather(*(server.serve(sockets=own) for server, own in zip(servers, sockets, strict=True)))
 
 
-def _config(served: Endpoint) -> uvicorn.Config:
+def _build_config(endpoint: Endpoint) -> uvicorn.Config:
     return uvicorn.Config(
-        served.app,  # type: ignore[arg-type] # any ASGI application
-        host=served.host,
-        port=served.port,
-        http=served.connections or "auto",  # type: ignore[arg-type] # what is called like a protocol's class
+        endpoint.app,  # type: ignore[arg-type] # any ASGI application
+        host=endpoint.host,
+        port=endpoint.port,
+        http=endpoint.connections or "auto",  # type: ignore[arg-type] # a factory of protocols
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,

@@ -1,4 +1,4 @@
-"""Who may ask a service inside: each caller has a name and a key of its own, listed in INTERNAL_KEYS."""
+"""Authentication between services: each caller has a name and a key of its own, listed in INTERNAL_KEYS."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -8,22 +8,22 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-SHORTEST_KEY = 16
+MIN_KEY_LENGTH = 16
 
 
 def parse_keys(value: str) -> dict[str, str]:
-    """Keys by name from `name:key,name:key`; spaces around names and keys are not theirs.
+    """Parse `name:key,name:key` into keys by name. Spaces around names and keys are ignored.
 
-    Raises `ValueError`, which says what to do and holds no key, for a pair that is not whole, a key shorter than 16
-    characters, a name that comes twice, or a key that two names share.
+    Raises `ValueError`, which shows no key, for an incomplete pair, a key shorter than 16 characters, a repeated name,
+    or a key that two names share.
     """
     keys: dict[str, str] = {}
     for position, pair in enumerate(value.split(","), 1):
         name, key = (part.strip() for part in pair.partition(":")[::2])
         if not name or not key:
             raise ValueError(f"pair {position} is not name:key; write name:key for each caller, separated by commas")
-        if len(key) < SHORTEST_KEY:
-            raise ValueError(f"the key of {name} is too short; give it at least {SHORTEST_KEY} characters")
+        if len(key) < MIN_KEY_LENGTH:
+            raise ValueError(f"the key of {name} is too short; give it at least {MIN_KEY_LENGTH} characters")
         if name in keys:
             raise ValueError(f"{name} comes twice; give each caller one key")
         if key in keys.values():
@@ -32,20 +32,18 @@ def parse_keys(value: str) -> dict[str, str]:
     return keys
 
 
-def _parsed(value: object) -> object:
+def _parse_setting(value: object) -> object:
     return parse_keys(value) if isinstance(value, str) else value
 
 
-CallerKeys = Annotated[dict[str, str], NoDecode, BeforeValidator(_parsed), Field(repr=False)]
+CallerKeys = Annotated[dict[str, str], NoDecode, BeforeValidator(_parse_setting), Field(repr=False)]
 """The type of a setting that `parse_keys` reads from the environment."""
 
 
 def identify_caller(keys: Mapping[str, str], authorization: str | None) -> str | None:
-    """The name of the caller whose key an `Authorization: Bearer <key>` header carries; None for nobody's.
-
-    Every key is compared, each in constant time, so the answer's time tells nothing.
-    """
-    scheme, _, given = (authorization or "").partition(" ")
-    digest = sha256(given.strip().encode("utf-8", "surrogateescape")).digest()
-    found = [name for name, key in keys.items() if compare_digest(digest, sha256(key.encode()).digest())]
-    return found[0] if found and scheme.lower() == "bearer" else None
+    """Return the name of the caller whose key is in an `Authorization: Bearer <key>` header, or None."""
+    scheme, _, token = (authorization or "").partition(" ")
+    digest = sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
+    # Every key is compared, each in constant time, so that the time of the response shows nothing.
+    names = [name for name, key in keys.items() if compare_digest(digest, sha256(key.encode()).digest())]
+    return names[0] if names and scheme.lower() == "bearer" else None

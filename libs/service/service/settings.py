@@ -1,4 +1,4 @@
-"""Settings from the environment, `.env` and a folder; a missing or malformed one stops the service with one line."""
+"""Settings from the environment, `.env` and a folder. A missing or malformed setting ends the process with one line."""
 
 import os
 import sys
@@ -16,18 +16,20 @@ from messaging.tls import create_context, load_certificate
 
 
 class Settings(BaseSettings):
-    """What every service's settings share: names are the environment's, in any case; unknown ones are ignored,
-    and an empty value is as good as none."""
+    """The base of every service's settings.
+
+    Fields are environment variables in any case. Unknown variables are ignored, and empty ones count as missing.
+    """
 
     model_config = SettingsConfigDict(
         env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
     otel_exporter_otlp_endpoint: str = ""
-    """Base address of the OTLP/HTTP receiver of traces; none: there are no traces."""
+    """The base address of the OTLP/HTTP receiver of traces. Empty: no traces are exported."""
 
 
 class KafkaSettings(Settings):
-    """What the settings of every service that talks to Kafka share: where it is, and how it lets us in."""
+    """The settings of every service that uses Kafka: its addresses, TLS and login."""
 
     kafka_bootstrap_servers: str
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -39,57 +41,57 @@ class KafkaSettings(Settings):
     kafka_key_file: str = ""
 
     @model_validator(mode="after")
-    def _kafka_whole(self) -> Self:
-        """A login or a certificate is given whole, where the protocol has one, and files are what they are to be."""
+    def _validate_kafka(self) -> Self:
+        """Raise `ValueError` when settings of Kafka are missing or contradict each other, or a file cannot be read."""
         protocol = self.kafka_security_protocol
         login = {"KAFKA_USERNAME": self.kafka_username, "KAFKA_PASSWORD": self.kafka_password.get_secret_value()}
-        shown = {"KAFKA_CERT_FILE": self.kafka_cert_file, "KAFKA_KEY_FILE": self.kafka_key_file}
-        _all_or_none(shown)
+        certificate = {"KAFKA_CERT_FILE": self.kafka_cert_file, "KAFKA_KEY_FILE": self.kafka_key_file}
+        _require_all_or_none(certificate)
         if protocol.startswith("SASL_"):
-            _all_given(login, f"KAFKA_SECURITY_PROTOCOL is {protocol}")
+            _require_all(login, f"KAFKA_SECURITY_PROTOCOL is {protocol}")
         else:
-            _none_given(login, f"KAFKA_SECURITY_PROTOCOL is {protocol}, which has no login: SASL_SSL has one")
+            _require_none(login, f"KAFKA_SECURITY_PROTOCOL is {protocol}, which has no login: SASL_SSL has one")
         if not protocol.endswith("SSL"):
-            files = {"KAFKA_CA_FILE": self.kafka_ca_file, **shown}
-            _none_given(files, f"KAFKA_SECURITY_PROTOCOL is {protocol}, which has no TLS: SSL and SASL_SSL have")
-        self._tls()
+            files = {"KAFKA_CA_FILE": self.kafka_ca_file, **certificate}
+            _require_none(files, f"KAFKA_SECURITY_PROTOCOL is {protocol}, which has no TLS: SSL and SASL_SSL have")
+        self._create_tls_context()
         return self
 
     def build_brokers(self) -> Brokers:
-        """Kafka as these settings have it; files are read anew."""
+        """Return the brokers that these settings describe. Certificate files are read again."""
         login = None
         if self.kafka_security_protocol.startswith("SASL_"):
             login = Login(self.kafka_username, self.kafka_password.get_secret_value(), self.kafka_sasl_mechanism)
-        return Brokers(self.kafka_bootstrap_servers, self._tls(), login)
+        return Brokers(self.kafka_bootstrap_servers, self._create_tls_context(), login)
 
-    def _tls(self) -> SSLContext | None:
+    def _create_tls_context(self) -> SSLContext | None:
         if not self.kafka_security_protocol.endswith("SSL"):
             return None
-        with _named("KAFKA_CA_FILE"):
+        with _name_setting("KAFKA_CA_FILE"):
             context = create_context(self.kafka_ca_file)
         if self.kafka_cert_file:
-            with _named("KAFKA_CERT_FILE, KAFKA_KEY_FILE"):
+            with _name_setting("KAFKA_CERT_FILE, KAFKA_KEY_FILE"):
                 load_certificate(context, self.kafka_cert_file, self.kafka_key_file)
         return context
 
 
-def _all_given(settings: dict[str, str], why: str) -> None:
+def _require_all(settings: dict[str, str], why: str) -> None:
     if missing := [name for name, value in settings.items() if not value]:
         raise ValueError(f"{', '.join(missing)}: required, because {why}")
 
 
-def _none_given(settings: dict[str, str], why: str) -> None:
-    if given := [name for name, value in settings.items() if value]:
-        raise ValueError(f"{', '.join(given)}: must be left out, because {why}")
+def _require_none(settings: dict[str, str], why: str) -> None:
+    if present := [name for name, value in settings.items() if value]:
+        raise ValueError(f"{', '.join(present)}: must be left out, because {why}")
 
 
-def _all_or_none(settings: dict[str, str]) -> None:
-    if given := [name for name, value in settings.items() if value]:
-        _all_given(settings, f"{', '.join(given)} is given")
+def _require_all_or_none(settings: dict[str, str]) -> None:
+    if present := [name for name, value in settings.items() if value]:
+        _require_all(settings, f"{', '.join(present)} is given")
 
 
 @contextmanager
-def _named(setting: str) -> Iterator[None]:
+def _name_setting(setting: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
@@ -99,27 +101,27 @@ def _named(setting: str) -> Iterator[None]:
 S = TypeVar("S", bound=BaseSettings)
 
 
-FOLDER = "SETTINGS_DIR"
-"""The setting that names a folder with a file for each setting, as secrets are mounted; the environment wins."""
+FOLDER_VARIABLE = "SETTINGS_DIR"
+"""Names a folder with a file for each setting, as secrets are mounted. The environment has precedence."""
 
 
 def load_settings(kind: type[S]) -> S:
-    """The settings of this process; on a missing or malformed one, one line that names it, and exit code 2."""
+    """Load the settings of this process. If one is missing or malformed, print a line that names it and exit with 2."""
     try:
-        return kind(_secrets_dir=_folder())
+        return kind(_secrets_dir=_find_folder())
     except ValidationError as error:
-        _refuse(error)
+        _exit(error)
 
 
-def _folder() -> str | None:
-    folder = os.environ.get(FOLDER)
+def _find_folder() -> str | None:
+    folder = os.environ.get(FOLDER_VARIABLE)
     if folder and not Path(folder).is_dir():
-        sys.stderr.write(f"cannot start, setting {FOLDER}: there is no folder {folder}\n")
+        sys.stderr.write(f"cannot start, setting {FOLDER_VARIABLE}: there is no folder {folder}\n")
         raise SystemExit(2)
     return folder
 
 
-def _refuse(error: ValidationError) -> NoReturn:
-    said = [f"{'.'.join(str(p) for p in e['loc']).upper() or 'settings'}: {e['msg']}" for e in error.errors()]
-    sys.stderr.write(f"cannot start, setting {'; '.join(said)}\n")
+def _exit(error: ValidationError) -> NoReturn:
+    messages = [f"{'.'.join(str(p) for p in e['loc']).upper() or 'settings'}: {e['msg']}" for e in error.errors()]
+    sys.stderr.write(f"cannot start, setting {'; '.join(messages)}\n")
     raise SystemExit(2)

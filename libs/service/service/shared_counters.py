@@ -1,9 +1,11 @@
-"""Counts of a service that runs as several processes: plain integers in memory that all of them share.
+"""Prometheus counters of a service that runs as several processes: integers in memory that all of them share.
 
-A scrape reaches one of the processes and has to see all. So the memory is made before they are forked, with a row for
-each, which it alone writes to; whoever is asked adds the rows up. Every series is known beforehand, so a count is an
-addition at a known place, and a series is there, at zero, before its first count. (prometheus_client's own way for many
-processes wants a folder to write to, which a read-only root has not, and an environment read at import.)
+A scrape reaches one of the processes and must show the counts of all. The memory is allocated before the processes are
+forked and has a row for each, to which only that process writes; a scrape adds up the rows. All series are declared in
+advance, so incrementing is an addition at a fixed index, and a series is shown with zero before its first count.
+
+The multiprocess mode of prometheus_client needs a writable folder, which a read-only container does not have, and reads
+the environment at import.
 """
 
 import mmap
@@ -13,12 +15,11 @@ from typing import NamedTuple
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-WORD = 8
-"""Bytes of one count."""
+COUNTER_BYTES = 8
 
 
 class Family(NamedTuple):
-    """A counter: its name without `_total`, what it says, its labels, and the label values of each series."""
+    """A counter: its name without `_total`, its help text, its labels, and the label values of each series."""
 
     name: str
     help: str
@@ -27,42 +28,42 @@ class Family(NamedTuple):
 
 
 class SharedCounters(Collector):
-    """The counters `families` of so many processes; to be made before these are forked."""
+    """The counters `families` of a number of processes. Create it before the processes are forked."""
 
     def __init__(self, families: Sequence[Family], processes: int) -> None:
         self._families = families
         keys = [(family.name, *values) for family in families for values in family.series]
-        self._places = {key: place for place, key in enumerate(keys)}
-        width = len(keys) * WORD
+        self._indexes = {key: index for index, key in enumerate(keys)}
+        width = len(keys) * COUNTER_BYTES
         memory = memoryview(mmap.mmap(-1, width * processes))
         self._rows = [memory[width * row : width * (row + 1)].cast("Q") for row in range(processes)]
 
     def create_rows(self) -> list["CounterRow"]:
-        """A row for each process."""
-        return [CounterRow(self._places, row) for row in self._rows]
+        """Return a row for each process."""
+        return [CounterRow(self._indexes, row) for row in self._rows]
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """All counters, over all processes."""
-        for name, said, labels, series in self._families:
-            metric = CounterMetricFamily(name, said, labels=labels)
+        """Return all counters, summed over all processes."""
+        for name, description, labels, series in self._families:
+            metric = CounterMetricFamily(name, description, labels=labels)
             for values in series:
-                place = self._places[(name, *values)]
-                metric.add_metric(values, sum(row[place] for row in self._rows))
+                index = self._indexes[(name, *values)]
+                metric.add_metric(values, sum(row[index] for row in self._rows))
             yield metric
 
 
 class CounterRow:
-    """One process's row. Only that process may count in it."""
+    """The counters of one process. Only that process may increment them."""
 
-    def __init__(self, places: dict[tuple[str, ...], int], row: "memoryview[int]") -> None:
-        self._places = places
+    def __init__(self, indexes: dict[tuple[str, ...], int], row: "memoryview[int]") -> None:
+        self._indexes = indexes
         self.row = row
-        """The counts by place, for who counts often."""
+        """The counts by index. Incrementing them directly is the fastest way."""
 
     def get_index(self, family: str, *values: str) -> int:
-        """Where a series is counted."""
-        return self._places[(family, *values)]
+        """Return the index of a series in `row`."""
+        return self._indexes[(family, *values)]
 
     def increment(self, family: str, *values: str) -> None:
-        """Count one."""
-        self.row[self._places[(family, *values)]] += 1
+        """Add one to a series."""
+        self.row[self._indexes[(family, *values)]] += 1

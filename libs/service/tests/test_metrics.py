@@ -1,4 +1,4 @@
-"""`/metrics`: the whole registry, after a look at what only the store can tell."""
+"""`/metrics` shows the whole registry after refreshing it."""
 
 import httpx
 from fastapi import FastAPI
@@ -7,15 +7,15 @@ from prometheus_client import CollectorRegistry, Gauge
 from service.metrics import add_metrics_route
 
 
-async def test_a_scrape_shows_what_the_look_at_the_store_has_brought() -> None:
+async def test_a_scrape_refreshes_the_registry_first() -> None:
     registry = CollectorRegistry()
-    waiting = Gauge("waiting", "What waits.", registry=registry)
+    waiting = Gauge("waiting", "Waiting.", registry=registry)
     app = FastAPI()
 
-    async def look() -> None:
+    async def refresh() -> None:
         waiting.inc()
 
-    add_metrics_route(app, registry, refresh=look)
+    add_metrics_route(app, registry, refresh=refresh)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
         first, second = await client.get("/metrics"), await client.get("/metrics")
     assert first.headers["content-type"].startswith("text/plain")

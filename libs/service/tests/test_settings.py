@@ -1,4 +1,4 @@
-"""Settings: an empty value is as good as none, from the environment and from `.env`; secrets may lie in a folder."""
+"""Settings from the environment, `.env` and a folder of secrets; an empty value counts as missing."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from service.service_auth import CallerKeys
 from service.settings import Settings, load_settings
 
 
-class Some(Settings):
+class ExampleSettings(Settings):
     needed_thing: str
     port: int = 5000
 
@@ -16,44 +16,42 @@ class Some(Settings):
 def test_an_empty_value_leaves_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("NEEDED_THING=there\nPORT=\n")
-    assert load_settings(Some) == Some(needed_thing="there", port=5000)
+    assert load_settings(ExampleSettings) == ExampleSettings(needed_thing="there", port=5000)
     monkeypatch.setenv("NEEDED_THING", "")
-    assert load_settings(Some).needed_thing == "there"
+    assert load_settings(ExampleSettings).needed_thing == "there"
 
 
-def test_an_empty_value_of_what_is_needed_stops_the_start_by_name(
+def test_a_required_setting_that_is_empty_ends_the_process_by_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NEEDED_THING", "")
     with pytest.raises(SystemExit):
-        load_settings(Some)
+        load_settings(ExampleSettings)
     assert capsys.readouterr().err == "cannot start, setting NEEDED_THING: Field required\n"
 
 
-class Lists(Settings):
+class FolderSettings(Settings):
     keys: CallerKeys
     word: str = "usual"
 
 
-def test_a_folder_gives_what_the_environment_does_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_folder_has_the_settings_that_the_environment_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "KEYS").write_text(f"gateway:{'k' * 16}\n")
     (tmp_path / "WORD").write_text("from the folder")
     monkeypatch.setenv("SETTINGS_DIR", str(tmp_path))
-    assert load_settings(Lists).word == "from the folder"
+    assert load_settings(FolderSettings).word == "from the folder"
 
     monkeypatch.setenv("WORD", "from the environment")
 
-    settings = load_settings(Lists)
+    settings = load_settings(FolderSettings)
     assert (settings.word, settings.keys) == ("from the environment", {"gateway": "k" * 16})
 
 
-def test_a_folder_that_is_not_there_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_folder_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("SETTINGS_DIR", "/nowhere/at/all")
 
     with pytest.raises(SystemExit):
-        load_settings(Lists)
+        load_settings(FolderSettings)
 
     assert "SETTINGS_DIR: there is no folder /nowhere/at/all" in capsys.readouterr().err

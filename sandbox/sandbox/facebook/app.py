@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jinja2 import Environment
 from starlette.routing import Route
 
-from sandbox.client import Receivers
+from sandbox.client import WebhookClient
 from sandbox.deliveries import Dispatcher
 from sandbox.facebook import webhooks
 from sandbox.facebook.client import CallbackClient
@@ -20,14 +20,15 @@ from sandbox.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class FacebookSandbox:
-    """The parts of the simulated Facebook that the sandbox's process needs."""
+    """The parts of the simulated Facebook that the process needs; a `platforms.Platform`."""
 
     facebook: FacebookState
     routes: list[Route]
     dispatcher: Dispatcher
-    receivers: Receivers
+    client: WebhookClient
     callbacks: CallbackClient
     store: FacebookStore
+    templates: Environment
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
@@ -38,23 +39,33 @@ class FacebookSandbox:
         delivery_task.cancel()
         with suppress(asyncio.CancelledError):
             await delivery_task
-        await self.receivers.close()
+        await self.client.close()
         await self.callbacks.close()
         self.store.close()
 
+    def get_clock_skew(self, path: str) -> float | None:
+        """The clock skew among the faults; None for a path outside `/graph`."""
+        return self.facebook.faults.clock_skew_seconds if path.split("/")[1] == "graph" else None
 
-def build(settings: Settings, templates: Environment) -> FacebookSandbox:
-    """Build the simulated Facebook with the app that `settings` names. State is loaded at once."""
+    def render_card(self) -> str:
+        """The link to the people and their pages for the start page, as HTML."""
+        return self.templates.get_template("facebook_card.html").render()
+
+
+def build(settings: Settings, templates: Environment) -> FacebookSandbox | None:
+    """Build the simulated Facebook with the app that `settings` names; None if they name none. State loads at once."""
+    if not settings.facebook_app_id:
+        return None
     secret, scale = settings.facebook_app_secret, settings.sandbox_retry_scale
     store, callbacks = FacebookStore(settings.sandbox_state), CallbackClient()
-    receivers = Receivers(lambda delivery: webhooks.build_headers(delivery, secret))
+    client = WebhookClient(lambda delivery: webhooks.build_headers(delivery, secret))
     urls = {"deauthorize_url": settings.facebook_deauthorize_url, "deletion_url": settings.facebook_deletion_url}
     callback_urls = {name: url for name, url in urls.items() if url}
     facebook = FacebookState(
         settings.facebook_app_id, secret, store, lambda deliveries: dispatcher.add(deliveries), callback_urls
     )
     dispatcher = Dispatcher(
-        receivers.post, facebook.record_attempt, lambda attempt: webhooks.compute_retry_delay(attempt, scale)
+        client.post, facebook.record_attempt, lambda attempt: webhooks.compute_retry_delay(attempt, scale)
     )
     routes = [
         *graph.build_routes(facebook, callbacks.verify_callback, f"{settings.public_url}/graph"),
@@ -62,4 +73,4 @@ def build(settings: Settings, templates: Environment) -> FacebookSandbox:
         *control.build_routes(facebook, dispatcher, callbacks.post_signed_request),
         *pages.build_routes(facebook, templates, callbacks.post_signed_request),
     ]
-    return FacebookSandbox(facebook, routes, dispatcher, receivers, callbacks, store)
+    return FacebookSandbox(facebook, routes, dispatcher, client, callbacks, store, templates)

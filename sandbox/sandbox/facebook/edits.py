@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any
 
-from sandbox import texts
+from sandbox import sample_texts
 from sandbox.facebook.field_selection import build_picture_url
 from sandbox.facebook.generator import format_address
 from sandbox.facebook.graph_schema import PAGE_FIELDS, WEBHOOK_FIELDS
@@ -79,7 +79,7 @@ def _generate_value(name: str, rng: Random, index: int) -> str:
         return f"+49 30 {rng.randrange(10**5, 10**6)}{index}"
     if name == "website":
         return f"https://site-{rng.randrange(10**6)}.example/{index}"
-    return f"{texts.title(rng)} {rng.randrange(10**6)}/{index}"
+    return f"{sample_texts.choose_title(rng)} {rng.randrange(10**6)}/{index}"
 
 
 def _set(page: Page, name: str, value: Any) -> None:

@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any
 
-from sandbox import texts
+from sandbox import sample_texts
 from sandbox.facebook.model import Page
 
 _CATEGORIES = [
@@ -22,9 +22,9 @@ def generate_page(owner: str, seed: int, index: int) -> Page:
     """Generate one page of the person with the id `owner`. Some of its optional fields have no value."""
     rng = Random(f"{owner}:{seed}:{index}")
     number = f"1{rng.randrange(10**13, 10**14)}"
-    name = f"{rng.choice(texts.ADJECTIVES)} {rng.choice(texts.NOUNS)} {rng.choice(texts.VENDORS)}"
+    name = f"{rng.choice(sample_texts.ADJECTIVES)} {rng.choice(sample_texts.NOUNS)} {rng.choice(sample_texts.VENDORS)}"
     category, category_id = rng.choice(_CATEGORIES)
-    handle = f"{texts.handle(name, index)}.{number[-6:]}"
+    handle = f"{sample_texts.build_handle(name, index)}.{number[-6:]}"
     fields: dict[str, Any] = {
         "name": name,
         "category": category,
@@ -38,9 +38,9 @@ def generate_page(owner: str, seed: int, index: int) -> Page:
     }
     optional: dict[str, Any] = {
         "username": handle,
-        "about": rng.choice(texts.SENTENCES),
-        "bio": rng.choice(texts.SENTENCES),
-        "description": texts.plain(texts.body(rng, 300)),
+        "about": rng.choice(sample_texts.SENTENCES),
+        "bio": rng.choice(sample_texts.SENTENCES),
+        "description": sample_texts.render_plain_text(sample_texts.choose_sentences(rng, 300)),
         "website": f"https://{handle}.example/",
         "phone": f"+49 30 {rng.randrange(10**6, 10**7)}",
         "emails": [f"hello@{handle}.example", f"press@{handle}.example"][: rng.randrange(1, 3)],
@@ -62,7 +62,7 @@ def format_address(location: dict[str, Any]) -> str:
 
 
 def _generate_location(rng: Random) -> dict[str, Any]:
-    city, country = rng.choice(texts.CITIES)
+    city, country = rng.choice(sample_texts.CITIES)
     return {
         "street": f"Größe Straße {rng.randrange(1, 200)}", "city": city, "country": country,
         "zip": f"{rng.randrange(10_000, 99_999)}", "latitude": round(rng.uniform(-60, 60), 6),

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from sandbox.addresses import is_near
+from sandbox.addresses import is_local
 from sandbox.facebook.calls import Body, Call, Caller
 from sandbox.facebook.errors import GraphError, build_enum_error, build_permission_error, build_transient_error
 from sandbox.facebook.graph_schema import MESSAGE_FIELDS, WEBHOOK_FIELDS
@@ -44,7 +44,7 @@ class SubscriptionHandlers:
         _require_page_object(call)
         fields, url = self._parse_fields(call, "fields"), call.require("callback_url")
         parts = urlsplit(url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_near(parts.hostname)):
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_local(parts.hostname)):
             raise GraphError(100, "(#100) Invalid parameter: callback_url must be an https address")
         problem = await self._verify_callback(url, call.require("verify_token"))
         if problem is not None:

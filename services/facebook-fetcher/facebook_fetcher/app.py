@@ -4,24 +4,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from connector.app import run_fetcher
-from facebook_fetcher.client import open_client
-from facebook_fetcher.fields import Asking
-from facebook_fetcher.platform import SLUG, FacebookSource
+from facebook_fetcher.fields import RequestedFields
 from facebook_fetcher.settings import FacebookFetcherSettings
+from facebook_fetcher.source import SLUG, FacebookSource
+from messaging.tracing import trace_call
+from platforms.facebook.session import open_client
 
 SERVICE = "facebook-fetcher"
 
 
 @asynccontextmanager
-async def _open_platform(settings: FacebookFetcherSettings) -> AsyncIterator[FacebookSource]:
+async def _open_source(settings: FacebookFetcherSettings) -> AsyncIterator[FacebookSource]:
     secret = settings.facebook_app_secret.get_secret_value()
-    async with open_client(settings.facebook_graph_url, settings.facebook_api_version, secret) as client:
-        yield FacebookSource(client, Asking(settings.facebook_page_fields))
+    url, version = settings.facebook_graph_url, settings.facebook_api_version
+    async with open_client(url, version, secret, trace=trace_call) as client:
+        yield FacebookSource(client, RequestedFields(settings.facebook_page_fields))
 
 
 def main() -> None:
     """Run the service until it is asked to end."""
-    run_fetcher(SERVICE, SLUG, FacebookFetcherSettings, _open_platform)
+    run_fetcher(SERVICE, SLUG, FacebookFetcherSettings, _open_source)
 
 
 if __name__ == "__main__":

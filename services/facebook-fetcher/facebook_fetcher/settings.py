@@ -6,23 +6,25 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from connector.settings import FetcherSettings
-from facebook_fetcher.fields import PAGE_FIELDS, PageField, parsed
+from facebook_fetcher.fields import PAGE_FIELDS, PageField, parse_fields
 
 
-def _fields(value: object) -> object:
-    return parsed(value) if isinstance(value, str) else value
+def _validate_fields(value: object) -> object:
+    return parse_fields(value) if isinstance(value, str) else value
 
 
-def _without_slash(url: str) -> str:
+def _strip_slash(url: str) -> str:
     return url.rstrip("/")
 
 
 class FacebookFetcherSettings(FetcherSettings):
-    """Where the Graph API is, which version and fields are asked for, and the secret that proves whose app asks."""
+    """Where the Graph API is, which version and fields are requested, and the secret that proves which app asks."""
 
     facebook_app_secret: SecretStr = Field(min_length=1)
     facebook_api_version: str = Field(default="v25.0", pattern=r"^v\d+\.\d+$")
-    facebook_graph_url: Annotated[str, Field(pattern=r"^https?://[^/?#]+[^?#]*$"), AfterValidator(_without_slash)] = (
+    facebook_graph_url: Annotated[str, Field(pattern=r"^https?://[^/?#]+[^?#]*$"), AfterValidator(_strip_slash)] = (
         "https://graph.facebook.com"
     )
-    facebook_page_fields: Annotated[tuple[PageField, ...], NoDecode, BeforeValidator(_fields)] = parsed(PAGE_FIELDS)
+    facebook_page_fields: Annotated[tuple[PageField, ...], NoDecode, BeforeValidator(_validate_fields)] = parse_fields(
+        PAGE_FIELDS
+    )

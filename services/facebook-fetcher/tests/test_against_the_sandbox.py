@@ -1,4 +1,4 @@
-"""The real client and both lanes against a Graph API of its own: what is there comes out, and no budget is passed."""
+"""The real client and both handlers against a Graph API of its own: what exists comes out, within all rate limits."""
 
 import asyncio
 import hmac
@@ -15,12 +15,13 @@ import httpx
 import orjson
 import pytest
 
-from connector.handlers import FullSyncHandler, IncrementalHandler
-from connector.tokens import AccessToken
+from connector.handlers import HandlerDependencies
 from contracts.events import FullReadCompleted, IncrementalReadCompleted, Record, SyncRequested
-from facebook_fetcher.client import open_client
-from facebook_fetcher.fields import PAGE_FIELDS, Asking, parsed
-from facebook_fetcher.platform import FacebookSource
+from facebook_fetcher.fields import PAGE_FIELDS, RequestedFields, parse_fields
+from facebook_fetcher.source import FacebookSource
+from messaging.tracing import trace_call
+from platform_sdk.tokens import AccessToken
+from platforms.facebook.session import open_client
 
 APP, SECRET = "123456789012345", "sandbox-facebook-secret"
 SCOPES = "pages_show_list,pages_manage_metadata,pages_read_engagement"
@@ -52,8 +53,8 @@ class Sandbox:
         """Somebody new with so many pages, who agrees to everything: the id, and the token of each page."""
         user = self.control("POST", "/users", {"pages": pages})["id"]
         back = "https://app.example/callback"
-        asked = {"client_id": APP, "redirect_uri": back, "scope": SCOPES, "user": user, "response_type": "code"}
-        agreed = self.http.post("/facebook/v25.0/dialog/oauth", params=asked, data={"decision": "accept"})
+        params = {"client_id": APP, "redirect_uri": back, "scope": SCOPES, "user": user, "response_type": "code"}
+        agreed = self.http.post("/facebook/v25.0/dialog/oauth", params=params, data={"decision": "accept"})
         code = httpx.URL(agreed.headers["location"]).params["code"]
         own = {"client_id": APP, "client_secret": SECRET}
         short = self.graph("oauth/access_token", **own, redirect_uri=back, code=code)["access_token"]
@@ -112,60 +113,60 @@ def _wait_until_it_serves(http: httpx.Client, process: "subprocess.Popen[bytes]"
 
 
 @dataclass
-class Tokens:
+class FakeTokens:
     """The tokens of the pages, until Graph refuses them."""
 
-    known: dict[str, str]
+    page_tokens: dict[str, str]
     ended: Exception | None = None
     reported: list[str] = field(default_factory=list)
 
     async def get_token(self, connection: str, epoch: int, *, fresh: bool = False) -> AccessToken:
         """The page's token."""
-        return AccessToken(connection, 1, self.known[connection.partition(":")[2]])
+        return AccessToken(connection, 1, self.page_tokens[connection.partition(":")[2]])
 
-    async def replace_token(self, access: AccessToken) -> AccessToken:
+    async def replace_token(self, token: AccessToken) -> AccessToken:
         """There is no other."""
-        self.reported.append(access.connection)
+        self.reported.append(token.connection)
         assert self.ended is not None
         raise self.ended
 
 
 @dataclass
 class Pages:
-    """Somebody's pages with both lanes on them."""
+    """Somebody's pages with both handlers on them."""
 
     sandbox: Sandbox
     user: str
     ids: list[str]
-    tokens: Tokens
+    tokens: FakeTokens
     bench: Any
 
-    async def walk(self, page: str) -> Any:
-        """Walk one page; gives how it went on."""
-        return await self.bench.walk(page=page)
+    async def run_full_sync(self, page: str) -> Any:
+        """Run a full sync of one page; return its progress."""
+        return await self.bench.run_full_sync(page=page)
 
-    async def bring(self, requests: list[SyncRequested]) -> None:
-        """Ask for what webhooks want, page by page as they have gathered, all pages at once."""
+    async def handle(self, requests: list[SyncRequested]) -> None:
+        """Handle what webhooks request, page by page, all pages at once."""
         by_page: dict[str, list[SyncRequested]] = {}
         for request in requests:
             by_page.setdefault(request.connection, []).append(request)
-        await asyncio.gather(*(self.bench.quick_lane(page, wanted) for page, wanted in by_page.items()))
+        await asyncio.gather(*(self.bench.handle_incremental(page, wanted) for page, wanted in by_page.items()))
 
     def edit(self, page: str, **fields: Any) -> None:
         """Somebody edits the page."""
         self.sandbox.control("PATCH", f"/pages/{page}", fields)
 
-    def rebuilt(self) -> dict[str, bytes]:
+    def build_objects(self) -> dict[str, bytes]:
         """The objects that the records come to."""
-        latest: dict[str, Record] = {record.id: record for record in self.bench.voice.records}
-        return {page: _object(record) for page, record in latest.items()}
+        latest: dict[str, Record] = {record.id: record for record in self.bench.publisher.records}
+        return {page: _build_object(record) for page, record in latest.items()}
 
-    def truth(self) -> dict[str, bytes]:
+    def fetch_expected(self) -> dict[str, bytes]:
         """The objects as they must be."""
         return {page: self.sandbox.document(page) for page in self.ids}
 
 
-def _object(record: Record) -> bytes:
+def _build_object(record: Record) -> bytes:
     pages = [] if record.body is None else [record.body | record.volatile_fields]
     return orjson.dumps({"data": pages}, option=orjson.OPT_SORT_KEYS)
 
@@ -178,82 +179,83 @@ async def open_pages(sandbox: Sandbox, benches: Any) -> AsyncIterator[Any]:
     async def open_them(count: int, *, fields: str = PAGE_FIELDS, version: str = "v25.0", **limits: Any) -> Pages:
         sandbox.control("PUT", "/faults", {})
         sandbox.control("PUT", "/limits", ROOM)
-        user, known = sandbox.connect(count)
+        user, page_tokens = sandbox.connect(count)
         sandbox.control("PUT", "/limits", {**ROOM, **limits})
         sandbox.control("DELETE", "/statistics")
-        context = open_client(f"{sandbox.url}/graph", version, SECRET)
-        platform = FacebookSource(await context.__aenter__(), Asking(parsed(fields)))
+        context = open_client(f"{sandbox.url}/graph", version, SECRET, trace=trace_call)
+        source = FacebookSource(await context.__aenter__(), RequestedFields(parse_fields(fields)))
         contexts.append(context)
-        tokens, bench = Tokens(known), benches()
-        bench.walk_lane = FullSyncHandler(platform, tokens, bench.voice, seconds=5)
-        bench.quick_lane = IncrementalHandler(platform, tokens, bench.voice, seconds=10)
-        return Pages(sandbox, user, list(known), tokens, bench)
+        tokens, bench = FakeTokens(page_tokens), benches()
+        bench.use(HandlerDependencies(source, tokens, bench.publisher))
+        return Pages(sandbox, user, list(page_tokens), tokens, bench)
 
     yield open_them
     for context in contexts:
         await context.__aexit__(None, None, None)
 
 
-async def test_a_walk_brings_the_page_as_it_is(open_pages: Any) -> None:
+async def test_a_full_sync_brings_the_page_as_it_is(open_pages: Any) -> None:
     pages = await open_pages(3)
     for page in pages.ids:
-        assert (await pages.walk(page)).outcome == "completed"
-    assert pages.rebuilt() == pages.truth()
-    assert len(pages.bench.voice.events(FullReadCompleted)) == 3
+        assert (await pages.run_full_sync(page)).outcome == "completed"
+    assert pages.build_objects() == pages.fetch_expected()
+    assert len(pages.bench.publisher.select(FullReadCompleted)) == 3
 
 
-async def test_what_webhooks_ask_for_is_read(open_pages: Any) -> None:
+async def test_what_webhooks_request_is_read(open_pages: Any) -> None:
     pages = await open_pages(2)
     for page in pages.ids:
-        await pages.walk(page)
+        await pages.run_full_sync(page)
     pages.edit(pages.ids[0], name="Rosa's new name", phone="+49 30 1234", about=None)
     pages.sandbox.control("POST", "/drift", {"user": pages.user})
-    await pages.bring([pages.bench.wish(page) for page in pages.ids])
-    assert pages.rebuilt() == pages.truth()
-    assert b"Rosa's new name" in pages.rebuilt()[pages.ids[0]]
+    await pages.handle([pages.bench.build_request(page) for page in pages.ids])
+    assert pages.build_objects() == pages.fetch_expected()
+    assert b"Rosa's new name" in pages.build_objects()[pages.ids[0]]
 
 
-async def test_200_pages_and_1000_entries_pass_no_budget_and_bring_every_page(open_pages: Any) -> None:
+async def test_200_pages_and_1000_entries_exceed_no_rate_limit_and_bring_every_page(open_pages: Any) -> None:
     pages = await open_pages(200, app_calls=1_000, page_calls=100)
-    await asyncio.gather(*(pages.walk(page) for page in pages.ids))
+    await asyncio.gather(*(pages.run_full_sync(page) for page in pages.ids))
     pages.sandbox.control("POST", "/burst", {"user": pages.user, "edits": 1_000})
-    wishes = [pages.bench.wish(pages.ids[number % 200]) for number in range(1_000)]
-    await pages.bring(wishes)
-    assert pages.rebuilt() == pages.truth()
-    settled = {sync_id for event in pages.bench.voice.events(IncrementalReadCompleted) for sync_id in event.sync_ids}
-    assert settled == {wish.sync_id for wish in wishes}
+    requests = [pages.bench.build_request(pages.ids[number % 200]) for number in range(1_000)]
+    await pages.handle(requests)
+    assert pages.build_objects() == pages.fetch_expected()
+    completed = {
+        sync_id for event in pages.bench.publisher.select(IncrementalReadCompleted) for sync_id in event.sync_ids
+    }
+    assert completed == {request.sync_id for request in requests}
     statistics = pages.sandbox.control("GET", "/statistics")
     assert (statistics["throttled"], statistics["peak_app_percent"] <= 50) == (0, True)
 
 
-async def test_what_the_budget_has_no_room_for_is_postponed_and_not_refused(open_pages: Any) -> None:
+async def test_what_the_rate_limit_does_not_allow_is_postponed_and_not_refused(open_pages: Any) -> None:
     pages = await open_pages(200, app_calls=200)
-    walked = await asyncio.gather(*(pages.walk(page) for page in pages.ids))
-    assert {end.outcome for end in walked} == {"completed", "postponed"}
-    assert all(end.throttled for end in walked if end.outcome == "postponed")
-    await pages.bring([pages.bench.wish(page) for page in pages.ids])
+    full = await asyncio.gather(*(pages.run_full_sync(page) for page in pages.ids))
+    assert {end.outcome for end in full} == {"completed", "postponed"}
+    assert all(end.throttled for end in full if end.outcome == "postponed")
+    await pages.handle([pages.bench.build_request(page) for page in pages.ids])
     statistics = pages.sandbox.control("GET", "/statistics")
     assert (statistics["throttled"], 80 <= statistics["peak_app_percent"] <= 90) == (0, True)
 
 
-async def test_a_field_that_graph_refuses_is_null_and_the_rest_goes_on(open_pages: Any, logged: Any) -> None:
+async def test_a_field_that_graph_refuses_is_null_and_the_others_are_read(open_pages: Any, log_lines: Any) -> None:
     pages = await open_pages(2, fields="name,email,about,bio,picture.type(large){url}")
     pages.sandbox.control("PUT", "/faults", {"refuse_fields": ["bio"]})
     for page in pages.ids:
-        assert (await pages.walk(page)).outcome == "completed"
-    record = pages.bench.voice.records[-1]
+        assert (await pages.run_full_sync(page)).outcome == "completed"
+    record = pages.bench.publisher.records[-1]
     assert record.body.keys() == {"id", "name", "email", "about", "bio"}
     assert (record.body["email"], record.body["bio"]) == (None, None)
-    assert record.volatile["picture"]["data"].keys() == {"url"}
-    assert [line["field"] for line in logged if line["log_level"] == "error"] == ["email", "bio"]
+    assert record.volatile_fields["picture"]["data"].keys() == {"url"}
+    assert [line["field"] for line in log_lines if line["log_level"] == "error"] == ["email", "bio"]
 
 
 async def test_a_revoked_token_ends_its_connection_and_no_other(open_pages: Any) -> None:
     pages = await open_pages(2)
-    pages.tokens.ended = pages.bench.ConnectionEnded("reauthorise")
+    pages.tokens.ended = pages.bench.ConnectionEndedError("reauthorise")
     pages.sandbox.control("POST", f"/pages/{pages.ids[0]}/revoke", {"subcode": 460})
-    first, second = [await pages.walk(page) for page in pages.ids]
-    assert (first.outcome, first.reason, first.retry) == ("failed", "connection is reauthorise", False)
+    first, second = [await pages.run_full_sync(page) for page in pages.ids]
+    assert (first.outcome, first.reason, first.retryable) == ("failed", "connection is reauthorise", False)
     assert second.outcome == "completed"
     assert pages.tokens.reported == [f"facebook:{pages.ids[0]}"]
 
@@ -261,8 +263,8 @@ async def test_a_revoked_token_ends_its_connection_and_no_other(open_pages: Any)
 async def test_a_permission_that_was_taken_away_is_named(open_pages: Any) -> None:
     pages = await open_pages(1)
     pages.sandbox.control("PUT", f"/users/{pages.user}/permissions", {"pages_read_engagement": "declined"})
-    end = await pages.walk(pages.ids[0])
-    assert (end.outcome, end.retry) == ("failed", False)
+    end = await pages.run_full_sync(pages.ids[0])
+    assert (end.outcome, end.retryable) == ("failed", False)
     assert "permission pages_read_engagement is needed" in end.reason
 
 
@@ -270,26 +272,26 @@ async def test_a_page_that_is_gone_is_an_empty_object_and_comes_back(open_pages:
     pages = await open_pages(1)
     (page,) = pages.ids
     pages.sandbox.control("DELETE", f"/pages/{page}")
-    assert (await pages.walk(page)).outcome == "completed"
-    assert pages.bench.voice.records == []
-    await pages.bring([pages.bench.wish(page)])
-    assert pages.rebuilt()[page] == pages.sandbox.document(page) == b'{"data":[]}'
+    assert (await pages.run_full_sync(page)).outcome == "completed"
+    assert pages.bench.publisher.records == []
+    await pages.handle([pages.bench.build_request(page)])
+    assert pages.build_objects()[page] == pages.sandbox.document(page) == b'{"data":[]}'
     pages.sandbox.control("POST", f"/pages/{page}/restore")
-    await pages.walk(page)
-    assert pages.rebuilt() == pages.truth()
+    await pages.run_full_sync(page)
+    assert pages.build_objects() == pages.fetch_expected()
 
 
-async def test_another_version_is_reported_and_what_it_says_is_kept(open_pages: Any, logged: Any) -> None:
+async def test_another_version_is_reported_and_its_records_are_kept(open_pages: Any, log_lines: Any) -> None:
     pages = await open_pages(1, version="v19.0")
     for _ in range(2):
-        await pages.walk(pages.ids[0])
-    told = [(line["asked"], line["served"]) for line in logged if line["log_level"] == "error"]
-    assert told == [("v19.0", "v21.0")]
-    assert pages.rebuilt() == pages.truth()
+        await pages.run_full_sync(pages.ids[0])
+    versions = [(line["requested"], line["served"]) for line in log_lines if line["log_level"] == "error"]
+    assert versions == [("v19.0", "v21.0")]
+    assert pages.build_objects() == pages.fetch_expected()
 
 
 class TestMisbehaving:
-    """Every answer that is none."""
+    """Every kind of misbehaviour."""
 
     @pytest.mark.parametrize(
         "fault",
@@ -301,29 +303,29 @@ class TestMisbehaving:
         ],
         ids=str,
     )
-    async def test_what_passes_is_waited_out(self, open_pages: Any, fault: Any) -> None:
+    async def test_a_passing_fault_is_waited_out(self, open_pages: Any, fault: Any) -> None:
         pages = await open_pages(1)
         pages.sandbox.control("PUT", "/faults", fault)
-        assert (await pages.walk(pages.ids[0])).outcome == "completed"
-        assert pages.rebuilt() == pages.truth()
+        assert (await pages.run_full_sync(pages.ids[0])).outcome == "completed"
+        assert pages.build_objects() == pages.fetch_expected()
 
     @pytest.mark.parametrize(
         "fault", [{"fail_calls": -1}, {"truncate_body": True}, {"html_body": True}, {"error_calls": -1}], ids=str
     )
-    async def test_what_does_not_pass_is_postponed(self, open_pages: Any, fault: Any) -> None:
+    async def test_a_lasting_fault_is_postponed(self, open_pages: Any, fault: Any) -> None:
         pages = await open_pages(1)
         pages.sandbox.control("PUT", "/faults", fault)
-        await pages.bring([pages.bench.wish(pages.ids[0])])
-        late = pages.bench.voice.last
+        await pages.handle([pages.bench.build_request(pages.ids[0])])
+        late = pages.bench.publisher.last
         assert (late.outcome, late.throttled) == ("postponed", False)
-        assert pages.bench.voice.records == []
+        assert pages.bench.publisher.records == []
 
     @pytest.mark.parametrize("code", [4, 17, 32, 341, 613, 80001])
-    async def test_a_throttle_waits_for_as_long_as_is_said(self, open_pages: Any, code: int) -> None:
+    async def test_a_throttle_waits_for_as_long_as_the_platform_says(self, open_pages: Any, code: int) -> None:
         pages = await open_pages(1)
         pages.sandbox.control("PUT", "/faults", {"throttle_calls": 1, "throttle_code": code, "throttle_minutes": 3})
         before = time.time()
-        late = await pages.walk(pages.ids[0])
+        late = await pages.run_full_sync(pages.ids[0])
         assert (late.outcome, late.throttled) == ("postponed", True)
         assert 180 <= late.not_before / 1000 - before <= 180 * 1.2 + 5
 
@@ -331,8 +333,8 @@ class TestMisbehaving:
         pages = await open_pages(5)
         hanging, *others = pages.ids
         pages.sandbox.control("PUT", "/faults", {"pages": [hanging], "hang_seconds": 2})
-        waiting = asyncio.create_task(pages.walk(hanging))
-        await asyncio.gather(*(pages.walk(page) for page in others))
+        waiting = asyncio.create_task(pages.run_full_sync(hanging))
+        await asyncio.gather(*(pages.run_full_sync(page) for page in others))
         assert not waiting.done()
         await waiting
-        assert pages.rebuilt() == pages.truth()
+        assert pages.build_objects() == pages.fetch_expected()

@@ -508,7 +508,7 @@ def no_facebook() -> FacebookSettings:
 async def world(postgres: Any, make_settings: Callable[..., GatewaySettings]) -> AsyncIterator[World]:
     """A gateway on a schema of its own."""
     schema = f"gateway_{uuid4().hex[:8]}"
-    database = Database(postgres.admin_database_url(), schema=schema)
+    database = Database(postgres.build_admin_database_url(), schema=schema)
     await database.migrate("gateway")
     yield World(make_settings(), database)
     async with database.transaction() as tx:

@@ -31,7 +31,7 @@ def test_the_four_parts_are_merged() -> None:
     assert parts(sync("success", upload=stored)) == ["success"] * 4
     assert parts(sync("failed", reason="r"), WAIT) == ["failed", "success", "failed", "failed"]
     assert parts(sync("success", upload=UploadView(key="k", outcome="failed"))) == [*["success"] * 3, "failed"]
-    assert parts(sync("success", mode="records"), None, None) == [None, None, None, "pending"]
+    assert parts(sync("success", mode="incremental"), None, None) == [None, None, None, "pending"]
 
 
 def test_a_test_that_was_cut_off_does_not_stay_pending() -> None:
@@ -48,7 +48,7 @@ async def test_a_sync_is_shown_to_its_own_merchant_alone(world: Any) -> None:
     assert (await world.browser.get(connected["sync_url"])).json()["state"] == "queued"
     for browser in (other, world.new_browser()):
         assert (await browser.get(connected["sync_url"])).status_code == 404
-    webhook = sync("running", mode="records", cause="webhook")
+    webhook = sync("running", mode="incremental", cause="webhook")
     world.scheduler.syncs[webhook.sync_id] = webhook
     assert (await world.browser.get(f"/syncs/{webhook.sync_id}")).json()["cause"] == "webhook"
     assert (await other.get(f"/syncs/{webhook.sync_id}")).status_code == 404

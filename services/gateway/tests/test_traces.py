@@ -10,7 +10,7 @@ import pytest
 from gateway.webhooks.asgi import WebhookMiddleware
 from gateway.webhooks.tracing import trace_handler, trace_publish
 from messaging import tracing
-from otlp_receiver import receiving
+from otlp_receiver import run_receiver
 from platform_sdk.adapters import PlatformAdapter
 
 FOREIGN = f"00-{'a' * 32}-{'b' * 16}-01"
@@ -29,7 +29,7 @@ async def test_each_delivery_is_a_trace_of_its_own_which_its_message_carries(
     shopify: PlatformAdapter, make_route: Any
 ) -> None:
     route = make_route(shopify)
-    with receiving() as receiver, tracing.export_traces("gateway", receiver.url):
+    with run_receiver() as receiver, tracing.export_traces("gateway", receiver.url):
         route.client = traced_client(route)
         answers = [await route.deliver(traceparent=FOREIGN) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
@@ -50,7 +50,7 @@ async def test_a_delivery_that_kafka_did_not_take_and_one_that_is_refused_say_so
     shopify: PlatformAdapter, make_route: Any
 ) -> None:
     route = make_route(shopify)
-    with receiving() as receiver, tracing.export_traces("gateway", receiver.url):
+    with run_receiver() as receiver, tracing.export_traces("gateway", receiver.url):
         route.client = traced_client(route)
         route.kafka.away = True
         assert (await route.deliver()).status_code == 503
@@ -67,7 +67,7 @@ async def test_the_line_of_a_delivery_names_its_connection_its_sync_and_its_own_
     shopify: PlatformAdapter, make_route: Any, exported: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     route = make_route(shopify)
-    with receiving() as receiver, tracing.export_traces("gateway", receiver.url if exported else ""):
+    with run_receiver() as receiver, tracing.export_traces("gateway", receiver.url if exported else ""):
         route.client = traced_client(route)
         await asyncio.gather(*(route.deliver() for _ in range(3)))
     route.handler._log.flush()

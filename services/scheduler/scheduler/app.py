@@ -1,4 +1,4 @@
-"""Composition root of the scheduler: the ledger of syncs, the walks' steps, the polls, the only delay queue."""
+"""Composition root of the scheduler."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -6,33 +6,35 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-import orjson
 from fastapi import FastAPI
-from faststream.kafka import KafkaBroker
 from prometheus_client import CollectorRegistry
 
 from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, parse_platform
 from contracts.topics import CONNECTION_CHANGED, DATA_STORED, SYNC_PROGRESSED
 from database.pool import Database
+from messaging.brokers import Brokers
+from messaging.consumers import run_consumers
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.keyed_consumer import KeyedConsumer
-from messaging.metrics import ConsumerMetrics
 from messaging.outbox import OutboxRelay
 from messaging.publisher import EventPublisher
 from messaging.tracing import export_traces
-from scheduler.client import Gateway
-from scheduler.dispatcher import Dispatcher
-from scheduler.due import Turn, next_turn
+from platforms.registry import PLATFORMS
+from scheduler.client import GatewayClient
 from scheduler.handlers import (
-    ConnectionsHandler,
+    ConnectionStateHandler,
+    DataStoredHandler,
     DeadLettersHandler,
     ProgressHandler,
     RequestsHandler,
-    StoredHandler,
 )
-from scheduler.metrics import Count, Looking, Metrics
-from scheduler.routes.reads import reads
-from scheduler.settings import DEFAULT_CRON, SchedulerSettings, poll_crons, read_environment
+from scheduler.handlers.dead_letters import parse_dead_letter
+from scheduler.metrics import RecordCounts, SchedulerMetrics
+from scheduler.routes.ledger import build_ledger_routes
+from scheduler.schedule import ScheduledRun, ScheduleNextRun, compute_next_run
+from scheduler.settings import SchedulerSettings
+from scheduler.use_cases.dispatcher import SyncDispatcher
+from scheduler.use_cases.refresh_gauges import GaugeRefresher
 from service.logging_setup import configure_logging
 from service.metrics import add_metrics_route
 from service.periodic_tasks import PeriodicTask
@@ -40,105 +42,99 @@ from service.process import Check, Endpoint, add_health_routes, serve
 from service.settings import load_settings
 
 SERVICE = "scheduler"
-REQUESTS = r"^sync\.requested\.[a-z0-9_-]+$"
-DEAD_LETTERS = r"^.+\.dlq$"
+REQUEST_TOPICS = r"^sync\.requested\.[a-z0-9_-]+$"
+DEAD_LETTER_TOPICS = r"^.+\.dlq$"
 
 
-async def _running(stack: AsyncExitStack) -> list[Endpoint]:
+async def _start(stack: AsyncExitStack) -> list[Endpoint]:
     settings = load_settings(SchedulerSettings)
     configure_logging(SERVICE)
     stack.enter_context(export_traces(SERVICE, settings.otel_exporter_otlp_endpoint))
-    crons = poll_crons(settings, read_environment())
     database = Database(settings.database_url.get_secret_value(), schema="scheduler")
     stack.push_async_callback(database.close)
     await database.migrate("scheduler")
     brokers = settings.build_brokers()
     publisher = await stack.enter_async_context(EventPublisher(brokers, source=SERVICE))
     http = await stack.enter_async_context(httpx.AsyncClient())
-    gateway = Gateway(http, settings.gateway_internal_url, settings.internal_key)
+    gateway = GatewayClient(http, settings.gateway_internal_url, settings.internal_key)
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=SERVICE).run_once, interval=1.0)
 
-    def turn_of(connection: str) -> Turn:
-        cron = crons.get(parse_platform(connection), DEFAULT_CRON)
-        return next_turn(cron, connection, settings.poll_spread_seconds, datetime.now(UTC))
+    def schedule_next_run(connection: str) -> ScheduledRun:
+        cron = settings.get_poll_cron(parse_platform(connection))
+        return compute_next_run(cron, connection, settings.poll_spread_seconds, datetime.now(UTC))
 
     registry = CollectorRegistry()
-    metrics = Metrics(registry, crons)
-    dispatcher = Dispatcher(database, gateway, next_turn=turn_of, said=outbox.wake, count=metrics.count)
-    await dispatcher.plan_again()
-    dispatching = PeriodicTask("dispatcher", dispatcher.step, interval=0.5)
-    broker = KafkaBroker(brokers.addresses, security=brokers.security, logger=None, allow_auto_create_topics=False)
-    intakes = _intakes(broker, database, publisher, outbox, dispatching, turn_of, metrics.count)
-    registry.register(ConsumerMetrics(intakes))
+    metrics = SchedulerMetrics(registry, PLATFORMS)
+    dispatcher = SyncDispatcher(
+        database,
+        gateway,
+        schedule_next_run=schedule_next_run,
+        wake_outbox=outbox.wake,
+        record_counts=metrics.record,
+    )
+    await dispatcher.reschedule()
+    dispatching = PeriodicTask("dispatcher", dispatcher.run_once, interval=0.5)
+    consumers = _build_consumers(brokers, database, publisher, outbox, dispatching, schedule_next_run, metrics.record)
     stack.push_async_callback(dispatcher.stop)
     await stack.enter_async_context(outbox.run())
     await stack.enter_async_context(dispatching.run())
-    await broker.start()
-    stack.push_async_callback(broker.stop)
-    for intake in intakes:
-        stack.push_async_callback(intake.stop)
+    await stack.enter_async_context(run_consumers(consumers, registry))
     app = FastAPI(openapi_url=None)
-    app.include_router(reads(database, settings.internal_keys))
-    add_health_routes(app, _checks(database, gateway, [outbox, dispatching, *intakes]))
-    add_metrics_route(app, registry, refresh=Looking(database.transaction, metrics.show).look)
+    app.include_router(build_ledger_routes(database, settings.internal_keys))
+    add_health_routes(app, _build_checks(database, gateway, [outbox, dispatching, *consumers]))
+    add_metrics_route(app, registry, refresh=GaugeRefresher(database.transaction, metrics.set_gauges).refresh)
     return [Endpoint(app, settings.host, settings.port)]
 
 
-def _intakes(
-    broker: KafkaBroker,
+def _build_consumers(
+    brokers: Brokers,
     database: Database,
     publisher: EventPublisher,
     outbox: PeriodicTask,
     dispatching: PeriodicTask,
-    turn_of: Any,
-    count: Count,
+    schedule_next_run: ScheduleNextRun,
+    record_counts: RecordCounts,
 ) -> list[KeyedConsumer[Any]]:
-    transaction = database.transaction
-    progress = ProgressHandler(transaction, said=outbox.wake, count=count)
-    stored = StoredHandler(transaction, said=outbox.wake, count=count)
-    changes = ConnectionsHandler(transaction, next_turn=turn_of, changed=dispatching.wake, count=count)
-    heard: list[tuple[str | None, str | None, Any, Any]] = [
-        (CONNECTION_CHANGED, None, ConnectionChanged.model_validate_json, changes),
-        (None, REQUESTS, SyncRequested.model_validate_json, RequestsHandler(transaction)),
-        (SYNC_PROGRESSED, None, SyncProgressed.model_validate_json, progress),
-        (DATA_STORED, None, DataStored.model_validate_json, stored),
-        (None, DEAD_LETTERS, _readable, DeadLettersHandler(transaction, count=count)),
-    ]
-    return [
-        KeyedConsumer(
-            broker,
-            *([topic] if topic else []),
+    def build(parse: Any, handle: Any, *topics: str, pattern: str | None = None, group: str = "") -> KeyedConsumer[Any]:
+        return KeyedConsumer(
+            brokers,
+            *topics,
             pattern=pattern,
-            group=f"{SERVICE}.{topic or ('requests' if pattern == REQUESTS else 'dead-letters')}",
+            group=f"{SERVICE}.{group or topics[0]}",
             parse=parse,
             handle=handle,
             dead_letters=DeadLetterPublisher(publisher),
         )
-        for topic, pattern, parse, handle in heard
+
+    transaction = database.transaction
+    connections = ConnectionStateHandler(
+        transaction, schedule_next_run=schedule_next_run, wake_dispatcher=dispatching.wake, record_counts=record_counts
+    )
+    requests = RequestsHandler(transaction)
+    progress = ProgressHandler(transaction, wake_outbox=outbox.wake, record_counts=record_counts)
+    data_stored = DataStoredHandler(transaction, wake_outbox=outbox.wake, record_counts=record_counts)
+    dead_letters = DeadLettersHandler(transaction, record_counts=record_counts)
+    return [
+        build(ConnectionChanged.model_validate_json, connections, CONNECTION_CHANGED),
+        build(SyncRequested.model_validate_json, requests, pattern=REQUEST_TOPICS, group="requests"),
+        build(SyncProgressed.model_validate_json, progress, SYNC_PROGRESSED),
+        build(DataStored.model_validate_json, data_stored, DATA_STORED),
+        build(parse_dead_letter, dead_letters, pattern=DEAD_LETTER_TOPICS, group="dead-letters"),
     ]
 
 
-def _readable(body: bytes) -> dict[str, Any]:
-    """A dead letter's body as far as it can be read: it may be the very thing that could not be."""
-    try:
-        read = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return read if isinstance(read, dict) else {}
-
-
-def _checks(
-    database: Database, gateway: Gateway, parts: Sequence[PeriodicTask | KeyedConsumer[Any]]
+def _build_checks(
+    database: Database, gateway: GatewayClient, parts: Sequence[PeriodicTask | KeyedConsumer[Any]]
 ) -> dict[str, Check]:
-    async def work() -> str | None:
+    async def check_work() -> str | None:
         return next((part.health_error for part in parts if part.health_error), None)
 
-    return {"postgres": database.check_health, "gateway": gateway.trouble, "work": work}
+    return {"postgres": database.check_health, "gateway": gateway.check_health, "work": check_work}
 
 
 def main() -> None:
-    """Run the service until it is asked to end."""
-    serve(_running)
+    """Run the service until it is stopped."""
+    serve(_start)
 
 
 if __name__ == "__main__":

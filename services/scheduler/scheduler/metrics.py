@@ -1,7 +1,5 @@
-"""What the scheduler shows to an operator: syncs by state, the age of the oldest, and how long merchants wait."""
+"""The scheduler's metrics: syncs by state, the age of the oldest, and how long webhooks take to reach the snapshot."""
 
-import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,53 +10,53 @@ import prometheus_client as prometheus
 from prometheus_client import CollectorRegistry
 
 from contracts.events import parse_platform
-from messaging.errors import UnavailableError
-from scheduler.store.overview import Overview, overview
 
 if TYPE_CHECKING:
-    from messaging.outbox import Transaction
+    from scheduler.store.overview import LedgerCounts
 
-MODES = ("records", "full")
-ENDED = ("success", "failed", "cancelled")
+MODES = ("incremental", "full")
+FINAL_STATES = ("success", "failed", "cancelled")
 BUCKETS = (0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
-KEPT_SECONDS = 10.0
-"""So long one look at the ledger serves all scrapes."""
-LOOK_SECONDS = 2.0
 
 
 @dataclass
-class Happened:
-    """What one transaction has done, to be counted once it is committed."""
+class TransactionCounts:
+    """What one transaction did. It is added to the metrics once the transaction is committed."""
 
-    ended: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """Syncs by platform, mode and state."""
-    waited: list[tuple[str, float]] = field(default_factory=list)
-    """(platform, seconds) of webhooks whose snapshot is stored."""
+    finished: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Number of finished syncs by platform, mode and state."""
+    webhook_latencies: list[tuple[str, float]] = field(default_factory=list)
+    """(platform, seconds) of each webhook whose change is in a stored snapshot."""
 
-    def end(self, connection: str, modes: Iterable[str], state: str) -> None:
-        """Syncs of these modes have ended."""
-        self.ended.update((parse_platform(connection), mode, state) for mode in modes)
+    def add_finished(self, connection: str, modes: Iterable[str], state: str) -> None:
+        """Add finished syncs, one for each of `modes`."""
+        self.finished.update((parse_platform(connection), mode, state) for mode in modes)
 
-    def store(self, connection: str, accepted: Sequence[datetime], stored_at: int) -> None:
-        """Webhooks that were accepted then are in the snapshot stored at `stored_at` (ms). One that is younger than
-        the snapshot had nothing to bring."""
-        seconds = [stored_at / 1000 - moment.timestamp() for moment in accepted]
-        self.waited += [(parse_platform(connection), waited) for waited in seconds if waited >= 0]
+    def add_stored_webhooks(self, connection: str, accepted: Sequence[datetime], stored_at: int) -> None:
+        """Add webhooks, by when they were accepted, whose change is in the snapshot stored at `stored_at` (ms).
+
+        A webhook accepted after the snapshot was stored brought no change and is not added.
+        """
+        latencies = [stored_at / 1000 - moment.timestamp() for moment in accepted]
+        self.webhook_latencies += [(parse_platform(connection), seconds) for seconds in latencies if seconds >= 0]
 
 
-Count = Callable[[Happened], None]
+RecordCounts = Callable[[TransactionCounts], None]
 
 
-class Metrics:
-    """Those of one scheduler. What only the ledger knows every scheduler shows; where there are two, take the highest.
-    The series of these `platforms` are there from the start."""
+class SchedulerMetrics:
+    """The metrics of one scheduler process.
+
+    The gauges show the whole ledger, in every scheduler: where there are two, take the highest. The series of
+    `platforms` exist from the start.
+    """
 
     def __init__(self, registry: CollectorRegistry, platforms: Iterable[str]) -> None:
         self._platforms = tuple(platforms)
-        self._ended = prometheus.Counter(
+        self._finished = prometheus.Counter(
             "merchant_sync_syncs_ended", "Syncs that have ended.", ("platform", "mode", "state"), registry=registry
         )
-        self._waited = prometheus.Histogram(
+        self._webhook_latency = prometheus.Histogram(
             "merchant_sync_webhook_to_snapshot_seconds",
             "From a webhook's acceptance until the snapshot that holds its change is stored.",
             ("platform",),
@@ -78,58 +76,28 @@ class Metrics:
             "merchant_sync_connections", "Connections by state.", ("platform", "state"), registry=registry
         )
         for platform in self._platforms:
-            self._waited.labels(platform)
-            for mode, state in ((mode, state) for mode in MODES for state in ENDED):
-                self._ended.labels(platform, mode, state)
+            self._webhook_latency.labels(platform)
+            for mode, state in ((mode, state) for mode in MODES for state in FINAL_STATES):
+                self._finished.labels(platform, mode, state)
 
-    def count(self, happened: Happened) -> None:
-        """Count what was committed."""
-        for labels, syncs in happened.ended.items():
-            self._ended.labels(*labels).inc(syncs)
-        for platform, seconds in happened.waited:
-            self._waited.labels(platform).observe(seconds)
+    def record(self, counts: TransactionCounts) -> None:
+        """Add what a committed transaction did."""
+        for labels, syncs in counts.finished.items():
+            self._finished.labels(*labels).inc(syncs)
+        for platform, seconds in counts.webhook_latencies:
+            self._webhook_latency.labels(platform).observe(seconds)
 
-    def show(self, seen: Overview | None) -> None:
-        """Show what a look at the ledger has seen; None: it does not answer, and what it knew is shown no longer."""
+    def set_gauges(self, counts: "LedgerCounts | None") -> None:
+        """Show the counts of the ledger. None: it could not be read, and the gauges show nothing."""
         for gauge in (self._open, self._oldest, self._connections):
             gauge.clear()
-        if seen is None:
+        if counts is None:
             return
         oldest = {(platform, mode): 0.0 for platform in self._platforms for mode in MODES}
-        for one in seen.open:
-            self._open.labels(one.platform, one.mode, one.state).set(one.syncs)
-            oldest[one.platform, one.mode] = max(oldest.get((one.platform, one.mode), 0.0), one.age)
+        for syncs in counts.open_syncs:
+            self._open.labels(syncs.platform, syncs.mode, syncs.state).set(syncs.syncs)
+            oldest[syncs.platform, syncs.mode] = max(oldest.get((syncs.platform, syncs.mode), 0.0), syncs.age)
         for labels, age in oldest.items():
             self._oldest.labels(*labels).set(age)
-        for standing in seen.connections:
-            self._connections.labels(standing.platform, standing.state).set(standing.connections)
-
-
-class Looking:
-    """Looks at the ledger for a scrape, at most every ten seconds, and not for long."""
-
-    def __init__(
-        self,
-        transaction: "Transaction",
-        show: Callable[[Overview | None], None],
-        *,
-        elapsed: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._transaction = transaction
-        self._show = show
-        self._elapsed = elapsed
-        self._looked: float | None = None
-
-    async def look(self) -> None:
-        """Show the ledger as it is, or that it does not answer."""
-        if self._looked is not None and self._elapsed() - self._looked < KEPT_SECONDS:
-            return
-        self._looked = self._elapsed()
-        self._show(await self._seen())
-
-    async def _seen(self) -> Overview | None:
-        try:
-            async with asyncio.timeout(LOOK_SECONDS), self._transaction() as tx:
-                return await overview(tx)
-        except (UnavailableError, TimeoutError):
-            return None
+        for connections in counts.connections:
+            self._connections.labels(connections.platform, connections.state).set(connections.connections)

@@ -1,23 +1,67 @@
 """Settings of the scheduler, from the environment."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
 
 from cronsim import CronSim, CronSimError
 from dotenv import dotenv_values
-from pydantic import field_validator
+from pydantic import AfterValidator, Field, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from database.url import DatabaseUrl
 from service.service_auth import CallerKeys
-from service.settings import KafkaSettings
+from service.settings import FOLDER_VARIABLE, KafkaSettings
 
 DEFAULT_CRON = "0 0 * * *"
 CRON_SUFFIX = "_POLL_CRON"
 
 
+def _check_cron(value: str) -> str:
+    try:
+        CronSim(value, datetime.now(UTC))
+    except CronSimError as error:
+        raise ValueError(f"not a cron expression: {error}") from error
+    return value
+
+
+Cron = Annotated[str, AfterValidator(_check_cron)]
+"""A cron expression of five fields, or of six with the seconds first."""
+
+
+class PollCronSource(PydanticBaseSettingsSource):
+    """Reads every `<PLATFORM>_POLL_CRON`, whatever the platform, so that a new platform needs no new setting.
+
+    The environment wins over `.env`, and `.env` over the folder of settings; empty values count as not set.
+    """
+
+    def get_field_value(self, _field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return no value: these settings are not declared as fields."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the crons by the name of their setting in lower case."""
+        sources = (_read_folder(os.environ.get(FOLDER_VARIABLE)), dotenv_values(".env").items(), os.environ.items())
+        return {
+            name.lower(): value
+            for source in sources
+            for name, value in source
+            if value and name.upper().endswith(CRON_SUFFIX)
+        }
+
+
+def _read_folder(folder: str | None) -> Iterator[tuple[str, str]]:
+    """Yield the crons in the folder of settings, which has one file for each setting."""
+    for path in Path(folder).iterdir() if folder else ():
+        if path.name.upper().endswith(CRON_SUFFIX):
+            yield path.name, path.read_text().strip()
+
+
 class SchedulerSettings(KafkaSettings):
-    """Where Postgres and the gateway are, who may ask, and how polls are spread."""
+    """Where Postgres and the gateway are, who may read the ledger, and when connections are polled."""
 
     database_url: DatabaseUrl
     gateway_internal_url: str
@@ -27,34 +71,28 @@ class SchedulerSettings(KafkaSettings):
     poll_spread_seconds: int = 3600
     port: int = 8080
     host: str = "127.0.0.1"
-    shopify_poll_cron: str = DEFAULT_CRON
-    facebook_poll_cron: str = DEFAULT_CRON
+    poll_crons: dict[str, Cron] = Field(default_factory=dict)
+    """The crons that are set, by the name of their setting, `<PLATFORM>_POLL_CRON`."""
 
-    @field_validator("shopify_poll_cron", "facebook_poll_cron")
     @classmethod
-    def _is_cron(cls, value: str) -> str:
-        return checked_cron(value)
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the polls' crons besides the usual sources."""
+        # Before the others: the source of `.env` also returns names that are no fields, and the environment must win.
+        return (init_settings, PollCronSource(settings_cls), env_settings, dotenv_settings, file_secret_settings)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _collect_poll_crons(cls, values: dict[str, Any]) -> dict[str, Any]:
+        crons = {name.upper(): cron for name, cron in values.items() if name.upper().endswith(CRON_SUFFIX)}
+        return {**values, "poll_crons": crons}
 
-def checked_cron(value: str) -> str:
-    """`value` if it is a cron expression of five (or, with seconds first, six) fields; raises ValueError."""
-    try:
-        CronSim(value, datetime.now(UTC))
-    except CronSimError as error:
-        raise ValueError(f"not a cron expression: {error}") from error
-    return value
-
-
-def read_environment() -> dict[str, str]:
-    """What is set in `.env`, and above it in the environment."""
-    return {name: value for name, value in {**dotenv_values(".env"), **os.environ}.items() if value}
-
-
-def poll_crons(settings: SchedulerSettings, environment: Mapping[str, str]) -> dict[str, str]:
-    """The cron of every platform by slug: `<PLATFORM>_POLL_CRON`, so that a new platform needs no new setting."""
-    crons = {
-        name.removesuffix(CRON_SUFFIX).lower(): checked_cron(value)
-        for name, value in environment.items()
-        if name.endswith(CRON_SUFFIX)
-    }
-    return {**crons, "shopify": settings.shopify_poll_cron, "facebook": settings.facebook_poll_cron}
+    def get_poll_cron(self, platform: str) -> str:
+        """Return the cron of a platform's polls (UTC). A `-` in the platform's slug is a `_` in the setting's name."""
+        return self.poll_crons.get(platform.upper().replace("-", "_") + CRON_SUFFIX, DEFAULT_CRON)

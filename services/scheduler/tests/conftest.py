@@ -7,14 +7,14 @@ import pytest
 from sqlalchemy import text
 
 from database.pool import Database
-from ledger_stand import Ledger
+from ledger_fixture import Ledger
 from merchant_sync.stack import Stack
 
 
 @pytest.fixture
 async def ledger(postgres: Stack) -> AsyncIterator[Ledger]:
     schema = f"ledger_{uuid4().hex[:8]}"
-    database = Database(postgres.admin_database_url(), schema=schema)
+    database = Database(postgres.build_admin_database_url(), schema=schema)
     await database.migrate("scheduler")
     yield Ledger(database)
     async with database.transaction() as tx:

@@ -1,328 +1,343 @@
-"""The ledger against a real PostgreSQL: steps, verdicts, retries, polls, epochs, in any order and twice."""
+"""The ledger against a real PostgreSQL: steps, results, retries, polls, epochs, in any order and twice."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
-from contracts.events import DataStored, SyncProgressed, SyncRequested, SyncResult, SyncTotals
-from ledger_stand import SHOP, Ledger, progressed, request, upload, verdict
+from contracts.events import DataStored, SyncRequested, SyncResult, SyncTotals
+from ledger_fixture import SHOP, Ledger, build_progress, build_request, build_result, build_upload
 from messaging.errors import UnknownConnectionError
 from scheduler.store import syncs
 
 pytestmark = pytest.mark.integration
 
 
-async def test_subscriptions_are_asserted_before_a_walks_first_step_is_asked_for(ledger: Ledger) -> None:
-    want = uuid4()
-    await ledger.connected(want=want)
-    assert await ledger.said() == []
-    await ledger.dispatched()
-    assert ledger.answer.asked == 1
-    said = await ledger.said()
-    assert [(m["topic"], m["step"], m["cursor"]) for m in said] == [("sync.requested.shopify.full", 1, None)]
-    assert (await ledger.sync(want))["state"] == "running"
+async def test_webhooks_are_ensured_before_the_first_step_of_a_full_sync_is_requested(ledger: Ledger) -> None:
+    sync_id = uuid4()
+    await ledger.change_connection(wanted_sync=sync_id)
+    assert await ledger.pop_messages() == []
+    await ledger.dispatch()
+    assert ledger.gateway.calls == 1
+    messages = await ledger.pop_messages()
+    assert [(m["topic"], m["step"], m["cursor"]) for m in messages] == [("sync.requested.shopify.full", 1, None)]
+    assert (await ledger.get_sync(sync_id))["state"] == "running"
 
 
-async def test_a_step_that_ran_twice_advances_the_walk_once(ledger: Ledger) -> None:
-    want = await ledger.walking()
-    done = progressed(want, "advanced", step=1, cursor="c1")
-    await ledger.progress(SHOP, [done, done])
-    await ledger.progress(SHOP, [done])
-    assert [(m["step"], m["cursor"]) for m in await ledger.said()] == [(2, "c1")]
+async def test_a_step_that_ran_twice_advances_the_full_sync_once(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    event = build_progress(sync_id, "advanced", step=1, cursor="c1")
+    await ledger.progress(SHOP, [event, event])
+    await ledger.progress(SHOP, [event])
+    assert [(m["step"], m["cursor"]) for m in await ledger.pop_messages()] == [(2, "c1")]
 
 
-async def test_a_walk_succeeds_only_by_the_writers_verdict(ledger: Ledger) -> None:
-    want = await ledger.walking()
-    await ledger.progress(SHOP, [progressed(want, "completed", step=1)])
-    assert (await ledger.sync(want))["state"] == "running"
-    await ledger.stored(SHOP, [verdict(want)])
-    assert (await ledger.sync(want))["state"] == "success"
+async def test_a_full_sync_succeeds_only_by_the_writers_result(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    await ledger.progress(SHOP, [build_progress(sync_id, "completed", step=1)])
+    assert (await ledger.get_sync(sync_id))["state"] == "running"
+    await ledger.data_stored(SHOP, [build_result(sync_id)])
+    assert (await ledger.get_sync(sync_id))["state"] == "success"
 
 
-async def test_an_incomplete_walk_goes_again_once_however_often_it_is_said(ledger: Ledger) -> None:
-    want = await ledger.walking()
-    bad = verdict(want, "incomplete", again=("w1",), reason="counts differ")
-    await ledger.stored(SHOP, [bad])
-    assert await ledger.said() == []
-    await ledger.progress(SHOP, [progressed(want, "completed", step=1)])
-    assert [(m["step"], m["cursor"]) for m in await ledger.said()] == [(2, "w1")]
-    await ledger.stored(SHOP, [bad])
-    await ledger.progress(SHOP, [progressed(want, "completed", step=2)])
-    assert await ledger.said() == []
-    await ledger.stored(SHOP, [verdict(want)])
-    assert (await ledger.sync(want))["state"] == "success"
+async def test_an_incomplete_id_range_is_read_again_once_however_often_the_result_is_repeated(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    result = build_result(sync_id, "incomplete", retry_cursors=("w1",), reason="counts differ")
+    await ledger.data_stored(SHOP, [result])
+    assert await ledger.pop_messages() == []
+    await ledger.progress(SHOP, [build_progress(sync_id, "completed", step=1)])
+    assert [(m["step"], m["cursor"]) for m in await ledger.pop_messages()] == [(2, "w1")]
+    await ledger.data_stored(SHOP, [result])
+    await ledger.progress(SHOP, [build_progress(sync_id, "completed", step=2)])
+    assert await ledger.pop_messages() == []
+    await ledger.data_stored(SHOP, [build_result(sync_id)])
+    assert (await ledger.get_sync(sync_id))["state"] == "success"
 
 
 async def test_a_throttled_step_waits_until_the_time_it_was_given(ledger: Ledger) -> None:
-    want = await ledger.walking()
+    sync_id = await ledger.start_full_sync()
     later = int((datetime.now(UTC) + timedelta(hours=1)).timestamp() * 1000)
-    await ledger.progress(SHOP, [progressed(want, "postponed", step=1, cursor="c1", not_before=later, throttled=True)])
-    await ledger.dispatched()
-    assert await ledger.said() == []
-    await ledger.run("UPDATE syncs SET due_at = now()")
-    await ledger.dispatched()
-    assert [(m["step"], m["cursor"]) for m in await ledger.said()] == [(2, "c1")]
-    assert (await ledger.sync(want))["throttled"] == 1
+    await ledger.progress(
+        SHOP, [build_progress(sync_id, "postponed", step=1, cursor="c1", not_before=later, throttled=True)]
+    )
+    await ledger.dispatch()
+    assert await ledger.pop_messages() == []
+    await ledger.execute("UPDATE syncs SET due_at = now()")
+    await ledger.dispatch()
+    assert [(m["step"], m["cursor"]) for m in await ledger.pop_messages()] == [(2, "c1")]
+    assert (await ledger.get_sync(sync_id))["throttled"] == 1
 
 
-async def test_a_failing_walk_is_tried_five_times_and_then_says_why(ledger: Ledger) -> None:
-    want = await ledger.walking()
+async def test_a_failing_full_sync_is_tried_five_times_and_then_fails_with_the_reason(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
     for step in range(1, 6):
-        await ledger.progress(SHOP, [progressed(want, "failed", step=step, reason="HTTP 500")])
-        await ledger.run("UPDATE syncs SET due_at = now() WHERE due_at IS NOT NULL")
-        await ledger.dispatched()
-    row = await ledger.sync(want)
+        await ledger.progress(SHOP, [build_progress(sync_id, "failed", step=step, reason="HTTP 500")])
+        await ledger.execute("UPDATE syncs SET due_at = now() WHERE due_at IS NOT NULL")
+        await ledger.dispatch()
+    row = await ledger.get_sync(sync_id)
     assert (row["state"], row["reason"], row["attempts"]) == ("failed", "HTTP 500", 5)
 
 
-async def test_a_second_wish_is_covered_by_the_open_walk_and_ends_with_it(ledger: Ledger) -> None:
-    want, second = await ledger.walking(), uuid4()
-    await ledger.connected(revision=2, want=second)
-    await ledger.dispatched()
-    assert await ledger.said() == []
-    await ledger.stored(SHOP, [verdict(want)])
-    assert (await ledger.sync(second))["state"] == "success"
+async def test_a_second_full_sync_is_coalesced_into_the_open_one_and_ends_with_it(ledger: Ledger) -> None:
+    sync_id, second_id = await ledger.start_full_sync(), uuid4()
+    await ledger.change_connection(revision=2, wanted_sync=second_id)
+    await ledger.dispatch()
+    assert await ledger.pop_messages() == []
+    await ledger.data_stored(SHOP, [build_result(sync_id)])
+    assert (await ledger.get_sync(second_id))["state"] == "success"
 
 
 async def test_a_rise_of_epoch_cancels_what_is_open_and_starts_anew(ledger: Ledger) -> None:
-    want, anew = await ledger.walking(), uuid4()
-    await ledger.connected(revision=2, epoch=2, want=anew)
-    assert (await ledger.sync(want))["state"] == "cancelled"
-    await ledger.dispatched()
-    assert [(m["sync_id"], m["epoch"]) for m in await ledger.said()] == [(str(anew), 2)]
+    sync_id, second_id = await ledger.start_full_sync(), uuid4()
+    await ledger.change_connection(revision=2, epoch=2, wanted_sync=second_id)
+    assert (await ledger.get_sync(sync_id))["state"] == "cancelled"
+    await ledger.dispatch()
+    assert [(m["sync_id"], m["epoch"]) for m in await ledger.pop_messages()] == [(str(second_id), 2)]
 
 
 async def test_an_uninstalled_connection_has_no_open_syncs_and_no_polls(ledger: Ledger) -> None:
-    want, asked = await ledger.walking(), uuid4()
-    await ledger.requests(SHOP, [request(asked)])
+    sync_id, request_id = await ledger.start_full_sync(), uuid4()
+    await ledger.requests(SHOP, [build_request(request_id)])
     later = int((datetime.now(UTC) + timedelta(hours=1)).timestamp() * 1000)
-    await ledger.progress(SHOP, [progressed(asked, "postponed", records={"products": ("p1",)}, not_before=later)])
-    await ledger.connected(revision=2, epoch=2, state="uninstalled")
-    await ledger.run(["UPDATE connections SET next_poll_at = now()", " UPDATE delayed SET not_before = now()"][0])
-    await ledger.dispatched()
-    assert await ledger.said() == []
-    assert {(await ledger.sync(i))["state"] for i in (want, asked)} == {"cancelled"}
+    await ledger.progress(
+        SHOP, [build_progress(request_id, "postponed", records={"products": ("p1",)}, not_before=later)]
+    )
+    await ledger.change_connection(revision=2, epoch=2, state="uninstalled")
+    await ledger.execute("UPDATE connections SET next_poll_at = now()")
+    await ledger.execute("UPDATE delayed_requests SET not_before = now()")
+    await ledger.dispatch()
+    assert await ledger.pop_messages() == []
+    assert {(await ledger.get_sync(i))["state"] for i in (sync_id, request_id)} == {"cancelled"}
 
 
-async def test_a_verdict_that_comes_before_its_request_is_not_undone_by_it(ledger: Ledger) -> None:
-    await ledger.connected()
-    asked = uuid4()
-    await ledger.stored(SHOP, [verdict(asked)])
-    await ledger.requests(SHOP, [request(asked)])
-    row = await ledger.sync(asked)
+async def test_a_result_that_comes_before_its_request_is_not_undone_by_it(ledger: Ledger) -> None:
+    await ledger.change_connection()
+    request_id = uuid4()
+    await ledger.data_stored(SHOP, [build_result(request_id)])
+    await ledger.requests(SHOP, [build_request(request_id)])
+    row = await ledger.get_sync(request_id)
     assert (row["state"], row["cause"]) == ("success", "webhook")
 
 
-async def test_a_word_on_a_connection_not_heard_of_is_held(ledger: Ledger) -> None:
+async def test_data_of_an_unknown_connection_is_held(ledger: Ledger) -> None:
     with pytest.raises(UnknownConnectionError):
-        await ledger.stored(SHOP, [verdict(uuid4())])
+        await ledger.data_stored(SHOP, [build_result(uuid4())])
 
 
-async def test_the_test_of_the_webhook_address_makes_no_sync(ledger: Ledger) -> None:
-    await ledger.connected()
+async def test_a_probe_of_the_webhook_address_makes_no_sync(ledger: Ledger) -> None:
+    await ledger.change_connection()
     probe = uuid4()
-    await ledger.requests(SHOP, [request(probe, cause="test")])
+    await ledger.requests(SHOP, [build_request(probe, cause="probe")])
     async with ledger.database.transaction() as tx:
         assert await syncs.get(tx, probe) is None
 
 
-async def test_a_postponed_request_is_said_again_at_its_time_for_all_that_it_covers(ledger: Ledger) -> None:
-    await ledger.connected()
-    one, two = uuid4(), uuid4()
-    await ledger.requests(SHOP, [request(one), request(two, "p2")])
-    event = SyncProgressed(
-        connection=SHOP, epoch=1, outcome="postponed", sync_ids=(one, two), records={"products": ("p1", "p2")},
-        cursor="inside", not_before=1, throttled=True,
-    )  # fmt: skip
+async def test_a_postponed_request_is_published_again_at_its_time_for_all_syncs_coalesced_into_it(
+    ledger: Ledger,
+) -> None:
+    await ledger.change_connection()
+    first_id, second_id = uuid4(), uuid4()
+    await ledger.requests(SHOP, [build_request(first_id), build_request(second_id, "p2")])
+    event = build_progress(first_id, "postponed", records={"products": ("p1", "p2")}, cursor="inside", not_before=1)
+    event = event.model_copy(update={"sync_ids": (first_id, second_id), "throttled": True})
     await ledger.progress(SHOP, [event])
-    await ledger.dispatched()
-    (message,) = await ledger.said()
-    assert (message["sync_id"], message["covers"], message["cursor"]) == (str(one), [str(two)], "inside")
+    await ledger.dispatch()
+    (message,) = await ledger.pop_messages()
+    assert (message["sync_id"], message["coalesced_sync_ids"], message["cursor"]) == (
+        str(first_id),
+        [str(second_id)],
+        "inside",
+    )
     assert message["records"] == {"products": ["p1", "p2"]}
 
 
-async def test_a_refused_request_fails_at_once_and_says_why(ledger: Ledger) -> None:
-    await ledger.connected()
-    asked = uuid4()
-    await ledger.requests(SHOP, [request(asked)])
-    await ledger.progress(SHOP, [progressed(asked, "failed", reason="the connection is reauthorise", retry=False)])
-    row = await ledger.sync(asked)
+async def test_a_refused_request_fails_at_once_with_the_reason(ledger: Ledger) -> None:
+    await ledger.change_connection()
+    request_id = uuid4()
+    await ledger.requests(SHOP, [build_request(request_id)])
+    await ledger.progress(
+        SHOP, [build_progress(request_id, "failed", reason="the connection is reauthorise", retryable=False)]
+    )
+    row = await ledger.get_sync(request_id)
     assert (row["state"], row["reason"]) == ("failed", "the connection is reauthorise")
 
 
-async def test_what_the_writer_wants_becomes_one_request_however_often_it_is_said(ledger: Ledger) -> None:
-    await ledger.connected()
-    wish = DataStored(
+async def test_records_to_verify_become_one_request_however_often_the_event_is_repeated(ledger: Ledger) -> None:
+    await ledger.change_connection()
+    event = DataStored(
         connection=SHOP, epoch=1, sequence=1, records_to_verify={"products": ("p9",)}, verification_id=uuid4()
     )
-    await ledger.stored(SHOP, [wish])
-    await ledger.stored(SHOP, [wish])
-    (message,) = await ledger.said()
+    await ledger.data_stored(SHOP, [event])
+    await ledger.data_stored(SHOP, [event])
+    (message,) = await ledger.pop_messages()
     assert (message["cause"], message["records"]) == ("reconcile", {"products": ["p9"]})
 
 
-async def test_a_sync_is_uploaded_when_the_bucket_holds_its_change(ledger: Ledger) -> None:
-    want = await ledger.walking()
-    await ledger.stored(SHOP, [verdict(want, change=7), upload(6)])
-    assert (await ledger.sync(want))["uploaded"] is False
-    await ledger.stored(SHOP, [upload(8)])
-    assert (await ledger.sync(want))["uploaded"] is True
+async def test_a_sync_is_uploaded_when_the_bucket_holds_its_sequence_number(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    await ledger.data_stored(SHOP, [build_result(sync_id, sequence=7), build_upload(6)])
+    assert (await ledger.get_sync(sync_id))["uploaded"] is False
+    await ledger.data_stored(SHOP, [build_upload(8)])
+    assert (await ledger.get_sync(sync_id))["uploaded"] is True
 
 
 async def test_a_request_that_changed_nothing_is_uploaded_by_what_is_already_there(ledger: Ledger) -> None:
-    await ledger.connected()
-    asked = uuid4()
-    await ledger.stored(SHOP, [upload(8)])
-    await ledger.stored(SHOP, [verdict(asked, change=8)])
-    assert (await ledger.sync(asked))["uploaded"] is True
+    await ledger.change_connection()
+    request_id = uuid4()
+    await ledger.data_stored(SHOP, [build_upload(8)])
+    await ledger.data_stored(SHOP, [build_result(request_id, sequence=8)])
+    assert (await ledger.get_sync(request_id))["uploaded"] is True
 
 
-async def test_a_walk_waits_for_the_look_at_the_object_that_follows_it(ledger: Ledger) -> None:
-    want = await ledger.walking()
-    await ledger.stored(SHOP, [upload(8)])
-    await ledger.stored(SHOP, [verdict(want, change=8)])
-    assert (await ledger.sync(want))["uploaded"] is False
-    await ledger.stored(SHOP, [upload(8, "restored")])
-    assert '"restored"' in (await ledger.sync(want))["upload"]
+async def test_a_full_sync_waits_for_the_check_of_the_object_that_follows_it(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    await ledger.data_stored(SHOP, [build_upload(8)])
+    await ledger.data_stored(SHOP, [build_result(sync_id, sequence=8)])
+    assert (await ledger.get_sync(sync_id))["uploaded"] is False
+    await ledger.data_stored(SHOP, [build_upload(8, "restored")])
+    assert '"restored"' in (await ledger.get_sync(sync_id))["upload"]
 
 
 async def test_a_failed_upload_is_shown_until_one_succeeds(ledger: Ledger) -> None:
-    want = await ledger.walking()
-    await ledger.stored(SHOP, [verdict(want, change=7), upload(-1, "failed")])
-    row = await ledger.sync(want)
+    sync_id = await ledger.start_full_sync()
+    await ledger.data_stored(SHOP, [build_result(sync_id, sequence=7), build_upload(-1, "failed")])
+    row = await ledger.get_sync(sync_id)
     assert '"failed"' in row["upload"]
-    await ledger.stored(SHOP, [upload(7)])
-    assert '"uploaded"' in (await ledger.sync(want))["upload"]
+    await ledger.data_stored(SHOP, [build_upload(7)])
+    assert '"uploaded"' in (await ledger.get_sync(sync_id))["upload"]
 
 
 async def test_counters_never_fall(ledger: Ledger) -> None:
-    want = await ledger.walking()
+    sync_id = await ledger.start_full_sync()
     for pages in (3, 1, 2):
-        totals = SyncTotals(read_id=want, pages=pages, records=pages * 10)
-        await ledger.stored(SHOP, [DataStored(connection=SHOP, epoch=1, sequence=1, totals=(totals,))])
-    row = await ledger.sync(want)
+        totals = SyncTotals(read_id=sync_id, pages=pages, records=pages * 10)
+        await ledger.data_stored(SHOP, [DataStored(connection=SHOP, epoch=1, sequence=1, totals=(totals,))])
+    row = await ledger.get_sync(sync_id)
     assert (row["pages"], row["records"]) == (3, 30)
 
 
 async def test_two_schedulers_start_each_poll_once(ledger: Ledger) -> None:
-    await ledger.connected()
-    await ledger.run("UPDATE connections SET next_poll_at = now(), poll_slot = now()")
+    await ledger.change_connection()
+    await ledger.execute("UPDATE connections SET next_poll_at = now(), poll_slot = now()")
     other = Ledger(ledger.database)
     started = [await ledger.dispatcher.start_polls(), await other.dispatcher.start_polls()]
     assert started == [1, 0]
-    await ledger.dispatched()
-    (message,) = await ledger.said()
+    await ledger.dispatch()
+    (message,) = await ledger.pop_messages()
     assert message["cause"] == "poll"
 
 
-async def test_a_walk_begins_without_its_subscriptions_after_three_tries(ledger: Ledger) -> None:
-    ledger.answer.status = 503
-    want = uuid4()
-    await ledger.connected(want=want)
+async def test_a_full_sync_begins_without_its_webhooks_after_three_attempts(ledger: Ledger) -> None:
+    ledger.gateway.status = 503
+    sync_id = uuid4()
+    await ledger.change_connection(wanted_sync=sync_id)
     for _ in range(3):
-        assert await ledger.said() == []
-        await ledger.run("UPDATE syncs SET due_at = now()")
-        await ledger.dispatched()
-    assert ledger.answer.asked == 3
-    assert [m["step"] for m in await ledger.said()] == [1]
+        assert await ledger.pop_messages() == []
+        await ledger.execute("UPDATE syncs SET due_at = now()")
+        await ledger.dispatch()
+    assert ledger.gateway.calls == 3
+    assert [m["step"] for m in await ledger.pop_messages()] == [1]
 
 
-async def test_a_connection_that_ended_cancels_its_waiting_walk(ledger: Ledger) -> None:
-    ledger.answer.status, ledger.answer.body = 409, {"state": "reauthorise"}
-    want = uuid4()
-    await ledger.connected(want=want)
-    await ledger.dispatched()
-    row = await ledger.sync(want)
+async def test_a_connection_that_ended_cancels_its_waiting_full_sync(ledger: Ledger) -> None:
+    ledger.gateway.status, ledger.gateway.body = 409, {"state": "reauthorise"}
+    sync_id = uuid4()
+    await ledger.change_connection(wanted_sync=sync_id)
+    await ledger.dispatch()
+    row = await ledger.get_sync(sync_id)
     assert (row["state"], row["reason"]) == ("cancelled", "the connection is reauthorise")
 
 
-async def test_a_step_of_which_nothing_is_heard_is_asked_for_again(ledger: Ledger) -> None:
-    await ledger.walking()
-    await ledger.run("UPDATE syncs SET progressed_at = now() - interval '16 minutes'")
+async def test_a_silent_step_is_requested_again(ledger: Ledger) -> None:
+    await ledger.start_full_sync()
+    await ledger.execute("UPDATE syncs SET progressed_at = now() - interval '16 minutes'")
     await ledger.dispatcher.sweep()
-    await ledger.dispatched()
-    assert [m["step"] for m in await ledger.said()] == [2]
+    await ledger.dispatch()
+    assert [m["step"] for m in await ledger.pop_messages()] == [2]
 
 
 async def test_a_dead_letter_fails_the_sync_that_it_names(ledger: Ledger) -> None:
-    want = await ledger.walking()
-    await ledger.dead_letters(SHOP, [{"source": str(want)}, {"nothing": 1}])
-    row = await ledger.sync(want)
+    sync_id = await ledger.start_full_sync()
+    await ledger.dead_letters(SHOP, [{"read_id": str(sync_id)}, {"nothing": 1}])
+    row = await ledger.get_sync(sync_id)
     assert row["state"] == "failed"
     assert "dead-lettered" in row["reason"]
 
 
-async def test_requests_that_ended_a_week_ago_are_forgotten(ledger: Ledger) -> None:
-    await ledger.connected()
+async def test_requests_that_ended_a_week_ago_are_deleted(ledger: Ledger) -> None:
+    await ledger.change_connection()
     old, fresh = uuid4(), uuid4()
-    await ledger.requests(SHOP, [request(old), request(fresh)])
-    await ledger.stored(SHOP, [verdict(old), verdict(fresh)])
-    await ledger.run(f"UPDATE syncs SET finished_at = now() - interval '8 days' WHERE sync_id = '{old}'")
+    await ledger.requests(SHOP, [build_request(old), build_request(fresh)])
+    await ledger.data_stored(SHOP, [build_result(old), build_result(fresh)])
+    await ledger.execute(f"UPDATE syncs SET finished_at = now() - interval '8 days' WHERE sync_id = '{old}'")
     async with ledger.database.transaction() as tx:
         await syncs.prune(tx)
         assert await syncs.get(tx, old) is None
         assert await syncs.get(tx, fresh) is not None
 
 
-async def test_throttles_use_up_no_tries_and_stumbles_end_after_twenty(ledger: Ledger) -> None:
-    want = await ledger.walking()
+async def test_throttles_use_up_no_attempts_and_other_postponements_end_after_twenty(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
     step = 1
     for throttled in [True] * 30 + [False] * 19:
-        event = progressed(want, "postponed", step=step, cursor="c", not_before=1, reason="later", throttled=throttled)
+        event = build_progress(
+            sync_id, "postponed", step=step, cursor="c", not_before=1, reason="later", throttled=throttled
+        )
         await ledger.progress(SHOP, [event])
-        await ledger.dispatched()
+        await ledger.dispatch()
         step += 1
-    row = await ledger.sync(want)
+    row = await ledger.get_sync(sync_id)
     assert (row["state"], row["reason"], row["throttled"]) == ("failed", "later", 30)
 
 
-async def test_a_postponed_request_keeps_its_tries(ledger: Ledger) -> None:
-    await ledger.connected()
-    asked = uuid4()
-    await ledger.requests(SHOP, [request(asked)])
+async def test_a_postponed_request_keeps_its_attempts(ledger: Ledger) -> None:
+    await ledger.change_connection()
+    request_id = uuid4()
+    await ledger.requests(SHOP, [build_request(request_id)])
     for _ in range(8):
-        event = progressed(asked, "postponed", records={"products": ("p1",)}, not_before=1, throttled=True, reason="t")
+        event = build_progress(
+            request_id, "postponed", records={"products": ("p1",)}, not_before=1, throttled=True, reason="t"
+        )
         await ledger.progress(SHOP, [event])
-        await ledger.dispatched()
-        (message,) = await ledger.said()
+        await ledger.dispatch()
+        (message,) = await ledger.pop_messages()
         await ledger.requests(SHOP, [SyncRequested.model_validate(message)])
-    assert (await ledger.sync(asked))["attempts"] == 1
+    assert (await ledger.get_sync(request_id))["attempts"] == 1
 
 
-async def test_a_walk_without_a_verdict_fails_after_an_hour(ledger: Ledger) -> None:
-    want = await ledger.walking()
-    await ledger.progress(SHOP, [progressed(want, "completed", step=1)])
-    await ledger.run("UPDATE syncs SET progressed_at = now() - interval '2 hours'")
+async def test_a_full_sync_without_a_result_fails_after_an_hour(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    await ledger.progress(SHOP, [build_progress(sync_id, "completed", step=1)])
+    await ledger.execute("UPDATE syncs SET progressed_at = now() - interval '2 hours'")
     await ledger.dispatcher.sweep()
-    assert (await ledger.sync(want))["reason"] == "no verdict came within an hour"
+    assert (await ledger.get_sync(sync_id))["reason"] == "no result came within an hour"
 
 
-async def test_a_dead_verdict_fails_the_syncs_in_it_and_a_malformed_letter_nothing(ledger: Ledger) -> None:
-    want = await ledger.walking()
-    letters = [
+async def test_a_dead_lettered_result_fails_its_syncs_and_a_malformed_dead_letter_fails_nothing(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    dead_letters = [
         {"epoch": None, "sync_id": "not-an-id-but-36-characters-long----"},
-        {"verdicts": [{"sync_ids": [str(want)]}, None], "sync_ids": 7},
+        {"results": [{"sync_ids": [str(sync_id)]}, None], "sync_ids": 7},
     ]
-    await ledger.dead_letters(SHOP, letters)
-    assert (await ledger.sync(want))["state"] == "failed"
+    await ledger.dead_letters(SHOP, dead_letters)
+    assert (await ledger.get_sync(sync_id))["state"] == "failed"
 
 
-async def test_what_was_cancelled_without_being_heard_of_is_not_entered(ledger: Ledger) -> None:
-    await ledger.connected()
-    stranger = uuid4()
-    await ledger.stored(SHOP, [verdict(stranger, "cancelled")])
+async def test_a_cancelled_sync_whose_request_was_not_received_is_not_entered(ledger: Ledger) -> None:
+    await ledger.change_connection()
+    unknown_id = uuid4()
+    await ledger.data_stored(SHOP, [build_result(unknown_id, "cancelled")])
     async with ledger.database.transaction() as tx:
-        assert await syncs.get(tx, stranger) is None
+        assert await syncs.get(tx, unknown_id) is None
 
 
 async def test_a_record_that_can_never_be_read_fails_its_own_request_alone(ledger: Ledger) -> None:
-    await ledger.connected()
+    await ledger.change_connection()
     good, bad = uuid4(), uuid4()
-    await ledger.requests(SHOP, [request(good), request(bad, "p2")])
+    await ledger.requests(SHOP, [build_request(good), build_request(bad, "p2")])
     failed = SyncResult(sync_ids=(good, bad), status="failed", sequence=1, reason="p2 cannot be read")
-    await ledger.stored(SHOP, [DataStored(connection=SHOP, epoch=1, sequence=1, results=(failed,))])
-    await ledger.run("UPDATE delayed SET not_before = now()")
-    await ledger.dispatched()
-    said = sorted(m["records"]["products"] for m in await ledger.said())
-    assert said == [["p1"], ["p2"]]
+    await ledger.data_stored(SHOP, [DataStored(connection=SHOP, epoch=1, sequence=1, results=(failed,))])
+    await ledger.execute("UPDATE delayed_requests SET not_before = now()")
+    await ledger.dispatch()
+    products = sorted(m["records"]["products"] for m in await ledger.pop_messages())
+    assert products == [["p1"], ["p2"]]

@@ -1,4 +1,4 @@
-"""What the scheduler shows: how long merchants wait, what has ended, and what is open, against a real PostgreSQL."""
+"""Metrics: webhook latency, finished syncs and the gauges of the ledger, against a real PostgreSQL."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -6,114 +6,122 @@ from uuid import UUID, uuid4
 import pytest
 
 from contracts.events import DataStored, SyncRequested, Upload
-from ledger_stand import SHOP, Ledger, progressed, request, verdict
+from ledger_fixture import SHOP, Ledger, build_progress, build_request, build_result
 from messaging.errors import UnavailableError
-from scheduler.metrics import KEPT_SECONDS, Looking
+from scheduler.use_cases.refresh_gauges import CACHE_SECONDS, GaugeRefresher
 
 pytestmark = pytest.mark.integration
 ACCEPTED = 1_800_000_000_000
 
 
-def accepted(sync_id: UUID, cause: str = "webhook") -> SyncRequested:
-    return request(sync_id, cause=cause).model_copy(update={"requested_at": ACCEPTED})
+def build_accepted_request(sync_id: UUID, cause: str = "webhook") -> SyncRequested:
+    return build_request(sync_id, cause=cause).model_copy(update={"requested_at": ACCEPTED})
 
 
-def stored(change: int, *, after: float, outcome: Any = "uploaded") -> DataStored:
-    """An upload, so many seconds after `ACCEPTED`."""
-    done = Upload(key="k", outcome=outcome, sequence=change, stored_at=ACCEPTED + round(after * 1000))
-    return DataStored(connection=SHOP, epoch=1, sequence=change, upload=done)
+def build_stored_upload(sequence: int, *, after: float, outcome: Any = "uploaded") -> DataStored:
+    """Build an upload that was stored `after` seconds after `ACCEPTED`."""
+    upload = Upload(key="k", outcome=outcome, sequence=sequence, stored_at=ACCEPTED + round(after * 1000))
+    return DataStored(connection=SHOP, epoch=1, sequence=sequence, upload=upload)
 
 
-def shown(ledger: Ledger, name: str, **labels: str) -> float | None:
+def get_sample(ledger: Ledger, name: str, **labels: str) -> float | None:
     return ledger.registry.get_sample_value(f"merchant_sync_{name}", labels)
 
 
-def waited(ledger: Ledger) -> tuple[float | None, float | None]:
-    """How many webhooks were measured, and their seconds together."""
+def get_latencies(ledger: Ledger) -> tuple[float | None, float | None]:
+    """Return the number of measured webhooks and the sum of their seconds."""
     name = "webhook_to_snapshot_seconds"
-    return shown(ledger, f"{name}_count", platform="shopify"), shown(ledger, f"{name}_sum", platform="shopify")
+    return get_sample(ledger, f"{name}_count", platform="shopify"), get_sample(
+        ledger, f"{name}_sum", platform="shopify"
+    )
 
 
 async def test_a_webhook_is_measured_to_the_upload_that_holds_it(ledger: Ledger) -> None:
     sync_id = uuid4()
-    await ledger.connected()
-    await ledger.requests(SHOP, [accepted(sync_id)])
-    await ledger.stored(SHOP, [stored(1, after=1), verdict(sync_id, change=2)])
-    assert waited(ledger) == (0, 0)
-    await ledger.stored(SHOP, [stored(2, after=3, outcome="failed")])
-    assert waited(ledger) == (0, 0)
-    await ledger.stored(SHOP, [stored(2, after=7)])
-    await ledger.stored(SHOP, [stored(3, after=9)])
-    assert waited(ledger) == (1, 7)
+    await ledger.change_connection()
+    await ledger.requests(SHOP, [build_accepted_request(sync_id)])
+    await ledger.data_stored(SHOP, [build_stored_upload(1, after=1), build_result(sync_id, sequence=2)])
+    assert get_latencies(ledger) == (0, 0)
+    await ledger.data_stored(SHOP, [build_stored_upload(2, after=3, outcome="failed")])
+    assert get_latencies(ledger) == (0, 0)
+    await ledger.data_stored(SHOP, [build_stored_upload(2, after=7)])
+    await ledger.data_stored(SHOP, [build_stored_upload(3, after=9)])
+    assert get_latencies(ledger) == (1, 7)
 
 
-async def test_an_upload_that_comes_before_the_verdict_counts_as_well(ledger: Ledger) -> None:
+async def test_an_upload_that_comes_before_the_result_counts_as_well(ledger: Ledger) -> None:
     sync_id = uuid4()
-    await ledger.connected()
-    await ledger.requests(SHOP, [accepted(sync_id)])
-    await ledger.stored(SHOP, [stored(2, after=4), verdict(sync_id, change=2)])
-    await ledger.stored(SHOP, [verdict(sync_id, change=2)])
-    assert waited(ledger) == (1, 4)
+    await ledger.change_connection()
+    await ledger.requests(SHOP, [build_accepted_request(sync_id)])
+    await ledger.data_stored(SHOP, [build_stored_upload(2, after=4), build_result(sync_id, sequence=2)])
+    await ledger.data_stored(SHOP, [build_result(sync_id, sequence=2)])
+    assert get_latencies(ledger) == (1, 4)
 
 
-async def test_what_had_nothing_to_bring_or_was_no_webhook_is_not_measured(ledger: Ledger) -> None:
+async def test_a_webhook_without_a_change_and_a_manual_sync_are_not_measured(ledger: Ledger) -> None:
     idle, manual = uuid4(), uuid4()
-    await ledger.connected()
-    await ledger.stored(SHOP, [stored(2, after=-60)])
-    await ledger.requests(SHOP, [accepted(idle), accepted(manual, cause="manual")])
-    await ledger.stored(SHOP, [verdict(idle, change=2), verdict(manual, change=3), stored(3, after=5)])
-    assert waited(ledger) == (0, 0)
+    await ledger.change_connection()
+    await ledger.data_stored(SHOP, [build_stored_upload(2, after=-60)])
+    await ledger.requests(SHOP, [build_accepted_request(idle), build_accepted_request(manual, cause="manual")])
+    await ledger.data_stored(
+        SHOP, [build_result(idle, sequence=2), build_result(manual, sequence=3), build_stored_upload(3, after=5)]
+    )
+    assert get_latencies(ledger) == (0, 0)
 
 
 async def test_each_sync_is_counted_once_when_it_ends(ledger: Ledger) -> None:
-    walk, good, bad = await ledger.walking(), uuid4(), uuid4()
-    await ledger.requests(SHOP, [accepted(good), accepted(bad)])
+    full_sync, good, bad = await ledger.start_full_sync(), uuid4(), uuid4()
+    await ledger.requests(SHOP, [build_accepted_request(good), build_accepted_request(bad)])
     for _ in range(2):
-        await ledger.stored(SHOP, [verdict(good)])
-        await ledger.progress(SHOP, [progressed(bad, "failed", retry=False, reason="never")])
-    await ledger.connected(revision=2, epoch=2, state="uninstalled")
-    assert (await ledger.sync(walk))["state"] == "cancelled"
-    ended = {
-        (mode, state): shown(ledger, "syncs_ended_total", platform="shopify", mode=mode, state=state)
-        for mode in ("records", "full")
+        await ledger.data_stored(SHOP, [build_result(good)])
+        await ledger.progress(SHOP, [build_progress(bad, "failed", retryable=False, reason="never")])
+    await ledger.change_connection(revision=2, epoch=2, state="uninstalled")
+    assert (await ledger.get_sync(full_sync))["state"] == "cancelled"
+    finished = {
+        (mode, state): get_sample(ledger, "syncs_ended_total", platform="shopify", mode=mode, state=state)
+        for mode in ("incremental", "full")
         for state in ("success", "failed", "cancelled")
     }
-    assert {labels: count for labels, count in ended.items() if count} == {
-        ("records", "success"): 1,
-        ("records", "failed"): 1,
+    assert {labels: count for labels, count in finished.items() if count} == {
+        ("incremental", "success"): 1,
+        ("incremental", "failed"): 1,
         ("full", "cancelled"): 1,
     }
-    assert None not in ended.values(), "series are there before their first count"
+    assert None not in finished.values(), "series are there before their first count"
 
 
 async def test_the_age_of_the_oldest_unfinished_is_seen_at_a_scrape(ledger: Ledger) -> None:
-    await ledger.connected()
-    await ledger.requests(SHOP, [request(uuid4(), cause="webhook") for _ in range(2)])
-    await ledger.run("UPDATE syncs SET requested_at = now() - interval '1 hour'")
+    await ledger.change_connection()
+    await ledger.requests(SHOP, [build_request(uuid4(), cause="webhook") for _ in range(2)])
+    await ledger.execute("UPDATE syncs SET requested_at = now() - interval '1 hour'")
     clock = [0.0]
-    looking = Looking(ledger.database.transaction, ledger.metrics.show, elapsed=lambda: clock[0])
-    await looking.look()
-    oldest = shown(ledger, "oldest_unfinished_seconds", platform="shopify", mode="records")
+    refresher = GaugeRefresher(
+        ledger.database.transaction, ledger.metrics.set_gauges, get_monotonic_time=lambda: clock[0]
+    )
+    await refresher.refresh()
+    oldest = get_sample(ledger, "oldest_unfinished_seconds", platform="shopify", mode="incremental")
     assert oldest == pytest.approx(3600, abs=5)
-    assert shown(ledger, "oldest_unfinished_seconds", platform="facebook", mode="full") == 0
-    assert shown(ledger, "syncs_open", platform="shopify", mode="records", state="queued") == 2
-    assert shown(ledger, "connections", platform="shopify", state="connected") == 1
-    await ledger.run("DELETE FROM syncs")
-    await looking.look()
-    assert shown(ledger, "oldest_unfinished_seconds", platform="shopify", mode="records") == oldest, "kept a while"
-    clock[0] = KEPT_SECONDS
-    await looking.look()
-    assert shown(ledger, "oldest_unfinished_seconds", platform="shopify", mode="records") == 0
+    assert get_sample(ledger, "oldest_unfinished_seconds", platform="facebook", mode="full") == 0
+    assert get_sample(ledger, "syncs_open", platform="shopify", mode="incremental", state="queued") == 2
+    assert get_sample(ledger, "connections", platform="shopify", state="connected") == 1
+    await ledger.execute("DELETE FROM syncs")
+    await refresher.refresh()
+    assert get_sample(ledger, "oldest_unfinished_seconds", platform="shopify", mode="incremental") == oldest, (
+        "cached for a while"
+    )
+    clock[0] = CACHE_SECONDS
+    await refresher.refresh()
+    assert get_sample(ledger, "oldest_unfinished_seconds", platform="shopify", mode="incremental") == 0
 
 
-async def test_a_ledger_that_does_not_answer_shows_nothing_rather_than_what_it_knew(ledger: Ledger) -> None:
-    await ledger.connected()
-    await Looking(ledger.database.transaction, ledger.metrics.show).look()
-    assert shown(ledger, "connections", platform="shopify", state="connected") == 1
+async def test_gauges_show_nothing_rather_than_old_values_while_the_database_is_unavailable(ledger: Ledger) -> None:
+    await ledger.change_connection()
+    await GaugeRefresher(ledger.database.transaction, ledger.metrics.set_gauges).refresh()
+    assert get_sample(ledger, "connections", platform="shopify", state="connected") == 1
 
-    def away() -> Any:
+    def fail() -> Any:
         raise UnavailableError("postgres")
 
-    await Looking(away, ledger.metrics.show).look()
-    assert shown(ledger, "connections", platform="shopify", state="connected") is None
-    assert shown(ledger, "oldest_unfinished_seconds", platform="shopify", mode="records") is None
+    await GaugeRefresher(fail, ledger.metrics.set_gauges).refresh()
+    assert get_sample(ledger, "connections", platform="shopify", state="connected") is None
+    assert get_sample(ledger, "oldest_unfinished_seconds", platform="shopify", mode="incremental") is None

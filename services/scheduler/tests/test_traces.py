@@ -1,52 +1,52 @@
-"""What waits in the scheduler's tables goes on in its own trace; a walk's trace begins where the walk does."""
+"""Requests that wait in the scheduler's tables continue their own trace; a full sync begins a trace."""
 
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
-from ledger_stand import SHOP, Ledger, progressed, request
+from ledger_fixture import SHOP, Ledger, build_progress, build_request
 from messaging import tracing
-from otlp_receiver import receiving
+from otlp_receiver import run_receiver
 
 pytestmark = pytest.mark.integration
 
 
-async def said_by(ledger: Ledger) -> list[str | None]:
-    """The spans that have said what is in the outbox."""
+async def pop_traceparents(ledger: Ledger) -> list[str | None]:
+    """Delete the messages in the outbox; returns the traceparents of the spans that enqueued them."""
     async with ledger.database.transaction() as tx:
         return list((await tx.execute(text("DELETE FROM outbox RETURNING traceparent"))).scalars())
 
 
-async def test_a_postponed_request_is_said_again_in_its_own_trace(ledger: Ledger) -> None:
-    await ledger.connected()
-    asked = uuid4()
-    await ledger.requests(SHOP, [request(asked)])
-    with receiving() as receiver, tracing.export_traces("scheduler", receiver.url):
+async def test_a_postponed_request_is_published_again_in_its_own_trace(ledger: Ledger) -> None:
+    await ledger.change_connection()
+    request_id = uuid4()
+    await ledger.requests(SHOP, [build_request(request_id)])
+    with run_receiver() as receiver, tracing.export_traces("scheduler", receiver.url):
         with tracing.start_span("postponing", "consumer", {}):
             postponing = tracing.get_traceparent()
-            event = progressed(asked, "postponed", records={"products": ("p1",)}, not_before=1, throttled=True)
+            event = build_progress(request_id, "postponed", records={"products": ("p1",)}, not_before=1, throttled=True)
             await ledger.progress(SHOP, [event])
-        await ledger.dispatched()
-        assert await said_by(ledger) == [postponing]
+        await ledger.dispatch()
+        assert await pop_traceparents(ledger) == [postponing]
 
 
-async def test_a_walk_begins_a_trace_which_its_first_step_carries(ledger: Ledger) -> None:
-    want = uuid4()
-    with receiving() as receiver:
+async def test_a_full_sync_begins_a_trace_which_its_first_step_carries(ledger: Ledger) -> None:
+    sync_id = uuid4()
+    with run_receiver() as receiver:
         with tracing.export_traces("scheduler", receiver.url):
             with tracing.start_span("handling", "consumer", {}):
-                await ledger.connected(want=want)
-            await ledger.dispatched()
-        (said,) = await said_by(ledger)
-    begun = next(span for span in receiver.spans if span.name == "take on walk")
+                await ledger.change_connection(wanted_sync=sync_id)
+            await ledger.dispatch()
+        (traceparent,) = await pop_traceparents(ledger)
+    step_span = next(span for span in receiver.spans if span.name == "start full sync step")
     call = next(span for span in receiver.spans if span.name == "POST")
-    assert (begun.parent, begun.sync_id) == ("", str(want))
-    assert said is not None and said.split("-")[1:3] == [begun.trace, begun.id]
-    assert call.parent == begun.id
+    assert (step_span.parent, step_span.sync_id) == ("", str(sync_id))
+    assert traceparent is not None and traceparent.split("-")[1:3] == [step_span.trace, step_span.id]
+    assert call.parent == step_span.id
 
 
-async def test_without_traces_nothing_is_kept_of_them(ledger: Ledger) -> None:
-    await ledger.connected(want=uuid4())
-    await ledger.dispatched()
-    assert await said_by(ledger) == [None]
+async def test_without_traces_no_traceparent_is_stored(ledger: Ledger) -> None:
+    await ledger.change_connection(wanted_sync=uuid4())
+    await ledger.dispatch()
+    assert await pop_traceparents(ledger) == [None]

@@ -1,4 +1,4 @@
-"""The places that cursors hold. Small, versioned JSON that only this service reads."""
+"""The contents of the platform's cursors: small, versioned JSON that only this service reads."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,136 +7,148 @@ import orjson
 
 from connector.source import UnreadableRecord
 from platform_sdk.errors import PermanentError
-from shopify_fetcher.chains import Chain
-from shopify_fetcher.scopes import COME_ALONG, WALKED, allowed, refusal
+from shopify_fetcher.chunked_records import ChunkedRecord
+from shopify_fetcher.scopes import CHILD_RESOURCES, READ_ORDER, describe_missing_scope, is_allowed
 
-VERSION = 2
+VERSION = 3
 END = ""
-"""In the place of a resource: the walk has come to its end."""
+"""In place of a resource: the full read is complete."""
 
 
 @dataclass(frozen=True)
-class WalkPlace:
-    """Where a walk is: a resource, its window (low, high], the place in its list, and what is known so far."""
+class FullReadCursor:
+    """Where a full read is: a resource, its id range (low, high], the position in its list, and the results so far."""
 
-    resource: str = WALKED[0]
-    window: int = 0
+    resource: str = READ_ORDER[0]
+    id_range: int = 0
     low: int = 0
     high: int | None = None
-    at: str | None = None
-    """The last place passed in the list; None at the window's beginning."""
+    position: str | None = None
+    """The position of the last id read; None at the beginning of the id range."""
     attempt: int = 1
-    sent: int = 0
-    """Distinct ids said in this attempt at the window."""
-    opened: bool = False
-    before: int | None = None
-    """The platform's count when the window was opened."""
-    alone: bool = False
-    """This window is walked once more by itself: the rest of the walk is done."""
+    sent_count: int = 0
+    """Distinct ids published in this attempt at the id range."""
+    is_open: bool = False
+    """Whether the id range has its upper bound and its count."""
+    count_before: int | None = None
+    """The platform's count when the id range was opened."""
+    is_retry: bool = False
+    """This id range alone is read once more: the rest of the full read is complete."""
     started_at: int | None = None
-    """Before the walk's first read (ms); None until something was read."""
-    done: tuple[tuple[str, int], ...] = ()
-    """Resources that are behind, with the number of their windows."""
-    left: tuple[tuple[str, str], ...] = ()
-    """Resources that are left out, each with the reason."""
-    chains: tuple[Chain, ...] = ()
-    """Records said in part, to be gone on with before the list."""
+    """A time before the first record was read (ms); None until one was read."""
+    completed: tuple[tuple[str, int], ...] = ()
+    """Resources that are complete, with the number of their id ranges."""
+    skipped: tuple[tuple[str, str], ...] = ()
+    """Resources that are skipped, each with the reason."""
+    chunked_records: tuple[ChunkedRecord, ...] = ()
+    """Incomplete records, which continue before the list does."""
 
-    def again(self) -> "WalkPlace":
-        """The beginning of one more attempt at this window alone."""
+    def build_retry(self) -> "FullReadCursor":
+        """Return the beginning of one more attempt at this id range alone."""
         return replace(
             self,
-            at=None,
+            position=None,
             attempt=self.attempt + 1,
-            sent=0,
-            opened=False,
-            before=None,
-            alone=True,
+            sent_count=0,
+            is_open=False,
+            count_before=None,
+            is_retry=True,
             started_at=None,
-            done=(),
-            left=(),
-            chains=(),
+            completed=(),
+            skipped=(),
+            chunked_records=(),
         )
 
-    def after_window(self, scopes: frozenset[str]) -> "WalkPlace":
-        """The next window, or the next resource that may be read, or the walk's end."""
-        if self.alone:
+    def complete_range(self, scopes: frozenset[str]) -> "FullReadCursor":
+        """Return the next id range, or the next resource that may be read, or the end."""
+        if self.is_retry:
             return replace(self, resource=END)
         if self.high is None:
-            return self._following((*self.done, (self.resource, self.window + 1)), self.left, scopes)
-        return WalkPlace(
-            self.resource, self.window + 1, self.high, started_at=self.started_at, done=self.done, left=self.left
+            completed = (*self.completed, (self.resource, self.id_range + 1))
+            return self._find_next_resource(completed, self.skipped, scopes)
+        return FullReadCursor(
+            self.resource,
+            self.id_range + 1,
+            self.high,
+            started_at=self.started_at,
+            completed=self.completed,
+            skipped=self.skipped,
         )
 
-    def after_leaving(self, scopes: frozenset[str]) -> "WalkPlace":
-        """The next resource that may be read, or the walk's end; this one is left out."""
-        return self._following(self.done, self.without(self.resource, scopes).left, scopes)
+    def skip_resource(self, scopes: frozenset[str]) -> "FullReadCursor":
+        """Return the next resource that may be read, or the end; this one is skipped."""
+        return self._find_next_resource(self.completed, self.exclude(self.resource, scopes).skipped, scopes)
 
-    def without(self, resource: str, scopes: frozenset[str]) -> "WalkPlace":
-        """Here, and `resource` with all that comes with it is left out, for the first reason that there was."""
-        named = (resource, *COME_ALONG.get(resource, ()))
-        new = ((r, refusal(r, scopes)) for r in named if r not in dict(self.left))
-        chains = tuple(chain for chain in self.chains if chain.resource not in named)
-        return replace(self, left=(*self.left, *new), chains=chains)
+    def exclude(self, resource: str, scopes: frozenset[str]) -> "FullReadCursor":
+        """Return this cursor with `resource` and its child resources skipped, for the first reason that there was."""
+        excluded = (resource, *CHILD_RESOURCES.get(resource, ()))
+        new = ((r, describe_missing_scope(r, scopes)) for r in excluded if r not in dict(self.skipped))
+        chunked_records = tuple(chunked for chunked in self.chunked_records if chunked.resource not in excluded)
+        return replace(self, skipped=(*self.skipped, *new), chunked_records=chunked_records)
 
-    def _following(
-        self, done: tuple[tuple[str, int], ...], left: tuple[tuple[str, str], ...], scopes: frozenset[str]
-    ) -> "WalkPlace":
-        place = WalkPlace(END, started_at=self.started_at, done=done, left=left)
-        for resource in WALKED[WALKED.index(self.resource) + 1 :]:
-            if allowed(resource, scopes):
-                return replace(place, resource=resource)
-            place = place.without(resource, scopes)
-        return place
+    def _find_next_resource(
+        self, completed: tuple[tuple[str, int], ...], skipped: tuple[tuple[str, str], ...], scopes: frozenset[str]
+    ) -> "FullReadCursor":
+        cursor = FullReadCursor(END, started_at=self.started_at, completed=completed, skipped=skipped)
+        for resource in READ_ORDER[READ_ORDER.index(self.resource) + 1 :]:
+            if is_allowed(resource, scopes):
+                return replace(cursor, resource=resource)
+            cursor = cursor.exclude(resource, scopes)
+        return cursor
 
-    def encoded(self) -> str:
-        """As a cursor."""
-        body: dict[str, Any] = {"v": VERSION, **{name: getattr(self, name) for name in _PLAIN}}
-        body["chains"] = [chain.packed() for chain in self.chains]
+    def encode(self) -> str:
+        """Return the cursor as text."""
+        body: dict[str, Any] = {"v": VERSION, **{name: getattr(self, name) for name in _PLAIN_FIELDS}}
+        body["chunked_records"] = [chunked.encode() for chunked in self.chunked_records]
         return orjson.dumps(body).decode()
 
     @classmethod
-    def decoded(cls, cursor: str | None) -> "WalkPlace":
-        """From a cursor; None is the walk's beginning. Raises `Refused` for one of another version."""
+    def decode(cls, cursor: str | None) -> "FullReadCursor":
+        """Return the cursor in a text; None is the beginning. Raises PermanentError for one of another version."""
         if cursor is None:
             return cls()
-        body = _body(cursor)
-        chains = tuple(Chain.unpacked(packed) for packed in body["chains"])
-        pairs = {name: tuple(map(tuple, body[name])) for name in ("done", "left")}
-        return cls(**{**{name: body[name] for name in _PLAIN}, **pairs}, chains=chains)
+        body = _parse_body(cursor)
+        chunked_records = tuple(ChunkedRecord.decode(content) for content in body["chunked_records"])
+        pairs = {name: tuple(map(tuple, body[name])) for name in ("completed", "skipped")}
+        return cls(**{**{name: body[name] for name in _PLAIN_FIELDS}, **pairs}, chunked_records=chunked_records)
 
 
-_PLAIN = (
-    "resource", "window", "low", "high", "at", "attempt", "sent", "opened", "before", "alone", "started_at", "done",
-    "left",
+_PLAIN_FIELDS = (
+    "resource", "id_range", "low", "high", "position", "attempt", "sent_count", "is_open", "count_before", "is_retry",
+    "started_at", "completed", "skipped",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class ReadPlace:
-    """Where a records fetch is: how many of its sorted ids are behind, records said in part, and what was unread."""
+class IncrementalReadCursor:
+    """Where an incremental read is: how many of its sorted ids are done, incomplete records, and unreadable ones."""
 
-    passed: int = 0
-    chains: tuple[Chain, ...] = ()
-    unread: tuple[UnreadableRecord, ...] = ()
+    done_count: int = 0
+    chunked_records: tuple[ChunkedRecord, ...] = ()
+    unreadable: tuple[UnreadableRecord, ...] = ()
 
-    def encoded(self) -> str:
-        """As a cursor."""
-        chains = [chain.packed() for chain in self.chains]
-        unread = [(u.resource, u.id, u.reason) for u in self.unread]
-        return orjson.dumps({"v": VERSION, "passed": self.passed, "chains": chains, "unread": unread}).decode()
+    def encode(self) -> str:
+        """Return the cursor as text."""
+        body = {
+            "v": VERSION,
+            "done_count": self.done_count,
+            "chunked_records": [chunked.encode() for chunked in self.chunked_records],
+            "unreadable": [(record.resource, record.id, record.reason) for record in self.unreadable],
+        }
+        return orjson.dumps(body).decode()
 
     @classmethod
-    def decoded(cls, cursor: str | None) -> "ReadPlace":
-        """From a cursor; None is the beginning. Raises `Refused` for one of another version."""
+    def decode(cls, cursor: str | None) -> "IncrementalReadCursor":
+        """Return the cursor in a text; None is the beginning. Raises PermanentError for one of another version."""
         if cursor is None:
             return cls()
-        body = _body(cursor)
-        unread = tuple(UnreadableRecord(resource, gid, reason) for resource, gid, reason in body["unread"])
-        return cls(body["passed"], tuple(Chain.unpacked(packed) for packed in body["chains"]), unread)
+        body = _parse_body(cursor)
+        unreadable = tuple(UnreadableRecord(resource, gid, reason) for resource, gid, reason in body["unreadable"])
+        chunked_records = tuple(ChunkedRecord.decode(content) for content in body["chunked_records"])
+        return cls(body["done_count"], chunked_records, unreadable)
 
 
-def _body(cursor: str) -> dict[str, Any]:
+def _parse_body(cursor: str) -> dict[str, Any]:
     body: dict[str, Any] = orjson.loads(cursor)
     if body.get("v") != VERSION:
         raise PermanentError("a cursor of another version: the work must begin anew", retryable=True)

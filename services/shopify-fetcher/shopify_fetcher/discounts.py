@@ -1,11 +1,11 @@
-"""Discount records of both families: codes by code; what they apply to as plain gids, which the document names."""
+"""Maps discounts of both families: codes by code, and what they apply to as gids, which the document names."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from contracts.events import Record
-from shopify_fetcher.building import Built, Moment, Node, by_number, rest
-from shopify_fetcher.chains import Rest
+from platforms.shopify.ids import parse_number
+from shopify_fetcher.chunked_records import Continuation
 from shopify_fetcher.generated.fragments import (
     AutomaticDiscountBody,
     CodeDiscountBody,
@@ -14,21 +14,21 @@ from shopify_fetcher.generated.fragments import (
     ProductIdPage,
     VariantTitlePage,
 )
-from shopify_fetcher.gids import number
+from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo, build_continuations, sort_by_number
 
 FAMILIES = {"DiscountCodeNode": "codeDiscount", "DiscountAutomaticNode": "automaticDiscount"}
 SIDES = ("customerGets", "customerBuys")
-LISTS = ("products", "productVariants", "collections")
+ITEM_LISTS = ("products", "productVariants", "collections")
 CODES = "codes"
 
 
-def listing(family: str, side: str, listed: str) -> str:
-    """The name of a list of what a discount applies to."""
-    return f"{family}.{side}.{listed}"
+def build_list_name(family: str, side: str, item_list: str) -> str:
+    """Return the name of a list of what a discount applies to."""
+    return f"{family}.{side}.{item_list}"
 
 
-def built_discount(raw: Node, moment: Moment) -> Built:
-    """A discount of either family, by the node's own type."""
+def map_discount(raw: Node, info: ResponseInfo) -> MappedRecords:
+    """Map a discount of either family, by the node's own type."""
     family = FAMILIES[raw["__typename"]]
     node: CodeDiscountBody | AutomaticDiscountBody
     if family == "codeDiscount":
@@ -40,67 +40,68 @@ def built_discount(raw: Node, moment: Moment) -> Built:
     record = Record(
         resource="discounts",
         id=node.id,
-        read_at=moment.read_at,
+        read_at=info.read_at,
         updated_at=discount.updatedAt,
-        body={"id": node.id, family: _terms(discount)},
-        sort_key=number(node.id),
+        body={"id": node.id, family: _map_terms(discount)},
+        sort_key=parse_number(node.id),
         lookup_fields={"title": discount.title},
     )
-    built = Built()
-    built.add(record, moment.chain("discounts", node.id, tuple(_rests(family, discount))))
-    return built
+    continuations = tuple(_find_continuations(family, discount))
+    mapped = MappedRecords()
+    mapped.add(record, info.build_chunked_record("discounts", node.id, continuations))
+    return mapped
 
 
-def _terms(discount: Any) -> Node:
+def _map_terms(discount: Any) -> Node:
     terms: Node = discount.model_dump(by_alias=True, exclude={"updatedAt", "codes"})
     if hasattr(discount, "codes"):
-        terms["codes"] = {"edges": codes(discount.codes)}
+        terms["codes"] = {"edges": map_codes(discount.codes)}
     for side in SIDES:
         if terms.get(side):
-            terms[side]["items"] = _items(getattr(discount, side).items)
+            terms[side]["items"] = _map_items(getattr(discount, side).items)
     countries = (terms.get("destinationSelection") or {}).get("countries")
     if countries is not None:
         countries.sort()
     return terms
 
 
-def _items(items: Any) -> Node:
+def _map_items(items: Any) -> Node:
     match items.typename__:
         case "DiscountProducts":
             return {
                 "__typename": "DiscountProducts",
-                "products": gids(items.products),
-                "productVariants": variants(items.productVariants),
+                "products": map_gids(items.products),
+                "productVariants": map_variant_titles(items.productVariants),
             }
         case "DiscountCollections":
-            return {"__typename": "DiscountCollections", "collections": gids(items.collections)}
+            return {"__typename": "DiscountCollections", "collections": map_gids(items.collections)}
     whole: Node = items.model_dump(by_alias=True)
     return whole
 
 
-def _rests(family: str, discount: Any) -> Iterator[Rest]:
-    """Codes first, then what is got, then what must be bought."""
+def _find_continuations(family: str, discount: Any) -> Iterator[Continuation]:
+    """Yield the codes first, then what is got, then what must be bought."""
     if hasattr(discount, "codes"):
-        yield from rest(CODES, discount.codes.pageInfo)
+        yield from build_continuations(CODES, discount.codes.pageInfo)
     for side in SIDES:
         items = getattr(getattr(discount, side, None), "items", None)
-        for listed in LISTS:
-            page = getattr(items, listed, None)
+        for item_list in ITEM_LISTS:
+            page = getattr(items, item_list, None)
             if page is not None:
-                yield from rest(listing(family, side, listed), page.pageInfo)
+                yield from build_continuations(build_list_name(family, side, item_list), page.pageInfo)
 
 
-def codes(page: CodePage) -> list[Node]:
-    """Codes by code."""
+def map_codes(page: CodePage) -> list[Node]:
+    """Map codes, by code."""
     return [{"node": {"code": code}} for code in sorted(edge.node.code for edge in page.edges)]
 
 
-def gids(page: ProductIdPage | CollectionIdPage | None) -> list[str]:
-    """The gids of a page by number; none where products may not be read."""
-    return by_number([edge.node.id for edge in page.edges]) if page is not None else []
+def map_gids(page: ProductIdPage | CollectionIdPage | None) -> list[str]:
+    """Map a page to its gids, by number; to none where products may not be read."""
+    return sort_by_number([edge.node.id for edge in page.edges]) if page is not None else []
 
 
-def variants(page: VariantTitlePage | None) -> list[list[str]]:
-    """Variants with their titles, by number; none where products may not be read."""
-    found = [[edge.node.id, edge.node.title] for edge in page.edges] if page is not None else []
-    return sorted(found, key=lambda pair: number(pair[0]))
+def map_variant_titles(page: VariantTitlePage | None) -> list[list[str]]:
+    """Map variants to gid and title, by number; to none where products may not be read."""
+    variants = [[edge.node.id, edge.node.title] for edge in page.edges] if page is not None else []
+    return sorted(variants, key=lambda variant: parse_number(variant[0]))

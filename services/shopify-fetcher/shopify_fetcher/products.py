@@ -1,48 +1,48 @@
-"""Product records in the form of the document; their stock comes as records of its own."""
+"""Maps products to the form of the document; their inventory comes as records of its own."""
 
 from contracts.events import Record
-from shopify_fetcher.building import Built, Moment, Node, rest
+from platforms.shopify.ids import parse_number
 from shopify_fetcher.generated.fragments import MediaPage, MetafieldPage, ProductBody
-from shopify_fetcher.gids import number
-from shopify_fetcher.stock import with_variants
+from shopify_fetcher.inventory import map_variants
+from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo, build_continuations
 
 VARIANTS, MEDIA, METAFIELDS = "variants", "media", "metafields"
-_APART = {"updatedAt", "variants", "media", "metafields"}
+_SEPARATE_FIELDS = {"updatedAt", "variants", "media", "metafields"}
 
 
-def built_product(raw: Node, moment: Moment) -> Built:
-    """A product with what came along with it."""
+def map_product(raw: Node, info: ResponseInfo) -> MappedRecords:
+    """Map a product with the inventory that came with it."""
     node = ProductBody.model_validate(raw)
-    variants, built = with_variants(node.variants, node.id, moment)
-    body = node.model_dump(by_alias=True, exclude=_APART)
+    variants, mapped = map_variants(node.variants, node.id, info)
+    body = node.model_dump(by_alias=True, exclude=_SEPARATE_FIELDS)
     body["variants"] = {"edges": variants}
-    body["media"] = {"edges": media(node.media)}
-    body["metafields"] = {"edges": metafields(node.metafields)}
-    rests = (
-        *rest(VARIANTS, node.variants.pageInfo),
-        *rest(MEDIA, node.media.pageInfo),
-        *rest(METAFIELDS, node.metafields.pageInfo),
+    body["media"] = {"edges": map_media(node.media)}
+    body["metafields"] = {"edges": map_metafields(node.metafields)}
+    continuations = (
+        *build_continuations(VARIANTS, node.variants.pageInfo),
+        *build_continuations(MEDIA, node.media.pageInfo),
+        *build_continuations(METAFIELDS, node.metafields.pageInfo),
     )
     record = Record(
         resource="products",
         id=node.id,
-        read_at=moment.read_at,
+        read_at=info.read_at,
         updated_at=node.updatedAt,
         body=body,
-        sort_key=number(node.id),
+        sort_key=parse_number(node.id),
         lookup_fields={"title": node.title, "handle": node.handle},
     )
-    built.add(record, moment.chain("products", node.id, rests))
-    return built
+    mapped.add(record, info.build_chunked_record("products", node.id, continuations))
+    return mapped
 
 
-def media(page: MediaPage) -> list[Node]:
-    """Media in the product's own order."""
+def map_media(page: MediaPage) -> list[Node]:
+    """Map media, in the product's own order."""
     edges: list[Node] = page.model_dump(by_alias=True, include={"edges"})["edges"]
     return edges
 
 
-def metafields(page: MetafieldPage) -> list[Node]:
-    """Metafields by key."""
+def map_metafields(page: MetafieldPage) -> list[Node]:
+    """Map metafields, by key."""
     edges: list[Node] = page.model_dump(by_alias=True, include={"edges"})["edges"]
     return sorted(edges, key=lambda edge: str(edge["node"]["key"]))

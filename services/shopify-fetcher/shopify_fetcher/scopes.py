@@ -1,6 +1,6 @@
-"""Which resources the granted scopes allow, in the order in which a walk takes them."""
+"""Which resources the granted scopes allow, and the order in which a full read takes them."""
 
-NEEDS = {
+REQUIRED_SCOPES = {
     "shop": None,
     "locations": "read_locations",
     "products": "read_products",
@@ -8,20 +8,21 @@ NEEDS = {
     "collections": "read_products",
     "discounts": "read_discounts",
 }
-WALKED = ("shop", "locations", "products", "collections", "discounts")
-COME_ALONG = {"products": ("inventory",)}
-"""Resources whose records come with those of another."""
+"""By resource, the scope that reading it needs; None: it needs none."""
+READ_ORDER = ("shop", "locations", "products", "collections", "discounts")
+CHILD_RESOURCES = {"products": ("inventory",)}
+"""By resource, those whose records come with its records."""
 
 
-def allowed(resource: str, scopes: frozenset[str]) -> bool:
-    """Whether `resource` may be read; the right to write something holds the right to read it."""
-    scope = NEEDS[resource]
-    if resource == "inventory" and not allowed("products", scopes):
+def is_allowed(resource: str, scopes: frozenset[str]) -> bool:
+    """Return whether `resource` may be read. A scope to write something includes reading it."""
+    scope = REQUIRED_SCOPES[resource]
+    if resource == "inventory" and not is_allowed("products", scopes):
         return False
     return scope is None or scope in scopes or scope.replace("read_", "write_", 1) in scopes
 
 
-def refusal(resource: str, scopes: frozenset[str]) -> str:
-    """Why `resource` may not be read, naming the scope that is wanting."""
-    scope = "read_products" if resource == "inventory" and not allowed("products", scopes) else NEEDS[resource]
-    return f"scope {scope} was not granted"
+def describe_missing_scope(resource: str, scopes: frozenset[str]) -> str:
+    """Return why `resource` may not be read, naming the scope that is missing."""
+    needs_products = resource == "inventory" and not is_allowed("products", scopes)
+    return f"scope {'read_products' if needs_products else REQUIRED_SCOPES[resource]} was not granted"

@@ -7,14 +7,14 @@ from pydantic import AfterValidator
 from connector.settings import FetcherSettings
 
 
-def _with_shop(url: str) -> str:
+def _validate_shop_url(url: str) -> str:
     if "{shop}" not in url:
         raise ValueError("must contain {shop}")
     return url.rstrip("/")
 
 
 class ShopifyFetcherSettings(FetcherSettings):
-    """Where shops are, and which version of the Admin API is asked for."""
+    """Where shops are, and which version of the Admin API is requested."""
 
-    shopify_shop_url: Annotated[str, AfterValidator(_with_shop)] = "https://{shop}"
+    shopify_shop_url: Annotated[str, AfterValidator(_validate_shop_url)] = "https://{shop}"
     shopify_api_version: str = "2026-10"

@@ -1,4 +1,4 @@
-"""Builders: a sandbox as a process of its own, a voice that keeps what is said, and the document made of it."""
+"""Builders: a sandbox as a process of its own, a publisher that keeps its messages, and the document made of them."""
 
 import asyncio
 import os
@@ -16,12 +16,13 @@ import httpx
 import orjson
 import pytest
 
-from connector.handlers import FullSyncHandler, IncrementalHandler
-from connector.tokens import AccessToken
+from connector.handlers import FullSyncHandler, HandlerDependencies, IncrementalHandler
 from contracts.events import Event, FullSyncStepRequested, Record, RecordsPage, SyncProgressed, SyncRequested
 from messaging.publisher import OutboundMessage
-from shopify_fetcher.client import open_client
-from shopify_fetcher.platform import ShopifySource
+from messaging.tracing import trace_call
+from platform_sdk.tokens import AccessToken
+from platforms.shopify.session import open_client
+from shopify_fetcher.source import ShopifySource
 
 KEY, SECRET = "sandbox-key", "sandbox-secret"
 ALL_SCOPES = "read_products,read_inventory,read_locations,read_discounts"
@@ -89,64 +90,64 @@ def _wait_until_it_serves(http: httpx.Client, process: "subprocess.Popen[bytes]"
     raise AssertionError("the sandbox does not serve")
 
 
-class Voice:
-    """Keeps what is said, in order."""
+class FakePublisher:
+    """Keeps messages, in order."""
 
     def __init__(self) -> None:
-        self.said: list[OutboundMessage] = []
+        self.messages: list[OutboundMessage] = []
 
     async def send_all(self, messages: Iterable[OutboundMessage]) -> None:
         """Keep messages."""
-        self.said += messages
+        self.messages += messages
 
-    def events(self, kind: type[Event]) -> list[Any]:
-        """All events of `kind`."""
-        return [message.event for message in self.said if isinstance(message.event, kind)]
+    def select(self, event_type: type[Event]) -> list[Any]:
+        """All events of this type."""
+        return [message.event for message in self.messages if isinstance(message.event, event_type)]
 
     @property
     def records(self) -> list[Record]:
         """All records of all pages."""
-        return [record for page in self.events(RecordsPage) for record in page.records]
+        return [record for page in self.select(RecordsPage) for record in page.records]
 
     @property
-    def progressed(self) -> list[SyncProgressed]:
-        """All that was said of progress."""
-        return self.events(SyncProgressed)
+    def progress(self) -> list[SyncProgressed]:
+        """All events about progress."""
+        return self.select(SyncProgressed)
 
 
 @dataclass
-class Tokens:
-    """Gives one access for each connection; `renewed` takes the place of a refused one."""
+class FakeTokens:
+    """Gives one token for each connection; `replacement` takes the place of a rejected one."""
 
-    known: dict[str, AccessToken] = field(default_factory=dict)
-    renewed: AccessToken | None = None
+    tokens: dict[str, AccessToken] = field(default_factory=dict)
+    replacement: AccessToken | None = None
     granted: AccessToken | None = None
     reported: list[str] = field(default_factory=list)
 
     async def get_token(self, connection: str, epoch: int, *, fresh: bool = False) -> AccessToken:
-        """The access that was set, or `granted`, where it is asked for anew."""
-        if anew and self.granted is not None:
-            self.known[connection] = self.granted
-        return self.known[connection]
+        """The token that was set, or `granted` where a fresh one is requested."""
+        if fresh and self.granted is not None:
+            self.tokens[connection] = self.granted
+        return self.tokens[connection]
 
-    async def replace_token(self, access: AccessToken) -> AccessToken:
-        """The renewed access."""
-        self.reported.append(access.fingerprint)
-        assert self.renewed is not None
-        return self.renewed
+    async def replace_token(self, token: AccessToken) -> AccessToken:
+        """The replacement."""
+        self.reported.append(token.fingerprint)
+        assert self.replacement is not None
+        return self.replacement
 
 
 @dataclass
 class Shop:
-    """A shop of the sandbox with both lanes on it."""
+    """A shop of the sandbox with both handlers on it."""
 
     name: str
     sandbox: Sandbox
-    tokens: Tokens
-    voice: Voice
-    walk_lane: FullSyncHandler
-    quick_lane: IncrementalHandler
-    platform: ShopifySource
+    tokens: FakeTokens
+    publisher: FakePublisher
+    handle_full_sync: FullSyncHandler
+    handle_incremental: IncrementalHandler
+    dependencies: HandlerDependencies
 
     @property
     def connection(self) -> str:
@@ -157,17 +158,17 @@ class Shop:
         """The answer of a control call for this shop."""
         return self.sandbox.control(method, self.name, path, body)
 
-    def wish(self, **records: list[str]) -> SyncRequested:
+    def build_request(self, **records: list[str]) -> SyncRequested:
         """A webhook's request for records."""
         return SyncRequested(
             sync_id=uuid4(), connection=self.connection, epoch=1, cause="webhook", records=records, requested_at=0
         )
 
-    async def bring(self, requests: list[SyncRequested]) -> None:
-        """Ask for records, and for what is postponed again at once, as the scheduler would in time."""
+    async def read_to_end(self, requests: list[SyncRequested]) -> None:
+        """Read records, and what is postponed again at once, as the scheduler would in time."""
         while requests:
-            began = len(self.voice.progressed)
-            await self.quick_lane(self.connection, requests)
+            began = len(self.publisher.progress)
+            await self.handle_incremental(self.connection, requests)
             requests = [
                 SyncRequested(
                     sync_id=late.sync_ids[0],
@@ -180,10 +181,10 @@ class Shop:
                     cursor=late.cursor,
                     attempt=late.attempt + 1,
                 )
-                for late in self.voice.progressed[began:]
+                for late in self.publisher.progress[began:]
             ]
 
-    async def walk(
+    async def run_full_sync(
         self,
         *,
         cursor: str | None = None,
@@ -191,14 +192,14 @@ class Shop:
         steps: int = 10_000,
         patient: bool = False,
     ) -> list[Any]:
-        """Walk step by step as the scheduler would; gives all that was said of progress.
+        """Run step by step as the scheduler would; return all events about progress.
 
         `patient`: what is postponed is waited for, as the scheduler does.
         """
-        source, began = sync_id or uuid4(), len(self.voice.progressed)
+        read_id, began = sync_id or uuid4(), len(self.publisher.progress)
         for step in range(steps):
             request = FullSyncStepRequested(
-                sync_id=source,
+                sync_id=read_id,
                 connection=self.connection,
                 epoch=1,
                 cause="connect",
@@ -206,17 +207,17 @@ class Shop:
                 cursor=cursor,
                 requested_at=0,
             )
-            await self.walk_lane(self.connection, [request])
-            last = self.voice.progressed[-1]
+            await self.handle_full_sync(self.connection, [request])
+            last = self.publisher.progress[-1]
             if last.outcome in ("completed", "failed"):
                 break
             if patient and last.not_before:
                 await asyncio.sleep(max(0.0, last.not_before / 1000 - time.time()))
             cursor = last.cursor
-        return self.voice.progressed[began:]
+        return self.publisher.progress[began:]
 
     def document(self) -> bytes:
-        """The snapshot that it must come to."""
+        """The snapshot that must result."""
         return self.sandbox.http.get(f"/control/shops/{self.name}/document").content
 
 
@@ -225,28 +226,29 @@ async def open_shop(sandbox: Sandbox) -> Any:
     """Opens a shop of the sandbox: `open_shop(name, scopes=…, seconds=…, **recipe)`."""
     contexts = []
 
-    async def open_it(name: str, *, scopes: str = ALL_SCOPES, seconds: float = 5.0, **recipe: Any) -> Shop:
+    async def open_one(name: str, *, scopes: str = ALL_SCOPES, seconds: float = 5.0, **recipe: Any) -> Shop:
         sandbox.make(name, **recipe)
         token = sandbox.install(name, scopes)
-        context = open_client(sandbox.url + "/shops/{shop}", "2026-10")
-        platform = ShopifySource(await context.__aenter__())
+        context = open_client(sandbox.url + "/shops/{shop}", "2026-10", trace=trace_call)
+        source = ShopifySource(await context.__aenter__())
         contexts.append(context)
         connection = f"shopify:{name}"
-        tokens = Tokens({connection: AccessToken(connection, 1, token, frozenset(scopes.split(",")))})
-        voice = Voice()
-        walk = FullSyncHandler(platform, tokens, voice, seconds=seconds)
-        quick = IncrementalHandler(platform, tokens, voice, seconds=10.0)
-        return Shop(name, sandbox, tokens, voice, walk, quick, platform)
+        tokens = FakeTokens({connection: AccessToken(connection, 1, token, frozenset(scopes.split(",")))})
+        publisher = FakePublisher()
+        dependencies = HandlerDependencies(source, tokens, publisher)
+        full_sync = FullSyncHandler(dependencies, seconds=seconds)
+        incremental = IncrementalHandler(dependencies, seconds=10.0)
+        return Shop(name, sandbox, tokens, publisher, full_sync, incremental, dependencies)
 
-    yield open_it
+    yield open_one
     for context in contexts:
         await context.__aexit__(None, None, None)
 
 
 @pytest.fixture
-def rebuilt() -> Callable[[Iterable[Record]], bytes]:
-    """Makes the document of records as the writer is promised that it can."""
-    return _document
+def build_document() -> Callable[[Iterable[Record]], bytes]:
+    """Builds the document of records as the writer is promised that it can."""
+    return _build_document
 
 
 @pytest.fixture
@@ -258,75 +260,77 @@ def references() -> Path:
     return folder
 
 
-def whole(records: Iterable[Record]) -> dict[str, dict[str, Record]]:
-    """The latest reading of each record by resource and id, pieces joined from the first to the last."""
-    found: dict[str, dict[str, Record]] = {}
-    chains: dict[tuple[str, str], dict[str | None, Record]] = {}
+def join_chunks(records: Iterable[Record]) -> dict[str, dict[str, Record]]:
+    """The latest reading of each record by resource and id, chunks joined from the first to the last."""
+    latest: dict[str, dict[str, Record]] = {}
+    chunks_by_reading: dict[tuple[str, str], dict[str | None, Record]] = {}
     for record in records:
         if record.chunk is None:
-            found.setdefault(record.resource, {})[record.id] = record
+            latest.setdefault(record.resource, {})[record.id] = record
             continue
-        pieces = chains.setdefault((record.id, record.chunk.reading_id), {})
-        pieces[record.chunk.cursor] = record
+        chunks = chunks_by_reading.setdefault((record.id, record.chunk.reading_id), {})
+        chunks[record.chunk.cursor] = record
         if record.chunk.is_last:
-            found.setdefault(record.resource, {})[record.id] = _joined(pieces)
-    return found
+            latest.setdefault(record.resource, {})[record.id] = _join(chunks)
+    return latest
 
 
-def _joined(pieces: dict[str | None, Record]) -> Record:
-    first = pieces[None]
+def _join(chunks: dict[str | None, Record]) -> Record:
+    first = chunks[None]
     body = orjson.loads(orjson.dumps(first.body))
-    piece = first
-    while piece.chunk is not None and piece.chunk.next_cursor is not None:
-        piece = pieces[piece.chunk.next_cursor]
-        assert piece.chunk is not None
+    chunk = first
+    while chunk.chunk is not None and chunk.chunk.next_cursor is not None:
+        chunk = chunks[chunk.chunk.next_cursor]
+        assert chunk.chunk is not None
         target = body
-        for key in piece.chunk.path:
+        for key in chunk.chunk.path:
             target = target[key]
-        target.extend(piece.items)
-    return first.model_copy(update={"body": body, "part": None})
+        target.extend(chunk.items)
+    return first.model_copy(update={"body": body, "chunk": None})
 
 
-def _document(records: Iterable[Record]) -> bytes:
-    """One truth: names come from the records that they are names of."""
-    found = {
-        resource: sorted((_copied(r) for r in of.values() if r.body is not None), key=lambda r: r.sort_key)
-        for resource, of in whole(records).items()
+def _build_document(records: Iterable[Record]) -> bytes:
+    """Names come from the records that they are names of."""
+    latest = {
+        resource: sorted((_copy(r) for r in of.values() if r.body is not None), key=lambda r: r.sort_key)
+        for resource, of in join_chunks(records).items()
     }
-    names = {r.id: r.lookup_fields for of in found.values() for r in of}
-    items = {r.id: r.body for r in found.get("inventory", [])}
+    names = {r.id: r.lookup_fields for of in latest.values() for r in of}
+    items = {r.id: r.body for r in latest.get("inventory", [])}
     titles = {
         edge["node"]["id"]: edge["node"]["title"]
-        for p in found.get("products", [])
+        for p in latest.get("products", [])
         for edge in p.body["variants"]["edges"]
     }
-    by_title = sorted(found.get("discounts", []), key=lambda r: (r.lookup_fields["title"], r.sort_key))
-    collections = sorted(found.get("collections", []), key=lambda r: (r.lookup_fields["title"], r.sort_key))
+    by_title = sorted(latest.get("discounts", []), key=lambda r: (r.lookup_fields["title"], r.sort_key))
+    collections = sorted(latest.get("collections", []), key=lambda r: (r.lookup_fields["title"], r.sort_key))
     data = {
-        "shop": found["shop"][0].body,
-        "products": _top(_product(p.body, items, names) for p in found.get("products", [])),
-        "codeDiscountNodes": _top(_discount(d.body, names, titles) for d in by_title if "codeDiscount" in d.body),
-        "automaticDiscountNodes": _top(
-            _discount(d.body, names, titles) for d in by_title if "codeDiscount" not in d.body
+        "shop": latest["shop"][0].body,
+        "products": _build_connection(_build_product(p.body, items, names) for p in latest.get("products", [])),
+        "codeDiscountNodes": _build_connection(
+            _build_discount(d.body, names, titles) for d in by_title if "codeDiscount" in d.body
         ),
-        "collections": _top(_collection(c.body, names) for c in collections),
+        "automaticDiscountNodes": _build_connection(
+            _build_discount(d.body, names, titles) for d in by_title if "codeDiscount" not in d.body
+        ),
+        "collections": _build_connection(_build_collection(c.body, names) for c in collections),
     }
     return orjson.dumps({"data": data}, option=orjson.OPT_SORT_KEYS)
 
 
-def _copied(record: Record) -> Record:
+def _copy(record: Record) -> Record:
     return type(record).model_validate_json(record.model_dump_json())
 
 
-def _top(nodes: Iterable[Any]) -> Any:
-    return {**_edges(nodes), "pageInfo": {"hasNextPage": False, "endCursor": None}}
+def _build_connection(nodes: Iterable[Any]) -> Any:
+    return {**_build_edges(nodes), "pageInfo": {"hasNextPage": False, "endCursor": None}}
 
 
-def _edges(nodes: Iterable[Any]) -> Any:
+def _build_edges(nodes: Iterable[Any]) -> Any:
     return {"edges": [{"node": node} for node in nodes]}
 
 
-def _product(body: Any, items: Any, names: Any) -> Any:
+def _build_product(body: Any, items: Any, names: Any) -> Any:
     for edge in body["variants"]["edges"]:
         variant = edge["node"]
         item = items.get(variant["inventoryItem"]["id"], {"tracked": None, "levels": []})
@@ -334,22 +338,22 @@ def _product(body: Any, items: Any, names: Any) -> Any:
             {**level, "location": {"id": level["location"], "name": names.get(level["location"], {}).get("name")}}
             for level in item["levels"]
         ]
-        variant["inventoryItem"] |= {"tracked": item["tracked"], "inventoryLevels": _edges(levels)}
+        variant["inventoryItem"] |= {"tracked": item["tracked"], "inventoryLevels": _build_edges(levels)}
     return body
 
 
-def _collection(body: Any, names: Any) -> Any:
-    return {**body, "products": _edges({"id": gid, **names[gid]} for gid in body["products"] if gid in names)}
+def _build_collection(body: Any, names: Any) -> Any:
+    return {**body, "products": _build_edges({"id": gid, **names[gid]} for gid in body["products"] if gid in names)}
 
 
-def _discount(body: Any, names: Any, titles: Any) -> Any:
+def _build_discount(body: Any, names: Any, titles: Any) -> Any:
     (family,) = (key for key in body if key != "id")
     for side in ("customerGets", "customerBuys"):
         items = (body[family].get(side) or {}).get("items", {})
         for listed in ("products", "collections"):
             if listed in items:
-                items[listed] = _edges({"id": g, "title": names[g]["title"]} for g in items[listed] if g in names)
+                items[listed] = _build_edges({"id": g, "title": names[g]["title"]} for g in items[listed] if g in names)
         if "productVariants" in items:
             named = [gid for gid, _ in items["productVariants"] if gid in titles]
-            items["productVariants"] = _edges({"id": gid, "title": titles[gid]} for gid in named)
+            items["productVariants"] = _build_edges({"id": gid, "title": titles[gid]} for gid in named)
     return body

@@ -27,9 +27,9 @@ from contracts.events import (
     SyncRequested,
 )
 from contracts.topics import (
-    DATA_FETCHED,
-    DATA_FETCHED_WALK,
     SYNC_PROGRESSED,
+    get_fetched_topic,
+    get_full_fetched_topic,
     get_full_sync_topic,
     get_sync_topic,
     list_topics,
@@ -55,16 +55,16 @@ class Gateway:
     token: str
     url: str = ""
     away: bool = False
-    asked: list[Any] = field(default_factory=list)
+    requests: list[Any] = field(default_factory=list)
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[None]:
+    async def serve(self) -> AsyncIterator[None]:
         """Serve while the context lasts."""
         app = FastAPI()
 
         @app.post("/internal/tokens")
         async def tokens(body: dict[str, Any]) -> Any:
-            self.asked.append(body)
+            self.requests.append(body)
             if self.away:
                 return Response(status_code=503)
             return {"access_token": self.token, "expires_at": None, "epoch": 1, "scopes": SCOPES}
@@ -89,7 +89,7 @@ class Bench:
     consumer: Any
     port: int = field(default_factory=_free_port)
     process: "subprocess.Popen[bytes] | None" = None
-    heard: list[Any] = field(default_factory=list)
+    events: list[Any] = field(default_factory=list)
 
     def start(self) -> None:
         """Start the service."""
@@ -110,31 +110,31 @@ class Bench:
             self.process.kill()
             self.process.wait()
 
-    async def ready(self) -> Any:
-        """What `/ready` says of the parts, once the process, which may do work before that, listens."""
+    async def check_ready(self) -> Any:
+        """The parts in `/ready`, once the process, which may do work before that, listens."""
         async with httpx.AsyncClient() as http, asyncio.timeout(30):
             while True:
                 with suppress(httpx.ConnectError):
                     return (await http.get(f"http://127.0.0.1:{self.port}/ready")).json()["parts"]
                 await asyncio.sleep(0.1)
 
-    async def ask(self, topic: str, event: Any) -> None:
-        """Say a request."""
+    async def request(self, topic: str, event: Any) -> None:
+        """Publish a request."""
         await self.publisher.send(OutboundMessage(topic, CONNECTION, event, str(uuid4())))
 
-    async def hear(self, wanted: Any, seconds: float = 60) -> Any:
-        """The first event that `wanted` says yes to."""
+    async def wait_for(self, matches: Any, seconds: float = 60) -> Any:
+        """The first event that `matches`."""
         async with asyncio.timeout(seconds):
             while True:
                 message = await self.consumer.getone()
-                kind = (
+                parse = (
                     SyncProgressed.model_validate_json
                     if message.topic == SYNC_PROGRESSED
                     else FETCHED_ADAPTER.validate_json
                 )
-                event = kind(message.value)
-                self.heard.append(event)
-                if wanted(event):
+                event = parse(message.value)
+                self.events.append(event)
+                if matches(event):
                     return event
 
 
@@ -144,35 +144,41 @@ async def bench(kafka: str, sandbox: Any) -> AsyncIterator[Bench]:
     sandbox.make(SHOP, products=600, variants=3, collections=5, discounts=8, plan="enterprise")
     gateway = Gateway(sandbox.install(SHOP))
     consumer = AIOKafkaConsumer(
-        DATA_FETCHED, DATA_FETCHED_WALK, SYNC_PROGRESSED, bootstrap_servers=kafka, max_partition_fetch_bytes=2**25
+        get_fetched_topic("shopify"),
+        get_full_fetched_topic("shopify"),
+        SYNC_PROGRESSED,
+        bootstrap_servers=kafka,
+        max_partition_fetch_bytes=2**25,
     )
     await consumer.start()
-    async with gateway.serving(), EventPublisher(Brokers(kafka), source="tests") as publisher:
-        found = Bench(kafka, sandbox, gateway, publisher, consumer)
+    async with gateway.serve(), EventPublisher(Brokers(kafka), source="tests") as publisher:
+        bench = Bench(kafka, sandbox, gateway, publisher, consumer)
         try:
-            yield found
+            yield bench
         finally:
-            found.kill()
+            bench.kill()
             await consumer.stop()
 
 
-def wish(*gids: str) -> SyncRequested:
+def build_request(*gids: str) -> SyncRequested:
     return SyncRequested(
         sync_id=uuid4(), connection=CONNECTION, epoch=1, cause="webhook", records={"products": gids}, requested_at=0
     )
 
 
-async def test_requests_and_walks_are_done_and_a_killed_step_comes_again(bench: Bench, rebuilt: Any) -> None:
+async def test_requests_and_full_syncs_are_handled_and_a_killed_step_comes_again(
+    bench: Bench, build_document: Any
+) -> None:
     bench.gateway.away = True
     bench.start()
-    request = wish("gid://shopify/Product/404")
-    await bench.ask(get_sync_topic("shopify"), request)
+    request = build_request("gid://shopify/Product/404")
+    await bench.request(get_sync_topic("shopify"), request)
     async with asyncio.timeout(60):
-        while not bench.gateway.asked:
+        while not bench.gateway.requests:
             await asyncio.sleep(0.1)
     bench.gateway.away = False
-    settled = await bench.hear(lambda event: isinstance(event, IncrementalReadCompleted))
-    assert settled.sync_ids == (request.sync_id,), "while the gateway was away, the request was held"
+    completed = await bench.wait_for(lambda event: isinstance(event, IncrementalReadCompleted))
+    assert completed.sync_ids == (request.sync_id,), "while the gateway was away, the request was held"
 
     sync_id, cursor, number, last = uuid4(), None, 0, None
     while last is None or last.outcome == "advanced":
@@ -185,17 +191,17 @@ async def test_requests_and_walks_are_done_and_a_killed_step_comes_again(bench: 
             cursor=cursor,
             requested_at=0,
         )
-        await bench.ask(get_full_sync_topic("shopify"), step)
+        await bench.request(get_full_sync_topic("shopify"), step)
         if number == 1:
             await asyncio.sleep(0.05)
             bench.kill()
             bench.start()
-        last = await bench.hear(lambda event, n=number: isinstance(event, SyncProgressed) and event.step == n)
+        last = await bench.wait_for(lambda event, n=number: isinstance(event, SyncProgressed) and event.step == n)
         cursor, number = last.cursor, number + 1
     assert last.outcome == "completed", last.reason
     assert number > 2
-    if not any(isinstance(event, FullReadCompleted) for event in bench.heard):
-        await bench.hear(lambda event: isinstance(event, FullReadCompleted))
-    records = [r for e in bench.heard if isinstance(e, RecordsPage) and e.read_id == sync_id for r in e.records]
-    assert rebuilt(records) == bench.sandbox.http.get(f"/control/shops/{SHOP}/document").content
-    assert await bench.ready() == {"kafka": "ok", "gateway": "ok"}
+    if not any(isinstance(event, FullReadCompleted) for event in bench.events):
+        await bench.wait_for(lambda event: isinstance(event, FullReadCompleted))
+    records = [r for e in bench.events if isinstance(e, RecordsPage) and e.read_id == sync_id for r in e.records]
+    assert build_document(records) == bench.sandbox.http.get(f"/control/shops/{SHOP}/document").content
+    assert await bench.check_ready() == {"kafka": "ok", "gateway": "ok"}

@@ -1,18 +1,18 @@
-"""The rules of prices, on small documents."""
+"""The rules of costs, on small documents."""
 
 from typing import Any
 
 import pytest
 from graphql import parse
 
-from shopify_fetcher.costs import requested, sized
+from shopify_fetcher.costs import compute_page_factor, compute_query_cost
 
 
 @pytest.mark.parametrize(
     ("page", "factor"), [(0, 0), (1, 1), (2, 1), (3, 2), (7, 3), (10, 4), (50, 7), (100, 9), (244, 10), (250, 11)]
 )
 def test_a_page_multiplies_by_its_logarithm(page: int, factor: int) -> None:
-    assert sized(page) == factor
+    assert compute_page_factor(page) == factor
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,6 @@ def test_a_page_multiplies_by_its_logarithm(page: int, factor: int) -> None:
         ("query ($yes: Boolean!) { shop { a @include(if: $yes) { b } c { d } } }", 2),
     ],
 )
-def test_prices(text: str, points: int) -> None:
-    given: dict[str, Any] = {"yes": False}
-    assert requested(parse(text), given) == points
+def test_costs(text: str, points: int) -> None:
+    variables: dict[str, Any] = {"yes": False}
+    assert compute_query_cost(parse(text), variables) == points

@@ -1,19 +1,19 @@
-"""Composition root of the spaces-writer: deduplicates, gives verdicts, composes and uploads."""
+"""Composition root of the spaces-writer: stores records, decides the results of syncs, builds and uploads snapshots."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
 from fastapi import FastAPI
-from faststream.kafka import KafkaBroker
 from prometheus_client import CollectorRegistry
 
 from contracts.events import FETCHED_ADAPTER, ConnectionChanged
 from contracts.topics import CONNECTION_CHANGED
 from database.pool import Database
+from messaging.brokers import Brokers
+from messaging.consumers import run_consumers
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.keyed_consumer import ConsumerLimits, KeyedConsumer
-from messaging.metrics import ConsumerMetrics
 from messaging.outbox import OutboxRelay
 from messaging.publisher import EventPublisher
 from messaging.tracing import export_traces
@@ -23,20 +23,22 @@ from service.periodic_tasks import PeriodicTask
 from service.process import Check, Endpoint, add_health_routes, serve
 from service.settings import load_settings
 from spaces_writer.client import open_bucket
-from spaces_writer.composer import Composer
-from spaces_writer.eraser import Eraser
-from spaces_writer.handlers import ConnectionsHandler, PagesHandler
-from spaces_writer.metrics import Metrics
+from spaces_writer.handlers import ConnectionChangedHandler, FetchedHandler
+from spaces_writer.metrics import WriterMetrics
 from spaces_writer.settings import WriterSettings
+from spaces_writer.use_cases.eraser import Eraser
+from spaces_writer.use_cases.merchant_documents import MerchantDocuments
+from spaces_writer.use_cases.snapshot_builder import SnapshotBuilder
+from spaces_writer.use_cases.upload_scheduler import UploadScheduler
 
 SERVICE = "spaces-writer"
 FETCHED_TOPICS = r"^data\.fetched\.[a-z0-9_-]+$"
 FULL_FETCHED_TOPICS = r"^data\.fetched\.[a-z0-9_-]+\.full$"
-PAGES = ConsumerLimits(batch_bytes=2 * 1024 * 1024, concurrency=8, buffered_bytes=16 * 1024 * 1024)
-"""Pages are large: what waits is bounded by bytes, so that memory does not grow with a shop."""
+# Pages are large: what is buffered is bounded by bytes, so that memory does not grow with the size of a shop.
+PAGE_LIMITS = ConsumerLimits(batch_bytes=2 * 1024 * 1024, concurrency=8, buffered_bytes=16 * 1024 * 1024)
 
 
-async def _running(stack: AsyncExitStack) -> list[Endpoint]:
+async def _start(stack: AsyncExitStack) -> list[Endpoint]:
     settings = load_settings(WriterSettings)
     configure_logging(SERVICE)
     stack.enter_context(export_traces(SERVICE, settings.otel_exporter_otlp_endpoint))
@@ -47,61 +49,71 @@ async def _running(stack: AsyncExitStack) -> list[Endpoint]:
     brokers = settings.build_brokers()
     publisher = await stack.enter_async_context(EventPublisher(brokers, source=SERVICE))
     bucket = await stack.enter_async_context(open_bucket(settings))
-    composing = Database(url, schema="spaces_writer", pool=2 * settings.composes_at_once + 2)
-    stack.push_async_callback(composing.close)
+    # A pool of its own: a build holds one connection and reads through a second one.
+    upload_database = Database(url, schema="spaces_writer", pool=2 * settings.snapshot_concurrency + 2)
+    stack.push_async_callback(upload_database.close)
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=SERVICE).run_once, interval=1.0)
 
-    def put() -> None:
+    def wake_after_storing() -> None:
         outbox.wake()
-        looking.wake()
+        uploading.wake()
 
-    def changed() -> None:
-        looking.wake()
+    def wake_after_connection_change() -> None:
+        uploading.wake()
         erasing.wake()
 
     registry = CollectorRegistry()
-    metrics = Metrics(registry)
-    composer = Composer(composing, bucket, at_once=settings.composes_at_once, put=put, count=metrics.composed)
-    looking = PeriodicTask("composer", composer.step, interval=1.0)
-    erasing = PeriodicTask("eraser", Eraser(database, bucket, said=put).step, interval=1.0)
-    broker = KafkaBroker(brokers.addresses, security=brokers.security, logger=None, allow_auto_create_topics=False)
-    intakes = _intakes(broker, database, publisher, metrics, stored=put, changed=changed)
-    registry.register(ConsumerMetrics(intakes))
-    stack.push_async_callback(composer.stop)
+    metrics = WriterMetrics(registry)
+    scheduler = UploadScheduler(
+        upload_database,
+        SnapshotBuilder(upload_database, bucket, on_upload=metrics.count_upload),
+        MerchantDocuments(upload_database, bucket),
+        concurrency=settings.snapshot_concurrency,
+        on_success=wake_after_storing,
+    )
+    eraser = Eraser(database, bucket, on_erased=wake_after_storing)
+    uploading = PeriodicTask("uploads", scheduler.start_due, interval=1.0)
+    erasing = PeriodicTask("eraser", eraser.erase_due, interval=1.0)
+    consumers = _build_consumers(
+        brokers,
+        database,
+        publisher,
+        metrics,
+        on_stored=wake_after_storing,
+        on_connection_change=wake_after_connection_change,
+    )
+    stack.push_async_callback(scheduler.stop)
     await stack.enter_async_context(outbox.run())
-    await stack.enter_async_context(looking.run())
+    await stack.enter_async_context(uploading.run())
     await stack.enter_async_context(erasing.run())
-    await broker.start()
-    stack.push_async_callback(broker.stop)
-    for intake in intakes:
-        stack.push_async_callback(intake.stop)
+    await stack.enter_async_context(run_consumers(consumers, registry))
     app = FastAPI(openapi_url=None)
-    add_health_routes(app, _checks(database, bucket.check, [outbox, looking, erasing, *intakes]))
+    add_health_routes(app, _build_checks(database, bucket.check_health, [outbox, uploading, erasing, *consumers]))
     add_metrics_route(app, registry)
     return [Endpoint(app, settings.host, settings.port)]
 
 
-def _intakes(
-    broker: KafkaBroker,
+def _build_consumers(
+    brokers: Brokers,
     database: Database,
     publisher: EventPublisher,
-    metrics: Metrics,
+    metrics: WriterMetrics,
     *,
-    stored: Callable[[], None],
-    changed: Callable[[], None],
+    on_stored: Callable[[], None],
+    on_connection_change: Callable[[], None],
 ) -> list[KeyedConsumer[Any]]:
-    transaction = database.transaction
-    pages = PagesHandler(transaction, walking=False, stored=stored, count=metrics.ingested)
-    walked = PagesHandler(transaction, walking=True, stored=stored, count=metrics.ingested)
-    changes = ConnectionsHandler(transaction, changed=changed)
-    heard: list[tuple[str, str | None, Any, Any, ConsumerLimits]] = [
-        ("data.fetched", FETCHED_TOPICS, FETCHED_ADAPTER.validate_json, pages, PAGES),
-        ("data.fetched.full", FULL_FETCHED_TOPICS, FETCHED_ADAPTER.validate_json, walked, PAGES),
+    transaction, count_batch = database.transaction, metrics.count_batch
+    incremental = FetchedHandler(transaction, is_full_read=False, on_stored=on_stored, count_batch=count_batch)
+    full = FetchedHandler(transaction, is_full_read=True, on_stored=on_stored, count_batch=count_batch)
+    changes = ConnectionChangedHandler(transaction, on_changed=on_connection_change)
+    subscriptions: list[tuple[str, str | None, Any, Any, ConsumerLimits]] = [
+        ("data.fetched", FETCHED_TOPICS, FETCHED_ADAPTER.validate_json, incremental, PAGE_LIMITS),
+        ("data.fetched.full", FULL_FETCHED_TOPICS, FETCHED_ADAPTER.validate_json, full, PAGE_LIMITS),
         (CONNECTION_CHANGED, None, ConnectionChanged.model_validate_json, changes, ConsumerLimits()),
     ]
     return [
         KeyedConsumer(
-            broker,
+            brokers,
             *([] if pattern else [name]),
             pattern=pattern,
             group=f"{SERVICE}.{name}",
@@ -110,20 +122,22 @@ def _intakes(
             dead_letters=DeadLetterPublisher(publisher),
             limits=limits,
         )
-        for name, pattern, parse, handle, limits in heard
+        for name, pattern, parse, handle, limits in subscriptions
     ]
 
 
-def _checks(database: Database, bucket: Check, parts: Sequence[PeriodicTask | KeyedConsumer[Any]]) -> dict[str, Check]:
-    async def work() -> str | None:
-        return next((part.health_error for part in parts if part.health_error), None)
+def _build_checks(
+    database: Database, check_bucket: Check, workers: Sequence[PeriodicTask | KeyedConsumer[Any]]
+) -> dict[str, Check]:
+    async def check_work() -> str | None:
+        return next((worker.health_error for worker in workers if worker.health_error), None)
 
-    return {"postgres": database.check_health, "bucket": bucket, "work": work}
+    return {"postgres": database.check_health, "bucket": check_bucket, "work": check_work}
 
 
 def main() -> None:
     """Run the service until it is asked to end."""
-    serve(_running)
+    serve(_start)
 
 
 if __name__ == "__main__":

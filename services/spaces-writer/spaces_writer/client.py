@@ -1,4 +1,4 @@
-"""The bucket, in S3's own words."""
+"""The bucket, through the S3 API."""
 
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -10,86 +10,90 @@ from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from messaging import tracing
+from messaging.errors import UnavailableError
 from spaces_writer.settings import WriterSettings
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
-
-class BucketAway(Exception):
-    """The bucket did not take or give the object; the message says what it answered. Try again later."""
+_FAILURES = (ClientError, BotoCoreError, OSError, TimeoutError)
 
 
-class Bucket:
-    """One bucket. Objects are private JSON; checksums are sent only where the protocol requires them, because
-    Ceph-based stores refuse the newer default."""
+class BucketClient:
+    """One bucket. Its objects are private JSON.
+
+    Every method but `check_health` raises `UnavailableError` when the bucket does not answer or refuses.
+    """
 
     def __init__(self, client: "S3Client", name: str) -> None:
         self._client = client
         self._name = name
 
     async def put(self, key: str, body: IO[bytes] | bytes, metadata: Mapping[str, str]) -> None:
-        """Store the object. Raises `BucketAway`."""
-        about = {"rpc.system": "aws-api", "rpc.service": "S3", "rpc.method": "PutObject", "http.request.method": "PUT"}
+        """Store the object."""
+        attributes = {
+            "rpc.system": "aws-api",
+            "rpc.service": "S3",
+            "rpc.method": "PutObject",
+            "http.request.method": "PUT",
+        }
         try:
-            with tracing.start_span("S3/PutObject", "client", about):
+            with tracing.start_span("S3/PutObject", "client", attributes):
                 await self._client.put_object(
                     Bucket=self._name, Key=key, Body=body, Metadata=dict(metadata), ContentType="application/json"
                 )
-        except (ClientError, BotoCoreError, OSError, TimeoutError) as error:
-            raise BucketAway(_words(error)) from error
+        except _FAILURES as error:
+            raise UnavailableError(_describe(error)) from error
 
-    async def metadata(self, key: str) -> Mapping[str, str] | None:
-        """The object's own metadata, names in lower case (stores differ in that), or None when there is no such object.
-
-        Raises `BucketAway`.
-        """
+    async def load_metadata(self, key: str) -> Mapping[str, str] | None:
+        """Return the object's own metadata, names in lower case (stores differ in that), or None without an object."""
         try:
-            answer = await self._client.head_object(Bucket=self._name, Key=key)
-        except ClientError as error:
-            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+            response = await self._client.head_object(Bucket=self._name, Key=key)
+        except _FAILURES as error:
+            if (
+                isinstance(error, ClientError)
+                and error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404
+            ):
                 return None
-            raise BucketAway(_words(error)) from error
-        except (BotoCoreError, OSError, TimeoutError) as error:
-            raise BucketAway(_words(error)) from error
-        return {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
+            raise UnavailableError(_describe(error)) from error
+        return {name.lower(): value for name, value in response.get("Metadata", {}).items()}
 
     async def delete(self, key: str) -> None:
-        """Take the object out of the bucket; one that is not there is out already. Raises `BucketAway`."""
+        """Delete the object; it is no error if there is none."""
         try:
             await self._client.delete_object(Bucket=self._name, Key=key)
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") != "NoSuchKey":
-                raise BucketAway(_words(error)) from error
-        except (BotoCoreError, OSError, TimeoutError) as error:
-            raise BucketAway(_words(error)) from error
+        except _FAILURES as error:
+            if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == "NoSuchKey":
+                return
+            raise UnavailableError(_describe(error)) from error
 
-    async def check(self) -> str | None:
-        """What is wrong with the bucket, or None when it answers."""
+    async def check_health(self) -> str | None:
+        """Return what is wrong with the bucket, or None when it answers."""
         try:
             await self._client.head_bucket(Bucket=self._name)
-        except (ClientError, BotoCoreError, OSError, TimeoutError) as error:
-            return _words(error)
+        except _FAILURES as error:
+            return _describe(error)
         return None
 
 
-def spooled() -> IO[bytes]:
-    """A temporary file on disk for a document on its way to the bucket; it goes when it is closed."""
+def open_temporary_file() -> IO[bytes]:
+    """Open a temporary file on disk for a document before its upload; it is deleted when it is closed."""
     return tempfile.TemporaryFile(prefix="snapshot-")
 
 
-def _words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, ClientError):
-        said = error.response.get("Error", {})
-        return f"{said.get('Code', '?')}: {said.get('Message', '')}"[:300]
+        details = error.response.get("Error", {})
+        return f"{details.get('Code', '?')}: {details.get('Message', '')}"[:300]
     return f"{type(error).__name__}: {error}"[:300]
 
 
 @asynccontextmanager
-async def open_bucket(settings: WriterSettings) -> AsyncIterator[Bucket]:
-    """A client for the bucket that the settings name."""
+async def open_bucket(settings: WriterSettings) -> AsyncIterator[BucketClient]:
+    """Open a client for the bucket of the settings."""
     config = AioConfig(
         signature_version="s3v4",
+        # Ceph-based stores refuse checksums where the protocol does not require them, which is botocore's default.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         retries={"max_attempts": 3, "mode": "standard"},
@@ -103,4 +107,4 @@ async def open_bucket(settings: WriterSettings) -> AsyncIterator[Bucket]:
         region_name=settings.spaces_region,
     )
     async with session.client("s3", endpoint_url=settings.spaces_endpoint_url, config=config) as client:
-        yield Bucket(client, settings.spaces_bucket)
+        yield BucketClient(client, settings.spaces_bucket)

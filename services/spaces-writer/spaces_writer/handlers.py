@@ -1,132 +1,84 @@
-"""Kafka in: pages and markers, and what the gateway says of connections."""
+"""Handlers of Kafka messages: what fetchers published, and the state of connections."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.events import (
-    ConnectionChanged,
-    DataStored,
-    FullReadCompleted,
-    IncrementalReadCompleted,
-    RangeCompleted,
-    RecordsPage,
-)
+from contracts.events import ConnectionChanged, DataStored
 from contracts.topics import DATA_STORED
-from messaging.errors import UnknownConnectionError
 from messaging.outbox import enqueue
 from messaging.publisher import OutboundMessage
-from spaces_writer import ingest
-from spaces_writer.ingest import Ingested
-from spaces_writer.store import causes, connections, erasures, merchants
-from spaces_writer.store import verdicts as ledger
+from spaces_writer.use_cases.batch import IngestedBatch
+from spaces_writer.use_cases.connection_state import apply_connection_events
+from spaces_writer.use_cases.ingestion import FetchedEvent, ingest_batch
 
 log = structlog.get_logger()
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
-Fetched = RecordsPage | RangeCompleted | FullReadCompleted | IncrementalReadCompleted
 
 
-class PagesHandler:
-    """Takes what fetchers say of one connection: one transaction a batch. `walking`: it is walks that say it; `count`
-    hears of every batch."""
+class FetchedHandler:
+    """Stores what fetchers published, in one transaction a batch.
+
+    `is_full_read` says whether full reads published it. After the commit `on_stored` is called, and `count_batch` with
+    the batch.
+    """
 
     def __init__(
         self,
         transaction: Transaction,
         *,
-        walking: bool,
-        stored: Callable[[], None],
-        count: Callable[[Ingested], None],
+        is_full_read: bool,
+        on_stored: Callable[[], None],
+        count_batch: Callable[[IngestedBatch], None],
     ) -> None:
         self._transaction = transaction
-        self._walking = walking
-        self._stored = stored
-        self._count = count
+        self._is_full_read = is_full_read
+        self._on_stored = on_stored
+        self._count_batch = count_batch
 
-    async def __call__(self, connection: str, events: Sequence[Fetched]) -> None:
-        """Store the batch and put what is to be said of it into the outbox."""
+    async def __call__(self, connection: str, events: Sequence[FetchedEvent]) -> None:
+        """Store the batch and enqueue the events that report it."""
         async with self._transaction() as tx:
-            known = await connections.lock(tx, connection)
-            if known is None:
-                raise UnknownConnectionError(connection)
-            batch = Ingested(known, self._walking)
-            for event in events:
-                await self._take(tx, event, batch)
-            change = await _changed(tx, connection) if batch.dirty else known.change
-            totals = [await ledger.totals(tx, connection, source) for source in sorted(batch.walked)]
-            await enqueue(tx, [_stored(event) for event in batch.said(change, totals)])
-        self._stored()
-        self._count(batch)
-        _tell(batch)
-
-    async def _take(self, tx: AsyncConnection, event: Fetched, batch: Ingested) -> None:
-        if event.epoch < batch.known.epoch:
-            ingest.refuse(event, batch)
-            return
-        if event.epoch > batch.known.epoch or batch.known.state == "redacted":
-            # A redaction raises the epoch: what was read under its own was read by a grant that came after it.
-            raise UnknownConnectionError(f"{event.connection} at epoch {event.epoch}")
-        match event:
-            case RecordsPage():
-                await ingest.take_page(tx, event, batch)
-                batch.walked.add(event.read_id)
-            case RangeCompleted():
-                await ingest.end_window(tx, event, batch)
-            case FullReadCompleted():
-                await ingest.end_walk(tx, event, batch)
-            case IncrementalReadCompleted():
-                await ingest.settle(tx, event, batch)
+            batch, stored = await ingest_batch(tx, connection, events, is_full_read=self._is_full_read)
+            await enqueue(tx, [_build_message(event) for event in stored])
+        self._on_stored()
+        self._count_batch(batch)
+        _log_batch(batch)
 
 
-async def _changed(tx: AsyncConnection, connection: str) -> int:
-    """The batch has made the snapshot dirty: the new change number."""
-    change = await connections.raise_change(tx, connection)
-    await causes.note(tx, connection, change)
-    return change
-
-
-def _stored(event: DataStored) -> OutboundMessage:
-    """Its id needs no story: all that it says is absolute, so twice changes nothing."""
+def _build_message(event: DataStored) -> OutboundMessage:
+    # A random id will do: everything in the event is absolute, so that handling it twice changes nothing.
     return OutboundMessage(DATA_STORED, event.connection, event, str(uuid4()))
 
 
-def _tell(batch: Ingested) -> None:
-    for verdict in batch.verdicts:
-        say_it = log.info if verdict.status == "success" else log.warning
-        sync_id: UUID = verdict.sync_ids[0]
-        say_it(
-            "verdict given",
-            connection=batch.known.connection,
-            sync_id=str(sync_id),
-            syncs=len(verdict.sync_ids),
-            outcome=verdict.status,
-            reason=verdict.reason,
+def _log_batch(batch: IngestedBatch) -> None:
+    for result in batch.results:
+        write_log = log.info if result.status == "success" else log.warning
+        write_log(
+            "sync result stored",
+            connection=batch.row.connection,
+            sync_id=str(result.sync_ids[0]),
+            syncs=len(result.sync_ids),
+            outcome=result.status,
+            reason=result.reason,
         )
-    if batch.braked:
-        log.error("removal braked", connection=batch.known.connection, reason=batch.braked)
+    if batch.guard_reason:
+        log.error("deletions guarded", connection=batch.row.connection, reason=batch.guard_reason)
 
 
-class ConnectionsHandler:
-    """Takes the gateway's word on connections. A revision that was passed already changes nothing."""
+class ConnectionChangedHandler:
+    """Stores the state of connections. After a change `on_changed` is called."""
 
-    def __init__(self, transaction: Transaction, *, changed: Callable[[], None]) -> None:
+    def __init__(self, transaction: Transaction, *, on_changed: Callable[[], None]) -> None:
         self._transaction = transaction
-        self._changed = changed
+        self._on_changed = on_changed
 
     async def __call__(self, connection: str, events: Sequence[ConnectionChanged]) -> None:
-        """Store the newest state, and mark the merchants' documents that show it; a redaction deletes what is here,
-        whatever was said after it."""
-        newest = max(events, key=lambda event: event.revision)
+        """Apply the events; a revision that is not newer than the stored one changes nothing."""
         async with self._transaction() as tx:
-            known = await connections.lock(tx, connection)
-            if known is not None and known.revision >= newest.revision:
-                return
-            await connections.put(tx, newest)
-            for event in events:
-                if event.state == "redacted" and (known is None or event.revision > known.revision):
-                    await erasures.redact(tx, event, known)
-            await merchants.mark(tx, {newest.merchant, known.merchant if known else None})
-        self._changed()
+            is_changed = await apply_connection_events(tx, connection, events)
+        if is_changed:
+            self._on_changed()

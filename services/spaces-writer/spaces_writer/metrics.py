@@ -1,55 +1,64 @@
-"""What the writer shows to an operator: what became of records, verdicts, braked removals, and what was uploaded."""
+"""The writer's metrics: dispositions of records, sync results, guarded deletions, uploads."""
 
 from prometheus_client import CollectorRegistry, Counter
 
 from contracts.events import Upload, parse_platform
-from spaces_writer.ingest import Ingested
+from spaces_writer.use_cases.batch import IngestedBatch
 
-RECORDS = ("changed", "unchanged", "stale", "removed")
-VERDICTS = ("success", "failed", "incomplete", "cancelled")
-UPLOADS = ("uploaded", "unchanged", "restored", "failed")
-PUT = ("uploaded", "restored")
+DISPOSITIONS = ("changed", "unchanged", "stale", "deleted")
+SYNC_STATUSES = ("success", "failed", "incomplete", "cancelled")
+UPLOAD_OUTCOMES = ("uploaded", "unchanged", "restored", "failed")
+OUTCOMES_WITH_PUT = ("uploaded", "restored")
 
 
-class Metrics:
-    """Counts what is committed; what Kafka says again after a kill is counted again, because it was done again."""
+class WriterMetrics:
+    """Counts what was committed. A batch that Kafka delivers again after a kill is counted again, because the work was
+    done again."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, said: str, *labels: str) -> Counter:
-            return Counter(f"merchant_sync_{name}", said, ("platform", *labels), registry=registry)
+        def create_counter(name: str, description: str, *labels: str) -> Counter:
+            return Counter(f"merchant_sync_{name}", description, ("platform", *labels), registry=registry)
 
-        self._pages = counter("pages", "Pages of records taken.")
-        self._records = counter("records", "Records by what became of them; stale: refused as older.", "outcome")
-        self._verdicts = counter("verdicts", "Verdicts given on walks and fetches.", "outcome")
-        self._braked = counter("removals_braked", "Walks that nominated too much, so that nothing was removed.")
-        self._uploads = counter("uploads", "Snapshots composed, by what became of them.", "outcome")
-        self._bytes = counter("upload_bytes", "Bytes of the snapshots that were put into the bucket.")
-        self._known = set[str]()
+        self._pages = create_counter("pages", "Pages of records stored.")
+        self._records = create_counter(
+            "records", "Records by disposition. Stale: refused, because a newer version is stored.", "outcome"
+        )
+        self._sync_results = create_counter("sync_results", "Results of syncs by status.", "outcome")
+        self._deletions_guarded = create_counter(
+            "deletions_guarded", "Full reads whose deletions the deletion guard stopped."
+        )
+        self._uploads = create_counter("uploads", "Snapshots by the outcome of their upload.", "outcome")
+        self._upload_bytes = create_counter("upload_bytes", "Bytes of the snapshots put into the bucket.")
+        self._platforms = set[str]()
 
-    def ingested(self, batch: Ingested) -> None:
-        """Count what a batch did."""
-        platform = self._platform(batch.known.connection)
+    def count_batch(self, batch: IngestedBatch) -> None:
+        """Count a committed batch."""
+        platform = self._ensure_series(batch.row.connection)
         self._pages.labels(platform).inc(batch.pages)
-        for outcome in RECORDS:
-            self._records.labels(platform, outcome).inc(getattr(batch.counts, outcome))
-        for verdict in batch.verdicts:
-            self._verdicts.labels(platform, verdict.status).inc()
-        self._braked.labels(platform).inc(batch.braked is not None)
+        for disposition in DISPOSITIONS:
+            self._records.labels(platform, disposition).inc(getattr(batch.counts, disposition))
+        for result in batch.results:
+            self._sync_results.labels(platform, result.status).inc()
+        self._deletions_guarded.labels(platform).inc(batch.guard_reason is not None)
 
-    def composed(self, connection: str, upload: Upload) -> None:
-        """Count what became of a compose."""
-        platform = self._platform(connection)
+    def count_upload(self, connection: str, upload: Upload) -> None:
+        """Count the outcome of one snapshot."""
+        platform = self._ensure_series(connection)
         self._uploads.labels(platform, upload.outcome).inc()
-        self._bytes.labels(platform).inc(upload.bytes if upload.outcome in PUT else 0)
+        self._upload_bytes.labels(platform).inc(upload.bytes if upload.outcome in OUTCOMES_WITH_PUT else 0)
 
-    def _platform(self, connection: str) -> str:
-        """The connection's platform, all of whose series are there, at zero, from the first time that it is met."""
+    def _ensure_series(self, connection: str) -> str:
+        """Return the connection's platform, and export all series of a new platform as zero."""
         platform = parse_platform(connection)
-        if platform not in self._known:
-            self._known.add(platform)
-            for plain in (self._pages, self._braked, self._bytes):
-                plain.labels(platform)
-            for counter, outcomes in ((self._records, RECORDS), (self._verdicts, VERDICTS), (self._uploads, UPLOADS)):
+        if platform not in self._platforms:
+            self._platforms.add(platform)
+            for counter in (self._pages, self._deletions_guarded, self._upload_bytes):
+                counter.labels(platform)
+            for counter, outcomes in (
+                (self._records, DISPOSITIONS),
+                (self._sync_results, SYNC_STATUSES),
+                (self._uploads, UPLOAD_OUTCOMES),
+            ):
                 for outcome in outcomes:
                     counter.labels(platform, outcome)
         return platform

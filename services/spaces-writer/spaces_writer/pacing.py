@@ -1,30 +1,30 @@
-"""The pacing of uploads: composes draw on a bucket of three, refilled by one per ten times the last one's duration."""
+"""The pacing of uploads by a token bucket of three, refilled by one token per ten times the last build's duration."""
 
 from dataclasses import dataclass, replace
 
 CAPACITY = 3.0
-REST_FACTOR = 10.0
+PAUSE_FACTOR = 10.0
 
 
 @dataclass(frozen=True)
-class Pace:
-    """A bucket as it stood at `refilled_at` (epoch seconds); `duration` is the last compose's, in seconds."""
+class UploadPace:
+    """The token bucket as of `refilled_at` (epoch seconds); `build_seconds` is how long the last build took."""
 
     tokens: float = CAPACITY
     refilled_at: float = 0.0
-    duration: float = 0.0
+    build_seconds: float = 0.0
 
-    def at(self, now: float) -> "Pace":
-        """The bucket at `now`."""
-        gained = CAPACITY if self.duration <= 0 else (now - self.refilled_at) / (REST_FACTOR * self.duration)
+    def refill(self, now: float) -> "UploadPace":
+        """Return the token bucket as of `now`."""
+        elapsed = now - self.refilled_at
+        gained = CAPACITY if self.build_seconds <= 0 else elapsed / (PAUSE_FACTOR * self.build_seconds)
         return replace(self, tokens=min(CAPACITY, self.tokens + max(0.0, gained)), refilled_at=now)
 
-    def wait(self, now: float) -> float:
-        """Seconds until a compose may begin; 0 when it may now."""
-        lacking = 1.0 - self.at(now).tokens
-        return max(0.0, lacking * REST_FACTOR * self.duration)
+    def compute_wait(self, now: float) -> float:
+        """Return the seconds until a build may begin; 0 when it may begin now."""
+        missing = 1.0 - self.refill(now).tokens
+        return max(0.0, missing * PAUSE_FACTOR * self.build_seconds)
 
-    def spent(self, now: float, duration: float) -> "Pace":
-        """The bucket after a compose that ended at `now` and took `duration` seconds."""
-        filled = self.at(now)
-        return Pace(max(0.0, filled.tokens - 1.0), now, duration)
+    def spend(self, now: float, build_seconds: float) -> "UploadPace":
+        """Return the token bucket after a build that ended at `now` and took `build_seconds`."""
+        return UploadPace(max(0.0, self.refill(now).tokens - 1.0), now, build_seconds)

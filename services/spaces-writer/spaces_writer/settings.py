@@ -7,7 +7,7 @@ from service.settings import KafkaSettings
 
 
 class WriterSettings(KafkaSettings):
-    """Where Postgres and the bucket are; the bucket's names are those of any S3."""
+    """The addresses of Kafka and Postgres, and the bucket of any S3-compatible object store."""
 
     database_url: DatabaseUrl
     spaces_access_key: str
@@ -17,10 +17,10 @@ class WriterSettings(KafkaSettings):
     spaces_endpoint_url: str = ""
     port: int = 8080
     host: str = "127.0.0.1"
-    composes_at_once: int = Field(default=2, ge=1)
+    snapshot_concurrency: int = Field(default=2, ge=1)
 
     @model_validator(mode="after")
-    def _endpoint_of_region(self) -> "WriterSettings":
+    def _derive_endpoint(self) -> "WriterSettings":
         if not self.spaces_endpoint_url:
             address = f"https://{self.spaces_region}.digitaloceanspaces.com"
             object.__setattr__(self, "spaces_endpoint_url", address)

@@ -1,8 +1,8 @@
-"""Kill points, put into a service's process from outside: Python imports this module by itself at every start.
+"""Kill points for the services of a test. Python imports a module of this name at the start of every process.
 
-A test arms a point by writing `<effect> <before|after>` into the file `$KILL_POINTS/<service>`; the next time the
-service is about to have that effect, or has just had it, the process kills itself as a power cut would. The product
-knows nothing of this.
+A test arms a kill point by writing `<effect> <before|after>` into the file `$KILL_POINTS/<service>`. The next time that
+the service is about to have this effect, or has just had it, the process kills itself with SIGKILL, like a power cut.
+The product contains nothing of this.
 """
 
 import os
@@ -15,34 +15,34 @@ from typing import Any
 SERVICES = {"gateway.app", "scheduler.app", "spaces_writer.app", "shopify_fetcher.app", "facebook_fetcher.app"}
 
 
-def _service() -> str | None:
-    """The service that this process is: the module after `-m`."""
+def _find_service() -> str | None:
+    """Return the service that this process runs, from the module after `-m`; None for any other process."""
     words = sys.orig_argv
-    named = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
-    return named.removesuffix(".app").replace("_", "-") if named in SERVICES else None
+    module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+    return module.removesuffix(".app").replace("_", "-") if module in SERVICES else None
 
 
-def _die_if_armed(armed: Path, point: str) -> None:
+def _die_if_armed(arm_file: Path, point: str) -> None:
     try:
-        if armed.read_text().strip() != point:
+        if arm_file.read_text().strip() != point:
             return
     except FileNotFoundError:
         return
-    armed.unlink()
+    arm_file.unlink()
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _deadly(function: Callable[..., Any], effect: str, armed: Path) -> Callable[..., Any]:
-    async def around(*args: Any, **more: Any) -> Any:
-        _die_if_armed(armed, f"{effect} before")
-        result = await function(*args, **more)
-        _die_if_armed(armed, f"{effect} after")
+def _add_kill_points(function: Callable[..., Any], effect: str, arm_file: Path) -> Callable[..., Any]:
+    async def call_between_kill_points(*args: Any, **kwargs: Any) -> Any:
+        _die_if_armed(arm_file, f"{effect} before")
+        result = await function(*args, **kwargs)
+        _die_if_armed(arm_file, f"{effect} after")
         return result
 
-    return around
+    return call_between_kill_points
 
 
-def _install(armed: Path) -> None:
+def _install(arm_file: Path) -> None:
     import aiobotocore.client
     import aiokafka
     import httpx
@@ -57,10 +57,12 @@ def _install(armed: Path) -> None:
         (aiobotocore.client.AioBaseClient, "_make_api_call", "bucket"),
     ]
     for owner, name, effect in effects:
-        setattr(owner, name, _deadly(getattr(owner, name), effect, armed))
+        setattr(owner, name, _add_kill_points(getattr(owner, name), effect, arm_file))
     exit_transaction = sqlalchemy.ext.asyncio.AsyncTransaction.__aexit__
-    sqlalchemy.ext.asyncio.AsyncTransaction.__aexit__ = _deadly(exit_transaction, "commit", armed)  # type: ignore[method-assign]
+    sqlalchemy.ext.asyncio.AsyncTransaction.__aexit__ = _add_kill_points(  # type: ignore[method-assign]
+        exit_transaction, "commit", arm_file
+    )
 
 
-if (service := _service()) and (folder := os.environ.get("KILL_POINTS")):
+if (service := _find_service()) and (folder := os.environ.get("KILL_POINTS")):
     _install(Path(folder) / service)

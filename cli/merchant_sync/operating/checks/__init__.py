@@ -1,4 +1,4 @@
-"""What the doctor looks at. Each module has one `look`, which yields what it finds and raises nothing it knows of."""
+"""The doctor's checks. Each module has one `check`, which yields findings and raises no error that it expects."""
 
 from dataclasses import dataclass
 
@@ -7,24 +7,24 @@ GOOD, WARNING, BAD = "good", "warning", "bad"
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was looked at, how it is, what was seen, and what to do where it is not good."""
+    """The result of one check: GOOD, WARNING or BAD, with details, and an action where it is not GOOD."""
 
-    what: str
-    verdict: str
-    seen: str
-    do: str = ""
-
-
-def good(what: str, seen: str) -> Finding:
-    """It is as it should be."""
-    return Finding(what, GOOD, seen)
+    subject: str
+    result: str
+    details: str
+    action: str = ""
 
 
-def warning(what: str, seen: str, do: str) -> Finding:
-    """It works, and should be looked at."""
-    return Finding(what, WARNING, seen, do)
+def report_good(subject: str, details: str) -> Finding:
+    """Return a finding that all is well."""
+    return Finding(subject, GOOD, details)
 
 
-def bad(what: str, seen: str, do: str) -> Finding:
-    """Something is wrong."""
-    return Finding(what, BAD, seen, do)
+def report_warning(subject: str, details: str, action: str) -> Finding:
+    """Return a finding that something works, but not as it should."""
+    return Finding(subject, WARNING, details, action)
+
+
+def report_bad(subject: str, details: str, action: str) -> Finding:
+    """Return a finding that something is wrong."""
+    return Finding(subject, BAD, details, action)

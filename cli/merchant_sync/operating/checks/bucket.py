@@ -1,4 +1,4 @@
-"""The bucket: an object is written, read back, and taken out again."""
+"""The bucket: an object is written, read back, and deleted."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -6,37 +6,41 @@ from uuid import uuid4
 from botocore.exceptions import BotoCoreError, ClientError
 
 from merchant_sync.access import Access
-from merchant_sync.client import bucket
-from merchant_sync.operating.checks import Finding, bad, good
+from merchant_sync.client import create_bucket_client
+from merchant_sync.operating.checks import Finding, report_bad, report_good
 
 PREFIX = ".merchant-sync-doctor/"
 
 
-def look(access: Access) -> Iterator[Finding]:
-    """Whether the keys may do in the bucket what the writer does."""
-    client, name = bucket(access), access.get("SPACES_BUCKET")
+def check(access: Access) -> Iterator[Finding]:
+    """Check that the keys allow in the bucket what the writer does."""
+    client, name = create_bucket_client(access), access.get("SPACES_BUCKET")
     key, body = f"{PREFIX}{uuid4()}", b'{"written by": "merchant-sync doctor"}'
-    what, doing = f"bucket {name}", "write"
+    subject, operation = f"bucket {name}", "write"
     try:
         client.put_object(Bucket=name, Key=key, Body=body, ContentType="application/json")
-        doing = "read"
-        read = client.get_object(Bucket=name, Key=key)["Body"].read()
-        doing = "delete"
+        operation = "read"
+        stored = client.get_object(Bucket=name, Key=key)["Body"].read()
+        operation = "delete"
         client.delete_object(Bucket=name, Key=key)
     except ClientError as error:
-        said = error.response["Error"]
-        seen = f"{access.bucket_endpoint} refuses to {doing}: {said.get('Code')} {said.get('Message', '')}".strip()
-        yield bad(what, seen, _mend(str(said.get("Code"))))
+        answer = error.response["Error"]
+        refusal = f"{answer.get('Code')} {answer.get('Message', '')}".strip()
+        details = f"{access.bucket_endpoint} refuses to {operation}: {refusal}"
+        yield report_bad(subject, details, _choose_action(str(answer.get("Code"))))
     except (BotoCoreError, OSError, ValueError) as error:
-        yield bad(what, f"{access.bucket_endpoint}: {error}", "bring it back, or correct SPACES_ENDPOINT_URL")
+        details = f"{access.bucket_endpoint}: {error}"
+        yield report_bad(subject, details, "bring it back, or correct SPACES_ENDPOINT_URL")
     else:
-        if read == body:
-            yield good(what, f"{access.bucket_endpoint}: written, read, deleted")
+        if stored == body:
+            yield report_good(subject, f"{access.bucket_endpoint}: written, read, deleted")
         else:
-            yield bad(what, "gives other bytes than were written", "look at what lies between here and the store")
+            yield report_bad(
+                subject, "returns other bytes than were written", "check what is between here and the store"
+            )
 
 
-def _mend(code: str) -> str:
+def _choose_action(code: str) -> str:
     if code in ("NoSuchBucket", "404"):
         return "make the bucket, or correct SPACES_BUCKET"
     return "correct SPACES_ACCESS_KEY and SPACES_SECRET_KEY, or what the keys may do in this bucket"

@@ -1,5 +1,6 @@
-"""This machine's clock beside the platforms': what is newer is judged by it."""
+"""This machine's clock compared with the platforms': which of two versions is newer depends on it."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
@@ -7,38 +8,46 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from merchant_sync.access import Access
-from merchant_sync.operating.checks import Finding, bad, good, warning
+from merchant_sync.manifests import MANIFESTS
+from merchant_sync.operating.checks import Finding, report_bad, report_good, report_warning
+from platform_sdk.manifests import Manifest
 
-MOST_SECONDS = 2.0
-ANY_SHOP = "www.myshopify.com"
-"""Stands for a shop: whoever answers under Shopify's domain, with whatever status, says what time it is there."""
-
-
-def look(access: Access, *, http: httpx.Client, now: Callable[[], float] = time.time) -> Iterator[Finding]:
-    """The difference at each platform, in seconds."""
-    addresses = {"Shopify": access.get("SHOPIFY_SHOP_URL").replace("{shop}", ANY_SHOP)}
-    if access.has_facebook:
-        addresses["Facebook"] = access.get("FACEBOOK_GRAPH_URL") or "https://graph.facebook.com"
-    for title, address in addresses.items():
-        yield _clock(title, address, http, now)
+MAX_SECONDS = 2.0
 
 
-def _clock(title: str, address: str, http: httpx.Client, now: Callable[[], float]) -> Finding:
-    what = f"clock beside {title}"
-    began = now()
+def check(access: Access, *, http: httpx.Client, now: Callable[[], float] = time.time) -> Iterator[Finding]:
+    """Check the difference at each platform."""
+    for manifest in MANIFESTS:
+        if manifest.probe_setting and access.has_platform(manifest):
+            yield _check_clock(manifest.title, get_probe_address(manifest, access), http, now)
+
+
+def get_probe_address(manifest: Manifest, access: Access) -> str:
+    """Return an address of the platform that answers any HTTP request."""
+    setting = manifest.find_setting(manifest.probe_setting)
+    address = access.get(manifest.probe_setting) or (setting.default if setting else None) or ""
+    return re.sub(r"\{\w+\}", manifest.probe_account, address)
+
+
+def _check_clock(title: str, address: str, http: httpx.Client, now: Callable[[], float]) -> Finding:
+    subject = f"clock beside {title}"
+    sent = now()
     try:
-        answer = http.head(address)
-        ended = now()
-        stamp = parsedate_to_datetime(answer.headers["date"]).timestamp()
+        response = http.head(address)
+        received = now()
+        stamp = parsedate_to_datetime(response.headers["date"]).timestamp()
     except (httpx.HTTPError, KeyError, ValueError) as error:
-        do = "let services reach the platform: they read from there"
-        return bad(what, f"{address}: {type(error).__name__} {error}", do)
-    return judged(what, began, ended, stamp)
+        action = "let services reach the platform: they read from there"
+        return report_bad(subject, f"{address}: {type(error).__name__} {error}", action)
+    return compare_clocks(subject, sent, received, stamp)
 
 
-def judged(what: str, began: float, ended: float, stamp: float) -> Finding:
-    """A `Date` is in whole seconds, of some moment between the request and its answer."""
-    apart = max(began - (stamp + 1), stamp - ended, 0.0)
-    if apart > MOST_SECONDS:
-        return warning(what, f"{apart:.0f} s apart", "have this machine's clock set by NTP")
-    return good(what, "the same" if apart < 1 else f"{apart:.1f} s apart")
+def compare_clocks(subject: str, sent: float, received: float, stamp: float) -> Finding:
+    """Compare the `Date` of an answer with the times of the request and the answer (seconds).
+
+    A `Date` has whole seconds and is of some moment between the two.
+    """
+    difference = max(sent - (stamp + 1), stamp - received, 0.0)
+    if difference > MAX_SECONDS:
+        return report_warning(subject, f"{difference:.0f} s apart", "have this machine's clock set by NTP")
+    return report_good(subject, "the same" if difference < 1 else f"{difference:.1f} s apart")

@@ -1,48 +1,57 @@
-"""Live connections at their platforms: what is subscribed, and which version of its API a platform serves."""
+"""Live connections at their platforms: their webhook subscriptions, and the API version that a platform serves."""
 
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 
 from merchant_sync.access import Access
-from merchant_sync.operating.checks import Finding, bad, good, warning
-from merchant_sync.operating.inside import Inside, Refused
+from merchant_sync.operating.checks import Finding, report_bad, report_good, report_warning
+from merchant_sync.operating.internal_api import InternalApi
 from merchant_sync.parts import StackError
-from merchant_sync.topics import PLATFORMS
+from platforms.registry import PLATFORMS
 
 SAMPLE = 20
-_MEND = "merchant-sync sync {} has them made before it walks; the daily poll does the same"
+_ACTION = "merchant-sync sync {} creates them before it reads; the daily poll does the same"
 
 
-def look(access: Access, *, sample: int = SAMPLE, progress: Callable[[int, int], None]) -> Iterator[Finding]:
-    """Up to `sample` live connections of each platform, asked for at the gateway; `progress` hears how many are done of
-    how many."""
+def check(access: Access, *, sample: int = SAMPLE, on_progress: Callable[[int, int], None]) -> Iterator[Finding]:
+    """Check up to `sample` live connections of each platform through the gateway.
+
+    `on_progress` is called with the number of connections checked so far, and with their total.
+    """
     try:
-        with Inside(access) as inside:
-            names = [name for platform in PLATFORMS for name in _live(inside, platform, sample)]
+        with InternalApi(access) as api:
+            names = [name for platform in PLATFORMS for name in _list_live(api, platform, sample)]
             if sample and not names:
-                yield good("connections", "none is live yet")
+                yield report_good("connections", "none is live yet")
             remarks: set[str] = set()
             for number, name in enumerate(names, 1):
-                yield _connection(inside, name, remarks)
-                progress(number, len(names))
+                yield _check_connection(api, name, remarks)
+                on_progress(number, len(names))
             for remark in sorted(remarks):
-                yield warning("API version", remark, "the version asked for has expired: set one that is served")
+                action = "the requested version has expired: set one that is served"
+                yield report_warning("API version", remark, action)
     except StackError as error:
-        yield bad("connections", str(error), "bring it back, or correct its address")
+        yield report_bad("connections", str(error), "bring it back, or correct its address")
 
 
-def _live(inside: Inside, platform: str, sample: int) -> list[str]:
-    listed = inside.connections(platform=platform, state="connected", limit=sample) if sample else []
-    return [str(one["connection"]) for one in listed]
+def _list_live(api: InternalApi, platform: str, sample: int) -> list[str]:
+    listed = api.list_connections(platform=platform, state="connected", limit=sample) if sample else []
+    return [str(connection["connection"]) for connection in listed]
 
 
-def _connection(inside: Inside, name: str, remarks: set[str]) -> Finding:
+def _check_connection(api: InternalApi, name: str, remarks: set[str]) -> Finding:
+    """Check one connection, and add what the platform remarks on its API version to `remarks`."""
     try:
-        seen = inside.checkup(name)
-    except Refused as refused:
-        if refused.status == 409:
-            return good(name, "is being let go of")
-        return bad(name, str(refused), "look at the platform's status; a refused token asks for its merchant's sign-in")
-    remarks |= set(seen["remarks"])
-    if seen["missing"]:
-        return bad(name, f"{seen['message']}; not subscribed: {', '.join(seen['missing'])}", _MEND.format(name))
-    return good(name, str(seen["message"]))
+        report = api.check_connection(name)
+    except StackError as error:
+        if error.status == HTTPStatus.CONFLICT:
+            return report_good(name, "is being disconnected")
+        if error.status is None:
+            raise
+        action = "check the platform's status; after a refused token its merchant has to sign in again"
+        return report_bad(name, str(error), action)
+    remarks |= set(report["remarks"])
+    if report["missing"]:
+        details = f"{report['message']}; not subscribed: {', '.join(report['missing'])}"
+        return report_bad(name, details, _ACTION.format(name))
+    return report_good(name, str(report["message"]))

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database.pool import Database, DatabaseUnavailableError
 from merchant_sync.access import Access
-from merchant_sync.operating.checks import Finding, bad, good, warning
+from merchant_sync.operating.checks import Finding, report_bad, report_good, report_warning
 from merchant_sync.postgres import OWNERS
 
 _OTHERS = text("""
@@ -18,67 +18,72 @@ SELECT nspname FROM pg_namespace WHERE nspname = ANY(CAST(:others AS text[]))
 AND has_schema_privilege(current_user, oid, 'USAGE') ORDER BY 1
 """)
 _VERSIONS = text("SELECT name FROM schema_versions")
-_THERE = text("SELECT to_regclass('schema_versions') IS NOT NULL")
+_EXISTS = text("SELECT to_regclass('schema_versions') IS NOT NULL")
 
 
-async def look(access: Access) -> AsyncIterator[Finding]:
-    """For each owner whose connection string is known: it answers, its schema is of this version, and its alone."""
-    shared = len({access.database_url(owner) for owner in OWNERS}) == 1
+async def check(access: Access) -> AsyncIterator[Finding]:
+    """Check of each owner whose connection string is known that it answers, its schema's version, and its rights."""
+    shared = len({access.get_database_url(owner) for owner in OWNERS}) == 1
     for owner in OWNERS:
-        if url := access.database_url(owner):
-            for finding in await _owner(owner, url, shared=shared):
+        if url := access.get_database_url(owner):
+            for finding in await _check_owner(owner, url, shared=shared):
                 yield finding
 
 
-async def _owner(owner: str, url: str, *, shared: bool) -> list[Finding]:
-    what, setting = f"Postgres of {owner}", f"{owner.upper()}_DATABASE_URL"
-    do = f"bring it back, or correct {setting}"
+async def _check_owner(owner: str, url: str, *, shared: bool) -> list[Finding]:
+    subject, setting = f"Postgres of {owner}", f"{owner.upper()}_DATABASE_URL"
+    action = f"bring it back, or correct {setting}"
     try:
         database = Database(url, schema=owner, pool=1)
     except (ArgumentError, ValueError) as error:
-        return [bad(what, f"{type(error).__name__}", f"{setting} is postgresql://user:password@host:port/database")]
+        correct = f"{setting} is postgresql://user:password@host:port/database"
+        return [report_bad(subject, f"{type(error).__name__}", correct)]
     try:
         async with database.transaction() as tx:
-            applied = await _applied(tx)
-            readable = list((await tx.execute(_OTHERS, {"others": [one for one in OWNERS if one != owner]})).scalars())
-    except DatabaseUnavailableError as away:
-        return [bad(what, str(away), do)]
+            applied = await _load_applied(tx)
+            others = {"others": [name for name in OWNERS if name != owner]}
+            readable = list((await tx.execute(_OTHERS, others)).scalars())
+    except DatabaseUnavailableError as error:
+        return [report_bad(subject, str(error), action)]
     except DBAPIError as error:
-        return [bad(what, str(error.orig), do)]
-    except asyncpg.PostgresError as error:  # a refused sign-in comes as the driver says it
-        return [bad(what, str(error), do)]
+        return [report_bad(subject, str(error.orig), action)]
+    except asyncpg.PostgresError as error:  # the driver raises this one, unwrapped, for a refused sign-in
+        return [report_bad(subject, str(error), action)]
     finally:
         await database.close()
-    return [versions(owner, applied), *_alone(owner, readable, shared=shared)]
+    return [compare_schema(owner, applied), *_check_rights(owner, readable, shared=shared)]
 
 
-async def _applied(tx: AsyncConnection) -> set[str]:
-    if not (await tx.execute(_THERE)).scalar():
+async def _load_applied(tx: AsyncConnection) -> set[str]:
+    if not (await tx.execute(_EXISTS)).scalar():
         return set()
     return set((await tx.execute(_VERSIONS)).scalars())
 
 
-def migrations(package: str) -> set[str]:
-    """The migrations that this version of a service has."""
-    return {one.name for one in files(package).joinpath("migrations").iterdir() if one.name.endswith(".sql")}
+def list_migrations(package: str) -> set[str]:
+    """Return the names of the migrations that this version of a service has."""
+    folder = files(package).joinpath("migrations")
+    return {entry.name for entry in folder.iterdir() if entry.name.endswith(".sql")}
 
 
-def versions(owner: str, applied: Collection[str]) -> Finding:
-    """Whether the schema is that of this version of the owner."""
-    known = migrations(owner)
-    what = f"Postgres of {owner}"
-    if behind := sorted(known - set(applied)):
-        do = f"start {owner.replace('_', '-')} of this version, which migrates its own schema"
-        return bad(what, f"the schema lacks {', '.join(behind)}", do)
-    if ahead := sorted(set(applied) - known):
-        return warning(what, f"the schema has {', '.join(ahead)} besides", "the service is newer than this command")
-    return good(what, f"answers, schema at {max(known)}")
+def compare_schema(owner: str, applied: Collection[str]) -> Finding:
+    """Compare the `applied` migrations of the schema with those of this version of its owner."""
+    expected = list_migrations(owner)
+    subject = f"Postgres of {owner}"
+    if missing := sorted(expected - set(applied)):
+        action = f"start {owner.replace('_', '-')} of this version, which migrates its own schema"
+        return report_bad(subject, f"the schema lacks {', '.join(missing)}", action)
+    if unexpected := sorted(set(applied) - expected):
+        details = f"the schema has {', '.join(unexpected)} besides"
+        return report_warning(subject, details, "the service is newer than this command")
+    return report_good(subject, f"answers, schema at {max(expected)}")
 
 
-def _alone(owner: str, readable: list[str], *, shared: bool) -> list[Finding]:
+def _check_rights(owner: str, readable: list[str], *, shared: bool) -> list[Finding]:
     if not readable:
         return []
-    what, seen = f"role of {owner}", f"may read {', '.join(readable)} as well"
+    subject, details = f"role of {owner}", f"may read {', '.join(readable)} as well"
     if shared:
-        return [warning(what, seen, "give each owner a role of its own: one DATABASE_URL serves all")]
-    return [bad(what, seen, f"revoke usage on those schemas from the role in {owner.upper()}_DATABASE_URL")]
+        return [report_warning(subject, details, "give each owner a role of its own: one DATABASE_URL serves all")]
+    action = f"revoke usage on those schemas from the role in {owner.upper()}_DATABASE_URL"
+    return [report_bad(subject, details, action)]

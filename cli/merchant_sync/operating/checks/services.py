@@ -1,53 +1,53 @@
-"""Whether services call themselves ready, and whether they take the operator's key."""
+"""Whether services are ready, and whether they accept the operator's key."""
 
 from collections.abc import Iterator
 
 import httpx
 
 from merchant_sync.access import Access
-from merchant_sync.operating.checks import Finding, bad, good
-from merchant_sync.operating.inside import Inside
-from merchant_sync.parts import StackError
+from merchant_sync.environment import get_address_setting
+from merchant_sync.operating.checks import Finding, report_bad, report_good
+from merchant_sync.operating.internal_api import InternalApi
+from merchant_sync.parts import FETCHERS, SPACES_WRITER, StackError
 
 _ADDRESSES = {
     "gateway": "GATEWAY_URL",
-    "gateway, inside": "GATEWAY_INTERNAL_URL",
+    "gateway, internal": "GATEWAY_INTERNAL_URL",
     "scheduler": "SCHEDULER_URL",
-    "spaces-writer": "SPACES_WRITER_ADDRESS",
-    "shopify-fetcher": "SHOPIFY_FETCHER_ADDRESS",
-    "facebook-fetcher": "FACEBOOK_FETCHER_ADDRESS",
+    **{service: get_address_setting(service) for service in (SPACES_WRITER, *FETCHERS)},
 }
 
 
-def look(access: Access, *, http: httpx.Client) -> Iterator[Finding]:
-    """Each service whose address is known; those of `make up` all are."""
+def check(access: Access, *, http: httpx.Client) -> Iterator[Finding]:
+    """Check each service whose address is known; those of `make up` all are."""
     for service, setting in _ADDRESSES.items():
         if address := access.get(setting).rstrip("/"):
-            yield _ready(service, address, http)
-    yield _key(access)
+            yield _check_ready(service, address, http)
+    yield _check_key(access)
 
 
-def _ready(service: str, address: str, http: httpx.Client) -> Finding:
-    what = service
+def _check_ready(service: str, address: str, http: httpx.Client) -> Finding:
     try:
-        answer = http.get(f"{address}/ready")
+        response = http.get(f"{address}/ready")
     except httpx.HTTPError as error:
-        return bad(what, f"{address}: {type(error).__name__} {error}", "start it, or correct its address")
-    if answer.status_code == 200:
-        return good(what, f"{address} is ready")
+        details = f"{address}: {type(error).__name__} {error}"
+        return report_bad(service, details, "start it, or correct its address")
+    if response.status_code == 200:
+        return report_good(service, f"{address} is ready")
     try:
-        parts = {name: said for name, said in answer.json()["parts"].items() if said != "ok"}
-        seen = "; ".join(f"{name}: {said}" for name, said in parts.items())
+        causes = {name: state for name, state in response.json()["parts"].items() if state != "ok"}
+        details = "; ".join(f"{name}: {state}" for name, state in causes.items())
     except (ValueError, KeyError, AttributeError):
-        seen = f"answers {answer.status_code}"
-    return bad(what, f"{address} is not ready: {seen}", "bring back what it names; it goes on by itself")
+        details = f"answers {response.status_code}"
+    action = "bring back what it names; the service resumes by itself"
+    return report_bad(service, f"{address} is not ready: {details}", action)
 
 
-def _key(access: Access) -> Finding:
-    what = "the operator's key"
+def _check_key(access: Access) -> Finding:
+    subject = "the operator's key"
     try:
-        with Inside(access) as inside:
-            inside.connections(limit=1)
+        with InternalApi(access) as api:
+            api.list_connections(limit=1)
     except StackError as error:
-        return bad(what, str(error), "set INTERNAL_KEY here and operator:key in both INTERNAL_KEYS")
-    return good(what, "the scheduler takes it")
+        return report_bad(subject, str(error), "set INTERNAL_KEY here and operator:key in both INTERNAL_KEYS")
+    return report_good(subject, "the scheduler accepts it")

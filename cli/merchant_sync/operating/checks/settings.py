@@ -1,73 +1,103 @@
-"""Settings: what the command itself needs, and what each service would make of those that are known here."""
+"""Settings: those that the command itself needs, and whether each service would accept those that are known here."""
 
 from collections.abc import Iterator, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
-from facebook_fetcher.settings import FacebookFetcherSettings
 from gateway.settings import GatewaySettings
 from merchant_sync.access import Access
 from merchant_sync.environment import OWNERS
-from merchant_sync.operating.checks import Finding, bad, good
+from merchant_sync.manifests import MANIFESTS
+from merchant_sync.operating.checks import Finding, report_bad, report_good
+from merchant_sync.parts import GATEWAY, SCHEDULER, SPACES_WRITER
+from platform_sdk.manifests import Manifest
 from scheduler.settings import SchedulerSettings
-from service.settings import Settings
-from shopify_fetcher.settings import ShopifyFetcherSettings
 from spaces_writer.settings import WriterSettings
 
-NEEDED = (
+REQUIRED = (
     *("GATEWAY_URL", "GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "INTERNAL_KEY", "KAFKA_BOOTSTRAP_SERVERS"),
-    *("SPACES_ACCESS_KEY", "SPACES_SECRET_KEY", "SPACES_BUCKET", "SHOPIFY_WEBHOOK_ADDRESS"),
+    *("SPACES_ACCESS_KEY", "SPACES_SECRET_KEY", "SPACES_BUCKET"),
 )
-"""Settings of the command, without which some of its looks cannot be taken."""
-_SERVICES: Mapping[str, type[Settings]] = {
-    "gateway": GatewaySettings,
-    "scheduler": SchedulerSettings,
-    "spaces-writer": WriterSettings,
-    "shopify-fetcher": ShopifyFetcherSettings,
-    "facebook-fetcher": FacebookFetcherSettings,
-}
-_OWN = {"INTERNAL_KEY", "PORT", "HOST"}
+"""Settings of the command, without which some of its checks are not possible."""
+_PER_PROCESS = {"INTERNAL_KEY", "PORT", "HOST"}
 """Each process has its own."""
+SettingsClass = type[BaseSettings]
 
 
-def look(access: Access) -> Iterator[Finding]:
-    """Settings that are missing here, and those that a service would refuse."""
-    missing = [name for name in NEEDED if not access.get(name)]
-    missing += [f"{owner.upper()}_DATABASE_URL" for owner in OWNERS.values() if not access.database_url(owner)]
+def check(access: Access) -> Iterator[Finding]:
+    """Check for settings that are missing here, and for those that a service would refuse."""
+    manifests = [manifest for manifest in MANIFESTS if access.has_platform(manifest)]
+    webhook_addresses = (
+        manifest.webhook_address_setting
+        for manifest in manifests
+        if manifest.find_setting(manifest.webhook_address_setting)
+    )
+    missing = [name for name in (*REQUIRED, *webhook_addresses) if not access.get(name)]
+    missing += [f"{owner.upper()}_DATABASE_URL" for owner in OWNERS.values() if not access.get_database_url(owner)]
     if missing:
-        yield bad("settings of this command", f"missing: {', '.join(missing)}", "set them (deploy/env.example)")
+        details = f"missing: {', '.join(missing)}"
+        yield report_bad("settings of this command", details, "set them (deploy/env.example)")
     else:
-        yield good("settings of this command", "all there")
-    for service, kind in _SERVICES.items():
-        if service != "facebook-fetcher" or access.has_facebook:
-            yield _service(service, kind, access)
+        yield report_good("settings of this command", "complete")
+    for service, classes in list_settings_classes(manifests).items():
+        yield _check_service(service, classes, access)
 
 
-def _service(service: str, kind: type[Settings], access: Access) -> Finding:
-    known = {name: value for name, value in access.settings.items() if name not in _OWN}
-    if service in OWNERS and (url := access.database_url(OWNERS[service])):
-        known["DATABASE_URL"] = url
-    what = f"settings of {service}"
-    wrong, unknown = _judged(kind, known)
-    if wrong:
-        return bad(what, "; ".join(wrong), "mend them where the service gets its settings")
-    if unknown:
-        return good(what, f"well-formed as far as known here; not known here: {', '.join(unknown)}")
-    return good(what, "complete and well-formed")
+def list_settings_classes(manifests: list[Manifest]) -> dict[str, tuple[SettingsClass, ...]]:
+    """Return the classes that each service reads its settings into: its own, and in the gateway each platform's."""
+    platform_modules = (f"platforms.{manifest.slug}.settings" for manifest in manifests)
+    platform_classes = (cls for name in platform_modules if find_spec(name) for cls in _find_classes(name))
+    return {
+        GATEWAY: (GatewaySettings, *platform_classes),
+        SCHEDULER: (SchedulerSettings,),
+        SPACES_WRITER: (WriterSettings,),
+        **{
+            manifest.fetcher: tuple(_find_classes(f"{manifest.fetcher.replace('-', '_')}.settings"))
+            for manifest in manifests
+        },
+    }
 
 
-def _judged(kind: type[Settings], known: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """What this service would refuse, and what it needs besides. Nothing but `known` is read."""
+def _find_classes(module_name: str) -> Iterator[SettingsClass]:
+    """Yield the settings classes that the module defines."""
+    module: ModuleType = import_module(module_name)
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, BaseSettings) and value.__module__ == module_name:
+            yield value
 
-    class Alone(kind):  # type: ignore[valid-type, misc] # a class that is given
+
+def _check_service(service: str, classes: tuple[SettingsClass, ...], access: Access) -> Finding:
+    given = {name: value for name, value in access.settings.items() if name not in _PER_PROCESS}
+    if service in OWNERS and (url := access.get_database_url(OWNERS[service])):
+        given["DATABASE_URL"] = url
+    subject = f"settings of {service}"
+    invalid, missing = list[str](), list[str]()
+    for cls in classes:
+        for problems, found in zip((invalid, missing), _validate(cls, given), strict=True):
+            problems += found
+    if invalid:
+        return report_bad(subject, "; ".join(invalid), "correct them where the service gets its settings")
+    if missing:
+        return report_good(subject, f"valid as far as known here; not known here: {', '.join(missing)}")
+    return report_good(subject, "complete and valid")
+
+
+def _validate(cls: SettingsClass, given: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return what the class refuses, and what it needs besides. Nothing but `given` is read."""
+
+    class OnlyGiven(cls):  # type: ignore[valid-type, misc] # a class that is an argument
         @classmethod
         def settings_customise_sources(cls, *_: object, init_settings: object, **__: object) -> tuple[object, ...]:
             return (init_settings,)
 
     try:
-        Alone(**{name.lower(): value for name, value in known.items()})
+        OnlyGiven(**{name.lower(): value for name, value in given.items()})
     except ValidationError as error:
-        told = [(".".join(map(str, one["loc"])).upper(), one["type"], one["msg"]) for one in error.errors()]
-        wrong = [f"{name or 'together'}: {said}" for name, kind_of, said in told if kind_of != "missing"]
-        return wrong, [name for name, kind_of, _ in told if kind_of == "missing" and name not in _OWN]
+        problems = [(".".join(map(str, one["loc"])).upper(), one["type"], one["msg"]) for one in error.errors()]
+        invalid = [f"{name or 'together'}: {text}" for name, kind, text in problems if kind != "missing"]
+        return invalid, [name for name, kind, _ in problems if kind == "missing" and name not in _PER_PROCESS]
     return [], []

@@ -1,147 +1,135 @@
-"""The walk lane: one bounded step of a walk at a time."""
+"""Handles full syncs: one bounded step at a time."""
 
-import random
-import time
 from collections.abc import Sequence
 from contextlib import aclosing
-from functools import partial
 from uuid import UUID
 
 import structlog
 
 from connector import event_builders
 from connector.cursors import CursorState
-from connector.handlers.page_publisher import PagePublisher, Seconds, Tokens, Voice
-from connector.outcomes import Uniform, compute_delay
-from connector.source import FULL, Checkpoint, FullReadEnd, RangeEnd, RecordBatch, Source, SyncContext
+from connector.handlers.dependencies import HandlerDependencies
+from connector.handlers.page_publisher import PagePublisher
+from connector.source import Checkpoint, FullReadEnd, RangeEnd, RecordBatch
 from contracts.events import FullSyncStepRequested, SyncProgressed, parse_platform
 from contracts.topics import get_full_fetched_topic
 from messaging.publisher import OutboundMessage
 from platform_sdk.errors import PermanentError, RetryLaterError
+from platform_sdk.session import FULL, SyncContext
 
 log = structlog.get_logger()
 
 
 class FullSyncHandler:
-    """Does one step: `seconds` of reading, then says the place where the next step begins.
+    """Runs one step: reads for `seconds`, then publishes the cursor where the next step begins.
 
-    A step that runs twice reads on from the same cursor and says its markers with the same ids; the scheduler takes
+    A step that runs twice reads from the same cursor and publishes its markers with the same ids; the scheduler accepts
     one of its ends.
     """
 
-    def __init__(
-        self,
-        platform: Source,
-        tokens: Tokens,
-        voice: Voice,
-        *,
-        seconds: float,
-        now: Seconds = time.time,
-        elapsed: Seconds = time.monotonic,
-        uniform: Uniform = random.uniform,
-    ) -> None:
-        self._platform = platform
-        self._tokens = tokens
-        self._voice = voice
+    def __init__(self, dependencies: HandlerDependencies, *, seconds: float) -> None:
+        self._source = dependencies.source
+        self._tokens = dependencies.tokens
+        self._publisher = dependencies.publisher
+        self._elapsed = dependencies.elapsed
+        self._dependencies = dependencies
         self._seconds = seconds
-        self._now = now
-        self._elapsed = elapsed
-        self._uniform = uniform
 
     async def __call__(self, connection: str, requests: Sequence[FullSyncStepRequested]) -> None:
-        """Do the steps asked for; returns when Kafka has every word of them.
+        """Run the requested steps; returns when Kafka has all of their events.
 
-        A step that was asked for again while it waited is done once; one that a later has overtaken, not at all.
+        A step that was requested again while it waited runs once; a step that a later one has overtaken does not run.
         """
-        for request in _latest(requests):
+        for request in _select_latest_steps(requests):
             began = self._elapsed()
-            message = await self._step(connection, request)
-            await self._voice.send_all([message])
-            _tell(request, message.event, self._elapsed() - began)
+            message = await self._run_step(connection, request)
+            await self._publisher.send_all([message])
+            _log_step(request, message.event, self._elapsed() - began)
 
-    async def _step(self, connection: str, request: FullSyncStepRequested) -> OutboundMessage:
-        errand = None
+    async def _run_step(self, connection: str, request: FullSyncStepRequested) -> OutboundMessage:
+        context = None
         topic = get_full_fetched_topic(parse_platform(connection))
-        place = Reaching(CursorState.decode(request.cursor))
+        progress = StepProgress(CursorState.decode(request.cursor))
         try:
-            access = await self._tokens.get_token(connection, request.epoch, fresh=place.at is None)
-            anew = partial(self._tokens.get_token, connection, request.epoch, fresh=True)
-            errand = SyncContext(access, request.sync_id, FULL, self._tokens.replace_token, anew)
-            pages = PagePublisher(self._voice, topic, errand, request.step)
+            token = await self._tokens.get_token(connection, request.epoch, fresh=progress.position is None)
+            context = self._dependencies.build_context(token, request.epoch, request.sync_id, FULL)
+            pages = PagePublisher(self._publisher, topic, context, request.step)
             try:
-                ended = await self._walk(errand, place, pages, topic)
+                is_complete = await self._read(context, progress, pages, topic)
             finally:
                 await pages.flush()
         except RetryLaterError as wait:
-            return self._postponed(request, errand, place, wait)
-        except PermanentError as refusal:
+            return self._build_postponed(request, context, progress, wait)
+        except PermanentError as error:
             return event_builders.build_step_progressed(
-                request, errand, "failed", reason=refusal.reason, retryable=refusal.retryable
+                request, context, "failed", reason=error.reason, retryable=error.retryable
             )
-        if ended:
-            return event_builders.build_step_progressed(request, errand, "completed")
-        return event_builders.build_step_progressed(
-            request, errand, "advanced", cursor=CursorState(0, place.at).encode()
-        )
+        if is_complete:
+            return event_builders.build_step_progressed(request, context, "completed")
+        cursor = CursorState(0, progress.position).encode()
+        return event_builders.build_step_progressed(request, context, "advanced", cursor=cursor)
 
-    async def _walk(self, errand: SyncContext, place: "Reaching", pages: PagePublisher, topic: str) -> bool:
-        """Walk and say until the time is up (False) or the walk has come to its end (True)."""
+    async def _read(self, context: SyncContext, progress: "StepProgress", pages: PagePublisher, topic: str) -> bool:
+        """Read and publish until the time is up (False) or the full read has ended (True)."""
         deadline = self._elapsed() + self._seconds
-        async with aclosing(self._platform.read_all(errand, place.at)) as steps:
-            async for said in steps:
-                match said:
+        async with aclosing(self._source.read_all(context, progress.position)) as steps:
+            async for step in steps:
+                match step:
                     case RecordBatch():
-                        for unread in await pages.add(said):
-                            raise PermanentError(f"{unread.id}: {unread.reason}")
+                        for record in await pages.add(step):
+                            raise PermanentError(f"{record.id}: {record.reason}")
                     case RangeEnd():
-                        await pages.mark(event_builders.build_range_completed(topic, errand, said))
+                        await pages.publish_marker(event_builders.build_range_completed(topic, context, step))
                     case FullReadEnd():
-                        await pages.mark(event_builders.build_full_read_completed(topic, errand, said))
+                        await pages.publish_marker(event_builders.build_full_read_completed(topic, context, step))
                     case Checkpoint():
-                        place.reach(said.cursor)
+                        progress.advance(step.cursor)
                         if self._elapsed() > deadline:
                             return False
         return True
 
-    def _postponed(
-        self, request: FullSyncStepRequested, errand: SyncContext | None, place: "Reaching", wait: RetryLaterError
+    def _build_postponed(
+        self,
+        request: FullSyncStepRequested,
+        context: SyncContext | None,
+        progress: "StepProgress",
+        wait: RetryLaterError,
     ) -> OutboundMessage:
-        seconds = compute_delay(wait, place.tries, self._uniform)
         return event_builders.build_step_progressed(
             request,
-            errand,
+            context,
             "postponed",
-            cursor=CursorState(place.tries, place.at).encode(),
-            not_before=round((self._now() + seconds) * 1000),
+            cursor=CursorState(progress.attempts, progress.position).encode(),
+            not_before=self._dependencies.compute_not_before(wait, progress.attempts),
             reason=wait.reason,
             throttled=wait.throttled,
-            attempt=place.tries,
+            attempt=progress.attempts,
         )
 
 
-class Reaching:
-    """How far a step has come; where something was reached, the count of tries begins anew."""
+class StepProgress:
+    """How far a step has come; `attempts` counts those without progress, and restarts at each checkpoint."""
 
-    def __init__(self, place: CursorState) -> None:
-        self.at = place.position
-        self.tries = place.attempts + 1
+    def __init__(self, start: CursorState) -> None:
+        self.position = start.position
+        self.attempts = start.attempts + 1
 
-    def reach(self, cursor: str) -> None:
-        """All before `cursor` is said."""
-        self.at, self.tries = cursor, 1
+    def advance(self, cursor: str) -> None:
+        """Continue from `cursor`: everything before it is published."""
+        self.position, self.attempts = cursor, 1
 
 
-def _latest(requests: Sequence[FullSyncStepRequested]) -> list[FullSyncStepRequested]:
-    """The highest step of each walk, in the order in which the walks came."""
+def _select_latest_steps(requests: Sequence[FullSyncStepRequested]) -> list[FullSyncStepRequested]:
+    """Return the highest step of each full sync, in the order in which the syncs came."""
     latest: dict[UUID, FullSyncStepRequested] = {}
     for request in requests:
-        known = latest.get(request.sync_id)
-        if known is None or request.step > known.step:
+        other = latest.get(request.sync_id)
+        if other is None or request.step > other.step:
             latest[request.sync_id] = request
     return list(latest.values())
 
 
-def _tell(request: FullSyncStepRequested, event: object, seconds: float) -> None:
+def _log_step(request: FullSyncStepRequested, event: object, seconds: float) -> None:
     if isinstance(event, SyncProgressed):
         log.info(
             "step done",

@@ -1,185 +1,172 @@
-"""The quick lane: the records that webhooks and people wait for."""
+"""Handles incremental syncs: the records that webhooks and people wait for."""
 
-import random
-import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from functools import partial
 
 import structlog
 
 from connector import event_builders
 from connector.coalescing import RequestGroup, derive_read_id, group_requests
 from connector.cursors import CursorState
-from connector.handlers.page_publisher import PagePublisher, Seconds, Tokens, Voice
-from connector.outcomes import ReadOutcomes, Uniform, compute_delay
-from connector.source import (
-    INCREMENTAL,
-    Checkpoint,
-    IncrementalReadStep,
-    RecordBatch,
-    Source,
-    SyncContext,
-    UnreadableRecord,
-)
+from connector.handlers.dependencies import HandlerDependencies
+from connector.handlers.page_publisher import PagePublisher
+from connector.outcomes import ReadOutcomes
+from connector.source import Checkpoint, IncrementalReadStep, RecordBatch, UnreadableRecord
 from contracts.events import SyncRequested, parse_platform
 from contracts.topics import get_fetched_topic
 from messaging.publisher import OutboundMessage
 from platform_sdk.errors import PermanentError, RetryLaterError
+from platform_sdk.session import INCREMENTAL, SyncContext
 
 log = structlog.get_logger()
+StopReason = RetryLaterError | PermanentError | None
+"""Why a read stopped before its end; None where it did not."""
 
 
 class IncrementalHandler:
-    """Fetches what has gathered for a connection, `seconds` at a time.
+    """Reads the requests that wait for a connection, `seconds` at a time.
 
-    Killed at any instant, the same requests come again and the same is said: pages pass the writer's version check,
-    postponements and failures are said before the settled marker, whose verdict is final.
+    After a kill at any moment the same requests are delivered again and the same events follow: pages pass the writer's
+    version check, and postponements and failures are published before the end marker, whose result is final.
     """
 
-    def __init__(
-        self,
-        platform: Source,
-        tokens: Tokens,
-        voice: Voice,
-        *,
-        seconds: float,
-        now: Seconds = time.time,
-        elapsed: Seconds = time.monotonic,
-        uniform: Uniform = random.uniform,
-    ) -> None:
-        self._platform = platform
-        self._tokens = tokens
-        self._voice = voice
+    def __init__(self, dependencies: HandlerDependencies, *, seconds: float) -> None:
+        self._source = dependencies.source
+        self._tokens = dependencies.tokens
+        self._publisher = dependencies.publisher
+        self._elapsed = dependencies.elapsed
+        self._dependencies = dependencies
         self._seconds = seconds
-        self._now = now
-        self._elapsed = elapsed
-        self._uniform = uniform
 
     async def __call__(self, connection: str, requests: Sequence[SyncRequested]) -> None:
-        """Fetch `requests` of one connection; returns when Kafka has every word of it."""
+        """Read `requests` of one connection; returns when Kafka has all of their events."""
         for group in group_requests(requests):
-            await self._fetch(connection, group)
+            await self._read_group(connection, group)
 
-    async def _fetch(self, connection: str, group: RequestGroup) -> None:
+    async def _read_group(self, connection: str, group: RequestGroup) -> None:
         began = self._elapsed()
         try:
-            access = await self._tokens.get_token(connection, group.epoch)
-        except PermanentError as refusal:
-            await self._voice.send_all([_failed(connection, group.epoch, group.requests, refusal, None)])
+            token = await self._tokens.get_token(connection, group.epoch)
+        except PermanentError as error:
+            await self._publisher.send_all([_build_failed(connection, group.epoch, group.requests, error, None)])
             return
         except RetryLaterError as wait:
-            await self._voice.send_all([self._not_begun(connection, group, wait)])
+            await self._publisher.send_all([self._build_initial_postponement(connection, group, wait)])
             return
-        anew = partial(self._tokens.get_token, connection, group.epoch, fresh=True)
-        fetch = Fetch(group, SyncContext(access, group.read_id, INCREMENTAL, self._tokens.replace_token, anew))
-        pages = PagePublisher(
-            self._voice, get_fetched_topic(parse_platform(connection)), fetch.errand, group.place.attempts
-        )
-        halt = await self._read(fetch, pages)
+        read = GroupRead(group, self._dependencies.build_context(token, group.epoch, group.read_id, INCREMENTAL))
+        topic = get_fetched_topic(parse_platform(connection))
+        pages = PagePublisher(self._publisher, topic, read.context, group.start.attempts)
+        stop = await self._read(read, pages)
         await pages.flush()
-        await self._voice.send_all(fetch.ended(halt, self._not_before))
-        _tell(fetch, halt, self._elapsed() - began)
+        await self._publisher.send_all(read.build_endings(stop, self._dependencies.compute_not_before))
+        _log_read(read, stop, self._elapsed() - began)
 
-    def _not_begun(self, connection: str, group: RequestGroup, wait: RetryLaterError) -> OutboundMessage:
-        """The whole group is postponed to where it would have begun: what had no place yet may still be coalesced."""
-        place = None if group.place == CursorState() else group.place.encode()
-        moment = self._not_before(wait, group.attempt)
-        return _postponed(connection, group.epoch, group.requests, wait, moment, place, None)
+    def _build_initial_postponement(
+        self, connection: str, group: RequestGroup, wait: RetryLaterError
+    ) -> OutboundMessage:
+        """Build the postponement of the whole group to where it would have begun.
 
-    def _not_before(self, wait: RetryLaterError, attempt: int) -> int:
-        """When (ms) what `wait` stopped goes on."""
-        return round((self._now() + compute_delay(wait, attempt, self._uniform)) * 1000)
+        Requests without a cursor keep none, so that they may still be coalesced.
+        """
+        cursor = None if group.start == CursorState() else group.start.encode()
+        not_before = self._dependencies.compute_not_before(wait, group.attempt)
+        return _build_postponed(connection, group.epoch, group.requests, wait, not_before, cursor, None)
 
-    async def _read(self, fetch: "Fetch", pages: PagePublisher) -> RetryLaterError | PermanentError | None:
-        """Read and say until all is read, the time is up, or something stands in the way, which is returned."""
+    async def _read(self, read: "GroupRead", pages: PagePublisher) -> StopReason:
+        """Read and publish until all is read, or return why the read stopped before."""
         deadline = self._elapsed() + self._seconds
-        ids, at = fetch.group.ids, fetch.group.place.position
+        ids, position = read.group.ids, read.group.start.position
         try:
-            async with aclosing(self._platform.read_records(fetch.errand, ids, at)) as readings:
-                async for reading in readings:
-                    await fetch.take(reading, pages)
-                    if isinstance(reading, Checkpoint) and self._elapsed() > deadline:
+            async with aclosing(self._source.read_records(read.context, ids, position)) as steps:
+                async for step in steps:
+                    await read.add_step(step, pages)
+                    if isinstance(step, Checkpoint) and self._elapsed() > deadline:
                         return RetryLaterError(None, seconds=0.0)
         except (RetryLaterError, PermanentError) as error:
             return error
         return None
 
 
-class Fetch:
-    """One group's fetch as it goes on, and how it ends."""
+class GroupRead:
+    """One group's read in progress, and how it ends."""
 
-    def __init__(self, group: RequestGroup, errand: SyncContext) -> None:
+    def __init__(self, group: RequestGroup, context: SyncContext) -> None:
         self.group = group
-        self.errand = errand
+        self.context = context
         self.outcomes = ReadOutcomes()
-        self._at = group.place.position
+        self._position = group.start.position
 
-    async def take(self, reading: IncrementalReadStep, pages: PagePublisher) -> None:
-        """Say what was read, and note it."""
-        match reading:
+    async def add_step(self, step: IncrementalReadStep, pages: PagePublisher) -> None:
+        """Publish the records of a step, and note what became of them."""
+        match step:
             case RecordBatch():
-                for unread in await pages.add(reading):
-                    self.outcomes.fail(unread)
-                for record in reading.records:
-                    self.outcomes.note(record)
+                for too_large in await pages.add(step):
+                    self.outcomes.add_unreadable(too_large)
+                for record in step.records:
+                    self.outcomes.add_record(record)
             case UnreadableRecord():
-                self.outcomes.fail(reading)
+                self.outcomes.add_unreadable(step)
             case Checkpoint():
-                self._at = reading.cursor
+                self._position = step.cursor
 
-    def ended(
-        self, halt: RetryLaterError | PermanentError | None, not_before: Callable[[RetryLaterError, int], int]
+    def build_endings(
+        self, stop: StopReason, compute_not_before: Callable[[RetryLaterError, int], int]
     ) -> list[OutboundMessage]:
-        """What is said at the end: the settled marker comes last, for a verdict on it is final."""
-        access = self.errand.token
-        ends = self.outcomes.ends(self.group.requests, complete=halt is None)
-        said: list[OutboundMessage] = []
-        if ends.unfinished and isinstance(halt, PermanentError):
-            said.append(_failed(access.connection, access.epoch, ends.unfinished, halt, self.errand))
-        elif ends.unfinished:
-            wait = halt if isinstance(halt, RetryLaterError) else self.outcomes.wait
-            moment = not_before(wait, 1 if self._advanced else self.group.attempt)
-            place = self._place(ends.unfinished).encode()
-            said.append(_postponed(access.connection, access.epoch, ends.unfinished, wait, moment, place, self.errand))
-        if ends.failed:
-            source = derive_read_id(ends.failed) if ends.settled else self.group.read_id
-            said.append(
-                event_builders.build_incremental_read_completed(
-                    access, source, ends.failed, self.outcomes.unread.values()
+        """Build the events of the end. The end marker comes last, because the result that follows from it is final."""
+        token = self.context.token
+        endings = self.outcomes.sort_requests(self.group.requests, complete=stop is None)
+        messages: list[OutboundMessage] = []
+        if endings.unfinished and isinstance(stop, PermanentError):
+            messages.append(_build_failed(token.connection, token.epoch, endings.unfinished, stop, self.context))
+        elif endings.unfinished:
+            wait = stop if isinstance(stop, RetryLaterError) else self.outcomes.build_wait()
+            not_before = compute_not_before(wait, 1 if self._has_advanced else self.group.attempt)
+            cursor = self._build_cursor(endings.unfinished).encode()
+            messages.append(
+                _build_postponed(
+                    token.connection, token.epoch, endings.unfinished, wait, not_before, cursor, self.context
                 )
             )
-        if ends.settled:
-            said.append(event_builders.build_incremental_read_completed(access, self.group.read_id, ends.settled))
-        return said
+        if endings.failed:
+            read_id = derive_read_id(endings.failed) if endings.completed else self.group.read_id
+            unreadable = self.outcomes.unreadable.values()
+            messages.append(event_builders.build_incremental_read_completed(token, read_id, endings.failed, unreadable))
+        if endings.completed:
+            messages.append(
+                event_builders.build_incremental_read_completed(token, self.group.read_id, endings.completed)
+            )
+        return messages
 
     @property
-    def _advanced(self) -> bool:
-        return self._at != self.group.place.position or bool(self.outcomes.read_keys)
+    def _has_advanced(self) -> bool:
+        return self._position != self.group.start.position or bool(self.outcomes.read_keys)
 
-    def _place(self, unfinished: Sequence[SyncRequested]) -> CursorState:
-        """Where the unfinished go on: from here if they are the whole group, else under a source of their own, for
-        this one's verdict will be on the others. What may be read later is tried again from the start."""
+    def _build_cursor(self, unfinished: Sequence[SyncRequested]) -> CursorState:
+        """Return where the unfinished requests continue: from here if they are the whole group.
+
+        Otherwise they start over under a read id of their own, because the result under this one is about the others.
+        Records that may be readable later are also read from the start.
+        """
         if len(unfinished) < len(self.group.requests):
             return CursorState(0, None, derive_read_id(unfinished))
-        at = None if any(unread.retryable for unread in self.outcomes.unread.values()) else self._at
-        return CursorState(self.group.place.attempts + 1, at, self.group.read_id)
+        is_retried = any(record.retryable for record in self.outcomes.unreadable.values())
+        return CursorState(self.group.start.attempts + 1, None if is_retried else self._position, self.group.read_id)
 
 
-def _postponed(
+def _build_postponed(
     connection: str,
     epoch: int,
     requests: Sequence[SyncRequested],
     wait: RetryLaterError,
     not_before: int,
     cursor: str | None,
-    errand: SyncContext | None,
+    context: SyncContext | None,
 ) -> OutboundMessage:
     return event_builders.build_records_progressed(
         connection,
         epoch,
         requests,
-        errand,
+        context,
         outcome="postponed",
         cursor=cursor,
         not_before=not_before,
@@ -188,24 +175,24 @@ def _postponed(
     )
 
 
-def _failed(
-    connection: str, epoch: int, requests: Sequence[SyncRequested], refusal: PermanentError, errand: SyncContext | None
+def _build_failed(
+    connection: str, epoch: int, requests: Sequence[SyncRequested], error: PermanentError, context: SyncContext | None
 ) -> OutboundMessage:
     return event_builders.build_records_progressed(
-        connection, epoch, requests, errand, outcome="failed", reason=refusal.reason, retryable=refusal.retryable
+        connection, epoch, requests, context, outcome="failed", reason=error.reason, retryable=error.retryable
     )
 
 
-def _tell(fetch: Fetch, halt: RetryLaterError | PermanentError | None, seconds: float) -> None:
+def _log_read(read: GroupRead, stop: StopReason, seconds: float) -> None:
     log.info(
         "records fetched",
-        connection=fetch.errand.token.connection,
-        source=str(fetch.errand.read_id),
-        requests=len(fetch.group.requests),
-        read=len(fetch.outcomes.read_keys),
-        unread=len(fetch.outcomes.unread),
-        calls=fetch.errand.calls,
-        points=fetch.errand.points,
+        connection=read.context.token.connection,
+        read_id=str(read.context.read_id),
+        requests=len(read.group.requests),
+        read=len(read.outcomes.read_keys),
+        unreadable=len(read.outcomes.unreadable),
+        calls=read.context.calls,
+        points=read.context.points,
         seconds=round(seconds, 3),
-        halted=str(halt) if halt else None,
+        stop_reason=str(stop) if stop else None,
     )

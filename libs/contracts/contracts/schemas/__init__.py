@@ -1,1 +1,1 @@
-"""The JSON Schemas of all events, committed: `python -m contracts.schemas` writes them anew."""
+"""The committed JSON Schemas of all events. `python -m contracts.schemas` writes them."""

@@ -1,4 +1,4 @@
-"""How an event becomes a JSON Schema file."""
+"""Generates the JSON Schema files of the events."""
 
 import json
 
@@ -6,7 +6,7 @@ from contracts.events import EVENTS
 
 
 def render_schemas() -> dict[str, str]:
-    """File name to content for every event."""
+    """Return the content of the file of every event by file name."""
     return {
         f"{event.__name__}.json": json.dumps(event.model_json_schema(), indent=2, sort_keys=True) + "\n"
         for event in EVENTS

@@ -19,7 +19,7 @@ from sandbox.facebook.graph_schema import PERMISSIONS
 from sandbox.facebook.model import AppSettings, Limits, Page, Person
 from sandbox.facebook.state import FacebookState
 from sandbox.facebook.statistics import Statistics
-from sandbox.routes.control import answer
+from sandbox.responses import build_json_response
 
 _PERMISSION_STATUSES = frozenset({"granted", "declined", "expired"})
 Handler = Callable[[Request, Any], Awaitable[Response]]
@@ -45,9 +45,9 @@ def _build_endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]
             raw = await request.body()
             return await handler(request, orjson.loads(raw) if raw else {})
         except LookupError as error:
-            return answer({"error": f"no such record or parameter: {error}"}, 404)
+            return build_json_response({"error": f"no such record or parameter: {error}"}, 404)
         except (ValueError, TypeError, AttributeError) as error:
-            return answer({"error": f"{type(error).__name__}: {error}"}, 400)
+            return build_json_response({"error": f"{type(error).__name__}: {error}"}, 400)
 
     return handle
 
@@ -73,15 +73,17 @@ class _PeopleControl:
         """Create a person with the first `pages` (3) pages of the `seed` (0)."""
         person = self._facebook.add_person(str(body.get("name", "Sandbox User")))
         self._facebook.add_pages(person, int(body.get("pages", 3)), int(body.get("seed", 0)))
-        return answer(self._describe_person(person), 201)
+        return build_json_response(self._describe_person(person), 201)
 
     async def list_people(self, _: Request, __: Any) -> Response:
         """List all people."""
-        return answer({"users": [self._describe_person(person) for person in self._facebook.people.values()]})
+        return build_json_response(
+            {"users": [self._describe_person(person) for person in self._facebook.people.values()]}
+        )
 
     async def show_person(self, request: Request, _: Any) -> Response:
         """Show one person."""
-        return answer(self._describe_person(self._find_person(request)))
+        return build_json_response(self._describe_person(self._find_person(request)))
 
     async def set_permissions(self, request: Request, body: Any) -> Response:
         """Set permissions without notifying the app. The body maps names to granted, declined or expired."""
@@ -90,20 +92,22 @@ class _PeopleControl:
             raise ValueError("no such permission or status")
         person.permissions |= body
         self._facebook.save(people=[person])
-        return answer(self._describe_person(person))
+        return build_json_response(self._describe_person(person))
 
     async def revoke_tokens(self, request: Request, body: Any) -> Response:
         """Revoke all tokens of the person and of the pages, for the reason `subcode` (460)."""
         subcode = int(body.get("subcode", 460))
-        return answer({"revoked": self._facebook.tokens.revoke(subcode, person=self._find_person(request).id)})
+        return build_json_response(
+            {"revoked": self._facebook.tokens.revoke(subcode, person=self._find_person(request).id)}
+        )
 
     async def remove_app(self, request: Request, _: Any) -> Response:
         """Remove the app for a person. Returns the log entry of the deauthorize callback."""
-        return answer(await callbacks.remove_app(self._facebook, self._find_person(request), self._post))
+        return build_json_response(await callbacks.remove_app(self._facebook, self._find_person(request), self._post))
 
     async def delete_data(self, request: Request, _: Any) -> Response:
         """Ask the app to delete the person's data. Returns the log entry of the deletion callback."""
-        return answer(await callbacks.delete_data(self._facebook, self._find_person(request), self._post))
+        return build_json_response(await callbacks.delete_data(self._facebook, self._find_person(request), self._post))
 
     def _find_person(self, request: Request) -> Person:
         return self._facebook.people[request.path_params["id"]]
@@ -138,23 +142,23 @@ class _PageControl:
         people = self._facebook.people
         owner = people[str(body["user"])] if "user" in body else next(iter(people.values()))
         pages = self._facebook.add_pages(owner, int(body["count"]), int(body.get("seed", 0)))
-        return answer({"pages": [_build_summary(page) for page in pages]}, 201)
+        return build_json_response({"pages": [_build_summary(page) for page in pages]}, 201)
 
     async def list_pages(self, request: Request, _: Any) -> Response:
         """List all pages, or those of the person `?user=`."""
         user = request.query_params.get("user")
         pages = [page for page in self._facebook.pages.values() if user in (None, page.owner)]
-        return answer({"total": len(pages), "pages": [_describe_page(page) for page in pages]})
+        return build_json_response({"total": len(pages), "pages": [_describe_page(page) for page in pages]})
 
     async def show_page(self, request: Request, _: Any) -> Response:
         """Show one page with all fields that have a value."""
-        return answer(_describe_page(self._find_page(request)))
+        return build_json_response(_describe_page(self._find_page(request)))
 
     async def edit_page(self, request: Request, body: Any) -> Response:
         """Set the fields in the body and send webhooks. null clears a field."""
         page = self._find_page(request)
         self._facebook.apply_edits([(page, body)])
-        return answer(_describe_page(page))
+        return build_json_response(_describe_page(page))
 
     async def delete_page(self, request: Request, _: Any) -> Response:
         """Delete the page without sending webhooks. It can be restored."""
@@ -178,13 +182,13 @@ class _PageControl:
     async def revoke_tokens(self, request: Request, body: Any) -> Response:
         """Revoke all tokens of the page, for the reason `subcode` (492)."""
         subcode = int(body.get("subcode", 492))
-        return answer({"revoked": self._facebook.tokens.revoke(subcode, page=self._find_page(request).id)})
+        return build_json_response({"revoked": self._facebook.tokens.revoke(subcode, page=self._find_page(request).id)})
 
     async def run_burst(self, _: Request, body: Any) -> Response:
         """Make the number `edits` of edits at once. `pages` selects the pages, as in `_select_pages`."""
         pages = self._select_pages(body)
         self._facebook.apply_edits(edits.generate_burst(pages, int(body["edits"]), int(body.get("seed", 0))))
-        return answer({"edits": int(body["edits"]), "pages": [page.id for page in pages]})
+        return build_json_response({"edits": int(body["edits"]), "pages": [page.id for page in pages]})
 
     async def drift_pages(self, _: Request, body: Any) -> Response:
         """Change the counters and the pictures' URLs of pages without sending webhooks. `pages` selects the pages."""
@@ -192,7 +196,7 @@ class _PageControl:
         for page in pages:
             edits.drift_page(page, rng)
         self._facebook.save(pages=pages)
-        return answer({"pages": [page.id for page in pages]})
+        return build_json_response({"pages": [page.id for page in pages]})
 
     def _select_pages(self, body: Any) -> list[Page]:
         """Select pages: a list of ids in `pages`, or the first `pages` (all) of the person `user` or of everybody."""
@@ -207,7 +211,7 @@ class _PageControl:
         for name, value in attributes.items():
             setattr(page, name, value)
         self._facebook.save(pages=[page])
-        return answer(_describe_page(page))
+        return build_json_response(_describe_page(page))
 
     def _find_page(self, request: Request) -> Page:
         return self._facebook.pages[request.path_params["id"]]
@@ -238,16 +242,16 @@ class _AppControl:
 
     async def show_faults(self, _: Request, __: Any) -> Response:
         """Show all faults."""
-        return answer(self._facebook.faults.model_dump())
+        return build_json_response(self._facebook.faults.model_dump())
 
     async def set_faults(self, _: Request, body: Any) -> Response:
         """Replace all faults. Faults that the body leaves out are switched off."""
         self._facebook.set_faults(Faults(**body))
-        return answer(self._facebook.faults.model_dump())
+        return build_json_response(self._facebook.faults.model_dump())
 
     async def show_app(self, _: Request, __: Any) -> Response:
         """Show the app's settings."""
-        return answer({"id": self._facebook.app_id, **self._facebook.app.model_dump()})
+        return build_json_response({"id": self._facebook.app_id, **self._facebook.app.model_dump()})
 
     async def update_app(self, request: Request, body: Any) -> Response:
         """Change the app's settings that are in the body."""
@@ -256,17 +260,17 @@ class _AppControl:
 
     async def show_limits(self, _: Request, __: Any) -> Response:
         """Show the rate limits."""
-        return answer(self._facebook.usage.limits.model_dump())
+        return build_json_response(self._facebook.usage.limits.model_dump())
 
     async def set_limits(self, _: Request, body: Any) -> Response:
         """Replace the rate limits, and forget the calls so far."""
         self._facebook.set_limits(Limits(**body))
-        return answer(self._facebook.usage.limits.model_dump())
+        return build_json_response(self._facebook.usage.limits.model_dump())
 
     async def show_subscription(self, _: Request, __: Any) -> Response:
         """Show the app's webhook subscription, or null."""
         subscription = self._facebook.subscription
-        return answer({"subscription": asdict(subscription) if subscription is not None else None})
+        return build_json_response({"subscription": asdict(subscription) if subscription is not None else None})
 
     async def delete_subscription(self, request: Request, body: Any) -> Response:
         """Delete the app's webhook subscription without notifying the app."""
@@ -283,11 +287,13 @@ class _AppControl:
         ]  # fmt: skip
         newest = deliveries[-int(query.get("limit", "1000")) :]
         reports = [delivery.report() | {"pages": delivery.pages} for delivery in newest]
-        return answer({"total": len(deliveries), "deliveries": reports})
+        return build_json_response({"total": len(deliveries), "deliveries": reports})
 
     async def show_statistics(self, _: Request, __: Any) -> Response:
         """Show all counts."""
-        return answer(self._facebook.statistics.build_report() | {"pending_deliveries": self._dispatcher.pending()})
+        return build_json_response(
+            self._facebook.statistics.build_report() | {"pending_deliveries": self._dispatcher.count_pending()}
+        )
 
     async def reset_statistics(self, request: Request, body: Any) -> Response:
         """Reset all counts to zero."""

@@ -17,7 +17,7 @@ from sandbox.facebook.errors import GraphError, create_trace_id
 from sandbox.facebook.graph_schema import VERSIONS, resolve_version
 from sandbox.facebook.state import FacebookState
 from sandbox.facebook.subscriptions import VerifyCallback
-from sandbox.routes.trouble import HTML, respond
+from sandbox.responses import HTML_ERROR_PAGE, build_response
 
 _METHODS = ["GET", "POST", "DELETE"]
 
@@ -61,7 +61,7 @@ class _Endpoint:
             reply = await self._api.answer(Call(request.method, tuple(path), params, version, address))
         body = serialize(reply.body).encode()
         truncated, hanging = faults.truncate_body and is_affected, faults.hang_mid_body_seconds if is_affected else 0.0
-        return respond(body, reply.headers, reply.status, truncated=truncated, hanging=hanging)
+        return build_response(body, reply.headers, reply.status, truncated=truncated, hanging=hanging)
 
     def _build_failure(self, is_affected: bool, path: list[str]) -> Response | None:
         """Build the response of a fault that replaces the API's answer, or None if there is no such fault."""
@@ -72,8 +72,8 @@ class _Endpoint:
             return None
         if faults.use_up("fail_calls") or random.random() < faults.fail_ratio:
             self._facebook.statistics.errors[f"http_{faults.fail_status}"] += 1
-            return Response(HTML, faults.fail_status, media_type="text/html")
-        return Response(HTML, 200, media_type="text/html") if faults.html_body else None
+            return Response(HTML_ERROR_PAGE, faults.fail_status, media_type="text/html")
+        return Response(HTML_ERROR_PAGE, 200, media_type="text/html") if faults.html_body else None
 
 
 def _build_version_error(version: str) -> Reply:

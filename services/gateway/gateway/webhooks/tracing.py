@@ -13,7 +13,7 @@ from messaging.errors import UnavailableError
 from messaging.instrumentation import describe_send
 
 if TYPE_CHECKING:
-    from messaging.spans import Tracer
+    from messaging.otel import Tracer
 
 
 def trace_handler(handler: WebhookReceiver) -> WebhookReceiver:

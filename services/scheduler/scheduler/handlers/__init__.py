@@ -1,14 +1,14 @@
-"""Kafka in: what the gateway, the fetchers and the writer say becomes the ledger, and the next request.
+"""Kafka consumers: events of the gateway, the fetchers and the spaces-writer become the ledger and the next requests.
 
-Each batch is one transaction with its outbox: killed before the commit, Kafka says it again; killed after it, saying
-it again finds terminal states, passed steps and used cursors, and changes nothing. Of a redacted connection nothing is
-entered any more.
+Each batch is one transaction with its outbox. If the service dies before the commit, Kafka delivers the batch again;
+if it dies after the commit, the second delivery finds final states, completed steps and used cursors, and changes
+nothing. Nothing is stored about a redacted connection any more.
 """
 
-from scheduler.handlers.connections import ConnectionsHandler
+from scheduler.handlers.connections import ConnectionStateHandler
+from scheduler.handlers.data_stored import DataStoredHandler
 from scheduler.handlers.dead_letters import DeadLettersHandler
 from scheduler.handlers.progress import ProgressHandler
 from scheduler.handlers.requests import RequestsHandler
-from scheduler.handlers.stored import StoredHandler
 
-__all__ = ["ConnectionsHandler", "DeadLettersHandler", "ProgressHandler", "RequestsHandler", "StoredHandler"]
+__all__ = ["ConnectionStateHandler", "DataStoredHandler", "DeadLettersHandler", "ProgressHandler", "RequestsHandler"]

@@ -1,4 +1,4 @@
-"""The gateway's word on connections."""
+"""Consumes `connection.changed`."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,67 +6,76 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import ConnectionChanged
 from messaging.outbox import Transaction
-from scheduler.due import NextTurn
-from scheduler.metrics import Count, Happened
-from scheduler.store import connections, delayed, syncs, walks
-from scheduler.store.connections import Known
+from scheduler.metrics import RecordCounts, TransactionCounts
+from scheduler.schedule import ScheduleNextRun
+from scheduler.store import connections, delayed_requests, full_syncs, syncs
+from scheduler.store.connections import LedgerConnection
 
 
-class ConnectionsHandler:
-    """Takes the gateway's word: plans polls, starts the full sync that is wanted, cancels what has ended, forgets what
-    is redacted."""
+class ConnectionStateHandler:
+    """Schedules a connection's polls, starts the full sync that the gateway wants, cancels the syncs of an ended epoch,
+    and deletes what is stored about a redacted connection."""
 
     def __init__(
-        self, transaction: Transaction, *, next_turn: NextTurn, changed: Callable[[], None], count: Count
+        self,
+        transaction: Transaction,
+        *,
+        schedule_next_run: ScheduleNextRun,
+        wake_dispatcher: Callable[[], None],
+        record_counts: RecordCounts,
     ) -> None:
         self._transaction = transaction
-        self._next_turn = next_turn
-        self._changed = changed
-        self._count = count
+        self._schedule_next_run = schedule_next_run
+        self._wake_dispatcher = wake_dispatcher
+        self._record_counts = record_counts
 
     async def __call__(self, connection: str, events: Sequence[ConnectionChanged]) -> None:
-        """Take the newest revision; one that was passed already changes nothing."""
+        """Handle the newest revision of the batch; a revision that is not higher than the stored one is ignored."""
         newest = max(events, key=lambda event: event.revision)
-        happened = Happened()
+        counts = TransactionCounts()
         async with self._transaction() as tx:
-            known = await connections.lock(tx, connection)
-            if known is not None and known.revision >= newest.revision:
+            row = await connections.lock(tx, connection)
+            if row is not None and row.revision >= newest.revision:
                 return
-            await connections.put(tx, newest)
-            await _cancel_ended(tx, happened, newest)
-            forgotten = any(_redacts(event, known) for event in events)
-            if forgotten:
-                await _forget(tx, connection)
+            await connections.upsert(tx, newest)
+            await _cancel_ended(tx, counts, newest)
+            is_cleared = any(_is_new_redaction(event, row) for event in events)
+            if is_cleared:
+                await _delete_connection(tx, connection)
             if newest.state == "connected":
-                planned = known is not None and known.state == "connected" and not forgotten
-                await self._begin(tx, newest, planned=planned)
-        self._count(happened)
-        self._changed()
+                is_scheduled = row is not None and row.state == "connected" and not is_cleared
+                await self._start(tx, newest, is_scheduled=is_scheduled)
+        self._record_counts(counts)
+        self._wake_dispatcher()
 
-    async def _begin(self, tx: AsyncConnection, event: ConnectionChanged, *, planned: bool) -> None:
-        if not planned:
-            await connections.plan(tx, event.connection, self._next_turn(event.connection))
+    async def _start(self, tx: AsyncConnection, event: ConnectionChanged, *, is_scheduled: bool) -> None:
+        if not is_scheduled:
+            await connections.schedule_poll(tx, event.connection, self._schedule_next_run(event.connection))
         if event.wanted_sync is not None:
-            await walks.want(tx, event.wanted_sync, event.connection, event.epoch, event.wanted_cause)
+            await full_syncs.open_or_coalesce(tx, event.wanted_sync, event.connection, event.epoch, event.wanted_cause)
 
 
-async def _cancel_ended(tx: AsyncConnection, happened: Happened, event: ConnectionChanged) -> None:
-    name, ended = event.connection, event.state != "connected"
-    reason = f"the connection is {event.state}" if ended else "the connection was made anew"
-    cancelled = await syncs.cancel(tx, name, below_epoch=event.epoch, everything=ended, reason=reason)
-    happened.end(name, (sync.mode for sync in cancelled), "cancelled")
-    await delayed.drop(tx, name, below_epoch=event.epoch, everything=ended)
+async def _cancel_ended(tx: AsyncConnection, counts: TransactionCounts, event: ConnectionChanged) -> None:
+    name, has_ended = event.connection, event.state != "connected"
+    reason = f"the connection is {event.state}" if has_ended else "the account was connected again"
+    cancelled = await syncs.cancel(tx, name, below_epoch=event.epoch, everything=has_ended, reason=reason)
+    counts.add_finished(name, (sync.mode for sync in cancelled), "cancelled")
+    await delayed_requests.delete(tx, name, below_epoch=event.epoch, everything=has_ended)
 
 
-def _redacts(event: ConnectionChanged, known: Known | None) -> bool:
-    """Whether this is a redaction that was not heard of yet; the same one said again is none."""
+def _is_new_redaction(event: ConnectionChanged, row: LedgerConnection | None) -> bool:
+    """Whether this is a redaction that was not handled yet; the same redaction in a later revision is not new."""
     if event.state != "redacted":
         return False
-    return known is None or event.epoch > known.epoch or (event.revision > known.revision and known.state != "redacted")
+    return row is None or event.epoch > row.epoch or (event.revision > row.revision and row.state != "redacted")
 
 
-async def _forget(tx: AsyncConnection, connection: str) -> None:
-    """Whatever is under way holds rows that are cancelled first, so that it is over when they are deleted."""
-    await syncs.forget(tx, connection)
-    await delayed.drop(tx, connection, below_epoch=0, everything=True)
-    await connections.forget(tx, connection)
+async def _delete_connection(tx: AsyncConnection, connection: str) -> None:
+    """Delete what is stored about a redacted connection.
+
+    The syncs were cancelled before in this transaction. That waited for every transaction that held one of their rows,
+    so none is still writing when the rows are deleted.
+    """
+    await syncs.delete(tx, connection)
+    await delayed_requests.delete(tx, connection, below_epoch=0, everything=True)
+    await connections.clear(tx, connection)

@@ -1,44 +1,55 @@
-"""What could not be handled."""
+"""Consumes the dead letter topics."""
 
 import re
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from messaging.outbox import Transaction
-from scheduler.handlers.endings import end
-from scheduler.metrics import Count, Happened
+from scheduler.metrics import RecordCounts, TransactionCounts
+from scheduler.use_cases.finish_syncs import finish_syncs
 
 
 class DeadLettersHandler:
-    """A dead letter fails the syncs that its message names."""
+    """Fails the syncs that a dead letter names."""
 
-    def __init__(self, transaction: Transaction, *, count: Count) -> None:
+    def __init__(self, transaction: Transaction, *, record_counts: RecordCounts) -> None:
         self._transaction = transaction
-        self._count = count
+        self._record_counts = record_counts
 
     async def __call__(self, connection: str, events: Sequence[dict[str, Any]]) -> None:
-        """Fail what the messages name; those that name nothing are left to the operator."""
+        """Fail the named syncs; a dead letter that names none is left to the operator."""
         for event in events:
-            sync_ids = named_syncs(event)
+            sync_ids = find_sync_ids(event)
             if sync_ids:
-                happened = Happened()
+                counts = TransactionCounts()
                 async with self._transaction() as tx:
                     reason = "a message of this sync could not be handled and was dead-lettered"
-                    await end(tx, happened, connection, 0, sync_ids, "failed", None, reason)
-                self._count(happened)
+                    await finish_syncs(tx, counts, connection, 0, sync_ids, "failed", None, reason)
+                self._record_counts(counts)
 
 
-def named_syncs(message: dict[str, Any]) -> list[UUID]:
-    """The syncs that a message of any topic names, as far as its body can be read."""
-    verdicts = [verdict for verdict in _list(message.get("results")) if isinstance(verdict, dict)]
-    named = [message.get("sync_id"), message.get("read_id"), *_list(message.get("sync_ids"))]
-    named += [sync_id for verdict in verdicts for sync_id in _list(verdict.get("sync_ids"))]
-    return [UUID(name) for name in named if isinstance(name, str) and _UUID.fullmatch(name)]
+def parse_dead_letter(body: bytes) -> dict[str, Any]:
+    """Parse a dead letter's body; one that is no JSON object is empty, because that may be why it was dead-lettered."""
+    try:
+        message = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def find_sync_ids(message: dict[str, Any]) -> list[UUID]:
+    """Return the ids of the syncs that a message of any topic names, as far as its body can be read."""
+    results = [result for result in _get_list(message.get("results")) if isinstance(result, dict)]
+    values = [message.get("sync_id"), message.get("read_id"), *_get_list(message.get("sync_ids"))]
+    values += [sync_id for result in results for sync_id in _get_list(result.get("sync_ids"))]
+    return [UUID(value) for value in values if isinstance(value, str) and _UUID.fullmatch(value)]
 
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def _list(value: object) -> list[Any]:
+def _get_list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []

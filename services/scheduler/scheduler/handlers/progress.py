@@ -1,4 +1,4 @@
-"""The fetchers' word."""
+"""Consumes `sync.progressed`."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -7,88 +7,102 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import SyncProgressed
 from messaging.outbox import Transaction
-from scheduler import requests
-from scheduler.due import ATTEMPTS, PATIENCE, next_try
-from scheduler.handlers.endings import end
-from scheduler.handlers.steps import ask, walk_again
-from scheduler.metrics import Count, Happened
-from scheduler.store import delayed, syncs, walks
-from scheduler.store.walks import Walk
+from scheduler import event_builders
+from scheduler.metrics import RecordCounts, TransactionCounts
+from scheduler.schedule import MAX_ATTEMPTS, MAX_POSTPONED_ATTEMPTS, compute_retry_time
+from scheduler.store import delayed_requests, full_syncs, syncs
+from scheduler.store.full_syncs import FullSync
+from scheduler.use_cases.finish_syncs import finish_syncs
+from scheduler.use_cases.full_sync_steps import request_incomplete_ranges, request_next_step
 
 
 class ProgressHandler:
-    """Takes the fetchers' word: the next step, a wait, another try, or the end."""
+    """Requests the next step or another attempt, lets the sync wait, or fails it."""
 
-    def __init__(self, transaction: Transaction, *, said: Callable[[], None], count: Count) -> None:
+    def __init__(
+        self, transaction: Transaction, *, wake_outbox: Callable[[], None], record_counts: RecordCounts
+    ) -> None:
         self._transaction = transaction
-        self._said = said
-        self._count = count
+        self._wake_outbox = wake_outbox
+        self._record_counts = record_counts
 
     async def __call__(self, _connection: str, events: Sequence[SyncProgressed]) -> None:
-        """Take events in their order."""
-        happened = Happened()
+        """Handle the events in their order; those of syncs that are not open are ignored."""
+        counts = TransactionCounts()
         async with self._transaction() as tx:
             for event in events:
-                if not await syncs.note_progress(tx, event):
+                if not await syncs.record_progress(tx, event):
                     continue
                 if event.step is None:
-                    await _records_progressed(tx, happened, event)
+                    await _handle_incremental(tx, counts, event)
                 else:
-                    await _walk_progressed(tx, happened, event)
-        self._count(happened)
-        self._said()
+                    await _handle_full(tx, counts, event)
+        self._record_counts(counts)
+        self._wake_outbox()
 
 
-async def _records_progressed(tx: AsyncConnection, happened: Happened, event: SyncProgressed) -> None:
-    if event.outcome == "postponed" and event.attempt < PATIENCE:
-        attempt = event.attempt + (1 if stumbled(event) else 0)
-        await delayed.put(tx, requests.postponed_request(event, attempt=attempt), _moment(event.not_before))
-    elif event.outcome == "failed" and event.retryable and event.attempt < ATTEMPTS:
-        request = requests.postponed_request(event, attempt=event.attempt + 1)
-        await delayed.put(tx, request, next_try(event.attempt))
+async def _handle_incremental(tx: AsyncConnection, counts: TransactionCounts, event: SyncProgressed) -> None:
+    if event.outcome == "postponed" and event.attempt < MAX_POSTPONED_ATTEMPTS:
+        attempt = event.attempt + (1 if is_counted_attempt(event) else 0)
+        request = event_builders.build_continuation(event, attempt=attempt)
+        await delayed_requests.insert(tx, request, _parse_ms(event.not_before))
+    elif event.outcome == "failed" and event.retryable and event.attempt < MAX_ATTEMPTS:
+        request = event_builders.build_continuation(event, attempt=event.attempt + 1)
+        await delayed_requests.insert(tx, request, compute_retry_time(event.attempt))
     else:
-        await end(tx, happened, event.connection, event.epoch, event.sync_ids, "failed", None, event.reason)
+        await finish_syncs(tx, counts, event.connection, event.epoch, event.sync_ids, "failed", None, event.reason)
 
 
-def stumbled(event: SyncProgressed) -> bool:
-    """Whether a postponement counts as a try: it has a reason, and the reason is not the rate limit."""
+def is_counted_attempt(event: SyncProgressed) -> bool:
+    """Whether a postponement counts as an attempt: it has a reason, and the reason is not the rate limit."""
     return event.reason is not None and not event.throttled
 
 
-async def _walk_progressed(tx: AsyncConnection, happened: Happened, event: SyncProgressed) -> None:
-    """Only the walk's present step counts: a step that ran twice advances nothing the second time."""
-    walk = await walks.lock(tx, event.sync_ids[0])
-    if walk is None or walk.step != event.step:
+async def _handle_full(tx: AsyncConnection, counts: TransactionCounts, event: SyncProgressed) -> None:
+    """Handle an event of the step that was requested last; a step that ran twice changes nothing the second time."""
+    full_sync = await full_syncs.lock(tx, event.sync_ids[0])
+    if full_sync is None or full_sync.step != event.step:
         return
     match event.outcome:
         case "advanced":
-            await ask(tx, walk, event.cursor, attempts=1)
+            await request_next_step(tx, full_sync, event.cursor, attempts=1)
         case "completed":
-            await walks.note_walked(tx, walk)
-            await walk_again(tx, await walks.lock(tx, walk.sync_id))
+            await full_syncs.complete_read(tx, full_sync)
+            await request_incomplete_ranges(tx, await full_syncs.lock(tx, full_sync.sync_id))
         case "postponed":
-            await _walk_postponed(tx, happened, walk, event)
+            await _postpone_full(tx, counts, full_sync, event)
         case "failed":
-            await _walk_failed(tx, happened, walk, event)
+            await _retry_or_fail_full(tx, counts, full_sync, event)
 
 
-async def _walk_postponed(tx: AsyncConnection, happened: Happened, walk: Walk, event: SyncProgressed) -> None:
-    attempts = walk.attempts + (1 if stumbled(event) else 0)
-    if attempts >= PATIENCE:
-        await end(tx, happened, walk.connection, walk.epoch, [walk.sync_id], "failed", None, event.reason)
+async def _postpone_full(
+    tx: AsyncConnection, counts: TransactionCounts, full_sync: FullSync, event: SyncProgressed
+) -> None:
+    attempts = full_sync.attempts + (1 if is_counted_attempt(event) else 0)
+    if attempts >= MAX_POSTPONED_ATTEMPTS:
+        await _fail_full(tx, counts, full_sync, event)
         return
-    due = _moment(event.not_before)
-    await walks.postpone(tx, walk, event.cursor, due, attempts=attempts, reason=event.reason)
+    due = _parse_ms(event.not_before)
+    await full_syncs.postpone(tx, full_sync, event.cursor, due, attempts=attempts, reason=event.reason)
 
 
-async def _walk_failed(tx: AsyncConnection, happened: Happened, walk: Walk, event: SyncProgressed) -> None:
-    if not event.retryable or walk.attempts >= ATTEMPTS:
-        await end(tx, happened, walk.connection, walk.epoch, [walk.sync_id], "failed", None, event.reason)
+async def _retry_or_fail_full(
+    tx: AsyncConnection, counts: TransactionCounts, full_sync: FullSync, event: SyncProgressed
+) -> None:
+    if not event.retryable or full_sync.attempts >= MAX_ATTEMPTS:
+        await _fail_full(tx, counts, full_sync, event)
         return
-    due = next_try(walk.attempts)
-    cursor = event.cursor if event.cursor is not None else walk.cursor
-    await walks.postpone(tx, walk, cursor, due, attempts=walk.attempts + 1, reason=event.reason)
+    due = compute_retry_time(full_sync.attempts)
+    cursor = event.cursor if event.cursor is not None else full_sync.cursor
+    await full_syncs.postpone(tx, full_sync, cursor, due, attempts=full_sync.attempts + 1, reason=event.reason)
 
 
-def _moment(ms: int | None) -> datetime:
+async def _fail_full(
+    tx: AsyncConnection, counts: TransactionCounts, full_sync: FullSync, event: SyncProgressed
+) -> None:
+    sync_ids = [full_sync.sync_id]
+    await finish_syncs(tx, counts, full_sync.connection, full_sync.epoch, sync_ids, "failed", None, event.reason)
+
+
+def _parse_ms(ms: int | None) -> datetime:
     return datetime.fromtimestamp((ms or 0) / 1000, UTC)

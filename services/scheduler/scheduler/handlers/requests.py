@@ -1,4 +1,4 @@
-"""The quick lane's requests."""
+"""Consumes the requests of incremental syncs."""
 
 from collections.abc import Sequence
 
@@ -12,21 +12,21 @@ log = structlog.get_logger()
 
 
 class RequestsHandler:
-    """Enters the quick lane's requests into the ledger."""
+    """Enters the requests of incremental syncs into the ledger."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
     async def __call__(self, connection: str, events: Sequence[SyncRequested]) -> None:
-        """Enter what is not a test of the way here, unless the connection is redacted."""
-        entered = [event for event in events if event.cause != "probe"]
-        if not entered:
+        """Enter the requests that are no probes of the webhook address, unless the connection is redacted."""
+        requests = [event for event in events if event.cause != "probe"]
+        if not requests:
             return
         async with self._transaction() as tx:
-            if await connections.state(tx, connection) == "redacted":
+            if await connections.lock_state(tx, connection) == "redacted":
                 return
-            await syncs.note_requests(tx, entered)
-        causes = sorted({event.cause for event in entered})
+            await syncs.record_requests(tx, requests)
+        causes = sorted({request.cause for request in requests})
         log.info(
-            "sync started", connection=connection, sync_id=str(entered[0].sync_id), syncs=len(entered), cause=causes
+            "sync started", connection=connection, sync_id=str(requests[0].sync_id), syncs=len(requests), cause=causes
         )

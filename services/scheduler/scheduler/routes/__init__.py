@@ -1,1 +1,1 @@
-"""HTTP in: the scheduler's read API, for the gateway alone."""
+"""HTTP: the scheduler's internal read API."""

@@ -8,11 +8,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import ConnectionChanged, Upload
-from scheduler.due import Turn
+from scheduler.schedule import ScheduledRun
 
 
 @dataclass(frozen=True)
-class Known:
+class LedgerConnection:
     """A connection's row."""
 
     connection: str
@@ -23,105 +23,106 @@ class Known:
     poll_slot: datetime | None
     next_poll_at: datetime | None
     upload: str | None
-    upload_change: int
+    """The latest upload as JSON."""
+    upload_sequence: int
+    """The highest sequence number that the stored snapshot includes; -1 without a snapshot."""
     erased_at: int | None
-    """When its latest redaction was carried out (ms)."""
+    """When its latest redaction was completed (ms)."""
 
 
-_COLUMNS = "connection, revision, epoch, state, merchant, poll_slot, next_poll_at, upload, upload_change, erased_at"
+_COLUMNS = "connection, revision, epoch, state, merchant, poll_slot, next_poll_at, upload, upload_sequence, erased_at"
 _LOCK = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection FOR UPDATE")
 _GET = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection")
-_STATE = text("SELECT state FROM connections WHERE connection = :connection FOR SHARE")
-_PUT = text("""
+_LOCK_STATE = text("SELECT state FROM connections WHERE connection = :connection FOR SHARE")
+_UPSERT = text("""
 INSERT INTO connections (connection, revision, epoch, state, merchant)
 VALUES (:connection, :revision, :epoch, :state, :merchant)
 ON CONFLICT (connection) DO UPDATE SET
     revision = EXCLUDED.revision, epoch = EXCLUDED.epoch, state = EXCLUDED.state, merchant = EXCLUDED.merchant
 """)
-_DUE = text(f"""
+_LOCK_DUE = text(f"""
 SELECT {_COLUMNS} FROM connections WHERE state = 'connected' AND next_poll_at <= now()
 ORDER BY next_poll_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
-_PLAN = text("UPDATE connections SET poll_slot = :slot, next_poll_at = :at WHERE connection = :connection")
-_PLANNED = text("""
+_SCHEDULE_POLL = text("UPDATE connections SET poll_slot = :slot, next_poll_at = :at WHERE connection = :connection")
+_LOCK_NOT_DUE = text("""
 SELECT connection FROM connections WHERE state = 'connected' AND (next_poll_at IS NULL OR next_poll_at > now())
 FOR UPDATE
 """)
-_LISTED = text(f"""
+_LIST = text(f"""
 SELECT {_COLUMNS} FROM connections
-WHERE connection > :after AND starts_with(connection, :beginning)
+WHERE connection > :after AND starts_with(connection, :prefix)
   AND (CAST(:state AS text) IS NULL OR state = CAST(:state AS text))
 ORDER BY connection LIMIT :limit
 """)
-_UPLOAD = text("""
-UPDATE connections SET upload = :upload, upload_change = GREATEST(upload_change, :change)
+_RECORD_UPLOAD = text("""
+UPDATE connections SET upload = :upload, upload_sequence = GREATEST(upload_sequence, :sequence)
 WHERE connection = :connection
 """)
-
-
-_FORGET = text("""
-UPDATE connections SET poll_slot = NULL, next_poll_at = NULL, upload = NULL, upload_change = -1, erased_at = NULL
+_CLEAR = text("""
+UPDATE connections SET poll_slot = NULL, next_poll_at = NULL, upload = NULL, upload_sequence = -1, erased_at = NULL
 WHERE connection = :connection
 """)
-_ERASED = text("UPDATE connections SET erased_at = :erased_at WHERE connection = :connection")
+_RECORD_ERASURE = text("UPDATE connections SET erased_at = :erased_at WHERE connection = :connection")
 
 
-async def lock(tx: AsyncConnection, connection: str) -> Known | None:
-    """The connection's row, held until the transaction ends."""
+async def lock(tx: AsyncConnection, connection: str) -> LedgerConnection | None:
+    """Return the connection's row and lock it until the transaction ends."""
     row = (await tx.execute(_LOCK, {"connection": connection})).one_or_none()
-    return Known(*row) if row else None
+    return LedgerConnection(*row) if row else None
 
 
-async def get(tx: AsyncConnection, connection: str) -> Known | None:
-    """The connection's row."""
+async def get(tx: AsyncConnection, connection: str) -> LedgerConnection | None:
+    """Return the connection's row."""
     row = (await tx.execute(_GET, {"connection": connection})).one_or_none()
-    return Known(*row) if row else None
+    return LedgerConnection(*row) if row else None
 
 
-async def listed(
+async def list_page(
     tx: AsyncConnection, *, platform: str | None, state: str | None, after: str, limit: int
-) -> list[Known]:
-    """Connections by name, those after `after`; of one platform or state where it is given."""
-    asked = {"after": after, "beginning": f"{platform}:" if platform else "", "state": state, "limit": limit}
-    return [Known(*row) for row in await tx.execute(_LISTED, asked)]
+) -> list[LedgerConnection]:
+    """List connections by name, those after `after`; None for `platform` or `state` means any."""
+    query = {"after": after, "prefix": f"{platform}:" if platform else "", "state": state, "limit": limit}
+    return [LedgerConnection(*row) for row in await tx.execute(_LIST, query)]
 
 
-async def state(tx: AsyncConnection, connection: str) -> str | None:
-    """The connection's state, which stays until the transaction ends."""
-    return (await tx.execute(_STATE, {"connection": connection})).scalar()
+async def lock_state(tx: AsyncConnection, connection: str) -> str | None:
+    """Return the connection's state, which cannot change until the transaction ends."""
+    return (await tx.execute(_LOCK_STATE, {"connection": connection})).scalar()
 
 
-async def put(tx: AsyncConnection, event: ConnectionChanged) -> None:
-    """Store what the gateway says."""
-    await tx.execute(_PUT, event.model_dump(include={"connection", "revision", "epoch", "state", "merchant"}))
+async def upsert(tx: AsyncConnection, event: ConnectionChanged) -> None:
+    """Store the connection as the gateway describes it."""
+    await tx.execute(_UPSERT, event.model_dump(include={"connection", "revision", "epoch", "state", "merchant"}))
 
 
-async def due(tx: AsyncConnection, limit: int) -> list[Known]:
-    """Connections whose poll is due, held, so that two schedulers start each once."""
-    return [Known(*row) for row in (await tx.execute(_DUE, {"limit": limit})).all()]
+async def lock_due(tx: AsyncConnection, limit: int) -> list[LedgerConnection]:
+    """Return connections whose poll is due, locked, so that of two schedulers one starts each poll."""
+    return [LedgerConnection(*row) for row in (await tx.execute(_LOCK_DUE, {"limit": limit})).all()]
 
 
-async def planned(tx: AsyncConnection) -> list[str]:
-    """Connections whose next poll lies in the future or was never planned."""
-    return list((await tx.execute(_PLANNED)).scalars())
+async def lock_not_due(tx: AsyncConnection) -> list[str]:
+    """Return the names of connections whose next poll lies in the future or was never scheduled, locked."""
+    return list((await tx.execute(_LOCK_NOT_DUE)).scalars())
 
 
-async def plan(tx: AsyncConnection, connection: str, turn: Turn) -> None:
+async def schedule_poll(tx: AsyncConnection, connection: str, run: ScheduledRun) -> None:
     """Set the connection's next poll."""
-    await tx.execute(_PLAN, {"connection": connection, "slot": turn.slot, "at": turn.at})
+    await tx.execute(_SCHEDULE_POLL, {"connection": connection, "slot": run.slot, "at": run.at})
 
 
-async def note_upload(tx: AsyncConnection, connection: str, upload: Upload) -> None:
-    """Keep the latest upload, and the change number that the bucket now holds; a failed one holds nothing new."""
-    change = -1 if upload.outcome == "failed" else upload.sequence
-    await tx.execute(_UPLOAD, {"connection": connection, "upload": upload.model_dump_json(), "change": change})
+async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) -> None:
+    """Store the latest upload and the sequence number that the bucket now holds; a failed upload leaves the number."""
+    sequence = -1 if upload.outcome == "failed" else upload.sequence
+    values = {"connection": connection, "upload": upload.model_dump_json(), "sequence": sequence}
+    await tx.execute(_RECORD_UPLOAD, values)
 
 
-async def forget(tx: AsyncConnection, connection: str) -> None:
-    """Keep nothing of a redacted connection but what the gateway says of it."""
-    await tx.execute(_FORGET, {"connection": connection})
+async def clear(tx: AsyncConnection, connection: str) -> None:
+    """Clear everything that is stored about a redacted connection besides what the gateway says about it."""
+    await tx.execute(_CLEAR, {"connection": connection})
 
 
-async def note_erased(tx: AsyncConnection, connection: str, erased_at: int) -> None:
-    """The connection's redaction was carried out at `erased_at` (ms)."""
-    await tx.execute(_ERASED, {"connection": connection, "erased_at": erased_at})
+async def record_erasure(tx: AsyncConnection, connection: str, erased_at: int) -> None:
+    """Store when the connection's redaction was completed (ms)."""
+    await tx.execute(_RECORD_ERASURE, {"connection": connection, "erased_at": erased_at})

@@ -1,4 +1,4 @@
-"""The ledger at a glance, for whoever watches the system as a whole: what is open, and how connections stand."""
+"""Counts over the whole ledger, for metrics and for the operator."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-_OPEN = text("""
+_OPEN_SYNCS = text("""
 SELECT split_part(connection, ':', 1) AS platform, mode, state, count(*) AS syncs,
     CAST(extract(epoch FROM now() - min(requested_at)) AS double precision) AS age
 FROM syncs WHERE state IN ('queued', 'running') GROUP BY 1, 2, 3
@@ -14,18 +14,18 @@ FROM syncs WHERE state IN ('queued', 'running') GROUP BY 1, 2, 3
 _CONNECTIONS = text("""
 SELECT split_part(connection, ':', 1) AS platform, state, count(*) AS connections FROM connections GROUP BY 1, 2
 """)
-_ENDED = text("""
+_FINISHED = text("""
 SELECT split_part(connection, ':', 1) AS platform, mode, state, count(*) AS syncs FROM syncs
 WHERE finished_at > now() - interval '24 hours' GROUP BY 1, 2, 3
 """)
-_FAILED = text("""
+_FAILURES = text("""
 SELECT sync_id, connection, mode, cause, reason,
     CAST(extract(epoch FROM now() - finished_at) AS double precision) AS age
 FROM syncs WHERE state = 'failed' AND finished_at > now() - interval '24 hours'
 ORDER BY finished_at DESC LIMIT :limit
 """)
 _FRESHNESS = text("""
-SELECT split_part(c.connection, ':', 1) AS platform, count(*) AS connections, count(*) - count(s.age) AS never,
+SELECT split_part(c.connection, ':', 1) AS platform, count(*) AS connections, count(*) - count(s.age) AS never_synced,
     max(s.age) AS oldest, percentile_cont(0.95) WITHIN GROUP (ORDER BY s.age) AS p95
 FROM connections c LEFT JOIN LATERAL (
     SELECT CAST(extract(epoch FROM now() - finished_at) AS double precision) AS age FROM syncs
@@ -37,12 +37,12 @@ SELECT split_part(connection, ':', 1) AS platform, count(DISTINCT connection) AS
     CAST(extract(epoch FROM now() - min(finished_at)) AS double precision) AS age
 FROM syncs WHERE state = 'success' AND NOT uploaded GROUP BY 1
 """)
-FAILURES = 20
+MAX_FAILURES = 20
 
 
 @dataclass(frozen=True)
-class Open:
-    """So many open syncs of one kind; `age` is that of the oldest, in seconds."""
+class OpenSyncs:
+    """Number of open syncs of one kind; `age` is that of the oldest, in seconds."""
 
     platform: str
     mode: str
@@ -52,8 +52,8 @@ class Open:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """So many connections in one state."""
+class ConnectionCount:
+    """Number of connections in one state."""
 
     platform: str
     state: str
@@ -61,24 +61,24 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Overview:
-    """All of it at one moment."""
+class LedgerCounts:
+    """The counts at one moment."""
 
-    open: tuple[Open, ...]
-    connections: tuple[Standing, ...]
+    open_syncs: tuple[OpenSyncs, ...]
+    connections: tuple[ConnectionCount, ...]
 
 
-async def overview(tx: AsyncConnection) -> Overview:
-    """The ledger as it is now. Open syncs are found by their index; ended ones cost nothing."""
-    return Overview(
-        tuple(Open(*row) for row in await tx.execute(_OPEN)),
-        tuple(Standing(*row) for row in await tx.execute(_CONNECTIONS)),
+async def load_counts(tx: AsyncConnection) -> LedgerCounts:
+    """Load the present counts. Open syncs are found by their index, so that finished ones cost nothing."""
+    return LedgerCounts(
+        tuple(OpenSyncs(*row) for row in await tx.execute(_OPEN_SYNCS)),
+        tuple(ConnectionCount(*row) for row in await tx.execute(_CONNECTIONS)),
     )
 
 
 @dataclass(frozen=True)
-class Ended:
-    """So many syncs of one kind that have ended within a day."""
+class FinishedSyncs:
+    """Number of syncs of one kind that finished within a day."""
 
     platform: str
     mode: str
@@ -87,8 +87,8 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A sync that failed, `age` seconds ago."""
+class FailedSync:
+    """A sync that failed `age` seconds ago."""
 
     sync_id: UUID
     connection: str
@@ -100,18 +100,21 @@ class Failure:
 
 @dataclass(frozen=True)
 class Freshness:
-    """How long ago the connected ones of a platform had their last successful sync, in seconds; `never`: not yet."""
+    """How long ago the connected connections of a platform had their last successful sync, in seconds.
+
+    `never_synced` is the number of connections that had none yet.
+    """
 
     platform: str
     connections: int
-    never: int
+    never_synced: int
     oldest: float | None
     p95: float | None
 
 
 @dataclass(frozen=True)
-class Dirty:
-    """So many snapshots do not hold yet what was stored; `age`: since when, for the oldest, in seconds."""
+class DirtySnapshots:
+    """Number of snapshots that do not contain all stored data yet; `age` is that of the oldest change, in seconds."""
 
     platform: str
     snapshots: int
@@ -119,22 +122,22 @@ class Dirty:
 
 
 @dataclass(frozen=True)
-class Situation:
-    """What an operator asks of the ledger, which costs more than what every scrape asks."""
+class LedgerOverview:
+    """What the operator sees of the ledger. Loading it costs more than the counts that every scrape loads."""
 
-    now: Overview
-    ended: tuple[Ended, ...]
-    failed: tuple[Failure, ...]
+    current: LedgerCounts
+    finished: tuple[FinishedSyncs, ...]
+    failures: tuple[FailedSync, ...]
     freshness: tuple[Freshness, ...]
-    dirty: tuple[Dirty, ...]
+    dirty_snapshots: tuple[DirtySnapshots, ...]
 
 
-async def situation(tx: AsyncConnection) -> Situation:
-    """The ledger as it is now, and the last day of it."""
-    return Situation(
-        await overview(tx),
-        tuple(Ended(*row) for row in await tx.execute(_ENDED)),
-        tuple(Failure(*row) for row in await tx.execute(_FAILED, {"limit": FAILURES})),
+async def load_overview(tx: AsyncConnection) -> LedgerOverview:
+    """Load the present state of the ledger and its last day."""
+    return LedgerOverview(
+        await load_counts(tx),
+        tuple(FinishedSyncs(*row) for row in await tx.execute(_FINISHED)),
+        tuple(FailedSync(*row) for row in await tx.execute(_FAILURES, {"limit": MAX_FAILURES})),
         tuple(Freshness(*row) for row in await tx.execute(_FRESHNESS)),
-        tuple(Dirty(*row) for row in await tx.execute(_DIRTY)),
+        tuple(DirtySnapshots(*row) for row in await tx.execute(_DIRTY)),
     )

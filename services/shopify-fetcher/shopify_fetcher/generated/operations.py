@@ -84,7 +84,7 @@ fragment ProductIdPage on ProductConnection {
 """
 
 READ_DISCOUNTS_GQL = """
-query ReadDiscounts($ids: [ID!]!, $codes: Int!, $items: Int!, $named: Boolean!) {
+query ReadDiscounts($ids: [ID!]!, $codes: Int!, $items: Int!, $includeProducts: Boolean!) {
   nodes(ids: $ids) {
     __typename
     ... on DiscountCodeNode {
@@ -422,15 +422,15 @@ fragment Items on DiscountItems {
     allItems
   }
   ... on DiscountProducts {
-    products(first: $items) @include(if: $named) {
+    products(first: $items) @include(if: $includeProducts) {
       ...ProductIdPage
     }
-    productVariants(first: $items) @include(if: $named) {
+    productVariants(first: $items) @include(if: $includeProducts) {
       ...VariantTitlePage
     }
   }
   ... on DiscountCollections {
-    collections(first: $items) @include(if: $named) {
+    collections(first: $items) @include(if: $includeProducts) {
       ...CollectionIdPage
     }
   }
@@ -618,7 +618,7 @@ fragment VariantTitlePage on ProductVariantConnection {
 """
 
 READ_INVENTORY_GQL = """
-query ReadInventory($ids: [ID!]!, $levels: Int!, $places: Boolean!) {
+query ReadInventory($ids: [ID!]!, $levels: Int!, $includeLocations: Boolean!) {
   nodes(ids: $ids) {
     __typename
     ... on InventoryItem {
@@ -651,7 +651,7 @@ fragment LevelPage on InventoryLevelConnection {
   edges {
     node {
       id
-      location @include(if: $places) {
+      location @include(if: $includeLocations) {
         id
       }
       quantities(names: ["available"]) {
@@ -668,7 +668,7 @@ fragment LevelPage on InventoryLevelConnection {
 """
 
 CONTINUE_LEVELS_GQL = """
-query ContinueLevels($id: ID!, $after: String, $places: Boolean!) {
+query ContinueLevels($id: ID!, $after: String, $includeLocations: Boolean!) {
   inventoryItem(id: $id) {
     inventoryLevels(first: 250, after: $after) {
       ...LevelPage
@@ -680,7 +680,7 @@ fragment LevelPage on InventoryLevelConnection {
   edges {
     node {
       id
-      location @include(if: $places) {
+      location @include(if: $includeLocations) {
         id
       }
       quantities(names: ["available"]) {
@@ -834,7 +834,7 @@ fragment LocationBody on Location {
 """
 
 READ_PRODUCTS_GQL = """
-query ReadProducts($ids: [ID!]!, $variants: Int!, $levels: Int!, $media: Int!, $metafields: Int!, $stock: Boolean!, $places: Boolean!) {
+query ReadProducts($ids: [ID!]!, $variants: Int!, $levels: Int!, $media: Int!, $metafields: Int!, $includeInventory: Boolean!, $includeLocations: Boolean!) {
   nodes(ids: $ids) {
     __typename
     ... on Product {
@@ -847,7 +847,7 @@ fragment LevelPage on InventoryLevelConnection {
   edges {
     node {
       id
-      location @include(if: $places) {
+      location @include(if: $includeLocations) {
         id
       }
       quantities(names: ["available"]) {
@@ -946,9 +946,9 @@ fragment VariantPage on ProductVariantConnection {
       }
       inventoryItem {
         id
-        tracked @include(if: $stock)
-        updatedAt @include(if: $stock)
-        inventoryLevels(first: $levels) @include(if: $stock) {
+        tracked @include(if: $includeInventory)
+        updatedAt @include(if: $includeInventory)
+        inventoryLevels(first: $levels) @include(if: $includeInventory) {
           ...LevelPage
         }
       }
@@ -962,7 +962,7 @@ fragment VariantPage on ProductVariantConnection {
 """
 
 CONTINUE_VARIANTS_GQL = """
-query ContinueVariants($id: ID!, $after: String, $variants: Int!, $levels: Int!, $stock: Boolean!, $places: Boolean!) {
+query ContinueVariants($id: ID!, $after: String, $variants: Int!, $levels: Int!, $includeInventory: Boolean!, $includeLocations: Boolean!) {
   product(id: $id) {
     variants(first: $variants, after: $after, sortKey: POSITION) {
       ...VariantPage
@@ -974,7 +974,7 @@ fragment LevelPage on InventoryLevelConnection {
   edges {
     node {
       id
-      location @include(if: $places) {
+      location @include(if: $includeLocations) {
         id
       }
       quantities(names: ["available"]) {
@@ -1007,9 +1007,9 @@ fragment VariantPage on ProductVariantConnection {
       }
       inventoryItem {
         id
-        tracked @include(if: $stock)
-        updatedAt @include(if: $stock)
-        inventoryLevels(first: $levels) @include(if: $stock) {
+        tracked @include(if: $includeInventory)
+        updatedAt @include(if: $includeInventory)
+        inventoryLevels(first: $levels) @include(if: $includeInventory) {
           ...LevelPage
         }
       }

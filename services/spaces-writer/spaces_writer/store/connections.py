@@ -1,4 +1,4 @@
-"""Connections as the gateway last described them, with their change number."""
+"""Connections as the gateway last described them, with their sequence number."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,8 +10,8 @@ from contracts.events import ConnectionChanged
 
 
 @dataclass(frozen=True)
-class Known:
-    """A connection's row."""
+class ConnectionRow:
+    """The row of a connection."""
 
     connection: str
     revision: int
@@ -19,66 +19,72 @@ class Known:
     state: str
     merchant: UUID | None
     object_key: str | None
-    change: int
-    complete: bool
-    braked: bool
+    sequence: int
+    fully_read: bool
+    deletions_guarded: bool
 
 
-_COLUMNS = "connection, revision, epoch, state, merchant, object_key, change, complete, braked"
+_COLUMNS = "connection, revision, epoch, state, merchant, object_key, sequence, fully_read, deletions_guarded"
 _LOCK = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection FOR UPDATE")
-_UPSERT = text("""
+_SAVE = text("""
 INSERT INTO connections (connection, revision, epoch, state, merchant, object_key)
 VALUES (:connection, :revision, :epoch, :state, :merchant, :object_key)
 ON CONFLICT (connection) DO UPDATE SET
     revision = EXCLUDED.revision, epoch = EXCLUDED.epoch, state = EXCLUDED.state, merchant = EXCLUDED.merchant,
     object_key = EXCLUDED.object_key,
-    complete = connections.complete AND connections.epoch = EXCLUDED.epoch
+    fully_read = connections.fully_read AND connections.epoch = EXCLUDED.epoch
 """)
-_CHANGED = text("UPDATE connections SET change = change + 1 WHERE connection = :connection RETURNING change")
-_COMPLETE = text("""
-UPDATE connections SET complete = true, last_source = :source, checks = checks + 1,
-    change = change + CASE WHEN complete THEN 0 ELSE 1 END
-WHERE connection = :connection RETURNING change
+_SAVED_FIELDS = {"connection", "revision", "epoch", "state", "merchant", "object_key"}
+_RAISE_SEQUENCE = text("""
+UPDATE connections SET sequence = sequence + 1 WHERE connection = :connection RETURNING sequence
 """)
-_CHECK = text("UPDATE connections SET checks = checks + 1 WHERE connection = :connection")
-_BRAKE = text("UPDATE connections SET braked = :braked WHERE connection = :connection")
-_SOURCE = text("UPDATE connections SET last_source = :source WHERE connection = :connection")
+_MARK_FULLY_READ = text("""
+UPDATE connections SET fully_read = true, last_sync_id = :sync_id, requested_checks = requested_checks + 1,
+    sequence = sequence + CASE WHEN fully_read THEN 0 ELSE 1 END
+WHERE connection = :connection RETURNING sequence
+""")
+_REQUEST_CHECK = text("""
+UPDATE connections SET requested_checks = requested_checks + 1 WHERE connection = :connection
+""")
+_SET_GUARDED = text("UPDATE connections SET deletions_guarded = :guarded WHERE connection = :connection")
+_SET_LAST_SYNC = text("UPDATE connections SET last_sync_id = :sync_id WHERE connection = :connection")
 
 
-async def lock(tx: AsyncConnection, connection: str) -> Known | None:
-    """The connection's row, held until the transaction ends: batches of one connection follow each other."""
+async def lock(tx: AsyncConnection, connection: str) -> ConnectionRow | None:
+    """Return the connection's row, locked until the transaction ends: batches of one connection run one by one."""
     row = (await tx.execute(_LOCK, {"connection": connection})).one_or_none()
-    return Known(*row) if row else None
+    return ConnectionRow(*row) if row else None
 
 
-async def put(tx: AsyncConnection, event: ConnectionChanged) -> None:
-    """Store what the gateway says; a rise of epoch asks for a new full sync before anything is composed."""
-    await tx.execute(_UPSERT, event.model_dump(include=set(_COLUMNS.split(", ")) - {"change", "complete", "braked"}))
+async def save(tx: AsyncConnection, event: ConnectionChanged) -> None:
+    """Store the state that the gateway published. After a new epoch a full sync must succeed before a snapshot is
+    built."""
+    await tx.execute(_SAVE, event.model_dump(include=_SAVED_FIELDS))
 
 
-async def raise_change(tx: AsyncConnection, connection: str) -> int:
-    """The snapshot is dirty: the new change number."""
-    return int((await tx.execute(_CHANGED, {"connection": connection})).scalar_one())
+async def raise_sequence(tx: AsyncConnection, connection: str) -> int:
+    """Raise the sequence number, because the snapshot differs from now on, and return it."""
+    return int((await tx.execute(_RAISE_SEQUENCE, {"connection": connection})).scalar_one())
 
 
-async def complete(tx: AsyncConnection, connection: str, source: UUID) -> int:
-    """A full sync is good: the connection may be composed from now on, and its stored object is to be looked at.
+async def mark_fully_read(tx: AsyncConnection, connection: str, sync_id: UUID) -> int:
+    """Record that a full sync succeeded: snapshots may be built, and the stored object is to be checked.
 
-    Returns its change number.
+    Returns the connection's sequence number.
     """
-    return int((await tx.execute(_COMPLETE, {"connection": connection, "source": source})).scalar_one())
+    return int((await tx.execute(_MARK_FULLY_READ, {"connection": connection, "sync_id": sync_id})).scalar_one())
 
 
-async def ask_check(tx: AsyncConnection, connection: str) -> None:
-    """The stored object is to be looked at."""
-    await tx.execute(_CHECK, {"connection": connection})
+async def request_object_check(tx: AsyncConnection, connection: str) -> None:
+    """Request that the stored object is compared with what was uploaded."""
+    await tx.execute(_REQUEST_CHECK, {"connection": connection})
 
 
-async def note_brake(tx: AsyncConnection, connection: str, braked: bool) -> None:
-    """Remember whether this walk nominated too many."""
-    await tx.execute(_BRAKE, {"connection": connection, "braked": braked})
+async def set_deletions_guarded(tx: AsyncConnection, connection: str, guarded: bool) -> None:
+    """Record whether the deletion guard stopped this full read."""
+    await tx.execute(_SET_GUARDED, {"connection": connection, "guarded": guarded})
 
 
-async def note_source(tx: AsyncConnection, connection: str, source: UUID) -> None:
-    """Remember the sync whose data came last, for the object's metadata."""
-    await tx.execute(_SOURCE, {"connection": connection, "source": source})
+async def set_last_sync(tx: AsyncConnection, connection: str, sync_id: UUID) -> None:
+    """Record the sync whose data came last, for the object's metadata."""
+    await tx.execute(_SET_LAST_SYNC, {"connection": connection, "sync_id": sync_id})

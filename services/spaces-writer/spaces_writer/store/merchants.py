@@ -1,4 +1,4 @@
-"""Merchants whose document is to be put again, or to go."""
+"""Merchants whose document in the bucket is to be uploaded again or deleted."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,66 +7,72 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-_MARK = text("""
+_RAISE_VERSION = text("""
 INSERT INTO merchants (merchant) SELECT unnest(CAST(:merchants AS uuid[]))
-ON CONFLICT (merchant) DO UPDATE SET dirty = merchants.dirty + 1
+ON CONFLICT (merchant) DO UPDATE SET version = merchants.version + 1
 """)
-_DISTRUST = text("""
+_INVALIDATE = text("""
 INSERT INTO merchants (merchant) VALUES (:merchant)
-ON CONFLICT (merchant) DO UPDATE SET dirty = merchants.dirty + 1, sha256 = NULL
+ON CONFLICT (merchant) DO UPDATE SET version = merchants.version + 1, sha256 = NULL
 """)
-_DROP = text("DELETE FROM merchants WHERE merchant = :merchant AND dirty = :dirty")
-_DUE = text("SELECT merchant FROM merchants WHERE dirty > put ORDER BY merchant LIMIT 50")
+_DELETE = text("DELETE FROM merchants WHERE merchant = :merchant AND version = :version")
+_LIST_DUE = text("SELECT merchant FROM merchants WHERE version > uploaded_version ORDER BY merchant LIMIT 50")
 _LOCK = text("SELECT pg_try_advisory_xact_lock(hashtext('merchant'), hashtext(:merchant))")
-_READ = text("SELECT dirty, sha256 FROM merchants WHERE merchant = :merchant AND dirty > put")
-_CONNECTIONS = text("SELECT connection, object_key, state FROM connections WHERE merchant = :merchant")
-_CLEAN = text("UPDATE merchants SET put = GREATEST(put, :dirty), sha256 = :sha256 WHERE merchant = :merchant")
+_LOAD_DUE = text("SELECT version, sha256 FROM merchants WHERE merchant = :merchant AND version > uploaded_version")
+_LIST_CONNECTIONS = text("SELECT connection, object_key, state FROM connections WHERE merchant = :merchant")
+_RECORD_UPLOAD = text("""
+UPDATE merchants SET uploaded_version = GREATEST(uploaded_version, :version), sha256 = :sha256
+WHERE merchant = :merchant
+""")
 
 
 @dataclass(frozen=True)
-class Dirty:
-    """A merchant whose document is to be put: the number that it stands at, and the hash of the bytes put last."""
+class DueDocument:
+    """A merchant's document that is due: its version, and the hash of the bytes that were uploaded last."""
 
-    dirty: int
+    version: int
     sha256: str | None
 
 
-async def mark(tx: AsyncConnection, merchants: Iterable[UUID | None]) -> None:
-    """These merchants' documents are dirty."""
-    named = [merchant for merchant in merchants if merchant is not None]
-    if named:
-        await tx.execute(_MARK, {"merchants": named})
+async def raise_version(tx: AsyncConnection, merchants: Iterable[UUID | None]) -> None:
+    """Mark the documents of these merchants as changed."""
+    present = [merchant for merchant in merchants if merchant is not None]
+    if present:
+        await tx.execute(_RAISE_VERSION, {"merchants": present})
 
 
-async def distrust(tx: AsyncConnection, merchant: UUID) -> None:
-    """What lies in the bucket for this merchant is not known any more: it is to be put, or deleted, in any case."""
-    await tx.execute(_DISTRUST, {"merchant": merchant})
+async def invalidate(tx: AsyncConnection, merchant: UUID) -> None:
+    """Have the merchant's document uploaded or deleted in any case, whatever is in the bucket."""
+    await tx.execute(_INVALIDATE, {"merchant": merchant})
 
 
-async def due(tx: AsyncConnection) -> list[UUID]:
-    """Merchants whose documents are dirty."""
-    return list((await tx.execute(_DUE)).scalars())
+async def list_due(tx: AsyncConnection) -> list[UUID]:
+    """Return merchants whose documents have changed."""
+    return list((await tx.execute(_LIST_DUE)).scalars())
 
 
-async def lock(tx: AsyncConnection, merchant: UUID) -> Dirty | None:
-    """The merchant, locked against other composers until the transaction ends; None when it is clean or locked."""
+async def lock(tx: AsyncConnection, merchant: UUID) -> DueDocument | None:
+    """Lock the merchant against other processes until the transaction ends.
+
+    Returns None when nothing is due or another process has the lock.
+    """
     if not (await tx.execute(_LOCK, {"merchant": str(merchant)})).scalar():
         return None
-    row = (await tx.execute(_READ, {"merchant": merchant})).one_or_none()
-    return Dirty(row.dirty, row.sha256) if row else None
+    row = (await tx.execute(_LOAD_DUE, {"merchant": merchant})).one_or_none()
+    return DueDocument(row.version, row.sha256) if row else None
 
 
-async def connections(tx: AsyncConnection, merchant: UUID) -> list[tuple[str, str | None, str]]:
-    """(connection, object key, state) of all that is the merchant's, read under the lock."""
-    rows = await tx.execute(_CONNECTIONS, {"merchant": merchant})
+async def list_connections(tx: AsyncConnection, merchant: UUID) -> list[tuple[str, str | None, str]]:
+    """Return (connection, object key, state) of all connections of the merchant, read under the lock."""
+    rows = await tx.execute(_LIST_CONNECTIONS, {"merchant": merchant})
     return [(row.connection, row.object_key, row.state) for row in rows]
 
 
-async def drop(tx: AsyncConnection, merchant: UUID, dirty: int) -> None:
-    """The merchant has no connection and no document; unless it has become dirty again, its row goes."""
-    await tx.execute(_DROP, {"merchant": merchant, "dirty": dirty})
+async def delete(tx: AsyncConnection, merchant: UUID, version: int) -> None:
+    """Delete the row of a merchant without connection and document, unless its version has risen since."""
+    await tx.execute(_DELETE, {"merchant": merchant, "version": version})
 
 
-async def clean(tx: AsyncConnection, merchant: UUID, dirty: int, sha256: str) -> None:
-    """The document as of the number `dirty`, with these bytes, is in the bucket."""
-    await tx.execute(_CLEAN, {"merchant": merchant, "dirty": dirty, "sha256": sha256})
+async def record_upload(tx: AsyncConnection, merchant: UUID, version: int, sha256: str) -> None:
+    """Record that the document of this version, with this hash, is in the bucket."""
+    await tx.execute(_RECORD_UPLOAD, {"merchant": merchant, "version": version, "sha256": sha256})

@@ -1,0 +1,83 @@
+"""CPU time and memory of processes, as the operating system counts them."""
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from merchant_sync import processes
+
+
+def list_family(pid: int) -> list[int]:
+    """List the process and all its descendants."""
+    return [pid, *processes.list_descendants(pid)]
+
+
+def measure_cpu_seconds(pid: int) -> float:
+    """Return user and system time of the process and its descendants so far, in steps of a hundredth of a second."""
+    return sum(_measure_process_cpu(member) for member in list_family(pid))
+
+
+def measure_peak_bytes(pid: int) -> int:
+    """Return the sum of the peak memory of the process and of its descendants.
+
+    Only Linux records the peak; elsewhere this is the memory that they use now.
+    """
+    return sum(_measure_process_peak(member) for member in list_family(pid))
+
+
+@contextmanager
+def measure_other_load() -> Iterator[Callable[[], str]]:
+    """Measure how busy all other processes of this machine are while the context lasts.
+
+    Yields a function that describes it in a sentence after the context. When other processes were busy, the figures of
+    the benchmark are worth little.
+    """
+    own_before, busy_before, started = measure_cpu_seconds(os.getpid()), _measure_busy_seconds(), time.monotonic()
+    sentences: list[str] = []
+    yield lambda: sentences[0]
+    duration = time.monotonic() - started
+    own = measure_cpu_seconds(os.getpid()) - own_before
+    others = (_measure_busy_seconds() - busy_before - own) / duration
+    sentences.append(f"meanwhile other processes kept {max(0.0, others):.1f} of {os.cpu_count()} cores busy")
+
+
+def _measure_busy_seconds() -> float:
+    """Return the time that all cores together were busy since the machine started."""
+    times = psutil.cpu_times()
+    # Linux counts interrupts separately, macOS counts them as system time.
+    busy: float = sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq"))
+    return busy
+
+
+def _measure_process_cpu(pid: int) -> float:
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    seconds: float = times.user + times.system
+    return seconds
+
+
+def _measure_process_peak(pid: int) -> int:
+    if sys.platform != "linux":
+        return _measure_process_memory(pid)
+    # psutil returns only the memory used now, not the peak.
+    try:
+        match = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return int(match[1]) * 1024 if match else 0
+
+
+def _measure_process_memory(pid: int) -> int:
+    try:
+        resident: int = psutil.Process(pid).memory_info().rss
+    except psutil.NoSuchProcess:
+        return 0
+    return resident

@@ -1,0 +1,189 @@
+"""A child process with its log, its watcher and its restarts."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from pathlib import Path
+
+from merchant_sync import health, parent_watch, processes
+from merchant_sync.parts import Part, StackError
+
+OnLine = Callable[[str, str], None]
+"""Called with the name of a part and a line that it wrote."""
+_BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0)
+_STEADY_SECONDS = 30.0
+_LOG_LIMIT = 20 * 1024 * 1024
+
+
+def compute_backoff(failures: int) -> float:
+    """Return the seconds to wait before the restart after so many failures in a row (1, 2, …)."""
+    return _BACKOFF[min(failures, len(_BACKOFF)) - 1]
+
+
+def read_tail(path: Path, lines: int = 15) -> str:
+    """Return the last lines of a log."""
+    if not path.exists():
+        return ""
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+
+
+class Child:
+    """One part, running or not. Its methods are for one thread at a time; the watcher and the log pump are its own.
+
+    `spawner` has a single thread that outlives every child: the kernel's parent-death signal is tied to the *thread*
+    that forked, and a thread pool of a caller may end at any time.
+    """
+
+    def __init__(self, part: Part, log: Path, env: Mapping[str, str], spawner: Executor, on_line: OnLine) -> None:
+        self.part = part
+        self.log = log
+        self.env = {**env, **part.env}
+        self.auto_restart = False
+        self._spawner = spawner
+        self._on_line = on_line
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        process = self._process
+        return process.pid if process and process.poll() is None else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there (not whether it is healthy)."""
+        return self.pid is not None
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start it and, with `wait`, wait until it is healthy and settle it.
+
+        Raises StackError with the end of its log when it does not become healthy.
+        """
+        if self.is_running:
+            return
+        self._stopped = stopped = threading.Event()
+        process = self._launch(stopped)
+        if wait:
+            self._bring_up()
+        threading.Thread(target=self._watch, args=(process, stopped), daemon=True).start()
+
+    def _bring_up(self) -> None:
+        try:
+            self.wait_healthy()
+            self.part.settle()
+        except StackError:
+            self.kill()
+            raise
+
+    def wait_healthy(self, timeout: float | None = None) -> None:
+        """Wait until it is healthy. Raises StackError with the end of its log when it does not become so."""
+        seconds = timeout or self.part.start_timeout
+        if not health.wait_until_healthy(self.part.is_healthy, timeout=seconds, is_alive=lambda: self.is_running):
+            state = f"was not healthy after {seconds:.0f} s" if self.is_running else "ended while it started"
+            raise StackError(f"{self.part.name} {state}. The end of {self.log}:\n{read_tail(self.log)}")
+
+    def stop(self, max_wait: float = 10.0) -> None:
+        """Stop it by its own stop signal, and after `max_wait` seconds by SIGKILL."""
+        self._stopped.set()
+        with self._lock:
+            process = self._process
+        if process is None or process.poll() is not None:
+            return
+        self._signal_group(self.part.stop_signal)
+        try:
+            process.wait(max_wait)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL it and all its descendants; it stays down."""
+        self._stopped.set()
+        with self._lock:
+            process = self._process
+        if process and process.poll() is None:
+            family = [process.pid, *processes.list_descendants(process.pid)]
+            processes.send_signal(family, signal.SIGKILL)
+            process.wait()
+
+    def pause(self) -> None:
+        """Freeze it and all its descendants: connections stay open and nothing is answered."""
+        if pid := self.pid:
+            processes.send_signal([pid, *processes.list_descendants(pid)], signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it continue after `pause`."""
+        if pid := self.pid:
+            processes.send_signal([pid, *processes.list_descendants(pid)], signal.SIGCONT)
+
+    def _signal_group(self, signal_number: int) -> None:
+        """Send a signal to the process group, which each child leads."""
+        pid = self.pid
+        if pid is None:
+            return
+        try:
+            os.killpg(pid, signal_number)
+        except ProcessLookupError:
+            return
+        # A frozen process receives the signal only once it runs again.
+        self.resume()
+
+    def _launch(self, stopped: threading.Event) -> subprocess.Popen[bytes]:
+        """Start the process. Raises StackError where a stop came first."""
+        self.part.prepare()
+        with self._lock:
+            if stopped.is_set():
+                raise StackError(f"{self.part.name} was stopped before it started")
+            self._process = self._spawner.submit(self._spawn).result()
+            return self._process
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        guard = [sys.executable, "-I", "-S", parent_watch.__file__, str(os.getpid()), str(int(self.part.death_signal))]
+        process = subprocess.Popen(
+            [*guard, self.part.user, *self.part.command],
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        threading.Thread(target=self._pump, args=(process,), daemon=True).start()
+        return process
+
+    def _pump(self, process: subprocess.Popen[bytes]) -> None:
+        """Copy its output to the log and, line by line, to `on_line`."""
+        assert process.stdout is not None
+        if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        with process.stdout, self.log.open("ab", buffering=0) as file:
+            for line in process.stdout:
+                file.write(line)
+                self._on_line(self.part.name, line.decode(errors="replace").rstrip())
+
+    def _watch(self, process: subprocess.Popen[bytes], stopped: threading.Event) -> None:
+        """Restart it until it is stopped, after a longer pause each time that it ends soon."""
+        failures = 0
+        while True:
+            began = time.monotonic()
+            code = process.wait()
+            if stopped.is_set() or not self.auto_restart:
+                return
+            failures = 1 if time.monotonic() - began > _STEADY_SECONDS else failures + 1
+            pause = compute_backoff(failures)
+            self._on_line(self.part.name, f"{_describe_exit(code)}; restarting it in {pause:g} s")
+            if stopped.wait(pause):
+                return
+            try:
+                process = self._launch(stopped)
+            except StackError as error:
+                self._on_line(self.part.name, str(error))
+
+
+def _describe_exit(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

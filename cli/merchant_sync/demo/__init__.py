@@ -1,0 +1,30 @@
+"""The demo: an unattended trip through a running stack, in which each step checks one promise of the product.
+
+A platform takes part by a module `demo/<slug>.py` with a function `build_steps(trip)`.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+
+from merchant_sync.demo.trip import Trip
+from merchant_sync.parts import StackError
+from merchant_sync.steps import DemoStep
+from platforms.registry import PLATFORMS
+
+
+def build_steps(trip: Trip) -> Sequence[DemoStep]:
+    """Return the steps of all platforms that have any, in the order of the registry."""
+    modules = [f"{__name__}.{slug}" for slug in PLATFORMS]
+    return (
+        DemoStep("The gateway answers and is ready", lambda: _check_gateway(trip)),
+        *(step for name in modules if find_spec(name) for step in import_module(name).build_steps(trip)),
+    )
+
+
+def _check_gateway(trip: Trip) -> str:
+    for path in ("/health", "/ready"):
+        status = trip.visit.http.get(f"{trip.visit.gateway_url}{path}").status_code
+        if status != 200:
+            raise StackError(f"{trip.visit.gateway_url}{path} answered {status}, expected 200")
+    return trip.visit.gateway_url

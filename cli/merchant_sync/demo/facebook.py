@@ -1,0 +1,70 @@
+"""The demo's steps for Facebook Pages, in the browser that has connected other accounts before."""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from uuid import uuid4
+
+from merchant_sync.demo.facebook_sandbox import ConnectedPages, SandboxPages, get_object_key
+from merchant_sync.demo.trip import EDIT_SECONDS, Trip, get_if_finished, require_fast
+from merchant_sync.parts import StackError
+from merchant_sync.steps import DemoStep, wait_for
+
+PAGES = 3
+
+
+class PageSteps:
+    """The steps; they share the pages of one person."""
+
+    def __init__(self, trip: Trip) -> None:
+        self.trip = trip
+        self.sandbox = SandboxPages(trip.visit)
+        self._connection: ConnectedPages | None = None
+
+    @property
+    def connection(self) -> ConnectedPages:
+        """The connected pages."""
+        if self._connection is None:
+            raise StackError("no pages are connected")
+        return self._connection
+
+    def connect(self) -> str:
+        """Connect the pages of a new person; they must belong to the merchant of the browser's session."""
+        person = self.sandbox.call("POST", "/users", {"name": f"Demo {uuid4().hex[:8]}", "pages": PAGES})
+        self._connection = self.sandbox.connect(person["id"], self.trip.browser)
+        self.trip.join_merchant(self.connection.browser, self.connection.answer)
+        self.trip.objects |= {page["connection"]: get_object_key(page["id"]) for page in self.connection.pages}
+        return f"{len(self.connection.pages)} pages"
+
+    def compare_objects(self) -> str:
+        """Wait until each page's first sync is a success and its object equals the expected document."""
+        for page in self.connection.pages:
+            load = partial(self.connection.load_sync, page["sync_id"])
+            sync = wait_for(lambda load=load: get_if_finished(load()), within=60, what="a page's first sync")  # type: ignore[misc]
+            if sync["state"] != "success":
+                raise StackError(f"the first sync of {page['connection']} is {sync['state']}")
+            self._compare(page["id"], within=30)
+        return ", ".join(get_object_key(page["id"]) for page in self.connection.pages)
+
+    def edit_page(self) -> str:
+        """Rename a page; its object must have the new name in time."""
+        page = self.connection.pages[0]["id"]
+        began = time.monotonic()
+        self.sandbox.call("PATCH", f"/pages/{page}", {"name": f"Renamed {uuid4().hex[:6]}"})
+        self._compare(page, within=20)
+        return f"{require_fast(began)} after the edit"
+
+    def _compare(self, page: str, *, within: float) -> None:
+        expected = partial(self.sandbox.load_expected_document, page)
+        self.trip.wait_for_expected(get_object_key(page), expected, within=within)
+
+
+def build_steps(trip: Trip) -> Sequence[DemoStep]:
+    """Return the steps in their order."""
+    steps = PageSteps(trip)
+    return (
+        DemoStep("The same browser connects Facebook Pages", steps.connect),
+        DemoStep("Each page's object equals the sandbox's expected document", steps.compare_objects),
+        DemoStep(f"An edit of a page is in its object within {EDIT_SECONDS:.0f} s", steps.edit_page),
+        DemoStep("The merchant's document lists all of the merchant's objects", trip.check_merchant_document),
+    )

@@ -1,0 +1,148 @@
+"""The demo's steps for Shopify, with a shop of their own in the sandbox."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+from merchant_sync.client import StoredObject
+from merchant_sync.demo.shopify_sandbox import ConnectedShop, SandboxShops, get_object_key
+from merchant_sync.demo.trip import EDIT_SECONDS, Trip, get_if_finished, require_fast
+from merchant_sync.parts import StackError
+from merchant_sync.steps import DemoStep, wait_for
+
+PRODUCTS = 2_000
+_CHECKS = ("webhook_status", "webhook_test", "polling_test", "upload_status")
+
+
+class ShopSteps:
+    """The steps; they share one shop, and the merchant that connects it."""
+
+    def __init__(self, trip: Trip) -> None:
+        self.trip = trip
+        self.shops = SandboxShops(trip.visit)
+        self.shop = f"demo-{uuid4().hex[:8]}.myshopify.com"
+        self.key = get_object_key(self.shop)
+        self._connection: ConnectedShop | None = None
+        self._products: list[dict[str, Any]] = []
+
+    @property
+    def connection(self) -> ConnectedShop:
+        """The connected shop."""
+        if self._connection is None:
+            raise StackError("the shop is not connected")
+        return self._connection
+
+    def create_shop(self) -> str:
+        """Create the shop in the sandbox."""
+        recipe = {"shop": self.shop, "seed": 11, "plan": "plus", "products": PRODUCTS, "variants": 3, "discounts": 12}
+        self.shops.call("POST", "", recipe)
+        self._products = self._call("GET", "/products", limit=20)["products"]
+        return f"{self.shop}, {PRODUCTS:,} products"
+
+    def connect(self) -> str:
+        """Connect the shop by OAuth. The answer must not contain its data."""
+        self._connection = self.shops.connect(self.shop, self.trip.browser)
+        answer = self.connection.answer
+        if "products" in answer:
+            raise StackError(f"the answer contains data: {str(answer)[:200]}")
+        merchant = self.trip.join_merchant(self.connection.browser, answer)
+        self.trip.objects[f"shopify:{self.shop}"] = self.key
+        return f"merchant {merchant}"
+
+    def wait_for_first_sync(self) -> str:
+        """Wait for the end of the first full sync, which must be a success."""
+        sync = wait_for(lambda: get_if_finished(self.connection.load_sync()), within=180, what="the first sync's end")
+        if sync["state"] != "success":
+            raise StackError(f"the first sync is {sync['state']}: {sync['reason']}")
+        return f"{sync['records']:,} records in {sync['pages']} pages"
+
+    def compare_object(self) -> str:
+        """Wait until the object equals the document that the sandbox expects."""
+        return self.trip.wait_for_expected(self.key, lambda: self.shops.load_expected_document(self.shop))
+
+    def check_self_test(self) -> str:
+        """Wait until the gateway's checks of the new connection are a success."""
+
+        def load_if_successful() -> dict[str, Any] | None:
+            sync = self.connection.load_sync()
+            return sync if all(sync[name]["status"] == "success" for name in _CHECKS) else None
+
+        try:
+            sync = wait_for(load_if_successful, within=30, what="the self-test")
+        except StackError:
+            sync = self.connection.load_sync()
+            failed = {name: sync[name] for name in _CHECKS if sync[name]["status"] != "success"}
+            raise StackError(f"the self-test failed: {failed}") from None
+        return f"webhooks ({len(sync['webhook_status']['topics'])} topics), delivery, poll, upload"
+
+    def edit_during_full_sync(self) -> str:
+        """Edit a product while a full sync runs, which a second login has started."""
+        second = self.shops.connect(self.shop, self.connection.browser)
+        wait_for(lambda: second.load_sync()["state"] == "running" or None, within=30, what="the second full sync")
+        title = f"Edited during a full sync {uuid4().hex[:6]}"
+        self._call("PATCH", f"/products/{self._get_number(3)}", {"title": title})
+        began = time.monotonic()
+        wait_for(lambda: self._find_object_with(title), within=20, what="the edit in the object")
+        seconds = require_fast(began)
+        return f"{seconds} after the edit, the full sync {second.load_sync()['state']}"
+
+    def check_touch(self) -> str:
+        """Touch a product without a visible change; the object must not be uploaded again."""
+        wait_for(self._is_idle, within=60, what="the end of all syncs of the shop")
+        before = self.trip.visit.load_object(self.key)
+        self._call("POST", f"/products/{self._get_number(4)}/touch")
+        wait_for(self._has_delivered_all, within=20, what="the touch's webhook")
+        time.sleep(2)
+        after = self.trip.visit.load_object(self.key)
+        if before is None or after is None or before.metadata["stored-at"] != after.metadata["stored-at"]:
+            raise StackError("the object was uploaded again although nothing visible has changed")
+        return "no upload"
+
+    def delete_product(self) -> str:
+        """Delete a product, which must disappear from the object."""
+        self._call("DELETE", f"/products/{self._get_number(5)}")
+        seen = self.compare_object()
+        if self._find_object_with(f'"gid://shopify/Product/{self._get_number(5)}"'):
+            raise StackError("the deleted product is still in the object")
+        return seen
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None, **query: Any) -> Any:
+        return self.shops.call(method, f"/{self.shop}{path}", body, **query)
+
+    def _get_number(self, place: int) -> int:
+        """Return the numeric id of the shop's product at `place` in its list."""
+        return int(self._products[place]["number"])
+
+    def _find_object_with(self, text: str) -> StoredObject | None:
+        """Return the object if its bytes contain the text; a document of megabytes need not be parsed for that."""
+        found = self.trip.visit.load_object(self.key)
+        return found if found and text.encode() in found.body else None
+
+    def _is_idle(self) -> bool | None:
+        answer = self.connection.browser.get("/connections", headers={"Accept": "application/json"}).json()
+        own = next(entry for entry in answer["connections"] if entry["connection"] == f"shopify:{self.shop}")
+        return all(get_if_finished(sync) for sync in own["syncs"]) or None
+
+    def _has_delivered_all(self) -> bool | None:
+        deliveries = self._call("GET", "/deliveries", limit=50)["deliveries"]
+        return all(delivery["status"] == "delivered" for delivery in deliveries) or None
+
+
+def build_steps(trip: Trip) -> Sequence[DemoStep]:
+    """Return the steps in their order."""
+    steps = ShopSteps(trip)
+    return (
+        DemoStep("A shop is created in the sandbox", steps.create_shop),
+        DemoStep("A merchant connects it by OAuth", steps.connect),
+        DemoStep("The first full sync succeeds", steps.wait_for_first_sync),
+        DemoStep("The object equals the sandbox's expected document", steps.compare_object),
+        DemoStep("The self-test succeeds", steps.check_self_test),
+        DemoStep(
+            f"An edit is in the object within {EDIT_SECONDS:.0f} s during a full sync", steps.edit_during_full_sync
+        ),
+        DemoStep("The object equals the expected document after that full sync", steps.compare_object),
+        DemoStep("A touch that changes nothing visible causes no upload", steps.check_touch),
+        DemoStep("A deleted product is gone from the object", steps.delete_product),
+        DemoStep("The merchant's document lists the object", trip.check_merchant_document),
+    )

@@ -1,0 +1,205 @@
+"""Dead letters: the messages on `<topic>.dlq`, and how they are replayed. Kafka alone stores them."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+from aiokafka import ConsumerRecord, TopicPartition
+
+from contracts.headers import DEAD_LETTER
+from contracts.topics import CONNECTION_CHANGED, DEAD_LETTER_SUFFIX, get_dead_letter_topic
+from merchant_sync.access import Access
+from merchant_sync.operating import brokers
+from merchant_sync.operating.terminal import WRONG
+from merchant_sync.parts import StackError
+
+REPLAYED = "dlq-replayed"
+"""The header of a replayed message: the place of its dead letter."""
+HIDDEN = "[left out: --body shows it]"
+_DATA_FIELDS = ("body", "items", "lookup_fields", "volatile_fields")
+"""The fields of a record in a message that contain a merchant's data."""
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A dead letter: its own place, where it came from, the error, and the message unchanged."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: int
+    connection: str
+    came_from: str
+    group: str
+    error: str
+    kind: str
+    body: bytes | None = field(repr=False)
+    key: bytes | None = field(repr=False)
+    headers: Headers = field(repr=False)
+
+    @property
+    def place(self) -> str:
+        """Topic, partition and offset, as the arguments of `dlq show`."""
+        return f"{self.topic} {self.partition} {self.offset}"
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What `dlq list` shows."""
+        names = ("topic", "partition", "offset", "at", "connection", "came_from", "kind", "group", "error")
+        return {name: getattr(self, name) for name in names}
+
+    def describe(self, *, with_body: bool) -> dict[str, Any]:
+        """Return all of it as JSON; the data of its records, and a body that is not JSON, only `with_body`."""
+        headers = {name: value.decode(errors="replace") for name, value in self.headers}
+        return {**self.summary, "headers": headers, "event": decode_event(self.body, with_data=with_body)}
+
+
+def parse_dead_letter(record: "ConsumerRecord[bytes, bytes]") -> DeadLetter:
+    """Return a message on a dead letter topic as a dead letter."""
+    headers = [(name, bytes(value)) for name, value in record.headers]
+    texts = {name: value.decode(errors="replace") for name, value in headers}
+    return DeadLetter(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        at=record.timestamp,
+        connection=(record.key or b"").decode(errors="replace"),
+        came_from=texts.get("dlq-topic") or record.topic.removesuffix(DEAD_LETTER_SUFFIX),
+        group=texts.get("dlq-group", ""),
+        error=texts.get("dlq-error", ""),
+        kind=texts.get("ce_type", ""),
+        body=record.value,
+        key=record.key,
+        headers=headers,
+    )
+
+
+def decode_event(body: bytes | None, *, with_data: bool) -> Any:
+    """Return a message's body as JSON; the data of its records, and a body that is not JSON, only `with_data`."""
+    try:
+        event = orjson.loads(body or b"null")
+    except orjson.JSONDecodeError:
+        text = (body or b"").decode(errors="replace")
+        return text if with_data else f"[no JSON, {len(body or b'')} bytes: --body shows them]"
+    return event if with_data else hide_data(event)
+
+
+def hide_data(event: Any) -> Any:
+    """Return an event without the data in its records."""
+    if not isinstance(event, dict) or not isinstance(event.get("records"), list):
+        return event
+    records = [
+        {name: HIDDEN if name in _DATA_FIELDS and value else value for name, value in record.items()}
+        if isinstance(record, dict)
+        else HIDDEN
+        for record in event["records"]
+    ]
+    return {**event, "records": records}
+
+
+def build_replay_headers(letter: DeadLetter) -> Headers:
+    """Return the headers of the replayed message: its original ones, and the place of the dead letter."""
+    original = [(name, value) for name, value in letter.headers if name not in DEAD_LETTER and name != REPLAYED]
+    return [*original, (REPLAYED, letter.place.replace(" ", "/").encode())]
+
+
+def complete_topic_name(name: str) -> str:
+    """Return the dead letter topic of a topic that is named with or without `.dlq`."""
+    return name if name.endswith(DEAD_LETTER_SUFFIX) else get_dead_letter_topic(name)
+
+
+async def read_dead_letters(access: Access, topic: str | None) -> AsyncIterator[DeadLetter]:
+    """Yield all dead letters, or those of one topic.
+
+    Raises KafkaUnavailableError, and StackError where there is no such topic.
+    """
+    async with brokers.create_admin(access) as admin:
+        existing = sorted(name for name in await admin.list_topics() if name.endswith(DEAD_LETTER_SUFFIX))
+        if topic is not None and complete_topic_name(topic) not in existing:
+            message = f"No topic {complete_topic_name(topic)}; there are {', '.join(existing) or 'none'}."
+            raise StackError(message, exit_code=WRONG)
+        names = existing if topic is None else [complete_topic_name(topic)]
+        partitions = await brokers.list_partitions(admin, names) if names else []
+    async with brokers.create_consumer(access) as consumer:
+        async for record in brokers.read_to_present_end(consumer, partitions):
+            yield parse_dead_letter(record)
+
+
+def explain_refusal(letter: DeadLetter) -> str | None:
+    """Return why a dead letter must not be replayed, None when it may be.
+
+    On a compacted topic the latest message of a connection counts, so that an old one would replace a newer one.
+    """
+    if letter.came_from != CONNECTION_CHANGED:
+        return None
+    return (
+        f"{letter.came_from} keeps the latest message of each connection, which an old one would replace: "
+        "`merchant-sync sync NAME` publishes the present state"
+    )
+
+
+async def select_replayable(letters: AsyncIterator[DeadLetter]) -> AsyncIterator[DeadLetter]:
+    """Yield those that may be replayed; of one that was replayed and failed again, only the first."""
+    seen: set[tuple[str, str, bytes]] = set()
+    async for letter in letters:
+        event_id = dict(letter.headers).get("ce_id", letter.place.encode())
+        identity = (letter.came_from, letter.connection, event_id)
+        if explain_refusal(letter) is None and identity not in seen:
+            seen.add(identity)
+            yield letter
+
+
+async def load_latest(access: Access, topic: str | None, connection: str | None, limit: int) -> list[DeadLetter]:
+    """Return the latest dead letters without body and headers, the newest first."""
+    kept: list[DeadLetter] = []
+    async for letter in read_dead_letters(access, topic):
+        if connection in (None, letter.connection):
+            kept.append(replace(letter, body=None, headers=[]))
+        if len(kept) > 2 * limit:
+            kept = _select_newest(kept, limit)
+    return _select_newest(kept, limit)
+
+
+def _select_newest(letters: list[DeadLetter], limit: int) -> list[DeadLetter]:
+    return sorted(letters, key=lambda letter: letter.at, reverse=True)[:limit]
+
+
+async def load_one(access: Access, topic: str, partition: int, offset: int) -> DeadLetter:
+    """Return the dead letter at a place. Raises StackError when there is none, or none any more after seven days."""
+    place = TopicPartition(complete_topic_name(topic), partition)
+    described = f"{place.topic} {partition} {offset}"
+    missing = StackError(
+        f"No dead letter at {described}: `merchant-sync dlq list` shows the existing ones.", exit_code=WRONG
+    )
+    async with brokers.create_admin(access) as admin:
+        if place not in (await brokers.list_partitions(admin, [place.topic])):
+            raise missing
+    async with brokers.create_consumer(access) as consumer:
+        starts, ends = await consumer.beginning_offsets([place]), await consumer.end_offsets([place])
+        if not starts[place] <= offset < ends[place]:
+            raise missing
+        consumer.assign([place])
+        consumer.seek(place, offset)
+        record = await consumer.getone()
+        if record.offset != offset:
+            raise missing
+        return parse_dead_letter(record)
+
+
+async def replay(
+    access: Access, letters: AsyncIterator[DeadLetter], *, on_replayed: Callable[[DeadLetter], None]
+) -> int:
+    """Publish each again on the topic that it came from and return their number.
+
+    `on_replayed` is called once Kafka has acknowledged one. Raises KafkaUnavailableError in between; to replay the
+    acknowledged ones again changes nothing.
+    """
+    count = 0
+    async with brokers.create_publisher(access) as publisher:
+        async for letter in letters:
+            await publisher.send_raw(letter.came_from, letter.key, letter.body, build_replay_headers(letter))
+            on_replayed(letter)
+            count += 1
+    return count

@@ -1,0 +1,88 @@
+"""The internal APIs of gateway and scheduler, called with the key of `operator`."""
+
+from http import HTTPStatus
+from typing import Any, Self
+
+import httpx
+
+from merchant_sync.access import Access
+from merchant_sync.parts import StackError
+
+TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+
+
+class InternalApi:
+    """Both APIs. Every method raises StackError: with the HTTP status where a service refuses, else without one."""
+
+    def __init__(self, access: Access) -> None:
+        self._gateway, self._scheduler, key = access.require("GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "INTERNAL_KEY")
+        self._http = httpx.Client(timeout=TIMEOUT, headers={"Authorization": f"Bearer {key}"})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def load_overview(self) -> dict[str, Any]:
+        """Return the scheduler's overview of all connections and syncs."""
+        return self._call_scheduler("/overview")
+
+    def list_connections(
+        self, *, platform: str | None = None, state: str | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """Return the first connections by name."""
+        filters = {"platform": platform, "state": state, "limit": limit}
+        query = {name: value for name, value in filters.items() if value is not None}
+        listed: list[dict[str, Any]] = self._call_scheduler("/connections", **query)["connections"]
+        return listed
+
+    def load_connection(self, name: str) -> dict[str, Any]:
+        """Return one connection with its latest syncs."""
+        return self._call_scheduler(f"/connections/{name}")
+
+    def load_sync(self, sync_id: str) -> dict[str, Any] | None:
+        """Return one sync, None while the scheduler does not have it yet."""
+        try:
+            return self._call_scheduler(f"/syncs/{sync_id}")
+        except StackError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    def check_connection(self, name: str) -> dict[str, Any]:
+        """Return the state of a connection at its platform, as the gateway sees it now."""
+        return self._call("GET", self._gateway, "GATEWAY_INTERNAL_URL", f"/internal/connections/{name}/checkup")
+
+    def request_sync(self, name: str, records: dict[str, list[str]] | None) -> str:
+        """Start an incremental sync of these records, or without any a full sync; return its id."""
+        path = f"/internal/connections/{name}/sync"
+        answer = self._call("POST", self._gateway, "GATEWAY_INTERNAL_URL", path, json={"records": records})
+        return str(answer["sync_id"])
+
+    def _call_scheduler(self, path: str, **query: Any) -> dict[str, Any]:
+        return self._call("GET", self._scheduler, "SCHEDULER_URL", path, params=query)
+
+    def _call(self, method: str, base: str, setting: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            response = self._http.request(method, base.rstrip("/") + path, **options)
+        except httpx.HTTPError as error:
+            raise StackError(f"{base} ({setting}) does not answer: {type(error).__name__} {error}") from error
+        if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise StackError(
+                f"{base} refuses INTERNAL_KEY: it must be operator's in the INTERNAL_KEYS of gateway and scheduler.",
+                status=response.status_code,
+            )
+        if response.is_error:
+            reason = _parse_reason(response)
+            raise StackError(f"{base} answers {response.status_code}: {reason}", status=response.status_code)
+        answer: dict[str, Any] = response.json()
+        return answer
+
+
+def _parse_reason(response: httpx.Response) -> str:
+    try:
+        answer = response.json()
+    except ValueError:
+        return response.text[:200]
+    return str(answer.get("reason") or answer.get("detail") or answer.get("state") or answer)

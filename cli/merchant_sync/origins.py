@@ -1,0 +1,37 @@
+"""Origins of addresses, and requests to the gateway by another address than the one that it knows itself by."""
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import httpx
+
+
+def get_origin(address: str) -> str:
+    """Return scheme, host and port of an address, as `http://host:port`."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+class RedirectingTransport(httpx.BaseTransport):
+    """Sends requests for one origin to another. Their Host header stays that of the requested origin."""
+
+    def __init__(self, target: str, inner: httpx.BaseTransport | None = None) -> None:
+        self._target = httpx.URL(target)
+        self._inner = inner or httpx.HTTPTransport()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request to the target."""
+        url = request.url.copy_with(scheme=self._target.scheme, host=self._target.host, port=self._target.port)
+        redirected = httpx.Request(
+            request.method, url, headers=request.headers, stream=request.stream, extensions=request.extensions
+        )
+        return self._inner.handle_request(redirected)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._inner.close()
+
+
+def build_mounts(origins: Iterable[str], target: str) -> dict[str, httpx.BaseTransport]:
+    """Return the mounts of an `httpx.Client` that send requests for these origins to `target`."""
+    return {origin: RedirectingTransport(target) for origin in origins if origin != get_origin(target)}

@@ -1,0 +1,192 @@
+"""The workers of a consumer: one for each key with messages, which handles them in batches."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import structlog
+
+from messaging.dead_letters import DeadLetterPublisher
+from messaging.errors import UnavailableError
+from messaging.instrumentation import bind_sync_id, trace_batch
+from messaging.key_queues import BufferedRecord, KeyQueue, finish_or_cancel
+
+log = structlog.get_logger()
+E_co = TypeVar("E_co")
+
+Handler = Callable[[str, Sequence[E_co]], Awaitable[None]]
+"""Handles events of a connection in order. Raises `UnavailableError` to receive the same batch again later. Any other
+error dead-letters the message that causes it."""
+
+
+@dataclass(frozen=True)
+class ConsumerLimits:
+    """How much a consumer works on at once.
+
+    A batch has at most `batch` events and `batch_bytes`, but at least one event. At most `concurrency` batches run at
+    once. Partitions are paused while more than `buffered` messages or `buffered_bytes` are in memory.
+    """
+
+    batch: int = 500
+    batch_bytes: int = 4 * 1024 * 1024
+    concurrency: int = 16
+    buffered: int = 20_000
+    buffered_bytes: int = 32 * 1024 * 1024
+
+
+class KeyWorkers(Generic[E_co]):
+    """Handles the messages of a consumer: those of a key in order, different keys concurrently.
+
+    While the handler raises `UnavailableError` its batch is held and retried, until the error's `max_wait` is over. A
+    batch that fails otherwise is handled again message by message, and the messages that fail are dead-lettered. The
+    parameters are those of `KeyedConsumer`.
+    """
+
+    def __init__(
+        self,
+        group: str,
+        parse: Callable[[bytes], E_co],
+        handle: Handler[E_co],
+        dead_letters: DeadLetterPublisher,
+        limits: ConsumerLimits,
+    ) -> None:
+        self._group = group
+        self._parse = parse
+        self._handle = handle
+        self._dead_letters = dead_letters
+        self._limits = limits
+        self._queues: dict[str, KeyQueue] = {}
+        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._buffered = 0
+        self._buffered_bytes = 0
+        self._running: set[asyncio.Task[None]] = set()
+        self.is_accepting = False
+        """Whether work may begin. It may not while partitions are drained and before they are assigned."""
+        self.health_errors: dict[str, str] = {}
+        """Why work is held, by the key or the topic that it concerns."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more messages or bytes are in memory than the limits allow."""
+        return self._buffered > self._limits.buffered or self._buffered_bytes > self._limits.buffered_bytes
+
+    def enqueue(self, message: BufferedRecord) -> None:
+        """Put a message into the queue of its key, and start a worker for the key when there is none."""
+        key = (message.record.key or b"").decode(errors="replace")
+        queue = self._queues.setdefault(key, KeyQueue())
+        queue.waiting.append(message)
+        self._count_buffered([message], 1)
+        if queue.worker is None:
+            queue.worker = asyncio.create_task(self._work(key, queue))
+
+    async def drain(self, grace: float) -> None:
+        """Begin no more work, forget waiting messages, and let running batches finish for `grace` seconds.
+
+        Batches that still run are cancelled then. Nothing runs when this returns.
+        """
+        self.is_accepting = False
+        for queue in self._queues.values():
+            self._count_buffered(queue.waiting, -1)
+            queue.waiting.clear()
+        workers = {queue.worker for queue in self._queues.values() if queue.worker is not None}
+        await finish_or_cancel(workers - self._running, 0)
+        cancelled = await finish_or_cancel(workers, grace)
+        if cancelled:
+            log.warning("batches cancelled", group=self._group, batches=cancelled)
+        self.health_errors.clear()
+
+    def _count_buffered(self, records: Collection[BufferedRecord], sign: int) -> None:
+        self._buffered += sign * len(records)
+        self._buffered_bytes += sign * sum(record.size for record in records)
+
+    async def _work(self, key: str, queue: KeyQueue) -> None:
+        """Handle the messages of one key until none waits."""
+        try:
+            while queue.waiting and self.is_accepting and not self._dead_letters.is_open:
+                batch = queue.pop_batch(self._limits.batch, self._limits.batch_bytes)
+                try:
+                    await self._handle_batch(key, batch)
+                finally:
+                    self._count_buffered(batch, -1)
+        finally:
+            queue.worker = None
+            if not queue.waiting:
+                self._queues.pop(key, None)
+
+    @contextmanager
+    def _defer_revocation(self) -> Iterator[None]:
+        """Keep the partitions until the work within has finished. Cancels the task when they are being drained."""
+        task = asyncio.current_task()
+        if not self.is_accepting or task is None:
+            raise asyncio.CancelledError
+        self._running.add(task)
+        try:
+            yield
+        finally:
+            self._running.discard(task)
+
+    async def _handle_batch(self, key: str, batch: list[BufferedRecord]) -> None:
+        """Handle a batch. If it fails, handle its messages one by one and dead-letter those that fail."""
+        error = None if self._dead_letters.is_open else await self._handle_until_available(key, batch)
+        if error is None or self._dead_letters.is_open:
+            return
+        if len(batch) > 1:
+            for message in batch:
+                await self._handle_batch(key, [message])
+            return
+        self.health_errors.pop(key, None)
+        await self._dead_letter(batch[0], error)
+
+    async def _handle_until_available(self, key: str, batch: list[BufferedRecord]) -> Exception | None:
+        """Handle a batch, and again while something is unavailable. Returns the error that remains."""
+        pause, start = 0.2, time.monotonic()
+        while (error := await self._handle_once(key, batch)) is not None:
+            max_wait = error.max_wait if isinstance(error, UnavailableError) else 0.0
+            if max_wait is not None and time.monotonic() - start >= max_wait:
+                return error
+            await asyncio.sleep(pause if self.is_accepting else 0)
+            pause = min(pause * 2, 5.0)
+        self.health_errors.pop(key, None)
+        self._dead_letters.record_success()
+        for message in batch:
+            message.finish()
+        return None
+
+    async def _handle_once(self, key: str, batch: list[BufferedRecord]) -> Exception | None:
+        """Parse and handle a batch once and return its error."""
+        async with self._slots:
+            with self._defer_revocation(), trace_batch(self._group, key, [m.record for m in batch]) as span:
+                fields = {"connection": key}
+                try:
+                    events = [self._parse(message.record.value or b"") for message in batch]
+                    fields |= bind_sync_id(events, span)
+                    with structlog.contextvars.bound_contextvars(**fields):
+                        await self._handle(key, events)
+                except UnavailableError as error:
+                    span.record_error(error)
+                    self.health_errors[key] = f"{type(error).__name__}: {error}"
+                    log.warning("batch held", group=self._group, reason=self.health_errors[key], **fields)
+                    return error
+                except Exception as error:  # the one place that decides what follows from an unknown error
+                    span.record_error(error)
+                    log.exception("handler failed", group=self._group, **fields)
+                    return error
+        return None
+
+    async def _dead_letter(self, message: BufferedRecord, error: Exception) -> None:
+        """Dead-letter a message, and try again while Kafka is unavailable."""
+        topic = message.record.topic
+        while True:
+            try:
+                with self._defer_revocation():
+                    await self._dead_letters.publish(message.record, error, group=self._group)
+            except UnavailableError as unavailable:
+                self.health_errors[topic] = str(unavailable)
+                await asyncio.sleep(1)
+            else:
+                self.health_errors.pop(topic, None)
+                message.finish()
+                return

@@ -1,0 +1,105 @@
+"""HTTP calls to a platform's API: bounded in time and size, traced, never logged."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import httpx
+
+from platform_sdk.clocks import estimate_read_at
+from platform_sdk.errors import TransientError
+
+READ_TIMEOUT_SECONDS = 15.0
+"""No call waits longer than this for the next bytes."""
+
+
+class CallSpan(Protocol):
+    """The trace span of one call."""
+
+    def set_attribute(self, name: str, value: str | int) -> None:
+        """Add an attribute to the span."""
+
+
+TraceCall = Callable[..., AbstractContextManager[CallSpan]]
+"""Makes the span of a call from its method, its address and further attributes, as `messaging.tracing.trace_call`.
+
+It is passed in so that a platform package does not import the messaging library."""
+
+
+@dataclass(frozen=True)
+class HttpResponse:
+    """A response; `body` is None where it was larger than allowed, `read_at` is when the request was sent (ms)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes | None = field(repr=False)
+    read_at: int
+
+
+class HttpClient:
+    """Sends requests through `http`. `now` is in seconds since the Unix epoch."""
+
+    def __init__(self, http: httpx.AsyncClient, *, trace: TraceCall, now: Callable[[], float] = time.time) -> None:
+        self._http = http
+        self._trace = trace
+        self._now = now
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        seconds: float,
+        max_bytes: int,
+        params: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> HttpResponse:
+        """Return the response, which must be complete within `seconds`; `attributes` are those of the trace span.
+
+        Raises TransientError on every fault of the network.
+        """
+        sent = self._read_clock()
+        try:
+            async with asyncio.timeout(seconds):
+                with self._trace(method, url, **(attributes or {})) as span:
+                    async with self._http.stream(
+                        method, url, params=params, content=content, headers=headers
+                    ) as response:
+                        span.set_attribute("http.response.status_code", response.status_code)
+                        body = await read_body(response, max_bytes)
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise TransientError(f"the platform is not reached: {type(error).__name__}") from None
+        read_at = estimate_read_at(sent, self._read_clock(), response.headers.get("date"))
+        return HttpResponse(response.status_code, response.headers, body, read_at)
+
+    def _read_clock(self) -> int:
+        return round(self._now() * 1000)
+
+
+async def read_body(response: httpx.Response, max_bytes: int) -> bytes | None:
+    """Return the body, or None when it is larger than `max_bytes`; the remainder is then not read."""
+    body = bytearray()
+    async for received in response.aiter_bytes():
+        body += received
+        if len(body) > max_bytes:
+            return None
+    return bytes(body)
+
+
+@asynccontextmanager
+async def open_http_client(
+    max_connections: int, keepalive_connections: int, trace: TraceCall
+) -> AsyncIterator[HttpClient]:
+    """Open a client with its own connections, which stay alive while the context lasts."""
+    limits = httpx.Limits(
+        max_connections=max_connections, max_keepalive_connections=keepalive_connections, keepalive_expiry=60
+    )
+    async with httpx.AsyncClient(
+        http2=False, timeout=READ_TIMEOUT_SECONDS, limits=limits, follow_redirects=False
+    ) as http:
+        yield HttpClient(http, trace=trace)

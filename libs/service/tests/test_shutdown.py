@@ -1,0 +1,109 @@
+"""Shutdown: requests that were sent are answered, and connections end with a response."""
+
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+PROGRAM = """
+import asyncio, sys
+from fastapi import FastAPI
+from service.process import Endpoint, serve
+app = FastAPI()
+@app.get("/slow")
+async def slow() -> str:
+    print("received", flush=True)
+    await asyncio.sleep(1)
+    return "answered"
+@app.get("/quick")
+async def quick() -> str:
+    return "answered"
+async def start(stack):
+    return [Endpoint(app, "127.0.0.1", int(sys.argv[1]))]
+serve(start)
+"""
+
+
+class Process:
+    """A service with a quick and a slow route."""
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.port = server.getsockname()[1]
+        self.child = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(self.port)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Open a connection as soon as the process listens."""
+        deadline = time.monotonic() + 20
+        while True:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+            try:
+                connection.connect()
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            else:
+                return connection
+
+    def wait_for_request(self) -> None:
+        """Wait until a slow request is being handled."""
+        assert self.child.stdout is not None
+        assert self.child.stdout.readline() == b"received\n"
+
+
+@pytest.fixture
+def process() -> Iterator[Process]:
+    process = Process()
+    yield process
+    process.child.kill()
+    process.child.wait()
+
+
+def read_response(connection: http.client.HTTPConnection) -> tuple[int, str | None]:
+    response = connection.getresponse()
+    response.read()
+    return response.status, response.getheader("connection")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_idle_connection_ends_with_the_response_to_its_next_request(process: Process, times: int) -> None:
+    """A process may be signalled twice: by a supervisor of the whole group, and by its parent."""
+    idle, busy = process.connect(), process.connect()
+    idle.request("GET", "/quick")
+    assert read_response(idle) == (200, None)
+    busy.request("GET", "/slow")
+    process.wait_for_request()
+    for _ in range(times):
+        process.child.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    idle.request("GET", "/quick")
+    assert read_response(idle) == (200, "close")
+    assert read_response(busy)[0] == 200
+    assert process.child.wait(10) == 0
+
+
+def test_a_process_that_is_still_starting_stops_on_sigterm() -> None:
+    program = """
+import asyncio
+from service.process import serve
+async def start(stack):
+    stack.callback(print, "left", flush=True)
+    print("starting", flush=True)
+    await asyncio.sleep(60)
+serve(start)
+"""
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "starting\n"
+
+    child.send_signal(signal.SIGTERM)
+
+    assert child.wait(timeout=10) == 0
+    assert child.stdout.read() == "left\n"

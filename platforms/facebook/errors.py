@@ -1,0 +1,118 @@
+"""What an HTTP response of the Graph API means: the Page, or one exception per consequence, by the error's code.
+
+The status tells little: errors, throttling included, come with 400 or 403. Source: the platform's lists of error codes
+and rate limits.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from platform_sdk.errors import (
+    AccessDeniedError,
+    PermanentError,
+    RetryLaterError,
+    ThrottledError,
+    TokenRejectedError,
+    TransientError,
+)
+
+INVALID_TOKEN_CODES = (190, 102)
+APP_THROTTLED_CODES = (4, 341)
+PAGE_THROTTLED_CODES = (17, 32, 613, *range(80_000, 80_015))
+TRANSIENT_CODES = (1, 2)
+DENIED_CODES = (3, 10, *range(200, 300))
+BLOCKED_CODE, BLOCKED_SECONDS = 368, 3600.0
+ALIAS_NOT_FOUND_CODE, PARAMETER_CODE, NOT_FOUND_SUBCODE = 803, 100, 33
+UNKNOWN_FIELD = re.compile(r"nonexisting field \((\w+)\)|\(#12\) (\w+) field is deprecated")
+PERMISSION = re.compile(r"\b(?:pages_[a-z_]+|business_management)\b")
+READ_PERMISSION = "pages_read_engagement"
+"""The permission that reading a Page needs."""
+APP, PAGE = "app", "page"
+"""The rate limits: that of the whole app, and that of each Page."""
+
+
+@dataclass(frozen=True)
+class PageResult:
+    """What one response came to: `page`, or `error`, or a field that Pages do not have, or nothing of these where the
+    Page does not exist.
+
+    An error is a value here, because the headers that come with it tell the usage of the rate limits and the version.
+    """
+
+    page: Mapping[str, Any] | None = None
+    error: Exception | None = None
+    unknown_field: str | None = None
+
+
+class _Error(BaseModel):
+    code: int = 0
+    error_subcode: int | None = None
+    message: str = ""
+    is_transient: bool = False
+
+
+def parse_response(status: int, body: bytes, token: str) -> PageResult:
+    """Return what the response means. No reason of an error contains `token`."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        content = None
+    if not isinstance(content, dict):
+        return PageResult(error=_build_malformed_error(status))
+    if "error" in content:
+        return _parse_error(status, content["error"], token)
+    return PageResult(content) if status == 200 else PageResult(error=_build_malformed_error(status))
+
+
+def _build_malformed_error(status: int) -> Exception:
+    reason = f"the platform answered {status} in no known form"
+    return ThrottledError(reason, limit=APP) if status == 429 else TransientError(reason)
+
+
+def _parse_error(status: int, envelope: object, token: str) -> PageResult:
+    try:
+        error = _Error.model_validate(envelope)
+    except ValidationError:
+        return PageResult(error=_build_malformed_error(status))
+    if error.code == ALIAS_NOT_FOUND_CODE:
+        return PageResult()
+    if error.code == PARAMETER_CODE and error.error_subcode == NOT_FOUND_SUBCODE:
+        return PageResult()
+    return _interpret_code(status, error, _build_reason(error, token))
+
+
+def _interpret_code(status: int, error: _Error, reason: str) -> PageResult:
+    """Return the consequence. A known code takes precedence over the envelope's `is_transient`."""
+    if error.code in INVALID_TOKEN_CODES:  # its message may contain the token
+        return PageResult(error=TokenRejectedError(f"error {error.code}, {error.error_subcode}"))
+    if error.code in APP_THROTTLED_CODES:
+        return PageResult(error=ThrottledError(reason, limit=APP))
+    if error.code in PAGE_THROTTLED_CODES:
+        return PageResult(error=ThrottledError(reason, limit=PAGE))
+    if error.code == BLOCKED_CODE:
+        return PageResult(error=RetryLaterError(reason, seconds=BLOCKED_SECONDS, escalates=True))
+    if error.code in TRANSIENT_CODES or error.is_transient or status >= 500:
+        return PageResult(error=TransientError(reason))
+    if error.code in DENIED_CODES:
+        return PageResult(error=AccessDeniedError(_name_permission(reason)))
+    unknown = UNKNOWN_FIELD.search(error.message)
+    if unknown:
+        return PageResult(unknown_field=unknown[1] or unknown[2])
+    return PageResult(error=ThrottledError(reason, limit=APP) if status == 429 else PermanentError(reason))
+
+
+def _name_permission(reason: str) -> str:
+    """Name the missing permission: the one in the platform's message, or else the one that reading needs."""
+    permission = PERMISSION.search(reason)
+    return f"permission {permission[0] if permission else READ_PERMISSION} is needed: {reason}"[:300]
+
+
+def _build_reason(error: _Error, token: str) -> str:
+    """Return the platform's message with its code, for people."""
+    message = error.message.replace(token, "[left out]")
+    return (message if message.startswith("(#") else f"(#{error.code}) {message}")[:250]

@@ -1,0 +1,28 @@
+"""Shopify's global ids (gids) and shop domains: `gid://shopify/Product/1`, `acme.myshopify.com`."""
+
+import re
+
+TYPE_NAMES = {
+    "shop": ("Shop",),
+    "locations": ("Location",),
+    "products": ("Product",),
+    "inventory": ("InventoryItem",),
+    "collections": ("Collection",),
+    "discounts": ("DiscountCodeNode", "DiscountAutomaticNode"),
+}
+"""By resource, the types of its records. A discount has the gid of its family."""
+SHOP_DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
+"""The only hosts to which a token is ever sent."""
+_GID = re.compile(r"gid://shopify/([A-Za-z]+)/(\d{1,18})")
+
+
+def parse_number(gid: str) -> int:
+    """Return the number at the end of a gid, 0 where it has none."""
+    digits = gid.rpartition("/")[2].partition("?")[0]
+    return int(digits) if digits.isdigit() else 0
+
+
+def is_id_of(resource: str, gid: str) -> bool:
+    """Return whether `gid` is the id of a record of `resource`."""
+    match = _GID.fullmatch(gid)
+    return match is not None and match[1] in TYPE_NAMES.get(resource, ())

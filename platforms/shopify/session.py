@@ -1,0 +1,209 @@
+"""Calls to the Admin API: GraphQL over HTTP, and a session that keeps to the shop's rate limit."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import orjson
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from contracts.events import parse_account
+from platform_sdk.errors import PermanentError, QueryTooExpensiveError, RecordError, ThrottledError
+from platform_sdk.http import HttpClient, TraceCall, open_http_client
+from platform_sdk.session import FULL, INCREMENTAL, ApiSession, RateLimitWait, SyncContext
+from platforms.shopify.errors import FieldError, GraphqlResponse, parse_response
+from platforms.shopify.ids import SHOP_DOMAIN
+from platforms.shopify.rate_limit import Query, RateLimitState, Variables
+
+log = structlog.get_logger()
+M = TypeVar("M", bound=BaseModel)
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+MAX_CONNECTIONS, KEEPALIVE_CONNECTIONS = 100, 50
+RESPONSE_SECONDS = {INCREMENTAL: 5.0, FULL: 30.0}
+"""By mode, how long a call may take. A shop that hangs must not delay incremental syncs."""
+FREE_SHARES = {INCREMENTAL: 0.0, FULL: 0.5}
+"""By mode, the share of the bucket that a sync leaves free."""
+SLOW_SHARE = 1 / 3
+"""A query that failed after this share of its time requests fewer ids the next time."""
+
+
+class AdminApiClient:
+    """Sends queries to shops. `shop_url` contains `{shop}`."""
+
+    def __init__(self, http: HttpClient, shop_url: str, version: str) -> None:
+        self._http = http
+        self._shop_url = shop_url
+        self.version = version
+
+    async def post(
+        self, shop: str, token: str, query: Query, variables: Variables, *, seconds: float
+    ) -> GraphqlResponse:
+        """Return the shop's response to `query`, which must be complete within `seconds`.
+
+        Raises as `errors.parse_response`, TransientError on every fault of the network, and QueryTooExpensiveError for
+        a response of more than 64 MB.
+        """
+        response = await self._http.send(
+            "POST",
+            f"{self._shop_url.format(shop=shop)}/admin/api/{self.version}/graphql.json",
+            headers={"X-Shopify-Access-Token": token, "Content-Type": "application/json", "Accept": "application/json"},
+            content=orjson.dumps({"query": query.text, "operationName": query.name, "variables": dict(variables)}),
+            seconds=seconds,
+            max_bytes=MAX_RESPONSE_BYTES,
+            attributes={"graphql.operation.name": query.name},
+        )
+        if response.body is None:
+            raise QueryTooExpensiveError("a response of more than 64 MB")
+        return parse_response(response.status, response.headers, response.body, response.read_at)
+
+
+@asynccontextmanager
+async def open_client(shop_url: str, version: str, *, trace: TraceCall) -> AsyncIterator[AdminApiClient]:
+    """Open a client with its own connections, which stay alive while the context lasts."""
+    async with open_http_client(MAX_CONNECTIONS, KEEPALIVE_CONNECTIONS, trace) as http:
+        yield AdminApiClient(http, shop_url, version)
+
+
+class GraphqlClient(Protocol):
+    """How a query reaches a shop."""
+
+    version: str
+
+    async def post(
+        self, shop: str, token: str, query: Query, variables: Variables, *, seconds: float
+    ) -> GraphqlResponse:
+        """Return the response if it is complete within `seconds`; raises as `AdminApiClient.post`."""
+        ...
+
+
+class ShopifySession(ApiSession):
+    """Sends the queries of one sync to the shop of its token. `rate_limit` is shared by all sessions of the shop."""
+
+    def __init__(
+        self,
+        client: GraphqlClient,
+        context: SyncContext,
+        rate_limit: RateLimitState,
+        *,
+        elapsed: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        super().__init__(context, RESPONSE_SECONDS, elapsed=elapsed, sleep=sleep)
+        self._client = client
+        self._shop = parse_shop(context.token.connection)
+        self.rate_limit = rate_limit
+
+    async def refresh_scopes(self) -> bool:
+        """Continue with the token of now, and return whether its scopes differ. A session asks for it once."""
+        scopes = self.context.token.scopes
+        await self._refresh_token()
+        return self.context.token.scopes != scopes
+
+    async def fetch(self, query: Query, variables: Variables) -> GraphqlResponse:
+        """Return the response, which may have errors at some paths of its data.
+
+        Raises RetryLaterError where the query must wait, PermanentError where it is hopeless, and
+        QueryTooExpensiveError where less must be requested.
+        """
+        return await self._call(
+            partial(self._send, query, variables),
+            partial(self._find_wait, query, variables),
+            partial(self._reduce_slow_batch, query, variables),
+        )
+
+    async def fetch_whole(self, query: Query, variables: Variables) -> GraphqlResponse:
+        """Return the response to a query whose data is useless with an error anywhere, and that cannot ask for less.
+
+        Raises as `fetch`; an error in the data is a RecordError or a PermanentError.
+        """
+        try:
+            response = await self.fetch(query, variables)
+        except QueryTooExpensiveError as error:
+            raise PermanentError(str(error)) from None
+        raise_first_error(response.errors)
+        return response
+
+    async def fetch_model(self, model: type[M], query: Query, variables: Variables) -> tuple[M, int]:
+        """Return the response's data as `model`, and when the query was sent (ms).
+
+        Raises as `fetch_whole`, and PermanentError where the data does not fit.
+        """
+        response = await self.fetch_whole(query, variables)
+        return parse_model(model, response.data), response.read_at
+
+    def _find_wait(self, query: Query, variables: Variables) -> RateLimitWait:
+        """Return the wait for the query's points. A postponed full sync waits until there are points for several
+        queries, so that it is not postponed again for each."""
+        bucket, now = self.rate_limit.bucket, self._elapsed()
+        cost = self.rate_limit.estimate_cost(query, variables)
+        seconds = bucket.compute_wait(cost, FREE_SHARES[self.context.mode], now)
+        refill = bucket.compute_refill_wait(now) if self.context.mode == FULL else 0.0
+        return RateLimitWait(seconds, "the rate limit", max(seconds, refill))
+
+    async def _send(self, query: Query, variables: Variables, began: float) -> GraphqlResponse:
+        cost = float(self.rate_limit.estimate_cost(query, variables))
+        charged = 0.0  # what a failed query was charged is unknown; the next response corrects the level
+        bucket = self.rate_limit.bucket
+        bucket.reserve(cost, self._elapsed())
+        self.context.calls += 1
+        try:
+            token, seconds = self.context.token.token, self._compute_time_left(began)
+            response = await self._client.post(self._shop, token, query, variables, seconds=seconds)
+            if not response.is_throttled:
+                charged = response.cost.actual if response.cost else cost
+        finally:
+            bucket.settle(cost, charged, self._elapsed())
+        if response.cost is not None:
+            bucket.update(response.cost.status, self._elapsed())
+        if response.is_throttled:
+            log.warning("query throttled", shop=self._shop, mode=self.context.mode)
+            raise ThrottledError("the rate limit")
+        self._learn(query, variables, response)
+        return response
+
+    def _learn(self, query: Query, variables: Variables, response: GraphqlResponse) -> None:
+        if response.cost is not None:
+            self.context.points += round(response.cost.actual)
+            self.rate_limit.learn_cost(query, variables, response.cost.requested)
+        if response.version not in (None, self._client.version) and not self.rate_limit.is_version_reported:
+            self.rate_limit.is_version_reported = True
+            log.error("unexpected API version served", shop=self._shop, served=response.version)
+
+    def _reduce_slow_batch(self, query: Query, variables: Variables, seconds: float) -> None:
+        """Request fewer ids the next time after a failure that took `seconds`, which may have been for their number."""
+        if seconds >= SLOW_SHARE * self._response_seconds and len(variables.get("ids", ())) > 1:
+            self.rate_limit.reduce_batch_size(query, len(variables["ids"]))
+
+
+def parse_shop(connection: str) -> str:
+    """Return the domain of the connection's shop. Raises PermanentError for a name that is no shop's."""
+    shop = parse_account(connection)
+    if SHOP_DOMAIN.fullmatch(shop) is None:
+        raise PermanentError("not the name of a shop")
+    return shop
+
+
+def parse_model(model: type[M], content: Any) -> M:
+    """Return `content` as `model`. Raises PermanentError naming the field that does not fit."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise PermanentError(describe_mismatch(error)) from None
+
+
+def describe_mismatch(error: ValidationError) -> str:
+    """Return which field is not as expected, without its value, in at most 300 characters."""
+    first = error.errors(include_input=False)[0]
+    return f"its form is not known: {'.'.join(map(str, first['loc']))}: {first['msg']}"[:300]
+
+
+def raise_first_error(errors: tuple[FieldError, ...]) -> None:
+    """Raise the first of `errors`, if any: RecordError where it is transient, PermanentError otherwise."""
+    for error in errors:
+        if error.is_transient:
+            raise RecordError(error.reason)
+        raise error.build_permanent_error()

@@ -1,0 +1,71 @@
+"""Queries wait for the bucket instead of being throttled."""
+
+import pytest
+
+from platforms.shopify.rate_limit import PointBucket, ThrottleStatus
+
+INCREMENTAL_SHARE, FULL_SHARE = 0.0, 0.5
+
+
+def test_what_remains_is_a_share_of_the_bucket_and_is_restored() -> None:
+    bucket = PointBucket(0, maximum=2_000, restore_rate=100)
+    bucket.reserve(500, 0)
+    assert bucket.compute_remaining(0) == 0.75
+    assert bucket.compute_remaining(5) == 1
+    bucket.reserve(2_500, 5)
+    assert bucket.compute_remaining(5) == 0
+
+
+def test_a_full_bucket_allows_a_query_at_once() -> None:
+    assert PointBucket(0).compute_wait(1000, INCREMENTAL_SHARE, 0) == 0
+
+
+def test_full_syncs_leave_half_of_the_bucket_free() -> None:
+    bucket = PointBucket(0)
+    bucket.reserve(600, 0)
+    assert bucket.compute_wait(500, FULL_SHARE, 0) == pytest.approx(1.0)
+    assert bucket.compute_wait(500, INCREMENTAL_SHARE, 0) == 0
+
+
+def test_points_that_were_not_charged_are_returned() -> None:
+    bucket = PointBucket(0)
+    bucket.reserve(1000, 0)
+    assert bucket.compute_wait(1500, INCREMENTAL_SHARE, 0) == pytest.approx(5.0)
+    bucket.settle(1000, 50, 0)
+    assert bucket.compute_wait(1500, INCREMENTAL_SHARE, 0) == 0
+
+
+def test_points_are_restored_with_time_and_not_above_the_bucket() -> None:
+    bucket = PointBucket(0)
+    bucket.reserve(2000, 0)
+    bucket.settle(2000, 2000, 0)
+    assert bucket.compute_wait(100, INCREMENTAL_SHARE, 0) == pytest.approx(1.0)
+    assert bucket.compute_wait(100, INCREMENTAL_SHARE, 1) == 0
+    assert bucket.compute_wait(2000, INCREMENTAL_SHARE, 1000) == 0
+
+
+def test_the_platforms_lower_level_is_adopted() -> None:
+    bucket = PointBucket(0)
+    bucket.update(ThrottleStatus(2000, 100, 50), 0)
+    assert bucket.compute_wait(200, INCREMENTAL_SHARE, 0) == pytest.approx(2.0)
+
+
+def test_a_late_response_never_raises_the_level() -> None:
+    bucket = PointBucket(0)
+    bucket.reserve(1500, 0)
+    bucket.update(ThrottleStatus(2000, 1990, 100), 0)
+    assert bucket.compute_wait(1000, INCREMENTAL_SHARE, 0) > 0
+
+
+def test_a_larger_bucket_is_learned_at_once() -> None:
+    bucket = PointBucket(0)
+    bucket.reserve(1000, 0)
+    bucket.update(ThrottleStatus(20_000, 19_900, 1000), 0)
+    assert bucket.compute_wait(5000, FULL_SHARE, 0) == 0
+
+
+def test_what_is_larger_than_the_free_half_waits_for_a_full_bucket_and_no_longer() -> None:
+    bucket = PointBucket(0)
+    assert bucket.compute_wait(1900, FULL_SHARE, 0) == 0
+    bucket.reserve(100, 0)
+    assert bucket.compute_wait(1900, FULL_SHARE, 0) == pytest.approx(1.0)

@@ -1,0 +1,48 @@
+"""The access scopes that GraphQL fields require; any one of the scopes of a field is enough."""
+
+from sandbox.shopify.errors import build_access_denied_error
+from sandbox.shopify.fields.context import Context
+
+_PRODUCTS, _INVENTORY = ("read_products",), ("read_inventory",)
+_LOCATIONS, _DISCOUNTS = ("read_locations",), ("read_discounts",)
+_REQUIRED_SCOPES: dict[tuple[str, str], tuple[str, ...]] = {
+    **{
+        ("QueryRoot", name): _PRODUCTS
+        for name in ("product", "products", "productsCount", "productVariant", "productVariants",
+        "productVariantsCount")
+    },
+    **{("QueryRoot", name): _PRODUCTS for name in ("collection", "collections", "collectionsCount")},
+    **{("QueryRoot", name): ("read_inventory", "read_products") for name in ("inventoryItem", "inventoryItems")},
+    ("QueryRoot", "inventoryLevel"): _INVENTORY,
+    ("InventoryItem", "inventoryLevel"): _INVENTORY,
+    ("InventoryItem", "inventoryLevels"): _INVENTORY,
+    ("InventoryItem", "variant"): _PRODUCTS,
+    ("InventoryItem", "variants"): _PRODUCTS,
+    ("InventoryLevel", "location"): _LOCATIONS,
+    **{("QueryRoot", name): _LOCATIONS for name in ("location", "locations", "locationsCount")},
+    ("Location", "inventoryLevels"): _INVENTORY,
+    **{
+        ("QueryRoot", name): _DISCOUNTS
+        for name in (
+            "discountNode", "discountNodes", "discountNodesCount", "codeDiscountNode", "codeDiscountNodes",
+            "automaticDiscountNode", "automaticDiscountNodes",
+        )
+    },
+    ("DiscountProducts", "products"): _PRODUCTS,
+    ("DiscountProducts", "productVariants"): _PRODUCTS,
+    ("DiscountCollections", "collections"): _PRODUCTS,
+    ("Mutation", "productUpdate"): ("write_products",),
+    ("Mutation", "productDelete"): ("write_products",),
+}  # fmt: skip
+
+
+def can_read_field(type_name: str, field_name: str, scopes: frozenset[str]) -> bool:
+    """Whether an app that was granted `scopes` may read the field. A write scope includes its read scope."""
+    required = _REQUIRED_SCOPES.get((type_name, field_name), ())
+    return not required or any(s in scopes or s.replace("read_", "write_", 1) in scopes for s in required)
+
+
+def check_access(type_name: str, field_name: str, context: Context) -> None:
+    """Raise the GraphQL error ACCESS_DENIED if the app may not read the field."""
+    if not can_read_field(type_name, field_name, context.scopes):
+        raise build_access_denied_error(field_name, _REQUIRED_SCOPES[type_name, field_name][0])

@@ -1,0 +1,85 @@
+"""Builds the simulated Shopify: its store, its webhook delivery and its routes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from jinja2 import Environment
+from starlette.routing import Route
+
+from sandbox.client import WebhookClient
+from sandbox.deliveries import Delivery, Dispatcher
+from sandbox.settings import Settings
+from sandbox.shopify import webhooks
+from sandbox.shopify.engine import Engine
+from sandbox.shopify.routes import admin_api, control, oauth, pages
+from sandbox.shopify.shop_registry import ShopRegistry
+from sandbox.shopify.store import ShopStore
+
+
+@dataclass(slots=True)
+class ShopifySandbox:
+    """The parts of the simulated Shopify that the process needs; a `platforms.Platform`."""
+
+    templates: Environment
+    store: ShopStore
+    client: WebhookClient
+    retry_scale: float
+    routes: list[Route] = field(default_factory=list)
+    registry: ShopRegistry = field(init=False)
+    dispatcher: Dispatcher = field(init=False)
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def __post_init__(self) -> None:
+        self.registry = ShopRegistry(self.store, self._dispatch)
+        self.dispatcher = Dispatcher(
+            self.client.post,
+            self.registry.record_attempt,
+            lambda attempt: webhooks.compute_retry_delay(attempt, self.retry_scale),
+        )
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Load all shops, then deliver webhooks until the context is left, first those that were still pending."""
+        self._loop = asyncio.get_running_loop()
+        self.dispatcher.add(await asyncio.to_thread(self.registry.load))
+        delivering = asyncio.create_task(self.dispatcher.run())
+        yield
+        delivering.cancel()
+        with suppress(asyncio.CancelledError):
+            await delivering
+        await self.client.close()
+        self.store.close()
+
+    def get_clock_skew(self, path: str) -> float | None:
+        """The clock skew among the faults of the shop in `path`; None for a path outside `/shops`."""
+        parts = path.split("/")
+        if len(parts) < 3 or parts[1] != "shops":
+            return None
+        tenant = self.registry.get(parts[2])
+        return tenant.faults.clock_skew_seconds if tenant is not None else 0.0
+
+    def render_card(self) -> str:
+        """The list of shops for the start page, as HTML."""
+        shops = [tenant.shop for tenant in self.registry.list_tenants()]
+        return self.templates.get_template("shops_card.html").render(shops=shops)
+
+    def _dispatch(self, deliveries: list[Delivery]) -> None:
+        # Edits run in threads, but the dispatcher belongs to the event loop.
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self.dispatcher.add, deliveries)
+
+
+def build(settings: Settings, templates: Environment) -> ShopifySandbox:
+    """Build the simulated Shopify, for the app whose API key and secret are in `settings`."""
+    key, secret = settings.shopify_api_key, settings.shopify_api_secret
+    client = WebhookClient(lambda delivery: webhooks.build_headers(delivery, secret))
+    shopify = ShopifySandbox(templates, ShopStore(settings.sandbox_state), client, settings.sandbox_retry_scale)
+    shopify.routes = [
+        *oauth.build_routes(shopify.registry, templates, key, secret),
+        *admin_api.build_routes(shopify.registry, Engine(), key),
+        *control.build_routes(shopify.registry, shopify.dispatcher),
+        *pages.build_routes(shopify.registry, templates),
+    ]
+    return shopify

@@ -1,0 +1,34 @@
+"""What one edit of a shop changes: the records to store and the webhooks to send."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.shopify.model import Collection, Discount, Location, Product, Record
+
+
+@dataclass(slots=True)
+class ChangeSet:
+    """Collects the effects of one edit.
+
+    `records` maps (kind, number) to the new version of a record, or to None for a deleted one. `events` are pairs of
+    topic and webhook body; only topics in `subscribed_topics` are added.
+    """
+
+    subscribed_topics: frozenset[str] = frozenset()
+    inventory_touches_product: bool = True
+    records: dict[tuple[str, int], Record | None] = field(default_factory=dict)
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def save(self, kind: str, record: Product | Collection | Discount | Location) -> None:
+        """Add a new or changed record."""
+        self.records[kind, record.number] = record
+
+    def delete(self, kind: str, number: int) -> None:
+        """Add a deleted record."""
+        self.records[kind, number] = None
+
+    def add_event(self, topic: str, build_body: Callable[..., dict[str, Any]], *subjects: Any) -> None:
+        """Add a webhook with the body `build_body(*subjects)`, if there is a subscription to `topic`."""
+        if topic in self.subscribed_topics:
+            self.events.append((topic, build_body(*subjects)))

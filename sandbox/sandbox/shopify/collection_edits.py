@@ -1,0 +1,57 @@
+"""Edits of collections. The rules that hold for all edits are in `edits`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox import sample_texts
+from sandbox.shopify import webhook_payloads
+from sandbox.shopify.change_set import ChangeSet
+from sandbox.shopify.model import Collection, Rule
+from sandbox.shopify.shops import Shop, get_current_time
+
+
+def create_collection(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -> Collection:
+    """Create a collection: a smart one if `fields` has a `rule` {column, condition}, else a manual one of `members`."""
+    number = shop.allocate_number()
+    title = fields.get("title", "New collection")
+    order = "BEST_SELLING" if fields.get("rule") else "MANUAL"
+    handle = sample_texts.build_handle(title, number)
+    collection = Collection(number, title, handle, "", order, get_current_time())
+    shop.collections.put(collection)
+    _set_fields(collection, fields)
+    changes.save("collection", collection)
+    changes.add_event("COLLECTIONS_CREATE", webhook_payloads.build_collection, collection)
+    return collection
+
+
+def update_collection(shop: Shop, changes: ChangeSet, number: int, fields: Mapping[str, Any]) -> Collection | None:
+    """Set fields of a collection; `add` and `remove` are products that join or leave a manual collection."""
+    collection = shop.collections.get(number)
+    if collection is None:
+        return None
+    _set_fields(collection, fields)
+    shop.invalidate_memberships()
+    changes.save("collection", collection)
+    changes.add_event("COLLECTIONS_UPDATE", webhook_payloads.build_collection, collection)
+    return collection
+
+
+def _set_fields(collection: Collection, fields: Mapping[str, Any]) -> None:
+    for name in ("title", "handle", "description", "sort_order", "image_url", "image_alt", "members"):
+        if name in fields:
+            setattr(collection, name, fields[name])
+    if fields.get("rule"):
+        collection.rule = Rule(**fields["rule"])
+    leaving, joining = set(fields.get("remove") or ()), fields.get("add") or ()
+    staying = [number for number in collection.members if number not in leaving]
+    collection.members = staying + [number for number in joining if number not in staying]
+    collection.updated_at = get_current_time()
+
+
+def delete_collection(shop: Shop, changes: ChangeSet, number: int) -> Collection | None:
+    """Delete a collection. Its products stay."""
+    collection = shop.collections.remove(number)
+    if collection is not None:
+        changes.delete("collection", number)
+        changes.add_event("COLLECTIONS_DELETE", webhook_payloads.build_collection_deletion, number)
+    return collection

@@ -1,0 +1,264 @@
+"""Executes one GraphQL request as Shopify does: parse, validate, compute the cost, throttle, execute, refund.
+
+Every answer is an HTTP 200, errors included.
+"""
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    OperationDefinitionNode,
+    OperationType,
+    execute,
+    parse,
+    validate,
+)
+from graphql.execution.values import VariableValues, get_variable_values
+
+from sandbox.shopify import errors, schema
+from sandbox.shopify.change_set import ChangeSet
+from sandbox.shopify.fields.context import Context
+from sandbox.shopify.query_cost import CostParameters
+from sandbox.shopify.query_plan import Plan, Planner, collect_fragments
+from sandbox.shopify.rate_limit import MAXIMUM_COST
+from sandbox.shopify.shops import get_current_time
+from sandbox.shopify.tenants import Tenant
+
+Body = dict[str, Any]
+_CACHE_SIZE = 400
+_UNDEFINED_FIELD = re.compile(r"Cannot query field '(\w+)' on type '(\w+)'")
+
+
+@dataclass(slots=True)
+class GraphQLRequest:
+    """A GraphQL request as a client sent it, with the version of the API, the app and its granted scopes."""
+
+    query: str
+    variables: dict[str, Any]
+    operation_name: str | None
+    version: str
+    api_key: str
+    scopes: frozenset[str]
+
+
+@dataclass(slots=True)
+class PreparedRequest:
+    """A valid request: its parsed document, the operation to execute, the plan and the coerced arguments."""
+
+    document: DocumentNode
+    operation: OperationDefinitionNode
+    plan: Plan
+    parameters: CostParameters
+
+
+class Engine:
+    """Executes requests. Parsed documents and plans are cached. All methods may run in any thread."""
+
+    def __init__(self) -> None:
+        self._schema = schema.load_schema()
+        self._documents: OrderedDict[str, DocumentNode | list[Body]] = OrderedDict()
+        self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
+
+    def execute(self, tenant: Tenant, request: GraphQLRequest, changes: ChangeSet) -> Body:
+        """The body of the answer to `request`. Mutations add to `changes`. The caller holds the lock of the shop."""
+        tenant.statistics.calls += 1
+        prepared = self.prepare(request, linear_nodes=tenant.faults.nodes_cost == "linear")
+        if isinstance(prepared, list):
+            tenant.statistics.errors["invalid"] += 1
+            return {"errors": prepared}
+        _count_operation(tenant, prepared)
+        requested = prepared.plan.cost.compute_requested(prepared.parameters)
+        refusal = self._reserve_points(tenant, requested)
+        return refusal or self._execute(tenant, request, changes, prepared, requested)
+
+    def prepare(self, request: GraphQLRequest, *, linear_nodes: bool = False) -> PreparedRequest | list[Body]:
+        """The request ready for execution, or the errors of an invalid one.
+
+        With `linear_nodes`, `nodes(ids:)` costs as much as all its ids; otherwise it costs as much as one.
+        """
+        try:
+            document = self._parse_document(request.query)
+            if isinstance(document, list):
+                return document
+            operation = _choose_operation(document, request.operation_name)
+            if isinstance(operation, list):
+                return operation
+            variables = get_variable_values(self._schema, operation.variable_definitions or (), request.variables)
+            if isinstance(variables, list):
+                return [_format_error(error, "INVALID_VARIABLE") for error in variables]
+            plan = self._get_plan(request, document, operation, variables)
+            parameters = CostParameters(plan.coerce_arguments(variables), linear_nodes)
+        except GraphQLError as error:
+            return [_format_error(error)]
+        return PreparedRequest(document, operation, plan, parameters)
+
+    def _parse_document(self, text: str) -> DocumentNode | list[Body]:
+        cached = self._documents.get(text)
+        if cached is None:
+            document = parse(text)
+            problems = validate(self._schema, document, hide_suggestions=True)
+            cached = [_format_error(error) for error in problems] or document
+            _cache(self._documents, text, cached)
+        return cached
+
+    def _get_plan(
+        self,
+        request: GraphQLRequest,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        variables: VariableValues,
+    ) -> Plan:
+        # Only boolean variables can decide about @include and @skip, so only they make a plan differ.
+        switches = tuple((name, value) for name, value in variables.coerced.items() if isinstance(value, bool))
+        key = (request.query, request.operation_name, request.scopes, switches)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = Planner(self._schema, collect_fragments(document), variables, request.scopes).build_plan(operation)
+            _cache(self._plans, key, plan)
+        return plan
+
+    def _reserve_points(self, tenant: Tenant, requested: int) -> Body | None:
+        """Take the `requested` points from the shop's bucket; the answer of a refused request if that fails."""
+        if requested > MAXIMUM_COST:
+            tenant.statistics.errors["MAX_COST_EXCEEDED"] += 1
+            return _build_cost_exceeded(requested, tenant.bucket.build_throttle_status())
+        if tenant.faults.count_down("throttle_calls") or not tenant.bucket.reserve(requested):
+            tenant.statistics.throttled += 1
+            return _build_throttled(requested, tenant.bucket.build_throttle_status())
+        return None
+
+    def _execute(
+        self,
+        tenant: Tenant,
+        request: GraphQLRequest,
+        changes: ChangeSet,
+        prepared: PreparedRequest,
+        requested: int,
+    ) -> Body:
+        context = _build_context(tenant, request, changes, prepared.parameters)
+        data, field_errors = self._compute_data(prepared, request, context)
+        actual = prepared.plan.cost.compute_actual(data, prepared.parameters) if data is not None else 0
+        tenant.bucket.refund(requested - actual)
+        tenant.statistics.points_requested += requested
+        tenant.statistics.points_spent += actual
+        tenant.statistics.errors.update(error["extensions"].get("code", "other") for error in field_errors)
+        body: Body = {"data": data}
+        if field_errors:
+            body["errors"] = field_errors
+        status = tenant.bucket.build_throttle_status()
+        body["extensions"] = {"cost": _build_cost(max(requested, actual), actual, status)}
+        if context.search or tenant.faults.search_warnings:
+            body["extensions"]["search"] = context.search or [_build_fake_warning(prepared.operation)]
+        return body
+
+    def _compute_data(
+        self, prepared: PreparedRequest, request: GraphQLRequest, context: Context
+    ) -> tuple[Body | None, list[Body]]:
+        """`data` and `errors` of the answer."""
+        plan = prepared.plan
+        if plan.execute is not None and plan.operation.operation is OperationType.QUERY:
+            try:
+                return plan.execute(None, context), []
+            except GraphQLError:
+                # A plan cannot tell which field failed. graphql-core can, so the query is executed again below.
+                context.search.clear()
+        result = execute(
+            self._schema, prepared.document, None, context, request.variables, request.operation_name,
+        )  # fmt: skip
+        assert isinstance(result, ExecutionResult)
+        return result.data, [_format_error(error) for error in result.errors or ()]
+
+
+def _build_context(tenant: Tenant, request: GraphQLRequest, changes: ChangeSet, parameters: CostParameters) -> Context:
+    return Context(
+        shop=tenant.shop,
+        scopes=request.scopes,
+        now=get_current_time(),
+        api_key=request.api_key,
+        version=request.version,
+        subscriptions=tenant.subscriptions,
+        changes=changes,
+        faults=tenant.faults,
+        args=[dict(args) for args in parameters.args],
+    )
+
+
+def _cache(cache: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    cache[key] = value
+    if len(cache) > _CACHE_SIZE:
+        cache.popitem(last=False)
+
+
+def _choose_operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode | list[Body]:
+    operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+    matches = [d for d in operations if name is None or (d.name is not None and d.name.value == name)]
+    if len(matches) != 1:
+        message = f'No operation named "{name}"' if name else "An operation name is required"
+        return [{"message": message, "extensions": {"code": "BAD_REQUEST"}}]
+    return matches[0]
+
+
+def _count_operation(tenant: Tenant, prepared: PreparedRequest) -> None:
+    statistics, operation = tenant.statistics, prepared.operation
+    statistics.operations[operation.name.value if operation.name else "anonymous"] += 1
+    statistics.ids_read += sum(
+        len(args["ids"]) for args in prepared.parameters.args if isinstance(args.get("ids"), list)
+    )
+    for selection in operation.selection_set.selections:
+        name = getattr(selection, "name", None)
+        statistics.root_fields[name.value if name is not None else "..."] += 1
+
+
+def _format_error(error: GraphQLError, code: str = "BAD_REQUEST") -> Body:
+    undefined = _UNDEFINED_FIELD.match(error.message)
+    message = f"Field '{undefined[1]}' doesn't exist on type '{undefined[2]}'" if undefined else error.message
+    body: Body = {"message": message}
+    if error.locations:
+        body["locations"] = [{"line": location.line, "column": location.column} for location in error.locations]
+    if error.path:
+        body["path"] = error.path
+    body["extensions"] = error.extensions or {"code": "undefinedField" if undefined else code}
+    return body
+
+
+def _build_cost(requested: int, actual: int | None, status: dict[str, int]) -> Body:
+    return {"requestedQueryCost": requested, "actualQueryCost": actual, "throttleStatus": status}
+
+
+def _build_throttled(requested: int, status: dict[str, int]) -> Body:
+    extensions = {"code": "THROTTLED", "documentation": f"{errors.DOCS_URL}/rate-limits"}
+    return {
+        "errors": [{"message": "Throttled", "extensions": extensions}],
+        "extensions": {"cost": _build_cost(requested, None, status)},
+    }
+
+
+def _build_cost_exceeded(requested: int, status: dict[str, int]) -> Body:
+    documentation = f"{errors.DOCS_URL}/rate-limits"
+    message = (
+        f"Query cost is {requested}, which exceeds the single query max cost limit ({MAXIMUM_COST}).\n\n"
+        f"See {documentation} for more information on how the cost of a query is calculated."
+    )
+    extensions = {
+        "code": "MAX_COST_EXCEEDED",
+        "cost": requested,
+        "maxCost": MAXIMUM_COST,
+        "documentation": documentation,
+    }
+    return {
+        "errors": [{"message": message, "extensions": extensions}],
+        "extensions": {"cost": _build_cost(requested, None, status)},
+    }
+
+
+def _build_fake_warning(operation: OperationDefinitionNode) -> Body:
+    """The search warning of the fault `search_warnings`, which no query really caused."""
+    first = operation.selection_set.selections[0]
+    path = getattr(getattr(first, "name", None), "value", "query")
+    warning = {"field": "id", "message": "Invalid search field for this query.", "code": "invalid_field"}
+    return {"path": [path], "query": "", "parsed": {}, "warnings": [warning]}

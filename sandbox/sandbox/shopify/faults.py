@@ -1,0 +1,60 @@
+"""The faults that the control API can give to a shop."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Faults(BaseModel):
+    """All faults of one shop. With the default values there is no fault.
+
+    `throttle_calls`, `fail_calls` and `internal_error_calls` are the numbers of calls that will still fail (-1: all).
+    Ratios are of calls or of deliveries, from 0 to 1. `fail_status` may be any error status, such as 429, 430 or 503.
+    `version` is the version in which all requests are answered, whatever their URL says. `lists` is full, half or
+    empty: how much of the lists under the query root is returned; reads by id are not affected. `nodes_cost` is flat
+    or linear: whether `nodes(ids:)` costs as much as one id or as all ids.
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    throttle_calls: int = 0
+    restore_rate: float | None = Field(default=None, gt=0)
+    fail_calls: int = 0
+    fail_ratio: float = Field(default=0.0, ge=0, le=1)
+    fail_status: int = Field(default=503, ge=400, le=599)
+    retry_after: int | None = None
+    hang_seconds: float = Field(default=0.0, ge=0)
+    hang_mid_body_seconds: float = Field(default=0.0, ge=0)
+    truncate_body: bool = False
+    html_body: bool = False
+    internal_error_calls: int = 0
+    version: str | None = None
+    nodes_cost: str = Field(default="flat", pattern="^(flat|linear)$")
+    deny_scopes: list[str] = []
+    lists: str = Field(default="full", pattern="^(full|half|empty)$")
+    count_offset: int = 0
+    search_warnings: bool = False
+    clock_skew_seconds: float = 0.0
+    refuse_topics: list[str] = []
+    token_endpoint_status: int | None = None
+    webhooks_off: bool = False
+    webhooks_dropped: float = Field(default=0.0, ge=0, le=1)
+    webhooks_duplicated: int = Field(default=0, ge=0, le=20)
+    webhooks_reordered: bool = False
+    webhooks_delayed_seconds: float = Field(default=0.0, ge=0)
+    inventory_touches_product: bool = True
+
+    def count_visible(self, total: int) -> int:
+        """The number of records to return of a list of `total` records."""
+        if self.lists == "half":
+            return (total + 1) // 2
+        return 0 if self.lists == "empty" else total
+
+    def distort_count(self, total: int) -> int:
+        """The count to return when the true one is `total`."""
+        return max(0, total + self.count_offset)
+
+    def count_down(self, name: str) -> bool:
+        """Whether the fault in the field `name` concerns this call; if so, count the call."""
+        remaining: int = getattr(self, name)
+        if remaining > 0:
+            setattr(self, name, remaining - 1)
+        return remaining != 0

@@ -1,0 +1,26 @@
+"""The resolvers of all fields of the schema: FIELDS[type][field] is the name of an attribute, or a function.
+
+A function takes (object, context), and as a third parameter the coerced arguments if the schema gives the field any.
+A field that is not listed reads the attribute with its name in snake case. A field of an interface or union type
+returns a `TypedValue`.
+"""
+
+import re
+
+from sandbox.shopify.fields import collections, discounts, inventory, products, root, subscriptions
+from sandbox.shopify.fields.context import Resolver
+
+FIELDS: dict[str, dict[str, Resolver]] = {
+    **root.FIELDS,
+    **products.FIELDS,
+    **inventory.FIELDS,
+    **collections.FIELDS,
+    **discounts.FIELDS,
+    **subscriptions.FIELDS,
+}
+
+
+def find_resolver(type_name: str, field_name: str) -> Resolver:
+    """The resolver of a field."""
+    resolver = FIELDS.get(type_name, {}).get(field_name)
+    return resolver if resolver is not None else re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", field_name).lower()

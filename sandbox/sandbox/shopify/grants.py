@@ -1,0 +1,144 @@
+"""Shopify's OAuth: authorization codes that work once, access tokens, and refresh tokens that rotate."""
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+ACCESS_SECONDS = 3_600
+REFRESH_SECONDS = 7_776_000
+_CODE_SECONDS = 60
+
+
+class GrantError(Exception):
+    """A refused token request. `code` is the OAuth error, `description` the text for people."""
+
+    def __init__(self, code: str, description: str) -> None:
+        super().__init__(description)
+        self.code = code
+        self.description = description
+
+
+@dataclass(slots=True)
+class RefreshToken:
+    """A refresh token. `replacement` is the token that replaced it; until that is used, this one may be used again."""
+
+    expires_at: float
+    replacement: str | None = None
+
+
+@dataclass(slots=True)
+class Grants:
+    """What a merchant granted to the app, and all its tokens.
+
+    `override`, if set, are the scopes to which the merchant limits the next consent. `codes` and `access` map codes and
+    access tokens to the time at which they expire; None means never.
+    """
+
+    scopes: list[str] = field(default_factory=list)
+    override: list[str] | None = None
+    installed: bool = False
+    codes: dict[str, float] = field(default_factory=dict)
+    access: dict[str, float | None] = field(default_factory=dict)
+    refresh: dict[str, RefreshToken] = field(default_factory=dict)
+
+    def authorize(self, requested_scopes: str, clock: Callable[[], float] = time.time) -> str:
+        """Grant the scopes, separated by commas, as far as `override` allows them; return an authorization code."""
+        scopes = [scope.strip() for scope in requested_scopes.split(",") if scope.strip()]
+        self.scopes = sorted({scope for scope in scopes if self.override is None or scope in self.override})
+        code = secrets.token_hex(16)
+        self.codes[code] = clock() + _CODE_SECONDS
+        return code
+
+    def exchange(self, code: str, *, expiring: bool, clock: Callable[[], float] = time.time) -> dict[str, Any]:
+        """The body of the token response for a code, which is then used up. Raises GrantError for an invalid code."""
+        if self.codes.pop(code, 0.0) < clock():
+            raise GrantError("invalid_request", "The authorization code was not found or was already used")
+        self.installed = True
+        self.refresh.clear()
+        return self._issue_tokens(expiring, clock())
+
+    def renew(self, token: str, clock: Callable[[], float] = time.time) -> dict[str, Any]:
+        """The body of the token response for a refresh token. Raises GrantError for an invalid one."""
+        if not self.installed:
+            raise GrantError("invalid_client", "The application is not installed")
+        refresh_token = self.refresh.get(token)
+        if refresh_token is None or refresh_token.expires_at < clock():
+            raise GrantError("invalid_grant", "The refresh token is invalid or has expired")
+        self._delete_predecessors(token)
+        if refresh_token.replacement is not None:
+            return self._build_token_pair(clock(), refresh_token.replacement)
+        body = self._issue_tokens(True, clock())
+        refresh_token.replacement = body["refresh_token"]
+        return body
+
+    def is_valid_access_token(self, token: str, clock: Callable[[], float] = time.time) -> bool:
+        """Whether an access token exists and has not expired."""
+        if token not in self.access:
+            return False
+        expires_at = self.access[token]
+        return expires_at is None or expires_at > clock()
+
+    def expire_access(self) -> None:
+        """Let all access tokens expire now. Refresh tokens stay valid."""
+        self.access.clear()
+
+    def revoke_refresh(self) -> None:
+        """Revoke all refresh tokens. Access tokens stay valid until they expire."""
+        self.refresh.clear()
+
+    def uninstall(self) -> None:
+        """Uninstall the app: all its codes and tokens become invalid."""
+        self.installed = False
+        self.codes.clear()
+        self.access.clear()
+        self.refresh.clear()
+
+    def _issue_tokens(self, expiring: bool, at: float) -> dict[str, Any]:
+        if not expiring:
+            return {"access_token": self._create_access_token(None), "scope": ",".join(self.scopes)}
+        token = f"shprt_{secrets.token_hex(20)}"
+        self.refresh[token] = RefreshToken(at + REFRESH_SECONDS)
+        return self._build_token_pair(at, token)
+
+    def _build_token_pair(self, at: float, refresh: str) -> dict[str, Any]:
+        # Expired tokens are removed here, so that they do not pile up.
+        self.access = {token: end for token, end in self.access.items() if end is None or end > at}
+        return {
+            "access_token": self._create_access_token(at + ACCESS_SECONDS),
+            "expires_in": ACCESS_SECONDS,
+            "refresh_token": refresh,
+            "refresh_token_expires_in": int(self.refresh[refresh].expires_at - at),
+            "scope": ",".join(self.scopes),
+        }
+
+    def _create_access_token(self, expires_at: float | None) -> str:
+        token = f"shpat_{secrets.token_hex(20)}"
+        self.access[token] = expires_at
+        return token
+
+    def _delete_predecessors(self, token: str) -> None:
+        """Delete the refresh tokens that `token` replaced: its use shows that the app received it."""
+        for predecessor in [name for name, other in self.refresh.items() if other.replacement == token]:
+            del self.refresh[predecessor]
+
+    def dump(self) -> dict[str, Any]:
+        """The grants as they are stored."""
+        return asdict(self)
+
+
+def load_grants(body: Mapping[str, Any]) -> Grants:
+    """The grants from their stored form, which `Grants.dump` returns."""
+    return Grants(**{**body, "refresh": {token: RefreshToken(**fields) for token, fields in body["refresh"].items()}})
+
+
+def build_signed_query(params: Mapping[str, str], secret: str) -> str:
+    """The query string of a callback: `params` and `hmac`, the hexadecimal HMAC-SHA256 of the sorted parameters."""
+    message = "&".join(f"{key}={value}" for key, value in sorted(params.items()))
+    digest = hmac.new(secret.encode(), message.encode(), hashlib.sha256).hexdigest()
+    pairs = sorted({**params, "hmac": digest}.items())
+    return "&".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in pairs)

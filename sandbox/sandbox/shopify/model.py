@@ -1,0 +1,279 @@
+"""The records of a shop. `number` is the number in a record's gid. Times are ISO 8601, in UTC and whole seconds."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Level:
+    """The stock of one inventory item at one location; `active` is false if the item was disconnected from it."""
+
+    item: int
+    location: int
+    available: int
+    updated_at: str
+    active: bool = True
+
+
+@dataclass(slots=True)
+class Variant:
+    """A product variant together with its inventory item: in Shopify every variant has exactly one.
+
+    `item` is the number of the inventory item. `values` are the variant's option values, in the order of the product's
+    options. `levels` are sorted by location.
+    """
+
+    number: int
+    item: int
+    product: int
+    title: str
+    price: str
+    position: int
+    values: list[str]
+    created_at: str
+    updated_at: str
+    item_updated_at: str
+    sku: str | None = None
+    barcode: str | None = None
+    compare_at_price: str | None = None
+    policy: str = "DENY"
+    tracked: bool = True
+    levels: list[Level] = field(default_factory=list)
+
+    @property
+    def available(self) -> int:
+        """The stock at all locations together."""
+        return sum(level.available for level in self.levels if level.active)
+
+    @property
+    def for_sale(self) -> bool:
+        """Whether it can be bought: its stock is not tracked, it may be oversold, or it is in stock."""
+        return not self.tracked or self.policy == "CONTINUE" or self.available > 0
+
+
+@dataclass(slots=True)
+class Media:
+    """An image, a video or a 3D model of a product; `content` is a GraphQL MediaContentType."""
+
+    number: int
+    content: str
+    alt: str | None
+    status: str
+    url: str | None
+    updated_at: str
+
+
+@dataclass(slots=True)
+class Metafield:
+    """A custom field of a product."""
+
+    number: int
+    namespace: str
+    key: str
+    type: str
+    value: str
+    updated_at: str
+
+
+@dataclass(slots=True)
+class Option:
+    """One dimension in which the variants of a product differ, such as the size."""
+
+    number: int
+    name: str
+    values: list[str]
+
+
+@dataclass(slots=True)
+class Product:
+    """A product with its variants, media and metafields.
+
+    `text` is the description: a text, or numbers of `sample_texts.SENTENCES`. `sample_texts` renders both.
+    """
+
+    number: int
+    handle: str
+    title: str
+    vendor: str
+    product_type: str
+    tags: list[str]
+    status: str
+    text: str | list[int]
+    created_at: str
+    updated_at: str
+    category: str | None = None
+    options: list[Option] = field(default_factory=list)
+    variants: list[Variant] = field(default_factory=list)
+    media: list[Media] = field(default_factory=list)
+    metafields: list[Metafield] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Rule:
+    """The condition of a smart collection: the products whose `column` (TAG, VENDOR or TYPE) equals `condition`."""
+
+    column: str
+    condition: str
+
+    def matches(self, product: Product) -> bool:
+        """Whether `product` belongs to the collection."""
+        if self.column == "TAG":
+            return self.condition in product.tags
+        return self.condition == (product.vendor if self.column == "VENDOR" else product.product_type)
+
+
+@dataclass(slots=True)
+class Collection:
+    """A collection of products.
+
+    A smart one has a `rule`. A manual one has `members`, the numbers of its products in the merchant's order.
+    """
+
+    number: int
+    title: str
+    handle: str
+    description: str
+    sort_order: str
+    updated_at: str
+    image_url: str | None = None
+    image_alt: str | None = None
+    rule: Rule | None = None
+    members: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Items:
+    """The items to which a discount applies: `kind` is all, products (which includes variants) or collections."""
+
+    kind: str = "all"
+    products: list[int] = field(default_factory=list)
+    variants: list[int] = field(default_factory=list)
+    collections: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Value:
+    """What a customer gets from a discount.
+
+    `kind` is amount (of money), percentage (from 0 to 1), or quantity (of items, which get the `effect`).
+    """
+
+    kind: str
+    amount: str = "0.0"
+    percentage: float = 0.0
+    quantity: int = 0
+    effect: "Value | None" = None
+
+
+@dataclass(slots=True)
+class Discount:
+    """A discount of any of the eight types: `family` is Code or Automatic, `kind` Basic, Bxgy, FreeShipping or App.
+
+    `buys_items`, with `buys_quantity` or `buys_amount`, are what a customer must buy for a Bxgy discount. `codes` maps
+    the numbers of redeem codes to the codes.
+    """
+
+    number: int
+    family: str
+    kind: str
+    title: str
+    starts_at: str
+    created_at: str
+    updated_at: str
+    ends_at: str | None = None
+    usage_limit: int | None = None
+    once_per_customer: bool = False
+    combines_with: dict[str, bool] = field(default_factory=dict)
+    gets: Value | None = None
+    gets_items: Items = field(default_factory=Items)
+    buys_items: Items = field(default_factory=Items)
+    buys_quantity: int | None = None
+    buys_amount: str | None = None
+    minimum_quantity: int | None = None
+    minimum_subtotal: str | None = None
+    countries: list[str] | None = None
+    rest_of_world: bool = False
+    maximum_shipping_price: str | None = None
+    uses_per_order_limit: int | None = None
+    app_title: str = ""
+    codes: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def typename(self) -> str:
+        """The GraphQL type, such as DiscountCodeBxgy."""
+        return f"Discount{self.family}{self.kind}"
+
+    @property
+    def node_type(self) -> str:
+        """The GraphQL type that the gid contains."""
+        return f"Discount{self.family}Node"
+
+    def get_status(self, now: str) -> str:
+        """ACTIVE, SCHEDULED or EXPIRED at the time `now`."""
+        if self.ends_at is not None and self.ends_at <= now:
+            return "EXPIRED"
+        return "SCHEDULED" if self.starts_at > now else "ACTIVE"
+
+
+@dataclass(slots=True)
+class Location:
+    """A place where a shop stocks inventory."""
+
+    number: int
+    name: str
+    city: str
+    country: str
+    created_at: str
+    updated_at: str
+    active: bool = True
+
+
+@dataclass(slots=True)
+class Profile:
+    """The fields of the shop itself. `sequence` is the number that was last given to a record."""
+
+    number: int
+    domain: str
+    name: str
+    plan: str
+    currency: str
+    timezone: str
+    email: str
+    created_at: str
+    updated_at: str
+    sequence: int
+
+
+Record = Product | Collection | Discount | Location | Profile
+
+
+def _load_discount(body: dict[str, Any]) -> Discount:
+    gets = body["gets"]
+    if gets is not None:
+        effect = gets["effect"]
+        gets = Value(**{**gets, "effect": Value(**effect) if effect else None})
+    items = {name: Items(**body[name]) for name in ("gets_items", "buys_items")}
+    codes = {int(number): code for number, code in body["codes"].items()}
+    return Discount(**{**body, **items, "gets": gets, "codes": codes})
+
+
+def _load_product(body: dict[str, Any]) -> Product:
+    variants = [Variant(**{**v, "levels": [Level(**level) for level in v["levels"]]}) for v in body["variants"]]
+    parts = {
+        "variants": variants,
+        "options": [Option(**o) for o in body["options"]],
+        "media": [Media(**m) for m in body["media"]],
+        "metafields": [Metafield(**m) for m in body["metafields"]],
+    }
+    return Product(**{**body, **parts})
+
+
+def load_record(kind: str, body: dict[str, Any]) -> Record:
+    """The record of `kind` (product, collection, discount, location or profile) from its stored form `body`."""
+    if kind == "product":
+        return _load_product(body)
+    if kind == "discount":
+        return _load_discount(body)
+    if kind == "collection":
+        return Collection(**{**body, "rule": Rule(**body["rule"]) if body["rule"] else None})
+    return Location(**body) if kind == "location" else Profile(**body)

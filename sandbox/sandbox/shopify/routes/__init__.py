@@ -1,0 +1,1 @@
+"""The HTTP routes of the simulated Shopify: for apps, for merchants and for tests."""

@@ -1,0 +1,107 @@
+"""The Admin API: GraphQL with all its faults, and the call with which an app uninstalls itself."""
+
+import asyncio
+import random
+import uuid
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sandbox.responses import HTML_ERROR_PAGE, build_json_response, build_response
+from sandbox.shopify.engine import Engine, GraphQLRequest
+from sandbox.shopify.shop_registry import ShopRegistry
+from sandbox.shopify.tenants import Tenant
+from sandbox.shopify.versions import choose_version
+
+_UNAUTHORIZED = "[API] Invalid API key or access token (unrecognized login or wrong password)"
+
+
+def build_routes(registry: ShopRegistry, engine: Engine, api_key: str) -> list[Route]:
+    """Below `/shops/{shop}/admin`: `POST /api/{version}/graphql.json`, `DELETE /api_permissions/current.json`."""
+    api = _AdminApi(registry, engine, api_key)
+    return [
+        Route("/shops/{shop}/admin/api/{version}/graphql.json", api.execute, methods=["POST"]),
+        Route("/shops/{shop}/admin/api_permissions/current.json", api.uninstall, methods=["DELETE"]),
+    ]
+
+
+class _AdminApi:
+    def __init__(self, registry: ShopRegistry, engine: Engine, api_key: str) -> None:
+        self._registry = registry
+        self._engine = engine
+        self._api_key = api_key
+
+    async def execute(self, request: Request) -> Response:
+        """Answer one GraphQL request."""
+        tenant = await self._authenticate(request)
+        if isinstance(tenant, Response):
+            return tenant
+        version = choose_version(request.path_params["version"], tenant.faults)
+        graphql_request = _parse_request(await request.body(), version, self._api_key, _get_scopes(tenant))
+        if graphql_request is None:
+            return build_json_response({"errors": {"query": "Required parameter missing or invalid"}}, 400)
+        body = await asyncio.to_thread(self._execute, tenant, graphql_request)
+        headers = {"X-Shopify-API-Version": version, "X-Request-Id": str(uuid.uuid4())}
+        faults = tenant.faults
+        return build_response(body, headers, truncated=faults.truncate_body, hanging=faults.hang_mid_body_seconds)
+
+    async def uninstall(self, request: Request) -> Response:
+        """Uninstall the app from the shop, with the same effects as when the merchant removes it."""
+        tenant = await self._authenticate(request)
+        if isinstance(tenant, Response):
+            return tenant
+        await asyncio.to_thread(self._registry.uninstall, tenant)
+        return build_json_response({})
+
+    async def _authenticate(self, request: Request) -> Tenant | Response:
+        """The shop of the request, or the response of a request that is refused or that a fault concerns."""
+        tenant = self._registry.get(request.path_params["shop"])
+        if tenant is None:
+            return build_json_response({"errors": "Not Found"}, 404)
+        if not tenant.grants.is_valid_access_token(request.headers.get("x-shopify-access-token", "")):
+            return build_json_response({"errors": _UNAUTHORIZED}, 401)
+        if tenant.faults.hang_seconds:
+            await asyncio.sleep(tenant.faults.hang_seconds)
+        return _build_fault_response(tenant) or tenant
+
+    def _execute(self, tenant: Tenant, graphql_request: GraphQLRequest) -> bytes:
+        changes = self._registry.start_change_set(tenant)
+        with tenant.shop.lock:
+            body = self._engine.execute(tenant, graphql_request, changes)
+            if changes.records or changes.events:
+                self._registry.commit(tenant, changes)
+        return orjson.dumps(body)
+
+
+def _get_scopes(tenant: Tenant) -> frozenset[str]:
+    return frozenset(tenant.grants.scopes) - frozenset(tenant.faults.deny_scopes)
+
+
+def _parse_request(body: bytes, version: str, api_key: str, scopes: frozenset[str]) -> GraphQLRequest | None:
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(fields, dict) or not isinstance(fields.get("query"), str):
+        return None
+    variables: Any = fields.get("variables") or {}
+    return GraphQLRequest(fields["query"], variables, fields.get("operationName"), version, api_key, scopes)
+
+
+def _build_fault_response(tenant: Tenant) -> Response | None:
+    faults = tenant.faults
+    if faults.count_down("fail_calls") or random.random() < faults.fail_ratio:
+        tenant.statistics.errors[f"http_{faults.fail_status}"] += 1
+        headers = {"Retry-After": str(faults.retry_after)} if faults.retry_after is not None else None
+        return Response(HTML_ERROR_PAGE, faults.fail_status, headers, "text/html")
+    if faults.html_body:
+        return Response(HTML_ERROR_PAGE, 200, media_type="text/html")
+    if faults.count_down("internal_error_calls"):
+        tenant.statistics.errors["INTERNAL_SERVER_ERROR"] += 1
+        message = "Internal error. Looks like something went wrong on our end."
+        extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": str(uuid.uuid4())}
+        return build_json_response({"errors": [{"message": message, "extensions": extensions}]})
+    return None

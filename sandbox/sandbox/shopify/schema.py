@@ -1,0 +1,41 @@
+"""The part of Shopify's Admin GraphQL schema that the sandbox serves, with the resolvers of all fields."""
+
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from graphql import GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema, build_schema, is_abstract_type
+
+from sandbox.shopify import access_scopes
+from sandbox.shopify.fields import find_resolver
+from sandbox.shopify.fields.context import TypedValue
+
+
+@cache
+def load_schema() -> GraphQLSchema:
+    """The schema, whose resolvers graphql-core's executor calls. Plans (see `query_plan`) call the same resolvers."""
+    text = files("sandbox.shopify").joinpath("schema.graphql").read_text(encoding="utf-8")
+    # The check of graphql-core would refuse this schema: like Shopify's, it deprecates a field of an interface.
+    schema = build_schema(text, assume_valid=True)
+    for kind in schema.type_map.values():
+        if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
+            for name, definition in kind.fields.items():
+                definition.resolve = _build_resolver(kind.name, name, has_args=bool(definition.args))
+        elif is_abstract_type(kind):
+            kind.resolve_type = lambda value, _info, _kind: value.typename
+    return schema
+
+
+def _build_resolver(type_name: str, field_name: str, *, has_args: bool) -> Callable[..., Any]:
+    resolver = find_resolver(type_name, field_name)
+
+    def resolve(source: Any, info: GraphQLResolveInfo[Any], **args: Any) -> Any:
+        access_scopes.check_access(type_name, field_name, info.context)
+        if isinstance(source, TypedValue):
+            source = source.value
+        if isinstance(resolver, str):
+            return getattr(source, resolver)
+        return resolver(source, info.context, args) if has_args else resolver(source, info.context)
+
+    return resolve

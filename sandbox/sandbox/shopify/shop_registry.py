@@ -1,0 +1,156 @@
+"""All shops of the sandbox: creates them, applies edits to them, stores the changes and dispatches the webhooks."""
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any, TypeVar
+
+from sandbox.deliveries import Delivery
+from sandbox.shopify import grants, model, rate_limit, webhook_payloads, webhooks
+from sandbox.shopify.change_set import ChangeSet
+from sandbox.shopify.faults import Faults
+from sandbox.shopify.generator import Recipe, generate_shop
+from sandbox.shopify.shops import Shop
+from sandbox.shopify.store import ShopStore, dump_subscriptions
+from sandbox.shopify.tenants import Tenant
+from sandbox.shopify.webhooks import Subscription, Subscriptions
+
+T = TypeVar("T")
+
+
+class ShopRegistry:
+    """Every shop, by domain. All methods may be called in any thread.
+
+    `dispatch` is called with the webhooks of a change once the change is stored.
+    """
+
+    def __init__(self, store: ShopStore, dispatch: Callable[[list[Delivery]], None]) -> None:
+        self._store = store
+        self._dispatch = dispatch
+        self._lock = Lock()
+        self._tenants: dict[str, Tenant] = {}
+
+    def load(self) -> list[Delivery]:
+        """Restore every stored shop; return the webhooks that were still to be delivered when the process ended."""
+        for row in self._store.load_shops():
+            recipe = Recipe(**row["recipe"])
+            shop = generate_shop(recipe)
+            if row["profile"]:
+                shop.profile = model.Profile(**row["profile"])
+            for kind, number, body in self._store.load_records(shop.domain):
+                _restore_record(shop, kind, number, body)
+            self._tenants[shop.domain] = self._build_tenant(recipe, shop, row)
+        return self._store.load_pending_deliveries()
+
+    def list_tenants(self) -> list[Tenant]:
+        """All shops, sorted by domain."""
+        return [self._tenants[domain] for domain in sorted(self._tenants)]
+
+    def get(self, domain: str) -> Tenant | None:
+        """The shop with that domain."""
+        return self._tenants.get(domain)
+
+    def create(self, recipe: Recipe) -> tuple[Tenant, bool]:
+        """The shop that `recipe` describes, and whether it is new.
+
+        Raises ValueError if a shop with that domain exists and its recipe differs.
+        """
+        with self._lock:
+            existing = self._tenants.get(recipe.shop)
+            if existing is None:
+                tenant = self._build_tenant(recipe, generate_shop(recipe), {})
+                self._store.add_shop(recipe.shop, recipe.model_dump())
+                self._tenants[recipe.shop] = tenant
+                return tenant, True
+        if existing.recipe != recipe:
+            raise ValueError(f"{recipe.shop} exists with other parameters")
+        return existing, False
+
+    def apply_edit(self, tenant: Tenant, edit: Callable[[Shop, ChangeSet], T]) -> T:
+        """Call `edit` with the lock of the shop held, and commit its changes. Return what `edit` returns."""
+        changes = self.start_change_set(tenant)
+        with tenant.shop.lock:
+            result = edit(tenant.shop, changes)
+            self.commit(tenant, changes)
+        return result
+
+    def start_change_set(self, tenant: Tenant) -> ChangeSet:
+        """An empty change set for one edit of that shop."""
+        return ChangeSet(tenant.subscriptions.list_topics(), tenant.faults.inventory_touches_product)
+
+    def commit(self, tenant: Tenant, changes: ChangeSet) -> None:
+        """Store the records in `changes` and dispatch its webhooks. The caller holds the lock of the shop."""
+        deliveries = [
+            delivery
+            for topic, payload in changes.events
+            for delivery in webhooks.build_deliveries(
+                tenant.shop.domain, tenant.subscriptions.list_by_topic(topic), tenant.faults, topic, payload
+            )
+        ]
+        self._store.save_changes(tenant.shop.profile, changes.records, deliveries)
+        tenant.statistics.events.update(topic for topic, _ in changes.events)
+        if deliveries:
+            self._dispatch(deliveries)
+
+    def uninstall(self, tenant: Tenant) -> None:
+        """Remove the app from a shop: delete its tokens, send app/uninstalled, then delete its subscriptions."""
+
+        def add_uninstalled_event(shop: Shop, changes: ChangeSet) -> None:
+            changes.events.append(("APP_UNINSTALLED", webhook_payloads.build_shop(shop.profile)))
+
+        tenant.grants.uninstall()
+        self.save_grants(tenant)
+        self.apply_edit(tenant, add_uninstalled_event)
+        tenant.subscriptions.clear()
+
+    def save_grants(self, tenant: Tenant) -> None:
+        """Store the grants of a shop as they are now."""
+        self._store.write_column(tenant.shop.domain, "grants", tenant.grants.dump())
+
+    def set_faults(self, tenant: Tenant, faults: Faults) -> None:
+        """Replace the faults of a shop, and store them."""
+        tenant.apply_faults(faults)
+        self._store.write_column(tenant.shop.domain, "faults", faults.model_dump())
+
+    def record_attempt(self, delivery: Delivery) -> None:
+        """Store the state of a delivery after an attempt. When the last attempt failed, delete the subscription."""
+        self._store.update_delivery(delivery)
+        tenant = self._tenants.get(delivery.shop)
+        if tenant is None:
+            return
+        tenant.statistics.deliveries["failed_attempts" if delivery.status == "pending" else delivery.status] += 1
+        if delivery.status == "failed":
+            tenant.subscriptions.delete(delivery.subscription)
+
+    def _build_tenant(self, recipe: Recipe, shop: Shop, row: dict[str, Any]) -> Tenant:
+        """A shop with the subscriptions, grants and faults in the stored `row`, which is empty for a new shop."""
+
+        def save_subscriptions(subscriptions: list[Subscription]) -> None:
+            self._store.write_column(shop.domain, "subscriptions", dump_subscriptions(subscriptions))
+            self._store.save_changes(shop.profile, {}, ())
+
+        stored = [Subscription(**body) for body in row.get("subscriptions") or ()]
+        tenant = Tenant(
+            recipe,
+            shop,
+            rate_limit.build_bucket(recipe.plan),
+            grants.load_grants(row["grants"]) if row.get("grants") else grants.Grants(),
+            Subscriptions(stored, shop.allocate_number, save_subscriptions),
+        )
+        if row.get("faults"):
+            tenant.apply_faults(Faults(**row["faults"]))
+        return tenant
+
+
+def _restore_record(shop: Shop, kind: str, number: int, body: dict[str, Any] | None) -> None:
+    """Put a stored record into the generated shop; a `body` of None deletes the generated record."""
+    tables: dict[str, Any] = {
+        "collection": shop.collections, "discount": shop.discounts, "location": shop.locations,
+    }  # fmt: skip
+    record = model.load_record(kind, body) if body is not None else None
+    if kind != "product":
+        tables[kind].put(record) if record is not None else tables[kind].remove(number)
+    elif isinstance(record, model.Product):
+        shop.put_product(record)
+    else:
+        shop.remove_product(number)
+    shop.invalidate_memberships()

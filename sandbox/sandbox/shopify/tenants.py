@@ -1,0 +1,32 @@
+"""A shop with everything that Shopify keeps for it besides its records."""
+
+from dataclasses import dataclass, field
+
+from sandbox.shopify.faults import Faults
+from sandbox.shopify.generator import Recipe
+from sandbox.shopify.grants import Grants
+from sandbox.shopify.rate_limit import LeakyBucket, get_restore_rate
+from sandbox.shopify.shops import Shop
+from sandbox.shopify.statistics import Statistics
+from sandbox.shopify.webhooks import Subscriptions
+
+
+@dataclass(slots=True)
+class Tenant:
+    """One shop: its records, the installation of the app, its rate limit, its faults and its statistics."""
+
+    recipe: Recipe
+    shop: Shop
+    bucket: LeakyBucket
+    grants: Grants
+    subscriptions: Subscriptions
+    faults: Faults = field(default_factory=Faults)
+    statistics: Statistics = field(default_factory=Statistics)
+
+    def apply_faults(self, faults: Faults) -> None:
+        """Replace the faults."""
+        self.faults = faults
+        # The bucket is refilled up to now before its rate changes.
+        self.bucket.measure_available()
+        self.bucket.rate = faults.restore_rate or get_restore_rate(self.recipe.plan)
+        self.subscriptions.refused_topics = frozenset(faults.refuse_topics)

@@ -1,0 +1,38 @@
+"""Maps a Page to its record, in the form in which the document shows it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from contracts.events import Record
+from facebook_fetcher.fields import PageField
+
+RESOURCE = "page"
+VOLATILE_FIELDS = frozenset({"picture", "fan_count", "followers_count", "overall_star_rating", "rating_count"})
+"""Fields that change by themselves: a signed address that rotates, and counters."""
+
+
+def map_page(page_id: str, page: Mapping[str, Any], fields: Iterable[PageField], read_at: int) -> Record:
+    """Return the record with all of `fields`, including those that Graph has refused.
+
+    Graph omits the fields that a Page has not filled in; they are null here. Pages have no `email`: it is the first of
+    `emails`. They have no time of change either, so versions are compared by `read_at`.
+    """
+    values = {field.name: page.get(field.name) for field in fields}
+    if "emails" in values:
+        values["email"] = _find_first(values["emails"])
+    return Record(
+        resource=RESOURCE,
+        id=page_id,
+        read_at=read_at,
+        body={name: value for name, value in values.items() if name not in VOLATILE_FIELDS},
+        volatile_fields={name: value for name, value in values.items() if name in VOLATILE_FIELDS},
+    )
+
+
+def build_tombstone(page_id: str, read_at: int) -> Record:
+    """Return the record of a Page that was requested and does not exist."""
+    return Record(resource=RESOURCE, id=page_id, read_at=read_at)
+
+
+def _find_first(emails: object) -> str | None:
+    return next((email for email in emails if isinstance(email, str)), None) if isinstance(emails, list) else None

@@ -1,0 +1,84 @@
+"""Builds the requests that the scheduler publishes."""
+
+import time
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from contracts.events import FullSyncStepRequested, RecordIds, SyncProgressed, SyncRequested, parse_platform
+from contracts.headers import derive_id
+from contracts.topics import get_full_sync_topic, get_sync_topic
+from messaging.publisher import OutboundMessage
+
+if TYPE_CHECKING:
+    from scheduler.store.full_syncs import FullSync
+    from scheduler.store.syncs import OpenRequest
+
+
+def get_time_ms() -> int:
+    """Return the time in milliseconds since the epoch."""
+    return int(time.time() * 1000)
+
+
+def build_step(full_sync: "FullSync", step: int, cursor: str | None) -> OutboundMessage:
+    """Build the request for step `step` of a full sync from `cursor`. The same step always has the same event id."""
+    event = FullSyncStepRequested(
+        sync_id=full_sync.sync_id,
+        connection=full_sync.connection,
+        epoch=full_sync.epoch,
+        cause=full_sync.cause,
+        step=step,
+        cursor=cursor,
+        requested_at=get_time_ms(),
+    )
+    topic = get_full_sync_topic(parse_platform(full_sync.connection))
+    return OutboundMessage(topic, full_sync.connection, event, f"{full_sync.sync_id}:{step}")
+
+
+def build_verification(connection: str, epoch: int, verification_id: UUID, records: RecordIds) -> SyncRequested:
+    """Build the request for the records that the spaces-writer wants to have verified, as sync `verification_id`."""
+    return SyncRequested(
+        sync_id=verification_id,
+        connection=connection,
+        epoch=epoch,
+        cause="reconcile",
+        records=records,
+        requested_at=get_time_ms(),
+    )
+
+
+def build_continuation(event: SyncProgressed, *, attempt: int) -> SyncRequested:
+    """Build the request for what a read has left, for all syncs that were read together."""
+    return SyncRequested(
+        sync_id=event.sync_ids[0],
+        connection=event.connection,
+        epoch=event.epoch,
+        cause="postponed" if attempt == event.attempt else "retry",
+        records=event.records,
+        requested_at=get_time_ms(),
+        coalesced_sync_ids=event.sync_ids[1:],
+        cursor=event.cursor,
+        attempt=attempt,
+    )
+
+
+def build_retry(request: "OpenRequest", *, epoch: int) -> SyncRequested:
+    """Build the next attempt, under `epoch`, at the records of a sync that failed or whose answer did not come."""
+    return SyncRequested(
+        sync_id=request.sync_id,
+        connection=request.connection,
+        epoch=epoch,
+        cause="retry",
+        records={resource: tuple(ids) for resource, ids in request.requested_records.items()},
+        requested_at=get_time_ms(),
+        attempt=request.attempts + 1,
+    )
+
+
+def build_message(request: SyncRequested, traceparent: str | None = None) -> OutboundMessage:
+    """Build the message of an incremental sync's request. `traceparent` None: the present span publishes it.
+
+    The event id differs between attempts, and between continuations of one attempt.
+    """
+    event_id = derive_id("request", str(request.sync_id), str(request.attempt), str(request.cursor))
+    topic = get_sync_topic(parse_platform(request.connection))
+    return OutboundMessage(topic, request.connection, request, str(event_id), traceparent)

@@ -1,0 +1,131 @@
+"""Consumes `data.stored`."""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.events import DataStored, Erasure, SyncResult, Upload
+from messaging.errors import UnknownConnectionError
+from messaging.outbox import Transaction, enqueue
+from scheduler import event_builders
+from scheduler.metrics import RecordCounts, TransactionCounts
+from scheduler.schedule import MAX_ATTEMPTS, compute_retry_time
+from scheduler.store import connections, delayed_requests, full_syncs, syncs
+from scheduler.store.connections import LedgerConnection
+from scheduler.use_cases.finish_syncs import finish_syncs
+from scheduler.use_cases.full_sync_steps import request_incomplete_ranges
+
+log = structlog.get_logger()
+
+
+class DataStoredHandler:
+    """Stores totals, results, uploads and erasures, and requests the records that the writer wants to have verified."""
+
+    def __init__(
+        self, transaction: Transaction, *, wake_outbox: Callable[[], None], record_counts: RecordCounts
+    ) -> None:
+        self._transaction = transaction
+        self._wake_outbox = wake_outbox
+        self._record_counts = record_counts
+
+    async def __call__(self, connection: str, events: Sequence[DataStored]) -> None:
+        """Handle the events in their order.
+
+        Raises UnknownConnectionError before the connection's first `connection.changed` was handled.
+        """
+        counts = TransactionCounts()
+        async with self._transaction() as tx:
+            row = await connections.lock(tx, connection)
+            if row is None:
+                raise UnknownConnectionError(connection)
+            for event in events:
+                if event.erasure is not None:
+                    await _record_erasure(tx, row, event, event.erasure)
+                elif row.state != "redacted":
+                    await _handle(tx, counts, row, event)
+        self._record_counts(counts)
+        self._wake_outbox()
+
+
+async def _handle(tx: AsyncConnection, counts: TransactionCounts, row: LedgerConnection, event: DataStored) -> None:
+    for totals in event.totals:
+        await syncs.record_totals(tx, [totals.read_id], totals)
+    for result in event.results:
+        await _handle_result(tx, counts, event, result)
+    if event.upload is not None and event.epoch >= row.epoch:
+        await connections.record_upload(tx, event.connection, event.upload)
+        accepted = await syncs.record_upload(tx, event.connection, event.upload)
+        counts.add_stored_webhooks(event.connection, accepted, event.upload.stored_at)
+    if event.records_to_verify and event.verification_id is not None:
+        await _request_verification(tx, event, event.verification_id)
+
+
+async def _record_erasure(tx: AsyncConnection, row: LedgerConnection, event: DataStored, erasure: Erasure) -> None:
+    """Store when a redaction was completed. The erasure of an earlier redaction says nothing about a later one.
+
+    Raises UnknownConnectionError before the redaction itself was handled.
+    """
+    if event.epoch > row.epoch:
+        raise UnknownConnectionError(f"{event.connection} at epoch {event.epoch}")
+    if event.epoch == row.epoch or row.state != "redacted":
+        await connections.record_erasure(tx, event.connection, erasure.erased_at)
+
+
+async def _request_verification(tx: AsyncConnection, event: DataStored, verification_id: UUID) -> None:
+    if await syncs.get(tx, verification_id) is not None:
+        return
+    request = event_builders.build_verification(event.connection, event.epoch, verification_id, event.records_to_verify)
+    await syncs.record_requests(tx, [request])
+    await enqueue(tx, [event_builders.build_message(request)])
+
+
+async def _handle_result(tx: AsyncConnection, counts: TransactionCounts, event: DataStored, result: SyncResult) -> None:
+    if result.totals is not None:
+        await syncs.record_totals(tx, result.sync_ids, result.totals)
+    if result.status == "incomplete":
+        await _handle_incomplete(tx, result)
+    elif result.status == "failed" and await _retry(tx, event, result):
+        return
+    else:
+        finished = await finish_syncs(tx, counts, event.connection, event.epoch, result.sync_ids, result.status, result)
+        if finished and finished[0].mode == "incremental":
+            await _record_existing_upload(tx, counts, event.connection, result)
+
+
+async def _handle_incomplete(tx: AsyncConnection, result: SyncResult) -> None:
+    full_sync = await full_syncs.lock(tx, result.sync_ids[0])
+    if full_sync is not None:
+        connection, sync_id = full_sync.connection, str(full_sync.sync_id)
+        log.warning("full sync incomplete", connection=connection, sync_id=sync_id, reason=result.reason)
+        await full_syncs.record_retry_cursors(tx, full_sync, result.retry_cursors, result.reason)
+        await request_incomplete_ranges(tx, await full_syncs.lock(tx, full_sync.sync_id))
+
+
+async def _retry(tx: AsyncConnection, event: DataStored, result: SyncResult) -> bool:
+    """Request the records of failed incremental syncs again, unless one of the syncs has no attempt left.
+
+    Each sync is requested alone, so that a record that can never be read fails only its own sync. Returns whether the
+    syncs are tried again.
+    """
+    requests = await syncs.list_open_requests(tx, result.sync_ids)
+    if not requests or max(request.attempts for request in requests) >= MAX_ATTEMPTS:
+        return False
+    for request in requests:
+        retry = event_builders.build_retry(request, epoch=event.epoch)
+        await delayed_requests.insert(tx, retry, compute_retry_time(request.attempts))
+    return True
+
+
+async def _record_existing_upload(
+    tx: AsyncConnection, counts: TransactionCounts, connection: str, result: SyncResult
+) -> None:
+    """Mark incremental syncs that changed nothing as uploaded: the stored snapshot contains their data already.
+
+    A full sync waits for the next upload event instead, because after it the stored object is checked.
+    """
+    row = await connections.get(tx, connection)
+    if row is not None and row.upload is not None and row.upload_sequence >= result.sequence:
+        accepted = await syncs.record_existing_upload(tx, connection, row.upload, row.upload_sequence)
+        counts.add_stored_webhooks(connection, accepted, Upload.model_validate_json(row.upload).stored_at)

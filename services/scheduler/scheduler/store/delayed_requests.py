@@ -1,0 +1,52 @@
+"""Requests that wait until their time: the only delay queue of the system."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.events import SyncRequested
+from messaging import tracing
+
+_INSERT = text("""
+INSERT INTO delayed_requests (connection, epoch, not_before, request, traceparent)
+VALUES (:connection, :epoch, :not_before, :request, :traceparent)
+""")
+_POP_DUE = text("""
+DELETE FROM delayed_requests WHERE id IN (
+    SELECT id FROM delayed_requests WHERE not_before <= now()
+    ORDER BY not_before LIMIT :limit FOR UPDATE SKIP LOCKED)
+RETURNING request, traceparent
+""")
+_DELETE = text("""
+DELETE FROM delayed_requests WHERE connection = :connection AND (epoch < :epoch OR CAST(:all AS boolean))
+""")
+
+
+async def insert(tx: AsyncConnection, request: SyncRequested, not_before: datetime) -> None:
+    """Keep `request` until `not_before`, with the present span, whose trace it then continues."""
+    await tx.execute(
+        _INSERT,
+        {
+            "connection": request.connection,
+            "epoch": request.epoch,
+            "not_before": not_before,
+            "request": request.model_dump_json(),
+            "traceparent": tracing.get_traceparent(),
+        },
+    )
+
+
+async def pop_due(tx: AsyncConnection, limit: int) -> Sequence[tuple[SyncRequested, str | None]]:
+    """Delete and return requests whose time has come, each with the traceparent of the span that delayed it.
+
+    The caller must enqueue them in the same transaction.
+    """
+    rows = await tx.execute(_POP_DUE, {"limit": limit})
+    return [(SyncRequested.model_validate_json(row.request), row.traceparent) for row in rows]
+
+
+async def delete(tx: AsyncConnection, connection: str, *, below_epoch: int, everything: bool) -> None:
+    """Delete the connection's requests of epochs below `below_epoch`, or all of them with `everything`."""
+    await tx.execute(_DELETE, {"connection": connection, "epoch": below_epoch, "all": everything})

@@ -1,0 +1,154 @@
+"""Full syncs: each connection has at most one open, which is advanced by compare-and-set on (sync, step)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+@dataclass(frozen=True)
+class FullSync:
+    """An open full sync and its position."""
+
+    sync_id: UUID
+    connection: str
+    epoch: int
+    cause: str
+    state: str
+    step: int
+    """The step that was requested last; 0 before the first."""
+    cursor: str | None
+    attempts: int
+    read_completed: bool
+    """Whether everything was read; the sync then waits for its result."""
+    retry_cursors: tuple[str, ...]
+    """Cursors of the id ranges that must be read again."""
+    reason: str | None
+
+
+_COLUMNS = "sync_id, connection, epoch, cause, state, step, cursor, attempts, read_completed, retry_cursors, reason"
+_IS_OPEN = "mode = 'full' AND coalesced_into IS NULL AND state IN ('queued', 'running')"
+
+_OPEN = text("""
+INSERT INTO syncs (sync_id, connection, epoch, cause, mode, requested_at, due_at)
+VALUES (:sync_id, :connection, :epoch, :cause, 'full', now(), now()) ON CONFLICT DO NOTHING RETURNING sync_id
+""")
+_COALESCE = text(f"""
+INSERT INTO syncs (sync_id, connection, epoch, cause, mode, requested_at, coalesced_into)
+SELECT :sync_id, :connection, :epoch, :cause, 'full', now(), sync_id FROM syncs
+WHERE connection = :connection AND {_IS_OPEN} ON CONFLICT DO NOTHING RETURNING sync_id
+""")
+_CLAIM_DUE = text(f"""
+UPDATE syncs SET due_at = now() + interval '60 seconds' WHERE sync_id IN (
+    SELECT sync_id FROM syncs WHERE {_IS_OPEN} AND due_at <= now()
+    ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+RETURNING {_COLUMNS}
+""")
+_LOCK = text(f"SELECT {_COLUMNS} FROM syncs WHERE sync_id = :sync_id AND {_IS_OPEN} FOR UPDATE")
+_START_STEP = text("""
+UPDATE syncs SET state = 'running', step = :step, cursor = :cursor, due_at = NULL, read_completed = false,
+    retry_cursors = '{}', attempts = :attempts, started_at = coalesce(started_at, now()), progressed_at = now()
+WHERE sync_id = :sync_id
+""")
+_START_COALESCED = text("""
+UPDATE syncs SET state = 'running', started_at = coalesce(started_at, now())
+WHERE coalesced_into = :sync_id AND state = 'queued'
+""")
+_INSERT_STEP = text("""
+INSERT INTO steps (sync_id, step, cursor) VALUES (:sync_id, :step, :cursor) ON CONFLICT DO NOTHING
+""")
+_USED_CURSORS = text("SELECT cursor FROM steps WHERE sync_id = :sync_id AND cursor = ANY(CAST(:cursors AS text[]))")
+_POSTPONE = text("""
+UPDATE syncs SET cursor = :cursor, due_at = CAST(:due AS timestamptz), attempts = :attempts, reason = :reason
+WHERE sync_id = :sync_id
+""")
+_COMPLETE_READ = text("UPDATE syncs SET read_completed = true, cursor = NULL WHERE sync_id = :sync_id")
+_RECORD_RETRY_CURSORS = text("""
+UPDATE syncs SET retry_cursors = CAST(:cursors AS text[]), reason = :reason WHERE sync_id = :sync_id
+""")
+_RESUME_SILENT = text(f"""
+UPDATE syncs SET due_at = now(), progressed_at = now(), attempts = attempts + 1
+WHERE {_IS_OPEN} AND state = 'running' AND due_at IS NULL AND NOT read_completed
+  AND progressed_at < now() - interval '15 minutes' * power(2, LEAST(attempts - 1, 5))
+""")
+_WITHOUT_RESULT = text(f"""
+SELECT sync_id, connection, epoch FROM syncs
+WHERE {_IS_OPEN} AND read_completed AND progressed_at < now() - interval '1 hour' LIMIT 100
+""")
+
+
+def _build_full_sync(row: Sequence[object]) -> FullSync:
+    values = list(row)
+    values[-2] = tuple(values[-2])  # type: ignore[arg-type] # an array column
+    return FullSync(*values)  # type: ignore[arg-type] # columns in the order of the fields
+
+
+async def open_or_coalesce(tx: AsyncConnection, sync_id: UUID, connection: str, epoch: int, cause: str) -> bool:
+    """Open a full sync, or coalesce it into the connection's open one. Returns whether it was opened."""
+    values = {"sync_id": sync_id, "connection": connection, "epoch": epoch, "cause": cause}
+    is_opened = (await tx.execute(_OPEN, values)).scalar() is not None
+    if not is_opened and not (await tx.execute(_COALESCE, values)).scalar():
+        # The open full sync ended between the two statements, or this very sync is stored already.
+        is_opened = (await tx.execute(_OPEN, values)).scalar() is not None
+    return is_opened
+
+
+async def claim_due(tx: AsyncConnection, limit: int) -> list[FullSync]:
+    """Claim full syncs that are due for a minute: if this scheduler dies, they become due again."""
+    return [_build_full_sync(row) for row in (await tx.execute(_CLAIM_DUE, {"limit": limit})).all()]
+
+
+async def lock(tx: AsyncConnection, sync_id: UUID) -> FullSync | None:
+    """Return the full sync if it is open, locked until the transaction ends."""
+    row = (await tx.execute(_LOCK, {"sync_id": sync_id})).one_or_none()
+    return _build_full_sync(row) if row else None
+
+
+async def start_step(tx: AsyncConnection, full_sync: FullSync, step: int, cursor: str | None, *, attempts: int) -> None:
+    """Store that step `step` from `cursor` is requested, after `attempts` attempts at this position."""
+    position = {"sync_id": full_sync.sync_id, "step": step, "cursor": cursor}
+    await tx.execute(_START_STEP, {**position, "attempts": attempts})
+    await tx.execute(_INSERT_STEP, position)
+    await tx.execute(_START_COALESCED, {"sync_id": full_sync.sync_id})
+
+
+async def postpone(
+    tx: AsyncConnection, full_sync: FullSync, cursor: str | None, due: datetime, *, attempts: int, reason: str | None
+) -> None:
+    """Store that the next step begins at `cursor`, not before `due`."""
+    await tx.execute(
+        _POSTPONE,
+        {"sync_id": full_sync.sync_id, "cursor": cursor, "due": due, "attempts": attempts, "reason": reason},
+    )
+
+
+async def complete_read(tx: AsyncConnection, full_sync: FullSync) -> None:
+    """Store that everything was read; the sync now waits for its result."""
+    await tx.execute(_COMPLETE_READ, {"sync_id": full_sync.sync_id})
+
+
+async def record_retry_cursors(
+    tx: AsyncConnection, full_sync: FullSync, cursors: Sequence[str], reason: str | None
+) -> None:
+    """Store the cursors of id ranges that are to be read again once everything was read."""
+    await tx.execute(_RECORD_RETRY_CURSORS, {"sync_id": full_sync.sync_id, "cursors": list(cursors), "reason": reason})
+
+
+async def list_unused_cursors(tx: AsyncConnection, full_sync: FullSync, cursors: Sequence[str]) -> list[str]:
+    """Return those of `cursors` from which no step was requested yet, so that a repeated result requests none again."""
+    rows = await tx.execute(_USED_CURSORS, {"sync_id": full_sync.sync_id, "cursors": list(cursors)})
+    used = set(rows.scalars())
+    return [cursor for cursor in cursors if cursor not in used]
+
+
+async def resume_silent(tx: AsyncConnection) -> None:
+    """Make steps due again that nothing was received about for 15 minutes; the wait doubles with each attempt."""
+    await tx.execute(_RESUME_SILENT)
+
+
+async def list_without_result(tx: AsyncConnection) -> list[tuple[UUID, str, int]]:
+    """List (sync, connection, epoch) of full syncs that were read completely an hour ago and have no result yet."""
+    return [(row.sync_id, row.connection, row.epoch) for row in (await tx.execute(_WITHOUT_RESULT)).all()]

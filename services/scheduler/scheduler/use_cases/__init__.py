@@ -1,0 +1,1 @@
+"""Orchestration: sequences of reads and writes that handlers, periodic tasks and routes run."""

@@ -1,0 +1,207 @@
+"""The dispatcher starts everything that is due: polls, delayed requests and steps of full syncs.
+
+Several schedulers may run at once. Each locks the rows that it starts, so that everything is started once.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from contracts.events import parse_platform
+from contracts.headers import derive_id
+from messaging import tracing
+from messaging.errors import UnavailableError
+from messaging.outbox import enqueue
+from platform_sdk.errors import ConnectionEndedError
+from scheduler import event_builders
+from scheduler.client import GatewayClient
+from scheduler.metrics import RecordCounts, TransactionCounts
+from scheduler.schedule import MAX_ATTEMPTS, MAX_POSTPONED_ATTEMPTS, ScheduleNextRun, compute_retry_time
+from scheduler.store import connections, delayed_requests, full_syncs, syncs
+from scheduler.store.full_syncs import FullSync
+from scheduler.use_cases.finish_syncs import finish_syncs
+from scheduler.use_cases.full_sync_steps import request_next_step
+
+if TYPE_CHECKING:
+    from database.pool import Database
+
+log = structlog.get_logger()
+SWEEP_SECONDS = 60.0
+MAX_WEBHOOK_ATTEMPTS = 3
+"""After so many attempts a full sync begins although the webhooks are not ensured: the poll must not depend on them."""
+
+
+class SyncDispatcher:
+    """Starts due polls, delayed requests and steps of full syncs.
+
+    `wake_outbox` is called after messages were enqueued. At most `max_running` steps are being started at once.
+    """
+
+    def __init__(
+        self,
+        database: "Database",
+        gateway: GatewayClient,
+        *,
+        schedule_next_run: ScheduleNextRun,
+        wake_outbox: Callable[[], None],
+        record_counts: RecordCounts,
+        max_running: int = 20,
+    ) -> None:
+        self._database = database
+        self._wake_outbox = wake_outbox
+        self._record_counts = record_counts
+        self._gateway = gateway
+        self._schedule_next_run = schedule_next_run
+        self._max_running = max_running
+        self.running: set[asyncio.Task[None]] = set()
+        """Tasks that are starting a step of a full sync."""
+        self._swept_at = 0.0
+
+    async def reschedule(self) -> None:
+        """Schedule future polls again, because the cron or the spread may have changed since the last start."""
+        async with self._database.transaction() as tx:
+            for connection in await connections.lock_not_due(tx):
+                await connections.schedule_poll(tx, connection, self._schedule_next_run(connection))
+
+    async def run_once(self) -> bool:
+        """Start everything that is due now. Returns False: there is nothing more to do at once.
+
+        Raises UnavailableError when the database does not answer.
+        """
+        await self.start_polls()
+        await self._enqueue_due_requests()
+        if time.monotonic() - self._swept_at > SWEEP_SECONDS:
+            self._swept_at = time.monotonic()
+            await self.sweep()
+        free = self._max_running - len(self.running)
+        async with self._database.transaction() as tx:
+            claimed = await full_syncs.claim_due(tx, free) if free > 0 else []
+        for full_sync in claimed:
+            task = asyncio.create_task(self._start_step(full_sync))
+            self.running.add(task)
+            task.add_done_callback(self._discard_task)
+        return False
+
+    def _discard_task(self, task: "asyncio.Task[None]") -> None:
+        self.running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("full sync step not started", reason=f"{type(error).__name__}: {error}"[:300])
+
+    async def stop(self) -> None:
+        """Cancel the running tasks. Their claims expire, after which the steps are due again."""
+        for task in list(self.running):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def start_polls(self, limit: int = 200) -> int:
+        """Request the full sync of every connection whose poll is due; returns how many."""
+        async with self._database.transaction() as tx:
+            due = await connections.lock_due(tx, limit)
+            for row in due:
+                slot = row.poll_slot or datetime.now(UTC)
+                sync_id = derive_id("poll", row.connection, slot.isoformat())
+                await full_syncs.open_or_coalesce(tx, sync_id, row.connection, row.epoch, "poll")
+                await connections.schedule_poll(tx, row.connection, self._schedule_next_run(row.connection))
+        return len(due)
+
+    async def _enqueue_due_requests(self) -> None:
+        async with self._database.transaction() as tx:
+            due = await delayed_requests.pop_due(tx, 200)
+            await enqueue(tx, [event_builders.build_message(*request) for request in due])
+        if due:
+            self._wake_outbox()
+
+    async def sweep(self) -> None:
+        """Request again what nothing was received about, fail what stays without an answer, and delete old syncs."""
+        counts = TransactionCounts()
+        async with self._database.transaction() as tx:
+            await full_syncs.resume_silent(tx)
+            await syncs.prune(tx)
+            for sync_id, connection, epoch in await full_syncs.list_without_result(tx):
+                reason = "no result came within an hour"
+                await finish_syncs(tx, counts, connection, epoch, [sync_id], "failed", None, reason)
+            for request in await syncs.claim_silent(tx, 500):
+                if request.attempts >= MAX_ATTEMPTS:
+                    sync_ids = [request.sync_id]
+                    reason = "no answer came"
+                    await finish_syncs(tx, counts, request.connection, request.epoch, sync_ids, "failed", None, reason)
+                else:
+                    retry = event_builders.build_retry(request, epoch=request.epoch)
+                    await enqueue(tx, [event_builders.build_message(retry)])
+        self._record_counts(counts)
+
+    async def _finish(self, full_sync: FullSync, state: str, reason: str) -> None:
+        counts = TransactionCounts()
+        async with self._database.transaction() as tx:
+            await finish_syncs(
+                tx, counts, full_sync.connection, full_sync.epoch, [full_sync.sync_id], state, None, reason
+            )
+        self._record_counts(counts)
+
+    async def _start_step(self, full_sync: FullSync) -> None:
+        """Start the next step in a new trace, which the sync's events carry until it waits again."""
+        with (
+            start_step_span(full_sync),
+            bound_contextvars(connection=full_sync.connection, sync_id=str(full_sync.sync_id)),
+        ):
+            if full_sync.attempts >= MAX_POSTPONED_ATTEMPTS:
+                await self._finish(full_sync, "failed", full_sync.reason or "no answer came")
+            elif full_sync.state == "queued":
+                await self._start(full_sync)
+            else:
+                await self._request_step(full_sync, full_sync.cursor)
+
+    async def _start(self, full_sync: FullSync) -> None:
+        """Ensure the webhooks, then request the first step.
+
+        The order matters: a change that was made while a subscription was missing is then read by this full sync.
+        """
+        connection, sync_id = full_sync.connection, str(full_sync.sync_id)
+        try:
+            await self._gateway.ensure_webhooks(connection, sync_id, first=full_sync.cause == "connect")
+        except ConnectionEndedError as error:
+            await self._finish(full_sync, "cancelled", f"the connection is {error.state}")
+            return
+        except UnavailableError as error:
+            log.warning("webhooks not ensured", connection=connection, reason=str(error))
+            if full_sync.attempts < MAX_WEBHOOK_ATTEMPTS:
+                await self._postpone(full_sync, str(error))
+                return
+        log.info("sync started", connection=connection, sync_id=sync_id, syncs=1, cause=[full_sync.cause])
+        await self._request_step(full_sync, None)
+
+    async def _postpone(self, full_sync: FullSync, reason: str) -> None:
+        due = compute_retry_time(full_sync.attempts)
+        async with self._database.transaction() as tx:
+            await full_syncs.postpone(tx, full_sync, None, due, attempts=full_sync.attempts + 1, reason=reason)
+
+    async def _request_step(self, full_sync: FullSync, cursor: str | None) -> None:
+        async with self._database.transaction() as tx:
+            current = await full_syncs.lock(tx, full_sync.sync_id)
+            if current is None or current.step != full_sync.step:
+                return
+            attempts = 1 if full_sync.state == "queued" else full_sync.attempts
+            await request_next_step(tx, current, cursor, attempts=attempts)
+        self._wake_outbox()
+
+
+def start_step_span(full_sync: FullSync) -> AbstractContextManager[tracing.Span]:
+    """Start the span with which the trace of a full sync's steps begins."""
+    return tracing.start_span(
+        "start full sync step",
+        "internal",
+        {
+            "merchant_sync.connection": full_sync.connection,
+            "merchant_sync.platform": parse_platform(full_sync.connection),
+            "merchant_sync.sync_id": str(full_sync.sync_id),
+            "merchant_sync.cause": full_sync.cause,
+        },
+        caused_by=(),
+    )

@@ -1,0 +1,46 @@
+"""Finishes syncs."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.events import SyncResult
+from scheduler.metrics import TransactionCounts
+from scheduler.store import syncs
+from scheduler.store.syncs import FinishedSync
+
+log = structlog.get_logger()
+
+
+async def finish_syncs(
+    tx: AsyncConnection,
+    counts: TransactionCounts,
+    connection: str,
+    epoch: int,
+    sync_ids: Sequence[UUID],
+    state: str,
+    result: SyncResult | None,
+    reason: str | None = None,
+) -> list[FinishedSync]:
+    """Finish syncs by a result or for a reason, count and log them; returns those that were open.
+
+    Syncs that a result names and whose request was not received yet are entered as finished.
+    """
+    insert_missing = result is not None and state != "cancelled"
+    finished = await syncs.finish(tx, connection, epoch, sync_ids, state, result, reason, insert_missing=insert_missing)
+    if not finished:
+        return finished
+    counts.add_finished(connection, (sync.mode for sync in finished), state)
+    write = log.info if state == "success" else log.warning
+    write(
+        "sync finished" if state == "success" else f"sync {state}",
+        connection=connection,
+        sync_id=str(finished[0].sync_id),
+        syncs=len(finished),
+        cause=sorted({sync.cause for sync in finished}),
+        mode=finished[0].mode,
+        reason=reason or (result.reason if result else None),
+    )
+    return finished

@@ -1,0 +1,44 @@
+"""Refreshes the metrics that show the whole ledger."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from messaging.errors import UnavailableError
+from messaging.outbox import Transaction
+from scheduler.store.overview import LedgerCounts, load_counts
+
+CACHE_SECONDS = 10.0
+"""How long the counts that were loaded for one scrape serve further ones."""
+QUERY_TIMEOUT_SECONDS = 2.0
+
+
+class GaugeRefresher:
+    """Loads the counts of the ledger for scrapes, at most every ten seconds, and waits at most two seconds for them."""
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        set_gauges: Callable[[LedgerCounts | None], None],
+        *,
+        get_monotonic_time: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._transaction = transaction
+        self._set_gauges = set_gauges
+        self._get_monotonic_time = get_monotonic_time
+        self._refreshed_at: float | None = None
+
+    async def refresh(self) -> None:
+        """Set the gauges to the present counts, or to nothing where the database does not answer."""
+        now = self._get_monotonic_time()
+        if self._refreshed_at is not None and now - self._refreshed_at < CACHE_SECONDS:
+            return
+        self._refreshed_at = now
+        self._set_gauges(await self._load())
+
+    async def _load(self) -> LedgerCounts | None:
+        try:
+            async with asyncio.timeout(QUERY_TIMEOUT_SECONDS), self._transaction() as tx:
+                return await load_counts(tx)
+        except (UnavailableError, TimeoutError):
+            return None

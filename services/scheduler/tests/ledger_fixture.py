@@ -1,0 +1,132 @@
+"""The scheduler on a schema of its own with a simulated gateway, and short builders of events."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import orjson
+from prometheus_client import CollectorRegistry
+from sqlalchemy import text
+
+from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, SyncResult, Upload
+from database.pool import Database
+from platforms.registry import PLATFORMS
+from scheduler.client import GatewayClient
+from scheduler.handlers import (
+    ConnectionStateHandler,
+    DataStoredHandler,
+    DeadLettersHandler,
+    ProgressHandler,
+    RequestsHandler,
+)
+from scheduler.metrics import SchedulerMetrics
+from scheduler.schedule import ScheduledRun
+from scheduler.store import syncs
+from scheduler.use_cases.dispatcher import SyncDispatcher
+
+SHOP = "shopify:acme.myshopify.com"
+
+
+def schedule_tomorrow(_: str) -> ScheduledRun:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    return ScheduledRun(tomorrow, tomorrow)
+
+
+class SimulatedGateway:
+    """Answers requests to ensure webhooks with `status` and `body`, and counts them."""
+
+    def __init__(self) -> None:
+        self.status, self.body, self.calls = 200, {"status": "success"}, 0
+
+    def __call__(self, _request: httpx.Request) -> httpx.Response:
+        self.calls += 1
+        return httpx.Response(self.status, json=self.body)
+
+
+class Ledger:
+    """The scheduler's handlers and dispatcher on a schema of their own."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.gateway = SimulatedGateway()
+        http = httpx.AsyncClient(transport=httpx.MockTransport(self.gateway))
+        client = GatewayClient(http, "http://gateway", "key")
+        self.registry = CollectorRegistry()
+        self.metrics = SchedulerMetrics(self.registry, PLATFORMS)
+        transaction, record_counts = database.transaction, self.metrics.record
+        self.dispatcher = SyncDispatcher(
+            database,
+            client,
+            schedule_next_run=schedule_tomorrow,
+            wake_outbox=lambda: None,
+            record_counts=record_counts,
+        )
+        self.connections = ConnectionStateHandler(
+            transaction,
+            schedule_next_run=schedule_tomorrow,
+            wake_dispatcher=lambda: None,
+            record_counts=record_counts,
+        )
+        self.requests = RequestsHandler(transaction)
+        self.progress = ProgressHandler(transaction, wake_outbox=lambda: None, record_counts=record_counts)
+        self.data_stored = DataStoredHandler(transaction, wake_outbox=lambda: None, record_counts=record_counts)
+        self.dead_letters = DeadLettersHandler(transaction, record_counts=record_counts)
+
+    async def change_connection(
+        self, *, revision: int = 1, epoch: int = 1, state: str = "connected", wanted_sync: UUID | None = None
+    ) -> None:
+        event = ConnectionChanged(connection=SHOP, revision=revision, epoch=epoch, state=state, wanted_sync=wanted_sync)
+        await self.connections(SHOP, [event])
+
+    async def dispatch(self) -> None:
+        """Run the dispatcher once, and wait for the steps that it starts."""
+        await self.dispatcher.run_once()
+        for task in list(self.dispatcher.running):
+            await task
+
+    async def pop_messages(self) -> list[dict[str, Any]]:
+        """Delete and return the messages in the outbox, in their order."""
+        async with self.database.transaction() as tx:
+            rows = await tx.execute(text("DELETE FROM outbox RETURNING id, topic, body"))
+            ordered = sorted(rows, key=lambda r: int(r.id))
+            return [{"topic": row.topic, **orjson.loads(row.body)} for row in ordered]
+
+    async def get_sync(self, sync_id: UUID) -> dict[str, Any]:
+        async with self.database.transaction() as tx:
+            row = await syncs.get(tx, sync_id)
+        assert row is not None
+        return row
+
+    async def execute(self, sql: str) -> None:
+        async with self.database.transaction() as tx:
+            await tx.execute(text(sql))
+
+    async def start_full_sync(self) -> UUID:
+        """Start a full sync and pop the request for its first step; returns its id."""
+        sync_id = uuid4()
+        await self.change_connection(wanted_sync=sync_id)
+        await self.dispatch()
+        await self.pop_messages()
+        return sync_id
+
+
+def build_progress(sync_id: UUID, outcome: Any, **fields: Any) -> SyncProgressed:
+    return SyncProgressed(connection=SHOP, epoch=1, outcome=outcome, sync_ids=(sync_id,), **fields)
+
+
+def build_result(sync_id: UUID, status: Any = "success", *, sequence: int = 1, **fields: Any) -> DataStored:
+    result = SyncResult(sync_ids=(sync_id,), status=status, sequence=sequence, **fields)
+    return DataStored(connection=SHOP, epoch=1, sequence=sequence, results=(result,))
+
+
+def build_upload(sequence: int, outcome: Any = "uploaded") -> DataStored:
+    return DataStored(
+        connection=SHOP, epoch=1, sequence=sequence, upload=Upload(key="k", outcome=outcome, sequence=sequence)
+    )
+
+
+def build_request(sync_id: UUID, product: str = "p1", cause: str = "webhook") -> SyncRequested:
+    return SyncRequested(
+        sync_id=sync_id, connection=SHOP, epoch=1, cause=cause, records={"products": (product,)}, requested_at=1
+    )

@@ -1,0 +1,82 @@
+"""The read API: who may read it, and what the operator sees."""
+
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from contracts.events import ConnectionChanged
+from ledger_fixture import SHOP, Ledger, build_progress, build_request, build_result, build_upload
+from scheduler.routes.ledger import build_ledger_routes
+
+pytestmark = pytest.mark.integration
+KEYS = {"gateway": "g" * 20, "operator": "o" * 20, "shopify-fetcher": "f" * 20}
+
+
+async def fetch(ledger: Ledger, path: str, caller: str = "operator") -> httpx.Response:
+    app = FastAPI()
+    app.include_router(build_ledger_routes(ledger.database, KEYS))
+    headers = {"Authorization": f"Bearer {KEYS[caller]}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scheduler") as http:
+        return await http.get(path, headers=headers)
+
+
+async def test_the_operator_reads_what_the_gateway_may_read_and_the_lists_besides(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    for path in (f"/syncs/{sync_id}", f"/connections/{SHOP}", "/overview", "/connections"):
+        for_gateway = 200 if path.count("/") == 2 else 403
+        answers = [(await fetch(ledger, path, caller)).status_code for caller in KEYS]
+        assert answers == [for_gateway, 200, 401], path
+
+
+async def test_connections_are_listed_by_name_in_pages(ledger: Ledger) -> None:
+    for name, state in (("shopify:a", "connected"), ("shopify:b", "uninstalled"), ("facebook:1", "connected")):
+        event = ConnectionChanged(connection=name, revision=1, epoch=1, state=state)
+        await ledger.connections(name, [event])
+
+    async def list_names(query: str) -> list[str]:
+        return [item["connection"] for item in (await fetch(ledger, f"/connections{query}")).json()["connections"]]
+
+    assert await list_names("") == ["facebook:1", "shopify:a", "shopify:b"]
+    assert await list_names("?state=connected&limit=1") == ["facebook:1"]
+    assert await list_names("?state=connected&after=facebook:1") == ["shopify:a"]
+    assert await list_names("?platform=shopify&state=uninstalled") == ["shopify:b"]
+    assert (await fetch(ledger, "/connections?limit=501")).status_code == 422
+
+
+async def test_the_overview_shows_failures_freshness_and_dirty_snapshots(ledger: Ledger) -> None:
+    good, bad, open_id = uuid4(), uuid4(), uuid4()
+    await ledger.change_connection()
+    await ledger.requests(SHOP, [build_request(good), build_request(bad), build_request(open_id)])
+    before = await read_overview(ledger)
+    assert (before["freshness"][0]["never_synced"], before["freshness"][0]["p95"]) == (1, None)
+    await ledger.data_stored(SHOP, [build_result(good, sequence=3)])
+    await ledger.progress(SHOP, [build_progress(bad, "failed", retryable=False, reason="gone")])
+    overview = await read_overview(ledger)
+    assert [(item["state"], item["syncs"]) for item in overview["current"]["open_syncs"]] == [("queued", 1)]
+    assert overview["current"]["connections"] == [{"platform": "shopify", "state": "connected", "connections": 1}]
+    assert sorted((item["state"], item["syncs"]) for item in overview["finished"]) == [("failed", 1), ("success", 1)]
+    assert [(item["sync_id"], item["reason"]) for item in overview["failures"]] == [(str(bad), "gone")]
+    (fresh,) = overview["freshness"]
+    assert (fresh["connections"], fresh["never_synced"]) == (1, 0)
+    assert 0 <= fresh["p95"] <= fresh["oldest"] < 60
+    assert [(item["platform"], item["snapshots"]) for item in overview["dirty_snapshots"]] == [("shopify", 1)]
+    await ledger.data_stored(SHOP, [build_upload(3)])
+    assert (await read_overview(ledger))["dirty_snapshots"] == []
+
+
+async def test_a_manual_request_is_a_manual_full_sync(ledger: Ledger) -> None:
+    sync_id = uuid4()
+    event = ConnectionChanged(
+        connection=SHOP, revision=1, epoch=1, state="connected", wanted_sync=sync_id, wanted_cause="manual"
+    )
+    await ledger.connections(SHOP, [event])
+    sync = (await fetch(ledger, f"/syncs/{sync_id}")).json()
+    assert (sync["cause"], sync["mode"]) == ("manual", "full")
+
+
+async def read_overview(ledger: Ledger) -> dict[str, Any]:
+    overview: dict[str, Any] = (await fetch(ledger, "/overview")).json()
+    return overview

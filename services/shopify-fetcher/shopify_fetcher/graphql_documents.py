@@ -1,0 +1,78 @@
+"""The GraphQL documents that are sent, each with its cost, and the sizes of the nested pages in them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import DocumentNode, OperationDefinitionNode, parse
+
+from shopify_fetcher.costs import compute_query_cost
+from shopify_fetcher.generated import operations
+
+Variables = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class GraphqlDocument:
+    """A document of `queries/`: its operation's name, the text that is sent, and the names of its variables."""
+
+    name: str
+    text: str
+    parsed: DocumentNode = field(repr=False, compare=False)
+    variables: frozenset[str] = frozenset()
+
+    def compute_cost(self, variables: Variables) -> int:
+        """Return the points that the platform requests before the query runs, `nodes(ids:)` charged once."""
+        return compute_query_cost(self.parsed, variables)
+
+
+def _parse_document(text: str) -> GraphqlDocument:
+    parsed = parse(text)
+    operation = next(d for d in parsed.definitions if isinstance(d, OperationDefinitionNode))
+    variables = frozenset(v.variable.name.value for v in operation.variable_definitions or ())
+    return GraphqlDocument(operation.name.value if operation.name else "", text.strip(), parsed, variables)
+
+
+READ_SHOP = _parse_document(operations.READ_SHOP_GQL)
+READ_LOCATIONS = _parse_document(operations.READ_LOCATIONS_GQL)
+READ_PRODUCTS = _parse_document(operations.READ_PRODUCTS_GQL)
+READ_INVENTORY = _parse_document(operations.READ_INVENTORY_GQL)
+READ_COLLECTIONS = _parse_document(operations.READ_COLLECTIONS_GQL)
+READ_DISCOUNTS = _parse_document(operations.READ_DISCOUNTS_GQL)
+LIST_LOCATIONS = _parse_document(operations.LIST_LOCATIONS_GQL)
+LIST_PRODUCTS = _parse_document(operations.LIST_PRODUCTS_GQL)
+LIST_COLLECTIONS = _parse_document(operations.LIST_COLLECTIONS_GQL)
+LIST_DISCOUNTS = _parse_document(operations.LIST_DISCOUNTS_GQL)
+COUNT_PRODUCTS = _parse_document(operations.COUNT_PRODUCTS_GQL)
+COUNT_COLLECTIONS = _parse_document(operations.COUNT_COLLECTIONS_GQL)
+COUNT_DISCOUNTS = _parse_document(operations.COUNT_DISCOUNTS_GQL)
+CONTINUE_VARIANTS = _parse_document(operations.CONTINUE_VARIANTS_GQL)
+CONTINUE_MEDIA = _parse_document(operations.CONTINUE_MEDIA_GQL)
+CONTINUE_METAFIELDS = _parse_document(operations.CONTINUE_METAFIELDS_GQL)
+CONTINUE_LEVELS = _parse_document(operations.CONTINUE_LEVELS_GQL)
+CONTINUE_COLLECTION = _parse_document(operations.CONTINUE_COLLECTION_GQL)
+CONTINUE_CODES = _parse_document(operations.CONTINUE_CODES_GQL)
+CONTINUE_ITEMS = _parse_document(operations.CONTINUE_ITEMS_GQL)
+
+PAGE_SIZES: dict[str, tuple[dict[str, int], dict[str, int]]] = {
+    READ_PRODUCTS.name: (
+        {"variants": 250, "levels": 50, "media": 50, "metafields": 250},
+        {"variants": 10, "levels": 3, "media": 5, "metafields": 10},
+    ),
+    READ_INVENTORY.name: ({"levels": 250}, {"levels": 10}),
+    READ_COLLECTIONS.name: ({"products": 250}, {"products": 50}),
+    READ_DISCOUNTS.name: ({"codes": 250, "items": 250}, {"codes": 20, "items": 20}),
+    READ_LOCATIONS.name: ({}, {}),
+    CONTINUE_VARIANTS.name: ({"variants": 100, "levels": 50}, {"variants": 100, "levels": 10}),
+}
+"""By document, the sizes of nested pages: large where `nodes(ids:)` costs the same for any number of ids, compact where
+each id is charged."""
+
+
+SCOPE_VARIABLES = {"includeInventory": "inventory", "includeLocations": "locations", "includeProducts": "products"}
+"""Variables that leave out the parts of a document which the scopes do not allow, each with its resource."""
+
+
+def get_page_sizes(document: GraphqlDocument, *, compact: bool) -> dict[str, int]:
+    """Return the variables for how much of each nested list the first response contains."""
+    return PAGE_SIZES.get(document.name, ({}, {}))[compact]

@@ -1,0 +1,160 @@
+"""Id ranges: small enough for the platform's counts and pagination, which end at 25,000.
+
+An id range is (low, high]; the last one of a resource has no upper bound, so that it includes new records.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from pydantic import BaseModel
+
+from platform_sdk.errors import PermanentError, RetryLaterError
+from platforms.shopify.ids import parse_number
+from shopify_fetcher import graphql_documents
+from shopify_fetcher.generated.count_collections import CountCollections
+from shopify_fetcher.generated.count_discounts import CountDiscounts
+from shopify_fetcher.generated.count_products import CountProducts
+from shopify_fetcher.generated.list_collections import ListCollections
+from shopify_fetcher.generated.list_discounts import ListDiscounts
+from shopify_fetcher.generated.list_locations import ListLocations
+from shopify_fetcher.generated.list_products import ListProducts
+from shopify_fetcher.graphql_documents import GraphqlDocument
+from shopify_fetcher.read_session import ReadSession
+
+MAX_RANGE_IDS = 25_000
+MIN_RANGE_IDS = 10_000
+"""An id range of at least this many ids is not made larger."""
+PAGE_SIZE = 250
+
+
+@dataclass(frozen=True)
+class Keyset:
+    """A resource that is listed by id: its documents, their root fields, and what its searches contain besides ids."""
+
+    list_document: GraphqlDocument
+    list_model: type[BaseModel]
+    list_field: str
+    count_document: GraphqlDocument
+    count_model: type[BaseModel]
+    count_field: str
+    filter: str = ""
+
+    def build_search(self, low: int, high: int | None) -> str:
+        """Return the search for the ids in (low, high]."""
+        bound = f" id:<={high}" if high is not None else ""
+        return f"id:>{low}{bound}{self.filter}"
+
+
+KEYSETS = {
+    "products": Keyset(
+        graphql_documents.LIST_PRODUCTS,
+        ListProducts,
+        "products",
+        graphql_documents.COUNT_PRODUCTS,
+        CountProducts,
+        "productsCount",
+        " status:active,draft,archived,unlisted",
+    ),
+    "collections": Keyset(
+        graphql_documents.LIST_COLLECTIONS,
+        ListCollections,
+        "collections",
+        graphql_documents.COUNT_COLLECTIONS,
+        CountCollections,
+        "collectionsCount",
+    ),
+    "discounts": Keyset(
+        graphql_documents.LIST_DISCOUNTS,
+        ListDiscounts,
+        "discountNodes",
+        graphql_documents.COUNT_DISCOUNTS,
+        CountDiscounts,
+        "discountNodesCount",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class IdPage:
+    """The ids of a page, the position after each (None: it has none), and whether more may follow."""
+
+    ids: tuple[str, ...]
+    positions: tuple[str | None, ...]
+    has_more: bool
+
+
+async def list_ids(
+    session: ReadSession, keyset: Keyset, after: int, high: int | None, *, last_only: bool = False
+) -> IdPage:
+    """Return the next ids after `after` up to `high`; with `last_only`, the last one alone.
+
+    Raises PermanentError for a list that is not in the order of its ids: a full read would miss some, or never end.
+    """
+    variables = {
+        "query": keyset.build_search(after, high),
+        "first": 1 if last_only else PAGE_SIZE,
+        "reverse": last_only,
+    }
+    response, _ = await session.fetch_model(keyset.list_model, keyset.list_document, variables)
+    page = getattr(response, keyset.list_field)
+    ids = tuple(edge.node.id for edge in page.edges)
+    numbers = [parse_number(gid) for gid in ids]
+    if any(number >= next_number for number, next_number in pairwise([after, *numbers])):
+        raise PermanentError(f"{keyset.list_field} are not listed in the order of their ids")
+    return IdPage(ids, tuple(map(str, numbers)), page.pageInfo.hasNextPage and bool(ids))
+
+
+async def list_locations(session: ReadSession, after: str | None) -> IdPage:
+    """Return the next locations; they are few, and cannot be searched by id."""
+    response, _ = await session.fetch_model(ListLocations, graphql_documents.LIST_LOCATIONS, {"after": after})
+    page = response.locations
+    ids = tuple(edge.node.id for edge in page.edges)
+    end = page.pageInfo.endCursor
+    positions = (None,) * (len(ids) - 1) + (end,) if ids else ()
+    return IdPage(ids, positions, page.pageInfo.hasNextPage and bool(ids) and end != after)
+
+
+async def count_ids(session: ReadSession, keyset: Keyset, low: int, high: int | None) -> int | None:
+    """Return how many ids the platform counts in (low, high]; None for more than it counts."""
+    variables = {"query": keyset.build_search(low, high)}
+    response, _ = await session.fetch_model(keyset.count_model, keyset.count_document, variables)
+    count = getattr(response, keyset.count_field)
+    if count is None:
+        raise RetryLaterError(f"the platform does not count {keyset.list_field}")
+    is_exact = count.precision == "EXACT" and count.count <= MAX_RANGE_IDS
+    return int(count.count) if is_exact else None
+
+
+async def plan_range(session: ReadSession, keyset: Keyset, low: int) -> tuple[int | None, int]:
+    """Return the upper bound (None: open) and the count of the id range that begins above `low`."""
+    remaining = await count_ids(session, keyset, low, None)
+    if remaining is not None:
+        return None, remaining
+    first = await list_ids(session, keyset, low, None)
+    last = await list_ids(session, keyset, low, None, last_only=True)
+    return await find_upper_bound(
+        lambda high: count_ids(session, keyset, low, high), parse_number(first.ids[0]), parse_number(last.ids[0])
+    )
+
+
+async def find_upper_bound(
+    count_up_to: Callable[[int], Awaitable[int | None]], first: int, last: int
+) -> tuple[int, int]:
+    """Return a bound with between 10,000 and 25,000 ids up to it, and their count.
+
+    The ids lie from `first` to `last` and are too many together. Bisects; where no bound has so many ids, the one with
+    the most that fit is returned.
+    """
+    low, high = first, last
+    best = (first, 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        count = await count_up_to(middle)
+        if count is None:
+            high = middle
+        elif count < MIN_RANGE_IDS:
+            low, best = middle, (middle, count)
+        else:
+            return middle, count
+    return best

@@ -1,0 +1,110 @@
+"""Reads records by their ids: what webhooks request."""
+
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
+from dataclasses import replace
+from itertools import takewhile
+
+from connector.source import Checkpoint, IncrementalReadStep, RecordBatch, UnreadableRecord
+from contracts.events import RecordIds
+from platform_sdk.errors import ConnectionEndedError, PermanentError, RecordError
+from platforms.shopify.ids import is_id_of
+from shopify_fetcher.chunked_records import ChunkedRecord
+from shopify_fetcher.continuations import read_next_chunk
+from shopify_fetcher.cursors import IncrementalReadCursor
+from shopify_fetcher.read_session import ReadSession
+from shopify_fetcher.readers import ReadResult, RecordReader
+from shopify_fetcher.scopes import REQUIRED_SCOPES, describe_missing_scope, is_allowed
+
+Key = tuple[str, str]
+"""A record's resource and id."""
+
+
+async def read_records(
+    session: ReadSession, ids: RecordIds, cursor: str | None
+) -> AsyncGenerator[IncrementalReadStep, None]:
+    """Yield all of `ids` from `cursor`: sorted by resource and id, each record to its end before the next batch.
+
+    A record whose error remains when it is requested by itself is unreadable, and the others continue.
+    """
+    progress = IncrementalReadCursor.decode(cursor)
+    keys = [(resource, gid) for resource in sorted(ids) for gid in sorted(set(ids[resource]))]
+    if any(resource in REQUIRED_SCOPES and not session.can_read(resource) for resource in ids):
+        await session.refresh_scopes()
+    refused = _find_refused(keys, session)
+    for record in (*refused.values(), *progress.unreadable):
+        yield record
+    reader = RecordReader(session)
+    while progress.chunked_records or progress.done_count < len(keys):
+        if progress.chunked_records:
+            resource = progress.chunked_records[0].resource
+            result, chunked_records = await _read_chunk_or_give_up(session, reader, progress.chunked_records)
+        elif keys[progress.done_count] in refused:
+            progress = replace(progress, done_count=progress.done_count + 1)
+            continue
+        else:
+            resource, batch = _select_batch(keys[progress.done_count :], refused)
+            result = await reader.read(resource, batch)
+            chunked_records = tuple(result.mapped.chunked_records)
+            if result.is_denied and await session.refresh_scopes():
+                before, refused = refused, _find_refused(keys, session)
+                for key in refused.keys() - before.keys():
+                    yield refused[key]
+                continue
+            progress = replace(progress, done_count=progress.done_count + result.count)
+        unreadable = tuple(replace(record, retryable=False) for record in result.unreadable)
+        for record in unreadable:
+            yield record
+        yield RecordBatch(resource, tuple(result.mapped.records))
+        progress = replace(progress, chunked_records=chunked_records, unreadable=(*progress.unreadable, *unreadable))
+        if progress.chunked_records or progress.done_count < len(keys):
+            yield Checkpoint(progress.encode())
+
+
+async def read_chunk(
+    session: ReadSession, reader: RecordReader, chunked_records: tuple[ChunkedRecord, ...]
+) -> tuple[ReadResult, tuple[ChunkedRecord, ...]]:
+    """Read the next chunk of the first of `chunked_records` with its child records; return it and what remains."""
+    first, *others = chunked_records
+    chunk = await read_next_chunk(session, first)
+    result = ReadResult(1, chunk.mapped)
+    await reader.complete_inventory(result)
+    remaining = (chunk.remaining,) if chunk.remaining else ()
+    return result, (*remaining, *result.mapped.chunked_records, *others)
+
+
+async def _read_chunk_or_give_up(
+    session: ReadSession, reader: RecordReader, chunked_records: tuple[ChunkedRecord, ...]
+) -> tuple[ReadResult, tuple[ChunkedRecord, ...]]:
+    """As `read_chunk`; a record that is refused half-way, or has the same error twice, is unreadable."""
+    try:
+        try:
+            return await read_chunk(session, reader, chunked_records)
+        except RecordError:
+            return await read_chunk(session, reader, chunked_records)
+    except ConnectionEndedError:
+        raise
+    except (RecordError, PermanentError) as error:
+        first, *others = chunked_records
+        return ReadResult(0, unreadable=[UnreadableRecord(first.resource, first.id, str(error))]), tuple(others)
+
+
+def _select_batch(keys: Sequence[Key], refused: Collection[Key]) -> tuple[str, list[str]]:
+    """Return the first resource, and its ids up to one that cannot be requested."""
+    resource = keys[0][0]
+    batch = takewhile(lambda key: key[0] == resource and key not in refused, keys)
+    return resource, [gid for _, gid in batch]
+
+
+def _find_refused(keys: Sequence[Key], session: ReadSession) -> dict[Key, UnreadableRecord]:
+    """Return the ids that cannot be requested at all."""
+    return {(record.resource, record.id): record for record in _check_ids(keys, session.context.token.scopes)}
+
+
+def _check_ids(keys: Sequence[Key], scopes: frozenset[str]) -> Iterator[UnreadableRecord]:
+    for resource, gid in keys:
+        if resource not in REQUIRED_SCOPES:
+            yield UnreadableRecord(resource, gid, f"there is no resource {resource}")
+        elif not is_id_of(resource, gid):
+            yield UnreadableRecord(resource, gid, f"not an id of {resource}")
+        elif not is_allowed(resource, scopes):
+            yield UnreadableRecord(resource, gid, describe_missing_scope(resource, scopes))

@@ -1,0 +1,77 @@
+"""Maps inventory: an item with all its levels, whether it came with its product or was read by itself."""
+
+from typing import Any
+
+from contracts.events import Record
+from platforms.shopify.ids import parse_number
+from shopify_fetcher.generated.fragments import ItemBody, LevelPage, VariantPage, VariantPageEdgesNode
+from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo, build_continuations
+
+LEVELS = "levels"
+_INVENTORY_FIELDS = {"inventoryItem"}
+
+
+def map_levels(page: LevelPage) -> list[Node]:
+    """Map levels, by the number of their location; each has the gid of its location where that may be read."""
+    levels = [
+        {
+            "id": edge.node.id,
+            "location": edge.node.location.id if edge.node.location else None,
+            "quantities": [{"name": q.name, "quantity": q.quantity} for q in edge.node.quantities],
+        }
+        for edge in page.edges
+    ]
+    return sorted(levels, key=lambda level: parse_number(level["location"] or level["id"]))
+
+
+def map_variants(page: VariantPage, product: str, info: ResponseInfo) -> tuple[list[Node], MappedRecords]:
+    """Map the variants of `product` as its body contains them, and the inventory that came with them."""
+    edges: list[Node] = []
+    mapped = MappedRecords()
+    for edge in page.edges:
+        node = edge.node.model_dump(by_alias=True, exclude=_INVENTORY_FIELDS)
+        edges.append({"node": {**node, "inventoryItem": {"id": edge.node.inventoryItem.id}}})
+        if info.includes_inventory:
+            _add_variant_item(edge.node, product, info, mapped)
+    return edges, mapped
+
+
+def map_inventory_item(raw: Node, info: ResponseInfo) -> MappedRecords:
+    """Map an inventory item that was requested directly."""
+    node = ItemBody.model_validate(raw)
+    variants = [edge.node for edge in node.variants.edges] if node.variants else []
+    availability = {variant.id: variant.availableForSale for variant in variants}
+    body = _build_body(node.tracked, availability, node.inventoryLevels)
+    parent = variants[0].product.id if variants else None
+    continuations = build_continuations(LEVELS, node.inventoryLevels.pageInfo)
+    mapped = MappedRecords()
+    mapped.add(
+        _build_record(node.id, node.updatedAt, body, parent, info),
+        info.build_chunked_record("inventory", node.id, continuations),
+    )
+    return mapped
+
+
+def _add_variant_item(variant: VariantPageEdgesNode, product: str, info: ResponseInfo, mapped: MappedRecords) -> None:
+    item = variant.inventoryItem
+    if item.inventoryLevels is None or item.tracked is None or item.inventoryLevels.pageInfo.hasNextPage:
+        mapped.incomplete_items[item.id] = product
+        return
+    body = _build_body(item.tracked, {variant.id: variant.availableForSale}, item.inventoryLevels)
+    mapped.records.append(_build_record(item.id, item.updatedAt, body, product, info))
+
+
+def _build_body(tracked: bool, availability: dict[str, bool], page: LevelPage) -> Node:
+    return {"tracked": tracked, "variants": availability, "levels": map_levels(page)}
+
+
+def _build_record(gid: str, updated_at: Any, body: Node, parent: str | None, info: ResponseInfo) -> Record:
+    return Record(
+        resource="inventory",
+        id=gid,
+        read_at=info.read_at,
+        updated_at=updated_at,
+        body=body,
+        sort_key=parse_number(gid),
+        parent=parent,
+    )

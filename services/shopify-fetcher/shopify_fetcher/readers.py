@@ -1,0 +1,173 @@
+"""Reads records by their ids, in full and incremental syncs alike. Direct reads are current, while lists lag behind."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from connector.source import UnreadableRecord
+from contracts.events import Record, parse_account
+from platform_sdk.errors import PermanentError, QueryTooExpensiveError, RetryLaterError
+from platforms.shopify.errors import FieldError, GraphqlResponse
+from platforms.shopify.ids import is_id_of
+from platforms.shopify.session import describe_mismatch, raise_first_error
+from shopify_fetcher.generated.read_shop import ReadShop
+from shopify_fetcher.graphql_documents import READ_SHOP, GraphqlDocument
+from shopify_fetcher.mappers import MappedRecords, ResponseInfo, build_tombstone
+from shopify_fetcher.read_session import ReadSession
+from shopify_fetcher.resources import READABLE_RESOURCES, ReadableResource
+from shopify_fetcher.shop import map_shop
+
+MAX_RECORD_ERRORS = 10
+"""More records with an error in one response than this mean that the platform has a problem, and not the records."""
+
+
+@dataclass
+class ReadResult:
+    """What became of the first `count` of the requested ids."""
+
+    count: int
+    mapped: MappedRecords = field(default_factory=MappedRecords)
+    unreadable: list[UnreadableRecord] = field(default_factory=list)
+    is_denied: bool = False
+    """Whether some are unreadable for a missing scope."""
+
+    def merge(self, other: "ReadResult") -> None:
+        """Add the result of ids that were requested once more."""
+        self.mapped.merge(other.mapped)
+        self.unreadable += other.unreadable
+        self.is_denied |= other.is_denied
+
+
+class RecordReader:
+    """Reads records by their ids in one session."""
+
+    def __init__(self, session: ReadSession) -> None:
+        self._session = session
+
+    async def read(self, resource: str, ids: Sequence[str]) -> ReadResult:
+        """Read as many of `ids` as fit into one response, at least one.
+
+        An id that is answered as absent, without an error, does not exist. One with an error, or whose response does
+        not have the expected form, is unreadable. Where the error may pass, the id is requested once more by itself, so
+        that one record's fault delays no other. Raises as `ShopifySession.fetch`, and RetryLaterError when many records
+        have an error.
+        """
+        if resource == "shop":
+            return await self._read_shop(ids)
+        readable = READABLE_RESOURCES[resource]
+        while True:
+            batch = ids[: min(readable.max_ids, self._compute_batch_size(readable.document))]
+            try:
+                response = await self._query(readable.document, batch)
+            except QueryTooExpensiveError as error:
+                if not self._reduce_batch(readable.document, batch, error):
+                    return ReadResult(1, unreadable=[UnreadableRecord(resource, ids[0], str(error))])
+                continue
+            result = self._map_response(readable, batch, response)
+            await self._retry_singly(readable, result)
+            await self.complete_inventory(result)
+            return result
+
+    async def complete_inventory(self, result: ReadResult) -> None:
+        """Read the incomplete items by themselves, because not all of their levels came with their product.
+
+        Where that fails, the product is unreadable.
+        """
+        incomplete, result.mapped.incomplete_items = result.mapped.incomplete_items, {}
+        ids = list(incomplete)
+        while ids:
+            items = await self.read("inventory", ids)
+            items.unreadable = [
+                UnreadableRecord("products", incomplete[item.id], f"{item.id}: {item.reason}", retryable=item.retryable)
+                for item in items.unreadable
+            ]
+            result.merge(items)
+            ids = ids[items.count :]
+
+    async def _retry_singly(self, readable: ReadableResource, result: ReadResult) -> None:
+        """Request once more, each by itself, the records whose errors may pass."""
+        faulty = [record for record in result.unreadable if record.retryable]
+        if len(faulty) > MAX_RECORD_ERRORS:
+            raise RetryLaterError(f"{len(faulty)} records have errors: {faulty[0].id}: {faulty[0].reason}")
+        for record in faulty:
+            try:
+                response = await self._query(readable.document, (record.id,))
+            except QueryTooExpensiveError:
+                continue
+            result.unreadable.remove(record)
+            result.merge(self._map_response(readable, (record.id,), response))
+
+    async def _query(self, document: GraphqlDocument, ids: Sequence[str]) -> GraphqlResponse:
+        return await self._session.fetch(document, self._build_variables(document, ids))
+
+    def _compute_batch_size(self, document: GraphqlDocument) -> int:
+        return self._session.rate_limit.compute_batch_size(document, self._build_variables(document, ()))
+
+    def _build_variables(self, document: GraphqlDocument, ids: Sequence[str]) -> dict[str, Any]:
+        return {"ids": list(ids), **self._session.build_variables(document)}
+
+    def _reduce_batch(self, document: GraphqlDocument, batch: Sequence[str], error: QueryTooExpensiveError) -> bool:
+        """Learn that this batch was too large; False when it cannot be made smaller."""
+        rate_limit = self._session.rate_limit
+        was_flat = not rate_limit.charges_per_id
+        rate_limit.learn_cost(document, self._build_variables(document, batch), error.cost)
+        if was_flat and rate_limit.charges_per_id:
+            return True
+        rate_limit.reduce_batch_size(document, len(batch))
+        return len(batch) > 1
+
+    def _map_response(self, readable: ReadableResource, batch: Sequence[str], response: GraphqlResponse) -> ReadResult:
+        errors = _index_errors(response.errors)
+        info = ResponseInfo(self._session.context.read_id, response.read_at, self._session.can_read("inventory"))
+        result = ReadResult(len(batch))
+        for index, (gid, raw) in enumerate(zip(batch, response.data["nodes"], strict=True)):
+            error = errors.get(index)
+            if error is not None:
+                result.unreadable.append(
+                    UnreadableRecord(readable.name, gid, error.reason, retryable=error.is_transient)
+                )
+                result.is_denied |= error.is_denied
+            elif raw is None:
+                result.mapped.add(build_tombstone(readable.name, gid, response.read_at))
+            else:
+                _map_node(readable, gid, raw, info, result)
+        return result
+
+    async def _read_shop(self, ids: Sequence[str]) -> ReadResult:
+        record = await read_shop(self._session)
+        unreadable = [UnreadableRecord("shop", gid, "another shop's id") for gid in ids if gid != record.id]
+        return ReadResult(len(ids), MappedRecords(records=[record]), unreadable)
+
+
+def _map_node(
+    readable: ReadableResource, gid: str, raw: dict[str, Any], info: ResponseInfo, result: ReadResult
+) -> None:
+    if not is_id_of(readable.name, gid):
+        result.unreadable.append(UnreadableRecord(readable.name, gid, "an id of another resource"))
+        return
+    try:
+        result.mapped.merge(readable.map_record(raw, info))
+    except ValidationError as error:
+        result.unreadable.append(UnreadableRecord(readable.name, gid, describe_mismatch(error)))
+
+
+def _index_errors(errors: tuple[FieldError, ...]) -> dict[int, FieldError]:
+    """Return the first error of each node by the node's index. Raises for an error that is in no node."""
+    by_index: dict[int, FieldError] = {}
+    for error in errors:
+        match error.path:
+            case ("nodes", int() as index, *_):
+                by_index.setdefault(index, error)
+            case _:
+                raise_first_error((error,))
+    return by_index
+
+
+async def read_shop(session: ReadSession) -> Record:
+    """Return the shop's record. Raises PermanentError when the token turns out to be another shop's."""
+    response, read_at = await session.fetch_model(ReadShop, READ_SHOP, {})
+    if response.shop.myshopifyDomain != parse_account(session.context.token.connection):
+        raise PermanentError("the access token is another shop's")
+    return map_shop(response.shop, read_at)

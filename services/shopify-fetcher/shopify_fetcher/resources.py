@@ -1,0 +1,35 @@
+"""The resources whose records are read by their ids: one document and one mapper each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shopify_fetcher import graphql_documents
+from shopify_fetcher.collections import map_collection
+from shopify_fetcher.discounts import map_discount
+from shopify_fetcher.graphql_documents import GraphqlDocument
+from shopify_fetcher.inventory import map_inventory_item
+from shopify_fetcher.locations import map_location
+from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo
+from shopify_fetcher.products import map_product
+
+
+@dataclass(frozen=True)
+class ReadableResource:
+    """How one resource's records are read: at most `max_ids` at once, so that a cursor stays small."""
+
+    name: str
+    document: GraphqlDocument
+    map_record: Callable[[Node, ResponseInfo], MappedRecords]
+    max_ids: int = 250
+
+
+READABLE_RESOURCES = {
+    resource.name: resource
+    for resource in (
+        ReadableResource("locations", graphql_documents.READ_LOCATIONS, map_location),
+        ReadableResource("products", graphql_documents.READ_PRODUCTS, map_product),
+        ReadableResource("inventory", graphql_documents.READ_INVENTORY, map_inventory_item),
+        ReadableResource("collections", graphql_documents.READ_COLLECTIONS, map_collection, max_ids=100),
+        ReadableResource("discounts", graphql_documents.READ_DISCOUNTS, map_discount, max_ids=100),
+    )
+}

@@ -1,0 +1,96 @@
+"""Whether everything that a read published has been stored."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from contracts.events import RangeCompleted, RecordIds
+
+MAX_ATTEMPTS = 3
+"""How often one id range is read before its sync fails."""
+
+
+@dataclass(frozen=True)
+class RangeStatus:
+    """One attempt at one id range. `reason` says why it is not complete; `retry_cursor` is where to read it again."""
+
+    resource: str
+    id_range: int
+    attempt: int
+    is_complete: bool
+    reason: str | None
+    retry_cursor: str
+
+
+def check_range(event: RangeCompleted, listed: int) -> RangeStatus:
+    """Check an id range of which `listed` distinct ids have been stored.
+
+    It is complete when all ids that were sent are stored and their number lies between the platform's two counts.
+    """
+    reason = _find_range_fault(event, listed)
+    return RangeStatus(
+        resource=event.resource,
+        id_range=event.id_range,
+        attempt=event.attempt,
+        is_complete=reason is None,
+        reason=reason,
+        retry_cursor=event.retry_cursor,
+    )
+
+
+def _find_range_fault(event: RangeCompleted, listed: int) -> str | None:
+    name = f"{event.resource} id range {event.id_range}"
+    if listed < event.sent_count:
+        return f"{name}: {event.sent_count} records were sent, {listed} have arrived"
+    if event.count_before is None or event.count_after is None:
+        return None
+    low, high = sorted((event.count_before, event.count_after))
+    if low <= listed <= high:
+        return None
+    return f"{name}: {listed} records listed, the platform counts {low} to {high}"
+
+
+@dataclass(frozen=True)
+class FullReadStatus:
+    """The state of a full read.
+
+    `incomplete`: some id ranges must be read again from `retry_cursors`. `waiting`: an id range has not ended yet.
+    """
+
+    outcome: Literal["success", "incomplete", "failed", "waiting"]
+    reason: str | None = None
+    retry_cursors: tuple[str, ...] = ()
+
+
+def check_full_read(id_ranges: tuple[tuple[str, int], ...], statuses: list[RangeStatus]) -> FullReadStatus:
+    """Check a full read of `id_ranges`: it succeeds when the latest attempt at every id range is complete."""
+    latest: dict[tuple[str, int], RangeStatus] = {}
+    for status in sorted(statuses, key=lambda status: status.attempt):
+        latest[(status.resource, status.id_range)] = status
+    missing = [id_range for id_range in id_ranges if id_range not in latest]
+    if missing:
+        return FullReadStatus("waiting", f"no end of {missing[0][0]} id range {missing[0][1]} yet")
+    incomplete = [latest[id_range] for id_range in id_ranges if not latest[id_range].is_complete]
+    if not incomplete:
+        return FullReadStatus("success")
+    reason = "; ".join(status.reason or "" for status in incomplete)
+    if any(status.attempt >= MAX_ATTEMPTS for status in incomplete):
+        return FullReadStatus("failed", f"{reason} (after {MAX_ATTEMPTS} attempts)")
+    return FullReadStatus("incomplete", reason, tuple(status.retry_cursor for status in incomplete))
+
+
+def check_incremental_read(
+    requested: RecordIds, listed: set[tuple[str, str]], unreadable: dict[str, str]
+) -> str | None:
+    """Return why an incremental read is incomplete, or None when every requested id is among those `listed`.
+
+    `listed` holds (resource, id). `unreadable` holds the reason for each id that could not be read.
+    """
+    if unreadable:
+        example, reason = next(iter(unreadable.items()))
+        return f"{len(unreadable)} could not be read, e.g. {example}: {reason}"
+    missing = [
+        record_id for resource, ids in requested.items() for record_id in ids if (resource, record_id) not in listed
+    ]
+    if missing:
+        return f"{len(missing)} of the records asked for have not arrived, e.g. {missing[0]}"
+    return None

@@ -1,0 +1,137 @@
+"""What reads have published so far: the ids of their pages, completed id ranges and full reads, and final results."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.events import FullReadCompleted, RangeCompleted, RecordsPage, SyncResult, SyncTotals
+from spaces_writer.completeness import RangeStatus
+from spaces_writer.versions import DispositionCounts
+
+_SAVE_PAGE = text("""
+INSERT INTO pages (connection, read_id, resource, id_range, attempt, step, page, ids,
+                   records, changed, unchanged, stale, deleted)
+VALUES (:connection, :read_id, :resource, :id_range, :attempt, :step, :page, CAST(:ids AS text[]),
+        :records, :changed, :unchanged, :stale, :deleted)
+ON CONFLICT (connection, read_id, resource, id_range, attempt, step, page)
+DO UPDATE SET ids = pages.ids || EXCLUDED.ids
+""")
+_COUNT_LISTED = text("""
+SELECT count(DISTINCT id) FROM pages, unnest(ids) AS id
+WHERE connection = :connection AND read_id = :read_id AND resource = :resource
+  AND id_range = :id_range AND attempt = :attempt
+""")
+_LIST_IDS = text("""
+SELECT DISTINCT resource, id FROM pages, unnest(ids) AS id WHERE connection = :connection AND read_id = :read_id
+""")
+_COMPUTE_TOTALS = text("""
+SELECT count(*) AS pages, coalesce(sum(records), 0) AS records, coalesce(sum(changed), 0) AS changed,
+       coalesce(sum(unchanged), 0) AS unchanged, coalesce(sum(stale), 0) AS stale, coalesce(sum(deleted), 0) AS deleted
+FROM pages WHERE connection = :connection AND read_id = :read_id
+""")
+_SAVE_RANGE = text("""
+INSERT INTO id_ranges (connection, read_id, resource, id_range, attempt, is_complete, reason, retry_cursor)
+VALUES (:connection, :read_id, :resource, :id_range, :attempt, :is_complete, :reason, :retry_cursor)
+ON CONFLICT (connection, read_id, resource, id_range, attempt)
+DO UPDATE SET is_complete = EXCLUDED.is_complete, reason = EXCLUDED.reason
+""")
+_LIST_RANGES = text("""
+SELECT resource, id_range, attempt, is_complete, reason, retry_cursor FROM id_ranges
+WHERE connection = :connection AND read_id = :read_id ORDER BY attempt
+""")
+_SAVE_FULL_READ = text("""
+INSERT INTO full_reads (connection, read_id, event) VALUES (:connection, :read_id, :event) ON CONFLICT DO NOTHING
+""")
+_LOAD_FULL_READ = text("SELECT event FROM full_reads WHERE connection = :connection AND read_id = :read_id")
+_SAVE_RESULT = text("""
+INSERT INTO sync_results (connection, read_id, result) VALUES (:connection, :read_id, :result) ON CONFLICT DO NOTHING
+""")
+_LOAD_RESULT = text("SELECT result FROM sync_results WHERE connection = :connection AND read_id = :read_id")
+_DELETE_PROGRESS = [
+    text(f"DELETE FROM {table} WHERE connection = :connection AND read_id = :read_id")
+    for table in ("pages", "id_ranges", "full_reads")
+]
+_DELETE_EXPIRED = [
+    text(f"DELETE FROM {table} WHERE stored_at < now() - interval '8 days'")
+    for table in ("pages", "id_ranges", "full_reads", "sync_results", "chunks")
+]
+
+
+def _build_key(connection: str, read_id: UUID) -> dict[str, object]:
+    return {"connection": connection, "read_id": read_id}
+
+
+async def save_page(tx: AsyncConnection, page: RecordsPage, ids: Sequence[str], counts: DispositionCounts) -> None:
+    """Store which ids a page listed. A page number that comes again with other records adds its ids; the counts stay
+    those of the first one."""
+    await tx.execute(
+        _SAVE_PAGE,
+        {
+            **_build_key(page.connection, page.read_id),
+            **page.model_dump(include={"resource", "id_range", "attempt", "step", "page"}),
+            "ids": list(ids),
+            **asdict(counts),
+        },
+    )
+
+
+async def count_listed(tx: AsyncConnection, event: RangeCompleted) -> int:
+    """Return how many distinct ids this attempt at the id range listed."""
+    key = _build_key(event.connection, event.read_id)
+    attempt = event.model_dump(include={"resource", "id_range", "attempt"})
+    return int((await tx.execute(_COUNT_LISTED, {**key, **attempt})).scalar_one())
+
+
+async def list_ids(tx: AsyncConnection, connection: str, read_id: UUID) -> set[tuple[str, str]]:
+    """Return (resource, id) of everything that an incremental read listed."""
+    return {(row.resource, row.id) for row in await tx.execute(_LIST_IDS, _build_key(connection, read_id))}
+
+
+async def compute_totals(tx: AsyncConnection, connection: str, read_id: UUID) -> SyncTotals:
+    """Return the dispositions of everything that this read has published so far."""
+    row = (await tx.execute(_COMPUTE_TOTALS, _build_key(connection, read_id))).one()
+    return SyncTotals(read_id=read_id, **{name: int(value) for name, value in row._mapping.items()})
+
+
+async def save_range(tx: AsyncConnection, connection: str, read_id: UUID, status: RangeStatus) -> None:
+    """Store the status of an attempt at an id range."""
+    await tx.execute(_SAVE_RANGE, {**_build_key(connection, read_id), **asdict(status)})
+
+
+async def list_ranges(tx: AsyncConnection, connection: str, read_id: UUID) -> list[RangeStatus]:
+    """Return the status of all attempts at the id ranges of a full read."""
+    return [RangeStatus(*row) for row in (await tx.execute(_LIST_RANGES, _build_key(connection, read_id))).all()]
+
+
+async def save_full_read(tx: AsyncConnection, event: FullReadCompleted) -> None:
+    """Store the end of a full read. It may come before an id range has been read again."""
+    key = _build_key(event.connection, event.read_id)
+    await tx.execute(_SAVE_FULL_READ, {**key, "event": event.model_dump_json()})
+
+
+async def load_full_read(tx: AsyncConnection, connection: str, read_id: UUID) -> FullReadCompleted | None:
+    """Return the end of a full read, or None when it has not come yet."""
+    event = (await tx.execute(_LOAD_FULL_READ, _build_key(connection, read_id))).scalar()
+    return FullReadCompleted.model_validate_json(event) if event else None
+
+
+async def save_result(tx: AsyncConnection, connection: str, read_id: UUID, result: SyncResult) -> None:
+    """Store the final result, once, and delete the progress that it was computed from."""
+    await tx.execute(_SAVE_RESULT, {**_build_key(connection, read_id), "result": result.model_dump_json()})
+    for statement in _DELETE_PROGRESS:
+        await tx.execute(statement, _build_key(connection, read_id))
+
+
+async def load_result(tx: AsyncConnection, connection: str, read_id: UUID) -> SyncResult | None:
+    """Return the final result of this read, or None when there is none yet."""
+    result = (await tx.execute(_LOAD_RESULT, _build_key(connection, read_id))).scalar()
+    return SyncResult.model_validate_json(result) if result else None
+
+
+async def delete_expired(tx: AsyncConnection) -> None:
+    """Delete what is older than any message that Kafka still holds."""
+    for statement in _DELETE_EXPIRED:
+        await tx.execute(statement)

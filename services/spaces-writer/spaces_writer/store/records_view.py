@@ -1,0 +1,117 @@
+"""The view of a connection's records from which its document is built."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from database.pool import Database
+from platform_sdk.documents import StoredRecord
+
+PORTION_BYTES = 4 * 1024 * 1024
+PORTION_RECORDS = 500
+
+_LOAD_SEQUENCE = text("SELECT sequence FROM connections WHERE connection = :connection")
+_LIST_RESOURCES = text("""
+SELECT DISTINCT resource FROM records WHERE connection = :connection AND content_hash IS NOT NULL
+""")
+_LIST_IDS = text("""
+SELECT id, body_bytes, read_at, volatile_fields FROM records
+WHERE connection = :connection AND resource = :resource AND content_hash IS NOT NULL ORDER BY sort_key, id
+""")
+_LIST_IDS_BY_TITLE = text("""
+SELECT id, body_bytes, read_at, volatile_fields FROM records
+WHERE connection = :connection AND resource = :resource AND content_hash IS NOT NULL
+ORDER BY (CAST(lookup_fields AS jsonb) ->> 'title') COLLATE "C", sort_key
+""")
+_READ_BODIES = text("""
+SELECT wanted.id, b.body FROM unnest(CAST(:ids AS text[])) WITH ORDINALITY AS wanted (id, place)
+CROSS JOIN LATERAL (
+    SELECT body FROM bodies
+    WHERE connection = :connection AND resource = :resource AND bodies.id = wanted.id OFFSET 0) AS b
+ORDER BY wanted.place
+""")
+_READ_CHILDREN = text("""
+-- All parents in one scan: just after a first full read there are no statistics of these rows, and a plan by another
+-- index would read all records anew for each parent.
+SELECT r.id, r.read_at, b.body FROM (
+    SELECT id, read_at FROM records WHERE connection = :connection AND parent = ANY(CAST(:ids AS text[]))
+        AND resource = :resource AND content_hash IS NOT NULL OFFSET 0) AS r
+CROSS JOIN LATERAL (
+    SELECT body FROM bodies
+    WHERE connection = :connection AND resource = :resource AND bodies.id = r.id OFFSET 0) AS b
+""")
+_READ_LOOKUP_FIELDS = text("""
+SELECT id, lookup_fields FROM records
+WHERE connection = :connection AND resource = :resource AND content_hash IS NOT NULL
+""")
+_COUNT = text("""
+SELECT count(*) FROM records WHERE connection = :connection AND content_hash IS NOT NULL AND parent IS NULL
+""")
+
+
+class DatabaseRecordsView:
+    """The living records of one connection as of one moment: a `RecordsView` on a REPEATABLE READ transaction."""
+
+    def __init__(self, tx: AsyncConnection, connection: str, sequence: int) -> None:
+        self._tx = tx
+        self._connection = connection
+        self._index: dict[str, tuple[int, int, str]] = {}
+        self.sequence = sequence
+        """The connection's sequence number whose records this view shows."""
+
+    async def list_resources(self) -> Sequence[str]:
+        """Return the resources that have records, sorted by name."""
+        return sorted((await self._tx.execute(_LIST_RESOURCES, {"connection": self._connection})).scalars())
+
+    async def list_ids(self, resource: str, *, by_title: bool = False) -> Sequence[str]:
+        """Return ids in the document's order."""
+        statement = _LIST_IDS_BY_TITLE if by_title else _LIST_IDS
+        rows = (await self._tx.execute(statement, self._build_scope(resource))).all()
+        self._index.update((row.id, (row.body_bytes, row.read_at, row.volatile_fields)) for row in rows)
+        return [row.id for row in rows]
+
+    async def read_records(self, resource: str, ids: Sequence[str]) -> AsyncIterator[Sequence[StoredRecord]]:
+        """Yield the records of ids that `list_ids` has returned, in their order, about 4 MiB at a time."""
+        for portion in self._split(ids):
+            rows = await self._tx.execute(_READ_BODIES, {**self._build_scope(resource), "ids": portion})
+            yield [StoredRecord(row.id, row.body, *self._index[row.id][1:]) for row in rows]
+
+    async def read_children(self, resource: str, parents: Sequence[str]) -> Sequence[StoredRecord]:
+        """Return all records of `resource` whose parent is one of `parents`."""
+        rows = await self._tx.execute(_READ_CHILDREN, {**self._build_scope(resource), "ids": list(parents)})
+        return [StoredRecord(row.id, row.body, row.read_at) for row in rows]
+
+    async def read_lookup_fields(self, resource: str) -> Mapping[str, Mapping[str, str | None]]:
+        """Return the lookup fields of all records of `resource` by id."""
+        rows = await self._tx.execute(_READ_LOOKUP_FIELDS, self._build_scope(resource))
+        return {row.id: orjson.loads(row.lookup_fields) for row in rows}
+
+    async def count(self) -> int:
+        """Return how many living records the view shows. Child records are part of their parent."""
+        return int((await self._tx.execute(_COUNT, {"connection": self._connection})).scalar_one())
+
+    def _build_scope(self, resource: str) -> dict[str, object]:
+        return {"connection": self._connection, "resource": resource}
+
+    def _split(self, ids: Sequence[str]) -> list[list[str]]:
+        portions: list[list[str]] = []
+        room = 0
+        for record_id in ids:
+            size = self._index[record_id][0]
+            if room < size or not portions or len(portions[-1]) >= PORTION_RECORDS:
+                portions.append([])
+                room = PORTION_BYTES
+            portions[-1].append(record_id)
+            room -= size
+        return portions
+
+
+@asynccontextmanager
+async def open_view(database: Database, connection: str) -> AsyncIterator[DatabaseRecordsView]:
+    """Open a view of the connection's records. Raises `DatabaseUnavailableError`."""
+    async with database.transaction(isolation="REPEATABLE READ") as tx:
+        sequence = int((await tx.execute(_LOAD_SEQUENCE, {"connection": connection})).scalar_one())
+        yield DatabaseRecordsView(tx, connection, sequence)

@@ -1,0 +1,28 @@
+"""Applying the state of a connection that the gateway published."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from contracts.events import ConnectionChanged
+from spaces_writer.store import connections, erasures, merchants
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+async def apply_connection_events(tx: "AsyncConnection", connection: str, events: Sequence[ConnectionChanged]) -> bool:
+    """Store the newest state, and mark the merchants' documents that show the connection as changed.
+
+    A redaction among the events deletes the connection's data, whatever state follows it. Returns False when the stored
+    revision is not older than the newest event, and nothing is changed.
+    """
+    newest = max(events, key=lambda event: event.revision)
+    row = await connections.lock(tx, connection)
+    if row is not None and row.revision >= newest.revision:
+        return False
+    await connections.save(tx, newest)
+    for event in events:
+        if event.state == "redacted" and (row is None or event.revision > row.revision):
+            await erasures.redact(tx, event, row)
+    await merchants.raise_version(tx, {newest.merchant, row.merchant if row else None})
+    return True

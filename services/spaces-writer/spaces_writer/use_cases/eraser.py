@@ -1,0 +1,106 @@
+"""Deletes the objects of redacted connections from the bucket, twice.
+
+The eraser locks the snapshot's row, as a build does: so it waits for a PUT that is running, and two processes delete
+one after the other. Killed between the deletion and its commit, it deletes again and publishes the erasure once. While
+the bucket is unavailable it tries again. The second deletion, ten minutes later, deletes what a PUT of a process that
+died, or lost its lock, has stored since the first.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import structlog
+
+from contracts.events import DataStored, Erasure
+from contracts.topics import DATA_STORED
+from database.pool import DatabaseUnavailableError
+from messaging.errors import UnavailableError
+from messaging.outbox import enqueue
+from messaging.publisher import OutboundMessage
+from spaces_writer.store import connections, erasures, merchants, snapshots
+from spaces_writer.store.erasures import PendingErasure
+from spaces_writer.use_cases.object_store import ObjectStore
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from database.pool import Database
+
+log = structlog.get_logger()
+
+
+class Eraser:
+    """Carries out the erasures that redactions requested. `on_erased` is called after every commit."""
+
+    def __init__(self, database: "Database", bucket: ObjectStore, *, on_erased: Callable[[], None]) -> None:
+        self._database = database
+        self._bucket = bucket
+        self._on_erased = on_erased
+
+    async def erase_due(self) -> bool:
+        """Carry out all due erasures, and return whether there may be more.
+
+        Raises `UnavailableError` of the bucket after all have been tried, and `DatabaseUnavailableError` at once.
+        """
+        async with self._database.transaction() as tx:
+            due = await erasures.list_due(tx)
+        bucket_error: UnavailableError | None = None
+        for connection in due:
+            try:
+                await self.erase(connection)
+            except DatabaseUnavailableError:
+                raise
+            except UnavailableError as error:
+                bucket_error = error
+        if bucket_error is not None:
+            raise bucket_error
+        return len(due) == erasures.BATCH_SIZE
+
+    async def erase(self, connection: str) -> None:
+        """Carry out the first or the second deletion of one connection, if it is due. Raises `UnavailableError`."""
+        async with self._database.transaction() as tx:
+            was_uploaded = await snapshots.wait_for_lock(tx, connection)
+            erasure = await erasures.load_due(tx, connection)
+            if erasure is None:
+                if not was_uploaded:
+                    await snapshots.delete(tx, connection)
+                return
+            if erasure.erased_at is None:
+                await self._delete_first_time(tx, erasure)
+            else:
+                await self._delete_second_time(tx, erasure, was_uploaded=was_uploaded)
+        self._on_erased()
+
+    async def _delete_first_time(self, tx: "AsyncConnection", erasure: PendingErasure) -> None:
+        await self._delete_object(tx, erasure)
+        erased_at = int(time.time() * 1000)
+        if not await erasures.record_deletion(tx, erasure, erased_at):
+            return
+        event = DataStored(
+            connection=erasure.connection,
+            epoch=erasure.epoch,
+            sequence=erasure.sequence,
+            erasure=Erasure(object_keys=(erasure.object_key,) if erasure.object_key else (), erased_at=erased_at),
+        )
+        await enqueue(tx, [OutboundMessage(DATA_STORED, erasure.connection, event, str(uuid4()))])
+
+    async def _delete_second_time(self, tx: "AsyncConnection", erasure: PendingErasure, *, was_uploaded: bool) -> None:
+        """Delete the object again, unless a newer epoch of the connection has uploaded its own: that one is checked.
+
+        The merchant's document is uploaded or deleted once more, because a late PUT may have restored that, too.
+        """
+        if was_uploaded:
+            await connections.request_object_check(tx, erasure.connection)
+        else:
+            await self._delete_object(tx, erasure)
+        await erasures.delete(tx, erasure)
+        if erasure.merchant is not None:
+            await merchants.invalidate(tx, erasure.merchant)
+
+    async def _delete_object(self, tx: "AsyncConnection", erasure: PendingErasure) -> None:
+        if erasure.object_key is not None:
+            await self._bucket.delete(erasure.object_key)
+            log.info("object deleted", connection=erasure.connection, key=erasure.object_key)
+        await snapshots.delete(tx, erasure.connection)

@@ -1,0 +1,78 @@
+"""Ingestion of a batch of fetched events of one connection, inside one transaction.
+
+Killed before the commit, Kafka delivers the batch again. Killed after it, the batch comes again too: every record is
+found unchanged, every listed id is there, every final result is stored, and the same events are published once more.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from contracts.events import (
+    DataStored,
+    FullReadCompleted,
+    IncrementalReadCompleted,
+    RangeCompleted,
+    RecordsPage,
+    SyncResult,
+)
+from messaging.errors import UnknownConnectionError
+from spaces_writer.store import connections, reads, trace_links
+from spaces_writer.use_cases.batch import IngestedBatch
+from spaces_writer.use_cases.page_storage import store_page
+from spaces_writer.use_cases.read_completion import complete_full_read, complete_incremental_read, complete_range
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+FetchedEvent = RecordsPage | RangeCompleted | FullReadCompleted | IncrementalReadCompleted
+
+
+async def ingest_batch(
+    tx: "AsyncConnection", connection: str, events: Sequence[FetchedEvent], *, is_full_read: bool
+) -> tuple[IngestedBatch, list[DataStored]]:
+    """Store the events' data, and return what the batch did with the events to publish about it.
+
+    `is_full_read` says whether full reads published the events. Raises `UnknownConnectionError` while the gateway's
+    state of the connection, or of the epoch of an event, has not been received.
+    """
+    row = await connections.lock(tx, connection)
+    if row is None:
+        raise UnknownConnectionError(connection)
+    batch = IngestedBatch(row, is_full_read)
+    for event in events:
+        await _ingest(tx, event, batch)
+    sequence = await _raise_sequence(tx, connection) if batch.has_changes else row.sequence
+    totals = [await reads.compute_totals(tx, connection, read_id) for read_id in sorted(batch.open_reads)]
+    return batch, batch.build_events(sequence, totals)
+
+
+async def _ingest(tx: "AsyncConnection", event: FetchedEvent, batch: IngestedBatch) -> None:
+    if event.epoch < batch.row.epoch:
+        _refuse(event, batch)
+        return
+    if event.epoch > batch.row.epoch or batch.row.state == "redacted":
+        # A redaction raises the epoch: what was read in its own epoch was read with a grant that is newer than it.
+        raise UnknownConnectionError(f"{event.connection} at epoch {event.epoch}")
+    match event:
+        case RecordsPage():
+            await store_page(tx, event, batch)
+            batch.open_reads.add(event.read_id)
+        case RangeCompleted():
+            await complete_range(tx, event, batch)
+        case FullReadCompleted():
+            await complete_full_read(tx, event, batch)
+        case IncrementalReadCompleted():
+            await complete_incremental_read(tx, event, batch)
+
+
+def _refuse(event: FetchedEvent, batch: IngestedBatch) -> None:
+    """Refuse what was read under an epoch that has ended. Its syncs end as cancelled, never silently."""
+    reason = f"read under epoch {event.epoch}, which has ended"
+    sync_ids = event.sync_ids if isinstance(event, IncrementalReadCompleted) else (event.read_id,)
+    batch.results.append(SyncResult(sync_ids=sync_ids, status="cancelled", sequence=batch.row.sequence, reason=reason))
+
+
+async def _raise_sequence(tx: "AsyncConnection", connection: str) -> int:
+    sequence = await connections.raise_sequence(tx, connection)
+    await trace_links.save_current_span(tx, connection, sequence)
+    return sequence

@@ -1,0 +1,111 @@
+"""Storing a page of records: each record's version is compared with the stored one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from contracts.events import Record, RecordsPage
+from contracts.headers import derive_id
+from platform_sdk.documents import canonicalize, hash_content
+from spaces_writer.chunks import join_chunks
+from spaces_writer.store import chunks, reads, records
+from spaces_writer.store.records import IndexEntry, PreparedRecord
+from spaces_writer.use_cases.batch import IngestedBatch
+from spaces_writer.versions import Disposition, DispositionCounts, Version, compare_versions, count_dispositions
+from spaces_writer.volatile_fields import NO_VOLATILE_FIELDS, VolatileFields, should_renew
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+async def store_page(tx: "AsyncConnection", page: RecordsPage, batch: IngestedBatch) -> None:
+    """Store the page's records and the ids that it listed."""
+    whole = await _collect_whole_records(tx, page)
+    counts = DispositionCounts()
+    by_resource: dict[str, dict[str, Record]] = {}
+    for record in whole:
+        by_resource.setdefault(record.resource, {})[record.id] = record
+    for resource, incoming in by_resource.items():
+        stored = await _store_records(
+            tx, page.connection, resource, list(incoming.values()), is_full_read=batch.is_full_read
+        )
+        counts = counts + stored.counts if resource == page.resource else counts
+        batch.has_changes = batch.has_changes or stored.has_changes
+        if ids := stored.ids_to_verify:
+            verification_id = derive_id("verification", str(page.read_id), resource, *sorted(ids))
+            batch.verifications.append((verification_id, {resource: ids}))
+    own_ids = [record.id for record in whole if record.resource == page.resource]
+    await reads.save_page(tx, page, own_ids, counts)
+    batch.pages, batch.counts = batch.pages + 1, batch.counts + counts
+
+
+async def _collect_whole_records(tx: "AsyncConnection", page: RecordsPage) -> list[Record]:
+    """Return the page's whole records, and the chunked records that its chunks complete."""
+    whole = [record for record in page.records if record.chunk is None]
+    for record in page.records:
+        if record.chunk is None:
+            continue
+        await chunks.save(tx, page.connection, record)
+        joined = join_chunks(await chunks.load(tx, page.connection, record)) if record.chunk.is_last else None
+        if joined is not None:
+            whole.append(joined)
+            await chunks.delete(tx, page.connection, record)
+    return whole
+
+
+@dataclass(frozen=True)
+class StorageOutcome:
+    """Dispositions of some records, the ids of those that must be read again, and whether the snapshot differs."""
+
+    counts: DispositionCounts
+    ids_to_verify: tuple[str, ...]
+    has_changes: bool
+
+
+async def _store_records(
+    tx: "AsyncConnection", connection: str, resource: str, incoming: Sequence[Record], *, is_full_read: bool
+) -> StorageOutcome:
+    index = await records.load_index(tx, connection, resource, [record.id for record in incoming])
+    prepared = [_prepare(record) for record in incoming]
+    compared = [(item, compare_versions(item.version, _get_version(index, item))) for item in prepared]
+    changed = [item for item, comparison in compared if comparison.disposition is Disposition.CHANGED]
+    deleted = [item for item, comparison in compared if comparison.disposition is Disposition.DELETED]
+    unchanged = [
+        _keep_volatile_fields(item, index.get(item.record.id), is_full_read=is_full_read)
+        for item, comparison in compared
+        if comparison.disposition is Disposition.UNCHANGED and comparison.replaces_stored
+    ]
+    if changed:
+        await records.write(tx, connection, resource, changed)
+    if deleted:
+        await records.write_tombstones(tx, connection, resource, deleted)
+    if unchanged:
+        await records.write_index(tx, connection, resource, unchanged)
+    has_renewed_fields = any(
+        item.record.id in index and item.volatile_fields != index[item.record.id].volatile_fields for item in unchanged
+    )
+    return StorageOutcome(
+        count_dispositions(comparison.disposition for _, comparison in compared),
+        tuple(item.record.id for item, comparison in compared if comparison.needs_verification),
+        has_changes=bool(changed or deleted or has_renewed_fields),
+    )
+
+
+def _get_version(index: Mapping[str, IndexEntry], item: PreparedRecord) -> Version | None:
+    entry = index.get(item.record.id)
+    return entry.version if entry else None
+
+
+def _keep_volatile_fields(item: PreparedRecord, entry: IndexEntry | None, *, is_full_read: bool) -> PreparedRecord:
+    """Return an unchanged record with its stored volatile fields, unless a full read renews them."""
+    if entry is None or (is_full_read and should_renew(item.volatile_fields, entry.volatile_fields)):
+        return item
+    return replace(item, volatile_fields=entry.volatile_fields)
+
+
+def _prepare(record: Record) -> PreparedRecord:
+    if record.body is None:
+        return PreparedRecord(record, None, None, NO_VOLATILE_FIELDS)
+    body = canonicalize(record.body)
+    volatile_fields = VolatileFields(canonicalize(record.volatile_fields).decode(), record.read_at)
+    return PreparedRecord(record, body, hash_content(body), volatile_fields)

@@ -1,0 +1,184 @@
+"""Builds the snapshot of a connection and uploads it.
+
+One process at a time builds a snapshot: it locks the snapshot's row, which ingestion never touches. Killed after the
+PUT and before the commit, the next build finds the row's sequence number behind and uploads the same bytes again. While
+the bucket is unavailable the build is tried again: records are stored, and nothing else waits.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING
+from uuid import uuid4
+
+import structlog
+
+from contracts.events import DataStored, Upload, parse_platform
+from contracts.topics import DATA_STORED
+from messaging import tracing
+from messaging.errors import UnavailableError
+from messaging.outbox import enqueue
+from messaging.publisher import OutboundMessage
+from spaces_writer.client import open_temporary_file
+from spaces_writer.documents import load_document_builder
+from spaces_writer.pacing import UploadPace
+from spaces_writer.store import snapshots, trace_links
+from spaces_writer.store.records_view import open_view
+from spaces_writer.store.snapshots import Snapshot
+from spaces_writer.use_cases.object_store import ObjectStore
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from database.pool import Database
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class SnapshotDocument:
+    """A built document in a temporary file. `sequence` is the connection's sequence number that it contains."""
+
+    body: IO[bytes]
+    sha256: str
+    bytes: int
+    records: int
+    sequence: int
+
+
+class SnapshotBuilder:
+    """Builds and uploads snapshots. Each build holds one connection of `database` and reads through a second one.
+    `on_upload` is called with the outcome of each committed build."""
+
+    def __init__(self, database: "Database", bucket: ObjectStore, *, on_upload: Callable[[str, Upload], None]) -> None:
+        self._database = database
+        self._bucket = bucket
+        self._on_upload = on_upload
+
+    async def build(self, connection: str) -> Upload | None:
+        """Build and upload the connection's document if it is due.
+
+        Returns the outcome, or None when it is not due or another process builds it. Raises `DatabaseUnavailableError`.
+        """
+        started = time.time()
+        async with self._database.transaction() as tx:
+            snapshot = await snapshots.lock(tx, connection)
+            if snapshot is None:
+                return None
+            traceparents = await trace_links.list_traceparents(tx, connection, snapshot.sequence)
+            with _start_span(connection, traceparents) as span:
+                upload = await self._upload(snapshot)
+                span.set_attribute("merchant_sync.outcome", upload.outcome)
+                span.set_attribute("merchant_sync.records", upload.records)
+                await _record(tx, snapshot, upload, snapshot.pace.spend(time.time(), time.time() - started))
+                event = DataStored(connection=connection, epoch=snapshot.epoch, sequence=upload.sequence, upload=upload)
+                await enqueue(tx, [OutboundMessage(DATA_STORED, connection, event, str(uuid4()))])
+                _log_upload(connection, upload)
+        self._on_upload(connection, upload)
+        return upload
+
+    async def _upload(self, snapshot: Snapshot) -> Upload:
+        try:
+            is_lost = await self._is_object_lost(snapshot)
+        except UnavailableError as error:
+            return _build_failed_upload(snapshot, error)
+        if snapshot.sequence == snapshot.uploaded_sequence and not is_lost:
+            return _build_unchanged_upload(snapshot)
+        with open_temporary_file() as file:
+            document = await self._build_document(snapshot.connection, file)
+            try:
+                return await self._put(snapshot, document, is_lost=is_lost)
+            except UnavailableError as error:
+                return _build_failed_upload(snapshot, error)
+
+    async def _is_object_lost(self, snapshot: Snapshot) -> bool:
+        """Whether the uploaded object is missing or overwritten. Only looked at when a check was requested."""
+        if not snapshot.is_check_due or snapshot.sha256 is None:
+            return False
+        metadata = await self._bucket.load_metadata(snapshot.object_key)
+        return metadata is None or metadata.get("sha256") != snapshot.sha256
+
+    async def _build_document(self, connection: str, file: IO[bytes]) -> SnapshotDocument:
+        build_document = load_document_builder(connection)
+        digest, size = hashlib.sha256(), 0
+        async with open_view(self._database, connection) as view:
+            async for piece in build_document(view):
+                await asyncio.to_thread(file.write, piece)
+                digest.update(piece)
+                size += len(piece)
+            records = await view.count()
+        file.seek(0)
+        return SnapshotDocument(file, digest.hexdigest(), size, records, view.sequence)
+
+    async def _put(self, snapshot: Snapshot, document: SnapshotDocument, *, is_lost: bool) -> Upload:
+        now = datetime.now(UTC)
+        is_unchanged = document.sha256 == snapshot.sha256 and not is_lost
+        if not is_unchanged:
+            await self._bucket.put(snapshot.object_key, document.body, _build_metadata(snapshot, document, now))
+        return Upload(
+            key=snapshot.object_key,
+            outcome="unchanged" if is_unchanged else "restored" if is_lost else "uploaded",
+            sequence=document.sequence,
+            sha256=document.sha256,
+            bytes=document.bytes,
+            records=document.records,
+            stored_at=int(now.timestamp() * 1000),
+        )
+
+
+def _start_span(connection: str, traceparents: Sequence[str]) -> AbstractContextManager[tracing.Span]:
+    """Start the span of a build and its PUT, in the trace of the first change that the build is due for."""
+    attributes = {"merchant_sync.connection": connection, "merchant_sync.platform": parse_platform(connection)}
+    return tracing.start_span("build snapshot", "internal", attributes, caused_by=traceparents)
+
+
+async def _record(tx: "AsyncConnection", snapshot: Snapshot, upload: Upload, pace: UploadPace) -> None:
+    if upload.outcome == "failed":
+        await snapshots.record_failure(tx, snapshot, pace)
+        return
+    await snapshots.record_upload(tx, snapshot, upload, pace)
+    await trace_links.delete(tx, snapshot.connection, upload.sequence)
+
+
+def _build_metadata(snapshot: Snapshot, document: SnapshotDocument, now: datetime) -> dict[str, str]:
+    return {
+        "merchant": str(snapshot.merchant),
+        "connection": snapshot.connection,
+        "sync-id": str(snapshot.last_sync_id),
+        "stored-at": now.isoformat(timespec="milliseconds"),
+        "sha256": document.sha256,
+        "records": str(document.records),
+    }
+
+
+def _build_failed_upload(snapshot: Snapshot, error: UnavailableError) -> Upload:
+    return Upload(key=snapshot.object_key, outcome="failed", sequence=snapshot.uploaded_sequence, reason=str(error))
+
+
+def _build_unchanged_upload(snapshot: Snapshot) -> Upload:
+    return Upload(
+        key=snapshot.object_key,
+        outcome="unchanged",
+        sequence=snapshot.uploaded_sequence,
+        sha256=snapshot.sha256 or "",
+        bytes=snapshot.bytes,
+        records=snapshot.records,
+        stored_at=int(time.time() * 1000),
+    )
+
+
+def _log_upload(connection: str, upload: Upload) -> None:
+    fields = {"connection": connection, "cause": "snapshot", "key": upload.key, "bytes": upload.bytes}
+    match upload.outcome:
+        case "failed":
+            log.warning("object upload failed", **fields, reason=upload.reason)
+        case "unchanged":
+            log.info("object unchanged", **fields)
+        case "restored":
+            log.warning("object uploaded", **fields, reason="the stored object was lost or overwritten")
+        case _:
+            log.info("object uploaded", **fields)

@@ -1,0 +1,109 @@
+"""The writer on a schema of its own, with a bucket in memory that can be unavailable or slow."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import IO, Any
+
+import orjson
+from prometheus_client import CollectorRegistry
+from sqlalchemy import text
+
+from contracts.events import ConnectionChanged, DataStored, Upload
+from database.pool import Database
+from messaging.errors import UnavailableError
+from spaces_writer.handlers import ConnectionChangedHandler, FetchedHandler
+from spaces_writer.metrics import WriterMetrics
+from spaces_writer.use_cases.eraser import Eraser
+from spaces_writer.use_cases.merchant_documents import MerchantDocuments
+from spaces_writer.use_cases.snapshot_builder import SnapshotBuilder
+
+
+class MemoryBucket:
+    """Objects by key with their metadata. With `is_unavailable` every call fails. With `release_put` a PUT waits until
+    that event is set."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, tuple[bytes, Mapping[str, str]]] = {}
+        self.puts = 0
+        self.is_unavailable = False
+        self.release_put: asyncio.Event | None = None
+        self.put_started = asyncio.Event()
+
+    async def put(self, key: str, body: IO[bytes] | bytes, metadata: Mapping[str, str]) -> None:
+        self._check_available()
+        self.put_started.set()
+        if self.release_put is not None:
+            await self.release_put.wait()
+        self.puts += 1
+        self.objects[key] = (body if isinstance(body, bytes) else body.read(), metadata)
+
+    async def load_metadata(self, key: str) -> Mapping[str, str] | None:
+        self._check_available()
+        return self.objects[key][1] if key in self.objects else None
+
+    async def delete(self, key: str) -> None:
+        self._check_available()
+        self.objects.pop(key, None)
+
+    def _check_available(self) -> None:
+        if self.is_unavailable:
+            raise UnavailableError("SlowDown: try again later")
+
+
+class Writer:
+    """The writer's handlers, snapshot builder, merchants' documents and eraser."""
+
+    def __init__(self, database: Database, bucket: MemoryBucket | None = None) -> None:
+        self.database = database
+        self.bucket = bucket or MemoryBucket()
+        self.registry = CollectorRegistry()
+        metrics = WriterMetrics(self.registry)
+        hooks: Any = {"on_stored": lambda: None, "count_batch": metrics.count_batch}
+        self.incremental_handler = FetchedHandler(database.transaction, is_full_read=False, **hooks)
+        self.full_handler = FetchedHandler(database.transaction, is_full_read=True, **hooks)
+        self.connection_handler = ConnectionChangedHandler(database.transaction, on_changed=lambda: None)
+        self.builder = SnapshotBuilder(database, self.bucket, on_upload=metrics.count_upload)
+        self.merchant_documents = MerchantDocuments(database, self.bucket)
+        self.eraser = Eraser(database, self.bucket, on_erased=lambda: None)
+
+    async def update_connection(self, *events: ConnectionChanged) -> None:
+        """Handle states of a connection."""
+        await self.connection_handler(events[0].connection, events)
+
+    async def ingest(self, *events: Any) -> list[DataStored]:
+        """Handle the events of an incremental read, and return what the writer publishes."""
+        await self.incremental_handler(events[0].connection, events)
+        return await self.drain_outbox()
+
+    async def ingest_full_read(self, *events: Any) -> list[DataStored]:
+        """Handle the events of a full read, and return what the writer publishes."""
+        await self.full_handler(events[0].connection, events)
+        return await self.drain_outbox()
+
+    async def drain_outbox(self) -> list[DataStored]:
+        """Return the events in the outbox, and delete them."""
+        async with self.database.transaction() as tx:
+            rows = await tx.execute(text("DELETE FROM outbox RETURNING id, body"))
+            return [DataStored.model_validate_json(row.body) for row in sorted(rows, key=lambda r: int(r.id))]
+
+    async def build(self, connection: str) -> Upload | None:
+        """Build and upload the connection's document if it is due."""
+        upload = await self.builder.build(connection)
+        await self.drain_outbox()
+        return upload
+
+    async def load_titles(self) -> dict[str, str]:
+        """Return the titles of the stored products by id."""
+        async with self.database.transaction() as tx:
+            rows = await tx.execute(text("SELECT id, body FROM bodies WHERE resource = 'products'"))
+            return {row.id: orjson.loads(row.body)["title"] for row in rows}
+
+    async def query_scalar(self, sql: str) -> Any:
+        """Return the one value that `sql` selects."""
+        async with self.database.transaction() as tx:
+            return (await tx.execute(text(sql))).scalar()
+
+    async def execute(self, sql: str) -> None:
+        """Execute `sql`."""
+        async with self.database.transaction() as tx:
+            await tx.execute(text(sql))

@@ -1,0 +1,75 @@
+"""Searches everything that a stack has stored, logged and published for texts that must not be there."""
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, quote_plus
+
+from aiokafka import AIOKafkaConsumer
+
+from world import World
+
+SCHEMAS = ("gateway", "scheduler", "spaces_writer")
+THIRD_PARTY_PARTS = ("kafka", "postgres", "spaces", "sandbox")
+"""Parts whose logs are not the product's."""
+
+
+def dump_tables(world: World) -> dict[str, str]:
+    """Read all rows of the tables of all services as text, by table. Bytes in them are added as decoded text."""
+    tables = world.select_rows(
+        "SELECT table_schema || '.' || table_name AS name FROM information_schema.tables"
+        " WHERE table_schema = ANY(:schemas) AND table_type = 'BASE TABLE'",
+        schemas=list(SCHEMAS),
+    )
+    texts = {}
+    for (table,) in tables:
+        rows = "\n".join(str(row[0]) for row in world.select_rows(f"SELECT t::text FROM {table} AS t"))
+        texts[table] = rows + "".join(map(_decode_bytea, re.findall(r"\\x([0-9a-f]+)", rows)))
+    return texts
+
+
+def _decode_bytea(digits: str) -> str:
+    """Decode the hex digits that Postgres shows for bytes."""
+    return bytes.fromhex(digits[: len(digits) // 2 * 2]).decode(errors="replace")
+
+
+def read_logs(world: World, *without: str) -> dict[str, str]:
+    """Read the log of each part, except the parts in `without`."""
+    names = [name for name in world.stack.names if name not in without]
+    return {name: world.stack.get_log_path(name).read_text(errors="replace") for name in names}
+
+
+def search_texts(texts: Mapping[str, str], needles: Iterable[str]) -> dict[str, set[str]]:
+    """Return the names of the texts that contain a needle, as it is or URL-encoded, with the needles they contain."""
+    matches = {}
+    for needle in needles:
+        for form in {needle, quote(needle), quote(needle, safe=""), quote_plus(needle)}:
+            for name, text in texts.items():
+                if form in text:
+                    matches.setdefault(name, set()).add(needle)
+    return matches
+
+
+def search_tables(world: World, *needles: str) -> dict[str, set[str]]:
+    """Return the tables of all services that contain a needle, with the needles they contain."""
+    return search_texts(dump_tables(world), needles)
+
+
+def search_logs(world: World, *needles: str) -> dict[str, set[str]]:
+    """Return the parts of the product whose logs contain a needle, with the needles they contain."""
+    return search_texts(read_logs(world, *THIRD_PARTY_PARTS), needles)
+
+
+async def dump_topics(servers: str) -> dict[str, str]:
+    """Read every message of every topic, dead letters among them: keys, headers and values as text, by topic."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest", group_id=None)
+    await consumer.start()
+    try:
+        topics = sorted(topic for topic in await consumer.topics() if not topic.startswith("__"))
+        consumer.subscribe(topics)
+        texts = dict.fromkeys(topics, "")
+        while records := await consumer.getmany(timeout_ms=2000):
+            for partition, messages in records.items():
+                texts[partition.topic] += "\n".join(f"{m.key!r} {m.headers!r} {m.value!r}" for m in messages)
+        return texts
+    finally:
+        await consumer.stop()
