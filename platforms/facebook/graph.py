@@ -20,7 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 Attempt = Callable[[], Awaitable[httpx.Response | FailedAttempt]]
 
 
-class GraphError(PermanentError):
+class GraphRefusalError(PermanentError):
     """Graph refuses a call, and another attempt would not help."""
 
     def __init__(self, body: GraphErrorBody) -> None:
@@ -32,8 +32,8 @@ class Graph:
     """The Graph API for one app.
 
     Tokens are sent in headers and secrets in bodies, because addresses are logged on the way; `appsecret_proof` goes
-    with every token. All calls raise TokenRejectedError for a dead token, GraphError, and TransientError when Facebook
-    throttles or does not answer within three attempts. No error's text holds what was sent.
+    with every token. All calls raise TokenRejectedError for a dead token, GraphRefusalError, and TransientError when
+    Facebook throttles or does not answer within three attempts. No error's text holds what was sent.
     """
 
     def __init__(self, http: httpx.AsyncClient, settings: Settings) -> None:
@@ -116,4 +116,4 @@ def _interpret_error(response: httpx.Response, path: str) -> httpx.Response | Fa
     if error.can_pass:
         return FailedAttempt(f"error {error.label}")
     log.warning("call refused", path=path, graph_error=error.label)
-    raise GraphError(error)
+    raise GraphRefusalError(error)

@@ -142,7 +142,7 @@ class SubscribedField(_GraphModel):
     name: str
 
 
-class AppSubscription(_GraphModel):
+class ListedSubscription(_GraphModel):
     """What is delivered to an app about one kind of object."""
 
     object: str
@@ -154,7 +154,7 @@ class AppSubscription(_GraphModel):
 class AppSubscriptionsResponse(_GraphModel):
     """`{app-id}/subscriptions`: one for each kind of object."""
 
-    data: list[AppSubscription]
+    data: list[ListedSubscription]
 
 
 class SubscribedApp(_GraphModel):

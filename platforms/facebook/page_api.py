@@ -9,7 +9,7 @@ from platform_sdk.errors import RequestRejectedError, TokenRejectedError, Transi
 from platform_sdk.grants import Grant
 from platform_sdk.http_retries import FailedAttempt, parse_response, read_date
 from platforms.facebook import graph_responses as responses
-from platforms.facebook.graph import Graph, GraphError
+from platforms.facebook.graph import Graph, GraphRefusalError
 from platforms.facebook.manifest import MANIFEST
 from platforms.facebook.resources import PAGE
 from platforms.facebook.settings import Settings
@@ -21,7 +21,7 @@ PAGE_SIZES = (100, 25, 5)
 
 
 class PageApi:
-    """Pages of one app's users. `now` is in milliseconds. Errors as those of `Graph`, but never GraphError."""
+    """Pages of one app's users. `now` is in milliseconds. Errors as those of `Graph`, but never GraphRefusalError."""
 
     def __init__(self, graph: Graph, settings: Settings, *, now: Callable[[], int]) -> None:
         self._graph = graph
@@ -42,7 +42,7 @@ class PageApi:
         except TokenRejectedError as error:
             reason = "Facebook does not take the token that it has just given; start again"
             raise RequestRejectedError(400, reason) from error
-        except GraphError as error:
+        except GraphRefusalError as error:
             raise TransientError(f"Facebook refuses what a consent needs (error {error.body.label})") from error
 
     async def refresh_grant(self, account: str, refresh_token: str) -> Grant:  # noqa: ARG002
@@ -55,7 +55,7 @@ class PageApi:
             await self._graph.get(responses.AnyResponse, account, token, fields="id")
         except TokenRejectedError:
             return False
-        except GraphError:
+        except GraphRefusalError:
             return True
         return True
 
@@ -70,14 +70,14 @@ class PageApi:
         """End the page's deliveries to this app; a page without the app, or a dead token, is no error."""
         try:
             await self._graph.delete(f"{account}/subscribed_apps", token)
-        except (TokenRejectedError, GraphError) as error:
+        except (TokenRejectedError, GraphRefusalError) as error:
             log.info("page has no such app", account=account, reason=type(error).__name__)
 
     async def _exchange(self, code: str) -> httpx.Response:
         try:
             return await self._graph.request_token(code=code, redirect_uri=self._settings.facebook_redirect_uri)
-        except (GraphError, TokenRejectedError) as error:
-            if isinstance(error, GraphError) and error.body.code != 100:
+        except (GraphRefusalError, TokenRejectedError) as error:
+            if isinstance(error, GraphRefusalError) and error.body.code != 100:
                 log.warning("facebook refuses the app", graph_error=error.body.label)
                 raise TransientError(f"Facebook refuses this app (error {error.body.label})") from error
             reason = "Facebook does not take the code: it was used already, or is too old"

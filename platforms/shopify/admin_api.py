@@ -31,7 +31,7 @@ _parse = partial(parse_response, MANIFEST.title)
 
 
 @dataclass(frozen=True)
-class Subscription:
+class ShopifySubscription:
     """A webhook subscription as Shopify lists it."""
 
     id: str
@@ -108,15 +108,15 @@ class AdminApi:
         if not response.is_success and response.status_code not in (401, 404):
             raise TransientError(f"Shopify answers HTTP {response.status_code}")
 
-    async def list_subscriptions(self, account: str, token: str) -> list[Subscription]:
+    async def list_subscriptions(self, account: str, token: str) -> list[ShopifySubscription]:
         """Return all subscriptions that the app made through the API in this shop. Raises TokenRejectedError."""
-        subscriptions: list[Subscription] = []
+        subscriptions: list[ShopifySubscription] = []
         has_next_page, after = True, None
         while has_next_page:
             data = await self._query(
                 account, token, graphql.LIST_SUBSCRIPTIONS, {"after": after}, graphql.ListSubscriptionsData
             )
-            subscriptions += [Subscription(node.id, node.topic, node.uri) for node in data.page.nodes]
+            subscriptions += [ShopifySubscription(node.id, node.topic, node.uri) for node in data.page.nodes]
             has_next_page, after = data.page.page_info.has_next_page, data.page.page_info.end_cursor
         return subscriptions
 

@@ -30,7 +30,7 @@ __all__ = ["Settings", "create_adapter"]
 CALLBACK_TOLERANCE_SECONDS = 300
 
 
-class MissingScope(BaseModel):
+class UngrantedScope(BaseModel):
     """A scope that was not granted, with the resources that are not read without it."""
 
     scope: str
@@ -43,7 +43,7 @@ class ShopConnected(BaseModel):
     connection: str
     sync_id: UUID
     sync_url: str
-    missing_scopes: list[MissingScope]
+    missing_scopes: list[UngrantedScope]
 
 
 class ShopifyAccounts:

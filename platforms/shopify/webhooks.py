@@ -19,7 +19,7 @@ import structlog
 from platform_sdk.adapters import TopicOutcome, WebhookReport
 from platform_sdk.deliveries import Delivery, DeliveryHeader, DeliveryKind
 from platform_sdk.errors import PermanentError, RequestRejectedError
-from platforms.shopify.admin_api import AdminApi, Subscription
+from platforms.shopify.admin_api import AdminApi, ShopifySubscription
 from platforms.shopify.manifest import MANIFEST
 from platforms.shopify.resources import CATALOG
 from platforms.shopify.shop_names import parse_shop_domain
@@ -187,7 +187,7 @@ class ShopifyWebhooks:
 
 
 def plan_subscriptions(
-    topics: Iterable[str], address: str, subscriptions: Sequence[Subscription]
+    topics: Iterable[str], address: str, subscriptions: Sequence[ShopifySubscription]
 ) -> list[PlannedSubscription]:
     """Return one step for each topic. A topic that is delivered to `address` needs nothing, whatever other addresses it
     has, too."""

@@ -35,7 +35,7 @@ def test_a_person_connects_a_shop_edits_it_and_sees_the_object_change(world: Wor
     shop = world.make_shop(products=20)
     page.goto(world.stack.gateway_url)
     page.fill("#shop", shop.removesuffix(".myshopify.com"))
-    page.click("#connect")
+    page.click("#connect_shopify")
     expect(page.locator("#scopes")).to_contain_text("read_products")
     page.click("#accept")
     expect(page.locator("#state")).to_have_text("success", timeout=30_000)
@@ -59,7 +59,7 @@ def test_a_merchant_who_declines_is_offered_to_start_again(world: World, page: P
     expect(page.locator("#again")).to_be_visible()
     page.click("#again")
     page.fill("#shop", shop)
-    page.click("#connect")
+    page.click("#connect_shopify")
     page.click("#accept")
     expect(page.locator("#state")).to_have_text("success", timeout=30_000)
 
@@ -82,7 +82,7 @@ def test_a_person_connects_pages_beside_a_shop_edits_one_and_disconnects_it(worl
     page.uncheck("#allow-pages_messaging")
     page.click("#accept")
     expect(page.locator("#connected")).to_contain_text("2 pages")
-    expect(page.locator(".declined")).to_contain_text("pages_messaging")
+    expect(page.locator(".missing")).to_contain_text("pages_messaging")
     page.click(f"tr[data-connection='facebook:{first}'] a")
     for part in ("webhook_status", "webhook_test", "polling_test", "upload_status"):
         expect(page.locator(f"#{part}")).to_have_text("success", timeout=30_000)

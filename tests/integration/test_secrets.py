@@ -15,7 +15,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from gateway.tokens.encryption import Sealer
+from gateway.tokens.encryption import TokenCipher
 from merchant_sync.stack import Stack
 from otlp_receiver import Receiver
 from secret_search import dump_tables, dump_topics, read_logs, search_texts
@@ -90,11 +90,11 @@ def read_stored_tokens(world: World) -> Iterator[tuple[str, str]]:
     """Yield the kind of each token that the gateway has stored, and the token, decrypted."""
     key = world.stack.build_settings("gateway")["TOKEN_ENCRYPTION_KEYS"]
     key_id, _, encoded = key.partition(":")
-    sealer = Sealer({key_id: b64decode(encoded)})
+    cipher = TokenCipher({key_id: b64decode(encoded)})
     for row in world.select_rows("SELECT name, access_token, refresh_token FROM gateway.connections"):
-        for kind, sealed in (("access", row.access_token), ("refresh", row.refresh_token)):
-            if sealed is not None:
-                yield kind, sealer.open(sealed, connection=row.name, kind=kind)
+        for kind, encrypted in (("access", row.access_token), ("refresh", row.refresh_token)):
+            if encrypted is not None:
+                yield kind, cipher.decrypt(encrypted, connection=row.name, kind=kind)
 
 
 def read_issued_tokens(world: World) -> set[str]:

@@ -10,7 +10,7 @@ import stamina
 from graphql import build_schema, parse, validate
 
 from platform_sdk.errors import PermanentError, RequestRejectedError, TokenRejectedError, TransientError
-from platforms.shopify.admin_api import AdminApi, Subscription
+from platforms.shopify.admin_api import AdminApi, ShopifySubscription
 from platforms.shopify.graphql import QUERIES
 from platforms.shopify.settings import Settings
 from platforms.shopify.webhooks import PlannedSubscription, ShopifyWebhooks, plan_subscriptions
@@ -195,10 +195,10 @@ MOVED: dict[str, Any] = {"webhookSubscriptionUpdate": {"userErrors": []}}
 def test_topics_are_compared_by_address() -> None:
     there = "https://there.example/w"
     subscriptions = [
-        Subscription("1", "A", HERE),
-        Subscription("2", "B", there),
-        Subscription("3", "A", there),
-        Subscription("4", "Z", HERE),
+        ShopifySubscription("1", "A", HERE),
+        ShopifySubscription("2", "B", there),
+        ShopifySubscription("3", "A", there),
+        ShopifySubscription("4", "Z", HERE),
     ]
     assert plan_subscriptions(["A", "B", "C"], HERE, subscriptions) == [
         PlannedSubscription("A", "already there"),
@@ -244,7 +244,7 @@ async def test_a_look_changes_nothing_and_names_another_version(remote: Any) -> 
     assert len(shopify.asked) == 1
 
 
-SCHEMA = Path(__file__).parents[3] / "sandbox" / "sandbox" / "schema.graphql"
+SCHEMA = Path(__file__).parents[3] / "sandbox" / "sandbox" / "shopify" / "schema.graphql"
 
 
 def test_the_documents_are_valid() -> None:

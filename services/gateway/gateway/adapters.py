@@ -1,14 +1,16 @@
 """The platforms of this installation as the gateway uses them: their adapters, and what their settings say of it."""
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import httpx
 
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.settings import PlatformSettings
 from platforms.registry import PLATFORMS, load_role
 from service.settings import load_settings
+
+if TYPE_CHECKING:
+    from httpx import AsyncClient
 
 _LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
@@ -19,7 +21,7 @@ def load_platform_settings() -> dict[str, PlatformSettings]:
 
 
 def create_adapters(
-    settings: Mapping[str, PlatformSettings], http: httpx.AsyncClient, now: Callable[[], int]
+    settings: Mapping[str, PlatformSettings], http: "AsyncClient", now: Callable[[], int]
 ) -> dict[str, PlatformAdapter]:
     """Return the adapters of all platforms by slug, in the order of the registry. `now` is in ms."""
     return {slug: load_role(slug, "connect").create_adapter(settings[slug], http, now) for slug in PLATFORMS}

@@ -28,7 +28,7 @@ def get_outcome_label(outcome: str) -> str:
     return word if word in OUTCOMES else "handled"
 
 
-class Metrics:
+class GatewayMetrics:
     """The counters of one process, and the registry that shows the sums of all processes."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Metrics:
         self._counters.increment(TOKENS, platform, outcome)
 
 
-def create_metrics(topics: Mapping[str, Collection[str]], processes: int) -> list[Metrics]:
+def create_metrics(topics: Mapping[str, Collection[str]], processes: int) -> list[GatewayMetrics]:
     """Return metrics for each of so many processes, to be created before they are forked.
 
     `topics` are the known topics by platform.
@@ -88,4 +88,4 @@ def create_metrics(topics: Mapping[str, Collection[str]], processes: int) -> lis
     ]
     shared, registry = SharedCounters(families, processes), CollectorRegistry()
     registry.register(shared)
-    return [Metrics(counters, registry, topics) for counters in shared.create_rows()]
+    return [GatewayMetrics(counters, registry, topics) for counters in shared.create_rows()]

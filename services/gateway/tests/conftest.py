@@ -22,7 +22,8 @@ from sqlalchemy import text
 from contracts.events import ConnectionChanged, SyncRequested
 from database.pool import Database
 from fake_platforms import FakeOffice, FakeWarehouse
-from gateway.app import Parts, create_applications, get_object_key
+from gateway.app import get_object_key
+from gateway.applications import Parts, create_applications
 from gateway.connections import Connection, EncryptedTokens
 from gateway.metrics import create_metrics
 from gateway.pages.views import ConnectionView, SyncView
@@ -41,7 +42,7 @@ from platforms.facebook import connect as facebook_connect
 from platforms.facebook.settings import Settings as FacebookSettings
 from platforms.facebook.tests.fake_graph import APP_ID, APP_SECRET, FakeGraph
 from platforms.shopify import connect as shopify_connect
-from platforms.shopify.admin_api import Subscription
+from platforms.shopify.admin_api import ShopifySubscription
 from platforms.shopify.settings import Settings as ShopifySettings
 from platforms.shopify.webhooks import ShopifyWebhooks
 from service.process import Check
@@ -86,7 +87,7 @@ class FakeShopify:
         self.granted_at: int | None = None
         self.refreshes = 0
         self.lose_answers = 0
-        self.subscribed: list[Subscription] = []
+        self.subscribed: list[ShopifySubscription] = []
         self.refused_topics: set[str] = set()
         self.good_access: set[str] = set()
         self.good_refresh: set[str] = set()
@@ -144,7 +145,7 @@ class FakeShopify:
         self._check(token)
         return self.scopes_granted
 
-    async def list_subscriptions(self, account: str, token: str) -> list[Subscription]:
+    async def list_subscriptions(self, account: str, token: str) -> list[ShopifySubscription]:
         self._check(token)
         return list(self.subscribed)
 
@@ -152,7 +153,7 @@ class FakeShopify:
         self._check(token)
         if topic in self.refused_topics:
             raise PermanentError("not for this app")
-        self.subscribed.append(Subscription(str(uuid4()), topic, address))
+        self.subscribed.append(ShopifySubscription(str(uuid4()), topic, address))
 
     async def move_subscription(self, account: str, token: str, subscription: str, address: str) -> None:
         self._check(token)
@@ -321,6 +322,7 @@ class World:
             watch_topic=self.kafka.watch_topic,
             metrics=create_metrics(topics, 1)[0],
             http=self.outside,
+            now=milliseconds,
         )
         self.public, _, self.internal = create_applications(self.parts, checks or {})
         self.service = httpx.AsyncClient(transport=httpx.ASGITransport(self.internal), base_url="http://inside")
@@ -488,6 +490,12 @@ def make_shopify() -> Callable[..., ShopifySettings]:
 def shopify() -> PlatformAdapter:
     """Shopify as the gateway under test sees it."""
     return create_shopify_adapter(create_shopify_settings(), FakeShopify())
+
+
+@pytest.fixture
+def facebook() -> PlatformAdapter:
+    """Facebook as the gateway under test sees it."""
+    return facebook_connect.create_adapter(create_facebook_settings(), httpx.AsyncClient(), milliseconds)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from fastapi.routing import iter_route_contexts
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 
 from contracts.topics import list_topics
-from gateway.app import create_applications
+from gateway.applications import create_applications
 from platforms.registry import PLATFORMS
 from truth import COMMITTED, OPENAPI, hold_true
 

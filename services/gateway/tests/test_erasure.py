@@ -17,7 +17,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from gateway.app import create_erasure_service, get_time_ms
+from gateway.app import get_time_ms
+from gateway.applications import create_erasure_service
 from gateway.connections import Connection, EncryptedTokens, build_changed_event, redact
 from gateway.erasure.deletion_requests import RequestKind
 from gateway.erasure.routes import create_callback_routes

@@ -199,7 +199,7 @@ async def test_a_browser_gets_pages_and_a_way_to_be_asked_again(world: Any) -> N
     world.graph.pages = {"1001": "<b>Café</b>"}
     good = await browser.get(world.pages_callback(await world.pages_started(browser)))
     assert "&lt;b&gt;Café" in good.text
-    assert "pages_manage_metadata: webhooks skipped" in good.text
+    assert "pages_manage_metadata: webhooks left out" in good.text
     assert "pages_messaging: nothing that is read left out" in good.text
     assert "2027-02-22" in good.text
     (page,) = (await world.connect_pages())["pages"]["data"]
@@ -254,7 +254,7 @@ async def test_the_first_sync_subscribes_and_tries_the_way(world: Any) -> None:
     answer = await world.ask(f"/internal/connections/{PAGE}/assert", body, "scheduler")
     assert (answer.status_code, answer.json()["status"]) == (200, "success")
     assert answer.json()["topics"]["name"] == {"status": "success", "message": "registered"}
-    assert world.graph.subscribed["1001"] == list(world.settings.facebook_subscribed_fields)
+    assert world.graph.subscribed["1001"] == list(world.facebook_settings.facebook_subscribed_fields)
     while (shown := await shown_sync(world, page["sync_id"]))["webhook_test"]["status"] == "pending":
         pass
     assert shown["webhook_test"]["status"] == "success"

@@ -16,7 +16,7 @@ from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.grants import Grant
 
 
-class Connected(ResponseModel):
+class MerchantConnected(ResponseModel):
     """Accounts that were connected for a merchant; the cookie `session_id` comes with it."""
 
     user_uuid: UUID

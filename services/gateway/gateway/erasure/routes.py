@@ -48,7 +48,7 @@ _BUTTON_PROBLEMS = {
 }
 
 
-class DeletionBegun(ResponseModel):
+class DeletionConfirmation(ResponseModel):
     """The answer to a platform's request to delete a person's data: the address of the request's page, and its code."""
 
     url: str
@@ -57,32 +57,32 @@ class DeletionBegun(ResponseModel):
 
 _BUTTON: dict[str, Any] = {"dependencies": [OPTIONAL_SESSION_COOKIE], "openapi_extra": _BUTTON_FORM}
 _DISCONNECT = describe_route(
-    "Read nothing more of an account",
+    "Disconnect an account",
     describe_redirect(303, "To the connections."),
     describe_problems(_BUTTON_PROBLEMS),
     **_BUTTON,
 )
 _DELETE = describe_route(
     "Delete all data of an account",
-    describe_redirect(303, "To the receipt."),
+    describe_redirect(303, "To the deletion request."),
     describe_problems(_BUTTON_PROBLEMS),
     **_BUTTON,
 )
-_RECEIPT = describe_route(
-    "A receipt, for whoever holds its code",
-    describe_page(DeletionRequestDocument, "What was asked, and what became of it."),
+_REQUEST = describe_route(
+    "A deletion request, for everybody who has its code",
+    describe_page(DeletionRequestDocument, "What was requested, and what has become of it."),
     describe_problems({404: "There is none; they are kept for 90 days.", **UNAVAILABLE}),
 )
 _DEAUTHORIZE = describe_route(
-    "A person has taken the app away",
-    describe_json(Success, {200: "Let go."}),
+    "A person has removed the app",
+    describe_json(Success, {200: "The person's connections are disconnected."}),
     _NOT_SIGNED,
     describe_problems(UNAVAILABLE),
     openapi_extra=_SIGNED,
 )
 _DATA_DELETION = describe_route(
-    "A person wants all that she granted deleted",
-    describe_json(DeletionBegun, {200: "Begun; what is shown to her."}),
+    "A person requests the deletion of everything that they granted",
+    describe_json(DeletionConfirmation, {200: "Begun; the platform shows this to the person."}),
     _NOT_SIGNED,
     describe_problems(UNAVAILABLE),
     openapi_extra=_SIGNED,
@@ -132,7 +132,7 @@ def create_erasure_routes(
     erasure: ErasureService, requests: DeletionRequests, merchants: MerchantReader, cookies: Cookies
 ) -> APIRouter:
     """Return `POST /connections/{connection}/disconnect` and `/delete`, and `GET /deletions/{code}`."""
-    routes = APIRouter(tags=["Letting go"])
+    routes = APIRouter(tags=["Disconnecting and deleting"])
 
     @routes.post("/connections/{connection}/disconnect", **_DISCONNECT)
     async def disconnect(request: Request, connection: str) -> Response:
@@ -149,7 +149,7 @@ def create_erasure_routes(
 
         return await _handle_form(request, merchants, cookies, execute)
 
-    @routes.get("/deletions/{code}", **_RECEIPT)
+    @routes.get("/deletions/{code}", **_REQUEST)
     async def show_request(request: Request, code: str) -> Response:
         try:
             document = await requests.load_document(code)
@@ -195,7 +195,9 @@ def create_callback_routes(
             code = await handle(request, RequestKind.PERSON_DELETION)
         except RequestRejectedError as error:
             return JSONResponse(Problem(reason=error.reason).model_dump(), error.status)
-        return JSONResponse(DeletionBegun(url=origin + build_request_path(code), confirmation_code=code).model_dump())
+        return JSONResponse(
+            DeletionConfirmation(url=origin + build_request_path(code), confirmation_code=code).model_dump()
+        )
 
     return routes
 

@@ -68,26 +68,26 @@ class ConnectionView(BaseModel):
     """When the spaces-writer had deleted all data of a redacted connection (ms)."""
 
 
-class Outcome(ResponseModel):
+class PartOutcome(ResponseModel):
     """One part of the self-test of a sync: pending, success or failed, and why."""
 
     status: str
     message: str
 
 
-class SubscriptionsOutcome(Outcome):
+class SubscriptionsOutcome(PartOutcome):
     """The webhook subscriptions, by topic."""
 
-    topics: dict[str, Outcome] = Field(default_factory=dict)
+    topics: dict[str, PartOutcome] = Field(default_factory=dict)
 
 
 class SyncDocument(SyncView):
     """A sync with the four parts of its self-test; null for a part that it does not have."""
 
     webhook_status: SubscriptionsOutcome | None
-    webhook_test: Outcome | None
-    polling_test: Outcome | None
-    upload_status: Outcome | None
+    webhook_test: PartOutcome | None
+    polling_test: PartOutcome | None
+    upload_status: PartOutcome | None
 
 
 class ConnectionDocument(ResponseModel):

@@ -32,7 +32,7 @@ from platform_sdk.errors import RequestRejectedError, TokenRejectedError, Transi
 from platform_sdk.manifests import Manifest
 
 ANSWER_SECONDS = 3.0
-"""From the end of the body to Kafka's acknowledgement. Shopify waits for 5 s, and delivers again after a 503."""
+"""From the end of the body to Kafka's acknowledgement. Platforms wait for about 5 s, and deliver again after a 503."""
 
 Header = tuple[bytes, bytes]
 Answer = Callable[[int], None]

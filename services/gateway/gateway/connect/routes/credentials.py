@@ -1,30 +1,30 @@
 """Connecting by a form of credentials, which the platform checks before anything is stored."""
 
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 
-from gateway.connect.connected_page import Connected, respond_connected
+from gateway.connect.connected_page import MerchantConnected, respond_connected
 from gateway.connect.grants import GrantService, SignIn
 from gateway.connect.paths import describe_missing_settings, get_connect_path
 from gateway.pages.forms import TOKEN_FIELD, has_form_token, is_json, is_same_origin, read_form, read_json_fields
 from gateway.pages.openapi_descriptions import (
     OPTIONAL_SESSION,
-    UNAVAILABLE,
     describe_form_or_json,
     describe_page,
     describe_problems,
     describe_route,
 )
-from gateway.pages.responses import ResponseModel, is_page_wanted, render_page, respond, respond_problem
+from gateway.pages.responses import ResponseModel, is_page_wanted, render_page, respond_problem
 from gateway.pages.views import MissingScope
 from gateway.sessions.browser_keys import BrowserKeys
 from gateway.sessions.cookies import OPTIONAL_SESSION_COOKIE, Cookies, create_cookie_value
 from gateway.store.connections import ConnectionStore
 from platform_sdk.adapters import PlatformAdapter
-from platform_sdk.connection_methods import CredentialField, Credentials
+from platform_sdk.connection_methods import Credentials
 from platform_sdk.errors import RequestRejectedError, TransientError
 
 
@@ -51,7 +51,7 @@ class ConnectedAccountDocument(ResponseModel):
     sync_id: UUID
 
 
-class AccountsConnected(Connected):
+class AccountsConnected(MerchantConnected):
     """Credentials that were accepted and stored; the cookie `session_id` comes with it."""
 
     connections: list[ConnectedAccountDocument]
@@ -81,53 +81,27 @@ def create_credentials_routes(
 ) -> APIRouter:
     """Return `GET` and `POST /{platform}/connect`. Where the platform is not configured, both say so."""
     routes = APIRouter(tags=["Signing in"])
-    title, path = adapter.manifest.title, get_connect_path(adapter)
-    unavailable = {503: f"{title} is not configured here, or a part of the service does not answer now."}
-    refusals = {
-        400: f"{title} does not take these credentials, or they are malformed; nothing was stored.",
-        403: "It was not sent by the form of this page.",
-        502: f"{title} does not answer.",
-    }
-    form_only = {TOKEN_FIELD: "That of the form"}
+    path = get_connect_path(adapter)
+    form = ConnectForm(adapter, method, cookies, keys)
 
-    @routes.get(
-        path,
-        **describe_route(
-            f"The form to connect {title}",
-            describe_page(CredentialsForm, "The form."),
-            describe_problems(unavailable),
-        ),
-    )
+    @routes.get(path, **_describe_form(adapter))
     async def show_form(request: Request) -> Response:
         if not adapter.is_configured:
             return respond_problem(request, 503, describe_missing_settings(adapter))
-        return _respond_form(request, adapter, method, cookies, keys)
+        return form.respond(request)
 
-    @routes.post(
-        path,
-        **describe_route(
-            f"Connect {title} by credentials",
-            describe_page(AccountsConnected, "Connected; the first syncs have begun."),
-            describe_problems({**refusals, **unavailable, **UNAVAILABLE}),
-            dependencies=[OPTIONAL_SESSION_COOKIE],
-            openapi_extra=describe_form_or_json(
-                {field.name: _describe_field(field) for field in method.fields}, form_only=form_only
-            )
-            | OPTIONAL_SESSION,
-        ),
-    )
+    @routes.post(path, **_describe_connect(adapter, method))
     async def connect(request: Request) -> Response:
         if not adapter.is_configured:
             return respond_problem(request, 503, describe_missing_settings(adapter))
         fields: dict[str, str] = {}
         try:
             fields = await (read_json_fields(request) if is_json(request) else read_form(request))
-            if not _is_own_form(request, fields, cookies, keys):
+            if not form.is_sender(request, fields):
                 return respond_problem(request, 403, "this was not sent by our form; open it again", again=path)
-            values = {field.name: _require_value(field, fields) for field in method.fields}
-            sign_in = await flow.connect(values, cookies.get_session(request))
+            sign_in = await flow.connect(form.parse_values(fields), cookies.get_session(request))
         except RequestRejectedError as error:
-            return _respond_refusal(request, adapter, method, cookies, keys, fields, error)
+            return form.respond_refusal(request, fields, error)
         except TransientError as error:
             return respond_problem(request, 502, str(error), again=path)
         response = respond_connected(request, adapter, sign_in, _build_document(adapter, sign_in))
@@ -137,77 +111,102 @@ def create_credentials_routes(
     return routes
 
 
-def _is_own_form(request: Request, fields: dict[str, str], cookies: Cookies, keys: BrowserKeys) -> bool:
-    """Return whether the gateway's own form, in this browser, sent the fields.
+class ConnectForm:
+    """The form of one platform: shown, and checked when it comes back."""
 
-    JSON needs no form: a page of another site cannot send it, because the gateway allows no such request.
-    """
-    if is_json(request):
-        return "sec-fetch-site" not in request.headers or is_same_origin(request)
-    value = cookies.get_form(request)
-    return bool(value) and is_same_origin(request) and has_form_token(fields, keys.build_form_token(value))
+    def __init__(self, adapter: PlatformAdapter, method: Credentials, cookies: Cookies, keys: BrowserKeys) -> None:
+        self._title = adapter.manifest.title
+        self._path = get_connect_path(adapter)
+        self._fields = method.fields
+        self._cookies = cookies
+        self._keys = keys
+
+    def respond(self, request: Request) -> Response:
+        """Return the empty form: a page for a browser, otherwise its fields as JSON."""
+        if is_page_wanted(request):
+            return self._render({})
+        fields = [
+            CredentialFieldDocument(name=field.name, label=field.label, hint=field.hint, secret=field.secret)
+            for field in self._fields
+        ]
+        return JSONResponse(CredentialsForm(fields=fields).model_dump(mode="json"))
+
+    def respond_refusal(self, request: Request, fields: Mapping[str, str], error: RequestRejectedError) -> Response:
+        """Return the reason: in a browser with the form again, in which `fields` are, except secrets."""
+        if is_page_wanted(request):
+            return self._render(fields, reason=error.reason, status=error.status)
+        return respond_problem(request, error.status, error.reason)
+
+    def is_sender(self, request: Request, fields: dict[str, str]) -> bool:
+        """Return whether the gateway's own form, in this browser, sent the fields.
+
+        JSON needs no form: a page of another site cannot send it, because the gateway allows no such request.
+        """
+        if is_json(request):
+            return "sec-fetch-site" not in request.headers or is_same_origin(request)
+        value = self._cookies.get_form(request)
+        return bool(value) and is_same_origin(request) and has_form_token(fields, self._keys.build_form_token(value))
+
+    def parse_values(self, fields: Mapping[str, str]) -> dict[str, str]:
+        """Return the value of each field, without spaces around it unless it is secret.
+
+        Raises RequestRejectedError when one is missing.
+        """
+        values = {
+            field.name: fields.get(field.name, "") if field.secret else fields.get(field.name, "").strip()
+            for field in self._fields
+        }
+        missing = [field.label for field in self._fields if not values[field.name]]
+        if missing:
+            raise RequestRejectedError(400, f"{missing[0]} is missing")
+        return values
+
+    def _render(self, fields: Mapping[str, str], *, reason: str = "", status: int = 200) -> Response:
+        value = create_cookie_value()
+        response = render_page(
+            "connect.html",
+            {
+                "title": self._title,
+                "path": self._path,
+                "fields": self._fields,
+                "values": {field.name: "" if field.secret else fields.get(field.name, "") for field in self._fields},
+                "reason": reason,
+                "form_token": self._keys.build_form_token(value),
+            },
+            status=status,
+        )
+        self._cookies.set_form(response, value, path=self._path)
+        return response
 
 
-def _require_value(field: CredentialField, fields: Mapping[str, str]) -> str:
-    value = fields.get(field.name, "") if field.secret else fields.get(field.name, "").strip()
-    if not value:
-        raise RequestRejectedError(400, f"{field.label} is missing")
-    return value
-
-
-def _respond_refusal(
-    request: Request,
-    adapter: PlatformAdapter,
-    method: Credentials,
-    cookies: Cookies,
-    keys: BrowserKeys,
-    fields: Mapping[str, str],
-    error: RequestRejectedError,
-) -> Response:
-    if is_page_wanted(request):
-        return _render_form(adapter, method, cookies, keys, fields, reason=error.reason, status=error.status)
-    return respond_problem(request, error.status, error.reason)
-
-
-def _respond_form(
-    request: Request, adapter: PlatformAdapter, method: Credentials, cookies: Cookies, keys: BrowserKeys
-) -> Response:
-    if is_page_wanted(request):
-        return _render_form(adapter, method, cookies, keys, {})
-    fields = [
-        CredentialFieldDocument(name=field.name, label=field.label, hint=field.hint, secret=field.secret)
-        for field in method.fields
-    ]
-    return respond(request, "", CredentialsForm(fields=fields).model_dump(mode="json"))
-
-
-def _render_form(
-    adapter: PlatformAdapter,
-    method: Credentials,
-    cookies: Cookies,
-    keys: BrowserKeys,
-    fields: Mapping[str, str],
-    *,
-    reason: str = "",
-    status: int = 200,
-) -> Response:
-    """Return the form with the values of `fields` that are no secrets, and the reason why they were refused."""
-    path, value = get_connect_path(adapter), create_cookie_value()
-    values = {field.name: "" if field.secret else fields.get(field.name, "") for field in method.fields}
-    response = render_page(
-        "connect.html",
-        {
-            "title": adapter.manifest.title,
-            "path": path,
-            "fields": method.fields,
-            "values": values,
-            "reason": reason,
-            "form_token": keys.build_form_token(value),
-        },
-        status=status,
+def _describe_form(adapter: PlatformAdapter) -> dict[str, Any]:
+    return describe_route(
+        f"The form to connect {adapter.manifest.title}",
+        describe_page(CredentialsForm, "The form."),
+        describe_problems(_describe_unavailable(adapter)),
     )
-    cookies.set_form(response, value, path=path)
-    return response
+
+
+def _describe_connect(adapter: PlatformAdapter, method: Credentials) -> dict[str, Any]:
+    title = adapter.manifest.title
+    problems = {
+        400: f"{title} does not take these credentials, or they are malformed; nothing was stored.",
+        403: "It was not sent by the form of this page.",
+        502: f"{title} does not answer.",
+        **_describe_unavailable(adapter),
+    }
+    fields = {field.name: f"{field.label}: {field.hint}" if field.hint else field.label for field in method.fields}
+    return describe_route(
+        f"Connect {title} by credentials",
+        describe_page(AccountsConnected, "Connected; the first syncs have begun."),
+        describe_problems(problems),
+        dependencies=[OPTIONAL_SESSION_COOKIE],
+        openapi_extra=describe_form_or_json(fields, form_only={TOKEN_FIELD: "That of the form"}) | OPTIONAL_SESSION,
+    )
+
+
+def _describe_unavailable(adapter: PlatformAdapter) -> dict[int, str]:
+    return {503: f"{adapter.manifest.title} is not configured here, or a part of the service does not answer now."}
 
 
 def _build_document(adapter: PlatformAdapter, sign_in: SignIn) -> dict[str, object]:
@@ -220,7 +219,3 @@ def _build_document(adapter: PlatformAdapter, sign_in: SignIn) -> dict[str, obje
         ],
         "missing_scopes": [{"scope": scope, "costs": list(costs)} for scope, costs in missing.items()],
     }
-
-
-def _describe_field(field: CredentialField) -> str:
-    return f"{field.label}: {field.hint}" if field.hint else field.label

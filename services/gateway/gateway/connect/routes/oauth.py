@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, create_model
 from starlette.convertors import PathConvertor, register_url_convertor
 
-from gateway.connect.connected_page import Connected, respond_connected
+from gateway.connect.connected_page import MerchantConnected, respond_connected
 from gateway.connect.grants import SignIn
 from gateway.connect.oauth_flow import OAuthFlow
 from gateway.connect.paths import build_login_path, describe_missing_settings
@@ -153,7 +153,7 @@ def _add_callback(
 
 def create_connected_model(model: type[BaseModel]) -> type[BaseModel]:
     """Return the model of the callback's JSON: a platform's part with the merchant in it."""
-    return create_model(model.__name__, __base__=(model, Connected), __doc__=model.__doc__)
+    return create_model(model.__name__, __base__=(model, MerchantConnected), __doc__=model.__doc__)
 
 
 async def _redirect_to_consent(

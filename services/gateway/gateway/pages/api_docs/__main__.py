@@ -5,9 +5,7 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from gateway.app import Parts, describe_api
+from gateway.applications import Parts, describe_api
 from gateway.pages.api_docs.documents import format_document
 from gateway.settings import GatewaySettings
 from platform_sdk.adapters import PlatformAdapter
@@ -38,9 +36,8 @@ def _create_adapter(platform: str) -> PlatformAdapter:
     role = load_role(platform, "connect")
     required = load_role(platform, "manifest").MANIFEST.required_settings
     values = {name.lower(): _URL if name.endswith(("_URI", "_ADDRESS", "_URL")) else "0" * 15 for name in required}
-    adapter: PlatformAdapter = role.create_adapter(
-        role.Settings(_env_file=None, **values), httpx.AsyncClient(), lambda: 0
-    )
+    settings = role.Settings(_env_file=None, **values)
+    adapter: PlatformAdapter = role.create_adapter(settings, _Placeholder(), lambda: 0)
     return adapter
 
 
@@ -56,6 +53,7 @@ def _create_parts() -> Parts:
         watch_topic=placeholder,
         metrics=placeholder,
         http=placeholder,
+        now=lambda: 0,
     )
 
 

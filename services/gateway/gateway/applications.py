@@ -1,0 +1,239 @@
+"""The gateway's public and internal applications: which routes there are, and what each of them works with."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+from typing import TYPE_CHECKING
+
+import structlog
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import Response
+
+from gateway.adapters import is_https, list_configured
+from gateway.connect.client_credentials import ClientCredentialsConnector
+from gateway.connect.grants import GrantService
+from gateway.connect.oauth_flow import OAuthFlow
+from gateway.connect.routes.credentials import CredentialsFlow, create_credentials_routes
+from gateway.connect.routes.oauth import create_oauth_routes
+from gateway.connect.routes.webhook_challenge import create_challenge_routes
+from gateway.erasure.routes import DeletionRequests, create_callback_routes, create_erasure_routes
+from gateway.erasure.service import ErasureService
+from gateway.internal.routes import add_error_handlers, create_internal_routes
+from gateway.internal.sync_requests import ManualSyncs
+from gateway.metrics import GatewayMetrics
+from gateway.pages.api_docs.documents import Documents, build_documents
+from gateway.pages.api_docs.routes import create_docs_routes
+from gateway.pages.merchant_reader import MerchantReader, SchedulerApi
+from gateway.pages.responses import SafeHeaders, respond_problem
+from gateway.pages.routes.pages import create_page_routes
+from gateway.pages.routes.sandbox import create_sandbox_routes
+from gateway.sessions.browser_keys import BrowserKeys
+from gateway.sessions.cookies import Cookies
+from gateway.settings import GatewaySettings
+from gateway.store import Stores
+from gateway.tokens.encryption import TokenCipher
+from gateway.tokens.service import TokenService
+from gateway.webhooks.asgi import Asgi, WebhookMiddleware
+from gateway.webhooks.connection_cache import ConnectionCache
+from gateway.webhooks.handler import Publish, WebhookHandler, WebhookReceiver
+from gateway.webhooks.installations import Installations
+from gateway.webhooks.probe import PostProbe, WatchTopic
+from gateway.webhooks.subscriptions import WebhookSubscriptions
+from gateway.webhooks.tracing import trace_handler, trace_publish
+from messaging.errors import UnavailableError
+from platform_sdk.adapters import AccountApi, PlatformAdapter, Webhooks
+from platform_sdk.connection_methods import Credentials, OAuth
+from service.metrics import add_metrics_route
+from service.process import Check, add_health_routes, hide_details
+
+if TYPE_CHECKING:
+    from httpx import AsyncClient
+
+NAME = "gateway"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the gateway is made of; tests give others than the process does."""
+
+    settings: GatewaySettings
+    adapters: Mapping[str, PlatformAdapter]
+    stores: Stores
+    publish: Publish
+    scheduler: SchedulerApi
+    post_probe: PostProbe
+    watch_topic: WatchTopic
+    metrics: GatewayMetrics
+    http: "AsyncClient"
+    now: Callable[[], int]
+    """The time in milliseconds since the epoch."""
+
+    @property
+    def configured(self) -> list[PlatformAdapter]:
+        """The platforms at which accounts can be connected here."""
+        return list_configured(self.adapters)
+
+    @property
+    def apis(self) -> dict[str, AccountApi]:
+        """The API of each platform."""
+        return {slug: adapter.api for slug, adapter in self.adapters.items()}
+
+    @cached_property
+    def cipher(self) -> TokenCipher:
+        """Encrypts the stored tokens."""
+        return TokenCipher(self.settings.token_encryption_keys)
+
+    @cached_property
+    def keys(self) -> BrowserKeys:
+        """The keys for the values that browsers hold."""
+        return BrowserKeys(self.settings.state_token_secret.get_secret_value())
+
+
+def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[WebhookReceiver], FastAPI]:
+    """Return the public application, the handlers of its webhooks, and the internal application."""
+    tokens = _create_token_service(parts)
+    handlers = [
+        _create_handler(parts, tokens, adapter, adapter.webhooks) for adapter in parts.configured if adapter.webhooks
+    ]
+    public = WebhookMiddleware(SafeHeaders(_create_public(parts, hide_details(checks))), handlers)
+    return public, handlers, _create_internal(parts, tokens, checks)
+
+
+def describe_api(parts: Parts) -> Documents:
+    """Return what `/docs` of a gateway of these parts serves."""
+    return build_documents(_create_public(parts, {}), parts.configured)
+
+
+def create_erasure_service(parts: Parts) -> ErasureService:
+    """Return what disconnects and redacts connections of any platform."""
+    return ErasureService(parts.stores, _create_token_service(parts), parts.apis)
+
+
+def _create_public(parts: Parts, checks: Mapping[str, Check]) -> FastAPI:
+    settings = parts.settings
+    cookies = Cookies(secure=is_https(parts.configured), session_seconds=settings.session_ttl_seconds)
+    merchants = MerchantReader(parts.stores, parts.scheduler, parts.adapters, parts.keys, now=parts.now)
+    app = _create_application(checks)
+    app.add_middleware(
+        CORSMiddleware, allow_origins=list(settings.cors_allowed_origins), allow_methods=["GET"], allow_credentials=True
+    )
+    app.add_exception_handler(UnavailableError, _respond_unavailable)
+    app.add_exception_handler(404, _respond_not_found)
+    erasure = create_erasure_service(parts)
+    for adapter in parts.adapters.values():
+        for routes in _create_platform_routes(parts, adapter, cookies, erasure):
+            app.include_router(routes)
+    requests = DeletionRequests(parts.stores, parts.scheduler)
+    app.include_router(create_erasure_routes(erasure, requests, merchants, cookies))
+    app.include_router(create_page_routes(merchants, cookies, parts.configured, sandbox_url=settings.sandbox_url))
+    if settings.sandbox_relayed:
+        app.include_router(create_sandbox_routes(parts.http, settings.sandbox_relayed))
+    app.include_router(create_docs_routes(cache(partial(build_documents, app, parts.configured))))
+    return app
+
+
+def _create_platform_routes(
+    parts: Parts, adapter: PlatformAdapter, cookies: Cookies, erasure: ErasureService
+) -> list[APIRouter]:
+    """Return the routes of one platform: those of its connection method, and what else its adapter has."""
+    method, grants = adapter.connection_method, _create_grant_service(parts, adapter)
+    routes = []
+    if isinstance(method, OAuth):
+        flow = OAuthFlow(adapter.slug, method, parts.stores, grants, parts.keys)
+        routes.append(create_oauth_routes(adapter, method, flow, cookies))
+    elif isinstance(method, Credentials):
+        check = CredentialsFlow(method, parts.stores.connections, grants)
+        routes.append(create_credentials_routes(adapter, method, check, cookies, parts.keys))
+    if adapter.is_configured and adapter.webhooks:
+        routes.append(create_challenge_routes(adapter, adapter.webhooks))
+    if adapter.is_configured and adapter.person_requests:
+        routes.append(
+            create_callback_routes(
+                erasure,
+                adapter.slug,
+                parse_signed_request=adapter.person_requests.parse_signed_request,
+                origin=adapter.origin,
+            )
+        )
+    return routes
+
+
+def _create_internal(parts: Parts, tokens: TokenService, checks: Mapping[str, Check]) -> FastAPI:
+    subscriptions = WebhookSubscriptions(
+        parts.stores.webhook_probes,
+        tokens,
+        parts.adapters,
+        post_probe=parts.post_probe,
+        watch_topic=parts.watch_topic,
+        now=parts.now,
+    )
+    syncs = ManualSyncs(parts.stores.connections, parts.adapters, now=parts.now)
+    connector = ClientCredentialsConnector(
+        parts.adapters, {slug: _create_grant_service(parts, adapter) for slug, adapter in parts.adapters.items()}
+    )
+    internal = _create_application(checks)
+    add_metrics_route(internal, parts.metrics.registry)
+    add_error_handlers(internal)
+    internal.include_router(
+        create_internal_routes(tokens, subscriptions, syncs, connector, keys=parts.settings.internal_keys)
+    )
+    return internal
+
+
+def _create_token_service(parts: Parts) -> TokenService:
+    return TokenService(
+        parts.stores.connections,
+        parts.cipher,
+        parts.apis,
+        now=parts.now,
+        count_refresh=parts.metrics.count_refresh,
+    )
+
+
+def _create_grant_service(parts: Parts, adapter: PlatformAdapter) -> GrantService:
+    return GrantService(
+        adapter,
+        parts.stores.connections,
+        parts.cipher,
+        parts.keys,
+        session_seconds=parts.settings.session_ttl_seconds,
+    )
+
+
+def _create_handler(
+    parts: Parts, tokens: TokenService, adapter: PlatformAdapter, webhooks: Webhooks
+) -> WebhookReceiver:
+    connections = parts.stores.connections
+    handler = WebhookHandler(
+        adapter.manifest,
+        webhooks,
+        connections=ConnectionCache(connections.find_many, time.monotonic),
+        publish=trace_publish(parts.publish),
+        installations=Installations(connections, tokens, parts.apis),
+        erasure=create_erasure_service(parts),
+        count_delivery=parts.metrics.build_delivery_counter(adapter.slug),
+        max_bytes=parts.settings.webhook_max_bytes,
+        source=NAME,
+    )
+    return trace_handler(handler)
+
+
+def _create_application(checks: Mapping[str, Check]) -> FastAPI:
+    app = FastAPI(title="merchant-sync gateway", docs_url=None, redoc_url=None, openapi_url=None)
+    add_health_routes(app, checks)
+    return app
+
+
+async def _respond_unavailable(request: Request, error: Exception) -> Response:
+    # The route's pattern, and not the path, because the path of a deletion request holds its code.
+    route = request.scope.get("route")
+    log.warning("request held", path=getattr(route, "path", ""), reason=str(error))
+    return respond_problem(request, 503, "a part of the service does not answer now; try again in a moment")
+
+
+async def _respond_not_found(request: Request, _error: Exception) -> Response:
+    return respond_problem(request, 404, "there is no such page")
