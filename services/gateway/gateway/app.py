@@ -36,7 +36,7 @@ from gateway.metrics import Metrics, create_metrics
 from gateway.pages.api_docs.documents import Documents, build_documents
 from gateway.pages.api_docs.routes import create_docs_routes
 from gateway.pages.client import SchedulerClient
-from gateway.pages.merchant_reader import MerchantReader, SchedulerApi
+from gateway.pages.merchant_reader import MerchantReader
 from gateway.pages.responses import SafeHeaders, respond_problem
 from gateway.pages.routes.pages import create_page_routes
 from gateway.pages.routes.sandbox import create_sandbox_routes
@@ -49,12 +49,12 @@ from gateway.tokens.service import TokenService
 from gateway.webhooks.asgi import Asgi, WebhookMiddleware
 from gateway.webhooks.client import post_probe, watch_topic
 from gateway.webhooks.connection_cache import ConnectionCache
-from gateway.webhooks.handler import Publish, WebhookHandler, WebhookReceiver
+from gateway.webhooks.handler import Publish, WebhookHandler
 from gateway.webhooks.installations import Installations
 from gateway.webhooks.probe import PostProbe, WatchTopic
 from gateway.webhooks.protocol import WebhookEndpoints, WebhookProtocol
 from gateway.webhooks.subscriptions import WebhookSubscriptions
-from gateway.webhooks.tracing import trace_handler, trace_publish
+from gateway.webhooks.tracing import WebhookReceiver, trace_handler, trace_publish
 from messaging.batching_producer import BatchingProducer
 from messaging.errors import UnavailableError
 from messaging.outbox import OutboxRelay
@@ -87,7 +87,7 @@ class Parts:
     adapters: Mapping[str, PlatformAdapter]
     stores: Stores
     publish: Publish
-    scheduler: SchedulerApi
+    scheduler: SchedulerClient
     post_probe: PostProbe
     watch_topic: WatchTopic
     metrics: Metrics

@@ -21,12 +21,12 @@ from messaging.outbox import enqueue
 from messaging.publisher import OutboundMessage
 from spaces_writer.store import connections, erasures, merchants, snapshots
 from spaces_writer.store.erasures import PendingErasure
-from spaces_writer.use_cases.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from database.pool import Database
+    from spaces_writer.client import BucketClient
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 class Eraser:
     """Carries out the erasures that redactions requested. `on_erased` is called after every commit."""
 
-    def __init__(self, database: "Database", bucket: ObjectStore, *, on_erased: Callable[[], None]) -> None:
+    def __init__(self, database: "Database", bucket: "BucketClient", *, on_erased: Callable[[], None]) -> None:
         self._database = database
         self._bucket = bucket
         self._on_erased = on_erased
