@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from certificates import Authority
 from merchant_sync import kafka
-from merchant_sync.children import Child
+from merchant_sync.child_process import Child
 from merchant_sync.health import HOST
 from merchant_sync.parts import Part
 from merchant_sync.ports import Ports

@@ -15,7 +15,6 @@ import structlog
 
 from contracts.events import DataStored, Erasure
 from contracts.topics import DATA_STORED
-from database.pool import DatabaseUnavailableError
 from messaging.errors import UnavailableError
 from messaging.outbox import enqueue
 from messaging.publisher import OutboundMessage
@@ -38,24 +37,25 @@ class Eraser:
         self._database = database
         self._bucket = bucket
         self._on_erased = on_erased
+        self._bucket_error: UnavailableError | None = None
+        """The last error of the bucket in `erase_due`."""
 
     async def erase_due(self) -> bool:
         """Carry out all due erasures, and return whether there may be more.
 
-        Raises `UnavailableError` of the bucket after all have been tried, and `DatabaseUnavailableError` at once.
+        Raises `UnavailableError`: that of the bucket after all have been tried, that of the database at once.
         """
         async with self._database.transaction() as tx:
             due = await erasures.list_due(tx)
-        bucket_error: UnavailableError | None = None
+        self._bucket_error = None
         for connection in due:
             try:
                 await self.erase(connection)
-            except DatabaseUnavailableError:
-                raise
             except UnavailableError as error:
-                bucket_error = error
-        if bucket_error is not None:
-            raise bucket_error
+                if error is not self._bucket_error:
+                    raise
+        if self._bucket_error is not None:
+            raise self._bucket_error
         return len(due) == erasures.BATCH_SIZE
 
     async def erase(self, connection: str) -> None:
@@ -101,6 +101,10 @@ class Eraser:
 
     async def _delete_object(self, tx: "AsyncConnection", erasure: PendingErasure) -> None:
         if erasure.object_key is not None:
-            await self._bucket.delete(erasure.object_key)
+            try:
+                await self._bucket.delete(erasure.object_key)
+            except UnavailableError as error:
+                self._bucket_error = error
+                raise
             log.info("object deleted", connection=erasure.connection, key=erasure.object_key)
         await snapshots.delete(tx, erasure.connection)

@@ -32,7 +32,7 @@ class MerchantDocuments:
 
         Returns whether that succeeded. One process at a time does it, under a lock that nothing else waits for. A
         change that comes meanwhile raises the version, and the document is updated once more. Raises
-        `DatabaseUnavailableError`.
+        `UnavailableError`.
         """
         async with self._database.transaction() as tx:
             due = await merchants.lock(tx, merchant)

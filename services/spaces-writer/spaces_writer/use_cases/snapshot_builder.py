@@ -64,7 +64,7 @@ class SnapshotBuilder:
     async def build(self, connection: str) -> Upload | None:
         """Build and upload the connection's document if it is due.
 
-        Returns the outcome, or None when it is not due or another process builds it. Raises `DatabaseUnavailableError`.
+        Returns the outcome, or None when it is not due or another process builds it. Raises `UnavailableError`.
         """
         started = time.time()
         async with self._database.transaction() as tx:
