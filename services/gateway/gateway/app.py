@@ -94,7 +94,7 @@ class Parts:
     http: httpx.AsyncClient
 
     @property
-    def configured(self) -> list[PlatformAdapter]:
+    def available(self) -> list[PlatformAdapter]:
         """The platforms at which accounts can be connected here."""
         return list_configured(self.adapters)
 
@@ -127,7 +127,7 @@ def main() -> None:
     adapters = create_adapters(platform_settings, httpx.AsyncClient(), get_time_ms)
     for doubt in list_doubtful_addresses(adapters.values(), settings.gateway_port):
         log.warning("setting in doubt", reason=doubt)
-    topics = {slug: adapter.webhooks.known_topics if adapter.webhooks else () for slug, adapter in adapters.items()}
+    topics = {slug: adapter.webhooks.metric_topics if adapter.webhooks else () for slug, adapter in adapters.items()}
     all_metrics = create_metrics(topics, settings.gateway_processes)
     serve(
         *(
@@ -190,7 +190,7 @@ def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi
     """Return the public application, the handlers of its webhooks, and the internal application."""
     tokens = _create_token_service(parts)
     handlers = [
-        _create_handler(parts, tokens, adapter, adapter.webhooks) for adapter in parts.configured if adapter.webhooks
+        _create_handler(parts, tokens, adapter, adapter.webhooks) for adapter in parts.available if adapter.webhooks
     ]
     public = WebhookMiddleware(SafeHeaders(_create_public(parts, hide_details(checks))), handlers)
     return public, handlers, _create_internal(parts, tokens, checks)
@@ -198,7 +198,7 @@ def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi
 
 def describe_api(parts: Parts) -> Documents:
     """Return what `/docs` of a gateway of these parts serves."""
-    return build_documents(_create_public(parts, {}), parts.configured)
+    return build_documents(_create_public(parts, {}), parts.available)
 
 
 def create_erasure_service(parts: Parts) -> ErasureService:
@@ -208,24 +208,24 @@ def create_erasure_service(parts: Parts) -> ErasureService:
 
 def _create_public(parts: Parts, checks: Mapping[str, Check]) -> FastAPI:
     settings = parts.settings
-    cookies = Cookies(secure=is_https(parts.configured), session_seconds=settings.session_ttl_seconds)
+    cookies = Cookies(secure=is_https(parts.available), session_seconds=settings.session_ttl_seconds)
     merchants = MerchantReader(parts.stores, parts.scheduler, parts.adapters, parts.keys, now=get_time_ms)
     app = _create_application(checks)
     app.add_middleware(
         CORSMiddleware, allow_origins=list(settings.cors_allowed_origins), allow_methods=["GET"], allow_credentials=True
     )
     app.add_exception_handler(UnavailableError, _respond_unavailable)
-    app.add_exception_handler(404, _respond_not_found)
+    app.add_exception_handler(404, _respond_missing_page)
     erasure = create_erasure_service(parts)
     for adapter in parts.adapters.values():
         for routes in _create_platform_routes(parts, adapter, cookies, erasure):
             app.include_router(routes)
     requests = DeletionRequests(parts.stores, parts.scheduler)
     app.include_router(create_erasure_routes(erasure, requests, merchants, cookies))
-    app.include_router(create_page_routes(merchants, cookies, parts.configured, sandbox_url=settings.sandbox_url))
+    app.include_router(create_page_routes(merchants, cookies, parts.available, sandbox_url=settings.sandbox_url))
     if settings.sandbox_relayed:
-        app.include_router(create_sandbox_routes(parts.http, settings.sandbox_relayed))
-    app.include_router(create_docs_routes(cache(partial(build_documents, app, parts.configured))))
+        app.include_router(create_sandbox_routes(parts.http, settings.sandbox_relayed, parts.adapters))
+    app.include_router(create_docs_routes(cache(partial(build_documents, app, parts.available))))
     return app
 
 
@@ -356,7 +356,7 @@ async def _respond_unavailable(request: Request, error: Exception) -> Response:
     return respond_problem(request, 503, "a part of the service does not answer now; try again in a moment")
 
 
-async def _respond_not_found(request: Request, _error: Exception) -> Response:
+async def _respond_missing_page(request: Request, _error: Exception) -> Response:
     return respond_problem(request, 404, "there is no such page")
 
 

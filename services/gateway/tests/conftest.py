@@ -310,7 +310,9 @@ class World:
             get_object_key=partial(get_object_key, adapters),
             wake_relay=lambda: None,
         )
-        topics = {slug: adapter.webhooks.known_topics if adapter.webhooks else () for slug, adapter in adapters.items()}
+        topics = {
+            slug: adapter.webhooks.metric_topics if adapter.webhooks else () for slug, adapter in adapters.items()
+        }
         self.parts = Parts(
             settings=settings,
             adapters=adapters,

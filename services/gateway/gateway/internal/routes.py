@@ -114,7 +114,7 @@ def add_error_handlers(app: FastAPI) -> None:
     is this one connection or its platform, 503 when it is the gateway itself, and so affects all connections."""
 
     @app.exception_handler(NotFoundError)
-    async def answer_not_found(_request: Request, _error: NotFoundError) -> JSONResponse:
+    async def answer_missing(_request: Request, _error: NotFoundError) -> JSONResponse:
         return JSONResponse({"status": "error", "reason": "there is no such connection or platform"}, 404)
 
     @app.exception_handler(ConnectionEndedError)

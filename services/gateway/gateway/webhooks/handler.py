@@ -31,7 +31,8 @@ from platform_sdk.errors import RequestRejectedError, TokenRejectedError, Transi
 from platform_sdk.manifests import Manifest
 
 ANSWER_SECONDS = 3.0
-"""From the end of the body to Kafka's acknowledgement. Shopify waits for 5 s, and delivers again after a 503."""
+"""From the end of the body to Kafka's acknowledgement. The least patient platform waits for 5 s. After a 503 each one
+delivers again."""
 
 Header = tuple[bytes, bytes]
 Answer = Callable[[int], None]
