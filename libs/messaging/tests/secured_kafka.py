@@ -54,7 +54,7 @@ def run_secured_kafka(folder: Path, jars: Path) -> Iterator[SecuredKafka]:
     """Run it in `folder` with the jars of `jars`."""
     ports = {name: Ports(folder / "ports.json").get(name) for name in ("clear", "controller", *_SECURED)}
     authority, password = Authority(folder, "brokers"), uuid4().hex
-    plain = kafka.part(folder / "kafka", jars, ports["clear"], ports["controller"], print)
+    plain = kafka.build_part(folder / "kafka", jars, ports["clear"], ports["controller"], print)
     part = replace(plain, prepare=lambda: _prepare(plain, ports, authority, password), settle=lambda: None)
     with ThreadPoolExecutor(1) as spawner:
         child = Child(part, folder / "kafka.log", os.environ, spawner, lambda _name, _line: None)

@@ -244,7 +244,7 @@ async def test_a_look_changes_nothing_and_names_another_version(remote: Any) -> 
     assert len(shopify.asked) == 1
 
 
-SCHEMA = Path(__file__).parents[3] / "sandbox" / "sandbox" / "schema.graphql"
+SCHEMA = Path(__file__).parents[3] / "sandbox" / "sandbox" / "shopify" / "schema.graphql"
 
 
 def test_the_documents_are_valid() -> None:
