@@ -41,11 +41,10 @@ test-containers: $(VENV)/.dev ## the image, the compose file, and the main job o
 test-kubernetes: $(VENV)/.dev ## the manifests on a real node (needs kubectl with a cluster; see tests/kubernetes)
 	$(BIN)/python -m pytest -s tests/kubernetes
 
-lint: $(VENV)/.dev ## style and types
+lint: $(VENV)/.dev lint-names ## style, types, names, and whether the generated deploy files are current
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python deploy/generate.py --check
-#	$(BIN)/python -m lint.check_names
 
 lint-names: $(VENV)/.made ## how functions and classes are named, and how many shared files name a platform
 	$(BIN)/python -m lint.check_names

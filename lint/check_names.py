@@ -116,7 +116,7 @@ def find_slugs(root: Path) -> frozenset[str]:
 
 
 def get_package(path: Path, root: Path, slugs: frozenset[str]) -> str:
-    """Return the package that a file belongs to, `gateway` or `platforms.shopify`.
+    """Return the package that a file belongs to, `gateway` or `platforms.<slug>`.
 
     It is the first folder of the import path, that is the outermost one with an `__init__.py`. A script outside of any
     package counts as a package of its own.

@@ -49,7 +49,7 @@ def find_files_naming(slug: str, root: Path) -> list[str]:
 def main(slugs: list[str], root: Path | None = None) -> int:
     """Print the files for each slug; return the exit code."""
     if not slugs:
-        print("Name the platforms: python -m lint.count_platform_names shopify facebook", file=sys.stderr)
+        print("Name the platforms: python -m lint.count_platform_names SLUG...", file=sys.stderr)
         return 2
     exceeded = False
     for slug in slugs:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contracts.topics import list_topics
 from merchant_sync.parts import StackError
 from messaging.brokers import Brokers
-from messaging.errors import KafkaUnavailableError
+from messaging.errors import UnavailableError
 from messaging.provisioning import provision
 from platforms.registry import PLATFORMS
 
@@ -17,5 +17,5 @@ def create_topics(brokers: Brokers) -> None:
         # In a thread of its own, because the caller's thread may run an event loop already.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(lambda: asyncio.run(provision(brokers, list_topics(PLATFORMS)))).result()
-    except KafkaUnavailableError as error:
+    except UnavailableError as error:
         raise StackError(f"The topics could not be created: {error}") from None

@@ -80,7 +80,7 @@ class FacebookOAuth:
 
     keeps_session_id = True
     form = None
-    connected_model = PagesConnected
+    result_model = PagesConnected
     callback_parameters: Mapping[str, str] = {
         "code": "Exchanged for tokens, once",
         "state": "That of the login, from the same browser",

@@ -20,20 +20,19 @@ M = TypeVar("M", bound=BaseModel)
 Attempt = Callable[[], Awaitable[httpx.Response | FailedAttempt]]
 
 
-class GraphRefusalError(PermanentError):
-    """Graph refuses a call, and another attempt would not help."""
-
-    def __init__(self, body: GraphErrorBody) -> None:
-        super().__init__(body.reason)
-        self.body = body
+def get_error_body(error: PermanentError) -> GraphErrorBody:
+    """Return Graph's own error, which every PermanentError of `Graph` has."""
+    assert isinstance(error.details, GraphErrorBody)
+    return error.details
 
 
 class Graph:
     """The Graph API for one app.
 
     Tokens are sent in headers and secrets in bodies, because addresses are logged on the way; `appsecret_proof` goes
-    with every token. All calls raise TokenRejectedError for a dead token, GraphRefusalError, and TransientError when
-    Facebook throttles or does not answer within three attempts. No error's text holds what was sent.
+    with every token. All calls raise TokenRejectedError for a dead token, PermanentError (see `get_error_body`) for a
+    call that Graph refuses, and TransientError when Facebook throttles or does not answer within three attempts. No
+    error's text holds what was sent.
     """
 
     def __init__(self, http: httpx.AsyncClient, settings: Settings) -> None:
@@ -116,4 +115,4 @@ def _interpret_error(response: httpx.Response, path: str) -> httpx.Response | Fa
     if error.can_pass:
         return FailedAttempt(f"error {error.label}")
     log.warning("call refused", path=path, graph_error=error.label)
-    raise GraphRefusalError(error)
+    raise PermanentError(error.reason, details=error)

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import httpx
 import structlog
 
-from platform_sdk.errors import RequestRejectedError, TokenRejectedError, TransientError
+from platform_sdk.errors import PermanentError, RequestRejectedError, TokenRejectedError, TransientError
 from platform_sdk.grants import Grant
 from platform_sdk.http_retries import FailedAttempt, parse_response, read_date
 from platforms.facebook import graph_responses as responses
-from platforms.facebook.graph import Graph, GraphRefusalError
+from platforms.facebook.graph import Graph, get_error_body
 from platforms.facebook.manifest import MANIFEST
 from platforms.facebook.resources import PAGE
 from platforms.facebook.settings import Settings
@@ -21,7 +21,7 @@ PAGE_SIZES = (100, 25, 5)
 
 
 class PageApi:
-    """Pages of one app's users. `now` is in milliseconds. Errors as those of `Graph`, but never GraphRefusalError."""
+    """Pages of one app's users. `now` is in milliseconds. Errors as those of `Graph`, but never PermanentError."""
 
     def __init__(self, graph: Graph, settings: Settings, *, now: Callable[[], int]) -> None:
         self._graph = graph
@@ -42,8 +42,10 @@ class PageApi:
         except TokenRejectedError as error:
             reason = "Facebook does not take the token that it has just given; start again"
             raise RequestRejectedError(400, reason) from error
-        except GraphRefusalError as error:
-            raise TransientError(f"Facebook refuses what a consent needs (error {error.body.label})") from error
+        except PermanentError as error:
+            raise TransientError(
+                f"Facebook refuses what a consent needs (error {get_error_body(error).label})"
+            ) from error
 
     async def refresh_grant(self, account: str, refresh_token: str) -> Grant:  # noqa: ARG002
         """Raise TokenRejectedError: page tokens are not refreshed, a dead one needs a new consent."""
@@ -55,7 +57,7 @@ class PageApi:
             await self._graph.get(responses.AnyResponse, account, token, fields="id")
         except TokenRejectedError:
             return False
-        except GraphRefusalError:
+        except PermanentError:
             return True
         return True
 
@@ -70,16 +72,16 @@ class PageApi:
         """End the page's deliveries to this app; a page without the app, or a dead token, is no error."""
         try:
             await self._graph.delete(f"{account}/subscribed_apps", token)
-        except (TokenRejectedError, GraphRefusalError) as error:
+        except (TokenRejectedError, PermanentError) as error:
             log.info("page has no such app", account=account, reason=type(error).__name__)
 
     async def _exchange(self, code: str) -> httpx.Response:
         try:
             return await self._graph.request_token(code=code, redirect_uri=self._settings.facebook_redirect_uri)
-        except (GraphRefusalError, TokenRejectedError) as error:
-            if isinstance(error, GraphRefusalError) and error.body.code != 100:
-                log.warning("facebook refuses the app", graph_error=error.body.label)
-                raise TransientError(f"Facebook refuses this app (error {error.body.label})") from error
+        except (PermanentError, TokenRejectedError) as error:
+            if isinstance(error, PermanentError) and get_error_body(error).code != 100:
+                log.warning("facebook refuses the app", graph_error=get_error_body(error).label)
+                raise TransientError(f"Facebook refuses this app (error {get_error_body(error).label})") from error
             reason = "Facebook does not take the code: it was used already, or is too old"
             raise RequestRejectedError(400, reason) from error
 

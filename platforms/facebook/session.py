@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 
@@ -19,6 +18,7 @@ from platform_sdk.errors import AccessDeniedError, PermanentError, RetryLaterErr
 from platform_sdk.http import HttpClient, TraceCall, open_http_client
 from platform_sdk.session import FULL, INCREMENTAL, MAX_WAIT_SECONDS, ApiSession, RateLimitWait, SyncContext
 from platforms.facebook.errors import APP, PageResult, parse_response
+from platforms.facebook.fields import RequestedFields
 from platforms.facebook.ids import is_page_id
 from platforms.facebook.rate_limit import MAX_CONCURRENT_CALLS, RateLimitState
 from platforms.facebook.usage import RateLimitUsage, UsageHeaders, parse_usage
@@ -82,37 +82,14 @@ async def open_client(graph_url: str, version: str, app_secret: str, *, trace: T
         yield GraphClient(http, graph_url, version, app_secret)
 
 
-class PageClient(Protocol):
-    """How a Page is requested."""
-
-    version: str
-
-    async def fetch_page(self, page_id: str, token: str, fields: str, *, seconds: float) -> PageResponse:
-        """Return the response if it is complete within `seconds`; raises as `GraphClient.fetch_page`."""
-        ...
-
-
-class FieldList(Protocol):
-    """The fields to request, less those that the platform has refused."""
-
-    @property
-    def text(self) -> str:
-        """The parameter `fields`."""
-        ...
-
-    def drop(self, name: str) -> list[str]:
-        """Stop requesting a field that the platform does not know, and return the names of the fields dropped."""
-        ...
-
-
 class FacebookSession(ApiSession):
     """Requests the Page of one sync's token. `rate_limit` and `fields` are shared by all sessions of the process."""
 
     def __init__(
         self,
-        client: PageClient,
+        client: GraphClient,
         context: SyncContext,
-        fields: FieldList,
+        fields: RequestedFields,
         rate_limit: RateLimitState,
         *,
         elapsed: Callable[[], float] = time.monotonic,

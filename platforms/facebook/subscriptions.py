@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import structlog
 
 from platform_sdk.adapters import TopicOutcome, WebhookReport
-from platform_sdk.errors import TokenRejectedError, TransientError
-from platforms.facebook.graph import Graph, GraphRefusalError
+from platform_sdk.errors import PermanentError, TokenRejectedError, TransientError
+from platforms.facebook.graph import Graph, get_error_body
 from platforms.facebook.graph_responses import AppSubscriptionsResponse, ListedSubscription, SubscribedAppsResponse
 from platforms.facebook.settings import Settings
 
@@ -72,7 +72,7 @@ class PageSubscriptions:
     async def _find_app_subscription(self) -> ListedSubscription | None:
         try:
             return await self._fetch_app_subscription()
-        except (TokenRejectedError, GraphRefusalError) as error:
+        except (TokenRejectedError, PermanentError) as error:
             raise TransientError("Facebook does not show the app's subscriptions: look at its id and secret") from error
 
     async def _fetch_app_subscription(self) -> ListedSubscription | None:
@@ -109,7 +109,7 @@ class PageSubscriptions:
             return LevelOutcome(REGISTERED, await _post_accepted(fields, post, others=names - set(fields)))
         except TokenRejectedError:
             return LevelOutcome(UNCHANGED, dict.fromkeys(fields, "Facebook does not take the app's id and secret"))
-        except GraphRefusalError as error:
+        except PermanentError as error:
             return LevelOutcome(UNCHANGED, dict.fromkeys(fields, error.reason))
 
     async def _ensure_page(self, page: str, token: str, fields: Sequence[str]) -> LevelOutcome:
@@ -126,7 +126,7 @@ class PageSubscriptions:
     async def _fetch_page_fields(self, path: str, token: str) -> set[str]:
         try:
             listed = await self._graph.get(SubscribedAppsResponse, path, token)
-        except GraphRefusalError:
+        except PermanentError:
             return set()  # subscribing is refused too, and that error says what each field lacks
         app_id = self._settings.facebook_app_id
         return {name for app in listed.data if app.id == app_id for name in app.subscribed_fields}
@@ -146,7 +146,7 @@ async def _post_accepted(
         try:
             await post([*accepted, *kept])
             break
-        except GraphRefusalError as error:
-            field = error.body.find_refused_field(accepted)
+        except PermanentError as error:
+            field = get_error_body(error).find_refused_field(accepted)
             refused |= dict.fromkeys([field] if field else accepted, error.reason)
     return refused

@@ -41,7 +41,7 @@ _TOPIC = "page"
 class FacebookWebhooks:
     """Webhooks of one app. `now` is in milliseconds."""
 
-    known_topics: Collection[str] = frozenset({_TOPIC})
+    metric_topics: Collection[str] = frozenset({_TOPIC})
     challenge_parameters: Mapping[str, str] = {
         "hub.mode": "subscribe",
         "hub.verify_token": "The verify token of this installation",

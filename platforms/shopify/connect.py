@@ -77,7 +77,7 @@ class ShopifyOAuth:
 
     keeps_session_id = False
     form = AccountForm(field="shop", hint="acme or acme.myshopify.com")
-    connected_model = ShopConnected
+    result_model = ShopConnected
     callback_parameters: Mapping[str, str] = {
         "code": "Exchanged for tokens, once",
         "hmac": "Signs the other parameters",

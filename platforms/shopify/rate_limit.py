@@ -7,7 +7,7 @@ arrive out of order, so they lower the level of the copy and never raise it. All
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 TARGET_COST = 500
 """Where ids are charged one by one, a batch costs at most half of what a query may: full syncs must leave half of the
@@ -18,22 +18,14 @@ MAX_IDS = 250
 Variables = Mapping[str, Any]
 
 
-class Query(Protocol):
-    """A GraphQL query that can be sent."""
+@dataclass(frozen=True)
+class Query:
+    """A GraphQL query that can be sent: the name of its operation, and the document that is sent."""
 
-    @property
-    def name(self) -> str:
-        """The name of its operation."""
-        ...
-
-    @property
-    def text(self) -> str:
-        """The document that is sent."""
-        ...
-
-    def compute_cost(self, variables: Variables) -> int:
-        """Return the points that the platform requests for the query, `nodes(ids:)` charged once."""
-        ...
+    name: str
+    text: str
+    compute_cost: Callable[[Variables], int] = field(repr=False, compare=False)
+    """Returns the points that the platform requests before the query runs, `nodes(ids:)` charged once."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 import structlog
@@ -68,24 +68,12 @@ async def open_client(shop_url: str, version: str, *, trace: TraceCall) -> Async
         yield AdminApiClient(http, shop_url, version)
 
 
-class GraphqlClient(Protocol):
-    """How a query reaches a shop."""
-
-    version: str
-
-    async def post(
-        self, shop: str, token: str, query: Query, variables: Variables, *, seconds: float
-    ) -> GraphqlResponse:
-        """Return the response if it is complete within `seconds`; raises as `AdminApiClient.post`."""
-        ...
-
-
 class ShopifySession(ApiSession):
     """Sends the queries of one sync to the shop of its token. `rate_limit` is shared by all sessions of the shop."""
 
     def __init__(
         self,
-        client: GraphqlClient,
+        client: AdminApiClient,
         context: SyncContext,
         rate_limit: RateLimitState,
         *,

@@ -76,7 +76,7 @@ class PlannedSubscription:
 class ShopifyWebhooks:
     """Webhooks of one app: `secrets` are its secrets, the current one first, and `address` receives deliveries."""
 
-    known_topics: Collection[str] = frozenset({*map(format_delivered_topic, _SUBSCRIBED_TOPICS), *_COMPLIANCE_TOPICS})
+    metric_topics: Collection[str] = frozenset({*map(format_delivered_topic, _SUBSCRIBED_TOPICS), *_COMPLIANCE_TOPICS})
     challenge_parameters: Mapping[str, str] = {}
     claim_headers = (_TOPIC, _SHOP_DOMAIN, _WEBHOOK_ID)
     headers = (

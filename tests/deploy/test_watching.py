@@ -44,7 +44,7 @@ async def create_registries() -> Iterator[CollectorRegistry]:
     WriterMetrics(writer).count_upload("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))
     for registry in (fetcher, scheduler, writer):
         registry.register(ConsumerMetrics([SimpleNamespace(group="g", dead_letter_count=0)]))  # type: ignore[list-item]
-    gateway = create_metrics({"shopify": ShopifyWebhooks.known_topics}, 1)[0].registry
+    gateway = create_metrics({"shopify": ShopifyWebhooks.metric_topics}, 1)[0].registry
     return iter((gateway, fetcher, scheduler, writer))
 
 

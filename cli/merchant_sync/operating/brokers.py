@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from merchant_sync.access import Access
 from merchant_sync.parts import StackError
 from messaging.brokers import Brokers
-from messaging.errors import KafkaUnavailableError
+from messaging.errors import UnavailableError
 from messaging.publisher import EventPublisher
 from service.settings import KafkaSettings
 
@@ -32,13 +32,13 @@ def _build_brokers(access: Access) -> Brokers:
 
 @asynccontextmanager
 async def create_admin(access: Access) -> AsyncIterator[AIOKafkaAdminClient]:
-    """Open an admin client. Raises KafkaUnavailableError, also for what goes wrong while it is used."""
+    """Open an admin client. Raises UnavailableError, also for what goes wrong while it is used."""
     admin = AIOKafkaAdminClient(**_build_brokers(access).client_options, request_timeout_ms=15_000)
     try:
         await admin.start()
         yield admin
     except KafkaError as error:
-        raise KafkaUnavailableError(describe_error(error)) from error
+        raise UnavailableError(f"Kafka: {describe_error(error)}") from error
     finally:
         await admin.close()
 
@@ -53,14 +53,14 @@ async def create_consumer(access: Access) -> AsyncIterator["AIOKafkaConsumer[byt
         await consumer.start()
         yield consumer
     except KafkaError as error:
-        raise KafkaUnavailableError(describe_error(error)) from error
+        raise UnavailableError(f"Kafka: {describe_error(error)}") from error
     finally:
         await consumer.stop()
 
 
 @asynccontextmanager
 async def create_publisher(access: Access) -> AsyncIterator[EventPublisher]:
-    """Open a producer whose sends return once Kafka has acknowledged them. Raises KafkaUnavailableError."""
+    """Open a producer whose sends return once Kafka has acknowledged them. Raises UnavailableError."""
     async with EventPublisher(_build_brokers(access), source=SOURCE) as publisher:
         yield publisher
 

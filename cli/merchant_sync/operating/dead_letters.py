@@ -113,7 +113,7 @@ def complete_topic_name(name: str) -> str:
 async def read_dead_letters(access: Access, topic: str | None) -> AsyncIterator[DeadLetter]:
     """Yield all dead letters, or those of one topic.
 
-    Raises KafkaUnavailableError, and StackError where there is no such topic.
+    Raises UnavailableError, and StackError where there is no such topic.
     """
     async with brokers.create_admin(access) as admin:
         existing = sorted(name for name in await admin.list_topics() if name.endswith(DEAD_LETTER_SUFFIX))
@@ -193,7 +193,7 @@ async def replay(
 ) -> int:
     """Publish each again on the topic that it came from and return their number.
 
-    `on_replayed` is called once Kafka has acknowledged one. Raises KafkaUnavailableError in between; to replay the
+    `on_replayed` is called once Kafka has acknowledged one. Raises UnavailableError in between; to replay the
     acknowledged ones again changes nothing.
     """
     count = 0

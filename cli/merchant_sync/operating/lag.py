@@ -30,7 +30,7 @@ class Backlog:
 
 
 def load_backlog(access: Access) -> Backlog:
-    """Return the present backlog. Raises KafkaUnavailableError."""
+    """Return the present backlog. Raises UnavailableError."""
     return asyncio.run(_load_backlog(access))
 
 

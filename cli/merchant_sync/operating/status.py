@@ -11,7 +11,7 @@ from merchant_sync.access import Access
 from merchant_sync.operating import lag
 from merchant_sync.operating.internal_api import InternalApi
 from merchant_sync.parts import StackError
-from messaging.errors import KafkaUnavailableError
+from messaging.errors import UnavailableError
 
 
 def load_status(access: Access) -> dict[str, Any]:
@@ -20,8 +20,8 @@ def load_status(access: Access) -> dict[str, Any]:
         overview = api.load_overview()
     try:
         backlog = lag.load_backlog(access)
-    except KafkaUnavailableError as error:
-        raise StackError(f"Kafka does not answer: {error}") from error
+    except UnavailableError as error:
+        raise StackError(f"No answer from {error}") from error
     open_syncs = overview["current"]["open_syncs"]
     return {
         "connections": overview["current"]["connections"],

@@ -13,7 +13,7 @@ from rich.console import Console
 from merchant_sync import access
 from merchant_sync.access import Access
 from merchant_sync.parts import StackError
-from messaging.errors import KafkaUnavailableError
+from messaging.errors import UnavailableError
 
 WRONG, UNREACHABLE = 1, 2
 """Exit codes."""
@@ -37,8 +37,8 @@ def exit_on_errors() -> Iterator[None]:
     except StackError as error:
         print_error(str(error))
         raise typer.Exit(error.exit_code) from None
-    except KafkaUnavailableError as error:
-        print_error(f"Kafka does not answer: {error}. Check KAFKA_BOOTSTRAP_SERVERS and its credentials.")
+    except UnavailableError as error:
+        print_error(f"No answer from {error}. Check KAFKA_BOOTSTRAP_SERVERS and its credentials.")
         raise typer.Exit(UNREACHABLE) from None
 
 

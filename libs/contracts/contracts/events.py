@@ -12,10 +12,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 ConnectionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*:.+$", max_length=255)]
-"""`platform:account`, e.g. `shopify:acme.myshopify.com`. Any slug may be a platform."""
+"""`platform:account`, e.g. `shop-platform:acme.example`. Any slug may be a platform."""
 
 RecordIds = dict[str, tuple[str, ...]]
-"""Record ids by resource, e.g. `{"products": ("gid://shopify/Product/1",)}`."""
+"""Record ids by resource, e.g. `{"products": ("101", "102")}`."""
 
 
 def parse_platform(connection: str) -> str:

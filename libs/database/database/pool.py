@@ -12,11 +12,6 @@ from database.migrations import apply_migrations, load_scripts
 from database.url import create_tls_context
 from messaging.errors import UnavailableError
 
-
-class DatabaseUnavailableError(UnavailableError):
-    """This service's Postgres does not answer or closed the connection; an unfinished transaction was rolled back."""
-
-
 _CONNECTION_ERRORS = (asyncpg.InterfaceError, OSError)
 _UNAVAILABLE_STATES = ("08", "25006", "28", "40", "53", "57", "58")
 """SQLSTATEs, or classes of them, of states that pass: connection lost, read-only, login refused (while a password is
@@ -26,19 +21,22 @@ an operator, I/O error of the server."""
 
 @contextmanager
 def _translate_errors() -> Iterator[None]:
-    """Raise `DatabaseUnavailableError` instead of errors that mean that Postgres is unavailable."""
+    """Raise `UnavailableError` instead of errors that mean that Postgres is unavailable.
+
+    An unfinished transaction was rolled back.
+    """
     try:
         yield
     except DBAPIError as error:
         cause = getattr(error.orig, "__cause__", None) or error.orig
         if error.connection_invalidated or _is_unavailable(cause):
-            raise DatabaseUnavailableError(str(error.orig)) from error
+            raise UnavailableError(f"Postgres: {error.orig}") from error
         raise
     except TimeoutError as error:  # SQLAlchemy's: all connections of the pool are in use
-        raise DatabaseUnavailableError(repr(error)) from error
+        raise UnavailableError(f"Postgres: {error!r}") from error
     except (asyncpg.PostgresError, *_CONNECTION_ERRORS) as error:
         if _is_unavailable(error):
-            raise DatabaseUnavailableError(repr(error)) from error
+            raise UnavailableError(f"Postgres: {error!r}") from error
         raise
 
 
@@ -82,7 +80,7 @@ class Database:
     async def transaction(self, isolation: str | None = None) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that is committed at the end of the context, or rolled back after an error.
 
-        Raises `DatabaseUnavailableError` when Postgres does not answer or closes the connection.
+        Raises `UnavailableError` when Postgres does not answer or closes the connection.
         """
         with _translate_errors():
             async with self._engine.connect() as connection:
@@ -96,14 +94,14 @@ class Database:
         try:
             async with self.transaction() as tx:
                 await tx.execute(text("SELECT 1"))
-        except DatabaseUnavailableError as error:
+        except UnavailableError as error:
             return str(error)
         return None
 
     async def migrate(self, package: str) -> None:
         """Apply the migrations of `package` that the schema does not have yet; see `database.migrations`.
 
-        Raises `DatabaseUnavailableError`.
+        Raises `UnavailableError`.
         """
         # A connection of its own, because closing it gives up the lock on the migrations.
         with _translate_errors():

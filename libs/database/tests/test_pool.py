@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from database.pool import Database, DatabaseUnavailableError
+from database.pool import Database
 from merchant_sync.stack import Stack
+from messaging.errors import UnavailableError
 
 pytestmark = pytest.mark.integration
 
@@ -27,7 +28,7 @@ async def test_an_error_shows_nothing_of_the_data_of_its_statement(postgres: Sta
 
 async def test_a_connection_that_is_ended_meanwhile_means_that_postgres_is_unavailable(postgres: Stack) -> None:
     database = Database(postgres.build_admin_database_url(), schema="nobodys", pool=2)
-    with pytest.raises(DatabaseUnavailableError):
+    with pytest.raises(UnavailableError, match="Postgres"):
         await end_own_connection(database)
     await database.close()
 
@@ -43,7 +44,7 @@ async def end_own_connection(database: Database) -> None:
 
 async def test_without_a_server_migrating_raises_that_postgres_is_unavailable() -> None:
     database = Database("postgresql://me:mine@127.0.0.1:1/merchants", schema="nobodys")
-    with pytest.raises(DatabaseUnavailableError):
+    with pytest.raises(UnavailableError, match="Postgres"):
         await database.migrate("gateway")
     assert await database.check_health() is not None
     await database.close()

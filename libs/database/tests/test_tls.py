@@ -16,10 +16,11 @@ import pytest
 from sqlalchemy import text
 
 from certificates import Authority
-from database.pool import Database, DatabaseUnavailableError
+from database.pool import Database
 from merchant_sync import health
 from merchant_sync.ports import Ports
 from merchant_sync.stack import Stack
+from messaging.errors import UnavailableError
 
 pytestmark = pytest.mark.integration
 
@@ -147,7 +148,7 @@ async def test_a_server_that_requires_tls_refuses_a_connection_without_it(server
 async def test_a_refused_login_means_unavailable_and_does_not_show_the_password(server: Server) -> None:
     url = server.build_url("sslmode=require").replace(server.password, "another-" + server.password)
     async with open_database(url) as database:
-        with pytest.raises(DatabaseUnavailableError, match="password authentication failed") as refused:
+        with pytest.raises(UnavailableError, match="password authentication failed") as refused:
             await database.migrate("gateway")
     assert server.password not in repr(refused.value) + repr(database._engine)
 

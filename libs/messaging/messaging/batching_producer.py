@@ -42,7 +42,7 @@ class BatchingProducer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def prepare(self, topics: Iterable[str]) -> None:
-        """Load the number of partitions of `topics`; `send` accepts only these. Raises `KafkaUnavailableError`."""
+        """Load the number of partitions of `topics`; `send` accepts only these. Raises `UnavailableError`."""
         for topic in topics:
             self._partitions[topic] = tuple(range(await self._publisher.count_partitions(topic)))
 

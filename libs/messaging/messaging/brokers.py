@@ -15,7 +15,7 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.metadata import MetadataRequest
 
-from messaging.errors import KafkaUnavailableError
+from messaging.errors import UnavailableError
 
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
@@ -80,10 +80,10 @@ class Brokers:
         reasons = [f"{address}: {error}" for address, error in zip(self.addresses, errors, strict=True)]
         return "; ".join(reasons) or "no broker is named"
 
-    async def explain(self, error: KafkaError) -> KafkaUnavailableError:
+    async def explain(self, error: KafkaError) -> UnavailableError:
         """Return the reason why a client could not connect, as an error to raise."""
         # aiokafka does not pass the reason on to the client, so a health check asks the brokers for it.
-        return KafkaUnavailableError(await self.check_health() or repr(error))
+        return UnavailableError(f"Kafka: {await self.check_health() or repr(error)}")
 
     async def _check_broker(self, address: str) -> str | None:
         try:

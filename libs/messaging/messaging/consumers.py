@@ -16,7 +16,7 @@ async def run_consumers(consumers: Sequence[KeyedConsumer[Any]], registry: Colle
     """Consume while the context lasts, and show the consumers' metrics in `registry`.
 
     At the end all consumers stop at the same time: running batches may finish and finished offsets are committed.
-    Raises `KafkaUnavailableError` when a consumer cannot connect.
+    Raises `UnavailableError` when a consumer cannot connect.
     """
     registry.register(ConsumerMetrics(consumers))
     try:

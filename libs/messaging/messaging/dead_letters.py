@@ -36,7 +36,7 @@ class DeadLetterPublisher:
         """Publish `record` unchanged, with headers that name its origin, the consumer `group` and the `error`.
 
         A record that already comes from a dead letter topic stays there and is only logged. Raises
-        `KafkaUnavailableError`.
+        `UnavailableError`.
         """
         if record.topic.endswith(DEAD_LETTER_SUFFIX):
             log.error(

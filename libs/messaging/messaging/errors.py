@@ -2,7 +2,10 @@
 
 
 class UnavailableError(Exception):
-    """Something that this service depends on does not answer: the work is held and retried, and nothing is lost."""
+    """Something that this service depends on does not answer: the work is held and retried, and nothing is lost.
+
+    The text names what does not answer, for example Kafka or Postgres.
+    """
 
     max_wait: float | None = None
     """Seconds to hold a message before it is dead-lettered after all. None means that it is held without limit."""
@@ -12,10 +15,6 @@ class UnknownConnectionError(UnavailableError):
     """A message names a connection whose `connection.changed` event has not arrived yet."""
 
     max_wait = 120.0
-
-
-class KafkaUnavailableError(UnavailableError):
-    """Kafka does not answer or did not acknowledge."""
 
 
 class InvalidMessageError(Exception):

@@ -87,7 +87,7 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
         return next(iter(self._workers.health_errors.values()), None)
 
     async def start(self) -> None:
-        """Join the group, wait for the assignment and consume. Raises `KafkaUnavailableError`."""
+        """Join the group, wait for the assignment and consume. Raises `UnavailableError`."""
         consumer = AIOKafkaConsumer(
             **self._brokers.client_options,
             client_id=self.group,

@@ -43,7 +43,7 @@ def build_config(topic: Topic) -> dict[str, str]:
 async def provision(brokers: Brokers, topics: tuple[Topic, ...]) -> None:
     """Create the missing ones of `topics`. Safe when several processes do so at once.
 
-    Raises `KafkaUnavailableError`.
+    Raises `UnavailableError`.
     """
     admin = AIOKafkaAdminClient(**brokers.client_options)
     try:

@@ -16,7 +16,7 @@ from contracts.headers import build_headers
 from contracts.topics import MAX_MESSAGE_BYTES
 from messaging import tracing
 from messaging.brokers import Brokers
-from messaging.errors import InvalidMessageError, KafkaUnavailableError
+from messaging.errors import InvalidMessageError, UnavailableError
 from messaging.instrumentation import describe_send
 
 
@@ -87,7 +87,7 @@ class EventPublisher:
     async def send(self, message: OutboundMessage) -> None:
         """Send one message and wait until Kafka has acknowledged it.
 
-        Raises `KafkaUnavailableError`, or `InvalidMessageError` for a message above 16 MiB.
+        Raises `UnavailableError`, or `InvalidMessageError` for a message above 16 MiB.
         """
         await self.send_all([message])
 
@@ -99,22 +99,22 @@ class EventPublisher:
             await self._wait_for_acks([await self._enqueue(message) for message in listed])
 
     async def count_partitions(self, topic: str) -> int:
-        """Return the number of partitions of a topic. Raises `KafkaUnavailableError`."""
+        """Return the number of partitions of a topic. Raises `UnavailableError`."""
         try:
             return len(await self._producer.partitions_for(topic))
         except KafkaError as error:
-            raise KafkaUnavailableError(repr(error)) from error
+            raise UnavailableError(f"Kafka: {error!r}") from error
 
     def create_batch(self) -> BatchBuilder:
         """Return an empty batch for `send_batch`. Its `append` returns None when the batch is full."""
         return self._producer.create_batch()
 
     async def send_batch(self, batch: BatchBuilder, topic: str, partition: int) -> None:
-        """Send a batch and wait until Kafka has acknowledged it. Raises `KafkaUnavailableError`."""
+        """Send a batch and wait until Kafka has acknowledged it. Raises `UnavailableError`."""
         try:
             await (await self._producer.send_batch(batch, topic, partition=partition))
         except KafkaError as error:
-            raise KafkaUnavailableError(repr(error)) from error
+            raise UnavailableError(f"Kafka: {error!r}") from error
 
     async def send_raw(self, topic: str, key: bytes | None, body: bytes | None, headers: Headers) -> None:
         """Send the bytes of an event, as the outbox and dead letters do, and wait for the acknowledgement.
@@ -126,7 +126,7 @@ class EventPublisher:
         except MessageSizeTooLargeError as error:
             raise InvalidMessageError(str(error)) from error
         except KafkaError as error:
-            raise KafkaUnavailableError(repr(error)) from error
+            raise UnavailableError(f"Kafka: {error!r}") from error
 
     async def _enqueue(self, message: OutboundMessage) -> "asyncio.Future[object]":
         headers = build_headers(message.event, source=self._source, event_id=message.event_id, subject=message.key)
@@ -139,11 +139,11 @@ class EventPublisher:
         except MessageSizeTooLargeError as error:
             raise InvalidMessageError(f"{type(message.event).__name__} of {message.key}: {error}") from error
         except KafkaError as error:
-            raise KafkaUnavailableError(repr(error)) from error
+            raise UnavailableError(f"Kafka: {error!r}") from error
         return acknowledged
 
     async def _wait_for_acks(self, futures: Sequence["asyncio.Future[object]"]) -> None:
         try:
             await asyncio.gather(*futures)
         except KafkaError as error:
-            raise KafkaUnavailableError(repr(error)) from error
+            raise UnavailableError(f"Kafka: {error!r}") from error

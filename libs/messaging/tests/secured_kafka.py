@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from certificates import Authority
 from merchant_sync import kafka
-from merchant_sync.children import Child
+from merchant_sync.child_process import Child
 from merchant_sync.health import HOST
 from merchant_sync.parts import Part
 from merchant_sync.ports import Ports
@@ -54,7 +54,7 @@ def run_secured_kafka(folder: Path, jars: Path) -> Iterator[SecuredKafka]:
     """Run it in `folder` with the jars of `jars`."""
     ports = {name: Ports(folder / "ports.json").get(name) for name in ("clear", "controller", *_SECURED)}
     authority, password = Authority(folder, "brokers"), uuid4().hex
-    plain = kafka.part(folder / "kafka", jars, ports["clear"], ports["controller"], print)
+    plain = kafka.build_part(folder / "kafka", jars, ports["clear"], ports["controller"], print)
     part = replace(plain, prepare=lambda: _prepare(plain, ports, authority, password), settle=lambda: None)
     with ThreadPoolExecutor(1) as spawner:
         child = Child(part, folder / "kafka.log", os.environ, spawner, lambda _name, _line: None)

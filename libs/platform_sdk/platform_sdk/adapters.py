@@ -71,7 +71,7 @@ class Webhooks(Protocol):
         """Where the platform sends deliveries."""
 
     @property
-    def known_topics(self) -> Collection[str]:
+    def metric_topics(self) -> Collection[str]:
         """The topics of deliveries that have a metric of their own; all others are counted together."""
 
     @property

@@ -20,7 +20,7 @@ class AccountForm:
     field: str
     """Name of the form's field, e.g. `shop`."""
     hint: str
-    """What to write into it, e.g. `acme or acme.myshopify.com`."""
+    """What to write into it, e.g. `acme or acme.example`."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class OAuth(Protocol):
         """The query parameters of the callback, each with its description for the API's documentation."""
 
     @property
-    def connected_model(self) -> "type[BaseModel]":
+    def result_model(self) -> "type[BaseModel]":
         """The form of what `describe_connected` returns, for the API's documentation."""
 
     @property

@@ -32,12 +32,17 @@ class RecordError(RetryLaterError):
 
 
 class PermanentError(Exception):
-    """The platform refuses the request; `retryable` says whether a new sync may succeed later."""
+    """The platform refuses the request; `retryable` says whether a new sync may succeed later.
 
-    def __init__(self, reason: str, *, retryable: bool = False) -> None:
+    `details` is the error in the platform's own form, for callers within the platform's package; None where there is
+    none.
+    """
+
+    def __init__(self, reason: str, *, retryable: bool = False, details: object = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retryable = retryable
+        self.details = details
 
 
 class AccessDeniedError(PermanentError):

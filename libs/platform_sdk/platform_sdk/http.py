@@ -5,25 +5,21 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import httpx
 
 from platform_sdk.clocks import estimate_read_at
 from platform_sdk.errors import TransientError
 
+if TYPE_CHECKING:
+    from messaging.spans import Span
+
 READ_TIMEOUT_SECONDS = 15.0
 """No call waits longer than this for the next bytes."""
 
 
-class CallSpan(Protocol):
-    """The trace span of one call."""
-
-    def set_attribute(self, name: str, value: str | int) -> None:
-        """Add an attribute to the span."""
-
-
-TraceCall = Callable[..., AbstractContextManager[CallSpan]]
+TraceCall = Callable[..., "AbstractContextManager[Span]"]
 """Makes the span of a call from its method, its address and further attributes, as `messaging.tracing.trace_call`.
 
 It is passed in so that a platform package does not import the messaging library."""

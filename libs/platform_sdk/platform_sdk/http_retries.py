@@ -38,14 +38,27 @@ async def request_until_answered(
 
     Raises TransientError after the last attempt, and whatever `send` raises besides errors of the network.
     """
+    failure: FailedAttempt | None = None
+
+    def decide_retry(error: Exception) -> bool | float:
+        """Return whether to try again, or after how many seconds."""
+        if failure is None:
+            return isinstance(error, httpx.HTTPError)
+        if failure.retry_after is None:
+            return True
+        return max(0.05, failure.retry_after) if failure.retry_after <= MAX_WAIT_SECONDS else False
+
     try:
         async for attempt in stamina.retry_context(
-            on=_decide_retry, attempts=MAX_ATTEMPTS, timeout=RETRY_SECONDS, wait_max=2.0
+            on=decide_retry, attempts=MAX_ATTEMPTS, timeout=RETRY_SECONDS, wait_max=2.0
         ):
             with attempt:
-                response = _require_answer(await send())
-    except _FailedAttemptError as error:
-        raise TransientError(f"{platform} answers {error}") from error
+                failure = None
+                result = _find_failure(await send())
+                if isinstance(result, FailedAttempt):
+                    failure = result
+                    raise TransientError(f"{platform} answers {result.reason}")
+                response = result
     except httpx.HTTPError as error:
         raise TransientError(f"{platform} does not answer ({type(error).__name__})") from error
     return response
@@ -69,27 +82,13 @@ def parse_response(platform: str, model: type[M], response: httpx.Response) -> M
         raise TransientError(f"{platform}'s response has an unexpected form") from None
 
 
-class _FailedAttemptError(Exception):
-    """A FailedAttempt as the exception that stamina retries on."""
-
-    def __init__(self, attempt: FailedAttempt) -> None:
-        super().__init__(attempt.reason)
-        self.retry_after = attempt.retry_after
-
-
-def _require_answer(response: httpx.Response | FailedAttempt) -> httpx.Response:
-    if isinstance(response, FailedAttempt):
-        raise _FailedAttemptError(response)
-    if response.status_code in RATE_LIMIT_STATUSES or response.is_server_error:
-        raise _FailedAttemptError(FailedAttempt(f"HTTP {response.status_code}", _parse_retry_after(response)))
+def _find_failure(response: httpx.Response | FailedAttempt) -> httpx.Response | FailedAttempt:
+    """Return a response that is a server error or a rate limit as a failed attempt, anything else as it is."""
+    if isinstance(response, httpx.Response) and (
+        response.status_code in RATE_LIMIT_STATUSES or response.is_server_error
+    ):
+        return FailedAttempt(f"HTTP {response.status_code}", _parse_retry_after(response))
     return response
-
-
-def _decide_retry(error: Exception) -> bool | float:
-    """Return whether to try again, or after how many seconds."""
-    if isinstance(error, _FailedAttemptError) and error.retry_after is not None:
-        return max(0.05, error.retry_after) if error.retry_after <= MAX_WAIT_SECONDS else False
-    return isinstance(error, (_FailedAttemptError, httpx.HTTPError))
 
 
 def _parse_retry_after(response: httpx.Response) -> float | None:

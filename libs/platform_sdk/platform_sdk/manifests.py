@@ -81,7 +81,7 @@ class Manifest:
         return any(setting.is_app for setting in self.settings)
 
     @property
-    def required_settings(self) -> tuple[str, ...]:
+    def mandatory_settings(self) -> tuple[str, ...]:
         """The names of the settings without which no account can be connected."""
         return tuple(setting.name for setting in self.settings if setting.required)
 

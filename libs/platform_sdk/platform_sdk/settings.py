@@ -25,7 +25,7 @@ class PlatformSettings(BaseSettings):
     def check_required(self) -> Self:
         """Raise ValueError when some of the required settings are given and others are not; it names those."""
         missing = self._list_missing()
-        if missing and len(missing) < len(self.manifest.required_settings):
+        if missing and len(missing) < len(self.manifest.mandatory_settings):
             title = self.manifest.title
             raise ValueError(f"{', '.join(missing)}: required, because other settings of {title}'s app are given")
         return self
@@ -36,7 +36,7 @@ class PlatformSettings(BaseSettings):
         return not self._list_missing()
 
     def _list_missing(self) -> list[str]:
-        return [name for name in self.manifest.required_settings if not _reveal(getattr(self, name.lower()))]
+        return [name for name in self.manifest.mandatory_settings if not _reveal(getattr(self, name.lower()))]
 
 
 def _reveal(value: object) -> object:

@@ -13,7 +13,7 @@ REQUIRED: dict[str, Any] = {
     "facebook_app_id": APP_ID,
     "facebook_app_secret": APP_SECRET,
     "facebook_app_secret_previous": PREVIOUS,
-    "facebook_verify_token": "the verify token of the tests",
+    "facebook_verify_token": "verify-me-8c41",
     "facebook_redirect_uri": "http://gateway.test/facebook/callback",
     "facebook_webhook_address": "http://gateway.test/facebook/webhook",
     "facebook_graph_url": "https://graph.test",

@@ -13,7 +13,7 @@ ALL_PERMISSIONS = ("pages_manage_metadata", "pages_messaging", "pages_read_engag
 DATE = "Tue, 24 Nov 2026 12:00:00 GMT"
 
 
-class Refused(Exception):
+class RefusalError(Exception):
     """An error as Graph answers it."""
 
     def __init__(self, code: int, message: str = "no", *, subcode: int | None = None, status: int = 400) -> None:
@@ -36,7 +36,7 @@ class FakeGraph:
     served: str = "v25.0"
     limit_at_most: int = 100
     gaps: bool = False
-    fails: dict[str, Refused] = field(default_factory=dict)
+    fails: dict[str, RefusalError] = field(default_factory=dict)
     unknown_fields: set[str] = field(default_factory=set)
     app_refuses: set[str] = field(default_factory=set)
     app_subscription: dict[str, Any] | None = None
@@ -70,7 +70,7 @@ class FakeGraph:
                 if path.endswith(end):
                     raise refused
             return httpx.Response(200, json=self._called(request, path, given), headers=headers)
-        except Refused as refused:
+        except RefusalError as refused:
             return httpx.Response(refused.status, json={"error": refused.body}, headers=headers)
 
     def _called(self, request: httpx.Request, path: str, given: dict[str, str]) -> dict[str, Any]:
@@ -80,13 +80,13 @@ class FakeGraph:
         assert "access_token" not in given
         proof = hmac.digest(APP_SECRET.encode(), token.encode(), "sha256").hex()
         if given.get("appsecret_proof") != proof:
-            raise Refused(100, "Invalid appsecret_proof provided in the API argument")
+            raise RefusalError(100, "Invalid appsecret_proof provided in the API argument")
         if path in ("debug_token", f"{APP_ID}/subscriptions"):
             if token != f"{APP_ID}|{APP_SECRET}":
-                raise Refused(190, "Error validating application")
+                raise RefusalError(190, "Error validating application")
             return self._debugged(given) if path == "debug_token" else self._app(request.method, given)
         if token not in self.alive:
-            raise Refused(190, f"Malformed access token {token}", subcode=460)
+            raise RefusalError(190, f"Malformed access token {token}", subcode=460)
         return self._as_holder(request.method, path, self.alive[token], given)
 
     def _as_holder(self, method: str, path: str, of: str, given: dict[str, str]) -> dict[str, Any]:
@@ -98,18 +98,18 @@ class FakeGraph:
             return self._accounts(of, int(given["limit"]), given.get("after", ""))
         page, _, edge = path.partition("/")
         if page != of:
-            raise Refused(100, f"Object with ID '{page}' does not exist", subcode=33)
+            raise RefusalError(100, f"Object with ID '{page}' does not exist", subcode=33)
         return self._apps_of(method, page, given) if edge == "subscribed_apps" else {"id": page}
 
     def _token(self, given: dict[str, str]) -> dict[str, Any]:
         if (given["client_id"], given["client_secret"]) != (APP_ID, APP_SECRET):
-            raise Refused(1, "Error validating client secret.")
+            raise RefusalError(1, "Error validating client secret.")
         if given.get("grant_type") == "fb_exchange_token":
             if self.alive.get(given["fb_exchange_token"]) != "short":
-                raise Refused(190, "dead")
+                raise RefusalError(190, "dead")
             return {"access_token": self._issue("long"), "token_type": "bearer", "expires_in": 5_183_944}
         if given["code"] not in self.codes:
-            raise Refused(100, "This authorization code has been used.", subcode=36009)
+            raise RefusalError(100, "This authorization code has been used.", subcode=36009)
         self.codes.discard(given["code"])
         return {"access_token": self._issue("short"), "token_type": "bearer"}
 
@@ -121,7 +121,7 @@ class FakeGraph:
     def _accounts(self, of: str, limit: int, after: str) -> dict[str, Any]:
         assert of == "long", "page tokens of a short-lived user token die within hours"
         if limit > self.limit_at_most:
-            raise Refused(1, "Please reduce the amount of data you're asking for, then retry", status=500)
+            raise RefusalError(1, "Please reduce the amount of data you're asking for, then retry", status=500)
         if self.gaps and not after.startswith("gap-"):
             return {"data": [], "paging": self._next(f"gap-{after}")}
         after = after.removeprefix("gap-")
@@ -149,7 +149,7 @@ class FakeGraph:
         if "pages_manage_metadata" not in self.granted:
             named = given.get("subscribed_fields", "x").split(",")[0]
             needed = "one of these permissions is needed: pages_manage_metadata"
-            raise Refused(200, f"(#200) To subscribe to the {named} field, {needed}", status=403)
+            raise RefusalError(200, f"(#200) To subscribe to the {named} field, {needed}", status=403)
         if method == "GET":
             others = {"id": "999999999999999", "subscribed_fields": ["feed"]}
             own = {"id": APP_ID, "subscribed_fields": self.subscribed.get(page)}
@@ -166,7 +166,7 @@ class FakeGraph:
         for place, name in enumerate(fields):
             if name in unknown:
                 listed = ", ".join(f"field_{number}" for number in range(100))
-                raise Refused(100, f'(#100) Param {parameter}[{place}] must be one of {{{listed}}} - got "{name}"')
+                raise RefusalError(100, f'(#100) Param {parameter}[{place}] must be one of {{{listed}}} - got "{name}"')
 
     def _issue(self, of: str) -> str:
         token = self._secret(of)

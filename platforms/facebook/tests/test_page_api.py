@@ -12,7 +12,7 @@ from platform_sdk.errors import RequestRejectedError, TokenRejectedError, Transi
 from platforms.facebook.connect import create_adapter
 from platforms.facebook.page_api import PageApi
 from platforms.facebook.settings import Settings
-from platforms.facebook.tests.fake_graph import ALL_PERMISSIONS, APP_ID, FakeGraph, Refused
+from platforms.facebook.tests.fake_graph import ALL_PERMISSIONS, APP_ID, FakeGraph, RefusalError
 from platforms.facebook.webhooks import FacebookWebhooks
 
 HERE = "https://here.example/w"
@@ -130,18 +130,20 @@ async def test_another_apps_token_is_refused(graph: FakeGraph, make: Make) -> No
 
 
 BROKEN: list[Any] = [
-    Refused(4, "(#4) Application request limit reached", status=403),
-    Refused(80001, "There have been too many calls to this Page account."),
-    Refused(2, "An unexpected error has occurred", status=500),
-    Refused(1, "An unknown error occurred"),
-    Refused(101, "Error validating application."),
-    Refused(368, "blocked"),
+    RefusalError(4, "(#4) Application request limit reached", status=403),
+    RefusalError(80001, "There have been too many calls to this Page account."),
+    RefusalError(2, "An unexpected error has occurred", status=500),
+    RefusalError(1, "An unknown error occurred"),
+    RefusalError(101, "Error validating application."),
+    RefusalError(368, "blocked"),
 ]
 
 
 @pytest.mark.parametrize("error", BROKEN)
 @pytest.mark.parametrize("path", ["oauth/access_token", "debug_token", "me/permissions", "me/accounts"])
-async def test_a_graph_that_does_not_answer_is_away(graph: FakeGraph, make: Make, path: str, error: Refused) -> None:
+async def test_a_graph_that_does_not_answer_is_away(
+    graph: FakeGraph, make: Make, path: str, error: RefusalError
+) -> None:
     graph.fails = {path: error}
     code = graph.code()
     with pytest.raises(TransientError) as away:
@@ -182,9 +184,9 @@ async def test_only_a_dead_token_is_dead(graph: FakeGraph, make: Make) -> None:
     client = make()
     assert await client.api.is_token_valid("1001", token)
     assert "pages_show_list" in await client.api.fetch_scopes("1001", token)
-    graph.fails = {"1001": Refused(10, "(#10) permission", status=403)}
+    graph.fails = {"1001": RefusalError(10, "(#10) permission", status=403)}
     assert await client.api.is_token_valid("1001", token)
-    graph.fails = {"1001": Refused(4, "limit", status=403)}
+    graph.fails = {"1001": RefusalError(4, "limit", status=403)}
     with pytest.raises(TransientError):
         await client.api.is_token_valid("1001", token)
     graph.fails = {}
@@ -269,7 +271,7 @@ async def test_a_declined_permission_is_said_of_each_field(graph: FakeGraph, mak
 
 async def test_an_address_that_is_not_verified_is_tried_by_the_next(graph: FakeGraph, make: Make) -> None:
     client = make()
-    graph.fails = {"/subscriptions": Refused(2200, "(#2200) Callback verification failed: HTTP Status Code = 404")}
+    graph.fails = {"/subscriptions": RefusalError(2200, "(#2200) Callback verification failed: HTTP Status Code = 404")}
     assert all("verification failed" in message for message in (await asserted(client, graph)).values())
     assert graph.calls("subscribed_apps") == []
     graph.fails = {}
@@ -277,7 +279,7 @@ async def test_an_address_that_is_not_verified_is_tried_by_the_next(graph: FakeG
 
 
 async def test_an_app_whose_secret_is_refused_costs_no_page_its_token(graph: FakeGraph, make: Make) -> None:
-    graph.fails = {"/subscriptions": Refused(190, "Error validating application")}
+    graph.fails = {"/subscriptions": RefusalError(190, "Error validating application")}
     assert all("id and secret" in message for message in (await asserted(make(), graph)).values())
 
 

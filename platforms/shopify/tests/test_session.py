@@ -22,22 +22,14 @@ from platform_sdk.session import SyncContext
 from platform_sdk.tokens import AccessToken
 from platforms.shopify.errors import FieldError, GraphqlResponse, QueryCost
 from platforms.shopify.rate_limit import PointBucket, Query, RateLimitState, ThrottleStatus
-from platforms.shopify.session import ShopifySession
+from platforms.shopify.session import AdminApiClient, ShopifySession
 
 FULL_BUCKET = ThrottleStatus(2000, 2000, 100)
 
 
-@dataclass(frozen=True)
-class FakeQuery:
+def build_query(cost: int = 10) -> Query:
     """A query of a fixed cost."""
-
-    cost: int = 10
-    name: str = "CountProducts"
-    text: str = "query CountProducts { productsCount { count } }"
-
-    def compute_cost(self, variables: Mapping[str, Any]) -> int:
-        """The cost."""
-        return self.cost
+    return Query("CountProducts", "query CountProducts { productsCount { count } }", lambda _variables: cost)
 
 
 class Clock:
@@ -57,7 +49,7 @@ class Clock:
 
 
 @dataclass
-class FakeClient:
+class FakeClient(AdminApiClient):
     """Responds from a script: exceptions are raised, functions called; each call takes `takes` seconds."""
 
     script: list[Any]
@@ -106,7 +98,7 @@ def build_throttled(available: float, restore_rate: float) -> GraphqlResponse:
 
 
 async def count(session: ShopifySession) -> GraphqlResponse:
-    return await session.fetch(FakeQuery(), {"query": "id:>0"})
+    return await session.fetch(build_query(), {"query": "id:>0"})
 
 
 async def test_calls_and_points_are_counted() -> None:
@@ -182,7 +174,7 @@ async def test_a_full_sync_that_must_wait_waits_for_several_queries(mode: str, s
     session, _, _ = open_session(mode=mode)
     session.rate_limit.bucket.update(ThrottleStatus(2000, 0, 100), 0)
     with pytest.raises(RetryLaterError) as raised:
-        await session.fetch(FakeQuery(330), {})
+        await session.fetch(build_query(330), {})
     assert raised.value.throttled
     assert raised.value.seconds == pytest.approx(seconds, abs=0.5)
 
@@ -234,7 +226,7 @@ async def test_a_transient_error_in_the_data_may_pass_and_any_other_is_final() -
     for code, error_type in (("INTERNAL_SERVER_ERROR", RecordError), ("ACCESS_DENIED", PermanentError)):
         session, _, _ = open_session(build_response(FieldError(("productsCount",), code, "oh")))
         with pytest.raises(error_type, match="oh"):
-            await session.fetch_whole(FakeQuery(), {})
+            await session.fetch_whole(build_query(), {})
 
 
 @pytest.mark.parametrize("name", ["evil.com/x.myshopify.com", "a@b.myshopify.com", "UPPER.myshopify.com", "127.0.0.1"])

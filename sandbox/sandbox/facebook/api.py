@@ -73,7 +73,7 @@ class GraphApi:
             return Reply(200, await self._find_handler(call, kind)(call, caller), headers)
         except GraphError as error:
             statistics.errors[str(error.code)] += 1
-            return Reply(error.status, error.build_body(), headers)
+            return Reply(error.status_code, error.build_body(), headers)
 
     def _build_headers(self, call: Call) -> dict[str, str]:
         return {"facebook-api-version": call.version, "x-fb-trace-id": create_trace_id()}
@@ -160,7 +160,7 @@ class GraphApi:
                 login.authenticate(self._facebook, batch)
         except GraphError as error:
             self._facebook.statistics.errors[str(error.code)] += 1
-            return Reply(error.status, error.build_body(), self._build_headers(batch))
+            return Reply(error.status_code, error.build_body(), self._build_headers(batch))
         self._facebook.statistics.batches[len(items)] += 1
         body = [await self._answer_batch_item(batch, item) for item in items]
         return Reply(200, body, self._build_headers(batch) | self._facebook.usage.build_headers(None))

@@ -4,6 +4,8 @@ import secrets
 from collections.abc import Iterable
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 _DOCS = "https://developers.facebook.com/docs/graph-api"
 _TOKEN_ERRORS = {
     458: "The user has not authorized application.",
@@ -25,16 +27,15 @@ _THROTTLE_ERRORS = {
 }
 
 
-class GraphError(Exception):
+class GraphError(HTTPException):
     """An error that a call is answered with, and its HTTP status. `code`, `subcode` and `kind` are those of Graph."""
 
     def __init__(
         self, code: int, message: str, *, status: int = 400, subcode: int | None = None,
         kind: str = "OAuthException", transient: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(message)
+        super().__init__(status, message)
         self.code = code
-        self.status = status
         self.body: dict[str, Any] = {"message": message, "type": kind, "code": code}
         if subcode is not None:
             self.body["error_subcode"] = subcode

@@ -40,13 +40,13 @@ def _parse_list(text: str, position: int) -> tuple[tuple[Field, ...], int]:
         match = _FIELD.match(text, position)
         if match is None:
             snippet = text[position : position + 10]
-            raise GraphError(2500, f"Syntax error \"Expected name\" at character {position}: {snippet}")
+            raise GraphError(2500, f'Syntax error "Expected name" at character {position}: {snippet}')
         position = match.end()
         nested: tuple[Field, ...] = ()
         if text[position : position + 1] == "{":
             nested, position = _parse_list(text, position + 1)
             if text[position : position + 1] != "}":
-                raise GraphError(2500, f"Syntax error \"Expected end of string\" at character {position}")
+                raise GraphError(2500, f'Syntax error "Expected end of string" at character {position}')
             position += 1
         selection.append(Field(match[1], match[2], nested))
         if text[position : position + 1] != ",":

@@ -85,9 +85,7 @@ class FacebookStore:
     def load_pending_deliveries(self) -> list[Delivery]:
         """Load all deliveries that are still pending, ordered by due time."""
         rows = self._db.execute("select id, due, attempts, body, meta from graph_deliveries order by due").fetchall()
-        return [
-            Delivery(id=row[0], due=row[1], attempts=row[2], body=row[3], **orjson.loads(row[4])) for row in rows
-        ]
+        return [Delivery(id=row[0], due=row[1], attempts=row[2], body=row[3], **orjson.loads(row[4])) for row in rows]
 
     def _load_rows(self, table: str) -> list[tuple[str, bytes]]:
         return self._db.execute(f"select id, body from {table} order by rowid").fetchall()

@@ -14,13 +14,12 @@ REFRESH_SECONDS = 7_776_000
 _CODE_SECONDS = 60
 
 
-class GrantError(Exception):
+@dataclass(frozen=True, slots=True)
+class TokenRefusal:
     """A refused token request. `code` is the OAuth error, `description` the text for people."""
 
-    def __init__(self, code: str, description: str) -> None:
-        super().__init__(description)
-        self.code = code
-        self.description = description
+    code: str
+    description: str
 
 
 @dataclass(slots=True)
@@ -54,21 +53,23 @@ class Grants:
         self.codes[code] = clock() + _CODE_SECONDS
         return code
 
-    def exchange(self, code: str, *, expiring: bool, clock: Callable[[], float] = time.time) -> dict[str, Any]:
-        """The body of the token response for a code, which is then used up. Raises GrantError for an invalid code."""
+    def exchange(
+        self, code: str, *, expiring: bool, clock: Callable[[], float] = time.time
+    ) -> dict[str, Any] | TokenRefusal:
+        """Return the body of the token response for a code, which is then used up; a refusal for an invalid code."""
         if self.codes.pop(code, 0.0) < clock():
-            raise GrantError("invalid_request", "The authorization code was not found or was already used")
+            return TokenRefusal("invalid_request", "The authorization code was not found or was already used")
         self.installed = True
         self.refresh.clear()
         return self._issue_tokens(expiring, clock())
 
-    def renew(self, token: str, clock: Callable[[], float] = time.time) -> dict[str, Any]:
-        """The body of the token response for a refresh token. Raises GrantError for an invalid one."""
+    def renew(self, token: str, clock: Callable[[], float] = time.time) -> dict[str, Any] | TokenRefusal:
+        """Return the body of the token response for a refresh token; a refusal for an invalid one."""
         if not self.installed:
-            raise GrantError("invalid_client", "The application is not installed")
+            return TokenRefusal("invalid_client", "The application is not installed")
         refresh_token = self.refresh.get(token)
         if refresh_token is None or refresh_token.expires_at < clock():
-            raise GrantError("invalid_grant", "The refresh token is invalid or has expired")
+            return TokenRefusal("invalid_grant", "The refresh token is invalid or has expired")
         self._delete_predecessors(token)
         if refresh_token.replacement is not None:
             return self._build_token_pair(clock(), refresh_token.replacement)

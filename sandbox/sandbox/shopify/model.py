@@ -115,7 +115,7 @@ class Rule:
     column: str
     condition: str
 
-    def matches(self, product: Product) -> bool:
+    def is_match(self, product: Product) -> bool:
         """Whether `product` belongs to the collection."""
         if self.column == "TAG":
             return self.condition in product.tags

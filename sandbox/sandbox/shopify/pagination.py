@@ -18,7 +18,7 @@ SortKey = Callable[[Any], tuple[Any, int]]
 
 
 @dataclass(slots=True)
-class Page:
+class NodePage:
     """One page of a list, with the attributes of a GraphQL connection and of its `pageInfo`."""
 
     nodes: Sequence[Any]
@@ -47,7 +47,7 @@ class Edge:
     """One node of a page."""
 
     node: Any
-    page: Page = field(repr=False)
+    page: NodePage = field(repr=False)
 
     @property
     def cursor(self) -> str:
@@ -69,7 +69,9 @@ def decode_cursor(cursor: str) -> tuple[Any, int]:
         raise build_field_error(f"Invalid cursor '{cursor}'.", "BAD_REQUEST") from error
 
 
-def build_page(items: Sequence[Any], key: SortKey, args: Mapping[str, Any], maximum: int = MAXIMUM_PAGE_SIZE) -> Page:
+def build_page(
+    items: Sequence[Any], key: SortKey, args: Mapping[str, Any], maximum: int = MAXIMUM_PAGE_SIZE
+) -> NodePage:
     """The page of `items` that the arguments `first`, `after`, `last`, `before` and `reverse` select.
 
     `items` are sorted by `key`. Raises GraphQLError for arguments that Shopify refuses, such as a page of more than
@@ -87,7 +89,7 @@ def build_page(items: Sequence[Any], key: SortKey, args: Mapping[str, Any], maxi
     if reverse:
         nodes = nodes[::-1]
         has_previous, has_next = stop < high or offset > 0, start > low
-    return Page(nodes, has_next, has_previous, key)
+    return NodePage(nodes, has_next, has_previous, key)
 
 
 def _parse_size(args: Mapping[str, Any], maximum: int) -> tuple[int, bool]:

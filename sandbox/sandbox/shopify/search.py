@@ -23,7 +23,7 @@ class Search:
     predicates: list[Callable[[Any], bool]] = field(default_factory=list)
     warnings: list[dict[str, str]] = field(default_factory=list)
 
-    def matches(self, record: Any) -> bool:
+    def is_match(self, record: Any) -> bool:
         """Whether a record whose id is in the range matches the other terms, too."""
         return all(predicate(record) for predicate in self.predicates)
 

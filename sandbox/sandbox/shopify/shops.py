@@ -120,7 +120,7 @@ class Shop:
         if collection.rule is None:
             return (number for number in collection.members if self.products.get(number) is not None)
         rule = collection.rule
-        return (product.number for product in self.products if rule.matches(product))
+        return (product.number for product in self.products if rule.is_match(product))
 
     def _remove_variants(self, number: int) -> None:
         product = self.products.get(number)

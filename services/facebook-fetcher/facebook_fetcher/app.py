@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from connector.app import run_fetcher
-from facebook_fetcher.fields import RequestedFields
 from facebook_fetcher.settings import FacebookFetcherSettings
 from facebook_fetcher.source import SLUG, FacebookSource
 from messaging.tracing import trace_call
+from platforms.facebook.fields import RequestedFields
 from platforms.facebook.session import open_client
 
 SERVICE = "facebook-fetcher"

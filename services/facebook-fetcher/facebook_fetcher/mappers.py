@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from contracts.events import Record
-from facebook_fetcher.fields import PageField
+from platforms.facebook.fields import PageField
 
 RESOURCE = "page"
 VOLATILE_FIELDS = frozenset({"picture", "fan_count", "followers_count", "overall_star_rating", "rating_count"})

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from connector.settings import FetcherSettings
-from facebook_fetcher.fields import PAGE_FIELDS, PageField, parse_fields
+from platforms.facebook.fields import PAGE_FIELDS, PageField, parse_fields
 
 
 def _validate_fields(value: object) -> object:

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from connector.source import FullReadEnd, FullReadStep, IncrementalReadStep, RangeEnd, RecordBatch, UnreadableRecord
 from contracts.events import Record, RecordIds
-from facebook_fetcher.fields import RequestedFields
 from facebook_fetcher.mappers import RESOURCE, build_tombstone, map_page
 from platform_sdk.session import SyncContext
+from platforms.facebook.fields import RequestedFields
 from platforms.facebook.rate_limit import RateLimitState
-from platforms.facebook.session import FacebookSession, PageClient
+from platforms.facebook.session import FacebookSession, GraphClient
 
 SLUG = "facebook"
 
@@ -20,7 +20,7 @@ class FacebookSource:
 
     def __init__(
         self,
-        client: PageClient,
+        client: GraphClient,
         fields: RequestedFields,
         *,
         elapsed: Callable[[], float] = time.monotonic,

@@ -15,13 +15,13 @@ from connector.handlers.dependencies import HandlerDependencies
 from connector.handlers.full_sync import FullSyncHandler
 from connector.handlers.incremental import IncrementalHandler
 from contracts.events import Event, FullSyncStepRequested, Record, RecordsPage, SyncProgressed, SyncRequested
-from facebook_fetcher.fields import PAGE_FIELDS, RequestedFields, parse_fields
 from facebook_fetcher.source import FacebookSource
 from messaging.publisher import OutboundMessage
 from messaging.tracing import trace_call
 from platform_sdk.errors import ConnectionEndedError
 from platform_sdk.http import HttpClient
 from platform_sdk.tokens import AccessToken
+from platforms.facebook.fields import PAGE_FIELDS, RequestedFields, parse_fields
 from platforms.facebook.session import GraphClient
 
 PAGE = "1029384756"

@@ -17,10 +17,10 @@ import pytest
 
 from connector.handlers.dependencies import HandlerDependencies
 from contracts.events import FullReadCompleted, IncrementalReadCompleted, Record, SyncRequested
-from facebook_fetcher.fields import PAGE_FIELDS, RequestedFields, parse_fields
 from facebook_fetcher.source import FacebookSource
 from messaging.tracing import trace_call
 from platform_sdk.tokens import AccessToken
+from platforms.facebook.fields import PAGE_FIELDS, RequestedFields, parse_fields
 from platforms.facebook.session import open_client
 
 APP, SECRET = "123456789012345", "sandbox-facebook-secret"

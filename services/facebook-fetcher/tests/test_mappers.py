@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from facebook_fetcher.fields import PAGE_FIELDS, parse_fields
 from facebook_fetcher.mappers import map_page
+from platforms.facebook.fields import PAGE_FIELDS, parse_fields
 
 BODY = {
     *("id", "name", "category", "about", "website", "link", "verification_status", "location", "phone", "username"),

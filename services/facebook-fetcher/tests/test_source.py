@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from contracts.events import FullReadCompleted, IncrementalReadCompleted, RangeCompleted
-from facebook_fetcher.fields import PAGE_FIELDS
 from platform_sdk.errors import ConnectionEndedError, TransientError
+from platforms.facebook.fields import PAGE_FIELDS
 from platforms.facebook.rate_limit import MAX_CONCURRENT_CALLS
 
 NO_BIO = "(#100) Tried accessing nonexisting field (bio) on node type (Page)"

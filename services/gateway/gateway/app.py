@@ -52,7 +52,7 @@ def main() -> None:
     adapters = create_adapters(platform_settings, httpx.AsyncClient(), get_time_ms)
     for doubt in list_doubtful_addresses(adapters.values(), settings.gateway_port):
         log.warning("setting in doubt", reason=doubt)
-    topics = {slug: adapter.webhooks.known_topics if adapter.webhooks else () for slug, adapter in adapters.items()}
+    topics = {slug: adapter.webhooks.metric_topics if adapter.webhooks else () for slug, adapter in adapters.items()}
     all_metrics = create_metrics(topics, settings.gateway_processes)
     serve(
         *(

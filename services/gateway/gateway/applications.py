@@ -25,7 +25,8 @@ from gateway.internal.sync_requests import ManualSyncs
 from gateway.metrics import GatewayMetrics
 from gateway.pages.api_docs.documents import Documents, build_documents
 from gateway.pages.api_docs.routes import create_docs_routes
-from gateway.pages.merchant_reader import MerchantReader, SchedulerApi
+from gateway.pages.client import SchedulerClient
+from gateway.pages.merchant_reader import MerchantReader
 from gateway.pages.responses import SafeHeaders, respond_problem
 from gateway.pages.routes.pages import create_page_routes
 from gateway.pages.routes.sandbox import create_sandbox_routes
@@ -37,11 +38,11 @@ from gateway.tokens.encryption import TokenCipher
 from gateway.tokens.service import TokenService
 from gateway.webhooks.asgi import Asgi, WebhookMiddleware
 from gateway.webhooks.connection_cache import ConnectionCache
-from gateway.webhooks.handler import Publish, WebhookHandler, WebhookReceiver
+from gateway.webhooks.handler import Publish, WebhookHandler
 from gateway.webhooks.installations import Installations
 from gateway.webhooks.probe import PostProbe, WatchTopic
 from gateway.webhooks.subscriptions import WebhookSubscriptions
-from gateway.webhooks.tracing import trace_handler, trace_publish
+from gateway.webhooks.tracing import WebhookReceiver, trace_handler, trace_publish
 from messaging.errors import UnavailableError
 from platform_sdk.adapters import AccountApi, PlatformAdapter, Webhooks
 from platform_sdk.connection_methods import Credentials, OAuth
@@ -64,7 +65,7 @@ class Parts:
     adapters: Mapping[str, PlatformAdapter]
     stores: Stores
     publish: Publish
-    scheduler: SchedulerApi
+    scheduler: SchedulerClient
     post_probe: PostProbe
     watch_topic: WatchTopic
     metrics: GatewayMetrics
@@ -73,7 +74,7 @@ class Parts:
     """The time in milliseconds since the epoch."""
 
     @property
-    def configured(self) -> list[PlatformAdapter]:
+    def available(self) -> list[PlatformAdapter]:
         """The platforms at which accounts can be connected here."""
         return list_configured(self.adapters)
 
@@ -97,7 +98,7 @@ def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi
     """Return the public application, the handlers of its webhooks, and the internal application."""
     tokens = _create_token_service(parts)
     handlers = [
-        _create_handler(parts, tokens, adapter, adapter.webhooks) for adapter in parts.configured if adapter.webhooks
+        _create_handler(parts, tokens, adapter, adapter.webhooks) for adapter in parts.available if adapter.webhooks
     ]
     public = WebhookMiddleware(SafeHeaders(_create_public(parts, hide_details(checks))), handlers)
     return public, handlers, _create_internal(parts, tokens, checks)
@@ -105,7 +106,7 @@ def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi
 
 def describe_api(parts: Parts) -> Documents:
     """Return what `/docs` of a gateway of these parts serves."""
-    return build_documents(_create_public(parts, {}), parts.configured)
+    return build_documents(_create_public(parts, {}), parts.available)
 
 
 def create_erasure_service(parts: Parts) -> ErasureService:
@@ -115,7 +116,7 @@ def create_erasure_service(parts: Parts) -> ErasureService:
 
 def _create_public(parts: Parts, checks: Mapping[str, Check]) -> FastAPI:
     settings = parts.settings
-    cookies = Cookies(secure=is_https(parts.configured), session_seconds=settings.session_ttl_seconds)
+    cookies = Cookies(secure=is_https(parts.available), session_seconds=settings.session_ttl_seconds)
     merchants = MerchantReader(parts.stores, parts.scheduler, parts.adapters, parts.keys, now=parts.now)
     app = _create_application(checks)
     app.add_middleware(
@@ -129,10 +130,10 @@ def _create_public(parts: Parts, checks: Mapping[str, Check]) -> FastAPI:
             app.include_router(routes)
     requests = DeletionRequests(parts.stores, parts.scheduler)
     app.include_router(create_erasure_routes(erasure, requests, merchants, cookies))
-    app.include_router(create_page_routes(merchants, cookies, parts.configured, sandbox_url=settings.sandbox_url))
+    app.include_router(create_page_routes(merchants, cookies, parts.available, sandbox_url=settings.sandbox_url))
     if settings.sandbox_relayed:
-        app.include_router(create_sandbox_routes(parts.http, settings.sandbox_relayed))
-    app.include_router(create_docs_routes(cache(partial(build_documents, app, parts.configured))))
+        app.include_router(create_sandbox_routes(parts.http, settings.sandbox_relayed, parts.adapters))
+    app.include_router(create_docs_routes(cache(partial(build_documents, app, parts.available))))
     return app
 
 

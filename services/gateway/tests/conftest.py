@@ -33,7 +33,7 @@ from gateway.webhooks.asgi import WebhookMiddleware
 from gateway.webhooks.connection_cache import ConnectionCache
 from gateway.webhooks.handler import WebhookHandler
 from gateway.webhooks.protocol import WebhookEndpoints, WebhookProtocol
-from messaging.errors import KafkaUnavailableError, UnavailableError
+from messaging.errors import UnavailableError
 from messaging.outbox import OutboxRelay
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.errors import PermanentError, RequestRejectedError, TokenRejectedError, TransientError
@@ -197,7 +197,7 @@ class FakeKafka:
         self, topic: str, key: bytes | None, body: bytes | None, headers: Sequence[tuple[str, bytes]]
     ) -> None:
         if self.away:
-            raise KafkaUnavailableError("no broker")
+            raise UnavailableError("no broker")
         if self.holding:
             await self.holding.wait()
         self.sent.append((topic, key, body, list(headers)))
@@ -311,7 +311,9 @@ class World:
             get_object_key=partial(get_object_key, adapters),
             wake_relay=lambda: None,
         )
-        topics = {slug: adapter.webhooks.known_topics if adapter.webhooks else () for slug, adapter in adapters.items()}
+        topics = {
+            slug: adapter.webhooks.metric_topics if adapter.webhooks else () for slug, adapter in adapters.items()
+        }
         self.parts = Parts(
             settings=settings,
             adapters=adapters,

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from gateway.connect.grants import choose_merchant
 from gateway.tokens.service import hash_token
-from platforms.facebook.tests.fake_graph import ALL_PERMISSIONS, APP_SECRET, Refused
+from platforms.facebook.tests.fake_graph import ALL_PERMISSIONS, APP_SECRET, RefusalError
 
 pytestmark = pytest.mark.integration
 
@@ -182,7 +182,7 @@ async def test_what_cannot_be_stored_is_not_and_says_why(world: Any) -> None:
     world.graph.down = True
     assert (await failed())[0] == 502
     world.graph.down = False
-    world.graph.fails = {"me/accounts": Refused(2, "down", status=500)}
+    world.graph.fails = {"me/accounts": RefusalError(2, "down", status=500)}
     assert (await failed())[0] == 502
 
 

@@ -55,7 +55,7 @@ def test_each_process_shows_what_all_have_counted() -> None:
     ("outcome", "label"),
     [
         ("requested", "requested"),
-        ("held: KafkaUnavailableError", "held"),
+        ("held: UnavailableError", "held"),
         ("dropped: not connected", "dropped"),
         ("refused 401: the signature is missing, doubled or wrong", "refused"),
         ("uninstalled", "handled"),

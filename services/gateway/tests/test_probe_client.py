@@ -8,7 +8,7 @@ from contracts.events import SyncRequested
 from contracts.topics import Topic
 from gateway.webhooks.client import watch_topic
 from messaging.brokers import Brokers
-from messaging.errors import KafkaUnavailableError
+from messaging.errors import UnavailableError
 from messaging.provisioning import provision
 from messaging.publisher import EventPublisher, OutboundMessage
 
@@ -35,6 +35,6 @@ async def test_what_comes_after_the_look_began_is_seen(kafka: str) -> None:
 
 
 async def test_a_broker_that_is_not_there_is_said_to_be_away() -> None:
-    with pytest.raises(KafkaUnavailableError, match=r"127\.0\.0\.1:1: "):
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1: "):
         async with watch_topic(Brokers("127.0.0.1:1"), "nothing"):
             pass

@@ -67,7 +67,7 @@ def test_secrets_are_in_no_repr(make_settings: Callable[..., Any]) -> None:
 def test_every_platform_may_be_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.chdir(tmp_path)
     for slug in PLATFORMS:
-        for name in load_role(slug, "manifest").MANIFEST.required_settings:
+        for name in load_role(slug, "manifest").MANIFEST.mandatory_settings:
             monkeypatch.delenv(name, raising=False)
     adapters = create_adapters(load_platform_settings(), httpx.AsyncClient(), lambda: 0)
     assert list(adapters) == list(PLATFORMS)

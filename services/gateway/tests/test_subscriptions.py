@@ -9,7 +9,7 @@ import pytest
 
 from gateway.webhooks.probe import run_probe
 from gateway.webhooks.status import build_webhook_status
-from messaging.errors import KafkaUnavailableError
+from messaging.errors import UnavailableError
 from platform_sdk.adapters import TopicOutcome, WebhookReport
 from platform_sdk.errors import TransientError
 
@@ -56,7 +56,7 @@ async def test_the_webhook_test_says_what_to_look_at(shopify: Any) -> None:
 
 async def test_the_webhook_test_survives_kafkas_absence(shopify: Any) -> None:
     def away(topic: str) -> Any:
-        raise KafkaUnavailableError("no broker")
+        raise UnavailableError("no broker")
 
     async def post(address: str, headers: dict[str, str], body: bytes) -> int:
         raise AssertionError("nothing may be sent unwatched")

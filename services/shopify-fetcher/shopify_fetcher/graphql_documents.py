@@ -1,36 +1,28 @@
 """The GraphQL documents that are sent, each with its cost, and the sizes of the nested pages in them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
 
-from graphql import DocumentNode, OperationDefinitionNode, parse
+from graphql import OperationDefinitionNode, parse
 
+from platforms.shopify.rate_limit import Query
 from shopify_fetcher.costs import compute_query_cost
 from shopify_fetcher.generated import operations
 
-Variables = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
-class GraphqlDocument:
-    """A document of `queries/`: its operation's name, the text that is sent, and the names of its variables."""
+class GraphqlDocument(Query):
+    """A document of `queries/`: a query with the names of its variables."""
 
-    name: str
-    text: str
-    parsed: DocumentNode = field(repr=False, compare=False)
     variables: frozenset[str] = frozenset()
-
-    def compute_cost(self, variables: Variables) -> int:
-        """Return the points that the platform requests before the query runs, `nodes(ids:)` charged once."""
-        return compute_query_cost(self.parsed, variables)
 
 
 def _parse_document(text: str) -> GraphqlDocument:
     parsed = parse(text)
     operation = next(d for d in parsed.definitions if isinstance(d, OperationDefinitionNode))
     variables = frozenset(v.variable.name.value for v in operation.variable_definitions or ())
-    return GraphqlDocument(operation.name.value if operation.name else "", text.strip(), parsed, variables)
+    name = operation.name.value if operation.name else ""
+    return GraphqlDocument(name, text.strip(), partial(compute_query_cost, parsed), variables)
 
 
 READ_SHOP = _parse_document(operations.READ_SHOP_GQL)

@@ -1,21 +1,35 @@
 """What mapping a response to records needs to know, and what it returns. Each resource's mapper has a module."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from contracts.events import Record
 from platforms.shopify.ids import parse_number
 from shopify_fetcher.chunked_records import ChunkedRecord, Continuation
+from shopify_fetcher.generated.fragments import (
+    CodePagePageInfo,
+    CollectionIdPagePageInfo,
+    LevelPagePageInfo,
+    MediaPagePageInfo,
+    MetafieldPagePageInfo,
+    ProductIdPagePageInfo,
+    VariantPagePageInfo,
+    VariantTitlePagePageInfo,
+)
 
 Node = dict[str, Any]
-
-
-class PageInfo(Protocol):
-    """Whether a connection continues, and from which cursor."""
-
-    hasNextPage: bool  # the platform's name
-    endCursor: str | None
+PageInfo = (
+    CodePagePageInfo
+    | CollectionIdPagePageInfo
+    | LevelPagePageInfo
+    | MediaPagePageInfo
+    | MetafieldPagePageInfo
+    | ProductIdPagePageInfo
+    | VariantPagePageInfo
+    | VariantTitlePagePageInfo
+)
+"""Whether a nested list continues, and from which cursor."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from connector.source import FullReadStep, IncrementalReadStep
 from contracts.events import RecordIds
 from platform_sdk.session import SyncContext
 from platforms.shopify.rate_limit import RateLimitStates
-from platforms.shopify.session import GraphqlClient, parse_shop
+from platforms.shopify.session import AdminApiClient, parse_shop
 from shopify_fetcher.cursors import FullReadCursor
 from shopify_fetcher.full_read import FullRead
 from shopify_fetcher.incremental_read import read_records
@@ -22,7 +22,7 @@ class ShopifySource:
 
     def __init__(
         self,
-        client: GraphqlClient,
+        client: AdminApiClient,
         *,
         elapsed: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,

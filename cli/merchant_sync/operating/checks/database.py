@@ -8,10 +8,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from database.pool import Database, DatabaseUnavailableError
+from database.pool import Database
 from merchant_sync.access import Access
 from merchant_sync.operating.checks import Finding, report_bad, report_good, report_warning
 from merchant_sync.postgres import OWNERS
+from messaging.errors import UnavailableError
 
 _OTHERS = text("""
 SELECT nspname FROM pg_namespace WHERE nspname = ANY(CAST(:others AS text[]))
@@ -43,8 +44,8 @@ async def _check_owner(owner: str, url: str, *, shared: bool) -> list[Finding]:
             applied = await _load_applied(tx)
             others = {"others": [name for name in OWNERS if name != owner]}
             readable = list((await tx.execute(_OTHERS, others)).scalars())
-    except DatabaseUnavailableError as error:
-        return [report_bad(subject, str(error), action)]
+    except UnavailableError as error:
+        return [report_bad(subject, str(error).removeprefix("Postgres: "), action)]
     except DBAPIError as error:
         return [report_bad(subject, str(error.orig), action)]
     except asyncpg.PostgresError as error:  # the driver raises this one, unwrapped, for a refused sign-in

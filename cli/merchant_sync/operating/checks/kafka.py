@@ -10,7 +10,7 @@ from contracts.topics import PARTITIONS, Topic, list_topics
 from merchant_sync.access import Access
 from merchant_sync.operating import brokers
 from merchant_sync.operating.checks import Finding, report_bad, report_good, report_warning
-from messaging.errors import KafkaUnavailableError
+from messaging.errors import UnavailableError
 from messaging.provisioning import COPIES, build_config
 from platforms.registry import PLATFORMS
 
@@ -26,9 +26,9 @@ async def check(access: Access) -> AsyncIterator[Finding]:
             yield report_good("Kafka", f"{address} answers, {count} broker{'s' if count > 1 else ''}")
             for finding in await _check_topics(admin, count):
                 yield finding
-    except KafkaUnavailableError as error:
+    except UnavailableError as error:
         action = "bring it back, or correct KAFKA_BOOTSTRAP_SERVERS and its credentials"
-        yield report_bad("Kafka", f"{address}: {error}", action)
+        yield report_bad("Kafka", f"{address}: {str(error).removeprefix('Kafka: ')}", action)
 
 
 async def _check_topics(admin: AIOKafkaAdminClient, count: int) -> list[Finding]:

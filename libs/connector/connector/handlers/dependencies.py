@@ -2,15 +2,15 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 from uuid import UUID
 
+from connector.client import TokenClient
 from connector.outcomes import Uniform, compute_delay
 from connector.source import Source
-from messaging.publisher import OutboundMessage
+from messaging.publisher import EventPublisher
 from platform_sdk.errors import RetryLaterError
 from platform_sdk.session import SyncContext
 from platform_sdk.tokens import AccessToken
@@ -19,37 +19,13 @@ Clock = Callable[[], float]
 """A time in seconds."""
 
 
-class TokenProvider(Protocol):
-    """Where tokens come from.
-
-    Both methods raise ConnectionEndedError or PermanentError, RetryLaterError while the platform gives no token,
-    UnavailableError while the gateway is away, and InvalidMessageError for a connection of another fetcher.
-    """
-
-    async def get_token(self, connection: str, epoch: int, *, fresh: bool = False) -> AccessToken:
-        """Return a token of at least this epoch; `fresh`: not a cached one, whose scopes may be outdated."""
-        ...
-
-    async def replace_token(self, token: AccessToken) -> AccessToken:
-        """Return the token that replaces one which the platform has rejected."""
-        ...
-
-
-class MessageSender(Protocol):
-    """How events are published: returns when Kafka has them, raises UnavailableError when it is away."""
-
-    async def send_all(self, messages: Iterable[OutboundMessage]) -> None:
-        """Publish messages in order."""
-        ...
-
-
 @dataclass(frozen=True)
 class HandlerDependencies:
     """What both handlers work with; `now` is in seconds since the Unix epoch, `elapsed` on any steady clock."""
 
     source: Source
-    tokens: TokenProvider
-    publisher: MessageSender
+    tokens: TokenClient
+    publisher: EventPublisher
     now: Clock = time.time
     elapsed: Clock = time.monotonic
     uniform: Uniform = random.uniform

@@ -1,18 +1,17 @@
 """Publishes the records of a read page by page."""
 
 from connector import event_builders
-from connector.handlers.dependencies import MessageSender
 from connector.pages import MAX_RECORD_BYTES, PageBuilder, measure_record
 from connector.source import RecordBatch, UnreadableRecord
 from contracts.events import Record
-from messaging.publisher import OutboundMessage
+from messaging.publisher import EventPublisher, OutboundMessage
 from platform_sdk.session import SyncContext
 
 
 class PagePublisher:
     """Publishes what was read on `topic`; Kafka acknowledges each page before the next one is built."""
 
-    def __init__(self, publisher: MessageSender, topic: str, context: SyncContext, step: int) -> None:
+    def __init__(self, publisher: EventPublisher, topic: str, context: SyncContext, step: int) -> None:
         self._publisher = publisher
         self._topic = topic
         self._context = context

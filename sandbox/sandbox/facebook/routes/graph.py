@@ -78,7 +78,7 @@ class _Endpoint:
 
 def _build_version_error(version: str) -> Reply:
     error = GraphError(2500, f"Unknown path components: /{version}")
-    return Reply(error.status, error.build_body(), {"x-fb-trace-id": create_trace_id()})
+    return Reply(error.status_code, error.build_body(), {"x-fb-trace-id": create_trace_id()})
 
 
 def _read_bearer_token(request: Request) -> dict[str, str]:

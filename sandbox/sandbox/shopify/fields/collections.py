@@ -14,7 +14,7 @@ from sandbox.shopify.fields.context import (
 )
 from sandbox.shopify.gids import build_gid
 from sandbox.shopify.model import Collection, Product
-from sandbox.shopify.pagination import Page, build_count, build_page
+from sandbox.shopify.pagination import NodePage, build_count, build_page
 from sandbox.shopify.search import Reader
 
 _SEARCHABLE: dict[str, Reader] = {
@@ -33,7 +33,7 @@ _DEFAULT_ORDERS = {"ALPHA_ASC": ("TITLE", False), "ALPHA_DESC": ("TITLE", True),
 _DEFAULT_ORDERS |= {"CREATED_DESC": ("CREATED", True), "PRICE_ASC": ("PRICE", False), "PRICE_DESC": ("PRICE", True)}
 
 
-def list_collections(_: Any, context: Context, args: Args) -> Page:
+def list_collections(_: Any, context: Context, args: Args) -> NodePage:
     """QueryRoot.collections."""
     collections = list_records(context, "collections", context.shop.collections, _SEARCHABLE, args.get("query"))
     return build_sorted_page(collections, args, _SORTS.get(args["sortKey"]))
@@ -45,7 +45,7 @@ def count_collections(_: Any, context: Context, args: Args) -> dict[str, Any]:
     return build_count(context.faults.distort_count(len(collections)), args.get("limit"))
 
 
-def _list_products(o: Collection, context: Context, args: Args) -> Page:
+def _list_products(o: Collection, context: Context, args: Args) -> NodePage:
     members = context.shop.list_members(o)
     order, reverse = args["sortKey"], bool(args.get("reverse"))
     if order == "COLLECTION_DEFAULT":
@@ -58,7 +58,7 @@ def _list_products(o: Collection, context: Context, args: Args) -> Page:
     return build_sorted_page(products, args, _PRODUCT_SORTS.get(order))
 
 
-def _list_in_manual_order(members: list[int], context: Context, args: Args) -> Page:
+def _list_in_manual_order(members: list[int], context: Context, args: Args) -> NodePage:
     positions = {number: position for position, number in enumerate(members)}
 
     def get_key(p: Product) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from sandbox.shopify.change_set import ChangeSet
 from sandbox.shopify.errors import build_field_error
 from sandbox.shopify.faults import Faults
 from sandbox.shopify.gids import parse_number
-from sandbox.shopify.pagination import Page, SortKey, build_page
+from sandbox.shopify.pagination import NodePage, SortKey, build_page
 from sandbox.shopify.search import Reader, parse_search
 from sandbox.shopify.shops import Shop, Table
 from sandbox.shopify.webhooks import Subscriptions
@@ -65,7 +65,7 @@ def list_records(
         context.search.append({"path": [name], "query": query, "parsed": parsed, "warnings": search.warnings})
     records = table.list_between(search.low, search.high)
     if search.predicates:
-        records = [record for record in records if search.matches(record)]
+        records = [record for record in records if search.is_match(record)]
     return records[: context.faults.count_visible(len(records))]
 
 
@@ -74,7 +74,7 @@ def build_sorted_page(
     args: Args,
     read_value: Callable[[Any], Any] | None,
     get_id_key: SortKey = get_number_key,
-) -> Page:
+) -> NodePage:
     """A page of `records`, which are sorted by id, in the order of `read_value`; None keeps the order by id."""
     if read_value is None:
         return build_page(records, get_id_key, args)

@@ -17,7 +17,7 @@ from sandbox.shopify.fields.context import (
 )
 from sandbox.shopify.gids import build_gid
 from sandbox.shopify.model import Discount, Items, Value
-from sandbox.shopify.pagination import Page, build_count, build_page
+from sandbox.shopify.pagination import NodePage, build_count, build_page
 from sandbox.shopify.search import Reader, parse_search
 from sandbox.shopify.shops import get_current_time
 
@@ -43,11 +43,11 @@ _SORTS: dict[str, Reader] = {
 }
 
 
-def build_lister(name: str, family: str | None) -> Callable[[Any, Context, Args], Page]:
+def build_lister(name: str, family: str | None) -> Callable[[Any, Context, Args], NodePage]:
     """The resolver of the root field `name`, which lists the discounts of one family, or of both."""
     readers = _AUTOMATIC_SEARCHABLE if family == "Automatic" else _SEARCHABLE
 
-    def list_discounts(_: Any, context: Context, args: Args) -> Page:
+    def list_discounts(_: Any, context: Context, args: Args) -> NodePage:
         discounts = list_records(context, name, context.shop.discounts, readers, args.get("query"))
         if family is not None:
             discounts = [d for d in discounts if d.family == family]
@@ -66,14 +66,14 @@ def _wrap_discount(d: Discount, _: Context) -> TypedValue:
     return TypedValue(d.typename, d)
 
 
-def _list_codes(d: Discount, context: Context, args: Args) -> Page:
+def _list_codes(d: Discount, context: Context, args: Args) -> NodePage:
     search = parse_search(args.get("query"), {"code": lambda o: o[1], "title": lambda o: o[1]})
     if search.warnings:
         context.search.append({"path": ["codes"], "query": args.get("query"), "warnings": search.warnings})
     codes: Iterable[tuple[int, str]] = d.codes.items()
     if search.low is not None or search.high is not None or search.predicates:
         low, high = search.low or 0, search.high or 1 << 62
-        codes = [o for o in codes if low <= o[0] <= high and search.matches(o)]
+        codes = [o for o in codes if low <= o[0] <= high and search.is_match(o)]
     if args["sortKey"] == "CODE":
         return build_page(sorted(codes, key=lambda o: (o[1], o[0])), lambda o: (o[1], o[0]), args)
     return build_page(list(codes), lambda o: (o[0], o[0]), args)
@@ -113,10 +113,10 @@ def _wrap_required_purchase(d: Discount, _: Context) -> TypedValue:
     return TypedValue("DiscountPurchaseAmount" if d.buys_quantity is None else "DiscountQuantity", d)
 
 
-def _list_items(kind: str) -> Callable[[Items, Context, Args], Page]:
+def _list_items(kind: str) -> Callable[[Items, Context, Args], NodePage]:
     """A resolver that lists the records of `kind` to which a discount applies; those that were deleted are left out."""
 
-    def list_existing(o: Items, context: Context, args: Args) -> Page:
+    def list_existing(o: Items, context: Context, args: Args) -> NodePage:
         table = getattr(context.shop, kind)
         records = [table.get(number) for number in sorted(getattr(o, kind))]
         return build_page([record for record in records if record is not None], get_number_key, args)

@@ -15,7 +15,7 @@ from sandbox.shopify.fields.context import (
 )
 from sandbox.shopify.gids import build_gid
 from sandbox.shopify.model import Level, Location, Variant
-from sandbox.shopify.pagination import Page, build_count, build_page
+from sandbox.shopify.pagination import NodePage, build_count, build_page
 from sandbox.shopify.search import Reader
 
 _ITEM_SEARCHABLE: dict[str, Reader] = {
@@ -34,13 +34,13 @@ def _get_item_key(v: Variant) -> tuple[int, int]:
     return v.item, v.item
 
 
-def list_items(_: Any, context: Context, args: Args) -> Page:
+def list_items(_: Any, context: Context, args: Args) -> NodePage:
     """QueryRoot.inventoryItems."""
     variants = list_records(context, "inventoryItems", context.shop.items, _ITEM_SEARCHABLE, args.get("query"))
     return build_sorted_page(variants, args, None, _get_item_key)
 
 
-def list_locations(_: Any, context: Context, args: Args) -> Page:
+def list_locations(_: Any, context: Context, args: Args) -> NodePage:
     """QueryRoot.locations."""
     locations = list_records(context, "locations", context.shop.locations, _LOCATION_SEARCHABLE, args.get("query"))
     if not args.get("includeInactive"):
@@ -73,7 +73,7 @@ def _get_location_key(level: Level) -> tuple[int, int]:
     return level.location, level.location
 
 
-def _list_levels(v: Variant, _: Context, args: Args) -> Page:
+def _list_levels(v: Variant, _: Context, args: Args) -> NodePage:
     levels = v.levels if args.get("includeInactive") else [level for level in v.levels if level.active]
     return build_page(levels, _get_location_key, args)
 
@@ -83,7 +83,7 @@ def _find_level(v: Variant, context: Context, args: Args) -> Level | None:
     return level if level is not None and (level.active or args.get("includeInactive")) else None
 
 
-def _list_levels_at_location(location: Location, context: Context, args: Args) -> Page:
+def _list_levels_at_location(location: Location, context: Context, args: Args) -> NodePage:
     candidates = [find_level(context, location.number, v.item) for v in context.shop.items]
     levels = [level for level in candidates if level is not None and (level.active or args.get("includeInactive"))]
     return build_page(levels, lambda level: (level.item, level.item), args)

@@ -18,7 +18,7 @@ from sandbox.shopify.fields.context import (
 )
 from sandbox.shopify.gids import build_gid
 from sandbox.shopify.model import Media, Metafield, Option, Product, Variant
-from sandbox.shopify.pagination import MAXIMUM_PAGE_SIZE, Page, build_count, build_page
+from sandbox.shopify.pagination import MAXIMUM_PAGE_SIZE, NodePage, build_count, build_page
 from sandbox.shopify.search import Reader
 
 SEARCHABLE: dict[str, Reader] = {
@@ -61,7 +61,7 @@ def _sum_stock(p: Product) -> int:
     return sum(v.available for v in p.variants if v.tracked)
 
 
-def list_products(_: Any, context: Context, args: Args) -> Page:
+def list_products(_: Any, context: Context, args: Args) -> NodePage:
     """QueryRoot.products."""
     products = list_records(context, "products", context.shop.products, SEARCHABLE, args.get("query"))
     return build_sorted_page(products, args, SORTS.get(args["sortKey"]))
@@ -73,7 +73,7 @@ def count_products(_: Any, context: Context, args: Args) -> dict[str, Any]:
     return build_count(context.faults.distort_count(len(products)), args.get("limit"))
 
 
-def list_variants(_: Any, context: Context, args: Args) -> Page:
+def list_variants(_: Any, context: Context, args: Args) -> NodePage:
     """QueryRoot.productVariants."""
     variants = list_records(context, "productVariants", context.shop.variants, VARIANT_SEARCHABLE, args.get("query"))
     return build_sorted_page(variants, args, _VARIANT_SORTS.get(args["sortKey"]))
@@ -90,7 +90,7 @@ def _get_position_key(v: Variant) -> tuple[int, int]:
     return v.position, v.number
 
 
-def _list_variants_of_product(p: Product, context: Context, args: Args) -> Page:
+def _list_variants_of_product(p: Product, context: Context, args: Args) -> NodePage:
     if args["sortKey"] == "POSITION":
         maximum = _MAXIMUM_VARIANTS_PAGE_SIZE if p.number == context.single_product else MAXIMUM_PAGE_SIZE
         return build_page(p.variants, _get_position_key, args, maximum)
@@ -98,12 +98,12 @@ def _list_variants_of_product(p: Product, context: Context, args: Args) -> Page:
     return build_sorted_page(variants, args, _VARIANT_SORTS.get(args["sortKey"]))
 
 
-def _list_media(p: Product, _: Context, args: Args) -> Page:
+def _list_media(p: Product, _: Context, args: Args) -> NodePage:
     media = [TypedValue(_MEDIA_TYPES[m.content], m) for m in p.media]
     return build_page(media, lambda t: (t.value.number, t.value.number), args)
 
 
-def _list_metafields(p: Product, _: Context, args: Args) -> Page:
+def _list_metafields(p: Product, _: Context, args: Args) -> NodePage:
     namespace, keys = args.get("namespace"), args.get("keys")
     metafields = [m for m in p.metafields if namespace is None or m.namespace == namespace]
     if keys is not None:
@@ -116,7 +116,7 @@ def _find_metafield(p: Product, _: Context, args: Args) -> Metafield | None:
     return next((m for m in p.metafields if m.key == args["key"] and namespace in (None, m.namespace)), None)
 
 
-def _list_collections(p: Product, context: Context, args: Args) -> Page:
+def _list_collections(p: Product, context: Context, args: Args) -> NodePage:
     shop = context.shop
     collections = [collection for collection in shop.collections if p.number in shop.list_members(collection)]
     return build_sorted_page(collections, args, (lambda o: o.title) if args["sortKey"] == "TITLE" else None)
@@ -191,7 +191,7 @@ _MEDIA: dict[str, Resolver] = {
     "mimeType": return_constant("image/jpeg"),
     "image": _build_image,
 }
-_EMPTY_PAGE = Page((), False, False, get_number_key)
+_EMPTY_PAGE = NodePage((), False, False, get_number_key)
 
 
 def _build_media_fields(kind: str) -> dict[str, Resolver]:

@@ -14,11 +14,11 @@ from sandbox.shopify.fields.context import (
     return_constant,
 )
 from sandbox.shopify.gids import build_gid
-from sandbox.shopify.pagination import Page, build_count, build_page
+from sandbox.shopify.pagination import NodePage, build_count, build_page
 from sandbox.shopify.webhooks import Refusals, Subscription
 
 
-def list_subscriptions(_: Any, context: Context, args: Args) -> Page:
+def list_subscriptions(_: Any, context: Context, args: Args) -> NodePage:
     """QueryRoot.webhookSubscriptions."""
     topics, uri = args.get("topics"), args.get("uri") or args.get("callbackUrl")
     subscriptions = sorted(context.subscriptions.list_all(), key=get_number_key)

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from sandbox.responses import build_json_response
 from sandbox.shopify.generator import Recipe
-from sandbox.shopify.grants import GrantError, build_signed_query
+from sandbox.shopify.grants import TokenRefusal, build_signed_query
 from sandbox.shopify.shop_registry import ShopRegistry
 from sandbox.shopify.tenants import Tenant
 
@@ -117,15 +117,14 @@ class _TokenEndpoint:
         if (params.get("client_id"), params.get("client_secret")) != (self._api_key, self._secret):
             description = "The client credentials are wrong"
             return build_json_response({"error": "invalid_client", "error_description": description}, 400)
-        try:
-            body = _issue_tokens(tenant, params)
-        except GrantError as error:
-            return build_json_response({"error": error.code, "error_description": error.description}, 400)
+        body = _issue_tokens(tenant, params)
+        if isinstance(body, TokenRefusal):
+            return build_json_response({"error": body.code, "error_description": body.description}, 400)
         self._registry.save_grants(tenant)
         return build_json_response(body)
 
 
-def _issue_tokens(tenant: Tenant, params: dict[str, str]) -> dict[str, Any]:
+def _issue_tokens(tenant: Tenant, params: dict[str, str]) -> dict[str, Any] | TokenRefusal:
     if params.get("grant_type") == "refresh_token":
         tenant.statistics.token_refreshes += 1
         return tenant.grants.renew(params.get("refresh_token", ""))

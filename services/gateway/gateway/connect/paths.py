@@ -32,7 +32,7 @@ def get_login_template(adapter: PlatformAdapter) -> str:
 
 def describe_missing_settings(adapter: PlatformAdapter) -> str:
     """Return what to do about a platform that is not configured."""
-    names = adapter.manifest.required_settings
+    names = adapter.manifest.mandatory_settings
     listed = " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)
     return (
         f"{adapter.manifest.title} is not configured here: whoever runs this service sets {listed}, and starts it again"

@@ -18,8 +18,9 @@ from gateway.erasure.deletion_requests import (
     build_request_document,
 )
 from gateway.erasure.service import ErasureService
+from gateway.pages.client import SchedulerClient
 from gateway.pages.forms import has_form_token, is_same_origin, read_form
-from gateway.pages.merchant_reader import MerchantReader, SchedulerApi
+from gateway.pages.merchant_reader import MerchantReader
 from gateway.pages.openapi_descriptions import (
     UNAVAILABLE,
     describe_form,
@@ -92,7 +93,7 @@ _DATA_DELETION = describe_route(
 class DeletionRequests:
     """Reads deletion requests with what became of each connection. The scheduler knows the spaces-writer's part."""
 
-    def __init__(self, stores: Stores, scheduler: SchedulerApi) -> None:
+    def __init__(self, stores: Stores, scheduler: SchedulerClient) -> None:
         self._stores = stores
         self._scheduler = scheduler
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from contracts.events import parse_platform
@@ -10,8 +10,6 @@ from gateway.connections import Connection
 from gateway.pages.responses import ResponseModel
 from gateway.pages.views import (
     ConnectionDocument,
-    ConnectionView,
-    SyncView,
     build_connection_document,
     build_queued_sync,
     build_sync_document,
@@ -23,15 +21,8 @@ from messaging.errors import UnavailableError
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.errors import NotFoundError
 
-
-class SchedulerApi(Protocol):
-    """The scheduler's read API, as `pages.client.SchedulerClient`; tests have one without HTTP."""
-
-    async def fetch_sync(self, sync_id: UUID) -> SyncView | None:
-        """Return a sync; None when it is not known. Raises UnavailableError."""
-
-    async def fetch_connection(self, name: str) -> ConnectionView | None:
-        """Return a connection; None when it is not known. Raises UnavailableError."""
+if TYPE_CHECKING:
+    from gateway.pages.client import SchedulerClient
 
 
 class ConnectionsDocument(ResponseModel):
@@ -47,7 +38,7 @@ class MerchantReader:
     def __init__(
         self,
         stores: Stores,
-        scheduler: SchedulerApi,
+        scheduler: "SchedulerClient",
         adapters: Mapping[str, PlatformAdapter],
         keys: BrowserKeys,
         *,

@@ -13,7 +13,7 @@ from gateway.store.webhook_probes import WebhookProbeStore
 
 @dataclass(frozen=True)
 class Stores:
-    """The stores of one database. Each call is a transaction of its own and may raise DatabaseUnavailableError."""
+    """The stores of one database. Each call is a transaction of its own and may raise UnavailableError."""
 
     connections: ConnectionStore
     oauth_states: OAuthStateStore

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 OpenTransaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
-"""Begins a transaction, and commits it at the end of the block. Raises DatabaseUnavailableError."""
+"""Begins a transaction, and commits it at the end of the block. Raises UnavailableError."""
 
 
 def join_transaction(tx: AsyncConnection) -> OpenTransaction:

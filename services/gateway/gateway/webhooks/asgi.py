@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Seque
 from typing import Any
 
 from gateway.pages.responses import get_webhook_body
-from gateway.webhooks.handler import Header, WebhookReceiver
+from gateway.webhooks.handler import Header
+from gateway.webhooks.tracing import WebhookReceiver
 from platform_sdk.errors import RequestRejectedError
 
 Scope = MutableMapping[str, Any]

@@ -30,7 +30,7 @@ async def post_probe(http: httpx.AsyncClient, address: str, headers: dict[str, s
 
 @asynccontextmanager
 async def watch_topic(brokers: Brokers, topic: str) -> AsyncIterator[WaitForSync]:
-    """Watch all partitions of `topic` from their present ends, without a group. Raises KafkaUnavailableError."""
+    """Watch all partitions of `topic` from their present ends, without a group. Raises UnavailableError."""
     consumer = AIOKafkaConsumer(
         topic, **brokers.client_options, group_id=None, auto_offset_reset="latest", enable_auto_commit=False
     )

@@ -6,20 +6,13 @@ added first is due first, and a queue is enough.
 
 import asyncio
 from collections import deque
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.webhooks.handler import DeliveryBatch
+    from gateway.webhooks.protocol import WebhookRequest
 
 CHECK_SECONDS = 0.1
-
-
-class Expiring(Protocol):
-    """What has to be finished in time."""
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether it was finished in time."""
-
-    def expire(self) -> None:
-        """Called when its time is over."""
 
 
 class Deadlines:
@@ -27,11 +20,11 @@ class Deadlines:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._running: deque[tuple[float, Expiring]] = deque()
+        self._running: deque[tuple[float, DeliveryBatch | WebhookRequest]] = deque()
         self._is_scheduled = False
 
-    def add(self, item: Expiring) -> None:
-        """Start the time of `item`."""
+    def add(self, item: "DeliveryBatch | WebhookRequest") -> None:
+        """Start the time of `item`, whose `expire` is called if it is not finished by then."""
         loop = asyncio.get_running_loop()
         self._running.append((loop.time() + self._seconds, item))
         if not self._is_scheduled:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Protocol
 
 from contracts.events import parse_account
 from contracts.topics import get_sync_topic
@@ -41,22 +40,6 @@ OnDelivery = Callable[[UnavailableError | None], None]
 Publish = Callable[[str, bytes, bytes, Sequence[tuple[str, bytes]], OnDelivery, Callable[[], bool]], None]
 """Publishes a message without waiting, see `messaging.batching_producer.BatchingProducer.send`: topic, key, body and
 headers; what is called with None or the error; and whether the message is not needed any more."""
-
-
-class WebhookReceiver(Protocol):
-    """What handles the POSTs to one path: a `WebhookHandler`, or one with tracing around it."""
-
-    path: str
-    max_bytes: int
-    answer_seconds: float
-
-    @property
-    def log_refusal(self) -> "Callable[[int, str, Iterable[Header]], int]":
-        """Log a POST that is refused before `handle`, and return its status."""
-
-    @property
-    def handle(self) -> "Callable[[Sequence[Header], bytes, Answer], None]":
-        """Handle a POST with its whole body."""
 
 
 @lru_cache(maxsize=4)

@@ -25,7 +25,7 @@ WaitForSync = Callable[[UUID, float], Awaitable[bool]]
 """Returns whether the request of a sync arrives within so many seconds."""
 
 WatchTopic = Callable[[str], AbstractAsyncContextManager[WaitForSync]]
-"""Watches a topic from its present end on. Raises KafkaUnavailableError."""
+"""Watches a topic from its present end on. Raises UnavailableError."""
 
 
 def build_sent_result(now: int) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.pages.responses import get_webhook_body
 from gateway.webhooks.deadlines import Deadlines
-from gateway.webhooks.handler import Header, WebhookReceiver
+from gateway.webhooks.handler import Header
+from gateway.webhooks.tracing import WebhookReceiver
 from service.process import LAST_ANSWER
 
 BODY_SECONDS = 3.0

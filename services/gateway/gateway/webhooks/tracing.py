@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gateway.webhooks.handler import Answer, Header, OnDelivery, Publish, WebhookReceiver
+from gateway.webhooks.handler import Answer, Header, OnDelivery, Publish, WebhookHandler
 from messaging import tracing
 from messaging.errors import UnavailableError
 from messaging.instrumentation import describe_send
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from messaging.otel import Tracer
 
 
-def trace_handler(handler: WebhookReceiver) -> WebhookReceiver:
+def trace_handler(handler: WebhookHandler) -> "WebhookReceiver":
     """Return the handler with a span from the end of the body to the answer."""
     tracer = tracing.get_tracer()
     return handler if tracer is None else TracingHandler(handler, tracer)
@@ -31,7 +31,7 @@ def trace_publish(publish: Publish) -> Publish:
 class TracingHandler:
     """A webhook handler with a span for each POST, see `trace_handler`."""
 
-    def __init__(self, handler: WebhookReceiver, tracer: "Tracer") -> None:
+    def __init__(self, handler: WebhookHandler, tracer: "Tracer") -> None:
         self.path = handler.path
         self.max_bytes = handler.max_bytes
         self.answer_seconds = handler.answer_seconds
@@ -54,6 +54,10 @@ class TracingHandler:
             answer(status)
 
         span.run(partial(self._handle, headers, body, end_and_answer))
+
+
+WebhookReceiver = WebhookHandler | TracingHandler
+"""What handles the POSTs to one path."""
 
 
 def _publish(

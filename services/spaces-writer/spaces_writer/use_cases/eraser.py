@@ -15,18 +15,17 @@ import structlog
 
 from contracts.events import DataStored, Erasure
 from contracts.topics import DATA_STORED
-from database.pool import DatabaseUnavailableError
 from messaging.errors import UnavailableError
 from messaging.outbox import enqueue
 from messaging.publisher import OutboundMessage
 from spaces_writer.store import connections, erasures, merchants, snapshots
 from spaces_writer.store.erasures import PendingErasure
-from spaces_writer.use_cases.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from database.pool import Database
+    from spaces_writer.client import BucketClient
 
 log = structlog.get_logger()
 
@@ -34,28 +33,29 @@ log = structlog.get_logger()
 class Eraser:
     """Carries out the erasures that redactions requested. `on_erased` is called after every commit."""
 
-    def __init__(self, database: "Database", bucket: ObjectStore, *, on_erased: Callable[[], None]) -> None:
+    def __init__(self, database: "Database", bucket: "BucketClient", *, on_erased: Callable[[], None]) -> None:
         self._database = database
         self._bucket = bucket
         self._on_erased = on_erased
+        self._bucket_error: UnavailableError | None = None
+        """The last error of the bucket in `erase_due`."""
 
     async def erase_due(self) -> bool:
         """Carry out all due erasures, and return whether there may be more.
 
-        Raises `UnavailableError` of the bucket after all have been tried, and `DatabaseUnavailableError` at once.
+        Raises `UnavailableError`: that of the bucket after all have been tried, that of the database at once.
         """
         async with self._database.transaction() as tx:
             due = await erasures.list_due(tx)
-        bucket_error: UnavailableError | None = None
+        self._bucket_error = None
         for connection in due:
             try:
                 await self.erase(connection)
-            except DatabaseUnavailableError:
-                raise
             except UnavailableError as error:
-                bucket_error = error
-        if bucket_error is not None:
-            raise bucket_error
+                if error is not self._bucket_error:
+                    raise
+        if self._bucket_error is not None:
+            raise self._bucket_error
         return len(due) == erasures.BATCH_SIZE
 
     async def erase(self, connection: str) -> None:
@@ -101,6 +101,10 @@ class Eraser:
 
     async def _delete_object(self, tx: "AsyncConnection", erasure: PendingErasure) -> None:
         if erasure.object_key is not None:
-            await self._bucket.delete(erasure.object_key)
+            try:
+                await self._bucket.delete(erasure.object_key)
+            except UnavailableError as error:
+                self._bucket_error = error
+                raise
             log.info("object deleted", connection=erasure.connection, key=erasure.object_key)
         await snapshots.delete(tx, erasure.connection)

@@ -10,12 +10,12 @@ from messaging.errors import UnavailableError
 from spaces_writer.merchant_document import LOGGED_KEY, build_merchant_document, build_object_key
 from spaces_writer.store import merchants
 from spaces_writer.store.merchants import DueDocument
-from spaces_writer.use_cases.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from database.pool import Database
+    from spaces_writer.client import BucketClient
 
 log = structlog.get_logger()
 
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 class MerchantDocuments:
     """The merchants' documents in the bucket."""
 
-    def __init__(self, database: "Database", bucket: ObjectStore) -> None:
+    def __init__(self, database: "Database", bucket: "BucketClient") -> None:
         self._database = database
         self._bucket = bucket
 
@@ -32,7 +32,7 @@ class MerchantDocuments:
 
         Returns whether that succeeded. One process at a time does it, under a lock that nothing else waits for. A
         change that comes meanwhile raises the version, and the document is updated once more. Raises
-        `DatabaseUnavailableError`.
+        `UnavailableError`.
         """
         async with self._database.transaction() as tx:
             due = await merchants.lock(tx, merchant)

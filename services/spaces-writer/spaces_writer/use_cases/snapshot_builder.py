@@ -29,12 +29,12 @@ from spaces_writer.pacing import UploadPace
 from spaces_writer.store import snapshots, trace_links
 from spaces_writer.store.records_view import open_view
 from spaces_writer.store.snapshots import Snapshot
-from spaces_writer.use_cases.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from database.pool import Database
+    from spaces_writer.client import BucketClient
 
 log = structlog.get_logger()
 
@@ -54,7 +54,9 @@ class SnapshotBuilder:
     """Builds and uploads snapshots. Each build holds one connection of `database` and reads through a second one.
     `on_upload` is called with the outcome of each committed build."""
 
-    def __init__(self, database: "Database", bucket: ObjectStore, *, on_upload: Callable[[str, Upload], None]) -> None:
+    def __init__(
+        self, database: "Database", bucket: "BucketClient", *, on_upload: Callable[[str, Upload], None]
+    ) -> None:
         self._database = database
         self._bucket = bucket
         self._on_upload = on_upload
@@ -62,7 +64,7 @@ class SnapshotBuilder:
     async def build(self, connection: str) -> Upload | None:
         """Build and upload the connection's document if it is due.
 
-        Returns the outcome, or None when it is not due or another process builds it. Raises `DatabaseUnavailableError`.
+        Returns the outcome, or None when it is not due or another process builds it. Raises `UnavailableError`.
         """
         started = time.time()
         async with self._database.transaction() as tx:

@@ -45,7 +45,7 @@ class UploadScheduler:
 
     async def start_due(self) -> bool:
         """Start everything that is due and not running. Returns False: there is no more. Raises
-        `DatabaseUnavailableError`."""
+        `UnavailableError`."""
         async with self._database.transaction() as tx:
             due_snapshots = await snapshots.list_due(tx, time.time())
             due_merchants = await merchants.list_due(tx)

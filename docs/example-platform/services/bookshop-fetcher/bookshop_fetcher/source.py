@@ -99,7 +99,7 @@ class BookshopSource:
         if response.status_code == 404:
             return None
         if response.status_code == 401:
-            # A key cannot be refreshed: the gateway asks the merchant for a new one, and ConnectionEndedError is raised.
+            # A key cannot be refreshed: the gateway asks the merchant for a new one, which raises ConnectionEndedError.
             context.token = await context.replace_token(context.token)
             raise RetryLaterError(None, seconds=0.0)
         if response.status_code == 403:

@@ -124,7 +124,7 @@ def _add_callback(
     }
     description = describe_route(
         f"Back from {title}'s consent",
-        describe_page(create_connected_model(method.connected_model), "Connected; the first syncs have begun."),
+        describe_page(create_connected_model(method.result_model), "Connected; the first syncs have begun."),
         describe_problems({**refusals, **UNAVAILABLE}),
         dependencies=[OPTIONAL_SESSION_COOKIE],
         openapi_extra=describe_query(method.callback_parameters) | OPTIONAL_SESSION,

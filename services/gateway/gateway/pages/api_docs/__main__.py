@@ -34,7 +34,7 @@ def _create_adapter(platform: str) -> PlatformAdapter:
     """Return the platform as if all of its required settings were given: addresses where it wants them, else digits,
     which are valid as an app's id, too."""
     role = load_role(platform, "connect")
-    required = load_role(platform, "manifest").MANIFEST.required_settings
+    required = load_role(platform, "manifest").MANIFEST.mandatory_settings
     values = {name.lower(): _URL if name.endswith(("_URI", "_ADDRESS", "_URL")) else "0" * 15 for name in required}
     settings = role.Settings(_env_file=None, **values)
     adapter: PlatformAdapter = role.create_adapter(settings, _Placeholder(), lambda: 0)

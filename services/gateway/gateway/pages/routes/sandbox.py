@@ -5,6 +5,7 @@ the control endpoint. The gateway's own cookies are not forwarded.
 """
 
 import re
+from collections.abc import Iterable
 
 import httpx
 from fastapi import APIRouter, Request
@@ -13,21 +14,19 @@ from fastapi.responses import Response
 from gateway.pages.responses import respond_problem
 
 _NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
-_PAGES = re.compile(
-    rf"(shops/{_NAME}/(products(/[0-9]+/(save|touch|delete))?|admin/oauth/authorize)?|facebook(/{_NAME})*/?)?"
-)
 _FORWARDED_HEADERS = ("content-type", "accept", "accept-language")
 _RETURNED_HEADERS = ("content-type", "location")
 MAX_FORM_BYTES = 1024 * 1024
 
 
-def create_sandbox_routes(http: httpx.AsyncClient, address: str) -> APIRouter:
+def create_sandbox_routes(http: httpx.AsyncClient, address: str, slugs: Iterable[str]) -> APIRouter:
     """Return `GET` and `POST /sandbox/…`, answered by the sandbox at `address`; 404 for all but pages for people."""
+    pages = compile_pages(slugs)
     routes = APIRouter(prefix="/sandbox", include_in_schema=False)
 
     @routes.api_route("/{path:path}", methods=["GET", "POST"])
     async def forward(request: Request, path: str) -> Response:
-        if not _PAGES.fullmatch(path):
+        if not pages.fullmatch(path):
             return respond_problem(request, 404, "there is no such page")
         form = await _read_form(request)
         if form is None:
@@ -46,6 +45,16 @@ def create_sandbox_routes(http: httpx.AsyncClient, address: str) -> APIRouter:
         return Response(response.content, response.status_code, headers)
 
     return routes
+
+
+def compile_pages(slugs: Iterable[str]) -> re.Pattern[str]:
+    """Return the pattern of the forwarded paths: the start page, the pages of shops, and `/<slug>/…` of each platform.
+
+    Under its slug the sandbox has pages for people alone; `/shops` holds an API as well, so its pages are listed.
+    """
+    shop_pages = rf"shops/{_NAME}/(products(/[0-9]+/(save|touch|delete))?|admin/oauth/authorize)?"
+    platform_pages = rf"({'|'.join(map(re.escape, slugs))})(/{_NAME})*/?"
+    return re.compile(rf"({shop_pages}|{platform_pages})?")
 
 
 async def _read_form(request: Request) -> bytes | None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from facebook_fetcher.fields import PAGE_FIELDS, RequestedFields, parse_fields
+from platforms.facebook.fields import PAGE_FIELDS, RequestedFields, parse_fields
 
 
 def list_names(setting: str) -> list[str]:
