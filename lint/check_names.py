@@ -225,10 +225,10 @@ def check_names(root: Path, rules: Rules) -> list[Violation]:
     return sorted([*violations, *check_classes(classes, rules)])
 
 
-def main(arguments: list[str]) -> int:
-    """Print the violations; return the exit code."""
+def main(arguments: list[str], lists: Path = LISTS) -> int:
+    """Print the violations of the rules in the folder `lists`; return the exit code."""
     root = Path(arguments[0]) if arguments else Path.cwd()
-    violations = check_names(root.resolve(), load_rules())
+    violations = check_names(root.resolve(), load_rules(lists))
     for violation in violations:
         print(violation)
     if violations:
