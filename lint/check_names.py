@@ -187,8 +187,8 @@ def check_functions(tree: ast.Module, path: str, rules: Rules) -> Iterator[Viola
             )
 
 
-def check_classes(classes: dict[str, list[ClassDefinition]], rules: Rules, *, require_use: bool) -> Iterator[Violation]:
-    """Yield the violations of rule 2, and with `require_use` the listed names that no two packages share any more."""
+def check_classes(classes: dict[str, list[ClassDefinition]], rules: Rules) -> Iterator[Violation]:
+    """Yield the violations of rule 2, and the entries of the list of shared names that nothing shares any more."""
     for name, places in classes.items():
         if len({place.package for place in places}) < 2:
             continue
@@ -202,15 +202,15 @@ def check_classes(classes: dict[str, list[ClassDefinition]], rules: Rules, *, re
                 f"class `{name}` has the name of a class in another package ({', '.join(others)}): rename one of them,"
                 " or list the name with a reason in lint/shared_class_names.txt if both are the same idea",
             )
-    for name in rules.shared_classes if require_use else ():
+    for name in rules.shared_classes:
         if len({place.package for place in classes.get(name, [])}) < 2:
             yield Violation(
                 "lint/shared_class_names.txt", 1, f"no two packages have a public class `{name}`: remove the entry"
             )
 
 
-def check_names(root: Path, rules: Rules, *, require_use: bool = True) -> list[Violation]:
-    """Return all violations in the repository at `root`, sorted by file and line; `require_use` as `check_classes`."""
+def check_names(root: Path, rules: Rules) -> list[Violation]:
+    """Return all violations in the repository at `root`, sorted by file and line."""
     slugs = find_slugs(root)
     violations: list[Violation] = []
     classes: dict[str, list[ClassDefinition]] = defaultdict(list)
@@ -222,14 +222,13 @@ def check_names(root: Path, rules: Rules, *, require_use: bool = True) -> list[V
         for node in tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 classes[node.name].append(ClassDefinition(package, path, node.lineno))
-    return sorted([*violations, *check_classes(classes, rules, require_use=require_use)])
+    return sorted([*violations, *check_classes(classes, rules)])
 
 
-def main(arguments: list[str]) -> int:
-    """Print the violations; return the exit code."""
+def main(arguments: list[str], lists: Path = LISTS) -> int:
+    """Print the violations of the rules in the folder `lists`; return the exit code."""
     root = Path(arguments[0]) if arguments else Path.cwd()
-    # Another tree than this repository need not use each entry of the lists.
-    violations = check_names(root.resolve(), load_rules(), require_use=root.resolve() == LISTS.parent)
+    violations = check_names(root.resolve(), load_rules(lists))
     for violation in violations:
         print(violation)
     if violations:

@@ -166,7 +166,12 @@ def test_the_command_prints_violations_and_exits_with_1(tmp_path: Path, capsys: 
         services__gateway__gateway__settings="class Settings: ...\n",
         services__scheduler__scheduler__settings="class Settings: ...\n",
     )
-    assert main([str(tmp_path)]) == 0
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    (lists / "verbs.txt").write_text("load\n")
+    (lists / "hooks.txt").write_text("")
+    (lists / "shared_class_names.txt").write_text("Settings: each process reads its own\n")
+    assert main([str(tmp_path)], lists) == 0
     write_tree(tmp_path, libs__messaging__messaging__outbox="\ndef told(): ...\n")
-    assert main([str(tmp_path)]) == 1
+    assert main([str(tmp_path)], lists) == 1
     assert "libs/messaging/messaging/outbox.py:2: `told` does not begin with a verb" in capsys.readouterr().out

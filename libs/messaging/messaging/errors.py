@@ -4,7 +4,7 @@
 class UnavailableError(Exception):
     """Something that this service depends on does not answer: the work is held and retried, and nothing is lost.
 
-    The text names what does not answer, for example Kafka or Postgres.
+    The text of an error of Kafka, of Postgres or of another service begins with its name.
     """
 
     max_wait: float | None = None

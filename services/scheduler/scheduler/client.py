@@ -29,11 +29,11 @@ class GatewayClient:
                 response = await self._http.post(url, json=body, headers=self._headers, timeout=60)
                 tracing.record_status(span, response.status_code)
         except httpx.HTTPError as error:
-            raise UnavailableError(repr(error)) from error
+            raise UnavailableError(f"gateway: {error!r}") from error
         if response.status_code in {404, 409}:
             raise ConnectionEndedError(_read_state(response))
         if response.status_code != 200:
-            raise UnavailableError(f"HTTP {response.status_code}")
+            raise UnavailableError(f"gateway: HTTP {response.status_code}")
 
     async def check_health(self) -> str | None:
         """Return what is wrong with the gateway, or None when it answers."""

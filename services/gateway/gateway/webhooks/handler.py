@@ -86,7 +86,7 @@ class DeliveryBatch:
 
     def postpone(self, delivery: Delivery, error: Exception) -> None:
         """Finish a delivery that must come again."""
-        self.finish(delivery, f"held: {type(error).__name__}", 503)
+        self.finish(delivery, f"held: {type(error).__name__}", 503, reason=str(error)[:300])
 
     def expire(self) -> None:
         """Postpone what is not finished when the time is over."""
