@@ -2,26 +2,34 @@
 
 import ast
 import re
-from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-STEP = re.compile(r"^\d+\. `(?P<file>[\w/.-]+\.py)`(?: \(wired in `(?P<wiring>[\w/.-]+\.py)`\))?:")
-TOPIC = re.compile(r"^\s*→ topic `")
+LINE = re.compile(r"^(?P<indent> *)(?:\d+\.|-) `(?P<file>[\w/.-]+\.py)`(?: \(wired in (?P<wiring>[^)]+)\))?: ")
 
 
-def read_steps() -> list[list[tuple[str, str | None]]]:
-    """Return the steps of the journey as (file, file that wires it to the step before), by process."""
+class Step(NamedTuple):
+    """A file of the journey; `wiring` are the files that connect it with the one before it."""
+
+    file: str
+    wiring: tuple[str, ...]
+    is_main: bool
+
+
+def read_processes() -> list[list[Step]]:
+    """Return the steps of the journey, by process."""
     text = (ROOT / "docs" / "architecture.md").read_text()
     section = text.partition("## The way of a webhook")[2].partition("\n## ")[0]
-    processes: list[list[tuple[str, str | None]]] = [[]]
+    processes: list[list[Step]] = [[]]
     for line in section.splitlines():
-        if TOPIC.match(line):
+        if line.startswith("→ topic"):
             processes.append([])
-        elif match := STEP.match(line):
-            processes[-1].append((match["file"], match["wiring"]))
+        elif match := LINE.match(line):
+            wiring = tuple(re.findall(r"`([^`]+)`", match["wiring"] or ""))
+            processes[-1].append(Step(match["file"], wiring, not match["indent"]))
     return processes
 
 
@@ -42,38 +50,48 @@ def get_module(file: str) -> str:
     return ".".join(parts if parts[0] == "platforms" else parts[2:])
 
 
-PROCESSES = read_steps()
-PAIRS = [(before[0], after[0], after[1]) for process in PROCESSES for before, after in pairwise(process)]
+def imports(importer: str, file: str) -> bool:
+    """Return whether `importer` imports the module of `file`, or loads it as a platform's role."""
+    module = get_module(file)
+    if module in (names := list_imports(importer)):
+        return True
+    is_role = module.startswith("platforms.")
+    return (
+        is_role
+        and "platforms.registry.load_role" in names
+        and f'"{module.split(".")[2]}"' in (ROOT / importer).read_text()
+    )
 
 
-def test_the_journey_goes_through_three_services_of_its_own_and_back_to_the_ledger() -> None:
-    assert len(PROCESSES) >= 3
-    assert sum(map(len, PROCESSES)) >= 12
+PROCESSES = read_processes()
+STEPS = [step for process in PROCESSES for step in process]
 
 
-@pytest.mark.parametrize("file", sorted({file for process in PROCESSES for file, _ in process}))
+def find_caller(process: list[Step], index: int) -> Step:
+    """Return the step that calls the one at `index`: the last main step before it."""
+    return next(step for step in reversed(process[:index]) if step.is_main)
+
+
+CALLS = [(process, index) for process in PROCESSES for index in range(1, len(process))]
+
+
+def test_the_journey_goes_through_three_processes() -> None:
+    assert [len([step for step in process if step.is_main]) for process in PROCESSES] == [3, 6, 6]
+
+
+@pytest.mark.parametrize("file", sorted({path for step in STEPS for path in (step.file, *step.wiring)}))
 def test_every_file_of_the_journey_exists(file: str) -> None:
     assert (ROOT / file).is_file()
 
 
-@pytest.mark.parametrize(("before", "after", "wiring"), PAIRS)
-def test_each_step_reaches_the_next(before: str, after: str, wiring: str | None) -> None:
-    """A step imports the next one, or the file that is named wires both of them together.
-
-    A platform's modules are loaded by role, so their import is the loading of the role.
-    """
-    if wiring is not None:
-        imported = list_imports(wiring)
-        assert loads(imported, wiring, after), f"{wiring} does not import {get_module(after)}"
-        assert wiring == before or loads(imported, wiring, before), f"{wiring} does not import {get_module(before)}"
-    else:
-        assert loads(list_imports(before), before, after), f"{before} does not import {get_module(after)}"
-
-
-def loads(imported: set[str], importer: str, file: str) -> bool:
-    """Return whether the imports of `importer` include the module of `file`, or it loads that platform role."""
-    module = get_module(file)
-    if module.startswith("platforms.") and not importer.startswith(module.rpartition(".")[0].replace(".", "/")):
-        role = module.split(".")[2]
-        return "platforms.registry.load_role" in imported and f'"{role}"' in (ROOT / importer).read_text()
-    return module in imported
+@pytest.mark.parametrize(("process", "index"), CALLS, ids=lambda value: str(value) if isinstance(value, int) else "")
+def test_each_step_is_reached_from_the_one_before(process: list[Step], index: int) -> None:
+    """A step is imported by its caller, or by a file that is connected with an earlier step of its process."""
+    step, earlier = process[index], process[:index]
+    if not step.wiring:
+        assert imports(find_caller(process, index).file, step.file)
+        return
+    first, last = step.wiring[0], step.wiring[-1]
+    connected = {path for other in earlier for path in (other.file, *other.wiring)}
+    assert any(path == first or imports(first, path) or imports(path, first) for path in connected)
+    assert imports(last, step.file)

@@ -9,7 +9,9 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from connector.client import TokenClient
-from connector.handlers import FullSyncHandler, HandlerDependencies, IncrementalHandler
+from connector.handlers.dependencies import HandlerDependencies
+from connector.handlers.full_sync import FullSyncHandler
+from connector.handlers.incremental import IncrementalHandler
 from connector.metrics import InstrumentedSource
 from connector.settings import FetcherSettings
 from connector.source import Source

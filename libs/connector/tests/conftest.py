@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 import pytest
 
-from connector.handlers import HandlerDependencies
+from connector.handlers.dependencies import HandlerDependencies
 from connector.source import (
     Checkpoint,
     FullReadEnd,

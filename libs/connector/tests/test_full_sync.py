@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from connector.cursors import CursorState
-from connector.handlers import FullSyncHandler
+from connector.handlers.full_sync import FullSyncHandler
 from contracts.events import FullReadCompleted, RangeCompleted, RecordsPage
 from messaging.errors import UnavailableError
 from platform_sdk.errors import ConnectionEndedError, PermanentError, RetryLaterError

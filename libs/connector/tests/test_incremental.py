@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from connector.cursors import CursorState
-from connector.handlers import IncrementalHandler
+from connector.handlers.incremental import IncrementalHandler
 from connector.source import UnreadableRecord
 from contracts.events import IncrementalReadCompleted, RecordsPage
 from messaging.errors import UnavailableError

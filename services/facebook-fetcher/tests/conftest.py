@@ -11,7 +11,9 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from connector.handlers import FullSyncHandler, HandlerDependencies, IncrementalHandler
+from connector.handlers.dependencies import HandlerDependencies
+from connector.handlers.full_sync import FullSyncHandler
+from connector.handlers.incremental import IncrementalHandler
 from contracts.events import Event, FullSyncStepRequested, Record, RecordsPage, SyncProgressed, SyncRequested
 from facebook_fetcher.fields import PAGE_FIELDS, RequestedFields, parse_fields
 from facebook_fetcher.source import FacebookSource

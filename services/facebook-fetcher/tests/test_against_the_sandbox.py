@@ -15,7 +15,7 @@ import httpx
 import orjson
 import pytest
 
-from connector.handlers import HandlerDependencies
+from connector.handlers.dependencies import HandlerDependencies
 from contracts.events import FullReadCompleted, IncrementalReadCompleted, Record, SyncRequested
 from facebook_fetcher.fields import PAGE_FIELDS, RequestedFields, parse_fields
 from facebook_fetcher.source import FacebookSource

@@ -16,7 +16,9 @@ import httpx
 import orjson
 import pytest
 
-from connector.handlers import FullSyncHandler, HandlerDependencies, IncrementalHandler
+from connector.handlers.dependencies import HandlerDependencies
+from connector.handlers.full_sync import FullSyncHandler
+from connector.handlers.incremental import IncrementalHandler
 from contracts.events import Event, FullSyncStepRequested, Record, RecordsPage, SyncProgressed, SyncRequested
 from messaging.publisher import OutboundMessage
 from messaging.tracing import trace_call

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from connector.handlers import FullSyncHandler, IncrementalHandler
+from connector.handlers.full_sync import FullSyncHandler
+from connector.handlers.incremental import IncrementalHandler
 from contracts.events import (
     FullReadCompleted,
     FullSyncStepRequested,

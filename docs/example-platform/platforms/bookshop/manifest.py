@@ -1,0 +1,10 @@
+"""What Bookshop is called here, and its one setting."""
+
+from platform_sdk.manifests import FETCHER, GATEWAY, Manifest, Setting
+
+MANIFEST = Manifest(
+    slug="bookshop",
+    title="Bookshop",
+    account_noun="shop",
+    settings=(Setting("BOOKSHOP_API_URL", readers=(GATEWAY, FETCHER), required=True, is_app=True),),
+)

@@ -1,0 +1,14 @@
+"""The setting of Bookshop, from the environment."""
+
+from typing import ClassVar
+
+from platform_sdk.manifests import Manifest
+from platform_sdk.settings import OptionalUrl, PlatformSettings
+from platforms.bookshop.manifest import MANIFEST
+
+
+class Settings(PlatformSettings):
+    """Where Bookshop's API is. Without it, no shop can be connected."""
+
+    manifest: ClassVar[Manifest] = MANIFEST
+    bookshop_api_url: OptionalUrl = ""

@@ -1,0 +1,1 @@
+"""The fetcher of Bookshop."""

@@ -1,0 +1,26 @@
+"""Composition root of the bookshop-fetcher."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from bookshop_fetcher.settings import BookshopFetcherSettings
+from bookshop_fetcher.source import BookshopSource
+from connector.app import run_fetcher
+from platforms.bookshop.manifest import MANIFEST
+
+
+@asynccontextmanager
+async def _open_source(settings: BookshopFetcherSettings) -> AsyncIterator[BookshopSource]:
+    async with httpx.AsyncClient(base_url=settings.bookshop_api_url, timeout=10) as http:
+        yield BookshopSource(http)
+
+
+def main() -> None:
+    """Run the service until it is asked to end."""
+    run_fetcher(MANIFEST.fetcher, MANIFEST.slug, BookshopFetcherSettings, _open_source)
+
+
+if __name__ == "__main__":
+    main()
