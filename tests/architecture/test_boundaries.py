@@ -17,7 +17,7 @@ ORCHESTRATION = {"app", "handlers", "routes", "use_cases"}
 ORCHESTRATED = {"client", "handlers", "store"}
 """Only the modules of `ORCHESTRATION` may import these at run time: what looks pure does no IO through them either."""
 BY_SUBJECT = {"gateway"}
-"""Services whose folders are subjects and not layers: each subject has its own service classes, which get their stores as
+"""Services whose folders are subjects and not layers: each subject has service classes, which get their stores as
 parameters."""
 IO_PACKAGES = {
     "aioboto3", "aiokafka", "asyncpg", "boto3", "botocore", "faststream", "httpx", "os", "requests", "shutil", "socket",
