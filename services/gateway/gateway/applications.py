@@ -123,7 +123,7 @@ def _create_public(parts: Parts, checks: Mapping[str, Check]) -> FastAPI:
         CORSMiddleware, allow_origins=list(settings.cors_allowed_origins), allow_methods=["GET"], allow_credentials=True
     )
     app.add_exception_handler(UnavailableError, _respond_unavailable)
-    app.add_exception_handler(404, _respond_not_found)
+    app.add_exception_handler(404, _respond_missing_page)
     erasure = create_erasure_service(parts)
     for adapter in parts.adapters.values():
         for routes in _create_platform_routes(parts, adapter, cookies, erasure):
@@ -236,5 +236,5 @@ async def _respond_unavailable(request: Request, error: Exception) -> Response:
     return respond_problem(request, 503, "a part of the service does not answer now; try again in a moment")
 
 
-async def _respond_not_found(request: Request, _error: Exception) -> Response:
+async def _respond_missing_page(request: Request, _error: Exception) -> Response:
     return respond_problem(request, 404, "there is no such page")

@@ -37,15 +37,15 @@ class SignIn:
     session: str = field(repr=False)
 
 
-def choose_merchant(session: UUID | None, known: Sequence[UUID]) -> UUID:
-    """Return the merchant who signs in, given the session's merchant and those of the accounts, in their order.
+def choose_merchant(session: UUID | None, owners: Sequence[UUID]) -> UUID:
+    """Return the merchant who signs in, from the session's merchant and the accounts' `owners` in their order.
 
     An account keeps its merchant, so whoever proves an account is the account's merchant and not the session's. A
     session of one of the accounts' merchants stays, and new accounts join it. Without any, the merchant is a new one.
     """
-    if session and (not known or session in known):
+    if session and (not owners or session in owners):
         return session
-    return known[0] if known else uuid4()
+    return owners[0] if owners else uuid4()
 
 
 def build_connection_name(platform: str, account: str) -> str:

@@ -23,7 +23,7 @@ def get_connect_path(adapter: PlatformAdapter) -> str:
 
 
 def get_login_template(adapter: PlatformAdapter) -> str:
-    """Return the path of a sign-in as programs are told it, with `{account}` where it has the account's name."""
+    """Return the path of a sign-in for the JSON of the home page, with `{account}` where it has the account's name."""
     method = adapter.connection_method
     if isinstance(method, OAuth) and method.form is not None:
         return f"/{adapter.slug}/{{account}}/login"
