@@ -38,6 +38,8 @@ COMMIT_SECONDS = 3.0
 COMMIT_INTERVAL_SECONDS = 0.1
 POLL_MS = 1000
 """How long a poll waits for messages. It returns as soon as there are any."""
+METADATA_AGE_MS = 10_000
+"""How soon a topic that was created after the start is noticed, when it matches the pattern of a subscription."""
 POLL_RETRY_SECONDS = 5.0
 """The pause after a poll that failed."""
 
@@ -101,6 +103,7 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
             heartbeat_interval_ms=500,
             rebalance_timeout_ms=round(DRAIN_SECONDS * 1000) + 10_000,
             max_partition_fetch_bytes=1024 * 1024,
+            metadata_max_age_ms=METADATA_AGE_MS,
         )
         self._consumer = consumer
         consumer.subscribe(**self._subscription)
