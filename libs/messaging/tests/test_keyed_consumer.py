@@ -8,11 +8,13 @@ from aiokafka.errors import GroupAuthorizationFailedError
 from prometheus_client import CollectorRegistry
 
 from consumer_bench import Bench, Note, wait_until
+from contracts.topics import Topic
 from messaging.brokers import Brokers
 from messaging.consumers import run_consumers
 from messaging.errors import InvalidMessageError, UnavailableError
 from messaging.keyed_consumer import ConsumerLimits
 from messaging.metrics import ConsumerMetrics
+from messaging.provisioning import provision
 from messaging.publisher import EventPublisher, OutboundMessage
 
 pytestmark = pytest.mark.integration
@@ -193,6 +195,21 @@ async def test_a_consumer_without_kafka_raises_that_it_is_unavailable(bench: Ben
 
 async def ignore(_key: str, _events: Sequence[Note]) -> None:
     pass
+
+
+async def test_a_topic_that_is_created_later_is_consumed_by_its_pattern(bench: Bench) -> None:
+    handled: list[str] = []
+
+    async def handle(_key: str, events: Sequence[Note]) -> None:
+        handled.extend(e.text for e in events)
+
+    await bench.publish("a", "early")
+    async with bench.run_consumer(handle, pattern=f"^{bench.topic}(-late)?$"):
+        await wait_until(lambda: handled == ["early"])
+        late = OutboundMessage(f"{bench.topic}-late", "a", Note(text="late"), "1")
+        await provision(Brokers(bench.servers), (Topic(late.topic),))
+        await bench.publisher.send_all([late])
+        await wait_until(lambda: handled == ["early", "late"], seconds=60)
 
 
 async def test_consumers_run_together_and_show_their_dead_letters(bench: Bench) -> None:
