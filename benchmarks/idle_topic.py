@@ -19,8 +19,8 @@ from uuid import uuid4
 
 import uvloop
 
-from benchmarks.figures import milliseconds, percentile, table
-from benchmarks.stand import JARS
+from benchmarks.benchmark_stack import CACHED_JARS
+from benchmarks.formatting import compute_percentile, format_milliseconds, format_table
 from contracts.events import Event
 from contracts.topics import Topic, get_dead_letter_topic
 from merchant_sync.stack import Stack
@@ -83,7 +83,7 @@ async def measure_idle_topic(servers: str, messages: int, burst: int) -> None:
                 handled.append(time.perf_counter() - start)
                 await asyncio.sleep(random.uniform(0.05, 0.35))
             print(
-                table(
+                format_table(
                     ("on an idle topic", "p50", "p90", "p99"),
                     [
                         format_row("publish", published[WARM_UP:]),
@@ -109,7 +109,7 @@ def build_message(topic: str, number: int, text: str) -> OutboundMessage:
 
 def format_row(name: str, seconds: list[float]) -> tuple[str, ...]:
     """Format the percentiles of a measurement as a row of a table."""
-    return (name, *(milliseconds(percentile(seconds, share)) for share in (0.5, 0.9, 0.99)))
+    return (name, *(format_milliseconds(compute_percentile(seconds, share)) for share in (0.5, 0.9, 0.99)))
 
 
 def main() -> None:
@@ -118,7 +118,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=300)
     parser.add_argument("--burst", type=int, default=20_000)
     options = parser.parse_args()
-    jars = None if "JGO_CACHE_DIR" in os.environ else JARS
+    jars = None if "JGO_CACHE_DIR" in os.environ else CACHED_JARS
     with TemporaryDirectory() as folder, Stack(Path(folder), wanted={"kafka"}, cache_dir=jars) as stack:
         servers = stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"]
         uvloop.run(measure_idle_topic(servers, options.messages, options.burst))

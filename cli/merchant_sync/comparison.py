@@ -42,7 +42,8 @@ def _compare_lists(stored: list[object], expected: list[object], path: str) -> s
     if len(stored) != len(expected):
         longer = "the object" if len(stored) > len(expected) else "the expected list"
         extra = max(stored, expected, key=len)[min(len(stored), len(expected))]
-        return f"{path}: {len(stored)} in the object, {len(expected)} expected; {longer} goes on with {_format_value(extra)}"
+        counts = f"{len(stored)} in the object, {len(expected)} expected"
+        return f"{path}: {counts}; {longer} goes on with {_format_value(extra)}"
     return None
 
 

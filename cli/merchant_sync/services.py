@@ -8,7 +8,7 @@ from merchant_sync.parts import SANDBOX, Part
 
 
 def build_sandbox(port: int, env: Mapping[str, str]) -> Part:
-    """Return the part that runs the sandbox, the simulation of the platforms, on loopback `port`."""
+    """Return the part that runs the sandbox (it simulates the platforms) on loopback `port`."""
     return Part(
         name=SANDBOX,
         command=[sys.executable, "-P", "-m", "sandbox.app"],
