@@ -77,7 +77,7 @@ def _build_tables(status: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]
 
 
 def format_age(seconds: float | None) -> str:
-    """Format a duration in the largest unit that it fills, for example `5 min`."""
+    """Format a duration in the largest unit that it fills, for example `5.0 min`; `-` for None."""
     if seconds is None:
         return "-"
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
