@@ -1,1 +1,4 @@
-"""Benchmarks: each prints its figures beside a baseline measured in the same run. `python -m benchmarks` runs all."""
+"""Benchmarks. Each prints its figures and those of a baseline that it measures in the same run.
+
+`python -m benchmarks` runs all of them.
+"""

@@ -1,6 +1,6 @@
 """`python -m benchmarks [NAME…]`: run all benchmarks, or the ones named, one after the other.
 
-The exit code is 1 when a benchmark found wrong data. Each benchmark can also be run alone, with options:
+The exit code is 1 when a benchmark finds wrong data. Each benchmark can also be run alone, with options:
 `python -m benchmarks.first_sync --help`.
 """
 
@@ -15,7 +15,7 @@ NAMES = ("webhooks", "first-sync", "latency", "burst", "idle-topic")
 
 
 def main(names: list[str]) -> int:
-    """Run each benchmark as its own process. Return the exit code: 2 for an unknown name."""
+    """Run each benchmark as its own process. Return the exit code of the command; 2 for an unknown name."""
     if unknown := [name for name in names if name not in NAMES]:
         print(f"Unknown benchmark: {', '.join(unknown)}. There are {', '.join(NAMES)}.", file=sys.stderr)
         return 2

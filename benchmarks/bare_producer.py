@@ -1,8 +1,8 @@
-"""A worker that publishes messages as fast as Kafka acknowledges them: the upper limit of any webhook route.
+"""A worker that publishes messages as fast as Kafka acknowledges them. No webhook route can be faster than that.
 
-Settings: `servers`, `topic`, `in_flight`, `is_tuned`. It publishes messages (keys, headers, values) that the gateway
-put on the topic before. Its producer is aiokafka's, idempotent and with `acks=all`. With `is_tuned` it has all other
-options of the gateway's producer as well.
+Settings: `servers`, `topic`, `in_flight`, `is_tuned`. The worker reads messages that the gateway has published on the
+topic, and publishes their keys, headers and values again. It uses an idempotent aiokafka producer with `acks=all`;
+with `is_tuned`, the producer has all other options of the gateway's producer as well.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ Messages = list[ConsumerRecord[bytes, bytes]]
 
 
 async def read_webhook_requests(servers: str, topic: str) -> Messages:
-    """Read up to `MESSAGES` messages of the topic that webhooks caused; wait at most 10 s for them."""
+    """Read up to `MESSAGES` messages that webhooks caused on the topic. Wait at most 10 s for them."""
     async with AIOKafkaConsumer(topic, bootstrap_servers=servers, auto_offset_reset="earliest") as consumer:
         messages: Messages = []
         deadline = time.monotonic() + 10
@@ -36,7 +36,7 @@ async def read_webhook_requests(servers: str, topic: str) -> Messages:
 
 
 async def produce(settings: dict[str, Any], messages: Messages, seconds: float) -> dict[str, Any]:
-    """Produce for `seconds`. Return the count, the duration, latencies (s) and the CPU seconds of this process."""
+    """Publish for `seconds`. Return the count, and duration, latencies and CPU time of this process (all in s)."""
     producer = AIOKafkaProducer(
         bootstrap_servers=settings["servers"],
         acks="all",
@@ -78,7 +78,10 @@ async def _send_one_by_one(
 
 
 def prepare(settings: dict[str, Any]) -> Callable[[float], dict[str, Any]]:
-    """Read the messages to publish. Exits when the topic has none yet."""
+    """Read the messages to publish; return the function that publishes them for a number of seconds.
+
+    Exits when the topic has no messages yet.
+    """
     messages = uvloop.run(read_webhook_requests(settings["servers"], settings["topic"]))
     if not messages:
         raise SystemExit("there are no messages on the topic yet")

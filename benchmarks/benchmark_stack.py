@@ -1,4 +1,4 @@
-"""The stack that a benchmark runs on, started in a temporary folder, and what a benchmark can do with it."""
+"""Start the stack of a benchmark in a temporary folder, and use it."""
 
 import asyncio
 import logging
@@ -38,7 +38,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class BenchmarkStack:
-    """A running stack, used as a merchant, as an operator and as a reader of the bucket use it."""
+    """Uses a running stack like a merchant, an operator and a reader of the bucket."""
 
     stack: Stack
     visit: Visit
@@ -47,7 +47,7 @@ class BenchmarkStack:
 
     @property
     def shops(self) -> SandboxShops:
-        """The sandbox's shops."""
+        """The shops of the sandbox, and the way to connect them."""
         return SandboxShops(self.visit)
 
     def make_shop(self, **recipe: Any) -> str:
@@ -63,7 +63,7 @@ class BenchmarkStack:
         return self.shops.call(method, f"/{shop}{path}", body, **query)
 
     def connect_and_sync(self, shop: str, within: float = 300.0) -> ConnectedShop:
-        """Connect a shop; wait for its first object and for the end of its webhook probe."""
+        """Connect a shop, and wait up to `within` seconds for its first object and the end of its webhook probe."""
         connected = self.shops.connect(shop)
         wait_until(lambda: connected.load_sync()["state"] not in OPEN_STATES or None, within)
         wait_until(lambda: self.visit.load_object(connected.key), within)
@@ -71,11 +71,11 @@ class BenchmarkStack:
         return connected
 
     def fetch_truth(self, shop: str) -> bytes:
-        """Fetch the bytes that the shop's object must have."""
+        """Fetch the truth from the sandbox: the bytes that the shop's object must have."""
         return self.visit.http.get(f"{self.visit.sandbox_url}/control/shops/{shop}/document").raise_for_status().content
 
     def find_difference(self, stored: StoredObject | None, truth: bytes) -> str | None:
-        """Describe the first difference between an object and the truth; None when their bytes are equal."""
+        """Describe the first difference between an object and the truth. Return None when their bytes are equal."""
         if stored is None:
             return "there is no object"
         if stored.body == truth:
@@ -83,7 +83,7 @@ class BenchmarkStack:
         return find_difference(stored.document, StoredObject(truth, {}).document) or "the same data in other bytes"
 
     def read_metadata(self, key: str) -> dict[str, str]:
-        """Read the metadata of an object, its hash under `sha256`; empty when there is no object."""
+        """Read the metadata of an object, for example its hash `sha256`. Empty when there is no object."""
         try:
             metadata = self.bucket.head_object(Bucket=self.bucket_name, Key=key)["Metadata"]
         except ClientError as error:
@@ -93,20 +93,20 @@ class BenchmarkStack:
         return {name.lower(): value for name, value in metadata.items()}
 
     def put_object(self, key: str, body: bytes) -> None:
-        """Store an object, as a script would."""
+        """Store an object without metadata, as the simple script of the latency benchmark does."""
         self.bucket.put_object(Bucket=self.bucket_name, Key=key, Body=body)
 
     def is_idle(self, shop: str) -> bool:
-        """Whether no sync of the shop is queued or running."""
+        """Return whether no sync of the shop is queued or running."""
         sql = "SELECT 1 FROM scheduler.syncs WHERE connection = $1 AND state IN ('queued', 'running') LIMIT 1"
         return not self.select_rows(sql, f"shopify:{shop}")
 
     def select_rows(self, sql: str, *values: object) -> list[Any]:
-        """Select rows of any service's schema."""
+        """Return the rows of a query, as the superuser: it can read the schemas of all services."""
         return asyncio.run(_select_rows(self.stack.build_admin_database_url(), sql, values))
 
     def list_pids(self) -> dict[str, int]:
-        """List the process ids of all running parts, by name."""
+        """Return the process ids of all running parts, by the name of the part."""
         return {name: pid for name in self.stack.names if (pid := self.stack.get_pid(name)) is not None}
 
 
@@ -119,7 +119,7 @@ async def _select_rows(url: str, sql: str, values: tuple[object, ...]) -> list[A
 
 
 def _create_bucket_client(stack: Stack) -> tuple[Any, str]:
-    """Create an S3 client; return it with the name of the bucket."""
+    """Create an S3 client for the stack's object store. Return the client and the name of the bucket."""
     shared = stack.environment.build_shared_settings()
     client = boto3.client(
         "s3",
@@ -134,14 +134,14 @@ def _create_bucket_client(stack: Stack) -> tuple[Any, str]:
 
 @contextmanager
 def run_benchmark_stack() -> Iterator[BenchmarkStack]:
-    """Run a stack of all parts in a temporary folder; afterwards nothing of it is left."""
+    """Run a stack of all parts in a temporary folder. The folder is deleted afterwards."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     jars = None if "JGO_CACHE_DIR" in os.environ else CACHED_JARS
     with (
         TemporaryDirectory(prefix="merchant-sync-bench-") as folder,
         Stack(Path(folder) / "data", given=SETTINGS, wanted=parts.ALL, auto_restart=False, cache_dir=jars) as stack,
     ):
-        visit = Visit(access.resolve(stack.data_dir, stack.given))
+        visit = Visit(access.resolve_access(stack.data_dir, stack.given))
         visit.http = httpx.Client(timeout=600)
         try:
             yield BenchmarkStack(stack, visit, *_create_bucket_client(stack))

@@ -1,9 +1,9 @@
-"""Ten thousand product webhooks of one shop at once, compared with one read for each of as many edits.
+"""Measure a burst of ten thousand product webhooks of one shop, compared with one read of the API for each edit.
 
 `python -m benchmarks.burst [--edits 10000] [--products 2500] [--nodes flat linear]`
 
-Exit code 1 when the object differs from the sandbox's truth, a list was read from its root field, or a sync is not a
-success. Times are printed only.
+The exit code is 1 when the object differs from the sandbox's truth, when a list was read from its root field, or when
+a sync is not a success. Times do not affect the exit code.
 """
 
 import argparse
@@ -25,7 +25,7 @@ PLAN = "plus"
 _BURST_SECONDS = 600.0
 _OTHER_EDIT_SECONDS = 60.0
 _LAST_UPLOAD_SECONDS = 90.0
-"""How long after the last sync result the pacing of uploads may delay the last upload."""
+"""The seconds after the last sync result by which the pacing of uploads may delay the last upload."""
 _FIELDS_BY_ID = {"node", "nodes", "shop"}
 """Root fields that read by id and return no list."""
 
@@ -40,17 +40,17 @@ class BurstObserver:
     started: float = 0.0
     started_at: float = 0.0
     objects: dict[str, float] = field(default_factory=dict)
-    """Each version of the shop's object: its hash, and when it was first seen."""
+    """The time at which each version of the shop's object was first seen, by its hash."""
     first_change_stored: float | None = None
-    """When the ledger had the first webhook sync that changed a record."""
+    """The time at which a webhook sync that changed a record was first a success; None if none was."""
     other_edit_seconds: float | None = None
-    """How long the edit of the other shop took until its object showed it."""
+    """The seconds from an edit of the other shop until that shop's object has changed; None if it never did."""
 
     def __enter__(self) -> Self:
         self.started, self.started_at, self._stop = time.monotonic(), time.time(), threading.Event()
         checks = ((self._check_object, 0.5), (self._check_ledger, 0.1), (self._edit_other_shop, 1.0))
-        self._threads = [threading.Thread(target=self._repeat, args=check, daemon=True) for check in checks]
-        self._first_hash = self.stack.read_metadata(self._get_key(self.shop)).get("sha256")
+        self._threads = [threading.Thread(target=self._repeat_check, args=check, daemon=True) for check in checks]
+        self._first_hash = self.stack.read_metadata(self._get_object_key(self.shop)).get("sha256")
         for thread in self._threads:
             thread.start()
         return self
@@ -64,13 +64,13 @@ class BurstObserver:
         """Return the seconds since the burst started."""
         return time.monotonic() - self.started
 
-    def _repeat(self, check: Callable[[], bool], pause: float) -> None:
+    def _repeat_check(self, check: Callable[[], bool], pause: float) -> None:
         """Call `check` with pauses until it returns False."""
         while not self._stop.wait(pause) and check():
             pass
 
     def _check_object(self) -> bool:
-        current = self.stack.read_metadata(self._get_key(self.shop)).get("sha256")
+        current = self.stack.read_metadata(self._get_object_key(self.shop)).get("sha256")
         if current is not None and current != self._first_hash:
             self.objects.setdefault(current, self.measure_elapsed())
         return True
@@ -85,8 +85,8 @@ class BurstObserver:
         return self.first_change_stored is None
 
     def _edit_other_shop(self) -> bool:
-        """Edit the shop that has no part in the burst, once, and wait for its object."""
-        key, started = self._get_key(self.other_shop), time.monotonic()
+        """Edit a product of the other shop once, and wait until that shop's object has changed. Return False."""
+        key, started = self._get_object_key(self.other_shop), time.monotonic()
         before = self.stack.read_metadata(key).get("sha256")
         products = self.stack.request_control(self.other_shop, "GET", "/products", limit=1)["products"]
         title = f"Edited during a burst {started}"
@@ -96,7 +96,7 @@ class BurstObserver:
         return False
 
     @staticmethod
-    def _get_key(shop: str) -> str:
+    def _get_object_key(shop: str) -> str:
         return f"{shop}/shopify_data.json"
 
 
@@ -166,7 +166,10 @@ def _measure_cpu(stack: BenchmarkStack) -> dict[str, float]:
 
 
 def _find_first_delivery(stack: BenchmarkStack, shop: str, observer: BurstObserver, edits: int) -> float:
-    """Return when the sandbox sent the first webhook of the burst, which is after it has made all edits."""
+    """Return when the sandbox sent the first webhook of the burst, in seconds since the burst's start.
+
+    The sandbox makes all edits before it sends the first webhook. The result is NaN when it sent none.
+    """
     response = stack.request_control(shop, "GET", "/deliveries", topic="PRODUCTS_UPDATE", limit=10 * edits)
     moments = [delivery["history"][0]["at"] for delivery in response["deliveries"] if delivery["history"]]
     return min((at - observer.started_at for at in moments if at >= observer.started_at), default=float("nan"))
@@ -183,7 +186,7 @@ def count_states(stack: BenchmarkStack, shop: str) -> Counter[str]:
 
 
 def find_faults(difference: str | None, root_fields: Iterable[str], states: Counter[str], edits: int) -> Iterator[str]:
-    """Describe everything that is not as it must be."""
+    """Yield a description of each fault: a wrong object, a list read from its root field, syncs without success."""
     if difference:
         yield difference
     if lists := set(root_fields) - _FIELDS_BY_ID:
@@ -222,7 +225,7 @@ def _format_seconds(value: float | None) -> str:
 
 
 def main() -> int:
-    """Run one burst on the same shop for each way of charging. Return the exit code."""
+    """Run one burst on the same shop for each way in which the sandbox charges `nodes`. Return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--edits", type=int, default=10_000)
     parser.add_argument("--products", type=int, default=2_500)

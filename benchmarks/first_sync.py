@@ -1,8 +1,8 @@
-"""The first sync of a shop, compared with the time that Shopify's rate limit alone would take for it.
+"""Measure the first sync of a shop, compared with the shortest time that Shopify's rate limit permits.
 
 `python -m benchmarks.first_sync [--products 2000 20000] [--plan plus standard] [--variants 3]`
 
-Exit code 1 when a sync is not a success or an object differs from the sandbox's truth. Times are printed only.
+The exit code is 1 when a sync is not a success or an object differs from the sandbox's truth. Times do not affect it.
 """
 
 import argparse
@@ -17,15 +17,15 @@ from benchmarks.resource_usage import measure_cpu_seconds, measure_other_load, m
 from merchant_sync import parts
 
 RESTORE_RATES = {"standard": 100, "advanced": 200, "plus": 1_000, "enterprise": 2_000}
-"""Points that the bucket of a plan regains per second."""
+"""Points per second that the rate limit's bucket regains, by plan."""
 _BUCKET_SECONDS = 20
-"""A full bucket holds what it regains in so many seconds."""
+"""The seconds in which an empty bucket becomes full."""
 _SYNC_SECONDS = 900.0
 _REPORTED_PARTS = (*parts.SERVICES, parts.SPACES, parts.SANDBOX, parts.POSTGRES, parts.KAFKA)
 
 
 def compute_limit_seconds(points: float, plan: str) -> float:
-    """Return how long the rate limit alone makes `points` take when the bucket is full at first."""
+    """Return the least seconds in which `points` can be spent, with a bucket that is full at first."""
     rate = RESTORE_RATES[plan]
     return max(0.0, points - _BUCKET_SECONDS * rate) / rate
 
@@ -48,7 +48,7 @@ class FirstSyncResult:
 
 
 def measure_first_sync(stack: BenchmarkStack, plan: str, products: int, variants: int) -> FirstSyncResult:
-    """Connect a new shop of this size and measure until its object is in the bucket."""
+    """Connect a new shop of this size, and measure from the login until its object is in the bucket."""
     shop = stack.make_shop(plan=plan, products=products, variants=variants)
     stack.request_control(shop, "DELETE", "/statistics")
     pids = stack.list_pids()
@@ -95,7 +95,7 @@ def format_operations(counts: dict[str, int]) -> str:
 def main() -> int:
     """Measure each size on each plan. Return the exit code.
 
-    Each measurement starts a fresh stack, so that peaks of memory are its own.
+    Each measurement starts a new stack, so that the peak memory is not that of an earlier measurement.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--products", type=int, nargs="+", default=[2_000, 20_000])

@@ -1,7 +1,10 @@
-"""How long a message on an idle topic waits until it is handled, with a publisher, a consumer and a Kafka of their own.
+"""Measure how long a message on an idle topic waits until it is handled.
+
+The benchmark starts its own Kafka, one publisher and one consumer.
 
 `python -m benchmarks.idle_topic [--messages 300] [--burst 20000]`. Messages are published one at a time with random
-pauses of 50 to 350 ms, so each finds the consumer waiting. Afterwards: the CPU of an idle process, and a burst.
+pauses of 50 to 350 ms, so the consumer waits for each. The benchmark also measures the CPU time of an idle process, and
+a burst of messages.
 """
 
 import argparse
@@ -16,8 +19,8 @@ from uuid import uuid4
 
 import uvloop
 
-from benchmarks.figures import milliseconds, percentile, table
-from benchmarks.stand import JARS
+from benchmarks.benchmark_stack import CACHED_JARS
+from benchmarks.formatting import compute_percentile, format_milliseconds, format_table
 from contracts.events import Event
 from contracts.topics import Topic, get_dead_letter_topic
 from merchant_sync.stack import Stack
@@ -32,32 +35,32 @@ IDLE_SECONDS = 10.0
 
 
 class Note(Event):
-    """A message without a meaning."""
+    """An event without meaning, only for this benchmark."""
 
     text: str
 
 
 class Counter:
-    """The handler of the consumer: counts events and wakes the benchmark."""
+    """Handles the consumer's events: counts them and wakes the benchmark."""
 
     def __init__(self) -> None:
         self.count = 0
         self._changed = asyncio.Event()
 
     async def __call__(self, _key: str, events: Sequence[Note]) -> None:
-        """Count the events."""
+        """Count the events of one key."""
         self.count += len(events)
         self._changed.set()
 
     async def wait_for(self, count: int) -> None:
-        """Wait until so many events were handled."""
+        """Wait until `count` events are handled. Raises TimeoutError when none arrives for 60 s."""
         while self.count < count:
             self._changed.clear()
             await asyncio.wait_for(self._changed.wait(), 60)
 
 
-async def measure(servers: str, messages: int, burst: int) -> None:
-    """Measure and print."""
+async def measure_idle_topic(servers: str, messages: int, burst: int) -> None:
+    """Measure latencies, idle CPU time and a burst of `burst` messages; print the results."""
     brokers, topic, handler = Brokers(servers), f"notes.{uuid4().hex[:8]}", Counter()
     await provision(brokers, (Topic(topic), Topic(get_dead_letter_topic(topic))))
     async with EventPublisher(brokers, source="benchmark") as publisher:
@@ -80,7 +83,7 @@ async def measure(servers: str, messages: int, burst: int) -> None:
                 handled.append(time.perf_counter() - start)
                 await asyncio.sleep(random.uniform(0.05, 0.35))
             print(
-                table(
+                format_table(
                     ("on an idle topic", "p50", "p90", "p99"),
                     [
                         format_row("publish", published[WARM_UP:]),
@@ -100,13 +103,13 @@ async def measure(servers: str, messages: int, burst: int) -> None:
 
 
 def build_message(topic: str, number: int, text: str) -> OutboundMessage:
-    """Build a message of one of 24 keys."""
+    """Build a message. Its key is one of 24, chosen by `number`."""
     return OutboundMessage(topic, f"shopify:{number % 24}", Note(text=text), str(uuid4()))
 
 
 def format_row(name: str, seconds: list[float]) -> tuple[str, ...]:
-    """Format the percentiles of a measurement."""
-    return (name, *(milliseconds(percentile(seconds, share)) for share in (0.5, 0.9, 0.99)))
+    """Format the percentiles of a measurement as a row of a table."""
+    return (name, *(format_milliseconds(compute_percentile(seconds, share)) for share in (0.5, 0.9, 0.99)))
 
 
 def main() -> None:
@@ -115,10 +118,10 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=300)
     parser.add_argument("--burst", type=int, default=20_000)
     options = parser.parse_args()
-    jars = None if "JGO_CACHE_DIR" in os.environ else JARS
+    jars = None if "JGO_CACHE_DIR" in os.environ else CACHED_JARS
     with TemporaryDirectory() as folder, Stack(Path(folder), wanted={"kafka"}, cache_dir=jars) as stack:
         servers = stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"]
-        uvloop.run(measure(servers, options.messages, options.burst))
+        uvloop.run(measure_idle_topic(servers, options.messages, options.burst))
 
 
 if __name__ == "__main__":

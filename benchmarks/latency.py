@@ -1,4 +1,4 @@
-"""The time from an edit in a shop to the object that shows it, compared with a simple script.
+"""Measure the time from an edit in a shop until its object shows the edit, compared with a simple script.
 
 `python -m benchmarks.latency [--edits 100] [--products 50] [--every 0.7]`
 
@@ -23,7 +23,7 @@ _POLL_SECONDS = 0.01
 
 @dataclass(frozen=True)
 class MeasuredEdit:
-    """When an edit was made, when the object showed it, and the object's own `stored-at`: seconds since the epoch."""
+    """The times of one edit in Unix seconds: the edit itself, the object that shows it, the object's `stored-at`."""
 
     edited_at: float
     seen_at: float
@@ -31,7 +31,7 @@ class MeasuredEdit:
 
 
 def measure_edit(stack: BenchmarkStack, shop: str, number: int, title: str) -> MeasuredEdit:
-    """Edit a product and poll the object's metadata until it is another object.
+    """Edit a product, and poll the object's metadata until the object has changed.
 
     Raises RuntimeError when the new object does not show the edit.
     """
@@ -49,7 +49,7 @@ def measure_edit(stack: BenchmarkStack, shop: str, number: int, title: str) -> M
 
 
 def measure_script(stack: BenchmarkStack, shop: str, number: int, title: str, body: bytes) -> float:
-    """Edit a product of a shop that is not connected, read it, put an object. Return the seconds that it took."""
+    """Run the script: edit a product of an unconnected shop, read it, store `body` as an object. Return the seconds."""
     started = time.time()
     stack.request_control(shop, "PATCH", f"/products/{number}", {"title": title})
     stack.request_control(shop, "GET", f"/products/{number}")
@@ -60,7 +60,7 @@ def measure_script(stack: BenchmarkStack, shop: str, number: int, title: str, bo
 def measure_edits(
     stack: BenchmarkStack, shop: str, script_shop: str, count: int, every: float
 ) -> tuple[list[MeasuredEdit], list[float]]:
-    """Measure the product and the script in turns, `count` times, one turn each `every` seconds."""
+    """Measure the product and the script alternately, `count` times each. A turn starts every `every` seconds."""
     numbers, script_numbers = _list_numbers(stack, shop), _list_numbers(stack, script_shop)
     stored = stack.visit.load_object(f"{shop}/shopify_data.json")
     assert stored is not None
@@ -80,7 +80,9 @@ def _list_numbers(stack: BenchmarkStack, shop: str) -> list[int]:
 
 
 def collect_stages(stack: BenchmarkStack, shop: str, edits: list[MeasuredEdit]) -> dict[str, list[float]]:
-    """Compute the seconds of each stage of each edit, from the sandbox's deliveries, the ledger and the object.
+    """Return the seconds that each edit spent in each stage, by stage.
+
+    The times come from the sandbox's webhook deliveries, the scheduler's ledger of syncs, and the object.
 
     Raises RuntimeError unless each edit had exactly one webhook and one sync.
     """
@@ -111,7 +113,7 @@ def _compute_stages(edit: MeasuredEdit, post: dict[str, Any], finished_at: float
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print its report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--edits", type=int, default=100)
     parser.add_argument("--products", type=int, default=50)
@@ -128,7 +130,7 @@ def main() -> None:
 
 
 def format_report(edits: list[MeasuredEdit], script_seconds: list[float], stages: dict[str, list[float]]) -> str:
-    """Format percentiles of the whole time, of its stages and of the script."""
+    """Format percentiles of the whole time, of each stage, and of the script."""
     total_seconds = [edit.seen_at - edit.edited_at for edit in edits]
     rows = [
         _format_row(f"edit → object, {len(edits)} edits", total_seconds),

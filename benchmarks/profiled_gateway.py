@@ -1,6 +1,6 @@
 """Run the gateway in one process and profile it: `python -m benchmarks.profiled_gateway FILE`.
 
-cProfile is on from SIGUSR1 until SIGUSR2, which writes FILE.
+cProfile is on from SIGUSR1 until SIGUSR2. At SIGUSR2, the profile is written to FILE.
 """
 
 import cProfile
@@ -13,9 +13,9 @@ from gateway.app import main
 
 
 def install_profiler(path: Path) -> None:
-    """Profile from SIGUSR1 until SIGUSR2, so that the start of the process is not counted; then write `path`.
+    """Install signal handlers: SIGUSR1 starts the profiler, SIGUSR2 stops it and writes the profile to `path`.
 
-    The file is renamed into place, so that a reader never sees half of it.
+    So the start of the process is not counted. The file is renamed into place: a reader never sees half of it.
     """
     profile = cProfile.Profile()
 

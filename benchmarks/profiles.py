@@ -1,4 +1,4 @@
-"""Summarise a profile of a process by what its time was spent for."""
+"""Summarise a profile of a process: how much time it spent for which purpose."""
 
 import pstats
 from collections import defaultdict
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 Function = tuple[str, int, str]
-"""File, line, name; a built-in function has the file `~`."""
+"""A function in a profile: file, line, name. The file of a built-in function is `~`."""
 
 EVENT_LOOP = "event loop, system calls, waiting"
 OTHER = "everything else"
@@ -35,7 +35,7 @@ _PURPOSES_BY_FILE = (
 
 
 def determine_purpose(function: Function) -> str | None:
-    """Return what a function is for; None for a built-in function whose purpose depends on its caller."""
+    """Return the purpose of a function; None for a built-in function whose purpose depends on its caller."""
     file, _, name = function
     for text, purpose in _PURPOSES_BY_NAME:
         if text in name:
@@ -47,7 +47,7 @@ def determine_purpose(function: Function) -> str | None:
 
 
 def aggregate_by_purpose(path: Path) -> dict[str, float]:
-    """Return seconds by purpose. The time of a built-in function without a purpose counts as its callers' time."""
+    """Return the seconds by purpose. Time of a built-in function without a purpose is added to its callers."""
     seconds: dict[str, float] = defaultdict(float)
     for function, (_, _, own_seconds, _, callers) in _load_statistics(path).items():
         purpose = determine_purpose(function)
@@ -60,7 +60,7 @@ def aggregate_by_purpose(path: Path) -> dict[str, float]:
 
 
 def list_hottest(path: Path, count: int) -> list[tuple[str, int, float]]:
-    """List the functions with the most time of their own, without the event loop: label, calls, seconds."""
+    """Return the functions with the most time of their own, event loop excluded, as tuples of label, calls, seconds."""
     functions = [
         (_build_label(function), calls, own_seconds)
         for function, own_seconds, calls in _iterate_own_time(path)

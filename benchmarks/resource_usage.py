@@ -1,4 +1,4 @@
-"""CPU time and memory of processes, as the operating system counts them."""
+"""Measure the CPU time and memory of processes with the counters of the operating system."""
 
 import os
 import re
@@ -14,19 +14,19 @@ from merchant_sync import processes
 
 
 def list_family(pid: int) -> list[int]:
-    """List the process and all its descendants."""
+    """Return the process ids of the process and all its descendants."""
     return [pid, *processes.list_descendants(pid)]
 
 
 def measure_cpu_seconds(pid: int) -> float:
-    """Return user and system time of the process and its descendants so far, in steps of a hundredth of a second."""
+    """Return the CPU seconds (user and system) of the process and its descendants, with a precision of 0.01 s."""
     return sum(_measure_process_cpu(member) for member in list_family(pid))
 
 
 def measure_peak_bytes(pid: int) -> int:
     """Return the sum of the peak memory of the process and of its descendants.
 
-    Only Linux records the peak; elsewhere this is the memory that they use now.
+    Only Linux records the peak. On other systems, the present memory is returned.
     """
     return sum(_measure_process_peak(member) for member in list_family(pid))
 
@@ -35,8 +35,8 @@ def measure_peak_bytes(pid: int) -> int:
 def measure_other_load() -> Iterator[Callable[[], str]]:
     """Measure how busy all other processes of this machine are while the context lasts.
 
-    Yields a function that describes it in a sentence after the context. When other processes were busy, the figures of
-    the benchmark are worth little.
+    Yield a function. After the context, it returns a sentence about the load of other processes. When that load is
+    high, the figures of the benchmark are not reliable.
     """
     own_before, busy_before, started = measure_cpu_seconds(os.getpid()), _measure_busy_seconds(), time.monotonic()
     sentences: list[str] = []
@@ -48,7 +48,7 @@ def measure_other_load() -> Iterator[Callable[[], str]]:
 
 
 def _measure_busy_seconds() -> float:
-    """Return the time that all cores together were busy since the machine started."""
+    """Return the seconds that all cores together were busy since the machine started."""
     times = psutil.cpu_times()
     # Linux counts interrupts separately, macOS counts them as system time.
     busy: float = sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq"))

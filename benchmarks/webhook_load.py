@@ -1,7 +1,7 @@
 """A worker that posts signed webhooks as fast as they are accepted, over a fixed number of persistent connections.
 
-Settings: `host`, `port`, `path`, `secret`, `shop`, `in_flight`. It uses asyncio's protocols directly and builds all
-requests beforehand, so that the client costs little and the server is what is measured.
+Settings: `host`, `port`, `path`, `secret`, `shop`, `in_flight`. The worker uses asyncio's protocols directly and
+builds all requests in advance. So the client costs little, and the figures are those of the server.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ def _build_product_body(rng: Random, number: int) -> bytes:
 
 
 def build_request(settings: dict[str, Any], body: bytes) -> tuple[bytes, bytes]:
-    """Build a request with the headers that Shopify sends; return what comes before and after its webhook id."""
+    """Build a request with the headers that Shopify sends. Return its bytes before and after the webhook id."""
     signature = base64.b64encode(hmac.digest(settings["secret"].encode(), body, hashlib.sha256)).decode()
     head = [
         f"POST {settings['path']} HTTP/1.1",
@@ -87,7 +87,7 @@ def build_request(settings: dict[str, Any], body: bytes) -> tuple[bytes, bytes]:
 
 
 class LoadRound:
-    """The state of one round that all connections share: the requests to send, the answers, the latencies (s)."""
+    """The state that all TCP connections share in one round: the requests, the statuses, the latencies (s)."""
 
     def __init__(self, requests: list[tuple[bytes, bytes]]) -> None:
         self._requests = requests
@@ -105,7 +105,7 @@ class LoadRound:
 
 
 class LoadConnection(asyncio.Protocol):
-    """A connection that sends one request at a time until the deadline. `done` is set after the last answer."""
+    """A TCP connection that sends one request at a time until the deadline. `done` is set after the last response."""
 
     def __init__(self, load_round: LoadRound) -> None:
         self._round = load_round
@@ -124,7 +124,7 @@ class LoadConnection(asyncio.Protocol):
         self._transport.write(self._round.build_next_request())
 
     def data_received(self, data: bytes) -> None:
-        """Called by the event loop. Counts an answer when it is complete, and sends the next request."""
+        """Count a response when it is complete, and send the next request. The event loop calls this."""
         self._buffer += data
         head_end = self._buffer.find(b"\r\n\r\n")
         length = _CONTENT_LENGTH.search(self._buffer, 0, head_end) if head_end >= 0 else None
@@ -148,7 +148,7 @@ class LoadConnection(asyncio.Protocol):
 async def post_webhooks(
     settings: dict[str, Any], requests: list[tuple[bytes, bytes]], seconds: float
 ) -> dict[str, Any]:
-    """Post for `seconds`. Return the statuses, the duration, latencies (s) and the CPU seconds of this process."""
+    """Post for `seconds`. Return the statuses, and duration, latencies and CPU time of this process (all in s)."""
     loop, load_round = asyncio.get_running_loop(), LoadRound(requests)
     address = settings["host"], settings["port"]
     connections = [
@@ -172,7 +172,7 @@ async def post_webhooks(
 
 
 def prepare(settings: dict[str, Any]) -> Callable[[float], dict[str, Any]]:
-    """Build all requests."""
+    """Build all requests; return the function that posts them for a number of seconds."""
     requests = [build_request(settings, body) for body in build_product_bodies(BODIES)]
     return lambda seconds: uvloop.run(post_webhooks(settings, requests, seconds))
 

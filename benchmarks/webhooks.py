@@ -1,4 +1,6 @@
-"""Webhooks accepted per second and what one costs, stored durably (`acks=all`): the gateway compared with baselines.
+"""Measure how many webhooks per second the gateway accepts, and the CPU time of each, compared with baselines.
+
+All contestants publish durably (`acks=all`).
 
 `python -m benchmarks.webhooks [--rounds 5] [--seconds 3] [--in-flight 64]`
 """
@@ -27,7 +29,7 @@ from merchant_sync import parts
 TOPIC = "sync.requested.shopify"
 GATEWAY, IDIOMATIC, EMPTY = "gateway", "FastAPI + FastStream", "empty ASGI route"
 BARE, TUNED = "bare aiokafka producer", "bare producer, tuned"
-"""aiokafka with `acks=all` and otherwise its defaults, and with all options of the gateway's producer."""
+"""The baselines without HTTP: aiokafka with `acks=all` and otherwise defaults; with all options of the gateway."""
 _WARM_UP_SECONDS = 1.0
 _PROFILE_SECONDS = 5.0
 
@@ -46,7 +48,7 @@ class RoundResult:
 
 @dataclass(frozen=True)
 class Contestant:
-    """A worker that makes load, and the process that serves it (for a bare producer: the worker itself)."""
+    """A worker that makes load, and the server process that is loaded. A bare producer is both."""
 
     worker: WorkerProcess
     server_pid: int
@@ -75,7 +77,7 @@ class Contestant:
 def prepare_shop(stack: BenchmarkStack) -> str:
     """Connect a shop, then stop all services.
 
-    Later only the gateway is started again, so that its route alone is measured.
+    Only the gateway is started again later, so that no other service takes CPU time.
     """
     shop = stack.make_shop(products=10)
     stack.connect_and_sync(shop)
@@ -88,15 +90,15 @@ def prepare_shop(stack: BenchmarkStack) -> str:
 def start_contestants(stack: BenchmarkStack, shop: str, in_flight: int) -> Iterator[dict[str, Contestant]]:
     """Start and warm up all contestants.
 
-    The gateway comes first, because the bare producers publish the messages that it has put on the topic.
+    The gateway comes first, because the bare producers publish the messages again that the gateway has published.
     """
     with ExitStack() as exit_stack:
         broker_pid = stack.list_pids()[parts.KAFKA]
         contestants: dict[str, Contestant] = {}
         for name, server, url in (
-            (GATEWAY, *_create_gateway(stack, [sys.executable, "-P", "-m", "gateway.app"])),
-            (IDIOMATIC, *_create_baseline(stack, "idiomatic_route")),
-            (EMPTY, *_create_baseline(stack, "empty_route")),
+            (GATEWAY, *_create_gateway_server(stack, [sys.executable, "-P", "-m", "gateway.app"])),
+            (IDIOMATIC, *_create_baseline_server(stack, "idiomatic_route")),
+            (EMPTY, *_create_baseline_server(stack, "empty_route")),
         ):
             exit_stack.enter_context(server)
             worker = exit_stack.enter_context(_create_load_worker(stack, shop, url, in_flight))
@@ -110,14 +112,14 @@ def start_contestants(stack: BenchmarkStack, shop: str, in_flight: int) -> Itera
         yield contestants
 
 
-def _create_gateway(stack: BenchmarkStack, command: list[str]) -> tuple[ServerProcess, str]:
-    """Create the gateway's process with the settings of the stack; return it with its URL."""
+def _create_gateway_server(stack: BenchmarkStack, command: list[str]) -> tuple[ServerProcess, str]:
+    """Create the gateway's process with the settings of the stack. Return the process and its URL."""
     url, env = stack.stack.gateway_url, stack.stack.build_settings(parts.GATEWAY)
     return ServerProcess(command, env, url, _get_log_path(stack, "gateway")), url
 
 
-def _create_baseline(stack: BenchmarkStack, name: str) -> tuple[ServerProcess, str]:
-    """Create the process of a baseline's server, with the gateway's settings; return it with its URL."""
+def _create_baseline_server(stack: BenchmarkStack, name: str) -> tuple[ServerProcess, str]:
+    """Create the process of a baseline's server with the gateway's settings. Return the process and its URL."""
     port = stack.stack.environment.get_port(f"bench-{name}")
     env = {**stack.stack.build_settings(parts.GATEWAY), "PORT": str(port)}
     url = f"http://127.0.0.1:{port}"
@@ -152,7 +154,7 @@ def run_rounds(contestants: dict[str, Contestant], rounds: int, seconds: float) 
 
 
 def format_report(results: dict[str, list[RoundResult]]) -> str:
-    """Format the medians, and the ratios that have a goal."""
+    """Format the medians of each contestant, and the ratios of the gateway to baselines."""
 
     def compute_median(name: str, get_figure: Callable[[RoundResult], float]) -> float:
         return median(get_figure(result) for result in results[name])
@@ -203,12 +205,12 @@ def _format_ratios(results: dict[str, list[RoundResult]]) -> str:
 
 
 def measure_profile(stack: BenchmarkStack, shop: str, in_flight: int) -> str:
-    """Run the gateway once more, under cProfile, and format what its time is spent for.
+    """Run the gateway once more under cProfile. Format the time that it spends for each purpose.
 
     cProfile makes small functions look more expensive than they are.
     """
     path = stack.stack.data_dir / "gateway.profile"
-    server, url = _create_gateway(stack, build_command("profiled_gateway", str(path)))
+    server, url = _create_gateway_server(stack, build_command("profiled_gateway", str(path)))
     with server, _create_load_worker(stack, shop, url, in_flight) as worker:
         worker.run(_WARM_UP_SECONDS)
         os.kill(server.pid, signal.SIGUSR1)
@@ -240,7 +242,7 @@ def measure_profile(stack: BenchmarkStack, shop: str, in_flight: int) -> str:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print its report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)

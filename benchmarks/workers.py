@@ -1,8 +1,8 @@
-"""Processes beside the stack: servers under test, and workers that load them on command.
+"""Run processes in addition to the stack: servers under test, and workers that put load on them.
 
-A worker reads one line of JSON with its settings from standard input and answers `ready`. Each line after that is a
-number of seconds: the worker does its work for that long and answers with one line of JSON. All these processes end
-with the benchmark, even when it is killed.
+A worker reads one line of JSON with its settings from standard input and answers `ready`. Each later line is a number
+of seconds: the worker works for that time and answers with one line of JSON. All these processes end when the benchmark
+ends, even when it is killed.
 """
 
 import json
@@ -25,7 +25,7 @@ _TERMINATE_SECONDS = 10.0
 
 
 def build_command(name: str, *arguments: str) -> list[str]:
-    """Build the command that runs a module of the benchmarks."""
+    """Build the command line that runs the module `benchmarks.<name>`."""
     return [sys.executable, "-m", f"benchmarks.{name}", *arguments]
 
 
@@ -45,7 +45,10 @@ def _stop_process(process: subprocess.Popen[Any]) -> None:
 
 
 class ServerProcess:
-    """A server process that writes its output to a file. The context is entered once it answers `GET /health`."""
+    """Runs a server process while the context lasts. The context starts when `GET /health` answers.
+
+    The output of the process goes to a file.
+    """
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str], url: str, log_path: Path) -> None:
         self._command = command
@@ -97,7 +100,7 @@ class ServerProcess:
 
 
 class WorkerProcess:
-    """A worker process. The context is entered once the worker is ready."""
+    """Runs a worker process while the context lasts. The context starts when the worker is ready."""
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         self._process = subprocess.Popen(
@@ -123,7 +126,7 @@ class WorkerProcess:
         _stop_process(self._process)
 
     def run(self, seconds: float) -> dict[str, Any]:
-        """Let the worker do its work for `seconds`; return its measurements."""
+        """Let the worker work for `seconds`; return its measurements."""
         measurements: dict[str, Any] = json.loads(self._send_line(str(seconds)))
         return measurements
 
@@ -140,7 +143,8 @@ class WorkerProcess:
 def serve_worker(prepare: Callable[[dict[str, Any]], Callable[[float], dict[str, Any]]]) -> None:
     """Run the worker's side of the protocol, in the worker's own process.
 
-    `prepare` takes the settings and returns the function that does the work for a number of seconds.
+    `prepare` takes the settings and returns a function. That function works for a number of seconds and returns the
+    measurements.
     """
     run = prepare(json.loads(sys.stdin.readline()))
     print("ready", flush=True)

@@ -2,7 +2,7 @@
 
 Each `deploy/templates/PATH.j2` is rendered with the manifests of all platforms into `deploy/PATH`; the templates in
 `deploy/templates/k8s/platforms` are rendered once for each platform, into `deploy/k8s/platforms/<slug>`. With `--check`
-nothing is written, and the exit code is 1 when a file is not current.
+nothing is written, and the exit code is 1 when a file differs from what the templates produce.
 """
 
 import sys
@@ -35,7 +35,7 @@ KUBERNETES_URLS = {
     "sandbox_people_url": "http://localhost:5000/sandbox",
 }
 PUBLIC_URLS = dict.fromkeys(("gateway_url", "gateway_people_url"), "https://sync.example.com")
-"""Addresses of the gateway in the overlay for production, which its users replace by their own."""
+"""The gateway's URLs in the overlay for production. Operators replace them by their own."""
 
 
 def format_comment(text: str) -> str:
@@ -50,21 +50,21 @@ def format_heading(title: str) -> str:
 
 
 def describe_setting(setting: Setting) -> str:
-    """Return the comment of a setting, with its default where the line below does not show it."""
+    """Return the comment for a setting. It names the default, unless the line after the comment shows the default."""
     shows_default = setting.default and setting.stack_value
     return f"{setting.description} Default: {setting.default}" if shows_default else setting.description
 
 
 def get_example_value(setting: Setting) -> str:
-    """Return the value in `env.example`: the default, but nothing where `make up` computes another value."""
+    """Return the value in `env.example`: the default, or nothing for a setting that `make up` computes."""
     return "" if setting.stack_value else setting.default or ""
 
 
 def render_production_value(setting: Setting, manifest: Manifest) -> str:
     """Return the value of a setting in `compose.production.yaml`.
 
-    Secrets and choices come from `.env`; addresses of the gateway are built from PUBLIC_URL, for an optional platform
-    only where its app is given; addresses of the platform are their defaults.
+    Secrets and choices come from `.env`. URLs of the gateway are built from PUBLIC_URL; for an optional platform they
+    are empty unless its app is configured. URLs of the platform are their defaults.
     """
     app = next((one.name for one in manifest.settings if one.is_app), None)
     if setting.uses_sandbox:
@@ -77,7 +77,7 @@ def render_production_value(setting: Setting, manifest: Manifest) -> str:
 
 
 def create_environment() -> Environment:
-    """Return the environment of the templates, with the filters above."""
+    """Return the Jinja environment of the templates, with the functions of this module as filters."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         trim_blocks=True,
@@ -104,7 +104,7 @@ def load_manifests() -> list[Manifest]:
 
 
 def render_files() -> Iterator[tuple[Path, str]]:
-    """Yield each file to generate, by its path below `deploy`, with its text."""
+    """Yield the path under `deploy` and the text of each file to generate."""
     environment, manifests = create_environment(), load_manifests()
     shared = {
         "manifests": manifests,
@@ -122,13 +122,13 @@ def render_files() -> Iterator[tuple[Path, str]]:
 
 
 def find_generated() -> set[Path]:
-    """Return the generated files that exist, by their paths below `deploy`."""
+    """Return the paths under `deploy` of the generated files that exist."""
     candidates = (path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix in (".yaml", ".yml", ".example"))
     return {path.relative_to(DEPLOY) for path in candidates if path.read_text().startswith(f"# {MARK}\n")}
 
 
 def main(arguments: list[str]) -> int:
-    """Write or, with `--check`, compare all files; return the exit code."""
+    """Write all files, or compare them with `--check`. Return the exit code."""
     if arguments not in ([], ["--check"]):
         print(__doc__, file=sys.stderr)
         return 2

@@ -1,4 +1,7 @@
-"""How an installation is reached: by the notes of the stack that runs on this machine, else by settings."""
+"""Find out how an installation is reached.
+
+When a stack runs on this machine, its `runtime.json` says so; otherwise settings name the installation.
+"""
 
 import os
 from collections.abc import Mapping
@@ -24,71 +27,78 @@ _DEFAULTS = {
     },
 }
 _NAMING_SETTINGS = ("GATEWAY_URL", "GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "KAFKA_BOOTSTRAP_SERVERS")
-"""Each of these names an installation elsewhere."""
+"""The settings that say where an installation is. One of them is enough to name an installation elsewhere."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """The settings by which an installation is reached. `is_local`: it runs on this machine, started by `up`."""
+    """The settings with which commands reach an installation.
+
+    `is_local` is true when `merchant-sync up` runs the installation on this machine.
+    """
 
     settings: Mapping[str, str] = field(repr=False)
     is_local: bool = False
 
-    def get(self, name: str) -> str:
-        """Return a setting, empty where it is not known."""
+    def get_setting(self, name: str) -> str:
+        """Return the value of a setting; an empty string when the setting is not known."""
         return self.settings.get(name, "")
 
-    def require(self, *names: str) -> list[str]:
-        """Return these settings. Raises StackError that names the missing ones."""
-        if missing := [name for name in names if not self.get(name)]:
+    def require_settings(self, *names: str) -> list[str]:
+        """Return the values of these settings, in order. Raises a StackError that names the missing ones."""
+        if missing := [name for name in names if not self.get_setting(name)]:
             raise StackError(f"Set {', '.join(missing)} (deploy/env.example describes them).")
-        return [self.get(name) for name in names]
+        return [self.get_setting(name) for name in names]
 
     @property
     def gateway_url(self) -> str:
-        """The gateway's public port as it is reached from here."""
-        return self.require("GATEWAY_URL")[0].rstrip("/")
+        """The URL at which this command reaches the gateway's public port. Raises StackError when it is not known."""
+        return self.require_settings("GATEWAY_URL")[0].rstrip("/")
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """The origins that the gateway knows itself by, that of its pages first."""
-        addresses = (self.get(manifest.redirect_uri_setting) for manifest in MANIFESTS)
+        """The origins of the gateway's own redirect URLs; that of its HTML pages is first. Empty when none is known."""
+        addresses = (self.get_setting(manifest.redirect_uri_setting) for manifest in MANIFESTS)
         return tuple(dict.fromkeys(get_origin(address) for address in addresses if address))
 
     @property
     def bucket_endpoint(self) -> str:
-        """The object store's address."""
-        return self.get("SPACES_ENDPOINT_URL") or f"https://{self.get('SPACES_REGION')}.digitaloceanspaces.com"
+        """The URL of the object store."""
+        return (
+            self.get_setting("SPACES_ENDPOINT_URL")
+            or f"https://{self.get_setting('SPACES_REGION')}.digitaloceanspaces.com"
+        )
 
     def has_platform(self, manifest: Manifest) -> bool:
-        """Whether the installation has the platform, as far as it is known here."""
+        """Return whether the installation has the platform, judged by the settings that are known here."""
         named = (setting.name for setting in manifest.settings if setting.is_app)
-        return not manifest.is_optional or any(map(self.get, (*named, manifest.webhook_address_setting)))
+        return not manifest.is_optional or any(map(self.get_setting, (*named, manifest.webhook_address_setting)))
 
     def get_database_url(self, owner: str) -> str:
-        """Return the connection string of an owner's role; empty where none is known."""
-        return self.get(f"{owner.upper()}_DATABASE_URL") or self.get("DATABASE_URL")
+        """Return the database URL of an owner's role; an empty string when no URL is known."""
+        return self.get_setting(f"{owner.upper()}_DATABASE_URL") or self.get_setting("DATABASE_URL")
 
 
-def load(data_dir: Path) -> Access:
-    """Return the access to the stack on `data_dir`, else to the installation that settings name.
+def load_access(data_dir: Path) -> Access:
+    """Return the access to the stack that runs on `data_dir`; when none runs, to the installation that settings name.
 
-    Settings are those in `.env`, above them the files in `SETTINGS_DIR`, and above both the environment.
+    Settings come from `.env`, from the files in the folder `SETTINGS_DIR`, and from environment variables. A later one
+    of these three sources overrides an earlier one. Raises StackError when the settings name no installation.
     """
     sources = (dotenv_values(".env"), _read_folder(os.environ.get("SETTINGS_DIR")), os.environ)
-    return resolve(data_dir, {name: value for source in sources for name, value in source.items() if value})
+    return resolve_access(data_dir, {name: value for source in sources for name, value in source.items() if value})
 
 
 def _read_folder(folder: str | None) -> dict[str, str]:
-    """Return the settings in a folder that has a file for each."""
+    """Return the settings in a folder with one file per setting; none when `folder` is None or empty."""
     files = [file for file in Path(folder).iterdir() if file.is_file()] if folder else ()
     return {file.name: file.read_text().strip() for file in files if file.name in environment.SETTINGS}
 
 
-def resolve(data_dir: Path, given: Mapping[str, str | None]) -> Access:
-    """Return the access to the stack that runs on `data_dir`, else to what the `given` settings name.
+def resolve_access(data_dir: Path, given: Mapping[str, str | None]) -> Access:
+    """Return the access to the stack that runs on `data_dir`; when none runs, to the installation that `given` names.
 
-    Raises StackError where they name nothing.
+    Raises StackError when no stack runs and the `given` settings name no installation.
     """
     if found := runtime.find_running(data_dir):
         secrets = dev_secrets.load(data_dir / "secrets.json")
@@ -103,7 +113,7 @@ def resolve(data_dir: Path, given: Mapping[str, str | None]) -> Access:
 
 
 def build_local_access(found: runtime.Runtime, given: Mapping[str, str], secrets: Mapping[str, str]) -> Access:
-    """Return the access to a stack of this machine; its `given` settings win over the generated secrets."""
+    """Return the access to a stack on this machine. `given` settings override generated secrets."""
     generated = {
         "SPACES_ACCESS_KEY": secrets["spaces_access_key"],
         "SPACES_SECRET_KEY": secrets["spaces_secret_key"],

@@ -28,7 +28,7 @@ _DATA = Path("data")
 
 
 def _load_settings() -> dict[str, str]:
-    """Return the settings of this run: the environment's, else those in `.env`."""
+    """Return the settings of this run: environment variables, which override those in `.env`."""
     return environment.merge_settings(dotenv_values(".env"), os.environ)
 
 
@@ -100,7 +100,7 @@ def run_demo(data: DataDir = _DATA) -> None:
     """Check the product's promises on the running stack, step by step; exit 1 at the first that does not hold."""
     console = Console(soft_wrap=True)
     try:
-        trip = Trip(client.Visit(access.load(data)))
+        trip = Trip(client.Visit(access.load_access(data)))
     except StackError as error:
         raise _fail(console, error) from None
     if not run_steps(demo.build_steps(trip), console):
@@ -133,13 +133,13 @@ def secrets(
     env: Annotated[bool, typer.Option("--env", help="An env file for each part, not a folder with files.")] = False,
     real: Annotated[bool, typer.Option("--real", help="No secrets of platforms and of the bucket.")] = False,
 ) -> None:
-    """Generate the secrets of an installation in containers, each part's apart. Existing secrets stay the same."""
-    write = deployment.write_env_files if env else deployment.write_folders
+    """Generate the secrets of an installation in containers, separately for each part. Existing secrets are kept."""
+    write = deployment.write_secret_env_files if env else deployment.write_secret_folders
     write(to, with_sandbox=not real)
 
 
 def main() -> None:
-    """Run the command line. Log lines of the libraries are shown from warnings on."""
+    """Run the command line. Of the libraries' log lines, only warnings and errors are shown."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     app()
 

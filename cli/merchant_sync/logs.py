@@ -1,4 +1,4 @@
-"""The log lines of all parts on one screen: the part, the event, and of structured lines the fields for people."""
+"""Show the log lines of all parts on one screen: the part, the event, and the fields that help a reader."""
 
 import json
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ def _format_value(value: object) -> str:
 
 
 def summarise(fields: Mapping[str, object]) -> str:
-    """Return a structured line in short: the event, its other fields, and the last line of an exception."""
+    """Shorten a structured log line to the event, its other fields, and the last line of an exception."""
     event = _format_value(fields.get("event") or fields.get("message") or "")
     others = [
         f"{key}={_format_value(value)}" for key, value in fields.items() if key not in _HIDDEN and value is not None

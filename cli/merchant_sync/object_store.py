@@ -1,4 +1,4 @@
-"""The object store as a child process: `rclone serve s3` over plain files, one folder per bucket."""
+"""Run the object store as a child process: `rclone serve s3` over plain files, one folder per bucket."""
 
 import shutil
 import sys
@@ -20,9 +20,11 @@ def _find_binary() -> str:
 
 
 def build_part(data_dir: Path, port: int, bucket: str, access_key: str, secret_key: str) -> Part:
-    """Return the store on loopback `port`, its buckets in `data_dir`. `ps` does not show the keys.
+    """Return the part that runs the store on loopback `port` with its buckets in `data_dir`.
 
-    rclone keeps user metadata of objects in memory only: after a restart HEAD shows none, whatever the flags.
+    The keys are not on its command line, so `ps` does not show them.
+
+    rclone keeps user metadata of objects in memory only: after a restart, HEAD returns none. No flag changes that.
     """
     return Part(
         name=SPACES,

@@ -1,4 +1,4 @@
-"""Origins of addresses, and requests to the gateway by another address than the one that it knows itself by."""
+"""Take origins from URLs, and send requests for the gateway's own URL to the URL at which it is reached from here."""
 
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -7,7 +7,7 @@ import httpx
 
 
 def get_origin(address: str) -> str:
-    """Return scheme, host and port of an address, as `http://host:port`."""
+    """Return the origin of a URL, as `http://host:port`."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc}"
 
@@ -28,10 +28,10 @@ class RedirectingTransport(httpx.BaseTransport):
         return self._inner.handle_request(redirected)
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the HTTP connections."""
         self._inner.close()
 
 
 def build_mounts(origins: Iterable[str], target: str) -> dict[str, httpx.BaseTransport]:
-    """Return the mounts of an `httpx.Client` that send requests for these origins to `target`."""
+    """Return `mounts` for an `httpx.Client`, so that it sends requests for these origins to the origin of `target`."""
     return {origin: RedirectingTransport(target) for origin in origins if origin != get_origin(target)}

@@ -1,8 +1,9 @@
 """Run a command that ends when its parent does: `python -I -S parent_watch.py PARENT SIGNAL USER COMMAND…`.
 
-It asks the kernel for SIGNAL at the parent's death, changes to USER (`-` keeps the present one) and then executes the
-command in its own place, so the process id stays. It is a script of its own, not a `preexec_fn`, because forking Python
-code in a program with threads can hang. Only the standard library may be imported here.
+The script changes to USER (`-` keeps the present user), asks the kernel to send SIGNAL when the parent dies, and
+executes the command in its own process, so the process id stays the same. It is a script and not a `preexec_fn`,
+because running Python code after a fork can hang in a program with threads. Only the standard library may be imported
+here.
 """
 
 import ctypes
@@ -13,7 +14,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def change_user(user: str) -> None:
-    """Drop root for `user`."""
+    """Run as `user` instead of root from here on."""
     import pwd
 
     entry = pwd.getpwnam(user)
@@ -26,9 +27,9 @@ def change_user(user: str) -> None:
 
 
 def watch_parent(parent: int, signal_number: int) -> None:
-    """Have the kernel send `signal_number` when the parent dies, or exit when it is dead already.
+    """Ask the kernel to send `signal_number` when the parent dies; exit when the parent is dead already.
 
-    It must be called after `change_user`, because a change of user clears the request.
+    Call it after `change_user`, because a change of user clears this request.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)

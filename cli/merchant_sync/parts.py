@@ -10,7 +10,7 @@ KAFKA, POSTGRES, SPACES, SANDBOX = "kafka", "postgres", "spaces", "sandbox"
 GATEWAY, SCHEDULER, SPACES_WRITER = "gateway", "scheduler", "spaces-writer"
 FETCHERS = tuple(manifest.fetcher for manifest in MANIFESTS)
 OPERATOR = "operator"
-"""The operator's commands: not a part of a stack, but a caller of its services."""
+"""The name of the operator's commands. They are not a part of a stack, but they call its services."""
 
 INFRASTRUCTURE = (KAFKA, POSTGRES, SPACES, SANDBOX)
 SERVICES = (GATEWAY, SCHEDULER, SPACES_WRITER, *FETCHERS)
@@ -18,11 +18,11 @@ ALL = (*INFRASTRUCTURE, *SERVICES)
 
 
 class StackError(Exception):
-    """A command cannot go on; the message gives the reason and, where possible, what to do.
+    """Raised when a command cannot continue. The message gives the reason and, where possible, what to do.
 
-    `exit_code` is the exit code of an operator's command: 1 where the installation was reached and something is wrong
-    with what the command names, 2 where it could not be reached. `status` is the HTTP status with which a service
-    refused a request, None for everything else.
+    `exit_code` is the exit code of an operator's command: 2 when the installation cannot be reached, 1 when it is
+    reached but the command's arguments name something that is missing or refused. `status` is the HTTP status with
+    which a service refused a request; None in all other cases.
     """
 
     def __init__(self, message: str, *, exit_code: int = 2, status: int | None = None) -> None:
@@ -32,15 +32,16 @@ class StackError(Exception):
 
 
 def _do_nothing() -> None:
-    """Stand in for a step that a part does not need."""
+    """Do nothing: the default of `prepare` and `settle` for parts that need no such step."""
 
 
 @dataclass(frozen=True)
 class Part:
     """One child process of the stack.
 
-    `prepare` runs before every start and also repairs what a kill left behind; `settle` runs after each start, once the
-    part is healthy. `user` is the operating system's user that runs it, `-` for the present one.
+    `prepare` runs before every start; it also repairs what a killed process left behind. `settle` runs after a start,
+    once the part is healthy. `user` is the name of the operating system's user that runs the process; `-` is the
+    present user.
     """
 
     name: str

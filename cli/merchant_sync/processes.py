@@ -1,6 +1,6 @@
-"""Processes as the operating system shows them: their start, their command, their descendants, signals to them.
+"""Ask the operating system about processes (start time, command, descendants) and send signals to them.
 
-psutil is imported where it is used, because only a stack on this machine has it: the image's `merchant-sync` does not.
+psutil is imported inside the functions that use it, because the container image has no psutil.
 """
 
 import contextlib
@@ -12,9 +12,9 @@ from collections.abc import Iterable
 
 
 def get_start_time(pid: int) -> int | None:
-    """Return the start of the process in hundredths of a second, None when it is gone (a zombie is gone).
+    """Return the start time of the process in hundredths of a second; None when it has ended (a zombie has ended).
 
-    A process id is used again, a pair of id and start is not.
+    The operating system reuses process ids. Id and start time together identify a process.
     """
     import psutil
 
@@ -30,7 +30,7 @@ def get_start_time(pid: int) -> int | None:
 
 
 def read_command_line(pid: int) -> str:
-    """Return the command of the process, empty when it is gone or may not be seen."""
+    """Return the command line of the process; empty when the process has ended or access to it is denied."""
     import psutil
 
     try:
@@ -39,13 +39,13 @@ def read_command_line(pid: int) -> str:
         return ""
 
 
-def is_same(pid: int, start: int | None) -> bool:
-    """Whether the process `pid` that began at `start` still runs."""
+def is_same_process(pid: int, start: int | None) -> bool:
+    """Return whether the process `pid` still runs and is the one that started at `start`."""
     return start is not None and get_start_time(pid) == start
 
 
 def list_descendants(pid: int) -> list[int]:
-    """Return the children of `pid` and their descendants; none when it is gone."""
+    """Return the process ids of all descendants of `pid`; none when the process has ended."""
     import psutil
 
     try:
@@ -55,7 +55,7 @@ def list_descendants(pid: int) -> list[int]:
 
 
 def send_signal(pids: Iterable[int], signal_number: int) -> None:
-    """Send a signal to each process that is still there."""
+    """Send a signal to each of the processes that still runs."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal_number)
@@ -65,7 +65,7 @@ def terminate(pid: int, start: int, max_wait: float = 10.0) -> None:
     """Terminate a process that is not our child: by SIGTERM, and after `max_wait` seconds by SIGKILL."""
     send_signal([pid], signal.SIGTERM)
     deadline = time.monotonic() + max_wait
-    while is_same(pid, start) and time.monotonic() < deadline:
+    while is_same_process(pid, start) and time.monotonic() < deadline:
         time.sleep(0.05)
-    if is_same(pid, start):
+    if is_same_process(pid, start):
         send_signal([pid, *list_descendants(pid)], signal.SIGKILL)

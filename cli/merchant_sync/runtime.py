@@ -1,4 +1,4 @@
-"""`runtime.json` in the data folder of a running stack, by which other commands find it."""
+"""Write and read `runtime.json`: other commands find a running stack by this file in its data folder."""
 
 import json
 import os
@@ -12,7 +12,7 @@ FILE_NAME = "runtime.json"
 
 @dataclass(frozen=True)
 class Runtime:
-    """How a running stack is found. It has no secrets: those are in `secrets.json`."""
+    """The content of `runtime.json`: the addresses and process ids of a stack. Secrets are in `secrets.json`."""
 
     pid: int
     pid_start: int
@@ -22,12 +22,12 @@ class Runtime:
 
     @property
     def is_live(self) -> bool:
-        """Whether the runner that wrote the file still runs."""
-        return processes.is_same(self.pid, self.pid_start)
+        """Whether the process that wrote the file still runs."""
+        return processes.is_same_process(self.pid, self.pid_start)
 
 
-def describe_own(gateway_url: str, addresses: dict[str, str], pids: dict[str, int]) -> Runtime:
-    """Return the description of this process and of its children, whose process ids are `pids` by part."""
+def build_runtime(gateway_url: str, addresses: dict[str, str], pids: dict[str, int]) -> Runtime:
+    """Return the content of `runtime.json` for a stack that this process runs. `pids` are process ids by part."""
     starts = {name: (pid, processes.get_start_time(pid)) for name, pid in pids.items()}
     children = {name: (pid, start) for name, (pid, start) in starts.items() if start is not None}
     return Runtime(os.getpid(), processes.get_start_time(os.getpid()) or 0, gateway_url, addresses, children)
@@ -42,7 +42,7 @@ def write(data_dir: Path, runtime: Runtime) -> None:
 
 
 def read(data_dir: Path) -> Runtime | None:
-    """Return the file as it was written, stale or not; None when there is none or it cannot be read."""
+    """Return the content of the file, even of a stack that has ended; None when the file is missing or invalid."""
     try:
         fields = json.loads((data_dir / FILE_NAME).read_text())
         fields["children"] = {name: (pid, start) for name, (pid, start) in fields["children"].items()}
@@ -52,17 +52,20 @@ def read(data_dir: Path) -> Runtime | None:
 
 
 def find_running(data_dir: Path) -> Runtime | None:
-    """Return the stack that runs on this data folder now, None when none does."""
+    """Return the stack that runs on this data folder now; None when no stack runs."""
     found = read(data_dir)
     return found if found and found.is_live else None
 
 
 def terminate_leftovers(data_dir: Path) -> list[str]:
-    """Terminate the parts that a killed runner left running, remove its file, and return the names of those parts."""
+    """Terminate the parts that still run after their runner was killed, and remove `runtime.json`.
+
+    Return the names of those parts.
+    """
     found = read(data_dir)
     if found is None or found.is_live:
         return []
-    leftovers = {name: child for name, child in found.children.items() if processes.is_same(*child)}
+    leftovers = {name: child for name, child in found.children.items() if processes.is_same_process(*child)}
     for pid, start in leftovers.values():
         processes.terminate(pid, start)
     remove(data_dir)
@@ -70,5 +73,5 @@ def terminate_leftovers(data_dir: Path) -> list[str]:
 
 
 def remove(data_dir: Path) -> None:
-    """Remove the file."""
+    """Remove `runtime.json`."""
     (data_dir / FILE_NAME).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The sandbox and the product's own services as child processes: `python -m NAME.app` each."""
+"""Run the sandbox and the product's own services as child processes, each by `python -m NAME.app`."""
 
 import sys
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from merchant_sync.parts import SANDBOX, Part
 
 
 def build_sandbox(port: int, env: Mapping[str, str]) -> Part:
-    """Return the stand-in for the platforms on loopback `port`."""
+    """Return the part that runs the sandbox (it simulates the platforms) on loopback `port`."""
     return Part(
         name=SANDBOX,
         command=[sys.executable, "-P", "-m", "sandbox.app"],
@@ -18,7 +18,7 @@ def build_sandbox(port: int, env: Mapping[str, str]) -> Part:
 
 
 def build_service(name: str, instance: str, port: int, env: Mapping[str, str]) -> Part:
-    """Return one instance of the service `name`; it has started once it is ready."""
+    """Return the part that runs one instance of the service `name`. It is healthy once `/ready` answers 2xx."""
     return Part(
         name=instance,
         command=[sys.executable, "-P", "-m", f"{name.replace('-', '_')}.app"],

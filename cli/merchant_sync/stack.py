@@ -1,9 +1,11 @@
-"""The whole product on one machine, each part a child process. `merchant-sync up` and the integration tests run it.
+"""Run the whole product on one machine, each part as a child process.
+
+`merchant-sync up` and the integration tests use it:
 
     with Stack(tmp_path / "data", given={"GATEWAY_PORT": "0"}) as stack:
         httpx.get(f"{stack.gateway_url}/health")
 
-Its methods are synchronous and for one thread at a time; from asyncio, call them through `asyncio.to_thread`.
+The methods of `Stack` block, and only one thread at a time may call them. In asyncio, use `asyncio.to_thread`.
 """
 
 import fcntl
@@ -27,15 +29,16 @@ _CACHE = Path("data/cache")
 
 
 def _ignore_line(_name: str, _line: str) -> None:
-    """Show no lines: the log files have them."""
+    """Show no log lines; they are in the log files."""
 
 
 class Stack:
-    """A stack in `data_dir`: everything that it writes is below that folder and stays there when it stops.
+    """Runs a stack. All its files are in `data_dir` and stay there when the stack stops.
 
-    `given` are settings that win over the computed ones (a part whose address is given is not started); `wanted` are
-    the parts to run; `cache_dir` is where Kafka's jars are kept (else `JGO_CACHE_DIR`, else `data/cache` here);
-    `on_line(name, line)` is called with every line that a part writes, and with the stack's own under `stack`.
+    `given` are settings that override the computed ones; a part whose address is given is not started. `wanted` are the
+    parts to run. `cache_dir` is the folder of Kafka's jars; the default is `JGO_CACHE_DIR`, else `data/cache` in the
+    current folder. `on_line(name, line)` is called with every line that a part writes, and with the stack's own lines
+    under the name `stack`.
     """
 
     def __init__(
@@ -62,9 +65,9 @@ class Stack:
     # The whole stack
 
     def start(self) -> Self:
-        """Start every part: the infrastructure side by side, and once that is healthy, the services.
+        """Start the infrastructure in parallel and, once it is healthy, the services in parallel.
 
-        On any failure all that was started is stopped, and a StackError names the part and the reason.
+        Raises a StackError with part and reason when one does not start; the parts that run already are stopped first.
         """
         try:
             self._open()
@@ -95,15 +98,15 @@ class Stack:
     # One part
 
     def kill(self, name: str) -> None:
-        """SIGKILL a part; it stays down until `start_part`."""
+        """Kill a part with SIGKILL. It stays down until `start_part`."""
         self._get_child(name).kill()
 
     def stop_part(self, name: str) -> None:
-        """Stop a part in good order; it stays down until `start_part`."""
+        """Stop a part with its stop signal, so that it can finish its work. It stays down until `start_part`."""
         self._get_child(name).stop()
 
     def start_part(self, name: str, *, wait: bool = True) -> None:
-        """Start a part that is down and, with `wait`, wait until it is healthy."""
+        """Start a part that is down. With `wait`, also wait until it is healthy."""
         self._get_child(name).start(wait=wait)
         self._write_runtime()
 
@@ -121,7 +124,7 @@ class Stack:
         self._get_child(name).resume()
 
     def wait_healthy(self, name: str, timeout: float = 60.0) -> None:
-        """Wait until a running part is healthy (a service: ready)."""
+        """Wait until a running part is healthy. A service is healthy when it is ready."""
         self._get_child(name).wait_healthy(timeout)
 
     def scale(self, service: str, count: int) -> list[str]:
@@ -137,7 +140,7 @@ class Stack:
 
     @property
     def auto_restart(self) -> bool:
-        """Whether a part that ends by itself is started again."""
+        """Whether parts are restarted when their processes end unexpectedly."""
         return self._auto_restart
 
     @auto_restart.setter
@@ -150,46 +153,46 @@ class Stack:
 
     @property
     def environment(self) -> Environment:
-        """The settings of all parts, from `start` on."""
+        """The settings of all parts. They exist once `start` was called."""
         if self._environment is None:
             raise StackError("The stack has not been started.")
         return self._environment
 
     @property
     def gateway_url(self) -> str:
-        """The address to open in a browser."""
+        """The URL of the gateway for browsers."""
         return self.environment.gateway_url
 
     @property
     def sandbox_url(self) -> str:
-        """The sandbox's address."""
+        """The URL of the sandbox."""
         return self.environment.sandbox_url
 
     @property
     def names(self) -> list[str]:
-        """The parts and instances, running or not."""
+        """The names of all parts and service instances, running or not."""
         return list(self._children)
 
     def build_settings(self, name: str) -> dict[str, str]:
-        """Return the settings of a service instance or the sandbox (without inherited variables)."""
+        """Return the settings of a service instance or the sandbox, without inherited environment variables."""
         if name == parts.SANDBOX:
             return self.environment.build_sandbox_settings(str(self.data_dir / "sandbox"))
         return self.environment.build_service_settings(_parse_service(name), name)
 
     def get_log_path(self, name: str) -> Path:
-        """Return the file with all that a part wrote."""
+        """Return the path of a part's log file."""
         return self.data_dir / "logs" / f"{name}.log"
 
     def get_pid(self, name: str) -> int | None:
-        """Return the process id of a part, None while it is down."""
+        """Return the process id of a part; None while the part is down."""
         return self._get_child(name).pid
 
     def is_running(self, name: str) -> bool:
-        """Whether a part's process is there."""
+        """Return whether a part's process runs."""
         return self._get_child(name).is_running
 
     def build_admin_database_url(self) -> str:
-        """Return the superuser's connection string, for tests that read the whole database."""
+        """Return the database URL of the superuser, for tests that read the schemas of all services."""
         secret, port = self.environment.secrets["postgres_password"], self.environment.get_port(parts.POSTGRES)
         return postgres.build_url(postgres.SUPERUSER, secret, port)
 
@@ -201,7 +204,7 @@ class Stack:
         return self._children[name]
 
     def _open(self) -> None:
-        """Lock the data folder, terminate what a killed runner left, load secrets and ports."""
+        """Lock the data folder, terminate parts that a killed runner left running, load secrets and ports."""
         (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
         self._lock = self._acquire_lock(self.data_dir / "lock")
         if leftovers := runtime.terminate_leftovers(self.data_dir):
@@ -227,7 +230,7 @@ class Stack:
             raise StackError(f"Port {port} is taken. Choose another: GATEWAY_PORT={port + 1} make up")
 
     def _start_all(self, names: Iterable[str]) -> None:
-        """Start them side by side; after the first failure there is no wait for the others."""
+        """Start the parts in parallel. Raises the first failure without waiting for the other parts."""
         chosen = list(names)
         with ThreadPoolExecutor(max(len(chosen), 1)) as pool:
             try:
@@ -293,7 +296,7 @@ class Stack:
     def _write_runtime(self) -> None:
         pids = {name: child.pid for name, child in self._children.items()}
         running = {name: pid for name, pid in pids.items() if pid is not None}
-        described = runtime.describe_own(self.gateway_url, self.environment.build_addresses(), running)
+        described = runtime.build_runtime(self.gateway_url, self.environment.build_addresses(), running)
         runtime.write(self.data_dir, described)
 
     def _report(self, line: str) -> None:
@@ -301,5 +304,5 @@ class Stack:
 
 
 def _parse_service(instance: str) -> str:
-    """Return the service of an instance name: `scheduler-2` is a scheduler."""
+    """Return the name of the service to which an instance belongs: `scheduler` for `scheduler-2`."""
     return next(name for name in parts.SERVICES if instance == name or instance.startswith(f"{name}-"))

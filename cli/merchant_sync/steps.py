@@ -1,4 +1,4 @@
-"""Steps of the demo: each checks a claim and reports what it saw and how long it took."""
+"""Run the steps of the demo. Each checks a claim; the result and the duration are printed."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,14 +14,17 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class DemoStep:
-    """A claim and the function that checks it, which returns a few words on what it saw or raises StackError."""
+    """A claim and the function that checks it.
+
+    The function returns a few words about the result. It raises StackError when the claim does not hold.
+    """
 
     name: str
     run: Callable[[], str]
 
 
 def run_steps(steps: Sequence[DemoStep], console: Console) -> bool:
-    """Run the steps in order. Return False at the first one that fails; those after it do not run."""
+    """Run the steps in order. Return False after the first failure, without running later steps; True otherwise."""
     began = time.monotonic()
     for number, step in enumerate(steps, 1):
         started = time.monotonic()
@@ -37,7 +40,10 @@ def run_steps(steps: Sequence[DemoStep], console: Console) -> bool:
 
 
 def wait_for(ask: Callable[[], Answer | None], *, within: float, what: str) -> Answer:
-    """Call `ask` until it returns an answer. Raises StackError that names `what` when there is none in time."""
+    """Call `ask` until it returns something other than None, and return that.
+
+    Raises a StackError that names `what` after `within` seconds.
+    """
     deadline = time.monotonic() + within
     while (answer := ask()) is None:
         if time.monotonic() > deadline:

@@ -25,30 +25,30 @@ ELSEWHERE = {
 
 
 def test_settings_name_an_installation_that_runs_elsewhere(tmp_path: Path) -> None:
-    there = access.resolve(tmp_path, {**ELSEWHERE, "UNKNOWN": "x", "SPACES_REGION": ""})
+    there = access.resolve_access(tmp_path, {**ELSEWHERE, "UNKNOWN": "x", "SPACES_REGION": ""})
     assert not there.is_local
-    assert there.get("INTERNAL_KEY") == "operator's"
+    assert there.get_setting("INTERNAL_KEY") == "operator's"
     assert there.get_database_url("scheduler").startswith("postgresql://scheduler@")
     assert there.get_database_url("gateway").startswith("postgresql://everybody@")
     assert there.bucket_endpoint == "https://nyc3.digitaloceanspaces.com"
-    assert not there.get("UNKNOWN")
+    assert not there.get_setting("UNKNOWN")
 
 
 def test_without_a_stack_and_without_settings_the_error_names_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"make up.*GATEWAY_URL.*INTERNAL_KEY"):
-        access.resolve(tmp_path, {"SHOPIFY_REDIRECT_URI": "http://here/callback"})
+        access.resolve_access(tmp_path, {"SHOPIFY_REDIRECT_URI": "http://here/callback"})
     with pytest.raises(StackError, match="Set SCHEDULER_URL"):
-        access.resolve(tmp_path, ELSEWHERE).require("GATEWAY_URL", "SCHEDULER_URL")
+        access.resolve_access(tmp_path, ELSEWHERE).require_settings("GATEWAY_URL", "SCHEDULER_URL")
 
 
 def test_the_stack_that_runs_on_the_folder_wins_over_settings(tmp_path: Path) -> None:
     secrets = dev_secrets.load(tmp_path / "secrets.json")
     stack = Environment({}, secrets, lambda _: 4711)
-    runtime.write(tmp_path, runtime.describe_own(stack.gateway_url, stack.build_addresses(), {}))
-    there = access.resolve(tmp_path, {**ELSEWHERE, "DATABASE_URL": ""})
+    runtime.write(tmp_path, runtime.build_runtime(stack.gateway_url, stack.build_addresses(), {}))
+    there = access.resolve_access(tmp_path, {**ELSEWHERE, "DATABASE_URL": ""})
     assert there.is_local
     assert there.gateway_url == stack.gateway_url
-    assert there.get("INTERNAL_KEY") == secrets["operator_internal_key"]
+    assert there.get_setting("INTERNAL_KEY") == secrets["operator_internal_key"]
     assert secrets["gateway_database_password"] in there.get_database_url("gateway")
     assert "operator_internal_key" not in repr(there) and secrets["operator_internal_key"] not in repr(there)
 
@@ -80,7 +80,7 @@ def test_requests_for_the_gateways_own_address_are_sent_to_another() -> None:
 
 
 def test_a_visit_uses_the_address_that_the_gateway_knows_itself_by(tmp_path: Path) -> None:
-    visit = Visit(access.resolve(tmp_path, ELSEWHERE))
+    visit = Visit(access.resolve_access(tmp_path, ELSEWHERE))
     assert visit.gateway_url == "http://localhost:5000"
     assert visit.sandbox_url == "http://sandbox:8090"
     assert get_origin("https://app.example/shopify/callback") == "https://app.example"

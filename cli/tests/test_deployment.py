@@ -51,11 +51,11 @@ def test_on_real_platforms_none_of_their_secrets_is_generated(named: dict[str, s
 
 
 def test_folders_keep_their_secrets_and_lose_those_that_are_not_theirs_any_more(tmp_path: Path) -> None:
-    deployment.write_folders(tmp_path, with_sandbox=True)
+    deployment.write_secret_folders(tmp_path, with_sandbox=True)
     key = (tmp_path / "gateway" / "TOKEN_ENCRYPTION_KEYS").read_text()
     assert (tmp_path / "gateway" / "FACEBOOK_APP_ID").exists()
 
-    deployment.write_folders(tmp_path, with_sandbox=False)
+    deployment.write_secret_folders(tmp_path, with_sandbox=False)
 
     assert (tmp_path / "gateway" / "TOKEN_ENCRYPTION_KEYS").read_text() == key
     assert not (tmp_path / "gateway" / "FACEBOOK_APP_ID").exists()
@@ -63,8 +63,8 @@ def test_folders_keep_their_secrets_and_lose_those_that_are_not_theirs_any_more(
 
 
 def test_env_files_have_the_same_secrets_as_folders(tmp_path: Path) -> None:
-    deployment.write_folders(tmp_path, with_sandbox=True)
-    deployment.write_env_files(tmp_path, with_sandbox=True)
+    deployment.write_secret_folders(tmp_path, with_sandbox=True)
+    deployment.write_secret_env_files(tmp_path, with_sandbox=True)
 
     for part in deployment.SECRETS_BY_PART:
         listed = dict(line.split("=", 1) for line in (tmp_path / f"{part}.env").read_text().splitlines())

@@ -39,7 +39,7 @@ def test_a_secret_that_a_newer_version_needs_joins_the_old_ones(tmp_path: Path) 
 
 
 def test_the_runtime_file_of_a_live_runner_is_found(tmp_path: Path) -> None:
-    described = runtime.describe_own("http://127.0.0.1:5000", {"SPACES_BUCKET": "b"}, {"self": os.getpid()})
+    described = runtime.build_runtime("http://127.0.0.1:5000", {"SPACES_BUCKET": "b"}, {"self": os.getpid()})
     runtime.write(tmp_path, described)
 
     assert runtime.find_running(tmp_path) == described

@@ -29,8 +29,8 @@ def test_the_start_of_a_process_stays_the_same_and_is_none_once_it_has_ended(she
     started = processes.get_start_time(shell.pid)
 
     assert started is not None
-    assert processes.is_same(shell.pid, started)
-    assert not processes.is_same(shell.pid, started - 1)
+    assert processes.is_same_process(shell.pid, started)
+    assert not processes.is_same_process(shell.pid, started - 1)
     processes.send_signal([*processes.list_descendants(shell.pid), shell.pid], signal.SIGKILL)
     os.waitid(os.P_PID, shell.pid, os.WEXITED | os.WNOWAIT)
     assert processes.get_start_time(shell.pid) is None, "a zombie is gone"

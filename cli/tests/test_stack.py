@@ -78,7 +78,7 @@ def family(data_dir: Path) -> dict[int, int]:
 
 def gone(pids: dict[int, int], within: float) -> bool:
     deadline = time.monotonic() + within
-    while any(processes.is_same(pid, start) for pid, start in pids.items()):
+    while any(processes.is_same_process(pid, start) for pid, start in pids.items()):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)

@@ -46,7 +46,7 @@ def build(overlay: str) -> tuple[Object, ...]:
     with TemporaryDirectory() as folder:
         copied = Path(folder) / "deploy"
         shutil.copytree(ROOT / "deploy", copied, ignore=shutil.ignore_patterns("secrets"))
-        deployment.write_env_files(copied / "k8s/overlays/sandbox/secrets", with_sandbox=True)
+        deployment.write_secret_env_files(copied / "k8s/overlays/sandbox/secrets", with_sandbox=True)
         command = ["kubectl", "kustomize", str(copied / "k8s/overlays" / overlay)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -140,7 +140,7 @@ def test_a_workload_gets_its_own_secret_alone(name: str) -> None:
 
 @pytest.mark.parametrize(("overlay", "name"), list(product(OVERLAYS, SERVICES)))
 def test_a_service_starts_with_what_it_is_given(overlay: str, name: str, tmp_path: Path) -> None:
-    deployment.write_folders(tmp_path, with_sandbox=True)
+    deployment.write_secret_folders(tmp_path, with_sandbox=True)
     secrets = {file.name: file.read_text() for file in (tmp_path / name).iterdir()}
     if overlay == "production":
         secrets |= {"KAFKA_USERNAME": name, "KAFKA_PASSWORD": "invented"}

@@ -19,12 +19,15 @@ EXTERNAL_SETTINGS = (
     "SPACES_SECRET_KEY",
     "SPACES_BUCKET",
 )
-"""Settings by which the environment names parts that run already. These parts are used and not started."""
+"""Environment variables that name parts which run already. Such a part is used, and no other is started for it."""
 
 
 @pytest.fixture(scope="session")
 def external_settings(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """Settings of parts that the stack does not run: of containers with `--containers`, else from the environment."""
+    """Yield the settings of parts that the stack does not run.
+
+    With `--containers` they name started containers, otherwise they come from environment variables.
+    """
     if request.config.getoption("--containers"):
         import containers
 
@@ -36,7 +39,7 @@ def external_settings(request: pytest.FixtureRequest) -> Iterator[dict[str, str]
 
 @pytest.fixture(scope="session")
 def stack(external_settings: dict[str, str]) -> Iterator[Stack]:
-    """Run all parts, in a folder that Postgres's user can enter."""
+    """Run all parts, in a temporary folder that the operating system's user of Postgres can enter."""
     settings = {**SETTINGS, **external_settings}
     with (
         TemporaryDirectory(prefix="merchant-sync-") as folder,
@@ -54,7 +57,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def traced_stack(external_settings: dict[str, str], receiver: Receiver) -> Iterator[Stack]:
-    """Run a separate stack for the module, which exports its spans to the receiver."""
+    """Run a separate stack for the test module. This stack exports its spans to the receiver."""
     tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
     settings = {**SETTINGS, **external_settings, **tracing}
     with (
@@ -66,7 +69,7 @@ def traced_stack(external_settings: dict[str, str], receiver: Receiver) -> Itera
 
 @pytest.fixture
 def world(stack: Stack) -> Iterator[World]:
-    """The running stack as a merchant, an operator and a reader of the bucket see it; whatever is down comes back."""
+    """Yield the running stack with what tests do to it. Parts that are down are started again."""
     with World(stack) as world:
         yield world
         world.restart_stopped_parts()

@@ -1,4 +1,4 @@
-"""Runs Kafka, PostgreSQL and an S3 server in containers, for `pytest --containers`."""
+"""Run Kafka, PostgreSQL and an S3 server in containers, for `pytest --containers`."""
 
 import io
 import tarfile
@@ -27,7 +27,7 @@ BROKER = {
     "AUTO_CREATE_TOPICS_ENABLE": "false",
     "REPLICA_FETCH_MAX_BYTES": str(17 * 1024 * 1024),
 }
-"""One node that is broker and controller. The image reads each setting from `KAFKA_…`."""
+"""The settings of a Kafka node that is broker and controller. The image reads each from a variable `KAFKA_…`."""
 WAIT_FOR_LISTENERS = "until [ -f /tmp/listeners ]; do sleep 0.1; done; . /tmp/listeners; exec /etc/kafka/docker/run"
 
 
@@ -53,9 +53,9 @@ def run_containers() -> Iterator[dict[str, str]]:
 
 @contextmanager
 def _run_kafka() -> Iterator[str]:
-    """Run a broker that advertises the port under which the host reaches it.
+    """Run a broker that advertises the host's port; yield its address.
 
-    This port is known only when the container runs, so the container waits for a file with it.
+    The port is known only when the container runs. So the container first waits for a file with the port.
     """
     container = DockerContainer(KAFKA).with_exposed_ports(9092).with_command(["sh", "-c", WAIT_FOR_LISTENERS])
     for name, value in BROKER.items():

@@ -1,4 +1,4 @@
-"""A load balancer for tests: one address for all instances of a service, as a Service of Kubernetes is."""
+"""A load balancer for tests: one URL for all instances of a service, like a Service of Kubernetes."""
 
 import asyncio
 import itertools
@@ -14,17 +14,17 @@ HOST = "127.0.0.1"
 class LoadBalancer:
     """Accepts TCP connections on `port` and forwards each to one of the instances in `ready`, in turn.
 
-    A connection stays with its instance until either end closes it. `port_setting` is the setting with the port of an
-    instance.
+    A TCP connection stays with its instance until either end closes it. `port_setting` is the name of the setting with
+    the port of an instance.
     """
 
     def __init__(self, port_setting: str, *ready: str) -> None:
         self.ready = list(ready)
         self.port = 0
         self.refused_count = 0
-        """Connections that no instance accepted."""
+        """The number of TCP connections that no instance accepted."""
         self.cut_count = 0
-        """Connections that their instance closed without answering the last request."""
+        """The number of TCP connections that their instance closed without answering the last request."""
         self._port_setting = port_setting
         self._ports: dict[str, int] = {}
         self._stack: Stack | None = None
@@ -44,13 +44,13 @@ class LoadBalancer:
 
     @property
     def url(self) -> str:
-        """The address of the service."""
+        """The URL of the load balancer, and so of the service."""
         return f"http://{HOST}:{self.port}"
 
     def attach_stack(self, stack: Stack) -> None:
         """Set the stack that runs the instances.
 
-        It is not a parameter of the constructor because the stack's settings contain this balancer's address.
+        It is not a parameter of the constructor because the stack's settings contain this balancer's URL.
         """
         self._stack = stack
 
@@ -79,7 +79,7 @@ class LoadBalancer:
 
 
 class ConnectionEnd:
-    """One end of a forwarded connection."""
+    """One end of a forwarded TCP connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -99,5 +99,5 @@ class ConnectionEnd:
             other._writer.close()
 
     def is_cut_off_by(self, other: "ConnectionEnd") -> bool:
-        """Whether this end sent something after the other's last answer, and the other end then closed first."""
+        """Return whether the `other` end closed first, without an answer to what this end sent last."""
         return self._last_sent_at > other._last_sent_at and other._closed_at < self._closed_at

@@ -1,4 +1,4 @@
-"""Makes edits without a pause while services are replaced, and counts what became of each webhook."""
+"""Make edits without a pause while services are replaced, and count the outcomes of the webhooks."""
 
 import itertools
 import json
@@ -26,41 +26,41 @@ EDITION = re.compile(rb"Edition (\d+)")
 
 @dataclass
 class Phase:
-    """A period in which webhooks are accepted, and what became of them."""
+    """A period of the test in which webhooks are sent, with the outcomes of these webhooks."""
 
     name: str
     started_at: float = field(default_factory=time.time)
     ended_at: float = 0.0
     equal_after: float = 0.0
-    """Seconds from the end of the edits until all objects equalled the truth."""
+    """The seconds from the end of the edits until all objects equal the truth."""
     deliveries: list[dict[str, Any]] = field(default_factory=list)
     states: Counter[str] = field(default_factory=Counter)
     lost: int = 0
     without_reason: int = 0
     completed_twice: int = 0
     seconds: list[float] = field(default_factory=list)
-    """From the acceptance of each webhook to the result of its sync."""
+    """The seconds from the acceptance of each webhook to the result of its sync."""
 
     @property
     def accepted(self) -> list[dict[str, Any]]:
-        """The deliveries that were answered with 200."""
+        """The webhook deliveries that were answered with 200."""
         return [delivery for delivery in self.deliveries if delivery["status"] == "delivered"]
 
     @property
     def refused(self) -> Counter[str]:
-        """All answers other than 200."""
+        """The number of webhook deliveries that were not answered with 200, by answer."""
         return Counter(a["outcome"] for d in self.deliveries for a in d["history"] if a["outcome"] != "200")
 
     def compute_percentile(self, hundredths: int) -> float:
-        """Return the seconds within which so many of a hundred webhooks had a result."""
+        """Return the percentile of `seconds`: so many hundredths of the webhooks had a result within this time."""
         return quantiles(self.seconds, n=100, method="inclusive")[hundredths - 1]
 
 
 class EditThread(threading.Thread):
     """Edits products of each shop in turn, without a pause.
 
-    Every third edit gives one product of the shop a title with a number that only rises, so that a title that went back
-    can be recognised.
+    Every third edit sets the title of one product of the shop to a number that only rises. So an object with an earlier
+    title than before can be recognised.
     """
 
     def __init__(self, world: World, shops: Sequence[str], pages: Sequence[str], minimum: int) -> None:
@@ -96,13 +96,13 @@ class EditThread(threading.Thread):
 
 
 class ObjectWatcher(threading.Thread):
-    """Reads the shops' objects again and again, and records each one that went back to an earlier edition."""
+    """Reads the shops' objects again and again, and records each that returned to an earlier edition (title)."""
 
     def __init__(self, world: World, shops: Sequence[str]) -> None:
         super().__init__(daemon=True)
         self.went_back: list[str] = []
         self.edition_counts: Counter[str] = Counter()
-        """How many editions of each shop were seen."""
+        """The number of editions that were seen, by shop."""
         self.stop_requested = threading.Event()
         self._world, self._shops = world, shops
         self._newest: dict[str, int] = {}
@@ -156,7 +156,7 @@ def run_phase(world: World, name: str, shops: Sequence[str], pages: Sequence[str
 
 
 def count_outcomes(world: World, phases: Sequence[Phase], shops: Sequence[str], contents: TopicContents) -> None:
-    """Fill in what became of each phase's webhooks. The sandbox knows which ones were accepted."""
+    """Set the outcomes of each phase's webhooks. The sandbox's list of deliveries tells which were accepted."""
     deliveries = [
         delivery
         for shop in shops
@@ -181,10 +181,10 @@ def count_outcomes(world: World, phases: Sequence[Phase], shops: Sequence[str], 
 
 
 def find_reordering(contents: TopicContents) -> list[str]:
-    """Find webhooks of a connection that were completed, and sequences and uploads that were published, out of order.
+    """Return a description of each case in which the order within a merchant's connection is wrong.
 
-    A request that was handled, but whose offset was not committed, is delivered again to the next owner of its
-    partition. So only the first completion of each request is looked at.
+    The order is that of completed requests, of sequences, and of uploads. When a request was handled but its offset was
+    not committed, Kafka delivers the request again. So only the first completion of each request counts.
     """
     problems, seen = [], set()
     for connection, events in contents.completed.items():
@@ -204,11 +204,11 @@ def find_reordering(contents: TopicContents) -> list[str]:
 
 
 WorkIntervals = dict[tuple[str, str], list[tuple[float, float, str]]]
-"""By log event and connection: start, end and fetcher of each piece of work, sorted."""
+"""Start, end and fetcher of each piece of work, sorted, by log event and merchant's connection."""
 
 
 def read_work_intervals(stack: Stack) -> WorkIntervals:
-    """Read from the fetchers' logs which fetcher worked on which connection, and when."""
+    """Read from the fetchers' logs when each fetcher worked on which merchant's connection."""
     intervals = defaultdict(list)
     for path in sorted((stack.data_dir / "logs").glob("*-fetcher*.log")):
         for line in path.read_text(errors="replace").splitlines():
@@ -220,7 +220,10 @@ def read_work_intervals(stack: Stack) -> WorkIntervals:
 
 
 def find_overlaps(intervals: WorkIntervals) -> list[tuple[float, str]]:
-    """Find when two fetchers worked on one connection at the same time. Up to 2 ms are the precision of the clock."""
+    """Find when two fetchers worked on one merchant's connection at the same time.
+
+    Overlaps of up to 2 ms are ignored, because the clock is not more precise.
+    """
     return [
         (b[0], f"{event} of {connection}: {a[2]} until {a[1]:.3f}, {b[2]} from {b[0]:.3f}")
         for (event, connection), values in intervals.items()
@@ -236,7 +239,7 @@ HEAD = (
 
 
 def measure_longest_pause(intervals: WorkIntervals, phase: Phase) -> float:
-    """Return the longest time (s) of a phase in which no incremental fetch ended."""
+    """Return the longest time (s) within a phase during which no incremental read ended."""
     ends = sorted(end for (event, _), values in intervals.items() if event == "records fetched" for _, end, _ in values)
     return max(b - a for a, b in itertools.pairwise(ends) if phase.started_at <= a and b <= phase.ended_at)
 
@@ -244,8 +247,8 @@ def measure_longest_pause(intervals: WorkIntervals, phase: Phase) -> float:
 def format_phases(phases: Sequence[Phase], dead_letter_count: int, intervals: WorkIntervals) -> str:
     """Format a table with one line for each phase.
 
-    Percentiles are from the acceptance of a webhook to the result of its sync; `pause` is the longest time without a
-    fetch.
+    Percentiles are from the acceptance of a webhook to the result of its sync; `pause` is the longest time without
+    the end of a read.
     """
     rows, overlaps = [HEAD], find_overlaps(intervals)
     for phase in phases:

@@ -1,4 +1,4 @@
-"""Searches everything that a stack has stored, logged and published for texts that must not be there."""
+"""Search everything that a stack has stored, logged and published for texts that must not be there."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,11 +10,11 @@ from world import World
 
 SCHEMAS = ("gateway", "scheduler", "spaces_writer")
 THIRD_PARTY_PARTS = ("kafka", "postgres", "spaces", "sandbox")
-"""Parts whose logs are not the product's."""
+"""The parts whose logs are not written by the product's services."""
 
 
 def dump_tables(world: World) -> dict[str, str]:
-    """Read all rows of the tables of all services as text, by table. Bytes in them are added as decoded text."""
+    """Return all rows of all services' tables as text, by table. Columns of bytes are included as decoded text."""
     tables = world.select_rows(
         "SELECT table_schema || '.' || table_name AS name FROM information_schema.tables"
         " WHERE table_schema = ANY(:schemas) AND table_type = 'BASE TABLE'",
@@ -33,13 +33,13 @@ def _decode_bytea(digits: str) -> str:
 
 
 def read_logs(world: World, *without: str) -> dict[str, str]:
-    """Read the log of each part, except the parts in `without`."""
+    """Return the log of each part, by part, except the parts in `without`."""
     names = [name for name in world.stack.names if name not in without]
     return {name: world.stack.get_log_path(name).read_text(errors="replace") for name in names}
 
 
 def search_texts(texts: Mapping[str, str], needles: Iterable[str]) -> dict[str, set[str]]:
-    """Return the names of the texts that contain a needle, as it is or URL-encoded, with the needles they contain."""
+    """Search each text for needles, plain or URL-encoded. Return the needles found, by the name of the text."""
     matches = {}
     for needle in needles:
         for form in {needle, quote(needle), quote(needle, safe=""), quote_plus(needle)}:
@@ -50,17 +50,17 @@ def search_texts(texts: Mapping[str, str], needles: Iterable[str]) -> dict[str, 
 
 
 def search_tables(world: World, *needles: str) -> dict[str, set[str]]:
-    """Return the tables of all services that contain a needle, with the needles they contain."""
+    """Search the tables of all services. Return the needles found, by table."""
     return search_texts(dump_tables(world), needles)
 
 
 def search_logs(world: World, *needles: str) -> dict[str, set[str]]:
-    """Return the parts of the product whose logs contain a needle, with the needles they contain."""
+    """Search the logs of the product's own parts. Return the needles found, by part."""
     return search_texts(read_logs(world, *THIRD_PARTY_PARTS), needles)
 
 
 async def dump_topics(servers: str) -> dict[str, str]:
-    """Read every message of every topic, dead letters among them: keys, headers and values as text, by topic."""
+    """Return keys, headers and values of all messages as text, by topic. Dead letter topics are included."""
     consumer = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest", group_id=None)
     await consumer.start()
     try:

@@ -43,7 +43,7 @@ class Operator:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.access: Access = access.resolve(world.stack.data_dir, world.stack.given)
+        self.access: Access = access.resolve_access(world.stack.data_dir, world.stack.given)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -198,7 +198,7 @@ def test_the_doctor_recognises_when_another_server_answers_instead_of_the_gatewa
 ) -> None:
     problems = operator.find_problems(code=1, SHOPIFY_WEBHOOK_ADDRESS=f"{world.visit.sandbox_url}/shopify/webhook")
     assert "to a delivery without signature, our gateway 401" in problems["webhooks from outside"]["details"]
-    inside = operator.access.get("GATEWAY_INTERNAL_URL")
+    inside = operator.access.get_setting("GATEWAY_INTERNAL_URL")
     problems = operator.find_problems(code=1, SHOPIFY_WEBHOOK_ADDRESS=f"{inside}/shopify/webhook")
     assert "GATEWAY_INTERNAL_PORT" in problems["internal routes from outside"]["action"]
 
@@ -397,7 +397,7 @@ def _list_if_finished(world: World, shop: str) -> list[Any] | None:
 def test_a_visitor_in_a_container_network_reaches_the_gateway_by_another_name(operator: Operator) -> None:
     """The gateway's redirects and cookies name 127.0.0.1; the visitor reaches it as `localhost`."""
     url = operator.access.gateway_url.replace("127.0.0.1", "localhost")
-    visitor_access = access.resolve(Path("/nonexistent"), {**operator.settings, "GATEWAY_URL": url})
+    visitor_access = access.resolve_access(Path("/nonexistent"), {**operator.settings, "GATEWAY_URL": url})
     world = World(operator.world.stack, visitor_access)
     shop = world.make_shop(products=3)
     assert world.visit.gateway_url != visitor_access.gateway_url == url

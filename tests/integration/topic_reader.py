@@ -1,4 +1,4 @@
-"""Reads all messages of a running stack's topics with a plain consumer, after the test has caused them."""
+"""Read all messages of a running stack's topics with a plain consumer, after the test has caused them."""
 
 import asyncio
 from collections import defaultdict
@@ -46,11 +46,11 @@ class TopicContents:
     def __init__(self, servers: str, dead_letter_topics: Sequence[str]) -> None:
         self.requests: dict[UUID, IncrementalRequest] = {}
         self.completed: dict[str, list[IncrementalReadCompleted]] = defaultdict(list)
-        """By connection."""
+        """The completed reads by merchant's connection."""
         self.stored: dict[str, list[DataStored]] = defaultdict(list)
-        """By connection."""
+        """The stored changes by merchant's connection."""
         self.result_published_at: dict[UUID, int] = {}
-        """When the result of a sync was published first, in ms."""
+        """The time in ms at which the result of each sync was first published."""
         request_topics = [get_sync_topic(platform) for platform in PLATFORMS]
         fetched_topics = [get_fetched_topic(platform) for platform in PLATFORMS]
         for message in asyncio.run(_read_topics(servers, [*request_topics, *fetched_topics, DATA_STORED])):

@@ -1,4 +1,4 @@
-"""The running stack from outside: a merchant's browser, the sandbox's control endpoints, the bucket, the databases."""
+"""Use a running stack from outside: a merchant's browser, the sandbox's control endpoints, the bucket, the database."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from merchant_sync.access import Access, resolve
+from merchant_sync.access import Access, resolve_access
 from merchant_sync.client import StoredObject, Visit
 from merchant_sync.comparison import find_difference
 from merchant_sync.demo.facebook_sandbox import ConnectedPages, SandboxPages
@@ -35,11 +35,11 @@ SETTINGS = {
 
 
 class World:
-    """Everything that tests do with a running stack. Closing it closes the browser's connections."""
+    """Does everything that tests do with a running stack. Its exit closes the HTTP connections."""
 
     def __init__(self, stack: Stack, access: Access | None = None) -> None:
         self.stack = stack
-        self.visit = Visit(access or resolve(stack.data_dir, stack.given))
+        self.visit = Visit(access or resolve_access(stack.data_dir, stack.given))
         self.shops, self.pages = SandboxShops(self.visit), SandboxPages(self.visit)
         url = sa.make_url(stack.given.get("DATABASE_URL") or stack.build_admin_database_url()).set(
             drivername="postgresql+asyncpg"
@@ -60,7 +60,7 @@ class World:
 
     @contextmanager
     def change_scheduler_settings(self, **settings: str) -> Iterator[None]:
-        """Replace the scheduler by one with other settings while the context lasts."""
+        """Run the scheduler with other settings while the context lasts."""
         original = dict(self.stack.given)
         self.stack.stop_part("scheduler")
         self.stack.given.update(settings)
@@ -95,7 +95,7 @@ class World:
         self.control_sandbox("PATCH", f"/{shop}/products/{number}", json=fields)
 
     def set_faults(self, shop: str, **faults: Any) -> None:
-        """Make the shop misbehave. Without faults it works again."""
+        """Set the faults of the shop in the sandbox. Without arguments the shop has no faults."""
         self.control_sandbox("PUT", f"/{shop}/faults", json=faults)
 
     def fetch_truth(self, shop: str) -> Any:
@@ -109,11 +109,11 @@ class World:
         return self.shops.connect(shop, browser)
 
     def fetch_sync(self, connected: ConnectedShop, sync_id: str | None = None) -> dict[str, Any]:
-        """Fetch a sync as the merchant sees it; without an id the first one."""
+        """Fetch a sync as the gateway shows it to the merchant; without `sync_id` the first sync."""
         return connected.load_sync(sync_id)
 
     def wait_for_sync(self, connected: ConnectedShop, sync_id: str | None = None, within: float = 60) -> dict[str, Any]:
-        """Wait until a sync has finished; return it as the merchant sees it."""
+        """Wait until a sync has finished; return it as the gateway shows it to the merchant."""
         return wait_until(
             lambda: sync if (sync := self.fetch_sync(connected, sync_id))["state"] not in OPEN_STATES else None, within
         )
@@ -131,11 +131,11 @@ class World:
     # -- the bucket
 
     def delete_object(self, shop: str) -> None:
-        """Delete the shop's object without the product's knowledge."""
+        """Delete the shop's object directly in the bucket."""
         self.visit.delete_object(f"{shop}/shopify_data.json")
 
     def overwrite_object(self, shop: str, body: bytes) -> None:
-        """Put other bytes in place of the shop's object, without metadata."""
+        """Replace the shop's object directly in the bucket by `body`, without metadata."""
         self.visit.put_object(f"{shop}/shopify_data.json", body)
 
     def read_object(self, shop: str) -> StoredObject | None:
@@ -165,13 +165,13 @@ class World:
         return self.pages.call(method, path, json, **query)
 
     def create_person(self, pages: int = 2, seed: int = 5) -> dict[str, Any]:
-        """Create a user of the sandbox's Facebook who has so many pages."""
+        """Create a user of the sandbox's Facebook with this number of Facebook Pages."""
         recipe = {"name": f"P {uuid4().hex[:8]}", "pages": pages, "seed": seed}
         person: dict[str, Any] = self.control_facebook("POST", "/users", recipe)
         return person
 
     def connect_pages(self, user: str, browser: httpx.Client | None = None, **decision: str) -> ConnectedPages:
-        """Connect the pages of a person as a browser does, and wait for their first snapshots."""
+        """Connect the Facebook Pages of a user as a browser does, and wait for their first snapshots."""
         connected = self.pages.connect(user, browser, **decision)
         for page in connected.pages:
             sync = wait_until(
@@ -182,15 +182,15 @@ class World:
         return connected
 
     def edit_page(self, page: str, **fields: Any) -> None:
-        """Set fields of a page."""
+        """Set fields of a Facebook Page."""
         self.control_facebook("PATCH", f"/pages/{page}", fields)
 
     def read_page_object(self, page: str) -> StoredObject | None:
-        """Read the page's object; None when there is none."""
+        """Read the Facebook Page's object; None when there is none."""
         return self.visit.load_object(f"facebook/{page}/page_data.json")
 
     def wait_until_page_equal(self, page: str, within: float = 20) -> float:
-        """Wait until the page's object equals the truth, byte for byte; return the seconds that this took."""
+        """Wait until the Facebook Page's object equals the truth, byte for byte; return the seconds that this took."""
         started = time.monotonic()
         while (difference := self._find_page_difference(page)) is not None:
             assert time.monotonic() - started < within, f"not equal within {within} s: {difference}"
@@ -225,7 +225,7 @@ class World:
         return self.list_syncs(f"shopify:{shop}", **where)
 
     def list_syncs(self, connection: str, **where: str) -> list[Any]:
-        """Do the same as `list_shop_syncs` for any connection."""
+        """List the syncs of any merchant's connection, oldest first; `where` are columns and their values."""
         conditions = "".join(f" AND {name} = :{name}" for name in where)
         sql = f"SELECT * FROM scheduler.syncs WHERE connection = :connection{conditions} ORDER BY requested_at"
         return self.select_rows(sql, connection=connection, **where)
@@ -235,11 +235,11 @@ class World:
         wait_until(lambda: True if not {s.state for s in self.list_shop_syncs(shop)} & OPEN_STATES else None, within)
 
     def poll_shop_now(self, shop: str) -> None:
-        """Make the shop's next poll due; the scheduler itself starts it."""
+        """Make the shop's next poll due, so that the scheduler starts it."""
         self.poll_now(f"shopify:{shop}")
 
     def poll_now(self, connection: str) -> None:
-        """Make the next poll of any connection due."""
+        """Make the next poll of any merchant's connection due, so that the scheduler starts it."""
         self.execute_sql(
             "UPDATE scheduler.connections SET next_poll_at = now(), poll_slot = now() WHERE connection = :c",
             c=connection,
@@ -252,7 +252,7 @@ class World:
 
 
 def wait_until(ask: Callable[[], Answer | None], within: float = 30) -> Answer:
-    """Call `ask` until it returns something other than None; fail when there is no answer within so many seconds."""
+    """Call `ask` until it returns something other than None; return that. Fail after `within` seconds."""
     deadline = time.monotonic() + within
     while (answer := ask()) is None:
         assert time.monotonic() < deadline, f"not within {within} s"

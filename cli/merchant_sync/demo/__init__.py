@@ -1,6 +1,6 @@
-"""The demo: an unattended trip through a running stack, in which each step checks one promise of the product.
+"""The demo uses a running stack without anybody's input; each of its steps checks one promise of the product.
 
-A platform takes part by a module `demo/<slug>.py` with a function `build_steps(trip)`.
+The steps of a platform are in a module `demo/<slug>.py` with a function `build_steps(trip)`.
 """
 
 from collections.abc import Sequence

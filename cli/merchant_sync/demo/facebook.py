@@ -1,4 +1,4 @@
-"""The demo's steps for Facebook Pages, in the browser that has connected other accounts before."""
+"""The demo's steps for Facebook Pages, in the browser that has already connected accounts of other platforms."""
 
 import time
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from functools import partial
 from uuid import uuid4
 
 from merchant_sync.demo.facebook_sandbox import ConnectedPages, SandboxPages, get_object_key
-from merchant_sync.demo.trip import EDIT_SECONDS, Trip, get_if_finished, require_fast
+from merchant_sync.demo.trip import EDIT_SECONDS, Trip, check_edit_duration, get_if_finished
 from merchant_sync.parts import StackError
 from merchant_sync.steps import DemoStep, wait_for
 
@@ -14,7 +14,7 @@ PAGES = 3
 
 
 class PageSteps:
-    """The steps; they share the pages of one person."""
+    """The steps for Facebook. They share the Facebook Pages of one user."""
 
     def __init__(self, trip: Trip) -> None:
         self.trip = trip
@@ -23,13 +23,13 @@ class PageSteps:
 
     @property
     def connection(self) -> ConnectedPages:
-        """The connected pages."""
+        """The connected Facebook Pages. Raises StackError before `connect`."""
         if self._connection is None:
             raise StackError("no pages are connected")
         return self._connection
 
     def connect(self) -> str:
-        """Connect the pages of a new person; they must belong to the merchant of the browser's session."""
+        """Connect the Facebook Pages of a new user; they must belong to the merchant of the browser's session."""
         person = self.sandbox.call("POST", "/users", {"name": f"Demo {uuid4().hex[:8]}", "pages": PAGES})
         self._connection = self.sandbox.connect(person["id"], self.trip.browser)
         self.trip.join_merchant(self.connection.browser, self.connection.answer)
@@ -37,7 +37,7 @@ class PageSteps:
         return f"{len(self.connection.pages)} pages"
 
     def compare_objects(self) -> str:
-        """Wait until each page's first sync is a success and its object equals the expected document."""
+        """Wait until each Facebook Page's first sync is a success and its object equals the expected document."""
         for page in self.connection.pages:
             load = partial(self.connection.load_sync, page["sync_id"])
             sync = wait_for(lambda load=load: get_if_finished(load()), within=60, what="a page's first sync")  # type: ignore[misc]
@@ -47,12 +47,12 @@ class PageSteps:
         return ", ".join(get_object_key(page["id"]) for page in self.connection.pages)
 
     def edit_page(self) -> str:
-        """Rename a page; its object must have the new name in time."""
+        """Rename a Facebook Page; its object must have the new name within `EDIT_SECONDS`."""
         page = self.connection.pages[0]["id"]
         began = time.monotonic()
         self.sandbox.call("PATCH", f"/pages/{page}", {"name": f"Renamed {uuid4().hex[:6]}"})
         self._compare(page, within=20)
-        return f"{require_fast(began)} after the edit"
+        return f"{check_edit_duration(began)} after the edit"
 
     def _compare(self, page: str, *, within: float) -> None:
         expected = partial(self.sandbox.load_expected_document, page)

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from merchant_sync.client import StoredObject
 from merchant_sync.demo.shopify_sandbox import ConnectedShop, SandboxShops, get_object_key
-from merchant_sync.demo.trip import EDIT_SECONDS, Trip, get_if_finished, require_fast
+from merchant_sync.demo.trip import EDIT_SECONDS, Trip, check_edit_duration, get_if_finished
 from merchant_sync.parts import StackError
 from merchant_sync.steps import DemoStep, wait_for
 
@@ -16,7 +16,7 @@ _CHECKS = ("webhook_status", "webhook_test", "polling_test", "upload_status")
 
 
 class ShopSteps:
-    """The steps; they share one shop, and the merchant that connects it."""
+    """The steps for Shopify. They share one shop and the merchant who connects it."""
 
     def __init__(self, trip: Trip) -> None:
         self.trip = trip
@@ -28,7 +28,7 @@ class ShopSteps:
 
     @property
     def connection(self) -> ConnectedShop:
-        """The connected shop."""
+        """The connected shop. Raises StackError before `connect`."""
         if self._connection is None:
             raise StackError("the shop is not connected")
         return self._connection
@@ -41,7 +41,7 @@ class ShopSteps:
         return f"{self.shop}, {PRODUCTS:,} products"
 
     def connect(self) -> str:
-        """Connect the shop by OAuth. The answer must not contain its data."""
+        """Connect the shop by OAuth. The gateway's answer must not contain the shop's data."""
         self._connection = self.shops.connect(self.shop, self.trip.browser)
         answer = self.connection.answer
         if "products" in answer:
@@ -77,14 +77,14 @@ class ShopSteps:
         return f"webhooks ({len(sync['webhook_status']['topics'])} topics), delivery, poll, upload"
 
     def edit_during_full_sync(self) -> str:
-        """Edit a product while a full sync runs, which a second login has started."""
+        """Start a full sync by a second login, and edit a product while it runs."""
         second = self.shops.connect(self.shop, self.connection.browser)
         wait_for(lambda: second.load_sync()["state"] == "running" or None, within=30, what="the second full sync")
         title = f"Edited during a full sync {uuid4().hex[:6]}"
         self._call("PATCH", f"/products/{self._get_number(3)}", {"title": title})
         began = time.monotonic()
         wait_for(lambda: self._find_object_with(title), within=20, what="the edit in the object")
-        seconds = require_fast(began)
+        seconds = check_edit_duration(began)
         return f"{seconds} after the edit, the full sync {second.load_sync()['state']}"
 
     def check_touch(self) -> str:
@@ -111,11 +111,11 @@ class ShopSteps:
         return self.shops.call(method, f"/{self.shop}{path}", body, **query)
 
     def _get_number(self, place: int) -> int:
-        """Return the numeric id of the shop's product at `place` in its list."""
+        """Return the numeric id of the product at index `place` of the shop's list."""
         return int(self._products[place]["number"])
 
     def _find_object_with(self, text: str) -> StoredObject | None:
-        """Return the object if its bytes contain the text; a document of megabytes need not be parsed for that."""
+        """Return the object if its bytes contain the text, else None. The document of some megabytes is not parsed."""
         found = self.trip.visit.load_object(self.key)
         return found if found and text.encode() in found.body else None
 

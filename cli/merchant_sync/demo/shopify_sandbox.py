@@ -1,4 +1,4 @@
-"""Shops of the sandbox, and merchants who connect them."""
+"""Use shops of the sandbox, and connect them as a merchant does."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from merchant_sync.client import JSON, Visit, ensure_success
 
 @dataclass(frozen=True)
 class ConnectedShop:
-    """What a merchant has after connecting a shop: the gateway's answer, and the browser with the session."""
+    """The result of connecting a shop: the gateway's answer, and the browser with the merchant's session."""
 
     shop: str
     browser: httpx.Client
@@ -20,7 +20,7 @@ class ConnectedShop:
 
     @property
     def sync_id(self) -> str:
-        """The first sync's id."""
+        """The id of the first sync."""
         return str(self.answer["sync_id"])
 
     @property
@@ -29,7 +29,7 @@ class ConnectedShop:
         return get_object_key(self.shop)
 
     def load_sync(self, sync_id: str | None = None) -> dict[str, Any]:
-        """Return a sync (the first one, unless another is named) as the merchant sees it."""
+        """Return a sync as the gateway shows it to the merchant; without `sync_id` the first one."""
         return self.visit.load_sync(self.browser, sync_id or self.sync_id)
 
 
@@ -39,13 +39,13 @@ def get_object_key(shop: str) -> str:
 
 
 class SandboxShops:
-    """The sandbox's shops during a visit."""
+    """Uses the sandbox's shops during a visit."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
-        """Call the sandbox's control endpoint of shops; return its JSON answer, None where there is none."""
+        """Call the sandbox's control endpoint of shops. Return the JSON of the response; None when it is empty."""
         return self._visit.call_sandbox(method, f"shops{path}", body, **query)
 
     def connect(self, shop: str, browser: httpx.Client | None = None) -> ConnectedShop:
@@ -56,5 +56,5 @@ class SandboxShops:
         return ConnectedShop(shop, browser, answer.json(), self._visit)
 
     def load_expected_document(self, shop: str) -> Any:
-        """Return the document of a shop as it should be stored."""
+        """Return the document that should be stored for a shop."""
         return self.call("GET", f"/{shop}/document")

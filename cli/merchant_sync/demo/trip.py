@@ -1,4 +1,4 @@
-"""What the demo's steps of all platforms share: the installation, and the merchant whose browser connects accounts."""
+"""The state that the demo's steps of all platforms share: the installation, and the merchant with the browser."""
 
 import time
 from collections.abc import Callable
@@ -13,24 +13,24 @@ from merchant_sync.parts import StackError
 from merchant_sync.steps import wait_for
 
 EDIT_SECONDS = 2.0
-"""How soon after its webhook an edit must be in the object."""
+"""The seconds within which an edit must be in the object."""
 
 
 @dataclass
 class Trip:
-    """One run of the demo. All accounts are connected in one browser, and so belong to one merchant."""
+    """The state of one run of the demo. One browser connects all accounts, so they belong to one merchant."""
 
     visit: Visit
     browser: httpx.Client | None = None
     merchant: str | None = None
     objects: dict[str, str] = field(default_factory=dict)
-    """The object key of each connection that is connected so far."""
+    """The object keys of the accounts that are connected so far, by the name of the merchant's connection."""
 
     def join_merchant(self, browser: httpx.Client, answer: dict[str, Any]) -> str:
-        """Note the browser and the merchant of the gateway's answer to a new connection; return the merchant.
+        """Remember the browser, and the merchant in the gateway's answer to a login; return the merchant's id.
 
-        Raises StackError where the connection belongs to another merchant than the earlier ones, or where the answer
-        contains a token.
+        Raises StackError when the merchant is another one than that of the earlier logins, or when the answer contains
+        a token.
         """
         merchant = str(answer["user_uuid"])
         if self.merchant not in (None, merchant):
@@ -54,7 +54,10 @@ class Trip:
         return key
 
     def wait_for_expected(self, key: str, load_expected: Callable[[], Any], within: float = 60.0) -> str:
-        """Wait until the object at `key` is as expected. Raises StackError with the first difference."""
+        """Wait until the object at `key` equals the document that `load_expected` returns; return its key and size.
+
+        Raises StackError with the first difference after `within` seconds.
+        """
 
         def compare() -> str | None:
             stored = self.visit.load_object(key)
@@ -72,8 +75,11 @@ class Trip:
             raise StackError(f"{key} after {within:.0f} s: {difference}") from None
 
 
-def require_fast(began: float) -> str:
-    """Return the seconds since `began` (of `time.monotonic`) as text. Raises StackError above `EDIT_SECONDS`."""
+def check_edit_duration(began: float) -> str:
+    """Return the seconds since `began` as text. Raises StackError when they are more than `EDIT_SECONDS`.
+
+    `began` is a value of `time.monotonic`.
+    """
     seconds = time.monotonic() - began
     if seconds > EDIT_SECONDS:
         raise StackError(f"it took {seconds:.1f} s, at most {EDIT_SECONDS:.0f} s are allowed")
@@ -81,5 +87,5 @@ def require_fast(began: float) -> str:
 
 
 def get_if_finished(sync: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the sync if it has finished, None while it is queued or running."""
+    """Return the sync if it has finished; None while it is queued, running or not known yet."""
     return sync if sync["state"] not in ("queued", "running", "unknown") else None

@@ -1,1 +1,1 @@
-"""The operator's commands, for an installation wherever it runs."""
+"""The commands for operators. They work for any installation: on this machine or elsewhere."""

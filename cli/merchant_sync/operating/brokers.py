@@ -1,4 +1,4 @@
-"""Kafka for the operator's commands: every client that they use is created here."""
+"""Create the Kafka clients that the operator's commands use."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -20,8 +20,8 @@ SOURCE = "operator"
 
 
 def _build_brokers(access: Access) -> Brokers:
-    """Return Kafka as the settings describe it. Raises StackError for settings that are incomplete or invalid."""
-    access.require("KAFKA_BOOTSTRAP_SERVERS")
+    """Return the brokers that the settings describe. Raises StackError for incomplete or invalid settings."""
+    access.require_settings("KAFKA_BOOTSTRAP_SERVERS")
     lower_case = ((name.lower(), value) for name, value in access.settings.items())
     given: dict[str, Any] = {name: value for name, value in lower_case if name.startswith("kafka_")}
     try:
@@ -32,7 +32,7 @@ def _build_brokers(access: Access) -> Brokers:
 
 @asynccontextmanager
 async def create_admin(access: Access) -> AsyncIterator[AIOKafkaAdminClient]:
-    """Open an admin client. Raises UnavailableError, also for what goes wrong while it is used."""
+    """Yield a started admin client. Raises UnavailableError for each Kafka error, also one in the caller's block."""
     admin = AIOKafkaAdminClient(**_build_brokers(access).client_options, request_timeout_ms=15_000)
     try:
         await admin.start()
@@ -45,7 +45,7 @@ async def create_admin(access: Access) -> AsyncIterator[AIOKafkaAdminClient]:
 
 @asynccontextmanager
 async def create_consumer(access: Access) -> AsyncIterator["AIOKafkaConsumer[bytes, bytes]"]:
-    """Open a consumer without a group, which commits nothing. Raises as `create_admin`."""
+    """Yield a started consumer without a group; it commits no offsets. Raises UnavailableError like `create_admin`."""
     consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
         **_build_brokers(access).client_options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
     )
@@ -60,13 +60,13 @@ async def create_consumer(access: Access) -> AsyncIterator["AIOKafkaConsumer[byt
 
 @asynccontextmanager
 async def create_publisher(access: Access) -> AsyncIterator[EventPublisher]:
-    """Open a producer whose sends return once Kafka has acknowledged them. Raises UnavailableError."""
+    """Yield a started publisher. Each send returns once Kafka has acknowledged it. Raises UnavailableError."""
     async with EventPublisher(_build_brokers(access), source=SOURCE) as publisher:
         yield publisher
 
 
 async def list_partitions(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> list[TopicPartition]:
-    """Return the partitions of these topics, as far as the topics exist."""
+    """Return the partitions of those topics that exist."""
     described: list[dict[str, Any]] = await admin.describe_topics(list(topics))
     return [
         TopicPartition(topic["topic"], partition["partition"])
@@ -78,7 +78,7 @@ async def list_partitions(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> 
 async def read_to_present_end(
     consumer: "AIOKafkaConsumer[bytes, bytes]", partitions: list[TopicPartition]
 ) -> AsyncIterator["ConsumerRecord[bytes, bytes]"]:
-    """Yield all messages of these partitions from their beginnings to their present ends."""
+    """Yield all messages that these partitions contain now. Messages that are published later are not waited for."""
     if not partitions:
         return
     ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)

@@ -1,6 +1,6 @@
-"""The operator's commands `doctor`, `status` and `sync`; `dead_letter_commands` has `dlq`.
+"""The operator's commands `doctor`, `status` and `sync`. The command `dlq` is in `dead_letter_commands`.
 
-Exit codes of all: 0 all is well, 1 something is wrong or was refused, 2 the installation could not be reached.
+Their exit codes: 0 all is well, 1 something is wrong or is refused, 2 the installation cannot be reached.
 """
 
 from dataclasses import asdict
@@ -23,7 +23,7 @@ from merchant_sync.operating.terminal import (
     AsJson,
     DataDir,
     exit_on_errors,
-    load_access,
+    load_access_or_exit,
     print_error,
     print_json,
 )
@@ -47,7 +47,7 @@ def examine(
     sample: Annotated[int, typer.Option(min=0, max=500, help="Live connections checked of each platform.")] = SAMPLE,
 ) -> None:
     """Check everything that an installation depends on, and print what to do where something is wrong."""
-    access = load_access(data)
+    access = load_access_or_exit(data)
     console, errors = Console(soft_wrap=True, highlight=False), Console(stderr=True)
     findings: list[Finding] = []
     with Progress(TextColumn("{task.description}"), console=errors, transient=True) as progress:
@@ -79,7 +79,7 @@ def show_status(
     as_json: AsJson = False,
 ) -> None:
     """Show connections, syncs, consumer lag, freshness and dead letters."""
-    access, console = load_access(data), Console(soft_wrap=True)
+    access, console = load_access_or_exit(data), Console(soft_wrap=True)
     with exit_on_errors():
         document = _load_connection(InternalApi(access), connection) if connection else status.load_status(access)
     if as_json:
@@ -111,7 +111,7 @@ def start_sync(
 ) -> None:
     """Start a sync of one connection, with cause `manual`. If a full sync runs already, the request joins that one."""
     records = _parse_records(mode, resource, ids or [])
-    access, errors = load_access(data), Console(stderr=True, soft_wrap=True, highlight=False)
+    access, errors = load_access_or_exit(data), Console(stderr=True, soft_wrap=True, highlight=False)
     with exit_on_errors(), InternalApi(access) as api:
         sync_id = syncing.start_sync(api, connection, records)
         if not as_json:
@@ -128,7 +128,10 @@ def start_sync(
 
 
 def _parse_records(mode: str, resource: str, ids: list[str]) -> dict[str, list[str]] | None:
-    """Return the requested records, None for all. Exits with code 2 where the options do not fit together."""
+    """Return the ids of the requested records by resource; None for a full sync.
+
+    Exits with code 2 when the options contradict each other.
+    """
     if mode == FULL and not resource and not ids:
         return None
     if mode == INCREMENTAL and resource and ids:

@@ -1,4 +1,4 @@
-"""`merchant-sync dlq`: list, show and replay dead letters."""
+"""The command `merchant-sync dlq`: list, show and replay dead letters."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from merchant_sync.operating.terminal import (
     AsJson,
     DataDir,
     exit_on_errors,
-    load_access,
+    load_access_or_exit,
     print_error,
     print_json,
 )
@@ -40,7 +40,7 @@ def list_latest(
     as_json: AsJson = False,
 ) -> None:
     """List the latest dead letters, the newest first."""
-    access = load_access(data)
+    access = load_access_or_exit(data)
     with exit_on_errors():
         letters = asyncio.run(dead_letters.load_latest(access, topic, connection, limit))
     if as_json:
@@ -49,8 +49,8 @@ def list_latest(
     table = Table("topic", "partition", "offset", "at", "connection", "group", "error", box=None, padding=(0, 2, 0, 0))
     for letter in letters:
         at = datetime.fromtimestamp(letter.at / 1000, UTC).isoformat(timespec="seconds")
-        place = (letter.topic, str(letter.partition), str(letter.offset))
-        table.add_row(*place, at, letter.connection, letter.group, letter.error)
+        position = (letter.topic, str(letter.partition), str(letter.offset))
+        table.add_row(*position, at, letter.connection, letter.group, letter.error)
     Console(soft_wrap=True).print(table if letters else "No dead letters.")
 
 
@@ -62,10 +62,10 @@ def show_one(
     body: Annotated[bool, typer.Option("--body", help="With the data in its records, which is a merchant's.")] = False,
     data: DataDir = LOCAL,
 ) -> None:
-    """Show one dead letter as JSON: headers, error, and the event without the data in its records."""
-    access = load_access(data)
+    """Show one dead letter as JSON: headers, error, and the event. Data of its records is shown only with --body."""
+    access = load_access_or_exit(data)
     with exit_on_errors():
-        letter = asyncio.run(dead_letters.load_one(access, topic, partition, offset))
+        letter = asyncio.run(dead_letters.load_dead_letter(access, topic, partition, offset))
     print_json(letter.describe(with_body=body))
 
 
@@ -82,28 +82,32 @@ def replay(
 ) -> None:
     """Publish dead letters again on the topic that they came from, once the cause of their failure is fixed.
 
-    They keep their key and headers and pass every check again, so that a second replay changes nothing. The dead letter
-    has failed its sync, and stays where it is: a finished sync is never reopened, but its data is stored. A message
-    that cannot be handled this time either becomes a dead letter again.
+    A replayed message keeps its key and headers and passes every check again, so a second replay changes nothing. Its
+    data is stored, but the sync that failed with the dead letter stays failed. The dead letter itself is not deleted. A
+    message that fails again becomes another dead letter.
     """
     single = topic is not None and partition is not None and offset is not None
     if [single, of_topic is not None, everything].count(True) != 1 or (topic is not None and not single):
         print_error("Give TOPIC PARTITION OFFSET, or --topic TOPIC, or --all.")
         raise typer.Exit(UNREACHABLE)
-    access = load_access(data)
-    place = (topic, partition, offset) if topic is not None and partition is not None and offset is not None else None
+    access = load_access_or_exit(data)
+    position = (
+        (topic, partition, offset) if topic is not None and partition is not None and offset is not None else None
+    )
     with exit_on_errors():
-        letters = _select(access, place, of_topic)
-        replayed = asyncio.run(_replay(access, letters, dry_run=dry_run, quiet=as_json))
+        letters = _select_dead_letters(access, position, of_topic)
+        replayed = asyncio.run(_replay_dead_letters(access, letters, dry_run=dry_run, quiet=as_json))
     if as_json:
         print_json({"dry_run": dry_run, "replayed": replayed})
     else:
         Console(highlight=False).print(f"{len(replayed)} {'would be replayed' if dry_run else 'replayed'}")
 
 
-async def _select(access: Access, place: tuple[str, int, int] | None, topic: str | None) -> AsyncIterator[DeadLetter]:
-    if place is not None:
-        letter = await dead_letters.load_one(access, *place)
+async def _select_dead_letters(
+    access: Access, position: tuple[str, int, int] | None, topic: str | None
+) -> AsyncIterator[DeadLetter]:
+    if position is not None:
+        letter = await dead_letters.load_dead_letter(access, *position)
         if reason := dead_letters.explain_refusal(letter):
             raise StackError(reason, exit_code=WRONG)
         yield letter
@@ -112,7 +116,7 @@ async def _select(access: Access, place: tuple[str, int, int] | None, topic: str
         yield letter
 
 
-async def _replay(
+async def _replay_dead_letters(
     access: Access, letters: AsyncIterator[DeadLetter], *, dry_run: bool, quiet: bool
 ) -> list[dict[str, object]]:
     errors, summaries = Console(stderr=True, highlight=False, soft_wrap=True), list[dict[str, object]]()
@@ -120,7 +124,7 @@ async def _replay(
     def note(letter: DeadLetter) -> None:
         summaries.append(letter.summary)
         if dry_run and not quiet:
-            errors.print(f"{letter.place} → {letter.came_from} {letter.connection}", markup=False)
+            errors.print(f"{letter.position} → {letter.came_from} {letter.connection}", markup=False)
         elif not quiet and len(summaries) % PROGRESS == 0:
             errors.print(f"{len(summaries)} replayed")
 

@@ -1,4 +1,7 @@
-"""Dead letters: the messages on `<topic>.dlq`, and how they are replayed. Kafka alone stores them."""
+"""Read and replay dead letters, the messages on `<topic>.dlq`, for the command `merchant-sync dlq`.
+
+Dead letters are stored only in Kafka.
+"""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
@@ -15,7 +18,7 @@ from merchant_sync.operating.terminal import WRONG
 from merchant_sync.parts import StackError
 
 REPLAYED = "dlq-replayed"
-"""The header of a replayed message: the place of its dead letter."""
+"""The header of a replayed message with topic, partition and offset of its dead letter."""
 HIDDEN = "[left out: --body shows it]"
 _DATA_FIELDS = ("body", "items", "lookup_fields", "volatile_fields")
 """The fields of a record in a message that contain a merchant's data."""
@@ -24,7 +27,10 @@ Headers = list[tuple[str, bytes]]
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A dead letter: its own place, where it came from, the error, and the message unchanged."""
+    """A dead letter: its position, the topic it came from (`came_from`), the error, and the unchanged message.
+
+    `at` is the time of its publication on the dead letter topic, in milliseconds.
+    """
 
     topic: str
     partition: int
@@ -40,24 +46,24 @@ class DeadLetter:
     headers: Headers = field(repr=False)
 
     @property
-    def place(self) -> str:
-        """Topic, partition and offset, as the arguments of `dlq show`."""
+    def position(self) -> str:
+        """Topic, partition and offset, written as the arguments of `dlq show`."""
         return f"{self.topic} {self.partition} {self.offset}"
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What `dlq list` shows."""
+        """The fields that `dlq list --json` prints."""
         names = ("topic", "partition", "offset", "at", "connection", "came_from", "kind", "group", "error")
         return {name: getattr(self, name) for name in names}
 
     def describe(self, *, with_body: bool) -> dict[str, Any]:
-        """Return all of it as JSON; the data of its records, and a body that is not JSON, only `with_body`."""
+        """Return all fields for JSON. Data of records, and a body that is not JSON, are hidden unless `with_body`."""
         headers = {name: value.decode(errors="replace") for name, value in self.headers}
         return {**self.summary, "headers": headers, "event": decode_event(self.body, with_data=with_body)}
 
 
 def parse_dead_letter(record: "ConsumerRecord[bytes, bytes]") -> DeadLetter:
-    """Return a message on a dead letter topic as a dead letter."""
+    """Parse a message of a dead letter topic."""
     headers = [(name, bytes(value)) for name, value in record.headers]
     texts = {name: value.decode(errors="replace") for name, value in headers}
     return DeadLetter(
@@ -77,7 +83,10 @@ def parse_dead_letter(record: "ConsumerRecord[bytes, bytes]") -> DeadLetter:
 
 
 def decode_event(body: bytes | None, *, with_data: bool) -> Any:
-    """Return a message's body as JSON; the data of its records, and a body that is not JSON, only `with_data`."""
+    """Return the parsed JSON of a message's body, or the text of a body that is not JSON.
+
+    Unless `with_data`, a placeholder replaces the data of records and a body that is not JSON.
+    """
     try:
         event = orjson.loads(body or b"null")
     except orjson.JSONDecodeError:
@@ -87,7 +96,7 @@ def decode_event(body: bytes | None, *, with_data: bool) -> Any:
 
 
 def hide_data(event: Any) -> Any:
-    """Return an event without the data in its records."""
+    """Return the event with a placeholder for the data in its records."""
     if not isinstance(event, dict) or not isinstance(event.get("records"), list):
         return event
     records = [
@@ -100,9 +109,9 @@ def hide_data(event: Any) -> Any:
 
 
 def build_replay_headers(letter: DeadLetter) -> Headers:
-    """Return the headers of the replayed message: its original ones, and the place of the dead letter."""
+    """Return the headers of the replayed message: the original headers, and `dlq-replayed`."""
     original = [(name, value) for name, value in letter.headers if name not in DEAD_LETTER and name != REPLAYED]
-    return [*original, (REPLAYED, letter.place.replace(" ", "/").encode())]
+    return [*original, (REPLAYED, letter.position.replace(" ", "/").encode())]
 
 
 def complete_topic_name(name: str) -> str:
@@ -111,9 +120,9 @@ def complete_topic_name(name: str) -> str:
 
 
 async def read_dead_letters(access: Access, topic: str | None) -> AsyncIterator[DeadLetter]:
-    """Yield all dead letters, or those of one topic.
+    """Yield the dead letters of one topic, or of all topics when `topic` is None.
 
-    Raises UnavailableError, and StackError where there is no such topic.
+    Raises UnavailableError when Kafka is unavailable, and StackError when the topic does not exist.
     """
     async with brokers.create_admin(access) as admin:
         existing = sorted(name for name in await admin.list_topics() if name.endswith(DEAD_LETTER_SUFFIX))
@@ -128,9 +137,9 @@ async def read_dead_letters(access: Access, topic: str | None) -> AsyncIterator[
 
 
 def explain_refusal(letter: DeadLetter) -> str | None:
-    """Return why a dead letter must not be replayed, None when it may be.
+    """Return the reason why a dead letter must not be replayed; None when it may be replayed.
 
-    On a compacted topic the latest message of a connection counts, so that an old one would replace a newer one.
+    On the compacted topic, a replayed old message would replace the newer message of the same connection.
     """
     if letter.came_from != CONNECTION_CHANGED:
         return None
@@ -141,10 +150,13 @@ def explain_refusal(letter: DeadLetter) -> str | None:
 
 
 async def select_replayable(letters: AsyncIterator[DeadLetter]) -> AsyncIterator[DeadLetter]:
-    """Yield those that may be replayed; of one that was replayed and failed again, only the first."""
+    """Yield the dead letters that may be replayed. Of several with the same event, only the first is yielded.
+
+    Several have the same event when a replayed message has failed again.
+    """
     seen: set[tuple[str, str, bytes]] = set()
     async for letter in letters:
-        event_id = dict(letter.headers).get("ce_id", letter.place.encode())
+        event_id = dict(letter.headers).get("ce_id", letter.position.encode())
         identity = (letter.came_from, letter.connection, event_id)
         if explain_refusal(letter) is None and identity not in seen:
             seen.add(identity)
@@ -152,7 +164,7 @@ async def select_replayable(letters: AsyncIterator[DeadLetter]) -> AsyncIterator
 
 
 async def load_latest(access: Access, topic: str | None, connection: str | None, limit: int) -> list[DeadLetter]:
-    """Return the latest dead letters without body and headers, the newest first."""
+    """Return the `limit` latest dead letters without body and headers, the newest first."""
     kept: list[DeadLetter] = []
     async for letter in read_dead_letters(access, topic):
         if connection in (None, letter.connection):
@@ -166,22 +178,25 @@ def _select_newest(letters: list[DeadLetter], limit: int) -> list[DeadLetter]:
     return sorted(letters, key=lambda letter: letter.at, reverse=True)[:limit]
 
 
-async def load_one(access: Access, topic: str, partition: int, offset: int) -> DeadLetter:
-    """Return the dead letter at a place. Raises StackError when there is none, or none any more after seven days."""
-    place = TopicPartition(complete_topic_name(topic), partition)
-    described = f"{place.topic} {partition} {offset}"
+async def load_dead_letter(access: Access, topic: str, partition: int, offset: int) -> DeadLetter:
+    """Return the dead letter at a position. Raises StackError when it does not exist.
+
+    Kafka deletes dead letters after seven days.
+    """
+    position = TopicPartition(complete_topic_name(topic), partition)
+    described = f"{position.topic} {partition} {offset}"
     missing = StackError(
         f"No dead letter at {described}: `merchant-sync dlq list` shows the existing ones.", exit_code=WRONG
     )
     async with brokers.create_admin(access) as admin:
-        if place not in (await brokers.list_partitions(admin, [place.topic])):
+        if position not in (await brokers.list_partitions(admin, [position.topic])):
             raise missing
     async with brokers.create_consumer(access) as consumer:
-        starts, ends = await consumer.beginning_offsets([place]), await consumer.end_offsets([place])
-        if not starts[place] <= offset < ends[place]:
+        starts, ends = await consumer.beginning_offsets([position]), await consumer.end_offsets([position])
+        if not starts[position] <= offset < ends[position]:
             raise missing
-        consumer.assign([place])
-        consumer.seek(place, offset)
+        consumer.assign([position])
+        consumer.seek(position, offset)
         record = await consumer.getone()
         if record.offset != offset:
             raise missing
@@ -191,10 +206,10 @@ async def load_one(access: Access, topic: str, partition: int, offset: int) -> D
 async def replay(
     access: Access, letters: AsyncIterator[DeadLetter], *, on_replayed: Callable[[DeadLetter], None]
 ) -> int:
-    """Publish each again on the topic that it came from and return their number.
+    """Publish each dead letter again on the topic that it came from; return how many were published.
 
-    `on_replayed` is called once Kafka has acknowledged one. Raises UnavailableError in between; to replay the
-    acknowledged ones again changes nothing.
+    `on_replayed` is called for each once Kafka has acknowledged it. Raises UnavailableError when Kafka is unavailable,
+    even if some are published already. Replaying those a second time is harmless.
     """
     count = 0
     async with brokers.create_publisher(access) as publisher:

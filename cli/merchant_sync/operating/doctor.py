@@ -1,4 +1,4 @@
-"""The doctor: all checks of an installation, in the order in which things depend on each other."""
+"""Run all checks of `merchant-sync doctor`. A check comes after the checks of what it depends on."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,12 +22,12 @@ from merchant_sync.parts import StackError
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 OnProgress = Callable[[int, int], None]
-"""Called with the number of connections checked so far, and with their total."""
+"""A function that is called with the number of merchants' connections checked so far, and with their total."""
 Checks = dict[str, Callable[[], Iterator[Finding]]]
 
 
 def examine(access: Access, *, sample: int, on_progress: OnProgress) -> Iterator[Finding]:
-    """Yield all findings, each as soon as it is known. A check that fails as a whole is a finding, too."""
+    """Yield all findings, each as soon as it is known. A check that raises an error becomes a finding, too."""
     with httpx.Client(timeout=TIMEOUT, follow_redirects=False) as http:
         checks: Checks = {
             "settings": lambda: settings.check(access),

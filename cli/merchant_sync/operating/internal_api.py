@@ -1,4 +1,4 @@
-"""The internal APIs of gateway and scheduler, called with the key of `operator`."""
+"""Call the internal APIs of the gateway and the scheduler with the key of the caller `operator`."""
 
 from http import HTTPStatus
 from typing import Any, Self
@@ -12,10 +12,16 @@ TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 
 
 class InternalApi:
-    """Both APIs. Every method raises StackError: with the HTTP status where a service refuses, else without one."""
+    """Calls the internal APIs of the gateway and the scheduler.
+
+    Every method raises StackError when the call fails. Its `status` is the HTTP status with which the service refused,
+    or None when there was no answer.
+    """
 
     def __init__(self, access: Access) -> None:
-        self._gateway, self._scheduler, key = access.require("GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "INTERNAL_KEY")
+        self._gateway, self._scheduler, key = access.require_settings(
+            "GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "INTERNAL_KEY"
+        )
         self._http = httpx.Client(timeout=TIMEOUT, headers={"Authorization": f"Bearer {key}"})
 
     def __enter__(self) -> Self:
@@ -31,18 +37,18 @@ class InternalApi:
     def list_connections(
         self, *, platform: str | None = None, state: str | None = None, limit: int = 100
     ) -> list[dict[str, Any]]:
-        """Return the first connections by name."""
+        """Return up to `limit` merchants' connections, ordered by name."""
         filters = {"platform": platform, "state": state, "limit": limit}
         query = {name: value for name, value in filters.items() if value is not None}
         listed: list[dict[str, Any]] = self._call_scheduler("/connections", **query)["connections"]
         return listed
 
     def load_connection(self, name: str) -> dict[str, Any]:
-        """Return one connection with its latest syncs."""
+        """Return one merchant's connection with its latest syncs."""
         return self._call_scheduler(f"/connections/{name}")
 
     def load_sync(self, sync_id: str) -> dict[str, Any] | None:
-        """Return one sync, None while the scheduler does not have it yet."""
+        """Return one sync; None while the scheduler does not know the sync yet."""
         try:
             return self._call_scheduler(f"/syncs/{sync_id}")
         except StackError as error:
@@ -51,11 +57,11 @@ class InternalApi:
             raise
 
     def check_connection(self, name: str) -> dict[str, Any]:
-        """Return the state of a connection at its platform, as the gateway sees it now."""
+        """Let the gateway check a merchant's connection at its platform now; return what it found."""
         return self._call("GET", self._gateway, "GATEWAY_INTERNAL_URL", f"/internal/connections/{name}/checkup")
 
     def request_sync(self, name: str, records: dict[str, list[str]] | None) -> str:
-        """Start an incremental sync of these records, or without any a full sync; return its id."""
+        """Start an incremental sync of `records`, or a full sync when `records` is None. Return the sync's id."""
         path = f"/internal/connections/{name}/sync"
         answer = self._call("POST", self._gateway, "GATEWAY_INTERNAL_URL", path, json={"records": records})
         return str(answer["sync_id"])

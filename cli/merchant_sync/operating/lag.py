@@ -1,4 +1,4 @@
-"""Consumer lag: how many messages of each topic a group has not consumed yet."""
+"""Compute consumer lag: how many messages of each topic a group has not consumed yet."""
 
 import asyncio
 from collections import Counter
@@ -14,7 +14,7 @@ from merchant_sync.operating import brokers
 
 @dataclass(frozen=True)
 class Lag:
-    """The lag of one group on one topic."""
+    """The lag of one consumer group on one topic, in messages."""
 
     group: str
     topic: str
@@ -23,14 +23,14 @@ class Lag:
 
 @dataclass(frozen=True)
 class Backlog:
-    """All lags, and the number of dead letters on each topic (kept for seven days, replayed ones included)."""
+    """All lags, and the number of dead letters by topic. Replayed ones count too, until Kafka deletes them."""
 
     lags: tuple[Lag, ...]
     dead_letters: Mapping[str, int]
 
 
 def load_backlog(access: Access) -> Backlog:
-    """Return the present backlog. Raises UnavailableError."""
+    """Return the present backlog. Raises UnavailableError when Kafka is unavailable."""
     return asyncio.run(_load_backlog(access))
 
 
@@ -63,7 +63,7 @@ def compute_lags(
 ) -> Iterable[Lag]:
     """Yield the lag of the group on each topic on which it has committed an offset.
 
-    On a partition without a commit all messages count, because groups begin at the beginning.
+    On a partition without a commit, all messages count, because a group starts with the first message.
     """
     topics = sorted({partition.topic for partition, offset in committed.items() if offset >= 0})
     for topic in topics:

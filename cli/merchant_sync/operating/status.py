@@ -1,4 +1,4 @@
-"""The state of an installation: connections, syncs, lag and freshness, as one document."""
+"""Collect and print the state of an installation: connections, syncs, consumer lag and freshness."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -15,7 +15,7 @@ from messaging.errors import UnavailableError
 
 
 def load_status(access: Access) -> dict[str, Any]:
-    """Return the document. Raises StackError where scheduler or Kafka do not answer."""
+    """Return the state as one JSON document. Raises StackError when the scheduler or Kafka does not answer."""
     with InternalApi(access) as api:
         overview = api.load_overview()
     try:
@@ -37,7 +37,7 @@ def load_status(access: Access) -> dict[str, Any]:
 
 
 def show_status(status: dict[str, Any], console: Console) -> None:
-    """Print the document as tables."""
+    """Print the document of `load_status` as tables."""
     for title, columns, rows in _build_tables(status):
         if not rows:
             console.print(f"[bold]{title}[/]: none", highlight=False)
@@ -77,7 +77,7 @@ def _build_tables(status: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]
 
 
 def format_age(seconds: float | None) -> str:
-    """Return a span of time in the largest unit that it fills."""
+    """Format a duration in the largest unit that it fills, for example `5.0 min`; `-` for None."""
     if seconds is None:
         return "-"
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
@@ -87,7 +87,7 @@ def format_age(seconds: float | None) -> str:
 
 
 def show_connection(connection: dict[str, Any], console: Console) -> None:
-    """Print one connection with its latest syncs."""
+    """Print one merchant's connection with its latest syncs."""
     name, state, epoch = connection["connection"], connection["state"], connection["epoch"]
     console.print(f"[bold]{name}[/] is {state}, epoch {epoch}", highlight=False)
     table = Table("sync", "mode", "cause", "state", "records", "reason", box=None, padding=(0, 2, 0, 0))

@@ -1,4 +1,4 @@
-"""One sync of one connection, started for an operator and followed to its end."""
+"""Start a sync of one merchant's connection for an operator, and wait until it has finished."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ POLL_SECONDS = 0.5
 
 
 def start_sync(api: InternalApi, connection: str, records: dict[str, list[str]] | None) -> str:
-    """Start it and return its id.
+    """Start an incremental sync of `records`, or a full sync when `records` is None. Return the sync's id.
 
     Raises StackError with exit code 1 for an unknown connection or record, or a connection that is not connected.
     """
@@ -32,7 +32,7 @@ def start_sync(api: InternalApi, connection: str, records: dict[str, list[str]] 
 
 
 def wait_for_sync(api: InternalApi, sync_id: str, *, on_change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Wait until the sync has finished and return it; `on_change` is called with each state that differs."""
+    """Wait until the sync has finished and return it. `on_change` is called with the sync whenever it has changed."""
     last: dict[str, Any] | None = None
     while True:
         sync = api.load_sync(sync_id)

@@ -1,4 +1,4 @@
-"""What all of the operator's commands share: how they find the installation, print, and exit."""
+"""Functions that all of the operator's commands share: find the installation, print, exit."""
 
 import sys
 from collections.abc import Iterator
@@ -16,22 +16,25 @@ from merchant_sync.parts import StackError
 from messaging.errors import UnavailableError
 
 WRONG, UNREACHABLE = 1, 2
-"""Exit codes."""
+"""The exit codes for something that is wrong, and for an installation that cannot be reached."""
 DataDir = Annotated[Path, typer.Option("--data", help="Folder of the local stack, if one runs.", file_okay=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 LOCAL = Path("data")
 EXIT_CODES = "Exit codes: 0 all is well, 1 something is wrong, 2 the installation could not be reached."
 
 
-def load_access(data: Path) -> Access:
-    """Return the access to the installation. Exits with code 2 where none is named."""
+def load_access_or_exit(data_dir: Path) -> Access:
+    """Return the access to the installation. Exits with code 2 when no stack runs and no settings name one."""
     with exit_on_errors():
-        return access.load(data)
+        return access.load_access(data_dir)
 
 
 @contextmanager
 def exit_on_errors() -> Iterator[None]:
-    """Print what fails in the block, and exit: with the code of the StackError, or with 2 where Kafka is away."""
+    """Print a StackError or an UnavailableError of the block and exit.
+
+    The exit code is that of the StackError, and 2 for an UnavailableError.
+    """
     try:
         yield
     except StackError as error:

@@ -2,7 +2,7 @@
 
 A test arms a kill point by writing `<effect> <before|after>` into the file `$KILL_POINTS/<service>`. The next time that
 the service is about to have this effect, or has just had it, the process kills itself with SIGKILL, like a power cut.
-The product contains nothing of this.
+The product itself has no code for kill points.
 """
 
 import os

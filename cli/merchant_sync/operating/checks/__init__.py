@@ -1,4 +1,7 @@
-"""The doctor's checks. Each module has one `check`, which yields findings and raises no error that it expects."""
+"""The checks of `merchant-sync doctor`.
+
+Each module has one function `check` that yields findings. It reports expected errors as findings, and raises none.
+"""
 
 from dataclasses import dataclass
 
@@ -16,15 +19,15 @@ class Finding:
 
 
 def report_good(subject: str, details: str) -> Finding:
-    """Return a finding that all is well."""
+    """Return a finding for something that works as it should."""
     return Finding(subject, GOOD, details)
 
 
 def report_warning(subject: str, details: str, action: str) -> Finding:
-    """Return a finding that something works, but not as it should."""
+    """Return a finding for something that works, but not as it should."""
     return Finding(subject, WARNING, details, action)
 
 
 def report_bad(subject: str, details: str, action: str) -> Finding:
-    """Return a finding that something is wrong."""
+    """Return a finding for something that does not work."""
     return Finding(subject, BAD, details, action)

@@ -1,4 +1,4 @@
-"""The bucket: an object is written, read back, and deleted."""
+"""Check the bucket: write an object, read it back, delete it."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -13,8 +13,8 @@ PREFIX = ".merchant-sync-doctor/"
 
 
 def check(access: Access) -> Iterator[Finding]:
-    """Check that the keys allow in the bucket what the writer does."""
-    client, name = create_bucket_client(access), access.get("SPACES_BUCKET")
+    """Check that the keys permit everything that the spaces-writer does in the bucket."""
+    client, name = create_bucket_client(access), access.get_setting("SPACES_BUCKET")
     key, body = f"{PREFIX}{uuid4()}", b'{"written by": "merchant-sync doctor"}'
     subject, operation = f"bucket {name}", "write"
     try:

@@ -1,4 +1,7 @@
-"""This machine's clock compared with the platforms': which of two versions is newer depends on it."""
+"""Compare this machine's clock with the platforms' clocks.
+
+The services compare times of both to decide which of two versions of a record is newer.
+"""
 
 import re
 import time
@@ -16,16 +19,16 @@ MAX_SECONDS = 2.0
 
 
 def check(access: Access, *, http: httpx.Client, now: Callable[[], float] = time.time) -> Iterator[Finding]:
-    """Check the difference at each platform."""
+    """Compare the clock with each platform that the installation has. `now` returns the time in seconds."""
     for manifest in MANIFESTS:
         if manifest.probe_setting and access.has_platform(manifest):
             yield _check_clock(manifest.title, get_probe_address(manifest, access), http, now)
 
 
 def get_probe_address(manifest: Manifest, access: Access) -> str:
-    """Return an address of the platform that answers any HTTP request."""
+    """Return a URL of the platform that answers any HTTP request."""
     setting = manifest.find_setting(manifest.probe_setting)
-    address = access.get(manifest.probe_setting) or (setting.default if setting else None) or ""
+    address = access.get_setting(manifest.probe_setting) or (setting.default if setting else None) or ""
     return re.sub(r"\{\w+\}", manifest.probe_account, address)
 
 
@@ -43,9 +46,9 @@ def _check_clock(title: str, address: str, http: httpx.Client, now: Callable[[],
 
 
 def compare_clocks(subject: str, sent: float, received: float, stamp: float) -> Finding:
-    """Compare the `Date` of an answer with the times of the request and the answer (seconds).
+    """Compare the time in a response's `Date` header (`stamp`) with the times `sent` and `received`, all in seconds.
 
-    A `Date` has whole seconds and is of some moment between the two.
+    `Date` has whole seconds. With equal clocks, it lies between `sent` and `received`.
     """
     difference = max(sent - (stamp + 1), stamp - received, 0.0)
     if difference > MAX_SECONDS:

@@ -1,4 +1,4 @@
-"""Live connections at their platforms: their webhook subscriptions, and the API version that a platform serves."""
+"""Check merchants' connections at their platforms: webhook subscriptions, and the API version that is served."""
 
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
@@ -20,7 +20,7 @@ def check(access: Access, *, sample: int = SAMPLE, on_progress: Callable[[int, i
     """
     try:
         with InternalApi(access) as api:
-            names = [name for platform in PLATFORMS for name in _list_live(api, platform, sample)]
+            names = [name for platform in PLATFORMS for name in _list_live_connections(api, platform, sample)]
             if sample and not names:
                 yield report_good("connections", "none is live yet")
             remarks: set[str] = set()
@@ -34,13 +34,13 @@ def check(access: Access, *, sample: int = SAMPLE, on_progress: Callable[[int, i
         yield report_bad("connections", str(error), "bring it back, or correct its address")
 
 
-def _list_live(api: InternalApi, platform: str, sample: int) -> list[str]:
+def _list_live_connections(api: InternalApi, platform: str, sample: int) -> list[str]:
     listed = api.list_connections(platform=platform, state="connected", limit=sample) if sample else []
     return [str(connection["connection"]) for connection in listed]
 
 
 def _check_connection(api: InternalApi, name: str, remarks: set[str]) -> Finding:
-    """Check one connection, and add what the platform remarks on its API version to `remarks`."""
+    """Check one merchant's connection. A warning about the platform's API version is added to `remarks`."""
     try:
         report = api.check_connection(name)
     except StackError as error:

@@ -1,4 +1,4 @@
-"""Postgres, as each owner's own role sees it."""
+"""Check Postgres with the database role of each service that owns data."""
 
 from collections.abc import AsyncIterator, Collection
 from importlib.resources import files
@@ -23,7 +23,7 @@ _EXISTS = text("SELECT to_regclass('schema_versions') IS NOT NULL")
 
 
 async def check(access: Access) -> AsyncIterator[Finding]:
-    """Check of each owner whose connection string is known that it answers, its schema's version, and its rights."""
+    """Check each owner whose database URL is known: that the database answers, the schema's version, the rights."""
     shared = len({access.get_database_url(owner) for owner in OWNERS}) == 1
     for owner in OWNERS:
         if url := access.get_database_url(owner):
@@ -62,13 +62,13 @@ async def _load_applied(tx: AsyncConnection) -> set[str]:
 
 
 def list_migrations(package: str) -> set[str]:
-    """Return the names of the migrations that this version of a service has."""
+    """Return the names of the migrations in the installed package of a service."""
     folder = files(package).joinpath("migrations")
     return {entry.name for entry in folder.iterdir() if entry.name.endswith(".sql")}
 
 
 def compare_schema(owner: str, applied: Collection[str]) -> Finding:
-    """Compare the `applied` migrations of the schema with those of this version of its owner."""
+    """Compare the migrations that are `applied` to an owner's schema with those in the owner's installed package."""
     expected = list_migrations(owner)
     subject = f"Postgres of {owner}"
     if missing := sorted(expected - set(applied)):

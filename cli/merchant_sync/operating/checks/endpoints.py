@@ -1,4 +1,4 @@
-"""The gateway's public addresses from outside: they lead to our gateway, and its internal API is not reached there."""
+"""Check the gateway's public URLs: they lead to our gateway, and its internal API cannot be reached through them."""
 
 from collections.abc import Iterator
 
@@ -11,15 +11,15 @@ from merchant_sync.origins import get_origin
 from platform_sdk.manifests import Manifest
 
 SIGNATURE_REFUSED = {"status": "error", "reason": "signature"}
-"""Our gateway's answer, with 401, to a delivery without a signature."""
+"""The JSON with which our gateway answers 401 to a webhook delivery without a signature."""
 HIDDEN = ("/internal/tokens", "/internal/connections/any/checkup", "/metrics")
 
 
 def check(access: Access, *, http: httpx.Client) -> Iterator[Finding]:
-    """Check each platform's webhook address, and each origin by which the gateway is reached."""
+    """Check each platform's webhook URL, and each origin at which the gateway is reached."""
     addresses = []
     for manifest in MANIFESTS:
-        address = access.get(manifest.webhook_address_setting)
+        address = access.get_setting(manifest.webhook_address_setting)
         if address and access.has_platform(manifest):
             addresses.append(address)
             is_real = _is_real(manifest, access)
@@ -29,9 +29,9 @@ def check(access: Access, *, http: httpx.Client) -> Iterator[Finding]:
 
 
 def _is_real(manifest: Manifest, access: Access) -> bool:
-    """Whether the platform itself is used, and not the sandbox."""
+    """Return whether the installation uses the real platform, not the sandbox."""
     setting = manifest.find_setting(manifest.probe_setting)
-    return setting is not None and access.get(setting.name) == setting.default
+    return setting is not None and access.get_setting(setting.name) == setting.default
 
 
 def _check_webhooks(setting: str, address: str, http: httpx.Client, *, is_real: bool) -> Finding:

@@ -1,4 +1,4 @@
-"""Kafka: the brokers, and whether every topic is as it is provisioned."""
+"""Check Kafka: that the brokers answer, and that every topic exists with its provisioned configuration."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
@@ -18,8 +18,8 @@ _CREATE = "start the gateway, which creates missing topics; never by auto-creati
 
 
 async def check(access: Access) -> AsyncIterator[Finding]:
-    """Check the cluster, then its topics: missing ones, and those that differ from their provisioning."""
-    address = access.require("KAFKA_BOOTSTRAP_SERVERS")[0]
+    """Check that the cluster answers, then look for missing topics and for topics with another configuration."""
+    address = access.require_settings("KAFKA_BOOTSTRAP_SERVERS")[0]
     try:
         async with brokers.create_admin(access) as admin:
             count = len((await admin.describe_cluster())["brokers"])
@@ -64,7 +64,10 @@ async def _load_configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[st
 def compare_topic(
     topic: Topic, partitions: list[Mapping[str, Any]], config: Mapping[str, str], copies: int
 ) -> Iterator[Finding]:
-    """Yield where a topic differs from its provisioning. `config` is empty where the broker does not show it."""
+    """Yield a finding for each difference between a topic and its provisioning.
+
+    `config` is empty when the broker does not show the topic's configuration.
+    """
     subject = f"topic {topic.name}"
     if len(partitions) != PARTITIONS:
         action = "keys live in partitions: stop everything once all is read, delete the topic and let it be created"

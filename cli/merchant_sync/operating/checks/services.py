@@ -1,4 +1,4 @@
-"""Whether services are ready, and whether they accept the operator's key."""
+"""Check whether services are ready, and whether they accept the operator's key."""
 
 from collections.abc import Iterator
 
@@ -19,9 +19,9 @@ _ADDRESSES = {
 
 
 def check(access: Access, *, http: httpx.Client) -> Iterator[Finding]:
-    """Check each service whose address is known; those of `make up` all are."""
+    """Check each service whose URL is known. For a stack of `make up`, all are known."""
     for service, setting in _ADDRESSES.items():
-        if address := access.get(setting).rstrip("/"):
+        if address := access.get_setting(setting).rstrip("/"):
             yield _check_ready(service, address, http)
     yield _check_key(access)
 

@@ -1,4 +1,4 @@
-"""Settings: those that the command itself needs, and whether each service would accept those that are known here."""
+"""Check the settings that the command itself needs, and whether each service would accept the known settings."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -22,21 +22,21 @@ REQUIRED = (
     *("GATEWAY_URL", "GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "INTERNAL_KEY", "KAFKA_BOOTSTRAP_SERVERS"),
     *("SPACES_ACCESS_KEY", "SPACES_SECRET_KEY", "SPACES_BUCKET"),
 )
-"""Settings of the command, without which some of its checks are not possible."""
+"""The settings of the command itself. Without them, some of its checks are not possible."""
 _PER_PROCESS = {"INTERNAL_KEY", "PORT", "HOST"}
-"""Each process has its own."""
+"""Settings with another value in each process."""
 SettingsClass = type[BaseSettings]
 
 
 def check(access: Access) -> Iterator[Finding]:
-    """Check for settings that are missing here, and for those that a service would refuse."""
+    """Look for settings that the command lacks, and for settings that a service would refuse."""
     manifests = [manifest for manifest in MANIFESTS if access.has_platform(manifest)]
     webhook_addresses = (
         manifest.webhook_address_setting
         for manifest in manifests
         if manifest.find_setting(manifest.webhook_address_setting)
     )
-    missing = [name for name in (*REQUIRED, *webhook_addresses) if not access.get(name)]
+    missing = [name for name in (*REQUIRED, *webhook_addresses) if not access.get_setting(name)]
     missing += [f"{owner.upper()}_DATABASE_URL" for owner in OWNERS.values() if not access.get_database_url(owner)]
     if missing:
         details = f"missing: {', '.join(missing)}"
@@ -48,7 +48,7 @@ def check(access: Access) -> Iterator[Finding]:
 
 
 def list_settings_classes(manifests: list[Manifest]) -> dict[str, tuple[SettingsClass, ...]]:
-    """Return the classes that each service reads its settings into: its own, and in the gateway each platform's."""
+    """Return the settings classes of each service. For the gateway, these include the class of each platform."""
     platform_modules = (f"platforms.{manifest.slug}.settings" for manifest in manifests)
     platform_classes = (cls for name in platform_modules if find_spec(name) for cls in _find_classes(name))
     return {
@@ -87,7 +87,7 @@ def _check_service(service: str, classes: tuple[SettingsClass, ...], access: Acc
 
 
 def _validate(cls: SettingsClass, given: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Return what the class refuses, and what it needs besides. Nothing but `given` is read."""
+    """Validate the `given` settings alone. Return the errors as text, and the names of the missing settings."""
 
     class OnlyGiven(cls):  # type: ignore[valid-type, misc] # a class that is an argument
         @classmethod

@@ -1,1 +1,1 @@
-"""Bookshop, the example of a platform: what more than one service must know of it."""
+"""Bookshop, the example of a platform. This package has what more than one service needs for it."""

@@ -1,4 +1,4 @@
-"""Connecting a shop by its name and an API key, which is tried before anything is stored."""
+"""Connect a shop by its name and an API key. The key is tried before anything is stored."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -17,14 +17,14 @@ __all__ = ["Settings", "create_adapter"]
 
 
 class BookshopApi:
-    """Bookshop's API as far as the gateway calls it. An API key does not expire and has no scopes."""
+    """Calls Bookshop's API for the gateway. An API key does not expire and has no scopes."""
 
     def __init__(self, http: httpx.AsyncClient, url: str) -> None:
         self._http = http
         self._url = url.rstrip("/")
 
     async def is_token_valid(self, account: str, token: str) -> bool:
-        """Return whether the shop accepts the key. Raises TransientError where Bookshop does not answer."""
+        """Return whether the shop accepts the key. Raises TransientError when Bookshop does not answer."""
         headers = {"Authorization": f"Bearer {token}"}
         url = f"{self._url}/shops/{account}"
         response = await request_until_answered(
@@ -45,7 +45,7 @@ class BookshopApi:
 
 
 class BookshopCredentials:
-    """The form that a merchant fills in."""
+    """The form in which a merchant enters the shop's name and API key."""
 
     fields = (
         CredentialField("shop", "Shop", hint="the name of your shop"),
@@ -67,30 +67,33 @@ class BookshopCredentials:
 
 
 class BookshopAccounts:
-    """Facts about shops."""
+    """Derives keys, URLs and ids for shops."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
 
     def get_object_key(self, account: str) -> str:
-        """Return where the shop's snapshot is stored in the bucket."""
+        """Return the object key of the shop's snapshot."""
         return f"bookshop/{account}/bookshop_data.json"
 
     def build_account_url(self, account: str) -> str:
-        """Return the shop's own page."""
+        """Return the URL of the shop."""
         return f"{self._url}/shops/{account}"
 
     def parse_record_id(self, account: str, resource: str, text: str) -> str | None:
-        """Return the id of a book or an author, which is a number."""
+        """Return the id of a book or an author; None for a text that is not a number."""
         return text if resource in CATALOG and text.isdecimal() else None
 
     def find_missing_scopes(self, granted: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-        """Return nothing: there are no scopes."""
+        """Return an empty mapping: Bookshop has no scopes."""
         return {}
 
 
 def create_adapter(settings: Settings, http: httpx.AsyncClient, now: Callable[[], int]) -> PlatformAdapter:
-    """Return Bookshop as the gateway sees it. It has no webhooks, so it is polled only. `now` is in milliseconds."""
+    """Return the gateway's adapter for Bookshop. Bookshop has no webhooks: it is only polled.
+
+    `now` returns the time in milliseconds.
+    """
     api = BookshopApi(http, settings.bookshop_api_url)
     return PlatformAdapter(
         manifest=MANIFEST,

@@ -1,4 +1,4 @@
-"""What Bookshop is called here, and its one setting."""
+"""The manifest of Bookshop: its names and its only setting."""
 
 from platform_sdk.manifests import FETCHER, GATEWAY, Manifest, Setting
 

@@ -1,4 +1,4 @@
-"""What is read of a shop: its books and their authors."""
+"""The resources of a shop: books and authors."""
 
 from platform_sdk.resources import ReadMethod, Resource, ResourceCatalog
 

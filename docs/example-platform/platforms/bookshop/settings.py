@@ -8,7 +8,7 @@ from platforms.bookshop.manifest import MANIFEST
 
 
 class Settings(PlatformSettings):
-    """Where Bookshop's API is. Without it, no shop can be connected."""
+    """The URL of Bookshop's API. Without this URL, no shop can be connected."""
 
     manifest: ClassVar[Manifest] = MANIFEST
     bookshop_api_url: OptionalUrl = ""

@@ -1,4 +1,4 @@
-"""Composition root of the bookshop-fetcher."""
+"""Build and run the bookshop-fetcher."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ async def _open_source(settings: BookshopFetcherSettings) -> AsyncIterator[Books
 
 
 def main() -> None:
-    """Run the service until it is asked to end."""
+    """Run the service until it receives a stop signal."""
     run_fetcher(MANIFEST.fetcher, MANIFEST.slug, BookshopFetcherSettings, _open_source)
 
 

@@ -4,6 +4,6 @@ from connector.settings import FetcherSettings
 
 
 class BookshopFetcherSettings(FetcherSettings):
-    """Where Bookshop's API is."""
+    """The settings of every fetcher, and the URL of Bookshop's API."""
 
     bookshop_api_url: str

@@ -1,4 +1,4 @@
-"""Reading a shop: `GET /shops/{shop}/{resource}` lists ids, `GET /shops/{shop}/{resource}/{id}` is one record."""
+"""Read a shop: `GET /shops/{shop}/{resource}` lists ids, `GET /shops/{shop}/{resource}/{id}` returns one record."""
 
 import time
 from collections.abc import AsyncGenerator
@@ -23,7 +23,7 @@ from platforms.bookshop.resources import CATALOG
 
 
 class BookshopSource:
-    """Reads one shop after the other; Bookshop has no rate limit that is worth planning for."""
+    """Reads the records of shops. Requests are not paced, because Bookshop has no rate limit."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
@@ -31,7 +31,10 @@ class BookshopSource:
     async def read_records(
         self, context: SyncContext, ids: RecordIds, cursor: str | None
     ) -> AsyncGenerator[IncrementalReadStep, None]:
-        """As `connector.source.Source.read_records`; `cursor` is the number of ids that earlier attempts have read."""
+        """Yield the requested records, as `connector.source.Source.read_records` defines.
+
+        `cursor` is the number of ids that earlier attempts have read.
+        """
         requested = [(resource, record_id) for resource in sorted(ids) for record_id in sorted(ids[resource])]
         for number, (resource, record_id) in enumerate(requested, 1):
             if number <= int(cursor or 0):
@@ -44,9 +47,9 @@ class BookshopSource:
                 yield Checkpoint(str(number))
 
     async def read_all(self, context: SyncContext, cursor: str | None) -> AsyncGenerator[FullReadStep, None]:
-        """As `connector.source.Source.read_all`: each resource is one id range.
+        """Yield all records, as `connector.source.Source.read_all` defines. Each resource is one id range.
 
-        `cursor` is `resource:attempt` where one id range alone is read again.
+        `cursor` is `resource:attempt` when only this resource's id range is read again.
         """
         started_at = round(time.time() * 1000)
         again, _, attempt = (cursor or "").partition(":")
@@ -67,7 +70,7 @@ class BookshopSource:
             yield FullReadEnd(id_ranges=tuple((resource.name, 0) for resource in resources), started_at=started_at)
 
     def measure_budget(self) -> dict[str, float]:
-        """Return nothing: there is no rate limit."""
+        """Return an empty dict: there is no rate limit."""
         return {}
 
     async def _read_record(self, context: SyncContext, resource: Resource, record_id: str) -> Record:
@@ -85,10 +88,10 @@ class BookshopSource:
         )
 
     async def _get(self, context: SyncContext, path: str) -> Any:
-        """Return the JSON at `path` of the shop; None where it answers 404.
+        """Return the JSON at `path` of the shop; None when Bookshop answers 404.
 
-        Raises RetryLaterError where Bookshop does not answer, PermanentError where the key must not read it, and
-        ConnectionEndedError where the key is not accepted any more.
+        Raises RetryLaterError when Bookshop does not answer, PermanentError when the key may not read this path, and
+        ConnectionEndedError when Bookshop does not accept the key any more.
         """
         context.calls += 1
         headers = {"Authorization": f"Bearer {context.token.token}"}
