@@ -11,17 +11,6 @@ from platform_sdk.errors import PermanentError
 from platforms.shopify.session import parse_model
 from shopify_fetcher import graphql_documents
 from shopify_fetcher.chunked_records import ChunkedRecord
-from shopify_fetcher.collections import PRODUCTS_BY_ID, PRODUCTS_IN_OWN_ORDER, list_product_ids
-from shopify_fetcher.discounts import (
-    CODES,
-    FAMILIES,
-    ITEM_LISTS,
-    SIDES,
-    build_list_name,
-    map_codes,
-    map_gids,
-    map_variant_titles,
-)
 from shopify_fetcher.generated.fragments import (
     CodePage,
     CollectionIdPage,
@@ -33,9 +22,20 @@ from shopify_fetcher.generated.fragments import (
     VariantTitlePage,
 )
 from shopify_fetcher.graphql_documents import GraphqlDocument
-from shopify_fetcher.inventory import LEVELS, map_levels, map_variants
-from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo, build_tombstone
-from shopify_fetcher.products import MEDIA, METAFIELDS, VARIANTS, map_media, map_metafields
+from shopify_fetcher.mappers.collections import PRODUCTS_BY_ID, PRODUCTS_IN_OWN_ORDER, list_product_ids
+from shopify_fetcher.mappers.discounts import (
+    CODES,
+    FAMILIES,
+    ITEM_LISTS,
+    SIDES,
+    build_list_name,
+    map_codes,
+    map_gids,
+    map_variant_titles,
+)
+from shopify_fetcher.mappers.inventory import LEVELS, map_levels, map_variants
+from shopify_fetcher.mappers.mapped_records import MappedRecords, Node, ResponseInfo, build_tombstone
+from shopify_fetcher.mappers.products import MEDIA, METAFIELDS, VARIANTS, map_media, map_metafields
 from shopify_fetcher.read_session import ReadSession
 
 

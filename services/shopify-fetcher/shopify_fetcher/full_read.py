@@ -10,7 +10,7 @@ from shopify_fetcher.cursors import END, FullReadCursor
 from shopify_fetcher.id_ranges import KEYSETS, IdPage, count_ids, list_ids, list_locations, plan_range
 from shopify_fetcher.incremental_read import read_chunk
 from shopify_fetcher.read_session import ReadSession
-from shopify_fetcher.readers import ReadResult, RecordReader, read_shop
+from shopify_fetcher.record_reader import ReadResult, RecordReader, read_shop
 from shopify_fetcher.scopes import CHILD_RESOURCES, REQUIRED_SCOPES, describe_missing_scope
 
 

@@ -12,7 +12,7 @@ from shopify_fetcher.chunked_records import ChunkedRecord
 from shopify_fetcher.continuations import read_next_chunk
 from shopify_fetcher.cursors import IncrementalReadCursor
 from shopify_fetcher.read_session import ReadSession
-from shopify_fetcher.readers import ReadResult, RecordReader
+from shopify_fetcher.record_reader import ReadResult, RecordReader
 from shopify_fetcher.scopes import REQUIRED_SCOPES, describe_missing_scope, is_allowed
 
 Key = tuple[str, str]

@@ -21,7 +21,7 @@ from shopify_fetcher.graphql_documents import READ_PRODUCTS
 from shopify_fetcher.id_ranges import KEYSETS, list_ids
 from shopify_fetcher.incremental_read import read_records
 from shopify_fetcher.read_session import ReadSession
-from shopify_fetcher.readers import RecordReader, read_shop
+from shopify_fetcher.record_reader import RecordReader, read_shop
 
 DATA: dict[str, Any] = {"productsCount": {"count": 1, "precision": "EXACT"}}
 FULL = ThrottleStatus(2000, 2000, 100)

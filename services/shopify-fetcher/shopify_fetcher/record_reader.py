@@ -14,10 +14,10 @@ from platforms.shopify.ids import is_id_of
 from platforms.shopify.session import describe_mismatch, raise_first_error
 from shopify_fetcher.generated.read_shop import ReadShop
 from shopify_fetcher.graphql_documents import READ_SHOP, GraphqlDocument
-from shopify_fetcher.mappers import MappedRecords, ResponseInfo, build_tombstone
+from shopify_fetcher.mappers.mapped_records import MappedRecords, ResponseInfo, build_tombstone
+from shopify_fetcher.mappers.shop import map_shop
 from shopify_fetcher.read_session import ReadSession
-from shopify_fetcher.resources import READABLE_RESOURCES, ReadableResource
-from shopify_fetcher.shop import map_shop
+from shopify_fetcher.readable_resources import READABLE_RESOURCES, ReadableResource
 
 MAX_RECORD_ERRORS = 10
 """More records with an error in one response than this mean that the platform has a problem, and not the records."""

@@ -4,7 +4,13 @@ from contracts.events import Record
 from platforms.shopify.ids import parse_number
 from shopify_fetcher.chunked_records import Continuation
 from shopify_fetcher.generated.fragments import CollectionBody, ProductIdPage
-from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo, build_continuations, sort_by_number
+from shopify_fetcher.mappers.mapped_records import (
+    MappedRecords,
+    Node,
+    ResponseInfo,
+    build_continuations,
+    sort_by_number,
+)
 
 PRODUCTS_IN_OWN_ORDER, PRODUCTS_BY_ID = "products-in-own-order", "products-by-id"
 MANUAL = "MANUAL"

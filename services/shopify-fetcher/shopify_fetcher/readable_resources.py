@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shopify_fetcher import graphql_documents
-from shopify_fetcher.collections import map_collection
-from shopify_fetcher.discounts import map_discount
 from shopify_fetcher.graphql_documents import GraphqlDocument
-from shopify_fetcher.inventory import map_inventory_item
-from shopify_fetcher.locations import map_location
-from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo
-from shopify_fetcher.products import map_product
+from shopify_fetcher.mappers.collections import map_collection
+from shopify_fetcher.mappers.discounts import map_discount
+from shopify_fetcher.mappers.inventory import map_inventory_item
+from shopify_fetcher.mappers.locations import map_location
+from shopify_fetcher.mappers.mapped_records import MappedRecords, Node, ResponseInfo
+from shopify_fetcher.mappers.products import map_product
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from contracts.events import Record
 from platforms.shopify.ids import parse_number
 from shopify_fetcher.generated.fragments import MediaPage, MetafieldPage, ProductBody
-from shopify_fetcher.inventory import map_variants
-from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo, build_continuations
+from shopify_fetcher.mappers.inventory import map_variants
+from shopify_fetcher.mappers.mapped_records import MappedRecords, Node, ResponseInfo, build_continuations
 
 VARIANTS, MEDIA, METAFIELDS = "variants", "media", "metafields"
 _SEPARATE_FIELDS = {"updatedAt", "variants", "media", "metafields"}

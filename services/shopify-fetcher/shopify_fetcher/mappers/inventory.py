@@ -5,7 +5,7 @@ from typing import Any
 from contracts.events import Record
 from platforms.shopify.ids import parse_number
 from shopify_fetcher.generated.fragments import ItemBody, LevelPage, VariantPage, VariantPageEdgesNode
-from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo, build_continuations
+from shopify_fetcher.mappers.mapped_records import MappedRecords, Node, ResponseInfo, build_continuations
 
 LEVELS = "levels"
 _INVENTORY_FIELDS = {"inventoryItem"}

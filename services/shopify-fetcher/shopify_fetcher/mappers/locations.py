@@ -3,7 +3,7 @@
 from contracts.events import Record
 from platforms.shopify.ids import parse_number
 from shopify_fetcher.generated.fragments import LocationBody
-from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo
+from shopify_fetcher.mappers.mapped_records import MappedRecords, Node, ResponseInfo
 
 
 def map_location(raw: Node, info: ResponseInfo) -> MappedRecords:

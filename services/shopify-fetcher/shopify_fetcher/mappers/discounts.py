@@ -14,7 +14,13 @@ from shopify_fetcher.generated.fragments import (
     ProductIdPage,
     VariantTitlePage,
 )
-from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo, build_continuations, sort_by_number
+from shopify_fetcher.mappers.mapped_records import (
+    MappedRecords,
+    Node,
+    ResponseInfo,
+    build_continuations,
+    sort_by_number,
+)
 
 FAMILIES = {"DiscountCodeNode": "codeDiscount", "DiscountAutomaticNode": "automaticDiscount"}
 SIDES = ("customerGets", "customerBuys")
