@@ -19,7 +19,7 @@ def map_page(page_id: str, page: Mapping[str, Any], fields: Iterable[PageField],
     """
     values = {field.name: page.get(field.name) for field in fields}
     if "emails" in values:
-        values["email"] = _find_first(values["emails"])
+        values["email"] = _find_first_email(values["emails"])
     return Record(
         resource=RESOURCE,
         id=page_id,
@@ -34,5 +34,5 @@ def build_tombstone(page_id: str, read_at: int) -> Record:
     return Record(resource=RESOURCE, id=page_id, read_at=read_at)
 
 
-def _find_first(emails: object) -> str | None:
+def _find_first_email(emails: object) -> str | None:
     return next((email for email in emails if isinstance(email, str)), None) if isinstance(emails, list) else None

@@ -64,7 +64,7 @@ class NestedList:
     variables: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _build_mapper(model: type[M], map_items: Callable[[M], list[Any]]) -> MapPage:
+def _build_page_mapper(model: type[M], map_items: Callable[[M], list[Any]]) -> MapPage:
     def map_page(raw: Node, _chunked: ChunkedRecord, _info: ResponseInfo) -> ItemPage:
         page = parse_model(model, raw)
         return ItemPage(map_items(page), _find_next_cursor(page))
@@ -84,9 +84,9 @@ def _map_variant_page(raw: Node, chunked: ChunkedRecord, info: ResponseInfo) -> 
 
 
 _DISCOUNT_ITEMS = {
-    "products": ("products", _build_mapper(ProductIdPage, map_gids)),
-    "productVariants": ("variants", _build_mapper(VariantTitlePage, map_variant_titles)),
-    "collections": ("collections", _build_mapper(CollectionIdPage, map_gids)),
+    "products": ("products", _build_page_mapper(ProductIdPage, map_gids)),
+    "productVariants": ("variants", _build_page_mapper(VariantTitlePage, map_variant_titles)),
+    "collections": ("collections", _build_page_mapper(CollectionIdPage, map_gids)),
 }
 """By list, the variable that requests it and the mapper of its pages."""
 
@@ -108,39 +108,39 @@ NESTED_LISTS: dict[str, NestedList] = {
         graphql_documents.CONTINUE_MEDIA,
         ("product", "media"),
         ("media", "edges"),
-        _build_mapper(MediaPage, map_media),
+        _build_page_mapper(MediaPage, map_media),
     ),
     METAFIELDS: NestedList(
         graphql_documents.CONTINUE_METAFIELDS,
         ("product", "metafields"),
         ("metafields", "edges"),
-        _build_mapper(MetafieldPage, map_metafields),
+        _build_page_mapper(MetafieldPage, map_metafields),
     ),
     LEVELS: NestedList(
         graphql_documents.CONTINUE_LEVELS,
         ("inventoryItem", "inventoryLevels"),
         ("levels",),
-        _build_mapper(LevelPage, map_levels),
+        _build_page_mapper(LevelPage, map_levels),
     ),
     PRODUCTS_IN_OWN_ORDER: NestedList(
         graphql_documents.CONTINUE_COLLECTION,
         _COLLECTION_PRODUCTS,
         ("products",),
-        _build_mapper(ProductIdPage, list_product_ids),
+        _build_page_mapper(ProductIdPage, list_product_ids),
         {"sortKey": "COLLECTION_DEFAULT"},
     ),
     PRODUCTS_BY_ID: NestedList(
         graphql_documents.CONTINUE_COLLECTION,
         _COLLECTION_PRODUCTS,
         ("products",),
-        _build_mapper(ProductIdPage, list_product_ids),
+        _build_page_mapper(ProductIdPage, list_product_ids),
         {"sortKey": "ID"},
     ),
     CODES: NestedList(
         graphql_documents.CONTINUE_CODES,
         ("node", "codeDiscount", "codes"),
         ("codeDiscount", "codes", "edges"),
-        _build_mapper(CodePage, map_codes),
+        _build_page_mapper(CodePage, map_codes),
     ),
     **{
         build_list_name(family, side, item_list): _build_discount_list(family, side, item_list)
@@ -177,7 +177,7 @@ async def read_next_chunk(session: ReadSession, chunked: ChunkedRecord) -> NextC
     if response.data[nested_list.response_path[0]] is None:
         tombstone = build_tombstone(chunked.resource, chunked.id, response.read_at)
         return NextChunk(MappedRecords(records=[tombstone]), None)
-    raw = _find_node(response.data, nested_list.response_path)
+    raw = _find_nested_page(response.data, nested_list.response_path)
     info = ResponseInfo(session.context.read_id, response.read_at, session.can_read("inventory"))
     page = nested_list.map_page(raw, chunked, info) if raw is not None else ItemPage([], None)
     if page.after is not None and page.after == continuation.after:
@@ -195,7 +195,7 @@ async def read_next_chunk(session: ReadSession, chunked: ChunkedRecord) -> NextC
     return NextChunk(mapped, remaining)
 
 
-def _find_node(data: Node, path: tuple[str, ...]) -> Node | None:
+def _find_nested_page(data: Node, path: tuple[str, ...]) -> Node | None:
     value: Any = data
     for key in path:
         value = value.get(key) if value is not None else None

@@ -24,7 +24,7 @@ from graphql import (
 
 MAX_QUERY_COST = 1_000
 """No query that costs more is executed, on any plan."""
-FREE = frozenset({"pageInfo", "amount", "maximumShippingPrice", "greaterThanOrEqualToSubtotal"})
+FREE_FIELDS = frozenset({"pageInfo", "amount", "maximumShippingPrice", "greaterThanOrEqualToSubtotal"})
 """Fields in our queries whose objects cost nothing: those of the types PageInfo and MoneyV2."""
 ROOT_COUNT_COST = 10
 
@@ -40,7 +40,7 @@ def compute_query_cost(document: DocumentNode, variables: Variables) -> int:
     """Return the points of the document's one operation with these variables."""
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     operation = next(d for d in document.definitions if isinstance(d, OperationDefinitionNode))
-    return _CostCalculator(fragments, variables).compute_selection(operation.selection_set, root=True)
+    return _CostCalculator(fragments, variables).compute_selection_cost(operation.selection_set, root=True)
 
 
 class _CostCalculator:
@@ -48,7 +48,7 @@ class _CostCalculator:
         self._fragments = fragments
         self._variables = variables
 
-    def compute_selection(self, selections: SelectionSetNode, *, root: bool = False) -> int:
+    def compute_selection_cost(self, selections: SelectionSetNode, *, root: bool = False) -> int:
         """Return the cost of the fields, and of the most expensive type among the fragments."""
         total = 0
         by_type: dict[str, int] = {}
@@ -57,33 +57,33 @@ class _CostCalculator:
                 continue
             match node:
                 case FieldNode():
-                    total += self._compute_field(node, root=root)
+                    total += self._compute_field_cost(node, root=root)
                 case InlineFragmentNode(type_condition=condition):
                     type_name = condition.name.value if condition else ""
-                    by_type[type_name] = by_type.get(type_name, 0) + self.compute_selection(node.selection_set)
+                    by_type[type_name] = by_type.get(type_name, 0) + self.compute_selection_cost(node.selection_set)
                 case FragmentSpreadNode():
-                    total += self.compute_selection(self._fragments[node.name.value].selection_set)
+                    total += self.compute_selection_cost(self._fragments[node.name.value].selection_set)
         return total + max(by_type.values(), default=0)
 
-    def _compute_field(self, node: FieldNode, *, root: bool) -> int:
-        if node.selection_set is None or node.name.value in FREE:
+    def _compute_field_cost(self, node: FieldNode, *, root: bool) -> int:
+        if node.selection_set is None or node.name.value in FREE_FIELDS:
             return 0
         if root and node.name.value.endswith("Count"):
             return ROOT_COUNT_COST
         page = self._find_argument(node, "first")
         if page is None:
-            return 1 + self.compute_selection(node.selection_set)
-        return 2 + compute_page_factor(page) * self._compute_node(node.selection_set)
+            return 1 + self.compute_selection_cost(node.selection_set)
+        return 2 + compute_page_factor(page) * self._compute_node_cost(node.selection_set)
 
-    def _compute_node(self, connection: SelectionSetNode) -> int:
+    def _compute_node_cost(self, connection: SelectionSetNode) -> int:
         """Return the cost of one node of a connection, which lies under `edges`, perhaps behind a fragment."""
         total = 0
         for node in connection.selections:
             match node:
                 case FieldNode(name=name, selection_set=SelectionSetNode() as inner) if name.value == "edges":
-                    total += self.compute_selection(inner)
+                    total += self.compute_selection_cost(inner)
                 case FragmentSpreadNode():
-                    total += self._compute_node(self._fragments[node.name.value].selection_set)
+                    total += self._compute_node_cost(self._fragments[node.name.value].selection_set)
                 case _:
                     pass
         return total

@@ -43,7 +43,7 @@ class FullReadCursor:
     chunked_records: tuple[ChunkedRecord, ...] = ()
     """Incomplete records, which continue before the list does."""
 
-    def build_retry(self) -> "FullReadCursor":
+    def build_retry_cursor(self) -> "FullReadCursor":
         """Return the beginning of one more attempt at this id range alone."""
         return replace(
             self,
@@ -77,9 +77,9 @@ class FullReadCursor:
 
     def skip_resource(self, scopes: frozenset[str]) -> "FullReadCursor":
         """Return the next resource that may be read, or the end; this one is skipped."""
-        return self._find_next_resource(self.completed, self.exclude(self.resource, scopes).skipped, scopes)
+        return self._find_next_resource(self.completed, self.exclude_resource(self.resource, scopes).skipped, scopes)
 
-    def exclude(self, resource: str, scopes: frozenset[str]) -> "FullReadCursor":
+    def exclude_resource(self, resource: str, scopes: frozenset[str]) -> "FullReadCursor":
         """Return this cursor with `resource` and its child resources skipped, for the first reason that there was."""
         excluded = (resource, *CHILD_RESOURCES.get(resource, ()))
         new = ((r, describe_missing_scope(r, scopes)) for r in excluded if r not in dict(self.skipped))
@@ -93,7 +93,7 @@ class FullReadCursor:
         for resource in READ_ORDER[READ_ORDER.index(self.resource) + 1 :]:
             if is_allowed(resource, scopes):
                 return replace(cursor, resource=resource)
-            cursor = cursor.exclude(resource, scopes)
+            cursor = cursor.exclude_resource(resource, scopes)
         return cursor
 
     def encode(self) -> str:
@@ -107,7 +107,7 @@ class FullReadCursor:
         """Return the cursor in a text; None is the beginning. Raises PermanentError for one of another version."""
         if cursor is None:
             return cls()
-        body = _parse_body(cursor)
+        body = _parse_cursor(cursor)
         chunked_records = tuple(ChunkedRecord.decode(content) for content in body["chunked_records"])
         pairs = {name: tuple(map(tuple, body[name])) for name in ("completed", "skipped")}
         return cls(**{**{name: body[name] for name in _PLAIN_FIELDS}, **pairs}, chunked_records=chunked_records)
@@ -142,13 +142,13 @@ class IncrementalReadCursor:
         """Return the cursor in a text; None is the beginning. Raises PermanentError for one of another version."""
         if cursor is None:
             return cls()
-        body = _parse_body(cursor)
+        body = _parse_cursor(cursor)
         unreadable = tuple(UnreadableRecord(resource, gid, reason) for resource, gid, reason in body["unreadable"])
         chunked_records = tuple(ChunkedRecord.decode(content) for content in body["chunked_records"])
         return cls(body["done_count"], chunked_records, unreadable)
 
 
-def _parse_body(cursor: str) -> dict[str, Any]:
+def _parse_cursor(cursor: str) -> dict[str, Any]:
     body: dict[str, Any] = orjson.loads(cursor)
     if body.get("v") != VERSION:
         raise PermanentError("a cursor of another version: the work must begin anew", retryable=True)

@@ -35,7 +35,7 @@ class FullRead:
                 if not await self._session.refresh_scopes():
                     raise
         if not self._cursor.is_retry:
-            yield self._build_end()
+            yield self._build_full_read_end()
 
     async def _read_next_range(self) -> AsyncGenerator[FullReadStep, None]:
         """Yield this id range to its end with its marker, or nothing where it may not be read any more."""
@@ -63,7 +63,7 @@ class FullRead:
         """Skip the child resources that may not be read, even if that holds for a part of the parents only."""
         for resource in CHILD_RESOURCES.get(self._cursor.resource, ()):
             if not self._session.can_read(resource):
-                self._cursor = self._cursor.exclude(resource, self._scopes)
+                self._cursor = self._cursor.exclude_resource(resource, self._scopes)
 
     async def _open_range(self) -> None:
         """Find the upper bound of the id range and count it; one that is read again keeps its bounds."""
@@ -84,8 +84,8 @@ class FullRead:
         while has_more:
             async for step in self._read_chunks():
                 yield step
-            page = await self._list_page()
-            async for step in self._read_page(page):
+            page = await self._list_next_ids()
+            async for step in self._read_listed_records(page):
                 yield step
             has_more = page.has_more
         async for step in self._read_chunks():
@@ -97,18 +97,18 @@ class FullRead:
         self._cursor = replace(self._cursor, sent_count=1, started_at=started_at)
         return self._build_batch((record,))
 
-    async def _list_page(self) -> IdPage:
+    async def _list_next_ids(self) -> IdPage:
         cursor = self._cursor
         if cursor.resource == "locations":
             return await list_locations(self._session, cursor.position)
         after = int(cursor.position) if cursor.position is not None else cursor.low
         return await list_ids(self._session, KEYSETS[cursor.resource], after, cursor.high)
 
-    async def _read_page(self, page: IdPage) -> AsyncGenerator[FullReadStep, None]:
+    async def _read_listed_records(self, page: IdPage) -> AsyncGenerator[FullReadStep, None]:
         """Yield the records of a page of ids; the chunked records of each batch are completed before the next."""
         read_count = counted = 0
         while read_count < len(page.ids):
-            result = await self._reader.read(self._cursor.resource, page.ids[read_count:])
+            result = await self._reader.read_batch(self._cursor.resource, page.ids[read_count:])
             _raise_unreadable(result)
             yield self._build_batch(tuple(result.mapped.records))
             read_count += result.count
@@ -144,13 +144,13 @@ class FullRead:
             resource=cursor.resource,
             id_range=cursor.id_range,
             attempt=cursor.attempt,
-            retry_cursor=cursor.build_retry().encode(),
+            retry_cursor=cursor.build_retry_cursor().encode(),
             sent_count=cursor.sent_count,
             count_before=cursor.count_before,
             count_after=count_after,
         )
 
-    def _build_end(self) -> FullReadEnd:
+    def _build_full_read_end(self) -> FullReadEnd:
         """Return what was read and what was not: every resource is read, or a child of one that is, or skipped."""
         completed, skipped = dict(self._cursor.completed), dict(self._cursor.skipped)
         children = [r for resource in completed for r in CHILD_RESOURCES.get(resource, ()) if r not in skipped]

@@ -30,23 +30,23 @@ async def read_records(
     keys = [(resource, gid) for resource in sorted(ids) for gid in sorted(set(ids[resource]))]
     if any(resource in REQUIRED_SCOPES and not session.can_read(resource) for resource in ids):
         await session.refresh_scopes()
-    refused = _find_refused(keys, session)
+    refused = _find_unreadable_ids(keys, session)
     for record in (*refused.values(), *progress.unreadable):
         yield record
     reader = RecordReader(session)
     while progress.chunked_records or progress.done_count < len(keys):
         if progress.chunked_records:
             resource = progress.chunked_records[0].resource
-            result, chunked_records = await _read_chunk_or_give_up(session, reader, progress.chunked_records)
+            result, chunked_records = await _read_chunk_or_mark_unreadable(session, reader, progress.chunked_records)
         elif keys[progress.done_count] in refused:
             progress = replace(progress, done_count=progress.done_count + 1)
             continue
         else:
             resource, batch = _select_batch(keys[progress.done_count :], refused)
-            result = await reader.read(resource, batch)
+            result = await reader.read_batch(resource, batch)
             chunked_records = tuple(result.mapped.chunked_records)
             if result.is_denied and await session.refresh_scopes():
-                before, refused = refused, _find_refused(keys, session)
+                before, refused = refused, _find_unreadable_ids(keys, session)
                 for key in refused.keys() - before.keys():
                     yield refused[key]
                 continue
@@ -72,7 +72,7 @@ async def read_chunk(
     return result, (*remaining, *result.mapped.chunked_records, *others)
 
 
-async def _read_chunk_or_give_up(
+async def _read_chunk_or_mark_unreadable(
     session: ReadSession, reader: RecordReader, chunked_records: tuple[ChunkedRecord, ...]
 ) -> tuple[ReadResult, tuple[ChunkedRecord, ...]]:
     """As `read_chunk`; a record that is refused half-way, or has the same error twice, is unreadable."""
@@ -95,7 +95,7 @@ def _select_batch(keys: Sequence[Key], refused: Collection[Key]) -> tuple[str, l
     return resource, [gid for _, gid in batch]
 
 
-def _find_refused(keys: Sequence[Key], session: ReadSession) -> dict[Key, UnreadableRecord]:
+def _find_unreadable_ids(keys: Sequence[Key], session: ReadSession) -> dict[Key, UnreadableRecord]:
     """Return the ids that cannot be requested at all."""
     return {(record.resource, record.id): record for record in _check_ids(keys, session.context.token.scopes)}
 

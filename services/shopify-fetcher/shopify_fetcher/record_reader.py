@@ -46,7 +46,7 @@ class RecordReader:
     def __init__(self, session: ReadSession) -> None:
         self._session = session
 
-    async def read(self, resource: str, ids: Sequence[str]) -> ReadResult:
+    async def read_batch(self, resource: str, ids: Sequence[str]) -> ReadResult:
         """Read as many of `ids` as fit into one response, at least one.
 
         An id that is answered as absent, without an error, does not exist. One with an error, or whose response does
@@ -60,13 +60,13 @@ class RecordReader:
         while True:
             batch = ids[: min(readable.max_ids, self._compute_batch_size(readable.document))]
             try:
-                response = await self._query(readable.document, batch)
+                response = await self._fetch_records(readable.document, batch)
             except QueryTooExpensiveError as error:
                 if not self._reduce_batch(readable.document, batch, error):
                     return ReadResult(1, unreadable=[UnreadableRecord(resource, ids[0], str(error))])
                 continue
             result = self._map_response(readable, batch, response)
-            await self._retry_singly(readable, result)
+            await self._retry_failed_records(readable, result)
             await self.complete_inventory(result)
             return result
 
@@ -78,7 +78,7 @@ class RecordReader:
         incomplete, result.mapped.incomplete_items = result.mapped.incomplete_items, {}
         ids = list(incomplete)
         while ids:
-            items = await self.read("inventory", ids)
+            items = await self.read_batch("inventory", ids)
             items.unreadable = [
                 UnreadableRecord("products", incomplete[item.id], f"{item.id}: {item.reason}", retryable=item.retryable)
                 for item in items.unreadable
@@ -86,20 +86,20 @@ class RecordReader:
             result.merge(items)
             ids = ids[items.count :]
 
-    async def _retry_singly(self, readable: ReadableResource, result: ReadResult) -> None:
+    async def _retry_failed_records(self, readable: ReadableResource, result: ReadResult) -> None:
         """Request once more, each by itself, the records whose errors may pass."""
         faulty = [record for record in result.unreadable if record.retryable]
         if len(faulty) > MAX_RECORD_ERRORS:
             raise RetryLaterError(f"{len(faulty)} records have errors: {faulty[0].id}: {faulty[0].reason}")
         for record in faulty:
             try:
-                response = await self._query(readable.document, (record.id,))
+                response = await self._fetch_records(readable.document, (record.id,))
             except QueryTooExpensiveError:
                 continue
             result.unreadable.remove(record)
             result.merge(self._map_response(readable, (record.id,), response))
 
-    async def _query(self, document: GraphqlDocument, ids: Sequence[str]) -> GraphqlResponse:
+    async def _fetch_records(self, document: GraphqlDocument, ids: Sequence[str]) -> GraphqlResponse:
         return await self._session.fetch(document, self._build_variables(document, ids))
 
     def _compute_batch_size(self, document: GraphqlDocument) -> int:
@@ -119,7 +119,7 @@ class RecordReader:
         return len(batch) > 1
 
     def _map_response(self, readable: ReadableResource, batch: Sequence[str], response: GraphqlResponse) -> ReadResult:
-        errors = _index_errors(response.errors)
+        errors = _index_errors_by_node(response.errors)
         info = ResponseInfo(self._session.context.read_id, response.read_at, self._session.can_read("inventory"))
         result = ReadResult(len(batch))
         for index, (gid, raw) in enumerate(zip(batch, response.data["nodes"], strict=True)):
@@ -130,7 +130,7 @@ class RecordReader:
                 )
                 result.is_denied |= error.is_denied
             elif raw is None:
-                result.mapped.add(build_tombstone(readable.name, gid, response.read_at))
+                result.mapped.add_record(build_tombstone(readable.name, gid, response.read_at))
             else:
                 _map_node(readable, gid, raw, info, result)
         return result
@@ -153,7 +153,7 @@ def _map_node(
         result.unreadable.append(UnreadableRecord(readable.name, gid, describe_mismatch(error)))
 
 
-def _index_errors(errors: tuple[FieldError, ...]) -> dict[int, FieldError]:
+def _index_errors_by_node(errors: tuple[FieldError, ...]) -> dict[int, FieldError]:
     """Return the first error of each node by the node's index. Raises for an error that is in no node."""
     by_index: dict[int, FieldError] = {}
     for error in errors:

@@ -41,12 +41,12 @@ def map_inventory_item(raw: Node, info: ResponseInfo) -> MappedRecords:
     node = ItemBody.model_validate(raw)
     variants = [edge.node for edge in node.variants.edges] if node.variants else []
     availability = {variant.id: variant.availableForSale for variant in variants}
-    body = _build_body(node.tracked, availability, node.inventoryLevels)
+    body = _build_item_body(node.tracked, availability, node.inventoryLevels)
     parent = variants[0].product.id if variants else None
     continuations = build_continuations(LEVELS, node.inventoryLevels.pageInfo)
     mapped = MappedRecords()
-    mapped.add(
-        _build_record(node.id, node.updatedAt, body, parent, info),
+    mapped.add_record(
+        _build_item_record(node.id, node.updatedAt, body, parent, info),
         info.build_chunked_record("inventory", node.id, continuations),
     )
     return mapped
@@ -57,15 +57,15 @@ def _add_variant_item(variant: VariantPageEdgesNode, product: str, info: Respons
     if item.inventoryLevels is None or item.tracked is None or item.inventoryLevels.pageInfo.hasNextPage:
         mapped.incomplete_items[item.id] = product
         return
-    body = _build_body(item.tracked, {variant.id: variant.availableForSale}, item.inventoryLevels)
-    mapped.records.append(_build_record(item.id, item.updatedAt, body, product, info))
+    body = _build_item_body(item.tracked, {variant.id: variant.availableForSale}, item.inventoryLevels)
+    mapped.records.append(_build_item_record(item.id, item.updatedAt, body, product, info))
 
 
-def _build_body(tracked: bool, availability: dict[str, bool], page: LevelPage) -> Node:
+def _build_item_body(tracked: bool, availability: dict[str, bool], page: LevelPage) -> Node:
     return {"tracked": tracked, "variants": availability, "levels": map_levels(page)}
 
 
-def _build_record(gid: str, updated_at: Any, body: Node, parent: str | None, info: ResponseInfo) -> Record:
+def _build_item_record(gid: str, updated_at: Any, body: Node, parent: str | None, info: ResponseInfo) -> Record:
     return Record(
         resource="inventory",
         id=gid,

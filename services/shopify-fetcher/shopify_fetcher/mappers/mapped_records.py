@@ -57,7 +57,7 @@ class MappedRecords:
     incomplete_items: dict[str, str] = field(default_factory=dict)
     """By inventory item, the product that it belongs to."""
 
-    def add(self, record: Record, chunked: ChunkedRecord | None = None) -> None:
+    def add_record(self, record: Record, chunked: ChunkedRecord | None = None) -> None:
         """Add a record, which with `chunked` is the first chunk of it."""
         if chunked is None:
             self.records.append(record)
