@@ -1,4 +1,7 @@
-"""Continues nested lists after a first response: how each is requested, and where its items belong in the record."""
+"""Reads the rest of nested lists that were longer than the first response.
+
+`NESTED_LISTS` says of each list how it is requested, and where its items belong in the record.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -41,7 +44,10 @@ from shopify_fetcher.read_session import ReadSession
 
 @dataclass(frozen=True)
 class ItemPage:
-    """One page of a list: items as the record contains them, where the list continues, and child records."""
+    """One page of a nested list: its items in the form of the record, and the child records that came with them.
+
+    `after` is Shopify's cursor at the end of the page; None when the list is complete.
+    """
 
     items: list[Any]
     after: str | None
@@ -54,8 +60,11 @@ MapPage = Callable[[Node, ChunkedRecord, ResponseInfo], ItemPage]
 
 @dataclass(frozen=True)
 class NestedList:
-    """`response_path` leads from the response's data to the connection, `record_path` from the record's body to the
-    list."""
+    """How one nested list is read on.
+
+    `response_path` leads from the response's data to the list's GraphQL connection, and `record_path` from the record's
+    body to the same list. `map_page` maps that connection. `variables` are sent besides the id and the cursor.
+    """
 
     document: GraphqlDocument
     response_path: tuple[str, ...]
@@ -88,7 +97,7 @@ _DISCOUNT_ITEMS = {
     "productVariants": ("variants", _build_page_mapper(VariantTitlePage, map_variant_titles)),
     "collections": ("collections", _build_page_mapper(CollectionIdPage, map_gids)),
 }
-"""By list, the variable that requests it and the mapper of its pages."""
+"""For each list of what a discount applies to: the variable that includes it in the query, and its pages' mapper."""
 
 
 def _build_discount_list(family: str, side: str, item_list: str) -> NestedList:
@@ -153,17 +162,20 @@ NESTED_LISTS: dict[str, NestedList] = {
 
 @dataclass(frozen=True)
 class NextChunk:
-    """The next chunk of a record with its child records, and what remains after it (None: the record is complete)."""
+    """The next chunk of a record, its child records, and what remains to be read; None when the record is complete."""
 
     mapped: MappedRecords
     remaining: ChunkedRecord | None
 
 
 async def read_next_chunk(session: ReadSession, chunked: ChunkedRecord) -> NextChunk:
-    """Read the next chunk of `chunked`. Raises as `ShopifySession.fetch_whole`.
+    """Read the next chunk of `chunked`.
 
-    A record that was deleted meanwhile becomes a tombstone. A list that no longer exists ends: the change that removed
-    it causes a later read of the record, which replaces this one.
+    When the record has been deleted since its first chunk, return a tombstone for it. When only the list no longer
+    exists, return an empty last chunk of that list: the change that removed the list also causes a new read of the
+    record, and its result replaces this one.
+
+    Raises PermanentError when Shopify returns the same cursor again, and otherwise as `ShopifySession.fetch_whole`.
     """
     continuation = chunked.continuations[0]
     nested_list = NESTED_LISTS[continuation.nested_list]

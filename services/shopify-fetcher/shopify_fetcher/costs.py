@@ -1,8 +1,12 @@
-"""The points that the platform requests for a query before it runs, from its text and its variables alone.
+"""Computes how many points Shopify requests for a query before it runs, from the query's text and variables alone.
 
-Scalars cost nothing, an object or a list of objects 1, a connection 2 + compute_page_factor(N) x (1 + node), a count
-under the root 10, and of fragments on different types the most expensive counts. This holds for the queries of this
-service, whose free objects are listed below; every response tells the true cost, from which the session learns.
+- A scalar costs nothing; an object or a list of objects costs 1.
+- A GraphQL connection with `first: N` costs 2 + compute_page_factor(N) x the cost of one node.
+- A count directly under the root costs 10.
+- Among fragments on different types, only the most expensive one counts.
+
+The computation is right for the queries of this service; `FREE_FIELDS` lists their objects that cost nothing. Every
+response contains the true cost, and the session corrects its estimates by it.
 """
 
 from collections.abc import Mapping
@@ -23,21 +27,21 @@ from graphql import (
 )
 
 MAX_QUERY_COST = 1_000
-"""No query that costs more is executed, on any plan."""
+"""The most points that one query may cost: Shopify refuses a query that costs more, whatever the shop's plan."""
 FREE_FIELDS = frozenset({"pageInfo", "amount", "maximumShippingPrice", "greaterThanOrEqualToSubtotal"})
-"""Fields in our queries whose objects cost nothing: those of the types PageInfo and MoneyV2."""
+"""The fields of our queries whose objects cost nothing, because their type is PageInfo or MoneyV2."""
 ROOT_COUNT_COST = 10
 
 Variables = Mapping[str, Any]
 
 
 def compute_page_factor(nodes: int) -> int:
-    """Return by how much a page of `nodes` multiplies the cost of one node."""
+    """Return the factor by which the cost of one node is multiplied for a page of `nodes` nodes."""
     return max(1, floor(2 * log(nodes))) if nodes > 0 else 0
 
 
 def compute_query_cost(document: DocumentNode, variables: Variables) -> int:
-    """Return the points of the document's one operation with these variables."""
+    """Return the points that the only operation of `document` costs with `variables`."""
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     operation = next(d for d in document.definitions if isinstance(d, OperationDefinitionNode))
     return _CostCalculator(fragments, variables).compute_selection_cost(operation.selection_set, root=True)
@@ -49,7 +53,7 @@ class _CostCalculator:
         self._variables = variables
 
     def compute_selection_cost(self, selections: SelectionSetNode, *, root: bool = False) -> int:
-        """Return the cost of the fields, and of the most expensive type among the fragments."""
+        """Return the cost of all fields plus that of the most expensive type among the inline fragments."""
         total = 0
         by_type: dict[str, int] = {}
         for node in selections.selections:
@@ -76,7 +80,7 @@ class _CostCalculator:
         return 2 + compute_page_factor(page) * self._compute_node_cost(node.selection_set)
 
     def _compute_node_cost(self, connection: SelectionSetNode) -> int:
-        """Return the cost of one node of a connection, which lies under `edges`, perhaps behind a fragment."""
+        """Return the cost of one node of a GraphQL connection. The node is under `edges`, directly or in a fragment."""
         total = 0
         for node in connection.selections:
             match node:

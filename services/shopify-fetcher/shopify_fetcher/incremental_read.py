@@ -1,4 +1,4 @@
-"""Reads records by their ids: what webhooks request."""
+"""Reads the records that an incremental sync requests by their ids, most often because of a webhook."""
 
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from dataclasses import replace
@@ -22,9 +22,10 @@ Key = tuple[str, str]
 async def read_records(
     session: ReadSession, ids: RecordIds, cursor: str | None
 ) -> AsyncGenerator[IncrementalReadStep, None]:
-    """Yield all of `ids` from `cursor`: sorted by resource and id, each record to its end before the next batch.
+    """Yield the records of `ids`, sorted by resource and id, starting at `cursor` (None: at the first).
 
-    A record whose error remains when it is requested by itself is unreadable, and the others continue.
+    All chunks of a batch's records are read before the next batch. When a record has an error, also in a request for
+    it alone, it is yielded as an UnreadableRecord, and the other records are read.
     """
     progress = IncrementalReadCursor.decode(cursor)
     keys = [(resource, gid) for resource in sorted(ids) for gid in sorted(set(ids[resource]))]
@@ -63,7 +64,10 @@ async def read_records(
 async def read_chunk(
     session: ReadSession, reader: RecordReader, chunked_records: tuple[ChunkedRecord, ...]
 ) -> tuple[ReadResult, tuple[ChunkedRecord, ...]]:
-    """Read the next chunk of the first of `chunked_records` with its child records; return it and what remains."""
+    """Read the next chunk of the first of `chunked_records`, with the child records in it.
+
+    Return the result, and all chunked records that are still to be completed.
+    """
     first, *others = chunked_records
     chunk = await read_next_chunk(session, first)
     result = ReadResult(1, chunk.mapped)
@@ -75,7 +79,10 @@ async def read_chunk(
 async def _read_chunk_or_mark_unreadable(
     session: ReadSession, reader: RecordReader, chunked_records: tuple[ChunkedRecord, ...]
 ) -> tuple[ReadResult, tuple[ChunkedRecord, ...]]:
-    """As `read_chunk`; a record that is refused half-way, or has the same error twice, is unreadable."""
+    """Read a chunk as `read_chunk`, but return an unreadable record instead of raising that record's error.
+
+    A RecordError is retried once; a PermanentError is not. Raises ConnectionEndedError.
+    """
     try:
         try:
             return await read_chunk(session, reader, chunked_records)
@@ -89,14 +96,14 @@ async def _read_chunk_or_mark_unreadable(
 
 
 def _select_batch(keys: Sequence[Key], refused: Collection[Key]) -> tuple[str, list[str]]:
-    """Return the first resource, and its ids up to one that cannot be requested."""
+    """Return the resource of the first key, and the ids of that resource up to the first one in `refused`."""
     resource = keys[0][0]
     batch = takewhile(lambda key: key[0] == resource and key not in refused, keys)
     return resource, [gid for _, gid in batch]
 
 
 def _find_unreadable_ids(keys: Sequence[Key], session: ReadSession) -> dict[Key, UnreadableRecord]:
-    """Return the ids that cannot be requested at all."""
+    """Return, by key, the records that cannot be requested at all, each with the reason."""
     return {(record.resource, record.id): record for record in _check_ids(keys, session.context.token.scopes)}
 
 

@@ -1,4 +1,4 @@
-"""The resources whose records are read by their ids: one document and one mapper each."""
+"""The resources whose records are read by their ids, each with its GraphQL document and its mapper."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,10 @@ from shopify_fetcher.mappers.products import map_product
 
 @dataclass(frozen=True)
 class ReadableResource:
-    """How one resource's records are read: at most `max_ids` at once, so that a cursor stays small."""
+    """How the records of one resource are read.
+
+    A request has at most `max_ids` ids, because the records that are incomplete after it must fit into a cursor.
+    """
 
     name: str
     document: GraphqlDocument

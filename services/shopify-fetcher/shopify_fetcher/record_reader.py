@@ -1,4 +1,7 @@
-"""Reads records by their ids, in full and incremental syncs alike. Direct reads are current, while lists lag behind."""
+"""Reads records by their ids, in full and incremental syncs alike.
+
+Records are not taken from lists, because Shopify's lists lag behind a change, while a read by id is current.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,21 +23,21 @@ from shopify_fetcher.read_session import ReadSession
 from shopify_fetcher.readable_resources import READABLE_RESOURCES, ReadableResource
 
 MAX_RECORD_ERRORS = 10
-"""More records with an error in one response than this mean that the platform has a problem, and not the records."""
+"""When more records than this have an error in one response, the cause is taken to be the platform, not the records."""
 
 
 @dataclass
 class ReadResult:
-    """What became of the first `count` of the requested ids."""
+    """The result for the first `count` of the requested ids: their records, and the ids that could not be read."""
 
     count: int
     mapped: MappedRecords = field(default_factory=MappedRecords)
     unreadable: list[UnreadableRecord] = field(default_factory=list)
     is_denied: bool = False
-    """Whether some are unreadable for a missing scope."""
+    """Whether some records are unreadable because a scope is missing."""
 
     def merge(self, other: "ReadResult") -> None:
-        """Add the result of ids that were requested once more."""
+        """Add the records and the unreadable ids of `other`; `count` stays."""
         self.mapped.merge(other.mapped)
         self.unreadable += other.unreadable
         self.is_denied |= other.is_denied
@@ -49,10 +52,12 @@ class RecordReader:
     async def read_batch(self, resource: str, ids: Sequence[str]) -> ReadResult:
         """Read as many of `ids` as fit into one response, at least one.
 
-        An id that is answered as absent, without an error, does not exist. One with an error, or whose response does
-        not have the expected form, is unreadable. Where the error may pass, the id is requested once more by itself, so
-        that one record's fault delays no other. Raises as `ShopifySession.fetch`, and RetryLaterError when many records
-        have an error.
+        An id for which Shopify returns null without an error does not exist, and becomes a tombstone. An id with an
+        error, or with data that does not have the expected form, is unreadable. When the error is transient, the id is
+        requested once more in a request of its own, so that one record's error does not delay the others.
+
+        Raises RetryLaterError when more than `MAX_RECORD_ERRORS` records have a transient error, and otherwise as
+        `ShopifySession.fetch`, except QueryTooExpensiveError: fewer ids are then requested.
         """
         if resource == "shop":
             return await self._read_shop(ids)
@@ -71,9 +76,9 @@ class RecordReader:
             return result
 
     async def complete_inventory(self, result: ReadResult) -> None:
-        """Read the incomplete items by themselves, because not all of their levels came with their product.
+        """Read the incomplete inventory items of `result` directly, and add their records to `result`.
 
-        Where that fails, the product is unreadable.
+        When an item cannot be read, its product is added to `result.unreadable`.
         """
         incomplete, result.mapped.incomplete_items = result.mapped.incomplete_items, {}
         ids = list(incomplete)
@@ -87,7 +92,10 @@ class RecordReader:
             ids = ids[items.count :]
 
     async def _retry_failed_records(self, readable: ReadableResource, result: ReadResult) -> None:
-        """Request once more, each by itself, the records whose errors may pass."""
+        """Request each record with a transient error once more, in a request of its own.
+
+        Raises RetryLaterError when more than `MAX_RECORD_ERRORS` records have such an error.
+        """
         faulty = [record for record in result.unreadable if record.retryable]
         if len(faulty) > MAX_RECORD_ERRORS:
             raise RetryLaterError(f"{len(faulty)} records have errors: {faulty[0].id}: {faulty[0].reason}")
@@ -109,7 +117,7 @@ class RecordReader:
         return {"ids": list(ids), **self._session.build_variables(document)}
 
     def _reduce_batch(self, document: GraphqlDocument, batch: Sequence[str], error: QueryTooExpensiveError) -> bool:
-        """Learn that this batch was too large; False when it cannot be made smaller."""
+        """Record that `batch` was too expensive. Return False when it cannot be made smaller: it has one id only."""
         rate_limit = self._session.rate_limit
         was_flat = not rate_limit.charges_per_id
         rate_limit.learn_cost(document, self._build_variables(document, batch), error.cost)
@@ -154,7 +162,10 @@ def _map_node(
 
 
 def _index_errors_by_node(errors: tuple[FieldError, ...]) -> dict[int, FieldError]:
-    """Return the first error of each node by the node's index. Raises for an error that is in no node."""
+    """Return the first error of each node, by the node's index.
+
+    Raises RecordError or PermanentError for an error that belongs to no node.
+    """
     by_index: dict[int, FieldError] = {}
     for error in errors:
         match error.path:
@@ -166,7 +177,7 @@ def _index_errors_by_node(errors: tuple[FieldError, ...]) -> dict[int, FieldErro
 
 
 async def read_shop(session: ReadSession) -> Record:
-    """Return the shop's record. Raises PermanentError when the token turns out to be another shop's."""
+    """Read the shop's own record. Raises PermanentError when the access token belongs to another shop."""
     response, read_at = await session.fetch_model(ReadShop, READ_SHOP, {})
     if response.shop.myshopifyDomain != parse_account(session.context.token.connection):
         raise PermanentError("the access token is another shop's")

@@ -1,4 +1,4 @@
-"""Maps inventory: an item with all its levels, whether it came with its product or was read by itself."""
+"""Maps inventory items with their levels to records, whether they came with their product or were read directly."""
 
 from typing import Any
 
@@ -12,7 +12,10 @@ _INVENTORY_FIELDS = {"inventoryItem"}
 
 
 def map_levels(page: LevelPage) -> list[Node]:
-    """Map levels, by the number of their location; each has the gid of its location where that may be read."""
+    """Map a page of levels, in the order of their locations' numbers.
+
+    Each level has the gid of its location, or None where the scopes do not allow locations.
+    """
     levels = [
         {
             "id": edge.node.id,
@@ -25,7 +28,10 @@ def map_levels(page: LevelPage) -> list[Node]:
 
 
 def map_variants(page: VariantPage, product: str, info: ResponseInfo) -> tuple[list[Node], MappedRecords]:
-    """Map the variants of `product` as its body contains them, and the inventory that came with them."""
+    """Map a page of variants of the product with the gid `product`.
+
+    Return the variants in the form of the product's body, and the records of the inventory that came with them.
+    """
     edges: list[Node] = []
     mapped = MappedRecords()
     for edge in page.edges:

@@ -1,4 +1,4 @@
-"""Maps locations."""
+"""Maps locations to records."""
 
 from contracts.events import Record
 from platforms.shopify.ids import parse_number
@@ -7,7 +7,7 @@ from shopify_fetcher.mappers.mapped_records import MappedRecords, Node, Response
 
 
 def map_location(raw: Node, info: ResponseInfo) -> MappedRecords:
-    """Map a location; other records show its name."""
+    """Map a location to its record. `lookup_fields` has its name, because the document shows the name in inventory."""
     node = LocationBody.model_validate(raw)
     record = Record(
         resource="locations",
