@@ -77,7 +77,7 @@ class FacebookSource:
             yield FullReadEnd(id_ranges=((RESOURCE, 0),), started_at=record.read_at)
 
     def measure_budget(self) -> dict[str, float]:
-        """Return the remaining share, from 0 to 1, of the app's rate limit, and that of the Page with the least left."""
+        """Return the unused share, from 0 to 1, of the app's rate limit and of that of the Page with the least left."""
         return self._rate_limit.compute_remaining(self._elapsed())
 
     async def _read_page(self, session: FacebookSession) -> Record:

@@ -130,7 +130,7 @@ _PLAIN_FIELDS = (
 class IncrementalReadCursor:
     """Where an incremental read continues.
 
-    `done_count` is how many of its sorted ids have been read. `chunked_records` are the records that are not complete,
+    `done_count` is how many of its sorted ids are done. `chunked_records` are the records that are not complete,
     and `unreadable` those that could not be read.
     """
 
