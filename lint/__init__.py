@@ -1,1 +1,1 @@
-"""Checks of this repository that no linter brings: how things are named, and where a platform is named."""
+"""Checks two rules of this repository that no linter has: how things are named, and where a platform is named."""

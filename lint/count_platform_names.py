@@ -1,9 +1,9 @@
 """Count the shared files that name a platform: `python -m lint.count_platform_names SLUG...`.
 
-A platform is added by writing its own files and naming it in very few shared ones. This prints, for each slug, the
-tracked files that name it and are not its own, and exits with 1 when one platform is named in more than `LIMIT` of
-them. Only Python, YAML, Makefiles and Dockerfiles count. A platform's own files, tests, the sandbox, documentation,
-benchmarks, its steps of the demo and generated files do not.
+Whoever adds a platform writes files for it, and should have to name it in very few shared files. For each slug, this
+program prints the tracked shared files that name the platform. It exits with 1 when a platform is named in more than
+`LIMIT` of them. Only Python and YAML files, Makefiles and Dockerfiles count. A platform's own files, tests, the
+sandbox, documentation, benchmarks, the platform's steps of the demo, and generated files do not count.
 """
 
 import subprocess
@@ -25,7 +25,7 @@ def list_tracked_files(root: Path) -> list[str]:
 
 
 def is_counted(path: str, slug: str) -> bool:
-    """Whether a file is one of the kinds that count and not the platform's own."""
+    """Return whether `path` is a shared file of a kind that counts, and not one of the platform's own files."""
     name = path.rpartition("/")[2]
     if Path(name).suffix not in SUFFIXES and name not in FILE_NAMES:
         return False
@@ -36,7 +36,7 @@ def is_counted(path: str, slug: str) -> bool:
 
 
 def find_files_naming(slug: str, root: Path) -> list[str]:
-    """Return the files that count and name the platform, in upper or lower case."""
+    """Return the shared files that contain `slug`, in upper or lower case."""
     return [
         path
         for path in list_tracked_files(root)
@@ -47,7 +47,7 @@ def find_files_naming(slug: str, root: Path) -> list[str]:
 
 
 def main(slugs: list[str], root: Path | None = None) -> int:
-    """Print the files for each slug; return the exit code."""
+    """Print the shared files that name each platform. Return the exit code: 2 without slugs, 1 above `LIMIT`, or 0."""
     if not slugs:
         print("Name the platforms: python -m lint.count_platform_names SLUG...", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""Composition root of the facebook-fetcher."""
+"""The composition root of the facebook-fetcher: opens its client and its source, and runs the service."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +22,7 @@ async def _open_source(settings: FacebookFetcherSettings) -> AsyncIterator[Faceb
 
 
 def main() -> None:
-    """Run the service until it is asked to end."""
+    """Run the service until the process receives SIGINT or SIGTERM."""
     run_fetcher(SERVICE, SLUG, FacebookFetcherSettings, _open_source)
 
 

@@ -1,4 +1,4 @@
-"""Maps a Page to its record, in the form in which the document shows it."""
+"""Maps a Facebook Page to its record, in the form of the snapshot document."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,18 +8,19 @@ from platforms.facebook.fields import PageField
 
 RESOURCE = "page"
 VOLATILE_FIELDS = frozenset({"picture", "fan_count", "followers_count", "overall_star_rating", "rating_count"})
-"""Fields that change by themselves: a signed address that rotates, and counters."""
+"""The fields that change without an edit of the Page: counters, and the picture, whose signed URL rotates."""
 
 
 def map_page(page_id: str, page: Mapping[str, Any], fields: Iterable[PageField], read_at: int) -> Record:
-    """Return the record with all of `fields`, including those that Graph has refused.
+    """Return the record of a Page, with all of `fields`, including those that the Graph API refuses.
 
-    Graph omits the fields that a Page has not filled in; they are null here. Pages have no `email`: it is the first of
-    `emails`. They have no time of change either, so versions are compared by `read_at`.
+    The Graph API omits fields that are empty; the record has them as None. A Page has no field `email`, so the record's
+    `email` is the first of `emails`. A Page has no time of change either, so versions of it are compared by `read_at`
+    (Unix time, ms).
     """
     values = {field.name: page.get(field.name) for field in fields}
     if "emails" in values:
-        values["email"] = _find_first(values["emails"])
+        values["email"] = _find_first_email(values["emails"])
     return Record(
         resource=RESOURCE,
         id=page_id,
@@ -30,9 +31,9 @@ def map_page(page_id: str, page: Mapping[str, Any], fields: Iterable[PageField],
 
 
 def build_tombstone(page_id: str, read_at: int) -> Record:
-    """Return the record of a Page that was requested and does not exist."""
+    """Return the tombstone of a Page that was requested and does not exist."""
     return Record(resource=RESOURCE, id=page_id, read_at=read_at)
 
 
-def _find_first(emails: object) -> str | None:
+def _find_first_email(emails: object) -> str | None:
     return next((email for email in emails if isinstance(email, str)), None) if isinstance(emails, list) else None

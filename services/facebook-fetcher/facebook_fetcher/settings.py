@@ -1,4 +1,4 @@
-"""Settings of the facebook-fetcher, from the environment."""
+"""Reads the settings of the facebook-fetcher from the environment."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ def _strip_slash(url: str) -> str:
 
 
 class FacebookFetcherSettings(FetcherSettings):
-    """Where the Graph API is, which version and fields are requested, and the secret that proves which app asks."""
+    """The URL and version of the Graph API, the requested fields, and the secret that authenticates the app's calls."""
 
     facebook_app_secret: SecretStr = Field(min_length=1)
     facebook_api_version: str = Field(default="v25.0", pattern=r"^v\d+\.\d+$")

@@ -1,4 +1,7 @@
-"""Facebook as a source of records: a connection is one Page, and a Page is one record."""
+"""Implements `connector.source.Source` for Facebook.
+
+A merchant's connection is one Facebook Page, and the Page is one record.
+"""
 
 import asyncio
 import time
@@ -16,7 +19,7 @@ SLUG = "facebook"
 
 
 class FacebookSource:
-    """Reads Pages through `client`; both modes of a process share what is known of the rate limits."""
+    """Reads Pages through `client`. Full and incremental syncs of a process share the state of the rate limits."""
 
     def __init__(
         self,
@@ -38,7 +41,10 @@ class FacebookSource:
         ids: RecordIds,
         cursor: str | None,  # noqa: ARG002
     ) -> AsyncGenerator[IncrementalReadStep, None]:
-        """As `connector.source.Source.read_records`. There is one record, so there is no cursor to continue from."""
+        """Read the Page directly, as `connector.source.Source.read_records` describes.
+
+        All other ids are yielded as unreadable. There is only one record to read, so `cursor` is not used.
+        """
         session = self._open_session(context)
         requested = [(resource, record_id) for resource in sorted(ids) for record_id in ids[resource]]
         for resource, record_id in requested:
@@ -48,9 +54,10 @@ class FacebookSource:
             yield RecordBatch(RESOURCE, (await self._read_page(session),))
 
     async def read_all(self, context: SyncContext, cursor: str | None) -> AsyncGenerator[FullReadStep, None]:
-        """As `connector.source.Source.read_all`: one id range, whose cursor is the number of its attempt.
+        """Read the Page as a full read of one id range. The cursor is the number of the attempt at that id range.
 
-        A Page that does not exist is not listed, so that it is requested directly: a full read never deletes.
+        When the Page does not exist, no record is yielded, because a full read never deletes. The writer then requests
+        the Page directly.
         """
         attempt = int(cursor or 1)
         record = await self._read_page(self._open_session(context))
@@ -70,11 +77,11 @@ class FacebookSource:
             yield FullReadEnd(id_ranges=((RESOURCE, 0),), started_at=record.read_at)
 
     def measure_budget(self) -> dict[str, float]:
-        """As `connector.source.Source.measure_budget`: the app has a rate limit, and each Page."""
+        """Return the unused share, from 0 to 1, of the app's rate limit and of that of the Page with the least left."""
         return self._rate_limit.compute_remaining(self._elapsed())
 
     async def _read_page(self, session: FacebookSession) -> Record:
-        """Return the Page's record, without a body where it does not exist. Raises as `FacebookSession.fetch_page`."""
+        """Return the Page's record, or a tombstone when it does not exist. Raises as `FacebookSession.fetch_page`."""
         response = await session.fetch_page()
         if response.result.page is None:
             return build_tombstone(session.page_id, response.read_at)

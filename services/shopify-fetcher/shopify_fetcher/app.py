@@ -1,4 +1,4 @@
-"""Composition root of the shopify-fetcher."""
+"""The composition root of the shopify-fetcher: opens its client and its source, and runs the service."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ async def _open_source(settings: ShopifyFetcherSettings) -> AsyncIterator[Shopif
 
 
 def main() -> None:
-    """Run the service until it is asked to end."""
+    """Run the service until the process receives SIGINT or SIGTERM."""
     run_fetcher(SERVICE, SLUG, ShopifyFetcherSettings, _open_source)
 
 

@@ -1,6 +1,7 @@
-"""Chunked records: a record whose nested lists are longer than one response is published in chunks, list by list.
+"""Publishes a record in chunks when its nested lists are longer than one response.
 
-Nothing is collected: each response is one chunk, and the position of the next one is small enough for the cursor.
+Each response becomes one chunk, so that no record has to be held in memory. The lists are read one after another, and
+the position of the next chunk is small enough for the read's cursor.
 """
 
 from dataclasses import dataclass
@@ -11,22 +12,29 @@ from contracts.events import RecordChunk
 
 @dataclass(frozen=True)
 class Continuation:
-    """A nested list that continues: its name in `continuations.NESTED_LISTS`, and the platform's cursor (None: from its
-    beginning)."""
+    """A nested list of which more is to be read.
+
+    `nested_list` is its name in `continuations.NESTED_LISTS`. `after` is Shopify's cursor of the last item that was
+    read; None reads the list from its beginning.
+    """
 
     nested_list: str
     after: str | None
 
     @property
     def cursor(self) -> str:
-        """The position in the chunked record."""
+        """The position of the next chunk in its record: the list's name, a colon, and Shopify's cursor."""
         return f"{self.nested_list}:{self.after or ''}"
 
 
 @dataclass(frozen=True)
 class ChunkedRecord:
-    """One reading of one record that is not complete; `continuations` are the lists that are still to be read, in
-    order. Chunks with different `reading_id` never join."""
+    """A record of which some chunks are still to be read.
+
+    `continuations` are the remaining lists, in the order in which they are read. `read_at` is when the first chunk was
+    requested (ms). `reading_id` identifies this reading of the record: the chunks of one record are joined only when
+    their `reading_id` is the same.
+    """
 
     resource: str
     id: str
@@ -39,7 +47,10 @@ class ChunkedRecord:
         return RecordChunk(reading_id=self.reading_id, cursor=None, next_cursor=self.continuations[0].cursor)
 
     def advance(self, after: str | None) -> "ChunkedRecord | None":
-        """Return what remains after a chunk whose list continues at `after` (None: the list is complete)."""
+        """Return what remains after the next chunk, or None when the record is complete.
+
+        `after` is Shopify's cursor at the end of that chunk; None when the chunk completes its list.
+        """
         first, *others = self.continuations
         remaining = (Continuation(first.nested_list, after), *others) if after is not None else tuple(others)
         if not remaining:
@@ -47,20 +58,24 @@ class ChunkedRecord:
         return ChunkedRecord(self.resource, self.id, self.read_at, self.reading_id, remaining)
 
     def build_chunk(self, path: tuple[str, ...], remaining: "ChunkedRecord | None") -> RecordChunk:
-        """Return the position of the next chunk, whose items belong at `path`."""
+        """Return the position of the next chunk.
+
+        `path` leads from the record's body to the list that the chunk's items belong to. `remaining` is what
+        `advance` has returned for this chunk.
+        """
         next_cursor = remaining.continuations[0].cursor if remaining is not None else None
         return RecordChunk(
             reading_id=self.reading_id, cursor=self.continuations[0].cursor, next_cursor=next_cursor, path=path
         )
 
     def encode(self) -> list[Any]:
-        """Return the form in which cursors contain it."""
+        """Return the chunked record as the JSON list that a read's cursor contains."""
         continuations = [[c.nested_list, c.after] for c in self.continuations]
         return [self.resource, self.id, self.read_at, self.reading_id, continuations]
 
     @classmethod
     def decode(cls, content: list[Any]) -> "ChunkedRecord":
-        """Return the chunked record in a cursor."""
+        """Return the chunked record that `encode` has made `content` from."""
         resource, gid, read_at, reading_id, continuations = content
         return cls(
             resource, gid, read_at, reading_id, tuple(Continuation(name, after) for name, after in continuations)

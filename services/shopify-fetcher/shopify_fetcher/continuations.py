@@ -1,4 +1,7 @@
-"""Continues nested lists after a first response: how each is requested, and where its items belong in the record."""
+"""Reads the rest of nested lists that were longer than the first response.
+
+`NESTED_LISTS` says of each list how it is requested, and where its items belong in the record.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,17 +14,6 @@ from platform_sdk.errors import PermanentError
 from platforms.shopify.session import parse_model
 from shopify_fetcher import graphql_documents
 from shopify_fetcher.chunked_records import ChunkedRecord
-from shopify_fetcher.collections import PRODUCTS_BY_ID, PRODUCTS_IN_OWN_ORDER, list_product_ids
-from shopify_fetcher.discounts import (
-    CODES,
-    FAMILIES,
-    ITEM_LISTS,
-    SIDES,
-    build_list_name,
-    map_codes,
-    map_gids,
-    map_variant_titles,
-)
 from shopify_fetcher.generated.fragments import (
     CodePage,
     CollectionIdPage,
@@ -33,15 +25,29 @@ from shopify_fetcher.generated.fragments import (
     VariantTitlePage,
 )
 from shopify_fetcher.graphql_documents import GraphqlDocument
-from shopify_fetcher.inventory import LEVELS, map_levels, map_variants
-from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo, build_tombstone
-from shopify_fetcher.products import MEDIA, METAFIELDS, VARIANTS, map_media, map_metafields
+from shopify_fetcher.mappers.collections import PRODUCTS_BY_ID, PRODUCTS_IN_OWN_ORDER, list_product_ids
+from shopify_fetcher.mappers.discounts import (
+    CODES,
+    FAMILIES,
+    ITEM_LISTS,
+    SIDES,
+    build_list_name,
+    map_codes,
+    map_gids,
+    map_variant_titles,
+)
+from shopify_fetcher.mappers.inventory import LEVELS, map_levels, map_variants
+from shopify_fetcher.mappers.mapped_records import MappedRecords, Node, ResponseInfo, build_tombstone
+from shopify_fetcher.mappers.products import MEDIA, METAFIELDS, VARIANTS, map_media, map_metafields
 from shopify_fetcher.read_session import ReadSession
 
 
 @dataclass(frozen=True)
 class ItemPage:
-    """One page of a list: items as the record contains them, where the list continues, and child records."""
+    """One page of a nested list: its items in the form of the record, and the child records that came with them.
+
+    `after` is Shopify's cursor at the end of the page; None when the list is complete.
+    """
 
     items: list[Any]
     after: str | None
@@ -54,8 +60,11 @@ MapPage = Callable[[Node, ChunkedRecord, ResponseInfo], ItemPage]
 
 @dataclass(frozen=True)
 class NestedList:
-    """`response_path` leads from the response's data to the connection, `record_path` from the record's body to the
-    list."""
+    """How one nested list is read on.
+
+    `response_path` leads from the response's data to the list's GraphQL connection, and `record_path` from the record's
+    body to the same list. `map_page` maps that connection. `variables` are sent besides the id and the cursor.
+    """
 
     document: GraphqlDocument
     response_path: tuple[str, ...]
@@ -64,7 +73,7 @@ class NestedList:
     variables: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _build_mapper(model: type[M], map_items: Callable[[M], list[Any]]) -> MapPage:
+def _build_page_mapper(model: type[M], map_items: Callable[[M], list[Any]]) -> MapPage:
     def map_page(raw: Node, _chunked: ChunkedRecord, _info: ResponseInfo) -> ItemPage:
         page = parse_model(model, raw)
         return ItemPage(map_items(page), _find_next_cursor(page))
@@ -84,11 +93,11 @@ def _map_variant_page(raw: Node, chunked: ChunkedRecord, info: ResponseInfo) -> 
 
 
 _DISCOUNT_ITEMS = {
-    "products": ("products", _build_mapper(ProductIdPage, map_gids)),
-    "productVariants": ("variants", _build_mapper(VariantTitlePage, map_variant_titles)),
-    "collections": ("collections", _build_mapper(CollectionIdPage, map_gids)),
+    "products": ("products", _build_page_mapper(ProductIdPage, map_gids)),
+    "productVariants": ("variants", _build_page_mapper(VariantTitlePage, map_variant_titles)),
+    "collections": ("collections", _build_page_mapper(CollectionIdPage, map_gids)),
 }
-"""By list, the variable that requests it and the mapper of its pages."""
+"""For each list of what a discount applies to: the variable that includes it in the query, and its pages' mapper."""
 
 
 def _build_discount_list(family: str, side: str, item_list: str) -> NestedList:
@@ -108,39 +117,39 @@ NESTED_LISTS: dict[str, NestedList] = {
         graphql_documents.CONTINUE_MEDIA,
         ("product", "media"),
         ("media", "edges"),
-        _build_mapper(MediaPage, map_media),
+        _build_page_mapper(MediaPage, map_media),
     ),
     METAFIELDS: NestedList(
         graphql_documents.CONTINUE_METAFIELDS,
         ("product", "metafields"),
         ("metafields", "edges"),
-        _build_mapper(MetafieldPage, map_metafields),
+        _build_page_mapper(MetafieldPage, map_metafields),
     ),
     LEVELS: NestedList(
         graphql_documents.CONTINUE_LEVELS,
         ("inventoryItem", "inventoryLevels"),
         ("levels",),
-        _build_mapper(LevelPage, map_levels),
+        _build_page_mapper(LevelPage, map_levels),
     ),
     PRODUCTS_IN_OWN_ORDER: NestedList(
         graphql_documents.CONTINUE_COLLECTION,
         _COLLECTION_PRODUCTS,
         ("products",),
-        _build_mapper(ProductIdPage, list_product_ids),
+        _build_page_mapper(ProductIdPage, list_product_ids),
         {"sortKey": "COLLECTION_DEFAULT"},
     ),
     PRODUCTS_BY_ID: NestedList(
         graphql_documents.CONTINUE_COLLECTION,
         _COLLECTION_PRODUCTS,
         ("products",),
-        _build_mapper(ProductIdPage, list_product_ids),
+        _build_page_mapper(ProductIdPage, list_product_ids),
         {"sortKey": "ID"},
     ),
     CODES: NestedList(
         graphql_documents.CONTINUE_CODES,
         ("node", "codeDiscount", "codes"),
         ("codeDiscount", "codes", "edges"),
-        _build_mapper(CodePage, map_codes),
+        _build_page_mapper(CodePage, map_codes),
     ),
     **{
         build_list_name(family, side, item_list): _build_discount_list(family, side, item_list)
@@ -153,17 +162,20 @@ NESTED_LISTS: dict[str, NestedList] = {
 
 @dataclass(frozen=True)
 class NextChunk:
-    """The next chunk of a record with its child records, and what remains after it (None: the record is complete)."""
+    """The next chunk of a record, its child records, and what remains to be read; None when the record is complete."""
 
     mapped: MappedRecords
     remaining: ChunkedRecord | None
 
 
 async def read_next_chunk(session: ReadSession, chunked: ChunkedRecord) -> NextChunk:
-    """Read the next chunk of `chunked`. Raises as `ShopifySession.fetch_whole`.
+    """Read the next chunk of `chunked`.
 
-    A record that was deleted meanwhile becomes a tombstone. A list that no longer exists ends: the change that removed
-    it causes a later read of the record, which replaces this one.
+    When the record has been deleted since its first chunk, return a tombstone for it. When only the list no longer
+    exists, return an empty last chunk of that list: the change that removed the list also causes a new read of the
+    record, and its result replaces this one.
+
+    Raises PermanentError when Shopify returns the same cursor again, and otherwise as `ShopifySession.fetch_whole`.
     """
     continuation = chunked.continuations[0]
     nested_list = NESTED_LISTS[continuation.nested_list]
@@ -177,7 +189,7 @@ async def read_next_chunk(session: ReadSession, chunked: ChunkedRecord) -> NextC
     if response.data[nested_list.response_path[0]] is None:
         tombstone = build_tombstone(chunked.resource, chunked.id, response.read_at)
         return NextChunk(MappedRecords(records=[tombstone]), None)
-    raw = _find_node(response.data, nested_list.response_path)
+    raw = _find_nested_page(response.data, nested_list.response_path)
     info = ResponseInfo(session.context.read_id, response.read_at, session.can_read("inventory"))
     page = nested_list.map_page(raw, chunked, info) if raw is not None else ItemPage([], None)
     if page.after is not None and page.after == continuation.after:
@@ -195,7 +207,7 @@ async def read_next_chunk(session: ReadSession, chunked: ChunkedRecord) -> NextC
     return NextChunk(mapped, remaining)
 
 
-def _find_node(data: Node, path: tuple[str, ...]) -> Node | None:
+def _find_nested_page(data: Node, path: tuple[str, ...]) -> Node | None:
     value: Any = data
     for key in path:
         value = value.get(key) if value is not None else None

@@ -1,8 +1,12 @@
-"""The points that the platform requests for a query before it runs, from its text and its variables alone.
+"""Computes how many points Shopify requests for a query before it runs, from the query's text and variables alone.
 
-Scalars cost nothing, an object or a list of objects 1, a connection 2 + compute_page_factor(N) x (1 + node), a count
-under the root 10, and of fragments on different types the most expensive counts. This holds for the queries of this
-service, whose free objects are listed below; every response tells the true cost, from which the session learns.
+- A scalar costs nothing; an object or a list of objects costs 1.
+- A GraphQL connection with `first: N` costs 2 + compute_page_factor(N) x the cost of one node.
+- A count directly under the root costs 10.
+- Among fragments on different types, only the most expensive one counts.
+
+The computation is right for the queries of this service; `FREE_FIELDS` lists their objects that cost nothing. Every
+response contains the true cost, and the session corrects its estimates by it.
 """
 
 from collections.abc import Mapping
@@ -23,24 +27,24 @@ from graphql import (
 )
 
 MAX_QUERY_COST = 1_000
-"""No query that costs more is executed, on any plan."""
-FREE = frozenset({"pageInfo", "amount", "maximumShippingPrice", "greaterThanOrEqualToSubtotal"})
-"""Fields in our queries whose objects cost nothing: those of the types PageInfo and MoneyV2."""
+"""The most points that one query may cost: Shopify refuses a query that costs more, whatever the shop's plan."""
+FREE_FIELDS = frozenset({"pageInfo", "amount", "maximumShippingPrice", "greaterThanOrEqualToSubtotal"})
+"""The fields of our queries whose objects cost nothing, because their type is PageInfo or MoneyV2."""
 ROOT_COUNT_COST = 10
 
 Variables = Mapping[str, Any]
 
 
 def compute_page_factor(nodes: int) -> int:
-    """Return by how much a page of `nodes` multiplies the cost of one node."""
+    """Return the factor by which the cost of one node is multiplied for a page of `nodes` nodes."""
     return max(1, floor(2 * log(nodes))) if nodes > 0 else 0
 
 
 def compute_query_cost(document: DocumentNode, variables: Variables) -> int:
-    """Return the points of the document's one operation with these variables."""
+    """Return the points that the only operation of `document` costs with `variables`."""
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     operation = next(d for d in document.definitions if isinstance(d, OperationDefinitionNode))
-    return _CostCalculator(fragments, variables).compute_selection(operation.selection_set, root=True)
+    return _CostCalculator(fragments, variables).compute_selection_cost(operation.selection_set, root=True)
 
 
 class _CostCalculator:
@@ -48,8 +52,8 @@ class _CostCalculator:
         self._fragments = fragments
         self._variables = variables
 
-    def compute_selection(self, selections: SelectionSetNode, *, root: bool = False) -> int:
-        """Return the cost of the fields, and of the most expensive type among the fragments."""
+    def compute_selection_cost(self, selections: SelectionSetNode, *, root: bool = False) -> int:
+        """Return the cost of all fields plus that of the most expensive type among the inline fragments."""
         total = 0
         by_type: dict[str, int] = {}
         for node in selections.selections:
@@ -57,33 +61,33 @@ class _CostCalculator:
                 continue
             match node:
                 case FieldNode():
-                    total += self._compute_field(node, root=root)
+                    total += self._compute_field_cost(node, root=root)
                 case InlineFragmentNode(type_condition=condition):
                     type_name = condition.name.value if condition else ""
-                    by_type[type_name] = by_type.get(type_name, 0) + self.compute_selection(node.selection_set)
+                    by_type[type_name] = by_type.get(type_name, 0) + self.compute_selection_cost(node.selection_set)
                 case FragmentSpreadNode():
-                    total += self.compute_selection(self._fragments[node.name.value].selection_set)
+                    total += self.compute_selection_cost(self._fragments[node.name.value].selection_set)
         return total + max(by_type.values(), default=0)
 
-    def _compute_field(self, node: FieldNode, *, root: bool) -> int:
-        if node.selection_set is None or node.name.value in FREE:
+    def _compute_field_cost(self, node: FieldNode, *, root: bool) -> int:
+        if node.selection_set is None or node.name.value in FREE_FIELDS:
             return 0
         if root and node.name.value.endswith("Count"):
             return ROOT_COUNT_COST
         page = self._find_argument(node, "first")
         if page is None:
-            return 1 + self.compute_selection(node.selection_set)
-        return 2 + compute_page_factor(page) * self._compute_node(node.selection_set)
+            return 1 + self.compute_selection_cost(node.selection_set)
+        return 2 + compute_page_factor(page) * self._compute_node_cost(node.selection_set)
 
-    def _compute_node(self, connection: SelectionSetNode) -> int:
-        """Return the cost of one node of a connection, which lies under `edges`, perhaps behind a fragment."""
+    def _compute_node_cost(self, connection: SelectionSetNode) -> int:
+        """Return the cost of one node of a GraphQL connection. The node is under `edges`, directly or in a fragment."""
         total = 0
         for node in connection.selections:
             match node:
                 case FieldNode(name=name, selection_set=SelectionSetNode() as inner) if name.value == "edges":
-                    total += self.compute_selection(inner)
+                    total += self.compute_selection_cost(inner)
                 case FragmentSpreadNode():
-                    total += self._compute_node(self._fragments[node.name.value].selection_set)
+                    total += self._compute_node_cost(self._fragments[node.name.value].selection_set)
                 case _:
                     pass
         return total

@@ -1,4 +1,4 @@
-"""The contents of the platform's cursors: small, versioned JSON that only this service reads."""
+"""Encodes where a read of a shop continues: a cursor is small JSON with a version, and only this service reads it."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,39 +12,43 @@ from shopify_fetcher.scopes import CHILD_RESOURCES, READ_ORDER, describe_missing
 
 VERSION = 3
 END = ""
-"""In place of a resource: the full read is complete."""
+"""The value of `FullReadCursor.resource` when the full read is complete."""
 
 
 @dataclass(frozen=True)
 class FullReadCursor:
-    """Where a full read is: a resource, its id range (low, high], the position in its list, and the results so far."""
+    """Where a full read continues: the resource, the id range and the position in it; and the results so far.
+
+    The id range has the number `id_range`. It contains the ids above `low`, up to and including `high`; None: it has no
+    upper bound.
+    """
 
     resource: str = READ_ORDER[0]
     id_range: int = 0
     low: int = 0
     high: int | None = None
     position: str | None = None
-    """The position of the last id read; None at the beginning of the id range."""
+    """The position of the last id that was read; None at the beginning of the id range."""
     attempt: int = 1
     sent_count: int = 0
-    """Distinct ids published in this attempt at the id range."""
+    """The number of distinct ids that were published in this attempt at the id range."""
     is_open: bool = False
-    """Whether the id range has its upper bound and its count."""
+    """Whether the upper bound and the count of the id range have been determined."""
     count_before: int | None = None
-    """The platform's count when the id range was opened."""
+    """How many ids Shopify counted before the id range was read; None when they were not or cannot be counted."""
     is_retry: bool = False
-    """This id range alone is read once more: the rest of the full read is complete."""
+    """Whether this cursor reads only this one id range again, after a full read that is otherwise complete."""
     started_at: int | None = None
-    """A time before the first record was read (ms); None until one was read."""
+    """A time before the first record was read (Unix time, ms); None until a record was read."""
     completed: tuple[tuple[str, int], ...] = ()
-    """Resources that are complete, with the number of their id ranges."""
+    """The resources that are complete, each with the number of its id ranges."""
     skipped: tuple[tuple[str, str], ...] = ()
-    """Resources that are skipped, each with the reason."""
+    """The resources that are skipped, each with the reason."""
     chunked_records: tuple[ChunkedRecord, ...] = ()
-    """Incomplete records, which continue before the list does."""
+    """The records that are not complete. Their remaining chunks are read before more ids are listed."""
 
-    def build_retry(self) -> "FullReadCursor":
-        """Return the beginning of one more attempt at this id range alone."""
+    def build_retry_cursor(self) -> "FullReadCursor":
+        """Return the cursor that reads this id range, and nothing else, once more from its beginning."""
         return replace(
             self,
             position=None,
@@ -60,7 +64,7 @@ class FullReadCursor:
         )
 
     def complete_range(self, scopes: frozenset[str]) -> "FullReadCursor":
-        """Return the next id range, or the next resource that may be read, or the end."""
+        """Return the cursor of the next id range, else of the next resource that `scopes` allow, else of the end."""
         if self.is_retry:
             return replace(self, resource=END)
         if self.high is None:
@@ -76,11 +80,14 @@ class FullReadCursor:
         )
 
     def skip_resource(self, scopes: frozenset[str]) -> "FullReadCursor":
-        """Return the next resource that may be read, or the end; this one is skipped."""
-        return self._find_next_resource(self.completed, self.exclude(self.resource, scopes).skipped, scopes)
+        """Mark this resource as skipped. Return the cursor of the next resource that `scopes` allow, or of the end."""
+        return self._find_next_resource(self.completed, self.exclude_resource(self.resource, scopes).skipped, scopes)
 
-    def exclude(self, resource: str, scopes: frozenset[str]) -> "FullReadCursor":
-        """Return this cursor with `resource` and its child resources skipped, for the first reason that there was."""
+    def exclude_resource(self, resource: str, scopes: frozenset[str]) -> "FullReadCursor":
+        """Return this cursor with `resource` and its child resources marked as skipped.
+
+        The reason is the scope that is missing. A resource that is marked already keeps its first reason.
+        """
         excluded = (resource, *CHILD_RESOURCES.get(resource, ()))
         new = ((r, describe_missing_scope(r, scopes)) for r in excluded if r not in dict(self.skipped))
         chunked_records = tuple(chunked for chunked in self.chunked_records if chunked.resource not in excluded)
@@ -93,7 +100,7 @@ class FullReadCursor:
         for resource in READ_ORDER[READ_ORDER.index(self.resource) + 1 :]:
             if is_allowed(resource, scopes):
                 return replace(cursor, resource=resource)
-            cursor = cursor.exclude(resource, scopes)
+            cursor = cursor.exclude_resource(resource, scopes)
         return cursor
 
     def encode(self) -> str:
@@ -104,10 +111,10 @@ class FullReadCursor:
 
     @classmethod
     def decode(cls, cursor: str | None) -> "FullReadCursor":
-        """Return the cursor in a text; None is the beginning. Raises PermanentError for one of another version."""
+        """Parse a cursor; None gives the beginning of a read. Raises PermanentError for a cursor of another version."""
         if cursor is None:
             return cls()
-        body = _parse_body(cursor)
+        body = _parse_cursor(cursor)
         chunked_records = tuple(ChunkedRecord.decode(content) for content in body["chunked_records"])
         pairs = {name: tuple(map(tuple, body[name])) for name in ("completed", "skipped")}
         return cls(**{**{name: body[name] for name in _PLAIN_FIELDS}, **pairs}, chunked_records=chunked_records)
@@ -121,7 +128,11 @@ _PLAIN_FIELDS = (
 
 @dataclass(frozen=True)
 class IncrementalReadCursor:
-    """Where an incremental read is: how many of its sorted ids are done, incomplete records, and unreadable ones."""
+    """Where an incremental read continues.
+
+    `done_count` is how many of its sorted ids are done. `chunked_records` are the records that are not complete,
+    and `unreadable` those that could not be read.
+    """
 
     done_count: int = 0
     chunked_records: tuple[ChunkedRecord, ...] = ()
@@ -139,16 +150,16 @@ class IncrementalReadCursor:
 
     @classmethod
     def decode(cls, cursor: str | None) -> "IncrementalReadCursor":
-        """Return the cursor in a text; None is the beginning. Raises PermanentError for one of another version."""
+        """Parse a cursor; None gives the beginning of a read. Raises PermanentError for a cursor of another version."""
         if cursor is None:
             return cls()
-        body = _parse_body(cursor)
+        body = _parse_cursor(cursor)
         unreadable = tuple(UnreadableRecord(resource, gid, reason) for resource, gid, reason in body["unreadable"])
         chunked_records = tuple(ChunkedRecord.decode(content) for content in body["chunked_records"])
         return cls(body["done_count"], chunked_records, unreadable)
 
 
-def _parse_body(cursor: str) -> dict[str, Any]:
+def _parse_cursor(cursor: str) -> dict[str, Any]:
     body: dict[str, Any] = orjson.loads(cursor)
     if body.get("v") != VERSION:
         raise PermanentError("a cursor of another version: the work must begin anew", retryable=True)

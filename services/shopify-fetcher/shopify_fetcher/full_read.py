@@ -1,4 +1,7 @@
-"""Reads a whole shop: resource by resource, id range by id range; ids are listed by keyset, records read by id."""
+"""Reads a whole shop, one resource after another, and each resource in id ranges.
+
+Lists give ids only, with keyset pagination (`id:>LAST`); the records are then read by their ids.
+"""
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -10,12 +13,12 @@ from shopify_fetcher.cursors import END, FullReadCursor
 from shopify_fetcher.id_ranges import KEYSETS, IdPage, count_ids, list_ids, list_locations, plan_range
 from shopify_fetcher.incremental_read import read_chunk
 from shopify_fetcher.read_session import ReadSession
-from shopify_fetcher.readers import ReadResult, RecordReader, read_shop
+from shopify_fetcher.record_reader import ReadResult, RecordReader, read_shop
 from shopify_fetcher.scopes import CHILD_RESOURCES, REQUIRED_SCOPES, describe_missing_scope
 
 
 class FullRead:
-    """One full read in one session, from a cursor to its end."""
+    """Reads a whole shop in one session, starting at a cursor."""
 
     def __init__(self, session: ReadSession, cursor: FullReadCursor) -> None:
         self._session = session
@@ -23,9 +26,11 @@ class FullRead:
         self._cursor = cursor
 
     async def read(self) -> AsyncGenerator[FullReadStep, None]:
-        """Yield all records, with checkpoints, and with markers at the ends of id ranges and of the full read.
+        """Yield all records, checkpoints between them, and markers at the end of each id range and of the full read.
 
-        What is denied because the scopes have changed is requested under the new ones, or skipped.
+        When Shopify denies access because the token's scopes have changed, the same id range continues under the new
+        scopes, or its resource is skipped where these do not allow it. Raises AccessDeniedError when the scopes have
+        not changed.
         """
         while self._cursor.resource != END:
             try:
@@ -35,10 +40,14 @@ class FullRead:
                 if not await self._session.refresh_scopes():
                     raise
         if not self._cursor.is_retry:
-            yield self._build_end()
+            yield self._build_full_read_end()
 
     async def _read_next_range(self) -> AsyncGenerator[FullReadStep, None]:
-        """Yield this id range to its end with its marker, or nothing where it may not be read any more."""
+        """Yield the rest of this id range and its end marker, and move the cursor to the next id range.
+
+        When the scopes do not allow the resource, skip it instead. Raises PermanentError where only this id range was
+        to be read.
+        """
         if self._session.can_read(self._cursor.resource):
             self._exclude_denied_children()
             if not self._cursor.is_open:
@@ -60,13 +69,16 @@ class FullRead:
         return self._session.context.token.scopes
 
     def _exclude_denied_children(self) -> None:
-        """Skip the child resources that may not be read, even if that holds for a part of the parents only."""
+        """Mark the child resources that the scopes do not allow as skipped.
+
+        A child resource stays skipped even when it came with some of the parents, because it is not complete.
+        """
         for resource in CHILD_RESOURCES.get(self._cursor.resource, ()):
             if not self._session.can_read(resource):
-                self._cursor = self._cursor.exclude(resource, self._scopes)
+                self._cursor = self._cursor.exclude_resource(resource, self._scopes)
 
     async def _open_range(self) -> None:
-        """Find the upper bound of the id range and count it; one that is read again keeps its bounds."""
+        """Determine the upper bound of the id range and count its ids. A retried id range keeps its bounds."""
         cursor = self._cursor
         keyset = KEYSETS.get(cursor.resource)
         high, count_before = cursor.high, None
@@ -84,8 +96,8 @@ class FullRead:
         while has_more:
             async for step in self._read_chunks():
                 yield step
-            page = await self._list_page()
-            async for step in self._read_page(page):
+            page = await self._list_next_ids()
+            async for step in self._read_listed_records(page):
                 yield step
             has_more = page.has_more
         async for step in self._read_chunks():
@@ -97,18 +109,18 @@ class FullRead:
         self._cursor = replace(self._cursor, sent_count=1, started_at=started_at)
         return self._build_batch((record,))
 
-    async def _list_page(self) -> IdPage:
+    async def _list_next_ids(self) -> IdPage:
         cursor = self._cursor
         if cursor.resource == "locations":
             return await list_locations(self._session, cursor.position)
         after = int(cursor.position) if cursor.position is not None else cursor.low
         return await list_ids(self._session, KEYSETS[cursor.resource], after, cursor.high)
 
-    async def _read_page(self, page: IdPage) -> AsyncGenerator[FullReadStep, None]:
-        """Yield the records of a page of ids; the chunked records of each batch are completed before the next."""
+    async def _read_listed_records(self, page: IdPage) -> AsyncGenerator[FullReadStep, None]:
+        """Yield the records of a page of ids, in batches. All chunks of a batch are read before the next batch."""
         read_count = counted = 0
         while read_count < len(page.ids):
-            result = await self._reader.read(self._cursor.resource, page.ids[read_count:])
+            result = await self._reader.read_batch(self._cursor.resource, page.ids[read_count:])
             _raise_unreadable(result)
             yield self._build_batch(tuple(result.mapped.records))
             read_count += result.count
@@ -144,14 +156,14 @@ class FullRead:
             resource=cursor.resource,
             id_range=cursor.id_range,
             attempt=cursor.attempt,
-            retry_cursor=cursor.build_retry().encode(),
+            retry_cursor=cursor.build_retry_cursor().encode(),
             sent_count=cursor.sent_count,
             count_before=cursor.count_before,
             count_after=count_after,
         )
 
-    def _build_end(self) -> FullReadEnd:
-        """Return what was read and what was not: every resource is read, or a child of one that is, or skipped."""
+    def _build_full_read_end(self) -> FullReadEnd:
+        """Return the marker of the end. It counts each resource as read, as read with its parent, or as skipped."""
         completed, skipped = dict(self._cursor.completed), dict(self._cursor.skipped)
         children = [r for resource in completed for r in CHILD_RESOURCES.get(resource, ()) if r not in skipped]
         return FullReadEnd(
@@ -174,7 +186,11 @@ class FullRead:
 
 
 def _raise_unreadable(result: ReadResult) -> None:
-    """Fail the full read with the id of an unreadable record; a new sync may follow where the error may pass."""
+    """Raise when `result` has an unreadable record; the message contains its id.
+
+    Raises AccessDeniedError for a missing scope, and otherwise PermanentError. That error is retryable when the record
+    is, so that a new sync follows.
+    """
     for record in result.unreadable:
         reason = f"{record.id}: {record.reason}"
         raise AccessDeniedError(reason) if result.is_denied else PermanentError(reason, retryable=record.retryable)

@@ -1,4 +1,4 @@
-"""The GraphQL documents that are sent, each with its cost, and the sizes of the nested pages in them."""
+"""The GraphQL documents that this service sends, with their costs and the sizes of the nested lists in them."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,7 @@ from shopify_fetcher.generated import operations
 
 @dataclass(frozen=True)
 class GraphqlDocument(Query):
-    """A document of `queries/`: a query with the names of its variables."""
+    """A query of `queries/` with the names of its variables."""
 
     variables: frozenset[str] = frozenset()
 
@@ -57,14 +57,19 @@ PAGE_SIZES: dict[str, tuple[dict[str, int], dict[str, int]]] = {
     READ_LOCATIONS.name: ({}, {}),
     CONTINUE_VARIANTS.name: ({"variants": 100, "levels": 50}, {"variants": 100, "levels": 10}),
 }
-"""By document, the sizes of nested pages: large where `nodes(ids:)` costs the same for any number of ids, compact where
-each id is charged."""
+"""For each document, how many items of each nested list are requested: the large sizes, then the compact ones.
 
+The large ones are for shops where `nodes(ids:)` costs the same for any number of ids, the compact ones for shops where
+every id is charged.
+"""
 
 SCOPE_VARIABLES = {"includeInventory": "inventory", "includeLocations": "locations", "includeProducts": "products"}
-"""Variables that leave out the parts of a document which the scopes do not allow, each with its resource."""
+"""The variables that include a part of a document, each with the resource that the scopes must allow for that part."""
 
 
 def get_page_sizes(document: GraphqlDocument, *, compact: bool) -> dict[str, int]:
-    """Return the variables for how much of each nested list the first response contains."""
+    """Return the variables that say how many items of each nested list the first response contains.
+
+    `compact` selects the small sizes, for shops that charge every id.
+    """
     return PAGE_SIZES.get(document.name, ({}, {}))[compact]

@@ -1,6 +1,8 @@
-"""Id ranges: small enough for the platform's counts and pagination, which end at 25,000.
+"""Divides a resource's ids into id ranges and lists the ids in them.
 
-An id range is (low, high]; the last one of a resource has no upper bound, so that it includes new records.
+An id range has at most 25,000 ids, because Shopify neither counts nor paginates further. It contains the ids above
+`low`, up to and including `high`. The last id range of a resource has no upper bound (None), so that it includes
+records that are created during the read.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,13 +26,16 @@ from shopify_fetcher.read_session import ReadSession
 
 MAX_RANGE_IDS = 25_000
 MIN_RANGE_IDS = 10_000
-"""An id range of at least this many ids is not made larger."""
+"""The search for an upper bound stops when the id range has at least this many ids."""
 PAGE_SIZE = 250
 
 
 @dataclass(frozen=True)
 class Keyset:
-    """A resource that is listed by id: its documents, their root fields, and what its searches contain besides ids."""
+    """How a resource is listed and counted in the order of its ids.
+
+    `list_field` and `count_field` are the root fields of the two documents. `filter` is added to every search.
+    """
 
     list_document: GraphqlDocument
     list_model: type[BaseModel]
@@ -41,7 +46,7 @@ class Keyset:
     filter: str = ""
 
     def build_search(self, low: int, high: int | None) -> str:
-        """Return the search for the ids in (low, high]."""
+        """Return the search text for the ids above `low`, up to and including `high` (None: no upper bound)."""
         bound = f" id:<={high}" if high is not None else ""
         return f"id:>{low}{bound}{self.filter}"
 
@@ -77,7 +82,10 @@ KEYSETS = {
 
 @dataclass(frozen=True)
 class IdPage:
-    """The ids of a page, the position after each (None: it has none), and whether more may follow."""
+    """A page of ids, the position after each id, and whether more pages may follow.
+
+    A position is None where the list cannot continue after that id: locations continue after a whole page only.
+    """
 
     ids: tuple[str, ...]
     positions: tuple[str | None, ...]
@@ -87,9 +95,10 @@ class IdPage:
 async def list_ids(
     session: ReadSession, keyset: Keyset, after: int, high: int | None, *, last_only: bool = False
 ) -> IdPage:
-    """Return the next ids after `after` up to `high`; with `last_only`, the last one alone.
+    """Return the first page of the ids above `after`, up to and including `high`; with `last_only`, the last id alone.
 
-    Raises PermanentError for a list that is not in the order of its ids: a full read would miss some, or never end.
+    Raises PermanentError when Shopify lists the ids in another order, because a full read would then miss some of them
+    or never end.
     """
     variables = {
         "query": keyset.build_search(after, high),
@@ -106,7 +115,10 @@ async def list_ids(
 
 
 async def list_locations(session: ReadSession, after: str | None) -> IdPage:
-    """Return the next locations; they are few, and cannot be searched by id."""
+    """Return the next page of locations after Shopify's cursor `after`.
+
+    Locations cannot be searched by id. A shop has few of them, so that no id ranges are needed.
+    """
     response, _ = await session.fetch_model(ListLocations, graphql_documents.LIST_LOCATIONS, {"after": after})
     page = response.locations
     ids = tuple(edge.node.id for edge in page.edges)
@@ -116,7 +128,10 @@ async def list_locations(session: ReadSession, after: str | None) -> IdPage:
 
 
 async def count_ids(session: ReadSession, keyset: Keyset, low: int, high: int | None) -> int | None:
-    """Return how many ids the platform counts in (low, high]; None for more than it counts."""
+    """Return how many ids Shopify counts above `low`, up to and including `high`; None for more than 25,000.
+
+    Raises RetryLaterError when Shopify returns no count.
+    """
     variables = {"query": keyset.build_search(low, high)}
     response, _ = await session.fetch_model(keyset.count_model, keyset.count_document, variables)
     count = getattr(response, keyset.count_field)
@@ -127,7 +142,7 @@ async def count_ids(session: ReadSession, keyset: Keyset, low: int, high: int | 
 
 
 async def plan_range(session: ReadSession, keyset: Keyset, low: int) -> tuple[int | None, int]:
-    """Return the upper bound (None: open) and the count of the id range that begins above `low`."""
+    """Return the upper bound of the id range that begins above `low` (None: no bound is needed), and its count."""
     remaining = await count_ids(session, keyset, low, None)
     if remaining is not None:
         return None, remaining
@@ -141,10 +156,11 @@ async def plan_range(session: ReadSession, keyset: Keyset, low: int) -> tuple[in
 async def find_upper_bound(
     count_up_to: Callable[[int], Awaitable[int | None]], first: int, last: int
 ) -> tuple[int, int]:
-    """Return a bound with between 10,000 and 25,000 ids up to it, and their count.
+    """Bisect for an upper bound with 10,000 to 25,000 ids up to it. Return the bound and the count of those ids.
 
-    The ids lie from `first` to `last` and are too many together. Bisects; where no bound has so many ids, the one with
-    the most that fit is returned.
+    `first` and `last` are the lowest and the highest id; all ids together are more than 25,000. `count_up_to` returns
+    the count up to a bound, or None for more than 25,000. When no bound has 10,000 to 25,000 ids, return the bound with
+    the most ids below 10,000.
     """
     low, high = first, last
     best = (first, 1)

@@ -1,4 +1,4 @@
-"""Reads records by their ids: what webhooks request."""
+"""Reads the records that an incremental sync requests by their ids, most often because of a webhook."""
 
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from shopify_fetcher.chunked_records import ChunkedRecord
 from shopify_fetcher.continuations import read_next_chunk
 from shopify_fetcher.cursors import IncrementalReadCursor
 from shopify_fetcher.read_session import ReadSession
-from shopify_fetcher.readers import ReadResult, RecordReader
+from shopify_fetcher.record_reader import ReadResult, RecordReader
 from shopify_fetcher.scopes import REQUIRED_SCOPES, describe_missing_scope, is_allowed
 
 Key = tuple[str, str]
@@ -22,31 +22,32 @@ Key = tuple[str, str]
 async def read_records(
     session: ReadSession, ids: RecordIds, cursor: str | None
 ) -> AsyncGenerator[IncrementalReadStep, None]:
-    """Yield all of `ids` from `cursor`: sorted by resource and id, each record to its end before the next batch.
+    """Yield the records of `ids`, sorted by resource and id, starting at `cursor` (None: at the first).
 
-    A record whose error remains when it is requested by itself is unreadable, and the others continue.
+    All chunks of a batch's records are read before the next batch. When a record has an error, also in a request for
+    it alone, it is yielded as an UnreadableRecord, and the other records are read.
     """
     progress = IncrementalReadCursor.decode(cursor)
     keys = [(resource, gid) for resource in sorted(ids) for gid in sorted(set(ids[resource]))]
     if any(resource in REQUIRED_SCOPES and not session.can_read(resource) for resource in ids):
         await session.refresh_scopes()
-    refused = _find_refused(keys, session)
+    refused = _find_unreadable_ids(keys, session)
     for record in (*refused.values(), *progress.unreadable):
         yield record
     reader = RecordReader(session)
     while progress.chunked_records or progress.done_count < len(keys):
         if progress.chunked_records:
             resource = progress.chunked_records[0].resource
-            result, chunked_records = await _read_chunk_or_give_up(session, reader, progress.chunked_records)
+            result, chunked_records = await _read_chunk_or_mark_unreadable(session, reader, progress.chunked_records)
         elif keys[progress.done_count] in refused:
             progress = replace(progress, done_count=progress.done_count + 1)
             continue
         else:
             resource, batch = _select_batch(keys[progress.done_count :], refused)
-            result = await reader.read(resource, batch)
+            result = await reader.read_batch(resource, batch)
             chunked_records = tuple(result.mapped.chunked_records)
             if result.is_denied and await session.refresh_scopes():
-                before, refused = refused, _find_refused(keys, session)
+                before, refused = refused, _find_unreadable_ids(keys, session)
                 for key in refused.keys() - before.keys():
                     yield refused[key]
                 continue
@@ -63,7 +64,10 @@ async def read_records(
 async def read_chunk(
     session: ReadSession, reader: RecordReader, chunked_records: tuple[ChunkedRecord, ...]
 ) -> tuple[ReadResult, tuple[ChunkedRecord, ...]]:
-    """Read the next chunk of the first of `chunked_records` with its child records; return it and what remains."""
+    """Read the next chunk of the first of `chunked_records`, with the child records in it.
+
+    Return the result, and all chunked records that are still to be completed.
+    """
     first, *others = chunked_records
     chunk = await read_next_chunk(session, first)
     result = ReadResult(1, chunk.mapped)
@@ -72,10 +76,13 @@ async def read_chunk(
     return result, (*remaining, *result.mapped.chunked_records, *others)
 
 
-async def _read_chunk_or_give_up(
+async def _read_chunk_or_mark_unreadable(
     session: ReadSession, reader: RecordReader, chunked_records: tuple[ChunkedRecord, ...]
 ) -> tuple[ReadResult, tuple[ChunkedRecord, ...]]:
-    """As `read_chunk`; a record that is refused half-way, or has the same error twice, is unreadable."""
+    """Read a chunk as `read_chunk`, but return an unreadable record instead of raising that record's error.
+
+    A RecordError is retried once; a PermanentError is not. Raises ConnectionEndedError.
+    """
     try:
         try:
             return await read_chunk(session, reader, chunked_records)
@@ -89,14 +96,14 @@ async def _read_chunk_or_give_up(
 
 
 def _select_batch(keys: Sequence[Key], refused: Collection[Key]) -> tuple[str, list[str]]:
-    """Return the first resource, and its ids up to one that cannot be requested."""
+    """Return the resource of the first key, and the ids of that resource up to the first one in `refused`."""
     resource = keys[0][0]
     batch = takewhile(lambda key: key[0] == resource and key not in refused, keys)
     return resource, [gid for _, gid in batch]
 
 
-def _find_refused(keys: Sequence[Key], session: ReadSession) -> dict[Key, UnreadableRecord]:
-    """Return the ids that cannot be requested at all."""
+def _find_unreadable_ids(keys: Sequence[Key], session: ReadSession) -> dict[Key, UnreadableRecord]:
+    """Return, by key, the records that cannot be requested at all, each with the reason."""
     return {(record.resource, record.id): record for record in _check_ids(keys, session.context.token.scopes)}
 
 

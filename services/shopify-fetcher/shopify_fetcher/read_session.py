@@ -1,4 +1,4 @@
-"""The session of one read: the platform's session, with what the fetcher's queries depend on."""
+"""The session in which a fetcher reads a shop."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from shopify_fetcher.scopes import is_allowed
 
 
 class ReadSession(ShopifySession):
-    """A session that knows which resources may be read, and the variables that follow from it."""
+    """A ShopifySession that also knows which resources the scopes allow, and builds variables by them."""
 
     def can_read(self, resource: str) -> bool:
         """Return whether the token's scopes allow `resource`."""
         return is_allowed(resource, self.context.token.scopes)
 
     def build_variables(self, document: GraphqlDocument) -> dict[str, Any]:
-        """Return the variables that depend on the shop and the token's scopes, and not on what is requested."""
+        """Return the variables that depend on the shop's rate limit and the scopes, not on the requested ids."""
         flags = {name: self.can_read(resource) for name, resource in SCOPE_VARIABLES.items()}
         return {
             **get_page_sizes(document, compact=self.rate_limit.charges_per_id),

@@ -1,4 +1,4 @@
-"""Which resources the granted scopes allow, and the order in which a full read takes them."""
+"""Says which resources the granted scopes allow, and in which order a full read reads them."""
 
 REQUIRED_SCOPES = {
     "shop": None,
@@ -8,14 +8,17 @@ REQUIRED_SCOPES = {
     "collections": "read_products",
     "discounts": "read_discounts",
 }
-"""By resource, the scope that reading it needs; None: it needs none."""
+"""The scope that each resource needs; None for a resource that needs none."""
 READ_ORDER = ("shop", "locations", "products", "collections", "discounts")
 CHILD_RESOURCES = {"products": ("inventory",)}
-"""By resource, those whose records come with its records."""
+"""The child resources of each resource: their records come in the response with the parent's."""
 
 
 def is_allowed(resource: str, scopes: frozenset[str]) -> bool:
-    """Return whether `resource` may be read. A scope to write something includes reading it."""
+    """Return whether `scopes` allow to read `resource`. A scope that begins with `write_` includes the one to read.
+
+    Inventory also needs the scope of products.
+    """
     scope = REQUIRED_SCOPES[resource]
     if resource == "inventory" and not is_allowed("products", scopes):
         return False
@@ -23,6 +26,6 @@ def is_allowed(resource: str, scopes: frozenset[str]) -> bool:
 
 
 def describe_missing_scope(resource: str, scopes: frozenset[str]) -> str:
-    """Return why `resource` may not be read, naming the scope that is missing."""
+    """Return the reason why `resource` is not allowed, with the name of the missing scope."""
     needs_products = resource == "inventory" and not is_allowed("products", scopes)
     return f"scope {'read_products' if needs_products else REQUIRED_SCOPES[resource]} was not granted"

@@ -1,4 +1,4 @@
-"""Settings of the shopify-fetcher, from the environment."""
+"""Reads the settings of the shopify-fetcher from the environment."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ def _validate_shop_url(url: str) -> str:
 
 
 class ShopifyFetcherSettings(FetcherSettings):
-    """Where shops are, and which version of the Admin API is requested."""
+    """The URL of shops, in which `{shop}` stands for the shop's domain, and the requested version of the Admin API."""
 
     shopify_shop_url: Annotated[str, AfterValidator(_validate_shop_url)] = "https://{shop}"
     shopify_api_version: str = "2026-10"

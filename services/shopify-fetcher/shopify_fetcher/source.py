@@ -1,4 +1,4 @@
-"""Shopify as a source of records."""
+"""Implements `connector.source.Source` for Shopify."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ SLUG = "shopify"
 
 
 class ShopifySource:
-    """Reads shops through `client`; both modes of a process share what is known of each shop's rate limit."""
+    """Reads shops through `client`. Full and incremental syncs of a process share the rate-limit state of each shop."""
 
     def __init__(
         self,
@@ -35,16 +35,16 @@ class ShopifySource:
     def read_records(
         self, context: SyncContext, ids: RecordIds, cursor: str | None
     ) -> AsyncGenerator[IncrementalReadStep, None]:
-        """As `connector.source.Source.read_records`."""
+        """Read these records directly, as `connector.source.Source.read_records` describes."""
         return read_records(self._open_session(context), ids, cursor)
 
     async def read_all(self, context: SyncContext, cursor: str | None) -> AsyncGenerator[FullReadStep, None]:
-        """As `connector.source.Source.read_all`."""
+        """Read the whole shop, as `connector.source.Source.read_all` describes."""
         async for step in FullRead(self._open_session(context), FullReadCursor.decode(cursor)).read():
             yield step
 
     def measure_budget(self) -> dict[str, float]:
-        """As `connector.source.Source.measure_budget`: each shop has a rate limit of its own."""
+        """Return the remaining share, from 0 to 1, of the rate limit of the shop that has the least left."""
         return {"shop": self._rate_limits.compute_remaining()}
 
     def _open_session(self, context: SyncContext) -> ReadSession:

@@ -20,7 +20,7 @@ from messaging.tracing import trace_call
 from platform_sdk.errors import TransientError
 from platforms.shopify.session import open_client
 from shopify_fetcher.graphql_documents import COUNT_PRODUCTS
-from shopify_fetcher.resources import READABLE_RESOURCES
+from shopify_fetcher.readable_resources import READABLE_RESOURCES
 from shopify_fetcher.source import ShopifySource
 
 ALL = ("read_products", "read_inventory", "read_locations", "read_discounts")

@@ -65,16 +65,16 @@ def test_a_skipped_resource_takes_its_child_resources_along() -> None:
 
 def test_chunked_records_of_a_skipped_resource_do_not_continue() -> None:
     inventory = ChunkedRecord("inventory", "gid://shopify/InventoryItem/1", 5, "c", (Continuation("levels", "x"),))
-    cursor = FullReadCursor("products", chunked_records=(inventory, CHUNKED)).exclude(
+    cursor = FullReadCursor("products", chunked_records=(inventory, CHUNKED)).exclude_resource(
         "inventory", frozenset({"read_products"})
     )
     assert cursor.chunked_records == (CHUNKED,)
     assert cursor.skipped == (("inventory", "scope read_inventory was not granted"),)
-    assert cursor.exclude("inventory", frozenset()) == cursor
+    assert cursor.exclude_resource("inventory", frozenset()) == cursor
 
 
 def test_an_id_range_is_read_again_alone_as_the_next_attempt() -> None:
-    retry = MIDDLE.build_retry()
+    retry = MIDDLE.build_retry_cursor()
     assert (retry.id_range, retry.low, retry.high, retry.attempt, retry.is_retry) == (2, 10, 20, 4, True)
     assert (retry.position, retry.sent_count, retry.is_open, retry.count_before, retry.chunked_records) == (
         None,

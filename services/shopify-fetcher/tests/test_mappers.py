@@ -6,12 +6,12 @@ from uuid import UUID
 import pytest
 
 from shopify_fetcher.chunked_records import Continuation
-from shopify_fetcher.collections import map_collection
-from shopify_fetcher.discounts import map_discount
-from shopify_fetcher.inventory import map_inventory_item
-from shopify_fetcher.locations import map_location
-from shopify_fetcher.mappers import MappedRecords, ResponseInfo
-from shopify_fetcher.products import map_product
+from shopify_fetcher.mappers.collections import map_collection
+from shopify_fetcher.mappers.discounts import map_discount
+from shopify_fetcher.mappers.inventory import map_inventory_item
+from shopify_fetcher.mappers.locations import map_location
+from shopify_fetcher.mappers.mapped_records import MappedRecords, ResponseInfo
+from shopify_fetcher.mappers.products import map_product
 
 READ_ID = UUID(int=1)
 AT = "2026-11-01T00:00:00Z"

@@ -1,4 +1,8 @@
-"""Maps discounts of both families: codes by code, and what they apply to as gids, which the document names."""
+"""Maps discounts to records: those that need a code, and automatic ones.
+
+Codes are sorted alphabetically. The products and collections that a discount applies to are gids in the body, and the
+snapshot document shows their titles.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +18,13 @@ from shopify_fetcher.generated.fragments import (
     ProductIdPage,
     VariantTitlePage,
 )
-from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo, build_continuations, sort_by_number
+from shopify_fetcher.mappers.mapped_records import (
+    MappedRecords,
+    Node,
+    ResponseInfo,
+    build_continuations,
+    sort_by_number,
+)
 
 FAMILIES = {"DiscountCodeNode": "codeDiscount", "DiscountAutomaticNode": "automaticDiscount"}
 SIDES = ("customerGets", "customerBuys")
@@ -23,12 +33,12 @@ CODES = "codes"
 
 
 def build_list_name(family: str, side: str, item_list: str) -> str:
-    """Return the name of a list of what a discount applies to."""
+    """Return the name, in `continuations.NESTED_LISTS`, of a list of what a discount applies to."""
     return f"{family}.{side}.{item_list}"
 
 
 def map_discount(raw: Node, info: ResponseInfo) -> MappedRecords:
-    """Map a discount of either family, by the node's own type."""
+    """Map a discount to its record. The node's `__typename` says whether it is a code or an automatic discount."""
     family = FAMILIES[raw["__typename"]]
     node: CodeDiscountBody | AutomaticDiscountBody
     if family == "codeDiscount":
@@ -48,7 +58,7 @@ def map_discount(raw: Node, info: ResponseInfo) -> MappedRecords:
     )
     continuations = tuple(_find_continuations(family, discount))
     mapped = MappedRecords()
-    mapped.add(record, info.build_chunked_record("discounts", node.id, continuations))
+    mapped.add_record(record, info.build_chunked_record("discounts", node.id, continuations))
     return mapped
 
 
@@ -80,7 +90,7 @@ def _map_items(items: Any) -> Node:
 
 
 def _find_continuations(family: str, discount: Any) -> Iterator[Continuation]:
-    """Yield the codes first, then what is got, then what must be bought."""
+    """Yield the lists that continue: the codes, then what the customer gets, then what the customer must buy."""
     if hasattr(discount, "codes"):
         yield from build_continuations(CODES, discount.codes.pageInfo)
     for side in SIDES:
@@ -92,16 +102,22 @@ def _find_continuations(family: str, discount: Any) -> Iterator[Continuation]:
 
 
 def map_codes(page: CodePage) -> list[Node]:
-    """Map codes, by code."""
+    """Map a page of codes, in alphabetical order."""
     return [{"node": {"code": code}} for code in sorted(edge.node.code for edge in page.edges)]
 
 
 def map_gids(page: ProductIdPage | CollectionIdPage | None) -> list[str]:
-    """Map a page to its gids, by number; to none where products may not be read."""
+    """Map a page to its gids, in the order of their numbers.
+
+    `page` is None where the scopes do not allow products; the result is then an empty list.
+    """
     return sort_by_number([edge.node.id for edge in page.edges]) if page is not None else []
 
 
 def map_variant_titles(page: VariantTitlePage | None) -> list[list[str]]:
-    """Map variants to gid and title, by number; to none where products may not be read."""
+    """Map a page of variants to pairs of gid and title, in the order of the gids' numbers.
+
+    `page` is None where the scopes do not allow products; the result is then an empty list.
+    """
     variants = [[edge.node.id, edge.node.title] for edge in page.edges] if page is not None else []
     return sorted(variants, key=lambda variant: parse_number(variant[0]))

@@ -1,4 +1,4 @@
-"""Maps the shop itself."""
+"""Maps the shop itself to a record."""
 
 from contracts.events import Record
 from platforms.shopify.ids import parse_number
@@ -6,7 +6,7 @@ from shopify_fetcher.generated.read_shop import ReadShopShop
 
 
 def map_shop(shop: ReadShopShop, read_at: int) -> Record:
-    """Map the shop, which has no time of change."""
+    """Map the shop to its record. The record has no `updated_at`, because Shopify gives none for shops."""
     return Record(
         resource="shop",
         id=shop.id,

@@ -1,13 +1,13 @@
-"""Maps locations."""
+"""Maps locations to records."""
 
 from contracts.events import Record
 from platforms.shopify.ids import parse_number
 from shopify_fetcher.generated.fragments import LocationBody
-from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo
+from shopify_fetcher.mappers.mapped_records import MappedRecords, Node, ResponseInfo
 
 
 def map_location(raw: Node, info: ResponseInfo) -> MappedRecords:
-    """Map a location; other records show its name."""
+    """Map a location to its record. `lookup_fields` has its name, because the document shows the name in inventory."""
     node = LocationBody.model_validate(raw)
     record = Record(
         resource="locations",

@@ -1,21 +1,24 @@
-"""The resources whose records are read by their ids: one document and one mapper each."""
+"""The resources whose records are read by their ids, each with its GraphQL document and its mapper."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from shopify_fetcher import graphql_documents
-from shopify_fetcher.collections import map_collection
-from shopify_fetcher.discounts import map_discount
 from shopify_fetcher.graphql_documents import GraphqlDocument
-from shopify_fetcher.inventory import map_inventory_item
-from shopify_fetcher.locations import map_location
-from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo
-from shopify_fetcher.products import map_product
+from shopify_fetcher.mappers.collections import map_collection
+from shopify_fetcher.mappers.discounts import map_discount
+from shopify_fetcher.mappers.inventory import map_inventory_item
+from shopify_fetcher.mappers.locations import map_location
+from shopify_fetcher.mappers.mapped_records import MappedRecords, Node, ResponseInfo
+from shopify_fetcher.mappers.products import map_product
 
 
 @dataclass(frozen=True)
 class ReadableResource:
-    """How one resource's records are read: at most `max_ids` at once, so that a cursor stays small."""
+    """How the records of one resource are read.
+
+    A request has at most `max_ids` ids, because the records that are incomplete after it must fit into a cursor.
+    """
 
     name: str
     document: GraphqlDocument

@@ -1,4 +1,7 @@
-"""Reads records by their ids, in full and incremental syncs alike. Direct reads are current, while lists lag behind."""
+"""Reads records by their ids, in full and incremental syncs alike.
+
+Records are not taken from lists, because Shopify's lists lag behind a change, while a read by id is current.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,27 +17,27 @@ from platforms.shopify.ids import is_id_of
 from platforms.shopify.session import describe_mismatch, raise_first_error
 from shopify_fetcher.generated.read_shop import ReadShop
 from shopify_fetcher.graphql_documents import READ_SHOP, GraphqlDocument
-from shopify_fetcher.mappers import MappedRecords, ResponseInfo, build_tombstone
+from shopify_fetcher.mappers.mapped_records import MappedRecords, ResponseInfo, build_tombstone
+from shopify_fetcher.mappers.shop import map_shop
 from shopify_fetcher.read_session import ReadSession
-from shopify_fetcher.resources import READABLE_RESOURCES, ReadableResource
-from shopify_fetcher.shop import map_shop
+from shopify_fetcher.readable_resources import READABLE_RESOURCES, ReadableResource
 
 MAX_RECORD_ERRORS = 10
-"""More records with an error in one response than this mean that the platform has a problem, and not the records."""
+"""When more records than this have an error in one response, the cause is taken to be the platform, not the records."""
 
 
 @dataclass
 class ReadResult:
-    """What became of the first `count` of the requested ids."""
+    """The result for the first `count` of the requested ids: their records, and the ids that could not be read."""
 
     count: int
     mapped: MappedRecords = field(default_factory=MappedRecords)
     unreadable: list[UnreadableRecord] = field(default_factory=list)
     is_denied: bool = False
-    """Whether some are unreadable for a missing scope."""
+    """Whether some records are unreadable because a scope is missing."""
 
     def merge(self, other: "ReadResult") -> None:
-        """Add the result of ids that were requested once more."""
+        """Add the records and the unreadable ids of `other`; `count` stays."""
         self.mapped.merge(other.mapped)
         self.unreadable += other.unreadable
         self.is_denied |= other.is_denied
@@ -46,13 +49,15 @@ class RecordReader:
     def __init__(self, session: ReadSession) -> None:
         self._session = session
 
-    async def read(self, resource: str, ids: Sequence[str]) -> ReadResult:
+    async def read_batch(self, resource: str, ids: Sequence[str]) -> ReadResult:
         """Read as many of `ids` as fit into one response, at least one.
 
-        An id that is answered as absent, without an error, does not exist. One with an error, or whose response does
-        not have the expected form, is unreadable. Where the error may pass, the id is requested once more by itself, so
-        that one record's fault delays no other. Raises as `ShopifySession.fetch`, and RetryLaterError when many records
-        have an error.
+        An id for which Shopify returns null without an error does not exist, and becomes a tombstone. An id with an
+        error, or with data that does not have the expected form, is unreadable. When the error is transient, the id is
+        requested once more in a request of its own, so that one record's error does not delay the others.
+
+        Raises RetryLaterError when more than `MAX_RECORD_ERRORS` records have a transient error, and otherwise as
+        `ShopifySession.fetch`, except QueryTooExpensiveError: fewer ids are then requested.
         """
         if resource == "shop":
             return await self._read_shop(ids)
@@ -60,25 +65,25 @@ class RecordReader:
         while True:
             batch = ids[: min(readable.max_ids, self._compute_batch_size(readable.document))]
             try:
-                response = await self._query(readable.document, batch)
+                response = await self._fetch_records(readable.document, batch)
             except QueryTooExpensiveError as error:
                 if not self._reduce_batch(readable.document, batch, error):
                     return ReadResult(1, unreadable=[UnreadableRecord(resource, ids[0], str(error))])
                 continue
             result = self._map_response(readable, batch, response)
-            await self._retry_singly(readable, result)
+            await self._retry_failed_records(readable, result)
             await self.complete_inventory(result)
             return result
 
     async def complete_inventory(self, result: ReadResult) -> None:
-        """Read the incomplete items by themselves, because not all of their levels came with their product.
+        """Read the incomplete inventory items of `result` directly, and add their records to `result`.
 
-        Where that fails, the product is unreadable.
+        When an item cannot be read, its product is added to `result.unreadable`.
         """
         incomplete, result.mapped.incomplete_items = result.mapped.incomplete_items, {}
         ids = list(incomplete)
         while ids:
-            items = await self.read("inventory", ids)
+            items = await self.read_batch("inventory", ids)
             items.unreadable = [
                 UnreadableRecord("products", incomplete[item.id], f"{item.id}: {item.reason}", retryable=item.retryable)
                 for item in items.unreadable
@@ -86,20 +91,23 @@ class RecordReader:
             result.merge(items)
             ids = ids[items.count :]
 
-    async def _retry_singly(self, readable: ReadableResource, result: ReadResult) -> None:
-        """Request once more, each by itself, the records whose errors may pass."""
+    async def _retry_failed_records(self, readable: ReadableResource, result: ReadResult) -> None:
+        """Request each record with a transient error once more, in a request of its own.
+
+        Raises RetryLaterError when more than `MAX_RECORD_ERRORS` records have such an error.
+        """
         faulty = [record for record in result.unreadable if record.retryable]
         if len(faulty) > MAX_RECORD_ERRORS:
             raise RetryLaterError(f"{len(faulty)} records have errors: {faulty[0].id}: {faulty[0].reason}")
         for record in faulty:
             try:
-                response = await self._query(readable.document, (record.id,))
+                response = await self._fetch_records(readable.document, (record.id,))
             except QueryTooExpensiveError:
                 continue
             result.unreadable.remove(record)
             result.merge(self._map_response(readable, (record.id,), response))
 
-    async def _query(self, document: GraphqlDocument, ids: Sequence[str]) -> GraphqlResponse:
+    async def _fetch_records(self, document: GraphqlDocument, ids: Sequence[str]) -> GraphqlResponse:
         return await self._session.fetch(document, self._build_variables(document, ids))
 
     def _compute_batch_size(self, document: GraphqlDocument) -> int:
@@ -109,7 +117,7 @@ class RecordReader:
         return {"ids": list(ids), **self._session.build_variables(document)}
 
     def _reduce_batch(self, document: GraphqlDocument, batch: Sequence[str], error: QueryTooExpensiveError) -> bool:
-        """Learn that this batch was too large; False when it cannot be made smaller."""
+        """Record that `batch` was too expensive. Return False when it cannot be made smaller: it has one id only."""
         rate_limit = self._session.rate_limit
         was_flat = not rate_limit.charges_per_id
         rate_limit.learn_cost(document, self._build_variables(document, batch), error.cost)
@@ -119,7 +127,7 @@ class RecordReader:
         return len(batch) > 1
 
     def _map_response(self, readable: ReadableResource, batch: Sequence[str], response: GraphqlResponse) -> ReadResult:
-        errors = _index_errors(response.errors)
+        errors = _index_errors_by_node(response.errors)
         info = ResponseInfo(self._session.context.read_id, response.read_at, self._session.can_read("inventory"))
         result = ReadResult(len(batch))
         for index, (gid, raw) in enumerate(zip(batch, response.data["nodes"], strict=True)):
@@ -130,7 +138,7 @@ class RecordReader:
                 )
                 result.is_denied |= error.is_denied
             elif raw is None:
-                result.mapped.add(build_tombstone(readable.name, gid, response.read_at))
+                result.mapped.add_record(build_tombstone(readable.name, gid, response.read_at))
             else:
                 _map_node(readable, gid, raw, info, result)
         return result
@@ -153,8 +161,11 @@ def _map_node(
         result.unreadable.append(UnreadableRecord(readable.name, gid, describe_mismatch(error)))
 
 
-def _index_errors(errors: tuple[FieldError, ...]) -> dict[int, FieldError]:
-    """Return the first error of each node by the node's index. Raises for an error that is in no node."""
+def _index_errors_by_node(errors: tuple[FieldError, ...]) -> dict[int, FieldError]:
+    """Return the first error of each node, by the node's index.
+
+    Raises RecordError or PermanentError for an error that belongs to no node.
+    """
     by_index: dict[int, FieldError] = {}
     for error in errors:
         match error.path:
@@ -166,7 +177,7 @@ def _index_errors(errors: tuple[FieldError, ...]) -> dict[int, FieldError]:
 
 
 async def read_shop(session: ReadSession) -> Record:
-    """Return the shop's record. Raises PermanentError when the token turns out to be another shop's."""
+    """Read the shop's own record. Raises PermanentError when the access token belongs to another shop."""
     response, read_at = await session.fetch_model(ReadShop, READ_SHOP, {})
     if response.shop.myshopifyDomain != parse_account(session.context.token.connection):
         raise PermanentError("the access token is another shop's")

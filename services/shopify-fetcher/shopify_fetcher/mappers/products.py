@@ -1,17 +1,17 @@
-"""Maps products to the form of the document; their inventory comes as records of its own."""
+"""Maps products to records in the form of the snapshot document. Their inventory items become separate records."""
 
 from contracts.events import Record
 from platforms.shopify.ids import parse_number
 from shopify_fetcher.generated.fragments import MediaPage, MetafieldPage, ProductBody
-from shopify_fetcher.inventory import map_variants
-from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo, build_continuations
+from shopify_fetcher.mappers.inventory import map_variants
+from shopify_fetcher.mappers.mapped_records import MappedRecords, Node, ResponseInfo, build_continuations
 
 VARIANTS, MEDIA, METAFIELDS = "variants", "media", "metafields"
 _SEPARATE_FIELDS = {"updatedAt", "variants", "media", "metafields"}
 
 
 def map_product(raw: Node, info: ResponseInfo) -> MappedRecords:
-    """Map a product with the inventory that came with it."""
+    """Map a product, and the inventory items that came with it, to records."""
     node = ProductBody.model_validate(raw)
     variants, mapped = map_variants(node.variants, node.id, info)
     body = node.model_dump(by_alias=True, exclude=_SEPARATE_FIELDS)
@@ -32,17 +32,17 @@ def map_product(raw: Node, info: ResponseInfo) -> MappedRecords:
         sort_key=parse_number(node.id),
         lookup_fields={"title": node.title, "handle": node.handle},
     )
-    mapped.add(record, info.build_chunked_record("products", node.id, continuations))
+    mapped.add_record(record, info.build_chunked_record("products", node.id, continuations))
     return mapped
 
 
 def map_media(page: MediaPage) -> list[Node]:
-    """Map media, in the product's own order."""
+    """Map a page of media, in the product's own order."""
     edges: list[Node] = page.model_dump(by_alias=True, include={"edges"})["edges"]
     return edges
 
 
 def map_metafields(page: MetafieldPage) -> list[Node]:
-    """Map metafields, by key."""
+    """Map a page of metafields, sorted by key."""
     edges: list[Node] = page.model_dump(by_alias=True, include={"edges"})["edges"]
     return sorted(edges, key=lambda edge: str(edge["node"]["key"]))

@@ -1,20 +1,31 @@
-"""Maps collections: their products are a plain list of gids, which the document shows with their own titles."""
+"""Maps collections to records.
+
+A record's body has its products as a list of gids only. The snapshot document shows each with the title of the
+product's own record.
+"""
 
 from contracts.events import Record
 from platforms.shopify.ids import parse_number
 from shopify_fetcher.chunked_records import Continuation
 from shopify_fetcher.generated.fragments import CollectionBody, ProductIdPage
-from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo, build_continuations, sort_by_number
+from shopify_fetcher.mappers.mapped_records import (
+    MappedRecords,
+    Node,
+    ResponseInfo,
+    build_continuations,
+    sort_by_number,
+)
 
 PRODUCTS_IN_OWN_ORDER, PRODUCTS_BY_ID = "products-in-own-order", "products-by-id"
 MANUAL = "MANUAL"
 
 
 def map_collection(raw: Node, info: ResponseInfo) -> MappedRecords:
-    """Map a collection.
+    """Map a collection to its record.
 
-    One that is longer than the response continues in its own order where the merchant sorts it. Any other order may
-    change during the read, so such a collection is read by id, from the beginning.
+    When the collection has more products than came, and the merchant sorts it by hand, its list continues in that
+    order. Any other order may change during the read, so the products of such a collection are read again from the
+    beginning, in the order of their ids.
     """
     node = CollectionBody.model_validate(raw)
     gids, continuations = _map_products(node)
@@ -28,7 +39,7 @@ def map_collection(raw: Node, info: ResponseInfo) -> MappedRecords:
         lookup_fields={"title": node.title},
     )
     mapped = MappedRecords()
-    mapped.add(record, info.build_chunked_record("collections", node.id, continuations))
+    mapped.add_record(record, info.build_chunked_record("collections", node.id, continuations))
     return mapped
 
 
@@ -42,5 +53,5 @@ def _map_products(node: CollectionBody) -> tuple[list[str], tuple[Continuation, 
 
 
 def list_product_ids(page: ProductIdPage) -> list[str]:
-    """Return the gids of a page."""
+    """Return the gids of a page of products, in the order of the page."""
     return [edge.node.id for edge in page.edges]

@@ -1,18 +1,21 @@
-"""Maps inventory: an item with all its levels, whether it came with its product or was read by itself."""
+"""Maps inventory items with their levels to records, whether they came with their product or were read directly."""
 
 from typing import Any
 
 from contracts.events import Record
 from platforms.shopify.ids import parse_number
 from shopify_fetcher.generated.fragments import ItemBody, LevelPage, VariantPage, VariantPageEdgesNode
-from shopify_fetcher.mappers import MappedRecords, Node, ResponseInfo, build_continuations
+from shopify_fetcher.mappers.mapped_records import MappedRecords, Node, ResponseInfo, build_continuations
 
 LEVELS = "levels"
 _INVENTORY_FIELDS = {"inventoryItem"}
 
 
 def map_levels(page: LevelPage) -> list[Node]:
-    """Map levels, by the number of their location; each has the gid of its location where that may be read."""
+    """Map a page of levels, in the order of their locations' numbers.
+
+    Each level has the gid of its location, or None where the scopes do not allow locations.
+    """
     levels = [
         {
             "id": edge.node.id,
@@ -25,7 +28,10 @@ def map_levels(page: LevelPage) -> list[Node]:
 
 
 def map_variants(page: VariantPage, product: str, info: ResponseInfo) -> tuple[list[Node], MappedRecords]:
-    """Map the variants of `product` as its body contains them, and the inventory that came with them."""
+    """Map a page of variants of the product with the gid `product`.
+
+    Return the variants in the form of the product's body, and the records of the inventory that came with them.
+    """
     edges: list[Node] = []
     mapped = MappedRecords()
     for edge in page.edges:
@@ -41,12 +47,12 @@ def map_inventory_item(raw: Node, info: ResponseInfo) -> MappedRecords:
     node = ItemBody.model_validate(raw)
     variants = [edge.node for edge in node.variants.edges] if node.variants else []
     availability = {variant.id: variant.availableForSale for variant in variants}
-    body = _build_body(node.tracked, availability, node.inventoryLevels)
+    body = _build_item_body(node.tracked, availability, node.inventoryLevels)
     parent = variants[0].product.id if variants else None
     continuations = build_continuations(LEVELS, node.inventoryLevels.pageInfo)
     mapped = MappedRecords()
-    mapped.add(
-        _build_record(node.id, node.updatedAt, body, parent, info),
+    mapped.add_record(
+        _build_item_record(node.id, node.updatedAt, body, parent, info),
         info.build_chunked_record("inventory", node.id, continuations),
     )
     return mapped
@@ -57,15 +63,15 @@ def _add_variant_item(variant: VariantPageEdgesNode, product: str, info: Respons
     if item.inventoryLevels is None or item.tracked is None or item.inventoryLevels.pageInfo.hasNextPage:
         mapped.incomplete_items[item.id] = product
         return
-    body = _build_body(item.tracked, {variant.id: variant.availableForSale}, item.inventoryLevels)
-    mapped.records.append(_build_record(item.id, item.updatedAt, body, product, info))
+    body = _build_item_body(item.tracked, {variant.id: variant.availableForSale}, item.inventoryLevels)
+    mapped.records.append(_build_item_record(item.id, item.updatedAt, body, product, info))
 
 
-def _build_body(tracked: bool, availability: dict[str, bool], page: LevelPage) -> Node:
+def _build_item_body(tracked: bool, availability: dict[str, bool], page: LevelPage) -> Node:
     return {"tracked": tracked, "variants": availability, "levels": map_levels(page)}
 
 
-def _build_record(gid: str, updated_at: Any, body: Node, parent: str | None, info: ResponseInfo) -> Record:
+def _build_item_record(gid: str, updated_at: Any, body: Node, parent: str | None, info: ResponseInfo) -> Record:
     return Record(
         resource="inventory",
         id=gid,

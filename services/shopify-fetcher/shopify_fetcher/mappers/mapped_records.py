@@ -1,4 +1,4 @@
-"""What mapping a response to records needs to know, and what it returns. Each resource's mapper has a module."""
+"""What all mappers share: what they need to know of a response, and the records that they return."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,7 +34,11 @@ PageInfo = (
 
 @dataclass(frozen=True)
 class ResponseInfo:
-    """The read that a response belongs to, when its request was sent (ms), and whether inventory came with it."""
+    """What a mapper needs to know of a response besides its data.
+
+    `read_id` is the read that the response belongs to. `read_at` is when its request was sent (Unix time, ms).
+    `includes_inventory` says whether the scopes allow inventory, so that it came with the products.
+    """
 
     read_id: UUID
     read_at: int
@@ -43,22 +47,25 @@ class ResponseInfo:
     def build_chunked_record(
         self, resource: str, gid: str, continuations: tuple[Continuation, ...]
     ) -> ChunkedRecord | None:
-        """Return the chunked record whose nested lists continue; None where none does."""
+        """Return the chunked record that reads `continuations`; None when there are none and the record is complete."""
         reading_id = f"{self.read_id}:{gid}:{self.read_at}"
         return ChunkedRecord(resource, gid, self.read_at, reading_id, continuations) if continuations else None
 
 
 @dataclass
 class MappedRecords:
-    """Records, the chunked records that are not complete, and inventory items that must be read by themselves."""
+    """Holds the records of responses, the chunked records still to be completed, and incomplete inventory items.
+
+    An inventory item is incomplete when not all of its levels came with its product; it is then read directly.
+    """
 
     records: list[Record] = field(default_factory=list)
     chunked_records: list[ChunkedRecord] = field(default_factory=list)
     incomplete_items: dict[str, str] = field(default_factory=dict)
-    """By inventory item, the product that it belongs to."""
+    """The gid of each incomplete inventory item, with the gid of its product."""
 
-    def add(self, record: Record, chunked: ChunkedRecord | None = None) -> None:
-        """Add a record, which with `chunked` is the first chunk of it."""
+    def add_record(self, record: Record, chunked: ChunkedRecord | None = None) -> None:
+        """Add a complete record or, when `chunked` says what remains to be read, the record's first chunk."""
         if chunked is None:
             self.records.append(record)
             return
@@ -73,7 +80,7 @@ class MappedRecords:
 
 
 def build_continuations(nested_list: str, page_info: PageInfo) -> tuple[Continuation, ...]:
-    """Return the continuation of a nested list, if it has one."""
+    """Return one continuation when the nested list has more pages; otherwise an empty tuple."""
     return (Continuation(nested_list, page_info.endCursor),) if page_info.hasNextPage else ()
 
 
@@ -83,5 +90,5 @@ def sort_by_number(gids: list[str]) -> list[str]:
 
 
 def build_tombstone(resource: str, gid: str, read_at: int) -> Record:
-    """Return the record of an id that was requested directly and does not exist."""
+    """Return the tombstone of a record that was requested by its id and does not exist."""
     return Record(resource=resource, id=gid, read_at=read_at, sort_key=parse_number(gid))
