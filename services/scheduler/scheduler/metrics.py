@@ -80,7 +80,7 @@ class SchedulerMetrics:
             for mode, state in ((mode, state) for mode in MODES for state in FINAL_STATES):
                 self._finished.labels(platform, mode, state)
 
-    def record(self, counts: TransactionCounts) -> None:
+    def record_transaction(self, counts: TransactionCounts) -> None:
         """Add what a committed transaction did."""
         for labels, syncs in counts.finished.items():
             self._finished.labels(*labels).inc(syncs)

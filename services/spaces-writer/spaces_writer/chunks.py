@@ -21,12 +21,12 @@ def join_chunks(chunks: Mapping[str | None, Record]) -> Record | None:
         following = chunks.get(current.chunk.next_cursor)
         if following is None or following.chunk is None:
             return None
-        _extend(body, following.chunk.path, following.items)
+        _append_items(body, following.chunk.path, following.items)
         current = following
     return first.model_copy(update={"body": body, "chunk": None})
 
 
-def _extend(body: dict[str, Any], path: tuple[str, ...], items: tuple[Any, ...]) -> None:
+def _append_items(body: dict[str, Any], path: tuple[str, ...], items: tuple[Any, ...]) -> None:
     target: Any = body
     for key in path:
         target = target[key]

@@ -8,7 +8,7 @@ GUARD_SHARE = 0.20
 GUARD_COUNT = 50
 
 
-def check_deletions(candidates: int, stored: int, *, was_guarded: bool) -> str | None:
+def apply_deletion_guard(candidates: int, stored: int, *, was_guarded: bool) -> str | None:
     """Return why no candidate may be verified now, or None.
 
     `candidates` is the number of deletion candidates, `stored` how many records the resources that were read have. More

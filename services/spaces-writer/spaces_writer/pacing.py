@@ -25,6 +25,6 @@ class UploadPace:
         missing = 1.0 - self.refill(now).tokens
         return max(0.0, missing * PAUSE_FACTOR * self.build_seconds)
 
-    def spend(self, now: float, build_seconds: float) -> "UploadPace":
+    def spend_token(self, now: float, build_seconds: float) -> "UploadPace":
         """Return the token bucket after a build that ended at `now` and took `build_seconds`."""
         return UploadPace(max(0.0, self.refill(now).tokens - 1.0), now, build_seconds)

@@ -38,29 +38,29 @@ class ConnectionStateHandler:
             if row is not None and row.revision >= newest.revision:
                 return
             await connections.upsert(tx, newest)
-            await _cancel_ended(tx, counts, newest)
+            await _cancel_syncs(tx, counts, newest)
             is_cleared = any(_is_new_redaction(event, row) for event in events)
             if is_cleared:
                 await _delete_connection(tx, connection)
             if newest.state == "connected":
                 is_scheduled = row is not None and row.state == "connected" and not is_cleared
-                await self._start(tx, newest, is_scheduled=is_scheduled)
+                await self._schedule_syncs(tx, newest, is_scheduled=is_scheduled)
         self._record_counts(counts)
         self._wake_dispatcher()
 
-    async def _start(self, tx: AsyncConnection, event: ConnectionChanged, *, is_scheduled: bool) -> None:
+    async def _schedule_syncs(self, tx: AsyncConnection, event: ConnectionChanged, *, is_scheduled: bool) -> None:
         if not is_scheduled:
             await connections.schedule_poll(tx, event.connection, self._schedule_next_run(event.connection))
         if event.wanted_sync is not None:
             await full_syncs.open_or_coalesce(tx, event.wanted_sync, event.connection, event.epoch, event.wanted_cause)
 
 
-async def _cancel_ended(tx: AsyncConnection, counts: TransactionCounts, event: ConnectionChanged) -> None:
+async def _cancel_syncs(tx: AsyncConnection, counts: TransactionCounts, event: ConnectionChanged) -> None:
     name, has_ended = event.connection, event.state != "connected"
     reason = f"the connection is {event.state}" if has_ended else "the account was connected again"
-    cancelled = await syncs.cancel(tx, name, below_epoch=event.epoch, everything=has_ended, reason=reason)
+    cancelled = await syncs.cancel(tx, name, below_epoch=event.epoch, all_epochs=has_ended, reason=reason)
     counts.add_finished(name, (sync.mode for sync in cancelled), "cancelled")
-    await delayed_requests.delete(tx, name, below_epoch=event.epoch, everything=has_ended)
+    await delayed_requests.delete(tx, name, below_epoch=event.epoch, all_epochs=has_ended)
 
 
 def _is_new_redaction(event: ConnectionChanged, row: LedgerConnection | None) -> bool:
@@ -77,5 +77,5 @@ async def _delete_connection(tx: AsyncConnection, connection: str) -> None:
     so none is still writing when the rows are deleted.
     """
     await syncs.delete(tx, connection)
-    await delayed_requests.delete(tx, connection, below_epoch=0, everything=True)
+    await delayed_requests.delete(tx, connection, below_epoch=0, all_epochs=True)
     await connections.clear(tx, connection)

@@ -44,12 +44,14 @@ class DataStoredHandler:
                 if event.erasure is not None:
                     await _record_erasure(tx, row, event, event.erasure)
                 elif row.state != "redacted":
-                    await _handle(tx, counts, row, event)
+                    await _handle_event(tx, counts, row, event)
         self._record_counts(counts)
         self._wake_outbox()
 
 
-async def _handle(tx: AsyncConnection, counts: TransactionCounts, row: LedgerConnection, event: DataStored) -> None:
+async def _handle_event(
+    tx: AsyncConnection, counts: TransactionCounts, row: LedgerConnection, event: DataStored
+) -> None:
     for totals in event.totals:
         await syncs.record_totals(tx, [totals.read_id], totals)
     for result in event.results:
@@ -86,7 +88,7 @@ async def _handle_result(tx: AsyncConnection, counts: TransactionCounts, event: 
         await syncs.record_totals(tx, result.sync_ids, result.totals)
     if result.status == "incomplete":
         await _handle_incomplete(tx, result)
-    elif result.status == "failed" and await _retry(tx, event, result):
+    elif result.status == "failed" and await _retry_syncs(tx, event, result):
         return
     else:
         finished = await finish_syncs(tx, counts, event.connection, event.epoch, result.sync_ids, result.status, result)
@@ -103,7 +105,7 @@ async def _handle_incomplete(tx: AsyncConnection, result: SyncResult) -> None:
         await request_incomplete_ranges(tx, await full_syncs.lock(tx, full_sync.sync_id))
 
 
-async def _retry(tx: AsyncConnection, event: DataStored, result: SyncResult) -> bool:
+async def _retry_syncs(tx: AsyncConnection, event: DataStored, result: SyncResult) -> bool:
     """Request the records of failed incremental syncs again, unless one of the syncs has no attempt left.
 
     Each sync is requested alone, so that a record that can never be read fails only its own sync. Returns whether the

@@ -47,6 +47,6 @@ async def pop_due(tx: AsyncConnection, limit: int) -> Sequence[tuple[SyncRequest
     return [(SyncRequested.model_validate_json(row.request), row.traceparent) for row in rows]
 
 
-async def delete(tx: AsyncConnection, connection: str, *, below_epoch: int, everything: bool) -> None:
+async def delete(tx: AsyncConnection, connection: str, *, below_epoch: int, all_epochs: bool) -> None:
     """Delete the connection's requests of epochs below `below_epoch`, or all of them with `everything`."""
-    await tx.execute(_DELETE, {"connection": connection, "epoch": below_epoch, "all": everything})
+    await tx.execute(_DELETE, {"connection": connection, "epoch": below_epoch, "all": all_epochs})

@@ -144,7 +144,7 @@ async def list_unused_cursors(tx: AsyncConnection, full_sync: FullSync, cursors:
     return [cursor for cursor in cursors if cursor not in used]
 
 
-async def resume_silent(tx: AsyncConnection) -> None:
+async def resume_silent_steps(tx: AsyncConnection) -> None:
     """Make steps due again that nothing was received about for 15 minutes; the wait doubles with each attempt."""
     await tx.execute(_RESUME_SILENT)
 

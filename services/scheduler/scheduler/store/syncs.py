@@ -183,10 +183,10 @@ async def record_progress(tx: AsyncConnection, event: SyncProgressed) -> list[UU
 
 
 async def cancel(
-    tx: AsyncConnection, connection: str, *, below_epoch: int, everything: bool, reason: str
+    tx: AsyncConnection, connection: str, *, below_epoch: int, all_epochs: bool, reason: str
 ) -> list[FinishedSync]:
     """Cancel the connection's open syncs of epochs below `below_epoch`, or all of them with `everything`."""
-    scope = {"connection": connection, "epoch": below_epoch, "all": everything}
+    scope = {"connection": connection, "epoch": below_epoch, "all": all_epochs}
     return _build_finished(await tx.execute(_CANCEL, {**scope, "reason": reason}))
 
 
@@ -235,7 +235,7 @@ async def list_open_requests(tx: AsyncConnection, sync_ids: Sequence[UUID]) -> l
     return _build_open_requests(await tx.execute(_LIST_OPEN_REQUESTS, {"ids": list(sync_ids)}))
 
 
-async def claim_silent(tx: AsyncConnection, limit: int) -> list[OpenRequest]:
+async def claim_silent_requests(tx: AsyncConnection, limit: int) -> list[OpenRequest]:
     """Return open requests that nothing was received about for 15 minutes; their 15 minutes begin again."""
     requests = _build_open_requests(await tx.execute(_LOCK_SILENT, {"limit": limit}))
     await tx.execute(_TOUCH, {"ids": [request.sync_id for request in requests]})

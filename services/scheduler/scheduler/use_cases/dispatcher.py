@@ -63,7 +63,7 @@ class SyncDispatcher:
         """Tasks that are starting a step of a full sync."""
         self._swept_at = 0.0
 
-    async def reschedule(self) -> None:
+    async def reschedule_polls(self) -> None:
         """Schedule future polls again, because the cron or the spread may have changed since the last start."""
         async with self._database.transaction() as tx:
             for connection in await connections.lock_not_due(tx):
@@ -78,7 +78,7 @@ class SyncDispatcher:
         await self._enqueue_due_requests()
         if time.monotonic() - self._swept_at > SWEEP_SECONDS:
             self._swept_at = time.monotonic()
-            await self.sweep()
+            await self.handle_silent_syncs()
         free = self._max_running - len(self.running)
         async with self._database.transaction() as tx:
             claimed = await full_syncs.claim_due(tx, free) if free > 0 else []
@@ -118,16 +118,16 @@ class SyncDispatcher:
         if due:
             self._wake_outbox()
 
-    async def sweep(self) -> None:
+    async def handle_silent_syncs(self) -> None:
         """Request again what nothing was received about, fail what stays without an answer, and delete old syncs."""
         counts = TransactionCounts()
         async with self._database.transaction() as tx:
-            await full_syncs.resume_silent(tx)
+            await full_syncs.resume_silent_steps(tx)
             await syncs.prune(tx)
             for sync_id, connection, epoch in await full_syncs.list_without_result(tx):
                 reason = "no result came within an hour"
                 await finish_syncs(tx, counts, connection, epoch, [sync_id], "failed", None, reason)
-            for request in await syncs.claim_silent(tx, 500):
+            for request in await syncs.claim_silent_requests(tx, 500):
                 if request.attempts >= MAX_ATTEMPTS:
                     sync_ids = [request.sync_id]
                     reason = "no answer came"
@@ -137,7 +137,7 @@ class SyncDispatcher:
                     await enqueue(tx, [event_builders.build_message(retry)])
         self._record_counts(counts)
 
-    async def _finish(self, full_sync: FullSync, state: str, reason: str) -> None:
+    async def _finish_full_sync(self, full_sync: FullSync, state: str, reason: str) -> None:
         counts = TransactionCounts()
         async with self._database.transaction() as tx:
             await finish_syncs(
@@ -152,13 +152,13 @@ class SyncDispatcher:
             bound_contextvars(connection=full_sync.connection, sync_id=str(full_sync.sync_id)),
         ):
             if full_sync.attempts >= MAX_POSTPONED_ATTEMPTS:
-                await self._finish(full_sync, "failed", full_sync.reason or "no answer came")
+                await self._finish_full_sync(full_sync, "failed", full_sync.reason or "no answer came")
             elif full_sync.state == "queued":
-                await self._start(full_sync)
+                await self._start_full_sync(full_sync)
             else:
                 await self._request_step(full_sync, full_sync.cursor)
 
-    async def _start(self, full_sync: FullSync) -> None:
+    async def _start_full_sync(self, full_sync: FullSync) -> None:
         """Ensure the webhooks, then request the first step.
 
         The order matters: a change that was made while a subscription was missing is then read by this full sync.
@@ -167,17 +167,17 @@ class SyncDispatcher:
         try:
             await self._gateway.ensure_webhooks(connection, sync_id, first=full_sync.cause == "connect")
         except ConnectionEndedError as error:
-            await self._finish(full_sync, "cancelled", f"the connection is {error.state}")
+            await self._finish_full_sync(full_sync, "cancelled", f"the connection is {error.state}")
             return
         except UnavailableError as error:
             log.warning("webhooks not ensured", connection=connection, reason=str(error))
             if full_sync.attempts < MAX_WEBHOOK_ATTEMPTS:
-                await self._postpone(full_sync, str(error))
+                await self._postpone_full_sync(full_sync, str(error))
                 return
         log.info("sync started", connection=connection, sync_id=sync_id, syncs=1, cause=[full_sync.cause])
         await self._request_step(full_sync, None)
 
-    async def _postpone(self, full_sync: FullSync, reason: str) -> None:
+    async def _postpone_full_sync(self, full_sync: FullSync, reason: str) -> None:
         due = compute_retry_time(full_sync.attempts)
         async with self._database.transaction() as tx:
             await full_syncs.postpone(tx, full_sync, None, due, attempts=full_sync.attempts + 1, reason=reason)

@@ -80,7 +80,7 @@ async def request_object_check(tx: AsyncConnection, connection: str) -> None:
     await tx.execute(_REQUEST_CHECK, {"connection": connection})
 
 
-async def set_deletions_guarded(tx: AsyncConnection, connection: str, guarded: bool) -> None:
+async def record_guard_decision(tx: AsyncConnection, connection: str, guarded: bool) -> None:
     """Record whether the deletion guard stopped this full read."""
     await tx.execute(_SET_GUARDED, {"connection": connection, "guarded": guarded})
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import FullReadCompleted, RangeCompleted, RecordsPage, SyncResult, SyncTotals
-from spaces_writer.completeness import RangeStatus
+from spaces_writer.completeness_checks import RangeStatus
 from spaces_writer.versions import DispositionCounts
 
 _SAVE_PAGE = text("""

@@ -110,7 +110,7 @@ class DatabaseRecordsView:
 
 
 @asynccontextmanager
-async def open_view(database: Database, connection: str) -> AsyncIterator[DatabaseRecordsView]:
+async def open_records_view(database: Database, connection: str) -> AsyncIterator[DatabaseRecordsView]:
     """Open a view of the connection's records. Raises `UnavailableError`."""
     async with database.transaction(isolation="REPEATABLE READ") as tx:
         sequence = int((await tx.execute(_LOAD_SEQUENCE, {"connection": connection})).scalar_one())

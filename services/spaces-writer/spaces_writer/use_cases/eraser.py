@@ -38,9 +38,9 @@ class Eraser:
         self._bucket = bucket
         self._on_erased = on_erased
         self._bucket_error: UnavailableError | None = None
-        """The last error of the bucket in `erase_due`."""
+        """The last error of the bucket in `execute_due_erasures`."""
 
-    async def erase_due(self) -> bool:
+    async def execute_due_erasures(self) -> bool:
         """Carry out all due erasures, and return whether there may be more.
 
         Raises `UnavailableError`: that of the bucket after all have been tried, that of the database at once.

@@ -19,7 +19,7 @@ from messaging.errors import UnknownConnectionError
 from spaces_writer.store import connections, reads, trace_links
 from spaces_writer.use_cases.batch import IngestedBatch
 from spaces_writer.use_cases.page_storage import store_page
-from spaces_writer.use_cases.read_completion import complete_full_read, complete_incremental_read, complete_range
+from spaces_writer.use_cases.sync_results import complete_full_read, complete_incremental_read, complete_range
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -40,15 +40,15 @@ async def ingest_batch(
         raise UnknownConnectionError(connection)
     batch = IngestedBatch(row, is_full_read)
     for event in events:
-        await _ingest(tx, event, batch)
+        await _ingest_event(tx, event, batch)
     sequence = await _raise_sequence(tx, connection) if batch.has_changes else row.sequence
     totals = [await reads.compute_totals(tx, connection, read_id) for read_id in sorted(batch.open_reads)]
     return batch, batch.build_events(sequence, totals)
 
 
-async def _ingest(tx: "AsyncConnection", event: FetchedEvent, batch: IngestedBatch) -> None:
+async def _ingest_event(tx: "AsyncConnection", event: FetchedEvent, batch: IngestedBatch) -> None:
     if event.epoch < batch.row.epoch:
-        _refuse(event, batch)
+        _refuse_event(event, batch)
         return
     if event.epoch > batch.row.epoch or batch.row.state == "redacted":
         # A redaction raises the epoch: what was read in its own epoch was read with a grant that is newer than it.
@@ -65,7 +65,7 @@ async def _ingest(tx: "AsyncConnection", event: FetchedEvent, batch: IngestedBat
             await complete_incremental_read(tx, event, batch)
 
 
-def _refuse(event: FetchedEvent, batch: IngestedBatch) -> None:
+def _refuse_event(event: FetchedEvent, batch: IngestedBatch) -> None:
     """Refuse what was read under an epoch that has ended. Its syncs end as cancelled, never silently."""
     reason = f"read under epoch {event.epoch}, which has ended"
     sync_ids = event.sync_ids if isinstance(event, IncrementalReadCompleted) else (event.read_id,)

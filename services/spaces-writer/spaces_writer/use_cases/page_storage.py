@@ -66,7 +66,7 @@ async def _store_records(
     tx: "AsyncConnection", connection: str, resource: str, incoming: Sequence[Record], *, is_full_read: bool
 ) -> StorageOutcome:
     index = await records.load_index(tx, connection, resource, [record.id for record in incoming])
-    prepared = [_prepare(record) for record in incoming]
+    prepared = [_prepare_record(record) for record in incoming]
     compared = [(item, compare_versions(item.version, _get_version(index, item))) for item in prepared]
     changed = [item for item, comparison in compared if comparison.disposition is Disposition.CHANGED]
     deleted = [item for item, comparison in compared if comparison.disposition is Disposition.DELETED]
@@ -103,7 +103,7 @@ def _keep_volatile_fields(item: PreparedRecord, entry: IndexEntry | None, *, is_
     return replace(item, volatile_fields=entry.volatile_fields)
 
 
-def _prepare(record: Record) -> PreparedRecord:
+def _prepare_record(record: Record) -> PreparedRecord:
     if record.body is None:
         return PreparedRecord(record, None, None, NO_VOLATILE_FIELDS)
     body = canonicalize(record.body)

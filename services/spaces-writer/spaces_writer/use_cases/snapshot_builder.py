@@ -27,7 +27,7 @@ from spaces_writer.client import open_temporary_file
 from spaces_writer.documents import load_document_builder
 from spaces_writer.pacing import UploadPace
 from spaces_writer.store import snapshots, trace_links
-from spaces_writer.store.records_view import open_view
+from spaces_writer.store.records_view import open_records_view
 from spaces_writer.store.snapshots import Snapshot
 
 if TYPE_CHECKING:
@@ -73,17 +73,19 @@ class SnapshotBuilder:
                 return None
             traceparents = await trace_links.list_traceparents(tx, connection, snapshot.sequence)
             with _start_span(connection, traceparents) as span:
-                upload = await self._upload(snapshot)
+                upload = await self._build_and_upload(snapshot)
                 span.set_attribute("merchant_sync.outcome", upload.outcome)
                 span.set_attribute("merchant_sync.records", upload.records)
-                await _record(tx, snapshot, upload, snapshot.pace.spend(time.time(), time.time() - started))
+                await _record_upload(
+                    tx, snapshot, upload, snapshot.pace.spend_token(time.time(), time.time() - started)
+                )
                 event = DataStored(connection=connection, epoch=snapshot.epoch, sequence=upload.sequence, upload=upload)
                 await enqueue(tx, [OutboundMessage(DATA_STORED, connection, event, str(uuid4()))])
                 _log_upload(connection, upload)
         self._on_upload(connection, upload)
         return upload
 
-    async def _upload(self, snapshot: Snapshot) -> Upload:
+    async def _build_and_upload(self, snapshot: Snapshot) -> Upload:
         try:
             is_lost = await self._is_object_lost(snapshot)
         except UnavailableError as error:
@@ -93,7 +95,7 @@ class SnapshotBuilder:
         with open_temporary_file() as file:
             document = await self._build_document(snapshot.connection, file)
             try:
-                return await self._put(snapshot, document, is_lost=is_lost)
+                return await self._put_if_changed(snapshot, document, is_lost=is_lost)
             except UnavailableError as error:
                 return _build_failed_upload(snapshot, error)
 
@@ -107,7 +109,7 @@ class SnapshotBuilder:
     async def _build_document(self, connection: str, file: IO[bytes]) -> SnapshotDocument:
         build_document = load_document_builder(connection)
         digest, size = hashlib.sha256(), 0
-        async with open_view(self._database, connection) as view:
+        async with open_records_view(self._database, connection) as view:
             async for piece in build_document(view):
                 await asyncio.to_thread(file.write, piece)
                 digest.update(piece)
@@ -116,7 +118,7 @@ class SnapshotBuilder:
         file.seek(0)
         return SnapshotDocument(file, digest.hexdigest(), size, records, view.sequence)
 
-    async def _put(self, snapshot: Snapshot, document: SnapshotDocument, *, is_lost: bool) -> Upload:
+    async def _put_if_changed(self, snapshot: Snapshot, document: SnapshotDocument, *, is_lost: bool) -> Upload:
         now = datetime.now(UTC)
         is_unchanged = document.sha256 == snapshot.sha256 and not is_lost
         if not is_unchanged:
@@ -138,7 +140,7 @@ def _start_span(connection: str, traceparents: Sequence[str]) -> AbstractContext
     return tracing.start_span("build snapshot", "internal", attributes, caused_by=traceparents)
 
 
-async def _record(tx: "AsyncConnection", snapshot: Snapshot, upload: Upload, pace: UploadPace) -> None:
+async def _record_upload(tx: "AsyncConnection", snapshot: Snapshot, upload: Upload, pace: UploadPace) -> None:
     if upload.outcome == "failed":
         await snapshots.record_failure(tx, snapshot, pace)
         return

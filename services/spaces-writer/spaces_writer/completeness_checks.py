@@ -21,12 +21,12 @@ class RangeStatus:
     retry_cursor: str
 
 
-def check_range(event: RangeCompleted, listed: int) -> RangeStatus:
+def check_range_completeness(event: RangeCompleted, listed_count: int) -> RangeStatus:
     """Check an id range of which `listed` distinct ids have been stored.
 
     It is complete when all ids that were sent are stored and their number lies between the platform's two counts.
     """
-    reason = _find_range_fault(event, listed)
+    reason = _find_range_fault(event, listed_count)
     return RangeStatus(
         resource=event.resource,
         id_range=event.id_range,
@@ -61,15 +61,17 @@ class FullReadStatus:
     retry_cursors: tuple[str, ...] = ()
 
 
-def check_full_read(id_ranges: tuple[tuple[str, int], ...], statuses: list[RangeStatus]) -> FullReadStatus:
+def check_full_read_completeness(
+    expected_ranges: tuple[tuple[str, int], ...], attempts: list[RangeStatus]
+) -> FullReadStatus:
     """Check a full read of `id_ranges`: it succeeds when the latest attempt at every id range is complete."""
     latest: dict[tuple[str, int], RangeStatus] = {}
-    for status in sorted(statuses, key=lambda status: status.attempt):
+    for status in sorted(attempts, key=lambda status: status.attempt):
         latest[(status.resource, status.id_range)] = status
-    missing = [id_range for id_range in id_ranges if id_range not in latest]
+    missing = [id_range for id_range in expected_ranges if id_range not in latest]
     if missing:
         return FullReadStatus("waiting", f"no end of {missing[0][0]} id range {missing[0][1]} yet")
-    incomplete = [latest[id_range] for id_range in id_ranges if not latest[id_range].is_complete]
+    incomplete = [latest[id_range] for id_range in expected_ranges if not latest[id_range].is_complete]
     if not incomplete:
         return FullReadStatus("success")
     reason = "; ".join(status.reason or "" for status in incomplete)
@@ -78,7 +80,7 @@ def check_full_read(id_ranges: tuple[tuple[str, int], ...], statuses: list[Range
     return FullReadStatus("incomplete", reason, tuple(status.retry_cursor for status in incomplete))
 
 
-def check_incremental_read(
+def check_incremental_completeness(
     requested: RecordIds, listed: set[tuple[str, str]], unreadable: dict[str, str]
 ) -> str | None:
     """Return why an incremental read is incomplete, or None when every requested id is among those `listed`.
