@@ -1,4 +1,4 @@
-"""Composition root of the scheduler."""
+"""Builds the scheduler from its parts and runs it."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack

@@ -13,8 +13,12 @@ from scheduler.store.connections import LedgerConnection
 
 
 class ConnectionStateHandler:
-    """Schedules a connection's polls, starts the full sync that the gateway wants, cancels the syncs of an ended epoch,
-    and deletes what is stored about a redacted connection."""
+    """Schedules polls, opens and cancels syncs, and deletes data when the state of a connection changes.
+
+    A connected connection gets its next poll and the full sync that the gateway requests in the event. The open
+    syncs of earlier epochs are cancelled. (The epoch is a number that the gateway raises when a connection ends.) The
+    data of a redacted connection is deleted.
+    """
 
     def __init__(
         self,
@@ -30,7 +34,10 @@ class ConnectionStateHandler:
         self._record_counts = record_counts
 
     async def __call__(self, connection: str, events: Sequence[ConnectionChanged]) -> None:
-        """Handle the newest revision of the batch; a revision that is not higher than the stored one is ignored."""
+        """Apply the event with the highest revision, unless the stored revision is as high.
+
+        A redaction among the other events of the batch deletes the connection's data as well.
+        """
         newest = max(events, key=lambda event: event.revision)
         counts = TransactionCounts()
         async with self._transaction() as tx:
@@ -64,7 +71,10 @@ async def _cancel_syncs(tx: AsyncConnection, counts: TransactionCounts, event: C
 
 
 def _is_new_redaction(event: ConnectionChanged, row: LedgerConnection | None) -> bool:
-    """Whether this is a redaction that was not handled yet; the same redaction in a later revision is not new."""
+    """Return whether the event is a redaction that has not been handled yet.
+
+    A later revision may repeat the same redaction; that one is not new.
+    """
     if event.state != "redacted":
         return False
     return row is None or event.epoch > row.epoch or (event.revision > row.revision and row.state != "redacted")
@@ -73,8 +83,8 @@ def _is_new_redaction(event: ConnectionChanged, row: LedgerConnection | None) ->
 async def _delete_connection(tx: AsyncConnection, connection: str) -> None:
     """Delete what is stored about a redacted connection.
 
-    The syncs were cancelled before in this transaction. That waited for every transaction that held one of their rows,
-    so none is still writing when the rows are deleted.
+    The caller has already cancelled the syncs in this transaction. The cancellation waited for every other transaction
+    that had locked a row of these syncs, so no other transaction writes to the rows that are deleted here.
     """
     await syncs.delete(tx, connection)
     await delayed_requests.delete(tx, connection, below_epoch=0, all_epochs=True)

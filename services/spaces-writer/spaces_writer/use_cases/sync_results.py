@@ -72,7 +72,7 @@ async def _record_success(tx: "AsyncConnection", event: FullReadCompleted, batch
 async def complete_incremental_read(
     tx: "AsyncConnection", event: IncrementalReadCompleted, batch: IngestedBatch
 ) -> None:
-    """Store the result of the incremental read's syncs: `success` if every requested id was listed, otherwise `failed`."""
+    """Store the result of the incremental read's syncs: `success` if all requested ids were listed, else `failed`."""
     if await _repeat_result(tx, event.connection, event.read_id, batch):
         return
     listed = await reads.list_ids(tx, event.connection, event.read_id)
