@@ -1,4 +1,7 @@
-"""Composition root of the spaces-writer: stores records, decides the results of syncs, builds and uploads snapshots."""
+"""Builds the spaces-writer from its parts and runs it.
+
+The service stores records, decides the results of syncs, and builds and uploads snapshots.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -136,7 +139,7 @@ def _build_checks(
 
 
 def main() -> None:
-    """Run the service until it is asked to end."""
+    """Run the service until it is stopped."""
     serve(_start)
 
 

@@ -1,7 +1,7 @@
-"""Ingestion of a batch of fetched events of one connection, inside one transaction.
+"""Stores a batch of fetched events of one connection in one transaction.
 
-Killed before the commit, Kafka delivers the batch again. Killed after it, the batch comes again too: every record is
-found unchanged, every listed id is there, every final result is stored, and the same events are published once more.
+If the process is killed, Kafka delivers the batch again. If it is killed after the commit, the second delivery finds
+every record unchanged and every final result stored, and publishes the same events once more.
 """
 
 from collections.abc import Sequence
@@ -30,10 +30,11 @@ FetchedEvent = RecordsPage | RangeCompleted | FullReadCompleted | IncrementalRea
 async def ingest_batch(
     tx: "AsyncConnection", connection: str, events: Sequence[FetchedEvent], *, is_full_read: bool
 ) -> tuple[IngestedBatch, list[DataStored]]:
-    """Store the events' data, and return what the batch did with the events to publish about it.
+    """Store the data of the events. Return the effect of the batch, and the events that report this effect.
 
-    `is_full_read` says whether full reads published the events. Raises `UnknownConnectionError` while the gateway's
-    state of the connection, or of the epoch of an event, has not been received.
+    `is_full_read` says whether the events come from full reads. Raises `UnknownConnectionError` if the gateway's
+    state of the connection, or of the epoch of an event, has not been received yet. (The epoch is a number that the
+    gateway raises when a connection ends.)
     """
     row = await connections.lock(tx, connection)
     if row is None:
@@ -66,7 +67,7 @@ async def _ingest_event(tx: "AsyncConnection", event: FetchedEvent, batch: Inges
 
 
 def _refuse_event(event: FetchedEvent, batch: IngestedBatch) -> None:
-    """Refuse what was read under an epoch that has ended. Its syncs end as cancelled, never silently."""
+    """Add the result `cancelled` for the syncs of an event from an earlier epoch, without storing its data."""
     reason = f"read under epoch {event.epoch}, which has ended"
     sync_ids = event.sync_ids if isinstance(event, IncrementalReadCompleted) else (event.read_id,)
     batch.results.append(SyncResult(sync_ids=sync_ids, status="cancelled", sequence=batch.row.sequence, reason=reason))
