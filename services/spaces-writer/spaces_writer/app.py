@@ -75,7 +75,7 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
         on_success=wake_after_storing,
     )
     eraser = Eraser(database, bucket, on_erased=wake_after_storing)
-    uploading = PeriodicTask("uploads", scheduler.start_due, interval=1.0)
+    uploading = PeriodicTask("uploads", scheduler.start_due_uploads, interval=1.0)
     erasing = PeriodicTask("eraser", eraser.execute_due_erasures, interval=1.0)
     consumers = _build_consumers(
         brokers,

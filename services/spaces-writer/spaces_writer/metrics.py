@@ -14,8 +14,8 @@ OUTCOMES_WITH_PUT = ("uploaded", "restored")
 class WriterMetrics:
     """Counts the work of committed batches and builds.
 
-    If the process is killed after a commit, Kafka delivers the batch again. The batch is then counted twice, because its
-    work is done twice.
+    If the process is killed after a commit, Kafka delivers the batch again. The batch is then counted twice, because
+    its work is done twice.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:

@@ -13,8 +13,8 @@ from enum import Enum
 
 INDISTINGUISHABLE_MS = 5_000
 """If two different readings with the same `updated_at` are closer together than so many milliseconds, their order is
-unknown, because the clocks of workers differ. The record is then read again, until two readings agree. The same holds if one of
-two readings found the record and the other one did not."""
+unknown, because the clocks of workers differ. The record is then read again, until two readings agree. The same
+holds if one of two readings found the record and the other one did not."""
 
 
 class Disposition(Enum):

@@ -43,7 +43,7 @@ class UploadScheduler:
         self._paused_until: dict[str, float] = {}
         self._cleaned_up_at = time.monotonic()
 
-    async def start_due(self) -> bool:
+    async def start_due_uploads(self) -> bool:
         """Start all builds and updates that are due and not running.
 
         Always returns False, which tells PeriodicTask to wait for its interval before it calls this method again.
