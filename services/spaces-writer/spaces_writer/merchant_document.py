@@ -9,7 +9,10 @@ from uuid import UUID
 from platform_sdk.documents import canonicalize
 
 LOGGED_KEY = "merchants/*.json"
-"""Is logged instead of the object's key. A log outlives the deletion of a merchant, so it must not name merchants."""
+"""The text that is logged instead of the object's key.
+
+A log outlives the deletion of a merchant, so it must not name merchants.
+"""
 
 
 def build_object_key(merchant: UUID) -> str:

@@ -12,9 +12,9 @@ from datetime import datetime
 from enum import Enum
 
 INDISTINGUISHABLE_MS = 5_000
-"""If two different readings with the same `updated_at` are closer together than so many milliseconds, their order is
-unknown, because the clocks of workers differ. The record is then read again, until two readings agree. The same
-holds if one of two readings found the record and the other one did not."""
+"""The order of two different readings with the same `updated_at` is unknown if their `read_at` differ by less than
+this, because the clocks of workers differ. The record is then read again, until two readings agree. The same holds if
+one of two readings found the record and the other one did not."""
 
 
 class Disposition(Enum):

@@ -9,7 +9,7 @@ from messaging.outbox import Transaction
 from scheduler.store.overview import LedgerCounts, load_counts
 
 CACHE_SECONDS = 10.0
-"""For so long after the counts were loaded, further scrapes of `/metrics` show the same counts."""
+"""How many seconds the scrapes of `/metrics` show the same counts, until the counts are loaded again."""
 QUERY_TIMEOUT_SECONDS = 2.0
 
 

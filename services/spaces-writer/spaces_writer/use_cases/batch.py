@@ -30,6 +30,7 @@ class IngestedBatch:
     verifications: list[tuple[UUID, RecordIds]] = field(default_factory=list)
     """Ids of records that must be read directly, each group with the id of the sync that is to read it."""
     guard_reason: str | None = None
+    """Why the deletion guard stopped the deletions of a full read; None if it did not."""
 
     def build_events(self, sequence: int, totals: Sequence[SyncTotals]) -> list[DataStored]:
         """Build the events that report the batch. `sequence` is the connection's sequence number after the batch."""
