@@ -1,4 +1,4 @@
-"""Composition root of the scheduler."""
+"""Builds the scheduler from its parts and runs it."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -46,16 +46,16 @@ REQUEST_TOPICS = r"^sync\.requested\.[a-z0-9_-]+$"
 DEAD_LETTER_TOPICS = r"^.+\.dlq$"
 
 
-async def _start(stack: AsyncExitStack) -> list[Endpoint]:
+async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     settings = load_settings(SchedulerSettings)
     configure_logging(SERVICE)
-    stack.enter_context(export_traces(SERVICE, settings.otel_exporter_otlp_endpoint))
+    exit_stack.enter_context(export_traces(SERVICE, settings.otel_exporter_otlp_endpoint))
     database = Database(settings.database_url.get_secret_value(), schema="scheduler")
-    stack.push_async_callback(database.close)
+    exit_stack.push_async_callback(database.close)
     await database.migrate("scheduler")
     brokers = settings.build_brokers()
-    publisher = await stack.enter_async_context(EventPublisher(brokers, source=SERVICE))
-    http = await stack.enter_async_context(httpx.AsyncClient())
+    publisher = await exit_stack.enter_async_context(EventPublisher(brokers, source=SERVICE))
+    http = await exit_stack.enter_async_context(httpx.AsyncClient())
     gateway = GatewayClient(http, settings.gateway_internal_url, settings.internal_key)
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=SERVICE).run_once, interval=1.0)
 
@@ -70,15 +70,17 @@ async def _start(stack: AsyncExitStack) -> list[Endpoint]:
         gateway,
         schedule_next_run=schedule_next_run,
         wake_outbox=outbox.wake,
-        record_counts=metrics.record,
+        record_counts=metrics.record_transaction,
     )
-    await dispatcher.reschedule()
+    await dispatcher.reschedule_polls()
     dispatching = PeriodicTask("dispatcher", dispatcher.run_once, interval=0.5)
-    consumers = _build_consumers(brokers, database, publisher, outbox, dispatching, schedule_next_run, metrics.record)
-    stack.push_async_callback(dispatcher.stop)
-    await stack.enter_async_context(outbox.run())
-    await stack.enter_async_context(dispatching.run())
-    await stack.enter_async_context(run_consumers(consumers, registry))
+    consumers = _build_consumers(
+        brokers, database, publisher, outbox, dispatching, schedule_next_run, metrics.record_transaction
+    )
+    exit_stack.push_async_callback(dispatcher.stop)
+    await exit_stack.enter_async_context(outbox.run())
+    await exit_stack.enter_async_context(dispatching.run())
+    await exit_stack.enter_async_context(run_consumers(consumers, registry))
     app = FastAPI(openapi_url=None)
     app.include_router(build_ledger_routes(database, settings.internal_keys))
     add_health_routes(app, _build_checks(database, gateway, [outbox, dispatching, *consumers]))

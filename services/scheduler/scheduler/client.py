@@ -8,7 +8,7 @@ from platform_sdk.errors import ConnectionEndedError
 
 
 class GatewayClient:
-    """Has the gateway ensure a connection's webhook subscriptions before a full sync reads anything."""
+    """Calls the gateway, so that a connection's webhook subscriptions exist before a full sync reads anything."""
 
     def __init__(self, http: httpx.AsyncClient, url: str, key: str) -> None:
         self._http = http
@@ -16,11 +16,12 @@ class GatewayClient:
         self._headers = {"Authorization": f"Bearer {key}"}
 
     async def ensure_webhooks(self, connection: str, sync_id: str, *, first: bool) -> None:
-        """Have the gateway create the webhook subscriptions that are missing; with `first`, also probe the webhook
-        address.
+        """Tell the gateway to create the missing webhook subscriptions of `connection`.
 
-        Raises ConnectionEndedError with the connection's state when it is not connected, and UnavailableError when the
-        gateway, or the platform behind it, cannot do it now.
+        `sync_id` is the full sync that needs them. `first` is True for the first full sync after an account was
+        connected: the gateway then also tests that webhooks arrive at its webhook URL. Raises ConnectionEndedError with
+        the connection's state when the connection is not connected. Raises UnavailableError when the gateway does not
+        answer, or when it answers that the platform is unavailable.
         """
         url = f"{self._url}/internal/connections/{connection}/assert"
         body = {"sync_id": sync_id, "first": first}
@@ -36,7 +37,7 @@ class GatewayClient:
             raise UnavailableError(f"gateway: HTTP {response.status_code}")
 
     async def check_health(self) -> str | None:
-        """Return what is wrong with the gateway, or None when it answers."""
+        """Return the error of a call to the gateway as text, or None when the gateway answers."""
         try:
             await self._http.get(f"{self._url}/health", timeout=3)
         except httpx.HTTPError as error:

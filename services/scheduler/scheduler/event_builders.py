@@ -1,4 +1,4 @@
-"""Builds the requests that the scheduler publishes."""
+"""Builds the events and messages with which the scheduler requests reads from fetchers."""
 
 import time
 from typing import TYPE_CHECKING
@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 
 def get_time_ms() -> int:
-    """Return the time in milliseconds since the epoch."""
+    """Return the current time in milliseconds since 1970 (UTC)."""
     return int(time.time() * 1000)
 
 
 def build_step(full_sync: "FullSync", step: int, cursor: str | None) -> OutboundMessage:
-    """Build the request for step `step` of a full sync from `cursor`. The same step always has the same event id."""
+    """Build the message that requests step number `step` of a full sync, beginning at `cursor`.
+
+    The event id is derived from the sync and the step, so that the same step always has the same event id.
+    """
     event = FullSyncStepRequested(
         sync_id=full_sync.sync_id,
         connection=full_sync.connection,
@@ -35,7 +38,10 @@ def build_step(full_sync: "FullSync", step: int, cursor: str | None) -> Outbound
 
 
 def build_verification(connection: str, epoch: int, verification_id: UUID, records: RecordIds) -> SyncRequested:
-    """Build the request for the records that the spaces-writer wants to have verified, as sync `verification_id`."""
+    """Build the request to read the `records` that the spaces-writer wants to have verified.
+
+    `verification_id` becomes the id of the sync.
+    """
     return SyncRequested(
         sync_id=verification_id,
         connection=connection,
@@ -47,7 +53,10 @@ def build_verification(connection: str, epoch: int, verification_id: UUID, recor
 
 
 def build_continuation(event: SyncProgressed, *, attempt: int) -> SyncRequested:
-    """Build the request for what a read has left, for all syncs that were read together."""
+    """Build the request to read the records that a postponed or failed read has not read yet.
+
+    The request names all syncs that were read together.
+    """
     return SyncRequested(
         sync_id=event.sync_ids[0],
         connection=event.connection,
@@ -62,7 +71,10 @@ def build_continuation(event: SyncProgressed, *, attempt: int) -> SyncRequested:
 
 
 def build_retry(request: "OpenRequest", *, epoch: int) -> SyncRequested:
-    """Build the next attempt, under `epoch`, at the records of a sync that failed or whose answer did not come."""
+    """Build the request for another attempt at the records of a sync that failed or got no answer.
+
+    `epoch` is the epoch of the connection: the number that the gateway raises when the connection ends.
+    """
     return SyncRequested(
         sync_id=request.sync_id,
         connection=request.connection,
@@ -75,9 +87,10 @@ def build_retry(request: "OpenRequest", *, epoch: int) -> SyncRequested:
 
 
 def build_message(request: SyncRequested, traceparent: str | None = None) -> OutboundMessage:
-    """Build the message of an incremental sync's request. `traceparent` None: the present span publishes it.
+    """Build the message for the request of an incremental sync.
 
-    The event id differs between attempts, and between continuations of one attempt.
+    `traceparent` is the span that the message continues; None means the current span. Each attempt, and each
+    continuation of an attempt, has an event id of its own.
     """
     event_id = derive_id("request", str(request.sync_id), str(request.attempt), str(request.cursor))
     topic = get_sync_topic(parse_platform(request.connection))

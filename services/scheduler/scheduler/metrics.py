@@ -21,21 +21,22 @@ BUCKETS = (0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 
 @dataclass
 class TransactionCounts:
-    """What one transaction did. It is added to the metrics once the transaction is committed."""
+    """The finished syncs and stored webhooks of one transaction. They are added to the metrics after the commit."""
 
     finished: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """Number of finished syncs by platform, mode and state."""
     webhook_latencies: list[tuple[str, float]] = field(default_factory=list)
-    """(platform, seconds) of each webhook whose change is in a stored snapshot."""
+    """(platform, seconds from acceptance to upload) of each webhook whose change is in an uploaded snapshot."""
 
     def add_finished(self, connection: str, modes: Iterable[str], state: str) -> None:
         """Add finished syncs, one for each of `modes`."""
         self.finished.update((parse_platform(connection), mode, state) for mode in modes)
 
     def add_stored_webhooks(self, connection: str, accepted: Sequence[datetime], stored_at: int) -> None:
-        """Add webhooks, by when they were accepted, whose change is in the snapshot stored at `stored_at` (ms).
+        """Add the latencies of webhooks that were accepted at the times `accepted`.
 
-        A webhook accepted after the snapshot was stored brought no change and is not added.
+        Their changes are in the snapshot that was uploaded at `stored_at` (ms). A webhook that was accepted after the
+        upload brought no change and is not added.
         """
         latencies = [stored_at / 1000 - moment.timestamp() for moment in accepted]
         self.webhook_latencies += [(parse_platform(connection), seconds) for seconds in latencies if seconds >= 0]
@@ -47,8 +48,8 @@ RecordCounts = Callable[[TransactionCounts], None]
 class SchedulerMetrics:
     """The metrics of one scheduler process.
 
-    The gauges show the whole ledger, in every scheduler: where there are two, take the highest. The series of
-    `platforms` exist from the start.
+    The gauges of every process show the whole ledger. If there are several processes, take the maximum over them, not
+    the sum. The series of all `platforms` exist from the start.
     """
 
     def __init__(self, registry: CollectorRegistry, platforms: Iterable[str]) -> None:
@@ -80,15 +81,15 @@ class SchedulerMetrics:
             for mode, state in ((mode, state) for mode in MODES for state in FINAL_STATES):
                 self._finished.labels(platform, mode, state)
 
-    def record(self, counts: TransactionCounts) -> None:
-        """Add what a committed transaction did."""
+    def record_transaction(self, counts: TransactionCounts) -> None:
+        """Add the counts of a committed transaction to the metrics."""
         for labels, syncs in counts.finished.items():
             self._finished.labels(*labels).inc(syncs)
         for platform, seconds in counts.webhook_latencies:
             self._webhook_latency.labels(platform).observe(seconds)
 
     def set_gauges(self, counts: "LedgerCounts | None") -> None:
-        """Show the counts of the ledger. None: it could not be read, and the gauges show nothing."""
+        """Set the gauges to the counts of the ledger. None removes all values, because the ledger could not be read."""
         for gauge in (self._open, self._oldest, self._connections):
             gauge.clear()
         if counts is None:

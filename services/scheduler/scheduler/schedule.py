@@ -8,29 +8,31 @@ from datetime import UTC, datetime, timedelta
 from cronsim import CronSim
 
 MAX_ATTEMPTS = 5
-"""How often a request or a step of a full sync that failed is tried before its sync fails."""
+"""Maximum number of attempts at a request or at a step of a full sync. After the last failure its sync fails."""
 
 MAX_POSTPONED_ATTEMPTS = 20
-"""How often work is tried that could not be done for now, because the platform was down, answered nothing or answered
-with an error that looked temporary. With the waits between the attempts this takes some hours. Attempts that were
-throttled are not counted."""
+"""Maximum number of attempts at work that is postponed because the platform does not answer or answers with a temporary
+error. With the waits between the attempts this takes some hours. Attempts that were throttled are not counted."""
 
 
 @dataclass(frozen=True)
 class ScheduledRun:
-    """The next poll of a connection: the slot of the cron, which identifies the poll, and the moment within the spread
-    at which it starts."""
+    """The next poll of a connection.
+
+    `slot` is the time that the cron expression gives; it identifies the poll. `at` is the time at which the poll
+    starts: the slot and the connection's own offset, which is shorter than the spread.
+    """
 
     slot: datetime
     at: datetime
 
 
 ScheduleNextRun = Callable[[str], ScheduledRun]
-"""Computes the next run of a connection, by its name, from now."""
+"""Takes the name of a connection, and returns its next poll after the current time."""
 
 
 def compute_next_run(cron: str, connection: str, spread_seconds: int, now: datetime) -> ScheduledRun:
-    """Compute the connection's first run after `now` (UTC). Slots that were missed in the past are skipped.
+    """Return the connection's first poll after `now` (UTC). Polls that were missed in the past are skipped.
 
     Each connection keeps its own offset within the spread, so that not all connections are due at one moment.
     """
@@ -40,7 +42,10 @@ def compute_next_run(cron: str, connection: str, spread_seconds: int, now: datet
 
 
 def compute_spread_offset(connection: str, spread_seconds: int) -> int:
-    """Compute how many seconds after a slot this connection is polled: always the same, from 0 to below the spread."""
+    """Return how many seconds after a cron slot the connection is polled.
+
+    The offset is derived from the connection's name, so it never changes. It lies between 0 and `spread_seconds` - 1.
+    """
     if spread_seconds <= 0:
         return 0
     digest = hashlib.sha256(connection.encode()).digest()
@@ -48,10 +53,10 @@ def compute_spread_offset(connection: str, spread_seconds: int) -> int:
 
 
 def compute_backoff_seconds(attempt: int) -> float:
-    """Compute the wait after the failure of `attempt` (from 1): 5 s, 20 s, 80 s, then five minutes."""
+    """Return the wait in seconds after the failure of attempt number `attempt` (from 1): 5, 20, 80, then always 300."""
     return float(min(300, 5 * 4 ** max(0, attempt - 1)))
 
 
 def compute_retry_time(attempt: int) -> datetime:
-    """Compute when to try again after `attempt` has failed just now."""
+    """Return when to try again, if attempt number `attempt` (from 1) has just failed."""
     return datetime.now(UTC) + timedelta(seconds=compute_backoff_seconds(attempt))

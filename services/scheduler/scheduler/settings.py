@@ -33,17 +33,18 @@ Cron = Annotated[str, AfterValidator(_check_cron)]
 
 
 class PollCronSource(PydanticBaseSettingsSource):
-    """Reads every `<PLATFORM>_POLL_CRON`, whatever the platform, so that a new platform needs no new setting.
+    """Reads all settings named `<PLATFORM>_POLL_CRON`, so that a new platform needs no new field.
 
-    The environment wins over `.env`, and `.env` over the folder of settings; empty values count as not set.
+    A value in the environment overrides one in `.env`, and `.env` overrides the folder of settings. Empty values count
+    as not set.
     """
 
     def get_field_value(self, _field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return no value: these settings are not declared as fields."""
+        """Return no value, because the crons are not declared as fields. `__call__` returns them."""
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Return the crons by the name of their setting in lower case."""
+        """Return the cron expressions by the names of their settings in lower case."""
         sources = (_read_folder(os.environ.get(FOLDER_VARIABLE)), dotenv_values(".env").items(), os.environ.items())
         return {
             name.lower(): value
@@ -54,25 +55,25 @@ class PollCronSource(PydanticBaseSettingsSource):
 
 
 def _read_folder(folder: str | None) -> Iterator[tuple[str, str]]:
-    """Yield the crons in the folder of settings, which has one file for each setting."""
+    """Yield (setting, cron expression) from the folder of settings, which has one file for each setting."""
     for path in Path(folder).iterdir() if folder else ():
         if path.name.upper().endswith(CRON_SUFFIX):
             yield path.name, path.read_text().strip()
 
 
 class SchedulerSettings(KafkaSettings):
-    """Where Postgres and the gateway are, who may read the ledger, and when connections are polled."""
+    """The settings of the scheduler: URLs of other systems, keys of its callers, and when connections are polled."""
 
     database_url: DatabaseUrl
     gateway_internal_url: str
     internal_key: str
     internal_keys: CallerKeys
-    """`name:key` of each caller, separated by commas; gateway and operator may read."""
+    """`name:key` of each caller, separated by commas. Only the callers `gateway` and `operator` may read the ledger."""
     poll_spread_seconds: int = 3600
     port: int = 8080
     host: str = "127.0.0.1"
     poll_crons: dict[str, Cron] = Field(default_factory=dict)
-    """The crons that are set, by the name of their setting, `<PLATFORM>_POLL_CRON`."""
+    """The cron expressions by the names of their settings, `<PLATFORM>_POLL_CRON`."""
 
     @classmethod
     def settings_customise_sources(
@@ -83,7 +84,7 @@ class SchedulerSettings(KafkaSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the polls' crons besides the usual sources."""
+        """Add the source of the polls' cron expressions to the usual sources."""
         # Before the others: the source of `.env` also returns names that are no fields, and the environment must win.
         return (init_settings, PollCronSource(settings_cls), env_settings, dotenv_settings, file_secret_settings)
 
@@ -94,5 +95,8 @@ class SchedulerSettings(KafkaSettings):
         return {**values, "poll_crons": crons}
 
     def get_poll_cron(self, platform: str) -> str:
-        """Return the cron of a platform's polls (UTC). A `-` in the platform's slug is a `_` in the setting's name."""
+        """Return the cron expression (UTC) for the polls of a platform.
+
+        A `-` in the platform's slug is written as `_` in the setting's name.
+        """
         return self.poll_crons.get(platform.upper().replace("-", "_") + CRON_SUFFIX, DEFAULT_CRON)

@@ -54,7 +54,7 @@ class Ledger:
         client = GatewayClient(http, "http://gateway", "key")
         self.registry = CollectorRegistry()
         self.metrics = SchedulerMetrics(self.registry, PLATFORMS)
-        transaction, record_counts = database.transaction, self.metrics.record
+        transaction, record_counts = database.transaction, self.metrics.record_transaction
         self.dispatcher = SyncDispatcher(
             database,
             client,

@@ -109,7 +109,7 @@ async def test_a_redacted_connection_is_polled_no_more(ledger: Ledger) -> None:
     await redact(ledger)
     await ledger.execute("UPDATE connections SET next_poll_at = now(), poll_slot = now()")
     assert await ledger.dispatcher.start_polls() == 0
-    await ledger.dispatcher.reschedule()
+    await ledger.dispatcher.reschedule_polls()
     assert await count_rows(ledger) == {}
 
 

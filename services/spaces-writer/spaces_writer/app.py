@@ -1,4 +1,7 @@
-"""Composition root of the spaces-writer: stores records, decides the results of syncs, builds and uploads snapshots."""
+"""Builds the spaces-writer from its parts and runs it.
+
+The service stores records, decides the results of syncs, and builds and uploads snapshots.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -38,20 +41,20 @@ FULL_FETCHED_TOPICS = r"^data\.fetched\.[a-z0-9_-]+\.full$"
 PAGE_LIMITS = ConsumerLimits(batch_bytes=2 * 1024 * 1024, concurrency=8, buffered_bytes=16 * 1024 * 1024)
 
 
-async def _start(stack: AsyncExitStack) -> list[Endpoint]:
+async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     settings = load_settings(WriterSettings)
     configure_logging(SERVICE)
-    stack.enter_context(export_traces(SERVICE, settings.otel_exporter_otlp_endpoint))
+    exit_stack.enter_context(export_traces(SERVICE, settings.otel_exporter_otlp_endpoint))
     url = settings.database_url.get_secret_value()
     database = Database(url, schema="spaces_writer")
-    stack.push_async_callback(database.close)
+    exit_stack.push_async_callback(database.close)
     await database.migrate("spaces_writer")
     brokers = settings.build_brokers()
-    publisher = await stack.enter_async_context(EventPublisher(brokers, source=SERVICE))
-    bucket = await stack.enter_async_context(open_bucket(settings))
+    publisher = await exit_stack.enter_async_context(EventPublisher(brokers, source=SERVICE))
+    bucket = await exit_stack.enter_async_context(open_bucket(settings))
     # A pool of its own: a build holds one connection and reads through a second one.
     upload_database = Database(url, schema="spaces_writer", pool=2 * settings.snapshot_concurrency + 2)
-    stack.push_async_callback(upload_database.close)
+    exit_stack.push_async_callback(upload_database.close)
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=SERVICE).run_once, interval=1.0)
 
     def wake_after_storing() -> None:
@@ -72,8 +75,8 @@ async def _start(stack: AsyncExitStack) -> list[Endpoint]:
         on_success=wake_after_storing,
     )
     eraser = Eraser(database, bucket, on_erased=wake_after_storing)
-    uploading = PeriodicTask("uploads", scheduler.start_due, interval=1.0)
-    erasing = PeriodicTask("eraser", eraser.erase_due, interval=1.0)
+    uploading = PeriodicTask("uploads", scheduler.start_due_uploads, interval=1.0)
+    erasing = PeriodicTask("eraser", eraser.execute_due_erasures, interval=1.0)
     consumers = _build_consumers(
         brokers,
         database,
@@ -82,11 +85,11 @@ async def _start(stack: AsyncExitStack) -> list[Endpoint]:
         on_stored=wake_after_storing,
         on_connection_change=wake_after_connection_change,
     )
-    stack.push_async_callback(scheduler.stop)
-    await stack.enter_async_context(outbox.run())
-    await stack.enter_async_context(uploading.run())
-    await stack.enter_async_context(erasing.run())
-    await stack.enter_async_context(run_consumers(consumers, registry))
+    exit_stack.push_async_callback(scheduler.stop)
+    await exit_stack.enter_async_context(outbox.run())
+    await exit_stack.enter_async_context(uploading.run())
+    await exit_stack.enter_async_context(erasing.run())
+    await exit_stack.enter_async_context(run_consumers(consumers, registry))
     app = FastAPI(openapi_url=None)
     add_health_routes(app, _build_checks(database, bucket.check_health, [outbox, uploading, erasing, *consumers]))
     add_metrics_route(app, registry)
@@ -136,7 +139,7 @@ def _build_checks(
 
 
 def main() -> None:
-    """Run the service until it is asked to end."""
+    """Run the service until it is stopped."""
     serve(_start)
 
 

@@ -1,4 +1,4 @@
-"""Chunked records: the chunks of one reading are joined, without a gap, from the first to the last."""
+"""Joins the chunks of a chunked record: a record that is too large for one message and is published in chunks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,10 +7,11 @@ from contracts.events import Record
 
 
 def join_chunks(chunks: Mapping[str | None, Record]) -> Record | None:
-    """Join the whole record from its `chunks` by cursor; None while a chunk is missing.
+    """Return the whole record, or None while a chunk is missing. `chunks` maps the cursor of each chunk to the chunk.
 
-    `read_at` is the first chunk's. A step that runs twice may cut the record differently, and a chunk with the same
-    cursor then replaces the earlier one. Only the chunks that the cursors lead to are used; others are ignored.
+    The first chunk has the cursor None, and each chunk names the cursor of the next one. Chunks that no other chunk
+    names are ignored: a step that ran twice may have cut the record differently. The whole record has the `read_at` of
+    the first chunk.
     """
     first = chunks.get(None)
     if first is None or first.chunk is None or first.body is None:
@@ -21,12 +22,12 @@ def join_chunks(chunks: Mapping[str | None, Record]) -> Record | None:
         following = chunks.get(current.chunk.next_cursor)
         if following is None or following.chunk is None:
             return None
-        _extend(body, following.chunk.path, following.items)
+        _append_items(body, following.chunk.path, following.items)
         current = following
     return first.model_copy(update={"body": body, "chunk": None})
 
 
-def _extend(body: dict[str, Any], path: tuple[str, ...], items: tuple[Any, ...]) -> None:
+def _append_items(body: dict[str, Any], path: tuple[str, ...], items: tuple[Any, ...]) -> None:
     target: Any = body
     for key in path:
         target = target[key]

@@ -1,4 +1,4 @@
-"""The bucket, through the S3 API."""
+"""The client of the bucket, which uses the S3 API."""
 
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -20,9 +20,9 @@ _FAILURES = (ClientError, BotoCoreError, OSError, TimeoutError)
 
 
 class BucketClient:
-    """One bucket. Its objects are private JSON.
+    """Stores, inspects and deletes objects in one bucket. The objects are JSON, and are private.
 
-    Every method but `check_health` raises `UnavailableError` when the bucket does not answer or refuses.
+    Every method except `check_health` raises `UnavailableError` if the bucket does not answer or reports an error.
     """
 
     def __init__(self, client: "S3Client", name: str) -> None:
@@ -30,7 +30,7 @@ class BucketClient:
         self._name = name
 
     async def put(self, key: str, body: IO[bytes] | bytes, metadata: Mapping[str, str]) -> None:
-        """Store the object."""
+        """Store `body` as the object `key`, and replace an existing object."""
         attributes = {
             "rpc.system": "aws-api",
             "rpc.service": "S3",
@@ -46,7 +46,10 @@ class BucketClient:
             raise UnavailableError(_describe(error)) from error
 
     async def load_metadata(self, key: str) -> Mapping[str, str] | None:
-        """Return the object's own metadata, names in lower case (stores differ in that), or None without an object."""
+        """Return the metadata that was stored with the object, or None if there is no such object.
+
+        The names are in lower case, because object stores differ in the case that they return.
+        """
         try:
             response = await self._client.head_object(Bucket=self._name, Key=key)
         except _FAILURES as error:
@@ -59,7 +62,7 @@ class BucketClient:
         return {name.lower(): value for name, value in response.get("Metadata", {}).items()}
 
     async def delete(self, key: str) -> None:
-        """Delete the object; it is no error if there is none."""
+        """Delete the object. Do nothing if there is no such object."""
         try:
             await self._client.delete_object(Bucket=self._name, Key=key)
         except _FAILURES as error:
@@ -68,7 +71,7 @@ class BucketClient:
             raise UnavailableError(_describe(error)) from error
 
     async def check_health(self) -> str | None:
-        """Return what is wrong with the bucket, or None when it answers."""
+        """Return the error of a call to the bucket as text, or None when the call succeeds."""
         try:
             await self._client.head_bucket(Bucket=self._name)
         except _FAILURES as error:
@@ -77,7 +80,7 @@ class BucketClient:
 
 
 def open_temporary_file() -> IO[bytes]:
-    """Open a temporary file on disk for a document before its upload; it is deleted when it is closed."""
+    """Open a temporary file on disk that holds a document until its upload. Closing the file deletes it."""
     return tempfile.TemporaryFile(prefix="snapshot-")
 
 
@@ -90,7 +93,7 @@ def _describe(error: Exception) -> str:
 
 @asynccontextmanager
 async def open_bucket(settings: WriterSettings) -> AsyncIterator[BucketClient]:
-    """Open a client for the bucket of the settings."""
+    """Open a client for the bucket that the settings name. The client is closed when the context ends."""
     config = AioConfig(
         signature_version="s3v4",
         # Ceph-based stores refuse checksums where the protocol does not require them, which is botocore's default.

@@ -1,19 +1,20 @@
-"""The deletion guard: many records missing from one full read are more likely a fault than a clean-up.
+"""The deletion guard stops deletions when a full read misses suspiciously many records.
 
-Records that a full read did not list are deletion candidates. A candidate is deleted only after a direct read by its id
-did not find it.
+Records that a full read did not list are deletion candidates. Many candidates at once are more likely caused by a fault
+than by a merchant who deletes records. Without the guard's objection each candidate is read directly by its id, and is
+deleted if that read does not find it.
 """
 
 GUARD_SHARE = 0.20
 GUARD_COUNT = 50
 
 
-def check_deletions(candidates: int, stored: int, *, was_guarded: bool) -> str | None:
-    """Return why no candidate may be verified now, or None.
+def apply_deletion_guard(candidates: int, stored: int, *, was_guarded: bool) -> str | None:
+    """Return why no deletion candidate of this full read may be deleted, or None if they may be read directly.
 
-    `candidates` is the number of deletion candidates, `stored` how many records the resources that were read have. More
-    than 20 % and more than 50 candidates are held back until the next full read. `was_guarded` says that the previous
-    full read was held back: one that finds as many candidates again is trusted.
+    `candidates` is the number of deletion candidates. `stored` is the number of stored records of the resources that
+    were read. The guard stops a full read with more than 50 candidates that are more than 20 % of the stored records.
+    `was_guarded` says that the guard stopped the previous full read: the guard never stops two in succession.
     """
     if was_guarded:
         return None

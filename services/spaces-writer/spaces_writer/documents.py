@@ -6,9 +6,9 @@ from platforms.registry import load_role
 
 
 def load_document_builder(connection: str) -> DocumentBuilder:
-    """Return `build_document` of the platform's `document` module.
+    """Return the function `build_document` from the `document` module of the connection's platform.
 
-    A platform without that module, or one that is not registered, gets the plain document of all its resources.
+    If the platform has no such module or is not registered, return `build_plain_document`, which writes all resources.
     """
     platform = parse_platform(connection)
     try:

@@ -1,4 +1,4 @@
-"""Handlers of Kafka messages: what fetchers published, and the state of connections."""
+"""Handlers of Kafka messages: the events that fetchers publish, and the states of connections."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -20,10 +20,10 @@ Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
 
 class FetchedHandler:
-    """Stores what fetchers published, in one transaction a batch.
+    """Stores each batch of events from fetchers in one transaction.
 
-    `is_full_read` says whether full reads published it. After the commit `on_stored` is called, and `count_batch` with
-    the batch.
+    `is_full_read` says whether the events come from full reads. After each commit `on_stored()` and
+    `count_batch(batch)` are called.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ def _log_batch(batch: IngestedBatch) -> None:
 
 
 class ConnectionChangedHandler:
-    """Stores the state of connections. After a change `on_changed` is called."""
+    """Stores the state of connections. `on_changed` is called after the commit if a state was stored."""
 
     def __init__(self, transaction: Transaction, *, on_changed: Callable[[], None]) -> None:
         self._transaction = transaction
         self._on_changed = on_changed
 
     async def __call__(self, connection: str, events: Sequence[ConnectionChanged]) -> None:
-        """Apply the events; a revision that is not newer than the stored one changes nothing."""
+        """Store the newest state among the events, unless the stored revision is as new."""
         async with self._transaction() as tx:
             is_changed = await apply_connection_events(tx, connection, events)
         if is_changed:

@@ -1,4 +1,7 @@
-"""`merchants/<uuid>.json`: from one of a merchant's connections, a reader finds the others in it."""
+"""Builds the document of a merchant, the object `merchants/<uuid>.json`.
+
+It lists all connections of the merchant, so that a reader who has one connection finds the others.
+"""
 
 from typing import Any
 from uuid import UUID
@@ -6,7 +9,10 @@ from uuid import UUID
 from platform_sdk.documents import canonicalize
 
 LOGGED_KEY = "merchants/*.json"
-"""Stands for the object's key in the log. A log outlives the deletion of a merchant, so it must not name merchants."""
+"""The text that is logged instead of the object's key.
+
+A log outlives the deletion of a merchant, so it must not name merchants.
+"""
 
 
 def build_object_key(merchant: UUID) -> str:
@@ -15,7 +21,7 @@ def build_object_key(merchant: UUID) -> str:
 
 
 def build_merchant_document(merchant: UUID, connections: list[tuple[str, str | None, str]]) -> bytes:
-    """Build the document's bytes from the merchant's connections: (name, object key, state)."""
+    """Build the bytes of the document. `connections` are the merchant's connections as (name, object key, state)."""
     entries: list[dict[str, Any]] = [
         {"connection": name, "key": key, "state": state} for name, key, state in sorted(connections)
     ]

@@ -12,8 +12,11 @@ OUTCOMES_WITH_PUT = ("uploaded", "restored")
 
 
 class WriterMetrics:
-    """Counts what was committed. A batch that Kafka delivers again after a kill is counted again, because the work was
-    done again."""
+    """Counts the work of committed batches and builds.
+
+    If the process is killed after a commit, Kafka delivers the batch again. The batch is then counted twice, because
+    its work is done twice.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def create_counter(name: str, description: str, *labels: str) -> Counter:
@@ -42,7 +45,7 @@ class WriterMetrics:
         self._deletions_guarded.labels(platform).inc(batch.guard_reason is not None)
 
     def count_upload(self, connection: str, upload: Upload) -> None:
-        """Count the outcome of one snapshot."""
+        """Count the outcome of one upload, and its bytes if they were put into the bucket."""
         platform = self._ensure_series(connection)
         self._uploads.labels(platform, upload.outcome).inc()
         self._upload_bytes.labels(platform).inc(upload.bytes if upload.outcome in OUTCOMES_WITH_PUT else 0)

@@ -7,7 +7,7 @@ from service.settings import KafkaSettings
 
 
 class WriterSettings(KafkaSettings):
-    """The addresses of Kafka and Postgres, and the bucket of any S3-compatible object store."""
+    """The settings of the spaces-writer: how to reach Kafka, Postgres and a bucket of any S3-compatible store."""
 
     database_url: DatabaseUrl
     spaces_access_key: str

@@ -1,7 +1,8 @@
-"""Which of two readings of a record is the newer one, and what that means for the index.
+"""Decides which of two readings of a record is the newer one, and whether it replaces the stored one.
 
-A version is (`updated_at`, `read_at`): the record's own time of change where the platform has one, then the time of
-reading. Tombstones, and records without a time of their own, are compared by the time of reading alone.
+Readings are compared by `updated_at`, the time of the last change according to the platform. If these times are equal,
+the readings are compared by `read_at`, the time of the reading. Tombstones (readings that found no record) and records
+without `updated_at` are compared by `read_at` alone.
 """
 
 from collections import Counter
@@ -11,13 +12,13 @@ from datetime import datetime
 from enum import Enum
 
 INDISTINGUISHABLE_MS = 5_000
-"""Two different readings with the same `updated_at` whose times of reading are closer than this cannot be ordered,
-because workers' clocks differ: the record is read again until two readings agree. The same holds for a reading that
-found the record and one that did not."""
+"""The order of two different readings with the same `updated_at` is unknown if their `read_at` differ by less than
+this, because the clocks of workers differ. The record is then read again, until two readings agree. The same holds if
+one of two readings found the record and the other one did not."""
 
 
 class Disposition(Enum):
-    """What happens to an incoming reading of a record."""
+    """The effect of an incoming reading on the stored record. STALE means that a newer reading is already stored."""
 
     CHANGED = "changed"
     UNCHANGED = "unchanged"
@@ -27,7 +28,10 @@ class Disposition(Enum):
 
 @dataclass(frozen=True)
 class Version:
-    """One reading of a record. `content_hash` is the hash of its canonical body, None for a tombstone."""
+    """The version of a record in one reading. `read_at` is in milliseconds since 1970.
+
+    `content_hash` is the hash of the canonical body, or None for a tombstone.
+    """
 
     updated_at: datetime | None
     read_at: int
@@ -36,8 +40,10 @@ class Version:
 
 @dataclass(frozen=True)
 class VersionComparison:
-    """The disposition of a reading, whether its version replaces the stored one, and whether the record must be read
-    again."""
+    """The result of comparing an incoming version with the stored one.
+
+    `needs_verification` says that the record must be read again, because the order of the two versions is unknown.
+    """
 
     disposition: Disposition
     replaces_stored: bool
@@ -46,7 +52,7 @@ class VersionComparison:
 
 @dataclass(frozen=True)
 class DispositionCounts:
-    """How many records had which disposition."""
+    """The number of records with each disposition, and of all records."""
 
     records: int = 0
     changed: int = 0
@@ -77,7 +83,7 @@ def count_dispositions(dispositions: Iterable[Disposition]) -> DispositionCounts
 
 
 def compare_versions(incoming: Version, stored: Version | None) -> VersionComparison:
-    """Compare `incoming` with the `stored` version; None means that the record was never seen."""
+    """Compare the `incoming` with the `stored` version. `stored` is None if the record was never stored."""
     if stored is None:
         return VersionComparison(_get_disposition(incoming, None), replaces_stored=True)
     needs_verification = _is_undecidable(incoming, stored)

@@ -1,8 +1,8 @@
-"""Volatile fields of a record: counters, ratings, signed URLs, which change by themselves.
+"""Decides when the volatile fields of a record are stored. Volatile fields change by themselves: counters, signed URLs.
 
-They are shown in the snapshot, but a difference in them is no change of the record. They are stored with every change
-of the record; without one, a full read renews them at most once a UTC day, so that they cost an object at most one
-upload a day.
+The snapshot shows the volatile fields, but a difference in them does not count as a change of the record. New values
+are stored whenever the record changes. If the record does not change, a full read stores new values at most once a day
+(UTC), so that they cause at most one upload of the object a day.
 """
 
 from dataclasses import dataclass
@@ -23,5 +23,8 @@ NO_VOLATILE_FIELDS = VolatileFields("{}", 0)
 
 
 def should_renew(incoming: VolatileFields, stored: VolatileFields) -> bool:
-    """Whether fields read by a full read replace the stored ones: they differ, and those are of an earlier UTC day."""
+    """Return whether the volatile fields that a full read found replace the stored ones.
+
+    They do if they differ from the stored ones and were read on a later day (UTC).
+    """
     return incoming.json != stored.json and stored.read_at // DAY_MS < incoming.read_at // DAY_MS

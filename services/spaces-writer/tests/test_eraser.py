@@ -59,7 +59,7 @@ async def count_remaining_rows(writer: Writer) -> dict[str, int]:
 
 async def run_eraser(writer: Writer) -> list[Erasure]:
     """Run the eraser once, and return the erasures that it published."""
-    await writer.eraser.erase_due()
+    await writer.eraser.execute_due_erasures()
     return [event.erasure for event in await writer.drain_outbox() if event.erasure]
 
 
@@ -147,7 +147,7 @@ async def test_an_unavailable_bucket_is_tried_again_and_nothing_is_published_mea
     await writer.update_connection(make_redaction())
     writer.bucket.is_unavailable = True
     with pytest.raises(UnavailableError):
-        await writer.eraser.erase_due()
+        await writer.eraser.execute_due_erasures()
     assert await writer.merchant_documents.update(OTHER) is False
     assert await writer.drain_outbox() == []
     writer.bucket.is_unavailable = False

@@ -7,7 +7,7 @@ import pytest
 
 from contracts.events import DataStored, Record, RecordChunk
 from messaging.errors import UnknownConnectionError
-from spaces_writer.store.records_view import open_view
+from spaces_writer.store.records_view import open_records_view
 from writer_builders import (
     LATE,
     SHOP,
@@ -222,7 +222,7 @@ async def test_child_records_are_deleted_with_their_product(writer: Writer) -> N
 
 async def test_a_view_shows_one_moment_while_ingestion_continues(writer: Writer) -> None:
     await complete_read(writer, 1)
-    async with open_view(writer.database, SHOP) as view:
+    async with open_records_view(writer.database, SHOP) as view:
         assert list(await view.list_ids("products")) == [make_gid(1)]
         await writer.ingest(make_page(make_product(2, read_at=50_000)))
         assert list(await view.list_ids("products")) == [make_gid(1)]

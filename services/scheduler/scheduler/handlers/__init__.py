@@ -1,8 +1,9 @@
-"""Kafka consumers: events of the gateway, the fetchers and the spaces-writer become the ledger and the next requests.
+"""Handlers of Kafka messages: they update the ledger from the events of other services, and enqueue the next requests.
 
-Each batch is one transaction with its outbox. If the service dies before the commit, Kafka delivers the batch again;
-if it dies after the commit, the second delivery finds final states, completed steps and used cursors, and changes
-nothing. Nothing is stored about a redacted connection any more.
+Each batch and the messages that it enqueues are one transaction. If the service dies before the
+commit, Kafka delivers the batch again. If it dies after the commit but before the offset is committed, Kafka delivers
+the batch again too: the handlers find final states, completed steps and used cursors, and change nothing. After a
+connection is redacted, nothing more is stored about its syncs.
 """
 
 from scheduler.handlers.connections import ConnectionStateHandler

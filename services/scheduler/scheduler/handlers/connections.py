@@ -13,8 +13,12 @@ from scheduler.store.connections import LedgerConnection
 
 
 class ConnectionStateHandler:
-    """Schedules a connection's polls, starts the full sync that the gateway wants, cancels the syncs of an ended epoch,
-    and deletes what is stored about a redacted connection."""
+    """Schedules polls, opens and cancels syncs, and deletes data when the state of a connection changes.
+
+    A connected connection gets its next poll and the full sync that the gateway requests in the event. The open
+    syncs of earlier epochs are cancelled. (The epoch is a number that the gateway raises when a connection ends.) The
+    data of a redacted connection is deleted.
+    """
 
     def __init__(
         self,
@@ -30,7 +34,10 @@ class ConnectionStateHandler:
         self._record_counts = record_counts
 
     async def __call__(self, connection: str, events: Sequence[ConnectionChanged]) -> None:
-        """Handle the newest revision of the batch; a revision that is not higher than the stored one is ignored."""
+        """Apply the event with the highest revision, unless the stored revision is as high.
+
+        A redaction among the other events of the batch deletes the connection's data as well.
+        """
         newest = max(events, key=lambda event: event.revision)
         counts = TransactionCounts()
         async with self._transaction() as tx:
@@ -38,33 +45,36 @@ class ConnectionStateHandler:
             if row is not None and row.revision >= newest.revision:
                 return
             await connections.upsert(tx, newest)
-            await _cancel_ended(tx, counts, newest)
+            await _cancel_syncs(tx, counts, newest)
             is_cleared = any(_is_new_redaction(event, row) for event in events)
             if is_cleared:
                 await _delete_connection(tx, connection)
             if newest.state == "connected":
                 is_scheduled = row is not None and row.state == "connected" and not is_cleared
-                await self._start(tx, newest, is_scheduled=is_scheduled)
+                await self._schedule_syncs(tx, newest, is_scheduled=is_scheduled)
         self._record_counts(counts)
         self._wake_dispatcher()
 
-    async def _start(self, tx: AsyncConnection, event: ConnectionChanged, *, is_scheduled: bool) -> None:
+    async def _schedule_syncs(self, tx: AsyncConnection, event: ConnectionChanged, *, is_scheduled: bool) -> None:
         if not is_scheduled:
             await connections.schedule_poll(tx, event.connection, self._schedule_next_run(event.connection))
         if event.wanted_sync is not None:
             await full_syncs.open_or_coalesce(tx, event.wanted_sync, event.connection, event.epoch, event.wanted_cause)
 
 
-async def _cancel_ended(tx: AsyncConnection, counts: TransactionCounts, event: ConnectionChanged) -> None:
+async def _cancel_syncs(tx: AsyncConnection, counts: TransactionCounts, event: ConnectionChanged) -> None:
     name, has_ended = event.connection, event.state != "connected"
     reason = f"the connection is {event.state}" if has_ended else "the account was connected again"
-    cancelled = await syncs.cancel(tx, name, below_epoch=event.epoch, everything=has_ended, reason=reason)
+    cancelled = await syncs.cancel(tx, name, below_epoch=event.epoch, all_epochs=has_ended, reason=reason)
     counts.add_finished(name, (sync.mode for sync in cancelled), "cancelled")
-    await delayed_requests.delete(tx, name, below_epoch=event.epoch, everything=has_ended)
+    await delayed_requests.delete(tx, name, below_epoch=event.epoch, all_epochs=has_ended)
 
 
 def _is_new_redaction(event: ConnectionChanged, row: LedgerConnection | None) -> bool:
-    """Whether this is a redaction that was not handled yet; the same redaction in a later revision is not new."""
+    """Return whether the event is a redaction that has not been handled yet.
+
+    A later revision may repeat the same redaction; that one is not new.
+    """
     if event.state != "redacted":
         return False
     return row is None or event.epoch > row.epoch or (event.revision > row.revision and row.state != "redacted")
@@ -73,9 +83,9 @@ def _is_new_redaction(event: ConnectionChanged, row: LedgerConnection | None) ->
 async def _delete_connection(tx: AsyncConnection, connection: str) -> None:
     """Delete what is stored about a redacted connection.
 
-    The syncs were cancelled before in this transaction. That waited for every transaction that held one of their rows,
-    so none is still writing when the rows are deleted.
+    The caller has already cancelled the syncs in this transaction. The cancellation waited for every other transaction
+    that had locked a row of these syncs, so no other transaction writes to the rows that are deleted here.
     """
     await syncs.delete(tx, connection)
-    await delayed_requests.delete(tx, connection, below_epoch=0, everything=True)
+    await delayed_requests.delete(tx, connection, below_epoch=0, all_epochs=True)
     await connections.clear(tx, connection)

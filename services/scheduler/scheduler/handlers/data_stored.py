@@ -21,7 +21,10 @@ log = structlog.get_logger()
 
 
 class DataStoredHandler:
-    """Stores totals, results, uploads and erasures, and requests the records that the writer wants to have verified."""
+    """Stores what the spaces-writer reports: totals and results of syncs, uploads and erasures.
+
+    Also requests a direct read of each record that the spaces-writer wants to have verified.
+    """
 
     def __init__(
         self, transaction: Transaction, *, wake_outbox: Callable[[], None], record_counts: RecordCounts
@@ -44,12 +47,14 @@ class DataStoredHandler:
                 if event.erasure is not None:
                     await _record_erasure(tx, row, event, event.erasure)
                 elif row.state != "redacted":
-                    await _handle(tx, counts, row, event)
+                    await _handle_event(tx, counts, row, event)
         self._record_counts(counts)
         self._wake_outbox()
 
 
-async def _handle(tx: AsyncConnection, counts: TransactionCounts, row: LedgerConnection, event: DataStored) -> None:
+async def _handle_event(
+    tx: AsyncConnection, counts: TransactionCounts, row: LedgerConnection, event: DataStored
+) -> None:
     for totals in event.totals:
         await syncs.record_totals(tx, [totals.read_id], totals)
     for result in event.results:
@@ -63,9 +68,9 @@ async def _handle(tx: AsyncConnection, counts: TransactionCounts, row: LedgerCon
 
 
 async def _record_erasure(tx: AsyncConnection, row: LedgerConnection, event: DataStored, erasure: Erasure) -> None:
-    """Store when a redaction was completed. The erasure of an earlier redaction says nothing about a later one.
+    """Store when the redaction of a connection was completed, unless a later redaction is not completed yet.
 
-    Raises UnknownConnectionError before the redaction itself was handled.
+    Raises UnknownConnectionError while the `connection.changed` event of this redaction has not been handled.
     """
     if event.epoch > row.epoch:
         raise UnknownConnectionError(f"{event.connection} at epoch {event.epoch}")
@@ -86,7 +91,7 @@ async def _handle_result(tx: AsyncConnection, counts: TransactionCounts, event: 
         await syncs.record_totals(tx, result.sync_ids, result.totals)
     if result.status == "incomplete":
         await _handle_incomplete(tx, result)
-    elif result.status == "failed" and await _retry(tx, event, result):
+    elif result.status == "failed" and await _retry_syncs(tx, event, result):
         return
     else:
         finished = await finish_syncs(tx, counts, event.connection, event.epoch, result.sync_ids, result.status, result)
@@ -103,11 +108,11 @@ async def _handle_incomplete(tx: AsyncConnection, result: SyncResult) -> None:
         await request_incomplete_ranges(tx, await full_syncs.lock(tx, full_sync.sync_id))
 
 
-async def _retry(tx: AsyncConnection, event: DataStored, result: SyncResult) -> bool:
-    """Request the records of failed incremental syncs again, unless one of the syncs has no attempt left.
+async def _retry_syncs(tx: AsyncConnection, event: DataStored, result: SyncResult) -> bool:
+    """Schedule another attempt for incremental syncs that have failed. Return whether there is another attempt.
 
-    Each sync is requested alone, so that a record that can never be read fails only its own sync. Returns whether the
-    syncs are tried again.
+    If one of the syncs has no attempt left, none of them is tried again. Each sync gets a request of its own, so that a
+    record that can never be read fails only the sync that requested it.
     """
     requests = await syncs.list_open_requests(tx, result.sync_ids)
     if not requests or max(request.attempts for request in requests) >= MAX_ATTEMPTS:
@@ -121,9 +126,10 @@ async def _retry(tx: AsyncConnection, event: DataStored, result: SyncResult) -> 
 async def _record_existing_upload(
     tx: AsyncConnection, counts: TransactionCounts, connection: str, result: SyncResult
 ) -> None:
-    """Mark incremental syncs that changed nothing as uploaded: the stored snapshot contains their data already.
+    """Mark syncs that changed nothing as uploaded, because the uploaded snapshot already contains their data.
 
-    A full sync waits for the next upload event instead, because after it the stored object is checked.
+    This is called for incremental syncs only. A full sync waits for the next upload event, because the spaces-writer
+    checks the uploaded object after each full sync and publishes such an event.
     """
     row = await connections.get(tx, connection)
     if row is not None and row.upload is not None and row.upload_sequence >= result.sequence:

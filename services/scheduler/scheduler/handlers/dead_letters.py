@@ -13,14 +13,14 @@ from scheduler.use_cases.finish_syncs import finish_syncs
 
 
 class DeadLettersHandler:
-    """Fails the syncs that a dead letter names."""
+    """Sets the syncs that a dead letter names to failed."""
 
     def __init__(self, transaction: Transaction, *, record_counts: RecordCounts) -> None:
         self._transaction = transaction
         self._record_counts = record_counts
 
     async def __call__(self, connection: str, events: Sequence[dict[str, Any]]) -> None:
-        """Fail the named syncs; a dead letter that names none is left to the operator."""
+        """Set the named syncs to failed. Dead letters that name no sync are ignored; an operator must handle them."""
         for event in events:
             sync_ids = find_sync_ids(event)
             if sync_ids:
@@ -32,7 +32,10 @@ class DeadLettersHandler:
 
 
 def parse_dead_letter(body: bytes) -> dict[str, Any]:
-    """Parse a dead letter's body; one that is no JSON object is empty, because that may be why it was dead-lettered."""
+    """Return the JSON object of a dead letter, or an empty dict if the body is no JSON object.
+
+    Invalid JSON raises no error, because it may be the reason why the message was dead-lettered.
+    """
     try:
         message = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -41,7 +44,7 @@ def parse_dead_letter(body: bytes) -> dict[str, Any]:
 
 
 def find_sync_ids(message: dict[str, Any]) -> list[UUID]:
-    """Return the ids of the syncs that a message of any topic names, as far as its body can be read."""
+    """Return the ids of the syncs that a message of any topic names. Invalid values are left out."""
     results = [result for result in _get_list(message.get("results")) if isinstance(result, dict)]
     values = [message.get("sync_id"), message.get("read_id"), *_get_list(message.get("sync_ids"))]
     values += [sync_id for result in results for sync_id in _get_list(result.get("sync_ids"))]

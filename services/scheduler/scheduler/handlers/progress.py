@@ -17,7 +17,7 @@ from scheduler.use_cases.full_sync_steps import request_incomplete_ranges, reque
 
 
 class ProgressHandler:
-    """Requests the next step or another attempt, lets the sync wait, or fails it."""
+    """Continues, postpones or fails a sync when a fetcher reports its progress."""
 
     def __init__(
         self, transaction: Transaction, *, wake_outbox: Callable[[], None], record_counts: RecordCounts
@@ -27,7 +27,7 @@ class ProgressHandler:
         self._record_counts = record_counts
 
     async def __call__(self, _connection: str, events: Sequence[SyncProgressed]) -> None:
-        """Handle the events in their order; those of syncs that are not open are ignored."""
+        """Handle the events in their order. Events of syncs that have ended are ignored."""
         counts = TransactionCounts()
         async with self._transaction() as tx:
             for event in events:
@@ -54,12 +54,15 @@ async def _handle_incremental(tx: AsyncConnection, counts: TransactionCounts, ev
 
 
 def is_counted_attempt(event: SyncProgressed) -> bool:
-    """Whether a postponement counts as an attempt: it has a reason, and the reason is not the rate limit."""
+    """Return whether a postponement counts as an attempt: it has a reason other than the platform's rate limit."""
     return event.reason is not None and not event.throttled
 
 
 async def _handle_full(tx: AsyncConnection, counts: TransactionCounts, event: SyncProgressed) -> None:
-    """Handle an event of the step that was requested last; a step that ran twice changes nothing the second time."""
+    """Handle an event of the step that was requested last. Events of other steps are ignored.
+
+    For this reason a step that ran twice changes nothing the second time.
+    """
     full_sync = await full_syncs.lock(tx, event.sync_ids[0])
     if full_sync is None or full_sync.step != event.step:
         return

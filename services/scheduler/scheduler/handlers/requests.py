@@ -12,13 +12,13 @@ log = structlog.get_logger()
 
 
 class RequestsHandler:
-    """Enters the requests of incremental syncs into the ledger."""
+    """Stores the requests of incremental syncs in the ledger."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
     async def __call__(self, connection: str, events: Sequence[SyncRequested]) -> None:
-        """Enter the requests that are no probes of the webhook address, unless the connection is redacted."""
+        """Store the requests unless the connection is redacted. Requests that only test the webhook URL are skipped."""
         requests = [event for event in events if event.cause != "probe"]
         if not requests:
             return

@@ -1,1 +1,1 @@
-"""HTTP: the scheduler's internal read API."""
+"""The scheduler's internal HTTP API, which only reads."""

@@ -1,7 +1,7 @@
-"""The ledger as JSON, for callers that hold a key.
+"""The HTTP routes that return the ledger of syncs and connections as JSON. Every caller needs a key.
 
-Gateway and operator may read `GET /syncs/{id}` and `GET /connections/{connection}`, the operator also `GET /overview`
-and `GET /connections`.
+The gateway and the operator may call `GET /syncs/{id}` and `GET /connections/{connection}`. Only the operator may call
+`GET /overview` and `GET /connections`.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ MAX_CONNECTIONS = 500
 
 
 def build_ledger_routes(database: Database, keys: Mapping[str, str]) -> APIRouter:
-    """Build the routes; `keys` holds the key of each caller, of whom only gateway and operator may read."""
+    """Build the routes. `keys` maps the name of a caller to its key; only gateway and operator may read."""
 
     def require_reader(authorization: str = Header(default="")) -> str:
         caller = identify_caller(keys, authorization)
@@ -82,7 +82,7 @@ def build_ledger_routes(database: Database, keys: Mapping[str, str]) -> APIRoute
 
 
 def build_connection_view(row: LedgerConnection) -> dict[str, Any]:
-    """Build the JSON of a connection; times are milliseconds since the epoch."""
+    """Build the JSON of a connection. Times are milliseconds since 1970 (UTC)."""
     return {
         "connection": row.connection,
         "epoch": row.epoch,
@@ -93,7 +93,7 @@ def build_connection_view(row: LedgerConnection) -> dict[str, Any]:
 
 
 def build_sync_view(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Build the JSON of a sync; times are milliseconds since the epoch, as in the events."""
+    """Build the JSON of a sync. Times are milliseconds since 1970 (UTC)."""
     return {
         "sync_id": str(row["sync_id"]),
         **{name: row[name] for name in _FIELDS},

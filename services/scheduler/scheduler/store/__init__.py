@@ -1,1 +1,1 @@
-"""The scheduler's schema: named SQL and small functions, each on the caller's transaction."""
+"""The scheduler's tables: SQL statements, and functions that run them in the transaction of the caller."""

@@ -1,4 +1,4 @@
-"""Connections as the gateway last described them, their polls, and their latest upload."""
+"""The table of connections: their state as last published by the gateway, their next poll and their latest upload."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from scheduler.schedule import ScheduledRun
 
 @dataclass(frozen=True)
 class LedgerConnection:
-    """A connection's row."""
+    """A row of the table of connections."""
 
     connection: str
     revision: int
@@ -25,9 +25,9 @@ class LedgerConnection:
     upload: str | None
     """The latest upload as JSON."""
     upload_sequence: int
-    """The highest sequence number that the stored snapshot includes; -1 without a snapshot."""
+    """The highest sequence number whose data is in the uploaded snapshot; -1 if none was uploaded."""
     erased_at: int | None
-    """When its latest redaction was completed (ms)."""
+    """When the connection's latest redaction was completed (ms)."""
 
 
 _COLUMNS = "connection, revision, epoch, state, merchant, poll_slot, next_poll_at, upload, upload_sequence, erased_at"
@@ -67,13 +67,13 @@ _RECORD_ERASURE = text("UPDATE connections SET erased_at = :erased_at WHERE conn
 
 
 async def lock(tx: AsyncConnection, connection: str) -> LedgerConnection | None:
-    """Return the connection's row and lock it until the transaction ends."""
+    """Return the connection's row, locked until the transaction ends, or None if there is no such connection."""
     row = (await tx.execute(_LOCK, {"connection": connection})).one_or_none()
     return LedgerConnection(*row) if row else None
 
 
 async def get(tx: AsyncConnection, connection: str) -> LedgerConnection | None:
-    """Return the connection's row."""
+    """Return the connection's row, or None if there is no such connection."""
     row = (await tx.execute(_GET, {"connection": connection})).one_or_none()
     return LedgerConnection(*row) if row else None
 
@@ -81,28 +81,40 @@ async def get(tx: AsyncConnection, connection: str) -> LedgerConnection | None:
 async def list_page(
     tx: AsyncConnection, *, platform: str | None, state: str | None, after: str, limit: int
 ) -> list[LedgerConnection]:
-    """List connections by name, those after `after`; None for `platform` or `state` means any."""
+    """Return at most `limit` connections in the order of their names, beginning behind the name `after`.
+
+    `platform` and `state` filter the connections; None means any.
+    """
     query = {"after": after, "prefix": f"{platform}:" if platform else "", "state": state, "limit": limit}
     return [LedgerConnection(*row) for row in await tx.execute(_LIST, query)]
 
 
 async def lock_state(tx: AsyncConnection, connection: str) -> str | None:
-    """Return the connection's state, which cannot change until the transaction ends."""
+    """Return the connection's state, or None if there is no such connection.
+
+    A shared lock keeps the state from changing until the transaction ends.
+    """
     return (await tx.execute(_LOCK_STATE, {"connection": connection})).scalar()
 
 
 async def upsert(tx: AsyncConnection, event: ConnectionChanged) -> None:
-    """Store the connection as the gateway describes it."""
+    """Insert or update the connection with the state that the gateway published."""
     await tx.execute(_UPSERT, event.model_dump(include={"connection", "revision", "epoch", "state", "merchant"}))
 
 
 async def lock_due(tx: AsyncConnection, limit: int) -> list[LedgerConnection]:
-    """Return connections whose poll is due, locked, so that of two schedulers one starts each poll."""
+    """Return at most `limit` connections whose poll is due, and lock their rows until the transaction ends.
+
+    Rows that another scheduler process has locked are left out, so that each poll is started once.
+    """
     return [LedgerConnection(*row) for row in (await tx.execute(_LOCK_DUE, {"limit": limit})).all()]
 
 
 async def lock_not_due(tx: AsyncConnection) -> list[str]:
-    """Return the names of connections whose next poll lies in the future or was never scheduled, locked."""
+    """Return the names of the connected connections whose next poll is in the future or not scheduled.
+
+    Their rows are locked until the transaction ends.
+    """
     return list((await tx.execute(_LOCK_NOT_DUE)).scalars())
 
 
@@ -112,14 +124,14 @@ async def schedule_poll(tx: AsyncConnection, connection: str, run: ScheduledRun)
 
 
 async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) -> None:
-    """Store the latest upload and the sequence number that the bucket now holds; a failed upload leaves the number."""
+    """Store the latest upload and the sequence number that it contains. A failed upload does not change that number."""
     sequence = -1 if upload.outcome == "failed" else upload.sequence
     values = {"connection": connection, "upload": upload.model_dump_json(), "sequence": sequence}
     await tx.execute(_RECORD_UPLOAD, values)
 
 
 async def clear(tx: AsyncConnection, connection: str) -> None:
-    """Clear everything that is stored about a redacted connection besides what the gateway says about it."""
+    """Clear the poll, upload and erasure of a redacted connection. Its state as published by the gateway is kept."""
     await tx.execute(_CLEAR, {"connection": connection})
 
 

@@ -1,4 +1,4 @@
-"""Requests that wait until their time: the only delay queue of the system."""
+"""The table of requests that are to be published at a later time. It is the only delay queue of the system."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +25,10 @@ DELETE FROM delayed_requests WHERE connection = :connection AND (epoch < :epoch 
 
 
 async def insert(tx: AsyncConnection, request: SyncRequested, not_before: datetime) -> None:
-    """Keep `request` until `not_before`, with the present span, whose trace it then continues."""
+    """Store `request`, which is to be published not before the time `not_before`.
+
+    The traceparent of the current span is stored too, so that the published message continues the trace.
+    """
     await tx.execute(
         _INSERT,
         {
@@ -39,14 +42,15 @@ async def insert(tx: AsyncConnection, request: SyncRequested, not_before: dateti
 
 
 async def pop_due(tx: AsyncConnection, limit: int) -> Sequence[tuple[SyncRequested, str | None]]:
-    """Delete and return requests whose time has come, each with the traceparent of the span that delayed it.
+    """Delete at most `limit` requests that are due, and return them as (request, traceparent).
 
-    The caller must enqueue them in the same transaction.
+    `traceparent` is the span that delayed the request, or None. The caller must enqueue the requests in the same
+    transaction.
     """
     rows = await tx.execute(_POP_DUE, {"limit": limit})
     return [(SyncRequested.model_validate_json(row.request), row.traceparent) for row in rows]
 
 
-async def delete(tx: AsyncConnection, connection: str, *, below_epoch: int, everything: bool) -> None:
+async def delete(tx: AsyncConnection, connection: str, *, below_epoch: int, all_epochs: bool) -> None:
     """Delete the connection's requests of epochs below `below_epoch`, or all of them with `everything`."""
-    await tx.execute(_DELETE, {"connection": connection, "epoch": below_epoch, "all": everything})
+    await tx.execute(_DELETE, {"connection": connection, "epoch": below_epoch, "all": all_epochs})

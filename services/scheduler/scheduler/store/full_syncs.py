@@ -1,4 +1,7 @@
-"""Full syncs: each connection has at most one open, which is advanced by compare-and-set on (sync, step)."""
+"""The full syncs in the table of syncs. A connection has at most one open full sync, besides those coalesced into it.
+
+Callers advance an open full sync by compare-and-set: they lock it, and change it only if its step is the expected one.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,11 +22,11 @@ class FullSync:
     cause: str
     state: str
     step: int
-    """The step that was requested last; 0 before the first."""
+    """The number of the step that was requested last; 0 before the first step."""
     cursor: str | None
     attempts: int
     read_completed: bool
-    """Whether everything was read; the sync then waits for its result."""
+    """Whether the fetcher has read everything. The full sync waits for its result if this is True."""
     retry_cursors: tuple[str, ...]
     """Cursors of the id ranges that must be read again."""
     reason: str | None
@@ -87,7 +90,10 @@ def _build_full_sync(row: Sequence[object]) -> FullSync:
 
 
 async def open_or_coalesce(tx: AsyncConnection, sync_id: UUID, connection: str, epoch: int, cause: str) -> bool:
-    """Open a full sync, or coalesce it into the connection's open one. Returns whether it was opened."""
+    """Open a full sync, or coalesce it into the full sync that is already open. Return whether it was opened.
+
+    A coalesced full sync reads nothing itself: it ends with the full sync into which it was coalesced.
+    """
     values = {"sync_id": sync_id, "connection": connection, "epoch": epoch, "cause": cause}
     is_opened = (await tx.execute(_OPEN, values)).scalar() is not None
     if not is_opened and not (await tx.execute(_COALESCE, values)).scalar():
@@ -97,18 +103,24 @@ async def open_or_coalesce(tx: AsyncConnection, sync_id: UUID, connection: str, 
 
 
 async def claim_due(tx: AsyncConnection, limit: int) -> list[FullSync]:
-    """Claim full syncs that are due for a minute: if this scheduler dies, they become due again."""
+    """Claim at most `limit` full syncs that are due, and return them.
+
+    A claim lasts for one minute. If this process dies, the full syncs are due again when their claims have expired.
+    """
     return [_build_full_sync(row) for row in (await tx.execute(_CLAIM_DUE, {"limit": limit})).all()]
 
 
 async def lock(tx: AsyncConnection, sync_id: UUID) -> FullSync | None:
-    """Return the full sync if it is open, locked until the transaction ends."""
+    """Return the full sync, locked until the transaction ends, or None if it is not open."""
     row = (await tx.execute(_LOCK, {"sync_id": sync_id})).one_or_none()
     return _build_full_sync(row) if row else None
 
 
 async def start_step(tx: AsyncConnection, full_sync: FullSync, step: int, cursor: str | None, *, attempts: int) -> None:
-    """Store that step `step` from `cursor` is requested, after `attempts` attempts at this position."""
+    """Store that step number `step`, beginning at `cursor`, has been requested.
+
+    `attempts` is the number of attempts at this cursor, including this one.
+    """
     position = {"sync_id": full_sync.sync_id, "step": step, "cursor": cursor}
     await tx.execute(_START_STEP, {**position, "attempts": attempts})
     await tx.execute(_INSERT_STEP, position)
@@ -118,7 +130,7 @@ async def start_step(tx: AsyncConnection, full_sync: FullSync, step: int, cursor
 async def postpone(
     tx: AsyncConnection, full_sync: FullSync, cursor: str | None, due: datetime, *, attempts: int, reason: str | None
 ) -> None:
-    """Store that the next step begins at `cursor`, not before `due`."""
+    """Store that the next step begins at `cursor`, not before the time `due`. `reason` says why the sync waits."""
     await tx.execute(
         _POSTPONE,
         {"sync_id": full_sync.sync_id, "cursor": cursor, "due": due, "attempts": attempts, "reason": reason},
@@ -126,29 +138,35 @@ async def postpone(
 
 
 async def complete_read(tx: AsyncConnection, full_sync: FullSync) -> None:
-    """Store that everything was read; the sync now waits for its result."""
+    """Store that the fetcher has read everything. The full sync now waits for its result."""
     await tx.execute(_COMPLETE_READ, {"sync_id": full_sync.sync_id})
 
 
 async def record_retry_cursors(
     tx: AsyncConnection, full_sync: FullSync, cursors: Sequence[str], reason: str | None
 ) -> None:
-    """Store the cursors of id ranges that are to be read again once everything was read."""
+    """Store the cursors of incomplete id ranges. They are read again after all other records have been read."""
     await tx.execute(_RECORD_RETRY_CURSORS, {"sync_id": full_sync.sync_id, "cursors": list(cursors), "reason": reason})
 
 
 async def list_unused_cursors(tx: AsyncConnection, full_sync: FullSync, cursors: Sequence[str]) -> list[str]:
-    """Return those of `cursors` from which no step was requested yet, so that a repeated result requests none again."""
+    """Return those of `cursors` at which no step of the full sync has begun yet.
+
+    Callers request steps for these only, so that a result that is delivered twice requests no step twice.
+    """
     rows = await tx.execute(_USED_CURSORS, {"sync_id": full_sync.sync_id, "cursors": list(cursors)})
     used = set(rows.scalars())
     return [cursor for cursor in cursors if cursor not in used]
 
 
-async def resume_silent(tx: AsyncConnection) -> None:
-    """Make steps due again that nothing was received about for 15 minutes; the wait doubles with each attempt."""
+async def resume_silent_steps(tx: AsyncConnection) -> None:
+    """Make the steps due again about which no event was received for 15 minutes.
+
+    The time doubles with each attempt, up to 8 hours.
+    """
     await tx.execute(_RESUME_SILENT)
 
 
 async def list_without_result(tx: AsyncConnection) -> list[tuple[UUID, str, int]]:
-    """List (sync, connection, epoch) of full syncs that were read completely an hour ago and have no result yet."""
+    """Return (sync id, connection, epoch) of full syncs that have waited for their result for more than an hour."""
     return [(row.sync_id, row.connection, row.epoch) for row in (await tx.execute(_WITHOUT_RESULT)).all()]

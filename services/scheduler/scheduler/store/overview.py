@@ -42,7 +42,7 @@ MAX_FAILURES = 20
 
 @dataclass(frozen=True)
 class OpenSyncs:
-    """Number of open syncs of one kind; `age` is that of the oldest, in seconds."""
+    """Number of open syncs of one platform, mode and state. `age` is the age of the oldest one in seconds."""
 
     platform: str
     mode: str
@@ -53,7 +53,7 @@ class OpenSyncs:
 
 @dataclass(frozen=True)
 class ConnectionCount:
-    """Number of connections in one state."""
+    """Number of connections of one platform in one state."""
 
     platform: str
     state: str
@@ -62,14 +62,14 @@ class ConnectionCount:
 
 @dataclass(frozen=True)
 class LedgerCounts:
-    """The counts at one moment."""
+    """The current counts of open syncs and of connections."""
 
     open_syncs: tuple[OpenSyncs, ...]
     connections: tuple[ConnectionCount, ...]
 
 
 async def load_counts(tx: AsyncConnection) -> LedgerCounts:
-    """Load the present counts. Open syncs are found by their index, so that finished ones cost nothing."""
+    """Load the current counts. An index on open syncs keeps the query fast, however many finished syncs there are."""
     return LedgerCounts(
         tuple(OpenSyncs(*row) for row in await tx.execute(_OPEN_SYNCS)),
         tuple(ConnectionCount(*row) for row in await tx.execute(_CONNECTIONS)),
@@ -78,7 +78,7 @@ async def load_counts(tx: AsyncConnection) -> LedgerCounts:
 
 @dataclass(frozen=True)
 class FinishedSyncs:
-    """Number of syncs of one kind that finished within a day."""
+    """Number of syncs of one platform, mode and state that finished within the last 24 hours."""
 
     platform: str
     mode: str
@@ -100,9 +100,10 @@ class FailedSync:
 
 @dataclass(frozen=True)
 class Freshness:
-    """How long ago the connected connections of a platform had their last successful sync, in seconds.
+    """The age in seconds of the last successful syncs of a platform's connected connections.
 
-    `never_synced` is the number of connections that had none yet.
+    `oldest` is the maximum and `p95` the 95th percentile; both are None if no connection had a successful sync.
+    `never_synced` is the number of connections without a successful sync.
     """
 
     platform: str
@@ -114,7 +115,10 @@ class Freshness:
 
 @dataclass(frozen=True)
 class DirtySnapshots:
-    """Number of snapshots that do not contain all stored data yet; `age` is that of the oldest change, in seconds."""
+    """Number of a platform's snapshots that do not contain the data of all successful syncs yet.
+
+    `age` is the time in seconds since the first of these syncs finished.
+    """
 
     platform: str
     snapshots: int
@@ -123,7 +127,7 @@ class DirtySnapshots:
 
 @dataclass(frozen=True)
 class LedgerOverview:
-    """What the operator sees of the ledger. Loading it costs more than the counts that every scrape loads."""
+    """The overview of the ledger for the operator. Its queries are too slow for the scrapes of `/metrics`."""
 
     current: LedgerCounts
     finished: tuple[FinishedSyncs, ...]
@@ -133,7 +137,7 @@ class LedgerOverview:
 
 
 async def load_overview(tx: AsyncConnection) -> LedgerOverview:
-    """Load the present state of the ledger and its last day."""
+    """Load the current counts, the finished and failed syncs of the last 24 hours, and the age of the data."""
     return LedgerOverview(
         await load_counts(tx),
         tuple(FinishedSyncs(*row) for row in await tx.execute(_FINISHED)),

@@ -1,4 +1,7 @@
-"""The ledger of syncs: a projection of the events, in any order. Final states are never left."""
+"""The table of syncs, the ledger. It is updated from events, which may arrive in any order.
+
+A sync that has reached a final state (success, failed, cancelled) never changes its state again.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -95,7 +98,7 @@ class FinishedSync:
 
 @dataclass(frozen=True)
 class OpenRequest:
-    """An incremental sync that has not finished, with the ids that it requested by resource."""
+    """An incremental sync that has not finished. `requested_records` holds the requested ids by resource."""
 
     sync_id: UUID
     connection: str
@@ -109,7 +112,11 @@ def _parse_ms(ms: int) -> datetime:
 
 
 async def record_requests(tx: AsyncConnection, requests: Sequence[SyncRequested]) -> None:
-    """Enter requests of incremental syncs. One that is finished already gets its cause, and its state stays."""
+    """Insert the requested incremental syncs.
+
+    If the result of a sync arrived before its request, the sync is already stored as finished: only its cause and the
+    details of its request are added.
+    """
     unique = {request.sync_id: request for request in requests}
     ordered = [unique[sync_id] for sync_id in sorted(unique)]
     await tx.execute(
@@ -138,9 +145,9 @@ async def finish(
     *,
     insert_missing: bool = False,
 ) -> list[FinishedSync]:
-    """Finish syncs, and those that were coalesced into them; returns those that were open.
+    """Set open syncs, and those that were coalesced into them, to the final `state`. Return all syncs that were open.
 
-    With `insert_missing`, a sync whose request was not received yet is entered as finished.
+    With `insert_missing`, a sync whose request has not been received yet is inserted as finished.
     """
     ids = sorted(sync_ids)
     if insert_missing:
@@ -163,13 +170,16 @@ def _build_finished(rows: Iterable[Row[Any]]) -> list[FinishedSync]:
 
 
 async def record_totals(tx: AsyncConnection, sync_ids: Sequence[UUID], totals: SyncTotals) -> None:
-    """Raise the counters to the totals. They never fall, so that order and repetition of events do not matter."""
+    """Raise the counters of the syncs to `totals`.
+
+    A counter is never lowered, so that events may arrive in any order and more than once.
+    """
     counters = totals.model_dump(exclude={"read_id"})
     await tx.execute(_RECORD_TOTALS, {"ids": list(sync_ids), **counters})
 
 
 async def record_progress(tx: AsyncConnection, event: SyncProgressed) -> list[UUID]:
-    """Store that work went on; returns those of the event's syncs that are open."""
+    """Store the progress that a fetcher reported. Return the ids of those of the event's syncs that are open."""
     rows = await tx.execute(
         _RECORD_PROGRESS,
         {
@@ -183,10 +193,10 @@ async def record_progress(tx: AsyncConnection, event: SyncProgressed) -> list[UU
 
 
 async def cancel(
-    tx: AsyncConnection, connection: str, *, below_epoch: int, everything: bool, reason: str
+    tx: AsyncConnection, connection: str, *, below_epoch: int, all_epochs: bool, reason: str
 ) -> list[FinishedSync]:
     """Cancel the connection's open syncs of epochs below `below_epoch`, or all of them with `everything`."""
-    scope = {"connection": connection, "epoch": below_epoch, "all": everything}
+    scope = {"connection": connection, "epoch": below_epoch, "all": all_epochs}
     return _build_finished(await tx.execute(_CANCEL, {**scope, "reason": reason}))
 
 
@@ -196,10 +206,10 @@ async def delete(tx: AsyncConnection, connection: str) -> None:
 
 
 async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) -> list[datetime]:
-    """Mark the successful syncs whose data the upload contains as uploaded. A failed upload is shown at all successful
-    syncs that are not uploaded yet, until an upload succeeds.
+    """Mark the successful syncs whose data the upload contains as uploaded.
 
-    Returns when the webhooks among the uploaded syncs were accepted.
+    A failed upload marks none: it is stored as the latest upload of all successful syncs that are not uploaded yet.
+    Returns the times at which the webhooks that caused the newly uploaded syncs were accepted.
     """
     is_failed = upload.outcome == "failed"
     sequence = 2**62 if is_failed else upload.sequence
@@ -209,7 +219,11 @@ async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) ->
 
 
 async def record_existing_upload(tx: AsyncConnection, connection: str, upload: str, sequence: int) -> list[datetime]:
-    """Mark the successful syncs whose data the latest upload (JSON) contains already. Returns as `record_upload`."""
+    """Mark the successful syncs whose data the latest upload already contains as uploaded.
+
+    `upload` is that upload as JSON, and `sequence` the sequence number that it contains. Returns the times at which the
+    webhooks that caused these syncs were accepted.
+    """
     values = {"connection": connection, "upload": upload, "uploaded": True, "sequence": sequence}
     return _list_accepted(await tx.execute(_RECORD_UPLOAD, values))
 
@@ -219,24 +233,24 @@ def _list_accepted(rows: Iterable[Row[Any]]) -> list[datetime]:
 
 
 async def get(tx: AsyncConnection, sync_id: UUID) -> dict[str, Any] | None:
-    """Return one sync's row."""
+    """Return the sync's row by column name, or None if there is no such sync."""
     row = (await tx.execute(_GET, {"sync_id": sync_id})).mappings().one_or_none()
     return dict(row) if row else None
 
 
 async def list_latest(tx: AsyncConnection, connection: str, limit: int) -> list[dict[str, Any]]:
-    """List the connection's latest syncs, newest first."""
+    """Return the rows of the connection's latest `limit` syncs by column name, newest first."""
     rows = await tx.execute(_LIST_LATEST, {"connection": connection, "limit": limit})
     return [dict(row) for row in rows.mappings()]
 
 
 async def list_open_requests(tx: AsyncConnection, sync_ids: Sequence[UUID]) -> list[OpenRequest]:
-    """Return those of the syncs that are open and whose requested records are stored."""
+    """Return those of the syncs that are open and whose requested ids are known."""
     return _build_open_requests(await tx.execute(_LIST_OPEN_REQUESTS, {"ids": list(sync_ids)}))
 
 
-async def claim_silent(tx: AsyncConnection, limit: int) -> list[OpenRequest]:
-    """Return open requests that nothing was received about for 15 minutes; their 15 minutes begin again."""
+async def claim_silent_requests(tx: AsyncConnection, limit: int) -> list[OpenRequest]:
+    """Return open incremental syncs about which no event was received for 15 minutes, and restart their 15 minutes."""
     requests = _build_open_requests(await tx.execute(_LOCK_SILENT, {"limit": limit}))
     await tx.execute(_TOUCH, {"ids": [request.sync_id for request in requests]})
     return requests
@@ -251,6 +265,9 @@ def _build_open_requests(rows: Iterable[Row[Any]]) -> list[OpenRequest]:
 
 
 async def prune(tx: AsyncConnection) -> None:
-    """Delete incremental syncs and the steps of full syncs a week after the sync finished, full syncs after 90 days."""
+    """Delete old rows: incremental syncs and the steps of full syncs after 7 days, full syncs after 90 days.
+
+    The time counts from the moment at which the sync finished.
+    """
     await tx.execute(_PRUNE_STEPS)
     await tx.execute(_PRUNE)

@@ -1,1 +1,1 @@
-"""Orchestration: sequences of reads and writes that handlers, periodic tasks and routes run."""
+"""The scheduler's use cases. Handlers of messages, periodic tasks and HTTP routes call them."""

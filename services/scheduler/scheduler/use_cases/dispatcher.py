@@ -1,6 +1,7 @@
-"""The dispatcher starts everything that is due: polls, delayed requests and steps of full syncs.
+"""Starts all work that is due: polls, delayed requests and steps of full syncs.
 
-Several schedulers may run at once. Each locks the rows that it starts, so that everything is started once.
+Several scheduler processes may run at the same time. Each process locks the rows whose work it starts, so that no work
+is started twice.
 """
 
 import asyncio
@@ -34,13 +35,16 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 SWEEP_SECONDS = 60.0
 MAX_WEBHOOK_ATTEMPTS = 3
-"""After so many attempts a full sync begins although the webhooks are not ensured: the poll must not depend on them."""
+"""Number of attempts to ensure the webhook subscriptions. After the last failure the full sync reads all the same:
+a poll must also work on a connection without webhooks."""
 
 
 class SyncDispatcher:
     """Starts due polls, delayed requests and steps of full syncs.
 
-    `wake_outbox` is called after messages were enqueued. At most `max_running` steps are being started at once.
+    `wake_outbox` is called after messages were enqueued. At most `max_running` steps are started at the same time.
+    `schedule_next_run` computes the next poll of a connection. `record_counts` adds the counts of a committed
+    transaction to the metrics.
     """
 
     def __init__(
@@ -60,17 +64,22 @@ class SyncDispatcher:
         self._schedule_next_run = schedule_next_run
         self._max_running = max_running
         self.running: set[asyncio.Task[None]] = set()
-        """Tasks that are starting a step of a full sync."""
+        """The tasks of which each starts one step of a full sync."""
         self._swept_at = 0.0
 
-    async def reschedule(self) -> None:
-        """Schedule future polls again, because the cron or the spread may have changed since the last start."""
+    async def reschedule_polls(self) -> None:
+        """Compute the next poll of all connections anew, except of those whose poll is due already.
+
+        The settings for the cron and the spread may have changed since the service was last started.
+        """
         async with self._database.transaction() as tx:
             for connection in await connections.lock_not_due(tx):
                 await connections.schedule_poll(tx, connection, self._schedule_next_run(connection))
 
     async def run_once(self) -> bool:
-        """Start everything that is due now. Returns False: there is nothing more to do at once.
+        """Start all work that is due now.
+
+        Always returns False, which tells PeriodicTask to wait for its interval before it calls this method again.
 
         Raises UnavailableError when the database does not answer.
         """
@@ -78,7 +87,7 @@ class SyncDispatcher:
         await self._enqueue_due_requests()
         if time.monotonic() - self._swept_at > SWEEP_SECONDS:
             self._swept_at = time.monotonic()
-            await self.sweep()
+            await self.handle_silent_syncs()
         free = self._max_running - len(self.running)
         async with self._database.transaction() as tx:
             claimed = await full_syncs.claim_due(tx, free) if free > 0 else []
@@ -94,14 +103,14 @@ class SyncDispatcher:
             log.warning("full sync step not started", reason=f"{type(error).__name__}: {error}"[:300])
 
     async def stop(self) -> None:
-        """Cancel the running tasks. Their claims expire, after which the steps are due again."""
+        """Cancel the running tasks. Their claims on full syncs expire within a minute, and the steps are due again."""
         for task in list(self.running):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
 
     async def start_polls(self, limit: int = 200) -> int:
-        """Request the full sync of every connection whose poll is due; returns how many."""
+        """Open the full syncs of at most `limit` connections whose poll is due. Return how many were due."""
         async with self._database.transaction() as tx:
             due = await connections.lock_due(tx, limit)
             for row in due:
@@ -118,16 +127,20 @@ class SyncDispatcher:
         if due:
             self._wake_outbox()
 
-    async def sweep(self) -> None:
-        """Request again what nothing was received about, fail what stays without an answer, and delete old syncs."""
+    async def handle_silent_syncs(self) -> None:
+        """Handle the syncs about which no event has been received for a long time, and delete old syncs.
+
+        Silent requests and steps are published again. A request without any attempt left fails its sync. A full sync
+        that waits for its result for more than an hour fails as well.
+        """
         counts = TransactionCounts()
         async with self._database.transaction() as tx:
-            await full_syncs.resume_silent(tx)
+            await full_syncs.resume_silent_steps(tx)
             await syncs.prune(tx)
             for sync_id, connection, epoch in await full_syncs.list_without_result(tx):
                 reason = "no result came within an hour"
                 await finish_syncs(tx, counts, connection, epoch, [sync_id], "failed", None, reason)
-            for request in await syncs.claim_silent(tx, 500):
+            for request in await syncs.claim_silent_requests(tx, 500):
                 if request.attempts >= MAX_ATTEMPTS:
                     sync_ids = [request.sync_id]
                     reason = "no answer came"
@@ -137,7 +150,7 @@ class SyncDispatcher:
                     await enqueue(tx, [event_builders.build_message(retry)])
         self._record_counts(counts)
 
-    async def _finish(self, full_sync: FullSync, state: str, reason: str) -> None:
+    async def _finish_full_sync(self, full_sync: FullSync, state: str, reason: str) -> None:
         counts = TransactionCounts()
         async with self._database.transaction() as tx:
             await finish_syncs(
@@ -146,38 +159,41 @@ class SyncDispatcher:
         self._record_counts(counts)
 
     async def _start_step(self, full_sync: FullSync) -> None:
-        """Start the next step in a new trace, which the sync's events carry until it waits again."""
+        """Start the next step of a full sync in a new trace.
+
+        The events of the sync continue this trace until the sync is postponed or ends.
+        """
         with (
             start_step_span(full_sync),
             bound_contextvars(connection=full_sync.connection, sync_id=str(full_sync.sync_id)),
         ):
             if full_sync.attempts >= MAX_POSTPONED_ATTEMPTS:
-                await self._finish(full_sync, "failed", full_sync.reason or "no answer came")
+                await self._finish_full_sync(full_sync, "failed", full_sync.reason or "no answer came")
             elif full_sync.state == "queued":
-                await self._start(full_sync)
+                await self._start_full_sync(full_sync)
             else:
                 await self._request_step(full_sync, full_sync.cursor)
 
-    async def _start(self, full_sync: FullSync) -> None:
-        """Ensure the webhooks, then request the first step.
+    async def _start_full_sync(self, full_sync: FullSync) -> None:
+        """Ensure the webhook subscriptions, and after that request the first step.
 
-        The order matters: a change that was made while a subscription was missing is then read by this full sync.
+        In this order the full sync also reads the changes that were made while a subscription was missing.
         """
         connection, sync_id = full_sync.connection, str(full_sync.sync_id)
         try:
             await self._gateway.ensure_webhooks(connection, sync_id, first=full_sync.cause == "connect")
         except ConnectionEndedError as error:
-            await self._finish(full_sync, "cancelled", f"the connection is {error.state}")
+            await self._finish_full_sync(full_sync, "cancelled", f"the connection is {error.state}")
             return
         except UnavailableError as error:
             log.warning("webhooks not ensured", connection=connection, reason=str(error))
             if full_sync.attempts < MAX_WEBHOOK_ATTEMPTS:
-                await self._postpone(full_sync, str(error))
+                await self._postpone_full_sync(full_sync, str(error))
                 return
         log.info("sync started", connection=connection, sync_id=sync_id, syncs=1, cause=[full_sync.cause])
         await self._request_step(full_sync, None)
 
-    async def _postpone(self, full_sync: FullSync, reason: str) -> None:
+    async def _postpone_full_sync(self, full_sync: FullSync, reason: str) -> None:
         due = compute_retry_time(full_sync.attempts)
         async with self._database.transaction() as tx:
             await full_syncs.postpone(tx, full_sync, None, due, attempts=full_sync.attempts + 1, reason=reason)
@@ -193,7 +209,7 @@ class SyncDispatcher:
 
 
 def start_step_span(full_sync: FullSync) -> AbstractContextManager[tracing.Span]:
-    """Start the span with which the trace of a full sync's steps begins."""
+    """Start the root span of a new trace, in which the next step of `full_sync` is requested."""
     return tracing.start_span(
         "start full sync step",
         "internal",

@@ -1,4 +1,4 @@
-"""Finishes syncs."""
+"""Finishes syncs: stores their final state, and counts and logs it."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -24,9 +24,10 @@ async def finish_syncs(
     result: SyncResult | None,
     reason: str | None = None,
 ) -> list[FinishedSync]:
-    """Finish syncs by a result or for a reason, count and log them; returns those that were open.
+    """Set the syncs `sync_ids` to the final `state`, add them to `counts`, and log them. Return those that were open.
 
-    Syncs that a result names and whose request was not received yet are entered as finished.
+    `result` is the result that the spaces-writer published, or None when the scheduler itself ends the syncs for
+    `reason`. If a result names a sync whose request has not been received yet, the sync is inserted as finished.
     """
     insert_missing = result is not None and state != "cancelled"
     finished = await syncs.finish(tx, connection, epoch, sync_ids, state, result, reason, insert_missing=insert_missing)

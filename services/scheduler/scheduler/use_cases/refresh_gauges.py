@@ -1,4 +1,4 @@
-"""Refreshes the metrics that show the whole ledger."""
+"""Refreshes the gauges, which show counts over the whole ledger of syncs and connections."""
 
 import asyncio
 import time
@@ -9,12 +9,15 @@ from messaging.outbox import Transaction
 from scheduler.store.overview import LedgerCounts, load_counts
 
 CACHE_SECONDS = 10.0
-"""How long the counts that were loaded for one scrape serve further ones."""
+"""How many seconds the scrapes of `/metrics` show the same counts, until the counts are loaded again."""
 QUERY_TIMEOUT_SECONDS = 2.0
 
 
 class GaugeRefresher:
-    """Loads the counts of the ledger for scrapes, at most every ten seconds, and waits at most two seconds for them."""
+    """Loads the counts of the ledger when `/metrics` is scraped.
+
+    The database is queried at most every ten seconds, and a query is cancelled after two seconds.
+    """
 
     def __init__(
         self,
@@ -29,7 +32,7 @@ class GaugeRefresher:
         self._refreshed_at: float | None = None
 
     async def refresh(self) -> None:
-        """Set the gauges to the present counts, or to nothing where the database does not answer."""
+        """Set the gauges to the current counts. If the database does not answer, the gauges have no values."""
         now = self._get_monotonic_time()
         if self._refreshed_at is not None and now - self._refreshed_at < CACHE_SECONDS:
             return

@@ -1,1 +1,1 @@
-"""The spaces-writer's schema: named SQL and small functions, each on the caller's transaction."""
+"""The spaces-writer's tables: SQL statements, and functions that run them in the transaction of the caller."""

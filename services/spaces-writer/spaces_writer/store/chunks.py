@@ -1,4 +1,4 @@
-"""Chunks of chunked records, until all chunks of a reading are stored."""
+"""The table of chunks. It keeps the chunks of a chunked record until all chunks of one reading have arrived."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ DELETE FROM chunks WHERE connection = :connection AND resource = :resource AND i
 
 
 async def save(tx: AsyncConnection, connection: str, record: Record) -> None:
-    """Store `record`, which is one chunk."""
+    """Store one chunk of a chunked record. A stored chunk with the same cursor is replaced."""
     assert record.chunk is not None
     await tx.execute(
         _SAVE,
@@ -36,14 +36,14 @@ async def save(tx: AsyncConnection, connection: str, record: Record) -> None:
 
 
 async def load(tx: AsyncConnection, connection: str, record: Record) -> Mapping[str | None, Record]:
-    """Return all stored chunks of the reading that `record` is a chunk of, by cursor."""
+    """Return all stored chunks of one reading by cursor. `record` is a chunk of that reading."""
     rows = await tx.execute(_LOAD, _build_key(connection, record))
     chunks = [Record.model_validate_json(row.chunk) for row in rows]
     return {chunk.chunk.cursor: chunk for chunk in chunks if chunk.chunk is not None}
 
 
 async def delete(tx: AsyncConnection, connection: str, record: Record) -> None:
-    """Delete the chunks of a reading that was joined, and what older readings of the record left behind."""
+    """Delete the chunks of the reading to which `record` belongs, and all chunks of the record older than a day."""
     await tx.execute(_DELETE, _build_key(connection, record))
 
 

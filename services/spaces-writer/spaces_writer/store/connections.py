@@ -1,4 +1,7 @@
-"""Connections as the gateway last described them, with their sequence number."""
+"""The table of connections: their state as last published by the gateway, and their sequence number.
+
+The sequence number is raised with each change of the content of the connection's snapshot.
+"""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -11,7 +14,7 @@ from contracts.events import ConnectionChanged
 
 @dataclass(frozen=True)
 class ConnectionRow:
-    """The row of a connection."""
+    """A row of the table of connections."""
 
     connection: str
     revision: int
@@ -51,40 +54,45 @@ _SET_LAST_SYNC = text("UPDATE connections SET last_sync_id = :sync_id WHERE conn
 
 
 async def lock(tx: AsyncConnection, connection: str) -> ConnectionRow | None:
-    """Return the connection's row, locked until the transaction ends: batches of one connection run one by one."""
+    """Return the connection's row, or None if there is no such connection.
+
+    The row is locked until the transaction ends, so that batches of one connection are stored one after the other.
+    """
     row = (await tx.execute(_LOCK, {"connection": connection})).one_or_none()
     return ConnectionRow(*row) if row else None
 
 
 async def save(tx: AsyncConnection, event: ConnectionChanged) -> None:
-    """Store the state that the gateway published. After a new epoch a full sync must succeed before a snapshot is
-    built."""
+    """Store the state that the gateway published.
+
+    If the epoch is new, snapshots are not built until a full sync has succeeded in this epoch.
+    """
     await tx.execute(_SAVE, event.model_dump(include=_SAVED_FIELDS))
 
 
 async def raise_sequence(tx: AsyncConnection, connection: str) -> int:
-    """Raise the sequence number, because the snapshot differs from now on, and return it."""
+    """Raise the connection's sequence number, because the content of its snapshot changes. Return the new number."""
     return int((await tx.execute(_RAISE_SEQUENCE, {"connection": connection})).scalar_one())
 
 
 async def mark_fully_read(tx: AsyncConnection, connection: str, sync_id: UUID) -> int:
-    """Record that a full sync succeeded: snapshots may be built, and the stored object is to be checked.
+    """Record that a full sync succeeded. Return the connection's sequence number.
 
-    Returns the connection's sequence number.
+    From now on snapshots may be built. A check of the uploaded object is requested.
     """
     return int((await tx.execute(_MARK_FULLY_READ, {"connection": connection, "sync_id": sync_id})).scalar_one())
 
 
 async def request_object_check(tx: AsyncConnection, connection: str) -> None:
-    """Request that the stored object is compared with what was uploaded."""
+    """Request that the object in the bucket is compared with the last upload."""
     await tx.execute(_REQUEST_CHECK, {"connection": connection})
 
 
-async def set_deletions_guarded(tx: AsyncConnection, connection: str, guarded: bool) -> None:
-    """Record whether the deletion guard stopped this full read."""
-    await tx.execute(_SET_GUARDED, {"connection": connection, "guarded": guarded})
+async def record_guard_decision(tx: AsyncConnection, connection: str, is_stopped: bool) -> None:
+    """Store whether the deletion guard stopped the deletions of the latest full read."""
+    await tx.execute(_SET_GUARDED, {"connection": connection, "guarded": is_stopped})
 
 
 async def set_last_sync(tx: AsyncConnection, connection: str, sync_id: UUID) -> None:
-    """Record the sync whose data came last, for the object's metadata."""
+    """Store the id of the sync whose data was stored last. The metadata of the uploaded object shows this id."""
     await tx.execute(_SET_LAST_SYNC, {"connection": connection, "sync_id": sync_id})

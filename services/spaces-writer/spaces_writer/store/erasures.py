@@ -1,4 +1,7 @@
-"""Redactions: what they delete at once, and the erasures of objects that follow."""
+"""Deletes the stored data of redacted connections, and keeps the table of erasures.
+
+An erasure is the deletion of a redacted connection's object from the bucket.
+"""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,7 +13,7 @@ from contracts.events import ConnectionChanged
 from spaces_writer.store.connections import ConnectionRow
 
 SECOND_DELETION_SECONDS = 600
-"""Longer than a PUT may hang in the bucket's client, including its retries."""
+"""The wait between the two deletions of an object: longer than a PUT of the bucket's client, including its retries."""
 BATCH_SIZE = 100
 
 _DELETE_DATA = [
@@ -54,9 +57,10 @@ class PendingErasure:
 
 
 async def redact(tx: AsyncConnection, event: ConnectionChanged, row: ConnectionRow | None) -> None:
-    """Delete all data of the connection, whose `row` the caller has locked, and request the erasure of its object.
+    """Delete all data of the connection, and request the erasure of its object.
 
-    The same redaction, delivered again, requests nothing new.
+    The caller must have locked `row`, the connection's row, which is None for a new connection. If the same redaction
+    is delivered again, no further erasure is requested.
     """
     for statement in [*_DELETE_DATA, _RESET_CONNECTION]:
         await tx.execute(statement, {"connection": event.connection})
@@ -72,20 +76,20 @@ async def redact(tx: AsyncConnection, event: ConnectionChanged, row: ConnectionR
 
 
 async def list_due(tx: AsyncConnection) -> list[str]:
-    """Return connections whose object is to be deleted now, for the first or the second time."""
+    """Return the names of connections whose object must be deleted now, for the first or the second time."""
     return list((await tx.execute(_LIST_DUE, {"limit": BATCH_SIZE})).scalars())
 
 
 async def load_due(tx: AsyncConnection, connection: str) -> PendingErasure | None:
-    """Return the connection's erasure if it is due."""
+    """Return the connection's erasure, or None if no erasure is due."""
     row = (await tx.execute(_LOAD_DUE, {"connection": connection})).one_or_none()
     return PendingErasure(*row) if row else None
 
 
 async def record_deletion(tx: AsyncConnection, erasure: PendingErasure, erased_at: int) -> bool:
-    """Record that the object was deleted, and schedule the second deletion.
+    """Store that the object was deleted at `erased_at` (ms), and schedule the second deletion.
 
-    Returns False when another redaction has come meanwhile.
+    Returns False, and stores nothing, if a later redaction has replaced this erasure.
     """
     key = {"connection": erasure.connection, "epoch": erasure.epoch}
     updated = await tx.execute(_RECORD_DELETION, {**key, "erased_at": erased_at, "wait": SECOND_DELETION_SECONDS})

@@ -1,4 +1,4 @@
-"""Merchants whose document in the bucket is to be uploaded again or deleted."""
+"""The table of merchants: the current and the uploaded version of each merchant's document."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,33 +28,40 @@ WHERE merchant = :merchant
 
 @dataclass(frozen=True)
 class DueDocument:
-    """A merchant's document that is due: its version, and the hash of the bytes that were uploaded last."""
+    """A merchant's document that must be updated.
+
+    `version` is its current version. `sha256` is the hash of the bytes that were uploaded last; None means that the
+    document must be uploaded whatever its bytes are.
+    """
 
     version: int
     sha256: str | None
 
 
 async def raise_version(tx: AsyncConnection, merchants: Iterable[UUID | None]) -> None:
-    """Mark the documents of these merchants as changed."""
+    """Mark the documents of the merchants as changed. Values that are None are ignored."""
     present = [merchant for merchant in merchants if merchant is not None]
     if present:
         await tx.execute(_RAISE_VERSION, {"merchants": present})
 
 
 async def invalidate(tx: AsyncConnection, merchant: UUID) -> None:
-    """Have the merchant's document uploaded or deleted in any case, whatever is in the bucket."""
+    """Mark the merchant's document as changed, and forget the hash of its last upload.
+
+    The document is then uploaded or deleted even if its bytes have not changed.
+    """
     await tx.execute(_INVALIDATE, {"merchant": merchant})
 
 
 async def list_due(tx: AsyncConnection) -> list[UUID]:
-    """Return merchants whose documents have changed."""
+    """Return at most 50 merchants whose documents have changed since their last upload."""
     return list((await tx.execute(_LIST_DUE)).scalars())
 
 
 async def lock(tx: AsyncConnection, merchant: UUID) -> DueDocument | None:
-    """Lock the merchant against other processes until the transaction ends.
+    """Lock the merchant until the transaction ends, and return its document.
 
-    Returns None when nothing is due or another process has the lock.
+    Returns None if the document is not due or if another process has the lock.
     """
     if not (await tx.execute(_LOCK, {"merchant": str(merchant)})).scalar():
         return None
@@ -63,16 +70,16 @@ async def lock(tx: AsyncConnection, merchant: UUID) -> DueDocument | None:
 
 
 async def list_connections(tx: AsyncConnection, merchant: UUID) -> list[tuple[str, str | None, str]]:
-    """Return (connection, object key, state) of all connections of the merchant, read under the lock."""
+    """Return (connection, object key, state) of all connections of the merchant."""
     rows = await tx.execute(_LIST_CONNECTIONS, {"merchant": merchant})
     return [(row.connection, row.object_key, row.state) for row in rows]
 
 
 async def delete(tx: AsyncConnection, merchant: UUID, version: int) -> None:
-    """Delete the row of a merchant without connection and document, unless its version has risen since."""
+    """Delete the row of a merchant without a connection, unless its version is higher than `version` by now."""
     await tx.execute(_DELETE, {"merchant": merchant, "version": version})
 
 
 async def record_upload(tx: AsyncConnection, merchant: UUID, version: int, sha256: str) -> None:
-    """Record that the document of this version, with this hash, is in the bucket."""
+    """Store that the bucket holds the document of this version, with the hash `sha256`."""
     await tx.execute(_RECORD_UPLOAD, {"merchant": merchant, "version": version, "sha256": sha256})

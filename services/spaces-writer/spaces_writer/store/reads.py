@@ -1,4 +1,4 @@
-"""What reads have published so far: the ids of their pages, completed id ranges and full reads, and final results."""
+"""The tables of the progress of reads: listed ids, completed id ranges, completed full reads, and final results."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import FullReadCompleted, RangeCompleted, RecordsPage, SyncResult, SyncTotals
-from spaces_writer.completeness import RangeStatus
+from spaces_writer.completeness_checks import RangeStatus
 from spaces_writer.versions import DispositionCounts
 
 _SAVE_PAGE = text("""
@@ -65,8 +65,10 @@ def _build_key(connection: str, read_id: UUID) -> dict[str, object]:
 
 
 async def save_page(tx: AsyncConnection, page: RecordsPage, ids: Sequence[str], counts: DispositionCounts) -> None:
-    """Store which ids a page listed. A page number that comes again with other records adds its ids; the counts stay
-    those of the first one."""
+    """Store the ids that a page of records listed, and the dispositions of its records.
+
+    If a page with the same number is stored already, its ids are added to the stored ones, and its counts are ignored.
+    """
     await tx.execute(
         _SAVE_PAGE,
         {
@@ -79,19 +81,19 @@ async def save_page(tx: AsyncConnection, page: RecordsPage, ids: Sequence[str], 
 
 
 async def count_listed(tx: AsyncConnection, event: RangeCompleted) -> int:
-    """Return how many distinct ids this attempt at the id range listed."""
+    """Return the number of distinct ids that one attempt at an id range listed. `event` names the attempt."""
     key = _build_key(event.connection, event.read_id)
     attempt = event.model_dump(include={"resource", "id_range", "attempt"})
     return int((await tx.execute(_COUNT_LISTED, {**key, **attempt})).scalar_one())
 
 
 async def list_ids(tx: AsyncConnection, connection: str, read_id: UUID) -> set[tuple[str, str]]:
-    """Return (resource, id) of everything that an incremental read listed."""
+    """Return (resource, id) of all records that an incremental read listed."""
     return {(row.resource, row.id) for row in await tx.execute(_LIST_IDS, _build_key(connection, read_id))}
 
 
 async def compute_totals(tx: AsyncConnection, connection: str, read_id: UUID) -> SyncTotals:
-    """Return the dispositions of everything that this read has published so far."""
+    """Return the number of pages and of records by disposition that the read has published so far."""
     row = (await tx.execute(_COMPUTE_TOTALS, _build_key(connection, read_id))).one()
     return SyncTotals(read_id=read_id, **{name: int(value) for name, value in row._mapping.items()})
 
@@ -107,31 +109,31 @@ async def list_ranges(tx: AsyncConnection, connection: str, read_id: UUID) -> li
 
 
 async def save_full_read(tx: AsyncConnection, event: FullReadCompleted) -> None:
-    """Store the end of a full read. It may come before an id range has been read again."""
+    """Store the event that a full read has ended. Some of its id ranges may still be read again."""
     key = _build_key(event.connection, event.read_id)
     await tx.execute(_SAVE_FULL_READ, {**key, "event": event.model_dump_json()})
 
 
 async def load_full_read(tx: AsyncConnection, connection: str, read_id: UUID) -> FullReadCompleted | None:
-    """Return the end of a full read, or None when it has not come yet."""
+    """Return the event that the full read has ended, or None if this event has not been received yet."""
     event = (await tx.execute(_LOAD_FULL_READ, _build_key(connection, read_id))).scalar()
     return FullReadCompleted.model_validate_json(event) if event else None
 
 
 async def save_result(tx: AsyncConnection, connection: str, read_id: UUID, result: SyncResult) -> None:
-    """Store the final result, once, and delete the progress that it was computed from."""
+    """Store the final result of a read, unless one is stored already, and delete the progress of the read."""
     await tx.execute(_SAVE_RESULT, {**_build_key(connection, read_id), "result": result.model_dump_json()})
     for statement in _DELETE_PROGRESS:
         await tx.execute(statement, _build_key(connection, read_id))
 
 
 async def load_result(tx: AsyncConnection, connection: str, read_id: UUID) -> SyncResult | None:
-    """Return the final result of this read, or None when there is none yet."""
+    """Return the final result of the read, or None if there is none yet."""
     result = (await tx.execute(_LOAD_RESULT, _build_key(connection, read_id))).scalar()
     return SyncResult.model_validate_json(result) if result else None
 
 
 async def delete_expired(tx: AsyncConnection) -> None:
-    """Delete what is older than any message that Kafka still holds."""
+    """Delete rows older than eight days, which is longer than Kafka keeps the messages of a read."""
     for statement in _DELETE_EXPIRED:
         await tx.execute(statement)

@@ -1,8 +1,8 @@
-"""The record index and the bodies beside it. Statements work on sets of records, not on single rows.
+"""The tables of records: an index of versions, and the bodies. Each statement handles many records at once.
 
-Rows of given ids are looked up by `LATERAL (... OFFSET 0)`: the fence keeps every look-up on the whole primary key.
-Without it the planner, which has no statistics yet of a shop that was just connected, reads all of the shop for each
-id.
+Rows are looked up by id with `LATERAL (... OFFSET 0)`, which makes Postgres use the primary key for each id. Without
+`OFFSET 0` Postgres would read all records of a connection for each id while it has no statistics about the connection,
+as directly after it was connected.
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,13 +78,13 @@ class PreparedRecord:
 
     @property
     def version(self) -> Version:
-        """The version of this reading."""
+        """The record's version in this reading."""
         return Version(self.record.updated_at, self.record.read_at, self.content_hash)
 
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """What the index has of a record."""
+    """The stored version and the stored volatile fields of a record."""
 
     version: Version
     volatile_fields: VolatileFields
@@ -93,7 +93,7 @@ class IndexEntry:
 async def load_index(
     tx: AsyncConnection, connection: str, resource: str, ids: Sequence[str]
 ) -> Mapping[str, IndexEntry]:
-    """Return the index entries of those of `ids` that were ever stored."""
+    """Return the index entries by id. Ids that were never stored are left out."""
     rows = await tx.execute(_LOAD_INDEX, {"connection": connection, "resource": resource, "ids": list(ids)})
     return {
         row.id: IndexEntry(
@@ -105,7 +105,7 @@ async def load_index(
 
 
 async def write(tx: AsyncConnection, connection: str, resource: str, prepared: Sequence[PreparedRecord]) -> None:
-    """Write index entries and bodies of changed records."""
+    """Write the index entries and the bodies of changed records."""
     await write_index(tx, connection, resource, prepared)
     await tx.execute(
         _WRITE_BODIES,
@@ -121,7 +121,7 @@ async def write(tx: AsyncConnection, connection: str, resource: str, prepared: S
 async def write_tombstones(
     tx: AsyncConnection, connection: str, resource: str, prepared: Sequence[PreparedRecord]
 ) -> None:
-    """Write index entries without a hash, and delete the bodies and all child records."""
+    """Mark records as deleted: write index entries without a hash, and delete their bodies and all child records."""
     ids = [item.record.id for item in prepared]
     children = (await tx.execute(_DELETE_CHILDREN, {"connection": connection, "ids": ids})).all()
     records = [*((row.resource, row.id) for row in children), *((resource, record_id) for record_id in ids)]
@@ -130,7 +130,7 @@ async def write_tombstones(
 
 
 async def write_index(tx: AsyncConnection, connection: str, resource: str, prepared: Sequence[PreparedRecord]) -> None:
-    """Write index entries alone, in one statement: for records with a new version and an unchanged body."""
+    """Write the index entries of records whose body has not changed, in one statement."""
     records = [item.record for item in prepared]
     await tx.execute(
         _WRITE_INDEX,
@@ -154,13 +154,16 @@ async def write_index(tx: AsyncConnection, connection: str, resource: str, prepa
 async def find_deletion_candidates(
     tx: AsyncConnection, connection: str, resources: Sequence[str], before: int
 ) -> list[tuple[str, str]]:
-    """Return (resource, id) of living records that a full read, begun at `before` (ms), did not list."""
+    """Return (resource, id) of the records that a full read of `resources` did not list.
+
+    `before` (ms) is the start of the full read, which read the listed records later. Deleted records are left out.
+    """
     parameters = {"connection": connection, "resources": list(resources), "before": before}
     return [(row.resource, row.id) for row in await tx.execute(_FIND_DELETION_CANDIDATES, parameters)]
 
 
 async def count_living(tx: AsyncConnection, connection: str, resources: Sequence[str]) -> int:
-    """Return how many living records the `resources` have."""
+    """Return the number of stored records of `resources`, without the deleted ones."""
     parameters = {"connection": connection, "resources": list(resources)}
     return int((await tx.execute(_COUNT_LIVING, parameters)).scalar_one())
 
@@ -168,9 +171,10 @@ async def count_living(tx: AsyncConnection, connection: str, resources: Sequence
 async def delete_orphans(
     tx: AsyncConnection, connection: str, resources: Sequence[str], parent_resources: Sequence[str], before: int
 ) -> None:
-    """Delete child records whose parent was deleted before they arrived. No document shows them.
+    """Delete child records whose parent does not exist, which no document shows. The parent was deleted earlier.
 
-    Only records of `resources` that were read before `before` (ms) are deleted.
+    Only child records of `resources` that were read before the time `before` (ms) are deleted. `parent_resources` are
+    the resources among which the parents are searched.
     """
     parameters = {
         "connection": connection,

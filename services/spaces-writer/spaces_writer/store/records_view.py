@@ -1,4 +1,4 @@
-"""The view of a connection's records from which its document is built."""
+"""Reads the stored records of a connection, from which its document is built."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -53,28 +53,31 @@ SELECT count(*) FROM records WHERE connection = :connection AND content_hash IS 
 
 
 class DatabaseRecordsView:
-    """The living records of one connection as of one moment: a `RecordsView` on a REPEATABLE READ transaction."""
+    """Reads the stored records of one connection, without the deleted ones, as they were at one moment.
+
+    Implements `RecordsView` in a REPEATABLE READ transaction.
+    """
 
     def __init__(self, tx: AsyncConnection, connection: str, sequence: int) -> None:
         self._tx = tx
         self._connection = connection
         self._index: dict[str, tuple[int, int, str]] = {}
         self.sequence = sequence
-        """The connection's sequence number whose records this view shows."""
+        """The connection's sequence number at the moment that this view shows."""
 
     async def list_resources(self) -> Sequence[str]:
         """Return the resources that have records, sorted by name."""
         return sorted((await self._tx.execute(_LIST_RESOURCES, {"connection": self._connection})).scalars())
 
     async def list_ids(self, resource: str, *, by_title: bool = False) -> Sequence[str]:
-        """Return ids in the document's order."""
+        """Return the ids of the resource's records in the order of the document: by sort key, or by title."""
         statement = _LIST_IDS_BY_TITLE if by_title else _LIST_IDS
         rows = (await self._tx.execute(statement, self._build_scope(resource))).all()
         self._index.update((row.id, (row.body_bytes, row.read_at, row.volatile_fields)) for row in rows)
         return [row.id for row in rows]
 
     async def read_records(self, resource: str, ids: Sequence[str]) -> AsyncIterator[Sequence[StoredRecord]]:
-        """Yield the records of ids that `list_ids` has returned, in their order, about 4 MiB at a time."""
+        """Yield the records in the order of `ids`, in batches of about 4 MiB. `list_ids` must have returned the ids."""
         for portion in self._split(ids):
             rows = await self._tx.execute(_READ_BODIES, {**self._build_scope(resource), "ids": portion})
             yield [StoredRecord(row.id, row.body, *self._index[row.id][1:]) for row in rows]
@@ -85,12 +88,12 @@ class DatabaseRecordsView:
         return [StoredRecord(row.id, row.body, row.read_at) for row in rows]
 
     async def read_lookup_fields(self, resource: str) -> Mapping[str, Mapping[str, str | None]]:
-        """Return the lookup fields of all records of `resource` by id."""
+        """Return the lookup fields of all records of `resource`, by the id of the record."""
         rows = await self._tx.execute(_READ_LOOKUP_FIELDS, self._build_scope(resource))
         return {row.id: orjson.loads(row.lookup_fields) for row in rows}
 
     async def count(self) -> int:
-        """Return how many living records the view shows. Child records are part of their parent."""
+        """Return the number of records that the view shows, without child records."""
         return int((await self._tx.execute(_COUNT, {"connection": self._connection})).scalar_one())
 
     def _build_scope(self, resource: str) -> dict[str, object]:
@@ -110,8 +113,8 @@ class DatabaseRecordsView:
 
 
 @asynccontextmanager
-async def open_view(database: Database, connection: str) -> AsyncIterator[DatabaseRecordsView]:
-    """Open a view of the connection's records. Raises `UnavailableError`."""
+async def open_records_view(database: Database, connection: str) -> AsyncIterator[DatabaseRecordsView]:
+    """Open a view of the connection's records. Raises `UnavailableError` if the database is unavailable."""
     async with database.transaction(isolation="REPEATABLE READ") as tx:
         sequence = int((await tx.execute(_LOAD_SEQUENCE, {"connection": connection})).scalar_one())
         yield DatabaseRecordsView(tx, connection, sequence)

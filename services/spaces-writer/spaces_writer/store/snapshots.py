@@ -1,4 +1,7 @@
-"""Snapshot rows: what was built and uploaded last, under a lock that ingestion never takes."""
+"""The table of snapshots: the last build and upload of each connection's snapshot.
+
+A build locks the snapshot's row. Ingestion never locks this row, so it never waits for a build.
+"""
 
 import time
 from dataclasses import dataclass
@@ -20,7 +23,7 @@ class Snapshot:
     merchant: UUID | None
     epoch: int
     sequence: int
-    """The connection's sequence number when the lock was taken."""
+    """The connection's sequence number at the time of the lock."""
     uploaded_sequence: int
     sha256: str | None
     bytes: int
@@ -28,7 +31,7 @@ class Snapshot:
     requested_checks: int
     """How often a check of the stored object has been requested."""
     is_check_due: bool
-    """Whether one of these checks is still to be made."""
+    """Whether one of these checks has not been made yet."""
     failures: int
     last_sync_id: UUID | None
     pace: UploadPace
@@ -72,16 +75,18 @@ UPDATE snapshots SET failures = failures + 1, not_before = :not_before,
 
 
 async def list_due(tx: AsyncConnection, now: float) -> list[str]:
-    """Return connections whose snapshot is to be built or checked, as far as their pace allows it at `now` (epoch
-    seconds)."""
+    """Return the connections whose snapshot must be built or checked and whose pacing allows a build at `now`.
+
+    `now` is in seconds since 1970.
+    """
     rows = await tx.execute(_LIST_DUE, {"now": now})
     return [row.connection for row in rows if row.tokens is None or UploadPace(*row[1:]).compute_wait(now) <= 0]
 
 
 async def lock(tx: AsyncConnection, connection: str) -> Snapshot | None:
-    """Lock the snapshot's row until the transaction ends.
+    """Return the snapshot's row, locked until the transaction ends. The row is created if there is none.
 
-    Returns None when another process has the lock or the snapshot may not be built.
+    Returns None if another process has the lock or the snapshot may not be built.
     """
     await tx.execute(_CREATE, {"connection": connection})
     row = (await tx.execute(_LOCK, {"connection": connection})).one_or_none()
@@ -109,9 +114,9 @@ async def lock(tx: AsyncConnection, connection: str) -> Snapshot | None:
 
 
 async def wait_for_lock(tx: AsyncConnection, connection: str) -> bool:
-    """Lock the snapshot's row, which is created if there is none, after whoever has the lock.
+    """Wait until no other process has locked the snapshot's row, and lock it. The row is created if there is none.
 
-    Returns whether a document was ever uploaded.
+    Returns whether the row shows an upload.
     """
     while True:  # the row may be deleted between the two statements
         await tx.execute(_CREATE_ANYWAY, {"connection": connection})
@@ -126,7 +131,7 @@ async def delete(tx: AsyncConnection, connection: str) -> None:
 
 
 async def record_upload(tx: AsyncConnection, snapshot: Snapshot, upload: Upload, pace: UploadPace) -> None:
-    """Record what is in the bucket, and the sequence number that those bytes contain."""
+    """Store the outcome of a successful build, with the sequence number whose data the uploaded bytes contain."""
     await tx.execute(
         _RECORD_UPLOAD,
         {
@@ -142,7 +147,7 @@ async def record_upload(tx: AsyncConnection, snapshot: Snapshot, upload: Upload,
 
 
 async def record_failure(tx: AsyncConnection, snapshot: Snapshot, pace: UploadPace) -> None:
-    """Record that the bucket was unavailable: the upload is tried again, less often with each failure."""
+    """Store that the bucket was unavailable. The wait before the next build grows with each failure, up to 30 s."""
     not_before = time.time() + min(30.0, 0.5 * 2 ** min(snapshot.failures, 6))
     parameters = {"connection": snapshot.connection, "not_before": not_before}
     await tx.execute(_RECORD_FAILURE, {**parameters, **_get_pace_columns(pace)})

@@ -1,6 +1,6 @@
-"""The spans whose changes a snapshot does not contain yet, so that the trace of a change includes its upload.
+"""The table of spans whose changes are not uploaded yet. With it the trace of a change includes the later upload.
 
-There are rows only where traces are exported.
+The table has rows only if traces are exported.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from messaging import tracing
 
 MAX_LINKS = 33
-"""The parent of a span, and as many further links as a span has."""
+"""Maximum number of spans that one build continues: its parent span and 32 linked spans."""
 
 _SAVE = text("""
 INSERT INTO trace_links (connection, sequence, traceparent) VALUES (:connection, :sequence, :traceparent)
@@ -25,13 +25,13 @@ _DELETE = text("DELETE FROM trace_links WHERE connection = :connection AND seque
 
 
 async def save_current_span(tx: AsyncConnection, connection: str, sequence: int) -> None:
-    """Link the current span to the change with this sequence number."""
+    """Store the current span as the cause of the change with this sequence number. Do nothing without a span."""
     if (traceparent := tracing.get_traceparent()) is not None:
         await tx.execute(_SAVE, {"connection": connection, "sequence": sequence, "traceparent": traceparent})
 
 
 async def list_traceparents(tx: AsyncConnection, connection: str, sequence: int) -> Sequence[str]:
-    """Return the spans of the changes up to `sequence` that no uploaded snapshot contains yet, in order."""
+    """Return the traceparents of the changes up to `sequence` that are not uploaded yet, oldest first."""
     if tracing.get_tracer() is None:
         return ()
     rows = await tx.execute(_LIST, {"connection": connection, "sequence": sequence, "limit": MAX_LINKS})
@@ -39,6 +39,6 @@ async def list_traceparents(tx: AsyncConnection, connection: str, sequence: int)
 
 
 async def delete(tx: AsyncConnection, connection: str, sequence: int) -> None:
-    """Delete the links of the changes up to `sequence`, which the uploaded snapshot contains."""
+    """Delete the spans of the changes up to `sequence`, because the uploaded snapshot contains these changes."""
     if tracing.get_tracer() is not None:
         await tx.execute(_DELETE, {"connection": connection, "sequence": sequence})

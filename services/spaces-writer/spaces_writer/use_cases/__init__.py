@@ -1,1 +1,1 @@
-"""What the service does, each use case over the store and the bucket."""
+"""The use cases of the spaces-writer. Each uses the store, the bucket, or the two together."""

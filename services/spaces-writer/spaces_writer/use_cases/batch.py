@@ -1,4 +1,4 @@
-"""The effect of one batch of events of a connection, and the events that report it."""
+"""The effect of one batch of fetched events of a connection, and the events that report this effect."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,25 +14,26 @@ if TYPE_CHECKING:
 
 @dataclass
 class IngestedBatch:
-    """What a batch has done so far. `row` is the connection's row as it was before the batch."""
+    """The effect of a batch so far. `row` is the connection's row as it was before the batch."""
 
     row: "ConnectionRow"
     is_full_read: bool = False
-    """Whether a full read published it: only full reads renew volatile fields alone."""
+    """Whether the events come from full reads. Only these renew the volatile fields of unchanged records."""
     has_changes: bool = False
-    """Whether the snapshot differs after this batch."""
+    """Whether the batch changes the content of the connection's snapshot."""
     pages: int = 0
     counts: DispositionCounts = field(default_factory=DispositionCounts)
-    """Dispositions of the records of the pages' own resources."""
+    """Dispositions of the stored records. Child records on a page of another resource are not counted."""
     open_reads: set[UUID] = field(default_factory=set)
-    """Reads without a final result, whose totals are to be published."""
+    """Ids of the reads without a final result. Their totals are published after the batch."""
     results: list[SyncResult] = field(default_factory=list)
     verifications: list[tuple[UUID, RecordIds]] = field(default_factory=list)
-    """Records to read directly, each with the id of the sync that reads them."""
+    """Ids of records that must be read directly, each group with the id of the sync that is to read it."""
     guard_reason: str | None = None
+    """Why the deletion guard stopped the deletions of a full read; None if it did not."""
 
     def build_events(self, sequence: int, totals: Sequence[SyncTotals]) -> list[DataStored]:
-        """Build the events that report the batch. `sequence` is the connection's number after it."""
+        """Build the events that report the batch. `sequence` is the connection's sequence number after the batch."""
         name, epoch = self.row.connection, self.row.epoch
         events = [
             DataStored(

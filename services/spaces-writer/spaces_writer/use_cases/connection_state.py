@@ -1,4 +1,4 @@
-"""Applying the state of a connection that the gateway published."""
+"""Stores the state of a connection that the gateway published."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 
 async def apply_connection_events(tx: "AsyncConnection", connection: str, events: Sequence[ConnectionChanged]) -> bool:
-    """Store the newest state, and mark the merchants' documents that show the connection as changed.
+    """Store the newest state of the connection, and mark the documents of its merchants as changed.
 
-    A redaction among the events deletes the connection's data, whatever state follows it. Returns False when the stored
-    revision is not older than the newest event, and nothing is changed.
+    These are the merchant to which the connection belongs, and the one to which it belonged before. A redaction among
+    the events deletes the connection's data, even if a later event connects the account again. Returns False, and
+    changes nothing, if the stored revision is as new as the newest event.
     """
     newest = max(events, key=lambda event: event.revision)
     row = await connections.lock(tx, connection)

@@ -1,9 +1,10 @@
 """Deletes the objects of redacted connections from the bucket, twice.
 
-The eraser locks the snapshot's row, as a build does: so it waits for a PUT that is running, and two processes delete
-one after the other. Killed between the deletion and its commit, it deletes again and publishes the erasure once. While
-the bucket is unavailable it tries again. The second deletion, ten minutes later, deletes what a PUT of a process that
-died, or lost its lock, has stored since the first.
+The eraser locks the snapshot's row, as a build does. Therefore it waits for a running PUT of that snapshot, and two
+processes never delete the same object at the same time. If the process is killed between a deletion and the commit, the
+object is deleted again, and the erasure is published once. While the bucket is unavailable, the deletion is retried.
+The second deletion follows after ten minutes: a process that died or lost its lock may have left a PUT, which stored
+the object again after the first deletion.
 """
 
 import time
@@ -31,19 +32,20 @@ log = structlog.get_logger()
 
 
 class Eraser:
-    """Carries out the erasures that redactions requested. `on_erased` is called after every commit."""
+    """Executes the erasures that redactions requested. `on_erased` is called after every commit."""
 
     def __init__(self, database: "Database", bucket: "BucketClient", *, on_erased: Callable[[], None]) -> None:
         self._database = database
         self._bucket = bucket
         self._on_erased = on_erased
         self._bucket_error: UnavailableError | None = None
-        """The last error of the bucket in `erase_due`."""
+        """The last error of the bucket in this call of `execute_due_erasures`."""
 
-    async def erase_due(self) -> bool:
-        """Carry out all due erasures, and return whether there may be more.
+    async def execute_due_erasures(self) -> bool:
+        """Execute a batch of due erasures. Return whether the batch was full, so that more may be due.
 
-        Raises `UnavailableError`: that of the bucket after all have been tried, that of the database at once.
+        Raises `UnavailableError`. If the bucket is unavailable, the error is raised after all erasures of the batch
+        have been tried. If the database is unavailable, the error is raised immediately.
         """
         async with self._database.transaction() as tx:
             due = await erasures.list_due(tx)
@@ -59,7 +61,10 @@ class Eraser:
         return len(due) == erasures.BATCH_SIZE
 
     async def erase(self, connection: str) -> None:
-        """Carry out the first or the second deletion of one connection, if it is due. Raises `UnavailableError`."""
+        """Execute the first or the second deletion of a connection's object, whichever is due.
+
+        Does nothing if neither is due. Raises `UnavailableError` if the bucket or the database is unavailable.
+        """
         async with self._database.transaction() as tx:
             was_uploaded = await snapshots.wait_for_lock(tx, connection)
             erasure = await erasures.load_due(tx, connection)
@@ -87,9 +92,10 @@ class Eraser:
         await enqueue(tx, [OutboundMessage(DATA_STORED, erasure.connection, event, str(uuid4()))])
 
     async def _delete_second_time(self, tx: "AsyncConnection", erasure: PendingErasure, *, was_uploaded: bool) -> None:
-        """Delete the object again, unless a newer epoch of the connection has uploaded its own: that one is checked.
+        """Delete the object again, unless the connection has been connected again and has uploaded a new object.
 
-        The merchant's document is uploaded or deleted once more, because a late PUT may have restored that, too.
+        In that case a check of the new object is requested. The merchant's document is uploaded or deleted once more,
+        because a late PUT may have restored an old version of that document as well.
         """
         if was_uploaded:
             await connections.request_object_check(tx, erasure.connection)

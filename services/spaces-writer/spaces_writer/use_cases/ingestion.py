@@ -1,7 +1,7 @@
-"""Ingestion of a batch of fetched events of one connection, inside one transaction.
+"""Stores a batch of fetched events of one connection in one transaction.
 
-Killed before the commit, Kafka delivers the batch again. Killed after it, the batch comes again too: every record is
-found unchanged, every listed id is there, every final result is stored, and the same events are published once more.
+If the process is killed, Kafka delivers the batch again. If it is killed after the commit, the second delivery finds
+every record unchanged and every final result stored, and publishes the same events once more.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from messaging.errors import UnknownConnectionError
 from spaces_writer.store import connections, reads, trace_links
 from spaces_writer.use_cases.batch import IngestedBatch
 from spaces_writer.use_cases.page_storage import store_page
-from spaces_writer.use_cases.read_completion import complete_full_read, complete_incremental_read, complete_range
+from spaces_writer.use_cases.sync_results import complete_full_read, complete_incremental_read, complete_range
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,25 +30,26 @@ FetchedEvent = RecordsPage | RangeCompleted | FullReadCompleted | IncrementalRea
 async def ingest_batch(
     tx: "AsyncConnection", connection: str, events: Sequence[FetchedEvent], *, is_full_read: bool
 ) -> tuple[IngestedBatch, list[DataStored]]:
-    """Store the events' data, and return what the batch did with the events to publish about it.
+    """Store the data of the events. Return the effect of the batch, and the events that report this effect.
 
-    `is_full_read` says whether full reads published the events. Raises `UnknownConnectionError` while the gateway's
-    state of the connection, or of the epoch of an event, has not been received.
+    `is_full_read` says whether the events come from full reads. Raises `UnknownConnectionError` if the gateway's
+    state of the connection, or of the epoch of an event, has not been received yet. (The epoch is a number that the
+    gateway raises when a connection ends.)
     """
     row = await connections.lock(tx, connection)
     if row is None:
         raise UnknownConnectionError(connection)
     batch = IngestedBatch(row, is_full_read)
     for event in events:
-        await _ingest(tx, event, batch)
+        await _ingest_event(tx, event, batch)
     sequence = await _raise_sequence(tx, connection) if batch.has_changes else row.sequence
     totals = [await reads.compute_totals(tx, connection, read_id) for read_id in sorted(batch.open_reads)]
     return batch, batch.build_events(sequence, totals)
 
 
-async def _ingest(tx: "AsyncConnection", event: FetchedEvent, batch: IngestedBatch) -> None:
+async def _ingest_event(tx: "AsyncConnection", event: FetchedEvent, batch: IngestedBatch) -> None:
     if event.epoch < batch.row.epoch:
-        _refuse(event, batch)
+        _refuse_event(event, batch)
         return
     if event.epoch > batch.row.epoch or batch.row.state == "redacted":
         # A redaction raises the epoch: what was read in its own epoch was read with a grant that is newer than it.
@@ -65,8 +66,8 @@ async def _ingest(tx: "AsyncConnection", event: FetchedEvent, batch: IngestedBat
             await complete_incremental_read(tx, event, batch)
 
 
-def _refuse(event: FetchedEvent, batch: IngestedBatch) -> None:
-    """Refuse what was read under an epoch that has ended. Its syncs end as cancelled, never silently."""
+def _refuse_event(event: FetchedEvent, batch: IngestedBatch) -> None:
+    """Add the result `cancelled` for the syncs of an event from an earlier epoch, without storing its data."""
     reason = f"read under epoch {event.epoch}, which has ended"
     sync_ids = event.sync_ids if isinstance(event, IncrementalReadCompleted) else (event.read_id,)
     batch.results.append(SyncResult(sync_ids=sync_ids, status="cancelled", sequence=batch.row.sequence, reason=reason))

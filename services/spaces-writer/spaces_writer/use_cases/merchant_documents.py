@@ -1,4 +1,4 @@
-"""Uploads the documents of merchants, and deletes those of merchants without a connection."""
+"""Uploads the documents of merchants, and deletes the documents of merchants without a connection."""
 
 import hashlib
 from typing import TYPE_CHECKING
@@ -21,18 +21,18 @@ log = structlog.get_logger()
 
 
 class MerchantDocuments:
-    """The merchants' documents in the bucket."""
+    """Keeps the merchants' documents in the bucket up to date."""
 
     def __init__(self, database: "Database", bucket: "BucketClient") -> None:
         self._database = database
         self._bucket = bucket
 
     async def update(self, merchant: UUID) -> bool:
-        """Upload the merchant's document if its bytes differ, or delete that of a merchant without a connection.
+        """Upload the merchant's document if its bytes have changed. Delete it if the merchant has no connection.
 
-        Returns whether that succeeded. One process at a time does it, under a lock that nothing else waits for. A
-        change that comes meanwhile raises the version, and the document is updated once more. Raises
-        `UnavailableError`.
+        Returns False if the bucket is unavailable, if another process updates the document, or if it is not due. A lock
+        lets one process at a time update a document. A change during the update raises the document's version, so that
+        the document is due again. Raises `UnavailableError` if the database is unavailable.
         """
         async with self._database.transaction() as tx:
             due = await merchants.lock(tx, merchant)

@@ -1,4 +1,4 @@
-"""Storing a page of records: each record's version is compared with the stored one."""
+"""Stores a page of records, after each record's version has been compared with the stored version."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def store_page(tx: "AsyncConnection", page: RecordsPage, batch: IngestedBatch) -> None:
-    """Store the page's records and the ids that it listed."""
+    """Store the records of the page and the ids that the page listed, and add the effect to `batch`."""
     whole = await _collect_whole_records(tx, page)
     counts = DispositionCounts()
     by_resource: dict[str, dict[str, Record]] = {}
@@ -40,7 +40,7 @@ async def store_page(tx: "AsyncConnection", page: RecordsPage, batch: IngestedBa
 
 
 async def _collect_whole_records(tx: "AsyncConnection", page: RecordsPage) -> list[Record]:
-    """Return the page's whole records, and the chunked records that its chunks complete."""
+    """Return the whole records of the page, and the chunked records whose last missing chunk is on the page."""
     whole = [record for record in page.records if record.chunk is None]
     for record in page.records:
         if record.chunk is None:
@@ -55,7 +55,11 @@ async def _collect_whole_records(tx: "AsyncConnection", page: RecordsPage) -> li
 
 @dataclass(frozen=True)
 class StorageOutcome:
-    """Dispositions of some records, the ids of those that must be read again, and whether the snapshot differs."""
+    """The effect of storing records of one resource.
+
+    `ids_to_verify` are the ids of records that must be read again. `has_changes` says whether the content of the
+    connection's snapshot changes.
+    """
 
     counts: DispositionCounts
     ids_to_verify: tuple[str, ...]
@@ -66,7 +70,7 @@ async def _store_records(
     tx: "AsyncConnection", connection: str, resource: str, incoming: Sequence[Record], *, is_full_read: bool
 ) -> StorageOutcome:
     index = await records.load_index(tx, connection, resource, [record.id for record in incoming])
-    prepared = [_prepare(record) for record in incoming]
+    prepared = [_prepare_record(record) for record in incoming]
     compared = [(item, compare_versions(item.version, _get_version(index, item))) for item in prepared]
     changed = [item for item, comparison in compared if comparison.disposition is Disposition.CHANGED]
     deleted = [item for item, comparison in compared if comparison.disposition is Disposition.DELETED]
@@ -97,13 +101,13 @@ def _get_version(index: Mapping[str, IndexEntry], item: PreparedRecord) -> Versi
 
 
 def _keep_volatile_fields(item: PreparedRecord, entry: IndexEntry | None, *, is_full_read: bool) -> PreparedRecord:
-    """Return an unchanged record with its stored volatile fields, unless a full read renews them."""
+    """Return an unchanged record with the stored volatile fields, unless this full read must renew them."""
     if entry is None or (is_full_read and should_renew(item.volatile_fields, entry.volatile_fields)):
         return item
     return replace(item, volatile_fields=entry.volatile_fields)
 
 
-def _prepare(record: Record) -> PreparedRecord:
+def _prepare_record(record: Record) -> PreparedRecord:
     if record.body is None:
         return PreparedRecord(record, None, None, NO_VOLATILE_FIELDS)
     body = canonicalize(record.body)

@@ -1,8 +1,9 @@
 """Builds the snapshot of a connection and uploads it.
 
-One process at a time builds a snapshot: it locks the snapshot's row, which ingestion never touches. Killed after the
-PUT and before the commit, the next build finds the row's sequence number behind and uploads the same bytes again. While
-the bucket is unavailable the build is tried again: records are stored, and nothing else waits.
+A build locks the snapshot's row, so that one process at a time builds a snapshot. Ingestion never uses this row, so it
+never waits for a build. If the process is killed between the PUT and the commit, the row still has the old sequence
+number, and the next build uploads the same bytes again. While the bucket is unavailable, the build is tried again, and
+records are stored all the same.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from spaces_writer.client import open_temporary_file
 from spaces_writer.documents import load_document_builder
 from spaces_writer.pacing import UploadPace
 from spaces_writer.store import snapshots, trace_links
-from spaces_writer.store.records_view import open_view
+from spaces_writer.store.records_view import open_records_view
 from spaces_writer.store.snapshots import Snapshot
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class SnapshotDocument:
-    """A built document in a temporary file. `sequence` is the connection's sequence number that it contains."""
+    """A document in a temporary file. `sequence` is the connection's sequence number whose data it contains."""
 
     body: IO[bytes]
     sha256: str
@@ -51,8 +52,11 @@ class SnapshotDocument:
 
 
 class SnapshotBuilder:
-    """Builds and uploads snapshots. Each build holds one connection of `database` and reads through a second one.
-    `on_upload` is called with the outcome of each committed build."""
+    """Builds and uploads snapshots.
+
+    Each build uses two database connections: one holds the lock, the other one reads the records. After each commit
+    `on_upload` is called with the name of the connection and the outcome.
+    """
 
     def __init__(
         self, database: "Database", bucket: "BucketClient", *, on_upload: Callable[[str, Upload], None]
@@ -62,9 +66,10 @@ class SnapshotBuilder:
         self._on_upload = on_upload
 
     async def build(self, connection: str) -> Upload | None:
-        """Build and upload the connection's document if it is due.
+        """Build the connection's document, and upload it if it has changed.
 
-        Returns the outcome, or None when it is not due or another process builds it. Raises `UnavailableError`.
+        Returns the outcome, or None when the snapshot may not be built or another process builds it. If the bucket is
+        unavailable, the outcome is `failed`. Raises `UnavailableError` if the database is unavailable.
         """
         started = time.time()
         async with self._database.transaction() as tx:
@@ -73,17 +78,19 @@ class SnapshotBuilder:
                 return None
             traceparents = await trace_links.list_traceparents(tx, connection, snapshot.sequence)
             with _start_span(connection, traceparents) as span:
-                upload = await self._upload(snapshot)
+                upload = await self._build_and_upload(snapshot)
                 span.set_attribute("merchant_sync.outcome", upload.outcome)
                 span.set_attribute("merchant_sync.records", upload.records)
-                await _record(tx, snapshot, upload, snapshot.pace.spend(time.time(), time.time() - started))
+                await _record_upload(
+                    tx, snapshot, upload, snapshot.pace.spend_token(time.time(), time.time() - started)
+                )
                 event = DataStored(connection=connection, epoch=snapshot.epoch, sequence=upload.sequence, upload=upload)
                 await enqueue(tx, [OutboundMessage(DATA_STORED, connection, event, str(uuid4()))])
                 _log_upload(connection, upload)
         self._on_upload(connection, upload)
         return upload
 
-    async def _upload(self, snapshot: Snapshot) -> Upload:
+    async def _build_and_upload(self, snapshot: Snapshot) -> Upload:
         try:
             is_lost = await self._is_object_lost(snapshot)
         except UnavailableError as error:
@@ -93,12 +100,12 @@ class SnapshotBuilder:
         with open_temporary_file() as file:
             document = await self._build_document(snapshot.connection, file)
             try:
-                return await self._put(snapshot, document, is_lost=is_lost)
+                return await self._put_if_changed(snapshot, document, is_lost=is_lost)
             except UnavailableError as error:
                 return _build_failed_upload(snapshot, error)
 
     async def _is_object_lost(self, snapshot: Snapshot) -> bool:
-        """Whether the uploaded object is missing or overwritten. Only looked at when a check was requested."""
+        """Return whether the uploaded object is missing or overwritten. Without a requested check, return False."""
         if not snapshot.is_check_due or snapshot.sha256 is None:
             return False
         metadata = await self._bucket.load_metadata(snapshot.object_key)
@@ -107,7 +114,7 @@ class SnapshotBuilder:
     async def _build_document(self, connection: str, file: IO[bytes]) -> SnapshotDocument:
         build_document = load_document_builder(connection)
         digest, size = hashlib.sha256(), 0
-        async with open_view(self._database, connection) as view:
+        async with open_records_view(self._database, connection) as view:
             async for piece in build_document(view):
                 await asyncio.to_thread(file.write, piece)
                 digest.update(piece)
@@ -116,7 +123,7 @@ class SnapshotBuilder:
         file.seek(0)
         return SnapshotDocument(file, digest.hexdigest(), size, records, view.sequence)
 
-    async def _put(self, snapshot: Snapshot, document: SnapshotDocument, *, is_lost: bool) -> Upload:
+    async def _put_if_changed(self, snapshot: Snapshot, document: SnapshotDocument, *, is_lost: bool) -> Upload:
         now = datetime.now(UTC)
         is_unchanged = document.sha256 == snapshot.sha256 and not is_lost
         if not is_unchanged:
@@ -133,12 +140,12 @@ class SnapshotBuilder:
 
 
 def _start_span(connection: str, traceparents: Sequence[str]) -> AbstractContextManager[tracing.Span]:
-    """Start the span of a build and its PUT, in the trace of the first change that the build is due for."""
+    """Start the span of a build and its PUT. It belongs to the trace of the first change that is not uploaded yet."""
     attributes = {"merchant_sync.connection": connection, "merchant_sync.platform": parse_platform(connection)}
     return tracing.start_span("build snapshot", "internal", attributes, caused_by=traceparents)
 
 
-async def _record(tx: "AsyncConnection", snapshot: Snapshot, upload: Upload, pace: UploadPace) -> None:
+async def _record_upload(tx: "AsyncConnection", snapshot: Snapshot, upload: Upload, pace: UploadPace) -> None:
     if upload.outcome == "failed":
         await snapshots.record_failure(tx, snapshot, pace)
         return

@@ -1,4 +1,4 @@
-"""Starts the builds of snapshots and the updates of merchants' documents that are due."""
+"""Starts the due builds of snapshots and the due updates of merchants' documents."""
 
 import asyncio
 import time
@@ -43,9 +43,12 @@ class UploadScheduler:
         self._paused_until: dict[str, float] = {}
         self._cleaned_up_at = time.monotonic()
 
-    async def start_due(self) -> bool:
-        """Start everything that is due and not running. Returns False: there is no more. Raises
-        `UnavailableError`."""
+    async def start_due_uploads(self) -> bool:
+        """Start all builds and updates that are due and not running.
+
+        Always returns False, which tells PeriodicTask to wait for its interval before it calls this method again.
+        Raises `UnavailableError` if the database is unavailable.
+        """
         async with self._database.transaction() as tx:
             due_snapshots = await snapshots.list_due(tx, time.time())
             due_merchants = await merchants.list_due(tx)
@@ -59,7 +62,7 @@ class UploadScheduler:
         return False
 
     async def stop(self) -> None:
-        """Cancel everything that is running; it is done again after the next start."""
+        """Cancel the running builds and updates. They stay due, and are started again when the service runs again."""
         for task in list(self._running.values()):
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -77,7 +80,7 @@ class UploadScheduler:
             return await work()
 
     def _finish(self, name: str, task: "asyncio.Task[bool]") -> None:
-        """After a success the same work may start again at once; otherwise it pauses, so that it does not spin."""
+        """Handle the end of a build or update. One that did not succeed is not started again for a second."""
         self._running.pop(name, None)
         if task.cancelled():
             return

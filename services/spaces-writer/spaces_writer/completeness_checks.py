@@ -1,4 +1,4 @@
-"""Whether everything that a read published has been stored."""
+"""Checks whether everything that a read published has been stored: without a database, from numbers and ids."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,12 +6,15 @@ from typing import Literal
 from contracts.events import RangeCompleted, RecordIds
 
 MAX_ATTEMPTS = 3
-"""How often one id range is read before its sync fails."""
+"""Maximum number of attempts to read one id range. After the last incomplete attempt the sync fails."""
 
 
 @dataclass(frozen=True)
 class RangeStatus:
-    """One attempt at one id range. `reason` says why it is not complete; `retry_cursor` is where to read it again."""
+    """The status of one attempt to read one id range.
+
+    `reason` says why the attempt is not complete, and is None otherwise. Another attempt begins at `retry_cursor`.
+    """
 
     resource: str
     id_range: int
@@ -21,12 +24,13 @@ class RangeStatus:
     retry_cursor: str
 
 
-def check_range(event: RangeCompleted, listed: int) -> RangeStatus:
-    """Check an id range of which `listed` distinct ids have been stored.
+def check_range_completeness(event: RangeCompleted, listed_count: int) -> RangeStatus:
+    """Return whether an id range is complete. `listed_count` is the number of its distinct ids that have been stored.
 
-    It is complete when all ids that were sent are stored and their number lies between the platform's two counts.
+    The id range is complete when as many ids are stored as were sent, and this number lies between the platform's own
+    counts before and after the read. A platform without counts needs only the first condition.
     """
-    reason = _find_range_fault(event, listed)
+    reason = _find_range_fault(event, listed_count)
     return RangeStatus(
         resource=event.resource,
         id_range=event.id_range,
@@ -51,9 +55,10 @@ def _find_range_fault(event: RangeCompleted, listed: int) -> str | None:
 
 @dataclass(frozen=True)
 class FullReadStatus:
-    """The state of a full read.
+    """Whether a full read is complete.
 
-    `incomplete`: some id ranges must be read again from `retry_cursors`. `waiting`: an id range has not ended yet.
+    The outcome `incomplete` means that some id ranges must be read again, beginning at `retry_cursors`. The outcome
+    `waiting` means that an id range has not ended yet.
     """
 
     outcome: Literal["success", "incomplete", "failed", "waiting"]
@@ -61,15 +66,21 @@ class FullReadStatus:
     retry_cursors: tuple[str, ...] = ()
 
 
-def check_full_read(id_ranges: tuple[tuple[str, int], ...], statuses: list[RangeStatus]) -> FullReadStatus:
-    """Check a full read of `id_ranges`: it succeeds when the latest attempt at every id range is complete."""
+def check_full_read_completeness(
+    expected_ranges: tuple[tuple[str, int], ...], attempts: list[RangeStatus]
+) -> FullReadStatus:
+    """Return whether a full read is complete, which is when the latest attempt at every id range is complete.
+
+    `expected_ranges` are the id ranges, as (resource, number), that the full read consists of. `attempts` are the
+    attempts at these ranges that have ended.
+    """
     latest: dict[tuple[str, int], RangeStatus] = {}
-    for status in sorted(statuses, key=lambda status: status.attempt):
+    for status in sorted(attempts, key=lambda status: status.attempt):
         latest[(status.resource, status.id_range)] = status
-    missing = [id_range for id_range in id_ranges if id_range not in latest]
+    missing = [id_range for id_range in expected_ranges if id_range not in latest]
     if missing:
         return FullReadStatus("waiting", f"no end of {missing[0][0]} id range {missing[0][1]} yet")
-    incomplete = [latest[id_range] for id_range in id_ranges if not latest[id_range].is_complete]
+    incomplete = [latest[id_range] for id_range in expected_ranges if not latest[id_range].is_complete]
     if not incomplete:
         return FullReadStatus("success")
     reason = "; ".join(status.reason or "" for status in incomplete)
@@ -78,12 +89,12 @@ def check_full_read(id_ranges: tuple[tuple[str, int], ...], statuses: list[Range
     return FullReadStatus("incomplete", reason, tuple(status.retry_cursor for status in incomplete))
 
 
-def check_incremental_read(
+def check_incremental_completeness(
     requested: RecordIds, listed: set[tuple[str, str]], unreadable: dict[str, str]
 ) -> str | None:
-    """Return why an incremental read is incomplete, or None when every requested id is among those `listed`.
+    """Return why an incremental read is incomplete, or None when all requested ids have been stored.
 
-    `listed` holds (resource, id). `unreadable` holds the reason for each id that could not be read.
+    `listed` are the stored ids, as (resource, id). `unreadable` maps each id that could not be read to the reason.
     """
     if unreadable:
         example, reason = next(iter(unreadable.items()))
