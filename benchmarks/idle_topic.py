@@ -24,7 +24,7 @@ from merchant_sync.stack import Stack
 from messaging.brokers import Brokers
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.keyed_consumer import KeyedConsumer
-from messaging.provisioning import provision
+from messaging.provisioning import provision_topics
 from messaging.publisher import EventPublisher, OutboundMessage
 
 WARM_UP = 20
@@ -59,7 +59,7 @@ class Counter:
 async def measure(servers: str, messages: int, burst: int) -> None:
     """Measure and print."""
     brokers, topic, handler = Brokers(servers), f"notes.{uuid4().hex[:8]}", Counter()
-    await provision(brokers, (Topic(topic), Topic(get_dead_letter_topic(topic))))
+    await provision_topics(brokers, (Topic(topic), Topic(get_dead_letter_topic(topic))))
     async with EventPublisher(brokers, source="benchmark") as publisher:
         consumer = KeyedConsumer(
             brokers,
