@@ -45,7 +45,7 @@ class ReadOutcomes:
         first = next(record for record in self.unreadable.values() if record.retryable)
         return RetryLaterError(f"{first.id}: {first.reason}")
 
-    def classify_requests(self, requests: tuple[SyncRequested, ...], *, complete: bool) -> RequestEndings:
+    def split_requests(self, requests: tuple[SyncRequested, ...], *, complete: bool) -> RequestEndings:
         """Return `requests` by how they end. `complete` says that all ids were tried, in this or an earlier attempt.
 
         A request with an unreadable id fails only after its other ids have been tried.

@@ -122,7 +122,7 @@ class GroupRead:
         `compute_not_before` returns the time (ms since the Unix epoch) at which postponed work continues.
         """
         token = self.context.token
-        endings = self.outcomes.classify_requests(self.group.requests, complete=stop is None)
+        endings = self.outcomes.split_requests(self.group.requests, complete=stop is None)
         messages: list[OutboundMessage] = []
         if endings.unfinished and isinstance(stop, PermanentError):
             messages.append(_build_failed(token.connection, token.epoch, endings.unfinished, stop, self.context))
