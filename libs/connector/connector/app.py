@@ -1,4 +1,7 @@
-"""The composition that all fetchers share: two handlers, tokens, a publisher, and health. A fetcher adds its source."""
+"""The composition root that all fetchers share: it wires two consumers, the token client, the publisher and health.
+
+Each fetcher passes in its own `Source`.
+"""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -29,11 +32,11 @@ from service.process import Check, Endpoint, add_health_routes, serve
 from service.settings import load_settings
 
 INCREMENTAL_SECONDS = 10.0
-"""How long one incremental read may take before the rest of it is postponed."""
+"""Seconds that one incremental read may take. At the next checkpoint after them, the rest of the read is postponed."""
 INCREMENTAL_LIMITS = ConsumerLimits(batch=4_000, buffered=40_000)
-"""Many requests together take few calls: what waits for a connection is read together."""
+"""The limits for incremental syncs. Batches are large, because requests that are read together take fewer calls."""
 FULL_SYNC_LIMITS = ConsumerLimits(batch=16, concurrency=8, buffered=1_000)
-"""Each step holds a response of the platform in memory, so few full syncs run concurrently in one process."""
+"""The limits for full syncs. Few run concurrently, because each step holds a response of the platform in memory."""
 
 S = TypeVar("S", bound=FetcherSettings)
 
@@ -41,21 +44,24 @@ S = TypeVar("S", bound=FetcherSettings)
 def run_fetcher(
     service: str, slug: str, settings_class: type[S], open_source: Callable[[S], AbstractAsyncContextManager[Source]]
 ) -> None:
-    """Run the fetcher `service` of the platform `slug` until it is asked to end."""
+    """Run the fetcher `service` of the platform `slug` until the process receives a signal to stop.
 
-    async def start(stack: AsyncExitStack) -> list[Endpoint]:
+    `open_source` takes the settings and returns a context manager, in which the platform's `Source` is open.
+    """
+
+    async def start(exit_stack: AsyncExitStack) -> list[Endpoint]:
         settings = load_settings(settings_class)
         configure_logging(service)
-        stack.enter_context(export_traces(service, settings.otel_exporter_otlp_endpoint))
+        exit_stack.enter_context(export_traces(service, settings.otel_exporter_otlp_endpoint))
         registry = CollectorRegistry()
-        source = InstrumentedSource(await stack.enter_async_context(open_source(settings)), slug, registry)
+        source = InstrumentedSource(await exit_stack.enter_async_context(open_source(settings)), slug, registry)
         brokers = settings.build_brokers()
-        publisher = await stack.enter_async_context(EventPublisher(brokers, source=service))
-        http = await stack.enter_async_context(httpx.AsyncClient())
+        publisher = await exit_stack.enter_async_context(EventPublisher(brokers, source=service))
+        http = await exit_stack.enter_async_context(httpx.AsyncClient())
         tokens = TokenClient(http, settings.gateway_internal_url, settings.internal_key.get_secret_value())
         dependencies = HandlerDependencies(source, tokens, publisher)
         consumers = _build_consumers(brokers, publisher, service, slug, dependencies, settings.step_seconds)
-        await stack.enter_async_context(run_consumers(consumers, registry))
+        await exit_stack.enter_async_context(run_consumers(consumers, registry))
         app = FastAPI(openapi_url=None)
         add_health_routes(app, _build_checks(tokens, consumers))
         add_metrics_route(app, registry, refresh=source.refresh)

@@ -1,4 +1,7 @@
-"""Access tokens from the gateway's internal API: cached in memory, requested once at a time per connection."""
+"""A client for the gateway's internal API, which issues access tokens. Tokens are cached in memory.
+
+Only one request per merchant's connection is in progress at a time.
+"""
 
 import asyncio
 import time
@@ -14,7 +17,8 @@ from platform_sdk.tokens import AccessToken
 
 TIMEOUT_SECONDS = 10.0
 MAX_CACHED_MS = 600_000
-"""A token is cached no longer than this: some never expire, and the gateway does not tell when an account is erased."""
+"""The longest time in ms that a token is cached. Some tokens never expire, and the gateway does not notify fetchers
+when it erases an account."""
 
 
 class _TokenResponse(BaseModel):
@@ -34,7 +38,10 @@ class _UnavailableResponse(BaseModel):
 
 
 class TokenClient:
-    """Gets the tokens of connections. `http` must not log bodies; `now` is in seconds since the Unix epoch."""
+    """Gets the access tokens of merchants' connections from the gateway.
+
+    `http` must not log bodies, because they hold tokens. `now` returns seconds since the Unix epoch.
+    """
 
     def __init__(
         self, http: httpx.AsyncClient, gateway_url: str, internal_key: str, *, now: Callable[[], float] = time.time
@@ -46,18 +53,28 @@ class TokenClient:
         self._cache: dict[str, AccessToken] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self.health_error: str | None = None
-        """Why the gateway gives no tokens, for /ready; None when it does."""
+        """The reason why the gateway fails, for /ready; None while the gateway answers."""
 
     async def get_token(self, connection: str, epoch: int, *, fresh: bool = False) -> AccessToken:
-        """Return a token of at least this epoch, from the cache where it is valid; `fresh`: with the scopes of now."""
+        """Return a token of this epoch or a later one, from the cache if the cached token is valid.
+
+        With `fresh` the cache is not used, so that the token has the scopes that are granted now. Raises
+        `ConnectionEndedError`, `PermanentError` when the gateway does not know the connection, `RetryLaterError` when
+        the gateway has no token for it at present, `InvalidMessageError` when the gateway issues this fetcher no tokens
+        of it, and `UnavailableError` when the gateway itself fails.
+        """
         async with self._locks.setdefault(connection, asyncio.Lock()):
             cached = self._cache.get(connection)
             if not fresh and cached is not None and cached.is_valid_for(epoch, round(self._now() * 1000)):
                 return cached
-            return await self._request(self._url, connection, {"connection": connection, "epoch": epoch})
+            return await self._request_token(self._url, connection, {"connection": connection, "epoch": epoch})
 
     async def replace_token(self, token: AccessToken) -> AccessToken:
-        """Report that the platform rejected `token`, and return the new one; a second caller gets it from the cache."""
+        """Report to the gateway that the platform rejected `token`, and return its replacement.
+
+        When another caller has replaced the token already, the replacement comes from the cache. Raises the same errors
+        as `get_token`.
+        """
         async with self._locks.setdefault(token.connection, asyncio.Lock()):
             cached = self._cache.get(token.connection)
             if cached is not None and cached.token != token.token:
@@ -68,9 +85,9 @@ class TokenClient:
                 "epoch": token.epoch,
                 "access_token_sha256": token.fingerprint,
             }
-            return await self._request(f"{self._url}/refused", token.connection, body)
+            return await self._request_token(f"{self._url}/refused", token.connection, body)
 
-    async def _request(self, url: str, connection: str, body: dict[str, str | int]) -> AccessToken:
+    async def _request_token(self, url: str, connection: str, body: dict[str, str | int]) -> AccessToken:
         try:
             with tracing.trace_call("POST", url) as span:
                 response = await self._http.post(url, json=body, headers=self._headers, timeout=TIMEOUT_SECONDS)
@@ -93,10 +110,12 @@ class TokenClient:
 
 
 def _parse_response(connection: str, response: httpx.Response, now: int) -> AccessToken:
-    """Return the token in the gateway's response of `now` (ms); no error contains the response's body.
+    """Return the token in the gateway's response, which arrived at `now` (ms since the Unix epoch).
 
-    424, 409 and 404 are about this connection alone, and 403 is a request that reached the wrong fetcher. Every other
-    status means that the gateway itself has a problem: UnavailableError.
+    Raises `ConnectionEndedError` for status 409, `RetryLaterError` for 424 and `PermanentError` for 404: these concern
+    only this connection. Raises `InvalidMessageError` for 403, because the request reached the wrong fetcher. Raises
+    `UnavailableError` for every other status, because the gateway itself has a problem. No error contains the body of
+    the response.
     """
     try:
         if response.status_code == 200:

@@ -1,7 +1,7 @@
-"""Coalescing: the incremental requests of one connection that wait together are read together.
+"""Coalescing: incremental sync requests that wait for the same merchant's connection are read together.
 
-A request that carries a cursor continues by itself, because its cursor is a position in its own list of ids. All others
-form one group with the union of their ids. Each request keeps its own result.
+A request that carries a cursor is read alone, because its cursor is a position in its own list of ids. All other
+requests form one group with the union of their ids. Each request keeps its own result.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,39 +13,43 @@ from contracts.events import RecordIds, SyncRequested
 from contracts.headers import derive_id
 
 PROBE_CAUSE = "probe"
-"""The cause of requests that only test the way to Kafka: nothing is read for them."""
+"""The cause of requests that only test whether webhooks reach Kafka. No records are read for them."""
 
 
 @dataclass(frozen=True)
 class RequestGroup:
-    """Requests that are read together, in the order in which they came; `start` is where the read begins."""
+    """Requests that are read together, in the order of their arrival. The read begins at `start`."""
 
     requests: tuple[SyncRequested, ...]
     start: CursorState = field(default_factory=CursorState)
 
     @property
     def ids(self) -> RecordIds:
-        """The union of all ids by resource, sorted."""
+        """The union of the requests' record ids by resource. Resources and ids are sorted."""
         return union_ids(self.requests)
 
     @property
     def read_id(self) -> UUID:
-        """The id of the read: that of the read which it continues, or one derived from its requests."""
+        """The id of the read. A continued read keeps its id; the id of a new read is derived from its requests."""
         return self.start.read_id or derive_read_id(self.requests)
 
     @property
     def epoch(self) -> int:
-        """The lowest epoch that satisfies all requests."""
+        """The highest epoch of the requests: a token of this epoch or a later one satisfies all of them."""
         return max(request.epoch for request in self.requests)
 
     @property
     def attempt(self) -> int:
-        """The highest attempt of the requests."""
+        """The highest attempt number of the requests."""
         return max(request.attempt for request in self.requests)
 
 
 def group_requests(requests: Sequence[SyncRequested]) -> list[RequestGroup]:
-    """Return the groups in which `requests` of one connection are read: first those without a cursor, together."""
+    """Return the groups in which `requests` of one merchant's connection are read.
+
+    The first group has all requests without a cursor. Each request with a cursor follows as a group of its own. Probes
+    are left out.
+    """
     effective = [request for request in requests if request.cause != PROBE_CAUSE]
     new = tuple(request for request in effective if request.cursor is None)
     continued = [
@@ -57,7 +61,7 @@ def group_requests(requests: Sequence[SyncRequested]) -> list[RequestGroup]:
 
 
 def union_ids(requests: Iterable[SyncRequested]) -> RecordIds:
-    """Return the union of the requests' ids by resource, each sorted."""
+    """Return the union of the requests' record ids by resource. Resources and ids are sorted."""
     union: dict[str, set[str]] = {}
     for request in requests:
         for resource, ids in request.records.items():
@@ -66,16 +70,17 @@ def union_ids(requests: Iterable[SyncRequested]) -> RecordIds:
 
 
 def list_sync_ids(requests: Iterable[SyncRequested]) -> tuple[UUID, ...]:
-    """Return all syncs that the requests stand for, sorted, each once."""
+    """Return the ids of the requests' syncs and of the syncs that were coalesced into them: sorted, each id once."""
     return tuple(
         sorted({sync_id for request in requests for sync_id in (request.sync_id, *request.coalesced_sync_ids)})
     )
 
 
 def derive_read_id(requests: Iterable[SyncRequested]) -> UUID:
-    """Return the id of a read of these requests.
+    """Return the id of a read of `requests`, derived from their sync ids and attempt numbers.
 
-    It is the same when they are delivered again. The next attempt gets another one, because it has a result of its own.
+    Requests that Kafka delivers again get the same read id. The next attempt gets a different read id, because that
+    attempt has its own result.
     """
     attempts = sorted({f"{sync_id}:{r.attempt}" for r in requests for sync_id in (r.sync_id, *r.coalesced_sync_ids)})
     return derive_id("read", *attempts)

@@ -1,4 +1,4 @@
-"""The cursors in events: what the handlers keep, around the platform's own opaque cursor."""
+"""The cursors in events. Each wraps the platform's opaque cursor together with state of the handlers."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -8,10 +8,11 @@ import orjson
 
 @dataclass(frozen=True)
 class CursorState:
-    """Where work continues: `position` is the platform's cursor (None: the start), `attempts` how often it was
-    postponed.
+    """The point at which a read continues.
 
-    An incremental read that continues keeps its `read_id`, under which the records read so far are listed.
+    `position` is the platform's cursor; None is the start. `attempts` counts how often the work was postponed; the
+    count of a full sync restarts after progress. `read_id` is set for an incremental read that continues: the records
+    that this read has published so far are stored under this id.
     """
 
     attempts: int = 0
@@ -19,13 +20,16 @@ class CursorState:
     read_id: UUID | None = None
 
     def encode(self) -> str:
-        """Return the cursor as events carry it."""
+        """Return the state as JSON text, the form in which events carry it."""
         read_id = str(self.read_id) if self.read_id else None
         return orjson.dumps({"v": 1, "attempts": self.attempts, "position": self.position, "read_id": read_id}).decode()
 
     @classmethod
     def decode(cls, cursor: str | None) -> "CursorState":
-        """Return the state in a cursor; None is the start. Raises ValueError for text that is no such cursor."""
+        """Return the state that `encode` wrote into `cursor`, or the state of the start when `cursor` is None.
+
+        Raises `ValueError` for any other text.
+        """
         if cursor is None:
             return cls()
         try:

@@ -1,4 +1,7 @@
-"""Builds the fetchers' messages. Their ids are derived from their content, so that a repetition is recognised."""
+"""Builds the messages that fetchers publish.
+
+Each message id is derived from content, so that a message that is published twice has the same id.
+"""
 
 from collections.abc import Iterable, Sequence
 from uuid import UUID
@@ -27,7 +30,7 @@ from platform_sdk.tokens import AccessToken
 def build_page(
     topic: str, context: SyncContext, step: int, number: int, batch: RecordBatch, records: tuple[Record, ...]
 ) -> OutboundMessage:
-    """Build the page `number` of `records`; `batch` is one of the batches that they come from."""
+    """Build the page with this `number`. `batch` gives the resource, id range and attempt that all `records` share."""
     token, read_id = context.token, context.read_id
     event = RecordsPage(
         connection=token.connection,
@@ -82,7 +85,10 @@ def build_incremental_read_completed(
     requests: Sequence[SyncRequested],
     unreadable: Iterable[UnreadableRecord] = (),
 ) -> OutboundMessage:
-    """Build the end marker of an incremental read for these requests; `unreadable` ids fail those that want them."""
+    """Build the end marker of an incremental read of `requests`.
+
+    A request fails if it names an `unreadable` record. Unreadable records that no request names are left out.
+    """
     requested = union_ids(requests)
     event = IncrementalReadCompleted(
         connection=token.connection,
@@ -101,7 +107,10 @@ def build_incremental_read_completed(
 def build_step_progressed(
     request: FullSyncStepRequested, context: SyncContext | None, outcome: str, **fields: object
 ) -> OutboundMessage:
-    """Build how a step of a full sync went; `context` is None where it did not begin."""
+    """Build the event that reports the `outcome` of a step of a full sync.
+
+    `context` is None when the step ended before reading began. `fields` are further fields of `SyncProgressed`.
+    """
     event = SyncProgressed.model_validate(
         {
             "connection": request.connection,
@@ -120,7 +129,10 @@ def build_step_progressed(
 def build_records_progressed(
     connection: str, epoch: int, requests: Sequence[SyncRequested], context: SyncContext | None, **fields: object
 ) -> OutboundMessage:
-    """Build how an incremental read of `requests` went: they were postponed or have failed."""
+    """Build the event that reports that an incremental read of `requests` was postponed or has failed.
+
+    `context` is None when nothing was read. `fields` are further fields of `SyncProgressed`.
+    """
     attempt = max(request.attempt for request in requests)
     event = SyncProgressed.model_validate(
         {
@@ -138,6 +150,9 @@ def build_records_progressed(
 
 
 def _build_progressed(event: SyncProgressed, *distinction: object) -> OutboundMessage:
-    """Build the message; `distinction` tells it apart from others about the same syncs."""
+    """Build the message of `event`. Its id is derived from the sync ids, the outcome and the values in `distinction`.
+
+    `distinction` tells messages about the same syncs apart.
+    """
     event_id = derive_id("progressed", *map(str, event.sync_ids), *map(str, distinction), event.outcome)
     return OutboundMessage(SYNC_PROGRESSED, event.connection, event, str(event_id))

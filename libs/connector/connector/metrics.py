@@ -1,4 +1,4 @@
-"""The metrics of every fetcher: calls, points, and what remains of the platform's rate limits."""
+"""The metrics of every fetcher: calls, rate limit points, and the remaining share of the platform's rate limits."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class InstrumentedSource:
-    """Reads from the source of the platform `slug`, and counts its calls while reads are in progress."""
+    """Wraps the source of the platform `slug` and counts the calls and rate limit points of each read as it runs."""
 
     def __init__(self, source: Source, slug: str, registry: CollectorRegistry) -> None:
         self._source = source
@@ -35,23 +35,23 @@ class InstrumentedSource:
     def read_records(
         self, context: SyncContext, ids: RecordIds, cursor: str | None
     ) -> AsyncGenerator[IncrementalReadStep, None]:
-        """As the source's own."""
-        return self._count(context, self._source.read_records(context, ids, cursor))
+        """Yield the steps of the wrapped source's `read_records`, and count their calls and points."""
+        return self._count_calls(context, self._source.read_records(context, ids, cursor))
 
     def read_all(self, context: SyncContext, cursor: str | None) -> AsyncGenerator[FullReadStep, None]:
-        """As the source's own."""
-        return self._count(context, self._source.read_all(context, cursor))
+        """Yield the steps of the wrapped source's `read_all`, and count their calls and points."""
+        return self._count_calls(context, self._source.read_all(context, cursor))
 
     def measure_budget(self) -> dict[str, float]:
-        """As the source's own."""
+        """Return the wrapped source's `measure_budget`."""
         return self._source.measure_budget()
 
     async def refresh(self) -> None:
-        """Set the gauge to what remains now."""
+        """Set the gauge to the share of each rate limit that remains now."""
         for budget, share in self._source.measure_budget().items():
             self._remaining.labels(self._slug, budget).set(share)
 
-    async def _count(self, context: SyncContext, steps: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    async def _count_calls(self, context: SyncContext, steps: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
         calls, points = self._calls.labels(self._slug, context.mode), self._points.labels(self._slug, context.mode)
         cost = CostMeter(context)
         async with aclosing(steps):
@@ -64,14 +64,14 @@ class InstrumentedSource:
 
 
 class CostMeter:
-    """Reports the cost of `context` to counters, each call and point once."""
+    """Adds the calls and points of `context` to Prometheus counters. Each call and each point is added once."""
 
     def __init__(self, context: SyncContext) -> None:
         self._context = context
         self._calls, self._points = context.calls, context.points
 
     def report(self, calls: Counter, points: Counter) -> None:
-        """Add the calls and points since the last report to the counters."""
+        """Add to the counters the calls and points that were made since the previous report."""
         calls.inc(self._context.calls - self._calls)
         points.inc(self._context.points - self._points)
         self._calls, self._points = self._context.calls, self._context.points

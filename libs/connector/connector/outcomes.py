@@ -1,4 +1,4 @@
-"""How far the ids of a group have been read, how its requests end, and how long the next attempt waits."""
+"""Decides how each request of a read ends (completed, failed or unfinished) and how long the next attempt waits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +13,11 @@ Key = tuple[str, str]
 
 @dataclass
 class RequestEndings:
-    """Requests by how they end: all records read, failed for an id that cannot be read, or not finished yet."""
+    """The requests of a read by how they end.
+
+    `completed`: all records were read. `failed`: an id cannot be read, and requesting it again does not help.
+    `unfinished`: some ids are still to be read.
+    """
 
     completed: list[SyncRequested] = field(default_factory=list)
     failed: list[SyncRequested] = field(default_factory=list)
@@ -22,7 +26,7 @@ class RequestEndings:
 
 @dataclass
 class ReadOutcomes:
-    """Filled while a group is read: complete records and tombstones, and ids that could not be read."""
+    """The outcomes of a read so far: the keys of complete records and tombstones, and the unreadable records by key."""
 
     read_keys: set[Key] = field(default_factory=set)
     unreadable: dict[Key, UnreadableRecord] = field(default_factory=dict)
@@ -36,15 +40,15 @@ class ReadOutcomes:
         """Add an id that could not be read."""
         self.unreadable[(record.resource, record.id)] = record
 
-    def build_wait(self) -> RetryLaterError:
-        """Return why requests are unfinished though all ids were tried: the first that may be read later."""
+    def build_retry_error(self) -> RetryLaterError:
+        """Return the error that postpones requests after all ids were tried. It names the first retryable record."""
         first = next(record for record in self.unreadable.values() if record.retryable)
         return RetryLaterError(f"{first.id}: {first.reason}")
 
-    def sort_requests(self, requests: tuple[SyncRequested, ...], *, complete: bool) -> RequestEndings:
-        """Return how `requests` end. `complete`: all ids were tried, in this attempt and earlier ones.
+    def split_requests(self, requests: tuple[SyncRequested, ...], *, complete: bool) -> RequestEndings:
+        """Return `requests` by how they end. `complete` says that all ids were tried, in this or an earlier attempt.
 
-        A request with an unreadable id fails only once its other ids have been tried.
+        A request with an unreadable id fails only after its other ids have been tried.
         """
         endings = RequestEndings()
         for request in requests:
@@ -65,23 +69,25 @@ MAX_BACKOFF_SECONDS = 600.0
 
 
 Uniform = Callable[[float, float], float]
-"""A random number between two bounds, as `random.uniform`."""
+"""A function like `random.uniform`, which returns a random number between two bounds."""
 
 
 def compute_backoff(attempt: int, first: float = FIRST_BACKOFF_SECONDS) -> float:
-    """Return the seconds to wait after the failure of this attempt: `first`, then twice as long each time.
+    """Return the seconds to wait after attempt number `attempt` has failed.
 
-    It exceeds ten minutes only where `first` does.
+    The wait is `first` after attempt 1 and doubles with each further attempt, up to ten minutes. If `first` is longer
+    than ten minutes, every wait is `first`.
     """
     return max(first, min(first * 2.0 ** min(attempt - 1, 16), MAX_BACKOFF_SECONDS))
 
 
-def compute_delay(wait: RetryLaterError, attempt: int, uniform: Uniform) -> float:
-    """Return the seconds until work that `wait` stopped in this attempt continues.
+def compute_delay(error: RetryLaterError, attempt: int, uniform: Uniform) -> float:
+    """Return the seconds to wait before work continues that `error` has stopped in attempt number `attempt`.
 
-    Delays are spread by a fifth, and never shorter than the wait asks for.
+    The delay varies randomly by up to a fifth, so that work does not continue all at the same moment. It is never
+    shorter than the seconds that `error` names.
     """
-    if wait.seconds is None:
+    if error.seconds is None:
         return compute_backoff(attempt) * uniform(0.8, 1.2)
-    seconds = compute_backoff(attempt, wait.seconds) if wait.escalates else wait.seconds
+    seconds = compute_backoff(attempt, error.seconds) if error.escalates else error.seconds
     return seconds * uniform(1.0, 1.2)

@@ -1,4 +1,4 @@
-"""Pages of records: bounded by bytes, each with at least one whole record or one chunk of a record."""
+"""Splits records into pages of a bounded size in bytes. Each page holds at least one record or chunk of a record."""
 
 import orjson
 
@@ -7,13 +7,13 @@ from contracts.topics import MAX_MESSAGE_BYTES
 
 TARGET_BYTES = 512 * 1024
 MAX_RECORD_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
-"""A larger record does not fit into one message, and its sync fails with its id."""
+"""The largest record that fits into one message. A sync with a larger record fails, and its reason names the record."""
 ENVELOPE_BYTES = 300
-"""About what a record's other fields take beside its body."""
+"""The approximate bytes that a record's fields take in addition to its body and items."""
 
 
 def measure_record(record: Record) -> int:
-    """Return about the bytes that `record` takes in a page."""
+    """Return the approximate number of bytes that `record` takes in a page."""
     content = record.items if record.body is None else (record.body, record.items)
     return ENVELOPE_BYTES + len(orjson.dumps(content))
 
@@ -27,13 +27,17 @@ class PageBuilder:
         self._size = 0
 
     def add(self, record: Record, size: int) -> tuple[Record, ...]:
-        """Add a record of `size` bytes; return the page that was full before it, or nothing."""
+        """Add a record of `size` bytes.
+
+        If the record does not fit into the current page, return the records of that page and start a new page with
+        this one. Otherwise return an empty tuple.
+        """
         page = self.flush() if self._records and self._size + size > self._target else ()
         self._records.append(record)
         self._size += size
         return page
 
     def flush(self) -> tuple[Record, ...]:
-        """Return the records that are on no page yet; empty when there are none."""
+        """Return the records of the unfinished page and start an empty one. The tuple is empty when there are none."""
         records, self._records, self._size = tuple(self._records), [], 0
         return records

@@ -1,4 +1,4 @@
-"""Settings that every fetcher has, from the environment."""
+"""The settings that every fetcher reads from the environment."""
 
 from pydantic import Field, SecretStr
 
@@ -6,7 +6,10 @@ from service.settings import KafkaSettings
 
 
 class FetcherSettings(KafkaSettings):
-    """Where the gateway is, and how many seconds one step of a full sync reads."""
+    """The settings of a fetcher: the gateway's internal URL and key, its own address, and the seconds of a step.
+
+    A full sync is read in steps of about `step_seconds`.
+    """
 
     gateway_internal_url: str
     internal_key: SecretStr = Field(min_length=1)

@@ -1,4 +1,4 @@
-"""What a fetcher implements, a `Source`, and the steps that it yields while it reads."""
+"""The interface that each fetcher implements (`Source`), and the steps that a source yields while it reads."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from platform_sdk.session import SyncContext
 
 @dataclass(frozen=True)
 class RecordBatch:
-    """Records of `resource`, the one that was requested or listed, with the child records that came with them."""
+    """Records that the platform returned together: those of the requested `resource`, and their child records."""
 
     resource: str
     records: tuple[Record, ...]
@@ -20,25 +20,28 @@ class RecordBatch:
 
 @dataclass(frozen=True)
 class UnreadableRecord:
-    """An id that could not be read, which does not mean that its record is deleted."""
+    """A record that could not be read, by its resource and id. It is not a tombstone: the record may well exist."""
 
     resource: str
     id: str
     reason: str
     retryable: bool = False
-    """Whether requesting it again can help."""
+    """Whether requesting the record again can help."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything yielded so far is complete; the rest continues from `cursor`. Handlers stop at checkpoints only."""
+    """A point at which a read can stop: everything before it was yielded, and a later read continues from `cursor`.
+
+    Handlers end a read early only at a checkpoint.
+    """
 
     cursor: str
 
 
 @dataclass(frozen=True)
 class RangeEnd:
-    """The end of one id range; fields as in `contracts.events.RangeCompleted`."""
+    """The end of one id range. The fields mean the same as in `contracts.events.RangeCompleted`."""
 
     resource: str
     id_range: int
@@ -51,7 +54,7 @@ class RangeEnd:
 
 @dataclass(frozen=True)
 class FullReadEnd:
-    """The end of a full read; fields as in `contracts.events.FullReadCompleted`."""
+    """The end of a full read. The fields mean the same as in `contracts.events.FullReadCompleted`."""
 
     id_ranges: tuple[tuple[str, int], ...]
     started_at: int
@@ -64,26 +67,30 @@ FullReadStep = RecordBatch | RangeEnd | FullReadEnd | Checkpoint
 
 
 class Source(Protocol):
-    """What a fetcher implements. At the very end no Checkpoint is yielded: the generator is simply exhausted.
+    """Reads the records of a platform. Each fetcher implements this protocol.
 
-    Both generators may raise RetryLaterError, PermanentError or ConnectionEndedError between two steps.
+    `read_records` and `read_all` are generators. After the last step a generator ends without yielding a `Checkpoint`.
+    Between two steps it may raise `RetryLaterError` when the read must wait, `PermanentError` when it cannot succeed,
+    and `ConnectionEndedError` when the merchant's connection no longer exists.
     """
 
     def read_records(
         self, context: SyncContext, ids: RecordIds, cursor: str | None
     ) -> AsyncGenerator[IncrementalReadStep, None]:
-        """Read these records directly, from the start or from the checkpoint of an earlier attempt at the same ids.
+        """Read the records with these ids. `cursor` is from a checkpoint of an earlier read of the same ids, or None.
 
-        An id that the platform answers as absent, without an error, is a record without a body. Records that earlier
-        attempts could not read for good are yielded as unreadable again.
+        When the platform answers that an id does not exist, the source yields a record without a body (a tombstone).
+        Records that an earlier attempt found to be permanently unreadable are yielded as unreadable again.
         """
         ...
 
     def read_all(self, context: SyncContext, cursor: str | None) -> AsyncGenerator[FullReadStep, None]:
-        """Read everything from `cursor`; the generator ends with the full read."""
+        """Read all records. `cursor` is from a checkpoint of an earlier step; None starts from the beginning."""
         ...
 
     def measure_budget(self) -> dict[str, float]:
-        """Return, by kind of rate limit, the share that remains now, from 0 to 1: where accounts have one each, the
-        lowest."""
+        """Return the share of each rate limit that remains now, from 0 to 1, by the name of the rate limit.
+
+        Where each account has its own limit, the share is the lowest among the accounts.
+        """
         ...

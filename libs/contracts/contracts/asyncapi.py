@@ -1,6 +1,7 @@
-"""The AsyncAPI 3.0 document of the topics: producers, consumers, retention and messages of each.
+"""Builds the AsyncAPI 3.0 document, which describes the producers, consumers, retention and messages of each topic.
 
-One document describes all services. The tag of an operation, and the first part of its name, is the service.
+One document describes all services. Each operation belongs to one service, whose name is the operation's tag and the
+first part of the operation's name.
 """
 
 import json
@@ -30,7 +31,7 @@ _INFO = {
 def build_asyncapi_document(
     topics: Iterable[Topic], get_config: Callable[[Topic], Mapping[str, str]]
 ) -> dict[str, Any]:
-    """Return the document for these topics. `get_config` returns the settings with which a topic is created."""
+    """Return the document for `topics`. `get_config` returns the Kafka settings with which a topic is created."""
     listed = list(topics)
     return {
         "asyncapi": "3.0.0",
@@ -100,7 +101,7 @@ def _build_messages() -> dict[str, Any]:
 
 
 def _build_schemas() -> dict[str, Any]:
-    """Return the JSON Schemas of all events, their shared definitions, and those of the headers."""
+    """Return by name the JSON Schemas of all events, of the definitions that events share, and of the headers."""
     schemas: dict[str, Any] = {}
     for text in render_schemas().values():
         schema = json.loads(text.replace("#/$defs/", "#/components/schemas/"))

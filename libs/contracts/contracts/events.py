@@ -1,8 +1,9 @@
-"""Every event of the system: facts in the past tense, and requests.
+"""All events of the system. An event states a fact, named in the past tense, or requests work.
 
-Events are frozen and ignore unknown fields. Adding an optional field keeps an event's version; any other change is a
-new topic. Fields named `*_at` are milliseconds since the epoch (UTC) unless they are typed `datetime`. No event holds
-a token or a secret.
+Events are frozen and ignore unknown fields. Adding an optional field keeps an event's version; any other change needs
+a new topic. Fields named `*_at` are milliseconds since the Unix epoch, unless their type is `datetime`. No event holds
+a token or a secret. The field `epoch` is a number that rises when a connection is uninstalled or redacted. Data that
+was read under an earlier epoch is refused.
 """
 
 from datetime import datetime
@@ -12,24 +13,27 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 ConnectionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*:.+$", max_length=255)]
-"""`platform:account`, e.g. `shop-platform:acme.example`. Any slug may be a platform."""
+"""The name of a merchant's connection: `platform:account`, e.g. `shop-platform:acme.example`.
+
+Any slug may be a platform.
+"""
 
 RecordIds = dict[str, tuple[str, ...]]
-"""Record ids by resource, e.g. `{"products": ("101", "102")}`."""
+"""The ids of records by their resource, e.g. `{"products": ("101", "102")}`."""
 
 
 def parse_platform(connection: str) -> str:
-    """Return the platform's slug from a connection's name."""
+    """Return the platform's slug, the part of a connection's name before the first colon."""
     return connection.partition(":")[0]
 
 
 def parse_account(connection: str) -> str:
-    """Return the account at the platform from a connection's name."""
+    """Return the account at the platform, the part of a connection's name after the first colon."""
     return connection.partition(":")[2]
 
 
 class Event(BaseModel):
-    """The base of all events: frozen, and unknown fields are ignored, so that an added field breaks no consumer.
+    """The base class of all events. It is frozen and ignores unknown fields, so that an added field breaks no consumer.
 
     A validation error names the field but never its value, because errors are logged and stored with dead letters.
     """
@@ -40,58 +44,59 @@ class Event(BaseModel):
 class ConnectionChanged(Event):
     """The full state of one connection. Published by the gateway; consumed by the scheduler and the spaces-writer.
 
-    Idempotency key: (`connection`, `revision`). A consumer ignores a revision that is not higher than the one it has,
-    which absorbs redelivery and reading the compacted topic from its beginning. In state `redacted` only the name and
-    the epoch are set.
+    Idempotency key: (`connection`, `revision`). A consumer ignores a revision that is not higher than the revision it
+    has stored. So it may receive an event twice, and may read the compacted topic from its beginning. In state
+    `redacted` the event names no merchant, object key, sync or scopes.
     """
 
     connection: ConnectionName
     revision: int
-    """Rises with every change of the connection's row in the gateway."""
+    """A number that rises with every change of the connection's row in the gateway."""
     epoch: int
-    """Rises when the connection is uninstalled or redacted, not when a live connection is authorized again."""
+    """A number that rises when the connection is uninstalled or redacted. Authorizing a connected account again does
+    not change it."""
     state: str
-    """connected | reauthorise | uninstalled | redacted"""
+    """One of: connected | reauthorise | uninstalled | redacted."""
     merchant: UUID | None = None
     object_key: str | None = None
-    """Where the snapshot is stored in the bucket."""
+    """The key of the snapshot in the bucket."""
     wanted_sync: UUID | None = None
-    """Id of the full sync that the gateway requests. The scheduler starts each id once."""
+    """The id of the full sync that the gateway requests. The scheduler starts each id once."""
     wanted_cause: str = "connect"
-    """Why that sync is requested: connect | manual"""
+    """The reason for which `wanted_sync` is requested: connect | manual."""
     scopes: tuple[str, ...] = ()
     """The granted scopes. `write_x` includes `read_x`."""
 
 
 class SyncRequested(Event):
-    """Request to read these records now (incremental sync). Published by the gateway for webhooks and by the scheduler;
-    consumed by the platform's fetcher and by the scheduler.
+    """A request to read the given records now (incremental sync).
 
-    Idempotency key: `sync_id`, derived from the webhook's id, so that a webhook delivered twice is one sync.
-    A request with cause `probe` tests the way from the webhook address to Kafka; no records are read for it.
+    Published by the gateway for webhooks and by the scheduler; consumed by the platform's fetcher and by the scheduler.
+    Idempotency key: `sync_id`, which is derived from the webhook's id, so that a webhook delivered twice is one sync.
+    A request with cause `probe` tests whether webhooks reach Kafka through the webhook URL. No records are read for it.
     """
 
     sync_id: UUID
     connection: ConnectionName
     epoch: int
     cause: str
-    """webhook | manual | retry | postponed | reconcile | probe"""
+    """One of: webhook | manual | retry | postponed | reconcile | probe."""
     records: RecordIds
     requested_at: int
     coalesced_sync_ids: tuple[UUID, ...] = ()
-    """Further syncs that were coalesced into this request. Each ends with the result of `sync_id`."""
+    """The ids of further syncs that were coalesced into this request. Each ends with the result of `sync_id`."""
     cursor: str | None = None
-    """Where to continue inside a chunked record. Only the fetcher that wrote it can read it."""
+    """The cursor from which a postponed read continues. Its content has a meaning only for the platform's fetcher."""
     attempt: int = 1
     topic: str | None = None
     """The platform's webhook topic, for logs and metrics."""
 
 
 class FullSyncStepRequested(Event):
-    """Request to run step N of a full sync from this cursor (None: from the start). Published by the scheduler.
+    """A request to run one step of a full sync. Published by the scheduler; consumed by the platform's fetcher.
 
-    Idempotency key: (`sync_id`, `step`). A step that runs twice publishes `sync.progressed` twice; the scheduler
-    applies the first and ignores the second.
+    The step reads from `cursor`; None is the start of the full sync. Idempotency key: (`sync_id`, `step`). A step that
+    runs twice publishes `SyncProgressed` twice; the scheduler applies the first event and ignores the second.
     """
 
     sync_id: UUID
@@ -104,21 +109,21 @@ class FullSyncStepRequested(Event):
 
 
 class SyncProgressed(Event):
-    """How far a fetcher got with a request or a step. Published by fetchers; consumed by the scheduler.
+    """The progress of a sync. Published by fetchers; consumed by the scheduler.
 
-    `advanced`: the step is done and the next one begins at `cursor`. `completed`: the full read reached its end.
-    `postponed`: continue no earlier than `not_before` with what is left (`records` and `cursor`, or the step's
-    `cursor`). `failed`: `reason` says why, `retryable` whether trying again can help. An incremental read that was
-    completed needs no such event: it ends with the writer's `SyncResult`.
+    `advanced`: the step of a full sync is done, and the next step begins at `cursor`. `completed`: the full read is
+    done. `postponed`: the work continues at `not_before` or later from `cursor`; for an incremental sync `records` are
+    the ids to read. `failed`: `reason` says why, and `retryable` says whether another attempt can help. No event is
+    published when an incremental read is completed, because the spaces-writer reports its end with a `SyncResult`.
     """
 
     connection: ConnectionName
     epoch: int
     outcome: Literal["advanced", "completed", "postponed", "failed"]
     sync_ids: tuple[UUID, ...]
-    """The one full sync, or all incremental syncs that were read together."""
+    """The id of the full sync, or the ids of all incremental syncs that were read together."""
     step: int | None = None
-    """The step of the full sync; None for an incremental sync."""
+    """The number of the full sync's step; None for an incremental sync."""
     cursor: str | None = None
     records: RecordIds = Field(default_factory=dict)
     not_before: int | None = None
@@ -127,72 +132,75 @@ class SyncProgressed(Event):
     throttled: bool = False
     attempt: int = 1
     calls: int = 0
-    """Calls made to the platform."""
+    """The number of calls made to the platform."""
     points: int = 0
-    """Rate limit points that the platform charged for them."""
+    """The rate limit points that the platform charged for these calls."""
 
 
 class RecordChunk(Event):
-    """The position of one chunk of a record that is too large for one answer of the platform.
+    """The position of one chunk within a record. A record is chunked when one response of the platform cannot hold it.
 
-    Chunks of one reading are joined from the first (`cursor` None) to the last (`next_cursor` None).
+    The chunks of one reading are joined in order, from the first (`cursor` is None) to the last (`next_cursor` is
+    None).
     """
 
     reading_id: str
-    """Identifies one reading of the record. Chunks of different readings are never joined."""
+    """The id of one reading of the record. Chunks of different readings are never joined."""
     cursor: str | None
     next_cursor: str | None
-    """The `cursor` of the next chunk; None on the last."""
+    """The `cursor` of the next chunk; None on the last chunk."""
     path: tuple[str, ...] = ()
-    """Keys from the record's body to the list that this chunk's `items` extend; empty on the first chunk."""
+    """The path of keys in the record's body that leads to the list to which `Record.items` are appended. It is empty on
+    the first chunk."""
 
     @property
     def is_last(self) -> bool:
-        """Whether the record is complete with this chunk."""
+        """Whether this is the record's last chunk."""
         return self.next_cursor is None
 
 
 class Record(Event):
-    """One record, whole, in the form in which the snapshot shows it.
+    """One record in the form in which the snapshot shows it, or one chunk of a chunked record.
 
-    `body` None together with `chunk` None is a tombstone: the record was requested by its id, and the platform answered
+    When `body` and `chunk` are None, this is a tombstone: the record was requested by its id, and the platform answered
     that it does not exist. The first chunk of a chunked record has the `body`; further chunks have only `items`.
     """
 
     resource: str
     id: str
     read_at: int
-    """When the first request that contributed to it was sent: the worker's clock, corrected by the platform's."""
+    """The time at which the first request that contributed to the record was sent. It is the fetcher's clock, corrected
+    by the platform's clock."""
     updated_at: datetime | None = None
-    """The record's own time of change, where the platform has one."""
+    """The time at which the platform last changed the record; None if the platform does not tell."""
     body: dict[str, Any] | None = None
     sort_key: int = 0
-    """Order among the records of its resource, e.g. the numeric id."""
+    """The number by which the records of a resource are ordered, e.g. the numeric id."""
     parent: str | None = None
-    """Id of the record that this one is deleted with."""
+    """The id of the parent record. When the parent is deleted, this record is deleted too."""
     lookup_fields: dict[str, str | None] = Field(default_factory=dict)
-    """Small values that other records show, e.g. title, handle, name."""
+    """Small values that are copied into other records, e.g. title, handle, name."""
     volatile_fields: dict[str, Any] = Field(default_factory=dict)
-    """Values that change by themselves (counters, signed URLs). They are shown in the snapshot, but a difference in
-    them is no change of the record."""
+    """Values that change although nobody edits the record (counters, signed URLs). The snapshot shows them, but a
+    difference in them alone does not count as a change of the record."""
     items: tuple[Any, ...] = ()
     chunk: RecordChunk | None = None
 
 
 class RecordsPage(Event):
-    """A bounded batch of records. Published by fetchers; consumed by the spaces-writer.
+    """A page of records, of bounded size. Published by fetchers; consumed by the spaces-writer.
 
-    A page is never skipped because its number was seen before: a step that ran twice may have cut its pages
-    differently. Every record passes the version check, which absorbs redelivery. (`read_id`, `step`, `page`) is the key
-    under which the listed ids are stored.
+    The consumer handles every page, even if it has stored a page with the same number: a step that runs twice may
+    divide its records into pages differently. Repeated records are harmless, because the version of each record is
+    checked. The ids on a page are stored under the key (`read_id`, `step`, `page`).
     """
 
     kind: Literal["page"] = "page"
     connection: ConnectionName
     epoch: int
-    """The epoch of the token with which it was read."""
+    """The epoch of the token with which the records were read."""
     read_id: UUID
-    """The full sync's id, or the id of the incremental read."""
+    """The id of the full sync, or the id of the incremental read."""
     step: int
     page: int
     resource: str
@@ -202,7 +210,7 @@ class RecordsPage(Event):
 
 
 class RangeCompleted(Event):
-    """All pages of one id range were published. The spaces-writer then checks that the range is complete."""
+    """The end marker of one id range, after all of its pages. The spaces-writer checks that the range is complete."""
 
     kind: Literal["range_completed"] = "range_completed"
     connection: ConnectionName
@@ -212,33 +220,34 @@ class RangeCompleted(Event):
     id_range: int
     attempt: int
     retry_cursor: str
-    """Cursor from which only this id range is read again, as its next attempt."""
+    """The cursor with which only this id range is read again, as its next attempt."""
     sent_count: int
-    """Number of distinct ids published in this attempt."""
+    """The number of distinct ids that were published in this attempt."""
     count_before: int | None = None
-    """The platform's own count when reading the range began; None where the platform has no count."""
+    """The number of records that the platform counted before the range was read; None if the platform has no count."""
     count_after: int | None = None
+    """The number of records that the platform counted after the range was read; None if the platform has no count."""
 
 
 class FullReadCompleted(Event):
-    """What a full read consisted of. When every id range is complete, the writer ends the sync with `success`."""
+    """The end marker of a full read, which lists its id ranges. When all are complete, the sync ends with `success`."""
 
     kind: Literal["full_read_completed"] = "full_read_completed"
     connection: ConnectionName
     epoch: int
     read_id: UUID
     id_ranges: tuple[tuple[str, int], ...]
-    """(resource, id range) of everything that was read."""
+    """The (resource, id range) pairs that were read."""
     child_resources: tuple[str, ...] = ()
-    """Resources whose records came with those of their parent."""
+    """The resources whose records were read together with their parent records."""
     skipped_resources: dict[str, str] = Field(default_factory=dict)
-    """Resource to the reason why it was not read, e.g. a missing scope."""
+    """The resources that were not read, each with the reason, e.g. a missing scope."""
     started_at: int
-    """Before the first read, on the clock of `read_at`."""
+    """A time before the first read, on the same clock as `Record.read_at`."""
 
 
 class IncrementalReadCompleted(Event):
-    """All pages of an incremental read were published. The spaces-writer answers with a `SyncResult`."""
+    """The end marker of an incremental read, after all of its pages. The spaces-writer replies with a `SyncResult`."""
 
     kind: Literal["incremental_read_completed"] = "incremental_read_completed"
     connection: ConnectionName
@@ -247,13 +256,13 @@ class IncrementalReadCompleted(Event):
     sync_ids: tuple[UUID, ...]
     requested: RecordIds
     unreadable: dict[str, str] = Field(default_factory=dict)
-    """Ids that could not be read, with the reason."""
+    """The ids that could not be read, each with the reason."""
 
 
 Fetched = Annotated[
     RecordsPage | RangeCompleted | FullReadCompleted | IncrementalReadCompleted, Field(discriminator="kind")
 ]
-"""Every event on the `data.fetched.*` topics."""
+"""The union of all events on the `data.fetched.*` topics, told apart by `kind`."""
 
 FETCHED_ADAPTER: TypeAdapter[RecordsPage | RangeCompleted | FullReadCompleted | IncrementalReadCompleted] = TypeAdapter(
     Fetched, config=ConfigDict(hide_input_in_errors=True)
@@ -261,7 +270,10 @@ FETCHED_ADAPTER: TypeAdapter[RecordsPage | RangeCompleted | FullReadCompleted | 
 
 
 class SyncTotals(Event):
-    """Dispositions of all records of one read so far. The numbers are absolute, so a repeated event adds nothing."""
+    """The number of records of one read so far, by what became of them in the spaces-writer.
+
+    The numbers are totals, not increments, so handling an event twice counts nothing twice.
+    """
 
     read_id: UUID
     pages: int = 0
@@ -273,17 +285,17 @@ class SyncTotals(Event):
 
 
 class SyncResult(Event):
-    """The result of syncs, decided by the service that stored their data.
+    """The result of one or more syncs, decided by the spaces-writer.
 
-    `incomplete`: some id ranges must be read again from `retry_cursors`. `cancelled`: the data was read under an epoch
-    that has ended and was refused.
+    `incomplete`: some id ranges must be read again from `retry_cursors`. `cancelled`: the data was refused, because it
+    was read under an earlier epoch than the connection's present one.
     """
 
     sync_ids: tuple[UUID, ...]
     status: Literal["success", "failed", "incomplete", "cancelled"]
     sequence: int
-    """The connection's sequence number that includes all of the data. An upload with this number or a higher one
-    contains it."""
+    """The connection's sequence number after all data of the syncs was stored. An upload with this number or a higher
+    number contains the data."""
     reason: str | None = None
     retry_cursors: tuple[str, ...] = ()
     skipped_resources: dict[str, str] = Field(default_factory=dict)
@@ -291,11 +303,12 @@ class SyncResult(Event):
 
 
 class Upload(Event):
-    """The outcome of building one snapshot."""
+    """The outcome of building one snapshot and uploading it to the bucket."""
 
     key: str
     outcome: Literal["uploaded", "unchanged", "restored", "failed"]
-    """`restored`: the stored object was missing or overwritten and was uploaded again."""
+    """`unchanged`: the bucket already has the same content. `restored`: the object in the bucket was missing or
+    overwritten, and was uploaded again."""
     sequence: int
     sha256: str = ""
     bytes: int = 0
@@ -305,18 +318,21 @@ class Upload(Event):
 
 
 class Erasure(Event):
-    """A redaction was completed: no record and no object of the connection is left. A repeated event adds nothing."""
+    """The report that a redaction is complete: no record and no object of the connection remains.
+
+    Handling this report twice has the same effect as handling it once.
+    """
 
     object_keys: tuple[str, ...]
-    """The objects that were deleted from the bucket."""
+    """The keys of the objects that were deleted from the bucket."""
     erased_at: int
 
 
 class DataStored(Event):
-    """What the spaces-writer stored. Consumed by the scheduler and by readers of the bucket.
+    """The data that the spaces-writer stored or erased. Consumed by the scheduler and by readers of the bucket.
 
-    Idempotency: totals are absolute, results are final, uploads carry their sequence number, so that handling the event
-    twice changes nothing.
+    Handling the event twice changes nothing: totals are no increments, results are final, and uploads carry their
+    sequence number.
     """
 
     connection: ConnectionName
@@ -325,13 +341,13 @@ class DataStored(Event):
     totals: tuple[SyncTotals, ...] = ()
     results: tuple[SyncResult, ...] = ()
     records_to_verify: RecordIds = Field(default_factory=dict)
-    """Records to read directly: deletion candidates of a full sync, and records of which two readings with the same
-    `updated_at` differ."""
+    """The records that must be read again by their ids: deletion candidates of a full sync, and records for which two
+    readings with the same `updated_at` differ."""
     verification_id: UUID | None = None
     """The id of the sync that reads `records_to_verify`."""
     upload: Upload | None = None
     guard_reason: str | None = None
-    """Why the deletion guard stopped the deletions of a full sync."""
+    """The reason for which the deletion guard stopped the deletions of a full sync; None if it did not."""
     erasure: Erasure | None = None
 
 

@@ -1,4 +1,4 @@
-"""Kafka headers of events: CloudEvents attributes and the trace. The body of a message is the event alone."""
+"""The Kafka headers of events: CloudEvents attributes and the trace. The body of a message holds only the event."""
 
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 from contracts.events import Event
 
 NAMESPACE = UUID("6f0f4a1e-6f83-5b0c-9a53-2d7d1f1f6a10")
-"""The namespace of ids that `derive_id` derives."""
+"""The UUID namespace that `derive_id` uses."""
 
 CLOUD_EVENT = {
     "ce_specversion": "The version of CloudEvents: 1.0",
@@ -17,10 +17,10 @@ CLOUD_EVENT = {
     "ce_time": "When it was published, RFC 3339",
     "content-type": "application/json",
 }
-"""The headers of every event with their descriptions."""
+"""The headers that every event has, with their descriptions."""
 TRACEPARENT = "traceparent"
 TRACE = {TRACEPARENT: "The span that publishes it (W3C), where traces are exported; a malformed one is ignored"}
-"""The optional header of an event with its description."""
+"""The header that an event may have, with its description."""
 DEAD_LETTER = {
     "dlq-topic": "The topic of the message",
     "dlq-partition": "Its partition in that topic",
@@ -32,9 +32,9 @@ DEAD_LETTER = {
 
 
 def derive_id(*parts: str) -> UUID:
-    """Return the UUID (version 5) that these parts always give, e.g. `derive_id("poll", connection, slot)`.
+    """Return a UUID (version 5) computed from `parts`, e.g. `derive_id("poll", connection, slot)`.
 
-    A redelivered webhook or a repeated poll so gets the id that it had the first time.
+    Equal parts always give the same id, so a webhook that is delivered twice gets the same id both times.
     """
     return uuid5(NAMESPACE, "\x1f".join(parts))
 
@@ -48,7 +48,10 @@ def build_headers(event: Event, *, source: str, event_id: str, subject: str) -> 
 
 
 def build_headers_for_type(event_type: str, *, source: str, event_id: str, subject: str) -> list[tuple[str, bytes]]:
-    """Return the headers of an event of which only the name of its type is available, as in the outbox."""
+    """Return the headers of an event whose type is given by its class name, e.g. `SyncRequested`.
+
+    The outbox uses this function, because it stores the class name and the body instead of the event.
+    """
     attributes = {
         "ce_specversion": "1.0",
         "ce_type": f"merchant-sync.{event_type}.v1",

@@ -1,6 +1,7 @@
-"""Every Kafka topic: its key, its retention, its producers and its consumers.
+"""All Kafka topics, with their retention, events, producers and consumers.
 
-The key of every message is the connection (`platform:account`), the unit of ordering and of tenancy.
+The key of every message is the merchant's connection (`platform:account`). So messages of one connection keep their
+order.
 """
 
 from collections.abc import Iterator
@@ -20,12 +21,12 @@ from contracts.events import (
 )
 
 PARTITIONS = 12
-"""Partitions of each topic. Fixed when the topic is created, because a key's partition depends on it."""
+"""The number of partitions of each topic. It never changes, because the partition of a key depends on it."""
 
 RETENTION_MS = 7 * 24 * 3600 * 1000
-"""The longest that a message is kept, except for the latest message of each key on a compacted topic."""
+"""The longest time in ms that a message is kept. The latest message of each key on a compacted topic is kept longer."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-"""Largest message on any topic in bytes, before compression. The producer refuses larger ones."""
+"""The largest size of a message in bytes, before compression. The producer refuses larger messages."""
 
 CONNECTION_CHANGED = "connection.changed"
 SYNC_PROGRESSED = "sync.progressed"
@@ -34,12 +35,12 @@ DEAD_LETTER_SUFFIX = ".dlq"
 
 
 def get_sync_topic(platform: str) -> str:
-    """Return the topic of `platform` for incremental syncs, on which a webhook or a person waits."""
+    """Return the topic of `platform` for requests of incremental syncs."""
     return f"sync.requested.{platform}"
 
 
 def get_full_sync_topic(platform: str) -> str:
-    """Return the topic of `platform` for the steps of full syncs."""
+    """Return the topic of `platform` for requests of full sync steps."""
     return f"sync.requested.{platform}.full"
 
 
@@ -54,16 +55,16 @@ def get_full_fetched_topic(platform: str) -> str:
 
 
 def get_dead_letter_topic(topic: str) -> str:
-    """Return the topic that keeps the messages of `topic` that could not be handled."""
+    """Return the dead letter topic of `topic`, which holds its messages that could not be handled."""
     return topic + DEAD_LETTER_SUFFIX
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic as it is provisioned (`compact` keeps the latest message of each key for ever), and who uses it.
+    """The definition of a topic, from which it is created and documented.
 
-    `producers` and `consumers` are names of services. `events` is empty on a dead letter topic, whose messages are
-    copied unchanged.
+    A topic with `compact` keeps the latest message of each key for ever. `producers` and `consumers` are names of
+    services. `events` is empty for a dead letter topic, because it may hold any message of its topic.
     """
 
     name: str
@@ -75,7 +76,7 @@ class Topic:
 
 
 def list_topics(platforms: tuple[str, ...]) -> tuple[Topic, ...]:
-    """Return all topics for these platforms, dead letter topics included."""
+    """Return all topics, including those of each platform in `platforms` and all dead letter topics."""
     topics = tuple(_build_topics(platforms))
     return (*topics, *(_build_dead_letter_topic(topic) for topic in topics))
 

@@ -1,1 +1,1 @@
-"""How a service uses its own schema in Postgres: its URL, its connection pool and its migrations."""
+"""Access of a service to its own Postgres schema: the database URL, the connection pool and the migrations."""

@@ -1,13 +1,13 @@
-"""Migrations: the numbered SQL scripts of a service's package, each applied once to the service's schema.
+"""Applies migrations: the numbered SQL scripts of a service's package. Each is applied once to the service's schema.
 
-`schema_versions` holds the name and the SHA-256 of each applied script. An applied script must never change: a later
-script corrects it. Each script is a transaction of its own, so a script that fails leaves nothing behind and those
-before it stay applied.
+The table `schema_versions` holds the name and the SHA-256 of each applied script. An applied script must never change;
+a correction is a new script. Each script runs in its own transaction, so a script that fails changes nothing, and the
+scripts before it stay applied.
 
 A script whose first line is `-- outside a transaction` runs statement by statement without a transaction, as
-`CREATE INDEX CONCURRENTLY` requires. Each of its statements ends with a semicolon at the end of a line. When one fails,
-all are run again at the next start, so they must be repeatable (`IF EXISTS`, `IF NOT EXISTS`; a failed concurrent index
-stays behind invalid and is dropped first).
+`CREATE INDEX CONCURRENTLY` requires. Each of its statements ends with a semicolon at the end of a line. When a
+statement fails, the whole script runs again at the next start, so its statements must be repeatable (`IF EXISTS`,
+`IF NOT EXISTS`). An index whose concurrent creation failed remains as an invalid index, so the script drops it first.
 """
 
 import asyncio
@@ -51,20 +51,20 @@ def load_scripts(package: str) -> list[Script]:
     return [Script(path.name, path.read_text()) for path in sorted(paths, key=lambda path: path.name)]
 
 
-async def apply_migrations(connection: Connection, schema: str, scripts: Iterable[Script]) -> None:
-    """Create `schema` if it is missing, and apply the scripts that it does not have yet.
+async def apply_migrations(db: Connection, schema: str, scripts: Iterable[Script]) -> None:
+    """Create `schema` if it is missing, and apply the scripts that were not applied to it yet.
 
-    Safe when several processes do so at once: one applies them and the others wait. `connection` has `schema` as its
-    search path, and its session holds the lock on the migrations until it is closed. Raises `RuntimeError`, which names
-    the script, when an applied script was changed. When a script fails, raises the error of Postgres with a note that
-    names the script.
+    Several processes may call this at the same time: one applies the scripts and the others wait. The search path of
+    the database connection `db` must be `schema`. Its session holds the lock on the migrations until it is closed.
+    Raises `RuntimeError`, which names the script, when an applied script was changed. When a script fails, raises the
+    error of asyncpg with a note that names the script.
     """
-    await _lock_migrations(connection, schema)
-    await _create_versions(connection, schema)
-    applied = await _load_checksums(connection)
+    await _lock_migrations(db, schema)
+    await _create_versions(db, schema)
+    applied = await _load_checksums(db)
     for script in scripts:
         if script.name not in applied:
-            await _apply(connection, schema, script)
+            await _apply_script(db, schema, script)
         elif applied[script.name] != script.checksum:
             raise RuntimeError(
                 f"migration {script.name} of schema {schema} was changed after it was applied: "
@@ -80,36 +80,36 @@ CREATE TABLE IF NOT EXISTS schema_versions (
 _INSERT_VERSION = "INSERT INTO schema_versions (name, checksum) VALUES ($1, $2)"
 
 
-async def _lock_migrations(connection: Connection, schema: str) -> None:
-    """Take the advisory lock on the migrations of `schema` for the session, and wait for it if need be."""
+async def _lock_migrations(db: Connection, schema: str) -> None:
+    """Wait for the advisory lock on the migrations of `schema`, and take it for the session of `db`."""
     # Not pg_advisory_lock: a session that waits in it holds a snapshot, for whose end CREATE INDEX CONCURRENTLY in the
     # session with the lock would wait in turn. Postgres would end one of the two as deadlocked.
-    while not await connection.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", f"migrate.{schema}"):
+    while not await db.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", f"migrate.{schema}"):
         await asyncio.sleep(LOCK_RETRY_SECONDS)
 
 
-async def _create_versions(connection: Connection, schema: str) -> None:
+async def _create_versions(db: Connection, schema: str) -> None:
     # Not CREATE SCHEMA IF NOT EXISTS: it requires the right to create schemas even when the schema exists.
-    if not await connection.fetchval("SELECT true FROM pg_namespace WHERE nspname = $1", schema):
-        await connection.execute(f'CREATE SCHEMA "{schema}"')
-    await connection.execute(_CREATE_VERSIONS)
+    if not await db.fetchval("SELECT true FROM pg_namespace WHERE nspname = $1", schema):
+        await db.execute(f'CREATE SCHEMA "{schema}"')
+    await db.execute(_CREATE_VERSIONS)
 
 
-async def _load_checksums(connection: Connection) -> dict[str, str]:
-    rows = await connection.fetch("SELECT name, checksum FROM schema_versions")
+async def _load_checksums(db: Connection) -> dict[str, str]:
+    rows = await db.fetch("SELECT name, checksum FROM schema_versions")
     return {row["name"]: row["checksum"] for row in rows}
 
 
-async def _apply(connection: Connection, schema: str, script: Script) -> None:
+async def _apply_script(db: Connection, schema: str, script: Script) -> None:
     try:
         if script.is_transactional:
-            async with connection.transaction():
-                await connection.execute(script.sql)
-                await connection.execute(_INSERT_VERSION, script.name, script.checksum)
+            async with db.transaction():
+                await db.execute(script.sql)
+                await db.execute(_INSERT_VERSION, script.name, script.checksum)
         else:
             for statement in split_statements(script.sql):
-                await connection.execute(statement)
-            await connection.execute(_INSERT_VERSION, script.name, script.checksum)
+                await db.execute(statement)
+            await db.execute(_INSERT_VERSION, script.name, script.checksum)
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         error.add_note(f"in migration {script.name} of schema {schema}")
         reason = str(error).partition("\n")[0]  # The lines after it may show rows.
@@ -119,9 +119,9 @@ async def _apply(connection: Connection, schema: str, script: Script) -> None:
 
 
 def split_statements(sql: str) -> list[str]:
-    """Split a script into its statements. Each ends with a semicolon at the end of a line; comment lines are left out.
+    """Return the statements of a script. Each ends with a semicolon at the end of a line; comment lines are left out.
 
-    Raises `ValueError` for dollar-quoted text, which may have such semicolons within.
+    Raises `ValueError` for a script with dollar-quoted text, which may contain semicolons at the ends of its lines.
     """
     if re.search(r"\$\w*\$", sql):
         raise ValueError(f"a script that begins with `{OUTSIDE_TRANSACTION}` cannot have dollar-quoted text")

@@ -1,4 +1,4 @@
-"""The connection pool of a service on its own schema, and which of Postgres's errors mean that it is unavailable."""
+"""The pool of database connections of a service. Errors that mean that Postgres is unavailable are translated."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,16 +14,16 @@ from messaging.errors import UnavailableError
 
 _CONNECTION_ERRORS = (asyncpg.InterfaceError, OSError)
 _UNAVAILABLE_STATES = ("08", "25006", "28", "40", "53", "57", "58")
-"""SQLSTATEs, or classes of them, of states that pass: connection lost, read-only, login refused (while a password is
-changed), rolled back because of another transaction, out of disk, memory or connections, shutting down or cancelled by
-an operator, I/O error of the server."""
+"""The SQLSTATEs and SQLSTATE classes of temporary errors. In this order: connection lost; read-only; login refused (a
+password is being changed); rolled back because of another transaction; out of disk, memory or connections; shutting
+down or cancelled by an operator; I/O error of the server."""
 
 
 @contextmanager
 def _translate_errors() -> Iterator[None]:
-    """Raise `UnavailableError` instead of errors that mean that Postgres is unavailable.
+    """Raise `UnavailableError` for an error that means that Postgres is unavailable. Other errors pass unchanged.
 
-    An unfinished transaction was rolled back.
+    When an error leaves a transaction, Postgres rolls the transaction back.
     """
     try:
         yield
@@ -46,15 +46,18 @@ def _is_unavailable(error: BaseException | None) -> bool:
 
 
 class Database:
-    """A pool of connections whose search path is `schema`. `url` is a URL that `database.url.validate_url` accepts."""
+    """A pool of database connections whose search path is `schema`.
 
-    def __init__(self, url: str, *, schema: str, pool: int = 10) -> None:
+    `url` must be valid according to `database.url.validate_url`.
+    """
+
+    def __init__(self, url: str, *, schema: str, pool_size: int = 10) -> None:
         self.schema = schema
         self._url, self._tls = url, create_tls_context(url)
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self._connect,
-            pool_size=pool,
+            pool_size=pool_size,
             max_overflow=0,
             pool_pre_ping=True,
             pool_timeout=10,
@@ -78,9 +81,10 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, isolation: str | None = None) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that is committed at the end of the context, or rolled back after an error.
+        """Open a transaction. It is committed at the end of the context, or rolled back after an error.
 
-        Raises `UnavailableError` when Postgres does not answer or closes the connection.
+        `isolation` is an isolation level such as `REPEATABLE READ`; None is the default of Postgres. Raises
+        `UnavailableError` when Postgres does not answer or closes the database connection.
         """
         with _translate_errors():
             async with self._engine.connect() as connection:
@@ -90,7 +94,7 @@ class Database:
                     yield connection
 
     async def check_health(self) -> str | None:
-        """Return what is wrong with Postgres, or None when it answers."""
+        """Return None when Postgres answers a query, otherwise a text that says what is wrong."""
         try:
             async with self.transaction() as tx:
                 await tx.execute(text("SELECT 1"))
@@ -99,11 +103,11 @@ class Database:
         return None
 
     async def migrate(self, package: str) -> None:
-        """Apply the migrations of `package` that the schema does not have yet; see `database.migrations`.
+        """Apply the migrations of `package` that were not applied to the schema yet; see `database.migrations`.
 
-        Raises `UnavailableError`.
+        Raises `UnavailableError` when Postgres is unavailable, and the errors of `apply_migrations`.
         """
-        # A connection of its own, because closing it gives up the lock on the migrations.
+        # Not a connection of the pool, because closing the connection releases the lock on the migrations.
         with _translate_errors():
             connection = await self._connect()
             try:

@@ -1,4 +1,4 @@
-"""The URL of a service's Postgres, with libpq's TLS parameters in its query."""
+"""Validates the URL of a service's Postgres database. The query of the URL may have the TLS parameters of libpq."""
 
 import ssl
 from typing import Annotated
@@ -10,7 +10,8 @@ from messaging.tls import create_context, load_certificate
 
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 PARAMETERS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "target_session_attrs")
-"""The parameters that the query may have. asyncpg would pass any other one on to the server as a setting."""
+"""The parameters that the query may have. Others are refused, because asyncpg would send them to Postgres as settings
+of the session."""
 _FORM = (
     "must be postgresql://user:password@host:port/database, "
     "with each of @ : / ? # % & in user and password percent-encoded (%40 for @)"
@@ -18,9 +19,9 @@ _FORM = (
 
 
 def validate_url(url: str) -> str:
-    """Return `url` if it is complete and its certificate files can be read.
+    """Return `url` unchanged if it is well-formed and its certificate files can be read.
 
-    Raises `ValueError`, which names what is wrong and shows nothing of user and password.
+    Otherwise raises `ValueError`. Its text says what is wrong and shows neither the user name nor the password.
     """
     parameters = _parse_parameters(_split_url(url))
     if unknown := [name for name in parameters if name not in PARAMETERS]:
@@ -37,13 +38,20 @@ def validate_url(url: str) -> str:
 
 
 def create_tls_context(url: str) -> ssl.SSLContext | None:
-    """Return a TLS context for a URL with `sslrootcert=system`, which asyncpg does not support; otherwise None."""
+    """Return a TLS context if the URL has `sslrootcert=system`, which asyncpg does not support.
+
+    Returns None for any other URL, because asyncpg creates the context itself from the URL.
+    """
     parameters = _parse_parameters(_split_url(url))
     return _create_context(parameters) if parameters.get("sslrootcert") == "system" else None
 
 
 def _split_url(url: str) -> SplitResult:
-    """Split a URL. Raises `ValueError` when a part of the password may have been taken for another part."""
+    """Split a URL into its parts.
+
+    Raises `ValueError` for a malformed URL. A URL with an unencoded `/`, `?` or `#` in its password is malformed too,
+    because a part of the password would be taken for a path, a query or a fragment.
+    """
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -86,4 +94,4 @@ def _validate_secret(url: SecretStr) -> SecretStr:
 
 
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_validate_secret)]
-"""The type of a setting that is such a URL."""
+"""The type of a setting that holds a database URL. `validate_url` validates it."""

@@ -37,7 +37,7 @@ class Deployment:
 
     def __init__(self, url: str) -> None:
         self.url, self.schema = url, f"migrated_{uuid4().hex[:8]}"
-        self.databases = [Database(url, schema=self.schema, pool=1) for _ in range(PROCESSES)]
+        self.databases = [Database(url, schema=self.schema, pool_size=1) for _ in range(PROCESSES)]
         self.first = self.databases[0]
 
     @asynccontextmanager

@@ -27,7 +27,7 @@ async def test_an_error_shows_nothing_of_the_data_of_its_statement(postgres: Sta
 
 
 async def test_a_connection_that_is_ended_meanwhile_means_that_postgres_is_unavailable(postgres: Stack) -> None:
-    database = Database(postgres.build_admin_database_url(), schema="nobodys", pool=2)
+    database = Database(postgres.build_admin_database_url(), schema="nobodys", pool_size=2)
     with pytest.raises(UnavailableError, match="Postgres"):
         await end_own_connection(database)
     await database.close()

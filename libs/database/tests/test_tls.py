@@ -88,7 +88,7 @@ def prepare_folder(folder: Path, server: Server) -> list[str]:
 
 @asynccontextmanager
 async def open_database(url: str) -> AsyncIterator[Database]:
-    database = Database(url, schema="public", pool=1)
+    database = Database(url, schema="public", pool_size=1)
     try:
         yield database
     finally:

@@ -1,1 +1,1 @@
-"""How services use Kafka: publishing, consuming by key, dead letters, the outbox, topic provisioning, tracing."""
+"""The library with which services use Kafka: publisher, keyed consumer, dead letters, outbox, topics, tracing."""

@@ -1,7 +1,7 @@
-"""Sends messages in batches: those that arrive while Kafka is busy with a partition are sent together afterwards.
+"""Sends messages in batches. While one batch of a partition is in flight, new messages gather for the next batch.
 
-Only one batch of a partition is in flight at a time, so messages of a partition keep their order. A message costs an
-entry in a list, not a task and a future of its own.
+Only one batch of a partition is in flight at a time, so the messages of a partition keep their order. This is cheap,
+because a message needs only an entry in a queue instead of its own task and future.
 """
 
 import asyncio
@@ -15,15 +15,15 @@ from messaging.errors import UnavailableError
 from messaging.publisher import EventPublisher, Headers, select_partition
 
 MAX_BATCH_MESSAGES = 500
-"""A batch has at most this many messages, so that none of them waits for the acknowledgement of too many others."""
+"""The greatest number of messages in a batch. A smaller batch is acknowledged sooner."""
 
 OnDelivery = Callable[[UnavailableError | None], None]
-"""Called once for each message that was sent: with None when all in-sync replicas have it, else with the error. It
-must not raise."""
+"""A callback that is called once for each sent message: with None when all in-sync replicas have the message, otherwise
+with the error. It must not raise."""
 
 
 class PendingMessage(NamedTuple):
-    """A message that is not in a batch yet. `is_cancelled` returns whether nobody waits for its delivery any more."""
+    """A message that waits to be put into a batch. `is_cancelled` returns True when the message need not be sent."""
 
     key: bytes
     body: bytes
@@ -33,7 +33,10 @@ class PendingMessage(NamedTuple):
 
 
 class BatchingProducer:
-    """Accepts messages for prepared topics without waiting, and reports the delivery of each by a callback."""
+    """Accepts messages without waiting, and reports the delivery of each message to its callback.
+
+    `load_partitions` must be called before the first message of a topic.
+    """
 
     def __init__(self, publisher: EventPublisher) -> None:
         self._publisher = publisher
@@ -41,8 +44,11 @@ class BatchingProducer:
         self._pending: dict[tuple[str, int], deque[PendingMessage]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def prepare(self, topics: Iterable[str]) -> None:
-        """Load the number of partitions of `topics`; `send` accepts only these. Raises `UnavailableError`."""
+    async def load_partitions(self, topics: Iterable[str]) -> None:
+        """Ask Kafka for the partitions of `topics`. `send` accepts messages only for these topics.
+
+        Raises `UnavailableError` when Kafka does not answer.
+        """
         for topic in topics:
             self._partitions[topic] = tuple(range(await self._publisher.count_partitions(topic)))
 
@@ -55,7 +61,11 @@ class BatchingProducer:
         on_delivery: OnDelivery,
         is_cancelled: Callable[[], bool],
     ) -> None:
-        """Send a message soon, unless `is_cancelled()` is true at its turn. Returns at once."""
+        """Put a message into the queue of its partition, and return without waiting for its delivery.
+
+        The message is sent with the next batch. If `is_cancelled()` returns True by then, the message is dropped and
+        `on_delivery` is not called.
+        """
         partition = topic, select_partition(key, self._partitions[topic])
         queue = self._pending.get(partition)
         if queue is None:

@@ -1,4 +1,4 @@
-"""The addresses of Kafka's brokers, and how clients connect to them: with or without TLS, with or without SASL."""
+"""The settings with which clients connect to Kafka's brokers: host names and ports, TLS and SASL."""
 
 import asyncio
 import ssl
@@ -34,7 +34,7 @@ _ADVICE: tuple[tuple[type[Exception], str], ...] = (
 
 @dataclass(frozen=True)
 class Login:
-    """A user name and its password for SASL."""
+    """The user name and password of a SASL login, and the SASL mechanism."""
 
     username: str
     password: str = field(repr=False)
@@ -43,7 +43,10 @@ class Login:
 
 @dataclass(frozen=True)
 class Brokers:
-    """Kafka's addresses, `host:port` separated by commas. Without `tls` connections are not encrypted."""
+    """The Kafka brokers to connect to. `servers` holds one or more `host:port`, separated by commas.
+
+    If `tls` is None, traffic is not encrypted. If `login` is None, clients do not log in with SASL.
+    """
 
     servers: str
     tls: ssl.SSLContext | None = None
@@ -51,7 +54,7 @@ class Brokers:
 
     @property
     def addresses(self) -> list[str]:
-        """The addresses as a list."""
+        """The `host:port` of each broker in `servers`."""
         return [address.strip() for address in self.servers.split(",") if address.strip()]
 
     @property
@@ -73,15 +76,18 @@ class Brokers:
         }
 
     async def check_health(self) -> str | None:
-        """Connect to every broker. Returns None when one of them answers, else what is wrong and what to check."""
+        """Connect to every broker. Return None if at least one broker answers.
+
+        Otherwise return a text that says for each broker what is wrong and which setting to check.
+        """
         errors = await asyncio.gather(*(self._check_broker(address) for address in self.addresses))
         if None in errors:
             return None
         reasons = [f"{address}: {error}" for address, error in zip(self.addresses, errors, strict=True)]
         return "; ".join(reasons) or "no broker is named"
 
-    async def explain(self, error: KafkaError) -> UnavailableError:
-        """Return the reason why a client could not connect, as an error to raise."""
+    async def explain_error(self, error: KafkaError) -> UnavailableError:
+        """Return the `UnavailableError` to raise after `error` kept a client from connecting. It names the reason."""
         # aiokafka does not pass the reason on to the client, so a health check asks the brokers for it.
         return UnavailableError(f"Kafka: {await self.check_health() or repr(error)}")
 

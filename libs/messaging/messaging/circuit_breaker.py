@@ -10,7 +10,7 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether `threshold` failures followed each other without a success between them."""
+        """Whether the breaker is open: there were `threshold` failures in a row without a success between them."""
         return self._failures >= self._threshold
 
     def record_success(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs the consumers of a service."""
+"""Starts and stops the Kafka consumers of a service."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -13,10 +13,10 @@ from messaging.metrics import ConsumerMetrics
 
 @asynccontextmanager
 async def run_consumers(consumers: Sequence[KeyedConsumer[Any]], registry: CollectorRegistry) -> AsyncIterator[None]:
-    """Consume while the context lasts, and show the consumers' metrics in `registry`.
+    """Run `consumers` while the context lasts, and register their metrics in `registry`.
 
-    At the end all consumers stop at the same time: running batches may finish and finished offsets are committed.
-    Raises `UnavailableError` when a consumer cannot connect.
+    When the context ends, all consumers stop concurrently. Each lets its running batches finish and commits the offsets
+    of finished messages. Raises `UnavailableError` when a consumer cannot connect.
     """
     registry.register(ConsumerMetrics(consumers))
     try:

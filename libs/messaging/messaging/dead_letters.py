@@ -12,31 +12,32 @@ MAX_REASON_LENGTH = 1000
 
 
 class DeadLetterPublisher:
-    """Publishes dead letters. After `threshold` in a row its circuit breaker opens and consuming must stop.
+    """Publishes dead letters. After `threshold` dead letters in a row, its circuit breaker opens.
 
-    So many failures in a row point to a fault of the service, not of the messages: an operator has to look first.
+    The consumer then stops consuming until an operator restarts the service. So many failures in a row suggest that the
+    service is at fault, not the messages.
     """
 
     def __init__(self, publisher: EventPublisher, *, threshold: int = 25) -> None:
         self._publisher = publisher
         self._breaker = CircuitBreaker(threshold)
         self.count = 0
-        """How many dead letters were published since the start."""
+        """The number of dead letters that were published since the process started."""
 
     @property
     def is_open(self) -> bool:
-        """Whether the circuit breaker is open: consuming must stop until an operator has looked."""
+        """Whether the circuit breaker is open, so that consuming must stop until the process restarts."""
         return self._breaker.is_open
 
     def record_success(self) -> None:
-        """Tell the circuit breaker that a message was handled."""
+        """Tell the circuit breaker that a message was handled, so that it counts failures from zero again."""
         self._breaker.record_success()
 
     async def publish(self, record: "ConsumerRecord[bytes, bytes]", error: Exception, *, group: str) -> None:
-        """Publish `record` unchanged, with headers that name its origin, the consumer `group` and the `error`.
+        """Publish `record` unchanged to the dead letter topic of its topic.
 
-        A record that already comes from a dead letter topic stays there and is only logged. Raises
-        `UnavailableError`.
+        Additional headers name its topic, partition and offset, the consumer `group` and the `error`. If `record` comes
+        from a dead letter topic itself, it is only logged. Raises `UnavailableError` when Kafka does not answer.
         """
         if record.topic.endswith(DEAD_LETTER_SUFFIX):
             log.error(

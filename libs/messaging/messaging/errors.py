@@ -1,21 +1,21 @@
-"""The errors that a handler raises to decide what happens to its message: one exception for each consequence."""
+"""The errors by which a handler decides what happens to its message. There is one exception for each consequence."""
 
 
 class UnavailableError(Exception):
-    """Something that this service depends on does not answer: the work is held and retried, and nothing is lost.
+    """Raised when Kafka, Postgres, the bucket or another service does not answer. The message is held and retried.
 
-    The text of an error of Kafka, of Postgres or of another service begins with its name.
+    The text of the error begins with the name of what does not answer, for example "Kafka: ".
     """
 
     max_wait: float | None = None
-    """Seconds to hold a message before it is dead-lettered after all. None means that it is held without limit."""
+    """The seconds after which a held message is dead-lettered. None means that it is held without a time limit."""
 
 
 class UnknownConnectionError(UnavailableError):
-    """A message names a connection whose `connection.changed` event has not arrived yet."""
+    """Raised when a message names a merchant's connection whose `connection.changed` event has not arrived yet."""
 
     max_wait = 120.0
 
 
 class InvalidMessageError(Exception):
-    """This message can never be handled or sent, for example because it is too large: it is dead-lettered."""
+    """Raised when a message can never be handled or sent, for example because it is too large. It is dead-lettered."""

@@ -1,4 +1,4 @@
-"""Spans and log fields of messages that are sent and handled."""
+"""Creates the trace spans and the log fields for sending and handling messages."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -20,22 +20,22 @@ from contracts.events import (
 from messaging import tracing
 
 
-def describe_send(topic: str, messages: int) -> tuple[str, dict[str, str | int]]:
-    """Return the name and the attributes of the span around sending `messages` messages to `topic`."""
+def describe_send(topic: str, message_count: int) -> tuple[str, dict[str, str | int]]:
+    """Return the name and the attributes of the span that covers sending `message_count` messages to `topic`."""
     return f"send {topic}", {
         "messaging.system": "kafka",
         "messaging.operation.type": "send",
         "messaging.destination.name": topic,
-        "messaging.batch.message_count": messages,
+        "messaging.batch.message_count": message_count,
     }
 
 
 def trace_batch(
     group: str, connection: str, records: "Sequence[ConsumerRecord[bytes, bytes]]"
 ) -> AbstractContextManager[tracing.Span]:
-    """Start the span around handling a batch of one connection.
+    """Return a context manager that puts a span around handling a batch of messages of one merchant's connection.
 
-    Its parent is the span that sent the first message; it is linked to the spans that sent the others.
+    The parent of the span is the span that sent the first message. The spans that sent the other messages are linked.
     """
     topic = records[0].topic
     return tracing.start_span(
@@ -55,7 +55,10 @@ def trace_batch(
 
 
 def bind_sync_id(events: Iterable[object], span: tracing.Span) -> dict[str, str]:
-    """Set the first sync id among `events` as an attribute of `span`, and return it as a log field."""
+    """Set the first sync id among `events` as an attribute of `span`.
+
+    Returns the log field `sync_id`, or an empty dict if no event has a sync id.
+    """
     sync_id = next((str(found) for event in events if (found := _get_sync_id(event)) is not None), None)
     if sync_id is None:
         return {}

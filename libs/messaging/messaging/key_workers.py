@@ -1,4 +1,4 @@
-"""The workers of a consumer: one for each key with messages, which handles them in batches."""
+"""The workers of a consumer. Each key that has messages gets its own worker, which handles them in batches."""
 
 import asyncio
 import time
@@ -18,16 +18,18 @@ log = structlog.get_logger()
 E_co = TypeVar("E_co")
 
 Handler = Callable[[str, Sequence[E_co]], Awaitable[None]]
-"""Handles events of a connection in order. Raises `UnavailableError` to receive the same batch again later. Any other
-error dead-letters the message that causes it."""
+"""A function that handles events of one merchant's connection in order. It takes the connection's name and the events.
+It raises `UnavailableError` to receive the same batch again later. After any other error, the events are handled one by
+one, and the message that causes the error is dead-lettered."""
 
 
 @dataclass(frozen=True)
 class ConsumerLimits:
-    """How much a consumer works on at once.
+    """The limits of a consumer's memory and concurrency.
 
-    A batch has at most `batch` events and `batch_bytes`, but at least one event. At most `concurrency` batches run at
-    once. Partitions are paused while more than `buffered` messages or `buffered_bytes` are in memory.
+    A batch has at least one event and at most `batch` events, whose bodies have at most `batch_bytes` together. At most
+    `concurrency` batches run concurrently. Partitions are paused while more than `buffered` messages or more than
+    `buffered_bytes` of bodies are in memory.
     """
 
     batch: int = 500
@@ -38,11 +40,11 @@ class ConsumerLimits:
 
 
 class KeyWorkers(Generic[E_co]):
-    """Handles the messages of a consumer: those of a key in order, different keys concurrently.
+    """Handles the messages of a consumer. Messages of one key are handled in order, different keys concurrently.
 
-    While the handler raises `UnavailableError` its batch is held and retried, until the error's `max_wait` is over. A
-    batch that fails otherwise is handled again message by message, and the messages that fail are dead-lettered. The
-    parameters are those of `KeyedConsumer`.
+    When the handler raises `UnavailableError`, the batch is held and retried until the error's `max_wait` is over. A
+    batch that fails with another error is handled again message by message, and each message that fails is
+    dead-lettered. The parameters have the same meaning as those of `KeyedConsumer`.
     """
 
     def __init__(
@@ -64,13 +66,13 @@ class KeyWorkers(Generic[E_co]):
         self._buffered_bytes = 0
         self._running: set[asyncio.Task[None]] = set()
         self.is_accepting = False
-        """Whether work may begin. It may not while partitions are drained and before they are assigned."""
+        """Whether batches may begin. False while partitions are drained and until partitions are assigned."""
         self.health_errors: dict[str, str] = {}
-        """Why work is held, by the key or the topic that it concerns."""
+        """The reasons for which work is held, by the key, topic or consumer group that each concerns."""
 
     @property
     def is_full(self) -> bool:
-        """Whether more messages or bytes are in memory than the limits allow."""
+        """Whether more messages or more bytes are in memory than the limits allow."""
         return self._buffered > self._limits.buffered or self._buffered_bytes > self._limits.buffered_bytes
 
     def enqueue(self, message: BufferedRecord) -> None:
@@ -80,12 +82,12 @@ class KeyWorkers(Generic[E_co]):
         queue.waiting.append(message)
         self._count_buffered([message], 1)
         if queue.worker is None:
-            queue.worker = asyncio.create_task(self._work(key, queue))
+            queue.worker = asyncio.create_task(self._handle_waiting(key, queue))
 
     async def drain(self, grace: float) -> None:
-        """Begin no more work, forget waiting messages, and let running batches finish for `grace` seconds.
+        """Begin no more batches, drop waiting messages, and wait up to `grace` seconds for running batches.
 
-        Batches that still run are cancelled then. Nothing runs when this returns.
+        Batches that still run after `grace` seconds are cancelled. No worker runs when this returns.
         """
         self.is_accepting = False
         for queue in self._queues.values():
@@ -102,8 +104,8 @@ class KeyWorkers(Generic[E_co]):
         self._buffered += sign * len(records)
         self._buffered_bytes += sign * sum(record.size for record in records)
 
-    async def _work(self, key: str, queue: KeyQueue) -> None:
-        """Handle the messages of one key until none waits."""
+    async def _handle_waiting(self, key: str, queue: KeyQueue) -> None:
+        """Handle the messages of one key until its queue is empty, partitions are drained or the breaker opens."""
         try:
             while queue.waiting and self.is_accepting and not self._dead_letters.is_open:
                 batch = queue.pop_batch(self._limits.batch, self._limits.batch_bytes)
@@ -118,7 +120,10 @@ class KeyWorkers(Generic[E_co]):
 
     @contextmanager
     def _defer_revocation(self) -> Iterator[None]:
-        """Keep the partitions until the work within has finished. Cancels the task when they are being drained."""
+        """Return a context manager. A drain gives the work within time to finish before the partitions are revoked.
+
+        Raises `CancelledError` when a drain has begun already.
+        """
         task = asyncio.current_task()
         if not self.is_accepting or task is None:
             raise asyncio.CancelledError
@@ -129,7 +134,7 @@ class KeyWorkers(Generic[E_co]):
             self._running.discard(task)
 
     async def _handle_batch(self, key: str, batch: list[BufferedRecord]) -> None:
-        """Handle a batch. If it fails, handle its messages one by one and dead-letter those that fail."""
+        """Handle a batch. If it fails, handle its messages one by one and dead-letter each message that fails."""
         error = None if self._dead_letters.is_open else await self._handle_until_available(key, batch)
         if error is None or self._dead_letters.is_open:
             return
@@ -141,7 +146,10 @@ class KeyWorkers(Generic[E_co]):
         await self._dead_letter(batch[0], error)
 
     async def _handle_until_available(self, key: str, batch: list[BufferedRecord]) -> Exception | None:
-        """Handle a batch, and again while something is unavailable. Returns the error that remains."""
+        """Handle a batch, and repeat this while the handler raises `UnavailableError` and `max_wait` is not over.
+
+        Returns None when the batch was handled, otherwise the last error.
+        """
         pause, start = 0.2, time.monotonic()
         while (error := await self._handle_once(key, batch)) is not None:
             max_wait = error.max_wait if isinstance(error, UnavailableError) else 0.0
@@ -152,11 +160,11 @@ class KeyWorkers(Generic[E_co]):
         self.health_errors.pop(key, None)
         self._dead_letters.record_success()
         for message in batch:
-            message.finish()
+            message.mark_finished()
         return None
 
     async def _handle_once(self, key: str, batch: list[BufferedRecord]) -> Exception | None:
-        """Parse and handle a batch once and return its error."""
+        """Parse and handle a batch once. Return the error that was raised, or None."""
         async with self._slots:
             with self._defer_revocation(), trace_batch(self._group, key, [m.record for m in batch]) as span:
                 fields = {"connection": key}
@@ -177,7 +185,7 @@ class KeyWorkers(Generic[E_co]):
         return None
 
     async def _dead_letter(self, message: BufferedRecord, error: Exception) -> None:
-        """Dead-letter a message, and try again while Kafka is unavailable."""
+        """Publish a message to its dead letter topic and mark it as finished. Retry while Kafka is unavailable."""
         topic = message.record.topic
         while True:
             try:
@@ -188,5 +196,5 @@ class KeyWorkers(Generic[E_co]):
                 await asyncio.sleep(1)
             else:
                 self.health_errors.pop(topic, None)
-                message.finish()
+                message.mark_finished()
                 return

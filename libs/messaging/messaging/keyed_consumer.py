@@ -1,13 +1,14 @@
-"""Consumes topics key by key: the messages of a connection in order, different connections concurrently.
+"""Consumes topics key by key. Messages of one merchant's connection are handled in order, connections concurrently.
 
-Polling and handling are separate. The poll loop only puts messages into a queue for each key, so a long or held piece
-of work never costs the member its place in the group. A worker for each key handles the waiting messages as batches.
-Of each partition the offset before the first unfinished message is committed, so a killed service receives again
-exactly what it had not finished. When something that a handler depends on does not answer, its work is held and
-retried, partitions are paused above a limit, and nothing is committed or dead-lettered.
+Polling and handling are separate. The poll loop only puts messages into a queue for each key, so the consumer stays a
+member of its group even when handling takes long. A worker for each key handles the waiting messages in batches. In
+each partition, offsets are committed up to the first unfinished message. So a service that is killed receives every
+unfinished message again. When a handler raises `UnavailableError`, its batch is held and retried, and its messages are
+neither committed nor dead-lettered. Partitions are paused when too many messages are in memory.
 
-Partitions are drained before they are revoked: no batch begins any more, running batches finish and are committed, and
-only then the next owner begins. So members may join and leave while only one process at a time works on a connection.
+Partitions are drained before they are revoked: no more batches begin, running batches finish, and their offsets are
+committed. Only after this does the next owner of a partition begin. So members may join and leave the group at any
+time, and only one process at a time handles the messages of a connection.
 """
 
 import asyncio
@@ -31,25 +32,27 @@ log = structlog.get_logger()
 E_co = TypeVar("E_co")
 
 DRAIN_SECONDS = 20.0
-"""How long a running batch may go on when its partition is to be revoked. Then it is cancelled, as a kill would do.
-The whole group waits until it has ended."""
+"""The seconds that running batches get to finish before partitions are revoked. The batches that still run after this
+time are cancelled. All members of the group wait during this time."""
 COMMIT_SECONDS = 3.0
-"""Time limit of a commit. What it does not commit is received again."""
+"""The time limit of a commit. Offsets that are not committed are committed by a later commit; if the process ends
+first, their messages are received again."""
 COMMIT_INTERVAL_SECONDS = 0.1
 POLL_MS = 1000
-"""How long a poll waits for messages. It returns as soon as there are any."""
+"""The longest time in ms that a poll waits for messages. A poll returns as soon as there are messages."""
 METADATA_AGE_MS = 10_000
-"""How soon a topic that was created after the start is noticed, when it matches the pattern of a subscription."""
+"""The longest time in ms until a consumer with a `pattern` notices a new topic that matches the pattern."""
 POLL_RETRY_SECONDS = 5.0
-"""The pause after a poll that failed."""
+"""The seconds between a failed poll and the next one."""
 
 
 class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[misc] # untyped base
-    """Consumes `topics`, or all topics that match `pattern`, as one member of `group`, and passes events to `handle`.
+    """Consumes `topics`, or all topics that match the regular expression `pattern`, as a member of `group`.
 
-    `parse` turns the body of a message into an event. It raises `ValueError` (pydantic's errors are such) for a body
-    that breaks the contract; the message is then dead-lettered without calling the handler. Each consumer needs a
-    `dead_letters` of its own, because its circuit breaker counts failures in a row.
+    `parse` turns the body of a message into an event, and `handle` handles batches of events. `parse` raises
+    `ValueError` (for example pydantic's `ValidationError`) for a body that breaks the contract; such a message is
+    dead-lettered without calling the handler. Each consumer needs its own `dead_letters`, because the circuit breaker
+    within counts the failures in a row of one consumer.
     """
 
     def __init__(
@@ -78,18 +81,21 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
 
     @property
     def dead_letter_count(self) -> int:
-        """How many messages were dead-lettered since the start."""
+        """The number of messages that were dead-lettered since the process started."""
         return self._dead_letters.count
 
     @property
     def health_error(self) -> str | None:
-        """Why work is held, as a sentence for /ready; None when nothing is held."""
+        """The reason for which messages are held, as a text for /ready; None when no messages are held."""
         if self._dead_letters.is_open:
             return "too many dead letters in a row: look at them, then restart"
         return next(iter(self._workers.health_errors.values()), None)
 
     async def start(self) -> None:
-        """Join the group, wait for the assignment and consume. Raises `UnavailableError`."""
+        """Connect to Kafka, join the group and start the tasks that consume.
+
+        Raises `UnavailableError` when Kafka does not answer or refuses the login.
+        """
         consumer = AIOKafkaConsumer(
             **self._brokers.client_options,
             client_id=self.group,
@@ -110,16 +116,17 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
         try:
             await consumer.start()
         except KafkaError as error:
-            raise await self._brokers.explain(error) from error
+            raise await self._brokers.explain_error(error) from error
         self._loops = {
             asyncio.create_task(self._poll_continuously(consumer)),
             asyncio.create_task(self._commit_regularly()),
         }
 
     async def stop(self, grace: float = 10.0) -> None:
-        """Let running batches finish for `grace` seconds, commit finished offsets and leave the group.
+        """Wait up to `grace` seconds for running batches, commit the finished offsets and leave the group.
 
-        The next owners of the partitions begin at once. Does nothing before `start`.
+        After this the next owners of the partitions begin without waiting for a timeout. It is safe to call `stop` when
+        `start` was never called.
         """
         self._is_stopping = True
         await self._drain(grace)
@@ -148,7 +155,7 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
             await asyncio.sleep(0)
 
     def _enqueue(self, record: "ConsumerRecord[bytes, bytes]") -> None:
-        offsets = self._offsets.begin(TopicPartition(record.topic, record.partition), record.offset)
+        offsets = self._offsets.track(TopicPartition(record.topic, record.partition), record.offset)
         # None: fetched before its partition was revoked, so the present owner of the partition receives it again.
         if offsets is not None:
             self._workers.enqueue(BufferedRecord(record, offsets))
@@ -174,7 +181,7 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
             self._pause_or_resume()
 
     async def _commit(self) -> None:
-        """Commit finished offsets."""
+        """Commit the finished offsets. Log a failure instead of raising it, because a later commit includes them."""
         # One commit at a time, so that none is still under way when a partition is revoked; and with a time limit,
         # because aiokafka retries without end while Kafka is unavailable.
         try:
@@ -189,16 +196,22 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
     # -- rebalancing
 
     async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
-        """Drain. aiokafka revokes all partitions at once; their next owners begin when this has returned."""
+        """Drain the workers and forget all partitions. aiokafka calls this before a rebalance and waits for its end.
+
+        The partitions are always all of this member's. Their next owners begin after this has returned.
+        """
         await self._drain(DRAIN_SECONDS)
         self._offsets.assign(())
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Accept messages again. Reading begins at the committed offsets."""
+        """Track the `assigned` partitions and let work begin. aiokafka calls this after a rebalance.
+
+        Each partition is read from its committed offset.
+        """
         self._offsets.assign(assigned)
         self._workers.is_accepting = not self._is_stopping
 
     async def _drain(self, grace: float) -> None:
-        """Stop working, as `KeyWorkers.drain` does, and commit. Messages that are not finished are received again."""
+        """Drain the workers and commit the finished offsets. The next owners receive unfinished messages again."""
         await self._workers.drain(grace)
         await self._commit()

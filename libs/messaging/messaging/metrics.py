@@ -1,4 +1,4 @@
-"""Prometheus metrics of a service's consumers."""
+"""The Prometheus metrics of a service's consumers."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,13 +10,13 @@ from messaging.keyed_consumer import KeyedConsumer
 
 
 class ConsumerMetrics(Collector):
-    """The number of dead letters of each consumer group. A group without any is shown with zero."""
+    """Exports the number of dead letters of each consumer group, also when the number is zero."""
 
     def __init__(self, consumers: Sequence[KeyedConsumer[Any]]) -> None:
         self._consumers = consumers
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """Read the counts from the consumers at the time of the scrape."""
+        """Yield the counter of dead letters. Prometheus's registry calls this at each scrape."""
         description = "Messages that could not be handled and were dead-lettered, by the group that gave up."
         dead_letters = CounterMetricFamily("merchant_sync_dead_letters", description, labels=("group",))
         for consumer in self._consumers:

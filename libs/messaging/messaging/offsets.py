@@ -7,7 +7,11 @@ from aiokafka import TopicPartition
 
 
 class PartitionOffsets:
-    """The offsets of one partition. Every message below `position` is finished, so `position` may be committed."""
+    """Tracks the offsets of one partition.
+
+    `position` is the offset that may be committed: every message with a lower offset is finished. It is None until a
+    message is finished.
+    """
 
     def __init__(self) -> None:
         self._open: deque[int] = deque()
@@ -15,10 +19,11 @@ class PartitionOffsets:
         self._last = -1
         self.position: int | None = None
 
-    def begin(self, offset: int) -> bool:
-        """Note that work on the message at `offset` begins.
+    def track(self, offset: int) -> bool:
+        """Add the message at `offset` as unfinished, and return True.
 
-        Returns False, and notes nothing, for an offset that is not above all earlier ones: it was read before.
+        If `offset` is not higher than all earlier offsets, the message was tracked before: return False and change
+        nothing.
         """
         if offset <= self._last:
             return False
@@ -26,8 +31,8 @@ class PartitionOffsets:
         self._open.append(offset)
         return True
 
-    def finish(self, offset: int) -> None:
-        """Note that the message at `offset` is finished and move `position` up to the first unfinished one."""
+    def mark_finished(self, offset: int) -> None:
+        """Mark the message at `offset` as finished, and move `position` up to the first unfinished message."""
         self._finished.add(offset)
         while self._open and self._open[0] in self._finished:
             offset = self._open.popleft()
@@ -35,37 +40,40 @@ class PartitionOffsets:
             self.position = offset + 1
 
     @property
-    def open(self) -> int:
-        """How many messages have begun and are not below `position` yet."""
+    def unfinished_count(self) -> int:
+        """The number of tracked messages whose offset is `position` or higher."""
         return len(self._open)
 
 
 class OffsetTracker:
-    """The offsets of all partitions that are assigned to this member of the group, and what is committed of them."""
+    """Tracks the offsets of all partitions that are assigned to this member of the consumer group.
+
+    It also holds the offsets that are committed.
+    """
 
     def __init__(self) -> None:
         self._partitions: dict[TopicPartition, PartitionOffsets] = {}
         self._committed: dict[TopicPartition, int] = {}
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
-        """Replace the assignment by `partitions` and forget all offsets."""
+        """Track `partitions` instead of the former ones, and forget all offsets."""
         self._partitions = {partition: PartitionOffsets() for partition in partitions}
         self._committed = {}
 
-    def begin(self, partition: TopicPartition, offset: int) -> PartitionOffsets | None:
-        """Note that work on a message begins and return the offsets of its partition.
+    def track(self, partition: TopicPartition, offset: int) -> PartitionOffsets | None:
+        """Add the message at `offset` as unfinished, and return the `PartitionOffsets` of its partition.
 
-        Returns None when the partition is not assigned or the message was read before.
+        Returns None when the partition is not assigned to this member, or when the message was tracked before.
         """
         offsets = self._partitions.get(partition)
-        return offsets if offsets is not None and offsets.begin(offset) else None
+        return offsets if offsets is not None and offsets.track(offset) else None
 
     @property
     def committable(self) -> dict[TopicPartition, int]:
-        """The positions that are not committed yet."""
+        """The offset to commit for each partition, without the partitions whose offset is committed already."""
         positions = {partition: offsets.position for partition, offsets in self._partitions.items()}
         return {p: at for p, at in positions.items() if at is not None and at != self._committed.get(p)}
 
     def mark_committed(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Note that Kafka has committed `positions`."""
+        """Store the offsets (`positions`) that Kafka has committed, so that they are not committed again."""
         self._committed.update(positions)

@@ -1,4 +1,4 @@
-"""Spans by OpenTelemetry's SDK. Imported only in processes that export traces."""
+"""Creates and exports spans with OpenTelemetry's SDK. Only processes that export traces import this module."""
 
 from collections.abc import Callable, Iterable
 from contextvars import Token
@@ -18,7 +18,7 @@ from contracts.headers import TRACEPARENT
 from messaging.spans import Attributes, Kind
 
 MAX_LINKS = 32
-"""The greatest number of links of a span. Further causes are ignored."""
+"""The greatest number of links that a span has to other spans. Further causes are ignored."""
 EXPORT_TIMEOUT_SECONDS = 5
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ _extract_context = TraceContextTextMapPropagator().extract
 
 
 class OpenSpan:
-    """A span that has started. Use it as a context manager around the work, or end it with `end`."""
+    """A started span. Use it as a context manager around the work, or call `end` when the work is done."""
 
     def __init__(self, span: trace.Span, base: Context) -> None:
         self._span = span
@@ -50,11 +50,11 @@ class OpenSpan:
         return _format_traceparent(self._span.get_span_context())
 
     def set_attribute(self, name: str, value: str | int) -> None:
-        """Set an attribute."""
+        """Set an attribute of the span."""
         self._span.set_attribute(name, value)
 
     def record_error(self, error: Exception) -> None:
-        """Mark the span as failed. Only the type of the error is recorded, because its text may hold anything."""
+        """Mark the span as failed. Only the type of the error is recorded, because its text may hold personal data."""
         self.set_attribute("error.type", type(error).__name__)
         self._span.set_status(Status(StatusCode.ERROR))
 
@@ -63,7 +63,7 @@ class OpenSpan:
         self._span.end()
 
     def run(self, work: Callable[[], T]) -> T:
-        """Run `work` with this span as the current one. The span does not end."""
+        """Call `work` with this span as the current span, and return its result. The span does not end."""
         token = context.attach(self._context)
         try:
             return work()
@@ -82,15 +82,16 @@ class Tracer:
         self._tracer = self._provider.get_tracer("merchant-sync")
 
     def close(self) -> None:
-        """Export the remaining spans. When the receiver does not answer they are lost after a few seconds."""
+        """Export the remaining spans. If the receiver does not answer, they are lost after a few seconds."""
         self._provider.shutdown()
 
-    def begin(
+    def start_span(
         self, name: str, kind: Kind, attributes: Attributes, *, caused_by: Iterable[str] | None = None
     ) -> OpenSpan:
-        """Start a span. Without `caused_by` its parent is the current span.
+        """Start a span and return it. When `caused_by` is None, the parent of the span is the current span.
 
-        With `caused_by`, `traceparent` headers, its parent is the first well-formed one and the others become links.
+        Otherwise `caused_by` holds values of `traceparent` headers. The span in the first well-formed value becomes the
+        parent, and the spans in the other values are linked. If no value is well-formed, the span has no parent.
         """
         base, links = (context.get_current(), []) if caused_by is None else _extract_causes(caused_by)
         span = self._tracer.start_span(
@@ -99,17 +100,17 @@ class Tracer:
         return OpenSpan(span, base)
 
     def get_traceparent(self) -> str | None:
-        """Return the current span as a `traceparent` header."""
+        """Return the current span as the value of a `traceparent` header; None when there is no current span."""
         current = _get_current_span()
         return None if current is None else _format_traceparent(current)
 
     def get_trace_id(self) -> str | None:
-        """Return the id of the current trace."""
+        """Return the id of the current trace; None when there is no current span."""
         current = _get_current_span()
         return None if current is None else trace.format_trace_id(current.trace_id)
 
     def get_log_fields(self) -> dict[str, str]:
-        """Return the id of the current trace as a log field."""
+        """Return the id of the current trace as the log field `trace_id`; an empty dict when there is no trace."""
         trace_id = self.get_trace_id()
         return {} if trace_id is None else {"trace_id": trace_id}
 
@@ -125,7 +126,7 @@ def _format_traceparent(span: SpanContext) -> str:
 
 
 def _extract_causes(caused_by: Iterable[str]) -> tuple[Context, list[Link]]:
-    """Return the context of the first well-formed `traceparent`, and a link to each of the others."""
+    """Return the context of the first well-formed `traceparent`, and a link to each other well-formed one."""
     base, causes = Context(), dict[int, SpanContext]()
     for traceparent in caused_by:
         extracted = _extract_context({TRACEPARENT: traceparent}, Context())

@@ -1,7 +1,8 @@
-"""The outbox: a service changes its rows and publishes events in one transaction.
+"""The transactional outbox: a service stores its changes and the resulting events in one database transaction.
 
-The events are rows of the `outbox` table of the service's own schema. `OutboxRelay` publishes and deletes them. A
-process that is killed between the two publishes a row twice: consumers recognise an event by its id.
+The events are rows of the `outbox` table in the service's own schema. `OutboxRelay` publishes the rows and deletes
+them. If the process is killed after publishing and before deleting, a row is published twice. Consumers recognise the
+duplicate by the event's id.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,7 +16,8 @@ from messaging import tracing
 from messaging.publisher import EventPublisher, OutboundMessage
 
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
-"""Opens a transaction on the service's own schema. Raises `UnavailableError` when its database does not answer."""
+"""A function that opens a transaction on the service's own schema. The transaction raises `UnavailableError` when
+Postgres does not answer."""
 
 _INSERT = text("""
 INSERT INTO outbox (topic, key, event_id, event_type, body, traceparent)
@@ -28,9 +30,10 @@ _DELETE = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
 async def enqueue(tx: AsyncConnection, messages: Iterable[OutboundMessage]) -> None:
-    """Write messages into the outbox within the transaction `tx`. After its commit they are published in this order.
+    """Write messages into the outbox as part of the transaction `tx`.
 
-    A message without a `traceparent` belongs to the current span.
+    After the transaction is committed, the messages are published in this order. A message without a `traceparent` gets
+    that of the current span.
     """
     listed = list(messages)
     if not listed:
@@ -50,7 +53,11 @@ async def enqueue(tx: AsyncConnection, messages: Iterable[OutboundMessage]) -> N
 
 
 class OutboxRelay:
-    """Publishes the rows of the outbox. Only one relay at a time works on a schema, so that the order is kept."""
+    """Publishes the rows of the outbox table and deletes them.
+
+    A lock lets only one relay at a time work on a schema, so that messages keep their order. `source` is the name of
+    the service.
+    """
 
     def __init__(self, transaction: Transaction, publisher: EventPublisher, *, source: str) -> None:
         self._transaction = transaction
@@ -58,15 +65,21 @@ class OutboxRelay:
         self._source = source
 
     async def run_once(self) -> bool:
-        """Publish a batch and return whether there may be more rows. Raises `UnavailableError`."""
+        """Publish one batch. Return True if it had rows, because there may be more rows then.
+
+        Raises `UnavailableError` when Postgres or Kafka does not answer.
+        """
         return await self.publish_batch() > 0
 
-    async def publish_batch(self, batch: int = 200) -> int:
-        """Publish up to `batch` rows in order, delete them, and return their number."""
+    async def publish_batch(self, max_rows: int = 200) -> int:
+        """Publish up to `max_rows` rows in order and delete them. Return the number of published rows.
+
+        Returns 0 when the outbox is empty or another relay holds the lock.
+        """
         async with self._transaction() as tx:
             if not (await tx.execute(_LOCK)).scalar():
                 return 0
-            rows = (await tx.execute(_NEXT, {"batch": batch})).all()
+            rows = (await tx.execute(_NEXT, {"batch": max_rows})).all()
             for row in rows:
                 headers = build_headers_for_type(
                     row.event_type, source=self._source, event_id=row.event_id, subject=row.key

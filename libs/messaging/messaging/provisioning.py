@@ -1,4 +1,4 @@
-"""Creates missing topics with their settings. Existing topics are never altered."""
+"""Creates the Kafka topics that do not exist yet. Existing topics are never altered."""
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -8,24 +8,25 @@ from contracts.topics import MAX_MESSAGE_BYTES, PARTITIONS, RETENTION_MS, Topic
 from messaging.brokers import Brokers
 
 log = structlog.get_logger()
-COPIES = 3
-"""Replicas of each partition. With fewer brokers there are as many replicas as brokers."""
+REPLICATION_FACTOR = 3
+"""The number of replicas of each partition. With fewer brokers there are as many replicas as brokers."""
 SEGMENT_MS = 6 * 3600 * 1000
-"""Kafka deletes whole segments by the age of their youngest message, so the oldest may live this much longer."""
+"""The longest time in ms for which messages are added to one log segment. Kafka deletes a segment as a whole when its
+newest message is old enough, so its oldest message may be kept this much longer."""
 DELETION_DELAY_MS = 3600 * 1000
-"""Brokers check for old segments every few minutes and delete them a little later. This leaves room for both, and for
-messages whose timestamp is older than their arrival."""
+"""The time in ms that is reserved for the delay of a deletion. Brokers check for old segments only every few minutes
+and delete a segment a little later. Moreover, a message's timestamp may be earlier than its arrival."""
 _AGE_MS = RETENTION_MS - SEGMENT_MS - DELETION_DELAY_MS
 MIN_COMPACTION_LAG_MS = 3 * 24 * 3600 * 1000
-"""A state stays readable for this long after the next one of its key: a redaction followed by a new sign-in must still
-reach a service that was down in between."""
+"""The shortest time in ms that a message on a compacted topic is kept after a newer message of its key. When a merchant
+is redacted and then connects again, a service that was down must still receive the redaction."""
 
 
 def build_config(topic: Topic) -> dict[str, str]:
-    """Return the settings with which `topic` is created. No message lives longer than `RETENTION_MS`.
+    """Return the Kafka settings with which `topic` is created. They keep no message longer than `RETENTION_MS`.
 
-    The exception is the last message of each key on a compacted topic. There a segment is closed, and may then be
-    cleaned, only when a later message follows it.
+    There are two exceptions on a compacted topic. The last message of each key is kept for ever. And older messages may
+    be kept longer if no new message arrives, because Kafka compacts a segment only after a message that follows it.
     """
     retention = (
         {
@@ -40,10 +41,10 @@ def build_config(topic: Topic) -> dict[str, str]:
     return {"max.message.bytes": str(MAX_MESSAGE_BYTES + 64 * 1024), "segment.ms": str(SEGMENT_MS), **retention}
 
 
-async def provision(brokers: Brokers, topics: tuple[Topic, ...]) -> None:
-    """Create the missing ones of `topics`. Safe when several processes do so at once.
+async def provision_topics(brokers: Brokers, topics: tuple[Topic, ...]) -> None:
+    """Create those of `topics` that do not exist yet. Several processes may call this at the same time.
 
-    Raises `UnavailableError`.
+    Raises `UnavailableError` when Kafka does not answer or refuses to create a topic.
     """
     admin = AIOKafkaAdminClient(**brokers.client_options)
     try:
@@ -53,15 +54,15 @@ async def provision(brokers: Brokers, topics: tuple[Topic, ...]) -> None:
         if missing:
             await _create_topics(admin, missing)
     except KafkaError as error:
-        raise await brokers.explain(error) from error
+        raise await brokers.explain_error(error) from error
     finally:
         await admin.close()
 
 
 async def _create_topics(admin: AIOKafkaAdminClient, topics: list[Topic]) -> None:
-    copies = min(COPIES, len((await admin.describe_cluster())["brokers"]))
+    replicas = min(REPLICATION_FACTOR, len((await admin.describe_cluster())["brokers"]))
     response = await admin.create_topics(
-        [NewTopic(topic.name, PARTITIONS, copies, topic_configs=build_config(topic)) for topic in topics]
+        [NewTopic(topic.name, PARTITIONS, replicas, topic_configs=build_config(topic)) for topic in topics]
     )
     for name, code, *details in response.topic_errors:
         error = for_code(code)

@@ -1,4 +1,4 @@
-"""Publishes events. A message counts as published only when Kafka has acknowledged it on all in-sync replicas."""
+"""Publishes events. A message counts as published only when all in-sync replicas have acknowledged it."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -22,38 +22,48 @@ from messaging.instrumentation import describe_send
 
 @dataclass(frozen=True)
 class OutboundMessage:
-    """A message to send: its topic, its key (the connection), the event, and the id that names the event for ever."""
+    """A message to send. Its `key` is the name of the merchant's connection.
+
+    `event_id` identifies the event: a message that is sent twice has the same id both times.
+    """
 
     topic: str
     key: str
     event: Event
     event_id: str
     traceparent: str | None = None
-    """The span that causes the message. None means the current span."""
+    """The span that causes the message, as the value of a `traceparent` header. None means the current span."""
 
 
 Headers = Sequence[tuple[str, bytes]]
-"""The headers of a message."""
+"""The headers of a message, as pairs of name and value."""
 
 _DEFAULT_PARTITIONER = DefaultPartitioner()
 
 
 @lru_cache(maxsize=10_000)
 def select_partition(key: bytes, partitions: tuple[int, ...]) -> int:
-    """Return the partition of `key` among all `partitions` of a topic, as every Kafka client computes it."""
-    # Cached, because the hash is slow in Python and the same keys come again and again.
+    """Return the partition of `key`. `partitions` are all partitions of the topic.
+
+    The result is the same as that of Kafka's default partitioner, which other clients use.
+    """
+    # Cached, because the hash is slow in Python and the same keys occur often.
     return int(_DEFAULT_PARTITIONER(key, list(partitions), list(partitions)))
 
 
 def select_producer_partition(key: bytes | None, partitions: list[int], available: list[int]) -> int:
-    """Return the partition of `key`; this is the `partitioner` of aiokafka's producer."""
+    """Return the partition of `key`, or a random one when `key` is None. This is the `partitioner` of the producer."""
     if key is None:
         return int(_DEFAULT_PARTITIONER(key, partitions, available))
     return select_partition(key, tuple(partitions))
 
 
 class EventPublisher:
-    """An idempotent producer with `acks=all` and without lingering. `source` is the name of the service."""
+    """Sends messages with an idempotent aiokafka producer, which waits for all in-sync replicas and does not linger.
+
+    `source` is the name of the service that sends. Use the publisher as a context manager; entering it raises
+    `UnavailableError` when Kafka does not answer.
+    """
 
     def __init__(self, brokers: Brokers, *, source: str) -> None:
         self._brokers = brokers
@@ -78,7 +88,7 @@ class EventPublisher:
             await self._producer.start()
         except KafkaError as error:
             await self._producer.stop()
-            raise await self._brokers.explain(error) from error
+            raise await self._brokers.explain_error(error) from error
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -87,19 +97,19 @@ class EventPublisher:
     async def send(self, message: OutboundMessage) -> None:
         """Send one message and wait until Kafka has acknowledged it.
 
-        Raises `UnavailableError`, or `InvalidMessageError` for a message above 16 MiB.
+        Raises `UnavailableError` when Kafka does not answer, and `InvalidMessageError` for a message above 16 MiB.
         """
         await self.send_all([message])
 
     async def send_all(self, messages: Iterable[OutboundMessage]) -> None:
-        """Send messages in order and wait until Kafka has acknowledged all of them. Errors as for `send`."""
+        """Send messages in order and wait until Kafka has acknowledged all. Raises the same errors as `send`."""
         listed = list(messages)
         name, attributes = describe_send(",".join(sorted({message.topic for message in listed})), len(listed))
         with tracing.start_span(name, "producer", attributes):
             await self._wait_for_acks([await self._enqueue(message) for message in listed])
 
     async def count_partitions(self, topic: str) -> int:
-        """Return the number of partitions of a topic. Raises `UnavailableError`."""
+        """Return the number of partitions of a topic. Raises `UnavailableError` when Kafka does not answer."""
         try:
             return len(await self._producer.partitions_for(topic))
         except KafkaError as error:
@@ -110,16 +120,19 @@ class EventPublisher:
         return self._producer.create_batch()
 
     async def send_batch(self, batch: BatchBuilder, topic: str, partition: int) -> None:
-        """Send a batch and wait until Kafka has acknowledged it. Raises `UnavailableError`."""
+        """Send a batch and wait until Kafka has acknowledged it.
+
+        Raises `UnavailableError` when Kafka does not answer.
+        """
         try:
             await (await self._producer.send_batch(batch, topic, partition=partition))
         except KafkaError as error:
             raise UnavailableError(f"Kafka: {error!r}") from error
 
     async def send_raw(self, topic: str, key: bytes | None, body: bytes | None, headers: Headers) -> None:
-        """Send the bytes of an event, as the outbox and dead letters do, and wait for the acknowledgement.
+        """Send a message whose body is already encoded, and wait until Kafka has acknowledged it.
 
-        Errors as for `send`.
+        The outbox and dead letters use this method. Raises the same errors as `send`.
         """
         try:
             await self._producer.send_and_wait(topic, value=body, key=key, headers=list(headers))

@@ -1,26 +1,27 @@
-"""What a span is, whether traces are exported or not."""
+"""The interface of trace spans, and a span that does nothing for processes that export no traces."""
 
 from collections.abc import Mapping
 from typing import Literal, Protocol
 
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
-"""OpenTelemetry's kinds of spans."""
+"""The kind of a span, as OpenTelemetry defines it."""
 Attributes = Mapping[str, str | int]
-"""Attributes of a span: platform, connection, sync, topic, counts. Never a token, a body or personal data."""
+"""The attributes of a span, such as platform, connection, sync id, topic and counts. They must never hold a token, a
+message body or personal data."""
 
 
 class Span(Protocol):
-    """A piece of work that is being traced."""
+    """The trace of one piece of work while it runs."""
 
     def set_attribute(self, name: str, value: str | int) -> None:
-        """Set an attribute."""
+        """Set an attribute of the span."""
 
     def record_error(self, error: Exception) -> None:
-        """Mark the span as failed. Only the type of the error is recorded, because its text may hold anything."""
+        """Mark the span as failed. Only the type of the error is recorded, because its text may hold personal data."""
 
 
 class NoSpan:
-    """The span that is used when no traces are exported. It records nothing."""
+    """A span that records nothing. It is used when no traces are exported."""
 
     def set_attribute(self, name: str, value: str | int) -> None:
         """Do nothing."""

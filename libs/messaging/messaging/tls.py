@@ -1,13 +1,13 @@
-"""TLS settings of clients: which certificates are trusted and which one the client presents. Files are PEM."""
+"""Creates TLS contexts for clients from PEM files: trusted authorities and the client's own certificate."""
 
 import ssl
 
 
 def create_context(ca_file: str) -> ssl.SSLContext:
-    """Return a context that verifies the server's certificate and host name.
+    """Return a TLS context that verifies the server's certificate and host name.
 
-    It trusts the authorities in `ca_file`, or those of the system when it is empty. Raises `ValueError`, which names
-    the file and what is wrong with it.
+    The context trusts the certificate authorities in `ca_file`, or those of the system when `ca_file` is empty. Raises
+    `ValueError` when the file cannot be read or holds no certificate. The text names the file.
     """
     if not ca_file:
         return ssl.create_default_context()
@@ -20,9 +20,9 @@ def create_context(ca_file: str) -> ssl.SSLContext:
 
 
 def load_certificate(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
-    """Make `context` present the certificate chain in `cert_file`. Its key must have no passphrase.
+    """Make `context` present the certificate chain in `cert_file`. The private key in `key_file` has no passphrase.
 
-    Raises `ValueError`, which names the file and what is wrong with it.
+    Raises `ValueError` when a file cannot be read or does not hold what it should. The text names the file.
     """
     try:
         # load_cert_chain does not say which of the two files it cannot read.

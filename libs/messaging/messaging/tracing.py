@@ -1,7 +1,7 @@
-"""Traces: one trace follows a webhook through every service that it concerns.
+"""Creates trace spans. One trace covers the work of all services that follows from one webhook.
 
-As with logging, there is one tracer for each process, and it is not passed around. Without an OTLP receiver nothing
-here has an effect: no span is created, and OpenTelemetry's SDK is not even loaded.
+Each process has one tracer, which this module holds, so callers do not pass it around. If no OTLP receiver is
+configured, the functions of this module do nothing: no span is created and OpenTelemetry's SDK is not imported.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 MAX_TRACEPARENT_BYTES = 512
-"""A longer `traceparent` header is malformed and ignored."""
+"""The greatest size of a `traceparent` header. A larger one is malformed and ignored."""
 
 _NO_SPAN: AbstractContextManager[Span] = nullcontext(NoSpan())
 _NO_FIELDS: Mapping[str, str] = {}
@@ -39,9 +39,10 @@ _tracer: "Tracer | None" = None
 
 @contextmanager
 def export_traces(service: str, endpoint: str) -> Iterator[None]:
-    """Export this process's spans to the OTLP/HTTP receiver at the base address `endpoint` while the context lasts.
+    """Export this process's spans to the OTLP/HTTP receiver at the base URL `endpoint` while the context lasts.
 
-    Nothing is exported when `endpoint` is empty. Enter it after any fork; the remaining spans are exported at the end.
+    If `endpoint` is empty, no spans are exported. A process that forks must enter the context after the fork. The
+    remaining spans are exported when the context ends.
     """
     global _tracer
     if not endpoint:
@@ -58,7 +59,10 @@ def export_traces(service: str, endpoint: str) -> Iterator[None]:
 
 
 def get_tracer() -> "Tracer | None":
-    """Return the tracer, for spans whose work ends in a callback; None when no traces are exported."""
+    """Return the tracer of this process; None when no traces are exported.
+
+    It is for spans that end in a callback. For others `start_span` is enough.
+    """
     return _tracer
 
 
@@ -67,52 +71,57 @@ def start_span(
 ) -> AbstractContextManager[Span]:
     """Return a context manager that puts a span around the work within it.
 
-    Its parent is the current span. With `caused_by`, `traceparent` headers, its parent is the first well-formed one, or
-    none, and the others become links.
+    When `caused_by` is None, the parent of the span is the current span. Otherwise `caused_by` holds values of
+    `traceparent` headers. The span in the first well-formed value becomes the parent, and the spans in the other values
+    are linked. If no value is well-formed, the span has no parent.
     """
     if _tracer is None:
         return _NO_SPAN
-    return _tracer.begin(name, kind, attributes, caused_by=caused_by)
+    return _tracer.start_span(name, kind, attributes, caused_by=caused_by)
 
 
 def trace_call(method: str, url: str, **attributes: str) -> AbstractContextManager[Span]:
-    """Return a context manager that puts a span around an HTTP call. Pass its response to `record_status`.
+    """Return a context manager that puts a span around an HTTP call. `method` is the HTTP method.
 
-    Of the URL only the host is recorded, because the rest may hold tokens or personal data.
+    Pass the status of the response to `record_status`. Only the host of `url` is recorded, because the rest may hold
+    tokens or personal data.
     """
     if _tracer is None:
         return _NO_SPAN
     request = {"http.request.method": method, "server.address": urlsplit(url).hostname or ""}
-    return _tracer.begin(method, "client", {**request, **attributes})
+    return _tracer.start_span(method, "client", {**request, **attributes})
 
 
 def record_status(call: Span, status: int) -> None:
-    """Record the HTTP status of the response to a call."""
+    """Record the HTTP `status` of a response as an attribute of the span `call`."""
     call.set_attribute("http.response.status_code", status)
 
 
 def get_traceparent() -> str | None:
-    """Return the current span as a `traceparent` header; None when there is none."""
+    """Return the current span as the value of a `traceparent` header; None when there is no current span."""
     return None if _tracer is None else _tracer.get_traceparent()
 
 
 def get_trace_id() -> str | None:
-    """Return the id of the current trace; None when there is none."""
+    """Return the id of the current trace; None when there is no current trace."""
     return None if _tracer is None else _tracer.get_trace_id()
 
 
 def get_log_fields() -> Mapping[str, str]:
-    """Return the id of the current trace as a log field, for log lines that do not go through structlog."""
+    """Return the id of the current trace as the log field `trace_id`; an empty mapping when there is no trace.
+
+    It is for log lines that do not go through structlog.
+    """
     return _NO_FIELDS if _tracer is None else _tracer.get_log_fields()
 
 
 def build_trace_headers(traceparent: str | None) -> list[tuple[str, bytes]]:
-    """Return the Kafka headers of a message that the span `traceparent` causes."""
+    """Return the trace headers of a Kafka message. `traceparent` is the span that causes the message, or None."""
     return [] if traceparent is None else [(TRACEPARENT, traceparent.encode())]
 
 
 def extract_traceparents(messages_headers: Iterable[Iterable[tuple[str, bytes]]]) -> Iterator[str]:
-    """Yield the `traceparent` headers among the headers of several messages. They may be malformed."""
+    """Yield the values of all `traceparent` headers of several messages. A value may be malformed."""
     for headers in messages_headers:
         for name, value in headers:
             if name == TRACEPARENT and len(value) <= MAX_TRACEPARENT_BYTES:

@@ -12,7 +12,7 @@ from contracts.topics import Topic
 from messaging.batching_producer import MAX_BATCH_MESSAGES, BatchingProducer
 from messaging.brokers import Brokers
 from messaging.errors import UnavailableError
-from messaging.provisioning import provision
+from messaging.provisioning import provision_topics
 from messaging.publisher import EventPublisher
 
 HEADERS = [("ce_id", b"1")]
@@ -41,10 +41,10 @@ class Sender:
 @pytest.fixture
 async def sender(kafka: str) -> AsyncIterator[Sender]:
     topic = f"batches.{uuid4().hex[:8]}"
-    await provision(Brokers(kafka), (Topic(topic),))
+    await provision_topics(Brokers(kafka), (Topic(topic),))
     async with EventPublisher(Brokers(kafka), source="test") as publisher:
         producer = BatchingProducer(publisher)
-        await producer.prepare([topic])
+        await producer.load_partitions([topic])
         yield Sender(producer, topic)
 
 
@@ -112,7 +112,7 @@ class LossyPublisher(EventPublisher):
 
 async def test_a_lost_batch_is_reported_and_the_next_one_is_tried() -> None:
     producer = BatchingProducer(LossyPublisher(Brokers("nowhere:1"), source="test"))
-    await producer.prepare(["t"])
+    await producer.load_partitions(["t"])
     sender = Sender(producer, "t")
     for body in (b"1", b"2", b"3"):
         sender.send(b"k", body)

@@ -3,32 +3,32 @@ from messaging.offsets import PartitionOffsets
 
 def test_no_offset_may_be_committed_before_a_message_is_finished() -> None:
     offsets = PartitionOffsets()
-    offsets.begin(7)
-    assert (offsets.position, offsets.open) == (None, 1)
+    offsets.track(7)
+    assert (offsets.position, offsets.unfinished_count) == (None, 1)
 
 
 def test_an_offset_that_is_finished_early_waits_for_those_before_it() -> None:
     offsets = PartitionOffsets()
     for offset in (7, 8, 9):
-        offsets.begin(offset)
-    offsets.finish(9)
-    offsets.finish(8)
+        offsets.track(offset)
+    offsets.mark_finished(9)
+    offsets.mark_finished(8)
     assert offsets.position is None
-    offsets.finish(7)
-    assert (offsets.position, offsets.open) == (10, 0)
+    offsets.mark_finished(7)
+    assert (offsets.position, offsets.unfinished_count) == (10, 0)
 
 
 def test_gaps_in_the_offsets_of_a_compacted_topic_delay_nothing() -> None:
     offsets = PartitionOffsets()
     for offset in (3, 10):
-        offsets.begin(offset)
-    offsets.finish(3)
+        offsets.track(offset)
+    offsets.mark_finished(3)
     assert offsets.position == 4
-    offsets.finish(10)
+    offsets.mark_finished(10)
     assert offsets.position == 11
 
 
 def test_an_offset_that_has_begun_does_not_begin_again() -> None:
     offsets = PartitionOffsets()
-    assert [offsets.begin(offset) for offset in (7, 8, 7, 8, 9)] == [True, True, False, False, True]
-    assert offsets.open == 3
+    assert [offsets.track(offset) for offset in (7, 8, 7, 8, 9)] == [True, True, False, False, True]
+    assert offsets.unfinished_count == 3

@@ -21,7 +21,7 @@ from gateway.webhooks.client import post_probe, watch_topic
 from gateway.webhooks.protocol import WebhookEndpoints, WebhookProtocol
 from messaging.batching_producer import BatchingProducer
 from messaging.outbox import OutboxRelay
-from messaging.provisioning import provision
+from messaging.provisioning import provision_topics
 from messaging.publisher import EventPublisher
 from messaging.tracing import export_traces
 from platform_sdk.adapters import PlatformAdapter
@@ -74,13 +74,13 @@ async def start(
     database, locks = _open_database(stack, settings), _open_database(stack, settings)
     await database.migrate("gateway")
     brokers = settings.build_brokers()
-    await provision(brokers, list_topics(PLATFORMS))
+    await provision_topics(brokers, list_topics(PLATFORMS))
     publisher = await stack.enter_async_context(EventPublisher(brokers, source=NAME))
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=NAME).run_once, interval=1.0)
     await stack.enter_async_context(outbox.run())
     http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
     producer = BatchingProducer(publisher)
-    await producer.prepare([get_sync_topic(slug) for slug in PLATFORMS])
+    await producer.load_partitions([get_sync_topic(slug) for slug in PLATFORMS])
     adapters = create_adapters(platform_settings, http, get_time_ms)
     parts = Parts(
         settings=settings,

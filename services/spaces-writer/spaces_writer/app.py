@@ -53,7 +53,7 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     publisher = await exit_stack.enter_async_context(EventPublisher(brokers, source=SERVICE))
     bucket = await exit_stack.enter_async_context(open_bucket(settings))
     # A pool of its own: a build holds one connection and reads through a second one.
-    upload_database = Database(url, schema="spaces_writer", pool=2 * settings.snapshot_concurrency + 2)
+    upload_database = Database(url, schema="spaces_writer", pool_size=2 * settings.snapshot_concurrency + 2)
     exit_stack.push_async_callback(upload_database.close)
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=SERVICE).run_once, interval=1.0)
 

@@ -35,7 +35,7 @@ async def _check_owner(owner: str, url: str, *, shared: bool) -> list[Finding]:
     subject, setting = f"Postgres of {owner}", f"{owner.upper()}_DATABASE_URL"
     action = f"bring it back, or correct {setting}"
     try:
-        database = Database(url, schema=owner, pool=1)
+        database = Database(url, schema=owner, pool_size=1)
     except (ArgumentError, ValueError) as error:
         correct = f"{setting} is postgresql://user:password@host:port/database"
         return [report_bad(subject, f"{type(error).__name__}", correct)]

@@ -11,7 +11,7 @@ from merchant_sync.access import Access
 from merchant_sync.operating import brokers
 from merchant_sync.operating.checks import Finding, report_bad, report_good, report_warning
 from messaging.errors import UnavailableError
-from messaging.provisioning import COPIES, build_config
+from messaging.provisioning import REPLICATION_FACTOR, build_config
 from platforms.registry import PLATFORMS
 
 _CREATE = "start the gateway, which creates missing topics; never by auto-creation"
@@ -43,7 +43,7 @@ async def _check_topics(admin: AIOKafkaAdminClient, count: int) -> list[Finding]
         configs = await _load_configs(admin, [topic.name for topic in existing])
         for topic in existing:
             config = configs.get(topic.name, {})
-            findings += compare_topic(topic, partitions[topic.name], config, min(COPIES, count))
+            findings += compare_topic(topic, partitions[topic.name], config, min(REPLICATION_FACTOR, count))
     if not findings:
         details = f"{len(existing)} with {PARTITIONS} partitions each, configured as provisioned"
         findings.append(report_good("topics", details))

@@ -1,1 +1,1 @@
-"""Kafka in: the two handlers of a fetcher. Each reads what is requested, publishes it, and then reports how it went."""
+"""The two Kafka handlers of a fetcher. Each reads the requested records, publishes them and reports the outcome."""

@@ -1,4 +1,4 @@
-"""What both handlers need: the source, tokens, a publisher, and clocks."""
+"""The dependencies that the full sync and the incremental handler share."""
 
 import random
 import time
@@ -16,12 +16,16 @@ from platform_sdk.session import SyncContext
 from platform_sdk.tokens import AccessToken
 
 Clock = Callable[[], float]
-"""A time in seconds."""
+"""A function that returns a time in seconds."""
 
 
 @dataclass(frozen=True)
 class HandlerDependencies:
-    """What both handlers work with; `now` is in seconds since the Unix epoch, `elapsed` on any steady clock."""
+    """The dependencies of a handler.
+
+    `now` returns seconds since the Unix epoch. `elapsed` returns seconds on a monotonic clock. `uniform` is the source
+    of randomness for delays.
+    """
 
     source: Source
     tokens: TokenClient
@@ -31,10 +35,13 @@ class HandlerDependencies:
     uniform: Uniform = random.uniform
 
     def build_context(self, token: AccessToken, epoch: int, read_id: UUID, mode: str) -> SyncContext:
-        """Return the context of a read with `token` for a request of `epoch`."""
+        """Return the context of a read that uses `token`. The read may later request a fresh token of `epoch`."""
         refresh = partial(self.tokens.get_token, token.connection, epoch, fresh=True)
         return SyncContext(token, read_id, mode, self.tokens.replace_token, refresh)
 
-    def compute_not_before(self, wait: RetryLaterError, attempt: int) -> int:
-        """Return when (ms) work that `wait` stopped in this attempt continues."""
-        return round((self.now() + compute_delay(wait, attempt, self.uniform)) * 1000)
+    def compute_not_before(self, error: RetryLaterError, attempt: int) -> int:
+        """Return the time at which work continues that `error` has stopped in attempt number `attempt`.
+
+        The time is in ms since the Unix epoch.
+        """
+        return round((self.now() + compute_delay(error, attempt, self.uniform)) * 1000)

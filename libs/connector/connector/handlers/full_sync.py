@@ -1,4 +1,4 @@
-"""Handles full syncs: one bounded step at a time."""
+"""Handles full syncs, which run as a series of steps of limited duration."""
 
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -21,10 +21,10 @@ log = structlog.get_logger()
 
 
 class FullSyncHandler:
-    """Runs one step: reads for `seconds`, then publishes the cursor where the next step begins.
+    """Runs the steps of full syncs. A step reads for about `seconds`, then publishes the cursor of the next step.
 
-    A step that runs twice reads from the same cursor and publishes its markers with the same ids; the scheduler accepts
-    one of its ends.
+    A step that Kafka delivers twice reads from the same cursor again and publishes its end markers with the same ids.
+    The scheduler applies only the first of its two `SyncProgressed` events.
     """
 
     def __init__(self, dependencies: HandlerDependencies, *, seconds: float) -> None:
@@ -36,9 +36,9 @@ class FullSyncHandler:
         self._seconds = seconds
 
     async def __call__(self, connection: str, requests: Sequence[FullSyncStepRequested]) -> None:
-        """Run the requested steps; returns when Kafka has all of their events.
+        """Run the requested steps. Returns when Kafka has acknowledged all of their events.
 
-        A step that was requested again while it waited runs once; a step that a later one has overtaken does not run.
+        Of each full sync only the highest requested step runs, and it runs once.
         """
         for request in _select_latest_steps(requests):
             began = self._elapsed()
@@ -55,7 +55,7 @@ class FullSyncHandler:
             context = self._dependencies.build_context(token, request.epoch, request.sync_id, FULL)
             pages = PagePublisher(self._publisher, topic, context, request.step)
             try:
-                is_complete = await self._read(context, progress, pages, topic)
+                is_complete = await self._read_until_deadline(context, progress, pages, topic)
             finally:
                 await pages.flush()
         except RetryLaterError as wait:
@@ -69,14 +69,19 @@ class FullSyncHandler:
         cursor = CursorState(0, progress.position).encode()
         return event_builders.build_step_progressed(request, context, "advanced", cursor=cursor)
 
-    async def _read(self, context: SyncContext, progress: "StepProgress", pages: PagePublisher, topic: str) -> bool:
-        """Read and publish until the time is up (False) or the full read has ended (True)."""
+    async def _read_until_deadline(
+        self, context: SyncContext, progress: "StepProgress", pages: PagePublisher, topic: str
+    ) -> bool:
+        """Read and publish records. Returns True when the full read has ended, False when the step's time is over.
+
+        Raises `PermanentError` for a record that is too large to publish.
+        """
         deadline = self._elapsed() + self._seconds
         async with aclosing(self._source.read_all(context, progress.position)) as steps:
             async for step in steps:
                 match step:
                     case RecordBatch():
-                        for record in await pages.add(step):
+                        for record in await pages.add_batch(step):
                             raise PermanentError(f"{record.id}: {record.reason}")
                     case RangeEnd():
                         await pages.publish_marker(event_builders.build_range_completed(topic, context, step))
@@ -108,19 +113,22 @@ class FullSyncHandler:
 
 
 class StepProgress:
-    """How far a step has come; `attempts` counts those without progress, and restarts at each checkpoint."""
+    """The progress of a step: the platform's cursor `position`, and the number of `attempts` since the last checkpoint.
+
+    The running attempt is included in `attempts`.
+    """
 
     def __init__(self, start: CursorState) -> None:
         self.position = start.position
         self.attempts = start.attempts + 1
 
     def advance(self, cursor: str) -> None:
-        """Continue from `cursor`: everything before it is published."""
+        """Move the position to `cursor`, before which everything was read, and count attempts from 1 again."""
         self.position, self.attempts = cursor, 1
 
 
 def _select_latest_steps(requests: Sequence[FullSyncStepRequested]) -> list[FullSyncStepRequested]:
-    """Return the highest step of each full sync, in the order in which the syncs came."""
+    """Return the request with the highest step of each full sync, in the order of the syncs' first requests."""
     latest: dict[UUID, FullSyncStepRequested] = {}
     for request in requests:
         other = latest.get(request.sync_id)

@@ -1,4 +1,4 @@
-"""Handles incremental syncs: the records that webhooks and people wait for."""
+"""Handles incremental syncs: reads the records that requests name by their ids and publishes them."""
 
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
@@ -20,14 +20,15 @@ from platform_sdk.session import INCREMENTAL, SyncContext
 
 log = structlog.get_logger()
 StopReason = RetryLaterError | PermanentError | None
-"""Why a read stopped before its end; None where it did not."""
+"""The error that stopped a read early; None when the read reached its end."""
 
 
 class IncrementalHandler:
-    """Reads the requests that wait for a connection, `seconds` at a time.
+    """Reads the records of the requests that wait for a connection. One read takes about `seconds`.
 
-    After a kill at any moment the same requests are delivered again and the same events follow: pages pass the writer's
-    version check, and postponements and failures are published before the end marker, whose result is final.
+    The process may be killed at any moment: Kafka then delivers the same requests again, and the handler publishes the
+    same events again. Repeated pages are harmless, because the spaces-writer checks the version of each record.
+    Postponements and failures are published before the end marker, because the result of an end marker is final.
     """
 
     def __init__(self, dependencies: HandlerDependencies, *, seconds: float) -> None:
@@ -39,7 +40,7 @@ class IncrementalHandler:
         self._seconds = seconds
 
     async def __call__(self, connection: str, requests: Sequence[SyncRequested]) -> None:
-        """Read `requests` of one connection; returns when Kafka has all of their events."""
+        """Read the records of `requests` of one connection. Returns when Kafka has acknowledged all of their events."""
         for group in group_requests(requests):
             await self._read_group(connection, group)
 
@@ -56,7 +57,7 @@ class IncrementalHandler:
         read = GroupRead(group, self._dependencies.build_context(token, group.epoch, group.read_id, INCREMENTAL))
         topic = get_fetched_topic(parse_platform(connection))
         pages = PagePublisher(self._publisher, topic, read.context, group.start.attempts)
-        stop = await self._read(read, pages)
+        stop = await self._read_until_deadline(read, pages)
         await pages.flush()
         await self._publisher.send_all(read.build_endings(stop, self._dependencies.compute_not_before))
         _log_read(read, stop, self._elapsed() - began)
@@ -64,16 +65,19 @@ class IncrementalHandler:
     def _build_initial_postponement(
         self, connection: str, group: RequestGroup, wait: RetryLaterError
     ) -> OutboundMessage:
-        """Build the postponement of the whole group to where it would have begun.
+        """Build the event that postpones a group before anything of it was read.
 
-        Requests without a cursor keep none, so that they may still be coalesced.
+        A group that would have started from the beginning gets no cursor, so that its requests may still be coalesced.
         """
         cursor = None if group.start == CursorState() else group.start.encode()
         not_before = self._dependencies.compute_not_before(wait, group.attempt)
         return _build_postponed(connection, group.epoch, group.requests, wait, not_before, cursor, None)
 
-    async def _read(self, read: "GroupRead", pages: PagePublisher) -> StopReason:
-        """Read and publish until all is read, or return why the read stopped before."""
+    async def _read_until_deadline(self, read: "GroupRead", pages: PagePublisher) -> StopReason:
+        """Read and publish the records of a group. Returns the error that stopped the read early, or None.
+
+        When the time is over, the error is a `RetryLaterError` without delay.
+        """
         deadline = self._elapsed() + self._seconds
         ids, position = read.group.ids, read.group.start.position
         try:
@@ -88,7 +92,7 @@ class IncrementalHandler:
 
 
 class GroupRead:
-    """One group's read in progress, and how it ends."""
+    """The read of one group: tracks its progress and builds the events that end it."""
 
     def __init__(self, group: RequestGroup, context: SyncContext) -> None:
         self.group = group
@@ -97,10 +101,10 @@ class GroupRead:
         self._position = group.start.position
 
     async def add_step(self, step: IncrementalReadStep, pages: PagePublisher) -> None:
-        """Publish the records of a step, and note what became of them."""
+        """Add the records of a step to `pages`, and record which ids were read and which are unreadable."""
         match step:
             case RecordBatch():
-                for too_large in await pages.add(step):
+                for too_large in await pages.add_batch(step):
                     self.outcomes.add_unreadable(too_large)
                 for record in step.records:
                     self.outcomes.add_record(record)
@@ -112,14 +116,18 @@ class GroupRead:
     def build_endings(
         self, stop: StopReason, compute_not_before: Callable[[RetryLaterError, int], int]
     ) -> list[OutboundMessage]:
-        """Build the events of the end. The end marker comes last, because the result that follows from it is final."""
+        """Build the events that end the read: a failure or a postponement of unfinished requests, then end markers.
+
+        `stop` is the error that stopped the read, or None. End markers come last, because their results are final.
+        `compute_not_before` returns the time (ms since the Unix epoch) at which postponed work continues.
+        """
         token = self.context.token
-        endings = self.outcomes.sort_requests(self.group.requests, complete=stop is None)
+        endings = self.outcomes.split_requests(self.group.requests, complete=stop is None)
         messages: list[OutboundMessage] = []
         if endings.unfinished and isinstance(stop, PermanentError):
             messages.append(_build_failed(token.connection, token.epoch, endings.unfinished, stop, self.context))
         elif endings.unfinished:
-            wait = stop if isinstance(stop, RetryLaterError) else self.outcomes.build_wait()
+            wait = stop if isinstance(stop, RetryLaterError) else self.outcomes.build_retry_error()
             not_before = compute_not_before(wait, 1 if self._has_advanced else self.group.attempt)
             cursor = self._build_cursor(endings.unfinished).encode()
             messages.append(
@@ -142,10 +150,11 @@ class GroupRead:
         return self._position != self.group.start.position or bool(self.outcomes.read_keys)
 
     def _build_cursor(self, unfinished: Sequence[SyncRequested]) -> CursorState:
-        """Return where the unfinished requests continue: from here if they are the whole group.
+        """Return the cursor from which the unfinished requests continue.
 
-        Otherwise they start over under a read id of their own, because the result under this one is about the others.
-        Records that may be readable later are also read from the start.
+        When all requests of the group are unfinished, they keep the read id and continue at the current position. They
+        start over if some records may be readable later. When only some requests are unfinished, these start over
+        with a new read id, because the result under the current read id concerns the other requests.
         """
         if len(unfinished) < len(self.group.requests):
             return CursorState(0, None, derive_read_id(unfinished))

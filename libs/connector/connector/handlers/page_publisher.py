@@ -9,7 +9,7 @@ from platform_sdk.session import SyncContext
 
 
 class PagePublisher:
-    """Publishes what was read on `topic`; Kafka acknowledges each page before the next one is built."""
+    """Publishes records to `topic` in pages. Kafka acknowledges each page before the next one is built."""
 
     def __init__(self, publisher: EventPublisher, topic: str, context: SyncContext, step: int) -> None:
         self._publisher = publisher
@@ -20,8 +20,11 @@ class PagePublisher:
         self._batch = RecordBatch("", ())
         self._number = 0
 
-    async def add(self, batch: RecordBatch) -> list[UnreadableRecord]:
-        """Add a batch; return the records that are too large to be published at all."""
+    async def add_batch(self, batch: RecordBatch) -> list[UnreadableRecord]:
+        """Add the records of `batch`, and publish each page that becomes full.
+
+        Returns the records that are too large to publish.
+        """
         last = self._batch
         if (batch.resource, batch.id_range, batch.attempt) != (last.resource, last.id_range, last.attempt):
             await self.flush()
@@ -38,13 +41,13 @@ class PagePublisher:
         return too_large
 
     async def flush(self) -> None:
-        """Publish the records that are on no page yet."""
+        """Publish the records of the page that is not full yet, if there are any."""
         records = self._builder.flush()
         if records:
             await self._publish(records)
 
     async def publish_marker(self, marker: OutboundMessage) -> None:
-        """Publish a marker, after all pages before it."""
+        """Publish the remaining records, then the end marker."""
         await self.flush()
         await self._publisher.send_all([marker])
 

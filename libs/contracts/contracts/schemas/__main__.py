@@ -1,4 +1,4 @@
-"""Write the JSON Schema of every event beside this module."""
+"""Writes the JSON Schema of every event to a file in the folder of this module."""
 
 from pathlib import Path
 

@@ -44,7 +44,7 @@ async def watch_topic(brokers: Brokers, topic: str) -> AsyncIterator[WaitForSync
 
         yield wait_for_sync
     except KafkaError as error:
-        raise await brokers.explain(error) from error
+        raise await brokers.explain_error(error) from error
     finally:
         await consumer.stop()
 

@@ -41,7 +41,7 @@ class TracingHandler:
 
     def handle(self, headers: Sequence[Header], body: bytes, answer: Answer) -> None:
         """As `WebhookHandler.handle`."""
-        span = self._tracer.begin(
+        span = self._tracer.start_span(
             f"POST {self.path}",
             "server",
             {"http.request.method": "POST", "http.route": self.path, "http.request.body.size": len(body)},
@@ -73,7 +73,7 @@ def _publish(
     name, attributes = describe_send(topic, 1)
     sync_id = dict(headers).get("ce_id", b"").decode()
     own = {"merchant_sync.connection": key.decode(), "merchant_sync.sync_id": sync_id}
-    span = tracer.begin(name, "producer", {**attributes, **own})
+    span = tracer.start_span(name, "producer", {**attributes, **own})
 
     def end_and_report(error: UnavailableError | None) -> None:
         if error is not None:
