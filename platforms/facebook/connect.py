@@ -20,7 +20,7 @@ from platforms.facebook.manifest import MANIFEST
 from platforms.facebook.page_api import PageApi
 from platforms.facebook.resources import CATALOG, PAGE
 from platforms.facebook.settings import Settings
-from platforms.facebook.webhooks import FacebookPersonRequests, FacebookWebhooks
+from platforms.facebook.webhooks import FacebookUserRequests, FacebookWebhooks
 
 __all__ = ["Settings", "create_adapter"]
 
@@ -126,7 +126,7 @@ class FacebookOAuth:
         """Exchange an authorization code for a grant for each page that was chosen."""
         return await self._api.exchange_code(account, code)
 
-    def describe_connected(
+    def build_callback_result(
         self, grants: Mapping[str, Grant], connected: Sequence[ConnectedAccount]
     ) -> dict[str, object]:
         """Return the pages with their first syncs, and the permissions that were declined."""
@@ -151,7 +151,7 @@ def create_adapter(settings: Settings, http: httpx.AsyncClient, now: Callable[[]
         accounts=accounts,
         api=api,
         webhooks=FacebookWebhooks(settings, graph, now=now),
-        person_requests=FacebookPersonRequests(settings.secrets),
+        user_requests=FacebookUserRequests(settings.secrets),
         own_addresses={
             "FACEBOOK_REDIRECT_URI": settings.facebook_redirect_uri,
             "FACEBOOK_WEBHOOK_ADDRESS": settings.facebook_webhook_address,

@@ -5,6 +5,6 @@ from collections.abc import AsyncIterator
 from platform_sdk.documents import RecordsView, build_plain_document
 
 
-def build_document(view: RecordsView) -> AsyncIterator[bytes]:
+def build_document(records_view: RecordsView) -> AsyncIterator[bytes]:
     """Yield the document in pieces: `{"data": [page]}`."""
-    return build_plain_document(view, "page")
+    return build_plain_document(records_view, "page")

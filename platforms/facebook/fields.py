@@ -76,7 +76,7 @@ class RequestedFields:
         """The parameter `fields`."""
         return ",".join(field.text for field in self._list_requested())
 
-    def drop(self, name: str) -> list[str]:
+    def drop_field(self, name: str) -> list[str]:
         """Stop requesting what Graph refuses as the field `name`, and return the names of the fields dropped.
 
         That is the field of that name, or else those whose expansion contains it; none where no requested field does.

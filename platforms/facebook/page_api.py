@@ -35,7 +35,7 @@ class PageApi:
         RequestRejectedError for a code that Facebook refuses and for a consent by which no page can be read.
         """
         sent_at = self._now()
-        response = await self._exchange(code)
+        response = await self._request_short_token(code)
         try:
             short_token = parse_response(MANIFEST.title, responses.GraphTokenResponse, response).access_token
             return await self._build_grants(await self._extend_token(short_token), read_date(response) or sent_at)
@@ -75,7 +75,7 @@ class PageApi:
         except (TokenRejectedError, PermanentError) as error:
             log.info("page has no such app", account=account, reason=type(error).__name__)
 
-    async def _exchange(self, code: str) -> httpx.Response:
+    async def _request_short_token(self, code: str) -> httpx.Response:
         try:
             return await self._graph.request_token(code=code, redirect_uri=self._settings.facebook_redirect_uri)
         except (PermanentError, TokenRejectedError) as error:
@@ -136,7 +136,7 @@ class PageApi:
         sizes, after, has_more = list(PAGE_SIZES), "", True
         # The end is where no next part is named: an empty part may have more behind it.
         while has_more:
-            listed = await self._list_some(token, after, sizes)
+            listed = await self._request_page_list(token, after, sizes)
             pages |= {page.id: page for page in listed.data}
             has_more = listed.has_more
             if has_more and listed.next_cursor in ("", after):
@@ -154,7 +154,7 @@ class PageApi:
             )
         return readable
 
-    async def _list_some(self, token: str, after: str, sizes: list[int]) -> responses.AccountsResponse:
+    async def _request_page_list(self, token: str, after: str, sizes: list[int]) -> responses.AccountsResponse:
         async def send() -> httpx.Response | FailedAttempt:
             query = {"fields": "id,name,access_token", "limit": str(sizes[0]), **({"after": after} if after else {})}
             response = await self._graph.send_once("GET", "me/accounts", token, query)

@@ -126,7 +126,7 @@ class RateLimitState:
             for limit in limits:
                 limit.settle()
 
-    def is_new_version(self, version: str) -> bool:
+    def record_version(self, version: str) -> bool:
         """Return whether `version` was never passed in before."""
         is_new = version not in self._reported_versions
         self._reported_versions.add(version)

@@ -106,7 +106,7 @@ class FacebookSession(ApiSession):
 
         Raises RetryLaterError where the call must wait, PermanentError where it is hopeless, and as the gateway.
         """
-        response = await self._call(self._send, self._find_wait)
+        response = await self._call_with_retries(self._send, self._find_wait)
         page = response.result.page
         if page is not None and page.get("id") != self.page_id:
             raise PermanentError("the platform answered with another page")
@@ -125,7 +125,7 @@ class FacebookSession(ApiSession):
                 self.context.calls += 1
                 token, seconds = self.context.token.token, self._compute_time_left(began)
                 response = await self._client.fetch_page(self.page_id, token, fields, seconds=seconds)
-        self._learn(response, sent)
+        self._record_usage(response, sent)
         match response.result:
             case PageResult(unknown_field=str() as name):
                 self._drop_field(name, fields)
@@ -139,7 +139,7 @@ class FacebookSession(ApiSession):
                 raise error
         return response
 
-    def _learn(self, response: PageResponse, sent: float) -> None:
+    def _record_usage(self, response: PageResponse, sent: float) -> None:
         default = UNUSED if response.result.page is not None else None
         now = self._elapsed()
         if (app := response.usage.app or default) is not None:
@@ -147,7 +147,7 @@ class FacebookSession(ApiSession):
         if (page := response.usage.page or default) is not None:
             self._rate_limit.pages[self.page_id].update(page, sent, now)
         version, requested = response.version, self._client.version
-        if version is not None and version != requested and self._rate_limit.is_new_version(version):
+        if version is not None and version != requested and self._rate_limit.record_version(version):
             log.error("unexpected API version served", requested=requested, served=version)
 
     async def _find_other_token(self, error: AccessDeniedError) -> None:
@@ -165,7 +165,7 @@ class FacebookSession(ApiSession):
 
         Raises PermanentError where no requested field is to blame.
         """
-        dropped = self._fields.drop(name)
+        dropped = self._fields.drop_field(name)
         for field in dropped:
             log.error("unknown field dropped", field=field, unknown=name)
         # A concurrent call may have dropped the field while this one was in flight.

@@ -39,7 +39,7 @@ class PageSubscriptions:
         self._cached: LevelOutcome | None = None
         self._cached_until = 0
 
-    async def ensure(self, page: str, token: str, fields: Sequence[str]) -> WebhookReport:
+    async def ensure_subscriptions(self, page: str, token: str, fields: Sequence[str]) -> WebhookReport:
         """Subscribe both levels to these fields. Raises TokenRejectedError for a dead token, and TransientError."""
         app = await self._ensure_app(fields)
         accepted = [name for name in fields if name not in app.refused]
@@ -54,8 +54,8 @@ class PageSubscriptions:
         }
         return WebhookReport(outcomes, self._graph.remarks)
 
-    async def inspect(self, page: str, token: str, fields: Sequence[str]) -> WebhookReport:
-        """Return which fields are subscribed at both levels. Raises as `ensure`."""
+    async def inspect_subscriptions(self, page: str, token: str, fields: Sequence[str]) -> WebhookReport:
+        """Return which fields are subscribed at both levels. Raises as `ensure_subscriptions`."""
         subscription = await self._find_app_subscription()
         is_ours = subscription is not None and subscription.active and subscription.callback_url == self._address
         app_fields = {field.name for field in subscription.fields} if subscription and is_ours else set[str]()
@@ -106,7 +106,7 @@ class PageSubscriptions:
             names = {field.name for field in current.fields} if current else set[str]()
             if current and current.active and current.callback_url == self._address and names >= set(fields):
                 return LevelOutcome(UNCHANGED, {})
-            return LevelOutcome(REGISTERED, await _post_accepted(fields, post, others=names - set(fields)))
+            return LevelOutcome(REGISTERED, await _post_accepted_fields(fields, post, others=names - set(fields)))
         except TokenRejectedError:
             return LevelOutcome(UNCHANGED, dict.fromkeys(fields, "Facebook does not take the app's id and secret"))
         except PermanentError as error:
@@ -121,7 +121,7 @@ class PageSubscriptions:
         names = await self._fetch_page_fields(path, token)
         if names >= set(fields):
             return LevelOutcome(UNCHANGED, {})
-        return LevelOutcome(REGISTERED, await _post_accepted(fields, post, others=names - set(fields)))
+        return LevelOutcome(REGISTERED, await _post_accepted_fields(fields, post, others=names - set(fields)))
 
     async def _fetch_page_fields(self, path: str, token: str) -> set[str]:
         try:
@@ -132,7 +132,7 @@ class PageSubscriptions:
         return {name for app in listed.data if app.id == app_id for name in app.subscribed_fields}
 
 
-async def _post_accepted(
+async def _post_accepted_fields(
     fields: Sequence[str], post: Callable[[Sequence[str]], Awaitable[None]], *, others: Iterable[str]
 ) -> dict[str, str]:
     """Post the fields, each time without the one that was refused by name; return the reasons by field.

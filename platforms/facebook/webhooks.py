@@ -63,7 +63,7 @@ class FacebookWebhooks:
         """Return the fields to subscribe to, whatever is granted: one that lacks its permission is refused."""
         return self._fields
 
-    def read_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
+    def verify_and_parse_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
         """Return one delivery for each entry of the batch of these headers (names in lower case) and this raw body.
 
         Raises RequestRejectedError: 401 unless exactly one X-Hub-Signature-256 signs the body with the current or the
@@ -84,16 +84,16 @@ class FacebookWebhooks:
         webhook_id = f"{PROBE_PREFIX}{uuid4()}"
         entry = {"id": PROBE_PAGE, "time": int(time.time()), "merchant_sync_test": webhook_id}
         body = orjson.dumps({"object": "page", "entry": [entry]})
-        signature = f"sha256={_sign(self._secrets[0], body)}"
+        signature = f"sha256={_compute_signature(self._secrets[0], body)}"
         return webhook_id, {"Content-Type": "application/json", "X-Hub-Signature-256": signature}, body
 
     async def ensure_subscriptions(self, account: str, token: str, *, topics: Sequence[str]) -> WebhookReport:
         """Subscribe the app to changes of pages, and this page to the app."""
-        return await self._subscriptions.ensure(account, token, topics)
+        return await self._subscriptions.ensure_subscriptions(account, token, topics)
 
     async def inspect_subscriptions(self, account: str, token: str, *, topics: Sequence[str]) -> WebhookReport:
         """Return which changes of this page are delivered to `address`."""
-        return await self._subscriptions.inspect(account, token, topics)
+        return await self._subscriptions.inspect_subscriptions(account, token, topics)
 
     def answer_challenge(self, query: Mapping[str, str]) -> str | None:
         """Return the challenge when Facebook verifies the address; None unless it shows our verify token."""
@@ -102,10 +102,12 @@ class FacebookWebhooks:
         return query.get("hub.challenge") if is_ours and query.get("hub.mode") == "subscribe" else None
 
     def _is_body_signed(self, signature: bytes, body: bytes) -> bool:
-        return _is_one_of(signature, (b"sha256=" + _sign(secret, body).encode() for secret in self._secrets))
+        return _is_expected_signature(
+            signature, (b"sha256=" + _compute_signature(secret, body).encode() for secret in self._secrets)
+        )
 
 
-class FacebookPersonRequests:
+class FacebookUserRequests:
     """Requests of persons to remove the app or to delete their data, signed with one of the app's secrets."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
@@ -118,11 +120,13 @@ class FacebookPersonRequests:
         user and its time.
         """
         encoded_signature, _, payload = text.partition(".")
-        signature = _decode(encoded_signature).hex().encode()
+        signature = _decode_base64url(encoded_signature).hex().encode()
         signed = payload.encode("utf-8", "surrogateescape")  # the signature is over the payload as it was received
-        if not _is_one_of(signature, (_sign(secret, signed).encode() for secret in self._secrets)):
+        if not _is_expected_signature(
+            signature, (_compute_signature(secret, signed).encode() for secret in self._secrets)
+        ):
             raise RequestRejectedError(400, "the signed request is not Facebook's")
-        content = _parse_json(_decode(payload))
+        content = _parse_json(_decode_base64url(payload))
         is_known = isinstance(content, dict) and content.get("algorithm") == "HMAC-SHA256"
         user = content.get("user_id") if is_known else None
         if not isinstance(user, str) or not user:
@@ -167,16 +171,16 @@ def _parse_entry(entry: Any) -> Delivery | None:
     return Delivery(_TOPIC, connection, webhook_id, DeliveryKind.RECORDS, records, None)
 
 
-def _sign(secret: str, content: bytes) -> str:
+def _compute_signature(secret: str, content: bytes) -> str:
     return hmac.digest(secret.encode(), content, "sha256").hex()
 
 
-def _is_one_of(signature: bytes, expected: Iterable[bytes]) -> bool:
+def _is_expected_signature(signature: bytes, expected: Iterable[bytes]) -> bool:
     """Return whether the signature is one of these; it is compared with all of them, in constant time."""
     return True in [hmac.compare_digest(signature, own) for own in expected]
 
 
-def _decode(text: str) -> bytes:
+def _decode_base64url(text: str) -> bytes:
     """Return the bytes of base64url without padding; no bytes where it is malformed."""
     try:
         return urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -127,13 +127,13 @@ class AdminApi:
         """
         variables = {"topic": topic, "uri": address}
         data = await self._mutate(account, token, graphql.SUBSCRIBE, variables, graphql.SubscribeData)
-        _check_user_errors([e for e in data.payload.user_errors if "already been taken" not in e.message])
+        _raise_user_errors([e for e in data.payload.user_errors if "already been taken" not in e.message])
 
     async def move_subscription(self, account: str, token: str, subscription_id: str, address: str) -> None:
         """Give a subscription another address. Raises as `subscribe`."""
         variables = {"id": subscription_id, "uri": address}
         data = await self._mutate(account, token, graphql.MOVE_SUBSCRIPTION, variables, graphql.MoveSubscriptionData)
-        _check_user_errors(data.payload.user_errors)
+        _raise_user_errors(data.payload.user_errors)
 
     def _build_shop_url(self, account: str) -> str:
         return self._settings.shopify_shop_url.format(shop=account)
@@ -163,7 +163,7 @@ class AdminApi:
         async def send() -> httpx.Response | FailedAttempt:
             response = await self._http.post(url, json=body, headers=headers, timeout=REQUEST_TIMEOUT)
             self._served_version = response.headers.get("X-Shopify-API-Version", self._served_version)
-            return _find_throttle(response) or response
+            return _find_throttled_attempt(response) or response
 
         response = await _request(send)
         if response.status_code == 401:
@@ -181,7 +181,7 @@ def split_scopes(text: str) -> tuple[str, ...]:
     return tuple(sorted(expand_scopes(part.strip() for part in text.split(",") if part.strip())))
 
 
-def _find_throttle(response: httpx.Response) -> FailedAttempt | None:
+def _find_throttled_attempt(response: httpx.Response) -> FailedAttempt | None:
     """Return when to try again if the query was throttled, which is HTTP 200 at Shopify."""
     if response.status_code != 200 or b'"THROTTLED"' not in response.content:
         return None
@@ -226,6 +226,6 @@ def _validate_data(model: type[M], data: Any) -> M:
         raise TransientError("Shopify's response lacks fields of the query") from None
 
 
-def _check_user_errors(errors: Sequence[graphql.UserError]) -> None:
+def _raise_user_errors(errors: Sequence[graphql.UserError]) -> None:
     if errors:
         raise PermanentError("; ".join(error.message for error in errors)[:500])

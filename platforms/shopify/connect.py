@@ -129,7 +129,7 @@ class ShopifyOAuth:
         """Exchange an authorization code for the shop's grant."""
         return await self._api.exchange_code(account, code)
 
-    def describe_connected(
+    def build_callback_result(
         self, grants: Mapping[str, Grant], connected: Sequence[ConnectedAccount]
     ) -> dict[str, object]:
         """Return the connection, its first sync, and the scopes that were not granted."""

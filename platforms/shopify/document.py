@@ -34,26 +34,28 @@ class References:
     variant_titles: Titles
 
 
-async def build_document(view: RecordsView) -> AsyncIterator[bytes]:
+async def build_document(records_view: RecordsView) -> AsyncIterator[bytes]:
     """Yield the document in pieces, keys sorted: discounts by kind, collections, products, shop."""
-    references = await _load_references(view)
-    discounts = await view.list_ids("discounts", by_title=True)
+    references = await _load_references(records_view)
+    discounts = await records_view.list_ids("discounts", by_title=True)
     code = [gid for gid in discounts if gid.startswith(CODE_DISCOUNT_PREFIX)]
     automatic = [gid for gid in discounts if not gid.startswith(CODE_DISCOUNT_PREFIX)]
     yield b'{"data":{'
     for key, resource, ids, render in (
         ("automaticDiscountNodes", "discounts", automatic, render_discount),
         ("codeDiscountNodes", "discounts", code, render_discount),
-        ("collections", "collections", await view.list_ids("collections", by_title=True), render_collection),
+        ("collections", "collections", await records_view.list_ids("collections", by_title=True), render_collection),
     ):
-        async for piece in _build_connection(key, _build_edges(view, resource, ids, render, references)):
+        async for piece in _build_graphql_connection(
+            key, _build_edges(records_view, resource, ids, render, references)
+        ):
             yield piece
-    async for piece in _build_connection("products", _build_product_edges(view, references)):
+    async for piece in _build_graphql_connection("products", _build_product_edges(records_view, references)):
         yield piece
-    yield b'"shop":' + await _build_shop(view) + b"}}"
+    yield b'"shop":' + await _build_shop(records_view) + b"}}"
 
 
-async def _build_connection(key: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _build_graphql_connection(key: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield f'"{key}":{{"edges":['.encode()
     separator = b""
     async for piece in pieces:
@@ -63,13 +65,13 @@ async def _build_connection(key: str, pieces: AsyncIterator[bytes]) -> AsyncIter
 
 
 async def _build_edges(
-    view: RecordsView,
+    records_view: RecordsView,
     resource: str,
     ids: Sequence[str],
     render: Callable[[Node, References], Node],
     references: References,
 ) -> AsyncIterator[bytes]:
-    async for records in view.read_records(resource, ids):
+    async for records in records_view.read_records(resource, ids):
         nodes = [orjson.loads(record.body) for record in records]
         yield await asyncio.to_thread(_render_edges, nodes, render, references)
 
@@ -78,9 +80,9 @@ def _render_edges(nodes: Sequence[Node], render: Callable[[Node, References], No
     return b",".join(canonicalize({"node": render(node, references)}) for node in nodes)
 
 
-async def _build_product_edges(view: RecordsView, references: References) -> AsyncIterator[bytes]:
-    async for products in view.read_records("products", await view.list_ids("products")):
-        inventory = await view.read_children("inventory", [product.id for product in products])
+async def _build_product_edges(records_view: RecordsView, references: References) -> AsyncIterator[bytes]:
+    async for products in records_view.read_records("products", await records_view.list_ids("products")):
+        inventory = await records_view.read_children("inventory", [product.id for product in products])
         yield await asyncio.to_thread(_render_product_edges, products, inventory, references)
 
 
@@ -91,8 +93,8 @@ def _render_product_edges(
     return b",".join(canonicalize({"node": render_product(product, items, references)}) for product in products)
 
 
-async def _build_shop(view: RecordsView) -> bytes:
-    async for records in view.read_records("shop", await view.list_ids("shop")):
+async def _build_shop(records_view: RecordsView) -> bytes:
+    async for records in records_view.read_records("shop", await records_view.list_ids("shop")):
         return records[0].body
     return b"null"
 
@@ -137,11 +139,11 @@ def render_discount(node: Node, references: References) -> Node:
     discount = dict(node[kind])
     for side in ("customerGets", "customerBuys"):
         if discount.get(side):
-            discount[side] = {**discount[side], "items": _render_items(discount[side]["items"], references)}
+            discount[side] = {**discount[side], "items": _render_discount_items(discount[side]["items"], references)}
     return {**node, kind: discount}
 
 
-def _render_items(items: Node, references: References) -> Node:
+def _render_discount_items(items: Node, references: References) -> Node:
     match items["__typename"]:
         case "DiscountProducts":
             variants = [gid for gid, _ in items["productVariants"]]
@@ -167,40 +169,40 @@ def parse_numeric_id(gid: str) -> int:
     return int(gid.rpartition("/")[2].partition("?")[0])
 
 
-async def _load_references(view: RecordsView) -> References:
-    products = await view.read_lookup_fields("products")
-    collections = await view.read_lookup_fields("collections")
+async def _load_references(records_view: RecordsView) -> References:
+    products = await records_view.read_lookup_fields("products")
+    collections = await records_view.read_lookup_fields("collections")
     return References(
         products=products,
-        locations=await view.read_lookup_fields("locations"),
+        locations=await records_view.read_lookup_fields("locations"),
         product_titles={gid: fields["title"] for gid, fields in products.items()},
         collection_titles={gid: fields["title"] for gid, fields in collections.items()},
-        variant_titles=await _load_variant_titles(view, await _list_discount_variants(view)),
+        variant_titles=await _load_variant_titles(records_view, await _list_discount_variants(records_view)),
     )
 
 
-async def _list_discount_variants(view: RecordsView) -> set[str]:
+async def _list_discount_variants(records_view: RecordsView) -> set[str]:
     """Return the ids of the variants that discounts name."""
     variants: set[str] = set()
-    async for records in view.read_records("discounts", await view.list_ids("discounts")):
+    async for records in records_view.read_records("discounts", await records_view.list_ids("discounts")):
         for record in records:
-            for items in _list_items(orjson.loads(record.body)):
+            for items in _list_discount_items(orjson.loads(record.body)):
                 variants.update(gid for gid, _ in items.get("productVariants", ()))
     return variants
 
 
-def _list_items(node: Node) -> list[Node]:
+def _list_discount_items(node: Node) -> list[Node]:
     discount = node.get("codeDiscount") or node.get("automaticDiscount") or {}
     sides = (discount.get("customerGets"), discount.get("customerBuys"))
     return [side["items"] for side in sides if side]
 
 
-async def _load_variant_titles(view: RecordsView, variants: set[str]) -> dict[str, str]:
+async def _load_variant_titles(records_view: RecordsView, variants: set[str]) -> dict[str, str]:
     """Return the titles of those of `variants` that their products still have."""
     titles: dict[str, str] = {}
     if not variants:
         return titles
-    async for products in view.read_records("products", await view.list_ids("products")):
+    async for products in records_view.read_records("products", await records_view.list_ids("products")):
         titles |= await asyncio.to_thread(_find_variant_titles, products, variants)
     return titles
 

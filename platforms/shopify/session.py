@@ -97,7 +97,7 @@ class ShopifySession(ApiSession):
         Raises RetryLaterError where the query must wait, PermanentError where it is hopeless, and
         QueryTooExpensiveError where less must be requested.
         """
-        return await self._call(
+        return await self._call_with_retries(
             partial(self._send, query, variables),
             partial(self._find_wait, query, variables),
             partial(self._reduce_slow_batch, query, variables),
@@ -150,10 +150,10 @@ class ShopifySession(ApiSession):
         if response.is_throttled:
             log.warning("query throttled", shop=self._shop, mode=self.context.mode)
             raise ThrottledError("the rate limit")
-        self._learn(query, variables, response)
+        self._record_costs(query, variables, response)
         return response
 
-    def _learn(self, query: Query, variables: Variables, response: GraphqlResponse) -> None:
+    def _record_costs(self, query: Query, variables: Variables, response: GraphqlResponse) -> None:
         if response.cost is not None:
             self.context.points += round(response.cost.actual)
             self.rate_limit.learn_cost(query, variables, response.cost.requested)

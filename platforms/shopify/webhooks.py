@@ -96,7 +96,7 @@ class ShopifyWebhooks:
         """Return the topics of the resources within these scopes, as GraphQL names them."""
         return CATALOG.list_webhook_topics(scopes)
 
-    def read_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
+    def verify_and_parse_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
         """Return the one delivery of these headers (names in lower case) and this raw body.
 
         Raises RequestRejectedError: 401 unless exactly one HMAC header signs the body with the current or the previous
@@ -111,7 +111,7 @@ class ShopifyWebhooks:
             raise RequestRejectedError(400, "X-Shopify-Topic or X-Shopify-Shop-Domain is missing or malformed")
         webhook_id = found.get(_WEBHOOK_ID, b"").decode("latin-1") or _derive_webhook_id(topic, account, body)
         payload = _parse_body(body)
-        kind, records = _classify(topic, webhook_id, payload)
+        kind, records = _classify_delivery(topic, webhook_id, payload)
         # The headers are not signed. So the body of an uninstall or of a request about data must name the shop itself,
         # and a request about a customer cannot be turned into the deletion of the account.
         if _find_shop(payload, kind, account) != account or (
@@ -147,12 +147,12 @@ class ShopifyWebhooks:
         plan = plan_subscriptions(topics, self.address, subscriptions)
         limit = asyncio.Semaphore(MAX_CONCURRENT_CHANGES)
 
-        async def apply(step: PlannedSubscription) -> TopicOutcome:
+        async def apply_step(step: PlannedSubscription) -> TopicOutcome:
             async with limit:
-                return await self._apply(account, token, step)
+                return await self._apply_step(account, token, step)
 
         # The first error is raised only when all calls have ended, so that none goes on unobserved.
-        outcomes = await asyncio.gather(*map(apply, plan), return_exceptions=True)
+        outcomes = await asyncio.gather(*map(apply_step, plan), return_exceptions=True)
         errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         if errors:
             raise errors[0]
@@ -173,7 +173,7 @@ class ShopifyWebhooks:
         """Return None: Shopify verifies no address."""
         return None
 
-    async def _apply(self, account: str, token: str, step: PlannedSubscription) -> TopicOutcome:
+    async def _apply_step(self, account: str, token: str, step: PlannedSubscription) -> TopicOutcome:
         try:
             if step.action == REGISTERED:
                 await self._api.subscribe(account, token, step.topic, self.address)
@@ -236,7 +236,9 @@ def _parse_body(body: bytes) -> dict[str, Any]:
     return payload
 
 
-def _classify(topic: bytes, webhook_id: str, payload: Mapping[str, Any]) -> tuple[DeliveryKind, dict[str, list[str]]]:
+def _classify_delivery(
+    topic: bytes, webhook_id: str, payload: Mapping[str, Any]
+) -> tuple[DeliveryKind, dict[str, list[str]]]:
     """Return the kind of a delivery and the records to read.
 
     The deletion of a record asks to read the same id: the delivery is a hint, and reading proves it.
