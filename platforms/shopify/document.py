@@ -1,8 +1,9 @@
-"""`<shop>/shopify_data.json`: every current record of a shop, in the shape that readers of the bucket parse.
+"""Builds `<shop>/shopify_data.json`, the document with all current records of a shop.
 
-Each value is shown from the one record that owns it: titles and handles inside collections and discounts from the
-products and collections themselves, location names from the locations, stock from the inventory records. A reference to
-a record that is gone is left out.
+Its form is that of a response of Shopify's GraphQL API, which readers of the bucket parse. Each value is taken from the
+one record that owns the value: titles and handles inside collections and discounts come from the products and
+collections, names of locations from the locations, and stock from the inventory records. References to deleted records
+are left out.
 """
 
 import asyncio
@@ -18,14 +19,17 @@ Node = dict[str, Any]
 LookupFields = Mapping[str, Mapping[str, str | None]]
 Titles = Mapping[str, str | None]
 InventoryItems = Mapping[str, tuple[int, Node]]
-"""By the id of the inventory item: when it was read (ms), and its record's body."""
+"""The inventory records by id: when each was read (ms), and its body."""
 PAGE_INFO = b'"pageInfo":{"endCursor":null,"hasNextPage":false}'
 CODE_DISCOUNT_PREFIX = "gid://shopify/DiscountCodeNode/"
 
 
 @dataclass(frozen=True)
 class References:
-    """What records show of others: lookup fields and titles by id. Variants are only those that discounts name."""
+    """The lookup fields and titles, by id, of records to which other records refer.
+
+    `variant_titles` contains only variants to which discounts refer.
+    """
 
     products: LookupFields
     locations: LookupFields
@@ -35,7 +39,7 @@ class References:
 
 
 async def build_document(records_view: RecordsView) -> AsyncIterator[bytes]:
-    """Yield the document in pieces, keys sorted: discounts by kind, collections, products, shop."""
+    """Yield the document in pieces of canonical JSON: automatic and code discounts, collections, products, shop."""
     references = await _load_references(records_view)
     discounts = await records_view.list_ids("discounts", by_title=True)
     code = [gid for gid in discounts if gid.startswith(CODE_DISCOUNT_PREFIX)]
@@ -99,12 +103,12 @@ async def _build_shop(records_view: RecordsView) -> bytes:
     return b"null"
 
 
-def render_product(product: StoredRecord, items: InventoryItems, references: References) -> Node:
-    """Render a product with the stock of its variants from the inventory records `items`."""
+def render_product(product: StoredRecord, inventory_items: InventoryItems, references: References) -> Node:
+    """Render a product with the stock of its variants, which `inventory_items` contains."""
     node: Node = orjson.loads(product.body)
     for edge in node["variants"]["edges"]:
         variant = edge["node"]
-        read_at, item = items.get(variant["inventoryItem"]["id"], (0, {}))
+        read_at, item = inventory_items.get(variant["inventoryItem"]["id"], (0, {}))
         if read_at > product.read_at:
             variant["availableForSale"] = item["variants"].get(variant["id"], variant["availableForSale"])
         variant["inventoryItem"] = _render_inventory_item(variant["inventoryItem"]["id"], item, references)
@@ -123,7 +127,7 @@ def _render_level(level: Node, references: References) -> Node:
 
 
 def render_collection(node: Node, references: References) -> Node:
-    """Render a collection whose products show their own titles and handles, without those that are gone."""
+    """Render a collection with the current titles and handles of its products, without deleted products."""
     products = references.products
     nodes = [
         {"node": {"id": gid, "title": products[gid]["title"], "handle": products[gid]["handle"]}}
@@ -134,7 +138,7 @@ def render_collection(node: Node, references: References) -> Node:
 
 
 def render_discount(node: Node, references: References) -> Node:
-    """Render a discount whose items show the titles of living products, variants and collections."""
+    """Render a discount with the current titles of its products, variants and collections, without deleted ones."""
     kind = "codeDiscount" if "codeDiscount" in node else "automaticDiscount"
     discount = dict(node[kind])
     for side in ("customerGets", "customerBuys"):
@@ -182,7 +186,7 @@ async def _load_references(records_view: RecordsView) -> References:
 
 
 async def _list_discount_variants(records_view: RecordsView) -> set[str]:
-    """Return the ids of the variants that discounts name."""
+    """Return the ids of the variants to which discounts refer."""
     variants: set[str] = set()
     async for records in records_view.read_records("discounts", await records_view.list_ids("discounts")):
         for record in records:
@@ -198,7 +202,7 @@ def _list_discount_items(node: Node) -> list[Node]:
 
 
 async def _load_variant_titles(records_view: RecordsView, variants: set[str]) -> dict[str, str]:
-    """Return the titles of those of `variants` that their products still have."""
+    """Return the titles, by id, of those of `variants` that exist."""
     titles: dict[str, str] = {}
     if not variants:
         return titles

@@ -53,7 +53,7 @@ class Setting:
         return any(placeholder in (self.stack_value or "") for placeholder in _SANDBOX_PLACEHOLDERS)
 
     def render_stack_value(self, urls: Mapping[str, str]) -> str:
-        """Return `stack_value` with each `{name}` replaced by `urls[name]`. Other names in braces are left unchanged."""
+        """Return `stack_value` with each `{name}` replaced by `urls[name]`. Other names in braces stay unchanged."""
         value = self.stack_value or ""
         for placeholder, url in urls.items():
             value = value.replace(f"{{{placeholder}}}", url)
