@@ -1,4 +1,4 @@
-"""`facebook/<page>/page_data.json`: the page of a connection as a plain document."""
+"""Builds `facebook/<page>/page_data.json`, the document with the Facebook Page of a connection."""
 
 from collections.abc import AsyncIterator
 

@@ -31,14 +31,14 @@ CALLBACK_TOLERANCE_SECONDS = 300
 
 
 class UngrantedScope(BaseModel):
-    """A scope that was not granted, with the resources that are not read without it."""
+    """A requested scope that was not granted. `costs` are the resources that are not read because of this."""
 
     scope: str
     costs: list[str]
 
 
 class ShopConnected(BaseModel):
-    """A consent that was stored; the cookie `session_id` comes with it."""
+    """The response to a callback whose grant was stored. It sets the cookie `session_id`."""
 
     connection: str
     sync_id: UUID

@@ -104,8 +104,8 @@ class ShopifyWebhooks:
         """Verify a request and return its only delivery in a list. Names of headers are in lower case, `body` is raw.
 
         Raises RequestRejectedError with status 401 unless there is exactly one HMAC header, with a signature of the
-        body by the current or the previous secret. Raises it with status 400 when the topic or the shop's domain is missing,
-        when the body names no record, and when the body is about another shop.
+        body by the current or the previous secret. Raises it with status 400 when the topic or the shop's domain is
+        missing, when the body names no record, and when the body is about another shop.
         """
         values = _select_headers(headers)
         if not is_body_signed(values.get(_HMAC, b""), body, self._secrets):
