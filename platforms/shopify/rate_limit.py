@@ -50,7 +50,7 @@ class PointBucket:
         self._updated_at = now
 
     def compute_wait(self, cost: float, free_share: float, now: float) -> float:
-        """Return the seconds until `cost` can be reserved while `free_share` of the bucket (0 to 1) stays free; 0 for now.
+        """Return the seconds until `cost` can be reserved while `free_share` (0 to 1) of the bucket stays free.
 
         A cost that never fits beside `free_share` waits until the bucket is full.
         """
@@ -96,7 +96,7 @@ class PointBucket:
 
 @dataclass
 class RateLimitState:
-    """What this process has learned about one shop's rate limit. It is in memory only and learned again after a restart.
+    """What this process has learned about one shop's rate limit. It is not stored, and learned again after a restart.
 
     `charges_per_id` says whether the platform charges `nodes(ids:)` for each id. Batches are smaller when it does.
     """

@@ -78,7 +78,7 @@ class PlannedSubscription:
 
 
 class ShopifyWebhooks:
-    """The webhooks of one app. `secrets` has the current secret first, `address` is the URL that receives deliveries."""
+    """The webhooks of one app. `secrets` has the current secret first. `address` receives deliveries."""
 
     metric_topics: Collection[str] = frozenset({*map(format_delivered_topic, _SUBSCRIBED_TOPICS), *_COMPLIANCE_TOPICS})
     challenge_parameters: Mapping[str, str] = {}
