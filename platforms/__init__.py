@@ -1,1 +1,1 @@
-"""What the services know of each platform, one package a platform; `registry` lists them."""
+"""The code of each platform that several services use: one package per platform. `registry` lists the platforms."""

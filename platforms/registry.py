@@ -1,7 +1,7 @@
-"""The platforms of this installation, and how a service loads what it needs of them.
+"""Lists the platforms of this installation, and loads the modules of a platform's package.
 
-A service loads a platform by role, which is one module of its package: the gateway loads `connect` and `webhooks`, the
-spaces-writer `document`, every service `manifest`. So no service imports what only another one needs.
+Each module of the package has one role. The gateway loads `connect`, which imports `webhooks`; the spaces-writer loads
+`document`; every service loads `manifest`. So no service imports code that only another service needs.
 """
 
 from importlib import import_module
@@ -11,13 +11,14 @@ PLATFORMS = (
     "shopify",
     "facebook",
 )
-"""The slugs of all platforms, in the order in which pages show them. A platform is a package of this name and a line
-here."""
+"""The slugs of all platforms, in the order in which HTML pages show them.
+
+To add a platform, add its package `platforms/<slug>` and its slug here."""
 
 
 def load_role(platform: str, role: str) -> ModuleType:
     """Return the module `platforms.<platform>.<role>`.
 
-    Raises ModuleNotFoundError where the platform has no such role.
+    Raises ModuleNotFoundError when the platform has no such module.
     """
     return import_module(f"platforms.{platform}.{role}")

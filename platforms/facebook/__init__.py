@@ -1,1 +1,1 @@
-"""Facebook Pages: what more than one service must know of it."""
+"""Facebook Pages: the code that several services share."""

@@ -1,4 +1,4 @@
-"""Connecting pages: Facebook's OAuth, its accounts, and the adapter that the gateway loads.
+"""Connects Facebook Pages: Facebook's OAuth, its accounts, and the adapter that the gateway loads.
 
 Source: developers.facebook.com on the manual login flow and permissions.
 """
@@ -20,16 +20,16 @@ from platforms.facebook.manifest import MANIFEST
 from platforms.facebook.page_api import PageApi
 from platforms.facebook.resources import CATALOG, PAGE
 from platforms.facebook.settings import Settings
-from platforms.facebook.webhooks import FacebookPersonRequests, FacebookWebhooks
+from platforms.facebook.webhooks import FacebookUserRequests, FacebookWebhooks
 
 __all__ = ["Settings", "create_adapter"]
 
 WEBHOOK_PERMISSION = "pages_manage_metadata"
-"""Without it a page is read, and its changes are not delivered."""
+"""The permission that webhooks need. A Page without it can be read, but Facebook delivers no changes of it."""
 
 
 class PageConnected(BaseModel):
-    """A page that was chosen, with its first sync."""
+    """A Facebook Page that was connected, with the id of its first sync."""
 
     id: str
     name: str
@@ -38,45 +38,51 @@ class PageConnected(BaseModel):
 
 
 class Pages(BaseModel):
-    """The pages of one consent."""
+    """The Facebook Pages that one consent has connected."""
 
     data: list[PageConnected]
 
 
 class PagesConnected(BaseModel):
-    """A consent that was stored; the cookie `session_id` comes with it."""
+    """The response to a callback whose grants were stored. It sets the cookie `session_id`."""
 
     pages: Pages
     declined_permissions: list[str]
 
 
 class FacebookAccounts:
-    """Pages as accounts of one app."""
+    """Names, URLs and permissions of Facebook Pages, whose ids are the accounts."""
 
     def __init__(self, settings: Settings) -> None:
         self._scopes = settings.facebook_scopes
         self._dialog_url = settings.facebook_dialog_url
 
     def get_object_key(self, account: str) -> str:
-        """Return where the page's snapshot is stored in the bucket."""
+        """Return the object key of the Page's snapshot in the bucket."""
         return f"facebook/{account}/page_data.json"
 
     def build_account_url(self, account: str) -> str:
-        """Return the page itself, where the merchant manages it."""
+        """Return the URL of the Page, at which the merchant manages it."""
         return f"{self._dialog_url}/{account}"
 
     def parse_record_id(self, account: str, resource: str, text: str) -> str | None:
-        """Return the page's id: the page is its connection's only record."""
+        """Return the Page's id when `resource` and `text` name the Page itself; otherwise None.
+
+        The Page is the only record of its connection.
+        """
         return text if (resource, text) == (PAGE.name, account) else None
 
     def find_missing_scopes(self, granted: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-        """Return the permissions that were requested and declined, each with what it costs."""
+        """Return the requested permissions that are not in `granted`, each with the resources that need it.
+
+        Webhooks are listed as `webhooks`, beside the resources.
+        """
         kept = frozenset(granted)
         return {scope: _list_costs(scope) for scope in self._scopes if scope not in kept}
 
 
 class FacebookOAuth:
-    """The authorization code grant, in whose dialog a person chooses pages."""
+    """The authorization code grant. The user chooses Facebook Pages in Facebook's consent dialog."""
 
     keeps_session_id = True
     form = None
@@ -92,12 +98,14 @@ class FacebookOAuth:
         self._accounts = accounts
 
     def parse_account(self, text: str) -> str | None:  # noqa: ARG002
-        """Return None: pages are chosen in the dialog, not named before."""
+        """Return None, because the user chooses Pages in the dialog and names no account before."""
         return None
 
     def build_authorize_url(self, account: str, state: str, *, again: bool = False) -> str:  # noqa: ARG002
-        """Return the consent dialog; `again` asks once more for what was declined, which Facebook does not do by
-        itself."""
+        """Return the URL of the consent dialog.
+
+        With `again` the dialog asks once more for declined permissions. Without, Facebook does not ask for them again.
+        """
         query = {
             "client_id": self._settings.facebook_app_id,
             "redirect_uri": self._settings.facebook_redirect_uri,
@@ -110,10 +118,10 @@ class FacebookOAuth:
         return f"{dialog}?{urlencode(query, quote_via=quote)}"
 
     def parse_callback(self, query: bytes, now: float) -> OAuthCallback:  # noqa: ARG002
-        """Return `code` and `state` of a callback.
+        """Return `code` and `state` of a callback, whose parameters are not signed.
 
-        Nothing signs them: the state proves that the consent was asked for here, the code that Facebook gave it. Raises
-        RequestRejectedError for a doubled or missing parameter and a cancelled consent.
+        The state proves that this gateway requested the consent, and the exchange of the code that Facebook gave it.
+        Raises RequestRejectedError for a repeated or missing parameter and for a cancelled consent.
         """
         parameters = parse_query(query)
         if "error" in parameters or "error_reason" in parameters:
@@ -123,16 +131,16 @@ class FacebookOAuth:
         return OAuthCallback(account="", code=parameters["code"], state=parameters["state"])
 
     async def exchange_code(self, account: str, code: str) -> Mapping[str, Grant]:
-        """Exchange an authorization code for a grant for each page that was chosen."""
+        """Exchange an authorization code, and return a grant for each Page that the user chose, by Page id."""
         return await self._api.exchange_code(account, code)
 
-    def describe_connected(
-        self, grants: Mapping[str, Grant], connected: Sequence[ConnectedAccount]
+    def build_callback_result(
+        self, grants: Mapping[str, Grant], accounts: Sequence[ConnectedAccount]
     ) -> dict[str, object]:
-        """Return the pages with their first syncs, and the permissions that were declined."""
+        """Return the connected Pages with the ids of their first syncs, and the declined permissions."""
         pages = [
             {"id": page.account, "name": page.title, "connection": page.connection, "sync_id": page.sync_id}
-            for page in connected
+            for page in accounts
         ]
         # One consent has the same permissions for all of its pages.
         granted = next(iter(grants.values())).scopes
@@ -140,7 +148,7 @@ class FacebookOAuth:
 
 
 def create_adapter(settings: Settings, http: httpx.AsyncClient, now: Callable[[], int]) -> PlatformAdapter:
-    """Return Facebook as the gateway sees it. `now` is in milliseconds."""
+    """Create the adapter by which the gateway uses Facebook. `now` returns ms since the Unix epoch."""
     graph = Graph(http, settings)
     api = PageApi(graph, settings, now=now)
     accounts = FacebookAccounts(settings)
@@ -151,7 +159,7 @@ def create_adapter(settings: Settings, http: httpx.AsyncClient, now: Callable[[]
         accounts=accounts,
         api=api,
         webhooks=FacebookWebhooks(settings, graph, now=now),
-        person_requests=FacebookPersonRequests(settings.secrets),
+        user_requests=FacebookUserRequests(settings.secrets),
         own_addresses={
             "FACEBOOK_REDIRECT_URI": settings.facebook_redirect_uri,
             "FACEBOOK_WEBHOOK_ADDRESS": settings.facebook_webhook_address,

@@ -1,10 +1,10 @@
-"""`facebook/<page>/page_data.json`: the page of a connection as a plain document."""
+"""Builds `facebook/<page>/page_data.json`, the document with the Facebook Page of a connection."""
 
 from collections.abc import AsyncIterator
 
 from platform_sdk.documents import RecordsView, build_plain_document
 
 
-def build_document(view: RecordsView) -> AsyncIterator[bytes]:
+def build_document(records_view: RecordsView) -> AsyncIterator[bytes]:
     """Yield the document in pieces: `{"data": [page]}`."""
-    return build_plain_document(view, "page")
+    return build_plain_document(records_view, "page")

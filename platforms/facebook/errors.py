@@ -1,7 +1,7 @@
-"""What an HTTP response of the Graph API means: the Page, or one exception per consequence, by the error's code.
+"""Parses HTTP responses of the Graph API: the Page, or one exception per consequence, by the code of Graph's error.
 
-The status tells little: errors, throttling included, come with 400 or 403. Source: the platform's lists of error codes
-and rate limits.
+The HTTP status is of little use, because most errors, also throttling, have the status 400 or 403. Source: Facebook's
+lists of error codes and rate limits.
 """
 
 import re
@@ -33,15 +33,15 @@ PERMISSION = re.compile(r"\b(?:pages_[a-z_]+|business_management)\b")
 READ_PERMISSION = "pages_read_engagement"
 """The permission that reading a Page needs."""
 APP, PAGE = "app", "page"
-"""The rate limits: that of the whole app, and that of each Page."""
+"""The names of the rate limits: one is for the whole app, the other for each Page."""
 
 
 @dataclass(frozen=True)
 class PageResult:
-    """What one response came to: `page`, or `error`, or a field that Pages do not have, or nothing of these where the
-    Page does not exist.
+    """The result of one response: `page`, `error`, or `unknown_field`, a field that Graph does not know.
 
-    An error is a value here, because the headers that come with it tell the usage of the rate limits and the version.
+    All three are None when the Page does not exist. An error is returned instead of raised, because the headers of its
+    response, with the usage of the rate limits and the API version, are read as well.
     """
 
     page: Mapping[str, Any] | None = None
@@ -57,7 +57,7 @@ class _Error(BaseModel):
 
 
 def parse_response(status: int, body: bytes, token: str) -> PageResult:
-    """Return what the response means. No reason of an error contains `token`."""
+    """Return the result of a response. `token` is the token of the request; it is removed from the texts of errors."""
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -87,7 +87,7 @@ def _parse_error(status: int, envelope: object, token: str) -> PageResult:
 
 
 def _interpret_code(status: int, error: _Error, reason: str) -> PageResult:
-    """Return the consequence. A known code takes precedence over the envelope's `is_transient`."""
+    """Return the result for an error's code. A known code takes precedence over the error's field `is_transient`."""
     if error.code in INVALID_TOKEN_CODES:  # its message may contain the token
         return PageResult(error=TokenRejectedError(f"error {error.code}, {error.error_subcode}"))
     if error.code in APP_THROTTLED_CODES:
@@ -107,12 +107,12 @@ def _interpret_code(status: int, error: _Error, reason: str) -> PageResult:
 
 
 def _name_permission(reason: str) -> str:
-    """Name the missing permission: the one in the platform's message, or else the one that reading needs."""
+    """Return `reason` with the missing permission: the one in Facebook's message, or else READ_PERMISSION."""
     permission = PERMISSION.search(reason)
     return f"permission {permission[0] if permission else READ_PERMISSION} is needed: {reason}"[:300]
 
 
 def _build_reason(error: _Error, token: str) -> str:
-    """Return the platform's message with its code, for people."""
+    """Return Facebook's message with the error's code, in at most 250 characters and without the token."""
     message = error.message.replace(token, "[left out]")
     return (message if message.startswith("(#") else f"(#{error.code}) {message}")[:250]

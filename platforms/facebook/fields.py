@@ -1,4 +1,4 @@
-"""Which fields of a Page are requested: the setting as Graph understands it, less what Graph has refused."""
+"""The fields of a Page that are requested: those in the settings, without those that Graph has refused."""
 
 import re
 from collections.abc import Iterator
@@ -9,29 +9,28 @@ PAGE_FIELDS = (
     "description,bio,category_list,emails,hours,single_line_address,followers_count,is_published,"
     "overall_star_rating,rating_count"
 )
-"""The fields of a Page's document. `email` and `created_time` are no fields of a Page, and are never requested."""
+"""The default fields of a Page's document. Pages have no fields `email` and `created_time`."""
 FIELD = re.compile(r"([a-z][a-z0-9_]*)([.({].*)?", re.DOTALL)
 BRACKETS = {"(": 1, "{": 1, ")": -1, "}": -1}
-"""By how much each bracket changes the depth."""
+"""How much each bracket adds to the nesting depth."""
 
 
 @dataclass(frozen=True)
 class PageField:
-    """A field by its `name`, and the `text` that requests it: the name, perhaps with an expansion."""
+    """A field of a Page. `text` is how it is requested: its name, perhaps with an expansion, e.g. `picture{url}`."""
 
     name: str
     text: str
 
     def is_expanded_by(self, word: str) -> bool:
-        """Return whether `word` is part of the expansion."""
+        """Return whether `word` occurs in the expansion of this field."""
         return re.search(rf"\b{re.escape(word)}\b", self.text[len(self.name) :]) is not None
 
 
 def parse_fields(setting: str) -> tuple[PageField, ...]:
-    """Return the fields of a list separated by commas, `id` first.
+    """Parse a comma-separated list of fields. Returns `id` first, then the others in the given order.
 
-    Raises ValueError for text that is no such list, and for a list that requests a token: a fetcher uses tokens and
-    never reads any.
+    Raises ValueError when the text is malformed, and when it requests a token, which a fetcher never reads.
     """
     if re.search(r"token\b", setting):
         raise ValueError("a token is never asked for")
@@ -40,7 +39,7 @@ def parse_fields(setting: str) -> tuple[PageField, ...]:
 
 
 def _split_fields(setting: str) -> Iterator[str]:
-    """Yield the parts between the commas that lie in no brackets."""
+    """Yield the parts between the commas outside of brackets. Raises ValueError for unbalanced brackets."""
     depth, part = 0, ""
     for character in setting:
         depth += BRACKETS.get(character, 0)
@@ -65,7 +64,7 @@ def _parse_field(text: str) -> PageField:
 
 
 class RequestedFields:
-    """The fields that a process requests; a field that Graph has refused once is not requested again."""
+    """The fields that this process requests. A field that Graph has refused once is not requested again."""
 
     def __init__(self, fields: tuple[PageField, ...]) -> None:
         self.fields = fields
@@ -73,13 +72,14 @@ class RequestedFields:
 
     @property
     def text(self) -> str:
-        """The parameter `fields`."""
+        """The value of the query parameter `fields`."""
         return ",".join(field.text for field in self._list_requested())
 
-    def drop(self, name: str) -> list[str]:
-        """Stop requesting what Graph refuses as the field `name`, and return the names of the fields dropped.
+    def drop_field(self, name: str) -> list[str]:
+        """Stop requesting the field `name`, which Graph does not know. Returns the names of the dropped fields.
 
-        That is the field of that name, or else those whose expansion contains it; none where no requested field does.
+        When no requested field has this name, all fields with `name` in their expansion are dropped. The result is
+        empty when there are no such fields either.
         """
         candidates = [field for field in self._list_requested() if field.name != "id"]
         exact = [field.name for field in candidates if field.name == name]

@@ -1,4 +1,4 @@
-"""Calls to the Graph API for the gateway: with proof of the app's secret, and errors by their code."""
+"""The gateway's calls to the Graph API. Each token is sent with a proof that the caller knows the app's secret."""
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,18 +21,18 @@ Attempt = Callable[[], Awaitable[httpx.Response | FailedAttempt]]
 
 
 def get_error_body(error: PermanentError) -> GraphErrorBody:
-    """Return Graph's own error, which every PermanentError of `Graph` has."""
+    """Return the error body in `error`, which must come from `Graph`: all its PermanentErrors have one."""
     assert isinstance(error.details, GraphErrorBody)
     return error.details
 
 
 class Graph:
-    """The Graph API for one app.
+    """Calls the Graph API for one app.
 
-    Tokens are sent in headers and secrets in bodies, because addresses are logged on the way; `appsecret_proof` goes
-    with every token. All calls raise TokenRejectedError for a dead token, PermanentError (see `get_error_body`) for a
-    call that Graph refuses, and TransientError when Facebook throttles or does not answer within three attempts. No
-    error's text holds what was sent.
+    Tokens are sent in headers and secrets in bodies, because proxies log URLs. Every token is sent with its
+    `appsecret_proof`. All calls raise TokenRejectedError for an invalid token, PermanentError (see `get_error_body`)
+    for a call that Graph refuses, and TransientError when Facebook throttles the call or does not answer within three
+    attempts. The texts of errors contain nothing of the request.
     """
 
     def __init__(self, http: httpx.AsyncClient, settings: Settings) -> None:
@@ -43,30 +43,33 @@ class Graph:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """That Facebook answers with another API version than is requested, if it does."""
+        """A warning when Facebook responds with another API version than requested; otherwise empty."""
         if self._served_version == self._version:
             return ()
         return (f"Facebook answers as {self._served_version}, and FACEBOOK_API_VERSION is {self._version}",)
 
     async def get(self, model: type[M], path: str, token: str, **query: str) -> M:
-        """Return what is at `path`."""
+        """Send a GET request for `path` and return the response as `model`."""
         return parse_response(MANIFEST.title, model, await self._call("GET", path, token, query))
 
     async def post(self, path: str, token: str, **form: str) -> None:
-        """Change what is at `path`."""
+        """Send a POST request with `form` to `path`."""
         await self._call("POST", path, token, form)
 
     async def delete(self, path: str, token: str) -> None:
-        """Remove what is at `path`."""
+        """Send a DELETE request for `path`."""
         await self._call("DELETE", path, token, {})
 
     async def request_token(self, **form: str) -> httpx.Response:
-        """Return the response of the token endpoint."""
+        """Send a POST request with `form` and the app's credentials to the token endpoint, and return its response."""
         app = {"client_id": self._settings.facebook_app_id, "client_secret": self._settings.secret}
         return await self._call("POST", "oauth/access_token", "", {**app, **form})
 
     async def request(self, send: Attempt) -> httpx.Response:
-        """Return the response of the attempts `send`, which call `send_once`."""
+        """Call `send` with retries and return its response. `send` makes one attempt with `send_once`.
+
+        Raises TransientError when the platform is not configured and when the response has another status than 200.
+        """
         if not self._settings.is_configured:
             raise TransientError("Facebook is not configured here")
         response = await request_until_answered(MANIFEST.title, send)
@@ -77,7 +80,11 @@ class Graph:
     async def send_once(
         self, method: str, path: str, token: str, values: Mapping[str, str]
     ) -> httpx.Response | FailedAttempt:
-        """Make one attempt at a call."""
+        """Make one attempt of a call. `values` are the form fields of a POST request, or else the query parameters.
+
+        Returns a failed attempt when another attempt may succeed, and raises TokenRejectedError, PermanentError or
+        TransientError for all other errors of Graph.
+        """
         headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         signed = {**values, **({"appsecret_proof": self._compute_proof(token)} if token else {})}
         query, form = (None, signed) if method == "POST" else (signed, None)
@@ -92,7 +99,7 @@ class Graph:
         return await self.request(partial(self.send_once, method, path, token, values))
 
     def _compute_proof(self, token: str) -> str:
-        """Return the `appsecret_proof` of a token, which shows that the owner of the app's secret sends it."""
+        """Return the `appsecret_proof` of a token. It proves that the sender of the token knows the app's secret."""
         return hmac.digest(self._settings.secret.encode(), token.encode(), "sha256").hex()
 
     def _note_version(self, served: str) -> None:
@@ -103,8 +110,10 @@ class Graph:
 
 
 def _interpret_error(response: httpx.Response, path: str) -> httpx.Response | FailedAttempt:
-    """Raise what an error means, by its code; return a failed attempt where another one may help, and a response
-    without an error as it is."""
+    """Raise the exception for Graph's error in a response, by the error's code.
+
+    Returns a failed attempt when another attempt may succeed. A response without Graph's error is returned unchanged.
+    """
     error = parse_error(response.content)
     if error is None:
         return response

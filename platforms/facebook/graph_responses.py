@@ -1,6 +1,6 @@
-"""Responses of the Graph API as the gateway reads them, and what its errors mean.
+"""Models of the Graph API's responses to the gateway, and of its errors.
 
-Messages about dead tokens may hold the token: they are never shown.
+The message of an error about an invalid token may contain the token, so it is never shown or logged.
 """
 
 import re
@@ -26,7 +26,7 @@ class _GraphModel(BaseModel):
 
 
 class GraphErrorBody(_GraphModel):
-    """An error in the body of a response. The HTTP status beside it means nothing."""
+    """An error in the body of a response. Its code says what it means; the HTTP status of the response does not."""
 
     code: int
     error_subcode: int | None = None
@@ -35,22 +35,22 @@ class GraphErrorBody(_GraphModel):
 
     @property
     def label(self) -> str:
-        """Its code, with the subcode where it has one."""
+        """The code, followed by the subcode if there is one, e.g. `190/463`."""
         return f"{self.code}/{self.error_subcode}" if self.error_subcode else str(self.code)
 
     @property
     def reason(self) -> str:
-        """Its message without long enumerations, cut short."""
+        """The message without long lists in braces, in at most 300 characters."""
         return _ENUMERATION.sub("{…}", self.message)[:300] or f"error {self.label}"
 
     @property
     def is_dead_token(self) -> bool:
-        """Whether the token is not valid any more."""
+        """Whether the error means that the token is not valid any more."""
         return self.code in _DEAD_TOKEN_CODES
 
     @property
     def is_throttle(self) -> bool:
-        """Whether a rate limit is used up: asking again at once makes the wait longer."""
+        """Whether a rate limit is used up. An immediate retry would make the wait longer."""
         return self.code in _THROTTLE_CODES
 
     @property
@@ -59,7 +59,7 @@ class GraphErrorBody(_GraphModel):
         return self.code in _TRANSIENT_CODES or self.is_transient
 
     def find_refused_field(self, requested: Sequence[str]) -> str | None:
-        """Return which of the requested fields the error is about, if it tells."""
+        """Return the requested field that Graph refuses according to the message; None when the message names none."""
         if (index := _REJECTED_INDEX.search(self.message)) and int(index[1]) < len(requested):
             return requested[int(index[1])]
         match = _REJECTED_VALUE.search(self.message) or _UNPERMITTED_FIELD.search(self.message)
@@ -71,13 +71,13 @@ class _ErrorEnvelope(_GraphModel):
 
 
 class GraphTokenResponse(_GraphModel):
-    """`oauth/access_token`."""
+    """The response of `oauth/access_token`."""
 
     access_token: str = Field(min_length=1, repr=False)
 
 
 class TokenDebugData(_GraphModel):
-    """What is known of a token. `data_access_expires_at` is in seconds, 0 for never."""
+    """The details of a token. `data_access_expires_at` is in seconds since the Unix epoch; 0 means never."""
 
     app_id: str = ""
     is_valid: bool
@@ -87,26 +87,26 @@ class TokenDebugData(_GraphModel):
 
 
 class TokenDebugResponse(_GraphModel):
-    """`debug_token`."""
+    """The response of `debug_token`."""
 
     data: TokenDebugData
 
 
 class Permission(_GraphModel):
-    """A permission whose status is `granted`, `declined` or `expired`."""
+    """A permission and its status: `granted`, `declined` or `expired`."""
 
     permission: str
     status: str
 
 
 class PermissionsResponse(_GraphModel):
-    """`me/permissions`."""
+    """The response of `me/permissions`."""
 
     data: list[Permission]
 
 
 class ListedPage(_GraphModel):
-    """A page of `me/accounts`. One without a token cannot be read by this app."""
+    """A Facebook Page in the list `me/accounts`. The app cannot read a Page whose `access_token` is None."""
 
     id: PageId
     name: str = ""
@@ -114,36 +114,36 @@ class ListedPage(_GraphModel):
 
 
 class Paging(_GraphModel):
-    """Where a list continues; `next` holds the token."""
+    """The link to the next part of a list. The URL `next` contains the token; None at the end of the list."""
 
     next: str | None = Field(default=None, repr=False)
 
 
 class AccountsResponse(_GraphModel):
-    """`me/accounts`. The list may continue after an empty part."""
+    """The response of `me/accounts`: one part of the list. More parts may follow an empty one."""
 
     data: list[ListedPage]
     paging: Paging = Paging()
 
     @property
     def has_more(self) -> bool:
-        """Whether the list continues."""
+        """Whether the list has another part."""
         return bool(self.paging.next)
 
     @property
     def next_cursor(self) -> str:
-        """The cursor at which the list continues."""
+        """The cursor of the next part; empty when there is none."""
         return parse_qs(urlsplit(self.paging.next or "").query).get("after", [""])[0]
 
 
 class SubscribedField(_GraphModel):
-    """A field of an app's subscription."""
+    """A field in an app's subscription."""
 
     name: str
 
 
 class ListedSubscription(_GraphModel):
-    """What is delivered to an app about one kind of object."""
+    """An app's subscription to the changes of one kind of objects, e.g. `page`."""
 
     object: str
     callback_url: str
@@ -152,30 +152,30 @@ class ListedSubscription(_GraphModel):
 
 
 class AppSubscriptionsResponse(_GraphModel):
-    """`{app-id}/subscriptions`: one for each kind of object."""
+    """The response of `{app-id}/subscriptions`: one subscription for each kind of objects."""
 
     data: list[ListedSubscription]
 
 
 class SubscribedApp(_GraphModel):
-    """An app that gets a page's deliveries."""
+    """An app that is subscribed to a Page, with the fields whose changes it receives."""
 
     id: str
     subscribed_fields: list[str] = []
 
 
 class SubscribedAppsResponse(_GraphModel):
-    """`{page-id}/subscribed_apps`."""
+    """The response of `{page-id}/subscribed_apps`."""
 
     data: list[SubscribedApp]
 
 
 class AnyResponse(_GraphModel):
-    """A response of which nothing is read."""
+    """A response whose content is not used."""
 
 
 def parse_error(body: bytes) -> GraphErrorBody | None:
-    """Return the error in a response's body, if it holds one."""
+    """Return the error in a response's body; None when it contains none."""
     try:
         return _ErrorEnvelope.model_validate_json(body).error
     except ValidationError:

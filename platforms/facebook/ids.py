@@ -1,4 +1,4 @@
-"""Facebook's ids: a Page is identified by digits."""
+"""The ids of Facebook Pages, which consist of digits."""
 
 import re
 
@@ -6,5 +6,5 @@ _PAGE_ID = re.compile(r"[0-9]{1,32}")
 
 
 def is_page_id(account: str) -> bool:
-    """Return whether `account` is the id of a Page. Nothing else is ever put into an address."""
+    """Return whether `account` has the form of a Page's id. It must be checked before it becomes part of a URL."""
     return _PAGE_ID.fullmatch(account) is not None

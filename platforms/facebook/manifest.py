@@ -1,4 +1,4 @@
-"""What Facebook is called here, and its settings."""
+"""The manifest of Facebook: its names and its settings."""
 
 from platform_sdk.manifests import FETCHER, GATEWAY, OPERATOR, SANDBOX, SCHEDULER, Manifest, Setting
 

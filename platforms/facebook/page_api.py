@@ -1,4 +1,4 @@
-"""Facebook pages for the gateway: the grants of a consent, whether a token is valid, and removal of the app."""
+"""The gateway's calls about Facebook Pages: exchanges codes, checks tokens and scopes, and removes the app."""
 
 from collections.abc import Callable
 
@@ -17,11 +17,15 @@ from platforms.facebook.settings import Settings
 log = structlog.get_logger()
 
 PAGE_SIZES = (100, 25, 5)
-"""Numbers of pages to request at once: fewer each time that Facebook answers that it is too much."""
+"""How many Pages to list in one request. The next smaller number is used after each failed attempt."""
 
 
 class PageApi:
-    """Pages of one app's users. `now` is in milliseconds. Errors as those of `Graph`, but never PermanentError."""
+    """Calls about the Pages of one app's users. `now` returns ms since the Unix epoch.
+
+    Methods raise TransientError when Facebook does not answer, and TokenRejectedError for an invalid token, but never
+    PermanentError.
+    """
 
     def __init__(self, graph: Graph, settings: Settings, *, now: Callable[[], int]) -> None:
         self._graph = graph
@@ -29,13 +33,13 @@ class PageApi:
         self._now = now
 
     async def exchange_code(self, _account: str, code: str) -> dict[str, Grant]:
-        """Return a grant for each page of the consent, by page id, with its page token.
+        """Exchange a code, and return a grant with a page token for each Page that the user chose, by Page id.
 
-        Page tokens do not expire, because they are made from a long-lived user token. User tokens are not kept. Raises
-        RequestRejectedError for a code that Facebook refuses and for a consent by which no page can be read.
+        The page tokens do not expire, because they are made from a long-lived user token. User tokens are not stored.
+        Raises RequestRejectedError for a code that Facebook refuses, and when no Page can be read with the consent.
         """
         sent_at = self._now()
-        response = await self._exchange(code)
+        response = await self._request_short_token(code)
         try:
             short_token = parse_response(MANIFEST.title, responses.GraphTokenResponse, response).access_token
             return await self._build_grants(await self._extend_token(short_token), read_date(response) or sent_at)
@@ -48,11 +52,11 @@ class PageApi:
             ) from error
 
     async def refresh_grant(self, account: str, refresh_token: str) -> Grant:  # noqa: ARG002
-        """Raise TokenRejectedError: page tokens are not refreshed, a dead one needs a new consent."""
+        """Raise TokenRejectedError, because page tokens cannot be refreshed. A new consent is needed instead."""
         raise TokenRejectedError("page tokens are not refreshed")
 
     async def is_token_valid(self, account: str, token: str) -> bool:
-        """Return whether Facebook accepts this page's token; False only for its error of a dead one."""
+        """Return whether Facebook accepts this Page's token. Returns False only for the error of an invalid token."""
         try:
             await self._graph.get(responses.AnyResponse, account, token, fields="id")
         except TokenRejectedError:
@@ -62,20 +66,20 @@ class PageApi:
         return True
 
     async def fetch_scopes(self, _account: str, token: str) -> tuple[str, ...]:
-        """Return the permissions that the token has now. Raises TokenRejectedError."""
+        """Return the permissions that the token has now, sorted. Raises TokenRejectedError when it is not valid."""
         data = await self._debug_token(token)
         if not data.is_valid:
             raise TokenRejectedError("the token is not valid")
         return tuple(sorted(data.scopes))
 
     async def uninstall(self, account: str, token: str) -> None:
-        """End the page's deliveries to this app; a page without the app, or a dead token, is no error."""
+        """End the Page's deliveries to this app. Does nothing when Facebook refuses the call or the token."""
         try:
             await self._graph.delete(f"{account}/subscribed_apps", token)
         except (TokenRejectedError, PermanentError) as error:
             log.info("page has no such app", account=account, reason=type(error).__name__)
 
-    async def _exchange(self, code: str) -> httpx.Response:
+    async def _request_short_token(self, code: str) -> httpx.Response:
         try:
             return await self._graph.request_token(code=code, redirect_uri=self._settings.facebook_redirect_uri)
         except (PermanentError, TokenRejectedError) as error:
@@ -86,7 +90,7 @@ class PageApi:
             raise RequestRejectedError(400, reason) from error
 
     async def _extend_token(self, token: str) -> str:
-        """Return a long-lived user token for a short-lived one."""
+        """Exchange a short-lived user token for a long-lived one."""
         response = await self._graph.request_token(grant_type="fb_exchange_token", fb_exchange_token=token)
         return parse_response(MANIFEST.title, responses.GraphTokenResponse, response).access_token
 
@@ -131,12 +135,15 @@ class PageApi:
         return granted
 
     async def _list_pages(self, token: str) -> dict[str, responses.ListedPage]:
-        """Return the pages with a token of their own, from the whole list."""
+        """Read the whole list of the user's Pages, and return those with a page token, by Page id.
+
+        Raises RequestRejectedError when there are none.
+        """
         pages: dict[str, responses.ListedPage] = {}
         sizes, after, has_more = list(PAGE_SIZES), "", True
-        # The end is where no next part is named: an empty part may have more behind it.
+        # Only a part without `next` is the last one: more parts may follow an empty part.
         while has_more:
-            listed = await self._list_some(token, after, sizes)
+            listed = await self._request_page_list(token, after, sizes)
             pages |= {page.id: page for page in listed.data}
             has_more = listed.has_more
             if has_more and listed.next_cursor in ("", after):
@@ -154,7 +161,7 @@ class PageApi:
             )
         return readable
 
-    async def _list_some(self, token: str, after: str, sizes: list[int]) -> responses.AccountsResponse:
+    async def _request_page_list(self, token: str, after: str, sizes: list[int]) -> responses.AccountsResponse:
         async def send() -> httpx.Response | FailedAttempt:
             query = {"fields": "id,name,access_token", "limit": str(sizes[0]), **({"after": after} if after else {})}
             response = await self._graph.send_once("GET", "me/accounts", token, query)

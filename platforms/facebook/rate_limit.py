@@ -1,9 +1,10 @@
-"""The rate limits of the app and its Pages, of which responses tell only what percentage is used.
+"""Models the rate limits of the app and of its Pages. Responses only report the percentage that is used.
 
-A rate limit is a number of calls in a rolling window. A copy of it is kept here, so that calls wait instead of being
-refused. Between two responses each call in flight counts as the largest share that one call can have. While no call is
-allowed, nothing is learned: the last usage is then assumed to fade over the window, and a single call probes whether it
-did. The waits are long enough that all probes of a window together use a few percent. All times are in seconds.
+A rate limit allows a number of calls in a rolling window. The process keeps the last usage of each rate limit, so that
+calls wait instead of being refused. Until its response arrives, each call in flight is counted with the highest
+percentage that one call can use. While a sync makes no calls, no response reports the usage. It is then assumed to fall
+evenly over the window, and after a wait a single call, the probe, tests this. The waits are so long that all probes of
+a window use only a few percent. All times are in seconds.
 """
 
 import asyncio
@@ -16,22 +17,22 @@ from platforms.facebook.errors import APP, PAGE
 from platforms.facebook.usage import RateLimitUsage
 
 CALL_PERCENT = 0.5
-"""The most that one call uses: an app with one user has 200 calls an hour."""
+"""The highest percentage that one call can use: an app with one user may make 200 calls per hour."""
 MAX_PERCENT = {INCREMENTAL: 85.0, FULL: 50.0}
-"""By mode, the usage above which a sync makes no calls."""
+"""The usage in percent above which a sync makes no calls, by mode."""
 RESUME_SHARE = 0.9
-"""A mode that was stopped resumes when the usage has fallen to this share of its maximum."""
+"""The share of MAX_PERCENT to which the usage must fall before a stopped mode makes calls again."""
 MAX_PROBE_SECONDS = 3600.0
-"""A probe follows after this time at the latest, whatever the window."""
+"""The longest wait before a probe."""
 IN_FLIGHT_SECONDS = 0.1
-"""How long to wait for a response of the calls in flight."""
+"""How long to wait before looking again whether calls in flight have ended."""
 HOUR, DAY = 3600.0, 86_400.0
 MAX_CONCURRENT_CALLS = 16
-"""Calls in flight of one process: some 80 a second, and few enough that a rate limit near its end is not exceeded."""
+"""The most calls that one process has in flight: about 80 per second, and too few to exceed an almost used-up limit."""
 
 
 class UsageLimit:
-    """The usage of one rate limit with this `window`, and the number of calls in flight. It starts unused."""
+    """The last usage of one rate limit with a rolling `window`, and its calls in flight. The usage starts at 0 %."""
 
     def __init__(self, window: float) -> None:
         self._window = window
@@ -41,7 +42,7 @@ class UsageLimit:
         self._in_flight = 0
 
     def compute_wait(self, max_percent: float, now: float) -> float:
-        """Return the seconds until one more call is allowed to who stops at `max_percent`; 0 is now."""
+        """Return the seconds until a sync that stops at `max_percent` may make another call; 0 for now."""
         if self._percent + CALL_PERCENT <= max_percent:
             fits = self._percent + (self._in_flight + 1) * CALL_PERCENT <= max_percent
             return 0.0 if fits else IN_FLIGHT_SECONDS
@@ -59,9 +60,9 @@ class UsageLimit:
         self._in_flight -= 1
 
     def update(self, usage: RateLimitUsage, sent: float, now: float) -> None:
-        """Adopt the usage that the response to a call of `sent` reports.
+        """Adopt the usage that a response reports. `sent` is when its call was sent.
 
-        A response to a call that was sent before the last update can only raise the usage.
+        When the call was sent before the last update, the usage is only adopted if it is higher or calls are refused.
         """
         if sent < self._updated_at and usage.percent <= self._percent and not usage.regain_seconds:
             return
@@ -70,14 +71,16 @@ class UsageLimit:
             self.suspend(now, usage.regain_seconds)
 
     def suspend(self, now: float, seconds: float = 0.0) -> None:
-        """Make no calls for `seconds`, or, where the platform names no time, until the usage has faded."""
+        """Make no calls for `seconds`. With 0, make none until the usage is assumed to have fallen."""
         self._percent, self._updated_at = max(self._percent, 100.0), now
         if seconds:
             self._regained_at = now + seconds
 
     def compute_remaining(self, now: float) -> float:
-        """Return the unused share, from 0 to 1, with the last usage fading over the window; 0 while the platform
-        refuses calls."""
+        """Return the unused share of the rate limit, from 0 to 1.
+
+        The last usage is assumed to fall evenly over the window. Returns 0 while the platform refuses calls.
+        """
         if self._regained_at is not None and now < self._regained_at:
             return 0.0
         faded = self._percent * max(0.0, 1 - (now - self._updated_at) / self._window)
@@ -91,9 +94,9 @@ class UsageLimit:
 
 
 class RateLimitState:
-    """What a process has learned of the app and its Pages. It is kept in memory, and losing it does no harm.
+    """What this process has learned about the rate limits of the app and its Pages, for syncs of both modes.
 
-    Both modes share it. `slots` bounds the calls in flight.
+    It is in memory only and learned again after a restart. `slots` limits the calls in flight.
     """
 
     def __init__(self) -> None:
@@ -103,20 +106,20 @@ class RateLimitState:
         self._reported_versions: set[str] = set()
 
     def compute_wait(self, page_id: str, mode: str, now: float) -> tuple[float, str]:
-        """Return the seconds until the Page may be requested in this mode, and the rate limit that decides it."""
+        """Return the seconds until a sync of `mode` may request the Page, and the name of the limiting rate limit."""
         max_percent = MAX_PERCENT[mode]
         return max(
             (self.app.compute_wait(max_percent, now), APP), (self.pages[page_id].compute_wait(max_percent, now), PAGE)
         )
 
     def compute_remaining(self, now: float) -> dict[str, float]:
-        """Return the unused share of the app's rate limit, and that of the Page with the least left, from 0 to 1."""
+        """Return the unused shares, from 0 to 1: of the app's rate limit, and of the Page's that is used most."""
         page = min((limit.compute_remaining(now) for limit in self.pages.values()), default=1.0)
         return {APP: self.app.compute_remaining(now), PAGE: page}
 
     @contextmanager
     def reserve_call(self, page_id: str) -> Iterator[None]:
-        """Count one call in both rate limits while the context lasts."""
+        """Count one call as in flight in the rate limits of the app and of the Page while the context lasts."""
         limits = (self.app, self.pages[page_id])
         for limit in limits:
             limit.reserve()
@@ -126,8 +129,8 @@ class RateLimitState:
             for limit in limits:
                 limit.settle()
 
-    def is_new_version(self, version: str) -> bool:
-        """Return whether `version` was never passed in before."""
+    def record_version(self, version: str) -> bool:
+        """Remember `version`, and return whether it is new: True only at the first call with this version."""
         is_new = version not in self._reported_versions
         self._reported_versions.add(version)
         return is_new

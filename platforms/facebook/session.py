@@ -1,7 +1,7 @@
-"""Calls to the Graph API: one Page's fields over HTTP, and a session that keeps to the rate limits.
+"""The fetcher's calls to the Graph API: requests a Page, in a session that stays within the rate limits.
 
-The token travels in the `Authorization` header, because addresses are logged on the way. The proof in the address
-reveals neither token nor secret, and is worth nothing without the token.
+The token is sent in the `Authorization` header, because proxies log URLs. The `appsecret_proof` in the URL reveals
+neither the token nor the app's secret, and is of no use without the token.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ from platforms.facebook.usage import RateLimitUsage, UsageHeaders, parse_usage
 log = structlog.get_logger()
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 RESPONSE_SECONDS = {INCREMENTAL: 5.0, FULL: 15.0}
-"""By mode, how long a call may take. A Page that hangs must not delay incremental syncs."""
+"""The time limit of a call, by mode. It is short for incremental syncs, which a slow call must not delay."""
 UNUSED = RateLimitUsage(0.0)
-"""The usage that a Page without usage headers stands for: they are missing while little is used."""
+"""The usage to assume when a response with a Page has no usage headers: they are missing while little is used."""
 
 
 @dataclass(frozen=True)
 class PageResponse:
-    """A response to a call that was sent at `read_at` (ms), with the usage and the version in its headers."""
+    """A response, with the usage and the API version of its headers. `read_at` is when the call was sent (ms)."""
 
     read_at: int
     result: PageResult
@@ -42,12 +42,12 @@ class PageResponse:
 
 
 def compute_proof(app_secret: str, token: str) -> str:
-    """Return the parameter `appsecret_proof`: HMAC-SHA256 of the token by the app's secret, in hex."""
+    """Return the query parameter `appsecret_proof`: the HMAC-SHA256 of the token with the app's secret, in hex."""
     return hmac.new(app_secret.encode(), token.encode(), "sha256").hexdigest()
 
 
 class GraphClient:
-    """Requests Pages from `graph_url` in `version`."""
+    """Requests Pages from the Graph API at `graph_url`, in API version `version`."""
 
     def __init__(self, http: HttpClient, graph_url: str, version: str, app_secret: str) -> None:
         self._http = http
@@ -56,9 +56,10 @@ class GraphClient:
         self.version = version
 
     async def fetch_page(self, page_id: str, token: str, fields: str, *, seconds: float) -> PageResponse:
-        """Return the response with these fields of the Page, which must be complete within `seconds`.
+        """Request these fields of a Page.
 
-        Raises TransientError on every fault of the network, and for a response of more than 4 MB.
+        Raises TransientError on every network error, when the response is not complete within `seconds`, and when it is
+        larger than 4 MB. Errors of Graph are not raised; they are in the `result`.
         """
         response = await self._http.send(
             "GET",
@@ -77,13 +78,13 @@ class GraphClient:
 
 @asynccontextmanager
 async def open_client(graph_url: str, version: str, app_secret: str, *, trace: TraceCall) -> AsyncIterator[GraphClient]:
-    """Open a client with its own connections, which stay alive while the context lasts."""
+    """Open a client with a connection pool of its own. The pool is closed when the context ends."""
     async with open_http_client(2 * MAX_CONCURRENT_CALLS, MAX_CONCURRENT_CALLS, trace) as http:
         yield GraphClient(http, graph_url, version, app_secret)
 
 
 class FacebookSession(ApiSession):
-    """Requests the Page of one sync's token. `rate_limit` and `fields` are shared by all sessions of the process."""
+    """Requests the Page of the token for one sync. All sessions of the process share `rate_limit` and `fields`."""
 
     def __init__(
         self,
@@ -102,11 +103,12 @@ class FacebookSession(ApiSession):
         self.page_id = parse_page_id(context.token.connection)
 
     async def fetch_page(self) -> PageResponse:
-        """Return the Page, or a response without one where it does not exist.
+        """Request the Page. The `page` of the response's result is None when the Page does not exist.
 
-        Raises RetryLaterError where the call must wait, PermanentError where it is hopeless, and as the gateway.
+        Raises RetryLaterError when the call must wait, PermanentError when Facebook refuses it, and the exceptions of
+        the context's `replace_token` and `refresh_token`.
         """
-        response = await self._call(self._send, self._find_wait)
+        response = await self._call_with_retries(self._send, self._find_wait)
         page = response.result.page
         if page is not None and page.get("id") != self.page_id:
             raise PermanentError("the platform answered with another page")
@@ -117,7 +119,7 @@ class FacebookSession(ApiSession):
         return RateLimitWait(seconds, f"the {limit}'s rate limit", max(seconds, MAX_WAIT_SECONDS))
 
     async def _send(self, began: float) -> PageResponse | None:
-        """Make one call; None: a field was dropped, or there is another token, and the call is to be made again."""
+        """Make one call. Returns None when the call must be repeated, with fewer fields or with another token."""
         fields = self._fields.text
         with self._rate_limit.reserve_call(self.page_id):
             async with self._rate_limit.slots:
@@ -125,7 +127,7 @@ class FacebookSession(ApiSession):
                 self.context.calls += 1
                 token, seconds = self.context.token.token, self._compute_time_left(began)
                 response = await self._client.fetch_page(self.page_id, token, fields, seconds=seconds)
-        self._learn(response, sent)
+        self._record_usage(response, sent)
         match response.result:
             case PageResult(unknown_field=str() as name):
                 self._drop_field(name, fields)
@@ -139,7 +141,7 @@ class FacebookSession(ApiSession):
                 raise error
         return response
 
-    def _learn(self, response: PageResponse, sent: float) -> None:
+    def _record_usage(self, response: PageResponse, sent: float) -> None:
         default = UNUSED if response.result.page is not None else None
         now = self._elapsed()
         if (app := response.usage.app or default) is not None:
@@ -147,13 +149,13 @@ class FacebookSession(ApiSession):
         if (page := response.usage.page or default) is not None:
             self._rate_limit.pages[self.page_id].update(page, sent, now)
         version, requested = response.version, self._client.version
-        if version is not None and version != requested and self._rate_limit.is_new_version(version):
+        if version is not None and version != requested and self._rate_limit.record_version(version):
             log.error("unexpected API version served", requested=requested, served=version)
 
     async def _find_other_token(self, error: AccessDeniedError) -> None:
-        """Continue with the token of now: more may have been granted since the last one was issued.
+        """Get the current token from the gateway, because the merchant may have granted more permissions.
 
-        Raises `error` where it is the same token.
+        Raises `error` when the token is still the same.
         """
         token = self.context.token.token
         await self._refresh_token()
@@ -161,11 +163,11 @@ class FacebookSession(ApiSession):
             raise error
 
     def _drop_field(self, name: str, fields: str) -> None:
-        """Stop requesting a field that the platform does not know, and report it once.
+        """Stop requesting a field that Graph does not know, and log it. `fields` is what the failed call requested.
 
-        Raises PermanentError where no requested field is to blame.
+        Raises PermanentError when no requested field contains `name`.
         """
-        dropped = self._fields.drop(name)
+        dropped = self._fields.drop_field(name)
         for field in dropped:
             log.error("unknown field dropped", field=field, unknown=name)
         # A concurrent call may have dropped the field while this one was in flight.
@@ -173,7 +175,7 @@ class FacebookSession(ApiSession):
             raise PermanentError(f"there is no field {name}")
 
     def _suspend_limit(self, error: ThrottledError, usage: UsageHeaders) -> RetryLaterError:
-        """Make no calls for as long as the response says, for all who share the rate limit."""
+        """Stop all calls under the used-up rate limit, for the time in the headers. Returns the error to raise."""
         log.warning("call throttled", page=self.page_id, mode=self.context.mode, reason=error.reason)
         limit = self._rate_limit.app if error.limit == APP else self._rate_limit.pages[self.page_id]
         limit.suspend(self._elapsed(), usage.regain_seconds)
@@ -181,7 +183,7 @@ class FacebookSession(ApiSession):
 
 
 def parse_page_id(connection: str) -> str:
-    """Return the id of the connection's Page. Raises PermanentError for an account that is no Page's id."""
+    """Return the id of the connection's Page. Raises PermanentError when the account is not a Page's id."""
     page_id = parse_account(connection)
     if not is_page_id(page_id):
         raise PermanentError("not the id of a page")

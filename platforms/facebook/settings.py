@@ -1,4 +1,4 @@
-"""Settings of the app at Facebook, from the environment."""
+"""The settings of the Facebook app, read from the environment."""
 
 from typing import Annotated, ClassVar
 
@@ -18,7 +18,7 @@ def _check_subscribable(fields: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class Settings(PlatformSettings):
-    """The app and its addresses."""
+    """The settings of the app: its id and secrets, its URLs, the requested permissions and the subscribed fields."""
 
     manifest: ClassVar[Manifest] = MANIFEST
     facebook_app_id: str = Field(default="", pattern=r"^([0-9]{15,20})?$")
@@ -45,7 +45,7 @@ class Settings(PlatformSettings):
 
     @property
     def secret(self) -> str:
-        """The current secret; empty where there is no app."""
+        """The current secret; empty when no app is configured."""
         return next(iter(self.secrets), "")
 
     @property

@@ -1,4 +1,7 @@
-"""Subscriptions to the changes of pages: the app's single one, and each page's to the app. Both are needed."""
+"""Webhook subscriptions at their two levels: the app subscribes to changes of Pages, and each Page to the app.
+
+Facebook delivers the changes of a field only when it is subscribed at both levels.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -15,20 +18,20 @@ from platforms.facebook.settings import Settings
 log = structlog.get_logger()
 
 CACHE_MS = 300_000
-"""The app's subscription is the same for all pages: for this long it is not compared again."""
+"""How long (ms) the outcome for the app is reused. The app's subscription is the same for all Pages."""
 REGISTERED, UNCHANGED, MISSING = "registered", "already there", "not subscribed"
 
 
 @dataclass(frozen=True)
 class LevelOutcome:
-    """The outcome for the app or for a page: what was done, and the reasons of refused fields."""
+    """The outcome at one level: `action` is what was done, `refused` has the reasons by field."""
 
     action: str
     refused: Mapping[str, str]
 
 
 class PageSubscriptions:
-    """Ensures and inspects both levels. A field that is refused at either costs no other."""
+    """Creates and inspects the subscriptions of both levels. A refused field does not prevent the others."""
 
     def __init__(self, graph: Graph, settings: Settings, *, now: Callable[[], int]) -> None:
         self._graph = graph
@@ -39,8 +42,11 @@ class PageSubscriptions:
         self._cached: LevelOutcome | None = None
         self._cached_until = 0
 
-    async def ensure(self, page: str, token: str, fields: Sequence[str]) -> WebhookReport:
-        """Subscribe both levels to these fields. Raises TokenRejectedError for a dead token, and TransientError."""
+    async def ensure_subscriptions(self, page: str, token: str, fields: Sequence[str]) -> WebhookReport:
+        """Subscribe to these fields at both levels, and report the outcome by field.
+
+        Raises TokenRejectedError for an invalid page token, and TransientError when Facebook does not answer.
+        """
         app = await self._ensure_app(fields)
         accepted = [name for name in fields if name not in app.refused]
         level = await self._ensure_page(page, token, accepted) if accepted else LevelOutcome(UNCHANGED, {})
@@ -54,8 +60,8 @@ class PageSubscriptions:
         }
         return WebhookReport(outcomes, self._graph.remarks)
 
-    async def inspect(self, page: str, token: str, fields: Sequence[str]) -> WebhookReport:
-        """Return which fields are subscribed at both levels. Raises as `ensure`."""
+    async def inspect_subscriptions(self, page: str, token: str, fields: Sequence[str]) -> WebhookReport:
+        """Report which fields are subscribed at both levels. Raises the same errors as `ensure_subscriptions`."""
         subscription = await self._find_app_subscription()
         is_ours = subscription is not None and subscription.active and subscription.callback_url == self._address
         app_fields = {field.name for field in subscription.fields} if subscription and is_ours else set[str]()
@@ -80,7 +86,7 @@ class PageSubscriptions:
         return next((subscription for subscription in listed.data if subscription.object == "page"), None)
 
     async def _ensure_app(self, fields: Sequence[str]) -> LevelOutcome:
-        """Ensure the app's subscription, once for all pages; one that is refused altogether is tried each time."""
+        """Ensure the app's subscription. The outcome is cached for all Pages, unless every field was refused."""
         async with self._lock:
             if self._cached and self._now() < self._cached_until:
                 return LevelOutcome(UNCHANGED, self._cached.refused)
@@ -106,7 +112,7 @@ class PageSubscriptions:
             names = {field.name for field in current.fields} if current else set[str]()
             if current and current.active and current.callback_url == self._address and names >= set(fields):
                 return LevelOutcome(UNCHANGED, {})
-            return LevelOutcome(REGISTERED, await _post_accepted(fields, post, others=names - set(fields)))
+            return LevelOutcome(REGISTERED, await _post_accepted_fields(fields, post, others=names - set(fields)))
         except TokenRejectedError:
             return LevelOutcome(UNCHANGED, dict.fromkeys(fields, "Facebook does not take the app's id and secret"))
         except PermanentError as error:
@@ -121,7 +127,7 @@ class PageSubscriptions:
         names = await self._fetch_page_fields(path, token)
         if names >= set(fields):
             return LevelOutcome(UNCHANGED, {})
-        return LevelOutcome(REGISTERED, await _post_accepted(fields, post, others=names - set(fields)))
+        return LevelOutcome(REGISTERED, await _post_accepted_fields(fields, post, others=names - set(fields)))
 
     async def _fetch_page_fields(self, path: str, token: str) -> set[str]:
         try:
@@ -132,13 +138,14 @@ class PageSubscriptions:
         return {name for app in listed.data if app.id == app_id for name in app.subscribed_fields}
 
 
-async def _post_accepted(
+async def _post_accepted_fields(
     fields: Sequence[str], post: Callable[[Sequence[str]], Awaitable[None]], *, others: Iterable[str]
 ) -> dict[str, str]:
-    """Post the fields, each time without the one that was refused by name; return the reasons by field.
+    """Post the fields until Facebook accepts them, each time without the refused field. Returns the reasons by field.
 
-    One field that Facebook does not take rejects them all. The posted list replaces the subscription, so that `others`,
-    what is subscribed already, is posted too: other software works with this app, such as the bot with its messages.
+    A field that Facebook refuses makes the whole call fail. When the error names no field, all fields count as refused.
+    The posted list replaces the subscription. So it also has `others`, the fields that are subscribed already: other
+    software may use the same app, for example a bot that receives messages.
     """
     kept = sorted(others)
     refused: dict[str, str] = {}

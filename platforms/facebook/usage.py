@@ -1,7 +1,8 @@
-"""Rate-limit usage in the headers of a response: what the app and the Page have used, in percent.
+"""Parses the headers that report the usage of the rate limits of the app and the Page, in percent.
 
-`X-App-Usage` is about the app and `X-Page-Usage` about a Page; `X-Business-Use-Case-Usage` lists by account what each
-type of use has taken. Each has several measures, of which the highest counts. A header is missing while little is used.
+`X-App-Usage` reports the app's usage, and `X-Page-Usage` a Page's. `X-Business-Use-Case-Usage` reports the usage of
+each account by type of use. Each header has several measures, and the highest counts. Headers are missing while the
+usage is low.
 """
 
 from collections.abc import Mapping
@@ -11,12 +12,12 @@ from typing import TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 PAGES_USE = "pages"
-"""The type of use to which reading a Page belongs."""
+"""The type of use, in `X-Business-Use-Case-Usage`, that reading a Page counts for."""
 
 
 @dataclass(frozen=True)
 class RateLimitUsage:
-    """`percent` of a rate limit is used; calls are refused for `regain_seconds`, 0 where the header names no time."""
+    """The usage of a rate limit in percent. `regain_seconds` is how long calls are refused; 0 when no time is named."""
 
     percent: float
     regain_seconds: float = 0.0
@@ -24,14 +25,14 @@ class RateLimitUsage:
 
 @dataclass(frozen=True)
 class UsageHeaders:
-    """The usage that one response reports; None where it reports none."""
+    """The usage that one response reports, for the app and for the Page; None for what it does not report."""
 
     app: RateLimitUsage | None = None
     page: RateLimitUsage | None = None
 
     @property
     def regain_seconds(self) -> float:
-        """The longest time for which calls are refused."""
+        """The longest `regain_seconds` of both; 0 when none is named."""
         return max((usage.regain_seconds for usage in (self.app, self.page) if usage), default=0.0)
 
 
@@ -41,7 +42,7 @@ class _Measures(BaseModel):
     total_time: float = 0.0
     total_cputime: float = 0.0
     estimated_time_to_regain_access: float = 0.0
-    """Minutes."""
+    """The time until calls are allowed again, in minutes."""
 
     def build_usage(self) -> RateLimitUsage:
         percent = max(self.call_count, self.total_time, self.total_cputime)
@@ -54,7 +55,7 @@ _MEASURES_BY_ACCOUNT = TypeAdapter(dict[str, list[_Measures]])
 
 
 def parse_usage(headers: Mapping[str, str], page_id: str) -> UsageHeaders:
-    """Return what the headers report of the app and of this Page; a malformed header counts as missing."""
+    """Return the usage of the app and of this Page. `headers` have lower-case names. Malformed headers are ignored."""
     app = _parse_header(_MEASURES, headers.get("x-app-usage"))
     page = _parse_header(_MEASURES, headers.get("x-page-usage"))
     by_account = _parse_header(_MEASURES_BY_ACCOUNT, headers.get("x-business-use-case-usage")) or {}

@@ -1,6 +1,6 @@
-"""The fields of a Page whose changes Facebook delivers, as its own SDK lists them for v25.0 (`subscribed_fields`).
+"""The fields of a Page whose changes Facebook delivers. Source: `subscribed_fields` in Facebook's SDK for v25.0.
 
-They are not the fields that a Page is read by: `about`, `link` and `emails` can be read and not subscribed to.
+They differ from the fields that can be read: `about`, `link` and `emails` can be read, but not subscribed to.
 """
 
 _LISTED = """

@@ -1,4 +1,4 @@
-"""Facebook's webhooks for Pages: signed batches of entries, the verification of the address, and requests of persons.
+"""Facebook's webhooks for Pages: verifies signed batches of entries, challenges, and signed requests of users.
 
 Source: developers.facebook.com on webhooks for Pages and on the signed request of the deauthorize and data deletion
 callbacks.
@@ -28,18 +28,18 @@ from platforms.facebook.subscriptions import PageSubscriptions
 log = structlog.get_logger()
 
 PROBE_PREFIX = "merchant-sync-test-"
-"""Begins the webhook id of the gateway's own probe; the ids of Facebook's entries are hashes."""
+"""The prefix of the webhook ids of probes that the gateway sends. Other deliveries have a hash as webhook id."""
 PROBE_PAGE = "0"
-"""The page of the gateway's own probe: no page has this id."""
+"""The Page id in probes. No Page has this id."""
 
 _PAGE_ID = re.compile(r"[0-9]{1,32}")
 _SIGNATURE = b"x-hub-signature-256"
 _TOPIC = "page"
-"""The topic of all deliveries: one tells of any fields of a page."""
+"""The topic of all deliveries. One delivery may report changes of any fields of a Page."""
 
 
 class FacebookWebhooks:
-    """Webhooks of one app. `now` is in milliseconds."""
+    """The webhooks of one app. `now` returns ms since the Unix epoch."""
 
     metric_topics: Collection[str] = frozenset({_TOPIC})
     challenge_parameters: Mapping[str, str] = {
@@ -60,14 +60,15 @@ class FacebookWebhooks:
         self.address = settings.facebook_webhook_address
 
     def list_topics(self, scopes: Iterable[str]) -> tuple[str, ...]:  # noqa: ARG002
-        """Return the fields to subscribe to, whatever is granted: one that lacks its permission is refused."""
+        """Return the fields to subscribe to. `scopes` has no effect: Facebook refuses fields that lack a permission."""
         return self._fields
 
-    def read_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
-        """Return one delivery for each entry of the batch of these headers (names in lower case) and this raw body.
+    def verify_and_parse_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
+        """Verify a request and return a delivery for each entry. Names of headers are in lower case, `body` is raw.
 
-        Raises RequestRejectedError: 401 unless exactly one X-Hub-Signature-256 signs the body with the current or the
-        previous secret; 400 for a body that is no batch about pages. An entry without a page's id is skipped.
+        Raises RequestRejectedError with status 401 unless there is exactly one X-Hub-Signature-256, with a signature of
+        the body by the current or the previous secret. Raises it with status 400 when the body is not a batch of
+        entries about Pages. Entries without a Page's id are skipped and logged.
         """
         signatures = [value for name, value in headers if name == _SIGNATURE]
         if len(signatures) != 1 or not self._is_body_signed(signatures[0], body):
@@ -80,49 +81,53 @@ class FacebookWebhooks:
         return deliveries
 
     def build_probe(self, account: str) -> tuple[str, dict[str, str], bytes]:  # noqa: ARG002
-        """Return a signed batch about an invented page: its webhook id, its headers and its body."""
+        """Build a signed batch about an invented Page. Returns its webhook id, its headers and its body."""
         webhook_id = f"{PROBE_PREFIX}{uuid4()}"
         entry = {"id": PROBE_PAGE, "time": int(time.time()), "merchant_sync_test": webhook_id}
         body = orjson.dumps({"object": "page", "entry": [entry]})
-        signature = f"sha256={_sign(self._secrets[0], body)}"
+        signature = f"sha256={_compute_signature(self._secrets[0], body)}"
         return webhook_id, {"Content-Type": "application/json", "X-Hub-Signature-256": signature}, body
 
     async def ensure_subscriptions(self, account: str, token: str, *, topics: Sequence[str]) -> WebhookReport:
-        """Subscribe the app to changes of pages, and this page to the app."""
-        return await self._subscriptions.ensure(account, token, topics)
+        """Subscribe the app to the fields `topics` of Pages, and this Page to the app."""
+        return await self._subscriptions.ensure_subscriptions(account, token, topics)
 
     async def inspect_subscriptions(self, account: str, token: str, *, topics: Sequence[str]) -> WebhookReport:
-        """Return which changes of this page are delivered to `address`."""
-        return await self._subscriptions.inspect(account, token, topics)
+        """Return which of the fields `topics` of this Page are delivered to `address`."""
+        return await self._subscriptions.inspect_subscriptions(account, token, topics)
 
     def answer_challenge(self, query: Mapping[str, str]) -> str | None:
-        """Return the challenge when Facebook verifies the address; None unless it shows our verify token."""
+        """Return the challenge in `query`; None unless the mode and the verify token in `query` are right."""
         token = query.get("hub.verify_token", "").encode("utf-8", "surrogateescape")
         is_ours = hmac.compare_digest(token, self._verify_token.encode())
         return query.get("hub.challenge") if is_ours and query.get("hub.mode") == "subscribe" else None
 
     def _is_body_signed(self, signature: bytes, body: bytes) -> bool:
-        return _is_one_of(signature, (b"sha256=" + _sign(secret, body).encode() for secret in self._secrets))
+        return _is_expected_signature(
+            signature, (b"sha256=" + _compute_signature(secret, body).encode() for secret in self._secrets)
+        )
 
 
-class FacebookPersonRequests:
-    """Requests of persons to remove the app or to delete their data, signed with one of the app's secrets."""
+class FacebookUserRequests:
+    """Verifies users' requests to remove the app or to delete their data. Facebook signs them with the app's secret."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._secrets = tuple(secrets)
 
     def parse_signed_request(self, text: str) -> tuple[str, int]:
-        """Return the app-scoped user of a `signed_request`, and when it was made (ms).
+        """Return the app-scoped user id in a `signed_request`, and when the request was made (ms since the Unix epoch).
 
-        Raises RequestRejectedError unless the current or the previous secret signed it, by HMAC-SHA256, and it names a
-        user and its time.
+        Raises RequestRejectedError unless the text has an HMAC-SHA256 signature by the current or the previous secret,
+        a user id and a time.
         """
         encoded_signature, _, payload = text.partition(".")
-        signature = _decode(encoded_signature).hex().encode()
+        signature = _decode_base64url(encoded_signature).hex().encode()
         signed = payload.encode("utf-8", "surrogateescape")  # the signature is over the payload as it was received
-        if not _is_one_of(signature, (_sign(secret, signed).encode() for secret in self._secrets)):
+        if not _is_expected_signature(
+            signature, (_compute_signature(secret, signed).encode() for secret in self._secrets)
+        ):
             raise RequestRejectedError(400, "the signed request is not Facebook's")
-        content = _parse_json(_decode(payload))
+        content = _parse_json(_decode_base64url(payload))
         is_known = isinstance(content, dict) and content.get("algorithm") == "HMAC-SHA256"
         user = content.get("user_id") if is_known else None
         if not isinstance(user, str) or not user:
@@ -144,9 +149,9 @@ def _parse_entries(body: bytes) -> list[Any]:
 
 
 def _parse_entry(entry: Any) -> Delivery | None:
-    """Return the delivery of an entry: it asks to read its page, or nothing where it only holds people's messages.
+    """Return the delivery of an entry; None when the entry has no Page's id.
 
-    Returns None where the entry names no page.
+    An entry about changes asks to read the Page. An entry that contains only messages to the Page has the kind UNKNOWN.
     """
     page = str(entry.get("id", "")) if isinstance(entry, dict) else ""
     if not _PAGE_ID.fullmatch(page):
@@ -157,7 +162,7 @@ def _parse_entry(entry: Any) -> Delivery | None:
     if page == PROBE_PAGE and isinstance(probe, str) and probe.startswith(PROBE_PREFIX):
         return Delivery(_TOPIC, connection, probe, DeliveryKind.PROBE, records, None)
     try:
-        # Facebook gives entries no id. The hash of one is the same in all copies, whatever batch they come in.
+        # Facebook's entries have no id. The hash of an entry is the same for all its copies, in any batch.
         webhook_id = sha256(orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)).hexdigest()
     except orjson.JSONEncodeError as error:
         raise RequestRejectedError(400, "an entry is nested too deep") from error
@@ -167,17 +172,17 @@ def _parse_entry(entry: Any) -> Delivery | None:
     return Delivery(_TOPIC, connection, webhook_id, DeliveryKind.RECORDS, records, None)
 
 
-def _sign(secret: str, content: bytes) -> str:
+def _compute_signature(secret: str, content: bytes) -> str:
     return hmac.digest(secret.encode(), content, "sha256").hex()
 
 
-def _is_one_of(signature: bytes, expected: Iterable[bytes]) -> bool:
-    """Return whether the signature is one of these; it is compared with all of them, in constant time."""
+def _is_expected_signature(signature: bytes, expected: Iterable[bytes]) -> bool:
+    """Return whether `signature` is one of `expected`. Compares it with all of them, each in constant time."""
     return True in [hmac.compare_digest(signature, own) for own in expected]
 
 
-def _decode(text: str) -> bytes:
-    """Return the bytes of base64url without padding; no bytes where it is malformed."""
+def _decode_base64url(text: str) -> bytes:
+    """Decode base64url without padding. Returns no bytes when the text is malformed."""
     try:
         return urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:
@@ -185,7 +190,7 @@ def _decode(text: str) -> bytes:
 
 
 def _parse_json(raw: bytes) -> Any:
-    """Return the parsed body; None where it is not JSON."""
+    """Return the parsed JSON; None when `raw` is not JSON."""
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:

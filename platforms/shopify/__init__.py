@@ -1,1 +1,1 @@
-"""Shopify: what more than one service must know of it."""
+"""Shopify: the code that several services share."""

@@ -1,4 +1,4 @@
-"""Shopify's token endpoint and Admin API, as far as the gateway calls them."""
+"""The calls of the gateway to Shopify's token endpoint and Admin API."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _parse = partial(parse_response, MANIFEST.title)
 
 @dataclass(frozen=True)
 class ShopifySubscription:
-    """A webhook subscription as Shopify lists it."""
+    """A webhook subscription that Shopify lists. `address` is the URL that receives its deliveries."""
 
     id: str
     topic: str
@@ -40,10 +40,10 @@ class ShopifySubscription:
 
 
 class AdminApi:
-    """The Admin API of all shops of one app. `now` is in milliseconds.
+    """Calls the Admin API of any shop for one app. `now` returns ms since the Unix epoch.
 
-    Accounts must have passed `parse_shop_domain` before. All methods raise TransientError where Shopify does not answer
-    within three attempts; no error's text holds what was sent.
+    Every `account` must be a result of `parse_shop_domain`. All methods raise TransientError when Shopify does not
+    answer within three attempts. The texts of errors contain nothing of the request.
     """
 
     def __init__(self, http: httpx.AsyncClient, settings: Settings, *, now: Callable[[], int]) -> None:
@@ -55,13 +55,13 @@ class AdminApi:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """That Shopify answers with another API version than is requested, if it does."""
+        """A warning when Shopify responds with another API version than requested; otherwise empty."""
         if self._served_version == self._version:
             return ()
         return (f"{MANIFEST.title} answers as {self._served_version}, and SHOPIFY_API_VERSION is {self._version}",)
 
     async def exchange_code(self, account: str, code: str) -> dict[str, Grant]:
-        """Return the shop's grant for a code, with expiring tokens where Shopify gives them.
+        """Exchange a code and return the shop's grant, by account. Requests expiring tokens.
 
         Raises RequestRejectedError for a code that Shopify refuses.
         """
@@ -75,7 +75,10 @@ class AdminApi:
         return {account: _parse_grant(response, sent_at)}
 
     async def refresh_grant(self, account: str, refresh_token: str) -> Grant:
-        """Return new tokens for a refresh token. Raises TokenRejectedError for `invalid_grant` only."""
+        """Return new tokens for a refresh token.
+
+        Raises TokenRejectedError for the error `invalid_grant`, and TransientError for any other refusal.
+        """
         sent_at = self._now()
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         response = await self._call_token_endpoint(account, form)
@@ -88,7 +91,7 @@ class AdminApi:
         return _parse_grant(response, sent_at)
 
     async def is_token_valid(self, account: str, token: str) -> bool:
-        """Return whether Shopify accepts this token; False only for its 401."""
+        """Return whether Shopify accepts this token. Returns False only when Shopify responds with 401."""
         try:
             await self._query(account, token, graphql.SHOP_ID, {}, graphql.ShopIdData)
         except TokenRejectedError:
@@ -96,12 +99,12 @@ class AdminApi:
         return True
 
     async def fetch_scopes(self, account: str, token: str) -> tuple[str, ...]:
-        """Return the scopes that the shop grants now. Raises TokenRejectedError."""
+        """Return the scopes that the shop grants now, sorted. Raises TokenRejectedError for an invalid token."""
         data = await self._query(account, token, graphql.GRANTED_SCOPES, {}, graphql.GrantedScopesData)
         return tuple(sorted(expand_scopes(scope.handle for scope in data.installation.scopes)))
 
     async def uninstall(self, account: str, token: str) -> None:
-        """Uninstall the app from this shop; a shop without the app, or that is gone, is no error."""
+        """Uninstall the app from this shop. Does nothing when the shop does not have the app or does not exist."""
         url = f"{self._build_shop_url(account)}/admin/api_permissions/current.json"
         headers = {"X-Shopify-Access-Token": token}
         response = await _request(lambda: self._http.delete(url, headers=headers, timeout=REQUEST_TIMEOUT))
@@ -109,7 +112,10 @@ class AdminApi:
             raise TransientError(f"Shopify answers HTTP {response.status_code}")
 
     async def list_subscriptions(self, account: str, token: str) -> list[ShopifySubscription]:
-        """Return all subscriptions that the app made through the API in this shop. Raises TokenRejectedError."""
+        """Return all subscriptions that the app has made through the API in this shop.
+
+        Raises TokenRejectedError for a token that is not valid.
+        """
         subscriptions: list[ShopifySubscription] = []
         has_next_page, after = True, None
         while has_next_page:
@@ -121,25 +127,25 @@ class AdminApi:
         return subscriptions
 
     async def subscribe(self, account: str, token: str, topic: str, address: str) -> None:
-        """Subscribe to a topic. One that is subscribed already is no error.
+        """Subscribe the URL `address` to a topic. Does nothing when this subscription exists already.
 
-        Raises TokenRejectedError, and PermanentError for a subscription that Shopify refuses.
+        Raises TokenRejectedError for an invalid token, and PermanentError when Shopify refuses the subscription.
         """
         variables = {"topic": topic, "uri": address}
         data = await self._mutate(account, token, graphql.SUBSCRIBE, variables, graphql.SubscribeData)
-        _check_user_errors([e for e in data.payload.user_errors if "already been taken" not in e.message])
+        _raise_user_errors([e for e in data.payload.user_errors if "already been taken" not in e.message])
 
     async def move_subscription(self, account: str, token: str, subscription_id: str, address: str) -> None:
-        """Give a subscription another address. Raises as `subscribe`."""
+        """Change the URL of a subscription to `address`. Raises the same errors as `subscribe`."""
         variables = {"id": subscription_id, "uri": address}
         data = await self._mutate(account, token, graphql.MOVE_SUBSCRIPTION, variables, graphql.MoveSubscriptionData)
-        _check_user_errors(data.payload.user_errors)
+        _raise_user_errors(data.payload.user_errors)
 
     def _build_shop_url(self, account: str) -> str:
         return self._settings.shopify_shop_url.format(shop=account)
 
     async def _call_token_endpoint(self, account: str, form: Mapping[str, str]) -> httpx.Response:
-        """Return its response, good or a refusal (4xx)."""
+        """Post `form` to the token endpoint. Returns its response, which may have a 4xx status."""
         url = f"{self._build_shop_url(account)}/admin/oauth/access_token"
         app = {"client_id": self._settings.shopify_api_key, "client_secret": self._settings.secrets[0]}
         headers = {"Accept": "application/json"}
@@ -148,14 +154,14 @@ class AdminApi:
         )
 
     async def _query(self, account: str, token: str, query: str, variables: Mapping[str, object], model: type[M]) -> M:
-        """Return the data of a query. Raises TokenRejectedError for 401; errors in the response are transient."""
+        """Return the data of a query. Raises TokenRejectedError for 401, and TransientError for GraphQL errors."""
         try:
             return await self._mutate(account, token, query, variables, model)
         except PermanentError as error:
             raise TransientError(error.reason) from None
 
     async def _mutate(self, account: str, token: str, query: str, variables: Mapping[str, object], model: type[M]) -> M:
-        """Return the data. Raises TokenRejectedError for 401, and PermanentError for errors in the response."""
+        """Return the data of a mutation. Raises TokenRejectedError for 401, and PermanentError for GraphQL errors."""
         url = f"{self._build_shop_url(account)}/admin/api/{self._version}/graphql.json"
         headers = {"X-Shopify-Access-Token": token}
         body = {"query": query, "variables": variables}
@@ -163,7 +169,7 @@ class AdminApi:
         async def send() -> httpx.Response | FailedAttempt:
             response = await self._http.post(url, json=body, headers=headers, timeout=REQUEST_TIMEOUT)
             self._served_version = response.headers.get("X-Shopify-API-Version", self._served_version)
-            return _find_throttle(response) or response
+            return _find_throttled_attempt(response) or response
 
         response = await _request(send)
         if response.status_code == 401:
@@ -177,12 +183,12 @@ class AdminApi:
 
 
 def split_scopes(text: str) -> tuple[str, ...]:
-    """Return the scopes of a comma-separated list, with those that they include, sorted."""
+    """Return the scopes of a comma-separated list and the scopes that they include, sorted."""
     return tuple(sorted(expand_scopes(part.strip() for part in text.split(",") if part.strip())))
 
 
-def _find_throttle(response: httpx.Response) -> FailedAttempt | None:
-    """Return when to try again if the query was throttled, which is HTTP 200 at Shopify."""
+def _find_throttled_attempt(response: httpx.Response) -> FailedAttempt | None:
+    """Return a failed attempt when the query was throttled; otherwise None. Shopify throttles queries with HTTP 200."""
     if response.status_code != 200 or b'"THROTTLED"' not in response.content:
         return None
     envelope = _parse(graphql.QueryResponse, response)
@@ -212,7 +218,7 @@ def _add_seconds(milliseconds: int, seconds: int | None) -> int | None:
 
 
 def _parse_oauth_error(response: httpx.Response) -> str:
-    """Return the code of an OAuth error, cut short, so that nothing of the request is in it."""
+    """Return the first 60 characters of the OAuth error code. They contain nothing of the request."""
     try:
         return graphql.TokenErrorResponse.model_validate_json(response.content).error[:60]
     except ValidationError:
@@ -226,6 +232,6 @@ def _validate_data(model: type[M], data: Any) -> M:
         raise TransientError("Shopify's response lacks fields of the query") from None
 
 
-def _check_user_errors(errors: Sequence[graphql.UserError]) -> None:
+def _raise_user_errors(errors: Sequence[graphql.UserError]) -> None:
     if errors:
         raise PermanentError("; ".join(error.message for error in errors)[:500])

@@ -1,7 +1,7 @@
-"""Connecting shops: Shopify's OAuth, its accounts, and the adapter that the gateway loads.
+"""Connects shops: Shopify's OAuth, its accounts, and the adapter that the gateway loads.
 
-Source: shopify.dev on the authorization code grant and access scopes. A callback's query is signed in one of two
-encodings, those of Shopify's Python and of its JavaScript library.
+Source: shopify.dev on the authorization code grant and access scopes. The query of a callback is signed in one of two
+encodings: that of Shopify's Python library, or that of its JavaScript library.
 """
 
 import hmac
@@ -31,14 +31,14 @@ CALLBACK_TOLERANCE_SECONDS = 300
 
 
 class UngrantedScope(BaseModel):
-    """A scope that was not granted, with the resources that are not read without it."""
+    """A requested scope that was not granted. `costs` are the resources that are not read because of this."""
 
     scope: str
     costs: list[str]
 
 
 class ShopConnected(BaseModel):
-    """A consent that was stored; the cookie `session_id` comes with it."""
+    """The response to a callback whose grant was stored. It sets the cookie `session_id`."""
 
     connection: str
     sync_id: UUID
@@ -47,27 +47,27 @@ class ShopConnected(BaseModel):
 
 
 class ShopifyAccounts:
-    """Shops as accounts of one app."""
+    """Names, URLs and scopes of shops, whose domains are the accounts."""
 
     def __init__(self, settings: Settings) -> None:
         self._scopes = settings.shopify_scopes
         self._people_url = settings.people_url
 
     def get_object_key(self, account: str) -> str:
-        """Return where the shop's snapshot is stored in the bucket."""
+        """Return the object key of the shop's snapshot in the bucket."""
         return f"{account}/shopify_data.json"
 
     def build_account_url(self, account: str) -> str:
-        """Return the shop's admin; elsewhere than at Shopify itself, the shop's own page."""
+        """Return the URL of the shop's admin. For shops of the sandbox, return the URL of the shop."""
         page = "admin" if self._people_url == SHOP_URL else ""
         return f"{self._people_url.format(shop=account)}/{page}"
 
     def parse_record_id(self, account: str, resource: str, text: str) -> str | None:  # noqa: ARG002
-        """Return the gid of a record that is named by its gid or its number."""
+        """Return the gid of the record whose gid or number is `text`; None when it names no record."""
         return CATALOG.get(resource).parse_gid(text) if resource in CATALOG else None
 
     def find_missing_scopes(self, granted: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-        """Return the scopes that were requested and not granted, each with the resources that it costs."""
+        """Return the requested scopes that are not in `granted`, each with the resources that need it."""
         expanded = expand_scopes(granted)
         return {scope: CATALOG.list_resources_by_scope(scope) for scope in self._scopes if scope not in expanded}
 
@@ -92,11 +92,14 @@ class ShopifyOAuth:
         self._accounts = accounts
 
     def parse_account(self, text: str) -> str | None:
-        """Return the domain of the shop that is named by its handle or its domain."""
+        """Return the domain of the shop whose handle or domain is `text`; None when it names no shop."""
         return parse_shop_name(text)
 
     def build_authorize_url(self, account: str, state: str, *, again: bool = False) -> str:  # noqa: ARG002
-        """Return the shop's consent page. Shopify shows it anew each time, so `again` changes nothing."""
+        """Return the URL of the shop's consent page.
+
+        `again` has no effect, because Shopify asks for all scopes each time.
+        """
         query = {
             "client_id": self._settings.shopify_api_key,
             "scope": ",".join(self._settings.shopify_scopes),
@@ -107,10 +110,10 @@ class ShopifyOAuth:
         return f"{shop_url}/admin/oauth/authorize?{urlencode(query, quote_via=quote)}"
 
     def parse_callback(self, query: bytes, now: float) -> OAuthCallback:
-        """Return the parameters of a callback that Shopify signed within five minutes of `now` (seconds).
+        """Verify a callback and return its parameters. `now` is in seconds since the Unix epoch.
 
-        Raises RequestRejectedError for a doubled or missing parameter, a cancelled consent, a wrong signature, another
-        time, and a `shop` that is no shop's domain.
+        Raises RequestRejectedError for a repeated or missing parameter, a cancelled consent, a wrong signature, a
+        `timestamp` that differs from `now` by more than five minutes, and a `shop` that is not a shop's domain.
         """
         parameters = parse_query(query)
         if "error" in parameters:
@@ -126,14 +129,14 @@ class ShopifyOAuth:
         return OAuthCallback(account=shop, code=parameters["code"], state=parameters["state"])
 
     async def exchange_code(self, account: str, code: str) -> Mapping[str, Grant]:
-        """Exchange an authorization code for the shop's grant."""
+        """Exchange an authorization code, and return the shop's grant, by account."""
         return await self._api.exchange_code(account, code)
 
-    def describe_connected(
-        self, grants: Mapping[str, Grant], connected: Sequence[ConnectedAccount]
+    def build_callback_result(
+        self, grants: Mapping[str, Grant], accounts: Sequence[ConnectedAccount]
     ) -> dict[str, object]:
-        """Return the connection, its first sync, and the scopes that were not granted."""
-        (shop,) = connected
+        """Return the merchant's connection, the id and URL of its first sync, and the scopes that were not granted."""
+        (shop,) = accounts
         missing = self._accounts.find_missing_scopes(grants[shop.account].scopes)
         return {
             "connection": shop.connection,
@@ -144,7 +147,7 @@ class ShopifyOAuth:
 
 
 def create_adapter(settings: Settings, http: httpx.AsyncClient, now: Callable[[], int]) -> PlatformAdapter:
-    """Return Shopify as the gateway sees it. `now` is in milliseconds."""
+    """Create the adapter by which the gateway uses Shopify. `now` returns ms since the Unix epoch."""
     api = AdminApi(http, settings, now=now)
     accounts = ShopifyAccounts(settings)
     return PlatformAdapter(
@@ -162,7 +165,7 @@ def create_adapter(settings: Settings, http: httpx.AsyncClient, now: Callable[[]
 
 
 def is_query_signed(parameters: Mapping[str, str], secrets: Sequence[str]) -> bool:
-    """Return whether `hmac` signs the other parameters, in the encoding of either library, under one of the secrets."""
+    """Return whether `hmac` is a valid signature of the other parameters by one of the secrets, in either encoding."""
     signature = parameters.get("hmac", "").encode()
     python = sorted(
         f"{_escape(name).replace('=', '%3D')}={_escape(value)}" for name, value in parameters.items() if name != "hmac"
@@ -170,7 +173,7 @@ def is_query_signed(parameters: Mapping[str, str], secrets: Sequence[str]) -> bo
     javascript = sorted((name, value) for name, value in parameters.items() if name not in ("hmac", "signature"))
     messages = ("&".join(python), urlencode(javascript, quote_via=quote, safe="*"))
     expected = [hmac.digest(s.encode(), m.encode(), "sha256").hex().encode() for s in secrets for m in messages]
-    # All of them are compared, so that the time tells nothing.
+    # All signatures are compared, so that the response time reveals nothing about them.
     return True in [hmac.compare_digest(signature, own) for own in expected]
 
 

@@ -1,8 +1,9 @@
-"""`<shop>/shopify_data.json`: every current record of a shop, in the shape that readers of the bucket parse.
+"""Builds `<shop>/shopify_data.json`, the document with all current records of a shop.
 
-Each value is shown from the one record that owns it: titles and handles inside collections and discounts from the
-products and collections themselves, location names from the locations, stock from the inventory records. A reference to
-a record that is gone is left out.
+Its form is that of a response of Shopify's GraphQL API, which readers of the bucket parse. Each value is taken from the
+one record that owns the value: titles and handles inside collections and discounts come from the products and
+collections, names of locations from the locations, and stock from the inventory records. References to deleted records
+are left out.
 """
 
 import asyncio
@@ -18,14 +19,17 @@ Node = dict[str, Any]
 LookupFields = Mapping[str, Mapping[str, str | None]]
 Titles = Mapping[str, str | None]
 InventoryItems = Mapping[str, tuple[int, Node]]
-"""By the id of the inventory item: when it was read (ms), and its record's body."""
+"""The inventory records by id: when each was read (ms), and its body."""
 PAGE_INFO = b'"pageInfo":{"endCursor":null,"hasNextPage":false}'
 CODE_DISCOUNT_PREFIX = "gid://shopify/DiscountCodeNode/"
 
 
 @dataclass(frozen=True)
 class References:
-    """What records show of others: lookup fields and titles by id. Variants are only those that discounts name."""
+    """The lookup fields and titles, by id, of records to which other records refer.
+
+    `variant_titles` contains only variants to which discounts refer.
+    """
 
     products: LookupFields
     locations: LookupFields
@@ -34,26 +38,28 @@ class References:
     variant_titles: Titles
 
 
-async def build_document(view: RecordsView) -> AsyncIterator[bytes]:
-    """Yield the document in pieces, keys sorted: discounts by kind, collections, products, shop."""
-    references = await _load_references(view)
-    discounts = await view.list_ids("discounts", by_title=True)
+async def build_document(records_view: RecordsView) -> AsyncIterator[bytes]:
+    """Yield the document in pieces of canonical JSON: automatic and code discounts, collections, products, shop."""
+    references = await _load_references(records_view)
+    discounts = await records_view.list_ids("discounts", by_title=True)
     code = [gid for gid in discounts if gid.startswith(CODE_DISCOUNT_PREFIX)]
     automatic = [gid for gid in discounts if not gid.startswith(CODE_DISCOUNT_PREFIX)]
     yield b'{"data":{'
     for key, resource, ids, render in (
         ("automaticDiscountNodes", "discounts", automatic, render_discount),
         ("codeDiscountNodes", "discounts", code, render_discount),
-        ("collections", "collections", await view.list_ids("collections", by_title=True), render_collection),
+        ("collections", "collections", await records_view.list_ids("collections", by_title=True), render_collection),
     ):
-        async for piece in _build_connection(key, _build_edges(view, resource, ids, render, references)):
+        async for piece in _build_graphql_connection(
+            key, _build_edges(records_view, resource, ids, render, references)
+        ):
             yield piece
-    async for piece in _build_connection("products", _build_product_edges(view, references)):
+    async for piece in _build_graphql_connection("products", _build_product_edges(records_view, references)):
         yield piece
-    yield b'"shop":' + await _build_shop(view) + b"}}"
+    yield b'"shop":' + await _build_shop(records_view) + b"}}"
 
 
-async def _build_connection(key: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _build_graphql_connection(key: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield f'"{key}":{{"edges":['.encode()
     separator = b""
     async for piece in pieces:
@@ -63,13 +69,13 @@ async def _build_connection(key: str, pieces: AsyncIterator[bytes]) -> AsyncIter
 
 
 async def _build_edges(
-    view: RecordsView,
+    records_view: RecordsView,
     resource: str,
     ids: Sequence[str],
     render: Callable[[Node, References], Node],
     references: References,
 ) -> AsyncIterator[bytes]:
-    async for records in view.read_records(resource, ids):
+    async for records in records_view.read_records(resource, ids):
         nodes = [orjson.loads(record.body) for record in records]
         yield await asyncio.to_thread(_render_edges, nodes, render, references)
 
@@ -78,9 +84,9 @@ def _render_edges(nodes: Sequence[Node], render: Callable[[Node, References], No
     return b",".join(canonicalize({"node": render(node, references)}) for node in nodes)
 
 
-async def _build_product_edges(view: RecordsView, references: References) -> AsyncIterator[bytes]:
-    async for products in view.read_records("products", await view.list_ids("products")):
-        inventory = await view.read_children("inventory", [product.id for product in products])
+async def _build_product_edges(records_view: RecordsView, references: References) -> AsyncIterator[bytes]:
+    async for products in records_view.read_records("products", await records_view.list_ids("products")):
+        inventory = await records_view.read_children("inventory", [product.id for product in products])
         yield await asyncio.to_thread(_render_product_edges, products, inventory, references)
 
 
@@ -91,18 +97,18 @@ def _render_product_edges(
     return b",".join(canonicalize({"node": render_product(product, items, references)}) for product in products)
 
 
-async def _build_shop(view: RecordsView) -> bytes:
-    async for records in view.read_records("shop", await view.list_ids("shop")):
+async def _build_shop(records_view: RecordsView) -> bytes:
+    async for records in records_view.read_records("shop", await records_view.list_ids("shop")):
         return records[0].body
     return b"null"
 
 
-def render_product(product: StoredRecord, items: InventoryItems, references: References) -> Node:
-    """Render a product with the stock of its variants from the inventory records `items`."""
+def render_product(product: StoredRecord, inventory_items: InventoryItems, references: References) -> Node:
+    """Render a product with the stock of its variants, which `inventory_items` contains."""
     node: Node = orjson.loads(product.body)
     for edge in node["variants"]["edges"]:
         variant = edge["node"]
-        read_at, item = items.get(variant["inventoryItem"]["id"], (0, {}))
+        read_at, item = inventory_items.get(variant["inventoryItem"]["id"], (0, {}))
         if read_at > product.read_at:
             variant["availableForSale"] = item["variants"].get(variant["id"], variant["availableForSale"])
         variant["inventoryItem"] = _render_inventory_item(variant["inventoryItem"]["id"], item, references)
@@ -121,7 +127,7 @@ def _render_level(level: Node, references: References) -> Node:
 
 
 def render_collection(node: Node, references: References) -> Node:
-    """Render a collection whose products show their own titles and handles, without those that are gone."""
+    """Render a collection with the current titles and handles of its products, without deleted products."""
     products = references.products
     nodes = [
         {"node": {"id": gid, "title": products[gid]["title"], "handle": products[gid]["handle"]}}
@@ -132,16 +138,16 @@ def render_collection(node: Node, references: References) -> Node:
 
 
 def render_discount(node: Node, references: References) -> Node:
-    """Render a discount whose items show the titles of living products, variants and collections."""
+    """Render a discount with the current titles of its products, variants and collections, without deleted ones."""
     kind = "codeDiscount" if "codeDiscount" in node else "automaticDiscount"
     discount = dict(node[kind])
     for side in ("customerGets", "customerBuys"):
         if discount.get(side):
-            discount[side] = {**discount[side], "items": _render_items(discount[side]["items"], references)}
+            discount[side] = {**discount[side], "items": _render_discount_items(discount[side]["items"], references)}
     return {**node, kind: discount}
 
 
-def _render_items(items: Node, references: References) -> Node:
+def _render_discount_items(items: Node, references: References) -> Node:
     match items["__typename"]:
         case "DiscountProducts":
             variants = [gid for gid, _ in items["productVariants"]]
@@ -167,40 +173,40 @@ def parse_numeric_id(gid: str) -> int:
     return int(gid.rpartition("/")[2].partition("?")[0])
 
 
-async def _load_references(view: RecordsView) -> References:
-    products = await view.read_lookup_fields("products")
-    collections = await view.read_lookup_fields("collections")
+async def _load_references(records_view: RecordsView) -> References:
+    products = await records_view.read_lookup_fields("products")
+    collections = await records_view.read_lookup_fields("collections")
     return References(
         products=products,
-        locations=await view.read_lookup_fields("locations"),
+        locations=await records_view.read_lookup_fields("locations"),
         product_titles={gid: fields["title"] for gid, fields in products.items()},
         collection_titles={gid: fields["title"] for gid, fields in collections.items()},
-        variant_titles=await _load_variant_titles(view, await _list_discount_variants(view)),
+        variant_titles=await _load_variant_titles(records_view, await _list_discount_variants(records_view)),
     )
 
 
-async def _list_discount_variants(view: RecordsView) -> set[str]:
-    """Return the ids of the variants that discounts name."""
+async def _list_discount_variants(records_view: RecordsView) -> set[str]:
+    """Return the ids of the variants to which discounts refer."""
     variants: set[str] = set()
-    async for records in view.read_records("discounts", await view.list_ids("discounts")):
+    async for records in records_view.read_records("discounts", await records_view.list_ids("discounts")):
         for record in records:
-            for items in _list_items(orjson.loads(record.body)):
+            for items in _list_discount_items(orjson.loads(record.body)):
                 variants.update(gid for gid, _ in items.get("productVariants", ()))
     return variants
 
 
-def _list_items(node: Node) -> list[Node]:
+def _list_discount_items(node: Node) -> list[Node]:
     discount = node.get("codeDiscount") or node.get("automaticDiscount") or {}
     sides = (discount.get("customerGets"), discount.get("customerBuys"))
     return [side["items"] for side in sides if side]
 
 
-async def _load_variant_titles(view: RecordsView, variants: set[str]) -> dict[str, str]:
-    """Return the titles of those of `variants` that their products still have."""
+async def _load_variant_titles(records_view: RecordsView, variants: set[str]) -> dict[str, str]:
+    """Return the titles, by id, of those of `variants` that exist."""
     titles: dict[str, str] = {}
     if not variants:
         return titles
-    async for products in view.read_records("products", await view.list_ids("products")):
+    async for products in records_view.read_records("products", await records_view.list_ids("products")):
         titles |= await asyncio.to_thread(_find_variant_titles, products, variants)
     return titles
 

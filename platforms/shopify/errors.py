@@ -1,4 +1,4 @@
-"""What an HTTP response of the Admin API means: data with its cost, or one exception per consequence."""
+"""Parses HTTP responses of the Admin API: returns the data with its cost, or raises one exception per consequence."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from platform_sdk.errors import (
 from platforms.shopify.rate_limit import ThrottleStatus
 
 OLDEST_COMPLETE_VERSION = "2026-07"
-"""Earlier API versions silently leave collections out."""
+"""The oldest API version whose responses contain all collections. Earlier versions leave some out without an error."""
 DEFAULT_RETRY_AFTER = {429: 1.0, 430: 30.0}
-"""By status that throttles, the seconds to wait where the response names none."""
+"""The seconds to wait when the response has no `Retry-After`, by HTTP status. Both statuses mean throttling."""
 CLOSED_SHOP_REASONS = {
     402: "the shop is frozen (402)",
     403: "access is forbidden (403)",
@@ -30,7 +30,7 @@ CLOSED_SHOP_REASONS = {
 
 @dataclass(frozen=True)
 class FieldError:
-    """A GraphQL error at one path of the data; a null at that path does not mean that there is no value."""
+    """A GraphQL error at one path of the data. A null at this path does not mean that the value is empty."""
 
     path: tuple[str | int, ...]
     code: str
@@ -38,12 +38,12 @@ class FieldError:
 
     @property
     def reason(self) -> str:
-        """The error for people, at most 300 characters."""
+        """The error's code and message as text of at most 300 characters."""
         return f"{self.code or 'error'}: {self.message}"[:300]
 
     @property
     def is_transient(self) -> bool:
-        """Whether the same query may succeed the next time."""
+        """Whether the same query may succeed at the next attempt."""
         return self.code in ("INTERNAL_SERVER_ERROR", "TIMEOUT")
 
     @property
@@ -52,13 +52,13 @@ class FieldError:
         return self.code == "ACCESS_DENIED"
 
     def build_permanent_error(self) -> PermanentError:
-        """Return the exception for an error that is not transient."""
+        """Return the exception to raise for this error, which must not be transient."""
         return AccessDeniedError(self.reason) if self.is_denied else PermanentError(self.reason)
 
 
 @dataclass(frozen=True)
 class QueryCost:
-    """The points that a query requested and was charged, and the rate limit after it."""
+    """The points that a query requested and was charged, and the state of the rate limit after the query."""
 
     requested: float
     actual: float
@@ -67,8 +67,10 @@ class QueryCost:
 
 @dataclass(frozen=True)
 class GraphqlResponse:
-    """A response: its data, when its request was sent (ms), what it cost, its errors, and the API version that served
-    it. A response that `is_throttled` has no data."""
+    """A response to a query. `read_at` is when the query was sent (ms), `version` the API version that served it.
+
+    `data` is empty when the response `is_throttled`.
+    """
 
     data: dict[str, Any]
     read_at: int
@@ -83,9 +85,11 @@ class GraphqlResponse:
 
 
 def parse_response(status: int, headers: Mapping[str, str], body: bytes, read_at: int) -> GraphqlResponse:
-    """Return the response, or raise the exception for what follows from it. `headers` are looked up in lower case.
+    """Parse an HTTP response. `headers` must accept names in lower case.
 
-    A throttled query is a value and no exception, because its response tells how empty the rate limit is.
+    Raises TokenRejectedError for 401, ThrottledError for 429 and 430, QueryTooExpensiveError for a query over the cost
+    limit, TransientError for errors that may pass, and PermanentError for all others. A response to a throttled query
+    is returned, because it contains the state of the rate limit.
     """
     if status == 401:
         raise TokenRejectedError

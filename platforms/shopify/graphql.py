@@ -1,4 +1,4 @@
-"""The GraphQL queries of the gateway's calls to Shopify, and the responses as far as they are read."""
+"""The GraphQL queries that the gateway sends to Shopify, and models of the parts of the responses that it reads."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ QUERIES = (SHOP_ID, GRANTED_SCOPES, LIST_SUBSCRIPTIONS, SUBSCRIBE, MOVE_SUBSCRIP
 
 
 class ShopifyTokenResponse(BaseModel):
-    """The token endpoint's response. The last three fields come with expiring tokens only; lifetimes are in seconds."""
+    """The token endpoint's response. Only expiring tokens have the last three fields. Lifetimes are in seconds."""
 
     access_token: str = Field(min_length=1, repr=False)
     scope: str
@@ -39,7 +39,7 @@ class ShopifyTokenResponse(BaseModel):
 
 
 class TokenErrorResponse(BaseModel):
-    """The token endpoint's refusal, by OAuth's error code."""
+    """The token endpoint's response when it refuses a request, with the OAuth error code."""
 
     error: str = ""
 
@@ -52,20 +52,20 @@ class ThrottleStatus(BaseModel):
 
 
 class QueryCost(BaseModel):
-    """What a query costs, in points."""
+    """The cost of a query in points, and the state of the rate limit."""
 
     requested: float = Field(alias="requestedQueryCost")
     throttle_status: ThrottleStatus = Field(alias="throttleStatus")
 
     @property
     def wait_seconds(self) -> float:
-        """Seconds until the rate limit allows this query."""
+        """The seconds until the rate limit allows this query."""
         missing = self.requested - self.throttle_status.available
         return max(0.0, missing) / max(1.0, self.throttle_status.restore_rate)
 
 
 class Extensions(BaseModel):
-    """Fields beside the data or beside an error."""
+    """The field `extensions` of a response (with the cost) or of an error (with the code)."""
 
     code: str = ""
     cost: QueryCost | None = None
@@ -79,7 +79,7 @@ class QueryError(BaseModel):
 
 
 class QueryResponse(BaseModel):
-    """The envelope of a response."""
+    """A GraphQL response with its data not yet parsed."""
 
     data: dict[str, Any] | None = None
     errors: list[QueryError] | str = []
@@ -87,17 +87,17 @@ class QueryResponse(BaseModel):
 
     @property
     def reason(self) -> str:
-        """The messages of its errors; empty without any."""
+        """The messages of the errors, joined; empty when there are no errors."""
         return self.errors if isinstance(self.errors, str) else "; ".join(error.message for error in self.errors)
 
     @property
     def error_codes(self) -> set[str]:
-        """The codes of its errors."""
+        """The codes of the errors."""
         return set() if isinstance(self.errors, str) else {error.extensions.code for error in self.errors}
 
 
 class UserError(BaseModel):
-    """A reason why a mutation did nothing."""
+    """An error of a mutation that had no effect."""
 
     message: str
 

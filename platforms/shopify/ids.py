@@ -10,14 +10,14 @@ TYPE_NAMES = {
     "collections": ("Collection",),
     "discounts": ("DiscountCodeNode", "DiscountAutomaticNode"),
 }
-"""By resource, the types of its records. A discount has the gid of its family."""
+"""The types in the gids of each resource's records. Discounts have two: for code and for automatic discounts."""
 SHOP_DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
-"""The only hosts to which a token is ever sent."""
+"""The form of a shop's domain. Tokens are sent to no other hosts."""
 _GID = re.compile(r"gid://shopify/([A-Za-z]+)/(\d{1,18})")
 
 
 def parse_number(gid: str) -> int:
-    """Return the number at the end of a gid, 0 where it has none."""
+    """Return the number at the end of a gid; 0 when there is no number."""
     digits = gid.rpartition("/")[2].partition("?")[0]
     return int(digits) if digits.isdigit() else 0
 

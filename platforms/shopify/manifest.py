@@ -1,4 +1,4 @@
-"""What Shopify is called here, and its settings."""
+"""The manifest of Shopify: its names and its settings."""
 
 from platform_sdk.manifests import FETCHER, GATEWAY, OPERATOR, SANDBOX, SCHEDULER, Manifest, Setting
 

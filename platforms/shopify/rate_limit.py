@@ -1,8 +1,9 @@
-"""The rate limit of a shop: a leaky bucket of points, and how much of it queries cost.
+"""Models the rate limit of a shop, which is a leaky bucket of points, and the cost of queries.
 
-A copy of the platform's bucket is kept here, so that queries wait for points instead of being throttled. What a query
-requests is reserved when it is sent; the difference to what it was charged is returned with its response. Responses
-arrive out of order, so they lower the level of the copy and never raise it. All times are in seconds.
+The process keeps a copy of the platform's bucket, so that queries wait for points instead of being throttled. The
+points that a query will request are reserved when the query is sent. When its response arrives, the points that were
+not charged are returned to the copy. Responses may arrive out of order. So a level that a response reports may lower
+the level of the copy, but never raises it. All times are in seconds.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,27 +11,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TARGET_COST = 500
-"""Where ids are charged one by one, a batch costs at most half of what a query may: full syncs must leave half of the
-bucket free."""
+"""The most points that a batch may cost when each id is charged: half of what the platform allows for one query.
+
+It is no more than that because full syncs must leave half of the bucket free."""
 MAX_IDS = 250
-"""`nodes(ids:)` takes no more ids than this."""
+"""The most ids that the platform accepts in `nodes(ids:)`."""
 
 Variables = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Query:
-    """A GraphQL query that can be sent: the name of its operation, and the document that is sent."""
+    """A GraphQL query: the name of its operation, and its text."""
 
     name: str
     text: str
     compute_cost: Callable[[Variables], int] = field(repr=False, compare=False)
-    """Returns the points that the platform requests before the query runs, `nodes(ids:)` charged once."""
+    """Returns the points that the query requests with these variables when `nodes(ids:)` is charged once."""
 
 
 @dataclass(frozen=True)
 class ThrottleStatus:
-    """What a response tells of the bucket, after the query was charged."""
+    """The state of the platform's bucket, in points, after a query was charged. `restore_rate` is points per second."""
 
     maximum: float
     available: float
@@ -38,7 +40,7 @@ class ThrottleStatus:
 
 
 class PointBucket:
-    """The points that may be spent now. It starts as the smallest bucket that the platform gives, and full."""
+    """A copy of the platform's bucket. It starts full and with the smallest size that the platform gives."""
 
     def __init__(self, now: float, maximum: float = 2_000, restore_rate: float = 100) -> None:
         self._maximum = maximum
@@ -48,16 +50,16 @@ class PointBucket:
         self._updated_at = now
 
     def compute_wait(self, cost: float, free_share: float, now: float) -> float:
-        """Return the seconds until `cost` may be reserved while `free_share` of the bucket stays free; 0 is now.
+        """Return the seconds until `cost` can be reserved while `free_share` (0 to 1) of the bucket stays free.
 
-        A cost that is larger than the rest of the bucket waits for a full one.
+        A cost that never fits beside `free_share` waits until the bucket is full.
         """
         self._restore(now)
         needed = min(cost + free_share * self._maximum, self._maximum)
         return max(0.0, (needed - self._available) / self._rate)
 
     def compute_refill_wait(self, now: float) -> float:
-        """Return the seconds until nine tenths of the bucket are available."""
+        """Return the seconds until 90 % of the bucket is available."""
         return self.compute_wait(0.9 * self._maximum, 0.0, now)
 
     def compute_remaining(self, now: float) -> float:
@@ -66,19 +68,19 @@ class PointBucket:
         return max(0.0, self._available / self._maximum)
 
     def reserve(self, cost: float, now: float) -> None:
-        """Take the points of a query that is about to be sent."""
+        """Subtract the points of a query that is about to be sent."""
         self._restore(now)
         self._available -= cost
         self._reserved += cost
 
     def settle(self, cost: float, charged: float, now: float) -> None:
-        """Return the points of a query that reserved `cost` and was charged `charged`."""
+        """End the reservation of `cost` points for a query that was charged `charged`. Restores the difference."""
         self._restore(now)
         self._reserved -= cost
         self._available = min(self._maximum, self._available + cost - charged)
 
     def update(self, status: ThrottleStatus, now: float) -> None:
-        """Adopt the platform's size and restore rate, and its level where it is lower than the level here."""
+        """Adopt the size and restore rate of `status`, and its level when it is lower than the level of this copy."""
         self._restore(now)
         self._rate = max(status.restore_rate, 1.0)
         if status.maximum != self._maximum:
@@ -94,19 +96,19 @@ class PointBucket:
 
 @dataclass
 class RateLimitState:
-    """What a process has learned of one shop's rate limit. It is kept in memory, and losing it does no harm.
+    """What this process has learned about one shop's rate limit. It is not stored, and learned again after a restart.
 
-    `charges_per_id` is whether `nodes(ids:)` costs as much for each id as for one; batches are then smaller.
+    `charges_per_id` says whether the platform charges `nodes(ids:)` for each id. Batches are smaller when it does.
     """
 
     bucket: PointBucket
     charges_per_id: bool = False
     batch_limits: dict[str, int] = field(default_factory=dict)
-    """By query, the highest number of ids at once, where fewer than MAX_IDS turned out to be right."""
+    """The most ids in one query, by the query's name, for queries that were too large with MAX_IDS."""
     is_version_reported: bool = False
 
     def compute_batch_size(self, query: Query, variables: Variables) -> int:
-        """Return how many ids to request at once."""
+        """Return how many ids to request in one query."""
         limit = self.batch_limits.get(query.name, MAX_IDS)
         if not self.charges_per_id:
             return limit
@@ -120,12 +122,12 @@ class RateLimitState:
         return 1 + ids * (cost - 1) if self.charges_per_id and ids else cost
 
     def learn_cost(self, query: Query, variables: Variables, requested: float) -> None:
-        """Learn from the points that were requested: far more than the flat cost means that each id is charged."""
+        """Set `charges_per_id` when `requested`, the points of a response, is far above the cost of a single charge."""
         if len(variables.get("ids", ())) > 1 and requested > query.compute_cost(variables) * 1.5:
             self.charges_per_id = True
 
     def reduce_batch_size(self, query: Query, ids: int) -> None:
-        """Halve the batches of `query`, of which `ids` at once were too many."""
+        """Halve the batch size of `query`, because a query with `ids` ids was too large."""
         self.batch_limits[query.name] = max(1, min(ids, self.batch_limits.get(query.name, MAX_IDS)) // 2)
 
 
@@ -137,12 +139,12 @@ class RateLimitStates:
         self._shops: dict[str, RateLimitState] = {}
 
     def get_state(self, shop: str) -> RateLimitState:
-        """Return the state of `shop`, a new one where there is none."""
+        """Return the state of `shop`. Creates one when there is none."""
         if shop not in self._shops:
             self._shops[shop] = RateLimitState(PointBucket(self._now()))
         return self._shops[shop]
 
     def compute_remaining(self) -> float:
-        """Return the available share of the emptiest bucket, from 0 to 1."""
+        """Return the available share of the emptiest bucket, from 0 to 1; 1 when no shop was called."""
         now = self._now()
         return min((state.bucket.compute_remaining(now) for state in self._shops.values()), default=1.0)

@@ -1,4 +1,4 @@
-"""Calls to the Admin API: GraphQL over HTTP, and a session that keeps to the shop's rate limit."""
+"""The fetcher's calls to the Admin API: GraphQL over HTTP, in a session that stays within the shop's rate limit."""
 
 import asyncio
 import time
@@ -24,11 +24,11 @@ M = TypeVar("M", bound=BaseModel)
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 MAX_CONNECTIONS, KEEPALIVE_CONNECTIONS = 100, 50
 RESPONSE_SECONDS = {INCREMENTAL: 5.0, FULL: 30.0}
-"""By mode, how long a call may take. A shop that hangs must not delay incremental syncs."""
+"""The time limit of a call, by mode. It is short for incremental syncs, which a slow shop must not delay."""
 FREE_SHARES = {INCREMENTAL: 0.0, FULL: 0.5}
-"""By mode, the share of the bucket that a sync leaves free."""
+"""The share of the bucket that a sync leaves free, by mode."""
 SLOW_SHARE = 1 / 3
-"""A query that failed after this share of its time requests fewer ids the next time."""
+"""After a query that failed after this share of its time limit, later queries request fewer ids."""
 
 
 class AdminApiClient:
@@ -42,10 +42,10 @@ class AdminApiClient:
     async def post(
         self, shop: str, token: str, query: Query, variables: Variables, *, seconds: float
     ) -> GraphqlResponse:
-        """Return the shop's response to `query`, which must be complete within `seconds`.
+        """Send `query` to the shop and return the response.
 
-        Raises as `errors.parse_response`, TransientError on every fault of the network, and QueryTooExpensiveError for
-        a response of more than 64 MB.
+        Raises the exceptions of `errors.parse_response`, TransientError on every network error and when the response is
+        not complete within `seconds`, and QueryTooExpensiveError for a response of more than 64 MB.
         """
         response = await self._http.send(
             "POST",
@@ -63,13 +63,13 @@ class AdminApiClient:
 
 @asynccontextmanager
 async def open_client(shop_url: str, version: str, *, trace: TraceCall) -> AsyncIterator[AdminApiClient]:
-    """Open a client with its own connections, which stay alive while the context lasts."""
+    """Open a client with a connection pool of its own. The pool is closed when the context ends."""
     async with open_http_client(MAX_CONNECTIONS, KEEPALIVE_CONNECTIONS, trace) as http:
         yield AdminApiClient(http, shop_url, version)
 
 
 class ShopifySession(ApiSession):
-    """Sends the queries of one sync to the shop of its token. `rate_limit` is shared by all sessions of the shop."""
+    """Sends the queries of one step of a sync to the shop of the token. All sessions of a shop share `rate_limit`."""
 
     def __init__(
         self,
@@ -86,27 +86,31 @@ class ShopifySession(ApiSession):
         self.rate_limit = rate_limit
 
     async def refresh_scopes(self) -> bool:
-        """Continue with the token of now, and return whether its scopes differ. A session asks for it once."""
+        """Get the current token from the gateway, and return whether its scopes differ from those of the token before.
+
+        Later calls in the same session do nothing and return False.
+        """
         scopes = self.context.token.scopes
         await self._refresh_token()
         return self.context.token.scopes != scopes
 
     async def fetch(self, query: Query, variables: Variables) -> GraphqlResponse:
-        """Return the response, which may have errors at some paths of its data.
+        """Send a query and return the response, which may contain errors at some paths of its data.
 
-        Raises RetryLaterError where the query must wait, PermanentError where it is hopeless, and
-        QueryTooExpensiveError where less must be requested.
+        Raises RetryLaterError when the query must wait, PermanentError when the platform refuses it, and
+        QueryTooExpensiveError when it must request fewer records.
         """
-        return await self._call(
+        return await self._call_with_retries(
             partial(self._send, query, variables),
             partial(self._find_wait, query, variables),
             partial(self._reduce_slow_batch, query, variables),
         )
 
     async def fetch_whole(self, query: Query, variables: Variables) -> GraphqlResponse:
-        """Return the response to a query whose data is useless with an error anywhere, and that cannot ask for less.
+        """Send a query and return the response, which contains no errors.
 
-        Raises as `fetch`; an error in the data is a RecordError or a PermanentError.
+        Raises RetryLaterError when the query must wait, RecordError for a transient error in the data, and
+        PermanentError for any other error and for a query that is too expensive.
         """
         try:
             response = await self.fetch(query, variables)
@@ -116,16 +120,18 @@ class ShopifySession(ApiSession):
         return response
 
     async def fetch_model(self, model: type[M], query: Query, variables: Variables) -> tuple[M, int]:
-        """Return the response's data as `model`, and when the query was sent (ms).
+        """Send a query. Returns the response's data as `model`, and when the query was sent (ms).
 
-        Raises as `fetch_whole`, and PermanentError where the data does not fit.
+        Raises the exceptions of `fetch_whole`, and PermanentError when the data does not fit `model`.
         """
         response = await self.fetch_whole(query, variables)
         return parse_model(model, response.data), response.read_at
 
     def _find_wait(self, query: Query, variables: Variables) -> RateLimitWait:
-        """Return the wait for the query's points. A postponed full sync waits until there are points for several
-        queries, so that it is not postponed again for each."""
+        """Return the wait for the query's points.
+
+        A postponed full sync waits for the points of several queries. Otherwise each query would postpone it again.
+        """
         bucket, now = self.rate_limit.bucket, self._elapsed()
         cost = self.rate_limit.estimate_cost(query, variables)
         seconds = bucket.compute_wait(cost, FREE_SHARES[self.context.mode], now)
@@ -150,10 +156,10 @@ class ShopifySession(ApiSession):
         if response.is_throttled:
             log.warning("query throttled", shop=self._shop, mode=self.context.mode)
             raise ThrottledError("the rate limit")
-        self._learn(query, variables, response)
+        self._record_costs(query, variables, response)
         return response
 
-    def _learn(self, query: Query, variables: Variables, response: GraphqlResponse) -> None:
+    def _record_costs(self, query: Query, variables: Variables, response: GraphqlResponse) -> None:
         if response.cost is not None:
             self.context.points += round(response.cost.actual)
             self.rate_limit.learn_cost(query, variables, response.cost.requested)
@@ -162,13 +168,16 @@ class ShopifySession(ApiSession):
             log.error("unexpected API version served", shop=self._shop, served=response.version)
 
     def _reduce_slow_batch(self, query: Query, variables: Variables, seconds: float) -> None:
-        """Request fewer ids the next time after a failure that took `seconds`, which may have been for their number."""
+        """Request fewer ids in later queries when the failed attempt took long: too many ids may be the cause.
+
+        `seconds` is how long the attempt took.
+        """
         if seconds >= SLOW_SHARE * self._response_seconds and len(variables.get("ids", ())) > 1:
             self.rate_limit.reduce_batch_size(query, len(variables["ids"]))
 
 
 def parse_shop(connection: str) -> str:
-    """Return the domain of the connection's shop. Raises PermanentError for a name that is no shop's."""
+    """Return the domain of the connection's shop. Raises PermanentError when the account is not a shop's domain."""
     shop = parse_account(connection)
     if SHOP_DOMAIN.fullmatch(shop) is None:
         raise PermanentError("not the name of a shop")
@@ -184,13 +193,13 @@ def parse_model(model: type[M], content: Any) -> M:
 
 
 def describe_mismatch(error: ValidationError) -> str:
-    """Return which field is not as expected, without its value, in at most 300 characters."""
+    """Return the first invalid field and what is wrong with it, in at most 300 characters without its value."""
     first = error.errors(include_input=False)[0]
     return f"its form is not known: {'.'.join(map(str, first['loc']))}: {first['msg']}"[:300]
 
 
 def raise_first_error(errors: tuple[FieldError, ...]) -> None:
-    """Raise the first of `errors`, if any: RecordError where it is transient, PermanentError otherwise."""
+    """Raise the first of `errors`, if any: as RecordError when it is transient, otherwise as PermanentError."""
     for error in errors:
         if error.is_transient:
             raise RecordError(error.reason)

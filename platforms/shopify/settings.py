@@ -1,4 +1,4 @@
-"""Settings of the app at Shopify, from the environment."""
+"""The settings of the Shopify app, read from the environment."""
 
 from typing import Annotated, ClassVar
 
@@ -9,7 +9,7 @@ from platform_sdk.settings import Names, OptionalUrl, PlatformSettings, check_ur
 from platforms.shopify.manifest import MANIFEST
 
 SHOP_URL = "https://{shop}"
-"""The address of a shop at Shopify itself."""
+"""The URL of a shop at Shopify. `{shop}` is replaced by the shop's domain."""
 
 
 def _check_shop_url(value: str) -> str:
@@ -20,7 +20,7 @@ def _check_shop_url(value: str) -> str:
 
 
 class Settings(PlatformSettings):
-    """The app and its addresses."""
+    """The settings of the app: its id and secrets, its URLs, and the requested scopes."""
 
     manifest: ClassVar[Manifest] = MANIFEST
     shopify_api_key: str = ""
@@ -40,5 +40,5 @@ class Settings(PlatformSettings):
 
     @property
     def people_url(self) -> str:
-        """The address of a shop as browsers reach it."""
+        """The URL of a shop for browsers, with the placeholder `{shop}`."""
         return self.shopify_people_url or self.shopify_shop_url

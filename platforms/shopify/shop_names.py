@@ -1,4 +1,4 @@
-"""Names of shops. No address is made of a name that has not passed here."""
+"""Validates the names of shops. A name must be validated here before it becomes part of a URL."""
 
 import re
 
@@ -7,13 +7,13 @@ _HANDLE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 def parse_shop_domain(text: str) -> str | None:
-    """Return a shop's domain in lower case, e.g. `acme.myshopify.com`; None for anything else."""
+    """Return `text` in lower case when it is a shop's domain, e.g. `acme.myshopify.com`; otherwise None."""
     lowered = _lower(text)
     return lowered if _DOMAIN.fullmatch(lowered) else None
 
 
 def parse_shop_name(text: str) -> str | None:
-    """Return the domain of the shop that is named by its handle (`acme`) or its domain; None for anything else."""
+    """Return the domain of the shop whose handle (`acme`) or domain is `text`; None for anything else."""
     lowered = _lower(text)
     return f"{lowered}.myshopify.com" if _HANDLE.fullmatch(lowered) else parse_shop_domain(text)
 

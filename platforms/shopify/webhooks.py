@@ -1,4 +1,4 @@
-"""Shopify's webhooks: signed deliveries, and one subscription for each topic and address.
+"""Shopify's webhooks: verifies signed deliveries, and keeps one subscription for each topic and URL.
 
 Source: shopify.dev on webhook deliveries. Only the body of a delivery is signed, its headers are not.
 """
@@ -27,7 +27,7 @@ from platforms.shopify.shop_names import parse_shop_domain
 log = structlog.get_logger()
 
 PROBE_PREFIX = "merchant-sync-test-"
-"""Begins the webhook id of the gateway's own probe; Shopify's ids are plain UUIDs."""
+"""The prefix of the webhook ids of probes that the gateway sends. Shopify's own webhook ids are plain UUIDs."""
 MAX_CONCURRENT_CHANGES = 5
 REGISTERED, MOVED, UNCHANGED, MISSING = "registered", "moved", "already there", "not subscribed"
 
@@ -40,13 +40,13 @@ _KINDS = {
 }
 _DATA_KINDS = (DeliveryKind.ACCOUNT_DELETION, DeliveryKind.CUSTOMER_DELETION, DeliveryKind.CUSTOMER_DATA)
 _COMPLIANCE_TOPICS = ("customers/data_request", "customers/redact", "shop/redact")
-"""Topics that are set for the app as a whole and not subscribed to."""
+"""Topics that are configured for the whole app. They need no subscription."""
 _NAMED_RECORDS = {
     word.encode(): (resource.name, resource.gid_prefix, payload_field)
     for resource in CATALOG
     for word, payload_field in resource.payload_fields.items()
 }
-"""The first word of a topic to the resource, the prefix of its gids, and the field of the payload that names one."""
+"""By the first word of a topic: the resource, the prefix of its gids, and the payload's field with a record's id."""
 
 _HMAC, _TOPIC, _SHOP_DOMAIN = b"x-shopify-hmac-sha256", b"x-shopify-topic", b"x-shopify-shop-domain"
 _WEBHOOK_ID, _TRIGGERED_AT = b"x-shopify-webhook-id", b"x-shopify-triggered-at"
@@ -54,7 +54,7 @@ _READ_HEADERS = frozenset((_HMAC, _TOPIC, _SHOP_DOMAIN, _WEBHOOK_ID, _TRIGGERED_
 
 
 def format_delivered_topic(topic: str) -> str:
-    """Return a subscription's topic (`INVENTORY_LEVELS_UPDATE`) as deliveries name it (`inventory_levels/update`)."""
+    """Convert the topic of a subscription (`PRODUCTS_UPDATE`) to its form in deliveries (`products/update`)."""
     words = topic.lower()
     # The resource may be two words, so that it cannot be cut off at the first underscore.
     first = next(word for word in ("app", *map(bytes.decode, _NAMED_RECORDS)) if words.startswith(f"{word}_"))
@@ -66,7 +66,11 @@ _SUBSCRIBED_TOPICS = (*CATALOG.topics, *(topic for resource in CATALOG for topic
 
 @dataclass(frozen=True)
 class PlannedSubscription:
-    """What one topic needs: nothing (UNCHANGED), a new subscription, or another address for `subscription_id`."""
+    """What to do about one topic.
+
+    `action` is UNCHANGED for nothing, REGISTERED for a new subscription, or MOVED to change the URL of
+    `subscription_id`.
+    """
 
     topic: str
     action: str
@@ -74,7 +78,7 @@ class PlannedSubscription:
 
 
 class ShopifyWebhooks:
-    """Webhooks of one app: `secrets` are its secrets, the current one first, and `address` receives deliveries."""
+    """The webhooks of one app. `secrets` has the current secret first. `address` receives deliveries."""
 
     metric_topics: Collection[str] = frozenset({*map(format_delivered_topic, _SUBSCRIBED_TOPICS), *_COMPLIANCE_TOPICS})
     challenge_parameters: Mapping[str, str] = {}
@@ -93,25 +97,26 @@ class ShopifyWebhooks:
         self.address = address
 
     def list_topics(self, scopes: Iterable[str]) -> tuple[str, ...]:
-        """Return the topics of the resources within these scopes, as GraphQL names them."""
+        """Return the topics to subscribe to when `scopes` are granted, in the form of GraphQL (`PRODUCTS_UPDATE`)."""
         return CATALOG.list_webhook_topics(scopes)
 
-    def read_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
-        """Return the one delivery of these headers (names in lower case) and this raw body.
+    def verify_and_parse_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
+        """Verify a request and return its only delivery in a list. Names of headers are in lower case, `body` is raw.
 
-        Raises RequestRejectedError: 401 unless exactly one HMAC header signs the body with the current or the previous
-        secret; 400 without a topic or a shop's domain, for a body that names no record or is about another shop.
+        Raises RequestRejectedError with status 401 unless there is exactly one HMAC header, with a signature of the
+        body by the current or the previous secret. Raises it with status 400 when the topic or the shop's domain is
+        missing, when the body names no record, and when the body is about another shop.
         """
-        found = _select_headers(headers)
-        if not is_body_signed(found.get(_HMAC, b""), body, self._secrets):
+        values = _select_headers(headers)
+        if not is_body_signed(values.get(_HMAC, b""), body, self._secrets):
             raise RequestRejectedError(401, "the signature is missing, doubled or wrong")
-        topic = found.get(_TOPIC)
-        account = parse_shop_domain(found.get(_SHOP_DOMAIN, b"").decode("latin-1"))
+        topic = values.get(_TOPIC)
+        account = parse_shop_domain(values.get(_SHOP_DOMAIN, b"").decode("latin-1"))
         if not topic or account is None:
             raise RequestRejectedError(400, "X-Shopify-Topic or X-Shopify-Shop-Domain is missing or malformed")
-        webhook_id = found.get(_WEBHOOK_ID, b"").decode("latin-1") or _derive_webhook_id(topic, account, body)
+        webhook_id = values.get(_WEBHOOK_ID, b"").decode("latin-1") or _derive_webhook_id(topic, account, body)
         payload = _parse_body(body)
-        kind, records = _classify(topic, webhook_id, payload)
+        kind, records = _classify_delivery(topic, webhook_id, payload)
         # The headers are not signed. So the body of an uninstall or of a request about data must name the shop itself,
         # and a request about a customer cannot be turned into the deletion of the account.
         if _find_shop(payload, kind, account) != account or (
@@ -120,13 +125,13 @@ class ShopifyWebhooks:
             raise RequestRejectedError(
                 400, "the body, which alone is signed, is not about the shop of X-Shopify-Shop-Domain"
             )
-        triggered_at = None if kind is DeliveryKind.RECORDS else _parse_timestamp(found.get(_TRIGGERED_AT))
+        triggered_at = None if kind is DeliveryKind.RECORDS else _parse_timestamp(values.get(_TRIGGERED_AT))
         return [
             Delivery(topic.decode("latin-1"), f"{MANIFEST.slug}:{account}", webhook_id, kind, records, triggered_at)
         ]
 
     def build_probe(self, account: str) -> tuple[str, dict[str, str], bytes]:
-        """Return a signed `products/update` with an invented id: its webhook id, its headers and its body."""
+        """Build a signed `products/update` of an invented product. Returns its webhook id, its headers and its body."""
         webhook_id = f"{PROBE_PREFIX}{uuid4()}"
         body = orjson.dumps({"id": 1, "admin_graphql_api_id": "gid://shopify/Product/1"})
         headers = {
@@ -139,20 +144,21 @@ class ShopifyWebhooks:
         return webhook_id, headers, body
 
     async def ensure_subscriptions(self, account: str, token: str, *, topics: Sequence[str]) -> WebhookReport:
-        """Create or move a subscription for each topic that is not delivered to `address`.
+        """Create or change the subscriptions of those topics that are not delivered to `address`.
 
-        Raises TokenRejectedError and TransientError; a topic that Shopify refuses is part of the report.
+        Raises TokenRejectedError for an invalid token, and TransientError when Shopify does not answer. A topic that
+        Shopify refuses raises nothing; the report says why it was refused.
         """
         subscriptions = await self._api.list_subscriptions(account, token)
         plan = plan_subscriptions(topics, self.address, subscriptions)
         limit = asyncio.Semaphore(MAX_CONCURRENT_CHANGES)
 
-        async def apply(step: PlannedSubscription) -> TopicOutcome:
+        async def apply_step(step: PlannedSubscription) -> TopicOutcome:
             async with limit:
-                return await self._apply(account, token, step)
+                return await self._apply_step(account, token, step)
 
         # The first error is raised only when all calls have ended, so that none goes on unobserved.
-        outcomes = await asyncio.gather(*map(apply, plan), return_exceptions=True)
+        outcomes = await asyncio.gather(*map(apply_step, plan), return_exceptions=True)
         errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         if errors:
             raise errors[0]
@@ -160,7 +166,7 @@ class ShopifyWebhooks:
         return WebhookReport(report)
 
     async def inspect_subscriptions(self, account: str, token: str, *, topics: Sequence[str]) -> WebhookReport:
-        """Return which topics are delivered to `address`, and whether another API version answers."""
+        """Return which topics are delivered to `address`, with a warning when Shopify uses another API version."""
         subscriptions = await self._api.list_subscriptions(account, token)
         plan = plan_subscriptions(topics, self.address, subscriptions)
         subscribed = {step.topic for step in plan if step.action == UNCHANGED}
@@ -170,10 +176,10 @@ class ShopifyWebhooks:
         return WebhookReport(report, self._api.remarks)
 
     def answer_challenge(self, query: Mapping[str, str]) -> str | None:  # noqa: ARG002
-        """Return None: Shopify verifies no address."""
+        """Return None, because Shopify sends no challenges."""
         return None
 
-    async def _apply(self, account: str, token: str, step: PlannedSubscription) -> TopicOutcome:
+    async def _apply_step(self, account: str, token: str, step: PlannedSubscription) -> TopicOutcome:
         try:
             if step.action == REGISTERED:
                 await self._api.subscribe(account, token, step.topic, self.address)
@@ -189,8 +195,10 @@ class ShopifyWebhooks:
 def plan_subscriptions(
     topics: Iterable[str], address: str, subscriptions: Sequence[ShopifySubscription]
 ) -> list[PlannedSubscription]:
-    """Return one step for each topic. A topic that is delivered to `address` needs nothing, whatever other addresses it
-    has, too."""
+    """Return one step for each topic.
+
+    A topic that is already delivered to `address` needs no change, even when it is delivered to other URLs as well.
+    """
     ours = {subscription.topic for subscription in subscriptions if subscription.address == address}
     others = {subscription.topic: subscription.id for subscription in subscriptions if subscription.address != address}
     return [
@@ -204,7 +212,7 @@ def plan_subscriptions(
 
 
 def is_body_signed(signature: bytes, body: bytes, secrets: Sequence[str]) -> bool:
-    """Return whether `signature` is the base64 of the body's HMAC-SHA256 under one of the secrets, in constant time."""
+    """Return whether `signature` is the base64 HMAC-SHA256 of `body` with one of the secrets, in constant time."""
     return True in [hmac.compare_digest(_sign_body(secret, body), signature) for secret in secrets]
 
 
@@ -213,16 +221,16 @@ def _sign_body(secret: str, body: bytes) -> bytes:
 
 
 def _select_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return Shopify's own headers. One that comes twice counts as missing."""
-    found: dict[bytes, bytes] = {}
+    """Return the values of Shopify's headers by name. A repeated header gets an empty value and counts as missing."""
+    values: dict[bytes, bytes] = {}
     for name, value in headers:
         if name in _READ_HEADERS:
-            found[name] = b"" if name in found else value
-    return found
+            values[name] = b"" if name in values else value
+    return values
 
 
 def _derive_webhook_id(topic: bytes, account: str, body: bytes) -> str:
-    """Return an id in place of a missing one, the same for copies of one delivery."""
+    """Derive a webhook id for a delivery without one. Copies of a delivery get the same id."""
     return hmac.digest(b"%b\x1f%b" % (topic, account.encode()), body, "sha256").hex()
 
 
@@ -236,10 +244,12 @@ def _parse_body(body: bytes) -> dict[str, Any]:
     return payload
 
 
-def _classify(topic: bytes, webhook_id: str, payload: Mapping[str, Any]) -> tuple[DeliveryKind, dict[str, list[str]]]:
-    """Return the kind of a delivery and the records to read.
+def _classify_delivery(
+    topic: bytes, webhook_id: str, payload: Mapping[str, Any]
+) -> tuple[DeliveryKind, dict[str, list[str]]]:
+    """Return the kind of a delivery and the ids of the records to read, by resource.
 
-    The deletion of a record asks to read the same id: the delivery is a hint, and reading proves it.
+    The record of a delivery about its deletion is read as well: only reading proves that the record is deleted.
     """
     app_kind = _KINDS.get(topic)
     named = _NAMED_RECORDS.get(topic.partition(b"/")[0])
@@ -251,7 +261,7 @@ def _classify(topic: bytes, webhook_id: str, payload: Mapping[str, Any]) -> tupl
 
 
 def _find_shop(payload: Mapping[str, Any], kind: DeliveryKind, account: str) -> object:
-    """Return the shop that the body names; `account` where it names none and need not."""
+    """Return the shop that the body names. Returns `account` for kinds whose body need not name a shop and does not."""
     if kind in _DATA_KINDS:
         return payload.get("shop_domain")
     return payload.get("myshopify_domain", payload.get("domain") if kind is DeliveryKind.UNINSTALLED else account)
@@ -266,7 +276,10 @@ def _parse_record_id(value: object, gid_prefix: str) -> str:
 
 
 def _parse_timestamp(value: bytes | None) -> int | None:
-    """Return an RFC 3339 time in ms. Shopify gives its fraction in nanoseconds, which Python does not read."""
+    """Convert an RFC 3339 time to ms since the Unix epoch; None when it is missing or malformed.
+
+    Shopify writes nanoseconds, which Python does not parse: the digits after milliseconds are dropped.
+    """
     try:
         shortened = re.sub(r"(\.\d{3})\d*", r"\1", (value or b"").decode("ascii"))
         return int(datetime.fromisoformat(shortened).timestamp() * 1000)

@@ -1,1 +1,1 @@
-"""What a platform package declares, for the services that load it."""
+"""The interfaces and tools that a platform package (`platforms/<slug>`) is built with."""

@@ -1,4 +1,4 @@
-"""What the gateway needs of a platform: its connection method, its accounts, its API and its webhooks."""
+"""The interface of a platform for the gateway: its connection method, its accounts, its API and its webhooks."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,41 +12,46 @@ from platform_sdk.manifests import Manifest
 
 
 class AccountApi(Protocol):
-    """The platform's API as far as the gateway calls it for one account. All methods raise TransientError where the
-    platform does not answer."""
+    """The calls to the platform's API that the gateway makes for one account.
+
+    All methods raise TransientError when the platform does not answer.
+    """
 
     async def refresh_grant(self, account: str, refresh_token: str) -> Grant:
-        """Return new tokens. Raises TokenRejectedError when the refresh token is worth nothing any more."""
+        """Return new tokens for a refresh token. Raises TokenRejectedError when the refresh token is not valid."""
 
     async def is_token_valid(self, account: str, token: str) -> bool:
-        """Return whether the platform accepts this token; False only for its own refusal."""
+        """Return whether the platform accepts this token. Any other failure than its refusal is raised."""
 
     async def fetch_scopes(self, account: str, token: str) -> tuple[str, ...]:
-        """Return the scopes granted now. Raises TokenRejectedError."""
+        """Return the scopes that the account grants now. Raises TokenRejectedError when the token is not valid."""
 
     async def uninstall(self, account: str, token: str) -> None:
-        """Remove the app from the account as far as the platform allows it; an app that is not there is no error."""
+        """Remove the app from the account, as far as the platform allows.
+
+        Does nothing when the account does not have the app.
+        """
 
 
 class Accounts(Protocol):
-    """Facts about accounts that need no call."""
+    """Names, URLs and scopes of accounts. No method calls the platform."""
 
     def get_object_key(self, account: str) -> str:
-        """Return where the account's snapshot is stored in the bucket."""
+        """Return the object key of the account's snapshot in the bucket."""
 
     def build_account_url(self, account: str) -> str:
-        """Return where the merchant manages the account at the platform."""
+        """Return the URL at which the merchant manages the account on the platform."""
 
     def parse_record_id(self, account: str, resource: str, text: str) -> str | None:
-        """Return the record id that a person means by `text`; None where it names none."""
+        """Return the id of the record that `text`, as typed by an operator, names; None when it names no record."""
 
     def find_missing_scopes(self, granted: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-        """Return the scopes that were requested and not granted, each with the resources that it costs."""
+        """Return the requested scopes that are not in `granted`, each with the resources that need it."""
 
 
 @dataclass(frozen=True)
 class TopicOutcome:
-    """Whether one webhook topic is subscribed, and what was done or why not."""
+    """The state of one webhook topic. `message` says what was done, or why the topic is not subscribed."""
 
     is_subscribed: bool
     message: str
@@ -54,81 +59,95 @@ class TopicOutcome:
 
 @dataclass(frozen=True)
 class WebhookReport:
-    """The state of an account's webhook subscriptions by topic. `remarks` are notes that are no failure."""
+    """The state of an account's webhook subscriptions, by topic. `remarks` are warnings about no single topic."""
 
     topics: Mapping[str, TopicOutcome]
     remarks: tuple[str, ...] = ()
 
 
 class Webhooks(Protocol):
-    """The platform's webhooks: verified deliveries in, and their subscriptions.
+    """The platform's webhooks: verifies the deliveries that arrive, and manages the subscriptions to topics.
 
-    `ensure_subscriptions` and `inspect_subscriptions` raise TokenRejectedError and TransientError.
+    `ensure_subscriptions` and `inspect_subscriptions` raise TokenRejectedError when the token is not valid, and
+    TransientError when the platform does not answer.
     """
 
     @property
     def address(self) -> str:
-        """Where the platform sends deliveries."""
+        """The URL to which the platform sends deliveries."""
 
     @property
     def metric_topics(self) -> Collection[str]:
-        """The topics of deliveries that have a metric of their own; all others are counted together."""
+        """The topics whose deliveries are counted separately in the metrics. All other topics are counted together."""
 
     @property
     def headers(self) -> tuple[DeliveryHeader, ...]:
-        """The headers of a delivery that are read, the signature first."""
+        """The request headers of a delivery that `verify_and_parse_deliveries` reads, the signature first."""
 
     @property
     def claim_headers(self) -> tuple[bytes, bytes, bytes]:
-        """The headers in which a delivery names its topic, its account and its id, to log a refused one; empty where
-        there is none."""
+        """The names of the headers with a delivery's topic, account and id, in this order.
+
+        They are logged when a delivery is refused. A name is empty when the platform has no such header.
+        """
 
     @property
     def challenge_parameters(self) -> Mapping[str, str]:
-        """The query parameters of a challenge, by which the platform verifies the address, each with its description.
-        Empty where the platform sends none."""
+        """The query parameters of a challenge, each with its description.
+
+        A challenge is the request by which the platform verifies `address`. Empty when the platform sends none.
+        """
 
     def list_topics(self, scopes: Iterable[str]) -> tuple[str, ...]:
-        """Return the topics to subscribe to with these granted scopes."""
+        """Return the topics to subscribe to when `scopes` are granted."""
 
-    def read_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
-        """Return the verified deliveries of one POST. Raises RequestRejectedError with the status to answer."""
+    def verify_and_parse_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
+        """Verify the signature of one POST and return its deliveries.
+
+        Raises RequestRejectedError, whose `status` is the HTTP status to respond with, when the signature is not the
+        platform's or the body cannot be read.
+        """
 
     def build_probe(self, account: str) -> tuple[str, dict[str, str], bytes]:
-        """Return the webhook id, the headers and the body of a signed delivery of kind PROBE."""
+        """Build a signed delivery of kind PROBE. Returns its webhook id, its headers and its body."""
 
     async def ensure_subscriptions(self, account: str, token: str, *, topics: Sequence[str]) -> WebhookReport:
-        """Subscribe the account to these topics at `address`, creating nothing twice."""
+        """Subscribe the account to those of `topics` that are not yet delivered to `address`."""
 
     async def inspect_subscriptions(self, account: str, token: str, *, topics: Sequence[str]) -> WebhookReport:
-        """Return which of these topics are delivered to `address`, changing nothing."""
+        """Return which of `topics` are delivered to `address`. Changes no subscription."""
 
     def answer_challenge(self, query: Mapping[str, str]) -> str | None:
-        """Return the answer to the platform's verification of the address; None where it is refused."""
+        """Return the body of the response to a challenge; None when the challenge is to be refused."""
 
 
-class PersonRequests(Protocol):
-    """Signed requests of a person at the platform: to remove the app, or to delete all data that they granted."""
+class UserRequests(Protocol):
+    """Verifies signed requests of the platform's users to remove the app or to delete their data."""
 
     def parse_signed_request(self, text: str) -> tuple[str, int]:
-        """Return the person's id at the platform and when the request was made (ms). Raises RequestRejectedError."""
+        """Return the user's id on the platform, and when the request was made (ms since the Unix epoch).
+
+        Raises RequestRejectedError when the signature is not the platform's or the request is malformed.
+        """
 
 
 @dataclass(frozen=True)
 class PlatformAdapter:
-    """One platform as the gateway sees it. Without `webhooks` it is polled only."""
+    """Everything that the gateway uses of one platform. A platform without `webhooks` is only polled."""
 
     manifest: Manifest
     is_configured: bool
-    """Whether this installation has an app or an account there. Without, nothing can be connected."""
+    """Whether this installation has an app or credentials on the platform. When False, no account can be connected."""
     connection_method: ConnectionMethod
     accounts: Accounts
     api: AccountApi
     webhooks: Webhooks | None = None
-    person_requests: PersonRequests | None = None
+    user_requests: UserRequests | None = None
     own_addresses: Mapping[str, str] = field(default_factory=dict)
-    """The addresses of this gateway that the platform's settings name, by setting; the one that browsers return to
-    comes first."""
+    """The URLs of this gateway in the platform's settings, by the setting's name.
+
+    The first is the URL to which the platform redirects browsers.
+    """
 
     @property
     def slug(self) -> str:
@@ -137,6 +156,6 @@ class PlatformAdapter:
 
     @property
     def origin(self) -> str:
-        """This gateway's origin as browsers reach it, e.g. `https://sync.example.com`; empty where no setting says."""
+        """This gateway's origin for browsers, e.g. `https://sync.example.com`; empty when none is set."""
         parts = urlsplit(next(iter(self.own_addresses.values()), ""))
         return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""

@@ -1,16 +1,19 @@
-"""The time at which a record was read, on a clock that all workers share well enough."""
+"""Estimates when a record was read, so that the times of workers with different clocks can be compared."""
 
 from email.utils import parsedate_to_datetime
 
 TOLERANCE_MS = 2_000
-"""The platform's `Date` has whole seconds and network delay: below this difference the worker's own clock is better."""
+"""The difference up to which the worker's own clock is used.
+
+The platform's `Date` header has whole seconds and includes network delay, so that it is not more precise than this."""
 
 
 def estimate_read_at(sent: int, received: int, date: str | None) -> int:
-    """Return when a request was sent (ms): by the worker's clock, corrected where the platform's clock disagrees.
+    """Return when a request was sent, in ms since the Unix epoch.
 
-    `sent` and `received` are the worker's times (ms) of the request and its response, `date` is the response's `Date`
-    header. A missing or malformed header corrects nothing.
+    `sent` and `received` are the times (ms) of the request and its response by the worker's clock, `date` is the
+    response's `Date` header. Returns `sent` when `date` lies between `sent` and `received`, give or
+    take TOLERANCE_MS; otherwise `sent` is converted to the platform's clock. A missing or malformed header is ignored.
     """
     platform = _parse_milliseconds(date)
     if platform is None or sent - TOLERANCE_MS <= platform <= received + TOLERANCE_MS:

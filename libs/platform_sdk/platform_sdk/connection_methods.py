@@ -1,6 +1,6 @@
-"""How a merchant connects an account: by OAuth, by a form of credentials, or, without a browser, by client credentials.
+"""How an account is connected: by OAuth, by a form of credentials, or, without a browser, by client credentials.
 
-A platform implements one of them in its `connect` module. The gateway has a page and an endpoint for each.
+A platform implements one of these methods in its `connect` module. The gateway has the routes for each method.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AccountForm:
-    """The form in which a merchant names the account before the platform is asked for consent."""
+    """The form in which a merchant names the account. It is shown before the redirect to the consent page."""
 
     field: str
-    """Name of the form's field, e.g. `shop`."""
+    """The name of the form's field, e.g. `shop`."""
     hint: str
-    """What to write into it, e.g. `acme or acme.example`."""
+    """Examples of what to write into the field, e.g. `acme or acme.example`."""
 
 
 @dataclass(frozen=True)
 class OAuthCallback:
-    """The parameters of a verified callback. `account` is empty where only the code exchange tells the accounts."""
+    """The parameters of a verified callback. `account` is empty when only the code exchange tells the accounts."""
 
     account: str
     code: str = field(repr=False)
@@ -38,7 +38,7 @@ class OAuth(Protocol):
 
     @property
     def keeps_session_id(self) -> bool:
-        """Whether a login in a session of the same merchant keeps the session's id. Otherwise it gets a new one."""
+        """Whether a merchant who logs in again keeps the id of the browser session. If not, it is replaced."""
 
     @property
     def callback_parameters(self) -> Mapping[str, str]:
@@ -46,32 +46,35 @@ class OAuth(Protocol):
 
     @property
     def result_model(self) -> "type[BaseModel]":
-        """The form of what `describe_connected` returns, for the API's documentation."""
+        """The model of the dictionary that `build_callback_result` returns, for the API's documentation."""
 
     @property
     def form(self) -> AccountForm | None:
-        """The form for the account; None where the merchant chooses accounts on the platform's consent page."""
+        """The form for the account; None when the merchant chooses accounts on the platform's consent page."""
 
     def parse_account(self, text: str) -> str | None:
-        """Return the account that a merchant means by `text`; None where it is no account's name."""
+        """Return the account that `text`, as typed by a merchant, names; None when it is not the name of an account."""
 
     def build_authorize_url(self, account: str, state: str, *, again: bool = False) -> str:
-        """Return the address of the consent page; `again` asks once more for what was declined."""
+        """Return the URL of the consent page. With `again` it asks once more for scopes that the merchant declined."""
 
     def parse_callback(self, query: bytes, now: float) -> OAuthCallback:
-        """Verify and return the callback's parameters at `now` (seconds). Raises RequestRejectedError."""
+        """Verify the callback and return its parameters. `now` is in seconds since the Unix epoch.
 
-    async def exchange_code(self, account: str, code: str) -> Mapping[str, Grant]:
-        """Exchange an authorization code for a grant for each account.
-
-        Raises RequestRejectedError for a code that the platform refuses or a consent that lacks a needed scope, and
-        TransientError where the platform does not answer.
+        Raises RequestRejectedError when a parameter is missing or wrong, or the merchant declined.
         """
 
-    def describe_connected(
-        self, grants: Mapping[str, Grant], connected: Sequence["ConnectedAccount"]
+    async def exchange_code(self, account: str, code: str) -> Mapping[str, Grant]:
+        """Exchange an authorization code, and return one grant for each account, by account.
+
+        Raises RequestRejectedError for a code that the platform refuses or a consent that lacks a needed scope, and
+        TransientError when the platform does not answer.
+        """
+
+    def build_callback_result(
+        self, grants: Mapping[str, Grant], accounts: Sequence["ConnectedAccount"]
     ) -> dict[str, object]:
-        """Return what the JSON answer of the callback says besides the merchant."""
+        """Return the platform's part of the callback's JSON response. The gateway adds the merchant."""
 
 
 @dataclass(frozen=True)
@@ -96,17 +99,17 @@ class CredentialField:
 
 @runtime_checkable
 class Credentials(Protocol):
-    """A form of credentials, which the platform checks before anything is stored."""
+    """A form of credentials. The credentials are tried at the platform before they are stored."""
 
     @property
     def fields(self) -> Sequence[CredentialField]:
-        """The fields, in their order on the page."""
+        """The fields of the form, in the order in which they are shown."""
 
-    async def check(self, values: Mapping[str, str]) -> Mapping[str, Grant]:
-        """Try the credentials and return a grant for each account that they open.
+    async def check_credentials(self, values: Mapping[str, str]) -> Mapping[str, Grant]:
+        """Try the credentials at the platform, and return a grant for each account that they give access to.
 
-        Raises RequestRejectedError, whose reason says which value to correct, and TransientError where the platform
-        does not answer.
+        Raises RequestRejectedError for credentials that the platform refuses; its reason says which value to correct.
+        Raises TransientError when the platform does not answer.
         """
 
 
@@ -115,7 +118,10 @@ class ClientCredentials(Protocol):
     """The client credentials grant of an organisation's own app: no browser and no merchant take part."""
 
     async def request_grants(self) -> Mapping[str, Grant]:
-        """Return a grant for each account that the app may read. Raises TransientError and PermanentError."""
+        """Return a grant for each account that the app may read, by account.
+
+        Raises PermanentError when the platform refuses the app, and TransientError when the platform does not answer.
+        """
 
 
 ConnectionMethod = OAuth | Credentials | ClientCredentials

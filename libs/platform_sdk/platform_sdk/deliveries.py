@@ -1,39 +1,41 @@
-"""A verified webhook delivery, whatever platform sent it."""
+"""The form of a verified webhook delivery, the same for all platforms."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
 
 class DeliveryKind(StrEnum):
-    """What a delivery asks the gateway to do."""
+    """What a delivery reports, or asks the gateway to do."""
 
     RECORDS = "records"
-    """Read the records that it names."""
+    """Read the records in `Delivery.records`."""
     PROBE = "probe"
-    """Nothing: the gateway sent it itself, to test the way from the webhook address to Kafka."""
+    """Nothing is read. The gateway sent this delivery to itself, to test the path from the webhook URL to Kafka."""
     UNINSTALLED = "uninstalled"
     """The app was removed from the account."""
     SCOPES_CHANGED = "scopes changed"
+    """The merchant or the platform changed the granted scopes."""
     ACCOUNT_DELETION = "account deletion"
     """Delete all data of the account."""
     CUSTOMER_DELETION = "customer deletion"
     """Delete all data of one customer of the account."""
     CUSTOMER_DATA = "customer data"
-    """A customer of the account requests what is stored about them."""
+    """A customer of the account requests a copy of the data that is stored about them."""
     UNKNOWN = "unknown"
+    """The delivery is about something that is not synchronised. It is acknowledged and nothing follows."""
 
 
 class Delivery(NamedTuple):
-    """One verified delivery. All copies of it have the same `webhook_id`, so that ten copies become one sync."""
+    """One verified delivery. A platform may send copies; all copies have the same `webhook_id` and become one sync."""
 
     topic: str
     connection: str
     webhook_id: str
     kind: DeliveryKind
     records: dict[str, list[str]]
-    """Record ids to read, by resource."""
+    """The ids of the records to read, by resource."""
     triggered_at: int | None
-    """When the event happened at the platform, in ms; None where the platform does not say."""
+    """When the event happened on the platform (ms since the Unix epoch); None when the delivery does not say."""
 
 
 class DeliveryHeader(NamedTuple):

@@ -1,6 +1,7 @@
-"""What a platform's `document` module needs to build the snapshot of a connection from its stored records.
+"""Builds the document of a connection's snapshot from its stored records.
 
-That module declares `build_document`, a `DocumentBuilder`. A platform without one gets `build_plain_document`.
+A platform's `document` module declares `build_document`, a `DocumentBuilder`. For a platform without that module,
+`build_plain_document` is used.
 """
 
 import asyncio
@@ -23,32 +24,34 @@ class StoredRecord:
 
 
 class RecordsView(Protocol):
-    """A consistent view of the living records of one connection: everything is read as of one moment."""
+    """Reads the current (not deleted) records of one connection. All methods show the state of the same moment."""
 
     async def list_resources(self) -> Sequence[str]:
         """Return the resources that have records, sorted by name."""
         ...
 
     async def list_ids(self, resource: str, *, by_title: bool = False) -> Sequence[str]:
-        """Return ids in the document's order: by sort key, or by the lookup field `title` (code points), then sort
-        key."""
+        """Return the ids of the resource's records, ordered by their sort keys.
+
+        With `by_title` they are ordered by the lookup field `title` (by code points), and only then by sort key.
+        """
         ...
 
     def read_records(self, resource: str, ids: Sequence[str]) -> AsyncIterator[Sequence[StoredRecord]]:
-        """Yield the records of `ids`, which `list_ids` has returned, in their order, some megabytes at a time."""
+        """Yield the records of `ids` in this order, in batches of a few MB. `ids` must come from `list_ids`."""
         ...
 
     async def read_children(self, resource: str, parents: Sequence[str]) -> Sequence[StoredRecord]:
-        """Return all records of `resource` whose parent is one of `parents`."""
+        """Return all records of `resource` whose parent's id is in `parents`."""
         ...
 
     async def read_lookup_fields(self, resource: str) -> Mapping[str, Mapping[str, str | None]]:
-        """Return the lookup fields of all records of `resource` by id."""
+        """Return the lookup fields of all records of `resource`: by record id, the value of each field by its name."""
         ...
 
 
 DocumentBuilder = Callable[[RecordsView], AsyncIterator[bytes]]
-"""Yields the document's bytes in pieces. The joined pieces are canonical JSON."""
+"""A function that yields a document in pieces of bytes. The joined pieces are canonical JSON (see `canonicalize`)."""
 
 
 def canonicalize(value: Any) -> bytes:
@@ -60,19 +63,19 @@ def canonicalize(value: Any) -> bytes:
 
 
 def hash_content(body: bytes) -> bytes:
-    """Return the SHA-256 of canonical bytes, 32 bytes."""
+    """Return the SHA-256 digest (32 bytes) of a canonical body."""
     return hashlib.sha256(body).digest()
 
 
-async def build_plain_document(view: RecordsView, *resources: str) -> AsyncIterator[bytes]:
+async def build_plain_document(records_view: RecordsView, *resources: str) -> AsyncIterator[bytes]:
     """Yield `{"data": [record, ...]}`: the records of `resources` in that order, each resource by sort key.
 
-    Without `resources` the document shows all that the view has, sorted by name.
+    Without `resources` the document shows all resources of the connection, sorted by name.
     """
     yield b'{"data":['
     separator = b""
-    for resource in resources or await view.list_resources():
-        async for records in view.read_records(resource, await view.list_ids(resource)):
+    for resource in resources or await records_view.list_resources():
+        async for records in records_view.read_records(resource, await records_view.list_ids(resource)):
             yield separator + await asyncio.to_thread(_render_records, records)
             separator = b","
     yield b"]}"
@@ -83,7 +86,7 @@ def _render_records(records: Sequence[StoredRecord]) -> bytes:
 
 
 def render_record(record: StoredRecord) -> bytes:
-    """Return the record's canonical bytes in a plain document: body and volatile fields as one object."""
+    """Return the record as canonical JSON for a plain document: its body and its volatile fields in one object."""
     if record.volatile_fields == "{}":
         return record.body
     return canonicalize({**orjson.loads(record.body), **orjson.loads(record.volatile_fields)})

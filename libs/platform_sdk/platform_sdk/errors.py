@@ -1,20 +1,20 @@
 """Errors of a platform's API, one exception type per consequence.
 
-`RetryLaterError` and `PermanentError` end a sync's step; the handlers turn them into postponements and failures. The
-other types are raised below them: an API session retries, waits or replaces the token, and raises one of the two when
-that does not help.
+`RetryLaterError` and `PermanentError` end a step of a sync: the handlers postpone the step, or report its failure. The
+other types are handled by the API session, which retries, waits or replaces the token. When that does not help, the
+session raises `RetryLaterError` or `PermanentError`.
 """
 
 
 class RetryLaterError(Exception):
-    """The rest of the work must wait: it is postponed, with the cursor where it continues.
+    """The rest of the step must wait. The step is postponed and continues later at its cursor.
 
-    `seconds` is how long to wait; None means that nobody knows, and the wait doubles with each attempt. With
-    `escalates`, `seconds` is the first wait, and later waits are longer, too.
+    `seconds` is how long to wait. None means that the wait is unknown: it then doubles with each attempt. With
+    `escalates`, `seconds` is the first wait, and each further attempt waits longer.
 
-    The scheduler allows few postponements that make no progress, and `throttled` and `reason` decide which ones it
-    counts. `throttled` marks rate limits: they may recur without end and are not counted. Without a `reason` the rest
-    follows at once, which is not counted either. A postponement with a `reason` that is not `throttled` is counted.
+    The scheduler fails a sync after a few postponements without progress. It counts those that have a `reason` and are
+    not `throttled`. `throttled` marks a used-up rate limit, which may recur any number of times. A postponement whose
+    `reason` is None continues immediately.
     """
 
     def __init__(
@@ -28,14 +28,13 @@ class RetryLaterError(Exception):
 
 
 class RecordError(RetryLaterError):
-    """One record of a response has an error that may be gone when the same record is requested again."""
+    """The response has a transient error at one record. Requesting the same record again may succeed."""
 
 
 class PermanentError(Exception):
-    """The platform refuses the request; `retryable` says whether a new sync may succeed later.
+    """The platform refuses the request. `retryable` says whether a new sync may succeed later.
 
-    `details` is the error in the platform's own form, for callers within the platform's package; None where there is
-    none.
+    `details` is the error as the platform's own package models it, for callers within that package, or None.
     """
 
     def __init__(self, reason: str, *, retryable: bool = False, details: object = None) -> None:
@@ -50,7 +49,10 @@ class AccessDeniedError(PermanentError):
 
 
 class ConnectionEndedError(PermanentError):
-    """The grant is gone (uninstalled, reauthorise, redacted): nothing can be read until a person acts."""
+    """The connection has no valid grant, so that nothing can be read until the merchant connects the account again.
+
+    `state` is the connection's state: `uninstalled`, `reauthorise` or `redacted`.
+    """
 
     def __init__(self, state: str) -> None:
         super().__init__(f"connection is {state}")
@@ -58,17 +60,17 @@ class ConnectionEndedError(PermanentError):
 
 
 class TransientError(Exception):
-    """The platform did not respond properly, and may do so the next time."""
+    """The platform is not reached, or responds with an error that may be gone at the next attempt."""
 
 
 class TokenRejectedError(Exception):
-    """The platform does not accept the access token; the gateway decides what that means."""
+    """The platform does not accept the token. The gateway decides whether to obtain a new one or to end the grant."""
 
 
 class ThrottledError(Exception):
-    """A rate limit is used up. `retry_after` is the platform's wait in seconds, None where it names none.
+    """A rate limit is used up. `retry_after` is the wait in seconds that the platform names; None when it names none.
 
-    `limit` names the rate limit where a platform has several.
+    `limit` is the name of the rate limit, for platforms that have several.
     """
 
     def __init__(self, reason: str, *, retry_after: float | None = None, limit: str | None = None) -> None:
@@ -79,9 +81,9 @@ class ThrottledError(Exception):
 
 
 class QueryTooExpensiveError(Exception):
-    """A query costs more than the platform allows, or its response is too large: less must be requested at once.
+    """A query costs more points than the platform allows, or its response is too large. It must request fewer records.
 
-    `cost` is the platform's price of the query, 0 where the response is too large.
+    `cost` is the number of points that the platform computed for the query; 0 when the response is too large.
     """
 
     def __init__(self, reason: str, cost: float = 0.0) -> None:
@@ -90,10 +92,10 @@ class QueryTooExpensiveError(Exception):
 
 
 class RequestRejectedError(Exception):
-    """What a browser or a platform sent cannot be accepted: nothing is stored, and `reason` is shown to the sender.
+    """A request of a browser or a platform is not accepted. Nothing is stored, and `reason` is shown to the sender.
 
-    `status` is the HTTP status of the answer. `ask_again` says that the person can only go on by being asked once more
-    for what they declined.
+    `status` is the HTTP status of the response. `ask_again` says that the merchant declined a scope without which no
+    account can be connected: the consent page must ask for it once more.
     """
 
     def __init__(self, status: int, reason: str, *, ask_again: bool = False) -> None:
@@ -104,4 +106,4 @@ class RequestRejectedError(Exception):
 
 
 class NotFoundError(Exception):
-    """There is no such connection, sync or request, or none that the caller may see."""
+    """The connection, sync or deletion request does not exist, or the caller may not see it."""

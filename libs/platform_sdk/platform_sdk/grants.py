@@ -1,24 +1,27 @@
-"""What a platform grants for an account: tokens in clear text, on their way to the gateway's store."""
+"""What a platform grants for an account. The tokens are in clear text; the gateway stores them encrypted."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Grant:
-    """Tokens for one account. They are not in its repr, and never in a log line or an event. Times are in ms."""
+    """The tokens and scopes of one account. Tokens are left out of `repr`, of logs and of events.
+
+    Times are in ms since the Unix epoch."""
 
     access_token: str = field(repr=False)
-    """What a fetcher authenticates with: a token, or for credentials the platform's own encoding of them."""
+    """What a fetcher authenticates with: a token, or credentials as the platform's package encodes them."""
     scopes: tuple[str, ...]
     granted_at: int
-    """The `Date` of the platform's response, or the gateway's clock where the response has none."""
+    """The `Date` of the platform's response; the time of the gateway's clock when the response has no `Date`."""
     expires_at: int | None = None
-    """When the access token expires; None where it does not."""
+    """When the access token expires; None when it does not expire."""
     refresh_token: str | None = field(default=None, repr=False)
     refresh_expires_at: int | None = None
+    """When the refresh token expires; None when it does not, or when there is none."""
     granted_by: str | None = None
-    """The platform's own id of the person who granted it, where the platform reports deletions by person."""
+    """The platform's id of the user who granted access; None when the platform's deletion requests name no user."""
     title: str = ""
-    """The account's name for people. It is shown after connecting and not stored."""
+    """The account's display name. It is shown after connecting and not stored."""
     readable_until: int | None = None
-    """When the platform requires consent again, where it says so."""
+    """When access to the data ends unless the user consents again; None when the platform names no such time."""

@@ -1,4 +1,4 @@
-"""HTTP calls to a platform's API: bounded in time and size, traced, never logged."""
+"""HTTP calls to a platform's API. Each call is limited in time and in size, and traced. Calls are never logged."""
 
 import asyncio
 import time
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from messaging.spans import Span
 
 READ_TIMEOUT_SECONDS = 15.0
-"""No call waits longer than this for the next bytes."""
+"""The longest time that a call waits for the next bytes of a response."""
 
 
 TraceCall = Callable[..., "AbstractContextManager[Span]"]
-"""Makes the span of a call from its method, its address and further attributes, as `messaging.tracing.trace_call`.
+"""A function that opens the trace span of a call, given the HTTP method, the URL and further attributes.
 
-It is passed in so that a platform package does not import the messaging library."""
+Services pass `messaging.tracing.trace_call`. It is a parameter so that platform packages do not import `messaging`."""
 
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """A response; `body` is None where it was larger than allowed, `read_at` is when the request was sent (ms)."""
+    """A response. `body` is None when it was larger than `max_bytes`. `read_at` is when the request was sent (ms)."""
 
     status: int
     headers: Mapping[str, str]
@@ -55,9 +55,9 @@ class HttpClient:
         content: bytes | None = None,
         attributes: Mapping[str, str] | None = None,
     ) -> HttpResponse:
-        """Return the response, which must be complete within `seconds`; `attributes` are those of the trace span.
+        """Send a request and return its response. `attributes` are added to the trace span.
 
-        Raises TransientError on every fault of the network.
+        Raises TransientError on every network error, and when the response is not complete within `seconds`.
         """
         sent = self._read_clock()
         try:
@@ -78,7 +78,7 @@ class HttpClient:
 
 
 async def read_body(response: httpx.Response, max_bytes: int) -> bytes | None:
-    """Return the body, or None when it is larger than `max_bytes`; the remainder is then not read."""
+    """Read and return the body. When it is larger than `max_bytes`, stop reading and return None."""
     body = bytearray()
     async for received in response.aiter_bytes():
         body += received
@@ -91,7 +91,7 @@ async def read_body(response: httpx.Response, max_bytes: int) -> bytes | None:
 async def open_http_client(
     max_connections: int, keepalive_connections: int, trace: TraceCall
 ) -> AsyncIterator[HttpClient]:
-    """Open a client with its own connections, which stay alive while the context lasts."""
+    """Open a client with a connection pool of its own. The pool is closed when the context ends."""
     limits = httpx.Limits(
         max_connections=max_connections, max_keepalive_connections=keepalive_connections, keepalive_expiry=60
     )

@@ -1,6 +1,6 @@
-"""Bounded retries of a request that somebody waits for, and what its response says.
+"""Sends a request with few retries, because a browser or another service waits, and parses the response.
 
-A request is sent at most three times within eight seconds, after the waits that the platform asks for.
+A request is sent at most three times within eight seconds. A `Retry-After` of the platform is respected.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,8 +24,10 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class FailedAttempt:
-    """An attempt after which another one may succeed; `retry_after` is the platform's wait in seconds, if it names
-    one."""
+    """A failed attempt that may be repeated.
+
+    `retry_after` is the wait in seconds that the platform names; None when it names none.
+    """
 
     reason: str
     retry_after: float | None = None
@@ -36,12 +38,13 @@ async def request_until_answered(
 ) -> httpx.Response:
     """Return the first response of `send` that is neither a server error nor a rate limit.
 
-    Raises TransientError after the last attempt, and whatever `send` raises besides errors of the network.
+    Raises TransientError when the last attempt has failed, too. Exceptions of `send` that are not network errors are
+    raised unchanged and not retried. `platform` is the platform's name in error texts.
     """
     failure: FailedAttempt | None = None
 
     def decide_retry(error: Exception) -> bool | float:
-        """Return whether to try again, or after how many seconds."""
+        """Return whether to retry after the default wait, or the seconds to wait before the retry."""
         if failure is None:
             return isinstance(error, httpx.HTTPError)
         if failure.retry_after is None:
@@ -54,7 +57,7 @@ async def request_until_answered(
         ):
             with attempt:
                 failure = None
-                result = _find_failure(await send())
+                result = _classify_response(await send())
                 if isinstance(result, FailedAttempt):
                     failure = result
                     raise TransientError(f"{platform} answers {result.reason}")
@@ -74,7 +77,7 @@ def read_date(response: httpx.Response) -> int | None:
 
 
 def parse_response(platform: str, model: type[M], response: httpx.Response) -> M:
-    """Return the body as `model`. Raises TransientError, whose text holds nothing of the body."""
+    """Return the body as `model`. Raises TransientError when the body does not fit; its text contains nothing of it."""
     try:
         return model.model_validate_json(response.content)
     except ValidationError:
@@ -82,8 +85,8 @@ def parse_response(platform: str, model: type[M], response: httpx.Response) -> M
         raise TransientError(f"{platform}'s response has an unexpected form") from None
 
 
-def _find_failure(response: httpx.Response | FailedAttempt) -> httpx.Response | FailedAttempt:
-    """Return a response that is a server error or a rate limit as a failed attempt, anything else as it is."""
+def _classify_response(response: httpx.Response | FailedAttempt) -> httpx.Response | FailedAttempt:
+    """Return a failed attempt for a server error or a used-up rate limit; anything else unchanged."""
     if isinstance(response, httpx.Response) and (
         response.status_code in RATE_LIMIT_STATUSES or response.is_server_error
     ):

@@ -1,10 +1,10 @@
-"""What a platform is called and which settings it has, for every service, the command line and the deploy files."""
+"""The manifest of a platform: its names and its settings, for the services, the command line and the deploy files."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 GATEWAY, SCHEDULER, FETCHER, SANDBOX, OPERATOR = "gateway", "scheduler", "fetcher", "sandbox", "operator"
-"""The parts of an installation that may read a platform's setting. `operator` is the command line."""
+"""The parts of an installation that may read a platform's settings. `operator` is the command line."""
 _SANDBOX_PLACEHOLDERS = ("{sandbox_url}", "{sandbox_people_url}")
 
 
@@ -12,12 +12,15 @@ _SANDBOX_PLACEHOLDERS = ("{sandbox_url}", "{sandbox_people_url}")
 class Setting:
     """One setting of a platform, read from the environment.
 
-    `readers` are the parts that get it. `stack_value` is its value where it is not given, with these placeholders:
-    `{gateway_url}` is the gateway as other services reach it, `{gateway_people_url}` as browsers do; `{sandbox_url}`
-    and `{sandbox_people_url}` are the sandbox likewise, and a value that contains one of these is used with the sandbox
-    alone. `generated` names the kind of secret that is generated for use with the sandbox: `token` (32 hexadecimal
-    characters) or `app_id` (16 digits). `description` is the comment above it in `deploy/env.example`, where a setting
-    without one belongs to the setting before it.
+    `readers` are the parts of the installation that receive the setting.
+
+    `stack_value` is the value that `make up` uses when the setting is not given. It may contain placeholders for URLs:
+    `{gateway_url}` for the gateway as services reach it, `{gateway_people_url}` as browsers reach it, and in the same
+    way `{sandbox_url}` and `{sandbox_people_url}`. A value with one of the last two is only used with the sandbox.
+
+    `generated` is the kind of secret that is generated for use with the sandbox: `token` (32 hexadecimal characters) or
+    `app_id` (16 digits). `description` is the comment above the setting in `deploy/env.example`; a setting without a
+    description is listed below the previous setting's.
     """
 
     name: str
@@ -25,30 +28,32 @@ class Setting:
     stack_value: str | None = None
     generated: str | None = None
     default: str | None = None
-    """The value that its readers assume where nobody gives it."""
+    """The value that the readers use when the setting is not given."""
     description: str = ""
     is_app: bool = False
-    """Whether the setting names the operator's own app. Where one is given, nothing is generated for the platform and
-    its sandbox is not used. A platform that has such a setting is optional: without an app it is not offered."""
+    """Whether the setting is the id of the operator's own app at the platform.
+
+    When it is given, no secrets are generated for the platform, and the sandbox is not used. A platform with such a
+    setting is optional: without an app, merchants cannot connect accounts of this platform."""
     required: bool = False
-    """Whether the gateway needs it to connect accounts. The required settings are given together, or none of them."""
+    """Whether the gateway needs the setting to connect accounts. Either all required settings are given, or none."""
     secret: bool = False
-    """Whether the value is a secret although none is generated, e.g. the secret before a rotation."""
+    """Whether the value is secret although `generated` is None, e.g. the app's secret before a rotation."""
     replaces_sandbox: bool = False
-    """Whether `make up` starts no sandbox where this setting is given."""
+    """Whether `make up` starts no sandbox when this setting is given."""
 
     @property
     def is_secret(self) -> bool:
-        """Whether the value must be known to its readers only."""
+        """Whether only the readers may know the value."""
         return self.secret or self.generated is not None
 
     @property
     def uses_sandbox(self) -> bool:
-        """Whether `stack_value` names the sandbox."""
+        """Whether `stack_value` contains a placeholder for a URL of the sandbox."""
         return any(placeholder in (self.stack_value or "") for placeholder in _SANDBOX_PLACEHOLDERS)
 
     def render_stack_value(self, urls: Mapping[str, str]) -> str:
-        """Return `stack_value` with the placeholders `gateway_url`, … replaced; any other `{word}` stays as it is."""
+        """Return `stack_value` with each `{name}` replaced by `urls[name]`. Other names in braces stay unchanged."""
         value = self.stack_value or ""
         for placeholder, url in urls.items():
             value = value.replace(f"{{{placeholder}}}", url)
@@ -57,27 +62,31 @@ class Setting:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A platform's slug (begins connections, paths, topics), its name for people, and what it calls its accounts."""
+    """A platform's names and settings.
+
+    `slug` is its name in connections (`slug:account`), URL paths and topics, `title` is its display name, and
+    `account_noun` is what it calls an account, e.g. `shop`.
+    """
 
     slug: str
     title: str
     account_noun: str
     settings: tuple[Setting, ...] = ()
     probe_setting: str = ""
-    """The setting with an address of the platform that answers any HTTP request, to compare clocks; empty: none."""
+    """The name of a setting with a URL of the platform, whose responses are used to compare clocks; empty for none."""
     probe_account: str = ""
-    """What replaces a placeholder such as `{shop}` in that address."""
+    """The value for a placeholder such as `{shop}` in the URL of `probe_setting`."""
     has_deletion_callbacks: bool = False
-    """Whether the platform posts the requests of persons (removal of the app, deletion of data) to the gateway."""
+    """Whether the platform posts its users' requests (to remove the app, to delete data) to the gateway."""
 
     @property
     def fetcher(self) -> str:
-        """The name of the service that reads the platform."""
+        """The name of the service that fetches records from the platform."""
         return f"{self.slug}-fetcher"
 
     @property
     def is_optional(self) -> bool:
-        """Whether an installation may do without the platform: it needs an app of the operator's own."""
+        """Whether an installation can run without this platform, because the platform needs the operator's own app."""
         return any(setting.is_app for setting in self.settings)
 
     @property
@@ -87,29 +96,29 @@ class Manifest:
 
     @property
     def poll_cron_setting(self) -> str:
-        """The setting with the cron expression of the platform's polls."""
+        """The name of the setting with the cron expression of the platform's polls."""
         return self._name_setting("POLL_CRON")
 
     @property
     def redirect_uri_setting(self) -> str:
-        """The setting with the address that browsers return to after a login, where the platform has logins."""
+        """The name of the setting with the URL to which the platform redirects browsers after the consent (OAuth)."""
         return self._name_setting("REDIRECT_URI")
 
     @property
     def webhook_address_setting(self) -> str:
-        """The setting with the address that the platform delivers webhooks to, where it has webhooks."""
+        """The name of the setting with the URL to which the platform delivers webhooks."""
         return self._name_setting("WEBHOOK_ADDRESS")
 
     def list_settings(self, reader: str) -> Iterator[Setting]:
-        """Yield the settings that this part gets."""
+        """Yield the settings that `reader`, a part of the installation, receives."""
         return (setting for setting in self.settings if reader in setting.readers)
 
     def list_secrets(self, reader: str) -> Iterator[Setting]:
-        """Yield the generated secrets that this part gets."""
+        """Yield the settings with a generated secret that `reader` receives."""
         return (setting for setting in self.list_settings(reader) if setting.generated)
 
     def find_setting(self, name: str) -> Setting | None:
-        """Return the setting of this name, None where the platform has none."""
+        """Return the setting of this name; None when the platform has no such setting."""
         return next((setting for setting in self.settings if setting.name == name), None)
 
     def _name_setting(self, suffix: str) -> str:

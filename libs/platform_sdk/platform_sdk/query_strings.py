@@ -1,4 +1,4 @@
-"""Reading the query of an OAuth callback."""
+"""Parses the query string of an OAuth callback."""
 
 from urllib.parse import parse_qsl
 
@@ -8,7 +8,7 @@ MAX_FIELDS = 50
 
 
 def parse_query(query: bytes) -> dict[str, str]:
-    """Return the parameters of a query. Raises RequestRejectedError for a malformed one and for a doubled parameter."""
+    """Return the parameters of a query string. Raises RequestRejectedError for a malformed or repeated parameter."""
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError as error:

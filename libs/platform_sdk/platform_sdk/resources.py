@@ -1,4 +1,4 @@
-"""Declaring a resource: what is read of a platform, in one place for all services that need a part of it."""
+"""The declaration of a platform's resources. Each resource is declared once, for all services that use it."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -19,26 +19,26 @@ class ReadMethod(StrEnum):
 
 @dataclass(frozen=True)
 class Resource:
-    """One kind of record of a platform."""
+    """A kind of records of a platform, e.g. products."""
 
     name: str
     scopes: tuple[str, ...] = ()
-    """The scopes without which it is not read; `write_x` includes `read_x`."""
+    """The scopes that reading the records needs. A granted scope `write_x` includes `read_x`."""
     webhook_topics: tuple[str, ...] = ()
     """The webhook topics to subscribe to, as the platform's API names them."""
     read_methods: tuple[ReadMethod, ...] = (ReadMethod.BY_ID,)
     parent: str | None = None
-    """The resource with whose records these come and go."""
+    """The name of the parent resource. Records are read and deleted together with their parent record."""
     lookup_fields: tuple[str, ...] = ()
-    """Fields that other records show, e.g. a title."""
+    """Fields that are shown in the documents of other records, e.g. a title."""
     volatile_fields: tuple[str, ...] = ()
-    """Fields that change by themselves; a difference in them is no change of the record."""
+    """Fields that change without an edit, e.g. counters. A new value in them alone does not count as a change."""
     sort_key: str = "id"
-    """What its records are ordered by in the document."""
+    """The field by which the records are ordered in the document."""
     document_path: str = "data"
-    """Where its records are in the snapshot's document, as a path of keys."""
+    """The keys, joined by dots, under which the snapshot's document has the records, e.g. `data.products`."""
     has_personal_data: bool = False
-    """Whether its records hold personal data of a merchant's customers."""
+    """Whether the records contain personal data of a merchant's customers."""
 
 
 R = TypeVar("R", bound=Resource)
@@ -50,7 +50,7 @@ class ResourceCatalog(Generic[R]):
 
     resources: tuple[R, ...]
     topics: tuple[str, ...] = ()
-    """Webhook topics that belong to no resource, e.g. that the app was uninstalled."""
+    """Webhook topics that belong to no resource, e.g. the topic for uninstalling the app."""
     _by_name: dict[str, R] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -66,15 +66,15 @@ class ResourceCatalog(Generic[R]):
         return name in self._by_name
 
     def get(self, name: str) -> R:
-        """Return the resource of this name. Raises KeyError."""
+        """Return the resource of this name. Raises KeyError when there is none."""
         return self._by_name[name]
 
     def list_children(self, name: str) -> tuple[R, ...]:
-        """Return the resources whose records come with those of the resource `name`."""
+        """Return the child resources of the resource `name`."""
         return tuple(resource for resource in self.resources if resource.parent == name)
 
     def list_needed_scopes(self, name: str) -> tuple[str, ...]:
-        """Return the scopes that reading the resource needs, those of its parent included."""
+        """Return the scopes that reading the resource needs, including those that its parent needs."""
         resource = self.get(name)
         parents = self.list_needed_scopes(resource.parent) if resource.parent else ()
         return (*parents, *resource.scopes)
@@ -85,13 +85,15 @@ class ResourceCatalog(Generic[R]):
         return all(scope in expanded for scope in self.list_needed_scopes(name))
 
     def find_missing_scope(self, name: str, granted: Iterable[str]) -> str | None:
-        """Return the first scope that reading the resource lacks."""
+        """Return the first scope that reading the resource needs and `granted` lacks; None when it lacks none."""
         expanded = expand_scopes(granted)
         return next((scope for scope in self.list_needed_scopes(name) if scope not in expanded), None)
 
     def list_webhook_topics(self, granted: Iterable[str]) -> tuple[str, ...]:
-        """Return the topics to subscribe to: those of no resource, and those of each resource whose own scopes are
-        granted."""
+        """Return the webhook topics to subscribe to when `granted` are the scopes.
+
+        They are the catalog's own `topics`, and those of each resource whose own scopes are all granted.
+        """
         expanded = expand_scopes(granted)
         own = (
             topic
@@ -102,12 +104,12 @@ class ResourceCatalog(Generic[R]):
         return tuple(dict.fromkeys((*self.topics, *own)))
 
     def list_resources_by_scope(self, scope: str) -> tuple[str, ...]:
-        """Return the names of the resources that are not read without this scope."""
+        """Return the names of the resources that need this scope."""
         return tuple(resource.name for resource in self.resources if scope in resource.scopes)
 
 
 def expand_scopes(granted: Iterable[str]) -> frozenset[str]:
-    """Return the granted scopes with those that they include: `write_x` includes `read_x`."""
+    """Return the granted scopes and the scopes that they include: `write_x` includes `read_x`."""
     listed = tuple(granted)
     return frozenset(listed) | {
         "read_" + scope.removeprefix("write_") for scope in listed if scope.startswith("write_")

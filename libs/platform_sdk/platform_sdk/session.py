@@ -1,4 +1,4 @@
-"""API sessions: one sync's calls to a platform, within its rate limits, with bounded retries and a valid token."""
+"""API sessions. A session makes the calls of one step of a sync: within the rate limits, with retries and tokens."""
 
 import asyncio
 import random
@@ -14,40 +14,41 @@ from platform_sdk.tokens import AccessToken
 INCREMENTAL, FULL = "incremental", "full"
 """The modes of a sync."""
 MAX_WAIT_SECONDS = 2.0
-"""A call that must wait longer than this is postponed; no handler sleeps for long."""
+"""The longest wait before a call. A step that must wait longer is postponed, so that no handler sleeps long."""
 RETRY_SECONDS = 5.0
-"""No call is retried when its attempts have taken this long together."""
+"""The time after which a call is not retried, counted from its first attempt."""
 MAX_ATTEMPTS = 4
 MIN_RESPONSE_SECONDS = 1.0
-"""Every attempt has at least this much time for its response, however long earlier attempts took."""
+"""The shortest time that an attempt may take for its response, even after long earlier attempts."""
 
 R = TypeVar("R")
 
 
 @dataclass
 class SyncContext:
-    """One handler's work for one connection: its token, and what the work has cost so far.
+    """The state of one step of a sync: the connection's token, and the calls and points that were used so far.
 
-    `read_id` identifies the read. `mode` is INCREMENTAL or FULL; full syncs leave part of the platform's rate limit
-    free.
+    `read_id` identifies the read. `mode` is INCREMENTAL or FULL. Full syncs leave a part of the rate limit to
+    incremental syncs.
     """
 
     token: AccessToken
     read_id: UUID
     mode: str
     replace_token: Callable[[AccessToken], Awaitable[AccessToken]]
-    """Reports a rejected token to the gateway and returns a new one; raises as `connector.client.TokenClient`."""
+    """Reports a rejected token to the gateway and returns a new one. Raises like `connector.client.TokenClient`."""
     refresh_token: Callable[[], Awaitable[AccessToken]]
-    """Asks the gateway for the token of now: a cached one may have outdated scopes. Raises as `replace_token`."""
+    """Returns the gateway's current token, because a cached one may have old scopes. Raises like `replace_token`."""
     calls: int = 0
     points: int = 0
+    """The points of the platform's rate limit that the calls were charged."""
 
 
 @dataclass(frozen=True)
 class RateLimitWait:
-    """How long a call must wait for the rate limit: `seconds` (0: not at all), because of `reason`.
+    """How long a call must wait for the rate limit that `reason` names: `seconds`, 0 for not at all.
 
-    A call that is postponed instead waits for `postpone_seconds`.
+    When `seconds` is too long to sleep, the step is postponed by `postpone_seconds` instead.
     """
 
     seconds: float
@@ -56,9 +57,10 @@ class RateLimitWait:
 
 
 class ApiSession:
-    """The base of a platform's session: `_call` makes one call with everything that all platforms have in common.
+    """The base class of a platform's session. `_call_with_retries` handles what all platforms have in common.
 
-    `response_seconds` is, by mode, how long a call may take. `elapsed` and `sleep` are replaced in tests.
+    `response_seconds` has the time limit of a call for each mode. `elapsed` returns seconds of a monotonic clock; it
+    and `sleep` are replaced in tests.
     """
 
     def __init__(
@@ -75,19 +77,22 @@ class ApiSession:
         self._sleep = sleep
         self._is_token_refreshed = False
 
-    async def _call(
+    async def _call_with_retries(
         self,
         send: Callable[[float], Awaitable[R | None]],
         find_wait: Callable[[], RateLimitWait],
         on_failure: Callable[[float], None] | None = None,
     ) -> R:
-        """Return the first response of `send`, which is called again after errors that may pass.
+        """Call `send` until it returns a response, and return that response.
 
-        `send` gets the time at which the call began (of `elapsed`, for `_compute_time_left`), and returns None to be
-        called again at once with a changed request. `find_wait` tells how long the rate limit makes it wait.
-        `on_failure` gets the seconds that a failed attempt took.
+        `send` receives the time (of `elapsed`) at which the first attempt began, for `_compute_time_left`. It is called
+        again after a ThrottledError or a TransientError, once more with a new token after a TokenRejectedError, and
+        immediately when it returns None because it has changed its request. `find_wait` returns the wait for the rate
+        limit; it is called before each attempt. `on_failure` receives the seconds that an attempt with a TransientError
+        took.
 
-        Raises RetryLaterError where the call must wait, and whatever else `send` and the gateway raise.
+        Raises RetryLaterError when the wait is too long or the retries are used up. Other exceptions of `send`,
+        `replace_token` and `refresh_token` are raised unchanged.
         """
         began, attempts, has_new_token = self._elapsed(), 0, False
         while True:
@@ -113,7 +118,7 @@ class ApiSession:
                     return response
 
     async def _wait_for_rate_limit(self, find_wait: Callable[[], RateLimitWait]) -> None:
-        """Wait until the rate limit allows a call. Raises RetryLaterError where that takes too long."""
+        """Wait until the rate limit allows a call. Raises RetryLaterError when the wait exceeds MAX_WAIT_SECONDS."""
         deadline = self._elapsed() + MAX_WAIT_SECONDS
         while (wait := find_wait()).seconds > 0:
             if self._elapsed() + wait.seconds > deadline:
@@ -121,8 +126,10 @@ class ApiSession:
             await self._sleep(wait.seconds)
 
     async def _wait_for_throttle(self, error: ThrottledError, attempts: int) -> None:
-        """Wait as long as the platform asks for, or raise RetryLaterError; without a time, the rate limit's own wait
-        follows."""
+        """Sleep for the wait that the platform names. Return immediately when it names none.
+
+        Raises RetryLaterError when that wait is too long, and after MAX_ATTEMPTS attempts.
+        """
         seconds = error.retry_after or 0.0
         if seconds > MAX_WAIT_SECONDS:
             raise RetryLaterError(error.reason, seconds=seconds, throttled=True) from None
@@ -132,28 +139,28 @@ class ApiSession:
             await self._sleep(seconds)
 
     async def _back_off(self, error: TransientError, spent: float, attempts: int) -> None:
-        """Sleep before the next attempt. Raises RetryLaterError once the attempts or their time are used up."""
+        """Sleep before the next attempt. Raises RetryLaterError when the attempts or RETRY_SECONDS are used up."""
         if attempts == MAX_ATTEMPTS or spent >= RETRY_SECONDS:
             raise RetryLaterError(str(error)) from None
         await self._sleep(random.uniform(0.1, 0.3) * 2**attempts)
 
     def _compute_time_left(self, began: float) -> float:
-        """Return the seconds in which the response of a call that began at `began` must be complete.
+        """Return the time limit in seconds of the next attempt of a call whose first attempt began at `began`.
 
-        In an incremental sync the attempts share their time, so that a platform that hangs delays no other merchant.
+        In an incremental sync all attempts of a call share one limit, so that a slow platform delays no other merchant.
         """
         if self.context.mode == FULL:
             return self._response_seconds
         return max(MIN_RESPONSE_SECONDS, self._response_seconds - (self._elapsed() - began))
 
     async def _refresh_token(self) -> None:
-        """Continue with the token that the gateway has now. A session asks for it once; later calls do nothing."""
+        """Get the current token from the gateway and use it. Later calls in the same session do nothing."""
         if not self._is_token_refreshed:
             self._is_token_refreshed = True
             self._adopt_token(await self.context.refresh_token())
 
     def _adopt_token(self, token: AccessToken) -> None:
-        """Continue with `token`. Raises RetryLaterError under a new epoch: the work then starts over at once."""
+        """Use `token` from now on. Raises RetryLaterError when its epoch differs, so that the step restarts at once."""
         # Records that were read so far are still published under the epoch of their own token.
         if token.epoch != self.context.token.epoch:
             raise RetryLaterError(None, seconds=0.0)

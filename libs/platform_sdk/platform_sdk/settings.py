@@ -1,4 +1,4 @@
-"""What the settings of all platforms share: how they are read, and the checks that several of them need."""
+"""The base class of a platform's settings, and the validators that several platforms use."""
 
 from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
@@ -10,10 +10,10 @@ from platform_sdk.manifests import Manifest
 
 
 class PlatformSettings(BaseSettings):
-    """Settings of a platform from the environment, `.env` and a folder. Unknown ones are ignored, an empty value counts
-    as not given, and no error shows a value.
+    """The settings of a platform, read from the environment, `.env` and the folder of mounted secrets.
 
-    The settings that `manifest` requires are given together, or none of them: then the platform is not configured.
+    Unknown settings are ignored, an empty value counts as not given, and no error shows a value. Either all settings
+    that `manifest` requires are given, or none of them: the platform is then not configured.
     """
 
     model_config = SettingsConfigDict(
@@ -23,7 +23,7 @@ class PlatformSettings(BaseSettings):
 
     @model_validator(mode="after")
     def check_required(self) -> Self:
-        """Raise ValueError when some of the required settings are given and others are not; it names those."""
+        """Raise ValueError, which names the missing settings, when only some of the required settings are given."""
         missing = self._list_missing()
         if missing and len(missing) < len(self.manifest.mandatory_settings):
             title = self.manifest.title
@@ -32,7 +32,7 @@ class PlatformSettings(BaseSettings):
 
     @property
     def is_configured(self) -> bool:
-        """Whether accounts can be connected: nothing that is required is missing."""
+        """Whether all required settings are given, so that accounts can be connected."""
         return not self._list_missing()
 
     def _list_missing(self) -> list[str]:
@@ -44,7 +44,7 @@ def _reveal(value: object) -> object:
 
 
 def check_url(value: str) -> str:
-    """Return an http or https URL as it is. Raises ValueError for anything else."""
+    """Return `value` unchanged when it is an http or https URL without a fragment. Raises ValueError otherwise."""
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
         raise ValueError("must be an http or https address")
@@ -52,17 +52,17 @@ def check_url(value: str) -> str:
 
 
 def check_base_url(value: str) -> str:
-    """Return an http or https URL without a slash at its end. Raises ValueError for anything else."""
+    """Return an http or https URL without its trailing slashes. Raises ValueError for anything else."""
     return check_url(value).rstrip("/")
 
 
 def split_names(value: object) -> object:
-    """Return the names in a list that is separated by commas; a value that is no text as it is."""
+    """Return the names in a text of comma-separated names. A value that is not a text is returned unchanged."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 def list_secrets(*secrets: SecretStr) -> tuple[str, ...]:
-    """Return the values of the secrets that are given, in their order."""
+    """Return the values of `secrets` in the given order, without the empty ones."""
     return tuple(secret.get_secret_value() for secret in secrets if secret.get_secret_value())
 
 

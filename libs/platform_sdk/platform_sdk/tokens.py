@@ -4,12 +4,16 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 EXPIRY_MARGIN_MS = 60_000
-"""A token is not used in the last minute before it expires."""
+"""The time before its expiry during which a token is not used any more."""
 
 
 @dataclass(frozen=True)
 class AccessToken:
-    """An access token of `connection`, granted under `epoch` for `scopes`; `expires_at` in ms, None for never."""
+    """An access token of `connection` for `scopes`.
+
+    `epoch` is the connection's epoch (the number that an uninstall raises) in which the token was granted. `expires_at`
+    is in ms since the Unix epoch; None for a token that does not expire.
+    """
 
     connection: str
     epoch: int
@@ -19,9 +23,9 @@ class AccessToken:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the token, by which the gateway identifies it without seeing it."""
+        """The SHA-256 of the token in hex. It identifies the token to the gateway without containing it."""
         return sha256(self.token.encode()).hexdigest()
 
     def is_valid_for(self, epoch: int, now: int) -> bool:
-        """Return whether the token may be used at `now` (ms) for a request of `epoch`."""
+        """Return whether the token has not expired at `now` (ms) and was granted in `epoch` or a later one."""
         return self.epoch >= epoch and (self.expires_at is None or now < self.expires_at - EXPIRY_MARGIN_MS)

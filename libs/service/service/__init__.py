@@ -1,1 +1,1 @@
-"""How the process of a service reads its settings, starts, shows its health and metrics, and stops."""
+"""Runs the process of a service: settings, start and stop, health checks, logs and metrics."""

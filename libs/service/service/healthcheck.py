@@ -1,6 +1,7 @@
-"""The health check of containers, `python -m service.healthcheck [port]`: whether the local service is ready.
+"""The health check of containers, `python -m service.healthcheck [port]`: checks whether the local service is ready.
 
-Without a port it uses the setting PORT. Exits with 0 when the service is ready, else with 1 and the reason.
+The default of `port` is the environment variable PORT, or else 8080. Exits with 0 when the service is ready, otherwise
+with 1 and the reason on standard error.
 """
 
 import os
@@ -11,7 +12,7 @@ TIMEOUT_SECONDS = 4.0
 
 
 def check_ready(port: int) -> str | None:
-    """Return None when `/ready` answers 200, else its body, or that nothing answers on the port."""
+    """Return None when `/ready` responds with 200; otherwise the reason: the response's body or the error."""
     connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/ready")

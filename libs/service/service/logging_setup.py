@@ -1,4 +1,4 @@
-"""Structured logs on standard output: one JSON object a line, without the values of fields that may be secret."""
+"""Structured logs on standard output: one JSON object per line. The values of fields that may be secret are hidden."""
 
 import logging
 import sys
@@ -27,9 +27,9 @@ def _add_trace_id(_logger: Any, _method: str, line: MutableMapping[str, Any]) ->
 
 
 def configure_logging(service: str) -> None:
-    """Configure logging of this process. Every line names `service`, and the current trace when there is one.
+    """Configure the logs of this process. Every line has the name `service`, and the id of the current trace, if any.
 
-    Lines that are logged while a Kafka message is handled also name its connection and its sync.
+    Lines that are logged while a Kafka message is handled also have the message's connection and sync id.
     """
     structlog.configure(
         processors=[

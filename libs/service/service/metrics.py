@@ -1,6 +1,7 @@
-"""`GET /metrics` for Prometheus, on the same internal listener as /health and /ready.
+"""The route `GET /metrics` for Prometheus, on the same internal port as /health and /ready.
 
-Labels have few values: platforms, states, outcomes; never a merchant, a connection or an account.
+Labels have few different values, such as platforms, states and outcomes. No label is a merchant, a merchant's
+connection or an account.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,11 +12,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 Refresh = Callable[[], Awaitable[None]]
-"""Updates metrics that are read from the service's database. It must not raise or take long."""
+"""A function that updates metrics from the service's database. It must be fast and raise nothing."""
 
 
 def add_metrics_route(app: FastAPI, registry: CollectorRegistry, *, refresh: Refresh | None = None) -> None:
-    """Add `/metrics`, which shows all of `registry` after calling `refresh`."""
+    """Add the route `/metrics`, which calls `refresh` and returns all metrics of `registry`."""
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:

@@ -1,4 +1,4 @@
-"""Runs a service as several processes that share its addresses, to use more than one processor."""
+"""Runs a service as several processes that listen on the same ports, to use more than one processor."""
 
 import ctypes
 import os
@@ -11,20 +11,21 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run_processes(targets: Sequence[Callable[[], None]]) -> None:
-    """Run each of `targets` in a forked process until one of them ends or this process receives SIGTERM or SIGINT.
+    """Run each of `targets` in a forked process, and wait until one of these child processes ends.
 
-    Then all others receive SIGTERM, so that a supervisor restarts the service as a whole. Exits with the code of the
-    first process that ended. When this process is killed, its children receive SIGTERM as well.
+    The other children are then sent SIGTERM, so that a supervisor restarts the service as a whole. All children are
+    sent SIGTERM also when this process receives SIGTERM or SIGINT, and (on Linux) when it is killed. Exits with the
+    exit code of the child that ended first.
     """
     children: list[int] = []
 
     def stop_children(_signal: int, _frame: object) -> None:
         for child in children:
-            _terminate(child)
+            _terminate_child(child)
 
     # A signal that arrives while the children are being forked is handled when all of them exist.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
-    children += [_fork(target) for target in targets]
+    children += [_fork_child(target) for target in targets]
     for number in _STOP_SIGNALS:
         signal.signal(number, stop_children)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
@@ -36,7 +37,7 @@ def run_processes(targets: Sequence[Callable[[], None]]) -> None:
     sys.exit(os.waitstatus_to_exitcode(status))
 
 
-def _fork(target: Callable[[], None]) -> int:
+def _fork_child(target: Callable[[], None]) -> int:
     parent = os.getpid()
     child = os.fork()
     if child:
@@ -48,7 +49,7 @@ def _fork(target: Callable[[], None]) -> int:
 
 
 def _terminate_with_parent(parent: int) -> None:
-    """Have the kernel send SIGTERM to this process when its parent ends (Linux only)."""
+    """Let the kernel send SIGTERM to this process when its parent ends (Linux only). Exit if the parent has ended."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     # The parent may have ended before the call above.
@@ -56,7 +57,7 @@ def _terminate_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def _terminate(child: int) -> None:
+def _terminate_child(child: int) -> None:
     try:
         os.kill(child, signal.SIGTERM)
     except ProcessLookupError:

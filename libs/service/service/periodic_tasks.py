@@ -1,4 +1,4 @@
-"""Background tasks of a service that run a function again and again, and survive its errors."""
+"""Background tasks that call a function periodically. An error of the function does not end the task."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,14 +10,14 @@ log = structlog.get_logger()
 MAX_PAUSE_SECONDS = 30.0
 """The longest pause after an error."""
 LAST_RUN_SECONDS = 5.0
-"""How long a run may go on after the task was asked to stop. A run that is cancelled has to be repeated."""
+"""How long a running step may take after the task is asked to stop. A longer one is cancelled and is lost work."""
 
 
 class PeriodicTask:
     """Calls `step` every `interval` seconds, or earlier after `wake`.
 
-    `step` returns whether it has more to do; then it is called again at once. An error is logged, shown by
-    `health_error`, and retried after a pause that grows up to 30 seconds.
+    When `step` returns True, it has more to do and is called again immediately. When it raises, the error is logged and
+    stored in `health_error`, and `step` is called again after a pause, which doubles from 1 up to 30 seconds.
     """
 
     def __init__(self, name: str, step: Callable[[], Awaitable[bool]], *, interval: float) -> None:
@@ -28,15 +28,15 @@ class PeriodicTask:
         self._is_running_step = False
         self._is_stopping = False
         self.health_error: str | None = None
-        """The error of the last run, as a sentence for /ready; None when it succeeded."""
+        """The error of the last call of `step`, as text for /ready; None when the call succeeded."""
 
     def wake(self) -> None:
-        """Run now, because there is something to do."""
+        """Call `step` now instead of waiting for the end of the interval."""
         self._wake.set()
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Run while the context lasts. At its end a running step may finish."""
+        """Run the task while the context lasts. At its end, wait up to LAST_RUN_SECONDS for a step that is running."""
         task = asyncio.create_task(self._run())
         try:
             yield

@@ -20,21 +20,22 @@ from service.multiprocess import run_processes
 
 log = structlog.get_logger()
 RESTART_SECONDS = 2.0
-"""The pause before another attempt to start while something is unavailable."""
+"""The pause before the next attempt to start after an UnavailableError."""
 DRAIN_SECONDS = 2.0
-"""How long a stopping process waits until its clients have closed their connections after a last response."""
+"""How long a stopping server waits for its clients to close their connections."""
 
 LAST_ANSWER = (b"connection", b"close")
-"""The header of the last response on a connection."""
+"""The header by which a stopping server asks clients to close their connections after the response."""
 
 Check = Callable[[], Awaitable[str | None]]
-"""Returns what is wrong with one dependency or part of the service, or None."""
+"""A function that returns why one part or dependency of the service is not ready; None when it is ready."""
 
 
-def hide_details(checks: Mapping[str, Check]) -> dict[str, Check]:
-    """Return the same checks for a public listener. Their reason is logged and not returned.
+def hide_check_reasons(checks: Mapping[str, Check]) -> dict[str, Check]:
+    """Return the same checks with a fixed text in place of each reason, for `/ready` on a public port.
 
-    The errors of a database driver, for example, name hosts and roles.
+    The reasons are logged instead. They may contain internal names; errors of a database driver, for example, contain
+    hosts and roles.
     """
 
     def hide_reason(name: str, check: Check) -> Check:
@@ -51,14 +52,17 @@ def hide_details(checks: Mapping[str, Check]) -> dict[str, Check]:
 
 
 class Readiness(BaseModel):
-    """Whether a process can do its work. `parts` has `ok` or the reason for each part."""
+    """Whether a process can do its work. `parts` has `ok` or the reason why not, by name of the part."""
 
     status: str
     parts: dict[str, str]
 
 
 def add_health_routes(app: FastAPI, checks: Mapping[str, Check]) -> None:
-    """Add `/health` (the process runs) and `/ready` (all checks pass; otherwise 503 with the reasons)."""
+    """Add the routes `/health`, which always returns 200, and `/ready`, which runs the checks.
+
+    `/ready` returns 200 when all checks pass, otherwise 503 with the reasons.
+    """
     responses: dict[int | str, dict[str, object]] = {
         200: {"description": "They do.", "model": Readiness},
         503: {"description": "Not all of them.", "model": Readiness},
@@ -78,7 +82,10 @@ def add_health_routes(app: FastAPI, checks: Mapping[str, Check]) -> None:
 
 
 class Endpoint(NamedTuple):
-    """An ASGI application and its address. `connections` creates the protocol of a connection instead of uvicorn's."""
+    """An ASGI application and the host and port on which it listens.
+
+    `connections` is a factory of the asyncio protocol for each network connection; None for uvicorn's own protocol.
+    """
 
     app: object
     host: str
@@ -87,24 +94,24 @@ class Endpoint(NamedTuple):
 
 
 StartService = Callable[[AsyncExitStack], Awaitable[list[Endpoint]]]
-"""Enters all that the service needs on the stack and returns what is to be served."""
+"""A function that starts the service: enters its resources on the exit stack and returns the endpoints to serve."""
 
 
 def serve(*starts: StartService) -> None:
-    """Run a service, with one process for each of `starts`. The processes share the service's addresses.
+    """Run a service until SIGTERM or SIGINT, with one process for each of `starts`.
 
-    A start that raises `UnavailableError` is repeated until it succeeds. Returns when the process was asked to stop;
-    what was entered on the stack is left in reverse order.
+    Several processes listen on the same ports. A start that raises `UnavailableError` is repeated until it succeeds.
+    When the service stops, the exit stack is closed: resources are released in reverse order.
     """
     if len(starts) == 1:
-        _run(starts[0], share_addresses=False)
+        _run_service(starts[0], share_addresses=False)
     else:
-        run_processes([partial(_run, start, share_addresses=True) for start in starts])
+        run_processes([partial(_run_service, start, share_addresses=True) for start in starts])
 
 
-def _run(start: StartService, *, share_addresses: bool) -> None:
+def _run_service(start: StartService, *, share_addresses: bool) -> None:
     with asyncio.Runner(loop_factory=_create_loop) as runner:
-        runner.run(_serve(start, share_addresses))
+        runner.run(_serve_until_stopped(start, share_addresses))
 
 
 def _create_loop() -> asyncio.AbstractEventLoop:
@@ -113,8 +120,8 @@ def _create_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-async def _serve(start: StartService, share_addresses: bool) -> None:
-    """Start and serve. A stop signal during the start cancels it and leaves what was entered."""
+async def _serve_until_stopped(start: StartService, share_addresses: bool) -> None:
+    """Start and serve. A stop signal during the start cancels the start and closes its exit stack."""
     task = asyncio.current_task()
     assert task is not None
     signals: list[int] = []
@@ -134,9 +141,9 @@ async def _serve(start: StartService, share_addresses: bool) -> None:
 
 async def _start_and_serve(start: StartService, share_addresses: bool) -> None:
     while True:
-        async with AsyncExitStack() as stack:
+        async with AsyncExitStack() as exit_stack:
             try:
-                endpoints = await start(stack)
+                endpoints = await start(exit_stack)
             except UnavailableError as error:
                 log.warning("start postponed", reason=str(error))
             else:
@@ -147,30 +154,33 @@ async def _start_and_serve(start: StartService, share_addresses: bool) -> None:
 
 
 def _freeze_memory() -> None:
-    """Exclude the objects of the start from garbage collection, because they stay, and collect less often."""
+    """Exclude all existing objects from garbage collection, because they are long-lived, and collect less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 
 
 def _open_shared_socket(host: str, port: int) -> socket.socket:
-    """Open a socket that several processes open for one address; the kernel spreads connections over them."""
+    """Open a listening socket with SO_REUSEPORT. The kernel distributes connections over all processes that open it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=2048, reuse_port=True)
 
 
 class _Server(uvicorn.Server):
-    """One of several servers in a process."""
+    """A uvicorn server that can share a process with others."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to `_serve_endpoints`."""
+        """Capture no signals: `_serve_endpoints` handles them for all servers of the process."""
         # Uvicorn's handling raises the signal again when it is done, which would end the process before the exit stack
         # is left.
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let responses close the connections, then shut down. New connections are accepted meanwhile."""
+        """Wait up to DRAIN_SECONDS for clients to close their connections, then shut down.
+
+        New connections are accepted during this wait.
+        """
         # Uvicorn closes idle connections at once. A request that is under way on one of them would be lost.
         self.server_state.default_headers = [*self.server_state.default_headers, LAST_ANSWER]
         waited = 0.0
@@ -181,8 +191,8 @@ class _Server(uvicorn.Server):
 
 
 async def _serve_endpoints(endpoints: list[Endpoint], share_addresses: bool) -> None:
-    """Serve until SIGTERM or SIGINT. A second SIGINT closes all connections at once."""
-    servers = [_Server(_build_config(endpoint)) for endpoint in endpoints]
+    """Serve until SIGTERM or SIGINT. A second SIGINT closes all connections without waiting for responses."""
+    servers = [_Server(_build_uvicorn_config(endpoint)) for endpoint in endpoints]
 
     def stop(*, force: bool) -> None:
         for server in servers:
@@ -198,7 +208,7 @@ async def _serve_endpoints(endpoints: list[Endpoint], share_addresses: bool) -> 
     await asyncio.gather(*(server.serve(sockets=own) for server, own in zip(servers, sockets, strict=True)))
 
 
-def _build_config(endpoint: Endpoint) -> uvicorn.Config:
+def _build_uvicorn_config(endpoint: Endpoint) -> uvicorn.Config:
     return uvicorn.Config(
         endpoint.app,  # type: ignore[arg-type] # any ASGI application
         host=endpoint.host,

@@ -1,4 +1,4 @@
-"""Authentication between services: each caller has a name and a key of its own, listed in INTERNAL_KEYS."""
+"""Authentication between services. The setting INTERNAL_KEYS lists the name and the key of each caller."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -41,7 +41,7 @@ CallerKeys = Annotated[dict[str, str], NoDecode, BeforeValidator(_parse_setting)
 
 
 def identify_caller(keys: Mapping[str, str], authorization: str | None) -> str | None:
-    """Return the name of the caller whose key is in an `Authorization: Bearer <key>` header, or None."""
+    """Return the name of the caller whose key is in the header `Authorization: Bearer <key>`; None for another key."""
     scheme, _, token = (authorization or "").partition(" ")
     digest = sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
     # Every key is compared, each in constant time, so that the time of the response shows nothing.

@@ -1,4 +1,7 @@
-"""Settings from the environment, `.env` and a folder. A missing or malformed setting ends the process with one line."""
+"""Reads settings from the environment, `.env` and the folder SETTINGS_DIR.
+
+A missing or malformed setting ends the process with one line on standard error that names the setting.
+"""
 
 import os
 import sys
@@ -18,18 +21,19 @@ from messaging.tls import create_context, load_certificate
 class Settings(BaseSettings):
     """The base of every service's settings.
 
-    Fields are environment variables in any case. Unknown variables are ignored, and empty ones count as missing.
+    Each field is read from the environment variable of its name, in upper or lower case. Unknown variables are ignored,
+    and empty ones count as missing.
     """
 
     model_config = SettingsConfigDict(
         env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
     otel_exporter_otlp_endpoint: str = ""
-    """The base address of the OTLP/HTTP receiver of traces. Empty: no traces are exported."""
+    """The base URL of the OTLP/HTTP endpoint that receives traces. When empty, no traces are exported."""
 
 
 class KafkaSettings(Settings):
-    """The settings of every service that uses Kafka: its addresses, TLS and login."""
+    """The settings of a service that uses Kafka: the brokers' addresses, TLS and the login."""
 
     kafka_bootstrap_servers: str
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -42,7 +46,7 @@ class KafkaSettings(Settings):
 
     @model_validator(mode="after")
     def _validate_kafka(self) -> Self:
-        """Raise `ValueError` when settings of Kafka are missing or contradict each other, or a file cannot be read."""
+        """Raise `ValueError` when Kafka settings are missing or contradict each other, or a file cannot be read."""
         protocol = self.kafka_security_protocol
         login = {"KAFKA_USERNAME": self.kafka_username, "KAFKA_PASSWORD": self.kafka_password.get_secret_value()}
         certificate = {"KAFKA_CERT_FILE": self.kafka_cert_file, "KAFKA_KEY_FILE": self.kafka_key_file}
@@ -58,7 +62,7 @@ class KafkaSettings(Settings):
         return self
 
     def build_brokers(self) -> Brokers:
-        """Return the brokers that these settings describe. Certificate files are read again."""
+        """Return the brokers with the TLS context and login of these settings. Reads the certificate files again."""
         login = None
         if self.kafka_security_protocol.startswith("SASL_"):
             login = Login(self.kafka_username, self.kafka_password.get_secret_value(), self.kafka_sasl_mechanism)
@@ -67,10 +71,10 @@ class KafkaSettings(Settings):
     def _create_tls_context(self) -> SSLContext | None:
         if not self.kafka_security_protocol.endswith("SSL"):
             return None
-        with _name_setting("KAFKA_CA_FILE"):
+        with _prefix_errors("KAFKA_CA_FILE"):
             context = create_context(self.kafka_ca_file)
         if self.kafka_cert_file:
-            with _name_setting("KAFKA_CERT_FILE, KAFKA_KEY_FILE"):
+            with _prefix_errors("KAFKA_CERT_FILE, KAFKA_KEY_FILE"):
                 load_certificate(context, self.kafka_cert_file, self.kafka_key_file)
         return context
 
@@ -91,7 +95,7 @@ def _require_all_or_none(settings: dict[str, str]) -> None:
 
 
 @contextmanager
-def _name_setting(setting: str) -> Iterator[None]:
+def _prefix_errors(setting: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
@@ -101,27 +105,29 @@ def _name_setting(setting: str) -> Iterator[None]:
 S = TypeVar("S", bound=BaseSettings)
 
 
-FOLDER_VARIABLE = "SETTINGS_DIR"
-"""Names a folder with a file for each setting, as secrets are mounted. The environment has precedence."""
+SETTINGS_DIR_VARIABLE = "SETTINGS_DIR"
+"""The environment variable with the path of a folder that has one file per setting, such as mounted secrets.
+
+Environment variables take precedence over these files."""
 
 
-def load_settings(kind: type[S]) -> S:
+def load_settings(settings_class: type[S]) -> S:
     """Load the settings of this process. If one is missing or malformed, print a line that names it and exit with 2."""
     try:
-        return kind(_secrets_dir=_find_folder())
+        return settings_class(_secrets_dir=_find_settings_dir())
     except ValidationError as error:
-        _exit(error)
+        _exit_with_error(error)
 
 
-def _find_folder() -> str | None:
-    folder = os.environ.get(FOLDER_VARIABLE)
+def _find_settings_dir() -> str | None:
+    folder = os.environ.get(SETTINGS_DIR_VARIABLE)
     if folder and not Path(folder).is_dir():
-        sys.stderr.write(f"cannot start, setting {FOLDER_VARIABLE}: there is no folder {folder}\n")
+        sys.stderr.write(f"cannot start, setting {SETTINGS_DIR_VARIABLE}: there is no folder {folder}\n")
         raise SystemExit(2)
     return folder
 
 
-def _exit(error: ValidationError) -> NoReturn:
+def _exit_with_error(error: ValidationError) -> NoReturn:
     messages = [f"{'.'.join(str(p) for p in e['loc']).upper() or 'settings'}: {e['msg']}" for e in error.errors()]
     sys.stderr.write(f"cannot start, setting {'; '.join(messages)}\n")
     raise SystemExit(2)

@@ -1,11 +1,12 @@
-"""Prometheus counters of a service that runs as several processes: integers in memory that all of them share.
+"""Prometheus counters of a service that runs as several processes. The counters are integers in shared memory.
 
-A scrape reaches one of the processes and must show the counts of all. The memory is allocated before the processes are
-forked and has a row for each, to which only that process writes; a scrape adds up the rows. All series are declared in
-advance, so incrementing is an addition at a fixed index, and a series is shown with zero before its first count.
+A scrape reaches one of the processes and must show the counts of all processes. The memory is allocated before the
+processes are forked. It has one row per process, to which only this process writes; a scrape adds up the rows. All
+series are declared in advance, so that incrementing is an addition at a fixed index, and each series is shown from the
+start, with the value 0.
 
-The multiprocess mode of prometheus_client needs a writable folder, which a read-only container does not have, and reads
-the environment at import.
+The multiprocess mode of prometheus_client is not used, because it needs a writable folder, which a read-only container
+does not have, and reads the environment at import.
 """
 
 import mmap
@@ -19,7 +20,7 @@ COUNTER_BYTES = 8
 
 
 class Family(NamedTuple):
-    """A counter: its name without `_total`, its help text, its labels, and the label values of each series."""
+    """A counter: its name without `_total`, its help text, its label names, and the label values of each series."""
 
     name: str
     help: str
@@ -28,7 +29,7 @@ class Family(NamedTuple):
 
 
 class SharedCounters(Collector):
-    """The counters `families` of a number of processes. Create it before the processes are forked."""
+    """The counters of all processes of a service. Create this object before the processes are forked."""
 
     def __init__(self, families: Sequence[Family], processes: int) -> None:
         self._families = families
@@ -39,11 +40,11 @@ class SharedCounters(Collector):
         self._rows = [memory[width * row : width * (row + 1)].cast("Q") for row in range(processes)]
 
     def create_rows(self) -> list["CounterRow"]:
-        """Return a row for each process."""
+        """Return one row for each process."""
         return [CounterRow(self._indexes, row) for row in self._rows]
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """Return all counters, summed over all processes."""
+        """Yield all counters, each summed over all processes."""
         for name, description, labels, series in self._families:
             metric = CounterMetricFamily(name, description, labels=labels)
             for values in series:
@@ -58,7 +59,7 @@ class CounterRow:
     def __init__(self, indexes: dict[tuple[str, ...], int], row: "memoryview[int]") -> None:
         self._indexes = indexes
         self.row = row
-        """The counts by index. Incrementing them directly is the fastest way."""
+        """The counts by index (see `get_index`). Incrementing a count here is faster than calling `increment`."""
 
     def get_index(self, family: str, *values: str) -> int:
         """Return the index of a series in `row`."""

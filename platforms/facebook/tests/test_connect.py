@@ -17,7 +17,7 @@ from platforms.facebook.connect import FacebookOAuth, create_adapter
 from platforms.facebook.settings import Settings
 from platforms.facebook.tests.fake_graph import APP_ID, APP_SECRET
 from platforms.facebook.webhook_fields import WEBHOOK_FIELDS
-from platforms.facebook.webhooks import FacebookPersonRequests, FacebookWebhooks
+from platforms.facebook.webhooks import FacebookUserRequests, FacebookWebhooks
 
 PREVIOUS = "facebook's former secret"
 
@@ -54,18 +54,18 @@ def webhooks(facebook: PlatformAdapter) -> FacebookWebhooks:
 
 
 @pytest.fixture
-def requests(facebook: PlatformAdapter) -> FacebookPersonRequests:
-    assert isinstance(facebook.person_requests, FacebookPersonRequests)
-    return facebook.person_requests
+def requests(facebook: PlatformAdapter) -> FacebookUserRequests:
+    assert isinstance(facebook.user_requests, FacebookUserRequests)
+    return facebook.user_requests
 
 
 def read(webhooks: FacebookWebhooks, body: bytes, secret: str = APP_SECRET) -> list[Delivery]:
-    return webhooks.read_deliveries(signed(body, secret), body)
+    return webhooks.verify_and_parse_deliveries(signed(body, secret), body)
 
 
 def refused(webhooks: FacebookWebhooks, headers: list[tuple[bytes, bytes]], body: bytes) -> int:
     with pytest.raises(RequestRejectedError) as rejected:
-        webhooks.read_deliveries(headers, body)
+        webhooks.verify_and_parse_deliveries(headers, body)
     return rejected.value.status
 
 
@@ -102,7 +102,7 @@ def test_a_callback_that_cannot_be_used_says_why(oauth: FacebookOAuth, query: by
 
 def test_a_batch_gives_one_delivery_an_entry(webhooks: FacebookWebhooks) -> None:
     body = batch(*(entry(str(1000 + number % 200), time=number) for number in range(1000)))
-    deliveries = webhooks.read_deliveries(signed(body), body)
+    deliveries = webhooks.verify_and_parse_deliveries(signed(body), body)
     assert len({delivery.webhook_id for delivery in deliveries}) == 1000
     assert deliveries[7].connection == "facebook:1007"
     assert {(delivery.topic, delivery.kind) for delivery in deliveries} == {("page", DeliveryKind.RECORDS)}
@@ -112,27 +112,27 @@ def test_a_batch_gives_one_delivery_an_entry(webhooks: FacebookWebhooks) -> None
 def test_copies_of_an_entry_are_the_same_delivery_in_any_batch(webhooks: FacebookWebhooks) -> None:
     turned = dict(reversed(entry().items()))
     first, second = batch(entry()), batch(entry("1002"), turned)
-    (one,) = webhooks.read_deliveries(signed(first), first)
-    other, copy = webhooks.read_deliveries(signed(second), second)
+    (one,) = webhooks.verify_and_parse_deliveries(signed(first), first)
+    other, copy = webhooks.verify_and_parse_deliveries(signed(second), second)
     assert one.webhook_id == copy.webhook_id != other.webhook_id
 
 
 def test_all_forms_of_entries_make_their_page_dirty(webhooks: FacebookWebhooks) -> None:
     forms = [{"id": "1", "time": 1, "changed_fields": ["name"]}, {"id": 2, "time": 1, "messaging": []}, {"id": "3"}]
     body = batch(*forms)
-    read = webhooks.read_deliveries(signed(body), body)
+    read = webhooks.verify_and_parse_deliveries(signed(body), body)
     assert [delivery.connection for delivery in read] == ["facebook:1", "facebook:2", "facebook:3"]
 
 
 def test_what_people_say_on_a_page_asks_for_nothing(webhooks: FacebookWebhooks) -> None:
     body = batch({"id": "1", "time": 1, "messaging": [{"message": {"text": "hello"}}]}, {"id": "1", "standby": []})
-    assert {d.kind for d in webhooks.read_deliveries(signed(body), body)} == {DeliveryKind.UNKNOWN}
+    assert {d.kind for d in webhooks.verify_and_parse_deliveries(signed(body), body)} == {DeliveryKind.UNKNOWN}
 
 
 def test_an_entry_nested_without_end_is_malformed(webhooks: FacebookWebhooks) -> None:
     body = b'{"object":"page","entry":[{"id":"1","changes":' + b"[" * 400 + b"]" * 400 + b"}]}"
     with pytest.raises(RequestRejectedError) as refused:
-        webhooks.read_deliveries(signed(body), body)
+        webhooks.verify_and_parse_deliveries(signed(body), body)
     assert refused.value.status == 400
 
 
@@ -140,18 +140,18 @@ def test_entries_without_an_id_are_skipped_and_counted(
     webhooks: FacebookWebhooks, capsys: pytest.CaptureFixture[str]
 ) -> None:
     body = batch({"time": 1}, entry(), {"id": ""}, {"id": "me"}, {"id": "１"}, "x", None, {"id": ["1001"]})
-    assert [one.connection for one in webhooks.read_deliveries(signed(body), body)] == ["facebook:1001"]
+    assert [one.connection for one in webhooks.verify_and_parse_deliveries(signed(body), body)] == ["facebook:1001"]
     lines = [line for line in capsys.readouterr().out.splitlines() if "skipped" in line]
     assert len(lines) == 1
     assert "7" in lines[0]
     empty = batch()
-    assert webhooks.read_deliveries(signed(empty), empty) == []
+    assert webhooks.verify_and_parse_deliveries(signed(empty), empty) == []
 
 
 @pytest.mark.parametrize("secret", [APP_SECRET, PREVIOUS])
 def test_the_current_and_the_previous_secret_sign(webhooks: FacebookWebhooks, secret: str) -> None:
     body = batch(entry())
-    assert len(webhooks.read_deliveries(signed(body, secret), body)) == 1
+    assert len(webhooks.verify_and_parse_deliveries(signed(body, secret), body)) == 1
 
 
 def test_a_signature_that_is_not_facebooks_is_401(webhooks: FacebookWebhooks) -> None:
@@ -188,12 +188,14 @@ def test_what_is_no_batch_about_pages_is_400(webhooks: FacebookWebhooks, body: b
 def test_the_test_delivery_is_a_signed_batch_about_no_page(webhooks: FacebookWebhooks) -> None:
     webhook_id, headers, body = webhooks.build_probe("1001")
     pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    (delivery,) = webhooks.read_deliveries(pairs, body)
+    (delivery,) = webhooks.verify_and_parse_deliveries(pairs, body)
     assert (delivery.kind, delivery.connection, delivery.webhook_id) == (DeliveryKind.PROBE, "facebook:0", webhook_id)
     assert b"1001" not in body
     for other in (entry("0"), entry("1001", merchant_sync_test=webhook_id), entry("0", merchant_sync_test="x")):
         forged = batch(other)
-        assert [one.kind for one in webhooks.read_deliveries(signed(forged), forged)] == [DeliveryKind.RECORDS]
+        assert [one.kind for one in webhooks.verify_and_parse_deliveries(signed(forged), forged)] == [
+            DeliveryKind.RECORDS
+        ]
 
 
 def test_a_challenge_is_answered_to_who_knows_the_verify_token(webhooks: FacebookWebhooks) -> None:
@@ -218,7 +220,7 @@ ABOUT = {"user_id": "4004", "algorithm": "HMAC-SHA256", "issued_at": 1_795_500_0
 
 
 @pytest.mark.parametrize("secret", [APP_SECRET, PREVIOUS])
-def test_a_signed_request_names_its_user(requests: FacebookPersonRequests, secret: str) -> None:
+def test_a_signed_request_names_its_user(requests: FacebookUserRequests, secret: str) -> None:
     assert requests.parse_signed_request(signed_request(ABOUT, secret)) == ("4004", 1_795_500_000_000)
     assert requests.parse_signed_request(signed_request(ABOUT | {"padding": "x"}, secret))[0] == "4004"
 
@@ -240,7 +242,7 @@ def test_a_signed_request_names_its_user(requests: FacebookPersonRequests, secre
         signed_request(ABOUT).partition(".")[2],
     ],
 )
-def test_a_forged_signed_request_is_refused(requests: FacebookPersonRequests, forged: str) -> None:
+def test_a_forged_signed_request_is_refused(requests: FacebookUserRequests, forged: str) -> None:
     with pytest.raises(RequestRejectedError):
         requests.parse_signed_request(forged)
 

@@ -40,22 +40,22 @@ def test_a_token_is_never_requested(setting: str) -> None:
 
 def test_a_refused_field_is_dropped_once() -> None:
     fields = RequestedFields(parse_fields("name,bio,about"))
-    assert fields.drop("bio") == ["bio"]
+    assert fields.drop_field("bio") == ["bio"]
     assert fields.text == "id,name,about"
-    assert fields.drop("bio") == []
+    assert fields.drop_field("bio") == []
 
 
 def test_a_word_refused_inside_an_expansion_drops_the_field_around_it() -> None:
     fields = RequestedFields(parse_fields("name,picture{url,uri},location{city}"))
-    assert fields.drop("uri") == ["picture"]
+    assert fields.drop_field("uri") == ["picture"]
     assert fields.text == "id,name,location{city}"
 
 
 def test_a_field_of_that_name_goes_before_one_that_mentions_it() -> None:
     fields = RequestedFields(parse_fields("link,parent_page{link}"))
-    assert fields.drop("link") == ["link"]
+    assert fields.drop_field("link") == ["link"]
     assert fields.text == "id,parent_page{link}"
 
 
 def test_the_id_is_never_dropped() -> None:
-    assert RequestedFields(parse_fields("name")).drop("id") == []
+    assert RequestedFields(parse_fields("name")).drop_field("id") == []

@@ -1,4 +1,4 @@
-"""Collections with the ids of their products."""
+"""Collections. Each record has the ids of the collection's products."""
 
 from platform_sdk.resources import ReadMethod
 from platforms.shopify.resources.declaration import ShopifyResource

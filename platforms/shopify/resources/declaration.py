@@ -1,4 +1,4 @@
-"""What a Shopify resource declares besides the general declaration: its gids and how webhooks name its records."""
+"""The declaration of a Shopify resource: a `Resource` with its gids and with the webhook fields that name a record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ GID = "gid://shopify/"
 
 @dataclass(frozen=True)
 class ShopifyResource(Resource):
-    """One kind of record of a shop.
+    """A kind of records of a shop.
 
-    `gid_types` are the types in the gids of its records: `Product` in `gid://shopify/Product/1`. Where there are
-    several, `gid_family` is what all of their names begin with. `payload_fields` maps the first word of a webhook topic
+    `gid_types` are the types in the gids of the records: `Product` in `gid://shopify/Product/1`. When there are several
+    types, `gid_family` is the common prefix of their names. `payload_fields` maps the first word of a webhook topic
     (`products` in `products/update`) to the field of the payload that names the record.
     """
 
@@ -23,13 +23,13 @@ class ShopifyResource(Resource):
 
     @property
     def gid_prefix(self) -> str:
-        """What all gids of its records begin with. Without a family the number follows."""
+        """The common prefix of the gids of the records. Without a `gid_family`, a gid is this prefix and a number."""
         return f"{GID}{self.gid_family}" if self.gid_family else f"{GID}{self.gid_types[0]}/"
 
     def parse_gid(self, text: str) -> str | None:
-        """Return the gid of the record that `text` names by its gid or its number; None where it names none.
+        """Return the gid of the record whose gid or number is `text`; None when it names no record.
 
-        A number is not enough where there are several types.
+        A number names no record when the resource has a `gid_family`, because the type is then unknown.
         """
         prefix = self.gid_prefix
         if text.startswith(prefix):

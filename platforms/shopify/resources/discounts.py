@@ -1,4 +1,4 @@
-"""Discounts, by code and automatic. The document shows each of the two families under a key of its own."""
+"""Discounts, both code discounts and automatic discounts. The document has a separate key for each of them."""
 
 from platform_sdk.resources import ReadMethod
 from platforms.shopify.resources.declaration import ShopifyResource
@@ -15,6 +15,6 @@ DISCOUNTS = ShopifyResource(
     sort_key="title",
     gid_types=("DiscountCodeNode", "DiscountAutomaticNode"),
     gid_family="Discount",
-    # A payload's `id` is a number, which does not tell the family.
+    # A payload's `id` is only a number, from which the type of the discount is not known.
     payload_fields={"discounts": "admin_graphql_api_id"},
 )

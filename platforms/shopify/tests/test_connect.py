@@ -87,7 +87,7 @@ def parse(shopify: PlatformAdapter, raw: bytes, *, now: float = 1000.0) -> OAuth
 
 def read_delivery(shopify: PlatformAdapter, headers: list[tuple[bytes, bytes]], body: bytes) -> Delivery:
     assert shopify.webhooks is not None
-    (delivery,) = shopify.webhooks.read_deliveries(headers, body)
+    (delivery,) = shopify.webhooks.verify_and_parse_deliveries(headers, body)
     return delivery
 
 

@@ -47,7 +47,7 @@ from messaging.errors import UnavailableError
 from platform_sdk.adapters import AccountApi, PlatformAdapter, Webhooks
 from platform_sdk.connection_methods import Credentials, OAuth
 from service.metrics import add_metrics_route
-from service.process import Check, add_health_routes, hide_details
+from service.process import Check, add_health_routes, hide_check_reasons
 
 if TYPE_CHECKING:
     from httpx import AsyncClient
@@ -100,7 +100,7 @@ def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi
     handlers = [
         _create_handler(parts, tokens, adapter, adapter.webhooks) for adapter in parts.available if adapter.webhooks
     ]
-    public = WebhookMiddleware(SafeHeaders(_create_public(parts, hide_details(checks))), handlers)
+    public = WebhookMiddleware(SafeHeaders(_create_public(parts, hide_check_reasons(checks))), handlers)
     return public, handlers, _create_internal(parts, tokens, checks)
 
 
@@ -151,12 +151,12 @@ def _create_platform_routes(
         routes.append(create_credentials_routes(adapter, method, check, cookies, parts.keys))
     if adapter.is_configured and adapter.webhooks:
         routes.append(create_challenge_routes(adapter, adapter.webhooks))
-    if adapter.is_configured and adapter.person_requests:
+    if adapter.is_configured and adapter.user_requests:
         routes.append(
             create_callback_routes(
                 erasure,
                 adapter.slug,
-                parse_signed_request=adapter.person_requests.parse_signed_request,
+                parse_signed_request=adapter.user_requests.parse_signed_request,
                 origin=adapter.origin,
             )
         )

@@ -70,7 +70,7 @@ class FakeWarehouse:
         self.down = False
         self.checks = 0
 
-    async def check(self, values: Mapping[str, str]) -> Mapping[str, Grant]:
+    async def check_credentials(self, values: Mapping[str, str]) -> Mapping[str, Grant]:
         self.checks += 1
         if self.down:
             raise TransientError("Warehouse does not answer")

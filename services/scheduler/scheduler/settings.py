@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from database.url import DatabaseUrl
 from service.service_auth import CallerKeys
-from service.settings import FOLDER_VARIABLE, KafkaSettings
+from service.settings import SETTINGS_DIR_VARIABLE, KafkaSettings
 
 DEFAULT_CRON = "0 0 * * *"
 CRON_SUFFIX = "_POLL_CRON"
@@ -45,7 +45,11 @@ class PollCronSource(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """Return the cron expressions by the names of their settings in lower case."""
-        sources = (_read_folder(os.environ.get(FOLDER_VARIABLE)), dotenv_values(".env").items(), os.environ.items())
+        sources = (
+            _read_folder(os.environ.get(SETTINGS_DIR_VARIABLE)),
+            dotenv_values(".env").items(),
+            os.environ.items(),
+        )
         return {
             name.lower(): value
             for source in sources

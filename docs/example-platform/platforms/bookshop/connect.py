@@ -56,7 +56,7 @@ class BookshopCredentials:
         self._api = api
         self._now = now
 
-    async def check(self, values: Mapping[str, str]) -> Mapping[str, Grant]:
+    async def check_credentials(self, values: Mapping[str, str]) -> Mapping[str, Grant]:
         """Return the grant of the shop. Raises RequestRejectedError for a wrong name or key."""
         shop = values["shop"].strip().lower()
         if not (shop.isascii() and shop.isalnum()):

@@ -4,8 +4,8 @@
 id, so that a delivery that comes again is the same sync. A process that is killed before Kafka's acknowledgement has
 not answered 200, and the platform delivers again.
 
-`handle` is on the path of every delivery: it calls the platform's `read_deliveries` and the batching producer directly,
-and creates a task only when the store or the platform has to be asked.
+`handle` is on the path of every delivery: it calls the platform's `verify_and_parse_deliveries` and the batching
+producer directly, and creates a task only when the store or the platform has to be asked.
 """
 
 import asyncio
@@ -139,7 +139,7 @@ class WebhookHandler:
     def handle(self, headers: Sequence[Header], body: bytes, answer: Answer) -> None:
         """Handle a POST; `answer` is called with the status. Header names are in lower case."""
         try:
-            deliveries = self._webhooks.read_deliveries(headers, body)
+            deliveries = self._webhooks.verify_and_parse_deliveries(headers, body)
         except RequestRejectedError as error:
             answer(self.log_refusal(error.status, error.reason, headers))
             return

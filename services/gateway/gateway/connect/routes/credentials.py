@@ -69,7 +69,7 @@ class CredentialsFlow:
     async def connect(self, values: Mapping[str, str], session: str | None) -> SignIn:
         """Check the values, then store the grants as after a consent. Raises RequestRejectedError and TransientError;
         nothing is stored then."""
-        grants = await self._method.check(values)
+        grants = await self._method.check_credentials(values)
         if not grants:
             raise RequestRejectedError(400, "these credentials open no account")
         async with self._connections.lock_all(self._grants.list_names(grants)) as locked:

@@ -176,7 +176,7 @@ async def _redirect_to_consent(
 
 
 def _respond_connected(request: Request, adapter: PlatformAdapter, method: OAuth, sign_in: SignIn) -> Response:
-    document = jsonable_encoder(method.describe_connected(sign_in.grants, sign_in.accounts))
+    document = jsonable_encoder(method.build_callback_result(sign_in.grants, sign_in.accounts))
     again = f"{build_login_path(adapter, sign_in.accounts[0].account)}?again=1"
     return respond_connected(request, adapter, sign_in, document, again=again)
 
