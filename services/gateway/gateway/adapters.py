@@ -27,17 +27,17 @@ def create_adapters(
     return {slug: load_role(slug, "connect").create_adapter(settings[slug], http, now) for slug in PLATFORMS}
 
 
-def list_configured(adapters: Mapping[str, PlatformAdapter]) -> list[PlatformAdapter]:
+def list_configured_adapters(adapters: Mapping[str, PlatformAdapter]) -> list[PlatformAdapter]:
     """Return the platforms at which accounts can be connected here."""
     return [adapter for adapter in adapters.values() if adapter.is_configured]
 
 
-def is_https(adapters: Iterable[PlatformAdapter]) -> bool:
+def has_https_origin(adapters: Iterable[PlatformAdapter]) -> bool:
     """Return whether browsers reach the gateway by https, so that its cookies may be marked Secure."""
     return next((origin for adapter in adapters if (origin := adapter.origin)), "").startswith("https:")
 
 
-def list_doubtful_addresses(adapters: Iterable[PlatformAdapter], port: int) -> list[str]:
+def list_port_warnings(adapters: Iterable[PlatformAdapter], port: int) -> list[str]:
     """Return remarks on addresses that name this machine with another port than the gateway's, which is probably a
     mistake."""
     return [

@@ -79,40 +79,42 @@ class GrantService:
         The session gets a new id, unless `keeps_session_id` and it is of the same merchant.
         """
         rows = [connection.row for connection in locked.by_name.values()]
-        old = self._keys.hash(SESSION, session) if session else None
+        old = self._keys.hash_value(SESSION, session) if session else None
         before = await locked.sessions.find_merchant(old) if old else None
         merchant = choose_merchant(before, [row.merchant for row in rows if row and row.merchant])
-        accounts = await self._save_all(locked, grants, merchant)
+        accounts = await self._save_grants(locked, grants, merchant)
         if keeps_session_id and session and old and before == merchant:
             await locked.sessions.prolong(old, self._session_seconds)
         else:
             session = create_cookie_value()
-            new = self._keys.hash(SESSION, session)
+            new = self._keys.hash_value(SESSION, session)
             await locked.sessions.replace(old, new, merchant, self._session_seconds)
         return SignIn(accounts, grants, merchant, session)
 
     async def store_for_operator(self, grants: Mapping[str, Grant]) -> tuple[ConnectedAccount, ...]:
         """Store the grants as connections of this installation. An account that a merchant has connected stays
         theirs."""
-        async with self._connections.lock_all(self.list_names(grants)) as locked:
-            return await self._save_all(locked, grants, OPERATOR_MERCHANT)
+        async with self._connections.lock_all(self.list_connection_names(grants)) as locked:
+            return await self._save_grants(locked, grants, OPERATOR_MERCHANT)
 
-    def list_names(self, accounts: Iterable[str]) -> list[str]:
+    def list_connection_names(self, accounts: Iterable[str]) -> list[str]:
         """Return the names of these accounts' connections."""
         return [build_connection_name(self._adapter.slug, account) for account in accounts]
 
-    async def _save_all(
+    async def _save_grants(
         self, locked: LockedConnections, grants: Mapping[str, Grant], merchant: UUID
     ) -> tuple[ConnectedAccount, ...]:
         accounts = {build_connection_name(self._adapter.slug, account): account for account in grants}
         return tuple(
             [
-                await self._save(connection, accounts[name], grants[accounts[name]], merchant)
+                await self._save_grant(connection, accounts[name], grants[accounts[name]], merchant)
                 for name, connection in locked.by_name.items()
             ]
         )
 
-    async def _save(self, connection: LockedConnection, account: str, grant: Grant, merchant: UUID) -> ConnectedAccount:
+    async def _save_grant(
+        self, connection: LockedConnection, account: str, grant: Grant, merchant: UUID
+    ) -> ConnectedAccount:
         """Store one grant; a first sync begins."""
         name = build_connection_name(self._adapter.slug, account)
         row = apply_grant(

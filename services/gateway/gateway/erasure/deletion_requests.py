@@ -97,7 +97,7 @@ class DeletionRequestDocument(BaseModel):
     messages_until: int | None = Field(description="By then the last message about these connections has left Kafka")
 
 
-def create_request(
+def create_deletion_request(
     kind: RequestKind, connections: tuple[str, ...] = (), *, fingerprint: str | None = None
 ) -> DeletionRequest:
     """Return a request with a new code of letters and digits, 128 bits."""

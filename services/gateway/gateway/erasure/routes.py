@@ -141,14 +141,14 @@ def create_erasure_routes(
             await erasure.disconnect(connection, merchant)
             return "/connections"
 
-        return await _handle_form(request, merchants, cookies, execute)
+        return await _handle_merchant_form(request, merchants, cookies, execute)
 
     @routes.post("/connections/{connection}/delete", **_DELETE)
     async def delete(request: Request, connection: str) -> Response:
         async def execute(merchant: UUID) -> str:
-            return build_request_path(await erasure.delete(connection, merchant))
+            return build_deletion_path(await erasure.delete(connection, merchant))
 
-        return await _handle_form(request, merchants, cookies, execute)
+        return await _handle_merchant_form(request, merchants, cookies, execute)
 
     @routes.get("/deletions/{code}", **_REQUEST)
     async def show_request(request: Request, code: str) -> Response:
@@ -197,13 +197,13 @@ def create_callback_routes(
         except RequestRejectedError as error:
             return JSONResponse(Problem(reason=error.reason).model_dump(), error.status)
         return JSONResponse(
-            DeletionConfirmation(url=origin + build_request_path(code), confirmation_code=code).model_dump()
+            DeletionConfirmation(url=origin + build_deletion_path(code), confirmation_code=code).model_dump()
         )
 
     return routes
 
 
-def build_request_path(code: str) -> str:
+def build_deletion_path(code: str) -> str:
     """Return the path of the page of the deletion request with this code."""
     return f"/deletions/{code}"
 
@@ -213,7 +213,7 @@ def _format_time(time: int | None) -> str:
     return "" if time is None else datetime.fromtimestamp(time / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-async def _handle_form(
+async def _handle_merchant_form(
     request: Request, merchants: MerchantReader, cookies: Cookies, execute: Callable[[UUID], Awaitable[str]]
 ) -> Response:
     """Check a form of the merchant's own page, execute it, and redirect to the path that `execute` returns."""

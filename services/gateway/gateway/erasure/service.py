@@ -13,7 +13,7 @@ import structlog
 
 from contracts.events import parse_account, parse_platform
 from gateway.connections import REDACTED, UNINSTALLED, Connection, redact, uninstall
-from gateway.erasure.deletion_requests import DeletionRequest, RequestKind, compute_fingerprint, create_request
+from gateway.erasure.deletion_requests import DeletionRequest, RequestKind, compute_fingerprint, create_deletion_request
 from gateway.store import Stores
 from gateway.store.connections import LockedConnection
 from gateway.tokens.service import TokenService
@@ -54,8 +54,8 @@ class ErasureService:
     async def delete(self, name: str, merchant: UUID) -> str:
         """Delete all data of an account at its merchant's request. Returns the request's code. Raises NotFoundError."""
         _require_owner(await self._connections.find(name), merchant)
-        request = await self._requests.save(create_request(RequestKind.MERCHANT_DELETION, (name,)))
-        await self.execute(request)
+        request = await self._requests.save(create_deletion_request(RequestKind.MERCHANT_DELETION, (name,)))
+        await self.execute_request(request)
         return request.code
 
     async def handle_person_request(
@@ -67,17 +67,17 @@ class ErasureService:
         `signed_part`: what was signed once is executed once.
         """
         fingerprint = compute_fingerprint(platform, kind.value, signed_part)
-        new = create_request(kind, fingerprint=fingerprint)
+        new = create_deletion_request(kind, fingerprint=fingerprint)
         until = requested_at + SAME_TIME_MS
         request = await self._requests.save_for_person(new, platform, person, granted_until=until)
-        await self.execute(request)
+        await self.execute_request(request)
         return request.code
 
-    async def execute(self, request: DeletionRequest) -> None:
+    async def execute_request(self, request: DeletionRequest) -> None:
         """Uninstall or redact the connections of a request, unless that was done."""
         if request.executed_at is None:
             for name in request.connections:
-                await self._erase(name, request)
+                await self._erase_connection(name, request)
             await self._requests.mark_executed(request.code)
 
     async def redact(self, delivery: Delivery) -> str:
@@ -90,7 +90,7 @@ class ErasureService:
             return "installed again" if await self._is_installed(locked) else None
 
         async def execute(locked: LockedConnection) -> str:
-            if not await locked.save_executed(_build_request(delivery)):
+            if not await locked.save_executed_request(_build_platform_request(delivery)):
                 return "carried out before"
             if locked.row is not None:
                 await self._redact(locked, locked.row)
@@ -108,18 +108,18 @@ class ErasureService:
     async def record_customer_request(self, delivery: Delivery) -> str:
         """Store that a customer of an account requested their data or its deletion. Nothing of customers is stored."""
         async with self._connections.lock(delivery.connection) as locked:
-            await locked.save_executed(_build_request(delivery))
+            await locked.save_executed_request(_build_platform_request(delivery))
         return "receipted"
 
     async def run_once(self) -> bool:
         """Execute open requests; publish again what was redacted a day ago."""
         for request in await self._requests.list_open():
-            await self.execute(request)
+            await self.execute_request(request)
         for request in await self._requests.list_to_republish(REPUBLISH_SECONDS):
             await self._republish(request)
         return False
 
-    async def _erase(self, name: str, request: DeletionRequest) -> None:
+    async def _erase_connection(self, name: str, request: DeletionRequest) -> None:
         kind = request.kind
         async with self._connections.lock(name) as locked:
             row = locked.row
@@ -132,7 +132,7 @@ class ErasureService:
     async def _is_installed(self, locked: LockedConnection) -> bool:
         if locked.row is None or not locked.row.is_live:
             return False
-        row = await self._tokens.ensure_fresh(locked)
+        row = await self._tokens.ensure_fresh_token(locked)
         if not row.is_live:
             return False
         token = self._tokens.decrypt_access_token(row)
@@ -142,7 +142,7 @@ class ErasureService:
         """Remove the app at the platform. A platform that does not answer is logged, and delays nothing."""
         if row.is_live:
             try:
-                row = await self._tokens.ensure_fresh(locked)
+                row = await self._tokens.ensure_fresh_token(locked)
                 if row.is_live:
                     token = self._tokens.decrypt_access_token(row)
                     await self._get_api(row).uninstall(parse_account(row.name), token)
@@ -165,7 +165,7 @@ class ErasureService:
         for name in request.connections:
             async with self._connections.lock(name) as locked:
                 if locked.row is not None and locked.row.state == REDACTED:
-                    await locked.publish()
+                    await locked.enqueue_event()
         await self._requests.mark_republished(request.code)
 
     def _get_api(self, row: Connection) -> AccountApi:
@@ -178,6 +178,6 @@ def _require_owner(row: Connection | None, merchant: UUID) -> Connection:
     return row
 
 
-def _build_request(delivery: Delivery) -> DeletionRequest:
+def _build_platform_request(delivery: Delivery) -> DeletionRequest:
     fingerprint = compute_fingerprint(parse_platform(delivery.connection), delivery.topic, delivery.webhook_id)
-    return create_request(RequestKind(delivery.kind.value), (delivery.connection,), fingerprint=fingerprint)
+    return create_deletion_request(RequestKind(delivery.kind.value), (delivery.connection,), fingerprint=fingerprint)

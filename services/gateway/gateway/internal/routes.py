@@ -65,44 +65,44 @@ def create_internal_routes(
     """Return the routes. They answer 401 without a service's key, and 403 where that service lacks the permission."""
     routes = APIRouter(prefix="/internal")
 
-    def authenticate(authorization: Annotated[str, Header()] = "") -> str:
+    def authenticate_caller(authorization: Annotated[str, Header()] = "") -> str:
         name = identify_caller(keys, authorization)
         if name is None:
             raise HTTPException(401, "unknown caller", {"WWW-Authenticate": "Bearer"})
         return name
 
-    Caller = Annotated[str, Depends(authenticate)]
+    Caller = Annotated[str, Depends(authenticate_caller)]
 
     @routes.post("/tokens")
     async def get_token(body: TokenRequest, caller: Caller) -> dict[str, object]:
-        _require(can_get_token(caller, body.connection))
+        _require_permission(can_get_token(caller, body.connection))
         return asdict(await tokens.get_token(body.connection))
 
     @routes.post("/tokens/refused")
     async def replace_token(body: RejectedToken, caller: Caller) -> dict[str, object]:
-        _require(can_get_token(caller, body.connection))
+        _require_permission(can_get_token(caller, body.connection))
         return asdict(await tokens.replace_token(body.connection, body.access_token_sha256))
 
     @routes.post("/connections/{connection}/assert")
     async def ensure_subscriptions(connection: str, body: SubscriptionsRequest, caller: Caller) -> dict[str, object]:
-        _require(can_ensure_subscriptions(caller))
+        _require_permission(can_ensure_subscriptions(caller))
         return await subscriptions.ensure(connection, body.sync_id, first=body.first)
 
     @routes.post("/connections/{connection}/sync")
     async def request_sync(connection: str, body: ManualSyncRequest, caller: Caller) -> dict[str, object]:
-        _require(can_operate(caller))
+        _require_permission(can_operate(caller))
         if body.records is None:
             return {"sync_id": str(await syncs.request_full_sync(connection))}
         return {"sync_id": str(await syncs.request_records(connection, body.records))}
 
     @routes.get("/connections/{connection}/checkup")
     async def inspect_subscriptions(connection: str, caller: Caller) -> dict[str, object]:
-        _require(can_operate(caller))
+        _require_permission(can_operate(caller))
         return await subscriptions.inspect(connection)
 
     @routes.post("/platforms/{platform}/connect")
     async def connect(platform: str, caller: Caller) -> dict[str, object]:
-        _require(can_operate(caller))
+        _require_permission(can_operate(caller))
         accounts = await connector.connect(platform)
         return {"connections": [{"connection": one.connection, "sync_id": one.sync_id} for one in accounts]}
 
@@ -139,6 +139,6 @@ async def _answer_unavailable(_request: Request, error: Exception) -> JSONRespon
     return JSONResponse({"status": "error", "reason": str(error)}, 503)
 
 
-def _require(allowed: bool) -> None:
+def _require_permission(allowed: bool) -> None:
     if not allowed:
         raise HTTPException(403, "not for this caller")

@@ -52,7 +52,7 @@ class MerchantReader:
 
     async def find_merchant(self, session: str | None) -> UUID | None:
         """Return the merchant of a session; None where it has ended."""
-        return await self._stores.sessions.find_merchant(self._keys.hash(SESSION, session)) if session else None
+        return await self._stores.sessions.find_merchant(self._keys.hash_value(SESSION, session)) if session else None
 
     def build_form_token(self, session: str) -> str:
         """Return the token in the forms on a page of this session."""

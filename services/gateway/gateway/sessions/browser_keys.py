@@ -14,11 +14,11 @@ class BrowserKeys:
     def __init__(self, secret: str) -> None:
         self._keys = {purpose: derive_key(secret, purpose) for purpose in (STATE, BROWSER, SESSION, FORM)}
 
-    def hash(self, purpose: str, value: str) -> bytes:
+    def hash_value(self, purpose: str, value: str) -> bytes:
         """Return the hash under which a value is stored."""
         return hmac.digest(self._keys[purpose], value.encode("utf-8", "surrogateescape"), "sha256")
 
     def build_form_token(self, value: str) -> str:
         """Return the token in the forms of the browser whose cookie has this value, so that no other page can send
         them."""
-        return self.hash(FORM, value).hex()
+        return self.hash_value(FORM, value).hex()

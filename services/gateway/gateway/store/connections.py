@@ -65,9 +65,9 @@ class LockedConnection:
         await self._tx.execute(_SAVE, _build_values(row))
         before, self.row = self.row, row
         if before is None or row.revision > before.revision:
-            await self.publish()
+            await self.enqueue_event()
 
-    async def publish(self) -> None:
+    async def enqueue_event(self) -> None:
         """Enqueue the event of the row as it is. An event of the same revision may have been published before."""
         assert self.row is not None
         event = build_changed_event(self.row, self._get_object_key(self.row.name))
@@ -90,7 +90,7 @@ class LockedConnection:
         if merchant is not None:
             await _delete_merchant_without_connections(self._tx, merchant)
 
-    async def save_executed(self, request: DeletionRequest) -> bool:
+    async def save_executed_request(self, request: DeletionRequest) -> bool:
         """Store the request that this transaction executes; False where a copy of it was stored before."""
         store = DeletionRequestStore(join_transaction(self._tx))
         stored = await store.save(request)

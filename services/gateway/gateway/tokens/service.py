@@ -75,13 +75,13 @@ class TokenService:
 
         Raises NotFoundError, ConnectionEndedError, and TransientError when it must be refreshed and cannot be.
         """
-        row = _require(await self._connections.find(name))
+        row = _require_row(await self._connections.find(name))
         if not row.is_live:
             raise ConnectionEndedError(row.state)
-        if self._is_good(row):
+        if self._is_ready_to_use(row):
             return self._build_response(row)
         async with self._lock(name) as locked:
-            row = await self.ensure_fresh(locked)
+            row = await self.ensure_fresh_token(locked)
         return self._build_response(row)
 
     async def replace_token(self, name: str, access_token_sha256: str) -> TokenResponse:
@@ -92,14 +92,14 @@ class TokenService:
         when there is no other token.
         """
         async with self._lock(name) as locked:
-            row = _require(locked.row)
+            row = _require_row(locked.row)
             if row.is_live and hash_token(self.decrypt_access_token(row)) == access_token_sha256:
-                row = await self._replace(locked, row, self._decrypt_refresh_token(row))
+                row = await self._replace_tokens(locked, row, self._decrypt_refresh_token(row))
             else:
-                row = await self.ensure_fresh(locked)
+                row = await self.ensure_fresh_token(locked)
         return self._build_response(row)
 
-    async def use_token(self, name: str, token: TokenResponse, use: Callable[[TokenResponse], Awaitable[T]]) -> T:
+    async def call_with_token(self, name: str, token: TokenResponse, use: Callable[[TokenResponse], Awaitable[T]]) -> T:
         """Return the result of `use` for the token, and for another token where the platform rejects the first.
 
         Raises as `replace_token`, and TokenRejectedError where the platform rejects the second token, too.
@@ -109,16 +109,16 @@ class TokenService:
         except TokenRejectedError:
             return await use(await self.replace_token(name, hash_token(token.access_token)))
 
-    async def ensure_fresh(self, locked: LockedConnection) -> Connection:
+    async def ensure_fresh_token(self, locked: LockedConnection) -> Connection:
         """Return the locked row with a token that is not about to expire. It may come back in state reauthorise."""
-        row = _require(locked.row)
-        if not row.is_live or self._is_good(row):
+        row = _require_row(locked.row)
+        if not row.is_live or self._is_ready_to_use(row):
             return row
         if self._is_valid_for(row, REFRESH_BEFORE_MS):
-            return await self._encrypt_again(locked, row)
+            return await self._reencrypt_tokens(locked, row)
         refresh_token = self._decrypt_refresh_token(row)
         try:
-            return await self._replace(locked, row, refresh_token)
+            return await self._replace_tokens(locked, row, refresh_token)
         except TransientError:
             if self._is_valid_for(row, USABLE_MS):
                 return row
@@ -128,7 +128,7 @@ class TokenService:
         """Return the access token of a row with tokens. Raises TransientError as `TokenCipher.decrypt`."""
         return self._cipher.decrypt(_get_tokens(row).access, connection=row.name, kind="access")
 
-    async def _replace(self, locked: LockedConnection, row: Connection, refresh_token: str) -> Connection:
+    async def _replace_tokens(self, locked: LockedConnection, row: Connection, refresh_token: str) -> Connection:
         """Save the row with new tokens; in state reauthorise where it has no refresh token that the platform takes."""
         platform = parse_platform(row.name)
         try:
@@ -149,7 +149,7 @@ class TokenService:
         self._count_refresh(platform, outcome)
         return after
 
-    async def _encrypt_again(self, locked: LockedConnection, row: Connection) -> Connection:
+    async def _reencrypt_tokens(self, locked: LockedConnection, row: Connection) -> Connection:
         """Save the row with its tokens encrypted under the current key."""
         tokens = _get_tokens(row)
         access = self._cipher.encrypt(self.decrypt_access_token(row), connection=row.name, kind="access")
@@ -172,7 +172,7 @@ class TokenService:
             self._count_refresh(parse_platform(name), AWAY)
             raise TransientError("the platform does not answer for this connection in time") from error
 
-    def _is_good(self, row: Connection) -> bool:
+    def _is_ready_to_use(self, row: Connection) -> bool:
         tokens = _get_tokens(row)
         current = all(self._cipher.is_current(value) for value in (tokens.access, tokens.refresh) if value)
         return current and self._is_valid_for(row, REFRESH_BEFORE_MS)
@@ -192,7 +192,7 @@ class TokenService:
         return TokenResponse(self.decrypt_access_token(row), _get_tokens(row).expires_at, row.epoch, row.scopes)
 
 
-def _require(row: Connection | None) -> Connection:
+def _require_row(row: Connection | None) -> Connection:
     if row is None:
         raise NotFoundError
     return row

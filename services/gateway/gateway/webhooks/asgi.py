@@ -30,13 +30,13 @@ class WebhookMiddleware:
         if handler is None or scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        body = get_webhook_body(status := await _handle(handler, scope["headers"], receive))
+        body = get_webhook_body(status := await _handle_post(handler, scope["headers"], receive))
         headers = [_JSON, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 
-async def _handle(handler: WebhookReceiver, headers: Sequence[Header], receive: Receive) -> int:
+async def _handle_post(handler: WebhookReceiver, headers: Sequence[Header], receive: Receive) -> int:
     """Read the body, handle the deliveries and return the status."""
     try:
         async with asyncio.timeout(handler.answer_seconds):

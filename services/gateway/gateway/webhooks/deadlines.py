@@ -24,7 +24,7 @@ class Deadlines:
         self._is_scheduled = False
 
     def add(self, item: "DeliveryBatch | WebhookRequest") -> None:
-        """Start the time of `item`, whose `expire` is called if it is not finished by then."""
+        """Start the time of `item`, whose `handle_timeout` is called if it is not finished by then."""
         loop = asyncio.get_running_loop()
         self._running.append((loop.time() + self._seconds, item))
         if not self._is_scheduled:
@@ -36,7 +36,7 @@ class Deadlines:
         while self._running and (self._running[0][1].is_finished or self._running[0][0] <= now):
             _, item = self._running.popleft()
             if not item.is_finished:
-                item.expire()
+                item.handle_timeout()
         self._is_scheduled = bool(self._running)
         if self._is_scheduled:
             loop.call_later(CHECK_SECONDS, self._check, loop)

@@ -88,7 +88,7 @@ class DeliveryBatch:
         """Finish a delivery that must come again."""
         self.finish(delivery, f"held: {type(error).__name__}", 503, reason=str(error)[:300])
 
-    def expire(self) -> None:
+    def handle_timeout(self) -> None:
         """Postpone what is not finished when the time is over."""
         if self.task is not None:
             self.task.cancel()
@@ -147,7 +147,7 @@ class WebhookHandler:
         self._deadlines.add(batch)
         slow = [delivery for delivery in deliveries if not self._handle_at_once(delivery, batch)]
         if slow:
-            batch.task = task = asyncio.get_running_loop().create_task(self._handle_slow(slow, batch))
+            batch.task = task = asyncio.get_running_loop().create_task(self._handle_in_task(slow, batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         elif not deliveries:
@@ -179,7 +179,7 @@ class WebhookHandler:
             return False
         return True
 
-    async def _handle_slow(self, deliveries: Sequence[Delivery], batch: DeliveryBatch) -> None:
+    async def _handle_in_task(self, deliveries: Sequence[Delivery], batch: DeliveryBatch) -> None:
         """Handle the deliveries about records with one query, and those about the app one after the other."""
         if records := [delivery for delivery in deliveries if delivery.kind is DeliveryKind.RECORDS]:
             await self._publish_requests(records, batch)

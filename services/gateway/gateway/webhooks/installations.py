@@ -45,7 +45,7 @@ class Installations:
                 return "not connected"
             if compare_times(row.granted_at, triggered_at) == "before":
                 return "older than the grant"
-            row = await self._tokens.ensure_fresh(locked)
+            row = await self._tokens.ensure_fresh_token(locked)
             if row.tokens is None:
                 return None
             token = self._tokens.decrypt_access_token(row)
@@ -70,7 +70,7 @@ class Installations:
         async with self._connections.lock(name) as locked:
             if locked.row is None or not locked.row.is_live:
                 return "not connected"
-            row = await self._tokens.ensure_fresh(locked)
+            row = await self._tokens.ensure_fresh_token(locked)
             if not row.is_live:
                 return "not connected"
             token = self._tokens.decrypt_access_token(row)

@@ -135,7 +135,7 @@ class WebhookRequest:
         """Whether the body is complete, or the connection has ended."""
         return self._is_handled or self.response_complete or self.disconnected
 
-    def expire(self) -> None:
+    def handle_timeout(self) -> None:
         """Refuse the delivery because its body did not come in time."""
         self._refuse(408, "the body did not come")
 

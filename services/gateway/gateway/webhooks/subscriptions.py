@@ -51,13 +51,15 @@ class WebhookSubscriptions:
         well. Calling this twice for one sync creates nothing twice.
         """
         token = await self._tokens.get_token(connection)
-        webhooks = self._get_webhooks(connection)
+        webhooks = self._find_platform_webhooks(connection)
         if webhooks is None:
             await self._probes.start(connection, sync_id, status=POLLED_ONLY, result=POLLED_ONLY if first else None)
             return {**POLLED_ONLY, "topics": {}}
         result = PENDING_RESULT if first else None
         await self._probes.start(connection, sync_id, status=PENDING_STATUS, result=result)
-        status = await self._tokens.use_token(connection, token, partial(_ensure, webhooks, connection))
+        status = await self._tokens.call_with_token(
+            connection, token, partial(_ensure_subscriptions, webhooks, connection)
+        )
         await self._probes.save_status(sync_id, status)
         if first:
             task = asyncio.create_task(self._run_probe(webhooks, connection, sync_id))
@@ -68,16 +70,18 @@ class WebhookSubscriptions:
     async def inspect(self, connection: str) -> dict[str, Any]:
         """Return what is subscribed, and whether another API version answers than is requested. Changes nothing."""
         token = await self._tokens.get_token(connection)
-        webhooks = self._get_webhooks(connection)
+        webhooks = self._find_platform_webhooks(connection)
         if webhooks is None:
             return {**POLLED_ONLY, "missing": [], "remarks": []}
-        return await self._tokens.use_token(connection, token, partial(_inspect, webhooks, connection))
+        return await self._tokens.call_with_token(
+            connection, token, partial(_inspect_subscriptions, webhooks, connection)
+        )
 
     async def wait_for_probes(self) -> None:
         """Wait for the probes that are running."""
         await asyncio.gather(*self._tasks)
 
-    def _get_webhooks(self, connection: str) -> Webhooks | None:
+    def _find_platform_webhooks(self, connection: str) -> Webhooks | None:
         return self._adapters[parse_platform(connection)].webhooks
 
     async def _run_probe(self, webhooks: Webhooks, connection: str, sync_id: UUID) -> None:
@@ -96,13 +100,13 @@ class WebhookSubscriptions:
             log.warning("webhook probe not stored", sync_id=str(sync_id), reason=str(error))
 
 
-async def _ensure(webhooks: Webhooks, connection: str, token: TokenResponse) -> dict[str, Any]:
+async def _ensure_subscriptions(webhooks: Webhooks, connection: str, token: TokenResponse) -> dict[str, Any]:
     topics = webhooks.list_topics(token.scopes)
     report = await webhooks.ensure_subscriptions(parse_account(connection), token.access_token, topics=topics)
     return build_webhook_status(report, webhooks.address)
 
 
-async def _inspect(webhooks: Webhooks, connection: str, token: TokenResponse) -> dict[str, Any]:
+async def _inspect_subscriptions(webhooks: Webhooks, connection: str, token: TokenResponse) -> dict[str, Any]:
     topics = webhooks.list_topics(token.scopes)
     report = await webhooks.inspect_subscriptions(parse_account(connection), token.access_token, topics=topics)
     return build_checkup(report, webhooks.address)

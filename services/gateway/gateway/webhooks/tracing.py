@@ -25,7 +25,7 @@ def trace_handler(handler: WebhookHandler) -> "WebhookReceiver":
 def trace_publish(publish: Publish) -> Publish:
     """Return `publish` with a span until Kafka's acknowledgement, which the message's headers name as its parent."""
     tracer = tracing.get_tracer()
-    return publish if tracer is None else partial(_publish, publish, tracer)
+    return publish if tracer is None else partial(_publish_in_span, publish, tracer)
 
 
 class TracingHandler:
@@ -60,7 +60,7 @@ WebhookReceiver = WebhookHandler | TracingHandler
 """What handles the POSTs to one path."""
 
 
-def _publish(
+def _publish_in_span(
     publish: Publish,
     tracer: "Tracer",
     topic: str,

@@ -72,7 +72,7 @@ class CredentialsFlow:
         grants = await self._method.check(values)
         if not grants:
             raise RequestRejectedError(400, "these credentials open no account")
-        async with self._connections.lock_all(self._grants.list_names(grants)) as locked:
+        async with self._connections.lock_all(self._grants.list_connection_names(grants)) as locked:
             return await self._grants.sign_in(locked, grants, session, keeps_session_id=False)
 
 

@@ -135,7 +135,7 @@ def _add_callback(
         callback = None
         try:
             callback = method.parse_callback(request.scope["query_string"], time.time())
-            sign_in = await flow.complete(
+            sign_in = await flow.complete_login(
                 callback,
                 browser=cookies.get_login(request, callback.state),
                 session=cookies.get_session(request),
@@ -168,7 +168,7 @@ async def _redirect_to_consent(
 ) -> Response:
     if not adapter.is_configured:
         return respond_problem(request, 503, describe_missing_settings(adapter))
-    authorization = await flow.authorize(account)
+    authorization = await flow.begin_login(account)
     url = method.build_authorize_url(account, authorization.state, again=again)
     response = RedirectResponse(url, 302)
     cookies.set_login(response, authorization.state, authorization.browser, path=_get_callback_path(adapter))

@@ -69,7 +69,7 @@ def create_page_routes(
     async def show_home(request: Request) -> Response:
         paths = ", ".join(map(get_login_template, connectable))
         document = HomeDocument(message=f"connect an account at {paths}")
-        ways = [_build_way(request, adapter) for adapter in connectable]
+        ways = [_build_connect_option(request, adapter) for adapter in connectable]
         return respond(request, "home.html", document.model_dump(), ways=ways, sandbox_url=sandbox_url)
 
     @routes.get("/connections", **_CONNECTIONS)
@@ -100,7 +100,7 @@ def _get_form(adapter: PlatformAdapter) -> AccountForm | None:
     return method.form if isinstance(method, OAuth) else None
 
 
-def _build_way(request: Request, adapter: PlatformAdapter) -> dict[str, Any]:
+def _build_connect_option(request: Request, adapter: PlatformAdapter) -> dict[str, Any]:
     """Return what the page shows of a platform: a form where it has a `field`, otherwise a link."""
     manifest, form = adapter.manifest, _get_form(adapter)
     return {

@@ -21,7 +21,7 @@ MAX_FORM_BYTES = 1024 * 1024
 
 def create_sandbox_routes(http: httpx.AsyncClient, address: str, slugs: Iterable[str]) -> APIRouter:
     """Return `GET` and `POST /sandbox/…`, answered by the sandbox at `address`; 404 for all but pages for people."""
-    pages = compile_pages(slugs)
+    pages = compile_page_pattern(slugs)
     routes = APIRouter(prefix="/sandbox", include_in_schema=False)
 
     @routes.api_route("/{path:path}", methods=["GET", "POST"])
@@ -47,7 +47,7 @@ def create_sandbox_routes(http: httpx.AsyncClient, address: str, slugs: Iterable
     return routes
 
 
-def compile_pages(slugs: Iterable[str]) -> re.Pattern[str]:
+def compile_page_pattern(slugs: Iterable[str]) -> re.Pattern[str]:
     """Return the pattern of the forwarded paths: the start page, the pages of shops, and `/<slug>/…` of each platform.
 
     Under its slug the sandbox has pages for people alone; `/shops` holds an API as well, so its pages are listed.
