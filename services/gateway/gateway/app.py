@@ -34,7 +34,7 @@ from service.settings import load_settings
 
 PRUNE_SECONDS = 300.0
 ERASURE_SECONDS = 30.0
-"""How soon a deletion request that was interrupted is continued."""
+"""The seconds between two runs of the task that continues interrupted deletion requests."""
 
 log = structlog.get_logger()
 
@@ -69,7 +69,10 @@ async def start(
     platform_settings: Mapping[str, PlatformSettings],
     metrics: GatewayMetrics,
 ) -> list[Endpoint]:
-    """Start everything that the gateway needs; return its public and its internal application with their addresses."""
+    """Start everything that the gateway needs.
+
+    Return the endpoints of the public and the internal application. `exit_stack` stops everything at its end.
+    """
     exit_stack.enter_context(export_traces(NAME, settings.otel_exporter_otlp_endpoint))
     database, locks = _open_database(exit_stack, settings), _open_database(exit_stack, settings)
     await database.migrate("gateway")
@@ -108,7 +111,7 @@ async def start(
 
 
 def get_object_key(adapters: Mapping[str, PlatformAdapter], connection: str) -> str:
-    """Return where the connection's snapshot is stored in the bucket."""
+    """Return the key of the object in the bucket that holds the connection's snapshot."""
     return adapters[parse_platform(connection)].accounts.get_object_key(parse_account(connection))
 
 

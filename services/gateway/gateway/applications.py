@@ -1,4 +1,4 @@
-"""The gateway's public and internal applications: which routes there are, and what each of them works with."""
+"""Creates the gateway's public and internal applications: their routes, with the objects that each route needs."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -59,7 +59,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Parts:
-    """What the gateway is made of; tests give others than the process does."""
+    """The dependencies of the gateway's applications. The process passes the real ones, tests pass fakes."""
 
     settings: GatewaySettings
     adapters: Mapping[str, PlatformAdapter]
@@ -71,26 +71,26 @@ class Parts:
     metrics: GatewayMetrics
     http: "AsyncClient"
     now: Callable[[], int]
-    """The time in milliseconds since the epoch."""
+    """Returns the time in milliseconds since 1970."""
 
     @property
     def configured_adapters(self) -> list[PlatformAdapter]:
-        """The platforms at which accounts can be connected here."""
+        """The adapters of the platforms that are configured, so that accounts can be connected there."""
         return list_configured_adapters(self.adapters)
 
     @property
     def apis(self) -> dict[str, AccountApi]:
-        """The API of each platform."""
+        """The account API of each platform, by slug."""
         return {slug: adapter.api for slug, adapter in self.adapters.items()}
 
     @cached_property
     def cipher(self) -> TokenCipher:
-        """Encrypts the stored tokens."""
+        """The cipher for stored tokens."""
         return TokenCipher(self.settings.token_encryption_keys)
 
     @cached_property
     def keys(self) -> BrowserKeys:
-        """The keys for the values that browsers hold."""
+        """The keys that hash the secrets of browsers: sessions, logins and form tokens."""
         return BrowserKeys(self.settings.state_token_secret.get_secret_value())
 
 
@@ -107,12 +107,12 @@ def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi
 
 
 def describe_api(parts: Parts) -> Documents:
-    """Return what `/docs` of a gateway of these parts serves."""
+    """Return the API documents that a gateway with these parts serves under `/docs`."""
     return build_documents(_create_public_application(parts, {}), parts.configured_adapters)
 
 
 def create_erasure_service(parts: Parts) -> ErasureService:
-    """Return what disconnects and redacts connections of any platform."""
+    """Return the service that disconnects and redacts connections of all platforms."""
     return ErasureService(parts.stores, _create_token_service(parts), parts.apis)
 
 
@@ -144,7 +144,7 @@ def _create_public_application(parts: Parts, checks: Mapping[str, Check]) -> Fas
 def _create_platform_routes(
     parts: Parts, adapter: PlatformAdapter, cookies: Cookies, erasure: ErasureService
 ) -> list[APIRouter]:
-    """Return the routes of one platform: those of its connection method, and what else its adapter has."""
+    """Return the routes of one platform: its logins or forms, its webhook challenge and its callbacks for erasure."""
     method, grants = adapter.connection_method, _create_grant_service(parts, adapter)
     routes = []
     if isinstance(method, OAuth):

@@ -1,9 +1,10 @@
 """Disconnecting accounts and deleting their data, and the requests that record it.
 
-A request about several connections, or one that nobody repeats, is stored first and names its connections. Each is
-then uninstalled or redacted in a transaction of its own, with the event that makes the other services do the same. When
-the process is killed in between, the periodic task finds the request open and goes on; executing it twice changes
-nothing. What the platform repeats by itself is executed and stored in one transaction.
+A request about several connections, or one that its sender does not repeat, is stored first with the names of its
+connections. Each connection is uninstalled or redacted in a transaction of its own. That transaction also publishes the
+event that makes the other services do the same. When the process is killed in between, the periodic task finds the
+unfinished request and continues; executing a request twice changes nothing. A webhook delivery, which the platform
+repeats until it is answered, is executed and stored in one transaction.
 """
 
 from collections.abc import Mapping
@@ -25,11 +26,15 @@ from platform_sdk.errors import NotFoundError, TransientError
 log = structlog.get_logger()
 
 REPUBLISH_SECONDS = 86_400.0
-"""Kafka compacts a segment of a topic's log only when a later message has closed it. A day later there is one."""
+"""How long after its execution a redaction is published again.
+
+Kafka compacts a segment of a topic's log only after a later message has closed the segment. The second message does
+this, so that Kafka removes the older messages about the connection.
+"""
 
 
 class ErasureService:
-    """Disconnects and redacts connections. Each method may be repeated, and may run twice at once."""
+    """Disconnects and redacts connections. Every method is idempotent, also when two processes run it concurrently."""
 
     def __init__(
         self,
@@ -46,13 +51,19 @@ class ErasureService:
         self._try_seconds = try_seconds
 
     async def disconnect(self, name: str, merchant: UUID) -> None:
-        """Stop reading an account at its merchant's request; stored data stays. Raises NotFoundError."""
+        """Stop reading an account at its merchant's request; stored data stays.
+
+        Raises NotFoundError unless the connection exists and belongs to `merchant`.
+        """
         async with self._connections.lock(name) as locked:
             row = _require_owner(locked.row, merchant)
             await self._uninstall(locked, await self._remove_app(locked, row))
 
     async def delete(self, name: str, merchant: UUID) -> str:
-        """Delete all data of an account at its merchant's request. Returns the request's code. Raises NotFoundError."""
+        """Delete all data of an account at its merchant's request and return the deletion request's code.
+
+        Raises NotFoundError unless the connection exists and belongs to `merchant`.
+        """
         _require_owner(await self._connections.find(name), merchant)
         request = await self._requests.save(create_deletion_request(RequestKind.MERCHANT_DELETION, (name,)))
         await self.execute_request(request)
@@ -61,10 +72,11 @@ class ErasureService:
     async def handle_person_request(
         self, platform: str, person: str, kind: RequestKind, signed_part: str, *, requested_at: int
     ) -> str:
-        """Execute what a person requested of the platform at `requested_at` (ms): `UNINSTALL` or `PERSON_DELETION`.
+        """Execute what a user of the platform requested there at `requested_at` (ms): `UNINSTALL` or `PERSON_DELETION`.
 
-        It is about all connections that they granted by then. Returns the request's code, the same one for the same
-        `signed_part`: what was signed once is executed once.
+        `person` is the platform's id of the user. The request applies to all connections that the user had granted by
+        that time. Returns the deletion request's code. A copy with the same `kind` and `signed_part` executes
+        nothing again and gets the same code.
         """
         fingerprint = compute_fingerprint(platform, kind.value, signed_part)
         new = create_deletion_request(kind, fingerprint=fingerprint)
@@ -74,16 +86,17 @@ class ErasureService:
         return request.code
 
     async def execute_request(self, request: DeletionRequest) -> None:
-        """Uninstall or redact the connections of a request, unless that was done."""
+        """Uninstall or redact the connections of a request. Do nothing when the request is executed already."""
         if request.executed_at is None:
             for name in request.connections:
                 await self._erase_connection(name, request)
             await self._requests.mark_executed(request.code)
 
     async def redact(self, delivery: Delivery) -> str:
-        """Delete all data of an account because the platform says so. Returns the outcome to log.
+        """Delete all data of an account at the platform's request and return the outcome to log.
 
-        The app may be installed there, again or still. See `execute_removal`, also for what is raised.
+        Nothing is deleted when the app is still installed, or installed again. See `execute_removal`, also for the
+        errors that it raises.
         """
 
         async def find_objection(locked: LockedConnection) -> str | None:
@@ -106,13 +119,19 @@ class ErasureService:
         )
 
     async def record_customer_request(self, delivery: Delivery) -> str:
-        """Store that a customer of an account requested their data or its deletion. Nothing of customers is stored."""
+        """Store that a customer of an account requested their data or its deletion, and return the outcome to log.
+
+        There is nothing to hand out or to delete, because no data of customers is stored.
+        """
         async with self._connections.lock(delivery.connection) as locked:
             await locked.save_executed_request(_build_platform_request(delivery))
         return "receipted"
 
     async def run_once(self) -> bool:
-        """Execute open requests; publish again what was redacted a day ago."""
+        """Execute unfinished requests, and publish again the connections that were redacted a day ago.
+
+        Returns False: nothing is left that should run before the next interval.
+        """
         for request in await self._requests.list_open():
             await self.execute_request(request)
         for request in await self._requests.list_to_republish(REPUBLISH_SECONDS):
@@ -139,7 +158,10 @@ class ErasureService:
         return await self._get_api(row).is_token_valid(parse_account(row.name), token)
 
     async def _remove_app(self, locked: LockedConnection, row: Connection) -> Connection:
-        """Remove the app at the platform. A platform that does not answer is logged, and delays nothing."""
+        """Remove the app at the platform and return the row, whose tokens may have been refreshed.
+
+        When the platform does not answer, this is logged and the app stays installed there.
+        """
         if row.is_live:
             try:
                 row = await self._tokens.ensure_fresh_token(locked)

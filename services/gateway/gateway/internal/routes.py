@@ -25,31 +25,31 @@ from platform_sdk.errors import (
 from service.service_auth import identify_caller
 
 RETRY_AFTER_SECONDS = 30
-"""When to ask again for a connection whose platform does not answer; the others' work goes on meanwhile."""
+"""When a caller should ask again for a connection whose platform does not answer. Other connections are not affected."""
 
 
 class TokenRequest(BaseModel):
-    """The connection for which a token is needed."""
+    """The body of a request for a connection's access token."""
 
     connection: str
 
 
 class RejectedToken(BaseModel):
-    """The hex SHA-256 of a token that the platform answered with 401."""
+    """The body of a request for another token: the hex SHA-256 of the token that the platform rejected."""
 
     connection: str
     access_token_sha256: str
 
 
 class SubscriptionsRequest(BaseModel):
-    """The full sync that is about to begin; `first` when the connection never had one that succeeded."""
+    """The full sync that is about to begin. `first` is True until a full sync of the connection has succeeded."""
 
     sync_id: UUID
     first: bool = False
 
 
 class ManualSyncRequest(BaseModel):
-    """Ids of records to read, by resource. Without any, a full sync."""
+    """The ids of the records to read, by resource; null requests a full sync."""
 
     records: dict[str, tuple[str, ...]] | None = None
 
@@ -62,7 +62,10 @@ def create_internal_routes(
     *,
     keys: Mapping[str, str],
 ) -> APIRouter:
-    """Return the routes. They answer 401 without a service's key, and 403 where that service lacks the permission."""
+    """Return the routes under `/internal`. `keys` are the callers' keys by the caller's name.
+
+    The routes answer 401 without a valid key, and 403 when the caller lacks the permission.
+    """
     routes = APIRouter(prefix="/internal")
 
     def authenticate_caller(authorization: Annotated[str, Header()] = "") -> str:
@@ -110,8 +113,12 @@ def create_internal_routes(
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Answer errors: 400 for a request that cannot be meant, 404, 409 with the connection's state, 424 when the cause
-    is this one connection or its platform, 503 when it is the gateway itself, and so affects all connections."""
+    """Let `app` answer exceptions with a status.
+
+    RequestRejectedError: its own status, 400. NotFoundError: 404. ConnectionEndedError: 409 with the connection's state.
+    TransientError and TokenRejectedError: 424, because only this connection or its platform is affected.
+    UnavailableError: 503, because the gateway itself, and so every connection, is affected.
+    """
 
     @app.exception_handler(NotFoundError)
     async def answer_missing(_request: Request, _error: NotFoundError) -> JSONResponse:

@@ -1,8 +1,8 @@
-"""Access tokens for the fetchers: refreshed in time, by one process at a time, and revoked when the platform says so.
+"""Gives access tokens to the fetchers and refreshes them before they expire, one process at a time.
 
-Only here is a rotating token refreshed. The connection's lock is held from reading the row to storing both new tokens.
-A process that is killed between the platform's response and the commit leaves the old refresh token stored, which the
-platform still accepts.
+No other module refreshes tokens. The connection's lock is held from reading the row until the new access and refresh
+tokens are stored. When the process is killed between the platform's response and the commit, the old refresh token
+stays stored. The platform still accepts the old one, so the next refresh succeeds.
 """
 
 import asyncio
@@ -27,15 +27,21 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 REFRESH_BEFORE_MS = 120_000
-"""A token that expires sooner is refreshed before it is given out: fetchers use theirs until a minute before."""
+"""A token that expires sooner than this is refreshed before it is given out. Fetchers stop using a token one minute
+before it expires, so that each token can be used for a minute or more."""
 USABLE_MS = 60_000
+"""When the refresh fails, a token that is valid for longer than this is given out nevertheless."""
 ANSWER_SECONDS = 8.0
-"""For waiting and a refresh together: fetchers wait for ten seconds, and then hold the work of all connections."""
+"""The time limit for waiting for the lock and refreshing. It is shorter than the ten seconds for which fetchers wait:
+after those, a fetcher takes the gateway for unavailable and pauses the work of all connections."""
 
 
 @dataclass(frozen=True)
 class TokenResponse:
-    """The access token that a fetcher gets, when it expires (ms), and the connection's epoch and scopes."""
+    """The access token that a fetcher gets, with the connection's epoch and scopes.
+
+    `expires_at` is in ms; None where the token does not expire.
+    """
 
     access_token: str = field(repr=False)
     expires_at: int | None
@@ -44,13 +50,16 @@ class TokenResponse:
 
 
 def hash_token(access_token: str) -> str:
-    """Return the hex SHA-256 by which services name a token to each other."""
+    """Return the hex SHA-256 of a token. Services send this hash to each other when they mean a certain token."""
     return sha256(access_token.encode()).hexdigest()
 
 
 class TokenService:
-    """Gives out access tokens. `now` is in ms, `apis` are the platforms' by slug; `count_refresh` is called for every
-    token that had to be replaced."""
+    """Gives out access tokens.
+
+    `apis` are the platforms' account APIs by slug. `now` returns the time in ms. `count_refresh` is called for every
+    attempt to replace a token.
+    """
 
     def __init__(
         self,
@@ -71,9 +80,10 @@ class TokenService:
         self._queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def get_token(self, name: str) -> TokenResponse:
-        """Return the connection's token, valid for two minutes or more where the platform answers.
+        """Return the connection's token, which is valid for at least two minutes, or one if the refresh fails.
 
-        Raises NotFoundError, ConnectionEndedError, and TransientError when it must be refreshed and cannot be.
+        Raises NotFoundError when there is no such connection, ConnectionEndedError when it is not live, and
+        TransientError when the token has to be refreshed and the platform does not answer.
         """
         row = _require_row(await self._connections.find(name))
         if not row.is_live:
@@ -85,11 +95,11 @@ class TokenService:
         return self._build_response(row)
 
     async def replace_token(self, name: str, access_token_sha256: str) -> TokenResponse:
-        """Return another token after the platform rejected the one with this hash.
+        """Return another token after the platform rejected the token with this hash.
 
-        A token that was replaced meanwhile costs nothing: the present one is returned. The present one is refreshed,
-        and where that is impossible, the merchant has to sign in again. Raises as `get_token`, and ConnectionEndedError
-        when there is no other token.
+        When the stored token has another hash, it was replaced already and is returned. Otherwise the stored token is
+        refreshed. When it cannot be refreshed, the merchant has to sign in again and ConnectionEndedError is raised.
+        Raises the errors of `get_token` as well.
         """
         async with self._lock(name) as locked:
             row = _require_row(locked.row)
@@ -100,9 +110,9 @@ class TokenService:
         return self._build_response(row)
 
     async def call_with_token(self, name: str, token: TokenResponse, use: Callable[[TokenResponse], Awaitable[T]]) -> T:
-        """Return the result of `use` for the token, and for another token where the platform rejects the first.
+        """Call `use` with the token and return its result. When the platform rejects the token, call it with another one.
 
-        Raises as `replace_token`, and TokenRejectedError where the platform rejects the second token, too.
+        Raises the errors of `replace_token`, and TokenRejectedError when the platform rejects the second token, too.
         """
         try:
             return await use(token)
@@ -110,7 +120,11 @@ class TokenService:
             return await use(await self.replace_token(name, hash_token(token.access_token)))
 
     async def ensure_fresh_token(self, locked: LockedConnection) -> Connection:
-        """Return the locked row with a token that is not about to expire. It may come back in state reauthorise."""
+        """Refresh the locked connection's token if it is about to expire, and return the row.
+
+        The returned row is in state reauthorise when the platform does not accept the refresh token. Raises
+        NotFoundError when there is no row, and TransientError when a token that is too old cannot be refreshed now.
+        """
         row = _require_row(locked.row)
         if not row.is_live or self._is_ready_to_use(row):
             return row
@@ -125,11 +139,15 @@ class TokenService:
             raise
 
     def decrypt_access_token(self, row: Connection) -> str:
-        """Return the access token of a row with tokens. Raises TransientError as `TokenCipher.decrypt`."""
+        """Return the decrypted access token of a row that has tokens. Raises the TransientError of `TokenCipher.decrypt`."""
         return self._cipher.decrypt(_get_tokens(row).access, connection=row.name, kind="access")
 
     async def _replace_tokens(self, locked: LockedConnection, row: Connection, refresh_token: str) -> Connection:
-        """Save the row with new tokens; in state reauthorise where it has no refresh token that the platform takes."""
+        """Refresh the tokens, save the row, and return it.
+
+        The row is saved in state reauthorise when there is no refresh token or the platform rejects it. Raises
+        TransientError when the platform does not answer.
+        """
         platform = parse_platform(row.name)
         try:
             if not refresh_token:
@@ -150,7 +168,7 @@ class TokenService:
         return after
 
     async def _reencrypt_tokens(self, locked: LockedConnection, row: Connection) -> Connection:
-        """Save the row with its tokens encrypted under the current key."""
+        """Encrypt the row's tokens with the current key, save the row, and return it."""
         tokens = _get_tokens(row)
         access = self._cipher.encrypt(self.decrypt_access_token(row), connection=row.name, kind="access")
         refresh = self._cipher.encrypt(self._decrypt_refresh_token(row), connection=row.name, kind="refresh")
@@ -160,9 +178,10 @@ class TokenService:
 
     @asynccontextmanager
     async def _lock(self, name: str) -> AsyncIterator[LockedConnection]:
-        """Lock the connection. Raises TransientError when the whole block takes too long.
+        """Lock the connection. Raises TransientError when lock and block together take longer than `answer_seconds`.
 
-        Callers in this process queue for a lock of their own first, so that they do not use up the database's pool.
+        Callers in this process first wait for an `asyncio.Lock` of the connection. While they wait, they hold no
+        database connection, so that they cannot exhaust the pool.
         """
         queue = self._queues.setdefault(name, asyncio.Lock())
         try:
@@ -182,7 +201,7 @@ class TokenService:
         return expires_at is None or expires_at - self._now() > milliseconds
 
     def _decrypt_refresh_token(self, row: Connection) -> str:
-        """Return the refresh token; empty where there is none."""
+        """Return the decrypted refresh token; empty where there is none."""
         value = _get_tokens(row).refresh
         return self._cipher.decrypt(value, connection=row.name, kind="refresh") if value else ""
 
