@@ -20,7 +20,7 @@ CountRefresh = Callable[[str, str], None]
 
 
 def get_outcome_label(outcome: str) -> str:
-    """Return the label for a delivery's outcome in the log: its first word if that is one of `OUTCOMES`, else `handled`.
+    """Return the label for an outcome in the log: its first word if that is one of `OUTCOMES`, otherwise `handled`.
 
     Deliveries that the gateway executes itself, such as an uninstall, are logged in other words and count as `handled`.
     """

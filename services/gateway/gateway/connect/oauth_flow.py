@@ -58,7 +58,7 @@ class OAuthFlow:
             reason = "this login was used already, is too old, or was started in another browser"
             raise RequestRejectedError(400, reason)
         if callback.account:
-            # Exchanging a code may invalidate the earlier tokens. So it needs the lock under which tokens are refreshed.
+            # Exchanging a code may invalidate the earlier tokens. So it needs the lock that a refresh takes.
             async with self._stores.connections.lock_all(
                 self._grants.list_connection_names([callback.account])
             ) as locked:

@@ -31,7 +31,7 @@ def get_login_template(adapter: PlatformAdapter) -> str:
 
 
 def describe_missing_settings(adapter: PlatformAdapter) -> str:
-    """Return a sentence that names the settings which a platform lacks."""
+    """Return a sentence that says which settings a platform needs in order to be configured."""
     names = adapter.manifest.mandatory_settings
     listed = " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)
     return (

@@ -50,7 +50,7 @@ _BUTTON_PROBLEMS = {
 
 
 class DeletionConfirmation(ResponseModel):
-    """The answer to a platform's request to delete a user's data: the URL of the deletion request's page, and its code."""
+    """The answer to a platform's request to delete a user's data: the URL of the deletion request, and its code."""
 
     url: str
     confirmation_code: str

@@ -25,7 +25,7 @@ from platform_sdk.errors import (
 from service.service_auth import identify_caller
 
 RETRY_AFTER_SECONDS = 30
-"""When a caller should ask again for a connection whose platform does not answer. Other connections are not affected."""
+"""When a caller should ask again for a connection whose platform does not answer."""
 
 
 class TokenRequest(BaseModel):
@@ -115,7 +115,8 @@ def create_internal_routes(
 def add_error_handlers(app: FastAPI) -> None:
     """Let `app` answer exceptions with a status.
 
-    RequestRejectedError: its own status, 400. NotFoundError: 404. ConnectionEndedError: 409 with the connection's state.
+    RequestRejectedError: the error's own status, mostly 400. NotFoundError: 404.
+    ConnectionEndedError: 409 with the connection's state.
     TransientError and TokenRejectedError: 424, because only this connection or its platform is affected.
     UnavailableError: 503, because the gateway itself, and so every connection, is affected.
     """

@@ -32,7 +32,7 @@ class ManualSyncs:
     async def request_full_sync(self, name: str) -> UUID:
         """Request a full sync and return its id.
 
-        When a full sync of the connection is running already, the scheduler starts no second one.
+        When a full sync of the connection is running already, the scheduler counts its result for this one as well.
         """
         async with self._connections.lock(name) as locked:
             row = request_manual_sync(_require_live(locked.row))

@@ -37,7 +37,10 @@ class Cookies:
         self._session_seconds = session_seconds
 
     def set_login(self, response: Response, state: str, browser: str, *, path: str) -> None:
-        """Set the cookie that binds the login with this state to the browser. It is sent only to the callback at `path`."""
+        """Set the cookie that binds the login with this state to the browser.
+
+        The browser sends the cookie only to the callback at `path`.
+        """
         self._set(response, get_login_cookie(state), browser, LOGIN_SECONDS, path)
 
     def get_login(self, request: Request, state: str) -> str:

@@ -80,7 +80,7 @@ class TokenService:
         self._queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def get_token(self, name: str) -> TokenResponse:
-        """Return the connection's token, which is valid for at least two minutes, or one if the refresh fails.
+        """Return the connection's token. It is valid for at least two minutes, or one minute when the refresh fails.
 
         Raises NotFoundError when there is no such connection, ConnectionEndedError when it is not live, and
         TransientError when the token has to be refreshed and the platform does not answer.
@@ -110,8 +110,9 @@ class TokenService:
         return self._build_response(row)
 
     async def call_with_token(self, name: str, token: TokenResponse, use: Callable[[TokenResponse], Awaitable[T]]) -> T:
-        """Call `use` with the token and return its result. When the platform rejects the token, call it with another one.
+        """Call `use` with the token and return its result.
 
+        When the platform rejects the token, `use` is called once more with another token.
         Raises the errors of `replace_token`, and TokenRejectedError when the platform rejects the second token, too.
         """
         try:
@@ -139,7 +140,7 @@ class TokenService:
             raise
 
     def decrypt_access_token(self, row: Connection) -> str:
-        """Return the decrypted access token of a row that has tokens. Raises the TransientError of `TokenCipher.decrypt`."""
+        """Return the decrypted access token of a row that has tokens. Raises the errors of `TokenCipher.decrypt`."""
         return self._cipher.decrypt(_get_tokens(row).access, connection=row.name, kind="access")
 
     async def _replace_tokens(self, locked: LockedConnection, row: Connection, refresh_token: str) -> Connection:

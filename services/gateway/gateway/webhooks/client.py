@@ -1,4 +1,4 @@
-"""What the webhook probe needs of others: its POST, and a consumer that waits for its sync request."""
+"""The remote calls of the webhook probe: its POST, and the Kafka consumer that waits for its sync request."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,7 +30,10 @@ async def post_probe(http: httpx.AsyncClient, address: str, headers: dict[str, s
 
 @asynccontextmanager
 async def watch_topic(brokers: Brokers, topic: str) -> AsyncIterator[WaitForSync]:
-    """Watch all partitions of `topic` from their present ends, without a group. Raises UnavailableError."""
+    """Consume all partitions of `topic` from their present ends, without a consumer group.
+
+    Yields a function that waits for a sync request. Raises UnavailableError when Kafka is unavailable.
+    """
     consumer = AIOKafkaConsumer(
         topic, **brokers.client_options, group_id=None, auto_offset_reset="latest", enable_auto_commit=False
     )

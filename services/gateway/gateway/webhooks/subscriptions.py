@@ -1,4 +1,7 @@
-"""A connection's webhook subscriptions: created before a full sync, inspected for operators, tested at a first sync."""
+"""A connection's webhook subscriptions.
+
+They are created before a full sync, tested by a webhook probe at the first sync, and inspected for operators.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -20,10 +23,12 @@ log = structlog.get_logger()
 
 
 class WebhookSubscriptions:
-    """Ensures and inspects the subscriptions of connections. `now` is in ms.
+    """Ensures and inspects the subscriptions of connections. `now` returns the time in ms.
 
-    For a platform without webhooks both succeed and do nothing: it is polled only.
-    Both methods raise NotFoundError, ConnectionEndedError, TransientError and TokenRejectedError.
+    For a platform without webhooks, `ensure` and `inspect` succeed without any call to the platform.
+
+    `ensure` and `inspect` raise NotFoundError when there is no such connection, ConnectionEndedError when it is not
+    live, TransientError when the platform does not answer, and TokenRejectedError when it rejects a fresh token, too.
     """
 
     def __init__(
@@ -45,10 +50,10 @@ class WebhookSubscriptions:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def ensure(self, connection: str, sync_id: UUID, *, first: bool) -> dict[str, Any]:
-        """Create missing subscriptions; store and return the `webhook_status` of this sync.
+        """Create missing subscriptions, and store and return the `webhook_status` of this sync.
 
-        A topic that the platform refuses is part of the status. At the `first` sync the webhook probe is started as
-        well. Calling this twice for one sync creates nothing twice.
+        Topics that the platform refuses are listed in the status, not raised. With `first`, the webhook probe is
+        started as well. Calling this twice for one sync creates no subscription twice.
         """
         token = await self._tokens.get_token(connection)
         webhooks = self._find_platform_webhooks(connection)
@@ -68,7 +73,7 @@ class WebhookSubscriptions:
         return status
 
     async def inspect(self, connection: str) -> dict[str, Any]:
-        """Return what is subscribed, and whether another API version answers than is requested. Changes nothing."""
+        """Return the missing topics and the platform's remarks, such as an unexpected API version. Changes nothing."""
         token = await self._tokens.get_token(connection)
         webhooks = self._find_platform_webhooks(connection)
         if webhooks is None:
@@ -78,7 +83,7 @@ class WebhookSubscriptions:
         )
 
     async def wait_for_probes(self) -> None:
-        """Wait for the probes that are running."""
+        """Wait until all running probes have ended."""
         await asyncio.gather(*self._tasks)
 
     def _find_platform_webhooks(self, connection: str) -> Webhooks | None:

@@ -145,7 +145,7 @@ class ConnectForm:
         """Return whether the fields come from the gateway's own form in this browser, or as JSON from no other site.
 
         JSON needs no form token: browsers let a page of another site send JSON only if the gateway allows it by CORS,
-        which it does not.
+        which it does for `GET` alone.
         """
         if is_json(request):
             return "sec-fetch-site" not in request.headers or is_same_origin(request)

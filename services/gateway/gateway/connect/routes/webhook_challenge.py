@@ -8,7 +8,7 @@ from platform_sdk.adapters import PlatformAdapter, Webhooks
 
 
 def create_challenge_routes(adapter: PlatformAdapter, webhooks: Webhooks) -> APIRouter:
-    """Return `GET /{platform}/webhook`, which answers the challenge. Where the platform sends none, there is no route."""
+    """Return `GET /{platform}/webhook`, which answers the challenge. Without a challenge there is no route."""
     routes = APIRouter(tags=["Platforms"])
     if not webhooks.challenge_parameters:
         return routes
