@@ -50,8 +50,8 @@ def main() -> None:
     settings, platform_settings = load_settings(GatewaySettings), load_platform_settings()
     # These adapters only show what the processes, which create their own, will have: topics and addresses.
     adapters = create_adapters(platform_settings, httpx.AsyncClient(), get_time_ms)
-    for doubt in list_port_warnings(adapters.values(), settings.gateway_port):
-        log.warning("setting in doubt", reason=doubt)
+    for warning in list_port_warnings(adapters.values(), settings.gateway_port):
+        log.warning("setting in doubt", reason=warning)
     topics = {slug: adapter.webhooks.metric_topics if adapter.webhooks else () for slug, adapter in adapters.items()}
     all_metrics = create_metrics(topics, settings.gateway_processes)
     serve(

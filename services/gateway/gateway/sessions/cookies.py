@@ -41,15 +41,15 @@ class Cookies:
 
         The browser sends the cookie only to the callback at `path`.
         """
-        self._set(response, get_login_cookie(state), browser, LOGIN_SECONDS, path)
+        self._set(response, build_login_cookie_name(state), browser, LOGIN_SECONDS, path)
 
     def get_login(self, request: Request, state: str) -> str:
         """Return the value of the login cookie for this state; empty where this browser began no such login."""
-        return request.cookies.get(get_login_cookie(state), "")
+        return request.cookies.get(build_login_cookie_name(state), "")
 
     def delete_login(self, response: Response, state: str, *, path: str) -> None:
         """Delete the cookie of a login that has ended."""
-        response.delete_cookie(get_login_cookie(state), path=path)
+        response.delete_cookie(build_login_cookie_name(state), path=path)
 
     def set_session(self, response: Response, session: str) -> None:
         """Set the session cookie."""
@@ -76,6 +76,6 @@ def create_cookie_value() -> str:
     return secrets.token_urlsafe(32)
 
 
-def get_login_cookie(state: str) -> str:
+def build_login_cookie_name(state: str) -> str:
     """Return the name of a login's cookie. Each login has its own, so that two tabs do not disturb each other."""
     return "login_" + hmac.digest(b"cookie name", state.encode("utf-8", "surrogateescape"), "sha256").hex()[:16]

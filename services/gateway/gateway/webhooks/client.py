@@ -16,13 +16,13 @@ from platform_sdk.errors import TransientError
 TIMEOUT = httpx.Timeout(5.0)
 
 
-async def post_probe(http: httpx.AsyncClient, address: str, headers: dict[str, str], body: bytes) -> int:
+async def post_probe(http: httpx.AsyncClient, url: str, headers: dict[str, str], body: bytes) -> int:
     """POST once, for 5 s at most, without following redirects, and return the HTTP status.
 
     Raises TransientError with the network error's text.
     """
     try:
-        response = await http.post(address, content=body, headers=headers, timeout=TIMEOUT, follow_redirects=False)
+        response = await http.post(url, content=body, headers=headers, timeout=TIMEOUT, follow_redirects=False)
     except httpx.HTTPError as error:
         raise TransientError(str(error) or type(error).__name__) from error
     return response.status_code

@@ -85,7 +85,7 @@ class DeliveryBatch:
             self.is_finished = True
             self._answer(self._status)
 
-    def on_publish(self, delivery: Delivery, sync_id: str, error: UnavailableError | None) -> None:
+    def finish_or_postpone(self, delivery: Delivery, sync_id: str, error: UnavailableError | None) -> None:
         """Finish the delivery when Kafka has acknowledged its sync request (`error` is None), otherwise postpone it."""
         if error is None:
             self.finish(delivery, "requested", sync_id=sync_id)
@@ -103,7 +103,7 @@ class DeliveryBatch:
         for delivery in list(self._unfinished):
             self.postpone(delivery, TimeoutError())
 
-    def has_finished(self) -> bool:
+    def is_answered(self) -> bool:
         """Return whether the POST is answered, so that its messages are no longer needed."""
         return self.is_finished
 
@@ -253,5 +253,5 @@ class WebhookHandler:
             ("ce_time", _format_time(now)),
         ]
         body = build_request_body(delivery, sync_id, epoch, now)
-        on_delivery = partial(batch.on_publish, delivery, sync_id)
-        self._publish(self._topic, name, body, headers, on_delivery, batch.has_finished)
+        on_delivery = partial(batch.finish_or_postpone, delivery, sync_id)
+        self._publish(self._topic, name, body, headers, on_delivery, batch.is_answered)

@@ -19,8 +19,8 @@ _RETURNED_HEADERS = ("content-type", "location")
 MAX_FORM_BYTES = 1024 * 1024
 
 
-def create_sandbox_routes(http: httpx.AsyncClient, address: str, slugs: Iterable[str]) -> APIRouter:
-    """Return `GET` and `POST /sandbox/…`, which forward to the sandbox at the URL `address`.
+def create_sandbox_routes(http: httpx.AsyncClient, sandbox_url: str, slugs: Iterable[str]) -> APIRouter:
+    """Return `GET` and `POST /sandbox/…`, which forward to the sandbox at `sandbox_url`.
 
     `slugs` are those of all platforms. Paths that are not HTML pages of the sandbox get a 404.
     """
@@ -37,7 +37,7 @@ def create_sandbox_routes(http: httpx.AsyncClient, address: str, slugs: Iterable
         try:
             response = await http.request(
                 request.method,
-                f"{address.rstrip('/')}/{path}",
+                f"{sandbox_url.rstrip('/')}/{path}",
                 params=request.url.query,
                 headers={name: request.headers[name] for name in _FORWARDED_HEADERS if name in request.headers},
                 content=form,
