@@ -1,1 +1,1 @@
-"""The gateway: owns merchants, sessions, connections and their sealed tokens; all from outside enters here."""
+"""The gateway: the only service that is reached from outside. It owns merchants, sessions, connections and tokens."""

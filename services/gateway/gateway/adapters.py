@@ -1,4 +1,4 @@
-"""The platforms of this installation as the gateway uses them: their adapters, and what their settings say of it."""
+"""The adapters of the installed platforms, and the facts about the gateway that are read from them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -16,30 +16,38 @@ _LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
 def load_platform_settings() -> dict[str, PlatformSettings]:
-    """Return each platform's own settings by slug. Incomplete or malformed ones end the process by name."""
+    """Return each platform's own settings by slug.
+
+    Settings that are incomplete or malformed end the process with a message that names them.
+    """
     return {slug: load_settings(load_role(slug, "connect").Settings) for slug in PLATFORMS}
 
 
 def create_adapters(
     settings: Mapping[str, PlatformSettings], http: "AsyncClient", now: Callable[[], int]
 ) -> dict[str, PlatformAdapter]:
-    """Return the adapters of all platforms by slug, in the order of the registry. `now` is in ms."""
+    """Return the adapters of all platforms by slug, in the order of the registry. `now` returns the time in ms."""
     return {slug: load_role(slug, "connect").create_adapter(settings[slug], http, now) for slug in PLATFORMS}
 
 
-def list_configured(adapters: Mapping[str, PlatformAdapter]) -> list[PlatformAdapter]:
-    """Return the platforms at which accounts can be connected here."""
+def list_configured_adapters(adapters: Mapping[str, PlatformAdapter]) -> list[PlatformAdapter]:
+    """Return the adapters of the platforms that are configured, so that accounts can be connected there."""
     return [adapter for adapter in adapters.values() if adapter.is_configured]
 
 
-def is_https(adapters: Iterable[PlatformAdapter]) -> bool:
-    """Return whether browsers reach the gateway by https, so that its cookies may be marked Secure."""
+def has_https_origin(adapters: Iterable[PlatformAdapter]) -> bool:
+    """Return whether browsers reach the gateway by https. Only then may its cookies be marked Secure.
+
+    The first adapter that has an origin decides.
+    """
     return next((origin for adapter in adapters if (origin := adapter.origin)), "").startswith("https:")
 
 
-def list_doubtful_addresses(adapters: Iterable[PlatformAdapter], port: int) -> list[str]:
-    """Return remarks on addresses that name this machine with another port than the gateway's, which is probably a
-    mistake."""
+def list_port_warnings(adapters: Iterable[PlatformAdapter], port: int) -> list[str]:
+    """Return a warning for each of the gateway's URLs that names this machine with a port other than `port`.
+
+    Such a URL is probably a mistake in a platform's settings.
+    """
     return [
         f"{name} names this machine with port {_get_port(address)}, and the gateway listens on {port}"
         for adapter in adapters

@@ -11,7 +11,7 @@ import structlog
 from contracts.events import parse_account, parse_platform
 from contracts.topics import get_sync_topic, list_topics
 from database.pool import Database
-from gateway.adapters import create_adapters, list_doubtful_addresses, load_platform_settings
+from gateway.adapters import create_adapters, list_port_warnings, load_platform_settings
 from gateway.applications import NAME, Parts, create_applications, create_erasure_service
 from gateway.metrics import GatewayMetrics, create_metrics
 from gateway.pages.client import SchedulerClient
@@ -34,7 +34,7 @@ from service.settings import load_settings
 
 PRUNE_SECONDS = 300.0
 ERASURE_SECONDS = 30.0
-"""How soon a deletion request that was interrupted is continued."""
+"""The seconds between two runs of the task that continues interrupted deletion requests."""
 
 log = structlog.get_logger()
 
@@ -50,8 +50,8 @@ def main() -> None:
     settings, platform_settings = load_settings(GatewaySettings), load_platform_settings()
     # These adapters only show what the processes, which create their own, will have: topics and addresses.
     adapters = create_adapters(platform_settings, httpx.AsyncClient(), get_time_ms)
-    for doubt in list_doubtful_addresses(adapters.values(), settings.gateway_port):
-        log.warning("setting in doubt", reason=doubt)
+    for warning in list_port_warnings(adapters.values(), settings.gateway_port):
+        log.warning("setting in doubt", reason=warning)
     topics = {slug: adapter.webhooks.metric_topics if adapter.webhooks else () for slug, adapter in adapters.items()}
     all_metrics = create_metrics(topics, settings.gateway_processes)
     serve(
@@ -63,22 +63,25 @@ def main() -> None:
 
 
 async def start(
-    stack: AsyncExitStack,
+    exit_stack: AsyncExitStack,
     *,
     settings: GatewaySettings,
     platform_settings: Mapping[str, PlatformSettings],
     metrics: GatewayMetrics,
 ) -> list[Endpoint]:
-    """Start everything that the gateway needs; return its public and its internal application with their addresses."""
-    stack.enter_context(export_traces(NAME, settings.otel_exporter_otlp_endpoint))
-    database, locks = _open_database(stack, settings), _open_database(stack, settings)
+    """Start everything that the gateway needs.
+
+    Return the endpoints of the public and the internal application. `exit_stack` stops everything at its end.
+    """
+    exit_stack.enter_context(export_traces(NAME, settings.otel_exporter_otlp_endpoint))
+    database, locks = _open_database(exit_stack, settings), _open_database(exit_stack, settings)
     await database.migrate("gateway")
     brokers = settings.build_brokers()
     await provision_topics(brokers, list_topics(PLATFORMS))
-    publisher = await stack.enter_async_context(EventPublisher(brokers, source=NAME))
+    publisher = await exit_stack.enter_async_context(EventPublisher(brokers, source=NAME))
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=NAME).run_once, interval=1.0)
-    await stack.enter_async_context(outbox.run())
-    http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
+    await exit_stack.enter_async_context(outbox.run())
+    http = await exit_stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
     producer = BatchingProducer(publisher)
     await producer.load_partitions([get_sync_topic(slug) for slug in PLATFORMS])
     adapters = create_adapters(platform_settings, http, get_time_ms)
@@ -94,10 +97,10 @@ async def start(
         http=http,
         now=get_time_ms,
     )
-    pruning = PeriodicTask("pruning", partial(_prune, parts.stores), interval=PRUNE_SECONDS)
-    await stack.enter_async_context(pruning.run())
+    pruning = PeriodicTask("pruning", partial(_prune_stores, parts.stores), interval=PRUNE_SECONDS)
+    await exit_stack.enter_async_context(pruning.run())
     erasure = PeriodicTask("erasure", create_erasure_service(parts).run_once, interval=ERASURE_SECONDS)
-    await stack.enter_async_context(erasure.run())
+    await exit_stack.enter_async_context(erasure.run())
     checks = _build_checks(settings, database, outbox, erasure)
     public, handlers, internal = create_applications(parts, checks)
     protocol = partial(WebhookProtocol, endpoints=WebhookEndpoints(handlers))
@@ -108,13 +111,13 @@ async def start(
 
 
 def get_object_key(adapters: Mapping[str, PlatformAdapter], connection: str) -> str:
-    """Return where the connection's snapshot is stored in the bucket."""
+    """Return the key of the object in the bucket that holds the connection's snapshot."""
     return adapters[parse_platform(connection)].accounts.get_object_key(parse_account(connection))
 
 
-def _open_database(stack: AsyncExitStack, settings: GatewaySettings) -> Database:
+def _open_database(exit_stack: AsyncExitStack, settings: GatewaySettings) -> Database:
     database = Database(settings.database_url.get_secret_value(), schema=NAME)
-    stack.push_async_callback(database.close)
+    exit_stack.push_async_callback(database.close)
     return database
 
 
@@ -135,7 +138,7 @@ def _build_checks(
     }
 
 
-async def _prune(stores: Stores) -> bool:
+async def _prune_stores(stores: Stores) -> bool:
     await stores.prune()
     return False
 

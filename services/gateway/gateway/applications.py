@@ -1,4 +1,4 @@
-"""The gateway's public and internal applications: which routes there are, and what each of them works with."""
+"""Creates the gateway's public and internal applications: their routes, with the objects that each route needs."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import Response
 
-from gateway.adapters import is_https, list_configured
+from gateway.adapters import has_https_origin, list_configured_adapters
 from gateway.connect.client_credentials import ClientCredentialsConnector
 from gateway.connect.grants import GrantService
 from gateway.connect.oauth_flow import OAuthFlow
@@ -59,7 +59,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Parts:
-    """What the gateway is made of; tests give others than the process does."""
+    """The dependencies of the gateway's applications. The process passes the real ones, tests pass fakes."""
 
     settings: GatewaySettings
     adapters: Mapping[str, PlatformAdapter]
@@ -71,26 +71,26 @@ class Parts:
     metrics: GatewayMetrics
     http: "AsyncClient"
     now: Callable[[], int]
-    """The time in milliseconds since the epoch."""
+    """Returns the time in milliseconds since 1970."""
 
     @property
-    def available(self) -> list[PlatformAdapter]:
-        """The platforms at which accounts can be connected here."""
-        return list_configured(self.adapters)
+    def configured_adapters(self) -> list[PlatformAdapter]:
+        """The adapters of the platforms that are configured, so that accounts can be connected there."""
+        return list_configured_adapters(self.adapters)
 
     @property
     def apis(self) -> dict[str, AccountApi]:
-        """The API of each platform."""
+        """The account API of each platform, by slug."""
         return {slug: adapter.api for slug, adapter in self.adapters.items()}
 
     @cached_property
     def cipher(self) -> TokenCipher:
-        """Encrypts the stored tokens."""
+        """The cipher for stored tokens."""
         return TokenCipher(self.settings.token_encryption_keys)
 
     @cached_property
     def keys(self) -> BrowserKeys:
-        """The keys for the values that browsers hold."""
+        """The keys that hash the secrets of browsers: sessions, logins and form tokens."""
         return BrowserKeys(self.settings.state_token_secret.get_secret_value())
 
 
@@ -98,27 +98,29 @@ def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi
     """Return the public application, the handlers of its webhooks, and the internal application."""
     tokens = _create_token_service(parts)
     handlers = [
-        _create_handler(parts, tokens, adapter, adapter.webhooks) for adapter in parts.available if adapter.webhooks
+        _create_webhook_handler(parts, tokens, adapter, adapter.webhooks)
+        for adapter in parts.configured_adapters
+        if adapter.webhooks
     ]
-    public = WebhookMiddleware(SafeHeaders(_create_public(parts, hide_check_reasons(checks))), handlers)
-    return public, handlers, _create_internal(parts, tokens, checks)
+    public = WebhookMiddleware(SafeHeaders(_create_public_application(parts, hide_check_reasons(checks))), handlers)
+    return public, handlers, _create_internal_application(parts, tokens, checks)
 
 
 def describe_api(parts: Parts) -> Documents:
-    """Return what `/docs` of a gateway of these parts serves."""
-    return build_documents(_create_public(parts, {}), parts.available)
+    """Return the API documents that a gateway with these parts serves under `/docs`."""
+    return build_documents(_create_public_application(parts, {}), parts.configured_adapters)
 
 
 def create_erasure_service(parts: Parts) -> ErasureService:
-    """Return what disconnects and redacts connections of any platform."""
+    """Return the service that disconnects and redacts connections of all platforms."""
     return ErasureService(parts.stores, _create_token_service(parts), parts.apis)
 
 
-def _create_public(parts: Parts, checks: Mapping[str, Check]) -> FastAPI:
+def _create_public_application(parts: Parts, checks: Mapping[str, Check]) -> FastAPI:
     settings = parts.settings
-    cookies = Cookies(secure=is_https(parts.available), session_seconds=settings.session_ttl_seconds)
+    cookies = Cookies(secure=has_https_origin(parts.configured_adapters), session_seconds=settings.session_ttl_seconds)
     merchants = MerchantReader(parts.stores, parts.scheduler, parts.adapters, parts.keys, now=parts.now)
-    app = _create_application(checks)
+    app = _create_fastapi_application(checks)
     app.add_middleware(
         CORSMiddleware, allow_origins=list(settings.cors_allowed_origins), allow_methods=["GET"], allow_credentials=True
     )
@@ -130,17 +132,19 @@ def _create_public(parts: Parts, checks: Mapping[str, Check]) -> FastAPI:
             app.include_router(routes)
     requests = DeletionRequests(parts.stores, parts.scheduler)
     app.include_router(create_erasure_routes(erasure, requests, merchants, cookies))
-    app.include_router(create_page_routes(merchants, cookies, parts.available, sandbox_url=settings.sandbox_url))
+    app.include_router(
+        create_page_routes(merchants, cookies, parts.configured_adapters, sandbox_url=settings.sandbox_url)
+    )
     if settings.sandbox_relayed:
         app.include_router(create_sandbox_routes(parts.http, settings.sandbox_relayed, parts.adapters))
-    app.include_router(create_docs_routes(cache(partial(build_documents, app, parts.available))))
+    app.include_router(create_docs_routes(cache(partial(build_documents, app, parts.configured_adapters))))
     return app
 
 
 def _create_platform_routes(
     parts: Parts, adapter: PlatformAdapter, cookies: Cookies, erasure: ErasureService
 ) -> list[APIRouter]:
-    """Return the routes of one platform: those of its connection method, and what else its adapter has."""
+    """Return the routes of one platform: its logins or forms, its webhook challenge and its callbacks for erasure."""
     method, grants = adapter.connection_method, _create_grant_service(parts, adapter)
     routes = []
     if isinstance(method, OAuth):
@@ -163,7 +167,7 @@ def _create_platform_routes(
     return routes
 
 
-def _create_internal(parts: Parts, tokens: TokenService, checks: Mapping[str, Check]) -> FastAPI:
+def _create_internal_application(parts: Parts, tokens: TokenService, checks: Mapping[str, Check]) -> FastAPI:
     subscriptions = WebhookSubscriptions(
         parts.stores.webhook_probes,
         tokens,
@@ -176,7 +180,7 @@ def _create_internal(parts: Parts, tokens: TokenService, checks: Mapping[str, Ch
     connector = ClientCredentialsConnector(
         parts.adapters, {slug: _create_grant_service(parts, adapter) for slug, adapter in parts.adapters.items()}
     )
-    internal = _create_application(checks)
+    internal = _create_fastapi_application(checks)
     add_metrics_route(internal, parts.metrics.registry)
     add_error_handlers(internal)
     internal.include_router(
@@ -205,7 +209,7 @@ def _create_grant_service(parts: Parts, adapter: PlatformAdapter) -> GrantServic
     )
 
 
-def _create_handler(
+def _create_webhook_handler(
     parts: Parts, tokens: TokenService, adapter: PlatformAdapter, webhooks: Webhooks
 ) -> WebhookReceiver:
     connections = parts.stores.connections
@@ -223,7 +227,7 @@ def _create_handler(
     return trace_handler(handler)
 
 
-def _create_application(checks: Mapping[str, Check]) -> FastAPI:
+def _create_fastapi_application(checks: Mapping[str, Check]) -> FastAPI:
     app = FastAPI(title="merchant-sync gateway", docs_url=None, redoc_url=None, openapi_url=None)
     add_health_routes(app, checks)
     return app

@@ -1,4 +1,7 @@
-"""A connection's row and its transitions. Every change of state, scopes or wanted sync raises the revision."""
+"""A connection's row and its transitions. Every change of state, scopes or wanted sync raises the revision.
+
+The epoch rises with each uninstall and redaction. Other services refuse whatever carries a lower epoch.
+"""
 
 from dataclasses import dataclass, field, replace
 from uuid import UUID
@@ -15,7 +18,10 @@ CONNECT, MANUAL = "connect", "manual"
 
 @dataclass(frozen=True)
 class EncryptedTokens:
-    """A connection's tokens as they are stored, encrypted; times in ms."""
+    """A connection's encrypted tokens as the database stores them.
+
+    Times are in ms; None where the token does not expire. `refresh` is None where the platform gave no refresh token.
+    """
 
     access: str = field(repr=False)
     expires_at: int | None = None
@@ -37,21 +43,23 @@ class Connection:
     wanted_sync: UUID | None
     tokens: EncryptedTokens | None
     granted_by: str | None = None
-    """The platform's own id of the person who granted access, where the platform reports deletions by person. It is
-    never published."""
+    """The platform's id of the user who granted access; None where the platform reports no deletions by user.
+
+    It is never published.
+    """
     wanted_cause: str = CONNECT
     """The cause of `wanted_sync`: `CONNECT` or `MANUAL`."""
 
     @property
     def is_live(self) -> bool:
-        """Whether its data may be read."""
+        """Whether the account's data may be read: it is connected and has tokens."""
         return self.state == CONNECTED and self.tokens is not None
 
 
 def derive_wanted_sync(name: str, revision: int, granted_at: int, cause: str = CONNECT) -> UUID:
-    """Return the id of the full sync that a consent, changed scopes or an operator request.
+    """Return the id of the full sync that is wanted after a consent, a change of scopes or an operator's request.
 
-    It is the same for the same revision of the same grant, so that publishing the row again starts no second sync.
+    The same revision of the same grant always gets the same id. So publishing the row again starts no second sync.
     """
     return derive_id(cause, name, str(revision), str(granted_at))
 
@@ -83,14 +91,17 @@ def apply_grant(
 
 
 def apply_refresh(row: Connection, *, scopes: tuple[str, ...], tokens: EncryptedTokens) -> Connection:
-    """Return the connection with refreshed tokens. Its revision rises only when the scopes changed with them."""
+    """Return the connection with refreshed tokens. Its revision rises only when `scopes` differ from the stored ones.
+
+    Empty `scopes` leave the stored ones as they are.
+    """
     return replace(change_scopes(row, scopes or row.scopes), tokens=tokens)
 
 
 def change_scopes(row: Connection, scopes: tuple[str, ...]) -> Connection:
     """Return the connection with the scopes that the platform grants now; the same row when nothing changed.
 
-    Changed scopes want a new full sync, because other resources can be read now.
+    When the scopes changed, the connection wants a new full sync, because other resources can be read now.
     """
     if scopes == row.scopes:
         return row
@@ -100,14 +111,17 @@ def change_scopes(row: Connection, scopes: tuple[str, ...]) -> Connection:
 
 
 def request_manual_sync(row: Connection) -> Connection:
-    """Return the connection with a full sync that an operator requested."""
+    """Return the connection with a new wanted full sync, for an operator's request."""
     revision = row.revision + 1
     wanted = derive_wanted_sync(row.name, revision, row.granted_at, MANUAL)
     return replace(row, revision=revision, wanted_sync=wanted, wanted_cause=MANUAL)
 
 
 def require_reauthorisation(row: Connection) -> Connection:
-    """Return the connection when the platform accepts its tokens no more: the merchant has to sign in again."""
+    """Return the connection in state reauthorise, for when the platform no longer accepts its tokens.
+
+    The merchant has to sign in again.
+    """
     return replace(row, state=REAUTHORISE, wanted_sync=None, revision=row.revision + 1)
 
 
@@ -121,8 +135,8 @@ def uninstall(row: Connection) -> Connection:
 def redact(row: Connection) -> Connection:
     """Return the connection after the deletion of its data: only its name, and a higher epoch and revision.
 
-    The higher epoch makes the other services refuse pages that were read before. When the account is connected again,
-    it continues from this epoch.
+    The higher epoch makes the other services refuse records that were read before the deletion. An account that is
+    connected again keeps this epoch.
     """
     return Connection(
         name=row.name,
@@ -138,7 +152,7 @@ def redact(row: Connection) -> Connection:
 
 
 def build_changed_event(row: Connection, object_key: str) -> ConnectionChanged:
-    """Return the event with the row's state: everything but its tokens and `granted_by`."""
+    """Return the event that publishes the row: everything except its tokens and `granted_by`."""
     return ConnectionChanged(
         connection=row.name,
         revision=row.revision,

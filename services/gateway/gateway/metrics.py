@@ -1,4 +1,4 @@
-"""Metrics of the gateway, over all of its processes: deliveries by topic and outcome, and replaced tokens."""
+"""The gateway's metrics, summed over its processes: webhook deliveries by topic and outcome, and token refreshes."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -9,20 +9,20 @@ from service.shared_counters import CounterRow, Family, SharedCounters
 WEBHOOKS = "merchant_sync_webhooks"
 TOKENS = "merchant_sync_token_refreshes"
 OTHER = "other"
-"""Stands for every unknown topic: a sender can name any."""
+"""The label for all unknown topics. A sender can claim any topic, so unknown ones must not become labels."""
 OUTCOMES = ("requested", "handled", "dropped", "held", "refused")
 REFRESHED, REAUTHORISE, AWAY = "refreshed", "reauthorise", "away"
 
 CountDelivery = Callable[[str, str], None]
-"""Counts a delivery by its topic and its outcome as in the log."""
+"""Counts a delivery. Arguments: its topic, and its outcome in the words of the log."""
 CountRefresh = Callable[[str, str], None]
-"""Counts a token that had to be replaced by its platform and the result: `REFRESHED`, `REAUTHORISE`, `AWAY`."""
+"""Counts an attempt to replace a token. Arguments: the platform's slug, and `REFRESHED`, `REAUTHORISE` or `AWAY`."""
 
 
 def get_outcome_label(outcome: str) -> str:
-    """Return the value of the label `outcome` for a delivery's outcome as in the log: its first word.
+    """Return the label for an outcome in the log: its first word if that is one of `OUTCOMES`, otherwise `handled`.
 
-    What the gateway did at once has an outcome with words of its own, and is `handled`.
+    Deliveries that the gateway executes itself, such as an uninstall, are logged in other words and count as `handled`.
     """
     word = outcome.partition(" ")[0].removesuffix(":")
     return word if word in OUTCOMES else "handled"
@@ -39,7 +39,7 @@ class GatewayMetrics:
         self._topics = topics
 
     def build_delivery_counter(self, platform: str) -> CountDelivery:
-        """Return what counts the deliveries of `platform`. It is called for each of them."""
+        """Return the function that counts the deliveries of `platform`. The webhook handler calls it once for each."""
         # Indexes are looked up once, because the counter is on the path of every delivery.
         row = self._counters.row
         indexes = {
@@ -54,14 +54,14 @@ class GatewayMetrics:
         return count
 
     def count_refresh(self, platform: str, outcome: str) -> None:
-        """As `CountRefresh`."""
+        """Count an attempt to replace a token of `platform`; see `CountRefresh`."""
         self._counters.increment(TOKENS, platform, outcome)
 
 
 def create_metrics(topics: Mapping[str, Collection[str]], processes: int) -> list[GatewayMetrics]:
-    """Return metrics for each of so many processes, to be created before they are forked.
+    """Return one `GatewayMetrics` for each of `processes` processes. Call this before the processes are forked.
 
-    `topics` are the known topics by platform.
+    `topics` are the known webhook topics by platform.
     """
     webhooks = [
         (platform, topic, label)

@@ -1,4 +1,4 @@
-"""The gateway's own settings, from the environment. Each platform's settings are read by its own class."""
+"""The gateway's own settings, read from the environment. Each platform has a settings class of its own."""
 
 from base64 import b64decode
 from binascii import Error as Base64Error
@@ -48,7 +48,7 @@ def _parse_encryption_keys(value: object) -> object:
 
 
 class GatewaySettings(KafkaSettings):
-    """Everything that can be set for the gateway itself; `deploy/env.example` says what each setting is for."""
+    """The settings of the gateway itself. `deploy/env.example` describes each of them."""
 
     database_url: DatabaseUrl
     gateway_host: str = "0.0.0.0"

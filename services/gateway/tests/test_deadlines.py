@@ -10,7 +10,7 @@ class Work:
         self.is_finished = is_finished
         self.late = asyncio.Event()
 
-    def expire(self) -> None:
+    def handle_timeout(self) -> None:
         self.late.set()
 
 

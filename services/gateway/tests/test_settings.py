@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from gateway.adapters import create_adapters, list_configured, list_doubtful_addresses, load_platform_settings
+from gateway.adapters import create_adapters, list_configured_adapters, list_port_warnings, load_platform_settings
 from platforms.registry import PLATFORMS, load_role
 from platforms.shopify.connect import create_adapter
 
@@ -54,7 +54,7 @@ def test_a_loopback_address_with_another_port_is_doubted(make_shopify: Callable[
         shopify_webhook_address="http://127.0.0.1:5001/shopify/webhook",
     )
     adapter = create_adapter(settings, httpx.AsyncClient(), lambda: 0)
-    assert list_doubtful_addresses([adapter], 5000) == [
+    assert list_port_warnings([adapter], 5000) == [
         "SHOPIFY_WEBHOOK_ADDRESS names this machine with port 5001, and the gateway listens on 5000"
     ]
 
@@ -71,7 +71,7 @@ def test_every_platform_may_be_left_out(monkeypatch: pytest.MonkeyPatch, tmp_pat
             monkeypatch.delenv(name, raising=False)
     adapters = create_adapters(load_platform_settings(), httpx.AsyncClient(), lambda: 0)
     assert list(adapters) == list(PLATFORMS)
-    assert list_configured(adapters) == []
+    assert list_configured_adapters(adapters) == []
 
 
 def test_an_incomplete_platform_stops_the_start_with_the_names_of_what_is_missing(

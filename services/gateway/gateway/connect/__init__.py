@@ -1,1 +1,1 @@
-"""Connecting accounts: one way for each connection method, whatever the platform."""
+"""Connecting accounts of any platform: one module for each connection method."""

@@ -10,17 +10,17 @@ from platform_sdk.errors import NotFoundError, PermanentError, RequestRejectedEr
 
 
 class ClientCredentialsConnector:
-    """Requests grants at platforms that need no person's consent, and stores them as the operator's connections."""
+    """Requests grants from platforms that need no user's consent, and stores them as the operator's connections."""
 
     def __init__(self, adapters: Mapping[str, PlatformAdapter], grants: Mapping[str, GrantService]) -> None:
         self._adapters = adapters
         self._grants = grants
 
     async def connect(self, platform: str) -> tuple[ConnectedAccount, ...]:
-        """Connect all accounts that the app may read, or connect them again; a first sync of each begins.
+        """Connect (again) all accounts that the app may read, and return them. A full sync of each begins.
 
-        Raises NotFoundError for an unknown platform, RequestRejectedError for one that is connected otherwise, is not
-        configured, or refuses, and TransientError.
+        Raises NotFoundError for an unknown platform. Raises RequestRejectedError when the platform has another
+        connection method, is not configured, or refuses. Raises TransientError when the platform does not answer.
         """
         adapter = self._adapters.get(platform)
         if adapter is None:

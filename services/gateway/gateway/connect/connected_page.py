@@ -1,4 +1,4 @@
-"""The page and the JSON after accounts were connected."""
+"""The HTML page and the JSON that answer a successful sign-in."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from platform_sdk.grants import Grant
 
 
 class MerchantConnected(ResponseModel):
-    """Accounts that were connected for a merchant; the cookie `session_id` comes with it."""
+    """The merchant whose accounts have been connected. The response also sets the cookie `session_id`."""
 
     user_uuid: UUID
 
@@ -25,10 +25,10 @@ class MerchantConnected(ResponseModel):
 def respond_connected(
     request: Request, adapter: PlatformAdapter, sign_in: SignIn, document: Mapping[str, Any], *, again: str = ""
 ) -> Response:
-    """Return `document` as JSON, or the page that shows the accounts and their first syncs.
+    """Return `document` as JSON, or for a browser the HTML page that shows the accounts and their first syncs.
 
-    With one account the page shows the progress of its sync. `again` is where the platform asks once more for what was
-    not granted; empty where it does not ask.
+    With a single account the page shows the progress of its sync. `again` is the path of a login at which the platform
+    asks again for the scopes that the user declined; empty where there is no such login.
     """
     # What was granted is the same for all accounts of one consent.
     grant = next(iter(sign_in.grants.values()))

@@ -1,7 +1,7 @@
-"""Storing what a platform granted: connections of a merchant, their first syncs, and the merchant's session.
+"""Stores a platform's grants: the connections of a merchant, their first syncs, and the merchant's session.
 
-Everything is stored in one transaction. A process that is killed before the commit has stored nothing, and the merchant
-starts again; after the commit the outbox publishes the connections, and the merchant's next login finds them.
+Everything is stored in one transaction. When the process is killed before the commit, nothing is stored and the
+merchant signs in again. After the commit the outbox publishes the connections, and the next login finds them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,12 +24,12 @@ from platform_sdk.grants import Grant
 log = structlog.get_logger()
 
 OPERATOR_MERCHANT = derive_id("merchant", "operator")
-"""The merchant of this installation's own connections, which no person's consent stands for."""
+"""The id of the merchant who owns the operator's connections, to which no user consented."""
 
 
 @dataclass(frozen=True)
 class SignIn:
-    """Accounts that have just been connected, with their grants by account. `session` is the cookie's value."""
+    """The result of a sign-in: the connected accounts, their grants by account, and the session cookie's value."""
 
     accounts: tuple[ConnectedAccount, ...]
     grants: Mapping[str, Grant]
@@ -38,10 +38,11 @@ class SignIn:
 
 
 def choose_merchant(session: UUID | None, owners: Sequence[UUID]) -> UUID:
-    """Return the merchant who signs in, from the session's merchant and the accounts' `owners` in their order.
+    """Return the merchant who signs in. `session` is the session's merchant, `owners` are the accounts' merchants.
 
-    An account keeps its merchant, so whoever proves an account is the account's merchant and not the session's. A
-    session of one of the accounts' merchants stays, and new accounts join it. Without any, the merchant is a new one.
+    An account keeps its merchant: whoever signs in at the account acts for that merchant, not for the session's. So
+    the session's merchant is returned when the accounts have no merchant yet or when it is one of `owners`; otherwise
+    the first of `owners`. Without a session and without owners, the merchant is a new one.
     """
     if session and (not owners or session in owners):
         return session
@@ -49,7 +50,7 @@ def choose_merchant(session: UUID | None, owners: Sequence[UUID]) -> UUID:
 
 
 def build_connection_name(platform: str, account: str) -> str:
-    """Return the name of an account's connection."""
+    """Return the name of an account's connection, `<platform>:<account>`."""
     return f"{platform}:{account}"
 
 
@@ -74,46 +75,51 @@ class GrantService:
     async def sign_in(
         self, locked: LockedConnections, grants: Mapping[str, Grant], session: str | None, *, keeps_session_id: bool
     ) -> SignIn:
-        """Store the grants of the locked connections for whoever signs in with this session, if any.
+        """Store the grants of the locked connections and open a session of their merchant, see `choose_merchant`.
 
-        The session gets a new id, unless `keeps_session_id` and it is of the same merchant.
+        `grants` are by account. `session` is the value of the browser's cookie, if it has one. The returned session has
+        a new value, unless `keeps_session_id` is set and the old session is of the same merchant.
         """
         rows = [connection.row for connection in locked.by_name.values()]
-        old = self._keys.hash(SESSION, session) if session else None
+        old = self._keys.hash_value(SESSION, session) if session else None
         before = await locked.sessions.find_merchant(old) if old else None
         merchant = choose_merchant(before, [row.merchant for row in rows if row and row.merchant])
-        accounts = await self._save_all(locked, grants, merchant)
+        accounts = await self._save_grants(locked, grants, merchant)
         if keeps_session_id and session and old and before == merchant:
             await locked.sessions.prolong(old, self._session_seconds)
         else:
             session = create_cookie_value()
-            new = self._keys.hash(SESSION, session)
+            new = self._keys.hash_value(SESSION, session)
             await locked.sessions.replace(old, new, merchant, self._session_seconds)
         return SignIn(accounts, grants, merchant, session)
 
     async def store_for_operator(self, grants: Mapping[str, Grant]) -> tuple[ConnectedAccount, ...]:
-        """Store the grants as connections of this installation. An account that a merchant has connected stays
-        theirs."""
-        async with self._connections.lock_all(self.list_names(grants)) as locked:
-            return await self._save_all(locked, grants, OPERATOR_MERCHANT)
+        """Store the grants as the operator's connections and return their accounts.
 
-    def list_names(self, accounts: Iterable[str]) -> list[str]:
+        An account that a merchant has connected before stays that merchant's.
+        """
+        async with self._connections.lock_all(self.list_connection_names(grants)) as locked:
+            return await self._save_grants(locked, grants, OPERATOR_MERCHANT)
+
+    def list_connection_names(self, accounts: Iterable[str]) -> list[str]:
         """Return the names of these accounts' connections."""
         return [build_connection_name(self._adapter.slug, account) for account in accounts]
 
-    async def _save_all(
+    async def _save_grants(
         self, locked: LockedConnections, grants: Mapping[str, Grant], merchant: UUID
     ) -> tuple[ConnectedAccount, ...]:
         accounts = {build_connection_name(self._adapter.slug, account): account for account in grants}
         return tuple(
             [
-                await self._save(connection, accounts[name], grants[accounts[name]], merchant)
+                await self._save_grant(connection, accounts[name], grants[accounts[name]], merchant)
                 for name, connection in locked.by_name.items()
             ]
         )
 
-    async def _save(self, connection: LockedConnection, account: str, grant: Grant, merchant: UUID) -> ConnectedAccount:
-        """Store one grant; a first sync begins."""
+    async def _save_grant(
+        self, connection: LockedConnection, account: str, grant: Grant, merchant: UUID
+    ) -> ConnectedAccount:
+        """Store one grant of an account, with a new wanted full sync."""
         name = build_connection_name(self._adapter.slug, account)
         row = apply_grant(
             connection.row,

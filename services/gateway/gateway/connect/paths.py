@@ -1,4 +1,4 @@
-"""Where accounts of a platform are connected, for links and redirects."""
+"""The paths at which accounts of a platform are connected, for links and redirects."""
 
 from urllib.parse import quote
 
@@ -7,7 +7,7 @@ from platform_sdk.connection_methods import Credentials, OAuth
 
 
 def build_login_path(adapter: PlatformAdapter, account: str) -> str:
-    """Return where the merchant of this account signs in (again); empty where only the operator can connect it."""
+    """Return the path at which the merchant of this account signs in; empty where only the operator can connect it."""
     method = adapter.connection_method
     if isinstance(method, OAuth):
         return f"/{adapter.slug}/login" if method.form is None else f"/{adapter.slug}/{quote(account)}/login"
@@ -15,7 +15,7 @@ def build_login_path(adapter: PlatformAdapter, account: str) -> str:
 
 
 def get_connect_path(adapter: PlatformAdapter) -> str:
-    """Return where any account of the platform is connected; empty where only the operator can do it."""
+    """Return the path at which any account of the platform is connected; empty where only the operator can do that."""
     method = adapter.connection_method
     if isinstance(method, OAuth):
         return f"/{adapter.slug}/login"
@@ -23,7 +23,7 @@ def get_connect_path(adapter: PlatformAdapter) -> str:
 
 
 def get_login_template(adapter: PlatformAdapter) -> str:
-    """Return the path of a sign-in for the JSON of the home page, with `{account}` where it has the account's name."""
+    """Return the path of a login as text for the home page's JSON, with `{account}` in place of an account's name."""
     method = adapter.connection_method
     if isinstance(method, OAuth) and method.form is not None:
         return f"/{adapter.slug}/{{account}}/login"
@@ -31,7 +31,7 @@ def get_login_template(adapter: PlatformAdapter) -> str:
 
 
 def describe_missing_settings(adapter: PlatformAdapter) -> str:
-    """Return what to do about a platform that is not configured."""
+    """Return a sentence that says which settings a platform needs in order to be configured."""
     names = adapter.manifest.mandatory_settings
     listed = " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)
     return (

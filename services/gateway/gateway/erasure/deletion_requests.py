@@ -1,4 +1,4 @@
-"""Requests to disconnect accounts or to delete data, and the documents that show what has become of them."""
+"""Requests to disconnect accounts or to delete data, and the documents that show their progress."""
 
 import secrets
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ KEPT = (
 
 
 class RequestKind(StrEnum):
-    """What is requested."""
+    """The kinds of deletion requests, by who requests what."""
 
     UNINSTALL = "uninstall"
-    """A person removed the app at the platform."""
+    """A user removed the app at the platform."""
     PERSON_DELETION = "person deletion"
-    """A person had the platform request the deletion of everything that they granted."""
+    """A user asked the platform for the deletion of the data of all connections that they granted."""
     MERCHANT_DELETION = "merchant deletion"
     """A merchant requested the deletion of one connection's data."""
     ACCOUNT_DELETION = "account deletion"
@@ -36,12 +36,12 @@ class RequestKind(StrEnum):
 
     @property
     def is_deletion(self) -> bool:
-        """Whether the connections of the request are redacted."""
+        """Whether executing the request redacts its connections."""
         return self in _DELETIONS
 
     @property
     def changes_connections(self) -> bool:
-        """Whether the connections of the request are redacted or uninstalled."""
+        """Whether executing the request redacts or uninstalls its connections."""
         return self.is_deletion or self is RequestKind.UNINSTALL
 
 
@@ -58,10 +58,10 @@ _DELETION_MESSAGE = "All data of these connections is deleted: tokens, records, 
 
 @dataclass(frozen=True)
 class DeletionRequest:
-    """One request.
+    """A request to disconnect accounts or to delete data.
 
-    `code` is random: whoever has it may see the request. All copies of a request have the same `fingerprint`. Times
-    are in ms.
+    `code` is random: whoever has it may see the request. All copies of one request have the same `fingerprint`, which
+    is None for a merchant's own request. Times are in ms; `executed_at` is None until the gateway has done its part.
     """
 
     code: str
@@ -72,20 +72,22 @@ class DeletionRequest:
     executed_at: int | None = None
 
     def replace_connections(self, connections: tuple[str, ...]) -> "DeletionRequest":
-        """Return the same request for these connections."""
+        """Return the request with `connections` in place of its own."""
         return replace(self, connections=connections)
 
 
 class ConnectionPart(BaseModel):
-    """What became of one connection: erased, being erased, not known now, disconnected, connected again, or that
-    nothing is held of it."""
+    """The state of one connection of a request.
+
+    It is one of: erased, being erased, not known now, disconnected, connected again, nothing held.
+    """
 
     connection: str
     state: str
 
 
 class DeletionRequestDocument(BaseModel):
-    """A request as it is shown; times in ms. It contains nothing of an account's data and names no merchant."""
+    """A deletion request as its page shows it. It holds no data of an account and names no merchant."""
 
     confirmation_code: str
     kind: RequestKind
@@ -97,23 +99,23 @@ class DeletionRequestDocument(BaseModel):
     messages_until: int | None = Field(description="By then the last message about these connections has left Kafka")
 
 
-def create_request(
+def create_deletion_request(
     kind: RequestKind, connections: tuple[str, ...] = (), *, fingerprint: str | None = None
 ) -> DeletionRequest:
-    """Return a request with a new code of letters and digits, 128 bits."""
+    """Return a request with a new random code: 128 bits as 32 hexadecimal digits."""
     return DeletionRequest(secrets.token_hex(16), kind, connections, fingerprint)
 
 
 def compute_fingerprint(*values: str) -> str:
-    """Return the hash of the values that make two requests the same one. Nothing can be learnt from it."""
+    """Return the hex SHA-256 of the values by which copies of one request are recognised."""
     return sha256("\x1f".join(values).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def build_connection_part(name: str, row: Connection | None, *, executed: bool, erased: bool | None) -> ConnectionPart:
-    """Return what became of one connection.
+    """Return the state of one connection of a request. `row` is None where the gateway holds nothing of it.
 
-    `erased` is whether the spaces-writer has nothing left to delete, None where that is not known. Only then it is
-    shown that an account was connected again.
+    `executed` is whether the gateway has done its part of the request. `erased` is whether the spaces-writer has
+    nothing left to delete; None where that is not known. "connected again" is shown only when both are True.
     """
     return ConnectionPart(connection=name, state=_get_state(row, executed=executed, erased=erased))
 
@@ -129,7 +131,7 @@ def _get_state(row: Connection | None, *, executed: bool, erased: bool | None) -
 
 
 def build_request_document(request: DeletionRequest, parts: Sequence[ConnectionPart]) -> dict[str, Any]:
-    """Return the request as a `DeletionRequestDocument`, ready for JSON."""
+    """Return the JSON of a `DeletionRequestDocument` for this request and the states of its connections."""
     is_done = request.executed_at is not None and not any(part.state in (ERASING, NOT_KNOWN) for part in parts)
     until = (request.executed_at or request.requested_at) + RETENTION_MS
     return DeletionRequestDocument(

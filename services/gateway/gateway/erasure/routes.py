@@ -50,7 +50,7 @@ _BUTTON_PROBLEMS = {
 
 
 class DeletionConfirmation(ResponseModel):
-    """The answer to a platform's request to delete a person's data: the address of the request's page, and its code."""
+    """The answer to a platform's request to delete a user's data: the URL of the deletion request, and its code."""
 
     url: str
     confirmation_code: str
@@ -91,21 +91,24 @@ _DATA_DELETION = describe_route(
 
 
 class DeletionRequests:
-    """Reads deletion requests with what became of each connection. The scheduler knows the spaces-writer's part."""
+    """Reads deletion requests with the state of each connection.
+
+    The scheduler is asked whether the spaces-writer has deleted a connection's data.
+    """
 
     def __init__(self, stores: Stores, scheduler: SchedulerClient) -> None:
         self._stores = stores
         self._scheduler = scheduler
 
     async def load_document(self, code: str) -> dict[str, Any]:
-        """Return the request as it is shown. Raises NotFoundError."""
+        """Return the JSON of the deletion request. Raises NotFoundError when there is none with this code."""
         request = await self._stores.deletion_requests.find(code) if code.isalnum() else None
         if request is None:
             raise NotFoundError
         return build_request_document(request, await self._load_parts(request))
 
     async def _load_parts(self, request: DeletionRequest) -> list[ConnectionPart]:
-        # One after the other, so that a scheduler that does not answer is waited for once.
+        # Sequentially: after the first time-out the scheduler is not asked again, so the page waits for it only once.
         parts: list[ConnectionPart] = []
         unavailable, executed = False, request.executed_at is not None
         for name in request.connections if request.kind.changes_connections else ():
@@ -118,9 +121,10 @@ class DeletionRequests:
         return parts
 
     async def _is_erased(self, row: Connection) -> bool | None:
-        """Return whether the spaces-writer has deleted its part; None where the scheduler does not answer.
+        """Return whether the spaces-writer has deleted the connection's data; None where the scheduler does not answer.
 
-        A scheduler that shows a lower epoch has not received this redaction yet: its time belongs to an earlier one.
+        A lower epoch (the number that a redaction raises) shows that the scheduler has not received this redaction yet.
+        Its `erased_at` then belongs to an earlier redaction, so the answer is False.
         """
         try:
             view = await self._scheduler.fetch_connection(row.name)
@@ -141,14 +145,14 @@ def create_erasure_routes(
             await erasure.disconnect(connection, merchant)
             return "/connections"
 
-        return await _handle_form(request, merchants, cookies, execute)
+        return await _handle_merchant_form(request, merchants, cookies, execute)
 
     @routes.post("/connections/{connection}/delete", **_DELETE)
     async def delete(request: Request, connection: str) -> Response:
         async def execute(merchant: UUID) -> str:
-            return build_request_path(await erasure.delete(connection, merchant))
+            return build_deletion_path(await erasure.delete(connection, merchant))
 
-        return await _handle_form(request, merchants, cookies, execute)
+        return await _handle_merchant_form(request, merchants, cookies, execute)
 
     @routes.get("/deletions/{code}", **_REQUEST)
     async def show_request(request: Request, code: str) -> Response:
@@ -170,8 +174,8 @@ def create_callback_routes(
 ) -> APIRouter:
     """Return `POST /{platform}/deauthorize` and `/data-deletion`: forms with a `signed_request`, as Meta defines them.
 
-    `parse_signed_request` verifies one and returns the person that it is about and its time (ms). It raises
-    RequestRejectedError.
+    `parse_signed_request` verifies a signed request and returns the platform's id of the user and the time of the
+    request (ms). It raises RequestRejectedError when the signature or the content is wrong.
     """
     routes = APIRouter(prefix=f"/{platform}", tags=["Platforms"])
 
@@ -197,14 +201,14 @@ def create_callback_routes(
         except RequestRejectedError as error:
             return JSONResponse(Problem(reason=error.reason).model_dump(), error.status)
         return JSONResponse(
-            DeletionConfirmation(url=origin + build_request_path(code), confirmation_code=code).model_dump()
+            DeletionConfirmation(url=origin + build_deletion_path(code), confirmation_code=code).model_dump()
         )
 
     return routes
 
 
-def build_request_path(code: str) -> str:
-    """Return the path of the page of the deletion request with this code."""
+def build_deletion_path(code: str) -> str:
+    """Return the path of a deletion request's page."""
     return f"/deletions/{code}"
 
 
@@ -213,10 +217,13 @@ def _format_time(time: int | None) -> str:
     return "" if time is None else datetime.fromtimestamp(time / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-async def _handle_form(
+async def _handle_merchant_form(
     request: Request, merchants: MerchantReader, cookies: Cookies, execute: Callable[[UUID], Awaitable[str]]
 ) -> Response:
-    """Check a form of the merchant's own page, execute it, and redirect to the path that `execute` returns."""
+    """Check that the merchant's own HTML page sent the form, call `execute`, and redirect to the path that it returns.
+
+    `execute` gets the merchant. Its NotFoundError becomes a 404.
+    """
     if "\x00" in request.path_params["connection"]:
         return respond_problem(request, 404, "there is no such connection among yours")
     session = cookies.get_session(request)

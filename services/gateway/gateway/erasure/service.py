@@ -1,9 +1,10 @@
 """Disconnecting accounts and deleting their data, and the requests that record it.
 
-A request about several connections, or one that nobody repeats, is stored first and names its connections. Each is
-then uninstalled or redacted in a transaction of its own, with the event that makes the other services do the same. When
-the process is killed in between, the periodic task finds the request open and goes on; executing it twice changes
-nothing. What the platform repeats by itself is executed and stored in one transaction.
+A request about several connections, or one that its sender does not repeat, is stored first with the names of its
+connections. Each connection is uninstalled or redacted in a transaction of its own. That transaction also publishes the
+event that makes the other services do the same. When the process is killed in between, the periodic task finds the
+unfinished request and continues; executing a request twice changes nothing. A webhook delivery, which the platform
+repeats until it is answered, is executed and stored in one transaction.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import structlog
 
 from contracts.events import parse_account, parse_platform
 from gateway.connections import REDACTED, UNINSTALLED, Connection, redact, uninstall
-from gateway.erasure.deletion_requests import DeletionRequest, RequestKind, compute_fingerprint, create_request
+from gateway.erasure.deletion_requests import DeletionRequest, RequestKind, compute_fingerprint, create_deletion_request
 from gateway.store import Stores
 from gateway.store.connections import LockedConnection
 from gateway.tokens.service import TokenService
@@ -25,11 +26,15 @@ from platform_sdk.errors import NotFoundError, TransientError
 log = structlog.get_logger()
 
 REPUBLISH_SECONDS = 86_400.0
-"""Kafka compacts a segment of a topic's log only when a later message has closed it. A day later there is one."""
+"""How long after its execution a redaction is published again.
+
+Kafka compacts a segment of a topic's log only after a later message has closed the segment. The second message does
+this, so that Kafka removes the older messages about the connection.
+"""
 
 
 class ErasureService:
-    """Disconnects and redacts connections. Each method may be repeated, and may run twice at once."""
+    """Disconnects and redacts connections. Every method is idempotent, also when two processes run it concurrently."""
 
     def __init__(
         self,
@@ -46,51 +51,59 @@ class ErasureService:
         self._try_seconds = try_seconds
 
     async def disconnect(self, name: str, merchant: UUID) -> None:
-        """Stop reading an account at its merchant's request; stored data stays. Raises NotFoundError."""
+        """Stop reading an account at its merchant's request; stored data stays.
+
+        Raises NotFoundError unless the connection exists and belongs to `merchant`.
+        """
         async with self._connections.lock(name) as locked:
             row = _require_owner(locked.row, merchant)
             await self._uninstall(locked, await self._remove_app(locked, row))
 
     async def delete(self, name: str, merchant: UUID) -> str:
-        """Delete all data of an account at its merchant's request. Returns the request's code. Raises NotFoundError."""
+        """Delete all data of an account at its merchant's request and return the deletion request's code.
+
+        Raises NotFoundError unless the connection exists and belongs to `merchant`.
+        """
         _require_owner(await self._connections.find(name), merchant)
-        request = await self._requests.save(create_request(RequestKind.MERCHANT_DELETION, (name,)))
-        await self.execute(request)
+        request = await self._requests.save(create_deletion_request(RequestKind.MERCHANT_DELETION, (name,)))
+        await self.execute_request(request)
         return request.code
 
     async def handle_person_request(
         self, platform: str, person: str, kind: RequestKind, signed_part: str, *, requested_at: int
     ) -> str:
-        """Execute what a person requested of the platform at `requested_at` (ms): `UNINSTALL` or `PERSON_DELETION`.
+        """Execute what a user of the platform requested there at `requested_at` (ms): `UNINSTALL` or `PERSON_DELETION`.
 
-        It is about all connections that they granted by then. Returns the request's code, the same one for the same
-        `signed_part`: what was signed once is executed once.
+        `person` is the platform's id of the user. The request applies to all connections that the user had granted by
+        that time. Returns the deletion request's code. A copy with the same `kind` and `signed_part` executes
+        nothing again and gets the same code.
         """
         fingerprint = compute_fingerprint(platform, kind.value, signed_part)
-        new = create_request(kind, fingerprint=fingerprint)
+        new = create_deletion_request(kind, fingerprint=fingerprint)
         until = requested_at + SAME_TIME_MS
         request = await self._requests.save_for_person(new, platform, person, granted_until=until)
-        await self.execute(request)
+        await self.execute_request(request)
         return request.code
 
-    async def execute(self, request: DeletionRequest) -> None:
-        """Uninstall or redact the connections of a request, unless that was done."""
+    async def execute_request(self, request: DeletionRequest) -> None:
+        """Uninstall or redact the connections of a request. Do nothing when the request is executed already."""
         if request.executed_at is None:
             for name in request.connections:
-                await self._erase(name, request)
+                await self._erase_connection(name, request)
             await self._requests.mark_executed(request.code)
 
     async def redact(self, delivery: Delivery) -> str:
-        """Delete all data of an account because the platform says so. Returns the outcome to log.
+        """Delete all data of an account at the platform's request and return the outcome to log.
 
-        The app may be installed there, again or still. See `execute_removal`, also for what is raised.
+        Nothing is deleted when the app is still installed, or installed again. See `execute_removal`, also for the
+        errors that it raises.
         """
 
         async def find_objection(locked: LockedConnection) -> str | None:
             return "installed again" if await self._is_installed(locked) else None
 
         async def execute(locked: LockedConnection) -> str:
-            if not await locked.save_executed(_build_request(delivery)):
+            if not await locked.save_executed_request(_build_platform_request(delivery)):
                 return "carried out before"
             if locked.row is not None:
                 await self._redact(locked, locked.row)
@@ -106,20 +119,26 @@ class ErasureService:
         )
 
     async def record_customer_request(self, delivery: Delivery) -> str:
-        """Store that a customer of an account requested their data or its deletion. Nothing of customers is stored."""
+        """Store that a customer of an account requested their data or its deletion, and return the outcome to log.
+
+        There is nothing to hand out or to delete, because no data of customers is stored.
+        """
         async with self._connections.lock(delivery.connection) as locked:
-            await locked.save_executed(_build_request(delivery))
+            await locked.save_executed_request(_build_platform_request(delivery))
         return "receipted"
 
     async def run_once(self) -> bool:
-        """Execute open requests; publish again what was redacted a day ago."""
+        """Execute unfinished requests, and publish again the connections that were redacted a day ago.
+
+        Returns False: nothing is left that should run before the next interval.
+        """
         for request in await self._requests.list_open():
-            await self.execute(request)
+            await self.execute_request(request)
         for request in await self._requests.list_to_republish(REPUBLISH_SECONDS):
             await self._republish(request)
         return False
 
-    async def _erase(self, name: str, request: DeletionRequest) -> None:
+    async def _erase_connection(self, name: str, request: DeletionRequest) -> None:
         kind = request.kind
         async with self._connections.lock(name) as locked:
             row = locked.row
@@ -132,17 +151,20 @@ class ErasureService:
     async def _is_installed(self, locked: LockedConnection) -> bool:
         if locked.row is None or not locked.row.is_live:
             return False
-        row = await self._tokens.ensure_fresh(locked)
+        row = await self._tokens.ensure_fresh_token(locked)
         if not row.is_live:
             return False
         token = self._tokens.decrypt_access_token(row)
         return await self._get_api(row).is_token_valid(parse_account(row.name), token)
 
     async def _remove_app(self, locked: LockedConnection, row: Connection) -> Connection:
-        """Remove the app at the platform. A platform that does not answer is logged, and delays nothing."""
+        """Remove the app at the platform and return the row, whose tokens may have been refreshed.
+
+        When the platform does not answer, this is logged and the app stays installed there.
+        """
         if row.is_live:
             try:
-                row = await self._tokens.ensure_fresh(locked)
+                row = await self._tokens.ensure_fresh_token(locked)
                 if row.is_live:
                     token = self._tokens.decrypt_access_token(row)
                     await self._get_api(row).uninstall(parse_account(row.name), token)
@@ -165,7 +187,7 @@ class ErasureService:
         for name in request.connections:
             async with self._connections.lock(name) as locked:
                 if locked.row is not None and locked.row.state == REDACTED:
-                    await locked.publish()
+                    await locked.enqueue_event()
         await self._requests.mark_republished(request.code)
 
     def _get_api(self, row: Connection) -> AccountApi:
@@ -178,6 +200,6 @@ def _require_owner(row: Connection | None, merchant: UUID) -> Connection:
     return row
 
 
-def _build_request(delivery: Delivery) -> DeletionRequest:
+def _build_platform_request(delivery: Delivery) -> DeletionRequest:
     fingerprint = compute_fingerprint(parse_platform(delivery.connection), delivery.topic, delivery.webhook_id)
-    return create_request(RequestKind(delivery.kind.value), (delivery.connection,), fingerprint=fingerprint)
+    return create_deletion_request(RequestKind(delivery.kind.value), (delivery.connection,), fingerprint=fingerprint)

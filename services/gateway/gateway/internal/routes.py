@@ -25,31 +25,31 @@ from platform_sdk.errors import (
 from service.service_auth import identify_caller
 
 RETRY_AFTER_SECONDS = 30
-"""When to ask again for a connection whose platform does not answer; the others' work goes on meanwhile."""
+"""When a caller should ask again for a connection whose platform does not answer."""
 
 
 class TokenRequest(BaseModel):
-    """The connection for which a token is needed."""
+    """The body of a request for a connection's access token."""
 
     connection: str
 
 
 class RejectedToken(BaseModel):
-    """The hex SHA-256 of a token that the platform answered with 401."""
+    """The body of a request for another token: the hex SHA-256 of the token that the platform rejected."""
 
     connection: str
     access_token_sha256: str
 
 
 class SubscriptionsRequest(BaseModel):
-    """The full sync that is about to begin; `first` when the connection never had one that succeeded."""
+    """The full sync that is about to begin. `first` is True until a full sync of the connection has succeeded."""
 
     sync_id: UUID
     first: bool = False
 
 
 class ManualSyncRequest(BaseModel):
-    """Ids of records to read, by resource. Without any, a full sync."""
+    """The ids of the records to read, by resource; null requests a full sync."""
 
     records: dict[str, tuple[str, ...]] | None = None
 
@@ -62,47 +62,50 @@ def create_internal_routes(
     *,
     keys: Mapping[str, str],
 ) -> APIRouter:
-    """Return the routes. They answer 401 without a service's key, and 403 where that service lacks the permission."""
+    """Return the routes under `/internal`. `keys` are the callers' keys by the caller's name.
+
+    The routes answer 401 without a valid key, and 403 when the caller lacks the permission.
+    """
     routes = APIRouter(prefix="/internal")
 
-    def authenticate(authorization: Annotated[str, Header()] = "") -> str:
+    def authenticate_caller(authorization: Annotated[str, Header()] = "") -> str:
         name = identify_caller(keys, authorization)
         if name is None:
             raise HTTPException(401, "unknown caller", {"WWW-Authenticate": "Bearer"})
         return name
 
-    Caller = Annotated[str, Depends(authenticate)]
+    Caller = Annotated[str, Depends(authenticate_caller)]
 
     @routes.post("/tokens")
     async def get_token(body: TokenRequest, caller: Caller) -> dict[str, object]:
-        _require(can_get_token(caller, body.connection))
+        _require_permission(can_get_token(caller, body.connection))
         return asdict(await tokens.get_token(body.connection))
 
     @routes.post("/tokens/refused")
     async def replace_token(body: RejectedToken, caller: Caller) -> dict[str, object]:
-        _require(can_get_token(caller, body.connection))
+        _require_permission(can_get_token(caller, body.connection))
         return asdict(await tokens.replace_token(body.connection, body.access_token_sha256))
 
     @routes.post("/connections/{connection}/assert")
     async def ensure_subscriptions(connection: str, body: SubscriptionsRequest, caller: Caller) -> dict[str, object]:
-        _require(can_ensure_subscriptions(caller))
+        _require_permission(can_ensure_subscriptions(caller))
         return await subscriptions.ensure(connection, body.sync_id, first=body.first)
 
     @routes.post("/connections/{connection}/sync")
     async def request_sync(connection: str, body: ManualSyncRequest, caller: Caller) -> dict[str, object]:
-        _require(can_operate(caller))
+        _require_permission(can_operate(caller))
         if body.records is None:
             return {"sync_id": str(await syncs.request_full_sync(connection))}
         return {"sync_id": str(await syncs.request_records(connection, body.records))}
 
     @routes.get("/connections/{connection}/checkup")
     async def inspect_subscriptions(connection: str, caller: Caller) -> dict[str, object]:
-        _require(can_operate(caller))
+        _require_permission(can_operate(caller))
         return await subscriptions.inspect(connection)
 
     @routes.post("/platforms/{platform}/connect")
     async def connect(platform: str, caller: Caller) -> dict[str, object]:
-        _require(can_operate(caller))
+        _require_permission(can_operate(caller))
         accounts = await connector.connect(platform)
         return {"connections": [{"connection": one.connection, "sync_id": one.sync_id} for one in accounts]}
 
@@ -110,8 +113,13 @@ def create_internal_routes(
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Answer errors: 400 for a request that cannot be meant, 404, 409 with the connection's state, 424 when the cause
-    is this one connection or its platform, 503 when it is the gateway itself, and so affects all connections."""
+    """Let `app` answer exceptions with a status.
+
+    RequestRejectedError: the error's own status, mostly 400. NotFoundError: 404.
+    ConnectionEndedError: 409 with the connection's state.
+    TransientError and TokenRejectedError: 424, because only this connection or its platform is affected.
+    UnavailableError: 503, because the gateway itself, and so every connection, is affected.
+    """
 
     @app.exception_handler(NotFoundError)
     async def answer_missing(_request: Request, _error: NotFoundError) -> JSONResponse:
@@ -139,6 +147,6 @@ async def _answer_unavailable(_request: Request, error: Exception) -> JSONRespon
     return JSONResponse({"status": "error", "reason": str(error)}, 503)
 
 
-def _require(allowed: bool) -> None:
+def _require_permission(allowed: bool) -> None:
     if not allowed:
         raise HTTPException(403, "not for this caller")

@@ -1,4 +1,4 @@
-"""Syncs that an operator requests: a full sync, or some records."""
+"""Syncs that an operator requests: a full sync, or a sync of named records."""
 
 from collections.abc import Callable, Mapping
 from uuid import UUID, uuid4
@@ -13,11 +13,14 @@ from platform_sdk.errors import ConnectionEndedError, NotFoundError, RequestReje
 
 log = structlog.get_logger()
 MAX_RECORDS = 10_000
-"""Of one request: what a fetcher reads in about a minute of a large shop's rate limit."""
+"""The most records of one request: as many as a fetcher reads in about a minute at a large shop's rate limit."""
 
 
 class ManualSyncs:
-    """Starts syncs of live connections. Both methods raise NotFoundError and ConnectionEndedError. `now` is in ms."""
+    """Starts syncs of live connections. `now` returns the time in ms.
+
+    Every method raises NotFoundError when there is no such connection, and ConnectionEndedError when it is not live.
+    """
 
     def __init__(
         self, connections: ConnectionStore, adapters: Mapping[str, PlatformAdapter], *, now: Callable[[], int]
@@ -27,7 +30,10 @@ class ManualSyncs:
         self._now = now
 
     async def request_full_sync(self, name: str) -> UUID:
-        """Request a full sync and return its id. The scheduler lets a full sync that is running cover it."""
+        """Request a full sync and return its id.
+
+        When a full sync of the connection is running already, the scheduler counts its result for this one as well.
+        """
         async with self._connections.lock(name) as locked:
             row = request_manual_sync(_require_live(locked.row))
             await locked.save(row)
@@ -36,9 +42,10 @@ class ManualSyncs:
         return row.wanted_sync
 
     async def request_records(self, name: str, records: Mapping[str, tuple[str, ...]]) -> UUID:
-        """Request these records by resource and return the sync's id.
+        """Request a sync of the records with these ids, by resource, and return the sync's id.
 
-        Raises RequestRejectedError for a name that is no record of the platform, and for too many or no records.
+        Raises RequestRejectedError for an id that is malformed, for an unknown resource, and when there are no records
+        or more than `MAX_RECORDS`.
         """
         async with self._connections.lock(name) as locked:
             row = _require_live(locked.row)

@@ -1,1 +1,1 @@
-"""Pages and JSON for merchants, the description of the API, and what all routes need to answer with."""
+"""HTML pages and JSON for merchants, the API documents, and the responses that all routes share."""

@@ -17,7 +17,10 @@ TIMEOUT = httpx.Timeout(3.0, connect=1.0)
 
 
 class SchedulerClient:
-    """The scheduler's read API at `url`. Raises UnavailableError when the scheduler does not answer as it should."""
+    """Calls the scheduler's read API at `url` with this service's `key`.
+
+    Every method raises UnavailableError when the scheduler does not answer, or answers with an error or invalid JSON.
+    """
 
     def __init__(self, http: httpx.AsyncClient, url: str, *, key: str) -> None:
         self._http = http

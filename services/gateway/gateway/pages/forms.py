@@ -1,4 +1,4 @@
-"""Reading the bodies of forms within bounds, and checking that a page of the gateway sent them."""
+"""Reads the bodies of forms within limits, and checks that an HTML page of the gateway sent them."""
 
 import asyncio
 import hmac
@@ -32,7 +32,10 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 async def read_json_fields(request: Request) -> dict[str, str]:
-    """Return the fields of a JSON object whose values are all text. Raises as `read_form`."""
+    """Return the fields of a JSON object whose values are all strings.
+
+    Raises RequestRejectedError for any other body, and for one that is too long or does not come within five seconds.
+    """
     try:
         fields = orjson.loads(await _read_body(request))
     except (TimeoutError, ValueError) as error:
@@ -43,15 +46,18 @@ async def read_json_fields(request: Request) -> dict[str, str]:
 
 
 def is_json(request: Request) -> bool:
-    """Return whether the body is sent as JSON. A browser sends JSON to another site only if that site allows it."""
+    """Return whether the request's content type is JSON.
+
+    Browsers let a page send JSON to another site only if that site allows it by CORS.
+    """
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
 def is_same_origin(request: Request) -> bool:
-    """Return whether a page of the gateway sent the request, as the browser reports it.
+    """Return whether an HTML page of the gateway sent the request.
 
-    Browsers report it in `Sec-Fetch-Site`, and over plain http only by the `Origin`; other sites' pages can forge
-    neither.
+    Browsers report this in `Sec-Fetch-Site`, and over plain http only in `Origin`. Pages of other sites can forge
+    neither of these headers.
     """
     site = request.headers.get("sec-fetch-site")
     if site is not None:
@@ -61,7 +67,7 @@ def is_same_origin(request: Request) -> bool:
 
 
 def has_form_token(fields: dict[str, str], token: str) -> bool:
-    """Return whether a form has this token, compared in constant time."""
+    """Return whether the form's token field equals `token`, compared in constant time."""
     return hmac.compare_digest(fields.get(TOKEN_FIELD, "").encode(), token.encode())
 
 

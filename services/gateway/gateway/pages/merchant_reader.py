@@ -1,4 +1,4 @@
-"""What one merchant may see: the merchant's own connections and syncs. Those of others do not exist here."""
+"""Reads the connections and syncs of one merchant. Those of other merchants are treated as if they did not exist."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class ConnectionsDocument(ResponseModel):
-    """A merchant's connections."""
+    """All connections of a merchant."""
 
     user_uuid: UUID
     connections: list[ConnectionDocument]
 
 
 class MerchantReader:
-    """Reads for the merchant of a session. `now` is in ms."""
+    """Reads the data of a session's merchant. `now` returns the time in ms."""
 
     def __init__(
         self,
@@ -51,17 +51,19 @@ class MerchantReader:
         self._now = now
 
     async def find_merchant(self, session: str | None) -> UUID | None:
-        """Return the merchant of a session; None where it has ended."""
-        return await self._stores.sessions.find_merchant(self._keys.hash(SESSION, session)) if session else None
+        """Return the merchant of a session; None where there is no session or it has expired."""
+        return await self._stores.sessions.find_merchant(self._keys.hash_value(SESSION, session)) if session else None
 
     def build_form_token(self, session: str) -> str:
-        """Return the token in the forms on a page of this session."""
+        """Return the token for the forms on this session's HTML pages."""
         return self._keys.build_form_token(session)
 
     async def load_sync(self, merchant: UUID | None, sync_id: UUID) -> dict[str, Any]:
-        """Return the JSON of a sync. Raises NotFoundError unless it is this merchant's, and UnavailableError.
+        """Return the JSON of a sync.
 
-        A sync that the gateway wants is shown with its own part while the scheduler does not answer.
+        When the scheduler does not answer, a sync whose webhook documents the gateway stores has the state `unknown`.
+        Raises NotFoundError unless the sync exists and belongs to `merchant`. Raises UnavailableError when the
+        scheduler does not answer and the gateway stores no documents of the sync.
         """
         if merchant is None:
             raise NotFoundError

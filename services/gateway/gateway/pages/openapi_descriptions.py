@@ -1,5 +1,8 @@
-"""Parts of a route's OpenAPI description that its code does not show: its responses by status, and the parameters and
-bodies that it reads itself. They have the form of FastAPI's `responses` and `openapi_extra`."""
+"""Builds the parts of a route's OpenAPI description that FastAPI cannot derive from its code.
+
+These are the responses by status, and the parameters and bodies that the route reads from the request itself. The
+results have the form of FastAPI's `responses` and `openapi_extra`.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,14 +16,17 @@ Responses = dict[int | str, dict[str, Any]]
 
 UNAVAILABLE = {503: "A part of the service does not answer now: try again in a moment."}
 OPTIONAL_SESSION: dict[str, Any] = {"security": [{}]}
-"""Marks a route that uses a session and does not need one."""
+"""Marks a route that works with and without a session."""
 _TEXT = {"type": "string"}
 _PAGE = {"text/html": {"schema": _TEXT}}
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 
 def describe_route(summary: str, *responses: Responses, **more: Any) -> dict[str, Any]:
-    """Return the arguments of a route's decorator. The successful response comes first."""
+    """Return the arguments of a route's decorator. The first of `responses` describes success.
+
+    `more` are further arguments, passed through.
+    """
     by_status = {status: response for described in responses for status, response in described.items()}
     first = next(iter(by_status))
     redirect = {"status_code": first, "response_class": RedirectResponse} if first in (302, 303) else {}
@@ -28,19 +34,19 @@ def describe_route(summary: str, *responses: Responses, **more: Any) -> dict[str
 
 
 def describe_page(model: type[BaseModel], meaning: str) -> Responses:
-    """Describe a successful response: a page for a browser, otherwise this JSON."""
+    """Describe a successful response: an HTML page for a browser, otherwise JSON of this model."""
     return {200: {"description": meaning, "model": model, "content": _PAGE}}
 
 
 def describe_problems(meanings: Mapping[int, str]) -> Responses:
-    """Describe errors by status, each a page for a browser, otherwise JSON."""
+    """Describe errors by status. Each is an HTML page for a browser, otherwise JSON."""
     return {
         status: {"description": meaning, "model": Problem, "content": _PAGE} for status, meaning in meanings.items()
     }
 
 
 def describe_redirect(status: int, meaning: str, *, cookie: str = "") -> Responses:
-    """Describe a redirect, which may set a cookie."""
+    """Describe a redirect. `cookie` describes the cookie that it sets; empty where it sets none."""
     headers = {"Location": {"description": "Where to go on", "schema": _TEXT}}
     if cookie:
         headers["Set-Cookie"] = {"description": cookie, "schema": _TEXT}
@@ -54,12 +60,12 @@ def describe_text(meanings: Mapping[int, str]) -> Responses:
 
 
 def describe_json(model: type[BaseModel], meanings: Mapping[int, str]) -> Responses:
-    """Describe responses that are JSON whatever the client accepts, by status."""
+    """Describe responses by status that are always JSON, whatever the client accepts."""
     return {status: {"description": meaning, "model": model} for status, meaning in meanings.items()}
 
 
 def describe_query(parameters: Mapping[str, str], *, optional: Iterable[str] = ()) -> dict[str, Any]:
-    """Describe query parameters that a route reads itself; `parameters` maps them to their descriptions."""
+    """Describe the query parameters that a route reads from the request. `parameters` are descriptions by name."""
     return {
         "parameters": [
             {"name": name, "in": "query", "required": name not in optional, "description": meaning, "schema": _TEXT}
@@ -69,12 +75,12 @@ def describe_query(parameters: Mapping[str, str], *, optional: Iterable[str] = (
 
 
 def describe_form(**fields: str) -> dict[str, Any]:
-    """Describe the URL-encoded form that a route reads, by the descriptions of its fields."""
+    """Describe the URL-encoded form that a route reads. `fields` are descriptions by field name."""
     return _describe_body({FORM: fields})
 
 
 def describe_form_or_json(fields: Mapping[str, str], *, form_only: Mapping[str, str]) -> dict[str, Any]:
-    """Describe a body with these fields, as a form or as JSON; a form has those of `form_only`, too."""
+    """Describe a body that may be a form or JSON. Both have `fields`; the form also has the fields of `form_only`."""
     return _describe_body({FORM: {**fields, **form_only}, JSON: fields})
 
 

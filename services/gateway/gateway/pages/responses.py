@@ -1,4 +1,4 @@
-"""Responses for people and programs: pages or JSON by `Accept`, with the headers that keep them safe."""
+"""Builds responses: HTML pages or JSON, depending on `Accept`, with security headers."""
 
 import secrets
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _SAFE_HEADERS = [
 
 
 class ResponseModel(BaseModel):
-    """A JSON response: all of its fields are always there."""
+    """The base of all JSON responses. Every field is always present."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
@@ -52,23 +52,23 @@ WEBHOOK_RESPONSES = {
     413: {"status": "error", "reason": "too large"},
     503: {"status": "error", "reason": "try again"},
 }
-"""The responses to webhook deliveries, by status."""
+"""The JSON responses to webhook deliveries, by status."""
 _WEBHOOK_BODIES = {status: orjson.dumps(content) for status, content in WEBHOOK_RESPONSES.items()}
 
 
 def get_webhook_body(status: int) -> bytes:
-    """Return the body of the response to a delivery."""
+    """Return the JSON body of the response to a webhook delivery."""
     return _WEBHOOK_BODIES[status]
 
 
 class SafeHeaders:
-    """ASGI middleware: responses are kept out of caches, frames and referrers."""
+    """ASGI middleware that adds headers which keep responses out of caches, frames and referrers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI defines it."""
+        """Call the application and add the headers to its HTTP response."""
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -79,14 +79,14 @@ class SafeHeaders:
 
 
 def is_page_wanted(request: Request) -> bool:
-    """Return whether the client is a browser: it accepts HTML, and names it before JSON."""
+    """Return whether the client accepts HTML and names it before JSON, as browsers do."""
     accept = request.headers.get("accept", "").lower()
     html, json = accept.find("text/html"), accept.find("application/json")
     return html >= 0 and (json < 0 or html < json)
 
 
 def render_page(template: str, values: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
-    """Return a page, with a policy that lets nothing run but its own script and style."""
+    """Return an HTML page. Its content security policy allows only the page's own script and style."""
     nonce = secrets.token_urlsafe(16)
     html = _TEMPLATES.get_template(template).render(**values, nonce=Markup(nonce))
     policy = (
@@ -97,14 +97,17 @@ def render_page(template: str, values: Mapping[str, Any], *, status: int = 200) 
 
 
 def respond(request: Request, template: str, document: Mapping[str, Any], **values: Any) -> Response:
-    """Return `document` as JSON, or the page that shows it."""
+    """Return `document` as JSON, or for a browser the HTML page that shows it.
+
+    The template gets `document` and `values`.
+    """
     if is_page_wanted(request):
         return render_page(template, {"document": document, **values})
     return JSONResponse(dict(document))
 
 
 def respond_problem(request: Request, status: int, reason: str, *, again: str = "/") -> Response:
-    """Return an error with its reason: for a browser a page that offers a new start at `again`."""
+    """Return an error with its reason: for a browser an HTML page with a link to the path `again`, otherwise JSON."""
     if is_page_wanted(request):
         values = {"status": status, "reason": reason, "again": again}
         return render_page("problem.html", values, status=status)

@@ -1,4 +1,4 @@
-"""The JSON documents about connections and syncs: the scheduler's view with the gateway's own part beside it."""
+"""Builds the JSON documents about connections and syncs, from the scheduler's answers and the gateway's own rows."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -15,14 +15,14 @@ from platform_sdk.adapters import PlatformAdapter
 PENDING, SUCCESS, FAILED = "pending", "success", "failed"
 FINAL_STATES = ("success", "failed", "cancelled")
 MAX_PROBE_MS = 60_000
-"""A webhook probe that is pending for so long after it was sent was cut off with its process."""
+"""A webhook probe that is still pending so long after it was sent has ended with its process."""
 
 
 Timestamp = Annotated[int | None, Field(description="Milliseconds since the epoch, UTC")]
 
 
 class UploadView(ResponseModel):
-    """The upload of the snapshot that holds a sync's data."""
+    """The upload of the snapshot (the connection's document in the bucket) that holds a sync's data."""
 
     key: str
     outcome: str
@@ -69,20 +69,23 @@ class ConnectionView(BaseModel):
 
 
 class PartOutcome(ResponseModel):
-    """One part of the self-test of a sync: pending, success or failed, and why."""
+    """The outcome of one part of a sync's self-test.
+
+    `status` is pending, success or failed; `message` is the reason.
+    """
 
     status: str
     message: str
 
 
 class SubscriptionsOutcome(PartOutcome):
-    """The webhook subscriptions, by topic."""
+    """The outcome of the webhook subscriptions, in all and by topic."""
 
     topics: dict[str, PartOutcome] = Field(default_factory=dict)
 
 
 class SyncDocument(SyncView):
-    """A sync with the four parts of its self-test; null for a part that it does not have."""
+    """A sync with the four parts of its self-test. A part is null where the sync does not have it."""
 
     webhook_status: SubscriptionsOutcome | None
     webhook_test: PartOutcome | None
@@ -91,7 +94,7 @@ class SyncDocument(SyncView):
 
 
 class ConnectionDocument(ResponseModel):
-    """A connection; its state is connected, reauthorise, uninstalled or redacted."""
+    """A connection of a merchant. Its `state` is connected, reauthorise, uninstalled or redacted."""
 
     connection: str
     state: str
@@ -111,14 +114,14 @@ class ConnectionDocument(ResponseModel):
 
 
 class MissingScope(ResponseModel):
-    """A scope that was not granted, with the resources that are not read without it."""
+    """A scope that was not granted, and in `costs` the resources that cannot be read without the scope."""
 
     scope: str
     costs: list[str]
 
 
 def build_queued_sync(sync_id: UUID, connection: str, requested_at: int | None) -> SyncView:
-    """Return a sync that the gateway wants and the scheduler does not know yet."""
+    """Return a queued full sync, for a sync that the scheduler does not know yet."""
     return SyncView(
         sync_id=sync_id,
         connection=connection,
@@ -130,7 +133,7 @@ def build_queued_sync(sync_id: UUID, connection: str, requested_at: int | None) 
 
 
 def build_unknown_sync(sync_id: UUID, connection: str) -> SyncView:
-    """Return a sync about which the scheduler does not answer now."""
+    """Return a sync in state `unknown`, for when the scheduler does not answer."""
     return build_queued_sync(sync_id, connection, None).model_copy(update={"state": "unknown"})
 
 
@@ -139,7 +142,8 @@ def build_sync_document(
 ) -> dict[str, Any]:
     """Return the JSON of a sync with its self-test.
 
-    `status` of the webhook subscriptions and `result` of the webhook probe are what is stored so far; `now` is in ms.
+    `status` is the stored state of the webhook subscriptions, `result` the stored result of the webhook probe; each is
+    None where there is none. `now` is in ms.
     """
     parts = {
         "webhook_status": _build_webhook_status(status, sync),
@@ -153,7 +157,11 @@ def build_sync_document(
 def build_connection_document(
     row: Connection, adapter: PlatformAdapter, view: ConnectionView | None, *, scheduler_away: bool, result: object
 ) -> ConnectionDocument:
-    """Return the JSON of a connection. `view` is the scheduler's, `result` that of its last webhook probe."""
+    """Return the JSON of a connection.
+
+    `view` is the scheduler's answer about the connection; None where there is none. `scheduler_away` is whether the
+    scheduler did not answer. `result` is that of the connection's last webhook probe.
+    """
     account = parse_account(row.name)
     has_webhooks = adapter.webhooks is not None
     return ConnectionDocument(

@@ -1,1 +1,1 @@
-"""Sessions of browsers: their cookies, and the keys under which the values of cookies are stored."""
+"""Sessions of browsers: their cookies, and the keys that hash the values of cookies."""

@@ -1,24 +1,26 @@
-"""How the values that browsers hold are stored and checked."""
+"""Hashes the secret values that browsers hold, for storing and checking them."""
 
 import hmac
 
 from gateway.tokens.encryption import derive_key
 
 STATE, BROWSER, SESSION, FORM = "state", "browser", "session", "form"
-"""What a value is for: one that was made for one purpose is worth nothing for another."""
+"""The purposes of a value. A value that was made for one purpose is not valid for another."""
 
 
 class BrowserKeys:
-    """Hashes browsers' values under a key for each purpose. The keys are derived from STATE_TOKEN_SECRET."""
+    """Hashes browsers' values with one key for each purpose. The keys are derived from STATE_TOKEN_SECRET."""
 
     def __init__(self, secret: str) -> None:
         self._keys = {purpose: derive_key(secret, purpose) for purpose in (STATE, BROWSER, SESSION, FORM)}
 
-    def hash(self, purpose: str, value: str) -> bytes:
-        """Return the hash under which a value is stored."""
+    def hash_value(self, purpose: str, value: str) -> bytes:
+        """Return the HMAC-SHA-256 of `value`, by which the database stores it."""
         return hmac.digest(self._keys[purpose], value.encode("utf-8", "surrogateescape"), "sha256")
 
     def build_form_token(self, value: str) -> str:
-        """Return the token in the forms of the browser whose cookie has this value, so that no other page can send
-        them."""
-        return self.hash(FORM, value).hex()
+        """Return the token for the forms that are shown to the browser whose cookie has this value.
+
+        A page of another site cannot read the token, so it cannot send these forms.
+        """
+        return self.hash_value(FORM, value).hex()

@@ -1,4 +1,4 @@
-"""The gateway's cookies: the session, and what binds a login or a form to the browser that began it."""
+"""The gateway's cookies: for the session, and for binding a login or a form to the browser that began it."""
 
 import hmac
 import secrets
@@ -26,39 +26,45 @@ OPTIONAL_SESSION_COOKIE = Security(
 
 
 class Cookies:
-    """Sets and reads the cookies. Scripts cannot read them, no other site sends them with a form, and with `secure`
-    they are sent over https only."""
+    """Sets and reads the cookies.
+
+    Scripts cannot read the cookies, and forms of other sites are sent without them. With `secure`, browsers send them
+    over https only.
+    """
 
     def __init__(self, *, secure: bool, session_seconds: int) -> None:
         self._secure = secure
         self._session_seconds = session_seconds
 
     def set_login(self, response: Response, state: str, browser: str, *, path: str) -> None:
-        """Bind the login with this state to the browser, for the callback at `path` only."""
-        self._set(response, get_login_cookie(state), browser, LOGIN_SECONDS, path)
+        """Set the cookie that binds the login with this state to the browser.
+
+        The browser sends the cookie only to the callback at `path`.
+        """
+        self._set(response, build_login_cookie_name(state), browser, LOGIN_SECONDS, path)
 
     def get_login(self, request: Request, state: str) -> str:
-        """Return the browser's value of the login with this state; empty where it began none."""
-        return request.cookies.get(get_login_cookie(state), "")
+        """Return the value of the login cookie for this state; empty where this browser began no such login."""
+        return request.cookies.get(build_login_cookie_name(state), "")
 
     def delete_login(self, response: Response, state: str, *, path: str) -> None:
         """Delete the cookie of a login that has ended."""
-        response.delete_cookie(get_login_cookie(state), path=path)
+        response.delete_cookie(build_login_cookie_name(state), path=path)
 
     def set_session(self, response: Response, session: str) -> None:
-        """Give the browser its session."""
+        """Set the session cookie."""
         self._set(response, SESSION_COOKIE, session, self._session_seconds, "/")
 
     def get_session(self, request: Request) -> str | None:
-        """Return the browser's session, if any."""
+        """Return the value of the session cookie; None where there is none."""
         return request.cookies.get(SESSION_COOKIE) or None
 
     def set_form(self, response: Response, value: str, *, path: str) -> None:
-        """Bind the form at `path` to the browser."""
+        """Set the cookie that binds the form at `path` to the browser."""
         self._set(response, FORM_COOKIE, value, LOGIN_SECONDS, path)
 
     def get_form(self, request: Request) -> str:
-        """Return the value of the browser's form; empty where it has none."""
+        """Return the value of the form cookie; empty where there is none."""
         return request.cookies.get(FORM_COOKIE, "")
 
     def _set(self, response: Response, name: str, value: str, seconds: int, path: str) -> None:
@@ -70,6 +76,6 @@ def create_cookie_value() -> str:
     return secrets.token_urlsafe(32)
 
 
-def get_login_cookie(state: str) -> str:
+def build_login_cookie_name(state: str) -> str:
     """Return the name of a login's cookie. Each login has its own, so that two tabs do not disturb each other."""
     return "login_" + hmac.digest(b"cookie name", state.encode("utf-8", "surrogateescape"), "sha256").hex()[:16]

@@ -1,4 +1,4 @@
-"""The gateway's schema in PostgreSQL: one store for each noun."""
+"""The gateway's schema in PostgreSQL: one store class for each kind of row."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,11 @@ from gateway.store.webhook_probes import WebhookProbeStore
 
 @dataclass(frozen=True)
 class Stores:
-    """The stores of one database. Each call is a transaction of its own and may raise UnavailableError."""
+    """The stores of one database.
+
+    Each call of a store's method is a transaction of its own. It raises UnavailableError when the database is
+    unavailable.
+    """
 
     connections: ConnectionStore
     oauth_states: OAuthStateStore
@@ -22,7 +26,7 @@ class Stores:
     webhook_probes: WebhookProbeStore
 
     async def prune(self) -> None:
-        """Delete what has expired."""
+        """Delete expired rows of all stores."""
         for store in (self.oauth_states, self.sessions, self.webhook_probes, self.deletion_requests):
             await store.prune()
 
@@ -30,10 +34,12 @@ class Stores:
 def create_stores(
     database: Database, locks: Database, *, get_object_key: Callable[[str], str], wake_relay: Callable[[], None]
 ) -> Stores:
-    """Return the stores. `wake_relay` is called after a transaction that may have put something into the outbox.
+    """Return the stores.
 
-    `locks` is a pool of its own for connections under their locks: a lock is held while a platform answers, and must
-    not use up the connections that everything else needs.
+    `locks` is a second pool of database connections, for transactions that lock a merchant's connection. Such a
+    transaction stays open while a platform answers, and must not exhaust the pool of all other queries.
+    `get_object_key` returns the key of a connection's snapshot in the bucket. `wake_relay` is called after each
+    transaction that may have put messages into the outbox.
     """
     transaction = database.transaction
     return Stores(

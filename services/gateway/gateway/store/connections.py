@@ -1,4 +1,4 @@
-"""Connections with their encrypted tokens: rows, their locks, and the events of their changes."""
+"""Stores connections with their encrypted tokens, locks them, and enqueues the events of their changes."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -48,9 +48,9 @@ _DELETE_MERCHANT = text("DELETE FROM merchants WHERE id = :merchant")
 
 
 class LockedConnection:
-    """A connection that nobody else changes or creates until the transaction ends. `row` is None where there is none.
+    """A merchant's connection that no other transaction can change or create until this transaction ends.
 
-    Everything that its methods write is in this one transaction.
+    `row` is None where the connection has no row yet. All methods write in this transaction, `tx`.
     """
 
     def __init__(self, tx: AsyncConnection, row: Connection | None, get_object_key: Callable[[str], str]) -> None:
@@ -59,16 +59,16 @@ class LockedConnection:
         self._get_object_key = get_object_key
 
     async def save(self, row: Connection) -> None:
-        """Store the row, and enqueue its event when its revision is a new one."""
+        """Store the row. Enqueue its event when its revision is higher than that of the stored row."""
         if row.merchant is not None:
             await self._tx.execute(_SAVE_MERCHANT, {"merchant": row.merchant})
         await self._tx.execute(_SAVE, _build_values(row))
         before, self.row = self.row, row
         if before is None or row.revision > before.revision:
-            await self.publish()
+            await self.enqueue_event()
 
-    async def publish(self) -> None:
-        """Enqueue the event of the row as it is. An event of the same revision may have been published before."""
+    async def enqueue_event(self) -> None:
+        """Enqueue the event `connection.changed` with the present row, even if its revision was published before."""
         assert self.row is not None
         event = build_changed_event(self.row, self._get_object_key(self.row.name))
         message = OutboundMessage(
@@ -77,12 +77,15 @@ class LockedConnection:
         await outbox.enqueue(self._tx, [message])
 
     async def request_sync(self, request: SyncRequested) -> None:
-        """Enqueue a request for the connection's fetcher."""
+        """Enqueue a sync request for the connection's fetcher."""
         topic = topics.get_sync_topic(parse_platform(request.connection))
         await outbox.enqueue(self._tx, [OutboundMessage(topic, request.connection, request, str(request.sync_id))])
 
     async def delete_related(self, merchant: UUID | None) -> None:
-        """Delete what is stored beside the row, and its former `merchant` where they have no other connection."""
+        """Delete the connection's webhook probes and OAuth states.
+
+        The former `merchant` is deleted as well, with all sessions, when no connection is left.
+        """
         assert self.row is not None
         transaction = join_transaction(self._tx)
         await WebhookProbeStore(transaction).delete(self.row.name)
@@ -90,22 +93,22 @@ class LockedConnection:
         if merchant is not None:
             await _delete_merchant_without_connections(self._tx, merchant)
 
-    async def save_executed(self, request: DeletionRequest) -> bool:
-        """Store the request that this transaction executes; False where a copy of it was stored before."""
+    async def save_executed_request(self, request: DeletionRequest) -> bool:
+        """Store the request that this transaction executes. Return False when a copy of it was stored before."""
         store = DeletionRequestStore(join_transaction(self._tx))
         stored = await store.save(request)
         await store.mark_executed(request.code)
         return stored.code == request.code
 
     async def start_probe(self, sync_id: UUID, *, status: object, result: object) -> None:
-        """Insert the gateway's own part of a sync of this connection, see `WebhookProbeStore.start`."""
+        """Insert the webhook documents of a sync of this connection, see `WebhookProbeStore.start`."""
         assert self.row is not None
         store = WebhookProbeStore(join_transaction(self._tx))
         await store.start(self.row.name, sync_id, status=status, result=result)
 
 
 class LockedConnections:
-    """Connections under their locks, by name, and the sessions within the same transaction."""
+    """Locked connections by name, and the store of sessions in the same transaction."""
 
     def __init__(self, tx: AsyncConnection, by_name: Mapping[str, LockedConnection]) -> None:
         self.by_name = by_name
@@ -113,7 +116,7 @@ class LockedConnections:
 
 
 class ConnectionStore:
-    """The connections by name. See `create_stores` for the parameters."""
+    """Finds and locks connections by name. See `create_stores` for the parameters."""
 
     def __init__(
         self,
@@ -129,24 +132,24 @@ class ConnectionStore:
         self._wake_relay = wake_relay
 
     async def find(self, name: str) -> Connection | None:
-        """Return the connection as it is now."""
+        """Return the connection without a lock; None where there is none."""
         async with self._transaction() as tx:
             row = (await tx.execute(_FIND, {"name": name})).one_or_none()
         return _build_connection(row) if row else None
 
     async def find_many(self, names: Collection[str]) -> list[Connection]:
-        """Return those of these connections that exist, as they are now."""
+        """Return the connections that exist among these names, without locks."""
         async with self._transaction() as tx:
             return [_build_connection(row) for row in await tx.execute(_FIND_MANY, {"names": list(names)})]
 
     async def list_by_merchant(self, merchant: UUID) -> list[Connection]:
-        """Return all connections of a merchant, by name."""
+        """Return all connections of a merchant, sorted by name."""
         async with self._transaction() as tx:
             return [_build_connection(row) for row in await tx.execute(_LIST_BY_MERCHANT, {"merchant": merchant})]
 
     @asynccontextmanager
     async def lock(self, name: str) -> AsyncIterator[LockedConnection]:
-        """Lock the connection for one transaction, whether it has a row yet or not."""
+        """Lock the connection for one transaction, also when it has no row yet."""
         async with self.lock_all([name]) as locked:
             yield locked.by_name[name]
 
@@ -154,7 +157,7 @@ class ConnectionStore:
     async def lock_all(self, names: Iterable[str]) -> AsyncIterator[LockedConnections]:
         """Lock all these connections for one transaction."""
         async with self._lock_transaction() as tx:
-            # In one order, so that no two transactions wait for each other.
+            # Always in the same order, so that two transactions never wait for each other.
             yield LockedConnections(tx, {name: await self._lock(tx, name) for name in sorted(names)})
         self._wake_relay()
 
@@ -165,7 +168,7 @@ class ConnectionStore:
 
 
 async def _delete_merchant_without_connections(tx: AsyncConnection, merchant: UUID) -> None:
-    # The merchant's lock comes first: whoever connects or redacts another account of theirs has then committed.
+    # Lock the merchant first: transactions that connect or redact another account of the merchant have then committed.
     await tx.execute(_LOCK_MERCHANT, {"merchant": merchant})
     if not (await tx.execute(_HAS_CONNECTIONS, {"merchant": merchant})).scalar():
         await SessionStore(join_transaction(tx)).end_all(merchant)

@@ -1,4 +1,4 @@
-"""Requests to disconnect accounts or to delete data."""
+"""Stores the requests to disconnect accounts or to delete data."""
 
 from typing import Any
 
@@ -31,13 +31,16 @@ WHERE granted_by = :person AND starts_with(name, :prefix) AND granted_at <= :gra
 
 
 class DeletionRequestStore:
-    """The deletion requests, by their random code."""
+    """Stores deletion requests by their random code."""
 
     def __init__(self, transaction: OpenTransaction) -> None:
         self._transaction = transaction
 
     async def save(self, request: DeletionRequest) -> DeletionRequest:
-        """Store a request, dated now. Returns the request of the same fingerprint where there is one already."""
+        """Store a request with the present time and return it as stored.
+
+        When a request with the same fingerprint is stored already, that one is returned and nothing is stored.
+        """
         values = {"code": request.code, "kind": request.kind.value, "fingerprint": request.fingerprint}
         async with self._transaction() as tx:
             await tx.execute(_SAVE, {**values, "connections": list(request.connections)})
@@ -47,14 +50,17 @@ class DeletionRequestStore:
     async def save_for_person(
         self, request: DeletionRequest, platform: str, person: str, *, granted_until: int
     ) -> DeletionRequest:
-        """As `save`, for all connections at `platform` that the person had granted by that time (ms)."""
+        """Store a request for all connections at `platform` that a user had granted by `granted_until` (ms).
+
+        `person` is the platform's id of the user. Otherwise this is the same as `save`.
+        """
         values = {"person": person, "prefix": f"{platform}:", "granted_until": granted_until}
         async with self._transaction() as tx:
             names = tuple((await tx.execute(_LIST_GRANTED, values)).scalars())
             return await DeletionRequestStore(join_transaction(tx)).save(request.replace_connections(names))
 
     async def find(self, code: str) -> DeletionRequest | None:
-        """Return the request of this code."""
+        """Return the request with this code; None where there is none."""
         async with self._transaction() as tx:
             row = (await tx.execute(_FIND, {"code": code})).one_or_none()
         return _build_request(row) if row else None

@@ -1,4 +1,4 @@
-"""States of authorization requests, stored by their hash until they are used or expire."""
+"""Stores the hashed states of OAuth authorization requests until they are used or expire."""
 
 from sqlalchemy import text
 
@@ -18,25 +18,29 @@ _PRUNE = text("DELETE FROM oauth_states WHERE expires_at < now()")
 
 
 class OAuthStateStore:
-    """The states of authorization requests, each bound to one browser and one connection."""
+    """Stores the states of authorization requests. Each is bound to one browser and one connection."""
 
     def __init__(self, transaction: OpenTransaction) -> None:
         self._transaction = transaction
 
     async def create(self, *, state_hash: bytes, browser_hash: bytes, connection: str, seconds: int) -> None:
-        """Store a state for `seconds`."""
+        """Store a state that expires after `seconds`."""
         values = {"state_hash": state_hash, "browser_hash": browser_hash, "connection": connection, "seconds": seconds}
         async with self._transaction() as tx:
             await tx.execute(_CREATE, values)
 
     async def consume(self, *, state_hash: bytes, browser_hash: bytes, connection: str) -> bool:
-        """Delete a state; False where there is none of this browser and connection that has not expired."""
+        """Delete a state and return whether it was valid.
+
+        It is valid when it exists, has not expired, and belongs to this browser and connection. Any other state is left
+        as it is.
+        """
         values = {"state_hash": state_hash, "browser_hash": browser_hash, "connection": connection}
         async with self._transaction() as tx:
             return (await tx.execute(_CONSUME, values)).one_or_none() is not None
 
     async def delete(self, connection: str) -> None:
-        """Delete all states of a connection, so that a callback that is under way cannot finish."""
+        """Delete all states of a connection, so that a login that has begun cannot be completed."""
         async with self._transaction() as tx:
             await tx.execute(_DELETE, {"connection": connection})
 

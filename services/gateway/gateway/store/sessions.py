@@ -1,4 +1,4 @@
-"""Sessions of browsers, stored by the hash of the cookie's value."""
+"""Stores the sessions of browsers by the hash of the session cookie's value."""
 
 from uuid import UUID
 
@@ -18,31 +18,31 @@ _PRUNE = text("DELETE FROM sessions WHERE expires_at < now()")
 
 
 class SessionStore:
-    """The sessions, each of one merchant."""
+    """Stores sessions. Each session belongs to one merchant."""
 
     def __init__(self, transaction: OpenTransaction) -> None:
         self._transaction = transaction
 
     async def find_merchant(self, id_hash: bytes) -> UUID | None:
-        """Return the merchant of a session; None where there is none that has not expired."""
+        """Return the merchant of a session; None where the session does not exist or has expired."""
         async with self._transaction() as tx:
             merchant: UUID | None = (await tx.execute(_MERCHANT, {"id_hash": id_hash})).scalar()
         return merchant
 
     async def prolong(self, id_hash: bytes, seconds: int) -> None:
-        """Let a session expire `seconds` from now."""
+        """Set the session to expire `seconds` from now."""
         async with self._transaction() as tx:
             await tx.execute(_PROLONG, {"id_hash": id_hash, "seconds": seconds})
 
     async def replace(self, old: bytes | None, new: bytes, merchant: UUID, seconds: int) -> None:
-        """End the session `old`, if any, and open `new` for `merchant`."""
+        """Delete the session with the hash `old`, if any, and create the session with the hash `new` for `merchant`."""
         async with self._transaction() as tx:
             if old:
                 await tx.execute(_END, {"id_hash": old})
             await tx.execute(_OPEN, {"id_hash": new, "merchant": merchant, "seconds": seconds})
 
     async def end_all(self, merchant: UUID) -> None:
-        """End all sessions of a merchant."""
+        """Delete all sessions of a merchant."""
         async with self._transaction() as tx:
             await tx.execute(_END_ALL, {"merchant": merchant})
 

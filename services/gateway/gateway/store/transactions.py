@@ -1,4 +1,4 @@
-"""How the stores get their transactions."""
+"""Provides the stores with transactions: new ones, or one that the caller has begun."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -6,11 +6,14 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 OpenTransaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
-"""Begins a transaction, and commits it at the end of the block. Raises UnavailableError."""
+"""Begins a transaction and commits it at the end of the block.
+
+Raises UnavailableError when the database is unavailable.
+"""
 
 
 def join_transaction(tx: AsyncConnection) -> OpenTransaction:
-    """Return what gives a store the transaction `tx`, which somebody else commits."""
+    """Return a function that opens the running transaction `tx`. It does not commit; the owner of `tx` does."""
 
     def open_transaction() -> AbstractAsyncContextManager[AsyncConnection]:
         return nullcontext(tx)

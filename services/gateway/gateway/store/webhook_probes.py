@@ -1,4 +1,4 @@
-"""The gateway's own part of a sync: the state of the webhook subscriptions, and the result of the webhook probe."""
+"""Stores the webhook documents of a sync: the state of the subscriptions, and the result of the webhook probe."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -36,8 +36,9 @@ AND sync_id NOT IN (SELECT wanted_sync FROM connections WHERE wanted_sync IS NOT
 
 @dataclass(frozen=True)
 class WebhookProbe:
-    """The gateway's own part of a sync as documents of the form `{"status", "message", …}`; None where there is none.
+    """The webhook documents of one sync of a connection.
 
+    Both documents have the form `{"status", "message", …}`. Each is None where the sync has no such document.
     `created_at` is in ms.
     """
 
@@ -48,32 +49,33 @@ class WebhookProbe:
 
 
 class WebhookProbeStore:
-    """The gateway's own parts of syncs, by sync id."""
+    """Stores the webhook documents of syncs by sync id."""
 
     def __init__(self, transaction: OpenTransaction) -> None:
         self._transaction = transaction
 
     async def start(self, connection: str, sync_id: UUID, *, status: object, result: object) -> None:
-        """Insert the part of a sync. A part that is there keeps its documents, but for a `result` that is not None.
+        """Insert the documents of a sync.
 
-        Nothing is stored for a redacted connection, not even by a request that began before it was redacted.
+        When the sync has a row already, only its result is replaced, and only by a `result` that is not None. For a
+        redacted connection nothing is stored, not even by a call that began before the redaction.
         """
         values = {"sync_id": sync_id, "connection": connection, "status": _dump(status), "result": _dump(result)}
         async with self._transaction() as tx:
             await tx.execute(_START, values)
 
     async def save_status(self, sync_id: UUID, status: object) -> None:
-        """Store the state of the webhook subscriptions."""
+        """Replace the state of the webhook subscriptions of a sync."""
         async with self._transaction() as tx:
             await tx.execute(_SAVE_STATUS, {"sync_id": sync_id, "value": _dump(status)})
 
     async def save_result(self, sync_id: UUID, result: object) -> None:
-        """Store the result of the webhook probe."""
+        """Replace the result of the webhook probe of a sync."""
         async with self._transaction() as tx:
             await tx.execute(_SAVE_RESULT, {"sync_id": sync_id, "value": _dump(result)})
 
     async def find(self, sync_id: UUID) -> WebhookProbe | None:
-        """Return the part of a sync."""
+        """Return the webhook documents of a sync; None where there are none."""
         async with self._transaction() as tx:
             row = (await tx.execute(_FIND, {"sync_id": sync_id})).one_or_none()
         if row is None:
@@ -82,17 +84,17 @@ class WebhookProbeStore:
         return WebhookProbe(row.connection, _load(row.webhook_status), _load(row.probe_result), created_at)
 
     async def find_last_result(self, connection: str) -> dict[str, Any] | None:
-        """Return the result of the connection's latest webhook probe."""
+        """Return the result of the connection's latest webhook probe; None where there was no probe."""
         async with self._transaction() as tx:
             return _load((await tx.execute(_FIND_LAST_RESULT, {"connection": connection})).scalar())
 
     async def delete(self, connection: str) -> None:
-        """Delete all parts of a connection's syncs."""
+        """Delete the webhook documents of all syncs of a connection."""
         async with self._transaction() as tx:
             await tx.execute(_DELETE, {"connection": connection})
 
     async def prune(self) -> None:
-        """Delete parts that are older than 30 days and belong to no wanted sync."""
+        """Delete documents that are older than 30 days, except those of wanted syncs."""
         async with self._transaction() as tx:
             await tx.execute(_PRUNE)
 

@@ -1,1 +1,1 @@
-"""Access tokens: stored encrypted, refreshed, and given to the fetchers."""
+"""Access tokens: encrypts them for storing, refreshes them, and gives them to the fetchers."""

@@ -1,4 +1,4 @@
-"""Encryption of stored tokens: AES-256-GCM under a named key, bound to the connection and to the kind of token."""
+"""Encryption of stored tokens by AES-256-GCM. A value is bound to its connection and to its kind of token."""
 
 import secrets
 from base64 import b64decode, b64encode
@@ -17,17 +17,20 @@ _NONCE_BYTES = 12
 
 
 def derive_key(secret: str, purpose: str) -> bytes:
-    """Return a key of 32 bytes for one purpose: what was signed for one purpose is not valid for another."""
+    """Return a key of 32 bytes that is derived from `secret` for one purpose (HKDF-SHA-256).
+
+    Each purpose has another key, so that a value signed for one purpose is not valid for another.
+    """
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"merchant-sync {purpose}".encode()).derive(
         secret.encode()
     )
 
 
 class TokenCipher:
-    """Encrypts under the first of `keys` (32 bytes by key id), decrypts under any of them.
+    """Encrypts with the first of `keys` (32 bytes by key id) and decrypts with any of them.
 
-    An encrypted value is `<key id>.<base64 of nonce and ciphertext>`. The connection's name and the value's kind
-    (`access`, `refresh`) are authenticated with it: copied to another row, it cannot be decrypted.
+    An encrypted value is `<key id>.<base64 of nonce and ciphertext>`. The connection's name and the kind of token
+    (`access` or `refresh`) are authenticated with the value, so that a value copied to another row is not decrypted.
     """
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
@@ -35,16 +38,17 @@ class TokenCipher:
         self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
 
     def encrypt(self, value: str, *, connection: str, kind: str) -> str:
-        """Return `value` encrypted under the current key."""
+        """Return `value` encrypted with the current key, the first of `keys`."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
         ciphertext = self._keys[self._current].encrypt(nonce, value.encode(), _build_context(connection, kind))
         return f"{self._current}.{b64encode(nonce + ciphertext).decode()}"
 
     def decrypt(self, encrypted: str, *, connection: str, kind: str) -> str:
-        """Return the value.
+        """Return the decrypted value.
 
-        Raises TransientError where its key is not among `keys`, or where it is not this connection's value of this
-        kind: the operator can put the key back, and until then this connection alone cannot be read.
+        Raises TransientError when the value's key is not among `keys`, or when the value belongs to another connection
+        or kind. The error is transient because the operator can put a missing key back. Until then only this
+        connection cannot be read.
         """
         key_id, _, encoded = encrypted.partition(".")
         key = self._keys.get(key_id)
@@ -59,7 +63,7 @@ class TokenCipher:
             raise TransientError(f"{connection}: the stored {kind} token is not this connection's") from error
 
     def encrypt_grant(self, name: str, grant: Grant) -> EncryptedTokens:
-        """Return a grant's tokens as they are stored for the connection `name`."""
+        """Return a grant's tokens, encrypted for the connection `name`."""
         refresh = grant.refresh_token
         return EncryptedTokens(
             access=self.encrypt(grant.access_token, connection=name, kind="access"),
@@ -69,7 +73,7 @@ class TokenCipher:
         )
 
     def is_current(self, encrypted: str) -> bool:
-        """Whether the value is encrypted under the current key."""
+        """Return whether the value is encrypted with the current key."""
         return encrypted.partition(".")[0] == self._current
 
 

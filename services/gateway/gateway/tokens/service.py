@@ -1,8 +1,8 @@
-"""Access tokens for the fetchers: refreshed in time, by one process at a time, and revoked when the platform says so.
+"""Gives access tokens to the fetchers and refreshes them before they expire, one process at a time.
 
-Only here is a rotating token refreshed. The connection's lock is held from reading the row to storing both new tokens.
-A process that is killed between the platform's response and the commit leaves the old refresh token stored, which the
-platform still accepts.
+No other module refreshes tokens. The connection's lock is held from reading the row until the new access and refresh
+tokens are stored. When the process is killed between the platform's response and the commit, the old refresh token
+stays stored. The platform still accepts the old one, so the next refresh succeeds.
 """
 
 import asyncio
@@ -27,15 +27,21 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 REFRESH_BEFORE_MS = 120_000
-"""A token that expires sooner is refreshed before it is given out: fetchers use theirs until a minute before."""
+"""A token that expires sooner than this is refreshed before it is given out. Fetchers stop using a token one minute
+before it expires, so that each token can be used for a minute or more."""
 USABLE_MS = 60_000
+"""When the refresh fails, a token that is valid for longer than this is given out nevertheless."""
 ANSWER_SECONDS = 8.0
-"""For waiting and a refresh together: fetchers wait for ten seconds, and then hold the work of all connections."""
+"""The time limit for waiting for the lock and refreshing. It is shorter than the ten seconds for which fetchers wait:
+after those, a fetcher takes the gateway for unavailable and pauses the work of all connections."""
 
 
 @dataclass(frozen=True)
 class TokenResponse:
-    """The access token that a fetcher gets, when it expires (ms), and the connection's epoch and scopes."""
+    """The access token that a fetcher gets, with the connection's epoch and scopes.
+
+    `expires_at` is in ms; None where the token does not expire.
+    """
 
     access_token: str = field(repr=False)
     expires_at: int | None
@@ -44,13 +50,16 @@ class TokenResponse:
 
 
 def hash_token(access_token: str) -> str:
-    """Return the hex SHA-256 by which services name a token to each other."""
+    """Return the hex SHA-256 of a token. Services send this hash to each other when they mean a certain token."""
     return sha256(access_token.encode()).hexdigest()
 
 
 class TokenService:
-    """Gives out access tokens. `now` is in ms, `apis` are the platforms' by slug; `count_refresh` is called for every
-    token that had to be replaced."""
+    """Gives out access tokens.
+
+    `apis` are the platforms' account APIs by slug. `now` returns the time in ms. `count_refresh` is called for every
+    attempt to replace a token.
+    """
 
     def __init__(
         self,
@@ -71,65 +80,75 @@ class TokenService:
         self._queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def get_token(self, name: str) -> TokenResponse:
-        """Return the connection's token, valid for two minutes or more where the platform answers.
+        """Return the connection's token. It is valid for at least two minutes, or one minute when the refresh fails.
 
-        Raises NotFoundError, ConnectionEndedError, and TransientError when it must be refreshed and cannot be.
+        Raises NotFoundError when there is no such connection, ConnectionEndedError when it is not live, and
+        TransientError when the token has to be refreshed and the platform does not answer.
         """
-        row = _require(await self._connections.find(name))
+        row = _require_row(await self._connections.find(name))
         if not row.is_live:
             raise ConnectionEndedError(row.state)
-        if self._is_good(row):
+        if self._is_ready_to_use(row):
             return self._build_response(row)
         async with self._lock(name) as locked:
-            row = await self.ensure_fresh(locked)
+            row = await self.ensure_fresh_token(locked)
         return self._build_response(row)
 
     async def replace_token(self, name: str, access_token_sha256: str) -> TokenResponse:
-        """Return another token after the platform rejected the one with this hash.
+        """Return another token after the platform rejected the token with this hash.
 
-        A token that was replaced meanwhile costs nothing: the present one is returned. The present one is refreshed,
-        and where that is impossible, the merchant has to sign in again. Raises as `get_token`, and ConnectionEndedError
-        when there is no other token.
+        When the stored token has another hash, it was replaced already and is returned. Otherwise the stored token is
+        refreshed. When it cannot be refreshed, the merchant has to sign in again and ConnectionEndedError is raised.
+        Raises the errors of `get_token` as well.
         """
         async with self._lock(name) as locked:
-            row = _require(locked.row)
+            row = _require_row(locked.row)
             if row.is_live and hash_token(self.decrypt_access_token(row)) == access_token_sha256:
-                row = await self._replace(locked, row, self._decrypt_refresh_token(row))
+                row = await self._replace_tokens(locked, row, self._decrypt_refresh_token(row))
             else:
-                row = await self.ensure_fresh(locked)
+                row = await self.ensure_fresh_token(locked)
         return self._build_response(row)
 
-    async def use_token(self, name: str, token: TokenResponse, use: Callable[[TokenResponse], Awaitable[T]]) -> T:
-        """Return the result of `use` for the token, and for another token where the platform rejects the first.
+    async def call_with_token(self, name: str, token: TokenResponse, use: Callable[[TokenResponse], Awaitable[T]]) -> T:
+        """Call `use` with the token and return its result.
 
-        Raises as `replace_token`, and TokenRejectedError where the platform rejects the second token, too.
+        When the platform rejects the token, `use` is called once more with another token.
+        Raises the errors of `replace_token`, and TokenRejectedError when the platform rejects the second token, too.
         """
         try:
             return await use(token)
         except TokenRejectedError:
             return await use(await self.replace_token(name, hash_token(token.access_token)))
 
-    async def ensure_fresh(self, locked: LockedConnection) -> Connection:
-        """Return the locked row with a token that is not about to expire. It may come back in state reauthorise."""
-        row = _require(locked.row)
-        if not row.is_live or self._is_good(row):
+    async def ensure_fresh_token(self, locked: LockedConnection) -> Connection:
+        """Refresh the locked connection's token if it is about to expire, and return the row.
+
+        The returned row is in state reauthorise when the platform does not accept the refresh token. Raises
+        NotFoundError when there is no row, and TransientError when a token that is too old cannot be refreshed now.
+        """
+        row = _require_row(locked.row)
+        if not row.is_live or self._is_ready_to_use(row):
             return row
         if self._is_valid_for(row, REFRESH_BEFORE_MS):
-            return await self._encrypt_again(locked, row)
+            return await self._reencrypt_tokens(locked, row)
         refresh_token = self._decrypt_refresh_token(row)
         try:
-            return await self._replace(locked, row, refresh_token)
+            return await self._replace_tokens(locked, row, refresh_token)
         except TransientError:
             if self._is_valid_for(row, USABLE_MS):
                 return row
             raise
 
     def decrypt_access_token(self, row: Connection) -> str:
-        """Return the access token of a row with tokens. Raises TransientError as `TokenCipher.decrypt`."""
+        """Return the decrypted access token of a row that has tokens. Raises the errors of `TokenCipher.decrypt`."""
         return self._cipher.decrypt(_get_tokens(row).access, connection=row.name, kind="access")
 
-    async def _replace(self, locked: LockedConnection, row: Connection, refresh_token: str) -> Connection:
-        """Save the row with new tokens; in state reauthorise where it has no refresh token that the platform takes."""
+    async def _replace_tokens(self, locked: LockedConnection, row: Connection, refresh_token: str) -> Connection:
+        """Refresh the tokens, save the row, and return it.
+
+        The row is saved in state reauthorise when there is no refresh token or the platform rejects it. Raises
+        TransientError when the platform does not answer.
+        """
         platform = parse_platform(row.name)
         try:
             if not refresh_token:
@@ -149,8 +168,8 @@ class TokenService:
         self._count_refresh(platform, outcome)
         return after
 
-    async def _encrypt_again(self, locked: LockedConnection, row: Connection) -> Connection:
-        """Save the row with its tokens encrypted under the current key."""
+    async def _reencrypt_tokens(self, locked: LockedConnection, row: Connection) -> Connection:
+        """Encrypt the row's tokens with the current key, save the row, and return it."""
         tokens = _get_tokens(row)
         access = self._cipher.encrypt(self.decrypt_access_token(row), connection=row.name, kind="access")
         refresh = self._cipher.encrypt(self._decrypt_refresh_token(row), connection=row.name, kind="refresh")
@@ -160,9 +179,10 @@ class TokenService:
 
     @asynccontextmanager
     async def _lock(self, name: str) -> AsyncIterator[LockedConnection]:
-        """Lock the connection. Raises TransientError when the whole block takes too long.
+        """Lock the connection. Raises TransientError when lock and block together take longer than `answer_seconds`.
 
-        Callers in this process queue for a lock of their own first, so that they do not use up the database's pool.
+        Callers in this process first wait for an `asyncio.Lock` of the connection. While they wait, they hold no
+        database connection, so that they cannot exhaust the pool.
         """
         queue = self._queues.setdefault(name, asyncio.Lock())
         try:
@@ -172,7 +192,7 @@ class TokenService:
             self._count_refresh(parse_platform(name), AWAY)
             raise TransientError("the platform does not answer for this connection in time") from error
 
-    def _is_good(self, row: Connection) -> bool:
+    def _is_ready_to_use(self, row: Connection) -> bool:
         tokens = _get_tokens(row)
         current = all(self._cipher.is_current(value) for value in (tokens.access, tokens.refresh) if value)
         return current and self._is_valid_for(row, REFRESH_BEFORE_MS)
@@ -182,7 +202,7 @@ class TokenService:
         return expires_at is None or expires_at - self._now() > milliseconds
 
     def _decrypt_refresh_token(self, row: Connection) -> str:
-        """Return the refresh token; empty where there is none."""
+        """Return the decrypted refresh token; empty where there is none."""
         value = _get_tokens(row).refresh
         return self._cipher.decrypt(value, connection=row.name, kind="refresh") if value else ""
 
@@ -192,7 +212,7 @@ class TokenService:
         return TokenResponse(self.decrypt_access_token(row), _get_tokens(row).expires_at, row.epoch, row.scopes)
 
 
-def _require(row: Connection | None) -> Connection:
+def _require_row(row: Connection | None) -> Connection:
     if row is None:
         raise NotFoundError
     return row

@@ -1,1 +1,1 @@
-"""Webhook deliveries: received, checked, and turned into sync requests; and the subscriptions that they come from."""
+"""Webhooks: receives and verifies deliveries, turns them into sync requests, and manages the subscriptions."""

@@ -1,4 +1,7 @@
-"""The webhook routes as ASGI, before all other routes. Most deliveries do not come this way: see `protocol.py`."""
+"""ASGI middleware that handles the webhook routes before all other routes.
+
+Most deliveries do not reach it, because `protocol.py` handles them before ASGI.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
@@ -25,18 +28,18 @@ class WebhookMiddleware:
         self._handlers = {handler.path: handler for handler in handlers}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
+        """Handle one ASGI request, websocket or lifespan."""
         handler = self._handlers.get(scope.get("path", ""))
         if handler is None or scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        body = get_webhook_body(status := await _handle(handler, scope["headers"], receive))
+        body = get_webhook_body(status := await _handle_post(handler, scope["headers"], receive))
         headers = [_JSON, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 
-async def _handle(handler: WebhookReceiver, headers: Sequence[Header], receive: Receive) -> int:
+async def _handle_post(handler: WebhookReceiver, headers: Sequence[Header], receive: Receive) -> int:
     """Read the body, handle the deliveries and return the status."""
     try:
         async with asyncio.timeout(handler.answer_seconds):
@@ -51,8 +54,11 @@ async def _handle(handler: WebhookReceiver, headers: Sequence[Header], receive: 
 
 
 async def _read_body(headers: Sequence[Header], receive: Receive, max_bytes: int) -> bytes:
-    """Return the raw body. Raises RequestRejectedError: 413 as soon as it is known to be too large, 408 where the
-    sender disconnects."""
+    """Return the raw body.
+
+    Raises RequestRejectedError with status 413 as soon as the body is known to be too large, and with status 408 when
+    the sender disconnects.
+    """
     for name, value in headers:
         if name == b"content-length" and value.isdigit() and int(value) > max_bytes:
             raise RequestRejectedError(413, "the body is too large")

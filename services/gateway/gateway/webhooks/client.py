@@ -1,4 +1,4 @@
-"""What the webhook probe needs of others: its POST, and a consumer that waits for its sync request."""
+"""The remote calls of the webhook probe: its POST, and the Kafka consumer that waits for its sync request."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,13 +16,13 @@ from platform_sdk.errors import TransientError
 TIMEOUT = httpx.Timeout(5.0)
 
 
-async def post_probe(http: httpx.AsyncClient, address: str, headers: dict[str, str], body: bytes) -> int:
+async def post_probe(http: httpx.AsyncClient, url: str, headers: dict[str, str], body: bytes) -> int:
     """POST once, for 5 s at most, without following redirects, and return the HTTP status.
 
     Raises TransientError with the network error's text.
     """
     try:
-        response = await http.post(address, content=body, headers=headers, timeout=TIMEOUT, follow_redirects=False)
+        response = await http.post(url, content=body, headers=headers, timeout=TIMEOUT, follow_redirects=False)
     except httpx.HTTPError as error:
         raise TransientError(str(error) or type(error).__name__) from error
     return response.status_code
@@ -30,7 +30,10 @@ async def post_probe(http: httpx.AsyncClient, address: str, headers: dict[str, s
 
 @asynccontextmanager
 async def watch_topic(brokers: Brokers, topic: str) -> AsyncIterator[WaitForSync]:
-    """Watch all partitions of `topic` from their present ends, without a group. Raises UnavailableError."""
+    """Consume all partitions of `topic` from their present ends, without a consumer group.
+
+    Yields a function that waits for a sync request. Raises UnavailableError when Kafka is unavailable.
+    """
     consumer = AIOKafkaConsumer(
         topic, **brokers.client_options, group_id=None, auto_offset_reset="latest", enable_auto_commit=False
     )

@@ -1,4 +1,4 @@
-"""Which connections are live, for deliveries: read from the store, and cached for five seconds."""
+"""A cache of the live connections' epochs, read from the store and kept for five seconds."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import NamedTuple
@@ -10,21 +10,22 @@ _MAX_ENTRIES = 50_000
 
 
 LoadConnections = Callable[[Collection[str]], Awaitable[Iterable[Connection]]]
-"""Returns those connections of these names that exist."""
+"""Returns the connections that exist among these names."""
 
 
 class CachedEpoch(NamedTuple):
-    """A live connection's epoch, and until when it is taken for true."""
+    """A live connection's epoch, and the time on the cache's clock (s) at which the entry expires."""
 
     epoch: int
     until: float
 
 
 class ConnectionCache:
-    """The epochs of live connections. Only live ones are cached; for all others the store is read every time.
+    """Caches the epochs of live connections. Connections that are not live are read from the store every time.
 
-    `clock` returns seconds that never go back. An uninstall that another process handled is seen within five seconds.
-    A request that is published meanwhile has the lower epoch, which the fetcher and the spaces-writer refuse.
+    An epoch is the number that each uninstall and redaction raises. An uninstall that another process handled is seen
+    here within five seconds. A sync request that is published in these seconds has the lower epoch, so the fetcher and
+    the spaces-writer refuse it. `clock` returns seconds that never go back.
     """
 
     def __init__(self, load_connections: LoadConnections, clock: Callable[[], float]) -> None:
@@ -38,7 +39,10 @@ class ConnectionCache:
         return entry.epoch if entry is not None and entry.until > self._clock() else None
 
     async def load_epochs(self, names: Collection[str]) -> dict[str, int]:
-        """Return the epochs of those that are live, read with one query. Raises UnavailableError."""
+        """Read these connections with one query, cache the live ones, and return their epochs by name.
+
+        Raises UnavailableError.
+        """
         live = {row.name: row.epoch for row in await self._load_connections(names) if row.is_live}
         if len(self._entries) + len(live) > _MAX_ENTRIES:
             self._entries.clear()
@@ -49,5 +53,5 @@ class ConnectionCache:
         return live
 
     def forget(self, name: str) -> None:
-        """Remove a connection, so that the store is read the next time."""
+        """Remove a connection from the cache, so that the next delivery reads it from the store."""
         self._entries.pop(name, None)

@@ -1,7 +1,7 @@
-"""Deadlines of one length for many items at once, with a single timer.
+"""Deadlines of the same length for many items, with a single timer.
 
-A timer for each delivery costs more than its signature check. All deliveries have the same time, so the one that was
-added first is due first, and a queue is enough.
+A timer for each delivery would cost more than checking its signature. All deliveries have the same time limit, so they
+are due in the order in which they were added, and a queue is enough.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ CHECK_SECONDS = 0.1
 
 
 class Deadlines:
-    """Gives each item `seconds`, to within a tenth of a second."""
+    """Calls `handle_timeout` of each item that is not finished after `seconds`, to within a tenth of a second."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -24,7 +24,7 @@ class Deadlines:
         self._is_scheduled = False
 
     def add(self, item: "DeliveryBatch | WebhookRequest") -> None:
-        """Start the time of `item`, whose `expire` is called if it is not finished by then."""
+        """Start the deadline of `item`."""
         loop = asyncio.get_running_loop()
         self._running.append((loop.time() + self._seconds, item))
         if not self._is_scheduled:
@@ -36,7 +36,7 @@ class Deadlines:
         while self._running and (self._running[0][1].is_finished or self._running[0][0] <= now):
             _, item = self._running.popleft()
             if not item.is_finished:
-                item.expire()
+                item.handle_timeout()
         self._is_scheduled = bool(self._running)
         if self._is_scheduled:
             loop.call_later(CHECK_SECONDS, self._check, loop)

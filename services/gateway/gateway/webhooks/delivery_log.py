@@ -1,4 +1,7 @@
-"""The log of deliveries: one line each, in the form of all other log lines, at a cost that every delivery can bear."""
+"""The log of deliveries: one JSON line for each, in the format of all other log lines.
+
+It does not use structlog, which would cost too much on the path of every delivery.
+"""
 
 import asyncio
 import atexit
@@ -16,10 +19,13 @@ _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 
 class DeliveryLog:
-    """Collects lines for at most 50 ms and writes them at once. A kill loses lines, but nothing that is in Kafka."""
+    """Collects log lines for at most 50 ms and writes them together.
+
+    When the process is killed, collected lines are lost, but no sync request is: those are in Kafka.
+    """
 
     def __init__(self, service: str, account_field: str, count_delivery: CountDelivery) -> None:
-        """`account_field` is the field for the account's name, as the platform calls its accounts."""
+        """`account_field` names the log field for the account, in the platform's word for accounts, such as `shop`."""
         self._count_delivery = count_delivery
         self._service = service
         self._account_field = account_field
@@ -29,10 +35,10 @@ class DeliveryLog:
     def write(
         self, topic: str, account: str, webhook_id: str, outcome: str, fields: Mapping[str, str] = MappingProxyType({})
     ) -> None:
-        """Log and count a delivery. Its body is never logged.
+        """Log and count a delivery. The delivery's body is never logged.
 
-        `outcome` begins with one of `metrics.OUTCOMES` or is a text of its own. `fields` are its connection, sync and
-        trace, as far as they are known.
+        `outcome` begins with a word of `metrics.OUTCOMES`, or describes what the gateway executed. `fields` are further
+        log fields: the connection, the sync id and the trace, where they are known.
         """
         self._count_delivery(topic, outcome)
         if not self._lines:
@@ -51,7 +57,7 @@ class DeliveryLog:
         self._lines.append(orjson.dumps(line, option=_OPTIONS))
 
     def flush(self) -> None:
-        """Write the lines that were collected."""
+        """Write the collected lines to the standard output."""
         lines, self._lines = self._lines, []
         sys.stdout.write(b"".join(lines).decode())
         sys.stdout.flush()

@@ -1,11 +1,11 @@
-"""Handles the deliveries of a platform's webhook: checks them, publishes sync requests, and answers.
+"""Handles the deliveries of a platform's webhook: verifies them, publishes sync requests, and answers.
 
-200 means that Kafka has acknowledged every sync request of the delivery. All copies of a delivery have the same sync
-id, so that a delivery that comes again is the same sync. A process that is killed before Kafka's acknowledgement has
-not answered 200, and the platform delivers again.
+A status of 200 means that Kafka has acknowledged every sync request of the POST. All copies of a delivery have the same
+sync id, so that a repeated delivery requests no second sync. When the process is killed before Kafka's acknowledgement,
+it has not answered 200, and the platform delivers again.
 
-`handle` is on the path of every delivery: it calls the platform's `verify_and_parse_deliveries` and the batching
-producer directly, and creates a task only when the store or the platform has to be asked.
+`handle` runs for every delivery, so it must be fast. It calls the platform's `verify_and_parse_deliveries` and the batching
+producer directly. It creates a task only when the store or the platform has to be asked.
 """
 
 import asyncio
@@ -31,26 +31,34 @@ from platform_sdk.errors import RequestRejectedError, TokenRejectedError, Transi
 from platform_sdk.manifests import Manifest
 
 ANSWER_SECONDS = 3.0
-"""From the end of the body to Kafka's acknowledgement. Platforms wait for about 5 s, and deliver again after a 503."""
+"""The time limit from the end of the body to Kafka's acknowledgement; after it the answer is 503.
+
+Platforms wait for about 5 s, and deliver again after a 503.
+"""
 
 Header = tuple[bytes, bytes]
 Answer = Callable[[int], None]
-"""Sends the status to the sender. Called once."""
+"""Sends the HTTP status to the sender. It is called once for each POST."""
 OnDelivery = Callable[[UnavailableError | None], None]
 Publish = Callable[[str, bytes, bytes, Sequence[tuple[str, bytes]], OnDelivery, Callable[[], bool]], None]
-"""Publishes a message without waiting, see `messaging.batching_producer.BatchingProducer.send`: topic, key, body and
-headers; what is called with None or the error; and whether the message is not needed any more."""
+"""Publishes a message without waiting, see `messaging.batching_producer.BatchingProducer.send`.
+
+Arguments: topic, key, body, headers; a function that is called with None or the error once the outcome is known; and a
+function that returns whether the message is no longer needed.
+"""
 
 
 @lru_cache(maxsize=4)
 def _format_time(now: int) -> bytes:
-    """Return a time (ms) as CloudEvents writes it. Many deliveries share one."""
+    """Return a time (ms) in the format of CloudEvents. It is cached because many deliveries have the same time."""
     return datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="milliseconds").encode()
 
 
 class DeliveryBatch:
-    """The deliveries of one POST until its answer: 200 when all are finished in time and none must come again, else
-    503."""
+    """The deliveries of one POST, from their verification to the answer.
+
+    The answer is 200 when every delivery is finished in time and none was postponed, otherwise 503.
+    """
 
     __slots__ = ("_answer", "_log", "_status", "_trace", "_unfinished", "is_finished", "task")
 
@@ -62,10 +70,10 @@ class DeliveryBatch:
         self._trace = tracing.get_log_fields()
         self.is_finished = False
         self.task: asyncio.Task[None] | None = None
-        """The work to cancel when the time is over."""
+        """The task that handles the deliveries, if they need one. `handle_timeout` cancels it."""
 
     def finish(self, delivery: Delivery, outcome: str, status: int = 200, **fields: str) -> None:
-        """Log the outcome of a delivery; answer when it was the last one."""
+        """Log the outcome of a delivery. Answer the POST when this was its last unfinished delivery."""
         if self.is_finished:
             return
         fields = {"connection": delivery.connection, **fields, **self._trace}
@@ -77,26 +85,26 @@ class DeliveryBatch:
             self.is_finished = True
             self._answer(self._status)
 
-    def on_publish(self, delivery: Delivery, sync_id: str, error: UnavailableError | None) -> None:
-        """Finish a delivery whose sync request was acknowledged by Kafka, or not."""
+    def finish_or_postpone(self, delivery: Delivery, sync_id: str, error: UnavailableError | None) -> None:
+        """Finish the delivery when Kafka has acknowledged its sync request (`error` is None), otherwise postpone it."""
         if error is None:
             self.finish(delivery, "requested", sync_id=sync_id)
         else:
             self.postpone(delivery, error)
 
     def postpone(self, delivery: Delivery, error: Exception) -> None:
-        """Finish a delivery that must come again."""
+        """Finish a delivery with status 503, so that the platform sends it again."""
         self.finish(delivery, f"held: {type(error).__name__}", 503, reason=str(error)[:300])
 
-    def expire(self) -> None:
-        """Postpone what is not finished when the time is over."""
+    def handle_timeout(self) -> None:
+        """Cancel the task and postpone every unfinished delivery. Called when the time limit is over."""
         if self.task is not None:
             self.task.cancel()
         for delivery in list(self._unfinished):
             self.postpone(delivery, TimeoutError())
 
-    def has_finished(self) -> bool:
-        """Whether the answer was sent."""
+    def is_answered(self) -> bool:
+        """Return whether the POST is answered, so that its messages are no longer needed."""
         return self.is_finished
 
 
@@ -137,7 +145,7 @@ class WebhookHandler:
         ]
 
     def handle(self, headers: Sequence[Header], body: bytes, answer: Answer) -> None:
-        """Handle a POST; `answer` is called with the status. Header names are in lower case."""
+        """Handle a POST and call `answer` with the status, now or later. Header names are in lower case."""
         try:
             deliveries = self._webhooks.verify_and_parse_deliveries(headers, body)
         except RequestRejectedError as error:
@@ -147,7 +155,7 @@ class WebhookHandler:
         self._deadlines.add(batch)
         slow = [delivery for delivery in deliveries if not self._handle_at_once(delivery, batch)]
         if slow:
-            batch.task = task = asyncio.get_running_loop().create_task(self._handle_slow(slow, batch))
+            batch.task = task = asyncio.get_running_loop().create_task(self._handle_in_task(slow, batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         elif not deliveries:
@@ -155,7 +163,7 @@ class WebhookHandler:
             answer(200)
 
     def log_refusal(self, status: int, reason: str, headers: Iterable[Header]) -> int:
-        """Log a POST that is refused, and return `status`. Its headers are not verified, and are cut short."""
+        """Log a refused POST and return `status`. Its headers are not verified. 200 bytes of each are logged."""
         claims = dict(headers)
         topic, account, webhook_id = (
             claims.get(name, b"")[:200].decode("latin-1") for name in self._webhooks.claim_headers
@@ -164,7 +172,10 @@ class WebhookHandler:
         return status
 
     def _handle_at_once(self, delivery: Delivery, batch: DeliveryBatch) -> bool:
-        """Publish or drop the delivery; False where the store or the platform has to be asked first."""
+        """Publish or drop the delivery without waiting, and return whether that was possible.
+
+        It is not possible when the store or the platform has to be asked first.
+        """
         kind = delivery.kind
         if kind is DeliveryKind.RECORDS:
             epoch = self._connections.get_epoch(delivery.connection)
@@ -179,8 +190,8 @@ class WebhookHandler:
             return False
         return True
 
-    async def _handle_slow(self, deliveries: Sequence[Delivery], batch: DeliveryBatch) -> None:
-        """Handle the deliveries about records with one query, and those about the app one after the other."""
+    async def _handle_in_task(self, deliveries: Sequence[Delivery], batch: DeliveryBatch) -> None:
+        """Handle the deliveries about records with one query, and then those about the app sequentially."""
         if records := [delivery for delivery in deliveries if delivery.kind is DeliveryKind.RECORDS]:
             await self._publish_requests(records, batch)
         for delivery in deliveries:
@@ -194,7 +205,10 @@ class WebhookHandler:
                 batch.finish(delivery, outcome)
 
     async def _publish_requests(self, deliveries: Sequence[Delivery], batch: DeliveryBatch) -> None:
-        """Publish requests for connections that are not cached as live: one POST may have a thousand of them."""
+        """Publish sync requests for connections that are not in the cache.
+
+        Their epochs are read with one query, because one POST may hold a thousand deliveries.
+        """
         try:
             epochs = await self._connections.load_epochs({delivery.connection for delivery in deliveries})
         except UnavailableError as error:
@@ -209,13 +223,17 @@ class WebhookHandler:
                 self._publish_request(delivery, epoch, batch)
 
     async def _handle_app_event(self, delivery: Delivery) -> str:
-        """Handle a delivery about the app itself and return its outcome. Raises when it must come again."""
+        """Handle a delivery about the app itself and return its outcome.
+
+        Raises UnavailableError, TransientError, TokenRejectedError or TimeoutError when the platform has to send the
+        delivery again.
+        """
         name = delivery.connection
         if delivery.kind is DeliveryKind.SCOPES_CHANGED:
             return await self._installations.update_scopes(name)
         if delivery.kind in (DeliveryKind.CUSTOMER_DELETION, DeliveryKind.CUSTOMER_DATA):
             return await self._erasure.record_customer_request(delivery)
-        # Before and after, because deliveries that come meanwhile may put the connection into the cache again.
+        # Twice, because a delivery that arrives during the removal may put the connection into the cache again.
         self._connections.forget(name)
         outcome = await self._handle_removal(delivery)
         self._connections.forget(name)
@@ -235,5 +253,5 @@ class WebhookHandler:
             ("ce_time", _format_time(now)),
         ]
         body = build_request_body(delivery, sync_id, epoch, now)
-        on_delivery = partial(batch.on_publish, delivery, sync_id)
-        self._publish(self._topic, name, body, headers, on_delivery, batch.has_finished)
+        on_delivery = partial(batch.finish_or_postpone, delivery, sync_id)
+        self._publish(self._topic, name, body, headers, on_delivery, batch.is_answered)

@@ -1,4 +1,4 @@
-"""What a delivery says about the app itself at one account: it was uninstalled, or its scopes changed."""
+"""Handles deliveries about the app itself at one account: the app was uninstalled, or its scopes changed."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ _GONE = (UNINSTALLED, REDACTED)
 
 
 class Installations:
-    """Handles deliveries about the app. Handling one twice changes nothing more."""
+    """Handles deliveries about the app. Handling a delivery twice has no further effect."""
 
     def __init__(
         self,
@@ -33,10 +33,11 @@ class Installations:
         self._try_seconds = try_seconds
 
     async def uninstall(self, name: str, triggered_at: int | None) -> str:
-        """Make the connection uninstalled and erase its tokens, in one transaction. Returns the outcome to log.
+        """Set the connection to uninstalled, delete its tokens, and return the outcome to log.
 
-        An uninstall that is clearly older than the present grant is dropped: the app was installed again since. For
-        all others see `execute_removal`, also for what is raised.
+        `triggered_at` is the time of the event (ms). An uninstall that is clearly older than the present grant is
+        ignored, because the app has been installed again since. For all others, and for the errors that are raised, see
+        `execute_removal`.
         """
 
         async def find_objection(locked: LockedConnection) -> str | None:
@@ -45,7 +46,7 @@ class Installations:
                 return "not connected"
             if compare_times(row.granted_at, triggered_at) == "before":
                 return "older than the grant"
-            row = await self._tokens.ensure_fresh(locked)
+            row = await self._tokens.ensure_fresh_token(locked)
             if row.tokens is None:
                 return None
             token = self._tokens.decrypt_access_token(row)
@@ -62,15 +63,17 @@ class Installations:
         )
 
     async def update_scopes(self, name: str) -> str:
-        """Store the scopes that the platform grants now, whatever the delivery says. Returns the outcome to log.
+        """Fetch the granted scopes from the platform, store them, and return the outcome to log.
 
-        Changed scopes request a full sync. Raises TokenRejectedError, TransientError and UnavailableError; then the
-        platform delivers again.
+        The content of the delivery is not used. When the scopes changed, the connection wants a new full sync.
+
+        Raises TokenRejectedError when the platform rejects the token, TransientError when it does not answer, and
+        UnavailableError.
         """
         async with self._connections.lock(name) as locked:
             if locked.row is None or not locked.row.is_live:
                 return "not connected"
-            row = await self._tokens.ensure_fresh(locked)
+            row = await self._tokens.ensure_fresh_token(locked)
             if not row.is_live:
                 return "not connected"
             token = self._tokens.decrypt_access_token(row)

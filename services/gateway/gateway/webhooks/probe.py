@@ -1,6 +1,6 @@
 """The webhook probe: a signed delivery that the gateway sends to its own webhook address and looks for in Kafka.
 
-It tests the way from the address that the platform was given to the topic of sync requests.
+It tests the whole path from the URL that the platform has for deliveries to the topic of sync requests.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,25 +18,30 @@ ARRIVAL_SECONDS = 10.0
 PENDING_RESULT = {"status": "pending", "message": "the test delivery has not been sent yet"}
 
 PostProbe = Callable[[str, dict[str, str], bytes], Awaitable[int]]
-"""POSTs headers and a body to an address without following redirects, and returns the HTTP status. Raises
-TransientError where the address does not answer."""
+"""POSTs headers and a body to a URL without following redirects, and returns the HTTP status.
+
+Raises TransientError when the URL does not answer.
+"""
 
 WaitForSync = Callable[[UUID, float], Awaitable[bool]]
-"""Returns whether the request of a sync arrives within so many seconds."""
+"""Waits for the sync request with this sync id, for so many seconds, and returns whether it arrived."""
 
 WatchTopic = Callable[[str], AbstractAsyncContextManager[WaitForSync]]
-"""Watches a topic from its present end on. Raises UnavailableError."""
+"""Consumes a topic from its present end while the context lasts. Raises UnavailableError."""
 
 
 def build_sent_result(now: int) -> dict[str, Any]:
-    """Return the result while the probe is on its way, sent at `now` (ms)."""
+    """Return the pending result of a probe that is sent at `now` (ms)."""
     return {"status": "pending", "message": "the test delivery is on its way", "sent_at": now}
 
 
 async def run_probe(
     platform: str, webhooks: Webhooks, account: str, *, post_probe: PostProbe, watch_topic: WatchTopic
 ) -> dict[str, Any]:
-    """Send the probe, wait for it in Kafka, and return the result as `{"status", "message"}`. Raises nothing."""
+    """Send the probe, wait for it in Kafka, and return the result as `{"status", "message"}`.
+
+    An unreachable URL and an unavailable Kafka are failed results, not exceptions.
+    """
     webhook_id, headers, body = webhooks.build_probe(account)
     address = webhooks.address
     try:

@@ -1,8 +1,8 @@
-"""The HTTP protocol of the public listener: it takes plain webhook POSTs directly off the parser.
+"""The HTTP protocol of the public listener. It handles plain webhook POSTs directly, without uvicorn's request cycle.
 
-Uvicorn creates a task, an event and two messages for every request. For a delivery, whose answer is one of seven, that
-is most of the work. A request that is not plain (pipelined, HTTP/1.0, `Expect`, a query) goes through uvicorn and the
-ASGI application to the same handler.
+Uvicorn creates a task, an event and two messages for every request. For a delivery, which has a short fixed answer,
+that would be most of the work. A POST that is not plain (pipelined, HTTP/1.0, with `Expect` or a query) reaches the
+same handler through uvicorn and the ASGI application.
 """
 
 from collections.abc import Iterable
@@ -17,14 +17,14 @@ from gateway.webhooks.tracing import WebhookReceiver
 from service.process import LAST_ANSWER
 
 BODY_SECONDS = 3.0
-"""From a delivery's headers to the end of its body."""
+"""The time limit from a delivery's headers to the end of its body."""
 LINGER_SECONDS = 1.0
-"""How long the rest of a refused body is read and dropped: were the connection closed at once, the sender might never
-see the answer."""
+"""How long the rest of a refused body is read and discarded. If the connection were closed immediately, the sender
+might never see the answer."""
 
 
 class WebhookProtocol(HttpToolsProtocol):
-    """One connection to the public listener."""
+    """The protocol of one TCP connection to the public listener."""
 
     def __init__(self, *, endpoints: "WebhookEndpoints", **uvicorn_arguments: Any) -> None:
         super().__init__(**uvicorn_arguments)
@@ -32,20 +32,23 @@ class WebhookProtocol(HttpToolsProtocol):
         self._request: WebhookRequest | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes. A delivery whose body does not come together with its headers gets a deadline."""
+        """Parse bytes. A delivery whose body is not complete with the same bytes as its headers gets a deadline."""
         super().data_received(data)
         request, self._request = self._request, None
         if request is not None and not request.is_finished:
             self._endpoints.deadlines.add(request)
 
     def on_message_begin(self) -> None:
-        """Begin a request. What uvicorn needs besides is created when the request goes through uvicorn."""
+        """Begin a request with the few attributes that a delivery needs.
+
+        `_pass_to_uvicorn` creates the other attributes that uvicorn needs.
+        """
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
 
     def on_headers_complete(self) -> None:
-        """Begin a plain delivery, or pass the request to uvicorn."""
+        """Begin to read a plain delivery, or pass any other request to uvicorn."""
         handler = self._endpoints.by_path.get(self.url)
         if handler is None or not self._is_plain():
             self._pass_to_uvicorn()
@@ -70,7 +73,7 @@ class WebhookProtocol(HttpToolsProtocol):
         )
 
     def answer(self, status: int, *, keep_alive: bool, has_unread_body: bool) -> None:
-        """Write the answer at once, then keep the connection or close it."""
+        """Write the answer, and then keep the TCP connection open or close it."""
         if self.transport.is_closing():
             return
         keep_alive = keep_alive and LAST_ANSWER not in self.server_state.default_headers
@@ -81,7 +84,7 @@ class WebhookProtocol(HttpToolsProtocol):
 
 
 class WebhookEndpoints:
-    """The webhook handlers of one process by path, and the one timer for the bodies that they wait for."""
+    """The webhook handlers of one process by path, and the deadlines for the bodies of all of its deliveries."""
 
     def __init__(self, handlers: Iterable[WebhookReceiver], *, body_seconds: float = BODY_SECONDS) -> None:
         self.by_path = {handler.path.encode(): handler for handler in handlers}
@@ -89,7 +92,10 @@ class WebhookEndpoints:
 
 
 class WebhookRequest:
-    """One delivery on a connection: collects the body and writes the answer. Uvicorn takes it for its request cycle."""
+    """One webhook POST: collects the body and writes the answer.
+
+    It has the attributes of uvicorn's request cycle that `HttpToolsProtocol` uses, and takes the cycle's place.
+    """
 
     __slots__ = (
         *("_connection", "_handler", "_headers", "_is_handled"),
@@ -109,11 +115,11 @@ class WebhookRequest:
 
     @property
     def message_event(self) -> "WebhookRequest":
-        """The event that uvicorn sets when more of the body, its end, or the connection's end has come."""
+        """This object itself. Uvicorn calls its `set` for each part of the body, and when body or connection end."""
         return self
 
     def set(self) -> None:
-        """Handle the delivery when its body is complete. Uvicorn calls this, see `message_event`."""
+        """Handle the POST when its body is complete. Uvicorn calls this, see `message_event`."""
         if self.response_complete or self._is_handled or self.disconnected:
             return
         if len(self.body) > self._handler.max_bytes:
@@ -132,15 +138,15 @@ class WebhookRequest:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the body is complete, or the connection has ended."""
+        """Whether the deadline for the body is met: the body is complete, answered already, or the sender is gone."""
         return self._is_handled or self.response_complete or self.disconnected
 
-    def expire(self) -> None:
-        """Refuse the delivery because its body did not come in time."""
+    def handle_timeout(self) -> None:
+        """Answer 408, because the body did not arrive in time."""
         self._refuse(408, "the body did not come")
 
     def _refuse(self, status: int, reason: str) -> None:
-        """Answer before the rest of the body, which is not read any more."""
+        """Answer with an error before the body is complete. The rest of the body is discarded."""
         self.keep_alive = False
         self.answer(self._handler.log_refusal(status, reason, self._headers))
 

@@ -1,7 +1,7 @@
-"""Whether to believe a delivery that says the app was removed from an account.
+"""Verifies and executes deliveries that say that the app was removed from an account.
 
-The topic and the time of a delivery are not signed, so that anybody who has a signed body can send it again as another
-topic. The account's stored token shows what is true: the platform rejects it once the app is removed.
+The topic and the time of a delivery are not signed, so anybody who has a signed body can send it again under another
+topic. The account's stored token shows the truth: the platform rejects the token when the app has been removed.
 """
 
 import asyncio
@@ -15,13 +15,16 @@ from platform_sdk.errors import TransientError
 log = structlog.get_logger()
 
 SAME_TIME_MS = 5_000
-"""The time of a grant is the platform's `Date`, in whole seconds: a smaller difference decides nothing."""
+"""Times that differ by less are considered equal, because a grant's time is the platform's `Date` in whole seconds."""
 TRY_SECONDS = 2.0
-"""For trying a stored token, a refresh included: less than the answer to a delivery may take."""
+"""The time limit for trying a stored token, including a refresh. It is shorter than the limit for an answer."""
 
 
 def compare_times(granted_at: int, triggered_at: int | None) -> str:
-    """Return whether the event at `triggered_at` was `before` or `after` the grant, or `near` it. Times are in ms."""
+    """Return whether the event was `before`, `after` or `near` the grant. Times are in ms.
+
+    `near` means within `SAME_TIME_MS`, or that the event's time is unknown.
+    """
     if triggered_at is None or abs(triggered_at - granted_at) <= SAME_TIME_MS:
         return "near"
     return "before" if triggered_at < granted_at else "after"
@@ -36,12 +39,14 @@ async def execute_removal(
     execute: Callable[[LockedConnection], Awaitable[str]],
     seconds: float = TRY_SECONDS,
 ) -> str:
-    """Execute a removal unless there is an objection; both under the connection's lock. Returns the outcome to log.
+    """Execute a removal unless there is an objection, and return the outcome to log.
 
-    `find_objection` tries the stored token and returns the outcome where the app is still installed. Where it cannot
-    be tried within `seconds`, a delivery that is clearly younger than the grant decides, because a shop that is closed
-    may answer nothing at all. Otherwise the error is raised (TransientError, TimeoutError), and the platform delivers
-    again. Raises UnavailableError as well.
+    `find_objection` tries the stored token and returns an outcome when the app is still installed, otherwise None. It
+    and `execute` run under the connection's lock.
+
+    When the token cannot be tried within `seconds`, the times decide. A removal that is clearly later than the grant is
+    executed, because a closed shop may not answer at all. For any other removal the TransientError or TimeoutError is
+    raised, so that the platform delivers again. Raises UnavailableError as well.
     """
     try:
         async with asyncio.timeout(seconds), connections.lock(name) as locked:

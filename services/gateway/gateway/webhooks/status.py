@@ -1,4 +1,4 @@
-"""The documents that show the state of a connection's webhook subscriptions."""
+"""Builds the documents that show the state of a connection's webhook subscriptions."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from platform_sdk.adapters import WebhookReport
 
 PENDING_STATUS = {"status": "pending", "message": "the webhook subscriptions have not been compared yet"}
 POLLED_ONLY = {"status": "success", "message": "not supported: polled only"}
-"""The state of the subscriptions and the result of the probe where the platform has no webhooks."""
+"""The document for both the subscriptions' state and the probe's result where the platform has no webhooks."""
 
 
 def build_first_probe(has_webhooks: bool) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the state of the subscriptions and the result of the probe as they are stored with a new grant."""
+    """Return the subscriptions' state and the probe's result that are stored with a new grant."""
     return (PENDING_STATUS, PENDING_RESULT) if has_webhooks else (POLLED_ONLY, POLLED_ONLY)
 
 
 def build_webhook_status(report: WebhookReport, address: str) -> dict[str, Any]:
-    """Return what became of each topic after subscriptions were ensured: failed when any topic was refused."""
+    """Return the outcome of `ensure` for each topic. The whole has failed when the platform refused any topic."""
     refused = [topic for topic, outcome in report.topics.items() if not outcome.is_subscribed]
     message = _count_topics(report, address)
     if refused:
@@ -30,7 +30,7 @@ def build_webhook_status(report: WebhookReport, address: str) -> dict[str, Any]:
 
 
 def build_checkup(report: WebhookReport, address: str) -> dict[str, Any]:
-    """Return the state of the subscriptions after an inspection: failed when any topic is missing."""
+    """Return the outcome of `inspect`. It has failed when any topic is not subscribed."""
     missing = [topic for topic, outcome in report.topics.items() if not outcome.is_subscribed]
     return {
         "status": _get_status(not missing),

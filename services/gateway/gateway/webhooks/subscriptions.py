@@ -1,4 +1,7 @@
-"""A connection's webhook subscriptions: created before a full sync, inspected for operators, tested at a first sync."""
+"""A connection's webhook subscriptions.
+
+They are created before a full sync, tested by a webhook probe at the first sync, and inspected for operators.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -20,10 +23,12 @@ log = structlog.get_logger()
 
 
 class WebhookSubscriptions:
-    """Ensures and inspects the subscriptions of connections. `now` is in ms.
+    """Ensures and inspects the subscriptions of connections. `now` returns the time in ms.
 
-    For a platform without webhooks both succeed and do nothing: it is polled only.
-    Both methods raise NotFoundError, ConnectionEndedError, TransientError and TokenRejectedError.
+    For a platform without webhooks, `ensure` and `inspect` succeed without any call to the platform.
+
+    `ensure` and `inspect` raise NotFoundError when there is no such connection, ConnectionEndedError when it is not
+    live, TransientError when the platform does not answer, and TokenRejectedError when it rejects a fresh token, too.
     """
 
     def __init__(
@@ -45,19 +50,21 @@ class WebhookSubscriptions:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def ensure(self, connection: str, sync_id: UUID, *, first: bool) -> dict[str, Any]:
-        """Create missing subscriptions; store and return the `webhook_status` of this sync.
+        """Create missing subscriptions, and store and return the `webhook_status` of this sync.
 
-        A topic that the platform refuses is part of the status. At the `first` sync the webhook probe is started as
-        well. Calling this twice for one sync creates nothing twice.
+        Topics that the platform refuses are listed in the status, not raised. With `first`, the webhook probe is
+        started as well. Calling this twice for one sync creates no subscription twice.
         """
         token = await self._tokens.get_token(connection)
-        webhooks = self._get_webhooks(connection)
+        webhooks = self._find_platform_webhooks(connection)
         if webhooks is None:
             await self._probes.start(connection, sync_id, status=POLLED_ONLY, result=POLLED_ONLY if first else None)
             return {**POLLED_ONLY, "topics": {}}
         result = PENDING_RESULT if first else None
         await self._probes.start(connection, sync_id, status=PENDING_STATUS, result=result)
-        status = await self._tokens.use_token(connection, token, partial(_ensure, webhooks, connection))
+        status = await self._tokens.call_with_token(
+            connection, token, partial(_ensure_subscriptions, webhooks, connection)
+        )
         await self._probes.save_status(sync_id, status)
         if first:
             task = asyncio.create_task(self._run_probe(webhooks, connection, sync_id))
@@ -66,18 +73,20 @@ class WebhookSubscriptions:
         return status
 
     async def inspect(self, connection: str) -> dict[str, Any]:
-        """Return what is subscribed, and whether another API version answers than is requested. Changes nothing."""
+        """Return the missing topics and the platform's remarks, such as an unexpected API version. Changes nothing."""
         token = await self._tokens.get_token(connection)
-        webhooks = self._get_webhooks(connection)
+        webhooks = self._find_platform_webhooks(connection)
         if webhooks is None:
             return {**POLLED_ONLY, "missing": [], "remarks": []}
-        return await self._tokens.use_token(connection, token, partial(_inspect, webhooks, connection))
+        return await self._tokens.call_with_token(
+            connection, token, partial(_inspect_subscriptions, webhooks, connection)
+        )
 
     async def wait_for_probes(self) -> None:
-        """Wait for the probes that are running."""
+        """Wait until all running probes have ended."""
         await asyncio.gather(*self._tasks)
 
-    def _get_webhooks(self, connection: str) -> Webhooks | None:
+    def _find_platform_webhooks(self, connection: str) -> Webhooks | None:
         return self._adapters[parse_platform(connection)].webhooks
 
     async def _run_probe(self, webhooks: Webhooks, connection: str, sync_id: UUID) -> None:
@@ -96,13 +105,13 @@ class WebhookSubscriptions:
             log.warning("webhook probe not stored", sync_id=str(sync_id), reason=str(error))
 
 
-async def _ensure(webhooks: Webhooks, connection: str, token: TokenResponse) -> dict[str, Any]:
+async def _ensure_subscriptions(webhooks: Webhooks, connection: str, token: TokenResponse) -> dict[str, Any]:
     topics = webhooks.list_topics(token.scopes)
     report = await webhooks.ensure_subscriptions(parse_account(connection), token.access_token, topics=topics)
     return build_webhook_status(report, webhooks.address)
 
 
-async def _inspect(webhooks: Webhooks, connection: str, token: TokenResponse) -> dict[str, Any]:
+async def _inspect_subscriptions(webhooks: Webhooks, connection: str, token: TokenResponse) -> dict[str, Any]:
     topics = webhooks.list_topics(token.scopes)
     report = await webhooks.inspect_subscriptions(parse_account(connection), token.access_token, topics=topics)
     return build_checkup(report, webhooks.address)

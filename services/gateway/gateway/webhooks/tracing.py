@@ -1,6 +1,6 @@
 """Traces of deliveries. Each POST begins a trace of its own, whatever trace context its sender claims.
 
-Where no traces are exported, nothing is wrapped.
+Where no traces are exported, handlers and `publish` are returned unchanged.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def trace_handler(handler: WebhookHandler) -> "WebhookReceiver":
-    """Return the handler with a span from the end of the body to the answer."""
+    """Wrap the handler in a span from the end of the body to the answer."""
     tracer = tracing.get_tracer()
     return handler if tracer is None else TracingHandler(handler, tracer)
 
 
 def trace_publish(publish: Publish) -> Publish:
-    """Return `publish` with a span until Kafka's acknowledgement, which the message's headers name as its parent."""
+    """Wrap `publish` in a span that ends when Kafka acknowledges. The message's headers carry the span as parent."""
     tracer = tracing.get_tracer()
-    return publish if tracer is None else partial(_publish, publish, tracer)
+    return publish if tracer is None else partial(_publish_in_span, publish, tracer)
 
 
 class TracingHandler:
-    """A webhook handler with a span for each POST, see `trace_handler`."""
+    """Wraps a webhook handler in a span for each POST, see `trace_handler`."""
 
     def __init__(self, handler: WebhookHandler, tracer: "Tracer") -> None:
         self.path = handler.path
@@ -40,7 +40,7 @@ class TracingHandler:
         self._tracer = tracer
 
     def handle(self, headers: Sequence[Header], body: bytes, answer: Answer) -> None:
-        """As `WebhookHandler.handle`."""
+        """Begin the span, run `WebhookHandler.handle` in it, and end it with the answer."""
         span = self._tracer.start_span(
             f"POST {self.path}",
             "server",
@@ -57,10 +57,10 @@ class TracingHandler:
 
 
 WebhookReceiver = WebhookHandler | TracingHandler
-"""What handles the POSTs to one path."""
+"""A handler of the POSTs to one path, with or without spans."""
 
 
-def _publish(
+def _publish_in_span(
     publish: Publish,
     tracer: "Tracer",
     topic: str,

@@ -1,1 +1,1 @@
-"""The routes by which accounts are connected, by connection method."""
+"""The routes for connecting accounts: one module for each connection method."""

@@ -1,4 +1,4 @@
-"""Connecting by a form of credentials, which the platform checks before anything is stored."""
+"""Connecting by credentials that the merchant enters in a form. The platform checks them before they are stored."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,7 @@ from platform_sdk.errors import RequestRejectedError, TransientError
 
 
 class CredentialFieldDocument(ResponseModel):
-    """A field of the form. The value of a secret one is never shown again."""
+    """A field of the form. The value of a secret field is never shown again."""
 
     name: str
     label: str
@@ -38,13 +38,13 @@ class CredentialFieldDocument(ResponseModel):
 
 
 class CredentialsForm(ResponseModel):
-    """The fields to send as a form or as JSON."""
+    """The fields of the credentials, to be sent as a form or as JSON."""
 
     fields: list[CredentialFieldDocument]
 
 
 class ConnectedAccountDocument(ResponseModel):
-    """An account that was connected, with its first sync."""
+    """A connected account with the id of its first sync."""
 
     connection: str
     title: str
@@ -52,14 +52,14 @@ class ConnectedAccountDocument(ResponseModel):
 
 
 class AccountsConnected(MerchantConnected):
-    """Credentials that were accepted and stored; the cookie `session_id` comes with it."""
+    """The connections of accepted credentials. The response also sets the cookie `session_id`."""
 
     connections: list[ConnectedAccountDocument]
     missing_scopes: list[MissingScope]
 
 
 class CredentialsFlow:
-    """Checks credentials at one platform and stores the grants that they give."""
+    """Exchanges credentials for grants at one platform and stores the grants."""
 
     def __init__(self, method: Credentials, connections: ConnectionStore, grants: GrantService) -> None:
         self._method = method
@@ -67,19 +67,23 @@ class CredentialsFlow:
         self._grants = grants
 
     async def connect(self, values: Mapping[str, str], session: str | None) -> SignIn:
-        """Check the values, then store the grants as after a consent. Raises RequestRejectedError and TransientError;
-        nothing is stored then."""
+        """Let the platform check the credentials, store the grants, and return the sign-in.
+
+        `values` are the credentials by field name, `session` is the value of the session cookie. Raises
+        RequestRejectedError when the platform refuses the credentials or they open no account. Raises TransientError
+        when the platform does not answer. After an error nothing is stored.
+        """
         grants = await self._method.check_credentials(values)
         if not grants:
             raise RequestRejectedError(400, "these credentials open no account")
-        async with self._connections.lock_all(self._grants.list_names(grants)) as locked:
+        async with self._connections.lock_all(self._grants.list_connection_names(grants)) as locked:
             return await self._grants.sign_in(locked, grants, session, keeps_session_id=False)
 
 
 def create_credentials_routes(
     adapter: PlatformAdapter, method: Credentials, flow: CredentialsFlow, cookies: Cookies, keys: BrowserKeys
 ) -> APIRouter:
-    """Return `GET` and `POST /{platform}/connect`. Where the platform is not configured, both say so."""
+    """Return `GET` and `POST /{platform}/connect`. They answer 503 where the platform is not configured."""
     routes = APIRouter(tags=["Signing in"])
     path = get_connect_path(adapter)
     form = ConnectForm(adapter, method, cookies, keys)
@@ -112,7 +116,7 @@ def create_credentials_routes(
 
 
 class ConnectForm:
-    """The form of one platform: shown, and checked when it comes back."""
+    """The form of one platform: shows it, and checks it when it is submitted."""
 
     def __init__(self, adapter: PlatformAdapter, method: Credentials, cookies: Cookies, keys: BrowserKeys) -> None:
         self._title = adapter.manifest.title
@@ -122,7 +126,7 @@ class ConnectForm:
         self._keys = keys
 
     def respond(self, request: Request) -> Response:
-        """Return the empty form: a page for a browser, otherwise its fields as JSON."""
+        """Return the empty form: an HTML page for a browser, otherwise its fields as JSON."""
         if is_page_wanted(request):
             return self._render({})
         fields = [
@@ -132,15 +136,16 @@ class ConnectForm:
         return JSONResponse(CredentialsForm(fields=fields).model_dump(mode="json"))
 
     def respond_refusal(self, request: Request, fields: Mapping[str, str], error: RequestRejectedError) -> Response:
-        """Return the reason: in a browser with the form again, in which `fields` are, except secrets."""
+        """Return the error: for a browser the form filled with `fields` except secrets, otherwise JSON."""
         if is_page_wanted(request):
             return self._render(fields, reason=error.reason, status=error.status)
         return respond_problem(request, error.status, error.reason)
 
     def is_sender(self, request: Request, fields: dict[str, str]) -> bool:
-        """Return whether the gateway's own form, in this browser, sent the fields.
+        """Return whether the fields come from the gateway's own form in this browser, or as JSON from no other site.
 
-        JSON needs no form: a page of another site cannot send it, because the gateway allows no such request.
+        JSON needs no form token: browsers let a page of another site send JSON only if the gateway allows it by CORS,
+        which it does for `GET` alone.
         """
         if is_json(request):
             return "sec-fetch-site" not in request.headers or is_same_origin(request)
@@ -148,9 +153,9 @@ class ConnectForm:
         return bool(value) and is_same_origin(request) and has_form_token(fields, self._keys.build_form_token(value))
 
     def parse_values(self, fields: Mapping[str, str]) -> dict[str, str]:
-        """Return the value of each field, without spaces around it unless it is secret.
+        """Return the value of each field. Spaces around a value are removed, except from secrets.
 
-        Raises RequestRejectedError when one is missing.
+        Raises RequestRejectedError when a field is missing or empty.
         """
         values = {
             field.name: fields.get(field.name, "") if field.secret else fields.get(field.name, "").strip()

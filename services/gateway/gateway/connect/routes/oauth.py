@@ -1,4 +1,4 @@
-"""Signing in by a platform's consent page: the way there, and the callback."""
+"""Signing in at a platform's consent page: the redirect to it, and its callback."""
 
 import time
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ from platform_sdk.errors import RequestRejectedError, TransientError
 
 
 class _AnyText(PathConvertor):
-    """Any text where an account's name should be, newlines too, so that all get the page about wrong names."""
+    """Matches any text in place of an account's name, also newlines, so that every wrong name gets the same error."""
 
     regex = "(?s:.*)"
 
@@ -40,11 +40,11 @@ register_url_convertor("anything", _AnyText())
 
 
 def create_oauth_routes(adapter: PlatformAdapter, method: OAuth, flow: OAuthFlow, cookies: Cookies) -> APIRouter:
-    """Return the routes of one platform: `GET /{platform}/login` and `/{platform}/callback`, and
-    `/{platform}/{account}/login` where the account is named before.
+    """Return the routes of one platform: `GET /{platform}/login` and `GET /{platform}/callback`.
 
-    With `?again=1` the consent page asks once more for what was declined. Where the platform is not configured, the
-    login says so, and there is no callback.
+    Where the merchant names the account before the consent, there is also `GET /{platform}/{account}/login`. With
+    `?again=1` the consent page asks again for the scopes that the user declined. Where the platform is not configured,
+    the logins answer 503 and there is no callback.
     """
     routes = APIRouter(tags=["Signing in"])
     if method.form is None:
@@ -76,7 +76,7 @@ def _add_form(routes: APIRouter, adapter: PlatformAdapter, method: OAuth, form: 
         f"The form's way to a {noun}'s login",
         describe_redirect(303, f"To the login of this {noun}."),
         describe_problems(_describe_wrong_name(adapter, form)),
-        # Before the name is used it is checked; so FastAPI is not to require it.
+        # FastAPI must not require the field: the route itself answers a missing name with a page.
         openapi_extra=describe_query({form.field: form.hint}, optional=[form.field]),
     )
 
@@ -135,7 +135,7 @@ def _add_callback(
         callback = None
         try:
             callback = method.parse_callback(request.scope["query_string"], time.time())
-            sign_in = await flow.complete(
+            sign_in = await flow.complete_login(
                 callback,
                 browser=cookies.get_login(request, callback.state),
                 session=cookies.get_session(request),
@@ -152,7 +152,7 @@ def _add_callback(
 
 
 def create_connected_model(model: type[BaseModel]) -> type[BaseModel]:
-    """Return the model of the callback's JSON: a platform's part with the merchant in it."""
+    """Return the model of the callback's JSON: the fields of the platform's `model`, and those of MerchantConnected."""
     return create_model(model.__name__, __base__=(model, MerchantConnected), __doc__=model.__doc__)
 
 
@@ -168,7 +168,7 @@ async def _redirect_to_consent(
 ) -> Response:
     if not adapter.is_configured:
         return respond_problem(request, 503, describe_missing_settings(adapter))
-    authorization = await flow.authorize(account)
+    authorization = await flow.begin_login(account)
     url = method.build_authorize_url(account, authorization.state, again=again)
     response = RedirectResponse(url, 302)
     cookies.set_login(response, authorization.state, authorization.browser, path=_get_callback_path(adapter))
@@ -184,7 +184,10 @@ def _respond_connected(request: Request, adapter: PlatformAdapter, method: OAuth
 def _build_retry_path(
     adapter: PlatformAdapter, method: OAuth, callback: OAuthCallback | None, *, ask_again: bool = False
 ) -> str:
-    """Return where the browser starts again after a failed callback. Only a verified callback names the account."""
+    """Return the path at which the browser can start again after a failed callback.
+
+    `callback` is None when it could not be verified. Its account is unknown then, so an account login is not possible.
+    """
     if method.form is not None and callback is None:
         return "/"
     path = build_login_path(adapter, callback.account if callback else "")

@@ -1,4 +1,4 @@
-"""The verification of a webhook address, for platforms that verify it by a challenge."""
+"""The verification of the webhook URL, for platforms that verify it by a challenge."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
@@ -8,7 +8,7 @@ from platform_sdk.adapters import PlatformAdapter, Webhooks
 
 
 def create_challenge_routes(adapter: PlatformAdapter, webhooks: Webhooks) -> APIRouter:
-    """Return `GET /{platform}/webhook`, which answers the challenge; no route where the platform sends none."""
+    """Return `GET /{platform}/webhook`, which answers the challenge. Without a challenge there is no route."""
     routes = APIRouter(tags=["Platforms"])
     if not webhooks.challenge_parameters:
         return routes

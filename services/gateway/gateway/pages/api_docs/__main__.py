@@ -1,4 +1,7 @@
-"""Write both documents, with every platform configured, into the folder that is named."""
+"""Write the OpenAPI and the AsyncAPI document into the folder that the first argument names.
+
+The OpenAPI document has the routes of every platform, as if all were configured.
+"""
 
 import sys
 from base64 import b64encode
@@ -24,15 +27,18 @@ _SETTINGS: dict[str, Any] = {
 
 
 class _Placeholder:
-    """Stands for everything that routes call only when they are requested: here nothing is."""
+    """Stands for every dependency that is called only when a route is requested. Here no route is."""
 
     def __getattr__(self, name: str) -> Any:
         return self
 
 
 def _create_adapter(platform: str) -> PlatformAdapter:
-    """Return the platform as if all of its required settings were given: addresses where it wants them, else digits,
-    which are valid as an app's id, too."""
+    """Return the platform's adapter with dummy values for all mandatory settings.
+
+    The dummy is a URL where the setting's name asks for one, otherwise a row of digits, which is valid even as an app's
+    id.
+    """
     role = load_role(platform, "connect")
     required = load_role(platform, "manifest").MANIFEST.mandatory_settings
     values = {name.lower(): _URL if name.endswith(("_URI", "_ADDRESS", "_URL")) else "0" * 15 for name in required}

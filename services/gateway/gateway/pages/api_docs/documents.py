@@ -1,4 +1,4 @@
-"""The OpenAPI document of the public routes and the AsyncAPI document of the topics, as served and as committed."""
+"""Builds the OpenAPI document of the public routes and the AsyncAPI document of the Kafka topics."""
 
 import json
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from platforms.registry import PLATFORMS
 
 
 class Documents(NamedTuple):
-    """Both documents."""
+    """The two API documents, as dictionaries ready for JSON."""
 
     openapi: dict[str, Any]
     asyncapi: dict[str, Any]
 
 
 def build_documents(app: FastAPI, adapters: Sequence[PlatformAdapter]) -> Documents:
-    """Describe the routes of `app` with the webhooks of these platforms, and the topics of all platforms."""
+    """Return the OpenAPI document of `app` and of these platforms' webhooks, and the AsyncAPI document."""
     topics = list_topics(PLATFORMS)
     return Documents(build_openapi_document(app, adapters), build_asyncapi_document(topics, build_config))
 
 
 def format_document(document: dict[str, Any]) -> str:
-    """Return a document as text."""
+    """Return a document as indented JSON text that ends with a newline."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -1,4 +1,7 @@
-"""The public routes as an OpenAPI 3.1 document: those of FastAPI, and the webhooks, which are handled before it."""
+"""Builds the OpenAPI 3.1 document of the public routes.
+
+The webhooks are handled before FastAPI, so they are added to the document that FastAPI generates.
+"""
 
 import re
 from collections.abc import Iterable
@@ -29,7 +32,7 @@ _WEBHOOK_MEANINGS = {
 
 
 def build_openapi_document(app: FastAPI, adapters: Iterable[PlatformAdapter]) -> dict[str, Any]:
-    """Return the document of `app`'s routes and of these platforms' webhooks."""
+    """Return the OpenAPI document of `app`'s routes and of these platforms' webhooks."""
     generated = app.openapi()
     paths: dict[str, Any] = generated["paths"]
     for adapter in adapters:

@@ -1,4 +1,4 @@
-"""The description of the API: one page for people, and the documents themselves."""
+"""The routes under `/docs`: an HTML page about the API, and the OpenAPI and AsyncAPI documents."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from gateway.pages.responses import ResponseModel, respond
 
 
 class DocsDocument(ResponseModel):
-    """Where the documents are."""
+    """The paths of the API documents."""
 
     openapi: str = "/docs/openapi.json"
     asyncapi: str = "/docs/asyncapi.json"

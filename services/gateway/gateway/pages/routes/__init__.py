@@ -1,1 +1,1 @@
-"""Routes of the pages."""
+"""The routes of the merchants' HTML pages and of the sandbox's pages."""

@@ -1,4 +1,4 @@
-"""The pages of merchants: where to connect, the merchant's connections, and their syncs."""
+"""The routes for merchants: the home page, the merchant's connections, and a sync."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +28,7 @@ NOT_SIGNED_IN = "you are not signed in here, or your session has ended"
 
 
 class HomeDocument(ResponseModel):
-    """Where accounts are connected."""
+    """The answer of the home page. `message` names the paths at which accounts are connected."""
 
     status: str = "ok"
     message: str
@@ -51,9 +51,9 @@ _SYNC = describe_route(
 def create_page_routes(
     merchants: MerchantReader, cookies: Cookies, adapters: Sequence[PlatformAdapter], *, sandbox_url: str
 ) -> APIRouter:
-    """Return `GET /`, `GET /connections` and `GET /syncs/{id}`: a page for a browser, otherwise JSON.
+    """Return `GET /`, `GET /connections` and `GET /syncs/{id}`: an HTML page for a browser, otherwise JSON.
 
-    `adapters` are the platforms that can be connected here.
+    `adapters` are those of the configured platforms.
     """
     routes = APIRouter(tags=["Your data"])
     connectable = [adapter for adapter in adapters if get_connect_path(adapter)]
@@ -69,7 +69,7 @@ def create_page_routes(
     async def show_home(request: Request) -> Response:
         paths = ", ".join(map(get_login_template, connectable))
         document = HomeDocument(message=f"connect an account at {paths}")
-        ways = [_build_way(request, adapter) for adapter in connectable]
+        ways = [_build_connect_option(request, adapter) for adapter in connectable]
         return respond(request, "home.html", document.model_dump(), ways=ways, sandbox_url=sandbox_url)
 
     @routes.get("/connections", **_CONNECTIONS)
@@ -100,8 +100,11 @@ def _get_form(adapter: PlatformAdapter) -> AccountForm | None:
     return method.form if isinstance(method, OAuth) else None
 
 
-def _build_way(request: Request, adapter: PlatformAdapter) -> dict[str, Any]:
-    """Return what the page shows of a platform: a form where it has a `field`, otherwise a link."""
+def _build_connect_option(request: Request, adapter: PlatformAdapter) -> dict[str, Any]:
+    """Return the values with which the home page shows a platform.
+
+    The page shows a form when `field` is not empty, otherwise a link.
+    """
     manifest, form = adapter.manifest, _get_form(adapter)
     return {
         "title": manifest.title,

@@ -1,7 +1,7 @@
-"""The sandbox's pages for people under `/sandbox`, for installations where browsers reach only the gateway.
+"""Forwards the sandbox's HTML pages under `/sandbox`, for installations where browsers reach only the gateway.
 
-Consent pages and the pages for editing are forwarded, and nothing else: not the platforms' APIs, the token endpoint or
-the control endpoint. The gateway's own cookies are not forwarded.
+Only the consent pages and the pages for editing are forwarded. The sandbox's platform APIs, token endpoint and control
+endpoint are not. The gateway's own cookies are not forwarded.
 """
 
 import re
@@ -19,9 +19,12 @@ _RETURNED_HEADERS = ("content-type", "location")
 MAX_FORM_BYTES = 1024 * 1024
 
 
-def create_sandbox_routes(http: httpx.AsyncClient, address: str, slugs: Iterable[str]) -> APIRouter:
-    """Return `GET` and `POST /sandbox/…`, answered by the sandbox at `address`; 404 for all but pages for people."""
-    pages = compile_pages(slugs)
+def create_sandbox_routes(http: httpx.AsyncClient, sandbox_url: str, slugs: Iterable[str]) -> APIRouter:
+    """Return `GET` and `POST /sandbox/…`, which forward to the sandbox at `sandbox_url`.
+
+    `slugs` are those of all platforms. Paths that are not HTML pages of the sandbox get a 404.
+    """
+    pages = compile_page_pattern(slugs)
     routes = APIRouter(prefix="/sandbox", include_in_schema=False)
 
     @routes.api_route("/{path:path}", methods=["GET", "POST"])
@@ -34,7 +37,7 @@ def create_sandbox_routes(http: httpx.AsyncClient, address: str, slugs: Iterable
         try:
             response = await http.request(
                 request.method,
-                f"{address.rstrip('/')}/{path}",
+                f"{sandbox_url.rstrip('/')}/{path}",
                 params=request.url.query,
                 headers={name: request.headers[name] for name in _FORWARDED_HEADERS if name in request.headers},
                 content=form,
@@ -47,10 +50,10 @@ def create_sandbox_routes(http: httpx.AsyncClient, address: str, slugs: Iterable
     return routes
 
 
-def compile_pages(slugs: Iterable[str]) -> re.Pattern[str]:
+def compile_page_pattern(slugs: Iterable[str]) -> re.Pattern[str]:
     """Return the pattern of the forwarded paths: the start page, the pages of shops, and `/<slug>/…` of each platform.
 
-    Under its slug the sandbox has pages for people alone; `/shops` holds an API as well, so its pages are listed.
+    Under `/<slug>` the sandbox has only HTML pages. Under `/shops` it also has an API, so the pages there are listed.
     """
     shop_pages = rf"shops/{_NAME}/(products(/[0-9]+/(save|touch|delete))?|admin/oauth/authorize)?"
     platform_pages = rf"({'|'.join(map(re.escape, slugs))})(/{_NAME})*/?"
@@ -58,7 +61,7 @@ def compile_pages(slugs: Iterable[str]) -> re.Pattern[str]:
 
 
 async def _read_form(request: Request) -> bytes | None:
-    """Return the body; None where it is too large, and then no more of it is read."""
+    """Return the body; None as soon as more than `MAX_FORM_BYTES` have come. The rest is not read."""
     form = bytearray()
     async for chunk in request.stream():
         form += chunk
