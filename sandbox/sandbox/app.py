@@ -32,9 +32,9 @@ def build_app(settings: Settings) -> Starlette:
     async def run_platforms(_: Starlette) -> AsyncIterator[None]:
         # A thread blocks while it waits for the lock of its shop; the pool is large so that other shops get threads.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
-        async with AsyncExitStack() as stack:
+        async with AsyncExitStack() as exit_stack:
             for platform in platforms:
-                await stack.enter_async_context(platform.run())
+                await exit_stack.enter_async_context(platform.run())
             yield
 
     async def show_start_page(_: Request) -> Response:

@@ -37,7 +37,7 @@ class Delivery:
     history: list[dict[str, Any]] = field(default_factory=list)
     pages: list[str] = field(default_factory=list)
 
-    def report(self) -> dict[str, Any]:
+    def build_report(self) -> dict[str, Any]:
         """The entry in the list of deliveries that the control API shows."""
         return {
             "id": self.id, "topic": self.topic, "status": self.status, "attempts": self.attempts, "uri": self.uri,
@@ -76,7 +76,7 @@ class Dispatcher:
         for delivery in deliveries:
             self.log.append(delivery)
             if delivery.status == "pending":
-                self._push(delivery)
+                self._schedule(delivery)
         self._wake.set()
 
     def count_pending(self) -> int:
@@ -92,7 +92,7 @@ class Dispatcher:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    def _push(self, delivery: Delivery) -> None:
+    def _schedule(self, delivery: Delivery) -> None:
         self._sequence += 1
         heapq.heappush(self._heap, (delivery.due, self._sequence, delivery))
 
@@ -124,6 +124,6 @@ class Dispatcher:
             delivery.status, delivery.body = "delivered" if is_accepted else "failed", b""
         else:
             delivery.due = time.time() + delay
-            self._push(delivery)
+            self._schedule(delivery)
             self._wake.set()
         self._record_attempt(delivery)

@@ -11,5 +11,8 @@ from sandbox.shopify import app as shopify_app
 Platform = shopify_app.ShopifySandbox | facebook_app.FacebookSandbox
 """What the process needs of one platform: all its HTTP `routes`, `run`, `get_clock_skew` and `render_card`."""
 
-PLATFORMS: tuple[Callable[[Settings, Environment], Platform | None], ...] = (shopify_app.build, facebook_app.build)
+PLATFORMS: tuple[Callable[[Settings, Environment], Platform | None], ...] = (
+    shopify_app.build_shopify,
+    facebook_app.build_facebook,
+)
 """How each platform is built. None: the settings do not configure that platform, so the sandbox runs without it."""

@@ -83,7 +83,7 @@ class GraphApi:
 
         Raises GraphError for a bad token, and for a node that does not exist or that the token may not see.
         """
-        facebook, token = self._facebook, login.authenticate(self._facebook, call)
+        facebook, token = self._facebook, login.authenticate_call(self._facebook, call)
         node = call.path[0] if call.path else ""
         if node == "me":
             node = self._resolve_me(token)
@@ -144,20 +144,20 @@ class GraphApi:
         code = None
         if limit_owner is not None:
             code = 4 if limit_owner == "app" else 80001 if caller.token.kind == "PAGE" else 32
-        elif faults.is_affected(page) and faults.use_up("throttle_calls"):
+        elif faults.is_affected(page) and faults.use_up_fault("throttle_calls"):
             code = faults.throttle_code
             headers |= self._facebook.usage.build_headers(page, faults.throttle_minutes)
         if code is not None:
             self._facebook.statistics.throttled += 1
             raise build_throttle_error(code)
-        if faults.is_affected(page) and (faults.use_up("error_calls") or random.random() < faults.error_ratio):
+        if faults.is_affected(page) and (faults.use_up_fault("error_calls") or random.random() < faults.error_ratio):
             raise build_fault_error(faults.error_code, faults.error_subcode)
 
     async def _answer_batch(self, batch: Call) -> Reply:
         try:
             items = _parse_batch(batch)
             if "access_token" in batch.params:
-                login.authenticate(self._facebook, batch)
+                login.authenticate_call(self._facebook, batch)
         except GraphError as error:
             self._facebook.statistics.errors[str(error.code)] += 1
             return Reply(error.status_code, error.build_body(), self._build_headers(batch))

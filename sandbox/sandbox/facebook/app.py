@@ -52,7 +52,7 @@ class FacebookSandbox:
         return self.templates.get_template("facebook_card.html").render()
 
 
-def build(settings: Settings, templates: Environment) -> FacebookSandbox | None:
+def build_facebook(settings: Settings, templates: Environment) -> FacebookSandbox | None:
     """Build the simulated Facebook with the app that `settings` names; None if they name none. State loads at once."""
     if not settings.facebook_app_id:
         return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from sandbox.facebook.model import Person
 from sandbox.facebook.state import FacebookState
-from sandbox.facebook.webhooks import sign_request
+from sandbox.facebook.webhooks import build_signed_request
 
 PostSignedRequest = Callable[[str, str], Awaitable[dict[str, Any]]]
 """Posts a signed request to a URL and returns `status` and `answer`."""
@@ -39,7 +39,9 @@ async def delete_data(facebook: FacebookState, person: Person, post: PostSignedR
 async def _call(
     facebook: FacebookState, person: Person, post: PostSignedRequest, kind: str, url: str
 ) -> dict[str, Any]:
-    result = await post(url, sign_request(person.id, facebook.secret)) if url else {"status": None, "answer": None}
+    result = (
+        await post(url, build_signed_request(person.id, facebook.secret)) if url else {"status": None, "answer": None}
+    )
     entry = {"kind": kind, "at": int(time.time()), "url": url, **result}
     person.letters = [*person.letters, entry][-_LOG_LENGTH:]
     facebook.save(people=[person])

@@ -49,7 +49,7 @@ class Faults(BaseModel):
         """Tell whether faults apply to the calls of a page, or (None) to calls that concern no page."""
         return not self.pages or page in self.pages
 
-    def use_up(self, name: str) -> bool:
+    def use_up_fault(self, name: str) -> bool:
         """Tell whether the counted fault `name` applies to this call, and count it down by one."""
         remaining: int = getattr(self, name)
         if remaining > 0:

@@ -57,7 +57,7 @@ def parse_login_request(params: dict[str, str]) -> LoginRequest:
     )  # fmt: skip
 
 
-def approve(
+def approve_login(
     facebook: FacebookState, person: Person, request: LoginRequest, page_ids: Iterable[str], declined: Iterable[str]
 ) -> str:
     """Record that the person accepts the dialog, and return the authorization code.
@@ -71,7 +71,7 @@ def approve(
     own_ids = {page.id for page in facebook.list_pages(person)}
     selected_ids = [page_id for page_id in dict.fromkeys(page_ids) if page_id in own_ids]
     for page_id in set(person.ticked) - set(selected_ids):
-        facebook.tokens.revoke(492, person=person.id, page=page_id)
+        facebook.tokens.revoke_tokens(492, person=person.id, page=page_id)
     person.ticked = selected_ids
     facebook.save(people=[person])
     return facebook.tokens.issue_code(person.id, request.redirect_uri)
@@ -139,7 +139,7 @@ def _describe_token(facebook: FacebookState, token: Token) -> Body:
     return body
 
 
-def authenticate(facebook: FacebookState, call: Call) -> Token:
+def authenticate_call(facebook: FacebookState, call: Call) -> Token:
     """Check the token that a call carries and its `appsecret_proof`, and return the token. Raises GraphError."""
     text = call.params.get("access_token", "")
     if not text:

@@ -33,13 +33,13 @@ class FacebookState:
 
     def __init__(
         self, app_id: str, secret: str, store: FacebookStore, deliver: Callable[[list[Delivery]], None],
-        callbacks: dict[str, str],
+        callback_urls: dict[str, str],
     ) -> None:  # fmt: skip
         self.app_id, self.secret = app_id, secret
         self._store = store
         self._deliver = deliver
         settings = store.load_settings()
-        self.app = AppSettings(**{**settings.get("app", {}), **callbacks})
+        self.app = AppSettings(**{**settings.get("app", {}), **callback_urls})
         self.faults = Faults(**settings.get("faults", {}))
         self.usage = Usage(Limits(**settings.get("limits", {})))
         self.statistics = Statistics()
@@ -120,7 +120,7 @@ class FacebookState:
 
     def remove_app(self, person: Person) -> None:
         """Take all access of a person back from the app: permissions, tokens, and the pages' subscriptions."""
-        self.tokens.revoke(458, person=person.id)
+        self.tokens.revoke_tokens(458, person=person.id)
         person.permissions, person.ticked = {}, []
         pages = [page for page in self.pages.values() if page.owner == person.id]
         for page in pages:

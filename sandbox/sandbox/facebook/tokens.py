@@ -113,7 +113,7 @@ class TokenRegistry:
             return token.subcode
         return 463 if 0 < token.expires_at <= self._clock() else None
 
-    def revoke(self, subcode: int, *, person: str | None = None, page: str | None = None) -> int:
+    def revoke_tokens(self, subcode: int, *, person: str | None = None, page: str | None = None) -> int:
         """Revoke all valid tokens of a person, or of a page, for the reason `subcode`. Returns their number."""
         tokens = [
             token for token in self._by_text.values()

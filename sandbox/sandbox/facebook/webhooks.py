@@ -62,7 +62,7 @@ def compute_retry_delay(attempt: int, scale: float) -> float | None:
     return float(_RETRY_PERIOD_SECONDS / (2 ** (_RETRIES - 1) - 1) * 2 ** (attempt - 2) * scale)
 
 
-def sign_request(person: str, secret: str) -> str:
+def build_signed_request(person: str, secret: str) -> str:
     """Build the signed request that is posted to the app's callbacks.
 
     It is the signature, a dot and the payload, both base64url without padding. The signature covers the encoded

@@ -57,7 +57,7 @@ class ShopifySandbox:
         parts = path.split("/")
         if len(parts) < 3 or parts[1] != "shops":
             return None
-        tenant = self.registry.get(parts[2])
+        tenant = self.registry.find_shop(parts[2])
         return tenant.faults.clock_skew_seconds if tenant is not None else 0.0
 
     def render_card(self) -> str:
@@ -71,7 +71,7 @@ class ShopifySandbox:
         self._loop.call_soon_threadsafe(self.dispatcher.add, deliveries)
 
 
-def build(settings: Settings, templates: Environment) -> ShopifySandbox:
+def build_shopify(settings: Settings, templates: Environment) -> ShopifySandbox:
     """Build the simulated Shopify, for the app whose API key and secret are in `settings`."""
     key, secret = settings.shopify_api_key, settings.shopify_api_secret
     client = WebhookClient(lambda delivery: webhooks.build_headers(delivery, secret))

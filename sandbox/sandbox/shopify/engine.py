@@ -67,7 +67,7 @@ class Engine:
     def execute(self, tenant: Tenant, request: GraphQLRequest, changes: ChangeSet) -> Body:
         """The body of the answer to `request`. Mutations add to `changes`. The caller holds the lock of the shop."""
         tenant.statistics.calls += 1
-        prepared = self.prepare(request, linear_nodes=tenant.faults.nodes_cost == "linear")
+        prepared = self.prepare_request(request, linear_nodes=tenant.faults.nodes_cost == "linear")
         if isinstance(prepared, list):
             tenant.statistics.errors["invalid"] += 1
             return {"errors": prepared}
@@ -76,7 +76,7 @@ class Engine:
         refusal = self._reserve_points(tenant, requested)
         return refusal or self._execute(tenant, request, changes, prepared, requested)
 
-    def prepare(self, request: GraphQLRequest, *, linear_nodes: bool = False) -> PreparedRequest | list[Body]:
+    def prepare_request(self, request: GraphQLRequest, *, linear_nodes: bool = False) -> PreparedRequest | list[Body]:
         """The request ready for execution, or the errors of an invalid one.
 
         With `linear_nodes`, `nodes(ids:)` costs as much as all its ids; otherwise it costs as much as one.
@@ -127,7 +127,7 @@ class Engine:
         if requested > MAXIMUM_COST:
             tenant.statistics.errors["MAX_COST_EXCEEDED"] += 1
             return _build_cost_exceeded(requested, tenant.bucket.build_throttle_status())
-        if tenant.faults.count_down("throttle_calls") or not tenant.bucket.reserve(requested):
+        if tenant.faults.use_up_fault("throttle_calls") or not tenant.bucket.reserve_points(requested):
             tenant.statistics.throttled += 1
             return _build_throttled(requested, tenant.bucket.build_throttle_status())
         return None
@@ -143,7 +143,7 @@ class Engine:
         context = _build_context(tenant, request, changes, prepared.parameters)
         data, field_errors = self._compute_data(prepared, request, context)
         actual = prepared.plan.cost.compute_actual(data, prepared.parameters) if data is not None else 0
-        tenant.bucket.refund(requested - actual)
+        tenant.bucket.refund_points(requested - actual)
         tenant.statistics.points_requested += requested
         tenant.statistics.points_spent += actual
         tenant.statistics.errors.update(error["extensions"].get("code", "other") for error in field_errors)

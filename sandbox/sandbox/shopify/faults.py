@@ -52,7 +52,7 @@ class Faults(BaseModel):
         """The count to return when the true one is `total`."""
         return max(0, total + self.count_offset)
 
-    def count_down(self, name: str) -> bool:
+    def use_up_fault(self, name: str) -> bool:
         """Whether the fault in the field `name` concerns this call; if so, count the call."""
         remaining: int = getattr(self, name)
         if remaining > 0:

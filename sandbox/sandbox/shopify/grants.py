@@ -45,7 +45,7 @@ class Grants:
     access: dict[str, float | None] = field(default_factory=dict)
     refresh: dict[str, RefreshToken] = field(default_factory=dict)
 
-    def authorize(self, requested_scopes: str, clock: Callable[[], float] = time.time) -> str:
+    def issue_code(self, requested_scopes: str, clock: Callable[[], float] = time.time) -> str:
         """Grant the scopes, separated by commas, as far as `override` allows them; return an authorization code."""
         scopes = [scope.strip() for scope in requested_scopes.split(",") if scope.strip()]
         self.scopes = sorted({scope for scope in scopes if self.override is None or scope in self.override})
@@ -53,7 +53,7 @@ class Grants:
         self.codes[code] = clock() + _CODE_SECONDS
         return code
 
-    def exchange(
+    def exchange_code(
         self, code: str, *, expiring: bool, clock: Callable[[], float] = time.time
     ) -> dict[str, Any] | TokenRefusal:
         """Return the body of the token response for a code, which is then used up; a refusal for an invalid code."""
@@ -63,7 +63,7 @@ class Grants:
         self.refresh.clear()
         return self._issue_tokens(expiring, clock())
 
-    def renew(self, token: str, clock: Callable[[], float] = time.time) -> dict[str, Any] | TokenRefusal:
+    def renew_tokens(self, token: str, clock: Callable[[], float] = time.time) -> dict[str, Any] | TokenRefusal:
         """Return the body of the token response for a refresh token; a refusal for an invalid one."""
         if not self.installed:
             return TokenRefusal("invalid_client", "The application is not installed")
@@ -84,11 +84,11 @@ class Grants:
         expires_at = self.access[token]
         return expires_at is None or expires_at > clock()
 
-    def expire_access(self) -> None:
+    def expire_access_tokens(self) -> None:
         """Let all access tokens expire now. Refresh tokens stay valid."""
         self.access.clear()
 
-    def revoke_refresh(self) -> None:
+    def revoke_refresh_tokens(self) -> None:
         """Revoke all refresh tokens. Access tokens stay valid until they expire."""
         self.refresh.clear()
 

@@ -29,14 +29,14 @@ class LeakyBucket:
         self.refilled_at = now
         return self.level
 
-    def reserve(self, points: float) -> bool:
+    def reserve_points(self, points: float) -> bool:
         """Take `points` from the bucket. If it holds fewer, take none and return False."""
         if self.measure_available() < points:
             return False
         self.level -= points
         return True
 
-    def refund(self, points: float) -> None:
+    def refund_points(self, points: float) -> None:
         """Give back `points` that were reserved but not needed."""
         self.level = min(self.maximum, self.measure_available() + points)
 

@@ -45,11 +45,11 @@ class ShopRegistry:
         """All shops, sorted by domain."""
         return [self._tenants[domain] for domain in sorted(self._tenants)]
 
-    def get(self, domain: str) -> Tenant | None:
+    def find_shop(self, domain: str) -> Tenant | None:
         """The shop with that domain."""
         return self._tenants.get(domain)
 
-    def create(self, recipe: Recipe) -> tuple[Tenant, bool]:
+    def get_or_create_shop(self, recipe: Recipe) -> tuple[Tenant, bool]:
         """The shop that `recipe` describes, and whether it is new.
 
         Raises ValueError if a shop with that domain exists and its recipe differs.
@@ -70,14 +70,14 @@ class ShopRegistry:
         changes = self.start_change_set(tenant)
         with tenant.shop.lock:
             result = edit(tenant.shop, changes)
-            self.commit(tenant, changes)
+            self.commit_changes(tenant, changes)
         return result
 
     def start_change_set(self, tenant: Tenant) -> ChangeSet:
         """An empty change set for one edit of that shop."""
         return ChangeSet(tenant.subscriptions.list_topics(), tenant.faults.inventory_touches_product)
 
-    def commit(self, tenant: Tenant, changes: ChangeSet) -> None:
+    def commit_changes(self, tenant: Tenant, changes: ChangeSet) -> None:
         """Store the records in `changes` and dispatch its webhooks. The caller holds the lock of the shop."""
         deliveries = [
             delivery

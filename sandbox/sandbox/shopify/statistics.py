@@ -22,7 +22,7 @@ class Statistics:
     events: Counter[str] = field(default_factory=Counter)
     deliveries: Counter[str] = field(default_factory=Counter)
 
-    def report(self) -> dict[str, Any]:
+    def build_report(self) -> dict[str, Any]:
         """All counts as JSON."""
         return {
             "calls": self.calls, "operations": dict(self.operations), "root_fields": dict(self.root_fields),

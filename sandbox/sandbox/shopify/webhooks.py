@@ -126,7 +126,7 @@ class Subscriptions:
         if topic in self.refused_topics or lacks_scope:
             message = f"You do not have permission to create or update webhooks with {format_topic(topic)} topic."
             return [(["webhookSubscription", "topic"], message)]
-        problem = _check_address(uri)
+        problem = _find_uri_problem(uri)
         if problem is not None:
             return [(["webhookSubscription", "callbackUrl"], problem)]
         others = (s for s in self.list_by_topic(topic) if s.number != number)
@@ -147,7 +147,7 @@ def _is_covered(scope: str, scopes: frozenset[str]) -> bool:
     return scope in scopes or scope.replace("read_", "write_") in scopes
 
 
-def _check_address(uri: str) -> str | None:
+def _find_uri_problem(uri: str) -> str | None:
     """The message with which Shopify refuses to deliver to `uri`; None if it accepts it.
 
     Unlike Shopify, the sandbox accepts plain http for local hosts, so that it works without certificates.
@@ -212,7 +212,7 @@ def compute_retry_delay(attempt: int, scale: float) -> float | None:
     return float(_FIRST_RETRY_DELAY * 2 ** (attempt - 1) * scale) if attempt <= RETRIES else None
 
 
-def sign(body: bytes, secret: str) -> str:
+def sign_body(body: bytes, secret: str) -> str:
     """The header X-Shopify-Hmac-Sha256: the base64 of the HMAC-SHA256 of the raw body."""
     return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
 
@@ -223,7 +223,7 @@ def build_headers(delivery: Delivery, secret: str) -> dict[str, str]:
         "Content-Type": "application/json",
         "User-Agent": "Shopify-Captain-Hook",
         "X-Shopify-Topic": format_topic(delivery.topic),
-        "X-Shopify-Hmac-Sha256": sign(delivery.body, secret),
+        "X-Shopify-Hmac-Sha256": sign_body(delivery.body, secret),
         "X-Shopify-Shop-Domain": delivery.shop,
         "X-Shopify-API-Version": delivery.api_version,
         "X-Shopify-Webhook-Id": delivery.id,

@@ -98,7 +98,7 @@ class _PeopleControl:
         """Revoke all tokens of the person and of the pages, for the reason `subcode` (460)."""
         subcode = int(body.get("subcode", 460))
         return build_json_response(
-            {"revoked": self._facebook.tokens.revoke(subcode, person=self._find_person(request).id)}
+            {"revoked": self._facebook.tokens.revoke_tokens(subcode, person=self._find_person(request).id)}
         )
 
     async def remove_app(self, request: Request, _: Any) -> Response:
@@ -182,7 +182,9 @@ class _PageControl:
     async def revoke_tokens(self, request: Request, body: Any) -> Response:
         """Revoke all tokens of the page, for the reason `subcode` (492)."""
         subcode = int(body.get("subcode", 492))
-        return build_json_response({"revoked": self._facebook.tokens.revoke(subcode, page=self._find_page(request).id)})
+        return build_json_response(
+            {"revoked": self._facebook.tokens.revoke_tokens(subcode, page=self._find_page(request).id)}
+        )
 
     async def run_burst(self, _: Request, body: Any) -> Response:
         """Make the number `edits` of edits at once. `pages` selects the pages, as in `_select_pages`."""
@@ -286,7 +288,7 @@ class _AppControl:
             if (page is None or page in delivery.pages) and status in (None, delivery.status)
         ]  # fmt: skip
         newest = deliveries[-int(query.get("limit", "1000")) :]
-        reports = [delivery.report() | {"pages": delivery.pages} for delivery in newest]
+        reports = [delivery.build_report() | {"pages": delivery.pages} for delivery in newest]
         return build_json_response({"total": len(deliveries), "deliveries": reports})
 
     async def show_statistics(self, _: Request, __: Any) -> Response:

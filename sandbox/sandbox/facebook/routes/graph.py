@@ -70,7 +70,7 @@ class _Endpoint:
             return Response("", faults.token_endpoint_status)
         if not is_affected:
             return None
-        if faults.use_up("fail_calls") or random.random() < faults.fail_ratio:
+        if faults.use_up_fault("fail_calls") or random.random() < faults.fail_ratio:
             self._facebook.statistics.errors[f"http_{faults.fail_status}"] += 1
             return Response(HTML_ERROR_PAGE, faults.fail_status, media_type="text/html")
         return Response(HTML_ERROR_PAGE, 200, media_type="text/html") if faults.html_body else None

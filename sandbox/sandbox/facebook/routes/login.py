@@ -68,7 +68,7 @@ class _Dialog:
         page_ids = _split_list(fields["pages"]) if "pages" in fields else all_ids
         declined = {*_split_list(fields.get("declined", []))}
         declined |= {*_split_list(fields.get("asked", []))} - {*_split_list(fields.get("allowed", []))}
-        code = login.approve(self._facebook, person, login_request, page_ids, declined)
+        code = login.approve_login(self._facebook, person, login_request, page_ids, declined)
         return _redirect_back(login_request.redirect_uri, {"code": code} | state)
 
     def _find_person(self, params: dict[str, str]) -> Person | None:

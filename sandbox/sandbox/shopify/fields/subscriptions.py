@@ -37,16 +37,16 @@ def find_subscription(_: Any, context: Context, args: Args) -> Subscription | No
     return context.subscriptions.get(parse_gid_number(args["id"], "WebhookSubscription"))
 
 
-def _create(_: Any, context: Context, args: Args) -> dict[str, Any]:
+def _create_subscription(_: Any, context: Context, args: Args) -> dict[str, Any]:
     return _build_payload(context.subscriptions.create(args["topic"], args["webhookSubscription"], context.scopes))
 
 
-def _update(_: Any, context: Context, args: Args) -> dict[str, Any]:
+def _update_subscription(_: Any, context: Context, args: Args) -> dict[str, Any]:
     number = parse_gid_number(args["id"], "WebhookSubscription")
     return _build_payload(context.subscriptions.update(number, args["webhookSubscription"]))
 
 
-def _delete(_: Any, context: Context, args: Args) -> dict[str, Any]:
+def _delete_subscription(_: Any, context: Context, args: Args) -> dict[str, Any]:
     if context.subscriptions.delete(parse_gid_number(args["id"], "WebhookSubscription")) is None:
         error = _build_error(["id"], "Webhook subscription does not exist")
         return {"deletedWebhookSubscriptionId": None, "userErrors": [error]}
@@ -75,9 +75,9 @@ def _read_pubsub_part(index: int) -> Callable[[Subscription, Context], str]:
 
 
 MUTATIONS: dict[str, Resolver] = {
-    "webhookSubscriptionCreate": _create,
-    "webhookSubscriptionUpdate": _update,
-    "webhookSubscriptionDelete": _delete,
+    "webhookSubscriptionCreate": _create_subscription,
+    "webhookSubscriptionUpdate": _update_subscription,
+    "webhookSubscriptionDelete": _delete_subscription,
 }
 _BOTH = {name: read_key(name) for name in ("webhookSubscription", "userErrors")}
 FIELDS: dict[str, dict[str, Resolver]] = {

@@ -41,7 +41,7 @@ def build_routes(registry: ShopRegistry, dispatcher: Dispatcher) -> list[Route]:
 
 def _build_endpoint(registry: ShopRegistry, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
-        tenant = registry.get(request.path_params["shop"])
+        tenant = registry.find_shop(request.path_params["shop"])
         if tenant is None:
             return build_json_response({"error": "no such shop"}, 404)
         try:
@@ -98,7 +98,7 @@ class _ControlApi:
         """Create a shop from a recipe: 201; 200 if it exists with the same recipe, 409 with another one."""
         try:
             recipe = Recipe.model_validate_json(await request.body())
-            tenant, is_new = await asyncio.to_thread(self._registry.create, recipe)
+            tenant, is_new = await asyncio.to_thread(self._registry.get_or_create_shop, recipe)
         except ValidationError as error:
             return build_json_response({"error": str(error)}, 422)
         except ValueError as error:
@@ -185,13 +185,13 @@ class _ControlApi:
 
     async def expire_access_tokens(self, request: Request, tenant: Tenant, body: Any) -> Response:
         """Let all access tokens expire now."""
-        tenant.grants.expire_access()
+        tenant.grants.expire_access_tokens()
         self._registry.save_grants(tenant)
         return await self.show_grants(request, tenant, body)
 
     async def revoke_refresh_tokens(self, request: Request, tenant: Tenant, body: Any) -> Response:
         """Revoke all refresh tokens."""
-        tenant.grants.revoke_refresh()
+        tenant.grants.revoke_refresh_tokens()
         self._registry.save_grants(tenant)
         return await self.show_grants(request, tenant, body)
 
@@ -220,13 +220,13 @@ class _ControlApi:
         ]
         limit = int(query.get("limit", "1000"))
         return build_json_response(
-            {"total": len(matches), "deliveries": [delivery.report() for delivery in matches[-limit:]]}
+            {"total": len(matches), "deliveries": [delivery.build_report() for delivery in matches[-limit:]]}
         )
 
     async def show_statistics(self, _: Request, tenant: Tenant, __: Any) -> Response:
         """The counts of the shop's calls, points and webhooks."""
         return build_json_response(
-            tenant.statistics.report()
+            tenant.statistics.build_report()
             | {"currently_available": tenant.bucket.build_throttle_status()["currentlyAvailable"]}
             | {"pending_deliveries": self._dispatcher.count_pending()}
         )
@@ -234,7 +234,7 @@ class _ControlApi:
     async def reset_statistics(self, _: Request, tenant: Tenant, __: Any) -> Response:
         """Set all counts to zero."""
         tenant.statistics = Statistics()
-        return build_json_response(tenant.statistics.report())
+        return build_json_response(tenant.statistics.build_report())
 
     async def list_records(self, name: str, request: Request, tenant: Tenant, _: Any) -> Response:
         """The `?limit=` (50) records with the lowest numbers above `?after=`."""

@@ -66,7 +66,7 @@ class _ConsentPage:
         if params.get("decision") == "accept":
             name = tenant.shop.domain.removesuffix(".myshopify.com")
             callback["host"] = b64encode(f"admin.shopify.com/store/{name}".encode()).decode().rstrip("=")
-            callback["code"] = tenant.grants.authorize(params.get("scope", ""))
+            callback["code"] = tenant.grants.issue_code(params.get("scope", ""))
             self._registry.save_grants(tenant)
         else:
             callback |= {"error": "access_denied", "error_description": "The merchant declined the installation."}
@@ -89,14 +89,14 @@ class _ConsentPage:
 
     async def _get_or_create_shop(self, domain: str) -> Tenant | None:
         """The shop with that domain, created with the default recipe if necessary; None if it is no valid domain."""
-        tenant = self._registry.get(domain)
+        tenant = self._registry.find_shop(domain)
         if tenant is not None:
             return tenant
         try:
             recipe = Recipe(shop=domain)
         except ValueError:
             return None
-        tenant, _ = await asyncio.to_thread(self._registry.create, recipe)
+        tenant, _ = await asyncio.to_thread(self._registry.get_or_create_shop, recipe)
         return tenant
 
 
@@ -109,7 +109,7 @@ class _TokenEndpoint:
     async def issue(self, request: Request) -> Response:
         """Tokens for an authorization code or for a refresh token; 400 with an OAuth `error` if it is refused."""
         params = await _read_params(request)
-        tenant = self._registry.get(request.path_params["shop"])
+        tenant = self._registry.find_shop(request.path_params["shop"])
         if tenant is None:
             return build_json_response({"error": "shop_not_found"}, 404)
         if tenant.faults.token_endpoint_status is not None:
@@ -127,9 +127,9 @@ class _TokenEndpoint:
 def _issue_tokens(tenant: Tenant, params: dict[str, str]) -> dict[str, Any] | TokenRefusal:
     if params.get("grant_type") == "refresh_token":
         tenant.statistics.token_refreshes += 1
-        return tenant.grants.renew(params.get("refresh_token", ""))
+        return tenant.grants.renew_tokens(params.get("refresh_token", ""))
     tenant.statistics.token_exchanges += 1
-    return tenant.grants.exchange(params.get("code", ""), expiring=params.get("expiring") == "1")
+    return tenant.grants.exchange_code(params.get("code", ""), expiring=params.get("expiring") == "1")
 
 
 async def _read_params(request: Request) -> dict[str, str]:
