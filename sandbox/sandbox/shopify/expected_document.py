@@ -1,6 +1,6 @@
 """The snapshot that the product must write for a shop, computed from the sandbox's own records only.
 
-No request of a client has any influence on it, so tests can compare what the product stored with it.
+Requests of clients do not influence this snapshot, so tests can compare it with what the product stored.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,10 +19,10 @@ _MEDIA_TYPES = {"IMAGE": "MediaImage", "VIDEO": "Video", "EXTERNAL_VIDEO": "Exte
 
 
 def build_document(shop: Shop, scopes: frozenset[str]) -> bytes:
-    """The exact bytes of the snapshot of `shop` for an app that was granted `scopes`.
+    """Build the exact bytes of the snapshot of `shop` for an app with the granted `scopes`.
 
-    Keys are sorted, there is no white space, and non-ASCII characters are not escaped. A field that needs a missing
-    scope is null or an empty list, but never absent.
+    Keys are sorted, there is no white space, and non-ASCII characters are not escaped. A field whose scope is not
+    granted is null or an empty list, but never absent.
     """
     builder = _NodeBuilder(shop, scopes)
     parts = (
@@ -244,7 +244,7 @@ _TERM_BUILDERS: dict[str, Callable[[_NodeBuilder, Discount], Node]] = {
 
 
 def build_summary(d: Discount) -> str:
-    """The one-line summary of a discount."""
+    """Build the one-line summary of a discount."""
     if d.kind == "FreeShipping":
         return "Free shipping on all products" + (f" • For {len(d.countries)} countries" if d.countries else "")
     gets = d.gets or Value("percentage")
