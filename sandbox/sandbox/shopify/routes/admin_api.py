@@ -1,4 +1,4 @@
-"""The Admin API: GraphQL with all its faults, and the call with which an app uninstalls itself."""
+"""The HTTP routes of the Admin API: GraphQL, the call with which an app uninstalls itself, and the faults of both."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ _UNAUTHORIZED = "[API] Invalid API key or access token (unrecognized login or wr
 
 
 def build_routes(registry: ShopRegistry, engine: Engine, api_key: str) -> list[Route]:
-    """Below `/shops/{shop}/admin`: `POST /api/{version}/graphql.json`, `DELETE /api_permissions/current.json`."""
+    """Build the routes of the Admin API under `/shops/{shop}/admin`."""
     api = _AdminApi(registry, engine, api_key)
     return [
         Route("/shops/{shop}/admin/api/{version}/graphql.json", api.execute, methods=["POST"]),
@@ -57,7 +57,7 @@ class _AdminApi:
         return build_json_response({})
 
     async def _authenticate(self, request: Request) -> Tenant | Response:
-        """The shop of the request, or the response of a request that is refused or that a fault concerns."""
+        """Return the shop of the request, or the response that refuses the request or that a fault produces."""
         tenant = self._registry.find_shop(request.path_params["shop"])
         if tenant is None:
             return build_json_response({"errors": "Not Found"}, 404)

@@ -1,4 +1,4 @@
-"""The merchant's page of a shop: its products with plain HTML forms to edit them."""
+"""The HTML page of a shop for its merchant. It lists the products, with forms to edit them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,10 @@ Edit = Callable[[Shop, ChangeSet, int, dict[str, str]], Any]
 
 
 def build_routes(registry: ShopRegistry, templates: Environment) -> list[Route]:
-    """`/shops/{shop}/` is the page of a shop. Its forms post to paths below `products`, which redirect to the page."""
+    """Build the route of the HTML page, `/shops/{shop}/`, and the routes of its forms under `/shops/{shop}/products`.
+
+    After an edit, the routes of the forms redirect to the HTML page.
+    """
     pages = _MerchantPages(registry, templates)
     routes = [
         Route("/shops/{shop}/", pages.show, methods=["GET"]),
@@ -55,7 +58,10 @@ class _MerchantPages:
         self._templates = templates
 
     async def show(self, request: Request) -> Response:
-        """One page of a shop's products, newest first: number `?page=` of those whose title contains `?find=`."""
+        """Show 25 products of a shop, newest first. `?page=` is the number of the result page.
+
+        With `?find=`, only products whose title contains the text are shown.
+        """
         tenant = self._registry.find_shop(request.path_params["shop"])
         if tenant is None:
             page = self._templates.get_template("refused.html").render(problem="There is no such shop.")
@@ -80,7 +86,7 @@ class _MerchantPages:
         return await self._apply_edit(request, lambda shop, changes: edits.create_product(shop, changes, fields))
 
     def build_edit_handler(self, edit: Edit) -> Callable[[Request], Awaitable[Response]]:
-        """A handler that applies `edit` to the product whose number is in the path."""
+        """Build a handler that applies `edit` to the product whose number is in the path."""
 
         async def handle(request: Request) -> Response:
             number, form = request.path_params["number"], await _read_form(request)
