@@ -1,8 +1,8 @@
-"""The addresses to which webhooks may be sent by plain http, so that the sandbox works without certificates."""
+"""The local hosts that may receive webhooks over plain http. Without them, the sandbox would need TLS certificates."""
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def is_local(host: str | None) -> bool:
-    """Whether `host` is this machine or a name without a dot, as containers have, but never a public host."""
+    """Return whether `host` is this machine or a name without a dot, such as a container's. Public hosts give False."""
     return host is not None and (host in _LOOPBACK or (host != "" and not {".", ":"} & set(host)))

@@ -1,4 +1,4 @@
-"""The sandbox's process: it reads the settings, builds every configured platform and serves them on one port."""
+"""The process of the sandbox: reads the settings, builds every configured platform and serves all on one port."""
 
 import asyncio
 import os
@@ -23,7 +23,10 @@ _THREADS = 48
 
 
 def build_app(settings: Settings) -> Starlette:
-    """The application. When it starts, it loads the stored state and resumes the delivery of pending webhooks."""
+    """Build the application of all configured platforms.
+
+    When the application starts, it loads the stored state and resumes the delivery of pending webhooks.
+    """
     templates = Environment(loader=PackageLoader("sandbox"), autoescape=select_autoescape())
     templates.globals["base"] = settings.base_path
     platforms = [platform for build in PLATFORMS if (platform := build(settings, templates)) is not None]
@@ -32,9 +35,9 @@ def build_app(settings: Settings) -> Starlette:
     async def run_platforms(_: Starlette) -> AsyncIterator[None]:
         # A thread blocks while it waits for the lock of its shop; the pool is large so that other shops get threads.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
-        async with AsyncExitStack() as stack:
+        async with AsyncExitStack() as exit_stack:
             for platform in platforms:
-                await stack.enter_async_context(platform.run())
+                await exit_stack.enter_async_context(platform.run())
             yield
 
     async def show_start_page(_: Request) -> Response:

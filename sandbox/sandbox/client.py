@@ -21,16 +21,20 @@ Address = tuple[bool, str, int]
 
 
 class WebhookClient:
-    """Posts deliveries over connections that are kept open. `build_headers` returns the HTTP headers of a delivery."""
+    """Posts deliveries, and keeps the connections to their receivers open for further deliveries.
+
+    `build_headers` returns the HTTP headers of a delivery.
+    """
 
     def __init__(self, build_headers: Callable[[Delivery], dict[str, str]]) -> None:
         self._build_headers = build_headers
         self._idle: dict[Address, list[_Connection]] = defaultdict(list)
 
     async def post(self, delivery: Delivery) -> tuple[bool, str]:
-        """Whether the receiver answered 2xx within five seconds, and the status or the kind of failure.
+        """Post one delivery, and return whether the receiver accepted it, and a text that describes the outcome.
 
-        Redirects are not followed.
+        The receiver accepts with a status 2xx within five seconds. The text is the HTTP status, "timeout" or the name
+        of the exception. Redirects are not followed.
         """
         try:
             async with asyncio.timeout(_TOTAL_SECONDS):
@@ -75,7 +79,11 @@ class WebhookClient:
 
 
 class _Connection(asyncio.Protocol):
-    """A connection for one request at a time. httptools calls the methods `on_…` while it parses the answer."""
+    """A TCP connection that carries one request at a time.
+
+    The event loop calls the methods of `asyncio.Protocol`. httptools calls `on_message_complete` while it parses an
+    answer.
+    """
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -84,7 +92,10 @@ class _Connection(asyncio.Protocol):
         self.is_reusable = False
 
     async def exchange(self, message: bytes) -> int:
-        """Send a request; return the status of the answer once it has arrived completely."""
+        """Send a request, and return the HTTP status of the answer once the whole answer has arrived.
+
+        Raises ConnectionError if the connection is closed, and HttpParserError for an answer that is not HTTP.
+        """
         if self._transport is None or self._transport.is_closing():
             raise ConnectionResetError
         self._parser, self._status = HttpResponseParser(self), asyncio.get_running_loop().create_future()
@@ -93,16 +104,16 @@ class _Connection(asyncio.Protocol):
         return await self._status
 
     def close(self) -> None:
-        """Close the connection at once."""
+        """Close the connection without waiting for a running request."""
         if self._transport is not None:
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the event loop."""
+        """Keep the transport. The event loop calls this when the connection is open."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Called by the event loop."""
+        """Parse received bytes. The event loop calls this."""
         if self._parser is None:
             return
         try:
@@ -111,11 +122,11 @@ class _Connection(asyncio.Protocol):
             self._fail(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the event loop."""
+        """Fail the running request. The event loop calls this when the connection is closed."""
         self._fail(exc or ConnectionResetError())
 
     def on_message_complete(self) -> None:
-        """Called by the parser."""
+        """Finish the running request with the status of the answer. The parser calls this at the end of an answer."""
         if self._parser is not None and self._status is not None and not self._status.done():
             self.is_reusable = bool(self._parser.should_keep_alive())
             self._status.set_result(self._parser.get_status_code())
@@ -135,7 +146,10 @@ async def _connect(address: Address) -> _Connection:
 
 
 def _parse_uri(uri: str) -> tuple[Address, str, str]:
-    """The address to connect to, the Host header, and the path with its query."""
+    """Return the address to connect to, the `Host` header, and the path with its query.
+
+    The address is a tuple of whether the connection uses TLS, the host name and the port.
+    """
     parts = urlsplit(uri)
     secure = parts.scheme == "https"
     path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"

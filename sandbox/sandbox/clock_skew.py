@@ -1,4 +1,4 @@
-"""The `Date` header of every response, which may be wrong on purpose."""
+"""The `Date` header of every response. A fault can make its time wrong."""
 
 from collections.abc import Callable
 from email.utils import formatdate
@@ -8,8 +8,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class DateHeaderMiddleware:
-    """Adds a `Date` header to every response. `get_skew` returns, for the path of a request, by how many seconds the
-    date is wrong.
+    """Adds a `Date` header to every response.
+
+    `get_skew` gets the path of the request and returns the seconds that are added to the true time.
     """
 
     def __init__(self, app: ASGIApp, get_skew: Callable[[str], float]) -> None:

@@ -1,4 +1,4 @@
-"""Delivers webhooks: many at the same time, each with its own retries until it is accepted or given up."""
+"""Delivers webhooks, up to 64 at the same time. Each is sent until its receiver accepts it or no retry is left."""
 
 import asyncio
 import heapq
@@ -37,8 +37,8 @@ class Delivery:
     history: list[dict[str, Any]] = field(default_factory=list)
     pages: list[str] = field(default_factory=list)
 
-    def report(self) -> dict[str, Any]:
-        """The entry in the list of deliveries that the control API shows."""
+    def build_report(self) -> dict[str, Any]:
+        """Build the entry for this delivery in the list of deliveries that the control API returns."""
         return {
             "id": self.id, "topic": self.topic, "status": self.status, "attempts": self.attempts, "uri": self.uri,
             "event": self.event, "triggered_at": self.triggered_at, "history": self.history,
@@ -53,11 +53,11 @@ ComputeDelay = Callable[[int], float | None]
 class Dispatcher:
     """Sends every delivery when it is due.
 
-    `send` returns whether the receiver accepted a delivery, and the outcome for the log. `record_attempt` is called
-    after each attempt, when the status of the delivery is delivered, pending or failed. `compute_delay` returns, for
-    the number of a failed attempt (1 is the first), the seconds until the next attempt, or None if there is none.
-
-    `log` has the most recent deliveries, oldest first, whatever their status.
+    - `send` sends one delivery. It returns whether the receiver accepted it, and the outcome for the log.
+    - `record_attempt` is called after each attempt. The delivery's status is then delivered, pending or failed.
+    - `compute_delay` gets the number of the failed attempt (1 is the first). It returns the seconds until the next
+      attempt, or None if no further attempt is made.
+    - `log` holds the most recent deliveries of every status, oldest first.
     """
 
     def __init__(self, send: Send, record_attempt: RecordAttempt, compute_delay: ComputeDelay) -> None:
@@ -76,11 +76,11 @@ class Dispatcher:
         for delivery in deliveries:
             self.log.append(delivery)
             if delivery.status == "pending":
-                self._push(delivery)
+                self._schedule(delivery)
         self._wake.set()
 
     def count_pending(self) -> int:
-        """The number of deliveries that wait for an attempt or are being sent."""
+        """Return the number of deliveries that wait for an attempt or are being sent."""
         return len(self._heap) + len(self._running)
 
     async def run(self) -> None:
@@ -92,7 +92,7 @@ class Dispatcher:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    def _push(self, delivery: Delivery) -> None:
+    def _schedule(self, delivery: Delivery) -> None:
         self._sequence += 1
         heapq.heappush(self._heap, (delivery.due, self._sequence, delivery))
 
@@ -124,6 +124,6 @@ class Dispatcher:
             delivery.status, delivery.body = "delivered" if is_accepted else "failed", b""
         else:
             delivery.due = time.time() + delay
-            self._push(delivery)
+            self._schedule(delivery)
             self._wake.set()
         self._record_attempt(delivery)

@@ -1,4 +1,4 @@
-"""The platforms that the sandbox stands in for. A new one is a folder of its own and a line in `PLATFORMS`."""
+"""The platforms that the sandbox simulates. A new platform is a folder of its own and a line in `PLATFORMS`."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,10 @@ from sandbox.settings import Settings
 from sandbox.shopify import app as shopify_app
 
 Platform = shopify_app.ShopifySandbox | facebook_app.FacebookSandbox
-"""What the process needs of one platform: all its HTTP `routes`, `run`, `get_clock_skew` and `render_card`."""
+"""A simulated platform. The process uses its `routes`, `run`, `get_clock_skew` and `render_card`."""
 
-PLATFORMS: tuple[Callable[[Settings, Environment], Platform | None], ...] = (shopify_app.build, facebook_app.build)
-"""How each platform is built. None: the settings do not configure that platform, so the sandbox runs without it."""
+PLATFORMS: tuple[Callable[[Settings, Environment], Platform | None], ...] = (
+    shopify_app.build_shopify,
+    facebook_app.build_facebook,
+)
+"""The function that builds each platform. It returns None if the settings do not configure the platform."""

@@ -1,4 +1,4 @@
-"""HTTP responses that every platform of the sandbox uses, and the ways in which faults break them."""
+"""HTTP responses that every platform of the sandbox uses, and responses that faults interrupt."""
 
 import asyncio
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ from starlette.types import Receive, Scope, Send
 HTML_ERROR_PAGE = (
     b"<!DOCTYPE html><html><head><title>Something went wrong</title></head><body><h1>Oops</h1></body></html>"
 )
-"""The body of a failed answer, where clients expect JSON."""
+"""An HTML error page. Faults send it as a body where clients expect JSON."""
 
 
 def build_json_response(body: Any, status: int = 200) -> Response:
-    """A JSON response with `body`, whose keys may be numbers."""
+    """Build a JSON response from `body`. Keys of dictionaries may be numbers."""
     return Response(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS), status, media_type="application/json")
 
 
 def build_response(
     body: bytes, headers: Mapping[str, str], status: int = 200, *, truncated: bool = False, hanging: float = 0.0
 ) -> Response:
-    """A response with the JSON text `body`.
+    """Build a response with the JSON text `body`.
 
-    With `hanging` it pauses for that many seconds in the middle of the body. With `truncated` it ends there, so that
-    clients see a connection that breaks off.
+    If `hanging` is not 0, the response pauses for that many seconds in the middle of the body. With `truncated`, the
+    response ends in the middle of the body, so that clients see a broken connection.
     """
     if truncated or hanging:
         return _InterruptedResponse(body, headers, status, hanging, complete=not truncated)
@@ -33,7 +33,7 @@ def build_response(
 
 
 class _InterruptedResponse(Response):
-    """A response that sends half of its body, pauses, and then sends the other half if it is `complete`."""
+    """A response that sends half of its body, pauses for `seconds`, and sends the other half if it is `complete`."""
 
     def __init__(self, body: bytes, headers: Mapping[str, str], status: int, seconds: float, *, complete: bool) -> None:
         super().__init__(body, status, dict(headers), "application/json")

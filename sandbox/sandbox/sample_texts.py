@@ -79,33 +79,36 @@ SENTENCES = [
 
 
 def choose_title(rng: Random) -> str:
-    """A random name for a product."""
+    """Choose random words for the title of a product."""
     return " ".join(words[int(rng.random() * len(words))] for words in (ADJECTIVES, MATERIALS, NOUNS))
 
 
 def choose_sentences(rng: Random, size: int) -> list[int]:
-    """Random indexes of `SENTENCES` whose text has roughly `size` characters."""
+    """Choose random indexes of `SENTENCES`. Their sentences have roughly `size` characters in total."""
     count = rng.randrange(size // 105, size // 55 + 2)
     return [int(rng.random() * len(SENTENCES)) for _ in range(count)]
 
 
 def render_plain_text(text: str | list[int]) -> str:
-    """A description as plain text. `text` is the text itself, or indexes of `SENTENCES`."""
+    """Render a description as plain text. `text` is either the text itself or indexes of `SENTENCES`."""
     return text if isinstance(text, str) else " ".join([SENTENCES[n] for n in text])
 
 
 def render_html(text: str | list[int]) -> str:
-    """A description as HTML, with a paragraph for each sentence. `text` is as in `render_plain_text`."""
+    """Render a description as HTML, with a paragraph for each sentence.
+
+    `text` is either the text itself, which becomes one paragraph, or indexes of `SENTENCES`.
+    """
     parts = [text] if isinstance(text, str) else [SENTENCES[n] for n in text]
     return "".join([f"<p>{escape(part)}</p>" for part in parts])
 
 
 def choose_tags(rng: Random) -> list[str]:
-    """Up to four random tags, sorted."""
+    """Choose up to four random tags, and return them sorted."""
     return sorted({TAGS[int(rng.random() * len(TAGS))] for _ in range(int(rng.random() * 5))})
 
 
 def build_handle(name: str, number: int) -> str:
-    """The part of a URL that stands for `name`; `number` makes it unique."""
+    """Build a handle, the part of a URL that stands for `name`. `number` makes the handle unique."""
     slug = "".join(c if c.isalnum() and c.isascii() else "-" for c in name.lower())
     return f"{'-'.join(part for part in slug.split('-') if part)}-{number}"

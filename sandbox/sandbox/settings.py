@@ -1,4 +1,4 @@
-"""The settings of the sandbox, which come from environment variables or from files in a folder."""
+"""The settings of the sandbox. They come from environment variables or from files in a folder."""
 
 from pathlib import Path
 from typing import Self
@@ -9,10 +9,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """All settings; `app.main` reads them once.
+    """All settings of the sandbox.
 
-    The API key and secret have no defaults: the services must be set with the same ones. Without the id of a Facebook
-    app, the sandbox stands in for Shopify only.
+    The API key and secret of Shopify have no defaults, because the services must use the same ones. Without the id of a
+    Facebook app, the sandbox simulates Shopify only.
     """
 
     model_config = SettingsConfigDict(extra="ignore")
@@ -42,7 +42,7 @@ class Settings(BaseSettings):
 
     @property
     def base_path(self) -> str:
-        """The path in the public URL, which browsers put before every path of the sandbox; usually empty."""
+        """The path of the public URL, usually empty. Browsers put it before every path of the sandbox."""
         return urlsplit(self.public_url).path
 
     @property

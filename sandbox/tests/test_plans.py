@@ -96,7 +96,7 @@ def execute_both_ways(tenant: Tenant, query: str, scopes: frozenset[str] = ALL, 
     """The data that the plan computes, and the data that graphql-core computes."""
     engine = Engine()
     request = GraphQLRequest(query, variables, None, "2026-10", "key", scopes)
-    prepared = engine.prepare(request)
+    prepared = engine.prepare_request(request)
     assert isinstance(prepared, PreparedRequest)
 
     def build_context() -> Context:

@@ -31,10 +31,10 @@ def test_the_plan_of_a_shop_decides_the_size_and_rate_of_its_bucket(plan: str, r
 def test_a_bucket_is_refilled_at_its_rate_and_accepts_refunds() -> None:
     clock = Clock()
     bucket = LeakyBucket(100, 2_000, clock)
-    assert bucket.reserve(1_500) and not bucket.reserve(600)
+    assert bucket.reserve_points(1_500) and not bucket.reserve_points(600)
     clock.at = 1.0
-    assert bucket.reserve(600) and bucket.build_throttle_status()["currentlyAvailable"] == 0
-    bucket.refund(450)
+    assert bucket.reserve_points(600) and bucket.build_throttle_status()["currentlyAvailable"] == 0
+    bucket.refund_points(450)
     assert bucket.build_throttle_status()["currentlyAvailable"] == 450
 
 

@@ -1,4 +1,4 @@
-"""The Graph API: identifies the caller, applies rate limits and faults, and passes each call to its handler."""
+"""The Graph API: identifies the caller, applies rate limits and faults, and passes each call to a handler."""
 
 import random
 from collections.abc import Callable
@@ -27,7 +27,10 @@ _NODE_TYPES = {"app": "Application", "person": "User", "page": "Page"}
 
 
 class GraphApi:
-    """Answers calls and batches of calls. `serialize` turns the body of a call in a batch into a string."""
+    """Answers calls and batches of calls.
+
+    Inside the reply to a batch, the body of each call is a string. `serialize` builds this string.
+    """
 
     def __init__(
         self, facebook: FacebookState, verify_callback: VerifyCallback, serialize: Callable[[Any], str]
@@ -79,11 +82,12 @@ class GraphApi:
         return {"facebook-api-version": call.version, "x-fb-trace-id": create_trace_id()}
 
     def _identify_caller(self, call: Call) -> tuple[Caller, str]:
-        """Authenticate the call and look up its node. Returns the caller and the kind of node.
+        """Check the call's token and look up its node. Return the caller and the kind of the node.
 
-        Raises GraphError for a bad token, and for a node that does not exist or that the token may not see.
+        The kind is token, app, person or page. Raises GraphError for an invalid token, and for a node that does not
+        exist or that the token may not read.
         """
-        facebook, token = self._facebook, login.authenticate(self._facebook, call)
+        facebook, token = self._facebook, login.authenticate_call(self._facebook, call)
         node = call.path[0] if call.path else ""
         if node == "me":
             node = self._resolve_me(token)
@@ -101,7 +105,7 @@ class GraphApi:
         raise build_missing_object_error(node)
 
     def _resolve_me(self, token: Token) -> str:
-        """Return the id of the page or person that `me` stands for."""
+        """Return the id of the Facebook Page or user that `me` stands for. Raises GraphError for a token of the app."""
         if token.kind == "APP":
             message = "An active access token must be used to query information about the current user."
             raise GraphError(2500, message)
@@ -135,29 +139,29 @@ class GraphApi:
             statistics.peak_page_percent = max(statistics.peak_page_percent, usage.compute_page_percent(page))
 
     def _apply_limits_and_faults(self, caller: Caller, limit_owner: str | None, headers: dict[str, str]) -> None:
-        """Raise GraphError for a call that exceeds a rate limit, or that a fault throttles or lets fail.
+        """Raise GraphError if the call exceeds a rate limit, or if a fault makes it fail.
 
-        `limit_owner` says whose limit is exceeded: "app", "page" or None. A throttling fault also changes the usage
-        headers in `headers`.
+        `limit_owner` says whose rate limit is exceeded: "app", "page" or None. A fault that throttles the call also
+        replaces the usage headers in `headers`.
         """
         faults, page = self._facebook.faults, caller.page.id if caller.page is not None else None
         code = None
         if limit_owner is not None:
             code = 4 if limit_owner == "app" else 80001 if caller.token.kind == "PAGE" else 32
-        elif faults.is_affected(page) and faults.use_up("throttle_calls"):
+        elif faults.is_affected(page) and faults.use_up_fault("throttle_calls"):
             code = faults.throttle_code
             headers |= self._facebook.usage.build_headers(page, faults.throttle_minutes)
         if code is not None:
             self._facebook.statistics.throttled += 1
             raise build_throttle_error(code)
-        if faults.is_affected(page) and (faults.use_up("error_calls") or random.random() < faults.error_ratio):
+        if faults.is_affected(page) and (faults.use_up_fault("error_calls") or random.random() < faults.error_ratio):
             raise build_fault_error(faults.error_code, faults.error_subcode)
 
     async def _answer_batch(self, batch: Call) -> Reply:
         try:
             items = _parse_batch(batch)
             if "access_token" in batch.params:
-                login.authenticate(self._facebook, batch)
+                login.authenticate_call(self._facebook, batch)
         except GraphError as error:
             self._facebook.statistics.errors[str(error.code)] += 1
             return Reply(error.status_code, error.build_body(), self._build_headers(batch))
@@ -179,7 +183,7 @@ class GraphApi:
 
 
 def _parse_batch(batch: Call) -> list[dict[str, Any]]:
-    """Parse the items in the parameter `batch`. Raises GraphError."""
+    """Parse the parameter `batch`. Raises GraphError if it is not a list of objects, or if the list is too long."""
     try:
         items = orjson.loads(batch.require("batch"))
     except orjson.JSONDecodeError:

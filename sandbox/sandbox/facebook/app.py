@@ -32,7 +32,7 @@ class FacebookSandbox:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Deliver webhooks, those that were pending first, until the context ends. Then close all connections."""
+        """Deliver webhooks until the context ends, stored pending ones first. Afterwards close all connections."""
         self.dispatcher.add(self.facebook.load_pending_deliveries())
         delivery_task = asyncio.create_task(self.dispatcher.run())
         yield
@@ -44,16 +44,19 @@ class FacebookSandbox:
         self.store.close()
 
     def get_clock_skew(self, path: str) -> float | None:
-        """The clock skew among the faults; None for a path outside `/graph`."""
+        """Return the clock skew, in seconds, that the faults set. Returns None for a path outside `/graph`."""
         return self.facebook.faults.clock_skew_seconds if path.split("/")[1] == "graph" else None
 
     def render_card(self) -> str:
-        """The link to the people and their pages for the start page, as HTML."""
+        """Render the link to the Facebook users and their Facebook Pages for the start page, as HTML."""
         return self.templates.get_template("facebook_card.html").render()
 
 
-def build(settings: Settings, templates: Environment) -> FacebookSandbox | None:
-    """Build the simulated Facebook with the app that `settings` names; None if they name none. State loads at once."""
+def build_facebook(settings: Settings, templates: Environment) -> FacebookSandbox | None:
+    """Build the simulated Facebook and load its stored state.
+
+    Returns None if `settings` contain no id of a Facebook app.
+    """
     if not settings.facebook_app_id:
         return None
     secret, scale = settings.facebook_app_secret, settings.sandbox_retry_scale

@@ -1,6 +1,7 @@
-"""The deauthorize and the data deletion callback: signed requests that Facebook posts to the app.
+"""The deauthorize callback and the data deletion callback: signed requests that Facebook posts to the app.
 
-A person who removes the app triggers the first. A person who asks for the deletion of the data triggers the second.
+The deauthorize callback is posted when a Facebook user removes the app, the data deletion callback when a user asks for
+the deletion of the user's data.
 """
 
 import time
@@ -9,27 +10,29 @@ from typing import Any
 
 from sandbox.facebook.model import Person
 from sandbox.facebook.state import FacebookState
-from sandbox.facebook.webhooks import sign_request
+from sandbox.facebook.webhooks import build_signed_request
 
 PostSignedRequest = Callable[[str, str], Awaitable[dict[str, Any]]]
-"""Posts a signed request to a URL and returns `status` and `answer`."""
+"""Posts a signed request (second argument) to a URL. Returns the HTTP `status` and the `answer` of the app."""
 
 _LOG_LENGTH = 50
-"""How many callbacks are remembered for each person."""
+"""The number of callbacks that are kept in the log of each user."""
 
 
 async def remove_app(facebook: FacebookState, person: Person, post: PostSignedRequest) -> dict[str, Any]:
-    """Remove the app for a person: revoke all tokens, then call the deauthorize callback. Returns its log entry."""
+    """Remove the app for a user: revoke all tokens, then call the deauthorize callback.
+
+    Returns the log entry of the callback.
+    """
     facebook.remove_app(person)
     return await _call(facebook, person, post, "deauthorize", facebook.app.deauthorize_url)
 
 
 async def delete_data(facebook: FacebookState, person: Person, post: PostSignedRequest) -> dict[str, Any]:
-    """Ask the app to delete the person's data.
+    """Ask the app to delete the user's data. Returns the log entry of the data deletion callback.
 
-    If the person still uses the app, it is removed first: the app receives the deauthorize callback and then the
-    deletion callback. Returns the log entry of the deletion callback; its `answer` holds `url` and
-    `confirmation_code`.
+    If the user still uses the app, the app is removed first. It then receives the deauthorize callback before the data
+    deletion callback. In the log entry, `answer` is the app's answer, with `url` and `confirmation_code`.
     """
     if person.permissions:
         await remove_app(facebook, person, post)
@@ -39,7 +42,9 @@ async def delete_data(facebook: FacebookState, person: Person, post: PostSignedR
 async def _call(
     facebook: FacebookState, person: Person, post: PostSignedRequest, kind: str, url: str
 ) -> dict[str, Any]:
-    result = await post(url, sign_request(person.id, facebook.secret)) if url else {"status": None, "answer": None}
+    result = (
+        await post(url, build_signed_request(person.id, facebook.secret)) if url else {"status": None, "answer": None}
+    )
     entry = {"kind": kind, "at": int(time.time()), "url": url, **result}
     person.letters = [*person.letters, entry][-_LOG_LENGTH:]
     facebook.save(people=[person])

@@ -14,8 +14,10 @@ Body = dict[str, Any]
 class Call:
     """One call to the Graph API.
 
-    `path` is the path below the version. `params` holds the parameters of the query string and of the body together.
-    `version` is the API version that answers. `address` is the base URL of that version, used for `paging` links.
+    - `path`: the segments of the path under the version.
+    - `params`: the parameters of the query string and of the body together.
+    - `version`: the API version that answers.
+    - `address`: the base URL of that version, used for `paging` links.
     """
 
     method: str

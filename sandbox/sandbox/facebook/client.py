@@ -9,13 +9,13 @@ _TIMEOUT_SECONDS = 10.0
 
 
 class CallbackClient:
-    """Calls the app's own addresses. Redirects are not followed."""
+    """Calls the URLs of the app. Redirects are not followed."""
 
     def __init__(self) -> None:
         self._http = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS)
 
     async def verify_callback(self, url: str, verify_token: str) -> str | None:
-        """Send the verification challenge to a webhook address. Returns None on success, otherwise the problem."""
+        """Send the verification challenge to a webhook URL. Returns None on success, otherwise the problem."""
         challenge = str(secrets.randbelow(10**9) + 10**8)
         params = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": verify_token}
         try:

@@ -1,4 +1,7 @@
-"""Edits of pages: those that an owner makes, and the changes that happen by themselves."""
+"""Changes of Facebook Pages: edits by their owners, and drift.
+
+Drift changes counters and picture URLs without an edit.
+"""
 
 from random import Random
 from typing import Any
@@ -16,15 +19,15 @@ _TYPES: dict[str, type] = {
     "name": str, "category": str, "location": dict, "hours": dict, "emails": list, "category_list": list,
     **dict.fromkeys(_COUNTERS, int),
 }  # fmt: skip
-"""The types of the field values that the sandbox computes something from."""
+"""The Python types of the field values that other values are computed from."""
 _BURST_FIELDS = ("name", "phone", "website", "description", "bio")
 
 
 def edit_page(page: Page, values: dict[str, Any]) -> dict[str, Any]:
-    """Set fields of the page. `check_values` must have accepted the values before.
+    """Set fields of the Facebook Page. Return the new values that webhooks report, by webhook field.
 
-    None or an empty value clears a field. Any value of `picture` gives the page a new picture. Returns the values that
-    webhooks report, by webhook field; fields whose value stays the same are left out.
+    The caller has checked the values with `check_values`. None or an empty value clears a field. Any value of `picture`
+    gives the page a new picture. Fields whose value does not change are not reported.
     """
     changes: dict[str, Any] = {}
     for name, value in values.items():
@@ -40,7 +43,7 @@ def edit_page(page: Page, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_values(values: dict[str, Any]) -> None:
-    """Raise ValueError for a field that cannot be set, or not to the value."""
+    """Raise ValueError if `values` has a field that cannot be set, or a value that the field cannot have."""
     for name, value in values.items():
         if name == "picture":
             continue
@@ -54,7 +57,7 @@ def check_values(values: dict[str, Any]) -> None:
 
 
 def drift_page(page: Page, rng: Random) -> None:
-    """Change what changes without an edit: the counters and ratings, and the signature in the picture's URL."""
+    """Change the counters and ratings of the Facebook Page, and the signature in the URL of its picture."""
     page.signature += 1
     for name in _COUNTERS:
         page.fields[name] = page.fields.get(name, 0) + rng.randrange(1, 50)
@@ -62,9 +65,9 @@ def drift_page(page: Page, rng: Random) -> None:
 
 
 def generate_burst(pages: list[Page], count: int, seed: int) -> list[tuple[Page, dict[str, Any]]]:
-    """Generate `count` edits, spread over the pages in turn.
+    """Generate `count` edits. The Facebook Pages are edited in turn.
 
-    Each edit of a page sets another field or another value than the edit before, so that every edit is a change.
+    Each edit sets another field or another value than the page's previous edit, so that every edit changes something.
     """
     rng = Random(seed)
     edits = []
@@ -94,5 +97,5 @@ def _set(page: Page, name: str, value: Any) -> None:
 
 
 def _normalize(value: Any) -> Any:
-    """Return the value, or None for an empty one, which clears a field."""
+    """Return the value, or None if it is empty. None clears a field."""
     return None if value in ("", [], {}) else value

@@ -1,4 +1,4 @@
-"""The error of the Graph API, and functions that build the errors which several modules raise."""
+"""The error of the Graph API, and functions that build the errors that several modules raise."""
 
 import secrets
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ _THROTTLE_ERRORS = {
 
 
 class GraphError(HTTPException):
-    """An error that a call is answered with, and its HTTP status. `code`, `subcode` and `kind` are those of Graph."""
+    """The error that answers a call. `code`, `subcode` and `kind` are Graph's code, subcode and type of the error."""
 
     def __init__(
         self, code: int, message: str, *, status: int = 400, subcode: int | None = None,
@@ -43,7 +43,7 @@ class GraphError(HTTPException):
             self.body["is_transient"] = True
 
     def build_body(self) -> dict[str, Any]:
-        """Build the JSON body of the response, with a trace id of its own."""
+        """Build the JSON body of the response. Each body gets a new trace id."""
         return {"error": {**self.body, "fbtrace_id": create_trace_id()}}
 
 
@@ -53,7 +53,10 @@ def create_trace_id() -> str:
 
 
 def build_token_error(subcode: int | None) -> GraphError:
-    """Build the error for a token that is no longer valid for the reason `subcode`, or (None) never existed."""
+    """Build the error for an invalid token.
+
+    `subcode` is the reason why the token is no longer valid. None is for a token that does not exist.
+    """
     if subcode is None:
         return GraphError(190, "Invalid OAuth access token - Cannot parse access token")
     reason = _TOKEN_ERRORS.get(subcode, "The session is invalid.")
@@ -61,13 +64,13 @@ def build_token_error(subcode: int | None) -> GraphError:
 
 
 def build_throttle_error(code: int) -> GraphError:
-    """Build the error for too many calls; `code` is that of the limit which is reached."""
+    """Build the error for too many calls. `code` tells which rate limit is exceeded."""
     message = _THROTTLE_ERRORS.get(code, "There have been too many calls.")
     return GraphError(code, f"(#{code}) {message}", status=400 if code >= 80000 else 403, transient=code == 4)
 
 
 def build_fault_error(code: int, subcode: int | None) -> GraphError:
-    """Build the error with the code and subcode that are configured as a fault."""
+    """Build the error that a fault configures with its code and subcode."""
     if code == 190:
         return build_token_error(subcode)
     if code in _THROTTLE_ERRORS or code >= 80000:
@@ -78,7 +81,7 @@ def build_fault_error(code: int, subcode: int | None) -> GraphError:
 
 
 def build_transient_error(code: int = 2) -> GraphError:
-    """Build an error that goes away without any action of the caller."""
+    """Build an error that is temporary: the same call succeeds later."""
     message = "An unknown error occurred" if code == 1 else "An unexpected error has occurred. Please retry later."
     return GraphError(code, message, status=500, transient=True)
 
@@ -98,7 +101,7 @@ def build_unknown_field_error(name: str, node_type: str) -> GraphError:
 
 
 def build_permission_error(permission: str, action: str) -> GraphError:
-    """Build the error for a permission that the person has not granted. `action` is what the call wanted to do."""
+    """Build the error for a permission that the user has not granted. `action` describes the refused call."""
     return GraphError(200, f"(#200) To {action}, one of these permissions is needed: {permission}", status=403)
 
 

@@ -1,4 +1,4 @@
-"""Faults: the ways in which the simulated Facebook can be made to fail."""
+"""The faults that the control API can switch on for the simulated Facebook."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -6,13 +6,13 @@ from pydantic import BaseModel, ConfigDict, Field
 class Faults(BaseModel):
     """All faults. With the default values nothing fails.
 
-    - `pages`: if set, calls of these pages alone fail, hang, return errors or are throttled.
+    - `pages`: if set, only calls of these Facebook Pages fail, hang, return errors or are throttled.
     - `fail_calls`, `error_calls`, `throttle_calls`: how many of the next calls are affected; -1 affects all.
     - ratios: the share of affected calls or deliveries, from 0 to 1.
     - `version`: the API version that answers, whatever version the URL names.
-    - `refuse_fields`, `refuse_subscribed_fields`: page fields and webhook fields that Graph no longer has.
-    - `reduce_above`: the `limit` of a list above which Graph asks the caller to reduce the amount of data.
-    - `token_app_id`: the app that debug_token reports for every token.
+    - `refuse_fields`, `refuse_subscribed_fields`: page fields and webhook fields that Graph refuses as unknown.
+    - `reduce_above`: for a higher `limit` of a list, Graph asks the caller to reduce the amount of data.
+    - `token_app_id`: the id of the app that debug_token reports for every token.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -46,11 +46,14 @@ class Faults(BaseModel):
     webhooks_delayed_seconds: float = Field(default=0.0, ge=0)
 
     def is_affected(self, page: str | None) -> bool:
-        """Tell whether faults apply to the calls of a page, or (None) to calls that concern no page."""
+        """Return whether faults affect calls of the Facebook Page `page`. None stands for calls without a page."""
         return not self.pages or page in self.pages
 
-    def use_up(self, name: str) -> bool:
-        """Tell whether the counted fault `name` applies to this call, and count it down by one."""
+    def use_up_fault(self, name: str) -> bool:
+        """Return whether the fault in the field `name` affects this call. If it does, count the fault down by one.
+
+        A fault with the count -1 affects all calls and is never counted down.
+        """
         remaining: int = getattr(self, name)
         if remaining > 0:
             setattr(self, name, remaining - 1)

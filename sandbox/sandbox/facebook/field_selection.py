@@ -1,4 +1,4 @@
-"""The `fields` parameter of the Graph API: its syntax, and the values of a page that it selects."""
+"""The `fields` parameter of the Graph API: its syntax, and the values of a Facebook Page that it selects."""
 
 import hashlib
 import re
@@ -13,7 +13,7 @@ from sandbox.facebook.model import Page
 _FIELD = re.compile(r"\s*([a-z_0-9]+)((?:\.[a-z_]+\([^()]*\))*)\s*")
 _PICTURE_SIZES = {"small": 50, "normal": 100, "album": 50, "large": 200, "square": 50}
 _EXTRA_FIELDS = frozenset({"picture", "tasks"})
-"""Edges of a page and fields of an account that can be selected like page fields."""
+"""Names that can be selected like page fields: the edge `picture`, and `tasks` of an account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def parse_fields(text: str) -> tuple[Field, ...]:
 
 
 def _parse_list(text: str, position: int) -> tuple[tuple[Field, ...], int]:
-    """Parse a comma-separated list from `position`. Returns its fields and the position behind them."""
+    """Parse a comma-separated list that starts at `position`. Return its fields and the position after its end."""
     selection = []
     while True:
         match = _FIELD.match(text, position)
@@ -55,16 +55,16 @@ def _parse_list(text: str, position: int) -> tuple[tuple[Field, ...], int]:
 
 
 def check_fields(selection: Iterable[Field], refused_names: Iterable[str]) -> None:
-    """Raise GraphError for the first selected field that pages do not have, or whose name is among those refused."""
+    """Raise GraphError if a selected field does not exist for Facebook Pages or is among `refused_names`."""
     for field in selection:
         if field.name in refused_names or field.name not in PAGE_FIELDS | _EXTRA_FIELDS:
             raise build_unknown_field_error(field.name, "Page")
 
 
 def select_fields(page: Page, selection: Iterable[Field], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Build the page's node: the selected fields that have a value, and always `id`.
+    """Build the node of a Facebook Page: `id`, and the selected fields that have a value.
 
-    `extra` holds values that the page itself does not store, such as its token.
+    `extra` has values that the page itself does not store, such as its token.
     """
     return dict(_select_pairs({**page.fields, **extra, "id": page.id}, page, selection)) | {"id": page.id}
 
@@ -88,12 +88,12 @@ def _select_nested(value: Any, field: Field) -> Any:
 
 
 def build_picture(page: Page, size: int = 50) -> dict[str, Any]:
-    """Build the node of the page's picture, `size` pixels wide. Its URL is the same for every size."""
+    """Build the picture node of the Facebook Page, `size` pixels wide. The picture's URL is the same for every size."""
     return {"height": size, "is_silhouette": False, "url": build_picture_url(page), "width": size}
 
 
 def build_picture_url(page: Page) -> str:
-    """Build the picture's present URL. Its signature, in the query, changes whenever the page drifts."""
+    """Build the current URL of the picture. The signature in its query changes whenever the Facebook Page drifts."""
     digest = hashlib.sha256(f"{page.id}:{page.picture}:{page.signature}".encode()).hexdigest()
     path = f"{page.id[-9:]}_{page.picture}_n.jpg"
     query = f"_nc_cat=1{page.picture % 10}&ccb=1-7&oh=00_{digest[:40]}&oe={0x6A000000 + page.signature:X}"

@@ -1,4 +1,4 @@
-"""Generates people's ids and pages. The same person, seed and index always give the same page."""
+"""Generates the ids of Facebook users, and Facebook Pages. The same owner, seed and index always give the same page."""
 
 from random import Random
 from typing import Any
@@ -14,12 +14,12 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat")
 
 
 def generate_person_id(index: int) -> str:
-    """Generate the app-scoped id of the person with the number `index`, counted from 0."""
+    """Generate the app-scoped id of the user with the number `index`. The first user has the number 0."""
     return f"24{10**13 + index * 7_919}"
 
 
 def generate_page(owner: str, seed: int, index: int) -> Page:
-    """Generate one page of the person with the id `owner`. Some of its optional fields have no value."""
+    """Generate one Facebook Page of the user with the id `owner`. Some optional fields have no value."""
     rng = Random(f"{owner}:{seed}:{index}")
     number = f"1{rng.randrange(10**13, 10**14)}"
     name = f"{rng.choice(sample_texts.ADJECTIVES)} {rng.choice(sample_texts.NOUNS)} {rng.choice(sample_texts.VENDORS)}"

@@ -1,7 +1,7 @@
-"""The names that the Graph API has: fields of a page, webhook fields of a page, permissions, and versions.
+"""The names in the Graph API: page fields, webhook fields of Facebook Pages, permissions and versions.
 
-The fields that can be read and the fields that can be subscribed to differ: `emails` is read, but `email` is subscribed
-to, and `about` or `link` have no webhook. Both lists are grouped by topic.
+The page fields and the webhook fields differ: the page field `emails` corresponds to the webhook field `email`, and
+`about` and `link` have no webhook field. Both lists are grouped by topic.
 """
 
 
@@ -10,7 +10,7 @@ def _split_words(*groups: str) -> frozenset[str]:
 
 
 VERSIONS = ("v21.0", "v22.0", "v23.0", "v24.0", "v25.0", "v26.0")
-"""The versions that answer, oldest first. A call to an older version is answered by the first of them."""
+"""The API versions that answer, oldest first. The oldest one also answers calls to expired versions."""
 
 PERMISSIONS = _split_words(
     "public_profile email business_management",
@@ -80,14 +80,14 @@ WEBHOOK_FIELDS = _split_words(
 )
 
 MESSAGE_FIELDS = frozenset(name for name in WEBHOOK_FIELDS if name.startswith(("message", "messaging"))) | {"standby"}
-"""Webhook fields that additionally require the permission pages_messaging."""
+"""The webhook fields that also require the permission pages_messaging."""
 
 
 def resolve_version(requested: str) -> str:
     """Return the version that answers a call to the version `requested`, such as v25.0.
 
-    This is the version itself, or the oldest one for a version that has expired. Raises ValueError for a version that
-    never existed.
+    For an expired version, this is the oldest version in `VERSIONS`. Raises ValueError for a version that never
+    existed.
     """
     if requested in VERSIONS:
         return requested

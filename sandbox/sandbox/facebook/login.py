@@ -1,4 +1,4 @@
-"""Facebook Login: the permissions that the dialog asks for, the exchange of codes for tokens, and debug_token."""
+"""Facebook Login: the permissions that the login dialog shows, the exchange of codes for tokens, and debug_token."""
 
 import hmac
 import time
@@ -19,7 +19,10 @@ _PAGE_PERMISSION_PREFIXES = ("pages_", "business_")
 
 @dataclass(frozen=True, slots=True)
 class LoginRequest:
-    """What an app requests in the login dialog. `rerequest` also asks for permissions that were declined before."""
+    """The parameters with which an app opens the login dialog.
+
+    With `rerequest`, the dialog also asks for permissions that the user declined before.
+    """
 
     client_id: str
     redirect_uri: str
@@ -28,7 +31,7 @@ class LoginRequest:
     response_type: str
 
     def find_problem(self, facebook: FacebookState) -> str | None:
-        """Return the reason why the dialog cannot be shown, or None."""
+        """Return the reason why the dialog cannot be shown, or None if it can."""
         if self.client_id != facebook.app_id:
             return "Invalid App ID: the provided app ID does not look like a valid app ID."
         target, allowed = urlsplit(self.redirect_uri), facebook.app.redirect_uris or [self.redirect_uri]
@@ -40,9 +43,9 @@ class LoginRequest:
         return f"Invalid Scopes: {', '.join(unknown)}" if unknown else None
 
     def select_new_scopes(self, person: Person) -> list[str]:
-        """Select the permissions that the dialog asks the person for.
+        """Select the permissions that the dialog asks the user for.
 
-        Granted permissions are left out, and so are declined ones unless the app requests them again.
+        Granted permissions are left out. Declined ones are left out too, unless `rerequest` is set.
         """
         decided = {"granted"} if self.rerequest else {"granted", "declined"}
         return [s for s in self.scopes if person.permissions.get(s) not in decided and s != "public_profile"]
@@ -57,13 +60,13 @@ def parse_login_request(params: dict[str, str]) -> LoginRequest:
     )  # fmt: skip
 
 
-def approve(
+def approve_login(
     facebook: FacebookState, person: Person, request: LoginRequest, page_ids: Iterable[str], declined: Iterable[str]
 ) -> str:
-    """Record that the person accepts the dialog, and return the authorization code.
+    """Record that the user accepts the login dialog, and return the authorization code.
 
-    The app gets access to the pages `page_ids` and the requested permissions except the `declined` ones. The tokens of
-    pages that the person no longer selects are revoked.
+    The app gets access to the Facebook Pages `page_ids`, and the requested permissions except the `declined` ones. The
+    tokens of pages that the user does not select any more are revoked.
     """
     declined_scopes = set(declined)
     person.permissions |= dict.fromkeys(request.select_new_scopes(person), "granted")
@@ -71,17 +74,20 @@ def approve(
     own_ids = {page.id for page in facebook.list_pages(person)}
     selected_ids = [page_id for page_id in dict.fromkeys(page_ids) if page_id in own_ids]
     for page_id in set(person.ticked) - set(selected_ids):
-        facebook.tokens.revoke(492, person=person.id, page=page_id)
+        facebook.tokens.revoke_tokens(492, person=person.id, page=page_id)
     person.ticked = selected_ids
     facebook.save(people=[person])
     return facebook.tokens.issue_code(person.id, request.redirect_uri)
 
 
 def grant_token(facebook: FacebookState, call: Call) -> Body:
-    """Answer the token endpoint.
+    """Answer the token endpoint. `grant_type` decides which token is issued.
 
-    It issues a token for a code, a long-lived token for a short-lived one, or a token of the app itself, as
-    `grant_type` requests. Raises GraphError.
+    - authorization_code: a short-lived token for an authorization code.
+    - fb_exchange_token: a long-lived token for a short-lived one.
+    - client_credentials: a token of the app itself.
+
+    Raises GraphError if the request is refused.
     """
     params = call.params
     if params.get("client_id") != facebook.app_id:
@@ -105,7 +111,7 @@ def grant_token(facebook: FacebookState, call: Call) -> Body:
 def inspect_token(facebook: FacebookState, call: Call, caller: Caller) -> Body:
     """Answer debug_token: describe the token in the parameter `input_token`.
 
-    Raises GraphError unless the call carries a token of the app.
+    Raises GraphError unless the call carries an app token.
     """
     if caller.token.kind != "APP":
         raise GraphError(100, "(#100) You must provide an app access token, or a user access token that is an owner "
@@ -139,8 +145,11 @@ def _describe_token(facebook: FacebookState, token: Token) -> Body:
     return body
 
 
-def authenticate(facebook: FacebookState, call: Call) -> Token:
-    """Check the token that a call carries and its `appsecret_proof`, and return the token. Raises GraphError."""
+def authenticate_call(facebook: FacebookState, call: Call) -> Token:
+    """Check the access token and `appsecret_proof` of a call, and return the token.
+
+    Raises GraphError if one of them is missing although it is required, or is invalid.
+    """
     text = call.params.get("access_token", "")
     if not text:
         raise GraphError(104, "An access token is required to request this resource.")

@@ -1,6 +1,6 @@
-"""The data of the simulated Facebook: people, their pages, tokens, codes, and the configuration of the one app.
+"""The data of the simulated Facebook: users, Facebook Pages, tokens, codes, and the configuration of the one app.
 
-Attribute names are also the names in the JSON of the control API and in the stored state.
+The names of the attributes are also the names in the JSON of the control API and in the stored state.
 """
 
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 @dataclass(slots=True)
 class Page:
-    """A Facebook page.
+    """A Facebook Page.
 
-    - `owner`: the id of the person whose page it is.
-    - `fields`: the fields that have a value, by Graph's names; `id` and `picture` are not among them.
-    - `picture`: the number of pictures that the page has had so far.
-    - `signature`: the number of URLs that the present picture has had so far.
-    - `subscribed`: the webhook fields that the app is subscribed to for this page, None without a subscription.
+    - `owner`: the id of the user who owns the page.
+    - `fields`: the values of the page by Graph's field names, without `id` and `picture`.
+    - `picture`: the number of pictures that the page has had, including the current one.
+    - `signature`: the number of URLs that the current picture has had, including the current one.
+    - `subscribed`: the webhook fields to which the app is subscribed for this page; None without a subscription.
     - `gone`: whether the page is deleted. A deleted page can be restored.
     """
 
@@ -32,11 +32,11 @@ class Page:
 
 @dataclass(slots=True)
 class Person:
-    """A person who owns pages. `id` is the app-scoped id.
+    """A Facebook user who owns Facebook Pages. `id` is the app-scoped id.
 
-    - `permissions`: the status (granted, declined or expired) of each permission that the app ever requested.
-    - `ticked`: the ids of the pages that the person selected for the app in the login dialog.
-    - `letters`: the log of the deauthorize and deletion callbacks to the app, with the app's answers, oldest first.
+    - `permissions`: the status (granted, declined or expired) of each permission that the app has requested.
+    - `ticked`: the ids of the pages that the user selected for the app in the login dialog.
+    - `letters`: the log of the deauthorize and data deletion callbacks, with the app's answers, oldest first.
     """
 
     id: str
@@ -46,7 +46,7 @@ class Person:
     letters: list[dict[str, Any]] = field(default_factory=list)
 
     def has_granted(self, permission: str) -> bool:
-        """Tell whether the app has the permission now."""
+        """Return whether the user has currently granted the permission to the app."""
         return self.permissions.get(permission) == "granted"
 
 
@@ -56,9 +56,9 @@ class Token:
 
     - `kind`: USER, PAGE or APP.
     - `issued_at`, `expires_at`: Unix seconds. A token with `expires_at` 0 never expires.
-    - `person`, `page`: ids of the person who granted the token and, for a page token, of the page.
+    - `person`, `page`: the id of the user who granted the token and, for a page token, the id of the Facebook Page.
     - `parent`: the text of the user token from which a page token was derived.
-    - `subcode`: the error subcode for which the token was revoked, None for a token that is not revoked.
+    - `subcode`: the error subcode that says why the token was revoked; None for a token that is not revoked.
     """
 
     text: str
@@ -103,10 +103,10 @@ class AppSettings(BaseModel):
 
 
 class Limits(BaseModel):
-    """The rate limits: calls of the app in an hour, and of each page in a day.
+    """The rate limits: calls of the app in an hour, and calls of each Facebook Page in a day.
 
-    A `scale` below 1 shortens the hour and the day, and reports the minutes until the end of a throttle as a decimal
-    number. Tests with a small scale have to wait for seconds only.
+    A `scale` below 1 shortens the hour and the day, so that tests wait only for seconds. The minutes until the end of a
+    throttle are then a decimal number.
     """
 
     model_config = ConfigDict(extra="forbid")

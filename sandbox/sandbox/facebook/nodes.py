@@ -1,4 +1,4 @@
-"""Handlers of the Graph API that read people and pages."""
+"""Handlers of the Graph API that read users and Facebook Pages."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
@@ -19,7 +19,7 @@ _TASKS = ["MODERATE", "MESSAGING", "ANALYZE", "ADVERTISE", "CREATE_CONTENT", "MA
 
 
 class NodeHandlers:
-    """Handles the calls that read people and pages. Every handler may raise GraphError."""
+    """Handles the calls that read users and Facebook Pages. Every handler may raise GraphError."""
 
     def __init__(self, facebook: FacebookState) -> None:
         self._facebook = facebook
@@ -31,7 +31,7 @@ class NodeHandlers:
         return self._read(caller.page, selection, caller)
 
     async def read_person(self, call: Call, caller: Caller) -> Body:
-        """Handle GET /me of a person: return the id and, if selected, the name."""
+        """Handle GET /me of a user: return the id and, if selected, the name."""
         assert caller.person is not None
         values = {"id": caller.person.id, "name": caller.person.name}
         names = [field.name for field in field_selection.parse_fields(call.params.get("fields", "name"))]
@@ -47,11 +47,11 @@ class NodeHandlers:
         return {"data": [{"permission": name, "status": status} for name, status in permissions.items()]}
 
     async def list_accounts(self, call: Call, caller: Caller) -> Body:
-        """Handle GET /me/accounts: list the Facebook pages that the person selected for the app, with their tokens.
+        """Handle GET /me/accounts: list the Facebook Pages that the user selected for the app, with their tokens.
 
-        As in Graph, a result page is cut from all pages of the person first, and those that the app may not see are
-        removed afterwards. Whether there is a next result page depends on the size before the removal. So any result
-        page, the last one too, may be short or empty.
+        As in Graph, a result page is cut from all Facebook Pages of the user. Those that the app may not see are then
+        removed from the result page. Whether a next result page exists is decided before this removal, so every result
+        page, including the last one, may be short or empty.
         """
         assert caller.person is not None
         if not caller.person.has_granted("pages_show_list"):
@@ -92,7 +92,7 @@ class NodeHandlers:
     def _build_extra(
         self, page: Page, owner: Person, selection: tuple[field_selection.Field, ...], caller: Caller
     ) -> dict[str, Any]:
-        """Build the values that the page itself does not store: the owner's tasks and the page's token."""
+        """Build the values that the Facebook Page itself does not store: the owner's tasks and the page's token."""
         extra: dict[str, Any] = {"tasks": _TASKS}
         if caller.token.kind == "PAGE":
             extra["access_token"] = caller.token.text
@@ -102,7 +102,7 @@ class NodeHandlers:
 
 
 def _find_position(pages: list[Page], cursor: str) -> int:
-    """Return the index of the page that the cursor names. Raises GraphError."""
+    """Return the index of the Facebook Page that the cursor names. Raises GraphError for an invalid cursor."""
     try:
         page_id = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         return [page.id for page in pages].index(page_id)

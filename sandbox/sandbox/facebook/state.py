@@ -1,4 +1,4 @@
-"""The state of the simulated Facebook. Every change is stored and then reported by webhooks.
+"""The state of the simulated Facebook. Edits of Facebook Pages are stored first and then reported by webhooks.
 
 All methods must be called in the thread of the event loop.
 """
@@ -25,21 +25,21 @@ _INITIAL_PAGES = 3
 
 
 class FacebookState:
-    """The people, their pages and the one app.
+    """Holds the users, their Facebook Pages and the one app.
 
-    `deliver` is called with the webhook deliveries of a change, once they are stored. `callbacks` are settings of the
-    app that replace the stored ones when the process starts.
+    `deliver` is called with the webhook deliveries of a change after they are stored. `callback_urls` maps names of app
+    settings to URLs, which replace the stored ones when the process starts.
     """
 
     def __init__(
         self, app_id: str, secret: str, store: FacebookStore, deliver: Callable[[list[Delivery]], None],
-        callbacks: dict[str, str],
+        callback_urls: dict[str, str],
     ) -> None:  # fmt: skip
         self.app_id, self.secret = app_id, secret
         self._store = store
         self._deliver = deliver
         settings = store.load_settings()
-        self.app = AppSettings(**{**settings.get("app", {}), **callbacks})
+        self.app = AppSettings(**{**settings.get("app", {}), **callback_urls})
         self.faults = Faults(**settings.get("faults", {}))
         self.usage = Usage(Limits(**settings.get("limits", {})))
         self.statistics = Statistics()
@@ -56,14 +56,14 @@ class FacebookState:
             self.add_pages(self.add_person("Sandbox User"), _INITIAL_PAGES, 0)
 
     def add_person(self, name: str) -> Person:
-        """Add a person without pages."""
+        """Add a user without Facebook Pages."""
         person = Person(generator.generate_person_id(len(self.people)), name)
         self.people[person.id] = person
         self._store.save(people=[person])
         return person
 
     def add_pages(self, owner: Person, count: int, seed: int) -> list[Page]:
-        """Add the first `count` pages of the seed, and return them. Pages that exist already stay unchanged."""
+        """Add the first `count` Facebook Pages of the seed, and return them. Existing pages stay unchanged."""
         pages = [generator.generate_page(owner.id, seed, index) for index in range(count)]
         new_pages = [page for page in pages if page.id not in self.pages]
         self.pages |= {page.id: page for page in new_pages}
@@ -71,18 +71,18 @@ class FacebookState:
         return [self.pages[page.id] for page in pages]
 
     def list_pages(self, person: Person) -> list[Page]:
-        """List the person's pages that are not gone."""
+        """List the user's Facebook Pages that are not deleted."""
         return [page for page in self.pages.values() if page.owner == person.id and not page.gone]
 
     def save(self, *, people: Iterable[Person] = (), pages: Iterable[Page] = ()) -> None:
-        """Store changed people and pages without sending webhooks."""
+        """Store changed users and Facebook Pages without sending webhooks."""
         self._store.save(people=people, pages=pages)
 
     def apply_edits(self, page_edits: list[tuple[Page, dict[str, Any]]]) -> None:
-        """Apply all edits at once, store them, and send their webhooks in batches.
+        """Apply all edits together, store them, and send their webhooks in batches.
 
-        Each edit is a page and the new values by field. Raises ValueError, and changes nothing, if one of the fields
-        cannot be set.
+        Each edit is a Facebook Page and the new values by field. Raises ValueError, and changes nothing, if one of the
+        fields cannot be set.
         """
         for _, values in page_edits:
             edits.check_values(values)
@@ -114,13 +114,13 @@ class FacebookState:
         self._store.save_setting("faults", faults)
 
     def set_limits(self, limits: Limits) -> None:
-        """Replace the rate limits, and forget the calls so far."""
+        """Replace the rate limits, and reset the counts of calls."""
         self.usage.set_limits(limits)
         self._store.save_setting("limits", limits)
 
     def remove_app(self, person: Person) -> None:
-        """Take all access of a person back from the app: permissions, tokens, and the pages' subscriptions."""
-        self.tokens.revoke(458, person=person.id)
+        """Remove the app's access to a user: permissions, tokens, and the subscriptions of the Facebook Pages."""
+        self.tokens.revoke_tokens(458, person=person.id)
         person.permissions, person.ticked = {}, []
         pages = [page for page in self.pages.values() if page.owner == person.id]
         for page in pages:
@@ -128,12 +128,12 @@ class FacebookState:
         self._store.save(people=[person], pages=pages)
 
     def record_attempt(self, delivery: Delivery) -> None:
-        """Store and count the result of a delivery attempt, which is in the delivery's status."""
+        """Store the result of a delivery attempt, which is the delivery's status, and count it."""
         self._store.record_attempt(delivery)
         self.statistics.deliveries["failed_attempts" if delivery.status == "pending" else delivery.status] += 1
 
     def load_pending_deliveries(self) -> list[Delivery]:
-        """Load the deliveries that were pending when the process ended."""
+        """Load the stored deliveries that are still pending, ordered by due time."""
         return self._store.load_pending_deliveries()
 
     def _is_subscribed(self, page: Page, field: str) -> bool:
@@ -142,7 +142,7 @@ class FacebookState:
         return field in self.subscription.fields and field in (page.subscribed or ())
 
     def _build_deliveries(self, entries: list[webhooks.Entry]) -> list[Delivery]:
-        """Pack the entries into deliveries, which the faults may drop, duplicate or delay."""
+        """Pack the entries into deliveries. The faults may drop, duplicate or delay them."""
         if self.subscription is None:
             return []
         faults, deliveries = self.faults, []

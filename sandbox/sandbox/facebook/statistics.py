@@ -1,4 +1,4 @@
-"""Counts of the calls to the simulated Facebook and of what followed from them."""
+"""Counts of the calls to the simulated Facebook and of its webhooks."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -1,6 +1,6 @@
-"""The stored state of the simulated Facebook: people, pages, tokens, settings and pending webhook deliveries.
+"""The stored state of the simulated Facebook: users, Facebook Pages, tokens, settings and pending webhook deliveries.
 
-It is in the same SQLite file as the state of the shops, in tables of its own.
+It is in the same SQLite file as the state of the simulated Shopify, in separate tables.
 """
 
 import sqlite3
@@ -38,11 +38,11 @@ class FacebookStore:
         self._db.close()
 
     def load_people(self) -> list[Person]:
-        """Load all people, in the order of their creation."""
+        """Load all users, in the order of their creation."""
         return [Person(**orjson.loads(body)) for _, body in self._load_rows("graph_people")]
 
     def load_pages(self) -> list[Page]:
-        """Load all pages, in the order of their creation."""
+        """Load all Facebook Pages, in the order of their creation."""
         return [Page(**orjson.loads(body)) for _, body in self._load_rows("graph_pages")]
 
     def load_tokens(self) -> list[Token]:
@@ -62,7 +62,7 @@ class FacebookStore:
         self, *, people: Iterable[Person] = (), pages: Iterable[Page] = (), tokens: Iterable[Token] = (),
         deliveries: Iterable[Delivery] = (),
     ) -> None:  # fmt: skip
-        """Write changed records and the pending deliveries of the change in one transaction."""
+        """Write changed records and new pending deliveries in one transaction."""
         rows = [_build_delivery_row(delivery) for delivery in deliveries if delivery.status == "pending"]
         with self._db:
             self._db.execute("begin")

@@ -1,7 +1,7 @@
 """Handlers of the Graph API for the two levels of webhook subscriptions.
 
-The app's subscription holds the receiving URL and the fields. In addition, each page must be subscribed to the app's
-webhooks with fields of its own. A change is delivered if its field is in both.
+The app's subscription holds the receiving URL and a list of webhook fields. In addition, each Facebook Page has a
+subscription with its own list of webhook fields. A change is delivered only if its field is in both lists.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,10 @@ from sandbox.facebook.model import AppSubscription
 from sandbox.facebook.state import FacebookState
 
 VerifyCallback = Callable[[str, str], Awaitable[str | None]]
-"""Sends the challenge with a verify token to a URL. Returns None on success, otherwise the problem."""
+"""Sends the verification challenge to a URL (first argument) with a verify token (second argument).
+
+Returns None on success, otherwise a message about the problem.
+"""
 
 
 class SubscriptionHandlers:
@@ -29,7 +32,7 @@ class SubscriptionHandlers:
         self._verify_callback = verify_callback
 
     async def list_app_subscriptions(self, _: Call, caller: Caller) -> Body:
-        """Handle GET /{app}/subscriptions."""
+        """Handle GET /{app}/subscriptions: return the app's subscription, or an empty list."""
         _require_app_token(caller)
         subscription = self._facebook.subscription
         if subscription is None:
@@ -39,7 +42,7 @@ class SubscriptionHandlers:
         return {"data": [item]}
 
     async def set_app_subscription(self, call: Call, caller: Caller) -> Body:
-        """Handle POST /{app}/subscriptions: replace the subscription, once the URL has answered the challenge."""
+        """Handle POST /{app}/subscriptions: verify the receiving URL, then replace the subscription."""
         _require_app_token(caller)
         _require_page_object(call)
         fields, url = self._parse_fields(call, "fields"), call.require("callback_url")
@@ -55,7 +58,10 @@ class SubscriptionHandlers:
         return {"success": True}
 
     async def delete_app_subscription(self, call: Call, caller: Caller) -> Body:
-        """Handle DELETE /{app}/subscriptions: remove the listed `fields`, or without them the whole subscription."""
+        """Handle DELETE /{app}/subscriptions: remove the webhook fields in the parameter `fields`.
+
+        Without this parameter, or if no field is left, the whole subscription is removed.
+        """
         _require_app_token(caller)
         current = self._facebook.subscription
         if current is not None and call.params.get("object", "page") == "page":
@@ -66,7 +72,7 @@ class SubscriptionHandlers:
         return {"success": True}
 
     async def list_page_apps(self, _: Call, caller: Caller) -> Body:
-        """Handle GET /{page}/subscribed_apps."""
+        """Handle GET /{page}/subscribed_apps: return the app with its webhook fields, or an empty list."""
         self._require_page_management(caller, "read the apps of a page")
         assert caller.page is not None
         if caller.page.subscribed is None:
@@ -75,7 +81,7 @@ class SubscriptionHandlers:
         return {"data": [{**app, "subscribed_fields": caller.page.subscribed}]}
 
     async def subscribe_page(self, call: Call, caller: Caller) -> Body:
-        """Handle POST /{page}/subscribed_apps: replace the page's fields by `subscribed_fields`."""
+        """Handle POST /{page}/subscribed_apps: replace the page's webhook fields by `subscribed_fields`."""
         assert caller.page is not None
         first_field = call.params.get("subscribed_fields", "").split(",")[0]
         self._require_page_management(caller, f"subscribe to the {first_field} field")
@@ -91,7 +97,7 @@ class SubscriptionHandlers:
         return {"success": True}
 
     async def unsubscribe_page(self, _: Call, caller: Caller) -> Body:
-        """Handle DELETE /{page}/subscribed_apps."""
+        """Handle DELETE /{page}/subscribed_apps: remove the subscription of the page."""
         self._require_page_management(caller, "unsubscribe an app")
         assert caller.page is not None
         caller.page.subscribed = None
@@ -99,7 +105,7 @@ class SubscriptionHandlers:
         return {"success": True}
 
     def _require_page_management(self, caller: Caller, action: str) -> None:
-        """Raise GraphError unless the call carries a page token and its person granted pages_manage_metadata."""
+        """Raise GraphError unless the call carries a page token and the page's owner granted pages_manage_metadata."""
         assert caller.page is not None
         if caller.token.kind != "PAGE":
             raise GraphError(210, "(#210) A page access token is required to request this resource.", status=403)
@@ -126,7 +132,7 @@ def _require_page_object(call: Call) -> None:
 
 
 def _parse_list(text: str) -> list[str]:
-    """Parse a list that is either JSON or separated by commas. Raises GraphError."""
+    """Parse a list that is either a JSON array or separated by commas. Raises GraphError for invalid JSON."""
     if text.startswith("["):
         try:
             names: Any = orjson.loads(text)

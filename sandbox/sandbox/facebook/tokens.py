@@ -13,7 +13,7 @@ CODE_LIFETIME_SECONDS = 600
 SHORT_LIFETIME_SECONDS = 5_400
 LONG_LIFETIME_SECONDS = 5_183_944
 _CODE_RETENTION_SECONDS = 3_600
-"""How long expired codes are kept. Until then a code is refused as used or expired, afterwards as unknown."""
+"""How long expired codes are kept. A kept code is refused as used or expired, a deleted one as unknown."""
 
 
 def compute_proof(token: str, secret: str) -> str:
@@ -22,10 +22,10 @@ def compute_proof(token: str, secret: str) -> str:
 
 
 class TokenRegistry:
-    """All codes and tokens.
+    """Holds all authorization codes and access tokens.
 
-    `save_tokens` is called with the tokens that are new or changed, `save_codes` with all codes whenever one changes.
-    `clock` returns Unix seconds.
+    `save_tokens` is called with new and changed tokens. `save_codes` is called with all codes whenever one of them
+    changes. `clock` returns Unix seconds.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class TokenRegistry:
         self._clock = clock
 
     def issue_code(self, person: str, redirect_uri: str) -> str:
-        """Issue an authorization code of the person, valid for this redirect URI."""
+        """Issue an authorization code for the user. The code is valid only with this redirect URI."""
         now = self._clock()
         oldest = now - _CODE_RETENTION_SECONDS
         self._codes = {text: code for text, code in self._codes.items() if code.expires_at > oldest}
@@ -50,7 +50,10 @@ class TokenRegistry:
         return text
 
     def exchange_code(self, text: str, redirect_uri: str) -> Token:
-        """Exchange a code for a short-lived user token, which is possible once. Raises GraphError."""
+        """Exchange an authorization code for a short-lived user token. Each code can be exchanged once.
+
+        Raises GraphError if the code is unknown, used or expired, or if it belongs to another redirect URI.
+        """
         code = self._codes.get(text)
         if code is None:
             raise GraphError(100, "Invalid verification code format.", subcode=36009)
@@ -69,7 +72,10 @@ class TokenRegistry:
         return self._issue("USER", SHORT_LIFETIME_SECONDS, person=code.person)
 
     def extend_token(self, text: str) -> Token:
-        """Issue a long-lived user token for a valid user token. Raises GraphError."""
+        """Issue a long-lived user token for a user token.
+
+        Raises GraphError if the token is invalid or is not a user token.
+        """
         token = self.get_valid_token(text)
         if token.kind != "USER":
             raise GraphError(100, "fb_exchange_token must be the access token of a user")
@@ -80,9 +86,10 @@ class TokenRegistry:
         return self._issue("APP", 0)
 
     def get_page_token(self, parent: Token, page: str) -> Token:
-        """Return the page token that belongs to a user token. It stays the same as long as it is valid.
+        """Return the page token that belongs to a user token. A new one is issued only if there is no valid one.
 
-        The page token of a short-lived user token expires with it; that of a long-lived one never expires.
+        The page token of a short-lived user token expires together with the user token. The page token of a long-lived
+        user token never expires.
         """
         current = self._page_tokens.get((parent.text, page))
         if current is not None and self.find_error_subcode(current) is None:
@@ -104,17 +111,21 @@ class TokenRegistry:
         return token
 
     def find_token(self, text: str) -> Token | None:
-        """Return the token, whether it is valid or not, or None if it is unknown."""
+        """Return the token, valid or not, or None if it is unknown."""
         return self._by_text.get(text)
 
     def find_error_subcode(self, token: Token) -> int | None:
-        """Return the subcode of the error that a call with the token is answered with, None for a valid token."""
+        """Return the error subcode that says why the token is not valid, or None for a valid token."""
         if token.subcode is not None:
             return token.subcode
         return 463 if 0 < token.expires_at <= self._clock() else None
 
-    def revoke(self, subcode: int, *, person: str | None = None, page: str | None = None) -> int:
-        """Revoke all valid tokens of a person, or of a page, for the reason `subcode`. Returns their number."""
+    def revoke_tokens(self, subcode: int, *, person: str | None = None, page: str | None = None) -> int:
+        """Revoke the valid tokens of a user, of a Facebook Page, or of both together. Return the number of revoked
+        tokens.
+
+        `subcode` is the error subcode with which later calls with these tokens are refused. Tokens of the app are kept.
+        """
         tokens = [
             token for token in self._by_text.values()
             if self.find_error_subcode(token) is None and token.kind != "APP" and person in (None, token.person)
@@ -126,12 +137,12 @@ class TokenRegistry:
         return len(tokens)
 
     def count_valid(self, person: str) -> dict[str, int]:
-        """Count the valid tokens of the person, by kind."""
+        """Count the valid tokens of the user, by kind: `user` and `page`."""
         kinds = [t.kind for t in self._by_text.values() if t.person == person and self.find_error_subcode(t) is None]
         return {"user": kinds.count("USER"), "page": kinds.count("PAGE")}
 
     def _issue(self, kind: str, lifetime: int, *, person: str = "", page: str = "", parent: str = "") -> Token:
-        """Issue a token. A `lifetime` (in seconds) of 0 means that it never expires."""
+        """Issue a token. `lifetime` is in seconds; with 0 the token never expires."""
         now = int(self._clock())
         text = f"EAA{secrets.token_hex(60)}"
         token = Token(text, kind, now, now + lifetime if lifetime else 0, person, page, parent)

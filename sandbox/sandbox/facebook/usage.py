@@ -1,4 +1,4 @@
-"""Rate limits of the app and of each page: calls in a sliding window, and Graph's usage headers that report them."""
+"""The rate limits of the app and of each Facebook Page: calls in a sliding window, and the usage headers of Graph."""
 
 import math
 import time
@@ -21,7 +21,7 @@ class SlidingWindow:
     calls: deque[float] = field(default_factory=deque)
 
     def count_calls(self, now: float) -> int:
-        """Return the number of calls in the window that ends `now`."""
+        """Return the number of calls in the last `seconds` before the time `now`."""
         while self.calls and self.calls[0] <= now - self.seconds:
             self.calls.popleft()
         return len(self.calls)
@@ -33,10 +33,9 @@ class SlidingWindow:
 
 
 class Usage:
-    """The use of the rate limits of one app and its pages.
+    """Counts the calls of the app and of its Facebook Pages against the rate limits.
 
-    A refused call counts as well, so a client that keeps calling extends the time until it may call again. `clock`
-    returns seconds.
+    Refused calls count as well. A client that continues to call therefore has to wait longer. `clock` returns seconds.
     """
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.time) -> None:
@@ -44,15 +43,15 @@ class Usage:
         self.set_limits(limits)
 
     def set_limits(self, limits: Limits) -> None:
-        """Set the limits and forget all calls so far."""
+        """Set the rate limits, and reset the counts of calls."""
         self.limits = limits
         self._app = SlidingWindow(_HOUR * limits.scale)
         self._pages: dict[str, SlidingWindow] = defaultdict(lambda: SlidingWindow(_DAY * limits.scale))
 
     def record_call(self, page: str | None) -> str | None:
-        """Count one call, of the app and of `page` if it concerns one.
+        """Count one call of the app and, unless `page` is None, of the Facebook Page with this id.
 
-        Returns whose limit was already reached before this call: "app", "page", or None.
+        Returns whose limit had been reached before this call: "app" (also if both had been reached), "page" or None.
         """
         now = self._clock()
         limit_owner = None
@@ -67,19 +66,19 @@ class Usage:
         return limit_owner
 
     def compute_app_percent(self) -> int:
-        """Compute how much of its limit the app has used, in percent."""
+        """Compute the used share of the app's rate limit, in percent."""
         return 100 * self._app.count_calls(self._clock()) // self.limits.app_calls
 
     def compute_page_percent(self, page: str) -> int:
-        """Compute how much of its limit the page has used, in percent."""
+        """Compute the used share of the Facebook Page's rate limit, in percent."""
         if page not in self._pages:
             return 0
         return 100 * self._pages[page].count_calls(self._clock()) // self.limits.page_calls
 
     def build_headers(self, page: str | None, minutes: float | None = None) -> dict[str, str]:
-        """Build the header X-App-Usage and, for a call of a page, X-Business-Use-Case-Usage.
+        """Build the header X-App-Usage and, if `page` is given, X-Business-Use-Case-Usage.
 
-        With `minutes`, the page's header reports 100 percent and these minutes instead of the real values.
+        If `minutes` is given, the second header reports 100 percent and these minutes instead of the real values.
         """
         headers = {"x-app-usage": orjson.dumps(_build_percentages(self.compute_app_percent())).decode()}
         if page is not None:

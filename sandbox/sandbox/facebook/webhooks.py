@@ -1,4 +1,4 @@
-"""The wire format of webhooks and callbacks: entries, deliveries, signatures, and the delay between retries."""
+"""The wire format of webhooks and callbacks: entries, deliveries, signatures, and the delays between retries."""
 
 import hashlib
 import hmac
@@ -12,7 +12,7 @@ from sandbox.deliveries import Delivery
 from sandbox.facebook.model import AppSubscription
 
 MAX_ENTRIES = 1_000
-"""The highest number of entries in one delivery."""
+"""The maximum number of entries in one delivery."""
 
 _RETRIES = 12
 _RETRY_PERIOD_SECONDS = 36 * 3_600
@@ -20,9 +20,10 @@ Entry = dict[str, Any]
 
 
 def build_entry(page: str, changes: dict[str, Any], subscription: AppSubscription) -> Entry:
-    """Build one entry of a delivery: the page's id and the changes, with their values if the subscription wants them.
+    """Build one entry of a delivery: the id of the Facebook Page and its changes.
 
-    `changes` holds the new values by webhook field.
+    `changes` has the new values by webhook field. The entry contains the values only if the subscription includes
+    values.
     """
     body: Entry = {"id": page, "time": int(time.time())}
     if subscription.include_values:
@@ -33,7 +34,7 @@ def build_entry(page: str, changes: dict[str, Any], subscription: AppSubscriptio
 
 
 def pack_entries(entries: list[Entry]) -> Iterator[tuple[list[str], bytes]]:
-    """Pack entries into bodies of at most MAX_ENTRIES entries. Yields the ids of the pages and the body of each."""
+    """Pack entries into bodies of at most MAX_ENTRIES entries. Yield the ids of the Facebook Pages and the body."""
     for start in range(0, len(entries), MAX_ENTRIES):
         batch = entries[start : start + MAX_ENTRIES]
         body = json.dumps({"object": "page", "entry": batch}, separators=(",", ":"))
@@ -41,7 +42,7 @@ def pack_entries(entries: list[Entry]) -> Iterator[tuple[list[str], bytes]]:
 
 
 def build_headers(delivery: Delivery, secret: str) -> dict[str, str]:
-    """Build the headers of a delivery, with the signatures of the raw body under the app's secret."""
+    """Build the headers of a delivery. The app's secret signs the raw body."""
     return {
         "Content-Type": "application/json",
         "User-Agent": "facebookexternalua",
@@ -51,9 +52,10 @@ def build_headers(delivery: Delivery, secret: str) -> dict[str, str]:
 
 
 def compute_retry_delay(attempt: int, scale: float) -> float | None:
-    """Compute the seconds from the failed `attempt` (the first one is 1) to the next, or None if there is no next one.
+    """Compute the seconds from the failed `attempt` (1 is the first) to the next, or None if there is no next attempt.
 
-    The first retry follows at once. The delays then double, and add up to 36 hours multiplied by `scale`.
+    The first retry follows immediately. The later delays double each time. All delays together take 36 hours,
+    multiplied by `scale`.
     """
     if attempt > _RETRIES:
         return None
@@ -62,11 +64,11 @@ def compute_retry_delay(attempt: int, scale: float) -> float | None:
     return float(_RETRY_PERIOD_SECONDS / (2 ** (_RETRIES - 1) - 1) * 2 ** (attempt - 2) * scale)
 
 
-def sign_request(person: str, secret: str) -> str:
+def build_signed_request(person: str, secret: str) -> str:
     """Build the signed request that is posted to the app's callbacks.
 
-    It is the signature, a dot and the payload, both base64url without padding. The signature covers the encoded
-    payload.
+    It consists of the signature, a dot and the payload. Signature and payload are base64url without padding. The
+    signature covers the encoded payload.
     """
     payload = {"user_id": person, "algorithm": "HMAC-SHA256", "issued_at": int(time.time())}
     encoded = _encode(json.dumps(payload).encode())

@@ -1,1 +1,1 @@
-"""A simulated Shopify: OAuth, the Admin GraphQL API, signed webhooks, pages for merchants, a control API for tests."""
+"""A simulated Shopify: OAuth, Admin GraphQL API, signed webhooks, HTML pages for merchants, a control API for tests."""

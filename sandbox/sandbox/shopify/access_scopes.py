@@ -1,4 +1,4 @@
-"""The access scopes that GraphQL fields require; any one of the scopes of a field is enough."""
+"""The access scopes that GraphQL fields require. An app may read a field if it has any one of the field's scopes."""
 
 from sandbox.shopify.errors import build_access_denied_error
 from sandbox.shopify.fields.context import Context
@@ -37,12 +37,12 @@ _REQUIRED_SCOPES: dict[tuple[str, str], tuple[str, ...]] = {
 
 
 def can_read_field(type_name: str, field_name: str, scopes: frozenset[str]) -> bool:
-    """Whether an app that was granted `scopes` may read the field. A write scope includes its read scope."""
+    """Return whether an app with the granted `scopes` may read the field. A write scope includes its read scope."""
     required = _REQUIRED_SCOPES.get((type_name, field_name), ())
     return not required or any(s in scopes or s.replace("read_", "write_", 1) in scopes for s in required)
 
 
 def check_access(type_name: str, field_name: str, context: Context) -> None:
-    """Raise the GraphQL error ACCESS_DENIED if the app may not read the field."""
+    """Raise GraphQLError with the code ACCESS_DENIED if the app may not read the field."""
     if not can_read_field(type_name, field_name, context.scopes):
         raise build_access_denied_error(field_name, _REQUIRED_SCOPES[type_name, field_name][0])

@@ -41,7 +41,7 @@ class ShopifySandbox:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Load all shops, then deliver webhooks until the context is left, first those that were still pending."""
+        """Load all shops and deliver webhooks until the context ends. Stored pending webhooks come first."""
         self._loop = asyncio.get_running_loop()
         self.dispatcher.add(await asyncio.to_thread(self.registry.load))
         delivering = asyncio.create_task(self.dispatcher.run())
@@ -53,15 +53,18 @@ class ShopifySandbox:
         self.store.close()
 
     def get_clock_skew(self, path: str) -> float | None:
-        """The clock skew among the faults of the shop in `path`; None for a path outside `/shops`."""
+        """Return the clock skew, in seconds, that the faults of the shop in `path` set.
+
+        Returns 0 for an unknown shop, and None for a path outside `/shops`.
+        """
         parts = path.split("/")
         if len(parts) < 3 or parts[1] != "shops":
             return None
-        tenant = self.registry.get(parts[2])
+        tenant = self.registry.find_shop(parts[2])
         return tenant.faults.clock_skew_seconds if tenant is not None else 0.0
 
     def render_card(self) -> str:
-        """The list of shops for the start page, as HTML."""
+        """Render the list of shops for the start page, as HTML."""
         shops = [tenant.shop for tenant in self.registry.list_tenants()]
         return self.templates.get_template("shops_card.html").render(shops=shops)
 
@@ -71,7 +74,7 @@ class ShopifySandbox:
         self._loop.call_soon_threadsafe(self.dispatcher.add, deliveries)
 
 
-def build(settings: Settings, templates: Environment) -> ShopifySandbox:
+def build_shopify(settings: Settings, templates: Environment) -> ShopifySandbox:
     """Build the simulated Shopify, for the app whose API key and secret are in `settings`."""
     key, secret = settings.shopify_api_key, settings.shopify_api_secret
     client = WebhookClient(lambda delivery: webhooks.build_headers(delivery, secret))

@@ -1,4 +1,4 @@
-"""What one edit of a shop changes: the records to store and the webhooks to send."""
+"""The effects of one edit of a shop: the records to store and the webhooks to send."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,8 +11,9 @@ from sandbox.shopify.model import Collection, Discount, Location, Product, Recor
 class ChangeSet:
     """Collects the effects of one edit.
 
-    `records` maps (kind, number) to the new version of a record, or to None for a deleted one. `events` are pairs of
-    topic and webhook body; only topics in `subscribed_topics` are added.
+    `records` maps (kind, number) to the new version of a record, or to None for a deleted record. `events` are pairs of
+    a topic and a webhook body. Events of a topic that is not in `subscribed_topics` are not added. With
+    `inventory_touches_product`, a change of a product's inventory also sets the product's `updated_at`.
     """
 
     subscribed_topics: frozenset[str] = frozenset()

@@ -11,7 +11,11 @@ from sandbox.shopify.shops import Shop, get_current_time
 
 
 def create_collection(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -> Collection:
-    """Create a collection: a smart one if `fields` has a `rule` {column, condition}, else a manual one of `members`."""
+    """Create a collection.
+
+    If `fields` has a `rule` with `column` and `condition`, the collection is a smart one. Otherwise it is a manual one,
+    and `members` lists the numbers of its products.
+    """
     number = shop.allocate_number()
     title = fields.get("title", "New collection")
     order = "BEST_SELLING" if fields.get("rule") else "MANUAL"
@@ -25,7 +29,10 @@ def create_collection(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any])
 
 
 def update_collection(shop: Shop, changes: ChangeSet, number: int, fields: Mapping[str, Any]) -> Collection | None:
-    """Set fields of a collection; `add` and `remove` are products that join or leave a manual collection."""
+    """Set the fields of a collection, and return the collection; None if it does not exist.
+
+    `add` and `remove` in `fields` are the numbers of products that join or leave a manual collection.
+    """
     collection = shop.collections.get(number)
     if collection is None:
         return None
@@ -49,7 +56,7 @@ def _set_fields(collection: Collection, fields: Mapping[str, Any]) -> None:
 
 
 def delete_collection(shop: Shop, changes: ChangeSet, number: int) -> Collection | None:
-    """Delete a collection. Its products stay."""
+    """Delete a collection but not its products. Returns the collection, or None if it does not exist."""
     collection = shop.collections.remove(number)
     if collection is not None:
         changes.delete("collection", number)

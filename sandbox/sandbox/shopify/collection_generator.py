@@ -11,9 +11,9 @@ _UPDATED_AT = "2026-02-01T09:30:00Z"
 
 
 def add_collections(shop: Shop, rng: Random, count: int, first_size: int) -> None:
-    """Add `count` collections, manual and smart ones in turn.
+    """Add `count` collections, alternately manual and smart ones.
 
-    The first one, which is manual, has `first_size` products, or a random number of them if that is 0.
+    The first collection is manual. It has `first_size` products, or a random number of products if `first_size` is 0.
     """
     products = [product.number for product in shop.products]
     for index in range(count):

@@ -18,8 +18,8 @@ _FIELDS = (
 def create_discount(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -> Discount:
     """Create a discount that is active from now on.
 
-    `fields` may name the `family` (Code or Automatic), the `kind` (Basic, Bxgy, FreeShipping or App) and all that
-    `update_discount` sets. The other terms of the discount are generated.
+    `fields` may contain the `family` (Code or Automatic), the `kind` (Basic, Bxgy, FreeShipping or App) and every field
+    that `update_discount` can set. All other fields get generated values.
     """
     rng = Random(shop.profile.sequence)
     family, kind = fields.get("family", "Code"), fields.get("kind", "Basic")
@@ -34,7 +34,10 @@ def create_discount(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -
 
 
 def update_discount(shop: Shop, changes: ChangeSet, number: int, fields: Mapping[str, Any]) -> Discount | None:
-    """Set fields of a discount; `add_codes` and `remove_codes` are lists of redeem codes."""
+    """Set the fields of a discount, and return the discount; None if it does not exist.
+
+    `add_codes` and `remove_codes` in `fields` are lists of redeem codes.
+    """
     discount = shop.discounts.get(number)
     if discount is None:
         return None
@@ -51,7 +54,7 @@ def update_discount(shop: Shop, changes: ChangeSet, number: int, fields: Mapping
 
 
 def _set_fields(shop: Shop, discount: Discount, fields: Mapping[str, Any]) -> tuple[dict[int, str], dict[int, str]]:
-    """Set the fields; return the redeem codes that are new and those that are removed, by number."""
+    """Set the fields. Return the added and the removed redeem codes, as two dictionaries from number to code."""
     for name in _FIELDS:
         if name in fields:
             setattr(discount, name, fields[name])
@@ -67,7 +70,7 @@ def _set_fields(shop: Shop, discount: Discount, fields: Mapping[str, Any]) -> tu
 
 
 def delete_discount(shop: Shop, changes: ChangeSet, number: int) -> Discount | None:
-    """Delete a discount and its redeem codes."""
+    """Delete a discount and its redeem codes. Returns the discount, or None if it does not exist."""
     discount = shop.discounts.remove(number)
     if discount is not None:
         changes.delete("discount", number)

@@ -1,4 +1,4 @@
-"""Generates discounts with made-up terms."""
+"""Generates discounts with random terms."""
 
 from random import Random
 
@@ -11,9 +11,9 @@ _CREATED_AT = "2026-02-01T09:30:00Z"
 
 
 def add_discounts(shop: Shop, rng: Random, count: int, codes: int, first_codes: int) -> None:
-    """Add `count` discounts, of all eight types in turn.
+    """Add `count` discounts. Each of the eight types comes in turn.
 
-    Each code discount has `codes` redeem codes; the first one has `first_codes` instead if that is not 0.
+    Each code discount has `codes` redeem codes. If `first_codes` is not 0, the first code discount has `first_codes`.
     """
     for index in range(count):
         family, kind = TYPES[index % len(TYPES)]
@@ -27,10 +27,7 @@ def add_discounts(shop: Shop, rng: Random, count: int, codes: int, first_codes: 
 
 
 def build_discount(shop: Shop, rng: Random, family: str, kind: str, title: str) -> Discount:
-    """Generate the terms of a discount of the type `family` and `kind`, without redeem codes.
-
-    The caller adds it to `shop`.
-    """
+    """Generate a discount of the given `family` and `kind`, without redeem codes. The caller adds it to `shop`."""
     starts_at = "2027-06-01T00:00:00Z" if rng.random() > 0.85 else "2026-03-01T00:00:00Z"
     ends_at = _choose_end(rng)
     discount = Discount(

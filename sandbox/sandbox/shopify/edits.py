@@ -21,7 +21,7 @@ _VARIANT_FIELDS = ("title", "price", "compare_at_price", "sku", "barcode", "poli
 
 
 def touch_product(shop: Shop, changes: ChangeSet, number: int) -> Product | None:
-    """Set the `updated_at` of a product and change nothing else."""
+    """Set a product's `updated_at` to now and change nothing else."""
     product = shop.products.get(number)
     if product is not None:
         _mark_product_changed(changes, product)
@@ -35,10 +35,11 @@ def _mark_product_changed(changes: ChangeSet, product: Product) -> None:
 
 
 def update_product(shop: Shop, changes: ChangeSet, number: int, fields: Mapping[str, Any]) -> Product | None:
-    """Set the fields of a product that `fields` names.
+    """Set fields of a product, and return the product; None if it does not exist.
 
-    Besides the product's own fields these are `description`, `tags`, `price` (of the first variant), `variants`
-    ([{id, …}]) and `metafields` ([{namespace, key, type, value}], which are added or replaced).
+    `fields` may contain the product's own fields, `description`, `tags`, `price` (of the first variant), `variants` (a
+    list of dictionaries with an `id`) and `metafields` (a list of {namespace, key, type, value}). A metafield replaces
+    the one with the same namespace and key, or is added.
     """
     product = shop.products.get(number)
     if product is None:
@@ -88,7 +89,7 @@ def _put_metafield(shop: Shop, product: Product, fields: Mapping[str, Any]) -> N
 def create_product(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -> Product:
     """Create a product with one variant, and set `fields` as `update_product` does.
 
-    Every active location gets `available` pieces of the variant (10 without it).
+    `available` in `fields` (default 10) is the stock of the variant at every active location.
     """
     number, at = shop.allocate_number(), get_current_time()
     title = fields.get("title", "New product")
@@ -125,9 +126,9 @@ def delete_product(shop: Shop, changes: ChangeSet, number: int) -> Product | Non
 def set_inventory(
     shop: Shop, changes: ChangeSet, item: int, location_number: int, available: int | None
 ) -> Level | None:
-    """Set the stock of an inventory item at a location to `available`; None disconnects the item from the location.
+    """Set the stock of an inventory item at a location to `available`. None disconnects the item from the location.
 
-    The item is connected to the location if it is not yet.
+    An item that is not connected to the location is connected first.
     """
     variant, location = shop.items.get(item), shop.locations.get(location_number)
     product = shop.products.get(variant.product) if variant is not None else None
@@ -164,7 +165,7 @@ def create_location(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -
 
 
 def update_location(shop: Shop, changes: ChangeSet, number: int, fields: Mapping[str, Any]) -> Location | None:
-    """Set the `name` of a location, or whether it is `active`."""
+    """Set the `name` of a location, or its `active` flag."""
     location = shop.locations.get(number)
     if location is None:
         return None
@@ -189,9 +190,10 @@ def update_shop(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -> No
 
 
 def apply_burst(shop: Shop, changes: ChangeSet, edit_count: int, product_count: int, seed: int) -> list[int]:
-    """Make many edits at once, as an import does; return the numbers of the edited products.
+    """Make many edits in quick succession, as an import does, and return the numbers of the edited products.
 
-    `edit_count` changes of title and price are spread over `product_count` products, which `seed` chooses.
+    Each of the `edit_count` edits changes a title and a price. `seed` chooses `product_count` products, which are
+    edited in turn.
     """
     rng = Random(seed)
     numbers = [product.number for product in shop.products]

@@ -1,6 +1,6 @@
 """Executes one GraphQL request as Shopify does: parse, validate, compute the cost, throttle, execute, refund.
 
-Every answer is an HTTP 200, errors included.
+Every answer has the HTTP status 200, even if it contains errors.
 """
 
 import re
@@ -36,7 +36,7 @@ _UNDEFINED_FIELD = re.compile(r"Cannot query field '(\w+)' on type '(\w+)'")
 
 @dataclass(slots=True)
 class GraphQLRequest:
-    """A GraphQL request as a client sent it, with the version of the API, the app and its granted scopes."""
+    """A GraphQL request, with the API version that answers, the API key and the granted scopes of the app."""
 
     query: str
     variables: dict[str, Any]
@@ -48,7 +48,7 @@ class GraphQLRequest:
 
 @dataclass(slots=True)
 class PreparedRequest:
-    """A valid request: its parsed document, the operation to execute, the plan and the coerced arguments."""
+    """A valid request, ready for execution: its parsed document, the operation, the plan and its cost parameters."""
 
     document: DocumentNode
     operation: OperationDefinitionNode
@@ -57,7 +57,7 @@ class PreparedRequest:
 
 
 class Engine:
-    """Executes requests. Parsed documents and plans are cached. All methods may run in any thread."""
+    """Executes requests, and caches parsed documents and plans. Callers may use it from any thread."""
 
     def __init__(self) -> None:
         self._schema = schema.load_schema()
@@ -65,9 +65,12 @@ class Engine:
         self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
 
     def execute(self, tenant: Tenant, request: GraphQLRequest, changes: ChangeSet) -> Body:
-        """The body of the answer to `request`. Mutations add to `changes`. The caller holds the lock of the shop."""
+        """Execute `request` and return the JSON body of the answer.
+
+        Mutations add their effects to `changes`. The caller holds the lock of the shop.
+        """
         tenant.statistics.calls += 1
-        prepared = self.prepare(request, linear_nodes=tenant.faults.nodes_cost == "linear")
+        prepared = self.prepare_request(request, linear_nodes=tenant.faults.nodes_cost == "linear")
         if isinstance(prepared, list):
             tenant.statistics.errors["invalid"] += 1
             return {"errors": prepared}
@@ -76,10 +79,11 @@ class Engine:
         refusal = self._reserve_points(tenant, requested)
         return refusal or self._execute(tenant, request, changes, prepared, requested)
 
-    def prepare(self, request: GraphQLRequest, *, linear_nodes: bool = False) -> PreparedRequest | list[Body]:
-        """The request ready for execution, or the errors of an invalid one.
+    def prepare_request(self, request: GraphQLRequest, *, linear_nodes: bool = False) -> PreparedRequest | list[Body]:
+        """Parse and validate a request. Return the request ready for execution, or the list of errors of an invalid
+        request.
 
-        With `linear_nodes`, `nodes(ids:)` costs as much as all its ids; otherwise it costs as much as one.
+        With `linear_nodes`, the field `nodes(ids:)` costs as much as all its ids; otherwise it costs as much as one id.
         """
         try:
             document = self._parse_document(request.query)
@@ -123,11 +127,14 @@ class Engine:
         return plan
 
     def _reserve_points(self, tenant: Tenant, requested: int) -> Body | None:
-        """Take the `requested` points from the shop's bucket; the answer of a refused request if that fails."""
+        """Take the `requested` points from the shop's bucket.
+
+        Returns None on success. If the query is too expensive or throttled, returns the body that refuses it.
+        """
         if requested > MAXIMUM_COST:
             tenant.statistics.errors["MAX_COST_EXCEEDED"] += 1
             return _build_cost_exceeded(requested, tenant.bucket.build_throttle_status())
-        if tenant.faults.count_down("throttle_calls") or not tenant.bucket.reserve(requested):
+        if tenant.faults.use_up_fault("throttle_calls") or not tenant.bucket.reserve_points(requested):
             tenant.statistics.throttled += 1
             return _build_throttled(requested, tenant.bucket.build_throttle_status())
         return None
@@ -143,7 +150,7 @@ class Engine:
         context = _build_context(tenant, request, changes, prepared.parameters)
         data, field_errors = self._compute_data(prepared, request, context)
         actual = prepared.plan.cost.compute_actual(data, prepared.parameters) if data is not None else 0
-        tenant.bucket.refund(requested - actual)
+        tenant.bucket.refund_points(requested - actual)
         tenant.statistics.points_requested += requested
         tenant.statistics.points_spent += actual
         tenant.statistics.errors.update(error["extensions"].get("code", "other") for error in field_errors)
@@ -159,7 +166,10 @@ class Engine:
     def _compute_data(
         self, prepared: PreparedRequest, request: GraphQLRequest, context: Context
     ) -> tuple[Body | None, list[Body]]:
-        """`data` and `errors` of the answer."""
+        """Execute the operation, and return `data` and `errors` of the answer.
+
+        `data` is None if an error of a required field makes the whole answer null.
+        """
         plan = prepared.plan
         if plan.execute is not None and plan.operation.operation is OperationType.QUERY:
             try:
@@ -257,7 +267,7 @@ def _build_cost_exceeded(requested: int, status: dict[str, int]) -> Body:
 
 
 def _build_fake_warning(operation: OperationDefinitionNode) -> Body:
-    """The search warning of the fault `search_warnings`, which no query really caused."""
+    """Build the search warning of the fault `search_warnings`, which appears for a query without mistakes."""
     first = operation.selection_set.selections[0]
     path = getattr(getattr(first, "name", None), "value", "query")
     warning = {"field": "id", "message": "Invalid search field for this query.", "code": "invalid_field"}

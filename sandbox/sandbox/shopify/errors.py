@@ -8,12 +8,12 @@ DOCS_URL = "https://shopify.dev/api/usage"
 
 
 def build_field_error(message: str, code: str, **extensions: Any) -> GraphQLError:
-    """An error that clients see in `errors`, with the value of Shopify's `extensions.code`."""
+    """Build an error that clients see in `errors`. `code` becomes `extensions.code`."""
     return GraphQLError(message, extensions={"code": code, **extensions})
 
 
 def build_access_denied_error(field: str, scope: str) -> GraphQLError:
-    """The error of a field that needs a scope which is not granted."""
+    """Build the error of a field that requires `scope`, which is not granted."""
     required = f"`{scope}` access scope."
     return build_field_error(
         f"Access denied for {field} field. Required access: {required}",

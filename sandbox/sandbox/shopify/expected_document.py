@@ -1,6 +1,6 @@
 """The snapshot that the product must write for a shop, computed from the sandbox's own records only.
 
-No request of a client has any influence on it, so tests can compare what the product stored with it.
+Requests of clients do not influence this snapshot, so tests can compare it with what the product stored.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,10 +19,10 @@ _MEDIA_TYPES = {"IMAGE": "MediaImage", "VIDEO": "Video", "EXTERNAL_VIDEO": "Exte
 
 
 def build_document(shop: Shop, scopes: frozenset[str]) -> bytes:
-    """The exact bytes of the snapshot of `shop` for an app that was granted `scopes`.
+    """Build the exact bytes of the snapshot of `shop` for an app with the granted `scopes`.
 
-    Keys are sorted, there is no white space, and non-ASCII characters are not escaped. A field that needs a missing
-    scope is null or an empty list, but never absent.
+    Keys are sorted, there is no white space, and non-ASCII characters are not escaped. A field whose scope is not
+    granted is null or an empty list, but never absent.
     """
     builder = _NodeBuilder(shop, scopes)
     parts = (
@@ -166,18 +166,22 @@ class _NodeBuilder:
         records = [record for number in sorted(numbers) if (record := get(number)) is not None]
         return _build_edges({"id": build_gid(kind, record.number), "title": record.title} for record in records)
 
-    def build_value(self, value: Value) -> Node:
+    def build_discount_value(self, value: Value) -> Node:
         if value.kind == "amount":
             return {"__typename": "DiscountAmount", "amount": self.build_amount(value.amount)}
         if value.kind == "percentage" or value.effect is None:
             return {"__typename": "DiscountPercentage", "percentage": value.percentage}
         quantity = {"quantity": str(value.quantity)}
-        return {"__typename": "DiscountOnQuantity", "quantity": quantity, "effect": self.build_value(value.effect)}
+        return {
+            "__typename": "DiscountOnQuantity",
+            "quantity": quantity,
+            "effect": self.build_discount_value(value.effect),
+        }
 
-    def build_gets(self, d: Discount) -> Node | None:
+    def build_customer_gets(self, d: Discount) -> Node | None:
         if d.gets is None:
             return None
-        return {"items": self.build_items(d.gets_items), "value": self.build_value(d.gets)}
+        return {"items": self.build_items(d.gets_items), "value": self.build_discount_value(d.gets)}
 
     def build_minimum(self, d: Discount) -> Node | None:
         if d.minimum_quantity is not None:
@@ -200,7 +204,7 @@ def _build_media(m: Media) -> Node:
 def _build_basic(builder: _NodeBuilder, d: Discount) -> Node:
     return {
         "summary": build_summary(d),
-        "customerGets": builder.build_gets(d),
+        "customerGets": builder.build_customer_gets(d),
         "minimumRequirement": builder.build_minimum(d),
     }
 
@@ -213,7 +217,7 @@ def _build_bxgy(builder: _NodeBuilder, d: Discount) -> Node:
     buys = {"items": builder.build_items(d.buys_items), "value": value}
     return {
         "summary": build_summary(d),
-        "customerGets": builder.build_gets(d),
+        "customerGets": builder.build_customer_gets(d),
         "customerBuys": buys,
         "usesPerOrderLimit": d.uses_per_order_limit,
     }
@@ -240,7 +244,7 @@ _TERM_BUILDERS: dict[str, Callable[[_NodeBuilder, Discount], Node]] = {
 
 
 def build_summary(d: Discount) -> str:
-    """The one-line summary of a discount."""
+    """Build the one-line summary of a discount."""
     if d.kind == "FreeShipping":
         return "Free shipping on all products" + (f" • For {len(d.countries)} countries" if d.countries else "")
     gets = d.gets or Value("percentage")

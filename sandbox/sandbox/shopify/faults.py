@@ -1,4 +1,4 @@
-"""The faults that the control API can give to a shop."""
+"""The faults that the control API can switch on for a shop."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -6,11 +6,13 @@ from pydantic import BaseModel, ConfigDict, Field
 class Faults(BaseModel):
     """All faults of one shop. With the default values there is no fault.
 
-    `throttle_calls`, `fail_calls` and `internal_error_calls` are the numbers of calls that will still fail (-1: all).
-    Ratios are of calls or of deliveries, from 0 to 1. `fail_status` may be any error status, such as 429, 430 or 503.
-    `version` is the version in which all requests are answered, whatever their URL says. `lists` is full, half or
-    empty: how much of the lists under the query root is returned; reads by id are not affected. `nodes_cost` is flat
-    or linear: whether `nodes(ids:)` costs as much as one id or as all ids.
+    - `throttle_calls`, `fail_calls`, `internal_error_calls`: how many of the next calls fail; -1 fails all of them.
+    - ratios: the share of affected calls or deliveries, from 0 to 1.
+    - `fail_status`: the error status of failed calls, such as 429, 430 or 503.
+    - `version`: the API version that answers all requests, whatever version the URL names.
+    - `lists`: how much of each list under the query root is returned (full, half or empty). Reads by id are not
+      affected.
+    - `nodes_cost`: whether `nodes(ids:)` costs as much as one id (flat) or as all its ids (linear).
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -43,17 +45,20 @@ class Faults(BaseModel):
     inventory_touches_product: bool = True
 
     def count_visible(self, total: int) -> int:
-        """The number of records to return of a list of `total` records."""
+        """Return how many records of a list of `total` records are returned to clients."""
         if self.lists == "half":
             return (total + 1) // 2
         return 0 if self.lists == "empty" else total
 
     def distort_count(self, total: int) -> int:
-        """The count to return when the true one is `total`."""
+        """Return the count that clients get when the true count is `total`."""
         return max(0, total + self.count_offset)
 
-    def count_down(self, name: str) -> bool:
-        """Whether the fault in the field `name` concerns this call; if so, count the call."""
+    def use_up_fault(self, name: str) -> bool:
+        """Return whether the fault in the field `name` affects this call. If it does, count the fault down by one.
+
+        A fault with the count -1 affects all calls and is never counted down.
+        """
         remaining: int = getattr(self, name)
         if remaining > 0:
             setattr(self, name, remaining - 1)

@@ -27,11 +27,11 @@ _STATUSES = ["ACTIVE"] * 7 + ["DRAFT", "ARCHIVED", "UNLISTED"]
 
 
 class Recipe(BaseModel):
-    """The parameters of a generated shop, most of them numbers of records.
+    """The parameters of a generated shop. Most of them are numbers of records.
 
-    Every product has `variants` variants, except that the first has `big_product_variants` if that is not 0. Every code
-    discount has `codes` redeem codes, except that the first has `big_discount_codes` if that is not 0. If
-    `big_collection` is not 0, the first manual collection has that many products.
+    - `variants`: the variants of every product. If `big_product_variants` is not 0, the first product has that many.
+    - `codes`: the redeem codes of every code discount. If `big_discount_codes` is not 0, the first one has that many.
+    - `big_collection`: the products of the first manual collection. With 0, their number is random.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -82,7 +82,7 @@ def generate_shop(recipe: Recipe) -> Shop:
 
 
 def choose_time(rng: Random) -> str:
-    """A random time in the first half of 2026."""
+    """Choose a random time in the first half of 2026."""
     r = rng.random
     return (
         f"2026-{1 + int(r() * 6):02}-{1 + int(r() * 28):02}T{int(r() * 24):02}:{int(r() * 60):02}:{int(r() * 60):02}Z"
@@ -133,7 +133,7 @@ def _build_product(shop: Shop, rng: Random, recipe: Recipe, index: int, location
 
 
 def build_options(shop: Shop, count: int) -> list[Option]:
-    """The options of a product, with enough values to tell `count` variants apart."""
+    """Build the options of a product. They have enough values to tell `count` variants apart."""
     if count == 1:
         return [Option(shop.allocate_number(), "Title", ["Default Title"])]
     options, combination_count = [], 1

@@ -6,19 +6,20 @@ _GID = re.compile(r"gid://shopify/([A-Za-z0-9]+)/(\d+)(?:\?inventory_item_id=(\d
 
 
 def build_gid(kind: str, number: int) -> str:
-    """The gid of a record of the type `kind`."""
+    """Build the gid of a record of the GraphQL type `kind`."""
     return f"gid://shopify/{kind}/{number}"
 
 
 def build_level_gid(location: int, item: int) -> str:
-    """The gid of an inventory level, which contains the numbers of the location and of the inventory item."""
+    """Build the gid of an inventory level. It contains the numbers of the location and of the inventory item."""
     return f"gid://shopify/InventoryLevel/{location}?inventory_item_id={item}"
 
 
 def parse_gid(text: str) -> tuple[str, int, int | None]:
-    """The type and the number in a gid and, for an inventory level, the number of the inventory item, else None.
+    """Return the type, the number and the number of the inventory item in a gid.
 
-    Raises ValueError if `text` is not a gid.
+    Only the gid of an inventory level contains the last number; it is None for other types. Raises ValueError if `text`
+    is not a gid.
     """
     match = _GID.fullmatch(text)
     if match is None:
@@ -27,7 +28,10 @@ def parse_gid(text: str) -> tuple[str, int, int | None]:
 
 
 def parse_number(text: str, kind: str | None = None) -> int:
-    """The number in `text`, which is a number or a gid. Raises ValueError for a gid of another type than `kind`."""
+    """Return the number in `text`, which is a number or a gid.
+
+    Raises ValueError if `text` is neither, or if it is a gid of another type than `kind`.
+    """
     if text.isdigit():
         return int(text)
     actual_kind, number, _ = parse_gid(text)

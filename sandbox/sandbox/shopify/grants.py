@@ -16,7 +16,7 @@ _CODE_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class TokenRefusal:
-    """A refused token request. `code` is the OAuth error, `description` the text for people."""
+    """A refused token request. `code` is the OAuth error code, `description` an explanation for people."""
 
     code: str
     description: str
@@ -24,7 +24,10 @@ class TokenRefusal:
 
 @dataclass(slots=True)
 class RefreshToken:
-    """A refresh token. `replacement` is the token that replaced it; until that is used, this one may be used again."""
+    """A refresh token. `replacement` is the refresh token that replaced it, or None.
+
+    As long as the replacement has not been used, this token may be used again.
+    """
 
     expires_at: float
     replacement: str | None = None
@@ -32,10 +35,11 @@ class RefreshToken:
 
 @dataclass(slots=True)
 class Grants:
-    """What a merchant granted to the app, and all its tokens.
+    """The scopes that a merchant granted to the app, and all authorization codes and tokens of the app.
 
-    `override`, if set, are the scopes to which the merchant limits the next consent. `codes` and `access` map codes and
-    access tokens to the time at which they expire; None means never.
+    - `override`: the only scopes that the merchant grants at the next consent; None sets no limit.
+    - `codes`, `access`: the Unix time at which each code or access token expires. None means that it never expires.
+    - `refresh`: the refresh tokens.
     """
 
     scopes: list[str] = field(default_factory=list)
@@ -45,26 +49,36 @@ class Grants:
     access: dict[str, float | None] = field(default_factory=dict)
     refresh: dict[str, RefreshToken] = field(default_factory=dict)
 
-    def authorize(self, requested_scopes: str, clock: Callable[[], float] = time.time) -> str:
-        """Grant the scopes, separated by commas, as far as `override` allows them; return an authorization code."""
+    def issue_code(self, requested_scopes: str, clock: Callable[[], float] = time.time) -> str:
+        """Grant the requested scopes, which are separated by commas, and return an authorization code.
+
+        If `override` is set, scopes that it does not contain are not granted. `clock` returns Unix seconds.
+        """
         scopes = [scope.strip() for scope in requested_scopes.split(",") if scope.strip()]
         self.scopes = sorted({scope for scope in scopes if self.override is None or scope in self.override})
         code = secrets.token_hex(16)
         self.codes[code] = clock() + _CODE_SECONDS
         return code
 
-    def exchange(
+    def exchange_code(
         self, code: str, *, expiring: bool, clock: Callable[[], float] = time.time
     ) -> dict[str, Any] | TokenRefusal:
-        """Return the body of the token response for a code, which is then used up; a refusal for an invalid code."""
+        """Exchange an authorization code for tokens, which is possible once. Return the body of the token response.
+
+        Returns a TokenRefusal if the code is unknown, used or expired. If `expiring`, the access token expires and
+        comes with a refresh token.
+        """
         if self.codes.pop(code, 0.0) < clock():
             return TokenRefusal("invalid_request", "The authorization code was not found or was already used")
         self.installed = True
         self.refresh.clear()
         return self._issue_tokens(expiring, clock())
 
-    def renew(self, token: str, clock: Callable[[], float] = time.time) -> dict[str, Any] | TokenRefusal:
-        """Return the body of the token response for a refresh token; a refusal for an invalid one."""
+    def renew_tokens(self, token: str, clock: Callable[[], float] = time.time) -> dict[str, Any] | TokenRefusal:
+        """Issue new tokens for a refresh token. Return the body of the token response.
+
+        Returns a TokenRefusal if the app is not installed, or if the refresh token is unknown or expired.
+        """
         if not self.installed:
             return TokenRefusal("invalid_client", "The application is not installed")
         refresh_token = self.refresh.get(token)
@@ -78,17 +92,17 @@ class Grants:
         return body
 
     def is_valid_access_token(self, token: str, clock: Callable[[], float] = time.time) -> bool:
-        """Whether an access token exists and has not expired."""
+        """Return whether the access token exists and has not expired."""
         if token not in self.access:
             return False
         expires_at = self.access[token]
         return expires_at is None or expires_at > clock()
 
-    def expire_access(self) -> None:
+    def expire_access_tokens(self) -> None:
         """Let all access tokens expire now. Refresh tokens stay valid."""
         self.access.clear()
 
-    def revoke_refresh(self) -> None:
+    def revoke_refresh_tokens(self) -> None:
         """Revoke all refresh tokens. Access tokens stay valid until they expire."""
         self.refresh.clear()
 
@@ -123,22 +137,25 @@ class Grants:
         return token
 
     def _delete_predecessors(self, token: str) -> None:
-        """Delete the refresh tokens that `token` replaced: its use shows that the app received it."""
+        """Delete the refresh tokens that `token` replaced. The use of `token` shows that the app received it."""
         for predecessor in [name for name, other in self.refresh.items() if other.replacement == token]:
             del self.refresh[predecessor]
 
     def dump(self) -> dict[str, Any]:
-        """The grants as they are stored."""
+        """Return the grants as the JSON that the store keeps."""
         return asdict(self)
 
 
 def load_grants(body: Mapping[str, Any]) -> Grants:
-    """The grants from their stored form, which `Grants.dump` returns."""
+    """Build the grants from the JSON that `Grants.dump` returns."""
     return Grants(**{**body, "refresh": {token: RefreshToken(**fields) for token, fields in body["refresh"].items()}})
 
 
 def build_signed_query(params: Mapping[str, str], secret: str) -> str:
-    """The query string of a callback: `params` and `hmac`, the hexadecimal HMAC-SHA256 of the sorted parameters."""
+    """Build the query string of a callback from `params` and their signature `hmac`.
+
+    The signature is the hexadecimal HMAC-SHA256 of the sorted parameters.
+    """
     message = "&".join(f"{key}={value}" for key, value in sorted(params.items()))
     digest = hmac.new(secret.encode(), message.encode(), hashlib.sha256).hexdigest()
     pairs = sorted({**params, "hmac": digest}.items())

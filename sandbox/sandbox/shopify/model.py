@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Level:
-    """The stock of one inventory item at one location; `active` is false if the item was disconnected from it."""
+    """The stock of one inventory item at one location. `active` is false if the item was disconnected from there."""
 
     item: int
     location: int
@@ -17,10 +17,11 @@ class Level:
 
 @dataclass(slots=True)
 class Variant:
-    """A product variant together with its inventory item: in Shopify every variant has exactly one.
+    """A product variant together with its inventory item. In Shopify every variant has exactly one inventory item.
 
-    `item` is the number of the inventory item. `values` are the variant's option values, in the order of the product's
-    options. `levels` are sorted by location.
+    - `item`: the number of the inventory item.
+    - `values`: the variant's option values, in the order of the product's options.
+    - `levels`: the inventory levels of the item, sorted by location.
     """
 
     number: int
@@ -42,12 +43,12 @@ class Variant:
 
     @property
     def available(self) -> int:
-        """The stock at all locations together."""
+        """The sum of the stock at all locations."""
         return sum(level.available for level in self.levels if level.active)
 
     @property
     def for_sale(self) -> bool:
-        """Whether it can be bought: its stock is not tracked, it may be oversold, or it is in stock."""
+        """Whether customers can buy the variant: stock is not tracked, overselling is allowed, or there is stock."""
         return not self.tracked or self.policy == "CONTINUE" or self.available > 0
 
 
@@ -88,7 +89,8 @@ class Option:
 class Product:
     """A product with its variants, media and metafields.
 
-    `text` is the description: a text, or numbers of `sample_texts.SENTENCES`. `sample_texts` renders both.
+    `text` is the description: either the text itself or indexes of `sample_texts.SENTENCES`. The functions of
+    `sample_texts` render both forms.
     """
 
     number: int
@@ -110,13 +112,16 @@ class Product:
 
 @dataclass(slots=True)
 class Rule:
-    """The condition of a smart collection: the products whose `column` (TAG, VENDOR or TYPE) equals `condition`."""
+    """The condition of a smart collection. A product belongs to it if its `column` equals `condition`.
+
+    `column` is TAG, VENDOR or TYPE. For TAG, one of the product's tags must equal the condition.
+    """
 
     column: str
     condition: str
 
     def is_match(self, product: Product) -> bool:
-        """Whether `product` belongs to the collection."""
+        """Return whether `product` belongs to the smart collection with this rule."""
         if self.column == "TAG":
             return self.condition in product.tags
         return self.condition == (product.vendor if self.column == "VENDOR" else product.product_type)
@@ -124,9 +129,10 @@ class Rule:
 
 @dataclass(slots=True)
 class Collection:
-    """A collection of products.
+    """A collection of products, either a smart or a manual one.
 
-    A smart one has a `rule`. A manual one has `members`, the numbers of its products in the merchant's order.
+    A smart collection has a `rule`. A manual collection has `members`, the numbers of its products in the merchant's
+    order.
     """
 
     number: int
@@ -143,7 +149,7 @@ class Collection:
 
 @dataclass(slots=True)
 class Items:
-    """The items to which a discount applies: `kind` is all, products (which includes variants) or collections."""
+    """The items to which a discount applies. `kind` is all, products (products and variants) or collections."""
 
     kind: str = "all"
     products: list[int] = field(default_factory=list)
@@ -153,9 +159,9 @@ class Items:
 
 @dataclass(slots=True)
 class Value:
-    """What a customer gets from a discount.
+    """The benefit that a customer gets from a discount.
 
-    `kind` is amount (of money), percentage (from 0 to 1), or quantity (of items, which get the `effect`).
+    `kind` is amount (of money), percentage (from 0 to 1) or quantity (a number of items, to which `effect` applies).
     """
 
     kind: str
@@ -167,10 +173,10 @@ class Value:
 
 @dataclass(slots=True)
 class Discount:
-    """A discount of any of the eight types: `family` is Code or Automatic, `kind` Basic, Bxgy, FreeShipping or App.
+    """A discount of one of eight types. `family` is Code or Automatic; `kind` is Basic, Bxgy, FreeShipping or App.
 
-    `buys_items`, with `buys_quantity` or `buys_amount`, are what a customer must buy for a Bxgy discount. `codes` maps
-    the numbers of redeem codes to the codes.
+    A customer must buy `buys_items`, in the number `buys_quantity` or for the sum `buys_amount`, to get a Bxgy
+    discount. `codes` maps the numbers of redeem codes to the codes.
     """
 
     number: int
@@ -200,16 +206,16 @@ class Discount:
 
     @property
     def typename(self) -> str:
-        """The GraphQL type, such as DiscountCodeBxgy."""
+        """The GraphQL type of the discount, such as DiscountCodeBxgy."""
         return f"Discount{self.family}{self.kind}"
 
     @property
     def node_type(self) -> str:
-        """The GraphQL type that the gid contains."""
+        """The GraphQL type in the gid of the discount, such as DiscountCodeNode."""
         return f"Discount{self.family}Node"
 
     def get_status(self, now: str) -> str:
-        """ACTIVE, SCHEDULED or EXPIRED at the time `now`."""
+        """Return the status at the time `now`: ACTIVE, SCHEDULED or EXPIRED."""
         if self.ends_at is not None and self.ends_at <= now:
             return "EXPIRED"
         return "SCHEDULED" if self.starts_at > now else "ACTIVE"
@@ -269,7 +275,10 @@ def _load_product(body: dict[str, Any]) -> Product:
 
 
 def load_record(kind: str, body: dict[str, Any]) -> Record:
-    """The record of `kind` (product, collection, discount, location or profile) from its stored form `body`."""
+    """Build the record of the given `kind` from the JSON `body` that the store keeps.
+
+    `kind` is product, collection, discount, location or profile.
+    """
     if kind == "product":
         return _load_product(body)
     if kind == "discount":

@@ -1,4 +1,4 @@
-"""Shopify's cursor pagination: pages of at most 250 nodes, which reach no further than the first 25,000 of a list."""
+"""Shopify's cursor pagination: a page has at most 250 nodes, and pages end after the first 25,000 nodes of a list."""
 
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
@@ -19,7 +19,7 @@ SortKey = Callable[[Any], tuple[Any, int]]
 
 @dataclass(slots=True)
 class NodePage:
-    """One page of a list, with the attributes of a GraphQL connection and of its `pageInfo`."""
+    """One page of a list, with the attributes of a GraphQL connection and of the connection's `pageInfo`."""
 
     nodes: Sequence[Any]
     has_next_page: bool
@@ -28,7 +28,7 @@ class NodePage:
 
     @property
     def edges(self) -> list["Edge"]:
-        """The nodes, each with its cursor."""
+        """The nodes of the page, each with its cursor."""
         return [Edge(node, self) for node in self.nodes]
 
     @property
@@ -44,7 +44,7 @@ class NodePage:
 
 @dataclass(slots=True)
 class Edge:
-    """One node of a page."""
+    """One node of a page, with its cursor."""
 
     node: Any
     page: NodePage = field(repr=False)
@@ -56,12 +56,12 @@ class Edge:
 
 
 def encode_cursor(key: tuple[Any, int]) -> str:
-    """The opaque cursor of a position (sort value, id)."""
+    """Encode a position (sort value, id) as an opaque cursor."""
     return b64encode(orjson.dumps({"last_id": key[1], "last_value": key[0]})).decode()
 
 
 def decode_cursor(cursor: str) -> tuple[Any, int]:
-    """The position (sort value, id) in a cursor. Raises GraphQLError for anything else."""
+    """Return the position (sort value, id) that a cursor encodes. Raises GraphQLError for an invalid cursor."""
     try:
         body = orjson.loads(b64decode(cursor, validate=True))
         return body["last_value"], int(body["last_id"])
@@ -72,10 +72,10 @@ def decode_cursor(cursor: str) -> tuple[Any, int]:
 def build_page(
     items: Sequence[Any], key: SortKey, args: Mapping[str, Any], maximum: int = MAXIMUM_PAGE_SIZE
 ) -> NodePage:
-    """The page of `items` that the arguments `first`, `after`, `last`, `before` and `reverse` select.
+    """Build the page of `items` that the arguments `first`, `after`, `last`, `before` and `reverse` select.
 
-    `items` are sorted by `key`. Raises GraphQLError for arguments that Shopify refuses, such as a page of more than
-    `maximum` nodes.
+    `items` are sorted by `key`. Raises GraphQLError for arguments that Shopify refuses, such as a page size above
+    `maximum`.
     """
     size, is_backwards = _parse_size(args, maximum)
     reverse = bool(args.get("reverse"))
@@ -93,7 +93,7 @@ def build_page(
 
 
 def _parse_size(args: Mapping[str, Any], maximum: int) -> tuple[int, bool]:
-    """The number of nodes that are asked for, and whether they are the last ones."""
+    """Return the requested number of nodes, and whether `last` requests them. Raises GraphQLError."""
     first, last = args.get("first"), args.get("last")
     if first is None and last is None:
         raise build_field_error("you must provide one of first or last", "BAD_REQUEST")
@@ -108,7 +108,7 @@ def _parse_size(args: Mapping[str, Any], maximum: int) -> tuple[int, bool]:
 
 
 def _find_bounds(items: Sequence[Any], key: SortKey, args: Mapping[str, Any], reverse: bool) -> tuple[int, int]:
-    """The range of indexes between the cursors `after` and `before`."""
+    """Return the range of indexes between the cursors `after` and `before`. The second index is not included."""
     low, high = 0, len(items)
     after, before = (args.get("before"), args.get("after")) if reverse else (args.get("after"), args.get("before"))
     if after is not None:
@@ -125,7 +125,7 @@ def _limit_depth(low: int, high: int, total: int, reverse: bool) -> tuple[int, i
 
 
 def build_count(total: int, limit: int | None) -> dict[str, Any]:
-    """Shopify's Count of `total` objects: exact up to `limit`, and never beyond 25,000."""
+    """Build Shopify's Count of `total` objects. It is exact up to `limit`, and never above 25,000."""
     if limit is not None and total > limit:
         return {"count": limit, "precision": "AT_LEAST"}
     if total > MAXIMUM_DEPTH:

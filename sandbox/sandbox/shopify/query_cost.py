@@ -1,8 +1,9 @@
-"""Shopify's query cost in points: the requested cost, which the query alone decides, and the actual cost of an answer.
+"""Shopify's query cost in points.
 
-The rules: an object costs 1; a connection costs 2, plus the cost of its node times a factor for the page size; a list
-costs 1 whatever its length; a mutation costs 10, and so does a count under the query root; scalars cost nothing. For
-an interface or union, the most expensive type counts as requested, and the type that was returned counts as actual.
+The requested cost depends on the query alone, the actual cost also on the answer. The rules: an object costs 1. A
+connection costs 2, plus the cost of its node times a factor for the page size. A list costs 1, whatever its length. A
+mutation costs 10, and so does a count under the query root. Scalars cost nothing. For an interface or union, the
+requested cost is that of the most expensive type, and the actual cost is that of the returned type.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +20,9 @@ _MUTATION_COST, _ROOT_COUNT_COST, _CONNECTION_COST = 10, 10, 2
 
 @dataclass(slots=True)
 class CostParameters:
-    """What decides a cost besides the document: the coerced arguments of each field, and how `nodes(ids:)` is charged.
+    """The parameters of a cost that are not in the document. `args` are the coerced arguments of each field.
 
-    With `linear_nodes` it costs as much as all its ids, otherwise as much as one.
+    With `linear_nodes`, the field `nodes(ids:)` costs as much as all its ids; otherwise it costs as much as one id.
     """
 
     args: Sequence[Mapping[str, Any]]
@@ -29,7 +30,7 @@ class CostParameters:
 
 
 class TypedObject(dict[str, Any]):
-    """An answered object of an interface or union type, with the name of its own type, which decides its cost."""
+    """An object of an interface or union type in an answer. `typename` is its concrete type, which decides its cost."""
 
     __slots__ = ("typename",)
 
@@ -39,12 +40,12 @@ class TypedObject(dict[str, Any]):
 
 
 def compute_page_factor(size: int) -> int:
-    """The factor by which the cost of a node is multiplied in a page of `size` nodes."""
+    """Compute the factor by which the cost of a node is multiplied for a page of `size` nodes."""
     return max(1, floor(2 * log(size))) if size > 0 else 0
 
 
 def get_base_cost(parent: str, kind: str) -> int:
-    """The cost of a field of the type `parent` that returns `kind`, without what is selected in it."""
+    """Return the cost of a field of the type `parent` that returns the type `kind`, without its selection."""
     if parent == "Mutation":
         return _MUTATION_COST
     if kind == "Count" and parent == "QueryRoot":
@@ -54,17 +55,20 @@ def get_base_cost(parent: str, kind: str) -> int:
 
 @dataclass(slots=True)
 class SelectionCost:
-    """The cost of what is selected in an object: its fields that cost anything, for each type that it may have."""
+    """The cost of the fields that are selected in an object.
+
+    `by_type` has the costs for each type that the object may have. Fields that cost nothing are left out.
+    """
 
     by_type: dict[str, list["FieldCost | ConnectionCost"]] = field(default_factory=dict)
 
     def compute_requested(self, parameters: CostParameters) -> int:
-        """The requested cost of the most expensive type."""
+        """Compute the requested cost, which is that of the most expensive type."""
         costs = (sum(cost.compute_requested(parameters) for cost in fields) for fields in self.by_type.values())
         return max(costs, default=0)
 
     def compute_actual(self, answer: Mapping[str, Any], parameters: CostParameters) -> int:
-        """The actual cost of the object `answer`."""
+        """Compute the actual cost of the object `answer`."""
         fields = self.by_type.get(answer.typename) if isinstance(answer, TypedObject) else None
         if fields is None:
             return max((_sum_actual(candidate, answer, parameters) for candidate in self.by_type.values()), default=0)
@@ -72,7 +76,10 @@ class SelectionCost:
 
     @property
     def is_constant(self) -> bool:
-        """Whether every answer costs the same: there is one type, with only objects and lists of scalars in it."""
+        """Whether every answer costs the same.
+
+        This is so if there is at most one type, and it contains only objects and lists of scalars.
+        """
         return len(self.by_type) <= 1 and all(cost.is_constant for fields in self.by_type.values() for cost in fields)
 
 
@@ -84,10 +91,10 @@ def _sum_actual(
 
 @dataclass(slots=True)
 class FieldCost:
-    """The cost of a field that returns an object or a list of objects, under its response key.
+    """The cost of a field that returns an object or a list of objects. `key` is the response key of the field.
 
-    `ids_index` is the index of the arguments of `nodes(ids:)` in `CostParameters.args`, and None for any other field.
-    `fixed` is the cost of the field with all that is selected in it, if no answer can change it, else None.
+    - `ids_index`: the index of the arguments of `nodes(ids:)` in `CostParameters.args`; None for any other field.
+    - `fixed`: the cost of the field with its selection if it is the same for every answer, else None.
     """
 
     key: str
@@ -103,18 +110,21 @@ class FieldCost:
 
     @property
     def is_constant(self) -> bool:
-        """Whether an answer of null, or an empty one, costs the same."""
+        """Whether the cost is the same for every answer, including null and an empty list."""
         return self.fixed is not None
 
     def compute_requested(self, parameters: CostParameters) -> int:
-        """The requested cost."""
+        """Compute the requested cost."""
         if self.ids_index is not None and parameters.linear_nodes:
             count = len(parameters.args[self.ids_index]["ids"])
             return self.base + count * self.selection.compute_requested(parameters)
         return self.base + self.selection.compute_requested(parameters)
 
     def compute_actual(self, answer: Any, parameters: CostParameters) -> int:
-        """The actual cost; for a list, that of its most expensive item."""
+        """Compute the actual cost. The cost of a list is that of its most expensive item.
+
+        With `linear_nodes`, the costs of all items of `nodes(ids:)` are added instead.
+        """
         if self.fixed is not None or answer is None:
             return self.base
         if self.is_list:
@@ -126,11 +136,11 @@ class FieldCost:
 
 @dataclass(slots=True)
 class ConnectionCost:
-    """The cost of a connection.
+    """The cost of a GraphQL connection.
 
-    `args_index` is the index of its arguments in `CostParameters.args`. `nodes` are the selections of `nodes`: response
-    key and selection of the node. `edges` are those of `edges`: response keys of `edges` and of `node`, and selection
-    of the node.
+    - `args_index`: the index of the connection's arguments in `CostParameters.args`.
+    - `nodes`: for each selection of `nodes`, its response key and the selection in the node.
+    - `edges`: for each selection of `edges`, the response keys of `edges` and of `node`, and the selection in the node.
     """
 
     key: str
@@ -145,7 +155,7 @@ class ConnectionCost:
         return int(first if first is not None else args.get("last") or 0)
 
     def compute_requested(self, parameters: CostParameters) -> int:
-        """The requested cost, which is that of a full page."""
+        """Compute the requested cost, which is that of a full page."""
         factor = compute_page_factor(self._get_page_size(parameters))
         selections = [selection for _, selection in self.nodes] + [selection for _, _, selection in self.edges]
         return _CONNECTION_COST + sum(
@@ -153,7 +163,10 @@ class ConnectionCost:
         )
 
     def compute_actual(self, answer: Any, parameters: CostParameters) -> int:
-        """The actual cost: as requested for a full page, and in proportion to its length for a shorter one."""
+        """Compute the actual cost.
+
+        A full page costs what was requested. A shorter page costs less, in proportion to its length.
+        """
         if answer is None:
             return _CONNECTION_COST
         size = self._get_page_size(parameters)

@@ -1,7 +1,7 @@
-"""Compiles GraphQL documents into plans: nested Python functions that compute the same as graphql-core, but faster.
+"""Compiles GraphQL documents into plans: nested Python functions with the results of graphql-core, but faster.
 
-A plan serves queries that execute without errors. graphql-core itself executes mutations, introspection and whatever
-fails, because it reports the right position of each error. Both call the same resolvers.
+Plans execute queries that cause no errors. graphql-core itself executes mutations, introspection and failing queries,
+because it reports the right position of each error. Plans and graphql-core call the same resolvers.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,7 +44,8 @@ _INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
 class Plan:
     """A compiled operation.
 
-    `execute` is None if only graphql-core can execute the operation: it introspects the schema, or a field is denied.
+    `execute` is None if only graphql-core can execute the operation, because it introspects the schema or selects a
+    field without the required scope.
     """
 
     operation: OperationDefinitionNode
@@ -53,13 +54,13 @@ class Plan:
     arguments: list[tuple[GraphQLField, FieldNode]]
 
     def coerce_arguments(self, variables: VariableValues) -> list[Args]:
-        """The arguments of every field that has any, in the order to which `execute` and `cost` refer by index."""
+        """Return the coerced arguments of every field that has any. `execute` and `cost` refer to them by index."""
         return [get_argument_values(definition, node, variables) for definition, node in self.arguments]
 
 
 @dataclass(slots=True)
 class Planner:
-    """Compiles one operation for one set of granted scopes and one choice of @include and @skip."""
+    """Compiles one operation, for one set of granted scopes and one set of values of @include and @skip."""
 
     schema: GraphQLSchema
     fragments: Mapping[str, FragmentDefinitionNode]
@@ -69,7 +70,7 @@ class Planner:
     is_executable: bool = True
 
     def build_plan(self, operation: OperationDefinitionNode) -> Plan:
-        """The plan of `operation`, which must be valid."""
+        """Build the plan of `operation`, which must be valid."""
         root = self.schema.get_root_type(operation.operation)
         assert root is not None
         execute, fields = self._compile_object(root, [operation.selection_set])
@@ -77,11 +78,11 @@ class Planner:
         return Plan(operation, cost, execute if self.is_executable else None, self.arguments)
 
     def _compile_object(self, kind: GraphQLObjectType, sets: list[SelectionSetNode]) -> tuple[Execute, list[Any]]:
-        """The function that computes an object of type `kind`, and the costs of its fields.
+        """Compile the function that computes an object of type `kind`. Return it with the costs of the object's fields.
 
-        The function is one dictionary display, compiled from source text: attributes that are read in place are several
-        times as fast as a function call for each. The source contains nothing of a client but response keys, quoted by
-        `repr`, and GraphQL names, which are valid Python names.
+        The function consists of one dictionary display, which is compiled from source text. Attributes are read in
+        place, which is several times as fast as a function call for each. The source text contains only two things from
+        a client: response keys, quoted by `repr`, and GraphQL names, which are valid Python names.
         """
         names: dict[str, Any] = {}
         entries, costs = [], []
@@ -94,7 +95,7 @@ class Planner:
         return execute, costs
 
     def _collect_fields(self, kind: GraphQLObjectType, sets: list[SelectionSetNode]) -> dict[str, list[FieldNode]]:
-        """The fields that are selected in an object of type `kind`, by response key, with fragments resolved."""
+        """Collect the selected fields of an object of type `kind` by response key, with fragments resolved."""
         fields: dict[str, list[FieldNode]] = {}
         visited: set[str] = set()
         for selections in sets:
@@ -130,7 +131,7 @@ class Planner:
         return include is None or bool(include["if"])
 
     def _is_of_type(self, kind: GraphQLObjectType, name: str) -> bool:
-        """Whether `kind` is the type `name`, or one of its types if it is an interface or a union."""
+        """Return whether `kind` is the type `name`, or belongs to the interface or union `name`."""
         condition = self.schema.get_type(name)
         if isinstance(condition, GraphQLInterfaceType | GraphQLUnionType):
             return self.schema.is_sub_type(condition, kind)
@@ -139,7 +140,7 @@ class Planner:
     def _compile_field(
         self, kind: GraphQLObjectType, key: str, nodes: list[FieldNode], names: dict[str, Any]
     ) -> tuple[str, Any]:
-        """The source text that computes a field, and its cost (None if it costs nothing)."""
+        """Build the source text that computes a field. Return it with the cost of the field, or None for no cost."""
         name = nodes[0].name.value
         if name == "__typename":
             return repr(kind.name), None
@@ -172,7 +173,10 @@ class Planner:
         key: str,
         names: dict[str, Any],
     ) -> tuple[str, int]:
-        """The source text that calls the resolver of a field, and the index of the field's arguments (-1: none)."""
+        """Build the source text that calls the resolver of a field.
+
+        Returns it with the index of the field's arguments, or -1 for a field without arguments.
+        """
         resolver = find_resolver(kind.name, name)
         args_index = -1
         if definition.args:
@@ -187,7 +191,11 @@ class Planner:
     def _compile_selection(
         self, kind: Any, sets: list[SelectionSetNode], key: str, args_index: int
     ) -> tuple[Execute, SelectionCost, ConnectionCost | None]:
-        """The function that computes what is selected in a field of type `kind`, and its costs."""
+        """Compile the function that computes the selection of a field of type `kind`.
+
+        Returns the function, the cost of the selection and, if `kind` is a GraphQL connection, the cost of the
+        connection.
+        """
         if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
             execute, selection = self._compile_abstract(kind, sets)
             return execute, selection, None
@@ -197,7 +205,11 @@ class Planner:
         return execute, SelectionCost({kind.name: fields}), connection
 
     def _compile_abstract(self, kind: Any, sets: list[SelectionSetNode]) -> tuple[Execute, SelectionCost]:
-        """The same for an interface or union: the resolver returns a `TypedValue`, whose type selects the function."""
+        """Compile the function that computes the selection of a field whose type is an interface or a union.
+
+        The resolver of the field returns a `TypedValue`. The function for the type of this value computes the object.
+        Returns the function and the cost of the selection.
+        """
         by_type: dict[str, Execute] = {}
         costs: dict[str, list[Any]] = {}
         for possible in self.schema.get_possible_types(kind):
@@ -239,7 +251,10 @@ def _is_list(kind: GraphQLOutputType) -> bool:
 
 
 def _build_completion(function: str, source: str, kind: GraphQLOutputType) -> str:
-    """The source text that applies `function` to the value of `source`: an object, each item of a list, or null."""
+    """Build the source text that applies `function` to the value of `source`.
+
+    The function is applied to an object, or to each item of a list. null stays null where the type allows it.
+    """
     is_nullable = not isinstance(kind, GraphQLNonNull)
     bare = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
     if isinstance(bare, GraphQLList):
@@ -252,5 +267,5 @@ def _build_completion(function: str, source: str, kind: GraphQLOutputType) -> st
 
 
 def collect_fragments(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
-    """The fragments that a document defines, by name."""
+    """Return the fragments that a document defines, by name."""
     return {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}

@@ -1,4 +1,4 @@
-"""Shopify's rate limit: every shop has a leaky bucket of points, from which each query takes its cost."""
+"""Shopify's rate limit: every shop has a leaky bucket of points, and each query takes its cost from the bucket."""
 
 import time
 from collections.abc import Callable
@@ -23,25 +23,25 @@ class LeakyBucket:
         self.level, self.refilled_at = self.maximum, self.clock()
 
     def measure_available(self) -> float:
-        """The points in the bucket now."""
+        """Return the points that are in the bucket now."""
         now = self.clock()
         self.level = min(self.maximum, self.level + (now - self.refilled_at) * self.rate)
         self.refilled_at = now
         return self.level
 
-    def reserve(self, points: float) -> bool:
-        """Take `points` from the bucket. If it holds fewer, take none and return False."""
+    def reserve_points(self, points: float) -> bool:
+        """Take `points` from the bucket and return True. If it holds fewer points, take none and return False."""
         if self.measure_available() < points:
             return False
         self.level -= points
         return True
 
-    def refund(self, points: float) -> None:
-        """Give back `points` that were reserved but not needed."""
+    def refund_points(self, points: float) -> None:
+        """Return to the bucket `points` that were reserved but not needed."""
         self.level = min(self.maximum, self.measure_available() + points)
 
     def build_throttle_status(self) -> dict[str, int]:
-        """The `throttleStatus` of an answer."""
+        """Build the `throttleStatus` of an answer."""
         return {
             "maximumAvailable": int(self.maximum),
             "currentlyAvailable": int(self.measure_available()),
@@ -50,11 +50,11 @@ class LeakyBucket:
 
 
 def build_bucket(plan: str, clock: Callable[[], float] = time.monotonic) -> LeakyBucket:
-    """A full bucket for a shop on `plan`: it holds the points of 20 seconds."""
+    """Build a full bucket for a shop on `plan`. It holds as many points as are restored in 20 seconds."""
     rate = _RATES[plan]
     return LeakyBucket(rate, rate * _SECONDS_TO_FILL, clock)
 
 
 def get_restore_rate(plan: str) -> int:
-    """The points per second with which the bucket of a shop on `plan` is refilled."""
+    """Return the points per second that are restored in the bucket of a shop on `plan`."""
     return _RATES[plan]

@@ -14,7 +14,10 @@ from sandbox.shopify.fields.context import TypedValue
 
 @cache
 def load_schema() -> GraphQLSchema:
-    """The schema, whose resolvers graphql-core's executor calls. Plans (see `query_plan`) call the same resolvers."""
+    """Load the schema, with a resolver for every field.
+
+    graphql-core calls these resolvers when it executes a document. The plans of `query_plan` call the same resolvers.
+    """
     text = files("sandbox.shopify").joinpath("schema.graphql").read_text(encoding="utf-8")
     # The check of graphql-core would refuse this schema: like Shopify's, it deprecates a field of an interface.
     schema = build_schema(text, assume_valid=True)

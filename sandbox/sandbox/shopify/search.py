@@ -1,4 +1,7 @@
-"""The part of Shopify's search syntax that a synchronising app needs: `id:>1 status:active,draft updated_at:>='…'`."""
+"""The part of Shopify's search syntax that an app for synchronization needs.
+
+An example: `id:>1 status:active,draft updated_at:>='…'`.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,10 +15,11 @@ Reader = Callable[[Any], Any]
 
 @dataclass(slots=True)
 class Search:
-    """A parsed query.
+    """A parsed search query.
 
-    `low` and `high` bound the ids, both included. All `predicates` must be true of a record. `warnings` are about terms
-    that are not understood; as at Shopify, these match every record.
+    - `low`, `high`: the lowest and the highest id that match; None means no limit.
+    - `predicates`: functions of a record. A record matches if all of them return True.
+    - `warnings`: warnings about terms that are not understood. As at Shopify, such a term matches every record.
     """
 
     low: int | None = None
@@ -24,7 +28,7 @@ class Search:
     warnings: list[dict[str, str]] = field(default_factory=list)
 
     def is_match(self, record: Any) -> bool:
-        """Whether a record whose id is in the range matches the other terms, too."""
+        """Return whether all predicates are true of a record. The caller has checked the range of ids."""
         return all(predicate(record) for predicate in self.predicates)
 
 
@@ -91,7 +95,7 @@ def _list_words(value: Any) -> list[str]:
 
 
 def _normalise_time(value: str) -> str:
-    """A date or time in the format of stored times; any other value unchanged."""
+    """Convert a date or time to the format of stored times. Any other value is returned unchanged."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
         return f"{value}T00:00:00Z"
     return re.sub(r"(\.\d+)?(Z|\+00:00)?$", "Z", value, count=1) if re.match(r"\d{4}-\d\d-\d\dT", value) else value

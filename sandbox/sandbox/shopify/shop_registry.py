@@ -1,4 +1,4 @@
-"""All shops of the sandbox: creates them, applies edits to them, stores the changes and dispatches the webhooks."""
+"""The registry of all shops: creates and edits shops, stores the changes and dispatches the webhooks."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -18,9 +18,9 @@ T = TypeVar("T")
 
 
 class ShopRegistry:
-    """Every shop, by domain. All methods may be called in any thread.
+    """Holds every shop by domain. All methods may be called in any thread.
 
-    `dispatch` is called with the webhooks of a change once the change is stored.
+    `dispatch` is called with the webhook deliveries of a change after the change is stored.
     """
 
     def __init__(self, store: ShopStore, dispatch: Callable[[list[Delivery]], None]) -> None:
@@ -30,7 +30,7 @@ class ShopRegistry:
         self._tenants: dict[str, Tenant] = {}
 
     def load(self) -> list[Delivery]:
-        """Restore every stored shop; return the webhooks that were still to be delivered when the process ended."""
+        """Load every stored shop, and return the stored webhook deliveries that are still pending."""
         for row in self._store.load_shops():
             recipe = Recipe(**row["recipe"])
             shop = generate_shop(recipe)
@@ -42,17 +42,17 @@ class ShopRegistry:
         return self._store.load_pending_deliveries()
 
     def list_tenants(self) -> list[Tenant]:
-        """All shops, sorted by domain."""
+        """List all shops, sorted by domain."""
         return [self._tenants[domain] for domain in sorted(self._tenants)]
 
-    def get(self, domain: str) -> Tenant | None:
-        """The shop with that domain."""
+    def find_shop(self, domain: str) -> Tenant | None:
+        """Return the shop with the domain, or None if it does not exist."""
         return self._tenants.get(domain)
 
-    def create(self, recipe: Recipe) -> tuple[Tenant, bool]:
-        """The shop that `recipe` describes, and whether it is new.
+    def get_or_create_shop(self, recipe: Recipe) -> tuple[Tenant, bool]:
+        """Return the shop that `recipe` describes, and whether it is new.
 
-        Raises ValueError if a shop with that domain exists and its recipe differs.
+        Raises ValueError if a shop with the same domain exists and has another recipe.
         """
         with self._lock:
             existing = self._tenants.get(recipe.shop)
@@ -66,18 +66,18 @@ class ShopRegistry:
         return existing, False
 
     def apply_edit(self, tenant: Tenant, edit: Callable[[Shop, ChangeSet], T]) -> T:
-        """Call `edit` with the lock of the shop held, and commit its changes. Return what `edit` returns."""
+        """Call `edit` while the lock of the shop is held, and commit its changes. Return what `edit` returns."""
         changes = self.start_change_set(tenant)
         with tenant.shop.lock:
             result = edit(tenant.shop, changes)
-            self.commit(tenant, changes)
+            self.commit_changes(tenant, changes)
         return result
 
     def start_change_set(self, tenant: Tenant) -> ChangeSet:
-        """An empty change set for one edit of that shop."""
+        """Create an empty change set for one edit of the shop."""
         return ChangeSet(tenant.subscriptions.list_topics(), tenant.faults.inventory_touches_product)
 
-    def commit(self, tenant: Tenant, changes: ChangeSet) -> None:
+    def commit_changes(self, tenant: Tenant, changes: ChangeSet) -> None:
         """Store the records in `changes` and dispatch its webhooks. The caller holds the lock of the shop."""
         deliveries = [
             delivery
@@ -103,7 +103,7 @@ class ShopRegistry:
         tenant.subscriptions.clear()
 
     def save_grants(self, tenant: Tenant) -> None:
-        """Store the grants of a shop as they are now."""
+        """Store the current grants of a shop."""
         self._store.write_column(tenant.shop.domain, "grants", tenant.grants.dump())
 
     def set_faults(self, tenant: Tenant, faults: Faults) -> None:
@@ -112,7 +112,10 @@ class ShopRegistry:
         self._store.write_column(tenant.shop.domain, "faults", faults.model_dump())
 
     def record_attempt(self, delivery: Delivery) -> None:
-        """Store the state of a delivery after an attempt. When the last attempt failed, delete the subscription."""
+        """Store the state of a delivery after an attempt.
+
+        After the last failed attempt, the webhook subscription is deleted.
+        """
         self._store.update_delivery(delivery)
         tenant = self._tenants.get(delivery.shop)
         if tenant is None:
@@ -122,7 +125,7 @@ class ShopRegistry:
             tenant.subscriptions.delete(delivery.subscription)
 
     def _build_tenant(self, recipe: Recipe, shop: Shop, row: dict[str, Any]) -> Tenant:
-        """A shop with the subscriptions, grants and faults in the stored `row`, which is empty for a new shop."""
+        """Build a shop with the subscriptions, grants and faults in its stored `row`, which is empty for a new shop."""
 
         def save_subscriptions(subscriptions: list[Subscription]) -> None:
             self._store.write_column(shop.domain, "subscriptions", dump_subscriptions(subscriptions))
@@ -142,7 +145,7 @@ class ShopRegistry:
 
 
 def _restore_record(shop: Shop, kind: str, number: int, body: dict[str, Any] | None) -> None:
-    """Put a stored record into the generated shop; a `body` of None deletes the generated record."""
+    """Put a stored record into the generated shop. If `body` is None, delete the generated record instead."""
     tables: dict[str, Any] = {
         "collection": shop.collections, "discount": shop.discounts, "location": shop.locations,
     }  # fmt: skip

@@ -12,12 +12,15 @@ T = TypeVar("T")
 
 
 def get_current_time() -> str:
-    """The current time in Shopify's format: ISO 8601, in UTC and whole seconds."""
+    """Return the current time in Shopify's format: ISO 8601, in UTC and whole seconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Table(Generic[T]):
-    """Records by number. `get_number` returns the number of a record. Iteration is in the order of the numbers."""
+    """Holds records by number. Iteration follows the order of the numbers.
+
+    `get_number` returns the number of a record.
+    """
 
     def __init__(self, get_number: Callable[[T], int]) -> None:
         self._get_number = get_number
@@ -31,11 +34,11 @@ class Table(Generic[T]):
         return iter(self._sorted)
 
     def get(self, number: int) -> T | None:
-        """The record with `number`, or None."""
+        """Return the record with `number`, or None."""
         return self._by_number.get(number)
 
     def put(self, record: T) -> None:
-        """Add a record, or replace the one with the same number."""
+        """Add a record, or replace the record with the same number."""
         number = self._get_number(record)
         if number in self._by_number:
             self._sorted[self._find_index(number)] = record
@@ -46,14 +49,14 @@ class Table(Generic[T]):
         self._by_number[number] = record
 
     def remove(self, number: int) -> T | None:
-        """Remove the record with `number` and return it; None if it does not exist."""
+        """Remove the record with `number`, and return it. Return None if it does not exist."""
         record = self._by_number.pop(number, None)
         if record is not None:
             del self._sorted[self._find_index(number)]
         return record
 
     def list_between(self, low: int | None, high: int | None) -> list[T]:
-        """All records with low <= number <= high, in order. None means no limit."""
+        """List all records with low <= number <= high, in the order of their numbers. None means no limit."""
         start = 0 if low is None else bisect_left(self._sorted, low, key=self._get_number)
         stop = len(self._sorted) if high is None else bisect_right(self._sorted, high, key=self._get_number)
         return self._sorted[start:stop]
@@ -63,9 +66,9 @@ class Table(Generic[T]):
 
 
 class Shop:
-    """The records of one shop. Hold `lock` while you read or change them.
+    """The records of one shop. Callers hold `lock` while they read or change them.
 
-    Call `invalidate_memberships` after every change that may decide which products are in a smart collection.
+    Callers call `invalidate_memberships` after every change that may affect which products are in a smart collection.
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -81,11 +84,11 @@ class Shop:
 
     @property
     def domain(self) -> str:
-        """The domain, such as acme.myshopify.com."""
+        """The domain of the shop, such as acme.myshopify.com."""
         return self.profile.domain
 
     def allocate_number(self) -> int:
-        """A new number, which no record of this shop ever had."""
+        """Return a new number, which no record of this shop has had before."""
         self.profile.sequence += 7
         return self.profile.sequence
 
@@ -99,17 +102,20 @@ class Shop:
         self.invalidate_memberships()
 
     def remove_product(self, number: int) -> Product | None:
-        """Remove a product with its variants and return it; None if it does not exist."""
+        """Remove a product with its variants, and return it. Return None if it does not exist."""
         self._remove_variants(number)
         self.invalidate_memberships()
         return self.products.remove(number)
 
     def invalidate_memberships(self) -> None:
-        """Evaluate the rules of smart collections again when their members are read next."""
+        """Forget the members of all collections. They are determined again when they are next read."""
         self._member_cache.clear()
 
     def list_members(self, collection: Collection) -> list[int]:
-        """The numbers of the products in a collection: in the merchant's order, or sorted if it is a smart one."""
+        """List the numbers of the products in a collection.
+
+        Those of a manual collection are in the merchant's order, those of a smart collection are sorted.
+        """
         members = self._member_cache.get(collection.number)
         if members is None:
             members = list(self._select_members(collection))

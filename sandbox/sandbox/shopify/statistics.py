@@ -1,4 +1,4 @@
-"""Counts of the calls to a shop, of their cost and of its webhooks."""
+"""Counts of the calls to a shop, of their cost and of the shop's webhooks."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Statistics:
-    """The counts since the process started or since the last reset."""
+    """The counts since the start of the process or the last reset."""
 
     calls: int = 0
     operations: Counter[str] = field(default_factory=Counter)
@@ -22,8 +22,8 @@ class Statistics:
     events: Counter[str] = field(default_factory=Counter)
     deliveries: Counter[str] = field(default_factory=Counter)
 
-    def report(self) -> dict[str, Any]:
-        """All counts as JSON."""
+    def build_report(self) -> dict[str, Any]:
+        """Return all counts as a dictionary that can be serialized as JSON."""
         return {
             "calls": self.calls, "operations": dict(self.operations), "root_fields": dict(self.root_fields),
             "errors": dict(self.errors), "points_requested": self.points_requested, "points_spent": self.points_spent,

@@ -1,7 +1,7 @@
-"""The stored state of all shops, in one SQLite file: recipes, changed records, grants, subscriptions, pending webhooks.
+"""The stored state of all shops: recipes, changed records, grants, subscriptions and pending webhooks.
 
-Generated records are not stored, because the recipe of a shop generates them again. The table `records` has only those
-that were changed, with all their fields, and those that were deleted, with a null body.
+It is in one SQLite file. Generated records are not stored, because the recipe of a shop generates them again. The table
+`records` has only records that differ from the recipe: changed ones with all fields, and deleted ones with a null body.
 """
 
 import sqlite3
@@ -32,7 +32,7 @@ _OPTIONS = orjson.OPT_NON_STR_KEYS
 
 
 class ShopStore:
-    """Tables in the file `sandbox.sqlite` in a folder. Every method is one transaction, and any thread may call it."""
+    """Reads and writes `sandbox.sqlite` in `folder`. Every method is one transaction, and any thread may call it."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ class ShopStore:
         self._db.executescript("pragma journal_mode=wal; pragma synchronous=off;" + _SCHEMA)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the SQLite file."""
         self._db.close()
 
     def add_shop(self, domain: str, recipe: dict[str, Any]) -> None:
@@ -51,7 +51,11 @@ class ShopStore:
             self._db.execute("insert into shops (domain, recipe) values (?, ?)", (domain, orjson.dumps(recipe)))
 
     def load_shops(self) -> list[dict[str, Any]]:
-        """The row of every shop: its domain, and recipe, profile, grants, subscriptions and faults as JSON or None."""
+        """Load the row of every shop, as a dictionary.
+
+        It has the domain, and the recipe, profile, grants, subscriptions and faults as parsed JSON; None if nothing is
+        stored.
+        """
         names = ("recipe", "profile", "grants", "subscriptions", "faults")
         with self._lock:
             rows = self._db.execute(f"select domain, {', '.join(names)} from shops order by domain").fetchall()
@@ -64,12 +68,15 @@ class ShopStore:
         ]
 
     def write_column(self, domain: str, name: str, value: Any) -> None:
-        """Store one column of a shop: grants, subscriptions or faults."""
+        """Write one column of a shop. `name` is grants, subscriptions or faults."""
         with self._lock:
             self._db.execute(f"update shops set {name} = ? where domain = ?", (orjson.dumps(value), domain))
 
     def load_records(self, domain: str) -> Iterator[tuple[str, int, dict[str, Any] | None]]:
-        """The records that differ from the recipe: kind, number, and the record as JSON, or None if it was deleted."""
+        """Yield the kind, number and parsed JSON of each record that differs from the recipe.
+
+        The JSON of a deleted record is None.
+        """
         with self._lock:
             rows = self._db.execute("select kind, number, body from records where domain = ?", (domain,)).fetchall()
         for kind, number, body in rows:
@@ -78,7 +85,10 @@ class ShopStore:
     def save_changes(
         self, profile: Profile, changes: dict[tuple[str, int], Record | None], deliveries: Iterable[Delivery]
     ) -> None:
-        """Store the changed records of an edit (None: deleted) and its webhooks, in one transaction."""
+        """Write the changed records of an edit and its pending webhooks in one transaction.
+
+        In `changes`, None stands for a deleted record.
+        """
         records = [
             (profile.domain, kind, number, orjson.dumps(record, option=_OPTIONS) if record is not None else None)
             for (kind, number), record in changes.items()
@@ -92,7 +102,10 @@ class ShopStore:
             self._db.execute("commit")
 
     def update_delivery(self, delivery: Delivery) -> None:
-        """Store the due time of a delivery that is still pending after an attempt, and remove any other."""
+        """Write the result of a delivery attempt.
+
+        A delivery that is still pending is kept with its next due time. One that is delivered or failed is deleted.
+        """
         with self._lock:
             if delivery.status == "pending":
                 values = (delivery.due, delivery.attempts, delivery.id)
@@ -101,7 +114,7 @@ class ShopStore:
                 self._db.execute("delete from deliveries where id = ?", (delivery.id,))
 
     def load_pending_deliveries(self) -> list[Delivery]:
-        """All deliveries that are still pending."""
+        """Load all deliveries that are still pending, ordered by due time."""
         with self._lock:
             rows = self._db.execute(
                 "select id, domain, due, attempts, meta, body from deliveries order by due"
@@ -118,5 +131,5 @@ def _build_row(delivery: Delivery) -> tuple[Any, ...]:
 
 
 def dump_subscriptions(subscriptions: Iterable[Subscription]) -> list[dict[str, Any]]:
-    """Subscriptions as they are stored."""
+    """Return the subscriptions as the JSON that the store keeps."""
     return [asdict(subscription) for subscription in subscriptions]

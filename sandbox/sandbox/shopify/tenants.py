@@ -1,4 +1,4 @@
-"""A shop with everything that Shopify keeps for it besides its records."""
+"""A shop together with the state that Shopify keeps for it besides its records."""
 
 from dataclasses import dataclass, field
 
@@ -24,7 +24,7 @@ class Tenant:
     statistics: Statistics = field(default_factory=Statistics)
 
     def apply_faults(self, faults: Faults) -> None:
-        """Replace the faults."""
+        """Replace the faults. The bucket's restore rate and the refused webhook topics follow them."""
         self.faults = faults
         # The bucket is refilled up to now before its rate changes.
         self.bucket.measure_available()

@@ -7,8 +7,8 @@ VERSIONS = ("2026-01", "2026-04", "2026-07", LATEST_VERSION, "unstable")
 
 
 def choose_version(requested: str, faults: Faults) -> str:
-    """The version in which a request for the version `requested` is answered.
+    """Return the version that answers a request for the version `requested`.
 
-    As at Shopify, a version that is not accessible falls forward to the oldest accessible one.
+    As at Shopify, the oldest accessible version answers a request for a version that is not accessible.
     """
     return faults.version or (requested if requested in VERSIONS else VERSIONS[0])

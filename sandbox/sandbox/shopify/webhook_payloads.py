@@ -1,4 +1,4 @@
-"""The bodies of webhooks. They have the format of Shopify's REST API and contain less than the records themselves."""
+"""The bodies of webhooks. They have the format of Shopify's REST API and contain fewer fields than the records."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ _GROUPS = ("inventory_levels", "inventory_items", "products", "collections", "di
 
 
 def format_topic(topic: str) -> str:
-    """A topic as the header X-Shopify-Topic writes it: PRODUCTS_UPDATE is products/update."""
+    """Format a topic for the header X-Shopify-Topic. For example, PRODUCTS_UPDATE becomes products/update."""
     lower = topic.lower()
     group = next((name for name in _GROUPS if lower.startswith(f"{name}_")), lower.split("_", 1)[0])
     return f"{group}/{lower[len(group) + 1 :]}"
 
 
 def build_product(p: Product) -> Body:
-    """products/create and products/update: the first 100 variants in full, and the gids of all."""
+    """Build the body of products/create and products/update: the first 100 variants and the gids of all variants."""
     images = [_build_image(p, m, position) for position, m in enumerate(p.media, 1) if m.url]
     return {
         "id": p.number, "admin_graphql_api_id": build_gid("Product", p.number), "title": p.title,
@@ -73,12 +73,12 @@ def _build_media(p: Product, m: Media, position: int) -> Body:
 
 
 def build_deletion(number: int) -> Body:
-    """products/delete, inventory_items/delete and locations/delete: only the id."""
+    """Build the body of products/delete, inventory_items/delete and locations/delete. It has only the id."""
     return {"id": number}
 
 
 def build_level(level: Level) -> Body:
-    """inventory_levels/connect and inventory_levels/update."""
+    """Build the body of inventory_levels/connect and inventory_levels/update."""
     return {
         "inventory_item_id": level.item, "location_id": level.location, "available": level.available,
         "updated_at": level.updated_at, "admin_graphql_api_id": build_level_gid(level.location, level.item),
@@ -86,12 +86,12 @@ def build_level(level: Level) -> Body:
 
 
 def build_disconnected_level(level: Level) -> Body:
-    """inventory_levels/disconnect, which has no gid."""
+    """Build the body of inventory_levels/disconnect. It has no gid."""
     return {"inventory_item_id": level.item, "location_id": level.location}
 
 
 def build_item(v: Variant) -> Body:
-    """inventory_items/create and inventory_items/update."""
+    """Build the body of inventory_items/create and inventory_items/update."""
     return {
         "id": v.item, "sku": v.sku, "created_at": v.created_at, "updated_at": v.item_updated_at,
         "requires_shipping": True,
@@ -100,7 +100,7 @@ def build_item(v: Variant) -> Body:
 
 
 def build_collection(o: Collection) -> Body:
-    """collections/create and collections/update."""
+    """Build the body of collections/create and collections/update."""
     return {
         "id": o.number, "handle": o.handle, "title": o.title, "updated_at": o.updated_at, "body_html": o.description,
         "published_at": o.updated_at, "sort_order": o.sort_order.lower().replace("_", "-"), "template_suffix": None,
@@ -109,12 +109,12 @@ def build_collection(o: Collection) -> Body:
 
 
 def build_collection_deletion(number: int) -> Body:
-    """collections/delete."""
+    """Build the body of collections/delete."""
     return {"id": number, "published_scope": "web", "admin_graphql_api_id": build_gid("Collection", number)}
 
 
 def build_discount(d: Discount) -> Body:
-    """discounts/create, discounts/update and discounts/delete, which have a gid but no numeric id."""
+    """Build the body of discounts/create, discounts/update and discounts/delete. It has a gid but no numeric id."""
     return {
         "admin_graphql_api_id": build_gid(d.node_type, d.number), "title": d.title,
         "status": d.get_status(get_current_time()), "created_at": d.created_at, "updated_at": d.updated_at,
@@ -122,14 +122,14 @@ def build_discount(d: Discount) -> Body:
 
 
 def build_redeem_code(d: Discount, number: int, code: str) -> Body:
-    """discounts/redeemcode_added and discounts/redeemcode_removed."""
+    """Build the body of discounts/redeemcode_added and discounts/redeemcode_removed."""
     redeem_code = {"id": build_gid("DiscountRedeemCode", number), "code": code}
     gid = build_gid(d.node_type, d.number)
     return {"admin_graphql_api_id": gid, "redeem_code": redeem_code, "updated_at": d.updated_at}
 
 
 def build_location(location: Location) -> Body:
-    """locations/create, locations/update, locations/activate and locations/deactivate."""
+    """Build the body of locations/create, locations/update, locations/activate and locations/deactivate."""
     return {
         "id": location.number, "name": location.name, "city": location.city, "country_code": location.country,
         "active": location.active, "created_at": location.created_at, "updated_at": location.updated_at,
@@ -138,7 +138,7 @@ def build_location(location: Location) -> Body:
 
 
 def build_shop(profile: Profile) -> Body:
-    """shop/update and app/uninstalled."""
+    """Build the body of shop/update and app/uninstalled."""
     return {
         "id": profile.number, "name": profile.name, "email": profile.email, "domain": profile.domain,
         "myshopify_domain": profile.domain, "currency": profile.currency, "iana_timezone": profile.timezone,

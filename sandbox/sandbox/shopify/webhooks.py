@@ -1,4 +1,4 @@
-"""Webhook subscriptions of one shop, and how deliveries are built, signed and retried."""
+"""The webhook subscriptions of one shop, and functions that build, sign and schedule webhook deliveries."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ from sandbox.shopify.webhook_payloads import format_topic
 RETRIES = 8
 _FIRST_RETRY_DELAY = 4 * 3_600 / (2**RETRIES - 1)
 Refusals = list[tuple[list[str], str]]
-"""Why a subscription is refused: the path of the input field at fault, and a message."""
+"""The reasons why a subscription is refused: for each, the path of the wrong input field and a message."""
 _SCOPES = {
     "PRODUCTS": "read_products", "COLLECTIONS": "read_products", "INVENTORY_LEVELS": "read_inventory",
     "INVENTORY_ITEMS": "read_inventory", "LOCATIONS": "read_locations", "DISCOUNTS": "read_discounts",
@@ -36,7 +36,7 @@ _SCOPES = {
 
 @dataclass(slots=True)
 class Subscription:
-    """A subscription of the app to a topic. `uri` is where its webhooks are sent."""
+    """A subscription of the app to a topic. Its webhooks are sent to `uri`."""
 
     number: int
     topic: str
@@ -49,7 +49,7 @@ class Subscription:
 
 
 class Subscriptions:
-    """The subscriptions of one shop. `on_change` is called with all of them after every change."""
+    """Holds the subscriptions of one shop. `on_change` is called with all subscriptions after every change."""
 
     def __init__(
         self,
@@ -63,23 +63,26 @@ class Subscriptions:
         self.refused_topics: frozenset[str] = frozenset()
 
     def list_all(self) -> list[Subscription]:
-        """All subscriptions, oldest first."""
+        """List all subscriptions, oldest first."""
         return list(self._by_number.values())
 
     def get(self, number: int) -> Subscription | None:
-        """The subscription with that number."""
+        """Return the subscription with the number, or None."""
         return self._by_number.get(number)
 
     def list_by_topic(self, topic: str) -> list[Subscription]:
-        """The subscriptions to one topic."""
+        """List the subscriptions to one topic."""
         return [s for s in self._by_number.values() if s.topic == topic]
 
     def list_topics(self) -> frozenset[str]:
-        """All topics with a subscription."""
+        """Return all topics that have a subscription."""
         return frozenset(s.topic for s in self._by_number.values())
 
     def create(self, topic: str, body: Mapping[str, Any], scopes: frozenset[str]) -> Subscription | Refusals:
-        """Subscribe to a topic, for an app with the granted `scopes`. `body` is a GraphQL WebhookSubscriptionInput."""
+        """Subscribe an app with the granted `scopes` to a topic. `body` is a GraphQL WebhookSubscriptionInput.
+
+        Returns the new subscription, or the reasons why it is refused.
+        """
         uri = body.get("uri") or body.get("callbackUrl") or ""
         refusals = self._find_refusals(topic, uri, body.get("filter"), scopes, None)
         if refusals:
@@ -91,7 +94,10 @@ class Subscriptions:
         return subscription
 
     def update(self, number: int, body: Mapping[str, Any]) -> Subscription | Refusals:
-        """Set the fields of a subscription that `body` names."""
+        """Set the fields of a subscription that are in `body`.
+
+        Returns the subscription, or the reasons why the change is refused.
+        """
         subscription = self._by_number.get(number)
         if subscription is None:
             return [(["id"], "Webhook subscription does not exist")]
@@ -106,27 +112,31 @@ class Subscriptions:
         return subscription
 
     def delete(self, number: int) -> Subscription | None:
-        """Delete a subscription and return it; None if it does not exist."""
+        """Delete a subscription, and return it. Return None if it does not exist."""
         subscription = self._by_number.pop(number, None)
         if subscription is not None:
             self._on_change(self.list_all())
         return subscription
 
     def clear(self) -> None:
-        """Delete all subscriptions, as happens when the app is uninstalled."""
+        """Delete all subscriptions. This happens when the app is uninstalled."""
         self._by_number.clear()
         self._on_change([])
 
     def _find_refusals(
         self, topic: str, uri: str, filter_: str | None, scopes: frozenset[str] | None, number: int | None
     ) -> Refusals:
-        """Why a subscription is not allowed. `scopes` None skips the check of scopes; `number` is the updated one."""
+        """Return the reasons why a subscription is refused; an empty list if it is allowed.
+
+        If `scopes` is None, the scopes are not checked. `number` is the subscription that is updated, or None for a new
+        one.
+        """
         group = next((name for name in _SCOPES if topic.startswith(f"{name}_")), None)
         lacks_scope = scopes is not None and group is not None and not _is_covered(_SCOPES[group], scopes)
         if topic in self.refused_topics or lacks_scope:
             message = f"You do not have permission to create or update webhooks with {format_topic(topic)} topic."
             return [(["webhookSubscription", "topic"], message)]
-        problem = _check_address(uri)
+        problem = _find_uri_problem(uri)
         if problem is not None:
             return [(["webhookSubscription", "callbackUrl"], problem)]
         others = (s for s in self.list_by_topic(topic) if s.number != number)
@@ -147,10 +157,10 @@ def _is_covered(scope: str, scopes: frozenset[str]) -> bool:
     return scope in scopes or scope.replace("read_", "write_") in scopes
 
 
-def _check_address(uri: str) -> str | None:
-    """The message with which Shopify refuses to deliver to `uri`; None if it accepts it.
+def _find_uri_problem(uri: str) -> str | None:
+    """Return the message with which Shopify refuses the URI `uri` for webhooks, or None if Shopify accepts it.
 
-    Unlike Shopify, the sandbox accepts plain http for local hosts, so that it works without certificates.
+    Unlike Shopify, the sandbox accepts plain http for local hosts, so that it works without TLS certificates.
     """
     if uri.startswith(("pubsub://", "arn:aws:events:")):
         return None
@@ -171,7 +181,10 @@ def _check_address(uri: str) -> str | None:
 def build_deliveries(
     domain: str, subscriptions: Iterable[Subscription], faults: Faults, topic: str, payload: dict[str, Any]
 ) -> list[Delivery]:
-    """The deliveries of one event: one for each subscription, and more, later or dropped ones as `faults` say."""
+    """Build the deliveries of one event, one for each subscription.
+
+    The faults may add duplicates, delay deliveries or mark them as dropped.
+    """
     event, at = str(uuid.uuid4()), datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "000Z")
     body = orjson.dumps(payload)
     deliveries = []
@@ -191,7 +204,7 @@ def build_deliveries(
 
 
 def _filter_fields(payload: dict[str, Any], subscription: Subscription, body: bytes) -> bytes:
-    """The body with the fields of `payload` that the subscription includes; `body` if it includes all."""
+    """Return the JSON of the fields of `payload` that the subscription includes; `body` if it includes all."""
     if not subscription.include_fields:
         return body
     return orjson.dumps({name: payload[name] for name in subscription.include_fields if name in payload})
@@ -205,25 +218,26 @@ def _copy_delivery(delivery: Delivery) -> Delivery:
 
 
 def compute_retry_delay(attempt: int, scale: float) -> float | None:
-    """Seconds from the failed attempt number `attempt` (1 is the first) to the next; None after the last retry.
+    """Compute the seconds from the failed `attempt` (1 is the first) to the next, or None if there is no next attempt.
 
-    As at Shopify the delay doubles each time, and all eight retries take four hours. `scale` multiplies every delay.
+    As at Shopify, the delay doubles with each attempt, and all eight retries together take four hours. `scale`
+    multiplies every delay.
     """
     return float(_FIRST_RETRY_DELAY * 2 ** (attempt - 1) * scale) if attempt <= RETRIES else None
 
 
-def sign(body: bytes, secret: str) -> str:
-    """The header X-Shopify-Hmac-Sha256: the base64 of the HMAC-SHA256 of the raw body."""
+def sign_body(body: bytes, secret: str) -> str:
+    """Compute the header X-Shopify-Hmac-Sha256: the base64 of the HMAC-SHA256 of the raw body."""
     return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
 
 
 def build_headers(delivery: Delivery, secret: str) -> dict[str, str]:
-    """The HTTP headers of a delivery, signed with the API secret of the app."""
+    """Build the HTTP headers of a delivery. The API secret of the app signs its body."""
     return {
         "Content-Type": "application/json",
         "User-Agent": "Shopify-Captain-Hook",
         "X-Shopify-Topic": format_topic(delivery.topic),
-        "X-Shopify-Hmac-Sha256": sign(delivery.body, secret),
+        "X-Shopify-Hmac-Sha256": sign_body(delivery.body, secret),
         "X-Shopify-Shop-Domain": delivery.shop,
         "X-Shopify-API-Version": delivery.api_version,
         "X-Shopify-Webhook-Id": delivery.id,

@@ -1,1 +1,1 @@
-"""HTTP routes of the simulated Facebook: the Graph API, the login dialog, the pages for people, and the control API."""
+"""The HTTP routes of the simulated Facebook: Graph API, login dialog, HTML pages for users, and control API."""

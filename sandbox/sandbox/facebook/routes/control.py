@@ -1,4 +1,4 @@
-"""The control API of the simulated Facebook: it creates, edits and deletes people and pages, and configures faults."""
+"""The control API of the simulated Facebook: creates, edits and deletes users and Facebook Pages, and sets faults."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -23,14 +23,14 @@ from sandbox.responses import build_json_response
 
 _PERMISSION_STATUSES = frozenset({"granted", "declined", "expired"})
 Handler = Callable[[Request, Any], Awaitable[Response]]
-"""Handles a request, whose parsed JSON body is the second argument; {} without a body."""
+"""Handles a request. The second argument is the parsed JSON body; {} without a body."""
 
 Endpoints = list[tuple[str, str, Handler]]
 """Method, path and handler of each endpoint."""
 
 
 def build_routes(facebook: FacebookState, dispatcher: Dispatcher, post: PostSignedRequest) -> list[Route]:
-    """Build the routes under `/control/facebook`. `post` calls the app's callbacks."""
+    """Build the routes under `/control/facebook`. `post` posts the signed requests of the app's callbacks."""
     people, pages, app = _PeopleControl(facebook, post), _PageControl(facebook), _AppControl(facebook, dispatcher)
     return [
         Route(f"/control/facebook{path}", _build_endpoint(handler), methods=[method])
@@ -58,7 +58,7 @@ class _PeopleControl:
         self._post = post
 
     def list_endpoints(self) -> Endpoints:
-        """List the endpoints about people."""
+        """List the endpoints about users."""
         return [
             ("POST", "/users", self.create_person),
             ("GET", "/users", self.list_people),
@@ -70,23 +70,23 @@ class _PeopleControl:
         ]
 
     async def create_person(self, _: Request, body: Any) -> Response:
-        """Create a person with the first `pages` (3) pages of the `seed` (0)."""
+        """Create a user with the first `pages` (3) Facebook Pages of the `seed` (0)."""
         person = self._facebook.add_person(str(body.get("name", "Sandbox User")))
         self._facebook.add_pages(person, int(body.get("pages", 3)), int(body.get("seed", 0)))
         return build_json_response(self._describe_person(person), 201)
 
     async def list_people(self, _: Request, __: Any) -> Response:
-        """List all people."""
+        """List all users."""
         return build_json_response(
             {"users": [self._describe_person(person) for person in self._facebook.people.values()]}
         )
 
     async def show_person(self, request: Request, _: Any) -> Response:
-        """Show one person."""
+        """Show one user."""
         return build_json_response(self._describe_person(self._find_person(request)))
 
     async def set_permissions(self, request: Request, body: Any) -> Response:
-        """Set permissions without notifying the app. The body maps names to granted, declined or expired."""
+        """Set permissions without notifying the app. The body maps permissions to granted, declined or expired."""
         person = self._find_person(request)
         if not (PERMISSIONS.issuperset(body) and _PERMISSION_STATUSES.issuperset(body.values())):
             raise ValueError("no such permission or status")
@@ -95,18 +95,18 @@ class _PeopleControl:
         return build_json_response(self._describe_person(person))
 
     async def revoke_tokens(self, request: Request, body: Any) -> Response:
-        """Revoke all tokens of the person and of the pages, for the reason `subcode` (460)."""
+        """Revoke all tokens of the user and of the user's Facebook Pages, with the error subcode `subcode` (460)."""
         subcode = int(body.get("subcode", 460))
         return build_json_response(
-            {"revoked": self._facebook.tokens.revoke(subcode, person=self._find_person(request).id)}
+            {"revoked": self._facebook.tokens.revoke_tokens(subcode, person=self._find_person(request).id)}
         )
 
     async def remove_app(self, request: Request, _: Any) -> Response:
-        """Remove the app for a person. Returns the log entry of the deauthorize callback."""
+        """Remove the app for a user. Returns the log entry of the deauthorize callback."""
         return build_json_response(await callbacks.remove_app(self._facebook, self._find_person(request), self._post))
 
     async def delete_data(self, request: Request, _: Any) -> Response:
-        """Ask the app to delete the person's data. Returns the log entry of the deletion callback."""
+        """Ask the app to delete the user's data. Returns the log entry of the data deletion callback."""
         return build_json_response(await callbacks.delete_data(self._facebook, self._find_person(request), self._post))
 
     def _find_person(self, request: Request) -> Person:
@@ -122,7 +122,7 @@ class _PageControl:
         self._facebook = facebook
 
     def list_endpoints(self) -> Endpoints:
-        """List the endpoints about pages."""
+        """List the endpoints about Facebook Pages."""
         return [
             ("POST", "/pages", self.create_pages),
             ("GET", "/pages", self.list_pages),
@@ -138,24 +138,24 @@ class _PageControl:
         ]
 
     async def create_pages(self, _: Request, body: Any) -> Response:
-        """Create the first `count` pages of the `seed` (0) for the person `user`, or for the first person."""
+        """Create the first `count` Facebook Pages of the `seed` (0) for the user `user`, or for the first user."""
         people = self._facebook.people
         owner = people[str(body["user"])] if "user" in body else next(iter(people.values()))
         pages = self._facebook.add_pages(owner, int(body["count"]), int(body.get("seed", 0)))
         return build_json_response({"pages": [_build_summary(page) for page in pages]}, 201)
 
     async def list_pages(self, request: Request, _: Any) -> Response:
-        """List all pages, or those of the person `?user=`."""
+        """List all Facebook Pages, or those of the user `?user=`."""
         user = request.query_params.get("user")
         pages = [page for page in self._facebook.pages.values() if user in (None, page.owner)]
         return build_json_response({"total": len(pages), "pages": [_describe_page(page) for page in pages]})
 
     async def show_page(self, request: Request, _: Any) -> Response:
-        """Show one page with all fields that have a value."""
+        """Show one Facebook Page with all fields that have a value."""
         return build_json_response(_describe_page(self._find_page(request)))
 
     async def edit_page(self, request: Request, body: Any) -> Response:
-        """Set the fields in the body and send webhooks. null clears a field."""
+        """Set the fields in the body and send webhooks. The value null clears a field."""
         page = self._find_page(request)
         self._facebook.apply_edits([(page, body)])
         return build_json_response(_describe_page(page))
@@ -173,25 +173,27 @@ class _PageControl:
         return self._update_page(request, subscribed=None)
 
     async def show_document(self, request: Request, _: Any) -> Response:
-        """Return the document that the product must store, with the default fields or those of `?fields=`."""
+        """Return the document that the product must store, with the fields of `?fields=` or the default fields."""
         fields_text = request.query_params.get("fields")
         fields = tuple(fields_text.split(",")) if fields_text else expected_document.DEFAULT_FIELDS
         document = expected_document.build_document(self._find_page(request), fields)
         return Response(document, media_type="application/json")
 
     async def revoke_tokens(self, request: Request, body: Any) -> Response:
-        """Revoke all tokens of the page, for the reason `subcode` (492)."""
+        """Revoke all tokens of the Facebook Page, with the error subcode `subcode` (492)."""
         subcode = int(body.get("subcode", 492))
-        return build_json_response({"revoked": self._facebook.tokens.revoke(subcode, page=self._find_page(request).id)})
+        return build_json_response(
+            {"revoked": self._facebook.tokens.revoke_tokens(subcode, page=self._find_page(request).id)}
+        )
 
     async def run_burst(self, _: Request, body: Any) -> Response:
-        """Make the number `edits` of edits at once. `pages` selects the pages, as in `_select_pages`."""
+        """Make `edits` edits together. `pages` and `user` select the Facebook Pages."""
         pages = self._select_pages(body)
         self._facebook.apply_edits(edits.generate_burst(pages, int(body["edits"]), int(body.get("seed", 0))))
         return build_json_response({"edits": int(body["edits"]), "pages": [page.id for page in pages]})
 
     async def drift_pages(self, _: Request, body: Any) -> Response:
-        """Change the counters and the pictures' URLs of pages without sending webhooks. `pages` selects the pages."""
+        """Change counters and picture URLs without sending webhooks. `pages` and `user` select the Facebook Pages."""
         pages, rng = self._select_pages(body), random.Random(int(body.get("seed", 0)))
         for page in pages:
             edits.drift_page(page, rng)
@@ -199,7 +201,12 @@ class _PageControl:
         return build_json_response({"pages": [page.id for page in pages]})
 
     def _select_pages(self, body: Any) -> list[Page]:
-        """Select pages: a list of ids in `pages`, or the first `pages` (all) of the person `user` or of everybody."""
+        """Select Facebook Pages by `pages` and `user` in the body.
+
+        If `pages` is a list, it contains ids. Otherwise it is a number: the first so many pages of the user `user`, or
+        of all users without `user`. Without `pages`, all these pages are selected. Deleted pages are selected only by
+        id.
+        """
         selection, user = body.get("pages"), body.get("user")
         if isinstance(selection, list):
             return [self._facebook.pages[str(page_id)] for page_id in selection]
@@ -218,7 +225,7 @@ class _PageControl:
 
 
 class _AppControl:
-    """The endpoints about the app: faults, settings, rate limits, its subscription, deliveries and statistics."""
+    """The endpoints about the app: faults, settings, rate limits, webhook subscription, deliveries and statistics."""
 
     def __init__(self, facebook: FacebookState, dispatcher: Dispatcher) -> None:
         self._facebook = facebook
@@ -263,12 +270,12 @@ class _AppControl:
         return build_json_response(self._facebook.usage.limits.model_dump())
 
     async def set_limits(self, _: Request, body: Any) -> Response:
-        """Replace the rate limits, and forget the calls so far."""
+        """Replace the rate limits, and reset the counts of calls."""
         self._facebook.set_limits(Limits(**body))
         return build_json_response(self._facebook.usage.limits.model_dump())
 
     async def show_subscription(self, _: Request, __: Any) -> Response:
-        """Show the app's webhook subscription, or null."""
+        """Show the app's webhook subscription, or null without one."""
         subscription = self._facebook.subscription
         return build_json_response({"subscription": asdict(subscription) if subscription is not None else None})
 
@@ -286,7 +293,7 @@ class _AppControl:
             if (page is None or page in delivery.pages) and status in (None, delivery.status)
         ]  # fmt: skip
         newest = deliveries[-int(query.get("limit", "1000")) :]
-        reports = [delivery.report() | {"pages": delivery.pages} for delivery in newest]
+        reports = [delivery.build_report() | {"pages": delivery.pages} for delivery in newest]
         return build_json_response({"total": len(deliveries), "deliveries": reports})
 
     async def show_statistics(self, _: Request, __: Any) -> Response:

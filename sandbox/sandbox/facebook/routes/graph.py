@@ -1,4 +1,4 @@
-"""The Graph API over HTTP, with the faults that break a response before or after the API has answered."""
+"""The HTTP routes of the Graph API, with the faults that replace or interrupt its responses."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ def build_routes(facebook: FacebookState, verify_callback: VerifyCallback, addre
 
 
 def serialize(body: Any) -> str:
-    """Serialize JSON as Graph does: without white space, with escaped slashes and non-ASCII characters."""
+    """Serialize `body` as Graph does: JSON without white space, with escaped slashes and non-ASCII characters."""
     return json.dumps(body, separators=(",", ":")).replace("/", "\\/")
 
 
@@ -64,13 +64,13 @@ class _Endpoint:
         return build_response(body, reply.headers, reply.status, truncated=truncated, hanging=hanging)
 
     def _build_failure(self, is_affected: bool, path: list[str]) -> Response | None:
-        """Build the response of a fault that replaces the API's answer, or None if there is no such fault."""
+        """Build the response of a fault that replaces the API's response. Returns None if no such fault applies."""
         faults = self._facebook.faults
         if path == ["oauth", "access_token"] and faults.token_endpoint_status is not None:
             return Response("", faults.token_endpoint_status)
         if not is_affected:
             return None
-        if faults.use_up("fail_calls") or random.random() < faults.fail_ratio:
+        if faults.use_up_fault("fail_calls") or random.random() < faults.fail_ratio:
             self._facebook.statistics.errors[f"http_{faults.fail_status}"] += 1
             return Response(HTML_ERROR_PAGE, faults.fail_status, media_type="text/html")
         return Response(HTML_ERROR_PAGE, 200, media_type="text/html") if faults.html_body else None
@@ -82,13 +82,13 @@ def _build_version_error(version: str) -> Reply:
 
 
 def _read_bearer_token(request: Request) -> dict[str, str]:
-    """Read the token from the header `Authorization`, which callers may use to keep it out of URLs."""
+    """Read the token from the header `Authorization`. Callers use this header to keep tokens out of URLs."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return {"access_token": token} if scheme.lower() in ("bearer", "oauth") and token else {}
 
 
 async def _read_body(request: Request) -> dict[str, str]:
-    """Read the parameters from the body, a form or JSON. JSON values that are not strings are serialized again."""
+    """Read the parameters from the body, which is a form or JSON. JSON values that are not strings stay JSON text."""
     if "json" in request.headers.get("content-type", ""):
         try:
             parsed = orjson.loads(await request.body())

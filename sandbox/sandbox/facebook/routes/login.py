@@ -1,4 +1,4 @@
-"""The dialog of Facebook Login."""
+"""The HTTP routes of the login dialog."""
 
 from urllib.parse import urlencode, urlsplit
 
@@ -33,7 +33,7 @@ class _Dialog:
         self._templates = templates
 
     async def show(self, request: Request) -> Response:
-        """Show the dialog to the person `?user=`, or to the first person: which pages, and which permissions."""
+        """Show the dialog to the user `?user=`, or to the first user. It offers Facebook Pages and permissions."""
         params = dict(request.query_params)
         login_request, person = login.parse_login_request(params), self._find_person(params)
         problem = login_request.find_problem(self._facebook)
@@ -47,11 +47,14 @@ class _Dialog:
         return HTMLResponse(html)
 
     async def submit(self, request: Request) -> Response:
-        """Handle the person's `decision`, accept or decline, and redirect to the app.
+        """Handle the user's `decision` (accept or decline), and redirect to the app.
 
-        Lists are repeated form fields, or values separated by commas. `pages` holds the ids of the selected pages;
-        without it all pages are selected. `declined` holds the declined permissions. The form of a browser sends
-        `asked`, all permissions that it shows, and `allowed`, those with a tick; the difference is declined as well.
+        - `pages`: the ids of the selected Facebook Pages. Without it, all pages are selected.
+        - `declined`: the declined permissions.
+        - `asked`, `allowed`: the permissions that the HTML form shows, and those that are ticked. The others are
+          declined too.
+
+        Each of these lists is a repeated form field, or one field with values separated by commas.
         """
         form = await request.form()
         fields = {key: [str(value) for value in form.getlist(key)] for key in form}
@@ -68,7 +71,7 @@ class _Dialog:
         page_ids = _split_list(fields["pages"]) if "pages" in fields else all_ids
         declined = {*_split_list(fields.get("declined", []))}
         declined |= {*_split_list(fields.get("asked", []))} - {*_split_list(fields.get("allowed", []))}
-        code = login.approve(self._facebook, person, login_request, page_ids, declined)
+        code = login.approve_login(self._facebook, person, login_request, page_ids, declined)
         return _redirect_back(login_request.redirect_uri, {"code": code} | state)
 
     def _find_person(self, params: dict[str, str]) -> Person | None:

@@ -1,4 +1,4 @@
-"""HTML pages on which a person edits the own Facebook pages, removes the app, or asks for the deletion of the data."""
+"""HTML pages on which users edit their Facebook Pages, remove the app, or ask for the deletion of their data."""
 
 from jinja2 import Environment
 from starlette.requests import Request
@@ -16,9 +16,10 @@ _ACTIONS = {"remove_app": callbacks.remove_app, "delete_data": callbacks.delete_
 
 
 def build_routes(facebook: FacebookState, templates: Environment, post: PostSignedRequest) -> list[Route]:
-    """Build the routes: `/facebook/` lists people, and `/facebook/users/{id}/` shows the pages of a person.
+    """Build the routes: `/facebook/` lists users, and `/facebook/users/{id}/` shows the Facebook Pages of a user.
 
-    Forms post to addresses below these, and redirect back to the person. `post` calls the app's callbacks.
+    Forms post to URLs under these, which redirect back to the user. `post` posts the signed requests of the app's
+    callbacks.
     """
     pages = _PageForms(facebook, templates, post)
     return [
@@ -36,7 +37,7 @@ class _PageForms:
         self._post = post
 
     async def list_people(self, _: Request) -> Response:
-        """List all people. If there is only one person, redirect to that person."""
+        """List all users. If there is only one user, redirect to that user."""
         people = list(self._facebook.people.values())
         if len(people) == 1:
             return self._redirect_to_person(people[0].id)
@@ -45,7 +46,10 @@ class _PageForms:
         return HTMLResponse(template.render(people=people, page_counts=page_counts))
 
     async def show_person(self, request: Request) -> Response:
-        """Show a person's pages. `?page=` is the number of the sheet, `?find=` a part of the page's name."""
+        """Show a user's Facebook Pages. `?page=` is the number of the result page.
+
+        With `?find=`, only Facebook Pages whose name contains the text are shown.
+        """
         person = self._facebook.people.get(request.path_params["id"])
         if person is None:
             return self._show_missing()
@@ -54,7 +58,7 @@ class _PageForms:
         return HTMLResponse(self._render_person(person, search, sheet))
 
     async def run_action(self, request: Request) -> Response:
-        """Remove the app for a person, or ask for the deletion of the person's data."""
+        """Remove the app for a user, or ask the app to delete the user's data."""
         person = self._facebook.people.get(request.path_params["id"])
         action = _ACTIONS.get(request.path_params["action"])
         if person is None or action is None:
@@ -63,7 +67,7 @@ class _PageForms:
         return self._redirect_to_person(person.id)
 
     async def save_page(self, request: Request) -> Response:
-        """Set the page's fields to the values of the form. `email` is a list separated by commas."""
+        """Set the fields of a Facebook Page to the values of the form. `email` is a list separated by commas."""
         page: Page | None = self._facebook.pages.get(request.path_params["id"])
         if page is None:
             return self._show_missing()

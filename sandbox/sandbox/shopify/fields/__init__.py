@@ -1,8 +1,8 @@
-"""The resolvers of all fields of the schema: FIELDS[type][field] is the name of an attribute, or a function.
+"""The resolvers of all fields of the schema. `FIELDS[type][field]` is either the name of an attribute or a function.
 
-A function takes (object, context), and as a third parameter the coerced arguments if the schema gives the field any.
-A field that is not listed reads the attribute with its name in snake case. A field of an interface or union type
-returns a `TypedValue`.
+A function takes the object and the context. If the schema gives the field arguments, the function also takes the
+coerced arguments. A field that is not in `FIELDS` reads the attribute with its name in snake case. The resolver of a
+field with an interface or union type returns a `TypedValue`.
 """
 
 import re
@@ -21,6 +21,6 @@ FIELDS: dict[str, dict[str, Resolver]] = {
 
 
 def find_resolver(type_name: str, field_name: str) -> Resolver:
-    """The resolver of a field."""
+    """Return the resolver of a field: the one in `FIELDS`, otherwise the name of the field in snake case."""
     resolver = FIELDS.get(type_name, {}).get(field_name)
     return resolver if resolver is not None else re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", field_name).lower()

@@ -1,4 +1,4 @@
-"""Collections and their products."""
+"""The resolvers of collections and of their products."""
 
 from html import escape
 from typing import Any
@@ -34,13 +34,13 @@ _DEFAULT_ORDERS |= {"CREATED_DESC": ("CREATED", True), "PRICE_ASC": ("PRICE", Fa
 
 
 def list_collections(_: Any, context: Context, args: Args) -> NodePage:
-    """QueryRoot.collections."""
+    """Resolve `QueryRoot.collections`."""
     collections = list_records(context, "collections", context.shop.collections, _SEARCHABLE, args.get("query"))
     return build_sorted_page(collections, args, _SORTS.get(args["sortKey"]))
 
 
 def count_collections(_: Any, context: Context, args: Args) -> dict[str, Any]:
-    """QueryRoot.collectionsCount."""
+    """Resolve `QueryRoot.collectionsCount`."""
     collections = list_records(context, "collectionsCount", context.shop.collections, _SEARCHABLE, args.get("query"))
     return build_count(context.faults.distort_count(len(collections)), args.get("limit"))
 

@@ -1,4 +1,4 @@
-"""The context in which resolvers run, and what several of them share."""
+"""The context in which resolvers run, and functions that several resolvers share."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ Args = dict[str, Any]
 
 @dataclass(slots=True)
 class TypedValue:
-    """The value of a field of an interface or union type, with the name of its own type."""
+    """The value of a field of an interface or union type, with the name of the value's concrete type."""
 
     typename: str
     value: Any
@@ -27,11 +27,12 @@ class TypedValue:
 
 @dataclass(slots=True)
 class Context:
-    """The execution of one request.
+    """The context of the execution of one request.
 
-    `args` are the coerced arguments of fields, in the order of the plan. Mutations add to `changes`. `search` collects
-    warnings about search terms that are not understood. `single_product` is the number of the product that the field
-    `product` read: its variants may come in longer pages.
+    - `args`: the coerced arguments of the fields, in the order in which the plan numbers them.
+    - `changes`: the effects of mutations.
+    - `search`: warnings about search terms that are not understood.
+    - `single_product`: the number of the product that the field `product` reads. Its pages of variants may be longer.
     """
 
     shop: Shop
@@ -48,16 +49,16 @@ class Context:
 
 
 def get_number_key(record: Any) -> tuple[int, int]:
-    """The sort key of lists that are sorted by id."""
+    """Return the sort key of a record in lists that are sorted by id."""
     return record.number, record.number
 
 
 def list_records(
     context: Context, name: str, table: Table[Any], readers: dict[str, Reader], query: str | None
 ) -> list[Any]:
-    """The records of `table` that match the search `query` of the field `name`, sorted by id.
+    """List the records of `table` that match the search `query`, sorted by id.
 
-    A fault of the shop may cut the list.
+    `name` is the name of the GraphQL field, which search warnings report. The fault `lists` may shorten the list.
     """
     search = parse_search(query, readers)
     if search.warnings:
@@ -75,7 +76,10 @@ def build_sorted_page(
     read_value: Callable[[Any], Any] | None,
     get_id_key: SortKey = get_number_key,
 ) -> NodePage:
-    """A page of `records`, which are sorted by id, in the order of `read_value`; None keeps the order by id."""
+    """Sort `records` by `read_value`, and build the page that `args` select.
+
+    `records` are sorted by id already. If `read_value` is None, they stay in this order.
+    """
     if read_value is None:
         return build_page(records, get_id_key, args)
 
@@ -86,22 +90,22 @@ def build_sorted_page(
 
 
 def return_constant(value: Any) -> Callable[[Any, Context], Any]:
-    """A resolver that returns `value` for every object."""
+    """Build a resolver that returns `value` for every object."""
     return lambda _, __: value
 
 
 def read_key(name: str) -> Callable[[Any, Context], Any]:
-    """A resolver that reads the key `name` of an object that is a dictionary."""
+    """Build a resolver that reads the key `name` of a dictionary."""
     return lambda o, _: o[name]
 
 
 def build_money(context: Context, amount: str) -> dict[str, str]:
-    """A MoneyV2 in the currency of the shop."""
+    """Build a GraphQL MoneyV2 in the currency of the shop."""
     return {"amount": amount, "currencyCode": context.shop.profile.currency}
 
 
 def parse_gid_number(text: str, kind: str) -> int:
-    """The number in an argument that is a gid of `kind`. Raises GraphQLError if it is not."""
+    """Return the number in the gid `text`. Raises GraphQLError if `text` is not a gid of the type `kind`."""
     try:
         return parse_number(text, kind)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Discounts of all eight types, and the items to which they apply."""
+"""The resolvers of discounts of all eight types, and of the items to which discounts apply."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -44,7 +44,10 @@ _SORTS: dict[str, Reader] = {
 
 
 def build_lister(name: str, family: str | None) -> Callable[[Any, Context, Args], NodePage]:
-    """The resolver of the root field `name`, which lists the discounts of one family, or of both."""
+    """Build the resolver of the root field `name`, which lists discounts.
+
+    `family` is Code or Automatic. If it is None, the resolver lists the discounts of both families.
+    """
     readers = _AUTOMATIC_SEARCHABLE if family == "Automatic" else _SEARCHABLE
 
     def list_discounts(_: Any, context: Context, args: Args) -> NodePage:
@@ -57,7 +60,7 @@ def build_lister(name: str, family: str | None) -> Callable[[Any, Context, Args]
 
 
 def count_discounts(_: Any, context: Context, args: Args) -> dict[str, Any]:
-    """QueryRoot.discountNodesCount."""
+    """Resolve `QueryRoot.discountNodesCount`."""
     discounts = list_records(context, "discountNodesCount", context.shop.discounts, _SEARCHABLE, args.get("query"))
     return build_count(context.faults.distort_count(len(discounts)), args.get("limit"))
 
@@ -80,7 +83,7 @@ def _list_codes(d: Discount, context: Context, args: Args) -> NodePage:
 
 
 def _read_amount(name: str) -> Callable[[Any, Context], dict[str, str] | None]:
-    """A resolver that returns the attribute `name` as a MoneyV2."""
+    """Build a resolver that returns the attribute `name` as a MoneyV2, or None if the attribute is None."""
 
     def read(o: Any, context: Context) -> dict[str, str] | None:
         amount = getattr(o, name)
@@ -114,7 +117,10 @@ def _wrap_required_purchase(d: Discount, _: Context) -> TypedValue:
 
 
 def _list_items(kind: str) -> Callable[[Items, Context, Args], NodePage]:
-    """A resolver that lists the records of `kind` to which a discount applies; those that were deleted are left out."""
+    """Build a resolver that lists the records to which a discount applies. Deleted records are left out.
+
+    `kind` is the name of the shop's table: products, variants or collections.
+    """
 
     def list_existing(o: Items, context: Context, args: Args) -> NodePage:
         table = getattr(context.shop, kind)

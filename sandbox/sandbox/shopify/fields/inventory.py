@@ -1,4 +1,7 @@
-"""Inventory items, which the sandbox keeps as part of their variants, inventory levels, and locations."""
+"""The resolvers of inventory items, inventory levels and locations.
+
+The sandbox stores an inventory item as part of its variant.
+"""
 
 from typing import Any
 
@@ -35,13 +38,13 @@ def _get_item_key(v: Variant) -> tuple[int, int]:
 
 
 def list_items(_: Any, context: Context, args: Args) -> NodePage:
-    """QueryRoot.inventoryItems."""
+    """Resolve `QueryRoot.inventoryItems`."""
     variants = list_records(context, "inventoryItems", context.shop.items, _ITEM_SEARCHABLE, args.get("query"))
     return build_sorted_page(variants, args, None, _get_item_key)
 
 
 def list_locations(_: Any, context: Context, args: Args) -> NodePage:
-    """QueryRoot.locations."""
+    """Resolve `QueryRoot.locations`."""
     locations = list_records(context, "locations", context.shop.locations, _LOCATION_SEARCHABLE, args.get("query"))
     if not args.get("includeInactive"):
         locations = [location for location in locations if location.active]
@@ -49,21 +52,24 @@ def list_locations(_: Any, context: Context, args: Args) -> NodePage:
 
 
 def count_locations(_: Any, context: Context, args: Args) -> dict[str, Any]:
-    """QueryRoot.locationsCount."""
+    """Resolve `QueryRoot.locationsCount`."""
     query = args.get("query")
     locations = list_records(context, "locationsCount", context.shop.locations, _LOCATION_SEARCHABLE, query)
     return build_count(context.faults.distort_count(len(locations)), args.get("limit"))
 
 
 def find_location(_: Any, context: Context, args: Args) -> Location | None:
-    """QueryRoot.location; without an id it is the first location of the shop."""
+    """Resolve `QueryRoot.location`. A query without an id gets the first location of the shop."""
     if args.get("id") is None:
         return next(iter(context.shop.locations), None)
     return context.shop.locations.get(parse_gid_number(args["id"], "Location"))
 
 
 def find_level(context: Context, location: int, item: int) -> Level | None:
-    """The inventory level of an item at a location, active or not; both are numbers."""
+    """Return the inventory level of an item at a location, active or not; None if there is none.
+
+    `location` and `item` are the numbers in their gids.
+    """
     variant = context.shop.items.get(item)
     levels = variant.levels if variant is not None else []
     return next((level for level in levels if level.location == location), None)

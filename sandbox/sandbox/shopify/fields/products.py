@@ -1,4 +1,4 @@
-"""Products, variants, media and metafields."""
+"""The resolvers of products, variants, media and metafields."""
 
 from typing import Any
 
@@ -62,25 +62,25 @@ def _sum_stock(p: Product) -> int:
 
 
 def list_products(_: Any, context: Context, args: Args) -> NodePage:
-    """QueryRoot.products."""
+    """Resolve `QueryRoot.products`."""
     products = list_records(context, "products", context.shop.products, SEARCHABLE, args.get("query"))
     return build_sorted_page(products, args, SORTS.get(args["sortKey"]))
 
 
 def count_products(_: Any, context: Context, args: Args) -> dict[str, Any]:
-    """QueryRoot.productsCount."""
+    """Resolve `QueryRoot.productsCount`."""
     products = list_records(context, "productsCount", context.shop.products, SEARCHABLE, args.get("query"))
     return build_count(context.faults.distort_count(len(products)), args.get("limit"))
 
 
 def list_variants(_: Any, context: Context, args: Args) -> NodePage:
-    """QueryRoot.productVariants."""
+    """Resolve `QueryRoot.productVariants`."""
     variants = list_records(context, "productVariants", context.shop.variants, VARIANT_SEARCHABLE, args.get("query"))
     return build_sorted_page(variants, args, _VARIANT_SORTS.get(args["sortKey"]))
 
 
 def count_variants(_: Any, context: Context, args: Args) -> dict[str, Any]:
-    """QueryRoot.productVariantsCount."""
+    """Resolve `QueryRoot.productVariantsCount`."""
     query = args.get("query")
     variants = list_records(context, "productVariantsCount", context.shop.variants, VARIANT_SEARCHABLE, query)
     return build_count(context.faults.distort_count(len(variants)), args.get("limit"))

@@ -1,4 +1,4 @@
-"""The root fields of queries and mutations, the shop itself, and the lookup of records by id."""
+"""The resolvers of the root fields of queries and mutations and of the shop itself, and the lookup of records by id."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +30,7 @@ MAXIMUM_IDS = 250
 
 
 def find_node(context: Context, gid: str) -> TypedValue | None:
-    """The record with that gid, or None if there is none. Raises GraphQLError if `gid` is malformed."""
+    """Return the record with the gid `gid`, or None if there is none. Raises GraphQLError if `gid` is malformed."""
     try:
         kind, number, item = parse_gid(gid)
     except ValueError as error:
@@ -62,7 +62,7 @@ _SCOPES = {
 
 
 def _check_scope(context: Context, field: str, node: TypedValue | None) -> TypedValue | None:
-    """Return `node`, or raise the error of the whole field if the granted scopes do not include its type."""
+    """Return `node`. Raises GraphQLError if the granted scopes do not cover the type of `node`."""
     scope = _SCOPES.get(node.typename) if node is not None else None
     if scope is not None and not {scope, scope.replace("read_", "write_", 1)} & context.scopes:
         raise build_access_denied_error(field, scope)
@@ -82,7 +82,7 @@ def _read_nodes(_: Any, context: Context, args: Args) -> list[TypedValue | None]
 
 
 def _read_record(kind: str) -> Callable[[Any, Context, Args], Any]:
-    """A resolver that finds a record of `kind` by the argument `id`."""
+    """Build a resolver that returns the record of the type `kind` with the argument `id`, or None."""
 
     def read(_: Any, context: Context, args: Args) -> Any:
         return _find_record(context, kind, parse_gid_number(args["id"], kind), None)
@@ -96,7 +96,10 @@ def _read_product(_: Any, context: Context, args: Args) -> Any:
 
 
 def _read_discount(*kinds: str) -> Callable[[Any, Context, Args], Discount | None]:
-    """A resolver that finds a discount by the argument `id`, whose gid may be of any of `kinds`."""
+    """Build a resolver that returns the discount with the argument `id`, or None.
+
+    The gid may be of any of the types `kinds`.
+    """
 
     def read(_: Any, context: Context, args: Args) -> Discount | None:
         node = find_node(context, args["id"])
@@ -139,7 +142,7 @@ def _list_versions(_: Any, __: Context) -> list[dict[str, Any]]:
 
 
 def _read_profile(name: str) -> Callable[[Any, Context], Any]:
-    """A resolver that reads the attribute `name` of the shop's profile."""
+    """Build a resolver that reads the attribute `name` of the shop's profile."""
     return lambda o, _: getattr(o.profile, name)
 
 

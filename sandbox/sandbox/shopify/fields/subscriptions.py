@@ -1,4 +1,4 @@
-"""Webhook subscriptions: how they are listed, and the mutations that create, update and delete them."""
+"""The resolvers that list webhook subscriptions, and the mutations that create, update and delete them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ from sandbox.shopify.webhooks import Refusals, Subscription
 
 
 def list_subscriptions(_: Any, context: Context, args: Args) -> NodePage:
-    """QueryRoot.webhookSubscriptions."""
+    """Resolve `QueryRoot.webhookSubscriptions`."""
     topics, uri = args.get("topics"), args.get("uri") or args.get("callbackUrl")
     subscriptions = sorted(context.subscriptions.list_all(), key=get_number_key)
     if topics:
@@ -28,25 +28,25 @@ def list_subscriptions(_: Any, context: Context, args: Args) -> NodePage:
 
 
 def count_subscriptions(_: Any, context: Context, args: Args) -> dict[str, Any]:
-    """QueryRoot.webhookSubscriptionsCount."""
+    """Resolve `QueryRoot.webhookSubscriptionsCount`."""
     return build_count(len(context.subscriptions.list_all()), args.get("limit"))
 
 
 def find_subscription(_: Any, context: Context, args: Args) -> Subscription | None:
-    """QueryRoot.webhookSubscription."""
+    """Resolve `QueryRoot.webhookSubscription`."""
     return context.subscriptions.get(parse_gid_number(args["id"], "WebhookSubscription"))
 
 
-def _create(_: Any, context: Context, args: Args) -> dict[str, Any]:
+def _create_subscription(_: Any, context: Context, args: Args) -> dict[str, Any]:
     return _build_payload(context.subscriptions.create(args["topic"], args["webhookSubscription"], context.scopes))
 
 
-def _update(_: Any, context: Context, args: Args) -> dict[str, Any]:
+def _update_subscription(_: Any, context: Context, args: Args) -> dict[str, Any]:
     number = parse_gid_number(args["id"], "WebhookSubscription")
     return _build_payload(context.subscriptions.update(number, args["webhookSubscription"]))
 
 
-def _delete(_: Any, context: Context, args: Args) -> dict[str, Any]:
+def _delete_subscription(_: Any, context: Context, args: Args) -> dict[str, Any]:
     if context.subscriptions.delete(parse_gid_number(args["id"], "WebhookSubscription")) is None:
         error = _build_error(["id"], "Webhook subscription does not exist")
         return {"deletedWebhookSubscriptionId": None, "userErrors": [error]}
@@ -70,14 +70,14 @@ def _wrap_endpoint(s: Subscription, _: Context) -> TypedValue:
 
 
 def _read_pubsub_part(index: int) -> Callable[[Subscription, Context], str]:
-    """A resolver that returns the project (0) or the topic (1) of a Pub/Sub address."""
+    """Build a resolver that returns the project (`index` 0) or the topic (`index` 1) of a Pub/Sub URI."""
     return lambda s, _: s.uri.removeprefix("pubsub://").split(":", 1)[index]
 
 
 MUTATIONS: dict[str, Resolver] = {
-    "webhookSubscriptionCreate": _create,
-    "webhookSubscriptionUpdate": _update,
-    "webhookSubscriptionDelete": _delete,
+    "webhookSubscriptionCreate": _create_subscription,
+    "webhookSubscriptionUpdate": _update_subscription,
+    "webhookSubscriptionDelete": _delete_subscription,
 }
 _BOTH = {name: read_key(name) for name in ("webhookSubscription", "userErrors")}
 FIELDS: dict[str, dict[str, Resolver]] = {

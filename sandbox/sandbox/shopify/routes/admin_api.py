@@ -1,4 +1,4 @@
-"""The Admin API: GraphQL with all its faults, and the call with which an app uninstalls itself."""
+"""The HTTP routes of the Admin API: GraphQL, the call with which an app uninstalls itself, and the faults of both."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ _UNAUTHORIZED = "[API] Invalid API key or access token (unrecognized login or wr
 
 
 def build_routes(registry: ShopRegistry, engine: Engine, api_key: str) -> list[Route]:
-    """Below `/shops/{shop}/admin`: `POST /api/{version}/graphql.json`, `DELETE /api_permissions/current.json`."""
+    """Build the routes of the Admin API under `/shops/{shop}/admin`."""
     api = _AdminApi(registry, engine, api_key)
     return [
         Route("/shops/{shop}/admin/api/{version}/graphql.json", api.execute, methods=["POST"]),
@@ -57,8 +57,8 @@ class _AdminApi:
         return build_json_response({})
 
     async def _authenticate(self, request: Request) -> Tenant | Response:
-        """The shop of the request, or the response of a request that is refused or that a fault concerns."""
-        tenant = self._registry.get(request.path_params["shop"])
+        """Return the shop of the request, or the response that refuses the request or that a fault produces."""
+        tenant = self._registry.find_shop(request.path_params["shop"])
         if tenant is None:
             return build_json_response({"errors": "Not Found"}, 404)
         if not tenant.grants.is_valid_access_token(request.headers.get("x-shopify-access-token", "")):
@@ -72,7 +72,7 @@ class _AdminApi:
         with tenant.shop.lock:
             body = self._engine.execute(tenant, graphql_request, changes)
             if changes.records or changes.events:
-                self._registry.commit(tenant, changes)
+                self._registry.commit_changes(tenant, changes)
         return orjson.dumps(body)
 
 
@@ -93,13 +93,13 @@ def _parse_request(body: bytes, version: str, api_key: str, scopes: frozenset[st
 
 def _build_fault_response(tenant: Tenant) -> Response | None:
     faults = tenant.faults
-    if faults.count_down("fail_calls") or random.random() < faults.fail_ratio:
+    if faults.use_up_fault("fail_calls") or random.random() < faults.fail_ratio:
         tenant.statistics.errors[f"http_{faults.fail_status}"] += 1
         headers = {"Retry-After": str(faults.retry_after)} if faults.retry_after is not None else None
         return Response(HTML_ERROR_PAGE, faults.fail_status, headers, "text/html")
     if faults.html_body:
         return Response(HTML_ERROR_PAGE, 200, media_type="text/html")
-    if faults.count_down("internal_error_calls"):
+    if faults.use_up_fault("internal_error_calls"):
         tenant.statistics.errors["INTERNAL_SERVER_ERROR"] += 1
         message = "Internal error. Looks like something went wrong on our end."
         extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": str(uuid.uuid4())}

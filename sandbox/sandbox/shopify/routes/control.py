@@ -1,4 +1,4 @@
-"""The control API: tests create shops, edit them, set their faults and read the snapshot that is expected of them."""
+"""The control API. With it, tests create shops, edit them, set their faults and read their expected snapshots."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,12 +23,12 @@ from sandbox.shopify.statistics import Statistics
 from sandbox.shopify.tenants import Tenant
 
 Handler = Callable[[Request, Tenant, Any], Awaitable[Response]]
-"""Answers a request about one shop; the third argument is the parsed JSON body."""
+"""Handles a request about one shop. The third argument is the parsed JSON body; {} without a body."""
 ALL_SCOPES = "read_products,read_inventory,read_locations,read_discounts"
 
 
 def build_routes(registry: ShopRegistry, dispatcher: Dispatcher) -> list[Route]:
-    """Everything under `/control/shops`."""
+    """Build all routes under `/control/shops`."""
     control = _ControlApi(registry, dispatcher)
     routes: list[Route] = [
         Route("/control/shops", control.create, methods=["POST"]),
@@ -41,7 +41,7 @@ def build_routes(registry: ShopRegistry, dispatcher: Dispatcher) -> list[Route]:
 
 def _build_endpoint(registry: ShopRegistry, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
-        tenant = registry.get(request.path_params["shop"])
+        tenant = registry.find_shop(request.path_params["shop"])
         if tenant is None:
             return build_json_response({"error": "no such shop"}, 404)
         try:
@@ -60,7 +60,7 @@ class _ControlApi:
         self._dispatcher = dispatcher
 
     def list_shop_handlers(self) -> list[tuple[str, str, Handler]]:
-        """Method, path below the shop, and handler of the calls about a shop."""
+        """List the endpoints about a shop: HTTP method, path under `/control/shops/{shop}` and handler."""
         return [
             ("GET", "", self.describe),
             ("PATCH", "", self.update),
@@ -82,7 +82,7 @@ class _ControlApi:
         ]
 
     def list_record_handlers(self) -> list[tuple[str, str, Handler]]:
-        """Method, path below the shop, and handler of the calls about the records of a shop."""
+        """List the endpoints about records: HTTP method, path under `/control/shops/{shop}` and handler."""
         rows: list[tuple[str, str, Handler]] = [
             ("POST", "/products/{number}/touch", self._build_edit_handler(edits.touch_product)),
         ]
@@ -95,10 +95,14 @@ class _ControlApi:
         return rows
 
     async def create(self, request: Request) -> Response:
-        """Create a shop from a recipe: 201; 200 if it exists with the same recipe, 409 with another one."""
+        """Create a shop from the recipe in the body.
+
+        Returns the status 201 for a new shop, 200 if it exists with the same recipe, and 409 if it exists with another
+        one.
+        """
         try:
             recipe = Recipe.model_validate_json(await request.body())
-            tenant, is_new = await asyncio.to_thread(self._registry.create, recipe)
+            tenant, is_new = await asyncio.to_thread(self._registry.get_or_create_shop, recipe)
         except ValidationError as error:
             return build_json_response({"error": str(error)}, 422)
         except ValueError as error:
@@ -106,11 +110,11 @@ class _ControlApi:
         return build_json_response(_describe(tenant), 201 if is_new else 200)
 
     async def list_shops(self, _: Request) -> Response:
-        """All shops."""
+        """List all shops."""
         return build_json_response({"shops": [_describe(tenant) for tenant in self._registry.list_tenants()]})
 
     async def describe(self, _: Request, tenant: Tenant, __: Any) -> Response:
-        """One shop."""
+        """Describe one shop."""
         return build_json_response(_describe(tenant))
 
     async def update(self, _: Request, tenant: Tenant, body: Any) -> Response:
@@ -121,7 +125,10 @@ class _ControlApi:
         return build_json_response(_describe(tenant))
 
     async def show_document(self, request: Request, tenant: Tenant, _: Any) -> Response:
-        """The expected snapshot for the scopes in `?scopes=`; without it, for the granted scopes, or for all four."""
+        """Return the expected snapshot for the scopes in `?scopes=`.
+
+        Without `?scopes=`, the snapshot is for the granted scopes, or for all four read scopes if none is granted.
+        """
         requested = request.query_params.get("scopes")
         scopes = requested if requested is not None else ",".join(tenant.grants.scopes) or ALL_SCOPES
 
@@ -132,7 +139,7 @@ class _ControlApi:
         return Response(await asyncio.to_thread(build), media_type="application/json")
 
     async def apply_burst(self, _: Request, tenant: Tenant, body: Any) -> Response:
-        """Make many product edits at once."""
+        """Make many product edits in quick succession."""
         edit_count, product_count, seed = int(body["edits"]), int(body["products"]), int(body.get("seed", 0))
         numbers = await asyncio.to_thread(
             self._registry.apply_edit,
@@ -142,7 +149,7 @@ class _ControlApi:
         return build_json_response({"edits": edit_count, "products": [build_gid("Product", n) for n in numbers]})
 
     async def set_inventory(self, _: Request, tenant: Tenant, body: Any) -> Response:
-        """Set the stock of an item at a location, or disconnect it from the location with `available` null."""
+        """Set the stock of an item at a location. If `available` is null, disconnect the item from the location."""
         location, available = parse_number(str(body["location"]), "Location"), body["available"]
         item = _find_item(tenant, body)
         level = await asyncio.to_thread(
@@ -153,7 +160,7 @@ class _ControlApi:
         return _build_record_response(level)
 
     async def show_faults(self, _: Request, tenant: Tenant, __: Any) -> Response:
-        """The faults of the shop."""
+        """Return the faults of the shop."""
         return build_json_response(tenant.faults.model_dump())
 
     async def set_faults(self, _: Request, tenant: Tenant, body: Any) -> Response:
@@ -162,7 +169,7 @@ class _ControlApi:
         return build_json_response(tenant.faults.model_dump())
 
     async def show_grants(self, _: Request, tenant: Tenant, __: Any) -> Response:
-        """The granted scopes and the numbers of tokens, but not the tokens themselves."""
+        """Return the granted scopes and the numbers of tokens, but not the tokens themselves."""
         grants = tenant.grants
         return build_json_response(
             {
@@ -175,7 +182,7 @@ class _ControlApi:
         )
 
     async def set_grants(self, request: Request, tenant: Tenant, body: Any) -> Response:
-        """Set the granted `scopes`, or `override`, the scopes to which the merchant limits the next consent."""
+        """Set the granted `scopes`, or `override`, the only scopes that the merchant grants at the next consent."""
         if "scopes" in body:
             tenant.grants.scopes = sorted(body["scopes"])
         if "override" in body:
@@ -185,31 +192,31 @@ class _ControlApi:
 
     async def expire_access_tokens(self, request: Request, tenant: Tenant, body: Any) -> Response:
         """Let all access tokens expire now."""
-        tenant.grants.expire_access()
+        tenant.grants.expire_access_tokens()
         self._registry.save_grants(tenant)
         return await self.show_grants(request, tenant, body)
 
     async def revoke_refresh_tokens(self, request: Request, tenant: Tenant, body: Any) -> Response:
         """Revoke all refresh tokens."""
-        tenant.grants.revoke_refresh()
+        tenant.grants.revoke_refresh_tokens()
         self._registry.save_grants(tenant)
         return await self.show_grants(request, tenant, body)
 
     async def uninstall(self, _: Request, tenant: Tenant, __: Any) -> Response:
-        """Remove the app from the shop, as the merchant can."""
+        """Remove the app from the shop, with the same effects as when the merchant removes it."""
         await asyncio.to_thread(self._registry.uninstall, tenant)
         return build_json_response(_describe(tenant))
 
     async def list_subscriptions(self, _: Request, tenant: Tenant, __: Any) -> Response:
-        """All webhook subscriptions."""
+        """List all webhook subscriptions."""
         return build_json_response({"subscriptions": [asdict(s) for s in tenant.subscriptions.list_all()]})
 
     async def delete_subscription(self, request: Request, tenant: Tenant, _: Any) -> Response:
-        """Delete a webhook subscription without telling the app."""
+        """Delete a webhook subscription without notifying the app."""
         return _build_record_response(tenant.subscriptions.delete(int(request.path_params["number"])))
 
     async def list_deliveries(self, request: Request, tenant: Tenant, _: Any) -> Response:
-        """The last `?limit=` (1000) webhook deliveries of `?topic=` and `?status=`, oldest first."""
+        """List the newest `?limit=` (1000) webhook deliveries, oldest first. `?topic=` and `?status=` filter them."""
         query = request.query_params
         matches = [
             delivery
@@ -220,13 +227,13 @@ class _ControlApi:
         ]
         limit = int(query.get("limit", "1000"))
         return build_json_response(
-            {"total": len(matches), "deliveries": [delivery.report() for delivery in matches[-limit:]]}
+            {"total": len(matches), "deliveries": [delivery.build_report() for delivery in matches[-limit:]]}
         )
 
     async def show_statistics(self, _: Request, tenant: Tenant, __: Any) -> Response:
-        """The counts of the shop's calls, points and webhooks."""
+        """Return the counts of the shop's calls, points and webhooks."""
         return build_json_response(
-            tenant.statistics.report()
+            tenant.statistics.build_report()
             | {"currently_available": tenant.bucket.build_throttle_status()["currentlyAvailable"]}
             | {"pending_deliveries": self._dispatcher.count_pending()}
         )
@@ -234,10 +241,10 @@ class _ControlApi:
     async def reset_statistics(self, _: Request, tenant: Tenant, __: Any) -> Response:
         """Set all counts to zero."""
         tenant.statistics = Statistics()
-        return build_json_response(tenant.statistics.report())
+        return build_json_response(tenant.statistics.build_report())
 
     async def list_records(self, name: str, request: Request, tenant: Tenant, _: Any) -> Response:
-        """The `?limit=` (50) records with the lowest numbers above `?after=`."""
+        """List the `?limit=` (50) records with the lowest numbers above `?after=`."""
         after, limit = int(request.query_params.get("after", "0")), int(request.query_params.get("limit", "50"))
 
         def read() -> Response:
@@ -249,7 +256,7 @@ class _ControlApi:
         return await asyncio.to_thread(read)
 
     async def show_record(self, name: str, request: Request, tenant: Tenant, _: Any) -> Response:
-        """One record."""
+        """Return one record."""
         number = int(request.path_params["number"])
 
         def read() -> Response:
@@ -287,11 +294,14 @@ _EDITS: dict[str, tuple[Any, ...]] = {
     "discounts": (discount_edits.create_discount, discount_edits.update_discount, discount_edits.delete_discount),
     "locations": (edits.create_location, edits.update_location),
 }  # fmt: skip
-"""For each kind of record: the edit that creates one, that updates one and, except for locations, that deletes one."""
+"""The edit functions for each kind of record: create, update and, except for locations, delete."""
 
 
 def _find_item(tenant: Tenant, body: dict[str, Any]) -> int:
-    """The number of the inventory item in `body`, or of the item of the variant in `body`."""
+    """Return the number of the inventory item that `body` names, directly or by its variant.
+
+    Raises ValueError if the variant does not exist.
+    """
     if "item" in body:
         return parse_number(str(body["item"]), "InventoryItem")
     variant = tenant.shop.variants.get(parse_number(str(body["variant"]), "ProductVariant"))

@@ -1,4 +1,4 @@
-"""OAuth: the consent page and the token endpoint."""
+"""The HTTP routes of OAuth: the consent page and the token endpoint."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ from sandbox.shopify.tenants import Tenant
 
 
 def build_routes(registry: ShopRegistry, templates: Environment, api_key: str, secret: str) -> list[Route]:
-    """`/shops/{shop}/admin/oauth/authorize` and `/shops/{shop}/admin/oauth/access_token`."""
+    """Build the routes `authorize` and `access_token` under `/shops/{shop}/admin/oauth`."""
     consent = _ConsentPage(registry, templates, api_key, secret)
     tokens = _TokenEndpoint(registry, api_key, secret)
     base = "/shops/{shop}/admin/oauth"
@@ -39,7 +39,7 @@ class _ConsentPage:
         self._secret = secret
 
     async def show(self, request: Request) -> Response:
-        """The page on which the merchant accepts or declines. A shop that does not exist is created."""
+        """Show the HTML page on which the merchant accepts or declines. A shop that does not exist is created."""
         problem = self._find_problem(dict(request.query_params))
         if problem is not None:
             return self._refuse(problem)
@@ -53,7 +53,7 @@ class _ConsentPage:
         return HTMLResponse(page)
 
     async def decide(self, request: Request) -> Response:
-        """Redirect the merchant to the app: with a code if the form's `decision` is accept, else with an error."""
+        """Redirect the merchant to the app, with a code if the form's `decision` is accept, otherwise with an error."""
         form = {key: str(value) for key, value in (await request.form()).items()}
         params = dict(request.query_params) | form
         problem = self._find_problem(params)
@@ -66,7 +66,7 @@ class _ConsentPage:
         if params.get("decision") == "accept":
             name = tenant.shop.domain.removesuffix(".myshopify.com")
             callback["host"] = b64encode(f"admin.shopify.com/store/{name}".encode()).decode().rstrip("=")
-            callback["code"] = tenant.grants.authorize(params.get("scope", ""))
+            callback["code"] = tenant.grants.issue_code(params.get("scope", ""))
             self._registry.save_grants(tenant)
         else:
             callback |= {"error": "access_denied", "error_description": "The merchant declined the installation."}
@@ -88,15 +88,18 @@ class _ConsentPage:
         return HTMLResponse(page, status_code=400)
 
     async def _get_or_create_shop(self, domain: str) -> Tenant | None:
-        """The shop with that domain, created with the default recipe if necessary; None if it is no valid domain."""
-        tenant = self._registry.get(domain)
+        """Return the shop with the domain, or None if the domain is not valid.
+
+        A shop that does not exist is created with the default recipe.
+        """
+        tenant = self._registry.find_shop(domain)
         if tenant is not None:
             return tenant
         try:
             recipe = Recipe(shop=domain)
         except ValueError:
             return None
-        tenant, _ = await asyncio.to_thread(self._registry.create, recipe)
+        tenant, _ = await asyncio.to_thread(self._registry.get_or_create_shop, recipe)
         return tenant
 
 
@@ -107,9 +110,12 @@ class _TokenEndpoint:
         self._secret = secret
 
     async def issue(self, request: Request) -> Response:
-        """Tokens for an authorization code or for a refresh token; 400 with an OAuth `error` if it is refused."""
+        """Issue tokens for an authorization code or a refresh token.
+
+        A refused request gets the status 400 and an OAuth `error`.
+        """
         params = await _read_params(request)
-        tenant = self._registry.get(request.path_params["shop"])
+        tenant = self._registry.find_shop(request.path_params["shop"])
         if tenant is None:
             return build_json_response({"error": "shop_not_found"}, 404)
         if tenant.faults.token_endpoint_status is not None:
@@ -127,13 +133,13 @@ class _TokenEndpoint:
 def _issue_tokens(tenant: Tenant, params: dict[str, str]) -> dict[str, Any] | TokenRefusal:
     if params.get("grant_type") == "refresh_token":
         tenant.statistics.token_refreshes += 1
-        return tenant.grants.renew(params.get("refresh_token", ""))
+        return tenant.grants.renew_tokens(params.get("refresh_token", ""))
     tenant.statistics.token_exchanges += 1
-    return tenant.grants.exchange(params.get("code", ""), expiring=params.get("expiring") == "1")
+    return tenant.grants.exchange_code(params.get("code", ""), expiring=params.get("expiring") == "1")
 
 
 async def _read_params(request: Request) -> dict[str, str]:
-    """The parameters in the body, which is JSON or a form."""
+    """Read the parameters from the body, which is JSON or a form. Invalid JSON gives no parameters."""
     if "json" in request.headers.get("content-type", ""):
         try:
             body = orjson.loads(await request.body())

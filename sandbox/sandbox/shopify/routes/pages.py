@@ -1,4 +1,4 @@
-"""The merchant's page of a shop: its products with plain HTML forms to edit them."""
+"""The HTML page of a shop for its merchant. It lists the products, with forms to edit them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,10 @@ Edit = Callable[[Shop, ChangeSet, int, dict[str, str]], Any]
 
 
 def build_routes(registry: ShopRegistry, templates: Environment) -> list[Route]:
-    """`/shops/{shop}/` is the page of a shop. Its forms post to paths below `products`, which redirect to the page."""
+    """Build the route of the HTML page, `/shops/{shop}/`, and the routes of its forms under `/shops/{shop}/products`.
+
+    After an edit, the routes of the forms redirect to the HTML page.
+    """
     pages = _MerchantPages(registry, templates)
     routes = [
         Route("/shops/{shop}/", pages.show, methods=["GET"]),
@@ -32,21 +35,21 @@ def build_routes(registry: ShopRegistry, templates: Environment) -> list[Route]:
     return routes
 
 
-def _save(shop: Shop, changes: ChangeSet, number: int, form: dict[str, str]) -> Product | None:
+def _save_product(shop: Shop, changes: ChangeSet, number: int, form: dict[str, str]) -> Product | None:
     tags = [tag.strip() for tag in form.get("tags", "").split(",") if tag.strip()]
     fields = {"title": form.get("title", ""), "price": form.get("price", "0.00"), "tags": tags}
     return edits.update_product(shop, changes, number, fields)
 
 
-def _touch(shop: Shop, changes: ChangeSet, number: int, _: dict[str, str]) -> Product | None:
+def _touch_product(shop: Shop, changes: ChangeSet, number: int, _: dict[str, str]) -> Product | None:
     return edits.touch_product(shop, changes, number)
 
 
-def _delete(shop: Shop, changes: ChangeSet, number: int, _: dict[str, str]) -> Product | None:
+def _delete_product(shop: Shop, changes: ChangeSet, number: int, _: dict[str, str]) -> Product | None:
     return edits.delete_product(shop, changes, number)
 
 
-_EDITS: dict[str, Edit] = {"save": _save, "touch": _touch, "delete": _delete}
+_EDITS: dict[str, Edit] = {"save": _save_product, "touch": _touch_product, "delete": _delete_product}
 
 
 class _MerchantPages:
@@ -55,17 +58,20 @@ class _MerchantPages:
         self._templates = templates
 
     async def show(self, request: Request) -> Response:
-        """One page of a shop's products, newest first: number `?page=` of those whose title contains `?find=`."""
-        tenant = self._registry.get(request.path_params["shop"])
+        """Show 25 products of a shop, newest first. `?page=` is the number of the result page.
+
+        With `?find=`, only products whose title contains the text are shown.
+        """
+        tenant = self._registry.find_shop(request.path_params["shop"])
         if tenant is None:
             page = self._templates.get_template("refused.html").render(problem="There is no such shop.")
             return HTMLResponse(page, 404)
         word = request.query_params.get("find", "")
         number = request.query_params.get("page", "1")
         page_number = max(1, int(number)) if number.isdigit() else 1
-        return HTMLResponse(await asyncio.to_thread(self._render, tenant.shop, word, page_number))
+        return HTMLResponse(await asyncio.to_thread(self._render_shop, tenant.shop, word, page_number))
 
-    def _render(self, shop: Shop, word: str, page: int) -> str:
+    def _render_shop(self, shop: Shop, word: str, page: int) -> str:
         with shop.lock:
             matches = [p for p in shop.products if word.lower() in p.title.lower()][::-1]
             products = matches[(page - 1) * _PAGE_SIZE : page * _PAGE_SIZE]
@@ -80,7 +86,7 @@ class _MerchantPages:
         return await self._apply_edit(request, lambda shop, changes: edits.create_product(shop, changes, fields))
 
     def build_edit_handler(self, edit: Edit) -> Callable[[Request], Awaitable[Response]]:
-        """A handler that applies `edit` to the product whose number is in the path."""
+        """Build a handler that applies `edit` to the product whose number is in the path."""
 
         async def handle(request: Request) -> Response:
             number, form = request.path_params["number"], await _read_form(request)
@@ -89,7 +95,7 @@ class _MerchantPages:
         return handle
 
     async def _apply_edit(self, request: Request, edit: Callable[[Shop, ChangeSet], Any]) -> Response:
-        tenant = self._registry.get(request.path_params["shop"])
+        tenant = self._registry.find_shop(request.path_params["shop"])
         if tenant is None:
             return HTMLResponse("", 404)
         await asyncio.to_thread(self._registry.apply_edit, tenant, edit)
