@@ -1,4 +1,4 @@
-"""Facebook's app as the tests have it."""
+"""The settings of a Facebook app for tests."""
 
 from collections.abc import Callable
 from typing import Any

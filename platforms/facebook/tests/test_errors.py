@@ -23,7 +23,7 @@ def parse_error(code: int, message: str = "", *, status: int = 400, **more: Any)
     return parse_response(status, json.dumps(body).encode(), TOKEN)
 
 
-def test_a_page_is_given_as_it_came() -> None:
+def test_a_page_is_returned_unchanged() -> None:
     assert parse_response(200, b'{"id": "1", "new_thing": [1]}', TOKEN) == PageResult({"id": "1", "new_thing": [1]})
 
 
@@ -54,7 +54,7 @@ def test_each_code_has_its_consequence(code: int, error_type: type[Exception], s
 
 
 @pytest.mark.parametrize(("code", "limit"), [(4, APP), (341, APP), (17, PAGE), (32, PAGE), (613, PAGE), (80001, PAGE)])
-def test_a_throttle_is_the_apps_or_the_pages(code: int, limit: str) -> None:
+def test_a_throttle_belongs_to_the_app_or_to_the_page(code: int, limit: str) -> None:
     assert parse_error(code, is_transient=True).error.limit == limit
 
 
@@ -68,13 +68,13 @@ def test_transient_errors_are_recognised_by_the_envelope_or_the_status() -> None
     "body", [b"", b"<html>", b"null", b"false", b"[]", b'{"error": "odd"}', b'{"error": {"code": "x"}}']
 )
 @pytest.mark.parametrize("status", [200, 400, 502])
-def test_a_malformed_response_may_be_better_the_next_time(body: bytes, status: int) -> None:
+def test_a_malformed_response_is_a_transient_error(body: bytes, status: int) -> None:
     result = parse_response(status, body, TOKEN)
     assert result.page is None
     assert type(result.error) is TransientError
 
 
-def test_too_many_requests_throttle_the_app_in_whatever_form() -> None:
+def test_status_429_throttles_the_app_with_any_body() -> None:
     assert isinstance(parse_response(429, b"slow down", TOKEN).error, ThrottledError)
     assert isinstance(parse_error(99, status=429).error, ThrottledError)
 
@@ -99,13 +99,13 @@ def test_a_missing_permission_is_named() -> None:
     assert "permission pages_read_engagement is needed" in parse_error(200, "(#200) Permissions error").error.reason
 
 
-def test_a_policy_block_waits_for_long() -> None:
+def test_a_policy_block_is_retried_after_an_hour() -> None:
     error = parse_error(368, "The action attempted has been deemed abusive", is_transient=True).error
     assert (error.seconds, error.escalates, error.throttled) == (3600, True, False)
     assert "(#368) The action" in error.reason
 
 
 @pytest.mark.parametrize("code", [190, 102, 1, 4, 10, 100, 368, 80001])
-def test_no_reason_has_the_token_in_it(code: int) -> None:
+def test_no_reason_contains_the_token(code: int) -> None:
     error = parse_error(code, f"Malformed access token {TOKEN}", error_subcode=463).error
     assert TOKEN not in f"{error} {error!r} {vars(error)}"

@@ -27,7 +27,7 @@ def test_the_id_is_always_requested_and_each_field_once() -> None:
 @pytest.mark.parametrize(
     "setting", ["", "name,", "name,,about", "Name", "pic-ture", "picture{url", "picture}url{", "{}"]
 )
-def test_what_is_no_list_of_fields_is_refused(setting: str) -> None:
+def test_a_malformed_list_of_fields_is_refused(setting: str) -> None:
     with pytest.raises(ValueError, match=r"brackets|names no field"):
         parse_fields(setting)
 
@@ -51,7 +51,7 @@ def test_a_word_refused_inside_an_expansion_drops_the_field_around_it() -> None:
     assert fields.text == "id,name,location{city}"
 
 
-def test_a_field_of_that_name_goes_before_one_that_mentions_it() -> None:
+def test_a_field_of_that_name_is_dropped_before_one_that_contains_it() -> None:
     fields = RequestedFields(parse_fields("link,parent_page{link}"))
     assert fields.drop_field("link") == ["link"]
     assert fields.text == "id,parent_page{link}"

@@ -1,4 +1,4 @@
-"""Calls wait for the rate limit: by every model of it, under any load, less than all of it is used."""
+"""Calls wait for the rate limit, and under any load less than all of it is used."""
 
 from collections import deque
 
@@ -41,7 +41,7 @@ def test_calls_on_their_way_are_counted() -> None:
         limit.reserve()
     assert limit.compute_wait(MAX_INCREMENTAL, 0) == 0
     limit.reserve()
-    assert 0 < limit.compute_wait(MAX_INCREMENTAL, 0) <= 0.1, "an answer makes room, and it comes in a moment"
+    assert 0 < limit.compute_wait(MAX_INCREMENTAL, 0) <= 0.1, "a response frees a call, and it arrives soon"
     limit.settle()
     assert limit.compute_wait(MAX_INCREMENTAL, 0) == 0
 
@@ -52,7 +52,7 @@ def test_usage_fades_over_the_window_and_then_one_call_probes() -> None:
     assert rest == pytest.approx(HOUR * (1 - 45 / 60))
     assert limit.compute_wait(MAX_FULL, rest) == 0
     limit.reserve()
-    assert 0 < limit.compute_wait(MAX_FULL, rest) <= 0.1, "until the one is answered the others wait"
+    assert 0 < limit.compute_wait(MAX_FULL, rest) <= 0.1, "other calls wait until the probe has its response"
 
 
 def test_a_probe_that_finds_calls_left_opens_the_limit_and_one_that_does_not_closes_it_again() -> None:
@@ -63,7 +63,7 @@ def test_a_probe_that_finds_calls_left_opens_the_limit_and_one_that_does_not_clo
     assert limit.compute_wait(MAX_FULL, 902) > 800
 
 
-def test_an_answer_to_an_earlier_call_only_raises() -> None:
+def test_a_response_to_an_earlier_call_only_raises_the_usage() -> None:
     limit = UsageLimit(HOUR)
     limit.update(RateLimitUsage(60), 10, 20)
     limit.update(RateLimitUsage(40), 15, 21)
@@ -98,7 +98,7 @@ def test_in_a_window_of_a_day_a_call_probes_every_hour() -> None:
 @pytest.mark.parametrize("calls", [200, 1_000])
 @pytest.mark.parametrize("max_percent", [MAX_INCREMENTAL, MAX_FULL])
 def test_under_load_for_a_day_no_more_is_used_than_a_little_above_the_maximum(calls: int, max_percent: float) -> None:
-    """The platform counts the calls of the last hour; whoever is started through has a call, 16 at once."""
+    """The platform counts the calls of the last hour; up to 16 calls are sent at once."""
     limit, window, now, peak = UsageLimit(HOUR), deque[float](), 0.0, 0.0
     while now < 24 * HOUR:
         started = 0

@@ -1,4 +1,4 @@
-"""Facebook's settings: what is refused at the start, by name."""
+"""Facebook's settings: malformed values are refused by name at the start."""
 
 from collections.abc import Callable
 
@@ -23,15 +23,15 @@ Make = Callable[..., Settings]
     ],
 )
 def test_a_malformed_setting_is_refused_by_name(make_settings: Make, name: str, value: str) -> None:
-    with pytest.raises(ValidationError) as refused:
+    with pytest.raises(ValidationError) as raised:
         make_settings(**{name: value})
-    assert [error["loc"] for error in refused.value.errors()] == [(name,)]
+    assert [error["loc"] for error in raised.value.errors()] == [(name,)]
 
 
 @pytest.mark.parametrize("name", ["app_id", "app_secret", "verify_token", "redirect_uri", "webhook_address"])
-def test_facebook_is_configured_whole_or_not_at_all(make_settings: Make, name: str) -> None:
+def test_facebook_is_configured_completely_or_not_at_all(make_settings: Make, name: str) -> None:
     assert make_settings().is_configured
     assert not Settings(_env_file=None).is_configured
-    with pytest.raises(ValidationError, match=f"FACEBOOK_{name.upper()}: required") as refused:
+    with pytest.raises(ValidationError, match=f"FACEBOOK_{name.upper()}: required") as raised:
         make_settings(**{f"facebook_{name}": ""})
-    assert "secret" not in str(refused.value).replace("FACEBOOK_APP_SECRET", "")
+    assert "secret" not in str(raised.value).replace("FACEBOOK_APP_SECRET", "")

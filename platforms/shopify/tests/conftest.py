@@ -1,4 +1,4 @@
-"""Shopify's app as the tests have it."""
+"""The settings of a Shopify app for tests."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Connecting a shop and its webhooks, as far as no request is sent: names, signed queries, scopes, topics."""
+"""Connecting a shop and its webhooks without requests: names, signed queries, scopes, topics."""
 
 import hmac
 import json
@@ -22,7 +22,7 @@ from platforms.shopify.webhooks import format_delivered_topic
 
 SECRET = "the app's secret"
 ALL_SCOPES = ("read_products", "read_inventory", "read_locations", "read_discounts")
-EVIL = [
+MALICIOUS_NAMES = [
     "evil.com#.myshopify.com",
     "evil.com/.myshopify.com",
     "evil.com?.myshopify.com",
@@ -50,13 +50,13 @@ EVIL = [
 ]
 
 
-@pytest.mark.parametrize("name", EVIL)
-def test_evil_shop_names_are_no_shops(name: str) -> None:
+@pytest.mark.parametrize("name", MALICIOUS_NAMES)
+def test_malicious_shop_names_are_refused(name: str) -> None:
     assert parse_shop_name(name) is None
     assert parse_shop_domain(name) is None
 
 
-def test_a_shop_has_one_name() -> None:
+def test_all_spellings_of_a_shop_have_one_name() -> None:
     assert {parse_shop_name(name) for name in ("acme", "ACME", "acme.myshopify.com", "Acme.MyShopify.com")} == {
         "acme.myshopify.com"
     }
@@ -64,10 +64,10 @@ def test_a_shop_has_one_name() -> None:
     assert parse_shop_name("4-2") == "4-2.myshopify.com"
 
 
-def query(given: dict[str, str], *, secret: str = SECRET, raw: str = "") -> bytes:
-    message = "&".join(sorted(f"{name}={value}" for name, value in given.items()))
+def build_query(parameters: dict[str, str], *, secret: str = SECRET, raw: str = "") -> bytes:
+    message = "&".join(sorted(f"{name}={value}" for name, value in parameters.items()))
     mac = hmac.digest(secret.encode(), message.encode(), "sha256").hex()
-    return ("&".join(f"{name}={value}" for name, value in given.items()) + f"&hmac={mac}{raw}").encode()
+    return ("&".join(f"{name}={value}" for name, value in parameters.items()) + f"&hmac={mac}{raw}").encode()
 
 
 GOOD = {"code": "c", "shop": "acme.myshopify.com", "state": "s", "timestamp": "1000"}
@@ -75,7 +75,7 @@ GOOD = {"code": "c", "shop": "acme.myshopify.com", "state": "s", "timestamp": "1
 
 @pytest.fixture
 def shopify(make_settings: Callable[..., Settings]) -> PlatformAdapter:
-    """Shopify as the gateway sees it."""
+    """The adapter of Shopify, as the gateway creates it."""
     return create_adapter(make_settings(), httpx.AsyncClient(), lambda: 0)
 
 
@@ -97,49 +97,49 @@ def list_topics(shopify: PlatformAdapter, *scopes: str) -> tuple[str, ...]:
 
 
 def test_a_signed_callback_is_read(shopify: PlatformAdapter) -> None:
-    assert parse(shopify, query(GOOD | {"host": "YWRtaW4"})) == OAuthCallback("acme.myshopify.com", "c", "s")
-    assert parse(shopify, query(GOOD | {"shop": "Acme.myshopify.com"})).account == "acme.myshopify.com"
+    assert parse(shopify, build_query(GOOD | {"host": "YWRtaW4"})) == OAuthCallback("acme.myshopify.com", "c", "s")
+    assert parse(shopify, build_query(GOOD | {"shop": "Acme.myshopify.com"})).account == "acme.myshopify.com"
 
 
 @pytest.mark.parametrize(
     "bad",
     [
-        query(GOOD, secret="another"),
-        query(GOOD, raw="&shop=evil.com"),
-        query(GOOD, raw="&hmac=00"),
-        query({name: value for name, value in GOOD.items() if name != "code"}),
-        query({name: value for name, value in GOOD.items() if name != "shop"}),
-        query({name: value for name, value in GOOD.items() if name != "state"}),
-        query(GOOD | {"error": "access_denied"}),
-        query(GOOD | {"shop": "evil.com"}),
-        query(GOOD | {"timestamp": "699"}),
-        query(GOOD | {"timestamp": "1301"}),
-        query(GOOD | {"timestamp": "soon"}),
-        query(GOOD).replace(b"&hmac=", b"&mac="),
-        query(GOOD).replace(b"code=c", b"code=d"),
-        query(GOOD).replace(b"hmac=", b"hmac=\xff"),
+        build_query(GOOD, secret="another"),
+        build_query(GOOD, raw="&shop=evil.com"),
+        build_query(GOOD, raw="&hmac=00"),
+        build_query({name: value for name, value in GOOD.items() if name != "code"}),
+        build_query({name: value for name, value in GOOD.items() if name != "shop"}),
+        build_query({name: value for name, value in GOOD.items() if name != "state"}),
+        build_query(GOOD | {"error": "access_denied"}),
+        build_query(GOOD | {"shop": "evil.com"}),
+        build_query(GOOD | {"timestamp": "699"}),
+        build_query(GOOD | {"timestamp": "1301"}),
+        build_query(GOOD | {"timestamp": "soon"}),
+        build_query(GOOD).replace(b"&hmac=", b"&mac="),
+        build_query(GOOD).replace(b"code=c", b"code=d"),
+        build_query(GOOD).replace(b"hmac=", b"hmac=\xff"),
         b"code=%ff&shop=acme.myshopify.com&state=s&hmac=00",
         b"",
     ],
 )
-def test_a_callback_that_is_not_shopifys_is_refused(shopify: PlatformAdapter, bad: bytes) -> None:
+def test_a_callback_that_is_not_from_shopify_is_refused(shopify: PlatformAdapter, bad: bytes) -> None:
     with pytest.raises(RequestRejectedError) as rejected:
         parse(shopify, bad)
     assert rejected.value.status == 400
 
 
-def test_both_encodings_of_a_signature_are_known() -> None:
-    given = {"code": "a b&c", "shop": "acme.myshopify.com", "state": "50%"}
+def test_both_encodings_of_a_signed_query_are_accepted() -> None:
+    parameters = {"code": "a b&c", "shop": "acme.myshopify.com", "state": "50%"}
     python = "code=a b%26c&shop=acme.myshopify.com&state=50%25"
     javascript = "code=a%20b%26c&shop=acme.myshopify.com&state=50%25"
     for message in (python, javascript):
         mac = hmac.digest(SECRET.encode(), message.encode(), "sha256").hex()
-        assert is_query_signed(given | {"hmac": mac}, ("former", SECRET))
-        assert not is_query_signed(given | {"hmac": mac}, ("former",))
-    assert not is_query_signed(given, (SECRET,))
+        assert is_query_signed(parameters | {"hmac": mac}, ("former", SECRET))
+        assert not is_query_signed(parameters | {"hmac": mac}, ("former",))
+    assert not is_query_signed(parameters, (SECRET,))
 
 
-def test_consent_is_asked_at_the_shop_alone(shopify: PlatformAdapter) -> None:
+def test_consent_is_requested_at_the_shop(shopify: PlatformAdapter) -> None:
     method: Any = shopify.connection_method
     address = method.build_authorize_url("acme.myshopify.com", "a state")
     assert address.startswith("https://acme.myshopify.com/admin/oauth/authorize?client_id=the%20app&scope=read_")
@@ -153,32 +153,32 @@ def test_a_missing_scope_is_named_with_what_it_costs(shopify: PlatformAdapter) -
     assert expand_scopes(["write_products"]) == {"write_products", "read_products"}
 
 
-def test_only_granted_scopes_call_for_topics(shopify: PlatformAdapter) -> None:
+def test_only_topics_of_granted_scopes_are_listed(shopify: PlatformAdapter) -> None:
     assert list_topics(shopify) == ("APP_UNINSTALLED", "APP_SCOPES_UPDATE", "SHOP_UPDATE")
     assert "PRODUCTS_UPDATE" in list_topics(shopify, "write_products")
     assert "DISCOUNTS_UPDATE" not in list_topics(shopify, "read_products")
 
 
-def wire_name(topic: str) -> str:
-    """`INVENTORY_LEVELS_UPDATE` as a delivery writes it."""
+def format_wire_name(topic: str) -> str:
+    """Formats a topic such as `INVENTORY_LEVELS_UPDATE` as deliveries do: `inventory_levels/update`."""
     words = 2 if topic.startswith("INVENTORY_") else 1
     parts = topic.lower().split("_")
     return "_".join(parts[:words]) + "/" + "_".join(parts[words:])
 
 
-def test_every_topic_that_is_subscribed_is_understood(shopify: PlatformAdapter) -> None:
+def test_deliveries_of_every_subscribed_topic_are_parsed(shopify: PlatformAdapter) -> None:
     assert shopify.webhooks is not None
     named = {"admin_graphql_api_id": "gid://shopify/DiscountCodeNode/1", "myshopify_domain": "acme.myshopify.com"}
     body = json.dumps({"id": 1, "inventory_item_id": 1, **named})
     mac = b64encode(hmac.digest(SECRET.encode(), body.encode(), "sha256"))
     for topic in list_topics(shopify, *ALL_SCOPES):
-        headers = [(b"x-shopify-topic", wire_name(topic).encode()), (b"x-shopify-hmac-sha256", mac)]
+        headers = [(b"x-shopify-topic", format_wire_name(topic).encode()), (b"x-shopify-hmac-sha256", mac)]
         headers.append((b"x-shopify-shop-domain", b"acme.myshopify.com"))
         assert read_delivery(shopify, headers, body.encode()).kind != "unknown", topic
-        assert wire_name(topic) in shopify.webhooks.metric_topics
+        assert format_wire_name(topic) in shopify.webhooks.metric_topics
 
 
-def test_nanoseconds_are_understood(shopify: PlatformAdapter) -> None:
+def test_times_with_nanoseconds_are_parsed(shopify: PlatformAdapter) -> None:
     headers = {"x-shopify-triggered-at": "2026-11-24T12:00:00.123456789Z", "x-shopify-topic": "app/uninstalled"}
     body = b'{"id": 1, "myshopify_domain": "acme.myshopify.com"}'
     signed = {
@@ -206,7 +206,9 @@ def test_a_record_is_named_by_its_gid_or_its_number(shopify: PlatformAdapter) ->
         assert parse_record_id(resource, text) is None
 
 
-def test_a_shop_has_its_places(shopify: PlatformAdapter, make_settings: Callable[..., Settings]) -> None:
+def test_a_shop_has_an_object_key_and_an_address(
+    shopify: PlatformAdapter, make_settings: Callable[..., Settings]
+) -> None:
     assert shopify.accounts.get_object_key("acme.myshopify.com") == "acme.myshopify.com/shopify_data.json"
     assert shopify.accounts.build_account_url("acme.myshopify.com") == "https://acme.myshopify.com/admin"
     sandbox = make_settings(shopify_shop_url="http://sandbox/shops/{shop}")
@@ -219,7 +221,7 @@ def test_secrets_are_in_no_repr(make_settings: Callable[..., Settings], shopify:
         assert secret not in repr(make_settings()) + repr(shopify)
 
 
-def test_every_topic_that_is_subscribed_to_is_counted_by_its_name(shopify: PlatformAdapter) -> None:
+def test_every_subscribed_topic_is_counted_by_its_name(shopify: PlatformAdapter) -> None:
     assert shopify.webhooks is not None
     delivered = {format_delivered_topic(topic) for topic in list_topics(shopify, *ALL_SCOPES)}
     assert delivered < set(shopify.webhooks.metric_topics)

@@ -30,14 +30,14 @@ def build_error(code: str, *path: str | int) -> dict[str, Any]:
     return {"message": "so it is", "path": list(path), "extensions": {"code": code}}
 
 
-def test_data_comes_with_its_cost() -> None:
+def test_data_is_parsed_with_its_cost() -> None:
     response = parse({"data": {"a": 1}, "extensions": {"cost": {**COST, "actualQueryCost": 7}}})
     assert (response.data, response.read_at) == ({"a": 1}, 5)
     assert response.cost is not None
     assert (response.cost.requested, response.cost.actual, response.cost.status.available) == (202, 7, 10)
 
 
-def test_partial_data_comes_with_its_errors() -> None:
+def test_partial_data_is_parsed_with_its_errors() -> None:
     response = parse({"data": {"nodes": [None]}, "errors": [build_error("ACCESS_DENIED", "nodes", 0)]})
     assert response.errors[0].path == ("nodes", 0)
     assert not response.errors[0].is_transient
@@ -62,18 +62,18 @@ def test_a_transient_error_without_data_may_be_tried_again(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["ACCESS_DENIED", "SHOP_INACTIVE", "undefinedField", ""])
-def test_any_other_error_without_data_is_final(code: str) -> None:
+def test_any_other_error_without_data_is_permanent(code: str) -> None:
     with pytest.raises(PermanentError):
         parse({"data": None, "errors": [build_error(code)]})
 
 
 @pytest.mark.parametrize("status", [402, 403, 404, 423, 400])
-def test_a_shop_that_is_closed_refuses(status: int) -> None:
+def test_a_closed_shop_is_a_permanent_error(status: int) -> None:
     with pytest.raises(PermanentError):
         parse({"errors": "Not today"}, status)
 
 
-def test_401_is_about_the_token() -> None:
+def test_status_401_rejects_the_token() -> None:
     with pytest.raises(TokenRejectedError):
         parse({"errors": "[API] Invalid API key or access token"}, 401)
 

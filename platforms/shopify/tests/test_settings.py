@@ -1,4 +1,4 @@
-"""Shopify's settings: what is refused at the start, by name."""
+"""Shopify's settings: malformed values are refused by name at the start."""
 
 from collections.abc import Callable
 
@@ -21,19 +21,19 @@ Make = Callable[..., Settings]
     ],
 )
 def test_a_malformed_setting_is_refused_by_name(make_settings: Make, name: str, value: str) -> None:
-    with pytest.raises(ValidationError) as refused:
+    with pytest.raises(ValidationError) as raised:
         make_settings(**{name: value})
-    assert [error["loc"] for error in refused.value.errors()] == [(name,)]
-    assert len(value) < 8 or value not in str(refused.value)
+    assert [error["loc"] for error in raised.value.errors()] == [(name,)]
+    assert len(value) < 8 or value not in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["api_key", "api_secret", "redirect_uri", "webhook_address"])
-def test_shopify_is_configured_whole_or_not_at_all(make_settings: Make, name: str) -> None:
+def test_shopify_is_configured_completely_or_not_at_all(make_settings: Make, name: str) -> None:
     assert make_settings().is_configured
     assert not Settings(_env_file=None).is_configured
-    with pytest.raises(ValidationError, match=f"SHOPIFY_{name.upper()}: required") as refused:
+    with pytest.raises(ValidationError, match=f"SHOPIFY_{name.upper()}: required") as raised:
         make_settings(**{f"shopify_{name}": ""})
-    assert "secret" not in str(refused.value).replace("SHOPIFY_API_SECRET", "")
+    assert "secret" not in str(raised.value).replace("SHOPIFY_API_SECRET", "")
 
 
 def test_scopes_are_separated_by_commas(make_settings: Make) -> None:

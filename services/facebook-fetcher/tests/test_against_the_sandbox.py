@@ -36,18 +36,18 @@ class Sandbox:
     http: httpx.Client
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer of a control call."""
-        answer = self.http.request(method, f"/control/facebook{path}", json=body)
-        assert answer.status_code < 300, answer.text
-        return answer.json()
+        """Returns the response of a control call."""
+        response = self.http.request(method, f"/control/facebook{path}", json=body)
+        assert response.status_code < 300, response.text
+        return response.json()
 
     def graph(self, path: str, token: str = "", **params: str) -> Any:
-        """What Graph answers to this token."""
+        """Returns the response of Graph to this token."""
         proof = hmac.new(SECRET.encode(), token.encode(), "sha256").hexdigest()
         signed = {"access_token": token, "appsecret_proof": proof} if token else {}
-        answer = self.http.get(f"/graph/v25.0/{path}", params={**signed, **params})
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        response = self.http.get(f"/graph/v25.0/{path}", params={**signed, **params})
+        assert response.status_code == 200, response.text
+        return response.json()
 
     def connect(self, pages: int) -> tuple[str, dict[str, str]]:
         """Somebody new with so many pages, who agrees to everything: the id, and the token of each page."""
@@ -59,17 +59,17 @@ class Sandbox:
         own = {"client_id": APP, "client_secret": SECRET}
         short = self.graph("oauth/access_token", **own, redirect_uri=back, code=code)["access_token"]
         exchange = {"grant_type": "fb_exchange_token", "fb_exchange_token": short}
-        return user, self._page_tokens(self.graph("oauth/access_token", **own, **exchange)["access_token"])
+        return user, self._list_page_tokens(self.graph("oauth/access_token", **own, **exchange)["access_token"])
 
-    def _page_tokens(self, token: str) -> dict[str, str]:
-        found: dict[str, str] = {}
+    def _list_page_tokens(self, token: str) -> dict[str, str]:
+        tokens: dict[str, str] = {}
         more: dict[str, str] | None = {}
         while more is not None:
             listed = self.graph("me/accounts", token, limit="100", **more)
-            found |= {page["id"]: page["access_token"] for page in listed["data"]}
+            tokens |= {page["id"]: page["access_token"] for page in listed["data"]}
             paging = listed.get("paging", {})
             more = {"after": paging["cursors"]["after"]} if "next" in paging else None
-        return found
+        return tokens
 
     def document(self, page: str, query: str = "") -> bytes:
         """The object that the page must come to."""

@@ -1,4 +1,4 @@
-"""A whole gateway around fakes with logic: a Shopify, a Kafka, a scheduler; Postgres, where SQL matters, is real."""
+"""A complete gateway around fakes of Shopify, Facebook, Kafka and the scheduler. Postgres is real where SQL matters."""
 
 import asyncio
 import hmac
@@ -45,11 +45,11 @@ from platforms.shopify import connect as shopify_connect
 from platforms.shopify.admin_api import ShopifySubscription
 from platforms.shopify.settings import Settings as ShopifySettings
 from platforms.shopify.webhooks import ShopifyWebhooks
+from response_checks import check_response
 from service.process import Check
-from truth import hold_true
 
-TRUE: Any = {"response": [hold_true]}
-"""Every answer to a client of these tests is held against the description of the routes."""
+RESPONSE_CHECKS: Any = {"response": [check_response]}
+"""Hooks that compare every response with the OpenAPI description of its route."""
 SECRET, PREVIOUS = "the app's secret", "the app's former secret"
 KEY = b64encode(b"k" * 32).decode()
 OTHER_KEY = b64encode(b"o" * 32).decode()
@@ -67,136 +67,137 @@ NAME = f"shopify:{ACCOUNT}"
 ALL_SCOPES = ("read_discounts", "read_inventory", "read_locations", "read_products")
 
 
-def milliseconds() -> int:
+def get_time_ms() -> int:
+    """Returns the current time in milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
 
 
 class FakeShopify:
-    """Grants, rotates and refuses tokens, and keeps subscriptions, as Shopify does: in place of `AdminApi`."""
+    """Takes the place of `AdminApi`: grants, rotates and rejects tokens and keeps subscriptions as Shopify does."""
 
     remarks: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.down = False
-        self.gone: set[str] = set()
-        self.left: list[str] = []
+        self.missing_accounts: set[str] = set()
+        self.uninstalled_accounts: list[str] = []
         self.hanging = False
         self.expiring = True
         self.scopes_granted: tuple[str, ...] = ALL_SCOPES
         self.lifetime = 3600
         self.granted_at: int | None = None
         self.refreshes = 0
-        self.lose_answers = 0
-        self.subscribed: list[ShopifySubscription] = []
+        self.responses_to_lose = 0
+        self.subscriptions: list[ShopifySubscription] = []
         self.refused_topics: set[str] = set()
-        self.good_access: set[str] = set()
-        self.good_refresh: set[str] = set()
+        self.valid_access_tokens: set[str] = set()
+        self.valid_refresh_tokens: set[str] = set()
         self.codes: set[str] = set()
         self.secrets: list[str] = []
-        self.first_codes = 0
+        self.code_count = 0
 
-    def code(self) -> str:
-        """An authorization code, good once."""
-        self.first_codes += 1
-        code = f"secret-code-{self.first_codes}"
+    def create_code(self) -> str:
+        """Returns an authorization code that can be used once."""
+        self.code_count += 1
+        code = f"secret-code-{self.code_count}"
         self.codes.add(code)
         self.secrets.append(code)
         return code
 
     def revoke_tokens(self) -> None:
-        """All tokens die."""
-        self.good_access.clear()
-        self.good_refresh.clear()
+        """Makes all tokens invalid."""
+        self.valid_access_tokens.clear()
+        self.valid_refresh_tokens.clear()
 
     async def exchange_code(self, account: str, code: str) -> dict[str, Grant]:
-        self._answer()
+        self._check_available()
         if code not in self.codes:
             raise RequestRejectedError(400, "Shopify does not take the code")
         self.codes.discard(code)
         self.revoke_tokens()
-        return {account: self._grant()}
+        return {account: self._create_grant()}
 
     async def refresh_grant(self, account: str, refresh_token: str) -> Grant:
-        self._answer()
+        self._check_available()
         await asyncio.sleep(30 if self.hanging else 0.01)
-        if account in self.gone:
+        if account in self.missing_accounts:
             raise TransientError("Shopify's token endpoint answers HTTP 404")
-        if refresh_token not in self.good_refresh:
+        if refresh_token not in self.valid_refresh_tokens:
             raise TokenRejectedError
         self.refreshes += 1
-        grant = self._grant()
-        if self.lose_answers:
-            self.lose_answers -= 1
+        grant = self._create_grant()
+        if self.responses_to_lose:
+            self.responses_to_lose -= 1
             raise TransientError("the answer was lost")
-        self.good_refresh &= {refresh_token, grant.refresh_token or ""}
+        self.valid_refresh_tokens &= {refresh_token, grant.refresh_token or ""}
         return grant
 
     async def is_token_valid(self, account: str, token: str) -> bool:
-        self._answer()
-        return token in self.good_access
+        self._check_available()
+        return token in self.valid_access_tokens
 
     async def uninstall(self, account: str, token: str) -> None:
-        self._answer()
-        if token in self.good_access:
+        self._check_available()
+        if token in self.valid_access_tokens:
             self.revoke_tokens()
-            self.left.append(account)
+            self.uninstalled_accounts.append(account)
 
     async def fetch_scopes(self, account: str, token: str) -> tuple[str, ...]:
-        self._check(token)
+        self._check_token(token)
         return self.scopes_granted
 
     async def list_subscriptions(self, account: str, token: str) -> list[ShopifySubscription]:
-        self._check(token)
-        return list(self.subscribed)
+        self._check_token(token)
+        return list(self.subscriptions)
 
     async def subscribe(self, account: str, token: str, topic: str, address: str) -> None:
-        self._check(token)
+        self._check_token(token)
         if topic in self.refused_topics:
             raise PermanentError("not for this app")
-        self.subscribed.append(ShopifySubscription(str(uuid4()), topic, address))
+        self.subscriptions.append(ShopifySubscription(str(uuid4()), topic, address))
 
     async def move_subscription(self, account: str, token: str, subscription: str, address: str) -> None:
-        self._check(token)
-        self.subscribed = [replace(s, address=address) if s.id == subscription else s for s in self.subscribed]
+        self._check_token(token)
+        self.subscriptions = [replace(s, address=address) if s.id == subscription else s for s in self.subscriptions]
 
-    def _grant(self) -> Grant:
+    def _create_grant(self) -> Grant:
         access, refresh = f"secret-access-{uuid4()}", f"secret-refresh-{uuid4()}"
-        self.good_access.add(access)
-        self.good_refresh.add(refresh)
+        self.valid_access_tokens.add(access)
+        self.valid_refresh_tokens.add(refresh)
         self.secrets += [access, refresh]
-        now = milliseconds()
+        now = get_time_ms()
         granted_at = self.granted_at or now
         if not self.expiring:
             return Grant(access, self.scopes_granted, granted_at)
         return Grant(access, self.scopes_granted, granted_at, now + self.lifetime * 1000, refresh, now + 10**10)
 
-    def _answer(self) -> None:
+    def _check_available(self) -> None:
         if self.down:
             raise TransientError("Shopify does not answer")
 
-    def _check(self, token: str) -> None:
-        self._answer()
-        if token not in self.good_access:
+    def _check_token(self, token: str) -> None:
+        self._check_available()
+        if token not in self.valid_access_tokens:
             raise TokenRejectedError
 
 
 class FakeKafka:
-    """Keeps what is published. `away`: refuses; `holding`: gives no word until it is set.
+    """Keeps published messages. It refuses them while `is_unavailable`, and acknowledges none until `holding` is set.
 
-    `publish` is as `send` of `messaging.batching_producer.BatchingProducer`, `send_raw` as the `Publisher`'s.
+    `publish` has the signature of `BatchingProducer.send`, and `send_raw` that of `EventPublisher.send_raw`.
     """
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]]]] = []
-        self.away = False
+        self.is_unavailable = False
         self.holding: asyncio.Event | None = None
         self.watchers: list[asyncio.Queue[bytes]] = []
-        self.giving: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
 
     async def send_raw(
         self, topic: str, key: bytes | None, body: bytes | None, headers: Sequence[tuple[str, bytes]]
     ) -> None:
-        if self.away:
+        if self.is_unavailable:
             raise UnavailableError("no broker")
         if self.holding:
             await self.holding.wait()
@@ -216,24 +217,24 @@ class FakeKafka:
         async def send() -> None:
             try:
                 await self.send_raw(topic, key, body, headers)
-            except UnavailableError as away:
-                on_delivery(away)
+            except UnavailableError as error:
+                on_delivery(error)
             else:
                 on_delivery(None)
 
         task = asyncio.get_running_loop().create_task(send())
-        self.giving.add(task)
-        task.add_done_callback(self.giving.discard)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     @asynccontextmanager
     async def watch_topic(self, topic: str) -> AsyncIterator[Callable[[UUID, float], Any]]:
-        came: asyncio.Queue[bytes] = asyncio.Queue()
-        self.watchers.append(came)
+        message_ids: asyncio.Queue[bytes] = asyncio.Queue()
+        self.watchers.append(message_ids)
 
-        async def seen(sync_id: UUID, seconds: float) -> bool:
-            return not came.empty() and came.get_nowait() == str(sync_id).encode()
+        async def wait_for_message(sync_id: UUID, seconds: float) -> bool:
+            return not message_ids.empty() and message_ids.get_nowait() == str(sync_id).encode()
 
-        yield seen
+        yield wait_for_message
 
     @property
     def requests(self) -> list[SyncRequested]:
@@ -241,35 +242,35 @@ class FakeKafka:
 
 
 class FakeScheduler:
-    """Knows the syncs that it was told of."""
+    """Returns the syncs and connections that a test has put in."""
 
     def __init__(self) -> None:
         self.syncs: dict[UUID, SyncView] = {}
         self.connections: dict[str, ConnectionView] = {}
-        self.away = False
+        self.is_unavailable = False
 
     async def fetch_sync(self, sync_id: UUID) -> SyncView | None:
-        if self.away:
+        if self.is_unavailable:
             raise UnavailableError("the scheduler does not answer")
         return self.syncs.get(sync_id)
 
     async def fetch_connection(self, name: str) -> ConnectionView | None:
-        if self.away:
+        if self.is_unavailable:
             raise UnavailableError("the scheduler does not answer")
         return self.connections.get(name)
 
 
-def signed_query(given: dict[str, str], secret: str = SECRET) -> str:
-    message = "&".join(sorted(f"{name}={value}" for name, value in given.items()))
-    return urlencode({**given, "hmac": hmac.digest(secret.encode(), message.encode(), "sha256").hex()})
+def sign_query(parameters: dict[str, str], secret: str = SECRET) -> str:
+    message = "&".join(sorted(f"{name}={value}" for name, value in parameters.items()))
+    return urlencode({**parameters, "hmac": hmac.digest(secret.encode(), message.encode(), "sha256").hex()})
 
 
-def signature(body: bytes, secret: str = SECRET) -> str:
+def compute_signature(body: bytes, secret: str = SECRET) -> str:
     return b64encode(hmac.digest(secret.encode(), body, "sha256")).decode()
 
 
 class World:
-    """One gateway with its fakes, a browser, and the other services' hands."""
+    """One gateway with its fakes, a browser, and a client of its internal API."""
 
     def __init__(self, settings: GatewaySettings, database: Database, *, has_test_platforms: bool = True) -> None:
         self.settings = settings
@@ -284,7 +285,7 @@ class World:
         self.scheduler = FakeScheduler()
         self.outside = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(404)))
         self.restart(settings)
-        self.browser = self.new_browser()
+        self.browser = self.create_browser()
 
     def restart(
         self,
@@ -294,14 +295,14 @@ class World:
         shopify: ShopifySettings | None = None,
         facebook: FacebookSettings | None = None,
     ) -> None:
-        """Begin anew on the same rows, perhaps with other settings; those of a platform stay unless they are given."""
+        """Starts a new gateway on the same database. Settings of a platform that are not passed stay as they are."""
         self.settings = settings
         self.shopify_settings = shopify or self.shopify_settings
         self.facebook_settings = facebook or self.facebook_settings
-        graph = httpx.AsyncClient(transport=httpx.MockTransport(self.graph.answer))
+        graph = httpx.AsyncClient(transport=httpx.MockTransport(self.graph.respond))
         adapters = {
             "shopify": create_shopify_adapter(self.shopify_settings, self.shopify),
-            "facebook": facebook_connect.create_adapter(self.facebook_settings, graph, milliseconds),
+            "facebook": facebook_connect.create_adapter(self.facebook_settings, graph, get_time_ms),
         }
         if self.has_test_platforms:
             adapters |= {"warehouse": self.warehouse.create_adapter(), "office": self.office.create_adapter()}
@@ -324,113 +325,113 @@ class World:
             watch_topic=self.kafka.watch_topic,
             metrics=create_metrics(topics, 1)[0],
             http=self.outside,
-            now=milliseconds,
+            now=get_time_ms,
         )
         self.public, _, self.internal = create_applications(self.parts, checks or {})
         self.service = httpx.AsyncClient(transport=httpx.ASGITransport(self.internal), base_url="http://inside")
 
-    def new_browser(self, accept: str = "application/json") -> httpx.AsyncClient:
+    def create_browser(self, accept: str = "application/json") -> httpx.AsyncClient:
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(self.public),
             base_url="http://gateway.test",
             headers={"Accept": accept},
-            event_hooks=TRUE,
+            event_hooks=RESPONSE_CHECKS,
         )
 
     async def post_probe(self, address: str, headers: dict[str, str], body: bytes) -> int:
-        """The test delivery, to ourselves."""
-        return (await self.new_browser().post(urlsplit(address).path, content=body, headers=headers)).status_code
+        """Posts a probe to this gateway itself and returns the status."""
+        return (await self.create_browser().post(urlsplit(address).path, content=body, headers=headers)).status_code
 
-    async def started(self, browser: httpx.AsyncClient | None = None, shop: str = "acme") -> str:
-        """A login up to the consent page; its state."""
-        answer = await (browser or self.browser).get(f"/shopify/{shop}/login")
-        assert answer.status_code == 302
-        return parse_qs(urlsplit(answer.headers["location"]).query)["state"][0]
+    async def start_login(self, browser: httpx.AsyncClient | None = None, shop: str = "acme") -> str:
+        """Starts a login at Shopify and returns its state."""
+        response = await (browser or self.browser).get(f"/shopify/{shop}/login")
+        assert response.status_code == 302
+        return parse_qs(urlsplit(response.headers["location"]).query)["state"][0]
 
-    def callback(self, state: str, *, account: str = ACCOUNT, code: str | None = None, **more: str) -> str:
-        """Where Shopify sends the browser after a consent."""
-        given = {"code": code or self.shopify.code(), "shop": account, "state": state}
-        return f"/shopify/callback?{signed_query({**given, 'timestamp': str(int(time.time())), **more})}"
+    def build_callback(self, state: str, *, account: str = ACCOUNT, code: str | None = None, **more: str) -> str:
+        """Builds the address to which Shopify redirects the browser after a consent."""
+        parameters = {"code": code or self.shopify.create_code(), "shop": account, "state": state}
+        return f"/shopify/callback?{sign_query({**parameters, 'timestamp': str(int(time.time())), **more})}"
 
     async def connect(self, browser: httpx.AsyncClient | None = None, shop: str = "acme") -> dict[str, Any]:
-        """A whole login; the answer's document."""
+        """Connects a shop and returns the document of the response."""
         browser = browser or self.browser
-        state = await self.started(browser, shop)
-        answer = await browser.get(self.callback(state, account=f"{shop}.myshopify.com"))
-        assert answer.status_code == 200, answer.text
-        document: dict[str, Any] = answer.json()
+        state = await self.start_login(browser, shop)
+        response = await browser.get(self.build_callback(state, account=f"{shop}.myshopify.com"))
+        assert response.status_code == 200, response.text
+        document: dict[str, Any] = response.json()
         return document
 
     async def connect_pages(self, browser: httpx.AsyncClient | None = None) -> dict[str, Any]:
-        """A whole consent at Facebook; the answer's document."""
+        """Connects pages at Facebook and returns the document of the response."""
         browser = browser or self.browser
-        answer = await browser.get(self.pages_callback(await self.pages_started(browser)))
-        assert answer.status_code == 200, answer.text
-        document: dict[str, Any] = answer.json()
+        response = await browser.get(self.build_pages_callback(await self.start_pages_login(browser)))
+        assert response.status_code == 200, response.text
+        document: dict[str, Any] = response.json()
         return document
 
-    async def pages_started(self, browser: httpx.AsyncClient | None = None, query: str = "") -> str:
-        """A login up to Facebook's dialog; its state."""
-        answer = await (browser or self.browser).get(f"/facebook/login{query}")
-        assert answer.status_code == 302
-        return parse_qs(urlsplit(answer.headers["location"]).query)["state"][0]
+    async def start_pages_login(self, browser: httpx.AsyncClient | None = None, query: str = "") -> str:
+        """Starts a login at Facebook and returns its state."""
+        response = await (browser or self.browser).get(f"/facebook/login{query}")
+        assert response.status_code == 302
+        return parse_qs(urlsplit(response.headers["location"]).query)["state"][0]
 
-    def pages_callback(self, state: str, *, code: str | None = None, **more: str) -> str:
-        """Where Facebook sends the browser after a consent."""
-        return f"/facebook/callback?{urlencode({'code': code or self.graph.code(), 'state': state, **more})}"
+    def build_pages_callback(self, state: str, *, code: str | None = None, **more: str) -> str:
+        """Builds the address to which Facebook redirects the browser after a consent."""
+        return f"/facebook/callback?{urlencode({'code': code or self.graph.create_code(), 'state': state, **more})}"
 
-    async def ask(self, path: str, body: dict[str, Any], caller: str = "shopify-fetcher") -> httpx.Response:
-        """What another service asks on the internal listener."""
+    async def call_internal(self, path: str, body: dict[str, Any], caller: str = "shopify-fetcher") -> httpx.Response:
+        """Sends a request of another service to the internal API."""
         return await self.service.post(path, json=body, headers={"Authorization": f"Bearer {CALLERS[caller]}"})
 
-    async def checkup(self, name: str = NAME, caller: str = "operator") -> httpx.Response:
-        """The look that an operator has taken at a connection."""
+    async def fetch_checkup(self, name: str = NAME, caller: str = "operator") -> httpx.Response:
+        """Fetches the checkup of a connection, as an operator does."""
         headers = {"Authorization": f"Bearer {CALLERS[caller]}"}
         return await self.service.get(f"/internal/connections/{name}/checkup", headers=headers)
 
-    async def token(self, caller: str = "shopify-fetcher", name: str = NAME) -> httpx.Response:
-        return await self.ask("/internal/tokens", {"connection": name}, caller)
+    async def request_token(self, caller: str = "shopify-fetcher", name: str = NAME) -> httpx.Response:
+        return await self.call_internal("/internal/tokens", {"connection": name}, caller)
 
     async def deliver(self, topic: str, body: bytes, **headers: str) -> httpx.Response:
-        """A delivery as Shopify sends it, unless `headers` (with _ for -) say otherwise."""
+        """Posts a signed delivery of Shopify. `headers` (with _ for -) replace its own."""
         sent = {
             "X-Shopify-Topic": topic,
             "X-Shopify-Shop-Domain": ACCOUNT,
-            "X-Shopify-Hmac-Sha256": signature(body),
+            "X-Shopify-Hmac-Sha256": compute_signature(body),
             "X-Shopify-Webhook-Id": str(uuid4()),
             **{name.replace("_", "-"): value for name, value in headers.items()},
         }
-        return await self.new_browser().post("/shopify/webhook", content=body, headers=sent)
+        return await self.create_browser().post("/shopify/webhook", content=body, headers=sent)
 
-    async def said(self) -> list[ConnectionChanged]:
-        """What the outbox has said since the last look."""
+    async def drain_outbox(self) -> list[ConnectionChanged]:
+        """Publishes the messages in the outbox and returns their events."""
         relay = FakeKafka()
         await OutboxRelay(self.database.transaction, relay, source="gateway").publish_batch()
         return [ConnectionChanged.model_validate_json(body or b"") for _, _, body, _ in relay.sent]
 
-    async def dump(self) -> str:
-        """All that the database holds, as text."""
-        found = []
+    async def dump_database(self) -> str:
+        """Returns all rows of all tables as text."""
+        rows: list[str] = []
         async with self.database.transaction() as tx:
             for table in (
                 *("merchants", "sessions", "oauth_states", "connections", "webhook_probes", "outbox"),
                 "deletion_requests",
             ):
-                found += [str(row) for row in await tx.execute(text(f"SELECT * FROM {table}"))]
-        return "\n".join(found)
+                rows += [str(row) for row in await tx.execute(text(f"SELECT * FROM {table}"))]
+        return "\n".join(rows)
 
-    async def expire(self, name: str = NAME) -> None:
-        """The access token of a connection comes to its end."""
+    async def expire_token(self, name: str = NAME) -> None:
+        """Makes the access token of a connection expire now."""
         async with self.database.transaction() as tx:
-            await tx.execute(text("UPDATE connections SET access_expires_at = :now"), {"now": milliseconds()})
+            await tx.execute(text("UPDATE connections SET access_expires_at = :now"), {"now": get_time_ms()})
 
-    async def rows(self, table: str) -> int:
+    async def count_rows(self, table: str) -> int:
         async with self.database.transaction() as tx:
             count: int = (await tx.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
         return count
 
 
-GIVEN: dict[str, Any] = {
+REQUIRED: dict[str, Any] = {
     "kafka_bootstrap_servers": "nowhere:9092",
     "database_url": "postgresql://nobody@nowhere/nothing",
     "scheduler_url": "http://scheduler.test",
@@ -468,8 +469,8 @@ def create_facebook_settings(**more: Any) -> FacebookSettings:
 
 
 def create_shopify_adapter(settings: ShopifySettings, api: Any) -> PlatformAdapter:
-    """Shopify with a fake API behind its own rules."""
-    adapter = shopify_connect.create_adapter(settings, httpx.AsyncClient(), milliseconds)
+    """Creates the adapter of Shopify with a fake API."""
+    adapter = shopify_connect.create_adapter(settings, httpx.AsyncClient(), get_time_ms)
     accounts: Any = adapter.accounts
     webhooks = ShopifyWebhooks(api, secrets=settings.secrets, address=settings.shopify_webhook_address)
     method = shopify_connect.ShopifyOAuth(settings, api, accounts)
@@ -478,8 +479,8 @@ def create_shopify_adapter(settings: ShopifySettings, api: Any) -> PlatformAdapt
 
 @pytest.fixture
 def make_settings() -> Callable[..., GatewaySettings]:
-    """Settings that are good, unless something else is given."""
-    return lambda **more: GatewaySettings(_env_file=None, **{**GIVEN, **more})
+    """Makes valid settings, with the given changes."""
+    return lambda **more: GatewaySettings(_env_file=None, **{**REQUIRED, **more})
 
 
 @pytest.fixture
@@ -497,7 +498,7 @@ def shopify() -> PlatformAdapter:
 @pytest.fixture
 def facebook() -> PlatformAdapter:
     """Facebook as the gateway under test sees it."""
-    return facebook_connect.create_adapter(create_facebook_settings(), httpx.AsyncClient(), milliseconds)
+    return facebook_connect.create_adapter(create_facebook_settings(), httpx.AsyncClient(), get_time_ms)
 
 
 @pytest.fixture
@@ -508,7 +509,7 @@ def no_facebook() -> FacebookSettings:
 
 @pytest.fixture
 async def world(postgres: Any, make_settings: Callable[..., GatewaySettings]) -> AsyncIterator[World]:
-    """A gateway on a schema of its own."""
+    """A gateway on its own database schema."""
     schema = f"gateway_{uuid4().hex[:8]}"
     database = Database(postgres.build_admin_database_url(), schema=schema)
     await database.migrate("gateway")
@@ -519,34 +520,34 @@ async def world(postgres: Any, make_settings: Callable[..., GatewaySettings]) ->
 
 
 @pytest.fixture
-def storeless(make_settings: Callable[..., GatewaySettings]) -> World:
-    """A gateway of the real platforms whose database answers nobody: for what needs none."""
+def world_without_database(make_settings: Callable[..., GatewaySettings]) -> World:
+    """A gateway with the real platforms only and an unreachable database, for tests that need none."""
     settings = make_settings()
     database = Database(settings.database_url.get_secret_value(), schema="nothing")
     return World(settings, database, has_test_platforms=False)
 
 
 class Route:
-    """The webhook route alone, with one live connection and a Kafka."""
+    """The webhook route alone, with one connected shop and a fake Kafka."""
 
     def __init__(self, adapter: PlatformAdapter) -> None:
         self.kafka = FakeKafka()
-        self.asked: list[str] = []
-        self.counted = Counter[tuple[str, str]]()
-        self.looks = 0
+        self.loaded_names: list[str] = []
+        self.delivery_counts = Counter[tuple[str, str]]()
+        self.load_count = 0
         self.address = ("", 0)
         self.clock = 0.0
         self.rows = {NAME: Connection(NAME, uuid4(), "connected", 1, 1, (), 0, None, EncryptedTokens("k1.encrypted"))}
 
-        async def ask(names: Collection[str]) -> list[Connection]:
-            self.looks += 1
-            self.asked += names
+        async def load_connections(names: Collection[str]) -> list[Connection]:
+            self.load_count += 1
+            self.loaded_names += names
             return [self.rows[name] for name in names if name in self.rows]
 
-        def count(topic: str, outcome: str) -> None:
-            self.counted[topic, outcome] += 1
+        def count_delivery(topic: str, outcome: str) -> None:
+            self.delivery_counts[topic, outcome] += 1
 
-        async def elsewhere(scope: Any, receive: Any, send: Any) -> None:
+        async def respond_elsewhere(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "http.response.start", "status": 418, "headers": [(b"content-length", b"0")]})
             await send({"type": "http.response.body", "body": b""})
 
@@ -554,21 +555,23 @@ class Route:
         self.handler = WebhookHandler(
             adapter.manifest,
             adapter.webhooks,
-            connections=ConnectionCache(ask, lambda: self.clock),
+            connections=ConnectionCache(load_connections, lambda: self.clock),
             publish=self.kafka.publish,
             installations=None,  # type: ignore[arg-type] # no delivery here is about the app itself
             erasure=None,  # type: ignore[arg-type]
-            count_delivery=count,
+            count_delivery=count_delivery,
             max_bytes=4096,
             answer_seconds=0.3,
         )
-        self.webhooks = WebhookMiddleware(elsewhere, [self.handler])
+        self.webhooks = WebhookMiddleware(respond_elsewhere, [self.handler])
         transport = httpx.ASGITransport(self.webhooks)
-        self.client = httpx.AsyncClient(transport=transport, base_url="http://gateway.test", event_hooks=TRUE)
+        self.client = httpx.AsyncClient(
+            transport=transport, base_url="http://gateway.test", event_hooks=RESPONSE_CHECKS
+        )
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[tuple[str, int]]:
-        """The route behind real connections, as the public listener has them."""
+    async def open_listener(self) -> AsyncIterator[tuple[str, int]]:
+        """Serves the route on a socket, as the public listener does; yields host and port."""
         endpoints = WebhookEndpoints([self.handler], body_seconds=0.3)
         http: Any = partial(WebhookProtocol, endpoints=endpoints)
         listener = socket.create_server(("127.0.0.1", 0))
@@ -578,20 +581,20 @@ class Route:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             await asyncio.sleep(0.01)
-        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", event_hooks=TRUE) as self.client:
+        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", event_hooks=RESPONSE_CHECKS) as self.client:
             yield host, port
         server.should_exit = True
         await serving
 
-    def signature(self, body: bytes, secret: str = SECRET) -> str:
-        return signature(body, secret)
+    def compute_signature(self, body: bytes, secret: str = SECRET) -> str:
+        return compute_signature(body, secret)
 
     async def deliver(self, body: bytes = b'{"id": 7}', **changed: Any) -> httpx.Response:
-        """A good `products/update`, but for what is changed (with _ for -); None leaves a header out."""
+        """Posts a valid `products/update`. `changed` replaces headers (with _ for -); None leaves a header out."""
         headers = {
             "X-Shopify-Topic": "products/update",
             "X-Shopify-Shop-Domain": ACCOUNT,
-            "X-Shopify-Hmac-Sha256": signature(body),
+            "X-Shopify-Hmac-Sha256": compute_signature(body),
             "X-Shopify-Webhook-Id": str(uuid4()),
             **{name.replace("_", "-"): value for name, value in changed.items()},
         }
@@ -607,10 +610,10 @@ def make_route() -> type[Route]:
 
 @pytest.fixture(params=["asgi", "connection"])
 async def route(shopify: PlatformAdapter, request: pytest.FixtureRequest) -> AsyncIterator[Route]:
-    """The webhook route alone, by each of the two ways to it."""
-    made = Route(shopify)
+    """The webhook route alone, called directly and through a socket."""
+    route = Route(shopify)
     if request.param == "asgi":
-        yield made
+        yield route
     else:
-        async with made.listening() as made.address:
-            yield made
+        async with route.open_listener() as route.address:
+            yield route

@@ -1,5 +1,4 @@
-"""Platforms that only these tests know: one that is connected by credentials, one by client credentials, both without
-webhooks."""
+"""Two platforms for these tests, one connected by credentials and one by client credentials, both without webhooks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -19,7 +18,7 @@ OFFICE_MANIFEST = Manifest(
 
 
 class FakeAccounts:
-    """Accounts that need no facts."""
+    """Accounts whose addresses follow from their names."""
 
     def __init__(self, slug: str) -> None:
         self._slug = slug
@@ -38,7 +37,7 @@ class FakeAccounts:
 
 
 class FakeApi:
-    """An API whose tokens are valid until they are taken away."""
+    """An API whose tokens are valid until they are revoked."""
 
     def __init__(self) -> None:
         self.valid_tokens: set[str] = set()

@@ -11,27 +11,27 @@ from messaging.errors import UnavailableError
 from platform_sdk.errors import TransientError
 
 
-def create_http(answer: httpx.Response | Exception) -> httpx.AsyncClient:
-    """A client whose requests all get this answer."""
+def create_http(response: httpx.Response | Exception) -> httpx.AsyncClient:
+    """Creates a client whose requests all get this response or raise this exception."""
 
     def respond(_request: httpx.Request) -> httpx.Response:
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     return httpx.AsyncClient(transport=httpx.MockTransport(respond))
 
 
-async def test_the_test_delivery_follows_no_redirect() -> None:
+async def test_the_probe_follows_no_redirect() -> None:
     redirect = httpx.Response(302, headers={"Location": "https://elsewhere"})
     assert await post_probe(create_http(redirect), "https://x/w", {}, b"{}") == 302
     with pytest.raises(TransientError, match="no route"):
         await post_probe(create_http(httpx.ConnectError("no route")), "https://x/w", {}, b"{}")
 
 
-async def test_the_scheduler_is_away_unless_it_makes_sense() -> None:
-    for answer in (httpx.Response(500), httpx.Response(200, text="?"), httpx.ConnectError("no")):
+async def test_a_scheduler_that_fails_or_responds_malformed_is_unavailable() -> None:
+    for response in (httpx.Response(500), httpx.Response(200, text="?"), httpx.ConnectError("no")):
         with pytest.raises(UnavailableError):
-            await SchedulerClient(create_http(answer), "http://s", key="k").fetch_sync(uuid4())
+            await SchedulerClient(create_http(response), "http://s", key="k").fetch_sync(uuid4())
     client = SchedulerClient(create_http(httpx.Response(404)), "http://s/", key="k")
     assert await client.fetch_sync(uuid4()) is None

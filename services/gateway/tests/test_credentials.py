@@ -1,4 +1,4 @@
-"""Connecting by credentials: what is checked and stored, who may send the form; and a platform without webhooks."""
+"""Connecting by credentials: checks, storage, the form, and a platform without webhooks."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
 
 async def is_nothing_stored(world: Any) -> bool:
-    return [await world.rows(table) for table in ("connections", "merchants", "sessions", "outbox")] == [0] * 4
+    return [await world.count_rows(table) for table in ("connections", "merchants", "sessions", "outbox")] == [0] * 4
 
 
 async def connect(world: Any, browser: httpx.AsyncClient | None = None, **changes: str) -> httpx.Response:
@@ -23,21 +23,21 @@ async def connect(world: Any, browser: httpx.AsyncClient | None = None, **change
 
 
 async def open_form(browser: httpx.AsyncClient) -> str:
-    """The token in the form that this browser opens."""
+    """Opens the form in this browser and returns its token."""
     page = await browser.get("/warehouse/connect")
     assert page.status_code == 200
-    found = re.search(r'name="form_token" value="(\w+)"', page.text)
-    assert found is not None
-    return found[1]
+    match = re.search(r'name="form_token" value="(\w+)"', page.text)
+    assert match is not None
+    return match[1]
 
 
 async def test_good_credentials_connect_an_account_as_a_consent_does(world: Any) -> None:
-    answer = await connect(world)
-    assert answer.status_code == 200, answer.text
-    document = answer.json()
+    response = await connect(world)
+    assert response.status_code == 200, response.text
+    document = response.json()
     (account,) = document["connections"]
     assert (account["connection"], account["title"]) == (NAME, "The stock")
-    (event,) = await world.said()
+    (event,) = await world.drain_outbox()
     assert (event.connection, event.state, event.epoch) == (NAME, "connected", 1)
     assert (str(event.merchant), str(event.wanted_sync)) == (document["user_uuid"], account["sync_id"])
     assert event.object_key == "warehouse/stock.json"
@@ -52,14 +52,16 @@ async def test_good_credentials_connect_an_account_as_a_consent_does(world: Any)
         ({"database": "  "}, "Database is missing"),
     ],
 )
-async def test_wrong_credentials_store_nothing_and_say_why(world: Any, changes: dict[str, str], reason: str) -> None:
-    answer = await connect(world, **changes)
-    assert (answer.status_code, answer.json()["reason"]) == (400, reason)
+async def test_wrong_credentials_store_nothing_and_name_the_reason(
+    world: Any, changes: dict[str, str], reason: str
+) -> None:
+    response = await connect(world, **changes)
+    assert (response.status_code, response.json()["reason"]) == (400, reason)
     assert await is_nothing_stored(world)
     assert "session_id" not in world.browser.cookies
 
 
-async def test_a_platform_that_does_not_answer_stores_nothing(world: Any) -> None:
+async def test_nothing_is_stored_while_the_platform_is_unavailable(world: Any) -> None:
     world.warehouse.down = True
     assert (await connect(world)).status_code == 502
     assert await is_nothing_stored(world)
@@ -68,50 +70,50 @@ async def test_a_platform_that_does_not_answer_stores_nothing(world: Any) -> Non
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b'{"database": 7, "password": "x"}', b"{", b'{"a": "' + b"x" * 20_000 + b'"}']
 )
-async def test_a_malformed_body_is_refused_before_the_platform_is_asked(world: Any, body: bytes) -> None:
+async def test_a_malformed_body_is_refused_before_the_platform_is_called(world: Any, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     assert (await world.browser.post("/warehouse/connect", content=body, headers=headers)).status_code == 400
     assert world.warehouse.checks == 0
 
 
-async def test_a_person_fills_the_form_in(world: Any) -> None:
-    browser = world.new_browser("text/html")
+async def test_a_person_connects_with_the_form(world: Any) -> None:
+    browser = world.create_browser("text/html")
     token = await open_form(browser)
     page = await browser.get("/warehouse/connect")
     assert 'type="password"' in page.text and "its name" in page.text
     token = await open_form(browser)
-    answer = await browser.post("/warehouse/connect", data={**GOOD, "form_token": token}, headers=SAME_ORIGIN)
-    assert answer.status_code == 200, answer.text
-    assert "Connected: warehouse:stock" in answer.text and "polled only" in answer.text
+    response = await browser.post("/warehouse/connect", data={**GOOD, "form_token": token}, headers=SAME_ORIGIN)
+    assert response.status_code == 200, response.text
+    assert "Connected: warehouse:stock" in response.text and "polled only" in response.text
     assert (await browser.get("/connections")).status_code == 200
 
 
-async def test_a_refused_form_comes_again_with_the_reason_and_without_the_secret(world: Any) -> None:
-    browser = world.new_browser("text/html")
+async def test_a_refused_form_is_shown_again_with_the_reason_and_without_the_secret(world: Any) -> None:
+    browser = world.create_browser("text/html")
     token = await open_form(browser)
     wrong = {"database": "stock", "password": "a wrong secret", "form_token": token}
-    answer = await browser.post("/warehouse/connect", data=wrong, headers=SAME_ORIGIN)
-    assert answer.status_code == 400
-    assert "Password is not the one of this database" in answer.text
-    assert 'value="stock"' in answer.text
-    assert "a wrong secret" not in answer.text
+    response = await browser.post("/warehouse/connect", data=wrong, headers=SAME_ORIGIN)
+    assert response.status_code == 400
+    assert "Password is not the one of this database" in response.text
+    assert 'value="stock"' in response.text
+    assert "a wrong secret" not in response.text
     assert await is_nothing_stored(world)
-    found = re.search(r'name="form_token" value="(\w+)"', answer.text)
-    assert found is not None
-    again = {**GOOD, "form_token": found[1]}
-    assert (await browser.post("/warehouse/connect", data=again, headers=SAME_ORIGIN)).status_code == 200
+    match = re.search(r'name="form_token" value="(\w+)"', response.text)
+    assert match is not None
+    form = {**GOOD, "form_token": match[1]}
+    assert (await browser.post("/warehouse/connect", data=form, headers=SAME_ORIGIN)).status_code == 200
 
 
-async def test_only_our_own_form_in_the_same_browser_is_taken(world: Any) -> None:
-    browser, other = world.new_browser(), world.new_browser("text/html")
+async def test_only_our_own_form_in_the_same_browser_is_accepted(world: Any) -> None:
+    browser, other = world.create_browser(), world.create_browser("text/html")
     token = await open_form(other)
     for form, headers in (
         (GOOD, SAME_ORIGIN),
         ({**GOOD, "form_token": token}, SAME_ORIGIN),
         ({**GOOD, "form_token": "00"}, SAME_ORIGIN),
     ):
-        answer = await browser.post("/warehouse/connect", data=form, headers=headers)
-        assert answer.status_code == 403
+        response = await browser.post("/warehouse/connect", data=form, headers=headers)
+        assert response.status_code == 403
     for headers in ({}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
         form = {**GOOD, "form_token": token}
         assert (await other.post("/warehouse/connect", data=form, headers=headers)).status_code == 403
@@ -121,25 +123,25 @@ async def test_only_our_own_form_in_the_same_browser_is_taken(world: Any) -> Non
     assert await is_nothing_stored(world)
 
 
-async def test_a_known_account_keeps_its_merchant_and_a_new_one_joins_the_session(world: Any) -> None:
+async def test_a_connected_account_keeps_its_merchant_and_a_new_account_joins_the_session(world: Any) -> None:
     shop = await world.connect()
     session = world.browser.cookies["session_id"]
     assert (await connect(world)).json()["user_uuid"] == shop["user_uuid"]
     assert world.browser.cookies["session_id"] != session
-    stranger = world.new_browser()
+    stranger = world.create_browser()
     assert (await connect(world, stranger)).json()["user_uuid"] == shop["user_uuid"]
 
 
-async def test_the_token_is_given_to_the_platforms_own_fetcher_alone(world: Any) -> None:
+async def test_only_the_platforms_own_fetcher_gets_the_token(world: Any) -> None:
     await connect(world)
-    answer = await world.token("warehouse-fetcher", NAME)
-    assert (answer.status_code, answer.json()["access_token"]) == (200, GOOD["password"])
-    assert (await world.token("shopify-fetcher", NAME)).status_code == 403
+    response = await world.request_token("warehouse-fetcher", NAME)
+    assert (response.status_code, response.json()["access_token"]) == (200, GOOD["password"])
+    assert (await world.request_token("shopify-fetcher", NAME)).status_code == 403
 
 
 async def test_the_secret_is_stored_encrypted(world: Any) -> None:
     await connect(world)
-    assert GOOD["password"] not in await world.dump()
+    assert GOOD["password"] not in await world.dump_database()
 
 
 async def test_a_platform_without_webhooks_is_shown_as_polled_only(world: Any) -> None:
@@ -147,10 +149,10 @@ async def test_a_platform_without_webhooks_is_shown_as_polled_only(world: Any) -
     (document,) = (await world.browser.get("/connections")).json()["connections"]
     assert (document["polled_only"], document["has_webhooks"]) == (True, False)
     assert (document["login_url"], document["account_url"]) == ("/warehouse/connect", "https://warehouse.test/stock")
-    page = world.new_browser("text/html")
+    page = world.create_browser("text/html")
     page.cookies.update(dict(world.browser.cookies))
     assert "the platform has no webhooks" in (await page.get("/connections")).text
-    assert (await world.new_browser().post("/warehouse/webhook", content=b"{}")).status_code == 404
+    assert (await world.create_browser().post("/warehouse/webhook", content=b"{}")).status_code == 404
     assert (await world.browser.get("/warehouse/webhook")).status_code == 404
 
 
@@ -158,11 +160,11 @@ async def test_ensuring_subscriptions_of_a_platform_without_webhooks_succeeds(wo
     await connect(world)
     sync_id = uuid4()
     path = f"/internal/connections/{NAME}/assert"
-    answer = await world.ask(path, {"sync_id": str(sync_id), "first": True}, "scheduler")
-    assert answer.json() == {"status": "success", "message": "not supported: polled only", "topics": {}}
+    response = await world.call_internal(path, {"sync_id": str(sync_id), "first": True}, "scheduler")
+    assert response.json() == {"status": "success", "message": "not supported: polled only", "topics": {}}
     stored = await world.stores.webhook_probes.find(sync_id)
     assert (stored.webhook_status["status"], stored.probe_result["status"]) == ("success", "success")
-    assert (await world.checkup(NAME)).json()["status"] == "success"
+    assert (await world.fetch_checkup(NAME)).json()["status"] == "success"
     assert world.kafka.sent == []
 
 
@@ -176,21 +178,21 @@ async def test_disconnecting_removes_the_token(world: Any) -> None:
     merchant = UUID((await connect(world)).json()["user_uuid"])
     row = await world.stores.connections.find(NAME)
     assert row.merchant == merchant
-    page = world.new_browser("text/html")
+    page = world.create_browser("text/html")
     page.cookies.update(dict(world.browser.cookies))
-    found = re.search(r'name="form_token" value="(\w+)"', (await page.get("/connections")).text)
-    assert found is not None
-    done = await page.post(f"/connections/{NAME}/disconnect", data={"form_token": found[1]}, headers=SAME_ORIGIN)
-    assert done.status_code == 303
-    assert (await world.token("warehouse-fetcher", NAME)).status_code == 409
+    match = re.search(r'name="form_token" value="(\w+)"', (await page.get("/connections")).text)
+    assert match is not None
+    response = await page.post(f"/connections/{NAME}/disconnect", data={"form_token": match[1]}, headers=SAME_ORIGIN)
+    assert response.status_code == 303
+    assert (await world.request_token("warehouse-fetcher", NAME)).status_code == 409
     assert world.warehouse.api.valid_tokens == set()
 
 
 async def test_both_routes_are_described_with_the_fields(world: Any) -> None:
-    described = (await world.browser.get("/docs/openapi.json")).json()["paths"]["/warehouse/connect"]
-    content = described["post"]["requestBody"]["content"]
+    operations = (await world.browser.get("/docs/openapi.json")).json()["paths"]["/warehouse/connect"]
+    content = operations["post"]["requestBody"]["content"]
     assert list(content["application/json"]["schema"]["properties"]) == ["database", "password"]
     assert "form_token" in content["application/x-www-form-urlencoded"]["schema"]["properties"]
-    assert set(described["post"]["responses"]) == {"200", "400", "403", "502", "503"}
-    listed = (await world.browser.get("/warehouse/connect")).json()["fields"]
-    assert [(field["name"], field["secret"]) for field in listed] == [("database", False), ("password", True)]
+    assert set(operations["post"]["responses"]) == {"200", "400", "403", "502", "503"}
+    fields = (await world.browser.get("/warehouse/connect")).json()["fields"]
+    assert [(field["name"], field["secret"]) for field in fields] == [("database", False), ("password", True)]

@@ -1,10 +1,12 @@
+"""Work that is not finished by its deadline expires."""
+
 import asyncio
 
 from gateway.webhooks.deadlines import Deadlines
 
 
 class Work:
-    """Notes when its time is over."""
+    """Sets `late` when it expires."""
 
     def __init__(self, *, is_finished: bool = False) -> None:
         self.is_finished = is_finished
@@ -14,7 +16,7 @@ class Work:
         self.late.set()
 
 
-async def test_what_ends_in_time_is_left_alone() -> None:
+async def test_work_that_finishes_in_time_does_not_expire() -> None:
     deadlines, work, other = Deadlines(0.1), Work(is_finished=True), Work()
     deadlines.add(work)
     deadlines.add(other)
@@ -22,7 +24,7 @@ async def test_what_ends_in_time_is_left_alone() -> None:
     assert not work.late.is_set()
 
 
-async def test_a_slow_one_holds_no_other_up_and_only_it_is_broken_off() -> None:
+async def test_only_the_slow_work_expires() -> None:
     deadlines, slow, quick, later = Deadlines(0.3), Work(), Work(), Work()
     for work in (slow, quick, later):
         deadlines.add(work)
@@ -31,7 +33,7 @@ async def test_a_slow_one_holds_no_other_up_and_only_it_is_broken_off() -> None:
     assert not quick.late.is_set() and not later.late.is_set()
 
 
-async def test_after_a_rest_the_timer_looks_again() -> None:
+async def test_the_timer_restarts_after_it_was_idle() -> None:
     deadlines = Deadlines(0.1)
     for _ in range(2):
         work = Work()

@@ -1,4 +1,4 @@
-"""What is described is what is there: committed and served alike, every public route, every topic, on a safe page."""
+"""The API documents: committed and served alike, every public route, every topic, and a safe page."""
 
 import json
 import re
@@ -18,30 +18,30 @@ from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 from contracts.topics import list_topics
 from gateway.applications import create_applications
 from platforms.registry import PLATFORMS
-from truth import COMMITTED, OPENAPI, hold_true
+from response_checks import COMMITTED, OPENAPI, check_response
 
 DOCUMENTS = ("openapi.json", "asyncapi.json")
 METHODS = {"get", "post"}
 
 
-def committed(name: str) -> Any:
+def load_committed(name: str) -> Any:
     return json.loads((COMMITTED / name).read_text())
 
 
-def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+def list_operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, methods in OPENAPI["paths"].items():
         yield from ((method, path, operation) for method, operation in methods.items())
 
 
-def references(node: Any) -> Iterator[str]:
-    """Every `$ref` within."""
+def find_references(node: Any) -> Iterator[str]:
+    """Finds every `$ref` inside of a JSON value."""
     if isinstance(node, dict):
         yield from ([node["$ref"]] if isinstance(node.get("$ref"), str) else [])
-    for one in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        yield from references(one)
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from find_references(child)
 
 
-def test_the_command_writes_what_is_committed(tmp_path: Path) -> None:
+def test_the_command_writes_the_committed_documents(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "gateway.pages.api_docs", str(tmp_path)], check=True, timeout=60)
     for name in DOCUMENTS:
         old = (COMMITTED / name).read_text()
@@ -49,83 +49,92 @@ def test_the_command_writes_what_is_committed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-async def test_what_is_served_is_what_is_committed(storeless: Any, name: str) -> None:
-    answer = await storeless.browser.get(f"/docs/{name}")
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.text == (COMMITTED / name).read_text()
+async def test_the_served_documents_are_the_committed_ones(world_without_database: Any, name: str) -> None:
+    response = await world_without_database.browser.get(f"/docs/{name}")
+    assert response.headers["content-type"] == "application/json"
+    assert response.text == (COMMITTED / name).read_text()
 
 
-def test_every_public_route_is_described_and_nothing_else_is(storeless: Any) -> None:
-    public, handlers, _ = create_applications(storeless.parts, {})
+def test_exactly_the_public_routes_are_described(world_without_database: Any) -> None:
+    public, handlers, _ = create_applications(world_without_database.parts, {})
     routes = iter_route_contexts(public._app._app.routes)
-    there = {(method.lower(), route.path_format) for route in routes for method in route.methods}
-    there |= {("post", handler.path) for handler in handlers}
-    assert there == {(method, path) for method, path, _ in operations()}
-    assert not [path for _, path in there if path.startswith("/internal")]
+    routes_by_method = {(method.lower(), route.path_format) for route in routes for method in route.methods}
+    routes_by_method |= {("post", handler.path) for handler in handlers}
+    assert routes_by_method == {(method, path) for method, path, _ in list_operations()}
+    assert not [path for _, path in routes_by_method if path.startswith("/internal")]
 
 
-async def test_what_is_not_configured_is_not_described(storeless: Any, no_facebook: Any) -> None:
-    storeless.restart(storeless.settings, facebook=no_facebook)
-    served = (await storeless.new_browser().get("/docs/openapi.json")).json()
+async def test_a_platform_that_is_not_configured_is_not_described(
+    world_without_database: Any, no_facebook: Any
+) -> None:
+    world_without_database.restart(world_without_database.settings, facebook=no_facebook)
+    served = (await world_without_database.create_browser().get("/docs/openapi.json")).json()
     assert [path for path in served["paths"] if "facebook" in path] == ["/facebook/login"]
     assert "/shopify/webhook" in served["paths"]
 
 
-def test_both_documents_have_the_form_of_their_standard() -> None:
+def test_both_documents_are_valid_by_their_standards() -> None:
     assert OpenAPI.model_validate(OPENAPI).openapi.startswith("3.1")
-    asyncapi = committed("asyncapi.json")
+    asyncapi = load_committed("asyncapi.json")
     assert ApplicationSchema.model_validate(asyncapi).asyncapi == "3.0.0"
     for document in (OPENAPI, asyncapi):
-        for reference in references(document):
-            found = document
+        for reference in find_references(document):
+            value = document
             for step in reference.removeprefix("#/").split("/"):
-                found = found[step.replace("~1", "/")]
+                value = value[step.replace("~1", "/")]
 
 
-def test_every_operation_is_whole() -> None:
-    ids = Counter(operation["operationId"] for _, _, operation in operations())
+def test_every_operation_is_described_completely() -> None:
+    ids = Counter(operation["operationId"] for _, _, operation in list_operations())
     assert max(ids.values()) == 1
-    for method, path, operation in operations():
+    for method, path, operation in list_operations():
         assert method in METHODS and operation["summary"] and len(operation["tags"]) == 1, path
-        inside = {one["name"] for one in operation.get("parameters", []) if one["in"] == "path"}
-        assert inside == set(re.findall(r"{(\w+)}", path))
+        path_parameters = {
+            parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "path"
+        }
+        assert path_parameters == set(re.findall(r"{(\w+)}", path))
         assert "422" not in operation["responses"]
-        assert all(one["description"] for one in operation["responses"].values())
+        assert all(response["description"] for response in operation["responses"].values())
 
 
-def test_every_topic_is_described_with_those_who_speak_and_hear() -> None:
-    asyncapi = committed("asyncapi.json")
+def test_every_topic_is_described_with_its_producers_and_consumers() -> None:
+    asyncapi = load_committed("asyncapi.json")
     topics = list_topics(tuple(PLATFORMS))
     assert list(asyncapi["channels"]) == [topic.name for topic in topics]
-    kept = {name: one["bindings"]["kafka"]["topicConfiguration"] for name, one in asyncapi["channels"].items()}
-    assert all(one.get("retention.ms") or name == "connection.changed" for name, one in kept.items())
+    configurations = {
+        name: channel["bindings"]["kafka"]["topicConfiguration"] for name, channel in asyncapi["channels"].items()
+    }
+    assert all(
+        configuration.get("retention.ms") or name == "connection.changed"
+        for name, configuration in configurations.items()
+    )
     for topic in topics:
         for action, services in (("send", topic.producers), ("receive", topic.consumers)):
             assert services
             assert all(f"{service}.{action}.{topic.name}" in asyncapi["operations"] for service in services)
 
 
-async def test_people_read_all_of_it_on_one_page_that_needs_nothing_else(storeless: Any) -> None:
-    answer = await storeless.new_browser("text/html").get("/docs")
-    page = answer.text
+async def test_one_self_contained_page_shows_the_whole_documentation(world_without_database: Any) -> None:
+    response = await world_without_database.create_browser("text/html").get("/docs")
+    page = response.text
     ids = Counter(re.findall(r' id="([^"]+)"', page))
     assert max(ids.values()) == 1
-    assert {operation["operationId"] for _, _, operation in operations()} <= set(ids)
+    assert {operation["operationId"] for _, _, operation in list_operations()} <= set(ids)
     assert {topic.name for topic in list_topics(tuple(PLATFORMS))} <= set(ids)
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', page) and "<script" not in page
-    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert response.headers["content-security-policy"].startswith("default-src 'none'")
 
 
-async def test_programs_are_told_where_the_documents_are(storeless: Any) -> None:
-    told = (await storeless.browser.get("/docs")).json()
-    assert set(told) == {"openapi", "asyncapi"}
-    for address in told.values():
-        assert (await storeless.browser.get(address)).status_code == 200
+async def test_json_clients_get_the_addresses_of_the_documents(world_without_database: Any) -> None:
+    addresses = (await world_without_database.browser.get("/docs")).json()
+    assert set(addresses) == {"openapi", "asyncapi"}
+    for address in addresses.values():
+        assert (await world_without_database.browser.get(address)).status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("status", "given"),
+    ("status", "content"),
     [
         (418, {"json": {}}),
         (404, {"text": "none"}),
@@ -134,7 +143,7 @@ async def test_programs_are_told_where_the_documents_are(storeless: Any) -> None
         (200, {"json": {"openapi": "/", "asyncapi": 7}}),
     ],
 )
-async def test_an_answer_that_is_not_as_described_would_be_found(status: int, given: dict[str, Any]) -> None:
+async def test_a_response_that_differs_from_its_description_is_detected(status: int, content: dict[str, Any]) -> None:
     request = httpx.Request("GET", "http://gateway.test/docs")
     with pytest.raises(AssertionError):
-        await hold_true(httpx.Response(status, request=request, **given))
+        await check_response(httpx.Response(status, request=request, **content))

@@ -1,4 +1,4 @@
-"""The short look into Kafka, on a real broker."""
+"""Watching a topic for a probe, on a real broker."""
 
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ NAME = "shopify:acme.myshopify.com"
 
 
 @pytest.mark.integration
-async def test_what_comes_after_the_look_began_is_seen(kafka: str) -> None:
+async def test_only_messages_after_the_start_of_the_watch_are_found(kafka: str) -> None:
     brokers = Brokers(kafka)
     topic = f"sync.requested.{uuid4().hex[:8]}"
     await provision_topics(brokers, (Topic(topic),))
@@ -26,15 +26,15 @@ async def test_what_comes_after_the_look_began_is_seen(kafka: str) -> None:
     )
     async with EventPublisher(brokers, source="gateway") as publisher:
         await publisher.send(OutboundMessage(topic, NAME, before, str(before.sync_id)))
-        async with watch_topic(brokers, topic) as seen:
+        async with watch_topic(brokers, topic) as wait_for_message:
             await publisher.send(OutboundMessage(topic, NAME, after, str(after.sync_id)))
-            assert await seen(after.sync_id, 10)
-        async with watch_topic(brokers, topic) as seen:
-            assert not await seen(before.sync_id, 0.5)
+            assert await wait_for_message(after.sync_id, 10)
+        async with watch_topic(brokers, topic) as wait_for_message:
+            assert not await wait_for_message(before.sync_id, 0.5)
     assert await brokers.check_health() is None
 
 
-async def test_a_broker_that_is_not_there_is_said_to_be_away() -> None:
+async def test_an_unreachable_broker_is_unavailable() -> None:
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1: "):
         async with watch_topic(Brokers("127.0.0.1:1"), "nothing"):
             pass

@@ -1,4 +1,4 @@
-"""The sandbox's pages under the gateway's own address."""
+"""The gateway forwards the sandbox's pages for people, and nothing else of the sandbox."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,72 +28,78 @@ NOT_FOR_PEOPLE = [
 ]
 
 
-class Sandbox:
-    """Answers whatever it is asked, and remembers."""
+class FakeSandbox:
+    """Responds to every request and keeps it."""
 
     def __init__(self) -> None:
-        self.asked: list[httpx.Request] = []
-        self.away = False
+        self.requests: list[httpx.Request] = []
+        self.is_unavailable = False
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        if self.away:
+        if self.is_unavailable:
             raise httpx.ConnectError("nobody there")
-        self.asked.append(request)
+        self.requests.append(request)
         headers = {"location": "/sandbox/shops/acme.myshopify.com/", "set-cookie": "session=stolen"}
         return httpx.Response(303 if request.method == "POST" else 200, headers=headers, text="a page")
 
 
 @pytest.fixture
-def sandbox() -> Sandbox:
-    return Sandbox()
+def sandbox() -> FakeSandbox:
+    return FakeSandbox()
 
 
 @pytest.fixture
-def relaying(storeless: Any, sandbox: Sandbox, make_settings: Callable[..., GatewaySettings]) -> Any:
-    storeless.outside = httpx.AsyncClient(transport=httpx.MockTransport(sandbox))
-    storeless.restart(make_settings(sandbox_relayed="http://sandbox.test:8090"))
-    storeless.browser = storeless.new_browser()
-    return storeless
+def relaying_world(
+    world_without_database: Any, sandbox: FakeSandbox, make_settings: Callable[..., GatewaySettings]
+) -> Any:
+    world_without_database.outside = httpx.AsyncClient(transport=httpx.MockTransport(sandbox))
+    world_without_database.restart(make_settings(sandbox_relayed="http://sandbox.test:8090"))
+    world_without_database.browser = world_without_database.create_browser()
+    return world_without_database
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_pages_for_people_are_passed_on(relaying: Any, sandbox: Sandbox, path: str) -> None:
-    answer = await relaying.browser.get(f"{path}?state=s", headers={"Cookie": "merchant_sync_session=secret"})
+async def test_pages_for_people_are_forwarded(relaying_world: Any, sandbox: FakeSandbox, path: str) -> None:
+    response = await relaying_world.browser.get(f"{path}?state=s", headers={"Cookie": "merchant_sync_session=secret"})
 
-    assert (answer.status_code, answer.text) == (200, "a page")
-    [asked] = sandbox.asked
-    assert str(asked.url) == f"http://sandbox.test:8090{path.removeprefix('/sandbox')}?state=s"
-    assert "cookie" not in asked.headers
-    assert "set-cookie" not in answer.headers
+    assert (response.status_code, response.text) == (200, "a page")
+    [request] = sandbox.requests
+    assert str(request.url) == f"http://sandbox.test:8090{path.removeprefix('/sandbox')}?state=s"
+    assert "cookie" not in request.headers
+    assert "set-cookie" not in response.headers
 
 
-async def test_a_form_is_passed_on_with_where_it_leads(relaying: Any, sandbox: Sandbox) -> None:
-    answer = await relaying.browser.post("/sandbox/shops/acme.myshopify.com/products/7/touch", data={"title": "new"})
+async def test_a_form_is_forwarded_and_its_redirect_returned(relaying_world: Any, sandbox: FakeSandbox) -> None:
+    response = await relaying_world.browser.post(
+        "/sandbox/shops/acme.myshopify.com/products/7/touch", data={"title": "new"}
+    )
 
-    assert (answer.status_code, answer.headers["location"]) == (303, "/sandbox/shops/acme.myshopify.com/")
-    assert sandbox.asked[0].content == b"title=new"
+    assert (response.status_code, response.headers["location"]) == (303, "/sandbox/shops/acme.myshopify.com/")
+    assert sandbox.requests[0].content == b"title=new"
 
 
 @pytest.mark.parametrize("path", NOT_FOR_PEOPLE)
-async def test_nothing_else_of_the_sandbox_is_reached(relaying: Any, sandbox: Sandbox, path: str) -> None:
-    answer = await relaying.browser.get(path)
+async def test_nothing_else_of_the_sandbox_is_reached(relaying_world: Any, sandbox: FakeSandbox, path: str) -> None:
+    response = await relaying_world.browser.get(path)
 
-    assert answer.status_code == 404
-    assert sandbox.asked == []
-
-
-async def test_a_form_without_end_is_refused(relaying: Any, sandbox: Sandbox) -> None:
-    answer = await relaying.browser.post("/sandbox/shops/acme.myshopify.com/products", content=b"x" * (1024 * 1024 + 1))
-
-    assert answer.status_code == 413
-    assert sandbox.asked == []
+    assert response.status_code == 404
+    assert sandbox.requests == []
 
 
-async def test_a_sandbox_that_is_away_is_said(relaying: Any, sandbox: Sandbox) -> None:
-    sandbox.away = True
+async def test_an_oversized_form_is_refused(relaying_world: Any, sandbox: FakeSandbox) -> None:
+    response = await relaying_world.browser.post(
+        "/sandbox/shops/acme.myshopify.com/products", content=b"x" * (1024 * 1024 + 1)
+    )
 
-    assert (await relaying.browser.get("/sandbox/")).status_code == 502
+    assert response.status_code == 413
+    assert sandbox.requests == []
 
 
-async def test_without_a_sandbox_there_is_no_such_page(storeless: Any) -> None:
-    assert (await storeless.browser.get("/sandbox/")).status_code == 404
+async def test_an_unavailable_sandbox_is_502(relaying_world: Any, sandbox: FakeSandbox) -> None:
+    sandbox.is_unavailable = True
+
+    assert (await relaying_world.browser.get("/sandbox/")).status_code == 502
+
+
+async def test_without_a_sandbox_there_is_no_such_page(world_without_database: Any) -> None:
+    assert (await world_without_database.browser.get("/sandbox/")).status_code == 404

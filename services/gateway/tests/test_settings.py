@@ -1,4 +1,4 @@
-"""Settings: what is refused at the start, by name, and what is doubted."""
+"""Settings that are refused by name at the start, and addresses that are reported as doubtful."""
 
 import os
 import subprocess
@@ -36,10 +36,10 @@ from platforms.shopify.connect import create_adapter
     ],
 )
 def test_a_malformed_setting_is_refused_by_name(make_settings: Callable[..., Any], name: str, value: str) -> None:
-    with pytest.raises(ValidationError) as refused:
+    with pytest.raises(ValidationError) as raised:
         make_settings(**{name: value})
-    assert [error["loc"] for error in refused.value.errors()] == [(name,)]
-    assert value == "" or len(value) < 8 or value not in str(refused.value)
+    assert [error["loc"] for error in raised.value.errors()] == [(name,)]
+    assert value == "" or len(value) < 8 or value not in str(raised.value)
 
 
 def test_lists_are_separated_by_commas(make_settings: Callable[..., Any]) -> None:
@@ -48,7 +48,7 @@ def test_lists_are_separated_by_commas(make_settings: Callable[..., Any]) -> Non
     assert make_settings().cors_allowed_origins == ()
 
 
-def test_a_loopback_address_with_another_port_is_doubted(make_shopify: Callable[..., Any]) -> None:
+def test_a_loopback_address_with_another_port_is_reported(make_shopify: Callable[..., Any]) -> None:
     settings = make_shopify(
         shopify_redirect_uri="http://localhost:5000/shopify/callback",
         shopify_webhook_address="http://127.0.0.1:5001/shopify/webhook",
@@ -88,7 +88,7 @@ def test_an_incomplete_platform_stops_the_start_with_the_names_of_what_is_missin
 
 def test_a_missing_setting_stops_the_start_with_one_line(tmp_path: Any) -> None:
     environment = {name: os.environ[name] for name in ("PATH", "VIRTUAL_ENV") if name in os.environ}
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "gateway.app"],
         env=environment,
         cwd=tmp_path,
@@ -96,6 +96,6 @@ def test_a_missing_setting_stops_the_start_with_one_line(tmp_path: Any) -> None:
         text=True,
         check=False,
     )
-    assert ended.returncode == 2
-    assert ended.stderr.count("\n") == 1
-    assert "STATE_TOKEN_SECRET: Field required" in ended.stderr
+    assert process.returncode == 2
+    assert process.stderr.count("\n") == 1
+    assert "STATE_TOKEN_SECRET: Field required" in process.stderr

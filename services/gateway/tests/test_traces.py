@@ -1,4 +1,4 @@
-"""A delivery's trace begins at the gateway, and nobody's word puts it into another."""
+"""Each delivery starts its own trace at the gateway; a trace header from outside is ignored."""
 
 import asyncio
 import json
@@ -16,8 +16,8 @@ from platform_sdk.adapters import PlatformAdapter
 FOREIGN = f"00-{'a' * 32}-{'b' * 16}-01"
 
 
-def traced_client(route: Any) -> httpx.AsyncClient:
-    """A client of the route as it is put together where traces are exported."""
+def create_traced_client(route: Any) -> httpx.AsyncClient:
+    """Creates a client of the route with tracing, as it is composed where traces are exported."""
     route.handler._publish = trace_publish(route.kafka.publish)
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(WebhookMiddleware(None, [trace_handler(route.handler)])),
@@ -25,35 +25,33 @@ def traced_client(route: Any) -> httpx.AsyncClient:
     )
 
 
-async def test_each_delivery_is_a_trace_of_its_own_which_its_message_carries(
+async def test_each_delivery_starts_its_own_trace_and_its_message_carries_it(
     shopify: PlatformAdapter, make_route: Any
 ) -> None:
     route = make_route(shopify)
     with run_receiver() as receiver, tracing.export_traces("gateway", receiver.url):
-        route.client = traced_client(route)
-        answers = [await route.deliver(traceparent=FOREIGN) for _ in range(2)]
+        route.client = create_traced_client(route)
+        responses = [await route.deliver(traceparent=FOREIGN) for _ in range(2)]
     route.handler._log.flush()  # later, another test would find its lines
-    assert [answer.status_code for answer in answers] == [200, 200]
+    assert [response.status_code for response in responses] == [200, 200]
     posts = [span for span in receiver.spans if span.name == "POST /shopify/webhook"]
     sends = {span.trace: span for span in receiver.spans if span.name == "send sync.requested.shopify"}
     assert len({post.trace for post in posts} - {"a" * 32}) == 2
     assert {post.parent for post in posts} == {""}
     assert {post.attributes["http.response.status_code"] for post in posts} == {200}
-    said = [dict(headers) for *_, headers in route.kafka.sent]
-    for post, headers in zip(posts, said, strict=True):
+    message_headers = [dict(headers) for *_, headers in route.kafka.sent]
+    for post, headers in zip(posts, message_headers, strict=True):
         send = sends[post.trace]
         assert send.parent == post.id
         assert headers["traceparent"].decode()[:-3] == f"00-{send.trace}-{send.id}"
         assert send.sync_id == headers["ce_id"].decode()
 
 
-async def test_a_delivery_that_kafka_did_not_take_and_one_that_is_refused_say_so(
-    shopify: PlatformAdapter, make_route: Any
-) -> None:
+async def test_spans_record_failed_and_refused_deliveries(shopify: PlatformAdapter, make_route: Any) -> None:
     route = make_route(shopify)
     with run_receiver() as receiver, tracing.export_traces("gateway", receiver.url):
-        route.client = traced_client(route)
-        route.kafka.away = True
+        route.client = create_traced_client(route)
+        route.kafka.is_unavailable = True
         assert (await route.deliver()).status_code == 503
         assert (await route.deliver(X_Shopify_Hmac_Sha256=b"wrong")).status_code == 401
     route.handler._log.flush()  # later, another test would find its lines
@@ -65,17 +63,17 @@ async def test_a_delivery_that_kafka_did_not_take_and_one_that_is_refused_say_so
 
 
 @pytest.mark.parametrize("exported", [True, False])
-async def test_the_line_of_a_delivery_names_its_connection_its_sync_and_its_own_trace(
+async def test_the_log_line_of_a_delivery_names_connection_sync_and_trace(
     shopify: PlatformAdapter, make_route: Any, exported: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     route = make_route(shopify)
     with run_receiver() as receiver, tracing.export_traces("gateway", receiver.url if exported else ""):
-        route.client = traced_client(route)
+        route.client = create_traced_client(route)
         await asyncio.gather(*(route.deliver() for _ in range(3)))
     route.handler._log.flush()
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "delivery received" in line]
-    asked = {str(request.sync_id) for request in route.kafka.requests}
-    assert {line["sync_id"] for line in lines} == asked
+    sync_ids = {str(request.sync_id) for request in route.kafka.requests}
+    assert {line["sync_id"] for line in lines} == sync_ids
     assert {line["connection"] for line in lines} == {"shopify:acme.myshopify.com"}
     traces = {span.sync_id: span.trace for span in receiver.spans if span.sync_id}
     assert {line["sync_id"]: line["trace_id"] for line in lines if "trace_id" in line} == traces

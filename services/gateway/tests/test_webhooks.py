@@ -1,4 +1,4 @@
-"""The webhook route: what is refused, what is asked for, and that nothing is answered before Kafka has it."""
+"""The webhook route: refusals, sync requests, and that no delivery is answered before Kafka acknowledged it."""
 
 import asyncio
 import json
@@ -15,44 +15,44 @@ from platform_sdk.deliveries import Delivery, DeliveryKind
 NAME = "shopify:acme.myshopify.com"
 
 
-async def test_a_webhook_is_answered_only_after_kafka_has_it(route: Any) -> None:
+async def test_a_webhook_is_answered_only_after_kafka_acknowledged_it(route: Any) -> None:
     route.kafka.holding = asyncio.Event()
-    answer = asyncio.create_task(route.deliver())
+    response = asyncio.create_task(route.deliver())
     await asyncio.sleep(0.05)
-    assert not answer.done()
+    assert not response.done()
     route.kafka.holding.set()
-    assert (await answer).json() == {"status": "success"}
+    assert (await response).json() == {"status": "success"}
     assert len(route.kafka.sent) == 1
 
 
-async def test_without_kafkas_word_it_is_503(route: Any) -> None:
+async def test_without_an_acknowledgement_from_kafka_the_response_is_503(route: Any) -> None:
     route.kafka.holding = asyncio.Event()
     assert (await route.deliver()).status_code == 503
-    route.kafka.away, route.kafka.holding = True, None
+    route.kafka.is_unavailable, route.kafka.holding = True, None
     assert (await route.deliver()).status_code == 503
     assert route.kafka.sent == []
 
 
-async def test_ten_copies_make_one_sync_id(route: Any) -> None:
-    answers = await asyncio.gather(*(route.deliver(X_Shopify_Webhook_Id="w-1") for _ in range(10)))
-    assert {answer.status_code for answer in answers} == {200}
+async def test_ten_copies_of_a_delivery_have_one_sync_id(route: Any) -> None:
+    responses = await asyncio.gather(*(route.deliver(X_Shopify_Webhook_Id="w-1") for _ in range(10)))
+    assert {response.status_code for response in responses} == {200}
     assert {request.sync_id for request in route.kafka.requests} == {derive_id("shopify", "w-1")}
     assert {dict(headers)["ce_id"] for *_, headers in route.kafka.sent} == {str(derive_id("shopify", "w-1")).encode()}
 
 
-async def test_copies_without_a_webhook_id_make_one_sync_id_too(route: Any) -> None:
+async def test_copies_without_a_webhook_id_have_one_sync_id_too(route: Any) -> None:
     for body in (b'{"id": 7}', b'{"id": 7}', b'{"id": 8}'):
         await route.deliver(body, X_Shopify_Webhook_Id=None)
     first, copy, other = (request.sync_id for request in route.kafka.requests)
     assert first == copy != other
 
 
-def test_the_hand_written_body_is_the_contract() -> None:
+def test_the_hand_written_body_matches_the_contract() -> None:
     delivery = Delivery(
         "products/update", NAME, "w-1", DeliveryKind.RECORDS, {"products": ["gid://shopify/Product/7"]}, None
     )
-    said = SyncRequested.model_validate_json(build_request_body(delivery, derive_sync_id(delivery), 3, 1_000))
-    assert said == SyncRequested(
+    event = SyncRequested.model_validate_json(build_request_body(delivery, derive_sync_id(delivery), 3, 1_000))
+    assert event == SyncRequested(
         sync_id=derive_id("shopify", "w-1"),
         connection=NAME,
         epoch=3,
@@ -63,7 +63,7 @@ def test_the_hand_written_body_is_the_contract() -> None:
     )
 
 
-def test_the_hand_written_id_is_the_derived_one() -> None:
+def test_the_hand_written_id_matches_the_derived_id() -> None:
     for number in range(500):
         delivery = Delivery("products/update", NAME, f"w-ü-{number}", DeliveryKind.RECORDS, {}, None)
         assert derive_sync_id(delivery) == str(derive_id("shopify", f"w-ü-{number}"))
@@ -73,10 +73,10 @@ async def test_the_message_is_keyed_and_attributed(route: Any) -> None:
     await route.deliver()
     topic, key, _, headers = route.kafka.sent[0]
     assert (topic, key) == ("sync.requested.shopify", NAME.encode())
-    named = dict(headers)
-    assert named["ce_type"] == b"merchant-sync.SyncRequested.v1"
-    assert named["ce_subject"] == NAME.encode()
-    assert UUID(named["ce_id"].decode())
+    fields = dict(headers)
+    assert fields["ce_type"] == b"merchant-sync.SyncRequested.v1"
+    assert fields["ce_subject"] == NAME.encode()
+    assert UUID(fields["ce_id"].decode())
 
 
 @pytest.mark.parametrize(
@@ -99,14 +99,14 @@ async def test_the_message_is_keyed_and_attributed(route: Any) -> None:
         ("products/update", {"id": 2**62}, {"products": f"gid://shopify/Product/{2**62}"}),
     ],
 )
-async def test_each_topic_asks_for_the_smallest_thing(route: Any, topic: str, body: Any, records: Any) -> None:
+async def test_each_topic_requests_the_smallest_record(route: Any, topic: str, body: Any, records: Any) -> None:
     assert (await route.deliver(json.dumps(body).encode(), X_Shopify_Topic=topic)).status_code == 200
     assert route.kafka.requests[0].records == {name: (gid,) for name, gid in records.items()}
     assert route.kafka.requests[0].cause == "webhook"
 
 
 @pytest.mark.parametrize(
-    "given",
+    "signature",
     [
         b"",
         b"bm90IHRoZSBzaWduYXR1cmU=",
@@ -118,30 +118,30 @@ async def test_each_topic_asks_for_the_smallest_thing(route: Any, topic: str, bo
         b"0" * 64,
     ],
 )
-async def test_a_wrong_signature_is_401(route: Any, given: bytes | None) -> None:
-    assert (await route.deliver(X_Shopify_Hmac_Sha256=given)).status_code == 401
+async def test_a_wrong_signature_is_401(route: Any, signature: bytes | None) -> None:
+    assert (await route.deliver(X_Shopify_Hmac_Sha256=signature)).status_code == 401
     assert route.kafka.sent == []
 
 
-async def test_a_signature_with_more_around_it_is_401(route: Any) -> None:
-    good = route.signature(b'{"id": 7}')
-    for given in (good + "=", good[:-4], good.lower(), good + "\t" + good):
-        assert (await route.deliver(X_Shopify_Hmac_Sha256=given)).status_code == 401
+async def test_an_altered_signature_is_401(route: Any) -> None:
+    good = route.compute_signature(b'{"id": 7}')
+    for signature in (good + "=", good[:-4], good.lower(), good + "\t" + good):
+        assert (await route.deliver(X_Shopify_Hmac_Sha256=signature)).status_code == 401
 
 
 async def test_a_doubled_signature_is_401(route: Any) -> None:
-    good = route.signature(b'{"id": 7}')
+    good = route.compute_signature(b'{"id": 7}')
     headers = [("X-Shopify-Topic", "products/update"), ("X-Shopify-Shop-Domain", "acme.myshopify.com")]
     headers += [("X-Shopify-Hmac-Sha256", good)] * 2
-    answer = await route.client.post("/shopify/webhook", content=b'{"id": 7}', headers=headers)
-    assert answer.status_code == 401
+    response = await route.client.post("/shopify/webhook", content=b'{"id": 7}', headers=headers)
+    assert response.status_code == 401
 
 
-async def test_the_former_secret_is_good_while_it_is_set(route: Any) -> None:
+async def test_the_previous_secret_is_valid_while_it_is_set(route: Any) -> None:
     body = b'{"id": 7}'
-    signed = route.signature(body, "the app's former secret")
+    signed = route.compute_signature(body, "the app's former secret")
     assert (await route.deliver(body, X_Shopify_Hmac_Sha256=signed)).status_code == 200
-    signed = route.signature(body, "some other secret")
+    signed = route.compute_signature(body, "some other secret")
     assert (await route.deliver(body, X_Shopify_Hmac_Sha256=signed)).status_code == 401
 
 
@@ -188,44 +188,44 @@ async def test_a_body_about_another_shop_is_400(route: Any) -> None:
 async def test_a_body_over_the_limit_is_413_before_it_is_read(route: Any) -> None:
     assert (await route.deliver(b"x" * 4097)).status_code == 413
 
-    async def long() -> Any:
+    async def send_long_body() -> Any:
         for _ in range(50):
             yield b"x" * 1000
 
-    answer = await route.client.post("/shopify/webhook", content=long(), headers={"X-Shopify-Topic": "x"})
-    assert answer.status_code == 413
+    response = await route.client.post("/shopify/webhook", content=send_long_body(), headers={"X-Shopify-Topic": "x"})
+    assert response.status_code == 413
 
 
-async def test_a_body_that_does_not_come_is_given_up(route: Any) -> None:
-    async def slow() -> Any:
+async def test_a_body_that_does_not_arrive_in_time_is_408(route: Any) -> None:
+    async def send_slowly() -> Any:
         yield b"{"
         await asyncio.sleep(30)
 
-    answer = await route.client.post("/shopify/webhook", content=slow(), headers={"X-Shopify-Topic": "x"})
-    assert answer.status_code == 408
+    response = await route.client.post("/shopify/webhook", content=send_slowly(), headers={"X-Shopify-Topic": "x"})
+    assert response.status_code == 408
 
 
 async def test_an_unknown_topic_is_acknowledged_counted_and_dropped(route: Any) -> None:
     assert (await route.deliver(X_Shopify_Topic="orders/create")).status_code == 200
     assert route.kafka.sent == []
-    assert route.counted == {("orders/create", "dropped: unknown topic"): 1}
+    assert route.delivery_counts == {("orders/create", "dropped: unknown topic"): 1}
 
 
 async def test_a_shop_that_is_not_connected_is_acknowledged_and_dropped(route: Any) -> None:
     for _ in range(2):
         assert (await route.deliver(X_Shopify_Shop_Domain="other.myshopify.com")).status_code == 200
     assert route.kafka.sent == []
-    assert route.asked == ["shopify:other.myshopify.com"] * 2
+    assert route.loaded_names == ["shopify:other.myshopify.com"] * 2
 
 
-async def test_a_live_connection_is_asked_about_every_five_seconds(route: Any) -> None:
+async def test_a_cached_connection_is_reloaded_after_five_seconds(route: Any) -> None:
     for route.clock in (0.0, 4.9, 5.1, 9.0):
         await route.deliver()
-    assert route.asked == [NAME] * 2
+    assert route.loaded_names == [NAME] * 2
     assert len(route.kafka.sent) == 4
 
 
-async def test_a_test_delivery_is_marked_as_one(route: Any) -> None:
+async def test_a_probe_is_marked_as_a_probe(route: Any) -> None:
     await route.deliver(X_Shopify_Webhook_Id="merchant-sync-test-1")
     assert route.kafka.requests[0].cause == "probe"
 
@@ -239,6 +239,6 @@ async def test_the_log_line_holds_no_body(route: Any, capsys: pytest.CaptureFixt
     assert "private" not in str(line)
 
 
-async def test_everything_else_is_passed_on(route: Any) -> None:
+async def test_other_requests_are_passed_on(route: Any) -> None:
     assert (await route.client.post("/shopify/other")).status_code == 418
     assert (await route.client.get("/shopify/webhook")).status_code == 418

@@ -39,8 +39,8 @@ class Sandbox:
 
     def make(self, shop: str, **recipe: Any) -> None:
         """Make a shop."""
-        answer = self.http.post("/control/shops", json={"shop": shop, **recipe})
-        assert answer.status_code in (200, 201), answer.text
+        response = self.http.post("/control/shops", json={"shop": shop, **recipe})
+        assert response.status_code in (200, 201), response.text
 
     def install(self, shop: str, scope: str = ALL_SCOPES) -> str:
         """A token for `shop`, by the merchant's consent."""
@@ -51,11 +51,11 @@ class Sandbox:
         return str(self.http.post(f"/shops/{shop}/admin/oauth/access_token", data=body).json()["access_token"])
 
     def control(self, method: str, shop: str, path: str, body: Any = None) -> Any:
-        """The answer of a control call for `shop`."""
+        """Returns the response of a control call for `shop`."""
         content = orjson.dumps(body) if body is not None else None
-        answer = self.http.request(method, f"/control/shops/{shop}{path}", content=content)
-        assert answer.status_code < 300, answer.text
-        return answer.json() if answer.content else None
+        response = self.http.request(method, f"/control/shops/{shop}{path}", content=content)
+        assert response.status_code < 300, response.text
+        return response.json() if response.content else None
 
 
 @pytest.fixture(scope="session")
@@ -157,7 +157,7 @@ class Shop:
         return f"shopify:{self.name}"
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer of a control call for this shop."""
+        """Returns the response of a control call for this shop."""
         return self.sandbox.control(method, self.name, path, body)
 
     def build_request(self, **records: list[str]) -> SyncRequested:

@@ -73,9 +73,9 @@ async def test_costs_are_what_the_platform_requests(sandbox: Any, compact: bool)
     for document in ALL:
         values = build_variables(document, compact=compact)
         body = {"query": document.text, "operationName": document.name, "variables": values}
-        answer = sandbox.http.post(url, json=body, headers={"X-Shopify-Access-Token": token})
-        assert answer.status_code == httpx.codes.OK
-        content = answer.json()
+        response = sandbox.http.post(url, json=body, headers={"X-Shopify-Access-Token": token})
+        assert response.status_code == httpx.codes.OK
+        content = response.json()
         assert "errors" not in content, (document.name, content["errors"])
         assert document.compute_cost(values) == content["extensions"]["cost"]["requestedQueryCost"], document.name
 
