@@ -4,8 +4,8 @@ A status of 200 means that Kafka has acknowledged every sync request of the POST
 sync id, so that a repeated delivery requests no second sync. When the process is killed before Kafka's acknowledgement,
 it has not answered 200, and the platform delivers again.
 
-`handle` runs for every delivery, so it must be fast. It calls the platform's `verify_and_parse_deliveries` and the batching
-producer directly. It creates a task only when the store or the platform has to be asked.
+`handle` runs for every delivery, so it must be fast. It calls the platform's `verify_and_parse_deliveries` and the
+batching producer directly. It creates a task only when the store or the platform has to be asked.
 """
 
 import asyncio
