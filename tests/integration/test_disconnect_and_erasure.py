@@ -74,7 +74,7 @@ def test_a_persons_deletion_leaves_only_names_and_epochs_of_connections(world: W
     assert not search_logs(world, *needles)
     tables_with_names = search_tables(world, *(page["connection"] for page in pages.pages))
     assert set(tables_with_names) <= {
-        *("gateway.connections", "gateway.deletions", "scheduler.connections"),
+        *("gateway.connections", "gateway.deletion_requests", "scheduler.connections"),
         *("spaces_writer.connections", "spaces_writer.erasures"),
     }
     world.edit_page(other["id"], phone="not concerned")
@@ -126,7 +126,7 @@ def test_removing_the_app_deletes_the_tokens_and_keeps_the_stored_data(world: Wo
     for page in pages:
         wait_until(lambda p=page: world.read_state(p["connection"]) == "uninstalled" or None)
         assert world.read_page_object(page["id"]) is not None
-    tokens = world.select_rows("SELECT access_token FROM gateway.connections WHERE holder = :h", h=person["id"])
+    tokens = world.select_rows("SELECT access_token FROM gateway.connections WHERE granted_by = :h", h=person["id"])
     assert {row.access_token for row in tokens} == {None}
 
 

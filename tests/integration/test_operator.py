@@ -153,14 +153,14 @@ def test_the_doctor_names_a_retention_that_was_changed(operator: Operator) -> No
 
 
 def test_the_doctor_names_a_schema_that_is_behind(world: World, operator: Operator) -> None:
-    world.execute_sql("UPDATE scheduler.schema_versions SET name = 'x' || name WHERE name = '0002_erased.sql'")
+    world.execute_sql("UPDATE scheduler.schema_versions SET name = 'x' || name WHERE name = '0001_ledger.sql'")
     try:
         problems = operator.find_problems(code=1)
     finally:
         world.execute_sql(
-            "UPDATE scheduler.schema_versions SET name = '0002_erased.sql' WHERE name = 'x0002_erased.sql'"
+            "UPDATE scheduler.schema_versions SET name = '0001_ledger.sql' WHERE name = 'x0001_ledger.sql'"
         )
-    assert "lacks 0002_erased.sql" in problems["Postgres of scheduler"]["details"]
+    assert "lacks 0001_ledger.sql" in problems["Postgres of scheduler"]["details"]
 
 
 def test_the_doctor_names_a_role_that_may_read_another_services_schema(world: World, operator: Operator) -> None:

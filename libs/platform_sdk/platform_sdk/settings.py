@@ -4,9 +4,13 @@ from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from platform_sdk.manifests import Manifest
+
+MISSING_SETTINGS = "missing_settings"
+"""The type of the error for settings that are required together with others. Its context has their `names`."""
 
 
 class PlatformSettings(BaseSettings):
@@ -23,11 +27,14 @@ class PlatformSettings(BaseSettings):
 
     @model_validator(mode="after")
     def check_required(self) -> Self:
-        """Raise ValueError, which names the missing settings, when only some of the required settings are given."""
+        """Raise an error of the type `MISSING_SETTINGS` when only some of the required settings are given."""
         missing = self._list_missing()
         if missing and len(missing) < len(self.manifest.mandatory_settings):
-            title = self.manifest.title
-            raise ValueError(f"{', '.join(missing)}: required, because other settings of {title}'s app are given")
+            raise PydanticCustomError(
+                MISSING_SETTINGS,
+                "{names}: required, because other settings of {title}'s app are given",
+                {"names": ", ".join(missing), "title": self.manifest.title},
+            )
         return self
 
     @property

@@ -15,6 +15,7 @@ from merchant_sync.manifests import MANIFESTS
 from merchant_sync.operating.checks import Finding, report_bad, report_good
 from merchant_sync.parts import GATEWAY, SCHEDULER, SPACES_WRITER
 from platform_sdk.manifests import Manifest
+from platform_sdk.settings import MISSING_SETTINGS
 from scheduler.settings import SchedulerSettings
 from spaces_writer.settings import WriterSettings
 
@@ -97,7 +98,14 @@ def _validate(cls: SettingsClass, given: Mapping[str, str]) -> tuple[list[str], 
     try:
         OnlyGiven(**{name.lower(): value for name, value in given.items()})
     except ValidationError as error:
-        problems = [(".".join(map(str, one["loc"])).upper(), one["type"], one["msg"]) for one in error.errors()]
-        invalid = [f"{name or 'together'}: {text}" for name, kind, text in problems if kind != "missing"]
-        return invalid, [name for name, kind, _ in problems if kind == "missing" and name not in _PER_PROCESS]
+        invalid, missing = list[str](), list[str]()
+        for problem in error.errors():
+            name = ".".join(map(str, problem["loc"])).upper()
+            if problem["type"] == MISSING_SETTINGS:
+                missing += problem["ctx"]["names"].split(", ")
+            elif problem["type"] == "missing":
+                missing.append(name)
+            else:
+                invalid.append(f"{name or 'together'}: {problem['msg']}")
+        return invalid, [name for name in missing if name not in _PER_PROCESS]
     return [], []
