@@ -169,7 +169,7 @@ def cause_failures(world: World) -> None:
     assert httpx.post(f"{internal_url}/internal/tokens", json={"connection": "a:b"}, headers=forged).status_code == 401
     world.stack.stop_part("postgres")
     for name in ("gateway", "scheduler", "spaces-writer"):
-        wait_until(lambda n=name: " held" in world.stack.get_log_path(n).read_text() or None)
+        wait_until(lambda n=name: "UnavailableError" in world.stack.get_log_path(n).read_text() or None)
     world.stack.start_part("postgres")
 
 

@@ -47,6 +47,13 @@ def start_as_postgres(command: list[str]) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **user)  # type: ignore[call-overload]
 
 
+def accepts_connections(port: int) -> bool:
+    """Return whether Postgres accepts connections. It listens a little earlier, and refuses them until it has started."""
+    assert BINARIES is not None
+    command = [str(BINARIES / "pg_isready"), "--host=127.0.0.1", f"--port={port}"]
+    return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     if BINARIES is None:
@@ -65,7 +72,7 @@ def server() -> Iterator[Server]:
         process = start_as_postgres([str(BINARIES / "postgres"), "-D", f"{folder}/data", "-p", str(port), *own])
         try:
             assert health.wait_until_healthy(
-                lambda: health.is_listening(port), timeout=60, is_alive=lambda: process.poll() is None
+                lambda: accepts_connections(port), timeout=60, is_alive=lambda: process.poll() is None
             )
             yield server
         finally:
