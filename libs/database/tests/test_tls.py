@@ -48,7 +48,7 @@ def start_as_postgres(command: list[str]) -> "subprocess.Popen[bytes]":
 
 
 def accepts_connections(port: int) -> bool:
-    """Return whether Postgres accepts connections. It listens a little earlier, and refuses them until it has started."""
+    """Return whether Postgres accepts connections. It listens earlier, but refuses connections until it has started."""
     assert BINARIES is not None
     command = [str(BINARIES / "pg_isready"), "--host=127.0.0.1", f"--port={port}"]
     return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0
