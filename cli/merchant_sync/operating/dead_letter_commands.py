@@ -28,7 +28,8 @@ from merchant_sync.parts import StackError
 
 app = typer.Typer(no_args_is_help=True, help="Dead letters: messages that could not be handled, kept for seven days.")
 Topic = Annotated[str | None, typer.Option(help="Of this topic alone, with or without .dlq.")]
-PROGRESS = 100
+PROGRESS_INTERVAL = 100
+"""A replay prints how far it is each time that this many messages have been replayed."""
 
 
 @app.command("list", epilog=EXIT_CODES)
@@ -121,16 +122,16 @@ async def _replay_dead_letters(
 ) -> list[dict[str, object]]:
     errors, summaries = Console(stderr=True, highlight=False, soft_wrap=True), list[dict[str, object]]()
 
-    def note(letter: DeadLetter) -> None:
+    def report_progress(letter: DeadLetter) -> None:
         summaries.append(letter.summary)
         if dry_run and not quiet:
             errors.print(f"{letter.position} → {letter.came_from} {letter.connection}", markup=False)
-        elif not quiet and len(summaries) % PROGRESS == 0:
+        elif not quiet and len(summaries) % PROGRESS_INTERVAL == 0:
             errors.print(f"{len(summaries)} replayed")
 
     if dry_run:
         async for letter in letters:
-            note(letter)
+            report_progress(letter)
     else:
-        await dead_letters.replay(access, letters, on_replayed=note)
+        await dead_letters.replay(access, letters, on_replayed=report_progress)
     return summaries
