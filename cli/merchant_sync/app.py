@@ -37,13 +37,16 @@ def _fail(console: Console, error: StackError) -> typer.Exit:
     return typer.Exit(1)
 
 
-def _interrupt_on_signals(interrupted: threading.Event) -> None:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into a KeyboardInterrupt, and ignore the later ones."""
+def _raise_interrupt_on_first_signal(is_interrupted: threading.Event) -> None:
+    """Raise KeyboardInterrupt at the first SIGINT, SIGTERM or SIGHUP, and ignore the later ones.
+
+    `is_interrupted` is set at the first signal. Whoever sets it before has all signals ignored.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        if interrupted.is_set():
+        if is_interrupted.is_set():
             return
-        interrupted.set()
+        is_interrupted.set()
         raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -78,8 +81,8 @@ def up(
     stack = Stack(
         data, given=_load_settings(), wanted=wanted, on_line=lambda name, line: console.print(logs.render(name, line))
     )
-    interrupted = threading.Event()
-    _interrupt_on_signals(interrupted)
+    is_interrupted = threading.Event()
+    _raise_interrupt_on_first_signal(is_interrupted)
     try:
         stack.start()
         where = f"{stack.gateway_url}/" if parts.GATEWAY in wanted else ", ".join(stack.names)
@@ -91,7 +94,7 @@ def up(
     except KeyboardInterrupt:
         console.print("stopping")
     finally:
-        interrupted.set()
+        is_interrupted.set()
         stack.stop()
 
 

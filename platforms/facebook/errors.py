@@ -1,4 +1,7 @@
-"""Parses HTTP responses of the Graph API: the Page, or one exception per consequence, by the code of Graph's error.
+"""Parses HTTP responses of the Graph API into a `PageResult`: the Page, an unknown field, or an exception.
+
+The exception is returned, not raised. Graph's error code determines its class, and the class says what the caller must
+do: try again, wait, get another token, or give up.
 
 The HTTP status is of little use, because most errors, also throttling, have the status 400 or 403. Source: Facebook's
 lists of error codes and rate limits.

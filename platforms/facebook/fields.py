@@ -17,14 +17,14 @@ BRACKETS = {"(": 1, "{": 1, ")": -1, "}": -1}
 
 @dataclass(frozen=True)
 class PageField:
-    """A field of a Page. `text` is how it is requested: its name, perhaps with an expansion, e.g. `picture{url}`."""
+    """A field of a Page. `text` is how it is requested: its name, with subfields in braces if any: `picture{url}`."""
 
     name: str
     text: str
 
-    def is_expanded_by(self, word: str) -> bool:
-        """Return whether `word` occurs in the expansion of this field."""
-        return re.search(rf"\b{re.escape(word)}\b", self.text[len(self.name) :]) is not None
+    def has_subfield(self, name: str) -> bool:
+        """Return whether `name` is in the braces of this field, as `url` is in `picture{url}`."""
+        return re.search(rf"\b{re.escape(name)}\b", self.text[len(self.name) :]) is not None
 
 
 def parse_fields(setting: str) -> tuple[PageField, ...]:
@@ -83,7 +83,7 @@ class RequestedFields:
         """
         candidates = [field for field in self._list_requested() if field.name != "id"]
         exact = [field.name for field in candidates if field.name == name]
-        dropped = exact or [field.name for field in candidates if field.is_expanded_by(name)]
+        dropped = exact or [field.name for field in candidates if field.has_subfield(name)]
         self._dropped.update(dropped)
         return dropped
 

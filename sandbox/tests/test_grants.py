@@ -84,7 +84,7 @@ async def test_wrong_credentials_and_wrong_tokens_get_different_errors(sandbox: 
 
 def test_an_old_refresh_token_is_valid_until_its_replacement_is_used() -> None:
     grants = Grants()
-    first = grants.exchange_code(grants.issue_code("read_products"), expiring=True)
+    first = grants.exchange_code(grants.grant_and_issue_code("read_products"), expiring=True)
     second = grants.renew_tokens(first["refresh_token"])
     assert grants.renew_tokens(first["refresh_token"])["refresh_token"] == second["refresh_token"]
     third = grants.renew_tokens(second["refresh_token"])
@@ -94,10 +94,10 @@ def test_an_old_refresh_token_is_valid_until_its_replacement_is_used() -> None:
 
 def test_tokens_expire_and_a_new_grant_retires_older_refresh_tokens() -> None:
     grants, at = Grants(), 1_000.0
-    first = grants.exchange_code(grants.issue_code("", lambda: at), expiring=True, clock=lambda: at)
+    first = grants.exchange_code(grants.grant_and_issue_code("", lambda: at), expiring=True, clock=lambda: at)
     assert grants.is_valid_access_token(first["access_token"], lambda: at + 3_599)
     assert not grants.is_valid_access_token(first["access_token"], lambda: at + 3_601)
-    grants.exchange_code(grants.issue_code("", lambda: at), expiring=True, clock=lambda: at)
+    grants.exchange_code(grants.grant_and_issue_code("", lambda: at), expiring=True, clock=lambda: at)
     refusal = grants.renew_tokens(first["refresh_token"], lambda: at)
     assert isinstance(refusal, TokenRefusal)
     assert "refresh token" in refusal.description

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,6 +78,14 @@ CALLS = [(process, index) for process in PROCESSES for index in range(1, len(pro
 
 def test_the_journey_goes_through_three_processes() -> None:
     assert [len([step for step in process if step.is_main]) for process in PROCESSES] == [3, 6, 6]
+
+
+def test_the_journey_stays_short() -> None:
+    """A switch: the next call lies in another file. A return: it lies in a file that was visited before."""
+    files = [step.file for step in STEPS]
+    switches = sum(after != before for before, after in pairwise(files))
+    returns = sum(file in files[:index] and file != files[index - 1] for index, file in enumerate(files))
+    assert switches <= 40 and returns <= 10, (switches, returns)
 
 
 @pytest.mark.parametrize("file", sorted({path for step in STEPS for path in (step.file, *step.wiring)}))

@@ -38,6 +38,9 @@ ERASURE_POINTS = [
 ]
 RECOVERY_SECONDS = 60.0
 """How much later than without a kill everything must be right."""
+RETRY_SCALE = "0.006"
+"""The sandbox's retries of a webhook then last 86 s, about half a minute longer than fifty kills. On a slow machine a
+gateway that is killed again and again is hardly ever up in between, and a shorter series would end before the kills."""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +52,12 @@ def stack_with_kill_points(request: pytest.FixtureRequest) -> Iterator[tuple[Wor
         environment.setenv("KILL_POINTS", str(arm_folder))
         environment.setenv("PYTHONPATH", os.pathsep.join([str(HERE / "killpoints"), os.environ.get("PYTHONPATH", "")]))
         with (
-            Stack(Path(folder) / "data", given=SETTINGS, auto_restart=False, cache_dir=CACHED_JARS) as stack,
+            Stack(
+                Path(folder) / "data",
+                given={**SETTINGS, "SANDBOX_RETRY_SCALE": RETRY_SCALE},
+                auto_restart=False,
+                cache_dir=CACHED_JARS,
+            ) as stack,
             World(stack) as world,
         ):
             yield world, arm_folder
@@ -124,11 +132,8 @@ def test_an_erasure_is_completed_after_a_kill_around_an_effect(
 
 def check_ledger(world: World, shop: str) -> Counter[str]:
     """Check that every accepted delivery has one sync, which succeeded or has a reason; return the syncs' states."""
-    accepted = {
-        d["id"]
-        for d in world.control_sandbox("GET", f"/{shop}/deliveries", limit=100_000)["deliveries"]
-        if d["status"] == "delivered" and d["topic"] != "APP_UNINSTALLED"
-    }
+    deliveries = list_record_deliveries(world, shop)
+    accepted = {d["id"] for d in deliveries if d["status"] == "delivered"}
 
     def list_if_complete() -> list[Any] | None:
         # A restarted scheduler gets its partitions only when Kafka has removed the killed one, some seconds later.
@@ -144,6 +149,12 @@ def check_ledger(world: World, shop: str) -> Counter[str]:
     return Counter(s.state for s in syncs)
 
 
+def list_record_deliveries(world: World, shop: str) -> list[dict[str, Any]]:
+    """List the shop's deliveries about records: all except those about the app."""
+    deliveries = world.control_sandbox("GET", f"/{shop}/deliveries", limit=100_000)["deliveries"]
+    return [d for d in deliveries if d["topic"] != "APP_UNINSTALLED"]
+
+
 def test_fifty_random_kills_lose_nothing_of_a_first_sync_and_a_burst(
     stack_with_kill_points: tuple[World, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,7 +167,8 @@ def test_fifty_random_kills_lose_nothing_of_a_first_sync_and_a_burst(
         kills = killing.result()
     lateness = disturbed[1] - max(undisturbed[1], kills[1])
     states = check_ledger(world, disturbed[0])
-    assert states["success"] >= 900, states
+    statuses = Counter(d["status"] for d in list_record_deliveries(world, disturbed[0]))
+    assert states["success"] >= 900, (states, statuses)
     with capsys.disabled():
         print(
             f"\n50 kills, seed {seed}: {dict(kills[0])} in {kills[1]:.1f} s; undisturbed {undisturbed[1]:.1f} s;"

@@ -46,7 +46,7 @@ class ShopSteps:
         answer = self.connection.answer
         if "products" in answer:
             raise StackError(f"the answer contains data: {str(answer)[:200]}")
-        merchant = self.trip.join_merchant(self.connection.browser, answer)
+        merchant = self.trip.remember_merchant(self.connection.browser, answer)
         self.trip.objects[f"shopify:{self.shop}"] = self.key
         return f"merchant {merchant}"
 
@@ -61,7 +61,7 @@ class ShopSteps:
         """Wait until the object equals the document that the sandbox expects."""
         return self.trip.wait_for_expected(self.key, lambda: self.shops.load_expected_document(self.shop))
 
-    def check_self_test(self) -> str:
+    def check_sync_checks(self) -> str:
         """Wait until the gateway's checks of the new connection are a success."""
 
         def load_if_successful() -> dict[str, Any] | None:
@@ -69,11 +69,11 @@ class ShopSteps:
             return sync if all(sync[name]["status"] == "success" for name in _CHECKS) else None
 
         try:
-            sync = wait_for(load_if_successful, within=30, what="the self-test")
+            sync = wait_for(load_if_successful, within=30, what="the checks")
         except StackError:
             sync = self.connection.load_sync()
             failed = {name: sync[name] for name in _CHECKS if sync[name]["status"] != "success"}
-            raise StackError(f"the self-test failed: {failed}") from None
+            raise StackError(f"the checks failed: {failed}") from None
         return f"webhooks ({len(sync['webhook_status']['topics'])} topics), delivery, poll, upload"
 
     def edit_during_full_sync(self) -> str:
@@ -137,7 +137,7 @@ def build_steps(trip: Trip) -> Sequence[DemoStep]:
         DemoStep("A merchant connects it by OAuth", steps.connect),
         DemoStep("The first full sync succeeds", steps.wait_for_first_sync),
         DemoStep("The object equals the sandbox's expected document", steps.compare_object),
-        DemoStep("The self-test succeeds", steps.check_self_test),
+        DemoStep("The connection's four checks succeed", steps.check_sync_checks),
         DemoStep(
             f"An edit is in the object within {EDIT_SECONDS:.0f} s during a full sync", steps.edit_during_full_sync
         ),

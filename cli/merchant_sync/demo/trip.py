@@ -26,17 +26,17 @@ class Trip:
     objects: dict[str, str] = field(default_factory=dict)
     """The object keys of the accounts that are connected so far, by the name of the merchant's connection."""
 
-    def join_merchant(self, browser: httpx.Client, answer: dict[str, Any]) -> str:
+    def remember_merchant(self, browser: httpx.Client, login_answer: dict[str, Any]) -> str:
         """Remember the browser, and the merchant in the gateway's answer to a login; return the merchant's id.
 
         Raises StackError when the merchant is another one than that of the earlier logins, or when the answer contains
         a token.
         """
-        merchant = str(answer["user_uuid"])
+        merchant = str(login_answer["user_uuid"])
         if self.merchant not in (None, merchant):
             raise StackError(f"the connection belongs to merchant {merchant}, expected {self.merchant}")
-        if "token" in str(answer):
-            raise StackError(f"the answer contains a token: {str(answer)[:200]}")
+        if "token" in str(login_answer):
+            raise StackError(f"the answer contains a token: {str(login_answer)[:200]}")
         self.browser, self.merchant = browser, merchant
         return merchant
 

@@ -56,12 +56,16 @@ class TokenClient:
         """The reason why the gateway fails, for /ready; None while the gateway answers."""
 
     async def get_token(self, connection: str, epoch: int, *, fresh: bool = False) -> AccessToken:
-        """Return a token of this epoch or a later one, from the cache if the cached token is valid.
+        """Return a token of the connection, from the cache if a valid one is there.
 
-        With `fresh` the cache is not used, so that the token has the scopes that are granted now. Raises
-        `ConnectionEndedError`, `PermanentError` when the gateway does not know the connection, `RetryLaterError` when
-        the gateway has no token for it at present, `InvalidMessageError` when the gateway issues this fetcher no tokens
-        of it, and `UnavailableError` when the gateway itself fails.
+        The token's epoch (the number that rises when the connection ends) is `epoch` or later. With `fresh` the gateway
+        is always asked, so that the token has the scopes that are granted now. Raises:
+
+        - `ConnectionEndedError` when the connection has ended;
+        - `PermanentError` when the gateway does not know the connection;
+        - `RetryLaterError` when the gateway has no token of the connection at present;
+        - `InvalidMessageError` when this fetcher may not have tokens of the connection;
+        - `UnavailableError` when the gateway does not answer or fails.
         """
         async with self._locks.setdefault(connection, asyncio.Lock()):
             cached = self._cache.get(connection)

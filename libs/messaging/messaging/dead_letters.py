@@ -4,7 +4,6 @@ import structlog
 from aiokafka import ConsumerRecord
 
 from contracts.topics import DEAD_LETTER_SUFFIX, get_dead_letter_topic
-from messaging.circuit_breaker import CircuitBreaker
 from messaging.publisher import EventPublisher
 
 log = structlog.get_logger()
@@ -20,18 +19,20 @@ class DeadLetterPublisher:
 
     def __init__(self, publisher: EventPublisher, *, threshold: int = 25) -> None:
         self._publisher = publisher
-        self._breaker = CircuitBreaker(threshold)
+        self._threshold = threshold
+        self._failures_in_a_row = 0
         self.count = 0
         """The number of dead letters that were published since the process started."""
 
     @property
     def is_open(self) -> bool:
         """Whether the circuit breaker is open, so that consuming must stop until the process restarts."""
-        return self._breaker.is_open
+        return self._failures_in_a_row >= self._threshold
 
     def record_success(self) -> None:
-        """Tell the circuit breaker that a message was handled, so that it counts failures from zero again."""
-        self._breaker.record_success()
+        """Count dead letters in a row from zero again, because a message was handled. An open breaker stays open."""
+        if not self.is_open:
+            self._failures_in_a_row = 0
 
     async def publish(self, record: "ConsumerRecord[bytes, bytes]", error: Exception, *, group: str) -> None:
         """Publish `record` unchanged to the dead letter topic of its topic.
@@ -54,6 +55,6 @@ class DeadLetterPublisher:
             ("dlq-error", reason.encode("ascii", "replace")),
         ]
         await self._publisher.send_raw(get_dead_letter_topic(record.topic), record.key, record.value, headers)
-        self._breaker.record_failure()
+        self._failures_in_a_row += 1
         self.count += 1
         log.error("message dead-lettered", topic=record.topic, offset=record.offset, error=type(error).__name__)

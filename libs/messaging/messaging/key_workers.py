@@ -2,17 +2,19 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import structlog
+from aiokafka import ConsumerRecord
 
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.errors import UnavailableError
 from messaging.instrumentation import bind_sync_id, trace_batch
-from messaging.key_queues import BufferedRecord, KeyQueue, finish_or_cancel
+from messaging.offsets import PartitionOffsets
 
 log = structlog.get_logger()
 E_co = TypeVar("E_co")
@@ -37,6 +39,46 @@ class ConsumerLimits:
     concurrency: int = 16
     buffered: int = 20_000
     buffered_bytes: int = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class BufferedRecord:
+    """A message that is in memory and not finished, with the offset tracking of its partition."""
+
+    record: "ConsumerRecord[bytes, bytes]"
+    offsets: PartitionOffsets
+
+    @property
+    def size(self) -> int:
+        """The size of the message's body in bytes."""
+        return len(self.record.value or b"")
+
+    def mark_finished(self) -> None:
+        """Mark the message as finished: handled or dead-lettered. Its offset may then be committed."""
+        self.offsets.mark_finished(self.record.offset)
+
+
+@dataclass
+class KeyQueue:
+    """The waiting messages of one key in order, and the task (`worker`) that handles them.
+
+    A body is parsed only when its batch begins, because a parsed event takes more memory than the bytes.
+    """
+
+    waiting: deque[BufferedRecord] = field(default_factory=deque)
+    worker: asyncio.Task[None] | None = None
+
+    def pop_batch(self, max_count: int, max_bytes: int) -> list[BufferedRecord]:
+        """Remove the next messages from the queue and return them: at least one message and at most `max_count`.
+
+        Their bodies have at most `max_bytes` together, unless the first body alone is larger.
+        """
+        batch = [self.waiting.popleft()]
+        room = max_bytes - batch[0].size
+        while self.waiting and len(batch) < max_count and self.waiting[0].size <= room:
+            batch.append(self.waiting.popleft())
+            room -= batch[-1].size
+        return batch
 
 
 class KeyWorkers(Generic[E_co]):
@@ -198,3 +240,16 @@ class KeyWorkers(Generic[E_co]):
                 self.health_errors.pop(topic, None)
                 message.mark_finished()
                 return
+
+
+async def finish_or_cancel(tasks: set[asyncio.Task[None]], grace: float) -> int:
+    """Wait up to `grace` seconds for `tasks` to end, then cancel the others. Return the number of cancelled tasks.
+
+    All tasks have ended when this function returns.
+    """
+    late = (await asyncio.wait(tasks, timeout=grace))[1] if tasks else set()
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late)
+    return len(late)

@@ -22,8 +22,7 @@ from aiokafka.errors import KafkaError
 
 from messaging.brokers import Brokers
 from messaging.dead_letters import DeadLetterPublisher
-from messaging.key_queues import BufferedRecord, finish_or_cancel
-from messaging.key_workers import ConsumerLimits, Handler, KeyWorkers
+from messaging.key_workers import BufferedRecord, ConsumerLimits, Handler, KeyWorkers, finish_or_cancel
 from messaging.offsets import OffsetTracker
 
 __all__ = ["ConsumerLimits", "KeyedConsumer"]

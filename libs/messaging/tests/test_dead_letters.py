@@ -1,4 +1,4 @@
-"""Dead letters have the whole message, and the headers that the contracts describe."""
+"""Dead letters have the whole message and the headers that the contracts describe; many in a row stop the consumer."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -6,6 +6,10 @@ from typing import Any
 
 from contracts.headers import DEAD_LETTER
 from messaging.dead_letters import DeadLetterPublisher
+
+MESSAGE: Any = SimpleNamespace(
+    topic="data.stored", key=b"k", value=b"{", partition=3, offset=9, headers=[("ce_id", b"e1")]
+)
 
 
 class FakePublisher:
@@ -22,11 +26,33 @@ class FakePublisher:
 
 async def test_a_dead_letter_is_the_message_with_the_reason_in_its_headers() -> None:
     publisher: Any = FakePublisher()
-    message: Any = SimpleNamespace(
-        topic="data.stored", key=b"k", value=b"{", partition=3, offset=9, headers=[("ce_id", b"e1")]
-    )
-    await DeadLetterPublisher(publisher).publish(message, ValueError("no JSON"), group="scheduler")
+    await DeadLetterPublisher(publisher).publish(MESSAGE, ValueError("no JSON"), group="scheduler")
     ((topic, key, body, headers),) = publisher.sent
     assert (topic, key, body, headers[0]) == ("data.stored.dlq", b"k", b"{", ("ce_id", b"e1"))
     assert [name for name, _ in headers[1:]] == list(DEAD_LETTER)
     assert dict(headers)["dlq-error"] == b"ValueError: no JSON"
+
+
+async def publish_times(dead_letters: DeadLetterPublisher, count: int) -> None:
+    for _ in range(count):
+        await dead_letters.publish(MESSAGE, ValueError("no JSON"), group="scheduler")
+
+
+async def test_the_breaker_opens_at_the_threshold_and_stays_open() -> None:
+    publisher: Any = FakePublisher()
+    dead_letters = DeadLetterPublisher(publisher, threshold=2)
+    await publish_times(dead_letters, 1)
+    assert not dead_letters.is_open
+    await publish_times(dead_letters, 1)
+    assert dead_letters.is_open
+    dead_letters.record_success()
+    assert dead_letters.is_open
+
+
+async def test_a_success_starts_the_count_of_dead_letters_in_a_row_again() -> None:
+    publisher: Any = FakePublisher()
+    dead_letters = DeadLetterPublisher(publisher, threshold=2)
+    await publish_times(dead_letters, 1)
+    dead_letters.record_success()
+    await publish_times(dead_letters, 1)
+    assert not dead_letters.is_open

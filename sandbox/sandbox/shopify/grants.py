@@ -49,7 +49,7 @@ class Grants:
     access: dict[str, float | None] = field(default_factory=dict)
     refresh: dict[str, RefreshToken] = field(default_factory=dict)
 
-    def issue_code(self, requested_scopes: str, clock: Callable[[], float] = time.time) -> str:
+    def grant_and_issue_code(self, requested_scopes: str, clock: Callable[[], float] = time.time) -> str:
         """Grant the requested scopes, which are separated by commas, and return an authorization code.
 
         If `override` is set, scopes that it does not contain are not granted. `clock` returns Unix seconds.

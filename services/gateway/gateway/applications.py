@@ -169,7 +169,7 @@ def _create_platform_routes(
 
 def _create_internal_application(parts: Parts, tokens: TokenService, checks: Mapping[str, Check]) -> FastAPI:
     subscriptions = WebhookSubscriptions(
-        parts.stores.webhook_probes,
+        parts.stores.webhook_checks,
         tokens,
         parts.adapters,
         post_probe=parts.post_probe,

@@ -414,7 +414,7 @@ class World:
         rows: list[str] = []
         async with self.database.transaction() as tx:
             for table in (
-                *("merchants", "sessions", "oauth_states", "connections", "webhook_probes", "outbox"),
+                *("merchants", "sessions", "oauth_states", "connections", "webhook_checks", "outbox"),
                 "deletion_requests",
             ):
                 rows += [str(row) for row in await tx.execute(text(f"SELECT * FROM {table}"))]

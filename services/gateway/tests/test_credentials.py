@@ -162,7 +162,7 @@ async def test_ensuring_subscriptions_of_a_platform_without_webhooks_succeeds(wo
     path = f"/internal/connections/{NAME}/assert"
     response = await world.call_internal(path, {"sync_id": str(sync_id), "first": True}, "scheduler")
     assert response.json() == {"status": "success", "message": "not supported: polled only", "topics": {}}
-    stored = await world.stores.webhook_probes.find(sync_id)
+    stored = await world.stores.webhook_checks.find(sync_id)
     assert (stored.webhook_status["status"], stored.probe_result["status"]) == ("success", "success")
     assert (await world.fetch_checkup(NAME)).json()["status"] == "success"
     assert world.kafka.sent == []

@@ -107,7 +107,7 @@ async def test_a_merchants_deletion_leaves_only_name_and_epoch(connected: Any) -
     dump = await connected.dump_database()
     assert merchant not in dump
     assert "k1." not in dump
-    for table in ("merchants", "sessions", "webhook_probes", "oauth_states", "outbox"):
+    for table in ("merchants", "sessions", "webhook_checks", "oauth_states", "outbox"):
         assert await connected.count_rows(table) == 0, table
     assert (await connected.browser.get(connected.build_callback(state))).status_code == 400
     stale = connected.create_browser()
@@ -252,8 +252,8 @@ async def test_the_end_of_an_earlier_deletion_does_not_complete_a_later_one(conn
 
 async def test_a_probe_started_after_a_deletion_stores_nothing(connected: Any) -> None:
     await post(connected.browser, "delete")
-    await connected.stores.webhook_probes.start(NAME, uuid4(), status={"status": "pending"}, result=None)
-    assert await connected.count_rows("webhook_probes") == 0
+    await connected.stores.webhook_checks.start(NAME, uuid4(), status={"status": "pending"}, result=None)
+    assert await connected.count_rows("webhook_checks") == 0
 
 
 async def test_an_uninstall_after_a_deletion_changes_nothing(connected: Any) -> None:

@@ -82,7 +82,7 @@ class Ledger:
     async def dispatch(self) -> None:
         """Run the dispatcher once, and wait for the steps that it starts."""
         await self.dispatcher.run_once()
-        for task in list(self.dispatcher.running):
+        for task in list(self.dispatcher.starting):
             await task
 
     async def pop_messages(self) -> list[dict[str, Any]]:

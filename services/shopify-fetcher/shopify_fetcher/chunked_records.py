@@ -28,7 +28,7 @@ class Continuation:
 
 
 @dataclass(frozen=True)
-class ChunkedRecord:
+class UnfinishedRecord:
     """A record of which some chunks are still to be read.
 
     `continuations` are the remaining lists, in the order in which they are read. `read_at` is when the first chunk was
@@ -46,7 +46,7 @@ class ChunkedRecord:
         """Return the position of the first chunk."""
         return RecordChunk(reading_id=self.reading_id, cursor=None, next_cursor=self.continuations[0].cursor)
 
-    def advance(self, after: str | None) -> "ChunkedRecord | None":
+    def advance(self, after: str | None) -> "UnfinishedRecord | None":
         """Return what remains after the next chunk, or None when the record is complete.
 
         `after` is Shopify's cursor at the end of that chunk; None when the chunk completes its list.
@@ -55,9 +55,9 @@ class ChunkedRecord:
         remaining = (Continuation(first.nested_list, after), *others) if after is not None else tuple(others)
         if not remaining:
             return None
-        return ChunkedRecord(self.resource, self.id, self.read_at, self.reading_id, remaining)
+        return UnfinishedRecord(self.resource, self.id, self.read_at, self.reading_id, remaining)
 
-    def build_chunk(self, path: tuple[str, ...], remaining: "ChunkedRecord | None") -> RecordChunk:
+    def build_chunk(self, path: tuple[str, ...], remaining: "UnfinishedRecord | None") -> RecordChunk:
         """Return the position of the next chunk.
 
         `path` leads from the record's body to the list that the chunk's items belong to. `remaining` is what
@@ -74,7 +74,7 @@ class ChunkedRecord:
         return [self.resource, self.id, self.read_at, self.reading_id, continuations]
 
     @classmethod
-    def decode(cls, content: list[Any]) -> "ChunkedRecord":
+    def decode(cls, content: list[Any]) -> "UnfinishedRecord":
         """Return the chunked record that `encode` has made `content` from."""
         resource, gid, read_at, reading_id, continuations = content
         return cls(

@@ -13,7 +13,7 @@ from contracts.events import Record
 from platform_sdk.errors import PermanentError
 from platforms.shopify.session import parse_model
 from shopify_fetcher import graphql_documents
-from shopify_fetcher.chunked_records import ChunkedRecord
+from shopify_fetcher.chunked_records import UnfinishedRecord
 from shopify_fetcher.generated.fragments import (
     CodePage,
     CollectionIdPage,
@@ -55,7 +55,7 @@ class ItemPage:
 
 
 M = TypeVar("M", bound=BaseModel)
-MapPage = Callable[[Node, ChunkedRecord, ResponseInfo], ItemPage]
+MapPage = Callable[[Node, UnfinishedRecord, ResponseInfo], ItemPage]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class NestedList:
 
 
 def _build_page_mapper(model: type[M], map_items: Callable[[M], list[Any]]) -> MapPage:
-    def map_page(raw: Node, _chunked: ChunkedRecord, _info: ResponseInfo) -> ItemPage:
+    def map_page(raw: Node, _chunked: UnfinishedRecord, _info: ResponseInfo) -> ItemPage:
         page = parse_model(model, raw)
         return ItemPage(map_items(page), _find_next_cursor(page))
 
@@ -86,7 +86,7 @@ def _find_next_cursor(page: Any) -> str | None:
     return after
 
 
-def _map_variant_page(raw: Node, chunked: ChunkedRecord, info: ResponseInfo) -> ItemPage:
+def _map_variant_page(raw: Node, chunked: UnfinishedRecord, info: ResponseInfo) -> ItemPage:
     page = parse_model(VariantPage, raw)
     edges, children = map_variants(page, chunked.id, info)
     return ItemPage(edges, _find_next_cursor(page), children)
@@ -165,10 +165,10 @@ class NextChunk:
     """The next chunk of a record, its child records, and what remains to be read; None when the record is complete."""
 
     mapped: MappedRecords
-    remaining: ChunkedRecord | None
+    remaining: UnfinishedRecord | None
 
 
-async def read_next_chunk(session: ReadSession, chunked: ChunkedRecord) -> NextChunk:
+async def read_next_chunk(session: ReadSession, chunked: UnfinishedRecord) -> NextChunk:
     """Read the next chunk of `chunked`.
 
     When the record has been deleted since its first chunk, return a tombstone for it. When only the list no longer

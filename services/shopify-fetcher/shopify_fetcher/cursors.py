@@ -7,7 +7,7 @@ import orjson
 
 from connector.source import UnreadableRecord
 from platform_sdk.errors import PermanentError
-from shopify_fetcher.chunked_records import ChunkedRecord
+from shopify_fetcher.chunked_records import UnfinishedRecord
 from shopify_fetcher.scopes import CHILD_RESOURCES, READ_ORDER, describe_missing_scope, is_allowed
 
 VERSION = 3
@@ -44,7 +44,7 @@ class FullReadCursor:
     """The resources that are complete, each with the number of its id ranges."""
     skipped: tuple[tuple[str, str], ...] = ()
     """The resources that are skipped, each with the reason."""
-    chunked_records: tuple[ChunkedRecord, ...] = ()
+    chunked_records: tuple[UnfinishedRecord, ...] = ()
     """The records that are not complete. Their remaining chunks are read before more ids are listed."""
 
     def build_retry_cursor(self) -> "FullReadCursor":
@@ -115,7 +115,7 @@ class FullReadCursor:
         if cursor is None:
             return cls()
         body = _parse_cursor(cursor)
-        chunked_records = tuple(ChunkedRecord.decode(content) for content in body["chunked_records"])
+        chunked_records = tuple(UnfinishedRecord.decode(content) for content in body["chunked_records"])
         pairs = {name: tuple(map(tuple, body[name])) for name in ("completed", "skipped")}
         return cls(**{**{name: body[name] for name in _PLAIN_FIELDS}, **pairs}, chunked_records=chunked_records)
 
@@ -135,7 +135,7 @@ class IncrementalReadCursor:
     """
 
     done_count: int = 0
-    chunked_records: tuple[ChunkedRecord, ...] = ()
+    chunked_records: tuple[UnfinishedRecord, ...] = ()
     unreadable: tuple[UnreadableRecord, ...] = ()
 
     def encode(self) -> str:
@@ -155,7 +155,7 @@ class IncrementalReadCursor:
             return cls()
         body = _parse_cursor(cursor)
         unreadable = tuple(UnreadableRecord(resource, gid, reason) for resource, gid, reason in body["unreadable"])
-        chunked_records = tuple(ChunkedRecord.decode(content) for content in body["chunked_records"])
+        chunked_records = tuple(UnfinishedRecord.decode(content) for content in body["chunked_records"])
         return cls(body["done_count"], chunked_records, unreadable)
 
 

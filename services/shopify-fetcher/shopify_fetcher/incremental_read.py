@@ -8,7 +8,7 @@ from connector.source import Checkpoint, IncrementalReadStep, RecordBatch, Unrea
 from contracts.events import RecordIds
 from platform_sdk.errors import ConnectionEndedError, PermanentError, RecordError
 from platforms.shopify.ids import is_id_of
-from shopify_fetcher.chunked_records import ChunkedRecord
+from shopify_fetcher.chunked_records import UnfinishedRecord
 from shopify_fetcher.continuations import read_next_chunk
 from shopify_fetcher.cursors import IncrementalReadCursor
 from shopify_fetcher.read_session import ReadSession
@@ -62,8 +62,8 @@ async def read_records(
 
 
 async def read_chunk(
-    session: ReadSession, reader: RecordReader, chunked_records: tuple[ChunkedRecord, ...]
-) -> tuple[ReadResult, tuple[ChunkedRecord, ...]]:
+    session: ReadSession, reader: RecordReader, chunked_records: tuple[UnfinishedRecord, ...]
+) -> tuple[ReadResult, tuple[UnfinishedRecord, ...]]:
     """Read the next chunk of the first of `chunked_records`, with the child records in it.
 
     Return the result, and all chunked records that are still to be completed.
@@ -77,8 +77,8 @@ async def read_chunk(
 
 
 async def _read_chunk_or_mark_unreadable(
-    session: ReadSession, reader: RecordReader, chunked_records: tuple[ChunkedRecord, ...]
-) -> tuple[ReadResult, tuple[ChunkedRecord, ...]]:
+    session: ReadSession, reader: RecordReader, chunked_records: tuple[UnfinishedRecord, ...]
+) -> tuple[ReadResult, tuple[UnfinishedRecord, ...]]:
     """Read a chunk as `read_chunk`, but return an unreadable record instead of raising that record's error.
 
     A RecordError is retried once; a PermanentError is not. Raises ConnectionEndedError.

@@ -4,10 +4,10 @@ import pytest
 
 from connector.source import UnreadableRecord
 from platform_sdk.errors import PermanentError
-from shopify_fetcher.chunked_records import ChunkedRecord, Continuation
+from shopify_fetcher.chunked_records import Continuation, UnfinishedRecord
 from shopify_fetcher.cursors import END, FullReadCursor, IncrementalReadCursor
 
-CHUNKED = ChunkedRecord(
+CHUNKED = UnfinishedRecord(
     "collections",
     "gid://shopify/Collection/1",
     5,
@@ -64,7 +64,7 @@ def test_a_skipped_resource_takes_its_child_resources_along() -> None:
 
 
 def test_chunked_records_of_a_skipped_resource_do_not_continue() -> None:
-    inventory = ChunkedRecord("inventory", "gid://shopify/InventoryItem/1", 5, "c", (Continuation("levels", "x"),))
+    inventory = UnfinishedRecord("inventory", "gid://shopify/InventoryItem/1", 5, "c", (Continuation("levels", "x"),))
     cursor = FullReadCursor("products", chunked_records=(inventory, CHUNKED)).exclude_resource(
         "inventory", frozenset({"read_products"})
     )

@@ -13,7 +13,7 @@ from platform_sdk.session import SyncContext
 from platform_sdk.tokens import AccessToken
 from platforms.shopify.errors import FieldError, GraphqlResponse, QueryCost
 from platforms.shopify.rate_limit import PointBucket, Query, RateLimitState, ThrottleStatus
-from shopify_fetcher.chunked_records import ChunkedRecord, Continuation
+from shopify_fetcher.chunked_records import Continuation, UnfinishedRecord
 from shopify_fetcher.continuations import read_next_chunk
 from shopify_fetcher.cursors import FullReadCursor, IncrementalReadCursor
 from shopify_fetcher.full_read import FullRead
@@ -253,7 +253,7 @@ async def test_a_response_without_a_field_is_refused_by_its_name() -> None:
         await list_ids(session, KEYSETS["products"], 1, None)
 
 
-CODES = ChunkedRecord("discounts", "gid://shopify/DiscountCodeNode/1", 5, "c", (Continuation("codes", "x"),))
+CODES = UnfinishedRecord("discounts", "gid://shopify/DiscountCodeNode/1", 5, "c", (Continuation("codes", "x"),))
 
 
 def build_codes_page(after: str | None) -> GraphqlResponse:

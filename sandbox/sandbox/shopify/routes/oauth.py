@@ -66,7 +66,7 @@ class _ConsentPage:
         if params.get("decision") == "accept":
             name = tenant.shop.domain.removesuffix(".myshopify.com")
             callback["host"] = b64encode(f"admin.shopify.com/store/{name}".encode()).decode().rstrip("=")
-            callback["code"] = tenant.grants.issue_code(params.get("scope", ""))
+            callback["code"] = tenant.grants.grant_and_issue_code(params.get("scope", ""))
             self._registry.save_grants(tenant)
         else:
             callback |= {"error": "access_denied", "error_description": "The merchant declined the installation."}

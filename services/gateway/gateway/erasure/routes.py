@@ -141,18 +141,18 @@ def create_erasure_routes(
 
     @routes.post("/connections/{connection}/disconnect", **_DISCONNECT)
     async def disconnect(request: Request, connection: str) -> Response:
-        async def execute(merchant: UUID) -> str:
+        async def disconnect_for(merchant: UUID) -> str:
             await erasure.disconnect(connection, merchant)
             return "/connections"
 
-        return await _handle_merchant_form(request, merchants, cookies, execute)
+        return await _handle_merchant_form(request, merchants, cookies, disconnect_for)
 
     @routes.post("/connections/{connection}/delete", **_DELETE)
     async def delete(request: Request, connection: str) -> Response:
-        async def execute(merchant: UUID) -> str:
+        async def delete_for(merchant: UUID) -> str:
             return build_deletion_path(await erasure.delete(connection, merchant))
 
-        return await _handle_merchant_form(request, merchants, cookies, execute)
+        return await _handle_merchant_form(request, merchants, cookies, delete_for)
 
     @routes.get("/deletions/{code}", **_REQUEST)
     async def show_request(request: Request, code: str) -> Response:
@@ -218,11 +218,11 @@ def _format_time(time: int | None) -> str:
 
 
 async def _handle_merchant_form(
-    request: Request, merchants: MerchantReader, cookies: Cookies, execute: Callable[[UUID], Awaitable[str]]
+    request: Request, merchants: MerchantReader, cookies: Cookies, act_for: Callable[[UUID], Awaitable[str]]
 ) -> Response:
-    """Check that the merchant's own HTML page sent the form, call `execute`, and redirect to the path that it returns.
+    """Check that the merchant's own HTML page sent the form, call `act_for`, and redirect to the path that it returns.
 
-    `execute` gets the merchant. Its NotFoundError becomes a 404.
+    `act_for` gets the id of the merchant. Its NotFoundError becomes a 404.
     """
     if "\x00" in request.path_params["connection"]:
         return respond_problem(request, 404, "there is no such connection among yours")
@@ -235,7 +235,7 @@ async def _handle_merchant_form(
             await read_form(request), merchants.build_form_token(session)
         ):
             return respond_problem(request, 403, "this was not sent by your page of connections; open it again")
-        return RedirectResponse(await execute(merchant), 303)
+        return RedirectResponse(await act_for(merchant), 303)
     except RequestRejectedError as error:
         return respond_problem(request, error.status, error.reason)
     except NotFoundError:

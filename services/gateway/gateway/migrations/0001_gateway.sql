@@ -43,14 +43,14 @@ CREATE INDEX connections_merchant ON connections (merchant);
 CREATE INDEX connections_granted_by ON connections (granted_by) WHERE granted_by IS NOT NULL;
 
 -- The gateway's own part of a sync: the state of the webhook subscriptions, and the result of the probe at a first sync.
-CREATE TABLE webhook_probes (
+CREATE TABLE webhook_checks (
     sync_id uuid PRIMARY KEY,
     connection text NOT NULL REFERENCES connections ON DELETE CASCADE,
     webhook_status jsonb,
     probe_result jsonb,
     created_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX webhook_probes_connection ON webhook_probes (connection);
+CREATE INDEX webhook_checks_connection ON webhook_checks (connection);
 
 -- Requests to disconnect accounts or to delete data. All copies of one request have the same `fingerprint`, a hash.
 -- Nothing here names a merchant or a person.

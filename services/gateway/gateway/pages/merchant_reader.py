@@ -61,13 +61,13 @@ class MerchantReader:
     async def load_sync(self, merchant: UUID | None, sync_id: UUID) -> dict[str, Any]:
         """Return the JSON of a sync.
 
-        When the scheduler does not answer, a sync whose webhook documents the gateway stores has the state `unknown`.
+        When the scheduler does not answer, a sync whose webhook checks the gateway stores has the state `unknown`.
         Raises NotFoundError unless the sync exists and belongs to `merchant`. Raises UnavailableError when the
         scheduler does not answer and the gateway stores no documents of the sync.
         """
         if merchant is None:
             raise NotFoundError
-        own = await self._stores.webhook_probes.find(sync_id)
+        own = await self._stores.webhook_checks.find(sync_id)
         try:
             sync = await self._scheduler.fetch_sync(sync_id)
             if sync is None and own is not None:
@@ -89,7 +89,7 @@ class MerchantReader:
 
     async def _load_connection(self, row: Connection) -> ConnectionDocument:
         adapter = self._adapters[parse_platform(row.name)]
-        result = await self._stores.webhook_probes.find_last_result(row.name)
+        result = await self._stores.webhook_checks.find_last_result(row.name)
         try:
             view = await self._scheduler.fetch_connection(row.name)
         except UnavailableError:

@@ -68,29 +68,29 @@ class ConnectionView(BaseModel):
     """When the spaces-writer had deleted all data of a redacted connection (ms)."""
 
 
-class PartOutcome(ResponseModel):
-    """The outcome of one part of a sync's self-test.
+class CheckOutcome(ResponseModel):
+    """The outcome of one of a sync's four checks: webhook subscriptions, webhook test, polling and upload.
 
-    `status` is pending, success or failed; `message` is the reason.
+    `status` is pending, success or failed; `message` explains it.
     """
 
     status: str
     message: str
 
 
-class SubscriptionsOutcome(PartOutcome):
+class SubscriptionsOutcome(CheckOutcome):
     """The outcome of the webhook subscriptions, in all and by topic."""
 
-    topics: dict[str, PartOutcome] = Field(default_factory=dict)
+    topics: dict[str, CheckOutcome] = Field(default_factory=dict)
 
 
 class SyncDocument(SyncView):
-    """A sync with the four parts of its self-test. A part is null where the sync does not have it."""
+    """A sync with the outcomes of its four checks. A check is null where the sync does not have it."""
 
     webhook_status: SubscriptionsOutcome | None
-    webhook_test: PartOutcome | None
-    polling_test: PartOutcome | None
-    upload_status: PartOutcome | None
+    webhook_test: CheckOutcome | None
+    polling_test: CheckOutcome | None
+    upload_status: CheckOutcome | None
 
 
 class ConnectionDocument(ResponseModel):
@@ -140,18 +140,18 @@ def build_unknown_sync(sync_id: UUID, connection: str) -> SyncView:
 def build_sync_document(
     sync: SyncView, *, status: Mapping[str, Any] | None, result: Mapping[str, Any] | None, now: int
 ) -> dict[str, Any]:
-    """Return the JSON of a sync with its self-test.
+    """Return the JSON of a sync with the outcomes of its four checks.
 
     `status` is the stored state of the webhook subscriptions, `result` the stored result of the webhook probe; each is
     None where there is none. `now` is in ms.
     """
-    parts = {
+    checks = {
         "webhook_status": _build_webhook_status(status, sync),
         "webhook_test": _build_probe_result(result, now),
         "polling_test": _build_read_outcome(sync) if sync.mode == "full" else None,
         "upload_status": _build_upload_outcome(sync),
     }
-    return SyncDocument.model_validate(dict(sync) | parts).model_dump(mode="json")
+    return SyncDocument.model_validate(dict(sync) | checks).model_dump(mode="json")
 
 
 def build_connection_document(

@@ -8,7 +8,7 @@ from gateway.store.connections import ConnectionStore
 from gateway.store.deletion_requests import DeletionRequestStore
 from gateway.store.oauth_states import OAuthStateStore
 from gateway.store.sessions import SessionStore
-from gateway.store.webhook_probes import WebhookProbeStore
+from gateway.store.webhook_checks import WebhookCheckStore
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Stores:
     oauth_states: OAuthStateStore
     sessions: SessionStore
     deletion_requests: DeletionRequestStore
-    webhook_probes: WebhookProbeStore
+    webhook_checks: WebhookCheckStore
 
     async def prune(self) -> None:
         """Delete expired rows of all stores."""
-        for store in (self.oauth_states, self.sessions, self.webhook_probes, self.deletion_requests):
+        for store in (self.oauth_states, self.sessions, self.webhook_checks, self.deletion_requests):
             await store.prune()
 
 
@@ -47,5 +47,5 @@ def create_stores(
         OAuthStateStore(transaction),
         SessionStore(transaction),
         DeletionRequestStore(transaction),
-        WebhookProbeStore(transaction),
+        WebhookCheckStore(transaction),
     )

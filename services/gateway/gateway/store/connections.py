@@ -17,7 +17,7 @@ from gateway.store.deletion_requests import DeletionRequestStore
 from gateway.store.oauth_states import OAuthStateStore
 from gateway.store.sessions import SessionStore
 from gateway.store.transactions import OpenTransaction, join_transaction
-from gateway.store.webhook_probes import WebhookProbeStore
+from gateway.store.webhook_checks import WebhookCheckStore
 from messaging import outbox
 from messaging.publisher import OutboundMessage
 
@@ -88,7 +88,7 @@ class LockedConnection:
         """
         assert self.row is not None
         transaction = join_transaction(self._tx)
-        await WebhookProbeStore(transaction).delete(self.row.name)
+        await WebhookCheckStore(transaction).delete(self.row.name)
         await OAuthStateStore(transaction).delete(self.row.name)
         if merchant is not None:
             await _delete_merchant_without_connections(self._tx, merchant)
@@ -101,9 +101,9 @@ class LockedConnection:
         return stored.code == request.code
 
     async def start_probe(self, sync_id: UUID, *, status: object, result: object) -> None:
-        """Insert the webhook documents of a sync of this connection, see `WebhookProbeStore.start`."""
+        """Insert the webhook checks of a sync of this connection, see `WebhookCheckStore.start`."""
         assert self.row is not None
-        store = WebhookProbeStore(join_transaction(self._tx))
+        store = WebhookCheckStore(join_transaction(self._tx))
         await store.start(self.row.name, sync_id, status=status, result=result)
 
 

@@ -48,7 +48,7 @@ class WebhookProtocol(HttpToolsProtocol):
         self.headers = []
 
     def on_headers_complete(self) -> None:
-        """Begin to read a plain delivery, or pass any other request to uvicorn."""
+        """Begin to read a plain POST to a webhook path (see `_is_plain`), or pass any other request to uvicorn."""
         handler = self._endpoints.by_path.get(self.url)
         if handler is None or not self._is_plain():
             self._pass_to_uvicorn()

@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 
 from contracts.events import parse_account, parse_platform
-from gateway.store.webhook_probes import WebhookProbeStore
+from gateway.store.webhook_checks import WebhookCheckStore
 from gateway.tokens.service import TokenResponse, TokenService
 from gateway.webhooks.probe import PENDING_RESULT, PostProbe, WatchTopic, build_sent_result, run_probe
 from gateway.webhooks.status import PENDING_STATUS, POLLED_ONLY, build_checkup, build_webhook_status
@@ -33,7 +33,7 @@ class WebhookSubscriptions:
 
     def __init__(
         self,
-        probes: WebhookProbeStore,
+        probes: WebhookCheckStore,
         tokens: TokenService,
         adapters: Mapping[str, PlatformAdapter],
         *,

@@ -45,7 +45,7 @@ async def _handle_incremental(tx: AsyncConnection, counts: TransactionCounts, ev
     if event.outcome == "postponed" and event.attempt < MAX_POSTPONED_ATTEMPTS:
         attempt = event.attempt + (1 if is_counted_attempt(event) else 0)
         request = event_builders.build_continuation(event, attempt=attempt)
-        await delayed_requests.insert(tx, request, _parse_ms(event.not_before))
+        await delayed_requests.insert(tx, request, _parse_due_time(event.not_before))
     elif event.outcome == "failed" and event.retryable and event.attempt < MAX_ATTEMPTS:
         request = event_builders.build_continuation(event, attempt=event.attempt + 1)
         await delayed_requests.insert(tx, request, compute_retry_time(event.attempt))
@@ -85,7 +85,7 @@ async def _postpone_full(
     if attempts >= MAX_POSTPONED_ATTEMPTS:
         await _fail_full(tx, counts, full_sync, event)
         return
-    due = _parse_ms(event.not_before)
+    due = _parse_due_time(event.not_before)
     await full_syncs.postpone(tx, full_sync, event.cursor, due, attempts=attempts, reason=event.reason)
 
 
@@ -107,5 +107,6 @@ async def _fail_full(
     await finish_syncs(tx, counts, full_sync.connection, full_sync.epoch, sync_ids, "failed", None, event.reason)
 
 
-def _parse_ms(ms: int | None) -> datetime:
-    return datetime.fromtimestamp((ms or 0) / 1000, UTC)
+def _parse_due_time(not_before: int | None) -> datetime:
+    """Return the time from which a request is due. `not_before` is in ms; None is due at once."""
+    return datetime.fromtimestamp((not_before or 0) / 1000, UTC)

@@ -42,9 +42,9 @@ a poll must also work on a connection without webhooks."""
 class SyncDispatcher:
     """Starts due polls, delayed requests and steps of full syncs.
 
-    `wake_outbox` is called after messages were enqueued. At most `max_running` steps are started at the same time.
-    `schedule_next_run` computes the next poll of a connection. `record_counts` adds the counts of a committed
-    transaction to the metrics.
+    `wake_outbox` is called after messages were enqueued. `schedule_next_run` computes the next poll of a connection.
+    `record_counts` adds the counts of a committed transaction to the metrics. At most `max_starting` steps of full
+    syncs are being started at the same time; how many steps the fetchers work on is not limited here.
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class SyncDispatcher:
         schedule_next_run: ScheduleNextRun,
         wake_outbox: Callable[[], None],
         record_counts: RecordCounts,
-        max_running: int = 20,
+        max_starting: int = 20,
     ) -> None:
         self._database = database
         self._wake_outbox = wake_outbox
         self._record_counts = record_counts
         self._gateway = gateway
         self._schedule_next_run = schedule_next_run
-        self._max_running = max_running
-        self.running: set[asyncio.Task[None]] = set()
+        self._max_starting = max_starting
+        self.starting: set[asyncio.Task[None]] = set()
         """The tasks of which each starts one step of a full sync."""
         self._swept_at = 0.0
 
@@ -88,23 +88,23 @@ class SyncDispatcher:
         if time.monotonic() - self._swept_at > SWEEP_SECONDS:
             self._swept_at = time.monotonic()
             await self.handle_silent_syncs()
-        free = self._max_running - len(self.running)
+        free = self._max_starting - len(self.starting)
         async with self._database.transaction() as tx:
             claimed = await full_syncs.claim_due(tx, free) if free > 0 else []
         for full_sync in claimed:
             task = asyncio.create_task(self._start_step(full_sync))
-            self.running.add(task)
+            self.starting.add(task)
             task.add_done_callback(self._discard_task)
         return False
 
     def _discard_task(self, task: "asyncio.Task[None]") -> None:
-        self.running.discard(task)
+        self.starting.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("full sync step not started", reason=f"{type(error).__name__}: {error}"[:300])
 
     async def stop(self) -> None:
         """Cancel the running tasks. Their claims on full syncs expire within a minute, and the steps are due again."""
-        for task in list(self.running):
+        for task in list(self.starting):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task

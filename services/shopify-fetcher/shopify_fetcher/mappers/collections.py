@@ -39,7 +39,7 @@ def map_collection(raw: Node, info: ResponseInfo) -> MappedRecords:
         lookup_fields={"title": node.title},
     )
     mapped = MappedRecords()
-    mapped.add_record(record, info.build_chunked_record("collections", node.id, continuations))
+    mapped.add_record(record, info.build_unfinished_record("collections", node.id, continuations))
     return mapped
 
 

@@ -58,7 +58,7 @@ def map_discount(raw: Node, info: ResponseInfo) -> MappedRecords:
     )
     continuations = tuple(_find_continuations(family, discount))
     mapped = MappedRecords()
-    mapped.add_record(record, info.build_chunked_record("discounts", node.id, continuations))
+    mapped.add_record(record, info.build_unfinished_record("discounts", node.id, continuations))
     return mapped
 
 

@@ -53,7 +53,7 @@ def map_inventory_item(raw: Node, info: ResponseInfo) -> MappedRecords:
     mapped = MappedRecords()
     mapped.add_record(
         _build_item_record(node.id, node.updatedAt, body, parent, info),
-        info.build_chunked_record("inventory", node.id, continuations),
+        info.build_unfinished_record("inventory", node.id, continuations),
     )
     return mapped
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from contracts.events import Record
 from platforms.shopify.ids import parse_number
-from shopify_fetcher.chunked_records import ChunkedRecord, Continuation
+from shopify_fetcher.chunked_records import Continuation, UnfinishedRecord
 from shopify_fetcher.generated.fragments import (
     CodePagePageInfo,
     CollectionIdPagePageInfo,
@@ -44,12 +44,15 @@ class ResponseInfo:
     read_at: int
     includes_inventory: bool = True
 
-    def build_chunked_record(
+    def build_unfinished_record(
         self, resource: str, gid: str, continuations: tuple[Continuation, ...]
-    ) -> ChunkedRecord | None:
-        """Return the chunked record that reads `continuations`; None when there are none and the record is complete."""
+    ) -> UnfinishedRecord | None:
+        """Return what is still to be read of a record: the rest of the nested lists in `continuations`.
+
+        Returns None when `continuations` is empty, because the record is then complete.
+        """
         reading_id = f"{self.read_id}:{gid}:{self.read_at}"
-        return ChunkedRecord(resource, gid, self.read_at, reading_id, continuations) if continuations else None
+        return UnfinishedRecord(resource, gid, self.read_at, reading_id, continuations) if continuations else None
 
 
 @dataclass
@@ -60,11 +63,11 @@ class MappedRecords:
     """
 
     records: list[Record] = field(default_factory=list)
-    chunked_records: list[ChunkedRecord] = field(default_factory=list)
+    chunked_records: list[UnfinishedRecord] = field(default_factory=list)
     incomplete_items: dict[str, str] = field(default_factory=dict)
     """The gid of each incomplete inventory item, with the gid of its product."""
 
-    def add_record(self, record: Record, chunked: ChunkedRecord | None = None) -> None:
+    def add_record(self, record: Record, chunked: UnfinishedRecord | None = None) -> None:
         """Add a complete record or, when `chunked` says what remains to be read, the record's first chunk."""
         if chunked is None:
             self.records.append(record)

@@ -32,7 +32,7 @@ def map_product(raw: Node, info: ResponseInfo) -> MappedRecords:
         sort_key=parse_number(node.id),
         lookup_fields={"title": node.title, "handle": node.handle},
     )
-    mapped.add_record(record, info.build_chunked_record("products", node.id, continuations))
+    mapped.add_record(record, info.build_unfinished_record("products", node.id, continuations))
     return mapped
 
 

@@ -92,8 +92,8 @@ class DatabaseRecordsView:
         rows = await self._tx.execute(_READ_LOOKUP_FIELDS, self._build_scope(resource))
         return {row.id: orjson.loads(row.lookup_fields) for row in rows}
 
-    async def count(self) -> int:
-        """Return the number of records that the view shows, without child records."""
+    async def count_top_level_records(self) -> int:
+        """Return the number of records that have no parent. Child records are not counted."""
         return int((await self._tx.execute(_COUNT, {"connection": self._connection})).scalar_one())
 
     def _build_scope(self, resource: str) -> dict[str, object]:

@@ -61,9 +61,10 @@ class Eraser:
         return len(due) == erasures.BATCH_SIZE
 
     async def erase(self, connection: str) -> None:
-        """Execute the first or the second deletion of a connection's object, whichever is due.
+        """Delete the object of a redacted connection, if its first or its second deletion is due.
 
-        Does nothing if neither is due. Raises `UnavailableError` if the bucket or the database is unavailable.
+        The second deletion follows ten minutes after the first, because a late upload may have stored the object again.
+        Raises `UnavailableError` if the bucket or the database is unavailable.
         """
         async with self._database.transaction() as tx:
             was_uploaded = await snapshots.wait_for_lock(tx, connection)

@@ -119,7 +119,7 @@ class SnapshotBuilder:
                 await asyncio.to_thread(file.write, piece)
                 digest.update(piece)
                 size += len(piece)
-            records = await view.count()
+            records = await view.count_top_level_records()
         file.seek(0)
         return SnapshotDocument(file, digest.hexdigest(), size, records, view.sequence)
 

@@ -80,7 +80,10 @@ class UploadScheduler:
             return await work()
 
     def _finish(self, name: str, task: "asyncio.Task[bool]") -> None:
-        """Handle the end of a build or update. One that did not succeed is not started again for a second."""
+        """Handle the end of a snapshot's build or of a merchant document's update, which `name` names.
+
+        After a failure it is not started again before `PAUSE_SECONDS` are over.
+        """
         self._running.pop(name, None)
         if task.cancelled():
             return

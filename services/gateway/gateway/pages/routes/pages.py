@@ -41,7 +41,7 @@ _CONNECTIONS = describe_route(
     dependencies=[OPTIONAL_SESSION_COOKIE],
 )
 _SYNC = describe_route(
-    "A sync, with the four parts of its self-test",
+    "A sync, with the outcomes of its four checks",
     describe_page(SyncDocument, "Its progress, or its result."),
     describe_problems({404: "There is none, or it is not yours.", **UNAVAILABLE}),
     dependencies=[OPTIONAL_SESSION_COOKIE],

@@ -1,6 +1,6 @@
 """Pages are cut by bytes."""
 
-from connector.pages import PageBuilder, measure_record
+from connector.handlers.page_publisher import PageBuilder, measure_record
 from contracts.events import Record
 
 

@@ -1,4 +1,4 @@
-"""Stores the webhook documents of a sync: the state of the subscriptions, and the result of the webhook probe."""
+"""Stores two checks of a sync: the state of its webhook subscriptions, and the result of its webhook probe."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,35 +10,35 @@ from sqlalchemy import text
 from gateway.store.transactions import OpenTransaction
 
 _START = text("""
-INSERT INTO webhook_probes (sync_id, connection, webhook_status, probe_result)
+INSERT INTO webhook_checks (sync_id, connection, webhook_status, probe_result)
 SELECT :sync_id, name, CAST(:status AS jsonb), CAST(:result AS jsonb)
 FROM (SELECT name FROM connections WHERE name = :connection AND state <> 'redacted' FOR SHARE) AS present
-ON CONFLICT (sync_id) DO UPDATE SET probe_result = coalesce(excluded.probe_result, webhook_probes.probe_result)
-WHERE webhook_probes.connection = excluded.connection
+ON CONFLICT (sync_id) DO UPDATE SET probe_result = coalesce(excluded.probe_result, webhook_checks.probe_result)
+WHERE webhook_checks.connection = excluded.connection
 """)
-_SAVE_STATUS = text("UPDATE webhook_probes SET webhook_status = CAST(:value AS jsonb) WHERE sync_id = :sync_id")
-_SAVE_RESULT = text("UPDATE webhook_probes SET probe_result = CAST(:value AS jsonb) WHERE sync_id = :sync_id")
+_SAVE_STATUS = text("UPDATE webhook_checks SET webhook_status = CAST(:value AS jsonb) WHERE sync_id = :sync_id")
+_SAVE_RESULT = text("UPDATE webhook_checks SET probe_result = CAST(:value AS jsonb) WHERE sync_id = :sync_id")
 _FIND = text("""
 SELECT connection, CAST(webhook_status AS text) AS webhook_status, CAST(probe_result AS text) AS probe_result,
        created_at
-FROM webhook_probes WHERE sync_id = :sync_id
+FROM webhook_checks WHERE sync_id = :sync_id
 """)
 _FIND_LAST_RESULT = text("""
-SELECT CAST(probe_result AS text) FROM webhook_probes WHERE connection = :connection AND probe_result IS NOT NULL
+SELECT CAST(probe_result AS text) FROM webhook_checks WHERE connection = :connection AND probe_result IS NOT NULL
 ORDER BY created_at DESC LIMIT 1
 """)
-_DELETE = text("DELETE FROM webhook_probes WHERE connection = :connection")
+_DELETE = text("DELETE FROM webhook_checks WHERE connection = :connection")
 _PRUNE = text("""
-DELETE FROM webhook_probes WHERE created_at < now() - interval '30 days'
+DELETE FROM webhook_checks WHERE created_at < now() - interval '30 days'
 AND sync_id NOT IN (SELECT wanted_sync FROM connections WHERE wanted_sync IS NOT NULL)
 """)
 
 
 @dataclass(frozen=True)
-class WebhookProbe:
-    """The webhook documents of one sync of a connection.
+class WebhookChecks:
+    """The state of the webhook subscriptions and the result of the webhook probe (a test delivery) of one sync.
 
-    Both documents have the form `{"status", "message", …}`. Each is None where the sync has no such document.
+    Both have the form `{"status", "message", …}`. Each is None where the sync has none.
     `created_at` is in ms.
     """
 
@@ -48,14 +48,14 @@ class WebhookProbe:
     created_at: int
 
 
-class WebhookProbeStore:
-    """Stores the webhook documents of syncs by sync id."""
+class WebhookCheckStore:
+    """Stores the webhook checks of syncs, by sync id."""
 
     def __init__(self, transaction: OpenTransaction) -> None:
         self._transaction = transaction
 
     async def start(self, connection: str, sync_id: UUID, *, status: object, result: object) -> None:
-        """Insert the documents of a sync.
+        """Insert the webhook checks of a sync.
 
         When the sync has a row already, only its result is replaced, and only by a `result` that is not None. For a
         redacted connection nothing is stored, not even by a call that began before the redaction.
@@ -74,14 +74,14 @@ class WebhookProbeStore:
         async with self._transaction() as tx:
             await tx.execute(_SAVE_RESULT, {"sync_id": sync_id, "value": _dump(result)})
 
-    async def find(self, sync_id: UUID) -> WebhookProbe | None:
-        """Return the webhook documents of a sync; None where there are none."""
+    async def find(self, sync_id: UUID) -> WebhookChecks | None:
+        """Return the webhook checks of a sync; None where there are none."""
         async with self._transaction() as tx:
             row = (await tx.execute(_FIND, {"sync_id": sync_id})).one_or_none()
         if row is None:
             return None
         created_at = int(row.created_at.timestamp() * 1000)
-        return WebhookProbe(row.connection, _load(row.webhook_status), _load(row.probe_result), created_at)
+        return WebhookChecks(row.connection, _load(row.webhook_status), _load(row.probe_result), created_at)
 
     async def find_last_result(self, connection: str) -> dict[str, Any] | None:
         """Return the result of the connection's latest webhook probe; None where there was no probe."""
@@ -89,12 +89,12 @@ class WebhookProbeStore:
             return _load((await tx.execute(_FIND_LAST_RESULT, {"connection": connection})).scalar())
 
     async def delete(self, connection: str) -> None:
-        """Delete the webhook documents of all syncs of a connection."""
+        """Delete the webhook checks of all syncs of a connection."""
         async with self._transaction() as tx:
             await tx.execute(_DELETE, {"connection": connection})
 
     async def prune(self) -> None:
-        """Delete documents that are older than 30 days, except those of wanted syncs."""
+        """Delete webhook checks that are older than 30 days, except those of wanted syncs."""
         async with self._transaction() as tx:
             await tx.execute(_PRUNE)
 
