@@ -15,8 +15,8 @@ _PURPOSES_BY_NAME = (
     ("hmac", "signature"),
     ("compare_digest", "signature"),
     ("b2a_base64", "signature"),
-    ("_body_signature", "signature"),
-    ("signs_body", "signature"),
+    ("is_body_signed", "signature"),
+    ("_sign_body", "signature"),
     ("orjson", "JSON in and out"),
     ("run_until_complete", EVENT_LOOP),
     ("run_forever", EVENT_LOOP),
@@ -24,6 +24,7 @@ _PURPOSES_BY_NAME = (
 _PURPOSES_BY_FILE = (
     ("delivery_log", "log line"),
     ("/gateway/", "route: headers, delivery, ids, message"),
+    ("/platforms/", "route: headers, delivery, ids, message"),
     ("/contracts/", "route: headers, delivery, ids, message"),
     ("uuid.py", "route: headers, delivery, ids, message"),
     ("/uvicorn/", "HTTP server (uvicorn, httptools, its writes)"),

@@ -1,6 +1,7 @@
-"""Find out how an installation is reached.
+"""Find out how an installation (one running copy of the product) is reached.
 
-When a stack runs on this machine, its `runtime.json` says so; otherwise settings name the installation.
+A stack, which `merchant-sync up` runs on this machine, says so in its `runtime.json`; any other installation is named
+by settings.
 """
 
 import os
@@ -32,7 +33,7 @@ _NAMING_SETTINGS = ("GATEWAY_URL", "GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "KAF
 
 @dataclass(frozen=True)
 class Access:
-    """The settings with which commands reach an installation.
+    """The settings with which commands reach an installation (one running copy of the product, here or elsewhere).
 
     `is_local` is true when `merchant-sync up` runs the installation on this machine.
     """
@@ -75,7 +76,7 @@ class Access:
         return not manifest.is_optional or any(map(self.get_setting, (*named, manifest.webhook_address_setting)))
 
     def get_database_url(self, owner: str) -> str:
-        """Return the database URL of an owner's role; an empty string when no URL is known."""
+        """Return the database URL for the role of `owner`, a service that owns data; empty when no URL is known."""
         return self.get_setting(f"{owner.upper()}_DATABASE_URL") or self.get_setting("DATABASE_URL")
 
 

@@ -40,7 +40,7 @@ def _fail(console: Console, error: StackError) -> typer.Exit:
 def _raise_interrupt_on_first_signal(is_interrupted: threading.Event) -> None:
     """Raise KeyboardInterrupt at the first SIGINT, SIGTERM or SIGHUP, and ignore the later ones.
 
-    `is_interrupted` is set at the first signal. Whoever sets it before has all signals ignored.
+    `is_interrupted` is set at the first signal. When the caller sets it before any signal, all signals are ignored.
     """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -63,7 +63,7 @@ class Child:
         return self.pid is not None
 
     def start(self, *, wait: bool = True) -> None:
-        """Start the process. With `wait`, also wait until it is healthy and run the part's `settle`.
+        """Start the process. With `wait`, also wait until it is healthy and run the part's last step, `settle`.
 
         Raises StackError with the end of the log when the process does not become healthy.
         """
@@ -84,7 +84,11 @@ class Child:
             raise
 
     def wait_healthy(self, timeout: float | None = None) -> None:
-        """Wait until the process is healthy. Raises StackError with the end of the log when it ends or is late."""
+        """Wait until the process is healthy.
+
+        Raises StackError with the end of the log when the process ends first, or is not healthy after `timeout` seconds
+        (default: the part's `start_timeout`).
+        """
         seconds = timeout or self.part.start_timeout
         if not health.wait_until_healthy(self.part.is_healthy, timeout=seconds, is_alive=lambda: self.is_running):
             state = f"was not healthy after {seconds:.0f} s" if self.is_running else "ended while it started"

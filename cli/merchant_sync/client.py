@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """A stored object with its metadata. Names of metadata are in lower case, because stores differ in their case."""
+    """An object of the bucket. Metadata names are in lower case, because object stores differ in the case they use."""
 
     body: bytes
     metadata: dict[str, str]
@@ -78,7 +78,7 @@ class Visit:
         self.http = self.create_browser(timeout=120)
 
     def create_browser(self, timeout: float = 30) -> httpx.Client:
-        """Return a new browser without a session."""
+        """Return a new HTTP client that acts as a browser without a session."""
         return httpx.Client(
             base_url=self.gateway_url, timeout=timeout, mounts=build_mounts(self._origins, self._gateway)
         )
@@ -117,8 +117,8 @@ class Visit:
     def accept_consent(self, login: httpx.Response, **form: str) -> str:
         """Submit the consent form to which a login redirects; return the URL of the redirect back to the gateway.
 
-        `form` has additional fields; it may replace `decision`, which is `accept`. Raises StackError when the login or
-        the consent form does not redirect.
+        `form` has additional fields of the consent form. The field `decision` is `accept` unless `form` replaces it.
+        Raises StackError when the login or the consent form does not redirect.
         """
         if not login.has_redirect_location:
             raise StackError(f"The login did not redirect to the platform: {login.status_code} {login.text[:300]}")

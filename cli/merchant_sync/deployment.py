@@ -90,8 +90,8 @@ def format_env_file(settings: Mapping[str, str]) -> str:
 def write_secret_folders(secrets_dir: Path, *, with_sandbox: bool) -> None:
     """Write the secrets of each part into the folder `secrets_dir/<part>`, one file per secret.
 
-    Secrets that exist already keep their values. Each folder is emptied first, so that it keeps no secret that the part
-    may no longer know.
+    Each folder is emptied first, so that it keeps no secret that the part may no longer know. Existing secrets still
+    keep their values, because they are also stored in the folder `COMMON_FOLDER`.
     """
     for part, settings in _load_by_part(secrets_dir, with_sandbox=with_sandbox):
         folder = secrets_dir / part

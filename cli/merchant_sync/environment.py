@@ -145,7 +145,10 @@ def get_internal_key(secrets: Mapping[str, str], caller: str) -> str:
 
 
 def get_address_setting(service: str) -> str:
-    """Return the name in `runtime.json` for the URL of a service that no other service calls."""
+    """Return the name under which `runtime.json` lists the URL of a service that has no setting for its URL.
+
+    A service has no such setting when no other service calls it.
+    """
     return f"{service.replace('-', '_').upper()}_ADDRESS"
 
 
@@ -185,7 +188,7 @@ class Environment:
 
     @property
     def has_sandbox(self) -> bool:
-        """Whether the sandbox runs here."""
+        """Whether the stack uses its own sandbox, because no given setting replaces the sandbox."""
         return SANDBOX not in find_external_parts(self.given)
 
     def has_platform(self, manifest: Manifest) -> bool:
@@ -246,7 +249,7 @@ class Environment:
                 yield setting.name, setting.render_stack_value(urls)
 
     def build_database_url(self, owner: str) -> str:
-        """Return the given DATABASE_URL; without it, the database URL of the owner's own role."""
+        """Return the given DATABASE_URL; without it, the URL for the own role of `owner`, a service that owns data."""
         password = self.secrets[f"{owner}_database_password"]
         return self.given.get("DATABASE_URL") or postgres.build_url(owner, password, self.get_port(POSTGRES))
 
@@ -273,7 +276,7 @@ class Environment:
         return keys
 
     def build_sandbox_settings(self, state: str) -> Settings:
-        """Return the settings of the sandbox. It keeps its state in the folder or file `state`."""
+        """Return the settings of the sandbox, which keeps its state in the folder `state`."""
         shared = self.build_shared_settings()
         platform_settings = (
             setting.name for manifest in MANIFESTS for setting in manifest.list_settings(manifests.SANDBOX)

@@ -66,7 +66,7 @@ controlled.shutdown.max.retries=1
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Hold the file's lock, so that only one of several starting stacks fills the cache."""
+    """Hold the file's lock, so that only one of several starting stacks fills the cache of Kafka's jars."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

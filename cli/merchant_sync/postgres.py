@@ -72,12 +72,15 @@ def find_binaries() -> Path:
 
 
 def build_url(owner: str, password: str, port: int) -> str:
-    """Return the database URL of one owner's role."""
+    """Return the database URL for the role of `owner`, a service that owns data."""
     return f"postgresql://{owner}:{password}@{health.HOST}:{port}/{DATABASE}"
 
 
 def build_roles_sql(passwords: Mapping[str, str]) -> str:
-    """Return the SQL that creates every owner's role and schema. Running it again changes nothing."""
+    """Return the SQL that creates the role and the schema of every service that owns data.
+
+    `passwords` has the password of each role. Running the SQL again changes nothing.
+    """
     roles = (_ROLE.format(owner=owner, password=passwords[owner], database=DATABASE) for owner in OWNERS)
     return _CLOSE.format(database=DATABASE) + "".join(roles)
 
@@ -143,7 +146,7 @@ def _initialise(data_dir: Path, user: str, password: str) -> None:
 
 
 def _clear_stale_pid(data_dir: Path) -> None:
-    """Terminate a PostgreSQL that still runs on this folder after its runner was killed; remove `postmaster.pid`."""
+    """Terminate a PostgreSQL that still runs on this folder because the stack was killed; remove `postmaster.pid`."""
     pid_file = data_dir / "postmaster.pid"
     if not pid_file.exists():
         return
@@ -167,7 +170,7 @@ def _run_sql(database: str, port: int, password: str, sql: str) -> None:
 def _is_marked_ready(data_dir: Path) -> bool:
     """Return whether the server's pid file says that it is ready.
 
-    The file is read first because a connection to a server in recovery would write an error to its log.
+    Read the file before connecting: a connection to a server in recovery would write an error to the server's log.
     """
     try:
         return (data_dir / "postmaster.pid").read_text().splitlines()[7].strip() == "ready"

@@ -58,7 +58,7 @@ def find_running(data_dir: Path) -> Runtime | None:
 
 
 def terminate_leftovers(data_dir: Path) -> list[str]:
-    """Terminate the parts that still run after their runner was killed, and remove `runtime.json`.
+    """Terminate the parts that still run after the process that started them was killed, and remove `runtime.json`.
 
     Return the names of those parts.
     """

@@ -33,7 +33,9 @@ def _ignore_line(_name: str, _line: str) -> None:
 
 
 class Stack:
-    """Runs a stack. All its files are in `data_dir` and stay there when the stack stops.
+    """Runs a stack: the whole product on one machine, each part as a child process.
+
+    All its files are in `data_dir` and stay there when the stack stops.
 
     `given` are settings that override the computed ones; a part whose address is given is not started. `wanted` are the
     parts to run. `cache_dir` is the folder of Kafka's jars; the default is `JGO_CACHE_DIR`, else `data/cache` in the
@@ -67,7 +69,8 @@ class Stack:
     def start(self) -> Self:
         """Start the infrastructure in parallel and, once it is healthy, the services in parallel.
 
-        Raises a StackError with part and reason when one does not start; the parts that run already are stopped first.
+        Raises a StackError with name and reason when a part does not start; the parts that run already are stopped
+        first.
         """
         try:
             self._open()
@@ -204,7 +207,7 @@ class Stack:
         return self._children[name]
 
     def _open(self) -> None:
-        """Lock the data folder, terminate parts that a killed runner left running, load secrets and ports."""
+        """Lock the data folder, terminate parts that a killed stack left running, load secrets and ports."""
         (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
         self._lock = self._acquire_lock(self.data_dir / "lock")
         if leftovers := runtime.terminate_leftovers(self.data_dir):

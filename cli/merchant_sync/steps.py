@@ -14,7 +14,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class DemoStep:
-    """A claim and the function that checks it.
+    """One step of the demo: a claim about the product, and the function that checks it.
 
     The function returns a few words about the result. It raises StackError when the claim does not hold.
     """

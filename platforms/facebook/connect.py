@@ -120,8 +120,9 @@ class FacebookOAuth:
     def parse_callback(self, query: bytes, now: float) -> OAuthCallback:  # noqa: ARG002
         """Return `code` and `state` of a callback, whose parameters are not signed.
 
-        The state proves that this gateway requested the consent, and the exchange of the code that Facebook gave it.
-        Raises RequestRejectedError for a repeated or missing parameter and for a cancelled consent.
+        Instead, the state proves that this gateway requested the consent, and the later exchange of the code proves
+        that Facebook issued the code. Raises RequestRejectedError for a repeated or missing parameter and for a
+        cancelled consent.
         """
         parameters = parse_query(query)
         if "error" in parameters or "error_reason" in parameters:

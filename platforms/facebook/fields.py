@@ -78,7 +78,7 @@ class RequestedFields:
     def drop_field(self, name: str) -> list[str]:
         """Stop requesting the field `name`, which Graph does not know. Returns the names of the dropped fields.
 
-        When no requested field has this name, all fields with `name` in their expansion are dropped. The result is
+        When no requested field has this name, all fields that have a subfield `name` are dropped. The result is
         empty when there are no such fields either.
         """
         candidates = [field for field in self._list_requested() if field.name != "id"]

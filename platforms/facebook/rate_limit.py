@@ -23,7 +23,7 @@ MAX_PERCENT = {INCREMENTAL: 85.0, FULL: 50.0}
 RESUME_SHARE = 0.9
 """The share of MAX_PERCENT to which the usage must fall before a stopped mode makes calls again."""
 MAX_PROBE_SECONDS = 3600.0
-"""The longest wait before a probe."""
+"""The longest wait before a probe (a single call that tests whether the usage has fallen)."""
 IN_FLIGHT_SECONDS = 0.1
 """How long to wait before looking again whether calls in flight have ended."""
 HOUR, DAY = 3600.0, 86_400.0
@@ -42,7 +42,7 @@ class UsageLimit:
         self._in_flight = 0
 
     def compute_wait(self, max_percent: float, now: float) -> float:
-        """Return the seconds until a sync that stops at `max_percent` may make another call; 0 for now."""
+        """Return the seconds until a sync that stops at `max_percent` may make another call; 0 if it may at once."""
         if self._percent + CALL_PERCENT <= max_percent:
             fits = self._percent + (self._in_flight + 1) * CALL_PERCENT <= max_percent
             return 0.0 if fits else IN_FLIGHT_SECONDS
@@ -62,7 +62,8 @@ class UsageLimit:
     def update(self, usage: RateLimitUsage, sent: float, now: float) -> None:
         """Adopt the usage that a response reports. `sent` is when its call was sent.
 
-        When the call was sent before the last update, the usage is only adopted if it is higher or calls are refused.
+        When the call was sent before the last update, the usage is only adopted if it is higher than the last usage, or
+        if it says that calls are refused.
         """
         if sent < self._updated_at and usage.percent <= self._percent and not usage.regain_seconds:
             return

@@ -33,7 +33,10 @@ UNUSED = RateLimitUsage(0.0)
 
 @dataclass(frozen=True)
 class PageResponse:
-    """A response, with the usage and the API version of its headers. `read_at` is when the call was sent (ms)."""
+    """A response of Graph, with the rate limit usage and the API version that its headers report.
+
+    `read_at` is when the call was sent (ms).
+    """
 
     read_at: int
     result: PageResult

@@ -24,14 +24,20 @@ REGISTERED, UNCHANGED, MISSING = "registered", "already there", "not subscribed"
 
 @dataclass(frozen=True)
 class LevelOutcome:
-    """The outcome at one level: `action` is what was done, `refused` has the reasons by field."""
+    """The outcome of subscribing at one level: that of the app, or that of a Page.
+
+    `action` is what was done. `refused` has the reasons for refusals, by field.
+    """
 
     action: str
     refused: Mapping[str, str]
 
 
 class PageSubscriptions:
-    """Creates and inspects the subscriptions of both levels. A refused field does not prevent the others."""
+    """Creates and inspects webhook subscriptions of the app and of its Pages, field by field.
+
+    A field that Facebook refuses does not prevent the subscription to the others.
+    """
 
     def __init__(self, graph: Graph, settings: Settings, *, now: Callable[[], int]) -> None:
         self._graph = graph

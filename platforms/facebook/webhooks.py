@@ -28,7 +28,7 @@ from platforms.facebook.subscriptions import PageSubscriptions
 log = structlog.get_logger()
 
 PROBE_PREFIX = "merchant-sync-test-"
-"""The prefix of the webhook ids of probes that the gateway sends. Other deliveries have a hash as webhook id."""
+"""The prefix of the webhook ids of probes, the test deliveries that the gateway sends. Others have a hash as id."""
 PROBE_PAGE = "0"
 """The Page id in probes. No Page has this id."""
 
@@ -81,7 +81,10 @@ class FacebookWebhooks:
         return deliveries
 
     def build_probe(self, account: str) -> tuple[str, dict[str, str], bytes]:  # noqa: ARG002
-        """Build a signed batch about an invented Page. Returns its webhook id, its headers and its body."""
+        """Build a webhook probe (a test delivery): a signed batch about an invented Page.
+
+        Returns the webhook id, the headers and the body of the probe.
+        """
         webhook_id = f"{PROBE_PREFIX}{uuid4()}"
         entry = {"id": PROBE_PAGE, "time": int(time.time()), "merchant_sync_test": webhook_id}
         body = orjson.dumps({"object": "page", "entry": [entry]})

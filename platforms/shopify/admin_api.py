@@ -183,7 +183,7 @@ class AdminApi:
 
 
 def split_scopes(text: str) -> tuple[str, ...]:
-    """Return the scopes of a comma-separated list and the scopes that they include, sorted."""
+    """Return the scopes of a comma-separated list and those that they include (`write_x`: `read_x`), sorted."""
     return tuple(sorted(expand_scopes(part.strip() for part in text.split(",") if part.strip())))
 
 

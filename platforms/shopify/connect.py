@@ -58,7 +58,7 @@ class ShopifyAccounts:
         return f"{account}/shopify_data.json"
 
     def build_account_url(self, account: str) -> str:
-        """Return the URL of the shop's admin. For shops of the sandbox, return the URL of the shop."""
+        """Return the URL of the shop's admin. In the sandbox (the simulated Shopify), return the URL of the shop."""
         page = "admin" if self._people_url == SHOP_URL else ""
         return f"{self._people_url.format(shop=account)}/{page}"
 

@@ -1,4 +1,7 @@
-"""Parses HTTP responses of the Admin API: returns the data with its cost, or raises one exception per consequence."""
+"""Parses HTTP responses of the Admin API. Returns the data with its cost, or raises an exception.
+
+The type of the exception says what the caller must do.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,8 +91,8 @@ def parse_response(status: int, headers: Mapping[str, str], body: bytes, read_at
     """Parse an HTTP response. `headers` must accept names in lower case.
 
     Raises TokenRejectedError for 401, ThrottledError for 429 and 430, QueryTooExpensiveError for a query over the cost
-    limit, TransientError for errors that may pass, and PermanentError for all others. A response to a throttled query
-    is returned, because it contains the state of the rate limit.
+    limit, TransientError for errors that may pass, and PermanentError for all others. Two kinds of responses are
+    returned with their `errors`: one with data, and one to a throttled query, for its state of the rate limit.
     """
     if status == 401:
         raise TokenRejectedError

@@ -107,13 +107,13 @@ class _MutationPayload(BaseModel):
 
 
 class SubscribeData(BaseModel):
-    """The data of SUBSCRIBE."""
+    """The data in the response to the mutation SUBSCRIBE."""
 
     payload: _MutationPayload = Field(alias="webhookSubscriptionCreate")
 
 
 class MoveSubscriptionData(BaseModel):
-    """The data of MOVE_SUBSCRIPTION."""
+    """The data in the response to the mutation MOVE_SUBSCRIPTION."""
 
     payload: _MutationPayload = Field(alias="webhookSubscriptionUpdate")
 
@@ -135,7 +135,7 @@ class _SubscriptionPage(BaseModel):
 
 
 class ListSubscriptionsData(BaseModel):
-    """The data of LIST_SUBSCRIPTIONS."""
+    """The data in the response to the query LIST_SUBSCRIPTIONS."""
 
     page: _SubscriptionPage = Field(alias="webhookSubscriptions")
 
@@ -145,7 +145,7 @@ class _ShopNode(BaseModel):
 
 
 class ShopIdData(BaseModel):
-    """The data of SHOP_ID."""
+    """The data in the response to the query SHOP_ID."""
 
     shop: _ShopNode
 
@@ -159,6 +159,6 @@ class _AppInstallation(BaseModel):
 
 
 class GrantedScopesData(BaseModel):
-    """The data of GRANTED_SCOPES."""
+    """The data in the response to the query GRANTED_SCOPES."""
 
     installation: _AppInstallation = Field(alias="currentAppInstallation")

@@ -40,7 +40,7 @@ class ThrottleStatus:
 
 
 class PointBucket:
-    """A copy of the platform's bucket. It starts full and with the smallest size that the platform gives."""
+    """A copy of a shop's bucket of rate limit points. It starts full, with the smallest size that Shopify gives."""
 
     def __init__(self, now: float, maximum: float = 2_000, restore_rate: float = 100) -> None:
         self._maximum = maximum
@@ -122,7 +122,10 @@ class RateLimitState:
         return 1 + ids * (cost - 1) if self.charges_per_id and ids else cost
 
     def learn_cost(self, query: Query, variables: Variables, requested: float) -> None:
-        """Set `charges_per_id` when `requested`, the points of a response, is far above the cost of a single charge."""
+        """Set `charges_per_id` when the query requested far more points than if `nodes(ids:)` were charged once.
+
+        `requested` is the number of points that the response reports.
+        """
         if len(variables.get("ids", ())) > 1 and requested > query.compute_cost(variables) * 1.5:
             self.charges_per_id = True
 

@@ -27,7 +27,7 @@ from platforms.shopify.shop_names import parse_shop_domain
 log = structlog.get_logger()
 
 PROBE_PREFIX = "merchant-sync-test-"
-"""The prefix of the webhook ids of probes that the gateway sends. Shopify's own webhook ids are plain UUIDs."""
+"""The prefix of the webhook ids of probes, the test deliveries that the gateway sends. Shopify's are plain UUIDs."""
 MAX_CONCURRENT_CHANGES = 5
 REGISTERED, MOVED, UNCHANGED, MISSING = "registered", "moved", "already there", "not subscribed"
 
@@ -66,7 +66,7 @@ _SUBSCRIBED_TOPICS = (*CATALOG.topics, *(topic for resource in CATALOG for topic
 
 @dataclass(frozen=True)
 class PlannedSubscription:
-    """What to do about one topic.
+    """What to do about the subscription to one webhook topic.
 
     `action` is UNCHANGED for nothing, REGISTERED for a new subscription, or MOVED to change the URL of
     `subscription_id`.
@@ -131,7 +131,10 @@ class ShopifyWebhooks:
         ]
 
     def build_probe(self, account: str) -> tuple[str, dict[str, str], bytes]:
-        """Build a signed `products/update` of an invented product. Returns its webhook id, its headers and its body."""
+        """Build a webhook probe (a test delivery): a signed `products/update` of an invented product.
+
+        Returns the webhook id, the headers and the body of the probe.
+        """
         webhook_id = f"{PROBE_PREFIX}{uuid4()}"
         body = orjson.dumps({"id": 1, "admin_graphql_api_id": "gid://shopify/Product/1"})
         headers = {
@@ -195,7 +198,7 @@ class ShopifyWebhooks:
 def plan_subscriptions(
     topics: Iterable[str], address: str, subscriptions: Sequence[ShopifySubscription]
 ) -> list[PlannedSubscription]:
-    """Return one step for each topic.
+    """Return for each topic what to do so that it is delivered to `address`.
 
     A topic that is already delivered to `address` needs no change, even when it is delivered to other URLs as well.
     """
@@ -249,7 +252,7 @@ def _classify_delivery(
 ) -> tuple[DeliveryKind, dict[str, list[str]]]:
     """Return the kind of a delivery and the ids of the records to read, by resource.
 
-    The record of a delivery about its deletion is read as well: only reading proves that the record is deleted.
+    A record that was deleted according to the delivery is read as well: only reading proves that it is deleted.
     """
     app_kind = _KINDS.get(topic)
     named = _NAMED_RECORDS.get(topic.partition(b"/")[0])
@@ -261,7 +264,10 @@ def _classify_delivery(
 
 
 def _find_shop(payload: Mapping[str, Any], kind: DeliveryKind, account: str) -> object:
-    """Return the shop that the body names. Returns `account` for kinds whose body need not name a shop and does not."""
+    """Return the shop that the body names.
+
+    When the body names none, return `account` if the body of a delivery of this kind need not name the shop.
+    """
     if kind in _DATA_KINDS:
         return payload.get("shop_domain")
     return payload.get("myshopify_domain", payload.get("domain") if kind is DeliveryKind.UNINSTALLED else account)

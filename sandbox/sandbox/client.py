@@ -21,7 +21,7 @@ Address = tuple[bool, str, int]
 
 
 class WebhookClient:
-    """Posts deliveries, and keeps the connections to their receivers open for further deliveries.
+    """Posts webhook deliveries, and keeps the TCP connections to their receivers open for further deliveries.
 
     `build_headers` returns the HTTP headers of a delivery.
     """
@@ -46,7 +46,7 @@ class WebhookClient:
         return 200 <= status < 300, str(status)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all TCP connections."""
         for connections in self._idle.values():
             for connection in connections:
                 connection.close()

@@ -17,7 +17,7 @@ class Delivery:
     """One webhook to one subscription.
 
     `id` is the same on every retry. `event` is the same for all deliveries of one change. `due` is the time of the next
-    attempt, in seconds since the epoch. `status` is pending, delivered, failed (the last attempt failed) or dropped (a
+    attempt, in Unix seconds. `status` is pending, delivered, failed (the last attempt failed) or dropped (a
     fault prevents it from being sent). `history` has an entry for each attempt: `at`, `seconds` and `outcome`. `pages`
     are the Facebook Pages whose changes the body contains.
     """
@@ -51,7 +51,7 @@ ComputeDelay = Callable[[int], float | None]
 
 
 class Dispatcher:
-    """Sends every delivery when it is due.
+    """Sends every webhook delivery when it is due.
 
     - `send` sends one delivery. It returns whether the receiver accepted it, and the outcome for the log.
     - `record_attempt` is called after each attempt. The delivery's status is then delivered, pending or failed.

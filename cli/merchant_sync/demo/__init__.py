@@ -1,6 +1,7 @@
 """The demo uses a running stack without anybody's input; each of its steps checks one promise of the product.
 
-The steps of a platform are in a module `demo/<slug>.py` with a function `build_steps(trip)`.
+The steps of a platform are in a module `demo/<slug>.py` (the slug is the short name of the platform) with
+a function `build_steps(trip)`.
 """
 
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ PAGES = 3
 
 
 class PageSteps:
-    """The steps for Facebook. They share the Facebook Pages of one user."""
+    """The demo's steps for Facebook. They share the Facebook Pages of one user."""
 
     def __init__(self, trip: Trip) -> None:
         self.trip = trip

@@ -34,7 +34,7 @@ def get_object_key(page: str) -> str:
 
 
 class SandboxPages:
-    """Uses the sandbox's Facebook during a visit."""
+    """Uses the Facebook that the sandbox simulates. `visit` reaches the installation."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit

@@ -16,7 +16,7 @@ _CHECKS = ("webhook_status", "webhook_test", "polling_test", "upload_status")
 
 
 class ShopSteps:
-    """The steps for Shopify. They share one shop and the merchant who connects it."""
+    """The demo's steps for Shopify. They share one shop and the merchant who connects it."""
 
     def __init__(self, trip: Trip) -> None:
         self.trip = trip
@@ -62,7 +62,10 @@ class ShopSteps:
         return self.trip.wait_for_expected(self.key, lambda: self.shops.load_expected_document(self.shop))
 
     def check_sync_checks(self) -> str:
-        """Wait until the gateway's checks of the new connection are a success."""
+        """Wait until all checks that the gateway shows with the first sync are a success.
+
+        They check the webhook subscriptions, a test delivery, the read and the upload.
+        """
 
         def load_if_successful() -> dict[str, Any] | None:
             sync = self.connection.load_sync()
@@ -88,7 +91,7 @@ class ShopSteps:
         return f"{seconds} after the edit, the full sync {second.load_sync()['state']}"
 
     def check_touch(self) -> str:
-        """Touch a product without a visible change; the object must not be uploaded again."""
+        """Touch a product (set only its `updated_at`); the object must not be uploaded again."""
         wait_for(self._is_idle, within=60, what="the end of all syncs of the shop")
         before = self.trip.visit.load_object(self.key)
         self._call("POST", f"/products/{self._get_number(4)}/touch")

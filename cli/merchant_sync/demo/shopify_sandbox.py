@@ -39,7 +39,7 @@ def get_object_key(shop: str) -> str:
 
 
 class SandboxShops:
-    """Uses the sandbox's shops during a visit."""
+    """Uses the shops that the sandbox simulates. `visit` reaches the installation."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit

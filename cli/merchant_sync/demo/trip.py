@@ -41,7 +41,10 @@ class Trip:
         return merchant
 
     def check_merchant_document(self) -> str:
-        """Check that the merchant's document lists every connection of the trip with its object key."""
+        """Check that the object `merchants/<id>.json` lists every connection of the trip with its object key.
+
+        Return the key of this object.
+        """
         key = f"merchants/{self.merchant}.json"
         expected = [{"connection": name, "key": path, "state": "connected"} for name, path in self.objects.items()]
 

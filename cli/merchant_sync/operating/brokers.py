@@ -60,13 +60,16 @@ async def create_consumer(access: Access) -> AsyncIterator["AIOKafkaConsumer[byt
 
 @asynccontextmanager
 async def create_publisher(access: Access) -> AsyncIterator[EventPublisher]:
-    """Yield a started publisher. Each send returns once Kafka has acknowledged it. Raises UnavailableError."""
+    """Yield a started publisher. Each send returns once Kafka has acknowledged it.
+
+    Raises UnavailableError when Kafka does not answer.
+    """
     async with EventPublisher(_build_brokers(access), source=SOURCE) as publisher:
         yield publisher
 
 
 async def list_partitions(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> list[TopicPartition]:
-    """Return the partitions of those topics that exist."""
+    """Return the partitions of `topics`. Topics that do not exist are left out."""
     described: list[dict[str, Any]] = await admin.describe_topics(list(topics))
     return [
         TopicPartition(topic["topic"], partition["partition"])

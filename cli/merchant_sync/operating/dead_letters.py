@@ -139,7 +139,8 @@ async def read_dead_letters(access: Access, topic: str | None) -> AsyncIterator[
 def explain_refusal(letter: DeadLetter) -> str | None:
     """Return the reason why a dead letter must not be replayed; None when it may be replayed.
 
-    On the compacted topic, a replayed old message would replace the newer message of the same connection.
+    Those of `connection.changed` must not: the topic is compacted, so a replayed old message would replace the newer
+    message of the same connection.
     """
     if letter.came_from != CONNECTION_CHANGED:
         return None

@@ -14,8 +14,8 @@ TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 class InternalApi:
     """Calls the internal APIs of the gateway and the scheduler.
 
-    Every method raises StackError when the call fails. Its `status` is the HTTP status with which the service refused,
-    or None when there was no answer.
+    Every method raises StackError when the call fails. The error's `status` is the HTTP status with which the service
+    refused, or None when there was no answer.
     """
 
     def __init__(self, access: Access) -> None:

@@ -23,7 +23,10 @@ class Lag:
 
 @dataclass(frozen=True)
 class Backlog:
-    """All lags, and the number of dead letters by topic. Replayed ones count too, until Kafka deletes them."""
+    """The lags of all consumer groups, and the number of dead letters by topic.
+
+    Replayed dead letters count too, until Kafka deletes them.
+    """
 
     lags: tuple[Lag, ...]
     dead_letters: Mapping[str, int]

@@ -1,4 +1,7 @@
-"""Collect and print the state of an installation: connections, syncs, consumer lag and freshness."""
+"""Collect and print the state of an installation: connections, syncs, consumer lag and freshness.
+
+Freshness is how long ago the connections last had a successful sync.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -15,7 +18,10 @@ from messaging.errors import UnavailableError
 
 
 def load_status(access: Access) -> dict[str, Any]:
-    """Return the state as one JSON document. Raises StackError when the scheduler or Kafka does not answer."""
+    """Return the installation's state as one JSON document.
+
+    Raises StackError when the scheduler or Kafka does not answer.
+    """
     with InternalApi(access) as api:
         overview = api.load_overview()
     try:

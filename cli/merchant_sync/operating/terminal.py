@@ -24,14 +24,14 @@ EXIT_CODES = "Exit codes: 0 all is well, 1 something is wrong, 2 the installatio
 
 
 def load_access_or_exit(data_dir: Path) -> Access:
-    """Return the access to the installation. Exits with code 2 when no stack runs and no settings name one."""
+    """Return the access to the installation. Exits with code 2 when no stack runs and settings name no installation."""
     with exit_on_errors():
         return access.load_access(data_dir)
 
 
 @contextmanager
 def exit_on_errors() -> Iterator[None]:
-    """Print a StackError or an UnavailableError of the block and exit.
+    """When the `with` block raises a StackError or an UnavailableError, print it and exit.
 
     The exit code is that of the StackError, and 2 for an UnavailableError.
     """

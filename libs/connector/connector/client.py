@@ -61,7 +61,7 @@ class TokenClient:
         The token's epoch (the number that rises when the connection ends) is `epoch` or later. With `fresh` the gateway
         is always asked, so that the token has the scopes that are granted now. Raises:
 
-        - `ConnectionEndedError` when the connection has ended;
+        - `ConnectionEndedError` when the connection is uninstalled or redacted, or must be authorised again;
         - `PermanentError` when the gateway does not know the connection;
         - `RetryLaterError` when the gateway has no token of the connection at present;
         - `InvalidMessageError` when this fetcher may not have tokens of the connection;

@@ -18,7 +18,7 @@ PROBE_CAUSE = "probe"
 
 @dataclass(frozen=True)
 class RequestGroup:
-    """Requests that are read together, in the order of their arrival. The read begins at `start`."""
+    """Sync requests of one connection that are read together, in order of arrival. The read begins at `start`."""
 
     requests: tuple[SyncRequested, ...]
     start: CursorState = field(default_factory=CursorState)
@@ -47,8 +47,8 @@ class RequestGroup:
 def group_requests(requests: Sequence[SyncRequested]) -> list[RequestGroup]:
     """Return the groups in which `requests` of one merchant's connection are read.
 
-    The first group has all requests without a cursor. Each request with a cursor follows as a group of its own. Probes
-    are left out.
+    The first group has all requests without a cursor. Each request with a cursor follows as a group of its own. Webhook
+    probes (requests that only test whether webhooks arrive) are left out, because they name nothing to read.
     """
     effective = [request for request in requests if request.cause != PROBE_CAUSE]
     new = tuple(request for request in effective if request.cursor is None)

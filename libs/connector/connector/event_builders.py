@@ -1,6 +1,7 @@
 """Builds the messages that fetchers publish.
 
-Each message id is derived from content, so that a message that is published twice has the same id.
+Each message id is derived from what distinguishes the message, such as the read's id, the step and the page number. So
+a message that is published twice has the same id.
 """
 
 from collections.abc import Iterable, Sequence
@@ -48,7 +49,7 @@ def build_page(
 
 
 def build_range_completed(topic: str, context: SyncContext, end: RangeEnd) -> OutboundMessage:
-    """Build the end marker of an id range."""
+    """Build the end marker of an id range (a part of a full read): the message after the range's last page."""
     event = RangeCompleted(
         connection=context.token.connection,
         epoch=context.token.epoch,
@@ -66,7 +67,7 @@ def build_range_completed(topic: str, context: SyncContext, end: RangeEnd) -> Ou
 
 
 def build_full_read_completed(topic: str, context: SyncContext, end: FullReadEnd) -> OutboundMessage:
-    """Build the end marker of a full read."""
+    """Build the end marker of a full read: the message after its last page."""
     event = FullReadCompleted(
         connection=context.token.connection,
         epoch=context.token.epoch,
@@ -85,7 +86,7 @@ def build_incremental_read_completed(
     requests: Sequence[SyncRequested],
     unreadable: Iterable[UnreadableRecord] = (),
 ) -> OutboundMessage:
-    """Build the end marker of an incremental read of `requests`.
+    """Build the end marker of an incremental read of `requests`: the message after the last page.
 
     A request fails if it names an `unreadable` record. Unreadable records that no request names are left out.
     """

@@ -43,7 +43,7 @@ class InstrumentedSource:
         return self._count_calls(context, self._source.read_all(context, cursor))
 
     def measure_budget(self) -> dict[str, float]:
-        """Return the wrapped source's `measure_budget`."""
+        """Return the share of each rate limit that remains now, as the wrapped source measures it."""
         return self._source.measure_budget()
 
     async def refresh(self) -> None:
@@ -64,7 +64,7 @@ class InstrumentedSource:
 
 
 class CostMeter:
-    """Adds the calls and points of `context` to Prometheus counters. Each call and each point is added once."""
+    """Adds the calls and the rate limit points that `context` counts to Prometheus counters, each of them once."""
 
     def __init__(self, context: SyncContext) -> None:
         self._context = context

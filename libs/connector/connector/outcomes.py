@@ -13,7 +13,7 @@ Key = tuple[str, str]
 
 @dataclass
 class RequestEndings:
-    """The requests of a read by how they end.
+    """The sync requests of one read, grouped by how they end.
 
     `completed`: all records were read. `failed`: an id cannot be read, and requesting it again does not help.
     `unfinished`: some ids are still to be read.
@@ -26,7 +26,10 @@ class RequestEndings:
 
 @dataclass
 class ReadOutcomes:
-    """The outcomes of a read so far: the keys of complete records and tombstones, and the unreadable records by key."""
+    """What has become of the records of a read so far. A key is a record's resource and id.
+
+    `read_keys` has the keys of the records that were read completely, or that do not exist at the platform.
+    """
 
     read_keys: set[Key] = field(default_factory=set)
     unreadable: dict[Key, UnreadableRecord] = field(default_factory=dict)
@@ -41,7 +44,10 @@ class ReadOutcomes:
         self.unreadable[(record.resource, record.id)] = record
 
     def build_retry_error(self) -> RetryLaterError:
-        """Return the error that postpones requests after all ids were tried. It names the first retryable record."""
+        """Return the error for postponing requests when all ids were tried and some may be readable later.
+
+        The error names the first of the records that may be readable later. There must be one.
+        """
         first = next(record for record in self.unreadable.values() if record.retryable)
         return RetryLaterError(f"{first.id}: {first.reason}")
 
@@ -82,10 +88,10 @@ def compute_backoff(attempt: int, first: float = FIRST_BACKOFF_SECONDS) -> float
 
 
 def compute_delay(error: RetryLaterError, attempt: int, uniform: Uniform) -> float:
-    """Return the seconds to wait before work continues that `error` has stopped in attempt number `attempt`.
+    """Return the seconds to wait before the work that `error` has stopped continues.
 
-    The delay varies randomly by up to a fifth, so that work does not continue all at the same moment. It is never
-    shorter than the seconds that `error` names.
+    `attempt` is the number of the stopped attempt. The delay varies randomly by up to a fifth, so that work does not
+    continue all at the same moment. It is never shorter than the seconds that `error` names.
     """
     if error.seconds is None:
         return compute_backoff(attempt) * uniform(0.8, 1.2)

@@ -6,7 +6,7 @@ from service.settings import KafkaSettings
 
 
 class FetcherSettings(KafkaSettings):
-    """The settings of a fetcher: the gateway's internal URL and key, its own address, and the seconds of a step.
+    """The settings of a fetcher: the gateway's internal URL and key, its own port and host, and a step's seconds.
 
     A full sync is read in steps of about `step_seconds`.
     """

@@ -41,7 +41,10 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class RangeEnd:
-    """The end of one id range. The fields mean the same as in `contracts.events.RangeCompleted`."""
+    """The end of one id range, a part of a full read that is checked for completeness as a whole.
+
+    The fields mean the same as in `contracts.events.RangeCompleted`.
+    """
 
     resource: str
     id_range: int
@@ -71,7 +74,7 @@ class Source(Protocol):
 
     `read_records` and `read_all` are generators. After the last step a generator ends without yielding a `Checkpoint`.
     Between two steps it may raise `RetryLaterError` when the read must wait, `PermanentError` when it cannot succeed,
-    and `ConnectionEndedError` when the merchant's connection no longer exists.
+    and `ConnectionEndedError` when the merchant's connection has no valid grant any more.
     """
 
     def read_records(

@@ -72,7 +72,8 @@ class SyncRequested(Event):
     """A request to read the given records now (incremental sync).
 
     Published by the gateway for webhooks and by the scheduler; consumed by the platform's fetcher and by the scheduler.
-    Idempotency key: `sync_id`, which is derived from the webhook's id, so that a webhook delivered twice is one sync.
+    Idempotency key: `sync_id`. The gateway derives it from the webhook's id, so that a webhook delivered twice is one
+    sync.
     A request with cause `probe` tests whether webhooks reach Kafka through the webhook URL. No records are read for it.
     """
 
@@ -270,9 +271,10 @@ FETCHED_ADAPTER: TypeAdapter[RecordsPage | RangeCompleted | FullReadCompleted | 
 
 
 class SyncTotals(Event):
-    """The number of records of one read so far, by what became of them in the spaces-writer.
+    """The number of records that the spaces-writer received of one read so far, by what it did with them.
 
-    The numbers are totals, not increments, so handling an event twice counts nothing twice.
+    `stale` are those that were older than the stored record, and were dropped. The numbers are totals, not increments,
+    so handling an event twice counts nothing twice.
     """
 
     read_id: UUID

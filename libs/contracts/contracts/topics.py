@@ -64,7 +64,8 @@ class Topic:
     """The definition of a topic, from which it is created and documented.
 
     A topic with `compact` keeps the latest message of each key for ever. `producers` and `consumers` are names of
-    services. `events` is empty for a dead letter topic, because it may hold any message of its topic.
+    services. `events` is empty for a dead letter topic, because such a topic may hold any message of the topic
+    that it belongs to.
     """
 
     name: str

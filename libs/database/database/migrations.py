@@ -55,9 +55,9 @@ async def apply_migrations(db: Connection, schema: str, scripts: Iterable[Script
     """Create `schema` if it is missing, and apply the scripts that were not applied to it yet.
 
     Several processes may call this at the same time: one applies the scripts and the others wait. The search path of
-    the database connection `db` must be `schema`. Its session holds the lock on the migrations until it is closed.
-    Raises `RuntimeError`, which names the script, when an applied script was changed. When a script fails, raises the
-    error of asyncpg with a note that names the script.
+    the database connection `db` must be `schema`. The session of `db` holds the lock on the migrations until `db` is
+    closed. Raises `RuntimeError`, which names the script, when an applied script was changed. When a script fails,
+    raises the error of asyncpg with a note that names the script.
     """
     await _lock_migrations(db, schema)
     await _create_versions(db, schema)

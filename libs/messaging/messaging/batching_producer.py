@@ -1,7 +1,7 @@
 """Sends messages in batches. While one batch of a partition is in flight, new messages gather for the next batch.
 
-Only one batch of a partition is in flight at a time, so the messages of a partition keep their order. This is cheap,
-because a message needs only an entry in a queue instead of its own task and future.
+Only one batch of a partition is in flight at a time, so the messages of a partition keep their order. Waiting is
+cheap, because a waiting message needs only an entry in a queue instead of its own task and future.
 """
 
 import asyncio

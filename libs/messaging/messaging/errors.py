@@ -1,10 +1,11 @@
-"""The errors by which a handler decides what happens to its message. There is one exception for each consequence."""
+"""The errors by which a handler decides whether its message is held and retried, or dead-lettered."""
 
 
 class UnavailableError(Exception):
-    """Raised when Kafka, Postgres, the bucket or another service does not answer. The message is held and retried.
+    """Raised when Kafka, Postgres, the bucket or another service does not answer.
 
-    The text of the error begins with the name of what does not answer, for example "Kafka: ".
+    A message that was being handled is held and handled again later. The text of the error begins with the name of
+    what does not answer, for example "Kafka: ".
     """
 
     max_wait: float | None = None

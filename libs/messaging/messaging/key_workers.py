@@ -29,9 +29,9 @@ one, and the message that causes the error is dead-lettered."""
 class ConsumerLimits:
     """The limits of a consumer's memory and concurrency.
 
-    A batch has at least one event and at most `batch` events, whose bodies have at most `batch_bytes` together. At most
-    `concurrency` batches run concurrently. Partitions are paused while more than `buffered` messages or more than
-    `buffered_bytes` of bodies are in memory.
+    A batch has at most `batch` events, whose bodies have at most `batch_bytes` together; a larger event is a batch of
+    its own. At most `concurrency` batches run concurrently. Partitions are paused while more than `buffered` messages
+    or more than `buffered_bytes` of bodies are in memory.
     """
 
     batch: int = 500
@@ -129,7 +129,8 @@ class KeyWorkers(Generic[E_co]):
     async def drain(self, grace: float) -> None:
         """Begin no more batches, drop waiting messages, and wait up to `grace` seconds for running batches.
 
-        Batches that still run after `grace` seconds are cancelled. No worker runs when this returns.
+        Kafka delivers the dropped messages again, because their offsets are not committed. Batches that still run
+        after `grace` seconds are cancelled. No worker runs when this returns.
         """
         self.is_accepting = False
         for queue in self._queues.values():
@@ -162,9 +163,9 @@ class KeyWorkers(Generic[E_co]):
 
     @contextmanager
     def _defer_revocation(self) -> Iterator[None]:
-        """Return a context manager. A drain gives the work within time to finish before the partitions are revoked.
+        """Return a context manager around work to which `drain` gives time to finish before partitions are revoked.
 
-        Raises `CancelledError` when a drain has begun already.
+        Raises `CancelledError` when `drain` was called already.
         """
         task = asyncio.current_task()
         if not self.is_accepting or task is None:

@@ -195,9 +195,10 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
     # -- rebalancing
 
     async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
-        """Drain the workers and forget all partitions. aiokafka calls this before a rebalance and waits for its end.
+        """Drain the workers and forget all partitions. aiokafka calls this method before each rebalance.
 
-        The partitions are always all of this member's. Their next owners begin after this has returned.
+        aiokafka revokes all partitions of a member at once, and waits until this method returns. Only then do the next
+        owners of the partitions begin.
         """
         await self._drain(DRAIN_SECONDS)
         self._offsets.assign(())

@@ -9,8 +9,8 @@ from aiokafka import TopicPartition
 class PartitionOffsets:
     """Tracks the offsets of one partition.
 
-    `position` is the offset that may be committed: every message with a lower offset is finished. It is None until a
-    message is finished.
+    `position` is the offset that may be committed: every message with a lower offset is finished. It is None until the
+    first tracked message is finished.
     """
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ class AccountApi(Protocol):
         """Return new tokens for a refresh token. Raises TokenRejectedError when the refresh token is not valid."""
 
     async def is_token_valid(self, account: str, token: str) -> bool:
-        """Return whether the platform accepts this token. Any other failure than its refusal is raised."""
+        """Return whether the platform accepts this token. Raises an error when this cannot be determined."""
 
     async def fetch_scopes(self, account: str, token: str) -> tuple[str, ...]:
         """Return the scopes that the account grants now. Raises TokenRejectedError when the token is not valid."""
@@ -59,7 +59,10 @@ class TopicOutcome:
 
 @dataclass(frozen=True)
 class WebhookReport:
-    """The state of an account's webhook subscriptions, by topic. `remarks` are warnings about no single topic."""
+    """The state of an account's webhook subscriptions, by topic.
+
+    `remarks` are warnings that concern no topic in particular.
+    """
 
     topics: Mapping[str, TopicOutcome]
     remarks: tuple[str, ...] = ()
@@ -109,7 +112,10 @@ class Webhooks(Protocol):
         """
 
     def build_probe(self, account: str) -> tuple[str, dict[str, str], bytes]:
-        """Build a signed delivery of kind PROBE. Returns its webhook id, its headers and its body."""
+        """Build a webhook probe: a signed delivery with which the gateway tests whether deliveries arrive.
+
+        Returns the webhook id, the headers and the body of the probe.
+        """
 
     async def ensure_subscriptions(self, account: str, token: str, *, topics: Sequence[str]) -> WebhookReport:
         """Subscribe the account to those of `topics` that are not yet delivered to `address`."""

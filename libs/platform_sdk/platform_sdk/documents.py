@@ -15,7 +15,7 @@ import orjson
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """A stored record: its canonical body, when it was read (ms), and its volatile fields as canonical JSON."""
+    """A stored record: its body and its volatile fields, both as canonical JSON, and when it was read (ms)."""
 
     id: str
     body: bytes
@@ -63,7 +63,7 @@ def canonicalize(value: Any) -> bytes:
 
 
 def hash_content(body: bytes) -> bytes:
-    """Return the SHA-256 digest (32 bytes) of a canonical body."""
+    """Return the SHA-256 digest (32 bytes) of the body of a record in canonical JSON."""
     return hashlib.sha256(body).digest()
 
 

@@ -1,4 +1,4 @@
-"""Errors of a platform's API, one exception type per consequence.
+"""Errors of a platform's API. The type of an error says what must follow from it.
 
 `RetryLaterError` and `PermanentError` end a step of a sync: the handlers postpone the step, or report its failure. The
 other types are handled by the API session, which retries, waits or replaces the token. When that does not help, the

@@ -14,13 +14,14 @@ class Setting:
 
     `readers` are the parts of the installation that receive the setting.
 
-    `stack_value` is the value that `make up` uses when the setting is not given. It may contain placeholders for URLs:
-    `{gateway_url}` for the gateway as services reach it, `{gateway_people_url}` as browsers reach it, and in the same
-    way `{sandbox_url}` and `{sandbox_people_url}`. A value with one of the last two is only used with the sandbox.
+    `stack_value` is the value that `make up` (it runs everything on one machine) uses when the setting is not given. It
+    may contain placeholders for URLs: `{gateway_url}` for the gateway as services reach it, `{gateway_people_url}` as
+    browsers reach it, and in the same way `{sandbox_url}` and `{sandbox_people_url}` for the sandbox (a simulation of
+    the platforms). A value with one of the last two is only used with the sandbox.
 
     `generated` is the kind of secret that is generated for use with the sandbox: `token` (32 hexadecimal characters) or
     `app_id` (16 digits). `description` is the comment above the setting in `deploy/env.example`; a setting without a
-    description is listed below the previous setting's.
+    description is listed there directly below the setting before it.
     """
 
     name: str
@@ -96,7 +97,7 @@ class Manifest:
 
     @property
     def poll_cron_setting(self) -> str:
-        """The name of the setting with the cron expression of the platform's polls."""
+        """The name of the setting with the cron expression of the platform's polls (regular full syncs)."""
         return self._name_setting("POLL_CRON")
 
     @property

@@ -160,7 +160,11 @@ class ApiSession:
             self._adopt_token(await self.context.refresh_token())
 
     def _adopt_token(self, token: AccessToken) -> None:
-        """Use `token` from now on. Raises RetryLaterError when its epoch differs, so that the step restarts at once."""
+        """Use `token` from now on.
+
+        Raises RetryLaterError when the epoch of `token` differs from that of the former token, so that the step is
+        requested again at once.
+        """
         # Records that were read so far are still published under the epoch of their own token.
         if token.epoch != self.context.token.epoch:
             raise RetryLaterError(None, seconds=0.0)

@@ -17,7 +17,7 @@ class PlatformSettings(BaseSettings):
     """The settings of a platform, read from the environment, `.env` and the folder of mounted secrets.
 
     Unknown settings are ignored, an empty value counts as not given, and no error shows a value. Either all settings
-    that `manifest` requires are given, or none of them: the platform is then not configured.
+    that `manifest` requires are given, or none of them. With none of them the platform is not configured.
     """
 
     model_config = SettingsConfigDict(

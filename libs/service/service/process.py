@@ -101,7 +101,8 @@ def serve(*starts: StartService) -> None:
     """Run a service until SIGTERM or SIGINT, with one process for each of `starts`.
 
     Several processes listen on the same ports. A start that raises `UnavailableError` is repeated until it succeeds.
-    When the service stops, the exit stack is closed: resources are released in reverse order.
+    When the service stops, the exit stack on which its start has entered resources is closed: the resources are
+    released in reverse order.
     """
     if len(starts) == 1:
         _run_service(starts[0], share_addresses=False)

@@ -27,7 +27,7 @@ _NODE_TYPES = {"app": "Application", "person": "User", "page": "Page"}
 
 
 class GraphApi:
-    """Answers calls and batches of calls.
+    """Answers calls to the simulated Graph API, and batches of calls.
 
     Inside the reply to a batch, the body of each call is a string. `serialize` builds this string.
     """
@@ -82,7 +82,7 @@ class GraphApi:
         return {"facebook-api-version": call.version, "x-fb-trace-id": create_trace_id()}
 
     def _identify_caller(self, call: Call) -> tuple[Caller, str]:
-        """Check the call's token and look up its node. Return the caller and the kind of the node.
+        """Check the call's token and look up the node that the path names. Return the caller and the kind of the node.
 
         The kind is token, app, person or page. Raises GraphError for an invalid token, and for a node that does not
         exist or that the token may not read.

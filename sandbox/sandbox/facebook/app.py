@@ -20,7 +20,7 @@ from sandbox.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class FacebookSandbox:
-    """The parts of the simulated Facebook that the process needs; a `platforms.Platform`."""
+    """The simulated Facebook, as the sandbox's process uses it. It is one of the types in `platforms.Platform`."""
 
     facebook: FacebookState
     routes: list[Route]
@@ -32,7 +32,7 @@ class FacebookSandbox:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Deliver webhooks until the context ends, stored pending ones first. Afterwards close all connections."""
+        """Deliver webhooks until the context ends, stored pending ones first. Afterwards close clients and store."""
         self.dispatcher.add(self.facebook.load_pending_deliveries())
         delivery_task = asyncio.create_task(self.dispatcher.run())
         yield

@@ -9,7 +9,7 @@ _TIMEOUT_SECONDS = 10.0
 
 
 class CallbackClient:
-    """Calls the URLs of the app. Redirects are not followed."""
+    """Calls the URLs of the app for webhooks and callbacks, as Facebook does. Redirects are not followed."""
 
     def __init__(self) -> None:
         self._http = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS)
@@ -42,5 +42,5 @@ class CallbackClient:
             return {"status": response.status_code, "answer": None}
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all HTTP connections."""
         await self._http.aclose()

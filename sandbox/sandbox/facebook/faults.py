@@ -4,9 +4,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Faults(BaseModel):
-    """All faults. With the default values nothing fails.
+    """All faults of the simulated Facebook, which the control API can switch on. With the default values nothing fails.
 
-    - `pages`: if set, only calls of these Facebook Pages fail, hang, return errors or are throttled.
+    - `pages`: if set, only calls about these Facebook Pages fail, hang, return errors or are throttled.
     - `fail_calls`, `error_calls`, `throttle_calls`: how many of the next calls are affected; -1 affects all.
     - ratios: the share of affected calls or deliveries, from 0 to 1.
     - `version`: the API version that answers, whatever version the URL names.
@@ -46,7 +46,7 @@ class Faults(BaseModel):
     webhooks_delayed_seconds: float = Field(default=0.0, ge=0)
 
     def is_affected(self, page: str | None) -> bool:
-        """Return whether faults affect calls of the Facebook Page `page`. None stands for calls without a page."""
+        """Return whether faults affect calls about the Facebook Page `page`. None stands for calls about no page."""
         return not self.pages or page in self.pages
 
     def use_up_fault(self, name: str) -> bool:

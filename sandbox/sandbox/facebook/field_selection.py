@@ -93,7 +93,7 @@ def build_picture(page: Page, size: int = 50) -> dict[str, Any]:
 
 
 def build_picture_url(page: Page) -> str:
-    """Build the current URL of the picture. The signature in its query changes whenever the Facebook Page drifts."""
+    """Build the current URL of the picture. The signature in its query changes with every `drift_page`."""
     digest = hashlib.sha256(f"{page.id}:{page.picture}:{page.signature}".encode()).hexdigest()
     path = f"{page.id[-9:]}_{page.picture}_n.jpg"
     query = f"_nc_cat=1{page.picture % 10}&ccb=1-7&oh=00_{digest[:40]}&oe={0x6A000000 + page.signature:X}"

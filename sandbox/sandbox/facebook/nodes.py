@@ -19,7 +19,7 @@ _TASKS = ["MODERATE", "MESSAGING", "ANALYZE", "ADVERTISE", "CREATE_CONTENT", "MA
 
 
 class NodeHandlers:
-    """Handles the calls that read users and Facebook Pages. Every handler may raise GraphError."""
+    """Handles the Graph API calls that read users and Facebook Pages. Every handler may raise GraphError."""
 
     def __init__(self, facebook: FacebookState) -> None:
         self._facebook = facebook
@@ -92,7 +92,7 @@ class NodeHandlers:
     def _build_extra(
         self, page: Page, owner: Person, selection: tuple[field_selection.Field, ...], caller: Caller
     ) -> dict[str, Any]:
-        """Build the values that the Facebook Page itself does not store: the owner's tasks and the page's token."""
+        """Build the values that the page itself does not store: `tasks` (what the owner may do on it) and its token."""
         extra: dict[str, Any] = {"tasks": _TASKS}
         if caller.token.kind == "PAGE":
             extra["access_token"] = caller.token.text

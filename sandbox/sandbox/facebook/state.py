@@ -25,7 +25,7 @@ _INITIAL_PAGES = 3
 
 
 class FacebookState:
-    """Holds the users, their Facebook Pages and the one app.
+    """The state of the simulated Facebook: the users, their Facebook Pages and the one app.
 
     `deliver` is called with the webhook deliveries of a change after they are stored. `callback_urls` maps names of app
     settings to URLs, which replace the stored ones when the process starts.

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Statistics:
-    """Counts since the start of the process or the last reset. They are not stored.
+    """Counts of the simulated Facebook since the start of the process or the last reset. They are not stored.
 
     - `requests`: HTTP requests; a batch of many calls is one request.
     - `calls`: calls by kind of node, edge and method, such as `page.get`; `pages`: calls by page id.

@@ -26,7 +26,7 @@ _META_FIELDS = ("shop", "subscription", "topic", "uri", "event", "triggered_at",
 
 
 class FacebookStore:
-    """Reads and writes the file `sandbox.sqlite` in `folder`. Every method is one transaction."""
+    """Keeps the state of the simulated Facebook in `sandbox.sqlite` in `folder`. Every method is one transaction."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ Returns None on success, otherwise a message about the problem.
 
 
 class SubscriptionHandlers:
-    """Handles the calls about subscriptions. Every handler may raise GraphError."""
+    """Handles the Graph API calls about webhook subscriptions. Every handler may raise GraphError."""
 
     def __init__(self, facebook: FacebookState, verify_callback: VerifyCallback) -> None:
         self._facebook = facebook

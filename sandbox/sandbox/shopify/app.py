@@ -20,7 +20,7 @@ from sandbox.shopify.store import ShopStore
 
 @dataclass(slots=True)
 class ShopifySandbox:
-    """The parts of the simulated Shopify that the process needs; a `platforms.Platform`."""
+    """The simulated Shopify, as the sandbox's process uses it. It is one of the types in `platforms.Platform`."""
 
     templates: Environment
     store: ShopStore

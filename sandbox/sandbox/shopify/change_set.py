@@ -9,7 +9,7 @@ from sandbox.shopify.model import Collection, Discount, Location, Product, Recor
 
 @dataclass(slots=True)
 class ChangeSet:
-    """Collects the effects of one edit.
+    """Collects the effects of one edit of a shop: the records to store and the webhooks to send.
 
     `records` maps (kind, number) to the new version of a record, or to None for a deleted record. `events` are pairs of
     a topic and a webhook body. Events of a topic that is not in `subscribed_topics` are not added. With

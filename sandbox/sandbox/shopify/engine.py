@@ -48,7 +48,10 @@ class GraphQLRequest:
 
 @dataclass(slots=True)
 class PreparedRequest:
-    """A valid request, ready for execution: its parsed document, the operation, the plan and its cost parameters."""
+    """A valid GraphQL request, ready for execution: the parsed document, the operation, its plan and cost parameters.
+
+    The plan is the compiled operation.
+    """
 
     document: DocumentNode
     operation: OperationDefinitionNode
@@ -57,7 +60,10 @@ class PreparedRequest:
 
 
 class Engine:
-    """Executes requests, and caches parsed documents and plans. Callers may use it from any thread."""
+    """Executes GraphQL requests of all shops. Callers may use it from any thread.
+
+    It caches parsed queries and their plans (compiled operations).
+    """
 
     def __init__(self) -> None:
         self._schema = schema.load_schema()
@@ -127,7 +133,7 @@ class Engine:
         return plan
 
     def _reserve_points(self, tenant: Tenant, requested: int) -> Body | None:
-        """Take the `requested` points from the shop's bucket.
+        """Take the `requested` points from the leaky bucket that is the shop's rate limit.
 
         Returns None on success. If the query is too expensive or throttled, returns the body that refuses it.
         """

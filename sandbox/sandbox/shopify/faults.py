@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Faults(BaseModel):
-    """All faults of one shop. With the default values there is no fault.
+    """All faults of one shop, which the control API can switch on. With the default values there is no fault.
 
     - `throttle_calls`, `fail_calls`, `internal_error_calls`: how many of the next calls fail; -1 fails all of them.
     - ratios: the share of affected calls or deliveries, from 0 to 1.

@@ -20,7 +20,7 @@ _MUTATION_COST, _ROOT_COUNT_COST, _CONNECTION_COST = 10, 10, 2
 
 @dataclass(slots=True)
 class CostParameters:
-    """The parameters of a cost that are not in the document. `args` are the coerced arguments of each field.
+    """What the cost of a query depends on besides the query's text. `args` are the coerced arguments of each field.
 
     With `linear_nodes`, the field `nodes(ids:)` costs as much as all its ids; otherwise it costs as much as one id.
     """
@@ -114,7 +114,7 @@ class FieldCost:
         return self.fixed is not None
 
     def compute_requested(self, parameters: CostParameters) -> int:
-        """Compute the requested cost."""
+        """Compute the requested cost, which does not depend on the answer."""
         if self.ids_index is not None and parameters.linear_nodes:
             count = len(parameters.args[self.ids_index]["ids"])
             return self.base + count * self.selection.compute_requested(parameters)

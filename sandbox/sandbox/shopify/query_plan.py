@@ -42,7 +42,7 @@ _INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
 
 @dataclass(slots=True)
 class Plan:
-    """A compiled operation.
+    """A compiled GraphQL operation: `execute` computes the answer, `cost` what it costs in points.
 
     `execute` is None if only graphql-core can execute the operation, because it introspects the schema or selects a
     field without the required scope.
@@ -60,7 +60,10 @@ class Plan:
 
 @dataclass(slots=True)
 class Planner:
-    """Compiles one operation, for one set of granted scopes and one set of values of @include and @skip."""
+    """Compiles one GraphQL operation into a `Plan`.
+
+    The plan holds for one set of granted scopes and one set of values of @include and @skip.
+    """
 
     schema: GraphQLSchema
     fragments: Mapping[str, FragmentDefinitionNode]

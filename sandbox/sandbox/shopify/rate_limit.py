@@ -50,11 +50,14 @@ class LeakyBucket:
 
 
 def build_bucket(plan: str, clock: Callable[[], float] = time.monotonic) -> LeakyBucket:
-    """Build a full bucket for a shop on `plan`. It holds as many points as are restored in 20 seconds."""
+    """Build a full bucket for a shop on the Shopify plan `plan`.
+
+    It holds as many points as are restored in 20 seconds.
+    """
     rate = _RATES[plan]
     return LeakyBucket(rate, rate * _SECONDS_TO_FILL, clock)
 
 
 def get_restore_rate(plan: str) -> int:
-    """Return the points per second that are restored in the bucket of a shop on `plan`."""
+    """Return the points per second that are restored in the bucket of a shop on the Shopify plan `plan`."""
     return _RATES[plan]

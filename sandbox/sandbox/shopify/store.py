@@ -32,7 +32,10 @@ _OPTIONS = orjson.OPT_NON_STR_KEYS
 
 
 class ShopStore:
-    """Reads and writes `sandbox.sqlite` in `folder`. Every method is one transaction, and any thread may call it."""
+    """Keeps the state of all shops in `sandbox.sqlite` in `folder`.
+
+    Every method is one transaction, and any thread may call it.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ class Tenant:
     statistics: Statistics = field(default_factory=Statistics)
 
     def apply_faults(self, faults: Faults) -> None:
-        """Replace the faults. The bucket's restore rate and the refused webhook topics follow them."""
+        """Replace the faults, and with them the restore rate of the rate limit and the refused webhook topics."""
         self.faults = faults
         # The bucket is refilled up to now before its rate changes.
         self.bucket.measure_available()

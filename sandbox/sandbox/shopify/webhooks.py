@@ -36,7 +36,7 @@ _SCOPES = {
 
 @dataclass(slots=True)
 class Subscription:
-    """A subscription of the app to a topic. Its webhooks are sent to `uri`."""
+    """A subscription of the app to a webhook topic. Its webhooks are sent to `uri`."""
 
     number: int
     topic: str
@@ -49,7 +49,7 @@ class Subscription:
 
 
 class Subscriptions:
-    """Holds the subscriptions of one shop. `on_change` is called with all subscriptions after every change."""
+    """Holds the webhook subscriptions of one shop. `on_change` is called with all subscriptions after every change."""
 
     def __init__(
         self,

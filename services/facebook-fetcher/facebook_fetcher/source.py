@@ -81,7 +81,10 @@ class FacebookSource:
         return self._rate_limit.compute_remaining(self._elapsed())
 
     async def _read_page(self, session: FacebookSession) -> Record:
-        """Return the Page's record, or a tombstone when it does not exist. Raises as `FacebookSession.fetch_page`."""
+        """Return the Page's record, or a tombstone when the Page does not exist.
+
+        Raises RetryLaterError when the call must wait, and PermanentError when Facebook refuses it.
+        """
         response = await session.fetch_page()
         if response.result.page is None:
             return build_tombstone(session.page_id, response.read_at)

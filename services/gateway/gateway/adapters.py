@@ -38,15 +38,15 @@ def list_configured_adapters(adapters: Mapping[str, PlatformAdapter]) -> list[Pl
 def has_https_origin(adapters: Iterable[PlatformAdapter]) -> bool:
     """Return whether browsers reach the gateway by https. Only then may its cookies be marked Secure.
 
-    The first adapter that has an origin decides.
+    The first adapter that has an origin (the gateway's URL for browsers, from the platform's settings) decides.
     """
     return next((origin for adapter in adapters if (origin := adapter.origin)), "").startswith("https:")
 
 
 def list_port_warnings(adapters: Iterable[PlatformAdapter], port: int) -> list[str]:
-    """Return a warning for each of the gateway's URLs that names this machine with a port other than `port`.
+    """Return a warning for each of the gateway's URLs that names this machine with another port than `port`.
 
-    Such a URL is probably a mistake in a platform's settings.
+    `port` is the one on which the gateway listens. Such a URL is probably a mistake in a platform's settings.
     """
     return [
         f"{name} names this machine with port {_get_port(address)}, and the gateway listens on {port}"

@@ -80,7 +80,7 @@ class Parts:
 
     @property
     def apis(self) -> dict[str, AccountApi]:
-        """The account API of each platform, by slug."""
+        """Each platform's account API (the calls that the gateway makes for one account), by slug."""
         return {slug: adapter.api for slug, adapter in self.adapters.items()}
 
     @cached_property

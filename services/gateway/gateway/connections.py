@@ -1,6 +1,7 @@
 """A connection's row and its transitions. Every change of state, scopes or wanted sync raises the revision.
 
-The epoch rises with each uninstall and redaction. Other services refuse whatever carries a lower epoch.
+The wanted sync is the full sync for which the last consent, change of scopes or operator asked. The epoch rises with
+each uninstall and redaction (deletion of all data). Other services refuse whatever carries a lower epoch.
 """
 
 from dataclasses import dataclass, field, replace

@@ -21,7 +21,7 @@ BUCKETS = (0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 
 @dataclass
 class TransactionCounts:
-    """The finished syncs and stored webhooks of one transaction. They are added to the metrics after the commit."""
+    """What one database transaction adds to the metrics after its commit: finished syncs, and latencies of webhooks."""
 
     finished: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """Number of finished syncs by platform, mode and state."""
@@ -33,10 +33,11 @@ class TransactionCounts:
         self.finished.update((parse_platform(connection), mode, state) for mode in modes)
 
     def add_stored_webhooks(self, connection: str, accepted: Sequence[datetime], stored_at: int) -> None:
-        """Add the latencies of webhooks that were accepted at the times `accepted`.
+        """Add the latencies of webhooks: the time from each webhook's acceptance to the upload of the changed snapshot.
 
-        Their changes are in the snapshot that was uploaded at `stored_at` (ms). A webhook that was accepted after the
-        upload brought no change and is not added.
+        `accepted` are the times of acceptance. `stored_at` (ms) is the time of the upload that contains what the syncs
+        of these webhooks read. A webhook that was accepted after this upload is not added: the uploaded snapshot
+        contains its data already, so there is no latency to measure.
         """
         latencies = [stored_at / 1000 - moment.timestamp() for moment in accepted]
         self.webhook_latencies += [(parse_platform(connection), seconds) for seconds in latencies if seconds >= 0]
@@ -48,8 +49,8 @@ RecordCounts = Callable[[TransactionCounts], None]
 class SchedulerMetrics:
     """The metrics of one scheduler process.
 
-    The gauges of every process show the whole ledger. If there are several processes, take the maximum over them, not
-    the sum. The series of all `platforms` exist from the start.
+    The gauges of every process show all syncs and connections in the database. If there are several processes, take the
+    maximum over them, not the sum. The series of all `platforms` exist from the start.
     """
 
     def __init__(self, registry: CollectorRegistry, platforms: Iterable[str]) -> None:
@@ -89,7 +90,7 @@ class SchedulerMetrics:
             self._webhook_latency.labels(platform).observe(seconds)
 
     def set_gauges(self, counts: "LedgerCounts | None") -> None:
-        """Set the gauges to the counts of the ledger. None removes all values, because the ledger could not be read."""
+        """Set the gauges to `counts`. None means that the database could not be read, and removes all values."""
         for gauge in (self._open, self._oldest, self._connections):
             gauge.clear()
         if counts is None:

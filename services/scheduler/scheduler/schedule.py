@@ -1,4 +1,4 @@
-"""When work is due: the polls of connections and their spread, and the waits between attempts."""
+"""When work is due: the polls of connections (regular full syncs, spread over time), and the waits between attempts."""
 
 import hashlib
 from collections.abc import Callable
@@ -17,10 +17,10 @@ error. With the waits between the attempts this takes some hours. Attempts that 
 
 @dataclass(frozen=True)
 class ScheduledRun:
-    """The next poll of a connection.
+    """The next poll (regular full sync) of a connection.
 
     `slot` is the time that the cron expression gives; it identifies the poll. `at` is the time at which the poll
-    starts: the slot and the connection's own offset, which is shorter than the spread.
+    starts: the slot plus the connection's own offset.
     """
 
     slot: datetime
@@ -34,7 +34,8 @@ ScheduleNextRun = Callable[[str], ScheduledRun]
 def compute_next_run(cron: str, connection: str, spread_seconds: int, now: datetime) -> ScheduledRun:
     """Return the connection's first poll after `now` (UTC). Polls that were missed in the past are skipped.
 
-    Each connection keeps its own offset within the spread, so that not all connections are due at one moment.
+    The polls of one cron slot are spread over `spread_seconds`: each connection keeps its own offset from the slot, so
+    that not all connections are due at one moment.
     """
     offset = timedelta(seconds=compute_spread_offset(connection, spread_seconds))
     slot = next(CronSim(cron, now - offset))

@@ -60,10 +60,11 @@ MapPage = Callable[[Node, UnfinishedRecord, ResponseInfo], ItemPage]
 
 @dataclass(frozen=True)
 class NestedList:
-    """How one nested list is read on.
+    """How the rest of one nested list is read.
 
     `response_path` leads from the response's data to the list's GraphQL connection, and `record_path` from the record's
-    body to the same list. `map_page` maps that connection. `variables` are sent besides the id and the cursor.
+    body to the same list. `map_page` maps the GraphQL connection to items of the record. `variables` are sent besides
+    the record's id and the list's cursor.
     """
 
     document: GraphqlDocument
@@ -162,7 +163,10 @@ NESTED_LISTS: dict[str, NestedList] = {
 
 @dataclass(frozen=True)
 class NextChunk:
-    """The next chunk of a record, its child records, and what remains to be read; None when the record is complete."""
+    """The next chunk of a record, with the child records in it.
+
+    `remaining` says which chunks are still to be read; None when the record is complete.
+    """
 
     mapped: MappedRecords
     remaining: UnfinishedRecord | None
@@ -173,9 +177,10 @@ async def read_next_chunk(session: ReadSession, chunked: UnfinishedRecord) -> Ne
 
     When the record has been deleted since its first chunk, return a tombstone for it. When only the list no longer
     exists, return an empty last chunk of that list: the change that removed the list also causes a new read of the
-    record, and its result replaces this one.
+    record, and that read replaces this record.
 
-    Raises PermanentError when Shopify returns the same cursor again, and otherwise as `ShopifySession.fetch_whole`.
+    Raises PermanentError when Shopify refuses the query or returns the same cursor again, RecordError when the response
+    has a transient error, and RetryLaterError when the query must wait.
     """
     continuation = chunked.continuations[0]
     nested_list = NESTED_LISTS[continuation.nested_list]

@@ -5,8 +5,8 @@
 - A count directly under the root costs 10.
 - Among fragments on different types, only the most expensive one counts.
 
-The computation is right for the queries of this service; `FREE_FIELDS` lists their objects that cost nothing. Every
-response contains the true cost, and the session corrects its estimates by it.
+The computation is right for the queries of this service; `FREE_FIELDS` lists the objects in these queries that cost
+nothing. Every response contains the true cost, with which the session corrects its estimates.
 """
 
 from collections.abc import Mapping

@@ -29,8 +29,8 @@ class FullRead:
         """Yield all records, checkpoints between them, and markers at the end of each id range and of the full read.
 
         When Shopify denies access because the token's scopes have changed, the same id range continues under the new
-        scopes, or its resource is skipped where these do not allow it. Raises AccessDeniedError when the scopes have
-        not changed.
+        scopes, or its resource is skipped where these do not allow it. Raises AccessDeniedError when Shopify denies
+        access although the scopes have not changed.
         """
         while self._cursor.resource != END:
             try:
@@ -45,8 +45,8 @@ class FullRead:
     async def _read_next_range(self) -> AsyncGenerator[FullReadStep, None]:
         """Yield the rest of this id range and its end marker, and move the cursor to the next id range.
 
-        When the scopes do not allow the resource, skip it instead. Raises PermanentError where only this id range was
-        to be read.
+        When the scopes do not allow the resource, skip it; or raise PermanentError when the cursor reads only this one
+        id range again.
         """
         if self._session.can_read(self._cursor.resource):
             self._exclude_denied_children()
@@ -71,7 +71,7 @@ class FullRead:
     def _exclude_denied_children(self) -> None:
         """Mark the child resources that the scopes do not allow as skipped.
 
-        A child resource stays skipped even when it came with some of the parents, because it is not complete.
+        A child resource stays skipped even when its records came with some of the parents, because others are missing.
         """
         for resource in CHILD_RESOURCES.get(self._cursor.resource, ()):
             if not self._session.can_read(resource):

@@ -70,6 +70,6 @@ SCOPE_VARIABLES = {"includeInventory": "inventory", "includeLocations": "locatio
 def get_page_sizes(document: GraphqlDocument, *, compact: bool) -> dict[str, int]:
     """Return the variables that say how many items of each nested list the first response contains.
 
-    `compact` selects the small sizes, for shops that charge every id.
+    `compact` selects the small sizes, for shops where Shopify charges rate-limit points for every requested id.
     """
     return PAGE_SIZES.get(document.name, ({}, {}))[compact]

@@ -142,7 +142,7 @@ async def count_ids(session: ReadSession, keyset: Keyset, low: int, high: int | 
 
 
 async def plan_range(session: ReadSession, keyset: Keyset, low: int) -> tuple[int | None, int]:
-    """Return the upper bound of the id range that begins above `low` (None: no bound is needed), and its count."""
+    """Return the upper bound of the id range above `low` (None: no bound is needed), and how many ids are in it."""
     remaining = await count_ids(session, keyset, low, None)
     if remaining is not None:
         return None, remaining

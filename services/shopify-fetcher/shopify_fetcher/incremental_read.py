@@ -24,8 +24,8 @@ async def read_records(
 ) -> AsyncGenerator[IncrementalReadStep, None]:
     """Yield the records of `ids`, sorted by resource and id, starting at `cursor` (None: at the first).
 
-    All chunks of a batch's records are read before the next batch. When a record has an error, also in a request for
-    it alone, it is yielded as an UnreadableRecord, and the other records are read.
+    All chunks of a batch's records are read before the next batch. A record that cannot be read is yielded as an
+    UnreadableRecord, and the other records are read. After a transient error it is first requested once more, alone.
     """
     progress = IncrementalReadCursor.decode(cursor)
     keys = [(resource, gid) for resource in sorted(ids) for gid in sorted(set(ids[resource]))]
@@ -81,7 +81,8 @@ async def _read_chunk_or_mark_unreadable(
 ) -> tuple[ReadResult, tuple[UnfinishedRecord, ...]]:
     """Read a chunk as `read_chunk`, but return an unreadable record instead of raising that record's error.
 
-    A RecordError is retried once; a PermanentError is not. Raises ConnectionEndedError.
+    A RecordError is retried once; a PermanentError is not. Raises ConnectionEndedError when the connection has no valid
+    grant any more, and RetryLaterError when the read must wait.
     """
     try:
         try:

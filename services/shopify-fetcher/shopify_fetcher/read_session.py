@@ -8,7 +8,7 @@ from shopify_fetcher.scopes import is_allowed
 
 
 class ReadSession(ShopifySession):
-    """A ShopifySession that also knows which resources the scopes allow, and builds variables by them."""
+    """A ShopifySession that also knows which resources the scopes allow, and sets the variables of queries for them."""
 
     def can_read(self, resource: str) -> bool:
         """Return whether the token's scopes allow `resource`."""

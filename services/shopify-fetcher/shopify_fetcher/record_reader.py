@@ -56,8 +56,8 @@ class RecordReader:
         error, or with data that does not have the expected form, is unreadable. When the error is transient, the id is
         requested once more in a request of its own, so that one record's error does not delay the others.
 
-        Raises RetryLaterError when more than `MAX_RECORD_ERRORS` records have a transient error, and otherwise as
-        `ShopifySession.fetch`, except QueryTooExpensiveError: fewer ids are then requested.
+        Raises RetryLaterError when more than `MAX_RECORD_ERRORS` records have a transient error or when the query must
+        wait, and PermanentError when Shopify refuses the query. A query that costs too much is repeated with fewer ids.
         """
         if resource == "shop":
             return await self._read_shop(ids)
@@ -78,7 +78,8 @@ class RecordReader:
     async def complete_inventory(self, result: ReadResult) -> None:
         """Read the incomplete inventory items of `result` directly, and add their records to `result`.
 
-        When an item cannot be read, its product is added to `result.unreadable`.
+        An item is incomplete when not all of it came with its product. When an item cannot be read, its product is
+        added to `result.unreadable`.
         """
         incomplete, result.mapped.incomplete_items = result.mapped.incomplete_items, {}
         ids = list(incomplete)

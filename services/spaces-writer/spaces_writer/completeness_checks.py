@@ -11,9 +11,10 @@ MAX_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class RangeStatus:
-    """The status of one attempt to read one id range.
+    """The status of one attempt to read one id range: the records of one resource between two ids.
 
-    `reason` says why the attempt is not complete, and is None otherwise. Another attempt begins at `retry_cursor`.
+    `reason` says why the attempt is not complete; None means that it is complete. If another attempt is needed, it
+    begins at `retry_cursor`.
     """
 
     resource: str

@@ -1,6 +1,6 @@
 """Builds the document of a merchant, the object `merchants/<uuid>.json`.
 
-It lists all connections of the merchant, so that a reader who has one connection finds the others.
+It lists all connections of the merchant, so that a reader of the bucket who knows one connection finds the others.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""The writer's metrics: dispositions of records, sync results, guarded deletions, uploads."""
+"""The writer's metrics: records by what became of them, sync results, stopped deletions, and uploads of snapshots."""
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -12,7 +12,7 @@ OUTCOMES_WITH_PUT = ("uploaded", "restored")
 
 
 class WriterMetrics:
-    """Counts the work of committed batches and builds.
+    """Counts what committed batches of events from fetchers have stored, and the outcomes of uploads of snapshots.
 
     If the process is killed after a commit, Kafka delivers the batch again. The batch is then counted twice, because
     its work is done twice.
@@ -35,7 +35,7 @@ class WriterMetrics:
         self._platforms = set[str]()
 
     def count_batch(self, batch: IngestedBatch) -> None:
-        """Count a committed batch."""
+        """Count the pages, records and sync results of a committed batch of events."""
         platform = self._ensure_series(batch.row.connection)
         self._pages.labels(platform).inc(batch.pages)
         for disposition in DISPOSITIONS:

@@ -1,6 +1,6 @@
 """Limits how often the snapshot of one connection is built, by a token bucket.
 
-Each build spends one of at most three tokens. One token is added in ten times the duration of the last build, so that
+Each build spends one of at most three tokens. To gain a token takes ten times as long as the last build took, so that
 large snapshots are built less often than small ones.
 """
 
@@ -12,9 +12,10 @@ PAUSE_FACTOR = 10.0
 
 @dataclass(frozen=True)
 class UploadPace:
-    """The state of the token bucket at the time `refilled_at`, in seconds since 1970.
+    """The token bucket that limits how often the snapshot of one connection is built. Each build spends a token.
 
-    `build_seconds` is the duration of the last build.
+    `tokens` is the number of tokens at the time `refilled_at` (seconds since 1970). `build_seconds` is the duration of
+    the last build.
     """
 
     tokens: float = CAPACITY

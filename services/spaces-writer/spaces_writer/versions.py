@@ -30,7 +30,7 @@ class Disposition(Enum):
 class Version:
     """The version of a record in one reading. `read_at` is in milliseconds since 1970.
 
-    `content_hash` is the hash of the canonical body, or None for a tombstone.
+    `content_hash` is the hash of the canonical body, or None for a tombstone (a reading that found no record).
     """
 
     updated_at: datetime | None
@@ -52,7 +52,10 @@ class VersionComparison:
 
 @dataclass(frozen=True)
 class DispositionCounts:
-    """The number of records with each disposition, and of all records."""
+    """How many readings changed the stored record, left it unchanged, were stale, or marked it as deleted.
+
+    `records` is the sum. A reading is stale if a newer and different one is already stored.
+    """
 
     records: int = 0
     changed: int = 0
@@ -71,7 +74,7 @@ class DispositionCounts:
 
 
 def count_dispositions(dispositions: Iterable[Disposition]) -> DispositionCounts:
-    """Count records by their disposition."""
+    """Count readings of records by their disposition (their effect on the stored record)."""
     counts = Counter(dispositions)
     return DispositionCounts(
         records=counts.total(),

@@ -10,7 +10,7 @@ GOOD, WARNING, BAD = "good", "warning", "bad"
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check: GOOD, WARNING or BAD, with details, and an action where it is not GOOD."""
+    """The result of one check: GOOD, WARNING or BAD, with details; unless GOOD, also `action`: what to do about it."""
 
     subject: str
     result: str

@@ -1,6 +1,6 @@
 """Compare this machine's clock with the platforms' clocks.
 
-The services compare times of both to decide which of two versions of a record is newer.
+The services compare times of these clocks to decide which of two versions of a record is newer.
 """
 
 import re

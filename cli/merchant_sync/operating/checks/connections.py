@@ -14,7 +14,7 @@ _ACTION = "merchant-sync sync {} creates them before it reads; the daily poll do
 
 
 def check(access: Access, *, sample: int = SAMPLE, on_progress: Callable[[int, int], None]) -> Iterator[Finding]:
-    """Check up to `sample` live connections of each platform through the gateway.
+    """Check up to `sample` live connections (those in the state `connected`) of each platform through the gateway.
 
     `on_progress` is called with the number of connections checked so far, and with their total.
     """
@@ -40,7 +40,10 @@ def _list_live_connections(api: InternalApi, platform: str, sample: int) -> list
 
 
 def _check_connection(api: InternalApi, name: str, remarks: set[str]) -> Finding:
-    """Check one merchant's connection. A warning about the platform's API version is added to `remarks`."""
+    """Check one merchant's connection.
+
+    A warning about the platform's API version is added to `remarks`, which all connections share: it is reported once.
+    """
     try:
         report = api.check_connection(name)
     except StackError as error:

@@ -23,7 +23,10 @@ _EXISTS = text("SELECT to_regclass('schema_versions') IS NOT NULL")
 
 
 async def check(access: Access) -> AsyncIterator[Finding]:
-    """Check each owner whose database URL is known: that the database answers, the schema's version, the rights."""
+    """Check each owner (a service that owns data) whose database URL is known.
+
+    The checks: the database answers, all migrations are applied, and the role may read no other owner's schema.
+    """
     shared = len({access.get_database_url(owner) for owner in OWNERS}) == 1
     for owner in OWNERS:
         if url := access.get_database_url(owner):
@@ -68,7 +71,7 @@ def list_migrations(package: str) -> set[str]:
 
 
 def compare_schema(owner: str, applied: Collection[str]) -> Finding:
-    """Compare the migrations that are `applied` to an owner's schema with those in the owner's installed package."""
+    """Compare the migrations that are `applied` to a service's schema with those in its installed package `owner`."""
     expected = list_migrations(owner)
     subject = f"Postgres of {owner}"
     if missing := sorted(expected - set(applied)):

@@ -51,7 +51,7 @@ async def _check_topics(admin: AIOKafkaAdminClient, count: int) -> list[Finding]
 
 
 async def _load_configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
-    """Return each topic's configuration by name."""
+    """Return the configuration of each topic, by the topic's name."""
     answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
     return {
         resource[3]: {entry[0]: entry[1] for entry in resource[4]}
@@ -64,9 +64,10 @@ async def _load_configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[st
 def compare_topic(
     topic: Topic, partitions: list[Mapping[str, Any]], config: Mapping[str, str], copies: int
 ) -> Iterator[Finding]:
-    """Yield a finding for each difference between a topic and its provisioning.
+    """Yield a finding for each difference between an existing topic and the one that the product would create.
 
-    `config` is empty when the broker does not show the topic's configuration.
+    `config` is the existing topic's configuration; empty when the broker does not show it. `copies` is the number of
+    replicas that each partition should have.
     """
     subject = f"topic {topic.name}"
     if len(partitions) != PARTITIONS:

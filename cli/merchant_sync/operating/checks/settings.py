@@ -88,7 +88,10 @@ def _check_service(service: str, classes: tuple[SettingsClass, ...], access: Acc
 
 
 def _validate(cls: SettingsClass, given: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Validate the `given` settings alone. Return the errors as text, and the names of the missing settings."""
+    """Validate the `given` settings, without any from the environment.
+
+    Return the errors as text, and the names of the missing settings.
+    """
 
     class OnlyGiven(cls):  # type: ignore[valid-type, misc] # a class that is an argument
         @classmethod

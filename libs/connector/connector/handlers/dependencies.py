@@ -21,7 +21,7 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class HandlerDependencies:
-    """The dependencies of a handler.
+    """What the two Kafka handlers of a fetcher (for full syncs and for incremental syncs) depend on.
 
     `now` returns seconds since the Unix epoch. `elapsed` returns seconds on a monotonic clock. `uniform` is the source
     of randomness for delays.
@@ -40,8 +40,8 @@ class HandlerDependencies:
         return SyncContext(token, read_id, mode, self.tokens.replace_token, refresh)
 
     def compute_not_before(self, error: RetryLaterError, attempt: int) -> int:
-        """Return the time at which work continues that `error` has stopped in attempt number `attempt`.
+        """Return the time (ms since the Unix epoch) at which the work that `error` has stopped continues.
 
-        The time is in ms since the Unix epoch.
+        `attempt` is the number of the stopped attempt.
         """
         return round((self.now() + compute_delay(error, attempt, self.uniform)) * 1000)

@@ -38,7 +38,8 @@ class FullSyncHandler:
     async def __call__(self, connection: str, requests: Sequence[FullSyncStepRequested]) -> None:
         """Run the requested steps. Returns when Kafka has acknowledged all of their events.
 
-        Of each full sync only the highest requested step runs, and it runs once.
+        Of each full sync only the highest requested step runs, and it runs once, because the scheduler ignores the
+        events of lower steps.
         """
         for request in _select_latest_steps(requests):
             began = self._elapsed()

@@ -24,11 +24,12 @@ StopReason = RetryLaterError | PermanentError | None
 
 
 class IncrementalHandler:
-    """Reads the records of the requests that wait for a connection. One read takes about `seconds`.
+    """Reads the records that the waiting sync requests of a connection name. One read takes about `seconds`.
 
     The process may be killed at any moment: Kafka then delivers the same requests again, and the handler publishes the
     same events again. Repeated pages are harmless, because the spaces-writer checks the version of each record.
-    Postponements and failures are published before the end marker, because the result of an end marker is final.
+    Postponements and failures are published before the end marker (the message after the last page), because the
+    spaces-writer answers an end marker with a final result.
     """
 
     def __init__(self, dependencies: HandlerDependencies, *, seconds: float) -> None:
@@ -65,9 +66,10 @@ class IncrementalHandler:
     def _build_initial_postponement(
         self, connection: str, group: RequestGroup, wait: RetryLaterError
     ) -> OutboundMessage:
-        """Build the event that postpones a group before anything of it was read.
+        """Build the event that postpones a group of requests before any of its records was read.
 
-        A group that would have started from the beginning gets no cursor, so that its requests may still be coalesced.
+        A group that would have started from the beginning gets no cursor. So its requests may still be read together
+        with others, which requests with a cursor are not.
         """
         cursor = None if group.start == CursorState() else group.start.encode()
         not_before = self._dependencies.compute_not_before(wait, group.attempt)
@@ -92,7 +94,7 @@ class IncrementalHandler:
 
 
 class GroupRead:
-    """The read of one group: tracks its progress and builds the events that end it."""
+    """The read of one group of sync requests: tracks the progress of the read and builds the events that end it."""
 
     def __init__(self, group: RequestGroup, context: SyncContext) -> None:
         self.group = group
@@ -118,8 +120,9 @@ class GroupRead:
     ) -> list[OutboundMessage]:
         """Build the events that end the read: a failure or a postponement of unfinished requests, then end markers.
 
-        `stop` is the error that stopped the read, or None. End markers come last, because their results are final.
-        `compute_not_before` returns the time (ms since the Unix epoch) at which postponed work continues.
+        `stop` is the error that stopped the read, or None. End markers come last, because the spaces-writer answers
+        them with final results. `compute_not_before` returns the time (ms since the Unix epoch) at which postponed work
+        continues.
         """
         token = self.context.token
         endings = self.outcomes.split_requests(self.group.requests, complete=stop is None)
@@ -152,9 +155,9 @@ class GroupRead:
     def _build_cursor(self, unfinished: Sequence[SyncRequested]) -> CursorState:
         """Return the cursor from which the unfinished requests continue.
 
-        When all requests of the group are unfinished, they keep the read id and continue at the current position. They
-        start over if some records may be readable later. When only some requests are unfinished, these start over
-        with a new read id, because the result under the current read id concerns the other requests.
+        When all requests of the group are unfinished, they keep the read id. They continue at the current position, or
+        from the beginning if some unreadable records may be readable later. When only some requests are unfinished,
+        these start over with a new read id, because the result under the current read id concerns the other requests.
         """
         if len(unfinished) < len(self.group.requests):
             return CursorState(0, None, derive_read_id(unfinished))

@@ -1,4 +1,4 @@
-"""Publishes the records of a read in pages of a bounded size in bytes. Each page holds a record or a chunk at least."""
+"""Publishes the records of a read in pages of about TARGET_BYTES. A larger record or chunk has its own page."""
 
 import orjson
 
@@ -86,7 +86,7 @@ class PagePublisher:
             await self._publish(records)
 
     async def publish_marker(self, marker: OutboundMessage) -> None:
-        """Publish the remaining records, then the end marker."""
+        """Publish the remaining records, then `marker`, the message that ends a full read or an id range."""
         await self.flush()
         await self._publisher.send_all([marker])
 

@@ -70,7 +70,7 @@ class _PeopleControl:
         ]
 
     async def create_person(self, _: Request, body: Any) -> Response:
-        """Create a user with the first `pages` (3) Facebook Pages of the `seed` (0)."""
+        """Create a user with the first `pages` (default 3) Facebook Pages that the `seed` (default 0) generates."""
         person = self._facebook.add_person(str(body.get("name", "Sandbox User")))
         self._facebook.add_pages(person, int(body.get("pages", 3)), int(body.get("seed", 0)))
         return build_json_response(self._describe_person(person), 201)
@@ -95,7 +95,7 @@ class _PeopleControl:
         return build_json_response(self._describe_person(person))
 
     async def revoke_tokens(self, request: Request, body: Any) -> Response:
-        """Revoke all tokens of the user and of the user's Facebook Pages, with the error subcode `subcode` (460)."""
+        """Revoke all tokens of the user and of the user's Facebook Pages, with the error `subcode` (default 460)."""
         subcode = int(body.get("subcode", 460))
         return build_json_response(
             {"revoked": self._facebook.tokens.revoke_tokens(subcode, person=self._find_person(request).id)}
@@ -138,7 +138,10 @@ class _PageControl:
         ]
 
     async def create_pages(self, _: Request, body: Any) -> Response:
-        """Create the first `count` Facebook Pages of the `seed` (0) for the user `user`, or for the first user."""
+        """Create the first `count` Facebook Pages that the `seed` (default 0) generates.
+
+        They belong to the user `user`; without `user`, to the first user.
+        """
         people = self._facebook.people
         owner = people[str(body["user"])] if "user" in body else next(iter(people.values()))
         pages = self._facebook.add_pages(owner, int(body["count"]), int(body.get("seed", 0)))
@@ -180,7 +183,7 @@ class _PageControl:
         return Response(document, media_type="application/json")
 
     async def revoke_tokens(self, request: Request, body: Any) -> Response:
-        """Revoke all tokens of the Facebook Page, with the error subcode `subcode` (492)."""
+        """Revoke all tokens of the Facebook Page, with the error `subcode` (default 492)."""
         subcode = int(body.get("subcode", 492))
         return build_json_response(
             {"revoked": self._facebook.tokens.revoke_tokens(subcode, page=self._find_page(request).id)}
@@ -203,9 +206,9 @@ class _PageControl:
     def _select_pages(self, body: Any) -> list[Page]:
         """Select Facebook Pages by `pages` and `user` in the body.
 
-        If `pages` is a list, it contains ids. Otherwise it is a number: the first so many pages of the user `user`, or
-        of all users without `user`. Without `pages`, all these pages are selected. Deleted pages are selected only by
-        id.
+        If `pages` is a list, it contains ids, and `user` is ignored. If it is a number, so many pages are selected: the
+        first ones of the user `user`, or of all users without `user`. Without `pages`, all pages of the user or of all
+        users are selected. Deleted pages are selected only by id.
         """
         selection, user = body.get("pages"), body.get("user")
         if isinstance(selection, list):
@@ -285,7 +288,7 @@ class _AppControl:
         return await self.show_subscription(request, body)
 
     async def list_deliveries(self, request: Request, _: Any) -> Response:
-        """List the newest `?limit=` (1000) deliveries, oldest first. `?page=` and `?status=` filter them."""
+        """List the newest `?limit=` (default 1000) deliveries, oldest first. `?page=` and `?status=` filter them."""
         query = request.query_params
         page, status = query.get("page"), query.get("status")
         deliveries = [

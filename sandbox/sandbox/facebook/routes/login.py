@@ -51,8 +51,8 @@ class _Dialog:
 
         - `pages`: the ids of the selected Facebook Pages. Without it, all pages are selected.
         - `declined`: the declined permissions.
-        - `asked`, `allowed`: the permissions that the HTML form shows, and those that are ticked. The others are
-          declined too.
+        - `asked`, `allowed`: the permissions that the HTML form shows, and those that are ticked. Permissions that are
+          shown but not ticked are declined too.
 
         Each of these lists is a repeated form field, or one field with values separated by commas.
         """

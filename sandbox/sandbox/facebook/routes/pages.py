@@ -18,8 +18,8 @@ _ACTIONS = {"remove_app": callbacks.remove_app, "delete_data": callbacks.delete_
 def build_routes(facebook: FacebookState, templates: Environment, post: PostSignedRequest) -> list[Route]:
     """Build the routes: `/facebook/` lists users, and `/facebook/users/{id}/` shows the Facebook Pages of a user.
 
-    Forms post to URLs under these, which redirect back to the user. `post` posts the signed requests of the app's
-    callbacks.
+    Forms post to further URLs, which redirect back to the HTML page of the user. `post` posts the signed requests of
+    the app's callbacks.
     """
     pages = _PageForms(facebook, templates, post)
     return [

@@ -29,10 +29,11 @@ class TypedValue:
 class Context:
     """The context of the execution of one request.
 
-    - `args`: the coerced arguments of the fields, in the order in which the plan numbers them.
+    - `args`: the coerced arguments of the fields, in the order in which the compiled query (`Plan`) numbers them.
     - `changes`: the effects of mutations.
     - `search`: warnings about search terms that are not understood.
-    - `single_product`: the number of the product that the field `product` reads. Its pages of variants may be longer.
+    - `single_product`: the number of the product that the field `product` reads. Pages of this product's variants may
+      be longer than other pages.
     """
 
     shop: Shop

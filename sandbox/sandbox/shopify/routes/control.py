@@ -216,7 +216,10 @@ class _ControlApi:
         return _build_record_response(tenant.subscriptions.delete(int(request.path_params["number"])))
 
     async def list_deliveries(self, request: Request, tenant: Tenant, _: Any) -> Response:
-        """List the newest `?limit=` (1000) webhook deliveries, oldest first. `?topic=` and `?status=` filter them."""
+        """List the newest `?limit=` (default 1000) webhook deliveries, oldest first.
+
+        `?topic=` and `?status=` filter them.
+        """
         query = request.query_params
         matches = [
             delivery
@@ -244,7 +247,7 @@ class _ControlApi:
         return build_json_response(tenant.statistics.build_report())
 
     async def list_records(self, name: str, request: Request, tenant: Tenant, _: Any) -> Response:
-        """List the `?limit=` (50) records with the lowest numbers above `?after=`."""
+        """List the `?limit=` (default 50) records with the lowest numbers above `?after=` (default 0)."""
         after, limit = int(request.query_params.get("after", "0")), int(request.query_params.get("limit", "50"))
 
         def read() -> Response:

@@ -1,1 +1,1 @@
-"""Connecting accounts of any platform: one module for each connection method."""
+"""Connecting accounts of any platform: one module for each connection method, such as OAuth."""

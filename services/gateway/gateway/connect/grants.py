@@ -55,7 +55,7 @@ def build_connection_name(platform: str, account: str) -> str:
 
 
 class GrantService:
-    """Stores grants of one platform's accounts."""
+    """Stores grants (tokens and scopes) of one platform's accounts, and signs their merchant in."""
 
     def __init__(
         self,

@@ -36,7 +36,7 @@ class RequestKind(StrEnum):
 
     @property
     def is_deletion(self) -> bool:
-        """Whether executing the request redacts its connections."""
+        """Whether executing the request redacts its connections (deletes all their data)."""
         return self in _DELETIONS
 
     @property
@@ -60,8 +60,9 @@ _DELETION_MESSAGE = "All data of these connections is deleted: tokens, records, 
 class DeletionRequest:
     """A request to disconnect accounts or to delete data.
 
-    `code` is random: whoever has it may see the request. All copies of one request have the same `fingerprint`, which
-    is None for a merchant's own request. Times are in ms; `executed_at` is None until the gateway has done its part.
+    `code` is random: whoever has it may see the request. A platform may send a request several times: all copies have
+    the same `fingerprint`, which is None for a merchant's own request. Times are in ms. `executed_at` is None until the
+    gateway has done its part; the other services do theirs after that.
     """
 
     code: str

@@ -34,7 +34,10 @@ this, so that Kafka removes the older messages about the connection.
 
 
 class ErasureService:
-    """Disconnects and redacts connections. Every method is idempotent, also when two processes run it concurrently."""
+    """Disconnects connections, or redacts them: deletes all their data.
+
+    Every method is idempotent, also when two processes run it concurrently.
+    """
 
     def __init__(
         self,
@@ -74,9 +77,9 @@ class ErasureService:
     ) -> str:
         """Execute what a user of the platform requested there at `requested_at` (ms): `UNINSTALL` or `PERSON_DELETION`.
 
-        `person` is the platform's id of the user. The request applies to all connections that the user had granted by
-        that time. Returns the deletion request's code. A copy with the same `kind` and `signed_part` executes
-        nothing again and gets the same code.
+        `person` is the platform's id of the user, `signed_part` the part of the request that the platform has signed.
+        The request applies to all connections that the user had granted by that time. Returns the deletion request's
+        code. A copy with the same `kind` and `signed_part` executes nothing again and gets the same code.
         """
         fingerprint = compute_fingerprint(platform, kind.value, signed_part)
         new = create_deletion_request(kind, fingerprint=fingerprint)
@@ -130,6 +133,7 @@ class ErasureService:
     async def run_once(self) -> bool:
         """Execute unfinished requests, and publish again the connections that were redacted a day ago.
 
+        The second event about a redaction lets Kafka's compaction remove the older ones about the connection.
         Returns False: nothing is left that should run before the next interval.
         """
         for request in await self._requests.list_open():

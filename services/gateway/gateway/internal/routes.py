@@ -42,14 +42,20 @@ class RejectedToken(BaseModel):
 
 
 class SubscriptionsRequest(BaseModel):
-    """The full sync that is about to begin. `first` is True until a full sync of the connection has succeeded."""
+    """The body of a request for a connection's webhook subscriptions: names the full sync that is about to begin.
+
+    `first` is True until a full sync of the connection has succeeded.
+    """
 
     sync_id: UUID
     first: bool = False
 
 
 class ManualSyncRequest(BaseModel):
-    """The ids of the records to read, by resource; null requests a full sync."""
+    """The body of an operator's request for a sync.
+
+    `records` are the ids of the records to read, by resource; null requests a full sync.
+    """
 
     records: dict[str, tuple[str, ...]] | None = None
 

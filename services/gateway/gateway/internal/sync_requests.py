@@ -17,7 +17,7 @@ MAX_RECORDS = 10_000
 
 
 class ManualSyncs:
-    """Starts syncs of live connections. `now` returns the time in ms.
+    """Starts syncs of live (connected) connections at an operator's request. `now` returns the time in ms.
 
     Every method raises NotFoundError when there is no such connection, and ConnectionEndedError when it is not live.
     """

@@ -32,7 +32,7 @@ class SchedulerClient:
         return await self._fetch(f"/syncs/{sync_id}", SyncView)
 
     async def fetch_connection(self, name: str) -> ConnectionView | None:
-        """Return a connection's next poll and latest syncs; None when the scheduler does not know it."""
+        """Return a connection's next poll (regular sync) and latest syncs; None when the scheduler does not know it."""
         return await self._fetch(f"/connections/{name}", ConnectionView)
 
     async def _fetch(self, path: str, model: type[M]) -> M | None:

@@ -33,7 +33,7 @@ class ConnectionsDocument(ResponseModel):
 
 
 class MerchantReader:
-    """Reads the data of a session's merchant. `now` returns the time in ms."""
+    """Reads the connections and syncs of a session's merchant. `now` returns the time in ms."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class MerchantReader:
 
         When the scheduler does not answer, a sync whose webhook checks the gateway stores has the state `unknown`.
         Raises NotFoundError unless the sync exists and belongs to `merchant`. Raises UnavailableError when the
-        scheduler does not answer and the gateway stores no documents of the sync.
+        scheduler does not answer and the gateway stores no webhook checks of the sync.
         """
         if merchant is None:
             raise NotFoundError

@@ -26,7 +26,7 @@ OPTIONAL_SESSION_COOKIE = Security(
 
 
 class Cookies:
-    """Sets and reads the cookies.
+    """Sets and reads the gateway's cookies: those of sessions, logins and forms.
 
     Scripts cannot read the cookies, and forms of other sites are sent without them. With `secure`, browsers send them
     over https only.

@@ -82,9 +82,9 @@ class LockedConnection:
         await outbox.enqueue(self._tx, [OutboundMessage(topic, request.connection, request, str(request.sync_id))])
 
     async def delete_related(self, merchant: UUID | None) -> None:
-        """Delete the connection's webhook probes and OAuth states.
+        """Delete the connection's webhook checks and OAuth states.
 
-        The former `merchant` is deleted as well, with all sessions, when no connection is left.
+        The connection's former `merchant` is deleted as well, with all sessions, unless they have other connections.
         """
         assert self.row is not None
         transaction = join_transaction(self._tx)

@@ -76,7 +76,10 @@ class DeletionRequestStore:
             await tx.execute(_MARK_EXECUTED, {"code": code})
 
     async def list_to_republish(self, seconds: float) -> list[DeletionRequest]:
-        """Return up to 100 requests that were executed `seconds` ago or earlier and not published again since."""
+        """Return up to 100 requests that were executed `seconds` ago or earlier.
+
+        Those whose connections were published again since are left out.
+        """
         async with self._transaction() as tx:
             return [_build_request(row) for row in await tx.execute(_LIST_TO_REPUBLISH, {"seconds": seconds})]
 

@@ -1,4 +1,8 @@
-"""Stores two checks of a sync: the state of its webhook subscriptions, and the result of its webhook probe."""
+"""Stores two checks for a sync: the state of the connection's webhook subscriptions, and a webhook probe's result.
+
+A webhook probe is a signed test delivery that the gateway sends to its own webhook address. The subscriptions belong to
+the connection. Missing ones are created before each full sync, and their state is then stored for this sync.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -36,10 +40,10 @@ AND sync_id NOT IN (SELECT wanted_sync FROM connections WHERE wanted_sync IS NOT
 
 @dataclass(frozen=True)
 class WebhookChecks:
-    """The state of the webhook subscriptions and the result of the webhook probe (a test delivery) of one sync.
+    """The state of the connection's webhook subscriptions at one sync, and the result of the webhook probe.
 
-    Both have the form `{"status", "message", …}`. Each is None where the sync has none.
-    `created_at` is in ms.
+    The probe is a test delivery that the gateway sends to itself. State and result have the form
+    `{"status", "message", …}`; each is None where the sync has none. `created_at` is in ms.
     """
 
     connection: str
@@ -49,15 +53,15 @@ class WebhookChecks:
 
 
 class WebhookCheckStore:
-    """Stores the webhook checks of syncs, by sync id."""
+    """Stores the webhook checks (state of the subscriptions, result of the probe) of syncs, by sync id."""
 
     def __init__(self, transaction: OpenTransaction) -> None:
         self._transaction = transaction
 
     async def start(self, connection: str, sync_id: UUID, *, status: object, result: object) -> None:
-        """Insert the webhook checks of a sync.
+        """Insert the webhook checks of a sync: `status` of the subscriptions and `result` of the webhook probe.
 
-        When the sync has a row already, only its result is replaced, and only by a `result` that is not None. For a
+        When the sync has a row already, only the result is replaced, and only by a `result` that is not None. For a
         redacted connection nothing is stored, not even by a call that began before the redaction.
         """
         values = {"sync_id": sync_id, "connection": connection, "status": _dump(status), "result": _dump(result)}
@@ -65,7 +69,7 @@ class WebhookCheckStore:
             await tx.execute(_START, values)
 
     async def save_status(self, sync_id: UUID, status: object) -> None:
-        """Replace the state of the webhook subscriptions of a sync."""
+        """Replace the state of the connection's webhook subscriptions that is stored for a sync."""
         async with self._transaction() as tx:
             await tx.execute(_SAVE_STATUS, {"sync_id": sync_id, "value": _dump(status)})
 
@@ -94,7 +98,7 @@ class WebhookCheckStore:
             await tx.execute(_DELETE, {"connection": connection})
 
     async def prune(self) -> None:
-        """Delete webhook checks that are older than 30 days, except those of wanted syncs."""
+        """Delete webhook checks that are older than 30 days, except those of a connection's wanted full sync."""
         async with self._transaction() as tx:
             await tx.execute(_PRUNE)
 

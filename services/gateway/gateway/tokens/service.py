@@ -98,8 +98,8 @@ class TokenService:
         """Return another token after the platform rejected the token with this hash.
 
         When the stored token has another hash, it was replaced already and is returned. Otherwise the stored token is
-        refreshed. When it cannot be refreshed, the merchant has to sign in again and ConnectionEndedError is raised.
-        Raises the errors of `get_token` as well.
+        refreshed. When there is no refresh token or the platform rejects it, the merchant has to sign in again and
+        ConnectionEndedError is raised. Raises the errors of `get_token` as well.
         """
         async with self._lock(name) as locked:
             row = _require_row(locked.row)
@@ -124,7 +124,8 @@ class TokenService:
         """Refresh the locked connection's token if it is about to expire, and return the row.
 
         The returned row is in state reauthorise when the platform does not accept the refresh token. Raises
-        NotFoundError when there is no row, and TransientError when a token that is too old cannot be refreshed now.
+        NotFoundError when there is no row, and TransientError when the token expires within a minute and the platform
+        does not answer.
         """
         row = _require_row(locked.row)
         if not row.is_live or self._is_ready_to_use(row):
@@ -179,7 +180,9 @@ class TokenService:
 
     @asynccontextmanager
     async def _lock(self, name: str) -> AsyncIterator[LockedConnection]:
-        """Lock the connection. Raises TransientError when lock and block together take longer than `answer_seconds`.
+        """Lock the connection for the block of an `async with`.
+
+        Raises TransientError when waiting for the lock and the block together take longer than `answer_seconds`.
 
         Callers in this process first wait for an `asyncio.Lock` of the connection. While they wait, they hold no
         database connection, so that they cannot exhaust the pool.

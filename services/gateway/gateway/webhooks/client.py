@@ -1,4 +1,4 @@
-"""The remote calls of the webhook probe: its POST, and the Kafka consumer that waits for its sync request."""
+"""The remote calls of the webhook probe (a test delivery): its POST, and a Kafka consumer for its sync request."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,9 +17,10 @@ TIMEOUT = httpx.Timeout(5.0)
 
 
 async def post_probe(http: httpx.AsyncClient, url: str, headers: dict[str, str], body: bytes) -> int:
-    """POST once, for 5 s at most, without following redirects, and return the HTTP status.
+    """POST once, without following redirects, and return the HTTP status.
 
-    Raises TransientError with the network error's text.
+    Raises TransientError with the network error's text when there is no response. Each wait for the network ends after
+    5 s.
     """
     try:
         response = await http.post(url, content=body, headers=headers, timeout=TIMEOUT, follow_redirects=False)
@@ -32,7 +33,8 @@ async def post_probe(http: httpx.AsyncClient, url: str, headers: dict[str, str],
 async def watch_topic(brokers: Brokers, topic: str) -> AsyncIterator[WaitForSync]:
     """Consume all partitions of `topic` from their present ends, without a consumer group.
 
-    Yields a function that waits for a sync request. Raises UnavailableError when Kafka is unavailable.
+    Yields a function that waits for the sync request with a given sync id. Raises UnavailableError when Kafka is
+    unavailable.
     """
     consumer = AIOKafkaConsumer(
         topic, **brokers.client_options, group_id=None, auto_offset_reset="latest", enable_auto_commit=False

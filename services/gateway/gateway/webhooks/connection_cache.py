@@ -21,7 +21,7 @@ class CachedEpoch(NamedTuple):
 
 
 class ConnectionCache:
-    """Caches the epochs of live connections. Connections that are not live are read from the store every time.
+    """Caches the epochs of live (connected) connections. All others are read from the store every time.
 
     An epoch is the number that each uninstall and redaction raises. An uninstall that another process handled is seen
     here within five seconds. A sync request that is published in these seconds has the lower epoch, so the fetcher and
@@ -41,7 +41,7 @@ class ConnectionCache:
     async def load_epochs(self, names: Collection[str]) -> dict[str, int]:
         """Read these connections with one query, cache the live ones, and return their epochs by name.
 
-        Raises UnavailableError.
+        Raises UnavailableError when the database is unavailable.
         """
         live = {row.name: row.epoch for row in await self._load_connections(names) if row.is_live}
         if len(self._entries) + len(live) > _MAX_ENTRIES:

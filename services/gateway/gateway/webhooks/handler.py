@@ -57,7 +57,8 @@ def _format_time(now: int) -> bytes:
 class DeliveryBatch:
     """The deliveries of one POST, from their verification to the answer.
 
-    The answer is 200 when every delivery is finished in time and none was postponed, otherwise 503.
+    The answer is 200 when every delivery is finished in time. It is 503 when one was postponed, which means that the
+    platform has to send the POST again.
     """
 
     __slots__ = ("_answer", "_log", "_status", "_trace", "_unfinished", "is_finished", "task")
@@ -97,14 +98,14 @@ class DeliveryBatch:
         self.finish(delivery, f"held: {type(error).__name__}", 503, reason=str(error)[:300])
 
     def handle_timeout(self) -> None:
-        """Cancel the task and postpone every unfinished delivery. Called when the time limit is over."""
+        """Cancel the batch's task and postpone every unfinished delivery. Called when the time limit is over."""
         if self.task is not None:
             self.task.cancel()
         for delivery in list(self._unfinished):
             self.postpone(delivery, TimeoutError())
 
     def is_answered(self) -> bool:
-        """Return whether the POST is answered, so that its messages are no longer needed."""
+        """Return whether the POST is answered, so that its sync requests need no longer be sent to Kafka."""
         return self.is_finished
 
 
@@ -163,7 +164,10 @@ class WebhookHandler:
             answer(200)
 
     def log_refusal(self, status: int, reason: str, headers: Iterable[Header]) -> int:
-        """Log a refused POST and return `status`. Its headers are not verified. 200 bytes of each are logged."""
+        """Log a refused POST and return `status`.
+
+        The topic, account and delivery id are logged as the headers claim them, unverified, at most 200 bytes of each.
+        """
         claims = dict(headers)
         topic, account, webhook_id = (
             claims.get(name, b"")[:200].decode("latin-1") for name in self._webhooks.claim_headers

@@ -17,7 +17,10 @@ _GONE = (UNINSTALLED, REDACTED)
 
 
 class Installations:
-    """Handles deliveries about the app. Handling a delivery twice has no further effect."""
+    """Handles deliveries about the app itself: uninstalls and changed scopes.
+
+    Handling a delivery twice has no further effect.
+    """
 
     def __init__(
         self,
@@ -36,8 +39,8 @@ class Installations:
         """Set the connection to uninstalled, delete its tokens, and return the outcome to log.
 
         `triggered_at` is the time of the event (ms). An uninstall that is clearly older than the present grant is
-        ignored, because the app has been installed again since. For all others, and for the errors that are raised, see
-        `execute_removal`.
+        ignored, because the app has been installed again since. Every other uninstall is first checked by trying the
+        stored token, see `execute_removal`, also for the errors that are raised.
         """
 
         async def find_objection(locked: LockedConnection) -> str | None:
@@ -68,7 +71,7 @@ class Installations:
         The content of the delivery is not used. When the scopes changed, the connection wants a new full sync.
 
         Raises TokenRejectedError when the platform rejects the token, TransientError when it does not answer, and
-        UnavailableError.
+        UnavailableError when the database is unavailable.
         """
         async with self._connections.lock(name) as locked:
             if locked.row is None or not locked.row.is_live:

@@ -27,7 +27,7 @@ WaitForSync = Callable[[UUID, float], Awaitable[bool]]
 """Waits for the sync request with this sync id, for so many seconds, and returns whether it arrived."""
 
 WatchTopic = Callable[[str], AbstractAsyncContextManager[WaitForSync]]
-"""Consumes a topic from its present end while the context lasts. Raises UnavailableError."""
+"""Consumes a topic from its present end while the context lasts. Raises UnavailableError when Kafka is unavailable."""
 
 
 def build_sent_result(now: int) -> dict[str, Any]:

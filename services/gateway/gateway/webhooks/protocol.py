@@ -32,7 +32,7 @@ class WebhookProtocol(HttpToolsProtocol):
         self._request: WebhookRequest | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes. A delivery whose body is not complete with the same bytes as its headers gets a deadline."""
+        """Parse bytes. When they end a delivery's headers but not yet its body, the body gets a deadline."""
         super().data_received(data)
         request, self._request = self._request, None
         if request is not None and not request.is_finished:
@@ -138,7 +138,7 @@ class WebhookRequest:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the deadline for the body is met: the body is complete, answered already, or the sender is gone."""
+        """Whether the deadline no longer matters: the body is complete, the POST is answered, or the sender is gone."""
         return self._is_handled or self.response_complete or self.disconnected
 
     def handle_timeout(self) -> None:

@@ -46,7 +46,7 @@ async def execute_removal(
 
     When the token cannot be tried within `seconds`, the times decide. A removal that is clearly later than the grant is
     executed, because a closed shop may not answer at all. For any other removal the TransientError or TimeoutError is
-    raised, so that the platform delivers again. Raises UnavailableError as well.
+    raised, so that the platform delivers again. Raises UnavailableError when the database is unavailable.
     """
     try:
         async with asyncio.timeout(seconds), connections.lock(name) as locked:

@@ -11,12 +11,18 @@ POLLED_ONLY = {"status": "success", "message": "not supported: polled only"}
 
 
 def build_first_probe(has_webhooks: bool) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the subscriptions' state and the probe's result that are stored with a new grant."""
+    """Return the first state of the webhook subscriptions and the first result of the webhook probe for a new grant.
+
+    Both are pending; for a platform without webhooks both are success.
+    """
     return (PENDING_STATUS, PENDING_RESULT) if has_webhooks else (POLLED_ONLY, POLLED_ONLY)
 
 
 def build_webhook_status(report: WebhookReport, address: str) -> dict[str, Any]:
-    """Return the outcome of `ensure` for each topic. The whole has failed when the platform refused any topic."""
+    """Return the outcome of creating the subscriptions, as a whole and for each topic.
+
+    The whole has failed when the platform refused any topic.
+    """
     refused = [topic for topic, outcome in report.topics.items() if not outcome.is_subscribed]
     message = _count_topics(report, address)
     if refused:
@@ -30,7 +36,7 @@ def build_webhook_status(report: WebhookReport, address: str) -> dict[str, Any]:
 
 
 def build_checkup(report: WebhookReport, address: str) -> dict[str, Any]:
-    """Return the outcome of `inspect`. It has failed when any topic is not subscribed."""
+    """Return the outcome of inspecting the subscriptions. It is failed when any topic is not subscribed."""
     missing = [topic for topic, outcome in report.topics.items() if not outcome.is_subscribed]
     return {
         "status": _get_status(not missing),

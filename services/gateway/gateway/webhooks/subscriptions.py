@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class WebhookSubscriptions:
-    """Ensures and inspects the subscriptions of connections. `now` returns the time in ms.
+    """Ensures and inspects the webhook subscriptions of connections. `now` returns the time in ms.
 
     For a platform without webhooks, `ensure` and `inspect` succeed without any call to the platform.
 
@@ -50,10 +50,10 @@ class WebhookSubscriptions:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def ensure(self, connection: str, sync_id: UUID, *, first: bool) -> dict[str, Any]:
-        """Create missing subscriptions, and store and return the `webhook_status` of this sync.
+        """Create missing subscriptions. Store the state of all of them as this sync's `webhook_status`, and return it.
 
-        Topics that the platform refuses are listed in the status, not raised. With `first`, the webhook probe is
-        started as well. Calling this twice for one sync creates no subscription twice.
+        Topics that the platform refuses are listed in the state, not raised. With `first`, the webhook probe (a test
+        delivery) is started as well. Calling this twice for one sync creates no subscription twice.
         """
         token = await self._tokens.get_token(connection)
         webhooks = self._find_platform_webhooks(connection)

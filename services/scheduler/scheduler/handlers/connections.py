@@ -17,7 +17,7 @@ class ConnectionStateHandler:
 
     A connected connection gets its next poll and the full sync that the gateway requests in the event. The open
     syncs of earlier epochs are cancelled. (The epoch is a number that the gateway raises when a connection ends.) The
-    data of a redacted connection is deleted.
+    data of a redacted connection (one whose data was requested to be deleted) is deleted.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class ConnectionStateHandler:
     async def __call__(self, connection: str, events: Sequence[ConnectionChanged]) -> None:
         """Apply the event with the highest revision, unless the stored revision is as high.
 
-        A redaction among the other events of the batch deletes the connection's data as well.
+        The data is also deleted when only an earlier event of the batch has the state `redacted`.
         """
         newest = max(events, key=lambda event: event.revision)
         counts = TransactionCounts()

@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 
 class RequestsHandler:
-    """Stores the requests of incremental syncs in the ledger."""
+    """Stores the requests of incremental syncs in the table of syncs."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction

@@ -124,7 +124,10 @@ async def schedule_poll(tx: AsyncConnection, connection: str, run: ScheduledRun)
 
 
 async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) -> None:
-    """Store the latest upload and the sequence number that it contains. A failed upload does not change that number."""
+    """Store the latest upload, and the sequence number up to which the upload contains the connection's changes.
+
+    A failed upload does not change that number.
+    """
     sequence = -1 if upload.outcome == "failed" else upload.sequence
     values = {"connection": connection, "upload": upload.model_dump_json(), "sequence": sequence}
     await tx.execute(_RECORD_UPLOAD, values)

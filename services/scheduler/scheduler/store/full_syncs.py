@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True)
 class FullSync:
-    """An open full sync and its position."""
+    """An open full sync, and the step and cursor that it has reached."""
 
     sync_id: UUID
     connection: str
@@ -160,9 +160,9 @@ async def list_unused_cursors(tx: AsyncConnection, full_sync: FullSync, cursors:
 
 
 async def resume_silent_steps(tx: AsyncConnection) -> None:
-    """Make the steps due again about which no event was received for 15 minutes.
+    """Make each step due again about which no event was received for 15 minutes.
 
-    The time doubles with each attempt, up to 8 hours.
+    These 15 minutes double with each attempt at the step, up to 8 hours.
     """
     await tx.execute(_RESUME_SILENT)
 

@@ -1,4 +1,4 @@
-"""Counts over the whole ledger, for metrics and for the operator."""
+"""Counts over all stored syncs and connections, for metrics and for the operator."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -117,7 +117,7 @@ class Freshness:
 class DirtySnapshots:
     """Number of a platform's snapshots that do not contain the data of all successful syncs yet.
 
-    `age` is the time in seconds since the first of these syncs finished.
+    `age` is the time in seconds since the first sync finished whose data is missing in a snapshot.
     """
 
     platform: str
@@ -127,7 +127,7 @@ class DirtySnapshots:
 
 @dataclass(frozen=True)
 class LedgerOverview:
-    """The overview of the ledger for the operator. Its queries are too slow for the scrapes of `/metrics`."""
+    """What the operator sees of all syncs and connections. The queries are too slow for the scrapes of `/metrics`."""
 
     current: LedgerCounts
     finished: tuple[FinishedSyncs, ...]

@@ -195,7 +195,7 @@ async def record_progress(tx: AsyncConnection, event: SyncProgressed) -> list[UU
 async def cancel(
     tx: AsyncConnection, connection: str, *, below_epoch: int, all_epochs: bool, reason: str
 ) -> list[FinishedSync]:
-    """Cancel the connection's open syncs of epochs below `below_epoch`, or all of them with `everything`."""
+    """Cancel the connection's open syncs of epochs below `below_epoch`, or all of them with `all_epochs`."""
     scope = {"connection": connection, "epoch": below_epoch, "all": all_epochs}
     return _build_finished(await tx.execute(_CANCEL, {**scope, "reason": reason}))
 
@@ -221,8 +221,8 @@ async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) ->
 async def record_existing_upload(tx: AsyncConnection, connection: str, upload: str, sequence: int) -> list[datetime]:
     """Mark the successful syncs whose data the latest upload already contains as uploaded.
 
-    `upload` is that upload as JSON, and `sequence` the sequence number that it contains. Returns the times at which the
-    webhooks that caused these syncs were accepted.
+    `upload` is that upload as JSON. It contains the connection's changes up to the sequence number `sequence`. Returns
+    the times at which the webhooks that caused these syncs were accepted.
     """
     values = {"connection": connection, "upload": upload, "uploaded": True, "sequence": sequence}
     return _list_accepted(await tx.execute(_RECORD_UPLOAD, values))

@@ -1,4 +1,4 @@
-"""Starts all work that is due: polls, delayed requests and steps of full syncs.
+"""Starts all work that is due: polls (regular full syncs), delayed requests and steps of full syncs.
 
 Several scheduler processes may run at the same time. Each process locks the rows whose work it starts, so that no work
 is started twice.

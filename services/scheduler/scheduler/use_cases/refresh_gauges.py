@@ -14,7 +14,7 @@ QUERY_TIMEOUT_SECONDS = 2.0
 
 
 class GaugeRefresher:
-    """Loads the counts of the ledger when `/metrics` is scraped.
+    """Loads the counts of syncs and connections for the gauges when `/metrics` is scraped.
 
     The database is queried at most every ten seconds, and a query is cancelled after two seconds.
     """

@@ -1,7 +1,7 @@
 """Maps collections to records.
 
-A record's body has its products as a list of gids only. The snapshot document shows each with the title of the
-product's own record.
+A record's body has its products as a list of gids (Shopify's global ids) only. The snapshot document shows each with
+the title of the product's own record.
 """
 
 from contracts.events import Record
@@ -23,9 +23,9 @@ MANUAL = "MANUAL"
 def map_collection(raw: Node, info: ResponseInfo) -> MappedRecords:
     """Map a collection to its record.
 
-    When the collection has more products than came, and the merchant sorts it by hand, its list continues in that
-    order. Any other order may change during the read, so the products of such a collection are read again from the
-    beginning, in the order of their ids.
+    When the response has only some of the products, the rest is read next. A list that the merchant sorts by hand
+    continues in that order. Any other order may change during the read, so the products of such a collection are read
+    again from the beginning, in the order of their ids.
     """
     node = CollectionBody.model_validate(raw)
     gids, continuations = _map_products(node)

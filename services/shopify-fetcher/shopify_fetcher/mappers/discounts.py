@@ -1,7 +1,7 @@
 """Maps discounts to records: those that need a code, and automatic ones.
 
-Codes are sorted alphabetically. The products and collections that a discount applies to are gids in the body, and the
-snapshot document shows their titles.
+Codes are sorted alphabetically. The products and collections that a discount applies to are gids (Shopify's global
+ids) in the body, and the snapshot document shows their titles.
 """
 
 from collections.abc import Iterator
@@ -107,7 +107,7 @@ def map_codes(page: CodePage) -> list[Node]:
 
 
 def map_gids(page: ProductIdPage | CollectionIdPage | None) -> list[str]:
-    """Map a page to its gids, in the order of their numbers.
+    """Return the gids on a page of products or collections, in the order of the numbers in the gids.
 
     `page` is None where the scopes do not allow products; the result is then an empty list.
     """

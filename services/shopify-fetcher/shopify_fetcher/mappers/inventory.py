@@ -12,7 +12,7 @@ _INVENTORY_FIELDS = {"inventoryItem"}
 
 
 def map_levels(page: LevelPage) -> list[Node]:
-    """Map a page of levels, in the order of their locations' numbers.
+    """Map a page of levels (an item's quantities at one location each), in the order of their locations' numbers.
 
     Each level has the gid of its location, or None where the scopes do not allow locations.
     """

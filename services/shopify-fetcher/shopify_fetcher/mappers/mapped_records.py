@@ -59,7 +59,8 @@ class ResponseInfo:
 class MappedRecords:
     """Holds the records of responses, the chunked records still to be completed, and incomplete inventory items.
 
-    An inventory item is incomplete when not all of its levels came with its product; it is then read directly.
+    An inventory item is incomplete when not all of its levels (quantities at a location) came with its product; it is
+    then read directly.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -83,12 +84,12 @@ class MappedRecords:
 
 
 def build_continuations(nested_list: str, page_info: PageInfo) -> tuple[Continuation, ...]:
-    """Return one continuation when the nested list has more pages; otherwise an empty tuple."""
+    """Return where to continue the nested list when it has more pages; otherwise an empty tuple."""
     return (Continuation(nested_list, page_info.endCursor),) if page_info.hasNextPage else ()
 
 
 def sort_by_number(gids: list[str]) -> list[str]:
-    """Return gids in the order of their numbers."""
+    """Return gids (Shopify's global ids) in the order of the numbers at their ends."""
     return sorted(gids, key=parse_number)
 
 

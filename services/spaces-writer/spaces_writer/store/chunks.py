@@ -1,4 +1,7 @@
-"""The table of chunks. It keeps the chunks of a chunked record until all chunks of one reading have arrived."""
+"""The table of chunks: the parts of records that are too large for one message.
+
+The chunks of a record are kept until all chunks of one reading have arrived.
+"""
 
 from collections.abc import Mapping
 

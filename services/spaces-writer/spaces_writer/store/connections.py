@@ -78,7 +78,7 @@ async def raise_sequence(tx: AsyncConnection, connection: str) -> int:
 async def mark_fully_read(tx: AsyncConnection, connection: str, sync_id: UUID) -> int:
     """Record that a full sync succeeded. Return the connection's sequence number.
 
-    From now on snapshots may be built. A check of the uploaded object is requested.
+    From now on snapshots may be built. A comparison of the object in the bucket with the last upload is requested.
     """
     return int((await tx.execute(_MARK_FULLY_READ, {"connection": connection, "sync_id": sync_id})).scalar_one())
 

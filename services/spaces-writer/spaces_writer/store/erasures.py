@@ -1,6 +1,7 @@
 """Deletes the stored data of redacted connections, and keeps the table of erasures.
 
-An erasure is the deletion of a redacted connection's object from the bucket.
+A connection is redacted when the deletion of its data was requested. An erasure is the deletion of its object from the
+bucket. The object is deleted twice, because a late upload may have stored it again after the first deletion.
 """
 
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ _DELETE = text("DELETE FROM erasures WHERE connection = :connection AND epoch = 
 
 @dataclass(frozen=True)
 class PendingErasure:
-    """The erasure of a redacted connection's object. `erased_at` (ms) is None until the object has been deleted."""
+    """The pending deletion of a redacted connection's object. `erased_at` (ms) is None until the first deletion."""
 
     connection: str
     epoch: int

@@ -28,7 +28,7 @@ WHERE merchant = :merchant
 
 @dataclass(frozen=True)
 class DueDocument:
-    """A merchant's document that must be updated.
+    """A merchant's document (the list of its connections in the bucket) that must be updated.
 
     `version` is its current version. `sha256` is the hash of the bytes that were uploaded last; None means that the
     document must be uploaded whatever its bytes are.

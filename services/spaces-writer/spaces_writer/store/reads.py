@@ -65,9 +65,9 @@ def _build_key(connection: str, read_id: UUID) -> dict[str, object]:
 
 
 async def save_page(tx: AsyncConnection, page: RecordsPage, ids: Sequence[str], counts: DispositionCounts) -> None:
-    """Store the ids that a page of records listed, and the dispositions of its records.
+    """Store the `ids` that a page of records listed, and the `counts` of what became of its records.
 
-    If a page with the same number is stored already, its ids are added to the stored ones, and its counts are ignored.
+    If a page with the same number is stored already, `ids` are added to the stored ids, and `counts` is ignored.
     """
     await tx.execute(
         _SAVE_PAGE,
@@ -93,7 +93,10 @@ async def list_ids(tx: AsyncConnection, connection: str, read_id: UUID) -> set[t
 
 
 async def compute_totals(tx: AsyncConnection, connection: str, read_id: UUID) -> SyncTotals:
-    """Return the number of pages and of records by disposition that the read has published so far."""
+    """Return how many pages and records of the read were stored so far.
+
+    The records are also counted by what became of them: changed, unchanged, stale or deleted.
+    """
     row = (await tx.execute(_COMPUTE_TOTALS, _build_key(connection, read_id))).one()
     return SyncTotals(read_id=read_id, **{name: int(value) for name, value in row._mapping.items()})
 

@@ -69,7 +69,10 @@ WHERE connection = :connection AND resource = ANY(CAST(:resources AS text[])) AN
 
 @dataclass(frozen=True)
 class PreparedRecord:
-    """A record that is ready to be written, with its canonical body and hash; both are None for a tombstone."""
+    """A record that is ready to be written, with its canonical body and hash.
+
+    Both are None for a tombstone (a reading that found no record).
+    """
 
     record: Record
     body: bytes | None
@@ -130,7 +133,7 @@ async def write_tombstones(
 
 
 async def write_index(tx: AsyncConnection, connection: str, resource: str, prepared: Sequence[PreparedRecord]) -> None:
-    """Write the index entries of records whose body has not changed, in one statement."""
+    """Write only the index entries of records, without their bodies, in one statement."""
     records = [item.record for item in prepared]
     await tx.execute(
         _WRITE_INDEX,
@@ -156,7 +159,8 @@ async def find_deletion_candidates(
 ) -> list[tuple[str, str]]:
     """Return (resource, id) of the records that a full read of `resources` did not list.
 
-    `before` (ms) is the start of the full read, which read the listed records later. Deleted records are left out.
+    `before` (ms) is the start of the full read: a record that was last read before it was not listed. Deleted records
+    are left out.
     """
     parameters = {"connection": connection, "resources": list(resources), "before": before}
     return [(row.resource, row.id) for row in await tx.execute(_FIND_DELETION_CANDIDATES, parameters)]
@@ -171,7 +175,7 @@ async def count_living(tx: AsyncConnection, connection: str, resources: Sequence
 async def delete_orphans(
     tx: AsyncConnection, connection: str, resources: Sequence[str], parent_resources: Sequence[str], before: int
 ) -> None:
-    """Delete child records whose parent does not exist, which no document shows. The parent was deleted earlier.
+    """Delete child records whose parent does not exist, because it was deleted earlier. No snapshot shows them.
 
     Only child records of `resources` that were read before the time `before` (ms) are deleted. `parent_resources` are
     the resources among which the parents are searched.

@@ -16,7 +16,7 @@ from spaces_writer.pacing import UploadPace
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot row with the current state of its connection."""
+    """The last build and upload of a connection's snapshot, with the current state of the connection."""
 
     connection: str
     object_key: str
@@ -75,9 +75,9 @@ UPDATE snapshots SET failures = failures + 1, not_before = :not_before,
 
 
 async def list_due(tx: AsyncConnection, now: float) -> list[str]:
-    """Return the connections whose snapshot must be built or checked and whose pacing allows a build at `now`.
+    """Return the connections whose snapshot must be built, or whose object in the bucket must be checked.
 
-    `now` is in seconds since 1970.
+    Connections that must still wait at `now` (seconds since 1970), after frequent builds or a failure, are left out.
     """
     rows = await tx.execute(_LIST_DUE, {"now": now})
     return [row.connection for row in rows if row.tokens is None or UploadPace(*row[1:]).compute_wait(now) <= 0]
@@ -86,7 +86,8 @@ async def list_due(tx: AsyncConnection, now: float) -> list[str]:
 async def lock(tx: AsyncConnection, connection: str) -> Snapshot | None:
     """Return the snapshot's row, locked until the transaction ends. The row is created if there is none.
 
-    Returns None if another process has the lock or the snapshot may not be built.
+    Returns None if another process has the lock, or if the snapshot may not be built: as long as no full sync has
+    succeeded since the account was connected, or while the connection's data must be deleted.
     """
     await tx.execute(_CREATE, {"connection": connection})
     row = (await tx.execute(_LOCK, {"connection": connection})).one_or_none()

@@ -1,4 +1,4 @@
-"""The table of spans whose changes are not uploaded yet. With it the trace of a change includes the later upload.
+"""The table of spans that changed a snapshot's data. They are kept until the upload, which then joins their trace.
 
 The table has rows only if traces are exported.
 """

@@ -1,4 +1,4 @@
-"""The effect of one batch of fetched events of a connection, and the events that report this effect."""
+"""What one batch of events from fetchers has changed in the stored data, and the events that report this."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class IngestedBatch:
-    """The effect of a batch so far. `row` is the connection's row as it was before the batch."""
+    """What has been stored and decided so far while a batch of events from fetchers is handled.
+
+    All events of the batch belong to one connection. `row` is the connection's row as it was before the batch.
+    """
 
     row: "ConnectionRow"
     is_full_read: bool = False
@@ -23,7 +26,7 @@ class IngestedBatch:
     """Whether the batch changes the content of the connection's snapshot."""
     pages: int = 0
     counts: DispositionCounts = field(default_factory=DispositionCounts)
-    """Dispositions of the stored records. Child records on a page of another resource are not counted."""
+    """What became of the records. Child records on a page of another resource are not counted."""
     open_reads: set[UUID] = field(default_factory=set)
     """Ids of the reads without a final result. Their totals are published after the batch."""
     results: list[SyncResult] = field(default_factory=list)

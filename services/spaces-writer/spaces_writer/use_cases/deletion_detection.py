@@ -35,7 +35,10 @@ async def detect_deletions(tx: "AsyncConnection", event: FullReadCompleted, batc
 
 
 def _build_verifications(read_id: UUID, candidates: Sequence[tuple[str, str]]) -> list[tuple[UUID, RecordIds]]:
-    """Group the candidates, given as (resource, id), into verifications of at most 250 ids of one resource."""
+    """Group the candidates, given as (resource, id), into direct reads of at most 250 ids of one resource.
+
+    Returns (id of the sync that is to read the group, ids of the group).
+    """
     verifications: list[tuple[UUID, RecordIds]] = []
     for resource in sorted({resource for resource, _ in candidates}):
         ids = [record_id for candidate_resource, record_id in candidates if candidate_resource == resource]

@@ -32,7 +32,10 @@ log = structlog.get_logger()
 
 
 class Eraser:
-    """Executes the erasures that redactions requested. `on_erased` is called after every commit."""
+    """Deletes the objects of redacted connections (those whose data was requested to be deleted) from the bucket.
+
+    An erasure is this deletion for one connection. `on_erased` is called after every commit.
+    """
 
     def __init__(self, database: "Database", bucket: "BucketClient", *, on_erased: Callable[[], None]) -> None:
         self._database = database

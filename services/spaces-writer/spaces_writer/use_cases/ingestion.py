@@ -30,7 +30,7 @@ FetchedEvent = RecordsPage | RangeCompleted | FullReadCompleted | IncrementalRea
 async def ingest_batch(
     tx: "AsyncConnection", connection: str, events: Sequence[FetchedEvent], *, is_full_read: bool
 ) -> tuple[IngestedBatch, list[DataStored]]:
-    """Store the data of the events. Return the effect of the batch, and the events that report this effect.
+    """Store the data of the events. Return what was stored and decided, and the events that report this.
 
     `is_full_read` says whether the events come from full reads. Raises `UnknownConnectionError` if the gateway's
     state of the connection, or of the epoch of an event, has not been received yet. (The epoch is a number that the

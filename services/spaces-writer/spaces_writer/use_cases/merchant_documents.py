@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 class MerchantDocuments:
-    """Keeps the merchants' documents in the bucket up to date."""
+    """Keeps the merchants' documents in the bucket up to date. Each document lists the connections of one merchant."""
 
     def __init__(self, database: "Database", bucket: "BucketClient") -> None:
         self._database = database

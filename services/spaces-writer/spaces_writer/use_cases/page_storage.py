@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def store_page(tx: "AsyncConnection", page: RecordsPage, batch: IngestedBatch) -> None:
-    """Store the records of the page and the ids that the page listed, and add the effect to `batch`."""
+    """Store the records of the page and the ids that the page listed, and add what this changed to `batch`."""
     whole = await _collect_whole_records(tx, page)
     counts = DispositionCounts()
     by_resource: dict[str, dict[str, Record]] = {}
@@ -101,7 +101,11 @@ def _get_version(index: Mapping[str, IndexEntry], item: PreparedRecord) -> Versi
 
 
 def _keep_volatile_fields(item: PreparedRecord, entry: IndexEntry | None, *, is_full_read: bool) -> PreparedRecord:
-    """Return an unchanged record with the stored volatile fields, unless this full read must renew them."""
+    """Return an unchanged record with its stored volatile fields (those that change without an edit).
+
+    The values that were just read are kept instead if a full read must renew the stored ones, or if the record was
+    never stored.
+    """
     if entry is None or (is_full_read and should_renew(item.volatile_fields, entry.volatile_fields)):
         return item
     return replace(item, volatile_fields=entry.volatile_fields)

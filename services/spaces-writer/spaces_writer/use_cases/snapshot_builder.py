@@ -42,7 +42,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class SnapshotDocument:
-    """A document in a temporary file. `sequence` is the connection's sequence number whose data it contains."""
+    """A connection's snapshot in a temporary file.
+
+    The snapshot contains the changes up to the connection's sequence number `sequence`.
+    """
 
     body: IO[bytes]
     sha256: str
@@ -54,8 +57,8 @@ class SnapshotDocument:
 class SnapshotBuilder:
     """Builds and uploads snapshots.
 
-    Each build uses two database connections: one holds the lock, the other one reads the records. After each commit
-    `on_upload` is called with the name of the connection and the outcome.
+    Each build uses two database connections: one holds the lock on the snapshot's row, the other one reads the records.
+    After each commit `on_upload` is called with the name of the merchant's connection and the outcome.
     """
 
     def __init__(
@@ -66,10 +69,11 @@ class SnapshotBuilder:
         self._on_upload = on_upload
 
     async def build(self, connection: str) -> Upload | None:
-        """Build the connection's document, and upload it if it has changed.
+        """Build the connection's snapshot, and upload it if it has changed.
 
-        Returns the outcome, or None when the snapshot may not be built or another process builds it. If the bucket is
-        unavailable, the outcome is `failed`. Raises `UnavailableError` if the database is unavailable.
+        Returns the outcome, or None when another process builds the snapshot, or when it may not be built: as long as
+        no full sync has succeeded since the account was connected, or while the connection's data must be deleted. If
+        the bucket is unavailable, the outcome is `failed`. Raises `UnavailableError` if the database is unavailable.
         """
         started = time.time()
         async with self._database.transaction() as tx:

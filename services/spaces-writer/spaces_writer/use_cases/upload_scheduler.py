@@ -23,7 +23,10 @@ PAUSE_SECONDS = 1.0
 
 
 class UploadScheduler:
-    """Runs at most `concurrency` builds and updates at the same time. `on_success` is called after each success."""
+    """Runs the due builds of snapshots and updates of merchants' documents, at most `concurrency` at the same time.
+
+    `on_success` is called after each success.
+    """
 
     def __init__(
         self,

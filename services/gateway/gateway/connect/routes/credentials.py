@@ -29,7 +29,7 @@ from platform_sdk.errors import RequestRejectedError, TransientError
 
 
 class CredentialFieldDocument(ResponseModel):
-    """A field of the form. The value of a secret field is never shown again."""
+    """A field of the form for a merchant's credentials. The value of a secret field is never shown again."""
 
     name: str
     label: str
@@ -52,14 +52,14 @@ class ConnectedAccountDocument(ResponseModel):
 
 
 class AccountsConnected(MerchantConnected):
-    """The connections of accepted credentials. The response also sets the cookie `session_id`."""
+    """The accounts that accepted credentials have connected. The response also sets the cookie `session_id`."""
 
     connections: list[ConnectedAccountDocument]
     missing_scopes: list[MissingScope]
 
 
 class CredentialsFlow:
-    """Exchanges credentials for grants at one platform and stores the grants."""
+    """Exchanges credentials for grants (tokens and scopes) at one platform and stores the grants."""
 
     def __init__(self, method: Credentials, connections: ConnectionStore, grants: GrantService) -> None:
         self._method = method
@@ -70,8 +70,8 @@ class CredentialsFlow:
         """Let the platform check the credentials, store the grants, and return the sign-in.
 
         `values` are the credentials by field name, `session` is the value of the session cookie. Raises
-        RequestRejectedError when the platform refuses the credentials or they open no account. Raises TransientError
-        when the platform does not answer. After an error nothing is stored.
+        RequestRejectedError when the platform refuses the credentials or they give access to no account. Raises
+        TransientError when the platform does not answer. After an error nothing is stored.
         """
         grants = await self._method.check_credentials(values)
         if not grants:
@@ -116,7 +116,7 @@ def create_credentials_routes(
 
 
 class ConnectForm:
-    """The form of one platform: shows it, and checks it when it is submitted."""
+    """The form for the credentials of one platform: shows it, and checks it when it is submitted."""
 
     def __init__(self, adapter: PlatformAdapter, method: Credentials, cookies: Cookies, keys: BrowserKeys) -> None:
         self._title = adapter.manifest.title
@@ -142,10 +142,11 @@ class ConnectForm:
         return respond_problem(request, error.status, error.reason)
 
     def is_sender(self, request: Request, fields: dict[str, str]) -> bool:
-        """Return whether the fields come from the gateway's own form in this browser, or as JSON from no other site.
+        """Return whether the fields come from a permitted sender.
 
-        JSON needs no form token: browsers let a page of another site send JSON only if the gateway allows it by CORS,
-        which it does for `GET` alone.
+        A form must be the gateway's own in this browser. JSON must not come from a page of another site. It needs no
+        form token: browsers let such a page send JSON only if the gateway allows it by CORS, which it does for `GET`
+        alone.
         """
         if is_json(request):
             return "sec-fetch-site" not in request.headers or is_same_origin(request)

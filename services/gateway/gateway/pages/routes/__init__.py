@@ -1,1 +1,1 @@
-"""The routes of the merchants' HTML pages and of the sandbox's pages."""
+"""The routes of the merchants' HTML pages and of the pages of the sandbox (the simulated platforms)."""

@@ -1,7 +1,8 @@
-"""Forwards the sandbox's HTML pages under `/sandbox`, for installations where browsers reach only the gateway.
+"""Forwards HTML pages of the sandbox (the simulated platforms) under `/sandbox`.
 
-Only the consent pages and the pages for editing are forwarded. The sandbox's platform APIs, token endpoint and control
-endpoint are not. The gateway's own cookies are not forwarded.
+This is for installations where browsers reach only the gateway. Only the consent pages and the pages for editing are
+forwarded. The sandbox's platform APIs, token endpoint and control endpoint are not. The gateway's own cookies are not
+forwarded.
 """
 
 import re
