@@ -1,4 +1,7 @@
-"""Take origins from URLs, and send requests for the gateway's own URL to the URL at which it is reached from here."""
+"""Origins of URLs (`http://host:port`), and an HTTP transport that sends requests for some origins to another one.
+
+With it a command can follow links to the gateway's public URL while it reaches the gateway at another one.
+"""
 
 from collections.abc import Iterable
 from urllib.parse import urlsplit

@@ -38,7 +38,11 @@ def watch_parent(parent: int, signal_number: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Replace this process by the command."""
+    """Change the user, watch the parent process, then replace this process by a command.
+
+    `arguments` are the parent's process id, the number of the signal to send when the parent has ended, the user (`-`
+    for the present one) and the words of the command.
+    """
     parent, signal_number, user, *command = arguments
     if user != "-":
         change_user(user)

@@ -80,7 +80,11 @@ class PointBucket:
         self._available = min(self._maximum, self._available + cost - charged)
 
     def update(self, status: ThrottleStatus, now: float) -> None:
-        """Adopt the size and restore rate of `status`, and its level when it is lower than the level of this copy."""
+        """Take over what Shopify reports of the bucket: its size and restore rate, and fewer available points.
+
+        A greater number of available points is taken over only when the size has changed, because calls that are still
+        under way may have used them.
+        """
         self._restore(now)
         self._rate = max(status.restore_rate, 1.0)
         if status.maximum != self._maximum:

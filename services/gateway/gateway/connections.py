@@ -75,7 +75,11 @@ def apply_grant(
     tokens: EncryptedTokens,
     granted_by: str | None = None,
 ) -> Connection:
-    """Return the connection after a consent: connected, with new tokens and a new wanted full sync. The epoch stays."""
+    """Return the connection as it is after a consent: connected, with the new tokens and a new id in `wanted_sync`.
+
+    `wanted_sync` is the id of the full sync that the scheduler is to run. The epoch (the number that rises when a
+    connection ends) stays.
+    """
     revision = before.revision + 1 if before else 1
     return Connection(
         name=name,
@@ -112,7 +116,7 @@ def change_scopes(row: Connection, scopes: tuple[str, ...]) -> Connection:
 
 
 def request_manual_sync(row: Connection) -> Connection:
-    """Return the connection with a new wanted full sync, for an operator's request."""
+    """Return the connection with a new id in `wanted_sync`: an operator has requested a full sync."""
     revision = row.revision + 1
     wanted = derive_wanted_sync(row.name, revision, row.granted_at, MANUAL)
     return replace(row, revision=revision, wanted_sync=wanted, wanted_cause=MANUAL)

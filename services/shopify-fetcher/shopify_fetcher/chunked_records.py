@@ -43,7 +43,10 @@ class UnfinishedRecord:
     continuations: tuple[Continuation, ...]
 
     def build_first_chunk(self) -> RecordChunk:
-        """Return the position of the first chunk."""
+        """Return the `chunk` field of the record's first message: whose chunk it is, and which chunk follows.
+
+        The chunk's data is not in it.
+        """
         return RecordChunk(reading_id=self.reading_id, cursor=None, next_cursor=self.continuations[0].cursor)
 
     def advance(self, after: str | None) -> "UnfinishedRecord | None":
@@ -58,7 +61,7 @@ class UnfinishedRecord:
         return UnfinishedRecord(self.resource, self.id, self.read_at, self.reading_id, remaining)
 
     def build_chunk(self, path: tuple[str, ...], remaining: "UnfinishedRecord | None") -> RecordChunk:
-        """Return the position of the next chunk.
+        """Return the `chunk` field of the message with the next chunk: whose chunk it is, and which chunk follows.
 
         `path` leads from the record's body to the list that the chunk's items belong to. `remaining` is what
         `advance` has returned for this chunk.

@@ -119,7 +119,7 @@ class GrantService:
     async def _save_grant(
         self, connection: LockedConnection, account: str, grant: Grant, merchant: UUID
     ) -> ConnectedAccount:
-        """Store one grant of an account, with a new wanted full sync."""
+        """Store one grant of an account. The scheduler then runs a full sync, whose id is stored in `wanted_sync`."""
         name = build_connection_name(self._adapter.slug, account)
         row = apply_grant(
             connection.row,

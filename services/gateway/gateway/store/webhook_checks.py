@@ -98,7 +98,7 @@ class WebhookCheckStore:
             await tx.execute(_DELETE, {"connection": connection})
 
     async def prune(self) -> None:
-        """Delete webhook checks that are older than 30 days, except those of a connection's wanted full sync."""
+        """Delete webhook checks that are older than 30 days, except those of the latest requested full syncs."""
         async with self._transaction() as tx:
             await tx.execute(_PRUNE)
 

@@ -34,7 +34,10 @@ class ConnectionCache:
         self._entries: dict[str, CachedEpoch] = {}
 
     def get_epoch(self, name: str) -> int | None:
-        """Return the epoch of a connection that is cached as live; None where the store has to be read."""
+        """Return a connection's epoch (the number that rises when the connection ends) if it is cached as live.
+
+        Returns None where the store has to be read.
+        """
         entry = self._entries.get(name)
         return entry.epoch if entry is not None and entry.until > self._clock() else None
 

@@ -33,7 +33,11 @@ CODES = "codes"
 
 
 def build_list_name(family: str, side: str, item_list: str) -> str:
-    """Return the name, in `continuations.NESTED_LISTS`, of a list of what a discount applies to."""
+    """Return the key of `continuations.NESTED_LISTS` for one list of a discount's items.
+
+    `family` is a value of `FAMILIES`, `side` is one of `SIDES`, and `item_list` is one of `ITEM_LISTS`. An example is
+    `codeDiscount.customerGets.products`.
+    """
     return f"{family}.{side}.{item_list}"
 
 

@@ -155,14 +155,13 @@ async def write_index(tx: AsyncConnection, connection: str, resource: str, prepa
 
 
 async def find_deletion_candidates(
-    tx: AsyncConnection, connection: str, resources: Sequence[str], before: int
+    tx: AsyncConnection, connection: str, resources: Sequence[str], read_started_at: int
 ) -> list[tuple[str, str]]:
     """Return (resource, id) of the records that a full read of `resources` did not list.
 
-    `before` (ms) is the start of the full read: a record that was last read before it was not listed. Deleted records
-    are left out.
+    A record that was last read before `read_started_at` (ms) was not listed. Deleted records are left out.
     """
-    parameters = {"connection": connection, "resources": list(resources), "before": before}
+    parameters = {"connection": connection, "resources": list(resources), "before": read_started_at}
     return [(row.resource, row.id) for row in await tx.execute(_FIND_DELETION_CANDIDATES, parameters)]
 
 

@@ -70,16 +70,16 @@ class Eraser:
         Raises `UnavailableError` if the bucket or the database is unavailable.
         """
         async with self._database.transaction() as tx:
-            was_uploaded = await snapshots.wait_for_lock(tx, connection)
+            has_new_object = await snapshots.wait_for_lock(tx, connection)
             erasure = await erasures.load_due(tx, connection)
             if erasure is None:
-                if not was_uploaded:
+                if not has_new_object:
                     await snapshots.delete(tx, connection)
                 return
             if erasure.erased_at is None:
                 await self._delete_first_time(tx, erasure)
             else:
-                await self._delete_second_time(tx, erasure, was_uploaded=was_uploaded)
+                await self._delete_again_unless_reconnected(tx, erasure, has_new_object=has_new_object)
         self._on_erased()
 
     async def _delete_first_time(self, tx: "AsyncConnection", erasure: PendingErasure) -> None:
@@ -95,13 +95,15 @@ class Eraser:
         )
         await enqueue(tx, [OutboundMessage(DATA_STORED, erasure.connection, event, str(uuid4()))])
 
-    async def _delete_second_time(self, tx: "AsyncConnection", erasure: PendingErasure, *, was_uploaded: bool) -> None:
+    async def _delete_again_unless_reconnected(
+        self, tx: "AsyncConnection", erasure: PendingErasure, *, has_new_object: bool
+    ) -> None:
         """Delete the object again, unless the connection has been connected again and has uploaded a new object.
 
         In that case a check of the new object is requested. The merchant's document is uploaded or deleted once more,
         because a late PUT may have restored an old version of that document as well.
         """
-        if was_uploaded:
+        if has_new_object:
             await connections.request_object_check(tx, erasure.connection)
         else:
             await self._delete_object(tx, erasure)
