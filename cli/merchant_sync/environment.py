@@ -144,10 +144,10 @@ def get_internal_key(secrets: Mapping[str, str], caller: str) -> str:
     return secrets[f"{caller.replace('-', '_')}_internal_key"]
 
 
-def get_address_setting(service: str) -> str:
-    """Return the name under which `runtime.json` lists the URL of a service that has no setting for its URL.
+def get_address_key(service: str) -> str:
+    """Return the key in `runtime.json` for the URL of a service that no other service calls: `SPACES_WRITER_ADDRESS`.
 
-    A service has no such setting when no other service calls it.
+    The URL of any other service is listed under the name of its setting, such as `SCHEDULER_URL`.
     """
     return f"{service.replace('-', '_').upper()}_ADDRESS"
 
@@ -297,7 +297,7 @@ class Environment:
         uncalled = (SPACES_WRITER, *(name for name in FETCHERS if self.has_service(name)))
         return {
             **{name: shared[name] for name in _ADDRESSES if name in shared},
-            **{get_address_setting(name): f"http://{HOST}:{self.get_port(name)}" for name in uncalled},
+            **{get_address_key(name): f"http://{HOST}:{self.get_port(name)}" for name in uncalled},
             "GATEWAY_URL": self.gateway_url,
             "GATEWAY_PORT": str(self.gateway_port),
             "SANDBOX_PUBLIC_URL": self.sandbox_url,

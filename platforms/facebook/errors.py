@@ -59,8 +59,11 @@ class _Error(BaseModel):
     is_transient: bool = False
 
 
-def parse_response(status: int, body: bytes, token: str) -> PageResult:
-    """Return the result of a response. `token` is the token of the request; it is removed from the texts of errors."""
+def parse_page_or_error(status: int, body: bytes, token: str) -> PageResult:
+    """Return the Page in a response, or the error as which it must be handled; the error is not raised.
+
+    `token` is the token of the request. It is removed from the texts of errors.
+    """
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -17,7 +17,7 @@ from contracts.events import parse_account
 from platform_sdk.errors import AccessDeniedError, PermanentError, RetryLaterError, ThrottledError, TransientError
 from platform_sdk.http import HttpClient, TraceCall, open_http_client
 from platform_sdk.session import FULL, INCREMENTAL, MAX_WAIT_SECONDS, ApiSession, RateLimitWait, SyncContext
-from platforms.facebook.errors import APP, PageResult, parse_response
+from platforms.facebook.errors import APP, PageResult, parse_page_or_error
 from platforms.facebook.fields import RequestedFields
 from platforms.facebook.ids import is_page_id
 from platforms.facebook.rate_limit import MAX_CONCURRENT_CALLS, RateLimitState
@@ -74,7 +74,7 @@ class GraphClient:
         )
         if response.body is None:
             raise TransientError("a response of more than 4 MB")
-        result = parse_response(response.status, response.body, token)
+        result = parse_page_or_error(response.status, response.body, token)
         usage = parse_usage(response.headers, page_id)
         return PageResponse(response.read_at, result, usage, response.headers.get("facebook-api-version"))
 

@@ -130,7 +130,7 @@ class FacebookUserRequests:
             signature, (_compute_signature(secret, signed).encode() for secret in self._secrets)
         ):
             raise RequestRejectedError(400, "the signed request is not Facebook's")
-        content = _parse_json(_decode_base64url(payload))
+        content = _parse_json_or_none(_decode_base64url(payload))
         is_known = isinstance(content, dict) and content.get("algorithm") == "HMAC-SHA256"
         user = content.get("user_id") if is_known else None
         if not isinstance(user, str) or not user:
@@ -142,7 +142,7 @@ class FacebookUserRequests:
 
 
 def _parse_entries(body: bytes) -> list[Any]:
-    payload = _parse_json(body)
+    payload = _parse_json_or_none(body)
     if not isinstance(payload, dict) or payload.get("object") != "page":
         raise RequestRejectedError(400, "the body is not a JSON object about pages")
     entries = payload.get("entry")
@@ -192,7 +192,7 @@ def _decode_base64url(text: str) -> bytes:
         return b""
 
 
-def _parse_json(raw: bytes) -> Any:
+def _parse_json_or_none(raw: bytes) -> Any:
     """Return the parsed JSON; None when `raw` is not JSON."""
     try:
         return orjson.loads(raw)

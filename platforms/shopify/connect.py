@@ -64,7 +64,7 @@ class ShopifyAccounts:
 
     def parse_record_id(self, account: str, resource: str, text: str) -> str | None:  # noqa: ARG002
         """Return the gid of the record whose gid or number is `text`; None when it names no record."""
-        return CATALOG.get(resource).parse_gid(text) if resource in CATALOG else None
+        return CATALOG.get(resource).build_gid(text) if resource in CATALOG else None
 
     def find_missing_scopes(self, granted: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
         """Return the requested scopes that are not in `granted`, each with the resources that need it."""

@@ -34,7 +34,7 @@ def get_object_key(page: str) -> str:
 
 
 class SandboxPages:
-    """Uses the Facebook that the sandbox simulates. `visit` reaches the installation."""
+    """Controls the sandbox's Facebook, and connects Pages as a merchant does, by the HTTP calls of `visit`."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit

@@ -61,7 +61,7 @@ class ShopSteps:
         """Wait until the object equals the document that the sandbox expects."""
         return self.trip.wait_for_expected(self.key, lambda: self.shops.load_expected_document(self.shop))
 
-    def check_sync_checks(self) -> str:
+    def wait_for_gateway_checks(self) -> str:
         """Wait until all checks that the gateway shows with the first sync are a success.
 
         They check the webhook subscriptions, a test delivery, the read and the upload.
@@ -140,7 +140,7 @@ def build_steps(trip: Trip) -> Sequence[DemoStep]:
         DemoStep("A merchant connects it by OAuth", steps.connect),
         DemoStep("The first full sync succeeds", steps.wait_for_first_sync),
         DemoStep("The object equals the sandbox's expected document", steps.compare_object),
-        DemoStep("The connection's four checks succeed", steps.check_sync_checks),
+        DemoStep("The connection's four checks succeed", steps.wait_for_gateway_checks),
         DemoStep(
             f"An edit is in the object within {EDIT_SECONDS:.0f} s during a full sync", steps.edit_during_full_sync
         ),

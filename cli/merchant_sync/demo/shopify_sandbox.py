@@ -39,7 +39,7 @@ def get_object_key(shop: str) -> str:
 
 
 class SandboxShops:
-    """Uses the shops that the sandbox simulates. `visit` reaches the installation."""
+    """Controls the sandbox's shops, and connects them as a merchant does, by the HTTP calls of `visit`."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit

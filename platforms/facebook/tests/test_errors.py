@@ -13,18 +13,20 @@ from platform_sdk.errors import (
     TokenRejectedError,
     TransientError,
 )
-from platforms.facebook.errors import APP, PAGE, PageResult, parse_response
+from platforms.facebook.errors import APP, PAGE, PageResult, parse_page_or_error
 
 TOKEN = "page-token-of-the-merchant"
 
 
 def parse_error(code: int, message: str = "", *, status: int = 400, **more: Any) -> Any:
     body = {"error": {"message": message or f"(#{code}) x", "type": "OAuthException", "code": code, **more}}
-    return parse_response(status, json.dumps(body).encode(), TOKEN)
+    return parse_page_or_error(status, json.dumps(body).encode(), TOKEN)
 
 
 def test_a_page_is_returned_unchanged() -> None:
-    assert parse_response(200, b'{"id": "1", "new_thing": [1]}', TOKEN) == PageResult({"id": "1", "new_thing": [1]})
+    assert parse_page_or_error(200, b'{"id": "1", "new_thing": [1]}', TOKEN) == PageResult(
+        {"id": "1", "new_thing": [1]}
+    )
 
 
 @pytest.mark.parametrize(("code", "subcode"), [(100, 33), (803, None)])
@@ -69,13 +71,13 @@ def test_transient_errors_are_recognised_by_the_envelope_or_the_status() -> None
 )
 @pytest.mark.parametrize("status", [200, 400, 502])
 def test_a_malformed_response_is_a_transient_error(body: bytes, status: int) -> None:
-    result = parse_response(status, body, TOKEN)
+    result = parse_page_or_error(status, body, TOKEN)
     assert result.page is None
     assert type(result.error) is TransientError
 
 
 def test_status_429_throttles_the_app_with_any_body() -> None:
-    assert isinstance(parse_response(429, b"slow down", TOKEN).error, ThrottledError)
+    assert isinstance(parse_page_or_error(429, b"slow down", TOKEN).error, ThrottledError)
     assert isinstance(parse_error(99, status=429).error, ThrottledError)
 
 

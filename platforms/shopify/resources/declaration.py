@@ -26,7 +26,7 @@ class ShopifyResource(Resource):
         """The common prefix of the gids of the records. Without a `gid_family`, a gid is this prefix and a number."""
         return f"{GID}{self.gid_family}" if self.gid_family else f"{GID}{self.gid_types[0]}/"
 
-    def parse_gid(self, text: str) -> str | None:
+    def build_gid(self, text: str) -> str | None:
         """Return the gid of the record whose gid or number is `text`; None when it names no record.
 
         A number names no record when the resource has a `gid_family`, because the type is then unknown.

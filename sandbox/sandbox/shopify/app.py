@@ -53,7 +53,7 @@ class ShopifySandbox:
         self.store.close()
 
     def get_clock_skew(self, path: str) -> float | None:
-        """Return the clock skew, in seconds, that the faults of the shop in `path` set.
+        """Return the clock skew, in seconds, from the faults of the shop that the URL path `path` names.
 
         Returns 0 for an unknown shop, and None for a path outside `/shops`.
         """

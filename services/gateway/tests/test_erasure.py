@@ -424,7 +424,7 @@ async def callbacks(world: Any) -> AsyncIterator[httpx.AsyncClient]:
 async def add_connections(world: Any, *rows: Connection) -> None:
     for row in rows:
         async with world.stores.connections.lock(row.name) as locked:
-            await locked.save(row)
+            await locked.save_and_notify(row)
     await world.drain_outbox()
 
 

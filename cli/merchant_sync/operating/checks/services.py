@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 
 from merchant_sync.access import Access
-from merchant_sync.environment import get_address_setting
+from merchant_sync.environment import get_address_key
 from merchant_sync.operating.checks import Finding, report_bad, report_good
 from merchant_sync.operating.internal_api import InternalApi
 from merchant_sync.parts import FETCHERS, SPACES_WRITER, StackError
@@ -14,7 +14,7 @@ _ADDRESSES = {
     "gateway": "GATEWAY_URL",
     "gateway, internal": "GATEWAY_INTERNAL_URL",
     "scheduler": "SCHEDULER_URL",
-    **{service: get_address_setting(service) for service in (SPACES_WRITER, *FETCHERS)},
+    **{service: get_address_key(service) for service in (SPACES_WRITER, *FETCHERS)},
 }
 
 

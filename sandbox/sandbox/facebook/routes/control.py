@@ -25,7 +25,7 @@ _PERMISSION_STATUSES = frozenset({"granted", "declined", "expired"})
 Handler = Callable[[Request, Any], Awaitable[Response]]
 """Handles a request. The second argument is the parsed JSON body; {} without a body."""
 
-Endpoints = list[tuple[str, str, Handler]]
+ControlRoutes = list[tuple[str, str, Handler]]
 """Method, path and handler of each endpoint."""
 
 
@@ -35,7 +35,7 @@ def build_routes(facebook: FacebookState, dispatcher: Dispatcher, post: PostSign
     return [
         Route(f"/control/facebook{path}", _build_endpoint(handler), methods=[method])
         for group in (people, pages, app)
-        for method, path, handler in group.list_endpoints()
+        for method, path, handler in group.list_routes()
     ]
 
 
@@ -57,7 +57,7 @@ class _PeopleControl:
         self._facebook = facebook
         self._post = post
 
-    def list_endpoints(self) -> Endpoints:
+    def list_routes(self) -> ControlRoutes:
         """List the endpoints about users."""
         return [
             ("POST", "/users", self.create_person),
@@ -121,7 +121,7 @@ class _PageControl:
     def __init__(self, facebook: FacebookState) -> None:
         self._facebook = facebook
 
-    def list_endpoints(self) -> Endpoints:
+    def list_routes(self) -> ControlRoutes:
         """List the endpoints about Facebook Pages."""
         return [
             ("POST", "/pages", self.create_pages),
@@ -234,7 +234,7 @@ class _AppControl:
         self._facebook = facebook
         self._dispatcher = dispatcher
 
-    def list_endpoints(self) -> Endpoints:
+    def list_routes(self) -> ControlRoutes:
         """List the endpoints about the app."""
         return [
             ("GET", "/faults", self.show_faults),

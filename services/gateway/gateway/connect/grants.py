@@ -131,7 +131,7 @@ class GrantService:
             granted_by=grant.granted_by,
         )
         sync_id = _get_wanted_sync(row)
-        await connection.save(row)
+        await connection.save_and_notify(row)
         status, result = build_first_probe(self._adapter.webhooks is not None)
         await connection.start_probe(sync_id, status=status, result=result)
         log.info("connection granted", connection=name, sync_id=str(sync_id))

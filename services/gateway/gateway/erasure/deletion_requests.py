@@ -80,7 +80,8 @@ class DeletionRequest:
 class ConnectionPart(BaseModel):
     """The state of one connection of a request.
 
-    It is one of: erased, being erased, not known now, disconnected, connected again, nothing held.
+    It is one of: being erased; erased; disconnected (its stored data is kept); connected again, since the request;
+    nothing held (the gateway has no such connection); not known now (the scheduler does not say whether it is erased).
     """
 
     connection: str

@@ -178,12 +178,12 @@ class ErasureService:
 
     async def _uninstall(self, locked: LockedConnection, row: Connection) -> None:
         if row.state not in (UNINSTALLED, REDACTED):
-            await locked.save(uninstall(row))
+            await locked.save_and_notify(uninstall(row))
             log.info("connection disconnected", connection=row.name)
 
     async def _redact(self, locked: LockedConnection, row: Connection) -> None:
         if row.state != REDACTED:
-            await locked.save(redact(row))
+            await locked.save_and_notify(redact(row))
             await locked.delete_related(row.merchant)
             log.info("connection redacted", connection=row.name)
 

@@ -36,7 +36,7 @@ class ManualSyncs:
         """
         async with self._connections.lock(name) as locked:
             row = request_manual_sync(_require_live(locked.row))
-            await locked.save(row)
+            await locked.save_and_notify(row)
         assert row.wanted_sync is not None
         log.info("full sync requested", connection=name, sync_id=str(row.wanted_sync))
         return row.wanted_sync

@@ -89,7 +89,7 @@ class MerchantReader:
 
     async def _load_connection(self, row: Connection) -> ConnectionDocument:
         adapter = self._adapters[parse_platform(row.name)]
-        result = await self._stores.webhook_checks.find_last_result(row.name)
+        result = await self._stores.webhook_checks.find_last_probe_result(row.name)
         try:
             view = await self._scheduler.fetch_connection(row.name)
         except UnavailableError:

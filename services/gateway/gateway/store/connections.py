@@ -58,7 +58,7 @@ class LockedConnection:
         self._tx = tx
         self._get_object_key = get_object_key
 
-    async def save(self, row: Connection) -> None:
+    async def save_and_notify(self, row: Connection) -> None:
         """Store the row. Enqueue its event when its revision is higher than that of the stored row."""
         if row.merchant is not None:
             await self._tx.execute(_SAVE_MERCHANT, {"merchant": row.merchant})

@@ -84,7 +84,7 @@ class DeletionRequestStore:
             return [_build_request(row) for row in await tx.execute(_LIST_TO_REPUBLISH, {"seconds": seconds})]
 
     async def mark_republished(self, code: str) -> None:
-        """Store that the request's connections were published again."""
+        """Store that `connection.changed` was published again for the redacted connections of the request."""
         async with self._transaction() as tx:
             await tx.execute(_MARK_REPUBLISHED, {"code": code})
 

@@ -73,13 +73,13 @@ class WebhookCheckStore:
         async with self._transaction() as tx:
             await tx.execute(_SAVE_STATUS, {"sync_id": sync_id, "value": _dump(status)})
 
-    async def save_result(self, sync_id: UUID, result: object) -> None:
-        """Replace the result of the webhook probe of a sync."""
+    async def save_probe_result(self, sync_id: UUID, result: object) -> None:
+        """Replace the result that is stored for a sync of the webhook probe, the gateway's test delivery to itself."""
         async with self._transaction() as tx:
             await tx.execute(_SAVE_RESULT, {"sync_id": sync_id, "value": _dump(result)})
 
     async def find(self, sync_id: UUID) -> WebhookChecks | None:
-        """Return the webhook checks of a sync; None where there are none."""
+        """Return what is stored for a sync: the state of the subscriptions and the result of the test delivery."""
         async with self._transaction() as tx:
             row = (await tx.execute(_FIND, {"sync_id": sync_id})).one_or_none()
         if row is None:
@@ -87,7 +87,7 @@ class WebhookCheckStore:
         created_at = int(row.created_at.timestamp() * 1000)
         return WebhookChecks(row.connection, _load(row.webhook_status), _load(row.probe_result), created_at)
 
-    async def find_last_result(self, connection: str) -> dict[str, Any] | None:
+    async def find_last_probe_result(self, connection: str) -> dict[str, Any] | None:
         """Return the result of the connection's latest webhook probe; None where there was no probe."""
         async with self._transaction() as tx:
             return _load((await tx.execute(_FIND_LAST_RESULT, {"connection": connection})).scalar())

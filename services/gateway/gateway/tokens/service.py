@@ -165,7 +165,7 @@ class TokenService:
             log.info("access token refreshed", connection=row.name)
             outcome = REFRESHED
             after = apply_refresh(row, scopes=grant.scopes, tokens=self._cipher.encrypt_grant(row.name, grant))
-        await locked.save(after)
+        await locked.save_and_notify(after)
         self._count_refresh(platform, outcome)
         return after
 
@@ -175,7 +175,7 @@ class TokenService:
         access = self._cipher.encrypt(self.decrypt_access_token(row), connection=row.name, kind="access")
         refresh = self._cipher.encrypt(self._decrypt_refresh_token(row), connection=row.name, kind="refresh")
         after = replace(row, tokens=replace(tokens, access=access, refresh=refresh if tokens.refresh else None))
-        await locked.save(after)
+        await locked.save_and_notify(after)
         return after
 
     @asynccontextmanager

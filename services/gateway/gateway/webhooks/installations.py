@@ -81,14 +81,14 @@ class Installations:
                 return "not connected"
             token = self._tokens.decrypt_access_token(row)
             after = change_scopes(row, await self._get_api(row).fetch_scopes(parse_account(name), token))
-            await locked.save(after)
+            await locked.save_and_notify(after)
         return "scopes changed" if after is not row else "scopes read"
 
     async def _uninstall(self, locked: LockedConnection) -> str:
         row = locked.row
         if row is None or row.state in _GONE:
             return "not connected"
-        await locked.save(uninstall(row))
+        await locked.save_and_notify(uninstall(row))
         log.info("connection uninstalled", connection=row.name)
         return "uninstalled"
 

@@ -91,7 +91,7 @@ class WebhookSubscriptions:
 
     async def _run_probe(self, webhooks: Webhooks, connection: str, sync_id: UUID) -> None:
         try:
-            await self._probes.save_result(sync_id, build_sent_result(self._now()))
+            await self._probes.save_probe_result(sync_id, build_sent_result(self._now()))
             result = await run_probe(
                 parse_platform(connection),
                 webhooks,
@@ -100,7 +100,7 @@ class WebhookSubscriptions:
                 watch_topic=self._watch_topic,
             )
             log.info("webhook probe finished", connection=connection, sync_id=str(sync_id), outcome=result["status"])
-            await self._probes.save_result(sync_id, result)
+            await self._probes.save_probe_result(sync_id, result)
         except UnavailableError as error:
             log.warning("webhook probe not stored", sync_id=str(sync_id), reason=str(error))
 

@@ -115,9 +115,9 @@ class Freshness:
 
 @dataclass(frozen=True)
 class DirtySnapshots:
-    """Number of a platform's snapshots that do not contain the data of all successful syncs yet.
+    """Number of a platform's snapshots that lack the data of at least one successful sync.
 
-    `age` is the time in seconds since the first sync finished whose data is missing in a snapshot.
+    `age` is how many seconds ago the oldest of these syncs finished.
     """
 
     platform: str

@@ -111,7 +111,7 @@ async def list_ranges(tx: AsyncConnection, connection: str, read_id: UUID) -> li
     return [RangeStatus(*row) for row in (await tx.execute(_LIST_RANGES, _build_key(connection, read_id))).all()]
 
 
-async def save_full_read(tx: AsyncConnection, event: FullReadCompleted) -> None:
+async def save_full_read_end(tx: AsyncConnection, event: FullReadCompleted) -> None:
     """Store the event that a full read has ended. Some of its id ranges may still be read again."""
     key = _build_key(event.connection, event.read_id)
     await tx.execute(_SAVE_FULL_READ, {**key, "event": event.model_dump_json()})

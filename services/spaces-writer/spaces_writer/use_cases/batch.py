@@ -35,12 +35,16 @@ class IngestedBatch:
     guard_reason: str | None = None
     """Why the deletion guard stopped the deletions of a full read; None if it did not."""
 
-    def build_events(self, sequence: int, totals: Sequence[SyncTotals]) -> list[DataStored]:
-        """Build the events that report the batch. `sequence` is the connection's sequence number after the batch."""
+    def build_events(self, sequence_after: int, totals: Sequence[SyncTotals]) -> list[DataStored]:
+        """Build the events that report the batch. `sequence_after` is the connection's, in each of them."""
         name, epoch = self.row.connection, self.row.epoch
         events = [
             DataStored(
-                connection=name, epoch=epoch, sequence=sequence, records_to_verify=ids, verification_id=verification_id
+                connection=name,
+                epoch=epoch,
+                sequence=sequence_after,
+                records_to_verify=ids,
+                verification_id=verification_id,
             )
             for verification_id, ids in self.verifications
         ]
@@ -49,7 +53,7 @@ class IngestedBatch:
                 DataStored(
                     connection=name,
                     epoch=epoch,
-                    sequence=sequence,
+                    sequence=sequence_after,
                     totals=tuple(totals),
                     results=tuple(self.results),
                     guard_reason=self.guard_reason,

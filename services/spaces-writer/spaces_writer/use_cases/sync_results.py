@@ -32,7 +32,7 @@ async def complete_full_read(tx: "AsyncConnection", event: FullReadCompleted, ba
     """Store the event that the full read has ended, and decide the result of its sync."""
     if await _repeat_result(tx, event.connection, event.read_id, batch):
         return
-    await reads.save_full_read(tx, event)
+    await reads.save_full_read_end(tx, event)
     await _check_full_read(tx, event, batch)
 
 
