@@ -27,6 +27,7 @@ from messaging.tracing import export_traces
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.settings import PlatformSettings
 from platforms.registry import PLATFORMS
+from service.limited_protocol import ConnectionLimiter, RequestLimits
 from service.logging_setup import configure_logging
 from service.periodic_tasks import PeriodicTask
 from service.process import Check, Endpoint, serve
@@ -103,7 +104,12 @@ async def start(
     await exit_stack.enter_async_context(erasure.run())
     checks = _build_checks(settings, database, outbox, erasure)
     public, handlers, internal = create_applications(parts, checks)
-    protocol = partial(WebhookProtocol, endpoints=WebhookEndpoints(handlers))
+    limits = RequestLimits(
+        connections=settings.gateway_max_connections,
+        body_bytes=max(RequestLimits.body_bytes, 2 * settings.webhook_max_bytes),
+    )
+    limiter = ConnectionLimiter(limits, settings.trusted_proxies)
+    protocol = partial(WebhookProtocol, endpoints=WebhookEndpoints(handlers), limiter=limiter)
     return [
         Endpoint(public, settings.gateway_host, settings.gateway_port, protocol),
         Endpoint(internal, settings.gateway_internal_host, settings.gateway_internal_port),

@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from binascii import Error as Base64Error
+from ipaddress import ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from pydantic_settings import NoDecode
 
 from database.url import DatabaseUrl
 from platform_sdk.settings import OptionalUrl, Url
+from service.limited_protocol import Network
 from service.service_auth import CallerKeys
 from service.settings import KafkaSettings
 
@@ -33,6 +35,17 @@ def _parse_named_keys(value: str) -> list[tuple[str, str]]:
     if len({name for name, _ in pairs}) != len(pairs):
         raise ValueError("names a key twice")
     return [(name, key) for name, key in pairs]
+
+
+def _parse_networks(value: object) -> object:
+    if not isinstance(value, str) or not value.strip():
+        return None
+    if value.strip() == "none":
+        return ()
+    try:
+        return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(f"must be 'none', or networks such as 10.0.0.0/8, separated by commas: {error}") from error
 
 
 def _parse_encryption_keys(value: object) -> object:
@@ -66,5 +79,7 @@ class GatewaySettings(KafkaSettings):
     session_ttl_seconds: int = Field(default=3600, ge=60)
     cors_allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)] = ()
     webhook_max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
+    gateway_max_connections: int = Field(default=1000, ge=10)
+    trusted_proxies: Annotated[tuple[Network, ...] | None, NoDecode, BeforeValidator(_parse_networks)] = None
     sandbox_url: str = ""
     sandbox_relayed: OptionalUrl = ""

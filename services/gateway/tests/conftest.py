@@ -46,6 +46,7 @@ from platforms.shopify.admin_api import ShopifySubscription
 from platforms.shopify.settings import Settings as ShopifySettings
 from platforms.shopify.webhooks import ShopifyWebhooks
 from response_checks import check_response
+from service.limited_protocol import ConnectionLimiter, RequestLimits
 from service.process import Check
 
 RESPONSE_CHECKS: Any = {"response": [check_response]}
@@ -570,10 +571,10 @@ class Route:
         )
 
     @asynccontextmanager
-    async def open_listener(self) -> AsyncIterator[tuple[str, int]]:
+    async def open_listener(self, limits: RequestLimits = RequestLimits()) -> AsyncIterator[tuple[str, int]]:
         """Serves the route on a socket, as the public listener does; yields host and port."""
         endpoints = WebhookEndpoints([self.handler], body_seconds=0.3)
-        http: Any = partial(WebhookProtocol, endpoints=endpoints)
+        http: Any = partial(WebhookProtocol, endpoints=endpoints, limiter=ConnectionLimiter(limits))
         listener = socket.create_server(("127.0.0.1", 0))
         host, port = listener.getsockname()
         server = uvicorn.Server(uvicorn.Config(self.webhooks, http=http, log_config=None, lifespan="off"))  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from platform_sdk.adapters import PlatformAdapter
+from service.limited_protocol import RequestLimits
 from service.process import LAST_ANSWER
 
 BODY = b'{"id": 7}'
@@ -160,3 +161,33 @@ async def test_a_stopping_gateway_handles_the_last_delivery_and_closes_the_conne
     writer.write(build_delivery(route, "w-2"))
     assert (await asyncio.wait_for(reader.read(), 5)).lower().count(b"connection: close") == 1
     assert len(list_message_ids(route)) == 2
+
+
+async def test_a_body_of_one_byte_chunks_is_received(route: Any) -> None:
+    head, body = build_delivery(route, "w-1").split(b"\r\n\r\n")
+    chunked = head.replace(b"Content-Length: %d" % len(BODY), b"Transfer-Encoding: chunked")
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    assert await exchange(
+        route, chunked + b"\r\n\r\n", *[chunks[at : at + 20] for at in range(0, len(chunks), 20)]
+    ) == [200]
+    assert len(route.kafka.sent) == 1
+
+
+async def test_headers_of_a_delivery_over_the_limit_are_refused(route: Any) -> None:
+    more = "".join(f"X-{number}: 1\r\n" for number in range(9_000))
+    assert await exchange(route, build_delivery(route, "w-1", more=more)) == [431]
+    assert not route.kafka.sent
+
+
+async def test_a_delivery_that_would_take_too_much_memory_is_postponed(
+    shopify: PlatformAdapter, make_route: Any
+) -> None:
+    route = make_route(shopify)
+    async with route.open_listener(RequestLimits(body_bytes=len(BODY) + 5)) as route.address:
+        _, writer = await asyncio.open_connection(*route.address)
+        writer.write(build_delivery(route, "w-1")[:-1])
+        await asyncio.sleep(0.05)
+        assert await exchange(route, build_delivery(route, "w-2")) == [503]
+        writer.close()
+        await asyncio.sleep(0.05)
+        assert await exchange(route, build_delivery(route, "w-3")) == [200]

@@ -8,22 +8,20 @@ same handler through uvicorn and the ASGI application.
 from collections.abc import Iterable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.pages.responses import get_webhook_body
 from gateway.webhooks.deadlines import Deadlines
 from gateway.webhooks.handler import Header
 from gateway.webhooks.tracing import WebhookReceiver
+from service.limited_protocol import LINGER_SECONDS, LimitedProtocol
 from service.process import LAST_ANSWER
 
 BODY_SECONDS = 3.0
 """The time limit from a delivery's headers to the end of its body."""
-LINGER_SECONDS = 1.0
-"""How long the rest of a refused body is read and discarded. If the connection were closed immediately, the sender
-might never see the answer."""
 
 
-class WebhookProtocol(HttpToolsProtocol):
+class WebhookProtocol(LimitedProtocol):
     """The protocol of one TCP connection to the public listener."""
 
     def __init__(self, *, endpoints: "WebhookEndpoints", **uvicorn_arguments: Any) -> None:
@@ -43,6 +41,7 @@ class WebhookProtocol(HttpToolsProtocol):
 
         `_pass_to_uvicorn` creates the other attributes that uvicorn needs.
         """
+        self.begin_headers()
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
@@ -53,6 +52,7 @@ class WebhookProtocol(HttpToolsProtocol):
         if handler is None or not self._is_plain():
             self._pass_to_uvicorn()
             return
+        self.end_headers()
         self._request = request = WebhookRequest(self, handler, self.headers)
         self.cycle = request  # type: ignore[assignment] # it has what this class uses of a cycle
 
@@ -107,7 +107,7 @@ class WebhookRequest:
         self._handler = handler
         self._headers = headers
         self._is_handled = False
-        self.body = b""
+        self.body = bytearray()
         self.more_body = True
         self.disconnected = False
         self.response_complete = False
@@ -128,13 +128,19 @@ class WebhookRequest:
             self._connection.flow.resume_reading()
         else:
             self._is_handled = True
-            self._handler.handle(self._headers, self.body, self.answer)
+            body, self.body = bytes(self.body), bytearray()
+            self._handler.handle(self._headers, body, self.answer)
 
     def answer(self, status: int) -> None:
         """Write the answer."""
         self.response_complete = True
         if not self.disconnected:
             self._connection.answer(status, keep_alive=self.keep_alive, has_unread_body=self.more_body)
+
+    @property
+    def response_started(self) -> bool:
+        """Whether the answer is written. Uvicorn's name for it."""
+        return self.response_complete
 
     @property
     def is_finished(self) -> bool:

@@ -1,0 +1,268 @@
+"""The HTTP protocol of a public port: uvicorn's, with limits for what strangers send and for how long they take.
+
+Uvicorn itself waits for ever for a connection's first request and for the rest of a request that is never finished, and
+it buffers headers of any size.
+"""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+log = structlog.get_logger()
+Network = IPv4Network | IPv6Network
+
+CHECK_SECONDS = 1.0
+"""The seconds between two looks for connections that have taken too long."""
+LINGER_SECONDS = 1.0
+"""How long the rest of a refused request is read and discarded. If the connection were closed immediately, the sender
+might never see the answer."""
+
+
+@dataclass(frozen=True)
+class RequestLimits:
+    """The limits of one process for its public port. Sizes are in bytes.
+
+    `header_bytes` and `header_seconds` limit a request's first line and headers together. `idle_seconds` is how long a
+    connection may stay open without a request. `connections` are open at the same time, `connections_per_address` from
+    one address. `body_bytes` are buffered at the same time, of all requests together.
+    """
+
+    header_bytes: int = 64 * 1024
+    header_seconds: float = 10.0
+    idle_seconds: float = 75.0
+    connections: int = 1000
+    connections_per_address: int = 100
+    body_bytes: int = 24 * 1024 * 1024
+
+
+class ConnectionLimiter:
+    """Keeps to the limits for all connections of one process to its public port.
+
+    `trusted_proxies` are the networks of proxies in front of this service, whose addresses stand for many clients. An
+    empty tuple means that clients connect directly. None means that this is not known; then no address is limited.
+    """
+
+    def __init__(self, limits: RequestLimits, trusted_proxies: tuple[Network, ...] | None = None) -> None:
+        self.limits = limits
+        self._trusted_proxies = trusted_proxies
+        self._open: dict[LimitedProtocol, str | None] = {}
+        self._open_by_address = Counter[str]()
+        self._buffered_bytes = 0
+        self._refusals = Counter[int]()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, connection: "LimitedProtocol", address: str) -> bool:
+        """Add an open connection from the IP address `address`. Return False, and add nothing, when there are too many.
+
+        The address is empty for a connection over a Unix socket.
+        """
+        counted = address if self._is_client(address) else None
+        is_full = len(self._open) >= self.limits.connections
+        if is_full or (counted and self._open_by_address[counted] >= self.limits.connections_per_address):
+            return False
+        self._open[connection] = counted
+        if counted:
+            self._open_by_address[counted] += 1
+        self._ensure_timer()
+        return True
+
+    def remove(self, connection: "LimitedProtocol") -> None:
+        """Remove a connection that is closed. Does nothing when it was never added."""
+        address = self._open.pop(connection, None)
+        if address:
+            self._open_by_address[address] -= 1
+            if not self._open_by_address[address]:
+                del self._open_by_address[address]
+
+    def count_refusal(self, status: int) -> None:
+        """Count a refused request or connection for the log, which gets one line a second at most."""
+        self._refusals[status] += 1
+        self._ensure_timer()
+
+    def add_buffered(self, size: int) -> bool:
+        """Count `size` more bytes of bodies in memory; a negative number when they are released.
+
+        Return False when there are now more than the limit allows.
+        """
+        self._buffered_bytes += size
+        return self._buffered_bytes <= self.limits.body_bytes
+
+    def _is_client(self, address: str) -> bool:
+        if self._trusted_proxies is None or not address:
+            return False
+        return not any(ip_address(address) in network for network in self._trusted_proxies)
+
+    def _check(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in list(self._open):
+            connection.close_if_late(now)
+        if self._refusals:
+            counts = {f"status_{status}": count for status, count in sorted(self._refusals.items())}
+            log.warning("requests refused", **counts, open_connections=len(self._open))
+            self._refusals.clear()
+        self._timer = None
+        if self._open:
+            self._ensure_timer()
+
+    def _ensure_timer(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check)
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """The protocol of one connection, which keeps to the limits of `limiter`.
+
+    What exceeds a limit is answered with 431 (headers), 408 (time) or 503 (memory, connections), and its connection is
+    closed. How long a body may take is for the application to decide.
+    """
+
+    def __init__(self, *, limiter: ConnectionLimiter, **uvicorn_arguments: Any) -> None:
+        super().__init__(**uvicorn_arguments)
+        self._limiter = limiter
+        self._is_refused = False
+        self._header_bytes = 0
+        """The bytes of the request's first line and headers that the parser has reported."""
+        self._unreported_bytes = 0
+        """The bytes of the headers that the parser keeps, because a header is reported when it is complete."""
+        self._body_bytes = 0
+        self._is_in_headers = False
+        self._due_at: float | None = None
+        """When the connection must have sent its next request, or the rest of its headers; None during a request."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Refuse the connection when there are too many, otherwise wait for its first request."""
+        super().connection_made(transport)
+        if self._limiter.add(self, self.client[0] if self.client else ""):
+            self._expect_request()
+            return
+        self._is_refused = True
+        self._limiter.count_refusal(503)
+        self.transport.write(_build_refusal(503))
+        self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Release what the connection has used."""
+        self._limiter.remove(self)
+        super().connection_lost(exc)
+        self._release_body()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse bytes, unless the connection was refused."""
+        if self._is_refused:
+            return
+        was_in_headers, reported_before = self._is_in_headers, self._header_bytes
+        super().data_received(data)
+        # Where the request has begun within `data`, it is not known at which byte: these few are not counted.
+        if was_in_headers and self._is_in_headers:
+            unreported = len(data) - (self._header_bytes - reported_before)
+            self._unreported_bytes = max(0, self._unreported_bytes + unreported)
+            if self._header_bytes + self._unreported_bytes > self._limiter.limits.header_bytes:
+                self.refuse(431)
+
+    def on_message_begin(self) -> None:
+        """Begin a request, whose headers have a time limit."""
+        self.begin_headers()
+        super().on_message_begin()
+
+    def begin_headers(self) -> None:
+        """Start to count the bytes and the seconds of a request's headers."""
+        self._header_bytes = self._unreported_bytes = 0
+        self._is_in_headers = True
+        self._due_at = self.loop.time() + self._limiter.limits.header_seconds
+
+    def on_url(self, url: bytes) -> None:
+        """Add a part of the URL."""
+        self._header_bytes += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header, unless the headers are now too large."""
+        self._header_bytes += len(name) + len(value) + len(b": \r\n")
+        if self._header_bytes > self._limiter.limits.header_bytes:
+            self._refuse_in_parser(431)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """End the time limit of the headers, and begin the request."""
+        self.end_headers()
+        super().on_headers_complete()
+
+    def end_headers(self) -> None:
+        """End the time limit of the headers."""
+        self._is_in_headers = False
+        self._due_at = None
+
+    def on_body(self, body: bytes) -> None:
+        """Add a part of the body to the request."""
+        if not self.cycle.response_complete:
+            self._body_bytes += len(body)
+            if not self._limiter.add_buffered(len(body)):
+                self._refuse_in_parser(503)
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """Release the body, and wait for the next request."""
+        if self.cycle.response_complete:  # otherwise it was the response to an earlier, pipelined request
+            self._release_body()
+            if not self._is_in_headers:
+                self._expect_request()
+        super().on_response_complete()
+
+    def refuse(self, status: int) -> None:
+        """Answer with `status`, discard what else arrives, and close the connection."""
+        if self._is_refused:
+            return
+        self._is_refused = True
+        self._due_at = None
+        self._limiter.count_refusal(status)
+        cycle = self.cycle
+        is_under_way = cycle is not None and not cycle.response_complete
+        # In the headers of a pipelined request, the response to the one before it comes first, and ends the connection.
+        if not is_under_way or not (self._is_in_headers or cycle.response_started):
+            self.transport.write(_build_refusal(status))
+        if is_under_way and not self._is_in_headers:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self._release_body()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def close_if_late(self, now: float) -> None:
+        """Refuse a connection whose headers are late, and close one that sends no request."""
+        if self._due_at is None or now < self._due_at:
+            return
+        if self._is_in_headers:
+            self.refuse(408)
+        else:
+            self._due_at = None
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer a malformed request. Uvicorn also calls this when `_refuse_in_parser` has stopped the parser."""
+        if not self._is_refused:
+            self._is_refused = True
+            super().send_400_response(msg)
+
+    def _expect_request(self) -> None:
+        self._due_at = self.loop.time() + self._limiter.limits.idle_seconds
+
+    def _release_body(self) -> None:
+        """Free the memory of the body at once: the objects that hold it refer to each other, and are collected late."""
+        self._limiter.add_buffered(-self._body_bytes)
+        self._body_bytes = 0
+        if self.cycle is not None:
+            self.cycle.body = bytearray()
+
+    def _refuse_in_parser(self, status: int) -> None:
+        """Refuse the request in a callback of the parser, and stop the parser by an exception. Uvicorn catches it."""
+        self.refuse(status)
+        raise ValueError(f"refused: {status}")
+
+
+def _build_refusal(status: int) -> bytes:
+    retry_after = b"retry-after: 1\r\n" if status == 503 else b""
+    return STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n" + retry_after + b"\r\n"
