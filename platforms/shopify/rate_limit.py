@@ -6,6 +6,7 @@ not charged are returned to the copy. Responses may arrive out of order. So a le
 the level of the copy, but never raises it. All times are in seconds.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,10 @@ TARGET_COST = 500
 It is no more than that because full syncs must leave half of the bucket free."""
 MAX_IDS = 250
 """The most ids that the platform accepts in `nodes(ids:)`."""
+MIN_SLOW_IDS = 25
+"""Slowness never makes batches smaller than this: a slower shop costs time, smaller batches cost points as well."""
+SUCCESSES_PER_STEP = 5
+"""After this many full batches in a row, batches that slowness made smaller are doubled."""
 
 Variables = Mapping[str, Any]
 
@@ -99,6 +104,14 @@ class PointBucket:
 
 
 @dataclass
+class SlowLimit:
+    """The most ids in one query while a shop is slow, and how many batches of this size have succeeded in a row."""
+
+    ids: int
+    successes: int = 0
+
+
+@dataclass
 class RateLimitState:
     """What this process has learned about one shop's rate limit. It is not stored, and learned again after a restart.
 
@@ -108,12 +121,18 @@ class RateLimitState:
     bucket: PointBucket
     charges_per_id: bool = False
     batch_limits: dict[str, int] = field(default_factory=dict)
-    """The most ids in one query, by the query's name, for queries that were too large with MAX_IDS."""
+    """The most ids in one query, by the query's name, for queries that cost too much with MAX_IDS."""
+    slow_limits: dict[str, SlowLimit] = field(default_factory=dict)
+    """The limits because of slow answers, by the query's name."""
+    cost_factors: dict[str, float] = field(default_factory=dict)
+    """By how much a query requests more points than computed, by the query's name, where responses have said so."""
     is_version_reported: bool = False
 
     def compute_batch_size(self, query: Query, variables: Variables) -> int:
         """Return how many ids to request in one query."""
         limit = self.batch_limits.get(query.name, MAX_IDS)
+        if query.name in self.slow_limits:
+            limit = min(limit, self.slow_limits[query.name].ids)
         if not self.charges_per_id:
             return limit
         cost_per_id = max(1, query.compute_cost(variables) - 1)
@@ -121,21 +140,49 @@ class RateLimitState:
 
     def estimate_cost(self, query: Query, variables: Variables) -> int:
         """Return the points that the query will request."""
-        cost = query.compute_cost(variables)
-        ids = len(variables.get("ids", ()))
-        return 1 + ids * (cost - 1) if self.charges_per_id and ids else cost
+        return math.ceil(self._compute_cost(query, variables) * self.cost_factors.get(query.name, 1.0))
 
     def learn_cost(self, query: Query, variables: Variables, requested: float) -> None:
-        """Set `charges_per_id` when the query requested far more points than if `nodes(ids:)` were charged once.
+        """Learn what the query really costs. `requested` is the number of points that the response reports.
 
-        `requested` is the number of points that the response reports.
+        Sets `charges_per_id` when the query requested far more points than if `nodes(ids:)` were charged once. Any
+        other difference is kept as the query's factor.
         """
         if len(variables.get("ids", ())) > 1 and requested > query.compute_cost(variables) * 1.5:
             self.charges_per_id = True
+        factor = requested / self._compute_cost(query, variables)
+        if factor > 1.0:
+            self.cost_factors[query.name] = factor
+        else:
+            self.cost_factors.pop(query.name, None)
 
     def reduce_batch_size(self, query: Query, ids: int) -> None:
-        """Halve the batch size of `query`, because a query with `ids` ids was too large."""
+        """Halve the batch size of `query`, because a query with `ids` ids cost too much."""
         self.batch_limits[query.name] = max(1, min(ids, self.batch_limits.get(query.name, MAX_IDS)) // 2)
+
+    def record_slow_answer(self, query: Query, ids: int) -> None:
+        """Halve the batch size of `query`, down to MIN_SLOW_IDS, because a query with `ids` ids took long and failed.
+
+        A small query changes nothing, because the number of its ids was not what took long.
+        """
+        if ids > MIN_SLOW_IDS:
+            self.slow_limits[query.name] = SlowLimit(max(MIN_SLOW_IDS, ids // 2))
+
+    def record_success(self, query: Query, ids: int) -> None:
+        """Double the batch size that slowness has reduced, after SUCCESSES_PER_STEP full batches in a row."""
+        limit = self.slow_limits.get(query.name)
+        if limit is None or ids < limit.ids:
+            return
+        limit.successes += 1
+        if limit.successes == SUCCESSES_PER_STEP:
+            self.slow_limits[query.name] = SlowLimit(limit.ids * 2)
+        if self.slow_limits[query.name].ids >= MAX_IDS:
+            del self.slow_limits[query.name]
+
+    def _compute_cost(self, query: Query, variables: Variables) -> int:
+        cost = query.compute_cost(variables)
+        ids = len(variables.get("ids", ()))
+        return 1 + ids * (cost - 1) if self.charges_per_id and ids else cost
 
 
 class RateLimitStates:

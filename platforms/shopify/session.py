@@ -15,7 +15,7 @@ from contracts.events import parse_account
 from platform_sdk.errors import PermanentError, QueryTooExpensiveError, RecordError, ThrottledError
 from platform_sdk.http import HttpClient, TraceCall, open_http_client
 from platform_sdk.session import FULL, INCREMENTAL, ApiSession, RateLimitWait, SyncContext
-from platforms.shopify.errors import FieldError, GraphqlResponse, parse_response
+from platforms.shopify.errors import FieldError, GraphqlResponse, QueryCost, parse_response
 from platforms.shopify.ids import SHOP_DOMAIN
 from platforms.shopify.rate_limit import Query, RateLimitState, Variables
 
@@ -27,6 +27,9 @@ RESPONSE_SECONDS = {INCREMENTAL: 5.0, FULL: 30.0}
 """The time limit of a call, by mode. It is short for incremental syncs, which a slow shop must not delay."""
 FREE_SHARES = {INCREMENTAL: 0.0, FULL: 0.5}
 """The share of the bucket that a sync leaves free, by mode."""
+DEFAULT_THROTTLE_SECONDS = 1.0
+"""The wait after a throttled response that does not state what the query costs."""
+MIN_THROTTLE_SECONDS = 0.1
 SLOW_SHARE = 1 / 3
 """After a query that failed after this share of its time limit, later queries request fewer ids."""
 
@@ -155,14 +158,23 @@ class ShopifySession(ApiSession):
             bucket.update(response.cost.status, self._elapsed())
         if response.is_throttled:
             log.warning("query throttled", shop=self._shop, mode=self.context.mode)
-            raise ThrottledError("the rate limit")
+            raise ThrottledError("the rate limit", retry_after=self._learn_throttle(query, variables, response.cost))
         self._record_costs(query, variables, response)
         return response
+
+    def _learn_throttle(self, query: Query, variables: Variables, cost: QueryCost | None) -> float:
+        """Learn the cost that a throttled response states. Return the seconds until the bucket has so many points."""
+        if cost is None or not cost.requested:
+            return DEFAULT_THROTTLE_SECONDS
+        self.rate_limit.learn_cost(query, variables, cost.requested)
+        missing = cost.requested - cost.status.available
+        return max(MIN_THROTTLE_SECONDS, missing / max(cost.status.restore_rate, 1.0))
 
     def _record_costs(self, query: Query, variables: Variables, response: GraphqlResponse) -> None:
         if response.cost is not None:
             self.context.points += round(response.cost.actual)
             self.rate_limit.learn_cost(query, variables, response.cost.requested)
+        self.rate_limit.record_success(query, len(variables.get("ids", ())))
         if response.version not in (None, self._client.version) and not self.rate_limit.is_version_reported:
             self.rate_limit.is_version_reported = True
             log.error("unexpected API version served", shop=self._shop, served=response.version)
@@ -172,8 +184,8 @@ class ShopifySession(ApiSession):
 
         `seconds` is how long the attempt took.
         """
-        if seconds >= SLOW_SHARE * self._response_seconds and len(variables.get("ids", ())) > 1:
-            self.rate_limit.reduce_batch_size(query, len(variables["ids"]))
+        if seconds >= SLOW_SHARE * self._response_seconds:
+            self.rate_limit.record_slow_answer(query, len(variables.get("ids", ())))
 
 
 def parse_shop(connection: str) -> str:

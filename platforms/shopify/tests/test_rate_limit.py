@@ -2,9 +2,10 @@
 
 import pytest
 
-from platforms.shopify.rate_limit import PointBucket, ThrottleStatus
+from platforms.shopify.rate_limit import MAX_IDS, MIN_SLOW_IDS, PointBucket, Query, RateLimitState, ThrottleStatus
 
 INCREMENTAL_SHARE, FULL_SHARE = 0.0, 0.5
+QUERY = Query("ReadProducts", "", lambda _variables: 10)
 
 
 def test_what_remains_is_a_share_of_the_bucket_and_is_restored() -> None:
@@ -69,3 +70,55 @@ def test_what_is_larger_than_the_free_half_waits_for_a_full_bucket_and_no_longer
     assert bucket.compute_wait(1900, FULL_SHARE, 0) == 0
     bucket.reserve(100, 0)
     assert bucket.compute_wait(1900, FULL_SHARE, 0) == pytest.approx(1.0)
+
+
+def build_ids(count: int) -> dict[str, list[str]]:
+    return {"ids": [str(number) for number in range(count)]}
+
+
+def test_slow_answers_halve_batches_to_25_and_no_further() -> None:
+    state = RateLimitState(PointBucket(0))
+    sizes = []
+    for _ in range(6):
+        sizes.append(state.compute_batch_size(QUERY, {}))
+        state.record_slow_answer(QUERY, sizes[-1])
+    assert sizes == [250, 125, 62, 31, 25, 25]
+
+
+def test_the_attempts_of_one_slow_query_count_once() -> None:
+    state = RateLimitState(PointBucket(0))
+    for _ in range(4):
+        state.record_slow_answer(QUERY, MAX_IDS)
+    assert state.compute_batch_size(QUERY, {}) == 125
+
+
+def test_a_small_query_that_hangs_makes_no_batch_smaller() -> None:
+    state = RateLimitState(PointBucket(0))
+    state.record_slow_answer(QUERY, 1)
+    state.record_slow_answer(QUERY, MIN_SLOW_IDS)
+    assert state.compute_batch_size(QUERY, {}) == MAX_IDS
+
+
+def test_five_full_batches_double_what_slowness_has_halved() -> None:
+    state = RateLimitState(PointBucket(0))
+    state.record_slow_answer(QUERY, 100)
+    for _ in range(4):
+        state.record_success(QUERY, 50)
+        state.record_success(QUERY, 3)
+    assert state.compute_batch_size(QUERY, {}) == 50
+    state.record_success(QUERY, 50)
+    assert state.compute_batch_size(QUERY, {}) == 100
+    for size in [100] * 5 + [200] * 5:
+        state.record_success(QUERY, size)
+    assert state.compute_batch_size(QUERY, {}) == MAX_IDS
+
+
+def test_what_a_query_costs_is_learned_from_its_responses() -> None:
+    state = RateLimitState(PointBucket(0))
+    state.learn_cost(QUERY, {}, 12)
+    assert state.estimate_cost(QUERY, {}) == 12
+    state.learn_cost(QUERY, {}, 10)
+    assert state.estimate_cost(QUERY, {}) == 10
+    state.learn_cost(QUERY, build_ids(10), 91)
+    assert state.charges_per_id
+    assert state.estimate_cost(QUERY, build_ids(20)) == 181

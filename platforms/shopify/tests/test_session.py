@@ -92,8 +92,8 @@ def build_response(*errors: FieldError, actual: float = 10, status: ThrottleStat
     return GraphqlResponse({"productsCount": {"count": 1}}, 5, QueryCost(10, actual, status), errors)
 
 
-def build_throttled(available: float, restore_rate: float) -> GraphqlResponse:
-    cost = QueryCost(10, 10, ThrottleStatus(2000, available, restore_rate))
+def build_throttled(available: float, restore_rate: float, requested: float = 10) -> GraphqlResponse:
+    cost = QueryCost(requested, requested, ThrottleStatus(2000, available, restore_rate))
     return GraphqlResponse({}, 5, cost, (FieldError((), "THROTTLED", "Throttled"),))
 
 
@@ -152,6 +152,21 @@ async def test_after_a_throttle_the_bucket_is_as_empty_as_reported() -> None:
         await count(session)
     assert raised.value.throttled
     assert raised.value.seconds == pytest.approx(10, abs=1)
+
+
+async def test_a_throttled_query_waits_for_the_cost_that_the_platform_states() -> None:
+    session, client, clock = open_session(build_throttled(440, 100, requested=600), build_response())
+    await session.fetch(build_query(430), {})
+    assert len(client.tokens) == 2
+    assert clock.seconds == pytest.approx(1.6)
+    assert session.rate_limit.estimate_cost(build_query(430), {}) == 430  # the second response has stated less
+
+
+async def test_a_throttled_response_without_a_cost_is_not_answered_at_once() -> None:
+    throttled = GraphqlResponse({}, 5, None, (FieldError((), "THROTTLED", "Throttled"),))
+    session, _, clock = open_session(throttled, build_response())
+    await count(session)
+    assert clock.sleeps == [1.0]
 
 
 async def test_a_query_that_is_throttled_again_and_again_is_postponed() -> None:

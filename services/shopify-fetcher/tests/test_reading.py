@@ -89,7 +89,7 @@ async def test_a_hang_is_given_up_and_requests_less_the_next_time(mode: str, sec
         await RecordReader(session).read_batch("products", PRODUCTS)
     assert clock.seconds <= seconds
     assert (len(client.requests), raised.value.throttled) == (1, False)
-    assert session.rate_limit.batch_limits[READ_PRODUCTS.name] == 125
+    assert session.rate_limit.slow_limits[READ_PRODUCTS.name].ids == 125
 
 
 LAST_PAGE = {"hasNextPage": False, "endCursor": None}
