@@ -76,7 +76,7 @@ class ShopifyOAuth:
     """The authorization code grant of one shop, for offline tokens."""
 
     keeps_session_id = False
-    form = AccountForm(field="shop", hint="acme or acme.myshopify.com")
+    form = AccountForm(field="shop", hint="acme, acme.myshopify.com or the URL of your shop")
     result_model = ShopConnected
     callback_parameters: Mapping[str, str] = {
         "code": "Exchanged for tokens, once",
@@ -92,7 +92,7 @@ class ShopifyOAuth:
         self._accounts = accounts
 
     def parse_account(self, text: str) -> str | None:
-        """Return the domain of the shop whose handle or domain is `text`; None when it names no shop."""
+        """Return the domain of the shop whose handle, domain or URL is `text`; None when it names no shop."""
         return parse_shop_name(text)
 
     def build_authorize_url(self, account: str, state: str, *, again: bool = False) -> str:  # noqa: ARG002

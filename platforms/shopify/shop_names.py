@@ -4,6 +4,10 @@ import re
 
 _DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com")
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_URL = re.compile(
+    r"(?:https?://)?(?:([a-z0-9-]+)\.myshopify\.com|admin\.shopify\.com/store/([a-z0-9-]+))(?:[/?#][!-~]*)?"
+)
+"""A URL that merchants copy out of their browser: of the shop, or of its admin."""
 
 
 def parse_shop_domain(text: str) -> str | None:
@@ -13,9 +17,15 @@ def parse_shop_domain(text: str) -> str | None:
 
 
 def parse_shop_name(text: str) -> str | None:
-    """Return the domain of the shop whose handle (`acme`) or domain is `text`; None for anything else."""
+    """Return the domain of the shop that a merchant names with `text`; None when it names no shop.
+
+    The text is the shop's handle (`acme`), its domain, or a URL of the shop or of its admin
+    (`https://admin.shopify.com/store/acme/products`).
+    """
     lowered = _lower(text)
-    return f"{lowered}.myshopify.com" if _HANDLE.fullmatch(lowered) else parse_shop_domain(text)
+    url = _URL.fullmatch(lowered)
+    handle = (url[1] or url[2]) if url else lowered
+    return f"{handle}.myshopify.com" if _HANDLE.fullmatch(handle) else None
 
 
 def _lower(text: str) -> str:

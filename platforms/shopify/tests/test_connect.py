@@ -30,8 +30,15 @@ MALICIOUS_NAMES = [
     "acme.myshopify.com\n",
     "acme\n",
     " acme",
-    "acme.myshopify.com/",
-    "https://acme.myshopify.com",
+    "https://acme.myshopify.com@evil.com",
+    "https://acme.myshopify.com.evil.com/",
+    "https://evil.com/acme.myshopify.com",
+    "https://admin.shopify.com.evil.com/store/acme",
+    "https://admin.shopify.com/store/acme\n",
+    "https://admin.shopify.com/store/",
+    "https://-acme.myshopify.com",
+    "javascript:acme.myshopify.com",
+    "//acme.myshopify.com",
     "acme@evil.com",
     "a.b",
     "a.b.myshopify.com",
@@ -57,9 +64,17 @@ def test_malicious_shop_names_are_refused(name: str) -> None:
 
 
 def test_all_spellings_of_a_shop_have_one_name() -> None:
-    assert {parse_shop_name(name) for name in ("acme", "ACME", "acme.myshopify.com", "Acme.MyShopify.com")} == {
-        "acme.myshopify.com"
-    }
+    names = (
+        *("acme", "ACME", "acme.myshopify.com", "Acme.MyShopify.com", "https://acme.myshopify.com/"),
+        *(
+            "http://acme.myshopify.com/admin?x=1#y",
+            "https://admin.shopify.com/store/acme",
+            "admin.shopify.com/store/acme/",
+        ),
+        "https://admin.shopify.com/store/ACME/products?selectedView=all",
+    )
+    assert {parse_shop_name(name) for name in names} == {"acme.myshopify.com"}
+    assert {parse_shop_domain(name) for name in names} == {"acme.myshopify.com", None}
     assert parse_shop_domain("acme") is None
     assert parse_shop_name("4-2") == "4-2.myshopify.com"
 

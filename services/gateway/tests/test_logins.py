@@ -99,9 +99,10 @@ async def test_evil_shop_names_are_refused(world: Any, name: str) -> None:
 
 async def test_a_browser_gets_html_pages(world: Any) -> None:
     browser = world.create_browser("text/html,application/xhtml+xml,*/*;q=0.8")
-    bad = await browser.get("/shopify/a.b/login")
+    bad = await browser.get("/shopify/login?shop=a.b%26c")
     assert bad.status_code == 400
-    assert 'id="again" href="/"' in bad.text
+    assert 'id="again" href="/?shop=a.b%26c"' in bad.text
+    assert 'value="a.b&amp;c"' in (await browser.get("/?shop=a.b%26c")).text
     good = await browser.get(world.build_callback(await world.start_login(browser)))
     assert good.status_code == 200
     for fragment in ('id="user_uuid"', 'id="sync_url"', 'id="state"', 'id="webhook_test"'):

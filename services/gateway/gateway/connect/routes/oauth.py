@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.encoders import jsonable_encoder
@@ -28,6 +28,9 @@ from gateway.sessions.cookies import LOGIN_COOKIE_DESCRIPTION, OPTIONAL_SESSION_
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.connection_methods import AccountForm, OAuth, OAuthCallback
 from platform_sdk.errors import RequestRejectedError, TransientError
+
+MAX_KEPT_LENGTH = 200
+"""How many characters of a wrong account name are shown again in the form."""
 
 
 class _AnyText(PathConvertor):
@@ -82,9 +85,10 @@ def _add_form(routes: APIRouter, adapter: PlatformAdapter, method: OAuth, form: 
 
     @routes.get(f"/{adapter.slug}/login", **description)
     async def find_login(request: Request) -> Response:
-        account = method.parse_account(request.query_params.get(form.field, "").strip())
+        name = request.query_params.get(form.field, "").strip()
+        account = method.parse_account(name)
         if account is None:
-            return _respond_wrong_name(request, adapter, form)
+            return _respond_wrong_name(request, adapter, form, name)
         return RedirectResponse(f"/{adapter.slug}/{quote(account)}/login", 303)
 
 
@@ -107,7 +111,7 @@ def _add_account_login(
     async def login(request: Request, account: str, again: str = "") -> Response:
         name = method.parse_account(account)
         if name is None:
-            return _respond_wrong_name(request, adapter, form)
+            return _respond_wrong_name(request, adapter, form, account)
         return await _redirect_to_consent(request, adapter, method, flow, cookies, name, again=bool(again))
 
 
@@ -198,8 +202,11 @@ def _get_callback_path(adapter: PlatformAdapter) -> str:
     return f"/{adapter.slug}/callback"
 
 
-def _respond_wrong_name(request: Request, adapter: PlatformAdapter, form: AccountForm) -> Response:
-    return respond_problem(request, 400, f"this is not a {adapter.manifest.account_noun}'s name; write {form.hint}")
+def _respond_wrong_name(request: Request, adapter: PlatformAdapter, form: AccountForm, name: str) -> Response:
+    """Return an error that leads back to the form, which still has the name."""
+    reason = f"this is not a {adapter.manifest.account_noun}'s name; write {form.hint}"
+    again = f"/?{urlencode({form.field: name[:MAX_KEPT_LENGTH]})}"
+    return respond_problem(request, 400, reason, again=again)
 
 
 def _describe_wrong_name(adapter: PlatformAdapter, form: AccountForm) -> Mapping[int, str]:
