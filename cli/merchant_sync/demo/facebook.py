@@ -6,7 +6,7 @@ from functools import partial
 from uuid import uuid4
 
 from merchant_sync.demo.facebook_sandbox import ConnectedPages, SandboxPages, get_object_key
-from merchant_sync.demo.trip import EDIT_SECONDS, Trip, check_edit_duration, get_if_finished
+from merchant_sync.demo.trip import WAIT_SECONDS, Trip, format_seconds_since, get_if_finished
 from merchant_sync.parts import StackError
 from merchant_sync.steps import DemoStep, wait_for
 
@@ -40,23 +40,23 @@ class PageSteps:
         """Wait until each Facebook Page's first sync is a success and its object equals the expected document."""
         for page in self.connection.pages:
             load = partial(self.connection.load_sync, page["sync_id"])
-            sync = wait_for(lambda load=load: get_if_finished(load()), within=60, what="a page's first sync")  # type: ignore[misc]
+            sync = wait_for(lambda load=load: get_if_finished(load()), within=WAIT_SECONDS, what="a page's first sync")  # type: ignore[misc]
             if sync["state"] != "success":
                 raise StackError(f"the first sync of {page['connection']} is {sync['state']}")
-            self._compare(page["id"], within=30)
+            self._compare(page["id"])
         return ", ".join(get_object_key(page["id"]) for page in self.connection.pages)
 
     def edit_page(self) -> str:
-        """Rename a Facebook Page; its object must have the new name within `EDIT_SECONDS`."""
+        """Rename a Facebook Page; its object must get the new name."""
         page = self.connection.pages[0]["id"]
         began = time.monotonic()
         self.sandbox.call("PATCH", f"/pages/{page}", {"name": f"Renamed {uuid4().hex[:6]}"})
-        self._compare(page, within=20)
-        return f"{check_edit_duration(began)} after the edit"
+        self._compare(page)
+        return f"{format_seconds_since(began)} after the edit"
 
-    def _compare(self, page: str, *, within: float) -> None:
+    def _compare(self, page: str) -> None:
         expected = partial(self.sandbox.load_expected_document, page)
-        self.trip.wait_for_expected(get_object_key(page), expected, within=within)
+        self.trip.wait_for_expected(get_object_key(page), expected)
 
 
 def build_steps(trip: Trip) -> Sequence[DemoStep]:
@@ -65,6 +65,6 @@ def build_steps(trip: Trip) -> Sequence[DemoStep]:
     return (
         DemoStep("The same browser connects Facebook Pages", steps.connect),
         DemoStep("Each page's object equals the sandbox's expected document", steps.compare_objects),
-        DemoStep(f"An edit of a page is in its object within {EDIT_SECONDS:.0f} s", steps.edit_page),
+        DemoStep("An edit of a page is in its object", steps.edit_page),
         DemoStep("The merchant's document lists all of the merchant's objects", trip.check_merchant_document),
     )
