@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from itertools import cycle
 
 from rich.text import Text
@@ -50,9 +51,18 @@ def _parse_structured(line: str) -> dict[str, object] | None:
 
 
 def render(name: str, line: str) -> Text:
-    """Return one line for the screen, with the coloured name of the part that wrote it."""
+    """Return one line for the screen: the local time, the coloured name of the part that wrote it, and the text."""
     colour = _COLOURS.get(name) or next((c for n, c in _COLOURS.items() if name.startswith(f"{n}-")), "white")
     fields = _parse_structured(line)
     level = str(fields.get("level", "")).lower() if fields else ""
     text = summarise(fields) if fields else line
-    return Text.assemble((f"{name:<{_NAME_WIDTH}}", colour), ("│ ", "dim"), (text, _LEVEL_COLOURS.get(level, "")))
+    prefix = (f"{_find_time(fields or {}):%H:%M:%S} ", "dim"), (f"{name:<{_NAME_WIDTH}}", colour), ("│ ", "dim")
+    return Text.assemble(*prefix, (text, _LEVEL_COLOURS.get(level, "")))
+
+
+def _find_time(fields: Mapping[str, object]) -> datetime:
+    """Return when a line was logged, in local time. Where it does not say so, that is now."""
+    try:
+        return datetime.fromisoformat(str(fields["timestamp"])).astimezone()
+    except (KeyError, ValueError):
+        return datetime.now().astimezone()

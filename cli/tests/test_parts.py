@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -92,10 +93,13 @@ def test_ports_are_remembered_while_they_are_free(tmp_path: Path) -> None:
 
 
 def test_a_structured_line_is_rendered_short() -> None:
-    line = json.dumps({"timestamp": "t", "level": "warning", "event": "page refused", "sync_id": "s1", "count": 3})
+    at = datetime(2026, 11, 29, 12, 0, 5, tzinfo=UTC)
+    line = json.dumps(
+        {"timestamp": at.isoformat(), "level": "warning", "event": "page refused", "sync_id": "s1", "count": 3}
+    )
     shown = logs.render("gateway", line)
 
-    assert shown.plain == "gateway         │ page refused  sync_id=s1  count=3"
+    assert shown.plain == f"{at.astimezone():%H:%M:%S} gateway         │ page refused  sync_id=s1  count=3"
     assert any(span.style == "yellow" for span in shown.spans)
 
 

@@ -7,6 +7,7 @@ import asyncio
 import hmac
 import re
 from binascii import b2a_base64
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -166,6 +167,9 @@ class ShopifyWebhooks:
         if errors:
             raise errors[0]
         report = {s.topic: o for s, o in zip(plan, outcomes, strict=True) if isinstance(o, TopicOutcome)}
+        changes = Counter(outcome.message for outcome in report.values() if outcome.message in (REGISTERED, MOVED))
+        if changes:
+            log.info("subscriptions changed", account=account, registered=changes[REGISTERED], moved=changes[MOVED])
         return WebhookReport(report)
 
     async def inspect_subscriptions(self, account: str, token: str, *, topics: Sequence[str]) -> WebhookReport:
@@ -191,7 +195,6 @@ class ShopifyWebhooks:
         except PermanentError as error:
             log.warning("subscription refused", account=account, topic=step.topic, reason=error.reason)
             return TopicOutcome(False, f"refused: {error.reason}")
-        log.info(f"subscription {step.action}", account=account, topic=step.topic)
         return TopicOutcome(True, step.action)
 
 

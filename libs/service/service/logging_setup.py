@@ -1,8 +1,14 @@
-"""Structured logs on standard output: one JSON object per line. The values of fields that may be secret are hidden."""
+"""Structured logs on standard output: one JSON object per line. The values of fields that may be secret are hidden.
+
+Lines of libraries, which use Python's `logging`, go the same way. A library in trouble repeats itself, some thousand
+times while Kafka restarts. So of equal lines only the first is written, and then one a minute with the others' count.
+"""
 
 import logging
 import sys
-from collections.abc import MutableMapping
+import time
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -10,6 +16,11 @@ import structlog
 
 from messaging import tracing
 
+REPEAT_SECONDS = 60.0
+"""How long further lines of a library that are equal to one that was written are only counted."""
+MAX_TEMPLATES = 1_000
+"""How many different lines of libraries are remembered."""
+log = structlog.get_logger()
 _SECRET_NAMES = ("token", "secret", "password", "code", "state", "authorization", "cookie")
 
 
@@ -24,6 +35,55 @@ def _add_trace_id(_logger: Any, _method: str, line: MutableMapping[str, Any]) ->
     if (trace_id := tracing.get_trace_id()) is not None:
         line["trace_id"] = trace_id
     return line
+
+
+@dataclass
+class Repetition:
+    """When a line was last written (s), and how many equal ones were left out since."""
+
+    written_at: float
+    count: int = 0
+
+
+class LibraryLogHandler(logging.Handler):
+    """Writes the lines of libraries as structured lines, and repeated ones once in REPEAT_SECONDS.
+
+    Lines are equal when their logger, level and template are: `connect to %s failed` for any host. `elapsed` returns
+    the seconds of a monotonic clock.
+    """
+
+    def __init__(self, elapsed: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._elapsed = elapsed
+        self.repetitions: dict[tuple[str, int, str], Repetition] = {}
+        """When equal lines were last written, by logger, level and template."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write or count a line. An error is printed instead of raised, because logging must not stop the work."""
+        try:
+            repeated = self._count(record)
+            if repeated is None:
+                return
+            fields: dict[str, Any] = {"logger": record.name}
+            if repeated:
+                fields["repeated"] = repeated
+            if record.exc_info:
+                fields["exc_info"] = record.exc_info
+            log.log(max(record.levelno, logging.INFO), record.getMessage(), **fields)
+        except Exception:  # noqa: BLE001 # as Python's own handlers: a bad line of a library is no reason to fail
+            self.handleError(record)
+
+    def _count(self, record: logging.LogRecord) -> int | None:
+        """Return how many equal lines were left out since the last that was written; None to leave this one out."""
+        key, now = (record.name, record.levelno, str(record.msg)), self._elapsed()
+        seen = self.repetitions.get(key)
+        if seen is not None and now - seen.written_at < REPEAT_SECONDS:
+            seen.count += 1
+            return None
+        if len(self.repetitions) >= MAX_TEMPLATES:
+            self.repetitions.clear()
+        self.repetitions[key] = Repetition(now)
+        return seen.count if seen else 0
 
 
 def configure_logging(service: str) -> None:
@@ -46,6 +106,6 @@ def configure_logging(service: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, handlers=[LibraryLogHandler()], force=True)
     for name in ("aiokafka", "httpx", "uvicorn.access", "botocore", "aiobotocore"):
         logging.getLogger(name).setLevel(logging.ERROR)
