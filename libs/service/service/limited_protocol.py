@@ -118,19 +118,22 @@ class LimitedProtocol(HttpToolsProtocol):
     """The protocol of one connection, which keeps to the limits of `limiter`.
 
     What exceeds a limit is answered with 431 (headers), 408 (time) or 503 (memory, connections), and its connection is
-    closed. How long a body may take is for the application to decide.
+    closed. How long a body may take is for the application to decide. Sizes are compared once for the bytes of each
+    read from the socket (256 KiB at most), which costs less than comparing them for each header, but lets a request
+    exceed a limit by one read.
     """
 
     def __init__(self, *, limiter: ConnectionLimiter, **uvicorn_arguments: Any) -> None:
         super().__init__(**uvicorn_arguments)
         self._limiter = limiter
         self._is_refused = False
-        self._header_bytes = 0
-        """The bytes of the request's first line and headers that the parser has reported."""
-        self._unreported_bytes = 0
-        """The bytes of the headers that the parser keeps, because a header is reported when it is complete."""
-        self._body_bytes = 0
         self._is_in_headers = False
+        self._read_size = 0
+        """The size of the bytes that are being parsed."""
+        self._header_bytes = 0
+        """The bytes of the request's headers so far, without those of the read in which the request began."""
+        self._body_bytes = 0
+        """The bytes of the body that are in memory and counted by the limiter."""
         self._due_at: float | None = None
         """When the connection must have sent its next request, or the rest of its headers; None during a request."""
 
@@ -138,7 +141,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Refuse the connection when there are too many, otherwise wait for its first request."""
         super().connection_made(transport)
         if self._limiter.add(self, self.client[0] if self.client else ""):
-            self._expect_request()
+            self._start_idle_limit()
             return
         self._is_refused = True
         self._limiter.count_refusal(503)
@@ -155,14 +158,15 @@ class LimitedProtocol(HttpToolsProtocol):
         """Parse bytes, unless the connection was refused."""
         if self._is_refused:
             return
-        was_in_headers, reported_before = self._is_in_headers, self._header_bytes
+        was_in_headers = self._is_in_headers
+        self._read_size = len(data)
+        if was_in_headers:
+            self._header_bytes += self._read_size
         super().data_received(data)
-        # Where the request has begun within `data`, it is not known at which byte: these few are not counted.
-        if was_in_headers and self._is_in_headers:
-            unreported = len(data) - (self._header_bytes - reported_before)
-            self._unreported_bytes = max(0, self._unreported_bytes + unreported)
-            if self._header_bytes + self._unreported_bytes > self._limiter.limits.header_bytes:
-                self.refuse(431)
+        if self._is_in_headers and self._header_bytes > self._limiter.limits.header_bytes:
+            self.refuse(431)
+        elif self.cycle is not None and len(self.cycle.body) != self._body_bytes:
+            self._count_body(len(self.cycle.body))
 
     def on_message_begin(self) -> None:
         """Begin a request, whose headers have a time limit."""
@@ -171,46 +175,31 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def begin_headers(self) -> None:
         """Start to count the bytes and the seconds of a request's headers."""
-        self._header_bytes = self._unreported_bytes = 0
+        self._header_bytes = 0
         self._is_in_headers = True
         self._due_at = self.loop.time() + self._limiter.limits.header_seconds
 
-    def on_url(self, url: bytes) -> None:
-        """Add a part of the URL."""
-        self._header_bytes += len(url)
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header, unless the headers are now too large."""
-        self._header_bytes += len(name) + len(value) + len(b": \r\n")
-        if self._header_bytes > self._limiter.limits.header_bytes:
-            self._refuse_in_parser(431)
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        """End the time limit of the headers, and begin the request."""
+        """Begin the request, unless its headers are too large."""
         self.end_headers()
         super().on_headers_complete()
 
     def end_headers(self) -> None:
-        """End the time limit of the headers."""
+        """End the limits of the headers. Headers that are too large are refused, and the parser is stopped."""
         self._is_in_headers = False
         self._due_at = None
-
-    def on_body(self, body: bytes) -> None:
-        """Add a part of the body to the request."""
-        if not self.cycle.response_complete:
-            self._body_bytes += len(body)
-            if not self._limiter.add_buffered(len(body)):
-                self._refuse_in_parser(503)
-        super().on_body(body)
+        limit = self._limiter.limits.header_bytes
+        if max(self._header_bytes, self._read_size) > limit and self._measure_headers() > limit:
+            self.refuse(431)
+            # Uvicorn catches what a callback of the parser raises.
+            raise ValueError("the headers are too large")
 
     def on_response_complete(self) -> None:
         """Release the body, and wait for the next request."""
         if self.cycle.response_complete:  # otherwise it was the response to an earlier, pipelined request
             self._release_body()
             if not self._is_in_headers:
-                self._expect_request()
+                self._start_idle_limit()
         super().on_response_complete()
 
     def refuse(self, status: int) -> None:
@@ -242,13 +231,24 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer a malformed request. Uvicorn also calls this when `_refuse_in_parser` has stopped the parser."""
+        """Answer a malformed request. Uvicorn also calls this after `end_headers` has stopped the parser."""
         if not self._is_refused:
             self._is_refused = True
             super().send_400_response(msg)
 
-    def _expect_request(self) -> None:
+    def _measure_headers(self) -> int:
+        """Return the bytes of the request's URL and headers."""
+        return len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+
+    def _start_idle_limit(self) -> None:
         self._due_at = self.loop.time() + self._limiter.limits.idle_seconds
+
+    def _count_body(self, size: int) -> None:
+        """Count the body's bytes that are in memory now. Refuse the request when all bodies together are too large."""
+        is_allowed = self._limiter.add_buffered(size - self._body_bytes)
+        self._body_bytes = size
+        if not is_allowed and not self.cycle.response_complete:
+            self.refuse(503)
 
     def _release_body(self) -> None:
         """Free the memory of the body at once: the objects that hold it refer to each other, and are collected late."""
@@ -256,11 +256,6 @@ class LimitedProtocol(HttpToolsProtocol):
         self._body_bytes = 0
         if self.cycle is not None:
             self.cycle.body = bytearray()
-
-    def _refuse_in_parser(self, status: int) -> None:
-        """Refuse the request in a callback of the parser, and stop the parser by an exception. Uvicorn catches it."""
-        self.refuse(status)
-        raise ValueError(f"refused: {status}")
 
 
 def _build_refusal(status: int) -> bytes:

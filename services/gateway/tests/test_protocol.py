@@ -187,7 +187,7 @@ async def test_a_delivery_that_would_take_too_much_memory_is_postponed(
         _, writer = await asyncio.open_connection(*route.address)
         writer.write(build_delivery(route, "w-1")[:-1])
         await asyncio.sleep(0.05)
-        assert await exchange(route, build_delivery(route, "w-2")) == [503]
+        assert await exchange(route, build_delivery(route, "w-2")[:-1]) == [503]
         writer.close()
         await asyncio.sleep(0.05)
         assert await exchange(route, build_delivery(route, "w-3")) == [200]
