@@ -80,7 +80,7 @@ class Access:
         return self.get_setting(f"{owner.upper()}_DATABASE_URL") or self.get_setting("DATABASE_URL")
 
 
-def load_access(data_dir: Path) -> Access:
+def locate_installation(data_dir: Path) -> Access:
     """Return the access to the stack that runs on `data_dir`; when none runs, to the installation that settings name.
 
     Settings come from `.env`, from the files in the folder `SETTINGS_DIR`, and from environment variables. A later one
@@ -102,8 +102,8 @@ def resolve_access(data_dir: Path, given: Mapping[str, str | None]) -> Access:
     Raises StackError when no stack runs and the `given` settings name no installation.
     """
     if found := runtime.find_running(data_dir):
-        secrets = dev_secrets.load(data_dir / "secrets.json")
-        return build_local_access(found, environment.merge_settings(given), secrets)
+        secrets = dev_secrets.load_or_generate_secrets(data_dir / "secrets.json")
+        return build_local_access(found, environment.merge_shared_settings(given), secrets)
     settings = {name: value for name, value in given.items() if name in environment.SETTINGS and value}
     if not any(name in settings for name in _NAMING_SETTINGS):
         raise StackError(

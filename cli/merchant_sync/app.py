@@ -29,10 +29,10 @@ _DATA = Path("data")
 
 def _load_settings() -> dict[str, str]:
     """Return the settings of this run: environment variables, which override those in `.env`."""
-    return environment.merge_settings(dotenv_values(".env"), os.environ)
+    return environment.merge_shared_settings(dotenv_values(".env"), os.environ)
 
 
-def _fail(console: Console, error: StackError) -> typer.Exit:
+def _print_error_and_build_exit(console: Console, error: StackError) -> typer.Exit:
     console.print(str(error), style="bold red", highlight=False, markup=False)
     return typer.Exit(1)
 
@@ -60,7 +60,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
-def prepare(
+def define_global_options(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
@@ -77,7 +77,9 @@ def up(
     console = Console(soft_wrap=True, highlight=False)
     wanted = only or parts.ALL
     if unknown := set(wanted) - set(parts.ALL):
-        raise _fail(console, StackError(f"No part {', '.join(unknown)}; there are {', '.join(parts.ALL)}."))
+        raise _print_error_and_build_exit(
+            console, StackError(f"No part {', '.join(unknown)}; there are {', '.join(parts.ALL)}.")
+        )
     stack = Stack(
         data, given=_load_settings(), wanted=wanted, on_line=lambda name, line: console.print(logs.render(name, line))
     )
@@ -90,7 +92,7 @@ def up(
         while True:
             signal.pause()
     except StackError as error:
-        raise _fail(console, error) from None
+        raise _print_error_and_build_exit(console, error) from None
     except KeyboardInterrupt:
         console.print("stopping")
     finally:
@@ -103,9 +105,9 @@ def run_demo(data: DataDir = _DATA) -> None:
     """Check the product's promises on the running stack, step by step; exit 1 at the first that does not hold."""
     console = Console(soft_wrap=True)
     try:
-        trip = Trip(client.Visit(access.load_access(data)))
+        trip = Trip(client.Visit(access.locate_installation(data)))
     except StackError as error:
-        raise _fail(console, error) from None
+        raise _print_error_and_build_exit(console, error) from None
     if not run_steps(demo.build_steps(trip), console):
         raise typer.Exit(1)
 
@@ -122,7 +124,9 @@ def reset(
     """Delete all state: messages, database, objects, the sandbox's shops, secrets."""
     console = Console()
     if found := runtime.find_running(data.absolute()):
-        raise _fail(console, StackError(f"A stack runs on {data} (process {found.pid}). Stop it first."))
+        raise _print_error_and_build_exit(
+            console, StackError(f"A stack runs on {data} (process {found.pid}). Stop it first.")
+        )
     if not yes:
         typer.confirm(f"Delete everything in {data.absolute()}?", abort=True)
     for entry in data.iterdir() if data.exists() else ():

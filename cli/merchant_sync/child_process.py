@@ -72,10 +72,10 @@ class Child:
         self._stopped = stopped = threading.Event()
         process = self._launch(stopped)
         if wait:
-            self._bring_up()
-        threading.Thread(target=self._watch, args=(process, stopped), daemon=True).start()
+            self._wait_healthy_and_settle()
+        threading.Thread(target=self._watch_and_restart, args=(process, stopped), daemon=True).start()
 
-    def _bring_up(self) -> None:
+    def _wait_healthy_and_settle(self) -> None:
         try:
             self.wait_healthy()
             self.part.settle()
@@ -171,7 +171,7 @@ class Child:
                 file.write(line)
                 self._on_line(self.part.name, line.decode(errors="replace").rstrip())
 
-    def _watch(self, process: subprocess.Popen[bytes], stopped: threading.Event) -> None:
+    def _watch_and_restart(self, process: subprocess.Popen[bytes], stopped: threading.Event) -> None:
         """Restart the process whenever it ends, until it is stopped. The pause grows with each short run in a row."""
         failures = 0
         while True:

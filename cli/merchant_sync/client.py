@@ -114,7 +114,7 @@ class Visit:
         response = ensure_success(self.http.request(method, address, json=body, params=query))
         return response.json() if response.content else None
 
-    def accept_consent(self, login: httpx.Response, **form: str) -> str:
+    def submit_consent_form(self, login: httpx.Response, **form: str) -> str:
         """Submit the consent form to which a login redirects; return the URL of the redirect back to the gateway.
 
         `form` has additional fields of the consent form. The field `decision` is `accept` unless `form` replaces it.

@@ -23,7 +23,7 @@ _BUCKET = ("SPACES_ACCESS_KEY", "SPACES_SECRET_KEY")
 
 
 def _list_platform_secrets(reader: str) -> tuple[str, ...]:
-    return tuple(secret.name for manifest in MANIFESTS for secret in manifest.list_secrets(reader))
+    return tuple(secret.name for manifest in MANIFESTS for secret in manifest.list_generated_secrets(reader))
 
 
 _PLATFORM_SECRETS = tuple(
@@ -39,7 +39,7 @@ SECRETS_BY_PART = {
     SCHEDULER: ("INTERNAL_KEYS",),
     SPACES_WRITER: _BUCKET,
     **{
-        manifest.fetcher: tuple(secret.name for secret in manifest.list_secrets(manifests.FETCHER))
+        manifest.fetcher: tuple(secret.name for secret in manifest.list_generated_secrets(manifests.FETCHER))
         for manifest in MANIFESTS
     },
     SANDBOX: _list_platform_secrets(manifests.SANDBOX),
@@ -112,6 +112,6 @@ def write_secret_env_files(secrets_dir: Path, *, with_sandbox: bool) -> None:
 
 def _load_by_part(root: Path, *, with_sandbox: bool) -> Iterator[tuple[str, Settings]]:
     (root / COMMON_FOLDER).mkdir(parents=True, exist_ok=True)
-    named = build_named_secrets(dev_secrets.load(root / COMMON_FOLDER / "secrets.json"))
+    named = build_named_secrets(dev_secrets.load_or_generate_secrets(root / COMMON_FOLDER / "secrets.json"))
     for part in SECRETS_BY_PART:
         yield part, select_for_part(part, named, with_sandbox=with_sandbox)

@@ -53,7 +53,7 @@ def generate_all() -> dict[str, str]:
     return {name: generate() for name, generate in _GENERATORS.items()}
 
 
-def load(path: Path) -> dict[str, str]:
+def load_or_generate_secrets(path: Path) -> dict[str, str]:
     """Return the secrets in the file `path`. Missing secrets are generated and added; only the owner can read it."""
     stored: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     missing = {name: generate() for name, generate in _GENERATORS.items() if name not in stored}

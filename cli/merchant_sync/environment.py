@@ -123,7 +123,7 @@ def _list_address_settings() -> Iterator[tuple[str, str]]:
         yield from ((SANDBOX, setting.name) for setting in manifest.settings if setting.replaces_sandbox)
 
 
-def merge_settings(*sources: Mapping[str, str | None]) -> Settings:
+def merge_shared_settings(*sources: Mapping[str, str | None]) -> Settings:
     """Merge several mappings. A later one overrides an earlier one; an empty value counts as not given."""
     merged: Settings = {}
     for source in sources:

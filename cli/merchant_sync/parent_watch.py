@@ -26,7 +26,7 @@ def change_user(user: str) -> None:
     os.chdir("/")
 
 
-def watch_parent(parent: int, signal_number: int) -> None:
+def request_parent_death_signal(parent: int, signal_number: int) -> None:
     """Ask the kernel to send `signal_number` when the parent dies; exit when the parent is dead already.
 
     Call it after `change_user`, because a change of user clears this request.
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> None:
     parent, signal_number, user, *command = arguments
     if user != "-":
         change_user(user)
-    watch_parent(int(parent), int(signal_number))
+    request_parent_death_signal(int(parent), int(signal_number))
     os.execvp(command[0], command)
 
 

@@ -49,7 +49,7 @@ class Ports:
         self._ports: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def get(self, name: str) -> int:
+    def get_or_choose_port(self, name: str) -> int:
         """Return the port of the part `name`. The first call chooses it; later calls return the same port."""
         with self._lock:
             if name not in self._ports:

@@ -145,7 +145,7 @@ def _initialise(data_dir: Path, user: str, password: str) -> None:
     draft.rename(data_dir)
 
 
-def _clear_stale_pid(data_dir: Path) -> None:
+def _terminate_stale_server(data_dir: Path) -> None:
     """Terminate a PostgreSQL that still runs on this folder because the stack was killed; remove `postmaster.pid`."""
     pid_file = data_dir / "postmaster.pid"
     if not pid_file.exists():
@@ -191,7 +191,7 @@ def build_part(data_dir: Path, port: int, superuser_password: str, passwords: Ma
     def prepare() -> None:
         if not data_dir.exists():
             _initialise(data_dir, user, superuser_password)
-        _clear_stale_pid(data_dir)
+        _terminate_stale_server(data_dir)
 
     def settle() -> None:
         _run_sql("postgres", port, superuser_password, _CREATE_DATABASE)

@@ -68,10 +68,10 @@ def terminate_leftovers(data_dir: Path) -> list[str]:
     leftovers = {name: child for name, child in found.children.items() if processes.is_same_process(*child)}
     for pid, start in leftovers.values():
         processes.terminate(pid, start)
-    remove(data_dir)
+    remove_runtime_file(data_dir)
     return sorted(leftovers)
 
 
-def remove(data_dir: Path) -> None:
+def remove_runtime_file(data_dir: Path) -> None:
     """Remove `runtime.json`."""
     (data_dir / FILE_NAME).unlink(missing_ok=True)

@@ -54,7 +54,7 @@ class Stack:
         on_line: OnLine = _ignore_line,
     ) -> None:
         self.data_dir = data_dir.absolute()
-        self.given = environment.merge_settings(given or {})
+        self.given = environment.merge_shared_settings(given or {})
         self._wanted = [name for name in parts.ALL if name in set(wanted) - environment.find_external_parts(self.given)]
         self._auto_restart = auto_restart
         self._cache = Path(cache_dir or os.environ.get("JGO_CACHE_DIR") or _CACHE).absolute()
@@ -88,7 +88,7 @@ class Stack:
         """Stop everything, services first. A second call does nothing."""
         self._stop_children()
         if self._lock:
-            runtime.remove(self.data_dir)
+            runtime.remove_runtime_file(self.data_dir)
             self._lock.close()
             self._lock = None
 
@@ -212,8 +212,8 @@ class Stack:
         self._lock = self._acquire_lock(self.data_dir / "lock")
         if leftovers := runtime.terminate_leftovers(self.data_dir):
             self._report(f"terminated what an earlier run left running: {', '.join(leftovers)}")
-        secrets = dev_secrets.load(self.data_dir / "secrets.json")
-        self._environment = Environment(self.given, secrets, Ports(self.data_dir / "ports.json").get)
+        secrets = dev_secrets.load_or_generate_secrets(self.data_dir / "secrets.json")
+        self._environment = Environment(self.given, secrets, Ports(self.data_dir / "ports.json").get_or_choose_port)
         self._check_gateway_port()
 
     def _acquire_lock(self, path: Path) -> IO[str]:

@@ -42,7 +42,7 @@ def test_without_a_stack_and_without_settings_the_error_names_what_to_set(tmp_pa
 
 
 def test_the_stack_that_runs_on_the_folder_wins_over_settings(tmp_path: Path) -> None:
-    secrets = dev_secrets.load(tmp_path / "secrets.json")
+    secrets = dev_secrets.load_or_generate_secrets(tmp_path / "secrets.json")
     stack = Environment({}, secrets, lambda _: 4711)
     runtime.write(tmp_path, runtime.build_runtime(stack.gateway_url, stack.build_addresses(), {}))
     there = access.resolve_access(tmp_path, {**ELSEWHERE, "DATABASE_URL": ""})
@@ -54,7 +54,7 @@ def test_the_stack_that_runs_on_the_folder_wins_over_settings(tmp_path: Path) ->
 
 
 def test_no_secret_is_in_the_runtime_file_of_a_stack(tmp_path: Path) -> None:
-    secrets = dev_secrets.load(tmp_path / "secrets.json")
+    secrets = dev_secrets.load_or_generate_secrets(tmp_path / "secrets.json")
     written = str(Environment({}, secrets, lambda _: 4711).build_addresses())
     assert not [name for name, value in secrets.items() if value in written]
 

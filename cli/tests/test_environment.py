@@ -29,7 +29,7 @@ PORTS = {
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> dict[str, str]:
-    return dev_secrets.load(tmp_path / "secrets.json")
+    return dev_secrets.load_or_generate_secrets(tmp_path / "secrets.json")
 
 
 def build_environment(secrets: dict[str, str], **given: str) -> Environment:
@@ -117,7 +117,7 @@ def test_sandbox_and_gateway_share_the_app_and_the_sandbox_gets_nothing_else(sec
 
 
 def test_an_empty_setting_counts_as_not_given_and_the_environment_wins_over_the_file() -> None:
-    merged = environment.merge_settings(
+    merged = environment.merge_shared_settings(
         {"SPACES_BUCKET": "file", "SPACES_REGION": "file"}, {"SPACES_BUCKET": "env", "DATABASE_URL": ""}
     )
 

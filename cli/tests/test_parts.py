@@ -24,9 +24,9 @@ def dead_process() -> int:
 
 def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
     path = tmp_path / "secrets.json"
-    first = dev_secrets.load(path)
+    first = dev_secrets.load_or_generate_secrets(path)
 
-    assert dev_secrets.load(path) == first
+    assert dev_secrets.load_or_generate_secrets(path) == first
     assert path.stat().st_mode & 0o777 == 0o600
     assert len(set(first.values())) == len(first)
 
@@ -35,7 +35,7 @@ def test_a_secret_that_a_newer_version_needs_joins_the_old_ones(tmp_path: Path) 
     path = tmp_path / "secrets.json"
     path.write_text(json.dumps({"spaces_access_key": "kept"}))
 
-    assert dev_secrets.load(path)["spaces_access_key"] == "kept"
+    assert dev_secrets.load_or_generate_secrets(path)["spaces_access_key"] == "kept"
     assert "token_encryption_key" in json.loads(path.read_text())
 
 
@@ -82,14 +82,14 @@ def test_a_broken_note_is_none(tmp_path: Path, text: str) -> None:
 
 def test_ports_are_remembered_while_they_are_free(tmp_path: Path) -> None:
     path = tmp_path / "ports.json"
-    port = Ports(path).get("kafka")
+    port = Ports(path).get_or_choose_port("kafka")
 
-    assert Ports(path).get("kafka") == port
+    assert Ports(path).get_or_choose_port("kafka") == port
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
         other.listen()
         assert not is_free(port)
-        assert Ports(path).get("kafka") != port
+        assert Ports(path).get_or_choose_port("kafka") != port
 
 
 def test_a_structured_line_is_rendered_short() -> None:

@@ -29,7 +29,7 @@ LARGE = b"x" * (16 * 1024 * 1024)
 
 def settings_in(data_dir: Path) -> dict[str, str]:
     """The spaces-writer's settings of the stack on that folder."""
-    secrets = dev_secrets.load(data_dir / "secrets.json")
+    secrets = dev_secrets.load_or_generate_secrets(data_dir / "secrets.json")
     ports = json.loads((data_dir / "ports.json").read_text())
     return Environment({}, secrets, lambda name: ports.get(name, 0)).build_service_settings(
         "spaces-writer", "spaces-writer"

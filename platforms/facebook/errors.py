@@ -105,14 +105,14 @@ def _interpret_code(status: int, error: _Error, reason: str) -> PageResult:
     if error.code in TRANSIENT_CODES or error.is_transient or status >= 500:
         return PageResult(error=TransientError(reason))
     if error.code in DENIED_CODES:
-        return PageResult(error=AccessDeniedError(_name_permission(reason)))
+        return PageResult(error=AccessDeniedError(_prepend_missing_permission(reason)))
     unknown = UNKNOWN_FIELD.search(error.message)
     if unknown:
         return PageResult(unknown_field=unknown[1] or unknown[2])
     return PageResult(error=ThrottledError(reason, limit=APP) if status == 429 else PermanentError(reason))
 
 
-def _name_permission(reason: str) -> str:
+def _prepend_missing_permission(reason: str) -> str:
     """Return `reason` with the missing permission: the one in Facebook's message, or else READ_PERMISSION."""
     permission = PERMISSION.search(reason)
     return f"permission {permission[0] if permission else READ_PERMISSION} is needed: {reason}"[:300]

@@ -121,7 +121,7 @@ def _interpret_error(response: httpx.Response, path: str) -> httpx.Response | Fa
         raise TokenRejectedError(f"error {error.label}")
     if error.is_throttle:
         raise TransientError(f"Facebook answers that too much is asked of it (error {error.label})")
-    if error.can_pass:
+    if error.can_succeed_later:
         return FailedAttempt(f"error {error.label}")
     log.warning("call refused", path=path, graph_error=error.label)
     raise PermanentError(error.reason, details=error)

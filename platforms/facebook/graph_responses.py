@@ -54,7 +54,7 @@ class GraphErrorBody(_GraphModel):
         return self.code in _THROTTLE_CODES
 
     @property
-    def can_pass(self) -> bool:
+    def can_succeed_later(self) -> bool:
         """Whether another attempt may succeed."""
         return self.code in _TRANSIENT_CODES or self.is_transient
 

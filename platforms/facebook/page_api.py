@@ -42,7 +42,7 @@ class PageApi:
         response = await self._request_short_token(code)
         try:
             short_token = parse_response(MANIFEST.title, responses.GraphTokenResponse, response).access_token
-            return await self._build_grants(await self._extend_token(short_token), read_date(response) or sent_at)
+            return await self._fetch_grants(await self._extend_token(short_token), read_date(response) or sent_at)
         except TokenRejectedError as error:
             reason = "Facebook does not take the token that it has just given; start again"
             raise RequestRejectedError(400, reason) from error
@@ -94,7 +94,7 @@ class PageApi:
         response = await self._graph.request_token(grant_type="fb_exchange_token", fb_exchange_token=token)
         return parse_response(MANIFEST.title, responses.GraphTokenResponse, response).access_token
 
-    async def _build_grants(self, token: str, granted_at: int) -> dict[str, Grant]:
+    async def _fetch_grants(self, token: str, granted_at: int) -> dict[str, Grant]:
         data = await self._debug_token(token)
         if data.app_id != self._settings.facebook_app_id or not data.is_valid:
             log.error("another app's token", app_id=data.app_id)
@@ -102,7 +102,7 @@ class PageApi:
         if not data.user_id:
             raise TransientError("Facebook does not say whose token it gave")
         scopes = await self._fetch_permissions(token)
-        pages = await self._list_pages(token)
+        pages = await self._list_readable_pages(token)
         return {
             page_id: Grant(
                 access_token=page.access_token or "",
@@ -134,7 +134,7 @@ class PageApi:
             )
         return granted
 
-    async def _list_pages(self, token: str) -> dict[str, responses.ListedPage]:
+    async def _list_readable_pages(self, token: str) -> dict[str, responses.ListedPage]:
         """Read the whole list of the user's Pages, and return those with a page token, by Page id.
 
         Raises RequestRejectedError when there are none.

@@ -58,7 +58,7 @@ class GraphClient:
         self._app_secret = app_secret
         self.version = version
 
-    async def fetch_page(self, page_id: str, token: str, fields: str, *, seconds: float) -> PageResponse:
+    async def fetch_page_or_error(self, page_id: str, token: str, fields: str, *, seconds: float) -> PageResponse:
         """Request these fields of a Page.
 
         Raises TransientError on every network error, when the response is not complete within `seconds`, and when it is
@@ -128,8 +128,8 @@ class FacebookSession(ApiSession):
             async with self._rate_limit.slots:
                 sent = self._elapsed()
                 self.context.calls += 1
-                token, seconds = self.context.token.token, self._compute_time_left(began)
-                response = await self._client.fetch_page(self.page_id, token, fields, seconds=seconds)
+                token, seconds = self.context.token.token, self._compute_attempt_timeout(began)
+                response = await self._client.fetch_page_or_error(self.page_id, token, fields, seconds=seconds)
         self._record_usage(response, sent)
         match response.result:
             case PageResult(unknown_field=str() as name):

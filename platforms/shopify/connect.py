@@ -22,7 +22,7 @@ from platforms.shopify.admin_api import AdminApi
 from platforms.shopify.manifest import MANIFEST
 from platforms.shopify.resources import CATALOG
 from platforms.shopify.settings import SHOP_URL, Settings
-from platforms.shopify.shop_names import parse_shop_domain, parse_shop_name
+from platforms.shopify.shop_names import derive_shop_domain, parse_shop_domain
 from platforms.shopify.webhooks import ShopifyWebhooks
 
 __all__ = ["Settings", "create_adapter"]
@@ -93,7 +93,7 @@ class ShopifyOAuth:
 
     def parse_account(self, text: str) -> str | None:
         """Return the domain of the shop whose handle, domain or URL is `text`; None when it names no shop."""
-        return parse_shop_name(text)
+        return derive_shop_domain(text)
 
     def build_authorize_url(self, account: str, state: str, *, again: bool = False) -> str:  # noqa: ARG002
         """Return the URL of the shop's consent page.

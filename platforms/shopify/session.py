@@ -109,7 +109,7 @@ class ShopifySession(ApiSession):
             partial(self._reduce_slow_batch, query, variables),
         )
 
-    async def fetch_whole(self, query: Query, variables: Variables) -> GraphqlResponse:
+    async def fetch_without_errors(self, query: Query, variables: Variables) -> GraphqlResponse:
         """Send a query and return the response, which contains no errors.
 
         Raises RetryLaterError when the query must wait, RecordError for a transient error in the data, and
@@ -125,9 +125,9 @@ class ShopifySession(ApiSession):
     async def fetch_model(self, model: type[M], query: Query, variables: Variables) -> tuple[M, int]:
         """Send a query. Returns the response's data as `model`, and when the query was sent (ms).
 
-        Raises the exceptions of `fetch_whole`, and PermanentError when the data does not fit `model`.
+        Raises the exceptions of `fetch_without_errors`, and PermanentError when the data does not fit `model`.
         """
-        response = await self.fetch_whole(query, variables)
+        response = await self.fetch_without_errors(query, variables)
         return parse_model(model, response.data), response.read_at
 
     def _find_wait(self, query: Query, variables: Variables) -> RateLimitWait:
@@ -148,7 +148,7 @@ class ShopifySession(ApiSession):
         bucket.reserve(cost, self._elapsed())
         self.context.calls += 1
         try:
-            token, seconds = self.context.token.token, self._compute_time_left(began)
+            token, seconds = self.context.token.token, self._compute_attempt_timeout(began)
             response = await self._client.post(self._shop, token, query, variables, seconds=seconds)
             if not response.is_throttled:
                 charged = response.cost.actual if response.cost else cost

@@ -16,7 +16,7 @@ def parse_shop_domain(text: str) -> str | None:
     return lowered if _DOMAIN.fullmatch(lowered) else None
 
 
-def parse_shop_name(text: str) -> str | None:
+def derive_shop_domain(text: str) -> str | None:
     """Return the domain of the shop that a merchant names with `text`; None when it names no shop.
 
     The text is the shop's handle (`acme`), its domain, or a URL of the shop or of its admin

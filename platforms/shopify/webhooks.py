@@ -263,7 +263,7 @@ def _classify_delivery(
         return app_kind or DeliveryKind.UNKNOWN, {}
     resource, gid_prefix, payload_field = named
     kind = DeliveryKind.PROBE if webhook_id.startswith(PROBE_PREFIX) else DeliveryKind.RECORDS
-    return kind, {resource: [_parse_record_id(payload.get(payload_field), gid_prefix)]}
+    return kind, {resource: [_build_record_gid(payload.get(payload_field), gid_prefix)]}
 
 
 def _find_shop(payload: Mapping[str, Any], kind: DeliveryKind, account: str) -> object:
@@ -276,7 +276,7 @@ def _find_shop(payload: Mapping[str, Any], kind: DeliveryKind, account: str) -> 
     return payload.get("myshopify_domain", payload.get("domain") if kind is DeliveryKind.UNINSTALLED else account)
 
 
-def _parse_record_id(value: object, gid_prefix: str) -> str:
+def _build_record_gid(value: object, gid_prefix: str) -> str:
     if type(value) is int and value > 0:
         return f"{gid_prefix}{value}"
     if isinstance(value, str) and value.startswith(gid_prefix) and len(value) < 200:

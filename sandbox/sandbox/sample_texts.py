@@ -83,9 +83,9 @@ def choose_title(rng: Random) -> str:
     return " ".join(words[int(rng.random() * len(words))] for words in (ADJECTIVES, MATERIALS, NOUNS))
 
 
-def choose_sentences(rng: Random, size: int) -> list[int]:
+def choose_sentences(rng: Random, character_count: int) -> list[int]:
     """Choose random indexes of `SENTENCES`. Their sentences have roughly `size` characters in total."""
-    count = rng.randrange(size // 105, size // 55 + 2)
+    count = rng.randrange(character_count // 105, character_count // 55 + 2)
     return [int(rng.random() * len(SENTENCES)) for _ in range(count)]
 
 

@@ -126,7 +126,7 @@ def test_the_expected_document_follows_edits(tenant: Tenant, execute: Execute) -
     )
     discount_edits.create_discount(shop, changes, {"title": "Ω", "codes": ["B", "A"]})
     edits.update_location(shop, changes, next(iter(shop.locations)).number, {"name": "Lager"})
-    edits.set_inventory(shop, changes, product.variants[0].item, next(iter(shop.locations)).number, None)
+    edits.set_stock_or_disconnect(shop, changes, product.variants[0].item, next(iter(shop.locations)).number, None)
     document = expected_document.build_document(shop, SCOPES)
     assert str(deleted_number).encode() not in document
     assert orjson.dumps({"data": _read_document(execute, tenant)}, option=orjson.OPT_SORT_KEYS) == document

@@ -23,30 +23,30 @@ def test_a_page_exceeds_its_limit_until_its_calls_leave_the_window() -> None:
     usage = Usage(Limits(page_calls=2), clock)
     limit_owners = []
     for _ in range(3):
-        limit_owners.append(usage.record_call("7"))
+        limit_owners.append(usage.record_call_and_check_limits("7"))
         clock.at += 60
     assert limit_owners == [None, None, "page"]
     usage_header = orjson.loads(usage.build_headers("7")["x-business-use-case-usage"])["7"][0]
     assert (usage_header["type"], usage_header["call_count"]) == ("pages", 150)
     assert usage_header["estimated_time_to_regain_access"] == 24 * 60 - 2
     clock.at = 24 * 3_600 + 61
-    assert usage.record_call("7") is None
+    assert usage.record_call_and_check_limits("7") is None
 
 
 def test_a_refused_call_extends_the_throttle() -> None:
     clock = Clock()
     usage = Usage(Limits(app_calls=1), clock)
-    assert usage.record_call(None) is None
+    assert usage.record_call_and_check_limits(None) is None
     clock.at = 3_599
-    assert usage.record_call(None) == "app"
+    assert usage.record_call_and_check_limits(None) == "app"
     clock.at = 3_601
-    assert usage.record_call(None) == "app"
+    assert usage.record_call_and_check_limits(None) == "app"
 
 
 def test_a_small_scale_turns_hours_into_seconds() -> None:
     clock = Clock()
     usage = Usage(Limits(page_calls=1, scale=1 / 86_400), clock)
-    usage.record_call("7")
+    usage.record_call_and_check_limits("7")
     usage_header = orjson.loads(usage.build_headers("7")["x-business-use-case-usage"])["7"][0]
     assert usage_header["estimated_time_to_regain_access"] == pytest.approx(1 / 60, abs=0.001)
 

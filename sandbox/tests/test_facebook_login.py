@@ -94,7 +94,7 @@ def test_expired_codes_and_tokens_are_not_exchanged() -> None:
     with pytest.raises(GraphError, match="code has expired"):
         tokens.exchange_code("code", CALLBACK)
     with pytest.raises(GraphError, match="Session has expired"):
-        tokens.extend_token("old")
+        tokens.issue_long_lived_token("old")
 
 
 async def test_a_wrong_secret_gets_no_token(graph: Any) -> None:

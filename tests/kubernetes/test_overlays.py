@@ -21,7 +21,7 @@ import sys, time
 from pathlib import Path
 from merchant_sync import access, client
 from merchant_sync.demo.shopify_sandbox import SandboxShops
-visit = client.Visit(access.load_access(Path("data")))
+visit = client.Visit(access.locate_installation(Path("data")))
 shops = SandboxShops(visit)
 {body}
 """

@@ -32,7 +32,7 @@ class PageSteps:
         """Connect the Facebook Pages of a new user; they must belong to the merchant of the browser's session."""
         person = self.sandbox.call("POST", "/users", {"name": f"Demo {uuid4().hex[:8]}", "pages": PAGES})
         self._connection = self.sandbox.connect(person["id"], self.trip.browser)
-        self.trip.remember_merchant(self.connection.browser, self.connection.answer)
+        self.trip.check_and_remember_merchant(self.connection.browser, self.connection.answer)
         self.trip.objects |= {page["connection"]: get_object_key(page["id"]) for page in self.connection.pages}
         return f"{len(self.connection.pages)} pages"
 

@@ -58,7 +58,7 @@ class SandboxPages:
         login = browser.get("/facebook/login")
         if login.has_redirect_location:
             login.headers["location"] = str(httpx.URL(login.headers["location"]).copy_add_param("user", user))
-        callback = self._visit.accept_consent(login, **decision)
+        callback = self._visit.submit_consent_form(login, **decision)
         return browser, browser.get(callback, headers=JSON)
 
     def connect(self, user: str, browser: httpx.Client | None = None, **decision: str) -> ConnectedPages:

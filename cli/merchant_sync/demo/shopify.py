@@ -46,7 +46,7 @@ class ShopSteps:
         answer = self.connection.answer
         if "products" in answer:
             raise StackError(f"the answer contains data: {str(answer)[:200]}")
-        merchant = self.trip.remember_merchant(self.connection.browser, answer)
+        merchant = self.trip.check_and_remember_merchant(self.connection.browser, answer)
         self.trip.objects[f"shopify:{self.shop}"] = self.key
         return f"merchant {merchant}"
 
@@ -91,7 +91,7 @@ class ShopSteps:
         seconds = format_seconds_since(began)
         return f"{seconds} after the edit, the full sync {second.load_sync()['state']}"
 
-    def check_touch(self) -> str:
+    def check_touch_uploads_nothing(self) -> str:
         """Touch a product (set only its `updated_at`); the object must not be uploaded again."""
         wait_for(self._is_idle, within=WAIT_SECONDS, what="the end of all syncs of the shop")
         before = self.trip.visit.load_object(self.key)
@@ -150,7 +150,7 @@ def build_steps(trip: Trip) -> Sequence[DemoStep]:
         DemoStep("The connection's four checks succeed", steps.wait_for_gateway_checks),
         DemoStep("An edit during a full sync is in the object", steps.edit_during_full_sync),
         DemoStep("The object equals the expected document after that full sync", steps.compare_object),
-        DemoStep("A touch that changes nothing visible causes no upload", steps.check_touch),
+        DemoStep("A touch that changes nothing visible causes no upload", steps.check_touch_uploads_nothing),
         DemoStep("A deleted product is gone from the object", steps.delete_product),
         DemoStep("The merchant's document lists the object", trip.check_merchant_document),
     )

@@ -51,7 +51,7 @@ class SandboxShops:
     def connect(self, shop: str, browser: httpx.Client | None = None) -> ConnectedShop:
         """Connect a shop as a browser does: login, consent, callback."""
         browser = browser or self._visit.create_browser()
-        callback = self._visit.accept_consent(browser.get(f"/shopify/{shop}/login"))
+        callback = self._visit.submit_consent_form(browser.get(f"/shopify/{shop}/login"))
         answer = ensure_success(browser.get(callback, headers=JSON))
         return ConnectedShop(shop, browser, answer.json(), self._visit)
 

@@ -26,7 +26,7 @@ class Trip:
     objects: dict[str, str] = field(default_factory=dict)
     """The object keys of the accounts that are connected so far, by the name of the merchant's connection."""
 
-    def remember_merchant(self, browser: httpx.Client, login_answer: dict[str, Any]) -> str:
+    def check_and_remember_merchant(self, browser: httpx.Client, login_answer: dict[str, Any]) -> str:
         """Remember the browser, and the merchant in the gateway's answer to a login; return the merchant's id.
 
         Raises StackError when the merchant is another one than that of the earlier logins, or when the answer contains

@@ -23,7 +23,7 @@ from merchant_sync.operating.terminal import (
     AsJson,
     DataDir,
     exit_on_errors,
-    load_access_or_exit,
+    locate_installation_or_exit,
     print_error,
     print_json,
 )
@@ -47,7 +47,7 @@ def examine(
     sample: Annotated[int, typer.Option(min=0, max=500, help="Live connections checked of each platform.")] = SAMPLE,
 ) -> None:
     """Check everything that an installation depends on, and print what to do where something is wrong."""
-    access = load_access_or_exit(data)
+    access = locate_installation_or_exit(data)
     console, errors = Console(soft_wrap=True, highlight=False), Console(stderr=True)
     findings: list[Finding] = []
     with Progress(TextColumn("{task.description}"), console=errors, transient=True) as progress:
@@ -79,7 +79,7 @@ def show_status(
     as_json: AsJson = False,
 ) -> None:
     """Show connections, syncs, consumer lag, freshness and dead letters."""
-    access, console = load_access_or_exit(data), Console(soft_wrap=True)
+    access, console = locate_installation_or_exit(data), Console(soft_wrap=True)
     with exit_on_errors():
         document = _load_connection(InternalApi(access), connection) if connection else status.load_status(access)
     if as_json:
@@ -111,7 +111,7 @@ def start_sync(
 ) -> None:
     """Start a sync of one connection, with cause `manual`. If a full sync runs already, the request joins that one."""
     records = _parse_records(mode, resource, ids or [])
-    access, errors = load_access_or_exit(data), Console(stderr=True, soft_wrap=True, highlight=False)
+    access, errors = locate_installation_or_exit(data), Console(stderr=True, soft_wrap=True, highlight=False)
     with exit_on_errors(), InternalApi(access) as api:
         sync_id = syncing.start_sync(api, connection, records)
         if not as_json:

@@ -20,7 +20,7 @@ from merchant_sync.operating.terminal import (
     AsJson,
     DataDir,
     exit_on_errors,
-    load_access_or_exit,
+    locate_installation_or_exit,
     print_error,
     print_json,
 )
@@ -41,7 +41,7 @@ def list_latest(
     as_json: AsJson = False,
 ) -> None:
     """List the latest dead letters, the newest first."""
-    access = load_access_or_exit(data)
+    access = locate_installation_or_exit(data)
     with exit_on_errors():
         letters = asyncio.run(dead_letters.load_latest(access, topic, connection, limit))
     if as_json:
@@ -64,7 +64,7 @@ def show_one(
     data: DataDir = LOCAL,
 ) -> None:
     """Show one dead letter as JSON: headers, error, and the event. Data of its records is shown only with --body."""
-    access = load_access_or_exit(data)
+    access = locate_installation_or_exit(data)
     with exit_on_errors():
         letter = asyncio.run(dead_letters.load_dead_letter(access, topic, partition, offset))
     print_json(letter.describe(with_body=body))
@@ -91,7 +91,7 @@ def replay(
     if [single, of_topic is not None, everything].count(True) != 1 or (topic is not None and not single):
         print_error("Give TOPIC PARTITION OFFSET, or --topic TOPIC, or --all.")
         raise typer.Exit(UNREACHABLE)
-    access = load_access_or_exit(data)
+    access = locate_installation_or_exit(data)
     position = (
         (topic, partition, offset) if topic is not None and partition is not None and offset is not None else None
     )

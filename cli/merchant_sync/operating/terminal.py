@@ -23,10 +23,10 @@ LOCAL = Path("data")
 EXIT_CODES = "Exit codes: 0 all is well, 1 something is wrong, 2 the installation could not be reached."
 
 
-def load_access_or_exit(data_dir: Path) -> Access:
+def locate_installation_or_exit(data_dir: Path) -> Access:
     """Return the access to the installation. Exits with code 2 when no stack runs and settings name no installation."""
     with exit_on_errors():
-        return access.load_access(data_dir)
+        return access.locate_installation(data_dir)
 
 
 @contextmanager

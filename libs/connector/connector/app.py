@@ -64,7 +64,7 @@ def run_fetcher(
         await exit_stack.enter_async_context(run_consumers(consumers, registry))
         app = FastAPI(openapi_url=None)
         add_health_routes(app, _build_checks(tokens, consumers))
-        add_metrics_route(app, registry, refresh=source.refresh)
+        add_metrics_route(app, registry, refresh=source.refresh_rate_limit_gauge)
         return [Endpoint(app, settings.host, settings.port)]
 
     serve(start)

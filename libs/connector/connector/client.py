@@ -73,7 +73,7 @@ class TokenClient:
                 return cached
             return await self._request_token(self._url, connection, {"connection": connection, "epoch": epoch})
 
-    async def replace_token(self, token: AccessToken) -> AccessToken:
+    async def replace_rejected_token(self, token: AccessToken) -> AccessToken:
         """Report to the gateway that the platform rejected `token`, and return its replacement.
 
         When another caller has replaced the token already, the replacement comes from the cache. Raises the same errors

@@ -44,7 +44,7 @@ class RequestGroup:
         return max(request.attempt for request in self.requests)
 
 
-def group_requests(requests: Sequence[SyncRequested]) -> list[RequestGroup]:
+def group_requests_without_probes(requests: Sequence[SyncRequested]) -> list[RequestGroup]:
     """Return the groups in which `requests` of one merchant's connection are read.
 
     The first group has all requests without a cursor. Each request with a cursor follows as a group of its own. Webhook

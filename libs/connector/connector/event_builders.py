@@ -127,7 +127,7 @@ def build_step_progressed(
     return _build_progressed(event, request.step)
 
 
-def build_records_progressed(
+def build_read_postponed_or_failed(
     connection: str, epoch: int, requests: Sequence[SyncRequested], context: SyncContext | None, **fields: object
 ) -> OutboundMessage:
     """Build the event that reports that an incremental read of `requests` was postponed or has failed.

@@ -46,7 +46,7 @@ class InstrumentedSource:
         """Return the share of each rate limit that remains now, as the wrapped source measures it."""
         return self._source.measure_budget()
 
-    async def refresh(self) -> None:
+    async def refresh_rate_limit_gauge(self) -> None:
         """Set the gauge to the share of each rate limit that remains now."""
         for budget, share in self._source.measure_budget().items():
             self._remaining.labels(self._slug, budget).set(share)

@@ -51,7 +51,7 @@ class ReadOutcomes:
         first = next(record for record in self.unreadable.values() if record.retryable)
         return RetryLaterError(f"{first.id}: {first.reason}")
 
-    def split_requests(self, requests: tuple[SyncRequested, ...], *, complete: bool) -> RequestEndings:
+    def split_requests(self, requests: tuple[SyncRequested, ...], *, all_ids_tried: bool) -> RequestEndings:
         """Return `requests` by how they end. `complete` says that all ids were tried, in this or an earlier attempt.
 
         A request with an unreadable id fails only after its other ids have been tried.
@@ -60,7 +60,7 @@ class ReadOutcomes:
         for request in requests:
             keys = [(resource, record_id) for resource, ids in request.records.items() for record_id in ids]
             faults = [self.unreadable[key] for key in keys if key in self.unreadable]
-            is_tried = complete or all(key in self.read_keys or key in self.unreadable for key in keys)
+            is_tried = all_ids_tried or all(key in self.read_keys or key in self.unreadable for key in keys)
             if is_tried and any(not fault.retryable for fault in faults):
                 endings.failed.append(request)
             elif faults or not is_tried:

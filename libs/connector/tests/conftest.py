@@ -131,7 +131,7 @@ class FakeTokens:
             raise self.error
         return AccessToken(connection, epoch, "shhh")
 
-    async def replace_token(self, token: AccessToken) -> AccessToken:
+    async def replace_rejected_token(self, token: AccessToken) -> AccessToken:
         """Never called here."""
         raise AssertionError
 

@@ -40,6 +40,6 @@ async def test_calls_before_an_error_are_counted(bench: Any) -> None:
 
 async def test_what_remains_is_measured_when_it_is_requested(bench: Any) -> None:
     registry = CollectorRegistry()
-    await InstrumentedSource(bench.ThingSource(), "fake", registry).refresh()
+    await InstrumentedSource(bench.ThingSource(), "fake", registry).refresh_rate_limit_gauge()
     labels = {"platform": "fake", "budget": "things"}
     assert registry.get_sample_value("merchant_sync_rate_limit_remaining_ratio", labels) == 0.75

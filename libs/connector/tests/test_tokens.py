@@ -88,7 +88,7 @@ async def test_a_higher_epoch_causes_a_new_request(gateway: Gateway) -> None:
 async def test_a_refused_token_is_reported_once_by_its_fingerprint(gateway: Gateway) -> None:
     tokens = client(gateway)
     old = await tokens.get_token("toy:a", 1)
-    first, second = await tokens.replace_token(old), await tokens.replace_token(old)
+    first, second = await tokens.replace_rejected_token(old), await tokens.replace_rejected_token(old)
     assert first == second != old
     path, body = gateway.requests[1]
     assert path == "/internal/tokens/refused"

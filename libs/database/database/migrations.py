@@ -60,7 +60,7 @@ async def apply_migrations(db: Connection, schema: str, scripts: Iterable[Script
     raises the error of asyncpg with a note that names the script.
     """
     await _lock_migrations(db, schema)
-    await _create_versions(db, schema)
+    await _create_schema_and_versions(db, schema)
     applied = await _load_checksums(db)
     for script in scripts:
         if script.name not in applied:
@@ -88,7 +88,7 @@ async def _lock_migrations(db: Connection, schema: str) -> None:
         await asyncio.sleep(LOCK_RETRY_SECONDS)
 
 
-async def _create_versions(db: Connection, schema: str) -> None:
+async def _create_schema_and_versions(db: Connection, schema: str) -> None:
     # Not CREATE SCHEMA IF NOT EXISTS: it requires the right to create schemas even when the schema exists.
     if not await db.fetchval("SELECT true FROM pg_namespace WHERE nspname = $1", schema):
         await db.execute(f'CREATE SCHEMA "{schema}"')

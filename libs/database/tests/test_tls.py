@@ -60,7 +60,7 @@ def server() -> Iterator[Server]:
         pytest.skip("no Postgres with TLS on this machine (Debian: apt-get install postgresql)")
     with TemporaryDirectory(prefix="merchant-sync-") as name:
         folder = Path(name)
-        port, password = Ports(folder / "ports.json").get("postgres"), uuid4().hex
+        port, password = Ports(folder / "ports.json").get_or_choose_port("postgres"), uuid4().hex
         server = Server(port, password, Authority(folder, "authority"), Authority(folder, "stranger"))
         options = prepare_folder(folder, server)
         assert start_as_postgres([str(BINARIES / "initdb"), "-D", f"{folder}/data", *options]).wait() == 0

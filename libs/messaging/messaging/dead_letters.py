@@ -25,13 +25,13 @@ class DeadLetterPublisher:
         """The number of dead letters that were published since the process started."""
 
     @property
-    def is_open(self) -> bool:
+    def is_breaker_open(self) -> bool:
         """Whether the circuit breaker is open, so that consuming must stop until the process restarts."""
         return self._failures_in_a_row >= self._threshold
 
     def record_success(self) -> None:
         """Count dead letters in a row from zero again, because a message was handled. An open breaker stays open."""
-        if not self.is_open:
+        if not self.is_breaker_open:
             self._failures_in_a_row = 0
 
     async def publish(self, record: "ConsumerRecord[bytes, bytes]", error: Exception, *, group: str) -> None:

@@ -150,7 +150,7 @@ class KeyWorkers(Generic[E_co]):
     async def _handle_waiting(self, key: str, queue: KeyQueue) -> None:
         """Handle the messages of one key until its queue is empty, partitions are drained or the breaker opens."""
         try:
-            while queue.waiting and self.is_accepting and not self._dead_letters.is_open:
+            while queue.waiting and self.is_accepting and not self._dead_letters.is_breaker_open:
                 batch = queue.pop_batch(self._limits.batch, self._limits.batch_bytes)
                 try:
                     await self._handle_batch(key, batch)
@@ -178,8 +178,8 @@ class KeyWorkers(Generic[E_co]):
 
     async def _handle_batch(self, key: str, batch: list[BufferedRecord]) -> None:
         """Handle a batch. If it fails, handle its messages one by one and dead-letter each message that fails."""
-        error = None if self._dead_letters.is_open else await self._handle_until_available(key, batch)
-        if error is None or self._dead_letters.is_open:
+        error = None if self._dead_letters.is_breaker_open else await self._handle_with_retries(key, batch)
+        if error is None or self._dead_letters.is_breaker_open:
             return
         if len(batch) > 1:
             for message in batch:
@@ -188,7 +188,7 @@ class KeyWorkers(Generic[E_co]):
         self.health_errors.pop(key, None)
         await self._dead_letter(batch[0], error)
 
-    async def _handle_until_available(self, key: str, batch: list[BufferedRecord]) -> Exception | None:
+    async def _handle_with_retries(self, key: str, batch: list[BufferedRecord]) -> Exception | None:
         """Handle a batch, and repeat this while the handler raises `UnavailableError` and `max_wait` is not over.
 
         Returns None when the batch was handled, otherwise the last error.

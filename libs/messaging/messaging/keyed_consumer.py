@@ -86,7 +86,7 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
     @property
     def health_error(self) -> str | None:
         """The reason for which messages are held, as a text for /ready; None when no messages are held."""
-        if self._dead_letters.is_open:
+        if self._dead_letters.is_breaker_open:
             return "too many dead letters in a row: look at them, then restart"
         return next(iter(self._workers.health_errors.values()), None)
 
@@ -164,7 +164,7 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
         consumer = self._consumer
         if consumer is None:
             return
-        should_pause = self._workers.is_full or self._dead_letters.is_open
+        should_pause = self._workers.is_full or self._dead_letters.is_breaker_open
         if should_pause:
             consumer.pause(*consumer.assignment())
         elif self._is_paused:

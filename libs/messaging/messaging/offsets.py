@@ -40,7 +40,7 @@ class PartitionOffsets:
             self.position = offset + 1
 
     @property
-    def unfinished_count(self) -> int:
+    def uncommittable_count(self) -> int:
         """The number of tracked messages whose offset is `position` or higher."""
         return len(self._open)
 

@@ -52,7 +52,7 @@ class SecuredKafka:
 @contextmanager
 def run_secured_kafka(folder: Path, jars: Path) -> Iterator[SecuredKafka]:
     """Run it in `folder` with the jars of `jars`."""
-    ports = {name: Ports(folder / "ports.json").get(name) for name in ("clear", "controller", *_SECURED)}
+    ports = {name: Ports(folder / "ports.json").get_or_choose_port(name) for name in ("clear", "controller", *_SECURED)}
     authority, password = Authority(folder, "brokers"), uuid4().hex
     plain = kafka.build_part(folder / "kafka", jars, ports["clear"], ports["controller"], print)
     part = replace(plain, prepare=lambda: _prepare(plain, ports, authority, password), settle=lambda: None)

@@ -42,11 +42,11 @@ async def test_the_breaker_opens_at_the_threshold_and_stays_open() -> None:
     publisher: Any = FakePublisher()
     dead_letters = DeadLetterPublisher(publisher, threshold=2)
     await publish_times(dead_letters, 1)
-    assert not dead_letters.is_open
+    assert not dead_letters.is_breaker_open
     await publish_times(dead_letters, 1)
-    assert dead_letters.is_open
+    assert dead_letters.is_breaker_open
     dead_letters.record_success()
-    assert dead_letters.is_open
+    assert dead_letters.is_breaker_open
 
 
 async def test_a_success_starts_the_count_of_dead_letters_in_a_row_again() -> None:
@@ -55,4 +55,4 @@ async def test_a_success_starts_the_count_of_dead_letters_in_a_row_again() -> No
     await publish_times(dead_letters, 1)
     dead_letters.record_success()
     await publish_times(dead_letters, 1)
-    assert not dead_letters.is_open
+    assert not dead_letters.is_breaker_open

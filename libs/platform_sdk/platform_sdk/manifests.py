@@ -114,7 +114,7 @@ class Manifest:
         """Yield the settings that `reader`, a part of the installation, receives."""
         return (setting for setting in self.settings if reader in setting.readers)
 
-    def list_secrets(self, reader: str) -> Iterator[Setting]:
+    def list_generated_secrets(self, reader: str) -> Iterator[Setting]:
         """Yield the settings with a generated secret that `reader` receives."""
         return (setting for setting in self.list_settings(reader) if setting.generated)
 

@@ -85,11 +85,11 @@ class ApiSession:
     ) -> R:
         """Call `send` until it returns a response, and return that response.
 
-        `send` receives the time (of `elapsed`) at which the first attempt began, for `_compute_time_left`. It is called
-        again after a ThrottledError or a TransientError, once more with a new token after a TokenRejectedError, and
-        immediately when it returns None because it has changed its request. `find_wait` returns the wait for the rate
-        limit; it is called before each attempt. `on_failure` receives the seconds that an attempt with a TransientError
-        took.
+        `send` receives the time (of `elapsed`) at which the first attempt began, for `_compute_attempt_timeout`. It is
+        called again after a ThrottledError or a TransientError, once more with a new token after a TokenRejectedError,
+        and immediately when it returns None because it has changed its request. `find_wait` returns the wait for the
+        rate limit; it is called before each attempt. `on_failure` receives the seconds that an attempt with a
+        TransientError took.
 
         Raises RetryLaterError when the wait is too long or the retries are used up. Other exceptions of `send`,
         `replace_token` and `refresh_token` are raised unchanged.
@@ -144,7 +144,7 @@ class ApiSession:
             raise RetryLaterError(str(error)) from None
         await self._sleep(random.uniform(0.1, 0.3) * 2**attempts)
 
-    def _compute_time_left(self, began: float) -> float:
+    def _compute_attempt_timeout(self, began: float) -> float:
         """Return the time limit in seconds of the next attempt of a call whose first attempt began at `began`.
 
         In an incremental sync all attempts of a call share one limit, so that a slow platform delays no other merchant.

@@ -26,7 +26,7 @@ class PlatformSettings(BaseSettings):
     manifest: ClassVar[Manifest]
 
     @model_validator(mode="after")
-    def check_required(self) -> Self:
+    def require_all_or_none(self) -> Self:
         """Raise an error of the type `MISSING_SETTINGS` when only some of the required settings are given."""
         missing = self._list_missing()
         if missing and len(missing) < len(self.manifest.mandatory_settings):

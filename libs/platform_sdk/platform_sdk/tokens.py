@@ -26,6 +26,6 @@ class AccessToken:
         """The SHA-256 of the token in hex. It identifies the token to the gateway without containing it."""
         return sha256(self.token.encode()).hexdigest()
 
-    def is_valid_for(self, epoch: int, now: int) -> bool:
+    def is_valid_for(self, min_epoch: int, now: int) -> bool:
         """Return whether the token has not expired at `now` (ms) and was granted in `epoch` or a later one."""
-        return self.epoch >= epoch and (self.expires_at is None or now < self.expires_at - EXPIRY_MARGIN_MS)
+        return self.epoch >= min_epoch and (self.expires_at is None or now < self.expires_at - EXPIRY_MARGIN_MS)

@@ -61,7 +61,7 @@ class ConnectionLimiter:
 
         The address is empty for a connection over a Unix socket.
         """
-        counted = address if self._is_client(address) else None
+        counted = address if self._is_limited_address(address) else None
         is_full = len(self._open) >= self.limits.connections
         if is_full or (counted and self._open_by_address[counted] >= self.limits.connections_per_address):
             return False
@@ -84,7 +84,7 @@ class ConnectionLimiter:
         self._refusals[status] += 1
         self._ensure_timer()
 
-    def add_buffered(self, size: int) -> bool:
+    def count_buffered_bytes(self, size: int) -> bool:
         """Count `size` more bytes of bodies in memory; a negative number when they are released.
 
         Return False when there are now more than the limit allows.
@@ -92,12 +92,12 @@ class ConnectionLimiter:
         self._buffered_bytes += size
         return self._buffered_bytes <= self.limits.body_bytes
 
-    def _is_client(self, address: str) -> bool:
+    def _is_limited_address(self, address: str) -> bool:
         if self._trusted_proxies is None or not address:
             return False
         return not any(ip_address(address) in network for network in self._trusted_proxies)
 
-    def _check(self) -> None:
+    def _close_late_connections(self) -> None:
         now = asyncio.get_running_loop().time()
         for connection in list(self._open):
             connection.close_if_late(now)
@@ -111,7 +111,7 @@ class ConnectionLimiter:
 
     def _ensure_timer(self) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check)
+            self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._close_late_connections)
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -245,14 +245,14 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _count_body(self, size: int) -> None:
         """Count the body's bytes that are in memory now. Refuse the request when all bodies together are too large."""
-        is_allowed = self._limiter.add_buffered(size - self._body_bytes)
+        is_allowed = self._limiter.count_buffered_bytes(size - self._body_bytes)
         self._body_bytes = size
         if not is_allowed and not self.cycle.response_complete:
             self.refuse(503)
 
     def _release_body(self) -> None:
         """Free the memory of the body at once: the objects that hold it refer to each other, and are collected late."""
-        self._limiter.add_buffered(-self._body_bytes)
+        self._limiter.count_buffered_bytes(-self._body_bytes)
         self._body_bytes = 0
         if self.cycle is not None:
             self.cycle.body = bytearray()

@@ -59,19 +59,16 @@ class LibraryLogHandler(logging.Handler):
         """When equal lines were last written, by logger, level and template."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write or count a line. An error is printed instead of raised, because logging must not stop the work."""
-        try:
-            repeated = self._count(record)
-            if repeated is None:
-                return
-            fields: dict[str, Any] = {"logger": record.name}
-            if repeated:
-                fields["repeated"] = repeated
-            if record.exc_info:
-                fields["exc_info"] = record.exc_info
-            log.log(max(record.levelno, logging.INFO), record.getMessage(), **fields)
-        except Exception:  # noqa: BLE001 # as Python's own handlers: a bad line of a library is no reason to fail
-            self.handleError(record)
+        """Write or count a line."""
+        repeated = self._count(record)
+        if repeated is None:
+            return
+        fields: dict[str, Any] = {"logger": record.name}
+        if repeated:
+            fields["repeated"] = repeated
+        if record.exc_info:
+            fields["exc_info"] = record.exc_info
+        log.log(max(record.levelno, logging.INFO), _format_message(record), **fields)
 
     def _count(self, record: logging.LogRecord) -> int | None:
         """Return how many equal lines were left out since the last that was written; None to leave this one out."""
@@ -84,6 +81,14 @@ class LibraryLogHandler(logging.Handler):
             self.repetitions.clear()
         self.repetitions[key] = Repetition(now)
         return seen.count if seen else 0
+
+
+def _format_message(record: logging.LogRecord) -> str:
+    """Return the text of a line; its template and arguments where these do not fit together."""
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):
+        return f"{record.msg} {record.args}"
 
 
 def configure_logging(service: str) -> None:

@@ -17,7 +17,7 @@ from platform_sdk.resources import expand_scopes
 from platforms.shopify.admin_api import split_scopes
 from platforms.shopify.connect import create_adapter, is_query_signed
 from platforms.shopify.settings import Settings
-from platforms.shopify.shop_names import parse_shop_domain, parse_shop_name
+from platforms.shopify.shop_names import derive_shop_domain, parse_shop_domain
 from platforms.shopify.webhooks import format_delivered_topic
 
 SECRET = "the app's secret"
@@ -59,7 +59,7 @@ MALICIOUS_NAMES = [
 
 @pytest.mark.parametrize("name", MALICIOUS_NAMES)
 def test_malicious_shop_names_are_refused(name: str) -> None:
-    assert parse_shop_name(name) is None
+    assert derive_shop_domain(name) is None
     assert parse_shop_domain(name) is None
 
 
@@ -73,10 +73,10 @@ def test_all_spellings_of_a_shop_have_one_name() -> None:
         ),
         "https://admin.shopify.com/store/ACME/products?selectedView=all",
     )
-    assert {parse_shop_name(name) for name in names} == {"acme.myshopify.com"}
+    assert {derive_shop_domain(name) for name in names} == {"acme.myshopify.com"}
     assert {parse_shop_domain(name) for name in names} == {"acme.myshopify.com", None}
     assert parse_shop_domain("acme") is None
-    assert parse_shop_name("4-2") == "4-2.myshopify.com"
+    assert derive_shop_domain("4-2") == "4-2.myshopify.com"
 
 
 def build_query(parameters: dict[str, str], *, secret: str = SECRET, raw: str = "") -> bytes:

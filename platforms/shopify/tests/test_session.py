@@ -241,7 +241,7 @@ async def test_a_transient_error_in_the_data_may_pass_and_any_other_is_final() -
     for code, error_type in (("INTERNAL_SERVER_ERROR", RecordError), ("ACCESS_DENIED", PermanentError)):
         session, _, _ = open_session(build_response(FieldError(("productsCount",), code, "oh")))
         with pytest.raises(error_type, match="oh"):
-            await session.fetch_whole(build_query(), {})
+            await session.fetch_without_errors(build_query(), {})
 
 
 @pytest.mark.parametrize("name", ["evil.com/x.myshopify.com", "a@b.myshopify.com", "UPPER.myshopify.com", "127.0.0.1"])

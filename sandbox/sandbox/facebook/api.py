@@ -69,7 +69,7 @@ class GraphApi:
             caller, kind = self._identify_caller(call)
             page = caller.page.id if caller.page is not None else None
             self._count_call(call, kind, page)
-            limit_owner = self._facebook.usage.record_call(page)
+            limit_owner = self._facebook.usage.record_call_and_check_limits(page)
             headers |= self._facebook.usage.build_headers(page)
             self._record_peaks(page)
             self._apply_limits_and_faults(caller, limit_owner, headers)

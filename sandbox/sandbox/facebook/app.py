@@ -71,7 +71,7 @@ def build_facebook(settings: Settings, templates: Environment) -> FacebookSandbo
         client.post, facebook.record_attempt, lambda attempt: webhooks.compute_retry_delay(attempt, scale)
     )
     routes = [
-        *graph.build_routes(facebook, callbacks.verify_callback, f"{settings.public_url}/graph"),
+        *graph.build_routes(facebook, callbacks.find_callback_problem, f"{settings.public_url}/graph"),
         *login.build_routes(facebook, templates),
         *control.build_routes(facebook, dispatcher, callbacks.post_signed_request),
         *pages.build_routes(facebook, templates, callbacks.post_signed_request),

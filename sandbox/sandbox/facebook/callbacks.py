@@ -19,7 +19,7 @@ _LOG_LENGTH = 50
 """The number of callbacks that are kept in the log of each user."""
 
 
-async def remove_app(facebook: FacebookState, person: Person, post: PostSignedRequest) -> dict[str, Any]:
+async def remove_app_and_notify(facebook: FacebookState, person: Person, post: PostSignedRequest) -> dict[str, Any]:
     """Remove the app for a user: revoke all tokens, then call the deauthorize callback.
 
     Returns the log entry of the callback.
@@ -28,14 +28,14 @@ async def remove_app(facebook: FacebookState, person: Person, post: PostSignedRe
     return await _call(facebook, person, post, "deauthorize", facebook.app.deauthorize_url)
 
 
-async def delete_data(facebook: FacebookState, person: Person, post: PostSignedRequest) -> dict[str, Any]:
+async def request_data_deletion(facebook: FacebookState, person: Person, post: PostSignedRequest) -> dict[str, Any]:
     """Ask the app to delete the user's data. Returns the log entry of the data deletion callback.
 
     If the user still uses the app, the app is removed first. It then receives the deauthorize callback before the data
     deletion callback. In the log entry, `answer` is the app's answer, with `url` and `confirmation_code`.
     """
     if person.permissions:
-        await remove_app(facebook, person, post)
+        await remove_app_and_notify(facebook, person, post)
     return await _call(facebook, person, post, "deletion", facebook.app.deletion_url)
 
 

@@ -14,7 +14,7 @@ class CallbackClient:
     def __init__(self) -> None:
         self._http = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS)
 
-    async def verify_callback(self, url: str, verify_token: str) -> str | None:
+    async def find_callback_problem(self, url: str, verify_token: str) -> str | None:
         """Send the verification challenge to a webhook URL. Returns None on success, otherwise the problem."""
         challenge = str(secrets.randbelow(10**9) + 10**8)
         params = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": verify_token}

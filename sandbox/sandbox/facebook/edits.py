@@ -34,8 +34,8 @@ def edit_page(page: Page, values: dict[str, Any]) -> dict[str, Any]:
         if name == "picture":
             page.picture += 1
             changes["picture"] = {"picture": build_picture_url(page)}
-        elif page.fields.get(name) != _normalize(value):
-            _set(page, name, _normalize(value))
+        elif page.fields.get(name) != _replace_empty_by_none(value):
+            _set(page, name, _replace_empty_by_none(value))
             webhook_field = "email" if name == "emails" else name
             if webhook_field in WEBHOOK_FIELDS:
                 changes[webhook_field] = next(iter(value or ()), None) if name == "emails" else value
@@ -49,7 +49,7 @@ def check_values(values: dict[str, Any]) -> None:
             continue
         if name not in PAGE_FIELDS or name in _READ_ONLY:
             raise ValueError(f"a page's {name} cannot be set")
-        if _normalize(value) is None:
+        if _replace_empty_by_none(value) is None:
             if name in _REQUIRED:
                 raise ValueError(f"every page has a {name}")
         elif not isinstance(value, _TYPES.get(name, object)):
@@ -96,6 +96,6 @@ def _set(page: Page, name: str, value: Any) -> None:
         page.fields["category_list"] = [{"id": "2200", "name": value}]
 
 
-def _normalize(value: Any) -> Any:
+def _replace_empty_by_none(value: Any) -> Any:
     """Return the value, or None if it is empty. None clears a field."""
     return None if value in ("", [], {}) else value

@@ -60,7 +60,7 @@ def parse_login_request(params: dict[str, str]) -> LoginRequest:
     )  # fmt: skip
 
 
-def approve_login(
+def approve_login_and_issue_code(
     facebook: FacebookState, person: Person, request: LoginRequest, page_ids: Iterable[str], declined: Iterable[str]
 ) -> str:
     """Record that the user accepts the login dialog, and return the authorization code.
@@ -71,7 +71,7 @@ def approve_login(
     declined_scopes = set(declined)
     person.permissions |= dict.fromkeys(request.select_new_scopes(person), "granted")
     person.permissions |= {scope: "declined" for scope in request.scopes if scope in declined_scopes}
-    own_ids = {page.id for page in facebook.list_pages(person)}
+    own_ids = {page.id for page in facebook.list_undeleted_pages(person)}
     selected_ids = [page_id for page_id in dict.fromkeys(page_ids) if page_id in own_ids]
     for page_id in set(person.ticked) - set(selected_ids):
         facebook.tokens.revoke_tokens(492, person=person.id, page=page_id)
@@ -98,7 +98,7 @@ def grant_token(facebook: FacebookState, call: Call) -> Body:
     if grant == "client_credentials":
         return {"access_token": facebook.tokens.issue_app_token().text, "token_type": "bearer"}
     if grant == "fb_exchange_token":
-        token = facebook.tokens.extend_token(call.require("fb_exchange_token"))
+        token = facebook.tokens.issue_long_lived_token(call.require("fb_exchange_token"))
     elif grant == "authorization_code":
         token = facebook.tokens.exchange_code(call.require("code"), call.require("redirect_uri"))
     else:

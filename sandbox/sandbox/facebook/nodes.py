@@ -97,7 +97,7 @@ class NodeHandlers:
         if caller.token.kind == "PAGE":
             extra["access_token"] = caller.token.text
         elif owner.has_granted("pages_show_list") and any(field.name == "access_token" for field in selection):
-            extra["access_token"] = self._facebook.tokens.get_page_token(caller.token, page.id).text
+            extra["access_token"] = self._facebook.tokens.get_or_issue_page_token(caller.token, page.id).text
         return extra
 
 

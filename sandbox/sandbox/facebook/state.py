@@ -53,7 +53,7 @@ class FacebookState:
             lambda codes: store.save_setting("codes", {text: asdict(code) for text, code in codes.items()}),
         )  # fmt: skip
         if not self.people:
-            self.add_pages(self.add_person("Sandbox User"), _INITIAL_PAGES, 0)
+            self.ensure_generated_pages(self.add_person("Sandbox User"), _INITIAL_PAGES, 0)
 
     def add_person(self, name: str) -> Person:
         """Add a user without Facebook Pages."""
@@ -62,7 +62,7 @@ class FacebookState:
         self._store.save(people=[person])
         return person
 
-    def add_pages(self, owner: Person, count: int, seed: int) -> list[Page]:
+    def ensure_generated_pages(self, owner: Person, count: int, seed: int) -> list[Page]:
         """Add the first `count` Facebook Pages of the seed, and return them. Existing pages stay unchanged."""
         pages = [generator.generate_page(owner.id, seed, index) for index in range(count)]
         new_pages = [page for page in pages if page.id not in self.pages]
@@ -70,7 +70,7 @@ class FacebookState:
         self._store.save(pages=new_pages)
         return [self.pages[page.id] for page in pages]
 
-    def list_pages(self, person: Person) -> list[Page]:
+    def list_undeleted_pages(self, person: Person) -> list[Page]:
         """List the user's Facebook Pages that are not deleted."""
         return [page for page in self.pages.values() if page.owner == person.id and not page.gone]
 
@@ -78,7 +78,7 @@ class FacebookState:
         """Store changed users and Facebook Pages without sending webhooks."""
         self._store.save(people=people, pages=pages)
 
-    def apply_edits(self, page_edits: list[tuple[Page, dict[str, Any]]]) -> None:
+    def apply_edits_and_notify(self, page_edits: list[tuple[Page, dict[str, Any]]]) -> None:
         """Apply all edits together, store them, and send their webhooks in batches.
 
         Each edit is a Facebook Page and the new values by field. Raises ValueError, and changes nothing, if one of the

@@ -71,7 +71,7 @@ class TokenRegistry:
         self._save_codes(self._codes)
         return self._issue("USER", SHORT_LIFETIME_SECONDS, person=code.person)
 
-    def extend_token(self, text: str) -> Token:
+    def issue_long_lived_token(self, text: str) -> Token:
         """Issue a long-lived user token for a user token.
 
         Raises GraphError if the token is invalid or is not a user token.
@@ -85,7 +85,7 @@ class TokenRegistry:
         """Issue a token of the app itself. It never expires."""
         return self._issue("APP", 0)
 
-    def get_page_token(self, parent: Token, page: str) -> Token:
+    def get_or_issue_page_token(self, parent: Token, page: str) -> Token:
         """Return the page token that belongs to a user token. A new one is issued only if there is no valid one.
 
         The page token of a short-lived user token expires together with the user token. The page token of a long-lived

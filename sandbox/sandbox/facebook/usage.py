@@ -48,7 +48,7 @@ class Usage:
         self._app = SlidingWindow(_HOUR * limits.scale)
         self._pages: dict[str, SlidingWindow] = defaultdict(lambda: SlidingWindow(_DAY * limits.scale))
 
-    def record_call(self, page: str | None) -> str | None:
+    def record_call_and_check_limits(self, page: str | None) -> str | None:
         """Count one call of the app and, unless `page` is None, of the Facebook Page with this id.
 
         Returns whose limit had been reached before this call: "app" (also if both had been reached), "page" or None.

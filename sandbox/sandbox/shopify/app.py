@@ -43,7 +43,7 @@ class ShopifySandbox:
     async def run(self) -> AsyncIterator[None]:
         """Load all shops and deliver webhooks until the context ends. Stored pending webhooks come first."""
         self._loop = asyncio.get_running_loop()
-        self.dispatcher.add(await asyncio.to_thread(self.registry.load))
+        self.dispatcher.add(await asyncio.to_thread(self.registry.load_shops_and_deliveries))
         delivering = asyncio.create_task(self.dispatcher.run())
         yield
         delivering.cancel()

@@ -21,11 +21,11 @@ class ChangeSet:
     records: dict[tuple[str, int], Record | None] = field(default_factory=dict)
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def save(self, kind: str, record: Product | Collection | Discount | Location) -> None:
+    def add_changed_record(self, kind: str, record: Product | Collection | Discount | Location) -> None:
         """Add a new or changed record."""
         self.records[kind, record.number] = record
 
-    def delete(self, kind: str, number: int) -> None:
+    def add_deleted_record(self, kind: str, number: int) -> None:
         """Add a deleted record."""
         self.records[kind, number] = None
 

@@ -23,7 +23,7 @@ def create_collection(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any])
     collection = Collection(number, title, handle, "", order, get_current_time())
     shop.collections.put(collection)
     _set_fields(collection, fields)
-    changes.save("collection", collection)
+    changes.add_changed_record("collection", collection)
     changes.add_event("COLLECTIONS_CREATE", webhook_payloads.build_collection, collection)
     return collection
 
@@ -38,7 +38,7 @@ def update_collection(shop: Shop, changes: ChangeSet, number: int, fields: Mappi
         return None
     _set_fields(collection, fields)
     shop.invalidate_memberships()
-    changes.save("collection", collection)
+    changes.add_changed_record("collection", collection)
     changes.add_event("COLLECTIONS_UPDATE", webhook_payloads.build_collection, collection)
     return collection
 
@@ -59,6 +59,6 @@ def delete_collection(shop: Shop, changes: ChangeSet, number: int) -> Collection
     """Delete a collection but not its products. Returns the collection, or None if it does not exist."""
     collection = shop.collections.remove(number)
     if collection is not None:
-        changes.delete("collection", number)
+        changes.add_deleted_record("collection", number)
         changes.add_event("COLLECTIONS_DELETE", webhook_payloads.build_collection_deletion, number)
     return collection

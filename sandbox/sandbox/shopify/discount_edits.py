@@ -28,7 +28,7 @@ def create_discount(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -
     discount.ends_at = None
     _set_fields(shop, discount, fields)
     shop.discounts.put(discount)
-    changes.save("discount", discount)
+    changes.add_changed_record("discount", discount)
     changes.add_event("DISCOUNTS_CREATE", webhook_payloads.build_discount, discount)
     return discount
 
@@ -43,7 +43,7 @@ def update_discount(shop: Shop, changes: ChangeSet, number: int, fields: Mapping
         return None
     new_codes, removed_codes = _set_fields(shop, discount, fields)
     discount.updated_at = get_current_time()
-    changes.save("discount", discount)
+    changes.add_changed_record("discount", discount)
     changes.add_event("DISCOUNTS_UPDATE", webhook_payloads.build_discount, discount)
     build_body = webhook_payloads.build_redeem_code
     for code_number, code in new_codes.items():
@@ -73,6 +73,6 @@ def delete_discount(shop: Shop, changes: ChangeSet, number: int) -> Discount | N
     """Delete a discount and its redeem codes. Returns the discount, or None if it does not exist."""
     discount = shop.discounts.remove(number)
     if discount is not None:
-        changes.delete("discount", number)
+        changes.add_deleted_record("discount", number)
         changes.add_event("DISCOUNTS_DELETE", webhook_payloads.build_discount, discount)
     return discount

@@ -30,7 +30,7 @@ def touch_product(shop: Shop, changes: ChangeSet, number: int) -> Product | None
 
 def _mark_product_changed(changes: ChangeSet, product: Product) -> None:
     product.updated_at = get_current_time()
-    changes.save("product", product)
+    changes.add_changed_record("product", product)
     changes.add_event("PRODUCTS_UPDATE", webhook_payloads.build_product, product)
 
 
@@ -103,7 +103,7 @@ def create_product(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) ->
     shop.put_product(product)
     # The update goes into a change set of its own: a creation must not send products/update, too.
     update_product(shop, ChangeSet(), number, {name: value for name, value in fields.items() if name != "available"})
-    changes.save("product", product)
+    changes.add_changed_record("product", product)
     changes.add_event("PRODUCTS_CREATE", webhook_payloads.build_product, product)
     changes.add_event("INVENTORY_ITEMS_CREATE", webhook_payloads.build_item, variant)
     for level in levels:
@@ -116,14 +116,14 @@ def delete_product(shop: Shop, changes: ChangeSet, number: int) -> Product | Non
     product = shop.remove_product(number)
     if product is None:
         return None
-    changes.delete("product", number)
+    changes.add_deleted_record("product", number)
     changes.add_event("PRODUCTS_DELETE", webhook_payloads.build_deletion, number)
     for variant in product.variants:
         changes.add_event("INVENTORY_ITEMS_DELETE", webhook_payloads.build_deletion, variant.item)
     return product
 
 
-def set_inventory(
+def set_stock_or_disconnect(
     shop: Shop, changes: ChangeSet, item: int, location_number: int, available: int | None
 ) -> Level | None:
     """Set the stock of an inventory item at a location to `available`. None disconnects the item from the location.
@@ -141,7 +141,7 @@ def set_inventory(
     topic = _choose_level_topic(level, available)
     level.available, level.active, level.updated_at = available or 0, available is not None, get_current_time()
     build_body = webhook_payloads.build_disconnected_level if available is None else webhook_payloads.build_level
-    changes.save("product", product)
+    changes.add_changed_record("product", product)
     changes.add_event(topic, build_body, level)
     if changes.inventory_touches_product:
         _mark_product_changed(changes, product)
@@ -159,7 +159,7 @@ def create_location(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -
     at = get_current_time()
     location = Location(shop.allocate_number(), fields.get("name", "New location"), "Berlin", "DE", at, at)
     shop.locations.put(location)
-    changes.save("location", location)
+    changes.add_changed_record("location", location)
     changes.add_event("LOCATIONS_CREATE", webhook_payloads.build_location, location)
     return location
 
@@ -172,7 +172,7 @@ def update_location(shop: Shop, changes: ChangeSet, number: int, fields: Mapping
     was_active = location.active
     location.name, location.active = fields.get("name", location.name), fields.get("active", location.active)
     location.updated_at = get_current_time()
-    changes.save("location", location)
+    changes.add_changed_record("location", location)
     changes.add_event("LOCATIONS_UPDATE", webhook_payloads.build_location, location)
     if was_active != location.active:
         topic = "LOCATIONS_ACTIVATE" if location.active else "LOCATIONS_DEACTIVATE"

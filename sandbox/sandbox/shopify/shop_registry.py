@@ -29,7 +29,7 @@ class ShopRegistry:
         self._lock = Lock()
         self._tenants: dict[str, Tenant] = {}
 
-    def load(self) -> list[Delivery]:
+    def load_shops_and_deliveries(self) -> list[Delivery]:
         """Load every stored shop, and return the stored webhook deliveries that are still pending."""
         for row in self._store.load_shops():
             recipe = Recipe(**row["recipe"])
@@ -70,14 +70,14 @@ class ShopRegistry:
         changes = self.start_change_set(tenant)
         with tenant.shop.lock:
             result = edit(tenant.shop, changes)
-            self.commit_changes(tenant, changes)
+            self.commit_changes_and_notify(tenant, changes)
         return result
 
     def start_change_set(self, tenant: Tenant) -> ChangeSet:
         """Create an empty change set for one edit of the shop."""
         return ChangeSet(tenant.subscriptions.list_topics(), tenant.faults.inventory_touches_product)
 
-    def commit_changes(self, tenant: Tenant, changes: ChangeSet) -> None:
+    def commit_changes_and_notify(self, tenant: Tenant, changes: ChangeSet) -> None:
         """Store the records in `changes` and dispatch its webhooks. The caller holds the lock of the shop."""
         deliveries = [
             delivery

@@ -138,7 +138,7 @@ class FakeTokens:
             self.token = self.granted
         return AccessToken(connection, 1, self.token)
 
-    async def replace_token(self, token: AccessToken) -> AccessToken:
+    async def replace_rejected_token(self, token: AccessToken) -> AccessToken:
         """The replacement."""
         self.reported.append(token.fingerprint)
         if isinstance(self.replacement, Exception):

@@ -124,7 +124,7 @@ class FakeTokens:
         """The page's token."""
         return AccessToken(connection, 1, self.page_tokens[connection.partition(":")[2]])
 
-    async def replace_token(self, token: AccessToken) -> AccessToken:
+    async def replace_rejected_token(self, token: AccessToken) -> AccessToken:
         """There is no other."""
         self.reported.append(token.connection)
         assert self.ended is not None

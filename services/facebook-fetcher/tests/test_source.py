@@ -360,7 +360,7 @@ class TestTransientErrors:
 
         bench.graph.respond = hang
         with pytest.raises(TransientError, match="the platform is not reached: TimeoutError"):
-            await bench.client.fetch_page(bench.PAGE, bench.TOKEN, "id", seconds=0.05)
+            await bench.client.fetch_page_or_error(bench.PAGE, bench.TOKEN, "id", seconds=0.05)
 
     async def test_a_policy_block_waits_for_long(self, bench: Any) -> None:
         bench.graph.script = [bench.build_error(368)]

@@ -115,14 +115,14 @@ def change_scopes(row: Connection, scopes: tuple[str, ...]) -> Connection:
     return replace(row, scopes=scopes, revision=revision, wanted_sync=wanted, wanted_cause=CONNECT)
 
 
-def request_manual_sync(row: Connection) -> Connection:
+def apply_manual_sync_request(row: Connection) -> Connection:
     """Return the connection with a new id in `wanted_sync`: an operator has requested a full sync."""
     revision = row.revision + 1
     wanted = derive_wanted_sync(row.name, revision, row.granted_at, MANUAL)
     return replace(row, revision=revision, wanted_sync=wanted, wanted_cause=MANUAL)
 
 
-def require_reauthorisation(row: Connection) -> Connection:
+def apply_token_rejection(row: Connection) -> Connection:
     """Return the connection in state reauthorise, for when the platform no longer accepts its tokens.
 
     The merchant has to sign in again.
@@ -130,14 +130,14 @@ def require_reauthorisation(row: Connection) -> Connection:
     return replace(row, state=REAUTHORISE, wanted_sync=None, revision=row.revision + 1)
 
 
-def uninstall(row: Connection) -> Connection:
+def apply_uninstall(row: Connection) -> Connection:
     """Return the connection after the app was removed from the account: a higher epoch, and no tokens."""
     return replace(
         row, state=UNINSTALLED, epoch=row.epoch + 1, wanted_sync=None, tokens=None, revision=row.revision + 1
     )
 
 
-def redact(row: Connection) -> Connection:
+def apply_redaction(row: Connection) -> Connection:
     """Return the connection after the deletion of its data: only its name, and a higher epoch and revision.
 
     The higher epoch makes the other services refuse records that were read before the deletion. An account that is

@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from gateway.app import get_time_ms
 from gateway.applications import create_erasure_service
-from gateway.connections import Connection, EncryptedTokens, build_changed_event, redact
+from gateway.connections import Connection, EncryptedTokens, apply_redaction, build_changed_event
 from gateway.erasure.deletion_requests import RequestKind
 from gateway.erasure.routes import create_callback_routes
 from gateway.erasure.service import ErasureService
@@ -42,7 +42,7 @@ def build_page(name: str, granted_by: str | None, merchant: UUID) -> Connection:
 
 def test_a_redacted_connection_keeps_only_its_name_and_epoch() -> None:
     before = build_page("1", "person-ada", uuid4())
-    after = redact(before)
+    after = apply_redaction(before)
     assert after == Connection(before.name, None, "redacted", 2, 2, (), 0, None, None)
     event = build_changed_event(after, "facebook/1/page_data.json")
     assert event.model_dump(exclude_defaults=True) == {
@@ -252,7 +252,7 @@ async def test_the_end_of_an_earlier_deletion_does_not_complete_a_later_one(conn
 
 async def test_a_probe_started_after_a_deletion_stores_nothing(connected: Any) -> None:
     await post(connected.browser, "delete")
-    await connected.stores.webhook_checks.start(NAME, uuid4(), status={"status": "pending"}, result=None)
+    await connected.stores.webhook_checks.save_initial_checks(NAME, uuid4(), status={"status": "pending"}, result=None)
     assert await connected.count_rows("webhook_checks") == 0
 
 

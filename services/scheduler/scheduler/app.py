@@ -31,7 +31,7 @@ from scheduler.handlers import (
 from scheduler.handlers.dead_letters import parse_dead_letter
 from scheduler.metrics import RecordCounts, SchedulerMetrics
 from scheduler.routes.ledger import build_ledger_routes
-from scheduler.schedule import ScheduledRun, ScheduleNextRun, compute_next_run
+from scheduler.schedule import ComputeNextPoll, ScheduledRun, compute_next_run
 from scheduler.settings import SchedulerSettings
 from scheduler.use_cases.dispatcher import SyncDispatcher
 from scheduler.use_cases.refresh_gauges import GaugeRefresher
@@ -59,7 +59,7 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     gateway = GatewayClient(http, settings.gateway_internal_url, settings.internal_key)
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=SERVICE).run_once, interval=1.0)
 
-    def schedule_next_run(connection: str) -> ScheduledRun:
+    def compute_next_poll(connection: str) -> ScheduledRun:
         cron = settings.get_poll_cron(parse_platform(connection))
         return compute_next_run(cron, connection, settings.poll_spread_seconds, datetime.now(UTC))
 
@@ -68,14 +68,14 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     dispatcher = SyncDispatcher(
         database,
         gateway,
-        schedule_next_run=schedule_next_run,
+        compute_next_poll=compute_next_poll,
         wake_outbox=outbox.wake,
         record_counts=metrics.record_transaction,
     )
     await dispatcher.reschedule_polls()
     dispatching = PeriodicTask("dispatcher", dispatcher.run_once, interval=0.5)
     consumers = _build_consumers(
-        brokers, database, publisher, outbox, dispatching, schedule_next_run, metrics.record_transaction
+        brokers, database, publisher, outbox, dispatching, compute_next_poll, metrics.record_transaction
     )
     exit_stack.push_async_callback(dispatcher.stop)
     await exit_stack.enter_async_context(outbox.run())
@@ -94,7 +94,7 @@ def _build_consumers(
     publisher: EventPublisher,
     outbox: PeriodicTask,
     dispatching: PeriodicTask,
-    schedule_next_run: ScheduleNextRun,
+    compute_next_poll: ComputeNextPoll,
     record_counts: RecordCounts,
 ) -> list[KeyedConsumer[Any]]:
     def build(parse: Any, handle: Any, *topics: str, pattern: str | None = None, group: str = "") -> KeyedConsumer[Any]:
@@ -110,7 +110,7 @@ def _build_consumers(
 
     transaction = database.transaction
     connections = ConnectionStateHandler(
-        transaction, schedule_next_run=schedule_next_run, wake_dispatcher=dispatching.wake, record_counts=record_counts
+        transaction, compute_next_poll=compute_next_poll, wake_dispatcher=dispatching.wake, record_counts=record_counts
     )
     requests = RequestsHandler(transaction)
     progress = ProgressHandler(transaction, wake_outbox=outbox.wake, record_counts=record_counts)

@@ -27,7 +27,7 @@ class ScheduledRun:
     at: datetime
 
 
-ScheduleNextRun = Callable[[str], ScheduledRun]
+ComputeNextPoll = Callable[[str], ScheduledRun]
 """Takes the name of a connection, and returns its next poll after the current time."""
 
 
@@ -53,11 +53,11 @@ def compute_spread_offset(connection: str, spread_seconds: int) -> int:
     return int.from_bytes(digest[:8], "big") % spread_seconds
 
 
-def compute_backoff_seconds(attempt: int) -> float:
+def compute_backoff_seconds(failed_attempt: int) -> float:
     """Return the wait in seconds after the failure of attempt number `attempt` (from 1): 5, 20, 80, then always 300."""
-    return float(min(300, 5 * 4 ** max(0, attempt - 1)))
+    return float(min(300, 5 * 4 ** max(0, failed_attempt - 1)))
 
 
-def compute_retry_time(attempt: int) -> datetime:
+def compute_retry_time(failed_attempt: int) -> datetime:
     """Return when to try again, if attempt number `attempt` (from 1) has just failed."""
-    return datetime.now(UTC) + timedelta(seconds=compute_backoff_seconds(attempt))
+    return datetime.now(UTC) + timedelta(seconds=compute_backoff_seconds(failed_attempt))

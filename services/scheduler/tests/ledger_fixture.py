@@ -58,13 +58,13 @@ class Ledger:
         self.dispatcher = SyncDispatcher(
             database,
             client,
-            schedule_next_run=schedule_tomorrow,
+            compute_next_poll=schedule_tomorrow,
             wake_outbox=lambda: None,
             record_counts=record_counts,
         )
         self.connections = ConnectionStateHandler(
             transaction,
-            schedule_next_run=schedule_tomorrow,
+            compute_next_poll=schedule_tomorrow,
             wake_dispatcher=lambda: None,
             record_counts=record_counts,
         )

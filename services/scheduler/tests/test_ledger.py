@@ -251,7 +251,7 @@ async def test_a_connection_that_ended_cancels_its_waiting_full_sync(ledger: Led
 async def test_a_silent_step_is_requested_again(ledger: Ledger) -> None:
     await ledger.start_full_sync()
     await ledger.execute("UPDATE syncs SET progressed_at = now() - interval '16 minutes'")
-    await ledger.dispatcher.handle_silent_syncs()
+    await ledger.dispatcher.handle_silent_and_prune_syncs()
     await ledger.dispatch()
     assert [m["step"] for m in await ledger.pop_messages()] == [2]
 
@@ -309,7 +309,7 @@ async def test_a_full_sync_without_a_result_fails_after_an_hour(ledger: Ledger) 
     sync_id = await ledger.start_full_sync()
     await ledger.progress(SHOP, [build_progress(sync_id, "completed", step=1)])
     await ledger.execute("UPDATE syncs SET progressed_at = now() - interval '2 hours'")
-    await ledger.dispatcher.handle_silent_syncs()
+    await ledger.dispatcher.handle_silent_and_prune_syncs()
     assert (await ledger.get_sync(sync_id))["reason"] == "no result came within an hour"
 
 

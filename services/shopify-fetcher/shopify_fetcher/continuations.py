@@ -190,7 +190,7 @@ async def read_next_chunk(session: ReadSession, chunked: UnfinishedRecord) -> Ne
         **nested_list.variables,
         **session.build_variables(nested_list.document),
     }
-    response = await session.fetch_whole(nested_list.document, variables)
+    response = await session.fetch_without_errors(nested_list.document, variables)
     if response.data[nested_list.response_path[0]] is None:
         tombstone = build_tombstone(chunked.resource, chunked.id, response.read_at)
         return NextChunk(MappedRecords(records=[tombstone]), None)

@@ -55,7 +55,7 @@ class FullRead:
                 yield self._build_checkpoint()
             async for step in self._read_range():
                 yield step
-            yield await self._build_range_end()
+            yield await self._count_and_build_range_end()
             self._cursor = self._cursor.complete_range(self._scopes)
         elif self._cursor.is_retry:
             raise PermanentError(describe_missing_scope(self._cursor.resource, self._scopes))
@@ -120,7 +120,7 @@ class FullRead:
         """Yield the records of a page of ids, in batches. All chunks of a batch are read before the next batch."""
         read_count = counted = 0
         while read_count < len(page.ids):
-            result = await self._reader.read_batch(self._cursor.resource, page.ids[read_count:])
+            result = await self._reader.read_as_many_as_fit(self._cursor.resource, page.ids[read_count:])
             _raise_unreadable(result)
             yield self._build_batch(tuple(result.mapped.records))
             read_count += result.count
@@ -148,7 +148,7 @@ class FullRead:
             yield self._build_batch(tuple(result.mapped.records))
             yield self._build_checkpoint()
 
-    async def _build_range_end(self) -> RangeEnd:
+    async def _count_and_build_range_end(self) -> RangeEnd:
         cursor = self._cursor
         keyset = KEYSETS.get(cursor.resource)
         count_after = await count_ids(self._session, keyset, cursor.low, cursor.high) if keyset is not None else None

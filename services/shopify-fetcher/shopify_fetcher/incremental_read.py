@@ -44,7 +44,7 @@ async def read_records(
             continue
         else:
             resource, batch = _select_batch(keys[progress.done_count :], refused)
-            result = await reader.read_batch(resource, batch)
+            result = await reader.read_as_many_as_fit(resource, batch)
             chunked_records = tuple(result.mapped.chunked_records)
             if result.is_denied and await session.refresh_scopes():
                 before, refused = refused, _find_unreadable_ids(keys, session)

@@ -49,7 +49,7 @@ class RecordReader:
     def __init__(self, session: ReadSession) -> None:
         self._session = session
 
-    async def read_batch(self, resource: str, ids: Sequence[str]) -> ReadResult:
+    async def read_as_many_as_fit(self, resource: str, ids: Sequence[str]) -> ReadResult:
         """Read as many of `ids` as fit into one response, at least one.
 
         An id for which Shopify returns null without an error does not exist, and becomes a tombstone. An id with an
@@ -84,7 +84,7 @@ class RecordReader:
         incomplete, result.mapped.incomplete_items = result.mapped.incomplete_items, {}
         ids = list(incomplete)
         while ids:
-            items = await self.read_batch("inventory", ids)
+            items = await self.read_as_many_as_fit("inventory", ids)
             items.unreadable = [
                 UnreadableRecord("products", incomplete[item.id], f"{item.id}: {item.reason}", retryable=item.retryable)
                 for item in items.unreadable

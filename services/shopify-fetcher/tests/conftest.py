@@ -132,7 +132,7 @@ class FakeTokens:
             self.tokens[connection] = self.granted
         return self.tokens[connection]
 
-    async def replace_token(self, token: AccessToken) -> AccessToken:
+    async def replace_rejected_token(self, token: AccessToken) -> AccessToken:
         """The replacement."""
         self.reported.append(token.fingerprint)
         assert self.replacement is not None

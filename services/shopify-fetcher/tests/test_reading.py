@@ -86,7 +86,7 @@ def build_response(data: Any = None, *errors: FieldError) -> GraphqlResponse:
 async def test_a_hang_is_given_up_and_requests_less_the_next_time(mode: str, seconds: float) -> None:
     session, client, clock = open_session(mode=mode, takes=10_000)
     with pytest.raises(RetryLaterError) as raised:
-        await RecordReader(session).read_batch("products", PRODUCTS)
+        await RecordReader(session).read_as_many_as_fit("products", PRODUCTS)
     assert clock.seconds <= seconds
     assert (len(client.requests), raised.value.throttled) == (1, False)
     assert session.rate_limit.slow_limits[READ_PRODUCTS.name].ids == 125
@@ -104,7 +104,7 @@ def find_nothing(variables: Mapping[str, Any]) -> GraphqlResponse:
 
 async def test_null_without_an_error_is_a_tombstone() -> None:
     session, _, _ = open_session(find_nothing)
-    result = await RecordReader(session).read_batch("products", PRODUCTS[:1])
+    result = await RecordReader(session).read_as_many_as_fit("products", PRODUCTS[:1])
     (record,) = result.mapped.records
     assert (record.id, record.body, record.chunk, record.read_at) == (PRODUCTS[0], None, None, 5)
 
@@ -112,7 +112,7 @@ async def test_null_without_an_error_is_a_tombstone() -> None:
 async def test_null_with_access_denied_is_no_tombstone() -> None:
     denied = FieldError(("nodes", 0), "ACCESS_DENIED", "Access denied")
     session, _, _ = open_session(build_response({"nodes": [None, None]}, denied))
-    result = await RecordReader(session).read_batch("products", PRODUCTS[:2])
+    result = await RecordReader(session).read_as_many_as_fit("products", PRODUCTS[:2])
     assert [record.id for record in result.mapped.records] == [PRODUCTS[1]]
     (unreadable,) = result.unreadable
     assert (unreadable.id, unreadable.retryable) == (PRODUCTS[0], False)
@@ -123,7 +123,7 @@ OH = FieldError(("nodes", 0, "variants"), "INTERNAL_SERVER_ERROR", "oh")
 
 async def test_a_record_with_an_error_is_requested_by_itself_and_then_read() -> None:
     session, client, _ = open_session(build_response({"nodes": [None, None]}, OH), find_nothing)
-    result = await RecordReader(session).read_batch("products", PRODUCTS[:2])
+    result = await RecordReader(session).read_as_many_as_fit("products", PRODUCTS[:2])
     assert [list(variables["ids"]) for variables in client.requests] == [PRODUCTS[:2], PRODUCTS[:1]]
     assert {record.id for record in result.mapped.records} == set(PRODUCTS[:2])
     assert (result.count, result.unreadable) == (2, [])
@@ -131,7 +131,7 @@ async def test_a_record_with_an_error_is_requested_by_itself_and_then_read() -> 
 
 async def test_an_error_that_remains_makes_its_record_alone_unreadable() -> None:
     session, _, _ = open_session(build_response({"nodes": [None, None]}, OH), build_response({"nodes": [None]}, OH))
-    result = await RecordReader(session).read_batch("products", PRODUCTS[:2])
+    result = await RecordReader(session).read_as_many_as_fit("products", PRODUCTS[:2])
     assert [record.id for record in result.mapped.records] == [PRODUCTS[1]]
     assert [(unreadable.id, unreadable.retryable) for unreadable in result.unreadable] == [(PRODUCTS[0], True)]
 
@@ -140,7 +140,7 @@ async def test_errors_of_many_records_are_the_platforms_and_wait() -> None:
     errors = [replace(OH, path=("nodes", index)) for index in range(11)]
     session, client, _ = open_session(build_response({"nodes": [None] * 11}, *errors))
     with pytest.raises(RetryLaterError, match="11 records") as raised:
-        await RecordReader(session).read_batch("products", PRODUCTS[:11])
+        await RecordReader(session).read_as_many_as_fit("products", PRODUCTS[:11])
     assert (raised.value.throttled, len(client.requests)) == (False, 1)
 
 
@@ -172,25 +172,25 @@ async def test_a_full_read_fails_with_the_id_of_a_record_whose_error_remains() -
 async def test_a_denial_of_everything_is_permanent() -> None:
     session, _, _ = open_session(build_response({"nodes": [None]}, FieldError(("nodes",), "ACCESS_DENIED", "no")))
     with pytest.raises(PermanentError):
-        await RecordReader(session).read_batch("products", PRODUCTS[:1])
+        await RecordReader(session).read_as_many_as_fit("products", PRODUCTS[:1])
 
 
 async def test_a_malformed_record_is_unreadable_with_its_reason() -> None:
     session, _, _ = open_session(build_response({"nodes": [{"__typename": "Product", "id": PRODUCTS[0]}]}))
-    result = await RecordReader(session).read_batch("products", PRODUCTS[:1])
+    result = await RecordReader(session).read_as_many_as_fit("products", PRODUCTS[:1])
     assert result.mapped.records == []
     assert "its form is not known" in result.unreadable[0].reason
 
 
 async def test_250_ids_are_one_call() -> None:
     session, client, _ = open_session(find_nothing)
-    assert (await RecordReader(session).read_batch("products", PRODUCTS)).count == 250
+    assert (await RecordReader(session).read_as_many_as_fit("products", PRODUCTS)).count == 250
     assert client.requests[0]["variants"] == 250
 
 
 async def test_ids_that_are_charged_one_by_one_are_requested_in_smaller_batches_and_pages() -> None:
     session, client, _ = open_session(QueryTooExpensiveError("too much", 80_000), find_nothing)
-    result = await RecordReader(session).read_batch("products", PRODUCTS)
+    result = await RecordReader(session).read_as_many_as_fit("products", PRODUCTS)
     assert session.rate_limit.charges_per_id
     assert 1 < result.count < 20
     assert client.requests[1]["variants"] == 10
@@ -200,19 +200,19 @@ async def test_a_cost_far_above_the_estimate_means_that_ids_are_charged() -> Non
     session, _, _ = open_session(
         lambda v: GraphqlResponse(find_nothing(v).data, 5, QueryCost(9_000, 500, FULL)), find_nothing
     )
-    await RecordReader(session).read_batch("products", PRODUCTS[:100])
+    await RecordReader(session).read_as_many_as_fit("products", PRODUCTS[:100])
     assert session.rate_limit.charges_per_id
 
 
 async def test_a_response_that_is_too_large_is_requested_by_halves() -> None:
     session, client, _ = open_session(QueryTooExpensiveError("large"), QueryTooExpensiveError("large"), find_nothing)
-    assert (await RecordReader(session).read_batch("products", PRODUCTS)).count == 62
+    assert (await RecordReader(session).read_as_many_as_fit("products", PRODUCTS)).count == 62
     assert [len(variables["ids"]) for variables in client.requests] == [250, 125, 62]
 
 
 async def test_one_record_that_is_too_large_alone_is_unreadable() -> None:
     session, _, _ = open_session(*[QueryTooExpensiveError("large")] * 20)
-    result = await RecordReader(session).read_batch("products", PRODUCTS)
+    result = await RecordReader(session).read_as_many_as_fit("products", PRODUCTS)
     assert (result.count, result.unreadable[0].id) == (1, PRODUCTS[0])
 
 

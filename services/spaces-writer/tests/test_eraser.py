@@ -47,7 +47,7 @@ async def store_page(writer: Writer, *, merchant: UUID = OTHER) -> None:
     await writer.ingest_full_read(*make_full_read(make_page_record(read_at=1_000)))
     await writer.ingest(make_direct_read(make_page_record(read_at=90_000)))
     await writer.build(PAGE)
-    await writer.merchant_documents.update(merchant)
+    await writer.merchant_documents.put_or_delete_document(merchant)
     assert {PAGE_KEY, build_object_key(merchant)} <= set(writer.bucket.objects)
 
 
@@ -93,7 +93,7 @@ async def test_what_another_connection_stored_stays(writer: Writer) -> None:
 async def test_a_merchant_without_a_connection_has_no_document(writer: Writer) -> None:
     await store_page(writer)
     await writer.update_connection(make_redaction())
-    await writer.merchant_documents.update(OTHER)
+    await writer.merchant_documents.put_or_delete_document(OTHER)
     assert build_object_key(OTHER) not in writer.bucket.objects
     assert await writer.query_scalar(f"SELECT count(*) FROM merchants WHERE merchant = '{OTHER}'") == 0
 
@@ -101,7 +101,7 @@ async def test_a_merchant_without_a_connection_has_no_document(writer: Writer) -
 async def test_a_merchants_document_names_the_remaining_connections(writer: Writer) -> None:
     await store_page(writer, merchant=MERCHANT)
     await writer.update_connection(make_redaction())
-    await writer.merchant_documents.update(MERCHANT)
+    await writer.merchant_documents.put_or_delete_document(MERCHANT)
     listed = orjson.loads(writer.bucket.objects[build_object_key(MERCHANT)][0])["connections"]
     assert [entry["connection"] for entry in listed] == [SHOP]
 
@@ -135,7 +135,7 @@ async def test_killed_between_the_deletion_and_its_commit_it_deletes_again_and_p
     await writer.update_connection(make_redaction())
     killed = Eraser(writer.database, KillingBucket(writer.bucket), on_erased=lambda: None)
     with pytest.raises(asyncio.CancelledError):
-        await killed.erase(PAGE)
+        await killed.delete_object_if_due(PAGE)
     assert PAGE_KEY not in writer.bucket.objects
     assert await writer.drain_outbox() == []
     assert len(await run_eraser(writer)) == 1
@@ -148,11 +148,11 @@ async def test_an_unavailable_bucket_is_tried_again_and_nothing_is_published_mea
     writer.bucket.is_unavailable = True
     with pytest.raises(UnavailableError):
         await writer.eraser.execute_due_erasures()
-    assert await writer.merchant_documents.update(OTHER) is False
+    assert await writer.merchant_documents.put_or_delete_document(OTHER) is False
     assert await writer.drain_outbox() == []
     writer.bucket.is_unavailable = False
     assert [erasure.object_keys for erasure in await run_eraser(writer)] == [(PAGE_KEY,)]
-    assert await writer.merchant_documents.update(OTHER)
+    assert await writer.merchant_documents.put_or_delete_document(OTHER)
     assert build_object_key(OTHER) not in writer.bucket.objects
 
 
@@ -161,10 +161,10 @@ async def test_a_put_that_is_running_is_waited_for(writer: Writer) -> None:
     await writer.ingest(make_direct_read(make_page_record(read_at=95_000, name="Renamed")))
     writer.bucket.release_put = asyncio.Event()
     writer.bucket.put_started.clear()
-    building = asyncio.create_task(writer.builder.build(PAGE))
+    building = asyncio.create_task(writer.builder.build_and_upload_if_changed(PAGE))
     await writer.bucket.put_started.wait()
     await writer.update_connection(make_redaction())
-    erasing = asyncio.create_task(writer.eraser.erase(PAGE))
+    erasing = asyncio.create_task(writer.eraser.delete_object_if_due(PAGE))
     while not await writer.query_scalar("SELECT count(*) FROM pg_locks WHERE NOT granted"):
         await asyncio.sleep(0)
     assert PAGE_KEY in writer.bucket.objects
@@ -179,13 +179,13 @@ async def test_the_second_deletion_deletes_what_a_late_put_has_restored(writer: 
     late, document = writer.bucket.objects[PAGE_KEY], writer.bucket.objects[build_object_key(OTHER)]
     await writer.update_connection(make_redaction())
     await run_eraser(writer)
-    await writer.merchant_documents.update(OTHER)
+    await writer.merchant_documents.put_or_delete_document(OTHER)
     writer.bucket.objects |= {PAGE_KEY: late, build_object_key(OTHER): document}
     assert await run_eraser(writer) == []
     assert PAGE_KEY in writer.bucket.objects
     await make_erasures_due(writer)
     await run_eraser(writer)
-    await writer.merchant_documents.update(OTHER)
+    await writer.merchant_documents.put_or_delete_document(OTHER)
     assert not {PAGE_KEY, build_object_key(OTHER)} & set(writer.bucket.objects)
 
 
@@ -208,7 +208,7 @@ async def test_two_writers_carry_out_an_erasure_once(writer: Writer) -> None:
     await store_page(writer)
     await writer.update_connection(make_redaction())
     other = Writer(writer.database, writer.bucket)
-    await asyncio.gather(writer.eraser.erase(PAGE), other.eraser.erase(PAGE))
+    await asyncio.gather(writer.eraser.delete_object_if_due(PAGE), other.eraser.delete_object_if_due(PAGE))
     events: list[DataStored] = await writer.drain_outbox()
     assert len([event for event in events if event.erasure]) == 1
     assert await count_remaining_rows(writer) == {}

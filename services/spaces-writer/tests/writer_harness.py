@@ -88,7 +88,7 @@ class Writer:
 
     async def build(self, connection: str) -> Upload | None:
         """Build and upload the connection's document if it is due."""
-        upload = await self.builder.build(connection)
+        upload = await self.builder.build_and_upload_if_changed(connection)
         await self.drain_outbox()
         return upload
 

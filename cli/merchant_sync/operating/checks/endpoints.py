@@ -25,7 +25,7 @@ def check(access: Access, *, http: httpx.Client) -> Iterator[Finding]:
             is_real = _is_real(manifest, access)
             yield _check_webhooks(manifest.webhook_address_setting, address, http, is_real=is_real)
     for origin in dict.fromkeys([access.gateway_url, *map(get_origin, addresses)]):
-        yield _check_internal_routes(origin, http)
+        yield _check_internal_routes_hidden(origin, http)
 
 
 def _is_real(manifest: Manifest, access: Access) -> bool:
@@ -51,7 +51,7 @@ def _check_webhooks(setting: str, address: str, http: httpx.Client, *, is_real: 
     return report_bad(subject, details, action)
 
 
-def _check_internal_routes(origin: str, http: httpx.Client) -> Finding:
+def _check_internal_routes_hidden(origin: str, http: httpx.Client) -> Finding:
     subject = "internal routes from outside"
     try:
         reached = [path for path in HIDDEN if http.get(origin + path).status_code != 404]

@@ -31,7 +31,7 @@ async def check(access: Access) -> AsyncIterator[Finding]:
         yield report_bad("Kafka", f"{address}: {str(error).removeprefix('Kafka: ')}", action)
 
 
-async def _check_topics(admin: AIOKafkaAdminClient, count: int) -> list[Finding]:
+async def _check_topics(admin: AIOKafkaAdminClient, broker_count: int) -> list[Finding]:
     expected = list_topics(PLATFORMS)
     names = set(await admin.list_topics())
     existing = [topic for topic in expected if topic.name in names]
@@ -43,7 +43,7 @@ async def _check_topics(admin: AIOKafkaAdminClient, count: int) -> list[Finding]
         configs = await _load_configs(admin, [topic.name for topic in existing])
         for topic in existing:
             config = configs.get(topic.name, {})
-            findings += compare_topic(topic, partitions[topic.name], config, min(REPLICATION_FACTOR, count))
+            findings += compare_topic(topic, partitions[topic.name], config, min(REPLICATION_FACTOR, broker_count))
     if not findings:
         details = f"{len(existing)} with {PARTITIONS} partitions each, configured as provisioned"
         findings.append(report_good("topics", details))

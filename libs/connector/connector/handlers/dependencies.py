@@ -37,7 +37,7 @@ class HandlerDependencies:
     def build_context(self, token: AccessToken, epoch: int, read_id: UUID, mode: str) -> SyncContext:
         """Return the context of a read that uses `token`. The read may later request a fresh token of `epoch`."""
         refresh = partial(self.tokens.get_token, token.connection, epoch, fresh=True)
-        return SyncContext(token, read_id, mode, self.tokens.replace_token, refresh)
+        return SyncContext(token, read_id, mode, self.tokens.replace_rejected_token, refresh)
 
     def compute_not_before(self, error: RetryLaterError, attempt: int) -> int:
         """Return the time (ms since the Unix epoch) at which the work that `error` has stopped continues.

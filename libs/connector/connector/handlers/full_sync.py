@@ -85,9 +85,11 @@ class FullSyncHandler:
                         for record in await pages.add_batch(step):
                             raise PermanentError(f"{record.id}: {record.reason}")
                     case RangeEnd():
-                        await pages.publish_marker(event_builders.build_range_completed(topic, context, step))
+                        await pages.flush_and_publish_marker(event_builders.build_range_completed(topic, context, step))
                     case FullReadEnd():
-                        await pages.publish_marker(event_builders.build_full_read_completed(topic, context, step))
+                        await pages.flush_and_publish_marker(
+                            event_builders.build_full_read_completed(topic, context, step)
+                        )
                     case Checkpoint():
                         progress.advance(step.cursor)
                         if self._elapsed() > deadline:

@@ -6,7 +6,7 @@ from contextlib import aclosing
 import structlog
 
 from connector import event_builders
-from connector.coalescing import RequestGroup, derive_read_id, group_requests
+from connector.coalescing import RequestGroup, derive_read_id, group_requests_without_probes
 from connector.cursors import CursorState
 from connector.handlers.dependencies import HandlerDependencies
 from connector.handlers.page_publisher import PagePublisher
@@ -42,7 +42,7 @@ class IncrementalHandler:
 
     async def __call__(self, connection: str, requests: Sequence[SyncRequested]) -> None:
         """Read the records of `requests` of one connection. Returns when Kafka has acknowledged all of their events."""
-        for group in group_requests(requests):
+        for group in group_requests_without_probes(requests):
             await self._read_group(connection, group)
 
     async def _read_group(self, connection: str, group: RequestGroup) -> None:
@@ -85,7 +85,7 @@ class IncrementalHandler:
         try:
             async with aclosing(self._source.read_records(read.context, ids, position)) as steps:
                 async for step in steps:
-                    await read.add_step(step, pages)
+                    await read.publish_and_track_step(step, pages)
                     if isinstance(step, Checkpoint) and self._elapsed() > deadline:
                         return RetryLaterError(None, seconds=0.0)
         except (RetryLaterError, PermanentError) as error:
@@ -102,7 +102,7 @@ class GroupRead:
         self.outcomes = ReadOutcomes()
         self._position = group.start.position
 
-    async def add_step(self, step: IncrementalReadStep, pages: PagePublisher) -> None:
+    async def publish_and_track_step(self, step: IncrementalReadStep, pages: PagePublisher) -> None:
         """Add the records of a step to `pages`, and record which ids were read and which are unreadable."""
         match step:
             case RecordBatch():
@@ -125,7 +125,7 @@ class GroupRead:
         continues.
         """
         token = self.context.token
-        endings = self.outcomes.split_requests(self.group.requests, complete=stop is None)
+        endings = self.outcomes.split_requests(self.group.requests, all_ids_tried=stop is None)
         messages: list[OutboundMessage] = []
         if endings.unfinished and isinstance(stop, PermanentError):
             messages.append(_build_failed(token.connection, token.epoch, endings.unfinished, stop, self.context))
@@ -174,7 +174,7 @@ def _build_postponed(
     cursor: str | None,
     context: SyncContext | None,
 ) -> OutboundMessage:
-    return event_builders.build_records_progressed(
+    return event_builders.build_read_postponed_or_failed(
         connection,
         epoch,
         requests,
@@ -190,7 +190,7 @@ def _build_postponed(
 def _build_failed(
     connection: str, epoch: int, requests: Sequence[SyncRequested], error: PermanentError, context: SyncContext | None
 ) -> OutboundMessage:
-    return event_builders.build_records_progressed(
+    return event_builders.build_read_postponed_or_failed(
         connection, epoch, requests, context, outcome="failed", reason=error.reason, retryable=error.retryable
     )
 

@@ -85,7 +85,7 @@ class PagePublisher:
         if records:
             await self._publish(records)
 
-    async def publish_marker(self, marker: OutboundMessage) -> None:
+    async def flush_and_publish_marker(self, marker: OutboundMessage) -> None:
         """Publish the remaining records, then `marker`, the message that ends a full read or an id range."""
         await self.flush()
         await self._publisher.send_all([marker])

@@ -66,13 +66,13 @@ class _PeopleControl:
             ("PUT", "/users/{id}/permissions", self.set_permissions),
             ("POST", "/users/{id}/revoke", self.revoke_tokens),
             ("POST", "/users/{id}/remove_app", self.remove_app),
-            ("POST", "/users/{id}/delete_data", self.delete_data),
+            ("POST", "/users/{id}/delete_data", self.request_data_deletion),
         ]
 
     async def create_person(self, _: Request, body: Any) -> Response:
         """Create a user with the first `pages` (default 3) Facebook Pages that the `seed` (default 0) generates."""
         person = self._facebook.add_person(str(body.get("name", "Sandbox User")))
-        self._facebook.add_pages(person, int(body.get("pages", 3)), int(body.get("seed", 0)))
+        self._facebook.ensure_generated_pages(person, int(body.get("pages", 3)), int(body.get("seed", 0)))
         return build_json_response(self._describe_person(person), 201)
 
     async def list_people(self, _: Request, __: Any) -> Response:
@@ -103,17 +103,21 @@ class _PeopleControl:
 
     async def remove_app(self, request: Request, _: Any) -> Response:
         """Remove the app for a user. Returns the log entry of the deauthorize callback."""
-        return build_json_response(await callbacks.remove_app(self._facebook, self._find_person(request), self._post))
+        return build_json_response(
+            await callbacks.remove_app_and_notify(self._facebook, self._find_person(request), self._post)
+        )
 
-    async def delete_data(self, request: Request, _: Any) -> Response:
+    async def request_data_deletion(self, request: Request, _: Any) -> Response:
         """Ask the app to delete the user's data. Returns the log entry of the data deletion callback."""
-        return build_json_response(await callbacks.delete_data(self._facebook, self._find_person(request), self._post))
+        return build_json_response(
+            await callbacks.request_data_deletion(self._facebook, self._find_person(request), self._post)
+        )
 
     def _find_person(self, request: Request) -> Person:
         return self._facebook.people[request.path_params["id"]]
 
     def _describe_person(self, person: Person) -> dict[str, Any]:
-        pages = [_build_summary(page) for page in self._facebook.list_pages(person)]
+        pages = [_build_summary(page) for page in self._facebook.list_undeleted_pages(person)]
         return {**asdict(person), "tokens": self._facebook.tokens.count_valid(person.id), "pages": pages}
 
 
@@ -144,7 +148,7 @@ class _PageControl:
         """
         people = self._facebook.people
         owner = people[str(body["user"])] if "user" in body else next(iter(people.values()))
-        pages = self._facebook.add_pages(owner, int(body["count"]), int(body.get("seed", 0)))
+        pages = self._facebook.ensure_generated_pages(owner, int(body["count"]), int(body.get("seed", 0)))
         return build_json_response({"pages": [_build_summary(page) for page in pages]}, 201)
 
     async def list_pages(self, request: Request, _: Any) -> Response:
@@ -160,7 +164,7 @@ class _PageControl:
     async def edit_page(self, request: Request, body: Any) -> Response:
         """Set the fields in the body and send webhooks. The value null clears a field."""
         page = self._find_page(request)
-        self._facebook.apply_edits([(page, body)])
+        self._facebook.apply_edits_and_notify([(page, body)])
         return build_json_response(_describe_page(page))
 
     async def delete_page(self, request: Request, _: Any) -> Response:
@@ -192,7 +196,7 @@ class _PageControl:
     async def run_burst(self, _: Request, body: Any) -> Response:
         """Make `edits` edits together. `pages` and `user` select the Facebook Pages."""
         pages = self._select_pages(body)
-        self._facebook.apply_edits(edits.generate_burst(pages, int(body["edits"]), int(body.get("seed", 0))))
+        self._facebook.apply_edits_and_notify(edits.generate_burst(pages, int(body["edits"]), int(body.get("seed", 0))))
         return build_json_response({"edits": int(body["edits"]), "pages": [page.id for page in pages]})
 
     async def drift_pages(self, _: Request, body: Any) -> Response:

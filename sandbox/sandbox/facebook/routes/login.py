@@ -35,13 +35,13 @@ class _Dialog:
     async def show(self, request: Request) -> Response:
         """Show the dialog to the user `?user=`, or to the first user. It offers Facebook Pages and permissions."""
         params = dict(request.query_params)
-        login_request, person = login.parse_login_request(params), self._find_person(params)
+        login_request, person = login.parse_login_request(params), self._find_person_or_first(params)
         problem = login_request.find_problem(self._facebook)
         if problem is not None or person is None:
             return self._show_problem(problem or "There is no such person.")
         html = self._templates.get_template("facebook_consent.html").render(
             person=person, others=[other for other in self._facebook.people.values() if other is not person],
-            pages=self._facebook.list_pages(person), scopes=login_request.select_new_scopes(person),
+            pages=self._facebook.list_undeleted_pages(person), scopes=login_request.select_new_scopes(person),
             app=self._facebook.app.name, action=f"?{request.url.query}", query=request.url.query,
         )  # fmt: skip
         return HTMLResponse(html)
@@ -60,21 +60,21 @@ class _Dialog:
         fields = {key: [str(value) for value in form.getlist(key)] for key in form}
         params = dict(request.query_params) | {key: values[-1] for key, values in fields.items()}
         login_request = login.parse_login_request(dict(request.query_params))
-        person = self._find_person(params)
+        person = self._find_person_or_first(params)
         problem = login_request.find_problem(self._facebook)
         if problem is not None or person is None:
             return self._show_problem(problem or "There is no such person.")
         state = {"state": params["state"]} if "state" in params else {}
         if params.get("decision") != "accept":
             return _redirect_back(login_request.redirect_uri, _CANCELLED | state)
-        all_ids = [page.id for page in self._facebook.list_pages(person)]
+        all_ids = [page.id for page in self._facebook.list_undeleted_pages(person)]
         page_ids = _split_list(fields["pages"]) if "pages" in fields else all_ids
         declined = {*_split_list(fields.get("declined", []))}
         declined |= {*_split_list(fields.get("asked", []))} - {*_split_list(fields.get("allowed", []))}
-        code = login.approve_login(self._facebook, person, login_request, page_ids, declined)
+        code = login.approve_login_and_issue_code(self._facebook, person, login_request, page_ids, declined)
         return _redirect_back(login_request.redirect_uri, {"code": code} | state)
 
-    def _find_person(self, params: dict[str, str]) -> Person | None:
+    def _find_person_or_first(self, params: dict[str, str]) -> Person | None:
         people = self._facebook.people
         return people.get(params["user"]) if "user" in params else next(iter(people.values()))
 

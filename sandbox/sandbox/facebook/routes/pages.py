@@ -12,7 +12,7 @@ from sandbox.facebook.state import FacebookState
 
 _PAGES_SHOWN = 25
 _TEXT_FIELDS = ("name", "phone", "about", "website", "description", "category")
-_ACTIONS = {"remove_app": callbacks.remove_app, "delete_data": callbacks.delete_data}
+_ACTIONS = {"remove_app": callbacks.remove_app_and_notify, "delete_data": callbacks.request_data_deletion}
 
 
 def build_routes(facebook: FacebookState, templates: Environment, post: PostSignedRequest) -> list[Route]:
@@ -41,7 +41,7 @@ class _PageForms:
         people = list(self._facebook.people.values())
         if len(people) == 1:
             return self._redirect_to_person(people[0].id)
-        page_counts = {person.id: len(self._facebook.list_pages(person)) for person in people}
+        page_counts = {person.id: len(self._facebook.list_undeleted_pages(person)) for person in people}
         template = self._templates.get_template("facebook.html")
         return HTMLResponse(template.render(people=people, page_counts=page_counts))
 
@@ -76,7 +76,7 @@ class _PageForms:
         if "email" in form:
             values["emails"] = [email.strip() for email in form["email"].split(",") if email.strip()]
         try:
-            self._facebook.apply_edits([(page, values)])
+            self._facebook.apply_edits_and_notify([(page, values)])
         except ValueError as error:
             return self._show_problem(str(error), 400)
         return self._redirect_to_person(page.owner)
@@ -85,7 +85,7 @@ class _PageForms:
         return RedirectResponse(f"{self._templates.globals['base']}/facebook/users/{person_id}/", status_code=303)
 
     def _render_person(self, person: Person, search: str, sheet: int) -> str:
-        own_pages = self._facebook.list_pages(person)
+        own_pages = self._facebook.list_undeleted_pages(person)
         matches = [page for page in own_pages if search.lower() in str(page.fields.get("name", "")).lower()]
         return self._templates.get_template("facebook_user.html").render(
             person=person, pages=matches[(sheet - 1) * _PAGES_SHOWN : sheet * _PAGES_SHOWN], total=len(matches),

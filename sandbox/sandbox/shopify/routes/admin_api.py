@@ -36,7 +36,7 @@ class _AdminApi:
 
     async def execute(self, request: Request) -> Response:
         """Answer one GraphQL request."""
-        tenant = await self._authenticate(request)
+        tenant = await self._authenticate_and_apply_faults(request)
         if isinstance(tenant, Response):
             return tenant
         version = choose_version(request.path_params["version"], tenant.faults)
@@ -50,13 +50,13 @@ class _AdminApi:
 
     async def uninstall(self, request: Request) -> Response:
         """Uninstall the app from the shop, with the same effects as when the merchant removes it."""
-        tenant = await self._authenticate(request)
+        tenant = await self._authenticate_and_apply_faults(request)
         if isinstance(tenant, Response):
             return tenant
         await asyncio.to_thread(self._registry.uninstall, tenant)
         return build_json_response({})
 
-    async def _authenticate(self, request: Request) -> Tenant | Response:
+    async def _authenticate_and_apply_faults(self, request: Request) -> Tenant | Response:
         """Return the shop of the request, or the response that refuses the request or that a fault produces."""
         tenant = self._registry.find_shop(request.path_params["shop"])
         if tenant is None:
@@ -72,7 +72,7 @@ class _AdminApi:
         with tenant.shop.lock:
             body = self._engine.execute(tenant, graphql_request, changes)
             if changes.records or changes.events:
-                self._registry.commit_changes(tenant, changes)
+                self._registry.commit_changes_and_notify(tenant, changes)
         return orjson.dumps(body)
 
 

@@ -155,7 +155,7 @@ class _ControlApi:
         level = await asyncio.to_thread(
             self._registry.apply_edit,
             tenant,
-            lambda shop, changes: edits.set_inventory(shop, changes, item, location, available),
+            lambda shop, changes: edits.set_stock_or_disconnect(shop, changes, item, location, available),
         )
         return _build_record_response(level)
 

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from gateway.connect.grants import SignIn
 from gateway.pages.responses import ResponseModel, respond
 from gateway.pages.views import MissingScope, build_queued_sync, build_sync_document
-from gateway.webhooks.status import build_first_probe
+from gateway.webhooks.status import build_initial_webhook_checks
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.grants import Grant
 
@@ -50,7 +50,7 @@ def respond_connected(
 def _build_first_sync(adapter: PlatformAdapter, sign_in: SignIn) -> dict[str, Any]:
     (account,) = sign_in.accounts
     granted_at = _get_grant(sign_in).granted_at
-    status, result = build_first_probe(adapter.webhooks is not None)
+    status, result = build_initial_webhook_checks(adapter.webhooks is not None)
     sync = build_queued_sync(UUID(account.sync_id), account.connection, granted_at)
     return build_sync_document(sync, status=status, result=result, now=granted_at)
 

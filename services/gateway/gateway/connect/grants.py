@@ -16,7 +16,7 @@ from gateway.sessions.browser_keys import SESSION, BrowserKeys
 from gateway.sessions.cookies import create_cookie_value
 from gateway.store.connections import ConnectionStore, LockedConnection, LockedConnections
 from gateway.tokens.encryption import TokenCipher
-from gateway.webhooks.status import build_first_probe
+from gateway.webhooks.status import build_initial_webhook_checks
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.connection_methods import ConnectedAccount
 from platform_sdk.grants import Grant
@@ -37,15 +37,15 @@ class SignIn:
     session: str = field(repr=False)
 
 
-def choose_merchant(session: UUID | None, owners: Sequence[UUID]) -> UUID:
+def choose_merchant(session_merchant: UUID | None, owners: Sequence[UUID]) -> UUID:
     """Return the merchant who signs in. `session` is the session's merchant, `owners` are the accounts' merchants.
 
     An account keeps its merchant: whoever signs in at the account acts for that merchant, not for the session's. So
     the session's merchant is returned when the accounts have no merchant yet or when it is one of `owners`; otherwise
     the first of `owners`. Without a session and without owners, the merchant is a new one.
     """
-    if session and (not owners or session in owners):
-        return session
+    if session_merchant and (not owners or session_merchant in owners):
+        return session_merchant
     return owners[0] if owners else uuid4()
 
 
@@ -132,8 +132,8 @@ class GrantService:
         )
         sync_id = _get_wanted_sync(row)
         await connection.save_and_notify(row)
-        status, result = build_first_probe(self._adapter.webhooks is not None)
-        await connection.start_probe(sync_id, status=status, result=result)
+        status, result = build_initial_webhook_checks(self._adapter.webhooks is not None)
+        await connection.save_initial_webhook_checks(sync_id, status=status, result=result)
         log.info("connection granted", connection=name, sync_id=str(sync_id))
         return ConnectedAccount(account=account, connection=name, title=grant.title, sync_id=str(sync_id))
 

@@ -42,7 +42,7 @@ class OAuthFlow:
         )
         return authorization
 
-    async def complete_login(self, callback: OAuthCallback, *, browser: str, session: str | None) -> SignIn:
+    async def complete_login(self, callback: OAuthCallback, *, login_cookie: str, session: str | None) -> SignIn:
         """Consume the state, exchange the code, and store the grants.
 
         `browser` is the value of the login cookie, `session` that of the session cookie. Raises RequestRejectedError
@@ -51,7 +51,7 @@ class OAuthFlow:
         """
         is_known = await self._stores.oauth_states.consume(
             state_hash=self._keys.hash_value(STATE, callback.state),
-            browser_hash=self._keys.hash_value(BROWSER, browser),
+            browser_hash=self._keys.hash_value(BROWSER, login_cookie),
             connection=build_connection_name(self._platform, callback.account),
         )
         if not is_known:

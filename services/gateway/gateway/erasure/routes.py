@@ -142,7 +142,7 @@ def create_erasure_routes(
     @routes.post("/connections/{connection}/disconnect", **_DISCONNECT)
     async def disconnect(request: Request, connection: str) -> Response:
         async def disconnect_for(merchant: UUID) -> str:
-            await erasure.disconnect(connection, merchant)
+            await erasure.disconnect_and_remove_app(connection, merchant)
             return "/connections"
 
         return await _handle_merchant_form(request, merchants, cookies, disconnect_for)

@@ -13,12 +13,12 @@ from uuid import UUID
 import structlog
 
 from contracts.events import parse_account, parse_platform
-from gateway.connections import REDACTED, UNINSTALLED, Connection, redact, uninstall
+from gateway.connections import REDACTED, UNINSTALLED, Connection, apply_redaction, apply_uninstall
 from gateway.erasure.deletion_requests import DeletionRequest, RequestKind, compute_fingerprint, create_deletion_request
 from gateway.store import Stores
 from gateway.store.connections import LockedConnection
 from gateway.tokens.service import TokenService
-from gateway.webhooks.removals import SAME_TIME_MS, TRY_SECONDS, execute_removal
+from gateway.webhooks.removals import SAME_TIME_MS, TRY_SECONDS, execute_removal_unless_objection
 from platform_sdk.adapters import AccountApi
 from platform_sdk.deliveries import Delivery
 from platform_sdk.errors import NotFoundError, TransientError
@@ -53,7 +53,7 @@ class ErasureService:
         self._apis = apis
         self._try_seconds = try_seconds
 
-    async def disconnect(self, name: str, merchant: UUID) -> None:
+    async def disconnect_and_remove_app(self, name: str, merchant: UUID) -> None:
         """Stop reading an account at its merchant's request; stored data stays.
 
         Raises NotFoundError unless the connection exists and belongs to `merchant`.
@@ -68,7 +68,9 @@ class ErasureService:
         Raises NotFoundError unless the connection exists and belongs to `merchant`.
         """
         _require_owner(await self._connections.find(name), merchant)
-        request = await self._requests.save(create_deletion_request(RequestKind.MERCHANT_DELETION, (name,)))
+        request = await self._requests.save_or_find_copy(
+            create_deletion_request(RequestKind.MERCHANT_DELETION, (name,))
+        )
         await self.execute_request(request)
         return request.code
 
@@ -84,7 +86,7 @@ class ErasureService:
         fingerprint = compute_fingerprint(platform, kind.value, signed_part)
         new = create_deletion_request(kind, fingerprint=fingerprint)
         until = requested_at + SAME_TIME_MS
-        request = await self._requests.save_for_person(new, platform, person, granted_until=until)
+        request = await self._requests.save_with_granted_connections(new, platform, person, granted_until=until)
         await self.execute_request(request)
         return request.code
 
@@ -92,27 +94,27 @@ class ErasureService:
         """Uninstall or redact the connections of a request. Do nothing when the request is executed already."""
         if request.executed_at is None:
             for name in request.connections:
-                await self._erase_connection(name, request)
+                await self._uninstall_or_redact_connection(name, request)
             await self._requests.mark_executed(request.code)
 
-    async def redact(self, delivery: Delivery) -> str:
+    async def redact_unless_installed(self, delivery: Delivery) -> str:
         """Delete all data of an account at the platform's request and return the outcome to log.
 
-        Nothing is deleted when the app is still installed, or installed again. See `execute_removal`, also for the
-        errors that it raises.
+        Nothing is deleted when the app is still installed, or installed again. Raises the errors of
+        `execute_removal_unless_objection`, which decides this.
         """
 
         async def find_objection(locked: LockedConnection) -> str | None:
             return "installed again" if await self._is_installed(locked) else None
 
         async def execute(locked: LockedConnection) -> str:
-            if not await locked.save_executed_request(_build_platform_request(delivery)):
+            if not await locked.save_executed_request(_build_deletion_request(delivery)):
                 return "carried out before"
             if locked.row is not None:
                 await self._redact(locked, locked.row)
             return "redacted"
 
-        return await execute_removal(
+        return await execute_removal_unless_objection(
             self._connections,
             delivery.connection,
             delivery.triggered_at,
@@ -127,7 +129,7 @@ class ErasureService:
         There is nothing to hand out or to delete, because no data of customers is stored.
         """
         async with self._connections.lock(delivery.connection) as locked:
-            await locked.save_executed_request(_build_platform_request(delivery))
+            await locked.save_executed_request(_build_deletion_request(delivery))
         return "receipted"
 
     async def run_once(self) -> bool:
@@ -142,7 +144,7 @@ class ErasureService:
             await self._republish(request)
         return False
 
-    async def _erase_connection(self, name: str, request: DeletionRequest) -> None:
+    async def _uninstall_or_redact_connection(self, name: str, request: DeletionRequest) -> None:
         kind = request.kind
         async with self._connections.lock(name) as locked:
             row = locked.row
@@ -155,7 +157,7 @@ class ErasureService:
     async def _is_installed(self, locked: LockedConnection) -> bool:
         if locked.row is None or not locked.row.is_live:
             return False
-        row = await self._tokens.ensure_fresh_token(locked)
+        row = await self._tokens.refresh_token_if_due(locked)
         if not row.is_live:
             return False
         token = self._tokens.decrypt_access_token(row)
@@ -168,7 +170,7 @@ class ErasureService:
         """
         if row.is_live:
             try:
-                row = await self._tokens.ensure_fresh_token(locked)
+                row = await self._tokens.refresh_token_if_due(locked)
                 if row.is_live:
                     token = self._tokens.decrypt_access_token(row)
                     await self._get_api(row).uninstall(parse_account(row.name), token)
@@ -178,12 +180,12 @@ class ErasureService:
 
     async def _uninstall(self, locked: LockedConnection, row: Connection) -> None:
         if row.state not in (UNINSTALLED, REDACTED):
-            await locked.save_and_notify(uninstall(row))
+            await locked.save_and_notify(apply_uninstall(row))
             log.info("connection disconnected", connection=row.name)
 
     async def _redact(self, locked: LockedConnection, row: Connection) -> None:
         if row.state != REDACTED:
-            await locked.save_and_notify(redact(row))
+            await locked.save_and_notify(apply_redaction(row))
             await locked.delete_related(row.merchant)
             log.info("connection redacted", connection=row.name)
 
@@ -204,6 +206,6 @@ def _require_owner(row: Connection | None, merchant: UUID) -> Connection:
     return row
 
 
-def _build_platform_request(delivery: Delivery) -> DeletionRequest:
+def _build_deletion_request(delivery: Delivery) -> DeletionRequest:
     fingerprint = compute_fingerprint(parse_platform(delivery.connection), delivery.topic, delivery.webhook_id)
     return create_deletion_request(RequestKind(delivery.kind.value), (delivery.connection,), fingerprint=fingerprint)

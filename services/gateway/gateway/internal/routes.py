@@ -95,7 +95,7 @@ def create_internal_routes(
     @routes.post("/connections/{connection}/assert")
     async def ensure_subscriptions(connection: str, body: SubscriptionsRequest, caller: Caller) -> dict[str, object]:
         _require_permission(can_ensure_subscriptions(caller))
-        return await subscriptions.ensure(connection, body.sync_id, first=body.first)
+        return await subscriptions.ensure_and_save_status(connection, body.sync_id, first=body.first)
 
     @routes.post("/connections/{connection}/sync")
     async def request_sync(connection: str, body: ManualSyncRequest, caller: Caller) -> dict[str, object]:

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from contracts.events import SyncRequested, parse_account, parse_platform
-from gateway.connections import MANUAL, Connection, request_manual_sync
+from gateway.connections import MANUAL, Connection, apply_manual_sync_request
 from gateway.store.connections import ConnectionStore
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.errors import ConnectionEndedError, NotFoundError, RequestRejectedError
@@ -35,7 +35,7 @@ class ManualSyncs:
         When a full sync of the connection is running already, the scheduler counts its result for this one as well.
         """
         async with self._connections.lock(name) as locked:
-            row = request_manual_sync(_require_live(locked.row))
+            row = apply_manual_sync_request(_require_live(locked.row))
             await locked.save_and_notify(row)
         assert row.wanted_sync is not None
         log.info("full sync requested", connection=name, sync_id=str(row.wanted_sync))

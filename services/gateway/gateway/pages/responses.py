@@ -56,7 +56,7 @@ WEBHOOK_RESPONSES = {
 _WEBHOOK_BODIES = {status: orjson.dumps(content) for status, content in WEBHOOK_RESPONSES.items()}
 
 
-def get_webhook_body(status: int) -> bytes:
+def get_webhook_response_body(status: int) -> bytes:
     """Return the JSON body of the response to a webhook delivery."""
     return _WEBHOOK_BODIES[status]
 

@@ -96,15 +96,15 @@ class LockedConnection:
     async def save_executed_request(self, request: DeletionRequest) -> bool:
         """Store the request that this transaction executes. Return False when a copy of it was stored before."""
         store = DeletionRequestStore(join_transaction(self._tx))
-        stored = await store.save(request)
+        stored = await store.save_or_find_copy(request)
         await store.mark_executed(request.code)
         return stored.code == request.code
 
-    async def start_probe(self, sync_id: UUID, *, status: object, result: object) -> None:
+    async def save_initial_webhook_checks(self, sync_id: UUID, *, status: object, result: object) -> None:
         """Insert the webhook checks of a sync of this connection, see `WebhookCheckStore.start`."""
         assert self.row is not None
         store = WebhookCheckStore(join_transaction(self._tx))
-        await store.start(self.row.name, sync_id, status=status, result=result)
+        await store.save_initial_checks(self.row.name, sync_id, status=status, result=result)
 
 
 class LockedConnections:

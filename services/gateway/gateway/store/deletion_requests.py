@@ -36,7 +36,7 @@ class DeletionRequestStore:
     def __init__(self, transaction: OpenTransaction) -> None:
         self._transaction = transaction
 
-    async def save(self, request: DeletionRequest) -> DeletionRequest:
+    async def save_or_find_copy(self, request: DeletionRequest) -> DeletionRequest:
         """Store a request with the present time and return it as stored.
 
         When a request with the same fingerprint is stored already, that one is returned and nothing is stored.
@@ -47,7 +47,7 @@ class DeletionRequestStore:
             row = await tx.execute(_FIND_COPY, {"code": request.code, "fingerprint": request.fingerprint})
             return _build_request(row.one())
 
-    async def save_for_person(
+    async def save_with_granted_connections(
         self, request: DeletionRequest, platform: str, person: str, *, granted_until: int
     ) -> DeletionRequest:
         """Store a request for all connections at `platform` that a user had granted by `granted_until` (ms).
@@ -57,7 +57,9 @@ class DeletionRequestStore:
         values = {"person": person, "prefix": f"{platform}:", "granted_until": granted_until}
         async with self._transaction() as tx:
             names = tuple((await tx.execute(_LIST_GRANTED, values)).scalars())
-            return await DeletionRequestStore(join_transaction(tx)).save(request.replace_connections(names))
+            return await DeletionRequestStore(join_transaction(tx)).save_or_find_copy(
+                request.replace_connections(names)
+            )
 
     async def find(self, code: str) -> DeletionRequest | None:
         """Return the request with this code; None where there is none."""
@@ -75,13 +77,16 @@ class DeletionRequestStore:
         async with self._transaction() as tx:
             await tx.execute(_MARK_EXECUTED, {"code": code})
 
-    async def list_to_republish(self, seconds: float) -> list[DeletionRequest]:
+    async def list_to_republish(self, seconds_since_execution: float) -> list[DeletionRequest]:
         """Return up to 100 requests that were executed `seconds` ago or earlier.
 
         Those whose connections were published again since are left out.
         """
         async with self._transaction() as tx:
-            return [_build_request(row) for row in await tx.execute(_LIST_TO_REPUBLISH, {"seconds": seconds})]
+            return [
+                _build_request(row)
+                for row in await tx.execute(_LIST_TO_REPUBLISH, {"seconds": seconds_since_execution})
+            ]
 
     async def mark_republished(self, code: str) -> None:
         """Store that `connection.changed` was published again for the redacted connections of the request."""

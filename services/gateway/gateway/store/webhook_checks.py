@@ -58,7 +58,7 @@ class WebhookCheckStore:
     def __init__(self, transaction: OpenTransaction) -> None:
         self._transaction = transaction
 
-    async def start(self, connection: str, sync_id: UUID, *, status: object, result: object) -> None:
+    async def save_initial_checks(self, connection: str, sync_id: UUID, *, status: object, result: object) -> None:
         """Insert the webhook checks of a sync: `status` of the subscriptions and `result` of the webhook probe.
 
         When the sync has a row already, only the result is replaced, and only by a `result` that is not None. For a

@@ -72,7 +72,7 @@ class TokenCipher:
             refresh_expires_at=grant.refresh_expires_at,
         )
 
-    def is_current(self, encrypted: str) -> bool:
+    def is_encrypted_with_current_key(self, encrypted: str) -> bool:
         """Return whether the value is encrypted with the current key."""
         return encrypted.partition(".")[0] == self._current
 

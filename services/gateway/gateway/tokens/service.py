@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from contracts.events import parse_account, parse_platform
-from gateway.connections import Connection, EncryptedTokens, apply_refresh, require_reauthorisation
+from gateway.connections import Connection, EncryptedTokens, apply_refresh, apply_token_rejection
 from gateway.metrics import AWAY, REAUTHORISE, REFRESHED, CountRefresh
 from gateway.store.connections import ConnectionStore, LockedConnection
 from gateway.tokens.encryption import TokenCipher
@@ -88,13 +88,13 @@ class TokenService:
         row = _require_row(await self._connections.find(name))
         if not row.is_live:
             raise ConnectionEndedError(row.state)
-        if self._is_ready_to_use(row):
+        if self._can_use_unchanged(row):
             return self._build_response(row)
         async with self._lock(name) as locked:
-            row = await self.ensure_fresh_token(locked)
+            row = await self.refresh_token_if_due(locked)
         return self._build_response(row)
 
-    async def replace_token(self, name: str, access_token_sha256: str) -> TokenResponse:
+    async def replace_token(self, name: str, rejected_token_sha256: str) -> TokenResponse:
         """Return another token after the platform rejected the token with this hash.
 
         When the stored token has another hash, it was replaced already and is returned. Otherwise the stored token is
@@ -103,10 +103,10 @@ class TokenService:
         """
         async with self._lock(name) as locked:
             row = _require_row(locked.row)
-            if row.is_live and hash_token(self.decrypt_access_token(row)) == access_token_sha256:
-                row = await self._replace_tokens(locked, row, self._decrypt_refresh_token(row))
+            if row.is_live and hash_token(self.decrypt_access_token(row)) == rejected_token_sha256:
+                row = await self._refresh_or_require_reauthorisation(locked, row, self._decrypt_refresh_token(row))
             else:
-                row = await self.ensure_fresh_token(locked)
+                row = await self.refresh_token_if_due(locked)
         return self._build_response(row)
 
     async def call_with_token(self, name: str, token: TokenResponse, use: Callable[[TokenResponse], Awaitable[T]]) -> T:
@@ -120,7 +120,7 @@ class TokenService:
         except TokenRejectedError:
             return await use(await self.replace_token(name, hash_token(token.access_token)))
 
-    async def ensure_fresh_token(self, locked: LockedConnection) -> Connection:
+    async def refresh_token_if_due(self, locked: LockedConnection) -> Connection:
         """Refresh the locked connection's token if it is about to expire, and return the row.
 
         The returned row is in state reauthorise when the platform does not accept the refresh token. Raises
@@ -128,13 +128,13 @@ class TokenService:
         does not answer.
         """
         row = _require_row(locked.row)
-        if not row.is_live or self._is_ready_to_use(row):
+        if not row.is_live or self._can_use_unchanged(row):
             return row
         if self._is_valid_for(row, REFRESH_BEFORE_MS):
             return await self._reencrypt_tokens(locked, row)
         refresh_token = self._decrypt_refresh_token(row)
         try:
-            return await self._replace_tokens(locked, row, refresh_token)
+            return await self._refresh_or_require_reauthorisation(locked, row, refresh_token)
         except TransientError:
             if self._is_valid_for(row, USABLE_MS):
                 return row
@@ -144,7 +144,9 @@ class TokenService:
         """Return the decrypted access token of a row that has tokens. Raises the errors of `TokenCipher.decrypt`."""
         return self._cipher.decrypt(_get_tokens(row).access, connection=row.name, kind="access")
 
-    async def _replace_tokens(self, locked: LockedConnection, row: Connection, refresh_token: str) -> Connection:
+    async def _refresh_or_require_reauthorisation(
+        self, locked: LockedConnection, row: Connection, refresh_token: str
+    ) -> Connection:
         """Refresh the tokens, save the row, and return it.
 
         The row is saved in state reauthorise when there is no refresh token or the platform rejects it. Raises
@@ -160,7 +162,7 @@ class TokenService:
             raise
         except TokenRejectedError:
             log.warning("reauthorisation required", connection=row.name)
-            outcome, after = REAUTHORISE, require_reauthorisation(row)
+            outcome, after = REAUTHORISE, apply_token_rejection(row)
         else:
             log.info("access token refreshed", connection=row.name)
             outcome = REFRESHED
@@ -195,9 +197,11 @@ class TokenService:
             self._count_refresh(parse_platform(name), AWAY)
             raise TransientError("the platform does not answer for this connection in time") from error
 
-    def _is_ready_to_use(self, row: Connection) -> bool:
+    def _can_use_unchanged(self, row: Connection) -> bool:
         tokens = _get_tokens(row)
-        current = all(self._cipher.is_current(value) for value in (tokens.access, tokens.refresh) if value)
+        current = all(
+            self._cipher.is_encrypted_with_current_key(value) for value in (tokens.access, tokens.refresh) if value
+        )
         return current and self._is_valid_for(row, REFRESH_BEFORE_MS)
 
     def _is_valid_for(self, row: Connection, milliseconds: int) -> bool:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
-from gateway.pages.responses import get_webhook_body
+from gateway.pages.responses import get_webhook_response_body
 from gateway.webhooks.handler import Header
 from gateway.webhooks.tracing import WebhookReceiver
 from platform_sdk.errors import RequestRejectedError
@@ -33,7 +33,7 @@ class WebhookMiddleware:
         if handler is None or scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        body = get_webhook_body(status := await _handle_post(handler, scope["headers"], receive))
+        body = get_webhook_response_body(status := await _handle_post(handler, scope["headers"], receive))
         headers = [_JSON, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

@@ -33,7 +33,7 @@ class ConnectionCache:
         self._clock = clock
         self._entries: dict[str, CachedEpoch] = {}
 
-    def get_epoch(self, name: str) -> int | None:
+    def get_cached_epoch(self, name: str) -> int | None:
         """Return a connection's epoch (the number that rises when the connection ends) if it is cached as live.
 
         Returns None where the store has to be read.
@@ -41,7 +41,7 @@ class ConnectionCache:
         entry = self._entries.get(name)
         return entry.epoch if entry is not None and entry.until > self._clock() else None
 
-    async def load_epochs(self, names: Collection[str]) -> dict[str, int]:
+    async def load_live_epochs(self, names: Collection[str]) -> dict[str, int]:
         """Read these connections with one query, cache the live ones, and return their epochs by name.
 
         Raises UnavailableError when the database is unavailable.

@@ -29,9 +29,9 @@ class Deadlines:
         self._running.append((loop.time() + self._seconds, item))
         if not self._is_scheduled:
             self._is_scheduled = True
-            loop.call_later(CHECK_SECONDS, self._check, loop)
+            loop.call_later(CHECK_SECONDS, self._handle_due_timeouts, loop)
 
-    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _handle_due_timeouts(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         while self._running and (self._running[0][1].is_finished or self._running[0][0] <= now):
             _, item = self._running.popleft()
@@ -39,4 +39,4 @@ class Deadlines:
                 item.handle_timeout()
         self._is_scheduled = bool(self._running)
         if self._is_scheduled:
-            loop.call_later(CHECK_SECONDS, self._check, loop)
+            loop.call_later(CHECK_SECONDS, self._handle_due_timeouts, loop)

@@ -32,7 +32,7 @@ class DeliveryLog:
         self._lines: list[bytes] = []
         atexit.register(self.flush)
 
-    def write(
+    def log_and_count_delivery(
         self, topic: str, account: str, webhook_id: str, outcome: str, fields: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         """Log and count a delivery. The delivery's body is never logged.

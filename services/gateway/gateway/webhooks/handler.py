@@ -78,7 +78,9 @@ class DeliveryBatch:
         if self.is_finished:
             return
         fields = {"connection": delivery.connection, **fields, **self._trace}
-        self._log.write(delivery.topic, parse_account(delivery.connection), delivery.webhook_id, outcome, fields)
+        self._log.log_and_count_delivery(
+            delivery.topic, parse_account(delivery.connection), delivery.webhook_id, outcome, fields
+        )
         if status != 200:
             self._status = status
         self._unfinished.remove(delivery)
@@ -86,14 +88,14 @@ class DeliveryBatch:
             self.is_finished = True
             self._answer(self._status)
 
-    def finish_or_postpone(self, delivery: Delivery, sync_id: str, error: UnavailableError | None) -> None:
+    def finish_or_request_redelivery(self, delivery: Delivery, sync_id: str, error: UnavailableError | None) -> None:
         """Finish the delivery when Kafka has acknowledged its sync request (`error` is None), otherwise postpone it."""
         if error is None:
             self.finish(delivery, "requested", sync_id=sync_id)
         else:
-            self.postpone(delivery, error)
+            self.request_redelivery(delivery, error)
 
-    def postpone(self, delivery: Delivery, error: Exception) -> None:
+    def request_redelivery(self, delivery: Delivery, error: Exception) -> None:
         """Finish a delivery with status 503, so that the platform sends it again."""
         self.finish(delivery, f"held: {type(error).__name__}", 503, reason=str(error)[:300])
 
@@ -102,7 +104,7 @@ class DeliveryBatch:
         if self.task is not None:
             self.task.cancel()
         for delivery in list(self._unfinished):
-            self.postpone(delivery, TimeoutError())
+            self.request_redelivery(delivery, TimeoutError())
 
     def is_answered(self) -> bool:
         """Return whether the POST is answered, so that its sync requests need no longer be sent to Kafka."""
@@ -172,7 +174,7 @@ class WebhookHandler:
         topic, account, webhook_id = (
             claims.get(name, b"")[:200].decode("latin-1") for name in self._webhooks.claim_headers
         )
-        self._log.write(topic, account, webhook_id, f"refused {status}: {reason}")
+        self._log.log_and_count_delivery(topic, account, webhook_id, f"refused {status}: {reason}")
         return status
 
     def _handle_at_once(self, delivery: Delivery, batch: DeliveryBatch) -> bool:
@@ -182,7 +184,7 @@ class WebhookHandler:
         """
         kind = delivery.kind
         if kind is DeliveryKind.RECORDS:
-            epoch = self._connections.get_epoch(delivery.connection)
+            epoch = self._connections.get_cached_epoch(delivery.connection)
             if epoch is None:
                 return False
             self._publish_request(delivery, epoch, batch)
@@ -204,7 +206,7 @@ class WebhookHandler:
             try:
                 outcome = await self._handle_app_event(delivery)
             except (UnavailableError, TransientError, TokenRejectedError, TimeoutError) as error:
-                batch.postpone(delivery, error)
+                batch.request_redelivery(delivery, error)
             else:
                 batch.finish(delivery, outcome)
 
@@ -214,10 +216,10 @@ class WebhookHandler:
         Their epochs are read with one query, because one POST may hold a thousand deliveries.
         """
         try:
-            epochs = await self._connections.load_epochs({delivery.connection for delivery in deliveries})
+            epochs = await self._connections.load_live_epochs({delivery.connection for delivery in deliveries})
         except UnavailableError as error:
             for delivery in deliveries:
-                batch.postpone(delivery, error)
+                batch.request_redelivery(delivery, error)
             return
         for delivery in deliveries:
             epoch = epochs.get(delivery.connection)
@@ -245,8 +247,8 @@ class WebhookHandler:
 
     async def _handle_removal(self, delivery: Delivery) -> str:
         if delivery.kind is DeliveryKind.ACCOUNT_DELETION:
-            return await self._erasure.redact(delivery)
-        return await self._installations.uninstall(delivery.connection, delivery.triggered_at)
+            return await self._erasure.redact_unless_installed(delivery)
+        return await self._installations.uninstall_unless_token_works(delivery.connection, delivery.triggered_at)
 
     def _publish_request(self, delivery: Delivery, epoch: int, batch: DeliveryBatch) -> None:
         now, name, sync_id = time.time_ns() // 1_000_000, delivery.connection.encode(), derive_sync_id(delivery)
@@ -257,5 +259,5 @@ class WebhookHandler:
             ("ce_time", _format_time(now)),
         ]
         body = build_request_body(delivery, sync_id, epoch, now)
-        on_delivery = partial(batch.finish_or_postpone, delivery, sync_id)
+        on_delivery = partial(batch.finish_or_request_redelivery, delivery, sync_id)
         self._publish(self._topic, name, body, headers, on_delivery, batch.is_answered)

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import structlog
 
 from contracts.events import parse_account, parse_platform
-from gateway.connections import REDACTED, UNINSTALLED, Connection, change_scopes, uninstall
+from gateway.connections import REDACTED, UNINSTALLED, Connection, apply_uninstall, change_scopes
 from gateway.store.connections import ConnectionStore, LockedConnection
 from gateway.tokens.service import TokenService
-from gateway.webhooks.removals import TRY_SECONDS, compare_times, execute_removal
+from gateway.webhooks.removals import TRY_SECONDS, compare_times, execute_removal_unless_objection
 from platform_sdk.adapters import AccountApi
 
 log = structlog.get_logger()
@@ -35,12 +35,12 @@ class Installations:
         self._apis = apis
         self._try_seconds = try_seconds
 
-    async def uninstall(self, name: str, triggered_at: int | None) -> str:
+    async def uninstall_unless_token_works(self, name: str, triggered_at: int | None) -> str:
         """Set the connection to uninstalled, delete its tokens, and return the outcome to log.
 
         `triggered_at` is the time of the event (ms). An uninstall that is clearly older than the present grant is
         ignored, because the app has been installed again since. Every other uninstall is first checked by trying the
-        stored token, see `execute_removal`, also for the errors that are raised.
+        stored token, see `execute_removal_unless_objection`, also for the errors that are raised.
         """
 
         async def find_objection(locked: LockedConnection) -> str | None:
@@ -49,14 +49,14 @@ class Installations:
                 return "not connected"
             if compare_times(row.granted_at, triggered_at) == "before":
                 return "older than the grant"
-            row = await self._tokens.ensure_fresh_token(locked)
+            row = await self._tokens.refresh_token_if_due(locked)
             if row.tokens is None:
                 return None
             token = self._tokens.decrypt_access_token(row)
             is_valid = await self._get_api(row).is_token_valid(parse_account(row.name), token)
             return "the token works" if is_valid else None
 
-        return await execute_removal(
+        return await execute_removal_unless_objection(
             self._connections,
             name,
             triggered_at,
@@ -76,7 +76,7 @@ class Installations:
         async with self._connections.lock(name) as locked:
             if locked.row is None or not locked.row.is_live:
                 return "not connected"
-            row = await self._tokens.ensure_fresh_token(locked)
+            row = await self._tokens.refresh_token_if_due(locked)
             if not row.is_live:
                 return "not connected"
             token = self._tokens.decrypt_access_token(row)
@@ -88,7 +88,7 @@ class Installations:
         row = locked.row
         if row is None or row.state in _GONE:
             return "not connected"
-        await locked.save_and_notify(uninstall(row))
+        await locked.save_and_notify(apply_uninstall(row))
         log.info("connection uninstalled", connection=row.name)
         return "uninstalled"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from gateway.pages.responses import get_webhook_body
+from gateway.pages.responses import get_webhook_response_body
 from gateway.webhooks.deadlines import Deadlines
 from gateway.webhooks.handler import Header
 from gateway.webhooks.tracing import WebhookReceiver
@@ -158,7 +158,7 @@ class WebhookRequest:
 
 
 def _build_response(status: int, default_headers: Iterable[Header], *, keep_alive: bool) -> bytes:
-    body = get_webhook_body(status)
+    body = get_webhook_response_body(status)
     head = [STATUS_LINE[status]]
     for name, value in default_headers:
         if (name, value) != LAST_ANSWER:

@@ -30,7 +30,7 @@ def compare_times(granted_at: int, triggered_at: int | None) -> str:
     return "before" if triggered_at < granted_at else "after"
 
 
-async def execute_removal(
+async def execute_removal_unless_objection(
     connections: ConnectionStore,
     name: str,
     triggered_at: int | None,

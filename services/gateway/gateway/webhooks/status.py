@@ -10,7 +10,7 @@ POLLED_ONLY = {"status": "success", "message": "not supported: polled only"}
 """The document for both the subscriptions' state and the probe's result where the platform has no webhooks."""
 
 
-def build_first_probe(has_webhooks: bool) -> tuple[dict[str, str], dict[str, str]]:
+def build_initial_webhook_checks(has_webhooks: bool) -> tuple[dict[str, str], dict[str, str]]:
     """Return the first state of the webhook subscriptions and the first result of the webhook probe for a new grant.
 
     Both are pending; for a platform without webhooks both are success.
@@ -24,7 +24,7 @@ def build_webhook_status(report: WebhookReport, address: str) -> dict[str, Any]:
     The whole has failed when the platform refused any topic.
     """
     refused = [topic for topic, outcome in report.topics.items() if not outcome.is_subscribed]
-    message = _count_topics(report, address)
+    message = _describe_subscribed_topics(report, address)
     if refused:
         message += f"; refused: {', '.join(refused)}"
     topics = {
@@ -40,13 +40,13 @@ def build_checkup(report: WebhookReport, address: str) -> dict[str, Any]:
     missing = [topic for topic, outcome in report.topics.items() if not outcome.is_subscribed]
     return {
         "status": _get_status(not missing),
-        "message": _count_topics(report, address),
+        "message": _describe_subscribed_topics(report, address),
         "missing": missing,
         "remarks": list(report.remarks),
     }
 
 
-def _count_topics(report: WebhookReport, address: str) -> str:
+def _describe_subscribed_topics(report: WebhookReport, address: str) -> str:
     subscribed = sum(outcome.is_subscribed for outcome in report.topics.values())
     return f"{subscribed} of {len(report.topics)} topics are delivered to {address}"
 

@@ -49,7 +49,7 @@ class WebhookSubscriptions:
         self._now = now
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def ensure(self, connection: str, sync_id: UUID, *, first: bool) -> dict[str, Any]:
+    async def ensure_and_save_status(self, connection: str, sync_id: UUID, *, first: bool) -> dict[str, Any]:
         """Create missing subscriptions. Store the state of all of them as this sync's `webhook_status`, and return it.
 
         Topics that the platform refuses are listed in the state, not raised. With `first`, the webhook probe (a test
@@ -58,16 +58,18 @@ class WebhookSubscriptions:
         token = await self._tokens.get_token(connection)
         webhooks = self._find_platform_webhooks(connection)
         if webhooks is None:
-            await self._probes.start(connection, sync_id, status=POLLED_ONLY, result=POLLED_ONLY if first else None)
+            await self._probes.save_initial_checks(
+                connection, sync_id, status=POLLED_ONLY, result=POLLED_ONLY if first else None
+            )
             return {**POLLED_ONLY, "topics": {}}
         result = PENDING_RESULT if first else None
-        await self._probes.start(connection, sync_id, status=PENDING_STATUS, result=result)
+        await self._probes.save_initial_checks(connection, sync_id, status=PENDING_STATUS, result=result)
         status = await self._tokens.call_with_token(
             connection, token, partial(_ensure_subscriptions, webhooks, connection)
         )
         await self._probes.save_status(sync_id, status)
         if first:
-            task = asyncio.create_task(self._run_probe(webhooks, connection, sync_id))
+            task = asyncio.create_task(self._run_probe_and_save(webhooks, connection, sync_id))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return status
@@ -89,7 +91,7 @@ class WebhookSubscriptions:
     def _find_platform_webhooks(self, connection: str) -> Webhooks | None:
         return self._adapters[parse_platform(connection)].webhooks
 
-    async def _run_probe(self, webhooks: Webhooks, connection: str, sync_id: UUID) -> None:
+    async def _run_probe_and_save(self, webhooks: Webhooks, connection: str, sync_id: UUID) -> None:
         try:
             await self._probes.save_probe_result(sync_id, build_sent_result(self._now()))
             result = await run_probe(

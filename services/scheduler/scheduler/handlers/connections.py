@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.events import ConnectionChanged
 from messaging.outbox import Transaction
 from scheduler.metrics import RecordCounts, TransactionCounts
-from scheduler.schedule import ScheduleNextRun
+from scheduler.schedule import ComputeNextPoll
 from scheduler.store import connections, delayed_requests, full_syncs, syncs
 from scheduler.store.connections import LedgerConnection
 
@@ -24,12 +24,12 @@ class ConnectionStateHandler:
         self,
         transaction: Transaction,
         *,
-        schedule_next_run: ScheduleNextRun,
+        compute_next_poll: ComputeNextPoll,
         wake_dispatcher: Callable[[], None],
         record_counts: RecordCounts,
     ) -> None:
         self._transaction = transaction
-        self._schedule_next_run = schedule_next_run
+        self._schedule_next_run = compute_next_poll
         self._wake_dispatcher = wake_dispatcher
         self._record_counts = record_counts
 
@@ -45,24 +45,26 @@ class ConnectionStateHandler:
             if row is not None and row.revision >= newest.revision:
                 return
             await connections.upsert(tx, newest)
-            await _cancel_syncs(tx, counts, newest)
+            await _cancel_syncs_and_delayed_requests(tx, counts, newest)
             is_cleared = any(_is_new_redaction(event, row) for event in events)
             if is_cleared:
                 await _delete_connection(tx, connection)
             if newest.state == "connected":
-                is_scheduled = row is not None and row.state == "connected" and not is_cleared
-                await self._schedule_syncs(tx, newest, is_scheduled=is_scheduled)
+                is_poll_scheduled = row is not None and row.state == "connected" and not is_cleared
+                await self._schedule_syncs(tx, newest, is_poll_scheduled=is_poll_scheduled)
         self._record_counts(counts)
         self._wake_dispatcher()
 
-    async def _schedule_syncs(self, tx: AsyncConnection, event: ConnectionChanged, *, is_scheduled: bool) -> None:
-        if not is_scheduled:
+    async def _schedule_syncs(self, tx: AsyncConnection, event: ConnectionChanged, *, is_poll_scheduled: bool) -> None:
+        if not is_poll_scheduled:
             await connections.schedule_poll(tx, event.connection, self._schedule_next_run(event.connection))
         if event.wanted_sync is not None:
             await full_syncs.open_or_coalesce(tx, event.wanted_sync, event.connection, event.epoch, event.wanted_cause)
 
 
-async def _cancel_syncs(tx: AsyncConnection, counts: TransactionCounts, event: ConnectionChanged) -> None:
+async def _cancel_syncs_and_delayed_requests(
+    tx: AsyncConnection, counts: TransactionCounts, event: ConnectionChanged
+) -> None:
     name, has_ended = event.connection, event.state != "connected"
     reason = f"the connection is {event.state}" if has_ended else "the account was connected again"
     cancelled = await syncs.cancel(tx, name, below_epoch=event.epoch, all_epochs=has_ended, reason=reason)

@@ -15,7 +15,7 @@ from scheduler.schedule import MAX_ATTEMPTS, compute_retry_time
 from scheduler.store import connections, delayed_requests, full_syncs, syncs
 from scheduler.store.connections import LedgerConnection
 from scheduler.use_cases.finish_syncs import finish_syncs
-from scheduler.use_cases.full_sync_steps import request_incomplete_ranges
+from scheduler.use_cases.full_sync_steps import request_next_incomplete_range
 
 log = structlog.get_logger()
 
@@ -105,7 +105,7 @@ async def _handle_incomplete(tx: AsyncConnection, result: SyncResult) -> None:
         connection, sync_id = full_sync.connection, str(full_sync.sync_id)
         log.warning("full sync incomplete", connection=connection, sync_id=sync_id, reason=result.reason)
         await full_syncs.record_retry_cursors(tx, full_sync, result.retry_cursors, result.reason)
-        await request_incomplete_ranges(tx, await full_syncs.lock(tx, full_sync.sync_id))
+        await request_next_incomplete_range(tx, await full_syncs.lock(tx, full_sync.sync_id))
 
 
 async def _retry_syncs(tx: AsyncConnection, event: DataStored, result: SyncResult) -> bool:

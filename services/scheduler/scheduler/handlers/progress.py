@@ -13,7 +13,7 @@ from scheduler.schedule import MAX_ATTEMPTS, MAX_POSTPONED_ATTEMPTS, compute_ret
 from scheduler.store import delayed_requests, full_syncs, syncs
 from scheduler.store.full_syncs import FullSync
 from scheduler.use_cases.finish_syncs import finish_syncs
-from scheduler.use_cases.full_sync_steps import request_incomplete_ranges, request_next_step
+from scheduler.use_cases.full_sync_steps import request_next_incomplete_range, request_next_step
 
 
 class ProgressHandler:
@@ -34,14 +34,14 @@ class ProgressHandler:
                 if not await syncs.record_progress(tx, event):
                     continue
                 if event.step is None:
-                    await _handle_incremental(tx, counts, event)
+                    await _retry_or_fail_incremental(tx, counts, event)
                 else:
                     await _handle_full(tx, counts, event)
         self._record_counts(counts)
         self._wake_outbox()
 
 
-async def _handle_incremental(tx: AsyncConnection, counts: TransactionCounts, event: SyncProgressed) -> None:
+async def _retry_or_fail_incremental(tx: AsyncConnection, counts: TransactionCounts, event: SyncProgressed) -> None:
     if event.outcome == "postponed" and event.attempt < MAX_POSTPONED_ATTEMPTS:
         attempt = event.attempt + (1 if is_counted_attempt(event) else 0)
         request = event_builders.build_continuation(event, attempt=attempt)
@@ -71,14 +71,14 @@ async def _handle_full(tx: AsyncConnection, counts: TransactionCounts, event: Sy
             await request_next_step(tx, full_sync, event.cursor, attempts=1)
         case "completed":
             await full_syncs.complete_read(tx, full_sync)
-            await request_incomplete_ranges(tx, await full_syncs.lock(tx, full_sync.sync_id))
+            await request_next_incomplete_range(tx, await full_syncs.lock(tx, full_sync.sync_id))
         case "postponed":
-            await _postpone_full(tx, counts, full_sync, event)
+            await _postpone_or_fail_full(tx, counts, full_sync, event)
         case "failed":
             await _retry_or_fail_full(tx, counts, full_sync, event)
 
 
-async def _postpone_full(
+async def _postpone_or_fail_full(
     tx: AsyncConnection, counts: TransactionCounts, full_sync: FullSync, event: SyncProgressed
 ) -> None:
     attempts = full_sync.attempts + (1 if is_counted_attempt(event) else 0)

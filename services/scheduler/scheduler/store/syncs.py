@@ -214,7 +214,7 @@ async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) ->
     is_failed = upload.outcome == "failed"
     sequence = 2**62 if is_failed else upload.sequence
     values = {"connection": connection, "upload": upload.model_dump_json(), "uploaded": not is_failed}
-    accepted = _list_accepted(await tx.execute(_RECORD_UPLOAD, {**values, "sequence": sequence}))
+    accepted = _list_webhook_acceptance_times(await tx.execute(_RECORD_UPLOAD, {**values, "sequence": sequence}))
     return [] if is_failed else accepted
 
 
@@ -225,10 +225,10 @@ async def record_existing_upload(tx: AsyncConnection, connection: str, upload: s
     the times at which the webhooks that caused these syncs were accepted.
     """
     values = {"connection": connection, "upload": upload, "uploaded": True, "sequence": sequence}
-    return _list_accepted(await tx.execute(_RECORD_UPLOAD, values))
+    return _list_webhook_acceptance_times(await tx.execute(_RECORD_UPLOAD, values))
 
 
-def _list_accepted(rows: Iterable[Row[Any]]) -> list[datetime]:
+def _list_webhook_acceptance_times(rows: Iterable[Row[Any]]) -> list[datetime]:
     return [row.requested_at for row in rows if row.cause == "webhook"]
 
 

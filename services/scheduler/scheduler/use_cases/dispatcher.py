@@ -23,7 +23,7 @@ from platform_sdk.errors import ConnectionEndedError
 from scheduler import event_builders
 from scheduler.client import GatewayClient
 from scheduler.metrics import RecordCounts, TransactionCounts
-from scheduler.schedule import MAX_ATTEMPTS, MAX_POSTPONED_ATTEMPTS, ScheduleNextRun, compute_retry_time
+from scheduler.schedule import MAX_ATTEMPTS, MAX_POSTPONED_ATTEMPTS, ComputeNextPoll, compute_retry_time
 from scheduler.store import connections, delayed_requests, full_syncs, syncs
 from scheduler.store.full_syncs import FullSync
 from scheduler.use_cases.finish_syncs import finish_syncs
@@ -42,7 +42,7 @@ a poll must also work on a connection without webhooks."""
 class SyncDispatcher:
     """Starts due polls, delayed requests and steps of full syncs.
 
-    `wake_outbox` is called after messages were enqueued. `schedule_next_run` computes the next poll of a connection.
+    `wake_outbox` is called after messages were enqueued. `compute_next_poll` computes the next poll of a connection.
     `record_counts` adds the counts of a committed transaction to the metrics. At most `max_starting` steps of full
     syncs are being started at the same time; how many steps the fetchers work on is not limited here.
     """
@@ -52,7 +52,7 @@ class SyncDispatcher:
         database: "Database",
         gateway: GatewayClient,
         *,
-        schedule_next_run: ScheduleNextRun,
+        compute_next_poll: ComputeNextPoll,
         wake_outbox: Callable[[], None],
         record_counts: RecordCounts,
         max_starting: int = 20,
@@ -61,7 +61,7 @@ class SyncDispatcher:
         self._wake_outbox = wake_outbox
         self._record_counts = record_counts
         self._gateway = gateway
-        self._schedule_next_run = schedule_next_run
+        self._schedule_next_run = compute_next_poll
         self._max_starting = max_starting
         self.starting: set[asyncio.Task[None]] = set()
         """The tasks of which each starts one step of a full sync."""
@@ -87,7 +87,7 @@ class SyncDispatcher:
         await self._enqueue_due_requests()
         if time.monotonic() - self._swept_at > SWEEP_SECONDS:
             self._swept_at = time.monotonic()
-            await self.handle_silent_syncs()
+            await self.handle_silent_and_prune_syncs()
         free = self._max_starting - len(self.starting)
         async with self._database.transaction() as tx:
             claimed = await full_syncs.claim_due(tx, free) if free > 0 else []
@@ -127,7 +127,7 @@ class SyncDispatcher:
         if due:
             self._wake_outbox()
 
-    async def handle_silent_syncs(self) -> None:
+    async def handle_silent_and_prune_syncs(self) -> None:
         """Handle the syncs about which no event has been received for a long time, and delete old syncs.
 
         Silent requests and steps are published again. A request without any attempt left fails its sync. A full sync
@@ -164,7 +164,7 @@ class SyncDispatcher:
         The events of the sync continue this trace until the sync is postponed or ends.
         """
         with (
-            start_step_span(full_sync),
+            start_step_trace(full_sync),
             bound_contextvars(connection=full_sync.connection, sync_id=str(full_sync.sync_id)),
         ):
             if full_sync.attempts >= MAX_POSTPONED_ATTEMPTS:
@@ -208,7 +208,7 @@ class SyncDispatcher:
         self._wake_outbox()
 
 
-def start_step_span(full_sync: FullSync) -> AbstractContextManager[tracing.Span]:
+def start_step_trace(full_sync: FullSync) -> AbstractContextManager[tracing.Span]:
     """Start the root span of a new trace, in which the next step of `full_sync` is requested."""
     return tracing.start_span(
         "start full sync step",

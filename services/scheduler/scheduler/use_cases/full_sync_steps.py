@@ -18,7 +18,7 @@ async def request_next_step(tx: AsyncConnection, full_sync: FullSync, cursor: st
     await enqueue(tx, [event_builders.build_step(full_sync, step, cursor)])
 
 
-async def request_incomplete_ranges(tx: AsyncConnection, full_sync: FullSync | None) -> None:
+async def request_next_incomplete_range(tx: AsyncConnection, full_sync: FullSync | None) -> None:
     """Request that the incomplete id ranges of a full sync are read again, one range after the other.
 
     Does nothing while the full sync still reads other records, or when `full_sync` is None.

@@ -57,7 +57,9 @@ class PendingErasure:
     """The connection's sequence number."""
 
 
-async def redact(tx: AsyncConnection, event: ConnectionChanged, row: ConnectionRow | None) -> None:
+async def delete_data_and_request_erasure(
+    tx: AsyncConnection, event: ConnectionChanged, row: ConnectionRow | None
+) -> None:
     """Delete all data of the connection, and request the erasure of its object.
 
     The caller must have locked `row`, the connection's row, which is None for a new connection. If the same redaction

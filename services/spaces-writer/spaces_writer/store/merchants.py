@@ -58,7 +58,7 @@ async def list_due(tx: AsyncConnection) -> list[UUID]:
     return list((await tx.execute(_LIST_DUE)).scalars())
 
 
-async def lock(tx: AsyncConnection, merchant: UUID) -> DueDocument | None:
+async def lock_due_document_if_free(tx: AsyncConnection, merchant: UUID) -> DueDocument | None:
     """Lock the merchant until the transaction ends, and return its document.
 
     Returns None if the document is not due or if another process has the lock.

@@ -64,7 +64,9 @@ def _build_key(connection: str, read_id: UUID) -> dict[str, object]:
     return {"connection": connection, "read_id": read_id}
 
 
-async def save_page(tx: AsyncConnection, page: RecordsPage, ids: Sequence[str], counts: DispositionCounts) -> None:
+async def save_listed_ids_and_counts(
+    tx: AsyncConnection, page: RecordsPage, ids: Sequence[str], counts: DispositionCounts
+) -> None:
     """Store the `ids` that a page of records listed, and the `counts` of what became of its records.
 
     If a page with the same number is stored already, `ids` are added to the stored ids, and `counts` is ignored.
@@ -123,7 +125,9 @@ async def load_full_read(tx: AsyncConnection, connection: str, read_id: UUID) ->
     return FullReadCompleted.model_validate_json(event) if event else None
 
 
-async def save_result(tx: AsyncConnection, connection: str, read_id: UUID, result: SyncResult) -> None:
+async def save_result_and_delete_progress(
+    tx: AsyncConnection, connection: str, read_id: UUID, result: SyncResult
+) -> None:
     """Store the final result of a read, unless one is stored already, and delete the progress of the read."""
     await tx.execute(_SAVE_RESULT, {**_build_key(connection, read_id), "result": result.model_dump_json()})
     for statement in _DELETE_PROGRESS:

@@ -172,7 +172,11 @@ async def count_living(tx: AsyncConnection, connection: str, resources: Sequence
 
 
 async def delete_orphans(
-    tx: AsyncConnection, connection: str, resources: Sequence[str], parent_resources: Sequence[str], before: int
+    tx: AsyncConnection,
+    connection: str,
+    resources: Sequence[str],
+    parent_resources: Sequence[str],
+    read_started_at: int,
 ) -> None:
     """Delete child records whose parent does not exist, because it was deleted earlier. No snapshot shows them.
 
@@ -183,7 +187,7 @@ async def delete_orphans(
         "connection": connection,
         "resources": list(resources),
         "parent_resources": list(parent_resources),
-        "before": before,
+        "before": read_started_at,
     }
     orphans = (await tx.execute(_DELETE_ORPHANS, parameters)).all()
     await _delete_bodies(tx, connection, [(row.resource, row.id) for row in orphans])

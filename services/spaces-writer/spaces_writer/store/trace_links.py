@@ -30,15 +30,15 @@ async def save_current_span(tx: AsyncConnection, connection: str, sequence: int)
         await tx.execute(_SAVE, {"connection": connection, "sequence": sequence, "traceparent": traceparent})
 
 
-async def list_traceparents(tx: AsyncConnection, connection: str, sequence: int) -> Sequence[str]:
+async def list_traceparents(tx: AsyncConnection, connection: str, up_to_sequence: int) -> Sequence[str]:
     """Return the traceparents of the changes up to `sequence` that are not uploaded yet, oldest first."""
     if tracing.get_tracer() is None:
         return ()
-    rows = await tx.execute(_LIST, {"connection": connection, "sequence": sequence, "limit": MAX_LINKS})
+    rows = await tx.execute(_LIST, {"connection": connection, "sequence": up_to_sequence, "limit": MAX_LINKS})
     return list(rows.scalars())
 
 
-async def delete(tx: AsyncConnection, connection: str, sequence: int) -> None:
+async def delete(tx: AsyncConnection, connection: str, up_to_sequence: int) -> None:
     """Delete the spans of the changes up to `sequence`, because the uploaded snapshot contains these changes."""
     if tracing.get_tracer() is not None:
-        await tx.execute(_DELETE, {"connection": connection, "sequence": sequence})
+        await tx.execute(_DELETE, {"connection": connection, "sequence": up_to_sequence})

@@ -24,6 +24,6 @@ async def apply_connection_events(tx: "AsyncConnection", connection: str, events
     await connections.save(tx, newest)
     for event in events:
         if event.state == "redacted" and (row is None or event.revision > row.revision):
-            await erasures.redact(tx, event, row)
+            await erasures.delete_data_and_request_erasure(tx, event, row)
     await merchants.raise_version(tx, {newest.merchant, row.merchant if row else None})
     return True

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MAX_IDS_PER_VERIFICATION = 250
 
 
-async def detect_deletions(tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch) -> None:
+async def request_deletion_verifications(tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch) -> None:
     """Find the deletion candidates of a successful full read, and request a direct read of each.
 
     The candidates are the stored records that the full read did not list. This function does not delete them: a

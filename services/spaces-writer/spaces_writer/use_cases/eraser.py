@@ -55,7 +55,7 @@ class Eraser:
         self._bucket_error = None
         for connection in due:
             try:
-                await self.erase(connection)
+                await self.delete_object_if_due(connection)
             except UnavailableError as error:
                 if error is not self._bucket_error:
                     raise
@@ -63,26 +63,26 @@ class Eraser:
             raise self._bucket_error
         return len(due) == erasures.BATCH_SIZE
 
-    async def erase(self, connection: str) -> None:
+    async def delete_object_if_due(self, connection: str) -> None:
         """Delete the object of a redacted connection, if its first or its second deletion is due.
 
         The second deletion follows ten minutes after the first, because a late upload may have stored the object again.
         Raises `UnavailableError` if the bucket or the database is unavailable.
         """
         async with self._database.transaction() as tx:
-            has_new_object = await snapshots.wait_for_lock(tx, connection)
+            has_new_object = await snapshots.lock_and_check_uploaded(tx, connection)
             erasure = await erasures.load_due(tx, connection)
             if erasure is None:
                 if not has_new_object:
                     await snapshots.delete(tx, connection)
                 return
             if erasure.erased_at is None:
-                await self._delete_first_time(tx, erasure)
+                await self._delete_first_time_and_notify(tx, erasure)
             else:
                 await self._delete_again_unless_reconnected(tx, erasure, has_new_object=has_new_object)
         self._on_erased()
 
-    async def _delete_first_time(self, tx: "AsyncConnection", erasure: PendingErasure) -> None:
+    async def _delete_first_time_and_notify(self, tx: "AsyncConnection", erasure: PendingErasure) -> None:
         await self._delete_object(tx, erasure)
         erased_at = int(time.time() * 1000)
         if not await erasures.record_deletion(tx, erasure, erased_at):

@@ -19,7 +19,11 @@ from messaging.errors import UnknownConnectionError
 from spaces_writer.store import connections, reads, trace_links
 from spaces_writer.use_cases.batch import IngestedBatch
 from spaces_writer.use_cases.page_storage import store_page
-from spaces_writer.use_cases.sync_results import complete_full_read, complete_incremental_read, complete_range
+from spaces_writer.use_cases.sync_results import (
+    decide_incremental_read_result,
+    save_end_and_decide_result,
+    save_range_and_recheck_read,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -59,11 +63,11 @@ async def _ingest_event(tx: "AsyncConnection", event: FetchedEvent, batch: Inges
             await store_page(tx, event, batch)
             batch.open_reads.add(event.read_id)
         case RangeCompleted():
-            await complete_range(tx, event, batch)
+            await save_range_and_recheck_read(tx, event, batch)
         case FullReadCompleted():
-            await complete_full_read(tx, event, batch)
+            await save_end_and_decide_result(tx, event, batch)
         case IncrementalReadCompleted():
-            await complete_incremental_read(tx, event, batch)
+            await decide_incremental_read_result(tx, event, batch)
 
 
 def _refuse_event(event: FetchedEvent, batch: IngestedBatch) -> None:

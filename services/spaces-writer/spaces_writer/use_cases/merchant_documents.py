@@ -27,7 +27,7 @@ class MerchantDocuments:
         self._database = database
         self._bucket = bucket
 
-    async def update(self, merchant: UUID) -> bool:
+    async def put_or_delete_document(self, merchant: UUID) -> bool:
         """Upload the merchant's document if its bytes have changed. Delete it if the merchant has no connection.
 
         Returns False if the bucket is unavailable, if another process updates the document, or if it is not due. A lock
@@ -35,7 +35,7 @@ class MerchantDocuments:
         the document is due again. Raises `UnavailableError` if the database is unavailable.
         """
         async with self._database.transaction() as tx:
-            due = await merchants.lock(tx, merchant)
+            due = await merchants.lock_due_document_if_free(tx, merchant)
             if due is None:
                 return False
             connections = await merchants.list_connections(tx, merchant)

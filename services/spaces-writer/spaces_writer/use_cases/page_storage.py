@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 async def store_page(tx: "AsyncConnection", page: RecordsPage, batch: IngestedBatch) -> None:
     """Store the records of the page and the ids that the page listed, and add what this changed to `batch`."""
-    whole = await _collect_whole_records(tx, page)
+    whole = await _save_chunks_and_collect_whole(tx, page)
     counts = DispositionCounts()
     by_resource: dict[str, dict[str, Record]] = {}
     for record in whole:
@@ -35,11 +35,11 @@ async def store_page(tx: "AsyncConnection", page: RecordsPage, batch: IngestedBa
             verification_id = derive_id("verification", str(page.read_id), resource, *sorted(ids))
             batch.verifications.append((verification_id, {resource: ids}))
     own_ids = [record.id for record in whole if record.resource == page.resource]
-    await reads.save_page(tx, page, own_ids, counts)
+    await reads.save_listed_ids_and_counts(tx, page, own_ids, counts)
     batch.pages, batch.counts = batch.pages + 1, batch.counts + counts
 
 
-async def _collect_whole_records(tx: "AsyncConnection", page: RecordsPage) -> list[Record]:
+async def _save_chunks_and_collect_whole(tx: "AsyncConnection", page: RecordsPage) -> list[Record]:
     """Return the whole records of the page, and the chunked records whose last missing chunk is on the page."""
     whole = [record for record in page.records if record.chunk is None]
     for record in page.records:

@@ -68,7 +68,7 @@ class SnapshotBuilder:
         self._bucket = bucket
         self._on_upload = on_upload
 
-    async def build(self, connection: str) -> Upload | None:
+    async def build_and_upload_if_changed(self, connection: str) -> Upload | None:
         """Build the connection's snapshot, and upload it if it has changed.
 
         Returns the outcome, or None when another process builds the snapshot, or when it may not be built: as long as
@@ -77,7 +77,7 @@ class SnapshotBuilder:
         """
         started = time.time()
         async with self._database.transaction() as tx:
-            snapshot = await snapshots.lock(tx, connection)
+            snapshot = await snapshots.lock_for_build_if_due(tx, connection)
             if snapshot is None:
                 return None
             traceparents = await trace_links.list_traceparents(tx, connection, snapshot.sequence)

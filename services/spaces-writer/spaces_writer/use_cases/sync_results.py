@@ -11,13 +11,13 @@ from spaces_writer.completeness_checks import (
 )
 from spaces_writer.store import connections, reads, trace_links
 from spaces_writer.use_cases.batch import IngestedBatch
-from spaces_writer.use_cases.deletion_detection import detect_deletions
+from spaces_writer.use_cases.deletion_detection import request_deletion_verifications
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 
-async def complete_range(tx: "AsyncConnection", event: RangeCompleted, batch: IngestedBatch) -> None:
+async def save_range_and_recheck_read(tx: "AsyncConnection", event: RangeCompleted, batch: IngestedBatch) -> None:
     """Store whether the id range is complete. If its full read has already ended, check that full read again."""
     if await reads.load_result(tx, event.connection, event.read_id) is not None:
         return
@@ -25,18 +25,18 @@ async def complete_range(tx: "AsyncConnection", event: RangeCompleted, batch: In
     await reads.save_range(tx, event.connection, event.read_id, status)
     full_read = await reads.load_full_read(tx, event.connection, event.read_id)
     if full_read is not None:
-        await _check_full_read(tx, full_read, batch)
+        await _decide_full_read_result(tx, full_read, batch)
 
 
-async def complete_full_read(tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch) -> None:
+async def save_end_and_decide_result(tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch) -> None:
     """Store the event that the full read has ended, and decide the result of its sync."""
     if await _repeat_result(tx, event.connection, event.read_id, batch):
         return
     await reads.save_full_read_end(tx, event)
-    await _check_full_read(tx, event, batch)
+    await _decide_full_read_result(tx, event, batch)
 
 
-async def _check_full_read(tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch) -> None:
+async def _decide_full_read_result(tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch) -> None:
     name, read_id = event.connection, event.read_id
     status = check_full_read_completeness(event.id_ranges, await reads.list_ranges(tx, name, read_id))
     match status.outcome:
@@ -60,7 +60,7 @@ async def _check_full_read(tx: "AsyncConnection", event: FullReadCompleted, batc
 async def _record_success(tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch) -> None:
     """Store the result `success` of a full read, after the detection of deletions."""
     name, read_id = event.connection, event.read_id
-    await detect_deletions(tx, event, batch)
+    await request_deletion_verifications(tx, event, batch)
     sequence = await connections.mark_fully_read(tx, name, read_id)
     await trace_links.save_current_span(tx, name, sequence)
     result = SyncResult(
@@ -69,7 +69,7 @@ async def _record_success(tx: "AsyncConnection", event: FullReadCompleted, batch
     await _save_result(tx, batch, read_id, result)
 
 
-async def complete_incremental_read(
+async def decide_incremental_read_result(
     tx: "AsyncConnection", event: IncrementalReadCompleted, batch: IngestedBatch
 ) -> None:
     """Store the result of the incremental read's syncs: `success` if all requested ids were listed, else `failed`."""
@@ -89,7 +89,7 @@ async def _save_result(tx: "AsyncConnection", batch: IngestedBatch, read_id: UUI
     sequence = batch.row.sequence + (1 if batch.has_changes else 0)
     totals = await reads.compute_totals(tx, name, read_id)
     final = result.model_copy(update={"totals": totals, "sequence": max(result.sequence, sequence)})
-    await reads.save_result(tx, name, read_id, final)
+    await reads.save_result_and_delete_progress(tx, name, read_id, final)
     batch.open_reads.discard(read_id)
     batch.results.append(final)
 

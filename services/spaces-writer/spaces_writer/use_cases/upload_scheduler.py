@@ -61,7 +61,7 @@ class UploadScheduler:
         for connection in due_snapshots:
             self._start(connection, partial(self._build, connection))
         for merchant in due_merchants:
-            self._start(str(merchant), partial(self._documents.update, merchant))
+            self._start(str(merchant), partial(self._documents.put_or_delete_document, merchant))
         return False
 
     async def stop(self) -> None:
@@ -101,5 +101,5 @@ class UploadScheduler:
             self._paused_until[name] = time.monotonic() + PAUSE_SECONDS
 
     async def _build(self, connection: str) -> bool:
-        upload = await self._builder.build(connection)
+        upload = await self._builder.build_and_upload_if_changed(connection)
         return upload is not None and upload.outcome != "failed"

@@ -141,7 +141,7 @@ def _add_callback(
             callback = method.parse_callback(request.scope["query_string"], time.time())
             sign_in = await flow.complete_login(
                 callback,
-                browser=cookies.get_login(request, callback.state),
+                login_cookie=cookies.get_login(request, callback.state),
                 session=cookies.get_session(request),
             )
         except RequestRejectedError as error:

@@ -32,7 +32,7 @@ def create_sandbox_routes(http: httpx.AsyncClient, sandbox_url: str, slugs: Iter
     async def forward(request: Request, path: str) -> Response:
         if not pages.fullmatch(path):
             return respond_problem(request, 404, "there is no such page")
-        form = await _read_form(request)
+        form = await _read_limited_body(request)
         if form is None:
             return respond_problem(request, 413, "the form is too large")
         try:
@@ -61,7 +61,7 @@ def compile_page_pattern(slugs: Iterable[str]) -> re.Pattern[str]:
     return re.compile(rf"({shop_pages}|{platform_pages})?")
 
 
-async def _read_form(request: Request) -> bytes | None:
+async def _read_limited_body(request: Request) -> bytes | None:
     """Return the body; None as soon as more than `MAX_FORM_BYTES` have come. The rest is not read."""
     form = bytearray()
     async for chunk in request.stream():
