@@ -58,7 +58,10 @@ class Access:
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """The origins of the gateway's own redirect URLs; that of its HTML pages is first. Empty when none is known."""
+        """The origins (`http://host:port`) of the OAuth redirect URIs that are set for the platforms, each once.
+
+        The first is also the origin of the gateway's HTML pages. Empty when no redirect URI is set.
+        """
         addresses = (self.get_setting(manifest.redirect_uri_setting) for manifest in MANIFESTS)
         return tuple(dict.fromkeys(get_origin(address) for address in addresses if address))
 

@@ -102,10 +102,10 @@ def _build_consumers(
 
 
 def _build_checks(tokens: TokenClient, consumers: list[KeyedConsumer[Any]]) -> dict[str, Check]:
-    async def check_kafka() -> str | None:
+    async def get_held_messages_error() -> str | None:
         return next((consumer.health_error for consumer in consumers if consumer.health_error), None)
 
-    async def check_gateway() -> str | None:
+    async def get_last_token_error() -> str | None:
         return tokens.health_error
 
-    return {"kafka": check_kafka, "gateway": check_gateway}
+    return {"kafka": get_held_messages_error, "gateway": get_last_token_error}

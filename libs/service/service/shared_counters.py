@@ -62,7 +62,7 @@ class CounterRow:
         """The counts by index (see `get_index`). Incrementing a count here is faster than calling `increment`."""
 
     def get_index(self, family: str, *values: str) -> int:
-        """Return the index of a series in `row`."""
+        """Return the index in `row` of the counter of the metric `family` with the label values `values`."""
         return self._indexes[(family, *values)]
 
     def increment(self, family: str, *values: str) -> None:

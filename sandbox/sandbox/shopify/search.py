@@ -27,8 +27,8 @@ class Search:
     predicates: list[Callable[[Any], bool]] = field(default_factory=list)
     warnings: list[dict[str, str]] = field(default_factory=list)
 
-    def is_match(self, record: Any) -> bool:
-        """Return whether all predicates are true of a record. The caller has checked the range of ids."""
+    def has_matching_fields(self, record: Any) -> bool:
+        """Return whether all predicates are true of the fields of a record. The caller has checked the range of ids."""
         return all(predicate(record) for predicate in self.predicates)
 
 

@@ -34,7 +34,8 @@ PAGE_SIZE = 250
 class Keyset:
     """How a resource is listed and counted in the order of its ids.
 
-    `list_field` and `count_field` are the root fields of the two documents. `filter` is added to every search.
+    `list_field` is the root field of the GraphQL query `list_document`, `count_field` that of `count_document`. `filter`
+    is added to the search text of both.
     """
 
     list_document: GraphqlDocument

@@ -67,7 +67,7 @@ def list_records(
         context.search.append({"path": [name], "query": query, "parsed": parsed, "warnings": search.warnings})
     records = table.list_between(search.low, search.high)
     if search.predicates:
-        records = [record for record in records if search.is_match(record)]
+        records = [record for record in records if search.has_matching_fields(record)]
     return records[: context.faults.count_visible(len(records))]
 
 

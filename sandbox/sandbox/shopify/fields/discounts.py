@@ -76,7 +76,7 @@ def _list_codes(d: Discount, context: Context, args: Args) -> NodePage:
     codes: Iterable[tuple[int, str]] = d.codes.items()
     if search.low is not None or search.high is not None or search.predicates:
         low, high = search.low or 0, search.high or 1 << 62
-        codes = [o for o in codes if low <= o[0] <= high and search.is_match(o)]
+        codes = [o for o in codes if low <= o[0] <= high and search.has_matching_fields(o)]
     if args["sortKey"] == "CODE":
         return build_page(sorted(codes, key=lambda o: (o[1], o[0])), lambda o: (o[1], o[0]), args)
     return build_page(list(codes), lambda o: (o[0], o[0]), args)

@@ -68,7 +68,8 @@ class Installations:
     async def update_scopes(self, name: str) -> str:
         """Fetch the granted scopes from the platform, store them, and return the outcome to log.
 
-        The content of the delivery is not used. When the scopes changed, the connection wants a new full sync.
+        The content of the delivery is not used. When the scopes changed, the scheduler runs a full sync, whose id
+        is stored in `wanted_sync`.
 
         Raises TokenRejectedError when the platform rejects the token, TransientError when it does not answer, and
         UnavailableError when the database is unavailable.

@@ -30,7 +30,8 @@ def map_levels(page: LevelPage) -> list[Node]:
 def map_variants(page: VariantPage, product: str, info: ResponseInfo) -> tuple[list[Node], MappedRecords]:
     """Map a page of variants of the product with the gid `product`.
 
-    Return the variants in the form of the product's body, and the records of the inventory that came with them.
+    Return the variants as they stand in the body of the product's record (a list of edges), and the inventory records
+    that came with them.
     """
     edges: list[Node] = []
     mapped = MappedRecords()
