@@ -106,8 +106,8 @@ def apply_refresh(row: Connection, *, scopes: tuple[str, ...], tokens: Encrypted
 def change_scopes(row: Connection, scopes: tuple[str, ...]) -> Connection:
     """Return the connection with the scopes that the platform grants now; the same row when nothing changed.
 
-    When the scopes changed, the row has a new id in `wanted_sync`: the scheduler is to run this full sync, because other
-    resources can be read now.
+    When the scopes changed, the row has a new id in `wanted_sync`: the scheduler is to run this full sync, because
+    other resources can be read now.
     """
     if scopes == row.scopes:
         return row

@@ -34,8 +34,8 @@ PAGE_SIZE = 250
 class Keyset:
     """How a resource is listed and counted in the order of its ids.
 
-    `list_field` is the root field of the GraphQL query `list_document`, `count_field` that of `count_document`. `filter`
-    is added to the search text of both.
+    `list_field` is the root field of the GraphQL query `list_document`, `count_field` that of `count_document`.
+    `filter` is added to the search text of both.
     """
 
     list_document: GraphqlDocument
