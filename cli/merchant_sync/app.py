@@ -80,9 +80,11 @@ def up(
         raise _print_error_and_build_exit(
             console, StackError(f"No part {', '.join(unknown)}; there are {', '.join(parts.ALL)}.")
         )
-    stack = Stack(
-        data, given=_load_settings(), wanted=wanted, on_line=lambda name, line: console.print(logs.render(name, line))
-    )
+    try:
+        environment.check_settings(given := _load_settings())
+    except StackError as error:
+        raise _print_error_and_build_exit(console, error) from None
+    stack = Stack(data, given=given, wanted=wanted, on_line=lambda name, line: console.print(logs.render(name, line)))
     is_interrupted = threading.Event()
     _raise_interrupt_on_first_signal(is_interrupted)
     try:

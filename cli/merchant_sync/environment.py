@@ -1,7 +1,8 @@
 """Compute the settings of each part from the settings that are given, the generated secrets and the ports."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from merchant_sync import postgres
 from merchant_sync.health import HOST
@@ -16,6 +17,7 @@ from merchant_sync.parts import (
     SCHEDULER,
     SPACES,
     SPACES_WRITER,
+    StackError,
 )
 from platform_sdk import manifests
 from platform_sdk.manifests import Manifest, Setting
@@ -23,6 +25,7 @@ from platform_sdk.manifests import Manifest, Setting
 Settings = dict[str, str]
 
 DEFAULT_GATEWAY_PORT = 5000
+MAX_PORT = 65_535
 BUCKET = "merchant-sync"
 DEFAULT_REGION = "nyc3"
 
@@ -80,6 +83,9 @@ SETTINGS = (
 
 # Each process has its own, so one value for all cannot be meant (and some shells export HOST).
 _PER_PROCESS = ("HOST", "PORT", "INTERNAL_KEY", "INTERNAL_KEYS")
+_PORTS = ("GATEWAY_PORT", "GATEWAY_INTERNAL_PORT", "SANDBOX_PORT")
+_SIMILARITY = 0.9
+"""How similar (0 to 1) an unknown name must be to that of a setting to be taken for a misspelling of it."""
 OWNERS = {GATEWAY: "gateway", SCHEDULER: "scheduler", SPACES_WRITER: "spaces_writer"}
 """The services that own data, each with the name that its database role and its schema share."""
 CALLERS = (GATEWAY, SCHEDULER, *FETCHERS, OPERATOR)
@@ -121,6 +127,23 @@ def _list_address_settings() -> Iterator[tuple[str, str]]:
     yield SPACES, "SPACES_ENDPOINT_URL"
     for manifest in MANIFESTS:
         yield from ((SANDBOX, setting.name) for setting in manifest.settings if setting.replaces_sandbox)
+
+
+def check_settings(given: Mapping[str, str]) -> None:
+    """Raise StackError for a misspelt setting among the environment variables `given`, and for a malformed port."""
+    for wrong, meant in find_misspelt_settings(given).items():
+        raise StackError(f"{wrong} is not a setting. {meant} is one: correct the name, or remove it.")
+    for name in _PORTS:
+        value = given.get(name, "0")
+        if not (value.isascii() and value.isdigit() and int(value) <= MAX_PORT):
+            raise StackError(f"{name} must be a number from 0 to {MAX_PORT}; it is {value!r}.")
+
+
+def find_misspelt_settings(names: Iterable[str]) -> Settings:
+    """Return the names that are not those of settings but almost, each with the setting that is probably meant."""
+    unknown = [name for name in names if name not in SETTINGS]
+    matches = {name: get_close_matches(name, SETTINGS, 1, _SIMILARITY) for name in unknown}
+    return {name: found[0] for name, found in matches.items() if found}
 
 
 def merge_shared_settings(*sources: Mapping[str, str | None]) -> Settings:

@@ -8,6 +8,7 @@ import pytest
 from merchant_sync import dev_secrets, environment
 from merchant_sync.environment import Environment
 from merchant_sync.manifests import MANIFESTS
+from merchant_sync.parts import StackError
 
 ROOT = Path(__file__).parents[2]
 PORTS = {
@@ -175,3 +176,32 @@ def test_with_real_shops_and_no_meta_app_there_is_no_facebook(secrets: dict[str,
     assert not env.has_service("facebook-fetcher")
     assert env.has_service("shopify-fetcher")
     assert not [name for name in env.build_service_settings("gateway", "gateway") if name.startswith("FACEBOOK_")]
+
+
+def test_a_misspelt_setting_is_named_with_the_one_that_is_meant() -> None:
+    names = [
+        "GATEWAY_PROT",
+        "SHOPIFY_API_SECRETS",
+        "SPACES_BUCKT",
+        *environment.SETTINGS,
+        "HOME",
+        "HOSTNAME",
+        "KAFKA_HOME",
+    ]
+    assert environment.find_misspelt_settings(names) == {
+        "GATEWAY_PROT": "GATEWAY_PORT",
+        "SHOPIFY_API_SECRETS": "SHOPIFY_API_SECRET",
+        "SPACES_BUCKT": "SPACES_BUCKET",
+    }
+    with pytest.raises(StackError, match="GATEWAY_PROT is not a setting"):
+        environment.check_settings({"GATEWAY_PROT": "5000"})
+
+
+@pytest.mark.parametrize("value", ["abc", "-1", "65536", "5000.0", "\u0665"])
+def test_a_malformed_port_is_named(value: str) -> None:
+    with pytest.raises(StackError, match="GATEWAY_PORT must be a number from 0 to 65535"):
+        environment.check_settings({"GATEWAY_PORT": value})
+
+
+def test_correct_settings_are_accepted() -> None:
+    environment.check_settings({"GATEWAY_PORT": "5100", "SPACES_BUCKET": "mine", "PATH": "/bin"})

@@ -32,7 +32,7 @@ class UsageHeaders:
 
     @property
     def regain_seconds(self) -> float:
-        """The longest `regain_seconds` of both; 0 when none is named."""
+        """The longer `regain_seconds` of the app's and the Page's usage; 0 when neither names a time."""
         return max((usage.regain_seconds for usage in (self.app, self.page) if usage), default=0.0)
 
 

@@ -84,7 +84,7 @@ def choose_title(rng: Random) -> str:
 
 
 def choose_sentences(rng: Random, character_count: int) -> list[int]:
-    """Choose random indexes of `SENTENCES`. Their sentences have roughly `size` characters in total."""
+    """Choose random indexes of `SENTENCES`. Their sentences have roughly `character_count` characters in total."""
     count = rng.randrange(character_count // 105, character_count // 55 + 2)
     return [int(rng.random() * len(SENTENCES)) for _ in range(count)]
 

@@ -14,6 +14,10 @@ pytestmark = pytest.mark.integration
 SERVICES = ["gateway", "scheduler", "spaces-writer", "shopify-fetcher"]
 
 
+SLOW_CALLS = {"hang_seconds": 0.5}
+"""The fault that makes every call of a shop so slow that its first sync is still running when the test disturbs it."""
+
+
 def edit_products(world: World, shop: str, count: int, title: str) -> None:
     """Give the first `count` products of a shop new titles."""
     for product in world.list_products(shop, count):
@@ -39,11 +43,13 @@ def test_a_service_killed_during_a_burst_loses_nothing(world: World, service: st
 @pytest.mark.parametrize("service", ["scheduler", "spaces-writer", "shopify-fetcher"])
 def test_a_first_sync_continues_after_a_service_was_killed(world: World, service: str) -> None:
     shop = world.make_shop(products=1200, variants=2, plan="plus")
+    world.set_faults(shop, **SLOW_CALLS)
     connected = world.connect(shop)
     wait_until(lambda: world.fetch_sync(connected)["state"] == "running" or None)
     world.stack.kill(service)
     time.sleep(0.5)
     world.stack.start_part(service)
+    world.set_faults(shop)
     assert world.wait_for_sync(connected, within=90)["state"] == "success"
     world.wait_until_equal(shop, within=60)
 
@@ -107,11 +113,13 @@ def test_a_fetcher_that_needs_a_token_waits_for_the_gateway_and_loses_nothing(wo
 
 def test_a_step_that_runs_twice_does_not_fork_the_sync(world: World) -> None:
     shop = world.make_shop(products=800, variants=2)
+    world.set_faults(shop, **SLOW_CALLS)
     connected = world.connect(shop)
     wait_until(lambda: world.fetch_sync(connected)["state"] == "running" or None)
     for _ in range(2):
         world.stack.kill("shopify-fetcher")
         world.stack.start_part("shopify-fetcher")
+    world.set_faults(shop)
     assert world.wait_for_sync(connected, within=90)["state"] == "success"
     steps = world.select_rows("SELECT step FROM scheduler.steps WHERE sync_id = :i ORDER BY step", i=connected.sync_id)
     assert [row.step for row in steps] == list(range(1, len(steps) + 1))
@@ -120,6 +128,7 @@ def test_a_step_that_runs_twice_does_not_fork_the_sync(world: World) -> None:
 
 def test_pages_in_flight_are_refused_after_an_uninstall(world: World) -> None:
     shop = world.make_shop(products=1500, variants=2)
+    world.set_faults(shop, **SLOW_CALLS)
     connected = world.connect(shop)
     wait_until(lambda: world.fetch_sync(connected)["records"] > 100 or None)
     world.control_sandbox("POST", f"/{shop}/uninstall")

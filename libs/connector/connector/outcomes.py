@@ -52,7 +52,7 @@ class ReadOutcomes:
         return RetryLaterError(f"{first.id}: {first.reason}")
 
     def split_requests(self, requests: tuple[SyncRequested, ...], *, all_ids_tried: bool) -> RequestEndings:
-        """Return `requests` by how they end. `complete` says that all ids were tried, in this or an earlier attempt.
+        """Return `requests` by how they end. Earlier attempts count for `all_ids_tried`, too.
 
         A request with an unreadable id fails only after its other ids have been tried.
         """

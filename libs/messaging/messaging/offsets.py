@@ -40,8 +40,8 @@ class PartitionOffsets:
             self.position = offset + 1
 
     @property
-    def uncommittable_count(self) -> int:
-        """The number of tracked messages whose offset is `position` or higher."""
+    def pending_count(self) -> int:
+        """The number of tracked messages that are unfinished, or finished behind an unfinished one."""
         return len(self._open)
 
 

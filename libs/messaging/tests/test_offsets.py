@@ -4,7 +4,7 @@ from messaging.offsets import PartitionOffsets
 def test_no_offset_may_be_committed_before_a_message_is_finished() -> None:
     offsets = PartitionOffsets()
     offsets.track(7)
-    assert (offsets.position, offsets.uncommittable_count) == (None, 1)
+    assert (offsets.position, offsets.pending_count) == (None, 1)
 
 
 def test_an_offset_that_is_finished_early_waits_for_those_before_it() -> None:
@@ -15,7 +15,7 @@ def test_an_offset_that_is_finished_early_waits_for_those_before_it() -> None:
     offsets.mark_finished(8)
     assert offsets.position is None
     offsets.mark_finished(7)
-    assert (offsets.position, offsets.uncommittable_count) == (10, 0)
+    assert (offsets.position, offsets.pending_count) == (10, 0)
 
 
 def test_gaps_in_the_offsets_of_a_compacted_topic_delay_nothing() -> None:
@@ -31,4 +31,4 @@ def test_gaps_in_the_offsets_of_a_compacted_topic_delay_nothing() -> None:
 def test_an_offset_that_has_begun_does_not_begin_again() -> None:
     offsets = PartitionOffsets()
     assert [offsets.track(offset) for offset in (7, 8, 7, 8, 9)] == [True, True, False, False, True]
-    assert offsets.uncommittable_count == 3
+    assert offsets.pending_count == 3

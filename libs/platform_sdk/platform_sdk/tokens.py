@@ -27,5 +27,5 @@ class AccessToken:
         return sha256(self.token.encode()).hexdigest()
 
     def is_valid_for(self, min_epoch: int, now: int) -> bool:
-        """Return whether the token has not expired at `now` (ms) and was granted in `epoch` or a later one."""
+        """Return whether the token has not expired at `now` (ms) and was granted in `min_epoch` or a later one."""
         return self.epoch >= min_epoch and (self.expires_at is None or now < self.expires_at - EXPIRY_MARGIN_MS)

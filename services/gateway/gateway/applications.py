@@ -102,7 +102,9 @@ def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi
         for adapter in parts.configured_adapters
         if adapter.webhooks
     ]
-    public = WebhookMiddleware(SafeHeaders(_create_public_application(parts, hide_check_reasons(checks))), handlers)
+    application = _create_public_application(parts, hide_check_reasons(checks))
+    safe = SafeHeaders(application, https_only=has_https_origin(parts.configured_adapters))
+    public = WebhookMiddleware(safe, handlers)
     return public, handlers, _create_internal_application(parts, tokens, checks)
 
 

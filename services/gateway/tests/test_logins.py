@@ -116,6 +116,11 @@ async def test_the_cookies_are_protected(world: Any, make_shopify: Any) -> None:
     response = await world.create_browser().get("/shopify/acme/login")
     cookie = response.headers["set-cookie"]
     assert all(part in cookie for part in ("HttpOnly", "SameSite=lax", "Secure", "Path=/shopify/callback"))
+    assert response.headers["strict-transport-security"] == "max-age=31536000"
+
+
+async def test_over_plain_http_browsers_are_not_told_to_use_https(world: Any) -> None:
+    assert "strict-transport-security" not in (await world.browser.get("/")).headers
 
 
 async def test_the_same_merchant_signs_in_from_anywhere(world: Any) -> None:

@@ -179,7 +179,7 @@ async def test_headers_of_a_delivery_over_the_limit_are_refused(route: Any) -> N
     assert not route.kafka.sent
 
 
-async def test_a_delivery_that_would_take_too_much_memory_is_postponed(
+async def test_a_delivery_that_would_take_too_much_memory_is_answered_503(
     shopify: PlatformAdapter, make_route: Any
 ) -> None:
     route = make_route(shopify)

@@ -54,10 +54,10 @@ def compute_spread_offset(connection: str, spread_seconds: int) -> int:
 
 
 def compute_backoff_seconds(failed_attempt: int) -> float:
-    """Return the wait in seconds after the failure of attempt number `attempt` (from 1): 5, 20, 80, then always 300."""
+    """Return the wait in seconds after attempt number `failed_attempt` (from 1): 5, 20, 80, then always 300."""
     return float(min(300, 5 * 4 ** max(0, failed_attempt - 1)))
 
 
 def compute_retry_time(failed_attempt: int) -> datetime:
-    """Return when to try again, if attempt number `attempt` (from 1) has just failed."""
+    """Return when to try again, if attempt number `failed_attempt` (from 1) has just failed."""
     return datetime.now(UTC) + timedelta(seconds=compute_backoff_seconds(failed_attempt))

@@ -8,7 +8,10 @@ from shopify_fetcher.scopes import is_allowed
 
 
 class ReadSession(ShopifySession):
-    """A ShopifySession that also knows which resources the scopes allow, and sets the variables of queries for them."""
+    """A ShopifySession that also knows which resources the token's scopes allow.
+
+    It builds the query variables that leave out the fields of other resources, and those for the sizes of pages.
+    """
 
     def can_read(self, resource: str) -> bool:
         """Return whether the token's scopes allow `resource`."""

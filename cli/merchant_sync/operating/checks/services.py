@@ -23,7 +23,7 @@ def check(access: Access, *, http: httpx.Client) -> Iterator[Finding]:
     for service, setting in _ADDRESSES.items():
         if address := access.get_setting(setting).rstrip("/"):
             yield _check_ready(service, address, http)
-    yield _check_key(access)
+    yield _check_operator_key(access)
 
 
 def _check_ready(service: str, address: str, http: httpx.Client) -> Finding:
@@ -43,7 +43,7 @@ def _check_ready(service: str, address: str, http: httpx.Client) -> Finding:
     return report_bad(service, f"{address} is not ready: {details}", action)
 
 
-def _check_key(access: Access) -> Finding:
+def _check_operator_key(access: Access) -> Finding:
     subject = "the operator's key"
     try:
         with InternalApi(access) as api:

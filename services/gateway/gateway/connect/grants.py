@@ -38,7 +38,7 @@ class SignIn:
 
 
 def choose_merchant(session_merchant: UUID | None, owners: Sequence[UUID]) -> UUID:
-    """Return the merchant who signs in. `session` is the session's merchant, `owners` are the accounts' merchants.
+    """Return the merchant who signs in. `owners` are the accounts' merchants.
 
     An account keeps its merchant: whoever signs in at the account acts for that merchant, not for the session's. So
     the session's merchant is returned when the accounts have no merchant yet or when it is one of `owners`; otherwise

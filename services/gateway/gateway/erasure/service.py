@@ -54,8 +54,9 @@ class ErasureService:
         self._try_seconds = try_seconds
 
     async def disconnect_and_remove_app(self, name: str, merchant: UUID) -> None:
-        """Stop reading an account at its merchant's request; stored data stays.
+        """Stop reading an account, as its merchant requested, and remove the app there. Stored data stays.
 
+        When the platform does not answer, the app stays installed, and the account is disconnected all the same.
         Raises NotFoundError unless the connection exists and belongs to `merchant`.
         """
         async with self._connections.lock(name) as locked:

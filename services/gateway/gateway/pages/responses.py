@@ -61,18 +61,26 @@ def get_webhook_response_body(status: int) -> bytes:
     return _WEBHOOK_BODIES[status]
 
 
-class SafeHeaders:
-    """ASGI middleware that adds headers which keep responses out of caches, frames and referrers."""
+_HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class SafeHeaders:
+    """ASGI middleware that adds headers which keep responses out of caches, frames and referrers.
+
+    With `https_only`, browsers that have been here once use https alone for a year. Set it where the gateway's own URL
+    is an https one.
+    """
+
+    def __init__(self, app: ASGIApp, *, https_only: bool) -> None:
         self._app = app
+        self._headers = [*_SAFE_HEADERS, _HTTPS_ONLY] if https_only else _SAFE_HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application and add the headers to its HTTP response."""
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_SAFE_HEADERS]
+                message["headers"] = [*message["headers"], *self._headers]
             await send(message)
 
         await self._app(scope, receive, send_safely if scope["type"] == "http" else send)

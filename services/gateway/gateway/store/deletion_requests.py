@@ -78,7 +78,7 @@ class DeletionRequestStore:
             await tx.execute(_MARK_EXECUTED, {"code": code})
 
     async def list_to_republish(self, seconds_since_execution: float) -> list[DeletionRequest]:
-        """Return up to 100 requests that were executed `seconds` ago or earlier.
+        """Return up to 100 requests that were executed so many seconds ago, or earlier.
 
         Those whose connections were published again since are left out.
         """

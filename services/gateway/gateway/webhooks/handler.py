@@ -57,8 +57,8 @@ def _format_time(now: int) -> bytes:
 class DeliveryBatch:
     """The deliveries of one POST, from their verification to the answer.
 
-    The answer is 200 when every delivery is finished in time. It is 503 when one was postponed, which means that the
-    platform has to send the POST again.
+    The answer is 200 when every delivery is finished in time. It is 503 when one of them needs a redelivery: the
+    platform then sends the POST again.
     """
 
     __slots__ = ("_answer", "_log", "_status", "_trace", "_unfinished", "is_finished", "task")
@@ -89,7 +89,7 @@ class DeliveryBatch:
             self._answer(self._status)
 
     def finish_or_request_redelivery(self, delivery: Delivery, sync_id: str, error: UnavailableError | None) -> None:
-        """Finish the delivery when Kafka has acknowledged its sync request (`error` is None), otherwise postpone it."""
+        """Finish the delivery when Kafka has acknowledged its sync request (`error` is None), else request it again."""
         if error is None:
             self.finish(delivery, "requested", sync_id=sync_id)
         else:
@@ -100,7 +100,10 @@ class DeliveryBatch:
         self.finish(delivery, f"held: {type(error).__name__}", 503, reason=str(error)[:300])
 
     def handle_timeout(self) -> None:
-        """Cancel the batch's task and postpone every unfinished delivery. Called when the time limit is over."""
+        """Cancel the batch's task and answer 503, so that the platform sends the POST again.
+
+        It is called when the time limit is over.
+        """
         if self.task is not None:
             self.task.cancel()
         for delivery in list(self._unfinished):
@@ -156,7 +159,7 @@ class WebhookHandler:
             return
         batch = DeliveryBatch(deliveries, answer, self._log)
         self._deadlines.add(batch)
-        slow = [delivery for delivery in deliveries if not self._handle_at_once(delivery, batch)]
+        slow = [delivery for delivery in deliveries if not self._try_handle_without_waiting(delivery, batch)]
         if slow:
             batch.task = task = asyncio.get_running_loop().create_task(self._handle_in_task(slow, batch))
             self._tasks.add(task)
@@ -177,7 +180,7 @@ class WebhookHandler:
         self._log.log_and_count_delivery(topic, account, webhook_id, f"refused {status}: {reason}")
         return status
 
-    def _handle_at_once(self, delivery: Delivery, batch: DeliveryBatch) -> bool:
+    def _try_handle_without_waiting(self, delivery: Delivery, batch: DeliveryBatch) -> bool:
         """Publish or drop the delivery without waiting, and return whether that was possible.
 
         It is not possible when the store or the platform has to be asked first.

@@ -46,7 +46,10 @@ _DELETE = text("DELETE FROM erasures WHERE connection = :connection AND epoch = 
 
 @dataclass(frozen=True)
 class PendingErasure:
-    """The pending deletion of a redacted connection's object. `erased_at` (ms) is None until the first deletion."""
+    """An erasure that is not finished: the object of a redacted connection must be deleted, twice.
+
+    `erased_at` is the time (ms) of the first deletion; None before it.
+    """
 
     connection: str
     epoch: int

@@ -180,7 +180,7 @@ async def delete_orphans(
 ) -> None:
     """Delete child records whose parent does not exist, because it was deleted earlier. No snapshot shows them.
 
-    Only child records of `resources` that were read before the time `before` (ms) are deleted. `parent_resources` are
+    Only child records of `resources` that were read before `read_started_at` (ms) are deleted. `parent_resources` are
     the resources among which the parents are searched.
     """
     parameters = {

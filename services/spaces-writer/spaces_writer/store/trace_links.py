@@ -31,7 +31,7 @@ async def save_current_span(tx: AsyncConnection, connection: str, sequence: int)
 
 
 async def list_traceparents(tx: AsyncConnection, connection: str, up_to_sequence: int) -> Sequence[str]:
-    """Return the traceparents of the changes up to `sequence` that are not uploaded yet, oldest first."""
+    """Return the traceparents of the changes up to `up_to_sequence` that are not uploaded yet, oldest first."""
     if tracing.get_tracer() is None:
         return ()
     rows = await tx.execute(_LIST, {"connection": connection, "sequence": up_to_sequence, "limit": MAX_LINKS})
@@ -39,6 +39,6 @@ async def list_traceparents(tx: AsyncConnection, connection: str, up_to_sequence
 
 
 async def delete(tx: AsyncConnection, connection: str, up_to_sequence: int) -> None:
-    """Delete the spans of the changes up to `sequence`, because the uploaded snapshot contains these changes."""
+    """Delete the spans of the changes up to `up_to_sequence`, because the uploaded snapshot contains these changes."""
     if tracing.get_tracer() is not None:
         await tx.execute(_DELETE, {"connection": connection, "sequence": up_to_sequence})

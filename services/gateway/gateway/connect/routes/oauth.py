@@ -190,7 +190,8 @@ def _build_retry_path(
 ) -> str:
     """Return the path at which the browser can start again after a failed callback.
 
-    `callback` is None when it could not be verified. Its account is unknown then, so an account login is not possible.
+    `callback` is None when it could not be verified, so that its account is unknown. Where the login's path names the
+    account, this is then the home page. With `ask_again` the consent page asks once more for declined scopes.
     """
     if method.form is not None and callback is None:
         return "/"
