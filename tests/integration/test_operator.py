@@ -19,7 +19,7 @@ from contracts.topics import PARTITIONS, Topic, get_sync_topic
 from merchant_sync import access, environment
 from merchant_sync.access import Access
 from merchant_sync.app import app
-from merchant_sync.operating import brokers
+from merchant_sync.operating import brokers, internal_api
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.provisioning import build_config
 from world import World, wait_until
@@ -222,6 +222,23 @@ def test_the_doctor_names_a_missing_subscription(world: World, operator: Operato
     operator.run("sync", f"shopify:{shop}", "--wait")
     output = operator.run_json("doctor", "--sample", "500")
     assert output["bad"] == 0
+
+
+def test_all_connections_are_listed_page_by_page(
+    world: World, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shops = sorted(f"shopify:{world.make_shop(products=1)}" for _ in range(3))
+    for name in shops:
+        world.connect_and_sync(name.partition(":")[2])
+    monkeypatch.setattr(internal_api, "PAGE_SIZE", 2)
+    names = operator.run("connections", "list", "--platform", "shopify", "--names").stdout.split()
+    assert names == sorted(set(names))
+    assert set(shops) <= set(names)
+    listed = {row["connection"]: row for row in operator.run_json("connections", "list", "--state", "connected")}
+    assert {listed[name]["state"] for name in shops} == {"connected"}
+    line = next(line for line in operator.run("connections", "list").stdout.splitlines() if shops[0] in line)
+    assert "connected" in line and "epoch 1" in line and "next poll " in line
+    assert not operator.run("connections", "list", "--state", "redacted", "--platform", "nowhere").stdout
 
 
 def test_the_status_counts_connections_and_lag(world: World, operator: Operator) -> None:

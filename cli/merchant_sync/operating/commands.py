@@ -1,4 +1,5 @@
-"""The operator's commands `doctor`, `status` and `sync`. The command `dlq` is in `dead_letter_commands`.
+"""The operator's commands `doctor`, `status` and `sync`. `connections` is in `connection_commands`, `dlq` in
+`dead_letter_commands`.
 
 Their exit codes: 0 all is well, 1 something is wrong or is refused, 2 the installation cannot be reached.
 """
@@ -11,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from merchant_sync.operating import dead_letter_commands, doctor, status, syncing
+from merchant_sync.operating import connection_commands, dead_letter_commands, doctor, status, syncing
 from merchant_sync.operating.checks import BAD, GOOD, WARNING, Finding
 from merchant_sync.operating.checks.connections import SAMPLE
 from merchant_sync.operating.internal_api import InternalApi
@@ -38,6 +39,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("doctor", epilog=EXIT_CODES)(examine)
     app.command("status", epilog=EXIT_CODES)(show_status)
     app.command("sync", epilog=EXIT_CODES)(start_sync)
+    app.add_typer(connection_commands.app, name="connections")
     app.add_typer(dead_letter_commands.app, name="dlq")
 
 
@@ -101,7 +103,7 @@ def _load_connection(api: InternalApi, connection: str) -> dict[str, Any]:
 
 
 def start_sync(
-    connection: Annotated[str, typer.Argument(help="platform:account, as `merchant-sync status` lists them")],
+    connection: Annotated[str, typer.Argument(help="platform:account, as `merchant-sync connections list` shows it")],
     mode: Annotated[str, typer.Option(help="full, or incremental with --resource and --id.")] = FULL,
     resource: Annotated[str, typer.Option(help="Resource of the records, e.g. products, or page.")] = "",
     ids: Annotated[list[str] | None, typer.Option("--id", help="A record; again for each.")] = None,

@@ -1,5 +1,6 @@
 """Call the internal APIs of the gateway and the scheduler with the key of the caller `operator`."""
 
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, Self
 
@@ -9,6 +10,8 @@ from merchant_sync.access import Access
 from merchant_sync.parts import StackError
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+PAGE_SIZE = 500
+"""How many connections are fetched with one call: the most that the scheduler answers."""
 
 
 class InternalApi:
@@ -42,6 +45,17 @@ class InternalApi:
         query = {name: value for name, value in filters.items() if value is not None}
         listed: list[dict[str, Any]] = self._call_scheduler("/connections", **query)["connections"]
         return listed
+
+    def iterate_connections(self, *, platform: str | None = None, state: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield all merchants' connections, ordered by name. They are fetched page by page."""
+        filters = {name: value for name, value in (("platform", platform), ("state", state)) if value is not None}
+        after = ""
+        while True:
+            page = self._call_scheduler("/connections", **filters, after=after, limit=PAGE_SIZE)["connections"]
+            yield from page
+            if len(page) < PAGE_SIZE:
+                return
+            after = page[-1]["connection"]
 
     def load_connection(self, name: str) -> dict[str, Any]:
         """Return one merchant's connection with its latest syncs."""

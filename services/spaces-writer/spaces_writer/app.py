@@ -3,6 +3,7 @@
 The service stores records, decides the results of syncs, and builds and uploads snapshots.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -37,6 +38,8 @@ from spaces_writer.use_cases.upload_scheduler import UploadScheduler
 SERVICE = "spaces-writer"
 FETCHED_TOPICS = r"^data\.fetched\.[a-z0-9_-]+$"
 FULL_FETCHED_TOPICS = r"^data\.fetched\.[a-z0-9_-]+\.full$"
+BUCKET_SECONDS = 4.0
+"""How long the bucket may take to answer at the start before an error is logged."""
 # Pages are large: what is buffered is bounded by bytes, so that memory does not grow with the size of a shop.
 PAGE_LIMITS = ConsumerLimits(batch_bytes=2 * 1024 * 1024, concurrency=8, buffered_bytes=16 * 1024 * 1024)
 
@@ -52,6 +55,8 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     brokers = settings.build_brokers()
     publisher = await exit_stack.enter_async_context(EventPublisher(brokers, source=SERVICE))
     bucket = await exit_stack.enter_async_context(open_bucket(settings))
+    report = asyncio.create_task(bucket.report_unavailability(BUCKET_SECONDS))
+    exit_stack.callback(report.cancel)
     # A pool of its own: a build holds one connection and reads through a second one.
     upload_database = Database(url, schema="spaces_writer", pool_size=2 * settings.snapshot_concurrency + 2)
     exit_stack.push_async_callback(upload_database.close)

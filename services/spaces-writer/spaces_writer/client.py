@@ -1,11 +1,13 @@
 """The client of the bucket, which uses the S3 API."""
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import IO, TYPE_CHECKING
 
 import aioboto3
+import structlog
 from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,13 +18,15 @@ from spaces_writer.settings import WriterSettings
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
+log = structlog.get_logger()
 _FAILURES = (ClientError, BotoCoreError, OSError, TimeoutError)
 
 
 class BucketClient:
     """Stores, inspects and deletes objects in one bucket. The objects are JSON, and are private.
 
-    Every method except `check_health` raises `UnavailableError` if the bucket does not answer or reports an error.
+    Every method raises `UnavailableError` if the bucket does not answer or reports an error, except `check_health` and
+    `report_unavailability`.
     """
 
     def __init__(self, client: "S3Client", name: str) -> None:
@@ -69,6 +73,20 @@ class BucketClient:
             if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == "NoSuchKey":
                 return
             raise UnavailableError(_describe(error)) from error
+
+    async def report_unavailability(self, seconds: float) -> None:
+        """Log an error when the bucket does not answer within `seconds`, or answers with an error.
+
+        It is for the start of the service: a wrong setting is then seen at once, not only when an upload has failed.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                reason = await self.check_health()
+        except TimeoutError:
+            reason = f"no answer within {seconds:.0f} s"
+        if reason is not None:
+            endpoint = self._client.meta.endpoint_url
+            log.error("bucket unavailable", bucket=self._name, endpoint=endpoint, reason=reason)
 
     async def check_health(self) -> str | None:
         """Return the error of a call to the bucket as text, or None when the call succeeds."""

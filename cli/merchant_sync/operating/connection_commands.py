@@ -1,0 +1,49 @@
+"""The command `merchant-sync connections`: list the connections of an installation, for people and for scripts."""
+
+import sys
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from merchant_sync.operating.internal_api import InternalApi
+from merchant_sync.operating.terminal import (
+    EXIT_CODES,
+    LOCAL,
+    AsJson,
+    DataDir,
+    exit_on_errors,
+    locate_installation_or_exit,
+    print_json,
+)
+
+app = typer.Typer(no_args_is_help=True, help="The merchants' connections.")
+
+
+@app.command("list", epilog=EXIT_CODES)
+def list_connections(
+    platform: Annotated[str | None, typer.Option(help="Of this platform alone, e.g. shopify.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="In this state alone: connected, reauthorise, uninstalled or redacted.")
+    ] = None,
+    names: Annotated[bool, typer.Option("--names", help="Names alone, one a line, for scripts.")] = False,
+    data: DataDir = LOCAL,
+    as_json: AsJson = False,
+) -> None:
+    """List connections by name: the state, the epoch, and when the next poll is due."""
+    access = locate_installation_or_exit(data)
+    with exit_on_errors(), InternalApi(access) as api:
+        connections = list(api.iterate_connections(platform=platform, state=state))
+    if as_json:
+        print_json(connections)
+        return
+    width = max((len(row["connection"]) for row in connections), default=0)
+    for row in connections:
+        sys.stdout.write(f"{row['connection'] if names else _format_connection(row, width)}\n")
+
+
+def _format_connection(row: dict[str, Any], width: int) -> str:
+    """Return a line that is never cut: a name must stay whole to be copied."""
+    due = row["next_poll_at"]
+    poll = "" if due is None else f"  next poll {datetime.fromtimestamp(due / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{row['connection']:<{width}}  {row['state']:<11}  epoch {row['epoch']}{poll}"

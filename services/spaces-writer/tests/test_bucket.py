@@ -1,0 +1,55 @@
+"""A bucket that cannot be used is named at the start of the service."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import pytest
+import structlog
+
+from spaces_writer.client import open_bucket
+from spaces_writer.settings import WriterSettings
+
+BuildSettings = Callable[[str], WriterSettings]
+
+
+@pytest.fixture
+def build_settings() -> BuildSettings:
+    """Builds the settings for a bucket at an endpoint."""
+
+    def build(endpoint: str) -> WriterSettings:
+        return WriterSettings(
+            kafka_bootstrap_servers="127.0.0.1:1",
+            database_url="postgresql://u:p@127.0.0.1/d",
+            spaces_bucket="mine",
+            spaces_region="nyc3",
+            spaces_endpoint_url=endpoint,
+            spaces_access_key="key",
+            spaces_secret_key="secret",
+        )
+
+    return build
+
+
+async def report(settings: WriterSettings, seconds: float) -> list[dict[str, object]]:
+    with structlog.testing.capture_logs() as lines:
+        async with open_bucket(settings) as bucket:
+            await bucket.report_unavailability(seconds)
+    return [dict(line) for line in lines]
+
+
+async def test_an_endpoint_that_refuses_connections_is_named(build_settings: BuildSettings) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        (line,) = await report(build_settings(endpoint), 30)
+    assert (line["event"], line["log_level"], line["bucket"]) == ("bucket unavailable", "error", "mine")
+    assert (line["endpoint"], "Could not connect" in str(line["reason"])) == (endpoint, True)
+
+
+async def test_an_endpoint_that_is_silent_is_named(build_settings: BuildSettings) -> None:
+    server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    async with server:
+        endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        (line,) = await report(build_settings(endpoint), 0.2)
+    assert (line["event"], line["reason"]) == ("bucket unavailable", "no answer within 0 s")
