@@ -58,6 +58,14 @@ def compute_backoff_seconds(failed_attempt: int) -> float:
     return float(min(300, 5 * 4 ** max(0, failed_attempt - 1)))
 
 
+def compute_webhook_retry_time(failed_attempt: int) -> datetime:
+    """Return when to try again to ensure webhook subscriptions, after attempt number `failed_attempt` (from 1).
+
+    The waits are 5, 10, 20 and 40 minutes, then always an hour.
+    """
+    return datetime.now(UTC) + timedelta(minutes=min(60, 5 * 2 ** min(failed_attempt - 1, 10)))
+
+
 def compute_retry_time(failed_attempt: int) -> datetime:
     """Return when to try again, if attempt number `failed_attempt` (from 1) has just failed."""
     return datetime.now(UTC) + timedelta(seconds=compute_backoff_seconds(failed_attempt))

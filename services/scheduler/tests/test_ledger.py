@@ -1,9 +1,10 @@
 """The ledger against a real PostgreSQL: steps, results, retries, polls, epochs, in any order and twice."""
 
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from contracts.events import DataStored, SyncRequested, SyncResult, SyncTotals
 from ledger_fixture import SHOP, Ledger, build_progress, build_request, build_result, build_upload
@@ -237,6 +238,87 @@ async def test_a_full_sync_begins_without_its_webhooks_after_three_attempts(ledg
         await ledger.dispatch()
     assert ledger.gateway.calls == 3
     assert [m["step"] for m in await ledger.pop_messages()] == [1]
+
+
+async def start_without_webhooks(ledger: Ledger) -> UUID:
+    """Start the first full sync while the gateway cannot ensure the subscriptions; returns the sync's id."""
+    ledger.gateway.status = 503
+    sync_id = uuid4()
+    await ledger.change_connection(wanted_sync=sync_id)
+    for _ in range(3):
+        await ledger.execute("UPDATE syncs SET due_at = now()")
+        await ledger.dispatch()
+    await ledger.pop_messages()
+    return sync_id
+
+
+async def retry_webhooks(ledger: Ledger) -> None:
+    await ledger.execute("UPDATE connections SET webhooks_due_at = now() WHERE webhooks_due_at IS NOT NULL")
+    await ledger.dispatch()
+
+
+async def list_full_syncs(ledger: Ledger) -> list[tuple[str, str]]:
+    async with ledger.database.transaction() as tx:
+        rows = await tx.execute(text("SELECT cause, state FROM syncs WHERE mode = 'full' ORDER BY requested_at"))
+        return [(row.cause, row.state) for row in rows]
+
+
+async def test_subscriptions_that_a_full_sync_began_without_are_tried_again_and_the_gap_is_read(ledger: Ledger) -> None:
+    sync_id = await start_without_webhooks(ledger)
+    await ledger.data_stored(SHOP, [build_result(sync_id)])
+    await ledger.dispatch()
+    assert ledger.gateway.calls == 3, "the retry is not due yet"
+    await retry_webhooks(ledger)
+    assert ledger.gateway.calls == 4
+    assert await list_full_syncs(ledger) == [("connect", "success")]
+    ledger.gateway.status = 200
+    await retry_webhooks(ledger)
+    assert await list_full_syncs(ledger) == [("connect", "success"), ("subscriptions", "queued")]
+    await ledger.dispatch()
+    (message,) = await ledger.pop_messages()
+    assert (message["cause"], message["step"]) == ("subscriptions", 1)
+    calls = ledger.gateway.calls
+    await retry_webhooks(ledger)
+    assert ledger.gateway.calls == calls, "the subscriptions are there"
+
+
+async def test_the_gap_is_read_only_after_the_full_sync_that_has_it(ledger: Ledger) -> None:
+    sync_id = await start_without_webhooks(ledger)
+    ledger.gateway.status = 200
+    await retry_webhooks(ledger)
+    assert await list_full_syncs(ledger) == [("connect", "running")]
+    await ledger.data_stored(SHOP, [build_result(sync_id)])
+    await retry_webhooks(ledger)
+    assert await list_full_syncs(ledger) == [("connect", "success"), ("subscriptions", "queued")]
+
+
+async def test_the_retries_of_subscriptions_come_later_and_later_and_never_end(ledger: Ledger) -> None:
+    await start_without_webhooks(ledger)
+    waits = []
+    for _ in range(6):
+        async with ledger.database.transaction() as tx:
+            sql = "SELECT extract(epoch FROM webhooks_due_at - now()) / 60 FROM connections"
+            waits.append(round((await tx.execute(text(sql))).scalar_one()))
+        await retry_webhooks(ledger)
+    assert waits == [5, 10, 20, 40, 60, 60]
+
+
+async def test_subscriptions_of_a_connection_that_ended_are_not_tried_again(ledger: Ledger) -> None:
+    await start_without_webhooks(ledger)
+    ledger.gateway.status, ledger.gateway.body = 409, {"state": "uninstalled"}
+    await retry_webhooks(ledger)
+    calls = ledger.gateway.calls
+    await retry_webhooks(ledger)
+    assert ledger.gateway.calls == calls
+
+
+async def test_two_schedulers_retry_subscriptions_once(ledger: Ledger) -> None:
+    await start_without_webhooks(ledger)
+    await ledger.execute("UPDATE connections SET webhooks_due_at = now()")
+    other = Ledger(ledger.database)
+    await ledger.dispatch()
+    await other.dispatch()
+    assert (ledger.gateway.calls, other.gateway.calls) == (4, 0)
 
 
 async def test_a_connection_that_ended_cancels_its_waiting_full_sync(ledger: Ledger) -> None:

@@ -29,7 +29,7 @@ class ConnectionStateHandler:
         record_counts: RecordCounts,
     ) -> None:
         self._transaction = transaction
-        self._schedule_next_run = compute_next_poll
+        self._compute_next_poll = compute_next_poll
         self._wake_dispatcher = wake_dispatcher
         self._record_counts = record_counts
 
@@ -57,7 +57,7 @@ class ConnectionStateHandler:
 
     async def _schedule_syncs(self, tx: AsyncConnection, event: ConnectionChanged, *, is_poll_scheduled: bool) -> None:
         if not is_poll_scheduled:
-            await connections.schedule_poll(tx, event.connection, self._schedule_next_run(event.connection))
+            await connections.schedule_poll(tx, event.connection, self._compute_next_poll(event.connection))
         if event.wanted_sync is not None:
             await full_syncs.open_or_coalesce(tx, event.wanted_sync, event.connection, event.epoch, event.wanted_cause)
 

@@ -60,7 +60,8 @@ UPDATE connections SET upload = :upload, upload_sequence = GREATEST(upload_seque
 WHERE connection = :connection
 """)
 _CLEAR = text("""
-UPDATE connections SET poll_slot = NULL, next_poll_at = NULL, upload = NULL, upload_sequence = -1, erased_at = NULL
+UPDATE connections SET poll_slot = NULL, next_poll_at = NULL, upload = NULL, upload_sequence = -1, erased_at = NULL,
+    unsubscribed_sync = NULL, webhooks_due_at = NULL, webhook_attempts = 0
 WHERE connection = :connection
 """)
 _RECORD_ERASURE = text("UPDATE connections SET erased_at = :erased_at WHERE connection = :connection")
@@ -134,7 +135,10 @@ async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) ->
 
 
 async def clear(tx: AsyncConnection, connection: str) -> None:
-    """Clear the poll, upload and erasure of a redacted connection. Its state as published by the gateway is kept."""
+    """Clear the poll, upload, erasure and webhook retry of a redacted connection.
+
+    Its state as published by the gateway is kept.
+    """
     await tx.execute(_CLEAR, {"connection": connection})
 
 

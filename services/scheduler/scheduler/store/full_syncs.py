@@ -50,6 +50,7 @@ UPDATE syncs SET due_at = now() + interval '60 seconds' WHERE sync_id IN (
     ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 RETURNING {_COLUMNS}
 """)
+_IS_RUNNING = text(f"SELECT 1 FROM syncs WHERE connection = :connection AND {_IS_OPEN} AND state = 'running'")
 _LOCK = text(f"SELECT {_COLUMNS} FROM syncs WHERE sync_id = :sync_id AND {_IS_OPEN} FOR UPDATE")
 _START_STEP = text("""
 UPDATE syncs SET state = 'running', step = :step, cursor = :cursor, due_at = NULL, read_completed = false,
@@ -108,6 +109,11 @@ async def claim_due(tx: AsyncConnection, limit: int) -> list[FullSync]:
     A claim lasts for one minute. If this process dies, the full syncs are due again when their claims have expired.
     """
     return [_build_full_sync(row) for row in (await tx.execute(_CLAIM_DUE, {"limit": limit})).all()]
+
+
+async def is_running(tx: AsyncConnection, connection: str) -> bool:
+    """Return whether a full sync of the connection has started and not finished."""
+    return (await tx.execute(_IS_RUNNING, {"connection": connection})).scalar() is not None
 
 
 async def lock(tx: AsyncConnection, sync_id: UUID) -> FullSync | None:

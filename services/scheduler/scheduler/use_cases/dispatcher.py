@@ -6,10 +6,10 @@ is started twice.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, suppress
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -23,9 +23,16 @@ from platform_sdk.errors import ConnectionEndedError
 from scheduler import event_builders
 from scheduler.client import GatewayClient
 from scheduler.metrics import RecordCounts, TransactionCounts
-from scheduler.schedule import MAX_ATTEMPTS, MAX_POSTPONED_ATTEMPTS, ComputeNextPoll, compute_retry_time
-from scheduler.store import connections, delayed_requests, full_syncs, syncs
+from scheduler.schedule import (
+    MAX_ATTEMPTS,
+    MAX_POSTPONED_ATTEMPTS,
+    ComputeNextPoll,
+    compute_retry_time,
+    compute_webhook_retry_time,
+)
+from scheduler.store import connections, delayed_requests, full_syncs, syncs, webhook_retries
 from scheduler.store.full_syncs import FullSync
+from scheduler.store.webhook_retries import WebhookRetry
 from scheduler.use_cases.finish_syncs import finish_syncs
 from scheduler.use_cases.full_sync_steps import request_next_step
 
@@ -36,7 +43,9 @@ log = structlog.get_logger()
 SWEEP_SECONDS = 60.0
 MAX_WEBHOOK_ATTEMPTS = 3
 """Number of attempts to ensure the webhook subscriptions. After the last failure the full sync reads all the same:
-a poll must also work on a connection without webhooks."""
+a poll must also work on a connection without webhooks. The subscriptions are tried again later."""
+RUNNING_SYNC_WAIT = timedelta(minutes=1)
+"""When to look again whether a full sync has ended, where another one must follow it."""
 
 
 class SyncDispatcher:
@@ -61,7 +70,7 @@ class SyncDispatcher:
         self._wake_outbox = wake_outbox
         self._record_counts = record_counts
         self._gateway = gateway
-        self._schedule_next_run = compute_next_poll
+        self._compute_next_poll = compute_next_poll
         self._max_starting = max_starting
         self.starting: set[asyncio.Task[None]] = set()
         """The tasks of which each starts one step of a full sync."""
@@ -74,7 +83,7 @@ class SyncDispatcher:
         """
         async with self._database.transaction() as tx:
             for connection in await connections.lock_not_due(tx):
-                await connections.schedule_poll(tx, connection, self._schedule_next_run(connection))
+                await connections.schedule_poll(tx, connection, self._compute_next_poll(connection))
 
     async def run_once(self) -> bool:
         """Start all work that is due now.
@@ -91,11 +100,17 @@ class SyncDispatcher:
         free = self._max_starting - len(self.starting)
         async with self._database.transaction() as tx:
             claimed = await full_syncs.claim_due(tx, free) if free > 0 else []
+            retries = await webhook_retries.claim_due(tx, free - len(claimed)) if free > len(claimed) else []
         for full_sync in claimed:
-            task = asyncio.create_task(self._start_step(full_sync))
-            self.starting.add(task)
-            task.add_done_callback(self._discard_task)
+            self._run(self._start_step(full_sync))
+        for retry in retries:
+            self._run(self._retry_webhooks(retry))
         return False
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self.starting.add(task)
+        task.add_done_callback(self._discard_task)
 
     def _discard_task(self, task: "asyncio.Task[None]") -> None:
         self.starting.discard(task)
@@ -117,7 +132,7 @@ class SyncDispatcher:
                 slot = row.poll_slot or datetime.now(UTC)
                 sync_id = derive_id("poll", row.connection, slot.isoformat())
                 await full_syncs.open_or_coalesce(tx, sync_id, row.connection, row.epoch, "poll")
-                await connections.schedule_poll(tx, row.connection, self._schedule_next_run(row.connection))
+                await connections.schedule_poll(tx, row.connection, self._compute_next_poll(row.connection))
         return len(due)
 
     async def _enqueue_due_requests(self) -> None:
@@ -180,6 +195,7 @@ class SyncDispatcher:
         In this order the full sync also reads the changes that were made while a subscription was missing.
         """
         connection, sync_id = full_sync.connection, str(full_sync.sync_id)
+        has_webhooks = True
         try:
             await self._gateway.ensure_webhooks(connection, sync_id, first=full_sync.cause == "connect")
         except ConnectionEndedError as error:
@@ -190,8 +206,46 @@ class SyncDispatcher:
             if full_sync.attempts < MAX_WEBHOOK_ATTEMPTS:
                 await self._postpone_full_sync(full_sync, str(error))
                 return
+            has_webhooks = False
+        async with self._database.transaction() as tx:
+            if has_webhooks:
+                await webhook_retries.clear(tx, connection)
+            else:
+                due = compute_webhook_retry_time(1)
+                await webhook_retries.schedule(tx, connection, full_sync.sync_id, due, attempts=1)
         log.info("sync started", connection=connection, sync_id=sync_id, syncs=1, cause=[full_sync.cause])
         await self._request_step(full_sync, None)
+
+    async def _retry_webhooks(self, retry: WebhookRetry) -> None:
+        """Ensure the subscriptions that a full sync has started without.
+
+        Once they are ensured, another full sync reads the changes that were made without them.
+        """
+        name, missed = retry.connection, retry.unsubscribed_sync
+        try:
+            await self._gateway.ensure_webhooks(name, str(missed), first=retry.is_first_sync)
+        except ConnectionEndedError:
+            async with self._database.transaction() as tx:
+                await webhook_retries.clear(tx, name)
+            return
+        except UnavailableError as error:
+            attempts = retry.attempts + 1
+            log.warning("webhooks not ensured", connection=name, reason=str(error), attempts=attempts)
+            async with self._database.transaction() as tx:
+                due = compute_webhook_retry_time(attempts)
+                await webhook_retries.schedule(tx, name, missed, due, attempts=attempts)
+            return
+        async with self._database.transaction() as tx:
+            if await full_syncs.is_running(tx, name):
+                # It may have read before the subscriptions were there, so it must end before another one begins.
+                due = datetime.now(UTC) + RUNNING_SYNC_WAIT
+                await webhook_retries.schedule(tx, name, missed, due, attempts=retry.attempts)
+                return
+            await webhook_retries.clear(tx, name)
+            if await connections.lock_state(tx, name) == "connected":
+                sync_id = derive_id("subscriptions", str(missed))
+                await full_syncs.open_or_coalesce(tx, sync_id, name, retry.epoch, "subscriptions")
+        log.info("webhooks ensured", connection=name, attempts=retry.attempts + 1)
 
     async def _postpone_full_sync(self, full_sync: FullSync, reason: str) -> None:
         due = compute_retry_time(full_sync.attempts)
