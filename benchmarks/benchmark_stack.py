@@ -120,7 +120,7 @@ async def _select_rows(url: str, sql: str, values: tuple[object, ...]) -> list[A
 
 def _create_bucket_client(stack: Stack) -> tuple[Any, str]:
     """Create an S3 client for the stack's object store. Return the client and the name of the bucket."""
-    shared = stack.environment.build_shared_settings()
+    shared = stack.environment.build_unfiltered_settings()
     client = boto3.client(
         "s3",
         endpoint_url=shared["SPACES_ENDPOINT_URL"],

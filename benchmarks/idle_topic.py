@@ -27,7 +27,7 @@ from merchant_sync.stack import Stack
 from messaging.brokers import Brokers
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.keyed_consumer import KeyedConsumer
-from messaging.provisioning import provision_topics
+from messaging.provisioning import create_missing_topics
 from messaging.publisher import EventPublisher, OutboundMessage
 
 WARM_UP = 20
@@ -62,7 +62,7 @@ class Counter:
 async def measure_idle_topic(servers: str, messages: int, burst: int) -> None:
     """Measure latencies, idle CPU time and a burst of `burst` messages; print the results."""
     brokers, topic, handler = Brokers(servers), f"notes.{uuid4().hex[:8]}", Counter()
-    await provision_topics(brokers, (Topic(topic), Topic(get_dead_letter_topic(topic))))
+    await create_missing_topics(brokers, (Topic(topic), Topic(get_dead_letter_topic(topic))))
     async with EventPublisher(brokers, source="benchmark") as publisher:
         consumer = KeyedConsumer(
             brokers,

@@ -70,7 +70,7 @@ class Child:
         if self.is_running:
             return
         self._stopped = stopped = threading.Event()
-        process = self._launch(stopped)
+        process = self._prepare_and_spawn(stopped)
         if wait:
             self._wait_healthy_and_settle()
         threading.Thread(target=self._watch_and_restart, args=(process, stopped), daemon=True).start()
@@ -101,7 +101,7 @@ class Child:
             process = self._process
         if process is None or process.poll() is not None:
             return
-        self._signal_group(self.part.stop_signal)
+        self._send_signal_and_resume(self.part.stop_signal)
         try:
             process.wait(max_wait)
         except subprocess.TimeoutExpired:
@@ -127,7 +127,7 @@ class Child:
         if pid := self.pid:
             processes.send_signal([pid, *processes.list_descendants(pid)], signal.SIGCONT)
 
-    def _signal_group(self, signal_number: int) -> None:
+    def _send_signal_and_resume(self, signal_number: int) -> None:
         """Send a signal to the process group of the child."""
         pid = self.pid
         if pid is None:
@@ -139,16 +139,16 @@ class Child:
         # A frozen process receives the signal only once it runs again.
         self.resume()
 
-    def _launch(self, stopped: threading.Event) -> subprocess.Popen[bytes]:
+    def _prepare_and_spawn(self, stopped: threading.Event) -> subprocess.Popen[bytes]:
         """Start the process. Raises StackError when the part was stopped before the start."""
         self.part.prepare()
         with self._lock:
             if stopped.is_set():
                 raise StackError(f"{self.part.name} was stopped before it started")
-            self._process = self._spawner.submit(self._spawn).result()
+            self._process = self._spawner.submit(self._spawn_and_pump).result()
             return self._process
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn_and_pump(self) -> subprocess.Popen[bytes]:
         guard = [sys.executable, "-I", "-S", parent_watch.__file__, str(os.getpid()), str(int(self.part.death_signal))]
         process = subprocess.Popen(
             [*guard, self.part.user, *self.part.command],
@@ -185,7 +185,7 @@ class Child:
             if stopped.wait(pause):
                 return
             try:
-                process = self._launch(stopped)
+                process = self._prepare_and_spawn(stopped)
             except StackError as error:
                 self._on_line(self.part.name, str(error))
 

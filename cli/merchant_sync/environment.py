@@ -120,7 +120,7 @@ _READERS: dict[str, tuple[str, ...]] = {
 """The services that get a setting, by setting. Settings that are not listed go to every service."""
 
 
-def _list_address_settings() -> Iterator[tuple[str, str]]:
+def _list_parts_and_address_settings() -> Iterator[tuple[str, str]]:
     """Yield pairs of a part and a setting for its address. When the setting is given, the part runs elsewhere."""
     yield KAFKA, "KAFKA_BOOTSTRAP_SERVERS"
     yield POSTGRES, "DATABASE_URL"
@@ -161,7 +161,7 @@ def filter_inherited(environ: Mapping[str, str]) -> Settings:
 
 def find_external_parts(given: Mapping[str, str]) -> set[str]:
     """Return the parts that are not started, because their address is given."""
-    return {part for part, setting in _list_address_settings() if setting in given}
+    return {part for part, setting in _list_parts_and_address_settings() if setting in given}
 
 
 def get_internal_key(secrets: Mapping[str, str], caller: str) -> str:
@@ -227,7 +227,7 @@ class Environment:
     def _has_own_app(self, manifest: Manifest) -> bool:
         return any(setting.is_app and setting.name in self.given for setting in manifest.settings)
 
-    def build_shared_settings(self) -> Settings:
+    def build_unfiltered_settings(self) -> Settings:
         """Return the settings that all services share. A given setting overrides a computed one."""
         computed = {
             **self._build_infrastructure_settings(),
@@ -280,7 +280,7 @@ class Environment:
 
     def build_service_settings(self, name: str, instance: str) -> Settings:
         """Return the settings of one instance of a service. A second gateway has ports of its own."""
-        settings = self.build_shared_settings()
+        settings = self.build_unfiltered_settings()
         settings = {key: value for key, value in settings.items() if name in _READERS.get(key, (name,))}
         if name == GATEWAY != instance:
             settings["GATEWAY_PORT"] = str(self.get_port(instance))
@@ -300,15 +300,15 @@ class Environment:
             keys["INTERNAL_KEYS"] = ",".join(f"{caller}:{get_internal_key(self.secrets, caller)}" for caller in CALLERS)
         return keys
 
-    def build_sandbox_settings(self, state: str) -> Settings:
-        """Return the settings of the sandbox, which keeps its state in the folder `state`."""
-        shared = self.build_shared_settings()
+    def build_sandbox_settings(self, state_dir: str) -> Settings:
+        """Return the settings of the sandbox, which keeps its state in the folder `state_dir`."""
+        shared = self.build_unfiltered_settings()
         platform_settings = (
             setting.name for manifest in MANIFESTS for setting in manifest.list_settings(manifests.SANDBOX)
         )
         return {
             "SANDBOX_HOST": HOST,
-            "SANDBOX_STATE": state,
+            "SANDBOX_STATE": state_dir,
             "SANDBOX_PUBLIC_URL": self.sandbox_url,
             "PYTHONUNBUFFERED": "1",
             **{name: value for name, value in self.given.items() if name.startswith("SANDBOX_")},
@@ -318,7 +318,7 @@ class Environment:
 
     def build_addresses(self) -> Settings:
         """Return the addresses of all parts and the bucket for `runtime.json`, by setting. No secret is included."""
-        shared = self.build_shared_settings()
+        shared = self.build_unfiltered_settings()
         uncalled = (SPACES_WRITER, *(name for name in FETCHERS if self.has_service(name)))
         return {
             **{name: shared[name] for name in _ADDRESSES if name in shared},

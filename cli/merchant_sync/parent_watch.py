@@ -13,7 +13,7 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def change_user(user: str) -> None:
+def change_user_and_folder(user: str) -> None:
     """Run as `user` instead of root from here on."""
     import pwd
 
@@ -29,7 +29,7 @@ def change_user(user: str) -> None:
 def request_parent_death_signal(parent: int, signal_number: int) -> None:
     """Ask the kernel to send `signal_number` when the parent dies; exit when the parent is dead already.
 
-    Call it after `change_user`, because a change of user clears this request.
+    Call it after `change_user_and_folder`, because a change of user clears this request.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> None:
     """
     parent, signal_number, user, *command = arguments
     if user != "-":
-        change_user(user)
+        change_user_and_folder(user)
     request_parent_death_signal(int(parent), int(signal_number))
     os.execvp(command[0], command)
 

@@ -76,7 +76,7 @@ def build_url(owner: str, password: str, port: int) -> str:
     return f"postgresql://{owner}:{password}@{health.HOST}:{port}/{DATABASE}"
 
 
-def build_roles_sql(passwords: Mapping[str, str]) -> str:
+def build_roles_and_schemas_sql(passwords: Mapping[str, str]) -> str:
     """Return the SQL that creates the role and the schema of every service that owns data.
 
     `passwords` has the password of each role. Running the SQL again changes nothing.
@@ -195,7 +195,7 @@ def build_part(data_dir: Path, port: int, superuser_password: str, passwords: Ma
 
     def settle() -> None:
         _run_sql("postgres", port, superuser_password, _CREATE_DATABASE)
-        _run_sql(DATABASE, port, superuser_password, build_roles_sql(passwords))
+        _run_sql(DATABASE, port, superuser_password, build_roles_and_schemas_sql(passwords))
 
     return Part(
         name=POSTGRES,

@@ -277,7 +277,7 @@ class Stack:
         return postgres.build_part(self.data_dir / "postgres", port, secrets["postgres_password"], passwords)
 
     def _build_spaces(self) -> Part:
-        shared = self.environment.build_shared_settings()
+        shared = self.environment.build_unfiltered_settings()
         keys = shared["SPACES_ACCESS_KEY"], shared["SPACES_SECRET_KEY"]
         port = self.environment.get_port(parts.SPACES)
         return object_store.build_part(self.data_dir / "spaces", port, shared["SPACES_BUCKET"], *keys)

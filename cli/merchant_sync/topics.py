@@ -7,7 +7,7 @@ from contracts.topics import list_topics
 from merchant_sync.parts import StackError
 from messaging.brokers import Brokers
 from messaging.errors import UnavailableError
-from messaging.provisioning import provision_topics
+from messaging.provisioning import create_missing_topics
 from platforms.registry import PLATFORMS
 
 
@@ -16,6 +16,6 @@ def create_topics(brokers: Brokers) -> None:
     try:
         # In a thread of its own, because the caller's thread may run an event loop already.
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(lambda: asyncio.run(provision_topics(brokers, list_topics(PLATFORMS)))).result()
+            thread.submit(lambda: asyncio.run(create_missing_topics(brokers, list_topics(PLATFORMS)))).result()
     except UnavailableError as error:
         raise StackError(f"The topics could not be created: {error}") from None

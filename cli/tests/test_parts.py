@@ -119,7 +119,7 @@ def test_restarts_come_later_and_later() -> None:
 
 
 def test_roles_see_nothing_of_each_other() -> None:
-    sql = postgres.build_roles_sql({owner: f"{owner}-password" for owner in postgres.OWNERS})
+    sql = postgres.build_roles_and_schemas_sql({owner: f"{owner}-password" for owner in postgres.OWNERS})
 
     assert "REVOKE ALL ON DATABASE merchant_sync FROM PUBLIC" in sql
     assert sql.count("AUTHORIZATION") == 3

@@ -101,7 +101,7 @@ class PageApi:
             raise RequestRejectedError(400, "the token that Facebook gave is not this app's")
         if not data.user_id:
             raise TransientError("Facebook does not say whose token it gave")
-        scopes = await self._fetch_permissions(token)
+        scopes = await self._fetch_and_check_permissions(token)
         pages = await self._list_readable_pages(token)
         return {
             page_id: Grant(
@@ -121,7 +121,7 @@ class PageApi:
         )
         return response.data
 
-    async def _fetch_permissions(self, token: str) -> tuple[str, ...]:
+    async def _fetch_and_check_permissions(self, token: str) -> tuple[str, ...]:
         response = await self._graph.get(responses.PermissionsResponse, "me/permissions", token)
         granted = tuple(sorted(p.permission for p in response.data if p.status == "granted"))
         declined = [scope for scope in PAGE.scopes if scope not in granted]

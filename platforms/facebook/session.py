@@ -161,7 +161,7 @@ class FacebookSession(ApiSession):
         Raises `error` when the token is still the same.
         """
         token = self.context.token.token
-        await self._refresh_token()
+        await self._fetch_token_once()
         if self.context.token.token == token:
             raise error
 

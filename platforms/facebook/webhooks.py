@@ -124,13 +124,13 @@ class FacebookUserRequests:
         a user id and a time.
         """
         encoded_signature, _, payload = text.partition(".")
-        signature = _decode_base64url(encoded_signature).hex().encode()
+        signature = _decode_base64url_or_empty(encoded_signature).hex().encode()
         signed = payload.encode("utf-8", "surrogateescape")  # the signature is over the payload as it was received
         if not _is_expected_signature(
             signature, (_compute_signature(secret, signed).encode() for secret in self._secrets)
         ):
             raise RequestRejectedError(400, "the signed request is not Facebook's")
-        content = _parse_json_or_none(_decode_base64url(payload))
+        content = _parse_json_or_none(_decode_base64url_or_empty(payload))
         is_known = isinstance(content, dict) and content.get("algorithm") == "HMAC-SHA256"
         user = content.get("user_id") if is_known else None
         if not isinstance(user, str) or not user:
@@ -184,7 +184,7 @@ def _is_expected_signature(signature: bytes, expected: Iterable[bytes]) -> bool:
     return True in [hmac.compare_digest(signature, own) for own in expected]
 
 
-def _decode_base64url(text: str) -> bytes:
+def _decode_base64url_or_empty(text: str) -> bytes:
     """Decode base64url without padding. Returns no bytes when the text is malformed."""
     try:
         return urlsafe_b64decode(text + "=" * (-len(text) % 4))

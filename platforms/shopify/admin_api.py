@@ -132,13 +132,15 @@ class AdminApi:
         Raises TokenRejectedError for an invalid token, and PermanentError when Shopify refuses the subscription.
         """
         variables = {"topic": topic, "uri": address}
-        data = await self._mutate(account, token, graphql.SUBSCRIBE, variables, graphql.SubscribeData)
+        data = await self._call_graphql(account, token, graphql.SUBSCRIBE, variables, graphql.SubscribeData)
         _raise_user_errors([e for e in data.payload.user_errors if "already been taken" not in e.message])
 
     async def move_subscription(self, account: str, token: str, subscription_id: str, address: str) -> None:
         """Change the URL of a subscription to `address`. Raises the same errors as `subscribe`."""
         variables = {"id": subscription_id, "uri": address}
-        data = await self._mutate(account, token, graphql.MOVE_SUBSCRIPTION, variables, graphql.MoveSubscriptionData)
+        data = await self._call_graphql(
+            account, token, graphql.MOVE_SUBSCRIPTION, variables, graphql.MoveSubscriptionData
+        )
         _raise_user_errors(data.payload.user_errors)
 
     def _build_shop_url(self, account: str) -> str:
@@ -156,12 +158,17 @@ class AdminApi:
     async def _query(self, account: str, token: str, query: str, variables: Mapping[str, object], model: type[M]) -> M:
         """Return the data of a query. Raises TokenRejectedError for 401, and TransientError for GraphQL errors."""
         try:
-            return await self._mutate(account, token, query, variables, model)
+            return await self._call_graphql(account, token, query, variables, model)
         except PermanentError as error:
             raise TransientError(error.reason) from None
 
-    async def _mutate(self, account: str, token: str, query: str, variables: Mapping[str, object], model: type[M]) -> M:
-        """Return the data of a mutation. Raises TokenRejectedError for 401, and PermanentError for GraphQL errors."""
+    async def _call_graphql(
+        self, account: str, token: str, query: str, variables: Mapping[str, object], model: type[M]
+    ) -> M:
+        """Return the data of a query or a mutation.
+
+        Raises TokenRejectedError for 401, and PermanentError for GraphQL errors.
+        """
         url = f"{self._build_shop_url(account)}/admin/api/{self._version}/graphql.json"
         headers = {"X-Shopify-Access-Token": token}
         body = {"query": query, "variables": variables}

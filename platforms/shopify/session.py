@@ -94,7 +94,7 @@ class ShopifySession(ApiSession):
         Later calls in the same session do nothing and return False.
         """
         scopes = self.context.token.scopes
-        await self._refresh_token()
+        await self._fetch_token_once()
         return self.context.token.scopes != scopes
 
     async def fetch(self, query: Query, variables: Variables) -> GraphqlResponse:
@@ -159,7 +159,7 @@ class ShopifySession(ApiSession):
         if response.is_throttled:
             log.warning("query throttled", shop=self._shop, mode=self.context.mode)
             raise ThrottledError("the rate limit", retry_after=self._learn_throttle(query, variables, response.cost))
-        self._record_costs(query, variables, response)
+        self._record_response(query, variables, response)
         return response
 
     def _learn_throttle(self, query: Query, variables: Variables, cost: QueryCost | None) -> float:
@@ -170,7 +170,7 @@ class ShopifySession(ApiSession):
         missing = cost.requested - cost.status.available
         return max(MIN_THROTTLE_SECONDS, missing / max(cost.status.restore_rate, 1.0))
 
-    def _record_costs(self, query: Query, variables: Variables, response: GraphqlResponse) -> None:
+    def _record_response(self, query: Query, variables: Variables, response: GraphqlResponse) -> None:
         if response.cost is not None:
             self.context.points += round(response.cost.actual)
             self.rate_limit.learn_cost(query, variables, response.cost.requested)

@@ -37,7 +37,7 @@ async def create_registries() -> Iterator[CollectorRegistry]:
     """A registry of each service, with every series in it."""
     fetcher, scheduler, writer = CollectorRegistry(), CollectorRegistry(), CollectorRegistry()
     await InstrumentedSource(
-        SimpleNamespace(measure_budget=lambda: {"shop": 1.0}), "shopify", fetcher
+        SimpleNamespace(measure_remaining_rate_limits=lambda: {"shop": 1.0}), "shopify", fetcher
     ).refresh_rate_limit_gauge()  # type: ignore[arg-type]
     counts = LedgerCounts(
         (OpenSyncs("shopify", "full", "queued", 1, 1.0),), (ConnectionCount("shopify", "connected", 1),)

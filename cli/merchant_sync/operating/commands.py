@@ -83,7 +83,9 @@ def show_status(
     """Show connections, syncs, consumer lag, freshness and dead letters."""
     access, console = locate_installation_or_exit(data), Console(soft_wrap=True)
     with exit_on_errors():
-        document = _load_connection(InternalApi(access), connection) if connection else status.load_status(access)
+        document = (
+            _load_connection_and_close(InternalApi(access), connection) if connection else status.load_status(access)
+        )
     if as_json:
         print_json(document)
     elif connection:
@@ -92,7 +94,7 @@ def show_status(
         status.show_status(document, console)
 
 
-def _load_connection(api: InternalApi, connection: str) -> dict[str, Any]:
+def _load_connection_and_close(api: InternalApi, connection: str) -> dict[str, Any]:
     try:
         with api:
             return api.load_connection(connection)

@@ -43,7 +43,7 @@ def list_latest(
     """List the latest dead letters, the newest first."""
     access = locate_installation_or_exit(data)
     with exit_on_errors():
-        letters = asyncio.run(dead_letters.load_latest(access, topic, connection, limit))
+        letters = asyncio.run(dead_letters.load_latest_without_bodies(access, topic, connection, limit))
     if as_json:
         print_json([letter.summary for letter in letters])
         return
@@ -113,7 +113,7 @@ async def _select_dead_letters(
             raise StackError(reason, exit_code=WRONG)
         yield letter
         return
-    async for letter in dead_letters.select_replayable(dead_letters.read_dead_letters(access, topic)):
+    async for letter in dead_letters.select_distinct_replayable(dead_letters.read_dead_letters(access, topic)):
         yield letter
 
 

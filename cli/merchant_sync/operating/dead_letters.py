@@ -150,7 +150,7 @@ def explain_refusal(letter: DeadLetter) -> str | None:
     )
 
 
-async def select_replayable(letters: AsyncIterator[DeadLetter]) -> AsyncIterator[DeadLetter]:
+async def select_distinct_replayable(letters: AsyncIterator[DeadLetter]) -> AsyncIterator[DeadLetter]:
     """Yield the dead letters that may be replayed. Of several with the same event, only the first is yielded.
 
     Several have the same event when a replayed message has failed again.
@@ -164,7 +164,9 @@ async def select_replayable(letters: AsyncIterator[DeadLetter]) -> AsyncIterator
             yield letter
 
 
-async def load_latest(access: Access, topic: str | None, connection: str | None, limit: int) -> list[DeadLetter]:
+async def load_latest_without_bodies(
+    access: Access, topic: str | None, connection: str | None, limit: int
+) -> list[DeadLetter]:
     """Return the `limit` latest dead letters without body and headers, the newest first."""
     kept: list[DeadLetter] = []
     async for letter in read_dead_letters(access, topic):

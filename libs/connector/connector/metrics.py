@@ -42,13 +42,13 @@ class InstrumentedSource:
         """Yield the steps of the wrapped source's `read_all`, and count their calls and points."""
         return self._count_calls(context, self._source.read_all(context, cursor))
 
-    def measure_budget(self) -> dict[str, float]:
+    def measure_remaining_rate_limits(self) -> dict[str, float]:
         """Return the share of each rate limit that remains now, as the wrapped source measures it."""
-        return self._source.measure_budget()
+        return self._source.measure_remaining_rate_limits()
 
     async def refresh_rate_limit_gauge(self) -> None:
         """Set the gauge to the share of each rate limit that remains now."""
-        for budget, share in self._source.measure_budget().items():
+        for budget, share in self._source.measure_remaining_rate_limits().items():
             self._remaining.labels(self._slug, budget).set(share)
 
     async def _count_calls(self, context: SyncContext, steps: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:

@@ -91,7 +91,7 @@ class Source(Protocol):
         """Read all records. `cursor` is from a checkpoint of an earlier step; None starts from the beginning."""
         ...
 
-    def measure_budget(self) -> dict[str, float]:
+    def measure_remaining_rate_limits(self) -> dict[str, float]:
         """Return the share of each rate limit that remains now, from 0 to 1, by the name of the rate limit.
 
         Where each account has its own limit, the share is the lowest among the accounts.

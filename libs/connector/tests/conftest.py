@@ -181,7 +181,7 @@ class ThingSource:
         yield RangeEnd("things", 0, 1, '{"n": 0, "sent": 0}', len(things), len(things), len(things))
         yield FullReadEnd((("things", 0),), started_at=1)
 
-    def measure_budget(self) -> dict[str, float]:
+    def measure_remaining_rate_limits(self) -> dict[str, float]:
         """Things have one rate limit, of which most remains."""
         return {"things": 0.75}
 

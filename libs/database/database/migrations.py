@@ -51,7 +51,7 @@ def load_scripts(package: str) -> list[Script]:
     return [Script(path.name, path.read_text()) for path in sorted(paths, key=lambda path: path.name)]
 
 
-async def apply_migrations(db: Connection, schema: str, scripts: Iterable[Script]) -> None:
+async def lock_and_apply_migrations(db: Connection, schema: str, scripts: Iterable[Script]) -> None:
     """Create `schema` if it is missing, and apply the scripts that were not applied to it yet.
 
     Several processes may call this at the same time: one applies the scripts and the others wait. The search path of

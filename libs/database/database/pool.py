@@ -8,8 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, TimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from database.migrations import apply_migrations, load_scripts
-from database.url import create_tls_context
+from database.migrations import load_scripts, lock_and_apply_migrations
+from database.url import create_system_tls_context
 from messaging.errors import UnavailableError
 
 _CONNECTION_ERRORS = (asyncpg.InterfaceError, OSError)
@@ -53,7 +53,7 @@ class Database:
 
     def __init__(self, url: str, *, schema: str, pool_size: int = 10) -> None:
         self.schema = schema
-        self._url, self._tls = url, create_tls_context(url)
+        self._url, self._tls = url, create_system_tls_context(url)
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self._connect,
@@ -105,12 +105,12 @@ class Database:
     async def migrate(self, package: str) -> None:
         """Apply the migrations of `package` that were not applied to the schema yet; see `database.migrations`.
 
-        Raises `UnavailableError` when Postgres is unavailable, and the errors of `apply_migrations`.
+        Raises `UnavailableError` when Postgres is unavailable, and the errors of `lock_and_apply_migrations`.
         """
         # Not a connection of the pool, because closing the connection releases the lock on the migrations.
         with _translate_errors():
             connection = await self._connect()
             try:
-                await apply_migrations(connection, self.schema, load_scripts(package))
+                await lock_and_apply_migrations(connection, self.schema, load_scripts(package))
             finally:
                 await connection.close(timeout=5)

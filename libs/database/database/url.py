@@ -37,7 +37,7 @@ def validate_url(url: str) -> str:
     return url
 
 
-def create_tls_context(url: str) -> ssl.SSLContext | None:
+def create_system_tls_context(url: str) -> ssl.SSLContext | None:
     """Return a TLS context if the URL has `sslrootcert=system`, which asyncpg does not support.
 
     Returns None for any other URL, because asyncpg creates the context itself from the URL.

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from database.migrations import Connection, Script, apply_migrations, load_scripts, split_statements
+from database.migrations import Connection, Script, load_scripts, lock_and_apply_migrations, split_statements
 from database.pool import Database
 from merchant_sync.postgres import OWNERS
 from merchant_sync.stack import Stack
@@ -51,7 +51,7 @@ class Deployment:
     async def apply(self, *scripts: Script) -> None:
         """Apply scripts in one process."""
         async with self.connect() as connection:
-            await apply_migrations(connection, self.schema, scripts)
+            await lock_and_apply_migrations(connection, self.schema, scripts)
 
     async def migrate_all(self, package: str) -> list[str]:
         """Migrate in all processes at once and return the scripts that were applied."""

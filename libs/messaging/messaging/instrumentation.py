@@ -54,7 +54,7 @@ def trace_batch(
     )
 
 
-def bind_sync_id(events: Iterable[object], span: tracing.Span) -> dict[str, str]:
+def record_sync_id(events: Iterable[object], span: tracing.Span) -> dict[str, str]:
     """Set the first sync id among `events` as an attribute of `span`.
 
     Returns the log field `sync_id`, or an empty dict if no event has a sync id.

@@ -13,7 +13,7 @@ from aiokafka import ConsumerRecord
 
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.errors import UnavailableError
-from messaging.instrumentation import bind_sync_id, trace_batch
+from messaging.instrumentation import record_sync_id, trace_batch
 from messaging.offsets import PartitionOffsets
 
 log = structlog.get_logger()
@@ -126,7 +126,7 @@ class KeyWorkers(Generic[E_co]):
         if queue.worker is None:
             queue.worker = asyncio.create_task(self._handle_waiting(key, queue))
 
-    async def drain(self, grace: float) -> None:
+    async def finish_running_batches(self, grace: float) -> None:
         """Begin no more batches, drop waiting messages, and wait up to `grace` seconds for running batches.
 
         Kafka delivers the dropped messages again, because their offsets are not committed. Batches that still run
@@ -213,7 +213,7 @@ class KeyWorkers(Generic[E_co]):
                 fields = {"connection": key}
                 try:
                     events = [self._parse(message.record.value or b"") for message in batch]
-                    fields |= bind_sync_id(events, span)
+                    fields |= record_sync_id(events, span)
                     with structlog.contextvars.bound_contextvars(**fields):
                         await self._handle(key, events)
                 except UnavailableError as error:

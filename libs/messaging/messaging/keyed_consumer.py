@@ -213,5 +213,5 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
 
     async def _drain(self, grace: float) -> None:
         """Drain the workers and commit the finished offsets. The next owners receive unfinished messages again."""
-        await self._workers.drain(grace)
+        await self._workers.finish_running_batches(grace)
         await self._commit()

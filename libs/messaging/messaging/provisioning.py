@@ -41,7 +41,7 @@ def build_config(topic: Topic) -> dict[str, str]:
     return {"max.message.bytes": str(MAX_MESSAGE_BYTES + 64 * 1024), "segment.ms": str(SEGMENT_MS), **retention}
 
 
-async def provision_topics(brokers: Brokers, topics: tuple[Topic, ...]) -> None:
+async def create_missing_topics(brokers: Brokers, topics: tuple[Topic, ...]) -> None:
     """Create those of `topics` that do not exist yet. Several processes may call this at the same time.
 
     Raises `UnavailableError` when Kafka does not answer or refuses to create a topic.

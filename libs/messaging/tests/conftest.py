@@ -8,7 +8,7 @@ import pytest
 from consumer_bench import Bench
 from contracts.topics import Topic, get_dead_letter_topic
 from messaging.brokers import Brokers
-from messaging.provisioning import provision_topics
+from messaging.provisioning import create_missing_topics
 from messaging.publisher import EventPublisher
 
 
@@ -16,6 +16,6 @@ from messaging.publisher import EventPublisher
 async def bench(kafka: str) -> AsyncIterator[Bench]:
     """A bench with a topic of its own."""
     topic = f"notes.{uuid4().hex[:8]}"
-    await provision_topics(Brokers(kafka), (Topic(topic), Topic(get_dead_letter_topic(topic))))
+    await create_missing_topics(Brokers(kafka), (Topic(topic), Topic(get_dead_letter_topic(topic))))
     async with EventPublisher(Brokers(kafka), source="test") as publisher:
         yield Bench(kafka, topic, publisher)

@@ -12,7 +12,7 @@ from contracts.topics import Topic
 from messaging.batching_producer import MAX_BATCH_MESSAGES, BatchingProducer
 from messaging.brokers import Brokers
 from messaging.errors import UnavailableError
-from messaging.provisioning import provision_topics
+from messaging.provisioning import create_missing_topics
 from messaging.publisher import EventPublisher
 
 HEADERS = [("ce_id", b"1")]
@@ -41,7 +41,7 @@ class Sender:
 @pytest.fixture
 async def sender(kafka: str) -> AsyncIterator[Sender]:
     topic = f"batches.{uuid4().hex[:8]}"
-    await provision_topics(Brokers(kafka), (Topic(topic),))
+    await create_missing_topics(Brokers(kafka), (Topic(topic),))
     async with EventPublisher(Brokers(kafka), source="test") as publisher:
         producer = BatchingProducer(publisher)
         await producer.load_partitions([topic])

@@ -19,7 +19,7 @@ from messaging.brokers import Brokers, Login
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.errors import UnavailableError
 from messaging.keyed_consumer import KeyedConsumer
-from messaging.provisioning import provision_topics
+from messaging.provisioning import create_missing_topics
 from messaging.publisher import EventPublisher, OutboundMessage
 from messaging.tls import create_context, load_certificate
 from secured_kafka import USER, SecuredKafka, run_secured_kafka
@@ -91,7 +91,7 @@ async def run_consumer(brokers: Brokers, topic: str, publisher: EventPublisher) 
 async def test_every_client_connects(kafka_cluster: SecuredKafka, connect: Connect) -> None:
     brokers, topic = connect(kafka_cluster), f"notes.{uuid4().hex[:8]}"
     async with asyncio.timeout(30):
-        await provision_topics(brokers, (Topic(topic),))
+        await create_missing_topics(brokers, (Topic(topic),))
         async with (
             EventPublisher(brokers, source="test") as publisher,
             run_consumer(brokers, topic, publisher) as texts,
@@ -160,7 +160,7 @@ async def test_the_error_of_every_client_names_the_setting_to_check(
     brokers = connect(kafka_cluster)
     async with asyncio.timeout(20):
         with pytest.raises(UnavailableError, match=REFUSED[connect]) as provisioning:
-            await provision_topics(brokers, (Topic("nothing"),))
+            await create_missing_topics(brokers, (Topic("nothing"),))
         with pytest.raises(UnavailableError, match=REFUSED[connect]) as publishing:
             async with EventPublisher(brokers, source="test"):
                 pass

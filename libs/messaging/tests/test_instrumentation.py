@@ -14,7 +14,7 @@ from messaging import tracing
 from messaging.brokers import Brokers
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.keyed_consumer import KeyedConsumer
-from messaging.provisioning import provision_topics
+from messaging.provisioning import create_missing_topics
 from messaging.publisher import EventPublisher, OutboundMessage
 from otlp_receiver import run_receiver
 
@@ -28,7 +28,7 @@ def build_request() -> SyncRequested:
 
 async def test_a_batch_is_handled_in_the_trace_of_its_first_message(kafka: str) -> None:
     topic, requests, lines = f"notes.{uuid4().hex[:8]}", [build_request() for _ in range(3)], list[dict[str, object]]()
-    await provision_topics(Brokers(kafka), (Topic(topic), Topic(get_dead_letter_topic(topic))))
+    await create_missing_topics(Brokers(kafka), (Topic(topic), Topic(get_dead_letter_topic(topic))))
     done = asyncio.Event()
 
     async def handle(_key: str, events: Sequence[SyncRequested]) -> None:

@@ -14,7 +14,7 @@ from messaging.consumers import run_consumers
 from messaging.errors import InvalidMessageError, UnavailableError
 from messaging.keyed_consumer import ConsumerLimits
 from messaging.metrics import ConsumerMetrics
-from messaging.provisioning import provision_topics
+from messaging.provisioning import create_missing_topics
 from messaging.publisher import EventPublisher, OutboundMessage
 
 pytestmark = pytest.mark.integration
@@ -207,7 +207,7 @@ async def test_a_topic_that_is_created_later_is_consumed_by_its_pattern(bench: B
     async with bench.run_consumer(handle, pattern=f"^{bench.topic}(-late)?$"):
         await wait_until(lambda: handled == ["early"])
         late = OutboundMessage(f"{bench.topic}-late", "a", Note(text="late"), "1")
-        await provision_topics(Brokers(bench.servers), (Topic(late.topic),))
+        await create_missing_topics(Brokers(bench.servers), (Topic(late.topic),))
         await bench.publisher.send_all([late])
         await wait_until(lambda: handled == ["early", "late"], seconds=60)
 

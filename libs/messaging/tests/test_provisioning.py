@@ -7,7 +7,7 @@ import pytest
 
 from contracts.topics import CONNECTION_CHANGED, PARTITIONS, RETENTION_MS, Topic, list_topics
 from messaging.brokers import Brokers
-from messaging.provisioning import build_config, provision_topics
+from messaging.provisioning import build_config, create_missing_topics
 from messaging.publisher import EventPublisher
 
 TOPICS = list_topics(("shopify", "facebook"))
@@ -34,14 +34,14 @@ def test_a_service_that_was_down_for_three_days_still_reads_every_state_of_a_con
 
 @pytest.mark.integration
 async def test_topics_can_be_provisioned_twice(kafka: str) -> None:
-    await provision_topics(Brokers(kafka), TOPICS)
-    await provision_topics(Brokers(kafka), TOPICS)
+    await create_missing_topics(Brokers(kafka), TOPICS)
+    await create_missing_topics(Brokers(kafka), TOPICS)
 
 
 @pytest.mark.integration
 async def test_ten_processes_provision_at_once(kafka: str) -> None:
     brokers, prefix = Brokers(kafka), uuid4().hex[:8]
     topics = tuple(Topic(f"{prefix}.{number}") for number in range(10))
-    await asyncio.gather(*(provision_topics(brokers, topics) for _ in range(10)))
+    await asyncio.gather(*(create_missing_topics(brokers, topics) for _ in range(10)))
     async with EventPublisher(brokers, source="test") as publisher:
         assert [await publisher.count_partitions(topic.name) for topic in topics] == [PARTITIONS] * 10

@@ -153,7 +153,7 @@ class ApiSession:
             return self._response_seconds
         return max(MIN_RESPONSE_SECONDS, self._response_seconds - (self._elapsed() - began))
 
-    async def _refresh_token(self) -> None:
+    async def _fetch_token_once(self) -> None:
         """Get the current token from the gateway and use it. Later calls in the same session do nothing."""
         if not self._is_token_refreshed:
             self._is_token_refreshed = True

@@ -58,7 +58,7 @@ def check_url(value: str) -> str:
     return value
 
 
-def check_base_url(value: str) -> str:
+def normalise_base_url(value: str) -> str:
     """Return an http or https URL without its trailing slashes. Raises ValueError for anything else."""
     return check_url(value).rstrip("/")
 
@@ -75,5 +75,5 @@ def list_secrets(*secrets: SecretStr) -> tuple[str, ...]:
 
 Url = Annotated[str, AfterValidator(check_url)]
 OptionalUrl = Annotated[str, AfterValidator(lambda value: value and check_url(value))]
-BaseUrl = Annotated[str, AfterValidator(check_base_url)]
+BaseUrl = Annotated[str, AfterValidator(normalise_base_url)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_names)]

@@ -97,7 +97,7 @@ class ConnectionLimiter:
             return False
         return not any(ip_address(address) in network for network in self._trusted_proxies)
 
-    def _close_late_connections(self) -> None:
+    def _close_late_and_log_refusals(self) -> None:
         now = asyncio.get_running_loop().time()
         for connection in list(self._open):
             connection.close_if_late(now)
@@ -111,7 +111,7 @@ class ConnectionLimiter:
 
     def _ensure_timer(self) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._close_late_connections)
+            self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._close_late_and_log_refusals)
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -181,10 +181,10 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin the request, unless its headers are too large."""
-        self.end_headers()
+        self.end_and_check_headers()
         super().on_headers_complete()
 
-    def end_headers(self) -> None:
+    def end_and_check_headers(self) -> None:
         """End the limits of the headers. Headers that are too large are refused, and the parser is stopped."""
         self._is_in_headers = False
         self._due_at = None
@@ -231,7 +231,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer a malformed request. Uvicorn also calls this after `end_headers` has stopped the parser."""
+        """Answer a malformed request. Uvicorn also calls this after `end_and_check_headers` has stopped the parser."""
         if not self._is_refused:
             self._is_refused = True
             super().send_400_response(msg)

@@ -58,21 +58,21 @@ class GraphApi:
         self._facebook.statistics.requests += 1
         if call.method == "POST" and not call.path:
             return await self._answer_batch(call)
-        return await self._answer_call(call)
+        return await self._answer_single_call(call)
 
-    async def _answer_call(self, call: Call) -> Reply:
+    async def _answer_single_call(self, call: Call) -> Reply:
         statistics, headers = self._facebook.statistics, self._build_headers(call)
         try:
             if call.path == ("oauth", "access_token"):
                 statistics.calls[f"access_token.{call.params.get('grant_type', 'code')}"] += 1
                 return Reply(200, login.grant_token(self._facebook, call), headers)
-            caller, kind = self._identify_caller(call)
+            caller, kind = self._authenticate_and_resolve_node(call)
             page = caller.page.id if caller.page is not None else None
             self._count_call(call, kind, page)
-            limit_owner = self._facebook.usage.record_call_and_check_limits(page)
+            exceeded_limit = self._facebook.usage.record_call_and_check_limits(page)
             headers |= self._facebook.usage.build_headers(page)
             self._record_peaks(page)
-            self._apply_limits_and_faults(caller, limit_owner, headers)
+            self._raise_throttle_or_fault_error(caller, exceeded_limit, headers)
             return Reply(200, await self._find_handler(call, kind)(call, caller), headers)
         except GraphError as error:
             statistics.errors[str(error.code)] += 1
@@ -81,7 +81,7 @@ class GraphApi:
     def _build_headers(self, call: Call) -> dict[str, str]:
         return {"facebook-api-version": call.version, "x-fb-trace-id": create_trace_id()}
 
-    def _identify_caller(self, call: Call) -> tuple[Caller, str]:
+    def _authenticate_and_resolve_node(self, call: Call) -> tuple[Caller, str]:
         """Check the call's token and look up the node that the path names. Return the caller and the kind of the node.
 
         The kind is token, app, person or page. Raises GraphError for an invalid token, and for a node that does not
@@ -138,16 +138,18 @@ class GraphApi:
         if page is not None:
             statistics.peak_page_percent = max(statistics.peak_page_percent, usage.compute_page_percent(page))
 
-    def _apply_limits_and_faults(self, caller: Caller, limit_owner: str | None, headers: dict[str, str]) -> None:
+    def _raise_throttle_or_fault_error(
+        self, caller: Caller, exceeded_limit: str | None, headers: dict[str, str]
+    ) -> None:
         """Raise GraphError if the call exceeds a rate limit, or if a fault makes it fail.
 
-        `limit_owner` says whose rate limit is exceeded: "app", "page" or None. A fault that throttles the call also
+        `exceeded_limit` says whose rate limit is exceeded: "app", "page" or None. A fault that throttles the call also
         replaces the usage headers in `headers`.
         """
         faults, page = self._facebook.faults, caller.page.id if caller.page is not None else None
         code = None
-        if limit_owner is not None:
-            code = 4 if limit_owner == "app" else 80001 if caller.token.kind == "PAGE" else 32
+        if exceeded_limit is not None:
+            code = 4 if exceeded_limit == "app" else 80001 if caller.token.kind == "PAGE" else 32
         elif faults.is_affected(page) and faults.use_up_fault("throttle_calls"):
             code = faults.throttle_code
             headers |= self._facebook.usage.build_headers(page, faults.throttle_minutes)
@@ -172,7 +174,7 @@ class GraphApi:
     async def _answer_batch_item(self, batch: Call, item: dict[str, Any]) -> Body | None:
         if random.random() < self._facebook.faults.batch_null_ratio:
             return None
-        reply = await self._answer_call(_build_call(batch, item))
+        reply = await self._answer_single_call(_build_call(batch, item))
         body: Body = {"code": reply.status, "body": self._serialize(reply.body)}
         if batch.params.get("include_headers", "true") not in ("false", "0"):
             body["headers"] = [{"name": name, "value": value} for name, value in reply.headers.items()]

@@ -25,7 +25,7 @@ async def remove_app_and_notify(facebook: FacebookState, person: Person, post: P
     Returns the log entry of the callback.
     """
     facebook.remove_app(person)
-    return await _call(facebook, person, post, "deauthorize", facebook.app.deauthorize_url)
+    return await _post_and_log_callback(facebook, person, post, "deauthorize", facebook.app.deauthorize_url)
 
 
 async def request_data_deletion(facebook: FacebookState, person: Person, post: PostSignedRequest) -> dict[str, Any]:
@@ -36,10 +36,10 @@ async def request_data_deletion(facebook: FacebookState, person: Person, post: P
     """
     if person.permissions:
         await remove_app_and_notify(facebook, person, post)
-    return await _call(facebook, person, post, "deletion", facebook.app.deletion_url)
+    return await _post_and_log_callback(facebook, person, post, "deletion", facebook.app.deletion_url)
 
 
-async def _call(
+async def _post_and_log_callback(
     facebook: FacebookState, person: Person, post: PostSignedRequest, kind: str, url: str
 ) -> dict[str, Any]:
     result = (

@@ -23,7 +23,7 @@ _TYPES: dict[str, type] = {
 _BURST_FIELDS = ("name", "phone", "website", "description", "bio")
 
 
-def edit_page(page: Page, values: dict[str, Any]) -> dict[str, Any]:
+def edit_and_build_webhook_changes(page: Page, values: dict[str, Any]) -> dict[str, Any]:
     """Set fields of the Facebook Page. Return the new values that webhooks report, by webhook field.
 
     The caller has checked the values with `check_values`. None or an empty value clears a field. Any value of `picture`
@@ -35,7 +35,7 @@ def edit_page(page: Page, values: dict[str, Any]) -> dict[str, Any]:
             page.picture += 1
             changes["picture"] = {"picture": build_picture_url(page)}
         elif page.fields.get(name) != _replace_empty_by_none(value):
-            _set(page, name, _replace_empty_by_none(value))
+            _set_with_derived_fields(page, name, _replace_empty_by_none(value))
             webhook_field = "email" if name == "emails" else name
             if webhook_field in WEBHOOK_FIELDS:
                 changes[webhook_field] = next(iter(value or ()), None) if name == "emails" else value
@@ -85,13 +85,13 @@ def _generate_value(name: str, rng: Random, index: int) -> str:
     return f"{sample_texts.choose_title(rng)} {rng.randrange(10**6)}/{index}"
 
 
-def _set(page: Page, name: str, value: Any) -> None:
+def _set_with_derived_fields(page: Page, name: str, value: Any) -> None:
     if value is None:
         page.fields.pop(name, None)
     else:
         page.fields[name] = value
     if name == "location":
-        _set(page, "single_line_address", format_address(value) if value else None)
+        _set_with_derived_fields(page, "single_line_address", format_address(value) if value else None)
     if name == "category" and value is not None:
         page.fields["category_list"] = [{"id": "2200", "name": value}]
 

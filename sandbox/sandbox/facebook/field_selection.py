@@ -61,12 +61,12 @@ def check_fields(selection: Iterable[Field], refused_names: Iterable[str]) -> No
             raise build_unknown_field_error(field.name, "Page")
 
 
-def select_fields(page: Page, selection: Iterable[Field], extra: Mapping[str, Any]) -> dict[str, Any]:
+def select_fields(page: Page, selection: Iterable[Field], unstored_values: Mapping[str, Any]) -> dict[str, Any]:
     """Build the node of a Facebook Page: `id`, and the selected fields that have a value.
 
-    `extra` has values that the page itself does not store, such as its token.
+    `unstored_values` has values that the page itself does not store, such as its token.
     """
-    return dict(_select_pairs({**page.fields, **extra, "id": page.id}, page, selection)) | {"id": page.id}
+    return dict(_select_pairs({**page.fields, **unstored_values, "id": page.id}, page, selection)) | {"id": page.id}
 
 
 def _select_pairs(values: Mapping[str, Any], page: Page, selection: Iterable[Field]) -> Iterator[tuple[str, Any]]:

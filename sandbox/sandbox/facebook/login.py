@@ -42,7 +42,7 @@ class LoginRequest:
         unknown = [scope for scope in self.scopes if scope not in PERMISSIONS]
         return f"Invalid Scopes: {', '.join(unknown)}" if unknown else None
 
-    def select_new_scopes(self, person: Person) -> list[str]:
+    def select_scopes_to_ask(self, person: Person) -> list[str]:
         """Select the permissions that the dialog asks the user for.
 
         Granted permissions are left out. Declined ones are left out too, unless `rerequest` is set.
@@ -69,7 +69,7 @@ def approve_login_and_issue_code(
     tokens of pages that the user does not select any more are revoked.
     """
     declined_scopes = set(declined)
-    person.permissions |= dict.fromkeys(request.select_new_scopes(person), "granted")
+    person.permissions |= dict.fromkeys(request.select_scopes_to_ask(person), "granted")
     person.permissions |= {scope: "declined" for scope in request.scopes if scope in declined_scopes}
     own_ids = {page.id for page in facebook.list_undeleted_pages(person)}
     selected_ids = [page_id for page_id in dict.fromkeys(page_ids) if page_id in own_ids]

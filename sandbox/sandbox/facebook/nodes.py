@@ -59,7 +59,7 @@ class NodeHandlers:
         limit = self._parse_limit(call)
         selection = field_selection.parse_fields(call.params.get("fields", _ACCOUNT_FIELDS))
         own_pages = [page for page in self._facebook.pages.values() if page.owner == caller.person.id]
-        start = _find_position(own_pages, call.params["after"]) + 1 if "after" in call.params else 0
+        start = _find_page_index(own_pages, call.params["after"]) + 1 if "after" in call.params else 0
         result_page = own_pages[start : start + limit]
         visible = [page for page in result_page if page.id in caller.person.ticked and not page.gone]
         body: Body = {"data": [self._read(page, selection, caller) for page in visible]}
@@ -101,7 +101,7 @@ class NodeHandlers:
         return extra
 
 
-def _find_position(pages: list[Page], cursor: str) -> int:
+def _find_page_index(pages: list[Page], cursor: str) -> int:
     """Return the index of the Facebook Page that the cursor names. Raises GraphError for an invalid cursor."""
     try:
         page_id = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()

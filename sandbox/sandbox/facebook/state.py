@@ -88,7 +88,7 @@ class FacebookState:
             edits.check_values(values)
         entries = []
         for page, values in page_edits:
-            changes = edits.edit_page(page, values)
+            changes = edits.edit_and_build_webhook_changes(page, values)
             self.statistics.changes.update(changes.keys())
             values_to_report = {name: value for name, value in changes.items() if self._is_subscribed(page, name)}
             if values_to_report and self.subscription is not None:
@@ -113,9 +113,9 @@ class FacebookState:
         self.faults = faults
         self._store.save_setting("faults", faults)
 
-    def set_limits(self, limits: Limits) -> None:
+    def set_limits_and_reset_counts(self, limits: Limits) -> None:
         """Replace the rate limits, and reset the counts of calls."""
-        self.usage.set_limits(limits)
+        self.usage.set_limits_and_reset_counts(limits)
         self._store.save_setting("limits", limits)
 
     def remove_app(self, person: Person) -> None:
@@ -129,7 +129,7 @@ class FacebookState:
 
     def record_attempt(self, delivery: Delivery) -> None:
         """Store the result of a delivery attempt, which is the delivery's status, and count it."""
-        self._store.record_attempt(delivery)
+        self._store.update_or_delete_delivery(delivery)
         self.statistics.deliveries["failed_attempts" if delivery.status == "pending" else delivery.status] += 1
 
     def load_pending_deliveries(self) -> list[Delivery]:

@@ -71,7 +71,7 @@ class FacebookStore:
             self._upsert("graph_tokens", [(token.text, orjson.dumps(asdict(token))) for token in tokens])
             self._db.executemany("insert or ignore into graph_deliveries values (?, ?, ?, ?, ?)", rows)
 
-    def record_attempt(self, delivery: Delivery) -> None:
+    def update_or_delete_delivery(self, delivery: Delivery) -> None:
         """Write the result of a delivery attempt.
 
         A delivery that is still pending is kept with its next due time. One that is delivered or failed is deleted.

@@ -40,9 +40,9 @@ class Usage:
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self.set_limits(limits)
+        self.set_limits_and_reset_counts(limits)
 
-    def set_limits(self, limits: Limits) -> None:
+    def set_limits_and_reset_counts(self, limits: Limits) -> None:
         """Set the rate limits, and reset the counts of calls."""
         self.limits = limits
         self._app = SlidingWindow(_HOUR * limits.scale)
@@ -54,16 +54,16 @@ class Usage:
         Returns whose limit had been reached before this call: "app" (also if both had been reached), "page" or None.
         """
         now = self._clock()
-        limit_owner = None
+        exceeded_limit = None
         if page is not None:
             window = self._pages[page]
             if window.count_calls(now) >= self.limits.page_calls:
-                limit_owner = "page"
+                exceeded_limit = "page"
             window.calls.append(now)
         if self._app.count_calls(now) >= self.limits.app_calls:
-            limit_owner = "app"
+            exceeded_limit = "app"
         self._app.calls.append(now)
-        return limit_owner
+        return exceeded_limit
 
     def compute_app_percent(self) -> int:
         """Compute the used share of the app's rate limit, in percent."""
@@ -75,15 +75,16 @@ class Usage:
             return 0
         return 100 * self._pages[page].count_calls(self._clock()) // self.limits.page_calls
 
-    def build_headers(self, page: str | None, minutes: float | None = None) -> dict[str, str]:
+    def build_headers(self, page: str | None, throttle_minutes: float | None = None) -> dict[str, str]:
         """Build the header X-App-Usage and, if `page` is given, X-Business-Use-Case-Usage.
 
-        If `minutes` is given, the second header reports 100 percent and these minutes instead of the real values.
+        If `throttle_minutes` is given, the second header reports 100 percent and these minutes instead of the real
+        values.
         """
         headers = {"x-app-usage": orjson.dumps(_build_percentages(self.compute_app_percent())).decode()}
         if page is not None:
-            percent = self.compute_page_percent(page) if minutes is None else 100
-            wait = self._compute_minutes(page) if minutes is None else minutes
+            percent = self.compute_page_percent(page) if throttle_minutes is None else 100
+            wait = self._compute_minutes(page) if throttle_minutes is None else throttle_minutes
             body = {"type": "pages", **_build_percentages(percent), "estimated_time_to_regain_access": wait}
             headers["x-business-use-case-usage"] = orjson.dumps({page: [body]}).decode()
         return headers

@@ -19,17 +19,17 @@ _RETRY_PERIOD_SECONDS = 36 * 3_600
 Entry = dict[str, Any]
 
 
-def build_entry(page: str, changes: dict[str, Any], subscription: AppSubscription) -> Entry:
+def build_entry(page: str, subscribed_changes: dict[str, Any], subscription: AppSubscription) -> Entry:
     """Build one entry of a delivery: the id of the Facebook Page and its changes.
 
-    `changes` has the new values by webhook field. The entry contains the values only if the subscription includes
-    values.
+    `subscribed_changes` has the new values by webhook field. The entry contains the values only if the subscription
+    includes values.
     """
     body: Entry = {"id": page, "time": int(time.time())}
     if subscription.include_values:
-        body["changes"] = [{"field": name, "value": value} for name, value in changes.items()]
+        body["changes"] = [{"field": name, "value": value} for name, value in subscribed_changes.items()]
     else:
-        body["changed_fields"] = list(changes)
+        body["changed_fields"] = list(subscribed_changes)
     return body
 
 

@@ -29,7 +29,7 @@ class ChangeSet:
         """Add a deleted record."""
         self.records[kind, number] = None
 
-    def add_event(self, topic: str, build_body: Callable[..., dict[str, Any]], *subjects: Any) -> None:
+    def add_event_if_subscribed(self, topic: str, build_body: Callable[..., dict[str, Any]], *subjects: Any) -> None:
         """Add a webhook with the body `build_body(*subjects)`, if there is a subscription to `topic`."""
         if topic in self.subscribed_topics:
             self.events.append((topic, build_body(*subjects)))

@@ -24,7 +24,7 @@ def create_collection(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any])
     shop.collections.put(collection)
     _set_fields(collection, fields)
     changes.add_changed_record("collection", collection)
-    changes.add_event("COLLECTIONS_CREATE", webhook_payloads.build_collection, collection)
+    changes.add_event_if_subscribed("COLLECTIONS_CREATE", webhook_payloads.build_collection, collection)
     return collection
 
 
@@ -39,7 +39,7 @@ def update_collection(shop: Shop, changes: ChangeSet, number: int, fields: Mappi
     _set_fields(collection, fields)
     shop.invalidate_memberships()
     changes.add_changed_record("collection", collection)
-    changes.add_event("COLLECTIONS_UPDATE", webhook_payloads.build_collection, collection)
+    changes.add_event_if_subscribed("COLLECTIONS_UPDATE", webhook_payloads.build_collection, collection)
     return collection
 
 
@@ -60,5 +60,5 @@ def delete_collection(shop: Shop, changes: ChangeSet, number: int) -> Collection
     collection = shop.collections.remove(number)
     if collection is not None:
         changes.add_deleted_record("collection", number)
-        changes.add_event("COLLECTIONS_DELETE", webhook_payloads.build_collection_deletion, number)
+        changes.add_event_if_subscribed("COLLECTIONS_DELETE", webhook_payloads.build_collection_deletion, number)
     return collection

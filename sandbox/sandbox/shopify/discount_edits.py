@@ -29,7 +29,7 @@ def create_discount(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -
     _set_fields(shop, discount, fields)
     shop.discounts.put(discount)
     changes.add_changed_record("discount", discount)
-    changes.add_event("DISCOUNTS_CREATE", webhook_payloads.build_discount, discount)
+    changes.add_event_if_subscribed("DISCOUNTS_CREATE", webhook_payloads.build_discount, discount)
     return discount
 
 
@@ -44,12 +44,12 @@ def update_discount(shop: Shop, changes: ChangeSet, number: int, fields: Mapping
     new_codes, removed_codes = _set_fields(shop, discount, fields)
     discount.updated_at = get_current_time()
     changes.add_changed_record("discount", discount)
-    changes.add_event("DISCOUNTS_UPDATE", webhook_payloads.build_discount, discount)
+    changes.add_event_if_subscribed("DISCOUNTS_UPDATE", webhook_payloads.build_discount, discount)
     build_body = webhook_payloads.build_redeem_code
     for code_number, code in new_codes.items():
-        changes.add_event("DISCOUNTS_REDEEMCODE_ADDED", build_body, discount, code_number, code)
+        changes.add_event_if_subscribed("DISCOUNTS_REDEEMCODE_ADDED", build_body, discount, code_number, code)
     for code_number, code in removed_codes.items():
-        changes.add_event("DISCOUNTS_REDEEMCODE_REMOVED", build_body, discount, code_number, code)
+        changes.add_event_if_subscribed("DISCOUNTS_REDEEMCODE_REMOVED", build_body, discount, code_number, code)
     return discount
 
 
@@ -74,5 +74,5 @@ def delete_discount(shop: Shop, changes: ChangeSet, number: int) -> Discount | N
     discount = shop.discounts.remove(number)
     if discount is not None:
         changes.add_deleted_record("discount", number)
-        changes.add_event("DISCOUNTS_DELETE", webhook_payloads.build_discount, discount)
+        changes.add_event_if_subscribed("DISCOUNTS_DELETE", webhook_payloads.build_discount, discount)
     return discount

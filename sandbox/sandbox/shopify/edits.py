@@ -31,7 +31,7 @@ def touch_product(shop: Shop, changes: ChangeSet, number: int) -> Product | None
 def _mark_product_changed(changes: ChangeSet, product: Product) -> None:
     product.updated_at = get_current_time()
     changes.add_changed_record("product", product)
-    changes.add_event("PRODUCTS_UPDATE", webhook_payloads.build_product, product)
+    changes.add_event_if_subscribed("PRODUCTS_UPDATE", webhook_payloads.build_product, product)
 
 
 def update_product(shop: Shop, changes: ChangeSet, number: int, fields: Mapping[str, Any]) -> Product | None:
@@ -73,7 +73,7 @@ def _update_variant(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -
     variant.updated_at = get_current_time()
     if "tracked" in fields or "sku" in fields:
         variant.item_updated_at = variant.updated_at
-        changes.add_event("INVENTORY_ITEMS_UPDATE", webhook_payloads.build_item, variant)
+        changes.add_event_if_subscribed("INVENTORY_ITEMS_UPDATE", webhook_payloads.build_item, variant)
 
 
 def _put_metafield(shop: Shop, product: Product, fields: Mapping[str, Any]) -> None:
@@ -104,10 +104,10 @@ def create_product(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) ->
     # The update goes into a change set of its own: a creation must not send products/update, too.
     update_product(shop, ChangeSet(), number, {name: value for name, value in fields.items() if name != "available"})
     changes.add_changed_record("product", product)
-    changes.add_event("PRODUCTS_CREATE", webhook_payloads.build_product, product)
-    changes.add_event("INVENTORY_ITEMS_CREATE", webhook_payloads.build_item, variant)
+    changes.add_event_if_subscribed("PRODUCTS_CREATE", webhook_payloads.build_product, product)
+    changes.add_event_if_subscribed("INVENTORY_ITEMS_CREATE", webhook_payloads.build_item, variant)
     for level in levels:
-        changes.add_event("INVENTORY_LEVELS_CONNECT", webhook_payloads.build_level, level)
+        changes.add_event_if_subscribed("INVENTORY_LEVELS_CONNECT", webhook_payloads.build_level, level)
     return product
 
 
@@ -117,9 +117,9 @@ def delete_product(shop: Shop, changes: ChangeSet, number: int) -> Product | Non
     if product is None:
         return None
     changes.add_deleted_record("product", number)
-    changes.add_event("PRODUCTS_DELETE", webhook_payloads.build_deletion, number)
+    changes.add_event_if_subscribed("PRODUCTS_DELETE", webhook_payloads.build_deletion, number)
     for variant in product.variants:
-        changes.add_event("INVENTORY_ITEMS_DELETE", webhook_payloads.build_deletion, variant.item)
+        changes.add_event_if_subscribed("INVENTORY_ITEMS_DELETE", webhook_payloads.build_deletion, variant.item)
     return product
 
 
@@ -142,7 +142,7 @@ def set_stock_or_disconnect(
     level.available, level.active, level.updated_at = available or 0, available is not None, get_current_time()
     build_body = webhook_payloads.build_disconnected_level if available is None else webhook_payloads.build_level
     changes.add_changed_record("product", product)
-    changes.add_event(topic, build_body, level)
+    changes.add_event_if_subscribed(topic, build_body, level)
     if changes.inventory_touches_product:
         _mark_product_changed(changes, product)
     return level
@@ -160,7 +160,7 @@ def create_location(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -
     location = Location(shop.allocate_number(), fields.get("name", "New location"), "Berlin", "DE", at, at)
     shop.locations.put(location)
     changes.add_changed_record("location", location)
-    changes.add_event("LOCATIONS_CREATE", webhook_payloads.build_location, location)
+    changes.add_event_if_subscribed("LOCATIONS_CREATE", webhook_payloads.build_location, location)
     return location
 
 
@@ -173,10 +173,10 @@ def update_location(shop: Shop, changes: ChangeSet, number: int, fields: Mapping
     location.name, location.active = fields.get("name", location.name), fields.get("active", location.active)
     location.updated_at = get_current_time()
     changes.add_changed_record("location", location)
-    changes.add_event("LOCATIONS_UPDATE", webhook_payloads.build_location, location)
+    changes.add_event_if_subscribed("LOCATIONS_UPDATE", webhook_payloads.build_location, location)
     if was_active != location.active:
         topic = "LOCATIONS_ACTIVATE" if location.active else "LOCATIONS_DEACTIVATE"
-        changes.add_event(topic, webhook_payloads.build_location, location)
+        changes.add_event_if_subscribed(topic, webhook_payloads.build_location, location)
     return location
 
 
@@ -186,7 +186,7 @@ def update_shop(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -> No
         if name in fields:
             setattr(shop.profile, name, fields[name])
     shop.profile.updated_at = get_current_time()
-    changes.add_event("SHOP_UPDATE", webhook_payloads.build_shop, shop.profile)
+    changes.add_event_if_subscribed("SHOP_UPDATE", webhook_payloads.build_shop, shop.profile)
 
 
 def apply_burst(shop: Shop, changes: ChangeSet, edit_count: int, product_count: int, seed: int) -> list[int]:

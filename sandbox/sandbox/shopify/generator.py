@@ -54,7 +54,7 @@ class Recipe(BaseModel):
 
 
 @contextmanager
-def _pause_garbage_collection() -> Iterator[None]:
+def _exclude_from_garbage_collection() -> Iterator[None]:
     # A big shop is millions of new objects, none of them garbage; the collector would scan them again and again.
     was_enabled = gc.isenabled()
     gc.disable()
@@ -69,7 +69,7 @@ def _pause_garbage_collection() -> Iterator[None]:
 def generate_shop(recipe: Recipe) -> Shop:
     """Generate the shop that `recipe` describes."""
     rng = Random(f"{recipe.seed}:{recipe.shop}")
-    with _pause_garbage_collection():
+    with _exclude_from_garbage_collection():
         shop = Shop(_build_profile(recipe))
         for index in range(recipe.locations):
             shop.locations.put(_build_location(shop, index))
@@ -132,16 +132,16 @@ def _build_product(shop: Shop, rng: Random, recipe: Recipe, index: int, location
     return product
 
 
-def build_options(shop: Shop, count: int) -> list[Option]:
-    """Build the options of a product. They have enough values to tell `count` variants apart."""
-    if count == 1:
+def build_options(shop: Shop, variant_count: int) -> list[Option]:
+    """Build the options of a product. They have enough values to tell `variant_count` variants apart."""
+    if variant_count == 1:
         return [Option(shop.allocate_number(), "Title", ["Default Title"])]
     options, combination_count = [], 1
     for name, all_values in _OPTIONS:
-        values = all_values[: -(-count // combination_count)]
+        values = all_values[: -(-variant_count // combination_count)]
         options.append(Option(shop.allocate_number(), name, values))
         combination_count *= len(values)
-        if combination_count >= count:
+        if combination_count >= variant_count:
             break
     return options
 

@@ -86,7 +86,7 @@ class Grants:
             return TokenRefusal("invalid_grant", "The refresh token is invalid or has expired")
         self._delete_predecessors(token)
         if refresh_token.replacement is not None:
-            return self._build_token_pair(clock(), refresh_token.replacement)
+            return self._issue_token_pair(clock(), refresh_token.replacement)
         body = self._issue_tokens(True, clock())
         refresh_token.replacement = body["refresh_token"]
         return body
@@ -118,9 +118,9 @@ class Grants:
             return {"access_token": self._create_access_token(None), "scope": ",".join(self.scopes)}
         token = f"shprt_{secrets.token_hex(20)}"
         self.refresh[token] = RefreshToken(at + REFRESH_SECONDS)
-        return self._build_token_pair(at, token)
+        return self._issue_token_pair(at, token)
 
-    def _build_token_pair(self, at: float, refresh: str) -> dict[str, Any]:
+    def _issue_token_pair(self, at: float, refresh: str) -> dict[str, Any]:
         # Expired tokens are removed here, so that they do not pile up.
         self.access = {token: end for token, end in self.access.items() if end is None or end > at}
         return {

@@ -116,7 +116,7 @@ class ShopRegistry:
 
         After the last failed attempt, the webhook subscription is deleted.
         """
-        self._store.update_delivery(delivery)
+        self._store.update_or_delete_delivery(delivery)
         tenant = self._tenants.get(delivery.shop)
         if tenant is None:
             return

@@ -104,7 +104,7 @@ class ShopStore:
             self._db.executemany("insert or ignore into deliveries values (?, ?, ?, ?, ?, ?)", rows)
             self._db.execute("commit")
 
-    def update_delivery(self, delivery: Delivery) -> None:
+    def update_or_delete_delivery(self, delivery: Delivery) -> None:
         """Write the result of a delivery attempt.
 
         A delivery that is still pending is kept with its next due time. One that is delivered or failed is deleted.

@@ -9,7 +9,7 @@ from connector.settings import FetcherSettings
 from platforms.facebook.fields import PAGE_FIELDS, PageField, parse_fields
 
 
-def _validate_fields(value: object) -> object:
+def _parse_fields_setting(value: object) -> object:
     return parse_fields(value) if isinstance(value, str) else value
 
 
@@ -25,6 +25,6 @@ class FacebookFetcherSettings(FetcherSettings):
     facebook_graph_url: Annotated[str, Field(pattern=r"^https?://[^/?#]+[^?#]*$"), AfterValidator(_strip_slash)] = (
         "https://graph.facebook.com"
     )
-    facebook_page_fields: Annotated[tuple[PageField, ...], NoDecode, BeforeValidator(_validate_fields)] = parse_fields(
-        PAGE_FIELDS
+    facebook_page_fields: Annotated[tuple[PageField, ...], NoDecode, BeforeValidator(_parse_fields_setting)] = (
+        parse_fields(PAGE_FIELDS)
     )

@@ -76,7 +76,7 @@ class FacebookSource:
         if cursor is None:
             yield FullReadEnd(id_ranges=((RESOURCE, 0),), started_at=record.read_at)
 
-    def measure_budget(self) -> dict[str, float]:
+    def measure_remaining_rate_limits(self) -> dict[str, float]:
         """Return the unused share, from 0 to 1, of the app's rate limit and of that of the Page with the least left."""
         return self._rate_limit.compute_remaining(self._elapsed())
 

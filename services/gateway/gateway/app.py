@@ -21,7 +21,7 @@ from gateway.webhooks.client import post_probe, watch_topic
 from gateway.webhooks.protocol import WebhookEndpoints, WebhookProtocol
 from messaging.batching_producer import BatchingProducer
 from messaging.outbox import OutboxRelay
-from messaging.provisioning import provision_topics
+from messaging.provisioning import create_missing_topics
 from messaging.publisher import EventPublisher
 from messaging.tracing import export_traces
 from platform_sdk.adapters import PlatformAdapter
@@ -78,7 +78,7 @@ async def start(
     database, locks = _open_database(exit_stack, settings), _open_database(exit_stack, settings)
     await database.migrate("gateway")
     brokers = settings.build_brokers()
-    await provision_topics(brokers, list_topics(PLATFORMS))
+    await create_missing_topics(brokers, list_topics(PLATFORMS))
     publisher = await exit_stack.enter_async_context(EventPublisher(brokers, source=NAME))
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=NAME).run_once, interval=1.0)
     await exit_stack.enter_async_context(outbox.run())

@@ -100,10 +100,10 @@ def apply_refresh(row: Connection, *, scopes: tuple[str, ...], tokens: Encrypted
 
     Empty `scopes` leave the stored ones as they are.
     """
-    return replace(change_scopes(row, scopes or row.scopes), tokens=tokens)
+    return replace(apply_scope_change(row, scopes or row.scopes), tokens=tokens)
 
 
-def change_scopes(row: Connection, scopes: tuple[str, ...]) -> Connection:
+def apply_scope_change(row: Connection, scopes: tuple[str, ...]) -> Connection:
     """Return the connection with the scopes that the platform grants now; the same row when nothing changed.
 
     When the scopes changed, the row has a new id in `wanted_sync`: the scheduler is to run this full sync, because

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from gateway.webhooks.removals import compare_times
+from gateway.webhooks.removals import compare_event_with_grant
 
 pytestmark = pytest.mark.integration
 
@@ -188,7 +188,7 @@ async def test_a_new_login_in_the_same_second_requests_its_own_sync(connected: A
 
 
 def test_times_are_compared_with_a_tolerance_of_five_seconds() -> None:
-    assert [compare_times(100_000, moment) for moment in (94_999, 95_000, 105_000, 105_001, None)] == [
+    assert [compare_event_with_grant(100_000, moment) for moment in (94_999, 95_000, 105_000, 105_001, None)] == [
         "before",
         "near",
         "near",

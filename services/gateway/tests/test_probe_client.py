@@ -9,7 +9,7 @@ from contracts.topics import Topic
 from gateway.webhooks.client import watch_topic
 from messaging.brokers import Brokers
 from messaging.errors import UnavailableError
-from messaging.provisioning import provision_topics
+from messaging.provisioning import create_missing_topics
 from messaging.publisher import EventPublisher, OutboundMessage
 
 NAME = "shopify:acme.myshopify.com"
@@ -19,7 +19,7 @@ NAME = "shopify:acme.myshopify.com"
 async def test_only_messages_after_the_start_of_the_watch_are_found(kafka: str) -> None:
     brokers = Brokers(kafka)
     topic = f"sync.requested.{uuid4().hex[:8]}"
-    await provision_topics(brokers, (Topic(topic),))
+    await create_missing_topics(brokers, (Topic(topic),))
     before, after = (
         SyncRequested(sync_id=uuid4(), connection=NAME, epoch=1, cause="test", records={}, requested_at=1)
         for _ in range(2)

@@ -15,16 +15,16 @@ class GatewayClient:
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"}
 
-    async def ensure_webhooks(self, connection: str, sync_id: str, *, first: bool) -> None:
+    async def ensure_webhooks(self, connection: str, sync_id: str, *, is_first_sync: bool) -> None:
         """Tell the gateway to create the missing webhook subscriptions of `connection`.
 
-        `sync_id` is the full sync that needs them. `first` is True for the first full sync after an account was
+        `sync_id` is the full sync that needs them. `is_first_sync` is True for the first full sync after an account was
         connected: the gateway then also tests that webhooks arrive at its webhook URL. Raises ConnectionEndedError with
         the connection's state when the connection is not connected. Raises UnavailableError when the gateway does not
         answer, or when it answers that the platform is unavailable.
         """
         url = f"{self._url}/internal/connections/{connection}/assert"
-        body = {"sync_id": sync_id, "first": first}
+        body = {"sync_id": sync_id, "first": is_first_sync}
         try:
             with tracing.trace_call("POST", url) as span:
                 response = await self._http.post(url, json=body, headers=self._headers, timeout=60)

@@ -32,7 +32,7 @@ class TransactionCounts:
         """Add finished syncs, one for each of `modes`."""
         self.finished.update((parse_platform(connection), mode, state) for mode in modes)
 
-    def add_stored_webhooks(self, connection: str, accepted: Sequence[datetime], stored_at: int) -> None:
+    def add_webhook_latencies(self, connection: str, accepted: Sequence[datetime], stored_at: int) -> None:
         """Add the latencies of webhooks: the time from each webhook's acceptance to the upload of the changed snapshot.
 
         `accepted` are the times of acceptance. `stored_at` (ms) is the time of the upload that contains what the syncs

@@ -46,7 +46,7 @@ class PollCronSource(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         """Return the cron expressions by the names of their settings in lower case."""
         sources = (
-            _read_folder(os.environ.get(SETTINGS_DIR_VARIABLE)),
+            _read_crons_from_folder(os.environ.get(SETTINGS_DIR_VARIABLE)),
             dotenv_values(".env").items(),
             os.environ.items(),
         )
@@ -58,7 +58,7 @@ class PollCronSource(PydanticBaseSettingsSource):
         }
 
 
-def _read_folder(folder: str | None) -> Iterator[tuple[str, str]]:
+def _read_crons_from_folder(folder: str | None) -> Iterator[tuple[str, str]]:
     """Yield (setting, cron expression) from the folder of settings, which has one file for each setting."""
     for path in Path(folder).iterdir() if folder else ():
         if path.name.upper().endswith(CRON_SUFFIX):

@@ -42,7 +42,7 @@ class UnfinishedRecord:
     reading_id: str
     continuations: tuple[Continuation, ...]
 
-    def build_first_chunk(self) -> RecordChunk:
+    def build_first_chunk_info(self) -> RecordChunk:
         """Return the `chunk` field of the record's first message: whose chunk it is, and which chunk follows.
 
         The chunk's data is not in it.
@@ -60,7 +60,7 @@ class UnfinishedRecord:
             return None
         return UnfinishedRecord(self.resource, self.id, self.read_at, self.reading_id, remaining)
 
-    def build_chunk(self, path: tuple[str, ...], remaining: "UnfinishedRecord | None") -> RecordChunk:
+    def build_chunk_info(self, path: tuple[str, ...], remaining: "UnfinishedRecord | None") -> RecordChunk:
         """Return the `chunk` field of the message with the next chunk: whose chunk it is, and which chunk follows.
 
         `path` leads from the record's body to the list that the chunk's items belong to. `remaining` is what

@@ -205,7 +205,7 @@ async def read_next_chunk(session: ReadSession, chunked: UnfinishedRecord) -> Ne
         id=chunked.id,
         read_at=chunked.read_at,
         items=tuple(page.items),
-        chunk=chunked.build_chunk(nested_list.record_path, remaining),
+        chunk=chunked.build_chunk_info(nested_list.record_path, remaining),
     )
     children = page.children
     mapped = MappedRecords(records=[chunk, *children.records], incomplete_items=children.incomplete_items)

@@ -43,7 +43,7 @@ class ShopifySource:
         async for step in FullRead(self._open_session(context), FullReadCursor.decode(cursor)).read():
             yield step
 
-    def measure_budget(self) -> dict[str, float]:
+    def measure_remaining_rate_limits(self) -> dict[str, float]:
         """Return the remaining share, from 0 to 1, of the rate limit of the shop that has the least left."""
         return {"shop": self._rate_limits.compute_remaining()}
 

@@ -35,7 +35,7 @@ from contracts.topics import (
     list_topics,
 )
 from messaging.brokers import Brokers
-from messaging.provisioning import provision_topics
+from messaging.provisioning import create_missing_topics
 from messaging.publisher import EventPublisher, OutboundMessage
 
 SHOP = "process.myshopify.com"
@@ -140,7 +140,7 @@ class Bench:
 
 @pytest.fixture
 async def bench(kafka: str, sandbox: Any) -> AsyncIterator[Bench]:
-    await provision_topics(Brokers(kafka), list_topics(("shopify",)))
+    await create_missing_topics(Brokers(kafka), list_topics(("shopify",)))
     sandbox.make(SHOP, products=600, variants=3, collections=5, discounts=8, plan="enterprise")
     gateway = Gateway(sandbox.install(SHOP))
     consumer = AIOKafkaConsumer(

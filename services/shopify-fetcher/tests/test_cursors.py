@@ -86,15 +86,17 @@ def test_an_id_range_is_read_again_alone_as_the_next_attempt() -> None:
 
 
 def test_a_chunked_record_follows_its_lists_to_their_ends() -> None:
-    assert CHUNKED.build_first_chunk().next_cursor == "products-by-id:"
+    assert CHUNKED.build_first_chunk_info().next_cursor == "products-by-id:"
     remaining = CHUNKED.advance("y")
     assert remaining is not None
     assert remaining.continuations == (Continuation("products-by-id", "y"), Continuation("codes", "x="))
-    assert CHUNKED.build_chunk(("products",), remaining).next_cursor == "products-by-id:y"
+    assert CHUNKED.build_chunk_info(("products",), remaining).next_cursor == "products-by-id:y"
     last_list = remaining.advance(None)
     assert last_list is not None
     assert (
-        remaining.build_chunk(("products",), last_list).next_cursor == last_list.continuations[0].cursor == "codes:x="
+        remaining.build_chunk_info(("products",), last_list).next_cursor
+        == last_list.continuations[0].cursor
+        == "codes:x="
     )
     assert last_list.advance(None) is None
-    assert last_list.build_chunk(("codes",), None).is_last
+    assert last_list.build_chunk_info(("codes",), None).is_last

@@ -133,7 +133,7 @@ def test_a_product_longer_than_the_response_is_the_first_chunk_of_a_record() -> 
     (first,) = select(mapped, "products")
     (chunked,) = mapped.chunked_records
     assert chunked.continuations == (Continuation("variants", "v"), Continuation("media", "m"))
-    assert first.chunk == chunked.build_first_chunk()
+    assert first.chunk == chunked.build_first_chunk_info()
     assert (first.chunk.cursor, first.chunk.next_cursor, first.chunk.path) == (None, "variants:v", ())
     assert chunked.reading_id == f"{READ_ID}:{first.id}:1000"
     assert chunked.read_at == first.read_at

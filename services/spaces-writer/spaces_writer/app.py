@@ -55,7 +55,7 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     brokers = settings.build_brokers()
     publisher = await exit_stack.enter_async_context(EventPublisher(brokers, source=SERVICE))
     bucket = await exit_stack.enter_async_context(open_bucket(settings))
-    report = asyncio.create_task(bucket.report_unavailability(BUCKET_SECONDS))
+    report = asyncio.create_task(bucket.log_error_if_unavailable(BUCKET_SECONDS))
     exit_stack.callback(report.cancel)
     # A pool of its own: a build holds one connection and reads through a second one.
     upload_database = Database(url, schema="spaces_writer", pool_size=2 * settings.snapshot_concurrency + 2)

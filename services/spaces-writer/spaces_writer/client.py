@@ -26,7 +26,7 @@ class BucketClient:
     """Stores, inspects and deletes objects in one bucket. The objects are JSON, and are private.
 
     Every method raises `UnavailableError` if the bucket does not answer or reports an error, except `check_health` and
-    `report_unavailability`.
+    `log_error_if_unavailable`.
     """
 
     def __init__(self, client: "S3Client", name: str) -> None:
@@ -74,16 +74,16 @@ class BucketClient:
                 return
             raise UnavailableError(_describe(error)) from error
 
-    async def report_unavailability(self, seconds: float) -> None:
-        """Log an error when the bucket does not answer within `seconds`, or answers with an error.
+    async def log_error_if_unavailable(self, timeout_seconds: float) -> None:
+        """Log an error when the bucket does not answer within `timeout_seconds`, or answers with an error.
 
         It is for the start of the service: a wrong setting is then seen at once, not only when an upload has failed.
         """
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(timeout_seconds):
                 reason = await self.check_health()
         except TimeoutError:
-            reason = f"no answer within {seconds:.0f} s"
+            reason = f"no answer within {timeout_seconds:.0f} s"
         if reason is not None:
             endpoint = self._client.meta.endpoint_url
             log.error("bucket unavailable", bucket=self._name, endpoint=endpoint, reason=reason)

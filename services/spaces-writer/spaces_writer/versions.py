@@ -88,18 +88,18 @@ def count_dispositions(dispositions: Iterable[Disposition]) -> DispositionCounts
 def compare_versions(incoming: Version, stored: Version | None) -> VersionComparison:
     """Compare the `incoming` with the `stored` version. `stored` is None if the record was never stored."""
     if stored is None:
-        return VersionComparison(_get_disposition(incoming, None), replaces_stored=True)
+        return VersionComparison(_get_disposition_of_newer(incoming, None), replaces_stored=True)
     needs_verification = _is_undecidable(incoming, stored)
     if _is_older(incoming, stored):
         is_equal = incoming.content_hash == stored.content_hash
         disposition = Disposition.UNCHANGED if is_equal else Disposition.STALE
         return VersionComparison(disposition, replaces_stored=False, needs_verification=needs_verification)
     return VersionComparison(
-        _get_disposition(incoming, stored), replaces_stored=True, needs_verification=needs_verification
+        _get_disposition_of_newer(incoming, stored), replaces_stored=True, needs_verification=needs_verification
     )
 
 
-def _get_disposition(incoming: Version, stored: Version | None) -> Disposition:
+def _get_disposition_of_newer(incoming: Version, stored: Version | None) -> Disposition:
     if stored is not None and incoming.content_hash == stored.content_hash:
         return Disposition.UNCHANGED
     if incoming.content_hash is None:

@@ -34,7 +34,7 @@ def build_settings() -> BuildSettings:
 async def report(settings: WriterSettings, seconds: float) -> list[dict[str, object]]:
     with structlog.testing.capture_logs() as lines:
         async with open_bucket(settings) as bucket:
-            await bucket.report_unavailability(seconds)
+            await bucket.log_error_if_unavailable(seconds)
     return [dict(line) for line in lines]
 
 

@@ -78,7 +78,7 @@ def _check_service(service: str, classes: tuple[SettingsClass, ...], access: Acc
     subject = f"settings of {service}"
     invalid, missing = list[str](), list[str]()
     for cls in classes:
-        for problems, found in zip((invalid, missing), _validate(cls, given), strict=True):
+        for problems, found in zip((invalid, missing), _find_invalid_and_missing(cls, given), strict=True):
             problems += found
     if invalid:
         return report_bad(subject, "; ".join(invalid), "correct them where the service gets its settings")
@@ -87,7 +87,7 @@ def _check_service(service: str, classes: tuple[SettingsClass, ...], access: Acc
     return report_good(subject, "complete and valid")
 
 
-def _validate(cls: SettingsClass, given: Mapping[str, str]) -> tuple[list[str], list[str]]:
+def _find_invalid_and_missing(cls: SettingsClass, given: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """Validate the `given` settings, without any from the environment.
 
     Return the errors as text, and the names of the missing settings.

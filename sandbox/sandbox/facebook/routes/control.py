@@ -60,16 +60,16 @@ class _PeopleControl:
     def list_routes(self) -> ControlRoutes:
         """List the endpoints about users."""
         return [
-            ("POST", "/users", self.create_person),
+            ("POST", "/users", self.create_person_with_pages),
             ("GET", "/users", self.list_people),
             ("GET", "/users/{id}", self.show_person),
-            ("PUT", "/users/{id}/permissions", self.set_permissions),
+            ("PUT", "/users/{id}/permissions", self.update_permissions),
             ("POST", "/users/{id}/revoke", self.revoke_tokens),
             ("POST", "/users/{id}/remove_app", self.remove_app),
             ("POST", "/users/{id}/delete_data", self.request_data_deletion),
         ]
 
-    async def create_person(self, _: Request, body: Any) -> Response:
+    async def create_person_with_pages(self, _: Request, body: Any) -> Response:
         """Create a user with the first `pages` (default 3) Facebook Pages that the `seed` (default 0) generates."""
         person = self._facebook.add_person(str(body.get("name", "Sandbox User")))
         self._facebook.ensure_generated_pages(person, int(body.get("pages", 3)), int(body.get("seed", 0)))
@@ -85,7 +85,7 @@ class _PeopleControl:
         """Show one user."""
         return build_json_response(self._describe_person(self._find_person(request)))
 
-    async def set_permissions(self, request: Request, body: Any) -> Response:
+    async def update_permissions(self, request: Request, body: Any) -> Response:
         """Set permissions without notifying the app. The body maps permissions to granted, declined or expired."""
         person = self._find_person(request)
         if not (PERMISSIONS.issuperset(body) and _PERMISSION_STATUSES.issuperset(body.values())):
@@ -128,7 +128,7 @@ class _PageControl:
     def list_routes(self) -> ControlRoutes:
         """List the endpoints about Facebook Pages."""
         return [
-            ("POST", "/pages", self.create_pages),
+            ("POST", "/pages", self.ensure_pages),
             ("GET", "/pages", self.list_pages),
             ("GET", "/pages/{id}", self.show_page),
             ("PATCH", "/pages/{id}", self.edit_page),
@@ -141,7 +141,7 @@ class _PageControl:
             ("POST", "/drift", self.drift_pages),
         ]
 
-    async def create_pages(self, _: Request, body: Any) -> Response:
+    async def ensure_pages(self, _: Request, body: Any) -> Response:
         """Create the first `count` Facebook Pages that the `seed` (default 0) generates.
 
         They belong to the user `user`; without `user`, to the first user.
@@ -278,7 +278,7 @@ class _AppControl:
 
     async def set_limits(self, _: Request, body: Any) -> Response:
         """Replace the rate limits, and reset the counts of calls."""
-        self._facebook.set_limits(Limits(**body))
+        self._facebook.set_limits_and_reset_counts(Limits(**body))
         return build_json_response(self._facebook.usage.limits.model_dump())
 
     async def show_subscription(self, _: Request, __: Any) -> Response:

@@ -41,7 +41,7 @@ class _Dialog:
             return self._show_problem(problem or "There is no such person.")
         html = self._templates.get_template("facebook_consent.html").render(
             person=person, others=[other for other in self._facebook.people.values() if other is not person],
-            pages=self._facebook.list_undeleted_pages(person), scopes=login_request.select_new_scopes(person),
+            pages=self._facebook.list_undeleted_pages(person), scopes=login_request.select_scopes_to_ask(person),
             app=self._facebook.app.name, action=f"?{request.url.query}", query=request.url.query,
         )  # fmt: skip
         return HTMLResponse(html)

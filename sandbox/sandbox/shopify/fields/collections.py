@@ -8,7 +8,7 @@ from sandbox.shopify.fields.context import (
     Context,
     Resolver,
     build_sorted_page,
-    list_records,
+    list_visible_records,
     parse_gid_number,
     return_constant,
 )
@@ -35,13 +35,15 @@ _DEFAULT_ORDERS |= {"CREATED_DESC": ("CREATED", True), "PRICE_ASC": ("PRICE", Fa
 
 def list_collections(_: Any, context: Context, args: Args) -> NodePage:
     """Resolve `QueryRoot.collections`."""
-    collections = list_records(context, "collections", context.shop.collections, _SEARCHABLE, args.get("query"))
+    collections = list_visible_records(context, "collections", context.shop.collections, _SEARCHABLE, args.get("query"))
     return build_sorted_page(collections, args, _SORTS.get(args["sortKey"]))
 
 
 def count_collections(_: Any, context: Context, args: Args) -> dict[str, Any]:
     """Resolve `QueryRoot.collectionsCount`."""
-    collections = list_records(context, "collectionsCount", context.shop.collections, _SEARCHABLE, args.get("query"))
+    collections = list_visible_records(
+        context, "collectionsCount", context.shop.collections, _SEARCHABLE, args.get("query")
+    )
     return build_count(context.faults.distort_count(len(collections)), args.get("limit"))
 
 

@@ -54,17 +54,17 @@ def get_number_key(record: Any) -> tuple[int, int]:
     return record.number, record.number
 
 
-def list_records(
-    context: Context, name: str, table: Table[Any], readers: dict[str, Reader], query: str | None
+def list_visible_records(
+    context: Context, field_name: str, table: Table[Any], readers: dict[str, Reader], query: str | None
 ) -> list[Any]:
     """List the records of `table` that match the search `query`, sorted by id.
 
-    `name` is the name of the GraphQL field, which search warnings report. The fault `lists` may shorten the list.
+    `field_name` is the name of the GraphQL field, which search warnings report. The fault `lists` may shorten the list.
     """
     search = parse_search(query, readers)
     if search.warnings:
         parsed = {"field": "default", "match_all": query}
-        context.search.append({"path": [name], "query": query, "parsed": parsed, "warnings": search.warnings})
+        context.search.append({"path": [field_name], "query": query, "parsed": parsed, "warnings": search.warnings})
     records = table.list_between(search.low, search.high)
     if search.predicates:
         records = [record for record in records if search.has_matching_fields(record)]
@@ -74,18 +74,18 @@ def list_records(
 def build_sorted_page(
     records: Sequence[Any],
     args: Args,
-    read_value: Callable[[Any], Any] | None,
+    read_sort_value: Callable[[Any], Any] | None,
     get_id_key: SortKey = get_number_key,
 ) -> NodePage:
-    """Sort `records` by `read_value`, and build the page that `args` select.
+    """Sort `records` by `read_sort_value`, and build the page that `args` select.
 
-    `records` are sorted by id already. If `read_value` is None, they stay in this order.
+    `records` are sorted by id already. If `read_sort_value` is None, they stay in this order.
     """
-    if read_value is None:
+    if read_sort_value is None:
         return build_page(records, get_id_key, args)
 
     def get_key(record: Any) -> tuple[Any, int]:
-        return read_value(record), get_id_key(record)[1]
+        return read_sort_value(record), get_id_key(record)[1]
 
     return build_page(sorted(records, key=get_key), get_key, args)
 

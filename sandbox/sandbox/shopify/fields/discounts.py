@@ -12,7 +12,7 @@ from sandbox.shopify.fields.context import (
     build_money,
     build_sorted_page,
     get_number_key,
-    list_records,
+    list_visible_records,
     return_constant,
 )
 from sandbox.shopify.gids import build_gid
@@ -51,7 +51,7 @@ def build_lister(name: str, family: str | None) -> Callable[[Any, Context, Args]
     readers = _AUTOMATIC_SEARCHABLE if family == "Automatic" else _SEARCHABLE
 
     def list_discounts(_: Any, context: Context, args: Args) -> NodePage:
-        discounts = list_records(context, name, context.shop.discounts, readers, args.get("query"))
+        discounts = list_visible_records(context, name, context.shop.discounts, readers, args.get("query"))
         if family is not None:
             discounts = [d for d in discounts if d.family == family]
         return build_sorted_page(discounts, args, _SORTS.get(args["sortKey"]))
@@ -61,7 +61,9 @@ def build_lister(name: str, family: str | None) -> Callable[[Any, Context, Args]
 
 def count_discounts(_: Any, context: Context, args: Args) -> dict[str, Any]:
     """Resolve `QueryRoot.discountNodesCount`."""
-    discounts = list_records(context, "discountNodesCount", context.shop.discounts, _SEARCHABLE, args.get("query"))
+    discounts = list_visible_records(
+        context, "discountNodesCount", context.shop.discounts, _SEARCHABLE, args.get("query")
+    )
     return build_count(context.faults.distort_count(len(discounts)), args.get("limit"))
 
 

@@ -11,7 +11,7 @@ from sandbox.shopify.fields.context import (
     Resolver,
     build_sorted_page,
     get_number_key,
-    list_records,
+    list_visible_records,
     parse_gid_number,
     read_key,
     return_constant,
@@ -39,13 +39,15 @@ def _get_item_key(v: Variant) -> tuple[int, int]:
 
 def list_items(_: Any, context: Context, args: Args) -> NodePage:
     """Resolve `QueryRoot.inventoryItems`."""
-    variants = list_records(context, "inventoryItems", context.shop.items, _ITEM_SEARCHABLE, args.get("query"))
+    variants = list_visible_records(context, "inventoryItems", context.shop.items, _ITEM_SEARCHABLE, args.get("query"))
     return build_sorted_page(variants, args, None, _get_item_key)
 
 
 def list_locations(_: Any, context: Context, args: Args) -> NodePage:
     """Resolve `QueryRoot.locations`."""
-    locations = list_records(context, "locations", context.shop.locations, _LOCATION_SEARCHABLE, args.get("query"))
+    locations = list_visible_records(
+        context, "locations", context.shop.locations, _LOCATION_SEARCHABLE, args.get("query")
+    )
     if not args.get("includeInactive"):
         locations = [location for location in locations if location.active]
     return build_sorted_page(locations, args, (lambda location: location.name) if args["sortKey"] == "NAME" else None)
@@ -54,7 +56,7 @@ def list_locations(_: Any, context: Context, args: Args) -> NodePage:
 def count_locations(_: Any, context: Context, args: Args) -> dict[str, Any]:
     """Resolve `QueryRoot.locationsCount`."""
     query = args.get("query")
-    locations = list_records(context, "locationsCount", context.shop.locations, _LOCATION_SEARCHABLE, query)
+    locations = list_visible_records(context, "locationsCount", context.shop.locations, _LOCATION_SEARCHABLE, query)
     return build_count(context.faults.distort_count(len(locations)), args.get("limit"))
 
 

@@ -11,7 +11,7 @@ from sandbox.shopify.fields.context import (
     build_money,
     build_sorted_page,
     get_number_key,
-    list_records,
+    list_visible_records,
     parse_gid_number,
     read_key,
     return_constant,
@@ -46,7 +46,7 @@ SORTS: dict[str, Reader] = {
     "PUBLISHED_AT": lambda p: p.created_at,
     "VENDOR": lambda p: p.vendor,
     "PRODUCT_TYPE": lambda p: p.product_type,
-    "INVENTORY_TOTAL": lambda p: _sum_stock(p),
+    "INVENTORY_TOTAL": lambda p: _sum_tracked_stock(p),
 }
 _VARIANT_SORTS: dict[str, Reader] = {
     "SKU": lambda v: v.sku or "",
@@ -57,32 +57,34 @@ _MAXIMUM_VARIANTS_PAGE_SIZE = 2_000
 _MEDIA_TYPES = {"IMAGE": "MediaImage", "VIDEO": "Video", "EXTERNAL_VIDEO": "ExternalVideo", "MODEL_3D": "Model3d"}
 
 
-def _sum_stock(p: Product) -> int:
+def _sum_tracked_stock(p: Product) -> int:
     return sum(v.available for v in p.variants if v.tracked)
 
 
 def list_products(_: Any, context: Context, args: Args) -> NodePage:
     """Resolve `QueryRoot.products`."""
-    products = list_records(context, "products", context.shop.products, SEARCHABLE, args.get("query"))
+    products = list_visible_records(context, "products", context.shop.products, SEARCHABLE, args.get("query"))
     return build_sorted_page(products, args, SORTS.get(args["sortKey"]))
 
 
 def count_products(_: Any, context: Context, args: Args) -> dict[str, Any]:
     """Resolve `QueryRoot.productsCount`."""
-    products = list_records(context, "productsCount", context.shop.products, SEARCHABLE, args.get("query"))
+    products = list_visible_records(context, "productsCount", context.shop.products, SEARCHABLE, args.get("query"))
     return build_count(context.faults.distort_count(len(products)), args.get("limit"))
 
 
 def list_variants(_: Any, context: Context, args: Args) -> NodePage:
     """Resolve `QueryRoot.productVariants`."""
-    variants = list_records(context, "productVariants", context.shop.variants, VARIANT_SEARCHABLE, args.get("query"))
+    variants = list_visible_records(
+        context, "productVariants", context.shop.variants, VARIANT_SEARCHABLE, args.get("query")
+    )
     return build_sorted_page(variants, args, _VARIANT_SORTS.get(args["sortKey"]))
 
 
 def count_variants(_: Any, context: Context, args: Args) -> dict[str, Any]:
     """Resolve `QueryRoot.productVariantsCount`."""
     query = args.get("query")
-    variants = list_records(context, "productVariantsCount", context.shop.variants, VARIANT_SEARCHABLE, query)
+    variants = list_visible_records(context, "productVariantsCount", context.shop.variants, VARIANT_SEARCHABLE, query)
     return build_count(context.faults.distort_count(len(variants)), args.get("limit"))
 
 
@@ -219,7 +221,7 @@ FIELDS: dict[str, dict[str, Resolver]] = {
         "collections": _list_collections,
         "inCollection": _is_in_collection,
         "publishedAt": lambda p, _: p.created_at if p.status == "ACTIVE" else None,
-        "totalInventory": lambda p, _: _sum_stock(p),
+        "totalInventory": lambda p, _: _sum_tracked_stock(p),
         "tracksInventory": lambda p, _: any(v.tracked for v in p.variants),
         "hasOnlyDefaultVariant": lambda p, _: p.options[0].values == ["Default Title"],
         "hasOutOfStockVariants": lambda p, _: any(v.available <= 0 for v in p.variants),

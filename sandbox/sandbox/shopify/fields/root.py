@@ -90,7 +90,7 @@ def _read_record(kind: str) -> Callable[[Any, Context, Args], Any]:
     return read
 
 
-def _read_product(_: Any, context: Context, args: Args) -> Any:
+def _read_and_mark_single_product(_: Any, context: Context, args: Args) -> Any:
     context.single_product = parse_gid_number(args["id"], "Product")
     return context.shop.products.get(context.single_product)
 
@@ -170,7 +170,7 @@ FIELDS: dict[str, dict[str, Resolver]] = {
         "shop": lambda _, context: context.shop,
         "node": _read_node,
         "nodes": _read_nodes,
-        "product": _read_product,
+        "product": _read_and_mark_single_product,
         "products": products.list_products,
         "productsCount": products.count_products,
         "productVariant": _read_record("ProductVariant"),

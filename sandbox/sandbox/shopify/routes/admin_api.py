@@ -40,7 +40,7 @@ class _AdminApi:
         if isinstance(tenant, Response):
             return tenant
         version = choose_version(request.path_params["version"], tenant.faults)
-        graphql_request = _parse_request(await request.body(), version, self._api_key, _get_scopes(tenant))
+        graphql_request = _parse_request(await request.body(), version, self._api_key, _get_effective_scopes(tenant))
         if graphql_request is None:
             return build_json_response({"errors": {"query": "Required parameter missing or invalid"}}, 400)
         body = await asyncio.to_thread(self._execute, tenant, graphql_request)
@@ -76,7 +76,7 @@ class _AdminApi:
         return orjson.dumps(body)
 
 
-def _get_scopes(tenant: Tenant) -> frozenset[str]:
+def _get_effective_scopes(tenant: Tenant) -> frozenset[str]:
     return frozenset(tenant.grants.scopes) - frozenset(tenant.faults.deny_scopes)
 
 

@@ -150,7 +150,7 @@ def create_erasure_routes(
     @routes.post("/connections/{connection}/delete", **_DELETE)
     async def delete(request: Request, connection: str) -> Response:
         async def delete_for(merchant: UUID) -> str:
-            return build_deletion_path(await erasure.delete(connection, merchant))
+            return build_deletion_path(await erasure.delete_and_remove_app(connection, merchant))
 
         return await _handle_merchant_form(request, merchants, cookies, delete_for)
 

@@ -61,9 +61,9 @@ class ErasureService:
         """
         async with self._connections.lock(name) as locked:
             row = _require_owner(locked.row, merchant)
-            await self._uninstall(locked, await self._remove_app(locked, row))
+            await self._uninstall(locked, await self._try_remove_app(locked, row))
 
-    async def delete(self, name: str, merchant: UUID) -> str:
+    async def delete_and_remove_app(self, name: str, merchant: UUID) -> str:
         """Delete all data of an account at its merchant's request and return the deletion request's code.
 
         Raises NotFoundError unless the connection exists and belongs to `merchant`.
@@ -106,7 +106,7 @@ class ErasureService:
         """
 
         async def find_objection(locked: LockedConnection) -> str | None:
-            return "installed again" if await self._is_installed(locked) else None
+            return "installed again" if await self._refresh_and_check_token(locked) else None
 
         async def execute(locked: LockedConnection) -> str:
             if not await locked.save_executed_request(_build_deletion_request(delivery)):
@@ -121,7 +121,7 @@ class ErasureService:
             delivery.triggered_at,
             find_objection=find_objection,
             execute=execute,
-            seconds=self._try_seconds,
+            timeout_seconds=self._try_seconds,
         )
 
     async def record_customer_request(self, delivery: Delivery) -> str:
@@ -152,10 +152,10 @@ class ErasureService:
             if row is None or (kind is RequestKind.UNINSTALL and row.granted_at > request.requested_at + SAME_TIME_MS):
                 return
             if kind is RequestKind.MERCHANT_DELETION:
-                row = await self._remove_app(locked, row)
+                row = await self._try_remove_app(locked, row)
             await (self._redact(locked, row) if kind.is_deletion else self._uninstall(locked, row))
 
-    async def _is_installed(self, locked: LockedConnection) -> bool:
+    async def _refresh_and_check_token(self, locked: LockedConnection) -> bool:
         if locked.row is None or not locked.row.is_live:
             return False
         row = await self._tokens.refresh_token_if_due(locked)
@@ -164,7 +164,7 @@ class ErasureService:
         token = self._tokens.decrypt_access_token(row)
         return await self._get_api(row).is_token_valid(parse_account(row.name), token)
 
-    async def _remove_app(self, locked: LockedConnection, row: Connection) -> Connection:
+    async def _try_remove_app(self, locked: LockedConnection, row: Connection) -> Connection:
         """Remove the app at the platform and return the row, whose tokens may have been refreshed.
 
         When the platform does not answer, this is logged and the app stays installed there.

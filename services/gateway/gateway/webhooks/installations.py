@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import structlog
 
 from contracts.events import parse_account, parse_platform
-from gateway.connections import REDACTED, UNINSTALLED, Connection, apply_uninstall, change_scopes
+from gateway.connections import REDACTED, UNINSTALLED, Connection, apply_scope_change, apply_uninstall
 from gateway.store.connections import ConnectionStore, LockedConnection
 from gateway.tokens.service import TokenService
-from gateway.webhooks.removals import TRY_SECONDS, compare_times, execute_removal_unless_objection
+from gateway.webhooks.removals import TRY_SECONDS, compare_event_with_grant, execute_removal_unless_objection
 from platform_sdk.adapters import AccountApi
 
 log = structlog.get_logger()
@@ -47,7 +47,7 @@ class Installations:
             row = locked.row
             if row is None or row.state in _GONE:
                 return "not connected"
-            if compare_times(row.granted_at, triggered_at) == "before":
+            if compare_event_with_grant(row.granted_at, triggered_at) == "before":
                 return "older than the grant"
             row = await self._tokens.refresh_token_if_due(locked)
             if row.tokens is None:
@@ -62,7 +62,7 @@ class Installations:
             triggered_at,
             find_objection=find_objection,
             execute=self._uninstall,
-            seconds=self._try_seconds,
+            timeout_seconds=self._try_seconds,
         )
 
     async def update_scopes(self, name: str) -> str:
@@ -81,7 +81,7 @@ class Installations:
             if not row.is_live:
                 return "not connected"
             token = self._tokens.decrypt_access_token(row)
-            after = change_scopes(row, await self._get_api(row).fetch_scopes(parse_account(name), token))
+            after = apply_scope_change(row, await self._get_api(row).fetch_scopes(parse_account(name), token))
             await locked.save_and_notify(after)
         return "scopes changed" if after is not row else "scopes read"
 

@@ -52,7 +52,7 @@ class WebhookProtocol(LimitedProtocol):
         if handler is None or not self._is_plain():
             self._pass_to_uvicorn()
             return
-        self.end_headers()
+        self.end_and_check_headers()
         self._request = request = WebhookRequest(self, handler, self.headers)
         self.cycle = request  # type: ignore[assignment] # it has what this class uses of a cycle
 

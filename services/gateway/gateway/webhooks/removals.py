@@ -20,7 +20,7 @@ TRY_SECONDS = 2.0
 """The time limit for trying a stored token, including a refresh. It is shorter than the limit for an answer."""
 
 
-def compare_times(granted_at: int, triggered_at: int | None) -> str:
+def compare_event_with_grant(granted_at: int, triggered_at: int | None) -> str:
     """Return whether the event was `before`, `after` or `near` the grant. Times are in ms.
 
     `near` means within `SAME_TIME_MS`, or that the event's time is unknown.
@@ -37,23 +37,24 @@ async def execute_removal_unless_objection(
     *,
     find_objection: Callable[[LockedConnection], Awaitable[str | None]],
     execute: Callable[[LockedConnection], Awaitable[str]],
-    seconds: float = TRY_SECONDS,
+    timeout_seconds: float = TRY_SECONDS,
 ) -> str:
     """Execute a removal unless there is an objection, and return the outcome to log.
 
     `find_objection` tries the stored token and returns an outcome when the app is still installed, otherwise None. It
     and `execute` run under the connection's lock.
 
-    When the token cannot be tried within `seconds`, the times decide. A removal that is clearly later than the grant is
-    executed, because a closed shop may not answer at all. For any other removal the TransientError or TimeoutError is
-    raised, so that the platform delivers again. Raises UnavailableError when the database is unavailable.
+    When the token cannot be tried within `timeout_seconds`, the times decide. A removal that is clearly later than the
+    grant is executed, because a closed shop may not answer at all. For any other removal the TransientError or
+    TimeoutError is raised, so that the platform delivers again. Raises UnavailableError when the database is
+    unavailable.
     """
     try:
-        async with asyncio.timeout(seconds), connections.lock(name) as locked:
+        async with asyncio.timeout(timeout_seconds), connections.lock(name) as locked:
             return await find_objection(locked) or await execute(locked)
     except (TransientError, TimeoutError) as error:
         async with connections.lock(name) as locked:
-            if locked.row is None or compare_times(locked.row.granted_at, triggered_at) != "after":
+            if locked.row is None or compare_event_with_grant(locked.row.granted_at, triggered_at) != "after":
                 raise
             log.warning("removal executed without trying the token", connection=name, reason=type(error).__name__)
             return await execute(locked)

@@ -48,7 +48,7 @@ class ConnectionStateHandler:
             await _cancel_syncs_and_delayed_requests(tx, counts, newest)
             is_cleared = any(_is_new_redaction(event, row) for event in events)
             if is_cleared:
-                await _delete_connection(tx, connection)
+                await _delete_connection_data(tx, connection)
             if newest.state == "connected":
                 is_poll_scheduled = row is not None and row.state == "connected" and not is_cleared
                 await self._schedule_syncs(tx, newest, is_poll_scheduled=is_poll_scheduled)
@@ -82,7 +82,7 @@ def _is_new_redaction(event: ConnectionChanged, row: LedgerConnection | None) ->
     return row is None or event.epoch > row.epoch or (event.revision > row.revision and row.state != "redacted")
 
 
-async def _delete_connection(tx: AsyncConnection, connection: str) -> None:
+async def _delete_connection_data(tx: AsyncConnection, connection: str) -> None:
     """Delete what is stored about a redacted connection.
 
     The caller has already cancelled the syncs in this transaction. The cancellation waited for every other transaction

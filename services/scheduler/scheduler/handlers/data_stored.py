@@ -62,7 +62,7 @@ async def _handle_event(
     if event.upload is not None and event.epoch >= row.epoch:
         await connections.record_upload(tx, event.connection, event.upload)
         accepted = await syncs.record_upload(tx, event.connection, event.upload)
-        counts.add_stored_webhooks(event.connection, accepted, event.upload.stored_at)
+        counts.add_webhook_latencies(event.connection, accepted, event.upload.stored_at)
     if event.records_to_verify and event.verification_id is not None:
         await _request_verification(tx, event, event.verification_id)
 
@@ -134,4 +134,4 @@ async def _record_existing_upload(
     row = await connections.get(tx, connection)
     if row is not None and row.upload is not None and row.upload_sequence >= result.sequence:
         accepted = await syncs.record_existing_upload(tx, connection, row.upload, row.upload_sequence)
-        counts.add_stored_webhooks(connection, accepted, Upload.model_validate_json(row.upload).stored_at)
+        counts.add_webhook_latencies(connection, accepted, Upload.model_validate_json(row.upload).stored_at)

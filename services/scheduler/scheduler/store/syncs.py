@@ -107,7 +107,7 @@ class OpenRequest:
     attempts: int
 
 
-def _parse_due_time(ms: int) -> datetime:
+def _parse_time_ms(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
@@ -128,7 +128,7 @@ async def record_requests(tx: AsyncConnection, requests: Sequence[SyncRequested]
             "causes": [r.cause for r in ordered],
             "modes": ["incremental" for _ in ordered],
             "attempts": [r.attempt for r in ordered],
-            "requested_at": [_parse_due_time(r.requested_at) for r in ordered],
+            "requested_at": [_parse_time_ms(r.requested_at) for r in ordered],
             "requested_records": [orjson.dumps(r.records).decode() for r in ordered],
         },
     )

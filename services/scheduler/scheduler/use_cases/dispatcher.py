@@ -197,14 +197,14 @@ class SyncDispatcher:
         connection, sync_id = full_sync.connection, str(full_sync.sync_id)
         has_webhooks = True
         try:
-            await self._gateway.ensure_webhooks(connection, sync_id, first=full_sync.cause == "connect")
+            await self._gateway.ensure_webhooks(connection, sync_id, is_first_sync=full_sync.cause == "connect")
         except ConnectionEndedError as error:
             await self._finish_full_sync(full_sync, "cancelled", f"the connection is {error.state}")
             return
         except UnavailableError as error:
             log.warning("webhooks not ensured", connection=connection, reason=str(error))
             if full_sync.attempts < MAX_WEBHOOK_ATTEMPTS:
-                await self._postpone_full_sync(full_sync, str(error))
+                await self._postpone_start(full_sync, str(error))
                 return
             has_webhooks = False
         async with self._database.transaction() as tx:
@@ -223,7 +223,7 @@ class SyncDispatcher:
         """
         name, missed = retry.connection, retry.unsubscribed_sync
         try:
-            await self._gateway.ensure_webhooks(name, str(missed), first=retry.is_first_sync)
+            await self._gateway.ensure_webhooks(name, str(missed), is_first_sync=retry.is_first_sync)
         except ConnectionEndedError:
             async with self._database.transaction() as tx:
                 await webhook_retries.clear(tx, name)
@@ -247,7 +247,7 @@ class SyncDispatcher:
                 await full_syncs.open_or_coalesce(tx, sync_id, name, retry.epoch, "subscriptions")
         log.info("webhooks ensured", connection=name, attempts=retry.attempts + 1)
 
-    async def _postpone_full_sync(self, full_sync: FullSync, reason: str) -> None:
+    async def _postpone_start(self, full_sync: FullSync, reason: str) -> None:
         due = compute_retry_time(full_sync.attempts)
         async with self._database.transaction() as tx:
             await full_syncs.postpone(tx, full_sync, None, due, attempts=full_sync.attempts + 1, reason=reason)

@@ -73,7 +73,7 @@ class MappedRecords:
         if chunked is None:
             self.records.append(record)
             return
-        self.records.append(record.model_copy(update={"chunk": chunked.build_first_chunk()}))
+        self.records.append(record.model_copy(update={"chunk": chunked.build_first_chunk_info()}))
         self.chunked_records.append(chunked)
 
     def merge(self, other: "MappedRecords") -> None:

@@ -75,7 +75,7 @@ async def raise_sequence(tx: AsyncConnection, connection: str) -> int:
     return int((await tx.execute(_RAISE_SEQUENCE, {"connection": connection})).scalar_one())
 
 
-async def mark_fully_read(tx: AsyncConnection, connection: str, sync_id: UUID) -> int:
+async def record_full_sync_success(tx: AsyncConnection, connection: str, sync_id: UUID) -> int:
     """Record that a full sync succeeded. Return the connection's sequence number.
 
     From now on snapshots may be built. A comparison of the object in the bucket with the last upload is requested.

@@ -92,7 +92,7 @@ async def load_due(tx: AsyncConnection, connection: str) -> PendingErasure | Non
     return PendingErasure(*row) if row else None
 
 
-async def record_deletion(tx: AsyncConnection, erasure: PendingErasure, erased_at: int) -> bool:
+async def record_first_deletion(tx: AsyncConnection, erasure: PendingErasure, erased_at: int) -> bool:
     """Store that the object was deleted at `erased_at` (ms), and schedule the second deletion.
 
     Returns False, and stores nothing, if a later redaction has replaced this erasure.

@@ -121,7 +121,7 @@ async def write(tx: AsyncConnection, connection: str, resource: str, prepared: S
     )
 
 
-async def write_tombstones(
+async def write_tombstones_and_delete_children(
     tx: AsyncConnection, connection: str, resource: str, prepared: Sequence[PreparedRecord]
 ) -> None:
     """Mark records as deleted: write index entries without a hash, and delete their bodies and all child records."""

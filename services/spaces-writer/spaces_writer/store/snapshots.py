@@ -83,7 +83,7 @@ async def list_due(tx: AsyncConnection, now: float) -> list[str]:
     return [row.connection for row in rows if row.tokens is None or UploadPace(*row[1:]).compute_wait(now) <= 0]
 
 
-async def lock_for_build_if_due(tx: AsyncConnection, connection: str) -> Snapshot | None:
+async def lock_for_build_if_allowed(tx: AsyncConnection, connection: str) -> Snapshot | None:
     """Return the snapshot's row, locked until the transaction ends. The row is created if there is none.
 
     Returns None if another process has the lock, or if the snapshot may not be built: as long as no full sync has

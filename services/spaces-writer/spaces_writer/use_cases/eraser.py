@@ -83,9 +83,9 @@ class Eraser:
         self._on_erased()
 
     async def _delete_first_time_and_notify(self, tx: "AsyncConnection", erasure: PendingErasure) -> None:
-        await self._delete_object(tx, erasure)
+        await self._delete_object_and_snapshot_row(tx, erasure)
         erased_at = int(time.time() * 1000)
-        if not await erasures.record_deletion(tx, erasure, erased_at):
+        if not await erasures.record_first_deletion(tx, erasure, erased_at):
             return
         event = DataStored(
             connection=erasure.connection,
@@ -106,12 +106,12 @@ class Eraser:
         if has_new_object:
             await connections.request_object_check(tx, erasure.connection)
         else:
-            await self._delete_object(tx, erasure)
+            await self._delete_object_and_snapshot_row(tx, erasure)
         await erasures.delete(tx, erasure)
         if erasure.merchant is not None:
             await merchants.invalidate(tx, erasure.merchant)
 
-    async def _delete_object(self, tx: "AsyncConnection", erasure: PendingErasure) -> None:
+    async def _delete_object_and_snapshot_row(self, tx: "AsyncConnection", erasure: PendingErasure) -> None:
         if erasure.object_key is not None:
             try:
                 await self._bucket.delete(erasure.object_key)

@@ -82,7 +82,7 @@ async def _store_records(
     if changed:
         await records.write(tx, connection, resource, changed)
     if deleted:
-        await records.write_tombstones(tx, connection, resource, deleted)
+        await records.write_tombstones_and_delete_children(tx, connection, resource, deleted)
     if unchanged:
         await records.write_index(tx, connection, resource, unchanged)
     has_renewed_fields = any(

@@ -77,7 +77,7 @@ class SnapshotBuilder:
         """
         started = time.time()
         async with self._database.transaction() as tx:
-            snapshot = await snapshots.lock_for_build_if_due(tx, connection)
+            snapshot = await snapshots.lock_for_build_if_allowed(tx, connection)
             if snapshot is None:
                 return None
             traceparents = await trace_links.list_traceparents(tx, connection, snapshot.sequence)

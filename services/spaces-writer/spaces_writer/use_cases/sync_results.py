@@ -61,7 +61,7 @@ async def _record_success(tx: "AsyncConnection", event: FullReadCompleted, batch
     """Store the result `success` of a full read, after the detection of deletions."""
     name, read_id = event.connection, event.read_id
     await request_deletion_verifications(tx, event, batch)
-    sequence = await connections.mark_fully_read(tx, name, read_id)
+    sequence = await connections.record_full_sync_success(tx, name, read_id)
     await trace_links.save_current_span(tx, name, sequence)
     result = SyncResult(
         sync_ids=(read_id,), status="success", sequence=sequence, skipped_resources=event.skipped_resources

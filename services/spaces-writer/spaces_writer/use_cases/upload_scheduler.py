@@ -59,7 +59,7 @@ class UploadScheduler:
                 self._cleaned_up_at = time.monotonic()
                 await reads.delete_expired(tx)
         for connection in due_snapshots:
-            self._start(connection, partial(self._build, connection))
+            self._start(connection, partial(self._build_and_upload, connection))
         for merchant in due_merchants:
             self._start(str(merchant), partial(self._documents.put_or_delete_document, merchant))
         return False
@@ -100,6 +100,6 @@ class UploadScheduler:
         else:
             self._paused_until[name] = time.monotonic() + PAUSE_SECONDS
 
-    async def _build(self, connection: str) -> bool:
+    async def _build_and_upload(self, connection: str) -> bool:
         upload = await self._builder.build_and_upload_if_changed(connection)
         return upload is not None and upload.outcome != "failed"

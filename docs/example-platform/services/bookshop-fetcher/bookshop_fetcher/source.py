@@ -69,7 +69,7 @@ class BookshopSource:
         if not again:
             yield FullReadEnd(id_ranges=tuple((resource.name, 0) for resource in resources), started_at=started_at)
 
-    def measure_budget(self) -> dict[str, float]:
+    def measure_remaining_rate_limits(self) -> dict[str, float]:
         """Return an empty dict: there is no rate limit."""
         return {}
 
