@@ -81,7 +81,7 @@ def up(
             console, StackError(f"No part {', '.join(unknown)}; there are {', '.join(parts.ALL)}.")
         )
     try:
-        environment.check_settings(given := _load_settings())
+        environment.check_settings(given := _load_settings(), dotenv_values(".env"))
     except StackError as error:
         raise _print_error_and_build_exit(console, error) from None
     stack = Stack(data, given=given, wanted=wanted, on_line=lambda name, line: console.print(logs.render(name, line)))

@@ -84,6 +84,7 @@ SETTINGS = (
 # Each process has its own, so one value for all cannot be meant (and some shells export HOST).
 _PER_PROCESS = ("HOST", "PORT", "INTERNAL_KEY", "INTERNAL_KEYS")
 _PORTS = ("GATEWAY_PORT", "GATEWAY_INTERNAL_PORT", "SANDBOX_PORT")
+_OWN_PREFIXES = ("GATEWAY_", "SCHEDULER_", "SPACES_WRITER_", "SANDBOX_", "WEBHOOK_", "SNAPSHOT_", "POLL_")
 _SIMILARITY = 0.9
 """How similar (0 to 1) an unknown name must be to that of a setting to be taken for a misspelling of it."""
 OWNERS = {GATEWAY: "gateway", SCHEDULER: "scheduler", SPACES_WRITER: "spaces_writer"}
@@ -129,14 +130,19 @@ def _list_parts_and_address_settings() -> Iterator[tuple[str, str]]:
         yield from ((SANDBOX, setting.name) for setting in manifest.settings if setting.replaces_sandbox)
 
 
-def check_settings(given: Mapping[str, str]) -> None:
-    """Raise StackError for a misspelt setting among the environment variables `given`, and for a malformed port."""
-    for wrong, meant in find_misspelt_settings(given).items():
+def check_settings(given: Mapping[str, str], file: Iterable[str] = ()) -> None:
+    """Raise StackError for a misspelt setting, and for a malformed port.
+
+    `given` are the environment variables and the settings of the file `.env`, whose names are in `file`. Variables of
+    other programs are in the environment as well, so there only names that begin like a setting of ours are checked.
+    """
+    ours = [name for name in given if name in set(file) or name.startswith(_OWN_PREFIXES)]
+    for wrong, meant in find_misspelt_settings(ours).items():
         raise StackError(f"{wrong} is not a setting. {meant} is one: correct the name, or remove it.")
     for name in _PORTS:
         value = given.get(name, "0")
-        if not (value.isascii() and value.isdigit() and int(value) <= MAX_PORT):
-            raise StackError(f"{name} must be a number from 0 to {MAX_PORT}; it is {value!r}.")
+        if not (value.isascii() and value.isdigit() and len(value) < 6 and int(value) <= MAX_PORT):
+            raise StackError(f"{name} must be a port, a number up to {MAX_PORT}; it is {value[:20]!r}.")
 
 
 def find_misspelt_settings(names: Iterable[str]) -> Settings:
@@ -199,7 +205,7 @@ class Environment:
     @property
     def sandbox_port(self) -> int:
         """The port of the sandbox."""
-        return int(self.given.get("SANDBOX_PORT") or self.get_port(SANDBOX))
+        return int(self.given.get("SANDBOX_PORT", 0)) or self.get_port(SANDBOX)
 
     @property
     def sandbox_url(self) -> str:
@@ -209,7 +215,7 @@ class Environment:
     @property
     def internal_port(self) -> int:
         """The gateway's loopback port for other services."""
-        return int(self.given.get("GATEWAY_INTERNAL_PORT") or self.get_port("gateway-internal"))
+        return int(self.given.get("GATEWAY_INTERNAL_PORT", 0)) or self.get_port("gateway-internal")
 
     @property
     def has_sandbox(self) -> bool:

@@ -199,9 +199,16 @@ def test_a_misspelt_setting_is_named_with_the_one_that_is_meant() -> None:
 
 @pytest.mark.parametrize("value", ["abc", "-1", "65536", "5000.0", "\u0665"])
 def test_a_malformed_port_is_named(value: str) -> None:
-    with pytest.raises(StackError, match="GATEWAY_PORT must be a number from 0 to 65535"):
+    with pytest.raises(StackError, match="GATEWAY_PORT must be a port, a number up to 65535"):
         environment.check_settings({"GATEWAY_PORT": value})
 
 
 def test_correct_settings_are_accepted() -> None:
     environment.check_settings({"GATEWAY_PORT": "5100", "SPACES_BUCKET": "mine", "PATH": "/bin"})
+
+
+def test_variables_of_other_programs_are_let_alone_unless_the_file_has_them() -> None:
+    others = {"DATABASE_URI": "x", "SPACES_ACCESS_KEY_ID": "x", "KAFKA_BOOTSTRAP_SERVER": "x"}
+    environment.check_settings(others)
+    with pytest.raises(StackError, match="KAFKA_BOOTSTRAP_SERVERS is one"):
+        environment.check_settings(others, ["KAFKA_BOOTSTRAP_SERVER"])

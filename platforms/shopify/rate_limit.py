@@ -18,9 +18,15 @@ It is no more than that because full syncs must leave half of the bucket free.""
 MAX_IDS = 250
 """The most ids that the platform accepts in `nodes(ids:)`."""
 MIN_SLOW_IDS = 25
-"""Slowness never makes batches smaller than this: a slower shop costs time, smaller batches cost points as well."""
+"""Slowness makes batches no smaller than this while batches of this size succeed: smaller ones cost more points."""
+MAX_SMALL_FAILURES = 2
+"""After this many failures in a row of batches of MIN_SLOW_IDS or fewer ids, batches become smaller still."""
 SUCCESSES_PER_STEP = 5
 """After this many full batches in a row, batches that slowness made smaller are doubled."""
+MAX_REQUIRED_SUCCESSES = 320
+"""The number of full batches rises up to this where the doubled size has failed."""
+MAX_QUERY_COST = 1_000
+"""The most points that Shopify allows for one query."""
 
 Variables = Mapping[str, Any]
 
@@ -105,10 +111,21 @@ class PointBucket:
 
 @dataclass
 class SlowLimit:
-    """The most ids in one query while a shop is slow, and how many batches of this size have succeeded in a row."""
+    """The most ids in one query while a shop is slow.
+
+    `successes` counts the batches of this size that have succeeded in a row, `failures` those of a small size that have
+    failed. After `required` successes the size is doubled. `is_doubled` says that this size is the result of that.
+    """
 
     ids: int
+    required: int
     successes: int = 0
+    failures: int = 0
+    is_doubled: bool = False
+
+    def get_next_required(self) -> int:
+        """Return how many successes the next smaller size needs: more, where doubling to this size was too early."""
+        return min(self.required * 2, MAX_REQUIRED_SUCCESSES) if self.is_doubled else self.required
 
 
 @dataclass
@@ -135,12 +152,14 @@ class RateLimitState:
             limit = min(limit, self.slow_limits[query.name].ids)
         if not self.charges_per_id:
             return limit
-        cost_per_id = max(1, query.compute_cost(variables) - 1)
+        factor = self.cost_factors.get(query.name, 1.0)
+        cost_per_id = max(1, math.ceil((query.compute_cost(variables) - 1) * factor))
         return max(1, min(limit, (TARGET_COST - 1) // cost_per_id))
 
     def estimate_cost(self, query: Query, variables: Variables) -> int:
         """Return the points that the query will request."""
-        return math.ceil(self._compute_cost(query, variables) * self.cost_factors.get(query.name, 1.0))
+        cost = self._compute_cost(query, variables)
+        return max(cost, min(MAX_QUERY_COST, math.ceil(cost * self.cost_factors.get(query.name, 1.0))))
 
     def learn_cost(self, query: Query, variables: Variables, requested: float) -> None:
         """Learn what the query really costs. `requested` is the number of points that the response reports.
@@ -161,22 +180,36 @@ class RateLimitState:
         self.batch_limits[query.name] = max(1, min(ids, self.batch_limits.get(query.name, MAX_IDS)) // 2)
 
     def record_slow_answer(self, query: Query, ids: int) -> None:
-        """Halve the batch size of `query`, down to MIN_SLOW_IDS, because a query with `ids` ids took long and failed.
+        """Halve the batch size of `query`, because a query with `ids` ids took long and failed.
 
-        A small query changes nothing, because the number of its ids was not what took long.
+        A query with at most MIN_SLOW_IDS ids changes nothing, because the number of its ids was not what took long.
+        Only where batches are that small already, and fail again and again, they become smaller still.
         """
+        limit = self.slow_limits.get(query.name)
         if ids > MIN_SLOW_IDS:
-            self.slow_limits[query.name] = SlowLimit(max(MIN_SLOW_IDS, ids // 2))
+            smaller = max(MIN_SLOW_IDS, ids // 2)
+            if limit is None or smaller < limit.ids:
+                self.slow_limits[query.name] = SlowLimit(
+                    smaller, limit.get_next_required() if limit else SUCCESSES_PER_STEP
+                )
+        elif limit is not None and ids >= limit.ids:
+            limit.successes = 0
+            limit.failures += 1
+            if limit.failures == MAX_SMALL_FAILURES:
+                self.slow_limits[query.name] = SlowLimit(max(1, limit.ids // 2), limit.get_next_required())
 
     def record_success(self, query: Query, ids: int) -> None:
-        """Double the batch size that slowness has reduced, after SUCCESSES_PER_STEP full batches in a row."""
+        """Double the batch size that slowness has reduced, after enough full batches in a row."""
         limit = self.slow_limits.get(query.name)
         if limit is None or ids < limit.ids:
             return
+        limit.failures = 0
         limit.successes += 1
-        if limit.successes == SUCCESSES_PER_STEP:
-            self.slow_limits[query.name] = SlowLimit(limit.ids * 2)
-        if self.slow_limits[query.name].ids >= MAX_IDS:
+        if limit.successes < limit.required:
+            return
+        if limit.ids < MAX_IDS:
+            self.slow_limits[query.name] = SlowLimit(min(MAX_IDS, limit.ids * 2), limit.required, is_doubled=True)
+        else:
             del self.slow_limits[query.name]
 
     def _compute_cost(self, query: Query, variables: Variables) -> int:

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 import structlog
+from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 log = structlog.get_logger()
@@ -18,6 +19,12 @@ Network = IPv4Network | IPv6Network
 
 CHECK_SECONDS = 1.0
 """The seconds between two looks for connections that have taken too long."""
+MAX_HEADERS = 200
+"""The number of headers of a request: each takes more memory than its bytes."""
+MAX_PIPELINED = 16
+"""How many requests of a connection may wait for the response to the one before them."""
+CLOSE_SECONDS = 10.0
+"""How long a closed connection may take to accept the rest of its responses. Then the rest is discarded."""
 LINGER_SECONDS = 1.0
 """How long the rest of a refused request is read and discarded. If the connection were closed immediately, the sender
 might never see the answer."""
@@ -55,6 +62,11 @@ class ConnectionLimiter:
         self._buffered_bytes = 0
         self._refusals = Counter[int]()
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def open_connections(self) -> tuple["LimitedProtocol", ...]:
+        """The open connections, oldest first."""
+        return tuple(self._open)
 
     def add(self, connection: "LimitedProtocol", address: str) -> bool:
         """Add an open connection from the IP address `address`. Return False, and add nothing, when there are too many.
@@ -98,6 +110,9 @@ class ConnectionLimiter:
         return not any(ip_address(address) in network for network in self._trusted_proxies)
 
     def _close_late_and_log_refusals(self) -> None:
+        self._timer = None
+        if self._open:
+            self._ensure_timer()
         now = asyncio.get_running_loop().time()
         for connection in list(self._open):
             connection.close_if_late(now)
@@ -105,13 +120,20 @@ class ConnectionLimiter:
             counts = {f"status_{status}": count for status, count in sorted(self._refusals.items())}
             log.warning("requests refused", **counts, open_connections=len(self._open))
             self._refusals.clear()
-        self._timer = None
-        if self._open:
-            self._ensure_timer()
 
     def _ensure_timer(self) -> None:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._close_late_and_log_refusals)
+
+
+class _DiscardingList(list[tuple[bytes, bytes]]):
+    """The place of a request's headers once they are complete. It takes no trailers, which nothing here needs."""
+
+    def append(self, _header: tuple[bytes, bytes]) -> None:
+        """Do nothing."""
+
+
+_DISCARDED = _DiscardingList()
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -134,6 +156,8 @@ class LimitedProtocol(HttpToolsProtocol):
         """The bytes of the request's headers so far, without those of the read in which the request began."""
         self._body_bytes = 0
         """The bytes of the body that are in memory and counted by the limiter."""
+        self._closed_at: float | None = None
+        """When the connection was first seen to be closing."""
         self._due_at: float | None = None
         """When the connection must have sent its next request, or the rest of its headers; None during a request."""
 
@@ -151,6 +175,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Release what the connection has used."""
         self._limiter.remove(self)
+        # Uvicorn leaves its timer running when the connection was reset, and with it all that the connection holds.
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
         self._release_body()
 
@@ -163,7 +189,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if was_in_headers:
             self._header_bytes += self._read_size
         super().data_received(data)
-        if self._is_in_headers and self._header_bytes > self._limiter.limits.header_bytes:
+        if self._is_in_headers and self._has_large_headers():
             self.refuse(431)
         elif self.cycle is not None and len(self.cycle.body) != self._body_bytes:
             self._count_body(len(self.cycle.body))
@@ -180,19 +206,31 @@ class LimitedProtocol(HttpToolsProtocol):
         self._due_at = self.loop.time() + self._limiter.limits.header_seconds
 
     def on_headers_complete(self) -> None:
-        """Begin the request, unless its headers are too large."""
+        """Begin the request, unless its headers are too large or too many requests wait already."""
         self.end_and_check_headers()
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._end_after_responses()
+            raise ValueError("too many pipelined requests")
         super().on_headers_complete()
+        self.discard_trailers()
 
     def end_and_check_headers(self) -> None:
         """End the limits of the headers. Headers that are too large are refused, and the parser is stopped."""
-        self._is_in_headers = False
-        self._due_at = None
-        limit = self._limiter.limits.header_bytes
-        if max(self._header_bytes, self._read_size) > limit and self._measure_headers() > limit:
+        # A limit may be exceeded by one read, so only then the exact size matters.
+        if max(self._header_bytes, self._read_size) > self._limiter.limits.header_bytes and self._has_large_headers():
             self.refuse(431)
             # Uvicorn catches what a callback of the parser raises.
             raise ValueError("the headers are too large")
+        self._is_in_headers = False
+        self._due_at = None
+
+    def discard_trailers(self) -> None:
+        """Discard the headers that may follow a chunked body: nothing needs them, and they are not limited."""
+        self.headers = _DISCARDED
+
+    def discard_rest(self) -> None:
+        """Discard what else arrives, because the connection is about to be closed."""
+        self._is_refused = True
 
     def on_response_complete(self) -> None:
         """Release the body, and wait for the next request."""
@@ -203,26 +241,54 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def refuse(self, status: int) -> None:
-        """Answer with `status`, discard what else arrives, and close the connection."""
+        """Refuse the request that is arriving: answer with `status`, discard what else arrives, close the connection.
+
+        The responses to earlier requests of the connection come first. When there are any, the refused request gets no
+        answer of its own in its headers, and a 503 in its turn in its body.
+        """
         if self._is_refused:
             return
-        self._is_refused = True
-        self._due_at = None
         self._limiter.count_refusal(status)
         cycle = self.cycle
         is_under_way = cycle is not None and not cycle.response_complete
-        # In the headers of a pipelined request, the response to the one before it comes first, and ends the connection.
-        if not is_under_way or not (self._is_in_headers or cycle.response_started):
+        if is_under_way and self._is_in_headers:
+            self._end_after_responses()
+            return
+        if is_under_way and self.pipeline and self.pipeline[0][0] is cycle:
+            self.pipeline[0] = (cycle, service_unavailable)
+            self._end_after_responses()
+            self._release_body()
+            return
+        self._is_refused = True
+        self._due_at = None
+        if not is_under_way or not cycle.response_started:
             self.transport.write(_build_refusal(status))
-        if is_under_way and not self._is_in_headers:
+        if is_under_way:
             cycle.disconnected = True
             cycle.message_event.set()
             self._release_body()
+        # What arrives is read, so that it can be discarded.
+        self.flow.resume_reading()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
+    def _end_after_responses(self) -> None:
+        """Discard what else arrives, and close the connection after the responses to its earlier requests."""
+        self._is_refused = True
+        self._due_at = None
+        (self.pipeline[0][0] if self.pipeline else self.cycle).keep_alive = False
+
     def close_if_late(self, now: float) -> None:
-        """Refuse a connection whose headers are late, and close one that sends no request."""
-        if self._due_at is None or now < self._due_at:
+        """Refuse a connection whose headers are late, and close one that sends no request.
+
+        A closed connection that does not accept the rest of its responses is ended.
+        """
+        if self.transport.is_closing():
+            self._closed_at = self._closed_at or now
+            if now - self._closed_at > CLOSE_SECONDS:
+                self.transport.abort()
+            return
+        # While reading is paused, the rest of the headers is not late: it was not read.
+        if self._due_at is None or now < self._due_at or self.flow.read_paused:
             return
         if self._is_in_headers:
             self.refuse(408)
@@ -232,13 +298,21 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer a malformed request. Uvicorn also calls this after `end_and_check_headers` has stopped the parser."""
-        if not self._is_refused:
-            self._is_refused = True
-            super().send_400_response(msg)
+        if self._is_refused:
+            return
+        self._limiter.count_refusal(400)
+        if self.cycle is not None and not self.cycle.response_complete and self._is_in_headers:
+            self._end_after_responses()
+            return
+        self._is_refused = True
+        super().send_400_response(msg)
 
-    def _measure_headers(self) -> int:
-        """Return the bytes of the request's URL and headers."""
-        return len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+    def _has_large_headers(self) -> bool:
+        """Return whether the request's URL and headers exceed a limit."""
+        limit = self._limiter.limits.header_bytes
+        if len(self.headers) > MAX_HEADERS or (self._is_in_headers and self._header_bytes > limit):
+            return True
+        return len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers) > limit
 
     def _start_idle_limit(self) -> None:
         self._due_at = self.loop.time() + self._limiter.limits.idle_seconds

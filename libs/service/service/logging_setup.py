@@ -1,7 +1,8 @@
 """Structured logs on standard output: one JSON object per line. The values of fields that may be secret are hidden.
 
 Lines of libraries, which use Python's `logging`, go the same way. A library in trouble repeats itself, some thousand
-times while Kafka restarts. So of equal lines only the first is written, and then one a minute with the others' count.
+times while Kafka restarts. So of equal lines only the first is written, and, after a minute, a later
+one with the count of the others.
 """
 
 import logging
@@ -48,7 +49,8 @@ class Repetition:
 class LibraryLogHandler(logging.Handler):
     """Writes the lines of libraries as structured lines, and repeated ones once in REPEAT_SECONDS.
 
-    Lines are equal when their logger, level and template are: `connect to %s failed` for any host. `elapsed` returns
+    Lines are equal when their logger, level, template and the place of their exception are: `connect to %s failed` for
+    any host. `elapsed` returns
     the seconds of a monotonic clock.
     """
 
@@ -68,11 +70,12 @@ class LibraryLogHandler(logging.Handler):
             fields["repeated"] = repeated
         if record.exc_info:
             fields["exc_info"] = record.exc_info
-        log.log(max(record.levelno, logging.INFO), _format_message(record), **fields)
+        write = log.error if record.levelno >= logging.ERROR else log.warning
+        write(_format_message(record), **fields)
 
     def _count(self, record: logging.LogRecord) -> int | None:
         """Return how many equal lines were left out since the last that was written; None to leave this one out."""
-        key, now = (record.name, record.levelno, str(record.msg)), self._elapsed()
+        key, now = (record.name, record.levelno, f"{record.msg}{_find_origin(record)}"), self._elapsed()
         seen = self.repetitions.get(key)
         if seen is not None and now - seen.written_at < REPEAT_SECONDS:
             seen.count += 1
@@ -83,12 +86,27 @@ class LibraryLogHandler(logging.Handler):
         return seen.count if seen else 0
 
 
+def _find_origin(record: logging.LogRecord) -> str:
+    """Return the class of a line's exception and where it was raised: different errors count as different lines.
+
+    It is empty for a line without an exception.
+    """
+    kind, _, traceback = record.exc_info or (None, None, None)
+    if kind is None:
+        return ""
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    place = f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}" if traceback else ""
+    return f" {kind.__name__} {place}"
+
+
 def _format_message(record: logging.LogRecord) -> str:
-    """Return the text of a line; its template and arguments where these do not fit together."""
+    """Return the text of a line; its template alone where its arguments do not fit. It can be encoded as UTF-8."""
     try:
-        return record.getMessage()
-    except (TypeError, ValueError, KeyError):
-        return f"{record.msg} {record.args}"
+        message = record.getMessage()
+    except (TypeError, ValueError, LookupError, AttributeError):
+        message = f"{record.msg}"
+    return message.encode(errors="replace").decode()
 
 
 def configure_logging(service: str) -> None:

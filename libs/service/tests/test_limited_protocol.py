@@ -25,7 +25,9 @@ def frequent_checks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def answer(scope: Any, receive: Any, send: Any) -> None:
-    """Reads the whole body, then answers with its length."""
+    """Reads the whole body, then answers with its length; half a second later where the path is /later."""
+    if scope["path"] == "/later":
+        await asyncio.sleep(0.5)
     length, message = 0, await receive()
     while message["type"] == "http.request":
         length += len(message["body"])
@@ -205,3 +207,52 @@ async def test_a_malformed_request_is_answered_once() -> None:
     async with listen() as listener:
         response = await read_all(await listener.send(b"nonsense\r\n\r\n", b"more"))
         assert response.startswith(b"HTTP/1.1 400 ") and response.count(b"HTTP/1.1") == 1
+
+
+LATER = b"GET /later HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "second",
+    [REQUEST[:-2] + b"X-Large: " + b"x" * 70_000 + b"\r\n\r\n", b"nonsense\r\n\r\n", REQUEST[:-2]],
+    ids=["large headers", "malformed", "half sent"],
+)
+async def test_a_refused_second_request_takes_nothing_from_the_first(second: bytes) -> None:
+    async with listen(RequestLimits(header_seconds=0.1)) as listener:
+        response = await read_all(await listener.send(LATER + second))
+        assert response.startswith(b"HTTP/1.1 200 ") and response.count(b"HTTP/1.1") == 1
+        assert b"connection: close" in response
+
+
+async def test_a_second_request_without_memory_is_answered_in_its_turn() -> None:
+    async with listen(RequestLimits(body_bytes=5_000)) as listener:
+        response = await read_all(await listener.send(LATER + BODY_BEGINS, b"x" * 9_000))
+        statuses = [part.split()[0] for part in response.split(b"HTTP/1.1 ")[1:]]
+        assert statuses == [b"200", b"503"]
+
+
+async def test_pipelined_requests_are_answered_in_order_up_to_a_limit() -> None:
+    async with listen() as listener:
+        response = await read_all(await listener.send(LATER + REQUEST * 100))
+        assert response.count(b"HTTP/1.1 200 ") == limited_protocol.MAX_PIPELINED + 1
+
+
+async def test_trailers_are_discarded() -> None:
+    chunked = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+    async with listen() as listener:
+        reader = await listener.send(chunked, b"X-Trailer: 1\r\n" * 10_000, b"\r\n", REQUEST)
+        assert [await read_status(reader) for _ in range(2)] == [200, 200]
+
+
+async def test_a_client_that_reads_no_answers_keeps_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limited_protocol, "CLOSE_SECONDS", 0.1)
+    async with listen(RequestLimits(connections=1)) as listener:
+        _, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        listener.writers.append(writer)
+        await asyncio.sleep(0.05)
+        (connection,) = listener.limiter.open_connections
+        connection.transport.pause_reading()
+        connection.transport.write(b"x" * 50_000_000)
+        connection.transport.close()
+        await asyncio.sleep(0.5)
+        assert await read_status(await listener.send(REQUEST)) == 200

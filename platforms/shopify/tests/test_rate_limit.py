@@ -82,6 +82,7 @@ def test_slow_answers_halve_batches_to_25_and_no_further() -> None:
     for _ in range(6):
         sizes.append(state.compute_batch_size(QUERY, {}))
         state.record_slow_answer(QUERY, sizes[-1])
+        state.record_success(QUERY, MIN_SLOW_IDS)
     assert sizes == [250, 125, 62, 31, 25, 25]
 
 
@@ -108,9 +109,10 @@ def test_five_full_batches_double_what_slowness_has_halved() -> None:
     assert state.compute_batch_size(QUERY, {}) == 50
     state.record_success(QUERY, 50)
     assert state.compute_batch_size(QUERY, {}) == 100
-    for size in [100] * 5 + [200] * 5:
+    for size in [100] * 5 + [200] * 5 + [MAX_IDS] * 5:
         state.record_success(QUERY, size)
     assert state.compute_batch_size(QUERY, {}) == MAX_IDS
+    assert not state.slow_limits
 
 
 def test_what_a_query_costs_is_learned_from_its_responses() -> None:
@@ -122,3 +124,41 @@ def test_what_a_query_costs_is_learned_from_its_responses() -> None:
     state.learn_cost(QUERY, build_ids(10), 91)
     assert state.charges_per_id
     assert state.estimate_cost(QUERY, build_ids(20)) == 181
+
+
+def test_a_shop_too_slow_for_25_ids_is_read_in_smaller_batches() -> None:
+    state = RateLimitState(PointBucket(0))
+    attempts = 0
+    while (size := state.compute_batch_size(QUERY, {})) > 3:
+        state.record_slow_answer(QUERY, size)
+        attempts += 1
+    assert (size, attempts) == (3, 10)
+
+
+def test_a_size_that_fails_after_doubling_is_tried_again_later_and_later() -> None:
+    state = RateLimitState(PointBucket(0))
+    failures = ids_read = 0
+    while ids_read < 10_000:
+        size = state.compute_batch_size(QUERY, {})
+        if size > 31:
+            state.record_slow_answer(QUERY, size)
+            failures += 1
+        else:
+            state.record_success(QUERY, size)
+            ids_read += size
+    assert failures <= 12
+
+
+def test_a_late_slow_answer_does_not_raise_the_limit() -> None:
+    state = RateLimitState(PointBucket(0))
+    for ids in (250, 125, 250):
+        state.record_slow_answer(QUERY, ids)
+    assert state.compute_batch_size(QUERY, {}) == 62
+
+
+def test_what_was_learned_of_a_cost_is_bounded_and_makes_batches_smaller() -> None:
+    state = RateLimitState(PointBucket(0), charges_per_id=True)
+    state.learn_cost(QUERY, build_ids(50), 80_000)
+    assert state.estimate_cost(QUERY, build_ids(50)) == 1_000
+    state.learn_cost(QUERY, build_ids(50), 902)
+    assert state.compute_batch_size(QUERY, {}) == 27

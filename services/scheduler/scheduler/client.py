@@ -8,7 +8,7 @@ from platform_sdk.errors import ConnectionEndedError
 
 
 class GatewayClient:
-    """Calls the gateway, so that a connection's webhook subscriptions exist before a full sync reads anything."""
+    """Calls the gateway, so that a connection's webhook subscriptions exist."""
 
     def __init__(self, http: httpx.AsyncClient, url: str, key: str) -> None:
         self._http = http

@@ -287,9 +287,36 @@ async def test_the_gap_is_read_only_after_the_full_sync_that_has_it(ledger: Ledg
     ledger.gateway.status = 200
     await retry_webhooks(ledger)
     assert await list_full_syncs(ledger) == [("connect", "running")]
+    calls = ledger.gateway.calls
+    await retry_webhooks(ledger)
     await ledger.data_stored(SHOP, [build_result(sync_id)])
     await retry_webhooks(ledger)
     assert await list_full_syncs(ledger) == [("connect", "success"), ("subscriptions", "queued")]
+    assert ledger.gateway.calls == calls, "the subscriptions were ensured once"
+
+
+async def test_a_new_epoch_ends_the_retries_of_the_old_one(ledger: Ledger) -> None:
+    await start_without_webhooks(ledger)
+    calls = ledger.gateway.calls
+    await ledger.change_connection(revision=2, epoch=2, state="uninstalled")
+    await ledger.change_connection(revision=3, epoch=2)
+    await retry_webhooks(ledger)
+    assert ledger.gateway.calls == calls
+
+
+async def test_a_poll_without_subscriptions_does_not_shorten_the_wait(ledger: Ledger) -> None:
+    sync_id = await start_without_webhooks(ledger)
+    await ledger.data_stored(SHOP, [build_result(sync_id)])
+    for _ in range(3):
+        await retry_webhooks(ledger)
+    await ledger.execute("UPDATE connections SET next_poll_at = now()")
+    await ledger.dispatch()
+    for _ in range(3):
+        await ledger.execute("UPDATE syncs SET due_at = now() WHERE state = 'queued'")
+        await ledger.dispatch()
+    async with ledger.database.transaction() as tx:
+        row = (await tx.execute(text("SELECT unsubscribed_sync, webhook_attempts FROM connections"))).one()
+    assert tuple(row) == (sync_id, 4)
 
 
 async def test_the_retries_of_subscriptions_come_later_and_later_and_never_end(ledger: Ledger) -> None:

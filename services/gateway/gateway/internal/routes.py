@@ -42,9 +42,9 @@ class RejectedToken(BaseModel):
 
 
 class SubscriptionsRequest(BaseModel):
-    """The body of a request for a connection's webhook subscriptions: names the full sync that is about to begin.
+    """The body of a request for a connection's webhook subscriptions: names the full sync that needs them.
 
-    `first` is True until a full sync of the connection has succeeded.
+    `first` is True where that is the first full sync after an account was connected.
     """
 
     sync_id: UUID

@@ -63,12 +63,12 @@ async def _read_body(headers: Sequence[Header], receive: Receive, max_bytes: int
         if name == b"content-length" and value.isdigit() and int(value) > max_bytes:
             raise RequestRejectedError(413, "the body is too large")
     message = await receive()
-    body: bytes = message.get("body", b"")
+    body = bytearray(message.get("body", b""))  # adding to `bytes` would copy all that came before, each time
     while message["type"] == "http.request":
         if len(body) > max_bytes:
             raise RequestRejectedError(413, "the body is too large")
         if not message.get("more_body"):
-            return body
+            return bytes(body)
         message = await receive()
         body += message.get("body", b"")
     raise RequestRejectedError(408, "the sender went away")

@@ -8,7 +8,7 @@ same handler through uvicorn and the ASGI application.
 from collections.abc import Iterable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.pages.responses import get_webhook_response_body
 from gateway.webhooks.deadlines import Deadlines
@@ -55,10 +55,11 @@ class WebhookProtocol(LimitedProtocol):
         self.end_and_check_headers()
         self._request = request = WebhookRequest(self, handler, self.headers)
         self.cycle = request  # type: ignore[assignment] # it has what this class uses of a cycle
+        self.discard_trailers()
 
     def _pass_to_uvicorn(self) -> None:
         url, expect, headers = self.url, self.expect_100_continue, self.headers
-        super().on_message_begin()
+        HttpToolsProtocol.on_message_begin(self)  # the limits of these headers have begun already
         self.url, self.expect_100_continue = url, expect
         self.headers += headers
         super().on_headers_complete()
@@ -68,6 +69,7 @@ class WebhookProtocol(LimitedProtocol):
             self.parser.get_method() == b"POST"
             and (self.cycle is None or self.cycle.response_complete)
             and not self.expect_100_continue
+            and not self.flow.write_paused
             and self.parser.get_http_version() == "1.1"
             and not self.parser.should_upgrade()
         )
@@ -77,6 +79,8 @@ class WebhookProtocol(LimitedProtocol):
         if self.transport.is_closing():
             return
         keep_alive = keep_alive and LAST_ANSWER not in self.server_state.default_headers
+        if not keep_alive:
+            self.discard_rest()
         self.transport.write(_build_response(status, self.server_state.default_headers, keep_alive=keep_alive))
         self.on_response_complete()
         if not keep_alive:

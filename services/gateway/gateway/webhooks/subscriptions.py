@@ -25,10 +25,10 @@ log = structlog.get_logger()
 class WebhookSubscriptions:
     """Ensures and inspects the webhook subscriptions of connections. `now` returns the time in ms.
 
-    For a platform without webhooks, `ensure` and `inspect` succeed without any call to the platform.
+    For a platform without webhooks, `ensure_and_save_status` and `inspect` succeed without any call to the platform.
 
-    `ensure` and `inspect` raise NotFoundError when there is no such connection, ConnectionEndedError when it is not
-    live, TransientError when the platform does not answer, and TokenRejectedError when it rejects a fresh token, too.
+    Both methods raise NotFoundError when there is no such connection, ConnectionEndedError when it is not live,
+    TransientError when the platform does not answer, and TokenRejectedError when it rejects a fresh token, too.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
 -- The full sync that has started although the connection's webhook subscriptions could not be ensured, when they are
--- tried again, and how often they were tried since. Null and zero when the subscriptions were ensured.
+-- tried again, and how often they could not be ensured. Null and zero when nothing is to be tried again.
 ALTER TABLE connections
     ADD COLUMN unsubscribed_sync uuid,
     ADD COLUMN webhooks_due_at timestamptz,

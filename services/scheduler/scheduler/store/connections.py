@@ -38,7 +38,10 @@ _UPSERT = text("""
 INSERT INTO connections (connection, revision, epoch, state, merchant)
 VALUES (:connection, :revision, :epoch, :state, :merchant)
 ON CONFLICT (connection) DO UPDATE SET
-    revision = EXCLUDED.revision, epoch = EXCLUDED.epoch, state = EXCLUDED.state, merchant = EXCLUDED.merchant
+    revision = EXCLUDED.revision, epoch = EXCLUDED.epoch, state = EXCLUDED.state, merchant = EXCLUDED.merchant,
+    unsubscribed_sync = CASE WHEN EXCLUDED.epoch = connections.epoch THEN connections.unsubscribed_sync END,
+    webhooks_due_at = CASE WHEN EXCLUDED.epoch = connections.epoch THEN connections.webhooks_due_at END,
+    webhook_attempts = CASE WHEN EXCLUDED.epoch = connections.epoch THEN connections.webhook_attempts ELSE 0 END
 """)
 _LOCK_DUE = text(f"""
 SELECT {_COLUMNS} FROM connections WHERE state = 'connected' AND next_poll_at <= now()

@@ -8,8 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 _SCHEDULE = text("""
-UPDATE connections SET unsubscribed_sync = :sync_id, webhooks_due_at = :due, webhook_attempts = :attempts
-WHERE connection = :connection AND state = 'connected'
+UPDATE connections SET unsubscribed_sync = coalesce(unsubscribed_sync, :sync_id),
+    webhooks_due_at = GREATEST(webhooks_due_at, :due), webhook_attempts = GREATEST(webhook_attempts, 1)
+WHERE connection = :connection AND epoch = :epoch AND state = 'connected'
 """)
 _CLAIM_DUE = text("""
 UPDATE connections SET webhooks_due_at = now() + interval '2 minutes' WHERE connection IN (
@@ -18,18 +19,25 @@ UPDATE connections SET webhooks_due_at = now() + interval '2 minutes' WHERE conn
 RETURNING connection, epoch, unsubscribed_sync, webhook_attempts,
     coalesce((SELECT cause = 'connect' FROM syncs WHERE sync_id = unsubscribed_sync), false)
 """)
+_IS_OF = "connection = :connection AND epoch = :epoch AND unsubscribed_sync = :missed AND state = 'connected'"
+_POSTPONE = text(f"UPDATE connections SET webhooks_due_at = :due, webhook_attempts = :attempts WHERE {_IS_OF}")
+_END = text(f"""
+UPDATE connections SET unsubscribed_sync = NULL, webhooks_due_at = NULL, webhook_attempts = 0 WHERE {_IS_OF}
+RETURNING connection
+""")
 _CLEAR = text("""
 UPDATE connections SET unsubscribed_sync = NULL, webhooks_due_at = NULL, webhook_attempts = 0
-WHERE connection = :connection AND webhooks_due_at IS NOT NULL
+WHERE connection = :connection AND epoch = :epoch AND webhooks_due_at IS NOT NULL
 """)
 
 
 @dataclass(frozen=True)
 class WebhookRetry:
-    """A retry that is due: the subscriptions of a connection are missing since the full sync `unsubscribed_sync`.
+    """A retry that is due: the full sync `unsubscribed_sync` has started without the connection's subscriptions.
 
-    `attempts` is how often they could not be ensured since that sync has started. `is_first_sync` says whether the sync
-    was the first one after an account was connected.
+    `attempts` is how often they could not be ensured, the attempt at the start of that sync included; 0 when they were
+    ensured since, and only the full sync that reads what changed without them is still to come. `is_first_sync` says
+    whether the sync was the first one after an account was connected.
     """
 
     connection: str
@@ -39,12 +47,12 @@ class WebhookRetry:
     is_first_sync: bool
 
 
-async def schedule(tx: AsyncConnection, connection: str, sync_id: UUID, due: datetime, *, attempts: int) -> None:
-    """Store that the full sync `sync_id` runs without subscriptions, and when they are tried again.
+async def schedule(tx: AsyncConnection, connection: str, epoch: int, sync_id: UUID, due: datetime) -> None:
+    """Store that the full sync `sync_id` starts without subscriptions, and when they are tried again.
 
-    Does nothing when the connection is not connected any more.
+    A retry that is waiting already stays as it is. Nothing is stored when the connection has another epoch now.
     """
-    values = {"connection": connection, "sync_id": sync_id, "due": due, "attempts": attempts}
+    values = {"connection": connection, "epoch": epoch, "sync_id": sync_id, "due": due}
     await tx.execute(_SCHEDULE, values)
 
 
@@ -56,6 +64,20 @@ async def claim_due(tx: AsyncConnection, limit: int) -> list[WebhookRetry]:
     return [WebhookRetry(*row) for row in (await tx.execute(_CLAIM_DUE, {"limit": limit})).all()]
 
 
-async def clear(tx: AsyncConnection, connection: str) -> None:
-    """Delete the retry of a connection, because its subscriptions were ensured or it has ended."""
-    await tx.execute(_CLEAR, {"connection": connection})
+async def postpone(tx: AsyncConnection, retry: WebhookRetry, due: datetime, *, attempts: int) -> None:
+    """Store when the retry is due again. Does nothing when it was ended meanwhile."""
+    await tx.execute(_POSTPONE, {**_build_key(retry), "due": due, "attempts": attempts})
+
+
+async def end(tx: AsyncConnection, retry: WebhookRetry) -> bool:
+    """Delete the retry, and return whether it was still there: the connection and its epoch are the same."""
+    return (await tx.execute(_END, _build_key(retry))).scalar() is not None
+
+
+async def clear(tx: AsyncConnection, connection: str, epoch: int) -> None:
+    """Delete the retry of a connection, because a full sync starts for which the subscriptions were ensured."""
+    await tx.execute(_CLEAR, {"connection": connection, "epoch": epoch})
+
+
+def _build_key(retry: WebhookRetry) -> dict[str, object]:
+    return {"connection": retry.connection, "epoch": retry.epoch, "missed": retry.unsubscribed_sync}

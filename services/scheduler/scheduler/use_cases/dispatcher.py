@@ -1,4 +1,4 @@
-"""Starts all work that is due: polls (regular full syncs), delayed requests and steps of full syncs.
+"""Starts all work that is due: polls (regular full syncs), delayed requests, steps of full syncs, webhook retries.
 
 Several scheduler processes may run at the same time. Each process locks the rows whose work it starts, so that no work
 is started twice.
@@ -49,11 +49,11 @@ RUNNING_SYNC_WAIT = timedelta(minutes=1)
 
 
 class SyncDispatcher:
-    """Starts due polls, delayed requests and steps of full syncs.
+    """Starts due polls, delayed requests, steps of full syncs and webhook retries.
 
     `wake_outbox` is called after messages were enqueued. `compute_next_poll` computes the next poll of a connection.
-    `record_counts` adds the counts of a committed transaction to the metrics. At most `max_starting` steps of full
-    syncs are being started at the same time; how many steps the fetchers work on is not limited here.
+    `record_counts` adds the counts of a committed transaction to the metrics. At most `max_starting` steps and
+    retries are being started at the same time; how many steps the fetchers work on is not limited here.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class SyncDispatcher:
         self._compute_next_poll = compute_next_poll
         self._max_starting = max_starting
         self.starting: set[asyncio.Task[None]] = set()
-        """The tasks of which each starts one step of a full sync."""
+        """The tasks of which each starts one step of a full sync, or retries the webhooks of one connection."""
         self._swept_at = 0.0
 
     async def reschedule_polls(self) -> None:
@@ -115,10 +115,10 @@ class SyncDispatcher:
     def _discard_task(self, task: "asyncio.Task[None]") -> None:
         self.starting.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("full sync step not started", reason=f"{type(error).__name__}: {error}"[:300])
+            log.warning("work not started", reason=f"{type(error).__name__}: {error}"[:300])
 
     async def stop(self) -> None:
-        """Cancel the running tasks. Their claims on full syncs expire within a minute, and the steps are due again."""
+        """Cancel the running tasks. Their claims expire within two minutes, and the work is due again."""
         for task in list(self.starting):
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -207,56 +207,57 @@ class SyncDispatcher:
                 await self._postpone_start(full_sync, str(error))
                 return
             has_webhooks = False
-        async with self._database.transaction() as tx:
-            if has_webhooks:
-                await webhook_retries.clear(tx, connection)
-            else:
-                due = compute_webhook_retry_time(1)
-                await webhook_retries.schedule(tx, connection, full_sync.sync_id, due, attempts=1)
         log.info("sync started", connection=connection, sync_id=sync_id, syncs=1, cause=[full_sync.cause])
-        await self._request_step(full_sync, None)
+        await self._request_step(full_sync, None, has_webhooks=has_webhooks)
 
     async def _retry_webhooks(self, retry: WebhookRetry) -> None:
         """Ensure the subscriptions that a full sync has started without.
 
-        Once they are ensured, another full sync reads the changes that were made without them.
+        Once they are ensured and that full sync has ended, another one reads what changed without them.
         """
-        name, missed = retry.connection, retry.unsubscribed_sync
-        try:
-            await self._gateway.ensure_webhooks(name, str(missed), is_first_sync=retry.is_first_sync)
-        except ConnectionEndedError:
-            async with self._database.transaction() as tx:
-                await webhook_retries.clear(tx, name)
-            return
-        except UnavailableError as error:
-            attempts = retry.attempts + 1
-            log.warning("webhooks not ensured", connection=name, reason=str(error), attempts=attempts)
-            async with self._database.transaction() as tx:
-                due = compute_webhook_retry_time(attempts)
-                await webhook_retries.schedule(tx, name, missed, due, attempts=attempts)
+        if retry.attempts > 0 and not await self._ensure_missing_webhooks(retry):
             return
         async with self._database.transaction() as tx:
-            if await full_syncs.is_running(tx, name):
+            if await full_syncs.is_running(tx, retry.connection):
                 # It may have read before the subscriptions were there, so it must end before another one begins.
-                due = datetime.now(UTC) + RUNNING_SYNC_WAIT
-                await webhook_retries.schedule(tx, name, missed, due, attempts=retry.attempts)
-                return
-            await webhook_retries.clear(tx, name)
-            if await connections.lock_state(tx, name) == "connected":
-                sync_id = derive_id("subscriptions", str(missed))
-                await full_syncs.open_or_coalesce(tx, sync_id, name, retry.epoch, "subscriptions")
-        log.info("webhooks ensured", connection=name, attempts=retry.attempts + 1)
+                await webhook_retries.postpone(tx, retry, datetime.now(UTC) + RUNNING_SYNC_WAIT, attempts=0)
+            elif await webhook_retries.end(tx, retry):
+                sync_id = derive_id("subscriptions", str(retry.unsubscribed_sync))
+                await full_syncs.open_or_coalesce(tx, sync_id, retry.connection, retry.epoch, "subscriptions")
+
+    async def _ensure_missing_webhooks(self, retry: WebhookRetry) -> bool:
+        """Return whether the subscriptions are ensured now. If not, the retry is postponed, or ended for good."""
+        name, attempts = retry.connection, retry.attempts + 1
+        try:
+            await self._gateway.ensure_webhooks(name, str(retry.unsubscribed_sync), is_first_sync=retry.is_first_sync)
+        except ConnectionEndedError:
+            async with self._database.transaction() as tx:
+                await webhook_retries.end(tx, retry)
+            return False
+        except UnavailableError as error:
+            log.warning("webhooks not ensured", connection=name, reason=str(error), attempts=attempts)
+            async with self._database.transaction() as tx:
+                await webhook_retries.postpone(tx, retry, compute_webhook_retry_time(attempts), attempts=attempts)
+            return False
+        log.info("webhooks ensured", connection=name, attempts=attempts)
+        return True
 
     async def _postpone_start(self, full_sync: FullSync, reason: str) -> None:
         due = compute_retry_time(full_sync.attempts)
         async with self._database.transaction() as tx:
             await full_syncs.postpone(tx, full_sync, None, due, attempts=full_sync.attempts + 1, reason=reason)
 
-    async def _request_step(self, full_sync: FullSync, cursor: str | None) -> None:
+    async def _request_step(self, full_sync: FullSync, cursor: str | None, *, has_webhooks: bool | None = None) -> None:
+        """Request the next step. With the first step, `has_webhooks` says whether the subscriptions were ensured."""
         async with self._database.transaction() as tx:
             current = await full_syncs.lock(tx, full_sync.sync_id)
             if current is None or current.step != full_sync.step:
                 return
+            name, epoch = full_sync.connection, full_sync.epoch
+            if has_webhooks is True:
+                await webhook_retries.clear(tx, name, epoch)
+            elif has_webhooks is False:
+                await webhook_retries.schedule(tx, name, epoch, full_sync.sync_id, compute_webhook_retry_time(1))
             attempts = 1 if full_sync.state == "queued" else full_sync.attempts
             await request_next_step(tx, current, cursor, attempts=attempts)
         self._wake_outbox()
