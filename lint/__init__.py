@@ -1,1 +1,1 @@
-"""Checks two rules of this repository that no linter has: how things are named, and where a platform is named."""
+"""Checks two rules that no linter has: how functions and classes are named, and how few files name a platform."""

@@ -43,7 +43,10 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Violation(NamedTuple):
-    """One line of the output. `path` is relative to the root of the repository."""
+    """One violation of a naming rule, which is printed as one line.
+
+    `path` is relative to the root of the repository.
+    """
 
     path: str
     line: int
@@ -55,7 +58,10 @@ class Violation(NamedTuple):
 
 @dataclass(frozen=True)
 class Rules:
-    """Holds the lists of this folder: verbs, patterns of framework names, and class names that packages may share."""
+    """The lists that the naming rules use: verbs, patterns of names that frameworks prescribe, and shared class names.
+
+    `shared_classes` are the class names that several packages may have.
+    """
 
     verbs: frozenset[str]
     hooks: tuple[str, ...]
@@ -63,7 +69,10 @@ class Rules:
 
 
 class ClassDefinition(NamedTuple):
-    """The place where a public class is defined, and the package that it belongs to by rule 2."""
+    """The place where a public class is defined, and the package that it belongs to.
+
+    Rule 2 is about these packages: no two of them have a public class of the same name.
+    """
 
     package: str
     path: str
@@ -71,7 +80,7 @@ class ClassDefinition(NamedTuple):
 
 
 def load_words(path: Path) -> list[str]:
-    """Read the words of a list file. A line has one or more words; `#` begins a comment."""
+    """Read the words of a list file, such as `verbs.txt`. A line has one or more words; `#` begins a comment."""
     return [word for line in path.read_text().splitlines() for word in line.partition("#")[0].split()]
 
 
@@ -90,7 +99,7 @@ def load_shared_classes(path: Path) -> frozenset[str]:
 
 
 def load_rules(folder: Path = LISTS_FOLDER) -> Rules:
-    """Read the three lists in `folder`."""
+    """Read `verbs.txt`, `hooks.txt` and `shared_class_names.txt` in `folder`."""
     return Rules(
         verbs=frozenset(load_words(folder / "verbs.txt")),
         hooks=tuple(load_words(folder / "hooks.txt")),
@@ -104,7 +113,10 @@ def is_generated(text: str) -> bool:
 
 
 def find_source_files(root: Path) -> Iterator[Path]:
-    """Yield the Python files that the rules apply to, folder by folder, each folder's sorted by path."""
+    """Yield the Python files that the naming rules apply to, without tests, migrations and generated code.
+
+    They come folder by folder, in the order of `SOURCE_FOLDERS`. The files of one folder are sorted by path.
+    """
     for folder in SOURCE_FOLDERS:
         for path in sorted((root / folder).rglob("*.py")):
             parts = path.relative_to(root).parts
@@ -121,8 +133,9 @@ def find_slugs(root: Path) -> frozenset[str]:
 def get_package(path: Path, root: Path, slugs: frozenset[str]) -> str:
     """Return the package that a file belongs to, such as `gateway` or `platforms.<slug>`.
 
-    The package is the outermost folder with an `__init__.py`. A script outside of any package counts as a package with
-    the script's name.
+    The package is the outermost folder with an `__init__.py`; in `platforms` and the sandbox, the folder of each
+    platform is a package of its own. `slugs` are the names of the platforms. A script outside of any package counts as
+    a package with the script's name.
     """
     if path.relative_to(root).parts[0] == "platforms":
         modules = path.relative_to(root).parts[:-1]
@@ -165,7 +178,7 @@ def walk_definitions(body: list[ast.stmt]) -> Iterator[Function | ast.ClassDef]:
 
 
 def is_well_named(function: Function, rules: Rules) -> bool:
-    """Return whether rule 1 allows the function's name."""
+    """Return whether rule 1 allows the function's name: a public function begins with a verb or, for example, `is_`."""
     name = function.name
     if name.startswith("_") or name.startswith(BOOLEAN_PREFIXES):
         return True
@@ -179,7 +192,7 @@ def is_well_named(function: Function, rules: Rules) -> bool:
 
 
 def check_functions(tree: ast.Module, path: str, rules: Rules) -> Iterator[Violation]:
-    """Yield the violations of rule 1 in one file."""
+    """Yield the violations of rule 1 in one file: a public function begins with a verb or, for example, `is_`."""
     for node in walk_definitions(tree.body):
         if isinstance(node, Function) and not is_well_named(node, rules):
             yield Violation(
@@ -191,7 +204,11 @@ def check_functions(tree: ast.Module, path: str, rules: Rules) -> Iterator[Viola
 
 
 def check_classes(classes: dict[str, list[ClassDefinition]], rules: Rules) -> Iterator[Violation]:
-    """Yield the violations of rule 2, and entries of `shared_class_names.txt` that fewer than two packages define."""
+    """Yield the violations of rule 2: two packages have no public class of the same name, unless it is a shared name.
+
+    `classes` has the definitions of all public classes by name. Entries of `shared_class_names.txt` that fewer than two
+    packages define are violations too.
+    """
     for name, places in classes.items():
         if len({place.package for place in places}) < 2:
             continue
@@ -213,7 +230,7 @@ def check_classes(classes: dict[str, list[ClassDefinition]], rules: Rules) -> It
 
 
 def check_names(root: Path, rules: Rules) -> list[Violation]:
-    """Return all violations in the repository at `root`, sorted by file and line."""
+    """Return all violations of the naming rules in the repository at `root`, sorted by file and line."""
     slugs = find_slugs(root)
     violations: list[Violation] = []
     classes: dict[str, list[ClassDefinition]] = defaultdict(list)
@@ -229,7 +246,11 @@ def check_names(root: Path, rules: Rules) -> list[Violation]:
 
 
 def main(arguments: list[str], lists: Path = LISTS_FOLDER) -> int:
-    """Print the violations of the rules, whose lists are in the folder `lists`. Return the exit code."""
+    """Print all violations of the naming rules. Return the exit code: 1 if there is a violation, otherwise 0.
+
+    The first argument is the root of the repository; without it, the current folder is. The folder `lists` has the
+    lists of the rules.
+    """
     root = Path(arguments[0]) if arguments else Path.cwd()
     violations = check_names(root.resolve(), load_rules(lists))
     for violation in violations:

@@ -36,7 +36,7 @@ def is_counted(path: str, slug: str) -> bool:
 
 
 def find_files_naming(slug: str, root: Path) -> list[str]:
-    """Return the shared files that contain `slug`, in upper or lower case."""
+    """Return the shared files that contain the platform's name `slug`, in upper or lower case."""
     return [
         path
         for path in list_tracked_files(root)
@@ -47,7 +47,10 @@ def find_files_naming(slug: str, root: Path) -> list[str]:
 
 
 def main(slugs: list[str], root: Path | None = None) -> int:
-    """Print the shared files that name each platform. Return the exit code: 2 without slugs, 1 above `LIMIT`, or 0."""
+    """Print, for each platform, the shared files that name it, and return the exit code.
+
+    It is 2 without slugs, 1 if more than `LIMIT` shared files name one platform, and otherwise 0.
+    """
     if not slugs:
         print("Name the platforms: python -m lint.count_platform_names SLUG...", file=sys.stderr)
         return 2

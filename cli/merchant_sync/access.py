@@ -1,7 +1,7 @@
 """Find out how an installation (one running copy of the product) is reached.
 
-A stack, which `merchant-sync up` runs on this machine, says so in its `runtime.json`; any other installation is named
-by settings.
+The stack that `merchant-sync up` runs on this machine writes its addresses into `runtime.json`. The addresses of any
+other installation come from settings.
 """
 
 import os
@@ -46,7 +46,7 @@ class Access:
         return self.settings.get(name, "")
 
     def require_settings(self, *names: str) -> list[str]:
-        """Return the values of these settings, in order. Raises a StackError that names the missing ones."""
+        """Return the values of the settings `names`, in order. Raises a StackError that lists the missing settings."""
         if missing := [name for name in names if not self.get_setting(name)]:
             raise StackError(f"Set {', '.join(missing)} (deploy/env.example describes them).")
         return [self.get_setting(name) for name in names]
@@ -74,7 +74,7 @@ class Access:
         )
 
     def has_platform(self, manifest: Manifest) -> bool:
-        """Return whether the installation has the platform, judged by the settings that are known here."""
+        """Return whether the installation syncs the platform, as far as the settings that are known here tell."""
         named = (setting.name for setting in manifest.settings if setting.is_app)
         return not manifest.is_optional or any(map(self.get_setting, (*named, manifest.webhook_address_setting)))
 
@@ -84,10 +84,11 @@ class Access:
 
 
 def locate_installation(data_dir: Path) -> Access:
-    """Return the access to the stack that runs on `data_dir`; when none runs, to the installation that settings name.
+    """Return how to reach the running stack whose data folder is `data_dir`; when none runs, another installation.
 
-    Settings come from `.env`, from the files in the folder `SETTINGS_DIR`, and from environment variables. A later one
-    of these three sources overrides an earlier one. Raises StackError when the settings name no installation.
+    The settings say where the other installation is. They come from `.env`, from the files in the folder
+    `SETTINGS_DIR`, and from environment variables; a later one of these three sources overrides an earlier one. Raises
+    StackError when no stack runs and the settings name no installation.
     """
     sources = (dotenv_values(".env"), _read_folder(os.environ.get("SETTINGS_DIR")), os.environ)
     return resolve_access(data_dir, {name: value for source in sources for name, value in source.items() if value})
@@ -100,9 +101,9 @@ def _read_folder(folder: str | None) -> dict[str, str]:
 
 
 def resolve_access(data_dir: Path, given: Mapping[str, str | None]) -> Access:
-    """Return the access to the stack that runs on `data_dir`; when none runs, to the installation that `given` names.
+    """Return how to reach the running stack whose data folder is `data_dir`; when none runs, another installation.
 
-    Raises StackError when no stack runs and the `given` settings name no installation.
+    The settings `given` say where the other installation is. Raises StackError when no stack runs and they name none.
     """
     if found := runtime.find_running(data_dir):
         secrets = dev_secrets.load_or_generate_secrets(data_dir / "secrets.json")
@@ -117,7 +118,10 @@ def resolve_access(data_dir: Path, given: Mapping[str, str | None]) -> Access:
 
 
 def build_local_access(found: runtime.Runtime, given: Mapping[str, str], secrets: Mapping[str, str]) -> Access:
-    """Return the access to a stack on this machine. `given` settings override generated secrets."""
+    """Return how to reach `found`, a stack that runs on this machine.
+
+    The keys of the bucket and the URLs of the database are built from `secrets`, unless `given` settings replace them.
+    """
     generated = {
         "SPACES_ACCESS_KEY": secrets["spaces_access_key"],
         "SPACES_SECRET_KEY": secrets["spaces_secret_key"],

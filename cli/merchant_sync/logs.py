@@ -61,7 +61,7 @@ def render(name: str, line: str) -> Text:
 
 
 def _find_time(fields: Mapping[str, object]) -> datetime:
-    """Return when a line was logged, in local time. Where it does not say so, that is now."""
+    """Return the `timestamp` of a structured log line in local time; the present time if it has no valid one."""
     try:
         return datetime.fromisoformat(str(fields["timestamp"])).astimezone()
     except (KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""The manifests of all platforms of this installation, in the order of the registry."""
+"""The manifests (names and settings) of all platforms of this installation, in the order of the registry."""
 
 from platform_sdk.manifests import Manifest
 from platforms.registry import PLATFORMS, load_role

@@ -20,9 +20,10 @@ def _find_binary() -> str:
 
 
 def build_part(data_dir: Path, port: int, bucket: str, access_key: str, secret_key: str) -> Part:
-    """Return the part that runs the store on loopback `port` with its buckets in `data_dir`.
+    """Return the part that runs the object store on loopback `port` with its buckets as folders in `data_dir`.
 
-    The keys are not on its command line, so `ps` does not show them.
+    Before a start, it creates `bucket` if it is missing. The keys are not on its command line, so `ps` does not show
+    them.
 
     rclone keeps user metadata of objects in memory only: after a restart, HEAD returns none. No flag changes that.
     """

@@ -16,14 +16,14 @@ def get_origin(address: str) -> str:
 
 
 class RedirectingTransport(httpx.BaseTransport):
-    """Sends requests for one origin to another. Their Host header stays that of the requested origin."""
+    """An httpx transport that sends all requests to the origin of `target`. Their Host header stays unchanged."""
 
     def __init__(self, target: str, inner: httpx.BaseTransport | None = None) -> None:
         self._target = httpx.URL(target)
         self._inner = inner or httpx.HTTPTransport()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request to the target."""
+        """Send the request to the transport's target, whatever its own origin is; return the response."""
         url = request.url.copy_with(scheme=self._target.scheme, host=self._target.host, port=self._target.port)
         redirected = httpx.Request(
             request.method, url, headers=request.headers, stream=request.stream, extensions=request.extensions

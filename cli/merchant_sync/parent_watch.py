@@ -14,7 +14,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def change_user_and_folder(user: str) -> None:
-    """Run as `user` instead of root from here on."""
+    """Turn this process from root into `user`, with the groups and the HOME of `user`, and change to the folder `/`."""
     import pwd
 
     entry = pwd.getpwnam(user)
@@ -38,7 +38,7 @@ def request_parent_death_signal(parent: int, signal_number: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Change the user, watch the parent process, then replace this process by a command.
+    """Change the user, ask for a signal when the parent process ends, then replace this process by a command.
 
     `arguments` are the parent's process id, the number of the signal to send when the parent has ended, the user (`-`
     for the present one) and the words of the command.

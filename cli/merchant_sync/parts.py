@@ -32,7 +32,7 @@ class StackError(Exception):
 
 
 def _do_nothing() -> None:
-    """Do nothing: the default of `prepare` and `settle` for parts that need no such step."""
+    """Do nothing. This is the default for a part that has nothing to do before or after its start."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Part:
     """One child process of the stack.
 
     `prepare` runs before every start; it also repairs what a killed process left behind. `settle` runs after a start,
-    once the part is healthy. `user` is the name of the operating system's user that runs the process; `-` is the
+    once the part is healthy. `stop_signal` stops the process. On Linux, the kernel sends it `death_signal` when the
+    stack's own process dies. `user` is the name of the operating system's user that runs the process; `-` is the
     present user.
     """
 

@@ -32,7 +32,10 @@ def _generate_candidates(remembered: int | None) -> Iterator[int]:
 
 
 def _read(path: Path) -> dict[str, int]:
-    """Return the remembered ports. When the file is missing or incomplete, return none: new ports are chosen."""
+    """Return the ports of earlier runs, by part, from the file `path`.
+
+    When the file is missing or incomplete, return an empty dict, so that new ports are chosen.
+    """
     try:
         remembered: dict[str, int] = json.loads(path.read_text())
     except (FileNotFoundError, json.JSONDecodeError):
@@ -60,7 +63,7 @@ class Ports:
             return self._ports[name]
 
     def _write(self) -> None:
-        """Store all ports by one rename: a kill leaves the old file or the new one."""
+        """Write all ports into a new file and rename it, so that a kill leaves the old file or the new one."""
         draft = self._path.with_suffix(".new")
         draft.write_text(json.dumps({**self._remembered, **self._ports}, indent=2, sort_keys=True))
         draft.replace(self._path)

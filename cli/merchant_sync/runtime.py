@@ -22,19 +22,19 @@ class Runtime:
 
     @property
     def is_live(self) -> bool:
-        """Whether the process that wrote the file still runs."""
+        """Whether the process that wrote `runtime.json` (it runs the stack) still runs."""
         return processes.is_same_process(self.pid, self.pid_start)
 
 
 def build_runtime(gateway_url: str, addresses: dict[str, str], pids: dict[str, int]) -> Runtime:
-    """Return the content of `runtime.json` for a stack that this process runs. `pids` are process ids by part."""
+    """Return the content of `runtime.json` for a stack that this process runs. `pids` has each part's process id."""
     starts = {name: (pid, processes.get_start_time(pid)) for name, pid in pids.items()}
     children = {name: (pid, start) for name, (pid, start) in starts.items() if start is not None}
     return Runtime(os.getpid(), processes.get_start_time(os.getpid()) or 0, gateway_url, addresses, children)
 
 
 def write(data_dir: Path, runtime: Runtime) -> None:
-    """Write the file by one rename, readable by its owner only."""
+    """Write `runtime.json`, readable by its owner only. A rename replaces the old file, so it is never half written."""
     draft = data_dir / f"{FILE_NAME}.new"
     draft.touch(mode=0o600)
     draft.write_text(json.dumps(asdict(runtime), indent=2))
@@ -42,7 +42,7 @@ def write(data_dir: Path, runtime: Runtime) -> None:
 
 
 def read(data_dir: Path) -> Runtime | None:
-    """Return the content of the file, even of a stack that has ended; None when the file is missing or invalid."""
+    """Return the content of `runtime.json`, even of a stack that has ended; None when it is missing or invalid."""
     try:
         fields = json.loads((data_dir / FILE_NAME).read_text())
         fields["children"] = {name: (pid, start) for name, (pid, start) in fields["children"].items()}
@@ -52,7 +52,7 @@ def read(data_dir: Path) -> Runtime | None:
 
 
 def find_running(data_dir: Path) -> Runtime | None:
-    """Return the stack that runs on this data folder now; None when no stack runs."""
+    """Return the content of `runtime.json` if the stack with this data folder runs now; None when it does not run."""
     found = read(data_dir)
     return found if found and found.is_live else None
 

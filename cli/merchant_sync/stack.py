@@ -67,10 +67,10 @@ class Stack:
     # The whole stack
 
     def start(self) -> Self:
-        """Start the infrastructure in parallel and, once it is healthy, the services in parallel.
+        """Start the infrastructure in parallel and, once it is healthy, the services in parallel. Return this stack.
 
-        Raises a StackError with name and reason when a part does not start; the parts that run already are stopped
-        first.
+        The infrastructure is Kafka, Postgres, the object store and the sandbox. When a part does not start, stop the
+        parts that run already, and raise a StackError with the part's name and the reason.
         """
         try:
             self._open()
@@ -85,7 +85,7 @@ class Stack:
         return self
 
     def stop(self) -> None:
-        """Stop everything, services first. A second call does nothing."""
+        """Stop all parts, first the services, then the infrastructure. A second call does nothing."""
         self._stop_children()
         if self._lock:
             runtime.remove_runtime_file(self.data_dir)
@@ -127,11 +127,11 @@ class Stack:
         self._get_child(name).resume()
 
     def wait_healthy(self, name: str, timeout: float = 60.0) -> None:
-        """Wait until a running part is healthy. A service is healthy when it is ready."""
+        """Wait until a running part is healthy. A service is healthy once its `/ready` answers 2xx."""
         self._get_child(name).wait_healthy(timeout)
 
     def scale(self, service: str, count: int) -> list[str]:
-        """Run `count` instances of a service and return their names: `service`, `service-2`, …"""
+        """Start or stop instances of a service until `count` exist; return their names: `service`, `service-2`, …"""
         names = [service, *(f"{service}-{number}" for number in range(2, count + 1))]
         extra = [name for name in self._children if name.startswith(f"{service}-") and name not in names]
         self._run_on_each(Child.stop, extra)
@@ -156,7 +156,7 @@ class Stack:
 
     @property
     def environment(self) -> Environment:
-        """The settings of all parts. They exist once `start` was called."""
+        """The object that computes the settings of all parts. Raises StackError before `start`."""
         if self._environment is None:
             raise StackError("The stack has not been started.")
         return self._environment
@@ -207,7 +207,10 @@ class Stack:
         return self._children[name]
 
     def _open(self) -> None:
-        """Lock the data folder, terminate parts that a killed stack left running, load secrets and ports."""
+        """Lock the data folder, terminate parts that a killed stack left running, load secrets and ports.
+
+        Raises StackError when another stack uses the folder, or when the gateway's port is taken.
+        """
         (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
         self._lock = self._acquire_lock(self.data_dir / "lock")
         if leftovers := runtime.terminate_leftovers(self.data_dir):
@@ -233,7 +236,7 @@ class Stack:
             raise StackError(f"Port {port} is taken. Choose another: GATEWAY_PORT={port + 1} make up")
 
     def _start_all(self, names: Iterable[str]) -> None:
-        """Start the parts in parallel. Raises the first failure without waiting for the other parts."""
+        """Start the parts `names` in parallel. At the first error, stop all parts of the stack and raise the error."""
         chosen = list(names)
         with ThreadPoolExecutor(max(len(chosen), 1)) as pool:
             try:

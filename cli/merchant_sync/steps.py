@@ -1,4 +1,4 @@
-"""Run the steps of the demo. Each checks a claim; the result and the duration are printed."""
+"""Run the steps of the demo. Each checks a claim about the product; its result and its duration are printed."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -42,7 +42,7 @@ def run_steps(steps: Sequence[DemoStep], console: Console) -> bool:
 def wait_for(ask: Callable[[], Answer | None], *, within: float, what: str) -> Answer:
     """Call `ask` until it returns something other than None, and return that.
 
-    Raises a StackError that names `what` after `within` seconds.
+    `what` says in words what is awaited. After `within` seconds, a StackError with these words is raised.
     """
     deadline = time.monotonic() + within
     while (answer := ask()) is None:

@@ -1,4 +1,4 @@
-"""Create the product's topics on the stack's own broker, before any service starts."""
+"""Create the product's Kafka topics on the stack's own broker, before any service starts."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from platforms.registry import PLATFORMS
 
 
 def create_topics(brokers: Brokers) -> None:
-    """Create those of the product's topics that do not exist. Raises StackError when the broker refuses."""
+    """Create those of the product's Kafka topics that do not exist. Raises StackError when that fails."""
     try:
         # In a thread of its own, because the caller's thread may run an event loop already.
         with ThreadPoolExecutor(1) as thread:

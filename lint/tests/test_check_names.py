@@ -14,7 +14,10 @@ RULES = Rules(
 
 
 def write_tree(root: Path, **files: str) -> None:
-    """Write files whose paths are given with `__` for `/`; each folder below the first two becomes a package."""
+    """Write source files, and make the folder of each a package.
+
+    In the paths, `__` stands for `/`; `.py` is left out.
+    """
     for name, text in files.items():
         path = root / f"{name.replace('__', '/')}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -23,7 +26,7 @@ def write_tree(root: Path, **files: str) -> None:
 
 
 def list_rejected(root: Path, source: str) -> list[str]:
-    """Check one module; return the names that rule 1 rejects."""
+    """Check one module with this source. Return the function names that rule 1 (begin with a verb) rejects."""
     write_tree(root, libs__messaging__messaging__outbox=source)
     return [violation.message.split("`")[1] for violation in check_names(root, RULES)]
 

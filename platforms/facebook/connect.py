@@ -51,14 +51,17 @@ class PagesConnected(BaseModel):
 
 
 class FacebookAccounts:
-    """Names, URLs and permissions of Facebook Pages, whose ids are the accounts."""
+    """Tells for a Page the key of its snapshot and its URL, checks record ids, and finds missing permissions.
+
+    The accounts are the ids of Facebook Pages.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._scopes = settings.facebook_scopes
         self._dialog_url = settings.facebook_dialog_url
 
     def get_object_key(self, account: str) -> str:
-        """Return the object key of the Page's snapshot in the bucket."""
+        """Return the key, in the bucket, of the Page's snapshot (the document of its current data)."""
         return f"facebook/{account}/page_data.json"
 
     def build_account_url(self, account: str) -> str:
@@ -75,14 +78,14 @@ class FacebookAccounts:
     def find_missing_scopes(self, granted: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
         """Return the requested permissions that are not in `granted`, each with the resources that need it.
 
-        Webhooks are listed as `webhooks`, beside the resources.
+        A permission that webhooks need has the entry `webhooks` in place of a resource.
         """
         kept = frozenset(granted)
         return {scope: _list_costs(scope) for scope in self._scopes if scope not in kept}
 
 
 class FacebookOAuth:
-    """The authorization code grant. The user chooses Facebook Pages in Facebook's consent dialog."""
+    """Connects Pages by OAuth's authorization code grant. The user chooses the Pages in Facebook's consent dialog."""
 
     keeps_session_id = True
     form = None
@@ -118,7 +121,7 @@ class FacebookOAuth:
         return f"{dialog}?{urlencode(query, quote_via=quote)}"
 
     def parse_callback(self, query: bytes, now: float) -> OAuthCallback:  # noqa: ARG002
-        """Return `code` and `state` of a callback, whose parameters are not signed.
+        """Return `code` and `state` of an OAuth callback. Facebook does not sign its parameters.
 
         Instead, the state proves that this gateway requested the consent, and the later exchange of the code proves
         that Facebook issued the code. Raises RequestRejectedError for a repeated or missing parameter and for a

@@ -93,7 +93,11 @@ def _parse_error(status: int, envelope: object, token: str) -> PageResult:
 
 
 def _interpret_code(status: int, error: _Error, reason: str) -> PageResult:
-    """Return the result for an error's code. A known code takes precedence over the error's field `is_transient`."""
+    """Return how an error of Graph must be handled, by its code.
+
+    A known code takes precedence over the error's field `is_transient`. `reason` is the text for the exception in the
+    result; it is not used for an invalid token.
+    """
     if error.code in INVALID_TOKEN_CODES:  # its message may contain the token
         return PageResult(error=TokenRejectedError(f"error {error.code}, {error.error_subcode}"))
     if error.code in APP_THROTTLED_CODES:
@@ -113,7 +117,7 @@ def _interpret_code(status: int, error: _Error, reason: str) -> PageResult:
 
 
 def _prepend_missing_permission(reason: str) -> str:
-    """Return `reason` with the missing permission: the one in Facebook's message, or else READ_PERMISSION."""
+    """Return `reason` preceded by the missing permission: the one named in `reason`, or else READ_PERMISSION."""
     permission = PERMISSION.search(reason)
     return f"permission {permission[0] if permission else READ_PERMISSION} is needed: {reason}"[:300]
 

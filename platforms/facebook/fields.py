@@ -72,7 +72,7 @@ class RequestedFields:
 
     @property
     def text(self) -> str:
-        """The value of the query parameter `fields`."""
+        """The fields to request, as the value of the query parameter `fields` of a request for a Page."""
         return ",".join(field.text for field in self._list_requested())
 
     def drop_field(self, name: str) -> list[str]:

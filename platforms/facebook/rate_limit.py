@@ -95,9 +95,10 @@ class UsageLimit:
 
 
 class RateLimitState:
-    """What this process has learned about the rate limits of the app and its Pages, for syncs of both modes.
+    """What this process has learned about the rate limits of the app and its Pages.
 
-    It is in memory only and learned again after a restart. `slots` limits the calls in flight.
+    Full and incremental syncs share it. It is in memory only and learned again after a restart. `slots` limits the
+    calls in flight.
     """
 
     def __init__(self) -> None:
@@ -107,7 +108,10 @@ class RateLimitState:
         self._reported_versions: set[str] = set()
 
     def compute_wait(self, page_id: str, mode: str, now: float) -> tuple[float, str]:
-        """Return the seconds until a sync of `mode` may request the Page, and the name of the limiting rate limit."""
+        """Return the seconds until a sync of `mode` (incremental or full) may request the Page; 0 if it may at once.
+
+        Also returns the name of the rate limit with the longer wait: APP or PAGE.
+        """
         max_percent = MAX_PERCENT[mode]
         return max(
             (self.app.compute_wait(max_percent, now), APP), (self.pages[page_id].compute_wait(max_percent, now), PAGE)
@@ -131,7 +135,7 @@ class RateLimitState:
                 limit.settle()
 
     def record_version(self, version: str) -> bool:
-        """Remember `version`, and return whether it is new: True only at the first call with this version."""
+        """Remember an API version, and return whether it is new: True only at the first call with this version."""
         is_new = version not in self._reported_versions
         self._reported_versions.add(version)
         return is_new

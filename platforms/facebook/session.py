@@ -122,7 +122,10 @@ class FacebookSession(ApiSession):
         return RateLimitWait(seconds, f"the {limit}'s rate limit", max(seconds, MAX_WAIT_SECONDS))
 
     async def _send(self, began: float) -> PageResponse | None:
-        """Make one call. Returns None when the call must be repeated, with fewer fields or with another token."""
+        """Request the Page once. Returns None when this must be repeated, with fewer fields or with another token.
+
+        `began` is when the first attempt began; this one's time limit depends on it. Other errors of Graph are raised.
+        """
         fields = self._fields.text
         with self._rate_limit.reserve_call(self.page_id):
             async with self._rate_limit.slots:
@@ -178,7 +181,10 @@ class FacebookSession(ApiSession):
             raise PermanentError(f"there is no field {name}")
 
     def _suspend_limit(self, error: ThrottledError, usage: UsageHeaders) -> RetryLaterError:
-        """Stop all calls under the used-up rate limit, for the time in the headers. Returns the error to raise."""
+        """Stop all calls that count for the used-up rate limit, for as long as the headers in `usage` say.
+
+        Returns the error that the caller must raise.
+        """
         log.warning("call throttled", page=self.page_id, mode=self.context.mode, reason=error.reason)
         limit = self._rate_limit.app if error.limit == APP else self._rate_limit.pages[self.page_id]
         limit.suspend(self._elapsed(), usage.regain_seconds)

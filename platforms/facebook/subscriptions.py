@@ -18,7 +18,7 @@ from platforms.facebook.settings import Settings
 log = structlog.get_logger()
 
 CACHE_MS = 300_000
-"""How long (ms) the outcome for the app is reused. The app's subscription is the same for all Pages."""
+"""How long (ms) the outcome of subscribing the app is reused. The app's subscription is the same for all Pages."""
 REGISTERED, UNCHANGED, MISSING = "registered", "already there", "not subscribed"
 
 
@@ -92,7 +92,10 @@ class PageSubscriptions:
         return next((subscription for subscription in listed.data if subscription.object == "page"), None)
 
     async def _ensure_app(self, fields: Sequence[str]) -> LevelOutcome:
-        """Ensure the app's subscription. The outcome is cached for all Pages, unless every field was refused."""
+        """Subscribe the app to changes of `fields` where it is not yet, and return what was done.
+
+        The outcome is cached for all Pages, unless every field was refused.
+        """
         async with self._lock:
             if self._cached and self._now() < self._cached_until:
                 return LevelOutcome(UNCHANGED, self._cached.refused)
@@ -147,11 +150,11 @@ class PageSubscriptions:
 async def _post_accepted_fields(
     fields: Sequence[str], post: Callable[[Sequence[str]], Awaitable[None]], *, others: Iterable[str]
 ) -> dict[str, str]:
-    """Post the fields until Facebook accepts them, each time without the refused field. Returns the reasons by field.
+    """Subscribe to `fields` by `post`; repeat it without the refused field until Facebook accepts the rest.
 
-    A field that Facebook refuses makes the whole call fail. When the error names no field, all fields count as refused.
-    The posted list replaces the subscription. So it also has `others`, the fields that are subscribed already: other
-    software may use the same app, for example a bot that receives messages.
+    Returns the reasons for refusals, by field. A field that Facebook refuses makes the whole call fail. When the error
+    names no field, all fields count as refused. The posted list replaces the subscription. So it also has `others`, the
+    fields that are subscribed already: other software may use the same app, for example a bot that receives messages.
     """
     kept = sorted(others)
     refused: dict[str, str] = {}

@@ -39,7 +39,7 @@ _TOPIC = "page"
 
 
 class FacebookWebhooks:
-    """The webhooks of one app. `now` returns ms since the Unix epoch."""
+    """The webhooks of one Facebook app. `now` returns ms since the Unix epoch."""
 
     metric_topics: Collection[str] = frozenset({_TOPIC})
     challenge_parameters: Mapping[str, str] = {
@@ -100,7 +100,10 @@ class FacebookWebhooks:
         return await self._subscriptions.inspect_subscriptions(account, token, topics)
 
     def answer_challenge(self, query: Mapping[str, str]) -> str | None:
-        """Return the challenge in `query`; None unless the mode and the verify token in `query` are right."""
+        """Return the response to the request by which Facebook verifies the webhook URL: the challenge in `query`.
+
+        Returns None unless the mode and the verify token in `query` are right.
+        """
         token = query.get("hub.verify_token", "").encode("utf-8", "surrogateescape")
         is_ours = hmac.compare_digest(token, self._verify_token.encode())
         return query.get("hub.challenge") if is_ours and query.get("hub.mode") == "subscribe" else None
@@ -152,7 +155,7 @@ def _parse_entries(body: bytes) -> list[Any]:
 
 
 def _parse_entry(entry: Any) -> Delivery | None:
-    """Return the delivery of an entry; None when the entry has no Page's id.
+    """Return the delivery for one entry of a webhook request's batch; None when the entry has no Page's id.
 
     An entry about changes asks to read the Page. An entry that contains only messages to the Page has the kind UNKNOWN.
     """

@@ -61,7 +61,7 @@ class AdminApi:
         return (f"{MANIFEST.title} answers as {self._served_version}, and SHOPIFY_API_VERSION is {self._version}",)
 
     async def exchange_code(self, account: str, code: str) -> dict[str, Grant]:
-        """Exchange a code and return the shop's grant, by account. Requests expiring tokens.
+        """Exchange an authorization code and return the shop's grant, by account. Requests tokens that expire.
 
         Raises RequestRejectedError for a code that Shopify refuses.
         """
@@ -156,7 +156,10 @@ class AdminApi:
         )
 
     async def _query(self, account: str, token: str, query: str, variables: Mapping[str, object], model: type[M]) -> M:
-        """Return the data of a query. Raises TokenRejectedError for 401, and TransientError for GraphQL errors."""
+        """Send a GraphQL query and return the response's data as `model`.
+
+        Raises TokenRejectedError for status 401, and TransientError for GraphQL errors.
+        """
         try:
             return await self._call_graphql(account, token, query, variables, model)
         except PermanentError as error:
@@ -165,9 +168,9 @@ class AdminApi:
     async def _call_graphql(
         self, account: str, token: str, query: str, variables: Mapping[str, object], model: type[M]
     ) -> M:
-        """Return the data of a query or a mutation.
+        """Send a GraphQL query or mutation and return the response's data as `model`.
 
-        Raises TokenRejectedError for 401, and PermanentError for GraphQL errors.
+        Raises TokenRejectedError for status 401, and PermanentError for GraphQL errors.
         """
         url = f"{self._build_shop_url(account)}/admin/api/{self._version}/graphql.json"
         headers = {"X-Shopify-Access-Token": token}

@@ -47,14 +47,17 @@ class ShopConnected(BaseModel):
 
 
 class ShopifyAccounts:
-    """Names, URLs and scopes of shops, whose domains are the accounts."""
+    """Tells for a shop the key of its snapshot and the URL of its admin, checks record ids, and finds missing scopes.
+
+    The accounts are the domains of shops.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._scopes = settings.shopify_scopes
         self._people_url = settings.people_url
 
     def get_object_key(self, account: str) -> str:
-        """Return the object key of the shop's snapshot in the bucket."""
+        """Return the key, in the bucket, of the shop's snapshot (the document of all its current records)."""
         return f"{account}/shopify_data.json"
 
     def build_account_url(self, account: str) -> str:
@@ -63,7 +66,10 @@ class ShopifyAccounts:
         return f"{self._people_url.format(shop=account)}/{page}"
 
     def parse_record_id(self, account: str, resource: str, text: str) -> str | None:  # noqa: ARG002
-        """Return the gid of the record whose gid or number is `text`; None when it names no record."""
+        """Return the gid (Shopify's global id) of the record of `resource` whose gid or number is `text`.
+
+        Returns None when `text` names no record. Whether the record exists is not checked.
+        """
         return CATALOG.get(resource).build_gid(text) if resource in CATALOG else None
 
     def find_missing_scopes(self, granted: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
@@ -73,7 +79,10 @@ class ShopifyAccounts:
 
 
 class ShopifyOAuth:
-    """The authorization code grant of one shop, for offline tokens."""
+    """Connects a shop by OAuth's authorization code grant.
+
+    The tokens are offline tokens: they are valid without a logged-in user.
+    """
 
     keeps_session_id = False
     form = AccountForm(field="shop", hint="acme, acme.myshopify.com or the URL of your shop")
@@ -110,7 +119,7 @@ class ShopifyOAuth:
         return f"{shop_url}/admin/oauth/authorize?{urlencode(query, quote_via=quote)}"
 
     def parse_callback(self, query: bytes, now: float) -> OAuthCallback:
-        """Verify a callback and return its parameters. `now` is in seconds since the Unix epoch.
+        """Verify an OAuth callback and return its parameters. `now` is in seconds since the Unix epoch.
 
         Raises RequestRejectedError for a repeated or missing parameter, a cancelled consent, a wrong signature, a
         `timestamp` that differs from `now` by more than five minutes, and a `shop` that is not a shop's domain.
@@ -165,7 +174,10 @@ def create_adapter(settings: Settings, http: httpx.AsyncClient, now: Callable[[]
 
 
 def is_query_signed(parameters: Mapping[str, str], secrets: Sequence[str]) -> bool:
-    """Return whether `hmac` is a valid signature of the other parameters by one of the secrets, in either encoding."""
+    """Return whether the parameter `hmac` is a valid signature of the other parameters by one of the app's secrets.
+
+    Shopify encodes the parameters like its Python or like its JavaScript library; both encodings are tried.
+    """
     signature = parameters.get("hmac", "").encode()
     python = sorted(
         f"{_escape(name).replace('=', '%3D')}={_escape(value)}" for name, value in parameters.items() if name != "hmac"

@@ -26,7 +26,7 @@ CODE_DISCOUNT_PREFIX = "gid://shopify/DiscountCodeNode/"
 
 @dataclass(frozen=True)
 class References:
-    """The lookup fields and titles, by id, of records to which other records refer.
+    """The titles and other shown fields, by id, of records to which other records refer.
 
     `variant_titles` contains only variants to which discounts refer.
     """
@@ -104,7 +104,7 @@ async def _build_shop(records_view: RecordsView) -> bytes:
 
 
 def render_product(product: StoredRecord, inventory_items: InventoryItems, references: References) -> Node:
-    """Render a product with the stock of its variants, which `inventory_items` contains."""
+    """Return a product as the document shows it, with the stock of its variants from `inventory_items`."""
     node: Node = orjson.loads(product.body)
     for edge in node["variants"]["edges"]:
         variant = edge["node"]
@@ -127,7 +127,10 @@ def _render_level(level: Node, references: References) -> Node:
 
 
 def render_collection(node: Node, references: References) -> Node:
-    """Render a collection with the current titles and handles of its products, without deleted products."""
+    """Return a collection as the document shows it: its products have current titles and handles.
+
+    Deleted products are left out.
+    """
     products = references.products
     nodes = [
         {"node": {"id": gid, "title": products[gid]["title"], "handle": products[gid]["handle"]}}
@@ -138,7 +141,10 @@ def render_collection(node: Node, references: References) -> Node:
 
 
 def render_discount(node: Node, references: References) -> Node:
-    """Render a discount with the current titles of its products, variants and collections, without deleted ones."""
+    """Return a discount as the document shows it: its products, variants and collections have current titles.
+
+    Deleted ones are left out.
+    """
     kind = "codeDiscount" if "codeDiscount" in node else "automaticDiscount"
     discount = dict(node[kind])
     for side in ("customerGets", "customerBuys"):
@@ -169,7 +175,7 @@ def _render_titles(ids: Sequence[str], titles: Titles) -> Node:
 
 
 def parse_numeric_id(gid: str) -> int:
-    """Return the number at the end of a gid."""
+    """Return the number at the end of a gid (Shopify's global id)."""
     return int(gid.rpartition("/")[2].partition("?")[0])
 
 

@@ -17,12 +17,12 @@ _GID = re.compile(r"gid://shopify/([A-Za-z]+)/(\d{1,18})")
 
 
 def parse_number(gid: str) -> int:
-    """Return the number at the end of a gid; 0 when there is no number."""
+    """Return the number at the end of a gid (Shopify's global id); 0 when there is no number."""
     digits = gid.rpartition("/")[2].partition("?")[0]
     return int(digits) if digits.isdigit() else 0
 
 
 def is_id_of(resource: str, gid: str) -> bool:
-    """Return whether `gid` is the id of a record of `resource`."""
+    """Return whether `gid`, a global id of Shopify, has the form of the id of a record of `resource`."""
     match = _GID.fullmatch(gid)
     return match is not None and match[1] in TYPE_NAMES.get(resource, ())

@@ -24,7 +24,7 @@ MAX_SMALL_FAILURES = 2
 SUCCESSES_PER_STEP = 5
 """After this many full batches in a row, batches that slowness made smaller are doubled."""
 MAX_REQUIRED_SUCCESSES = 320
-"""The number of full batches rises up to this where the doubled size has failed."""
+"""The most full batches in a row that doubling may require. It requires more where a doubled size has failed."""
 MAX_QUERY_COST = 1_000
 """The most points that Shopify allows for one query."""
 
@@ -111,7 +111,7 @@ class PointBucket:
 
 @dataclass
 class SlowLimit:
-    """The most ids in one query while a shop is slow.
+    """The most ids that one query may request while a shop responds slowly: the batch size `ids`.
 
     `successes` counts the batches of this size that have succeeded in a row, `failures` those of a small size that have
     failed. After `required` successes the size is doubled. `is_doubled` says that this size is the result of that.
@@ -124,7 +124,10 @@ class SlowLimit:
     is_doubled: bool = False
 
     def get_next_required(self) -> int:
-        """Return how many successes the next smaller size needs: more, where doubling to this size was too early."""
+        """Return how many successes the next smaller batch size needs before it is doubled.
+
+        They are twice as many (at most MAX_REQUIRED_SUCCESSES) if this size came from doubling, which was too early.
+        """
         return min(self.required * 2, MAX_REQUIRED_SUCCESSES) if self.is_doubled else self.required
 
 
@@ -132,7 +135,8 @@ class SlowLimit:
 class RateLimitState:
     """What this process has learned about one shop's rate limit. It is not stored, and learned again after a restart.
 
-    `charges_per_id` says whether the platform charges `nodes(ids:)` for each id. Batches are smaller when it does.
+    `charges_per_id` says whether Shopify charges a query of `nodes(ids:)` for each id, not once. The batches of ids in
+    one query are smaller when it does.
     """
 
     bucket: PointBucket
@@ -157,15 +161,15 @@ class RateLimitState:
         return max(1, min(limit, (TARGET_COST - 1) // cost_per_id))
 
     def estimate_cost(self, query: Query, variables: Variables) -> int:
-        """Return the points that the query will request."""
+        """Return the rate limit points that the query will probably request."""
         cost = self._compute_cost(query, variables)
         return max(cost, min(MAX_QUERY_COST, math.ceil(cost * self.cost_factors.get(query.name, 1.0))))
 
     def learn_cost(self, query: Query, variables: Variables, requested: float) -> None:
         """Learn what the query really costs. `requested` is the number of points that the response reports.
 
-        Sets `charges_per_id` when the query requested far more points than if `nodes(ids:)` were charged once. Any
-        other difference is kept as the query's factor.
+        Sets `charges_per_id` when the query requested far more points than if `nodes(ids:)` were charged once. If it
+        still requested more than computed, the quotient is kept, and later estimates are multiplied by it.
         """
         if len(variables.get("ids", ())) > 1 and requested > query.compute_cost(variables) * 1.5:
             self.charges_per_id = True

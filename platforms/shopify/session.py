@@ -35,7 +35,10 @@ SLOW_SHARE = 1 / 3
 
 
 class AdminApiClient:
-    """Sends queries to shops. `shop_url` contains `{shop}`."""
+    """Sends GraphQL queries to shops, in API version `version`.
+
+    `shop_url` is the URL of a shop, with `{shop}` in place of the shop's domain.
+    """
 
     def __init__(self, http: HttpClient, shop_url: str, version: str) -> None:
         self._http = http
@@ -131,7 +134,7 @@ class ShopifySession(ApiSession):
         return parse_model(model, response.data), response.read_at
 
     def _find_wait(self, query: Query, variables: Variables) -> RateLimitWait:
-        """Return the wait for the query's points.
+        """Return how long the query must wait until the shop's rate limit has the points for it.
 
         A postponed full sync waits for the points of several queries. Otherwise each query would postpone it again.
         """
@@ -163,7 +166,10 @@ class ShopifySession(ApiSession):
         return response
 
     def _learn_throttle(self, query: Query, variables: Variables, cost: QueryCost | None) -> float:
-        """Learn the cost that a throttled response states. Return the seconds until the bucket has so many points."""
+        """Learn from a throttled response what the query costs. `cost` is None when the response does not say.
+
+        Returns the seconds until the shop's bucket of rate limit points has enough for the query.
+        """
         if cost is None or not cost.requested:
             return DEFAULT_THROTTLE_SECONDS
         self.rate_limit.learn_cost(query, variables, cost.requested)

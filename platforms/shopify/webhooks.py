@@ -79,7 +79,10 @@ class PlannedSubscription:
 
 
 class ShopifyWebhooks:
-    """The webhooks of one app. `secrets` has the current secret first. `address` receives deliveries."""
+    """The webhooks of one Shopify app. `secrets` are the app's, the current one first.
+
+    `address` is the URL to which Shopify sends deliveries.
+    """
 
     metric_topics: Collection[str] = frozenset({*map(format_delivered_topic, _SUBSCRIBED_TOPICS), *_COMPLIANCE_TOPICS})
     challenge_parameters: Mapping[str, str] = {}
@@ -183,7 +186,7 @@ class ShopifyWebhooks:
         return WebhookReport(report, self._api.remarks)
 
     def answer_challenge(self, query: Mapping[str, str]) -> str | None:  # noqa: ARG002
-        """Return None, because Shopify sends no challenges."""
+        """Return None, because Shopify sends no challenges (requests that verify the webhook URL)."""
         return None
 
     async def _apply_step(self, account: str, token: str, step: PlannedSubscription) -> TopicOutcome:

@@ -23,7 +23,7 @@ _THREADS = 48
 
 
 def build_app(settings: Settings) -> Starlette:
-    """Build the application of all configured platforms.
+    """Build the web application of the sandbox, with the routes of all configured platforms.
 
     When the application starts, it loads the stored state and resumes the delivery of pending webhooks.
     """
@@ -65,7 +65,10 @@ def _get_clock_skew(platforms: Sequence[Platform], path: str) -> float:
 
 
 def main() -> None:
-    """Serve until the process is stopped. Exit with a message if a required setting is missing."""
+    """Serve the sandbox over HTTP until the process is stopped.
+
+    Exit with a message if a required setting is missing.
+    """
     try:
         settings = Settings(_secrets_dir=os.environ.get("SETTINGS_DIR"))
     except ValidationError as error:

@@ -109,11 +109,14 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport. The event loop calls this when the connection is open."""
+        """Remember the transport, which sends bytes over the connection.
+
+        The event loop calls this when the connection is open.
+        """
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Parse received bytes. The event loop calls this."""
+        """Parse received bytes of an answer. The event loop calls this."""
         if self._parser is None:
             return
         try:
@@ -146,7 +149,7 @@ async def _connect(address: Address) -> _Connection:
 
 
 def _parse_uri(uri: str) -> tuple[Address, str, str]:
-    """Return the address to connect to, the `Host` header, and the path with its query.
+    """Split a webhook URL: return the address to connect to, the `Host` header, and the path with its query.
 
     The address is a tuple of whether the connection uses TLS, the host name and the port.
     """

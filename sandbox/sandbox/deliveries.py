@@ -14,7 +14,7 @@ _LOG_SIZE = 100_000
 
 @dataclass(slots=True)
 class Delivery:
-    """One webhook to one subscription.
+    """One webhook that is sent, if necessary several times, to the receiver of one webhook subscription.
 
     `id` is the same on every retry. `event` is the same for all deliveries of one change. `due` is the time of the next
     attempt, in Unix seconds. `status` is pending, delivered, failed (the last attempt failed) or dropped (a
@@ -72,7 +72,10 @@ class Dispatcher:
         self.log: deque[Delivery] = deque(maxlen=_LOG_SIZE)
 
     def add(self, deliveries: Iterable[Delivery]) -> None:
-        """Add deliveries to the log, and send those that are pending. Call it in the thread of the event loop."""
+        """Add deliveries to the log, and send those that are pending when they are due.
+
+        Call it in the thread of the event loop.
+        """
         for delivery in deliveries:
             self.log.append(delivery)
             if delivery.status == "pending":

@@ -15,4 +15,4 @@ PLATFORMS: tuple[Callable[[Settings, Environment], Platform | None], ...] = (
     shopify_app.build_shopify,
     facebook_app.build_facebook,
 )
-"""The function that builds each platform. It returns None if the settings do not configure the platform."""
+"""For each platform, the function that builds it. It returns None if the settings do not configure the platform."""

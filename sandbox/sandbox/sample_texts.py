@@ -1,5 +1,6 @@
-"""Sample words and sentences for generated records. Like real ones they contain quotes, umlauts, emoji and scripts
-other than Latin.
+"""Sample words and sentences for generated records.
+
+Like real ones they contain quotes, umlauts, emoji and scripts other than Latin.
 """
 
 from html import escape

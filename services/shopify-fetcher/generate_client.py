@@ -42,7 +42,10 @@ SCALAR = '\n[tool.ariadne-codegen.scalars.{name}]\ntype = "str"\n'
 
 
 def main() -> None:
-    """Generate the modules from the schema that the first argument names, by default the sandbox's subset of it."""
+    """Generate the modules from a GraphQL schema: the file that the first argument names, or else the sandbox's schema.
+
+    The sandbox's schema is a subset of Shopify's.
+    """
     schema = Path(sys.argv[1]) if len(sys.argv) > 1 else SCHEMA
     with tempfile.TemporaryDirectory() as folder:
         workspace = Path(folder)

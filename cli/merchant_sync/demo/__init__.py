@@ -15,7 +15,7 @@ from platforms.registry import PLATFORMS
 
 
 def build_steps(trip: Trip) -> Sequence[DemoStep]:
-    """Return the steps of all platforms that have any, in the order of the registry."""
+    """Return the demo's steps: a check of the gateway, then the steps of each platform in the registry that has any."""
     modules = [f"{__name__}.{slug}" for slug in PLATFORMS]
     return (
         DemoStep("The gateway answers and is ready", lambda: _check_gateway(trip)),

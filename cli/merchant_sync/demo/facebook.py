@@ -29,7 +29,10 @@ class PageSteps:
         return self._connection
 
     def connect(self) -> str:
-        """Connect the Facebook Pages of a new user; they must belong to the merchant of the browser's session."""
+        """Connect the Facebook Pages of a new user; they must belong to the merchant of the browser's session.
+
+        Return the number of Pages as text.
+        """
         person = self.sandbox.call("POST", "/users", {"name": f"Demo {uuid4().hex[:8]}", "pages": PAGES})
         self._connection = self.sandbox.connect(person["id"], self.trip.browser)
         self.trip.check_and_remember_merchant(self.connection.browser, self.connection.answer)
@@ -37,7 +40,10 @@ class PageSteps:
         return f"{len(self.connection.pages)} pages"
 
     def compare_objects(self) -> str:
-        """Wait until each Facebook Page's first sync is a success and its object equals the expected document."""
+        """Wait until each Facebook Page's first sync is a success and its object equals the expected document.
+
+        Return the keys of these objects in the bucket.
+        """
         for page in self.connection.pages:
             load = partial(self.connection.load_sync, page["sync_id"])
             sync = wait_for(lambda load=load: get_if_finished(load()), within=WAIT_SECONDS, what="a page's first sync")  # type: ignore[misc]
@@ -47,7 +53,7 @@ class PageSteps:
         return ", ".join(get_object_key(page["id"]) for page in self.connection.pages)
 
     def edit_page(self) -> str:
-        """Rename a Facebook Page; its object must get the new name."""
+        """Rename a Facebook Page and wait until its object in the bucket has the new name; return how long it took."""
         page = self.connection.pages[0]["id"]
         began = time.monotonic()
         self.sandbox.call("PATCH", f"/pages/{page}", {"name": f"Renamed {uuid4().hex[:6]}"})
@@ -60,7 +66,7 @@ class PageSteps:
 
 
 def build_steps(trip: Trip) -> Sequence[DemoStep]:
-    """Return the steps in their order."""
+    """Return the demo's steps for Facebook, in their order."""
     steps = PageSteps(trip)
     return (
         DemoStep("The same browser connects Facebook Pages", steps.connect),

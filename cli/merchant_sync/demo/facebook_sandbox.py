@@ -29,7 +29,7 @@ class ConnectedPages:
 
 
 def get_object_key(page: str) -> str:
-    """Return the object key of a Facebook Page's snapshot."""
+    """Return the key in the bucket of a Facebook Page's snapshot (the document of all its current data)."""
     return f"facebook/{page}/page_data.json"
 
 
@@ -40,7 +40,7 @@ class SandboxPages:
         self._visit = visit
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
-        """Call the control endpoint of the sandbox's Facebook.
+        """Call the control API of the sandbox's simulated Facebook, at `path` under `/control/facebook`.
 
         Return the JSON of the response; None when the response is empty.
         """
@@ -51,8 +51,8 @@ class SandboxPages:
     ) -> tuple[httpx.Client, httpx.Response]:
         """Log in as a Facebook user of the sandbox: open the gateway's login, submit the dialog, return to the gateway.
 
-        `decision` has the fields of the dialog's form: `decision`, `pages`, `declined`. Return the browser and the
-        gateway's answer, whatever its status.
+        `decision` has the fields of the login dialog's form: `decision`, `pages`, `declined`. Without `browser`, a new
+        one is used. Return the browser and the gateway's answer, whatever its status.
         """
         browser = browser or self._visit.create_browser(timeout=60)
         login = browser.get("/facebook/login")
@@ -62,10 +62,14 @@ class SandboxPages:
         return browser, browser.get(callback, headers=JSON)
 
     def connect(self, user: str, browser: httpx.Client | None = None, **decision: str) -> ConnectedPages:
-        """Connect the Facebook Pages of a user of the sandbox as a browser does. Raises StackError for a refusal."""
+        """Connect the Facebook Pages of a user of the sandbox as a browser does.
+
+        `decision` has fields of the login dialog's form. Without `browser`, a new one is used. Raises StackError when
+        the gateway answers with an error.
+        """
         browser, answer = self.log_in(user, browser, **decision)
         return ConnectedPages(browser, ensure_success(answer).json(), self._visit)
 
     def load_expected_document(self, page: str) -> Any:
-        """Return the document that should be stored for a Facebook Page."""
+        """Return the document that, according to the sandbox, should be stored in the bucket for a Facebook Page."""
         return self.call("GET", f"/pages/{page}/document")

@@ -34,14 +34,14 @@ class ShopSteps:
         return self._connection
 
     def create_shop(self) -> str:
-        """Create the shop in the sandbox."""
+        """Create the shop in the sandbox; return its domain and its number of products as text."""
         recipe = {"shop": self.shop, "seed": 11, "plan": "plus", "products": PRODUCTS, "variants": 3, "discounts": 12}
         self.shops.call("POST", "", recipe)
         self._products = self._call("GET", "/products", limit=20)["products"]
         return f"{self.shop}, {PRODUCTS:,} products"
 
     def connect(self) -> str:
-        """Connect the shop by OAuth. The gateway's answer must not contain the shop's data."""
+        """Connect the shop by OAuth; return the merchant's id as text. The gateway's answer must not have shop data."""
         self._connection = self.shops.connect(self.shop, self.trip.browser)
         answer = self.connection.answer
         if "products" in answer:
@@ -51,7 +51,10 @@ class ShopSteps:
         return f"merchant {merchant}"
 
     def wait_for_first_sync(self) -> str:
-        """Wait for the end of the first full sync, which must be a success."""
+        """Wait for the end of the shop's first full sync, which must be a success.
+
+        Return its numbers of records and pages as text.
+        """
         load = self.connection.load_sync
         sync = wait_for(lambda: get_if_finished(load()), within=WAIT_SECONDS, what="the first sync's end")
         if sync["state"] != "success":
@@ -59,13 +62,14 @@ class ShopSteps:
         return f"{sync['records']:,} records in {sync['pages']} pages"
 
     def compare_object(self) -> str:
-        """Wait until the object equals the document that the sandbox expects."""
+        """Wait until the shop's object in the bucket equals what the sandbox expects; return its key and size."""
         return self.trip.wait_for_expected(self.key, lambda: self.shops.load_expected_document(self.shop))
 
     def wait_for_gateway_checks(self) -> str:
-        """Wait until all checks that the gateway shows with the first sync are a success.
+        """Wait until all checks that the gateway shows with the shop's first sync are a success.
 
-        They check the webhook subscriptions, a test delivery, the read and the upload.
+        They check the webhook subscriptions, a test delivery of a webhook, the reading of the shop and the upload to
+        the bucket. Return these checks as text.
         """
 
         def load_if_successful() -> dict[str, Any] | None:
@@ -81,7 +85,10 @@ class ShopSteps:
         return f"webhooks ({len(sync['webhook_status']['topics'])} topics), delivery, poll, upload"
 
     def edit_during_full_sync(self) -> str:
-        """Start a full sync by a second login, and edit a product while it runs."""
+        """Start a full sync by a second login, edit a product while it runs, and wait until the object has the edit.
+
+        Return how long that took, and the state that the sync then has.
+        """
         second = self.shops.connect(self.shop, self.connection.browser)
         wait_for(lambda: self._find_if_started(second), within=WAIT_SECONDS, what="the start of the second full sync")
         title = f"Edited during a full sync {uuid4().hex[:6]}"
@@ -92,7 +99,7 @@ class ShopSteps:
         return f"{seconds} after the edit, the full sync {second.load_sync()['state']}"
 
     def check_touch_uploads_nothing(self) -> str:
-        """Touch a product (set only its `updated_at`); the object must not be uploaded again."""
+        """Touch a product (set only its `updated_at`); the object must not be uploaded again. Return `no upload`."""
         wait_for(self._is_idle, within=WAIT_SECONDS, what="the end of all syncs of the shop")
         before = self.trip.visit.load_object(self.key)
         self._call("POST", f"/products/{self._get_number(4)}/touch")
@@ -105,7 +112,7 @@ class ShopSteps:
         return "no upload"
 
     def delete_product(self) -> str:
-        """Delete a product, which must disappear from the object."""
+        """Delete a product, which must disappear from the shop's object; return the object's key and size as text."""
         self._call("DELETE", f"/products/{self._get_number(5)}")
         seen = self.compare_object()
         if self._find_object_with(f'"gid://shopify/Product/{self._get_number(5)}"'):
@@ -120,12 +127,15 @@ class ShopSteps:
         return int(self._products[place]["number"])
 
     def _find_object_with(self, text: str) -> StoredObject | None:
-        """Return the object if its bytes contain the text, else None. The document of some megabytes is not parsed."""
+        """Return the shop's object if its bytes contain `text`, else None. It is not parsed: it has some megabytes."""
         found = self.trip.visit.load_object(self.key)
         return found if found and text.encode() in found.body else None
 
     def _find_if_started(self, connection: ConnectedShop) -> dict[str, Any] | None:
-        """Return the connection's full sync if it has started. A short one may have finished already."""
+        """Return the sync that was requested when the shop was connected, if it has started; else None.
+
+        A short sync may have finished already.
+        """
         sync = connection.load_sync()
         return sync if sync["state"] not in ("queued", "unknown") else None
 
@@ -140,7 +150,7 @@ class ShopSteps:
 
 
 def build_steps(trip: Trip) -> Sequence[DemoStep]:
-    """Return the steps in their order."""
+    """Return the demo's steps for Shopify, in their order."""
     steps = ShopSteps(trip)
     return (
         DemoStep("A shop is created in the sandbox", steps.create_shop),

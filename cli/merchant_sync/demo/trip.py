@@ -41,9 +41,9 @@ class Trip:
         return merchant
 
     def check_merchant_document(self) -> str:
-        """Check that the object `merchants/<id>.json` lists every connection of the trip with its object key.
+        """Wait until the object `merchants/<id>.json` lists every account that the demo has connected.
 
-        Return the key of this object.
+        Each must be listed with the key of its own object. Return the key of the object that lists them.
         """
         key = f"merchants/{self.merchant}.json"
         expected = [{"connection": name, "key": path, "state": "connected"} for name, path in self.objects.items()]

@@ -20,7 +20,10 @@ SOURCE = "operator"
 
 
 def _build_brokers(access: Access) -> Brokers:
-    """Return the brokers that the settings describe. Raises StackError for incomplete or invalid settings."""
+    """Return the addresses and the login of Kafka's brokers, from the settings of the installation.
+
+    Raises StackError for incomplete or invalid settings.
+    """
     access.require_settings("KAFKA_BOOTSTRAP_SERVERS")
     lower_case = ((name.lower(), value) for name, value in access.settings.items())
     given: dict[str, Any] = {name: value for name, value in lower_case if name.startswith("kafka_")}
@@ -32,7 +35,7 @@ def _build_brokers(access: Access) -> Brokers:
 
 @asynccontextmanager
 async def create_admin(access: Access) -> AsyncIterator[AIOKafkaAdminClient]:
-    """Yield a started admin client. Raises UnavailableError for each Kafka error, also one in the caller's block."""
+    """Yield a started Kafka admin client. Kafka errors, also in the `with` block, are raised as UnavailableError."""
     admin = AIOKafkaAdminClient(**_build_brokers(access).client_options, request_timeout_ms=15_000)
     try:
         await admin.start()
@@ -45,7 +48,10 @@ async def create_admin(access: Access) -> AsyncIterator[AIOKafkaAdminClient]:
 
 @asynccontextmanager
 async def create_consumer(access: Access) -> AsyncIterator["AIOKafkaConsumer[bytes, bytes]"]:
-    """Yield a started consumer without a group; it commits no offsets. Raises UnavailableError like `create_admin`."""
+    """Yield a started Kafka consumer without a group; it commits no offsets.
+
+    Kafka errors, also in the `with` block, are raised as UnavailableError.
+    """
     consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
         **_build_brokers(access).client_options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
     )
@@ -60,7 +66,7 @@ async def create_consumer(access: Access) -> AsyncIterator["AIOKafkaConsumer[byt
 
 @asynccontextmanager
 async def create_publisher(access: Access) -> AsyncIterator[EventPublisher]:
-    """Yield a started publisher. Each send returns once Kafka has acknowledged it.
+    """Yield a started publisher of messages. Each send returns once Kafka has acknowledged the message.
 
     Raises UnavailableError when Kafka does not answer.
     """

@@ -80,7 +80,7 @@ def show_status(
     connection: Annotated[str, typer.Option(help="This connection with its latest syncs.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show connections, syncs, consumer lag, freshness and dead letters."""
+    """Show connections, syncs, consumer lag, dead letters, and how long ago the last successful syncs were."""
     access, console = locate_installation_or_exit(data), Console(soft_wrap=True)
     with exit_on_errors():
         document = (

@@ -30,7 +30,7 @@ def list_connections(
     data: DataDir = LOCAL,
     as_json: AsJson = False,
 ) -> None:
-    """List connections by name: the state, the epoch, and when the next poll is due."""
+    """List connections by name: state, epoch (a number that rises at each disconnect), time of the next poll."""
     access = locate_installation_or_exit(data)
     with exit_on_errors(), InternalApi(access) as api:
         connections = list(api.iterate_connections(platform=platform, state=state))
@@ -43,7 +43,7 @@ def list_connections(
 
 
 def _format_connection(row: dict[str, Any], width: int) -> str:
-    """Return a line that is never cut: a name must stay whole to be copied."""
+    """Return one connection as a line of text. Its name is padded to `width`, never cut, so that it can be copied."""
     due = row["next_poll_at"]
     poll = "" if due is None else f"  next poll {datetime.fromtimestamp(due / 1000, UTC):%Y-%m-%d %H:%M} UTC"
     return f"{row['connection']:<{width}}  {row['state']:<11}  epoch {row['epoch']}{poll}"

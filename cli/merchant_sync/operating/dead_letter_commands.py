@@ -1,4 +1,4 @@
-"""The command `merchant-sync dlq`: list, show and replay dead letters."""
+"""The command `merchant-sync dlq`: list, show and replay dead letters (messages that could not be handled)."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -40,7 +40,7 @@ def list_latest(
     data: DataDir = LOCAL,
     as_json: AsJson = False,
 ) -> None:
-    """List the latest dead letters, the newest first."""
+    """List the latest dead letters (messages that could not be handled), the newest first."""
     access = locate_installation_or_exit(data)
     with exit_on_errors():
         letters = asyncio.run(dead_letters.load_latest_without_bodies(access, topic, connection, limit))

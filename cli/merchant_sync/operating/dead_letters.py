@@ -1,6 +1,6 @@
-"""Read and replay dead letters, the messages on `<topic>.dlq`, for the command `merchant-sync dlq`.
+"""Read and replay dead letters for the command `merchant-sync dlq`.
 
-Dead letters are stored only in Kafka.
+Dead letters are messages that could not be handled. They are stored only in Kafka, on `<topic>.dlq`.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -47,7 +47,7 @@ class DeadLetter:
 
     @property
     def position(self) -> str:
-        """Topic, partition and offset, written as the arguments of `dlq show`."""
+        """The dead letter's topic, partition and offset, written as the arguments of `dlq show`."""
         return f"{self.topic} {self.partition} {self.offset}"
 
     @property
@@ -109,7 +109,7 @@ def hide_data(event: Any) -> Any:
 
 
 def build_replay_headers(letter: DeadLetter) -> Headers:
-    """Return the headers of the replayed message: the original headers, and `dlq-replayed`."""
+    """Return the headers of the replayed message: the original ones, and `dlq-replayed` (the letter's position)."""
     original = [(name, value) for name, value in letter.headers if name not in DEAD_LETTER and name != REPLAYED]
     return [*original, (REPLAYED, letter.position.replace(" ", "/").encode())]
 
@@ -167,7 +167,10 @@ async def select_distinct_replayable(letters: AsyncIterator[DeadLetter]) -> Asyn
 async def load_latest_without_bodies(
     access: Access, topic: str | None, connection: str | None, limit: int
 ) -> list[DeadLetter]:
-    """Return the `limit` latest dead letters without body and headers, the newest first."""
+    """Return the `limit` latest dead letters without body and headers, the newest first.
+
+    Only dead letters of `topic` and of `connection` are returned; None stands for all.
+    """
     kept: list[DeadLetter] = []
     async for letter in read_dead_letters(access, topic):
         if connection in (None, letter.connection):
@@ -182,7 +185,7 @@ def _select_newest(letters: list[DeadLetter], limit: int) -> list[DeadLetter]:
 
 
 async def load_dead_letter(access: Access, topic: str, partition: int, offset: int) -> DeadLetter:
-    """Return the dead letter at a position. Raises StackError when it does not exist.
+    """Return the dead letter at this offset of a topic's partition. Raises StackError when it does not exist.
 
     Kafka deletes dead letters after seven days.
     """

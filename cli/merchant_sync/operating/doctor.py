@@ -27,7 +27,11 @@ Checks = dict[str, Callable[[], Iterator[Finding]]]
 
 
 def examine(access: Access, *, sample: int, on_progress: OnProgress) -> Iterator[Finding]:
-    """Yield all findings, each as soon as it is known. A check that raises an error becomes a finding, too."""
+    """Run all checks and yield their findings. A check that raises an error becomes a finding, too.
+
+    `sample` is how many connections of each platform are checked. `on_progress` is called with the number of
+    connections checked so far, and with their total.
+    """
     with httpx.Client(timeout=TIMEOUT, follow_redirects=False) as http:
         checks: Checks = {
             "settings": lambda: settings.check(access),

@@ -40,14 +40,14 @@ class InternalApi:
     def list_connections(
         self, *, platform: str | None = None, state: str | None = None, limit: int = 100
     ) -> list[dict[str, Any]]:
-        """Return up to `limit` merchants' connections, ordered by name."""
+        """Return up to `limit` connections, ordered by name; only those of `platform` and in `state` if given."""
         filters = {"platform": platform, "state": state, "limit": limit}
         query = {name: value for name, value in filters.items() if value is not None}
         listed: list[dict[str, Any]] = self._call_scheduler("/connections", **query)["connections"]
         return listed
 
     def iterate_connections(self, *, platform: str | None = None, state: str | None = None) -> Iterator[dict[str, Any]]:
-        """Yield all merchants' connections, ordered by name. They are fetched page by page."""
+        """Yield all connections, ordered by name; only those of `platform` and in `state` if given."""
         filters = {name: value for name, value in (("platform", platform), ("state", state)) if value is not None}
         after = ""
         while True:
@@ -71,11 +71,14 @@ class InternalApi:
             raise
 
     def check_connection(self, name: str) -> dict[str, Any]:
-        """Let the gateway check a merchant's connection at its platform now; return what it found."""
+        """Let the gateway inspect a connection's webhook subscriptions at its platform now; return its report."""
         return self._call("GET", self._gateway, "GATEWAY_INTERNAL_URL", f"/internal/connections/{name}/checkup")
 
     def request_sync(self, name: str, records: dict[str, list[str]] | None) -> str:
-        """Start an incremental sync of `records`, or a full sync when `records` is None. Return the sync's id."""
+        """Start a sync of the connection `name` and return the sync's id.
+
+        It is an incremental sync of `records` (ids by resource), or a full sync when `records` is None.
+        """
         path = f"/internal/connections/{name}/sync"
         answer = self._call("POST", self._gateway, "GATEWAY_INTERNAL_URL", path, json={"records": records})
         return str(answer["sync_id"])

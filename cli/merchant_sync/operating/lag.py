@@ -14,7 +14,7 @@ from merchant_sync.operating import brokers
 
 @dataclass(frozen=True)
 class Lag:
-    """The lag of one consumer group on one topic, in messages."""
+    """The lag of one consumer group on one topic: how many messages the group has not consumed yet."""
 
     group: str
     topic: str
@@ -23,7 +23,7 @@ class Lag:
 
 @dataclass(frozen=True)
 class Backlog:
-    """The lags of all consumer groups, and the number of dead letters by topic.
+    """The lags of all consumer groups (messages not consumed yet), and the number of dead letters by topic.
 
     Replayed dead letters count too, until Kafka deletes them.
     """
@@ -33,7 +33,10 @@ class Backlog:
 
 
 def load_backlog(access: Access) -> Backlog:
-    """Return the present backlog. Raises UnavailableError when Kafka is unavailable."""
+    """Return how many messages wait for each consumer group now, and how many dead letters there are.
+
+    Raises UnavailableError when Kafka is unavailable.
+    """
     return asyncio.run(_load_backlog(access))
 
 
@@ -66,7 +69,8 @@ def compute_lags(
 ) -> Iterable[Lag]:
     """Yield the lag of the group on each topic on which it has committed an offset.
 
-    On a partition without a commit, all messages count, because a group starts with the first message.
+    The mappings have, for each partition, the committed, the first and the end offset. On a partition without a
+    commit, all messages count, because a group starts with the first message.
     """
     topics = sorted({partition.topic for partition, offset in committed.items() if offset >= 0})
     for topic in topics:

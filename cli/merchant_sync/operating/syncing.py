@@ -13,9 +13,10 @@ POLL_SECONDS = 0.5
 
 
 def start_sync(api: InternalApi, connection: str, records: dict[str, list[str]] | None) -> str:
-    """Start an incremental sync of `records`, or a full sync when `records` is None. Return the sync's id.
+    """Start a sync of a merchant's connection and return the sync's id.
 
-    Raises StackError with exit code 1 for an unknown connection or record, or a connection that is not connected.
+    It is an incremental sync of `records` (ids by resource), or a full sync when `records` is None. Raises StackError
+    with exit code 1 when the connection is unknown or not in the state `connected`, or when `records` are refused.
     """
     try:
         return api.request_sync(connection, records)

@@ -24,7 +24,7 @@ EXIT_CODES = "Exit codes: 0 all is well, 1 something is wrong, 2 the installatio
 
 
 def locate_installation_or_exit(data_dir: Path) -> Access:
-    """Return the access to the installation. Exits with code 2 when no stack runs and settings name no installation."""
+    """Return how to reach the installation. Exits with code 2 when no stack runs and settings name no installation."""
     with exit_on_errors():
         return access.locate_installation(data_dir)
 

@@ -34,9 +34,13 @@ from service.settings import load_settings
 INCREMENTAL_SECONDS = 10.0
 """Seconds that one incremental read may take. At the next checkpoint after them, the rest of the read is postponed."""
 INCREMENTAL_LIMITS = ConsumerLimits(batch=4_000, buffered=40_000)
-"""The limits for incremental syncs. Batches are large, because requests that are read together take fewer calls."""
+"""The limits of the Kafka consumer of incremental syncs.
+
+Batches are large, because requests that are read together take fewer calls to the platform."""
 FULL_SYNC_LIMITS = ConsumerLimits(batch=16, concurrency=8, buffered=1_000)
-"""The limits for full syncs. Few run concurrently, because each step holds a response of the platform in memory."""
+"""The limits of the Kafka consumer of full syncs.
+
+Few steps run concurrently, because each of them holds a response of the platform in memory."""
 
 S = TypeVar("S", bound=FetcherSettings)
 

@@ -18,7 +18,10 @@ PROBE_CAUSE = "probe"
 
 @dataclass(frozen=True)
 class RequestGroup:
-    """Sync requests of one connection that are read together, in order of arrival. The read begins at `start`."""
+    """Sync requests of one connection that are read together, in order of arrival.
+
+    `start` is the state from which the read of their records begins: that of the cursor if there is one.
+    """
 
     requests: tuple[SyncRequested, ...]
     start: CursorState = field(default_factory=CursorState)
@@ -30,12 +33,15 @@ class RequestGroup:
 
     @property
     def read_id(self) -> UUID:
-        """The id of the read. A continued read keeps its id; the id of a new read is derived from its requests."""
+        """The id of the read of this group. A continued read keeps its id; a new one is derived from its requests."""
         return self.start.read_id or derive_read_id(self.requests)
 
     @property
     def epoch(self) -> int:
-        """The highest epoch of the requests: a token of this epoch or a later one satisfies all of them."""
+        """The highest epoch of the requests. An access token of this epoch or a later one satisfies all of them.
+
+        The epoch is the number that rises when the connection ends.
+        """
         return max(request.epoch for request in self.requests)
 
     @property
@@ -79,8 +85,8 @@ def list_sync_ids(requests: Iterable[SyncRequested]) -> tuple[UUID, ...]:
 def derive_read_id(requests: Iterable[SyncRequested]) -> UUID:
     """Return the id of a read of `requests`, derived from their sync ids and attempt numbers.
 
-    Requests that Kafka delivers again get the same read id. The next attempt gets a different read id, because that
-    attempt has its own result.
+    Requests that Kafka delivers again get the same read id. The next attempt at the same syncs gets a different read
+    id, because that attempt has its own result.
     """
     attempts = sorted({f"{sync_id}:{r.attempt}" for r in requests for sync_id in (r.sync_id, *r.coalesced_sync_ids)})
     return derive_id("read", *attempts)

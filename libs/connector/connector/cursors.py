@@ -1,4 +1,7 @@
-"""The cursors in events. Each wraps the platform's opaque cursor together with state of the handlers."""
+"""The cursors in events, which say where a read of records continues.
+
+Each wraps the platform's own cursor together with what the fetcher's handlers must remember.
+"""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -8,9 +11,9 @@ import orjson
 
 @dataclass(frozen=True)
 class CursorState:
-    """The point at which a read continues.
+    """The point at which a read of records continues.
 
-    `position` is the platform's cursor; None is the start. `attempts` counts how often the work was postponed; the
+    `position` is the platform's cursor; None is the start. `attempts` counts how often the read was postponed; the
     count of a full sync restarts after progress. `read_id` is set for an incremental read that continues: the records
     that this read has published so far are stored under this id.
     """

@@ -1,7 +1,7 @@
 """Builds the messages that fetchers publish.
 
-Each message id is derived from what distinguishes the message, such as the read's id, the step and the page number. So
-a message that is published twice has the same id.
+Each message id is derived from what distinguishes the message, such as the id of the read of records, the number of the
+step and the number of the page. So a message that is published twice has the same id.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,10 @@ from platform_sdk.tokens import AccessToken
 def build_page(
     topic: str, context: SyncContext, step: int, number: int, batch: RecordBatch, records: tuple[Record, ...]
 ) -> OutboundMessage:
-    """Build the page with this `number`. `batch` gives the resource, id range and attempt that all `records` share."""
+    """Build the message with one page of `records`. `step` and `number` tell it apart from the read's other pages.
+
+    `batch` gives the resource, id range and attempt that all records of the page share. Its own records are not used.
+    """
     token, read_id = context.token, context.read_id
     event = RecordsPage(
         connection=token.connection,
@@ -86,7 +89,7 @@ def build_incremental_read_completed(
     requests: Sequence[SyncRequested],
     unreadable: Iterable[UnreadableRecord] = (),
 ) -> OutboundMessage:
-    """Build the end marker of an incremental read of `requests`: the message after the last page.
+    """Build the end marker of an incremental read of `requests`: the message after the last page of records.
 
     A request fails if it names an `unreadable` record. Unreadable records that no request names are left out.
     """

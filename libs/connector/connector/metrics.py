@@ -1,4 +1,7 @@
-"""The metrics of every fetcher: calls, rate limit points, and the remaining share of the platform's rate limits."""
+"""The metrics of every fetcher about the calls to its platform.
+
+They are the number of calls, the rate limit points that these cost, and the share of the rate limits that remains.
+"""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -14,7 +17,10 @@ T = TypeVar("T")
 
 
 class InstrumentedSource:
-    """Wraps the source of the platform `slug` and counts the calls and rate limit points of each read as it runs."""
+    """Wraps `source`, which reads the records of the platform `slug`, and measures its calls for the metrics.
+
+    The calls to the platform and their rate limit points are counted while a read runs.
+    """
 
     def __init__(self, source: Source, slug: str, registry: CollectorRegistry) -> None:
         self._source = source
@@ -35,11 +41,11 @@ class InstrumentedSource:
     def read_records(
         self, context: SyncContext, ids: RecordIds, cursor: str | None
     ) -> AsyncGenerator[IncrementalReadStep, None]:
-        """Yield the steps of the wrapped source's `read_records`, and count their calls and points."""
+        """Yield what `read_records` of the wrapped source yields, and count its API calls and rate limit points."""
         return self._count_calls(context, self._source.read_records(context, ids, cursor))
 
     def read_all(self, context: SyncContext, cursor: str | None) -> AsyncGenerator[FullReadStep, None]:
-        """Yield the steps of the wrapped source's `read_all`, and count their calls and points."""
+        """Yield what `read_all` of the wrapped source yields, and count its API calls and rate limit points."""
         return self._count_calls(context, self._source.read_all(context, cursor))
 
     def measure_remaining_rate_limits(self) -> dict[str, float]:
@@ -47,7 +53,7 @@ class InstrumentedSource:
         return self._source.measure_remaining_rate_limits()
 
     async def refresh_rate_limit_gauge(self) -> None:
-        """Set the gauge to the share of each rate limit that remains now."""
+        """Set the Prometheus gauge to the share of each rate limit that remains now."""
         for budget, share in self._source.measure_remaining_rate_limits().items():
             self._remaining.labels(self._slug, budget).set(share)
 
@@ -64,14 +70,17 @@ class InstrumentedSource:
 
 
 class CostMeter:
-    """Adds the calls and the rate limit points that `context` counts to Prometheus counters, each of them once."""
+    """Adds the API calls and rate limit points that `context` counts to Prometheus counters.
+
+    Each call and each point is added only once, however often `report` is called.
+    """
 
     def __init__(self, context: SyncContext) -> None:
         self._context = context
         self._calls, self._points = context.calls, context.points
 
     def report(self, calls: Counter, points: Counter) -> None:
-        """Add to the counters the calls and points that were made since the previous report."""
+        """Increase the counter `calls` by the API calls, and `points` by the points, since the previous report."""
         calls.inc(self._context.calls - self._calls)
         points.inc(self._context.points - self._points)
         self._calls, self._points = self._context.calls, self._context.points

@@ -1,4 +1,7 @@
-"""Decides how each request of a read ends (completed, failed or unfinished) and how long the next attempt waits."""
+"""Decides how each sync request ends whose records were read: completed, failed or unfinished.
+
+Also computes how long the next attempt waits.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,12 +38,12 @@ class ReadOutcomes:
     unreadable: dict[Key, UnreadableRecord] = field(default_factory=dict)
 
     def add_record(self, record: Record) -> None:
-        """Add a published record. A chunked record counts as read with its last chunk."""
+        """Note that a record was published. A record in several chunks (parts) counts as read with its last chunk."""
         if record.chunk is None or record.chunk.is_last:
             self.read_keys.add((record.resource, record.id))
 
     def add_unreadable(self, record: UnreadableRecord) -> None:
-        """Add an id that could not be read."""
+        """Note that a record could not be read."""
         self.unreadable[(record.resource, record.id)] = record
 
     def build_retry_error(self) -> RetryLaterError:
@@ -52,9 +55,10 @@ class ReadOutcomes:
         return RetryLaterError(f"{first.id}: {first.reason}")
 
     def split_requests(self, requests: tuple[SyncRequested, ...], *, all_ids_tried: bool) -> RequestEndings:
-        """Return `requests` by how they end. Earlier attempts count for `all_ids_tried`, too.
+        """Return `requests` by how they end.
 
-        A request with an unreadable id fails only after its other ids have been tried.
+        `all_ids_tried` says that the platform was asked for every id, in this attempt or an earlier one. A request with
+        an unreadable id fails only after its other ids have been tried.
         """
         endings = RequestEndings()
         for request in requests:
@@ -88,10 +92,10 @@ def compute_backoff(attempt: int, first: float = FIRST_BACKOFF_SECONDS) -> float
 
 
 def compute_delay(error: RetryLaterError, attempt: int, uniform: Uniform) -> float:
-    """Return the seconds to wait before the work that `error` has stopped continues.
+    """Return the seconds to wait before the read that `error` has stopped continues.
 
-    `attempt` is the number of the stopped attempt. The delay varies randomly by up to a fifth, so that work does not
-    continue all at the same moment. It is never shorter than the seconds that `error` names.
+    `attempt` is the number of the stopped attempt. The delay varies randomly by up to a fifth, so that stopped reads do
+    not all continue at the same moment. It is never shorter than the seconds that `error` names.
     """
     if error.seconds is None:
         return compute_backoff(attempt) * uniform(0.8, 1.2)

@@ -1,4 +1,7 @@
-"""The interface that each fetcher implements (`Source`), and the steps that a source yields while it reads."""
+"""The interface that each fetcher implements (`Source`), and what a source yields while it reads.
+
+A source yields batches of records, unreadable records, checkpoints, and the ends of id ranges and of full reads.
+"""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -10,7 +13,11 @@ from platform_sdk.session import SyncContext
 
 @dataclass(frozen=True)
 class RecordBatch:
-    """Records that the platform returned together: those of the requested `resource`, and their child records."""
+    """Records that the platform returned together: those of the requested `resource`, and their child records.
+
+    `id_range` is the number of the id range (a part of a full read) to which they belong; `attempt` is the number of
+    the attempt at reading this range.
+    """
 
     resource: str
     records: tuple[Record, ...]
@@ -88,7 +95,10 @@ class Source(Protocol):
         ...
 
     def read_all(self, context: SyncContext, cursor: str | None) -> AsyncGenerator[FullReadStep, None]:
-        """Read all records. `cursor` is from a checkpoint of an earlier step; None starts from the beginning."""
+        """Read all records of the connection in `context`.
+
+        `cursor` is from a checkpoint of an earlier step of the same full sync; None starts from the beginning.
+        """
         ...
 
     def measure_remaining_rate_limits(self) -> dict[str, float]:

@@ -31,7 +31,10 @@ _INFO = {
 def build_asyncapi_document(
     topics: Iterable[Topic], get_config: Callable[[Topic], Mapping[str, str]]
 ) -> dict[str, Any]:
-    """Return the document for `topics`. `get_config` returns the Kafka settings with which a topic is created."""
+    """Return the AsyncAPI document for `topics`.
+
+    `get_config` returns the Kafka settings with which a topic is created.
+    """
     listed = list(topics)
     return {
         "asyncapi": "3.0.0",
@@ -101,7 +104,7 @@ def _build_messages() -> dict[str, Any]:
 
 
 def _build_schemas() -> dict[str, Any]:
-    """Return by name the JSON Schemas of all events, of the definitions that events share, and of the headers."""
+    """Return the JSON Schemas by name: those of all events, of the types that events share, and of the headers."""
     schemas: dict[str, Any] = {}
     for text in render_schemas().values():
         schema = json.loads(text.replace("#/$defs/", "#/components/schemas/"))

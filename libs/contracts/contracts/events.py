@@ -42,11 +42,12 @@ class Event(BaseModel):
 
 
 class ConnectionChanged(Event):
-    """The full state of one connection. Published by the gateway; consumed by the scheduler and the spaces-writer.
+    """The full state of one merchant's connection to a platform.
 
-    Idempotency key: (`connection`, `revision`). A consumer ignores a revision that is not higher than the revision it
-    has stored. So it may receive an event twice, and may read the compacted topic from its beginning. In state
-    `redacted` the event names no merchant, object key, sync or scopes.
+    Published by the gateway; consumed by the scheduler and the spaces-writer. Idempotency key: (`connection`,
+    `revision`). A consumer ignores a revision that is not higher than the revision it has stored. So it may receive an
+    event twice, and may read the compacted topic from its beginning. In state `redacted` (its data must be erased) the
+    event names no merchant, object key, sync or scopes.
     """
 
     connection: ConnectionName
@@ -69,12 +70,12 @@ class ConnectionChanged(Event):
 
 
 class SyncRequested(Event):
-    """A request to read the given records now (incremental sync).
+    """A request to read the records with the given ids from the platform now (incremental sync).
 
     Published by the gateway for webhooks and by the scheduler; consumed by the platform's fetcher and by the scheduler.
     Idempotency key: `sync_id`. The gateway derives it from the webhook's id, so that a webhook delivered twice is one
-    sync.
-    A request with cause `probe` tests whether webhooks reach Kafka through the webhook URL. No records are read for it.
+    sync. A request with cause `probe` is a test of whether webhooks that are sent to the gateway's webhook URL reach
+    Kafka. No records are read for it.
     """
 
     sync_id: UUID
@@ -96,8 +97,9 @@ class SyncRequested(Event):
 class FullSyncStepRequested(Event):
     """A request to run one step of a full sync. Published by the scheduler; consumed by the platform's fetcher.
 
-    The step reads from `cursor`; None is the start of the full sync. Idempotency key: (`sync_id`, `step`). A step that
-    runs twice publishes `SyncProgressed` twice; the scheduler applies the first event and ignores the second.
+    A step is a bounded part of a full sync. It reads from `cursor`; None is the start of the full sync. Idempotency
+    key: (`sync_id`, `step`). A step that runs twice publishes `SyncProgressed` twice; the scheduler applies the first
+    event and ignores the second.
     """
 
     sync_id: UUID
@@ -112,10 +114,11 @@ class FullSyncStepRequested(Event):
 class SyncProgressed(Event):
     """The progress of a sync. Published by fetchers; consumed by the scheduler.
 
-    `advanced`: the step of a full sync is done, and the next step begins at `cursor`. `completed`: the full read is
-    done. `postponed`: the work continues at `not_before` or later from `cursor`; for an incremental sync `records` are
-    the ids to read. `failed`: `reason` says why, and `retryable` says whether another attempt can help. No event is
-    published when an incremental read is completed, because the spaces-writer reports its end with a `SyncResult`.
+    `outcome` is one of the following. `advanced`: the step of a full sync is done, and the next step begins at
+    `cursor`. `completed`: all steps of the full sync are done. `postponed`: the work continues at `not_before` or later
+    from `cursor`; for an incremental sync `records` are the ids to read then. `failed`: `reason` says why, and
+    `retryable` says whether another attempt can help. No event is published when the read of an incremental sync is
+    completed, because the spaces-writer reports its end with a `SyncResult`.
     """
 
     connection: ConnectionName
@@ -141,8 +144,8 @@ class SyncProgressed(Event):
 class RecordChunk(Event):
     """The position of one chunk within a record. A record is chunked when one response of the platform cannot hold it.
 
-    The chunks of one reading are joined in order, from the first (`cursor` is None) to the last (`next_cursor` is
-    None).
+    The chunks of one reading of the record are joined in order, from the first (`cursor` is None) to the last
+    (`next_cursor` is None).
     """
 
     reading_id: str
@@ -161,10 +164,11 @@ class RecordChunk(Event):
 
 
 class Record(Event):
-    """One record in the form in which the snapshot shows it, or one chunk of a chunked record.
+    """One record in the form in which the snapshot shows it, or one chunk of a record that is too large for a response.
 
-    When `body` and `chunk` are None, this is a tombstone: the record was requested by its id, and the platform answered
-    that it does not exist. The first chunk of a chunked record has the `body`; further chunks have only `items`.
+    The snapshot is the object in the bucket with all current records of a connection. When `body` and `chunk` are None,
+    this is a tombstone: the record was requested by its id, and the platform answered that it does not exist. The first
+    chunk of a chunked record has the `body`; further chunks have only `items`.
     """
 
     resource: str
@@ -193,13 +197,13 @@ class RecordsPage(Event):
 
     The consumer handles every page, even if it has stored a page with the same number: a step that runs twice may
     divide its records into pages differently. Repeated records are harmless, because the version of each record is
-    checked. The ids on a page are stored under the key (`read_id`, `step`, `page`).
+    compared with the stored version. The ids on a page are stored under the key (`read_id`, `step`, `page`).
     """
 
     kind: Literal["page"] = "page"
     connection: ConnectionName
     epoch: int
-    """The epoch of the token with which the records were read."""
+    """The connection's epoch that came with the token with which the records were read."""
     read_id: UUID
     """The id of the full sync, or the id of the incremental read."""
     step: int
@@ -211,7 +215,10 @@ class RecordsPage(Event):
 
 
 class RangeCompleted(Event):
-    """The end marker of one id range, after all of its pages. The spaces-writer checks that the range is complete."""
+    """The end marker of one id range of a full sync, published after all pages of the range.
+
+    An id range is the records of one resource between two ids. The spaces-writer checks that the range is complete.
+    """
 
     kind: Literal["range_completed"] = "range_completed"
     connection: ConnectionName
@@ -231,7 +238,10 @@ class RangeCompleted(Event):
 
 
 class FullReadCompleted(Event):
-    """The end marker of a full read, which lists its id ranges. When all are complete, the sync ends with `success`."""
+    """The end marker of the read of a full sync, which lists the id ranges that were read.
+
+    When all of these id ranges are complete, the sync ends with `success`.
+    """
 
     kind: Literal["full_read_completed"] = "full_read_completed"
     connection: ConnectionName
@@ -248,7 +258,10 @@ class FullReadCompleted(Event):
 
 
 class IncrementalReadCompleted(Event):
-    """The end marker of an incremental read, after all of its pages. The spaces-writer replies with a `SyncResult`."""
+    """The end marker of one read for incremental syncs, published after all of its pages.
+
+    The spaces-writer then publishes a `SyncResult` for `sync_ids`, within a `DataStored` event.
+    """
 
     kind: Literal["incremental_read_completed"] = "incremental_read_completed"
     connection: ConnectionName
@@ -271,7 +284,9 @@ FETCHED_ADAPTER: TypeAdapter[RecordsPage | RangeCompleted | FullReadCompleted | 
 
 
 class SyncTotals(Event):
-    """The number of records that the spaces-writer received of one read so far, by what it did with them.
+    """The numbers of pages and records that the spaces-writer received of one read so far.
+
+    `changed`, `unchanged`, `stale` and `deleted` count the records by what the spaces-writer did with them.
 
     `stale` are those that were older than the stored record, and were dropped. The numbers are totals, not increments,
     so handling an event twice counts nothing twice.
@@ -289,8 +304,8 @@ class SyncTotals(Event):
 class SyncResult(Event):
     """The result of one or more syncs, decided by the spaces-writer.
 
-    `incomplete`: some id ranges must be read again from `retry_cursors`. `cancelled`: the data was refused, because it
-    was read under an earlier epoch than the connection's present one.
+    `status` `incomplete`: some id ranges must be read again from `retry_cursors`. `cancelled`: the data was refused,
+    because the connection was uninstalled or redacted after the read began (its `epoch` has risen).
     """
 
     sync_ids: tuple[UUID, ...]
@@ -305,7 +320,7 @@ class SyncResult(Event):
 
 
 class Upload(Event):
-    """The outcome of building one snapshot and uploading it to the bucket."""
+    """The outcome of building the snapshot (all current records) of one connection and uploading it to the bucket."""
 
     key: str
     outcome: Literal["uploaded", "unchanged", "restored", "failed"]
@@ -320,7 +335,7 @@ class Upload(Event):
 
 
 class Erasure(Event):
-    """The report that a redaction is complete: no record and no object of the connection remains.
+    """The report that a redaction (erasing all data) is complete: no record and no object of the connection remains.
 
     Handling this report twice has the same effect as handling it once.
     """
@@ -331,10 +346,10 @@ class Erasure(Event):
 
 
 class DataStored(Event):
-    """The data that the spaces-writer stored or erased. Consumed by the scheduler and by readers of the bucket.
+    """A report of the data of one connection that the spaces-writer stored or erased.
 
-    Handling the event twice changes nothing: totals are no increments, results are final, and uploads carry their
-    sequence number.
+    Consumed by the scheduler and by readers of the bucket. Handling the event twice changes nothing: totals are no
+    increments, results are final, and uploads carry their sequence number.
     """
 
     connection: ConnectionName

@@ -40,17 +40,18 @@ def derive_id(*parts: str) -> UUID:
 
 
 def build_headers(event: Event, *, source: str, event_id: str, subject: str) -> list[tuple[str, bytes]]:
-    """Return the headers of `event`, published by the service `source`.
+    """Return the Kafka headers of `event`, published by the service `source`.
 
-    `event_id` identifies duplicates of the event; `subject` is the connection.
+    `event_id` is the id of the event, which a duplicate has too. `subject` is the name of the merchant's connection.
     """
     return build_headers_for_type(type(event).__name__, source=source, event_id=event_id, subject=subject)
 
 
 def build_headers_for_type(event_type: str, *, source: str, event_id: str, subject: str) -> list[tuple[str, bytes]]:
-    """Return the headers of an event whose type is given by its class name, e.g. `SyncRequested`.
+    """Return the headers of an event. `event_type` is the name of its class, e.g. `SyncRequested`.
 
-    The outbox uses this function, because it stores the class name and the body instead of the event.
+    The other parameters are those of `build_headers`. The outbox uses this function, because it stores the class name
+    and the body instead of the event.
     """
     attributes = {
         "ce_specversion": "1.0",

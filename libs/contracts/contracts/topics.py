@@ -35,27 +35,27 @@ DEAD_LETTER_SUFFIX = ".dlq"
 
 
 def get_sync_topic(platform: str) -> str:
-    """Return the topic of `platform` for requests of incremental syncs."""
+    """Return the name of the topic with the requests for incremental syncs of `platform`."""
     return f"sync.requested.{platform}"
 
 
 def get_full_sync_topic(platform: str) -> str:
-    """Return the topic of `platform` for requests of full sync steps."""
+    """Return the name of the topic with the requests for steps (bounded parts) of full syncs of `platform`."""
     return f"sync.requested.{platform}.full"
 
 
 def get_fetched_topic(platform: str) -> str:
-    """Return the topic of `platform` for records read by incremental syncs."""
+    """Return the name of the topic with the records of `platform` that incremental syncs have read."""
     return f"data.fetched.{platform}"
 
 
 def get_full_fetched_topic(platform: str) -> str:
-    """Return the topic of `platform` for records read by full syncs."""
+    """Return the name of the topic with the records of `platform` that full syncs have read."""
     return f"data.fetched.{platform}.full"
 
 
 def get_dead_letter_topic(topic: str) -> str:
-    """Return the dead letter topic of `topic`, which holds its messages that could not be handled."""
+    """Return the name of the dead letter topic for messages of `topic` that could not be handled."""
     return topic + DEAD_LETTER_SUFFIX
 
 
@@ -77,7 +77,7 @@ class Topic:
 
 
 def list_topics(platforms: tuple[str, ...]) -> tuple[Topic, ...]:
-    """Return all topics, including those of each platform in `platforms` and all dead letter topics."""
+    """Return the definitions of all topics, including those of each of `platforms` and all dead letter topics."""
     topics = tuple(_build_topics(platforms))
     return (*topics, *(_build_dead_letter_topic(topic) for topic in topics))
 

@@ -1,4 +1,7 @@
-"""The pool of database connections of a service. Errors that mean that Postgres is unavailable are translated."""
+"""The pool of database connections of a service.
+
+Errors that mean that Postgres is unavailable are raised as `UnavailableError`.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -21,9 +24,9 @@ down or cancelled by an operator; I/O error of the server."""
 
 @contextmanager
 def _translate_errors() -> Iterator[None]:
-    """Raise `UnavailableError` for an error that means that Postgres is unavailable. Other errors pass unchanged.
+    """Return a context manager that raises `UnavailableError` in place of errors of an unavailable Postgres.
 
-    When an error leaves a transaction, Postgres rolls the transaction back.
+    Other errors pass unchanged. In both cases Postgres rolls back the transaction in which the error was raised.
     """
     try:
         yield
@@ -48,7 +51,7 @@ def _is_unavailable(error: BaseException | None) -> bool:
 class Database:
     """A pool of database connections whose search path is `schema`.
 
-    `url` must be valid according to `database.url.validate_url`.
+    `url` must be valid according to `database.url.validate_url`. The pool opens at most `pool_size` connections.
     """
 
     def __init__(self, url: str, *, schema: str, pool_size: int = 10) -> None:
@@ -76,7 +79,7 @@ class Database:
         return connection
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections of the pool."""
         await self._engine.dispose()
 
     @asynccontextmanager

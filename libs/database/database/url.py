@@ -38,9 +38,10 @@ def validate_url(url: str) -> str:
 
 
 def create_system_tls_context(url: str) -> ssl.SSLContext | None:
-    """Return a TLS context if the URL has `sslrootcert=system`, which asyncpg does not support.
+    """Return a TLS context that trusts the system's certificate authorities if the URL has `sslrootcert=system`.
 
-    Returns None for any other URL, because asyncpg creates the context itself from the URL.
+    asyncpg does not support this parameter. Returns None for any other URL, because asyncpg then creates the TLS
+    context itself from the URL.
     """
     parameters = _parse_parameters(_split_url(url))
     return _create_context(parameters) if parameters.get("sslrootcert") == "system" else None

@@ -1,4 +1,4 @@
-"""Sends messages in batches. While one batch of a partition is in flight, new messages gather for the next batch.
+"""Sends messages to Kafka in batches. While one batch of a partition is in flight, new messages gather for the next.
 
 Only one batch of a partition is in flight at a time, so the messages of a partition keep their order. Waiting is
 cheap, because a waiting message needs only an entry in a queue instead of its own task and future.
@@ -33,9 +33,9 @@ class PendingMessage(NamedTuple):
 
 
 class BatchingProducer:
-    """Accepts messages without waiting, and reports the delivery of each message to its callback.
+    """Accepts messages for Kafka without waiting, and reports the delivery of each message to its callback.
 
-    `load_partitions` must be called before the first message of a topic.
+    `load_partitions` must be called before the first message of a topic is sent.
     """
 
     def __init__(self, publisher: EventPublisher) -> None:
@@ -45,7 +45,7 @@ class BatchingProducer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def load_partitions(self, topics: Iterable[str]) -> None:
-        """Ask Kafka for the partitions of `topics`. `send` accepts messages only for these topics.
+        """Ask Kafka how many partitions each of `topics` has. `send` accepts messages only for these topics.
 
         Raises `UnavailableError` when Kafka does not answer.
         """
@@ -63,8 +63,8 @@ class BatchingProducer:
     ) -> None:
         """Put a message into the queue of its partition, and return without waiting for its delivery.
 
-        The message is sent with the next batch. If `is_cancelled()` returns True by then, the message is dropped and
-        `on_delivery` is not called.
+        The message is sent with the next batch; then `on_delivery` is called with None, or with the error. If
+        `is_cancelled()` returns True before this batch, the message is dropped and `on_delivery` is not called.
         """
         partition = topic, select_partition(key, self._partitions[topic])
         queue = self._pending.get(partition)
@@ -79,7 +79,10 @@ class BatchingProducer:
         queue.append(PendingMessage(key, body, headers, on_delivery, is_cancelled))
 
     async def _send_pending(self, partition: tuple[str, int], queue: deque[PendingMessage]) -> None:
-        """Send the messages of one partition until its queue is empty."""
+        """Send the messages in `queue` in batches until it is empty. `partition` is their topic and partition number.
+
+        The callback of each message is called when its batch is delivered or has failed.
+        """
         try:
             while queue:
                 batch, messages = self._fill_batch(queue)

@@ -87,7 +87,10 @@ class Brokers:
         return "; ".join(reasons) or "no broker is named"
 
     async def explain_error(self, error: KafkaError) -> UnavailableError:
-        """Return the `UnavailableError` to raise after `error` kept a client from connecting. It names the reason."""
+        """Return the `UnavailableError` to raise after `error` kept a client from connecting to Kafka.
+
+        Its text says what `check_health` finds wrong; if that finds nothing, it shows `error`.
+        """
         # aiokafka does not pass the reason on to the client, so a health check asks the brokers for it.
         return UnavailableError(f"Kafka: {await self.check_health() or repr(error)}")
 

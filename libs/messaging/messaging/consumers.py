@@ -15,8 +15,9 @@ from messaging.metrics import ConsumerMetrics
 async def run_consumers(consumers: Sequence[KeyedConsumer[Any]], registry: CollectorRegistry) -> AsyncIterator[None]:
     """Run `consumers` while the context lasts, and register their metrics in `registry`.
 
-    When the context ends, all consumers stop concurrently. Each lets its running batches finish and commits the offsets
-    of finished messages. Raises `UnavailableError` when a consumer cannot connect.
+    When the context ends, all consumers stop concurrently. Each lets the batches of messages that are being handled
+    finish, for some seconds at most, and commits the offsets of finished messages. Raises `UnavailableError` when a
+    consumer cannot connect.
     """
     registry.register(ConsumerMetrics(consumers))
     try:

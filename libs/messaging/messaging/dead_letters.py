@@ -11,7 +11,7 @@ MAX_REASON_LENGTH = 1000
 
 
 class DeadLetterPublisher:
-    """Publishes dead letters. After `threshold` dead letters in a row, its circuit breaker opens.
+    """Publishes dead letters: messages that could not be handled. After `threshold` in a row, a circuit breaker opens.
 
     The consumer then stops consuming until an operator restarts the service. So many failures in a row suggest that the
     service is at fault, not the messages.
@@ -26,11 +26,14 @@ class DeadLetterPublisher:
 
     @property
     def is_breaker_open(self) -> bool:
-        """Whether the circuit breaker is open, so that consuming must stop until the process restarts."""
+        """Whether too many dead letters came in a row, so that consuming must stop until the process restarts."""
         return self._failures_in_a_row >= self._threshold
 
     def record_success(self) -> None:
-        """Count dead letters in a row from zero again, because a message was handled. An open breaker stays open."""
+        """Count the dead letters in a row from zero again, because a message was handled.
+
+        A circuit breaker that is open stays open.
+        """
         if not self.is_breaker_open:
             self._failures_in_a_row = 0
 

@@ -1,4 +1,4 @@
-"""The errors by which a handler decides whether its message is held and retried, or dead-lettered."""
+"""The errors that a handler of messages raises. Their class decides: held and retried, or dead-lettered."""
 
 
 class UnavailableError(Exception):
@@ -13,10 +13,16 @@ class UnavailableError(Exception):
 
 
 class UnknownConnectionError(UnavailableError):
-    """Raised when a message names a merchant's connection whose `connection.changed` event has not arrived yet."""
+    """Raised when a message names a merchant's connection whose `connection.changed` event has not arrived yet.
+
+    The message is held and handled again for up to `max_wait` seconds, and then dead-lettered.
+    """
 
     max_wait = 120.0
 
 
 class InvalidMessageError(Exception):
-    """Raised when a message can never be handled or sent, for example because it is too large. It is dead-lettered."""
+    """Raised when a message can never be handled or sent, for example because it is too large.
+
+    The message that was being handled is not held but dead-lettered.
+    """

@@ -1,4 +1,4 @@
-"""Creates the trace spans and the log fields for sending and handling messages."""
+"""Creates the trace spans and the log fields for sending and handling Kafka messages."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -21,7 +21,7 @@ from messaging import tracing
 
 
 def describe_send(topic: str, message_count: int) -> tuple[str, dict[str, str | int]]:
-    """Return the name and the attributes of the span that covers sending `message_count` messages to `topic`."""
+    """Return the name and the attributes of the trace span for sending `message_count` messages to `topic`."""
     return f"send {topic}", {
         "messaging.system": "kafka",
         "messaging.operation.type": "send",
@@ -35,7 +35,8 @@ def trace_batch(
 ) -> AbstractContextManager[tracing.Span]:
     """Return a context manager that puts a span around handling a batch of messages of one merchant's connection.
 
-    The parent of the span is the span that sent the first message. The spans that sent the other messages are linked.
+    `records` are the messages, and `group` is the consumer group that handles them. The parent of the span is the span
+    that sent the first message. The spans that sent the other messages are linked to it.
     """
     topic = records[0].topic
     return tracing.start_span(

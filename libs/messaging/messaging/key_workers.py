@@ -1,4 +1,4 @@
-"""The workers of a consumer. Each key that has messages gets its own worker, which handles them in batches."""
+"""The workers of a Kafka consumer. Each key that has messages gets its own worker, which handles them in batches."""
 
 import asyncio
 import time
@@ -43,7 +43,10 @@ class ConsumerLimits:
 
 @dataclass(frozen=True)
 class BufferedRecord:
-    """A message that is in memory and not finished, with the offset tracking of its partition."""
+    """A message that is in memory and neither handled nor dead-lettered yet.
+
+    `offsets` tracks the offsets of its partition.
+    """
 
     record: "ConsumerRecord[bytes, bytes]"
     offsets: PartitionOffsets
@@ -54,7 +57,10 @@ class BufferedRecord:
         return len(self.record.value or b"")
 
     def mark_finished(self) -> None:
-        """Mark the message as finished: handled or dead-lettered. Its offset may then be committed."""
+        """Mark the message as finished: handled or dead-lettered.
+
+        Its offset may be committed as soon as all earlier messages of its partition are finished too.
+        """
         self.offsets.mark_finished(self.record.offset)
 
 
@@ -62,7 +68,8 @@ class BufferedRecord:
 class KeyQueue:
     """The waiting messages of one key in order, and the task (`worker`) that handles them.
 
-    A body is parsed only when its batch begins, because a parsed event takes more memory than the bytes.
+    The body of a message is parsed only when its batch begins, because a parsed event takes more memory than the
+    bytes.
     """
 
     waiting: deque[BufferedRecord] = field(default_factory=deque)
@@ -84,9 +91,9 @@ class KeyQueue:
 class KeyWorkers(Generic[E_co]):
     """Handles the messages of a consumer. Messages of one key are handled in order, different keys concurrently.
 
-    When the handler raises `UnavailableError`, the batch is held and retried until the error's `max_wait` is over. A
-    batch that fails with another error is handled again message by message, and each message that fails is
-    dead-lettered. The parameters have the same meaning as those of `KeyedConsumer`.
+    When the handler raises `UnavailableError`, the batch is held and retried for the error's `max_wait` seconds; None
+    is no limit. A batch that fails after this time or with another error is handled again message by message, and each
+    message that fails is dead-lettered. The parameters have the same meaning as those of `KeyedConsumer`.
     """
 
     def __init__(
@@ -108,9 +115,9 @@ class KeyWorkers(Generic[E_co]):
         self._buffered_bytes = 0
         self._running: set[asyncio.Task[None]] = set()
         self.is_accepting = False
-        """Whether batches may begin. False while partitions are drained and until partitions are assigned."""
+        """Whether batches may begin. False from `finish_running_batches` until partitions are assigned again."""
         self.health_errors: dict[str, str] = {}
-        """The reasons for which work is held, by the key, topic or consumer group that each concerns."""
+        """The reasons for which messages are held, by the key, topic or consumer group that each concerns."""
 
     @property
     def is_full(self) -> bool:
@@ -148,7 +155,10 @@ class KeyWorkers(Generic[E_co]):
         self._buffered_bytes += sign * sum(record.size for record in records)
 
     async def _handle_waiting(self, key: str, queue: KeyQueue) -> None:
-        """Handle the messages of one key until its queue is empty, partitions are drained or the breaker opens."""
+        """Handle the messages of one key in batches until its `queue` is empty.
+
+        Stops earlier when no more batches may begin (`is_accepting`) or the circuit breaker for dead letters opens.
+        """
         try:
             while queue.waiting and self.is_accepting and not self._dead_letters.is_breaker_open:
                 batch = queue.pop_batch(self._limits.batch, self._limits.batch_bytes)
@@ -163,9 +173,10 @@ class KeyWorkers(Generic[E_co]):
 
     @contextmanager
     def _defer_revocation(self) -> Iterator[None]:
-        """Return a context manager around work to which `drain` gives time to finish before partitions are revoked.
+        """Return a context manager around work that gets time to finish before Kafka revokes the partitions.
 
-        Raises `CancelledError` when `drain` was called already.
+        `finish_running_batches` waits for such work, and cancels a worker outside of it immediately. The context
+        manager raises `CancelledError` when `finish_running_batches` was called already.
         """
         task = asyncio.current_task()
         if not self.is_accepting or task is None:
@@ -177,7 +188,11 @@ class KeyWorkers(Generic[E_co]):
             self._running.discard(task)
 
     async def _handle_batch(self, key: str, batch: list[BufferedRecord]) -> None:
-        """Handle a batch. If it fails, handle its messages one by one and dead-letter each message that fails."""
+        """Handle a batch of messages of one key, with retries.
+
+        If the batch fails, handle its messages one by one and dead-letter each message that fails. Do nothing when the
+        circuit breaker for dead letters is open.
+        """
         error = None if self._dead_letters.is_breaker_open else await self._handle_with_retries(key, batch)
         if error is None or self._dead_letters.is_breaker_open:
             return
@@ -189,9 +204,9 @@ class KeyWorkers(Generic[E_co]):
         await self._dead_letter(batch[0], error)
 
     async def _handle_with_retries(self, key: str, batch: list[BufferedRecord]) -> Exception | None:
-        """Handle a batch, and repeat this while the handler raises `UnavailableError` and `max_wait` is not over.
+        """Handle a batch, and repeat this while the handler raises `UnavailableError` and its `max_wait` is not over.
 
-        Returns None when the batch was handled, otherwise the last error.
+        Returns None when the batch was handled and its messages are marked as finished, otherwise the last error.
         """
         pause, start = 0.2, time.monotonic()
         while (error := await self._handle_once(key, batch)) is not None:
@@ -207,7 +222,7 @@ class KeyWorkers(Generic[E_co]):
         return None
 
     async def _handle_once(self, key: str, batch: list[BufferedRecord]) -> Exception | None:
-        """Parse and handle a batch once. Return the error that was raised, or None."""
+        """Parse the messages of a batch and handle them once. Return the error that was raised, or None."""
         async with self._slots:
             with self._defer_revocation(), trace_batch(self._group, key, [m.record for m in batch]) as span:
                 fields = {"connection": key}

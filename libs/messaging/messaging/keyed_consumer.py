@@ -46,12 +46,12 @@ POLL_RETRY_SECONDS = 5.0
 
 
 class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[misc] # untyped base
-    """Consumes `topics`, or all topics that match the regular expression `pattern`, as a member of `group`.
+    """Consumes `topics`, or all topics that match the regular expression `pattern`, in the consumer group `group`.
 
     `parse` turns the body of a message into an event, and `handle` handles batches of events. `parse` raises
     `ValueError` (for example pydantic's `ValidationError`) for a body that breaks the contract; such a message is
-    dead-lettered without calling the handler. Each consumer needs its own `dead_letters`, because the circuit breaker
-    within counts the failures in a row of one consumer.
+    dead-lettered without calling the handler. Each consumer needs its own `dead_letters`: it counts the failures in a
+    row of one consumer, and after too many of them its circuit breaker stops this consumer.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
 
     @property
     def dead_letter_count(self) -> int:
-        """The number of messages that were dead-lettered since the process started."""
+        """The number of messages that this consumer has dead-lettered since the process started."""
         return self._dead_letters.count
 
     @property
@@ -91,7 +91,7 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
         return next(iter(self._workers.health_errors.values()), None)
 
     async def start(self) -> None:
-        """Connect to Kafka, join the group and start the tasks that consume.
+        """Connect to Kafka, join the consumer group and start the tasks that fetch messages and commit offsets.
 
         Raises `UnavailableError` when Kafka does not answer or refuses the login.
         """
@@ -122,10 +122,10 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
         }
 
     async def stop(self, grace: float = 10.0) -> None:
-        """Wait up to `grace` seconds for running batches, commit the finished offsets and leave the group.
+        """Wait up to `grace` seconds for running batches, commit the offsets of finished messages and leave the group.
 
-        After this the next owners of the partitions begin without waiting for a timeout. It is safe to call `stop` when
-        `start` was never called.
+        After this, the members that own the partitions next begin without waiting for a timeout. It is safe to call
+        `stop` when `start` was never called.
         """
         self._is_stopping = True
         await self._drain(grace)
@@ -160,7 +160,10 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
             self._workers.enqueue(BufferedRecord(record, offsets))
 
     def _pause_or_resume(self) -> None:
-        """Pause all partitions while too much is in memory or the circuit breaker is open."""
+        """Pause all partitions when too many messages are in memory, otherwise resume them.
+
+        They are also paused while the circuit breaker is open, after too many dead letters in a row.
+        """
         consumer = self._consumer
         if consumer is None:
             return
@@ -180,7 +183,10 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
             self._pause_or_resume()
 
     async def _commit(self) -> None:
-        """Commit the finished offsets. Log a failure instead of raising it, because a later commit includes them."""
+        """Commit for each partition the offset up to which all messages are finished.
+
+        A failure is logged and not raised, because a later commit includes the same offsets.
+        """
         # One commit at a time, so that none is still under way when a partition is revoked; and with a time limit,
         # because aiokafka retries without end while Kafka is unavailable.
         try:
@@ -195,7 +201,7 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
     # -- rebalancing
 
     async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
-        """Drain the workers and forget all partitions. aiokafka calls this method before each rebalance.
+        """Let running batches finish, commit, and forget all partitions. aiokafka calls this before each rebalance.
 
         aiokafka revokes all partitions of a member at once, and waits until this method returns. Only then do the next
         owners of the partitions begin.
@@ -204,7 +210,7 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
         self._offsets.assign(())
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Track the `assigned` partitions and let work begin. aiokafka calls this after a rebalance.
+        """Track the offsets of the `assigned` partitions and let batches begin. aiokafka calls this after a rebalance.
 
         Each partition is read from its committed offset.
         """
@@ -212,6 +218,9 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
         self._workers.is_accepting = not self._is_stopping
 
     async def _drain(self, grace: float) -> None:
-        """Drain the workers and commit the finished offsets. The next owners receive unfinished messages again."""
+        """Wait up to `grace` seconds for running batches, begin no more, and commit the offsets of finished messages.
+
+        The members that own the partitions next receive the unfinished messages again.
+        """
         await self._workers.finish_running_batches(grace)
         await self._commit()

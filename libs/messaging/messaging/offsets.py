@@ -9,8 +9,8 @@ from aiokafka import TopicPartition
 class PartitionOffsets:
     """Tracks the offsets of one partition.
 
-    `position` is the offset that may be committed: every message with a lower offset is finished. It is None until the
-    first tracked message is finished.
+    `position` is the offset that may be committed: every message with a lower offset is finished (handled or
+    dead-lettered). It is None until the first tracked message is finished.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,10 @@ class PartitionOffsets:
         return True
 
     def mark_finished(self, offset: int) -> None:
-        """Mark the message at `offset` as finished, and move `position` up to the first unfinished message."""
+        """Mark the message at `offset` as finished: handled or dead-lettered.
+
+        Moves `position`, the offset that may be committed, up to the first unfinished message.
+        """
         self._finished.add(offset)
         while self._open and self._open[0] in self._finished:
             offset = self._open.popleft()
@@ -48,7 +51,7 @@ class PartitionOffsets:
 class OffsetTracker:
     """Tracks the offsets of all partitions that are assigned to this member of the consumer group.
 
-    It also holds the offsets that are committed.
+    It also remembers which offsets Kafka has committed already.
     """
 
     def __init__(self) -> None:
@@ -56,7 +59,7 @@ class OffsetTracker:
         self._committed: dict[TopicPartition, int] = {}
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
-        """Track `partitions` instead of the former ones, and forget all offsets."""
+        """Track `partitions` instead of the former ones, and forget all offsets that were tracked so far."""
         self._partitions = {partition: PartitionOffsets() for partition in partitions}
         self._committed = {}
 

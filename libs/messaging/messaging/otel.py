@@ -1,4 +1,4 @@
-"""Creates and exports spans with OpenTelemetry's SDK. Only processes that export traces import this module."""
+"""Creates and exports trace spans with OpenTelemetry's SDK. Only processes that export traces import this module."""
 
 from collections.abc import Callable, Iterable
 from contextvars import Token
@@ -26,7 +26,7 @@ _extract_context = TraceContextTextMapPropagator().extract
 
 
 class OpenSpan:
-    """A started span. Use it as a context manager around the work, or call `end` when the work is done."""
+    """A started trace span. Use it as a context manager around the work, or call `end` when the work is done."""
 
     def __init__(self, span: trace.Span, base: Context) -> None:
         self._span = span
@@ -72,7 +72,10 @@ class OpenSpan:
 
 
 class Tracer:
-    """Creates the spans of a process of `service`. A thread exports them to the OTLP/HTTP receiver at `endpoint`."""
+    """Creates the trace spans of one process of `service`. A thread exports them with `exporter`.
+
+    If `exporter` is None, they are sent to the OTLP/HTTP receiver at the base URL `endpoint`.
+    """
 
     def __init__(self, service: str, endpoint: str, exporter: SpanExporter | None = None) -> None:
         resource = Resource.create({"service.name": service, "service.version": version("merchant-sync")})
@@ -105,12 +108,12 @@ class Tracer:
         return None if current is None else _format_traceparent(current)
 
     def get_trace_id(self) -> str | None:
-        """Return the id of the current trace; None when there is no current span."""
+        """Return the id of the trace of the current span; None when there is no current span."""
         current = _get_current_span()
         return None if current is None else trace.format_trace_id(current.trace_id)
 
     def get_log_fields(self) -> dict[str, str]:
-        """Return the id of the current trace as the log field `trace_id`; an empty dict when there is no trace."""
+        """Return the id of the current span's trace as the log field `trace_id`; an empty dict if there is no span."""
         trace_id = self.get_trace_id()
         return {} if trace_id is None else {"trace_id": trace_id}
 
@@ -126,7 +129,11 @@ def _format_traceparent(span: SpanContext) -> str:
 
 
 def _extract_causes(caused_by: Iterable[str]) -> tuple[Context, list[Link]]:
-    """Return the context of the first well-formed `traceparent`, and a link to each other well-formed one."""
+    """Return the context for a new span's parent, and links to the other spans that cause the new span.
+
+    `caused_by` holds values of `traceparent` headers. The span in the first well-formed value is the parent; the spans
+    in the others are linked, up to MAX_LINKS. If no value is well-formed, the context is empty.
+    """
     base, causes = Context(), dict[int, SpanContext]()
     for traceparent in caused_by:
         extracted = _extract_context({TRACEPARENT: traceparent}, Context())

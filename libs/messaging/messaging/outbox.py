@@ -65,14 +65,14 @@ class OutboxRelay:
         self._source = source
 
     async def run_once(self) -> bool:
-        """Publish one batch. Return True if it had rows, because there may be more rows then.
+        """Publish one batch of rows of the outbox. Return True if there were any, because there may be more then.
 
         Raises `UnavailableError` when Postgres or Kafka does not answer.
         """
         return await self.publish_batch() > 0
 
     async def publish_batch(self, max_rows: int = 200) -> int:
-        """Publish up to `max_rows` rows in order and delete them. Return the number of published rows.
+        """Publish up to `max_rows` rows of the outbox in order and delete them. Return the number of published rows.
 
         Returns 0 when the outbox is empty or another relay holds the lock.
         """

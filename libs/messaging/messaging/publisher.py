@@ -43,7 +43,7 @@ _DEFAULT_PARTITIONER = DefaultPartitioner()
 
 @lru_cache(maxsize=10_000)
 def select_partition(key: bytes, partitions: tuple[int, ...]) -> int:
-    """Return the partition of `key`. `partitions` are all partitions of the topic.
+    """Return the number of the partition for messages with `key`. `partitions` are all partitions of the topic.
 
     The result is the same as that of Kafka's default partitioner, which other clients use.
     """
@@ -52,15 +52,20 @@ def select_partition(key: bytes, partitions: tuple[int, ...]) -> int:
 
 
 def select_producer_partition(key: bytes | None, partitions: list[int], available: list[int]) -> int:
-    """Return the partition of `key`, or a random one when `key` is None. This is the `partitioner` of the producer."""
+    """Return the number of the partition for a message with `key`; a random one when `key` is None.
+
+    `partitions` are all partitions of the topic, and `available` are those that can be written now. A random one is
+    taken from `available` if there are any. aiokafka's producer calls this function as its `partitioner`.
+    """
     if key is None:
         return int(_DEFAULT_PARTITIONER(key, partitions, available))
     return select_partition(key, tuple(partitions))
 
 
 class EventPublisher:
-    """Sends messages with an idempotent aiokafka producer, which waits for all in-sync replicas and does not linger.
+    """Sends messages with an idempotent aiokafka producer: its retries send no message twice.
 
+    It sends at once instead of waiting for more messages, and waits until all in-sync replicas have acknowledged.
     `source` is the name of the service that sends. Use the publisher as a context manager; entering it raises
     `UnavailableError` when Kafka does not answer.
     """
@@ -116,11 +121,11 @@ class EventPublisher:
             raise UnavailableError(f"Kafka: {error!r}") from error
 
     def create_batch(self) -> BatchBuilder:
-        """Return an empty batch for `send_batch`. Its `append` returns None when the batch is full."""
+        """Return an empty batch for `send_batch`. Its `append` adds a message, or returns None if the batch is full."""
         return self._producer.create_batch()
 
     async def send_batch(self, batch: BatchBuilder, topic: str, partition: int) -> None:
-        """Send a batch and wait until Kafka has acknowledged it.
+        """Send a batch from `create_batch` to one partition, and wait until Kafka has acknowledged it.
 
         Raises `UnavailableError` when Kafka does not answer.
         """
@@ -132,7 +137,7 @@ class EventPublisher:
     async def send_raw(self, topic: str, key: bytes | None, body: bytes | None, headers: Headers) -> None:
         """Send a message whose body is already encoded, and wait until Kafka has acknowledged it.
 
-        The outbox and dead letters use this method. Raises the same errors as `send`.
+        The outbox relay and the publisher of dead letters use this method. Raises the same errors as `send`.
         """
         try:
             await self._producer.send_and_wait(topic, value=body, key=key, headers=list(headers))

@@ -11,7 +11,7 @@ message body or personal data."""
 
 
 class Span(Protocol):
-    """The trace of one piece of work while it runs."""
+    """A trace span: the record of one piece of work, while the work runs."""
 
     def set_attribute(self, name: str, value: str | int) -> None:
         """Set an attribute of the span."""

@@ -7,7 +7,7 @@ def create_context(ca_file: str) -> ssl.SSLContext:
     """Return a TLS context that verifies the server's certificate and host name.
 
     The context trusts the certificate authorities in `ca_file`, or those of the system when `ca_file` is empty. Raises
-    `ValueError` when the file cannot be read or holds no certificate. The text names the file.
+    `ValueError` when the file cannot be read or holds no certificate. The text of the error names the file.
     """
     if not ca_file:
         return ssl.create_default_context()
@@ -22,7 +22,8 @@ def create_context(ca_file: str) -> ssl.SSLContext:
 def load_certificate(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
     """Make `context` present the certificate chain in `cert_file`. The private key in `key_file` has no passphrase.
 
-    Raises `ValueError` when a file cannot be read or does not hold what it should. The text names the file.
+    Raises `ValueError` when a file cannot be read, or when they are not a certificate in PEM and its key. The text of
+    the error names the file or both files.
     """
     try:
         # load_cert_chain does not say which of the two files it cannot read.

@@ -61,7 +61,7 @@ def export_traces(service: str, endpoint: str) -> Iterator[None]:
 def get_tracer() -> "Tracer | None":
     """Return the tracer of this process; None when no traces are exported.
 
-    It is for spans that end in a callback. For others `start_span` is enough.
+    Use the tracer for a span that ends in a callback. For other spans, `start_span` of this module is enough.
     """
     return _tracer
 
@@ -69,7 +69,7 @@ def get_tracer() -> "Tracer | None":
 def start_span(
     name: str, kind: Kind, attributes: Attributes, *, caused_by: Iterable[str] | None = None
 ) -> AbstractContextManager[Span]:
-    """Return a context manager that puts a span around the work within it.
+    """Return a context manager that puts a trace span around the work within it.
 
     When `caused_by` is None, the parent of the span is the current span. Otherwise `caused_by` holds values of
     `traceparent` headers. The span in the first well-formed value becomes the parent, and the spans in the other values
@@ -81,10 +81,10 @@ def start_span(
 
 
 def trace_call(method: str, url: str, **attributes: str) -> AbstractContextManager[Span]:
-    """Return a context manager that puts a span around an HTTP call. `method` is the HTTP method.
+    """Return a context manager that puts a trace span around an HTTP call. `method` is the HTTP method.
 
-    Pass the status of the response to `record_status`. Only the host of `url` is recorded, because the rest may hold
-    tokens or personal data.
+    The span also gets `attributes`. Pass the status of the response to `record_status`. Only the host of `url` is
+    recorded, because the rest may hold tokens or personal data.
     """
     if _tracer is None:
         return _NO_SPAN
@@ -116,12 +116,18 @@ def get_log_fields() -> Mapping[str, str]:
 
 
 def build_trace_headers(traceparent: str | None) -> list[tuple[str, bytes]]:
-    """Return the trace headers of a Kafka message. `traceparent` is the span that causes the message, or None."""
+    """Return the trace headers of a Kafka message: one for the span that causes the message, none for None.
+
+    `traceparent` is this span as the value of a `traceparent` header.
+    """
     return [] if traceparent is None else [(TRACEPARENT, traceparent.encode())]
 
 
 def extract_traceparents(messages_headers: Iterable[Iterable[tuple[str, bytes]]]) -> Iterator[str]:
-    """Yield the values of all `traceparent` headers of several messages. A value may be malformed."""
+    """Yield the values of all `traceparent` headers of several messages. A value may be malformed.
+
+    Values of more than MAX_TRACEPARENT_BYTES are left out.
+    """
     for headers in messages_headers:
         for name, value in headers:
             if name == TRACEPARENT and len(value) <= MAX_TRACEPARENT_BYTES:

@@ -1,4 +1,7 @@
-"""The interface of a platform for the gateway: its connection method, its accounts, its API and its webhooks."""
+"""The interface of a platform for the gateway.
+
+It has four parts: how accounts are connected, what is known of accounts, the platform's API, and its webhooks.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,16 +37,22 @@ class AccountApi(Protocol):
 
 
 class Accounts(Protocol):
-    """Names, URLs and scopes of accounts. No method calls the platform."""
+    """Tells for an account the key of its snapshot and its URL, checks record ids, and finds missing scopes.
+
+    No method calls the platform.
+    """
 
     def get_object_key(self, account: str) -> str:
-        """Return the object key of the account's snapshot in the bucket."""
+        """Return the key, in the bucket, of the account's snapshot (the document of all its current records)."""
 
     def build_account_url(self, account: str) -> str:
         """Return the URL at which the merchant manages the account on the platform."""
 
     def parse_record_id(self, account: str, resource: str, text: str) -> str | None:
-        """Return the id of the record that `text`, as typed by an operator, names; None when it names no record."""
+        """Return the id of the record of `resource` that `text` names, as an operator typed it; None for no record.
+
+        The form of `text` is checked, not whether the record exists.
+        """
 
     def find_missing_scopes(self, granted: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
         """Return the requested scopes that are not in `granted`, each with the resources that need it."""
@@ -105,7 +114,7 @@ class Webhooks(Protocol):
         """Return the topics to subscribe to when `scopes` are granted."""
 
     def verify_and_parse_deliveries(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Delivery]:
-        """Verify the signature of one POST and return its deliveries.
+        """Verify the signature of one POST from the platform and return the webhook deliveries in it.
 
         Raises RequestRejectedError, whose `status` is the HTTP status to respond with, when the signature is not the
         platform's or the body cannot be read.
@@ -124,7 +133,10 @@ class Webhooks(Protocol):
         """Return which of `topics` are delivered to `address`. Changes no subscription."""
 
     def answer_challenge(self, query: Mapping[str, str]) -> str | None:
-        """Return the body of the response to a challenge; None when the challenge is to be refused."""
+        """Return the body of the response to a challenge; None when the challenge is to be refused.
+
+        A challenge is the request by which the platform verifies `address`. `query` has its query parameters.
+        """
 
 
 class UserRequests(Protocol):
@@ -139,7 +151,10 @@ class UserRequests(Protocol):
 
 @dataclass(frozen=True)
 class PlatformAdapter:
-    """Everything that the gateway uses of one platform. A platform without `webhooks` is only polled."""
+    """Everything that the gateway uses of one platform.
+
+    When `webhooks` is None, changes are only found by polls (regular full syncs).
+    """
 
     manifest: Manifest
     is_configured: bool
@@ -157,7 +172,7 @@ class PlatformAdapter:
 
     @property
     def slug(self) -> str:
-        """The slug of the platform."""
+        """The platform's short name in connections (`slug:account`), URL paths and Kafka topics."""
         return self.manifest.slug
 
     @property

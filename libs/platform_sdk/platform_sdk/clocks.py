@@ -3,13 +3,13 @@
 from email.utils import parsedate_to_datetime
 
 TOLERANCE_MS = 2_000
-"""The difference up to which the worker's own clock is used.
+"""The difference between the worker's and the platform's clock up to which the worker's own clock is used.
 
 The platform's `Date` header has whole seconds and includes network delay, so that it is not more precise than this."""
 
 
 def estimate_read_at(sent: int, received: int, date: str | None) -> int:
-    """Return when a request was sent, in ms since the Unix epoch.
+    """Return when a request to a platform was sent, in ms since the Unix epoch.
 
     `sent` and `received` are the times (ms) of the request and its response by the worker's clock, `date` is the
     response's `Date` header. Returns `sent` when `date` lies between `sent` and `received`, give or

@@ -25,7 +25,10 @@ class AccountForm:
 
 @dataclass(frozen=True)
 class OAuthCallback:
-    """The parameters of a verified callback. `account` is empty when only the code exchange tells the accounts."""
+    """The parameters of a verified OAuth callback, the request with which a browser returns from the consent page.
+
+    `account` is empty when the callback names no account: then the exchange of the code returns the accounts.
+    """
 
     account: str
     code: str = field(repr=False)
@@ -34,7 +37,7 @@ class OAuthCallback:
 
 @runtime_checkable
 class OAuth(Protocol):
-    """The authorization code grant. One consent may grant several accounts."""
+    """Connects accounts by OAuth's authorization code grant. One consent may grant access to several accounts."""
 
     @property
     def keeps_session_id(self) -> bool:
@@ -42,7 +45,7 @@ class OAuth(Protocol):
 
     @property
     def callback_parameters(self) -> Mapping[str, str]:
-        """The query parameters of the callback, each with its description for the API's documentation."""
+        """The query parameters of the OAuth callback, each with its description for the API's documentation."""
 
     @property
     def result_model(self) -> "type[BaseModel]":
@@ -59,9 +62,10 @@ class OAuth(Protocol):
         """Return the URL of the consent page. With `again` it asks once more for scopes that the merchant declined."""
 
     def parse_callback(self, query: bytes, now: float) -> OAuthCallback:
-        """Verify the callback and return its parameters. `now` is in seconds since the Unix epoch.
+        """Verify an OAuth callback with this `query` string and return its parameters.
 
-        Raises RequestRejectedError when a parameter is missing or wrong, or the merchant declined.
+        `now` is in seconds since the Unix epoch. Raises RequestRejectedError when a parameter is missing or wrong, or
+        when the merchant declined.
         """
 
     async def exchange_code(self, account: str, code: str) -> Mapping[str, Grant]:
@@ -74,12 +78,12 @@ class OAuth(Protocol):
     def build_callback_result(
         self, grants: Mapping[str, Grant], accounts: Sequence["ConnectedAccount"]
     ) -> dict[str, object]:
-        """Return the platform's part of the callback's JSON response. The gateway adds the merchant."""
+        """Return the platform's fields of the JSON response to the OAuth callback. The gateway adds the merchant."""
 
 
 @dataclass(frozen=True)
 class ConnectedAccount:
-    """An account that has just been connected, with its first sync."""
+    """An account that has just been connected, with the id of its first sync."""
 
     account: str
     connection: str
@@ -99,7 +103,10 @@ class CredentialField:
 
 @runtime_checkable
 class Credentials(Protocol):
-    """A form of credentials. The credentials are tried at the platform before they are stored."""
+    """Connects accounts by a form in which a merchant enters credentials.
+
+    The credentials are tried at the platform before they are stored.
+    """
 
     @property
     def fields(self) -> Sequence[CredentialField]:
@@ -115,7 +122,10 @@ class Credentials(Protocol):
 
 @runtime_checkable
 class ClientCredentials(Protocol):
-    """The client credentials grant of an organisation's own app: no browser and no merchant take part."""
+    """Connects accounts by OAuth's client credentials grant for an organisation's own app.
+
+    No browser and no merchant take part.
+    """
 
     async def request_grants(self) -> Mapping[str, Grant]:
         """Return a grant for each account that the app may read, by account.

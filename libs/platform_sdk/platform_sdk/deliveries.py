@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class DeliveryKind(StrEnum):
-    """What a delivery reports, or asks the gateway to do."""
+    """What a webhook delivery reports, or asks the gateway to do."""
 
     RECORDS = "records"
     """Read the records in `Delivery.records`."""
@@ -26,7 +26,10 @@ class DeliveryKind(StrEnum):
 
 
 class Delivery(NamedTuple):
-    """One verified delivery. A platform may send copies; all copies have the same `webhook_id` and become one sync."""
+    """One verified webhook delivery.
+
+    A platform may send a delivery several times. All copies have the same `webhook_id` and become one sync.
+    """
 
     topic: str
     connection: str
@@ -39,7 +42,7 @@ class Delivery(NamedTuple):
 
 
 class DeliveryHeader(NamedTuple):
-    """A request header that a platform's deliveries carry, as the API description shows it."""
+    """A request header of a platform's webhook deliveries, as the gateway's API description shows it."""
 
     name: str
     description: str

@@ -1,4 +1,4 @@
-"""Builds the document of a connection's snapshot from its stored records.
+"""Builds a connection's snapshot, the document of all its current records in the bucket, from its stored records.
 
 A platform's `document` module declares `build_document`, a `DocumentBuilder`. For a platform without that module,
 `build_plain_document` is used.
@@ -15,7 +15,10 @@ import orjson
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """A stored record: its body and its volatile fields, both as canonical JSON, and when it was read (ms)."""
+    """A stored record: its body and its volatile fields, both as canonical JSON, and when it was read (ms).
+
+    Volatile fields are those that change without an edit, e.g. counters. They are not in the body.
+    """
 
     id: str
     body: bytes
@@ -31,7 +34,7 @@ class RecordsView(Protocol):
         ...
 
     async def list_ids(self, resource: str, *, by_title: bool = False) -> Sequence[str]:
-        """Return the ids of the resource's records, ordered by their sort keys.
+        """Return the ids of the resource's records, ordered by sort key (the field that `Resource.sort_key` names).
 
         With `by_title` they are ordered by the lookup field `title` (by code points), and only then by sort key.
         """
@@ -46,7 +49,10 @@ class RecordsView(Protocol):
         ...
 
     async def read_lookup_fields(self, resource: str) -> Mapping[str, Mapping[str, str | None]]:
-        """Return the lookup fields of all records of `resource`: by record id, the value of each field by its name."""
+        """Return the lookup fields of all records of `resource`: by record id, the value of each field by its name.
+
+        Lookup fields are the few fields that the documents of other records show, e.g. a title.
+        """
         ...
 
 
@@ -68,7 +74,7 @@ def hash_content(body: bytes) -> bytes:
 
 
 async def build_plain_document(records_view: RecordsView, *resources: str) -> AsyncIterator[bytes]:
-    """Yield `{"data": [record, ...]}`: the records of `resources` in that order, each resource by sort key.
+    """Yield, in pieces, `{"data": [record, ...]}`: the records of `resources` in that order, each resource by sort key.
 
     Without `resources` the document shows all resources of the connection, sorted by name.
     """
@@ -86,7 +92,7 @@ def _render_records(records: Sequence[StoredRecord]) -> bytes:
 
 
 def render_record(record: StoredRecord) -> bytes:
-    """Return the record as canonical JSON for a plain document: its body and its volatile fields in one object."""
+    """Return the record as canonical JSON: one object with its body and its volatile fields (e.g. counters)."""
     if record.volatile_fields == "{}":
         return record.body
     return canonicalize({**orjson.loads(record.body), **orjson.loads(record.volatile_fields)})

@@ -7,7 +7,7 @@ session raises `RetryLaterError` or `PermanentError`.
 
 
 class RetryLaterError(Exception):
-    """The rest of the step must wait. The step is postponed and continues later at its cursor.
+    """The rest of a step of a sync must wait. The step is postponed and continues later at its cursor.
 
     `seconds` is how long to wait. None means that the wait is unknown: it then doubles with each attempt. With
     `escalates`, `seconds` is the first wait, and each further attempt waits longer.
@@ -28,7 +28,7 @@ class RetryLaterError(Exception):
 
 
 class RecordError(RetryLaterError):
-    """The response has a transient error at one record. Requesting the same record again may succeed."""
+    """The platform's response has an error at one record that may pass. Requesting the record again may succeed."""
 
 
 class PermanentError(Exception):
@@ -64,7 +64,10 @@ class TransientError(Exception):
 
 
 class TokenRejectedError(Exception):
-    """The platform does not accept the token. The gateway decides whether to obtain a new one or to end the grant."""
+    """The platform does not accept the token.
+
+    The gateway decides whether to obtain a new token, or whether the account must be connected again.
+    """
 
 
 class ThrottledError(Exception):

@@ -27,7 +27,10 @@ Services pass `messaging.tracing.trace_call`. It is a parameter so that platform
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """A response. `body` is None when it was larger than `max_bytes`. `read_at` is when the request was sent (ms)."""
+    """The platform's response to one request. `read_at` is when the request was sent (ms since the Unix epoch).
+
+    `body` is None when it was larger than the request's `max_bytes`.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -36,7 +39,10 @@ class HttpResponse:
 
 
 class HttpClient:
-    """Sends requests through `http`. `now` is in seconds since the Unix epoch."""
+    """Sends requests to a platform through the httpx client `http`, each in a span that `trace` opens.
+
+    `now` returns seconds since the Unix epoch.
+    """
 
     def __init__(self, http: httpx.AsyncClient, *, trace: TraceCall, now: Callable[[], float] = time.time) -> None:
         self._http = http
@@ -57,7 +63,8 @@ class HttpClient:
     ) -> HttpResponse:
         """Send a request and return its response. `attributes` are added to the trace span.
 
-        Raises TransientError on every network error, and when the response is not complete within `seconds`.
+        A body of more than `max_bytes` is left out of the response. Raises TransientError on every network error, and
+        when the response is not complete within `seconds`.
         """
         sent = self._read_clock()
         try:
@@ -78,7 +85,7 @@ class HttpClient:
 
 
 async def read_body(response: httpx.Response, max_bytes: int) -> bytes | None:
-    """Read and return the body. When it is larger than `max_bytes`, stop reading and return None."""
+    """Read and return the response's body. When it is larger than `max_bytes`, stop reading and return None."""
     body = bytearray()
     async for received in response.aiter_bytes():
         body += received
@@ -91,7 +98,10 @@ async def read_body(response: httpx.Response, max_bytes: int) -> bytes | None:
 async def open_http_client(
     max_connections: int, keepalive_connections: int, trace: TraceCall
 ) -> AsyncIterator[HttpClient]:
-    """Open a client with a connection pool of its own. The pool is closed when the context ends."""
+    """Open an HTTP client with a connection pool of its own. `trace` opens the trace span of each call.
+
+    The pool is closed when the context ends.
+    """
     limits = httpx.Limits(
         max_connections=max_connections, max_keepalive_connections=keepalive_connections, keepalive_expiry=60
     )

@@ -24,7 +24,7 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class FailedAttempt:
-    """A failed attempt that may be repeated.
+    """A failed attempt at a request, which may be repeated.
 
     `retry_after` is the wait in seconds that the platform names; None when it names none.
     """
@@ -36,7 +36,7 @@ class FailedAttempt:
 async def request_until_answered(
     platform: str, send: Callable[[], Awaitable[httpx.Response | FailedAttempt]]
 ) -> httpx.Response:
-    """Return the first response of `send` that is neither a server error nor a rate limit.
+    """Call `send` until it returns a response that is neither a server error nor a refusal by a rate limit; return it.
 
     Raises TransientError when the last attempt has failed, too. Exceptions of `send` that are not network errors are
     raised unchanged and not retried. `platform` is the platform's name in error texts.
@@ -77,7 +77,10 @@ def read_date(response: httpx.Response) -> int | None:
 
 
 def parse_response(platform: str, model: type[M], response: httpx.Response) -> M:
-    """Return the body as `model`. Raises TransientError when the body does not fit; its text contains nothing of it."""
+    """Return the body as `model`. Raises TransientError when it does not fit; the error's text quotes nothing of it.
+
+    `platform` is the platform's name in the error's text.
+    """
     try:
         return model.model_validate_json(response.content)
     except ValidationError:

@@ -45,7 +45,7 @@ class Setting:
 
     @property
     def is_secret(self) -> bool:
-        """Whether only the readers may know the value."""
+        """Whether the value is secret: only the parts of the installation in `readers` may know it."""
         return self.secret or self.generated is not None
 
     @property
@@ -65,7 +65,7 @@ class Setting:
 class Manifest:
     """A platform's names and settings.
 
-    `slug` is its name in connections (`slug:account`), URL paths and topics, `title` is its display name, and
+    `slug` is its name in connections (`slug:account`), URL paths and Kafka topics, `title` is its display name, and
     `account_noun` is what it calls an account, e.g. `shop`.
     """
 
@@ -87,7 +87,10 @@ class Manifest:
 
     @property
     def is_optional(self) -> bool:
-        """Whether an installation can run without this platform, because the platform needs the operator's own app."""
+        """Whether an installation may leave this platform out.
+
+        That is so when one of its settings is the id of the operator's own app at the platform.
+        """
         return any(setting.is_app for setting in self.settings)
 
     @property
@@ -115,7 +118,7 @@ class Manifest:
         return (setting for setting in self.settings if reader in setting.readers)
 
     def list_generated_secrets(self, reader: str) -> Iterator[Setting]:
-        """Yield the settings with a generated secret that `reader` receives."""
+        """Yield the settings that `reader` (a part of the installation) receives and whose value can be generated."""
         return (setting for setting in self.list_settings(reader) if setting.generated)
 
     def find_setting(self, name: str) -> Setting | None:

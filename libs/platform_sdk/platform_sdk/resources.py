@@ -70,7 +70,7 @@ class ResourceCatalog(Generic[R]):
         return self._by_name[name]
 
     def list_children(self, name: str) -> tuple[R, ...]:
-        """Return the child resources of the resource `name`."""
+        """Return the child resources of the resource `name`: those whose records are read together with its records."""
         return tuple(resource for resource in self.resources if resource.parent == name)
 
     def list_needed_scopes(self, name: str) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ class ResourceCatalog(Generic[R]):
         return tuple(dict.fromkeys((*self.topics, *own)))
 
     def list_resources_by_scope(self, scope: str) -> tuple[str, ...]:
-        """Return the names of the resources that need this scope."""
+        """Return the names of the resources that need this scope themselves, not only through their parents."""
         return tuple(resource.name for resource in self.resources if scope in resource.scopes)
 
 

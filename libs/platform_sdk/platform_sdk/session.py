@@ -1,4 +1,7 @@
-"""API sessions. A session makes the calls of one step of a sync: within the rate limits, with retries and tokens."""
+"""API sessions. A session makes the calls to a platform's API for one step of a sync.
+
+It stays within the rate limits, repeats failed calls and replaces rejected tokens.
+"""
 
 import asyncio
 import random
@@ -26,10 +29,10 @@ R = TypeVar("R")
 
 @dataclass
 class SyncContext:
-    """The state of one step of a sync: the connection's token, and the calls and points that were used so far.
+    """The state of one step of a sync: the connection's token, and the API calls and rate limit points used so far.
 
-    `read_id` identifies the read. `mode` is INCREMENTAL or FULL. Full syncs leave a part of the rate limit to
-    incremental syncs.
+    `read_id` identifies the read of records that the step belongs to. `mode` is INCREMENTAL or FULL. Full syncs leave a
+    part of the rate limit to incremental syncs.
     """
 
     token: AccessToken
@@ -46,9 +49,9 @@ class SyncContext:
 
 @dataclass(frozen=True)
 class RateLimitWait:
-    """How long a call must wait for the rate limit that `reason` names: `seconds`, 0 for not at all.
+    """How many `seconds` a call must wait for the rate limit that `reason` names; 0 when it need not wait.
 
-    When `seconds` is too long to sleep, the step is postponed by `postpone_seconds` instead.
+    When `seconds` is too long to sleep, the step of the sync is postponed by `postpone_seconds` instead.
     """
 
     seconds: float
@@ -57,10 +60,10 @@ class RateLimitWait:
 
 
 class ApiSession:
-    """The base class of a platform's session. `_call_with_retries` handles what all platforms have in common.
+    """The base class of a platform's API session. `_call_with_retries` handles what all platforms have in common.
 
-    `response_seconds` has the time limit of a call for each mode. `elapsed` returns seconds of a monotonic clock; it
-    and `sleep` are replaced in tests.
+    `response_seconds` has the time limit of a call for each mode of a sync (INCREMENTAL or FULL). `elapsed` returns
+    seconds of a monotonic clock; it and `sleep` are replaced in tests.
     """
 
     def __init__(
@@ -126,7 +129,7 @@ class ApiSession:
             await self._sleep(wait.seconds)
 
     async def _wait_for_throttle(self, error: ThrottledError, attempts: int) -> None:
-        """Sleep for the wait that the platform names. Return immediately when it names none.
+        """Sleep as long as the platform asks after a throttled call. Return immediately when it names no wait.
 
         Raises RetryLaterError when that wait is too long, and after MAX_ATTEMPTS attempts.
         """
@@ -139,7 +142,11 @@ class ApiSession:
             await self._sleep(seconds)
 
     async def _back_off(self, error: TransientError, spent: float, attempts: int) -> None:
-        """Sleep before the next attempt. Raises RetryLaterError when the attempts or RETRY_SECONDS are used up."""
+        """Sleep before the next attempt of a call that failed with `error`.
+
+        `spent` is how many seconds the call has taken so far. Raises RetryLaterError when these have reached
+        RETRY_SECONDS or when MAX_ATTEMPTS attempts were made.
+        """
         if attempts == MAX_ATTEMPTS or spent >= RETRY_SECONDS:
             raise RetryLaterError(str(error)) from None
         await self._sleep(random.uniform(0.1, 0.3) * 2**attempts)
@@ -162,8 +169,8 @@ class ApiSession:
     def _adopt_token(self, token: AccessToken) -> None:
         """Use `token` from now on.
 
-        Raises RetryLaterError when the epoch of `token` differs from that of the former token, so that the step is
-        requested again at once.
+        Raises RetryLaterError when the epoch of `token` (the number that rises when a connection ends) differs from
+        that of the former token, so that the step is requested again at once.
         """
         # Records that were read so far are still published under the epoch of their own token.
         if token.epoch != self.context.token.epoch:

@@ -26,7 +26,7 @@ def check_ready(port: int) -> str | None:
 
 
 def main() -> None:
-    """Check once and exit with 1 and the reason when the service is not ready."""
+    """Check once whether the local service is ready. If it is not, exit with 1 and the reason on standard error."""
     if error := check_ready(int((sys.argv[1:] or [os.environ.get("PORT", "8080")])[0])):
         sys.exit(error)
 

@@ -1,4 +1,4 @@
-"""The HTTP protocol of a public port: uvicorn's, with limits for what strangers send and for how long they take.
+"""Handles HTTP on a public port: uvicorn's protocol with limits for what strangers send and for how long they take.
 
 Uvicorn itself waits for ever for a connection's first request and for the rest of a request that is never finished, and
 it buffers headers of any size.
@@ -20,7 +20,7 @@ Network = IPv4Network | IPv6Network
 CHECK_SECONDS = 1.0
 """The seconds between two looks for connections that have taken too long."""
 MAX_HEADERS = 200
-"""The number of headers of a request: each takes more memory than its bytes."""
+"""The greatest number of headers of a request. It is limited, because each takes more memory than its bytes."""
 MAX_PIPELINED = 16
 """How many requests of a connection may wait for the response to the one before them."""
 CLOSE_SECONDS = 10.0
@@ -35,8 +35,9 @@ class RequestLimits:
     """The limits of one process for its public port. Sizes are in bytes.
 
     `header_bytes` and `header_seconds` limit a request's first line and headers together. `idle_seconds` is how long a
-    connection may stay open without a request. `connections` are open at the same time, `connections_per_address` from
-    one address. `body_bytes` are buffered at the same time, of all requests together.
+    connection may stay open without a request. At most `connections` connections are open at the same time, of which at
+    most `connections_per_address` come from one IP address. At most `body_bytes` bytes of bodies are in memory at the
+    same time, of all requests together.
     """
 
     header_bytes: int = 64 * 1024
@@ -48,10 +49,11 @@ class RequestLimits:
 
 
 class ConnectionLimiter:
-    """Keeps to the limits for all connections of one process to its public port.
+    """Enforces `limits` for all connections of one process to its public port.
 
-    `trusted_proxies` are the networks of proxies in front of this service, whose addresses stand for many clients. An
-    empty tuple means that clients connect directly. None means that this is not known; then no address is limited.
+    `trusted_proxies` are the networks of proxies in front of this service. Such an address stands for many clients, so
+    the number of its connections is not limited. An empty tuple means that clients connect directly. None means that
+    the proxies are not known; then the number of connections is limited for no single address.
     """
 
     def __init__(self, limits: RequestLimits, trusted_proxies: tuple[Network, ...] | None = None) -> None:
@@ -69,9 +71,10 @@ class ConnectionLimiter:
         return tuple(self._open)
 
     def add(self, connection: "LimitedProtocol", address: str) -> bool:
-        """Add an open connection from the IP address `address`. Return False, and add nothing, when there are too many.
+        """Add an open connection from the IP address `address`, and return True.
 
-        The address is empty for a connection over a Unix socket.
+        When too many connections are open, in total or from this address, add nothing and return False. The address is
+        empty for a connection over a Unix socket.
         """
         counted = address if self._is_limited_address(address) else None
         is_full = len(self._open) >= self.limits.connections
@@ -92,14 +95,14 @@ class ConnectionLimiter:
                 del self._open_by_address[address]
 
     def count_refusal(self, status: int) -> None:
-        """Count a refused request or connection for the log, which gets one line a second at most."""
+        """Count a request or connection that was refused with `status`. The counts are logged once a second at most."""
         self._refusals[status] += 1
         self._ensure_timer()
 
     def count_buffered_bytes(self, size: int) -> bool:
-        """Count `size` more bytes of bodies in memory; a negative number when they are released.
+        """Count `size` more bytes of request bodies in memory. `size` is negative when bytes are released.
 
-        Return False when there are now more than the limit allows.
+        Returns False when more bytes are in memory now than the limit allows.
         """
         self._buffered_bytes += size
         return self._buffered_bytes <= self.limits.body_bytes
@@ -127,21 +130,24 @@ class ConnectionLimiter:
 
 
 class _DiscardingList(list[tuple[bytes, bytes]]):
-    """The place of a request's headers once they are complete. It takes no trailers, which nothing here needs."""
+    """A list that stays empty. It takes the place of the list of a request's headers once these are complete.
+
+    So the trailers, which are headers after the body, are discarded. Nothing here needs them.
+    """
 
     def append(self, _header: tuple[bytes, bytes]) -> None:
-        """Do nothing."""
+        """Discard the header."""
 
 
 _DISCARDED = _DiscardingList()
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """The protocol of one connection, which keeps to the limits of `limiter`.
+    """Handles one TCP connection with HTTP requests, within the limits of `limiter`.
 
     What exceeds a limit is answered with 431 (headers), 408 (time) or 503 (memory, connections), and its connection is
-    closed. How long a body may take is for the application to decide. Sizes are compared once for the bytes of each
-    read from the socket (256 KiB at most), which costs less than comparing them for each header, but lets a request
+    closed. How long a body may take is for the application to decide. Sizes are compared with the limits once after
+    each read from the socket (256 KiB at most). This costs less than a comparison for each header, but lets a request
     exceed a limit by one read.
     """
 
@@ -151,18 +157,18 @@ class LimitedProtocol(HttpToolsProtocol):
         self._is_refused = False
         self._is_in_headers = False
         self._read_size = 0
-        """The size of the bytes that are being parsed."""
+        """The number of bytes that were read from the socket last and are being parsed."""
         self._header_bytes = 0
-        """The bytes of the request's headers so far, without those of the read in which the request began."""
+        """The number of bytes of the request's headers so far, without those of the read in which the request began."""
         self._body_bytes = 0
-        """The bytes of the body that are in memory and counted by the limiter."""
+        """The number of bytes of the body that are in memory and counted by the limiter."""
         self._closed_at: float | None = None
         """When the connection was first seen to be closing."""
         self._due_at: float | None = None
         """When the connection must have sent its next request, or the rest of its headers; None during a request."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Refuse the connection when there are too many, otherwise wait for its first request."""
+        """Refuse the connection with 503 when too many are open, otherwise wait for its first request."""
         super().connection_made(transport)
         if self._limiter.add(self, self.client[0] if self.client else ""):
             self._start_idle_limit()
@@ -173,7 +179,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Release what the connection has used."""
+        """Remove the connection from the limiter, stop its timer and free the memory of its request's body."""
         self._limiter.remove(self)
         # Uvicorn leaves its timer running when the connection was reset, and with it all that the connection holds.
         self._unset_keepalive_if_required()
@@ -181,7 +187,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self._release_body()
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes, unless the connection was refused."""
+        """Parse `data`, which was read from the socket, and refuse the request if it exceeds a limit for sizes.
+
+        After a refusal, `data` is discarded.
+        """
         if self._is_refused:
             return
         was_in_headers = self._is_in_headers
@@ -195,18 +204,21 @@ class LimitedProtocol(HttpToolsProtocol):
             self._count_body(len(self.cycle.body))
 
     def on_message_begin(self) -> None:
-        """Begin a request, whose headers have a time limit."""
+        """Begin a request and the limits of its headers. The parser calls this at the first byte of a request."""
         self.begin_headers()
         super().on_message_begin()
 
     def begin_headers(self) -> None:
-        """Start to count the bytes and the seconds of a request's headers."""
+        """Start to count the bytes of a request's headers and the seconds until they are complete."""
         self._header_bytes = 0
         self._is_in_headers = True
         self._due_at = self.loop.time() + self._limiter.limits.header_seconds
 
     def on_headers_complete(self) -> None:
-        """Begin the request, unless its headers are too large or too many requests wait already."""
+        """Let the application handle the request, unless its headers are too large.
+
+        It is not handled either when too many earlier requests of the connection still wait for a response.
+        """
         self.end_and_check_headers()
         if len(self.pipeline) >= MAX_PIPELINED:
             self._end_after_responses()
@@ -215,7 +227,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self.discard_trailers()
 
     def end_and_check_headers(self) -> None:
-        """End the limits of the headers. Headers that are too large are refused, and the parser is stopped."""
+        """End the limits of a request's headers, because all have arrived.
+
+        If they are too large, refuse the request and raise `ValueError`, which stops the parser.
+        """
         # A limit may be exceeded by one read, so only then the exact size matters.
         if max(self._header_bytes, self._read_size) > self._limiter.limits.header_bytes and self._has_large_headers():
             self.refuse(431)
@@ -225,15 +240,15 @@ class LimitedProtocol(HttpToolsProtocol):
         self._due_at = None
 
     def discard_trailers(self) -> None:
-        """Discard the headers that may follow a chunked body: nothing needs them, and they are not limited."""
+        """Discard all headers that may follow a chunked body, because nothing needs them or limits their size."""
         self.headers = _DISCARDED
 
     def discard_rest(self) -> None:
-        """Discard what else arrives, because the connection is about to be closed."""
+        """Discard all bytes that arrive from now on, because the connection is about to be closed."""
         self._is_refused = True
 
     def on_response_complete(self) -> None:
-        """Release the body, and wait for the next request."""
+        """Free the memory of the request's body, and wait for the next request. Called after a response was sent."""
         if self.cycle.response_complete:  # otherwise it was the response to an earlier, pipelined request
             self._release_body()
             if not self._is_in_headers:
@@ -243,8 +258,9 @@ class LimitedProtocol(HttpToolsProtocol):
     def refuse(self, status: int) -> None:
         """Refuse the request that is arriving: answer with `status`, discard what else arrives, close the connection.
 
-        The responses to earlier requests of the connection come first. When there are any, the refused request gets no
-        answer of its own in its headers, and a 503 in its turn in its body.
+        If earlier requests of the connection still wait for their responses, these responses are sent first. In this
+        case a request that is refused during its headers gets no answer, and one that is refused during its body gets
+        a 503 after them.
         """
         if self._is_refused:
             return
@@ -272,15 +288,16 @@ class LimitedProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _end_after_responses(self) -> None:
-        """Discard what else arrives, and close the connection after the responses to its earlier requests."""
+        """Discard all bytes that arrive from now on, and close the connection after the responses to its requests."""
         self._is_refused = True
         self._due_at = None
         (self.pipeline[0][0] if self.pipeline else self.cycle).keep_alive = False
 
     def close_if_late(self, now: float) -> None:
-        """Refuse a connection whose headers are late, and close one that sends no request.
+        """Refuse a request whose headers are late, and close a connection that sends no request.
 
-        A closed connection that does not accept the rest of its responses is ended.
+        `now` is the time of the event loop's clock. If the connection was closed CLOSE_SECONDS ago and its client has
+        still not accepted the rest of the responses, the rest is discarded.
         """
         if self.transport.is_closing():
             self._closed_at = self._closed_at or now
@@ -297,7 +314,12 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer a malformed request. Uvicorn also calls this after `end_and_check_headers` has stopped the parser."""
+        """Answer a malformed request with 400 and the text `msg`, unless it was refused already.
+
+        Uvicorn also calls this after `end_and_check_headers` has stopped the parser. If an earlier request still
+        waits for its response, a request with malformed headers gets no answer, and the connection is closed after
+        that response.
+        """
         if self._is_refused:
             return
         self._limiter.count_refusal(400)
@@ -308,7 +330,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().send_400_response(msg)
 
     def _has_large_headers(self) -> bool:
-        """Return whether the request's URL and headers exceed a limit."""
+        """Return whether the request's headers are too many, or too large together with its URL."""
         limit = self._limiter.limits.header_bytes
         if len(self.headers) > MAX_HEADERS or (self._is_in_headers and self._header_bytes > limit):
             return True
@@ -318,14 +340,20 @@ class LimitedProtocol(HttpToolsProtocol):
         self._due_at = self.loop.time() + self._limiter.limits.idle_seconds
 
     def _count_body(self, size: int) -> None:
-        """Count the body's bytes that are in memory now. Refuse the request when all bodies together are too large."""
+        """Tell the limiter that `size` bytes of the request's body are in memory now.
+
+        If the bodies of all requests of the process are too large together, refuse the request with 503.
+        """
         is_allowed = self._limiter.count_buffered_bytes(size - self._body_bytes)
         self._body_bytes = size
         if not is_allowed and not self.cycle.response_complete:
             self.refuse(503)
 
     def _release_body(self) -> None:
-        """Free the memory of the body at once: the objects that hold it refer to each other, and are collected late."""
+        """Free the memory of the request's body immediately.
+
+        Otherwise it is freed late, because the objects that hold the body refer to each other.
+        """
         self._limiter.count_buffered_bytes(-self._body_bytes)
         self._body_bytes = 0
         if self.cycle is not None:

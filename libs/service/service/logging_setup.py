@@ -1,8 +1,8 @@
 """Structured logs on standard output: one JSON object per line. The values of fields that may be secret are hidden.
 
-Lines of libraries, which use Python's `logging`, go the same way. A library in trouble repeats itself, some thousand
-times while Kafka restarts. So of equal lines only the first is written, and, after a minute, a later
-one with the count of the others.
+Lines of libraries, which use Python's `logging`, are written in the same form. A library in trouble logs the same line
+again and again, some thousand times while Kafka restarts. So of equal lines only the first is written. When an equal
+line comes a minute or more later, it is written with the number of those that were left out.
 """
 
 import logging
@@ -18,9 +18,9 @@ import structlog
 from messaging import tracing
 
 REPEAT_SECONDS = 60.0
-"""How long further lines of a library that are equal to one that was written are only counted."""
+"""The time after a line of a library was written in which further equal lines are only counted."""
 MAX_TEMPLATES = 1_000
-"""How many different lines of libraries are remembered."""
+"""The number of different lines of libraries that are remembered. When it is reached, all are forgotten."""
 log = structlog.get_logger()
 _SECRET_NAMES = ("token", "secret", "password", "code", "state", "authorization", "cookie")
 
@@ -40,28 +40,28 @@ def _add_trace_id(_logger: Any, _method: str, line: MutableMapping[str, Any]) ->
 
 @dataclass
 class Repetition:
-    """When a line was last written (s), and how many equal ones were left out since."""
+    """When a line was last written, in seconds of a monotonic clock, and how many equal lines were left out since."""
 
     written_at: float
     count: int = 0
 
 
 class LibraryLogHandler(logging.Handler):
-    """Writes the lines of libraries as structured lines, and repeated ones once in REPEAT_SECONDS.
+    """Writes the log lines of libraries as structured lines, and of equal lines only one in REPEAT_SECONDS.
 
-    Lines are equal when their logger, level, template and the place of their exception are: `connect to %s failed` for
-    any host. `elapsed` returns
-    the seconds of a monotonic clock.
+    Two lines are equal when their logger, level, template and exception (its class and place) are equal. For example,
+    lines with the template `connect to %s failed` are equal for all hosts. `elapsed` returns the seconds of a monotonic
+    clock.
     """
 
     def __init__(self, elapsed: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._elapsed = elapsed
         self.repetitions: dict[tuple[str, int, str], Repetition] = {}
-        """When equal lines were last written, by logger, level and template."""
+        """When equal lines were last written, by their logger, level, and template with exception."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write or count a line."""
+        """Write a line of a library. If an equal one was written less than REPEAT_SECONDS ago, only count it."""
         repeated = self._count(record)
         if repeated is None:
             return
@@ -74,7 +74,10 @@ class LibraryLogHandler(logging.Handler):
         write(_format_message(record), **fields)
 
     def _count(self, record: logging.LogRecord) -> int | None:
-        """Return how many equal lines were left out since the last that was written; None to leave this one out."""
+        """Count a line. Return None if it must be left out because an equal one was written a short time ago.
+
+        Otherwise return how many equal lines were left out since the last one was written.
+        """
         key, now = (record.name, record.levelno, f"{record.msg}{_find_origin(record)}"), self._elapsed()
         seen = self.repetitions.get(key)
         if seen is not None and now - seen.written_at < REPEAT_SECONDS:
@@ -87,9 +90,9 @@ class LibraryLogHandler(logging.Handler):
 
 
 def _find_origin(record: logging.LogRecord) -> str:
-    """Return the class of a line's exception and where it was raised: different errors count as different lines.
+    """Return the class of the exception of a log line and the place where it was raised, as one text.
 
-    It is empty for a line without an exception.
+    Lines with different such texts count as different. The text is empty for a line without an exception.
     """
     kind, _, traceback = record.exc_info or (None, None, None)
     if kind is None:
@@ -101,7 +104,10 @@ def _find_origin(record: logging.LogRecord) -> str:
 
 
 def _format_message(record: logging.LogRecord) -> str:
-    """Return the text of a line; its template alone where its arguments do not fit. It can be encoded as UTF-8."""
+    """Return the text of a log line; if its arguments do not fit its template, the template alone.
+
+    Characters that cannot be encoded as UTF-8 are replaced.
+    """
     try:
         message = record.getMessage()
     except (TypeError, ValueError, LookupError, AttributeError):
@@ -110,7 +116,7 @@ def _format_message(record: logging.LogRecord) -> str:
 
 
 def configure_logging(service: str) -> None:
-    """Configure the logs of this process. Every line has the name `service`, and the id of the current trace, if any.
+    """Configure the logs of this process. Every line has the field `service`, and the id of the current trace if any.
 
     Lines that are logged while a Kafka message is handled also have the message's connection and sync id.
     """

@@ -16,7 +16,7 @@ Refresh = Callable[[], Awaitable[None]]
 
 
 def add_metrics_route(app: FastAPI, registry: CollectorRegistry, *, refresh: Refresh | None = None) -> None:
-    """Add the route `/metrics`, which calls `refresh` and returns all metrics of `registry`."""
+    """Add the route `/metrics`, which returns all metrics of `registry`. It calls `refresh` first, if given."""
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:

@@ -49,7 +49,10 @@ def _fork_child(target: Callable[[], None]) -> int:
 
 
 def _terminate_with_parent(parent: int) -> None:
-    """Let the kernel send SIGTERM to this process when its parent ends (Linux only). Exit if the parent has ended."""
+    """Let the kernel send SIGTERM to this process when its parent ends (Linux only).
+
+    `parent` is the process id of the parent. If it has ended already, this process exits.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     # The parent may have ended before the call above.

@@ -10,11 +10,11 @@ log = structlog.get_logger()
 MAX_PAUSE_SECONDS = 30.0
 """The longest pause after an error."""
 LAST_RUN_SECONDS = 5.0
-"""How long a running step may take after the task is asked to stop. A longer one is cancelled and is lost work."""
+"""How long a running call of the function may take after the task is asked to stop. Then the call is cancelled."""
 
 
 class PeriodicTask:
-    """Calls `step` every `interval` seconds, or earlier after `wake`.
+    """Calls the function `step` again and again, with pauses of `interval` seconds; `wake` ends a pause.
 
     When `step` returns True, it has more to do and is called again immediately. When it raises, the error is logged and
     stored in `health_error`, and `step` is called again after a pause, which doubles from 1 up to 30 seconds.
@@ -31,12 +31,12 @@ class PeriodicTask:
         """The error of the last call of `step`, as text for /ready; None when the call succeeded."""
 
     def wake(self) -> None:
-        """Call `step` now instead of waiting for the end of the interval."""
+        """Make the running task call its function now instead of waiting for the end of the interval."""
         self._wake.set()
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Run the task while the context lasts. At its end, wait up to LAST_RUN_SECONDS for a step that is running."""
+        """Run the task while the context lasts. Then wait up to LAST_RUN_SECONDS for a running call of its function."""
         task = asyncio.create_task(self._run())
         try:
             yield

@@ -32,10 +32,10 @@ Check = Callable[[], Awaitable[str | None]]
 
 
 def hide_check_reasons(checks: Mapping[str, Check]) -> dict[str, Check]:
-    """Return the same checks with a fixed text in place of each reason, for `/ready` on a public port.
+    """Return `checks` with a fixed text in place of each reason for which a part of the service is not ready.
 
-    The reasons are logged instead. They may contain internal names; errors of a database driver, for example, contain
-    hosts and roles.
+    The returned checks are for `/ready` on a public port. The reasons are logged instead. They may
+    contain internal names; errors of a database driver, for example, contain hosts and roles.
     """
 
     def hide_reason(name: str, check: Check) -> Check:
@@ -59,7 +59,7 @@ class Readiness(BaseModel):
 
 
 def add_health_routes(app: FastAPI, checks: Mapping[str, Check]) -> None:
-    """Add the routes `/health`, which always returns 200, and `/ready`, which runs the checks.
+    """Add the routes `/health`, which always returns 200, and `/ready`, which runs the `checks` of the parts by name.
 
     `/ready` returns 200 when all checks pass, otherwise 503 with the reasons.
     """
@@ -101,8 +101,8 @@ def serve(*starts: StartService) -> None:
     """Run a service until SIGTERM or SIGINT, with one process for each of `starts`.
 
     Several processes listen on the same ports. A start that raises `UnavailableError` is repeated until it succeeds.
-    When the service stops, the exit stack on which its start has entered resources is closed: the resources are
-    released in reverse order.
+    Each start enters the resources of its process (such as connections) on an exit stack. When the service stops, the
+    exit stack is closed, which releases them in reverse order.
     """
     if len(starts) == 1:
         _run_service(starts[0], share_addresses=False)
@@ -122,7 +122,11 @@ def _create_loop() -> asyncio.AbstractEventLoop:
 
 
 async def _serve_until_stopped(start: StartService, share_addresses: bool) -> None:
-    """Start and serve. A stop signal during the start cancels the start and closes its exit stack."""
+    """Start the service with `start`, and serve until SIGTERM or SIGINT.
+
+    Such a signal during the start cancels the start and closes its exit stack, which releases its resources. If
+    `share_addresses` is True, other processes listen on the same ports.
+    """
     task = asyncio.current_task()
     assert task is not None
     signals: list[int] = []
@@ -192,7 +196,10 @@ class _Server(uvicorn.Server):
 
 
 async def _serve_endpoints(endpoints: list[Endpoint], share_addresses: bool) -> None:
-    """Serve until SIGTERM or SIGINT. A second SIGINT closes all connections without waiting for responses."""
+    """Serve `endpoints` until SIGTERM or SIGINT. A second SIGINT closes all connections without waiting for responses.
+
+    If `share_addresses` is True, other processes listen on the same ports.
+    """
     servers = [_Server(_build_uvicorn_config(endpoint)) for endpoint in endpoints]
 
     def stop(*, force: bool) -> None:

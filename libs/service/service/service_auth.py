@@ -41,7 +41,11 @@ CallerKeys = Annotated[dict[str, str], NoDecode, BeforeValidator(_parse_setting)
 
 
 def identify_caller(keys: Mapping[str, str], authorization: str | None) -> str | None:
-    """Return the name of the caller whose key is in the header `Authorization: Bearer <key>`; None for another key."""
+    """Return the name of the caller whose key is in the header `Authorization: Bearer <key>`.
+
+    `keys` are the callers' keys by name, and `authorization` is the value of the header. Returns None for an unknown
+    key or without the header.
+    """
     scheme, _, token = (authorization or "").partition(" ")
     digest = sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
     # Every key is compared, each in constant time, so that the time of the response shows nothing.

@@ -62,7 +62,10 @@ class KafkaSettings(Settings):
         return self
 
     def build_brokers(self) -> Brokers:
-        """Return the brokers with the TLS context and login of these settings. Reads the certificate files again."""
+        """Return the addresses, TLS context and login of Kafka's brokers from these settings.
+
+        The certificate files are read again.
+        """
         login = None
         if self.kafka_security_protocol.startswith("SASL_"):
             login = Login(self.kafka_username, self.kafka_password.get_secret_value(), self.kafka_sasl_mechanism)
@@ -112,7 +115,10 @@ Environment variables take precedence over these files."""
 
 
 def load_settings(settings_class: type[S]) -> S:
-    """Load the settings of this process. If one is missing or malformed, print a line that names it and exit with 2."""
+    """Return the settings of this process as an instance of `settings_class`.
+
+    If one is missing or malformed, print a line that names it on standard error and exit with 2.
+    """
     try:
         return settings_class(_secrets_dir=_find_settings_dir())
     except ValidationError as error:

@@ -1,9 +1,9 @@
 """Prometheus counters of a service that runs as several processes. The counters are integers in shared memory.
 
-A scrape reaches one of the processes and must show the counts of all processes. The memory is allocated before the
-processes are forked. It has one row per process, to which only this process writes; a scrape adds up the rows. All
-series are declared in advance, so that incrementing is an addition at a fixed index, and each series is shown from the
-start, with the value 0.
+A scrape by Prometheus reaches one of the processes and must show the counts of all processes. The memory is allocated
+before the processes are forked. It has one row per process, to which only this process writes; a scrape adds up the
+rows. All series (combinations of label values) are declared in advance, so that incrementing is an addition at a fixed
+index, and each series is shown from the start, with the value 0.
 
 The multiprocess mode of prometheus_client is not used, because it needs a writable folder, which a read-only container
 does not have, and reads the environment at import.
@@ -40,11 +40,11 @@ class SharedCounters(Collector):
         self._rows = [memory[width * row : width * (row + 1)].cast("Q") for row in range(processes)]
 
     def create_rows(self) -> list["CounterRow"]:
-        """Return one row for each process."""
+        """Return for each process the row with its counters, to which only this process may write."""
         return [CounterRow(self._indexes, row) for row in self._rows]
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """Yield all counters, each summed over all processes."""
+        """Yield all counters, each summed over all processes. Prometheus's registry calls this at each scrape."""
         for name, description, labels, series in self._families:
             metric = CounterMetricFamily(name, description, labels=labels)
             for values in series:
@@ -62,9 +62,9 @@ class CounterRow:
         """The counts by index (see `get_index`). Incrementing a count here is faster than calling `increment`."""
 
     def get_index(self, family: str, *values: str) -> int:
-        """Return the index in `row` of the counter of the metric `family` with the label values `values`."""
+        """Return the index of a counter in `row`: that of the metric `family` with the label values `values`."""
         return self._indexes[(family, *values)]
 
     def increment(self, family: str, *values: str) -> None:
-        """Add one to a series."""
+        """Add one to the counter of the metric `family` with the label values `values`."""
         self.row[self._indexes[(family, *values)]] += 1

@@ -1,4 +1,7 @@
-"""The declaration of a Shopify resource: a `Resource` with its gids and with the webhook fields that name a record."""
+"""The declaration of a Shopify resource.
+
+It is a `Resource` with the form of its gids (Shopify's global ids) and the fields of webhooks that name a record.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,9 +15,9 @@ GID = "gid://shopify/"
 class ShopifyResource(Resource):
     """A kind of records of a shop.
 
-    `gid_types` are the types in the gids of the records: `Product` in `gid://shopify/Product/1`. When there are several
-    types, `gid_family` is the common prefix of their names. `payload_fields` maps the first word of a webhook topic
-    (`products` in `products/update`) to the field of the payload that names the record.
+    `gid_types` are the types in the records' gids (global ids): `Product` in `gid://shopify/Product/1`. When there are
+    several types, `gid_family` is the common prefix of their names. `payload_fields` maps the first word of a webhook
+    topic (`products` in `products/update`) to the field of the payload that names the record.
     """
 
     gid_types: tuple[str, ...] = ()
@@ -23,11 +26,11 @@ class ShopifyResource(Resource):
 
     @property
     def gid_prefix(self) -> str:
-        """The common prefix of the gids of the records. Without a `gid_family`, a gid is this prefix and a number."""
+        """The common prefix of the records' gids (global ids). Without a `gid_family`, a gid is it and a number."""
         return f"{GID}{self.gid_family}" if self.gid_family else f"{GID}{self.gid_types[0]}/"
 
     def build_gid(self, text: str) -> str | None:
-        """Return the gid of the record whose gid or number is `text`; None when it names no record.
+        """Return the gid of the record whose gid (global id) or number is `text`; None when it names no record.
 
         A number names no record when the resource has a `gid_family`, because the type is then unknown.
         """

@@ -1,4 +1,4 @@
-"""Discounts, both code discounts and automatic discounts. The document has a separate key for each of them."""
+"""Discounts, both code discounts and automatic discounts. A shop's document has a separate key for each kind."""
 
 from platform_sdk.resources import ReadMethod
 from platforms.shopify.resources.declaration import ShopifyResource

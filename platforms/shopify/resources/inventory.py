@@ -1,4 +1,4 @@
-"""Inventory items with their levels. A full sync reads them, and the document shows them, inside their products."""
+"""Inventory items with their levels. A full sync reads them, and a shop's document has them, inside their products."""
 
 from platform_sdk.resources import ReadMethod
 from platforms.shopify.resources.declaration import ShopifyResource

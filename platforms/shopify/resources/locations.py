@@ -1,4 +1,4 @@
-"""Locations at which stock is kept. The document shows their names in the inventory levels."""
+"""Locations at which stock is kept. A shop's document shows their names in the inventory levels."""
 
 from platform_sdk.resources import ReadMethod
 from platforms.shopify.resources.declaration import ShopifyResource

@@ -27,9 +27,10 @@ _NODE_TYPES = {"app": "Application", "person": "User", "page": "Page"}
 
 
 class GraphApi:
-    """Answers calls to the simulated Graph API, and batches of calls.
+    """Answers calls to the simulated Graph API: single calls, and batches of several calls in one HTTP request.
 
-    Inside the reply to a batch, the body of each call is a string. `serialize` builds this string.
+    The reply to a batch contains the reply to each of its calls, whose body is a string there. `serialize` builds this
+    string. `verify_callback` sends the verification challenge to a new webhook URL.
     """
 
     def __init__(
@@ -105,7 +106,10 @@ class GraphApi:
         raise build_missing_object_error(node)
 
     def _resolve_me(self, token: Token) -> str:
-        """Return the id of the Facebook Page or user that `me` stands for. Raises GraphError for a token of the app."""
+        """Return the id of the Facebook Page or user that `me` in a path stands for: the one whose token it is.
+
+        Raises GraphError for a token of the app.
+        """
         if token.kind == "APP":
             message = "An active access token must be used to query information about the current user."
             raise GraphError(2500, message)
@@ -141,10 +145,10 @@ class GraphApi:
     def _raise_throttle_or_fault_error(
         self, caller: Caller, exceeded_limit: str | None, headers: dict[str, str]
     ) -> None:
-        """Raise GraphError if the call exceeds a rate limit, or if a fault makes it fail.
+        """Raise GraphError if the call exceeds a rate limit, or if a fault (a simulated failure) makes it fail.
 
-        `exceeded_limit` says whose rate limit is exceeded: "app", "page" or None. A fault that throttles the call also
-        replaces the usage headers in `headers`.
+        `exceeded_limit` says whose rate limit is exceeded: "app", "page" or None. `headers` are those of the reply; a
+        fault that throttles the call also replaces the usage headers in them.
         """
         faults, page = self._facebook.faults, caller.page.id if caller.page is not None else None
         code = None
@@ -185,7 +189,10 @@ class GraphApi:
 
 
 def _parse_batch(batch: Call) -> list[dict[str, Any]]:
-    """Parse the parameter `batch`. Raises GraphError if it is not a list of objects, or if the list is too long."""
+    """Parse the parameter `batch` of a batch, and return its items, each of which describes one call.
+
+    Raises GraphError if the parameter is not a list of objects, or if the list is too long.
+    """
     try:
         items = orjson.loads(batch.require("batch"))
     except orjson.JSONDecodeError:

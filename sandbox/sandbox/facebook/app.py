@@ -20,7 +20,10 @@ from sandbox.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class FacebookSandbox:
-    """The simulated Facebook, as the sandbox's process uses it. It is one of the types in `platforms.Platform`."""
+    """The simulated Facebook with all its parts, as the process of the sandbox runs it.
+
+    It is one of the classes in the union type `sandbox.platforms.Platform`.
+    """
 
     facebook: FacebookState
     routes: list[Route]
@@ -32,7 +35,10 @@ class FacebookSandbox:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Deliver webhooks until the context ends, stored pending ones first. Afterwards close clients and store."""
+        """Deliver webhooks until the context ends, also those that were still pending when the process last stopped.
+
+        Afterwards close the HTTP clients and the store.
+        """
         self.dispatcher.add(self.facebook.load_pending_deliveries())
         delivery_task = asyncio.create_task(self.dispatcher.run())
         yield
@@ -44,7 +50,10 @@ class FacebookSandbox:
         self.store.close()
 
     def get_clock_skew(self, path: str) -> float | None:
-        """Return the clock skew, in seconds, that the faults set. Returns None for a path outside `/graph`."""
+        """Return by how many seconds the time in the `Date` header of responses is wrong, as set in the faults.
+
+        `path` is the path of the request. Returns None for a path outside `/graph`, the simulated Graph API.
+        """
         return self.facebook.faults.clock_skew_seconds if path.split("/")[1] == "graph" else None
 
     def render_card(self) -> str:

@@ -20,19 +20,21 @@ _LOG_LENGTH = 50
 
 
 async def remove_app_and_notify(facebook: FacebookState, person: Person, post: PostSignedRequest) -> dict[str, Any]:
-    """Remove the app for a user: revoke all tokens, then call the deauthorize callback.
+    """Remove the app's access to a user, then post a signed request to the app's deauthorize callback.
 
-    Returns the log entry of the callback.
+    The access consists of the user's permissions and tokens, and of the subscriptions of the user's Facebook Pages.
+    `post` posts the signed request. Returns the entry about this callback in the user's log.
     """
     facebook.remove_app(person)
     return await _post_and_log_callback(facebook, person, post, "deauthorize", facebook.app.deauthorize_url)
 
 
 async def request_data_deletion(facebook: FacebookState, person: Person, post: PostSignedRequest) -> dict[str, Any]:
-    """Ask the app to delete the user's data. Returns the log entry of the data deletion callback.
+    """Ask the app to delete the user's data, by a signed request to its data deletion callback.
 
-    If the user still uses the app, the app is removed first. It then receives the deauthorize callback before the data
-    deletion callback. In the log entry, `answer` is the app's answer, with `url` and `confirmation_code`.
+    If the user still uses the app, the app's access is removed first. The app then receives the deauthorize callback
+    before the data deletion callback. `post` posts the signed requests. Returns the entry about the data deletion
+    callback in the user's log. Its `answer` is the app's answer, with `url` and `confirmation_code`.
     """
     if person.permissions:
         await remove_app_and_notify(facebook, person, post)

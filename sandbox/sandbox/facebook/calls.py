@@ -14,10 +14,10 @@ Body = dict[str, Any]
 class Call:
     """One call to the Graph API.
 
-    - `path`: the segments of the path under the version.
+    - `path`: the segments of the URL path that follow the API version.
     - `params`: the parameters of the query string and of the body together.
     - `version`: the API version that answers.
-    - `address`: the base URL of that version, used for `paging` links.
+    - `address`: the base URL of that version, from which the links to further result pages (`paging`) are built.
     """
 
     method: str
@@ -36,7 +36,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The token of a call and the node that the call is about. At most one of `page` and `person` is set."""
+    """The token with which a call is made, and the Facebook Page (`page`) or user (`person`) that the call is about.
+
+    Both are None for a call about the app or about a token.
+    """
 
     token: Token
     page: Page | None = None

@@ -9,13 +9,20 @@ _TIMEOUT_SECONDS = 10.0
 
 
 class CallbackClient:
-    """Calls the URLs of the app for webhooks and callbacks, as Facebook does. Redirects are not followed."""
+    """Sends HTTP requests to URLs of the app, as Facebook does: verification challenges and signed callbacks.
+
+    Redirects are not followed.
+    """
 
     def __init__(self) -> None:
         self._http = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS)
 
     async def find_callback_problem(self, url: str, verify_token: str) -> str | None:
-        """Send the verification challenge to a webhook URL. Returns None on success, otherwise the problem."""
+        """Send the verification challenge, a random number that the app must send back, to a webhook URL.
+
+        `verify_token` is the text by which the app recognises the challenge as its own. Returns None if the app sends
+        the number back, otherwise a description of the problem.
+        """
         challenge = str(secrets.randbelow(10**9) + 10**8)
         params = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": verify_token}
         try:
@@ -27,10 +34,10 @@ class CallbackClient:
         return None if response.text == challenge else "the answer is not the challenge"
 
     async def post_signed_request(self, url: str, signed_request: str) -> dict[str, Any]:
-        """Post a signed request as a form.
+        """Post a signed request, the text that tells the app about one user, as a form to a callback URL of the app.
 
-        Returns the HTTP `status` and, as `answer`, the parsed JSON body or None. If the app cannot be reached,
-        `status` is None and `answer` is the name of the error.
+        Returns the HTTP `status` and, as `answer`, the parsed JSON body, or None if the body is not JSON. If the app
+        cannot be reached, `status` is None and `answer` is the name of the exception.
         """
         try:
             response = await self._http.post(url, data={"signed_request": signed_request})

@@ -19,12 +19,12 @@ _TYPES: dict[str, type] = {
     "name": str, "category": str, "location": dict, "hours": dict, "emails": list, "category_list": list,
     **dict.fromkeys(_COUNTERS, int),
 }  # fmt: skip
-"""The Python types of the field values that other values are computed from."""
+"""The Python type that a new value must have, by page field. Fields that are not listed take values of any type."""
 _BURST_FIELDS = ("name", "phone", "website", "description", "bio")
 
 
 def edit_and_build_webhook_changes(page: Page, values: dict[str, Any]) -> dict[str, Any]:
-    """Set fields of the Facebook Page. Return the new values that webhooks report, by webhook field.
+    """Set `values`, by page field, in the Facebook Page. Return the new values that webhooks report, by webhook field.
 
     The caller has checked the values with `check_values`. None or an empty value clears a field. Any value of `picture`
     gives the page a new picture. Fields whose value does not change are not reported.
@@ -65,9 +65,10 @@ def drift_page(page: Page, rng: Random) -> None:
 
 
 def generate_burst(pages: list[Page], count: int, seed: int) -> list[tuple[Page, dict[str, Any]]]:
-    """Generate `count` edits. The Facebook Pages are edited in turn.
+    """Generate `count` edits, of the Facebook Pages in turn. Return for each edit the page and the new value by field.
 
     Each edit sets another field or another value than the page's previous edit, so that every edit changes something.
+    The same seed gives the same values.
     """
     rng = Random(seed)
     edits = []

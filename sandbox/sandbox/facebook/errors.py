@@ -28,7 +28,11 @@ _THROTTLE_ERRORS = {
 
 
 class GraphError(HTTPException):
-    """The error that answers a call. `code`, `subcode` and `kind` are Graph's code, subcode and type of the error."""
+    """An error with which the simulated Graph API answers a call.
+
+    `code`, `subcode` and `kind` are Graph's code, subcode and type of the error. `status` is the HTTP status.
+    `transient` tells the caller that the same call may succeed later.
+    """
 
     def __init__(
         self, code: int, message: str, *, status: int = 400, subcode: int | None = None,
@@ -55,7 +59,8 @@ def create_trace_id() -> str:
 def build_token_error(subcode: int | None) -> GraphError:
     """Build the error for an invalid token.
 
-    `subcode` is the reason why the token is no longer valid. None is for a token that does not exist.
+    `subcode` is Graph's number for the reason why the token is no longer valid. None is for a token that does not
+    exist.
     """
     if subcode is None:
         return GraphError(190, "Invalid OAuth access token - Cannot parse access token")
@@ -64,13 +69,16 @@ def build_token_error(subcode: int | None) -> GraphError:
 
 
 def build_throttle_error(code: int) -> GraphError:
-    """Build the error for too many calls. `code` tells which rate limit is exceeded."""
+    """Build the error for too many calls. `code` is Graph's error code, which tells the rate limit that is exceeded."""
     message = _THROTTLE_ERRORS.get(code, "There have been too many calls.")
     return GraphError(code, f"(#{code}) {message}", status=400 if code >= 80000 else 403, transient=code == 4)
 
 
 def build_fault_error(code: int, subcode: int | None) -> GraphError:
-    """Build the error that a fault configures with its code and subcode."""
+    """Build the error with which a fault (a failure that is switched on) makes a call fail.
+
+    `code` and `subcode` are Graph's error code and subcode, as set in the fault.
+    """
     if code == 190:
         return build_token_error(subcode)
     if code in _THROTTLE_ERRORS or code >= 80000:
@@ -81,13 +89,16 @@ def build_fault_error(code: int, subcode: int | None) -> GraphError:
 
 
 def build_transient_error(code: int = 2) -> GraphError:
-    """Build an error that is temporary: the same call succeeds later."""
+    """Build an error that is temporary: the same call may succeed later. `code` is Graph's error code, 1 or 2."""
     message = "An unknown error occurred" if code == 1 else "An unexpected error has occurred. Please retry later."
     return GraphError(code, message, status=500, transient=True)
 
 
 def build_missing_object_error(node: str) -> GraphError:
-    """Build the error for a node that does not exist or that the token may not read."""
+    """Build the error for a node (an object of the Graph API) that does not exist or that the token may not read.
+
+    `node` is the id of the node.
+    """
     message = (
         f"Unsupported get request. Object with ID '{node}' does not exist, cannot be loaded due to missing "
         f"permissions, or does not support this operation. Please read the Graph API documentation at {_DOCS}"
@@ -96,7 +107,7 @@ def build_missing_object_error(node: str) -> GraphError:
 
 
 def build_unknown_field_error(name: str, node_type: str) -> GraphError:
-    """Build the error for a field or edge that nodes of the type do not have."""
+    """Build the error for a field or edge `name` that nodes of the type `node_type`, such as Page, do not have."""
     return GraphError(100, f"(#100) Tried accessing nonexisting field ({name}) on node type ({node_type})")
 
 

@@ -1,6 +1,6 @@
-"""The document that the product must store for a Facebook Page, computed from the sandbox's own data.
+"""The document that merchant-sync must store for a Facebook Page, computed from the sandbox's own data.
 
-Requests of clients do not influence it, so tests can compare it with what the product stored.
+Requests of clients do not influence it, so tests can compare it with what merchant-sync stored.
 """
 
 from typing import Any
@@ -15,14 +15,14 @@ DEFAULT_FIELDS = (
     "description", "bio", "category_list", "emails", "hours", "single_line_address", "is_published", "picture",
     "fan_count", "followers_count", "overall_star_rating", "rating_count",
 )  # fmt: skip
-"""The fields that the product reads by default. The document also has `email`, the first value of `emails`."""
+"""The page fields that merchant-sync reads by default. The document also has `email`, the first value of `emails`."""
 
 
 def build_document(page: Page, fields: tuple[str, ...] = DEFAULT_FIELDS) -> bytes:
-    """Build the exact bytes of the document of a Facebook Page.
+    """Build the exact bytes of the document that merchant-sync must store for a Facebook Page.
 
-    Keys are sorted, there is no white space, and a field without a value is null. The document of a deleted page is an
-    empty list.
+    It contains `id` and the page fields `fields`. Keys are sorted, there is no white space, and a field without a value
+    is null. In the document of a deleted page, the list `data` is empty.
     """
     pages = [] if page.gone else [_build_node(page, fields)]
     return orjson.dumps({"data": pages}, option=orjson.OPT_SORT_KEYS)

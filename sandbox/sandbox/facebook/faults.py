@@ -8,10 +8,10 @@ class Faults(BaseModel):
 
     - `pages`: if set, only calls about these Facebook Pages fail, hang, return errors or are throttled.
     - `fail_calls`, `error_calls`, `throttle_calls`: how many of the next calls are affected; -1 affects all.
-    - ratios: the share of affected calls or deliveries, from 0 to 1.
+    - the ratios, and `webhooks_dropped`: the share of affected calls or deliveries, from 0 to 1.
     - `version`: the API version that answers, whatever version the URL names.
     - `refuse_fields`, `refuse_subscribed_fields`: page fields and webhook fields that Graph refuses as unknown.
-    - `reduce_above`: for a higher `limit` of a list, Graph asks the caller to reduce the amount of data.
+    - `reduce_above`: if a list is requested with a higher `limit`, Graph refuses and asks for a smaller amount of data.
     - `token_app_id`: the id of the app that debug_token reports for every token.
     """
 
@@ -46,13 +46,17 @@ class Faults(BaseModel):
     webhooks_delayed_seconds: float = Field(default=0.0, ge=0)
 
     def is_affected(self, page: str | None) -> bool:
-        """Return whether faults affect calls about the Facebook Page `page`. None stands for calls about no page."""
+        """Return whether faults affect calls about the Facebook Page with the id `page`.
+
+        None stands for calls about no page.
+        """
         return not self.pages or page in self.pages
 
     def use_up_fault(self, name: str) -> bool:
-        """Return whether the fault in the field `name` affects this call. If it does, count the fault down by one.
+        """Return whether the fault `name`, such as `fail_calls`, affects this call. If so, reduce its value by one.
 
-        A fault with the count -1 affects all calls and is never counted down.
+        The value is the number of next calls that the fault affects. The value -1 affects all calls and is never
+        reduced.
         """
         remaining: int = getattr(self, name)
         if remaining > 0:

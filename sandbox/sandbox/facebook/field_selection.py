@@ -13,12 +13,15 @@ from sandbox.facebook.model import Page
 _FIELD = re.compile(r"\s*([a-z_0-9]+)((?:\.[a-z_]+\([^()]*\))*)\s*")
 _PICTURE_SIZES = {"small": 50, "normal": 100, "album": 50, "large": 200, "square": 50}
 _EXTRA_FIELDS = frozenset({"picture", "tasks"})
-"""Names that can be selected like page fields: the edge `picture`, and `tasks` of an account."""
+"""Names that can be selected like page fields: the edge `picture`, and `tasks`, what a user may do on the page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One selected field, such as `picture.type(large){url}`, with its modifiers and nested fields."""
+    """One selected field with its modifiers and nested fields.
+
+    An example is `picture.type(large){url}`: its modifier is `.type(large)`, its nested field is `url`.
+    """
 
     name: str
     modifiers: str = ""
@@ -34,7 +37,10 @@ def parse_fields(text: str) -> tuple[Field, ...]:
 
 
 def _parse_list(text: str, position: int) -> tuple[tuple[Field, ...], int]:
-    """Parse a comma-separated list that starts at `position`. Return its fields and the position after its end."""
+    """Parse the comma-separated list of fields that starts at `position` of the text.
+
+    Returns the fields and the position after the end of the list. Raises GraphError for a syntax error.
+    """
     selection = []
     while True:
         match = _FIELD.match(text, position)
@@ -62,7 +68,7 @@ def check_fields(selection: Iterable[Field], refused_names: Iterable[str]) -> No
 
 
 def select_fields(page: Page, selection: Iterable[Field], unstored_values: Mapping[str, Any]) -> dict[str, Any]:
-    """Build the node of a Facebook Page: `id`, and the selected fields that have a value.
+    """Build the JSON object by which Graph describes a Facebook Page: `id`, and the selected fields that have a value.
 
     `unstored_values` has values that the page itself does not store, such as its token.
     """
@@ -88,12 +94,18 @@ def _select_nested(value: Any, field: Field) -> Any:
 
 
 def build_picture(page: Page, size: int = 50) -> dict[str, Any]:
-    """Build the picture node of the Facebook Page, `size` pixels wide. The picture's URL is the same for every size."""
+    """Build the object that describes the picture of a Facebook Page: its URL, and its width and height, `size` pixels.
+
+    The picture's URL is the same for every size.
+    """
     return {"height": size, "is_silhouette": False, "url": build_picture_url(page), "width": size}
 
 
 def build_picture_url(page: Page) -> str:
-    """Build the current URL of the picture. The signature in its query changes with every `drift_page`."""
+    """Build the current URL of the picture of a Facebook Page.
+
+    A new picture has another path. The signature in the query also changes with every call of `edits.drift_page`.
+    """
     digest = hashlib.sha256(f"{page.id}:{page.picture}:{page.signature}".encode()).hexdigest()
     path = f"{page.id[-9:]}_{page.picture}_n.jpg"
     query = f"_nc_cat=1{page.picture % 10}&ccb=1-7&oh=00_{digest[:40]}&oe={0x6A000000 + page.signature:X}"

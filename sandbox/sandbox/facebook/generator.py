@@ -1,4 +1,4 @@
-"""Generates the ids of Facebook users, and Facebook Pages. The same owner, seed and index always give the same page."""
+"""Generates Facebook Pages, and the ids of Facebook users. The same owner, seed and index always give the same page."""
 
 from random import Random
 from typing import Any
@@ -14,12 +14,18 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat")
 
 
 def generate_person_id(index: int) -> str:
-    """Generate the app-scoped id of the user with the number `index`. The first user has the number 0."""
+    """Generate the id of the user with the number `index`. The first user has the number 0.
+
+    The id is app-scoped: it names the user to this app only.
+    """
     return f"24{10**13 + index * 7_919}"
 
 
 def generate_page(owner: str, seed: int, index: int) -> Page:
-    """Generate one Facebook Page of the user with the id `owner`. Some optional fields have no value."""
+    """Generate the Facebook Page with the number `index` of the user with the id `owner`.
+
+    The same owner, seed and index always give the same page. Some optional fields have no value.
+    """
     rng = Random(f"{owner}:{seed}:{index}")
     number = f"1{rng.randrange(10**13, 10**14)}"
     name = f"{rng.choice(sample_texts.ADJECTIVES)} {rng.choice(sample_texts.NOUNS)} {rng.choice(sample_texts.VENDORS)}"
@@ -56,7 +62,7 @@ def generate_page(owner: str, seed: int, index: int) -> Page:
 
 
 def format_address(location: dict[str, Any]) -> str:
-    """Format a location as an address on one line."""
+    """Format the street, city, zip code and country of a Facebook Page's location as an address on one line."""
     parts = (location.get(name) for name in ("street", "city", "zip", "country"))
     return ", ".join(str(part) for part in parts if part)
 

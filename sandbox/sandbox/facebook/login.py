@@ -81,7 +81,7 @@ def approve_login_and_issue_code(
 
 
 def grant_token(facebook: FacebookState, call: Call) -> Body:
-    """Answer the token endpoint. `grant_type` decides which token is issued.
+    """Answer a call to the token endpoint `/oauth/access_token`. `grant_type` decides which token is issued.
 
     - authorization_code: a short-lived token for an authorization code.
     - fb_exchange_token: a long-lived token for a short-lived one.
@@ -109,9 +109,9 @@ def grant_token(facebook: FacebookState, call: Call) -> Body:
 
 
 def inspect_token(facebook: FacebookState, call: Call, caller: Caller) -> Body:
-    """Answer debug_token: describe the token in the parameter `input_token`.
+    """Answer a call to `/debug_token`: describe the token in the parameter `input_token`.
 
-    Raises GraphError unless the call carries an app token.
+    Raises GraphError unless the call itself is made with a token of the app.
     """
     if caller.token.kind != "APP":
         raise GraphError(100, "(#100) You must provide an app access token, or a user access token that is an owner "
@@ -146,9 +146,9 @@ def _describe_token(facebook: FacebookState, token: Token) -> Body:
 
 
 def authenticate_call(facebook: FacebookState, call: Call) -> Token:
-    """Check the access token and `appsecret_proof` of a call, and return the token.
+    """Check the access token of a call and its `appsecret_proof`, a hash of the token with the app's secret as the key.
 
-    Raises GraphError if one of them is missing although it is required, or is invalid.
+    Returns the token. Raises GraphError if the token or the proof is invalid, or is missing although it is required.
     """
     text = call.params.get("access_token", "")
     if not text:

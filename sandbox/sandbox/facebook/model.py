@@ -16,7 +16,7 @@ class Page:
     - `owner`: the id of the user who owns the page.
     - `fields`: the values of the page by Graph's field names, without `id` and `picture`.
     - `picture`: the number of pictures that the page has had, including the current one.
-    - `signature`: the number of URLs that the current picture has had, including the current one.
+    - `signature`: the number of signatures that the URL of the picture has had, including the current one.
     - `subscribed`: the webhook fields to which the app is subscribed for this page; None without a subscription.
     - `gone`: whether the page is deleted. A deleted page can be restored.
     """
@@ -32,7 +32,7 @@ class Page:
 
 @dataclass(slots=True)
 class Person:
-    """A Facebook user who owns Facebook Pages. `id` is the app-scoped id.
+    """A Facebook user who owns Facebook Pages. `id` is app-scoped: it names the user to this app only.
 
     - `permissions`: the status (granted, declined or expired) of each permission that the app has requested.
     - `ticked`: the ids of the pages that the user selected for the app in the login dialog.
@@ -73,7 +73,10 @@ class Token:
 
 @dataclass(slots=True)
 class Code:
-    """An authorization code of the login dialog. It can be exchanged once, until `expires_at` (Unix seconds)."""
+    """An authorization code of the login dialog.
+
+    It can be exchanged for a token once, until `expires_at` (Unix seconds).
+    """
 
     person: str
     redirect_uri: str
@@ -83,7 +86,10 @@ class Code:
 
 @dataclass(slots=True)
 class AppSubscription:
-    """The app's webhook subscription: the receiving URL, the webhook fields, and whether entries contain values."""
+    """The app's webhook subscription: the URL that receives webhooks, and the webhook fields.
+
+    With `include_values`, webhooks contain the new values; otherwise only the names of the changed fields.
+    """
 
     callback_url: str
     fields: list[str]
@@ -91,7 +97,12 @@ class AppSubscription:
 
 
 class AppSettings(BaseModel):
-    """The settings in the app's dashboard. An empty list of `redirect_uris` allows every redirect URI."""
+    """The settings of the app that its developer changes in Facebook's dashboard.
+
+    An empty list of `redirect_uris` allows every redirect URI. With `require_proof`, calls with a token of a user or of
+    a page must carry `appsecret_proof`. The URLs are those of the deauthorize callback and the data deletion callback;
+    an empty one is never called.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -105,8 +116,8 @@ class AppSettings(BaseModel):
 class Limits(BaseModel):
     """The rate limits: calls of the app in an hour, and calls of each Facebook Page in a day.
 
-    A `scale` below 1 shortens the hour and the day, so that tests wait only for seconds. The minutes until the end of a
-    throttle are then a decimal number.
+    A `scale` below 1 shortens the hour and the day, so that tests wait only for seconds. The usage headers then report
+    the minutes until a throttled page may be called again as a decimal number.
     """
 
     model_config = ConfigDict(extra="forbid")

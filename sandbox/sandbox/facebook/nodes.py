@@ -31,7 +31,10 @@ class NodeHandlers:
         return self._read(caller.page, selection, caller)
 
     async def read_person(self, call: Call, caller: Caller) -> Body:
-        """Handle GET /me of a user: return the id and, if selected, the name."""
+        """Handle GET /me with a user's token: return the user's id and, if the parameter `fields` selects it, the name.
+
+        Without the parameter, the name is selected.
+        """
         assert caller.person is not None
         values = {"id": caller.person.id, "name": caller.person.name}
         names = [field.name for field in field_selection.parse_fields(call.params.get("fields", "name"))]
@@ -92,7 +95,11 @@ class NodeHandlers:
     def _build_extra(
         self, page: Page, owner: Person, selection: tuple[field_selection.Field, ...], caller: Caller
     ) -> dict[str, Any]:
-        """Build the values that the page itself does not store: `tasks` (what the owner may do on it) and its token."""
+        """Build the values that the page itself does not store: `tasks` (what the owner may do) and `access_token`.
+
+        `access_token` is the page token. A caller with a user token gets it only if `selection` contains it and the
+        owner has granted the permission pages_show_list.
+        """
         extra: dict[str, Any] = {"tasks": _TASKS}
         if caller.token.kind == "PAGE":
             extra["access_token"] = caller.token.text
@@ -102,7 +109,10 @@ class NodeHandlers:
 
 
 def _find_page_index(pages: list[Page], cursor: str) -> int:
-    """Return the index of the Facebook Page that the cursor names. Raises GraphError for an invalid cursor."""
+    """Return the index in `pages` of the Facebook Page whose id is encoded in the cursor.
+
+    Raises GraphError for an invalid cursor.
+    """
     try:
         page_id = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         return [page.id for page in pages].index(page_id)

@@ -27,8 +27,8 @@ _INITIAL_PAGES = 3
 class FacebookState:
     """The state of the simulated Facebook: the users, their Facebook Pages and the one app.
 
-    `deliver` is called with the webhook deliveries of a change after they are stored. `callback_urls` maps names of app
-    settings to URLs, which replace the stored ones when the process starts.
+    `deliver` is called with the webhook deliveries of a change after they are stored. `callback_urls` has values for
+    those settings of the app that are callback URLs, by the setting's name. They replace the stored values.
     """
 
     def __init__(
@@ -63,7 +63,10 @@ class FacebookState:
         return person
 
     def ensure_generated_pages(self, owner: Person, count: int, seed: int) -> list[Page]:
-        """Add the first `count` Facebook Pages of the seed, and return them. Existing pages stay unchanged."""
+        """Add the first `count` Facebook Pages that the seed generates for the owner, and return them.
+
+        Those that exist already stay unchanged.
+        """
         pages = [generator.generate_page(owner.id, seed, index) for index in range(count)]
         new_pages = [page for page in pages if page.id not in self.pages]
         self.pages |= {page.id: page for page in new_pages}
@@ -109,17 +112,17 @@ class FacebookState:
         self._store.save_setting("app", settings)
 
     def set_faults(self, faults: Faults) -> None:
-        """Replace all faults."""
+        """Replace all faults, the failures that are switched on, and store them."""
         self.faults = faults
         self._store.save_setting("faults", faults)
 
     def set_limits_and_reset_counts(self, limits: Limits) -> None:
-        """Replace the rate limits, and reset the counts of calls."""
+        """Replace the rate limits, and reset the counts of the calls made so far to zero."""
         self.usage.set_limits_and_reset_counts(limits)
         self._store.save_setting("limits", limits)
 
     def remove_app(self, person: Person) -> None:
-        """Remove the app's access to a user: permissions, tokens, and the subscriptions of the Facebook Pages."""
+        """Remove the app's access to a user: permissions, tokens, and subscriptions of the user's Facebook Pages."""
         self.tokens.revoke_tokens(458, person=person.id)
         person.permissions, person.ticked = {}, []
         pages = [page for page in self.pages.values() if page.owner == person.id]
@@ -128,7 +131,7 @@ class FacebookState:
         self._store.save(people=[person], pages=pages)
 
     def record_attempt(self, delivery: Delivery) -> None:
-        """Store the result of a delivery attempt, which is the delivery's status, and count it."""
+        """Store the status of a webhook delivery after an attempt to send it, and count the attempt by its outcome."""
         self._store.update_or_delete_delivery(delivery)
         self.statistics.deliveries["failed_attempts" if delivery.status == "pending" else delivery.status] += 1
 
@@ -142,7 +145,10 @@ class FacebookState:
         return field in self.subscription.fields and field in (page.subscribed or ())
 
     def _build_deliveries(self, entries: list[webhooks.Entry]) -> list[Delivery]:
-        """Pack the entries into deliveries. The faults may drop, duplicate or delay them."""
+        """Pack webhook entries, each of which reports the changes of one Facebook Page, into deliveries.
+
+        The faults may drop, duplicate or delay deliveries. Without a subscription of the app there are none.
+        """
         if self.subscription is None:
             return []
         faults, deliveries = self.faults, []

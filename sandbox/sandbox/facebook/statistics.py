@@ -13,8 +13,10 @@ class Statistics:
     - `calls`: calls by kind of node, edge and method, such as `page.get`; `pages`: calls by page id.
     - `errors`: error responses by Graph's code or HTTP status; `throttled`: calls refused by a rate limit.
     - `batches`: batches by the number of their calls.
-    - `peak_app_percent`, `peak_page_percent`: the highest use of a rate limit.
-    - `changes`: changes of page fields by webhook field; `entries`: webhook entries; `deliveries`: by their status.
+    - `peak_app_percent`, `peak_page_percent`: the highest used share of the app's and of a page's rate limit.
+    - `changes`: changes of page fields by webhook field; `entries`: webhook entries.
+    - `deliveries`: attempts to send webhooks by outcome: `delivered`, `failed` (the last attempt failed) or
+      `failed_attempts` (the attempt failed and a retry follows).
     """
 
     requests: int = 0

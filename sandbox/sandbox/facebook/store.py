@@ -50,11 +50,11 @@ class FacebookStore:
         return [Token(**orjson.loads(body)) for _, body in self._load_rows("graph_tokens")]
 
     def load_settings(self) -> dict[str, Any]:
-        """Load all settings by name, as parsed JSON."""
+        """Load all stored settings (of the app, faults, rate limits, subscription, codes) by name, as parsed JSON."""
         return {name: orjson.loads(body) for name, body in self._load_rows("graph_settings")}
 
     def save_setting(self, name: str, value: Any) -> None:
-        """Write one setting."""
+        """Write the setting `name`, such as `faults`. The value replaces the stored one."""
         plain = value.model_dump() if isinstance(value, BaseModel) else value
         self._upsert("graph_settings", [(name, orjson.dumps(plain))])
 
@@ -62,7 +62,10 @@ class FacebookStore:
         self, *, people: Iterable[Person] = (), pages: Iterable[Page] = (), tokens: Iterable[Token] = (),
         deliveries: Iterable[Delivery] = (),
     ) -> None:  # fmt: skip
-        """Write changed records and new pending deliveries in one transaction."""
+        """Write new and changed users, Facebook Pages and tokens, and new webhook deliveries, in one transaction.
+
+        Deliveries that are not pending are left out.
+        """
         rows = [_build_delivery_row(delivery) for delivery in deliveries if delivery.status == "pending"]
         with self._db:
             self._db.execute("begin")
@@ -72,7 +75,7 @@ class FacebookStore:
             self._db.executemany("insert or ignore into graph_deliveries values (?, ?, ?, ?, ?)", rows)
 
     def update_or_delete_delivery(self, delivery: Delivery) -> None:
-        """Write the result of a delivery attempt.
+        """Store the outcome of an attempt to send a webhook delivery.
 
         A delivery that is still pending is kept with its next due time. One that is delivered or failed is deleted.
         """
@@ -83,7 +86,7 @@ class FacebookStore:
             self._db.execute("delete from graph_deliveries where id = ?", (delivery.id,))
 
     def load_pending_deliveries(self) -> list[Delivery]:
-        """Load all deliveries that are still pending, ordered by due time."""
+        """Load all webhook deliveries that are still pending, ordered by due time."""
         rows = self._db.execute("select id, due, attempts, body, meta from graph_deliveries order by due").fetchall()
         return [Delivery(id=row[0], due=row[1], attempts=row[2], body=row[3], **orjson.loads(row[4])) for row in rows]
 

@@ -58,9 +58,9 @@ class SubscriptionHandlers:
         return {"success": True}
 
     async def delete_app_subscription(self, call: Call, caller: Caller) -> Body:
-        """Handle DELETE /{app}/subscriptions: remove the webhook fields in the parameter `fields`.
+        """Handle DELETE /{app}/subscriptions: remove the webhook fields `fields` from the app's subscription.
 
-        Without this parameter, or if no field is left, the whole subscription is removed.
+        Without the parameter `fields`, or if no field is left, the whole subscription is removed.
         """
         _require_app_token(caller)
         current = self._facebook.subscription
@@ -72,7 +72,10 @@ class SubscriptionHandlers:
         return {"success": True}
 
     async def list_page_apps(self, _: Call, caller: Caller) -> Body:
-        """Handle GET /{page}/subscribed_apps: return the app with its webhook fields, or an empty list."""
+        """Handle GET /{page}/subscribed_apps: return the app, with the webhook fields of its subscription for the page.
+
+        Without a subscription for the page, the list is empty.
+        """
         self._require_page_management(caller, "read the apps of a page")
         assert caller.page is not None
         if caller.page.subscribed is None:
@@ -81,7 +84,10 @@ class SubscriptionHandlers:
         return {"data": [{**app, "subscribed_fields": caller.page.subscribed}]}
 
     async def subscribe_page(self, call: Call, caller: Caller) -> Body:
-        """Handle POST /{page}/subscribed_apps: replace the page's webhook fields by `subscribed_fields`."""
+        """Handle POST /{page}/subscribed_apps: subscribe the app to the page's webhook fields `subscribed_fields`.
+
+        They replace the webhook fields of an earlier subscription.
+        """
         assert caller.page is not None
         first_field = call.params.get("subscribed_fields", "").split(",")[0]
         self._require_page_management(caller, f"subscribe to the {first_field} field")
@@ -105,7 +111,10 @@ class SubscriptionHandlers:
         return {"success": True}
 
     def _require_page_management(self, caller: Caller, action: str) -> None:
-        """Raise GraphError unless the call carries a page token and the page's owner granted pages_manage_metadata."""
+        """Raise GraphError unless the call carries a page token and the page's owner granted pages_manage_metadata.
+
+        `action` describes the call in the message of the error.
+        """
         assert caller.page is not None
         if caller.token.kind != "PAGE":
             raise GraphError(210, "(#210) A page access token is required to request this resource.", status=403)

@@ -72,7 +72,7 @@ class TokenRegistry:
         return self._issue("USER", SHORT_LIFETIME_SECONDS, person=code.person)
 
     def issue_long_lived_token(self, text: str) -> Token:
-        """Issue a long-lived user token for a user token.
+        """Issue a long-lived user token in exchange for the user token `text`, which stays valid.
 
         Raises GraphError if the token is invalid or is not a user token.
         """
@@ -86,10 +86,10 @@ class TokenRegistry:
         return self._issue("APP", 0)
 
     def get_or_issue_page_token(self, parent: Token, page: str) -> Token:
-        """Return the page token that belongs to a user token. A new one is issued only if there is no valid one.
+        """Return the token of the Facebook Page `page` that is derived from the user token `parent`.
 
-        The page token of a short-lived user token expires together with the user token. The page token of a long-lived
-        user token never expires.
+        A new one is issued only if there is no valid one. The page token of a short-lived user token expires together
+        with the user token. The page token of a long-lived user token never expires.
         """
         current = self._page_tokens.get((parent.text, page))
         if current is not None and self.find_error_subcode(current) is None:
@@ -101,7 +101,7 @@ class TokenRegistry:
         return token
 
     def get_valid_token(self, text: str) -> Token:
-        """Return the token. Raises GraphError if it is unknown, expired or revoked."""
+        """Return the token whose text is `text`. Raises GraphError if it is unknown, expired or revoked."""
         token = self.find_token(text)
         if token is None:
             raise build_token_error(None)
@@ -111,7 +111,7 @@ class TokenRegistry:
         return token
 
     def find_token(self, text: str) -> Token | None:
-        """Return the token, valid or not, or None if it is unknown."""
+        """Return the token whose text is `text`, whether it is valid or not, or None if it is unknown."""
         return self._by_text.get(text)
 
     def find_error_subcode(self, token: Token) -> int | None:
@@ -121,10 +121,11 @@ class TokenRegistry:
         return 463 if 0 < token.expires_at <= self._clock() else None
 
     def revoke_tokens(self, subcode: int, *, person: str | None = None, page: str | None = None) -> int:
-        """Revoke the valid tokens of a user, of a Facebook Page, or of both together. Return the number of revoked
-        tokens.
+        """Revoke valid tokens, and return their number.
 
-        `subcode` is the error subcode with which later calls with these tokens are refused. Tokens of the app are kept.
+        They are the tokens of the user `person` and of all this user's Facebook Pages, the tokens of the Facebook Page
+        `page`, or, if both are given, the user's tokens of this page. `subcode` is the error subcode with which later
+        calls with these tokens are refused. Tokens of the app are kept.
         """
         tokens = [
             token for token in self._by_text.values()
@@ -142,7 +143,10 @@ class TokenRegistry:
         return {"user": kinds.count("USER"), "page": kinds.count("PAGE")}
 
     def _issue(self, kind: str, lifetime: int, *, person: str = "", page: str = "", parent: str = "") -> Token:
-        """Issue a token. `lifetime` is in seconds; with 0 the token never expires."""
+        """Issue and save a token.
+
+        `kind` is USER, PAGE or APP. `lifetime` is in seconds; with 0 the token never expires.
+        """
         now = int(self._clock())
         text = f"EAA{secrets.token_hex(60)}"
         token = Token(text, kind, now, now + lifetime if lifetime else 0, person, page, parent)

@@ -27,7 +27,10 @@ class SlidingWindow:
         return len(self.calls)
 
     def compute_wait(self, now: float, budget: int) -> float:
-        """Compute the seconds until the window holds fewer than `budget` calls."""
+        """Compute the seconds until the window holds fewer than `budget` calls, if no further call is made.
+
+        Returns 0 if it already does. `budget` is the number of calls that a rate limit allows.
+        """
         excess = self.count_calls(now) - budget
         return self.calls[excess] + self.seconds - now if excess >= 0 else 0.0
 
@@ -43,7 +46,7 @@ class Usage:
         self.set_limits_and_reset_counts(limits)
 
     def set_limits_and_reset_counts(self, limits: Limits) -> None:
-        """Set the rate limits, and reset the counts of calls."""
+        """Set the rate limits, and reset the counts of the calls made so far to zero."""
         self.limits = limits
         self._app = SlidingWindow(_HOUR * limits.scale)
         self._pages: dict[str, SlidingWindow] = defaultdict(lambda: SlidingWindow(_DAY * limits.scale))
@@ -76,10 +79,11 @@ class Usage:
         return 100 * self._pages[page].count_calls(self._clock()) // self.limits.page_calls
 
     def build_headers(self, page: str | None, throttle_minutes: float | None = None) -> dict[str, str]:
-        """Build the header X-App-Usage and, if `page` is given, X-Business-Use-Case-Usage.
+        """Build the headers that report the used share of the rate limits.
 
-        If `throttle_minutes` is given, the second header reports 100 percent and these minutes instead of the real
-        values.
+        X-App-Usage is about the app. If `page` is given, X-Business-Use-Case-Usage is about this Facebook Page and also
+        has the minutes until it may be called again. If `throttle_minutes` is given, the second header reports 100
+        percent and these minutes instead of the real values.
         """
         headers = {"x-app-usage": orjson.dumps(_build_percentages(self.compute_app_percent())).decode()}
         if page is not None:

@@ -20,10 +20,10 @@ Entry = dict[str, Any]
 
 
 def build_entry(page: str, subscribed_changes: dict[str, Any], subscription: AppSubscription) -> Entry:
-    """Build one entry of a delivery: the id of the Facebook Page and its changes.
+    """Build one entry of a webhook delivery: the id of the Facebook Page and its changes.
 
     `subscribed_changes` has the new values by webhook field. The entry contains the values only if the subscription
-    includes values.
+    includes values, otherwise only the names of the fields.
     """
     body: Entry = {"id": page, "time": int(time.time())}
     if subscription.include_values:
@@ -34,7 +34,10 @@ def build_entry(page: str, subscribed_changes: dict[str, Any], subscription: App
 
 
 def pack_entries(entries: list[Entry]) -> Iterator[tuple[list[str], bytes]]:
-    """Pack entries into bodies of at most MAX_ENTRIES entries. Yield the ids of the Facebook Pages and the body."""
+    """Pack webhook entries into request bodies of at most MAX_ENTRIES entries.
+
+    Yields, for each body, the ids of the Facebook Pages in it, and the body itself.
+    """
     for start in range(0, len(entries), MAX_ENTRIES):
         batch = entries[start : start + MAX_ENTRIES]
         body = json.dumps({"object": "page", "entry": batch}, separators=(",", ":"))
@@ -42,7 +45,7 @@ def pack_entries(entries: list[Entry]) -> Iterator[tuple[list[str], bytes]]:
 
 
 def build_headers(delivery: Delivery, secret: str) -> dict[str, str]:
-    """Build the headers of a delivery. The app's secret signs the raw body."""
+    """Build the HTTP headers of a webhook delivery, with signatures of its raw body by the app's secret."""
     return {
         "Content-Type": "application/json",
         "User-Agent": "facebookexternalua",
@@ -65,10 +68,10 @@ def compute_retry_delay(attempt: int, scale: float) -> float | None:
 
 
 def build_signed_request(person: str, secret: str) -> str:
-    """Build the signed request that is posted to the app's callbacks.
+    """Build the signed request that tells a callback of the app the id of the user `person`.
 
     It consists of the signature, a dot and the payload. Signature and payload are base64url without padding. The
-    signature covers the encoded payload.
+    signature covers the encoded payload; its key is the app's secret.
     """
     payload = {"user_id": person, "algorithm": "HMAC-SHA256", "issued_at": int(time.time())}
     encoded = _encode(json.dumps(payload).encode())

@@ -37,12 +37,18 @@ _REQUIRED_SCOPES: dict[tuple[str, str], tuple[str, ...]] = {
 
 
 def can_read_field(type_name: str, field_name: str, scopes: frozenset[str]) -> bool:
-    """Return whether an app with the granted `scopes` may read the field. A write scope includes its read scope."""
+    """Return whether an app with the granted `scopes` may read the field `field_name` of the type `type_name`.
+
+    `type_name` names a GraphQL type. A write scope includes its read scope.
+    """
     required = _REQUIRED_SCOPES.get((type_name, field_name), ())
     return not required or any(s in scopes or s.replace("read_", "write_", 1) in scopes for s in required)
 
 
 def check_access(type_name: str, field_name: str, context: Context) -> None:
-    """Raise GraphQLError with the code ACCESS_DENIED if the app may not read the field."""
+    """Raise GraphQLError with the code ACCESS_DENIED if the app may not read the field.
+
+    The scopes that are granted to the app are in `context`.
+    """
     if not can_read_field(type_name, field_name, context.scopes):
         raise build_access_denied_error(field_name, _REQUIRED_SCOPES[type_name, field_name][0])

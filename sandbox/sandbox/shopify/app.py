@@ -20,7 +20,10 @@ from sandbox.shopify.store import ShopStore
 
 @dataclass(slots=True)
 class ShopifySandbox:
-    """The simulated Shopify, as the sandbox's process uses it. It is one of the types in `platforms.Platform`."""
+    """The simulated Shopify: its routes, its shops and the delivery of their webhooks.
+
+    It is one of the simulated platforms (`platforms.Platform`) that the process of the sandbox runs.
+    """
 
     templates: Environment
     store: ShopStore
@@ -41,7 +44,11 @@ class ShopifySandbox:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Load all shops and deliver webhooks until the context ends. Stored pending webhooks come first."""
+        """Load all stored shops, and deliver webhooks for as long as the `async with` block runs.
+
+        Webhooks that were pending when the sandbox last stopped are delivered, too. At the end, the store and the HTTP
+        client are closed.
+        """
         self._loop = asyncio.get_running_loop()
         self.dispatcher.add(await asyncio.to_thread(self.registry.load_shops_and_deliveries))
         delivering = asyncio.create_task(self.dispatcher.run())
@@ -53,9 +60,10 @@ class ShopifySandbox:
         self.store.close()
 
     def get_clock_skew(self, path: str) -> float | None:
-        """Return the clock skew, in seconds, from the faults of the shop that the URL path `path` names.
+        """Return by how many seconds the `Date` headers are wrong for the shop that the URL path `path` names.
 
-        Returns 0 for an unknown shop, and None for a path outside `/shops`.
+        This clock skew is one of the shop's faults. Returns 0 for an unknown shop, and None for a path outside
+        `/shops`.
         """
         parts = path.split("/")
         if len(parts) < 3 or parts[1] != "shops":

@@ -22,11 +22,11 @@ class ChangeSet:
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def add_changed_record(self, kind: str, record: Product | Collection | Discount | Location) -> None:
-        """Add a new or changed record."""
+        """Add a new or changed `record` of the given `kind`, such as product, to the records to store."""
         self.records[kind, record.number] = record
 
     def add_deleted_record(self, kind: str, number: int) -> None:
-        """Add a deleted record."""
+        """Add to the records to store that the record `number` of the given `kind`, such as product, is deleted."""
         self.records[kind, number] = None
 
     def add_event_if_subscribed(self, topic: str, build_body: Callable[..., dict[str, Any]], *subjects: Any) -> None:

@@ -1,4 +1,4 @@
-"""Edits of collections. The rules that hold for all edits are in `edits`."""
+"""Edits of collections. The rules that hold for all edits are in the docstring of the module `edits`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +13,8 @@ from sandbox.shopify.shops import Shop, get_current_time
 def create_collection(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -> Collection:
     """Create a collection.
 
-    If `fields` has a `rule` with `column` and `condition`, the collection is a smart one. Otherwise it is a manual one,
-    and `members` lists the numbers of its products.
+    If `fields` has a `rule` with `column` and `condition`, the collection is a smart one, which contains the products
+    that match the rule. Otherwise it is a manual one, and `members` in `fields` lists the numbers of its products.
     """
     number = shop.allocate_number()
     title = fields.get("title", "New collection")
@@ -29,7 +29,7 @@ def create_collection(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any])
 
 
 def update_collection(shop: Shop, changes: ChangeSet, number: int, fields: Mapping[str, Any]) -> Collection | None:
-    """Set the fields of a collection, and return the collection; None if it does not exist.
+    """Set `fields` of the collection `number`, and return the collection; None if it does not exist.
 
     `add` and `remove` in `fields` are the numbers of products that join or leave a manual collection.
     """

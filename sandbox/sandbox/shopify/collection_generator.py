@@ -11,7 +11,7 @@ _UPDATED_AT = "2026-02-01T09:30:00Z"
 
 
 def add_collections(shop: Shop, rng: Random, count: int, first_size: int) -> None:
-    """Add `count` collections, alternately manual and smart ones.
+    """Add `count` collections to `shop`, alternately manual ones (with listed products) and smart ones (with a rule).
 
     The first collection is manual. It has `first_size` products, or a random number of products if `first_size` is 0.
     """

@@ -1,4 +1,4 @@
-"""Edits of discounts. The rules that hold for all edits are in `edits`."""
+"""Edits of discounts. The rules that hold for all edits are in the docstring of the module `edits`."""
 
 from collections.abc import Mapping
 from random import Random
@@ -34,9 +34,9 @@ def create_discount(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -
 
 
 def update_discount(shop: Shop, changes: ChangeSet, number: int, fields: Mapping[str, Any]) -> Discount | None:
-    """Set the fields of a discount, and return the discount; None if it does not exist.
+    """Set `fields` of the discount `number`, and return the discount; None if it does not exist.
 
-    `add_codes` and `remove_codes` in `fields` are lists of redeem codes.
+    `add_codes` and `remove_codes` in `fields` are lists of redeem codes that the discount gains or loses.
     """
     discount = shop.discounts.get(number)
     if discount is None:
@@ -54,7 +54,10 @@ def update_discount(shop: Shop, changes: ChangeSet, number: int, fields: Mapping
 
 
 def _set_fields(shop: Shop, discount: Discount, fields: Mapping[str, Any]) -> tuple[dict[int, str], dict[int, str]]:
-    """Set the fields. Return the added and the removed redeem codes, as two dictionaries from number to code."""
+    """Set `fields` of `discount`, and return the redeem codes that this added and those that it removed.
+
+    Each of the two dictionaries maps the numbers of the redeem codes to the codes.
+    """
     for name in _FIELDS:
         if name in fields:
             setattr(discount, name, fields[name])

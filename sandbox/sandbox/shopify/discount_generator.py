@@ -11,9 +11,10 @@ _CREATED_AT = "2026-02-01T09:30:00Z"
 
 
 def add_discounts(shop: Shop, rng: Random, count: int, codes: int, first_codes: int) -> None:
-    """Add `count` discounts. Each of the eight types comes in turn.
+    """Add `count` discounts with random terms to `shop`. The eight types of discounts take turns.
 
-    Each code discount has `codes` redeem codes. If `first_codes` is not 0, the first code discount has `first_codes`.
+    A type is a family (Code or Automatic) and a kind (Basic, Bxgy, FreeShipping or App). Each discount of the family
+    Code has `codes` redeem codes. If `first_codes` is not 0, the first one has `first_codes`.
     """
     for index in range(count):
         family, kind = TYPES[index % len(TYPES)]
@@ -27,7 +28,10 @@ def add_discounts(shop: Shop, rng: Random, count: int, codes: int, first_codes: 
 
 
 def build_discount(shop: Shop, rng: Random, family: str, kind: str, title: str) -> Discount:
-    """Generate a discount of the given `family` and `kind`, without redeem codes. The caller adds it to `shop`."""
+    """Generate a discount with random terms, but without redeem codes. The caller adds it to `shop`.
+
+    `family` is Code or Automatic; `kind` is Basic, Bxgy (buy X, get Y), FreeShipping or App.
+    """
     starts_at = "2027-06-01T00:00:00Z" if rng.random() > 0.85 else "2026-03-01T00:00:00Z"
     ends_at = _choose_end(rng)
     discount = Discount(

@@ -21,7 +21,7 @@ _VARIANT_FIELDS = ("title", "price", "compare_at_price", "sku", "barcode", "poli
 
 
 def touch_product(shop: Shop, changes: ChangeSet, number: int) -> Product | None:
-    """Set a product's `updated_at` to now and change nothing else."""
+    """Set a product's `updated_at` to now and change nothing else. Return the product, or None if it does not exist."""
     product = shop.products.get(number)
     if product is not None:
         _mark_product_changed(changes, product)
@@ -35,11 +35,12 @@ def _mark_product_changed(changes: ChangeSet, product: Product) -> None:
 
 
 def update_product(shop: Shop, changes: ChangeSet, number: int, fields: Mapping[str, Any]) -> Product | None:
-    """Set fields of a product, and return the product; None if it does not exist.
+    """Set `fields` of the product `number`, and return the product; None if it does not exist.
 
-    `fields` may contain the product's own fields, `description`, `tags`, `price` (of the first variant), `variants` (a
-    list of dictionaries with an `id`) and `metafields` (a list of {namespace, key, type, value}). A metafield replaces
-    the one with the same namespace and key, or is added.
+    `fields` may contain the product's own fields such as `title`, `description`, `tags`, `price` (of the first
+    variant), `variants` (a list of dictionaries, each with the number of a variant as `id` and its new fields) and
+    `metafields` (a list of {namespace, key, type, value}). A metafield replaces the one with the same namespace and
+    key, or is added.
     """
     product = shop.products.get(number)
     if product is None:
@@ -112,7 +113,10 @@ def create_product(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) ->
 
 
 def delete_product(shop: Shop, changes: ChangeSet, number: int) -> Product | None:
-    """Delete a product with its variants and their inventory, and remove it from every collection."""
+    """Delete a product with its variants and their inventory, and remove it from every collection.
+
+    Returns the product, or None if it does not exist.
+    """
     product = shop.remove_product(number)
     if product is None:
         return None
@@ -128,7 +132,8 @@ def set_stock_or_disconnect(
 ) -> Level | None:
     """Set the stock of an inventory item at a location to `available`. None disconnects the item from the location.
 
-    An item that is not connected to the location is connected first.
+    An item that is not connected to the location is connected first. Returns the inventory level (the stock of this
+    item at this location), or None if the item or the location does not exist.
     """
     variant, location = shop.items.get(item), shop.locations.get(location_number)
     product = shop.products.get(variant.product) if variant is not None else None
@@ -165,7 +170,10 @@ def create_location(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -
 
 
 def update_location(shop: Shop, changes: ChangeSet, number: int, fields: Mapping[str, Any]) -> Location | None:
-    """Set the `name` of a location, or its `active` flag."""
+    """Set the `name` and the `active` flag of a location, if `fields` has them.
+
+    Returns the location, or None if it does not exist.
+    """
     location = shop.locations.get(number)
     if location is None:
         return None

@@ -1,6 +1,7 @@
-"""Executes one GraphQL request as Shopify does: parse, validate, compute the cost, throttle, execute, refund.
+"""Executes one GraphQL request as Shopify does.
 
-Every answer has the HTTP status 200, even if it contains errors.
+The steps are: parse, validate, compute the cost, throttle, execute, refund the points that were not needed. Every
+answer has the HTTP status 200, even if it contains errors.
 """
 
 import re
@@ -48,9 +49,10 @@ class GraphQLRequest:
 
 @dataclass(slots=True)
 class PreparedRequest:
-    """A valid GraphQL request, ready for execution: the parsed document, the operation, its plan and cost parameters.
+    """A valid GraphQL request, ready for execution.
 
-    The plan is the compiled operation.
+    It has the parsed document, the operation to execute, the plan (the compiled operation) and the parameters, on which
+    the cost depends besides the query's text.
     """
 
     document: DocumentNode
@@ -86,10 +88,10 @@ class Engine:
         return refusal or self._execute(tenant, request, changes, prepared, requested)
 
     def prepare_request(self, request: GraphQLRequest, *, linear_nodes: bool = False) -> PreparedRequest | list[Body]:
-        """Parse and validate a request. Return the request ready for execution, or the list of errors of an invalid
-        request.
+        """Parse and validate `request`. Return it ready for execution, or the list of errors if it is invalid.
 
-        With `linear_nodes`, the field `nodes(ids:)` costs as much as all its ids; otherwise it costs as much as one id.
+        With `linear_nodes`, the cost of the field `nodes(ids:)` grows with the number of ids; otherwise it is that of
+        one id.
         """
         try:
             document = self._parse_document(request.query)
@@ -273,7 +275,7 @@ def _build_cost_exceeded(requested: int, status: dict[str, int]) -> Body:
 
 
 def _build_fake_warning(operation: OperationDefinitionNode) -> Body:
-    """Build the search warning of the fault `search_warnings`, which appears for a query without mistakes."""
+    """Build the search warning that a query without mistakes gets while the fault `search_warnings` is on."""
     first = operation.selection_set.selections[0]
     path = getattr(getattr(first, "name", None), "value", "query")
     warning = {"field": "id", "message": "Invalid search field for this query.", "code": "invalid_field"}

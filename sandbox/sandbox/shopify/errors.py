@@ -13,7 +13,7 @@ def build_field_error(message: str, code: str, **extensions: Any) -> GraphQLErro
 
 
 def build_access_denied_error(field: str, scope: str) -> GraphQLError:
-    """Build the error of a field that requires `scope`, which is not granted."""
+    """Build the error of the GraphQL field `field`, which requires the access scope `scope` that is not granted."""
     required = f"`{scope}` access scope."
     return build_field_error(
         f"Access denied for {field} field. Required access: {required}",

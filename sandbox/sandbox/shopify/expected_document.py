@@ -1,6 +1,7 @@
-"""The snapshot that the product must write for a shop, computed from the sandbox's own records only.
+"""The snapshot (the document of all data of a shop) that the synchronization must write for a shop.
 
-Requests of clients do not influence this snapshot, so tests can compare it with what the product stored.
+It is computed from the sandbox's own records only. Requests of clients do not influence it, so tests can compare it
+with what the synchronization stored.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,10 +20,10 @@ _MEDIA_TYPES = {"IMAGE": "MediaImage", "VIDEO": "Video", "EXTERNAL_VIDEO": "Exte
 
 
 def build_document(shop: Shop, scopes: frozenset[str]) -> bytes:
-    """Build the exact bytes of the snapshot of `shop` for an app with the granted `scopes`.
+    """Build the exact bytes of the snapshot that must be written for `shop`, for an app with the granted `scopes`.
 
-    Keys are sorted, there is no white space, and non-ASCII characters are not escaped. A field whose scope is not
-    granted is null or an empty list, but never absent.
+    A snapshot is the document of all data of a shop. Keys are sorted, there is no white space, and non-ASCII characters
+    are not escaped. A field whose scope is not granted is null or an empty list, but never absent.
     """
     builder = _NodeBuilder(shop, scopes)
     parts = (
@@ -50,7 +51,7 @@ def _dump_connection(nodes: Iterable[Node]) -> bytes:
 
 
 class _NodeBuilder:
-    """Builds the nodes of the snapshot, for one shop and one set of granted scopes."""
+    """Builds the nodes of the snapshot (the JSON objects of the records) for one shop and one set of granted scopes."""
 
     def __init__(self, shop: Shop, scopes: frozenset[str]) -> None:
         self.shop = shop

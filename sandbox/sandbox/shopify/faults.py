@@ -7,12 +7,12 @@ class Faults(BaseModel):
     """All faults of one shop, which the control API can switch on. With the default values there is no fault.
 
     - `throttle_calls`, `fail_calls`, `internal_error_calls`: how many of the next calls fail; -1 fails all of them.
-    - ratios: the share of affected calls or deliveries, from 0 to 1.
+    - `fail_ratio`, `webhooks_dropped`: the share of affected calls or deliveries, from 0 to 1.
     - `fail_status`: the error status of failed calls, such as 429, 430 or 503.
     - `version`: the API version that answers all requests, whatever version the URL names.
     - `lists`: how much of each list under the query root is returned (full, half or empty). Reads by id are not
       affected.
-    - `nodes_cost`: whether `nodes(ids:)` costs as much as one id (flat) or as all its ids (linear).
+    - `nodes_cost`: whether the cost of `nodes(ids:)` is that of one id (flat) or grows with the number of ids (linear).
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -45,13 +45,13 @@ class Faults(BaseModel):
     inventory_touches_product: bool = True
 
     def count_visible(self, total: int) -> int:
-        """Return how many records of a list of `total` records are returned to clients."""
+        """Return how many records of a list of `total` records clients get; the fault `lists` decides."""
         if self.lists == "half":
             return (total + 1) // 2
         return 0 if self.lists == "empty" else total
 
     def distort_count(self, total: int) -> int:
-        """Return the count that clients get when the true count is `total`."""
+        """Return the count that clients get when the true count is `total`: the fault `count_offset` is added."""
         return max(0, total + self.count_offset)
 
     def use_up_fault(self, name: str) -> bool:

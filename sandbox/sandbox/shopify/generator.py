@@ -29,9 +29,11 @@ _STATUSES = ["ACTIVE"] * 7 + ["DRAFT", "ARCHIVED", "UNLISTED"]
 class Recipe(BaseModel):
     """The parameters of a generated shop. Most of them are numbers of records.
 
-    - `variants`: the variants of every product. If `big_product_variants` is not 0, the first product has that many.
-    - `codes`: the redeem codes of every code discount. If `big_discount_codes` is not 0, the first one has that many.
-    - `big_collection`: the products of the first manual collection. With 0, their number is random.
+    - `variants`: how many variants every product has. If `big_product_variants` is not 0, the first product has that
+      many.
+    - `codes`: how many redeem codes every code discount has. If `big_discount_codes` is not 0, the first one has that
+      many.
+    - `big_collection`: how many products the first manual collection has. With 0, their number is random.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -133,7 +135,10 @@ def _build_product(shop: Shop, rng: Random, recipe: Recipe, index: int, location
 
 
 def build_options(shop: Shop, variant_count: int) -> list[Option]:
-    """Build the options of a product. They have enough values to tell `variant_count` variants apart."""
+    """Build the options of a product, such as size and color, with enough values to tell its variants apart.
+
+    `variant_count` is the number of variants.
+    """
     if variant_count == 1:
         return [Option(shop.allocate_number(), "Title", ["Default Title"])]
     options, combination_count = [], 1

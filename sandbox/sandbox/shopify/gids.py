@@ -16,9 +16,9 @@ def build_level_gid(location: int, item: int) -> str:
 
 
 def parse_gid(text: str) -> tuple[str, int, int | None]:
-    """Return the type, the number and the number of the inventory item in a gid.
+    """Return three parts of a gid: the GraphQL type, the number, and the number of the inventory item.
 
-    Only the gid of an inventory level contains the last number; it is None for other types. Raises ValueError if `text`
+    Only the gid of an inventory level contains the last part; it is None for other types. Raises ValueError if `text`
     is not a gid.
     """
     match = _GID.fullmatch(text)
@@ -28,9 +28,9 @@ def parse_gid(text: str) -> tuple[str, int, int | None]:
 
 
 def parse_number(text: str, kind: str | None = None) -> int:
-    """Return the number in `text`, which is a number or a gid.
+    """Return the number in `text`, which is a number or a gid such as gid://shopify/Product/123.
 
-    Raises ValueError if `text` is neither, or if it is a gid of another type than `kind`.
+    Raises ValueError if `text` is neither, or if it is a gid of another type than `kind`. None allows every type.
     """
     if text.isdigit():
         return int(text)

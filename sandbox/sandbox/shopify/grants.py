@@ -142,7 +142,7 @@ class Grants:
             del self.refresh[predecessor]
 
     def dump(self) -> dict[str, Any]:
-        """Return the grants as the JSON that the store keeps."""
+        """Return the grants (scopes, codes and tokens) as the JSON object that the sandbox stores."""
         return asdict(self)
 
 
@@ -152,9 +152,9 @@ def load_grants(body: Mapping[str, Any]) -> Grants:
 
 
 def build_signed_query(params: Mapping[str, str], secret: str) -> str:
-    """Build the query string of a callback from `params` and their signature `hmac`.
+    """Build the query string of the redirect back to the app: `params` and their signature `hmac`.
 
-    The signature is the hexadecimal HMAC-SHA256 of the sorted parameters.
+    The signature is the hexadecimal HMAC-SHA256 of the sorted parameters. `secret` is the API secret of the app.
     """
     message = "&".join(f"{key}={value}" for key, value in sorted(params.items()))
     digest = hmac.new(secret.encode(), message.encode(), hashlib.sha256).hexdigest()

@@ -43,7 +43,7 @@ class Variant:
 
     @property
     def available(self) -> int:
-        """The sum of the stock at all locations."""
+        """The sum of the stock at all locations to which the inventory item is connected."""
         return sum(level.available for level in self.levels if level.active)
 
     @property
@@ -89,8 +89,8 @@ class Option:
 class Product:
     """A product with its variants, media and metafields.
 
-    `text` is the description: either the text itself or indexes of `sample_texts.SENTENCES`. The functions of
-    `sample_texts` render both forms.
+    `text` is the description: either the text itself, or the indexes of the sentences in `sample_texts.SENTENCES` that
+    make it up. The functions of `sample_texts` render both forms.
     """
 
     number: int
@@ -149,7 +149,10 @@ class Collection:
 
 @dataclass(slots=True)
 class Items:
-    """The items to which a discount applies. `kind` is all, products (products and variants) or collections."""
+    """The items to which a discount applies, or which a customer must buy to get it.
+
+    `kind` is all, products (the products and variants with the listed numbers) or collections (likewise).
+    """
 
     kind: str = "all"
     products: list[int] = field(default_factory=list)
@@ -175,8 +178,8 @@ class Value:
 class Discount:
     """A discount of one of eight types. `family` is Code or Automatic; `kind` is Basic, Bxgy, FreeShipping or App.
 
-    A customer must buy `buys_items`, in the number `buys_quantity` or for the sum `buys_amount`, to get a Bxgy
-    discount. `codes` maps the numbers of redeem codes to the codes.
+    To get a Bxgy (buy X, get Y) discount, a customer must buy `buys_items`, in the number `buys_quantity` or for the
+    sum `buys_amount`. `codes` maps the numbers of redeem codes to the codes.
     """
 
     number: int
@@ -236,7 +239,7 @@ class Location:
 
 @dataclass(slots=True)
 class Profile:
-    """The fields of the shop itself. `sequence` is the number that was last given to a record."""
+    """The data of the shop itself, such as its name. `sequence` is the number that was last given to a record."""
 
     number: int
     domain: str

@@ -56,12 +56,15 @@ class Edge:
 
 
 def encode_cursor(key: tuple[Any, int]) -> str:
-    """Encode a position (sort value, id) as an opaque cursor."""
+    """Encode the position of a node in its list (sort value, id) as an opaque cursor."""
     return b64encode(orjson.dumps({"last_id": key[1], "last_value": key[0]})).decode()
 
 
 def decode_cursor(cursor: str) -> tuple[Any, int]:
-    """Return the position (sort value, id) that a cursor encodes. Raises GraphQLError for an invalid cursor."""
+    """Return the position of a node (sort value, id) that a cursor encodes.
+
+    Raises GraphQLError for an invalid cursor.
+    """
     try:
         body = orjson.loads(b64decode(cursor, validate=True))
         return body["last_value"], int(body["last_id"])
@@ -74,8 +77,8 @@ def build_page(
 ) -> NodePage:
     """Build the page of `items` that the arguments `first`, `after`, `last`, `before` and `reverse` select.
 
-    `items` are sorted by `key`. Raises GraphQLError for arguments that Shopify refuses, such as a page size above
-    `maximum`.
+    `items` are sorted by `key`, in ascending order. Raises GraphQLError for arguments that Shopify refuses, such as a
+    page size above `maximum`.
     """
     size, is_backwards = _parse_size(args, maximum)
     reverse = bool(args.get("reverse"))
@@ -93,7 +96,10 @@ def build_page(
 
 
 def _parse_size(args: Mapping[str, Any], maximum: int) -> tuple[int, bool]:
-    """Return the requested number of nodes, and whether `last` requests them. Raises GraphQLError."""
+    """Return the requested number of nodes, and whether the argument `last` (not `first`) requests them.
+
+    Raises GraphQLError if the arguments are invalid or the number is above `maximum`.
+    """
     first, last = args.get("first"), args.get("last")
     if first is None and last is None:
         raise build_field_error("you must provide one of first or last", "BAD_REQUEST")
@@ -108,7 +114,11 @@ def _parse_size(args: Mapping[str, Any], maximum: int) -> tuple[int, bool]:
 
 
 def _find_bounds(items: Sequence[Any], key: SortKey, args: Mapping[str, Any], reverse: bool) -> tuple[int, int]:
-    """Return the range of indexes between the cursors `after` and `before`. The second index is not included."""
+    """Return the range of indexes between the cursors `after` and `before`. The second index is not included.
+
+    `items` are in ascending order. With `reverse`, the client reads them in descending order, so the cursors swap
+    roles.
+    """
     low, high = 0, len(items)
     after, before = (args.get("before"), args.get("after")) if reverse else (args.get("after"), args.get("before"))
     if after is not None:
@@ -125,7 +135,10 @@ def _limit_depth(low: int, high: int, total: int, reverse: bool) -> tuple[int, i
 
 
 def build_count(total: int, limit: int | None) -> dict[str, Any]:
-    """Build Shopify's Count of `total` objects. It is exact up to `limit`, and never above 25,000."""
+    """Build Shopify's Count of `total` objects: a number, and whether it is exact or a lower bound.
+
+    It is exact if `total` is neither above `limit` nor above 25,000.
+    """
     if limit is not None and total > limit:
         return {"count": limit, "precision": "AT_LEAST"}
     if total > MAXIMUM_DEPTH:

@@ -20,9 +20,10 @@ _MUTATION_COST, _ROOT_COUNT_COST, _CONNECTION_COST = 10, 10, 2
 
 @dataclass(slots=True)
 class CostParameters:
-    """What the cost of a query depends on besides the query's text. `args` are the coerced arguments of each field.
+    """What the cost of a query depends on besides the query's text.
 
-    With `linear_nodes`, the field `nodes(ids:)` costs as much as all its ids; otherwise it costs as much as one id.
+    `args` are the coerced arguments of each field that has any. With `linear_nodes`, the cost of the field
+    `nodes(ids:)` grows with the number of ids; otherwise it is that of one id.
     """
 
     args: Sequence[Mapping[str, Any]]
@@ -45,7 +46,10 @@ def compute_page_factor(size: int) -> int:
 
 
 def get_base_cost(parent: str, kind: str) -> int:
-    """Return the cost of a field of the type `parent` that returns the type `kind`, without its selection."""
+    """Return the cost of a field alone, without the fields that are selected in it.
+
+    `parent` is the type that has the field, `kind` the type that the field returns.
+    """
     if parent == "Mutation":
         return _MUTATION_COST
     if kind == "Count" and parent == "QueryRoot":
@@ -57,18 +61,18 @@ def get_base_cost(parent: str, kind: str) -> int:
 class SelectionCost:
     """The cost of the fields that are selected in an object.
 
-    `by_type` has the costs for each type that the object may have. Fields that cost nothing are left out.
+    `by_type` has the costs for each concrete type that the object may have. Fields that cost nothing are left out.
     """
 
     by_type: dict[str, list["FieldCost | ConnectionCost"]] = field(default_factory=dict)
 
     def compute_requested(self, parameters: CostParameters) -> int:
-        """Compute the requested cost, which is that of the most expensive type."""
+        """Compute the requested cost of the selected fields: that for the most expensive type the object may have."""
         costs = (sum(cost.compute_requested(parameters) for cost in fields) for fields in self.by_type.values())
         return max(costs, default=0)
 
     def compute_actual(self, answer: Mapping[str, Any], parameters: CostParameters) -> int:
-        """Compute the actual cost of the object `answer`."""
+        """Compute the actual cost of the selected fields for the object `answer`."""
         fields = self.by_type.get(answer.typename) if isinstance(answer, TypedObject) else None
         if fields is None:
             return max((_sum_actual(candidate, answer, parameters) for candidate in self.by_type.values()), default=0)
@@ -78,7 +82,7 @@ class SelectionCost:
     def is_constant(self) -> bool:
         """Whether every answer costs the same.
 
-        This is so if there is at most one type, and it contains only objects and lists of scalars.
+        This is so if the object can have only one type, and the objects that are selected in it contain only scalars.
         """
         return len(self.by_type) <= 1 and all(cost.is_constant for fields in self.by_type.values() for cost in fields)
 
@@ -91,8 +95,11 @@ def _sum_actual(
 
 @dataclass(slots=True)
 class FieldCost:
-    """The cost of a field that returns an object or a list of objects. `key` is the response key of the field.
+    """The cost of a field that returns an object or a list of objects.
 
+    - `key`: the response key of the field (its alias or name).
+    - `base`: the cost of the field alone, without its selection.
+    - `selection`: the cost of the fields that are selected in the object or in each object of the list.
     - `ids_index`: the index of the arguments of `nodes(ids:)` in `CostParameters.args`; None for any other field.
     - `fixed`: the cost of the field with its selection if it is the same for every answer, else None.
     """
@@ -114,16 +121,17 @@ class FieldCost:
         return self.fixed is not None
 
     def compute_requested(self, parameters: CostParameters) -> int:
-        """Compute the requested cost, which does not depend on the answer."""
+        """Compute the requested cost of the field with its selection. It does not depend on the answer."""
         if self.ids_index is not None and parameters.linear_nodes:
             count = len(parameters.args[self.ids_index]["ids"])
             return self.base + count * self.selection.compute_requested(parameters)
         return self.base + self.selection.compute_requested(parameters)
 
     def compute_actual(self, answer: Any, parameters: CostParameters) -> int:
-        """Compute the actual cost. The cost of a list is that of its most expensive item.
+        """Compute the actual cost of the field, whose value is `answer`.
 
-        With `linear_nodes`, the costs of all items of `nodes(ids:)` are added instead.
+        The cost of a list is that of its most expensive item. With `linear_nodes`, the costs of all items of
+        `nodes(ids:)` are added instead.
         """
         if self.fixed is not None or answer is None:
             return self.base
@@ -136,11 +144,13 @@ class FieldCost:
 
 @dataclass(slots=True)
 class ConnectionCost:
-    """The cost of a GraphQL connection.
+    """The cost of a GraphQL connection (a list that is read in pages).
 
+    - `key`: the response key of the connection (its alias or name).
     - `args_index`: the index of the connection's arguments in `CostParameters.args`.
-    - `nodes`: for each selection of `nodes`, its response key and the selection in the node.
-    - `edges`: for each selection of `edges`, the response keys of `edges` and of `node`, and the selection in the node.
+    - `nodes`: for each selection of `nodes`, its response key and the cost of what is selected in a node.
+    - `edges`: for each selection of `edges`, the response keys of `edges` and of `node`, and the cost of what is
+      selected in a node.
     """
 
     key: str
@@ -155,7 +165,7 @@ class ConnectionCost:
         return int(first if first is not None else args.get("last") or 0)
 
     def compute_requested(self, parameters: CostParameters) -> int:
-        """Compute the requested cost, which is that of a full page."""
+        """Compute the requested cost of the connection, which is that of a full page."""
         factor = compute_page_factor(self._get_page_size(parameters))
         selections = [selection for _, selection in self.nodes] + [selection for _, _, selection in self.edges]
         return _CONNECTION_COST + sum(
@@ -163,7 +173,7 @@ class ConnectionCost:
         )
 
     def compute_actual(self, answer: Any, parameters: CostParameters) -> int:
-        """Compute the actual cost.
+        """Compute the actual cost of the connection, whose value is `answer`.
 
         A full page costs what was requested. A shorter page costs less, in proportion to its length.
         """

@@ -81,11 +81,12 @@ class Planner:
         return Plan(operation, cost, execute if self.is_executable else None, self.arguments)
 
     def _compile_object(self, kind: GraphQLObjectType, sets: list[SelectionSetNode]) -> tuple[Execute, list[Any]]:
-        """Compile the function that computes an object of type `kind`. Return it with the costs of the object's fields.
+        """Compile the function that computes the fields that `sets` select in an object of type `kind`.
 
-        The function consists of one dictionary display, which is compiled from source text. Attributes are read in
-        place, which is several times as fast as a function call for each. The source text contains only two things from
-        a client: response keys, quoted by `repr`, and GraphQL names, which are valid Python names.
+        Returns the function and the costs of these fields. The function consists of one dictionary expression, which is
+        compiled from source text. Attributes are read in place, which is several times as fast as a function call for
+        each. The source text contains only two things from a client: response keys, quoted by `repr`, and GraphQL
+        names, which are valid Python names.
         """
         names: dict[str, Any] = {}
         entries, costs = [], []
@@ -98,7 +99,10 @@ class Planner:
         return execute, costs
 
     def _collect_fields(self, kind: GraphQLObjectType, sets: list[SelectionSetNode]) -> dict[str, list[FieldNode]]:
-        """Collect the selected fields of an object of type `kind` by response key, with fragments resolved."""
+        """Collect the fields that `sets` select in an object of type `kind` by response key (alias or name).
+
+        Fragments are resolved. Fields with the same response key are in one list.
+        """
         fields: dict[str, list[FieldNode]] = {}
         visited: set[str] = set()
         for selections in sets:
@@ -143,7 +147,11 @@ class Planner:
     def _compile_field(
         self, kind: GraphQLObjectType, key: str, nodes: list[FieldNode], names: dict[str, Any]
     ) -> tuple[str, Any]:
-        """Build the source text that computes a field. Return it with the cost of the field, or None for no cost."""
+        """Build the Python source text that computes the field with the response key `key` of an object of type `kind`.
+
+        `nodes` are all selections of the field. The functions that the text calls are added to `names`. Returns the
+        text and the cost of the field, or None for no cost.
+        """
         name = nodes[0].name.value
         if name == "__typename":
             return repr(kind.name), None
@@ -176,9 +184,10 @@ class Planner:
         key: str,
         names: dict[str, Any],
     ) -> tuple[str, int]:
-        """Build the source text that calls the resolver of a field.
+        """Build the Python source text that reads a field: an attribute, or a call of the field's resolver.
 
-        Returns it with the index of the field's arguments, or -1 for a field without arguments.
+        The resolver is added to `names`. Returns the text and the index of the field's arguments, or -1 for a field
+        without arguments.
         """
         resolver = find_resolver(kind.name, name)
         args_index = -1
@@ -194,10 +203,10 @@ class Planner:
     def _compile_selection(
         self, kind: Any, sets: list[SelectionSetNode], key: str, args_index: int
     ) -> tuple[Execute, SelectionCost, ConnectionCost | None]:
-        """Compile the function that computes the selection of a field of type `kind`.
+        """Compile the function that computes what `sets` select in a field that returns the type `kind`.
 
         Returns the function, the cost of the selection and, if `kind` is a GraphQL connection, the cost of the
-        connection.
+        connection. `key` is the response key of the field, `args_index` the index of its arguments.
         """
         if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
             execute, selection = self._compile_abstract(kind, sets)
@@ -208,7 +217,7 @@ class Planner:
         return execute, SelectionCost({kind.name: fields}), connection
 
     def _compile_abstract(self, kind: Any, sets: list[SelectionSetNode]) -> tuple[Execute, SelectionCost]:
-        """Compile the function that computes the selection of a field whose type is an interface or a union.
+        """Compile the function that computes what `sets` select in a field that returns the interface or union `kind`.
 
         The resolver of the field returns a `TypedValue`. The function for the type of this value computes the object.
         Returns the function and the cost of the selection.
@@ -254,9 +263,10 @@ def _is_list(kind: GraphQLOutputType) -> bool:
 
 
 def _build_completion(function: str, source: str, kind: GraphQLOutputType) -> str:
-    """Build the source text that applies `function` to the value of `source`.
+    """Build the source text that applies the function named `function` to the value of the expression `source`.
 
-    The function is applied to an object, or to each item of a list. null stays null where the type allows it.
+    `kind` is the type of the field. The function is applied to an object, or to each item of a list. null stays null
+    where `kind` allows it.
     """
     is_nullable = not isinstance(kind, GraphQLNonNull)
     bare = kind.of_type if isinstance(kind, GraphQLNonNull) else kind

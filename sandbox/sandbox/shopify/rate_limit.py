@@ -37,11 +37,11 @@ class LeakyBucket:
         return True
 
     def refund_points(self, points: float) -> None:
-        """Return to the bucket `points` that were reserved but not needed."""
+        """Put back into the bucket `points` that were reserved but not needed."""
         self.level = min(self.maximum, self.measure_available() + points)
 
     def build_throttle_status(self) -> dict[str, int]:
-        """Build the `throttleStatus` of an answer."""
+        """Build the `throttleStatus` of a GraphQL answer: the size of the bucket, its points and its refill rate."""
         return {
             "maximumAvailable": int(self.maximum),
             "currentlyAvailable": int(self.measure_available()),

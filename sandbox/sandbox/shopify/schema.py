@@ -14,9 +14,10 @@ from sandbox.shopify.fields.context import TypedValue
 
 @cache
 def load_schema() -> GraphQLSchema:
-    """Load the schema, with a resolver for every field.
+    """Load the schema of the GraphQL API that the sandbox serves, with a resolver for every field.
 
-    graphql-core calls these resolvers when it executes a document. The plans of `query_plan` call the same resolvers.
+    graphql-core calls these resolvers when it executes a document. The plans (compiled queries) of `query_plan` call
+    the same resolvers.
     """
     text = files("sandbox.shopify").joinpath("schema.graphql").read_text(encoding="utf-8")
     # The check of graphql-core would refuse this schema: like Shopify's, it deprecates a field of an interface.

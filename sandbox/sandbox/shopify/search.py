@@ -33,7 +33,10 @@ class Search:
 
 
 def parse_search(query: str | None, readers: Mapping[str, Reader]) -> Search:
-    """Parse `query` for records with the searchable fields `readers`."""
+    """Parse the search query `query`.
+
+    `readers` maps the name of each searchable field to the function that reads it from a record.
+    """
     search = Search()
     for name, operator, raw in _TERM.findall(query or ""):
         value = raw[1:-1] if raw[:1] in "'\"" else raw
@@ -95,7 +98,10 @@ def _list_words(value: Any) -> list[str]:
 
 
 def _normalise_time(value: str) -> str:
-    """Convert a date or time to the format of stored times. Any other value is returned unchanged."""
+    """Convert a date or time to the format of the times in records: ISO 8601, in UTC and whole seconds.
+
+    Any other value is returned unchanged.
+    """
     if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
         return f"{value}T00:00:00Z"
     return re.sub(r"(\.\d+)?(Z|\+00:00)?$", "Z", value, count=1) if re.match(r"\d{4}-\d\d-\d\dT", value) else value

@@ -66,7 +66,10 @@ class ShopRegistry:
         return existing, False
 
     def apply_edit(self, tenant: Tenant, edit: Callable[[Shop, ChangeSet], T]) -> T:
-        """Call `edit` while the lock of the shop is held, and commit its changes. Return what `edit` returns."""
+        """Call `edit` while the lock of the shop is held, store its changes and send their webhooks.
+
+        Returns what `edit` returns.
+        """
         changes = self.start_change_set(tenant)
         with tenant.shop.lock:
             result = edit(tenant.shop, changes)
@@ -74,7 +77,7 @@ class ShopRegistry:
         return result
 
     def start_change_set(self, tenant: Tenant) -> ChangeSet:
-        """Create an empty change set for one edit of the shop."""
+        """Create an empty change set, which collects the changed records and the webhooks of one edit of the shop."""
         return ChangeSet(tenant.subscriptions.list_topics(), tenant.faults.inventory_touches_product)
 
     def commit_changes_and_notify(self, tenant: Tenant, changes: ChangeSet) -> None:
@@ -103,7 +106,7 @@ class ShopRegistry:
         tenant.subscriptions.clear()
 
     def save_grants(self, tenant: Tenant) -> None:
-        """Store the current grants of a shop."""
+        """Store the current grants of a shop: the app's scopes, codes and tokens."""
         self._store.write_column(tenant.shop.domain, "grants", tenant.grants.dump())
 
     def set_faults(self, tenant: Tenant, faults: Faults) -> None:
@@ -112,9 +115,9 @@ class ShopRegistry:
         self._store.write_column(tenant.shop.domain, "faults", faults.model_dump())
 
     def record_attempt(self, delivery: Delivery) -> None:
-        """Store the state of a delivery after an attempt.
+        """Store and count the state of a webhook delivery after an attempt to send it.
 
-        After the last failed attempt, the webhook subscription is deleted.
+        If the last possible attempt failed, the webhook subscription is deleted.
         """
         self._store.update_or_delete_delivery(delivery)
         tenant = self._tenants.get(delivery.shop)
@@ -125,7 +128,10 @@ class ShopRegistry:
             tenant.subscriptions.delete(delivery.subscription)
 
     def _build_tenant(self, recipe: Recipe, shop: Shop, row: dict[str, Any]) -> Tenant:
-        """Build a shop with the subscriptions, grants and faults in its stored `row`, which is empty for a new shop."""
+        """Build the tenant: `shop` together with its rate limit and the stored subscriptions, grants and faults.
+
+        `row` is the stored state of the shop; it is empty for a new shop.
+        """
 
         def save_subscriptions(subscriptions: list[Subscription]) -> None:
             self._store.write_column(shop.domain, "subscriptions", dump_subscriptions(subscriptions))

@@ -114,7 +114,7 @@ class Shop:
     def list_members(self, collection: Collection) -> list[int]:
         """List the numbers of the products in a collection.
 
-        Those of a manual collection are in the merchant's order, those of a smart collection are sorted.
+        Those of a manual collection are in the merchant's order, those of a smart collection are sorted by number.
         """
         members = self._member_cache.get(collection.number)
         if members is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Statistics:
-    """The counts of one shop since the start of the process or the last reset."""
+    """The counts of the API calls, points and webhooks of one shop since the start of the process or the last reset."""
 
     calls: int = 0
     operations: Counter[str] = field(default_factory=Counter)

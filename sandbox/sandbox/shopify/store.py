@@ -54,7 +54,7 @@ class ShopStore:
             self._db.execute("insert into shops (domain, recipe) values (?, ?)", (domain, orjson.dumps(recipe)))
 
     def load_shops(self) -> list[dict[str, Any]]:
-        """Load the row of every shop, as a dictionary.
+        """Load the row of every shop, each as a dictionary.
 
         It has the domain, and the recipe, profile, grants, subscriptions and faults as parsed JSON; None if nothing is
         stored.
@@ -71,12 +71,12 @@ class ShopStore:
         ]
 
     def write_column(self, domain: str, name: str, value: Any) -> None:
-        """Write one column of a shop. `name` is grants, subscriptions or faults."""
+        """Store `value` as JSON in one column of the row of a shop. `name` is grants, subscriptions or faults."""
         with self._lock:
             self._db.execute(f"update shops set {name} = ? where domain = ?", (orjson.dumps(value), domain))
 
     def load_records(self, domain: str) -> Iterator[tuple[str, int, dict[str, Any] | None]]:
-        """Yield the kind, number and parsed JSON of each record that differs from the recipe.
+        """Yield the kind, number and parsed JSON of each record of a shop that is not as its recipe generates it.
 
         The JSON of a deleted record is None.
         """
@@ -88,9 +88,9 @@ class ShopStore:
     def save_changes(
         self, profile: Profile, changes: dict[tuple[str, int], Record | None], deliveries: Iterable[Delivery]
     ) -> None:
-        """Write the changed records of an edit and its pending webhooks in one transaction.
+        """Write the profile of a shop, the records that an edit changed and its pending webhooks in one transaction.
 
-        In `changes`, None stands for a deleted record.
+        `changes` maps the kind and number of each record to the record, or to None if it is deleted.
         """
         records = [
             (profile.domain, kind, number, orjson.dumps(record, option=_OPTIONS) if record is not None else None)
@@ -105,7 +105,7 @@ class ShopStore:
             self._db.execute("commit")
 
     def update_or_delete_delivery(self, delivery: Delivery) -> None:
-        """Write the result of a delivery attempt.
+        """Write the result of an attempt to deliver a webhook.
 
         A delivery that is still pending is kept with its next due time. One that is delivered or failed is deleted.
         """
@@ -134,5 +134,5 @@ def _build_row(delivery: Delivery) -> tuple[Any, ...]:
 
 
 def dump_subscriptions(subscriptions: Iterable[Subscription]) -> list[dict[str, Any]]:
-    """Return the subscriptions as the JSON that the store keeps."""
+    """Return webhook subscriptions as the JSON objects in which they are stored."""
     return [asdict(subscription) for subscription in subscriptions]

@@ -13,7 +13,10 @@ from sandbox.shopify.webhooks import Subscriptions
 
 @dataclass(slots=True)
 class Tenant:
-    """One shop: its records, the installation of the app, its rate limit, its faults and its statistics."""
+    """One shop with its records and all its other state.
+
+    That is its recipe, its rate limit, the app's grants and webhook subscriptions, its faults and its statistics.
+    """
 
     recipe: Recipe
     shop: Shop

@@ -7,8 +7,9 @@ VERSIONS = ("2026-01", "2026-04", "2026-07", LATEST_VERSION, "unstable")
 
 
 def choose_version(requested: str, faults: Faults) -> str:
-    """Return the version that answers a request for the version `requested`.
+    """Return the API version that answers a request for the version `requested`.
 
-    As at Shopify, the oldest accessible version answers a request for a version that is not accessible.
+    As at Shopify, the oldest accessible version answers a request for a version that is not accessible. If the fault
+    `version` is set, that version answers every request.
     """
     return faults.version or (requested if requested in VERSIONS else VERSIONS[0])

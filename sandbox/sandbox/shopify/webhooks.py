@@ -181,9 +181,9 @@ def _find_uri_problem(uri: str) -> str | None:
 def build_deliveries(
     domain: str, subscriptions: Iterable[Subscription], faults: Faults, topic: str, payload: dict[str, Any]
 ) -> list[Delivery]:
-    """Build the deliveries of one event, one for each subscription.
+    """Build the webhook deliveries of one event (a change in the shop), one for each subscription.
 
-    The faults may add duplicates, delay deliveries or mark them as dropped.
+    `payload` is the body of the webhook. The faults may add duplicates, delay deliveries or mark them as dropped.
     """
     event, at = str(uuid.uuid4()), datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "000Z")
     body = orjson.dumps(payload)
@@ -204,7 +204,10 @@ def build_deliveries(
 
 
 def _filter_fields(payload: dict[str, Any], subscription: Subscription, body: bytes) -> bytes:
-    """Return the JSON of the fields of `payload` that the subscription includes; `body` if it includes all."""
+    """Return the JSON of the fields of `payload` that the subscription includes.
+
+    `body` is the JSON of the whole `payload`, which is returned if the subscription includes all fields.
+    """
     if not subscription.include_fields:
         return body
     return orjson.dumps({name: payload[name] for name in subscription.include_fields if name in payload})

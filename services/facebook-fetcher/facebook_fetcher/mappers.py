@@ -31,7 +31,7 @@ def map_page(page_id: str, page: Mapping[str, Any], fields: Iterable[PageField],
 
 
 def build_tombstone(page_id: str, read_at: int) -> Record:
-    """Return the tombstone of a Page that was requested and does not exist."""
+    """Return a tombstone: the note that the Page was requested at `read_at` (Unix time, ms) and does not exist."""
     return Record(resource=RESOURCE, id=page_id, read_at=read_at)
 
 

@@ -56,8 +56,8 @@ class FacebookSource:
     async def read_all(self, context: SyncContext, cursor: str | None) -> AsyncGenerator[FullReadStep, None]:
         """Read the Page as a full read of one id range. The cursor is the number of the attempt at that id range.
 
-        When the Page does not exist, no record is yielded, because a full read never deletes. The writer then requests
-        the Page directly.
+        When the Page does not exist, no record is yielded, because a full read never deletes. The spaces-writer then
+        requests a direct read of the Page.
         """
         attempt = int(cursor or 1)
         record = await self._read_page(self._open_session(context))
@@ -77,7 +77,10 @@ class FacebookSource:
             yield FullReadEnd(id_ranges=((RESOURCE, 0),), started_at=record.read_at)
 
     def measure_remaining_rate_limits(self) -> dict[str, float]:
-        """Return the unused share, from 0 to 1, of the app's rate limit and of that of the Page with the least left."""
+        """Return the unused shares (0 to 1) of the app's rate limit and of that of the Page with the least left.
+
+        The keys are `app` and `page`.
+        """
         return self._rate_limit.compute_remaining(self._elapsed())
 
     async def _read_page(self, session: FacebookSession) -> Record:

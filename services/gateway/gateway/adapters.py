@@ -1,4 +1,7 @@
-"""The adapters of the installed platforms, and the facts about the gateway that are read from them."""
+"""Creates the platforms' adapters, and reads from them by which URLs the gateway is reached.
+
+An adapter is everything that the gateway uses of one platform.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -16,7 +19,7 @@ _LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
 def load_platform_settings() -> dict[str, PlatformSettings]:
-    """Return each platform's own settings by slug.
+    """Return each platform's own settings by the platform's slug (its short name, such as `shopify`).
 
     Settings that are incomplete or malformed end the process with a message that names them.
     """
@@ -26,7 +29,10 @@ def load_platform_settings() -> dict[str, PlatformSettings]:
 def create_adapters(
     settings: Mapping[str, PlatformSettings], http: "AsyncClient", now: Callable[[], int]
 ) -> dict[str, PlatformAdapter]:
-    """Return the adapters of all platforms by slug, in the order of the registry. `now` returns the time in ms."""
+    """Return the adapters of all platforms by slug (short name), in the order of `PLATFORMS`.
+
+    `settings` are the platforms' settings by slug. `now` returns the time in ms.
+    """
     return {slug: load_role(slug, "connect").create_adapter(settings[slug], http, now) for slug in PLATFORMS}
 
 

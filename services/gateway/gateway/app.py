@@ -1,4 +1,4 @@
-"""The gateway's process: reads settings, creates clients, and starts the periodic tasks. It decides nothing."""
+"""The gateway's process: reads settings, creates clients and applications, and starts the periodic tasks."""
 
 import time
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ log = structlog.get_logger()
 
 
 def get_time_ms() -> int:
-    """Return the time in milliseconds since the epoch."""
+    """Return the time in milliseconds since 1970 (the Unix epoch)."""
     return time.time_ns() // 1_000_000
 
 
@@ -70,9 +70,10 @@ async def start(
     platform_settings: Mapping[str, PlatformSettings],
     metrics: GatewayMetrics,
 ) -> list[Endpoint]:
-    """Start everything that the gateway needs.
+    """Start one process of the gateway: its clients, its periodic tasks and its two applications.
 
-    Return the endpoints of the public and the internal application. `exit_stack` stops everything at its end.
+    Before that, migrate the database and create missing topics. Return the endpoints (application, host and port) of
+    the public and the internal application. `exit_stack` stops everything at its end.
     """
     exit_stack.enter_context(export_traces(NAME, settings.otel_exporter_otlp_endpoint))
     database, locks = _open_database(exit_stack, settings), _open_database(exit_stack, settings)
@@ -117,7 +118,7 @@ async def start(
 
 
 def get_object_key(adapters: Mapping[str, PlatformAdapter], connection: str) -> str:
-    """Return the key of the object in the bucket that holds the connection's snapshot."""
+    """Return the key in the bucket of the connection's snapshot, the document of all its current records."""
     return adapters[parse_platform(connection)].accounts.get_object_key(parse_account(connection))
 
 

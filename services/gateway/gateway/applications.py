@@ -95,7 +95,10 @@ class Parts:
 
 
 def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[WebhookReceiver], FastAPI]:
-    """Return the public application, the handlers of its webhooks, and the internal application."""
+    """Return the public application, the handlers of its webhooks, and the internal application.
+
+    `checks` are the readiness checks by name. The public application does not show their reasons.
+    """
     tokens = _create_token_service(parts)
     handlers = [
         _create_webhook_handler(parts, tokens, adapter, adapter.webhooks)
@@ -109,12 +112,12 @@ def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi
 
 
 def describe_api(parts: Parts) -> Documents:
-    """Return the API documents that a gateway with these parts serves under `/docs`."""
+    """Return the OpenAPI and the AsyncAPI document that a gateway with these parts serves under `/docs`."""
     return build_documents(_create_public_application(parts, {}), parts.configured_adapters)
 
 
 def create_erasure_service(parts: Parts) -> ErasureService:
-    """Return the service that disconnects and redacts connections of all platforms."""
+    """Return the service that disconnects connections of all platforms or deletes all their data."""
     return ErasureService(parts.stores, _create_token_service(parts), parts.apis)
 
 
@@ -146,7 +149,11 @@ def _create_public_application(parts: Parts, checks: Mapping[str, Check]) -> Fas
 def _create_platform_routes(
     parts: Parts, adapter: PlatformAdapter, cookies: Cookies, erasure: ErasureService
 ) -> list[APIRouter]:
-    """Return the routes of one platform: its logins or forms, its webhook challenge and its callbacks for erasure."""
+    """Return the routes of one platform.
+
+    They are: signing in, by a login at the platform or a form for credentials; answering the challenge by which the
+    platform verifies the webhook URL; and the callbacks by which users disconnect accounts or have their data deleted.
+    """
     method, grants = adapter.connection_method, _create_grant_service(parts, adapter)
     routes = []
     if isinstance(method, OAuth):

@@ -1,7 +1,8 @@
 """A connection's row and its transitions. Every change of state, scopes or wanted sync raises the revision.
 
-The wanted sync is the full sync for which the last consent, change of scopes or operator asked. The epoch rises with
-each uninstall and redaction (deletion of all data). Other services refuse whatever carries a lower epoch.
+The other services ignore events with a lower revision. The wanted sync is the full sync for which the last consent,
+change of scopes or operator asked. The epoch rises with each uninstall and redaction (deletion of all data). Other
+services refuse whatever carries a lower epoch.
 """
 
 from dataclasses import dataclass, field, replace
@@ -60,7 +61,8 @@ class Connection:
 def derive_wanted_sync(name: str, revision: int, granted_at: int, cause: str = CONNECT) -> UUID:
     """Return the id of the full sync that is wanted after a consent, a change of scopes or an operator's request.
 
-    The same revision of the same grant always gets the same id. So publishing the row again starts no second sync.
+    `cause` is `MANUAL` for an operator's request, otherwise `CONNECT`. The same arguments always give the same id. So
+    publishing the same row again starts no second sync.
     """
     return derive_id(cause, name, str(revision), str(granted_at))
 
@@ -77,8 +79,8 @@ def apply_grant(
 ) -> Connection:
     """Return the connection as it is after a consent: connected, with the new tokens and a new id in `wanted_sync`.
 
-    `wanted_sync` is the id of the full sync that the scheduler is to run. The epoch (the number that rises when a
-    connection ends) stays.
+    `before` is None for an account that has no row yet. `wanted_sync` is the id of the full sync that the scheduler is
+    to run. The epoch (the number that rises when a connection ends) stays.
     """
     revision = before.revision + 1 if before else 1
     return Connection(
@@ -96,9 +98,10 @@ def apply_grant(
 
 
 def apply_refresh(row: Connection, *, scopes: tuple[str, ...], tokens: EncryptedTokens) -> Connection:
-    """Return the connection with refreshed tokens. Its revision rises only when `scopes` differ from the stored ones.
+    """Return the connection with refreshed tokens, and with `scopes` unless they are empty.
 
-    Empty `scopes` leave the stored ones as they are.
+    When `scopes` differ from the stored ones, the revision (the number that rises with each published change) rises and
+    a full sync is wanted, see `apply_scope_change`. Otherwise the revision and the wanted sync stay.
     """
     return replace(apply_scope_change(row, scopes or row.scopes), tokens=tokens)
 
@@ -132,7 +135,10 @@ def apply_token_rejection(row: Connection) -> Connection:
 
 
 def apply_uninstall(row: Connection) -> Connection:
-    """Return the connection after the app was removed from the account: a higher epoch, and no tokens."""
+    """Return the connection after the app was removed from the account: no tokens, and a higher epoch.
+
+    The higher epoch makes the other services refuse records that were read before.
+    """
     return replace(
         row, state=UNINSTALLED, epoch=row.epoch + 1, wanted_sync=None, tokens=None, revision=row.revision + 1
     )
@@ -158,7 +164,11 @@ def apply_redaction(row: Connection) -> Connection:
 
 
 def build_changed_event(row: Connection, object_key: str) -> ConnectionChanged:
-    """Return the event that publishes the row: everything except its tokens and `granted_by`."""
+    """Return the event that publishes the row: everything except its tokens, `granted_at` and `granted_by`.
+
+    `object_key` is the key of the connection's snapshot in the bucket. The event of a redacted connection does not have
+    it.
+    """
     return ConnectionChanged(
         connection=row.name,
         revision=row.revision,

@@ -20,9 +20,10 @@ CountRefresh = Callable[[str, str], None]
 
 
 def get_outcome_label(outcome: str) -> str:
-    """Return the label for an outcome in the log: its first word if that is one of `OUTCOMES`, otherwise `handled`.
+    """Return the metric's label for the outcome of a delivery, as it is logged.
 
-    Deliveries that the gateway executes itself, such as an uninstall, are logged in other words and count as `handled`.
+    It is the first word of the outcome if that is one of `OUTCOMES`, otherwise `handled`. Deliveries that the gateway
+    executes itself, such as an uninstall, are logged in other words and count as `handled`.
     """
     word = outcome.partition(" ")[0].removesuffix(":")
     return word if word in OUTCOMES else "handled"
@@ -54,7 +55,7 @@ class GatewayMetrics:
         return count
 
     def count_refresh(self, platform: str, outcome: str) -> None:
-        """Count an attempt to replace a token of `platform`; see `CountRefresh`."""
+        """Count an attempt to replace a token of `platform`. `outcome` is `REFRESHED`, `REAUTHORISE` or `AWAY`."""
         self._counters.increment(TOKENS, platform, outcome)
 
 

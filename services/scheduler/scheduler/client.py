@@ -8,7 +8,7 @@ from platform_sdk.errors import ConnectionEndedError
 
 
 class GatewayClient:
-    """Calls the gateway, so that a connection's webhook subscriptions exist."""
+    """Client of the gateway: has missing webhook subscriptions created, and checks the gateway's health."""
 
     def __init__(self, http: httpx.AsyncClient, url: str, key: str) -> None:
         self._http = http

@@ -20,9 +20,10 @@ def get_time_ms() -> int:
 
 
 def build_step(full_sync: "FullSync", step: int, cursor: str | None) -> OutboundMessage:
-    """Build the message that requests step number `step` of a full sync, beginning at `cursor`.
+    """Build the message that requests step number `step` of a full sync from a fetcher.
 
-    The event id is derived from the sync and the step, so that the same step always has the same event id.
+    A step is a bounded part of a full sync. It begins at `cursor`; None means at the first record. The event id is
+    derived from the sync and the step, so that the same step always has the same event id.
     """
     event = FullSyncStepRequested(
         sync_id=full_sync.sync_id,
@@ -38,9 +39,9 @@ def build_step(full_sync: "FullSync", step: int, cursor: str | None) -> Outbound
 
 
 def build_verification(connection: str, epoch: int, verification_id: UUID, records: RecordIds) -> SyncRequested:
-    """Build the request to read the `records` that the spaces-writer wants to have verified.
+    """Build the request to read again the `records` that the spaces-writer wants to have verified.
 
-    `verification_id` becomes the id of the sync.
+    `verification_id` becomes the id of the incremental sync that reads them.
     """
     return SyncRequested(
         sync_id=verification_id,
@@ -53,9 +54,10 @@ def build_verification(connection: str, epoch: int, verification_id: UUID, recor
 
 
 def build_continuation(event: SyncProgressed, *, attempt: int) -> SyncRequested:
-    """Build the request to read the records that a postponed or failed read has not read yet.
+    """Build the request to read the records that a postponed or failed incremental read has not read yet.
 
-    The request names all syncs that were read together.
+    `event` is the fetcher's report on that read, and `attempt` is the attempt number of the new request. The request
+    names all syncs that were read together.
     """
     return SyncRequested(
         sync_id=event.sync_ids[0],
@@ -71,7 +73,7 @@ def build_continuation(event: SyncProgressed, *, attempt: int) -> SyncRequested:
 
 
 def build_retry(request: "OpenRequest", *, epoch: int) -> SyncRequested:
-    """Build the request for another attempt at the records of a sync that failed or got no answer.
+    """Build the request for another attempt at the records of an incremental sync that failed or got no answer.
 
     `epoch` is the epoch of the connection: the number that the gateway raises when the connection ends.
     """

@@ -29,7 +29,7 @@ class TransactionCounts:
     """(platform, seconds from acceptance to upload) of each webhook whose change is in an uploaded snapshot."""
 
     def add_finished(self, connection: str, modes: Iterable[str], state: str) -> None:
-        """Add finished syncs, one for each of `modes`."""
+        """Count one finished sync with the final `state` for each entry of `modes` (`incremental` or `full`)."""
         self.finished.update((parse_platform(connection), mode, state) for mode in modes)
 
     def add_webhook_latencies(self, connection: str, accepted: Sequence[datetime], stored_at: int) -> None:

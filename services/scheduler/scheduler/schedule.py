@@ -32,10 +32,10 @@ ComputeNextPoll = Callable[[str], ScheduledRun]
 
 
 def compute_next_run(cron: str, connection: str, spread_seconds: int, now: datetime) -> ScheduledRun:
-    """Return the connection's first poll after `now` (UTC). Polls that were missed in the past are skipped.
+    """Return the connection's first poll (regular full sync) after `now` (UTC). Missed polls are skipped.
 
-    The polls of one cron slot are spread over `spread_seconds`: each connection keeps its own offset from the slot, so
-    that not all connections are due at one moment.
+    Each time that `cron` gives is a slot. The polls of one slot are spread over `spread_seconds`: each connection keeps
+    its own offset from the slot, so that not all connections are due at one moment.
     """
     offset = timedelta(seconds=compute_spread_offset(connection, spread_seconds))
     slot = next(CronSim(cron, now - offset))
@@ -43,7 +43,7 @@ def compute_next_run(cron: str, connection: str, spread_seconds: int, now: datet
 
 
 def compute_spread_offset(connection: str, spread_seconds: int) -> int:
-    """Return how many seconds after a cron slot the connection is polled.
+    """Return how many seconds after the times of the cron expression the connection's polls (full syncs) start.
 
     The offset is derived from the connection's name, so it never changes. It lies between 0 and `spread_seconds` - 1.
     """
@@ -59,13 +59,14 @@ def compute_backoff_seconds(failed_attempt: int) -> float:
 
 
 def compute_webhook_retry_time(failed_attempt: int) -> datetime:
-    """Return when to try again to ensure webhook subscriptions, after attempt number `failed_attempt` (from 1).
+    """Return when to try again to create a connection's missing webhook subscriptions.
 
-    The waits are 5, 10, 20 and 40 minutes, then always an hour.
+    `failed_attempt` is the number (from 1) of the attempt that has just failed. The waits are 5, 10, 20 and 40 minutes,
+    then always an hour.
     """
     return datetime.now(UTC) + timedelta(minutes=min(60, 5 * 2 ** min(failed_attempt - 1, 10)))
 
 
 def compute_retry_time(failed_attempt: int) -> datetime:
-    """Return when to try again, if attempt number `failed_attempt` (from 1) has just failed."""
+    """Return when a sync's request or step is tried again, if attempt number `failed_attempt` (from 1) has failed."""
     return datetime.now(UTC) + timedelta(seconds=compute_backoff_seconds(failed_attempt))

@@ -35,8 +35,8 @@ Cron = Annotated[str, AfterValidator(_check_cron)]
 class PollCronSource(PydanticBaseSettingsSource):
     """Reads all settings named `<PLATFORM>_POLL_CRON`, so that a new platform needs no new field.
 
-    A value in the environment overrides one in `.env`, and `.env` overrides the folder of settings. Empty values count
-    as not set.
+    A value in the environment overrides one in `.env`, and `.env` overrides the folder of settings, which has one file
+    for each setting. Empty values count as not set.
     """
 
     def get_field_value(self, _field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
@@ -44,7 +44,7 @@ class PollCronSource(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Return the cron expressions by the names of their settings in lower case."""
+        """Return a dict from the name of each such setting, in lower case, to its cron expression."""
         sources = (
             _read_crons_from_folder(os.environ.get(SETTINGS_DIR_VARIABLE)),
             dotenv_values(".env").items(),
@@ -88,7 +88,7 @@ class SchedulerSettings(KafkaSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Add the source of the polls' cron expressions to the usual sources."""
+        """Add PollCronSource, which reads the polls' cron expressions, to the usual sources of settings."""
         # Before the others: the source of `.env` also returns names that are no fields, and the environment must win.
         return (init_settings, PollCronSource(settings_cls), env_settings, dotenv_settings, file_secret_settings)
 

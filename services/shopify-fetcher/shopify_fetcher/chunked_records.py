@@ -43,9 +43,9 @@ class UnfinishedRecord:
     continuations: tuple[Continuation, ...]
 
     def build_first_chunk_info(self) -> RecordChunk:
-        """Return the `chunk` field of the record's first message: whose chunk it is, and which chunk follows.
+        """Return the `chunk` field of the record's first message.
 
-        The chunk's data is not in it.
+        The field has the id of the reading and the cursor of the following chunk. The chunk's data is not in it.
         """
         return RecordChunk(reading_id=self.reading_id, cursor=None, next_cursor=self.continuations[0].cursor)
 
@@ -61,10 +61,11 @@ class UnfinishedRecord:
         return UnfinishedRecord(self.resource, self.id, self.read_at, self.reading_id, remaining)
 
     def build_chunk_info(self, path: tuple[str, ...], remaining: "UnfinishedRecord | None") -> RecordChunk:
-        """Return the `chunk` field of the message with the next chunk: whose chunk it is, and which chunk follows.
+        """Return the `chunk` field of the message with the next chunk.
 
-        `path` leads from the record's body to the list that the chunk's items belong to. `remaining` is what
-        `advance` has returned for this chunk.
+        The field has the id of the reading, and the cursors of this chunk and of the following one. `path` leads from
+        the record's body to the list that the chunk's items belong to. `remaining` is what `advance` has returned for
+        this chunk.
         """
         next_cursor = remaining.continuations[0].cursor if remaining is not None else None
         return RecordChunk(
@@ -72,13 +73,13 @@ class UnfinishedRecord:
         )
 
     def encode(self) -> list[Any]:
-        """Return the chunked record as the JSON list that a read's cursor contains."""
+        """Return the unfinished record as a JSON list, which becomes a part of the read's cursor."""
         continuations = [[c.nested_list, c.after] for c in self.continuations]
         return [self.resource, self.id, self.read_at, self.reading_id, continuations]
 
     @classmethod
     def decode(cls, content: list[Any]) -> "UnfinishedRecord":
-        """Return the chunked record that `encode` has made `content` from."""
+        """Return the unfinished record from which `encode` has made the list `content`."""
         resource, gid, read_at, reading_id, continuations = content
         return cls(
             resource, gid, read_at, reading_id, tuple(Continuation(name, after) for name, after in continuations)

@@ -44,7 +44,7 @@ from shopify_fetcher.read_session import ReadSession
 
 @dataclass(frozen=True)
 class ItemPage:
-    """One page of a nested list: its items in the form of the record, and the child records that came with them.
+    """One page of a nested list: its items as they stand in the record, and the child records that came with them.
 
     `after` is Shopify's cursor at the end of the page; None when the list is complete.
     """
@@ -173,11 +173,11 @@ class NextChunk:
 
 
 async def read_next_chunk(session: ReadSession, chunked: UnfinishedRecord) -> NextChunk:
-    """Read the next chunk of `chunked`.
+    """Read the next chunk of `chunked`, a record that is longer than one response.
 
-    When the record has been deleted since its first chunk, return a tombstone for it. When only the list no longer
-    exists, return an empty last chunk of that list: the change that removed the list also causes a new read of the
-    record, and that read replaces this record.
+    When the record has been deleted since its first chunk, return a tombstone (the note that it does not exist). When
+    only the list no longer exists, return an empty last chunk of that list: the change that removed the list also
+    causes a new read of the record, and that read replaces this record.
 
     Raises PermanentError when Shopify refuses the query or returns the same cursor again, RecordError when the response
     has a transient error, and RetryLaterError when the query must wait.

@@ -41,7 +41,7 @@ def compute_page_factor(nodes: int) -> int:
 
 
 def compute_query_cost(document: DocumentNode, variables: Variables) -> int:
-    """Return the points that the only operation of `document` costs with `variables`."""
+    """Return how many points of the rate limit the only operation of `document` costs with these `variables`."""
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     operation = next(d for d in document.definitions if isinstance(d, OperationDefinitionNode))
     return _CostCalculator(fragments, variables).compute_selection_cost(operation.selection_set, root=True)
@@ -53,7 +53,11 @@ class _CostCalculator:
         self._variables = variables
 
     def compute_selection_cost(self, selections: SelectionSetNode, *, root: bool = False) -> int:
-        """Return the cost of all fields plus that of the most expensive type among the inline fragments."""
+        """Return the points that a selection of fields costs.
+
+        They are the cost of all fields plus that of the most expensive type among the inline fragments. `root` says
+        that the fields stand directly under the query.
+        """
         total = 0
         by_type: dict[str, int] = {}
         for node in selections.selections:

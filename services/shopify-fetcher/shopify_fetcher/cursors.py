@@ -19,8 +19,8 @@ END = ""
 class FullReadCursor:
     """Where a full read continues: the resource, the id range and the position in it; and the results so far.
 
-    The id range has the number `id_range`. It contains the ids above `low`, up to and including `high`; None: it has no
-    upper bound.
+    The id range has the number `id_range`. It contains the ids above `low`, up to and including `high`. If `high` is
+    None, it has no upper bound.
     """
 
     resource: str = READ_ORDER[0]
@@ -130,8 +130,8 @@ _PLAIN_FIELDS = (
 class IncrementalReadCursor:
     """Where an incremental read continues.
 
-    `done_count` is how many of its sorted ids are done. `chunked_records` are the records that are not complete,
-    and `unreadable` those that could not be read.
+    `done_count` is how many of the requested ids, in sorted order, are done. `chunked_records` are the records of which
+    some chunks are still to be read, and `unreadable` those that could not be read.
     """
 
     done_count: int = 0

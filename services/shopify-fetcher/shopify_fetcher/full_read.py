@@ -28,9 +28,9 @@ class FullRead:
     async def read(self) -> AsyncGenerator[FullReadStep, None]:
         """Yield all records, checkpoints between them, and markers at the end of each id range and of the full read.
 
-        When Shopify denies access because the token's scopes have changed, the same id range continues under the new
-        scopes, or its resource is skipped where these do not allow it. Raises AccessDeniedError when Shopify denies
-        access although the scopes have not changed.
+        A checkpoint is a cursor from which the full read can be continued. When Shopify denies access because the
+        token's scopes have changed, the same id range continues under the new scopes, or its resource is skipped where
+        these do not allow it. Raises AccessDeniedError when Shopify denies access although the scopes have not changed.
         """
         while self._cursor.resource != END:
             try:
@@ -43,7 +43,7 @@ class FullRead:
             yield self._build_full_read_end()
 
     async def _read_next_range(self) -> AsyncGenerator[FullReadStep, None]:
-        """Yield the rest of this id range and its end marker, and move the cursor to the next id range.
+        """Yield the rest of the cursor's id range and its end marker, and move the cursor to the next id range.
 
         When the scopes do not allow the resource, skip it; or raise PermanentError when the cursor reads only this one
         id range again.
@@ -69,7 +69,7 @@ class FullRead:
         return self._session.context.token.scopes
 
     def _exclude_denied_children(self) -> None:
-        """Mark the child resources that the scopes do not allow as skipped.
+        """Mark as skipped the child resources (those read together with their parent) that the scopes do not allow.
 
         A child resource stays skipped even when its records came with some of the parents, because others are missing.
         """
@@ -163,7 +163,10 @@ class FullRead:
         )
 
     def _build_full_read_end(self) -> FullReadEnd:
-        """Return the marker of the end. It counts each resource as read, as read with its parent, or as skipped."""
+        """Return the marker of the full read's end.
+
+        It names the resources that were read, those that were read with their parents, and those that were skipped.
+        """
         completed, skipped = dict(self._cursor.completed), dict(self._cursor.skipped)
         children = [r for resource in completed for r in CHILD_RESOURCES.get(resource, ()) if r not in skipped]
         return FullReadEnd(
@@ -188,8 +191,8 @@ class FullRead:
 def _raise_unreadable(result: ReadResult) -> None:
     """Raise when `result` has an unreadable record; the message contains its id.
 
-    Raises AccessDeniedError for a missing scope, and otherwise PermanentError. That error is retryable when the record
-    is, so that a new sync follows.
+    Raises AccessDeniedError for a missing scope, and otherwise PermanentError. The PermanentError is retryable when the
+    record is, so that the read is tried again.
     """
     for record in result.unreadable:
         reason = f"{record.id}: {record.reason}"

@@ -12,7 +12,7 @@ from shopify_fetcher.generated import operations
 
 @dataclass(frozen=True)
 class GraphqlDocument(Query):
-    """A query of `queries/` with the names of its variables."""
+    """A GraphQL query from the folder `queries`, with the names of its variables."""
 
     variables: frozenset[str] = frozenset()
 

@@ -35,7 +35,7 @@ class Keyset:
     """How a resource is listed and counted in the order of its ids.
 
     `list_field` is the root field of the GraphQL query `list_document`, `count_field` that of `count_document`.
-    `filter` is added to the search text of both.
+    `filter` is added to the search text of both queries.
     """
 
     list_document: GraphqlDocument
@@ -96,10 +96,10 @@ class IdPage:
 async def list_ids(
     session: ReadSession, keyset: Keyset, after: int, high: int | None, *, last_only: bool = False
 ) -> IdPage:
-    """Return the first page of the ids above `after`, up to and including `high`; with `last_only`, the last id alone.
+    """Return the first page of a resource's ids above `after`, up to and including `high` (None: no upper bound).
 
-    Raises PermanentError when Shopify lists the ids in another order, because a full read would then miss some of them
-    or never end.
+    With `last_only`, return the last of these ids alone. Raises PermanentError when Shopify lists the ids in another
+    order, because a full read would then miss some of them or never end.
     """
     variables = {
         "query": keyset.build_search(after, high),
@@ -129,9 +129,9 @@ async def list_locations(session: ReadSession, after: str | None) -> IdPage:
 
 
 async def count_ids(session: ReadSession, keyset: Keyset, low: int, high: int | None) -> int | None:
-    """Return how many ids Shopify counts above `low`, up to and including `high`; None for more than 25,000.
+    """Return how many of a resource's ids Shopify counts above `low`, up to and including `high`.
 
-    Raises RetryLaterError when Shopify returns no count.
+    Returns None for more than 25,000. Raises RetryLaterError when Shopify returns no count.
     """
     variables = {"query": keyset.build_search(low, high)}
     response, _ = await session.fetch_model(keyset.count_model, keyset.count_document, variables)
@@ -157,7 +157,7 @@ async def plan_range(session: ReadSession, keyset: Keyset, low: int) -> tuple[in
 async def find_upper_bound(
     count_up_to: Callable[[int], Awaitable[int | None]], first: int, last: int
 ) -> tuple[int, int]:
-    """Bisect for an upper bound with 10,000 to 25,000 ids up to it. Return the bound and the count of those ids.
+    """Find, by bisection, an upper bound for an id range of 10,000 to 25,000 ids. Return the bound and their number.
 
     `first` and `last` are the lowest and the highest id; all ids together are more than 25,000. `count_up_to` returns
     the count up to a bound, or None for more than 25,000. When no bound has 10,000 to 25,000 ids, return the bound with

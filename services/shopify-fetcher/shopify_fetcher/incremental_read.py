@@ -66,7 +66,7 @@ async def read_chunk(
 ) -> tuple[ReadResult, tuple[UnfinishedRecord, ...]]:
     """Read the next chunk of the first of `chunked_records`, with the child records in it.
 
-    Return the result, and all chunked records that are still to be completed.
+    Return what was read, and all records of which chunks are still to be read.
     """
     first, *others = chunked_records
     chunk = await read_next_chunk(session, first)
@@ -79,7 +79,7 @@ async def read_chunk(
 async def _read_chunk_or_mark_unreadable(
     session: ReadSession, reader: RecordReader, chunked_records: tuple[UnfinishedRecord, ...]
 ) -> tuple[ReadResult, tuple[UnfinishedRecord, ...]]:
-    """Read a chunk as `read_chunk`, but return an unreadable record instead of raising that record's error.
+    """Read a chunk as `read_chunk` does, but return its record as unreadable instead of raising the record's error.
 
     A RecordError is retried once; a PermanentError is not. Raises ConnectionEndedError when the connection has no valid
     grant any more, and RetryLaterError when the read must wait.
@@ -97,14 +97,17 @@ async def _read_chunk_or_mark_unreadable(
 
 
 def _select_batch(keys: Sequence[Key], refused: Collection[Key]) -> tuple[str, list[str]]:
-    """Return the resource of the first key, and the ids of that resource up to the first one in `refused`."""
+    """Return the resource of the first key, and the ids of that resource before the first key in `refused`.
+
+    A key is a record's (resource, id).
+    """
     resource = keys[0][0]
     batch = takewhile(lambda key: key[0] == resource and key not in refused, keys)
     return resource, [gid for _, gid in batch]
 
 
 def _find_unreadable_ids(keys: Sequence[Key], session: ReadSession) -> dict[Key, UnreadableRecord]:
-    """Return, by key, the records that cannot be requested at all, each with the reason."""
+    """Return the records that cannot be requested at all, each with the reason. The keys are their (resource, id)."""
     return {(record.resource, record.id): record for record in _check_ids(keys, session.context.token.scopes)}
 
 

@@ -10,7 +10,7 @@ from shopify_fetcher.scopes import is_allowed
 class ReadSession(ShopifySession):
     """A ShopifySession that also knows which resources the token's scopes allow.
 
-    It builds the query variables that leave out the fields of other resources, and those for the sizes of pages.
+    It builds the query variables that leave out what the scopes do not allow, and those that set the sizes of pages.
     """
 
     def can_read(self, resource: str) -> bool:

@@ -17,7 +17,8 @@ from shopify_fetcher.mappers.products import map_product
 class ReadableResource:
     """How the records of one resource are read.
 
-    A request has at most `max_ids` ids, because the records that are incomplete after it must fit into a cursor.
+    A request has at most `max_ids` ids: if the response has only a part of each record, all these records must fit into
+    a cursor.
     """
 
     name: str

@@ -118,7 +118,10 @@ class RecordReader:
         return {"ids": list(ids), **self._session.build_variables(document)}
 
     def _reduce_batch(self, document: GraphqlDocument, batch: Sequence[str], error: QueryTooExpensiveError) -> bool:
-        """Record that `batch` was too expensive. Return False when it cannot be made smaller: it has one id only."""
+        """Note that `batch` was too expensive. Return whether the request can be made cheaper.
+
+        It is made cheaper by fewer ids or, when the shop turns out to charge for every id, by shorter nested lists.
+        """
         rate_limit = self._session.rate_limit
         was_flat = not rate_limit.charges_per_id
         rate_limit.learn_cost(document, self._build_variables(document, batch), error.cost)
@@ -163,7 +166,7 @@ def _map_node(
 
 
 def _index_errors_by_node(errors: tuple[FieldError, ...]) -> dict[int, FieldError]:
-    """Return the first error of each node, by the node's index.
+    """Return the first error of each node (requested record). The keys are the nodes' positions in the response.
 
     Raises RecordError or PermanentError for an error that belongs to no node.
     """

@@ -35,7 +35,7 @@ class ShopifySource:
     def read_records(
         self, context: SyncContext, ids: RecordIds, cursor: str | None
     ) -> AsyncGenerator[IncrementalReadStep, None]:
-        """Read these records directly, as `connector.source.Source.read_records` describes."""
+        """Read the records with these `ids` directly, as `connector.source.Source.read_records` describes."""
         return read_records(self._open_session(context), ids, cursor)
 
     async def read_all(self, context: SyncContext, cursor: str | None) -> AsyncGenerator[FullReadStep, None]:
@@ -44,7 +44,7 @@ class ShopifySource:
             yield step
 
     def measure_remaining_rate_limits(self) -> dict[str, float]:
-        """Return the remaining share, from 0 to 1, of the rate limit of the shop that has the least left."""
+        """Return, as `shop`, the remaining share (0 to 1) of the rate limit of the shop that has the least left."""
         return {"shop": self._rate_limits.compute_remaining()}
 
     def _open_session(self, context: SyncContext) -> ReadSession:

@@ -7,11 +7,11 @@ from contracts.events import Record
 
 
 def join_chunks(chunks: Mapping[str | None, Record]) -> Record | None:
-    """Return the whole record, or None while a chunk is missing. `chunks` maps the cursor of each chunk to the chunk.
+    """Return the whole record that was published in these chunks, or None while a chunk is missing.
 
-    The first chunk has the cursor None, and each chunk names the cursor of the next one. Chunks that no other chunk
-    names are ignored: a step that ran twice may have cut the record differently. The whole record has the `read_at` of
-    the first chunk.
+    `chunks` maps the cursor of each chunk (its position in the record) to the chunk. The first chunk has the cursor
+    None, and each chunk names the cursor of the next one. Chunks that no other chunk names are ignored: a step of a
+    sync that ran twice may have cut the record differently. The whole record has the `read_at` of the first chunk.
     """
     first = chunks.get(None)
     if first is None or first.chunk is None or first.body is None:

@@ -52,7 +52,7 @@ class BucketClient:
     async def load_metadata(self, key: str) -> Mapping[str, str] | None:
         """Return the metadata that was stored with the object, or None if there is no such object.
 
-        The names are in lower case, because object stores differ in the case that they return.
+        The names in the metadata are in lower case, because object stores differ in the case in which they return them.
         """
         try:
             response = await self._client.head_object(Bucket=self._name, Key=key)

@@ -26,10 +26,12 @@ class RangeStatus:
 
 
 def check_range_completeness(event: RangeCompleted, listed_count: int) -> RangeStatus:
-    """Return whether an id range is complete. `listed_count` is the number of its distinct ids that have been stored.
+    """Return whether the attempt to read an id range that `event` reports is complete, and if not, why.
 
-    The id range is complete when as many ids are stored as were sent, and this number lies between the platform's own
-    counts before and after the read. A platform without counts needs only the first condition.
+    An id range is the records of one resource between two ids. `listed_count` is the number of distinct ids of this
+    attempt that have been stored. The attempt is complete when as many ids are stored as the fetcher sent, and this
+    number lies between the platform's own counts before and after the read. A platform without counts needs only the
+    first condition.
     """
     reason = _find_range_fault(event, listed_count)
     return RangeStatus(

@@ -12,9 +12,10 @@ GUARD_COUNT = 50
 def apply_deletion_guard(candidates: int, stored: int, *, was_guarded: bool) -> str | None:
     """Return why no deletion candidate of this full read may be deleted, or None if they may be read directly.
 
-    `candidates` is the number of deletion candidates. `stored` is the number of stored records of the resources that
-    were read. The guard stops a full read with more than 50 candidates that are more than 20 % of the stored records.
-    `was_guarded` says that the guard stopped the previous full read: the guard never stops two in succession.
+    `candidates` is the number of deletion candidates: stored records that the full read did not list. `stored` is the
+    number of stored records of the resources that were read. The guard stops a full read with more than 50 candidates
+    that are more than 20 % of the stored records. `was_guarded` says that the guard stopped the previous full read: the
+    guard never stops two in succession.
     """
     if was_guarded:
         return None

@@ -6,7 +6,7 @@ from platforms.registry import load_role
 
 
 def load_document_builder(connection: str) -> DocumentBuilder:
-    """Return the function `build_document` from the `document` module of the connection's platform.
+    """Return the function that builds a connection's snapshot: `build_document` of its platform's `document` module.
 
     If the platform has no such module or is not registered, return `build_plain_document`, which writes all resources.
     """

@@ -40,7 +40,7 @@ class FetchedHandler:
         self._count_batch = count_batch
 
     async def __call__(self, connection: str, events: Sequence[FetchedEvent]) -> None:
-        """Store the batch and enqueue the events that report it."""
+        """Store the data of the events, and enqueue the events that report what was stored."""
         async with self._transaction() as tx:
             batch, stored = await ingest_batch(tx, connection, events, is_full_read=self._is_full_read)
             await enqueue(tx, [_build_message(event) for event in stored])
@@ -77,7 +77,7 @@ class ConnectionChangedHandler:
         self._on_changed = on_changed
 
     async def __call__(self, connection: str, events: Sequence[ConnectionChanged]) -> None:
-        """Store the newest state among the events, unless the stored revision is as new."""
+        """Store the newest state among the events, unless a state of the same or a later revision is stored already."""
         async with self._transaction() as tx:
             is_changed = await apply_connection_events(tx, connection, events)
         if is_changed:

@@ -21,7 +21,10 @@ def build_object_key(merchant: UUID) -> str:
 
 
 def build_merchant_document(merchant: UUID, connections: list[tuple[str, str | None, str]]) -> bytes:
-    """Build the bytes of the document. `connections` are the merchant's connections as (name, object key, state)."""
+    """Build the bytes of the merchant's document, which lists the merchant's connections as JSON.
+
+    `connections` are these connections as (name, key of the snapshot in the bucket, state).
+    """
     entries: list[dict[str, Any]] = [
         {"connection": name, "key": key, "state": state} for name, key, state in sorted(connections)
     ]

@@ -86,7 +86,10 @@ def count_dispositions(dispositions: Iterable[Disposition]) -> DispositionCounts
 
 
 def compare_versions(incoming: Version, stored: Version | None) -> VersionComparison:
-    """Compare the `incoming` with the `stored` version. `stored` is None if the record was never stored."""
+    """Decide whether the `incoming` version of a record replaces the `stored` one, and what that changes.
+
+    `stored` is None if the record was never stored.
+    """
     if stored is None:
         return VersionComparison(_get_disposition_of_newer(incoming, None), replaces_stored=True)
     needs_verification = _is_undecidable(incoming, stored)

@@ -12,7 +12,7 @@ DAY_MS = 24 * 3600 * 1000
 
 @dataclass(frozen=True)
 class VolatileFields:
-    """A record's volatile fields as canonical JSON, and when they were read (ms)."""
+    """A record's volatile fields (they change without an edit) as canonical JSON, and when they were read (ms)."""
 
     json: str
     read_at: int

@@ -1,6 +1,7 @@
 """The checks of `merchant-sync doctor`.
 
-Each module has one function `check` that yields findings. It reports expected errors as findings, and raises none.
+Each module has one function `check` that yields findings. A finding says what is right or wrong with one thing.
+Expected errors become findings and are not raised.
 """
 
 from dataclasses import dataclass

@@ -13,7 +13,7 @@ PREFIX = ".merchant-sync-doctor/"
 
 
 def check(access: Access) -> Iterator[Finding]:
-    """Check that the keys permit everything that the spaces-writer does in the bucket."""
+    """Check that the access keys permit what the spaces-writer does in the bucket: write, read and delete an object."""
     client, name = create_bucket_client(access), access.get_setting("SPACES_BUCKET")
     key, body = f"{PREFIX}{uuid4()}", b'{"written by": "merchant-sync doctor"}'
     subject, operation = f"bucket {name}", "write"

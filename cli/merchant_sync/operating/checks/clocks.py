@@ -19,14 +19,17 @@ MAX_SECONDS = 2.0
 
 
 def check(access: Access, *, http: httpx.Client, now: Callable[[], float] = time.time) -> Iterator[Finding]:
-    """Compare the clock with each platform that the installation has. `now` returns the time in seconds."""
+    """Compare this machine's clock with the clock of each platform of the installation.
+
+    `now` returns this machine's time in seconds.
+    """
     for manifest in MANIFESTS:
         if manifest.probe_setting and access.has_platform(manifest):
             yield _check_clock(manifest.title, get_probe_address(manifest, access), http, now)
 
 
 def get_probe_address(manifest: Manifest, access: Access) -> str:
-    """Return a URL of the platform that answers any HTTP request."""
+    """Return a URL of the platform that answers any HTTP request, with the platform's time in the `Date` header."""
     setting = manifest.find_setting(manifest.probe_setting)
     address = access.get_setting(manifest.probe_setting) or (setting.default if setting else None) or ""
     return re.sub(r"\{\w+\}", manifest.probe_account, address)
@@ -46,9 +49,12 @@ def _check_clock(title: str, address: str, http: httpx.Client, now: Callable[[],
 
 
 def compare_clocks(subject: str, sent: float, received: float, stamp: float) -> Finding:
-    """Compare the time in a response's `Date` header (`stamp`) with the times `sent` and `received`, all in seconds.
+    """Return a warning when two clocks, a platform's and this machine's, differ by more than `MAX_SECONDS`.
 
-    `Date` has whole seconds. With equal clocks, it lies between `sent` and `received`.
+    Otherwise, return a good finding.
+
+    `stamp` is the time in the `Date` header of the platform's response, in whole seconds. By this machine's clock, the
+    request was `sent` and the response `received`. With equal clocks, `stamp` lies between the two.
     """
     difference = max(sent - (stamp + 1), stamp - received, 0.0)
     if difference > MAX_SECONDS:

@@ -40,7 +40,7 @@ def _list_live_connections(api: InternalApi, platform: str, sample: int) -> list
 
 
 def _check_connection(api: InternalApi, name: str, remarks: set[str]) -> Finding:
-    """Check one merchant's connection.
+    """Let the gateway check one merchant's connection at its platform; return the finding.
 
     A warning about the platform's API version is added to `remarks`, which all connections share: it is reported once.
     """

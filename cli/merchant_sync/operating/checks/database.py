@@ -65,7 +65,7 @@ async def _load_applied(tx: AsyncConnection) -> set[str]:
 
 
 def list_migrations(package: str) -> set[str]:
-    """Return the names of the migrations in the installed package of a service."""
+    """Return the file names of the migrations in the installed package of a service."""
     folder = files(package).joinpath("migrations")
     return {entry.name for entry in folder.iterdir() if entry.name.endswith(".sql")}
 

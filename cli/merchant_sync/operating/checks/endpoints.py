@@ -16,7 +16,11 @@ HIDDEN = ("/internal/tokens", "/internal/connections/any/checkup", "/metrics")
 
 
 def check(access: Access, *, http: httpx.Client) -> Iterator[Finding]:
-    """Check each platform's webhook URL, and each origin at which the gateway is reached."""
+    """Check the gateway's public URLs.
+
+    Each platform's webhook URL must lead to our gateway. No origin at which the gateway is reached may answer requests
+    for the gateway's internal API or its metrics.
+    """
     addresses = []
     for manifest in MANIFESTS:
         address = access.get_setting(manifest.webhook_address_setting)

@@ -1,4 +1,4 @@
-"""Check Kafka: that the brokers answer, and that every topic exists with its provisioned configuration."""
+"""Check Kafka: the brokers answer, and every topic exists with the configuration that the product gives it."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
@@ -18,7 +18,7 @@ _CREATE = "start the gateway, which creates missing topics; never by auto-creati
 
 
 async def check(access: Access) -> AsyncIterator[Finding]:
-    """Check that the cluster answers, then look for missing topics and for topics with another configuration."""
+    """Check that Kafka answers, and that each topic of the product exists and is configured as the product does it."""
     address = access.require_settings("KAFKA_BOOTSTRAP_SERVERS")[0]
     try:
         async with brokers.create_admin(access) as admin:
@@ -51,7 +51,7 @@ async def _check_topics(admin: AIOKafkaAdminClient, broker_count: int) -> list[F
 
 
 async def _load_configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
-    """Return the configuration of each topic, by the topic's name."""
+    """Return the configuration of each of the topics `names`, by the topic's name."""
     answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
     return {
         resource[3]: {entry[0]: entry[1] for entry in resource[4]}

@@ -19,7 +19,10 @@ _ADDRESSES = {
 
 
 def check(access: Access, *, http: httpx.Client) -> Iterator[Finding]:
-    """Check each service whose URL is known. For a stack of `make up`, all are known."""
+    """Check that each service whose URL is known is ready, and that the scheduler accepts the operator's key.
+
+    For a stack of `make up`, all URLs are known.
+    """
     for service, setting in _ADDRESSES.items():
         if address := access.get_setting(setting).rstrip("/"):
             yield _check_ready(service, address, http)

@@ -1,4 +1,4 @@
-"""Check the settings that the command itself needs, and whether each service would accept the known settings."""
+"""Check the settings that `merchant-sync doctor` needs, and whether each service would accept the known settings."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -30,7 +30,7 @@ SettingsClass = type[BaseSettings]
 
 
 def check(access: Access) -> Iterator[Finding]:
-    """Look for settings that the command lacks, and for settings that a service would refuse."""
+    """Look for settings that `merchant-sync doctor` lacks, and for known settings that a service would refuse."""
     manifests = [manifest for manifest in MANIFESTS if access.has_platform(manifest)]
     webhook_addresses = (
         manifest.webhook_address_setting
@@ -88,7 +88,7 @@ def _check_service(service: str, classes: tuple[SettingsClass, ...], access: Acc
 
 
 def _find_invalid_and_missing(cls: SettingsClass, given: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Validate the `given` settings, without any from the environment.
+    """Validate the `given` settings by the settings class `cls`, without any from the environment.
 
     Return the errors as text, and the names of the missing settings.
     """

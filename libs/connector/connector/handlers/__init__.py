@@ -1,1 +1,4 @@
-"""The two Kafka handlers of a fetcher. Each reads the requested records, publishes them and reports the outcome."""
+"""The two Kafka handlers of a fetcher: one for full syncs, one for incremental syncs.
+
+Each reads the requested records from the platform, publishes them and reports the outcome.
+"""

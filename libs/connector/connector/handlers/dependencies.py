@@ -1,4 +1,4 @@
-"""The dependencies that the full sync and the incremental handler share."""
+"""The dependencies that the handlers of full syncs and of incremental syncs share."""
 
 import random
 import time
@@ -35,12 +35,16 @@ class HandlerDependencies:
     uniform: Uniform = random.uniform
 
     def build_context(self, token: AccessToken, epoch: int, read_id: UUID, mode: str) -> SyncContext:
-        """Return the context of a read that uses `token`. The read may later request a fresh token of `epoch`."""
+        """Return the context of a read of records that begins with `token`. `mode` is INCREMENTAL or FULL.
+
+        If the read needs a fresh token later, it asks the gateway for one of `epoch` (the connection's number that
+        rises when the connection ends) or a later epoch.
+        """
         refresh = partial(self.tokens.get_token, token.connection, epoch, fresh=True)
         return SyncContext(token, read_id, mode, self.tokens.replace_rejected_token, refresh)
 
     def compute_not_before(self, error: RetryLaterError, attempt: int) -> int:
-        """Return the time (ms since the Unix epoch) at which the work that `error` has stopped continues.
+        """Return the time (ms since the Unix epoch) at which the read that `error` has stopped continues.
 
         `attempt` is the number of the stopped attempt.
         """

@@ -24,7 +24,7 @@ class FullSyncHandler:
     """Runs the steps of full syncs. A step reads for about `seconds`, then publishes the cursor of the next step.
 
     A step that Kafka delivers twice reads from the same cursor again and publishes its end markers with the same ids.
-    The scheduler applies only the first of its two `SyncProgressed` events.
+    Each run reports its outcome in a `SyncProgressed` event, of which the scheduler applies only the first.
     """
 
     def __init__(self, dependencies: HandlerDependencies, *, seconds: float) -> None:
@@ -36,10 +36,10 @@ class FullSyncHandler:
         self._seconds = seconds
 
     async def __call__(self, connection: str, requests: Sequence[FullSyncStepRequested]) -> None:
-        """Run the requested steps. Returns when Kafka has acknowledged all of their events.
+        """Run the requested steps of the connection's full syncs. Returns when Kafka has acknowledged all their events.
 
-        Of each full sync only the highest requested step runs, and it runs once, because the scheduler ignores the
-        events of lower steps.
+        Of each full sync only the requested step with the highest number runs, and it runs once, because the scheduler
+        ignores the events of lower steps.
         """
         for request in _select_latest_steps(requests):
             began = self._elapsed()
@@ -73,9 +73,10 @@ class FullSyncHandler:
     async def _read_until_deadline(
         self, context: SyncContext, progress: "StepProgress", pages: PagePublisher, topic: str
     ) -> bool:
-        """Read and publish records. Returns True when the full read has ended, False when the step's time is over.
+        """Read records and add them to `pages`, which publishes them; send the end markers to `topic`.
 
-        Raises `PermanentError` for a record that is too large to publish.
+        Returns True when the full read has ended, False when the step's time is over. Raises `PermanentError` for a
+        record that is too large to publish.
         """
         deadline = self._elapsed() + self._seconds
         async with aclosing(self._source.read_all(context, progress.position)) as steps:
@@ -116,9 +117,10 @@ class FullSyncHandler:
 
 
 class StepProgress:
-    """The progress of a step: the platform's cursor `position`, and the number of `attempts` since the last checkpoint.
+    """The progress of a step of a full sync.
 
-    The running attempt is included in `attempts`.
+    `position` is the platform's cursor at the last checkpoint. `attempts` is the number of attempts to read on from
+    there, including the one that is running.
     """
 
     def __init__(self, start: CursorState) -> None:
@@ -131,7 +133,7 @@ class StepProgress:
 
 
 def _select_latest_steps(requests: Sequence[FullSyncStepRequested]) -> list[FullSyncStepRequested]:
-    """Return the request with the highest step of each full sync, in the order of the syncs' first requests."""
+    """Return for each full sync the request with the highest step number, in the order of the syncs' first requests."""
     latest: dict[UUID, FullSyncStepRequested] = {}
     for request in requests:
         other = latest.get(request.sync_id)

@@ -68,8 +68,8 @@ class IncrementalHandler:
     ) -> OutboundMessage:
         """Build the event that postpones a group of requests before any of its records was read.
 
-        A group that would have started from the beginning gets no cursor. So its requests may still be read together
-        with others, which requests with a cursor are not.
+        `wait` says why and how long the group must wait. A group that would have started from the beginning gets no
+        cursor. So its requests may still be read together with others, which requests with a cursor are not.
         """
         cursor = None if group.start == CursorState() else group.start.encode()
         not_before = self._dependencies.compute_not_before(wait, group.attempt)
@@ -103,7 +103,11 @@ class GroupRead:
         self._position = group.start.position
 
     async def publish_and_track_step(self, step: IncrementalReadStep, pages: PagePublisher) -> None:
-        """Add the records of a step to `pages`, and record which ids were read and which are unreadable."""
+        """Take in `step`, the next thing that the source has yielded: records, an unreadable record or a checkpoint.
+
+        Adds records to `pages`, which publishes them. Remembers which ids were read, which are unreadable, and the
+        cursor of the last checkpoint.
+        """
         match step:
             case RecordBatch():
                 for too_large in await pages.add_batch(step):

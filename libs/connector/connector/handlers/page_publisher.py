@@ -1,4 +1,7 @@
-"""Publishes the records of a read in pages of about TARGET_BYTES. A larger record or chunk has its own page."""
+"""Publishes the records that a fetcher reads in pages of about TARGET_BYTES.
+
+A record, or a chunk (one part of a large record), that is larger than this has its own page.
+"""
 
 import orjson
 
@@ -60,7 +63,7 @@ class PagePublisher:
         self._number = 0
 
     async def add_batch(self, batch: RecordBatch) -> list[UnreadableRecord]:
-        """Add the records of `batch`, and publish each page that becomes full.
+        """Add the records of `batch` to the current page, and publish each page that becomes full.
 
         Returns the records that are too large to publish.
         """

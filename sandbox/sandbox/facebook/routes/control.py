@@ -30,7 +30,10 @@ ControlRoutes = list[tuple[str, str, Handler]]
 
 
 def build_routes(facebook: FacebookState, dispatcher: Dispatcher, post: PostSignedRequest) -> list[Route]:
-    """Build the routes under `/control/facebook`. `post` posts the signed requests of the app's callbacks."""
+    """Build the routes of the control API, under `/control/facebook`.
+
+    `post` posts signed requests to the app's callbacks.
+    """
     people, pages, app = _PeopleControl(facebook, post), _PageControl(facebook), _AppControl(facebook, dispatcher)
     return [
         Route(f"/control/facebook{path}", _build_endpoint(handler), methods=[method])
@@ -58,7 +61,7 @@ class _PeopleControl:
         self._post = post
 
     def list_routes(self) -> ControlRoutes:
-        """List the endpoints about users."""
+        """List the method, path and handler of each endpoint about users."""
         return [
             ("POST", "/users", self.create_person_with_pages),
             ("GET", "/users", self.list_people),
@@ -70,23 +73,30 @@ class _PeopleControl:
         ]
 
     async def create_person_with_pages(self, _: Request, body: Any) -> Response:
-        """Create a user with the first `pages` (default 3) Facebook Pages that the `seed` (default 0) generates."""
+        """Create a user with generated Facebook Pages.
+
+        In the body, `name` is the user's name, `pages` (default 3) the number of Facebook Pages, and `seed` (default 0)
+        decides their contents.
+        """
         person = self._facebook.add_person(str(body.get("name", "Sandbox User")))
         self._facebook.ensure_generated_pages(person, int(body.get("pages", 3)), int(body.get("seed", 0)))
         return build_json_response(self._describe_person(person), 201)
 
     async def list_people(self, _: Request, __: Any) -> Response:
-        """List all users."""
+        """List all users, each with the Facebook Pages and the numbers of valid tokens."""
         return build_json_response(
             {"users": [self._describe_person(person) for person in self._facebook.people.values()]}
         )
 
     async def show_person(self, request: Request, _: Any) -> Response:
-        """Show one user."""
+        """Show the user whose id is in the path, with the Facebook Pages and the numbers of valid tokens."""
         return build_json_response(self._describe_person(self._find_person(request)))
 
     async def update_permissions(self, request: Request, body: Any) -> Response:
-        """Set permissions without notifying the app. The body maps permissions to granted, declined or expired."""
+        """Set permissions of a user without notifying the app.
+
+        The body maps permissions to granted, declined or expired.
+        """
         person = self._find_person(request)
         if not (PERMISSIONS.issuperset(body) and _PERMISSION_STATUSES.issuperset(body.values())):
             raise ValueError("no such permission or status")
@@ -95,14 +105,20 @@ class _PeopleControl:
         return build_json_response(self._describe_person(person))
 
     async def revoke_tokens(self, request: Request, body: Any) -> Response:
-        """Revoke all tokens of the user and of the user's Facebook Pages, with the error `subcode` (default 460)."""
+        """Revoke all tokens of the user and of the user's Facebook Pages. Returns the number of revoked tokens.
+
+        Later calls with these tokens fail with the error subcode that the body gives as `subcode` (default 460).
+        """
         subcode = int(body.get("subcode", 460))
         return build_json_response(
             {"revoked": self._facebook.tokens.revoke_tokens(subcode, person=self._find_person(request).id)}
         )
 
     async def remove_app(self, request: Request, _: Any) -> Response:
-        """Remove the app for a user. Returns the log entry of the deauthorize callback."""
+        """Remove the app's access to a user, and call the app's deauthorize callback.
+
+        Returns the callback's log entry.
+        """
         return build_json_response(
             await callbacks.remove_app_and_notify(self._facebook, self._find_person(request), self._post)
         )
@@ -126,7 +142,7 @@ class _PageControl:
         self._facebook = facebook
 
     def list_routes(self) -> ControlRoutes:
-        """List the endpoints about Facebook Pages."""
+        """List the method, path and handler of each endpoint about Facebook Pages."""
         return [
             ("POST", "/pages", self.ensure_pages),
             ("GET", "/pages", self.list_pages),
@@ -142,9 +158,9 @@ class _PageControl:
         ]
 
     async def ensure_pages(self, _: Request, body: Any) -> Response:
-        """Create the first `count` Facebook Pages that the `seed` (default 0) generates.
+        """Create the first `count` Facebook Pages that the `seed` (default 0) generates, unless they exist already.
 
-        They belong to the user `user`; without `user`, to the first user.
+        They belong to the user with the id `user`; without `user`, to the first user. All three values are in the body.
         """
         people = self._facebook.people
         owner = people[str(body["user"])] if "user" in body else next(iter(people.values()))
@@ -152,7 +168,10 @@ class _PageControl:
         return build_json_response({"pages": [_build_summary(page) for page in pages]}, 201)
 
     async def list_pages(self, request: Request, _: Any) -> Response:
-        """List all Facebook Pages, or those of the user `?user=`."""
+        """List all Facebook Pages, also deleted ones.
+
+        The query parameter `user`, an id, limits the list to this user's pages.
+        """
         user = request.query_params.get("user")
         pages = [page for page in self._facebook.pages.values() if user in (None, page.owner)]
         return build_json_response({"total": len(pages), "pages": [_describe_page(page) for page in pages]})
@@ -162,7 +181,10 @@ class _PageControl:
         return build_json_response(_describe_page(self._find_page(request)))
 
     async def edit_page(self, request: Request, body: Any) -> Response:
-        """Set the fields in the body and send webhooks. The value null clears a field."""
+        """Set fields of a Facebook Page to the values in the body, and send webhooks about them.
+
+        The value null clears a field.
+        """
         page = self._find_page(request)
         self._facebook.apply_edits_and_notify([(page, body)])
         return build_json_response(_describe_page(page))
@@ -180,27 +202,40 @@ class _PageControl:
         return self._update_page(request, subscribed=None)
 
     async def show_document(self, request: Request, _: Any) -> Response:
-        """Return the document that the product must store, with the fields of `?fields=` or the default fields."""
+        """Return the document that merchant-sync must store for a Facebook Page.
+
+        It has the page fields in the query parameter `fields` (separated by commas) or, without it, the default fields.
+        """
         fields_text = request.query_params.get("fields")
         fields = tuple(fields_text.split(",")) if fields_text else expected_document.DEFAULT_FIELDS
         document = expected_document.build_document(self._find_page(request), fields)
         return Response(document, media_type="application/json")
 
     async def revoke_tokens(self, request: Request, body: Any) -> Response:
-        """Revoke all tokens of the Facebook Page, with the error `subcode` (default 492)."""
+        """Revoke all tokens of the Facebook Page. Returns the number of revoked tokens.
+
+        Later calls with these tokens fail with the error subcode that the body gives as `subcode` (default 492).
+        """
         subcode = int(body.get("subcode", 492))
         return build_json_response(
             {"revoked": self._facebook.tokens.revoke_tokens(subcode, page=self._find_page(request).id)}
         )
 
     async def run_burst(self, _: Request, body: Any) -> Response:
-        """Make `edits` edits together. `pages` and `user` select the Facebook Pages."""
+        """Make many generated edits of Facebook Pages at once, and send their webhooks.
+
+        In the body, `edits` is the number of edits, and `seed` (default 0) decides the new values. `pages` and `user`
+        select the Facebook Pages; without both, all that are not deleted.
+        """
         pages = self._select_pages(body)
         self._facebook.apply_edits_and_notify(edits.generate_burst(pages, int(body["edits"]), int(body.get("seed", 0))))
         return build_json_response({"edits": int(body["edits"]), "pages": [page.id for page in pages]})
 
     async def drift_pages(self, _: Request, body: Any) -> Response:
-        """Change counters and picture URLs without sending webhooks. `pages` and `user` select the Facebook Pages."""
+        """Change the counters and picture URLs of Facebook Pages without sending webhooks.
+
+        In the body, `pages` and `user` select the Facebook Pages, and `seed` (default 0) decides the new counts.
+        """
         pages, rng = self._select_pages(body), random.Random(int(body.get("seed", 0)))
         for page in pages:
             edits.drift_page(page, rng)
@@ -239,7 +274,7 @@ class _AppControl:
         self._dispatcher = dispatcher
 
     def list_routes(self) -> ControlRoutes:
-        """List the endpoints about the app."""
+        """List the method, path and handler of each endpoint about the app."""
         return [
             ("GET", "/faults", self.show_faults),
             ("PUT", "/faults", self.set_faults),
@@ -255,7 +290,7 @@ class _AppControl:
         ]
 
     async def show_faults(self, _: Request, __: Any) -> Response:
-        """Show all faults."""
+        """Show all faults, the failures that can be switched on, with their current values."""
         return build_json_response(self._facebook.faults.model_dump())
 
     async def set_faults(self, _: Request, body: Any) -> Response:
@@ -264,16 +299,16 @@ class _AppControl:
         return build_json_response(self._facebook.faults.model_dump())
 
     async def show_app(self, _: Request, __: Any) -> Response:
-        """Show the app's settings."""
+        """Show the id and the settings of the app."""
         return build_json_response({"id": self._facebook.app_id, **self._facebook.app.model_dump()})
 
     async def update_app(self, request: Request, body: Any) -> Response:
-        """Change the app's settings that are in the body."""
+        """Change those settings of the app that are in the body. The others stay as they are."""
         self._facebook.set_app_settings(AppSettings(**{**self._facebook.app.model_dump(), **body}))
         return await self.show_app(request, body)
 
     async def show_limits(self, _: Request, __: Any) -> Response:
-        """Show the rate limits."""
+        """Show the rate limits of the app and of its Facebook Pages."""
         return build_json_response(self._facebook.usage.limits.model_dump())
 
     async def set_limits(self, _: Request, body: Any) -> Response:
@@ -292,7 +327,11 @@ class _AppControl:
         return await self.show_subscription(request, body)
 
     async def list_deliveries(self, request: Request, _: Any) -> Response:
-        """List the newest `?limit=` (default 1000) deliveries, oldest first. `?page=` and `?status=` filter them."""
+        """List the newest webhook deliveries, oldest first.
+
+        The query parameter `limit` (default 1000) is their maximum number. The query parameters `page`, the id of a
+        Facebook Page, and `status` filter them.
+        """
         query = request.query_params
         page, status = query.get("page"), query.get("status")
         deliveries = [
@@ -304,13 +343,13 @@ class _AppControl:
         return build_json_response({"total": len(deliveries), "deliveries": reports})
 
     async def show_statistics(self, _: Request, __: Any) -> Response:
-        """Show all counts."""
+        """Show all counts of calls and webhooks, and the number of pending webhook deliveries."""
         return build_json_response(
             self._facebook.statistics.build_report() | {"pending_deliveries": self._dispatcher.count_pending()}
         )
 
     async def reset_statistics(self, request: Request, body: Any) -> Response:
-        """Reset all counts to zero."""
+        """Reset all counts of calls and webhooks to zero."""
         self._facebook.statistics = Statistics()
         return await self.show_statistics(request, body)
 

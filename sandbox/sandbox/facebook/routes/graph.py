@@ -23,13 +23,16 @@ _METHODS = ["GET", "POST", "DELETE"]
 
 
 def build_routes(facebook: FacebookState, verify_callback: VerifyCallback, address: str) -> list[Route]:
-    """Build the routes under `/graph`. `address` is the public URL of `/graph`."""
+    """Build the routes of the Graph API, under `/graph`. `address` is the public URL of `/graph`.
+
+    `verify_callback` sends the verification challenge to a new webhook URL of the app.
+    """
     endpoint = _Endpoint(facebook, GraphApi(facebook, verify_callback, serialize), address)
     return [Route(path, endpoint.answer, methods=_METHODS) for path in ("/graph", "/graph/{path:path}")]
 
 
 def serialize(body: Any) -> str:
-    """Serialize `body` as Graph does: JSON without white space, with escaped slashes and non-ASCII characters."""
+    """Serialize `body` as Graph does: JSON without white space. Slashes and non-ASCII characters are escaped."""
     return json.dumps(body, separators=(",", ":")).replace("/", "\\/")
 
 
@@ -40,7 +43,7 @@ class _Endpoint:
         self._address = address
 
     async def answer(self, request: Request) -> Response:
-        """Answer one request, unless a fault makes it fail first."""
+        """Answer one HTTP request to the Graph API, unless a fault (a simulated failure) replaces the answer."""
         faults = self._facebook.faults
         path = [segment for segment in request.path_params.get("path", "").split("/") if segment]
         has_version = bool(path) and path[0].startswith("v") and path[0][1:2].isdigit()
@@ -64,7 +67,11 @@ class _Endpoint:
         return build_response(body, reply.headers, reply.status, truncated=truncated, hanging=hanging)
 
     def _build_failure(self, is_affected: bool, path: list[str]) -> Response | None:
-        """Build the response of a fault that replaces the API's response. Returns None if no such fault applies."""
+        """Build the response with which a fault replaces the API's response. Returns None if no such fault applies.
+
+        `is_affected` says whether faults affect the Facebook Page of the call; `path` has the path's segments after the
+        version. The fault of the token endpoint applies to all calls of this endpoint.
+        """
         faults = self._facebook.faults
         if path == ["oauth", "access_token"] and faults.token_endpoint_status is not None:
             return Response("", faults.token_endpoint_status)
@@ -82,7 +89,10 @@ def _build_version_error(version: str) -> Reply:
 
 
 def _read_bearer_token(request: Request) -> dict[str, str]:
-    """Read the token from the header `Authorization`. Callers use this header to keep tokens out of URLs."""
+    """Read the token from the header `Authorization`, and return it as the parameter `access_token`.
+
+    Without such a token the result is empty. Callers use this header to keep tokens out of URLs.
+    """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return {"access_token": token} if scheme.lower() in ("bearer", "oauth") and token else {}
 

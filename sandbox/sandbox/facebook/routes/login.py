@@ -18,7 +18,7 @@ _CANCELLED = {
 
 
 def build_routes(facebook: FacebookState, templates: Environment) -> list[Route]:
-    """Build the routes of the dialog: `/facebook/{version}/dialog/oauth`, and the same without a version."""
+    """Build the routes of the login dialog: `/facebook/{version}/dialog/oauth`, and the same without a version."""
     dialog = _Dialog(facebook, templates)
     routes = []
     for path in ("/facebook/{version}/dialog/oauth", "/facebook/dialog/oauth"):
@@ -33,7 +33,10 @@ class _Dialog:
         self._templates = templates
 
     async def show(self, request: Request) -> Response:
-        """Show the dialog to the user `?user=`, or to the first user. It offers Facebook Pages and permissions."""
+        """Show the login dialog, in which a user selects the Facebook Pages and the permissions that the app gets.
+
+        The user is the one whose id is in the query parameter `user`; without it, the first one.
+        """
         params = dict(request.query_params)
         login_request, person = login.parse_login_request(params), self._find_person_or_first(params)
         problem = login_request.find_problem(self._facebook)
@@ -47,7 +50,9 @@ class _Dialog:
         return HTMLResponse(html)
 
     async def submit(self, request: Request) -> Response:
-        """Handle the user's `decision` (accept or decline), and redirect to the app.
+        """Handle the user's `decision` (accept or decline), and redirect to the app with a code or an error.
+
+        The code is an authorization code, which the app exchanges for a token. The form has these fields:
 
         - `pages`: the ids of the selected Facebook Pages. Without it, all pages are selected.
         - `declined`: the declined permissions.

@@ -16,10 +16,10 @@ _ACTIONS = {"remove_app": callbacks.remove_app_and_notify, "delete_data": callba
 
 
 def build_routes(facebook: FacebookState, templates: Environment, post: PostSignedRequest) -> list[Route]:
-    """Build the routes: `/facebook/` lists users, and `/facebook/users/{id}/` shows the Facebook Pages of a user.
+    """Build the routes of the HTML pages: `/facebook/` lists users, `/facebook/users/{id}/` shows their Facebook Pages.
 
-    Forms post to further URLs, which redirect back to the HTML page of the user. `post` posts the signed requests of
-    the app's callbacks.
+    Forms post to further URLs, which redirect back to the HTML page of the user. `post` posts signed requests to the
+    app's callbacks.
     """
     pages = _PageForms(facebook, templates, post)
     return [
@@ -37,7 +37,7 @@ class _PageForms:
         self._post = post
 
     async def list_people(self, _: Request) -> Response:
-        """List all users. If there is only one user, redirect to that user."""
+        """List all users. If there is only one user, redirect to the HTML page of that user."""
         people = list(self._facebook.people.values())
         if len(people) == 1:
             return self._redirect_to_person(people[0].id)
@@ -46,9 +46,10 @@ class _PageForms:
         return HTMLResponse(template.render(people=people, page_counts=page_counts))
 
     async def show_person(self, request: Request) -> Response:
-        """Show a user's Facebook Pages. `?page=` is the number of the result page.
+        """Show the Facebook Pages of a user, 25 at a time.
 
-        With `?find=`, only Facebook Pages whose name contains the text are shown.
+        The query parameter `page` says which 25; the first ones have the number 1. With the query parameter `find`,
+        only Facebook Pages whose name contains this text are shown.
         """
         person = self._facebook.people.get(request.path_params["id"])
         if person is None:
@@ -58,7 +59,7 @@ class _PageForms:
         return HTMLResponse(self._render_person(person, search, sheet))
 
     async def run_action(self, request: Request) -> Response:
-        """Remove the app for a user, or ask the app to delete the user's data."""
+        """Remove the app's access to a user, or ask the app to delete the user's data. The URL path says which."""
         person = self._facebook.people.get(request.path_params["id"])
         action = _ACTIONS.get(request.path_params["action"])
         if person is None or action is None:
@@ -67,7 +68,7 @@ class _PageForms:
         return self._redirect_to_person(person.id)
 
     async def save_page(self, request: Request) -> Response:
-        """Set the fields of a Facebook Page to the values of the form. `email` is a list separated by commas."""
+        """Set the fields of a Facebook Page to the values of the form. `email` has addresses separated by commas."""
         page: Page | None = self._facebook.pages.get(request.path_params["id"])
         if page is None:
             return self._show_missing()

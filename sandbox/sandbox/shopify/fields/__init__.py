@@ -21,6 +21,9 @@ FIELDS: dict[str, dict[str, Resolver]] = {
 
 
 def find_resolver(type_name: str, field_name: str) -> Resolver:
-    """Return the resolver of a field: the one in `FIELDS`, otherwise the name of the field in snake case."""
+    """Return the resolver of a GraphQL field: the one in `FIELDS`, otherwise the name of the field in snake case.
+
+    A resolver that is a name, not a function, means that the attribute with this name is read.
+    """
     resolver = FIELDS.get(type_name, {}).get(field_name)
     return resolver if resolver is not None else re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", field_name).lower()

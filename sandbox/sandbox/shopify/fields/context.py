@@ -50,7 +50,7 @@ class Context:
 
 
 def get_number_key(record: Any) -> tuple[int, int]:
-    """Return the sort key of a record in lists that are sorted by id."""
+    """Return the sort key of a record in lists that are sorted by id: its number, as the sort value and as the id."""
     return record.number, record.number
 
 
@@ -59,7 +59,8 @@ def list_visible_records(
 ) -> list[Any]:
     """List the records of `table` that match the search `query`, sorted by id.
 
-    `field_name` is the name of the GraphQL field, which search warnings report. The fault `lists` may shorten the list.
+    `field_name` is the name of the GraphQL field, which search warnings report. `readers` maps the name of each
+    searchable field to the function that reads it from a record. The fault `lists` may shorten the list.
     """
     search = parse_search(query, readers)
     if search.warnings:
@@ -77,9 +78,10 @@ def build_sorted_page(
     read_sort_value: Callable[[Any], Any] | None,
     get_id_key: SortKey = get_number_key,
 ) -> NodePage:
-    """Sort `records` by `read_sort_value`, and build the page that `args` select.
+    """Sort `records` by `read_sort_value`, and build the page that the GraphQL arguments `args` select.
 
-    `records` are sorted by id already. If `read_sort_value` is None, they stay in this order.
+    `records` are sorted by id already. If `read_sort_value` is None, they stay in this order. `get_id_key` returns the
+    position of a record in this order.
     """
     if read_sort_value is None:
         return build_page(records, get_id_key, args)
@@ -106,7 +108,10 @@ def build_money(context: Context, amount: str) -> dict[str, str]:
 
 
 def parse_gid_number(text: str, kind: str) -> int:
-    """Return the number in the gid `text`. Raises GraphQLError if `text` is not a gid of the type `kind`."""
+    """Return the number in `text`, which is a gid such as gid://shopify/Product/123 or only the number.
+
+    Raises GraphQLError if `text` is neither, or if it is a gid of another type than `kind`.
+    """
     try:
         return parse_number(text, kind)
     except ValueError as error:

@@ -85,7 +85,10 @@ def _list_codes(d: Discount, context: Context, args: Args) -> NodePage:
 
 
 def _read_amount(name: str) -> Callable[[Any, Context], dict[str, str] | None]:
-    """Build a resolver that returns the attribute `name` as a MoneyV2, or None if the attribute is None."""
+    """Build a resolver that returns the attribute `name` of an object as a GraphQL MoneyV2.
+
+    The resolver returns None if the attribute is None.
+    """
 
     def read(o: Any, context: Context) -> dict[str, str] | None:
         amount = getattr(o, name)

@@ -68,9 +68,10 @@ def find_location(_: Any, context: Context, args: Args) -> Location | None:
 
 
 def find_level(context: Context, location: int, item: int) -> Level | None:
-    """Return the inventory level of an item at a location, active or not; None if there is none.
+    """Return the inventory level (the stock) of an item at a location; None if there is none.
 
-    `location` and `item` are the numbers in their gids.
+    `location` and `item` are the numbers in their gids. A level is inactive if the item was disconnected from the
+    location; it is returned all the same.
     """
     variant = context.shop.items.get(item)
     levels = variant.levels if variant is not None else []

@@ -30,7 +30,10 @@ MAXIMUM_IDS = 250
 
 
 def find_node(context: Context, gid: str) -> TypedValue | None:
-    """Return the record with the gid `gid`, or None if there is none. Raises GraphQLError if `gid` is malformed."""
+    """Return the record with the gid `gid`, and its GraphQL type; None if there is no such record.
+
+    Raises GraphQLError if `gid` is malformed.
+    """
     try:
         kind, number, item = parse_gid(gid)
     except ValueError as error:
@@ -62,7 +65,10 @@ _SCOPES = {
 
 
 def _check_scope(context: Context, field: str, node: TypedValue | None) -> TypedValue | None:
-    """Return `node`. Raises GraphQLError if the granted scopes do not cover the type of `node`."""
+    """Return `node` unchanged. Raises GraphQLError if the granted scopes do not cover the type of `node`.
+
+    `field` is the name of the field that the error reports.
+    """
     scope = _SCOPES.get(node.typename) if node is not None else None
     if scope is not None and not {scope, scope.replace("read_", "write_", 1)} & context.scopes:
         raise build_access_denied_error(field, scope)
@@ -82,7 +88,7 @@ def _read_nodes(_: Any, context: Context, args: Args) -> list[TypedValue | None]
 
 
 def _read_record(kind: str) -> Callable[[Any, Context, Args], Any]:
-    """Build a resolver that returns the record of the type `kind` with the argument `id`, or None."""
+    """Build a resolver that returns the record of the type `kind` whose gid is the argument `id`, or None."""
 
     def read(_: Any, context: Context, args: Args) -> Any:
         return _find_record(context, kind, parse_gid_number(args["id"], kind), None)
@@ -96,7 +102,7 @@ def _read_and_mark_single_product(_: Any, context: Context, args: Args) -> Any:
 
 
 def _read_discount(*kinds: str) -> Callable[[Any, Context, Args], Discount | None]:
-    """Build a resolver that returns the discount with the argument `id`, or None.
+    """Build a resolver that returns the discount whose gid is the argument `id`, or None.
 
     The gid may be of any of the types `kinds`.
     """

@@ -70,7 +70,7 @@ def _wrap_endpoint(s: Subscription, _: Context) -> TypedValue:
 
 
 def _read_pubsub_part(index: int) -> Callable[[Subscription, Context], str]:
-    """Build a resolver that returns the project (`index` 0) or the topic (`index` 1) of a Pub/Sub URI."""
+    """Build a resolver that returns the project (`index` 0) or the topic (1) of a subscription's Pub/Sub URI."""
     return lambda s, _: s.uri.removeprefix("pubsub://").split(":", 1)[index]
 
 

@@ -1,4 +1,7 @@
-"""The HTTP routes of the Admin API: GraphQL, the call with which an app uninstalls itself, and the faults of both."""
+"""The HTTP routes of the Admin API: GraphQL, and the call with which an app uninstalls itself.
+
+The faults of the shop can disturb each of them.
+"""
 
 import asyncio
 import random

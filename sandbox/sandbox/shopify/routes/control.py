@@ -1,4 +1,7 @@
-"""The control API. With it, tests create shops, edit them, set their faults and read their expected snapshots."""
+"""The control API, with which tests create shops, edit them and set their faults.
+
+It also returns the snapshot that the synchronization must write for a shop (the document of all its data).
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -28,7 +31,7 @@ ALL_SCOPES = "read_products,read_inventory,read_locations,read_discounts"
 
 
 def build_routes(registry: ShopRegistry, dispatcher: Dispatcher) -> list[Route]:
-    """Build all routes under `/control/shops`."""
+    """Build all routes of the control API, with which tests steer the simulated shops, under `/control/shops`."""
     control = _ControlApi(registry, dispatcher)
     routes: list[Route] = [
         Route("/control/shops", control.create, methods=["POST"]),
@@ -60,7 +63,10 @@ class _ControlApi:
         self._dispatcher = dispatcher
 
     def list_shop_handlers(self) -> list[tuple[str, str, Handler]]:
-        """List the endpoints about a shop: HTTP method, path under `/control/shops/{shop}` and handler."""
+        """List the endpoints about a shop as a whole.
+
+        Each is an HTTP method, a path under `/control/shops/{shop}` and a handler.
+        """
         return [
             ("GET", "", self.describe),
             ("PATCH", "", self.update),
@@ -82,7 +88,10 @@ class _ControlApi:
         ]
 
     def list_record_handlers(self) -> list[tuple[str, str, Handler]]:
-        """List the endpoints about records: HTTP method, path under `/control/shops/{shop}` and handler."""
+        """List the endpoints about the records of a shop, such as its products.
+
+        Each is an HTTP method, a path under `/control/shops/{shop}` and a handler.
+        """
         rows: list[tuple[str, str, Handler]] = [
             ("POST", "/products/{number}/touch", self._build_edit_handler(edits.touch_product)),
         ]
@@ -95,10 +104,10 @@ class _ControlApi:
         return rows
 
     async def create(self, request: Request) -> Response:
-        """Create a shop from the recipe in the body.
+        """Create a shop from the recipe (the parameters of a generated shop) in the body.
 
-        Returns the status 201 for a new shop, 200 if it exists with the same recipe, and 409 if it exists with another
-        one.
+        Returns the status 201 for a new shop, 200 if the shop exists with the same recipe, 409 if it exists with
+        another recipe, and 422 for an invalid recipe.
         """
         try:
             recipe = Recipe.model_validate_json(await request.body())
@@ -114,7 +123,7 @@ class _ControlApi:
         return build_json_response({"shops": [_describe(tenant) for tenant in self._registry.list_tenants()]})
 
     async def describe(self, _: Request, tenant: Tenant, __: Any) -> Response:
-        """Describe one shop."""
+        """Return a description of one shop: its name, its granted scopes, its recipe and the numbers of its records."""
         return build_json_response(_describe(tenant))
 
     async def update(self, _: Request, tenant: Tenant, body: Any) -> Response:
@@ -125,9 +134,10 @@ class _ControlApi:
         return build_json_response(_describe(tenant))
 
     async def show_document(self, request: Request, tenant: Tenant, _: Any) -> Response:
-        """Return the expected snapshot for the scopes in `?scopes=`.
+        """Return the snapshot (the document of all data) that the synchronization must write for the shop.
 
-        Without `?scopes=`, the snapshot is for the granted scopes, or for all four read scopes if none is granted.
+        It is for the scopes in `?scopes=`. Without `?scopes=`, it is for the granted scopes, or for all four read
+        scopes if none is granted.
         """
         requested = request.query_params.get("scopes")
         scopes = requested if requested is not None else ",".join(tenant.grants.scopes) or ALL_SCOPES
@@ -139,7 +149,10 @@ class _ControlApi:
         return Response(await asyncio.to_thread(build), media_type="application/json")
 
     async def apply_burst(self, _: Request, tenant: Tenant, body: Any) -> Response:
-        """Make many product edits in quick succession."""
+        """Make many product edits in quick succession.
+
+        The body has the number of edits (`edits`), the number of products to edit (`products`) and a random `seed`.
+        """
         edit_count, product_count, seed = int(body["edits"]), int(body["products"]), int(body.get("seed", 0))
         numbers = await asyncio.to_thread(
             self._registry.apply_edit,
@@ -164,12 +177,12 @@ class _ControlApi:
         return build_json_response(tenant.faults.model_dump())
 
     async def set_faults(self, _: Request, tenant: Tenant, body: Any) -> Response:
-        """Replace all faults of the shop."""
+        """Replace all faults of the shop by those in the body. A fault that the body does not name is off."""
         self._registry.set_faults(tenant, Faults(**body))
         return build_json_response(tenant.faults.model_dump())
 
     async def show_grants(self, _: Request, tenant: Tenant, __: Any) -> Response:
-        """Return the granted scopes and the numbers of tokens, but not the tokens themselves."""
+        """Return whether the app is installed, its scopes, and how many tokens it has, but not the tokens."""
         grants = tenant.grants
         return build_json_response(
             {
@@ -191,13 +204,13 @@ class _ControlApi:
         return await self.show_grants(request, tenant, body)
 
     async def expire_access_tokens(self, request: Request, tenant: Tenant, body: Any) -> Response:
-        """Let all access tokens expire now."""
+        """Let all access tokens that the app has for the shop expire now."""
         tenant.grants.expire_access_tokens()
         self._registry.save_grants(tenant)
         return await self.show_grants(request, tenant, body)
 
     async def revoke_refresh_tokens(self, request: Request, tenant: Tenant, body: Any) -> Response:
-        """Revoke all refresh tokens."""
+        """Revoke all refresh tokens that the app has for the shop."""
         tenant.grants.revoke_refresh_tokens()
         self._registry.save_grants(tenant)
         return await self.show_grants(request, tenant, body)
@@ -242,12 +255,15 @@ class _ControlApi:
         )
 
     async def reset_statistics(self, _: Request, tenant: Tenant, __: Any) -> Response:
-        """Set all counts to zero."""
+        """Set all counts of the shop's calls, points and webhooks to zero."""
         tenant.statistics = Statistics()
         return build_json_response(tenant.statistics.build_report())
 
     async def list_records(self, name: str, request: Request, tenant: Tenant, _: Any) -> Response:
-        """List the `?limit=` (default 50) records with the lowest numbers above `?after=` (default 0)."""
+        """List the shop's records of the kind `name`, such as products, in the order of their numbers.
+
+        The list starts after the number `?after=` (default 0) and has at most `?limit=` (default 50) records.
+        """
         after, limit = int(request.query_params.get("after", "0")), int(request.query_params.get("limit", "50"))
 
         def read() -> Response:
@@ -259,7 +275,7 @@ class _ControlApi:
         return await asyncio.to_thread(read)
 
     async def show_record(self, name: str, request: Request, tenant: Tenant, _: Any) -> Response:
-        """Return one record."""
+        """Return one of the shop's records of the kind `name`, such as products."""
         number = int(request.path_params["number"])
 
         def read() -> Response:
@@ -301,7 +317,7 @@ _EDITS: dict[str, tuple[Any, ...]] = {
 
 
 def _find_item(tenant: Tenant, body: dict[str, Any]) -> int:
-    """Return the number of the inventory item that `body` names, directly or by its variant.
+    """Return the number of the inventory item that `body` names, directly (`item`) or by its variant (`variant`).
 
     Raises ValueError if the variant does not exist.
     """

@@ -39,7 +39,10 @@ class _ConsentPage:
         self._secret = secret
 
     async def show(self, request: Request) -> Response:
-        """Show the HTML page on which the merchant accepts or declines. A shop that does not exist is created."""
+        """Show the HTML page on which the merchant accepts or declines the app and the scopes that it requests.
+
+        A shop that does not exist is created.
+        """
         problem = self._find_problem(dict(request.query_params))
         if problem is not None:
             return self._refuse(problem)
@@ -53,7 +56,10 @@ class _ConsentPage:
         return HTMLResponse(page)
 
     async def decide(self, request: Request) -> Response:
-        """Redirect the merchant to the app, with a code if the form's `decision` is accept, otherwise with an error."""
+        """Redirect the merchant to the app, with an authorization code if the form's `decision` is accept.
+
+        With any other decision, the redirect has an error instead.
+        """
         form = {key: str(value) for key, value in (await request.form()).items()}
         params = dict(request.query_params) | form
         problem = self._find_problem(params)
@@ -90,7 +96,7 @@ class _ConsentPage:
     async def _get_or_create_shop(self, domain: str) -> Tenant | None:
         """Return the shop with the domain, or None if the domain is not valid.
 
-        A shop that does not exist is created with the default recipe.
+        A shop that does not exist is generated, with the default number of records of each kind.
         """
         tenant = self._registry.find_shop(domain)
         if tenant is not None:
@@ -112,7 +118,7 @@ class _TokenEndpoint:
     async def issue(self, request: Request) -> Response:
         """Issue tokens for an authorization code or a refresh token.
 
-        A refused request gets the status 400 and an OAuth `error`.
+        A refused request gets the status 400 and an OAuth `error`. For a shop that does not exist the status is 404.
         """
         params = await _read_params(request)
         tenant = self._registry.find_shop(request.path_params["shop"])

@@ -1,4 +1,4 @@
-"""Connecting by the client credentials of this installation's own app, at an operator's request."""
+"""Connects accounts, at an operator's request, by the client credentials of this installation's own app."""
 
 from collections.abc import Mapping
 
@@ -10,17 +10,21 @@ from platform_sdk.errors import NotFoundError, PermanentError, RequestRejectedEr
 
 
 class ClientCredentialsConnector:
-    """Requests grants from platforms that need no user's consent, and stores them as the operator's connections."""
+    """Requests grants from platforms that need no user's consent, and stores them as the operator's connections.
+
+    A grant holds the tokens and scopes of one account.
+    """
 
     def __init__(self, adapters: Mapping[str, PlatformAdapter], grants: Mapping[str, GrantService]) -> None:
         self._adapters = adapters
         self._grants = grants
 
     async def connect(self, platform: str) -> tuple[ConnectedAccount, ...]:
-        """Connect (again) all accounts that the app may read, and return them. A full sync of each begins.
+        """Connect all accounts that the app may read, also those connected before, and return them.
 
-        Raises NotFoundError for an unknown platform. Raises RequestRejectedError when the platform has another
-        connection method, is not configured, or refuses. Raises TransientError when the platform does not answer.
+        A full sync of each begins. Raises NotFoundError for an unknown platform. Raises RequestRejectedError when the
+        platform has another connection method, is not configured, or refuses. Raises TransientError when the platform
+        does not answer.
         """
         adapter = self._adapters.get(platform)
         if adapter is None:

@@ -25,10 +25,11 @@ class MerchantConnected(ResponseModel):
 def respond_connected(
     request: Request, adapter: PlatformAdapter, sign_in: SignIn, document: Mapping[str, Any], *, again: str = ""
 ) -> Response:
-    """Return `document` as JSON, or for a browser the HTML page that shows the accounts and their first syncs.
+    """Return the response to a successful sign-in: JSON, or for a browser an HTML page.
 
-    With a single account the page shows the progress of its sync. `again` is the path of a login at which the platform
-    asks again for the scopes that the user declined; empty where there is no such login.
+    The JSON is `document` with the merchant's id. The page shows the accounts and their first syncs; with a single
+    account also the progress of its sync. `again` is the path of a login at which the platform asks again for the
+    scopes that the user declined; empty where there is no such login.
     """
     # What was granted is the same for all accounts of one consent.
     grant = next(iter(sign_in.grants.values()))

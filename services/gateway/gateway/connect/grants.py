@@ -1,7 +1,8 @@
-"""Stores a platform's grants: the connections of a merchant, their first syncs, and the merchant's session.
+"""Stores a platform's grants (tokens and scopes): the connections, their first syncs, and the merchant's session.
 
 Everything is stored in one transaction. When the process is killed before the commit, nothing is stored and the
-merchant signs in again. After the commit the outbox publishes the connections, and the next login finds them.
+merchant signs in again. When it is killed after the commit, the events about the connections are still published from
+the outbox (the table of events to publish), and the merchant's next login finds the connections.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,11 +39,11 @@ class SignIn:
 
 
 def choose_merchant(session_merchant: UUID | None, owners: Sequence[UUID]) -> UUID:
-    """Return the merchant who signs in. `owners` are the accounts' merchants.
+    """Return the id of the merchant who signs in. `owners` are the merchants who have the accounts already.
 
-    An account keeps its merchant: whoever signs in at the account acts for that merchant, not for the session's. So
-    the session's merchant is returned when the accounts have no merchant yet or when it is one of `owners`; otherwise
-    the first of `owners`. Without a session and without owners, the merchant is a new one.
+    An account keeps its merchant: whoever signs in at the account acts for that merchant, not for the session's. So the
+    session's merchant is returned when the accounts have no merchant yet or when it is one of `owners`; otherwise the
+    first of `owners`. Without a session and without owners, the merchant is a new one.
     """
     if session_merchant and (not owners or session_merchant in owners):
         return session_merchant
@@ -77,8 +78,9 @@ class GrantService:
     ) -> SignIn:
         """Store the grants of the locked connections and open a session of their merchant, see `choose_merchant`.
 
-        `grants` are by account. `session` is the value of the browser's cookie, if it has one. The returned session has
-        a new value, unless `keeps_session_id` is set and the old session is of the same merchant.
+        `grants` are the tokens and scopes by account. `session` is the value of the browser's session cookie, if it has
+        one. The session cookie's value in the returned `SignIn` is a new one, unless `keeps_session_id` is set and the
+        old session is of the same merchant.
         """
         rows = [connection.row for connection in locked.by_name.values()]
         old = self._keys.hash_value(SESSION, session) if session else None
@@ -119,7 +121,10 @@ class GrantService:
     async def _save_grant(
         self, connection: LockedConnection, account: str, grant: Grant, merchant: UUID
     ) -> ConnectedAccount:
-        """Store one grant of an account. The scheduler then runs a full sync, whose id is stored in `wanted_sync`."""
+        """Store one grant (tokens and scopes) of an account. `merchant` owns the account unless it has an owner.
+
+        The scheduler then runs a full sync, whose id is stored in `wanted_sync`.
+        """
         name = build_connection_name(self._adapter.slug, account)
         row = apply_grant(
             connection.row,

@@ -43,11 +43,12 @@ class OAuthFlow:
         return authorization
 
     async def complete_login(self, callback: OAuthCallback, *, login_cookie: str, session: str | None) -> SignIn:
-        """Consume the state, exchange the code, and store the grants.
+        """Consume the callback's state, exchange its code for grants (tokens and scopes), and store these.
 
-        `login_cookie` and `session` are the values of these cookies. Raises RequestRejectedError when the state is
-        unknown, used, expired, or belongs to another browser or account, and when the platform refuses the code. Raises
-        TransientError when the platform does not answer. After an error nothing is stored.
+        `login_cookie` and `session` are the values of the login cookie and the session cookie. Raises
+        RequestRejectedError when the state is unknown, used, expired, or belongs to another browser or account, and
+        when the platform refuses the code. Raises TransientError when the platform does not answer. After an error
+        nothing is stored.
         """
         is_known = await self._stores.oauth_states.consume(
             state_hash=self._keys.hash_value(STATE, callback.state),

@@ -23,7 +23,11 @@ def get_connect_path(adapter: PlatformAdapter) -> str:
 
 
 def get_login_template(adapter: PlatformAdapter) -> str:
-    """Return the path of a login as text for the home page's JSON, with `{account}` in place of an account's name."""
+    """Return the path of a login as the home page's JSON shows it.
+
+    Where the path names the account, it has `{account}` in place of the name. It is empty where only the operator can
+    connect accounts.
+    """
     method = adapter.connection_method
     if isinstance(method, OAuth) and method.form is not None:
         return f"/{adapter.slug}/{{account}}/login"

@@ -104,12 +104,15 @@ class DeletionRequestDocument(BaseModel):
 def create_deletion_request(
     kind: RequestKind, connections: tuple[str, ...] = (), *, fingerprint: str | None = None
 ) -> DeletionRequest:
-    """Return a request with a new random code: 128 bits as 32 hexadecimal digits."""
+    """Return a request with a new random code: 128 bits as 32 hexadecimal digits.
+
+    `connections` are the names of the connections that it concerns. Copies of one request have the same `fingerprint`.
+    """
     return DeletionRequest(secrets.token_hex(16), kind, connections, fingerprint)
 
 
 def compute_fingerprint(*values: str) -> str:
-    """Return the hex SHA-256 of the values by which copies of one request are recognised."""
+    """Return the hex SHA-256 of `values`, by which copies of one deletion request are recognised."""
     return sha256("\x1f".join(values).encode("utf-8", "surrogateescape")).hexdigest()
 
 

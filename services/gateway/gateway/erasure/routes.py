@@ -123,8 +123,9 @@ class DeletionRequests:
     async def _is_erased(self, row: Connection) -> bool | None:
         """Return whether the spaces-writer has deleted the connection's data; None where the scheduler does not answer.
 
-        A lower epoch (the number that a redaction raises) shows that the scheduler has not received this redaction yet.
-        Its `erased_at` then belongs to an earlier redaction, so the answer is False.
+        When the scheduler's answer has a lower epoch (the number that a redaction raises) than the row, the scheduler
+        has not received this redaction yet. The `erased_at` in its answer then belongs to an earlier redaction, so the
+        result is False.
         """
         try:
             view = await self._scheduler.fetch_connection(row.name)
@@ -136,7 +137,10 @@ class DeletionRequests:
 def create_erasure_routes(
     erasure: ErasureService, requests: DeletionRequests, merchants: MerchantReader, cookies: Cookies
 ) -> APIRouter:
-    """Return `POST /connections/{connection}/disconnect` and `/delete`, and `GET /deletions/{code}`."""
+    """Return the routes for the merchant's buttons, and the route of a deletion request's page.
+
+    They are `POST /connections/{connection}/disconnect` and `/delete`, and `GET /deletions/{code}`.
+    """
     routes = APIRouter(tags=["Disconnecting and deleting"])
 
     @routes.post("/connections/{connection}/disconnect", **_DISCONNECT)
@@ -172,10 +176,11 @@ def create_erasure_routes(
 def create_callback_routes(
     erasure: ErasureService, platform: str, *, parse_signed_request: Callable[[str], tuple[str, int]], origin: str
 ) -> APIRouter:
-    """Return `POST /{platform}/deauthorize` and `/data-deletion`: forms with a `signed_request`, as Meta defines them.
+    """Return `POST /{platform}/deauthorize` and `/data-deletion`, where a platform reports what its users request.
 
-    `parse_signed_request` verifies a signed request and returns the platform's id of the user and the time of the
-    request (ms). It raises RequestRejectedError when the signature or the content is wrong.
+    Both take a form with a `signed_request`, as Meta defines it. `parse_signed_request` verifies a signed request and
+    returns the platform's id of the user and the time of the request (ms). It raises RequestRejectedError when the
+    signature or the content is wrong. `origin` begins the URL of the deletion request in the answer.
     """
     routes = APIRouter(prefix=f"/{platform}", tags=["Platforms"])
 

@@ -64,9 +64,10 @@ class ErasureService:
             await self._uninstall(locked, await self._try_remove_app(locked, row))
 
     async def delete_and_remove_app(self, name: str, merchant: UUID) -> str:
-        """Delete all data of an account at its merchant's request and return the deletion request's code.
+        """Delete all data of an account at its merchant's request, and remove the app there.
 
-        Raises NotFoundError unless the connection exists and belongs to `merchant`.
+        Return the deletion request's code. When the platform does not answer, the app stays installed, and the data is
+        deleted all the same. Raises NotFoundError unless the connection exists and belongs to `merchant`.
         """
         _require_owner(await self._connections.find(name), merchant)
         request = await self._requests.save_or_find_copy(
@@ -92,14 +93,14 @@ class ErasureService:
         return request.code
 
     async def execute_request(self, request: DeletionRequest) -> None:
-        """Uninstall or redact the connections of a request. Do nothing when the request is executed already."""
+        """Uninstall or redact (delete all data of) the connections of a request, unless it is executed already."""
         if request.executed_at is None:
             for name in request.connections:
                 await self._uninstall_or_redact_connection(name, request)
             await self._requests.mark_executed(request.code)
 
     async def redact_unless_installed(self, delivery: Delivery) -> str:
-        """Delete all data of an account at the platform's request and return the outcome to log.
+        """Delete all data of the delivery's account at the platform's request and return the outcome to log.
 
         Nothing is deleted when the app is still installed, or installed again. Raises the errors of
         `execute_removal_unless_objection`, which decides this.

@@ -1,1 +1,1 @@
-"""The API for the other services and for operators."""
+"""The gateway's internal API, for the other services and for operators."""

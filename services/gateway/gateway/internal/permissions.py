@@ -7,15 +7,15 @@ _OPERATOR = "operator"
 
 
 def can_get_token(caller: str, connection: str) -> bool:
-    """Return whether `caller` is `<platform>-fetcher` and the connection is at that platform."""
+    """Return whether `caller` may get the connection's token: only the `<platform>-fetcher` of its platform may."""
     return caller.endswith(_FETCHER) and caller.removesuffix(_FETCHER) == parse_platform(connection)
 
 
 def can_ensure_subscriptions(caller: str) -> bool:
-    """Return whether `caller` may have webhook subscriptions created."""
+    """Return whether `caller` is the scheduler, which alone may let the gateway create webhook subscriptions."""
     return caller == "scheduler"
 
 
 def can_operate(caller: str) -> bool:
-    """Return whether `caller` may start syncs, inspect connections and connect accounts of this installation."""
+    """Return whether `caller` is the operator, who may start syncs, inspect connections and connect accounts."""
     return caller == _OPERATOR

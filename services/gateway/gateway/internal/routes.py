@@ -68,7 +68,7 @@ def create_internal_routes(
     *,
     keys: Mapping[str, str],
 ) -> APIRouter:
-    """Return the routes under `/internal`. `keys` are the callers' keys by the caller's name.
+    """Return the routes under `/internal`. `keys` are the secret keys of the callers by the caller's name.
 
     The routes answer 401 without a valid key, and 403 when the caller lacks the permission.
     """

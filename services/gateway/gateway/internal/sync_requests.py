@@ -42,10 +42,10 @@ class ManualSyncs:
         return row.wanted_sync
 
     async def request_records(self, name: str, records: Mapping[str, tuple[str, ...]]) -> UUID:
-        """Request a sync of the records with these ids, by resource, and return the sync's id.
+        """Request a sync of certain records and return the sync's id.
 
-        Raises RequestRejectedError for an id that is malformed, for an unknown resource, and when there are no records
-        or more than `MAX_RECORDS`.
+        `records` are the ids of the records by resource, such as `products`. Raises RequestRejectedError for an id that
+        is malformed, for an unknown resource, and when there are no records or more than `MAX_RECORDS`.
         """
         async with self._connections.lock(name) as locked:
             row = _require_live(locked.row)

@@ -55,15 +55,15 @@ class MerchantReader:
         return await self._stores.sessions.find_merchant(self._keys.hash_value(SESSION, session)) if session else None
 
     def build_form_token(self, session: str) -> str:
-        """Return the token for the forms on this session's HTML pages."""
+        """Return the token in the forms on this session's HTML pages, which proves that such a page sent the form."""
         return self._keys.build_form_token(session)
 
     async def load_sync(self, merchant: UUID | None, sync_id: UUID) -> dict[str, Any]:
         """Return the JSON of a sync.
 
-        When the scheduler does not answer, a sync whose webhook checks the gateway stores has the state `unknown`.
-        Raises NotFoundError unless the sync exists and belongs to `merchant`. Raises UnavailableError when the
-        scheduler does not answer and the gateway stores no webhook checks of the sync.
+        When the scheduler does not answer, the sync has the state `unknown`, if the gateway stores webhook checks of it
+        (state of the webhook subscriptions, result of the test delivery); otherwise UnavailableError is raised. Raises
+        NotFoundError unless the sync exists and belongs to `merchant`.
         """
         if merchant is None:
             raise NotFoundError

@@ -23,9 +23,9 @@ FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 
 def describe_route(summary: str, *responses: Responses, **more: Any) -> dict[str, Any]:
-    """Return the arguments of a route's decorator. The first of `responses` describes success.
+    """Return the arguments of a route's decorator that describe the route in the OpenAPI document.
 
-    `more` are further arguments, passed through.
+    The first of `responses` describes success. `more` are further arguments, passed through.
     """
     by_status = {status: response for described in responses for status, response in described.items()}
     first = next(iter(by_status))

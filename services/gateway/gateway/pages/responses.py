@@ -57,7 +57,7 @@ _WEBHOOK_BODIES = {status: orjson.dumps(content) for status, content in WEBHOOK_
 
 
 def get_webhook_response_body(status: int) -> bytes:
-    """Return the JSON body of the response to a webhook delivery."""
+    """Return the JSON body of the response with this HTTP status to a webhook delivery."""
     return _WEBHOOK_BODIES[status]
 
 
@@ -65,7 +65,7 @@ _HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 
 
 class SafeHeaders:
-    """ASGI middleware that adds headers which keep responses out of caches, frames and referrers.
+    """ASGI middleware that adds headers against caching, framing, guessed content types and leaked referrers.
 
     With `https_only`, browsers that have been here once use https alone for a year. Set it where the gateway's own URL
     is an https one.
@@ -94,7 +94,10 @@ def is_page_wanted(request: Request) -> bool:
 
 
 def render_page(template: str, values: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
-    """Return an HTML page. Its content security policy allows only the page's own script and style."""
+    """Return the HTML page that the template makes of `values`.
+
+    Its content security policy allows only the page's own script and style.
+    """
     nonce = secrets.token_urlsafe(16)
     html = _TEMPLATES.get_template(template).render(**values, nonce=Markup(nonce))
     policy = (

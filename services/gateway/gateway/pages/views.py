@@ -121,7 +121,10 @@ class MissingScope(ResponseModel):
 
 
 def build_queued_sync(sync_id: UUID, connection: str, requested_at: int | None) -> SyncView:
-    """Return a queued full sync, for a sync that the scheduler does not know yet."""
+    """Return a full sync in state `queued`, to show for a sync that the scheduler does not know yet.
+
+    `requested_at` is in ms.
+    """
     return SyncView(
         sync_id=sync_id,
         connection=connection,
@@ -133,17 +136,17 @@ def build_queued_sync(sync_id: UUID, connection: str, requested_at: int | None) 
 
 
 def build_unknown_sync(sync_id: UUID, connection: str) -> SyncView:
-    """Return a sync in state `unknown`, for when the scheduler does not answer."""
+    """Return a sync in state `unknown`, to show for a sync while the scheduler does not answer."""
     return build_queued_sync(sync_id, connection, None).model_copy(update={"state": "unknown"})
 
 
 def build_sync_document(
     sync: SyncView, *, status: Mapping[str, Any] | None, result: Mapping[str, Any] | None, now: int
 ) -> dict[str, Any]:
-    """Return the JSON of a sync with the outcomes of its four checks.
+    """Return the JSON of a sync with the outcomes of its four checks: subscriptions, webhook test, polling and upload.
 
-    `status` is the stored state of the webhook subscriptions, `result` the stored result of the webhook probe; each is
-    None where there is none. `now` is in ms.
+    `status` is the stored state of the webhook subscriptions, `result` the stored result of the webhook probe (a test
+    delivery to the gateway itself); each is None where there is none. `now` is in ms.
     """
     checks = {
         "webhook_status": _build_webhook_status(status, sync),
@@ -157,10 +160,11 @@ def build_sync_document(
 def build_connection_document(
     row: Connection, adapter: PlatformAdapter, view: ConnectionView | None, *, scheduler_away: bool, result: object
 ) -> ConnectionDocument:
-    """Return the JSON of a connection.
+    """Return the JSON document of a connection.
 
     `view` is the scheduler's answer about the connection; None where there is none. `scheduler_away` is whether the
-    scheduler did not answer. `result` is that of the connection's last webhook probe.
+    scheduler did not answer. `result` is that of the connection's last webhook probe (a test delivery to the gateway
+    itself).
     """
     account = parse_account(row.name)
     has_webhooks = adapter.webhooks is not None

@@ -21,7 +21,10 @@ class BrowserKeys:
         self._keys = {purpose: derive_key(secret, purpose) for purpose in (STATE, BROWSER, SESSION, FORM)}
 
     def hash_value(self, purpose: str, value: str) -> bytes:
-        """Return the HMAC-SHA-256 of `value`, by which the database stores it."""
+        """Return the HMAC-SHA-256 of `value` with the key of this purpose, such as `SESSION`.
+
+        The database stores such hashes in place of the values.
+        """
         return hmac.digest(self._keys[purpose], value.encode("utf-8", "surrogateescape"), "sha256")
 
     def build_form_token(self, value: str) -> str:

@@ -37,7 +37,7 @@ class Cookies:
         self._session_seconds = session_seconds
 
     def set_login(self, response: Response, state: str, browser: str, *, path: str) -> None:
-        """Set the cookie that binds the login with this state to the browser.
+        """Set the cookie that binds the login with this state to the browser. Its value is the secret `browser`.
 
         The browser sends the cookie only to the callback at `path`.
         """
@@ -72,7 +72,7 @@ class Cookies:
 
 
 def create_cookie_value() -> str:
-    """Return a random value that nobody can guess."""
+    """Return a new random value for a cookie or an OAuth state, which nobody can guess."""
     return secrets.token_urlsafe(32)
 
 

@@ -13,7 +13,7 @@ from gateway.store.webhook_checks import WebhookCheckStore
 
 @dataclass(frozen=True)
 class Stores:
-    """The stores of one database.
+    """The stores of the gateway's database, one for each kind of row.
 
     Each call of a store's method is a transaction of its own. It raises UnavailableError when the database is
     unavailable.
@@ -34,12 +34,12 @@ class Stores:
 def create_stores(
     database: Database, locks: Database, *, get_object_key: Callable[[str], str], wake_relay: Callable[[], None]
 ) -> Stores:
-    """Return the stores.
+    """Return the stores of the gateway's `database`.
 
     `locks` is a second pool of database connections, for transactions that lock a merchant's connection. Such a
     transaction stays open while a platform answers, and must not exhaust the pool of all other queries.
     `get_object_key` returns the key of a connection's snapshot in the bucket. `wake_relay` is called after each
-    transaction that may have put messages into the outbox.
+    transaction that may have put messages into the outbox (the table of messages to publish).
     """
     transaction = database.transaction
     return Stores(

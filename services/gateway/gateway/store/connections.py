@@ -59,7 +59,10 @@ class LockedConnection:
         self._get_object_key = get_object_key
 
     async def save_and_notify(self, row: Connection) -> None:
-        """Store the row. Enqueue its event when its revision is higher than that of the stored row."""
+        """Store the row, and its merchant if that is a new one.
+
+        Enqueue the event `connection.changed` when the row's revision is higher than that of the stored row, if any.
+        """
         if row.merchant is not None:
             await self._tx.execute(_SAVE_MERCHANT, {"merchant": row.merchant})
         await self._tx.execute(_SAVE, _build_values(row))
@@ -82,9 +85,10 @@ class LockedConnection:
         await outbox.enqueue(self._tx, [OutboundMessage(topic, request.connection, request, str(request.sync_id))])
 
     async def delete_related(self, merchant: UUID | None) -> None:
-        """Delete the connection's webhook checks and OAuth states.
+        """Delete the connection's webhook checks (results of its webhook tests) and OAuth states (begun logins).
 
-        The connection's former `merchant` is deleted as well, with all sessions, unless they have other connections.
+        The connection's former `merchant` and all their sessions are deleted as well, unless the merchant has other
+        connections.
         """
         assert self.row is not None
         transaction = join_transaction(self._tx)
@@ -94,14 +98,17 @@ class LockedConnection:
             await _delete_merchant_without_connections(self._tx, merchant)
 
     async def save_executed_request(self, request: DeletionRequest) -> bool:
-        """Store the request that this transaction executes. Return False when a copy of it was stored before."""
+        """Store the deletion request that this transaction executes, and mark it executed.
+
+        Return False when a copy of the request was stored before.
+        """
         store = DeletionRequestStore(join_transaction(self._tx))
         stored = await store.save_or_find_copy(request)
         await store.mark_executed(request.code)
         return stored.code == request.code
 
     async def save_initial_webhook_checks(self, sync_id: UUID, *, status: object, result: object) -> None:
-        """Insert the webhook checks of a sync of this connection, see `WebhookCheckStore.start`."""
+        """Insert the webhook checks of a sync of this connection, see `WebhookCheckStore.save_initial_checks`."""
         assert self.row is not None
         store = WebhookCheckStore(join_transaction(self._tx))
         await store.save_initial_checks(self.row.name, sync_id, status=status, result=result)
@@ -116,7 +123,11 @@ class LockedConnections:
 
 
 class ConnectionStore:
-    """Finds and locks connections by name. See `create_stores` for the parameters."""
+    """Finds and locks connections by name.
+
+    `transaction` begins a transaction, `lock_transaction` one in the second pool of database connections, which is for
+    locks. See `create_stores` for this pool and for the other parameters.
+    """
 
     def __init__(
         self,
@@ -149,13 +160,13 @@ class ConnectionStore:
 
     @asynccontextmanager
     async def lock(self, name: str) -> AsyncIterator[LockedConnection]:
-        """Lock the connection for one transaction, also when it has no row yet."""
+        """Lock the connection, also when it has no row yet, in a transaction that lasts for the `async with` block."""
         async with self.lock_all([name]) as locked:
             yield locked.by_name[name]
 
     @asynccontextmanager
     async def lock_all(self, names: Iterable[str]) -> AsyncIterator[LockedConnections]:
-        """Lock all these connections for one transaction."""
+        """Lock all these connections in one transaction, which lasts for the `async with` block."""
         async with self._lock_transaction() as tx:
             # Always in the same order, so that two transactions never wait for each other.
             yield LockedConnections(tx, {name: await self._lock(tx, name) for name in sorted(names)})

@@ -52,7 +52,8 @@ class DeletionRequestStore:
     ) -> DeletionRequest:
         """Store a request for all connections at `platform` that a user had granted by `granted_until` (ms).
 
-        `person` is the platform's id of the user. Otherwise this is the same as `save`.
+        They take the place of the request's own connections. `person` is the platform's id of the user. Otherwise this
+        is the same as `save_or_find_copy`.
         """
         values = {"person": person, "prefix": f"{platform}:", "granted_until": granted_until}
         async with self._transaction() as tx:
@@ -78,9 +79,9 @@ class DeletionRequestStore:
             await tx.execute(_MARK_EXECUTED, {"code": code})
 
     async def list_to_republish(self, seconds_since_execution: float) -> list[DeletionRequest]:
-        """Return up to 100 requests that were executed so many seconds ago, or earlier.
+        """Return up to 100 requests that were executed at least `seconds_since_execution` ago.
 
-        Those whose connections were published again since are left out.
+        Requests whose connections have been published again since then are left out.
         """
         async with self._transaction() as tx:
             return [

@@ -24,7 +24,7 @@ class OAuthStateStore:
         self._transaction = transaction
 
     async def create(self, *, state_hash: bytes, browser_hash: bytes, connection: str, seconds: int) -> None:
-        """Store a state that expires after `seconds`."""
+        """Store the state of a login that this browser begins for this connection. It expires after `seconds`."""
         values = {"state_hash": state_hash, "browser_hash": browser_hash, "connection": connection, "seconds": seconds}
         async with self._transaction() as tx:
             await tx.execute(_CREATE, values)

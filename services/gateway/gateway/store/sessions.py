@@ -24,7 +24,7 @@ class SessionStore:
         self._transaction = transaction
 
     async def find_merchant(self, id_hash: bytes) -> UUID | None:
-        """Return the merchant of a session; None where the session does not exist or has expired."""
+        """Return the merchant of the session with this hash; None where there is no such session or it has expired."""
         async with self._transaction() as tx:
             merchant: UUID | None = (await tx.execute(_MERCHANT, {"id_hash": id_hash})).scalar()
         return merchant
@@ -35,7 +35,10 @@ class SessionStore:
             await tx.execute(_PROLONG, {"id_hash": id_hash, "seconds": seconds})
 
     async def replace(self, old: bytes | None, new: bytes, merchant: UUID, seconds: int) -> None:
-        """Delete the session with the hash `old`, if any, and create the session with the hash `new` for `merchant`."""
+        """Delete the session with the hash `old`, if any, and create the session with the hash `new` for `merchant`.
+
+        The new session expires after `seconds`.
+        """
         async with self._transaction() as tx:
             if old:
                 await tx.execute(_END, {"id_hash": old})

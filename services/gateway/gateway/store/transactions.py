@@ -13,7 +13,10 @@ Raises UnavailableError when the database is unavailable.
 
 
 def join_transaction(tx: AsyncConnection) -> OpenTransaction:
-    """Return a function that opens the running transaction `tx`. It does not commit; the owner of `tx` does."""
+    """Return a function that gives the running transaction `tx` to its caller instead of beginning a new one.
+
+    It does not commit; the owner of `tx` does.
+    """
 
     def open_transaction() -> AbstractAsyncContextManager[AsyncConnection]:
         return nullcontext(tx)

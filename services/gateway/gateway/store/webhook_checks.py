@@ -69,17 +69,20 @@ class WebhookCheckStore:
             await tx.execute(_START, values)
 
     async def save_status(self, sync_id: UUID, status: object) -> None:
-        """Replace the state of the connection's webhook subscriptions that is stored for a sync."""
+        """Replace, for this sync, the stored state of the connection's webhook subscriptions."""
         async with self._transaction() as tx:
             await tx.execute(_SAVE_STATUS, {"sync_id": sync_id, "value": _dump(status)})
 
     async def save_probe_result(self, sync_id: UUID, result: object) -> None:
-        """Replace the result that is stored for a sync of the webhook probe, the gateway's test delivery to itself."""
+        """Replace, for this sync, the stored result of the webhook probe, the gateway's test delivery to itself."""
         async with self._transaction() as tx:
             await tx.execute(_SAVE_RESULT, {"sync_id": sync_id, "value": _dump(result)})
 
     async def find(self, sync_id: UUID) -> WebhookChecks | None:
-        """Return what is stored for a sync: the state of the subscriptions and the result of the test delivery."""
+        """Return the webhook checks that are stored for a sync; None where nothing is stored.
+
+        They are the state of the webhook subscriptions and the result of the test delivery.
+        """
         async with self._transaction() as tx:
             row = (await tx.execute(_FIND, {"sync_id": sync_id})).one_or_none()
         if row is None:
@@ -88,7 +91,7 @@ class WebhookCheckStore:
         return WebhookChecks(row.connection, _load(row.webhook_status), _load(row.probe_result), created_at)
 
     async def find_last_probe_result(self, connection: str) -> dict[str, Any] | None:
-        """Return the result of the connection's latest webhook probe; None where there was no probe."""
+        """Return the result of the connection's latest webhook probe (test delivery); None where there was no probe."""
         async with self._transaction() as tx:
             return _load((await tx.execute(_FIND_LAST_RESULT, {"connection": connection})).scalar())
 
@@ -98,7 +101,10 @@ class WebhookCheckStore:
             await tx.execute(_DELETE, {"connection": connection})
 
     async def prune(self) -> None:
-        """Delete webhook checks that are older than 30 days, except those of the latest requested full syncs."""
+        """Delete webhook checks that are older than 30 days, except those of each connection's wanted sync.
+
+        The wanted sync is the full sync that was requested last.
+        """
         async with self._transaction() as tx:
             await tx.execute(_PRUNE)
 

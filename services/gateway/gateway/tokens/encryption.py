@@ -27,7 +27,7 @@ def derive_key(secret: str, purpose: str) -> bytes:
 
 
 class TokenCipher:
-    """Encrypts with the first of `keys` (32 bytes by key id) and decrypts with any of them.
+    """Encrypts tokens with the first of `keys` (32 bytes by key id) and decrypts them with any of `keys`.
 
     An encrypted value is `<key id>.<base64 of nonce and ciphertext>`. The connection's name and the kind of token
     (`access` or `refresh`) are authenticated with the value, so that a value copied to another row is not decrypted.
@@ -38,17 +38,20 @@ class TokenCipher:
         self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
 
     def encrypt(self, value: str, *, connection: str, kind: str) -> str:
-        """Return `value` encrypted with the current key, the first of `keys`."""
+        """Return the token `value` encrypted with the current key, the first of `keys`.
+
+        The result can be decrypted only for the same connection and `kind` (`access` or `refresh`).
+        """
         nonce = secrets.token_bytes(_NONCE_BYTES)
         ciphertext = self._keys[self._current].encrypt(nonce, value.encode(), _build_context(connection, kind))
         return f"{self._current}.{b64encode(nonce + ciphertext).decode()}"
 
     def decrypt(self, encrypted: str, *, connection: str, kind: str) -> str:
-        """Return the decrypted value.
+        """Return the decrypted token of this connection. `kind` is `access` or `refresh`.
 
-        Raises TransientError when the value's key is not among `keys`, or when the value belongs to another connection
-        or kind. The error is transient because the operator can put a missing key back. Until then only this
-        connection cannot be read.
+        Raises TransientError when the key of the encrypted value is not among `keys`, or when the value belongs to
+        another connection or kind. The error is transient because the operator can put a missing key back. Until then
+        only this connection cannot be read.
         """
         key_id, _, encoded = encrypted.partition(".")
         key = self._keys.get(key_id)
@@ -73,7 +76,7 @@ class TokenCipher:
         )
 
     def is_encrypted_with_current_key(self, encrypted: str) -> bool:
-        """Return whether the value is encrypted with the current key."""
+        """Return whether the encrypted token was encrypted with the current key, the first of `keys`."""
         return encrypted.partition(".")[0] == self._current
 
 

@@ -38,7 +38,7 @@ after those, a fetcher takes the gateway for unavailable and pauses the work of 
 
 @dataclass(frozen=True)
 class TokenResponse:
-    """The access token that a fetcher gets, with the connection's epoch and scopes.
+    """The access token that a fetcher gets, with the connection's scopes and its epoch (which rises when it ends).
 
     `expires_at` is in ms; None where the token does not expire.
     """
@@ -55,10 +55,11 @@ def hash_token(access_token: str) -> str:
 
 
 class TokenService:
-    """Gives out access tokens.
+    """Gives out the access tokens of connections, and refreshes them.
 
-    `apis` are the platforms' account APIs by slug. `now` returns the time in ms. `count_refresh` is called for every
-    attempt to replace a token.
+    `apis` are the platforms' account APIs (the calls for one account) by slug. `now` returns the time in ms.
+    `count_refresh` is called for every attempt to replace a token. `answer_seconds` limits the time for waiting for a
+    connection's lock and refreshing its token.
     """
 
     def __init__(
@@ -80,9 +81,9 @@ class TokenService:
         self._queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def get_token(self, name: str) -> TokenResponse:
-        """Return the connection's token. It is valid for at least two minutes, or one minute when the refresh fails.
+        """Return the connection's access token, valid for at least two minutes, or one minute when the refresh fails.
 
-        Raises NotFoundError when there is no such connection, ConnectionEndedError when it is not live, and
+        Raises NotFoundError when there is no such connection, ConnectionEndedError when it is not live (connected), and
         TransientError when the token has to be refreshed and the platform does not answer.
         """
         row = _require_row(await self._connections.find(name))
@@ -110,10 +111,10 @@ class TokenService:
         return self._build_response(row)
 
     async def call_with_token(self, name: str, token: TokenResponse, use: Callable[[TokenResponse], Awaitable[T]]) -> T:
-        """Call `use` with the token and return its result.
+        """Call `use` with the connection's token and return what `use` returns.
 
-        When the platform rejects the token, `use` is called once more with another token.
-        Raises the errors of `replace_token`, and TokenRejectedError when the platform rejects the second token, too.
+        When the platform rejects the token, `use` is called once more with another token. Raises the errors of
+        `replace_token`, and TokenRejectedError when the platform rejects the second token, too.
         """
         try:
             return await use(token)
@@ -121,11 +122,12 @@ class TokenService:
             return await use(await self.replace_token(name, hash_token(token.access_token)))
 
     async def refresh_token_if_due(self, locked: LockedConnection) -> Connection:
-        """Refresh the locked connection's token if it is about to expire, and return the row.
+        """Refresh the locked connection's token if it is about to expire, and return the connection's row.
 
-        The returned row is in state reauthorise when the platform does not accept the refresh token. Raises
-        NotFoundError when there is no row, and TransientError when the token expires within a minute and the platform
-        does not answer.
+        Tokens that need no refresh but are encrypted with an old key are encrypted with the current one. The returned
+        row is in state reauthorise (the merchant has to sign in again) when the platform does not accept the refresh
+        token. Raises NotFoundError when there is no row, and TransientError when the token expires within a minute and
+        the platform does not answer.
         """
         row = _require_row(locked.row)
         if not row.is_live or self._can_use_unchanged(row):
@@ -147,10 +149,10 @@ class TokenService:
     async def _refresh_or_require_reauthorisation(
         self, locked: LockedConnection, row: Connection, refresh_token: str
     ) -> Connection:
-        """Refresh the tokens, save the row, and return it.
+        """Refresh the connection's tokens, save its row, and return the saved row.
 
-        The row is saved in state reauthorise when there is no refresh token or the platform rejects it. Raises
-        TransientError when the platform does not answer.
+        The row is saved in state reauthorise (the merchant has to sign in again) when there is no refresh token or the
+        platform rejects it. Raises TransientError when the platform does not answer.
         """
         platform = parse_platform(row.name)
         try:

@@ -40,7 +40,7 @@ class WebhookMiddleware:
 
 
 async def _handle_post(handler: WebhookReceiver, headers: Sequence[Header], receive: Receive) -> int:
-    """Read the body, handle the deliveries and return the status."""
+    """Read the body of a webhook POST, let `handler` handle its deliveries, and return the HTTP status to answer."""
     try:
         async with asyncio.timeout(handler.answer_seconds):
             body = await _read_body(headers, receive, handler.max_bytes)
@@ -54,7 +54,7 @@ async def _handle_post(handler: WebhookReceiver, headers: Sequence[Header], rece
 
 
 async def _read_body(headers: Sequence[Header], receive: Receive, max_bytes: int) -> bytes:
-    """Return the raw body.
+    """Return the raw body of the request.
 
     Raises RequestRejectedError with status 413 as soon as the body is known to be too large, and with status 408 when
     the sender disconnects.

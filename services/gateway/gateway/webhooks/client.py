@@ -17,7 +17,7 @@ TIMEOUT = httpx.Timeout(5.0)
 
 
 async def post_probe(http: httpx.AsyncClient, url: str, headers: dict[str, str], body: bytes) -> int:
-    """POST once, without following redirects, and return the HTTP status.
+    """POST the webhook probe (a test delivery) once, without following redirects, and return the HTTP status.
 
     Raises TransientError with the network error's text when there is no response. Each wait for the network ends after
     5 s.
@@ -33,8 +33,8 @@ async def post_probe(http: httpx.AsyncClient, url: str, headers: dict[str, str],
 async def watch_topic(brokers: Brokers, topic: str) -> AsyncIterator[WaitForSync]:
     """Consume all partitions of `topic` from their present ends, without a consumer group.
 
-    Yields a function that waits for the sync request with a given sync id. Raises UnavailableError when Kafka is
-    unavailable.
+    Yields a function that waits for the sync request with a given sync id and returns whether it arrived in time.
+    Raises UnavailableError when Kafka is unavailable.
     """
     consumer = AIOKafkaConsumer(
         topic, **brokers.client_options, group_id=None, auto_offset_reset="latest", enable_auto_commit=False

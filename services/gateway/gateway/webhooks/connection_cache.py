@@ -1,4 +1,7 @@
-"""A cache of the live connections' epochs, read from the store and kept for five seconds."""
+"""A cache of the live connections' epochs, read from the store and kept for five seconds.
+
+An epoch is a number of a connection that rises with each uninstall and redaction (deletion of all data).
+"""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import NamedTuple
@@ -42,9 +45,9 @@ class ConnectionCache:
         return entry.epoch if entry is not None and entry.until > self._clock() else None
 
     async def load_live_epochs(self, names: Collection[str]) -> dict[str, int]:
-        """Read these connections with one query, cache the live ones, and return their epochs by name.
+        """Read these connections with one query, and return the epochs of the live ones by name.
 
-        Raises UnavailableError when the database is unavailable.
+        The returned epochs are cached. Raises UnavailableError when the database is unavailable.
         """
         live = {row.name: row.epoch for row in await self._load_connections(names) if row.is_live}
         if len(self._entries) + len(live) > _MAX_ENTRIES:

@@ -16,7 +16,10 @@ CHECK_SECONDS = 0.1
 
 
 class Deadlines:
-    """Calls `handle_timeout` of each item that is not finished after `seconds`, to within a tenth of a second."""
+    """Calls `handle_timeout` of each added item that is not finished after `seconds`.
+
+    The call comes at most about a tenth of a second late.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

@@ -74,7 +74,11 @@ class DeliveryBatch:
         """The task that handles the deliveries, if they need one. `handle_timeout` cancels it."""
 
     def finish(self, delivery: Delivery, outcome: str, status: int = 200, **fields: str) -> None:
-        """Log the outcome of a delivery. Answer the POST when this was its last unfinished delivery."""
+        """Log the outcome of a delivery. Answer the POST when this was its last unfinished delivery.
+
+        A `status` other than 200 becomes the status of the answer. `fields` are further log fields. Does nothing when
+        the POST is answered already.
+        """
         if self.is_finished:
             return
         fields = {"connection": delivery.connection, **fields, **self._trace}
@@ -89,7 +93,7 @@ class DeliveryBatch:
             self._answer(self._status)
 
     def finish_or_request_redelivery(self, delivery: Delivery, sync_id: str, error: UnavailableError | None) -> None:
-        """Finish the delivery when Kafka has acknowledged its sync request (`error` is None), else request it again."""
+        """Finish the delivery if Kafka has its sync request (`error` is None), otherwise request a redelivery."""
         if error is None:
             self.finish(delivery, "requested", sync_id=sync_id)
         else:
@@ -100,9 +104,9 @@ class DeliveryBatch:
         self.finish(delivery, f"held: {type(error).__name__}", 503, reason=str(error)[:300])
 
     def handle_timeout(self) -> None:
-        """Cancel the batch's task and answer 503, so that the platform sends the POST again.
+        """Cancel the task that handles the deliveries, if any, and answer 503 when the time limit is over.
 
-        It is called when the time limit is over.
+        The platform then sends the POST again.
         """
         if self.task is not None:
             self.task.cancel()
@@ -115,7 +119,7 @@ class DeliveryBatch:
 
 
 class WebhookHandler:
-    """Handles POSTs to `/<platform>/webhook`."""
+    """Handles POSTs to `/<platform>/webhook`: verifies the deliveries, publishes or executes them, and answers."""
 
     def __init__(
         self,
@@ -151,7 +155,7 @@ class WebhookHandler:
         ]
 
     def handle(self, headers: Sequence[Header], body: bytes, answer: Answer) -> None:
-        """Handle a POST and call `answer` with the status, now or later. Header names are in lower case."""
+        """Handle a POST and call `answer` with the HTTP status, now or later. Header names are in lower case."""
         try:
             deliveries = self._webhooks.verify_and_parse_deliveries(headers, body)
         except RequestRejectedError as error:
@@ -169,7 +173,7 @@ class WebhookHandler:
             answer(200)
 
     def log_refusal(self, status: int, reason: str, headers: Iterable[Header]) -> int:
-        """Log a refused POST and return `status`.
+        """Log and count a refused POST, and return `status`.
 
         The topic, account and delivery id are logged as the headers claim them, unverified, at most 200 bytes of each.
         """
@@ -181,9 +185,9 @@ class WebhookHandler:
         return status
 
     def _try_handle_without_waiting(self, delivery: Delivery, batch: DeliveryBatch) -> bool:
-        """Publish or drop the delivery without waiting, and return whether that was possible.
+        """Publish the delivery's sync request or drop the delivery, if possible without waiting.
 
-        It is not possible when the store or the platform has to be asked first.
+        Return whether it was possible. It is not possible when the store or the platform has to be asked first.
         """
         kind = delivery.kind
         if kind is DeliveryKind.RECORDS:
@@ -200,7 +204,7 @@ class WebhookHandler:
         return True
 
     async def _handle_in_task(self, deliveries: Sequence[Delivery], batch: DeliveryBatch) -> None:
-        """Handle the deliveries about records with one query, and then those about the app sequentially."""
+        """Handle the deliveries about records, with one database query, and then those about the app, one by one."""
         if records := [delivery for delivery in deliveries if delivery.kind is DeliveryKind.RECORDS]:
             await self._publish_requests(records, batch)
         for delivery in deliveries:
@@ -214,9 +218,10 @@ class WebhookHandler:
                 batch.finish(delivery, outcome)
 
     async def _publish_requests(self, deliveries: Sequence[Delivery], batch: DeliveryBatch) -> None:
-        """Publish sync requests for connections that are not in the cache.
+        """Publish the sync requests of deliveries whose connections' epochs are not in the cache.
 
-        Their epochs are read with one query, because one POST may hold a thousand deliveries.
+        The epochs (numbers that rise when a connection ends) are read with one query, because one POST may hold a
+        thousand deliveries. Deliveries for connections that are not live are dropped.
         """
         try:
             epochs = await self._connections.load_live_epochs({delivery.connection for delivery in deliveries})
@@ -232,7 +237,7 @@ class WebhookHandler:
                 self._publish_request(delivery, epoch, batch)
 
     async def _handle_app_event(self, delivery: Delivery) -> str:
-        """Handle a delivery about the app itself and return its outcome.
+        """Handle a delivery about the app itself, such as an uninstall, and return the outcome to log.
 
         Raises UnavailableError, TransientError, TokenRejectedError or TimeoutError when the platform has to send the
         delivery again.

@@ -36,7 +36,7 @@ class Installations:
         self._try_seconds = try_seconds
 
     async def uninstall_unless_token_works(self, name: str, triggered_at: int | None) -> str:
-        """Set the connection to uninstalled, delete its tokens, and return the outcome to log.
+        """Set the connection to uninstalled and delete its tokens, unless its token works; return the outcome to log.
 
         `triggered_at` is the time of the event (ms). An uninstall that is clearly older than the present grant is
         ignored, because the app has been installed again since. Every other uninstall is first checked by trying the

@@ -31,16 +31,17 @@ WatchTopic = Callable[[str], AbstractAsyncContextManager[WaitForSync]]
 
 
 def build_sent_result(now: int) -> dict[str, Any]:
-    """Return the pending result of a probe that is sent at `now` (ms)."""
+    """Return the pending result of a webhook probe (a test delivery) that is sent at `now` (ms)."""
     return {"status": "pending", "message": "the test delivery is on its way", "sent_at": now}
 
 
 async def run_probe(
     platform: str, webhooks: Webhooks, account: str, *, post_probe: PostProbe, watch_topic: WatchTopic
 ) -> dict[str, Any]:
-    """Send the probe, wait for it in Kafka, and return the result as `{"status", "message"}`.
+    """Send the webhook probe, wait for its sync request in Kafka, and return the result as `{"status", "message"}`.
 
-    An unreachable URL and an unavailable Kafka are failed results, not exceptions.
+    The probe is a signed test delivery about `account` to the gateway's own webhook address. An unreachable URL and an
+    unavailable Kafka are failed results, not exceptions.
     """
     webhook_id, headers, body = webhooks.build_probe(account)
     address = webhooks.address

@@ -22,7 +22,10 @@ BODY_SECONDS = 3.0
 
 
 class WebhookProtocol(LimitedProtocol):
-    """The protocol of one TCP connection to the public listener."""
+    """Handles one TCP connection to the public listener.
+
+    Plain webhook POSTs go directly to the webhook handlers, all other requests to uvicorn.
+    """
 
     def __init__(self, *, endpoints: "WebhookEndpoints", **uvicorn_arguments: Any) -> None:
         super().__init__(**uvicorn_arguments)
@@ -30,14 +33,17 @@ class WebhookProtocol(LimitedProtocol):
         self._request: WebhookRequest | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes. When they end a delivery's headers but not yet its body, the body gets a deadline."""
+        """Parse bytes that have arrived.
+
+        When they end the headers of a webhook POST but not yet its body, the body gets a deadline.
+        """
         super().data_received(data)
         request, self._request = self._request, None
         if request is not None and not request.is_finished:
             self._endpoints.deadlines.add(request)
 
     def on_message_begin(self) -> None:
-        """Begin a request with the few attributes that a delivery needs.
+        """Begin a request with the few attributes that a webhook POST needs.
 
         `_pass_to_uvicorn` creates the other attributes that uvicorn needs.
         """
@@ -47,7 +53,10 @@ class WebhookProtocol(LimitedProtocol):
         self.headers = []
 
     def on_headers_complete(self) -> None:
-        """Begin to read a plain POST to a webhook path (see `_is_plain`), or pass any other request to uvicorn."""
+        """Begin to read a plain POST to a webhook path, or pass any other request to uvicorn.
+
+        `_is_plain` decides which POSTs are plain: for example HTTP/1.1, without `Expect`, and not pipelined.
+        """
         handler = self._endpoints.by_path.get(self.url)
         if handler is None or not self._is_plain():
             self._pass_to_uvicorn()
@@ -75,7 +84,10 @@ class WebhookProtocol(LimitedProtocol):
         )
 
     def answer(self, status: int, *, keep_alive: bool, has_unread_body: bool) -> None:
-        """Write the answer, and then keep the TCP connection open or close it."""
+        """Write the answer to a webhook POST, and then keep the TCP connection open or close it.
+
+        With `has_unread_body` a closing is delayed by a second, so that the sender still sees the answer.
+        """
         if self.transport.is_closing():
             return
         keep_alive = keep_alive and LAST_ANSWER not in self.server_state.default_headers
@@ -136,7 +148,7 @@ class WebhookRequest:
             self._handler.handle(self._headers, body, self.answer)
 
     def answer(self, status: int) -> None:
-        """Write the answer."""
+        """Answer the POST with this HTTP status, unless the sender is gone."""
         self.response_complete = True
         if not self.disconnected:
             self._connection.answer(status, keep_alive=self.keep_alive, has_unread_body=self.more_body)
@@ -156,7 +168,10 @@ class WebhookRequest:
         self._refuse(408, "the body did not come")
 
     def _refuse(self, status: int, reason: str) -> None:
-        """Answer with an error before the body is complete. The rest of the body is discarded."""
+        """Log and count the refusal, and answer with this HTTP status. The TCP connection is then closed.
+
+        It is called before the whole body is read. The rest of the body is discarded.
+        """
         self.keep_alive = False
         self.answer(self._handler.log_refusal(status, reason, self._headers))
 

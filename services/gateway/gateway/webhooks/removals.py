@@ -39,15 +39,16 @@ async def execute_removal_unless_objection(
     execute: Callable[[LockedConnection], Awaitable[str]],
     timeout_seconds: float = TRY_SECONDS,
 ) -> str:
-    """Execute a removal unless there is an objection, and return the outcome to log.
+    """Execute a removal of the app unless there is an objection, and return the outcome to log.
 
-    `find_objection` tries the stored token and returns an outcome when the app is still installed, otherwise None. It
-    and `execute` run under the connection's lock.
+    `find_objection` tries the stored token and returns an outcome when the app is still installed, otherwise None.
+    `execute` disconnects the account or deletes its data, and returns the outcome. Both run under the connection's
+    lock.
 
-    When the token cannot be tried within `timeout_seconds`, the times decide. A removal that is clearly later than the
-    grant is executed, because a closed shop may not answer at all. For any other removal the TransientError or
-    TimeoutError is raised, so that the platform delivers again. Raises UnavailableError when the database is
-    unavailable.
+    When the token cannot be tried within `timeout_seconds`, the times of the removal (`triggered_at`, ms) and of the
+    grant decide. A removal that is clearly later than the grant is executed, because a closed shop may not answer at
+    all. For any other removal the TransientError or TimeoutError is raised, so that the platform delivers again. Raises
+    UnavailableError when the database is unavailable.
     """
     try:
         async with asyncio.timeout(timeout_seconds), connections.lock(name) as locked:

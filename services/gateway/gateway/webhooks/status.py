@@ -13,15 +13,15 @@ POLLED_ONLY = {"status": "success", "message": "not supported: polled only"}
 def build_initial_webhook_checks(has_webhooks: bool) -> tuple[dict[str, str], dict[str, str]]:
     """Return the first state of the webhook subscriptions and the first result of the webhook probe for a new grant.
 
-    Both are pending; for a platform without webhooks both are success.
+    The webhook probe is a test delivery. Both are pending; for a platform without webhooks both are success.
     """
     return (PENDING_STATUS, PENDING_RESULT) if has_webhooks else (POLLED_ONLY, POLLED_ONLY)
 
 
 def build_webhook_status(report: WebhookReport, address: str) -> dict[str, Any]:
-    """Return the outcome of creating the subscriptions, as a whole and for each topic.
+    """Return the outcome of creating a connection's webhook subscriptions, as a whole and for each topic.
 
-    The whole has failed when the platform refused any topic.
+    The whole has failed when the platform refused any topic. `address` is the URL to which the platform delivers.
     """
     refused = [topic for topic, outcome in report.topics.items() if not outcome.is_subscribed]
     message = _describe_subscribed_topics(report, address)
@@ -36,7 +36,10 @@ def build_webhook_status(report: WebhookReport, address: str) -> dict[str, Any]:
 
 
 def build_checkup(report: WebhookReport, address: str) -> dict[str, Any]:
-    """Return the outcome of inspecting the subscriptions. It is failed when any topic is not subscribed."""
+    """Return the outcome of inspecting a connection's webhook subscriptions.
+
+    It is failed when any topic is not subscribed. `address` is the URL to which the platform delivers.
+    """
     missing = [topic for topic, outcome in report.topics.items() if not outcome.is_subscribed]
     return {
         "status": _get_status(not missing),

@@ -75,7 +75,10 @@ class WebhookSubscriptions:
         return status
 
     async def inspect(self, connection: str) -> dict[str, Any]:
-        """Return the missing topics and the platform's remarks, such as an unexpected API version. Changes nothing."""
+        """Return the state of the connection's webhook subscriptions. Changes nothing.
+
+        It names the missing topics and the platform's remarks, such as an unexpected API version.
+        """
         token = await self._tokens.get_token(connection)
         webhooks = self._find_platform_webhooks(connection)
         if webhooks is None:
@@ -85,7 +88,7 @@ class WebhookSubscriptions:
         )
 
     async def wait_for_probes(self) -> None:
-        """Wait until all running probes have ended."""
+        """Wait until all running webhook probes (test deliveries to our own webhook address) have ended."""
         await asyncio.gather(*self._tasks)
 
     def _find_platform_webhooks(self, connection: str) -> Webhooks | None:

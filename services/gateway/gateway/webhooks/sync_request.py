@@ -13,7 +13,7 @@ _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def derive_sync_id(delivery: Delivery) -> str:
-    """Return the sync id of a delivery as text. All copies of the delivery have the same id.
+    """Return the id of the sync that a delivery requests, as text. All copies of the delivery have the same id.
 
     The id equals `contracts.headers.derive_id(platform, webhook_id)`; a test compares them. This computation is faster,
     which matters because it runs for every delivery.
@@ -26,10 +26,10 @@ def derive_sync_id(delivery: Delivery) -> str:
 
 
 def build_request_body(delivery: Delivery, sync_id: str, epoch: int, now: int) -> bytes:
-    """Return the `SyncRequested` of this delivery as JSON; `now` is in ms.
+    """Return the `SyncRequested` of this delivery as JSON.
 
-    The contract's model is not used, because it is slower and this runs for every delivery. A test compares the result
-    with the model.
+    `epoch` is the connection's (the number that rises when it ends); `now` is in ms. The contract's model is not used,
+    because it is slower and this runs for every delivery. A test compares the result with the model.
     """
     return orjson.dumps(
         {

@@ -17,13 +17,19 @@ if TYPE_CHECKING:
 
 
 def trace_handler(handler: WebhookHandler) -> "WebhookReceiver":
-    """Wrap the handler in a span from the end of the body to the answer."""
+    """Wrap the handler in a trace span for each POST, from the end of its body to its answer.
+
+    Return the handler itself where no traces are exported.
+    """
     tracer = tracing.get_tracer()
     return handler if tracer is None else TracingHandler(handler, tracer)
 
 
 def trace_publish(publish: Publish) -> Publish:
-    """Wrap `publish` in a span that ends when Kafka acknowledges. The message's headers carry the span as parent."""
+    """Wrap `publish` in a trace span for each message, which ends when Kafka has acknowledged the message.
+
+    The message's headers carry the span as parent. Return `publish` itself where no traces are exported.
+    """
     tracer = tracing.get_tracer()
     return publish if tracer is None else partial(_publish_in_span, publish, tracer)
 

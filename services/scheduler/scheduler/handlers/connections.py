@@ -15,9 +15,9 @@ from scheduler.store.connections import LedgerConnection
 class ConnectionStateHandler:
     """Schedules polls, opens and cancels syncs, and deletes data when the state of a connection changes.
 
-    A connected connection gets its next poll and the full sync that the gateway requests in the event. The open
-    syncs of earlier epochs are cancelled. (The epoch is a number that the gateway raises when a connection ends.) The
-    data of a redacted connection (one whose data was requested to be deleted) is deleted.
+    A connected connection gets its next poll (a regular full sync) and, if the event requests one, a full sync at once.
+    The open syncs of earlier epochs are cancelled. (The epoch is a number that the gateway raises when a connection
+    ends.) What is stored about a redacted connection (one whose data was requested to be deleted) is deleted.
     """
 
     def __init__(
@@ -36,7 +36,9 @@ class ConnectionStateHandler:
     async def __call__(self, connection: str, events: Sequence[ConnectionChanged]) -> None:
         """Apply the event with the highest revision, unless the stored revision is as high.
 
-        The data is also deleted when only an earlier event of the batch has the state `redacted`.
+        The gateway raises the revision with each change of the connection. What is stored about the connection is also
+        deleted when only an earlier one of the `events` has the state `redacted` (its data was requested to be
+        deleted).
         """
         newest = max(events, key=lambda event: event.revision)
         counts = TransactionCounts()

@@ -21,9 +21,10 @@ log = structlog.get_logger()
 
 
 class DataStoredHandler:
-    """Stores what the spaces-writer reports: totals and results of syncs, uploads and erasures.
+    """Stores what the spaces-writer reports: record counts and results of syncs, uploads of snapshots, and erasures.
 
-    Also requests a direct read of each record that the spaces-writer wants to have verified.
+    An erasure is the deletion of a connection's snapshot from the bucket. The handler also requests a direct read of
+    each record that the spaces-writer wants to have verified.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class DataStoredHandler:
     async def __call__(self, connection: str, events: Sequence[DataStored]) -> None:
         """Handle the events in their order.
 
-        Raises UnknownConnectionError before the connection's first `connection.changed` was handled.
+        Raises UnknownConnectionError if no `connection.changed` event of the connection has been handled yet.
         """
         counts = TransactionCounts()
         async with self._transaction() as tx:
@@ -68,9 +69,10 @@ async def _handle_event(
 
 
 async def _record_erasure(tx: AsyncConnection, row: LedgerConnection, event: DataStored, erasure: Erasure) -> None:
-    """Store when the redaction of a connection was completed, unless a later redaction is not completed yet.
+    """Store when the redaction (the requested deletion of all data) of a connection was completed.
 
-    Raises UnknownConnectionError while the `connection.changed` event of this redaction has not been handled.
+    Nothing is stored if the connection was redacted again since: then the time of the later redaction counts. Raises
+    UnknownConnectionError while the `connection.changed` event of this redaction has not been handled.
     """
     if event.epoch > row.epoch:
         raise UnknownConnectionError(f"{event.connection} at epoch {event.epoch}")
@@ -109,7 +111,7 @@ async def _handle_incomplete(tx: AsyncConnection, result: SyncResult) -> None:
 
 
 async def _retry_syncs(tx: AsyncConnection, event: DataStored, result: SyncResult) -> bool:
-    """Schedule another attempt for incremental syncs that have failed. Return whether there is another attempt.
+    """Schedule another attempt at the failed incremental syncs that `result` names. Return whether it was scheduled.
 
     If one of the syncs has no attempt left, none of them is tried again. Each sync gets a request of its own, so that a
     record that can never be read fails only the sync that requested it.
@@ -126,7 +128,7 @@ async def _retry_syncs(tx: AsyncConnection, event: DataStored, result: SyncResul
 async def _record_existing_upload(
     tx: AsyncConnection, counts: TransactionCounts, connection: str, result: SyncResult
 ) -> None:
-    """Mark syncs that changed nothing as uploaded, because the uploaded snapshot already contains their data.
+    """Mark syncs that changed nothing as uploaded, if the uploaded snapshot already contains their data.
 
     This is called for incremental syncs only. A full sync waits for the next upload event, because the spaces-writer
     checks the uploaded object after each full sync and publishes such an event.

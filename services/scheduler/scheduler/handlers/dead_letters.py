@@ -13,14 +13,14 @@ from scheduler.use_cases.finish_syncs import finish_syncs
 
 
 class DeadLettersHandler:
-    """Sets the syncs that a dead letter names to failed."""
+    """Fails the syncs that are named in a dead letter, which is a message that a service could not handle."""
 
     def __init__(self, transaction: Transaction, *, record_counts: RecordCounts) -> None:
         self._transaction = transaction
         self._record_counts = record_counts
 
     async def __call__(self, connection: str, events: Sequence[dict[str, Any]]) -> None:
-        """Set the named syncs to failed. Dead letters that name no sync are ignored; an operator must handle them."""
+        """Fail the syncs that the dead letters name. An operator must handle the dead letters that name no sync."""
         for event in events:
             sync_ids = find_sync_ids(event)
             if sync_ids:

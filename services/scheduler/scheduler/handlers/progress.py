@@ -54,12 +54,15 @@ async def _retry_or_fail_incremental(tx: AsyncConnection, counts: TransactionCou
 
 
 def is_counted_attempt(event: SyncProgressed) -> bool:
-    """Return whether a postponement counts as an attempt: it has a reason other than the platform's rate limit."""
+    """Return whether the postponement that `event` reports counts as an attempt at the postponed read.
+
+    It counts if it has a reason, and if this reason is not the platform's rate limit.
+    """
     return event.reason is not None and not event.throttled
 
 
 async def _handle_full(tx: AsyncConnection, counts: TransactionCounts, event: SyncProgressed) -> None:
-    """Handle an event of the step that was requested last. Events of other steps are ignored.
+    """Handle a fetcher's report on a step (a part of a full sync), if this step was requested last. Ignore others.
 
     For this reason a step that ran twice changes nothing the second time.
     """

@@ -30,7 +30,10 @@ MAX_CONNECTIONS = 500
 
 
 def build_ledger_routes(database: Database, keys: Mapping[str, str]) -> APIRouter:
-    """Build the routes. `keys` maps the name of a caller to its key; only gateway and operator may read."""
+    """Build the routes that return syncs and connections as JSON.
+
+    `keys` maps the name of a caller to its key. Only the callers `gateway` and `operator` may read.
+    """
 
     def require_reader(authorization: str = Header(default="")) -> str:
         caller = identify_caller(keys, authorization)

@@ -107,15 +107,16 @@ async def upsert(tx: AsyncConnection, event: ConnectionChanged) -> None:
 
 
 async def lock_due(tx: AsyncConnection, limit: int) -> list[LedgerConnection]:
-    """Return at most `limit` connections whose poll is due, and lock their rows until the transaction ends.
+    """Return at most `limit` connections whose poll (regular full sync) is due, and lock their rows.
 
-    Rows that another scheduler process has locked are left out, so that each poll is started once.
+    The rows are locked until the transaction ends. Rows that another scheduler process has locked are left out, so that
+    each poll is started once.
     """
     return [LedgerConnection(*row) for row in (await tx.execute(_LOCK_DUE, {"limit": limit})).all()]
 
 
 async def lock_not_due(tx: AsyncConnection) -> list[str]:
-    """Return the names of the connected connections whose next poll is in the future or not scheduled.
+    """Return the names of the connected connections whose next poll (full sync) is in the future or not scheduled.
 
     Their rows are locked until the transaction ends.
     """
@@ -123,14 +124,15 @@ async def lock_not_due(tx: AsyncConnection) -> list[str]:
 
 
 async def schedule_poll(tx: AsyncConnection, connection: str, run: ScheduledRun) -> None:
-    """Set the connection's next poll."""
+    """Store when the connection's next poll (regular full sync) starts."""
     await tx.execute(_SCHEDULE_POLL, {"connection": connection, "slot": run.slot, "at": run.at})
 
 
 async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) -> None:
-    """Store the latest upload, and the sequence number up to which the upload contains the connection's changes.
+    """Store the latest upload of the connection's snapshot, and up to which sequence number it contains the changes.
 
-    A failed upload does not change that number.
+    The sequence number rises with each change of the connection's data. A failed upload does not change the stored
+    number.
     """
     sequence = -1 if upload.outcome == "failed" else upload.sequence
     values = {"connection": connection, "upload": upload.model_dump_json(), "sequence": sequence}
@@ -138,13 +140,13 @@ async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) ->
 
 
 async def clear(tx: AsyncConnection, connection: str) -> None:
-    """Clear the poll, upload, erasure and webhook retry of a redacted connection.
+    """Clear what the row of a redacted connection says about its poll, upload, erasure and webhook retry.
 
-    Its state as published by the gateway is kept.
+    A connection is redacted when its data was requested to be deleted. Its state as published by the gateway is kept.
     """
     await tx.execute(_CLEAR, {"connection": connection})
 
 
 async def record_erasure(tx: AsyncConnection, connection: str, erased_at: int) -> None:
-    """Store when the connection's redaction was completed (ms)."""
+    """Store `erased_at` (ms): the time at which the deletion of the redacted connection's data was completed."""
     await tx.execute(_RECORD_ERASURE, {"connection": connection, "erased_at": erased_at})

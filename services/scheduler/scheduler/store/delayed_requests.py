@@ -52,5 +52,8 @@ async def pop_due(tx: AsyncConnection, limit: int) -> Sequence[tuple[SyncRequest
 
 
 async def delete(tx: AsyncConnection, connection: str, *, below_epoch: int, all_epochs: bool) -> None:
-    """Delete the connection's requests of epochs below `below_epoch`, or all of them with `all_epochs`."""
+    """Delete the connection's requests of epochs below `below_epoch`, or all of them with `all_epochs`.
+
+    The epoch is a number that the gateway raises when a connection ends.
+    """
     await tx.execute(_DELETE, {"connection": connection, "epoch": below_epoch, "all": all_epochs})

@@ -14,7 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True)
 class FullSync:
-    """An open full sync, and the step and cursor that it has reached."""
+    """An open full sync, and the step and cursor that it has reached.
+
+    A step is a bounded part of the full sync, and the cursor is the position at which a step begins.
+    """
 
     sync_id: UUID
     connection: str
@@ -104,9 +107,10 @@ async def open_or_coalesce(tx: AsyncConnection, sync_id: UUID, connection: str, 
 
 
 async def claim_due(tx: AsyncConnection, limit: int) -> list[FullSync]:
-    """Claim at most `limit` full syncs that are due, and return them.
+    """Claim at most `limit` full syncs whose next step is due, and return them.
 
-    A claim lasts for one minute. If this process dies, the full syncs are due again when their claims have expired.
+    A claim keeps other processes away for one minute. If this process dies, the full syncs are due again when their
+    claims have expired.
     """
     return [_build_full_sync(row) for row in (await tx.execute(_CLAIM_DUE, {"limit": limit})).all()]
 
@@ -123,7 +127,7 @@ async def lock(tx: AsyncConnection, sync_id: UUID) -> FullSync | None:
 
 
 async def start_step(tx: AsyncConnection, full_sync: FullSync, step: int, cursor: str | None, *, attempts: int) -> None:
-    """Store that step number `step`, beginning at `cursor`, has been requested.
+    """Store that step number `step` of the full sync, which begins at `cursor`, has been requested.
 
     `attempts` is the number of attempts at this cursor, including this one.
     """
@@ -144,14 +148,18 @@ async def postpone(
 
 
 async def complete_read(tx: AsyncConnection, full_sync: FullSync) -> None:
-    """Store that the fetcher has read everything. The full sync now waits for its result."""
+    """Store that the fetcher has read everything. The full sync now waits for its result from the spaces-writer."""
     await tx.execute(_COMPLETE_READ, {"sync_id": full_sync.sync_id})
 
 
 async def record_retry_cursors(
     tx: AsyncConnection, full_sync: FullSync, cursors: Sequence[str], reason: str | None
 ) -> None:
-    """Store the cursors of incomplete id ranges. They are read again after all other records have been read."""
+    """Store the cursors at which incomplete id ranges begin, and the reason why they are incomplete.
+
+    An id range is a part of the full sync: the records of one resource between two ids. These id ranges are read again
+    after all other records have been read.
+    """
     await tx.execute(_RECORD_RETRY_CURSORS, {"sync_id": full_sync.sync_id, "cursors": list(cursors), "reason": reason})
 
 

@@ -69,7 +69,10 @@ class LedgerCounts:
 
 
 async def load_counts(tx: AsyncConnection) -> LedgerCounts:
-    """Load the current counts. An index on open syncs keeps the query fast, however many finished syncs there are."""
+    """Load the current counts of open syncs and of connections.
+
+    An index on open syncs keeps the query fast, however many finished syncs there are.
+    """
     return LedgerCounts(
         tuple(OpenSyncs(*row) for row in await tx.execute(_OPEN_SYNCS)),
         tuple(ConnectionCount(*row) for row in await tx.execute(_CONNECTIONS)),
@@ -137,7 +140,10 @@ class LedgerOverview:
 
 
 async def load_overview(tx: AsyncConnection) -> LedgerOverview:
-    """Load the current counts, the finished and failed syncs of the last 24 hours, and the age of the data."""
+    """Load the counts of open syncs and of connections, the syncs of the last 24 hours, and the age of the data.
+
+    The syncs are those that finished in this time; the latest failed ones are also listed.
+    """
     return LedgerOverview(
         await load_counts(tx),
         tuple(FinishedSyncs(*row) for row in await tx.execute(_FINISHED)),

@@ -98,7 +98,7 @@ class FinishedSync:
 
 @dataclass(frozen=True)
 class OpenRequest:
-    """An incremental sync that has not finished. `requested_records` holds the requested ids by resource."""
+    """An incremental sync that has not finished. `requested_records` maps each resource to the requested ids."""
 
     sync_id: UUID
     connection: str
@@ -145,9 +145,11 @@ async def finish(
     *,
     insert_missing: bool = False,
 ) -> list[FinishedSync]:
-    """Set open syncs, and those that were coalesced into them, to the final `state`. Return all syncs that were open.
+    """Set those of the syncs that are open to the final `state`, and return them.
 
-    With `insert_missing`, a sync whose request has not been received yet is inserted as finished.
+    This includes the open syncs that were coalesced into one of them, because these end together. `result` is the
+    result that the spaces-writer published, if there is one. With `insert_missing`, a sync whose request has not been
+    received yet is inserted as finished.
     """
     ids = sorted(sync_ids)
     if insert_missing:
@@ -170,7 +172,7 @@ def _build_finished(rows: Iterable[Row[Any]]) -> list[FinishedSync]:
 
 
 async def record_totals(tx: AsyncConnection, sync_ids: Sequence[UUID], totals: SyncTotals) -> None:
-    """Raise the counters of the syncs to `totals`.
+    """Raise the syncs' counters of stored pages and records to `totals`.
 
     A counter is never lowered, so that events may arrive in any order and more than once.
     """
@@ -179,7 +181,7 @@ async def record_totals(tx: AsyncConnection, sync_ids: Sequence[UUID], totals: S
 
 
 async def record_progress(tx: AsyncConnection, event: SyncProgressed) -> list[UUID]:
-    """Store the progress that a fetcher reported. Return the ids of those of the event's syncs that are open."""
+    """Store the progress of syncs that a fetcher reported. Return the ids of those that are still open."""
     rows = await tx.execute(
         _RECORD_PROGRESS,
         {
@@ -195,7 +197,10 @@ async def record_progress(tx: AsyncConnection, event: SyncProgressed) -> list[UU
 async def cancel(
     tx: AsyncConnection, connection: str, *, below_epoch: int, all_epochs: bool, reason: str
 ) -> list[FinishedSync]:
-    """Cancel the connection's open syncs of epochs below `below_epoch`, or all of them with `all_epochs`."""
+    """Cancel the connection's open syncs of epochs below `below_epoch`, or all of them with `all_epochs`.
+
+    The epoch is a number that the gateway raises when a connection ends. Returns the cancelled syncs.
+    """
     scope = {"connection": connection, "epoch": below_epoch, "all": all_epochs}
     return _build_finished(await tx.execute(_CANCEL, {**scope, "reason": reason}))
 
@@ -206,7 +211,7 @@ async def delete(tx: AsyncConnection, connection: str) -> None:
 
 
 async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) -> list[datetime]:
-    """Mark the successful syncs whose data the upload contains as uploaded.
+    """Mark as uploaded the successful syncs whose data `upload` contains.
 
     A failed upload marks none: it is stored as the latest upload of all successful syncs that are not uploaded yet.
     Returns the times at which the webhooks that caused the newly uploaded syncs were accepted.
@@ -219,7 +224,7 @@ async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) ->
 
 
 async def record_existing_upload(tx: AsyncConnection, connection: str, upload: str, sequence: int) -> list[datetime]:
-    """Mark the successful syncs whose data the latest upload already contains as uploaded.
+    """Mark as uploaded the successful syncs whose data the latest upload already contains.
 
     `upload` is that upload as JSON. It contains the connection's changes up to the sequence number `sequence`. Returns
     the times at which the webhooks that caused these syncs were accepted.
@@ -233,13 +238,13 @@ def _list_webhook_acceptance_times(rows: Iterable[Row[Any]]) -> list[datetime]:
 
 
 async def get(tx: AsyncConnection, sync_id: UUID) -> dict[str, Any] | None:
-    """Return the sync's row by column name, or None if there is no such sync."""
+    """Return the sync's row as a dict from column name to value, or None if there is no such sync."""
     row = (await tx.execute(_GET, {"sync_id": sync_id})).mappings().one_or_none()
     return dict(row) if row else None
 
 
 async def list_latest(tx: AsyncConnection, connection: str, limit: int) -> list[dict[str, Any]]:
-    """Return the rows of the connection's latest `limit` syncs by column name, newest first."""
+    """Return the rows of the connection's latest `limit` syncs, newest first, as dicts from column name to value."""
     rows = await tx.execute(_LIST_LATEST, {"connection": connection, "limit": limit})
     return [dict(row) for row in rows.mappings()]
 

@@ -33,11 +33,11 @@ WHERE connection = :connection AND epoch = :epoch AND webhooks_due_at IS NOT NUL
 
 @dataclass(frozen=True)
 class WebhookRetry:
-    """A retry that is due: the full sync `unsubscribed_sync` has started without the connection's subscriptions.
+    """A due retry to create the webhook subscriptions without which the full sync `unsubscribed_sync` has started.
 
-    `attempts` is how often they could not be ensured, the attempt at the start of that sync included; 0 when they were
-    ensured since, and only the full sync that reads what changed without them is still to come. `is_first_sync` says
-    whether the sync was the first one after an account was connected.
+    `attempts` is how often their creation has failed, the attempt at the start of that sync included. It is 0 when they
+    exist by now, and only the full sync that reads what changed without them is still to come. `is_first_sync` says
+    whether `unsubscribed_sync` was the first sync after an account was connected.
     """
 
     connection: str
@@ -48,34 +48,36 @@ class WebhookRetry:
 
 
 async def schedule(tx: AsyncConnection, connection: str, epoch: int, sync_id: UUID, due: datetime) -> None:
-    """Store that the full sync `sync_id` starts without subscriptions, and when they are tried again.
+    """Store that the full sync `sync_id` starts without webhook subscriptions, and when their creation is tried again.
 
-    A retry that is waiting already stays as it is. Nothing is stored when the connection has another epoch now.
+    If a retry is waiting already, it keeps its sync, and the later of the two times counts. Nothing is stored when the
+    connection is not connected, or when its epoch (a number that rises when it ends) is not `epoch` any more.
     """
     values = {"connection": connection, "epoch": epoch, "sync_id": sync_id, "due": due}
     await tx.execute(_SCHEDULE, values)
 
 
 async def claim_due(tx: AsyncConnection, limit: int) -> list[WebhookRetry]:
-    """Claim at most `limit` retries that are due, and return them.
+    """Claim at most `limit` due retries to create webhook subscriptions, and return them.
 
-    A claim lasts for two minutes. If this process dies, the retries are due again when their claims have expired.
+    A claim keeps other processes away for two minutes. If this process dies, the retries are due again when their
+    claims have expired.
     """
     return [WebhookRetry(*row) for row in (await tx.execute(_CLAIM_DUE, {"limit": limit})).all()]
 
 
 async def postpone(tx: AsyncConnection, retry: WebhookRetry, due: datetime, *, attempts: int) -> None:
-    """Store when the retry is due again. Does nothing when it was ended meanwhile."""
+    """Store when the retry is due again, and its number of failed `attempts`. Do nothing if it has ended since."""
     await tx.execute(_POSTPONE, {**_build_key(retry), "due": due, "attempts": attempts})
 
 
 async def end(tx: AsyncConnection, retry: WebhookRetry) -> bool:
-    """Delete the retry, and return whether it was still there: the connection and its epoch are the same."""
+    """Delete the retry. Return False when it was not there any more, for example because the connection has ended."""
     return (await tx.execute(_END, _build_key(retry))).scalar() is not None
 
 
 async def clear(tx: AsyncConnection, connection: str, epoch: int) -> None:
-    """Delete the retry of a connection, because a full sync starts for which the subscriptions were ensured."""
+    """Delete the connection's retry to create webhook subscriptions, because a full sync starts while they exist."""
     await tx.execute(_CLEAR, {"connection": connection, "epoch": epoch})
 
 

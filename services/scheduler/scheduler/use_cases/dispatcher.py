@@ -51,9 +51,11 @@ RUNNING_SYNC_WAIT = timedelta(minutes=1)
 class SyncDispatcher:
     """Starts due polls, delayed requests, steps of full syncs and webhook retries.
 
-    `wake_outbox` is called after messages were enqueued. `compute_next_poll` computes the next poll of a connection.
-    `record_counts` adds the counts of a committed transaction to the metrics. At most `max_starting` steps and
-    retries are being started at the same time; how many steps the fetchers work on is not limited here.
+    A poll is a regular full sync, a step is a bounded part of a full sync, and a webhook retry tries again to create
+    missing webhook subscriptions. `wake_outbox` is called after messages were enqueued. `compute_next_poll` computes
+    the next poll of a connection. `record_counts` adds the counts of a committed transaction to the metrics. At most
+    `max_starting` steps and retries are being started at the same time; how many steps the fetchers work on is not
+    limited here.
     """
 
     def __init__(
@@ -77,16 +79,17 @@ class SyncDispatcher:
         self._swept_at = 0.0
 
     async def reschedule_polls(self) -> None:
-        """Compute the next poll of all connections anew, except of those whose poll is due already.
+        """Compute the next poll (regular full sync) of all connections anew, except of those whose poll is due already.
 
-        The settings for the cron and the spread may have changed since the service was last started.
+        The settings for the times of polls (cron expression and spread) may have changed since the service last
+        started.
         """
         async with self._database.transaction() as tx:
             for connection in await connections.lock_not_due(tx):
                 await connections.schedule_poll(tx, connection, self._compute_next_poll(connection))
 
     async def run_once(self) -> bool:
-        """Start all work that is due now.
+        """Start all work that is due now: polls, delayed requests, steps of full syncs and webhook retries.
 
         Always returns False, which tells PeriodicTask to wait for its interval before it calls this method again.
 
@@ -118,14 +121,17 @@ class SyncDispatcher:
             log.warning("work not started", reason=f"{type(error).__name__}: {error}"[:300])
 
     async def stop(self) -> None:
-        """Cancel the running tasks. Their claims expire within two minutes, and the work is due again."""
+        """Cancel the running tasks, each of which starts a step of a full sync or retries webhook subscriptions.
+
+        Their claims expire within two minutes, and the work is due again.
+        """
         for task in list(self.starting):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
 
     async def start_polls(self, limit: int = 200) -> int:
-        """Open the full syncs of at most `limit` connections whose poll is due. Return how many were due."""
+        """Open a full sync for each connection whose poll is due, at most `limit`. Return how many were due."""
         async with self._database.transaction() as tx:
             due = await connections.lock_due(tx, limit)
             for row in due:
@@ -174,9 +180,10 @@ class SyncDispatcher:
         self._record_counts(counts)
 
     async def _start_step(self, full_sync: FullSync) -> None:
-        """Start the next step of a full sync in a new trace.
+        """Start the next step (bounded part) of a full sync in a new trace.
 
-        The events of the sync continue this trace until the sync is postponed or ends.
+        If the sync has no attempt left, it fails instead. The events of the sync continue this trace until the sync is
+        postponed or ends.
         """
         with (
             start_step_trace(full_sync),
@@ -190,7 +197,7 @@ class SyncDispatcher:
                 await self._request_step(full_sync, full_sync.cursor)
 
     async def _start_full_sync(self, full_sync: FullSync) -> None:
-        """Ensure the webhook subscriptions, and after that request the first step.
+        """Have the missing webhook subscriptions created, and after that request the first step of the full sync.
 
         In this order the full sync also reads the changes that were made while a subscription was missing.
         """
@@ -211,9 +218,10 @@ class SyncDispatcher:
         await self._request_step(full_sync, None, has_webhooks=has_webhooks)
 
     async def _retry_webhooks(self, retry: WebhookRetry) -> None:
-        """Ensure the subscriptions that a full sync has started without.
+        """Have the webhook subscriptions created without which a full sync has started.
 
-        Once they are ensured and that full sync has ended, another one reads what changed without them.
+        Once they exist and no full sync of the connection runs, another one is opened: it reads what changed while they
+        were missing.
         """
         if retry.attempts > 0 and not await self._ensure_missing_webhooks(retry):
             return
@@ -226,7 +234,10 @@ class SyncDispatcher:
                 await full_syncs.open_or_coalesce(tx, sync_id, retry.connection, retry.epoch, "subscriptions")
 
     async def _ensure_missing_webhooks(self, retry: WebhookRetry) -> bool:
-        """Return whether the subscriptions are ensured now. If not, the retry is postponed, or ended for good."""
+        """Ask the gateway to create the missing webhook subscriptions. Return whether they exist now.
+
+        If not, the retry is postponed, or deleted when the connection has ended.
+        """
         name, attempts = retry.connection, retry.attempts + 1
         try:
             await self._gateway.ensure_webhooks(name, str(retry.unsubscribed_sync), is_first_sync=retry.is_first_sync)
@@ -248,7 +259,11 @@ class SyncDispatcher:
             await full_syncs.postpone(tx, full_sync, None, due, attempts=full_sync.attempts + 1, reason=reason)
 
     async def _request_step(self, full_sync: FullSync, cursor: str | None, *, has_webhooks: bool | None = None) -> None:
-        """Request the next step. With the first step, `has_webhooks` says whether the subscriptions were ensured."""
+        """Request the next step of a full sync, which begins at `cursor`.
+
+        With the first step, `has_webhooks` says whether the webhook subscriptions exist. If they do not, a retry is
+        scheduled.
+        """
         async with self._database.transaction() as tx:
             current = await full_syncs.lock(tx, full_sync.sync_id)
             if current is None or current.step != full_sync.step:

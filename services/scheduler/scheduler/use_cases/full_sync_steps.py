@@ -9,7 +9,7 @@ from scheduler.store.full_syncs import FullSync
 
 
 async def request_next_step(tx: AsyncConnection, full_sync: FullSync, cursor: str | None, *, attempts: int) -> None:
-    """Request the next step of a full sync. The step begins at `cursor`; None begins at the first record.
+    """Request the next step (bounded part) of a full sync. It begins at `cursor`; None means at the first record.
 
     `attempts` is the number of attempts at this cursor, including this one.
     """
@@ -19,9 +19,10 @@ async def request_next_step(tx: AsyncConnection, full_sync: FullSync, cursor: st
 
 
 async def request_next_incomplete_range(tx: AsyncConnection, full_sync: FullSync | None) -> None:
-    """Request that the incomplete id ranges of a full sync are read again, one range after the other.
+    """Request that the next incomplete id range of a full sync is read again. The others follow one after the other.
 
-    Does nothing while the full sync still reads other records, or when `full_sync` is None.
+    An id range is the records of one resource between two ids. Does nothing while the full sync still reads other
+    records, or when `full_sync` is None.
     """
     if full_sync is None or not full_sync.read_completed or not full_sync.retry_cursors:
         return

@@ -33,7 +33,7 @@ CODES = "codes"
 
 
 def build_list_name(family: str, side: str, item_list: str) -> str:
-    """Return the key of `continuations.NESTED_LISTS` for one list of a discount's items.
+    """Return the key in `continuations.NESTED_LISTS` of a list of items that a discount applies to.
 
     `family` is a value of `FAMILIES`, `side` is one of `SIDES`, and `item_list` is one of `ITEM_LISTS`. An example is
     `codeDiscount.customerGets.products`.
@@ -94,7 +94,10 @@ def _map_items(items: Any) -> Node:
 
 
 def _find_continuations(family: str, discount: Any) -> Iterator[Continuation]:
-    """Yield the lists that continue: the codes, then what the customer gets, then what the customer must buy."""
+    """Yield those of the discount's nested lists that are longer than the response.
+
+    The order is: the codes, then what the customer gets, then what the customer must buy.
+    """
     if hasattr(discount, "codes"):
         yield from build_continuations(CODES, discount.codes.pageInfo)
     for side in SIDES:
@@ -106,12 +109,12 @@ def _find_continuations(family: str, discount: Any) -> Iterator[Continuation]:
 
 
 def map_codes(page: CodePage) -> list[Node]:
-    """Map a page of codes, in alphabetical order."""
+    """Map a page of a discount's codes to items of the discount's record, in alphabetical order."""
     return [{"node": {"code": code}} for code in sorted(edge.node.code for edge in page.edges)]
 
 
 def map_gids(page: ProductIdPage | CollectionIdPage | None) -> list[str]:
-    """Return the gids on a page of products or collections, in the order of the numbers in the gids.
+    """Return the gids (Shopify's global ids) on a page of products or collections, in the order of their numbers.
 
     `page` is None where the scopes do not allow products; the result is then an empty list.
     """
@@ -119,7 +122,7 @@ def map_gids(page: ProductIdPage | CollectionIdPage | None) -> list[str]:
 
 
 def map_variant_titles(page: VariantTitlePage | None) -> list[list[str]]:
-    """Map a page of variants to pairs of gid and title, in the order of the gids' numbers.
+    """Map a page of variants to pairs of gid (Shopify's global id) and title, in the order of the gids' numbers.
 
     `page` is None where the scopes do not allow products; the result is then an empty list.
     """

@@ -44,7 +44,7 @@ def map_variants(page: VariantPage, product: str, info: ResponseInfo) -> tuple[l
 
 
 def map_inventory_item(raw: Node, info: ResponseInfo) -> MappedRecords:
-    """Map an inventory item that was requested directly."""
+    """Map an inventory item that was requested directly to its record."""
     node = ItemBody.model_validate(raw)
     variants = [edge.node for edge in node.variants.edges] if node.variants else []
     availability = {variant.id: variant.availableForSale for variant in variants}

@@ -7,7 +7,10 @@ from shopify_fetcher.mappers.mapped_records import MappedRecords, Node, Response
 
 
 def map_location(raw: Node, info: ResponseInfo) -> MappedRecords:
-    """Map a location to its record. `lookup_fields` has its name, because the document shows the name in inventory."""
+    """Map a location to its record.
+
+    The `lookup_fields` contain the location's name, because the snapshot document shows it with the inventory.
+    """
     node = LocationBody.model_validate(raw)
     record = Record(
         resource="locations",

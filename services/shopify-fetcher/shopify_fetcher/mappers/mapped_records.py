@@ -77,7 +77,7 @@ class MappedRecords:
         self.chunked_records.append(chunked)
 
     def merge(self, other: "MappedRecords") -> None:
-        """Add everything in `other`."""
+        """Add the records, chunked records and incomplete inventory items of `other`."""
         self.records += other.records
         self.chunked_records += other.chunked_records
         self.incomplete_items |= other.incomplete_items
@@ -94,5 +94,5 @@ def sort_by_number(gids: list[str]) -> list[str]:
 
 
 def build_tombstone(resource: str, gid: str, read_at: int) -> Record:
-    """Return the tombstone of a record that was requested by its id and does not exist."""
+    """Return a tombstone: the note that the record with the id `gid` was requested at `read_at` and does not exist."""
     return Record(resource=resource, id=gid, read_at=read_at, sort_key=parse_number(gid))

@@ -37,12 +37,12 @@ def map_product(raw: Node, info: ResponseInfo) -> MappedRecords:
 
 
 def map_media(page: MediaPage) -> list[Node]:
-    """Map a page of media, in the product's own order."""
+    """Map a page of a product's media to items of the product's record, in the product's own order."""
     edges: list[Node] = page.model_dump(by_alias=True, include={"edges"})["edges"]
     return edges
 
 
 def map_metafields(page: MetafieldPage) -> list[Node]:
-    """Map a page of metafields, sorted by key."""
+    """Map a page of a product's metafields to items of the product's record, sorted by key."""
     edges: list[Node] = page.model_dump(by_alias=True, include={"edges"})["edges"]
     return sorted(edges, key=lambda edge: str(edge["node"]["key"]))

@@ -26,7 +26,10 @@ DELETE FROM chunks WHERE connection = :connection AND resource = :resource AND i
 
 
 async def save(tx: AsyncConnection, connection: str, record: Record) -> None:
-    """Store one chunk of a chunked record. A stored chunk with the same cursor is replaced."""
+    """Store `record`, which is one chunk of a record that is too large for one message.
+
+    A stored chunk of the same reading and with the same cursor (position in the record) is replaced.
+    """
     assert record.chunk is not None
     await tx.execute(
         _SAVE,
@@ -39,14 +42,20 @@ async def save(tx: AsyncConnection, connection: str, record: Record) -> None:
 
 
 async def load(tx: AsyncConnection, connection: str, record: Record) -> Mapping[str | None, Record]:
-    """Return all stored chunks of one reading by cursor. `record` is a chunk of that reading."""
+    """Return all chunks stored so far of one reading of one record. The keys are the chunks' cursors.
+
+    `record` is any chunk of that reading. A chunk's cursor is its position in the record, and None for the first chunk.
+    """
     rows = await tx.execute(_LOAD, _build_key(connection, record))
     chunks = [Record.model_validate_json(row.chunk) for row in rows]
     return {chunk.chunk.cursor: chunk for chunk in chunks if chunk.chunk is not None}
 
 
 async def delete(tx: AsyncConnection, connection: str, record: Record) -> None:
-    """Delete the chunks of the reading to which `record` belongs, and all chunks of the record older than a day."""
+    """Delete the chunks of the reading to which the chunk `record` belongs.
+
+    Chunks of other readings of the same record are deleted if they are older than a day.
+    """
     await tx.execute(_DELETE, _build_key(connection, record))
 
 

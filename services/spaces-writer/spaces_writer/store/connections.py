@@ -65,7 +65,8 @@ async def lock(tx: AsyncConnection, connection: str) -> ConnectionRow | None:
 async def save(tx: AsyncConnection, event: ConnectionChanged) -> None:
     """Store the state that the gateway published.
 
-    If the epoch is new, snapshots are not built until a full sync has succeeded in this epoch.
+    The gateway raises the epoch when a connection ends. If the epoch is new, snapshots are not built until a full sync
+    has succeeded in this epoch.
     """
     await tx.execute(_SAVE, event.model_dump(include=_SAVED_FIELDS))
 
@@ -78,7 +79,8 @@ async def raise_sequence(tx: AsyncConnection, connection: str) -> int:
 async def record_full_sync_success(tx: AsyncConnection, connection: str, sync_id: UUID) -> int:
     """Record that a full sync succeeded. Return the connection's sequence number.
 
-    From now on snapshots may be built. A comparison of the object in the bucket with the last upload is requested.
+    From now on the connection's snapshot may be built. A comparison of its object in the bucket with the last upload is
+    requested.
     """
     return int((await tx.execute(_MARK_FULLY_READ, {"connection": connection, "sync_id": sync_id})).scalar_one())
 
@@ -89,7 +91,7 @@ async def request_object_check(tx: AsyncConnection, connection: str) -> None:
 
 
 async def record_guard_decision(tx: AsyncConnection, connection: str, is_stopped: bool) -> None:
-    """Store whether the deletion guard stopped the deletions of the latest full read."""
+    """Store whether the deletion guard stopped the latest full read's deletions as suspiciously many."""
     await tx.execute(_SET_GUARDED, {"connection": connection, "guarded": is_stopped})
 
 

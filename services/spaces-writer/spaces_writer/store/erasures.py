@@ -63,7 +63,7 @@ class PendingErasure:
 async def delete_data_and_request_erasure(
     tx: AsyncConnection, event: ConnectionChanged, row: ConnectionRow | None
 ) -> None:
-    """Delete all data of the connection, and request the erasure of its object.
+    """Delete all data of the redacted connection, and request the erasure: the deletion of its object from the bucket.
 
     The caller must have locked `row`, the connection's row, which is None for a new connection. If the same redaction
     is delivered again, no further erasure is requested.
@@ -87,7 +87,7 @@ async def list_due(tx: AsyncConnection) -> list[str]:
 
 
 async def load_due(tx: AsyncConnection, connection: str) -> PendingErasure | None:
-    """Return the connection's erasure, or None if no erasure is due."""
+    """Return the connection's erasure (the deletion of its object from the bucket), or None if none is due."""
     row = (await tx.execute(_LOAD_DUE, {"connection": connection})).one_or_none()
     return PendingErasure(*row) if row else None
 
@@ -103,5 +103,5 @@ async def record_first_deletion(tx: AsyncConnection, erasure: PendingErasure, er
 
 
 async def delete(tx: AsyncConnection, erasure: PendingErasure) -> None:
-    """Delete the erasure after the second deletion."""
+    """Delete the row of the erasure, after the object has been deleted for the second time."""
     await tx.execute(_DELETE, {"connection": erasure.connection, "epoch": erasure.epoch})

@@ -59,7 +59,7 @@ async def list_due(tx: AsyncConnection) -> list[UUID]:
 
 
 async def lock_due_document_if_free(tx: AsyncConnection, merchant: UUID) -> DueDocument | None:
-    """Lock the merchant until the transaction ends, and return its document.
+    """Lock the merchant until the transaction ends, and return the version and hash of the merchant's document.
 
     Returns None if the document is not due or if another process has the lock.
     """
@@ -76,7 +76,7 @@ async def list_connections(tx: AsyncConnection, merchant: UUID) -> list[tuple[st
 
 
 async def delete(tx: AsyncConnection, merchant: UUID, version: int) -> None:
-    """Delete the row of a merchant without a connection, unless its version is higher than `version` by now."""
+    """Delete the row of a merchant without a connection, unless the document has changed since `version`."""
     await tx.execute(_DELETE, {"merchant": merchant, "version": version})
 
 

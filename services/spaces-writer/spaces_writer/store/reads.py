@@ -104,12 +104,12 @@ async def compute_totals(tx: AsyncConnection, connection: str, read_id: UUID) ->
 
 
 async def save_range(tx: AsyncConnection, connection: str, read_id: UUID, status: RangeStatus) -> None:
-    """Store the status of an attempt at an id range."""
+    """Store whether an attempt to read an id range (the records of one resource between two ids) is complete."""
     await tx.execute(_SAVE_RANGE, {**_build_key(connection, read_id), **asdict(status)})
 
 
 async def list_ranges(tx: AsyncConnection, connection: str, read_id: UUID) -> list[RangeStatus]:
-    """Return the status of all attempts at the id ranges of a full read."""
+    """Return the status of each attempt to read an id range of the full read."""
     return [RangeStatus(*row) for row in (await tx.execute(_LIST_RANGES, _build_key(connection, read_id))).all()]
 
 
@@ -120,7 +120,7 @@ async def save_full_read_end(tx: AsyncConnection, event: FullReadCompleted) -> N
 
 
 async def load_full_read(tx: AsyncConnection, connection: str, read_id: UUID) -> FullReadCompleted | None:
-    """Return the event that the full read has ended, or None if this event has not been received yet."""
+    """Return the stored event that says that the full read has ended, or None if it has not been received yet."""
     event = (await tx.execute(_LOAD_FULL_READ, _build_key(connection, read_id))).scalar()
     return FullReadCompleted.model_validate_json(event) if event else None
 
@@ -128,7 +128,10 @@ async def load_full_read(tx: AsyncConnection, connection: str, read_id: UUID) ->
 async def save_result_and_delete_progress(
     tx: AsyncConnection, connection: str, read_id: UUID, result: SyncResult
 ) -> None:
-    """Store the final result of a read, unless one is stored already, and delete the progress of the read."""
+    """Store the final result of a read, unless one is stored already, and delete the progress of the read.
+
+    The progress is the ids that the read listed, the status of its id ranges, and the event that it has ended.
+    """
     await tx.execute(_SAVE_RESULT, {**_build_key(connection, read_id), "result": result.model_dump_json()})
     for statement in _DELETE_PROGRESS:
         await tx.execute(statement, _build_key(connection, read_id))
@@ -141,6 +144,9 @@ async def load_result(tx: AsyncConnection, connection: str, read_id: UUID) -> Sy
 
 
 async def delete_expired(tx: AsyncConnection) -> None:
-    """Delete rows older than eight days, which is longer than Kafka keeps the messages of a read."""
+    """Delete the progress, results and chunks of reads that were stored more than eight days ago.
+
+    Kafka does not keep the messages of a read for so long.
+    """
     for statement in _DELETE_EXPIRED:
         await tx.execute(statement)

@@ -69,9 +69,9 @@ WHERE connection = :connection AND resource = ANY(CAST(:resources AS text[])) AN
 
 @dataclass(frozen=True)
 class PreparedRecord:
-    """A record that is ready to be written, with its canonical body and hash.
+    """A record that is ready to be written, with its canonical body and the hash of this body.
 
-    Both are None for a tombstone (a reading that found no record).
+    Body and hash are None for a tombstone (a reading that found no record).
     """
 
     record: Record
@@ -96,7 +96,10 @@ class IndexEntry:
 async def load_index(
     tx: AsyncConnection, connection: str, resource: str, ids: Sequence[str]
 ) -> Mapping[str, IndexEntry]:
-    """Return the index entries by id. Ids that were never stored are left out."""
+    """Return a dict from each id to its index entry: the stored version and volatile fields of the record.
+
+    Ids that were never stored are left out.
+    """
     rows = await tx.execute(_LOAD_INDEX, {"connection": connection, "resource": resource, "ids": list(ids)})
     return {
         row.id: IndexEntry(
@@ -108,7 +111,7 @@ async def load_index(
 
 
 async def write(tx: AsyncConnection, connection: str, resource: str, prepared: Sequence[PreparedRecord]) -> None:
-    """Write the index entries and the bodies of changed records."""
+    """Write the bodies of changed records, and their index entries (all that is stored of a record but its body)."""
     await write_index(tx, connection, resource, prepared)
     await tx.execute(
         _WRITE_BODIES,

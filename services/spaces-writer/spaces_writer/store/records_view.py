@@ -88,7 +88,10 @@ class DatabaseRecordsView:
         return [StoredRecord(row.id, row.body, row.read_at) for row in rows]
 
     async def read_lookup_fields(self, resource: str) -> Mapping[str, Mapping[str, str | None]]:
-        """Return the lookup fields of all records of `resource`, by the id of the record."""
+        """Return a dict from the id of each record of `resource` to its lookup fields.
+
+        Lookup fields are the few fields of a record that other records show, such as a product's title.
+        """
         rows = await self._tx.execute(_READ_LOOKUP_FIELDS, self._build_scope(resource))
         return {row.id: orjson.loads(row.lookup_fields) for row in rows}
 
@@ -114,7 +117,10 @@ class DatabaseRecordsView:
 
 @asynccontextmanager
 async def open_records_view(database: Database, connection: str) -> AsyncIterator[DatabaseRecordsView]:
-    """Open a view of the connection's records. Raises `UnavailableError` if the database is unavailable."""
+    """Open a view of the connection's stored records as they are at this moment.
+
+    Raises `UnavailableError` if the database is unavailable.
+    """
     async with database.transaction(isolation="REPEATABLE READ") as tx:
         sequence = int((await tx.execute(_LOAD_SEQUENCE, {"connection": connection})).scalar_one())
         yield DatabaseRecordsView(tx, connection, sequence)

@@ -117,7 +117,7 @@ async def lock_for_build_if_allowed(tx: AsyncConnection, connection: str) -> Sna
 async def lock_and_check_uploaded(tx: AsyncConnection, connection: str) -> bool:
     """Wait until no other process has locked the snapshot's row, and lock it. The row is created if there is none.
 
-    Returns whether the row shows an upload.
+    Returns whether the row says that the snapshot has been uploaded.
     """
     while True:  # the row may be deleted between the two statements
         await tx.execute(_CREATE_ANYWAY, {"connection": connection})
@@ -132,7 +132,10 @@ async def delete(tx: AsyncConnection, connection: str) -> None:
 
 
 async def record_upload(tx: AsyncConnection, snapshot: Snapshot, upload: Upload, pace: UploadPace) -> None:
-    """Store the outcome of a successful build, with the sequence number whose data the uploaded bytes contain."""
+    """Store that a build succeeded, and up to which sequence number the uploaded snapshot contains the changes.
+
+    `pace` limits how soon the next build may begin.
+    """
     await tx.execute(
         _RECORD_UPLOAD,
         {
@@ -148,7 +151,10 @@ async def record_upload(tx: AsyncConnection, snapshot: Snapshot, upload: Upload,
 
 
 async def record_failure(tx: AsyncConnection, snapshot: Snapshot, pace: UploadPace) -> None:
-    """Store that the bucket was unavailable. The wait before the next build grows with each failure, up to 30 s."""
+    """Store that a build failed because the bucket was unavailable.
+
+    The wait before the next build grows with each failure, up to 30 s.
+    """
     not_before = time.time() + min(30.0, 0.5 * 2 ** min(snapshot.failures, 6))
     parameters = {"connection": snapshot.connection, "not_before": not_before}
     await tx.execute(_RECORD_FAILURE, {**parameters, **_get_pace_columns(pace)})

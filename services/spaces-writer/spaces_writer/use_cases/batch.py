@@ -36,7 +36,11 @@ class IngestedBatch:
     """Why the deletion guard stopped the deletions of a full read; None if it did not."""
 
     def build_events(self, sequence_after: int, totals: Sequence[SyncTotals]) -> list[DataStored]:
-        """Build the events that report the batch. `sequence_after` is the connection's, in each of them."""
+        """Build the events that report to other services what the batch has stored and decided.
+
+        `sequence_after` is the connection's sequence number after the batch; each event contains it. `totals` are the
+        counts of pages and records of the reads without a final result.
+        """
         name, epoch = self.row.connection, self.row.epoch
         events = [
             DataStored(

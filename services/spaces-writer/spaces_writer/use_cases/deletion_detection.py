@@ -20,8 +20,9 @@ async def request_deletion_verifications(tx: "AsyncConnection", event: FullReadC
     """Find the deletion candidates of a successful full read, and request a direct read of each.
 
     The candidates are the stored records that the full read did not list. This function does not delete them: a
-    candidate is deleted only when its direct read does not find it. When the deletion guard stops the full read, no
-    direct read is requested, and `batch.guard_reason` says why. Child records without a living parent are deleted.
+    candidate is deleted only when its direct read does not find it. When the deletion guard objects to suspiciously
+    many candidates, no direct read is requested, and `batch.guard_reason` says why. Child records without a living
+    parent are deleted.
     """
     name = event.connection
     resources = sorted({resource for resource, _ in event.id_ranges})

@@ -47,8 +47,9 @@ class Eraser:
     async def execute_due_erasures(self) -> bool:
         """Execute a batch of due erasures. Return whether the batch was full, so that more may be due.
 
-        Raises `UnavailableError`. If the bucket is unavailable, the error is raised after all erasures of the batch
-        have been tried. If the database is unavailable, the error is raised immediately.
+        An erasure is the deletion of a redacted connection's object from the bucket. Raises `UnavailableError`: if the
+        bucket is unavailable, after all erasures of the batch have been tried; if the database is unavailable,
+        immediately.
         """
         async with self._database.transaction() as tx:
             due = await erasures.list_due(tx)
@@ -100,8 +101,8 @@ class Eraser:
     ) -> None:
         """Delete the object again, unless the connection has been connected again and has uploaded a new object.
 
-        In that case a check of the new object is requested. The merchant's document is uploaded or deleted once more,
-        because a late PUT may have restored an old version of that document as well.
+        If it has, a check is requested whether the new object was overwritten by a late PUT. The merchant's document is
+        uploaded or deleted once more, because a late PUT may have restored an old version of that document as well.
         """
         if has_new_object:
             await connections.request_object_check(tx, erasure.connection)

@@ -71,7 +71,10 @@ async def _ingest_event(tx: "AsyncConnection", event: FetchedEvent, batch: Inges
 
 
 def _refuse_event(event: FetchedEvent, batch: IngestedBatch) -> None:
-    """Add the result `cancelled` for the syncs of an event from an earlier epoch, without storing its data."""
+    """Add the result `cancelled` for the syncs of an event from an earlier epoch, without storing its data.
+
+    The gateway raises the epoch when a connection ends, so what was read before that is not stored any more.
+    """
     reason = f"read under epoch {event.epoch}, which has ended"
     sync_ids = event.sync_ids if isinstance(event, IncrementalReadCompleted) else (event.read_id,)
     batch.results.append(SyncResult(sync_ids=sync_ids, status="cancelled", sequence=batch.row.sequence, reason=reason))

@@ -40,7 +40,10 @@ async def store_page(tx: "AsyncConnection", page: RecordsPage, batch: IngestedBa
 
 
 async def _save_chunks_and_collect_whole(tx: "AsyncConnection", page: RecordsPage) -> list[Record]:
-    """Return the whole records of the page, and the chunked records whose last missing chunk is on the page."""
+    """Store the chunks on the page. Return its whole records, and the records that these chunks complete.
+
+    A record is complete when the last of its chunks is on the page and none of the others is missing.
+    """
     whole = [record for record in page.records if record.chunk is None]
     for record in page.records:
         if record.chunk is None:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 async def save_range_and_recheck_read(tx: "AsyncConnection", event: RangeCompleted, batch: IngestedBatch) -> None:
-    """Store whether the id range is complete. If its full read has already ended, check that full read again."""
+    """Store whether everything in the id range has been stored. If its full read has ended, decide its result again.
+
+    An id range is a part of a full read: the records of one resource between two ids.
+    """
     if await reads.load_result(tx, event.connection, event.read_id) is not None:
         return
     status = check_range_completeness(event, await reads.count_listed(tx, event))
@@ -58,7 +61,7 @@ async def _decide_full_read_result(tx: "AsyncConnection", event: FullReadComplet
 
 
 async def _record_success(tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch) -> None:
-    """Store the result `success` of a full read, after the detection of deletions."""
+    """Request the verification of records that may have been deleted, and store that the full read's sync succeeded."""
     name, read_id = event.connection, event.read_id
     await request_deletion_verifications(tx, event, batch)
     sequence = await connections.record_full_sync_success(tx, name, read_id)

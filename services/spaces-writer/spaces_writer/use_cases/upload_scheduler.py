@@ -47,7 +47,7 @@ class UploadScheduler:
         self._cleaned_up_at = time.monotonic()
 
     async def start_due_uploads(self) -> bool:
-        """Start all builds and updates that are due and not running.
+        """Start all builds of snapshots and updates of merchants' documents that are due and not running.
 
         Always returns False, which tells PeriodicTask to wait for its interval before it calls this method again.
         Raises `UnavailableError` if the database is unavailable.
@@ -65,7 +65,10 @@ class UploadScheduler:
         return False
 
     async def stop(self) -> None:
-        """Cancel the running builds and updates. They stay due, and are started again when the service runs again."""
+        """Cancel the running builds of snapshots and updates of merchants' documents.
+
+        They stay due, and are started again when the service runs again.
+        """
         for task in list(self._running.values()):
             task.cancel()
             with suppress(asyncio.CancelledError):

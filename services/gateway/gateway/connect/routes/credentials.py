@@ -83,7 +83,10 @@ class CredentialsFlow:
 def create_credentials_routes(
     adapter: PlatformAdapter, method: Credentials, flow: CredentialsFlow, cookies: Cookies, keys: BrowserKeys
 ) -> APIRouter:
-    """Return `GET` and `POST /{platform}/connect`. They answer 503 where the platform is not configured."""
+    """Return `GET /{platform}/connect`, which shows the form for credentials, and `POST`, which takes the filled form.
+
+    Both answer 503 where the platform is not configured.
+    """
     routes = APIRouter(tags=["Signing in"])
     path = get_connect_path(adapter)
     form = ConnectForm(adapter, method, cookies, keys)
@@ -136,7 +139,10 @@ class ConnectForm:
         return JSONResponse(CredentialsForm(fields=fields).model_dump(mode="json"))
 
     def respond_refusal(self, request: Request, fields: Mapping[str, str], error: RequestRejectedError) -> Response:
-        """Return the error: for a browser the form filled with `fields` except secrets, otherwise JSON."""
+        """Return the response that shows `error`, the reason why the submitted credentials were refused.
+
+        For a browser it is the form, filled with `fields` except secrets; otherwise JSON.
+        """
         if is_page_wanted(request):
             return self._render(fields, reason=error.reason, status=error.status)
         return respond_problem(request, error.status, error.reason)
@@ -144,9 +150,9 @@ class ConnectForm:
     def is_sender(self, request: Request, fields: dict[str, str]) -> bool:
         """Return whether the fields come from a permitted sender.
 
-        A form must be the gateway's own in this browser. JSON must not come from a page of another site. It needs no
-        form token: browsers let such a page send JSON only if the gateway allows it by CORS, which it does for `GET`
-        alone.
+        A form must be the gateway's own in this browser. JSON must not come from a page of another site. JSON needs no
+        form token: browsers let a page of another site send JSON only if the gateway allows it by CORS, which it does
+        for `GET` alone.
         """
         if is_json(request):
             return "sec-fetch-site" not in request.headers or is_same_origin(request)
@@ -154,9 +160,10 @@ class ConnectForm:
         return bool(value) and is_same_origin(request) and has_form_token(fields, self._keys.build_form_token(value))
 
     def parse_values(self, fields: Mapping[str, str]) -> dict[str, str]:
-        """Return the value of each field. Spaces around a value are removed, except from secrets.
+        """Return the credentials by field name, from the submitted `fields`.
 
-        Raises RequestRejectedError when a field is missing or empty.
+        Spaces around a value are removed, except from secrets. Raises RequestRejectedError when a field is missing or
+        empty.
         """
         values = {
             field.name: fields.get(field.name, "") if field.secret else fields.get(field.name, "").strip()

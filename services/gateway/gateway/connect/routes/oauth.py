@@ -156,7 +156,10 @@ def _add_callback(
 
 
 def create_connected_model(model: type[BaseModel]) -> type[BaseModel]:
-    """Return the model of the callback's JSON: the fields of the platform's `model`, and those of MerchantConnected."""
+    """Return the model of the JSON that answers a successful OAuth callback.
+
+    It has the fields of the platform's `model` and those of MerchantConnected.
+    """
     return create_model(model.__name__, __base__=(model, MerchantConnected), __doc__=model.__doc__)
 
 
@@ -204,7 +207,7 @@ def _get_callback_path(adapter: PlatformAdapter) -> str:
 
 
 def _respond_wrong_name(request: Request, adapter: PlatformAdapter, form: AccountForm, name: str) -> Response:
-    """Return an error that leads back to the form, which still has the name."""
+    """Return the response to a wrong account name: an error that links back to the form, filled with the name."""
     reason = f"this is not a {adapter.manifest.account_noun}'s name; write {form.hint}"
     again = f"/?{urlencode({form.field: name[:MAX_KEPT_LENGTH]})}"
     return respond_problem(request, 400, reason, again=again)

@@ -8,7 +8,10 @@ from platform_sdk.adapters import PlatformAdapter, Webhooks
 
 
 def create_challenge_routes(adapter: PlatformAdapter, webhooks: Webhooks) -> APIRouter:
-    """Return `GET /{platform}/webhook`, which answers the challenge. Without a challenge there is no route."""
+    """Return `GET /{platform}/webhook`, which answers the challenge by which the platform verifies this URL.
+
+    For a platform that sends no challenge there is no route.
+    """
     routes = APIRouter(tags=["Platforms"])
     if not webhooks.challenge_parameters:
         return routes

@@ -15,18 +15,22 @@ from platforms.registry import PLATFORMS
 
 
 class Documents(NamedTuple):
-    """The two API documents, as dictionaries ready for JSON."""
+    """The OpenAPI and the AsyncAPI document, as dictionaries ready for JSON."""
 
     openapi: dict[str, Any]
     asyncapi: dict[str, Any]
 
 
 def build_documents(app: FastAPI, adapters: Sequence[PlatformAdapter]) -> Documents:
-    """Return the OpenAPI document of `app` and of these platforms' webhooks, and the AsyncAPI document."""
+    """Return the OpenAPI and the AsyncAPI document.
+
+    The OpenAPI document describes the routes of `app` and the webhooks of these platforms. The AsyncAPI document
+    describes the Kafka topics.
+    """
     topics = list_topics(PLATFORMS)
     return Documents(build_openapi_document(app, adapters), build_asyncapi_document(topics, build_config))
 
 
 def format_document(document: dict[str, Any]) -> str:
-    """Return a document as indented JSON text that ends with a newline."""
+    """Return an API document as indented JSON text that ends with a newline."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -11,7 +11,7 @@ from gateway.pages.responses import ResponseModel, respond
 
 
 class DocsDocument(ResponseModel):
-    """The paths of the API documents."""
+    """The URL paths at which the OpenAPI and the AsyncAPI document are served."""
 
     openapi: str = "/docs/openapi.json"
     asyncapi: str = "/docs/asyncapi.json"
@@ -21,7 +21,10 @@ _DOCS = describe_route("The description of the API, to read", describe_page(Docs
 
 
 def create_docs_routes(build_documents: Callable[[], Documents]) -> APIRouter:
-    """Return `GET /docs`, `/docs/openapi.json` and `/docs/asyncapi.json`."""
+    """Return `GET /docs`, which shows the API's description, and `/docs/openapi.json` and `/docs/asyncapi.json`.
+
+    `build_documents` returns the documents that these routes serve.
+    """
     routes = APIRouter(tags=["Docs"])
 
     @routes.get("/docs", **_DOCS)

@@ -53,7 +53,8 @@ def create_page_routes(
 ) -> APIRouter:
     """Return `GET /`, `GET /connections` and `GET /syncs/{id}`: an HTML page for a browser, otherwise JSON.
 
-    `adapters` are those of the configured platforms.
+    `adapters` are those of the configured platforms. `sandbox_url` is the address of the sandbox (the simulated
+    platforms), to which the home page links; empty where there is none.
     """
     routes = APIRouter(tags=["Your data"])
     connectable = [adapter for adapter in adapters if get_connect_path(adapter)]
@@ -101,7 +102,7 @@ def _get_form(adapter: PlatformAdapter) -> AccountForm | None:
 
 
 def _build_connect_option(request: Request, adapter: PlatformAdapter) -> dict[str, Any]:
-    """Return the values with which the home page shows a platform.
+    """Return the values with which the home page shows how an account of this platform is connected.
 
     The page shows a form when `field` is not empty, otherwise a link.
     """
