@@ -107,7 +107,7 @@ class ShopifySession(ApiSession):
         QueryTooExpensiveError when it must request fewer records.
         """
         return await self._call_with_retries(
-            partial(self._send, query, variables),
+            partial(self._send_once, query, variables),
             partial(self._find_wait, query, variables),
             partial(self._reduce_slow_batch, query, variables),
         )
@@ -144,7 +144,7 @@ class ShopifySession(ApiSession):
         refill = bucket.compute_refill_wait(now) if self.context.mode == FULL else 0.0
         return RateLimitWait(seconds, "the rate limit", max(seconds, refill))
 
-    async def _send(self, query: Query, variables: Variables, began: float) -> GraphqlResponse:
+    async def _send_once(self, query: Query, variables: Variables, began: float) -> GraphqlResponse:
         cost = float(self.rate_limit.estimate_cost(query, variables))
         charged = 0.0  # what a failed query was charged is unknown; the next response corrects the level
         bucket = self.rate_limit.bucket

@@ -29,9 +29,9 @@ class PageSteps:
         return self._connection
 
     def connect(self) -> str:
-        """Connect the Facebook Pages of a new user; they must belong to the merchant of the browser's session.
+        """Connect the Facebook Pages of a new user in the demo's browser, and return the number of Pages as text.
 
-        Return the number of Pages as text.
+        Raises StackError when the gateway gave them to another merchant than the one who is logged in there.
         """
         person = self.sandbox.call("POST", "/users", {"name": f"Demo {uuid4().hex[:8]}", "pages": PAGES})
         self._connection = self.sandbox.connect(person["id"], self.trip.browser)

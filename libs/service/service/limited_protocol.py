@@ -258,9 +258,9 @@ class LimitedProtocol(HttpToolsProtocol):
     def refuse(self, status: int) -> None:
         """Refuse the request that is arriving: answer with `status`, discard what else arrives, close the connection.
 
-        If earlier requests of the connection still wait for their responses, these responses are sent first. In this
-        case a request that is refused during its headers gets no answer, and one that is refused during its body gets
-        a 503 after them.
+        If earlier requests of the connection still wait for their responses, these responses are sent first. Then a
+        request that is refused while its headers arrive gets no answer, and one that is refused while its body arrives
+        gets a 503, whatever `status` is.
         """
         if self._is_refused:
             return

@@ -89,8 +89,8 @@ async def count_listed(tx: AsyncConnection, event: RangeCompleted) -> int:
     return int((await tx.execute(_COUNT_LISTED, {**key, **attempt})).scalar_one())
 
 
-async def list_ids(tx: AsyncConnection, connection: str, read_id: UUID) -> set[tuple[str, str]]:
-    """Return (resource, id) of all records that an incremental read listed."""
+async def load_listed_ids(tx: AsyncConnection, connection: str, read_id: UUID) -> set[tuple[str, str]]:
+    """Return (resource, id) of all records on the stored pages of an incremental read."""
     return {(row.resource, row.id) for row in await tx.execute(_LIST_IDS, _build_key(connection, read_id))}
 
 

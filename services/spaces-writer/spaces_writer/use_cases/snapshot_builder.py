@@ -90,7 +90,7 @@ class SnapshotBuilder:
                 )
                 event = DataStored(connection=connection, epoch=snapshot.epoch, sequence=upload.sequence, upload=upload)
                 await enqueue(tx, [OutboundMessage(DATA_STORED, connection, event, str(uuid4()))])
-                _log_upload(connection, upload)
+                _log_upload_outcome(connection, upload)
         self._on_upload(connection, upload)
         return upload
 
@@ -184,7 +184,7 @@ def _build_unchanged_upload(snapshot: Snapshot) -> Upload:
     )
 
 
-def _log_upload(connection: str, upload: Upload) -> None:
+def _log_upload_outcome(connection: str, upload: Upload) -> None:
     fields = {"connection": connection, "cause": "snapshot", "key": upload.key, "bytes": upload.bytes}
     match upload.outcome:
         case "failed":

@@ -75,10 +75,13 @@ async def _record_success(tx: "AsyncConnection", event: FullReadCompleted, batch
 async def decide_incremental_read_result(
     tx: "AsyncConnection", event: IncrementalReadCompleted, batch: IngestedBatch
 ) -> None:
-    """Store the result of the incremental read's syncs: `success` if all requested ids were listed, else `failed`."""
+    """Store the result of the incremental read's syncs.
+
+    It is `success` if the stored pages of the read contain every requested id and none was unreadable, else `failed`.
+    """
     if await _repeat_result(tx, event.connection, event.read_id, batch):
         return
-    listed = await reads.list_ids(tx, event.connection, event.read_id)
+    listed = await reads.load_listed_ids(tx, event.connection, event.read_id)
     reason = check_incremental_completeness(event.requested, listed, event.unreadable)
     await connections.set_last_sync(tx, event.connection, event.sync_ids[0])
     result = SyncResult(
