@@ -227,7 +227,7 @@ class Environment:
 
     @property
     def has_sandbox(self) -> bool:
-        """Whether the stack uses its own sandbox: no given setting, such as SHOPIFY_SHOP_URL, replaces it."""
+        """Whether the stack uses its own sandbox: no given setting replaces it by the URL of a real platform."""
         return SANDBOX not in find_external_parts(self.given)
 
     def has_platform(self, manifest: Manifest) -> bool:

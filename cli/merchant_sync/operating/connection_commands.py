@@ -22,7 +22,9 @@ app = typer.Typer(no_args_is_help=True, help="The merchants' connections.")
 
 @app.command("list", epilog=EXIT_CODES)
 def list_connections(
-    platform: Annotated[str | None, typer.Option(help="Of this platform alone, e.g. shopify.")] = None,
+    platform: Annotated[
+        str | None, typer.Option(help="Of this platform alone: the part of the names before the colon.")
+    ] = None,
     state: Annotated[
         str | None, typer.Option(help="In this state alone: connected, reauthorise, uninstalled or redacted.")
     ] = None,

@@ -19,7 +19,7 @@ _LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
 def load_platform_settings() -> dict[str, PlatformSettings]:
-    """Return each platform's own settings by the platform's slug (its short name, such as `shopify`).
+    """Return each platform's own settings by the platform's slug (its short name).
 
     Settings that are incomplete or malformed end the process with a message that names them.
     """
