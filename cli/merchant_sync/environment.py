@@ -137,7 +137,8 @@ def check_settings(given: Mapping[str, str], file: Iterable[str] = ()) -> None:
     are all checked. Of the other names, only those that begin like a setting of ours are checked, because the
     environment also has variables of other programs.
     """
-    ours = [name for name in given if name in set(file) or name.startswith(_OWN_PREFIXES)]
+    in_file = frozenset(file)
+    ours = [name for name in given if name in in_file or name.startswith(_OWN_PREFIXES)]
     for wrong, meant in find_misspelt_settings(ours).items():
         raise StackError(f"{wrong} is not a setting. {meant} is one: correct the name, or remove it.")
     for name in _PORTS:

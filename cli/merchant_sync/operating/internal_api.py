@@ -38,20 +38,22 @@ class InternalApi:
         return self._call_scheduler("/overview")
 
     def list_connections(
-        self, *, platform: str | None = None, state: str | None = None, limit: int = 100
+        self, *, platform: str | None = None, state: str | None = None, after: str = "", limit: int = 100
     ) -> list[dict[str, Any]]:
-        """Return up to `limit` connections, ordered by name; only those of `platform` and in `state` if given."""
-        filters = {"platform": platform, "state": state, "limit": limit}
+        """Return up to `limit` connections, ordered by name, beginning behind the name `after`.
+
+        Only those of `platform` and in `state` are returned if these are given.
+        """
+        filters = {"platform": platform, "state": state, "after": after, "limit": limit}
         query = {name: value for name, value in filters.items() if value is not None}
         listed: list[dict[str, Any]] = self._call_scheduler("/connections", **query)["connections"]
         return listed
 
     def iterate_connections(self, *, platform: str | None = None, state: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield all connections, ordered by name; only those of `platform` and in `state` if given."""
-        filters = {name: value for name, value in (("platform", platform), ("state", state)) if value is not None}
         after = ""
         while True:
-            page = self._call_scheduler("/connections", **filters, after=after, limit=PAGE_SIZE)["connections"]
+            page = self.list_connections(platform=platform, state=state, after=after, limit=PAGE_SIZE)
             yield from page
             if len(page) < PAGE_SIZE:
                 return

@@ -65,11 +65,6 @@ class ConnectionLimiter:
         self._refusals = Counter[int]()
         self._timer: asyncio.TimerHandle | None = None
 
-    @property
-    def open_connections(self) -> tuple["LimitedProtocol", ...]:
-        """The open connections, oldest first."""
-        return tuple(self._open)
-
     def add(self, connection: "LimitedProtocol", address: str) -> bool:
         """Add an open connection from the IP address `address`, and return True.
 
@@ -193,9 +188,8 @@ class LimitedProtocol(HttpToolsProtocol):
         """
         if self._is_refused:
             return
-        was_in_headers = self._is_in_headers
         self._read_size = len(data)
-        if was_in_headers:
+        if self._is_in_headers:
             self._header_bytes += self._read_size
         super().data_received(data)
         if self._is_in_headers and self._has_large_headers():

@@ -43,9 +43,9 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 class Listener:
     """A server with limits, and the connections of a test to it."""
 
-    def __init__(self, port: int, limiter: ConnectionLimiter) -> None:
+    def __init__(self, port: int, server: uvicorn.Server) -> None:
         self.port = port
-        self.limiter = limiter
+        self.server = server
         self.writers: list[asyncio.StreamWriter] = []
 
     async def send(self, *parts: bytes) -> asyncio.StreamReader:
@@ -70,7 +70,7 @@ async def listen(
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:
         await asyncio.sleep(0.01)
-    listener = Listener(listening.getsockname()[1], limiter)
+    listener = Listener(listening.getsockname()[1], server)
     yield listener
     for writer in listener.writers:
         writer.close()
@@ -250,7 +250,8 @@ async def test_a_client_that_reads_no_answers_keeps_no_connection(monkeypatch: p
         _, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         listener.writers.append(writer)
         await asyncio.sleep(0.05)
-        (connection,) = listener.limiter.open_connections
+        connection: Any
+        (connection,) = listener.server.server_state.connections
         connection.transport.pause_reading()
         connection.transport.write(b"x" * 50_000_000)
         connection.transport.close()
