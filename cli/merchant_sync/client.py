@@ -1,5 +1,6 @@
 """Use a running installation from outside: the gateway, the stored objects, the sandbox."""
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ def create_bucket_client(access: Access) -> "S3Client":
 
 
 JSON = {"Accept": "application/json"}
+_FORM_TOKEN = re.compile(r'name="form_token" value="(\w+)"')
 
 
 def ensure_success(response: httpx.Response) -> httpx.Response:
@@ -129,6 +131,20 @@ class Visit:
         if not consent.has_redirect_location:
             raise StackError(f"The platform did not redirect back: {consent.status_code} {consent.text[:300]}")
         return consent.headers["location"]
+
+    def submit_button(self, browser: httpx.Client, connection: str, action: str, **fields: str) -> httpx.Response:
+        """Send the form of a button on the page of the merchant's connections; return the gateway's redirect.
+
+        `action` is the end of the form's path, such as `disconnect`. Raises StackError when the gateway refuses it.
+        """
+        page = browser.get("/connections", headers={"Accept": "text/html"}).text
+        token = _FORM_TOKEN.search(page)
+        form = {"form_token": token[1] if token else "", **fields}
+        headers = {"Sec-Fetch-Site": "same-origin"}
+        answer = browser.post(f"/connections/{connection}/{action}", data=form, headers=headers)
+        if not answer.has_redirect_location:
+            raise StackError(f"{action} of {connection} is refused: {answer.status_code} {answer.text[:300]}")
+        return answer
 
     def load_sync(self, browser: httpx.Client, sync_id: str) -> dict[str, Any]:
         """Return a sync as the gateway shows it to the merchant who is logged in with this browser."""

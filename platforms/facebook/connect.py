@@ -87,7 +87,6 @@ class FacebookAccounts:
 class FacebookOAuth:
     """Connects Pages by OAuth's authorization code grant. The user chooses the Pages in Facebook's consent dialog."""
 
-    keeps_session_id = True
     form = None
     result_model = PagesConnected
     callback_parameters: Mapping[str, str] = {
@@ -104,8 +103,15 @@ class FacebookOAuth:
         """Return None, because the user chooses Pages in the dialog and names no account before."""
         return None
 
-    def build_authorize_url(self, account: str, state: str, *, again: bool = False) -> str:  # noqa: ARG002
-        """Return the URL of the consent dialog.
+    def build_authorize_url(
+        self,
+        account: str,  # noqa: ARG002
+        state: str,
+        *,
+        again: bool = False,
+        for_proof: bool = False,  # noqa: ARG002
+    ) -> str:
+        """Return the URL of the consent dialog, which is the same for a proof.
 
         With `again` the dialog asks once more for declined permissions. Without, Facebook does not ask for them again.
         """
@@ -134,7 +140,13 @@ class FacebookOAuth:
         require_parameters(parameters, "code", "state")
         return OAuthCallback(account="", code=parameters["code"], state=parameters["state"])
 
-    async def exchange_code(self, account: str, code: str) -> Mapping[str, Grant]:
+    async def exchange_code(
+        self,
+        account: str,
+        code: str,
+        *,
+        for_proof: bool = False,  # noqa: ARG002
+    ) -> Mapping[str, Grant]:
         """Exchange an authorization code, and return a grant for each Page that the user chose, by Page id."""
         return await self._api.exchange_code(account, code)
 

@@ -60,13 +60,15 @@ class AdminApi:
             return ()
         return (f"{MANIFEST.title} answers as {self._served_version}, and SHOPIFY_API_VERSION is {self._version}",)
 
-    async def exchange_code(self, account: str, code: str) -> dict[str, Grant]:
+    async def exchange_code(self, account: str, code: str, *, for_proof: bool = False) -> dict[str, Grant]:
         """Exchange an authorization code and return the shop's grant, by account. Requests tokens that expire.
 
-        Raises RequestRejectedError for a code that Shopify refuses.
+        With `for_proof` the code must be one for an online token, which always expires and is never refreshed. Raises
+        RequestRejectedError for a code that Shopify refuses.
         """
         sent_at = self._now()
-        response = await self._call_token_endpoint(account, {"code": code, "expiring": "1"})
+        form = {"code": code} if for_proof else {"code": code, "expiring": "1"}
+        response = await self._call_token_endpoint(account, form)
         if response.is_client_error:
             error = _parse_oauth_error(response)
             log.warning("code refused", account=account, http_status=response.status_code, error=error)

@@ -81,10 +81,10 @@ class ShopifyAccounts:
 class ShopifyOAuth:
     """Connects a shop by OAuth's authorization code grant.
 
-    The tokens are offline tokens: they are valid without a logged-in user.
+    The tokens are offline tokens: they are valid without a logged-in user. A proof is made with an online token, which
+    is valid as long as its user is logged in, and leaves the shop's offline tokens as they are.
     """
 
-    keeps_session_id = False
     form = AccountForm(field="shop", hint="acme, acme.myshopify.com or the URL of your shop")
     result_model = ShopConnected
     callback_parameters: Mapping[str, str] = {
@@ -104,16 +104,24 @@ class ShopifyOAuth:
         """Return the domain of the shop whose handle, domain or URL is `text`; None when it names no shop."""
         return derive_shop_domain(text)
 
-    def build_authorize_url(self, account: str, state: str, *, again: bool = False) -> str:  # noqa: ARG002
+    def build_authorize_url(
+        self,
+        account: str,
+        state: str,
+        *,
+        again: bool = False,  # noqa: ARG002
+        for_proof: bool = False,
+    ) -> str:
         """Return the URL of the shop's consent page.
 
-        `again` has no effect, because Shopify asks for all scopes each time.
+        `again` has no effect, because Shopify asks for all scopes each time. With `for_proof` the token will be online.
         """
         query = {
             "client_id": self._settings.shopify_api_key,
             "scope": ",".join(self._settings.shopify_scopes),
             "redirect_uri": self._settings.shopify_redirect_uri,
             "state": state,
+            **({"grant_options[]": "per-user"} if for_proof else {}),
         }
         shop_url = self._settings.people_url.format(shop=account)
         return f"{shop_url}/admin/oauth/authorize?{urlencode(query, quote_via=quote)}"
@@ -137,9 +145,9 @@ class ShopifyOAuth:
             raise RequestRejectedError(400, "the parameter shop is not a shop's domain")
         return OAuthCallback(account=shop, code=parameters["code"], state=parameters["state"])
 
-    async def exchange_code(self, account: str, code: str) -> Mapping[str, Grant]:
+    async def exchange_code(self, account: str, code: str, *, for_proof: bool = False) -> Mapping[str, Grant]:
         """Exchange an authorization code, and return the shop's grant, by account."""
-        return await self._api.exchange_code(account, code)
+        return await self._api.exchange_code(account, code, for_proof=for_proof)
 
     def build_callback_result(
         self, grants: Mapping[str, Grant], accounts: Sequence[ConnectedAccount]

@@ -11,12 +11,16 @@ pytestmark = pytest.mark.integration
 PARTS = ("webhook_status", "webhook_test", "polling_test", "upload_status")
 
 
-def test_a_shop_and_pages_connected_by_one_browser_belong_to_one_merchant(world: World) -> None:
+def test_a_shop_and_pages_are_listed_together_when_their_merchant_says_so(world: World) -> None:
     shop = world.make_shop(products=5)
     connected = world.connect_and_sync(shop)
     pages = world.connect_pages(world.create_person(pages=2)["id"], connected.browser)
     merchant = connected.answer["user_uuid"]
-    assert pages.answer["user_uuid"] == merchant
+    assert pages.answer["user_uuid"] != merchant
+    first = pages.pages[0]["id"]
+    wait_until(lambda: world.read_page_object(first))
+    for page in pages.pages:
+        world.visit.submit_button(connected.browser, page["connection"], "move", beside=f"shopify:{shop}")
     names = sorted([f"shopify:{shop}", *(page["connection"] for page in pages.pages)])
     response = connected.browser.get("/connections", headers={"Accept": "application/json"}).json()
     assert sorted(row["connection"] for row in response["connections"]) == names
@@ -31,6 +35,9 @@ def test_a_shop_and_pages_connected_by_one_browser_belong_to_one_merchant(world:
     keys = {f"facebook:{page['id']}": f"facebook/{page['id']}/page_data.json" for page in pages.pages}
     keys[f"shopify:{shop}"] = f"{shop}/shopify_data.json"
     assert document["connections"] == [{"connection": name, "key": keys[name], "state": "connected"} for name in names]
+    left = f"merchants/{pages.answer['user_uuid']}.json"
+    wait_until(lambda: world.visit.load_object(left) is None or None)
+    wait_until(lambda: ((stored := world.read_page_object(first)) and stored.metadata["merchant"] == merchant) or None)
 
 
 def test_each_pages_first_sync_completes_all_its_checks(world: World) -> None:

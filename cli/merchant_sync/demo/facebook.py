@@ -29,15 +29,16 @@ class PageSteps:
         return self._connection
 
     def connect(self) -> str:
-        """Connect the Facebook Pages of a new user in the demo's browser, and return the number of Pages as text.
-
-        Raises StackError when the gateway gave them to another merchant than the one who is logged in there.
-        """
+        """Connect the Facebook Pages of a new user in the demo's browser, and return the number of Pages as text."""
         person = self.sandbox.call("POST", "/users", {"name": f"Demo {uuid4().hex[:8]}", "pages": PAGES})
         self._connection = self.sandbox.connect(person["id"], self.trip.browser)
-        self.trip.check_and_remember_merchant(self.connection.browser, self.connection.answer)
+        self.trip.remember_login(self.connection.browser, self.connection.answer)
         self.trip.objects |= {page["connection"]: get_object_key(page["id"]) for page in self.connection.pages}
         return f"{len(self.connection.pages)} pages"
+
+    def list_together(self) -> str:
+        """Let the merchant list the Pages beside the accounts that were connected before; return the merchant's id."""
+        return self.trip.list_together(page["connection"] for page in self.connection.pages)
 
     def compare_objects(self) -> str:
         """Wait until each Facebook Page's first sync is a success and its object equals the expected document.
@@ -72,5 +73,6 @@ def build_steps(trip: Trip) -> Sequence[DemoStep]:
         DemoStep("The same browser connects Facebook Pages", steps.connect),
         DemoStep("Each page's object equals the sandbox's expected document", steps.compare_objects),
         DemoStep("An edit of a page is in its object", steps.edit_page),
+        DemoStep("The merchant lists the pages beside the other accounts", steps.list_together),
         DemoStep("The merchant's document lists all of the merchant's objects", trip.check_merchant_document),
     )

@@ -46,7 +46,7 @@ class ShopSteps:
         answer = self.connection.answer
         if "products" in answer:
             raise StackError(f"the answer contains data: {str(answer)[:200]}")
-        merchant = self.trip.check_and_remember_merchant(self.connection.browser, answer)
+        merchant = self.trip.remember_login(self.connection.browser, answer)
         self.trip.objects[f"shopify:{self.shop}"] = self.key
         return f"merchant {merchant}"
 

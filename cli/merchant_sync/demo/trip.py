@@ -1,7 +1,7 @@
 """The state that the demo's steps of all platforms share: the installation, and the merchant with the browser."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,19 +26,25 @@ class Trip:
     objects: dict[str, str] = field(default_factory=dict)
     """The object keys of the accounts that are connected so far, by the name of the merchant's connection."""
 
-    def check_and_remember_merchant(self, browser: httpx.Client, login_answer: dict[str, Any]) -> str:
-        """Remember the browser, and the merchant in the gateway's answer to a login; return the merchant's id.
+    def remember_login(self, browser: httpx.Client, login_answer: dict[str, Any]) -> str:
+        """Remember the browser, and the merchant in the gateway's answer to the first login; return that merchant's id.
 
-        Raises StackError when the merchant is another one than that of the earlier logins, or when the answer contains
-        a token.
+        Raises StackError when the answer contains a token.
         """
-        merchant = str(login_answer["user_uuid"])
-        if self.merchant not in (None, merchant):
-            raise StackError(f"the connection belongs to merchant {merchant}, expected {self.merchant}")
         if "token" in str(login_answer):
             raise StackError(f"the answer contains a token: {str(login_answer)[:200]}")
-        self.browser, self.merchant = browser, merchant
-        return merchant
+        self.browser, self.merchant = browser, self.merchant or str(login_answer["user_uuid"])
+        return self.merchant
+
+    def list_together(self, names: Iterable[str]) -> str:
+        """Let the merchant list these connections beside the first account; return the merchant's id."""
+        if self.browser is None:
+            raise StackError("no account is connected")
+        first = next(iter(self.objects))
+        for name in names:
+            if name != first:
+                self.visit.submit_button(self.browser, name, "move", beside=first)
+        return f"merchant {self.merchant}"
 
     def check_merchant_document(self) -> str:
         """Wait until the object `merchants/<id>.json` lists every account that the demo has connected.

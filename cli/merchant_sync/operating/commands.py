@@ -1,5 +1,4 @@
-"""The operator's commands `doctor`, `status` and `sync`. `connections` is in `connection_commands`, `dlq` in
-`dead_letter_commands`.
+"""The operator's commands `doctor`, `status` and `sync`; `audit`, `connections` and `dlq` are in modules of their own.
 
 Their exit codes: 0 all is well, 1 something is wrong or is refused, 2 the installation cannot be reached.
 """
@@ -12,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from merchant_sync.operating import connection_commands, dead_letter_commands, doctor, status, syncing
+from merchant_sync.operating import audit, connection_commands, dead_letter_commands, doctor, status, syncing
 from merchant_sync.operating.checks import BAD, GOOD, WARNING, Finding
 from merchant_sync.operating.checks.connections import SAMPLE
 from merchant_sync.operating.internal_api import InternalApi
@@ -39,6 +38,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("doctor", epilog=EXIT_CODES)(examine)
     app.command("status", epilog=EXIT_CODES)(show_status)
     app.command("sync", epilog=EXIT_CODES)(start_sync)
+    app.command("audit", epilog=EXIT_CODES)(audit.show_audit_log)
     app.add_typer(connection_commands.app, name="connections")
     app.add_typer(dead_letter_commands.app, name="dlq")
 

@@ -11,7 +11,7 @@ from merchant_sync.parts import StackError
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 PAGE_SIZE = 500
-"""How many connections are fetched with one call: the most that the scheduler answers."""
+"""How many connections or entries are fetched with one call: the most that the scheduler answers."""
 
 
 class InternalApi:
@@ -84,6 +84,16 @@ class InternalApi:
         path = f"/internal/connections/{name}/sync"
         answer = self._call("POST", self._gateway, "GATEWAY_INTERNAL_URL", path, json={"records": records})
         return str(answer["sync_id"])
+
+    def iterate_audit_log(self, *, connection: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the entries of the gateway's audit log from the oldest on; only those of `connection` if given."""
+        query: dict[str, Any] = {"after": 0, "count": PAGE_SIZE, **({"connection": connection} if connection else {})}
+        while True:
+            answer = self._call("GET", self._gateway, "GATEWAY_INTERNAL_URL", "/internal/audit", params=query)
+            yield from answer["entries"]
+            if len(answer["entries"]) < PAGE_SIZE:
+                return
+            query["after"] = answer["entries"][-1]["id"]
 
     def _call_scheduler(self, path: str, **query: Any) -> dict[str, Any]:
         return self._call("GET", self._scheduler, "SCHEDULER_URL", path, params=query)

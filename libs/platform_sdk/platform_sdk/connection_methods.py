@@ -40,10 +40,6 @@ class OAuth(Protocol):
     """Connects accounts by OAuth's authorization code grant. One consent may grant access to several accounts."""
 
     @property
-    def keeps_session_id(self) -> bool:
-        """Whether a merchant who logs in again keeps the id of the browser session. If not, it is replaced."""
-
-    @property
     def callback_parameters(self) -> Mapping[str, str]:
         """The query parameters of the OAuth callback, each with its description for the API's documentation."""
 
@@ -58,8 +54,11 @@ class OAuth(Protocol):
     def parse_account(self, text: str) -> str | None:
         """Return the account that `text`, as typed by a merchant, names; None when it is not the name of an account."""
 
-    def build_authorize_url(self, account: str, state: str, *, again: bool = False) -> str:
-        """Return the URL of the consent page. With `again` it asks once more for scopes that the merchant declined."""
+    def build_authorize_url(self, account: str, state: str, *, again: bool = False, for_proof: bool = False) -> str:
+        """Return the URL of the consent page. With `again` it asks once more for scopes that the merchant declined.
+
+        With `for_proof` the consent only shows that the user has access to the account; the tokens are not kept.
+        """
 
     def parse_callback(self, query: bytes, now: float) -> OAuthCallback:
         """Verify an OAuth callback with this `query` string and return its parameters.
@@ -68,8 +67,10 @@ class OAuth(Protocol):
         when the merchant declined.
         """
 
-    async def exchange_code(self, account: str, code: str) -> Mapping[str, Grant]:
+    async def exchange_code(self, account: str, code: str, *, for_proof: bool = False) -> Mapping[str, Grant]:
         """Exchange an authorization code, and return one grant for each account, by account.
+
+        `for_proof` is the same as for the URL of the consent page. Tokens that were issued before stay valid then.
 
         Raises RequestRejectedError for a code that the platform refuses or a consent that lacks a needed scope, and
         TransientError when the platform does not answer.

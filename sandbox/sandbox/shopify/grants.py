@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 ACCESS_SECONDS = 3_600
 REFRESH_SECONDS = 7_776_000
+ONLINE_SECONDS = 86_399
+"""How long an online token is valid: one for a logged-in user, which cannot be refreshed."""
 _CODE_SECONDS = 60
 
 
@@ -38,6 +40,7 @@ class Grants:
     """The scopes that a merchant granted to the app, and all authorization codes and tokens of the app.
 
     - `override`: the only scopes that the merchant grants at the next consent; None sets no limit.
+    - `online_codes`: those of `codes` that are exchanged for online tokens.
     - `codes`, `access`: the Unix time at which each code or access token expires. None means that it never expires.
     - `refresh`: the refresh tokens.
     """
@@ -48,16 +51,22 @@ class Grants:
     codes: dict[str, float] = field(default_factory=dict)
     access: dict[str, float | None] = field(default_factory=dict)
     refresh: dict[str, RefreshToken] = field(default_factory=dict)
+    online_codes: list[str] = field(default_factory=list)
 
-    def grant_and_issue_code(self, requested_scopes: str, clock: Callable[[], float] = time.time) -> str:
+    def grant_and_issue_code(
+        self, requested_scopes: str, clock: Callable[[], float] = time.time, *, online: bool = False
+    ) -> str:
         """Grant the requested scopes, which are separated by commas, and return an authorization code.
 
-        If `override` is set, scopes that it does not contain are not granted. `clock` returns Unix seconds.
+        If `override` is set, scopes that it does not contain are not granted. `clock` returns Unix seconds. With
+        `online` the code is exchanged for an online token.
         """
         scopes = [scope.strip() for scope in requested_scopes.split(",") if scope.strip()]
         self.scopes = sorted({scope for scope in scopes if self.override is None or scope in self.override})
         code = secrets.token_hex(16)
         self.codes[code] = clock() + _CODE_SECONDS
+        if online:
+            self.online_codes.append(code)
         return code
 
     def exchange_code(
@@ -66,11 +75,14 @@ class Grants:
         """Exchange an authorization code for tokens, which is possible once. Return the body of the token response.
 
         Returns a TokenRefusal if the code is unknown, used or expired. If `expiring`, the access token expires and
-        comes with a refresh token.
+        comes with a refresh token. An online token leaves the tokens that were issued before as they are.
         """
         if self.codes.pop(code, 0.0) < clock():
             return TokenRefusal("invalid_request", "The authorization code was not found or was already used")
         self.installed = True
+        if code in self.online_codes:
+            self.online_codes.remove(code)
+            return self._issue_online_token(clock())
         self.refresh.clear()
         return self._issue_tokens(expiring, clock())
 
@@ -110,6 +122,7 @@ class Grants:
         """Uninstall the app: all its codes and tokens become invalid."""
         self.installed = False
         self.codes.clear()
+        self.online_codes.clear()
         self.access.clear()
         self.refresh.clear()
 
@@ -119,6 +132,16 @@ class Grants:
         token = f"shprt_{secrets.token_hex(20)}"
         self.refresh[token] = RefreshToken(at + REFRESH_SECONDS)
         return self._issue_token_pair(at, token)
+
+    def _issue_online_token(self, at: float) -> dict[str, Any]:
+        scope = ",".join(self.scopes)
+        return {
+            "access_token": self._create_access_token(at + ONLINE_SECONDS),
+            "expires_in": ONLINE_SECONDS,
+            "scope": scope,
+            "associated_user_scope": scope,
+            "associated_user": {"id": 902541635, "email": "owner@shop.example", "account_owner": True},
+        }
 
     def _issue_token_pair(self, at: float, refresh: str) -> dict[str, Any]:
         # Expired tokens are removed here, so that they do not pile up.

@@ -90,7 +90,14 @@ async def start(
     parts = Parts(
         settings=settings,
         adapters=adapters,
-        stores=create_stores(database, locks, get_object_key=partial(get_object_key, adapters), wake_relay=outbox.wake),
+        stores=create_stores(
+            database,
+            locks,
+            get_object_key=partial(get_object_key, adapters),
+            wake_relay=outbox.wake,
+            session_idle_seconds=settings.session_idle_seconds,
+            audit_kept_days=settings.audit_kept_days,
+        ),
         publish=producer.send,
         scheduler=SchedulerClient(http, settings.scheduler_url, key=settings.internal_key.get_secret_value()),
         post_probe=partial(post_probe, http),

@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import Response
 
+from gateway.access import AccessService
 from gateway.adapters import has_https_origin, list_configured_adapters
 from gateway.connect.client_credentials import ClientCredentialsConnector
 from gateway.connect.grants import GrantService
@@ -26,12 +27,14 @@ from gateway.metrics import GatewayMetrics
 from gateway.pages.api_docs.documents import Documents, build_documents
 from gateway.pages.api_docs.routes import create_docs_routes
 from gateway.pages.client import SchedulerClient
-from gateway.pages.merchant_reader import MerchantReader
+from gateway.pages.connection_reader import ConnectionReader
 from gateway.pages.responses import SafeHeaders, respond_problem
+from gateway.pages.routes.actions import create_action_routes
 from gateway.pages.routes.pages import create_page_routes
 from gateway.pages.routes.sandbox import create_sandbox_routes
 from gateway.sessions.browser_keys import BrowserKeys
 from gateway.sessions.cookies import Cookies
+from gateway.sessions.sessions import SessionLimits, Sessions
 from gateway.settings import GatewaySettings
 from gateway.store import Stores
 from gateway.tokens.encryption import TokenCipher
@@ -93,6 +96,22 @@ class Parts:
         """The keys that hash the secrets of browsers: sessions, logins and form tokens."""
         return BrowserKeys(self.settings.state_token_secret.get_secret_value())
 
+    @cached_property
+    def cookies(self) -> Cookies:
+        """The gateway's cookies in browsers."""
+        seconds = self.settings.session_ttl_seconds
+        return Cookies(secure=has_https_origin(self.configured_adapters), session_seconds=seconds)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """The sessions of browsers."""
+        limits = SessionLimits(
+            session_seconds=self.settings.session_ttl_seconds,
+            read_seconds=self.settings.proof_read_seconds,
+            act_seconds=self.settings.proof_act_seconds,
+        )
+        return Sessions(self.stores.sessions, self.cookies, self.keys, limits)
+
 
 def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[WebhookReceiver], FastAPI]:
     """Return the public application, the handlers of its webhooks, and the internal application.
@@ -123,8 +142,8 @@ def create_erasure_service(parts: Parts) -> ErasureService:
 
 def _create_public_application(parts: Parts, checks: Mapping[str, Check]) -> FastAPI:
     settings = parts.settings
-    cookies = Cookies(secure=has_https_origin(parts.configured_adapters), session_seconds=settings.session_ttl_seconds)
-    merchants = MerchantReader(parts.stores, parts.scheduler, parts.adapters, parts.keys, now=parts.now)
+    cookies, sessions = parts.cookies, parts.sessions
+    reader = ConnectionReader(parts.stores, parts.scheduler, parts.adapters, now=parts.now)
     app = _create_fastapi_application(checks)
     app.add_middleware(
         CORSMiddleware, allow_origins=list(settings.cors_allowed_origins), allow_methods=["GET"], allow_credentials=True
@@ -133,12 +152,21 @@ def _create_public_application(parts: Parts, checks: Mapping[str, Check]) -> Fas
     app.add_exception_handler(404, _respond_missing_page)
     erasure = create_erasure_service(parts)
     for adapter in parts.adapters.values():
-        for routes in _create_platform_routes(parts, adapter, cookies, erasure):
+        for routes in _create_platform_routes(parts, adapter, erasure):
             app.include_router(routes)
-    requests = DeletionRequests(parts.stores, parts.scheduler)
-    app.include_router(create_erasure_routes(erasure, requests, merchants, cookies))
+    app.include_router(create_erasure_routes(DeletionRequests(parts.stores, parts.scheduler)))
     app.include_router(
-        create_page_routes(merchants, cookies, parts.configured_adapters, sandbox_url=settings.sandbox_url)
+        create_action_routes(
+            sessions,
+            cookies,
+            parts.adapters,
+            access=AccessService(parts.stores.connections),
+            erasure=erasure,
+            syncs=_create_manual_syncs(parts),
+        )
+    )
+    app.include_router(
+        create_page_routes(reader, sessions, parts.configured_adapters, sandbox_url=settings.sandbox_url)
     )
     if settings.sandbox_relayed:
         app.include_router(create_sandbox_routes(parts.http, settings.sandbox_relayed, parts.adapters))
@@ -146,9 +174,7 @@ def _create_public_application(parts: Parts, checks: Mapping[str, Check]) -> Fas
     return app
 
 
-def _create_platform_routes(
-    parts: Parts, adapter: PlatformAdapter, cookies: Cookies, erasure: ErasureService
-) -> list[APIRouter]:
+def _create_platform_routes(parts: Parts, adapter: PlatformAdapter, erasure: ErasureService) -> list[APIRouter]:
     """Return the routes of one platform.
 
     They are: signing in, by a login at the platform or a form for credentials; answering the challenge by which the
@@ -158,10 +184,10 @@ def _create_platform_routes(
     routes = []
     if isinstance(method, OAuth):
         flow = OAuthFlow(adapter.slug, method, parts.stores, grants, parts.keys)
-        routes.append(create_oauth_routes(adapter, method, flow, cookies))
+        routes.append(create_oauth_routes(adapter, method, flow, parts.sessions, parts.cookies))
     elif isinstance(method, Credentials):
         check = CredentialsFlow(method, parts.stores.connections, grants)
-        routes.append(create_credentials_routes(adapter, method, check, cookies, parts.keys))
+        routes.append(create_credentials_routes(adapter, method, check, parts.sessions, parts.cookies, parts.keys))
     if adapter.is_configured and adapter.webhooks:
         routes.append(create_challenge_routes(adapter, adapter.webhooks))
     if adapter.is_configured and adapter.user_requests:
@@ -185,7 +211,7 @@ def _create_internal_application(parts: Parts, tokens: TokenService, checks: Map
         watch_topic=parts.watch_topic,
         now=parts.now,
     )
-    syncs = ManualSyncs(parts.stores.connections, parts.adapters, now=parts.now)
+    syncs = _create_manual_syncs(parts)
     connector = ClientCredentialsConnector(
         parts.adapters, {slug: _create_grant_service(parts, adapter) for slug, adapter in parts.adapters.items()}
     )
@@ -193,7 +219,9 @@ def _create_internal_application(parts: Parts, tokens: TokenService, checks: Map
     add_metrics_route(internal, parts.metrics.registry)
     add_error_handlers(internal)
     internal.include_router(
-        create_internal_routes(tokens, subscriptions, syncs, connector, keys=parts.settings.internal_keys)
+        create_internal_routes(
+            tokens, subscriptions, syncs, connector, parts.stores.audit_log, keys=parts.settings.internal_keys
+        )
     )
     return internal
 
@@ -209,13 +237,11 @@ def _create_token_service(parts: Parts) -> TokenService:
 
 
 def _create_grant_service(parts: Parts, adapter: PlatformAdapter) -> GrantService:
-    return GrantService(
-        adapter,
-        parts.stores.connections,
-        parts.cipher,
-        parts.keys,
-        session_seconds=parts.settings.session_ttl_seconds,
-    )
+    return GrantService(adapter, parts.stores.connections, parts.cipher, parts.sessions)
+
+
+def _create_manual_syncs(parts: Parts) -> ManualSyncs:
+    return ManualSyncs(parts.stores.connections, parts.adapters, now=parts.now)
 
 
 def _create_webhook_handler(

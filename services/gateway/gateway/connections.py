@@ -51,6 +51,10 @@ class Connection:
     """
     wanted_cause: str = CONNECT
     """The cause of `wanted_sync`: `CONNECT` or `MANUAL`."""
+    title: str = ""
+    """The account's display name, for the merchant's pages. It is never published."""
+    readable_until: int | None = None
+    """When access ends unless the user consents again (ms); None when the platform names no such time."""
 
     @property
     def is_live(self) -> bool:
@@ -76,6 +80,8 @@ def apply_grant(
     granted_at: int,
     tokens: EncryptedTokens,
     granted_by: str | None = None,
+    title: str = "",
+    readable_until: int | None = None,
 ) -> Connection:
     """Return the connection as it is after a consent: connected, with the new tokens and a new id in `wanted_sync`.
 
@@ -94,7 +100,14 @@ def apply_grant(
         wanted_sync=derive_wanted_sync(name, revision, granted_at),
         tokens=tokens,
         granted_by=granted_by,
+        title=title,
+        readable_until=readable_until,
     )
+
+
+def apply_move(row: Connection, merchant: UUID) -> Connection:
+    """Return the connection as one of another merchant's. Its state, tokens and epoch stay."""
+    return replace(row, merchant=merchant, revision=row.revision + 1)
 
 
 def apply_refresh(row: Connection, *, scopes: tuple[str, ...], tokens: EncryptedTokens) -> Connection:

@@ -76,7 +76,11 @@ class GatewaySettings(KafkaSettings):
     token_encryption_keys: Annotated[dict[str, bytes], NoDecode, BeforeValidator(_parse_encryption_keys)] = Field(
         repr=False
     )
-    session_ttl_seconds: int = Field(default=3600, ge=60)
+    session_ttl_seconds: int = Field(default=43_200, ge=60)
+    session_idle_seconds: int = Field(default=3600, ge=60)
+    proof_read_seconds: int = Field(default=43_200, ge=60)
+    proof_act_seconds: int = Field(default=900, ge=60)
+    audit_kept_days: int = Field(default=365, ge=1)
     cors_allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)] = ()
     webhook_max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     gateway_max_connections: int = Field(default=1000, ge=10)

@@ -110,12 +110,13 @@ class FakeShopify:
         self.valid_access_tokens.clear()
         self.valid_refresh_tokens.clear()
 
-    async def exchange_code(self, account: str, code: str) -> dict[str, Grant]:
+    async def exchange_code(self, account: str, code: str, *, for_proof: bool = False) -> dict[str, Grant]:
         self._check_available()
         if code not in self.codes:
             raise RequestRejectedError(400, "Shopify does not take the code")
         self.codes.discard(code)
-        self.revoke_tokens()
+        if not for_proof:
+            self.revoke_tokens()
         return {account: self._create_grant()}
 
     async def refresh_grant(self, account: str, refresh_token: str) -> Grant:
@@ -312,6 +313,8 @@ class World:
             self.database,
             get_object_key=partial(get_object_key, adapters),
             wake_relay=lambda: None,
+            session_idle_seconds=settings.session_idle_seconds,
+            audit_kept_days=settings.audit_kept_days,
         )
         topics = {
             slug: adapter.webhooks.metric_topics if adapter.webhooks else () for slug, adapter in adapters.items()
@@ -362,6 +365,21 @@ class World:
         assert response.status_code == 200, response.text
         document: dict[str, Any] = response.json()
         return document
+
+    async def prove(self, browser: httpx.AsyncClient | None = None, shop: str = "acme") -> httpx.Response:
+        """Signs in at a shop without connecting it, and returns the response to the callback."""
+        browser = browser or self.browser
+        response = await browser.get(f"/shopify/{shop}/prove")
+        assert response.status_code == 302
+        query = parse_qs(urlsplit(response.headers["location"]).query)
+        assert query["grant_options[]"] == ["per-user"]
+        return await browser.get(self.build_callback(query["state"][0], account=f"{shop}.myshopify.com"))
+
+    async def age_proofs(self, seconds: float) -> None:
+        """Makes all proofs older by so many seconds."""
+        async with self.database.transaction() as tx:
+            statement = text("UPDATE proofs SET proved_at = proved_at - make_interval(secs => :seconds)")
+            await tx.execute(statement, {"seconds": seconds})
 
     async def connect_pages(self, browser: httpx.AsyncClient | None = None) -> dict[str, Any]:
         """Connects pages at Facebook and returns the document of the response."""
@@ -416,7 +434,7 @@ class World:
         async with self.database.transaction() as tx:
             for table in (
                 *("merchants", "sessions", "oauth_states", "connections", "webhook_checks", "outbox"),
-                "deletion_requests",
+                *("deletion_requests", "proofs", "audit_log"),
             ):
                 rows += [str(row) for row in await tx.execute(text(f"SELECT * FROM {table}"))]
         return "\n".join(rows)

@@ -83,8 +83,9 @@ async def test_a_person_connects_with_the_form(world: Any) -> None:
     assert 'type="password"' in page.text and "its name" in page.text
     token = await open_form(browser)
     response = await browser.post("/warehouse/connect", data={**GOOD, "form_token": token}, headers=SAME_ORIGIN)
-    assert response.status_code == 200, response.text
-    assert "Connected: warehouse:stock" in response.text and "polled only" in response.text
+    assert (response.status_code, response.headers["location"]) == (303, "/connected?connection=warehouse%3Astock")
+    shown = await browser.get(response.headers["location"])
+    assert "Connected: The stock" in shown.text and "polled only" in shown.text
     assert (await browser.get("/connections")).status_code == 200
 
 
@@ -101,7 +102,7 @@ async def test_a_refused_form_is_shown_again_with_the_reason_and_without_the_sec
     match = re.search(r'name="form_token" value="(\w+)"', response.text)
     assert match is not None
     form = {**GOOD, "form_token": match[1]}
-    assert (await browser.post("/warehouse/connect", data=form, headers=SAME_ORIGIN)).status_code == 200
+    assert (await browser.post("/warehouse/connect", data=form, headers=SAME_ORIGIN)).status_code == 303
 
 
 async def test_only_our_own_form_in_the_same_browser_is_accepted(world: Any) -> None:
@@ -123,13 +124,30 @@ async def test_only_our_own_form_in_the_same_browser_is_accepted(world: Any) -> 
     assert await is_nothing_stored(world)
 
 
-async def test_a_connected_account_keeps_its_merchant_and_a_new_account_joins_the_session(world: Any) -> None:
+async def test_a_connected_account_keeps_its_merchant_and_a_new_account_gets_one_of_its_own(world: Any) -> None:
     shop = await world.connect()
     session = world.browser.cookies["session_id"]
-    assert (await connect(world)).json()["user_uuid"] == shop["user_uuid"]
+    first = (await connect(world)).json()
+    assert first["user_uuid"] != shop["user_uuid"]
     assert world.browser.cookies["session_id"] != session
     stranger = world.create_browser()
-    assert (await connect(world, stranger)).json()["user_uuid"] == shop["user_uuid"]
+    assert (await connect(world, stranger)).json()["user_uuid"] == first["user_uuid"]
+
+
+async def test_credentials_prove_a_connected_account_and_store_nothing(world: Any) -> None:
+    unknown = await world.browser.post("/warehouse/prove", json=GOOD)
+    assert (unknown.status_code, unknown.json()["reason"]) == (
+        404,
+        "this database is not connected here; connect it first",
+    )
+    assert world.warehouse.api.valid_tokens == set()
+    await connect(world)
+    before = await world.stores.connections.find(NAME)
+    other = world.create_browser()
+    proved = await other.post("/warehouse/prove", json=GOOD)
+    assert (proved.status_code, proved.json()) == (200, {"proved": [NAME]})
+    assert await world.stores.connections.find(NAME) == before
+    assert [one["connection"] for one in (await other.get("/connections")).json()["connections"]] == [NAME]
 
 
 async def test_only_the_platforms_own_fetcher_gets_the_token(world: Any) -> None:
@@ -193,6 +211,6 @@ async def test_both_routes_are_described_with_the_fields(world: Any) -> None:
     content = operations["post"]["requestBody"]["content"]
     assert list(content["application/json"]["schema"]["properties"]) == ["database", "password"]
     assert "form_token" in content["application/x-www-form-urlencoded"]["schema"]["properties"]
-    assert set(operations["post"]["responses"]) == {"200", "400", "403", "502", "503"}
+    assert set(operations["post"]["responses"]) == {"200", "303", "400", "403", "502", "503"}
     fields = (await world.browser.get("/warehouse/connect")).json()["fields"]
     assert [(field["name"], field["secret"]) for field in fields] == [("database", False), ("password", True)]

@@ -69,7 +69,7 @@ async def test_a_platform_that_is_not_configured_is_not_described(
 ) -> None:
     world_without_database.restart(world_without_database.settings, facebook=no_facebook)
     served = (await world_without_database.create_browser().get("/docs/openapi.json")).json()
-    assert [path for path in served["paths"] if "facebook" in path] == ["/facebook/login"]
+    assert [path for path in served["paths"] if "facebook" in path] == ["/facebook/login", "/facebook/prove"]
     assert "/shopify/webhook" in served["paths"]
 
 

@@ -75,6 +75,11 @@ async def list_receipts(world: Any) -> list[Any]:
         return list(await tx.execute(text("SELECT * FROM deletion_requests ORDER BY requested_at")))
 
 
+async def find_merchant(world: Any) -> str:
+    """Finds the merchant of the shop."""
+    return str((await world.stores.connections.find(NAME)).merchant)
+
+
 @pytest.fixture
 async def connected(world: Any) -> Any:
     await world.connect()
@@ -96,7 +101,7 @@ async def test_a_merchant_disconnects(connected: Any) -> None:
 
 
 async def test_a_merchants_deletion_leaves_only_name_and_epoch(connected: Any) -> None:
-    merchant = (await connected.browser.get("/connections")).json()["user_uuid"]
+    merchant = await find_merchant(connected)
     state = await connected.start_login(connected.create_browser())
     session = dict(connected.browser.cookies)
     response = await post(connected.browser, "delete")
@@ -107,7 +112,7 @@ async def test_a_merchants_deletion_leaves_only_name_and_epoch(connected: Any) -
     dump = await connected.dump_database()
     assert merchant not in dump
     assert "k1." not in dump
-    for table in ("merchants", "sessions", "webhook_checks", "oauth_states", "outbox"):
+    for table in ("merchants", "sessions", "proofs", "webhook_checks", "oauth_states", "outbox"):
         assert await connected.count_rows(table) == 0, table
     assert (await connected.browser.get(connected.build_callback(state))).status_code == 400
     stale = connected.create_browser()
@@ -224,7 +229,7 @@ async def test_a_merchant_with_another_connection_is_kept(connected: Any) -> Non
 
 
 async def test_a_connection_made_after_a_deletion_keeps_its_higher_epoch(connected: Any) -> None:
-    merchant = (await connected.browser.get("/connections")).json()["user_uuid"]
+    merchant = await find_merchant(connected)
     address = (await post(connected.browser, "delete")).headers["location"]
     document = await connected.connect(connected.create_browser())
     assert document["user_uuid"] != merchant
@@ -267,7 +272,7 @@ async def test_an_uninstall_after_a_deletion_changes_nothing(connected: Any) -> 
 async def test_no_merchant_person_or_customer_is_logged(
     connected: Any, capsys: pytest.CaptureFixture[str], callbacks: Any
 ) -> None:
-    merchant = (await connected.browser.get("/connections")).json()["user_uuid"]
+    merchant = await find_merchant(connected)
     await add_connections(connected, build_page("1", "person-ada", UUID(merchant)))
     await callbacks.post("/facebook/data-deletion", data={"signed_request": "good.person-ada"})
     await post(connected.browser, "delete")
@@ -349,7 +354,7 @@ async def test_an_unresponsive_shop_is_redacted_when_the_request_is_newer_than_t
 
 
 async def test_a_malformed_connection_name_is_404(connected: Any) -> None:
-    assert (await connected.browser.post("/connections/%00/delete")).status_code == 404
+    assert (await post(connected.browser, "delete", "%00")).status_code == 404
 
 
 async def test_a_disconnected_shop_is_redacted_without_a_check(connected: Any) -> None:

@@ -5,13 +5,12 @@ import hmac
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
 import stamina
-from sqlalchemy import text
 
-from gateway.connect.grants import choose_merchant
 from gateway.tokens.service import hash_token
 from platforms.facebook.tests.fake_graph import ALL_PERMISSIONS, APP_SECRET, GraphError
 
@@ -72,65 +71,53 @@ async def test_a_merchant_connects_pages(world: Any) -> None:
     assert (sync["state"], sync["webhook_test"]["status"]) == ("queued", "pending")
 
 
-async def test_a_shop_and_its_pages_belong_to_one_merchant_in_one_session(world: Any) -> None:
+async def test_a_session_shows_a_shop_and_pages_that_belong_to_merchants_of_their_own(world: Any) -> None:
     shop = await world.connect()
     session = world.browser.cookies["session_id"]
     pages = await world.connect_pages()
-    assert pages["user_uuid"] == shop["user_uuid"]
-    assert world.browser.cookies["session_id"] == session
+    assert pages["user_uuid"] != shop["user_uuid"]
+    assert world.browser.cookies["session_id"] != session
     connections = (await world.browser.get("/connections")).json()["connections"]
     names = [connection["connection"] for connection in connections]
     assert names == [PAGE, "facebook:1002", "shopify:acme.myshopify.com"]
+    assert [one["user_uuid"] for one in connections] == [pages["user_uuid"]] * 2 + [shop["user_uuid"]]
     assert connections[0]["login_url"] == "/facebook/login"
+    assert connections[0]["prove_url"] == "/facebook/prove"
 
 
-async def test_another_login_extends_the_session(world: Any) -> None:
+async def test_each_consent_starts_a_new_cookie_and_the_old_one_is_worth_nothing(world: Any) -> None:
     await world.connect_pages()
-    session = world.browser.cookies["session_id"]
-    async with world.database.transaction() as tx:
-        await tx.execute(text("UPDATE sessions SET expires_at = now() + interval '5 seconds'"))
+    old = world.browser.cookies["session_id"]
     await world.connect_pages()
-    assert world.browser.cookies["session_id"] == session
-    async with world.database.transaction() as tx:
-        extended = await tx.execute(
-            text("SELECT count(*) FROM sessions WHERE expires_at > now() + interval '1 minute'")
-        )
-        assert extended.scalar_one() == 1
+    assert await world.count_rows("sessions") == 1
+    thief = world.create_browser()
+    thief.cookies.set("session_id", old)
+    assert (await thief.get("/connections")).status_code == 401
 
 
-def test_the_merchant_of_connected_accounts_wins_over_the_session() -> None:
-    session, first, second = uuid4(), uuid4(), uuid4()
-    assert choose_merchant(session, []) == session
-    assert choose_merchant(session, [first, session]) == session
-    assert choose_merchant(session, [first, second]) == first
-    assert choose_merchant(None, [first, second]) == first
-    assert choose_merchant(None, []) not in (session, first, second)
-
-
-async def test_connected_pages_keep_their_merchant_and_new_pages_join_the_sessions(world: Any) -> None:
+async def test_connected_pages_keep_their_merchant_and_new_ones_of_a_consent_get_one(world: Any) -> None:
     world.graph.pages = {"1001": "One"}
     first = await world.connect_pages()
-    world.graph.pages = {"1002": "Two"}
     other = world.create_browser()
-    second = await world.connect_pages(other)
-    assert second["user_uuid"] != first["user_uuid"]
     world.graph.pages = {"1001": "One", "1002": "Two", "1003": "Three"}
     again = await world.connect_pages(other)
-    assert again["user_uuid"] == second["user_uuid"]
+    assert again["user_uuid"] == first["user_uuid"]
     owners = [str((await world.stores.connections.find(f"facebook:{page}")).merchant) for page in (1001, 1002, 1003)]
-    assert owners == [first["user_uuid"], second["user_uuid"], second["user_uuid"]]
+    assert owners[0] == first["user_uuid"]
+    assert owners[1] == owners[2] != owners[0]
 
 
-async def test_a_strangers_session_moves_to_the_pages_merchant(world: Any) -> None:
-    first = await world.connect_pages()
+async def test_signing_in_at_pages_proves_those_that_are_connected_and_stores_no_token(world: Any) -> None:
+    world.graph.pages = {"1001": "One"}
+    await world.connect_pages()
+    before = await world.stores.connections.find(PAGE)
+    world.graph.pages = {"1001": "One", "1002": "Two"}
     other = world.create_browser()
-    await world.connect(other)
-    session = other.cookies["session_id"]
-    assert (await world.connect_pages(other))["user_uuid"] == first["user_uuid"]
-    assert other.cookies["session_id"] != session
-    thief = world.create_browser()
-    thief.cookies.set("session_id", session)
-    assert (await thief.get("/connections")).status_code == 401
+    state = parse_qs(urlsplit((await other.get("/facebook/prove")).headers["location"]).query)["state"][0]
+    response = await other.get(world.build_pages_callback(state))
+    assert (response.status_code, response.json()) == (200, {"proved": [PAGE]})
+    assert await world.stores.connections.find(PAGE) == before
+    assert await world.stores.connections.find("facebook:1002") is None
 
 
 async def test_two_hundred_pages_are_connected_at_once(world: Any) -> None:
@@ -198,7 +185,10 @@ async def test_a_browser_gets_html_pages_and_a_link_to_request_permissions_again
     assert "auth_type=rerequest" in response.headers["location"]
     world.graph.granted = ("pages_read_engagement", "pages_show_list")
     world.graph.pages = {"1001": "<b>Café</b>"}
-    complete = await browser.get(world.build_pages_callback(await world.start_pages_login(browser)))
+    complete = await browser.get(
+        world.build_pages_callback(await world.start_pages_login(browser)), follow_redirects=True
+    )
+    assert complete.url.path == "/connected"
     assert "&lt;b&gt;Café" in complete.text
     assert "pages_manage_metadata: webhooks left out" in complete.text
     assert "pages_messaging: nothing that is read left out" in complete.text

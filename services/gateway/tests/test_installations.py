@@ -146,7 +146,7 @@ async def test_an_expired_token_alone_uninstalls_no_connection(connected: Any) -
 
 
 async def test_a_reinstalled_shop_keeps_its_merchant_and_its_new_epoch(connected: Any) -> None:
-    merchant = (await connected.browser.get("/connections")).json()["user_uuid"]
+    merchant = str((await connected.stores.connections.find(NAME)).merchant)
     connected.shopify.revoke_tokens()
     await uninstall(connected, 60)
     connected.shopify.granted_at = GRANTED_AT + 120_000

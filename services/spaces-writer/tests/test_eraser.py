@@ -106,6 +106,15 @@ async def test_a_merchants_document_names_the_remaining_connections(writer: Writ
     assert [entry["connection"] for entry in listed] == [SHOP]
 
 
+async def test_a_connection_of_another_merchant_is_put_anew_with_that_merchants_name(writer: Writer) -> None:
+    await store_page(writer, merchant=MERCHANT)
+    await writer.update_connection(make_page_connection(revision=2, merchant=OTHER))
+    upload = await writer.build(PAGE)
+    assert upload is not None
+    assert upload.outcome == "restored"
+    assert writer.bucket.objects[PAGE_KEY][1]["merchant"] == str(OTHER)
+
+
 async def test_pages_in_flight_restore_nothing(writer: Writer) -> None:
     await store_page(writer)
     await writer.update_connection(make_redaction())

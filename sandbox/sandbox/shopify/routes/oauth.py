@@ -72,7 +72,8 @@ class _ConsentPage:
         if params.get("decision") == "accept":
             name = tenant.shop.domain.removesuffix(".myshopify.com")
             callback["host"] = b64encode(f"admin.shopify.com/store/{name}".encode()).decode().rstrip("=")
-            callback["code"] = tenant.grants.grant_and_issue_code(params.get("scope", ""))
+            online = params.get("grant_options[]") == "per-user"
+            callback["code"] = tenant.grants.grant_and_issue_code(params.get("scope", ""), online=online)
             self._registry.save_grants(tenant)
         else:
             callback |= {"error": "access_denied", "error_description": "The merchant declined the installation."}

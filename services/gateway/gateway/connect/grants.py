@@ -1,25 +1,26 @@
-"""Stores a platform's grants (tokens and scopes): the connections, their first syncs, and the merchant's session.
+"""Stores what a sign-in at a platform brings: grants (tokens and scopes) when it connects accounts, and always proofs.
 
 Everything is stored in one transaction. When the process is killed before the commit, nothing is stored and the
 merchant signs in again. When it is killed after the commit, the events about the connections are still published from
-the outbox (the table of events to publish), and the merchant's next login finds the connections.
+the outbox (the table of events to publish), and the merchant's next sign-in finds the connections.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import structlog
 
 from contracts.headers import derive_id
-from gateway.connections import Connection, apply_grant
-from gateway.sessions.browser_keys import SESSION, BrowserKeys
-from gateway.sessions.cookies import create_cookie_value
+from gateway.audit import BY_OPERATOR, Action, Actor, AuditEntry
+from gateway.connections import REDACTED, UNINSTALLED, Connection, apply_grant
+from gateway.sessions.sessions import OpenedSession, Sessions, Visitor
 from gateway.store.connections import ConnectionStore, LockedConnection, LockedConnections
 from gateway.tokens.encryption import TokenCipher
 from gateway.webhooks.status import build_initial_webhook_checks
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.connection_methods import ConnectedAccount
+from platform_sdk.errors import RequestRejectedError, TransientError
 from platform_sdk.grants import Grant
 
 log = structlog.get_logger()
@@ -29,25 +30,23 @@ OPERATOR_MERCHANT = derive_id("merchant", "operator")
 
 
 @dataclass(frozen=True)
-class SignIn:
-    """The result of a sign-in: the connected accounts, their grants by account, and the session cookie's value."""
+class SignedIn:
+    """The result of a sign-in: the session, which has proved all of `connections`."""
+
+    session: OpenedSession
+    connections: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Connected(SignedIn):
+    """The result of a sign-in that connected accounts. `grants` are by account.
+
+    `merchant` is the one to whom the first account belongs.
+    """
 
     accounts: tuple[ConnectedAccount, ...]
     grants: Mapping[str, Grant]
     merchant: UUID
-    session: str = field(repr=False)
-
-
-def choose_merchant(session_merchant: UUID | None, owners: Sequence[UUID]) -> UUID:
-    """Return the id of the merchant who signs in. `owners` are the merchants who have the accounts already.
-
-    An account keeps its merchant: whoever signs in at the account acts for that merchant, not for the session's. So the
-    session's merchant is returned when the accounts have no merchant yet or when it is one of `owners`; otherwise the
-    first of `owners`. Without a session and without owners, the merchant is a new one.
-    """
-    if session_merchant and (not owners or session_merchant in owners):
-        return session_merchant
-    return owners[0] if owners else uuid4()
 
 
 def build_connection_name(platform: str, account: str) -> str:
@@ -56,44 +55,51 @@ def build_connection_name(platform: str, account: str) -> str:
 
 
 class GrantService:
-    """Stores grants (tokens and scopes) of one platform's accounts, and signs their merchant in."""
+    """Stores one platform's grants (tokens and scopes) and proofs, and opens sessions."""
 
     def __init__(
-        self,
-        adapter: PlatformAdapter,
-        connections: ConnectionStore,
-        cipher: TokenCipher,
-        keys: BrowserKeys,
-        *,
-        session_seconds: int,
+        self, adapter: PlatformAdapter, connections: ConnectionStore, cipher: TokenCipher, sessions: Sessions
     ) -> None:
         self._adapter = adapter
         self._connections = connections
         self._cipher = cipher
-        self._keys = keys
-        self._session_seconds = session_seconds
+        self._sessions = sessions
 
-    async def sign_in(
-        self, locked: LockedConnections, grants: Mapping[str, Grant], session: str | None, *, keeps_session_id: bool
-    ) -> SignIn:
-        """Store the grants of the locked connections and open a session of their merchant, see `choose_merchant`.
+    async def store_grants(self, locked: LockedConnections, grants: Mapping[str, Grant], visitor: Visitor) -> Connected:
+        """Store the grants of the locked connections, and that the visitor has proved them.
 
-        `grants` are the tokens and scopes by account. `session` is the value of the browser's session cookie, if it has
-        one. The session cookie's value in the returned `SignIn` is a new one, unless `keeps_session_id` is set and the
-        old session is of the same merchant.
+        `grants` are the tokens and scopes by account. An account that is known keeps its merchant. The new ones of one
+        consent get one new merchant: a session's other accounts are no reason to put these beside them, because their
+        readers would find them there.
         """
-        rows = [connection.row for connection in locked.by_name.values()]
-        old = self._keys.hash_value(SESSION, session) if session else None
-        before = await locked.sessions.find_merchant(old) if old else None
-        merchant = choose_merchant(before, [row.merchant for row in rows if row and row.merchant])
-        accounts = await self._save_grants(locked, grants, merchant)
-        if keeps_session_id and session and old and before == merchant:
-            await locked.sessions.prolong(old, self._session_seconds)
-        else:
-            session = create_cookie_value()
-            new = self._keys.hash_value(SESSION, session)
-            await locked.sessions.replace(old, new, merchant, self._session_seconds)
-        return SignIn(accounts, grants, merchant, session)
+        session = await self._sessions.open_or_renew(locked.sessions, visitor)
+        accounts = await self._save_grants(locked, grants, uuid4(), session.actor)
+        await locked.sessions.save_proofs(session.id, locked.by_name)
+        first = next(iter(locked.by_name.values())).row
+        assert first is not None
+        assert first.merchant is not None
+        return Connected(session, tuple(locked.by_name), accounts, grants, first.merchant)
+
+    async def store_proof(self, grants: Mapping[str, Grant], visitor: Visitor) -> SignedIn:
+        """Store that the visitor has proved the connections of these accounts. The grants themselves are not stored.
+
+        A platform may have installed the app only for this proof: then it is removed again from accounts that are not
+        connected. Raises RequestRejectedError when no data of any of the accounts is held here.
+        """
+        async with self._connections.lock_all(self.list_connection_names(grants)) as locked:
+            for account, grant in grants.items():
+                row = locked.by_name[build_connection_name(self._adapter.slug, account)].row
+                if row is None or row.state in (UNINSTALLED, REDACTED):
+                    await self._remove_app(account, grant)
+            known = {name: one for name, one in locked.by_name.items() if one.row and one.row.state != REDACTED}
+            if not known:
+                noun = self._adapter.manifest.account_noun
+                raise RequestRejectedError(404, f"this {noun} is not connected here; connect it first")
+            session = await self._sessions.open_or_renew(locked.sessions, visitor)
+            await locked.sessions.save_proofs(session.id, known)
+            for name, connection in known.items():
+                await connection.record(AuditEntry(Action.PROVE, name, session.actor))
+        return SignedIn(session, tuple(known))
 
     async def store_for_operator(self, grants: Mapping[str, Grant]) -> tuple[ConnectedAccount, ...]:
         """Store the grants as the operator's connections and return their accounts.
@@ -101,25 +107,31 @@ class GrantService:
         An account that a merchant has connected before stays that merchant's.
         """
         async with self._connections.lock_all(self.list_connection_names(grants)) as locked:
-            return await self._save_grants(locked, grants, OPERATOR_MERCHANT)
+            return await self._save_grants(locked, grants, OPERATOR_MERCHANT, BY_OPERATOR)
 
     def list_connection_names(self, accounts: Iterable[str]) -> list[str]:
         """Return the names of these accounts' connections."""
         return [build_connection_name(self._adapter.slug, account) for account in accounts]
 
+    async def _remove_app(self, account: str, grant: Grant) -> None:
+        try:
+            await self._adapter.api.uninstall(account, grant.access_token)
+        except TransientError as error:
+            log.warning("app not removed at the platform", account=account, reason=type(error).__name__)
+
     async def _save_grants(
-        self, locked: LockedConnections, grants: Mapping[str, Grant], merchant: UUID
+        self, locked: LockedConnections, grants: Mapping[str, Grant], merchant: UUID, actor: Actor
     ) -> tuple[ConnectedAccount, ...]:
         accounts = {build_connection_name(self._adapter.slug, account): account for account in grants}
         return tuple(
             [
-                await self._save_grant(connection, accounts[name], grants[accounts[name]], merchant)
+                await self._save_grant(connection, accounts[name], grants[accounts[name]], merchant, actor)
                 for name, connection in locked.by_name.items()
             ]
         )
 
     async def _save_grant(
-        self, connection: LockedConnection, account: str, grant: Grant, merchant: UUID
+        self, connection: LockedConnection, account: str, grant: Grant, merchant: UUID, actor: Actor
     ) -> ConnectedAccount:
         """Store one grant (tokens and scopes) of an account. `merchant` owns the account unless it has an owner.
 
@@ -134,11 +146,14 @@ class GrantService:
             granted_at=grant.granted_at,
             tokens=self._cipher.encrypt_grant(name, grant),
             granted_by=grant.granted_by,
+            title=grant.title,
+            readable_until=grant.readable_until,
         )
         sync_id = _get_wanted_sync(row)
         await connection.save_and_notify(row)
         status, result = build_initial_webhook_checks(self._adapter.webhooks is not None)
         await connection.save_initial_webhook_checks(sync_id, status=status, result=result)
+        await connection.record(AuditEntry(Action.CONNECT, name, actor))
         log.info("connection granted", connection=name, sync_id=str(sync_id))
         return ConnectedAccount(account=account, connection=name, title=grant.title, sync_id=str(sync_id))
 

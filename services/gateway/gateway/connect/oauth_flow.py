@@ -1,10 +1,12 @@
-"""OAuth's authorization code grant: binds a state to a browser, exchanges the code, and stores the grants."""
+"""OAuth's authorization code grant: binds a state to a browser, exchanges the code, and stores grants or a proof."""
 
 from dataclasses import dataclass, field
 
-from gateway.connect.grants import GrantService, SignIn, build_connection_name
+from gateway.connect.grants import Connected, GrantService, SignedIn, build_connection_name
+from gateway.connect.purposes import Purpose
 from gateway.sessions.browser_keys import BROWSER, STATE, BrowserKeys
 from gateway.sessions.cookies import LOGIN_SECONDS, create_cookie_value
+from gateway.sessions.sessions import Visitor
 from gateway.store import Stores
 from platform_sdk.connection_methods import OAuth, OAuthCallback
 from platform_sdk.errors import RequestRejectedError
@@ -28,7 +30,7 @@ class OAuthFlow:
         self._grants = grants
         self._keys = keys
 
-    async def begin_login(self, account: str = "") -> Authorization:
+    async def begin_login(self, account: str, purpose: Purpose) -> Authorization:
         """Begin a login, which must be completed within ten minutes, and return its secrets.
 
         `account` is empty where the user chooses accounts on the platform's consent page.
@@ -38,35 +40,39 @@ class OAuthFlow:
             state_hash=self._keys.hash_value(STATE, authorization.state),
             browser_hash=self._keys.hash_value(BROWSER, authorization.browser),
             connection=build_connection_name(self._platform, account),
+            purpose=purpose.value,
             seconds=LOGIN_SECONDS,
         )
         return authorization
 
-    async def complete_login(self, callback: OAuthCallback, *, login_cookie: str, session: str | None) -> SignIn:
-        """Consume the callback's state, exchange its code for grants (tokens and scopes), and store these.
+    async def complete_login(self, callback: OAuthCallback, visitor: Visitor, *, login_cookie: str) -> SignedIn:
+        """Consume the callback's state, exchange its code, and store what the login was begun for.
 
-        `login_cookie` and `session` are the values of the login cookie and the session cookie. Raises
-        RequestRejectedError when the state is unknown, used, expired, or belongs to another browser or account, and
-        when the platform refuses the code. Raises TransientError when the platform does not answer. After an error
-        nothing is stored.
+        A login to connect stores grants (tokens and scopes) and returns `Connected`; a login to prove an account stores
+        the proof alone. `login_cookie` is the value of the login cookie. Raises RequestRejectedError when the state is
+        unknown, used, expired, or belongs to another browser or account, and when the platform refuses the code. Raises
+        TransientError when the platform does not answer. After an error nothing is stored.
         """
-        is_known = await self._stores.oauth_states.consume(
+        purpose = await self._stores.oauth_states.consume(
             state_hash=self._keys.hash_value(STATE, callback.state),
             browser_hash=self._keys.hash_value(BROWSER, login_cookie),
             connection=build_connection_name(self._platform, callback.account),
         )
-        if not is_known:
+        if purpose is None:
             reason = "this login was used already, is too old, or was started in another browser"
             raise RequestRejectedError(400, reason)
+        if purpose == Purpose.PROVE:
+            grants = await self._method.exchange_code(callback.account, callback.code, for_proof=True)
+            return await self._grants.store_proof(grants, visitor)
+        return await self._connect(callback, visitor)
+
+    async def _connect(self, callback: OAuthCallback, visitor: Visitor) -> Connected:
+        connections = self._stores.connections
         if callback.account:
             # Exchanging a code may invalidate the earlier tokens. So it needs the lock that a refresh takes.
-            async with self._stores.connections.lock_all(
-                self._grants.list_connection_names([callback.account])
-            ) as locked:
+            async with connections.lock_all(self._grants.list_connection_names([callback.account])) as locked:
                 grants = await self._method.exchange_code(callback.account, callback.code)
-                return await self._grants.sign_in(
-                    locked, grants, session, keeps_session_id=self._method.keeps_session_id
-                )
+                return await self._grants.store_grants(locked, grants, visitor)
         grants = await self._method.exchange_code("", callback.code)
-        async with self._stores.connections.lock_all(self._grants.list_connection_names(grants)) as locked:
-            return await self._grants.sign_in(locked, grants, session, keeps_session_id=self._method.keeps_session_id)
+        async with connections.lock_all(self._grants.list_connection_names(grants)) as locked:
+            return await self._grants.store_grants(locked, grants, visitor)

@@ -1,25 +1,32 @@
-"""The paths at which accounts of a platform are connected, for links and redirects."""
+"""The paths at which accounts of a platform are connected or proved, for links and redirects."""
 
 from urllib.parse import quote
 
+from gateway.connect.purposes import Purpose
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.connection_methods import Credentials, OAuth
 
+_OAUTH_PATHS = {Purpose.CONNECT: "login", Purpose.PROVE: "prove"}
+_FORM_PATHS = {Purpose.CONNECT: "connect", Purpose.PROVE: "prove"}
 
-def build_login_path(adapter: PlatformAdapter, account: str) -> str:
-    """Return the path at which the merchant of this account signs in; empty where only the operator can connect it."""
+
+def build_sign_in_path(adapter: PlatformAdapter, account: str, purpose: Purpose) -> str:
+    """Return the path of a sign-in at this account; empty where only the operator can connect accounts."""
+    method = adapter.connection_method
+    if isinstance(method, OAuth) and method.form is not None:
+        return f"/{adapter.slug}/{quote(account)}/{_OAUTH_PATHS[purpose]}"
+    return get_sign_in_path(adapter, purpose)
+
+
+def get_sign_in_path(adapter: PlatformAdapter, purpose: Purpose) -> str:
+    """Return the path of a sign-in at any account of the platform.
+
+    It is empty where only the operator can connect accounts.
+    """
     method = adapter.connection_method
     if isinstance(method, OAuth):
-        return f"/{adapter.slug}/login" if method.form is None else f"/{adapter.slug}/{quote(account)}/login"
-    return get_connect_path(adapter)
-
-
-def get_connect_path(adapter: PlatformAdapter) -> str:
-    """Return the path at which any account of the platform is connected; empty where only the operator can do that."""
-    method = adapter.connection_method
-    if isinstance(method, OAuth):
-        return f"/{adapter.slug}/login"
-    return f"/{adapter.slug}/connect" if isinstance(method, Credentials) else ""
+        return f"/{adapter.slug}/{_OAUTH_PATHS[purpose]}"
+    return f"/{adapter.slug}/{_FORM_PATHS[purpose]}" if isinstance(method, Credentials) else ""
 
 
 def get_login_template(adapter: PlatformAdapter) -> str:
@@ -31,7 +38,7 @@ def get_login_template(adapter: PlatformAdapter) -> str:
     method = adapter.connection_method
     if isinstance(method, OAuth) and method.form is not None:
         return f"/{adapter.slug}/{{account}}/login"
-    return get_connect_path(adapter)
+    return get_sign_in_path(adapter, Purpose.CONNECT)
 
 
 def describe_missing_settings(adapter: PlatformAdapter) -> str:

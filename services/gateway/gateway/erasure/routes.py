@@ -1,12 +1,11 @@
-"""Routes for disconnecting and deleting: the merchant's buttons, the platforms' callbacks, and the requests' pages."""
+"""Routes of deletions: the callbacks of platforms whose users request them, and the page of each request."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, Response
 
 from gateway.connections import REDACTED, Connection
 from gateway.erasure.deletion_requests import (
@@ -19,34 +18,22 @@ from gateway.erasure.deletion_requests import (
 )
 from gateway.erasure.service import ErasureService
 from gateway.pages.client import SchedulerClient
-from gateway.pages.forms import has_form_token, is_same_origin, read_form
-from gateway.pages.merchant_reader import MerchantReader
+from gateway.pages.forms import read_form
 from gateway.pages.openapi_descriptions import (
     UNAVAILABLE,
     describe_form,
     describe_json,
     describe_page,
     describe_problems,
-    describe_redirect,
     describe_route,
 )
 from gateway.pages.responses import Problem, ResponseModel, Success, respond, respond_problem
-from gateway.pages.routes.pages import NOT_SIGNED_IN
-from gateway.sessions.cookies import OPTIONAL_SESSION_COOKIE, Cookies
 from gateway.store import Stores
 from messaging.errors import UnavailableError
 from platform_sdk.errors import NotFoundError, RequestRejectedError
 
-_BUTTON_FORM = describe_form(form_token="That of the session, from the page of connections")
 _SIGNED = describe_form(signed_request="Names the person, signed by the platform")
 _NOT_SIGNED = describe_json(Problem, {400: "The signed request is not the platform's."})
-_BUTTON_PROBLEMS = {
-    400: "The form is malformed, too long, or did not come.",
-    401: "Nobody is signed in.",
-    403: "It was not sent by the merchant's own page of connections.",
-    404: "There is no such connection among yours.",
-    **UNAVAILABLE,
-}
 
 
 class DeletionConfirmation(ResponseModel):
@@ -56,19 +43,6 @@ class DeletionConfirmation(ResponseModel):
     confirmation_code: str
 
 
-_BUTTON: dict[str, Any] = {"dependencies": [OPTIONAL_SESSION_COOKIE], "openapi_extra": _BUTTON_FORM}
-_DISCONNECT = describe_route(
-    "Disconnect an account",
-    describe_redirect(303, "To the connections."),
-    describe_problems(_BUTTON_PROBLEMS),
-    **_BUTTON,
-)
-_DELETE = describe_route(
-    "Delete all data of an account",
-    describe_redirect(303, "To the deletion request."),
-    describe_problems(_BUTTON_PROBLEMS),
-    **_BUTTON,
-)
 _REQUEST = describe_route(
     "A deletion request, for everybody who has its code",
     describe_page(DeletionRequestDocument, "What was requested, and what has become of it."),
@@ -134,29 +108,9 @@ class DeletionRequests:
         return view is not None and view.epoch >= row.epoch and view.erased_at is not None
 
 
-def create_erasure_routes(
-    erasure: ErasureService, requests: DeletionRequests, merchants: MerchantReader, cookies: Cookies
-) -> APIRouter:
-    """Return the routes for the merchant's buttons, and the route of a deletion request's page.
-
-    They are `POST /connections/{connection}/disconnect` and `/delete`, and `GET /deletions/{code}`.
-    """
+def create_erasure_routes(requests: DeletionRequests) -> APIRouter:
+    """Return `GET /deletions/{code}`, the page of a deletion request."""
     routes = APIRouter(tags=["Disconnecting and deleting"])
-
-    @routes.post("/connections/{connection}/disconnect", **_DISCONNECT)
-    async def disconnect(request: Request, connection: str) -> Response:
-        async def disconnect_for(merchant: UUID) -> str:
-            await erasure.disconnect_and_remove_app(connection, merchant)
-            return "/connections"
-
-        return await _handle_merchant_form(request, merchants, cookies, disconnect_for)
-
-    @routes.post("/connections/{connection}/delete", **_DELETE)
-    async def delete(request: Request, connection: str) -> Response:
-        async def delete_for(merchant: UUID) -> str:
-            return build_deletion_path(await erasure.delete_and_remove_app(connection, merchant))
-
-        return await _handle_merchant_form(request, merchants, cookies, delete_for)
 
     @routes.get("/deletions/{code}", **_REQUEST)
     async def show_request(request: Request, code: str) -> Response:
@@ -220,28 +174,3 @@ def build_deletion_path(code: str) -> str:
 def _format_time(time: int | None) -> str:
     """Return a time (ms) as a date and time in UTC; empty for None."""
     return "" if time is None else datetime.fromtimestamp(time / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-async def _handle_merchant_form(
-    request: Request, merchants: MerchantReader, cookies: Cookies, act_for: Callable[[UUID], Awaitable[str]]
-) -> Response:
-    """Check that the merchant's own HTML page sent the form, call `act_for`, and redirect to the path that it returns.
-
-    `act_for` gets the id of the merchant. Its NotFoundError becomes a 404.
-    """
-    if "\x00" in request.path_params["connection"]:
-        return respond_problem(request, 404, "there is no such connection among yours")
-    session = cookies.get_session(request)
-    merchant = await merchants.find_merchant(session)
-    if merchant is None or session is None:
-        return respond_problem(request, 401, NOT_SIGNED_IN)
-    try:
-        if not is_same_origin(request) or not has_form_token(
-            await read_form(request), merchants.build_form_token(session)
-        ):
-            return respond_problem(request, 403, "this was not sent by your page of connections; open it again")
-        return RedirectResponse(await act_for(merchant), 303)
-    except RequestRejectedError as error:
-        return respond_problem(request, error.status, error.reason)
-    except NotFoundError:
-        return respond_problem(request, 404, "there is no such connection among yours")

@@ -8,11 +8,11 @@ repeats until it is answered, is executed and stored in one transaction.
 """
 
 from collections.abc import Mapping
-from uuid import UUID
 
 import structlog
 
 from contracts.events import parse_account, parse_platform
+from gateway.audit import BY_PLATFORM, MERCHANT, Action, Actor, AuditEntry
 from gateway.connections import REDACTED, UNINSTALLED, Connection, apply_redaction, apply_uninstall
 from gateway.erasure.deletion_requests import DeletionRequest, RequestKind, compute_fingerprint, create_deletion_request
 from gateway.store import Stores
@@ -53,23 +53,25 @@ class ErasureService:
         self._apis = apis
         self._try_seconds = try_seconds
 
-    async def disconnect_and_remove_app(self, name: str, merchant: UUID) -> None:
+    async def disconnect_and_remove_app(self, name: str, actor: Actor) -> None:
         """Stop reading an account, as its merchant requested, and remove the app there. Stored data stays.
 
         When the platform does not answer, the app stays installed, and the account is disconnected all the same.
-        Raises NotFoundError unless the connection exists and belongs to `merchant`.
+        Raises NotFoundError when there is no such connection or its data is deleted.
         """
         async with self._connections.lock(name) as locked:
-            row = _require_owner(locked.row, merchant)
-            await self._uninstall(locked, await self._try_remove_app(locked, row))
+            row = _require_data(locked.row)
+            await self._uninstall(locked, await self._try_remove_app(locked, row), actor)
 
-    async def delete_and_remove_app(self, name: str, merchant: UUID) -> str:
+    async def delete_and_remove_app(self, name: str, actor: Actor) -> str:
         """Delete all data of an account at its merchant's request, and remove the app there.
 
         Return the deletion request's code. When the platform does not answer, the app stays installed, and the data is
-        deleted all the same. Raises NotFoundError unless the connection exists and belongs to `merchant`.
+        deleted all the same. Raises NotFoundError when there is no such connection or its data is deleted.
         """
-        _require_owner(await self._connections.find(name), merchant)
+        async with self._connections.lock(name) as locked:
+            _require_data(locked.row)
+            await locked.record(AuditEntry(Action.REQUEST_DELETION, name, actor))
         request = await self._requests.save_or_find_copy(
             create_deletion_request(RequestKind.MERCHANT_DELETION, (name,))
         )
@@ -113,7 +115,7 @@ class ErasureService:
             if not await locked.save_executed_request(_build_deletion_request(delivery)):
                 return "carried out before"
             if locked.row is not None:
-                await self._redact(locked, locked.row)
+                await self._redact(locked, locked.row, BY_PLATFORM)
             return "redacted"
 
         return await execute_removal_unless_objection(
@@ -154,7 +156,8 @@ class ErasureService:
                 return
             if kind is RequestKind.MERCHANT_DELETION:
                 row = await self._try_remove_app(locked, row)
-            await (self._redact(locked, row) if kind.is_deletion else self._uninstall(locked, row))
+            actor = Actor(MERCHANT) if kind is RequestKind.MERCHANT_DELETION else BY_PLATFORM
+            await (self._redact(locked, row, actor) if kind.is_deletion else self._uninstall(locked, row, actor))
 
     async def _refresh_and_check_token(self, locked: LockedConnection) -> bool:
         if locked.row is None or not locked.row.is_live:
@@ -180,15 +183,17 @@ class ErasureService:
                 log.warning("app not removed at the platform", connection=row.name, reason=type(error).__name__)
         return row
 
-    async def _uninstall(self, locked: LockedConnection, row: Connection) -> None:
+    async def _uninstall(self, locked: LockedConnection, row: Connection, actor: Actor) -> None:
         if row.state not in (UNINSTALLED, REDACTED):
             await locked.save_and_notify(apply_uninstall(row))
+            await locked.record(AuditEntry(Action.DISCONNECT, row.name, actor))
             log.info("connection disconnected", connection=row.name)
 
-    async def _redact(self, locked: LockedConnection, row: Connection) -> None:
+    async def _redact(self, locked: LockedConnection, row: Connection, actor: Actor) -> None:
         if row.state != REDACTED:
             await locked.save_and_notify(apply_redaction(row))
             await locked.delete_related(row.merchant)
+            await locked.record(AuditEntry(Action.DELETE, row.name, actor))
             log.info("connection redacted", connection=row.name)
 
     async def _republish(self, request: DeletionRequest) -> None:
@@ -202,8 +207,8 @@ class ErasureService:
         return self._apis[parse_platform(row.name)]
 
 
-def _require_owner(row: Connection | None, merchant: UUID) -> Connection:
-    if row is None or row.merchant != merchant:
+def _require_data(row: Connection | None) -> Connection:
+    if row is None or row.state == REDACTED:
         raise NotFoundError
     return row
 

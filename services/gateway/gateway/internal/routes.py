@@ -5,13 +5,15 @@ from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from gateway.audit import BY_OPERATOR, StoredAuditEntry
 from gateway.connect.client_credentials import ClientCredentialsConnector
 from gateway.internal.permissions import can_ensure_subscriptions, can_get_token, can_operate
 from gateway.internal.sync_requests import ManualSyncs
+from gateway.store.audit_log import AuditLogStore
 from gateway.tokens.service import TokenService
 from gateway.webhooks.subscriptions import WebhookSubscriptions
 from messaging.errors import UnavailableError
@@ -65,6 +67,7 @@ def create_internal_routes(
     subscriptions: WebhookSubscriptions,
     syncs: ManualSyncs,
     connector: ClientCredentialsConnector,
+    audit_log: AuditLogStore,
     *,
     keys: Mapping[str, str],
 ) -> APIRouter:
@@ -101,8 +104,8 @@ def create_internal_routes(
     async def request_sync(connection: str, body: ManualSyncRequest, caller: Caller) -> dict[str, object]:
         _require_permission(can_operate(caller))
         if body.records is None:
-            return {"sync_id": str(await syncs.request_full_sync(connection))}
-        return {"sync_id": str(await syncs.request_records(connection, body.records))}
+            return {"sync_id": str(await syncs.request_full_sync(connection, BY_OPERATOR))}
+        return {"sync_id": str(await syncs.request_records(connection, body.records, BY_OPERATOR))}
 
     @routes.get("/connections/{connection}/checkup")
     async def inspect_subscriptions(connection: str, caller: Caller) -> dict[str, object]:
@@ -115,7 +118,29 @@ def create_internal_routes(
         accounts = await connector.connect(platform)
         return {"connections": [{"connection": one.connection, "sync_id": one.sync_id} for one in accounts]}
 
+    @routes.get("/audit")
+    async def list_audit_log(
+        caller: Caller, after: int = 0, connection: str | None = None, count: Annotated[int, Query(le=1000)] = 1000
+    ) -> dict[str, object]:
+        _require_permission(can_operate(caller))
+        return {"entries": [_describe_entry(entry) for entry in await audit_log.list_after(after, connection, count)]}
+
     return routes
+
+
+def _describe_entry(stored: StoredAuditEntry) -> dict[str, object]:
+    entry, actor = stored.entry, stored.entry.actor
+    return {
+        "id": stored.id,
+        "at": stored.at,
+        "connection": entry.connection,
+        "action": entry.action.value,
+        "actor": actor.kind,
+        "session": str(actor.session) if actor.session else None,
+        "address": actor.browser.address if actor.browser else None,
+        "browser": actor.browser.name if actor.browser else None,
+        "details": dict(entry.details),
+    }
 
 
 def add_error_handlers(app: FastAPI) -> None:

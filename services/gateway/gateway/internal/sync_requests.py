@@ -1,4 +1,4 @@
-"""Syncs that an operator requests: a full sync, or a sync of named records."""
+"""Syncs that an operator or a merchant requests: a full sync, or a sync of named records."""
 
 from collections.abc import Callable, Mapping
 from uuid import UUID, uuid4
@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from contracts.events import SyncRequested, parse_account, parse_platform
+from gateway.audit import Action, Actor, AuditEntry
 from gateway.connections import MANUAL, Connection, apply_manual_sync_request
 from gateway.store.connections import ConnectionStore
 from platform_sdk.adapters import PlatformAdapter
@@ -17,7 +18,7 @@ MAX_RECORDS = 10_000
 
 
 class ManualSyncs:
-    """Starts syncs of live (connected) connections at an operator's request. `now` returns the time in ms.
+    """Starts syncs of live (connected) connections on request. `now` returns the time in ms.
 
     Every method raises NotFoundError when there is no such connection, and ConnectionEndedError when it is not live.
     """
@@ -29,20 +30,21 @@ class ManualSyncs:
         self._adapters = adapters
         self._now = now
 
-    async def request_full_sync(self, name: str) -> UUID:
-        """Request a full sync and return its id.
+    async def request_full_sync(self, name: str, actor: Actor) -> UUID:
+        """Request a full sync and return its id. `actor` is who requests it.
 
         When a full sync of the connection is running already, the scheduler counts its result for this one as well.
         """
         async with self._connections.lock(name) as locked:
             row = apply_manual_sync_request(_require_live(locked.row))
             await locked.save_and_notify(row)
+            await locked.record(AuditEntry(Action.REQUEST_SYNC, name, actor, {"sync_id": str(row.wanted_sync)}))
         assert row.wanted_sync is not None
         log.info("full sync requested", connection=name, sync_id=str(row.wanted_sync))
         return row.wanted_sync
 
-    async def request_records(self, name: str, records: Mapping[str, tuple[str, ...]]) -> UUID:
-        """Request a sync of certain records and return the sync's id.
+    async def request_records(self, name: str, records: Mapping[str, tuple[str, ...]], actor: Actor) -> UUID:
+        """Request a sync of certain records and return the sync's id. `actor` is who requests it.
 
         `records` are the ids of the records by resource, such as `products`. Raises RequestRejectedError for an id that
         is malformed, for an unknown resource, and when there are no records or more than `MAX_RECORDS`.
@@ -58,6 +60,7 @@ class ManualSyncs:
                 requested_at=self._now(),
             )
             await locked.request_sync(request)
+            await locked.record(AuditEntry(Action.REQUEST_SYNC, name, actor, {"sync_id": str(request.sync_id)}))
         log.info("records requested", connection=name, sync_id=str(request.sync_id))
         return request.sync_id
 

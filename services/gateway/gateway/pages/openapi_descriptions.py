@@ -38,6 +38,11 @@ def describe_page(model: type[BaseModel], meaning: str) -> Responses:
     return {200: {"description": meaning, "model": model, "content": _PAGE}}
 
 
+def describe_either(first: type[BaseModel], second: type[BaseModel], meaning: str) -> Responses:
+    """Describe a successful response that is JSON of one of two models."""
+    return {200: {"description": meaning, "model": first | second}}
+
+
 def describe_problems(meanings: Mapping[int, str]) -> Responses:
     """Describe errors by status. Each is an HTML page for a browser, otherwise JSON."""
     return {

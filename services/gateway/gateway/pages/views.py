@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from contracts.events import parse_account
-from gateway.connect.paths import build_login_path
+from gateway.connect.paths import build_sign_in_path
+from gateway.connect.purposes import Purpose
 from gateway.connections import Connection
 from gateway.pages.responses import ResponseModel
 from platform_sdk.adapters import PlatformAdapter
@@ -93,10 +94,31 @@ class SyncDocument(SyncView):
     upload_status: CheckOutcome | None
 
 
-class ConnectionDocument(ResponseModel):
-    """A connection of a merchant. Its `state` is connected, reauthorise, uninstalled or redacted."""
+class MissingScope(ResponseModel):
+    """A scope that was not granted, and in `costs` the resources that cannot be read without the scope."""
+
+    scope: str
+    costs: list[str]
+
+
+class ConnectedDocument(ResponseModel):
+    """A connection as it is shown right after its account was connected."""
 
     connection: str
+    title: str
+    user_uuid: UUID | None = Field(description="The merchant in whose document it is listed")
+    sync_id: UUID | None = Field(description="Its first sync")
+    missing_scopes: list[MissingScope]
+    readable_until: Timestamp
+    again_url: str = Field(description="Where the platform asks once more for what was declined")
+
+
+class ConnectionDocument(ResponseModel):
+    """A connection. Its `state` is connected, reauthorise or uninstalled."""
+
+    connection: str
+    title: str = Field(description="The account's display name; empty where the platform gives none")
+    user_uuid: UUID | None = Field(description="The merchant in whose document it is listed")
     state: str
     scopes: list[str]
     object_key: str = Field(description="Where its snapshot is stored in the bucket")
@@ -108,16 +130,11 @@ class ConnectionDocument(ResponseModel):
     last_sync: SyncView | None
     syncs: list[SyncView]
     wanted_sync: UUID | None = Field(description="The full sync that the last consent or an operator requested")
-    login_url: str = Field(description="Where its merchant signs in again; empty where only the operator connects it")
+    login_url: str = Field(description="Where it is connected again; empty where only the operator connects it")
+    prove_url: str = Field(description="Where its merchant signs in to prove it; empty where nobody can")
+    can_act: bool = Field(description="The sign-in is fresh enough to disconnect or delete it")
     account_url: str
     scheduler_away: bool = Field(description="The scheduler does not answer now, and its part is missing here")
-
-
-class MissingScope(ResponseModel):
-    """A scope that was not granted, and in `costs` the resources that cannot be read without the scope."""
-
-    scope: str
-    costs: list[str]
 
 
 def build_queued_sync(sync_id: UUID, connection: str, requested_at: int | None) -> SyncView:
@@ -157,19 +174,42 @@ def build_sync_document(
     return SyncDocument.model_validate(dict(sync) | checks).model_dump(mode="json")
 
 
+def build_connected_document(row: Connection, adapter: PlatformAdapter) -> ConnectedDocument:
+    """Return the JSON document of a connection whose account has just been connected."""
+    missing = adapter.accounts.find_missing_scopes(row.scopes)
+    path = build_sign_in_path(adapter, parse_account(row.name), Purpose.CONNECT)
+    return ConnectedDocument(
+        connection=row.name,
+        title=row.title,
+        user_uuid=row.merchant,
+        sync_id=row.wanted_sync,
+        missing_scopes=[MissingScope(scope=scope, costs=list(costs)) for scope, costs in missing.items()],
+        readable_until=row.readable_until,
+        again_url=f"{path}?again=1",
+    )
+
+
 def build_connection_document(
-    row: Connection, adapter: PlatformAdapter, view: ConnectionView | None, *, scheduler_away: bool, result: object
+    row: Connection,
+    adapter: PlatformAdapter,
+    view: ConnectionView | None,
+    *,
+    scheduler_away: bool,
+    result: object,
+    can_act: bool,
 ) -> ConnectionDocument:
     """Return the JSON document of a connection.
 
     `view` is the scheduler's answer about the connection; None where there is none. `scheduler_away` is whether the
     scheduler did not answer. `result` is that of the connection's last webhook probe (a test delivery to the gateway
-    itself).
+    itself). `can_act` is whether the session may change the connection.
     """
     account = parse_account(row.name)
     has_webhooks = adapter.webhooks is not None
     return ConnectionDocument(
         connection=row.name,
+        title=row.title,
+        user_uuid=row.merchant,
         state=row.state,
         scopes=list(row.scopes),
         object_key=adapter.accounts.get_object_key(account),
@@ -179,7 +219,9 @@ def build_connection_document(
         last_sync=view.last_sync if view else None,
         syncs=view.syncs if view else [],
         wanted_sync=row.wanted_sync,
-        login_url=build_login_path(adapter, account),
+        login_url=build_sign_in_path(adapter, account, Purpose.CONNECT),
+        prove_url=build_sign_in_path(adapter, account, Purpose.PROVE),
+        can_act=can_act,
         account_url=adapter.accounts.build_account_url(account),
         scheduler_away=scheduler_away,
     )

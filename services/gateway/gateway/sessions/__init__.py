@@ -1,1 +1,1 @@
-"""Sessions of browsers: their cookies, and the keys that hash the values of cookies."""
+"""Sessions of browsers: what they may read and change, their cookies, and the keys that hash the values of cookies."""

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from database.pool import Database
-from gateway.store.connections import ConnectionStore
+from gateway.store.audit_log import AuditLogStore
+from gateway.store.connections import ConnectionStore, TransactionParts
 from gateway.store.deletion_requests import DeletionRequestStore
 from gateway.store.oauth_states import OAuthStateStore
 from gateway.store.sessions import SessionStore
@@ -24,28 +26,46 @@ class Stores:
     sessions: SessionStore
     deletion_requests: DeletionRequestStore
     webhook_checks: WebhookCheckStore
+    audit_log: AuditLogStore
 
     async def prune(self) -> None:
         """Delete expired rows of all stores."""
-        for store in (self.oauth_states, self.sessions, self.webhook_checks, self.deletion_requests):
+        for store in (
+            self.oauth_states,
+            self.sessions,
+            self.webhook_checks,
+            self.deletion_requests,
+            self.audit_log,
+        ):
             await store.prune()
 
 
 def create_stores(
-    database: Database, locks: Database, *, get_object_key: Callable[[str], str], wake_relay: Callable[[], None]
+    database: Database,
+    locks: Database,
+    *,
+    get_object_key: Callable[[str], str],
+    wake_relay: Callable[[], None],
+    session_idle_seconds: float,
+    audit_kept_days: int,
 ) -> Stores:
     """Return the stores of the gateway's `database`.
 
     `locks` is a second pool of database connections, for transactions that lock a merchant's connection. Such a
     transaction stays open while a platform answers, and must not exhaust the pool of all other queries.
     `get_object_key` returns the key of a connection's snapshot in the bucket. `wake_relay` is called after each
-    transaction that may have put messages into the outbox (the table of messages to publish).
+    transaction that may have put messages into the outbox (the table of messages to publish). Sessions end after
+    `session_idle_seconds` without a request.
     """
     transaction = database.transaction
+    create_sessions = partial(SessionStore, idle_seconds=session_idle_seconds)
+    create_audit_log = partial(AuditLogStore, kept_days=audit_kept_days)
+    parts = TransactionParts(get_object_key, create_sessions, create_audit_log)
     return Stores(
-        ConnectionStore(transaction, locks.transaction, get_object_key=get_object_key, wake_relay=wake_relay),
-        OAuthStateStore(transaction),
-        SessionStore(transaction),
-        DeletionRequestStore(transaction),
-        WebhookCheckStore(transaction),
+        connections=ConnectionStore(transaction, locks.transaction, parts=parts, wake_relay=wake_relay),
+        oauth_states=OAuthStateStore(transaction),
+        sessions=create_sessions(transaction),
+        deletion_requests=DeletionRequestStore(transaction),
+        webhook_checks=WebhookCheckStore(transaction),
+        audit_log=create_audit_log(transaction),
     )

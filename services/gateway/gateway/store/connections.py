@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import topics
 from contracts.events import SyncRequested, parse_platform
-from gateway.connections import Connection, EncryptedTokens, build_changed_event
+from gateway.audit import AuditEntry
+from gateway.connections import Connection, EncryptedTokens, apply_move, build_changed_event
 from gateway.erasure.deletion_requests import DeletionRequest
+from gateway.store.audit_log import AuditLogStore
 from gateway.store.deletion_requests import DeletionRequestStore
 from gateway.store.oauth_states import OAuthStateStore
 from gateway.store.sessions import SessionStore
@@ -22,10 +25,10 @@ from messaging import outbox
 from messaging.publisher import OutboundMessage
 
 _COLUMNS = """name, merchant, state, epoch, revision, scopes, granted_at, granted_by, wanted_sync, wanted_cause,
-              access_token, access_expires_at, refresh_token, refresh_expires_at"""
+              access_token, access_expires_at, refresh_token, refresh_expires_at, title, readable_until"""
 _FIND = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name")
 _FIND_MANY = text(f"SELECT {_COLUMNS} FROM connections WHERE name = ANY(CAST(:names AS text[]))")
-_LIST_BY_MERCHANT = text(f"SELECT {_COLUMNS} FROM connections WHERE merchant = :merchant ORDER BY name")
+_LIST_NAMES_BY_MERCHANT = text("SELECT name FROM connections WHERE merchant = :merchant ORDER BY name")
 # An advisory lock, because a connection that has no row yet has to be locked, too.
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _FIND_LOCKED = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name FOR UPDATE")
@@ -33,13 +36,14 @@ _SAVE = text(f"""
 INSERT INTO connections ({_COLUMNS}, changed_at)
 VALUES (:name, CAST(:merchant AS uuid), :state, :epoch, :revision, CAST(:scopes AS text[]), :granted_at, :granted_by,
         CAST(:wanted_sync AS uuid), :wanted_cause, :access_token, CAST(:access_expires_at AS bigint), :refresh_token,
-        CAST(:refresh_expires_at AS bigint), now())
+        CAST(:refresh_expires_at AS bigint), :title, CAST(:readable_until AS bigint), now())
 ON CONFLICT (name) DO UPDATE SET
     merchant = excluded.merchant, state = excluded.state, epoch = excluded.epoch, revision = excluded.revision,
     scopes = excluded.scopes, granted_at = excluded.granted_at, granted_by = excluded.granted_by,
     wanted_sync = excluded.wanted_sync, wanted_cause = excluded.wanted_cause,
     access_token = excluded.access_token, access_expires_at = excluded.access_expires_at,
-    refresh_token = excluded.refresh_token, refresh_expires_at = excluded.refresh_expires_at, changed_at = now()
+    refresh_token = excluded.refresh_token, refresh_expires_at = excluded.refresh_expires_at,
+    title = excluded.title, readable_until = excluded.readable_until, changed_at = now()
 """)
 _SAVE_MERCHANT = text("INSERT INTO merchants (id) VALUES (:merchant) ON CONFLICT DO NOTHING")
 _LOCK_MERCHANT = text("SELECT 1 FROM merchants WHERE id = :merchant FOR UPDATE")
@@ -53,10 +57,10 @@ class LockedConnection:
     `row` is None where the connection has no row yet. All methods write in this transaction, `tx`.
     """
 
-    def __init__(self, tx: AsyncConnection, row: Connection | None, get_object_key: Callable[[str], str]) -> None:
+    def __init__(self, tx: AsyncConnection, row: Connection | None, parts: "TransactionParts") -> None:
         self.row = row
         self._tx = tx
-        self._get_object_key = get_object_key
+        self._parts = parts
 
     async def save_and_notify(self, row: Connection) -> None:
         """Store the row, and its merchant if that is a new one.
@@ -73,7 +77,7 @@ class LockedConnection:
     async def enqueue_event(self) -> None:
         """Enqueue the event `connection.changed` with the present row, even if its revision was published before."""
         assert self.row is not None
-        event = build_changed_event(self.row, self._get_object_key(self.row.name))
+        event = build_changed_event(self.row, self._parts.get_object_key(self.row.name))
         message = OutboundMessage(
             topics.CONNECTION_CHANGED, event.connection, event, f"{event.connection}:{event.revision}"
         )
@@ -84,18 +88,39 @@ class LockedConnection:
         topic = topics.get_sync_topic(parse_platform(request.connection))
         await outbox.enqueue(self._tx, [OutboundMessage(topic, request.connection, request, str(request.sync_id))])
 
-    async def delete_related(self, merchant: UUID | None) -> None:
-        """Delete the connection's webhook checks (results of its webhook tests) and OAuth states (begun logins).
+    async def move(self, merchant: UUID) -> None:
+        """Move the connection to another merchant, and delete the former one unless it has other connections."""
+        assert self.row is not None
+        former = self.row.merchant
+        await self.save_and_notify(apply_move(self.row, merchant))
+        if former is not None:
+            await self._delete_merchant_without_connections(former)
 
-        The connection's former `merchant` and all their sessions are deleted as well, unless the merchant has other
-        connections.
+    async def record(self, entry: AuditEntry) -> None:
+        """Add an entry to the audit log."""
+        await self._parts.create_audit_log(join_transaction(self._tx)).add(entry)
+
+    async def delete_related(self, merchant: UUID | None) -> None:
+        """Delete what belongs to the connection: webhook checks (results of its webhook tests), OAuth states (begun
+        logins), and the proofs in sessions. Its entries in the audit log lose what tells of people.
+
+        The connection's former `merchant` is deleted as well, unless the merchant has other connections.
         """
         assert self.row is not None
         transaction = join_transaction(self._tx)
         await WebhookCheckStore(transaction).delete(self.row.name)
         await OAuthStateStore(transaction).delete(self.row.name)
+        await self._parts.create_sessions(transaction).delete_proofs(self.row.name)
+        await self._parts.create_audit_log(transaction).strip(self.row.name)
         if merchant is not None:
-            await _delete_merchant_without_connections(self._tx, merchant)
+            await self._delete_merchant_without_connections(merchant)
+
+    async def _delete_merchant_without_connections(self, merchant: UUID) -> None:
+        """Delete the merchant unless it has connections."""
+        # Lock the merchant first: transactions that connect, move or redact another account of it have then committed.
+        await self._tx.execute(_LOCK_MERCHANT, {"merchant": merchant})
+        if not (await self._tx.execute(_HAS_CONNECTIONS, {"merchant": merchant})).scalar():
+            await self._tx.execute(_DELETE_MERCHANT, {"merchant": merchant})
 
     async def save_executed_request(self, request: DeletionRequest) -> bool:
         """Store the deletion request that this transaction executes, and mark it executed.
@@ -117,9 +142,22 @@ class LockedConnection:
 class LockedConnections:
     """Locked connections by name, and the store of sessions in the same transaction."""
 
-    def __init__(self, tx: AsyncConnection, by_name: Mapping[str, LockedConnection]) -> None:
+    def __init__(self, by_name: Mapping[str, LockedConnection], sessions: SessionStore) -> None:
         self.by_name = by_name
-        self.sessions = SessionStore(join_transaction(tx))
+        self.sessions = sessions
+
+
+@dataclass(frozen=True)
+class TransactionParts:
+    """What a transaction with locked connections needs besides the connections.
+
+    `get_object_key` returns the key of a connection's snapshot in the bucket. The other functions create stores that
+    write in a given transaction.
+    """
+
+    get_object_key: Callable[[str], str]
+    create_sessions: Callable[[OpenTransaction], SessionStore]
+    create_audit_log: Callable[[OpenTransaction], AuditLogStore]
 
 
 class ConnectionStore:
@@ -134,12 +172,12 @@ class ConnectionStore:
         transaction: OpenTransaction,
         lock_transaction: OpenTransaction,
         *,
-        get_object_key: Callable[[str], str],
+        parts: TransactionParts,
         wake_relay: Callable[[], None],
     ) -> None:
         self._transaction = transaction
         self._lock_transaction = lock_transaction
-        self._get_object_key = get_object_key
+        self._parts = parts
         self._wake_relay = wake_relay
 
     async def find(self, name: str) -> Connection | None:
@@ -153,10 +191,10 @@ class ConnectionStore:
         async with self._transaction() as tx:
             return [_build_connection(row) for row in await tx.execute(_FIND_MANY, {"names": list(names)})]
 
-    async def list_by_merchant(self, merchant: UUID) -> list[Connection]:
-        """Return all connections of a merchant, sorted by name."""
+    async def list_names_by_merchant(self, merchant: UUID) -> list[str]:
+        """Return the names of all connections of a merchant, sorted."""
         async with self._transaction() as tx:
-            return [_build_connection(row) for row in await tx.execute(_LIST_BY_MERCHANT, {"merchant": merchant})]
+            return list((await tx.execute(_LIST_NAMES_BY_MERCHANT, {"merchant": merchant})).scalars())
 
     @asynccontextmanager
     async def lock(self, name: str) -> AsyncIterator[LockedConnection]:
@@ -169,21 +207,14 @@ class ConnectionStore:
         """Lock all these connections in one transaction, which lasts for the `async with` block."""
         async with self._lock_transaction() as tx:
             # Always in the same order, so that two transactions never wait for each other.
-            yield LockedConnections(tx, {name: await self._lock(tx, name) for name in sorted(names)})
+            locked = {name: await self._lock(tx, name) for name in sorted(names)}
+            yield LockedConnections(locked, self._parts.create_sessions(join_transaction(tx)))
         self._wake_relay()
 
     async def _lock(self, tx: AsyncConnection, name: str) -> LockedConnection:
         await tx.execute(_LOCK, {"name": name})
         row = (await tx.execute(_FIND_LOCKED, {"name": name})).one_or_none()
-        return LockedConnection(tx, _build_connection(row) if row else None, self._get_object_key)
-
-
-async def _delete_merchant_without_connections(tx: AsyncConnection, merchant: UUID) -> None:
-    # Lock the merchant first: transactions that connect or redact another account of the merchant have then committed.
-    await tx.execute(_LOCK_MERCHANT, {"merchant": merchant})
-    if not (await tx.execute(_HAS_CONNECTIONS, {"merchant": merchant})).scalar():
-        await SessionStore(join_transaction(tx)).end_all(merchant)
-        await tx.execute(_DELETE_MERCHANT, {"merchant": merchant})
+        return LockedConnection(tx, _build_connection(row) if row else None, self._parts)
 
 
 def _build_connection(row: Row[Any]) -> Connection:
@@ -204,6 +235,8 @@ def _build_connection(row: Row[Any]) -> Connection:
         wanted_sync=row.wanted_sync,
         wanted_cause=row.wanted_cause,
         tokens=tokens,
+        title=row.title,
+        readable_until=row.readable_until,
     )
 
 
@@ -224,4 +257,6 @@ def _build_values(row: Connection) -> dict[str, object]:
         "access_expires_at": tokens.expires_at if tokens else None,
         "refresh_token": tokens.refresh if tokens else None,
         "refresh_expires_at": tokens.refresh_expires_at if tokens else None,
+        "title": row.title,
+        "readable_until": row.readable_until,
     }

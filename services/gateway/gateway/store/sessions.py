@@ -1,55 +1,141 @@
-"""Stores the sessions of browsers by the hash of the session cookie's value."""
+"""Stores the sessions of browsers, by the hash of the session cookie's value, and the proofs that they hold."""
 
-from uuid import UUID
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
+from gateway.sessions.browsers import Browser
 from gateway.store.transactions import OpenTransaction
 
-_MERCHANT = text("SELECT merchant FROM sessions WHERE id_hash = :id_hash AND expires_at > now()")
-_PROLONG = text("UPDATE sessions SET expires_at = now() + make_interval(secs => :seconds) WHERE id_hash = :id_hash")
-_END = text("DELETE FROM sessions WHERE id_hash = :id_hash")
-_END_ALL = text("DELETE FROM sessions WHERE merchant = :merchant")
-_OPEN = text("""
-INSERT INTO sessions (id_hash, merchant, expires_at)
-VALUES (:id_hash, :merchant, now() + make_interval(secs => :seconds))
+_IS_OPEN = "s.expires_at > now() AND s.seen_at > now() - make_interval(secs => :idle_seconds)"
+_FIND = text(f"""
+SELECT s.id, s.seen_at < now() - interval '1 minute' AS is_seen_long_ago,
+       p.connection, extract(epoch FROM now() - p.proved_at) AS age
+FROM sessions s LEFT JOIN proofs p ON p.session = s.id
+WHERE s.id_hash = :id_hash AND {_IS_OPEN}
 """)
-_PRUNE = text("DELETE FROM sessions WHERE expires_at < now()")
+_TOUCH = text("UPDATE sessions SET seen_at = now() WHERE id = :id")
+_OPEN = text("""
+INSERT INTO sessions (id, id_hash, address, browser, expires_at)
+VALUES (:id, :id_hash, :address, :browser, now() + make_interval(secs => :seconds))
+""")
+_RENEW = text(f"""
+UPDATE sessions s SET id_hash = :id_hash, address = :address, browser = :browser, seen_at = now(),
+    expires_at = now() + make_interval(secs => :seconds)
+WHERE id_hash = :old AND {_IS_OPEN} RETURNING id
+""")
+_SAVE_PROOFS = text("""
+INSERT INTO proofs (connection, session) SELECT unnest(CAST(:connections AS text[])), :session
+ON CONFLICT (connection, session) DO UPDATE SET proved_at = now()
+""")
+_LIST = text(f"""
+SELECT s.id, s.address, s.browser, (extract(epoch FROM p.proved_at) * 1000)::bigint AS proved_at,
+       (extract(epoch FROM s.seen_at) * 1000)::bigint AS seen_at
+FROM proofs p JOIN sessions s ON s.id = p.session
+WHERE p.connection = :connection AND p.proved_at > now() - make_interval(secs => :read_seconds) AND {_IS_OPEN}
+ORDER BY p.proved_at DESC
+""")
+_END = text("DELETE FROM sessions WHERE id_hash = :id_hash")
+_DELETE_OTHER_PROOFS = text("""
+DELETE FROM proofs WHERE connection = :connection AND session <> :session RETURNING session
+""")
+_DELETE_PROOFS = text("DELETE FROM proofs WHERE connection = :connection RETURNING session")
+_DELETE_WITHOUT_PROOF = text("""
+DELETE FROM sessions WHERE id = ANY(:ids) AND NOT EXISTS (SELECT FROM proofs WHERE session = sessions.id)
+""")
+_PRUNE = text(f"DELETE FROM sessions s WHERE NOT ({_IS_OPEN})")
+
+
+@dataclass(frozen=True)
+class StoredSession:
+    """An open session. `proof_ages` are the seconds since each connection was proved, by the connection's name."""
+
+    id: UUID
+    proof_ages: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class SessionWithProof:
+    """A session as it is shown to whoever has proved one of its connections. Times are in ms since 1970."""
+
+    id: UUID
+    browser: Browser
+    proved_at: int
+    seen_at: int
 
 
 class SessionStore:
-    """Stores sessions. Each session belongs to one merchant."""
+    """Stores sessions and their proofs.
 
-    def __init__(self, transaction: OpenTransaction) -> None:
+    A session ends after `idle_seconds` without a request, and at a fixed time after its latest sign-in.
+    """
+
+    def __init__(self, transaction: OpenTransaction, *, idle_seconds: float) -> None:
         self._transaction = transaction
+        self._idle_seconds = idle_seconds
 
-    async def find_merchant(self, id_hash: bytes) -> UUID | None:
-        """Return the merchant of the session with this hash; None where there is no such session or it has expired."""
+    async def find(self, id_hash: bytes) -> StoredSession | None:
+        """Return the open session with this hash, and note that it was used; None where there is none."""
         async with self._transaction() as tx:
-            merchant: UUID | None = (await tx.execute(_MERCHANT, {"id_hash": id_hash})).scalar()
-        return merchant
+            rows = (await tx.execute(_FIND, {"id_hash": id_hash, "idle_seconds": self._idle_seconds})).all()
+            if rows and rows[0].is_seen_long_ago:
+                await tx.execute(_TOUCH, {"id": rows[0].id})
+        if not rows:
+            return None
+        return StoredSession(rows[0].id, {row.connection: float(row.age) for row in rows if row.connection})
 
-    async def prolong(self, id_hash: bytes, seconds: int) -> None:
-        """Set the session to expire `seconds` from now."""
-        async with self._transaction() as tx:
-            await tx.execute(_PROLONG, {"id_hash": id_hash, "seconds": seconds})
+    async def open_or_renew(self, old: bytes | None, new: bytes, browser: Browser, seconds: float) -> UUID:
+        """Give the open session with the hash `old` the hash `new`, or open a session with it; return the session's id.
 
-    async def replace(self, old: bytes | None, new: bytes, merchant: UUID, seconds: int) -> None:
-        """Delete the session with the hash `old`, if any, and create the session with the hash `new` for `merchant`.
-
-        The new session expires after `seconds`.
+        The session ends `seconds` from now. A renewed session keeps its proofs, and `old` is not valid any more.
         """
+        values = {"id_hash": new, "address": browser.address, "browser": browser.name, "seconds": seconds}
         async with self._transaction() as tx:
             if old:
-                await tx.execute(_END, {"id_hash": old})
-            await tx.execute(_OPEN, {"id_hash": new, "merchant": merchant, "seconds": seconds})
+                renewed = {**values, "old": old, "idle_seconds": self._idle_seconds}
+                session: UUID | None = (await tx.execute(_RENEW, renewed)).scalar()
+                if session:
+                    return session
+            session = uuid4()
+            await tx.execute(_OPEN, {**values, "id": session})
+        return session
 
-    async def end_all(self, merchant: UUID) -> None:
-        """Delete all sessions of a merchant."""
+    async def save_proofs(self, session: UUID, connections: Iterable[str]) -> None:
+        """Store that the session has proved these connections just now."""
         async with self._transaction() as tx:
-            await tx.execute(_END_ALL, {"merchant": merchant})
+            await tx.execute(_SAVE_PROOFS, {"session": session, "connections": list(connections)})
+
+    async def list_with_proof(self, connection: str, read_seconds: float) -> list[SessionWithProof]:
+        """Return the open sessions that proved the connection at most `read_seconds` ago, the latest proof first."""
+        values = {"connection": connection, "read_seconds": read_seconds, "idle_seconds": self._idle_seconds}
+        async with self._transaction() as tx:
+            return [
+                SessionWithProof(row.id, Browser(row.address, row.browser), row.proved_at, row.seen_at)
+                for row in await tx.execute(_LIST, values)
+            ]
+
+    async def end(self, id_hash: bytes) -> None:
+        """Delete a session and its proofs."""
+        async with self._transaction() as tx:
+            await tx.execute(_END, {"id_hash": id_hash})
+
+    async def delete_other_proofs(self, connection: str, session: UUID) -> int:
+        """Delete the proofs of the connection in all sessions but `session`, and return how many there were.
+
+        Those sessions keep their proofs of other connections.
+        """
+        async with self._transaction() as tx:
+            return len((await tx.execute(_DELETE_OTHER_PROOFS, {"connection": connection, "session": session})).all())
+
+    async def delete_proofs(self, connection: str) -> None:
+        """Delete the proofs of the connection in all sessions, and the sessions that had no other proof."""
+        async with self._transaction() as tx:
+            ids = list((await tx.execute(_DELETE_PROOFS, {"connection": connection})).scalars())
+            await tx.execute(_DELETE_WITHOUT_PROOF, {"ids": ids})
 
     async def prune(self) -> None:
-        """Delete expired sessions."""
+        """Delete the sessions that have ended."""
         async with self._transaction() as tx:
-            await tx.execute(_PRUNE)
+            await tx.execute(_PRUNE, {"idle_seconds": self._idle_seconds})

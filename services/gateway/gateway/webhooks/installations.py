@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import structlog
 
 from contracts.events import parse_account, parse_platform
+from gateway.audit import BY_PLATFORM, Action, AuditEntry
 from gateway.connections import REDACTED, UNINSTALLED, Connection, apply_scope_change, apply_uninstall
 from gateway.store.connections import ConnectionStore, LockedConnection
 from gateway.tokens.service import TokenService
@@ -90,6 +91,7 @@ class Installations:
         if row is None or row.state in _GONE:
             return "not connected"
         await locked.save_and_notify(apply_uninstall(row))
+        await locked.record(AuditEntry(Action.DISCONNECT, row.name, BY_PLATFORM))
         log.info("connection uninstalled", connection=row.name)
         return "uninstalled"
 

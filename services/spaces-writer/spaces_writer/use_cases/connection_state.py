@@ -22,6 +22,9 @@ async def apply_connection_events(tx: "AsyncConnection", connection: str, events
     if row is not None and row.revision >= newest.revision:
         return False
     await connections.save(tx, newest)
+    if row is not None and row.merchant != newest.merchant:
+        # The metadata of the snapshot's object names the merchant.
+        await connections.request_object_check(tx, connection)
     for event in events:
         if event.state == "redacted" and (row is None or event.revision > row.revision):
             await erasures.delete_data_and_request_erasure(tx, event, row)

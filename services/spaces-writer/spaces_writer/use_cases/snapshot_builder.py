@@ -109,11 +109,15 @@ class SnapshotBuilder:
                 return _build_failed_upload(snapshot, error)
 
     async def _is_object_lost(self, snapshot: Snapshot) -> bool:
-        """Return whether the uploaded object is missing or overwritten. Without a requested check, return False."""
+        """Return whether the uploaded object is missing, overwritten, or names another merchant than the connection's.
+
+        Without a requested check, return False.
+        """
         if not snapshot.is_check_due or snapshot.sha256 is None:
             return False
         metadata = await self._bucket.load_metadata(snapshot.object_key)
-        return metadata is None or metadata.get("sha256") != snapshot.sha256
+        expected = (snapshot.sha256, str(snapshot.merchant))
+        return metadata is None or (metadata.get("sha256"), metadata.get("merchant")) != expected
 
     async def _build_document(self, connection: str, file: IO[bytes]) -> SnapshotDocument:
         build_document = load_document_builder(connection)
@@ -192,6 +196,8 @@ def _log_upload_outcome(connection: str, upload: Upload) -> None:
         case "unchanged":
             log.info("object unchanged", **fields)
         case "restored":
-            log.warning("object uploaded", **fields, reason="the stored object was lost or overwritten")
+            log.warning(
+                "object uploaded", **fields, reason="the stored object was lost or overwritten, or the merchant changed"
+            )
         case _:
             log.info("object uploaded", **fields)

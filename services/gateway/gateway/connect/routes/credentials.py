@@ -1,4 +1,4 @@
-"""Connecting by credentials that the merchant enters in a form. The platform checks them before they are stored."""
+"""Signing in by credentials that the merchant enters in a form. The platform checks them before they are stored."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,25 +7,31 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from gateway.connect.connected_page import MerchantConnected, respond_connected
-from gateway.connect.grants import GrantService, SignIn
-from gateway.connect.paths import describe_missing_settings, get_connect_path
+from gateway.connect.grants import Connected, GrantService, SignedIn
+from gateway.connect.paths import describe_missing_settings, get_sign_in_path
+from gateway.connect.purposes import Purpose
+from gateway.connect.sign_in_responses import AccountsProved, MerchantConnected, respond_connected, respond_proved
 from gateway.pages.forms import TOKEN_FIELD, has_form_token, is_json, is_same_origin, read_form, read_json_fields
 from gateway.pages.openapi_descriptions import (
     OPTIONAL_SESSION,
     describe_form_or_json,
+    describe_json,
     describe_page,
     describe_problems,
+    describe_redirect,
     describe_route,
 )
 from gateway.pages.responses import ResponseModel, is_page_wanted, render_page, respond_problem
 from gateway.pages.views import MissingScope
 from gateway.sessions.browser_keys import BrowserKeys
 from gateway.sessions.cookies import OPTIONAL_SESSION_COOKIE, Cookies, create_cookie_value
+from gateway.sessions.sessions import Sessions, Visitor
 from gateway.store.connections import ConnectionStore
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.connection_methods import Credentials
 from platform_sdk.errors import RequestRejectedError, TransientError
+
+_WORDS = {Purpose.CONNECT: "connect", Purpose.PROVE: "sign in with"}
 
 
 class CredentialFieldDocument(ResponseModel):
@@ -37,7 +43,7 @@ class CredentialFieldDocument(ResponseModel):
     secret: bool
 
 
-class CredentialsForm(ResponseModel):
+class CredentialFields(ResponseModel):
     """The fields of the credentials, to be sent as a form or as JSON."""
 
     fields: list[CredentialFieldDocument]
@@ -59,46 +65,72 @@ class AccountsConnected(MerchantConnected):
 
 
 class CredentialsFlow:
-    """Exchanges credentials for grants (tokens and scopes) at one platform and stores the grants."""
+    """Exchanges credentials for grants (tokens and scopes) at one platform, and stores the grants or a proof."""
 
     def __init__(self, method: Credentials, connections: ConnectionStore, grants: GrantService) -> None:
         self._method = method
         self._connections = connections
         self._grants = grants
 
-    async def connect(self, values: Mapping[str, str], session: str | None) -> SignIn:
-        """Let the platform check the credentials, store the grants, and return the sign-in.
+    async def sign_in(self, values: Mapping[str, str], visitor: Visitor, purpose: Purpose) -> SignedIn:
+        """Let the platform check the credentials, and store what the sign-in is for.
 
-        `values` are the credentials by field name, `session` is the value of the session cookie. Raises
-        RequestRejectedError when the platform refuses the credentials or they give access to no account. Raises
-        TransientError when the platform does not answer. After an error nothing is stored.
+        To connect stores the grants and returns `Connected`; to prove stores the proof alone. `values` are the
+        credentials by field name. Raises RequestRejectedError when the platform refuses the credentials or they give
+        access to no account. Raises TransientError when the platform does not answer. After an error nothing is stored.
         """
         grants = await self._method.check_credentials(values)
         if not grants:
             raise RequestRejectedError(400, "these credentials open no account")
+        if purpose is Purpose.PROVE:
+            return await self._grants.store_proof(grants, visitor)
         async with self._connections.lock_all(self._grants.list_connection_names(grants)) as locked:
-            return await self._grants.sign_in(locked, grants, session, keeps_session_id=False)
+            return await self._grants.store_grants(locked, grants, visitor)
 
 
 def create_credentials_routes(
-    adapter: PlatformAdapter, method: Credentials, flow: CredentialsFlow, cookies: Cookies, keys: BrowserKeys
+    adapter: PlatformAdapter,
+    method: Credentials,
+    flow: CredentialsFlow,
+    sessions: Sessions,
+    cookies: Cookies,
+    keys: BrowserKeys,
 ) -> APIRouter:
     """Return `GET /{platform}/connect`, which shows the form for credentials, and `POST`, which takes the filled form.
 
-    Both answer 503 where the platform is not configured.
+    `/{platform}/prove` has the same form, and only proves accounts that are connected. All answer 503 where the
+    platform is not configured.
     """
     routes = APIRouter(tags=["Signing in"])
-    path = get_connect_path(adapter)
-    form = ConnectForm(adapter, method, cookies, keys)
+    for purpose in Purpose:
+        form = CredentialsForm(adapter, method, cookies, keys, purpose)
+        _add_form(routes, adapter, form, purpose)
+        _add_sign_in(routes, adapter, method, form, flow, sessions, cookies, purpose)
+    return routes
 
-    @routes.get(path, **_describe_form(adapter))
+
+def _add_form(routes: APIRouter, adapter: PlatformAdapter, form: "CredentialsForm", purpose: Purpose) -> None:
+    @routes.get(get_sign_in_path(adapter, purpose), **_describe_form(adapter, purpose))
     async def show_form(request: Request) -> Response:
         if not adapter.is_configured:
             return respond_problem(request, 503, describe_missing_settings(adapter))
         return form.respond(request)
 
-    @routes.post(path, **_describe_connect(adapter, method))
-    async def connect(request: Request) -> Response:
+
+def _add_sign_in(
+    routes: APIRouter,
+    adapter: PlatformAdapter,
+    method: Credentials,
+    form: "CredentialsForm",
+    flow: CredentialsFlow,
+    sessions: Sessions,
+    cookies: Cookies,
+    purpose: Purpose,
+) -> None:
+    path = get_sign_in_path(adapter, purpose)
+
+    @routes.post(path, **_describe_sign_in(adapter, method, purpose))
+    async def sign_in(request: Request) -> Response:
         if not adapter.is_configured:
             return respond_problem(request, 503, describe_missing_settings(adapter))
         fields: dict[str, str] = {}
@@ -106,24 +138,25 @@ def create_credentials_routes(
             fields = await (read_json_fields(request) if is_json(request) else read_form(request))
             if not form.is_sender(request, fields):
                 return respond_problem(request, 403, "this was not sent by our form; open it again", again=path)
-            sign_in = await flow.connect(form.parse_values(fields), cookies.get_session(request))
+            signed_in = await flow.sign_in(form.parse_values(fields), sessions.identify_visitor(request), purpose)
         except RequestRejectedError as error:
             return form.respond_refusal(request, fields, error)
         except TransientError as error:
             return respond_problem(request, 502, str(error), again=path)
-        response = respond_connected(request, adapter, sign_in, _build_document(adapter, sign_in))
-        cookies.set_session(response, sign_in.session)
+        response = _respond_signed_in(request, adapter, signed_in)
+        cookies.set_session(response, signed_in.session.cookie)
         return response
 
-    return routes
 
-
-class ConnectForm:
+class CredentialsForm:
     """The form for the credentials of one platform: shows it, and checks it when it is submitted."""
 
-    def __init__(self, adapter: PlatformAdapter, method: Credentials, cookies: Cookies, keys: BrowserKeys) -> None:
+    def __init__(
+        self, adapter: PlatformAdapter, method: Credentials, cookies: Cookies, keys: BrowserKeys, purpose: Purpose
+    ) -> None:
         self._title = adapter.manifest.title
-        self._path = get_connect_path(adapter)
+        self._path = get_sign_in_path(adapter, purpose)
+        self._connects = purpose is Purpose.CONNECT
         self._fields = method.fields
         self._cookies = cookies
         self._keys = keys
@@ -136,7 +169,7 @@ class ConnectForm:
             CredentialFieldDocument(name=field.name, label=field.label, hint=field.hint, secret=field.secret)
             for field in self._fields
         ]
-        return JSONResponse(CredentialsForm(fields=fields).model_dump(mode="json"))
+        return JSONResponse(CredentialFields(fields=fields).model_dump(mode="json"))
 
     def respond_refusal(self, request: Request, fields: Mapping[str, str], error: RequestRejectedError) -> Response:
         """Return the response that shows `error`, the reason why the submitted credentials were refused.
@@ -180,6 +213,7 @@ class ConnectForm:
             "connect.html",
             {
                 "title": self._title,
+                "connects": self._connects,
                 "path": self._path,
                 "fields": self._fields,
                 "values": {field.name: "" if field.secret else fields.get(field.name, "") for field in self._fields},
@@ -188,19 +222,19 @@ class ConnectForm:
             },
             status=status,
         )
-        self._cookies.set_form(response, value, path=self._path)
+        self._cookies.set_form(response, value)
         return response
 
 
-def _describe_form(adapter: PlatformAdapter) -> dict[str, Any]:
+def _describe_form(adapter: PlatformAdapter, purpose: Purpose) -> dict[str, Any]:
     return describe_route(
-        f"The form to connect {adapter.manifest.title}",
-        describe_page(CredentialsForm, "The form."),
+        f"The form to {_WORDS[purpose]} {adapter.manifest.title}",
+        describe_page(CredentialFields, "The form."),
         describe_problems(_describe_unavailable(adapter)),
     )
 
 
-def _describe_connect(adapter: PlatformAdapter, method: Credentials) -> dict[str, Any]:
+def _describe_sign_in(adapter: PlatformAdapter, method: Credentials, purpose: Purpose) -> dict[str, Any]:
     title = adapter.manifest.title
     problems = {
         400: f"{title} does not take these credentials, or they are malformed; nothing was stored.",
@@ -208,10 +242,14 @@ def _describe_connect(adapter: PlatformAdapter, method: Credentials) -> dict[str
         502: f"{title} does not answer.",
         **_describe_unavailable(adapter),
     }
+    if purpose is Purpose.PROVE:
+        problems[404] = "No account of these credentials is connected here."
     fields = {field.name: f"{field.label}: {field.hint}" if field.hint else field.label for field in method.fields}
+    connects = purpose is Purpose.CONNECT
     return describe_route(
-        f"Connect {title} by credentials",
-        describe_page(AccountsConnected, "Connected; the first syncs have begun."),
+        f"{_WORDS[purpose].capitalize()} {title} by credentials",
+        describe_json(AccountsConnected if connects else AccountsProved, {200: "Signed in."}),
+        describe_redirect(303, "A browser: to the page of what was connected, or to the proved connections."),
         describe_problems(problems),
         dependencies=[OPTIONAL_SESSION_COOKIE],
         openapi_extra=describe_form_or_json(fields, form_only={TOKEN_FIELD: "That of the form"}) | OPTIONAL_SESSION,
@@ -222,13 +260,19 @@ def _describe_unavailable(adapter: PlatformAdapter) -> dict[int, str]:
     return {503: f"{adapter.manifest.title} is not configured here, or a part of the service does not answer now."}
 
 
-def _build_document(adapter: PlatformAdapter, sign_in: SignIn) -> dict[str, object]:
-    grant = next(iter(sign_in.grants.values()))
+def _respond_signed_in(request: Request, adapter: PlatformAdapter, signed_in: SignedIn) -> Response:
+    if isinstance(signed_in, Connected):
+        return respond_connected(request, signed_in, _build_document(adapter, signed_in))
+    return respond_proved(request, signed_in)
+
+
+def _build_document(adapter: PlatformAdapter, connected: Connected) -> dict[str, object]:
+    grant = next(iter(connected.grants.values()))
     missing = adapter.accounts.find_missing_scopes(grant.scopes)
     return {
         "connections": [
             {"connection": account.connection, "title": account.title, "sync_id": account.sync_id}
-            for account in sign_in.accounts
+            for account in connected.accounts
         ],
         "missing_scopes": [{"scope": scope, "costs": list(costs)} for scope, costs in missing.items()],
     }

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.encoders import jsonable_encoder
@@ -10,14 +10,15 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, create_model
 from starlette.convertors import PathConvertor, register_url_convertor
 
-from gateway.connect.connected_page import MerchantConnected, respond_connected
-from gateway.connect.grants import SignIn
+from gateway.connect.grants import Connected, SignedIn
 from gateway.connect.oauth_flow import OAuthFlow
-from gateway.connect.paths import build_login_path, describe_missing_settings
+from gateway.connect.paths import build_sign_in_path, describe_missing_settings, get_sign_in_path
+from gateway.connect.purposes import Purpose
+from gateway.connect.sign_in_responses import AccountsProved, MerchantConnected, respond_connected, respond_proved
 from gateway.pages.openapi_descriptions import (
     OPTIONAL_SESSION,
     UNAVAILABLE,
-    describe_page,
+    describe_either,
     describe_problems,
     describe_query,
     describe_redirect,
@@ -25,12 +26,18 @@ from gateway.pages.openapi_descriptions import (
 )
 from gateway.pages.responses import respond_problem
 from gateway.sessions.cookies import LOGIN_COOKIE_DESCRIPTION, OPTIONAL_SESSION_COOKIE, Cookies
+from gateway.sessions.sessions import Sessions
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.connection_methods import AccountForm, OAuth, OAuthCallback
 from platform_sdk.errors import RequestRejectedError, TransientError
 
 MAX_KEPT_LENGTH = 200
 """How many characters of a wrong account name are shown again in the form."""
+
+_SUMMARIES = {
+    Purpose.CONNECT: "Connect {account}; again=1 asks once more for what was declined",
+    Purpose.PROVE: "Sign in with {account} that is connected already; nothing is connected by this",
+}
 
 
 class _AnyText(PathConvertor):
@@ -42,54 +49,60 @@ class _AnyText(PathConvertor):
 register_url_convertor("anything", _AnyText())
 
 
-def create_oauth_routes(adapter: PlatformAdapter, method: OAuth, flow: OAuthFlow, cookies: Cookies) -> APIRouter:
-    """Return the routes of one platform: `GET /{platform}/login` and `GET /{platform}/callback`.
+def create_oauth_routes(
+    adapter: PlatformAdapter, method: OAuth, flow: OAuthFlow, sessions: Sessions, cookies: Cookies
+) -> APIRouter:
+    """Return the routes of one platform: `GET /{platform}/login`, `/{platform}/prove` and `/{platform}/callback`.
 
-    Where the merchant names the account before the consent, there is also `GET /{platform}/{account}/login`. With
-    `?again=1` the consent page asks again for the scopes that the user declined. Where the platform is not configured,
-    the logins answer 503 and there is no callback.
+    `login` connects accounts, `prove` only proves that the browser's user has access to them. Where the merchant names
+    the account before the consent, there are also `GET /{platform}/{account}/login` and `/prove`. With `?again=1` the
+    consent page asks again for the scopes that the user declined. Where the platform is not configured, they answer 503
+    and there is no callback.
     """
     routes = APIRouter(tags=["Signing in"])
-    if method.form is None:
-        _add_login(routes, adapter, method, flow, cookies)
-    else:
-        _add_form(routes, adapter, method, method.form)
-        _add_account_login(routes, adapter, method, method.form, flow, cookies)
+    for purpose in Purpose:
+        if method.form is None:
+            _add_login(routes, adapter, method, flow, cookies, purpose)
+        else:
+            _add_form(routes, adapter, method, method.form, purpose)
+            _add_account_login(routes, adapter, method, method.form, flow, cookies, purpose)
     if adapter.is_configured:
-        _add_callback(routes, adapter, method, flow, cookies)
+        _add_callback(routes, adapter, method, flow, sessions, cookies)
     return routes
 
 
-def _add_login(routes: APIRouter, adapter: PlatformAdapter, method: OAuth, flow: OAuthFlow, cookies: Cookies) -> None:
+def _add_login(
+    routes: APIRouter, adapter: PlatformAdapter, method: OAuth, flow: OAuthFlow, cookies: Cookies, purpose: Purpose
+) -> None:
     title = adapter.manifest.title
     description = describe_route(
-        f"Sign in with {title}; again=1 asks once more for what was declined",
+        _SUMMARIES[purpose].format(account=title),
         describe_redirect(302, f"To {title}'s consent.", cookie=LOGIN_COOKIE_DESCRIPTION),
         describe_problems(_describe_unavailable(adapter)),
     )
 
-    @routes.get(f"/{adapter.slug}/login", **description)
+    @routes.get(get_sign_in_path(adapter, purpose), **description)
     async def login(request: Request, again: str = "") -> Response:
-        return await _redirect_to_consent(request, adapter, method, flow, cookies, "", again=bool(again))
+        return await _redirect_to_consent(request, adapter, method, flow, cookies, "", purpose, again=bool(again))
 
 
-def _add_form(routes: APIRouter, adapter: PlatformAdapter, method: OAuth, form: AccountForm) -> None:
+def _add_form(routes: APIRouter, adapter: PlatformAdapter, method: OAuth, form: AccountForm, purpose: Purpose) -> None:
     noun = adapter.manifest.account_noun
     description = describe_route(
-        f"The form's way to a {noun}'s login",
-        describe_redirect(303, f"To the login of this {noun}."),
+        f"The form's way to a {noun}'s sign-in",
+        describe_redirect(303, f"To the sign-in of this {noun}."),
         describe_problems(_describe_wrong_name(adapter, form)),
         # FastAPI must not require the field: the route itself answers a missing name with a page.
         openapi_extra=describe_query({form.field: form.hint}, optional=[form.field]),
     )
 
-    @routes.get(f"/{adapter.slug}/login", **description)
+    @routes.get(get_sign_in_path(adapter, purpose), **description)
     async def find_login(request: Request) -> Response:
         name = request.query_params.get(form.field, "").strip()
         account = method.parse_account(name)
         if account is None:
             return _respond_wrong_name(request, adapter, form, name)
-        return RedirectResponse(f"/{adapter.slug}/{quote(account)}/login", 303)
+        return RedirectResponse(build_sign_in_path(adapter, account, purpose), 303)
 
 
 def _add_account_login(
@@ -99,59 +112,67 @@ def _add_account_login(
     form: AccountForm,
     flow: OAuthFlow,
     cookies: Cookies,
+    purpose: Purpose,
 ) -> None:
     title = adapter.manifest.title
     description = describe_route(
-        f"Sign in with a {adapter.manifest.account_noun}; again=1 asks once more for what was declined",
+        _SUMMARIES[purpose].format(account=f"a {adapter.manifest.account_noun}"),
         describe_redirect(302, f"To {title}'s consent.", cookie=LOGIN_COOKIE_DESCRIPTION),
         describe_problems({**_describe_wrong_name(adapter, form), **_describe_unavailable(adapter)}),
     )
 
-    @routes.get(f"/{adapter.slug}/{{account:anything}}/login", **description)
+    @routes.get(build_sign_in_path(adapter, "", purpose).replace("//", "/{account:anything}/"), **description)
     async def login(request: Request, account: str, again: str = "") -> Response:
         name = method.parse_account(account)
         if name is None:
             return _respond_wrong_name(request, adapter, form, account)
-        return await _redirect_to_consent(request, adapter, method, flow, cookies, name, again=bool(again))
+        return await _redirect_to_consent(request, adapter, method, flow, cookies, name, purpose, again=bool(again))
 
 
 def _add_callback(
-    routes: APIRouter, adapter: PlatformAdapter, method: OAuth, flow: OAuthFlow, cookies: Cookies
+    routes: APIRouter,
+    adapter: PlatformAdapter,
+    method: OAuth,
+    flow: OAuthFlow,
+    sessions: Sessions,
+    cookies: Cookies,
 ) -> None:
-    title, path = adapter.manifest.title, _get_callback_path(adapter)
+    title = adapter.manifest.title
     refusals = {
         400: (
             f"The consent was cancelled, is not this browser's, lacks what is needed, or {title} does not take its "
             "code; nothing was stored."
         ),
+        404: "The login was only to prove accounts, and none of them is connected here.",
         502: f"{title} does not answer.",
     }
     description = describe_route(
         f"Back from {title}'s consent",
-        describe_page(create_connected_model(method.result_model), "Connected; the first syncs have begun."),
+        describe_either(
+            create_connected_model(method.result_model), AccountsProved, "Connected, or proved, as the login was for."
+        ),
+        describe_redirect(303, "A browser: to the page of what was connected, or to the proved connections."),
         describe_problems({**refusals, **UNAVAILABLE}),
         dependencies=[OPTIONAL_SESSION_COOKIE],
         openapi_extra=describe_query(method.callback_parameters) | OPTIONAL_SESSION,
     )
 
-    @routes.get(path, **description)
+    @routes.get(f"/{adapter.slug}/callback", **description)
     async def complete_login(request: Request) -> Response:
         callback = None
         try:
             callback = method.parse_callback(request.scope["query_string"], time.time())
-            sign_in = await flow.complete_login(
-                callback,
-                login_cookie=cookies.get_login(request, callback.state),
-                session=cookies.get_session(request),
+            signed_in = await flow.complete_login(
+                callback, sessions.identify_visitor(request), login_cookie=cookies.get_login(request, callback.state)
             )
         except RequestRejectedError as error:
             again = _build_retry_path(adapter, method, callback, ask_again=error.ask_again)
             return respond_problem(request, error.status, error.reason, again=again)
         except TransientError as error:
             return respond_problem(request, 502, str(error), again=_build_retry_path(adapter, method, callback))
-        response = _respond_connected(request, adapter, method, sign_in)
-        cookies.set_session(response, sign_in.session)
-        cookies.delete_login(response, callback.state, path=path)
+        response = _respond_signed_in(request, method, signed_in)
+        cookies.set_session(response, signed_in.session.cookie)
+        cookies.delete_login(response, callback.state)
         return response
 
 
@@ -170,22 +191,25 @@ async def _redirect_to_consent(
     flow: OAuthFlow,
     cookies: Cookies,
     account: str,
+    purpose: Purpose,
     *,
     again: bool,
 ) -> Response:
     if not adapter.is_configured:
         return respond_problem(request, 503, describe_missing_settings(adapter))
-    authorization = await flow.begin_login(account)
-    url = method.build_authorize_url(account, authorization.state, again=again)
+    authorization = await flow.begin_login(account, purpose)
+    for_proof = purpose is Purpose.PROVE
+    url = method.build_authorize_url(account, authorization.state, again=again, for_proof=for_proof)
     response = RedirectResponse(url, 302)
-    cookies.set_login(response, authorization.state, authorization.browser, path=_get_callback_path(adapter))
+    cookies.set_login(response, authorization.state, authorization.browser)
     return response
 
 
-def _respond_connected(request: Request, adapter: PlatformAdapter, method: OAuth, sign_in: SignIn) -> Response:
-    document = jsonable_encoder(method.build_callback_result(sign_in.grants, sign_in.accounts))
-    again = f"{build_login_path(adapter, sign_in.accounts[0].account)}?again=1"
-    return respond_connected(request, adapter, sign_in, document, again=again)
+def _respond_signed_in(request: Request, method: OAuth, signed_in: SignedIn) -> Response:
+    if isinstance(signed_in, Connected):
+        document = jsonable_encoder(method.build_callback_result(signed_in.grants, signed_in.accounts))
+        return respond_connected(request, signed_in, document)
+    return respond_proved(request, signed_in)
 
 
 def _build_retry_path(
@@ -193,17 +217,15 @@ def _build_retry_path(
 ) -> str:
     """Return the path at which the browser can start again after a failed callback.
 
-    `callback` is None when it could not be verified, so that its account is unknown. Where the login's path names the
-    account, this is then the home page. With `ask_again` the consent page asks once more for declined scopes.
+    With `ask_again` the consent page asks once more for declined scopes. Otherwise it is the home page, where the
+    merchant chooses whether to connect; the form there is filled in with the account of `callback`, if that is known.
     """
-    if method.form is not None and callback is None:
+    if ask_again:
+        path = build_sign_in_path(adapter, callback.account if callback else "", Purpose.CONNECT)
+        return f"{path}?again=1"
+    if method.form is None or callback is None:
         return "/"
-    path = build_login_path(adapter, callback.account if callback else "")
-    return f"{path}?again=1" if ask_again else path
-
-
-def _get_callback_path(adapter: PlatformAdapter) -> str:
-    return f"/{adapter.slug}/callback"
+    return f"/?{urlencode({method.form.field: callback.account})}"
 
 
 def _respond_wrong_name(request: Request, adapter: PlatformAdapter, form: AccountForm, name: str) -> Response:

@@ -1,14 +1,17 @@
-"""The routes for merchants: the home page, the merchant's connections, and a sync."""
+"""The pages for merchants: the home page, the connections, what was just connected, who has access, and a sync."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from gateway.connect.paths import get_connect_path, get_login_template
-from gateway.pages.merchant_reader import ConnectionsDocument, MerchantReader
+from contracts.events import parse_account, parse_platform
+from gateway.connect.paths import build_sign_in_path, get_login_template, get_sign_in_path
+from gateway.connect.purposes import Purpose
+from gateway.pages.access_views import AccessDocument
+from gateway.pages.connection_reader import ConnectionReader, ConnectionsDocument, JustConnectedDocument
 from gateway.pages.openapi_descriptions import (
     UNAVAILABLE,
     describe_page,
@@ -18,12 +21,14 @@ from gateway.pages.openapi_descriptions import (
 )
 from gateway.pages.responses import ResponseModel, respond, respond_problem
 from gateway.pages.views import SyncDocument
-from gateway.sessions.cookies import OPTIONAL_SESSION_COOKIE, Cookies
+from gateway.sessions.cookies import OPTIONAL_SESSION_COOKIE
+from gateway.sessions.sessions import Session, Sessions
 from messaging.errors import UnavailableError
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.connection_methods import AccountForm, OAuth
 from platform_sdk.errors import NotFoundError
 
+ConnectionNames = Annotated[list[str], Query(max_length=500)]
 NOT_SIGNED_IN = "you are not signed in here, or your session has ended"
 
 
@@ -35,9 +40,21 @@ class HomeDocument(ResponseModel):
 
 
 _CONNECTIONS = describe_route(
-    "Your connections, with their latest syncs",
+    "The connections at whose accounts you have signed in, with their latest syncs",
     describe_page(ConnectionsDocument, "Yours alone."),
     describe_problems({401: "Nobody is signed in.", **UNAVAILABLE}),
+    dependencies=[OPTIONAL_SESSION_COOKIE],
+)
+_CONNECTED = describe_route(
+    "What a sign-in has just connected",
+    describe_page(JustConnectedDocument, "Those of the named connections that are yours."),
+    describe_problems({401: "Nobody is signed in.", **UNAVAILABLE}),
+    dependencies=[OPTIONAL_SESSION_COOKIE],
+)
+_ACCESS = describe_route(
+    "Who has access to a connection, and what was done to it",
+    describe_page(AccessDocument, "Its merchant, its sessions and its history."),
+    describe_problems({401: "Nobody is signed in.", 404: "There is none, or it is not yours.", **UNAVAILABLE}),
     dependencies=[OPTIONAL_SESSION_COOKIE],
 )
 _SYNC = describe_route(
@@ -49,15 +66,16 @@ _SYNC = describe_route(
 
 
 def create_page_routes(
-    merchants: MerchantReader, cookies: Cookies, adapters: Sequence[PlatformAdapter], *, sandbox_url: str
+    reader: ConnectionReader, sessions: Sessions, adapters: Sequence[PlatformAdapter], *, sandbox_url: str
 ) -> APIRouter:
-    """Return `GET /`, `GET /connections` and `GET /syncs/{id}`: an HTML page for a browser, otherwise JSON.
+    """Return the pages for merchants: each an HTML page for a browser, otherwise JSON.
 
-    `adapters` are those of the configured platforms. `sandbox_url` is the address of the sandbox (the simulated
-    platforms), to which the home page links; empty where there is none.
+    They are `GET /`, `/connections`, `/connected`, `/connections/{connection}` and `/syncs/{id}`. `adapters` are those
+    of the configured platforms. `sandbox_url` is the address of the sandbox (the simulated platforms), to which the
+    home page links; empty where there is none.
     """
     routes = APIRouter(tags=["Your data"])
-    connectable = [adapter for adapter in adapters if get_connect_path(adapter)]
+    connectable = [adapter for adapter in adapters if get_sign_in_path(adapter, Purpose.CONNECT)]
     forms = [form for adapter in connectable if (form := _get_form(adapter))]
     fields = {form.field: f"Fills the form in: {form.hint}" for form in forms}
     description = describe_route(
@@ -75,18 +93,41 @@ def create_page_routes(
 
     @routes.get("/connections", **_CONNECTIONS)
     async def show_connections(request: Request) -> Response:
-        session = cookies.get_session(request)
-        merchant = await merchants.find_merchant(session)
-        if merchant is None or session is None:
+        session = await sessions.find(request)
+        if session is None:
             return respond_problem(request, 401, NOT_SIGNED_IN)
-        document = await merchants.load_connections(merchant)
-        return respond(request, "connections.html", document, form_token=merchants.build_form_token(session))
+        document = await reader.load_connections(session)
+        return respond(request, "connections.html", document, form_token=sessions.build_form_token(session))
+
+    @routes.get("/connected", **_CONNECTED)
+    async def show_just_connected(
+        request: Request, connection: Annotated[list[str], Query(max_length=500)]
+    ) -> Response:
+        session = await sessions.find(request)
+        if session is None:
+            return respond_problem(request, 401, NOT_SIGNED_IN)
+        document = await reader.load_just_connected(session, connection)
+        return respond(request, "connected.html", document, sync=await _load_first_sync(reader, session, document))
+
+    @routes.get("/connections/{connection}", **_ACCESS)
+    async def show_access(request: Request, connection: str) -> Response:
+        session = await sessions.find(request)
+        if session is None:
+            return respond_problem(request, 401, NOT_SIGNED_IN)
+        try:
+            document = await reader.load_access(session, connection)
+        except NotFoundError:
+            return respond_problem(request, 404, "there is no such connection among yours", again="/connections")
+        values = {
+            "form_token": sessions.build_form_token(session),
+            "prove_url": _build_prove_path(adapters, connection),
+        }
+        return respond(request, "access.html", document.model_dump(mode="json"), **values)
 
     @routes.get("/syncs/{sync_id}", **_SYNC)
     async def show_sync(request: Request, sync_id: str) -> Response:
         try:
-            merchant = await merchants.find_merchant(cookies.get_session(request))
-            document = await merchants.load_sync(merchant, _parse_uuid(sync_id))
+            document = await reader.load_sync(await sessions.find(request), _parse_uuid(sync_id))
         except NotFoundError:
             return respond_problem(request, 404, "there is no such sync among yours, or your session has ended")
         except UnavailableError:
@@ -111,12 +152,30 @@ def _build_connect_option(request: Request, adapter: PlatformAdapter) -> dict[st
         "title": manifest.title,
         "slug": adapter.slug,
         "noun": manifest.account_noun,
-        "path": get_connect_path(adapter),
+        "path": get_sign_in_path(adapter, Purpose.CONNECT),
+        "prove_path": get_sign_in_path(adapter, Purpose.PROVE),
         "is_chosen_there": isinstance(adapter.connection_method, OAuth),
         "field": form.field if form else "",
         "hint": form.hint if form else "",
         "value": request.query_params.get(form.field, "") if form else "",
     }
+
+
+async def _load_first_sync(
+    reader: ConnectionReader, session: Session, document: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Return the first sync of what was just connected, if that is a single connection; otherwise None."""
+    connections = document["connections"]
+    if len(connections) != 1 or connections[0]["sync_id"] is None:
+        return None
+    return await reader.load_sync(session, UUID(connections[0]["sync_id"]))
+
+
+def _build_prove_path(adapters: Sequence[PlatformAdapter], connection: str) -> str:
+    """Return the path at which a merchant signs in at the connection's account; empty where nobody can."""
+    by_slug = {adapter.slug: adapter for adapter in adapters}
+    adapter = by_slug.get(parse_platform(connection))
+    return build_sign_in_path(adapter, parse_account(connection), Purpose.PROVE) if adapter else ""
 
 
 def _parse_uuid(text: str) -> UUID:

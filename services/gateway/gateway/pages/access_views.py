@@ -1,0 +1,103 @@
+"""Builds the JSON about a connection's access: its merchant, the sessions that can read it, and its history."""
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from gateway.audit import BESIDE, StoredAuditEntry
+from gateway.connections import Connection
+from gateway.pages.responses import ResponseModel
+from gateway.pages.views import Timestamp
+from gateway.sessions.sessions import Session
+from gateway.store.sessions import SessionWithProof
+
+
+class SessionDocument(ResponseModel):
+    """A session whose browser has signed in at the account."""
+
+    is_this: bool = Field(description="It is the session of this request")
+    address: str
+    browser: str = Field(description="Its User-Agent")
+    proved_at: Timestamp
+    seen_at: Timestamp
+
+
+class HistoryEntry(ResponseModel):
+    """Something that was done to the connection. Address and browser are empty where no merchant did it."""
+
+    at: Timestamp
+    action: str
+    actor: str = Field(description="merchant, operator or platform")
+    address: str
+    browser: str
+    details: dict[str, str]
+
+
+class AccessDocument(ResponseModel):
+    """Who can read a connection, and what was done to it."""
+
+    connection: str
+    title: str
+    user_uuid: UUID | None = Field(description="The merchant in whose document the connection is listed")
+    can_act: bool = Field(description="The sign-in is fresh enough to change the connection")
+    beside: list[str] = Field(description="The merchant's other connections that this browser may read")
+    others: int = Field(description="How many further connections the merchant has")
+    can_join: list[str] = Field(description="Connections of other merchants that this browser may change now")
+    sessions: Annotated[
+        list[SessionDocument] | None, Field(description="Null where the sign-in is not fresh enough to see them")
+    ]
+    history: list[HistoryEntry]
+
+
+def build_access_document(
+    session: Session,
+    row: Connection,
+    *,
+    own: Iterable[Connection],
+    members: Sequence[str],
+    sessions: Sequence[SessionWithProof] | None,
+    history: Iterable[StoredAuditEntry],
+) -> AccessDocument:
+    """Return the document of a connection's access, as `session` may see it.
+
+    `own` are the connections that the session may read, `members` the names of all connections of the same merchant.
+    `sessions` are those that can read the connection, None where they are not shown.
+    """
+    beside = [one.name for one in own if one.merchant == row.merchant and one.name != row.name]
+    can_act = session.can_act(row.name)
+    return AccessDocument(
+        connection=row.name,
+        title=row.title,
+        user_uuid=row.merchant,
+        can_act=can_act,
+        beside=beside,
+        others=len(members) - len(beside) - 1,
+        can_join=[one.name for one in own if can_act and one.merchant != row.merchant and session.can_act(one.name)],
+        sessions=None if sessions is None else [_build_session(one, session) for one in sessions],
+        history=[_build_history_entry(entry, session) for entry in history],
+    )
+
+
+def _build_session(other: SessionWithProof, session: Session) -> SessionDocument:
+    return SessionDocument(
+        is_this=other.id == session.id,
+        address=other.browser.address,
+        browser=other.browser.name,
+        proved_at=other.proved_at,
+        seen_at=other.seen_at,
+    )
+
+
+def _build_history_entry(stored: StoredAuditEntry, session: Session) -> HistoryEntry:
+    # Another connection is named only to a session that may read that one, too.
+    entry, browser = stored.entry, stored.entry.actor.browser
+    return HistoryEntry(
+        at=stored.at,
+        action=entry.action.value,
+        actor=entry.actor.kind,
+        address=browser.address if browser else "",
+        browser=browser.name if browser else "",
+        details={name: value for name, value in entry.details.items() if name != BESIDE or session.can_read(value)},
+    )

@@ -1,0 +1,13 @@
+"""What is kept of a browser, so that a merchant recognises it."""
+
+from dataclasses import dataclass
+
+MAX_NAME_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Browser:
+    """A browser's IP address, and its `User-Agent`, cut to `MAX_NAME_LENGTH` characters."""
+
+    address: str
+    name: str
