@@ -239,7 +239,7 @@ def test_all_connections_are_listed_page_by_page(
     line = next(line for line in operator.run("connections", "list").stdout.splitlines() if shops[0] in line)
     assert "connected" in line and "epoch 1" in line and "next poll " in line
     assert not operator.run("connections", "list", "--state", "redacted", "--platform", "nowhere").stdout
-    (entry,) = operator.run_json("audit", "--connection", f"shopify:{shops[0].removeprefix('shopify:')}")
+    (entry,) = operator.run_json("audit", "--connection", shops[0])
     assert (entry["action"], entry["actor"]) == ("connect", "merchant")
     line = operator.run("audit", "--connection", entry["connection"]).stdout
     assert f"UTC  {entry['connection']}  connect  by merchant  from 127.0.0.1" in line
