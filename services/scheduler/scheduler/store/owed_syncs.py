@@ -41,7 +41,7 @@ _REQUEUE = text("UPDATE syncs SET state = 'queued', step = step + 1, attempts = 
 _POSTPONE = text("""
 UPDATE syncs SET due_at = GREATEST(due_at, CAST(:due AS timestamptz)), reason = :reason WHERE sync_id = :sync_id
 """)
-_MAKE_DUE = text(f"UPDATE syncs SET due_at = now() WHERE {_IS_QUEUED}")
+_MAKE_DUE = text(f"UPDATE syncs SET due_at = LEAST(due_at, now()) WHERE {_IS_QUEUED}")
 
 
 async def lock_queued(tx: AsyncConnection, connection: str) -> UUID | None:

@@ -31,7 +31,7 @@ from scheduler.schedule import (
     compute_retry_time,
     compute_webhook_retry_time,
 )
-from scheduler.store import connections, delayed_requests, full_syncs, syncs, webhook_retries
+from scheduler.store import connections, delayed_requests, full_syncs, owed_syncs, syncs, webhook_retries
 from scheduler.store.full_syncs import FullSync
 from scheduler.store.webhook_retries import WebhookRetry
 from scheduler.use_cases.finish_syncs import finish_syncs
@@ -140,6 +140,8 @@ class SyncDispatcher:
                 slot = row.poll_slot or datetime.now(UTC)
                 sync_id = derive_id("poll", row.connection, slot.isoformat())
                 await full_syncs.open_or_coalesce(tx, sync_id, row.connection, row.epoch, "poll")
+                if row.blocked is None:
+                    await owed_syncs.make_due(tx, row.connection)
                 await connections.schedule_poll(tx, row.connection, self._compute_next_poll(row.connection))
         return len(due)
 
@@ -242,6 +244,7 @@ class SyncDispatcher:
             elif await webhook_retries.end(tx, retry):
                 sync_id = derive_id("subscriptions", str(retry.unsubscribed_sync))
                 await full_syncs.open_or_coalesce(tx, sync_id, retry.connection, retry.epoch, "subscriptions")
+                await owed_syncs.make_due(tx, retry.connection)
 
     async def _ensure_missing_webhooks(self, retry: WebhookRetry) -> bool:
         """Ask the gateway to create the missing webhook subscriptions. Return whether they exist now.
