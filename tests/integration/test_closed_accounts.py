@@ -1,4 +1,4 @@
-"""An account that its platform closes for a while: what was acknowledged meanwhile reaches the object, with one call."""
+"""An account that its platform closes for a while: acknowledged changes reach the object, with one call meanwhile."""
 
 from typing import Any
 

@@ -32,7 +32,7 @@ async def test_a_refused_webhook_waits_for_one_owed_full_sync_and_ends_with_it(l
     first = await block(ledger)
     later = [await ledger.request_webhook(f"p{number}") for number in range(3)]
     owed = await ledger.get_owed()
-    assert owed["reason"] == "the account is frozen"
+    assert owed["reason"] == "the account is frozen at its platform: this waits until it is open again"
     assert [(await ledger.get_sync(one))["coalesced_into"] for one in [first, *later]] == [owed["sync_id"]] * 4
     await ledger.dispatch()
     assert await ledger.pop_messages() == [], "nothing is requested before the probe is due"

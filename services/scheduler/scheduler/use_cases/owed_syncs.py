@@ -39,7 +39,8 @@ async def block_connection(
     `unread_sync` is the full sync whose step was refused, if it has read nothing: it becomes the owed one, unless
     another one waits already.
     """
-    refused, explanation = row.refused_probes + 1, f"the account is {reason}"
+    refused = row.refused_probes + 1
+    explanation = f"the account is {reason} at its platform: this waits until it is open again"
     due = compute_probe_time(refused)
     owed = await owed_syncs.lock_queued(tx, row.connection)
     if owed is None and unread_sync is not None:
