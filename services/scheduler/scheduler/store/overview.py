@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 _OPEN_SYNCS = text("""
 SELECT split_part(connection, ':', 1) AS platform, mode, state, count(*) AS syncs,
     CAST(extract(epoch FROM now() - min(requested_at)) AS double precision) AS age
-FROM syncs WHERE state IN ('queued', 'running')
+FROM syncs WHERE state IN ('queued', 'running') AND coalesced_into IS NULL
   AND NOT EXISTS (SELECT 1 FROM connections c WHERE c.connection = syncs.connection AND c.blocked IS NOT NULL)
 GROUP BY 1, 2, 3
 """)
@@ -51,7 +51,8 @@ MAX_FAILURES = MAX_BLOCKED = 20
 class OpenSyncs:
     """Number of open syncs of one platform, mode and state. `age` is the age of the oldest one in seconds.
 
-    Those of blocked connections, which wait for their platform, are left out.
+    Those that were coalesced into another one and those of blocked connections, which wait for their platform, are left
+    out.
     """
 
     platform: str
