@@ -15,7 +15,7 @@ from merchant_sync.operating import dead_letters
 from merchant_sync.operating.checks import BAD, GOOD, WARNING, clocks, database, endpoints, kafka, settings
 from merchant_sync.operating.dead_letters import DeadLetter
 from merchant_sync.operating.lag import Lag, compute_lags
-from merchant_sync.operating.status import format_age
+from merchant_sync.operating.status import describe_block, format_age
 from messaging.provisioning import build_config
 
 TOPIC = Topic("sync.progressed")
@@ -145,6 +145,14 @@ def test_an_event_is_shown_without_the_data_in_its_records() -> None:
     assert dead_letters.hide_data({"records": {"products": ["1"]}}) == {"records": {"products": ["1"]}}
     shown = build_letter(body=b'{"no": JSON').describe(with_body=False)
     assert "JSON" in shown["event"] and '{"no"' not in str(shown)
+
+
+def test_a_block_is_told_in_words() -> None:
+    block = {"reason": "frozen", "since": 1, "next_attempt_at": 1_795_600_000_000}
+    assert describe_block(block) == (
+        "blocked: the account is frozen at its platform; asked again at 2026-11-25 09:46 UTC"
+    )
+    assert describe_block(block | {"next_attempt_at": None}).endswith("being asked again now")
 
 
 def test_an_age_is_shown_in_the_largest_unit_that_it_fills() -> None:

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ValidationError
 
 from platform_sdk.errors import (
     AccessDeniedError,
+    AccountBlockedError,
     PermanentError,
-    RetryLaterError,
     ThrottledError,
     TokenRejectedError,
     TransientError,
@@ -29,7 +29,7 @@ APP_THROTTLED_CODES = (4, 341)
 PAGE_THROTTLED_CODES = (17, 32, 613, *range(80_000, 80_015))
 TRANSIENT_CODES = (1, 2)
 DENIED_CODES = (3, 10, *range(200, 300))
-BLOCKED_CODE, BLOCKED_SECONDS = 368, 3600.0
+BLOCKED_CODE = 368
 ALIAS_NOT_FOUND_CODE, PARAMETER_CODE, NOT_FOUND_SUBCODE = 803, 100, 33
 UNKNOWN_FIELD = re.compile(r"nonexisting field \((\w+)\)|\(#12\) (\w+) field is deprecated")
 PERMISSION = re.compile(r"\b(?:pages_[a-z_]+|business_management)\b")
@@ -105,7 +105,7 @@ def _interpret_code(status: int, error: _Error, reason: str) -> PageResult:
     if error.code in PAGE_THROTTLED_CODES:
         return PageResult(error=ThrottledError(reason, limit=PAGE))
     if error.code == BLOCKED_CODE:
-        return PageResult(error=RetryLaterError(reason, seconds=BLOCKED_SECONDS, escalates=True))
+        return PageResult(error=AccountBlockedError(f"restricted for a while: {reason}"))
     if error.code in TRANSIENT_CODES or error.is_transient or status >= 500:
         return PageResult(error=TransientError(reason))
     if error.code in DENIED_CODES:

@@ -14,7 +14,14 @@ from dataclasses import dataclass
 import structlog
 
 from contracts.events import parse_account
-from platform_sdk.errors import AccessDeniedError, PermanentError, RetryLaterError, ThrottledError, TransientError
+from platform_sdk.errors import (
+    AccessDeniedError,
+    AccountBlockedError,
+    PermanentError,
+    RetryLaterError,
+    ThrottledError,
+    TransientError,
+)
 from platform_sdk.http import HttpClient, TraceCall, open_http_client
 from platform_sdk.session import FULL, INCREMENTAL, MAX_WAIT_SECONDS, ApiSession, RateLimitWait, SyncContext
 from platforms.facebook.errors import APP, PageResult, parse_page_or_error
@@ -108,8 +115,9 @@ class FacebookSession(ApiSession):
     async def fetch_page(self) -> PageResponse:
         """Request the Page. The `page` of the response's result is None when the Page does not exist.
 
-        Raises RetryLaterError when the call must wait, PermanentError when Facebook refuses it, and the exceptions of
-        the context's `replace_token` and `refresh_token`.
+        Raises RetryLaterError when the call must wait, AccountBlockedError when no call for the Page is allowed,
+        PermanentError when Facebook refuses this call, and the exceptions of the context's `replace_token` and
+        `refresh_token`.
         """
         response = await self._call_with_retries(self._send, self._find_wait)
         page = response.result.page
@@ -161,12 +169,13 @@ class FacebookSession(ApiSession):
     async def _find_other_token(self, error: AccessDeniedError) -> None:
         """Get the current token from the gateway, because the merchant may have granted more permissions.
 
-        Raises `error` when the token is still the same.
+        Raises AccountBlockedError when the token is still the same: the Page is the connection's only record, so
+        nothing can be read without the permission.
         """
         token = self.context.token.token
         await self._fetch_token_once()
         if self.context.token.token == token:
-            raise error
+            raise AccountBlockedError(f"not readable: {error.reason}") from error
 
     def _drop_field(self, name: str, fields: str) -> None:
         """Stop requesting a field that Graph does not know, and log it. `fields` is what the failed call requested.

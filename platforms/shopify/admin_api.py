@@ -9,7 +9,13 @@ import httpx
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from platform_sdk.errors import PermanentError, RequestRejectedError, TokenRejectedError, TransientError
+from platform_sdk.errors import (
+    AccountBlockedError,
+    PermanentError,
+    RequestRejectedError,
+    TokenRejectedError,
+    TransientError,
+)
 from platform_sdk.grants import Grant
 from platform_sdk.http_retries import (
     REQUEST_TIMEOUT,
@@ -20,6 +26,7 @@ from platform_sdk.http_retries import (
 )
 from platform_sdk.resources import expand_scopes
 from platforms.shopify import graphql
+from platforms.shopify.errors import BLOCKED_REASONS, INACTIVE_CODE, INACTIVE_REASON
 from platforms.shopify.manifest import MANIFEST
 from platforms.shopify.settings import Settings
 
@@ -43,7 +50,8 @@ class AdminApi:
     """Calls the Admin API of any shop for one app. `now` returns ms since the Unix epoch.
 
     Every `account` must be a result of `parse_shop_domain`. All methods raise TransientError when Shopify does not
-    answer within three attempts. The texts of errors contain nothing of the request.
+    answer within three attempts; those that send queries raise its subclass AccountBlockedError when the shop is closed
+    to every query. The texts of errors contain nothing of the request.
     """
 
     def __init__(self, http: httpx.AsyncClient, settings: Settings, *, now: Callable[[], int]) -> None:
@@ -79,7 +87,8 @@ class AdminApi:
     async def refresh_grant(self, account: str, refresh_token: str) -> Grant:
         """Return new tokens for a refresh token.
 
-        Raises TokenRejectedError for the error `invalid_grant`, and TransientError for any other refusal.
+        Raises TokenRejectedError for the error `invalid_grant`, AccountBlockedError for a status with which a shop that
+        is closed answers, and TransientError for any other refusal.
         """
         sent_at = self._now()
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
@@ -89,6 +98,8 @@ class AdminApi:
             if error == "invalid_grant":
                 raise TokenRejectedError("the refresh token is not valid any more")
             log.error("refresh refused", account=account, http_status=response.status_code, error=error)
+            if response.status_code in BLOCKED_REASONS:
+                raise AccountBlockedError(BLOCKED_REASONS[response.status_code])
             raise TransientError(f"Shopify's token endpoint answers HTTP {response.status_code} {error}")
         return _parse_grant(response, sent_at)
 
@@ -186,9 +197,13 @@ class AdminApi:
         response = await _request(send)
         if response.status_code == 401:
             raise TokenRejectedError("Shopify answers HTTP 401")
+        if response.status_code in BLOCKED_REASONS:
+            raise AccountBlockedError(BLOCKED_REASONS[response.status_code])
         if response.status_code != 200:
             raise TransientError(f"Shopify answers HTTP {response.status_code}")
         envelope = _parse(graphql.QueryResponse, response)
+        if INACTIVE_CODE in envelope.error_codes:
+            raise AccountBlockedError(INACTIVE_REASON)
         if envelope.reason:
             raise PermanentError(envelope.reason[:500])
         return _validate_data(model, envelope.data)

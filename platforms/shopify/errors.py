@@ -11,6 +11,7 @@ import orjson
 
 from platform_sdk.errors import (
     AccessDeniedError,
+    AccountBlockedError,
     PermanentError,
     QueryTooExpensiveError,
     ThrottledError,
@@ -23,12 +24,10 @@ OLDEST_COMPLETE_VERSION = "2026-07"
 """The oldest API version whose responses contain all collections. Earlier versions leave some out without an error."""
 DEFAULT_RETRY_AFTER = {429: 1.0, 430: 30.0}
 """The seconds to wait when the response has no `Retry-After`, by HTTP status. Both statuses mean throttling."""
-CLOSED_SHOP_REASONS = {
-    402: "the shop is frozen (402)",
-    403: "access is forbidden (403)",
-    404: "there is no such shop (404)",
-    423: "the shop is locked (423)",
-}
+INACTIVE_CODE, INACTIVE_REASON = "SHOP_INACTIVE", "not active"
+"""The code of the GraphQL error with which a shop that is not active answers every query, and what is the matter."""
+BLOCKED_REASONS = {402: "frozen", 403: "not open to this app", 404: "not reachable", 423: "locked"}
+"""What is the matter with a shop that answers every call with one of these HTTP statuses: it is blocked."""
 
 
 @dataclass(frozen=True)
@@ -91,22 +90,23 @@ def parse_response(status: int, headers: Mapping[str, str], body: bytes, read_at
     """Parse an HTTP response. `headers` must accept names in lower case.
 
     Raises TokenRejectedError for 401, ThrottledError for 429 and 430, QueryTooExpensiveError for a query over the cost
-    limit, TransientError for errors that may pass, and PermanentError for all others. Two kinds of responses are
-    returned with their `errors`: one with data, and one to a throttled query, for its state of the rate limit.
+    limit, AccountBlockedError for a shop that is closed to every query or served in an API version that is too old,
+    TransientError for errors that may pass, and PermanentError for all others. Two kinds of responses are returned with
+    their `errors`: one with data, and one to a throttled query, for its state of the rate limit.
     """
     if status == 401:
         raise TokenRejectedError
     if status in DEFAULT_RETRY_AFTER:
         seconds = _parse_seconds(headers.get("retry-after"), DEFAULT_RETRY_AFTER[status])
         raise ThrottledError(f"the platform answered {status}", retry_after=seconds)
-    if status in CLOSED_SHOP_REASONS:
-        raise PermanentError(CLOSED_SHOP_REASONS[status])
+    if status in BLOCKED_REASONS:
+        raise AccountBlockedError(BLOCKED_REASONS[status])
     if status >= 500:
         raise TransientError(f"the platform answered {status}")
     content = _parse_content(status, body)
     version = headers.get("x-shopify-api-version")
     if version is not None and version < OLDEST_COMPLETE_VERSION:
-        raise PermanentError(f"the platform serves API version {version[:20]}, in which collections are missing")
+        raise AccountBlockedError(f"served in API version {version[:20]}, in which collections are missing")
     return _parse_graphql(content, read_at, version)
 
 
@@ -135,6 +135,8 @@ def _parse_graphql(content: dict[str, Any], read_at: int, version: str | None) -
     response = GraphqlResponse(content.get("data") or {}, read_at, cost, _parse_errors(content.get("errors")), version)
     if response.is_throttled:
         return response
+    if any(error.code == INACTIVE_CODE for error in response.errors):
+        raise AccountBlockedError(INACTIVE_REASON)
     if any(error.code == "MAX_COST_EXCEEDED" for error in response.errors):
         requested = float((extensions.get("cost") or {}).get("requestedQueryCost") or 0)
         raise QueryTooExpensiveError("a query requests more points than any query may", requested)

@@ -103,8 +103,8 @@ class ShopifySession(ApiSession):
     async def fetch(self, query: Query, variables: Variables) -> GraphqlResponse:
         """Send a query and return the response, which may contain errors at some paths of its data.
 
-        Raises RetryLaterError when the query must wait, PermanentError when the platform refuses it, and
-        QueryTooExpensiveError when it must request fewer records.
+        Raises RetryLaterError when the query must wait, PermanentError when the platform refuses it,
+        AccountBlockedError when it refuses every query, and QueryTooExpensiveError when it must request fewer records.
         """
         return await self._call_with_retries(
             partial(self._send_once, query, variables),
@@ -115,8 +115,9 @@ class ShopifySession(ApiSession):
     async def fetch_without_errors(self, query: Query, variables: Variables) -> GraphqlResponse:
         """Send a query and return the response, which contains no errors.
 
-        Raises RetryLaterError when the query must wait, RecordError for a transient error in the data, and
-        PermanentError for any other error and for a query that is too expensive.
+        Raises RetryLaterError when the query must wait, RecordError for a transient error in the data,
+        AccountBlockedError when the platform refuses every query, and PermanentError for any other error and for a
+        query that is too expensive.
         """
         try:
             response = await self.fetch(query, variables)

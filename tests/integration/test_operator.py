@@ -224,6 +224,25 @@ def test_the_doctor_names_a_missing_subscription(world: World, operator: Operato
     assert output["bad"] == 0
 
 
+def test_a_blocked_connection_is_named_by_every_command(world: World, operator: Operator) -> None:
+    shop = world.make_shop(products=1)
+    world.connect_and_sync(shop)
+    name, where = f"shopify:{shop}", f"WHERE connection = 'shopify:{shop}'"
+    world.execute_sql(f"UPDATE scheduler.connections SET blocked = 'frozen', blocked_since = now() {where}")
+    try:
+        in_words = "blocked: the account is frozen at its platform; being asked again now"
+        assert in_words in operator.run("status", "--connection", name).stdout
+        (line,) = [line for line in operator.run("connections", "list").stdout.splitlines() if name in line]
+        assert line.endswith(in_words)
+        assert [(row["connection"], row["reason"]) for row in operator.run_json("status")["blocked"]] == [
+            (name, "frozen")
+        ]
+        warning = operator.find_problems(code=0, sample=500)[name]["details"]
+        assert "the account is frozen at its platform" in warning
+    finally:
+        world.execute_sql(f"UPDATE scheduler.connections SET blocked = NULL, blocked_since = NULL {where}")
+
+
 def test_all_connections_are_listed_page_by_page(
     world: World, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,12 +1,12 @@
 """The command `merchant-sync connections`: list the connections of an installation, for people and for scripts."""
 
 import sys
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from merchant_sync.operating.internal_api import InternalApi
+from merchant_sync.operating.status import describe_block, format_time
 from merchant_sync.operating.terminal import (
     EXIT_CODES,
     LOCAL,
@@ -32,7 +32,7 @@ def list_connections(
     data: DataDir = LOCAL,
     as_json: AsJson = False,
 ) -> None:
-    """List connections by name: state, epoch (a number that rises at each disconnect), time of the next poll."""
+    """List connections by name: state, epoch (a number that rises at each disconnect), next poll, and any block."""
     access = locate_installation_or_exit(data)
     with exit_on_errors(), InternalApi(access) as api:
         connections = list(api.iterate_connections(platform=platform, state=state))
@@ -47,5 +47,6 @@ def list_connections(
 def _format_connection(row: dict[str, Any], width: int) -> str:
     """Return one connection as a line of text. Its name is padded to `width`, never cut, so that it can be copied."""
     due = row["next_poll_at"]
-    poll = "" if due is None else f"  next poll {datetime.fromtimestamp(due / 1000, UTC):%Y-%m-%d %H:%M} UTC"
-    return f"{row['connection']:<{width}}  {row['state']:<11}  epoch {row['epoch']}{poll}"
+    poll = "" if due is None else f"  next poll {format_time(due)}"
+    blocked = f"  {describe_block(row['blocked'])}" if row["blocked"] else ""
+    return f"{row['connection']:<{width}}  {row['state']:<11}  epoch {row['epoch']}{poll}{blocked}"

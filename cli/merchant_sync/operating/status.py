@@ -5,6 +5,7 @@ Freshness is how long ago the connections last had a successful sync.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -34,6 +35,7 @@ def load_status(access: Access) -> dict[str, Any]:
         "open_syncs": open_syncs,
         "finished_within_a_day": overview["finished"],
         "failures": overview["failures"],
+        "blocked": overview["blocked"],
         "oldest_unfinished_seconds": max((entry["age"] for entry in open_syncs), default=0.0),
         "last_success_age_seconds": overview["freshness"],
         "dirty_snapshots": overview["dirty_snapshots"],
@@ -70,6 +72,8 @@ def _build_tables(status: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]
         (row["connection"], row["mode"], format_age(row["age"]), row["reason"] or "") for row in status["failures"]
     ]
     yield "Failed within a day", ("connection", "mode", "ago", "reason"), failures
+    blocked = [(row["connection"], format_age(row["age"]), row["reason"]) for row in status["blocked"]]
+    yield "Blocked by their platform", ("connection", "since", "the account is"), blocked
     freshness = [
         (row["platform"], row["connections"], format_age(row["p95"]), format_age(row["oldest"]), row["never_synced"])
         for row in status["last_success_age_seconds"]
@@ -92,10 +96,24 @@ def format_age(seconds: float | None) -> str:
     return f"{seconds:.0f} s"
 
 
+def describe_block(block: dict[str, Any]) -> str:
+    """Return in words why nothing can be read of a blocked connection, and when its platform is asked again (UTC)."""
+    at = block["next_attempt_at"]
+    asked = f"asked again at {format_time(at)}" if at else "being asked again now"
+    return f"blocked: the account is {block['reason']} at its platform; {asked}"
+
+
+def format_time(ms: int) -> str:
+    """Format a time in milliseconds since 1970 as UTC, for example `2026-11-29 20:15 UTC`."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def show_connection(connection: dict[str, Any], console: Console) -> None:
     """Print one merchant's connection with its latest syncs."""
     name, state, epoch = connection["connection"], connection["state"], connection["epoch"]
     console.print(f"[bold]{name}[/] is {state}, epoch {epoch}", highlight=False)
+    if connection["blocked"]:
+        console.print(describe_block(connection["blocked"]), highlight=False, markup=False)
     table = Table("sync", "mode", "cause", "state", "records", "reason", box=None, padding=(0, 2, 0, 0))
     for sync in connection["syncs"]:
         fields = (sync["sync_id"], sync["mode"], sync["cause"], sync["state"], sync["records"], sync["reason"] or "")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from messaging import tracing
 from messaging.errors import InvalidMessageError, UnavailableError
-from platform_sdk.errors import ConnectionEndedError, PermanentError, RetryLaterError
+from platform_sdk.errors import AccountBlockedError, ConnectionEndedError, PermanentError, RetryLaterError
 from platform_sdk.tokens import AccessToken
 
 TIMEOUT_SECONDS = 10.0
@@ -35,6 +35,7 @@ class _EndedResponse(BaseModel):
 class _UnavailableResponse(BaseModel):
     reason: str
     retry_after: float | None = None
+    blocked: str | None = None
 
 
 class TokenClient:
@@ -64,6 +65,7 @@ class TokenClient:
         - `ConnectionEndedError` when the connection is uninstalled or redacted, or must be authorised again;
         - `PermanentError` when the gateway does not know the connection;
         - `RetryLaterError` when the gateway has no token of the connection at present;
+        - `AccountBlockedError` when that is because the platform refuses every call about the account;
         - `InvalidMessageError` when this fetcher may not have tokens of the connection;
         - `UnavailableError` when the gateway does not answer or fails.
         """
@@ -103,10 +105,12 @@ class TokenClient:
         except UnavailableError as error:
             self.health_error = str(error)
             raise
-        except (RetryLaterError, PermanentError, InvalidMessageError) as error:
+        except (RetryLaterError, AccountBlockedError):
             self.health_error = None
-            if not isinstance(error, RetryLaterError):
-                self._cache.pop(connection, None)
+            raise
+        except (PermanentError, InvalidMessageError):
+            self.health_error = None
+            self._cache.pop(connection, None)
             raise
         self.health_error = None
         self._cache[connection] = token
@@ -116,10 +120,10 @@ class TokenClient:
 def _parse_response(connection: str, response: httpx.Response, now: int) -> AccessToken:
     """Return the token in the gateway's response, which arrived at `now` (ms since the Unix epoch).
 
-    Raises `ConnectionEndedError` for status 409, `RetryLaterError` for 424 and `PermanentError` for 404: these concern
-    only this connection. Raises `InvalidMessageError` for 403, because the request reached the wrong fetcher. Raises
-    `UnavailableError` for every other status, because the gateway itself has a problem. No error contains the body of
-    the response.
+    Raises `ConnectionEndedError` for status 409, `RetryLaterError` or `AccountBlockedError` for 424, and
+    `PermanentError` for 404: these concern only this connection. Raises `InvalidMessageError` for 403, because the
+    request reached the wrong fetcher. Raises `UnavailableError` for every other status, because the gateway itself has
+    a problem. No error contains the body of the response.
     """
     try:
         if response.status_code == 200:
@@ -131,6 +135,8 @@ def _parse_response(connection: str, response: httpx.Response, now: int) -> Acce
             raise ConnectionEndedError(_EndedResponse.model_validate_json(response.content).state)
         if response.status_code == 424:
             unavailable = _UnavailableResponse.model_validate_json(response.content)
+            if unavailable.blocked is not None:
+                raise AccountBlockedError(unavailable.blocked)
             raise RetryLaterError(
                 f"no token: {unavailable.reason}"[:300], seconds=unavailable.retry_after or None, escalates=True
             )

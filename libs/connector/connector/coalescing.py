@@ -14,6 +14,8 @@ from contracts.headers import derive_id
 
 PROBE_CAUSE = "probe"
 """The cause of requests that only test whether webhooks reach Kafka. No records are read for them."""
+WEBHOOK_CAUSE = "webhook"
+"""The cause of requests that the gateway publishes for webhooks, without asking the scheduler."""
 
 
 @dataclass(frozen=True)

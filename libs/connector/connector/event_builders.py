@@ -130,10 +130,10 @@ def build_step_progressed(
     return _build_progressed(event, request.step)
 
 
-def build_read_postponed_or_failed(
+def build_read_stopped(
     connection: str, epoch: int, requests: Sequence[SyncRequested], context: SyncContext | None, **fields: object
 ) -> OutboundMessage:
-    """Build the event that reports that an incremental read of `requests` was postponed or has failed.
+    """Build the event that reports that an incremental read of `requests` was postponed, has failed or is blocked.
 
     `context` is None when nothing was read. `fields` are further fields of `SyncProgressed`.
     """

@@ -117,13 +117,15 @@ class SyncProgressed(Event):
     `outcome` is one of the following. `advanced`: the step of a full sync is done, and the next step begins at
     `cursor`. `completed`: all steps of the full sync are done. `postponed`: the work continues at `not_before` or later
     from `cursor`; for an incremental sync `records` are the ids to read then. `failed`: `reason` says why, and
-    `retryable` says whether another attempt can help. No event is published when the read of an incremental sync is
-    completed, because the spaces-writer reports its end with a `SyncResult`.
+    `retryable` says whether another attempt can help. `blocked`: the platform refuses every call about the account, and
+    `reason` completes "the account is ..."; `cursor` is None unless the full sync has read anything. No event is
+    published when the read of an incremental sync is completed, because the spaces-writer reports its end with a
+    `SyncResult`.
     """
 
     connection: ConnectionName
     epoch: int
-    outcome: Literal["advanced", "completed", "postponed", "failed"]
+    outcome: Literal["advanced", "completed", "postponed", "failed", "blocked"]
     sync_ids: tuple[UUID, ...]
     """The id of the full sync, or the ids of all incremental syncs that were read together."""
     step: int | None = None
@@ -134,6 +136,9 @@ class SyncProgressed(Event):
     reason: str | None = None
     retryable: bool = True
     throttled: bool = False
+    remembered: bool = False
+    """Whether the outcome `blocked` repeats an earlier answer of the platform, so that no call was made. The account
+    may have been opened since."""
     attempt: int = 1
     calls: int = 0
     """The number of calls made to the platform."""

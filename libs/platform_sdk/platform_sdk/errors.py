@@ -1,8 +1,8 @@
 """Errors of a platform's API. The type of an error says what must follow from it.
 
-`RetryLaterError` and `PermanentError` end a step of a sync: the handlers postpone the step, or report its failure. The
-other types are handled by the API session, which retries, waits or replaces the token. When that does not help, the
-session raises `RetryLaterError` or `PermanentError`.
+`RetryLaterError`, `PermanentError` and `AccountBlockedError` end a step of a sync: the handlers postpone the step,
+report its failure, or report that the account is blocked. The other types are handled by the API session, which
+retries, waits or replaces the token. When that does not help, the session raises `RetryLaterError` or `PermanentError`.
 """
 
 
@@ -61,6 +61,19 @@ class ConnectionEndedError(PermanentError):
 
 class TransientError(Exception):
     """The platform is not reached, or responds with an error that may be gone at the next attempt."""
+
+
+class AccountBlockedError(TransientError):
+    """The platform answers every call about the account with a refusal that says nothing about what was asked.
+
+    The account is frozen or locked, for example. No other attempt helps until the platform opens the account again,
+    which may take days, and no token is at fault. `reason` is a phrase that completes "the account is ...", such as
+    "frozen"; merchants see it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the account is {reason}")
+        self.reason = reason
 
 
 class TokenRejectedError(Exception):

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
-from platform_sdk.errors import RetryLaterError, ThrottledError, TokenRejectedError, TransientError
+from platform_sdk.errors import (
+    AccountBlockedError,
+    RetryLaterError,
+    ThrottledError,
+    TokenRejectedError,
+    TransientError,
+)
 from platform_sdk.tokens import AccessToken
 
 INCREMENTAL, FULL = "incremental", "full"
@@ -94,8 +100,8 @@ class ApiSession:
         rate limit; it is called before each attempt. `on_failure` receives the seconds that an attempt with a
         TransientError took.
 
-        Raises RetryLaterError when the wait is too long or the retries are used up. Other exceptions of `send`,
-        `replace_token` and `refresh_token` are raised unchanged.
+        Raises RetryLaterError when the wait is too long or the retries are used up. Other exceptions of `send`, also
+        AccountBlockedError, and those of `replace_token` and `refresh_token` are raised unchanged.
         """
         began, attempts, has_new_token = self._elapsed(), 0, False
         while True:
@@ -111,6 +117,9 @@ class ApiSession:
             except ThrottledError as error:
                 attempts += 1
                 await self._wait_for_throttle(error, attempts)
+            except AccountBlockedError:
+                # Its base class, TransientError, is retried; a blocked account is asked again by the scheduler alone.
+                raise
             except TransientError as error:
                 attempts += 1
                 if on_failure is not None:

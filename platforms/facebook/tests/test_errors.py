@@ -7,8 +7,8 @@ import pytest
 
 from platform_sdk.errors import (
     AccessDeniedError,
+    AccountBlockedError,
     PermanentError,
-    RetryLaterError,
     ThrottledError,
     TokenRejectedError,
     TransientError,
@@ -42,7 +42,7 @@ def test_a_page_that_does_not_exist_is_no_error(code: int, subcode: int | None) 
         *[(code, AccessDeniedError) for code in (3, 10, 200, 210, 283, 299)],
         *[(code, ThrottledError) for code in (4, 17, 32, 341, 613, 80000, 80001, 80002, 80006, 80014)],
         *[(code, TransientError) for code in (1, 2)],
-        (368, RetryLaterError),
+        (368, AccountBlockedError),
         (100, PermanentError),
         (300, PermanentError),
         (0, PermanentError),
@@ -101,10 +101,9 @@ def test_a_missing_permission_is_named() -> None:
     assert "permission pages_read_engagement is needed" in parse_error(200, "(#200) Permissions error").error.reason
 
 
-def test_a_policy_block_is_retried_after_an_hour() -> None:
+def test_a_policy_block_blocks_the_page() -> None:
     error = parse_error(368, "The action attempted has been deemed abusive", is_transient=True).error
-    assert (error.seconds, error.escalates, error.throttled) == (3600, True, False)
-    assert "(#368) The action" in error.reason
+    assert error.reason == "restricted for a while: (#368) The action attempted has been deemed abusive"
 
 
 @pytest.mark.parametrize("code", [190, 102, 1, 4, 10, 100, 368, 80001])

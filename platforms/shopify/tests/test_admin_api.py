@@ -9,7 +9,13 @@ import pytest
 import stamina
 from graphql import build_schema, parse, validate
 
-from platform_sdk.errors import PermanentError, RequestRejectedError, TokenRejectedError, TransientError
+from platform_sdk.errors import (
+    AccountBlockedError,
+    PermanentError,
+    RequestRejectedError,
+    TokenRejectedError,
+    TransientError,
+)
 from platforms.shopify.admin_api import AdminApi, ShopifySubscription
 from platforms.shopify.graphql import QUERIES
 from platforms.shopify.settings import Settings
@@ -262,3 +268,29 @@ SCHEMA = Path(__file__).parents[3] / "sandbox" / "sandbox" / "shopify" / "schema
 def test_the_documents_are_valid() -> None:
     schema = build_schema(SCHEMA.read_text(), assume_valid=True)
     assert [validate(schema, parse(document)) for document in QUERIES] == [[]] * len(QUERIES)
+
+
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        (httpx.Response(402), "frozen"),
+        (httpx.Response(403), "not open to this app"),
+        (httpx.Response(404), "not reachable"),
+        (httpx.Response(423), "locked"),
+        (build_errors("SHOP_INACTIVE"), "not active"),
+    ],
+)
+async def test_a_closed_shop_is_blocked_after_one_call(make_remote: Any, response: Any, reason: str) -> None:
+    shopify = make_remote(response)
+    for number, call in enumerate(
+        (shopify.client.is_token_valid(SHOP, "t"), shopify.client.list_subscriptions(SHOP, "t"))
+    ):
+        with pytest.raises(AccountBlockedError) as raised:
+            await call
+        assert (raised.value.reason, len(shopify.requests)) == (reason, number + 1)
+
+
+@pytest.mark.parametrize("status", [402, 403, 404, 423])
+async def test_a_refresh_at_a_closed_shop_rejects_no_token(make_remote: Any, status: int) -> None:
+    with pytest.raises(AccountBlockedError):
+        await make_remote(httpx.Response(status)).client.refresh_grant(SHOP, "r")

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from platform_sdk.errors import (
+    AccountBlockedError,
     PermanentError,
     QueryTooExpensiveError,
     ThrottledError,
@@ -61,16 +62,29 @@ def test_a_transient_error_without_data_may_be_tried_again(code: str) -> None:
         parse({"errors": [build_error(code)]})
 
 
-@pytest.mark.parametrize("code", ["ACCESS_DENIED", "SHOP_INACTIVE", "undefinedField", ""])
+@pytest.mark.parametrize("code", ["ACCESS_DENIED", "undefinedField", ""])
 def test_any_other_error_without_data_is_permanent(code: str) -> None:
     with pytest.raises(PermanentError):
         parse({"data": None, "errors": [build_error(code)]})
 
 
-@pytest.mark.parametrize("status", [402, 403, 404, 423, 400])
-def test_a_closed_shop_is_a_permanent_error(status: int) -> None:
-    with pytest.raises(PermanentError):
+@pytest.mark.parametrize(
+    ("status", "reason"), [(402, "frozen"), (403, "not open to this app"), (404, "not reachable"), (423, "locked")]
+)
+def test_a_closed_shop_is_blocked_and_says_why(status: int, reason: str) -> None:
+    with pytest.raises(AccountBlockedError) as raised:
         parse({"errors": "Not today"}, status)
+    assert raised.value.reason == reason
+
+
+def test_an_inactive_shop_is_blocked() -> None:
+    with pytest.raises(AccountBlockedError, match="not active"):
+        parse({"data": None, "errors": [build_error("SHOP_INACTIVE")]})
+
+
+def test_a_request_that_is_refused_is_a_permanent_error() -> None:
+    with pytest.raises(PermanentError):
+        parse({"errors": "Not today"}, 400)
 
 
 def test_status_401_rejects_the_token() -> None:
@@ -104,7 +118,7 @@ def test_a_search_that_was_not_understood_matches_everything_and_is_refused() ->
         parse({"data": {}, "extensions": {"search": [{"path": ["products"], "warnings": [{"field": "x"}]}]}})
 
 
-def test_an_old_version_would_lose_collections_and_is_refused() -> None:
-    with pytest.raises(PermanentError, match="2026-04"):
+def test_an_old_version_would_lose_collections_and_blocks_the_shop() -> None:
+    with pytest.raises(AccountBlockedError, match="2026-04"):
         parse({"data": {}}, headers={"x-shopify-api-version": "2026-04"})
     assert parse({"data": {}}, headers={"x-shopify-api-version": "2026-07"}).version == "2026-07"

@@ -264,8 +264,8 @@ async def test_a_permission_that_was_taken_away_is_named(open_pages: Any) -> Non
     pages = await open_pages(1)
     pages.sandbox.control("PUT", f"/users/{pages.user}/permissions", {"pages_read_engagement": "declined"})
     end = await pages.run_full_sync(pages.ids[0])
-    assert (end.outcome, end.retryable) == ("failed", False)
-    assert "permission pages_read_engagement is needed" in end.reason
+    assert (end.outcome, end.cursor) == ("blocked", None)
+    assert end.reason.startswith("not readable: permission pages_read_engagement is needed")
 
 
 async def test_a_page_that_is_gone_is_an_empty_object_and_comes_back(open_pages: Any) -> None:

@@ -194,10 +194,10 @@ class TestTokens:
         assert (bench.publisher.last.outcome, bench.publisher.last.reason) == ("postponed", None)
         assert bench.publisher.records == []
 
-    async def test_what_is_denied_fails_and_names_the_permission(self, bench: Any) -> None:
+    async def test_what_is_denied_blocks_the_page_and_names_the_permission(self, bench: Any) -> None:
         bench.graph.script = [bench.build_error(10, "(#10) Requires pages_read_engagement permission", status=403)]
         await bench.read()
-        assert (bench.publisher.last.outcome, bench.publisher.last.retryable) == ("failed", False)
+        assert bench.publisher.last.outcome == "blocked"
         assert "permission pages_read_engagement is needed" in bench.publisher.last.reason
 
     async def test_what_was_granted_since_is_requested_with_the_new_token(self, bench: Any) -> None:
@@ -362,10 +362,11 @@ class TestTransientErrors:
         with pytest.raises(TransientError, match="the platform is not reached: TimeoutError"):
             await bench.client.fetch_page_or_error(bench.PAGE, bench.TOKEN, "id", seconds=0.05)
 
-    async def test_a_policy_block_waits_for_long(self, bench: Any) -> None:
+    async def test_a_policy_block_blocks_the_page_after_one_call(self, bench: Any) -> None:
         bench.graph.script = [bench.build_error(368)]
         await bench.read()
-        assert (bench.waits >= 3600, bench.publisher.last.throttled) == (True, False)
+        assert (bench.publisher.last.outcome, len(bench.graph.calls)) == ("blocked", 1)
+        assert bench.publisher.last.reason.startswith("restricted for a while: (#368)")
 
     async def test_a_wrong_proof_ends_no_connection(self, bench: Any) -> None:
         bench.graph.script = [bench.build_error(100, "Invalid appsecret_proof provided in the API argument")]

@@ -36,7 +36,13 @@ from gateway.webhooks.protocol import WebhookEndpoints, WebhookProtocol
 from messaging.errors import UnavailableError
 from messaging.outbox import OutboxRelay
 from platform_sdk.adapters import PlatformAdapter
-from platform_sdk.errors import PermanentError, RequestRejectedError, TokenRejectedError, TransientError
+from platform_sdk.errors import (
+    AccountBlockedError,
+    PermanentError,
+    RequestRejectedError,
+    TokenRejectedError,
+    TransientError,
+)
 from platform_sdk.grants import Grant
 from platforms.facebook import connect as facebook_connect
 from platforms.facebook.settings import Settings as FacebookSettings
@@ -80,6 +86,7 @@ class FakeShopify:
 
     def __init__(self) -> None:
         self.down = False
+        self.blocked: str | None = None
         self.missing_accounts: set[str] = set()
         self.uninstalled_accounts: list[str] = []
         self.hanging = False
@@ -176,6 +183,8 @@ class FakeShopify:
     def _check_available(self) -> None:
         if self.down:
             raise TransientError("Shopify does not answer")
+        if self.blocked is not None:
+            raise AccountBlockedError(self.blocked)
 
     def _check_token(self, token: str) -> None:
         self._check_available()

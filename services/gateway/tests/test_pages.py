@@ -5,7 +5,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from gateway.pages.views import ConnectionView, SyncView, UploadView, build_queued_sync, build_sync_document
+from gateway.pages.views import (
+    BlockView,
+    ConnectionView,
+    SyncView,
+    UploadView,
+    build_queued_sync,
+    build_sync_document,
+)
 
 NAME = "shopify:acme.myshopify.com"
 OK, WAIT = {"status": "success", "message": "m"}, {"status": "pending", "message": "m"}
@@ -91,6 +98,23 @@ async def test_the_connections_page_shows_the_latest_syncs(world: Any) -> None:
     page = world.create_browser("text/html")
     page.cookies.update(dict(world.browser.cookies))
     assert f"/syncs/{latest.sync_id}" in (await page.get("/connections")).text
+
+
+@pytest.mark.integration
+async def test_a_blocked_account_and_what_waits_for_it_are_shown_in_words(world: Any) -> None:
+    connected = await world.connect()
+    owed, block = uuid4(), BlockView(reason="frozen", since=1_795_500_000_000, next_attempt_at=1_795_600_000_000)
+    world.scheduler.connections[NAME] = ConnectionView(connection=NAME, blocked=block)
+    (connection,) = (await world.browser.get("/connections")).json()["connections"]
+    assert (connection["state"], connection["blocked"]["reason"]) == ("connected", "frozen")
+    sync_id = UUID(connected["sync_id"])
+    world.scheduler.syncs[sync_id] = build_sync("queued", sync_id=sync_id, coalesced_into=owed, reason="it waits")
+    page = world.create_browser("text/html")
+    page.cookies.update(dict(world.browser.cookies))
+    text = (await page.get("/connections")).text
+    assert "its platform answers that the account is frozen" in text
+    assert 'asked again at <time data-ms="1795600000000">' in text
+    assert f'href="/syncs/{owed}"' in (await page.get(f"/syncs/{sync_id}")).text
 
 
 @pytest.mark.integration

@@ -136,3 +136,19 @@ async def test_only_the_scheduler_ensures_subscriptions_and_only_of_connected_ac
     world.shopify.down = False
     world.shopify.revoke_tokens()
     assert (await ensure_subscriptions(world, uuid4())).json() == {"state": "reauthorise"}
+
+
+@pytest.mark.integration
+async def test_a_closed_account_is_named_and_does_not_end_the_connection(world: Any) -> None:
+    await world.connect()
+    world.shopify.blocked = "frozen"
+    await world.expire_token()
+    for _ in range(2):  # the refresh of the token is refused first, then the call
+        response = await ensure_subscriptions(world, uuid4())
+        assert (response.status_code, response.json()) == (
+            424,
+            {"reason": "the account is frozen", "blocked": "frozen"},
+        )
+    assert (await world.call_internal("/internal/tokens", {"connection": NAME})).json()["blocked"] == "frozen"
+    world.shopify.blocked = None
+    assert (await ensure_subscriptions(world, uuid4())).status_code == 200

@@ -4,7 +4,7 @@ import httpx
 
 from messaging import tracing
 from messaging.errors import UnavailableError
-from platform_sdk.errors import ConnectionEndedError
+from platform_sdk.errors import AccountBlockedError, ConnectionEndedError
 
 
 class GatewayClient:
@@ -20,8 +20,9 @@ class GatewayClient:
 
         `sync_id` is the full sync that needs them. `is_first_sync` is True for the first full sync after an account was
         connected: the gateway then also tests that webhooks arrive at its webhook URL. Raises ConnectionEndedError with
-        the connection's state when the connection is not connected. Raises UnavailableError when the gateway does not
-        answer, or when it answers that the platform is unavailable.
+        the connection's state when the connection is not connected, and AccountBlockedError when the platform refuses
+        every call about the account. Raises UnavailableError when the gateway does not answer, or when it answers that
+        the platform is unavailable.
         """
         url = f"{self._url}/internal/connections/{connection}/assert"
         body = {"sync_id": sync_id, "first": is_first_sync}
@@ -32,7 +33,9 @@ class GatewayClient:
         except httpx.HTTPError as error:
             raise UnavailableError(f"gateway: {error!r}") from error
         if response.status_code in {404, 409}:
-            raise ConnectionEndedError(_read_state(response))
+            raise ConnectionEndedError(_read(response, "state") or "not connected")
+        if response.status_code == 424 and (reason := _read(response, "blocked")):
+            raise AccountBlockedError(reason)
         if response.status_code != 200:
             raise UnavailableError(f"gateway: HTTP {response.status_code}")
 
@@ -45,8 +48,9 @@ class GatewayClient:
         return None
 
 
-def _read_state(response: httpx.Response) -> str:
+def _read(response: httpx.Response, field: str) -> str:
+    """Return this field of the response's JSON object; empty when there is none."""
     try:
-        return str(response.json().get("state", "not connected"))
+        return str(response.json().get(field) or "")
     except ValueError:
-        return "not connected"
+        return ""

@@ -67,6 +67,23 @@ def compute_webhook_retry_time(failed_attempt: int) -> datetime:
     return datetime.now(UTC) + timedelta(minutes=min(60, 5 * 2 ** min(failed_attempt - 1, 10)))
 
 
+def compute_probe_time(refused: int) -> datetime:
+    """Return when a blocked account is asked again, after `refused` calls (from 1) in a row were refused.
+
+    The waits are 1, 2, 4 minutes and so on, up to 24 hours.
+    """
+    return datetime.now(UTC) + timedelta(minutes=min(1440, 2 ** min(refused - 1, 11)))
+
+
+def compute_owed_time(recent: int) -> datetime:
+    """Return when a full sync begins that reads what incremental syncs could not.
+
+    `recent` is how many such full syncs the connection had within the last day. The waits are 1, 2, 4 minutes and so
+    on, up to 24 hours.
+    """
+    return compute_probe_time(recent + 1)
+
+
 def compute_retry_time(failed_attempt: int) -> datetime:
     """Return when a sync's request or step is tried again, if attempt number `failed_attempt` (from 1) has failed."""
     return datetime.now(UTC) + timedelta(seconds=compute_backoff_seconds(failed_attempt))

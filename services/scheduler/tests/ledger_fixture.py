@@ -102,6 +102,32 @@ class Ledger:
         async with self.database.transaction() as tx:
             await tx.execute(text(sql))
 
+    async def list_full_syncs(self, state: str) -> list[dict[str, Any]]:
+        """Return the full syncs in this state that were not coalesced."""
+        sql = "SELECT * FROM syncs WHERE mode = 'full' AND coalesced_into IS NULL AND state = :state"
+        async with self.database.transaction() as tx:
+            return [dict(row) for row in (await tx.execute(text(sql), {"state": state})).mappings()]
+
+    async def get_owed(self) -> dict[str, Any]:
+        """Return the only full sync that has not begun."""
+        (owed,) = await self.list_full_syncs("queued")
+        return owed
+
+    async def make_owed_due(self) -> None:
+        await self.execute("UPDATE syncs SET due_at = now() WHERE state = 'queued' AND due_at IS NOT NULL")
+
+    async def request_webhook(self, product: str = "p1") -> UUID:
+        """Enter the request of a webhook; returns its sync id."""
+        sync_id = uuid4()
+        await self.requests(SHOP, [build_request(sync_id, product)])
+        return sync_id
+
+    async def complete_full_sync(self, sync_id: UUID) -> None:
+        """Let the running step of a full sync complete the read, and the full sync succeed."""
+        step = (await self.get_sync(sync_id))["step"]
+        await self.progress(SHOP, [build_progress(sync_id, "completed", step=step)])
+        await self.data_stored(SHOP, [build_result(sync_id)])
+
     async def start_full_sync(self) -> UUID:
         """Start a full sync and pop the request for its first step; returns its id."""
         sync_id = uuid4()

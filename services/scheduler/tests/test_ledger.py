@@ -152,17 +152,6 @@ async def test_a_postponed_request_is_published_again_at_its_time_for_all_syncs_
     assert message["records"] == {"products": ["p1", "p2"]}
 
 
-async def test_a_refused_request_fails_at_once_with_the_reason(ledger: Ledger) -> None:
-    await ledger.change_connection()
-    request_id = uuid4()
-    await ledger.requests(SHOP, [build_request(request_id)])
-    await ledger.progress(
-        SHOP, [build_progress(request_id, "failed", reason="the connection is reauthorise", retryable=False)]
-    )
-    row = await ledger.get_sync(request_id)
-    assert (row["state"], row["reason"]) == ("failed", "the connection is reauthorise")
-
-
 async def test_records_to_verify_become_one_request_however_often_the_event_is_repeated(ledger: Ledger) -> None:
     await ledger.change_connection()
     event = DataStored(

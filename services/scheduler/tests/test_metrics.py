@@ -70,13 +70,13 @@ async def test_a_webhook_without_a_change_and_a_manual_sync_are_not_measured(led
 
 
 async def test_each_sync_is_counted_once_when_it_ends(ledger: Ledger) -> None:
-    full_sync, good, bad = await ledger.start_full_sync(), uuid4(), uuid4()
-    await ledger.requests(SHOP, [build_accepted_request(good), build_accepted_request(bad)])
+    bad, good, waiting = await ledger.start_full_sync(), uuid4(), uuid4()
+    await ledger.requests(SHOP, [build_accepted_request(good), build_accepted_request(waiting)])
     for _ in range(2):
         await ledger.data_stored(SHOP, [build_result(good)])
-        await ledger.progress(SHOP, [build_progress(bad, "failed", retryable=False, reason="never")])
+        await ledger.progress(SHOP, [build_progress(bad, "failed", step=1, retryable=False, reason="never")])
     await ledger.change_connection(revision=2, epoch=2, state="uninstalled")
-    assert (await ledger.get_sync(full_sync))["state"] == "cancelled"
+    assert (await ledger.get_sync(waiting))["state"] == "cancelled"
     finished = {
         (mode, state): get_sample(ledger, "syncs_ended_total", platform="shopify", mode=mode, state=state)
         for mode in ("incremental", "full")
@@ -84,8 +84,8 @@ async def test_each_sync_is_counted_once_when_it_ends(ledger: Ledger) -> None:
     }
     assert {labels: count for labels, count in finished.items() if count} == {
         ("incremental", "success"): 1,
-        ("incremental", "failed"): 1,
-        ("full", "cancelled"): 1,
+        ("incremental", "cancelled"): 1,
+        ("full", "failed"): 1,
     }
     assert None not in finished.values(), "series are there before their first count"
 

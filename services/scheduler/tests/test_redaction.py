@@ -68,6 +68,7 @@ async def test_a_redaction_deletes_what_was_done_and_what_waits(ledger: Ledger) 
         "state": "redacted",
         "upload_sequence": -1,
         "webhook_attempts": 0,
+        "refused_probes": 0,
     }
 
 

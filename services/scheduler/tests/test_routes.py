@@ -47,13 +47,12 @@ async def test_connections_are_listed_by_name_in_pages(ledger: Ledger) -> None:
 
 
 async def test_the_overview_shows_failures_freshness_and_dirty_snapshots(ledger: Ledger) -> None:
-    good, bad, open_id = uuid4(), uuid4(), uuid4()
-    await ledger.change_connection()
-    await ledger.requests(SHOP, [build_request(good), build_request(bad), build_request(open_id)])
+    bad, good, open_id = await ledger.start_full_sync(), uuid4(), uuid4()
+    await ledger.requests(SHOP, [build_request(good), build_request(open_id)])
     before = await read_overview(ledger)
     assert (before["freshness"][0]["never_synced"], before["freshness"][0]["p95"]) == (1, None)
     await ledger.data_stored(SHOP, [build_result(good, sequence=3)])
-    await ledger.progress(SHOP, [build_progress(bad, "failed", retryable=False, reason="gone")])
+    await ledger.progress(SHOP, [build_progress(bad, "failed", step=1, retryable=False, reason="gone")])
     overview = await read_overview(ledger)
     assert [(item["state"], item["syncs"]) for item in overview["current"]["open_syncs"]] == [("queued", 1)]
     assert overview["current"]["connections"] == [{"platform": "shopify", "state": "connected", "connections": 1}]

@@ -211,7 +211,7 @@ class Shop:
             )
             await self.handle_full_sync(self.connection, [request])
             last = self.publisher.progress[-1]
-            if last.outcome in ("completed", "failed"):
+            if last.outcome in ("completed", "failed", "blocked"):
                 break
             if patient and last.not_before:
                 await asyncio.sleep(max(0.0, last.not_before / 1000 - time.time()))

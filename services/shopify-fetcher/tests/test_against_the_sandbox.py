@@ -310,12 +310,10 @@ class TestMisbehaving:
     @pytest.mark.parametrize(
         ("fault", "reason"),
         [
-            ({"version": "2026-04"}, "collections are missing"),
             ({"search_warnings": True}, "search"),
-            ({"fail_calls": -1, "fail_status": 402}, "frozen"),
             ({"deny_scopes": ["read_products"]}, "ACCESS_DENIED"),
         ],
-        ids=["version", "search", "frozen", "denied"],
+        ids=["search", "denied"],
     )
     async def test_what_is_hopeless_fails_the_sync(self, open_shop: Any, fault: Any, reason: str, request: Any) -> None:
         number = abs(hash(request.node.name)) % 10**6
@@ -325,6 +323,41 @@ class TestMisbehaving:
         assert (failed.outcome, failed.retryable) == ("failed", False)
         assert reason in failed.reason
         assert shop.publisher.select(FullReadCompleted) == []
+
+    @pytest.mark.parametrize(
+        ("fault", "reason"),
+        [
+            ({"version": "2026-04"}, "served in API version 2026-04, in which collections are missing"),
+            *[
+                ({"fail_calls": -1, "fail_status": status}, reason)
+                for status, reason in ((402, "frozen"), (403, "not open to this app"), (404, "not reachable"))
+            ],
+            ({"fail_calls": -1, "fail_status": 423}, "locked"),
+        ],
+        ids=["version", "402", "403", "404", "423"],
+    )
+    async def test_a_closed_shop_is_asked_once_and_its_webhooks_cause_no_call(
+        self, open_shop: Any, fault: Any, reason: str, request: Any
+    ) -> None:
+        number = abs(hash(request.node.name)) % 10**6
+        shop = await open_shop(f"closed-{number}.myshopify.com", products=5)
+        shop.control("PUT", "/faults", fault)
+        webhook = shop.build_request(products=["gid://shopify/Product/1"])
+        for _ in range(3):
+            await shop.handle_incremental(shop.connection, [webhook])
+        events = shop.publisher.progress
+        assert [(e.outcome, e.reason, e.calls, e.remembered) for e in events] == [
+            ("blocked", reason, 1, False),
+            ("blocked", reason, 0, True),
+            ("blocked", reason, 0, True),
+        ]
+        (probe,) = await shop.run_full_sync()
+        assert (probe.outcome, probe.reason, probe.cursor, probe.calls) == ("blocked", reason, None, 1)
+        shop.control("PUT", "/faults", {})
+        assert (await shop.run_full_sync())[-1].outcome == "completed"
+        shop.publisher.messages.clear()
+        await shop.handle_incremental(shop.connection, [webhook])
+        assert (shop.publisher.progress, len(shop.publisher.records) > 0) == ([], True)
 
     @pytest.mark.parametrize("fault", [{"hang_seconds": 2}, {"hang_mid_body_seconds": 2}], ids=["silent", "half"])
     async def test_what_hangs_is_given_up_in_time(self, open_shop: Any, fault: Any) -> None:

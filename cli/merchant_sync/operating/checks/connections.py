@@ -6,6 +6,7 @@ from http import HTTPStatus
 from merchant_sync.access import Access
 from merchant_sync.operating.checks import Finding, report_bad, report_good, report_warning
 from merchant_sync.operating.internal_api import InternalApi
+from merchant_sync.operating.status import format_age
 from merchant_sync.parts import StackError
 from platforms.registry import PLATFORMS
 
@@ -16,10 +17,12 @@ _ACTION = "merchant-sync sync {} creates them before it reads; the daily poll do
 def check(access: Access, *, sample: int = SAMPLE, on_progress: Callable[[int, int], None]) -> Iterator[Finding]:
     """Check up to `sample` live connections (those in the state `connected`) of each platform through the gateway.
 
+    Those that are blocked are only named: their platform refuses every call.
     `on_progress` is called with the number of connections checked so far, and with their total.
     """
     try:
         with InternalApi(access) as api:
+            yield from _list_blocked_connections(api)
             names = [name for platform in PLATFORMS for name in _list_live_connections(api, platform, sample)]
             if sample and not names:
                 yield report_good("connections", "none is live yet")
@@ -36,7 +39,14 @@ def check(access: Access, *, sample: int = SAMPLE, on_progress: Callable[[int, i
 
 def _list_live_connections(api: InternalApi, platform: str, sample: int) -> list[str]:
     listed = api.list_connections(platform=platform, state="connected", limit=sample) if sample else []
-    return [str(connection["connection"]) for connection in listed]
+    return [str(connection["connection"]) for connection in listed if connection["blocked"] is None]
+
+
+def _list_blocked_connections(api: InternalApi) -> Iterator[Finding]:
+    for row in api.load_overview()["blocked"]:
+        details = f"blocked for {format_age(row['age'])}: the account is {row['reason']} at its platform"
+        action = "its merchant has to open it there; until then one call, at most daily, asks whether it is open"
+        yield report_warning(str(row["connection"]), details, action)
 
 
 def _check_connection(api: InternalApi, name: str, remarks: set[str]) -> Finding:

@@ -3,10 +3,11 @@
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
+from connector.blocked_accounts import BlockedAccounts
 from connector.client import TokenClient
 from connector.outcomes import Uniform, compute_delay
 from connector.source import Source
@@ -30,6 +31,7 @@ class HandlerDependencies:
     source: Source
     tokens: TokenClient
     publisher: EventPublisher
+    blocked: BlockedAccounts = field(default_factory=BlockedAccounts)
     now: Clock = time.time
     elapsed: Clock = time.monotonic
     uniform: Uniform = random.uniform

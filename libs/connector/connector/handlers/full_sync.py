@@ -14,7 +14,7 @@ from connector.source import Checkpoint, FullReadEnd, RangeEnd, RecordBatch
 from contracts.events import FullSyncStepRequested, SyncProgressed, parse_platform
 from contracts.topics import get_full_fetched_topic
 from messaging.publisher import OutboundMessage
-from platform_sdk.errors import PermanentError, RetryLaterError
+from platform_sdk.errors import AccountBlockedError, PermanentError, RetryLaterError
 from platform_sdk.session import FULL, SyncContext
 
 log = structlog.get_logger()
@@ -32,6 +32,7 @@ class FullSyncHandler:
         self._tokens = dependencies.tokens
         self._publisher = dependencies.publisher
         self._elapsed = dependencies.elapsed
+        self._blocked = dependencies.blocked
         self._dependencies = dependencies
         self._seconds = seconds
 
@@ -61,10 +62,15 @@ class FullSyncHandler:
                 await pages.flush()
         except RetryLaterError as wait:
             return self._build_postponed(request, context, progress, wait)
+        except AccountBlockedError as error:
+            self._blocked.remember(connection, context.token.epoch if context else request.epoch, error)
+            cursor = CursorState(0, progress.position).encode() if progress.has_records else None
+            return event_builders.build_step_progressed(request, context, "blocked", reason=error.reason, cursor=cursor)
         except PermanentError as error:
             return event_builders.build_step_progressed(
                 request, context, "failed", reason=error.reason, retryable=error.retryable
             )
+        self._blocked.forget(connection)
         if is_complete:
             return event_builders.build_step_progressed(request, context, "completed")
         cursor = CursorState(0, progress.position).encode()
@@ -83,6 +89,7 @@ class FullSyncHandler:
             async for step in steps:
                 match step:
                     case RecordBatch():
+                        progress.has_records = True
                         for record in await pages.add_batch(step):
                             raise PermanentError(f"{record.id}: {record.reason}")
                     case RangeEnd():
@@ -120,11 +127,12 @@ class StepProgress:
     """The progress of a step of a full sync.
 
     `position` is the platform's cursor at the last checkpoint. `attempts` is the number of attempts to read on from
-    there, including the one that is running.
+    there, including the one that is running. `has_records` says whether the full sync may have read records yet.
     """
 
     def __init__(self, start: CursorState) -> None:
         self.position = start.position
+        self.has_records = start.position is not None
         self.attempts = start.attempts + 1
 
     def advance(self, cursor: str) -> None:

@@ -6,7 +6,7 @@ from contextlib import aclosing
 import structlog
 
 from connector import event_builders
-from connector.coalescing import RequestGroup, derive_read_id, group_requests_without_probes
+from connector.coalescing import WEBHOOK_CAUSE, RequestGroup, derive_read_id, group_requests_without_probes
 from connector.cursors import CursorState
 from connector.handlers.dependencies import HandlerDependencies
 from connector.handlers.page_publisher import PagePublisher
@@ -15,11 +15,11 @@ from connector.source import Checkpoint, IncrementalReadStep, RecordBatch, Unrea
 from contracts.events import SyncRequested, parse_platform
 from contracts.topics import get_fetched_topic
 from messaging.publisher import OutboundMessage
-from platform_sdk.errors import PermanentError, RetryLaterError
+from platform_sdk.errors import AccountBlockedError, PermanentError, RetryLaterError
 from platform_sdk.session import INCREMENTAL, SyncContext
 
 log = structlog.get_logger()
-StopReason = RetryLaterError | PermanentError | None
+StopReason = RetryLaterError | PermanentError | AccountBlockedError | None
 """The error that stopped a read early; None when the read reached its end."""
 
 
@@ -37,6 +37,7 @@ class IncrementalHandler:
         self._tokens = dependencies.tokens
         self._publisher = dependencies.publisher
         self._elapsed = dependencies.elapsed
+        self._blocked = dependencies.blocked
         self._dependencies = dependencies
         self._seconds = seconds
 
@@ -47,8 +48,19 @@ class IncrementalHandler:
 
     async def _read_group(self, connection: str, group: RequestGroup) -> None:
         began = self._elapsed()
+        # The scheduler requests nothing of an account that it knows to be blocked. So its requests may call the
+        # platform; webhooks, about which it has not been asked, may not.
+        known = self._blocked.find(connection, group.epoch)
+        if known is not None and all(request.cause == WEBHOOK_CAUSE for request in group.requests):
+            message = _build_blocked(connection, group.epoch, group.requests, known, None, remembered=True)
+            await self._publisher.send_all([message])
+            return
         try:
             token = await self._tokens.get_token(connection, group.epoch)
+        except AccountBlockedError as error:
+            self._blocked.remember(connection, group.epoch, error)
+            await self._publisher.send_all([_build_blocked(connection, group.epoch, group.requests, error, None)])
+            return
         except PermanentError as error:
             await self._publisher.send_all([_build_failed(connection, group.epoch, group.requests, error, None)])
             return
@@ -59,6 +71,10 @@ class IncrementalHandler:
         topic = get_fetched_topic(parse_platform(connection))
         pages = PagePublisher(self._publisher, topic, read.context, group.start.attempts)
         stop = await self._read_until_deadline(read, pages)
+        if isinstance(stop, AccountBlockedError):
+            self._blocked.remember(connection, token.epoch, stop)
+        elif read.outcomes.read_keys:
+            self._blocked.forget(connection)
         await pages.flush()
         await self._publisher.send_all(read.build_endings(stop, self._dependencies.compute_not_before))
         _log_read(read, stop, self._elapsed() - began)
@@ -88,7 +104,7 @@ class IncrementalHandler:
                     await read.publish_and_track_step(step, pages)
                     if isinstance(step, Checkpoint) and self._elapsed() > deadline:
                         return RetryLaterError(None, seconds=0.0)
-        except (RetryLaterError, PermanentError) as error:
+        except (RetryLaterError, PermanentError, AccountBlockedError) as error:
             return error
         return None
 
@@ -122,9 +138,10 @@ class GroupRead:
     def build_endings(
         self, stop: StopReason, compute_not_before: Callable[[RetryLaterError, int], int]
     ) -> list[OutboundMessage]:
-        """Build the events that end the read: a failure or a postponement of unfinished requests, then end markers.
+        """Build the events that end the read: what becomes of unfinished requests, then end markers.
 
-        `stop` is the error that stopped the read, or None. End markers come last, because the spaces-writer answers
+        `stop` is the error that stopped the read, or None. Unfinished requests fail, are blocked or are postponed. End
+        markers come last, because the spaces-writer answers
         them with final results. `compute_not_before` returns the time (ms since the Unix epoch) at which postponed work
         continues.
         """
@@ -133,6 +150,8 @@ class GroupRead:
         messages: list[OutboundMessage] = []
         if endings.unfinished and isinstance(stop, PermanentError):
             messages.append(_build_failed(token.connection, token.epoch, endings.unfinished, stop, self.context))
+        elif endings.unfinished and isinstance(stop, AccountBlockedError):
+            messages.append(_build_blocked(token.connection, token.epoch, endings.unfinished, stop, self.context))
         elif endings.unfinished:
             wait = stop if isinstance(stop, RetryLaterError) else self.outcomes.build_retry_error()
             not_before = compute_not_before(wait, 1 if self._has_advanced else self.group.attempt)
@@ -178,7 +197,7 @@ def _build_postponed(
     cursor: str | None,
     context: SyncContext | None,
 ) -> OutboundMessage:
-    return event_builders.build_read_postponed_or_failed(
+    return event_builders.build_read_stopped(
         connection,
         epoch,
         requests,
@@ -194,8 +213,22 @@ def _build_postponed(
 def _build_failed(
     connection: str, epoch: int, requests: Sequence[SyncRequested], error: PermanentError, context: SyncContext | None
 ) -> OutboundMessage:
-    return event_builders.build_read_postponed_or_failed(
+    return event_builders.build_read_stopped(
         connection, epoch, requests, context, outcome="failed", reason=error.reason, retryable=error.retryable
+    )
+
+
+def _build_blocked(
+    connection: str,
+    epoch: int,
+    requests: Sequence[SyncRequested],
+    error: AccountBlockedError,
+    context: SyncContext | None,
+    *,
+    remembered: bool = False,
+) -> OutboundMessage:
+    return event_builders.build_read_stopped(
+        connection, epoch, requests, context, outcome="blocked", reason=error.reason, remembered=remembered
     )
 
 

@@ -18,6 +18,7 @@ from gateway.tokens.service import TokenService
 from gateway.webhooks.subscriptions import WebhookSubscriptions
 from messaging.errors import UnavailableError
 from platform_sdk.errors import (
+    AccountBlockedError,
     ConnectionEndedError,
     NotFoundError,
     RequestRejectedError,
@@ -148,7 +149,8 @@ def add_error_handlers(app: FastAPI) -> None:
 
     RequestRejectedError: the error's own status, mostly 400. NotFoundError: 404.
     ConnectionEndedError: 409 with the connection's state.
-    TransientError and TokenRejectedError: 424, because only this connection or its platform is affected.
+    TransientError and TokenRejectedError: 424, because only this connection or its platform is affected. For an
+    AccountBlockedError the body also says in `blocked` what is the matter with the account.
     UnavailableError: 503, because the gateway itself, and so every connection, is affected.
     """
 
@@ -163,6 +165,10 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestRejectedError)
     async def answer_rejected(_request: Request, error: RequestRejectedError) -> JSONResponse:
         return JSONResponse({"status": "error", "reason": error.reason}, error.status)
+
+    @app.exception_handler(AccountBlockedError)
+    async def answer_blocked(_request: Request, error: AccountBlockedError) -> JSONResponse:
+        return JSONResponse({"reason": str(error), "blocked": error.reason}, 424)
 
     for kind in (TransientError, TokenRejectedError):
         app.add_exception_handler(kind, _answer_connection_error)

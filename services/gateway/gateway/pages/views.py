@@ -51,10 +51,22 @@ class SyncView(ResponseModel):
     throttled: int = 0
     reason: str | None = None
     skipped_resources: dict[str, str] = Field(default_factory=dict)
+    coalesced_into: UUID | None = Field(default=None, description="The full sync that does this sync's work")
     upload: UploadView | None = None
     requested_at: Timestamp = None
     started_at: Timestamp = None
     finished_at: Timestamp = None
+
+
+class BlockView(ResponseModel):
+    """An account about which its platform refuses every call: "the account is `reason`", such as frozen or locked.
+
+    It is asked again at `next_attempt_at`, and everything that changed meanwhile is read once it is open.
+    """
+
+    reason: str
+    since: Timestamp = None
+    next_attempt_at: Timestamp = None
 
 
 class ConnectionView(BaseModel):
@@ -63,6 +75,7 @@ class ConnectionView(BaseModel):
     connection: str
     epoch: int = 0
     next_poll_at: Timestamp = None
+    blocked: BlockView | None = None
     last_sync: SyncView | None = None
     syncs: list[SyncView] = []
     erased_at: Timestamp = None
@@ -126,6 +139,7 @@ class ConnectionDocument(ResponseModel):
         description="Only polls bring its changes: its platform has no webhooks, or its webhook test failed"
     )
     has_webhooks: bool = Field(description="Its platform has webhooks")
+    blocked: BlockView | None = Field(description="Why its platform refuses every call about it; null if it does not")
     next_poll_at: Timestamp
     last_sync: SyncView | None
     syncs: list[SyncView]
@@ -215,6 +229,7 @@ def build_connection_document(
         object_key=adapter.accounts.get_object_key(account),
         polled_only=not has_webhooks or (isinstance(result, dict) and result.get("status") == FAILED),
         has_webhooks=has_webhooks,
+        blocked=view.blocked if view else None,
         next_poll_at=view.next_poll_at if view else None,
         last_sync=view.last_sync if view else None,
         syncs=view.syncs if view else [],

@@ -8,7 +8,7 @@ from contracts.events import ConnectionChanged
 from messaging.outbox import Transaction
 from scheduler.metrics import RecordCounts, TransactionCounts
 from scheduler.schedule import ComputeNextPoll
-from scheduler.store import connections, delayed_requests, full_syncs, syncs
+from scheduler.store import connections, delayed_requests, full_syncs, owed_syncs, syncs
 from scheduler.store.connections import LedgerConnection
 
 
@@ -16,6 +16,7 @@ class ConnectionStateHandler:
     """Schedules polls, opens and cancels syncs, and deletes data when the state of a connection changes.
 
     A connected connection gets its next poll (a regular full sync) and, if the event requests one, a full sync at once.
+    A new consent also ends the block of a connection whose account the platform had closed.
     The open syncs of earlier epochs are cancelled. (The epoch is a number that the gateway raises when a connection
     ends.) What is stored about a redacted connection (one whose data was requested to be deleted) is deleted.
     """
@@ -60,8 +61,13 @@ class ConnectionStateHandler:
     async def _schedule_syncs(self, tx: AsyncConnection, event: ConnectionChanged, *, is_poll_scheduled: bool) -> None:
         if not is_poll_scheduled:
             await connections.schedule_poll(tx, event.connection, self._compute_next_poll(event.connection))
-        if event.wanted_sync is not None:
-            await full_syncs.open_or_coalesce(tx, event.wanted_sync, event.connection, event.epoch, event.wanted_cause)
+        if event.wanted_sync is not None and await full_syncs.open_or_coalesce(
+            tx, event.wanted_sync, event.connection, event.epoch, event.wanted_cause
+        ):
+            # Somebody has just asked for it, so it does not wait for the next probe or the next attempt.
+            await owed_syncs.make_due(tx, event.connection)
+            if event.wanted_cause == "connect":
+                await connections.unblock(tx, event.connection)
 
 
 async def _cancel_syncs_and_delayed_requests(

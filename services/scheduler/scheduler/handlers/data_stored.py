@@ -59,12 +59,13 @@ async def _handle_event(
     for totals in event.totals:
         await syncs.record_totals(tx, [totals.read_id], totals)
     for result in event.results:
-        await _handle_result(tx, counts, event, result)
+        await _handle_result(tx, counts, row, event, result)
     if event.upload is not None and event.epoch >= row.epoch:
         await connections.record_upload(tx, event.connection, event.upload)
         accepted = await syncs.record_upload(tx, event.connection, event.upload)
         counts.add_webhook_latencies(event.connection, accepted, event.upload.stored_at)
-    if event.records_to_verify and event.verification_id is not None:
+    # The owed full sync of a blocked connection finds the same records again.
+    if event.records_to_verify and event.verification_id is not None and row.blocked is None:
         await _request_verification(tx, event, event.verification_id)
 
 
@@ -88,12 +89,14 @@ async def _request_verification(tx: AsyncConnection, event: DataStored, verifica
     await enqueue(tx, [event_builders.build_message(request)])
 
 
-async def _handle_result(tx: AsyncConnection, counts: TransactionCounts, event: DataStored, result: SyncResult) -> None:
+async def _handle_result(
+    tx: AsyncConnection, counts: TransactionCounts, row: LedgerConnection, event: DataStored, result: SyncResult
+) -> None:
     if result.totals is not None:
         await syncs.record_totals(tx, result.sync_ids, result.totals)
     if result.status == "incomplete":
         await _handle_incomplete(tx, result)
-    elif result.status == "failed" and await _retry_syncs(tx, event, result):
+    elif result.status == "failed" and row.blocked is None and await _retry_syncs(tx, event, result):
         return
     else:
         finished = await finish_syncs(tx, counts, event.connection, event.epoch, result.sync_ids, result.status, result)

@@ -10,14 +10,16 @@ from messaging.outbox import Transaction
 from scheduler import event_builders
 from scheduler.metrics import RecordCounts, TransactionCounts
 from scheduler.schedule import MAX_ATTEMPTS, MAX_POSTPONED_ATTEMPTS, compute_retry_time
-from scheduler.store import delayed_requests, full_syncs, syncs
+from scheduler.store import connections, delayed_requests, full_syncs, syncs
+from scheduler.store.connections import LedgerConnection
 from scheduler.store.full_syncs import FullSync
 from scheduler.use_cases.finish_syncs import finish_syncs
 from scheduler.use_cases.full_sync_steps import request_next_incomplete_range, request_next_step
+from scheduler.use_cases.owed_syncs import block_connection, unblock_connection
 
 
 class ProgressHandler:
-    """Continues, postpones or fails a sync when a fetcher reports its progress."""
+    """Continues, postpones or fails a sync, or blocks a connection, when a fetcher reports the progress of a sync."""
 
     def __init__(
         self, transaction: Transaction, *, wake_outbox: Callable[[], None], record_counts: RecordCounts
@@ -26,17 +28,22 @@ class ProgressHandler:
         self._wake_outbox = wake_outbox
         self._record_counts = record_counts
 
-    async def __call__(self, _connection: str, events: Sequence[SyncProgressed]) -> None:
-        """Handle the events in their order. Events of syncs that have ended are ignored."""
+    async def __call__(self, connection: str, events: Sequence[SyncProgressed]) -> None:
+        """Handle the events in their order. Events of syncs that have ended or were coalesced are ignored.
+
+        Only the answer that the account is blocked concerns the connection itself.
+        """
         counts = TransactionCounts()
         async with self._transaction() as tx:
             for event in events:
-                if not await syncs.record_progress(tx, event):
-                    continue
-                if event.step is None:
+                row = await connections.lock(tx, connection)
+                is_open = bool(await syncs.record_progress(tx, event))
+                if event.outcome == "blocked" and event.step is None:
+                    await _handle_blocked_incremental(tx, row, event, is_open=is_open)
+                elif is_open and event.step is None:
                     await _retry_or_fail_incremental(tx, counts, event)
-                else:
-                    await _handle_full(tx, counts, event)
+                elif is_open:
+                    await _handle_full(tx, counts, row, event)
         self._record_counts(counts)
         self._wake_outbox()
 
@@ -61,7 +68,30 @@ def is_counted_attempt(event: SyncProgressed) -> bool:
     return event.reason is not None and not event.throttled
 
 
-async def _handle_full(tx: AsyncConnection, counts: TransactionCounts, event: SyncProgressed) -> None:
+async def _handle_blocked_incremental(
+    tx: AsyncConnection, row: LedgerConnection | None, event: SyncProgressed, *, is_open: bool
+) -> None:
+    """Block the connection whose platform has refused an incremental read because of the account.
+
+    Where that is known already, or where the fetcher has only remembered it, the records are requested once more when
+    the probe that is under way has ended. (Before a probe, requests of a blocked connection are coalesced into it.)
+    """
+    if row is None or not _is_live(row, event):
+        return
+    if row.blocked is None and not event.remembered:
+        await block_connection(tx, row, event.reason or "blocked")
+    elif is_open:
+        request = event_builders.build_continuation(event, attempt=event.attempt)
+        await delayed_requests.insert(tx, request, datetime.now(UTC))
+
+
+def _is_live(row: LedgerConnection, event: SyncProgressed) -> bool:
+    return row.state == "connected" and event.epoch >= row.epoch
+
+
+async def _handle_full(
+    tx: AsyncConnection, counts: TransactionCounts, row: LedgerConnection | None, event: SyncProgressed
+) -> None:
     """Handle a fetcher's report on a step (a part of a full sync), if this step was requested last. Ignore others.
 
     For this reason a step that ran twice changes nothing the second time.
@@ -69,7 +99,12 @@ async def _handle_full(tx: AsyncConnection, counts: TransactionCounts, event: Sy
     full_sync = await full_syncs.lock(tx, event.sync_ids[0])
     if full_sync is None or full_sync.step != event.step:
         return
+    if row is not None and event.outcome in ("advanced", "completed"):
+        await unblock_connection(tx, row)
     match event.outcome:
+        case "blocked" if row is not None and _is_live(row, event):
+            unread = full_sync.sync_id if event.cursor is None else None
+            await block_connection(tx, row, event.reason or "blocked", unread_sync=unread)
         case "advanced":
             await request_next_step(tx, full_sync, event.cursor, attempts=1)
         case "completed":

@@ -6,7 +6,7 @@ import structlog
 
 from contracts.events import SyncRequested
 from messaging.outbox import Transaction
-from scheduler.store import connections, syncs
+from scheduler.store import connections, owed_syncs, syncs
 
 log = structlog.get_logger()
 
@@ -18,14 +18,21 @@ class RequestsHandler:
         self._transaction = transaction
 
     async def __call__(self, connection: str, events: Sequence[SyncRequested]) -> None:
-        """Store the requests unless the connection is redacted. Requests that only test the webhook URL are skipped."""
+        """Store the requests unless the connection is redacted. Requests that only test the webhook URL are skipped.
+
+        Those of a blocked connection are coalesced into its owed full sync, if that one has not begun.
+        """
         requests = [event for event in events if event.cause != "probe"]
         if not requests:
             return
         async with self._transaction() as tx:
-            if await connections.lock_state(tx, connection) == "redacted":
+            state, is_blocked = await connections.lock_state(tx, connection)
+            if state == "redacted":
                 return
             await syncs.record_requests(tx, requests)
+            owed = await owed_syncs.lock_queued(tx, connection) if is_blocked else None
+            if owed is not None:
+                await owed_syncs.coalesce(tx, connection, owed, [request.sync_id for request in requests])
         causes = sorted({request.cause for request in requests})
         log.info(
             "sync started", connection=connection, sync_id=str(requests[0].sync_id), syncs=len(requests), cause=causes

@@ -91,7 +91,20 @@ def build_connection_view(row: LedgerConnection) -> dict[str, Any]:
         "epoch": row.epoch,
         "state": row.state,
         "next_poll_at": _to_ms(row.next_poll_at),
+        "blocked": None if row.blocked is None else _build_block_view(row, row.blocked),
         "erased_at": row.erased_at,
+    }
+
+
+def _build_block_view(row: LedgerConnection, reason: str) -> dict[str, Any]:
+    """Build the JSON of a block: the account is `reason`. `next_attempt_at` is None while the platform is being asked.
+
+    Times are milliseconds since 1970 (UTC).
+    """
+    return {
+        "reason": reason,
+        "since": _to_ms(row.blocked_since),
+        "next_attempt_at": _to_ms(row.next_probe_at),
     }
 
 

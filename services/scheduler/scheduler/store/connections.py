@@ -28,20 +28,44 @@ class LedgerConnection:
     """The highest sequence number whose data is in the uploaded snapshot; -1 if none was uploaded."""
     erased_at: int | None
     """When the connection's latest redaction was completed (ms)."""
+    blocked: str | None
+    """Why the platform refuses every call about the account; it completes "the account is ...". None if it does not."""
+    blocked_since: datetime | None
+    refused_probes: int
+    """How many calls in a row the platform has refused since then."""
+    next_probe_at: datetime | None
+    """When the full sync begins that finds out whether a blocked account is open again; None while it runs."""
 
 
-_COLUMNS = "connection, revision, epoch, state, merchant, poll_slot, next_poll_at, upload, upload_sequence, erased_at"
+_COLUMNS = """
+connection, revision, epoch, state, merchant, poll_slot, next_poll_at, upload, upload_sequence, erased_at,
+blocked, blocked_since, refused_probes,
+CASE WHEN blocked IS NOT NULL THEN (
+    SELECT due_at FROM syncs WHERE syncs.connection = connections.connection
+      AND syncs.mode = 'full' AND syncs.coalesced_into IS NULL AND syncs.state = 'queued') END
+"""
 _LOCK = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection FOR UPDATE")
 _GET = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection")
-_LOCK_STATE = text("SELECT state FROM connections WHERE connection = :connection FOR SHARE")
-_UPSERT = text("""
+_LOCK_STATE = text("SELECT state, blocked IS NOT NULL FROM connections WHERE connection = :connection FOR SHARE")
+_IS_SAME_GRANT = "EXCLUDED.epoch = connections.epoch AND EXCLUDED.state = 'connected'"
+_UPSERT = text(f"""
 INSERT INTO connections (connection, revision, epoch, state, merchant)
 VALUES (:connection, :revision, :epoch, :state, :merchant)
 ON CONFLICT (connection) DO UPDATE SET
     revision = EXCLUDED.revision, epoch = EXCLUDED.epoch, state = EXCLUDED.state, merchant = EXCLUDED.merchant,
     unsubscribed_sync = CASE WHEN EXCLUDED.epoch = connections.epoch THEN connections.unsubscribed_sync END,
     webhooks_due_at = CASE WHEN EXCLUDED.epoch = connections.epoch THEN connections.webhooks_due_at END,
-    webhook_attempts = CASE WHEN EXCLUDED.epoch = connections.epoch THEN connections.webhook_attempts ELSE 0 END
+    webhook_attempts = CASE WHEN EXCLUDED.epoch = connections.epoch THEN connections.webhook_attempts ELSE 0 END,
+    blocked = CASE WHEN {_IS_SAME_GRANT} THEN connections.blocked END,
+    blocked_since = CASE WHEN {_IS_SAME_GRANT} THEN connections.blocked_since END,
+    refused_probes = CASE WHEN {_IS_SAME_GRANT} THEN connections.refused_probes ELSE 0 END
+""")
+_BLOCK = text("""
+UPDATE connections SET blocked = :reason, refused_probes = :refused, blocked_since = coalesce(blocked_since, now())
+WHERE connection = :connection
+""")
+_UNBLOCK = text("""
+UPDATE connections SET blocked = NULL, refused_probes = 0, blocked_since = NULL WHERE connection = :connection
 """)
 _LOCK_DUE = text(f"""
 SELECT {_COLUMNS} FROM connections WHERE state = 'connected' AND next_poll_at <= now()
@@ -64,7 +88,8 @@ WHERE connection = :connection
 """)
 _CLEAR = text("""
 UPDATE connections SET poll_slot = NULL, next_poll_at = NULL, upload = NULL, upload_sequence = -1, erased_at = NULL,
-    unsubscribed_sync = NULL, webhooks_due_at = NULL, webhook_attempts = 0
+    unsubscribed_sync = NULL, webhooks_due_at = NULL, webhook_attempts = 0,
+    blocked = NULL, blocked_since = NULL, refused_probes = 0
 WHERE connection = :connection
 """)
 _RECORD_ERASURE = text("UPDATE connections SET erased_at = :erased_at WHERE connection = :connection")
@@ -93,16 +118,30 @@ async def list_page(
     return [LedgerConnection(*row) for row in await tx.execute(_LIST, query)]
 
 
-async def lock_state(tx: AsyncConnection, connection: str) -> str | None:
-    """Return the connection's state, or None if there is no such connection.
+async def lock_state(tx: AsyncConnection, connection: str) -> tuple[str | None, bool]:
+    """Return the connection's state and whether it is blocked; (None, False) if there is no such connection.
 
-    A shared lock keeps the state from changing until the transaction ends.
+    A shared lock keeps both from changing until the transaction ends.
     """
-    return (await tx.execute(_LOCK_STATE, {"connection": connection})).scalar()
+    row = (await tx.execute(_LOCK_STATE, {"connection": connection})).one_or_none()
+    return (row[0], row[1]) if row else (None, False)
+
+
+async def block(tx: AsyncConnection, connection: str, reason: str, refused: int) -> None:
+    """Store why the platform refuses every call about the account, and how many it has refused in a row."""
+    await tx.execute(_BLOCK, {"connection": connection, "reason": reason, "refused": refused})
+
+
+async def unblock(tx: AsyncConnection, connection: str) -> None:
+    """Store that the connection is not blocked."""
+    await tx.execute(_UNBLOCK, {"connection": connection})
 
 
 async def upsert(tx: AsyncConnection, event: ConnectionChanged) -> None:
-    """Insert or update the connection with the state that the gateway published."""
+    """Insert or update the connection with the state that the gateway published.
+
+    What was stored about webhook retries ends with the epoch; so does a block, and at any state but `connected`.
+    """
     await tx.execute(_UPSERT, event.model_dump(include={"connection", "revision", "epoch", "state", "merchant"}))
 
 
@@ -140,7 +179,7 @@ async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) ->
 
 
 async def clear(tx: AsyncConnection, connection: str) -> None:
-    """Clear what the row of a redacted connection says about its poll, upload, erasure and webhook retry.
+    """Clear what the row of a redacted connection says about its poll, upload, erasure, webhook retry and block.
 
     A connection is redacted when its data was requested to be deleted. Its state as published by the gateway is kept.
     """

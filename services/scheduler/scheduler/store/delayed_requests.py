@@ -15,7 +15,8 @@ VALUES (:connection, :epoch, :not_before, :request, :traceparent)
 """)
 _POP_DUE = text("""
 DELETE FROM delayed_requests WHERE id IN (
-    SELECT id FROM delayed_requests WHERE not_before <= now()
+    SELECT id FROM delayed_requests d WHERE not_before <= now()
+      AND NOT EXISTS (SELECT 1 FROM connections c WHERE c.connection = d.connection AND c.blocked IS NOT NULL)
     ORDER BY not_before LIMIT :limit FOR UPDATE SKIP LOCKED)
 RETURNING request, traceparent
 """)
@@ -44,8 +45,8 @@ async def insert(tx: AsyncConnection, request: SyncRequested, not_before: dateti
 async def pop_due(tx: AsyncConnection, limit: int) -> Sequence[tuple[SyncRequested, str | None]]:
     """Delete at most `limit` requests that are due, and return them as (request, traceparent).
 
-    `traceparent` is the span that delayed the request, or None. The caller must enqueue the requests in the same
-    transaction.
+    `traceparent` is the span that delayed the request, or None. Requests of blocked connections stay. The caller
+    must enqueue the requests in the same transaction.
     """
     rows = await tx.execute(_POP_DUE, {"limit": limit})
     return [(SyncRequested.model_validate_json(row.request), row.traceparent) for row in rows]

@@ -1,4 +1,6 @@
-"""The full syncs in the table of syncs. A connection has at most one open full sync, besides those coalesced into it.
+"""The full syncs in the table of syncs.
+
+Besides those that are coalesced into another one, a connection has at most one that runs and one that has not begun.
 
 Callers advance an open full sync by compare-and-set: they lock it, and change it only if its step is the expected one.
 """
@@ -38,18 +40,23 @@ class FullSync:
 _COLUMNS = "sync_id, connection, epoch, cause, state, step, cursor, attempts, read_completed, retry_cursors, reason"
 _IS_OPEN = "mode = 'full' AND coalesced_into IS NULL AND state IN ('queued', 'running')"
 
-_OPEN = text("""
+_OPEN = text(f"""
 INSERT INTO syncs (sync_id, connection, epoch, cause, mode, requested_at, due_at)
-VALUES (:sync_id, :connection, :epoch, :cause, 'full', now(), now()) ON CONFLICT DO NOTHING RETURNING sync_id
+SELECT :sync_id, :connection, :epoch, :cause, 'full', now(), now()
+WHERE NOT EXISTS (SELECT 1 FROM syncs WHERE connection = :connection AND {_IS_OPEN})
+ON CONFLICT DO NOTHING RETURNING sync_id
 """)
 _COALESCE = text(f"""
 INSERT INTO syncs (sync_id, connection, epoch, cause, mode, requested_at, coalesced_into)
 SELECT :sync_id, :connection, :epoch, :cause, 'full', now(), sync_id FROM syncs
-WHERE connection = :connection AND {_IS_OPEN} ON CONFLICT DO NOTHING RETURNING sync_id
+WHERE connection = :connection AND {_IS_OPEN} ORDER BY state LIMIT 1 ON CONFLICT DO NOTHING RETURNING sync_id
 """)
 _CLAIM_DUE = text(f"""
 UPDATE syncs SET due_at = now() + interval '60 seconds' WHERE sync_id IN (
-    SELECT sync_id FROM syncs WHERE {_IS_OPEN} AND due_at <= now()
+    SELECT sync_id FROM syncs AS due WHERE {_IS_OPEN} AND due_at <= now()
+      AND (state = 'running' OR NOT EXISTS (
+        SELECT 1 FROM syncs AS other WHERE other.connection = due.connection
+          AND other.mode = 'full' AND other.coalesced_into IS NULL AND other.state = 'running'))
     ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 RETURNING {_COLUMNS}
 """)
@@ -94,22 +101,24 @@ def _build_full_sync(row: Sequence[object]) -> FullSync:
 
 
 async def open_or_coalesce(tx: AsyncConnection, sync_id: UUID, connection: str, epoch: int, cause: str) -> bool:
-    """Open a full sync, or coalesce it into the full sync that is already open. Return whether it was opened.
+    """Open a full sync, or coalesce it into one that is already open. Return False if it was stored already.
 
-    A coalesced full sync reads nothing itself: it ends with the full sync into which it was coalesced.
+    A coalesced full sync reads nothing itself: it ends with the full sync into which it was coalesced. That is the one
+    that has not begun, if there are two.
     """
     values = {"sync_id": sync_id, "connection": connection, "epoch": epoch, "cause": cause}
-    is_opened = (await tx.execute(_OPEN, values)).scalar() is not None
-    if not is_opened and not (await tx.execute(_COALESCE, values)).scalar():
-        # The open full sync ended between the two statements, or this very sync is stored already.
-        is_opened = (await tx.execute(_OPEN, values)).scalar() is not None
-    return is_opened
+    # The third statement is needed when the open full sync ends between the first two.
+    for statement in (_OPEN, _COALESCE, _OPEN):
+        if (await tx.execute(statement, values)).scalar() is not None:
+            return True
+    return False
 
 
 async def claim_due(tx: AsyncConnection, limit: int) -> list[FullSync]:
     """Claim at most `limit` full syncs whose next step is due, and return them.
 
-    A claim keeps other processes away for one minute. If this process dies, the full syncs are due again when their
+    One that has not begun waits while another one of its connection runs. A claim keeps other processes away for one
+    minute. If this process dies, the full syncs are due again when their
     claims have expired.
     """
     return [_build_full_sync(row) for row in (await tx.execute(_CLAIM_DUE, {"limit": limit})).all()]

@@ -9,10 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 _OPEN_SYNCS = text("""
 SELECT split_part(connection, ':', 1) AS platform, mode, state, count(*) AS syncs,
     CAST(extract(epoch FROM now() - min(requested_at)) AS double precision) AS age
-FROM syncs WHERE state IN ('queued', 'running') GROUP BY 1, 2, 3
+FROM syncs WHERE state IN ('queued', 'running') AND coalesced_into IS NULL
+  AND NOT EXISTS (SELECT 1 FROM connections c WHERE c.connection = syncs.connection AND c.blocked IS NOT NULL)
+GROUP BY 1, 2, 3
 """)
 _CONNECTIONS = text("""
-SELECT split_part(connection, ':', 1) AS platform, state, count(*) AS connections FROM connections GROUP BY 1, 2
+SELECT split_part(connection, ':', 1) AS platform, CASE WHEN blocked IS NULL THEN state ELSE 'blocked' END AS state,
+    count(*) AS connections FROM connections GROUP BY 1, 2
+""")
+_BLOCKED = text("""
+SELECT connection, blocked AS reason, CAST(extract(epoch FROM now() - blocked_since) AS double precision) AS age
+FROM connections WHERE blocked IS NOT NULL ORDER BY blocked_since LIMIT :limit
 """)
 _FINISHED = text("""
 SELECT split_part(connection, ':', 1) AS platform, mode, state, count(*) AS syncs FROM syncs
@@ -37,12 +44,16 @@ SELECT split_part(connection, ':', 1) AS platform, count(DISTINCT connection) AS
     CAST(extract(epoch FROM now() - min(finished_at)) AS double precision) AS age
 FROM syncs WHERE state = 'success' AND NOT uploaded GROUP BY 1
 """)
-MAX_FAILURES = 20
+MAX_FAILURES = MAX_BLOCKED = 20
 
 
 @dataclass(frozen=True)
 class OpenSyncs:
-    """Number of open syncs of one platform, mode and state. `age` is the age of the oldest one in seconds."""
+    """Number of open syncs of one platform, mode and state. `age` is the age of the oldest one in seconds.
+
+    Those that were coalesced into another one and those of blocked connections, which wait for their platform, are left
+    out.
+    """
 
     platform: str
     mode: str
@@ -53,7 +64,7 @@ class OpenSyncs:
 
 @dataclass(frozen=True)
 class ConnectionCount:
-    """Number of connections of one platform in one state."""
+    """Number of connections of one platform in one state. Blocked connections have the state `blocked` here."""
 
     platform: str
     state: str
@@ -102,6 +113,15 @@ class FailedSync:
 
 
 @dataclass(frozen=True)
+class BlockedConnection:
+    """A connection about which the platform has refused every call for `age` seconds: the account is `reason`."""
+
+    connection: str
+    reason: str
+    age: float
+
+
+@dataclass(frozen=True)
 class Freshness:
     """The age in seconds of the last successful syncs of a platform's connected connections.
 
@@ -135,6 +155,7 @@ class LedgerOverview:
     current: LedgerCounts
     finished: tuple[FinishedSyncs, ...]
     failures: tuple[FailedSync, ...]
+    blocked: tuple[BlockedConnection, ...]
     freshness: tuple[Freshness, ...]
     dirty_snapshots: tuple[DirtySnapshots, ...]
 
@@ -142,12 +163,13 @@ class LedgerOverview:
 async def load_overview(tx: AsyncConnection) -> LedgerOverview:
     """Load the counts of open syncs and of connections, the syncs of the last 24 hours, and the age of the data.
 
-    The syncs are those that finished in this time; the latest failed ones are also listed.
+    The syncs are those that finished in this time; the latest failed ones and blocked connections are also listed.
     """
     return LedgerOverview(
         await load_counts(tx),
         tuple(FinishedSyncs(*row) for row in await tx.execute(_FINISHED)),
         tuple(FailedSync(*row) for row in await tx.execute(_FAILURES, {"limit": MAX_FAILURES})),
+        tuple(BlockedConnection(*row) for row in await tx.execute(_BLOCKED, {"limit": MAX_BLOCKED})),
         tuple(Freshness(*row) for row in await tx.execute(_FRESHNESS)),
         tuple(DirtySnapshots(*row) for row in await tx.execute(_DIRTY)),
     )

@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.events import SyncProgressed, SyncRequested, SyncResult, SyncTotals, Upload
 
 OPEN = "('queued', 'running')"
+_BEGUN = "CASE WHEN state = 'queued' AND mode = 'incremental' THEN 'running' ELSE state END"
+"""The state after an event about the sync. A full sync begins by the request for its first step alone."""
 
 _RECORD_REQUESTS = text("""
 INSERT INTO syncs (sync_id, connection, epoch, cause, mode, attempts, requested_at, requested_records)
@@ -37,20 +39,21 @@ _FINISH = text(f"""
 UPDATE syncs SET state = :state, reason = :reason, finished_at = now(), due_at = NULL,
     result_sequence = CAST(:sequence AS bigint), skipped_resources = :skipped_resources
 WHERE (sync_id = ANY(CAST(:ids AS uuid[])) OR coalesced_into = ANY(CAST(:ids AS uuid[]))) AND state IN {OPEN}
+  AND (mode = 'full' OR NOT CAST(:full_only AS boolean))
 RETURNING sync_id, cause, mode, reason
 """)
 _RECORD_TOTALS = text(f"""
 UPDATE syncs SET pages = GREATEST(pages, :pages), records = GREATEST(records, :records),
     changed = GREATEST(changed, :changed), unchanged = GREATEST(unchanged, :unchanged),
     stale = GREATEST(stale, :stale), deleted = GREATEST(deleted, :deleted),
-    progressed_at = now(), state = CASE WHEN state = 'queued' THEN 'running' ELSE state END
+    progressed_at = now(), state = {_BEGUN}
 WHERE (sync_id = ANY(CAST(:ids AS uuid[])) OR coalesced_into = ANY(CAST(:ids AS uuid[])))
   AND (state IN {OPEN} OR finished_at > now() - interval '1 minute')
 """)
 _RECORD_PROGRESS = text(f"""
-UPDATE syncs SET progressed_at = now(), state = 'running', started_at = coalesce(started_at, now()),
+UPDATE syncs SET progressed_at = now(), started_at = coalesce(started_at, now()), state = {_BEGUN},
     throttled = throttled + :throttled, calls = calls + :calls, points = points + :points
-WHERE sync_id = ANY(CAST(:ids AS uuid[])) AND state IN {OPEN}
+WHERE sync_id = ANY(CAST(:ids AS uuid[])) AND state IN {OPEN} AND coalesced_into IS NULL
 RETURNING sync_id
 """)
 _CANCEL = text(f"""
@@ -62,18 +65,18 @@ _DELETE = text("DELETE FROM syncs WHERE connection = :connection")
 _RECORD_UPLOAD = text("""
 UPDATE syncs SET upload = :upload, uploaded = :uploaded
 WHERE connection = :connection AND state = 'success' AND NOT uploaded AND result_sequence <= :sequence
-RETURNING cause, requested_at
+RETURNING cause, requested_at, coalesced_into
 """)
 _GET = text("SELECT * FROM syncs WHERE sync_id = :sync_id")
 _LIST_LATEST = text("SELECT * FROM syncs WHERE connection = :connection ORDER BY requested_at DESC LIMIT :limit")
 _LIST_OPEN_REQUESTS = text(f"""
 SELECT sync_id, connection, epoch, requested_records, attempts FROM syncs
-WHERE sync_id = ANY(CAST(:ids AS uuid[])) AND state IN {OPEN}
+WHERE sync_id = ANY(CAST(:ids AS uuid[])) AND state IN {OPEN} AND coalesced_into IS NULL
 """)
 _LOCK_SILENT = text(f"""
 SELECT sync_id, connection, epoch, requested_records, attempts FROM syncs
-WHERE mode = 'incremental' AND state IN {OPEN} AND progressed_at < now() - interval '15 minutes'
-  AND requested_records IS NOT NULL
+WHERE mode = 'incremental' AND state IN {OPEN} AND coalesced_into IS NULL
+  AND progressed_at < now() - interval '15 minutes' AND requested_records IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM delayed_requests d WHERE d.connection = syncs.connection)
 LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
@@ -144,12 +147,13 @@ async def finish(
     reason: str | None = None,
     *,
     insert_missing: bool = False,
+    full_only: bool = False,
 ) -> list[FinishedSync]:
     """Set those of the syncs that are open to the final `state`, and return them.
 
     This includes the open syncs that were coalesced into one of them, because these end together. `result` is the
     result that the spaces-writer published, if there is one. With `insert_missing`, a sync whose request has not been
-    received yet is inserted as finished.
+    received yet is inserted as finished. With `full_only`, incremental syncs stay open.
     """
     ids = sorted(sync_ids)
     if insert_missing:
@@ -162,6 +166,7 @@ async def finish(
             "reason": reason or (result.reason if result else None),
             "sequence": result.sequence if result else None,
             "skipped_resources": orjson.dumps(result.skipped_resources if result else {}).decode(),
+            "full_only": full_only,
         },
     )
     return _build_finished(rows)
@@ -181,7 +186,10 @@ async def record_totals(tx: AsyncConnection, sync_ids: Sequence[UUID], totals: S
 
 
 async def record_progress(tx: AsyncConnection, event: SyncProgressed) -> list[UUID]:
-    """Store the progress of syncs that a fetcher reported. Return the ids of those that are still open."""
+    """Store the progress of syncs that a fetcher reported. Return the ids of those that it concerns.
+
+    These are open, and no full sync does their work instead.
+    """
     rows = await tx.execute(
         _RECORD_PROGRESS,
         {
@@ -234,7 +242,8 @@ async def record_existing_upload(tx: AsyncConnection, connection: str, upload: s
 
 
 def _list_webhook_acceptance_times(rows: Iterable[Row[Any]]) -> list[datetime]:
-    return [row.requested_at for row in rows if row.cause == "webhook"]
+    # A webhook whose change a full sync had to bring says nothing about how fast webhooks are.
+    return [row.requested_at for row in rows if row.cause == "webhook" and row.coalesced_into is None]
 
 
 async def get(tx: AsyncConnection, sync_id: UUID) -> dict[str, Any] | None:
@@ -250,7 +259,7 @@ async def list_latest(tx: AsyncConnection, connection: str, limit: int) -> list[
 
 
 async def list_open_requests(tx: AsyncConnection, sync_ids: Sequence[UUID]) -> list[OpenRequest]:
-    """Return those of the syncs that are open and whose requested ids are known."""
+    """Return those of the syncs that are open, read by no full sync instead, and whose requested ids are known."""
     return _build_open_requests(await tx.execute(_LIST_OPEN_REQUESTS, {"ids": list(sync_ids)}))
 
 

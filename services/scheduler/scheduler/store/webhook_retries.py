@@ -14,7 +14,7 @@ WHERE connection = :connection AND epoch = :epoch AND state = 'connected'
 """)
 _CLAIM_DUE = text("""
 UPDATE connections SET webhooks_due_at = now() + interval '2 minutes' WHERE connection IN (
-    SELECT connection FROM connections WHERE webhooks_due_at <= now() AND state = 'connected'
+    SELECT connection FROM connections WHERE webhooks_due_at <= now() AND state = 'connected' AND blocked IS NULL
     ORDER BY webhooks_due_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 RETURNING connection, epoch, unsubscribed_sync, webhook_attempts,
     coalesce((SELECT cause = 'connect' FROM syncs WHERE sync_id = unsubscribed_sync), false)
@@ -60,7 +60,8 @@ async def schedule(tx: AsyncConnection, connection: str, epoch: int, sync_id: UU
 async def claim_due(tx: AsyncConnection, limit: int) -> list[WebhookRetry]:
     """Claim at most `limit` due retries to create webhook subscriptions, and return them.
 
-    A claim keeps other processes away for two minutes. If this process dies, the retries are due again when their
+    Blocked connections are left out: their owed full sync creates the subscriptions before it reads. A claim keeps
+    other processes away for two minutes. If this process dies, the retries are due again when their
     claims have expired.
     """
     return [WebhookRetry(*row) for row in (await tx.execute(_CLAIM_DUE, {"limit": limit})).all()]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -19,7 +20,7 @@ from contracts.headers import derive_id
 from messaging import tracing
 from messaging.errors import UnavailableError
 from messaging.outbox import enqueue
-from platform_sdk.errors import ConnectionEndedError
+from platform_sdk.errors import AccountBlockedError, ConnectionEndedError
 from scheduler import event_builders
 from scheduler.client import GatewayClient
 from scheduler.metrics import RecordCounts, TransactionCounts
@@ -30,11 +31,12 @@ from scheduler.schedule import (
     compute_retry_time,
     compute_webhook_retry_time,
 )
-from scheduler.store import connections, delayed_requests, full_syncs, syncs, webhook_retries
+from scheduler.store import connections, delayed_requests, full_syncs, owed_syncs, syncs, webhook_retries
 from scheduler.store.full_syncs import FullSync
 from scheduler.store.webhook_retries import WebhookRetry
 from scheduler.use_cases.finish_syncs import finish_syncs
 from scheduler.use_cases.full_sync_steps import request_next_step
+from scheduler.use_cases.owed_syncs import block_connection
 
 if TYPE_CHECKING:
     from database.pool import Database
@@ -138,6 +140,8 @@ class SyncDispatcher:
                 slot = row.poll_slot or datetime.now(UTC)
                 sync_id = derive_id("poll", row.connection, slot.isoformat())
                 await full_syncs.open_or_coalesce(tx, sync_id, row.connection, row.epoch, "poll")
+                if row.blocked is None:
+                    await owed_syncs.make_due(tx, row.connection)
                 await connections.schedule_poll(tx, row.connection, self._compute_next_poll(row.connection))
         return len(due)
 
@@ -154,30 +158,29 @@ class SyncDispatcher:
         Silent requests and steps are published again. A request without any attempt left fails its sync. A full sync
         that waits for its result for more than an hour fails as well.
         """
-        counts = TransactionCounts()
         async with self._database.transaction() as tx:
             await full_syncs.resume_silent_steps(tx)
             await syncs.prune(tx)
-            for sync_id, connection, epoch in await full_syncs.list_without_result(tx):
-                reason = "no result came within an hour"
-                await finish_syncs(tx, counts, connection, epoch, [sync_id], "failed", None, reason)
-            for request in await syncs.claim_silent_requests(tx, 500):
-                if request.attempts >= MAX_ATTEMPTS:
-                    sync_ids = [request.sync_id]
-                    reason = "no answer came"
-                    await finish_syncs(tx, counts, request.connection, request.epoch, sync_ids, "failed", None, reason)
-                else:
-                    retry = event_builders.build_retry(request, epoch=request.epoch)
-                    await enqueue(tx, [event_builders.build_message(retry)])
+            unanswered = await full_syncs.list_without_result(tx)
+            silent = await syncs.claim_silent_requests(tx, 500)
+            retries = [request for request in silent if request.attempts < MAX_ATTEMPTS]
+            built = [event_builders.build_retry(request, epoch=request.epoch) for request in retries]
+            await enqueue(tx, [event_builders.build_message(retry) for retry in built])
+        # In transactions of their own, which lock the connection before its syncs, as the handlers do.
+        for sync_id, connection, epoch in unanswered:
+            await self._finish_sync(connection, epoch, sync_id, "failed", "no result came within an hour")
+        for request in silent:
+            if request.attempts >= MAX_ATTEMPTS:
+                await self._finish_sync(request.connection, request.epoch, request.sync_id, "failed", "no answer came")
+
+    async def _finish_sync(self, connection: str, epoch: int, sync_id: UUID, state: str, reason: str) -> None:
+        counts = TransactionCounts()
+        async with self._database.transaction() as tx:
+            await finish_syncs(tx, counts, connection, epoch, [sync_id], state, None, reason)
         self._record_counts(counts)
 
     async def _finish_full_sync(self, full_sync: FullSync, state: str, reason: str) -> None:
-        counts = TransactionCounts()
-        async with self._database.transaction() as tx:
-            await finish_syncs(
-                tx, counts, full_sync.connection, full_sync.epoch, [full_sync.sync_id], state, None, reason
-            )
-        self._record_counts(counts)
+        await self._finish_sync(full_sync.connection, full_sync.epoch, full_sync.sync_id, state, reason)
 
     async def _start_step(self, full_sync: FullSync) -> None:
         """Start the next step (bounded part) of a full sync in a new trace.
@@ -208,6 +211,9 @@ class SyncDispatcher:
         except ConnectionEndedError as error:
             await self._finish_full_sync(full_sync, "cancelled", f"the connection is {error.state}")
             return
+        except AccountBlockedError as error:
+            await self._block_connection(connection, full_sync.epoch, error.reason)
+            return
         except UnavailableError as error:
             log.warning("webhooks not ensured", connection=connection, reason=str(error))
             if full_sync.attempts < MAX_WEBHOOK_ATTEMPTS:
@@ -216,6 +222,12 @@ class SyncDispatcher:
             has_webhooks = False
         log.info("sync started", connection=connection, sync_id=sync_id, syncs=1, cause=[full_sync.cause])
         await self._request_step(full_sync, None, has_webhooks=has_webhooks)
+
+    async def _block_connection(self, connection: str, epoch: int, reason: str) -> None:
+        async with self._database.transaction() as tx:
+            row = await connections.lock(tx, connection)
+            if row is not None and row.state == "connected" and row.epoch == epoch:
+                await block_connection(tx, row, reason)
 
     async def _retry_webhooks(self, retry: WebhookRetry) -> None:
         """Have the webhook subscriptions created without which a full sync has started.
@@ -232,6 +244,7 @@ class SyncDispatcher:
             elif await webhook_retries.end(tx, retry):
                 sync_id = derive_id("subscriptions", str(retry.unsubscribed_sync))
                 await full_syncs.open_or_coalesce(tx, sync_id, retry.connection, retry.epoch, "subscriptions")
+                await owed_syncs.make_due(tx, retry.connection)
 
     async def _ensure_missing_webhooks(self, retry: WebhookRetry) -> bool:
         """Ask the gateway to create the missing webhook subscriptions. Return whether they exist now.
@@ -244,6 +257,9 @@ class SyncDispatcher:
         except ConnectionEndedError:
             async with self._database.transaction() as tx:
                 await webhook_retries.end(tx, retry)
+            return False
+        except AccountBlockedError as error:
+            await self._block_connection(name, retry.epoch, error.reason)
             return False
         except UnavailableError as error:
             log.warning("webhooks not ensured", connection=name, reason=str(error), attempts=attempts)
@@ -264,11 +280,12 @@ class SyncDispatcher:
         With the first step, `has_webhooks` says whether the webhook subscriptions exist. If they do not, a retry is
         scheduled.
         """
+        name, epoch = full_sync.connection, full_sync.epoch
         async with self._database.transaction() as tx:
+            await connections.lock(tx, name)
             current = await full_syncs.lock(tx, full_sync.sync_id)
             if current is None or current.step != full_sync.step:
                 return
-            name, epoch = full_sync.connection, full_sync.epoch
             if has_webhooks is True:
                 await webhook_retries.clear(tx, name, epoch)
             elif has_webhooks is False:

@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import SyncResult
 from scheduler.metrics import TransactionCounts
-from scheduler.store import syncs
+from scheduler.store import connections, owed_syncs, syncs
 from scheduler.store.syncs import FinishedSync
+from scheduler.use_cases.owed_syncs import coalesce_into_owed_sync
 
 log = structlog.get_logger()
 
@@ -24,13 +25,29 @@ async def finish_syncs(
     result: SyncResult | None,
     reason: str | None = None,
 ) -> list[FinishedSync]:
-    """Set the syncs `sync_ids` to the final `state`, add them to `counts`, and log them. Return those that were open.
+    """Set the syncs `sync_ids` to the final `state`, add them to `counts`, and log them. Return those that have ended.
 
     `result` is the result that the spaces-writer published, or None when the scheduler itself ends the syncs for
     `reason`. If a result names a sync whose request has not been received yet, the sync is inserted as finished.
+
+    A failure ends no incremental sync of a live connection, because its change was acknowledged to the platform: the
+    sync waits for a full sync that reads the change, and ends with that one.
     """
-    insert_missing = result is not None and state != "cancelled"
-    finished = await syncs.finish(tx, connection, epoch, sync_ids, state, result, reason, insert_missing=insert_missing)
+    row = await connections.lock(tx, connection) if state == "failed" else None
+    is_owed = row is not None and row.state == "connected"
+    finished = await syncs.finish(
+        tx,
+        connection,
+        epoch,
+        sync_ids,
+        state,
+        result,
+        reason,
+        insert_missing=result is not None and state != "cancelled",
+        full_only=is_owed,
+    )
+    if row is not None and is_owed and (uncovered := await owed_syncs.list_uncovered(tx, connection, sync_ids)):
+        await coalesce_into_owed_sync(tx, row, uncovered, reason or (result.reason if result else None))
     if not finished:
         return finished
     counts.add_finished(connection, (sync.mode for sync in finished), state)
