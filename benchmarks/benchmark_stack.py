@@ -105,6 +105,13 @@ class BenchmarkStack:
         """Return the rows of a query, as the superuser: it can read the schemas of all services."""
         return asyncio.run(_select_rows(self.stack.build_admin_database_url(), sql, values))
 
+    def start_poll(self, shop: str) -> None:
+        """Make the next poll of the shop due, so that the scheduler starts a full sync."""
+        sql = (
+            "UPDATE scheduler.connections SET next_poll_at = now(), poll_slot = now() WHERE connection = $1 RETURNING 1"
+        )
+        self.select_rows(sql, f"shopify:{shop}")
+
     def list_pids(self) -> dict[str, int]:
         """Return the process ids of all running parts, by the name of the part."""
         return {name: pid for name in self.stack.names if (pid := self.stack.get_pid(name)) is not None}

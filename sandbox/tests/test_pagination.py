@@ -147,9 +147,25 @@ def test_collections_keep_their_own_order_and_smart_ones_follow_edits(tenant: Te
 def test_faults_cut_lists_and_distort_counts(tenant: Tenant, execute: Execute) -> None:
     tenant.apply_faults(Faults(lists="half", count_offset=-3))
     body = execute(tenant, "{ products(first: 50) { nodes { id } } productsCount { count } }")["data"]
-    assert len(body["products"]["nodes"]) == 20 and body["productsCount"]["count"] == 17
+    assert len(body["products"]["nodes"]) == 20 and body["productsCount"]["count"] == 37
     tenant.apply_faults(Faults(lists="empty"))
     assert execute(tenant, "{ products(first: 50) { nodes { id } } }")["data"]["products"]["nodes"] == []
+
+
+def test_lists_and_counts_lie_apart_and_together(tenant: Tenant, execute: Execute) -> None:
+    query = "{ products(first: 50) { nodes { id } } productsCount { count } }"
+
+    def show(faults: Faults) -> tuple[int, int]:
+        tenant.apply_faults(faults)
+        data = execute(tenant, query)["data"]
+        return len(data["products"]["nodes"]), data["productsCount"]["count"]
+
+    hidden = frozenset(p.number for p in list(tenant.shop.products)[:3])
+    assert show(Faults(lists="half")) == (20, 40)
+    assert show(Faults(counts="half")) == (40, 20)
+    assert show(Faults(lists="empty", counts="empty")) == (0, 0)
+    assert show(Faults(hidden_from_lists=hidden)) == (37, 40)
+    assert show(Faults(hidden_from_lists=hidden, hidden_from_counts=hidden)) == (37, 37)
 
 
 def test_a_field_without_its_scope_is_denied_and_the_others_are_answered(tenant: Tenant, execute: Execute) -> None:

@@ -1,5 +1,6 @@
 """The main job, end to end: connect, full sync, webhooks, polls, deletion, redelivery."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -191,15 +192,41 @@ def test_a_poll_restores_an_object_that_was_overwritten(world: World) -> None:
     assert '"restored"' in poll.upload
 
 
-def test_the_deletion_guard_deletes_nothing_when_lists_are_only_half(world: World) -> None:
+def test_the_deletion_guard_deletes_nothing_when_lists_and_counts_are_only_half(world: World) -> None:
     shop = world.make_shop(products=150)
     connected = world.connect_and_sync(shop)
-    world.set_faults(shop, lists="half")
+    world.set_faults(shop, lists="half", counts="half")
     world.poll_shop_now(shop)
     poll = wait_until(lambda: world.list_shop_syncs(shop, cause="poll") or None)[0]
-    world.wait_for_sync(connected, str(poll.sync_id))
+    sync = world.wait_for_sync(connected, str(poll.sync_id))
+    assert sync["state"] == "failed"
+    assert "were not listed by this full read; none is deleted" in sync["reason"]
     world.set_faults(shop)
     world.wait_until_equal(shop)
+
+
+def test_a_first_full_sync_succeeds_at_once_while_products_come_and_go(world: World) -> None:
+    shop = world.make_shop(products=600, collections=0)
+    world.set_faults(shop, churn_calls=-1, churn_pairs=2)
+    connected = world.connect(shop)
+    sync = world.wait_for_sync(connected)
+    world.set_faults(shop)
+    assert (sync["state"], sync["reason"]) == ("success", None)
+    world.wait_until_equal(shop)
+
+
+def test_a_list_that_differs_from_its_count_is_never_a_success_and_the_reason_names_the_range(world: World) -> None:
+    lies: list[dict[str, Any]] = [{"lists": "half"}, {"lists": "empty"}, {"counts": "half"}, {"counts": "empty"}]
+    connected = []
+    for lie in lies:
+        shop = world.make_shop(products=40, collections=0, discounts=0)
+        world.set_faults(shop, **lie)
+        connected.append((shop, world.connect(shop)))
+    for shop, connection in connected:
+        sync = world.wait_for_sync(connection, within=180)
+        assert sync["state"] == "failed", sync
+        assert re.fullmatch(r"products: the platform lists \d+ and counts \d+", sync["reason"]), sync["reason"]
+        assert world.read_object(shop) is None
 
 
 def test_a_missing_scope_skips_only_its_resource(world: World) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from connector.cursors import CursorState
+from contracts.cursors import CursorState
 from contracts.events import RecordIds, SyncRequested
 from contracts.headers import derive_id
 

@@ -5,17 +5,21 @@ step and the number of the page. So a message that is published twice has the sa
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from uuid import UUID
 
 from connector.coalescing import list_sync_ids, union_ids
-from connector.cursors import CursorState
-from connector.source import FullReadEnd, RangeEnd, RecordBatch, UnreadableRecord
+from connector.source import FullReadEnd, IdList, RangeEnd, RecordBatch, UnreadableRecord
+from contracts.cursors import CursorState
 from contracts.events import (
+    DirectReadCompleted,
     FullReadCompleted,
     FullSyncStepRequested,
+    IdsListed,
     IncrementalReadCompleted,
     RangeCompleted,
     Record,
+    RecordIds,
     RecordsPage,
     SyncProgressed,
     SyncRequested,
@@ -51,19 +55,23 @@ def build_page(
     return OutboundMessage(topic, token.connection, event, str(event_id))
 
 
+def build_ids_listed(topic: str, context: SyncContext, listed: IdList) -> OutboundMessage:
+    """Build the message with the ids that the platform lists in a part of an id range."""
+    event = IdsListed(
+        connection=context.token.connection, epoch=context.token.epoch, read_id=context.read_id, **asdict(listed)
+    )
+    distinction = (event.resource, str(event.id_range), str(event.attempt), event.after, str(event.up_to))
+    event_id = derive_id("ids_listed", str(context.read_id), *distinction)
+    return OutboundMessage(topic, event.connection, event, str(event_id))
+
+
 def build_range_completed(topic: str, context: SyncContext, end: RangeEnd) -> OutboundMessage:
     """Build the end marker of an id range (a part of a full read): the message after the range's last page."""
     event = RangeCompleted(
         connection=context.token.connection,
         epoch=context.token.epoch,
         read_id=context.read_id,
-        resource=end.resource,
-        id_range=end.id_range,
-        attempt=end.attempt,
-        retry_cursor=CursorState(0, end.retry_cursor).encode(),
-        sent_count=end.sent_count,
-        count_before=end.count_before,
-        count_after=end.count_after,
+        **{**asdict(end), "retry_cursor": CursorState(0, end.retry_cursor).encode()},
     )
     event_id = derive_id("range", str(context.read_id), end.resource, str(end.id_range), str(end.attempt))
     return OutboundMessage(topic, event.connection, event, str(event_id))
@@ -81,6 +89,21 @@ def build_full_read_completed(topic: str, context: SyncContext, end: FullReadEnd
         started_at=end.started_at,
     )
     return OutboundMessage(topic, event.connection, event, str(derive_id("full_read", str(context.read_id))))
+
+
+def build_direct_read_completed(
+    topic: str, context: SyncContext, records: RecordIds, unreadable: Iterable[UnreadableRecord]
+) -> OutboundMessage:
+    """Build the end marker of the direct read of `records` within a full sync: the message after its last page."""
+    event = DirectReadCompleted(
+        connection=context.token.connection,
+        epoch=context.token.epoch,
+        read_id=context.read_id,
+        requested=records,
+        unreadable={record.id: record.reason for record in unreadable},
+    )
+    ids = (f"{resource} {record_id}" for resource in sorted(records) for record_id in sorted(records[resource]))
+    return OutboundMessage(topic, event.connection, event, str(derive_id("direct_read", str(context.read_id), *ids)))
 
 
 def build_incremental_read_completed(

@@ -1,6 +1,7 @@
 """The interface that each fetcher implements (`Source`), and what a source yields while it reads.
 
-A source yields batches of records, unreadable records, checkpoints, and the ends of id ranges and of full reads.
+A source yields batches of records, unreadable records, checkpoints, lists of ids, and the ends of id ranges and of full
+reads.
 """
 
 from collections.abc import AsyncGenerator
@@ -47,6 +48,23 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class IdList:
+    """The ids that the platform lists in a part of an id range, as evidence that nothing of the range is missing.
+
+    The fields mean the same as in `contracts.events.IdsListed`.
+    """
+
+    resource: str
+    id_range: int
+    attempt: int
+    after: str
+    up_to: str | None
+    ids: tuple[str, ...]
+    count: int | None = None
+    is_repeated: bool = False
+
+
+@dataclass(frozen=True)
 class RangeEnd:
     """The end of one id range, a part of a full read that is checked for completeness as a whole.
 
@@ -60,6 +78,9 @@ class RangeEnd:
     sent_count: int
     count_before: int | None = None
     count_after: int | None = None
+    has_lists: bool = False
+    after: str = ""
+    up_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +94,7 @@ class FullReadEnd:
 
 
 IncrementalReadStep = RecordBatch | UnreadableRecord | Checkpoint
-FullReadStep = RecordBatch | RangeEnd | FullReadEnd | Checkpoint
+FullReadStep = RecordBatch | IdList | RangeEnd | FullReadEnd | Checkpoint
 
 
 class Source(Protocol):

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from connector.cursors import CursorState
 from connector.handlers.full_sync import FullSyncHandler
+from contracts.cursors import CursorState
 from contracts.events import FullReadCompleted, RangeCompleted, RecordsPage
 from messaging.errors import UnavailableError
 from platform_sdk.errors import ConnectionEndedError, PermanentError, RetryLaterError

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from connector.cursors import CursorState
 from connector.handlers.incremental import IncrementalHandler
 from connector.source import UnreadableRecord
+from contracts.cursors import CursorState
 from contracts.events import IncrementalReadCompleted, RecordsPage
 from messaging.errors import UnavailableError
 from platform_sdk.errors import ConnectionEndedError, PermanentError, RetryLaterError

@@ -216,13 +216,42 @@ class RecordsPage(Event):
     resource: str
     id_range: int = 0
     attempt: int = 1
+    """The number of the attempt at the id range; 0 for a direct read within a full sync, which belongs to no range."""
     records: tuple[Record, ...]
+
+
+class IdsListed(Event):
+    """The ids that a platform lists in a part of an id range, and its own evidence that none of them is missing.
+
+    Published by fetchers during a full sync; consumed by the spaces-writer. The part begins above the id `after` and
+    ends with the id `up_to`. These two are opaque text: the parts of an id range are joined where they are equal.
+    Idempotency key: (`read_id`, `resource`, `id_range`, `attempt`, `after`); the last event with this key counts.
+    """
+
+    kind: Literal["ids_listed"] = "ids_listed"
+    connection: ConnectionName
+    epoch: int
+    read_id: UUID
+    resource: str
+    id_range: int
+    attempt: int
+    after: str
+    """The id after which the part begins; empty where it begins with the first id of the resource."""
+    up_to: str | None
+    """The last id that the part may have; None where it has no upper bound."""
+    ids: tuple[str, ...]
+    count: int | None = None
+    """The number of records in the part that the platform counted in the same response in which it listed `ids`; None
+    where it counted no exact number."""
+    is_repeated: bool = False
+    """Whether the platform was asked for the list twice in succession, and gave the same list both times."""
 
 
 class RangeCompleted(Event):
     """The end marker of one id range of a full sync, published after all pages of the range.
 
-    An id range is the records of one resource between two ids. The spaces-writer checks that the range is complete.
+    An id range is the records of one resource between two ids. The spaces-writer checks that the range is complete. The
+    evidence is either the two counts or the `IdsListed` events of this attempt.
     """
 
     kind: Literal["range_completed"] = "range_completed"
@@ -237,15 +266,38 @@ class RangeCompleted(Event):
     sent_count: int
     """The number of distinct ids that were published in this attempt."""
     count_before: int | None = None
-    """The number of records that the platform counted before the range was read; None if the platform has no count."""
+    """The number of records that the platform counted before the range was read; None if it was not counted then."""
     count_after: int | None = None
-    """The number of records that the platform counted after the range was read; None if the platform has no count."""
+    """The number of records that the platform counted after the range was read; None if it was not counted then."""
+    has_lists: bool = False
+    """Whether `IdsListed` events were published for this attempt. They take the place of the counts as evidence."""
+    after: str = ""
+    """The id after which the range begins, as in `IdsListed`."""
+    up_to: str | None = None
+    """The last id that the range may have, as in `IdsListed`."""
+
+
+class DirectReadCompleted(Event):
+    """The end marker of the direct read of some records within a full sync, published after all of its pages.
+
+    The spaces-writer asks for a direct read, by the cursor of `SyncResult.retry_cursors`, when a full sync has not
+    stored a listed record, or has not listed a stored one.
+    """
+
+    kind: Literal["direct_read_completed"] = "direct_read_completed"
+    connection: ConnectionName
+    epoch: int
+    read_id: UUID
+    requested: RecordIds
+    unreadable: dict[str, str] = Field(default_factory=dict)
+    """The ids that could not be read, each with the reason."""
 
 
 class FullReadCompleted(Event):
     """The end marker of the read of a full sync, which lists the id ranges that were read.
 
-    When all of these id ranges are complete, the sync ends with `success`.
+    When all of these id ranges are complete, the spaces-writer may request direct reads. If these contradict nothing, the
+    sync ends with `success`.
     """
 
     kind: Literal["full_read_completed"] = "full_read_completed"
@@ -278,13 +330,13 @@ class IncrementalReadCompleted(Event):
     """The ids that could not be read, each with the reason."""
 
 
-Fetched = Annotated[
-    RecordsPage | RangeCompleted | FullReadCompleted | IncrementalReadCompleted, Field(discriminator="kind")
-]
+FetchedEvent = (
+    RecordsPage | IdsListed | RangeCompleted | FullReadCompleted | DirectReadCompleted | IncrementalReadCompleted
+)
 """The union of all events on the `data.fetched.*` topics, told apart by `kind`."""
 
-FETCHED_ADAPTER: TypeAdapter[RecordsPage | RangeCompleted | FullReadCompleted | IncrementalReadCompleted] = TypeAdapter(
-    Fetched, config=ConfigDict(hide_input_in_errors=True)
+FETCHED_ADAPTER: TypeAdapter[FetchedEvent] = TypeAdapter(
+    Annotated[FetchedEvent, Field(discriminator="kind")], config=ConfigDict(hide_input_in_errors=True)
 )
 
 
@@ -309,8 +361,10 @@ class SyncTotals(Event):
 class SyncResult(Event):
     """The result of one or more syncs, decided by the spaces-writer.
 
-    `status` `incomplete`: some id ranges must be read again from `retry_cursors`. `cancelled`: the data was refused,
-    because the connection was uninstalled or redacted after the read began (its `epoch` has risen).
+    `status` `incomplete`: some id ranges must be read again, or some records directly, from `retry_cursors`.
+    `cancelled`: the data was refused, because the connection was uninstalled or redacted after the read began (its
+    `epoch` has risen). A `success` with a `reason` is one whose reason must be known: it names the stored records that
+    the platform lists nowhere although they exist.
     """
 
     sync_ids: tuple[UUID, ...]
@@ -363,8 +417,7 @@ class DataStored(Event):
     totals: tuple[SyncTotals, ...] = ()
     results: tuple[SyncResult, ...] = ()
     records_to_verify: RecordIds = Field(default_factory=dict)
-    """The records that must be read again by their ids: deletion candidates of a full sync, and records for which two
-    readings with the same `updated_at` differ."""
+    """The records that must be read again by their ids, because two readings with the same `updated_at` differ."""
     verification_id: UUID | None = None
     """The id of the sync that reads `records_to_verify`."""
     upload: Upload | None = None
@@ -379,8 +432,10 @@ EVENTS: tuple[type[Event], ...] = (
     FullSyncStepRequested,
     SyncProgressed,
     RecordsPage,
+    IdsListed,
     RangeCompleted,
     FullReadCompleted,
+    DirectReadCompleted,
     IncrementalReadCompleted,
     DataStored,
 )

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from contracts.events import (
     ConnectionChanged,
     DataStored,
+    DirectReadCompleted,
     Event,
     FullReadCompleted,
     FullSyncStepRequested,
+    IdsListed,
     IncrementalReadCompleted,
     RangeCompleted,
     RecordsPage,
@@ -136,10 +138,10 @@ def _build_platform_topics(platform: str, writer: tuple[str, ...]) -> Iterator[T
     )
     yield Topic(
         get_full_fetched_topic(platform),
-        description="pages of records of a full read, the ends of its id ranges, and its end",
+        description="pages of records of a full read, the ids that were listed, the ends of its parts, and its end",
         producers=(fetcher,),
         consumers=writer,
-        events=(RecordsPage, RangeCompleted, FullReadCompleted),
+        events=(RecordsPage, IdsListed, RangeCompleted, FullReadCompleted, DirectReadCompleted),
     )
 
 

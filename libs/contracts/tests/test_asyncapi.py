@@ -23,7 +23,9 @@ def document() -> dict[str, Any]:
 def test_every_topic_is_a_channel_with_its_events(document: dict[str, Any]) -> None:
     messages = {name: list(channel["messages"]) for name, channel in document["channels"].items()}
     assert messages["sync.requested.shopify"] == ["SyncRequested"]
-    assert messages["data.fetched.shopify.full"] == ["RecordsPage", "RangeCompleted", "FullReadCompleted"]
+    assert messages["data.fetched.shopify.full"] == [
+        "RecordsPage", "IdsListed", "RangeCompleted", "FullReadCompleted", "DirectReadCompleted",
+    ]  # fmt: skip
     assert messages["connection.changed.dlq"] == ["DeadLetter"]
     assert {name for names in messages.values() for name in names} == {*(e.__name__ for e in EVENTS), "DeadLetter"}
 

@@ -46,7 +46,17 @@ def test_a_field_added_later_breaks_no_running_consumer(event: type[Event]) -> N
     event.model_validate({**load_example(event), "added_next_year": {"deep": [1]}})
 
 
-@pytest.mark.parametrize("name", ["RecordsPage", "RangeCompleted", "FullReadCompleted", "IncrementalReadCompleted"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "RecordsPage",
+        "IdsListed",
+        "RangeCompleted",
+        "FullReadCompleted",
+        "DirectReadCompleted",
+        "IncrementalReadCompleted",
+    ],
+)
 def test_events_on_data_fetched_are_distinguished_by_their_kind(name: str) -> None:
     body = files("contracts").joinpath("examples", f"{name}.json").read_bytes()
     assert type(FETCHED_ADAPTER.validate_json(body)).__name__ == name

@@ -9,8 +9,10 @@ from aiokafka import ConsumerRecord
 from contracts.events import (
     ConnectionChanged,
     DataStored,
+    DirectReadCompleted,
     FullReadCompleted,
     FullSyncStepRequested,
+    IdsListed,
     IncrementalReadCompleted,
     RangeCompleted,
     SyncProgressed,
@@ -73,7 +75,7 @@ def _get_sync_id(event: object) -> UUID | None:
             return event.sync_id
         case SyncProgressed() | IncrementalReadCompleted():
             return event.sync_ids[0]
-        case RangeCompleted() | FullReadCompleted():
+        case IdsListed() | RangeCompleted() | FullReadCompleted() | DirectReadCompleted():
             return event.read_id
         case DataStored(results=(result, *_)):
             return result.sync_ids[0]

@@ -127,6 +127,14 @@ def delete_product(shop: Shop, changes: ChangeSet, number: int) -> Product | Non
     return product
 
 
+def replace_products(shop: Shop, changes: ChangeSet, pairs: int, *, seed: int) -> None:
+    """Create as many products as `pairs` says, and delete as many others. `seed` decides which ones are deleted."""
+    numbers = [product.number for product in shop.products] if pairs else []
+    for number in Random(seed).sample(numbers, min(pairs, len(numbers))):
+        create_product(shop, changes, {"title": f"In place of {number}"})
+        delete_product(shop, changes, number)
+
+
 def set_stock_or_disconnect(
     shop: Shop, changes: ChangeSet, item: int, location_number: int, available: int | None
 ) -> Level | None:

@@ -1,6 +1,28 @@
 """The faults that the control API can switch on for a shop."""
 
+from typing import Literal, Protocol, TypeVar
+
 from pydantic import BaseModel, ConfigDict, Field
+
+Share = Literal["full", "half", "empty"]
+
+
+class HasNumber(Protocol):
+    """A record with a number."""
+
+    @property
+    def number(self) -> int:
+        """The number in the record's gid."""
+        ...
+
+
+Numbered = TypeVar("Numbered", bound=HasNumber)
+
+
+def _cut(total: int, share: Share) -> int:
+    if share == "half":
+        return (total + 1) // 2
+    return 0 if share == "empty" else total
 
 
 class Faults(BaseModel):
@@ -10,8 +32,12 @@ class Faults(BaseModel):
     - `fail_ratio`, `webhooks_dropped`: the share of affected calls or deliveries, from 0 to 1.
     - `fail_status`: the error status of failed calls, such as 429, 430 or 503.
     - `version`: the API version that answers all requests, whatever version the URL names.
-    - `lists`: how much of each list under the query root is returned (full, half or empty). Reads by id are not
-      affected.
+    - `lists`, `counts`: how much of each list under the query root is returned, and how much of it is counted (full,
+      half or empty). Reads by id are not affected.
+    - `hidden_from_lists`, `hidden_from_counts`: the numbers of records that the lists and the counts leave out.
+    - `count_offset`: what is added to each count.
+    - `churn_calls`: before how many of the next calls products are created and as many others deleted; -1: before all
+      calls. `churn_after_calls` is how many calls are left alone first, `churn_pairs` how many products are created.
     - `nodes_cost`: whether the cost of `nodes(ids:)` is that of one id (flat) or grows with the number of ids (linear).
     """
 
@@ -31,8 +57,14 @@ class Faults(BaseModel):
     version: str | None = None
     nodes_cost: str = Field(default="flat", pattern="^(flat|linear)$")
     deny_scopes: list[str] = []
-    lists: str = Field(default="full", pattern="^(full|half|empty)$")
+    lists: Share = "full"
+    counts: Share = "full"
+    hidden_from_lists: frozenset[int] = frozenset()
+    hidden_from_counts: frozenset[int] = frozenset()
     count_offset: int = 0
+    churn_calls: int = 0
+    churn_after_calls: int = Field(default=0, ge=0)
+    churn_pairs: int = Field(default=1, ge=0)
     search_warnings: bool = False
     clock_skew_seconds: float = 0.0
     refuse_topics: list[str] = []
@@ -44,15 +76,24 @@ class Faults(BaseModel):
     webhooks_delayed_seconds: float = Field(default=0.0, ge=0)
     inventory_touches_product: bool = True
 
-    def count_visible(self, total: int) -> int:
-        """Return how many records of a list of `total` records clients get; the fault `lists` decides."""
-        if self.lists == "half":
-            return (total + 1) // 2
-        return 0 if self.lists == "empty" else total
+    def distort_list(self, records: list[Numbered]) -> list[Numbered]:
+        """Return those of a list's `records` that clients get."""
+        hidden = self.hidden_from_lists
+        visible = [record for record in records if record.number not in hidden] if hidden else records
+        return visible[: _cut(len(visible), self.lists)]
 
-    def distort_count(self, total: int) -> int:
-        """Return the count that clients get when the true count is `total`: the fault `count_offset` is added."""
-        return max(0, total + self.count_offset)
+    def distort_count(self, records: list[Numbered]) -> int:
+        """Return the count of `records` that clients get."""
+        hidden = self.hidden_from_counts
+        counted = sum(record.number not in hidden for record in records) if hidden else len(records)
+        return max(0, _cut(counted, self.counts) + self.count_offset)
+
+    def use_up_churn(self) -> int:
+        """Return how many products are created, and as many others deleted, before this call; count the call."""
+        if self.churn_after_calls:
+            self.churn_after_calls -= 1
+            return 0
+        return self.churn_pairs if self.use_up_fault("churn_calls") else 0
 
     def use_up_fault(self, name: str) -> bool:
         """Return whether the fault in the field `name` affects this call. If it does, count the fault down by one.

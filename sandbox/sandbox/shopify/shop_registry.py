@@ -112,7 +112,7 @@ class ShopRegistry:
     def set_faults(self, tenant: Tenant, faults: Faults) -> None:
         """Replace the faults of a shop, and store them."""
         tenant.apply_faults(faults)
-        self._store.write_column(tenant.shop.domain, "faults", faults.model_dump())
+        self._store.write_column(tenant.shop.domain, "faults", faults.model_dump(mode="json"))
 
     def record_attempt(self, delivery: Delivery) -> None:
         """Store and count the state of a webhook delivery after an attempt to send it.

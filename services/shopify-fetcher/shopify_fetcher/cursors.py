@@ -1,7 +1,7 @@
 """Encodes where a read of a shop continues: a cursor is small JSON with a version, and only this service reads it."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -10,9 +10,15 @@ from platform_sdk.errors import PermanentError
 from shopify_fetcher.chunked_records import UnfinishedRecord
 from shopify_fetcher.scopes import CHILD_RESOURCES, READ_ORDER, describe_missing_scope, is_allowed
 
-VERSION = 3
+VERSION = 4
 END = ""
 """The value of `FullReadCursor.resource` when the full read is complete."""
+
+
+RangePhase = Literal["new", "counted", "verified", "listed"]
+"""How the current id range is read. `new`: its upper bound has not been determined yet. `counted`: page by page,
+between two counts. `verified`: it was read so, but the counts did not prove it complete, and its ids are listed once
+more. `listed`: it is read from lists that come with their counts."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +33,20 @@ class FullReadCursor:
     id_range: int = 0
     low: int = 0
     high: int | None = None
-    position: str | None = None
-    """The position of the last id that was read; None at the beginning of the id range."""
+    phase: RangePhase = "new"
+    position: int | None = None
+    """The number of the last id whose record was read; None at the beginning of the id range."""
+    listed_up_to: int | None = None
+    """The number of the last id up to which lists with counts were published; None at the beginning of the id range."""
+    tries: int = 0
+    """How often the list and the count of the next part of the id range disagreed."""
     attempt: int = 1
     sent_count: int = 0
     """The number of distinct ids that were published in this attempt at the id range."""
-    is_open: bool = False
-    """Whether the upper bound and the count of the id range have been determined."""
     count_before: int | None = None
     """How many ids Shopify counted before the id range was read; None when they were not or cannot be counted."""
+    count_after: int | None = None
+    """How many ids Shopify counted after the id range was read; None when they were not or cannot be counted."""
     is_retry: bool = False
     """Whether this cursor reads only this one id range again, after a full read that is otherwise complete."""
     started_at: int | None = None
@@ -49,18 +60,8 @@ class FullReadCursor:
 
     def build_retry_cursor(self) -> "FullReadCursor":
         """Return the cursor that reads this id range, and nothing else, once more from its beginning."""
-        return replace(
-            self,
-            position=None,
-            attempt=self.attempt + 1,
-            sent_count=0,
-            is_open=False,
-            count_before=None,
-            is_retry=True,
-            started_at=None,
-            completed=(),
-            skipped=(),
-            chunked_records=(),
+        return FullReadCursor(
+            self.resource, self.id_range, self.low, self.high, attempt=self.attempt + 1, is_retry=True
         )
 
     def complete_range(self, scopes: frozenset[str]) -> "FullReadCursor":
@@ -121,8 +122,8 @@ class FullReadCursor:
 
 
 _PLAIN_FIELDS = (
-    "resource", "id_range", "low", "high", "position", "attempt", "sent_count", "is_open", "count_before", "is_retry",
-    "started_at", "completed", "skipped",
+    "resource", "id_range", "low", "high", "phase", "position", "listed_up_to", "tries", "attempt", "sent_count",
+    "count_before", "count_after", "is_retry", "started_at", "completed", "skipped",
 )  # fmt: skip
 
 

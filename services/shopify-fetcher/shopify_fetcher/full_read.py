@@ -1,20 +1,27 @@
 """Reads a whole shop, one resource after another, and each resource in id ranges.
 
-Lists give ids only, with keyset pagination (`id:>LAST`); the records are then read by their ids.
+Lists give ids only, with keyset pagination (`id:>LAST`); the records are then read by their ids. Each id range comes
+with the evidence that it is complete: two equal counts, or lists that came with their counts.
 """
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-from connector.source import Checkpoint, FullReadEnd, FullReadStep, RangeEnd, RecordBatch
+from connector.source import Checkpoint, FullReadEnd, FullReadStep, IdList, RangeEnd, RecordBatch
 from contracts.events import Record
-from platform_sdk.errors import AccessDeniedError, PermanentError
+from platform_sdk.errors import AccessDeniedError, PermanentError, RetryLaterError
+from platforms.shopify.ids import parse_number
 from shopify_fetcher.cursors import END, FullReadCursor
-from shopify_fetcher.id_ranges import KEYSETS, IdPage, count_ids, list_ids, list_locations, plan_range
+from shopify_fetcher.id_lists import KEYSETS, IdPage, count_ids, list_ids
+from shopify_fetcher.id_ranges import find_range_end
 from shopify_fetcher.incremental_read import read_chunk
+from shopify_fetcher.range_parts import PartLister, RangePart
 from shopify_fetcher.read_session import ReadSession
 from shopify_fetcher.record_reader import ReadResult, RecordReader, read_shop
 from shopify_fetcher.scopes import CHILD_RESOURCES, REQUIRED_SCOPES, describe_missing_scope
+
+RETRY_SECONDS = (2.0, 6.0, 17.0, 35.0)
+"""The waits before a list and a count that disagree are requested again: changes under way pass within a minute."""
 
 
 class FullRead:
@@ -23,6 +30,7 @@ class FullRead:
     def __init__(self, session: ReadSession, cursor: FullReadCursor) -> None:
         self._session = session
         self._reader = RecordReader(session)
+        self._lister = PartLister(session)
         self._cursor = cursor
 
     async def read(self) -> AsyncGenerator[FullReadStep, None]:
@@ -50,12 +58,12 @@ class FullRead:
         """
         if self._session.can_read(self._cursor.resource):
             self._exclude_denied_children()
-            if not self._cursor.is_open:
+            if self._cursor.phase == "new":
                 await self._open_range()
                 yield self._build_checkpoint()
             async for step in self._read_range():
                 yield step
-            yield await self._count_and_build_range_end()
+            yield self._build_range_end()
             self._cursor = self._cursor.complete_range(self._scopes)
         elif self._cursor.is_retry:
             raise PermanentError(describe_missing_scope(self._cursor.resource, self._scopes))
@@ -78,28 +86,87 @@ class FullRead:
                 self._cursor = self._cursor.exclude_resource(resource, self._scopes)
 
     async def _open_range(self) -> None:
-        """Determine the upper bound of the id range and count its ids. A retried id range keeps its bounds."""
+        """Determine the upper bound of the id range, and how it is read. A retried id range keeps its bounds."""
         cursor = self._cursor
         keyset = KEYSETS.get(cursor.resource)
-        high, count_before = cursor.high, None
-        if keyset is not None and cursor.is_retry:
-            count_before = await count_ids(self._session, keyset, cursor.low, cursor.high)
-        elif keyset is not None:
-            high, count_before = await plan_range(self._session, keyset, cursor.low)
-        self._cursor = replace(cursor, is_open=True, high=high, count_before=count_before)
+        if keyset is None:
+            self._cursor = replace(cursor, phase="listed")
+        elif cursor.high is not None:
+            count = await count_ids(self._session, keyset, cursor.low, cursor.high)
+            self._cursor = replace(cursor, phase="counted", count_before=count)
+        else:
+            first = await self._lister.list_first(cursor)
+            end = None if cursor.is_retry else await find_range_end(self._session, keyset, first)
+            high, count = end or (None, None)
+            self._cursor = replace(cursor, phase="counted" if end else "listed", high=high, count_before=count)
 
     async def _read_range(self) -> AsyncGenerator[FullReadStep, None]:
         if self._cursor.resource == "shop":
             yield await self._read_shop()
             return
+        if self._cursor.phase == "counted":
+            async for step in self._read_pages():
+                yield step
+        if self._cursor.phase != "counted":
+            async for step in self._read_lists():
+                yield step
+
+    async def _read_pages(self) -> AsyncGenerator[FullReadStep, None]:
+        """Yield the records of the id range page by page. When the counts do not prove it complete, change the phase.
+
+        Ids are only taken from such a range while it is read, never added. So it is complete when as many ids were
+        listed as were counted both before and after.
+        """
         has_more = True
         while has_more:
             async for step in self._read_chunks():
                 yield step
-            page = await self._list_next_ids()
+            page = await self._list_next_page()
             async for step in self._read_listed_records(page):
                 yield step
             has_more = page.has_more
+        async for step in self._read_chunks():
+            yield step
+        cursor = self._cursor
+        count = await count_ids(self._session, KEYSETS[cursor.resource], cursor.low, cursor.high)
+        is_proved = cursor.sent_count == cursor.count_before == count
+        self._cursor = replace(cursor, count_after=count, phase="counted" if is_proved else "verified")
+        if not is_proved:
+            yield self._build_checkpoint()
+
+    async def _list_next_page(self) -> IdPage:
+        cursor = self._cursor
+        after = cursor.low if cursor.position is None else cursor.position
+        page = self._lister.pop_first_page(after)
+        if page is None:
+            page = await list_ids(self._session, KEYSETS[cursor.resource], after, cursor.high)
+        self._lister.add_page(page)
+        return page
+
+    async def _read_lists(self) -> AsyncGenerator[FullReadStep, None]:
+        """Yield the ids of the id range in parts, each listed and counted in one response.
+
+        In the phase `listed`, also yield the records. A list and a count that disagree are requested again after a
+        while; when they go on disagreeing, they are yielded so, and the id range ends there.
+        """
+        is_last = False
+        while not is_last:
+            async for step in self._read_chunks():
+                yield step
+            part = await self._lister.list_next_part(self._cursor)
+            if not part.is_consistent and self._cursor.tries < len(RETRY_SECONDS):
+                seconds = RETRY_SECONDS[self._cursor.tries]
+                self._cursor = replace(self._cursor, tries=self._cursor.tries + 1)
+                yield self._build_checkpoint()
+                raise RetryLaterError(f"{self._cursor.resource}: {part.describe_difference()}", seconds=seconds)
+            yield self._build_id_list(part)
+            if self._cursor.phase == "listed":
+                async for step in self._read_listed_records(part.page.drop_up_to(self._cursor.position or 0)):
+                    yield step
+            is_last = part.high == self._cursor.high or not part.is_consistent
+            self._cursor = replace(self._cursor, listed_up_to=part.high, tries=0)
+            if not is_last:
+                yield self._build_checkpoint()
         async for step in self._read_chunks():
             yield step
 
@@ -109,33 +176,20 @@ class FullRead:
         self._cursor = replace(self._cursor, sent_count=1, started_at=started_at)
         return self._build_batch((record,))
 
-    async def _list_next_ids(self) -> IdPage:
-        cursor = self._cursor
-        if cursor.resource == "locations":
-            return await list_locations(self._session, cursor.position)
-        after = int(cursor.position) if cursor.position is not None else cursor.low
-        return await list_ids(self._session, KEYSETS[cursor.resource], after, cursor.high)
-
     async def _read_listed_records(self, page: IdPage) -> AsyncGenerator[FullReadStep, None]:
         """Yield the records of a page of ids, in batches. All chunks of a batch are read before the next batch."""
-        read_count = counted = 0
-        while read_count < len(page.ids):
-            result = await self._reader.read_as_many_as_fit(self._cursor.resource, page.ids[read_count:])
+        ids = page.ids
+        while ids:
+            result = await self._reader.read_as_many_as_fit(self._cursor.resource, ids)
             _raise_unreadable(result)
             yield self._build_batch(tuple(result.mapped.records))
-            read_count += result.count
-            position = page.positions[read_count - 1]
-            chunked_records = (*self._cursor.chunked_records, *result.mapped.chunked_records)
-            if position is None:
-                self._cursor = replace(self._cursor, chunked_records=chunked_records)
-                continue
             self._cursor = replace(
                 self._cursor,
-                position=position,
-                sent_count=self._cursor.sent_count + read_count - counted,
-                chunked_records=chunked_records,
+                position=parse_number(ids[result.count - 1]),
+                sent_count=self._cursor.sent_count + result.count,
+                chunked_records=(*self._cursor.chunked_records, *result.mapped.chunked_records),
             )
-            counted = read_count
+            ids = ids[result.count :]
             yield self._build_checkpoint()
             async for step in self._read_chunks():
                 yield step
@@ -148,10 +202,21 @@ class FullRead:
             yield self._build_batch(tuple(result.mapped.records))
             yield self._build_checkpoint()
 
-    async def _count_and_build_range_end(self) -> RangeEnd:
+    def _build_id_list(self, part: RangePart) -> IdList:
         cursor = self._cursor
-        keyset = KEYSETS.get(cursor.resource)
-        count_after = await count_ids(self._session, keyset, cursor.low, cursor.high) if keyset is not None else None
+        return IdList(
+            resource=cursor.resource,
+            id_range=cursor.id_range,
+            attempt=cursor.attempt,
+            after=_format_lower_bound(part.low),
+            up_to=_format_upper_bound(part.high),
+            ids=part.page.ids,
+            count=part.count,
+            is_repeated=part.is_repeated,
+        )
+
+    def _build_range_end(self) -> RangeEnd:
+        cursor = self._cursor
         return RangeEnd(
             resource=cursor.resource,
             id_range=cursor.id_range,
@@ -159,7 +224,10 @@ class FullRead:
             retry_cursor=cursor.build_retry_cursor().encode(),
             sent_count=cursor.sent_count,
             count_before=cursor.count_before,
-            count_after=count_after,
+            count_after=cursor.count_after,
+            has_lists=cursor.phase in ("listed", "verified") and cursor.resource != "shop",
+            after=_format_lower_bound(cursor.low),
+            up_to=_format_upper_bound(cursor.high),
         )
 
     def _build_full_read_end(self) -> FullReadEnd:
@@ -197,3 +265,11 @@ def _raise_unreadable(result: ReadResult) -> None:
     for record in result.unreadable:
         reason = f"{record.id}: {record.reason}"
         raise AccessDeniedError(reason) if result.is_denied else PermanentError(reason, retryable=record.retryable)
+
+
+def _format_lower_bound(low: int) -> str:
+    return str(low) if low else ""
+
+
+def _format_upper_bound(high: int | None) -> str | None:
+    return None if high is None else str(high)

@@ -12,6 +12,7 @@ from connector.handlers.incremental import IncrementalHandler
 from contracts.events import (
     FullReadCompleted,
     FullSyncStepRequested,
+    IdsListed,
     IncrementalReadCompleted,
     RangeCompleted,
     RecordsPage,
@@ -43,7 +44,9 @@ async def test_a_full_sync_brings_the_whole_shop(open_shop: Any, build_document:
     assert [p.outcome for p in progressed] == ["completed"], progressed[-1].reason
     assert build_document(shop.publisher.records) == shop.document()
     ended = shop.publisher.select(FullReadCompleted)
-    assert ended[0].id_ranges == (("shop", 0), ("locations", 0), ("products", 0), ("collections", 0), ("discounts", 0))
+    assert ended[0].id_ranges == (
+        ("shop", 0), ("locations", 0), ("products", 0), ("products", 1), ("collections", 0), ("discounts", 0),
+    )  # fmt: skip
     products = next(r for r in shop.publisher.select(RangeCompleted) if r.resource == "products")
     assert (products.sent_count, products.count_before, products.count_after) == (600, 600, 600)
 
@@ -75,8 +78,8 @@ async def test_every_step_may_run_twice(open_shop: Any, build_document: Any) -> 
         (last,) = await shop.run_full_sync(cursor=cursor, sync_id=read_id, steps=1)
         outcome, cursor = last.outcome, last.cursor
     id_ranges = shop.publisher.select(RangeCompleted)
-    assert len(id_ranges) > len(by_name := {r.resource: r for r in id_ranges})
-    assert all(r == by_name[r.resource] for r in id_ranges), "published twice, it was not the same"
+    assert len(id_ranges) > len(by_name := {(r.resource, r.id_range): r for r in id_ranges})
+    assert all(r == by_name[r.resource, r.id_range] for r in id_ranges), "published twice, it was not the same"
     assert build_document(shop.publisher.records) == shop.document()
 
 
@@ -190,9 +193,11 @@ async def test_a_shop_of_more_than_25000_products_is_read_in_id_ranges(open_shop
     )
     assert (await shop.run_full_sync())[-1].outcome == "completed"
     id_ranges = [r for r in shop.publisher.select(RangeCompleted) if r.resource == "products"]
-    assert len(id_ranges) == 2
-    assert sum(r.sent_count for r in id_ranges) == 25_600
-    assert all(r.sent_count == r.count_before == r.count_after for r in id_ranges)
+    *counted, last = id_ranges
+    assert len(counted) == 2
+    assert sum(r.sent_count for r in counted) == 25_600
+    assert all(r.sent_count == r.count_before == r.count_after for r in counted)
+    assert (last.sent_count, last.has_lists, last.up_to) == (0, True, None)
     products = {r.id for r in shop.publisher.records if r.resource == "products"}
     assert len(products) == 25_600
 
@@ -388,12 +393,18 @@ class TestMisbehaving:
         assert build_document(shop.publisher.records) == shop.document()
         assert shop.control("GET", "/statistics")["throttled"] == 0
 
-    async def test_half_a_list_is_visible_in_the_counts(self, open_shop: Any) -> None:
-        shop = await open_shop("half.myshopify.com", products=40)
-        shop.control("PUT", "/faults", {"count_offset": 7})
-        await shop.run_full_sync()
-        products = next(r for r in shop.publisher.select(RangeCompleted) if r.resource == "products")
-        assert (products.sent_count, products.count_before, products.count_after) == (40, 47, 47)
+    @pytest.mark.parametrize(("lie", "listed", "counted"), [({"count_offset": 7}, 40, 47), ({"lists": "half"}, 20, 40)])
+    async def test_a_list_that_goes_on_differing_from_its_count_is_published_so(
+        self, open_shop: Any, lie: dict[str, Any], listed: int, counted: int
+    ) -> None:
+        shop = await open_shop(f"lie-{listed}.myshopify.com", products=40, collections=0, discounts=0)
+        shop.control("PUT", "/faults", lie)
+        progressed = await shop.run_full_sync()
+        waits = [p.reason for p in progressed if (p.reason or "").startswith("products")]
+        assert waits == [f"products: the platform lists {listed} and counts {counted}"] * 4
+        (products,) = [event for event in shop.publisher.select(IdsListed) if event.resource == "products"]
+        assert (len(products.ids), products.count) == (listed, counted)
+        assert progressed[-1].outcome == "completed", "whether it succeeded is the writer's to decide"
 
     async def test_a_revoked_token_is_reported(self, open_shop: Any) -> None:
         shop = await open_shop("revoked.myshopify.com", products=5)

@@ -16,7 +16,22 @@ CHUNKED = UnfinishedRecord(
 )
 ALL = frozenset({"read_products", "read_inventory", "read_locations", "read_discounts"})
 MIDDLE = FullReadCursor(
-    "products", 2, 10, 20, "15", 3, 250, True, 300, False, 1_000, (("shop", 1),), (("locations", "x"),), (CHUNKED,)
+    "products",
+    2,
+    10,
+    20,
+    phase="verified",
+    position=20,
+    listed_up_to=15,
+    tries=2,
+    attempt=3,
+    sent_count=250,
+    count_before=300,
+    count_after=299,
+    started_at=1_000,
+    completed=(("shop", 1),),
+    skipped=(("locations", "x"),),
+    chunked_records=(CHUNKED,),
 )
 
 
@@ -75,14 +90,7 @@ def test_chunked_records_of_a_skipped_resource_do_not_continue() -> None:
 
 def test_an_id_range_is_read_again_alone_as_the_next_attempt() -> None:
     retry = MIDDLE.build_retry_cursor()
-    assert (retry.id_range, retry.low, retry.high, retry.attempt, retry.is_retry) == (2, 10, 20, 4, True)
-    assert (retry.position, retry.sent_count, retry.is_open, retry.count_before, retry.chunked_records) == (
-        None,
-        0,
-        False,
-        None,
-        (),
-    )
+    assert retry == FullReadCursor("products", 2, 10, 20, attempt=4, is_retry=True)
 
 
 def test_a_chunked_record_follows_its_lists_to_their_ends() -> None:

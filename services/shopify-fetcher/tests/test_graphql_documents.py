@@ -15,10 +15,13 @@ HERE = Path(__file__).resolve().parents[1]
 SUBSET = HERE.parents[1] / "sandbox" / "sandbox" / "shopify" / "schema.graphql"
 ALL = [document for document in vars(graphql_documents).values() if isinstance(document, GraphqlDocument)]
 FLAGS = dict.fromkeys(
-    ("includeInventory", "includeLocations", "includeProducts", "gets", "buys", "products", "variants", "collections"),
+    (
+        "includeNewest", "includeInventory", "includeLocations", "includeProducts", "gets", "buys", "products",
+        "variants", "collections",
+    ),
     True,
-)
-VALUES = {"query": "id:>0", "first": 250, "reverse": False, "after": None, "sortKey": "ID"}
+)  # fmt: skip
+VALUES = {"query": "id:>0", "after": None, "sortKey": "ID"}
 IDS = {
     "ReadLocations": "Location",
     "ReadProducts": "Product",

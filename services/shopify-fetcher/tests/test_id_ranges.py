@@ -4,7 +4,8 @@ from bisect import bisect_right
 
 import pytest
 
-from shopify_fetcher.id_ranges import KEYSETS, MAX_RANGE_IDS, MIN_RANGE_IDS, find_upper_bound
+from shopify_fetcher.id_lists import KEYSETS, MAX_COUNT
+from shopify_fetcher.id_ranges import MIN_RANGE_IDS, find_upper_bound
 
 
 @pytest.mark.parametrize(
@@ -25,11 +26,11 @@ async def test_a_bound_is_found_with_enough_and_not_too_many_below_it(ids: list[
         nonlocal calls
         calls += 1
         count = bisect_right(ids, high)
-        return count if count <= MAX_RANGE_IDS else None
+        return count if count <= MAX_COUNT else None
 
     high, count = await find_upper_bound(count_up_to, ids[0], ids[-1])
     assert bisect_right(ids, high) == count
-    assert MIN_RANGE_IDS <= count <= MAX_RANGE_IDS
+    assert MIN_RANGE_IDS <= count <= MAX_COUNT
     assert calls < 45
 
 

@@ -18,7 +18,7 @@ from shopify_fetcher.continuations import read_next_chunk
 from shopify_fetcher.cursors import FullReadCursor, IncrementalReadCursor
 from shopify_fetcher.full_read import FullRead
 from shopify_fetcher.graphql_documents import READ_PRODUCTS
-from shopify_fetcher.id_ranges import KEYSETS, list_ids
+from shopify_fetcher.id_lists import KEYSETS, list_ids
 from shopify_fetcher.incremental_read import read_records
 from shopify_fetcher.read_session import ReadSession
 from shopify_fetcher.record_reader import RecordReader, read_shop
@@ -158,14 +158,17 @@ async def test_an_error_that_remains_is_repeated_by_later_attempts_and_delays_no
 
 
 async def test_a_full_read_fails_with_the_id_of_a_record_whose_error_remains() -> None:
+    edges = [{"node": {"id": gid}} for gid in LOCATIONS]
+    listed = build_response({"locations": {"edges": edges, "pageInfo": LAST_PAGE}})
     script = [
-        build_response({"locations": {"edges": [{"node": {"id": gid}} for gid in LOCATIONS], "pageInfo": LAST_PAGE}}),
+        listed,
+        listed,
         build_response({"nodes": [None, None]}, OH),
         build_response({"nodes": [None]}, OH),
     ]
     session, _, _ = open_session(*script, mode="full")
     with pytest.raises(PermanentError, match=LOCATIONS[0]) as raised:
-        _ = [step async for step in FullRead(session, FullReadCursor("locations", is_open=True)).read()]
+        _ = [step async for step in FullRead(session, FullReadCursor("locations", phase="listed")).read()]
     assert raised.value.retryable
 
 

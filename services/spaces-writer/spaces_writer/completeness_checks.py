@@ -1,9 +1,10 @@
 """Checks whether everything that a read published has been stored: without a database, from numbers and ids."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from contracts.events import RangeCompleted, RecordIds
+from contracts.events import IdsListed, RangeCompleted, RecordIds
 
 MAX_ATTEMPTS = 3
 """Maximum number of attempts to read one id range. After the last incomplete attempt the sync fails."""
@@ -14,7 +15,7 @@ class RangeStatus:
     """The status of one attempt to read one id range: the records of one resource between two ids.
 
     `reason` says why the attempt is not complete; None means that it is complete. If another attempt is needed, it
-    begins at `retry_cursor`.
+    begins at `retry_cursor`. `is_final` says that another attempt is useless, because the platform contradicts itself.
     """
 
     resource: str
@@ -23,37 +24,76 @@ class RangeStatus:
     is_complete: bool
     reason: str | None
     retry_cursor: str
+    is_final: bool = False
 
 
-def check_range_completeness(event: RangeCompleted, listed_count: int) -> RangeStatus:
+def check_range_completeness(event: RangeCompleted, stored_count: int, lists: Sequence[IdsListed] = ()) -> RangeStatus:
     """Return whether the attempt to read an id range that `event` reports is complete, and if not, why.
 
-    An id range is the records of one resource between two ids. `listed_count` is the number of distinct ids of this
-    attempt that have been stored. The attempt is complete when as many ids are stored as the fetcher sent, and this
-    number lies between the platform's own counts before and after the read. A platform without counts needs only the
-    first condition.
+    An id range is the records of one resource between two ids. `stored_count` is the number of distinct ids of this
+    attempt that have been stored. The attempt is complete when as many ids are stored as the fetcher sent, and one of
+    these proves that it sent all:
+
+    - The platform counted as many before the read and after it. While it is read, such a range only loses ids.
+    - `lists`, the lists of this attempt, cover the range without a gap. Each has as many ids as the platform counted in
+      the same response, or was given twice in succession. Whether the listed ids are stored is checked elsewhere.
+
+    A platform that neither counts nor lists needs no proof.
     """
-    reason = _find_range_fault(event, listed_count)
+    fault, is_final = _find_range_fault(event, stored_count, lists)
+    name = _describe_range(event.resource, event.after, event.up_to)
     return RangeStatus(
         resource=event.resource,
         id_range=event.id_range,
         attempt=event.attempt,
-        is_complete=reason is None,
-        reason=reason,
+        is_complete=fault is None,
+        reason=fault and (fault if is_final else f"{name}: {fault}"),
         retry_cursor=event.retry_cursor,
+        is_final=is_final,
     )
 
 
-def _find_range_fault(event: RangeCompleted, listed: int) -> str | None:
-    name = f"{event.resource} id range {event.id_range}"
-    if listed < event.sent_count:
-        return f"{name}: {event.sent_count} records were sent, {listed} have arrived"
-    if event.count_before is None or event.count_after is None:
+def _find_range_fault(event: RangeCompleted, stored_count: int, lists: Sequence[IdsListed]) -> tuple[str | None, bool]:
+    """Return the reason why the range is incomplete or None, and whether another attempt is useless."""
+    if stored_count < event.sent_count:
+        return f"{event.sent_count} records were sent, {stored_count} have arrived", False
+    if event.has_lists:
+        return _find_list_fault(event, lists)
+    counts = {event.count_before, event.count_after}
+    if counts in ({None}, {event.sent_count}):
+        return None, False
+    return f"{event.sent_count} records listed, the platform counts {event.count_before}, {event.count_after}", False
+
+
+def _find_list_fault(event: RangeCompleted, lists: Sequence[IdsListed]) -> tuple[str | None, bool]:
+    by_lower_bound = {listed.after: listed for listed in lists}
+    after = event.after
+    while True:
+        listed = by_lower_bound.pop(after, None)
+        if listed is None:
+            return f"the list of the ids above {after or '0'} has not arrived", False
+        difference = _find_difference(listed)
+        if difference is not None:
+            return f"{_describe_range(listed.resource, listed.after, listed.up_to)}: {difference}", True
+        if listed.up_to in (None, event.up_to):
+            return None, False
+        after = listed.up_to
+
+
+def _find_difference(listed: IdsListed) -> str | None:
+    """Return how the list and the platform's other evidence differ, or None when they agree."""
+    if listed.is_repeated or listed.count == len(listed.ids):
         return None
-    low, high = sorted((event.count_before, event.count_after))
-    if low <= listed <= high:
-        return None
-    return f"{name}: {listed} records listed, the platform counts {low} to {high}"
+    if listed.count is None:
+        return "the platform did not give the same list twice in succession"
+    return f"the platform lists {len(listed.ids)} and counts {listed.count}"
+
+
+def _describe_range(resource: str, after: str, up_to: str | None) -> str:
+    """Return the name of an id range, or of a part of it, in words."""
+    lower, upper = after and f"above {after}", up_to and f"up to {up_to}"
+    bounds = " ".join(bound for bound in (lower, upper) if bound)
+    return f"{resource} with ids {bounds}" if bounds else resource
 
 
 @dataclass(frozen=True)
@@ -72,7 +112,7 @@ class FullReadStatus:
 def check_full_read_completeness(
     expected_ranges: tuple[tuple[str, int], ...], attempts: list[RangeStatus]
 ) -> FullReadStatus:
-    """Return whether a full read is complete, which is when the latest attempt at every id range is complete.
+    """Return whether the id ranges of a full read are complete, which is when the latest attempt at each is complete.
 
     `expected_ranges` are the id ranges, as (resource, number), that the full read consists of. `attempts` are the
     attempts at these ranges that have ended.
@@ -86,6 +126,9 @@ def check_full_read_completeness(
     incomplete = [latest[id_range] for id_range in expected_ranges if not latest[id_range].is_complete]
     if not incomplete:
         return FullReadStatus("success")
+    final = [status.reason or "" for status in incomplete if status.is_final]
+    if final:
+        return FullReadStatus("failed", "; ".join(final))
     reason = "; ".join(status.reason or "" for status in incomplete)
     if any(status.attempt >= MAX_ATTEMPTS for status in incomplete):
         return FullReadStatus("failed", f"{reason} (after {MAX_ATTEMPTS} attempts)")

@@ -7,13 +7,13 @@ from uuid import uuid4
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.events import ConnectionChanged, DataStored
+from contracts.events import ConnectionChanged, DataStored, FetchedEvent
 from contracts.topics import DATA_STORED
 from messaging.outbox import enqueue
 from messaging.publisher import OutboundMessage
 from spaces_writer.use_cases.batch import IngestedBatch
 from spaces_writer.use_cases.connection_state import apply_connection_events
-from spaces_writer.use_cases.ingestion import FetchedEvent, ingest_batch
+from spaces_writer.use_cases.ingestion import ingest_batch
 
 log = structlog.get_logger()
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]

@@ -1,27 +1,75 @@
 """When an id range, a full read and an incremental read are complete."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import pytest
+
+from contracts.events import IdsListed
 from spaces_writer.completeness_checks import (
     RangeStatus,
     check_full_read_completeness,
     check_incremental_completeness,
     check_range_completeness,
 )
-from writer_builders import make_range_completed
+from writer_builders import SHOP, make_range_completed
 
 
-def test_an_id_range_is_complete_between_the_platforms_counts() -> None:
-    event = make_range_completed(uuid4(), sent_count=10).model_copy(update={"count_before": 9, "count_after": 11})
+def make_list(count: int | None, *ids: str, after: str = "", up_to: str | None = None) -> IdsListed:
+    return IdsListed(
+        connection=SHOP,
+        epoch=1,
+        read_id=UUID(int=1),
+        resource="products",
+        id_range=0,
+        attempt=1,
+        after=after,
+        up_to=up_to,
+        ids=ids,
+        count=count,
+    )
+
+
+@pytest.mark.parametrize("counts", [(9, 10), (10, 11), (9, 11), (11, 11), (None, 10)])
+def test_an_id_range_between_two_counts_is_complete_only_when_both_equal_what_was_listed(
+    counts: tuple[int | None, int],
+) -> None:
+    event = make_range_completed(uuid4(), sent_count=10)
     assert check_range_completeness(event, 10).is_complete
-    assert not check_range_completeness(event.model_copy(update={"sent_count": 12}), 12).is_complete
-    assert not check_range_completeness(event.model_copy(update={"sent_count": 8}), 8).is_complete
+    differing = event.model_copy(update={"count_before": counts[0], "count_after": counts[1]})
+    status = check_range_completeness(differing, 10)
+    assert (status.is_complete, status.is_final) == (False, False)
+
+
+def test_lists_that_agree_with_their_counts_and_leave_no_gap_prove_an_id_range() -> None:
+    event = make_range_completed(uuid4(), sent_count=3, count=9).model_copy(update={"has_lists": True, "up_to": "7"})
+    first, second = make_list(2, "a", "b", up_to="5"), make_list(1, "c", after="5", up_to="7")
+    assert check_range_completeness(event, 3, [second, first]).is_complete
+    status = check_range_completeness(event, 3, [first])
+    assert (status.is_complete, status.is_final) == (False, False)
+    assert status.reason == "products with ids up to 7: the list of the ids above 5 has not arrived"
+    assert not check_range_completeness(event, 2, [first, second]).is_complete
+
+
+def test_a_list_and_a_count_that_go_on_disagreeing_fail_the_full_read_and_name_the_ids_in_words() -> None:
+    event = make_range_completed(uuid4(), sent_count=3).model_copy(update={"has_lists": True})
+    lists = [make_list(2, "a", "b", up_to="5"), make_list(4, "c", after="5", up_to="7")]
+    status = check_range_completeness(event, 3, lists)
+    assert status.reason == "products with ids above 5 up to 7: the platform lists 1 and counts 4"
+    result = check_full_read_completeness((("products", 0),), [status])
+    assert (result.outcome, result.reason) == ("failed", status.reason)
+
+
+def test_without_counts_the_same_list_twice_in_succession_is_the_proof() -> None:
+    event = make_range_completed(uuid4(), sent_count=1).model_copy(update={"has_lists": True})
+    once = make_list(None, "a")
+    assert check_range_completeness(event, 1, [once.model_copy(update={"is_repeated": True})]).is_complete
+    assert check_range_completeness(event, 1, [once]).is_final
 
 
 def test_an_id_range_whose_pages_have_not_all_arrived_is_incomplete() -> None:
     status = check_range_completeness(make_range_completed(uuid4(), sent_count=10, count=9), 9)
     assert not status.is_complete
-    assert status.reason == "products id range 0: 10 records were sent, 9 have arrived"
+    assert status.reason == "products: 10 records were sent, 9 have arrived"
 
 
 def test_an_id_range_without_a_count_is_complete_when_all_that_was_sent_has_arrived() -> None:

@@ -93,19 +93,6 @@ async def test_only_a_complete_full_read_allows_the_first_snapshot(writer: Write
     assert await writer.query_scalar("SELECT fully_read FROM connections")
 
 
-async def test_a_full_read_deletes_nothing_but_names_candidates(writer: Writer) -> None:
-    await complete_read(writer, 1, 2, started_at=1_000)
-    read_id = uuid4()
-    events = await writer.ingest(
-        make_page(make_product(1, read_at=9_010), read_id=read_id),
-        make_range_completed(read_id, 1),
-        make_full_read_completed(read_id, 9_000),
-    )
-    verified = [event.records_to_verify for event in events if event.records_to_verify]
-    assert verified == [{"products": (make_gid(2),)}]
-    assert set(await writer.load_titles()) == {make_gid(1), make_gid(2)}
-
-
 async def test_only_a_direct_read_that_finds_nothing_makes_a_tombstone(writer: Writer) -> None:
     await complete_read(writer, 1, 2)
     read_id = uuid4()
@@ -129,33 +116,6 @@ async def test_a_page_in_flight_does_not_store_what_was_deleted_before_it_was_ev
     await writer.ingest(make_page(make_tombstone(1, read_at=20_000)))
     await writer.ingest(make_page(make_product(1, read_at=10_000, updated_at=LATE)))
     assert await writer.load_titles() == {}
-
-
-async def test_a_clean_up_without_webhooks_is_carried_out_after_the_second_full_read(writer: Writer) -> None:
-    await complete_read(writer, *range(1, 201), started_at=1_000)
-    for started_at in (9_000, 19_000):
-        read_id = uuid4()
-        listed = [make_product(n, read_at=started_at + 10) for n in range(1, 101)]
-        events = await writer.ingest(
-            make_page(*listed, read_id=read_id),
-            make_range_completed(read_id, 100),
-            make_full_read_completed(read_id, started_at),
-        )
-    assert sum(len(event.records_to_verify["products"]) for event in events if event.records_to_verify) == 100
-
-
-async def test_the_deletion_guard_stops_a_full_read_that_lists_only_half(writer: Writer) -> None:
-    await complete_read(writer, *range(1, 201), started_at=1_000)
-    read_id = uuid4()
-    listed = [make_product(n, read_at=9_010) for n in range(1, 101)]
-    events = await writer.ingest(
-        make_page(*listed, read_id=read_id),
-        make_range_completed(read_id, 100),
-        make_full_read_completed(read_id, 9_000),
-    )
-    assert not [event for event in events if event.records_to_verify]
-    assert events[-1].guard_reason == "100 of 200 records were not listed by this full read; none is deleted"
-    assert len(await writer.load_titles()) == 200
 
 
 async def test_pages_of_an_ended_epoch_are_refused_and_their_sync_is_cancelled(writer: Writer) -> None:

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from uuid import UUID
 
 import structlog
 
 from connector import event_builders
-from connector.cursors import CursorState
 from connector.handlers.dependencies import HandlerDependencies
 from connector.handlers.page_publisher import PagePublisher
-from connector.source import Checkpoint, FullReadEnd, RangeEnd, RecordBatch
-from contracts.events import FullSyncStepRequested, SyncProgressed, parse_platform
+from connector.source import Checkpoint, FullReadEnd, IdList, RangeEnd, RecordBatch, UnreadableRecord
+from contracts.cursors import CursorState
+from contracts.events import FullSyncStepRequested, RecordIds, SyncProgressed, parse_platform
 from contracts.topics import get_full_fetched_topic
 from messaging.publisher import OutboundMessage
 from platform_sdk.errors import AccountBlockedError, PermanentError, RetryLaterError
@@ -23,7 +24,8 @@ log = structlog.get_logger()
 class FullSyncHandler:
     """Runs the steps of full syncs. A step reads for about `seconds`, then publishes the cursor of the next step.
 
-    A step that Kafka delivers twice reads from the same cursor again and publishes its end markers with the same ids.
+    Most steps read on in the full read. A step whose cursor names records reads these directly. A step that Kafka
+    delivers twice reads from the same cursor again and publishes its end markers with the same ids.
     Each run reports its outcome in a `SyncProgressed` event, of which the scheduler applies only the first.
     """
 
@@ -57,7 +59,10 @@ class FullSyncHandler:
             context = self._dependencies.build_context(token, request.epoch, request.sync_id, FULL)
             pages = PagePublisher(self._publisher, topic, context, request.step)
             try:
-                is_complete = await self._read_until_deadline(context, progress, pages, topic)
+                if progress.records is None:
+                    is_complete = await self._read_until_deadline(context, progress, pages, topic)
+                else:
+                    is_complete = await self._read_directly_until_deadline(context, progress, pages, topic)
             finally:
                 await pages.flush()
         except RetryLaterError as wait:
@@ -73,7 +78,7 @@ class FullSyncHandler:
         self._blocked.forget(connection)
         if is_complete:
             return event_builders.build_step_progressed(request, context, "completed")
-        cursor = CursorState(0, progress.position).encode()
+        cursor = progress.build_cursor(attempts=0)
         return event_builders.build_step_progressed(request, context, "advanced", cursor=cursor)
 
     async def _read_until_deadline(
@@ -90,8 +95,9 @@ class FullSyncHandler:
                 match step:
                     case RecordBatch():
                         progress.has_records = True
-                        for record in await pages.add_batch(step):
-                            raise PermanentError(f"{record.id}: {record.reason}")
+                        await _add_batch(pages, step)
+                    case IdList():
+                        await pages.flush_and_publish_marker(event_builders.build_ids_listed(topic, context, step))
                     case RangeEnd():
                         await pages.flush_and_publish_marker(event_builders.build_range_completed(topic, context, step))
                     case FullReadEnd():
@@ -102,6 +108,30 @@ class FullSyncHandler:
                         progress.advance(step.cursor)
                         if self._elapsed() > deadline:
                             return False
+        return True
+
+    async def _read_directly_until_deadline(
+        self, context: SyncContext, progress: "StepProgress", pages: PagePublisher, topic: str
+    ) -> bool:
+        """Read the records that the cursor names, as `_read_until_deadline` reads a whole connection.
+
+        Records that cannot be read are named in the end marker; they do not fail the step.
+        """
+        deadline = self._elapsed() + self._seconds
+        records, unreadable = progress.records or {}, list[UnreadableRecord]()
+        async with aclosing(self._source.read_records(context, records, progress.position)) as steps:
+            async for step in steps:
+                match step:
+                    case RecordBatch():
+                        await _add_batch(pages, replace(step, attempt=0))
+                    case UnreadableRecord():
+                        unreadable.append(step)
+                    case Checkpoint():
+                        progress.advance(step.cursor)
+                        if self._elapsed() > deadline:
+                            return False
+        marker = event_builders.build_direct_read_completed(topic, context, records, unreadable)
+        await pages.flush_and_publish_marker(marker)
         return True
 
     def _build_postponed(
@@ -115,7 +145,7 @@ class FullSyncHandler:
             request,
             context,
             "postponed",
-            cursor=CursorState(progress.attempts, progress.position).encode(),
+            cursor=progress.build_cursor(attempts=progress.attempts),
             not_before=self._dependencies.compute_not_before(wait, progress.attempts),
             reason=wait.reason,
             throttled=wait.throttled,
@@ -128,16 +158,28 @@ class StepProgress:
 
     `position` is the platform's cursor at the last checkpoint. `attempts` is the number of attempts to read on from
     there, including the one that is running. `has_records` says whether the full sync may have read records yet.
+    `records` are the records that the step reads directly; None when it reads on in the full read.
     """
 
     def __init__(self, start: CursorState) -> None:
         self.position = start.position
         self.has_records = start.position is not None
         self.attempts = start.attempts + 1
+        self.records: RecordIds | None = start.records
+
+    def build_cursor(self, *, attempts: int) -> str:
+        """Return the cursor with which a step continues here, after `attempts` attempts to do so."""
+        return CursorState(attempts, self.position, records=self.records).encode()
 
     def advance(self, cursor: str) -> None:
         """Move the position to `cursor`, before which everything was read, and count attempts from 1 again."""
         self.position, self.attempts = cursor, 1
+
+
+async def _add_batch(pages: PagePublisher, batch: RecordBatch) -> None:
+    """Add a batch to `pages`. Raises `PermanentError` for a record that is too large to publish."""
+    for record in await pages.add_batch(batch):
+        raise PermanentError(f"{record.id}: {record.reason}")
 
 
 def _select_latest_steps(requests: Sequence[FullSyncStepRequested]) -> list[FullSyncStepRequested]:

@@ -7,11 +7,11 @@ import structlog
 
 from connector import event_builders
 from connector.coalescing import WEBHOOK_CAUSE, RequestGroup, derive_read_id, group_requests_without_probes
-from connector.cursors import CursorState
 from connector.handlers.dependencies import HandlerDependencies
 from connector.handlers.page_publisher import PagePublisher
 from connector.outcomes import ReadOutcomes
 from connector.source import Checkpoint, IncrementalReadStep, RecordBatch, UnreadableRecord
+from contracts.cursors import CursorState
 from contracts.events import SyncRequested, parse_platform
 from contracts.topics import get_fetched_topic
 from messaging.publisher import OutboundMessage

@@ -8,6 +8,7 @@ from sandbox.shopify.fields.context import (
     Context,
     Resolver,
     build_sorted_page,
+    count_visible_records,
     list_visible_records,
     parse_gid_number,
     return_constant,
@@ -41,10 +42,8 @@ def list_collections(_: Any, context: Context, args: Args) -> NodePage:
 
 def count_collections(_: Any, context: Context, args: Args) -> dict[str, Any]:
     """Resolve `QueryRoot.collectionsCount`."""
-    collections = list_visible_records(
-        context, "collectionsCount", context.shop.collections, _SEARCHABLE, args.get("query")
-    )
-    return build_count(context.faults.distort_count(len(collections)), args.get("limit"))
+    total = count_visible_records(context, "collectionsCount", context.shop.collections, _SEARCHABLE, args.get("query"))
+    return build_count(total, args.get("limit"))
 
 
 def _list_products(o: Collection, context: Context, args: Args) -> NodePage:

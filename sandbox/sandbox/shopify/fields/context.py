@@ -60,8 +60,24 @@ def list_visible_records(
     """List the records of `table` that match the search `query`, sorted by id.
 
     `field_name` is the name of the GraphQL field, which search warnings report. `readers` maps the name of each
-    searchable field to the function that reads it from a record. The fault `lists` may shorten the list.
+    searchable field to the function that reads it from a record. Faults may leave records out.
     """
+    return context.faults.distort_list(_list_matching_records(context, field_name, table, readers, query))
+
+
+def count_visible_records(
+    context: Context, field_name: str, table: Table[Any], readers: dict[str, Reader], query: str | None
+) -> int:
+    """Count the records of `table` that match the search `query`, as `list_visible_records` lists them.
+
+    Faults may distort the count.
+    """
+    return context.faults.distort_count(_list_matching_records(context, field_name, table, readers, query))
+
+
+def _list_matching_records(
+    context: Context, field_name: str, table: Table[Any], readers: dict[str, Reader], query: str | None
+) -> list[Any]:
     search = parse_search(query, readers)
     if search.warnings:
         parsed = {"field": "default", "match_all": query}
@@ -69,7 +85,7 @@ def list_visible_records(
     records = table.list_between(search.low, search.high)
     if search.predicates:
         records = [record for record in records if search.has_matching_fields(record)]
-    return records[: context.faults.count_visible(len(records))]
+    return records
 
 
 def build_sorted_page(

@@ -11,6 +11,7 @@ from sandbox.shopify.fields.context import (
     TypedValue,
     build_money,
     build_sorted_page,
+    count_visible_records,
     get_number_key,
     list_visible_records,
     return_constant,
@@ -61,10 +62,8 @@ def build_lister(name: str, family: str | None) -> Callable[[Any, Context, Args]
 
 def count_discounts(_: Any, context: Context, args: Args) -> dict[str, Any]:
     """Resolve `QueryRoot.discountNodesCount`."""
-    discounts = list_visible_records(
-        context, "discountNodesCount", context.shop.discounts, _SEARCHABLE, args.get("query")
-    )
-    return build_count(context.faults.distort_count(len(discounts)), args.get("limit"))
+    total = count_visible_records(context, "discountNodesCount", context.shop.discounts, _SEARCHABLE, args.get("query"))
+    return build_count(total, args.get("limit"))
 
 
 def _wrap_discount(d: Discount, _: Context) -> TypedValue:

@@ -10,6 +10,7 @@ from sandbox.shopify.fields.context import (
     Context,
     Resolver,
     build_sorted_page,
+    count_visible_records,
     get_number_key,
     list_visible_records,
     parse_gid_number,
@@ -56,8 +57,8 @@ def list_locations(_: Any, context: Context, args: Args) -> NodePage:
 def count_locations(_: Any, context: Context, args: Args) -> dict[str, Any]:
     """Resolve `QueryRoot.locationsCount`."""
     query = args.get("query")
-    locations = list_visible_records(context, "locationsCount", context.shop.locations, _LOCATION_SEARCHABLE, query)
-    return build_count(context.faults.distort_count(len(locations)), args.get("limit"))
+    total = count_visible_records(context, "locationsCount", context.shop.locations, _LOCATION_SEARCHABLE, query)
+    return build_count(total, args.get("limit"))
 
 
 def find_location(_: Any, context: Context, args: Args) -> Location | None:

@@ -10,6 +10,7 @@ from sandbox.shopify.fields.context import (
     TypedValue,
     build_money,
     build_sorted_page,
+    count_visible_records,
     get_number_key,
     list_visible_records,
     parse_gid_number,
@@ -69,8 +70,8 @@ def list_products(_: Any, context: Context, args: Args) -> NodePage:
 
 def count_products(_: Any, context: Context, args: Args) -> dict[str, Any]:
     """Resolve `QueryRoot.productsCount`."""
-    products = list_visible_records(context, "productsCount", context.shop.products, SEARCHABLE, args.get("query"))
-    return build_count(context.faults.distort_count(len(products)), args.get("limit"))
+    total = count_visible_records(context, "productsCount", context.shop.products, SEARCHABLE, args.get("query"))
+    return build_count(total, args.get("limit"))
 
 
 def list_variants(_: Any, context: Context, args: Args) -> NodePage:
@@ -84,8 +85,8 @@ def list_variants(_: Any, context: Context, args: Args) -> NodePage:
 def count_variants(_: Any, context: Context, args: Args) -> dict[str, Any]:
     """Resolve `QueryRoot.productVariantsCount`."""
     query = args.get("query")
-    variants = list_visible_records(context, "productVariantsCount", context.shop.variants, VARIANT_SEARCHABLE, query)
-    return build_count(context.faults.distort_count(len(variants)), args.get("limit"))
+    total = count_visible_records(context, "productVariantsCount", context.shop.variants, VARIANT_SEARCHABLE, query)
+    return build_count(total, args.get("limit"))
 
 
 def _get_position_key(v: Variant) -> tuple[int, int]:

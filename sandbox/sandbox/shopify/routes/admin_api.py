@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.responses import HTML_ERROR_PAGE, build_json_response, build_response
+from sandbox.shopify import edits
 from sandbox.shopify.engine import Engine, GraphQLRequest
 from sandbox.shopify.shop_registry import ShopRegistry
 from sandbox.shopify.tenants import Tenant
@@ -73,6 +74,7 @@ class _AdminApi:
     def _execute(self, tenant: Tenant, graphql_request: GraphQLRequest) -> bytes:
         changes = self._registry.start_change_set(tenant)
         with tenant.shop.lock:
+            edits.replace_products(tenant.shop, changes, tenant.faults.use_up_churn(), seed=tenant.statistics.calls)
             body = self._engine.execute(tenant, graphql_request, changes)
             if changes.records or changes.events:
                 self._registry.commit_changes_and_notify(tenant, changes)

@@ -174,12 +174,12 @@ class _ControlApi:
 
     async def show_faults(self, _: Request, tenant: Tenant, __: Any) -> Response:
         """Return the faults of the shop."""
-        return build_json_response(tenant.faults.model_dump())
+        return build_json_response(tenant.faults.model_dump(mode="json"))
 
     async def set_faults(self, _: Request, tenant: Tenant, body: Any) -> Response:
         """Replace all faults of the shop by those in the body. A fault that the body does not name is off."""
         self._registry.set_faults(tenant, Faults(**body))
-        return build_json_response(tenant.faults.model_dump())
+        return build_json_response(tenant.faults.model_dump(mode="json"))
 
     async def show_grants(self, _: Request, tenant: Tenant, __: Any) -> Response:
         """Return whether the app is installed, its scopes, and how many tokens it has, but not the tokens."""

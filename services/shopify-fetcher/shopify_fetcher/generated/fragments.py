@@ -642,6 +642,24 @@ class CollectionBodyProducts(ProductIdPage):
     pass
 
 
+class DiscountIdPage(BaseModel):
+    edges: list["DiscountIdPageEdges"]
+    pageInfo: "DiscountIdPagePageInfo"
+
+
+class DiscountIdPageEdges(BaseModel):
+    node: "DiscountIdPageEdgesNode"
+
+
+class DiscountIdPageEdgesNode(BaseModel):
+    id: str
+
+
+class DiscountIdPagePageInfo(BaseModel):
+    hasNextPage: bool
+    endCursor: Optional[str]
+
+
 class LevelPage(BaseModel):
     edges: list["LevelPageEdges"]
     pageInfo: "LevelPagePageInfo"
@@ -854,6 +872,7 @@ AutomaticDiscountBody.model_rebuild()
 CodePage.model_rebuild()
 CodeDiscountBody.model_rebuild()
 CollectionBody.model_rebuild()
+DiscountIdPage.model_rebuild()
 LevelPage.model_rebuild()
 ItemBody.model_rebuild()
 LocationBody.model_rebuild()

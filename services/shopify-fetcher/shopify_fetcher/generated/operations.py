@@ -10,6 +10,9 @@ __all__ = [
     "COUNT_COLLECTIONS_GQL",
     "COUNT_DISCOUNTS_GQL",
     "COUNT_PRODUCTS_GQL",
+    "LIST_AND_COUNT_COLLECTIONS_GQL",
+    "LIST_AND_COUNT_DISCOUNTS_GQL",
+    "LIST_AND_COUNT_PRODUCTS_GQL",
     "LIST_COLLECTIONS_GQL",
     "LIST_DISCOUNTS_GQL",
     "LIST_LOCATIONS_GQL",
@@ -697,9 +700,36 @@ fragment LevelPage on InventoryLevelConnection {
 """
 
 LIST_PRODUCTS_GQL = """
-query ListProducts($query: String!, $first: Int!, $reverse: Boolean!) {
-  products(first: $first, sortKey: ID, query: $query, reverse: $reverse) {
+query ListProducts($query: String!) {
+  products(first: 250, sortKey: ID, query: $query) {
     ...ProductIdPage
+  }
+}
+
+fragment ProductIdPage on ProductConnection {
+  edges {
+    node {
+      id
+    }
+  }
+  pageInfo {
+    hasNextPage
+    endCursor
+  }
+}
+"""
+
+LIST_AND_COUNT_PRODUCTS_GQL = """
+query ListAndCountProducts($query: String!, $includeNewest: Boolean!) {
+  products(first: 250, sortKey: ID, query: $query) {
+    ...ProductIdPage
+  }
+  newest: products(first: 1, sortKey: ID, query: $query, reverse: true) @include(if: $includeNewest) {
+    ...ProductIdPage
+  }
+  productsCount(query: $query, limit: null) {
+    count
+    precision
   }
 }
 
@@ -726,9 +756,36 @@ query CountProducts($query: String!) {
 """
 
 LIST_COLLECTIONS_GQL = """
-query ListCollections($query: String!, $first: Int!, $reverse: Boolean!) {
-  collections(first: $first, sortKey: ID, query: $query, reverse: $reverse) {
+query ListCollections($query: String!) {
+  collections(first: 250, sortKey: ID, query: $query) {
     ...CollectionIdPage
+  }
+}
+
+fragment CollectionIdPage on CollectionConnection {
+  edges {
+    node {
+      id
+    }
+  }
+  pageInfo {
+    hasNextPage
+    endCursor
+  }
+}
+"""
+
+LIST_AND_COUNT_COLLECTIONS_GQL = """
+query ListAndCountCollections($query: String!, $includeNewest: Boolean!) {
+  collections(first: 250, sortKey: ID, query: $query) {
+    ...CollectionIdPage
+  }
+  newest: collections(first: 1, sortKey: ID, query: $query, reverse: true) @include(if: $includeNewest) {
+    ...CollectionIdPage
+  }
+  collectionsCount(query: $query, limit: null) {
+    count
+    precision
   }
 }
 
@@ -755,17 +812,48 @@ query CountCollections($query: String!) {
 """
 
 LIST_DISCOUNTS_GQL = """
-query ListDiscounts($query: String!, $first: Int!, $reverse: Boolean!) {
-  discountNodes(first: $first, sortKey: ID, query: $query, reverse: $reverse) {
-    edges {
-      node {
-        id
-      }
+query ListDiscounts($query: String!) {
+  discountNodes(first: 250, sortKey: ID, query: $query) {
+    ...DiscountIdPage
+  }
+}
+
+fragment DiscountIdPage on DiscountNodeConnection {
+  edges {
+    node {
+      id
     }
-    pageInfo {
-      hasNextPage
-      endCursor
+  }
+  pageInfo {
+    hasNextPage
+    endCursor
+  }
+}
+"""
+
+LIST_AND_COUNT_DISCOUNTS_GQL = """
+query ListAndCountDiscounts($query: String!, $includeNewest: Boolean!) {
+  discountNodes(first: 250, sortKey: ID, query: $query) {
+    ...DiscountIdPage
+  }
+  newest: discountNodes(first: 1, sortKey: ID, query: $query, reverse: true) @include(if: $includeNewest) {
+    ...DiscountIdPage
+  }
+  discountNodesCount(query: $query, limit: null) {
+    count
+    precision
+  }
+}
+
+fragment DiscountIdPage on DiscountNodeConnection {
+  edges {
+    node {
+      id
     }
+  }
+  pageInfo {
+    hasNextPage
+    endCursor
   }
 }
 """

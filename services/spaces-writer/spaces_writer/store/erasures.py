@@ -19,7 +19,18 @@ BATCH_SIZE = 100
 
 _DELETE_DATA = [
     text(f"DELETE FROM {table} WHERE connection = :connection")
-    for table in ("records", "bodies", "chunks", "pages", "id_ranges", "full_reads", "sync_results", "trace_links")
+    for table in (
+        "records",
+        "bodies",
+        "chunks",
+        "pages",
+        "id_lists",
+        "id_ranges",
+        "full_reads",
+        "direct_reads",
+        "sync_results",
+        "trace_links",
+    )
 ]
 _RESET_CONNECTION = text("""
 UPDATE connections SET fully_read = false, deletions_guarded = false, last_sync_id = NULL

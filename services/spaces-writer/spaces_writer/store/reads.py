@@ -33,13 +33,13 @@ SELECT count(*) AS pages, coalesce(sum(records), 0) AS records, coalesce(sum(cha
 FROM pages WHERE connection = :connection AND read_id = :read_id
 """)
 _SAVE_RANGE = text("""
-INSERT INTO id_ranges (connection, read_id, resource, id_range, attempt, is_complete, reason, retry_cursor)
-VALUES (:connection, :read_id, :resource, :id_range, :attempt, :is_complete, :reason, :retry_cursor)
+INSERT INTO id_ranges (connection, read_id, resource, id_range, attempt, is_complete, reason, retry_cursor, is_final)
+VALUES (:connection, :read_id, :resource, :id_range, :attempt, :is_complete, :reason, :retry_cursor, :is_final)
 ON CONFLICT (connection, read_id, resource, id_range, attempt)
-DO UPDATE SET is_complete = EXCLUDED.is_complete, reason = EXCLUDED.reason
+DO UPDATE SET is_complete = EXCLUDED.is_complete, reason = EXCLUDED.reason, is_final = EXCLUDED.is_final
 """)
 _LIST_RANGES = text("""
-SELECT resource, id_range, attempt, is_complete, reason, retry_cursor FROM id_ranges
+SELECT resource, id_range, attempt, is_complete, reason, retry_cursor, is_final FROM id_ranges
 WHERE connection = :connection AND read_id = :read_id ORDER BY attempt
 """)
 _SAVE_FULL_READ = text("""
@@ -52,11 +52,11 @@ INSERT INTO sync_results (connection, read_id, result) VALUES (:connection, :rea
 _LOAD_RESULT = text("SELECT result FROM sync_results WHERE connection = :connection AND read_id = :read_id")
 _DELETE_PROGRESS = [
     text(f"DELETE FROM {table} WHERE connection = :connection AND read_id = :read_id")
-    for table in ("pages", "id_ranges", "full_reads")
+    for table in ("pages", "id_lists", "id_ranges", "full_reads")
 ]
 _DELETE_EXPIRED = [
     text(f"DELETE FROM {table} WHERE stored_at < now() - interval '8 days'")
-    for table in ("pages", "id_ranges", "full_reads", "sync_results", "chunks")
+    for table in ("pages", "id_lists", "id_ranges", "full_reads", "sync_results", "chunks")
 ]
 
 
@@ -130,7 +130,8 @@ async def save_result_and_delete_progress(
 ) -> None:
     """Store the final result of a read, unless one is stored already, and delete the progress of the read.
 
-    The progress is the ids that the read listed, the status of its id ranges, and the event that it has ended.
+    The progress is the ids that the read stored and listed, the status of its id ranges, and the event that it has
+    ended.
     """
     await tx.execute(_SAVE_RESULT, {**_build_key(connection, read_id), "result": result.model_dump_json()})
     for statement in _DELETE_PROGRESS:

@@ -7,6 +7,7 @@ as directly after it was connected.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import orjson
 from sqlalchemy import text
@@ -15,6 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.events import Record
 from spaces_writer.versions import Version
 from spaces_writer.volatile_fields import VolatileFields
+
+MAX_LIST_DELAY_MS = 60_000
+"""The longest time after which a platform's lists and counts show a new record."""
 
 _LOAD_INDEX = text("""
 SELECT wanted.id, r.updated_at, r.read_at, r.content_hash, r.volatile_fields, r.volatile_read_at
@@ -55,11 +59,16 @@ DELETE FROM records WHERE connection = :connection AND resource = ANY(CAST(:reso
             AND content_hash IS NOT NULL)
 RETURNING resource, id
 """)
-_FIND_DELETION_CANDIDATES = text("""
-SELECT resource, id FROM records
-WHERE connection = :connection AND resource = ANY(CAST(:resources AS text[])) AND content_hash IS NOT NULL
-    AND read_at < :before
-ORDER BY resource, sort_key
+_FIND_UNLISTED = text("""
+SELECT resource, id, read_at < :overdue_before AS is_overdue FROM records
+JOIN (
+    SELECT resource, id FROM records
+    WHERE connection = :connection AND resource = ANY(CAST(:resources AS text[])) AND content_hash IS NOT NULL
+        AND read_at < :before
+    EXCEPT
+    SELECT resource, id FROM pages, unnest(ids) AS id WHERE connection = :connection AND read_id = :read_id
+) AS unlisted USING (resource, id)
+WHERE connection = :connection ORDER BY resource, sort_key, id
 """)
 _COUNT_LIVING = text("""
 SELECT count(*) FROM records
@@ -157,15 +166,22 @@ async def write_index(tx: AsyncConnection, connection: str, resource: str, prepa
     )
 
 
-async def find_deletion_candidates(
-    tx: AsyncConnection, connection: str, resources: Sequence[str], read_started_at: int
-) -> list[tuple[str, str]]:
-    """Return (resource, id) of the records that a full read of `resources` did not list.
+async def find_unlisted(
+    tx: AsyncConnection, connection: str, read_id: UUID, resources: Sequence[str], read_started_at: int
+) -> dict[tuple[str, str], bool]:
+    """Return (resource, id) of the stored records of `resources` that a full read did not list, without deleted ones.
 
-    A record that was last read before `read_started_at` (ms) was not listed. Deleted records are left out.
+    They were stored before the full read began at `read_started_at` (ms). The values say whether this was more than a
+    minute before, so that a truthful list would have named them if they exist.
     """
-    parameters = {"connection": connection, "resources": list(resources), "before": read_started_at}
-    return [(row.resource, row.id) for row in await tx.execute(_FIND_DELETION_CANDIDATES, parameters)]
+    parameters = {
+        "connection": connection,
+        "read_id": read_id,
+        "resources": list(resources),
+        "before": read_started_at,
+        "overdue_before": read_started_at - MAX_LIST_DELAY_MS,
+    }
+    return {(row.resource, row.id): row.is_overdue for row in await tx.execute(_FIND_UNLISTED, parameters)}
 
 
 async def count_living(tx: AsyncConnection, connection: str, resources: Sequence[str]) -> int:

@@ -9,26 +9,28 @@ from typing import TYPE_CHECKING
 
 from contracts.events import (
     DataStored,
+    DirectReadCompleted,
+    FetchedEvent,
     FullReadCompleted,
+    IdsListed,
     IncrementalReadCompleted,
     RangeCompleted,
     RecordsPage,
     SyncResult,
 )
 from messaging.errors import UnknownConnectionError
-from spaces_writer.store import connections, reads, trace_links
+from spaces_writer.store import connections, id_lists, reads, trace_links
 from spaces_writer.use_cases.batch import IngestedBatch
 from spaces_writer.use_cases.page_storage import store_page
 from spaces_writer.use_cases.sync_results import (
     decide_incremental_read_result,
+    save_direct_read_and_decide_result,
     save_end_and_decide_result,
     save_range_and_recheck_read,
 )
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
-
-FetchedEvent = RecordsPage | RangeCompleted | FullReadCompleted | IncrementalReadCompleted
 
 
 async def ingest_batch(
@@ -62,10 +64,14 @@ async def _ingest_event(tx: "AsyncConnection", event: FetchedEvent, batch: Inges
         case RecordsPage():
             await store_page(tx, event, batch)
             batch.open_reads.add(event.read_id)
+        case IdsListed():
+            await id_lists.save(tx, event)
         case RangeCompleted():
             await save_range_and_recheck_read(tx, event, batch)
         case FullReadCompleted():
             await save_end_and_decide_result(tx, event, batch)
+        case DirectReadCompleted():
+            await save_direct_read_and_decide_result(tx, event, batch)
         case IncrementalReadCompleted():
             await decide_incremental_read_result(tx, event, batch)
 

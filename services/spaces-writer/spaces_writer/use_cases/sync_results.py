@@ -3,15 +3,22 @@
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from contracts.events import FullReadCompleted, IncrementalReadCompleted, RangeCompleted, SyncResult
+from contracts.cursors import CursorState
+from contracts.events import (
+    DirectReadCompleted,
+    FullReadCompleted,
+    IncrementalReadCompleted,
+    RangeCompleted,
+    SyncResult,
+)
 from spaces_writer.completeness_checks import (
     check_full_read_completeness,
     check_incremental_completeness,
     check_range_completeness,
 )
-from spaces_writer.store import connections, reads, trace_links
+from spaces_writer.store import connections, direct_reads, id_lists, reads, records, trace_links
 from spaces_writer.use_cases.batch import IngestedBatch
-from spaces_writer.use_cases.deletion_detection import request_deletion_verifications
+from spaces_writer.use_cases.direct_reads import check_direct_reads
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,7 +31,8 @@ async def save_range_and_recheck_read(tx: "AsyncConnection", event: RangeComplet
     """
     if await reads.load_result(tx, event.connection, event.read_id) is not None:
         return
-    status = check_range_completeness(event, await reads.count_listed(tx, event))
+    lists = await id_lists.load(tx, event) if event.has_lists else []
+    status = check_range_completeness(event, await reads.count_listed(tx, event), lists)
     await reads.save_range(tx, event.connection, event.read_id, status)
     full_read = await reads.load_full_read(tx, event.connection, event.read_id)
     if full_read is not None:
@@ -39,35 +47,74 @@ async def save_end_and_decide_result(tx: "AsyncConnection", event: FullReadCompl
     await _decide_full_read_result(tx, event, batch)
 
 
+async def save_direct_read_and_decide_result(
+    tx: "AsyncConnection", event: DirectReadCompleted, batch: IngestedBatch
+) -> None:
+    """Store that a full read has read some records directly, and decide the result of its sync again."""
+    if await _repeat_result(tx, event.connection, event.read_id, batch):
+        return
+    await direct_reads.complete(tx, event)
+    full_read = await reads.load_full_read(tx, event.connection, event.read_id)
+    if full_read is not None:
+        await _decide_full_read_result(tx, full_read, batch)
+
+
 async def _decide_full_read_result(tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch) -> None:
     name, read_id = event.connection, event.read_id
     status = check_full_read_completeness(event.id_ranges, await reads.list_ranges(tx, name, read_id))
     match status.outcome:
         case "success":
-            await _record_success(tx, event, batch)
+            await _decide_by_direct_reads(tx, event, batch)
         case "failed":
-            result = SyncResult(sync_ids=(read_id,), status="failed", sequence=0, reason=status.reason)
-            await _save_result(tx, batch, read_id, result)
+            await _save_failure(tx, event, batch, status.reason)
         case "incomplete":
-            batch.results.append(
-                SyncResult(
-                    sync_ids=(read_id,),
-                    status="incomplete",
-                    sequence=batch.row.sequence,
-                    reason=status.reason,
-                    retry_cursors=status.retry_cursors,
-                )
-            )
+            _request_retries(event, batch, status.reason, status.retry_cursors)
 
 
-async def _record_success(tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch) -> None:
-    """Request the verification of records that may have been deleted, and store that the full read's sync succeeded."""
+async def _decide_by_direct_reads(tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch) -> None:
+    """Decide the result of a full read whose id ranges are complete, or request that it reads some records directly."""
+    status = await check_direct_reads(tx, event, batch)
+    if status.pending:
+        count = sum(len(ids) for ids in status.pending.values())
+        reason = f"{count} records are read directly: they are listed but not stored, or stored but not listed"
+        _request_retries(event, batch, reason, (CursorState(records=status.pending).encode(),))
+    elif status.fault is not None:
+        await _save_failure(tx, event, batch, status.fault)
+    else:
+        await _save_success(tx, event, batch, status.note)
+
+
+def _request_retries(
+    event: FullReadCompleted, batch: IngestedBatch, reason: str | None, cursors: tuple[str, ...]
+) -> None:
+    sync_ids, sequence = (event.read_id,), batch.row.sequence
+    batch.results.append(
+        SyncResult(sync_ids=sync_ids, status="incomplete", sequence=sequence, reason=reason, retry_cursors=cursors)
+    )
+
+
+async def _save_failure(
+    tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch, reason: str | None
+) -> None:
+    result = SyncResult(sync_ids=(event.read_id,), status="failed", sequence=0, reason=reason)
+    await _save_result(tx, batch, event.read_id, result)
+
+
+async def _save_success(
+    tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch, note: str | None
+) -> None:
+    """Store that the full read's sync succeeded, and delete child records without a living parent."""
     name, read_id = event.connection, event.read_id
-    await request_deletion_verifications(tx, event, batch)
+    resources = sorted({resource for resource, _ in event.id_ranges})
+    await records.delete_orphans(tx, name, event.child_resources, resources, event.started_at)
     sequence = await connections.record_full_sync_success(tx, name, read_id)
     await trace_links.save_current_span(tx, name, sequence)
     result = SyncResult(
-        sync_ids=(read_id,), status="success", sequence=sequence, skipped_resources=event.skipped_resources
+        sync_ids=(read_id,),
+        status="success",
+        sequence=sequence,
+        reason=note,
+        skipped_resources=event.skipped_resources,
     )
     await _save_result(tx, batch, read_id, result)
 

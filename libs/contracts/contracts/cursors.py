@@ -8,6 +8,8 @@ from uuid import UUID
 
 import orjson
 
+from contracts.events import RecordIds
+
 
 @dataclass(frozen=True)
 class CursorState:
@@ -15,17 +17,22 @@ class CursorState:
 
     `position` is the platform's cursor; None is the start. `attempts` counts how often the read was postponed; the
     count of a full sync restarts after progress. `read_id` is set for an incremental read that continues: the records
-    that this read has published so far are stored under this id.
+    that this read has published so far are stored under this id. `records` is set for a step of a full sync that reads
+    these records directly, instead of reading on.
     """
 
     attempts: int = 0
     position: str | None = None
     read_id: UUID | None = None
+    records: RecordIds | None = None
 
     def encode(self) -> str:
         """Return the state as JSON text, the form in which events carry it."""
         read_id = str(self.read_id) if self.read_id else None
-        return orjson.dumps({"v": 1, "attempts": self.attempts, "position": self.position, "read_id": read_id}).decode()
+        body: dict[str, object] = {"v": 1, "attempts": self.attempts, "position": self.position, "read_id": read_id}
+        if self.records is not None:
+            body["records"] = {resource: sorted(ids) for resource, ids in sorted(self.records.items())}
+        return orjson.dumps(body).decode()
 
     @classmethod
     def decode(cls, cursor: str | None) -> "CursorState":
@@ -39,6 +46,10 @@ class CursorState:
             body = orjson.loads(cursor)
             if body["v"] != 1:
                 raise ValueError(f"cursor of version {body['v']}")
-            return cls(int(body["attempts"]), body["position"], UUID(body["read_id"]) if body["read_id"] else None)
-        except (KeyError, TypeError) as error:
+            read_id = UUID(body["read_id"]) if body["read_id"] else None
+            records = body.get("records")
+            if records is not None:
+                records = {resource: tuple(ids) for resource, ids in records.items()}
+            return cls(int(body["attempts"]), body["position"], read_id, records)
+        except (AttributeError, KeyError, TypeError) as error:
             raise ValueError("not a cursor") from error
