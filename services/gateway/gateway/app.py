@@ -119,7 +119,7 @@ async def start(
 
 def get_object_key(adapters: Mapping[str, PlatformAdapter], connection: str) -> str:
     """Return the key in the bucket of the connection's snapshot, the document of all its current records."""
-    return adapters[parse_platform(connection)].accounts.get_object_key(parse_account(connection))
+    return adapters[parse_platform(connection)].manifest.build_object_key(parse_account(connection))
 
 
 def _open_database(exit_stack: AsyncExitStack, settings: GatewaySettings) -> Database:

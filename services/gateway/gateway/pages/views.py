@@ -172,7 +172,7 @@ def build_connection_document(
         connection=row.name,
         state=row.state,
         scopes=list(row.scopes),
-        object_key=adapter.accounts.get_object_key(account),
+        object_key=adapter.manifest.build_object_key(account),
         polled_only=not has_webhooks or (isinstance(result, dict) and result.get("status") == FAILED),
         has_webhooks=has_webhooks,
         next_poll_at=view.next_poll_at if view else None,

@@ -7,6 +7,7 @@ import structlog
 from contracts.events import SyncRequested
 from messaging.outbox import Transaction
 from scheduler.store import connections, syncs
+from scheduler.use_cases.check_claims import check_claims
 
 log = structlog.get_logger()
 
@@ -18,13 +19,18 @@ class RequestsHandler:
         self._transaction = transaction
 
     async def __call__(self, connection: str, events: Sequence[SyncRequested]) -> None:
-        """Store the requests unless the connection is redacted. Requests that only test the webhook URL are skipped."""
+        """Store the requests unless the connection is redacted. Requests that only test the webhook URL are skipped.
+
+        Raises the errors of `check_claims`, for an unknown epoch or another connection's sync.
+        """
         requests = [event for event in events if event.cause != "probe"]
         if not requests:
             return
         async with self._transaction() as tx:
             if await connections.lock_state(tx, connection) == "redacted":
                 return
+            sync_ids = {sync_id for request in requests for sync_id in (request.sync_id, *request.coalesced_sync_ids)}
+            await check_claims(tx, connection, epoch=max(request.epoch for request in requests), sync_ids=sync_ids)
             await syncs.record_requests(tx, requests)
         causes = sorted({request.cause for request in requests})
         log.info(

@@ -34,6 +34,7 @@ _COLUMNS = "connection, revision, epoch, state, merchant, poll_slot, next_poll_a
 _LOCK = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection FOR UPDATE")
 _GET = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection")
 _LOCK_STATE = text("SELECT state FROM connections WHERE connection = :connection FOR SHARE")
+_GET_EPOCH = text("SELECT epoch FROM connections WHERE connection = :connection")
 _UPSERT = text("""
 INSERT INTO connections (connection, revision, epoch, state, merchant)
 VALUES (:connection, :revision, :epoch, :state, :merchant)
@@ -99,6 +100,11 @@ async def lock_state(tx: AsyncConnection, connection: str) -> str | None:
     A shared lock keeps the state from changing until the transaction ends.
     """
     return (await tx.execute(_LOCK_STATE, {"connection": connection})).scalar()
+
+
+async def get_epoch(tx: AsyncConnection, connection: str) -> int | None:
+    """Return the connection's epoch, or None if there is no such connection."""
+    return (await tx.execute(_GET_EPOCH, {"connection": connection})).scalar()
 
 
 async def upsert(tx: AsyncConnection, event: ConnectionChanged) -> None:

@@ -265,7 +265,7 @@ class SyncDispatcher:
         scheduled.
         """
         async with self._database.transaction() as tx:
-            current = await full_syncs.lock(tx, full_sync.sync_id)
+            current = await full_syncs.lock(tx, full_sync.connection, full_sync.sync_id)
             if current is None or current.step != full_sync.step:
                 return
             name, epoch = full_sync.connection, full_sync.epoch
