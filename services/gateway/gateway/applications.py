@@ -193,7 +193,7 @@ def _create_internal_application(parts: Parts, tokens: TokenService, checks: Map
     add_metrics_route(internal, parts.metrics.registry)
     add_error_handlers(internal)
     internal.include_router(
-        create_internal_routes(tokens, subscriptions, syncs, connector, keys=parts.settings.internal_keys)
+        create_internal_routes(tokens, subscriptions, syncs, connector, callers=parts.settings.internal_key_hashes)
     )
     return internal
 
