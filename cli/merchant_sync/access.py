@@ -8,13 +8,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from ssl import SSLContext
 
 from dotenv import dotenv_values
 
 from merchant_sync import dev_secrets, environment, postgres, runtime
+from merchant_sync.internal_keys import build_key_settings
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.origins import get_origin
 from merchant_sync.parts import OPERATOR, StackError
+from messaging.tls import create_context
 from platform_sdk import manifests
 from platform_sdk.manifests import Manifest
 
@@ -50,6 +53,13 @@ class Access:
         if missing := [name for name in names if not self.get_setting(name)]:
             raise StackError(f"Set {', '.join(missing)} (deploy/env.example describes them).")
         return [self.get_setting(name) for name in names]
+
+    def create_tls_context(self) -> SSLContext:
+        """Return the TLS context for internal APIs at `https://`. Raises StackError when its file cannot be read."""
+        try:
+            return create_context(self.get_setting("INTERNAL_TLS_CA_FILE"))
+        except ValueError as error:
+            raise StackError(f"INTERNAL_TLS_CA_FILE: {error}") from None
 
     @property
     def gateway_url(self) -> str:
@@ -112,7 +122,8 @@ def resolve_access(data_dir: Path, given: Mapping[str, str | None]) -> Access:
     if not any(name in settings for name in _NAMING_SETTINGS):
         raise StackError(
             f"No stack runs on {data_dir}, and no other is named. Start one with `make up`, or set "
-            f"{', '.join(_NAMING_SETTINGS)} and INTERNAL_KEY for one that runs elsewhere (deploy/env.example)."
+            f"{', '.join(_NAMING_SETTINGS)} with GATEWAY_KEY and SCHEDULER_KEY for one that runs elsewhere "
+            "(deploy/env.example)."
         )
     return Access({**_DEFAULTS, **settings})
 
@@ -127,7 +138,7 @@ def build_local_access(found: runtime.Runtime, given: Mapping[str, str], secrets
         "SPACES_SECRET_KEY": secrets["spaces_secret_key"],
         **{f"{owner.upper()}_DATABASE_URL": _build_url(owner, found, given, secrets) for owner in postgres.OWNERS},
     }
-    own = {"INTERNAL_KEY": environment.get_internal_key(secrets, OPERATOR)}
+    own = build_key_settings(OPERATOR, secrets)
     return Access({**_DEFAULTS, **generated, **given, **found.addresses, **own}, is_local=True)
 
 

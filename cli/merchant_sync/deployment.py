@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from merchant_sync import dev_secrets, postgres
-from merchant_sync.environment import CALLERS, OWNERS, get_internal_key
+from merchant_sync.environment import OWNERS
+from merchant_sync.internal_keys import build_key_settings, list_key_settings
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.parts import GATEWAY, OPERATOR, POSTGRES, SANDBOX, SCHEDULER, SPACES, SPACES_WRITER
 from platform_sdk import manifests
@@ -34,9 +35,9 @@ _SANDBOX_ONLY = {*_PLATFORM_SECRETS, *_BUCKET}
 SECRETS_BY_PART = {
     GATEWAY: (
         *_list_platform_secrets(manifests.GATEWAY),
-        *("STATE_TOKEN_SECRET", "TOKEN_ENCRYPTION_KEYS", "INTERNAL_KEYS"),
+        *("STATE_TOKEN_SECRET", "TOKEN_ENCRYPTION_KEYS"),
     ),
-    SCHEDULER: ("INTERNAL_KEYS",),
+    SCHEDULER: (),
     SPACES_WRITER: _BUCKET,
     **{
         manifest.fetcher: tuple(secret.name for secret in manifest.list_generated_secrets(manifests.FETCHER))
@@ -52,8 +53,8 @@ SECRETS_BY_PART = {
 def build_named_secrets(secrets: Mapping[str, str]) -> Settings:
     """Return all secrets of all parts in one mapping, built from the generated `secrets`.
 
-    Where each part has its own value of a secret, the name begins with the part: GATEWAY_INTERNAL_KEY,
-    GATEWAY_DATABASE_URL.
+    Where each part has its own value of a secret, the name begins with the part: SCHEDULER_GATEWAY_KEY,
+    SCHEDULER_DATABASE_URL.
     """
     named = {name: secrets[name.lower()] for name in _SINGLE_SECRETS}
     for owner in OWNERS.values():
@@ -62,9 +63,8 @@ def build_named_secrets(secrets: Mapping[str, str]) -> Settings:
         named[f"{owner.upper()}_DATABASE_URL"] = (
             f"postgresql://{owner}:{password}@{DATABASE_ADDRESS}/{postgres.DATABASE}"
         )
-    for caller in CALLERS:
-        named[f"{caller.replace('-', '_').upper()}_INTERNAL_KEY"] = get_internal_key(secrets, caller)
-    named["INTERNAL_KEYS"] = ",".join(f"{caller}:{get_internal_key(secrets, caller)}" for caller in CALLERS)
+    for part in SECRETS_BY_PART:
+        named |= {_name_own(part, name): value for name, value in build_key_settings(part, secrets).items()}
     named["TOKEN_ENCRYPTION_KEYS"] = f"k1:{secrets['token_encryption_key']}"
     return named
 
@@ -76,11 +76,14 @@ def select_for_part(part: str, named: Mapping[str, str], *, with_sandbox: bool) 
     bucket are not included.
     """
     own = {name: named[name] for name in SECRETS_BY_PART[part] if with_sandbox or name not in _SANDBOX_ONLY}
-    if part in CALLERS:
-        own["INTERNAL_KEY"] = named[f"{part.replace('-', '_').upper()}_INTERNAL_KEY"]
+    own |= {name: named[_name_own(part, name)] for name in list_key_settings(part)}
     if part in OWNERS:
         own["DATABASE_URL"] = named[f"{OWNERS[part].upper()}_DATABASE_URL"]
     return own
+
+
+def _name_own(part: str, setting: str) -> str:
+    return f"{part.replace('-', '_').upper()}_{setting}"
 
 
 def format_env_file(settings: Mapping[str, str]) -> str:

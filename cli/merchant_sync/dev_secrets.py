@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from merchant_sync import internal_keys
 from merchant_sync.manifests import MANIFESTS
 
 
@@ -39,10 +40,7 @@ _GENERATORS: dict[str, Callable[[], str]] = {
         for setting in manifest.settings
         if setting.generated
     },
-    "gateway_internal_key": _generate_token,
-    "scheduler_internal_key": _generate_token,
-    **{f"{manifest.fetcher.replace('-', '_')}_internal_key": _generate_token for manifest in MANIFESTS},
-    "operator_internal_key": _generate_token,
+    **dict.fromkeys(internal_keys.SECRETS, _generate_token),
     "state_token_secret": _generate_key,
     "token_encryption_key": _generate_key,
 }

@@ -6,12 +6,12 @@ from difflib import get_close_matches
 
 from merchant_sync import postgres
 from merchant_sync.health import HOST
+from merchant_sync.internal_keys import build_key_settings
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.parts import (
     FETCHERS,
     GATEWAY,
     KAFKA,
-    OPERATOR,
     POSTGRES,
     SANDBOX,
     SCHEDULER,
@@ -70,8 +70,12 @@ SETTINGS = (
     "TRUSTED_PROXIES",
     "SNAPSHOT_CONCURRENCY",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "INTERNAL_KEYS",
-    "INTERNAL_KEY",
+    "INTERNAL_KEY_HASHES",
+    "GATEWAY_KEY",
+    "SCHEDULER_KEY",
+    "INTERNAL_TLS_CA_FILE",
+    "INTERNAL_TLS_CERT_FILE",
+    "INTERNAL_TLS_KEY_FILE",
     "HOST",
     "PORT",
     "SETTINGS_DIR",
@@ -86,15 +90,13 @@ SETTINGS = (
 """The names of all settings of the product; `deploy/env.example` describes them."""
 
 # Each process has its own, so one value for all cannot be meant (and some shells export HOST).
-_PER_PROCESS = ("HOST", "PORT", "INTERNAL_KEY", "INTERNAL_KEYS")
+_PER_PROCESS = ("HOST", "PORT", "GATEWAY_KEY", "SCHEDULER_KEY", "INTERNAL_KEY_HASHES")
 _PORTS = ("GATEWAY_PORT", "GATEWAY_INTERNAL_PORT", "SANDBOX_PORT")
 _OWN_PREFIXES = ("GATEWAY_", "SCHEDULER_", "SPACES_WRITER_", "SANDBOX_", "WEBHOOK_", "SNAPSHOT_", "POLL_")
 _SIMILARITY = 0.9
 """How similar (0 to 1) an unknown name must be to that of a setting to be taken for a misspelling of it."""
 OWNERS = {GATEWAY: "gateway", SCHEDULER: "scheduler", SPACES_WRITER: "spaces_writer"}
 """The services that own data, each with the name that its database role and its schema share."""
-CALLERS = (GATEWAY, SCHEDULER, *FETCHERS, OPERATOR)
-"""The parts that call internal APIs. Each has a key by which the called service identifies it."""
 # What every service and the operator's commands may know of where other parts are; a platform's manifest adds to it.
 _ADDRESSES = (
     *("KAFKA_BOOTSTRAP_SERVERS", "SPACES_ENDPOINT_URL", "SPACES_BUCKET", "SPACES_REGION"),
@@ -177,11 +179,6 @@ def filter_inherited(environ: Mapping[str, str]) -> Settings:
 def find_external_parts(given: Mapping[str, str]) -> set[str]:
     """Return the parts that a stack does not start, because their address is given."""
     return {part for part, setting in _list_parts_and_address_settings() if setting in given}
-
-
-def get_internal_key(secrets: Mapping[str, str], caller: str) -> str:
-    """Return the key that `caller` sends with requests to internal APIs, and by which they identify it."""
-    return secrets[f"{caller.replace('-', '_')}_internal_key"]
 
 
 def get_address_key(service: str) -> str:
@@ -310,17 +307,11 @@ class Environment:
         settings["PORT"] = str(self.get_service_port(name, instance))
         if name in OWNERS:
             settings["DATABASE_URL"] = self.build_database_url(OWNERS[name])
-        return {**settings, **self._build_keys(name)}
+        return {**settings, **build_key_settings(name, self.secrets)}
 
     def get_service_port(self, name: str, instance: str) -> int:
         """Return the port where one instance of the service `name` answers `/health` and `/ready`."""
         return self.gateway_port if instance == name == GATEWAY else self.get_port(instance)
-
-    def _build_keys(self, name: str) -> Settings:
-        keys = {"INTERNAL_KEY": get_internal_key(self.secrets, name)} if name in CALLERS else {}
-        if name in (GATEWAY, SCHEDULER):
-            keys["INTERNAL_KEYS"] = ",".join(f"{caller}:{get_internal_key(self.secrets, caller)}" for caller in CALLERS)
-        return keys
 
     def build_sandbox_settings(self, state_dir: str) -> Settings:
         """Return the settings of the sandbox, which keeps its state in the folder `state_dir`."""

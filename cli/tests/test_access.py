@@ -18,7 +18,7 @@ ELSEWHERE = {
     "SPACES_ACCESS_KEY": "a",
     "SPACES_SECRET_KEY": "b",
     "SPACES_BUCKET": "c",
-    "INTERNAL_KEY": "operator's",
+    "GATEWAY_KEY": "operator's",
     "SCHEDULER_DATABASE_URL": "postgresql://scheduler@elsewhere/db",
     "DATABASE_URL": "postgresql://everybody@elsewhere/db",
 }
@@ -27,7 +27,7 @@ ELSEWHERE = {
 def test_settings_name_an_installation_that_runs_elsewhere(tmp_path: Path) -> None:
     there = access.resolve_access(tmp_path, {**ELSEWHERE, "UNKNOWN": "x", "SPACES_REGION": ""})
     assert not there.is_local
-    assert there.get_setting("INTERNAL_KEY") == "operator's"
+    assert there.get_setting("GATEWAY_KEY") == "operator's"
     assert there.get_database_url("scheduler").startswith("postgresql://scheduler@")
     assert there.get_database_url("gateway").startswith("postgresql://everybody@")
     assert there.bucket_endpoint == "https://nyc3.digitaloceanspaces.com"
@@ -35,7 +35,7 @@ def test_settings_name_an_installation_that_runs_elsewhere(tmp_path: Path) -> No
 
 
 def test_without_a_stack_and_without_settings_the_error_names_what_to_set(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match=r"make up.*GATEWAY_URL.*INTERNAL_KEY"):
+    with pytest.raises(StackError, match=r"make up.*GATEWAY_URL.*GATEWAY_KEY"):
         access.resolve_access(tmp_path, {"SHOPIFY_REDIRECT_URI": "http://here/callback"})
     with pytest.raises(StackError, match="Set SCHEDULER_URL"):
         access.resolve_access(tmp_path, ELSEWHERE).require_settings("GATEWAY_URL", "SCHEDULER_URL")
@@ -48,9 +48,9 @@ def test_the_stack_that_runs_on_the_folder_wins_over_settings(tmp_path: Path) ->
     there = access.resolve_access(tmp_path, {**ELSEWHERE, "DATABASE_URL": ""})
     assert there.is_local
     assert there.gateway_url == stack.gateway_url
-    assert there.get_setting("INTERNAL_KEY") == secrets["operator_internal_key"]
+    assert there.get_setting("GATEWAY_KEY") == secrets["operator_to_gateway_key"]
     assert secrets["gateway_database_password"] in there.get_database_url("gateway")
-    assert "operator_internal_key" not in repr(there) and secrets["operator_internal_key"] not in repr(there)
+    assert "operator_to_gateway_key" not in repr(there) and secrets["operator_to_gateway_key"] not in repr(there)
 
 
 def test_no_secret_is_in_the_runtime_file_of_a_stack(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Secrets of an installation in containers."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from merchant_sync import deployment, dev_secrets
+from service.service_auth import identify_caller, parse_key_hashes
 
 
 @pytest.fixture
@@ -16,22 +18,38 @@ def test_parts_that_share_a_secret_have_the_same_value(named: dict[str, str]) ->
     assert named["GATEWAY_DATABASE_URL"] == (
         f"postgresql://gateway:{named['GATEWAY_DATABASE_PASSWORD']}@postgres:5432/merchant_sync"
     )
-    assert f"operator:{named['OPERATOR_INTERNAL_KEY']}" in named["INTERNAL_KEYS"].split(",")
+    hashes = parse_key_hashes(named["GATEWAY_INTERNAL_KEY_HASHES"])
+    assert identify_caller(hashes, f"Bearer {named['OPERATOR_GATEWAY_KEY']}") == "operator"
 
 
-def test_no_two_parts_have_a_key_in_common(named: dict[str, str]) -> None:
-    keys = [value for name, value in named.items() if name.endswith("_INTERNAL_KEY")]
+def list_callers(folder: dict[str, str], hashes: dict[str, str]) -> set[str | None]:
+    """Return as whom somebody can call a service who knows the secrets of one part, in any piece."""
+    pieces = {piece for value in folder.values() for piece in re.split("[,:]", value)} | set(folder.values())
+    return {identify_caller(hashes, f"Bearer {piece}") for piece in pieces} - {None}
 
-    assert len(set(keys)) == len(keys) == 5
+
+def test_with_the_secrets_of_a_part_a_service_can_be_called_as_that_part_alone(named: dict[str, str]) -> None:
+    folders = {part: deployment.select_for_part(part, named, with_sandbox=True) for part in deployment.SECRETS_BY_PART}
+    gateway, scheduler = (parse_key_hashes(folders[part]["INTERNAL_KEY_HASHES"]) for part in ("gateway", "scheduler"))
+    at_gateway = {part: callers for part in folders if (callers := list_callers(folders[part], gateway))}
+    at_scheduler = {part: callers for part in folders if (callers := list_callers(folders[part], scheduler))}
+    assert at_gateway == {part: {part} for part in ("scheduler", "shopify-fetcher", "facebook-fetcher", "operator")}
+    assert at_scheduler == {part: {part} for part in ("gateway", "operator")}
+
+
+def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
+    keys = [value for name, value in named.items() if name.endswith(("_GATEWAY_KEY", "_SCHEDULER_KEY"))]
+
+    assert len(set(keys)) == len(keys) == 6
 
 
 @pytest.mark.parametrize(
     ("part", "expected"),
     [
-        ("scheduler", {"DATABASE_URL", "INTERNAL_KEY", "INTERNAL_KEYS"}),
+        ("scheduler", {"DATABASE_URL", "GATEWAY_KEY", "INTERNAL_KEY_HASHES"}),
         ("spaces-writer", {"DATABASE_URL", "SPACES_ACCESS_KEY", "SPACES_SECRET_KEY"}),
-        ("shopify-fetcher", {"INTERNAL_KEY"}),
-        ("facebook-fetcher", {"INTERNAL_KEY", "FACEBOOK_APP_SECRET"}),
+        ("shopify-fetcher", {"GATEWAY_KEY"}),
+        ("facebook-fetcher", {"GATEWAY_KEY", "FACEBOOK_APP_SECRET"}),
         ("sandbox", {"SHOPIFY_API_KEY", "SHOPIFY_API_SECRET", "FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET"}),
     ],
 )

@@ -9,6 +9,7 @@ from merchant_sync import dev_secrets, environment
 from merchant_sync.environment import Environment
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.parts import StackError
+from service.service_auth import identify_caller, parse_key_hashes
 
 ROOT = Path(__file__).parents[2]
 PORTS = {
@@ -98,14 +99,17 @@ def test_only_the_gateway_knows_what_opens_tokens(secrets: dict[str, str]) -> No
 
 def test_each_caller_is_known_by_its_own_key(secrets: dict[str, str]) -> None:
     env = build_environment(secrets)
-    accepted = dict(
-        pair.split(":") for pair in env.build_service_settings("gateway", "gateway")["INTERNAL_KEYS"].split(",")
-    )
-
-    operator = {"operator": accepted.pop("operator")}
-    assert {name: env.build_service_settings(name, name)["INTERNAL_KEY"] for name in accepted} == accepted
-    assert operator == {"operator": environment.get_internal_key(secrets, "operator")}
-    assert "INTERNAL_KEYS" not in env.build_service_settings("shopify-fetcher", "shopify-fetcher")
+    for service, setting, callers in (
+        ("gateway", "GATEWAY_KEY", ("scheduler", "shopify-fetcher", "facebook-fetcher")),
+        ("scheduler", "SCHEDULER_KEY", ("gateway",)),
+    ):
+        hashes = parse_key_hashes(env.build_service_settings(service, service)["INTERNAL_KEY_HASHES"])
+        assert sorted(hashes.values()) == sorted([*callers, "operator"])
+        for caller in callers:
+            key = env.build_service_settings(caller, caller)[setting]
+            assert identify_caller(hashes, f"Bearer {key}") == caller
+    for part in ("spaces-writer", "shopify-fetcher"):
+        assert "INTERNAL_KEY_HASHES" not in env.build_service_settings(part, part)
 
 
 def test_sandbox_and_gateway_share_the_app_and_the_sandbox_gets_nothing_else(secrets: dict[str, str]) -> None:

@@ -91,14 +91,14 @@ def test_a_setting_that_a_service_would_refuse_is_named_and_one_that_is_not_know
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SHOPIFY_POLL_CRON", "not a setting of the installation")
-    access = Access({"SHOPIFY_API_VERSION": "latest", "INTERNAL_KEY": "k"})
+    access = Access({"SHOPIFY_API_VERSION": "latest", "GATEWAY_KEY": "k"})
     found = {finding.subject: finding for finding in settings.check(access)}
     assert found["settings of this command"].result == BAD
     assert "SCHEDULER_DATABASE_URL" in found["settings of this command"].details
     assert found["settings of gateway"].result == BAD
     assert found["settings of gateway"].details.startswith("SHOPIFY_API_VERSION: ")
     assert found["settings of scheduler"].result == GOOD
-    assert "INTERNAL_KEYS" in found["settings of scheduler"].details
+    assert "INTERNAL_KEY_HASHES" in found["settings of scheduler"].details
     assert "settings of facebook-fetcher" not in found
 
 

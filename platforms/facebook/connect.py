@@ -51,7 +51,7 @@ class PagesConnected(BaseModel):
 
 
 class FacebookAccounts:
-    """Tells for a Page the key of its snapshot and its URL, checks record ids, and finds missing permissions.
+    """Tells the URL of a Page, checks record ids, and finds missing permissions.
 
     The accounts are the ids of Facebook Pages.
     """
@@ -59,10 +59,6 @@ class FacebookAccounts:
     def __init__(self, settings: Settings) -> None:
         self._scopes = settings.facebook_scopes
         self._dialog_url = settings.facebook_dialog_url
-
-    def get_object_key(self, account: str) -> str:
-        """Return the key, in the bucket, of the Page's snapshot (the document of its current data)."""
-        return f"facebook/{account}/page_data.json"
 
     def build_account_url(self, account: str) -> str:
         """Return the URL of the Page, at which the merchant manages it."""

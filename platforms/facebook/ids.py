@@ -2,7 +2,9 @@
 
 import re
 
-_PAGE_ID = re.compile(r"[0-9]{1,32}")
+PAGE_ID = r"[0-9]{1,32}"
+"""A regular expression of the ids of Pages."""
+_PAGE_ID = re.compile(PAGE_ID)
 
 
 def is_page_id(account: str) -> bool:

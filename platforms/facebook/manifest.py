@@ -1,11 +1,14 @@
 """The manifest of Facebook: its names and its settings."""
 
 from platform_sdk.manifests import FETCHER, GATEWAY, OPERATOR, SANDBOX, SCHEDULER, Manifest, Setting
+from platforms.facebook.ids import PAGE_ID
 
 MANIFEST = Manifest(
     slug="facebook",
     title="Facebook",
     account_noun="page",
+    account_pattern=PAGE_ID,
+    object_key="{slug}/{account}/page_data.json",
     probe_setting="FACEBOOK_GRAPH_URL",
     has_deletion_callbacks=True,
     settings=(

@@ -47,7 +47,7 @@ class ShopConnected(BaseModel):
 
 
 class ShopifyAccounts:
-    """Tells for a shop the key of its snapshot and the URL of its admin, checks record ids, and finds missing scopes.
+    """Tells the URL of a shop's admin, checks record ids, and finds missing scopes.
 
     The accounts are the domains of shops.
     """
@@ -55,10 +55,6 @@ class ShopifyAccounts:
     def __init__(self, settings: Settings) -> None:
         self._scopes = settings.shopify_scopes
         self._people_url = settings.people_url
-
-    def get_object_key(self, account: str) -> str:
-        """Return the key, in the bucket, of the shop's snapshot (the document of all its current records)."""
-        return f"{account}/shopify_data.json"
 
     def build_account_url(self, account: str) -> str:
         """Return the URL of the shop's admin. In the sandbox (the simulated Shopify), return the URL of the shop."""

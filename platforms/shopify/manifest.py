@@ -1,11 +1,14 @@
 """The manifest of Shopify: its names and its settings."""
 
 from platform_sdk.manifests import FETCHER, GATEWAY, OPERATOR, SANDBOX, SCHEDULER, Manifest, Setting
+from platforms.shopify.shop_names import SHOP_DOMAIN
 
 MANIFEST = Manifest(
     slug="shopify",
     title="Shopify",
     account_noun="shop",
+    account_pattern=SHOP_DOMAIN,
+    object_key="{account}/shopify_data.json",
     probe_setting="SHOPIFY_SHOP_URL",
     # Stands for a shop: whatever answers under Shopify's domain, with whatever status, has a Date.
     probe_account="www.myshopify.com",

@@ -2,7 +2,9 @@
 
 import re
 
-_DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com")
+SHOP_DOMAIN = r"[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com"
+"""A regular expression of the domains of shops."""
+_DOMAIN = re.compile(SHOP_DOMAIN)
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _URL = re.compile(
     r"(?:https?://)?(?:([a-z0-9-]+)\.myshopify\.com|admin\.shopify\.com/store/([a-z0-9-]+))(?:[/?#][!-~]*)?"

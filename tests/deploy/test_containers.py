@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from merchant_sync import deployment, environment
+from merchant_sync.internal_keys import HASHES_SETTING, KEY_SETTINGS
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.parts import FETCHERS, SANDBOX, SERVICES
 
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 OURS = (*SERVICES, SANDBOX, "secrets", "operator")
 OPERATOR_SETTINGS = {"GATEWAY_URL", "PUBLIC_URL", "MERCHANT_SYNC_TAG"}
+KEYS = {HASHES_SETTING, *KEY_SETTINGS.values()}
 
 
 class _Loader(yaml.SafeLoader):
@@ -97,7 +99,9 @@ NOT_FOR_PRODUCTION = {
     *("GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL"),
     *(setting.name for manifest in MANIFESTS for setting in manifest.settings if setting.stack_value),
     # Generated.
-    *("STATE_TOKEN_SECRET", "TOKEN_ENCRYPTION_KEYS", "INTERNAL_KEYS", "INTERNAL_KEY"),
+    *("STATE_TOKEN_SECRET", "TOKEN_ENCRYPTION_KEYS", *KEYS),
+    # Compose's network for calls between services leads nowhere else, so they need no TLS there.
+    *(name for name in environment.SETTINGS if name.startswith("INTERNAL_TLS_")),
     # Of the brokers that compose brings.
     *(name for name in environment.SETTINGS if name.startswith("KAFKA_")),
     # Of the sandbox.
@@ -113,7 +117,7 @@ def test_every_other_setting_of_dot_env_reaches_a_service_in_production() -> Non
 
 
 def test_no_secret_is_in_the_files() -> None:
-    generated = {"INTERNAL_KEY", "DATABASE_URL"}.union(*deployment.SECRETS_BY_PART.values())
+    generated = {*KEYS, "DATABASE_URL"}.union(*deployment.SECRETS_BY_PART.values())
     given = [
         (name, setting, value)
         for services in (COMPOSE, PRODUCTION)

@@ -18,6 +18,7 @@ from connector.app import INCREMENTAL_SECONDS
 from contracts.topics import PARTITIONS, list_topics
 from gateway.webhooks.handler import ANSWER_SECONDS
 from merchant_sync import deployment, environment
+from merchant_sync.internal_keys import HASHES_SETTING, KEY_SETTINGS
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.operating.checks.settings import list_settings_classes
 from merchant_sync.parts import FETCHERS, SERVICES
@@ -32,6 +33,7 @@ KUBERNETES = "1.30"
 SETTINGS_CLASSES = list_settings_classes(list(MANIFESTS))
 PLATFORMS = tuple(manifest.slug for manifest in MANIFESTS)
 OPERATOR_SETTINGS = {"GATEWAY_URL"}
+KEYS = {HASHES_SETTING, *KEY_SETTINGS.values()}
 HTTP_SECONDS = 5
 """How long open requests may take at an end (uvicorn's graceful time in service.process)."""
 
@@ -118,7 +120,7 @@ def test_our_pods_write_nothing_and_have_no_rights(overlay: str, name: str) -> N
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_plain_setting_is_one_and_none_is_a_secret(overlay: str) -> None:
-    secret = {"INTERNAL_KEY", "DATABASE_URL", "KAFKA_PASSWORD"}.union(*deployment.SECRETS_BY_PART.values())
+    secret = {*KEYS, "DATABASE_URL", "KAFKA_PASSWORD"}.union(*deployment.SECRETS_BY_PART.values())
     for name in OURS:
         given = get_plain_settings(overlay, name).keys()
         assert given <= set(environment.SETTINGS) | OPERATOR_SETTINGS, name
@@ -133,7 +135,7 @@ def test_production_holds_no_secret_at_all() -> None:
 def test_a_workload_gets_its_own_secret_alone(name: str) -> None:
     assert get_secret_name("production", name) == name
     generated = select_kinds("sandbox", "Secret")[get_secret_name("sandbox", name)]["data"].keys()
-    known = set(deployment.SECRETS_BY_PART[name]) | {"INTERNAL_KEY", "DATABASE_URL"}
+    known = set(deployment.SECRETS_BY_PART[name]) | {*KEYS, "DATABASE_URL"}
     assert generated <= known
     assert ("DATABASE_URL" in generated) == (name in ("gateway", "scheduler", "spaces-writer"))
 

@@ -178,7 +178,7 @@ WRONG_SETTINGS: dict[str, tuple[dict[str, str], str]] = {
     "Postgres of gateway": ({"GATEWAY_DATABASE_URL": "postgresql://a:b@{postgres}/x"}, "GATEWAY_DATABASE_URL"),
     "Postgres of scheduler": ({"SCHEDULER_DATABASE_URL": "postgresql://a:b@127.0.0.1:9/x"}, "SCHEDULER_DATABASE_URL"),
     "Kafka": ({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}, "KAFKA_BOOTSTRAP_SERVERS"),
-    "the operator's key": ({"INTERNAL_KEY": "somebody else's key"}, "operator:key in both INTERNAL_KEYS"),
+    "the operator's keys": ({"GATEWAY_KEY": "somebody else's key"}, "operator:hash in INTERNAL_KEY_HASHES"),
     "settings of gateway": ({"SHOPIFY_API_VERSION": "latest"}, "correct them"),
 }
 

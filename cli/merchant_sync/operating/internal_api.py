@@ -1,4 +1,4 @@
-"""Call the internal APIs of the gateway and the scheduler with the key of the caller `operator`."""
+"""Call the internal APIs of the gateway and the scheduler with the keys of the caller `operator`."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -7,9 +7,13 @@ from typing import Any, Self
 import httpx
 
 from merchant_sync.access import Access
-from merchant_sync.parts import StackError
+from merchant_sync.internal_keys import HASHES_SETTING, KEY_SETTINGS
+from merchant_sync.parts import GATEWAY, SCHEDULER, StackError
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_URL_SETTINGS = {GATEWAY: "GATEWAY_INTERNAL_URL", SCHEDULER: "SCHEDULER_URL"}
+_NO_CONNECTION = "none:none"
+"""The name of a connection that does not exist."""
 PAGE_SIZE = 500
 """How many connections or entries are fetched with one call: the most that the scheduler answers."""
 
@@ -22,10 +26,11 @@ class InternalApi:
     """
 
     def __init__(self, access: Access) -> None:
-        self._gateway, self._scheduler, key = access.require_settings(
-            "GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "INTERNAL_KEY"
+        self._urls, self._keys = (
+            dict(zip((GATEWAY, SCHEDULER), access.require_settings(*names), strict=True))
+            for names in (_URL_SETTINGS.values(), KEY_SETTINGS.values())
         )
-        self._http = httpx.Client(timeout=TIMEOUT, headers={"Authorization": f"Bearer {key}"})
+        self._http = httpx.Client(timeout=TIMEOUT, verify=access.create_tls_context())
 
     def __enter__(self) -> Self:
         return self
@@ -74,7 +79,15 @@ class InternalApi:
 
     def check_connection(self, name: str) -> dict[str, Any]:
         """Let the gateway inspect a connection's webhook subscriptions at its platform now; return its report."""
-        return self._call("GET", self._gateway, "GATEWAY_INTERNAL_URL", f"/internal/connections/{name}/checkup")
+        return self._call("GET", GATEWAY, f"/internal/connections/{name}/checkup")
+
+    def check_access_to_gateway(self) -> None:
+        """Raise a StackError unless the gateway accepts the operator's key."""
+        try:
+            self.check_connection(_NO_CONNECTION)
+        except StackError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
 
     def request_sync(self, name: str, records: dict[str, list[str]] | None) -> str:
         """Start a sync of the connection `name` and return the sync's id.
@@ -82,7 +95,7 @@ class InternalApi:
         It is an incremental sync of `records` (ids by resource), or a full sync when `records` is None.
         """
         path = f"/internal/connections/{name}/sync"
-        answer = self._call("POST", self._gateway, "GATEWAY_INTERNAL_URL", path, json={"records": records})
+        answer = self._call("POST", GATEWAY, path, json={"records": records})
         return str(answer["sync_id"])
 
     def iterate_audit_log(self, *, connection: str | None = None) -> Iterator[dict[str, Any]]:
@@ -96,16 +109,18 @@ class InternalApi:
             query["after"] = answer["entries"][-1]["id"]
 
     def _call_scheduler(self, path: str, **query: Any) -> dict[str, Any]:
-        return self._call("GET", self._scheduler, "SCHEDULER_URL", path, params=query)
+        return self._call("GET", SCHEDULER, path, params=query)
 
-    def _call(self, method: str, base: str, setting: str, path: str, **options: Any) -> dict[str, Any]:
+    def _call(self, method: str, service: str, path: str, **options: Any) -> dict[str, Any]:
+        base, headers = self._urls[service], {"Authorization": f"Bearer {self._keys[service]}"}
         try:
-            response = self._http.request(method, base.rstrip("/") + path, **options)
+            response = self._http.request(method, base.rstrip("/") + path, headers=headers, **options)
         except httpx.HTTPError as error:
-            raise StackError(f"{base} ({setting}) does not answer: {type(error).__name__} {error}") from error
+            name = _URL_SETTINGS[service]
+            raise StackError(f"{base} ({name}) does not answer: {type(error).__name__} {error}") from error
         if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise StackError(
-                f"{base} refuses INTERNAL_KEY: it must be operator's in the INTERNAL_KEYS of gateway and scheduler.",
+                f"{base} refuses {KEY_SETTINGS[service]}: its hash must be operator's in {service}'s {HASHES_SETTING}.",
                 status=response.status_code,
             )
         if response.is_error:

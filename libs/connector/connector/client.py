@@ -45,11 +45,11 @@ class TokenClient:
     """
 
     def __init__(
-        self, http: httpx.AsyncClient, gateway_url: str, internal_key: str, *, now: Callable[[], float] = time.time
+        self, http: httpx.AsyncClient, gateway_url: str, key: str, *, now: Callable[[], float] = time.time
     ) -> None:
         self._http = http
         self._url = gateway_url.rstrip("/") + "/internal/tokens"
-        self._headers = {"Authorization": f"Bearer {internal_key}"}
+        self._headers = {"Authorization": f"Bearer {key}"}
         self._now = now
         self._cache: dict[str, AccessToken] = {}
         self._locks: dict[str, asyncio.Lock] = {}

@@ -4,6 +4,11 @@ Events are frozen and ignore unknown fields. Adding an optional field keeps an e
 a new topic. Fields named `*_at` are milliseconds since the Unix epoch, unless their type is `datetime`. No event holds
 a token or a secret. The field `epoch` is a number that rises when a connection is uninstalled or redacted. Data that
 was read under an earlier epoch is refused.
+
+Consumers believe of an event what they can check. They refuse (dead-letter) one whose `connection` is not the message's
+key or, on a topic of one platform, not that platform's; one that names another connection's sync; and an object key
+that does not follow from the connection. An epoch that is not published yet is waited for, then refused. What cannot be
+checked is guarded by Kafka's ACLs alone: they let only a topic's producers write to it (`contracts.topics`).
 """
 
 from datetime import datetime
@@ -17,6 +22,12 @@ ConnectionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*:.+
 
 Any slug may be a platform.
 """
+
+Epoch = Annotated[int, Field(ge=0, lt=2**31)]
+"""A connection's epoch: a number that rises when the connection is uninstalled or redacted, and never falls."""
+
+SyncIds = Annotated[tuple[UUID, ...], Field(min_length=1)]
+"""The ids of one or more syncs of the event's connection."""
 
 RecordIds = dict[str, tuple[str, ...]]
 """The ids of records by their resource, e.g. `{"products": ("101", "102")}`."""
@@ -48,21 +59,28 @@ class ConnectionChanged(Event):
     `revision`). A consumer ignores a revision that is not higher than the revision it has stored. So it may receive an
     event twice, and may read the compacted topic from its beginning. In state `redacted` (its data must be erased) the
     event names no merchant, object key, sync or scopes.
+
+    Only the ACL of the topic guards `revision`, `state`, `merchant` and `scopes`: nothing else tells consumers whether
+    they are true. Whoever may write to this topic can redact a connection or list it with another merchant's.
     """
 
     connection: ConnectionName
     revision: int
     """A number that rises with every change of the connection's row in the gateway."""
-    epoch: int
+    epoch: Epoch
     """A number that rises when the connection is uninstalled or redacted. Authorizing a connected account again does
-    not change it."""
+    not change it. Consumers refuse a later revision with a lower epoch."""
     state: str
     """One of: connected | reauthorise | uninstalled | redacted."""
     merchant: UUID | None = None
+    """The merchant to which the connection belongs. It groups connections for readers of the bucket, and gives nobody
+    rights."""
     object_key: str | None = None
-    """The key of the snapshot in the bucket."""
+    """The key of the snapshot in the bucket. It follows from the connection: the spaces-writer derives it from the
+    platform's manifest, and refuses an event that names another one."""
     wanted_sync: UUID | None = None
-    """The id of the full sync that the gateway requests. The scheduler starts each id once."""
+    """The id of the full sync that the gateway requests. The scheduler starts each id once, and refuses the id of
+    another connection's sync."""
     wanted_cause: str = "connect"
     """The reason for which `wanted_sync` is requested: connect | manual."""
     scopes: tuple[str, ...] = ()
@@ -80,7 +98,7 @@ class SyncRequested(Event):
 
     sync_id: UUID
     connection: ConnectionName
-    epoch: int
+    epoch: Epoch
     cause: str
     """One of: webhook | manual | retry | postponed | reconcile | probe."""
     records: RecordIds
@@ -104,7 +122,7 @@ class FullSyncStepRequested(Event):
 
     sync_id: UUID
     connection: ConnectionName
-    epoch: int
+    epoch: Epoch
     cause: str
     step: int
     cursor: str | None
@@ -124,9 +142,9 @@ class SyncProgressed(Event):
     """
 
     connection: ConnectionName
-    epoch: int
+    epoch: Epoch
     outcome: Literal["advanced", "completed", "postponed", "failed", "blocked"]
-    sync_ids: tuple[UUID, ...]
+    sync_ids: SyncIds
     """The id of the full sync, or the ids of all incremental syncs that were read together."""
     step: int | None = None
     """The number of the full sync's step; None for an incremental sync."""
@@ -207,7 +225,7 @@ class RecordsPage(Event):
 
     kind: Literal["page"] = "page"
     connection: ConnectionName
-    epoch: int
+    epoch: Epoch
     """The connection's epoch that came with the token with which the records were read."""
     read_id: UUID
     """The id of the full sync, or the id of the incremental read."""
@@ -256,7 +274,7 @@ class RangeCompleted(Event):
 
     kind: Literal["range_completed"] = "range_completed"
     connection: ConnectionName
-    epoch: int
+    epoch: Epoch
     read_id: UUID
     resource: str
     id_range: int
@@ -302,7 +320,7 @@ class FullReadCompleted(Event):
 
     kind: Literal["full_read_completed"] = "full_read_completed"
     connection: ConnectionName
-    epoch: int
+    epoch: Epoch
     read_id: UUID
     id_ranges: tuple[tuple[str, int], ...]
     """The (resource, id range) pairs that were read."""
@@ -322,9 +340,9 @@ class IncrementalReadCompleted(Event):
 
     kind: Literal["incremental_read_completed"] = "incremental_read_completed"
     connection: ConnectionName
-    epoch: int
+    epoch: Epoch
     read_id: UUID
-    sync_ids: tuple[UUID, ...]
+    sync_ids: SyncIds
     requested: RecordIds
     unreadable: dict[str, str] = Field(default_factory=dict)
     """The ids that could not be read, each with the reason."""
@@ -359,7 +377,7 @@ class SyncTotals(Event):
 
 
 class SyncResult(Event):
-    """The result of one or more syncs, decided by the spaces-writer.
+    """The result of one or more syncs of one connection, decided by the spaces-writer.
 
     `status` `incomplete`: some id ranges must be read again, or some records directly, from `retry_cursors`.
     `cancelled`: the data was refused, because the connection was uninstalled or redacted after the read began (its
@@ -367,7 +385,7 @@ class SyncResult(Event):
     the platform lists nowhere although they exist.
     """
 
-    sync_ids: tuple[UUID, ...]
+    sync_ids: SyncIds
     status: Literal["success", "failed", "incomplete", "cancelled"]
     sequence: int
     """The connection's sequence number after all data of the syncs was stored. An upload with this number or a higher
@@ -379,7 +397,10 @@ class SyncResult(Event):
 
 
 class Upload(Event):
-    """The outcome of building the snapshot (all current records) of one connection and uploading it to the bucket."""
+    """The outcome of building the snapshot (all current records) of one connection and uploading it to the bucket.
+
+    Only the ACL of the topic guards it, as it does all of `DataStored` but the ids of syncs and the epoch.
+    """
 
     key: str
     outcome: Literal["uploaded", "unchanged", "restored", "failed"]
@@ -412,7 +433,7 @@ class DataStored(Event):
     """
 
     connection: ConnectionName
-    epoch: int
+    epoch: Epoch
     sequence: int
     totals: tuple[SyncTotals, ...] = ()
     results: tuple[SyncResult, ...] = ()

@@ -4,6 +4,7 @@ The key of every message is the merchant's connection (`platform:account`). So m
 order.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -34,6 +35,7 @@ CONNECTION_CHANGED = "connection.changed"
 SYNC_PROGRESSED = "sync.progressed"
 DATA_STORED = "data.stored"
 DEAD_LETTER_SUFFIX = ".dlq"
+_PLATFORM_TOPIC = re.compile(r"(?:sync\.requested|data\.fetched)\.([^.]+)(?:\.full)?")
 
 
 def get_sync_topic(platform: str) -> str:
@@ -54,6 +56,12 @@ def get_fetched_topic(platform: str) -> str:
 def get_full_fetched_topic(platform: str) -> str:
     """Return the name of the topic with the records of `platform` that full syncs have read."""
     return f"data.fetched.{platform}.full"
+
+
+def parse_topic_platform(topic: str) -> str | None:
+    """Return the platform to which a topic or its dead letter topic belongs; None for a topic of all platforms."""
+    match = _PLATFORM_TOPIC.fullmatch(topic.removesuffix(DEAD_LETTER_SUFFIX))
+    return match[1] if match else None
 
 
 def get_dead_letter_topic(topic: str) -> str:

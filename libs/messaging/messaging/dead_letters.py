@@ -4,6 +4,7 @@ import structlog
 from aiokafka import ConsumerRecord
 
 from contracts.topics import DEAD_LETTER_SUFFIX, get_dead_letter_topic
+from messaging.errors import ForeignMessageError, InvalidMessageError
 from messaging.publisher import EventPublisher
 
 log = structlog.get_logger()
@@ -14,7 +15,7 @@ class DeadLetterPublisher:
     """Publishes dead letters: messages that could not be handled. After `threshold` in a row, a circuit breaker opens.
 
     The consumer then stops consuming until an operator restarts the service. So many failures in a row suggest that the
-    service is at fault, not the messages.
+    service is at fault, not the messages. A `ForeignMessageError` does not count, because the message is at fault.
     """
 
     def __init__(self, publisher: EventPublisher, *, threshold: int = 25) -> None:
@@ -43,10 +44,12 @@ class DeadLetterPublisher:
         Additional headers name its topic, partition and offset, the consumer `group` and the `error`. If `record` comes
         from a dead letter topic itself, it is only logged. Raises `UnavailableError` when Kafka does not answer.
         """
+        cause = {"error": type(error).__name__}
+        if isinstance(error, InvalidMessageError):
+            # The texts of other errors stay in the dead letter: those of a database driver may show records.
+            cause["reason"] = str(error)
         if record.topic.endswith(DEAD_LETTER_SUFFIX):
-            log.error(
-                "dead letter could not be handled", topic=record.topic, offset=record.offset, error=type(error).__name__
-            )
+            log.error("dead letter could not be handled", topic=record.topic, offset=record.offset, **cause)
             return
         reason = f"{type(error).__name__}: {error}"[:MAX_REASON_LENGTH]
         headers = [
@@ -58,6 +61,6 @@ class DeadLetterPublisher:
             ("dlq-error", reason.encode("ascii", "replace")),
         ]
         await self._publisher.send_raw(get_dead_letter_topic(record.topic), record.key, record.value, headers)
-        self._failures_in_a_row += 1
+        self._failures_in_a_row += not isinstance(error, ForeignMessageError)
         self.count += 1
-        log.error("message dead-lettered", topic=record.topic, offset=record.offset, error=type(error).__name__)
+        log.error("message dead-lettered", topic=record.topic, offset=record.offset, **cause)

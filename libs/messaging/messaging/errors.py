@@ -26,3 +26,11 @@ class InvalidMessageError(Exception):
 
     The message that was being handled is not held but dead-lettered.
     """
+
+
+class ForeignMessageError(InvalidMessageError):
+    """Raised when a message speaks of what its key, its topic or its connection has no authority over.
+
+    Examples are another platform's connection and another connection's sync. The message is dead-lettered and, unlike
+    other messages that fail, not counted by the circuit breaker: it says nothing about the service that received it.
+    """

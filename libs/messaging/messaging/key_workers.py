@@ -12,8 +12,9 @@ import structlog
 from aiokafka import ConsumerRecord
 
 from messaging.dead_letters import DeadLetterPublisher
-from messaging.errors import UnavailableError
+from messaging.errors import InvalidMessageError, UnavailableError
 from messaging.instrumentation import record_sync_id, trace_batch
+from messaging.message_checks import check_subject
 from messaging.offsets import PartitionOffsets
 
 log = structlog.get_logger()
@@ -227,7 +228,7 @@ class KeyWorkers(Generic[E_co]):
             with self._defer_revocation(), trace_batch(self._group, key, [m.record for m in batch]) as span:
                 fields = {"connection": key}
                 try:
-                    events = [self._parse(message.record.value or b"") for message in batch]
+                    events = [self._parse_and_check(key, message.record) for message in batch]
                     fields |= record_sync_id(events, span)
                     with structlog.contextvars.bound_contextvars(**fields):
                         await self._handle(key, events)
@@ -236,11 +237,21 @@ class KeyWorkers(Generic[E_co]):
                     self.health_errors[key] = f"{type(error).__name__}: {error}"
                     log.warning("batch held", group=self._group, reason=self.health_errors[key], **fields)
                     return error
+                except InvalidMessageError as error:
+                    # No traceback: the message is at fault, and the line about its dead letter says why.
+                    span.record_error(error)
+                    return error
                 except Exception as error:  # the one place that decides what follows from an unknown error
                     span.record_error(error)
                     log.exception("handler failed", group=self._group, **fields)
                     return error
         return None
+
+    def _parse_and_check(self, key: str, record: "ConsumerRecord[bytes, bytes]") -> E_co:
+        """Return the event in a message. Raise `ForeignMessageError` if it is not about the connection `key`."""
+        event = self._parse(record.value or b"")
+        check_subject(record.topic, key, event)
+        return event
 
     async def _dead_letter(self, message: BufferedRecord, error: Exception) -> None:
         """Publish a message to its dead letter topic and mark it as finished. Retry while Kafka is unavailable."""

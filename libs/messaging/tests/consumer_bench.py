@@ -39,6 +39,7 @@ class Bench:
         group: str = "test",
         threshold: int = 25,
         limits: ConsumerLimits = ConsumerLimits(),
+        parse: Callable[[bytes], Any] = Note.model_validate_json,
     ) -> KeyedConsumer[Note]:
         """Create a member of `group`; `threshold` is that of its circuit breaker."""
         return KeyedConsumer(
@@ -46,7 +47,7 @@ class Bench:
             *([] if pattern else [self.topic]),
             pattern=pattern,
             group=group,
-            parse=Note.model_validate_json,
+            parse=parse,
             handle=handle,
             dead_letters=DeadLetterPublisher(self.publisher, threshold=threshold),
             limits=limits,

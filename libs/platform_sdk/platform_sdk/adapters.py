@@ -37,13 +37,10 @@ class AccountApi(Protocol):
 
 
 class Accounts(Protocol):
-    """Tells for an account the key of its snapshot and its URL, checks record ids, and finds missing scopes.
+    """Tells the URL of an account, checks record ids, and finds missing scopes.
 
     No method calls the platform.
     """
-
-    def get_object_key(self, account: str) -> str:
-        """Return the key, in the bucket, of the account's snapshot (the document of all its current records)."""
 
     def build_account_url(self, account: str) -> str:
         """Return the URL at which the merchant manages the account on the platform."""

@@ -1,5 +1,6 @@
 """The manifest of a platform: its names and its settings, for the services, the command line and the deploy files."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -79,6 +80,11 @@ class Manifest:
     """The value for a placeholder such as `{shop}` in the URL of `probe_setting`."""
     has_deletion_callbacks: bool = False
     """Whether the platform posts its users' requests (to remove the app, to delete data) to the gateway."""
+    account_pattern: str = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
+    """A regular expression that the whole name of an account matches. It excludes `/`."""
+    object_key: str = "{slug}/{account}/data.json"
+    """The key, in the bucket, of an account's snapshot. It contains the placeholder `{account}`, so that two accounts
+    never share a key, and begins with `{slug}/` unless `account_pattern` excludes the accounts of other platforms."""
 
     @property
     def fetcher(self) -> str:
@@ -112,6 +118,15 @@ class Manifest:
     def webhook_address_setting(self) -> str:
         """The name of the setting with the URL to which the platform delivers webhooks."""
         return self._name_setting("WEBHOOK_ADDRESS")
+
+    def build_object_key(self, account: str) -> str:
+        """Return the key, in the bucket, of the account's snapshot (the document of all its current records).
+
+        Raises `ValueError` when `account` has not the form of an account's name.
+        """
+        if not re.fullmatch(self.account_pattern, account):
+            raise ValueError(f"not the name of a {self.account_noun} of {self.title}")
+        return self.object_key.format(slug=self.slug, account=account)
 
     def list_settings(self, reader: str) -> Iterator[Setting]:
         """Yield the settings that `reader`, a part of the installation, receives."""

@@ -85,12 +85,14 @@ class Endpoint(NamedTuple):
     """An ASGI application and the host and port on which it listens.
 
     `connections` is a factory of the asyncio protocol for each network connection; None for uvicorn's own protocol.
+    `certificate` are the files of a certificate and its key for TLS; None serves without TLS.
     """
 
     app: object
     host: str
     port: int
     connections: Callable[..., asyncio.Protocol] | None = None
+    certificate: tuple[str, str] | None = None
 
 
 StartService = Callable[[AsyncExitStack], Awaitable[list[Endpoint]]]
@@ -217,11 +219,14 @@ async def _serve_endpoints(endpoints: list[Endpoint], share_addresses: bool) -> 
 
 
 def _build_uvicorn_config(endpoint: Endpoint) -> uvicorn.Config:
+    cert_file, key_file = endpoint.certificate or (None, None)
     return uvicorn.Config(
         endpoint.app,  # type: ignore[arg-type] # any ASGI application
         host=endpoint.host,
         port=endpoint.port,
         http=endpoint.connections or "auto",  # type: ignore[arg-type] # a factory of protocols
+        ssl_certfile=cert_file,
+        ssl_keyfile=key_file,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,

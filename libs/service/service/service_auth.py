@@ -1,53 +1,61 @@
-"""Authentication between services. The setting INTERNAL_KEYS lists the name and the key of each caller."""
+"""Authentication between services. The setting INTERNAL_KEY_HASHES lists the hash of each key that a service accepts.
 
+Each pair of a caller and a service has a key of its own. Only the caller has the key; the service has its SHA-256, with
+which nobody can call it. A plain hash is enough, without salt or stretching: a key has at least 128 random bits, which
+nobody can guess, however fast a guess is verified.
+"""
+
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-MIN_KEY_LENGTH = 16
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
-def parse_keys(value: str) -> dict[str, str]:
-    """Parse `name:key,name:key` into keys by name. Spaces around names and keys are ignored.
+def parse_key_hashes(value: str) -> dict[str, str]:
+    """Parse `caller:hash,caller:hash` into callers by hash. Spaces around both are ignored.
 
-    Raises `ValueError`, which shows no key, for an incomplete pair, a key shorter than 16 characters, a repeated name,
-    or a key that two names share.
+    A caller may have several keys, so that its key can be replaced without a refused call. Raises `ValueError`, which
+    shows no hash, for an incomplete pair, for anything that is not 64 hexadecimal digits (such as a key itself), and
+    for a hash that comes twice.
     """
-    keys: dict[str, str] = {}
+    callers: dict[str, str] = {}
     for position, pair in enumerate(value.split(","), 1):
-        name, key = (part.strip() for part in pair.partition(":")[::2])
-        if not name or not key:
-            raise ValueError(f"pair {position} is not name:key; write name:key for each caller, separated by commas")
-        if len(key) < MIN_KEY_LENGTH:
-            raise ValueError(f"the key of {name} is too short; give it at least {MIN_KEY_LENGTH} characters")
-        if name in keys:
-            raise ValueError(f"{name} comes twice; give each caller one key")
-        if key in keys.values():
-            raise ValueError(f"the key of {name} is another caller's too; give each caller a key of its own")
-        keys[name] = key
-    return keys
+        caller, hashed = (part.strip() for part in pair.partition(":")[::2])
+        if not caller or not hashed:
+            raise ValueError(f"pair {position} is not caller:hash; write caller:hash, separated by commas")
+        if not _HASH.fullmatch(hashed):
+            raise ValueError(f"what is given for {caller} is not a hash; give the SHA-256 of its key in lower-case hex")
+        if hashed in callers:
+            raise ValueError(f"the key of {caller} comes twice; give each caller a key of its own")
+        callers[hashed] = caller
+    return callers
 
 
 def _parse_setting(value: object) -> object:
-    return parse_keys(value) if isinstance(value, str) else value
+    return parse_key_hashes(value) if isinstance(value, str) else value
 
 
-CallerKeys = Annotated[dict[str, str], NoDecode, BeforeValidator(_parse_setting), Field(repr=False)]
-"""The type of a setting that `parse_keys` reads from the environment."""
+CallersByHash = Annotated[dict[str, str], NoDecode, BeforeValidator(_parse_setting), Field(repr=False)]
+"""The type of a setting that `parse_key_hashes` reads from the environment."""
+
+InternalKey = Annotated[SecretStr, Field(min_length=32)]
+"""The type of a setting with the key that a caller sends to one service."""
 
 
-def identify_caller(keys: Mapping[str, str], authorization: str | None) -> str | None:
+def identify_caller(callers: Mapping[str, str], authorization: str | None) -> str | None:
     """Return the name of the caller whose key is in the header `Authorization: Bearer <key>`.
 
-    `keys` are the callers' keys by name, and `authorization` is the value of the header. Returns None for an unknown
-    key or without the header.
+    `callers` are the callers' names by the SHA-256 of their keys (hex), and `authorization` is the value of the header.
+    Returns None for an unknown key or without the header.
     """
     scheme, _, token = (authorization or "").partition(" ")
-    digest = sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
-    # Every key is compared, each in constant time, so that the time of the response shows nothing.
-    names = [name for name, key in keys.items() if compare_digest(digest, sha256(key.encode()).digest())]
+    hashed = sha256(token.strip().encode("utf-8", "surrogateescape")).hexdigest()
+    # Every hash is compared, each in constant time, so that the time of the response shows nothing.
+    names = [name for known, name in callers.items() if compare_digest(hashed, known)]
     return names[0] if names and scheme.lower() == "bearer" else None

@@ -82,6 +82,43 @@ class KafkaSettings(Settings):
         return context
 
 
+class InternalApiSettings(KafkaSettings):
+    """The settings of a service that has an internal HTTP API or calls one: the files for TLS.
+
+    Without them, the API is served without encryption, and the authorities of the system are trusted.
+    """
+
+    internal_tls_cert_file: str = ""
+    internal_tls_key_file: str = ""
+    internal_tls_ca_file: str = ""
+
+    @model_validator(mode="after")
+    def _validate_internal_tls(self) -> Self:
+        """Raise `ValueError` when only one of certificate and key is given, or when a file cannot be read."""
+        certificate = {
+            "INTERNAL_TLS_CERT_FILE": self.internal_tls_cert_file,
+            "INTERNAL_TLS_KEY_FILE": self.internal_tls_key_file,
+        }
+        _require_all_or_none(certificate)
+        context = self.create_internal_tls_context()
+        if self.internal_tls_cert_file:
+            with _prefix_errors(", ".join(certificate)):
+                load_certificate(context, self.internal_tls_cert_file, self.internal_tls_key_file)
+        return self
+
+    @property
+    def internal_certificate(self) -> tuple[str, str] | None:
+        """The files of the certificate and of the key with which the internal API is served; None without TLS."""
+        if not self.internal_tls_cert_file:
+            return None
+        return self.internal_tls_cert_file, self.internal_tls_key_file
+
+    def create_internal_tls_context(self) -> SSLContext:
+        """Return the TLS context with which internal APIs at `https://` are called."""
+        with _prefix_errors("INTERNAL_TLS_CA_FILE"):
+            return create_context(self.internal_tls_ca_file)
+
+
 def _require_all(settings: dict[str, str], why: str) -> None:
     if missing := [name for name, value in settings.items() if not value]:
         raise ValueError(f"{', '.join(missing)}: required, because {why}")

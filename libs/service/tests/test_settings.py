@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.service_auth import CallerKeys
+from service.service_auth import CallersByHash
 from service.settings import Settings, load_settings
 
 
@@ -32,12 +32,12 @@ def test_a_required_setting_that_is_empty_ends_the_process_by_name(
 
 
 class FolderSettings(Settings):
-    keys: CallerKeys
+    keys: CallersByHash
     word: str = "usual"
 
 
 def test_a_folder_has_the_settings_that_the_environment_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "KEYS").write_text(f"gateway:{'k' * 16}\n")
+    (tmp_path / "KEYS").write_text(f"gateway:{'a' * 64}\n")
     (tmp_path / "WORD").write_text("from the folder")
     monkeypatch.setenv("SETTINGS_DIR", str(tmp_path))
     assert load_settings(FolderSettings).word == "from the folder"
@@ -45,7 +45,7 @@ def test_a_folder_has_the_settings_that_the_environment_lacks(monkeypatch: pytes
     monkeypatch.setenv("WORD", "from the environment")
 
     settings = load_settings(FolderSettings)
-    assert (settings.word, settings.keys) == ("from the environment", {"gateway": "k" * 16})
+    assert (settings.word, settings.keys) == ("from the environment", {"a" * 64: "gateway"})
 
 
 def test_a_missing_folder_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -264,7 +264,7 @@ def test_a_declined_permission_is_named_with_what_it_costs(facebook: PlatformAda
 
 
 def test_a_page_has_an_object_key_and_an_address(facebook: PlatformAdapter) -> None:
-    assert facebook.accounts.get_object_key("1001") == "facebook/1001/page_data.json"
+    assert facebook.manifest.build_object_key("1001") == "facebook/1001/page_data.json"
     assert facebook.accounts.build_account_url("1001") == "https://www.facebook.com/1001"
 
 

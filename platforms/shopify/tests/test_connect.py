@@ -224,7 +224,7 @@ def test_a_record_is_named_by_its_gid_or_its_number(shopify: PlatformAdapter) ->
 def test_a_shop_has_an_object_key_and_an_address(
     shopify: PlatformAdapter, make_settings: Callable[..., Settings]
 ) -> None:
-    assert shopify.accounts.get_object_key("acme.myshopify.com") == "acme.myshopify.com/shopify_data.json"
+    assert shopify.manifest.build_object_key("acme.myshopify.com") == "acme.myshopify.com/shopify_data.json"
     assert shopify.accounts.build_account_url("acme.myshopify.com") == "https://acme.myshopify.com/admin"
     sandbox = make_settings(shopify_shop_url="http://sandbox/shops/{shop}")
     adapter = create_adapter(sandbox, httpx.AsyncClient(), lambda: 0)

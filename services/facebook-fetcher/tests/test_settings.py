@@ -10,7 +10,7 @@ from service.settings import load_settings
 GIVEN = {
     "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092",
     "GATEWAY_INTERNAL_URL": "http://127.0.0.1:5001",
-    "INTERNAL_KEY": "key",
+    "GATEWAY_KEY": "k" * 32,
     "FACEBOOK_APP_SECRET": "the-secret",
 }
 

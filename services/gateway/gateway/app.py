@@ -84,6 +84,7 @@ async def start(
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=NAME).run_once, interval=1.0)
     await exit_stack.enter_async_context(outbox.run())
     http = await exit_stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
+    inside = await exit_stack.enter_async_context(httpx.AsyncClient(verify=settings.create_internal_tls_context()))
     producer = BatchingProducer(publisher)
     await producer.load_partitions([get_sync_topic(slug) for slug in PLATFORMS])
     adapters = create_adapters(platform_settings, http, get_time_ms)
@@ -99,7 +100,7 @@ async def start(
             audit_kept_days=settings.audit_kept_days,
         ),
         publish=producer.send,
-        scheduler=SchedulerClient(http, settings.scheduler_url, key=settings.internal_key.get_secret_value()),
+        scheduler=SchedulerClient(inside, settings.scheduler_url, key=settings.scheduler_key.get_secret_value()),
         post_probe=partial(post_probe, http),
         watch_topic=partial(watch_topic, brokers),
         metrics=metrics,
@@ -120,13 +121,18 @@ async def start(
     protocol = partial(WebhookProtocol, endpoints=WebhookEndpoints(handlers), limiter=limiter)
     return [
         Endpoint(public, settings.gateway_host, settings.gateway_port, protocol),
-        Endpoint(internal, settings.gateway_internal_host, settings.gateway_internal_port),
+        Endpoint(
+            internal,
+            settings.gateway_internal_host,
+            settings.gateway_internal_port,
+            certificate=settings.internal_certificate,
+        ),
     ]
 
 
 def get_object_key(adapters: Mapping[str, PlatformAdapter], connection: str) -> str:
     """Return the key in the bucket of the connection's snapshot, the document of all its current records."""
-    return adapters[parse_platform(connection)].accounts.get_object_key(parse_account(connection))
+    return adapters[parse_platform(connection)].manifest.build_object_key(parse_account(connection))
 
 
 def _open_database(exit_stack: AsyncExitStack, settings: GatewaySettings) -> Database:

@@ -220,7 +220,7 @@ def _create_internal_application(parts: Parts, tokens: TokenService, checks: Map
     add_error_handlers(internal)
     internal.include_router(
         create_internal_routes(
-            tokens, subscriptions, syncs, connector, parts.stores.audit_log, keys=parts.settings.internal_keys
+            tokens, subscriptions, syncs, connector, parts.stores.audit_log, callers=parts.settings.internal_key_hashes
         )
     )
     return internal

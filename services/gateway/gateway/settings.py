@@ -12,8 +12,8 @@ from pydantic_settings import NoDecode
 from database.url import DatabaseUrl
 from platform_sdk.settings import OptionalUrl, Url
 from service.limited_protocol import Network
-from service.service_auth import CallerKeys
-from service.settings import KafkaSettings
+from service.service_auth import CallersByHash, InternalKey
+from service.settings import InternalApiSettings
 
 
 def _parse_origins(value: object) -> object:
@@ -60,7 +60,7 @@ def _parse_encryption_keys(value: object) -> object:
     return keys
 
 
-class GatewaySettings(KafkaSettings):
+class GatewaySettings(InternalApiSettings):
     """The settings of the gateway itself. `deploy/env.example` describes each of them."""
 
     database_url: DatabaseUrl
@@ -70,8 +70,8 @@ class GatewaySettings(KafkaSettings):
     gateway_internal_host: str = "127.0.0.1"
     gateway_internal_port: int = Field(default=5001, ge=1, le=65535)
     scheduler_url: Url
-    internal_keys: CallerKeys
-    internal_key: SecretStr
+    scheduler_key: InternalKey
+    internal_key_hashes: CallersByHash
     state_token_secret: SecretStr = Field(min_length=32)
     token_encryption_keys: Annotated[dict[str, bytes], NoDecode, BeforeValidator(_parse_encryption_keys)] = Field(
         repr=False

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID, uuid4
@@ -61,12 +62,12 @@ SECRET, PREVIOUS = "the app's secret", "the app's former secret"
 KEY = b64encode(b"k" * 32).decode()
 OTHER_KEY = b64encode(b"o" * 32).decode()
 CALLERS = {
-    "shopify-fetcher": "s" * 20,
-    "facebook-fetcher": "f" * 20,
-    "scheduler": "c" * 20,
-    "operator": "p" * 20,
-    "warehouse-fetcher": "w" * 20,
-    "office-fetcher": "o" * 20,
+    "shopify-fetcher": "s" * 32,
+    "facebook-fetcher": "f" * 32,
+    "scheduler": "c" * 32,
+    "operator": "p" * 32,
+    "warehouse-fetcher": "w" * 32,
+    "office-fetcher": "o" * 32,
 }
 ACCOUNT = "acme.myshopify.com"
 WEBHOOK_ADDRESS = "http://gateway.test/shopify/webhook"
@@ -463,8 +464,8 @@ REQUIRED: dict[str, Any] = {
     "kafka_bootstrap_servers": "nowhere:9092",
     "database_url": "postgresql://nobody@nowhere/nothing",
     "scheduler_url": "http://scheduler.test",
-    "internal_keys": ",".join(f"{name}:{key}" for name, key in CALLERS.items()),
-    "internal_key": "g" * 20,
+    "internal_key_hashes": ",".join(f"{name}:{sha256(key.encode()).hexdigest()}" for name, key in CALLERS.items()),
+    "scheduler_key": "g" * 32,
     "state_token_secret": "a secret of more than thirty-two characters",
     "token_encryption_keys": f"k1:{KEY}",
 }

@@ -23,9 +23,6 @@ class FakeAccounts:
     def __init__(self, slug: str) -> None:
         self._slug = slug
 
-    def get_object_key(self, account: str) -> str:
-        return f"{self._slug}/{account}.json"
-
     def build_account_url(self, account: str) -> str:
         return f"https://{self._slug}.test/{account}"
 

@@ -40,7 +40,7 @@ async def test_good_credentials_connect_an_account_as_a_consent_does(world: Any)
     (event,) = await world.drain_outbox()
     assert (event.connection, event.state, event.epoch) == (NAME, "connected", 1)
     assert (str(event.merchant), str(event.wanted_sync)) == (document["user_uuid"], account["sync_id"])
-    assert event.object_key == "warehouse/stock.json"
+    assert event.object_key == "warehouse/stock/data.json"
     assert (await world.browser.get(f"/syncs/{account['sync_id']}")).json()["state"] == "queued"
 
 

@@ -55,8 +55,8 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     await database.migrate("scheduler")
     brokers = settings.build_brokers()
     publisher = await exit_stack.enter_async_context(EventPublisher(brokers, source=SERVICE))
-    http = await exit_stack.enter_async_context(httpx.AsyncClient())
-    gateway = GatewayClient(http, settings.gateway_internal_url, settings.internal_key)
+    http = await exit_stack.enter_async_context(httpx.AsyncClient(verify=settings.create_internal_tls_context()))
+    gateway = GatewayClient(http, settings.gateway_internal_url, settings.gateway_key.get_secret_value())
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=SERVICE).run_once, interval=1.0)
 
     def compute_next_poll(connection: str) -> ScheduledRun:
@@ -82,10 +82,10 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     await exit_stack.enter_async_context(dispatching.run())
     await exit_stack.enter_async_context(run_consumers(consumers, registry))
     app = FastAPI(openapi_url=None)
-    app.include_router(build_ledger_routes(database, settings.internal_keys))
+    app.include_router(build_ledger_routes(database, settings.internal_key_hashes))
     add_health_routes(app, _build_checks(database, gateway, [outbox, dispatching, *consumers]))
     add_metrics_route(app, registry, refresh=GaugeRefresher(database.transaction, metrics.set_gauges).refresh)
-    return [Endpoint(app, settings.host, settings.port)]
+    return [Endpoint(app, settings.host, settings.port, certificate=settings.internal_certificate)]
 
 
 def _build_consumers(

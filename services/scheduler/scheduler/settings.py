@@ -13,8 +13,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from database.url import DatabaseUrl
-from service.service_auth import CallerKeys
-from service.settings import SETTINGS_DIR_VARIABLE, KafkaSettings
+from service.service_auth import CallersByHash, InternalKey
+from service.settings import SETTINGS_DIR_VARIABLE, InternalApiSettings
 
 DEFAULT_CRON = "0 0 * * *"
 CRON_SUFFIX = "_POLL_CRON"
@@ -65,14 +65,15 @@ def _read_crons_from_folder(folder: str | None) -> Iterator[tuple[str, str]]:
             yield path.name, path.read_text().strip()
 
 
-class SchedulerSettings(KafkaSettings):
+class SchedulerSettings(InternalApiSettings):
     """The settings of the scheduler: URLs of other systems, keys of its callers, and when connections are polled."""
 
     database_url: DatabaseUrl
     gateway_internal_url: str
-    internal_key: str
-    internal_keys: CallerKeys
-    """`name:key` of each caller, separated by commas. Only the callers `gateway` and `operator` may read the ledger."""
+    gateway_key: InternalKey
+    """The key with which this service calls the gateway's internal API."""
+    internal_key_hashes: CallersByHash
+    """`caller:hash` of each key, separated by commas. Only the callers `gateway` and `operator` may read the ledger."""
     poll_spread_seconds: int = 3600
     port: int = 8080
     host: str = "127.0.0.1"

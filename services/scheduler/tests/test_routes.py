@@ -1,5 +1,6 @@
 """The read API: who may read it, and what the operator sees."""
 
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -12,12 +13,13 @@ from ledger_fixture import SHOP, Ledger, build_progress, build_request, build_re
 from scheduler.routes.ledger import build_ledger_routes
 
 pytestmark = pytest.mark.integration
-KEYS = {"gateway": "g" * 20, "operator": "o" * 20, "shopify-fetcher": "f" * 20}
+KEYS = {"gateway": "g" * 32, "operator": "o" * 32, "shopify-fetcher": "f" * 32}
+CALLERS = {sha256(key.encode()).hexdigest(): caller for caller, key in KEYS.items()}
 
 
 async def fetch(ledger: Ledger, path: str, caller: str = "operator") -> httpx.Response:
     app = FastAPI()
-    app.include_router(build_ledger_routes(ledger.database, KEYS))
+    app.include_router(build_ledger_routes(ledger.database, CALLERS))
     headers = {"Authorization": f"Bearer {KEYS[caller]}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scheduler") as http:
         return await http.get(path, headers=headers)

@@ -53,8 +53,8 @@ def build_settings(**values: str) -> SchedulerSettings:
             "kafka_bootstrap_servers": "k",
             "database_url": "postgresql://d",
             "gateway_internal_url": "g",
-            "internal_key": "i",
-            "internal_keys": "gateway:sixteen-characters",
+            "gateway_key": "k" * 32,
+            "internal_key_hashes": f"gateway:{'0' * 64}",
             **values,
         }
     )

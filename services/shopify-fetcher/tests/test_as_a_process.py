@@ -97,7 +97,7 @@ class Bench:
             **os.environ,
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
             "GATEWAY_INTERNAL_URL": self.gateway.url,
-            "INTERNAL_KEY": "key",
+            "GATEWAY_KEY": "k" * 32,
             "SHOPIFY_SHOP_URL": self.sandbox.url + "/shops/{shop}",
             "PORT": str(self.port),
             "STEP_SECONDS": "0.05",

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from platform_sdk.documents import canonicalize
+from spaces_writer.object_keys import build_snapshot_key
 
 LOGGED_KEY = "merchants/*.json"
 """The text that is logged instead of the object's key.
@@ -15,17 +16,12 @@ A log outlives the deletion of a merchant, so it must not name merchants.
 """
 
 
-def build_object_key(merchant: UUID) -> str:
-    """Return the key of the merchant's document in the bucket."""
-    return f"merchants/{merchant}.json"
-
-
-def build_merchant_document(merchant: UUID, connections: list[tuple[str, str | None, str]]) -> bytes:
+def build_merchant_document(merchant: UUID, connections: list[tuple[str, str]]) -> bytes:
     """Build the bytes of the merchant's document, which lists the merchant's connections as JSON.
 
-    `connections` are these connections as (name, key of the snapshot in the bucket, state).
+    `connections` are these connections as (name, state). Each is listed with the key of its snapshot in the bucket.
     """
     entries: list[dict[str, Any]] = [
-        {"connection": name, "key": key, "state": state} for name, key, state in sorted(connections)
+        {"connection": name, "key": build_snapshot_key(name), "state": state} for name, state in sorted(connections)
     ]
     return canonicalize({"merchant": str(merchant), "connections": entries})

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.events import DataStored, Erasure
 from messaging.errors import UnavailableError, UnknownConnectionError
-from spaces_writer.merchant_document import build_object_key
+from spaces_writer.object_keys import build_merchant_key
 from spaces_writer.store import snapshots
 from spaces_writer.use_cases.eraser import Eraser
 from writer_builders import (
@@ -48,7 +48,7 @@ async def store_page(writer: Writer, *, merchant: UUID = OTHER) -> None:
     await writer.ingest(make_direct_read(make_page_record(read_at=90_000)))
     await writer.build(PAGE)
     await writer.merchant_documents.put_or_delete_document(merchant)
-    assert {PAGE_KEY, build_object_key(merchant)} <= set(writer.bucket.objects)
+    assert {PAGE_KEY, build_merchant_key(merchant)} <= set(writer.bucket.objects)
 
 
 async def count_remaining_rows(writer: Writer) -> dict[str, int]:
@@ -74,8 +74,8 @@ async def test_a_redaction_leaves_only_name_and_epoch(writer: Writer) -> None:
     assert erasure.object_keys == (PAGE_KEY,)
     assert await count_remaining_rows(writer) == {}
     assert PAGE_KEY not in writer.bucket.objects
-    row = f"SELECT (merchant, object_key, last_sync_id, fully_read) FROM connections WHERE connection = '{PAGE}'"
-    assert await writer.query_scalar(row) == (None, None, None, False)
+    row = f"SELECT (merchant, last_sync_id, fully_read) FROM connections WHERE connection = '{PAGE}'"
+    assert await writer.query_scalar(row) == (None, None, False)
     await make_erasures_due(writer)
     assert await run_eraser(writer) == []
     assert await writer.query_scalar("SELECT count(*) FROM erasures") == 0
@@ -94,7 +94,7 @@ async def test_a_merchant_without_a_connection_has_no_document(writer: Writer) -
     await store_page(writer)
     await writer.update_connection(make_redaction())
     await writer.merchant_documents.put_or_delete_document(OTHER)
-    assert build_object_key(OTHER) not in writer.bucket.objects
+    assert build_merchant_key(OTHER) not in writer.bucket.objects
     assert await writer.query_scalar(f"SELECT count(*) FROM merchants WHERE merchant = '{OTHER}'") == 0
 
 
@@ -102,7 +102,7 @@ async def test_a_merchants_document_names_the_remaining_connections(writer: Writ
     await store_page(writer, merchant=MERCHANT)
     await writer.update_connection(make_redaction())
     await writer.merchant_documents.put_or_delete_document(MERCHANT)
-    listed = orjson.loads(writer.bucket.objects[build_object_key(MERCHANT)][0])["connections"]
+    listed = orjson.loads(writer.bucket.objects[build_merchant_key(MERCHANT)][0])["connections"]
     assert [entry["connection"] for entry in listed] == [SHOP]
 
 
@@ -162,7 +162,7 @@ async def test_an_unavailable_bucket_is_tried_again_and_nothing_is_published_mea
     writer.bucket.is_unavailable = False
     assert [erasure.object_keys for erasure in await run_eraser(writer)] == [(PAGE_KEY,)]
     assert await writer.merchant_documents.put_or_delete_document(OTHER)
-    assert build_object_key(OTHER) not in writer.bucket.objects
+    assert build_merchant_key(OTHER) not in writer.bucket.objects
 
 
 async def test_a_put_that_is_running_is_waited_for(writer: Writer) -> None:
@@ -185,17 +185,17 @@ async def test_a_put_that_is_running_is_waited_for(writer: Writer) -> None:
 
 async def test_the_second_deletion_deletes_what_a_late_put_has_restored(writer: Writer) -> None:
     await store_page(writer)
-    late, document = writer.bucket.objects[PAGE_KEY], writer.bucket.objects[build_object_key(OTHER)]
+    late, document = writer.bucket.objects[PAGE_KEY], writer.bucket.objects[build_merchant_key(OTHER)]
     await writer.update_connection(make_redaction())
     await run_eraser(writer)
     await writer.merchant_documents.put_or_delete_document(OTHER)
-    writer.bucket.objects |= {PAGE_KEY: late, build_object_key(OTHER): document}
+    writer.bucket.objects |= {PAGE_KEY: late, build_merchant_key(OTHER): document}
     assert await run_eraser(writer) == []
     assert PAGE_KEY in writer.bucket.objects
     await make_erasures_due(writer)
     await run_eraser(writer)
     await writer.merchant_documents.put_or_delete_document(OTHER)
-    assert not {PAGE_KEY, build_object_key(OTHER)} & set(writer.bucket.objects)
+    assert not {PAGE_KEY, build_merchant_key(OTHER)} & set(writer.bucket.objects)
 
 
 async def test_a_redaction_delivered_twice_is_carried_out_once(writer: Writer) -> None:
@@ -208,9 +208,11 @@ async def test_a_redaction_delivered_twice_is_carried_out_once(writer: Writer) -
     assert await run_eraser(writer) == []
 
 
-async def test_the_redaction_of_an_unknown_connection_is_published_as_an_erasure(writer: Writer) -> None:
+async def test_the_redaction_of_a_connection_that_the_writer_has_lost_deletes_its_object(writer: Writer) -> None:
+    writer.bucket.objects[PAGE_KEY] = b"", {}
     await writer.update_connection(make_redaction())
-    assert [erasure.object_keys for erasure in await run_eraser(writer)] == [()]
+    assert [erasure.object_keys for erasure in await run_eraser(writer)] == [(PAGE_KEY,)]
+    assert PAGE_KEY not in writer.bucket.objects
 
 
 async def test_two_writers_carry_out_an_erasure_once(writer: Writer) -> None:

@@ -5,8 +5,9 @@ from writer_builders import MERCHANT
 
 
 def test_a_merchants_document_lists_its_connections_in_order() -> None:
-    body = build_merchant_document(MERCHANT, [("shopify:b", "b/k", "connected"), ("facebook:1", None, "uninstalled")])
+    body = build_merchant_document(MERCHANT, [("other:b", "connected"), ("facebook:1", "uninstalled")])
     assert body == (
-        b'{"connections":[{"connection":"facebook:1","key":null,"state":"uninstalled"},'
-        b'{"connection":"shopify:b","key":"b/k","state":"connected"}],"merchant":"%s"}' % str(MERCHANT).encode()
+        b'{"connections":[{"connection":"facebook:1","key":"facebook/1/page_data.json","state":"uninstalled"},'
+        b'{"connection":"other:b","key":"other/b/data.json","state":"connected"}],"merchant":"%s"}'
+        % str(MERCHANT).encode()
     )

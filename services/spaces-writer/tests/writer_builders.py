@@ -12,6 +12,7 @@ from contracts.events import (
     Record,
     RecordsPage,
 )
+from spaces_writer.object_keys import build_snapshot_key
 
 SHOP = "shopify:acme.myshopify.com"
 PAGE = "facebook:1029384756"
@@ -30,7 +31,7 @@ def make_connection(
         epoch=epoch,
         state=state,
         merchant=MERCHANT,
-        object_key=f"{connection.partition(':')[2]}/shopify_data.json",
+        object_key=build_snapshot_key(connection),
     )
 
 

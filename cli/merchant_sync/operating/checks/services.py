@@ -1,4 +1,4 @@
-"""Check whether services are ready, and whether they accept the operator's key."""
+"""Check whether services are ready, and whether they accept the operator's keys."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,7 @@ import httpx
 
 from merchant_sync.access import Access
 from merchant_sync.environment import get_address_key
+from merchant_sync.internal_keys import HASHES_SETTING
 from merchant_sync.operating.checks import Finding, report_bad, report_good
 from merchant_sync.operating.internal_api import InternalApi
 from merchant_sync.parts import FETCHERS, SPACES_WRITER, StackError
@@ -19,14 +20,15 @@ _ADDRESSES = {
 
 
 def check(access: Access, *, http: httpx.Client) -> Iterator[Finding]:
-    """Check that each service whose URL is known is ready, and that the scheduler accepts the operator's key.
+    """Check that each service whose URL is known is ready, and that gateway and scheduler accept the operator's keys.
 
     For a stack of `make up`, all URLs are known.
     """
-    for service, setting in _ADDRESSES.items():
-        if address := access.get_setting(setting).rstrip("/"):
-            yield _check_ready(service, address, http)
-    yield _check_operator_key(access)
+    with httpx.Client(timeout=http.timeout, verify=access.create_tls_context()) as internal:
+        for service, setting in _ADDRESSES.items():
+            if address := access.get_setting(setting).rstrip("/"):
+                yield _check_ready(service, address, http if setting == "GATEWAY_URL" else internal)
+    yield _check_operator_keys(access)
 
 
 def _check_ready(service: str, address: str, http: httpx.Client) -> Finding:
@@ -46,11 +48,12 @@ def _check_ready(service: str, address: str, http: httpx.Client) -> Finding:
     return report_bad(service, f"{address} is not ready: {details}", action)
 
 
-def _check_operator_key(access: Access) -> Finding:
-    subject = "the operator's key"
+def _check_operator_keys(access: Access) -> Finding:
+    subject = "the operator's keys"
     try:
         with InternalApi(access) as api:
             api.list_connections(limit=1)
+            api.check_access_to_gateway()
     except StackError as error:
-        return report_bad(subject, str(error), "set INTERNAL_KEY here and operator:key in both INTERNAL_KEYS")
-    return report_good(subject, "the scheduler accepts it")
+        return report_bad(subject, str(error), f"set the key here and operator:hash in {HASHES_SETTING} there")
+    return report_good(subject, "gateway and scheduler accept them")

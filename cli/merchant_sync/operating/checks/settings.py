@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 from gateway.settings import GatewaySettings
 from merchant_sync.access import Access
 from merchant_sync.environment import OWNERS
+from merchant_sync.internal_keys import KEY_SETTINGS
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.operating.checks import Finding, report_bad, report_good
 from merchant_sync.parts import GATEWAY, SCHEDULER, SPACES_WRITER
@@ -20,11 +21,11 @@ from scheduler.settings import SchedulerSettings
 from spaces_writer.settings import WriterSettings
 
 REQUIRED = (
-    *("GATEWAY_URL", "GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "INTERNAL_KEY", "KAFKA_BOOTSTRAP_SERVERS"),
+    *("GATEWAY_URL", "GATEWAY_INTERNAL_URL", "SCHEDULER_URL", *KEY_SETTINGS.values(), "KAFKA_BOOTSTRAP_SERVERS"),
     *("SPACES_ACCESS_KEY", "SPACES_SECRET_KEY", "SPACES_BUCKET"),
 )
 """The settings of the command itself. Without them, some of its checks are not possible."""
-_PER_PROCESS = {"INTERNAL_KEY", "PORT", "HOST"}
+_PER_PROCESS = {*KEY_SETTINGS.values(), "PORT", "HOST"}
 """Settings with another value in each process."""
 SettingsClass = type[BaseSettings]
 

@@ -67,14 +67,10 @@ class BookshopCredentials:
 
 
 class BookshopAccounts:
-    """Derives keys, URLs and ids for shops."""
+    """Derives URLs and ids for shops."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
-
-    def get_object_key(self, account: str) -> str:
-        """Return the object key of the shop's snapshot."""
-        return f"bookshop/{account}/bookshop_data.json"
 
     def build_account_url(self, account: str) -> str:
         """Return the URL of the shop."""

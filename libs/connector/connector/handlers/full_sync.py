@@ -163,7 +163,7 @@ class StepProgress:
 
     def __init__(self, start: CursorState) -> None:
         self.position = start.position
-        self.has_records = start.position is not None
+        self.has_records = start.position is not None or start.records is not None
         self.attempts = start.attempts + 1
         self.records: RecordIds | None = start.records
 

@@ -70,16 +70,16 @@ def create_internal_routes(
     connector: ClientCredentialsConnector,
     audit_log: AuditLogStore,
     *,
-    keys: Mapping[str, str],
+    callers: Mapping[str, str],
 ) -> APIRouter:
-    """Return the routes under `/internal`. `keys` are the secret keys of the callers by the caller's name.
+    """Return the routes under `/internal`. `callers` are the names of the callers by the SHA-256 of their keys.
 
     The routes answer 401 without a valid key, and 403 when the caller lacks the permission.
     """
     routes = APIRouter(prefix="/internal")
 
     def authenticate_caller(authorization: Annotated[str, Header()] = "") -> str:
-        name = identify_caller(keys, authorization)
+        name = identify_caller(callers, authorization)
         if name is None:
             raise HTTPException(401, "unknown caller", {"WWW-Authenticate": "Bearer"})
         return name

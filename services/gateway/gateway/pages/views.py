@@ -226,7 +226,7 @@ def build_connection_document(
         user_uuid=row.merchant,
         state=row.state,
         scopes=list(row.scopes),
-        object_key=adapter.accounts.get_object_key(account),
+        object_key=adapter.manifest.build_object_key(account),
         polled_only=not has_webhooks or (isinstance(result, dict) and result.get("status") == FAILED),
         has_webhooks=has_webhooks,
         blocked=view.blocked if view else None,

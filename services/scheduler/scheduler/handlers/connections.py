@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import ConnectionChanged
+from messaging.message_checks import check_epochs
 from messaging.outbox import Transaction
 from scheduler.metrics import RecordCounts, TransactionCounts
 from scheduler.schedule import ComputeNextPoll
 from scheduler.store import connections, delayed_requests, full_syncs, owed_syncs, syncs
 from scheduler.store.connections import LedgerConnection
+from scheduler.use_cases.check_claims import check_syncs
 
 
 class ConnectionStateHandler:
@@ -39,7 +41,7 @@ class ConnectionStateHandler:
 
         The gateway raises the revision with each change of the connection. What is stored about the connection is also
         deleted when only an earlier one of the `events` has the state `redacted` (its data was requested to be
-        deleted).
+        deleted). Raises `ForeignMessageError` if the event requests another connection's sync, or if the epoch falls.
         """
         newest = max(events, key=lambda event: event.revision)
         counts = TransactionCounts()
@@ -47,6 +49,8 @@ class ConnectionStateHandler:
             row = await connections.lock(tx, connection)
             if row is not None and row.revision >= newest.revision:
                 return
+            check_epochs(events, revision=row.revision if row else 0, epoch=row.epoch if row else 0)
+            await check_syncs(tx, connection, [event.wanted_sync for event in events if event.wanted_sync is not None])
             await connections.upsert(tx, newest)
             await _cancel_syncs_and_delayed_requests(tx, counts, newest)
             is_cleared = any(_is_new_redaction(event, row) for event in events)

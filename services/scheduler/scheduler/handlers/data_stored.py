@@ -1,6 +1,6 @@
 """Consumes `data.stored`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
 import structlog
@@ -14,6 +14,7 @@ from scheduler.metrics import RecordCounts, TransactionCounts
 from scheduler.schedule import MAX_ATTEMPTS, compute_retry_time
 from scheduler.store import connections, delayed_requests, full_syncs, syncs
 from scheduler.store.connections import LedgerConnection
+from scheduler.use_cases.check_claims import check_claims
 from scheduler.use_cases.finish_syncs import finish_syncs
 from scheduler.use_cases.full_sync_steps import request_next_incomplete_range
 
@@ -37,13 +38,15 @@ class DataStoredHandler:
     async def __call__(self, connection: str, events: Sequence[DataStored]) -> None:
         """Handle the events in their order.
 
-        Raises UnknownConnectionError if no `connection.changed` event of the connection has been handled yet.
+        Raises the errors of `check_claims`, for an unknown connection or epoch, or another connection's sync.
         """
         counts = TransactionCounts()
         async with self._transaction() as tx:
             row = await connections.lock(tx, connection)
             if row is None:
                 raise UnknownConnectionError(connection)
+            sync_ids = {sync_id for event in events for sync_id in _list_sync_ids(event)}
+            await check_claims(tx, connection, epoch=max(event.epoch for event in events), sync_ids=sync_ids)
             for event in events:
                 if event.erasure is not None:
                     await _record_erasure(tx, row, event, event.erasure)
@@ -53,14 +56,23 @@ class DataStoredHandler:
         self._wake_outbox()
 
 
+def _list_sync_ids(event: DataStored) -> Iterator[UUID]:
+    """Yield the ids of all syncs that the event names."""
+    yield from (totals.read_id for totals in event.totals)
+    for result in event.results:
+        yield from result.sync_ids
+    if event.verification_id is not None:
+        yield event.verification_id
+
+
 async def _handle_event(
     tx: AsyncConnection, counts: TransactionCounts, row: LedgerConnection, event: DataStored
 ) -> None:
     for totals in event.totals:
-        await syncs.record_totals(tx, [totals.read_id], totals)
+        await syncs.record_totals(tx, event.connection, [totals.read_id], totals)
     for result in event.results:
         await _handle_result(tx, counts, row, event, result)
-    if event.upload is not None and event.epoch >= row.epoch:
+    if event.upload is not None and event.epoch == row.epoch:
         await connections.record_upload(tx, event.connection, event.upload)
         accepted = await syncs.record_upload(tx, event.connection, event.upload)
         counts.add_webhook_latencies(event.connection, accepted, event.upload.stored_at)
@@ -72,11 +84,8 @@ async def _handle_event(
 async def _record_erasure(tx: AsyncConnection, row: LedgerConnection, event: DataStored, erasure: Erasure) -> None:
     """Store when the redaction (the requested deletion of all data) of a connection was completed.
 
-    Nothing is stored if the connection was redacted again since: then the time of the later redaction counts. Raises
-    UnknownConnectionError while the `connection.changed` event of this redaction has not been handled.
+    Nothing is stored if the connection was redacted again since: then the time of the later redaction counts.
     """
-    if event.epoch > row.epoch:
-        raise UnknownConnectionError(f"{event.connection} at epoch {event.epoch}")
     if event.epoch == row.epoch or row.state != "redacted":
         await connections.record_erasure(tx, event.connection, erasure.erased_at)
 
@@ -93,9 +102,9 @@ async def _handle_result(
     tx: AsyncConnection, counts: TransactionCounts, row: LedgerConnection, event: DataStored, result: SyncResult
 ) -> None:
     if result.totals is not None:
-        await syncs.record_totals(tx, result.sync_ids, result.totals)
+        await syncs.record_totals(tx, event.connection, result.sync_ids, result.totals)
     if result.status == "incomplete":
-        await _handle_incomplete(tx, result)
+        await _handle_incomplete(tx, event.connection, result)
     elif result.status == "failed" and row.blocked is None and await _retry_syncs(tx, event, result):
         return
     else:
@@ -104,13 +113,13 @@ async def _handle_result(
             await _record_existing_upload(tx, counts, event.connection, result)
 
 
-async def _handle_incomplete(tx: AsyncConnection, result: SyncResult) -> None:
-    full_sync = await full_syncs.lock(tx, result.sync_ids[0])
+async def _handle_incomplete(tx: AsyncConnection, connection: str, result: SyncResult) -> None:
+    sync_id = result.sync_ids[0]
+    full_sync = await full_syncs.lock(tx, connection, sync_id)
     if full_sync is not None:
-        connection, sync_id = full_sync.connection, str(full_sync.sync_id)
-        log.warning("full sync incomplete", connection=connection, sync_id=sync_id, reason=result.reason)
+        log.warning("full sync incomplete", connection=connection, sync_id=str(sync_id), reason=result.reason)
         await full_syncs.record_retry_cursors(tx, full_sync, result.retry_cursors, result.reason)
-        await request_next_incomplete_range(tx, await full_syncs.lock(tx, full_sync.sync_id))
+        await request_next_incomplete_range(tx, await full_syncs.lock(tx, connection, sync_id))
 
 
 async def _retry_syncs(tx: AsyncConnection, event: DataStored, result: SyncResult) -> bool:
@@ -119,7 +128,7 @@ async def _retry_syncs(tx: AsyncConnection, event: DataStored, result: SyncResul
     If one of the syncs has no attempt left, none of them is tried again. Each sync gets a request of its own, so that a
     record that can never be read fails only the sync that requested it.
     """
-    requests = await syncs.list_open_requests(tx, result.sync_ids)
+    requests = await syncs.list_open_requests(tx, event.connection, result.sync_ids)
     if not requests or max(request.attempts for request in requests) >= MAX_ATTEMPTS:
         return False
     for request in requests:

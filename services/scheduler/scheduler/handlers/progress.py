@@ -13,6 +13,7 @@ from scheduler.schedule import MAX_ATTEMPTS, MAX_POSTPONED_ATTEMPTS, compute_ret
 from scheduler.store import connections, delayed_requests, full_syncs, syncs
 from scheduler.store.connections import LedgerConnection
 from scheduler.store.full_syncs import FullSync
+from scheduler.use_cases.check_claims import check_claims
 from scheduler.use_cases.finish_syncs import finish_syncs
 from scheduler.use_cases.full_sync_steps import request_next_incomplete_range, request_next_step
 from scheduler.use_cases.owed_syncs import block_connection, unblock_connection
@@ -31,10 +32,13 @@ class ProgressHandler:
     async def __call__(self, connection: str, events: Sequence[SyncProgressed]) -> None:
         """Handle the events in their order. Events of syncs that have ended or were coalesced are ignored.
 
-        Only the answer that the account is blocked concerns the connection itself.
+        Only the answer that the account is blocked concerns the connection itself. Raises the errors of `check_claims`,
+        for an unknown epoch or another connection's sync.
         """
         counts = TransactionCounts()
         async with self._transaction() as tx:
+            sync_ids = {sync_id for event in events for sync_id in event.sync_ids}
+            await check_claims(tx, connection, epoch=max(event.epoch for event in events), sync_ids=sync_ids)
             for event in events:
                 row = await connections.lock(tx, connection)
                 is_open = bool(await syncs.record_progress(tx, event))
@@ -96,7 +100,7 @@ async def _handle_full(
 
     For this reason a step that ran twice changes nothing the second time.
     """
-    full_sync = await full_syncs.lock(tx, event.sync_ids[0])
+    full_sync = await full_syncs.lock(tx, event.connection, event.sync_ids[0])
     if full_sync is None or full_sync.step != event.step:
         return
     if row is not None and event.outcome in ("advanced", "completed"):
@@ -109,7 +113,7 @@ async def _handle_full(
             await request_next_step(tx, full_sync, event.cursor, attempts=1)
         case "completed":
             await full_syncs.complete_read(tx, full_sync)
-            await request_next_incomplete_range(tx, await full_syncs.lock(tx, full_sync.sync_id))
+            await request_next_incomplete_range(tx, await full_syncs.lock(tx, full_sync.connection, full_sync.sync_id))
         case "postponed":
             await _postpone_or_fail_full(tx, counts, full_sync, event)
         case "failed":

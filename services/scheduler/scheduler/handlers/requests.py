@@ -7,6 +7,7 @@ import structlog
 from contracts.events import SyncRequested
 from messaging.outbox import Transaction
 from scheduler.store import connections, owed_syncs, syncs
+from scheduler.use_cases.check_claims import check_claims
 
 log = structlog.get_logger()
 
@@ -20,7 +21,8 @@ class RequestsHandler:
     async def __call__(self, connection: str, events: Sequence[SyncRequested]) -> None:
         """Store the requests unless the connection is redacted. Requests that only test the webhook URL are skipped.
 
-        Those of a blocked connection are coalesced into its owed full sync, if that one has not begun.
+        Those of a blocked connection are coalesced into its owed full sync, if that one has not begun. Raises the
+        errors of `check_claims`, for an unknown epoch or another connection's sync.
         """
         requests = [event for event in events if event.cause != "probe"]
         if not requests:
@@ -29,6 +31,8 @@ class RequestsHandler:
             state, is_blocked = await connections.lock_state(tx, connection)
             if state == "redacted":
                 return
+            sync_ids = {sync_id for request in requests for sync_id in (request.sync_id, *request.coalesced_sync_ids)}
+            await check_claims(tx, connection, epoch=max(request.epoch for request in requests), sync_ids=sync_ids)
             await syncs.record_requests(tx, requests)
             owed = await owed_syncs.lock_queued(tx, connection) if is_blocked else None
             if owed is not None:

@@ -29,14 +29,14 @@ READER, OPERATOR = "gateway", "operator"
 MAX_CONNECTIONS = 500
 
 
-def build_ledger_routes(database: Database, keys: Mapping[str, str]) -> APIRouter:
+def build_ledger_routes(database: Database, callers: Mapping[str, str]) -> APIRouter:
     """Build the routes that return syncs and connections as JSON.
 
-    `keys` maps the name of a caller to its key. Only the callers `gateway` and `operator` may read.
+    `callers` are the names of the callers by the SHA-256 of their keys. Only `gateway` and `operator` may read.
     """
 
     def require_reader(authorization: str = Header(default="")) -> str:
-        caller = identify_caller(keys, authorization)
+        caller = identify_caller(callers, authorization)
         if caller not in (READER, OPERATOR):
             raise HTTPException(401, f"the key of {READER} or {OPERATOR} is needed")
         return caller

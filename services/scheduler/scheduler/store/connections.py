@@ -47,6 +47,7 @@ CASE WHEN blocked IS NOT NULL THEN (
 _LOCK = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection FOR UPDATE")
 _GET = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection")
 _LOCK_STATE = text("SELECT state, blocked IS NOT NULL FROM connections WHERE connection = :connection FOR SHARE")
+_GET_EPOCH = text("SELECT epoch FROM connections WHERE connection = :connection")
 _IS_SAME_GRANT = "EXCLUDED.epoch = connections.epoch AND EXCLUDED.state = 'connected'"
 _UPSERT = text(f"""
 INSERT INTO connections (connection, revision, epoch, state, merchant)
@@ -135,6 +136,11 @@ async def block(tx: AsyncConnection, connection: str, reason: str, refused: int)
 async def unblock(tx: AsyncConnection, connection: str) -> None:
     """Store that the connection is not blocked."""
     await tx.execute(_UNBLOCK, {"connection": connection})
+
+
+async def get_epoch(tx: AsyncConnection, connection: str) -> int | None:
+    """Return the connection's epoch, or None if there is no such connection."""
+    return (await tx.execute(_GET_EPOCH, {"connection": connection})).scalar()
 
 
 async def upsert(tx: AsyncConnection, event: ConnectionChanged) -> None:

@@ -39,6 +39,7 @@ class FullSync:
 
 _COLUMNS = "sync_id, connection, epoch, cause, state, step, cursor, attempts, read_completed, retry_cursors, reason"
 _IS_OPEN = "mode = 'full' AND coalesced_into IS NULL AND state IN ('queued', 'running')"
+_IS_OWN = "connection = :connection AND sync_id = :sync_id"
 
 _OPEN = text(f"""
 INSERT INTO syncs (sync_id, connection, epoch, cause, mode, requested_at, due_at)
@@ -61,27 +62,27 @@ UPDATE syncs SET due_at = now() + interval '60 seconds' WHERE sync_id IN (
 RETURNING {_COLUMNS}
 """)
 _IS_RUNNING = text(f"SELECT 1 FROM syncs WHERE connection = :connection AND {_IS_OPEN} AND state = 'running'")
-_LOCK = text(f"SELECT {_COLUMNS} FROM syncs WHERE sync_id = :sync_id AND {_IS_OPEN} FOR UPDATE")
-_START_STEP = text("""
+_LOCK = text(f"SELECT {_COLUMNS} FROM syncs WHERE {_IS_OWN} AND {_IS_OPEN} FOR UPDATE")
+_START_STEP = text(f"""
 UPDATE syncs SET state = 'running', step = :step, cursor = :cursor, due_at = NULL, read_completed = false,
-    retry_cursors = '{}', attempts = :attempts, started_at = coalesce(started_at, now()), progressed_at = now()
-WHERE sync_id = :sync_id
+    retry_cursors = '{{}}', attempts = :attempts, started_at = coalesce(started_at, now()), progressed_at = now()
+WHERE {_IS_OWN}
 """)
 _START_COALESCED = text("""
 UPDATE syncs SET state = 'running', started_at = coalesce(started_at, now())
-WHERE coalesced_into = :sync_id AND state = 'queued'
+WHERE connection = :connection AND coalesced_into = :sync_id AND state = 'queued'
 """)
 _INSERT_STEP = text("""
 INSERT INTO steps (sync_id, step, cursor) VALUES (:sync_id, :step, :cursor) ON CONFLICT DO NOTHING
 """)
 _USED_CURSORS = text("SELECT cursor FROM steps WHERE sync_id = :sync_id AND cursor = ANY(CAST(:cursors AS text[]))")
-_POSTPONE = text("""
+_POSTPONE = text(f"""
 UPDATE syncs SET cursor = :cursor, due_at = CAST(:due AS timestamptz), attempts = :attempts, reason = :reason
-WHERE sync_id = :sync_id
+WHERE {_IS_OWN}
 """)
-_COMPLETE_READ = text("UPDATE syncs SET read_completed = true, cursor = NULL WHERE sync_id = :sync_id")
-_RECORD_RETRY_CURSORS = text("""
-UPDATE syncs SET retry_cursors = CAST(:cursors AS text[]), reason = :reason WHERE sync_id = :sync_id
+_COMPLETE_READ = text(f"UPDATE syncs SET read_completed = true, cursor = NULL WHERE {_IS_OWN}")
+_RECORD_RETRY_CURSORS = text(f"""
+UPDATE syncs SET retry_cursors = CAST(:cursors AS text[]), reason = :reason WHERE {_IS_OWN}
 """)
 _RESUME_SILENT = text(f"""
 UPDATE syncs SET due_at = now(), progressed_at = now(), attempts = attempts + 1
@@ -129,9 +130,9 @@ async def is_running(tx: AsyncConnection, connection: str) -> bool:
     return (await tx.execute(_IS_RUNNING, {"connection": connection})).scalar() is not None
 
 
-async def lock(tx: AsyncConnection, sync_id: UUID) -> FullSync | None:
-    """Return the full sync, locked until the transaction ends, or None if it is not open."""
-    row = (await tx.execute(_LOCK, {"sync_id": sync_id})).one_or_none()
+async def lock(tx: AsyncConnection, connection: str, sync_id: UUID) -> FullSync | None:
+    """Return the connection's full sync, locked until the transaction ends, or None if it is not open."""
+    row = (await tx.execute(_LOCK, {"connection": connection, "sync_id": sync_id})).one_or_none()
     return _build_full_sync(row) if row else None
 
 
@@ -140,10 +141,10 @@ async def start_step(tx: AsyncConnection, full_sync: FullSync, step: int, cursor
 
     `attempts` is the number of attempts at this cursor, including this one.
     """
-    position = {"sync_id": full_sync.sync_id, "step": step, "cursor": cursor}
-    await tx.execute(_START_STEP, {**position, "attempts": attempts})
-    await tx.execute(_INSERT_STEP, position)
-    await tx.execute(_START_COALESCED, {"sync_id": full_sync.sync_id})
+    key, position = _build_key(full_sync), {"step": step, "cursor": cursor}
+    await tx.execute(_START_STEP, {**key, **position, "attempts": attempts})
+    await tx.execute(_INSERT_STEP, {"sync_id": full_sync.sync_id, **position})
+    await tx.execute(_START_COALESCED, key)
 
 
 async def postpone(
@@ -152,13 +153,13 @@ async def postpone(
     """Store that the next step begins at `cursor`, not before the time `due`. `reason` says why the sync waits."""
     await tx.execute(
         _POSTPONE,
-        {"sync_id": full_sync.sync_id, "cursor": cursor, "due": due, "attempts": attempts, "reason": reason},
+        {**_build_key(full_sync), "cursor": cursor, "due": due, "attempts": attempts, "reason": reason},
     )
 
 
 async def complete_read(tx: AsyncConnection, full_sync: FullSync) -> None:
     """Store that the fetcher has read everything. The full sync now waits for its result from the spaces-writer."""
-    await tx.execute(_COMPLETE_READ, {"sync_id": full_sync.sync_id})
+    await tx.execute(_COMPLETE_READ, _build_key(full_sync))
 
 
 async def record_retry_cursors(
@@ -169,7 +170,7 @@ async def record_retry_cursors(
     An id range is a part of the full sync: the records of one resource between two ids. These id ranges are read again
     after all other records have been read.
     """
-    await tx.execute(_RECORD_RETRY_CURSORS, {"sync_id": full_sync.sync_id, "cursors": list(cursors), "reason": reason})
+    await tx.execute(_RECORD_RETRY_CURSORS, {**_build_key(full_sync), "cursors": list(cursors), "reason": reason})
 
 
 async def list_unused_cursors(tx: AsyncConnection, full_sync: FullSync, cursors: Sequence[str]) -> list[str]:
@@ -193,3 +194,7 @@ async def resume_silent_steps(tx: AsyncConnection) -> None:
 async def list_without_result(tx: AsyncConnection) -> list[tuple[UUID, str, int]]:
     """Return (sync id, connection, epoch) of full syncs that have waited for their result for more than an hour."""
     return [(row.sync_id, row.connection, row.epoch) for row in (await tx.execute(_WITHOUT_RESULT)).all()]
+
+
+def _build_key(full_sync: FullSync) -> dict[str, object]:
+    return {"connection": full_sync.connection, "sync_id": full_sync.sync_id}

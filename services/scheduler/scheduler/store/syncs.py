@@ -29,6 +29,7 @@ ON CONFLICT (sync_id) DO UPDATE SET
     requested_at = LEAST(syncs.requested_at, EXCLUDED.requested_at),
     requested_records = coalesce(syncs.requested_records, EXCLUDED.requested_records),
     attempts = GREATEST(syncs.attempts, EXCLUDED.attempts)
+WHERE syncs.connection = EXCLUDED.connection
 """)
 _INSERT_MISSING = text("""
 INSERT INTO syncs (sync_id, connection, epoch, cause, mode, requested_at)
@@ -38,7 +39,8 @@ ON CONFLICT DO NOTHING
 _FINISH = text(f"""
 UPDATE syncs SET state = :state, reason = :reason, finished_at = now(), due_at = NULL,
     result_sequence = CAST(:sequence AS bigint), skipped_resources = :skipped_resources
-WHERE (sync_id = ANY(CAST(:ids AS uuid[])) OR coalesced_into = ANY(CAST(:ids AS uuid[]))) AND state IN {OPEN}
+WHERE connection = :connection
+  AND (sync_id = ANY(CAST(:ids AS uuid[])) OR coalesced_into = ANY(CAST(:ids AS uuid[]))) AND state IN {OPEN}
   AND (mode = 'full' OR NOT CAST(:full_only AS boolean))
 RETURNING sync_id, cause, mode, reason
 """)
@@ -47,13 +49,14 @@ UPDATE syncs SET pages = GREATEST(pages, :pages), records = GREATEST(records, :r
     changed = GREATEST(changed, :changed), unchanged = GREATEST(unchanged, :unchanged),
     stale = GREATEST(stale, :stale), deleted = GREATEST(deleted, :deleted),
     progressed_at = now(), state = {_BEGUN}
-WHERE (sync_id = ANY(CAST(:ids AS uuid[])) OR coalesced_into = ANY(CAST(:ids AS uuid[])))
+WHERE connection = :connection
+  AND (sync_id = ANY(CAST(:ids AS uuid[])) OR coalesced_into = ANY(CAST(:ids AS uuid[])))
   AND (state IN {OPEN} OR finished_at > now() - interval '1 minute')
 """)
 _RECORD_PROGRESS = text(f"""
 UPDATE syncs SET progressed_at = now(), started_at = coalesce(started_at, now()), state = {_BEGUN},
     throttled = throttled + :throttled, calls = calls + :calls, points = points + :points
-WHERE sync_id = ANY(CAST(:ids AS uuid[])) AND state IN {OPEN} AND coalesced_into IS NULL
+WHERE connection = :connection AND sync_id = ANY(CAST(:ids AS uuid[])) AND state IN {OPEN} AND coalesced_into IS NULL
 RETURNING sync_id
 """)
 _CANCEL = text(f"""
@@ -71,7 +74,10 @@ _GET = text("SELECT * FROM syncs WHERE sync_id = :sync_id")
 _LIST_LATEST = text("SELECT * FROM syncs WHERE connection = :connection ORDER BY requested_at DESC LIMIT :limit")
 _LIST_OPEN_REQUESTS = text(f"""
 SELECT sync_id, connection, epoch, requested_records, attempts FROM syncs
-WHERE sync_id = ANY(CAST(:ids AS uuid[])) AND state IN {OPEN} AND coalesced_into IS NULL
+WHERE connection = :connection AND sync_id = ANY(CAST(:ids AS uuid[])) AND state IN {OPEN} AND coalesced_into IS NULL
+""")
+_FIND_FOREIGN = text("""
+SELECT sync_id FROM syncs WHERE sync_id = ANY(CAST(:ids AS uuid[])) AND connection <> :connection LIMIT 1
 """)
 _LOCK_SILENT = text(f"""
 SELECT sync_id, connection, epoch, requested_records, attempts FROM syncs
@@ -149,7 +155,7 @@ async def finish(
     insert_missing: bool = False,
     full_only: bool = False,
 ) -> list[FinishedSync]:
-    """Set those of the syncs that are open to the final `state`, and return them.
+    """Set those of the connection's syncs that are open to the final `state`, and return them.
 
     This includes the open syncs that were coalesced into one of them, because these end together. `result` is the
     result that the spaces-writer published, if there is one. With `insert_missing`, a sync whose request has not been
@@ -161,6 +167,7 @@ async def finish(
     rows = await tx.execute(
         _FINISH,
         {
+            "connection": connection,
             "ids": ids,
             "state": state,
             "reason": reason or (result.reason if result else None),
@@ -176,13 +183,15 @@ def _build_finished(rows: Iterable[Row[Any]]) -> list[FinishedSync]:
     return [FinishedSync(row.sync_id, row.cause, row.mode) for row in rows]
 
 
-async def record_totals(tx: AsyncConnection, sync_ids: Sequence[UUID], totals: SyncTotals) -> None:
-    """Raise the syncs' counters of stored pages and records to `totals`.
+async def record_totals(
+    tx: AsyncConnection, connection: str, sync_ids: Sequence[UUID], totals: SyncTotals
+) -> None:
+    """Raise the counters of stored pages and records of the connection's syncs to `totals`.
 
     A counter is never lowered, so that events may arrive in any order and more than once.
     """
     counters = totals.model_dump(exclude={"read_id"})
-    await tx.execute(_RECORD_TOTALS, {"ids": list(sync_ids), **counters})
+    await tx.execute(_RECORD_TOTALS, {"connection": connection, "ids": list(sync_ids), **counters})
 
 
 async def record_progress(tx: AsyncConnection, event: SyncProgressed) -> list[UUID]:
@@ -193,6 +202,7 @@ async def record_progress(tx: AsyncConnection, event: SyncProgressed) -> list[UU
     rows = await tx.execute(
         _RECORD_PROGRESS,
         {
+            "connection": event.connection,
             "ids": list(event.sync_ids),
             "throttled": int(event.throttled),
             "calls": event.calls,
@@ -258,9 +268,17 @@ async def list_latest(tx: AsyncConnection, connection: str, limit: int) -> list[
     return [dict(row) for row in rows.mappings()]
 
 
-async def list_open_requests(tx: AsyncConnection, sync_ids: Sequence[UUID]) -> list[OpenRequest]:
-    """Return those of the syncs that are open, read by no full sync instead, and whose requested ids are known."""
-    return _build_open_requests(await tx.execute(_LIST_OPEN_REQUESTS, {"ids": list(sync_ids)}))
+async def list_open_requests(tx: AsyncConnection, connection: str, sync_ids: Sequence[UUID]) -> list[OpenRequest]:
+    """Return those of the connection's syncs that are open, read by no full sync instead, and whose requested ids
+    are known."""
+    values = {"connection": connection, "ids": list(sync_ids)}
+    return _build_open_requests(await tx.execute(_LIST_OPEN_REQUESTS, values))
+
+
+async def find_foreign(tx: AsyncConnection, connection: str, sync_ids: Iterable[UUID]) -> UUID | None:
+    """Return one of the ids that is the id of another connection's sync, or None if there is none."""
+    values = {"connection": connection, "ids": list(sync_ids)}
+    return (await tx.execute(_FIND_FOREIGN, values)).scalar()
 
 
 async def claim_silent_requests(tx: AsyncConnection, limit: int) -> list[OpenRequest]:

@@ -283,7 +283,7 @@ class SyncDispatcher:
         name, epoch = full_sync.connection, full_sync.epoch
         async with self._database.transaction() as tx:
             await connections.lock(tx, name)
-            current = await full_syncs.lock(tx, full_sync.sync_id)
+            current = await full_syncs.lock(tx, name, full_sync.sync_id)
             if current is None or current.step != full_sync.step:
                 return
             if has_webhooks is True:

@@ -21,23 +21,21 @@ class ConnectionRow:
     epoch: int
     state: str
     merchant: UUID | None
-    object_key: str | None
     sequence: int
     fully_read: bool
     deletions_guarded: bool
 
 
-_COLUMNS = "connection, revision, epoch, state, merchant, object_key, sequence, fully_read, deletions_guarded"
+_COLUMNS = "connection, revision, epoch, state, merchant, sequence, fully_read, deletions_guarded"
 _LOCK = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection FOR UPDATE")
 _SAVE = text("""
-INSERT INTO connections (connection, revision, epoch, state, merchant, object_key)
-VALUES (:connection, :revision, :epoch, :state, :merchant, :object_key)
+INSERT INTO connections (connection, revision, epoch, state, merchant)
+VALUES (:connection, :revision, :epoch, :state, :merchant)
 ON CONFLICT (connection) DO UPDATE SET
     revision = EXCLUDED.revision, epoch = EXCLUDED.epoch, state = EXCLUDED.state, merchant = EXCLUDED.merchant,
-    object_key = EXCLUDED.object_key,
     fully_read = connections.fully_read AND connections.epoch = EXCLUDED.epoch
 """)
-_SAVED_FIELDS = {"connection", "revision", "epoch", "state", "merchant", "object_key"}
+_SAVED_FIELDS = {"connection", "revision", "epoch", "state", "merchant"}
 _RAISE_SEQUENCE = text("""
 UPDATE connections SET sequence = sequence + 1 WHERE connection = :connection RETURNING sequence
 """)

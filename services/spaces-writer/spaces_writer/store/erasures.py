@@ -37,15 +37,15 @@ UPDATE connections SET fully_read = false, deletions_guarded = false, last_sync_
 WHERE connection = :connection
 """)
 _SAVE = text("""
-INSERT INTO erasures (connection, epoch, object_key, merchant) VALUES (:connection, :epoch, :object_key, :merchant)
+INSERT INTO erasures (connection, epoch, merchant) VALUES (:connection, :epoch, :merchant)
 ON CONFLICT (connection) DO UPDATE SET
-    epoch = EXCLUDED.epoch, object_key = coalesce(EXCLUDED.object_key, erasures.object_key),
-    merchant = coalesce(EXCLUDED.merchant, erasures.merchant), erased_at = NULL, due_at = now()
+    epoch = EXCLUDED.epoch, merchant = coalesce(EXCLUDED.merchant, erasures.merchant),
+    erased_at = NULL, due_at = now()
 WHERE erasures.epoch < EXCLUDED.epoch
 """)
 _LIST_DUE = text("SELECT connection FROM erasures WHERE due_at <= now() ORDER BY due_at LIMIT :limit")
 _LOAD_DUE = text("""
-SELECT connection, e.epoch, e.object_key, e.merchant, e.erased_at, c.sequence
+SELECT connection, e.epoch, e.merchant, e.erased_at, c.sequence
 FROM erasures e JOIN connections c USING (connection) WHERE connection = :connection AND e.due_at <= now()
 """)
 _RECORD_DELETION = text("""
@@ -64,7 +64,6 @@ class PendingErasure:
 
     connection: str
     epoch: int
-    object_key: str | None
     merchant: UUID | None
     erased_at: int | None
     sequence: int
@@ -86,7 +85,6 @@ async def delete_data_and_request_erasure(
         {
             "connection": event.connection,
             "epoch": event.epoch,
-            "object_key": row.object_key if row else None,
             "merchant": row.merchant if row else None,
         },
     )

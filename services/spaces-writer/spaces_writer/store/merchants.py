@@ -19,7 +19,7 @@ _DELETE = text("DELETE FROM merchants WHERE merchant = :merchant AND version = :
 _LIST_DUE = text("SELECT merchant FROM merchants WHERE version > uploaded_version ORDER BY merchant LIMIT 50")
 _LOCK = text("SELECT pg_try_advisory_xact_lock(hashtext('merchant'), hashtext(:merchant))")
 _LOAD_DUE = text("SELECT version, sha256 FROM merchants WHERE merchant = :merchant AND version > uploaded_version")
-_LIST_CONNECTIONS = text("SELECT connection, object_key, state FROM connections WHERE merchant = :merchant")
+_LIST_CONNECTIONS = text("SELECT connection, state FROM connections WHERE merchant = :merchant")
 _RECORD_UPLOAD = text("""
 UPDATE merchants SET uploaded_version = GREATEST(uploaded_version, :version), sha256 = :sha256
 WHERE merchant = :merchant
@@ -69,10 +69,10 @@ async def lock_due_document_if_free(tx: AsyncConnection, merchant: UUID) -> DueD
     return DueDocument(row.version, row.sha256) if row else None
 
 
-async def list_connections(tx: AsyncConnection, merchant: UUID) -> list[tuple[str, str | None, str]]:
-    """Return (connection, object key, state) of all connections of the merchant."""
+async def list_connections(tx: AsyncConnection, merchant: UUID) -> list[tuple[str, str]]:
+    """Return (connection, state) of all connections of the merchant."""
     rows = await tx.execute(_LIST_CONNECTIONS, {"merchant": merchant})
-    return [(row.connection, row.object_key, row.state) for row in rows]
+    return [(row.connection, row.state) for row in rows]
 
 
 async def delete(tx: AsyncConnection, merchant: UUID, version: int) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import Upload
+from spaces_writer.object_keys import build_snapshot_key
 from spaces_writer.pacing import UploadPace
 
 
@@ -56,7 +57,7 @@ ON CONFLICT DO NOTHING
 """)
 _LOCK = text("SELECT * FROM snapshots WHERE connection = :connection FOR UPDATE SKIP LOCKED")
 _LOAD_CONNECTION = text(f"""
-SELECT object_key, merchant, epoch, sequence, requested_checks, last_sync_id FROM connections c
+SELECT merchant, epoch, sequence, requested_checks, last_sync_id FROM connections c
 WHERE connection = :connection AND {_MAY_BE_BUILT}
 """)
 _CREATE_ANYWAY = text("INSERT INTO snapshots (connection) VALUES (:connection) ON CONFLICT DO NOTHING")
@@ -94,11 +95,11 @@ async def lock_for_build_if_allowed(tx: AsyncConnection, connection: str) -> Sna
     if row is None:
         return None
     state = (await tx.execute(_LOAD_CONNECTION, {"connection": connection})).one_or_none()
-    if state is None or state.object_key is None:
+    if state is None:
         return None
     return Snapshot(
         connection=connection,
-        object_key=state.object_key,
+        object_key=build_snapshot_key(connection),
         merchant=state.merchant,
         epoch=state.epoch,
         sequence=state.sequence,

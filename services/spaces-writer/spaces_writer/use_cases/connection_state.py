@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from contracts.events import ConnectionChanged
+from messaging.errors import ForeignMessageError
+from messaging.message_checks import check_epochs
+from spaces_writer.object_keys import build_snapshot_key
 from spaces_writer.store import connections, erasures, merchants
 
 if TYPE_CHECKING:
@@ -15,12 +18,15 @@ async def apply_connection_events(tx: "AsyncConnection", connection: str, events
 
     These are the merchant to which the connection belongs, and the one to which it belonged before. A redaction among
     the events deletes the connection's data, even if a later event connects the account again. Returns False, and
-    changes nothing, if the stored revision is as new as the newest event.
+    changes nothing, if the stored revision is as new as the newest event. Raises `ForeignMessageError` for an object
+    key that is not the connection's own, and for an epoch that falls.
     """
+    _check_object_keys(connection, events)
     newest = max(events, key=lambda event: event.revision)
     row = await connections.lock(tx, connection)
     if row is not None and row.revision >= newest.revision:
         return False
+    check_epochs(events, revision=row.revision if row else 0, epoch=row.epoch if row else 0)
     await connections.save(tx, newest)
     if row is not None and row.merchant != newest.merchant:
         # The metadata of the snapshot's object names the merchant.
@@ -30,3 +36,12 @@ async def apply_connection_events(tx: "AsyncConnection", connection: str, events
             await erasures.delete_data_and_request_erasure(tx, event, row)
     await merchants.raise_version(tx, {newest.merchant, row.merchant if row else None})
     return True
+
+
+def _check_object_keys(connection: str, events: Sequence[ConnectionChanged]) -> None:
+    try:
+        key = build_snapshot_key(connection)
+    except ValueError as error:
+        raise ForeignMessageError(f"the connection has no object key: {error}") from None
+    if not all(event.object_key in (None, key) for event in events):
+        raise ForeignMessageError("the object key is not that of the connection")

@@ -19,6 +19,7 @@ from contracts.topics import DATA_STORED
 from messaging.errors import UnavailableError
 from messaging.outbox import enqueue
 from messaging.publisher import OutboundMessage
+from spaces_writer.object_keys import build_snapshot_key
 from spaces_writer.store import connections, erasures, merchants, snapshots
 from spaces_writer.store.erasures import PendingErasure
 
@@ -92,7 +93,7 @@ class Eraser:
             connection=erasure.connection,
             epoch=erasure.epoch,
             sequence=erasure.sequence,
-            erasure=Erasure(object_keys=(erasure.object_key,) if erasure.object_key else (), erased_at=erased_at),
+            erasure=Erasure(object_keys=(build_snapshot_key(erasure.connection),), erased_at=erased_at),
         )
         await enqueue(tx, [OutboundMessage(DATA_STORED, erasure.connection, event, str(uuid4()))])
 
@@ -113,11 +114,11 @@ class Eraser:
             await merchants.invalidate(tx, erasure.merchant)
 
     async def _delete_object_and_snapshot_row(self, tx: "AsyncConnection", erasure: PendingErasure) -> None:
-        if erasure.object_key is not None:
-            try:
-                await self._bucket.delete(erasure.object_key)
-            except UnavailableError as error:
-                self._bucket_error = error
-                raise
-            log.info("object deleted", connection=erasure.connection, key=erasure.object_key)
+        key = build_snapshot_key(erasure.connection)
+        try:
+            await self._bucket.delete(key)
+        except UnavailableError as error:
+            self._bucket_error = error
+            raise
+        log.info("object deleted", connection=erasure.connection, key=key)
         await snapshots.delete(tx, erasure.connection)

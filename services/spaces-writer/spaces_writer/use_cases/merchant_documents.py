@@ -7,7 +7,8 @@ from uuid import UUID
 import structlog
 
 from messaging.errors import UnavailableError
-from spaces_writer.merchant_document import LOGGED_KEY, build_merchant_document, build_object_key
+from spaces_writer.merchant_document import LOGGED_KEY, build_merchant_document
+from spaces_writer.object_keys import build_merchant_key
 from spaces_writer.store import merchants
 from spaces_writer.store.merchants import DueDocument
 
@@ -43,7 +44,7 @@ class MerchantDocuments:
                 if connections:
                     await self._upload(tx, merchant, due, build_merchant_document(merchant, connections))
                 else:
-                    await self._bucket.delete(build_object_key(merchant))
+                    await self._bucket.delete(build_merchant_key(merchant))
                     await merchants.delete(tx, merchant, due.version)
                     log.info("object deleted", cause="merchant", key=LOGGED_KEY)
             except UnavailableError as error:  # of the bucket: the database's is raised where the transaction ends
@@ -55,6 +56,6 @@ class MerchantDocuments:
         sha256, event = hashlib.sha256(body).hexdigest(), "object unchanged"
         if due.sha256 != sha256:
             metadata, event = {"merchant": str(merchant), "sha256": sha256}, "object uploaded"
-            await self._bucket.put(build_object_key(merchant), body, metadata)
+            await self._bucket.put(build_merchant_key(merchant), body, metadata)
         await merchants.record_upload(tx, merchant, due.version, sha256)
         log.info(event, cause="merchant", key=LOGGED_KEY, bytes=len(body))

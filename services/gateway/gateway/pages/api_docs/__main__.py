@@ -19,8 +19,8 @@ _SETTINGS: dict[str, Any] = {
     "kafka_bootstrap_servers": "nowhere",
     "database_url": "postgresql://nowhere",
     "scheduler_url": _URL,
-    "internal_keys": f"nobody:{'-' * 16}",
-    "internal_key": "nothing",
+    "internal_key_hashes": f"nobody:{'0' * 64}",
+    "scheduler_key": "-" * 32,
     "state_token_secret": "-" * 32,
     "token_encryption_keys": f"none:{b64encode(bytes(32)).decode()}",
 }
