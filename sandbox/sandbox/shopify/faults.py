@@ -10,6 +10,8 @@ class Faults(BaseModel):
     - `fail_ratio`, `webhooks_dropped`: the share of affected calls or deliveries, from 0 to 1.
     - `fail_status`: the error status of failed calls, such as 429, 430 or 503.
     - `version`: the API version that answers all requests, whatever version the URL names.
+    - `hold_after_ids`: from the moment at which the shop's statistics count this many ids read, calls wait until the
+      fault is removed; 0 holds every call. A call that is held was authenticated before.
     - `lists`: how much of each list under the query root is returned (full, half or empty). Reads by id are not
       affected.
     - `nodes_cost`: whether the cost of `nodes(ids:)` is that of one id (flat) or grows with the number of ids (linear).
@@ -23,6 +25,7 @@ class Faults(BaseModel):
     fail_ratio: float = Field(default=0.0, ge=0, le=1)
     fail_status: int = Field(default=503, ge=400, le=599)
     retry_after: int | None = None
+    hold_after_ids: int | None = Field(default=None, ge=0)
     hang_seconds: float = Field(default=0.0, ge=0)
     hang_mid_body_seconds: float = Field(default=0.0, ge=0)
     truncate_body: bool = False
@@ -49,6 +52,10 @@ class Faults(BaseModel):
         if self.lists == "half":
             return (total + 1) // 2
         return 0 if self.lists == "empty" else total
+
+    def is_holding(self, ids_read: int) -> bool:
+        """Return whether a call has to wait when the shop has read `ids_read` ids so far."""
+        return self.hold_after_ids is not None and ids_read >= self.hold_after_ids
 
     def distort_count(self, total: int) -> int:
         """Return the count that clients get when the true count is `total`: the fault `count_offset` is added."""
