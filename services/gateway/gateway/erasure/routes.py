@@ -1,7 +1,6 @@
 """Routes for disconnecting and deleting: the merchant's buttons, the platforms' callbacks, and the requests' pages."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -164,11 +163,7 @@ def create_erasure_routes(
             document = await requests.load_document(code)
         except NotFoundError:
             return respond_problem(request, 404, "there is no such receipt; they are kept for 90 days")
-        days = {
-            "asked_on": _format_time(document["asked_at"]),
-            "messages_gone_on": _format_time(document["messages_until"]),
-        }
-        return respond(request, "receipt.html", document, **days)
+        return respond(request, "receipt.html", document)
 
     return routes
 
@@ -215,11 +210,6 @@ def create_callback_routes(
 def build_deletion_path(code: str) -> str:
     """Return the path of a deletion request's page."""
     return f"/deletions/{code}"
-
-
-def _format_time(time: int | None) -> str:
-    """Return a time (ms) as a date and time in UTC; empty for None."""
-    return "" if time is None else datetime.fromtimestamp(time / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 async def _handle_merchant_form(

@@ -12,9 +12,12 @@ from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.pages.times import format_time
+
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("gateway", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
 )
+_TEMPLATES.filters["format_time"] = format_time
 
 _SAFE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
