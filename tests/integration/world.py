@@ -18,7 +18,7 @@ from merchant_sync.client import StoredObject, Visit
 from merchant_sync.comparison import find_difference
 from merchant_sync.demo.facebook_sandbox import ConnectedPages, SandboxPages
 from merchant_sync.demo.shopify_sandbox import ConnectedShop, SandboxShops
-from merchant_sync.operating.lag import load_backlog
+from merchant_sync.operating.lag import load_lags
 from merchant_sync.stack import Stack
 
 Answer = TypeVar("Answer")
@@ -264,7 +264,7 @@ class World:
         """Wait until the consumer group has handled every message of its topics."""
 
         def is_consumed() -> bool | None:
-            lags = [lag for lag in load_backlog(self.access).lags if lag.group == group]
+            lags = [lag for lag in load_lags(self.access) if lag.group == group]
             assert lags, f"no consumer group {group}"
             return not any(lag.messages for lag in lags) or None
 

@@ -1,7 +1,6 @@
 """The command `merchant-sync connections`: list the connections of an installation, for people and for scripts."""
 
 import sys
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ from merchant_sync.operating.terminal import (
     AsJson,
     DataDir,
     exit_on_errors,
+    format_time,
     locate_installation_or_exit,
     print_json,
 )
@@ -47,5 +47,5 @@ def list_connections(
 def _format_connection(row: dict[str, Any], width: int) -> str:
     """Return one connection as a line of text. Its name is padded to `width`, never cut, so that it can be copied."""
     due = row["next_poll_at"]
-    poll = "" if due is None else f"  next poll {datetime.fromtimestamp(due / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    poll = "" if due is None else f"  next poll {format_time(due)}"
     return f"{row['connection']:<{width}}  {row['state']:<11}  epoch {row['epoch']}{poll}"
