@@ -16,7 +16,7 @@ from merchant_sync import dev_secrets, environment, postgres, runtime
 from merchant_sync.internal_keys import build_key_settings
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.origins import get_origin
-from merchant_sync.parts import OPERATOR, StackError
+from merchant_sync.parts import OPERATOR, POSTGRES, SPACES, StackError
 from messaging.tls import create_context
 from platform_sdk import manifests
 from platform_sdk.manifests import Manifest
@@ -131,17 +131,18 @@ def resolve_access(data_dir: Path, given: Mapping[str, str | None]) -> Access:
 def build_local_access(found: runtime.Runtime, given: Mapping[str, str], secrets: Mapping[str, str]) -> Access:
     """Return how to reach `found`, a stack that runs on this machine.
 
-    The keys of the bucket and the URLs of the database are built from `secrets`, unless `given` settings replace them.
+    The keys of the bucket and the URLs of the database are built from `secrets` where the stack runs these itself.
+    Those of a bucket or a database that runs elsewhere are known only from the `given` settings.
     """
-    generated = {
-        "SPACES_ACCESS_KEY": secrets["spaces_access_key"],
-        "SPACES_SECRET_KEY": secrets["spaces_secret_key"],
-        **{f"{owner.upper()}_DATABASE_URL": _build_url(owner, found, given, secrets) for owner in postgres.OWNERS},
-    }
+    generated: dict[str, str] = {}
+    if SPACES not in found.external_parts:
+        generated |= {name: secrets[name.lower()] for name in ("SPACES_ACCESS_KEY", "SPACES_SECRET_KEY")}
+    if POSTGRES not in found.external_parts:
+        generated |= {f"{owner.upper()}_DATABASE_URL": _build_url(owner, found, secrets) for owner in postgres.OWNERS}
     own = build_key_settings(OPERATOR, secrets)
     return Access({**_DEFAULTS, **generated, **given, **found.addresses, **own}, is_local=True)
 
 
-def _build_url(owner: str, found: runtime.Runtime, given: Mapping[str, str], secrets: Mapping[str, str]) -> str:
+def _build_url(owner: str, found: runtime.Runtime, secrets: Mapping[str, str]) -> str:
     password, port = secrets[f"{owner}_database_password"], int(found.addresses["POSTGRES_ADDRESS"].rpartition(":")[2])
-    return given.get("DATABASE_URL") or postgres.build_url(owner, password, port)
+    return postgres.build_url(owner, password, port)

@@ -1,8 +1,8 @@
 """Use a running installation from outside: the gateway, the stored objects, the sandbox."""
 
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import boto3
 import httpx
 import orjson
 from botocore.config import Config
-from botocore.exceptions import ClientError, ResponseStreamingError
+from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
 from urllib3.exceptions import ProtocolError
 
 from merchant_sync.access import Access
@@ -43,6 +43,8 @@ def create_bucket_client(access: Access) -> "S3Client":
         region_name=access.get_setting("SPACES_REGION"),
         aws_access_key_id=key,
         aws_secret_access_key=secret,
+        # None: botocore trusts the authorities that it comes with, or those of AWS_CA_BUNDLE.
+        verify=access.get_setting("SPACES_CA_FILE") or None,
         config=Config(
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
@@ -67,8 +69,8 @@ def ensure_success(response: httpx.Response) -> httpx.Response:
 class Visit:
     """A visit to a running installation: does what merchants and readers of the bucket do.
 
-    `gateway_url` is the gateway's own URL, as in its redirects. When the gateway is reached at another URL from here,
-    requests for `gateway_url` are sent to that other URL.
+    `bucket` is the bucket's name. `gateway_url` is the gateway's own URL, as in its redirects. When the gateway is
+    reached at another URL from here, requests for `gateway_url` are sent to that other URL.
     """
 
     def __init__(self, access: Access) -> None:
@@ -76,7 +78,7 @@ class Visit:
         self.sandbox_url = access.require_settings("SANDBOX_PUBLIC_URL")[0].rstrip("/")
         self._origins, self._gateway = access.origins, access.gateway_url
         self._objects = create_bucket_client(access)
-        self._bucket = access.get_setting("SPACES_BUCKET")
+        self.bucket = access.get_setting("SPACES_BUCKET")
         self.http = self.create_browser(timeout=120)
 
     def create_browser(self, timeout: float = 30) -> httpx.Client:
@@ -86,15 +88,29 @@ class Visit:
         )
 
     def load_object(self, key: str) -> StoredObject | None:
-        """Return the object at `key`; None when there is no object."""
+        """Return the object at `key`; None when there is no object.
+
+        Raises StackError when the object store is not reached or refuses the keys.
+        """
         while True:
             # The local store, unlike S3, breaks off a read while the object is being replaced: it is read again.
-            with suppress(ResponseStreamingError, ProtocolError):
+            with self._explain_errors(), suppress(ResponseStreamingError, ProtocolError):
                 return self._load_object(key)
+
+    @contextmanager
+    def _explain_errors(self) -> Iterator[None]:
+        """Raise an error of the object store as a StackError that says what to give."""
+        try:
+            yield
+        except (ClientError, BotoCoreError, OSError) as error:
+            raise StackError(
+                f"{self._objects.meta.endpoint_url}: {error}. Give this command the SPACES_ACCESS_KEY, "
+                "SPACES_SECRET_KEY and SPACES_BUCKET that the spaces-writer has, and its SPACES_CA_FILE if it has one."
+            ) from None
 
     def _load_object(self, key: str) -> StoredObject | None:
         try:
-            response = self._objects.get_object(Bucket=self._bucket, Key=key)
+            response = self._objects.get_object(Bucket=self.bucket, Key=key)
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404", "NotFound"):
                 return None
@@ -104,11 +120,11 @@ class Visit:
 
     def delete_object(self, key: str) -> None:
         """Delete the object at `key`."""
-        self._objects.delete_object(Bucket=self._bucket, Key=key)
+        self._objects.delete_object(Bucket=self.bucket, Key=key)
 
     def put_object(self, key: str, body: bytes) -> None:
         """Put an object at `key`, without metadata."""
-        self._objects.put_object(Bucket=self._bucket, Key=key, Body=body)
+        self._objects.put_object(Bucket=self.bucket, Key=key, Body=body)
 
     def call_sandbox(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
         """Call the control API of the sandbox (which simulates the platforms), at `path` under `/control/`.

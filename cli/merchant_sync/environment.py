@@ -37,6 +37,7 @@ SETTINGS = (
     "SPACES_BUCKET",
     "SPACES_REGION",
     "SPACES_ENDPOINT_URL",
+    "SPACES_CA_FILE",
     "KAFKA_BOOTSTRAP_SERVERS",
     "KAFKA_SECURITY_PROTOCOL",
     "KAFKA_SASL_MECHANISM",
@@ -99,7 +100,7 @@ OWNERS = {GATEWAY: "gateway", SCHEDULER: "scheduler", SPACES_WRITER: "spaces_wri
 """The services that own data, each with the name that its database role and its schema share."""
 # What every service and the operator's commands may know of where other parts are; a platform's manifest adds to it.
 _ADDRESSES = (
-    *("KAFKA_BOOTSTRAP_SERVERS", "SPACES_ENDPOINT_URL", "SPACES_BUCKET", "SPACES_REGION"),
+    *("KAFKA_BOOTSTRAP_SERVERS", "SPACES_ENDPOINT_URL", "SPACES_CA_FILE", "SPACES_BUCKET", "SPACES_REGION"),
     *("GATEWAY_INTERNAL_URL", "SCHEDULER_URL"),
     *(setting.name for manifest in MANIFESTS for setting in manifest.list_settings(manifests.OPERATOR)),
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,8 @@ class Runtime:
     gateway_url: str
     addresses: dict[str, str]
     children: dict[str, tuple[int, int]] = field(default_factory=dict)
+    external_parts: tuple[str, ...] = ()
+    """The parts that run elsewhere: the stack was given their addresses, and knows no generated secrets for them."""
 
     @property
     def is_live(self) -> bool:
@@ -26,11 +29,14 @@ class Runtime:
         return processes.is_same_process(self.pid, self.pid_start)
 
 
-def build_runtime(gateway_url: str, addresses: dict[str, str], pids: dict[str, int]) -> Runtime:
+def build_runtime(
+    gateway_url: str, addresses: dict[str, str], pids: dict[str, int], external_parts: Iterable[str] = ()
+) -> Runtime:
     """Return the content of `runtime.json` for a stack that this process runs. `pids` has each part's process id."""
     starts = {name: (pid, processes.get_start_time(pid)) for name, pid in pids.items()}
     children = {name: (pid, start) for name, (pid, start) in starts.items() if start is not None}
-    return Runtime(os.getpid(), processes.get_start_time(os.getpid()) or 0, gateway_url, addresses, children)
+    start = processes.get_start_time(os.getpid()) or 0
+    return Runtime(os.getpid(), start, gateway_url, addresses, children, tuple(sorted(external_parts)))
 
 
 def write(data_dir: Path, runtime: Runtime) -> None:
@@ -46,6 +52,7 @@ def read(data_dir: Path) -> Runtime | None:
     try:
         fields = json.loads((data_dir / FILE_NAME).read_text())
         fields["children"] = {name: (pid, start) for name, (pid, start) in fields["children"].items()}
+        fields["external_parts"] = tuple(fields["external_parts"])
         return Runtime(**fields)
     except (FileNotFoundError, json.JSONDecodeError, TypeError, KeyError, ValueError):
         return None

@@ -302,7 +302,8 @@ class Stack:
     def _write_runtime(self) -> None:
         pids = {name: child.pid for name, child in self._children.items()}
         running = {name: pid for name, pid in pids.items() if pid is not None}
-        described = runtime.build_runtime(self.gateway_url, self.environment.build_addresses(), running)
+        addresses, external = self.environment.build_addresses(), environment.find_external_parts(self.given)
+        described = runtime.build_runtime(self.gateway_url, addresses, running, external)
         runtime.write(self.data_dir, described)
 
     def _report(self, line: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import httpx
 from rich.console import Console
 
 from merchant_sync.parts import StackError
@@ -16,7 +17,8 @@ Answer = TypeVar("Answer")
 class DemoStep:
     """One step of the demo: a claim about the product, and the function that checks it.
 
-    The function returns a few words about the result. It raises StackError when the claim does not hold.
+    The function returns a few words about the result. It raises StackError when the claim does not hold, and an
+    error of httpx when something does not answer.
     """
 
     name: str
@@ -31,7 +33,7 @@ def run_steps(steps: Sequence[DemoStep], console: Console) -> bool:
         console.print(f"[dim]{number}/{len(steps)}[/] {step.name}", end=" ")
         try:
             seen = step.run()
-        except StackError as error:
+        except (StackError, httpx.HTTPError) as error:
             console.print(f"[bold red]no[/]\n    {error}", highlight=False)
             return False
         console.print(f"[green]✓[/] {seen} [dim]{time.monotonic() - started:.1f} s[/]", highlight=False)

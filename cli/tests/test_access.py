@@ -7,7 +7,7 @@ import pytest
 
 from merchant_sync import access, dev_secrets, runtime
 from merchant_sync.client import Visit
-from merchant_sync.environment import Environment
+from merchant_sync.environment import Environment, find_external_parts
 from merchant_sync.origins import RedirectingTransport, get_origin
 from merchant_sync.parts import StackError
 
@@ -51,6 +51,28 @@ def test_the_stack_that_runs_on_the_folder_wins_over_settings(tmp_path: Path) ->
     assert there.get_setting("GATEWAY_KEY") == secrets["operator_to_gateway_key"]
     assert secrets["gateway_database_password"] in there.get_database_url("gateway")
     assert "operator_to_gateway_key" not in repr(there) and secrets["operator_to_gateway_key"] not in repr(there)
+
+
+def test_the_keys_of_a_bucket_and_a_database_elsewhere_are_asked_for_and_not_invented(tmp_path: Path) -> None:
+    secrets = dev_secrets.load_or_generate_secrets(tmp_path / "secrets.json")
+    given = {"SPACES_ENDPOINT_URL": "https://store.example", "DATABASE_URL": "postgresql://u:p@elsewhere/db"}
+    stack = Environment({**given, "SPACES_CA_FILE": "/ca.pem"}, secrets, lambda _: 4711)
+    external = find_external_parts(given)
+    runtime.write(tmp_path, runtime.build_runtime(stack.gateway_url, stack.build_addresses(), {}, external))
+    there = access.resolve_access(tmp_path, {})
+    assert (there.bucket_endpoint, there.get_setting("SPACES_CA_FILE")) == ("https://store.example", "/ca.pem")
+    assert there.get_database_url("gateway") == ""
+    with pytest.raises(StackError, match="SPACES_ACCESS_KEY, SPACES_SECRET_KEY"):
+        Visit(there)
+
+
+def test_an_object_store_that_refuses_is_an_error_that_says_what_to_give(tls_bucket: dict[str, str]) -> None:
+    elsewhere = {**ELSEWHERE, **tls_bucket}
+    assert Visit(access.Access(elsewhere)).load_object("nothing") is None
+    for name in ("SPACES_CA_FILE", "SPACES_SECRET_KEY"):
+        with pytest.raises(StackError, match=f"{name}") as raised:
+            Visit(access.Access({**elsewhere, name: "" if name == "SPACES_CA_FILE" else "wrong"})).load_object("it")
+        assert tls_bucket["SPACES_ENDPOINT_URL"] in str(raised.value)
 
 
 def test_no_secret_is_in_the_runtime_file_of_a_stack(tmp_path: Path) -> None:

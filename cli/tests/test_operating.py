@@ -1,8 +1,11 @@
 """The operator's commands, without an installation."""
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -11,11 +14,23 @@ from aiokafka import TopicPartition
 from contracts.topics import PARTITIONS, Topic
 from gateway.pages.responses import WEBHOOK_RESPONSES
 from merchant_sync.access import Access
-from merchant_sync.operating import dead_letters
-from merchant_sync.operating.checks import BAD, GOOD, WARNING, clocks, database, endpoints, kafka, settings
+from merchant_sync.operating import dead_letter_bodies, dead_letters, status
+from merchant_sync.operating.checks import (
+    BAD,
+    GOOD,
+    WARNING,
+    backlog,
+    clocks,
+    database,
+    disks,
+    endpoints,
+    kafka,
+    settings,
+)
 from merchant_sync.operating.dead_letters import DeadLetter
 from merchant_sync.operating.lag import Lag, compute_lags
-from merchant_sync.operating.status import describe_block, format_age
+from merchant_sync.operating.status import describe_block
+from merchant_sync.operating.terminal import format_age, format_time
 from messaging.provisioning import build_config
 
 TOPIC = Topic("sync.progressed")
@@ -138,11 +153,11 @@ def test_an_event_is_shown_without_the_data_in_its_records() -> None:
         "resource": "products",
         "records": [{"id": "1", "body": {"title": "a secret"}, "lookup_fields": {"title": "a secret"}, "sort_key": 1}],
     }
-    hidden = dead_letters.HIDDEN
-    assert dead_letters.hide_data(event)["records"] == [
+    hidden = dead_letter_bodies.HIDDEN
+    assert dead_letter_bodies.hide_data(event)["records"] == [
         {"id": "1", "body": hidden, "lookup_fields": hidden, "sort_key": 1}
     ]
-    assert dead_letters.hide_data({"records": {"products": ["1"]}}) == {"records": {"products": ["1"]}}
+    assert dead_letter_bodies.hide_data({"records": {"products": ["1"]}}) == {"records": {"products": ["1"]}}
     shown = build_letter(body=b'{"no": JSON').describe(with_body=False)
     assert "JSON" in shown["event"] and '{"no"' not in str(shown)
 
@@ -173,3 +188,88 @@ async def test_a_letter_that_was_replayed_and_failed_again_is_replayed_once_and_
 
     assert [one async for one in dead_letters.select_distinct_replayable(read())] == [first, other]
     assert "merchant-sync sync" in (dead_letters.explain_refusal(compacted) or "")
+
+
+def test_dead_letters_snapshots_behind_and_full_disks_are_findings() -> None:
+    assert backlog.judge_dead_letters({}).result == GOOD
+    found = backlog.judge_dead_letters({"sync.progressed.dlq": 3})
+    assert (found.result, found.details) == (WARNING, "3 on sync.progressed.dlq")
+    assert "dlq list" in found.action
+
+    dirty = [
+        {"platform": "shopify", "snapshots": 2, "age": 301.0},
+        {"platform": "facebook", "snapshots": 1, "age": 9.0},
+    ]
+    (behind,) = backlog.judge_snapshots(dirty)
+    assert (behind.result, behind.details) == (WARNING, "2 of shopify lack data, the oldest for 5.0 min")
+    assert [found.result for found in backlog.judge_snapshots(dirty[1:])] == [GOOD]
+
+    rooms = {0.2: BAD, 3.0: WARNING, 80.0: GOOD}
+    for gigabytes, result in rooms.items():
+        found = disks.judge("disk of the state", Path("data"), round(gigabytes * 1e9))
+        assert (found.result, found.details) == (result, f"data: {gigabytes} GB free")
+
+
+def test_the_disks_of_a_local_stack_alone_are_checked(tmp_path: Path) -> None:
+    assert list(disks.check(Access({}), tmp_path)) == []
+    assert {found.subject for found in disks.check(Access({}, is_local=True), tmp_path)} == {
+        "disk of the state",
+        "disk of temporary files",
+    }
+
+
+def build_sync(**fields: Any) -> dict[str, Any]:
+    sync = {"sync_id": str(uuid4()), "connection": "shopify:acme.myshopify.com", "state": "running", "mode": "full"}
+    sync |= {"cause": "subscriptions", "requested_at": 1_795_600_000_000, "records": 20_000, "reason": None}
+    return {**sync, "wait": None, **fields}
+
+
+def test_a_wait_is_told_in_words_with_the_platforms_title() -> None:
+    until = (time.time() + 7_260) * 1000
+    waiting = build_sync(reason="the rate limit", wait={"until": until, "is_rate_limit": True})
+    assert status.describe_reason(waiting) == "Shopify's rate limit, goes on in 2.0 h"
+    retrying = build_sync(reason="HTTP 503", wait={"until": until - 7_260_000, "is_rate_limit": False})
+    assert status.describe_reason(retrying) == "HTTP 503, goes on now"
+    assert status.describe_reason(build_sync(reason="no answer came")) == "no answer came"
+    assert status.describe_reason(build_sync()) == ""
+
+
+def test_times_are_shown_with_their_zone() -> None:
+    assert (format_time(1_795_600_000_000), format_time(None)) == ("2026-11-25 09:46 UTC", "-")
+
+
+def test_the_status_fits_into_80_columns_and_cuts_no_id(capsys: pytest.CaptureFixture[str]) -> None:
+    failed = build_sync(reason="gid://shopify/Product/7: " + "a long reason " * 20)
+    groups = [
+        ("facebook-fetcher.sync.requested.facebook.full", "sync.requested.facebook.full"),
+        ("spaces-writer.data.fetched.full", "data.fetched.facebook.full"),
+    ]
+    status.show_status(
+        {
+            "connections": [{"platform": "shopify", "state": "connected", "connections": 12_345}],
+            "open_syncs": [{"platform": "shopify", "mode": "full", "state": "running", "syncs": 3, "age": 90.0}],
+            "finished_within_a_day": [],
+            "failures": [{**failed, "age": 90.0}],
+            "last_success_age_seconds": [
+                {"platform": "shopify", "connections": 9, "never_synced": 0, "oldest": 90_000.0, "p95": 3_600.0}
+            ],
+            "dirty_snapshots": [],
+            "lag": [{"group": group, "topic": topic, "messages": 123_456} for group, topic in groups],
+            "dead_letters": {"sync.requested.facebook.full.dlq": 7},
+        }
+    )
+    status.show_connection(
+        {
+            "connection": failed["connection"],
+            "state": "connected",
+            "epoch": 12,
+            "next_poll_at": 1_795_600_000_000,
+            "syncs": [failed],
+        }
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if len(line) > 80 and "a long reason" not in line] == []
+    printed = "\n".join(lines)
+    assert printed.count(failed["sync_id"]) == 2 and printed.count(failed["reason"].strip()) == 2
+    assert all(group in printed for group, _ in groups) and "…" not in printed
+    assert "2026-11-25 09:46 UTC" in printed and "1795600000000" not in printed

@@ -4,6 +4,7 @@ from importlib import import_module
 from io import StringIO
 from typing import cast
 
+import httpx
 import pytest
 from rich.console import Console
 
@@ -31,6 +32,16 @@ def test_the_demo_ends_at_the_first_step_that_fails() -> None:
     assert not run_steps(steps, Console(file=screen, width=200))
     assert ran == ["succeed"]
     assert "$.a: 1 in the object" in screen.getvalue()
+
+
+def test_what_does_not_answer_is_a_failed_step_and_no_traceback() -> None:
+    def ask() -> str:
+        raise httpx.ConnectError("Connection refused")
+
+    screen = StringIO()
+
+    assert not run_steps([DemoStep("only", ask)], Console(file=screen, width=200))
+    assert "Connection refused" in screen.getvalue()
 
 
 def test_a_successful_demo_shows_what_its_steps_saw() -> None:

@@ -93,6 +93,14 @@ async def test_state_survives_a_restart(serve: Callable[..., Any], receiver: Any
         assert (await sandbox.control("POST", "/products", {}))["number"] > product["number"]
 
 
+async def test_a_fresh_sandbox_shows_shops_that_can_be_connected_by_their_names(sandbox: Any) -> None:
+    shops = {row["shop"]: row["products"] for row in (await sandbox.http.get("/control/shops")).json()["shops"]}
+    assert len(shops) == 3 and min(shops.values()) >= 25
+    page = (await sandbox.http.get("/")).text
+    assert all(shop in page for shop in shops)
+    assert await sandbox.install(next(iter(shops)))
+
+
 async def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

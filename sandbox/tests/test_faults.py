@@ -1,5 +1,6 @@
 """A shop has exactly the faults that the control API gave it, and none after they are removed."""
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -50,6 +51,20 @@ async def test_an_answer_hangs_before_its_body_or_in_the_middle(sandbox: Any, to
         started = time.monotonic()
         assert (await sandbox.query(token, SHOP_QUERY)).json()["data"]
         assert time.monotonic() - started >= 0.2
+
+
+async def test_calls_are_held_once_so_many_ids_were_read_until_the_fault_is_removed(sandbox: Any, token: str) -> None:
+    gid = (await sandbox.query(token, "{ products(first: 1) { nodes { id } } }")).json()["data"]["products"]["nodes"][0]
+    await sandbox.control("PUT", "/faults", {"hold_after_ids": 1})
+    await sandbox.query(token, "query($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=[gid["id"]])
+    held = asyncio.create_task(sandbox.query(token, SHOP_QUERY))
+    async with asyncio.timeout(10):
+        while (await sandbox.control("GET", "/statistics"))["held_calls"] != 1:
+            await asyncio.sleep(0.01)
+    assert not held.done()
+    await sandbox.control("PUT", "/faults", {})
+    assert (await held).json()["data"]
+    assert (await sandbox.control("GET", "/statistics"))["held_calls"] == 0
 
 
 async def test_an_internal_error_is_http_200(sandbox: Any, token: str) -> None:

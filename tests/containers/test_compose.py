@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -61,11 +62,16 @@ def compose() -> Iterator[Compose]:
 
 
 def test_the_demo_passes(compose: Compose) -> None:
-    print(compose("run", "--rm", "-T", "operator", "demo"))
+    output = compose("run", "--rm", "-T", "operator", "demo")
+
+    assert re.search(r"All \d+ hold", output), output
 
 
 def test_the_doctor_finds_nothing_wrong(compose: Compose) -> None:
-    print(compose("run", "--rm", "-T", "operator", "doctor"))
+    findings = json.loads(compose("run", "--rm", "-T", "operator", "doctor", "--json"))["findings"]
+
+    assert {"Kafka", "topics", "Postgres of gateway", "scheduler"} <= {finding["subject"] for finding in findings}
+    assert [finding for finding in findings if finding["result"] == "bad"] == []
 
 
 def test_the_gateways_port_alone_is_published(compose: Compose) -> None:

@@ -1,7 +1,5 @@
 """Facebook Pages, end to end: connect, stay current by webhooks and polls, stay within rate limits, sign in again."""
 
-import time
-
 import httpx
 import pytest
 
@@ -177,8 +175,9 @@ def test_a_refused_field_leaves_all_other_fields_readable(world: World) -> None:
 def test_pages_are_read_again_after_the_platform_was_unavailable(world: World) -> None:
     (page,) = world.connect_pages(world.create_person(pages=1)["id"]).pages
     world.control_facebook("PUT", "/faults", {"fail_ratio": 1.0})
+    world.control_facebook("DELETE", "/statistics")
     world.edit_page(page["id"], name="Edited while the platform failed")
-    time.sleep(1)
+    wait_until(lambda: world.control_facebook("GET", "/statistics")["errors"].get("http_503"))
     world.control_facebook("PUT", "/faults", {})
     world.wait_until_page_equal(page["id"], within=60)
 

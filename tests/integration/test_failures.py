@@ -3,9 +3,6 @@
 Each test repairs what it broke.
 """
 
-import time
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 from world import World, wait_until
@@ -14,25 +11,36 @@ pytestmark = pytest.mark.integration
 SERVICES = ["gateway", "scheduler", "spaces-writer", "shopify-fetcher"]
 
 
-SLOW_CALLS = {"hang_seconds": 0.5}
-"""The fault that makes every call of a shop so slow that its first sync is still running when the test disturbs it."""
-
-
 def edit_products(world: World, shop: str, count: int, title: str) -> None:
     """Give the first `count` products of a shop new titles."""
     for product in world.list_products(shop, count):
         world.edit_product(shop, product["number"], title=f"{title} {product['number']}")
 
 
+def wait_until_attempted(world: World, shop: str) -> list[str]:
+    """Wait until every webhook of the shop was sent at least once; return the outcomes of the last attempts."""
+
+    def list_outcomes() -> list[str] | None:
+        deliveries = world.list_deliveries(shop)
+        attempted = [delivery for delivery in deliveries if delivery["history"]]
+        return [d["history"][-1]["outcome"] for d in attempted] if len(attempted) == len(deliveries) else None
+
+    return wait_until(list_outcomes, 60)
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_killed_during_a_burst_loses_nothing(world: World, service: str) -> None:
     shop = world.make_shop(products=100, variants=2)
     world.connect_and_sync(shop)
-    world.control_sandbox("POST", f"/{shop}/burst", {"edits": 300, "products": 80, "seed": 3})
-    time.sleep(0.3)
+    # The fetcher's next call waits, so that the burst is still under way when the service is killed.
+    world.set_faults(shop, hold_after_ids=0)
+    world.control_sandbox("POST", f"/{shop}/burst", {"edits": 150, "products": 80, "seed": 3})
+    world.wait_until_held(shop)
     world.stack.kill(service)
-    time.sleep(1)
+    world.control_sandbox("POST", f"/{shop}/burst", {"edits": 150, "products": 80, "seed": 4})
+    wait_until_attempted(world, shop)
     world.stack.start_part(service)
+    world.set_faults(shop)
     world.wait_until_equal(shop, within=60)
     wait_until(lambda: world.control_sandbox("GET", f"/{shop}/statistics")["pending_deliveries"] == 0 or None, 60)
     world.wait_until_idle(shop, within=60)
@@ -43,11 +51,8 @@ def test_a_service_killed_during_a_burst_loses_nothing(world: World, service: st
 @pytest.mark.parametrize("service", ["scheduler", "spaces-writer", "shopify-fetcher"])
 def test_a_first_sync_continues_after_a_service_was_killed(world: World, service: str) -> None:
     shop = world.make_shop(products=1200, variants=2, plan="plus")
-    world.set_faults(shop, **SLOW_CALLS)
-    connected = world.connect(shop)
-    wait_until(lambda: world.fetch_sync(connected)["state"] == "running" or None)
+    connected = world.connect_and_hold(shop)
     world.stack.kill(service)
-    time.sleep(0.5)
     world.stack.start_part(service)
     world.set_faults(shop)
     assert world.wait_for_sync(connected, within=90)["state"] == "success"
@@ -66,7 +71,7 @@ def test_edits_made_while_kafka_is_down_reach_the_object(world: World) -> None:
     world.connect_and_sync(shop)
     world.stack.kill("kafka")
     edit_products(world, shop, 20, "While Kafka was down")
-    time.sleep(2)
+    assert "503" in wait_until_attempted(world, shop)
     world.stack.start_part("kafka")
     world.wait_until_equal(shop, within=90)
     world.wait_until_idle(shop, within=90)
@@ -80,7 +85,7 @@ def test_edits_made_while_postgres_is_down_reach_the_object(world: World) -> Non
     world.control_sandbox("POST", f"/{shop}/burst", {"edits": 100, "products": 50, "seed": 4})
     world.stack.kill("postgres")
     edit_products(world, shop, 10, "While Postgres was down")
-    time.sleep(1)
+    wait_until_attempted(world, shop)
     world.stack.start_part("postgres")
     world.wait_until_equal(shop, within=90)
     world.wait_until_idle(shop, within=90)
@@ -113,12 +118,13 @@ def test_a_fetcher_that_needs_a_token_waits_for_the_gateway_and_loses_nothing(wo
 
 def test_a_step_that_runs_twice_does_not_fork_the_sync(world: World) -> None:
     shop = world.make_shop(products=800, variants=2)
-    world.set_faults(shop, **SLOW_CALLS)
-    connected = world.connect(shop)
-    wait_until(lambda: world.fetch_sync(connected)["state"] == "running" or None)
+    connected = world.connect_and_hold(shop)
     for _ in range(2):
+        held = world.fetch_statistics(shop)["held_calls"]
         world.stack.kill("shopify-fetcher")
         world.stack.start_part("shopify-fetcher")
+        # The sandbox keeps the call of the killed process, and the same step makes another one.
+        wait_until(lambda held=held: world.fetch_statistics(shop)["held_calls"] > held or None, 60)
     world.set_faults(shop)
     assert world.wait_for_sync(connected, within=90)["state"] == "success"
     steps = world.select_rows("SELECT step FROM scheduler.steps WHERE sync_id = :i ORDER BY step", i=connected.sync_id)
@@ -126,44 +132,57 @@ def test_a_step_that_runs_twice_does_not_fork_the_sync(world: World) -> None:
     world.wait_until_equal(shop)
 
 
+def count_records(world: World, shop: str) -> int:
+    """Count the stored records of the shop."""
+    sql = "SELECT count(*) AS n FROM spaces_writer.records WHERE connection = :c"
+    return int(world.select_rows(sql, c=f"shopify:{shop}")[0].n)
+
+
 def test_pages_in_flight_are_refused_after_an_uninstall(world: World) -> None:
     shop = world.make_shop(products=1500, variants=2)
-    world.set_faults(shop, **SLOW_CALLS)
-    connected = world.connect(shop)
+    connected = world.connect_and_hold(shop, after_ids=1000)
     wait_until(lambda: world.fetch_sync(connected)["records"] > 100 or None)
     world.control_sandbox("POST", f"/{shop}/uninstall")
     sync = world.wait_for_sync(connected)
-    assert sync["state"] in {"cancelled", "failed"}, sync
+    assert sync["state"] == "cancelled", sync
+    world.wait_until_consumed("spaces-writer.data.fetched.full")
+    before = count_records(world, shop)
+    assert before > 0
+    # The call that was held began before the uninstall: it is answered, and its records are in flight.
+    world.set_faults(shop)
+    wait_until(lambda: world.fetch_statistics(shop)["held_calls"] == 0 or None)
+    world.wait_until_consumed("shopify-fetcher.sync.requested.shopify.full")
+    world.wait_until_consumed("spaces-writer.data.fetched.full")
+    assert count_records(world, shop) == before
     assert world.read_object(shop) is None
-    time.sleep(2)
-    before = world.select_rows(
-        "SELECT count(*) AS n FROM spaces_writer.records WHERE connection = :c", c=f"shopify:{shop}"
-    )
-    time.sleep(2)
-    after = world.select_rows(
-        "SELECT count(*) AS n FROM spaces_writer.records WHERE connection = :c", c=f"shopify:{shop}"
-    )
-    assert before == after
 
 
 FAULTS = {
     "throttled": {"throttle_calls": 5},
-    "a third of all answers 503": {"fail_ratio": 0.3, "fail_status": 503},
-    "429": {"fail_ratio": 0.3, "fail_status": 429, "retry_after": 1},
+    "503": {"fail_calls": 5, "fail_status": 503},
+    "429": {"fail_calls": 3, "fail_status": 429, "retry_after": 1},
     "HTML instead of JSON": {"html_body": True},
     "truncated answers": {"truncate_body": True},
     "inner errors": {"internal_error_calls": 3},
 }
 
 
+def count_failed_calls(world: World, shop: str) -> int:
+    """Count the calls of the shop that the sandbox has throttled or answered with an error."""
+    statistics = world.fetch_statistics(shop)
+    return int(statistics["throttled"] + sum(statistics["errors"].values()))
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_shop_that_fails_for_a_while_is_synced_completely(world: World, fault: str) -> None:
     shop = world.make_shop(products=120, variants=2)
+    # Held after its first records, so that it is the full read that fails.
+    connected = world.connect_and_hold(shop)
+    before = count_failed_calls(world, shop)
     world.set_faults(shop, **FAULTS[fault])
-    connected = world.connect(shop)
-    with ThreadPoolExecutor(1) as executor:
-        executor.submit(lambda: (time.sleep(4), world.set_faults(shop)))
-        sync = world.wait_for_sync(connected, within=120)
+    wait_until(lambda: count_failed_calls(world, shop) > before or None, 60)
+    world.set_faults(shop)
+    sync = world.wait_for_sync(connected, within=120)
     assert sync["state"] == "success", sync
     world.wait_until_equal(shop)
 

@@ -368,6 +368,32 @@ def test_a_poisoned_message_is_shown_and_replayed_unchanged(world: World, operat
     assert "No dead letter" in operator.run("dlq", "show", place[0], place[1], "999999", code=1).stderr
 
 
+def test_a_dead_letter_is_discarded_with_a_reason_that_is_kept_and_logged(world: World, operator: Operator) -> None:
+    connection = f"shopify:discarded-{uuid4().hex[:8]}.myshopify.com"
+    asyncio.run(_publish_raw(operator.access, get_sync_topic("shopify"), connection, b"{no", []))
+    letters = wait_until(lambda: f if len(f := list_dead_letters(operator, connection)) >= 2 else None)
+    assert operator.find_problems(code=0)["dead letters"]["result"] == "warning"
+    places = [(row["topic"], str(row["partition"]), str(row["offset"])) for row in letters]
+    assert "--reason" in operator.run("dlq", "discard", *places[0], code=2).stderr
+    listed = operator.run("dlq", "list", "--connection", connection).stdout
+    assert all(" ".join(place) in listed for place in places)
+
+    for place in places:
+        assert operator.run("dlq", "discard", *place, "--reason", "sent by hand").stdout == "1 discarded\n"
+    assert list_dead_letters(operator, connection) == []
+    shown = orjson.loads(operator.run("dlq", "show", *places[0]).stdout)
+    assert (shown["discarded"]["reason"], shown["connection"]) == ("sent by hand", connection)
+    for command in (("replay",), ("discard", "--reason", "again")):
+        assert "sent by hand" in operator.run("dlq", *command, *places[0], code=1).stderr
+    log = world.stack.get_log_path("scheduler")
+    line = wait_until(lambda: next((x for x in log.read_text().splitlines() if "dead letter discarded" in x), None))
+    assert orjson.loads(line)["reason"] == "sent by hand"
+
+    operator.run("dlq", "discard", "--all", "--reason", "of earlier tests")
+    assert operator.run_json("status")["dead_letters"] == {}
+    assert "dead letters" not in operator.find_problems(code=0)
+
+
 def build_request(shop: str, product: str) -> SyncRequested:
     """Build the request of a webhook for one product."""
     return SyncRequested(

@@ -18,6 +18,7 @@ from merchant_sync.client import StoredObject, Visit
 from merchant_sync.comparison import find_difference
 from merchant_sync.demo.facebook_sandbox import ConnectedPages, SandboxPages
 from merchant_sync.demo.shopify_sandbox import ConnectedShop, SandboxShops
+from merchant_sync.operating.lag import load_lags
 from merchant_sync.stack import Stack
 
 Answer = TypeVar("Answer")
@@ -39,7 +40,8 @@ class World:
 
     def __init__(self, stack: Stack, access: Access | None = None) -> None:
         self.stack = stack
-        self.visit = Visit(access or resolve_access(stack.data_dir, stack.given))
+        self.access = access or resolve_access(stack.data_dir, stack.given)
+        self.visit = Visit(self.access)
         self.shops, self.pages = SandboxShops(self.visit), SandboxPages(self.visit)
         url = sa.make_url(stack.given.get("DATABASE_URL") or stack.build_admin_database_url()).set(
             drivername="postgresql+asyncpg"
@@ -98,6 +100,20 @@ class World:
         """Set the faults of the shop in the sandbox. Without arguments the shop has no faults."""
         self.control_sandbox("PUT", f"/{shop}/faults", json=faults)
 
+    def fetch_statistics(self, shop: str) -> dict[str, Any]:
+        """Fetch the sandbox's counts of the shop's calls and webhooks."""
+        statistics: dict[str, Any] = self.control_sandbox("GET", f"/{shop}/statistics")
+        return statistics
+
+    def list_deliveries(self, shop: str) -> list[dict[str, Any]]:
+        """List the latest webhooks of the shop, with every attempt to deliver them."""
+        deliveries: list[dict[str, Any]] = self.control_sandbox("GET", f"/{shop}/deliveries")["deliveries"]
+        return deliveries
+
+    def wait_until_held(self, shop: str) -> None:
+        """Wait until the fault `hold_after_ids` holds a call of the shop."""
+        wait_until(lambda: self.fetch_statistics(shop)["held_calls"] or None, 60)
+
     def fetch_truth(self, shop: str) -> Any:
         """Fetch the document that the shop's object must contain."""
         return self.shops.load_expected_document(shop)
@@ -126,6 +142,16 @@ class World:
         self.wait_until_equal(shop, within=30)
         # The local store shows an object a moment before its metadata. Both are there once the PUT was answered.
         wait_until(lambda: self.fetch_sync(connected)["upload_status"]["status"] == "success" or None)
+        return connected
+
+    def connect_and_hold(self, shop: str, after_ids: int = 1) -> ConnectedShop:
+        """Connect a shop and wait until its first sync stands still: so many ids are read, the next call is held.
+
+        `set_faults` without arguments lets the sync go on.
+        """
+        self.set_faults(shop, hold_after_ids=after_ids)
+        connected = self.connect(shop)
+        self.wait_until_held(shop)
         return connected
 
     # -- the bucket
@@ -233,6 +259,16 @@ class World:
     def wait_until_idle(self, shop: str, within: float = 60) -> None:
         """Wait until no sync of the shop is queued or running."""
         wait_until(lambda: True if not {s.state for s in self.list_shop_syncs(shop)} & OPEN_STATES else None, within)
+
+    def wait_until_consumed(self, group: str, within: float = 30) -> None:
+        """Wait until the consumer group has handled every message of its topics."""
+
+        def is_consumed() -> bool | None:
+            lags = [lag for lag in load_lags(self.access) if lag.group == group]
+            assert lags, f"no consumer group {group}"
+            return not any(lag.messages for lag in lags) or None
+
+        wait_until(is_consumed, within)
 
     def poll_shop_now(self, shop: str) -> None:
         """Make the shop's next poll due, so that the scheduler starts it."""

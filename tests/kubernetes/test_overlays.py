@@ -1,10 +1,13 @@
 """Both overlays on a real cluster: rolled out, used, scaled on lag, restarted, deleted."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -77,11 +80,16 @@ def test_a_fetcher_is_started_on_lag_and_stopped_when_idle(sandbox: None) -> Non
 
 def test_the_demo_passes(sandbox: None) -> None:
     _keep_fetchers_running()
-    print(run_operator("demo"))
+    output = run_operator("demo")
+
+    assert re.search(r"All \d+ hold", output), output
 
 
 def test_the_doctor_finds_nothing_wrong(sandbox: None) -> None:
-    print(run_operator("doctor"))
+    findings = json.loads(run_operator("doctor", "--json"))["findings"]
+
+    assert {"Kafka", "topics", "Postgres of gateway", "scheduler"} <= {finding["subject"] for finding in findings}
+    assert [finding for finding in findings if finding["result"] == "bad"] == []
 
 
 def test_a_rolling_restart_of_everything_loses_nothing(sandbox: None) -> None:
@@ -132,7 +140,18 @@ def test_the_production_overlay_rolls_out_on_stand_ins(sandbox: None, tmp_path: 
     kubectl("apply", "-f", "-", given=yaml.safe_dump_all(replaced))
 
     roll_out(*(f"deploy/{name}" for name in SERVICES))
-    print(kubectl("get", "deploy", "-o", "wide"))
+    deployments = json.loads(kubectl("get", "deploy", "-o", "json"))["items"]
+    waiting = [
+        d["metadata"]["name"] for d in deployments if d["status"].get("readyReplicas", 0) < d["spec"]["replicas"]
+    ]
+    assert waiting == []
+    assert {image for d in deployments if d["metadata"]["name"] in SERVICES for image in _list_images(d)} == {
+        "merchant-sync:dev"
+    }
+
+
+def _list_images(deployment: dict[str, Any]) -> list[str]:
+    return [container["image"] for container in deployment["spec"]["template"]["spec"]["containers"]]
 
 
 def _replace_externals(document: dict[str, object]) -> dict[str, object]:

@@ -15,12 +15,18 @@ from platforms.registry import PLATFORMS
 
 
 def build_steps(trip: Trip) -> Sequence[DemoStep]:
-    """Return the demo's steps: a check of the gateway, then the steps of each platform in the registry that has any."""
+    """Return the demo's steps: checks of gateway and bucket, then the steps of each platform that has any."""
     modules = [f"{__name__}.{slug}" for slug in PLATFORMS]
     return (
         DemoStep("The gateway answers and is ready", lambda: _check_gateway(trip)),
+        DemoStep("The bucket can be read", lambda: _check_bucket(trip)),
         *(step for name in modules if find_spec(name) for step in import_module(name).build_steps(trip)),
     )
+
+
+def _check_bucket(trip: Trip) -> str:
+    trip.visit.load_object("no-such-object")
+    return trip.visit.bucket
 
 
 def _check_gateway(trip: Trip) -> str:

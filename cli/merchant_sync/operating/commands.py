@@ -58,7 +58,7 @@ def examine(
         def show_progress(done: int, total: int) -> None:
             progress.update(task, description=f"connections {done}/{total}")
 
-        for finding in doctor.examine(access, sample=sample, on_progress=show_progress):
+        for finding in doctor.examine(access, data, sample=sample, on_progress=show_progress):
             findings.append(finding)
             if not as_json:
                 _print(console, finding)
@@ -81,7 +81,7 @@ def show_status(
     as_json: AsJson = False,
 ) -> None:
     """Show connections, syncs, consumer lag, dead letters, and how long ago the last successful syncs were."""
-    access, console = locate_installation_or_exit(data), Console(soft_wrap=True)
+    access = locate_installation_or_exit(data)
     with exit_on_errors():
         document = (
             _load_connection_and_close(InternalApi(access), connection) if connection else status.load_status(access)
@@ -89,9 +89,9 @@ def show_status(
     if as_json:
         print_json(document)
     elif connection:
-        status.show_connection(document, console)
+        status.show_connection(document)
     else:
-        status.show_status(document, console)
+        status.show_status(document)
 
 
 def _load_connection_and_close(api: InternalApi, connection: str) -> dict[str, Any]:
@@ -115,15 +115,15 @@ def start_sync(
 ) -> None:
     """Start a sync of one connection, with cause `manual`. If a full sync runs already, the request joins that one."""
     records = _parse_records(mode, resource, ids or [])
-    access, errors = locate_installation_or_exit(data), Console(stderr=True, soft_wrap=True, highlight=False)
+    access = locate_installation_or_exit(data)
     with exit_on_errors(), InternalApi(access) as api:
         sync_id = syncing.start_sync(api, connection, records)
         if not as_json:
-            Console(soft_wrap=True, highlight=False).print(sync_id)
+            typer.echo(sync_id)
         document: dict[str, Any] = {"sync_id": sync_id}
         if wait:
             document = syncing.wait_for_sync(
-                api, sync_id, on_change=lambda sync: errors.print(_describe_progress(sync))
+                api, sync_id, on_change=lambda sync: typer.echo(_describe_progress(sync), err=True)
             )
     if as_json:
         print_json(document)
@@ -146,4 +146,5 @@ def _parse_records(mode: str, resource: str, ids: list[str]) -> dict[str, list[s
 
 def _describe_progress(sync: dict[str, Any]) -> str:
     counts = f"{sync['records']} records in {sync['pages']} pages, {sync['changed']} changed"
-    return f"{sync['state']}: {counts}" + (f" ({sync['reason']})" if sync["reason"] else "")
+    reason = status.describe_reason(sync)
+    return f"{sync['state']}: {counts}" + (f" ({reason})" if reason else "")

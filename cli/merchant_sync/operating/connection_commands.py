@@ -13,6 +13,7 @@ from merchant_sync.operating.terminal import (
     AsJson,
     DataDir,
     exit_on_errors,
+    format_time,
     locate_installation_or_exit,
     print_json,
 )

@@ -1,13 +1,11 @@
-"""The command `merchant-sync dlq`: list, show and replay dead letters (messages that could not be handled)."""
+"""The command `merchant-sync dlq`: list, show, replay and discard dead letters (messages that could not be handled)."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from merchant_sync.access import Access
 from merchant_sync.operating import dead_letters
@@ -20,7 +18,9 @@ from merchant_sync.operating.terminal import (
     AsJson,
     DataDir,
     exit_on_errors,
+    format_time,
     locate_installation_or_exit,
+    print_details,
     print_error,
     print_json,
 )
@@ -47,12 +47,13 @@ def list_latest(
     if as_json:
         print_json([letter.summary for letter in letters])
         return
-    table = Table("topic", "partition", "offset", "at", "connection", "group", "error", box=None, padding=(0, 2, 0, 0))
     for letter in letters:
-        at = datetime.fromtimestamp(letter.at / 1000, UTC).isoformat(timespec="seconds")
-        position = (letter.topic, str(letter.partition), str(letter.offset))
-        table.add_row(*position, at, letter.connection, letter.group, letter.error)
-    Console(soft_wrap=True).print(table if letters else "No dead letters.")
+        # The first line begins with the arguments of `dlq show`.
+        typer.echo(f"{letter.position}  {format_time(letter.at)}")
+        print_details(f"{letter.connection}, {letter.group}")
+        print_details(letter.error)
+    if not letters:
+        typer.echo("No dead letters.")
 
 
 @app.command("show", epilog=EXIT_CODES)
@@ -67,7 +68,8 @@ def show_one(
     access = locate_installation_or_exit(data)
     with exit_on_errors():
         letter = asyncio.run(dead_letters.load_dead_letter(access, topic, partition, offset))
-    print_json(letter.describe(with_body=body))
+        note = asyncio.run(dead_letters.load_discards(access, letter.topic)).get(letter.position)
+    print_json({**letter.describe(with_body=body), "discarded": asdict(note) if note else None})
 
 
 @app.command("replay", epilog=EXIT_CODES)
@@ -87,47 +89,106 @@ def replay(
     data is stored, but the sync that failed with the dead letter stays failed. The dead letter itself is not deleted. A
     message that fails again becomes another dead letter.
     """
-    single = topic is not None and partition is not None and offset is not None
-    if [single, of_topic is not None, everything].count(True) != 1 or (topic is not None and not single):
-        print_error("Give TOPIC PARTITION OFFSET, or --topic TOPIC, or --all.")
-        raise typer.Exit(UNREACHABLE)
+    position = _parse_selection(topic, partition, offset, of_topic, everything=everything)
     access = locate_installation_or_exit(data)
-    position = (
-        (topic, partition, offset) if topic is not None and partition is not None and offset is not None else None
-    )
     with exit_on_errors():
-        letters = _select_dead_letters(access, position, of_topic)
+        letters = _select_replayable(access, position, of_topic)
         replayed = asyncio.run(_replay_dead_letters(access, letters, dry_run=dry_run, quiet=as_json))
     if as_json:
         print_json({"dry_run": dry_run, "replayed": replayed})
     else:
-        Console(highlight=False).print(f"{len(replayed)} {'would be replayed' if dry_run else 'replayed'}")
+        typer.echo(f"{len(replayed)} {'would be replayed' if dry_run else 'replayed'}")
 
 
-async def _select_dead_letters(
-    access: Access, position: tuple[str, int, int] | None, topic: str | None
-) -> AsyncIterator[DeadLetter]:
+@app.command("discard", epilog=EXIT_CODES)
+def discard(
+    reason: Annotated[str, typer.Option("--reason", help="Why they are not needed; kept and logged with each.")],
+    topic: Annotated[str | None, typer.Argument(help="With or without .dlq; with PARTITION and OFFSET.")] = None,
+    partition: Annotated[int | None, typer.Argument()] = None,
+    offset: Annotated[int | None, typer.Argument()] = None,
+    of_topic: Annotated[str | None, typer.Option("--topic", help="All of this topic.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All of every topic.")] = False,
+    data: DataDir = LOCAL,
+    as_json: AsJson = False,
+) -> None:
+    """Discard dead letters that need no replay, with a reason: they are not listed, counted or replayed any more.
+
+    The message stays on its topic for the rest of its seven days, and `dlq show` shows it with the reason.
+    """
+    position = _parse_selection(topic, partition, offset, of_topic, everything=everything)
+    if not reason.strip():
+        print_error("Give a --reason: why these messages are not needed.")
+        raise typer.Exit(UNREACHABLE)
+    access, summaries = locate_installation_or_exit(data), list[dict[str, object]]()
+
+    def add_summary(letter: DeadLetter) -> None:
+        summaries.append(letter.summary)
+
+    with exit_on_errors():
+        letters = _select(access, position, of_topic)
+        asyncio.run(dead_letters.discard(access, letters, reason, on_discarded=add_summary))
+    if as_json:
+        print_json({"discarded": summaries})
+    else:
+        typer.echo(f"{len(summaries)} discarded")
+
+
+Position = tuple[str, int, int]
+
+
+def _parse_selection(
+    topic: str | None, partition: int | None, offset: int | None, of_topic: str | None, *, everything: bool
+) -> Position | None:
+    """Return the position of the one dead letter that is selected; None when all of a topic or all are.
+
+    Exits with code 2 when the arguments select nothing, or contradict each other.
+    """
+    position = (
+        (topic, partition, offset) if topic is not None and partition is not None and offset is not None else None
+    )
+    if [position is not None, of_topic is not None, everything].count(True) != 1 or (topic is None) != (
+        position is None
+    ):
+        print_error("Give TOPIC PARTITION OFFSET, or --topic TOPIC, or --all.")
+        raise typer.Exit(UNREACHABLE)
+    return position
+
+
+async def _select(access: Access, position: Position | None, topic: str | None) -> AsyncIterator[DeadLetter]:
+    """Yield the one dead letter at `position`, or else all of `topic` (None: of every topic) that are not discarded."""
+    if position is None:
+        async for letter in dead_letters.read_dead_letters(access, topic):
+            yield letter
+        return
+    letter = await dead_letters.load_dead_letter(access, *position)
+    if note := (await dead_letters.load_discards(access, letter.topic)).get(letter.position):
+        raise StackError(f"{letter.position} was discarded: {note.reason}", exit_code=WRONG)
+    yield letter
+
+
+async def _select_replayable(access: Access, position: Position | None, topic: str | None) -> AsyncIterator[DeadLetter]:
+    selected = _select(access, position, topic)
     if position is not None:
-        letter = await dead_letters.load_dead_letter(access, *position)
+        letter = await anext(selected)
         if reason := dead_letters.explain_refusal(letter):
             raise StackError(reason, exit_code=WRONG)
         yield letter
         return
-    async for letter in dead_letters.select_distinct_replayable(dead_letters.read_dead_letters(access, topic)):
+    async for letter in dead_letters.select_distinct_replayable(selected):
         yield letter
 
 
 async def _replay_dead_letters(
     access: Access, letters: AsyncIterator[DeadLetter], *, dry_run: bool, quiet: bool
 ) -> list[dict[str, object]]:
-    errors, summaries = Console(stderr=True, highlight=False, soft_wrap=True), list[dict[str, object]]()
+    summaries = list[dict[str, object]]()
 
     def report_progress(letter: DeadLetter) -> None:
         summaries.append(letter.summary)
         if dry_run and not quiet:
-            errors.print(f"{letter.position} → {letter.came_from} {letter.connection}", markup=False)
+            typer.echo(f"{letter.position} → {letter.came_from} {letter.connection}", err=True)
         elif not quiet and len(summaries) % PROGRESS_INTERVAL == 0:
-            errors.print(f"{len(summaries)} replayed")
+            typer.echo(f"{len(summaries)} replayed", err=True)
 
     if dry_run:
         async for letter in letters:

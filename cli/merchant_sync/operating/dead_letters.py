@@ -1,27 +1,28 @@
-"""Read and replay dead letters for the command `merchant-sync dlq`.
+"""Read, replay and discard dead letters for the command `merchant-sync dlq`.
 
-Dead letters are messages that could not be handled. They are stored only in Kafka, on `<topic>.dlq`.
+Dead letters are messages that could not be handled. They are stored only in Kafka, on `<topic>.dlq`. Kafka cannot
+delete one of them: a discarded one is noted on the same topic, and the note is kept as long as the letter.
 """
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 from aiokafka import ConsumerRecord, TopicPartition
 
-from contracts.headers import DEAD_LETTER
+from contracts.headers import DEAD_LETTER, DISCARDED
 from contracts.topics import CONNECTION_CHANGED, DEAD_LETTER_SUFFIX, get_dead_letter_topic
 from merchant_sync.access import Access
 from merchant_sync.operating import brokers
+from merchant_sync.operating.dead_letter_bodies import decode_event
 from merchant_sync.operating.terminal import WRONG
 from merchant_sync.parts import StackError
 
 REPLAYED = "dlq-replayed"
 """The header of a replayed message with topic, partition and offset of its dead letter."""
-HIDDEN = "[left out: --body shows it]"
-_DATA_FIELDS = ("body", "items", "lookup_fields", "volatile_fields")
-"""The fields of a record in a message that contain a merchant's data."""
 Headers = list[tuple[str, bytes]]
 
 
@@ -62,6 +63,14 @@ class DeadLetter:
         return {**self.summary, "headers": headers, "event": decode_event(self.body, with_data=with_body)}
 
 
+@dataclass(frozen=True)
+class Discard:
+    """The note that an operator has discarded a dead letter: when (ms), and why."""
+
+    at: int
+    reason: str
+
+
 def parse_dead_letter(record: "ConsumerRecord[bytes, bytes]") -> DeadLetter:
     """Parse a message of a dead letter topic."""
     headers = [(name, bytes(value)) for name, value in record.headers]
@@ -82,32 +91,6 @@ def parse_dead_letter(record: "ConsumerRecord[bytes, bytes]") -> DeadLetter:
     )
 
 
-def decode_event(body: bytes | None, *, with_data: bool) -> Any:
-    """Return the parsed JSON of a message's body, or the text of a body that is not JSON.
-
-    Unless `with_data`, a placeholder replaces the data of records and a body that is not JSON.
-    """
-    try:
-        event = orjson.loads(body or b"null")
-    except orjson.JSONDecodeError:
-        text = (body or b"").decode(errors="replace")
-        return text if with_data else f"[no JSON, {len(body or b'')} bytes: --body shows them]"
-    return event if with_data else hide_data(event)
-
-
-def hide_data(event: Any) -> Any:
-    """Return the event with a placeholder for the data in its records."""
-    if not isinstance(event, dict) or not isinstance(event.get("records"), list):
-        return event
-    records = [
-        {name: HIDDEN if name in _DATA_FIELDS and value else value for name, value in record.items()}
-        if isinstance(record, dict)
-        else HIDDEN
-        for record in event["records"]
-    ]
-    return {**event, "records": records}
-
-
 def build_replay_headers(letter: DeadLetter) -> Headers:
     """Return the headers of the replayed message: the original ones, and `dlq-replayed` (the letter's position)."""
     original = [(name, value) for name, value in letter.headers if name not in DEAD_LETTER and name != REPLAYED]
@@ -120,10 +103,45 @@ def complete_topic_name(name: str) -> str:
 
 
 async def read_dead_letters(access: Access, topic: str | None) -> AsyncIterator[DeadLetter]:
-    """Yield the dead letters of one topic, or of all topics when `topic` is None.
+    """Yield the dead letters of one topic, or of all topics when `topic` is None, except those that were discarded.
 
     Raises UnavailableError when Kafka is unavailable, and StackError when the topic does not exist.
     """
+    discards = await load_discards(access, topic)
+    async for record in _read_records(access, topic):
+        if not _is_note(record) and (letter := parse_dead_letter(record)).position not in discards:
+            yield letter
+
+
+async def load_discards(access: Access, topic: str | None) -> Mapping[str, Discard]:
+    """Return the notes of discarded dead letters by the letter's position; of all topics when `topic` is None."""
+    discards: dict[str, Discard] = {}
+    async for record in _read_records(access, topic):
+        if _is_note(record):
+            note = orjson.loads(record.value or b"{}")
+            discards[note["discarded"].replace("/", " ")] = Discard(record.timestamp, note["reason"])
+    return discards
+
+
+def count_dead_letters(access: Access) -> dict[str, int]:
+    """Return how many dead letters there are that were not discarded, by topic. Replayed ones count too.
+
+    Raises UnavailableError when Kafka is unavailable.
+    """
+
+    async def count() -> dict[str, int]:
+        counts = Counter([letter.topic async for letter in read_dead_letters(access, None)])
+        return dict(sorted(counts.items()))
+
+    return asyncio.run(count())
+
+
+def _is_note(record: "ConsumerRecord[bytes, bytes]") -> bool:
+    return any(name == DISCARDED for name, _ in record.headers)
+
+
+async def _read_records(access: Access, topic: str | None) -> AsyncIterator["ConsumerRecord[bytes, bytes]"]:
+    """Yield the messages of one dead letter topic, or of all when `topic` is None: letters and notes about them."""
     async with brokers.create_admin(access) as admin:
         existing = sorted(name for name in await admin.list_topics() if name.endswith(DEAD_LETTER_SUFFIX))
         if topic is not None and complete_topic_name(topic) not in existing:
@@ -133,7 +151,7 @@ async def read_dead_letters(access: Access, topic: str | None) -> AsyncIterator[
         partitions = await brokers.list_partitions(admin, names) if names else []
     async with brokers.create_consumer(access) as consumer:
         async for record in brokers.read_to_present_end(consumer, partitions):
-            yield parse_dead_letter(record)
+            yield record
 
 
 def explain_refusal(letter: DeadLetter) -> str | None:
@@ -204,7 +222,7 @@ async def load_dead_letter(access: Access, topic: str, partition: int, offset: i
         consumer.assign([position])
         consumer.seek(position, offset)
         record = await consumer.getone()
-        if record.offset != offset:
+        if record.offset != offset or _is_note(record):
             raise missing
         return parse_dead_letter(record)
 
@@ -224,3 +242,19 @@ async def replay(
             on_replayed(letter)
             count += 1
     return count
+
+
+async def discard(
+    access: Access, letters: AsyncIterator[DeadLetter], reason: str, *, on_discarded: Callable[[DeadLetter], None]
+) -> None:
+    """Note on each letter's topic that it was discarded, and why; it is then neither listed nor replayed any more.
+
+    `on_discarded` is called for each once Kafka has acknowledged the note. Raises UnavailableError when Kafka is
+    unavailable, even if some are noted already. Noting those a second time is harmless.
+    """
+    async with brokers.create_publisher(access) as publisher:
+        async for letter in letters:
+            position = letter.position.replace(" ", "/")
+            note = orjson.dumps({"discarded": position, "reason": reason})
+            await publisher.send_raw(letter.topic, letter.key, note, [(DISCARDED, position.encode())])
+            on_discarded(letter)

@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import httpx
 
 from merchant_sync.access import Access
 from merchant_sync.operating.checks import (
     Finding,
+    backlog,
     bucket,
     clocks,
     connections,
     database,
+    disks,
     endpoints,
     kafka,
     report_bad,
@@ -26,11 +29,11 @@ OnProgress = Callable[[int, int], None]
 Checks = dict[str, Callable[[], Iterator[Finding]]]
 
 
-def examine(access: Access, *, sample: int, on_progress: OnProgress) -> Iterator[Finding]:
+def examine(access: Access, data_dir: Path, *, sample: int, on_progress: OnProgress) -> Iterator[Finding]:
     """Run all checks and yield their findings. A check that raises an error becomes a finding, too.
 
-    `sample` is how many connections of each platform are checked. `on_progress` is called with the number of
-    connections checked so far, and with their total.
+    `data_dir` is the folder of the stack, if it runs here. `sample` is how many connections of each platform are
+    checked. `on_progress` is called with the number of connections checked so far, and with their total.
     """
     with httpx.Client(timeout=TIMEOUT, follow_redirects=False) as http:
         checks: Checks = {
@@ -41,6 +44,9 @@ def examine(access: Access, *, sample: int, on_progress: OnProgress) -> Iterator
             "clocks": lambda: clocks.check(access, http=http),
             "endpoints": lambda: endpoints.check(access, http=http),
             "services": lambda: services.check(access, http=http),
+            "dead letters": lambda: backlog.check_dead_letters(access),
+            "snapshots": lambda: backlog.check_snapshots(access),
+            "disks": lambda: disks.check(access, data_dir),
             "connections": lambda: connections.check(access, sample=sample, on_progress=on_progress),
         }
         for subject, check in checks.items():

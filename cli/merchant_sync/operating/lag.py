@@ -1,13 +1,11 @@
 """Compute consumer lag: how many messages of each topic a group has not consumed yet."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from aiokafka import TopicPartition
 
-from contracts.topics import DEAD_LETTER_SUFFIX
 from merchant_sync.access import Access
 from merchant_sync.operating import brokers
 
@@ -21,31 +19,16 @@ class Lag:
     messages: int
 
 
-@dataclass(frozen=True)
-class Backlog:
-    """The lags of all consumer groups (messages not consumed yet), and the number of dead letters by topic.
-
-    Replayed dead letters count too, until Kafka deletes them.
-    """
-
-    lags: tuple[Lag, ...]
-    dead_letters: Mapping[str, int]
+def load_lags(access: Access) -> list[Lag]:
+    """Return how many messages wait for each consumer group now. Raises UnavailableError when Kafka is unavailable."""
+    return asyncio.run(_load_lags(access))
 
 
-def load_backlog(access: Access) -> Backlog:
-    """Return how many messages wait for each consumer group now, and how many dead letters there are.
-
-    Raises UnavailableError when Kafka is unavailable.
-    """
-    return asyncio.run(_load_backlog(access))
-
-
-async def _load_backlog(access: Access) -> Backlog:
+async def _load_lags(access: Access) -> list[Lag]:
     async with brokers.create_admin(access) as admin, brokers.create_consumer(access) as consumer:
         groups = sorted({group[0] for group in await admin.list_consumer_groups()})
         committed = {group: await admin.list_consumer_group_offsets(group) for group in groups}
         topics = {partition.topic for partitions in committed.values() for partition in partitions}
-        topics |= {topic for topic in await admin.list_topics() if topic.endswith(DEAD_LETTER_SUFFIX)}
         partitions = await brokers.list_partitions(admin, sorted(topics)) if topics else []
         ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions) if partitions else {}
         starts: dict[TopicPartition, int] = await consumer.beginning_offsets(partitions) if partitions else {}
@@ -53,12 +36,7 @@ async def _load_backlog(access: Access) -> Backlog:
         group: {partition: commit.offset for partition, commit in commits.items()}
         for group, commits in committed.items()
     }
-    lags = [lag for group in groups for lag in compute_lags(group, offsets[group], starts, ends)]
-    counts = Counter[str]()
-    for partition in partitions:
-        if partition.topic.endswith(DEAD_LETTER_SUFFIX):
-            counts[partition.topic] += ends[partition] - starts[partition]
-    return Backlog(tuple(lags), {topic: count for topic, count in sorted(counts.items()) if count})
+    return [lag for group in groups for lag in compute_lags(group, offsets[group], starts, ends)]
 
 
 def compute_lags(

@@ -3,17 +3,18 @@
 Freshness is how long ago the connections last had a successful sync.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+import typer
 
 from merchant_sync.access import Access
-from merchant_sync.operating import lag
+from merchant_sync.manifests import MANIFESTS
+from merchant_sync.operating import dead_letters, lag
 from merchant_sync.operating.internal_api import InternalApi
+from merchant_sync.operating.terminal import format_age, format_time, print_details, print_table
 from merchant_sync.parts import StackError
 from messaging.errors import UnavailableError
 
@@ -26,7 +27,7 @@ def load_status(access: Access) -> dict[str, Any]:
     with InternalApi(access) as api:
         overview = api.load_overview()
     try:
-        backlog = lag.load_backlog(access)
+        lags, letters = lag.load_lags(access), dead_letters.count_dead_letters(access)
     except UnavailableError as error:
         raise StackError(f"No answer from {error}") from error
     open_syncs = overview["current"]["open_syncs"]
@@ -39,21 +40,19 @@ def load_status(access: Access) -> dict[str, Any]:
         "oldest_unfinished_seconds": max((entry["age"] for entry in open_syncs), default=0.0),
         "last_success_age_seconds": overview["freshness"],
         "dirty_snapshots": overview["dirty_snapshots"],
-        "lag": [asdict(entry) for entry in backlog.lags],
-        "dead_letters": dict(backlog.dead_letters),
+        "lag": [asdict(entry) for entry in lags],
+        "dead_letters": letters,
     }
 
 
-def show_status(status: dict[str, Any], console: Console) -> None:
+def show_status(status: dict[str, Any]) -> None:
     """Print the document of `load_status` as tables."""
     for title, columns, rows in _build_tables(status):
-        if not rows:
-            console.print(f"[bold]{title}[/]: none", highlight=False)
-            continue
-        table = Table(*columns, title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-        for row in rows:
-            table.add_row(*map(str, row))
-        console.print(table)
+        print_table(title, columns, rows)
+    typer.secho("Failed within a day" if status["failures"] else "Failed within a day: none", bold=True)
+    for row in status["failures"]:
+        typer.echo(f"{row['connection']}  {row['mode']}  {format_age(row['age'])} ago")
+        print_details(f"{row['sync_id']}: {row['reason'] or 'no reason is known'}")
 
 
 Rows = Sequence[tuple[object, ...]]
@@ -68,10 +67,6 @@ def _build_tables(status: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]
     )
     finished = [tuple(row.values()) for row in status["finished_within_a_day"]]
     yield "Syncs finished within a day", ("platform", "mode", "state", "syncs"), finished
-    failures = [
-        (row["connection"], row["mode"], format_age(row["age"]), row["reason"] or "") for row in status["failures"]
-    ]
-    yield "Failed within a day", ("connection", "mode", "ago", "reason"), failures
     blocked = [(row["connection"], format_age(row["age"]), row["reason"]) for row in status["blocked"]]
     yield "Blocked by their platform", ("connection", "since", "the account is"), blocked
     freshness = [
@@ -81,19 +76,14 @@ def _build_tables(status: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]
     yield "Last successful sync", ("platform", "connections", "p95", "longest ago", "not yet"), freshness
     dirty = [(row["platform"], row["snapshots"], format_age(row["age"])) for row in status["dirty_snapshots"]]
     yield "Snapshots behind", ("platform", "snapshots", "since"), dirty
-    lags = [(row["group"], row["topic"], row["messages"]) for row in status["lag"]]
-    yield "Lag", ("group", "topic", "messages"), lags
+    lags = [(row["messages"], _name_consumer(row["group"], row["topic"])) for row in status["lag"]]
+    yield "Lag", ("messages", "consumer group"), lags
     yield "Dead letters", ("topic", "messages"), list(status["dead_letters"].items())
 
 
-def format_age(seconds: float | None) -> str:
-    """Format a duration in the largest unit that it fills, for example `5.0 min`; `-` for None."""
-    if seconds is None:
-        return "-"
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"
+def _name_consumer(group: str, topic: str) -> str:
+    """Return the group's name, with the topic where the group's name does not end with it."""
+    return group if group.endswith(f".{topic}") else f"{group} on {topic}"
 
 
 def describe_block(block: dict[str, Any]) -> str:
@@ -103,19 +93,32 @@ def describe_block(block: dict[str, Any]) -> str:
     return f"blocked: the account is {block['reason']} at its platform; {asked}"
 
 
-def format_time(ms: int) -> str:
-    """Format a time in milliseconds since 1970 as UTC, for example `2026-11-29 20:15 UTC`."""
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def show_connection(connection: dict[str, Any], console: Console) -> None:
+def show_connection(connection: dict[str, Any]) -> None:
     """Print one merchant's connection with its latest syncs."""
     name, state, epoch = connection["connection"], connection["state"], connection["epoch"]
-    console.print(f"[bold]{name}[/] is {state}, epoch {epoch}", highlight=False)
+    typer.echo(f"{name} is {state}, epoch {epoch}")
     if connection["blocked"]:
-        console.print(describe_block(connection["blocked"]), highlight=False, markup=False)
-    table = Table("sync", "mode", "cause", "state", "records", "reason", box=None, padding=(0, 2, 0, 0))
+        print_details(describe_block(connection["blocked"]))
+    if connection["next_poll_at"]:
+        print_details(f"next poll {format_time(connection['next_poll_at'])}")
     for sync in connection["syncs"]:
-        fields = (sync["sync_id"], sync["mode"], sync["cause"], sync["state"], sync["records"], sync["reason"] or "")
-        table.add_row(*map(str, fields))
-    console.print(table)
+        typer.echo(f"{sync['sync_id']}  {sync['state']:<9}  {sync['mode']}, {sync['cause']}")
+        asked = f"{format_time(sync['requested_at'])}, {sync['records']:,} records"
+        print_details("; ".join(filter(None, (asked, describe_reason(sync)))))
+
+
+def describe_reason(sync: dict[str, Any]) -> str:
+    """Return why a sync has failed, or what it waits for and for how long; empty when there is nothing to say."""
+    reason, wait = sync["reason"] or "", sync["wait"]
+    if wait is None:
+        return reason
+    if wait["is_rate_limit"]:
+        reason = f"{get_platform_title(sync['connection'])}'s rate limit"
+    seconds = wait["until"] / 1000 - time.time()
+    return f"{reason}, goes on in {format_age(seconds)}" if seconds >= 1 else f"{reason}, goes on now"
+
+
+def get_platform_title(connection: str) -> str:
+    """Return the name for people of the platform of a merchant's connection."""
+    slug = connection.partition(":")[0]
+    return next((manifest.title for manifest in MANIFESTS if manifest.slug == slug), slug)

@@ -30,6 +30,10 @@ DEAD_LETTER = {
 }
 """The headers that are added to those of a message when it is dead-lettered, with their descriptions."""
 
+DISCARDED = "dlq-discarded"
+"""The header of the note that an operator has discarded a dead letter. It is published on the letter's own topic; the
+value is topic/partition/offset of the letter, and the body is JSON with the same as `discarded` and the `reason`."""
+
 
 def derive_id(*parts: str) -> UUID:
     """Return a UUID (version 5) computed from `parts`, e.g. `derive_id("poll", connection, slot)`.

@@ -25,7 +25,7 @@ async def test_messages_of_a_key_keep_their_order_while_keys_are_handled_concurr
     handled: dict[str, list[str]] = {}
 
     async def handle(key: str, events: Sequence[Note]) -> None:
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
         handled.setdefault(key, []).extend(e.text for e in events)
 
     async with bench.run_consumer(handle):
@@ -116,14 +116,17 @@ async def test_a_message_that_is_held_longer_than_max_wait_is_dead_lettered(benc
         raise BrieflyUnavailableError("nobody knows this connection")
 
     await bench.publish("a", "lost")
-    async with bench.run_consumer(handle):
-        await asyncio.sleep(3)
+    async with bench.run_consumer(handle) as consumer:
+        await wait_until(lambda: consumer.dead_letter_count == 1)
     assert await bench.read_dead_letters() == [Note(text="lost").model_dump_json().encode()]
 
 
 async def test_an_unfinished_message_is_received_again_after_a_restart(bench: Bench) -> None:
+    begun = asyncio.Event()
+
     async def hang(_key: str, _events: Sequence[Note]) -> None:
-        await asyncio.sleep(60)
+        begun.set()
+        await asyncio.Event().wait()
 
     handled: list[str] = []
 
@@ -132,7 +135,7 @@ async def test_an_unfinished_message_is_received_again_after_a_restart(bench: Be
 
     await bench.publish("a", "unfinished")
     async with bench.run_consumer(hang):
-        await asyncio.sleep(1)
+        await asyncio.wait_for(begun.wait(), 20)
     async with bench.run_consumer(handle):
         await wait_until(lambda: handled == ["unfinished"])
     handled.clear()
@@ -142,13 +145,21 @@ async def test_an_unfinished_message_is_received_again_after_a_restart(bench: Be
 
 
 async def test_too_many_dead_letters_in_a_row_open_the_circuit_breaker(bench: Bench) -> None:
-    async def handle(_key: str, _events: Sequence[Note]) -> None:
+    handled = list[str]()
+
+    async def fail(_key: str, _events: Sequence[Note]) -> None:
         raise RuntimeError("our own fault")
 
-    await bench.publish("a", *map(str, range(10)))
-    async with bench.run_consumer(handle, threshold=3, limits=ConsumerLimits(batch=1)) as consumer:
-        await wait_until(lambda: consumer.health_error is not None)
-        await asyncio.sleep(0.5)
+    async def handle(_key: str, events: Sequence[Note]) -> None:
+        handled.extend(event.text for event in events)
+
+    texts = [str(number) for number in range(10)]
+    await bench.publish("a", *texts)
+    async with bench.run_consumer(fail, threshold=3, limits=ConsumerLimits(batch=1)) as consumer:
+        await wait_until(lambda: consumer._is_paused)
+        assert consumer.health_error == "too many dead letters in a row: look at them, then restart"
+    async with bench.run_consumer(handle):
+        await wait_until(lambda: handled == texts[3:])
     assert len(await bench.read_dead_letters()) == 3
 
 
@@ -167,8 +178,7 @@ async def test_an_open_circuit_breaker_ends_a_batch_whose_other_messages_are_rec
     texts = [str(number) for number in range(10)]
     await bench.publish("a", *texts)
     async with bench.run_consumer(fail, threshold=3) as consumer:
-        await wait_until(lambda: consumer.health_error is not None)
-        await asyncio.sleep(0.5)
+        await wait_until(lambda: consumer._is_paused)
     assert (attempted, len(await bench.read_dead_letters())) == (texts[:3], 3)
     async with bench.run_consumer(handle):
         await wait_until(lambda: handled == texts[3:])
@@ -227,10 +237,11 @@ async def test_consumers_run_together_and_show_their_dead_letters(bench: Bench) 
 
 
 async def test_partitions_are_paused_while_too_much_waits_and_everything_is_handled(bench: Bench) -> None:
-    go_on, handled = asyncio.Event(), list[str]()
+    go_on, handled, buffered = asyncio.Event(), list[str](), list[int]()
 
     async def handle(_key: str, events: Sequence[Note]) -> None:
         await go_on.wait()
+        buffered.append(consumer._workers._buffered)
         handled.extend(event.text for event in events)
 
     limits = ConsumerLimits(batch=5, buffered=20)
@@ -239,10 +250,9 @@ async def test_partitions_are_paused_while_too_much_waits_and_everything_is_hand
         for start in range(0, len(texts), 20):
             await bench.publish("a", *texts[start : start + 20])
         await wait_until(lambda: consumer._is_paused)
-        await asyncio.sleep(0.5)
-        assert consumer._workers._buffered <= limits.buffered + limits.batch
         go_on.set()
         await wait_until(lambda: handled == texts)
+    assert max(buffered) <= limits.buffered + limits.batch
 
 
 class FailingConsumer:

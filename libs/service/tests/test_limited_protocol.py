@@ -48,6 +48,12 @@ class Listener:
         self.server = server
         self.writers: list[asyncio.StreamWriter] = []
 
+    async def wait_for_connections(self, count: int) -> None:
+        """Waits until the server has so many connections."""
+        async with asyncio.timeout(10):
+            while len(self.server.server_state.connections) != count:
+                await asyncio.sleep(0.01)
+
     async def send(self, *parts: bytes) -> asyncio.StreamReader:
         """Opens a connection and sends the parts one after another; returns what comes back."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -166,7 +172,7 @@ async def test_connections_over_the_limit_are_refused_until_another_is_closed() 
         refused = await read_all(await listener.send())
         assert refused.startswith(b"HTTP/1.1 503 ") and b"retry-after: 1" in refused
         listener.writers[0].close()
-        await asyncio.sleep(0.05)
+        await listener.wait_for_connections(1)
         assert await read_status(await listener.send(REQUEST)) == 200
 
 
@@ -199,7 +205,7 @@ async def test_a_sender_that_goes_away_gives_its_memory_back() -> None:
         for _ in range(5):
             await listener.send(BODY_BEGINS, b"x" * 9_000)
             listener.writers[-1].close()
-            await asyncio.sleep(0.05)
+            await listener.wait_for_connections(0)
         assert await read_status(await listener.send(BODY_BEGINS, b"x" * 10_000)) == 200
 
 
@@ -249,11 +255,11 @@ async def test_a_client_that_reads_no_answers_keeps_no_connection(monkeypatch: p
     async with listen(RequestLimits(connections=1)) as listener:
         _, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         listener.writers.append(writer)
-        await asyncio.sleep(0.05)
+        await listener.wait_for_connections(1)
         connection: Any
         (connection,) = listener.server.server_state.connections
         connection.transport.pause_reading()
         connection.transport.write(b"x" * 50_000_000)
         connection.transport.close()
-        await asyncio.sleep(0.5)
+        await listener.wait_for_connections(0)
         assert await read_status(await listener.send(REQUEST)) == 200

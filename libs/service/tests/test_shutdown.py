@@ -12,13 +12,18 @@ import pytest
 
 PROGRAM = """
 import asyncio, sys
+finishing = asyncio.Event()
 from fastapi import FastAPI
 from service.process import Endpoint, serve
 app = FastAPI()
 @app.get("/slow")
 async def slow() -> str:
     print("received", flush=True)
-    await asyncio.sleep(1)
+    await finishing.wait()
+    return "answered"
+@app.get("/finish")
+async def finish() -> str:
+    finishing.set()
     return "answered"
 @app.get("/quick")
 async def quick() -> str:
@@ -30,7 +35,7 @@ serve(start)
 
 
 class Process:
-    """A service with a quick and a slow route."""
+    """A service with a quick route, a slow one, and one that lets the slow one end."""
 
     def __init__(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -75,16 +80,24 @@ def read_response(connection: http.client.HTTPConnection) -> tuple[int, str | No
 @pytest.mark.parametrize("times", [1, 2])
 def test_an_idle_connection_ends_with_the_response_to_its_next_request(process: Process, times: int) -> None:
     """A process may be signalled twice: by a supervisor of the whole group, and by its parent."""
-    idle, busy = process.connect(), process.connect()
+    idle, busy, last = process.connect(), process.connect(), process.connect()
+    last.request("GET", "/quick")
+    assert read_response(last) == (200, None)
     idle.request("GET", "/quick")
     assert read_response(idle) == (200, None)
     busy.request("GET", "/slow")
     process.wait_for_request()
     for _ in range(times):
         process.child.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
-    idle.request("GET", "/quick")
-    assert read_response(idle) == (200, "close")
+    # The signals arrive at some time after they were sent.
+    deadline, response = time.monotonic() + 10, (200, None)
+    while response == (200, None):
+        assert time.monotonic() < deadline
+        idle.request("GET", "/quick")
+        response = read_response(idle)
+    assert response == (200, "close")
+    last.request("GET", "/finish")
+    assert read_response(last) == (200, "close")
     assert read_response(busy)[0] == 200
     assert process.child.wait(10) == 0
 

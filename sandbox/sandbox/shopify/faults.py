@@ -32,6 +32,8 @@ class Faults(BaseModel):
     - `fail_ratio`, `webhooks_dropped`: the share of affected calls or deliveries, from 0 to 1.
     - `fail_status`: the error status of failed calls, such as 429, 430 or 503.
     - `version`: the API version that answers all requests, whatever version the URL names.
+    - `hold_after_ids`: from the moment at which the shop's statistics count this many ids read, calls wait until the
+      fault is removed; 0 holds every call. A call that is held was authenticated before.
     - `lists`, `counts`: how much of each list under the query root is returned, and how much of it is counted (full,
       half or empty). Reads by id are not affected.
     - `hidden_from_lists`, `hidden_from_counts`: the numbers of records that the lists and the counts leave out.
@@ -49,6 +51,7 @@ class Faults(BaseModel):
     fail_ratio: float = Field(default=0.0, ge=0, le=1)
     fail_status: int = Field(default=503, ge=400, le=599)
     retry_after: int | None = None
+    hold_after_ids: int | None = Field(default=None, ge=0)
     hang_seconds: float = Field(default=0.0, ge=0)
     hang_mid_body_seconds: float = Field(default=0.0, ge=0)
     truncate_body: bool = False
@@ -94,6 +97,10 @@ class Faults(BaseModel):
             self.churn_after_calls -= 1
             return 0
         return self.churn_pairs if self.use_up_fault("churn_calls") else 0
+
+    def is_holding(self, ids_read: int) -> bool:
+        """Return whether a call has to wait when the shop has read `ids_read` ids so far."""
+        return self.hold_after_ids is not None and ids_read >= self.hold_after_ids
 
     def use_up_fault(self, name: str) -> bool:
         """Return whether the fault in the field `name` affects this call. If it does, count the fault down by one.

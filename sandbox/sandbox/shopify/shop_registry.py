@@ -15,6 +15,12 @@ from sandbox.shopify.tenants import Tenant
 from sandbox.shopify.webhooks import Subscription, Subscriptions
 
 T = TypeVar("T")
+_INITIAL_SHOPS = (
+    Recipe(shop="sandbox-books.myshopify.com", seed=1),
+    Recipe(shop="sandbox-garden.myshopify.com", seed=2, products=120),
+    Recipe(shop="sandbox-shoes.myshopify.com", seed=3, products=60, variants=12),
+)
+"""The shops of a sandbox that is started for the first time."""
 
 
 class ShopRegistry:
@@ -30,7 +36,10 @@ class ShopRegistry:
         self._tenants: dict[str, Tenant] = {}
 
     def load_shops_and_deliveries(self) -> list[Delivery]:
-        """Load every stored shop, and return the stored webhook deliveries that are still pending."""
+        """Load every stored shop, and return the stored webhook deliveries that are still pending.
+
+        When none is stored, the initial shops are created.
+        """
         for row in self._store.load_shops():
             recipe = Recipe(**row["recipe"])
             shop = generate_shop(recipe)
@@ -39,6 +48,9 @@ class ShopRegistry:
             for kind, number, body in self._store.load_records(shop.domain):
                 _restore_record(shop, kind, number, body)
             self._tenants[shop.domain] = self._build_tenant(recipe, shop, row)
+        if not self._tenants:
+            for initial in _INITIAL_SHOPS:
+                self.get_or_create_shop(initial)
         return self._store.load_pending_deliveries()
 
     def list_tenants(self) -> list[Tenant]:

@@ -15,7 +15,8 @@ from sandbox.shopify.webhooks import Subscriptions
 class Tenant:
     """One shop with its records and all its other state.
 
-    That is its recipe, its rate limit, the app's grants and webhook subscriptions, its faults and its statistics.
+    That is its recipe, its rate limit, the app's grants and webhook subscriptions, its faults, its statistics and the
+    number of calls that the fault `hold_after_ids` makes wait now.
     """
 
     recipe: Recipe
@@ -25,6 +26,7 @@ class Tenant:
     subscriptions: Subscriptions
     faults: Faults = field(default_factory=Faults)
     statistics: Statistics = field(default_factory=Statistics)
+    held_calls: int = 0
 
     def apply_faults(self, faults: Faults) -> None:
         """Replace the faults, and with them the restore rate of the rate limit and the refused webhook topics."""

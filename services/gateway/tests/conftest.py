@@ -203,6 +203,7 @@ class FakeKafka:
         self.sent: list[tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]]]] = []
         self.is_unavailable = False
         self.holding: asyncio.Event | None = None
+        self.held_count = 0
         self.watchers: list[asyncio.Queue[bytes]] = []
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -212,10 +213,17 @@ class FakeKafka:
         if self.is_unavailable:
             raise UnavailableError("no broker")
         if self.holding:
+            self.held_count += 1
             await self.holding.wait()
         self.sent.append((topic, key, body, list(headers)))
         for watcher in self.watchers:
             watcher.put_nowait(dict(headers)["ce_id"])
+
+    async def wait_until_held(self, count: int = 1) -> None:
+        """Waits until this many messages were to be sent while `holding` was set."""
+        async with asyncio.timeout(10):
+            while self.held_count < count:
+                await asyncio.sleep(0.005)
 
     def publish(
         self,
@@ -602,7 +610,8 @@ class Route:
     async def open_listener(self, limits: RequestLimits = RequestLimits()) -> AsyncIterator[tuple[str, int]]:
         """Serves the route on a socket, as the public listener does; yields host and port."""
         endpoints = WebhookEndpoints([self.handler], body_seconds=0.3)
-        http: Any = partial(WebhookProtocol, endpoints=endpoints, limiter=ConnectionLimiter(limits))
+        self.limiter = ConnectionLimiter(limits)
+        http: Any = partial(WebhookProtocol, endpoints=endpoints, limiter=self.limiter)
         listener = socket.create_server(("127.0.0.1", 0))
         host, port = listener.getsockname()
         server = uvicorn.Server(uvicorn.Config(self.webhooks, http=http, log_config=None, lifespan="off"))  # type: ignore[arg-type]

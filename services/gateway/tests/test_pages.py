@@ -1,5 +1,6 @@
 """The pages of merchants: their own syncs and connections only, and a clear message while a part is unavailable."""
 
+import re
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -97,7 +98,10 @@ async def test_the_connections_page_shows_the_latest_syncs(world: Any) -> None:
     assert (connection["next_poll_at"], connection["syncs"][0]["cause"]) == (1_795_600_000_000, "poll")
     page = world.create_browser("text/html")
     page.cookies.update(dict(world.browser.cookies))
-    assert f"/syncs/{latest.sync_id}" in (await page.get("/connections")).text
+    text = (await page.get("/connections")).text
+    assert f"/syncs/{latest.sync_id}" in text
+    # Without scripts, too, times are words and not milliseconds.
+    assert re.findall(r"<time[^>]*>([^<]*)</time>", text) == ["2026-11-25 09:46 UTC", "2026-11-24 06:00 UTC"]
 
 
 @pytest.mark.integration

@@ -31,6 +31,20 @@ def build_delivery(route: Any, webhook_id: str, *, version: str = "1.1", more: s
     return head.encode() + BODY
 
 
+async def wait_for_connections(route: Any, count: int) -> None:
+    """Waits until the server has so many connections."""
+    async with asyncio.timeout(10):
+        while len(route.server.server_state.connections) != count:
+            await asyncio.sleep(0.005)
+
+
+async def wait_for_buffered_bytes(route: Any, count: int) -> None:
+    """Waits until the server buffers this many bytes of bodies."""
+    async with asyncio.timeout(10):
+        while route.limiter._buffered_bytes != count:
+            await asyncio.sleep(0.005)
+
+
 async def exchange(route: Any, *chunks: bytes, responses: int = 1) -> list[int]:
     """Sends the chunks with a short pause between them; returns the statuses of as many responses as expected."""
     reader, writer = await asyncio.open_connection(*route.address)
@@ -83,14 +97,16 @@ async def test_pipelined_deliveries_are_answered_in_their_order(route: Any) -> N
     acknowledged = asyncio.Event()
     route.kafka.holding = acknowledged
     bad = build_delivery(route, "w-2").replace(BODY, b'{"id": 8}')
-    asyncio.get_running_loop().call_later(0.1, acknowledged.set)
     sent = (
         build_delivery(route, "w-1")
         + build_delivery(route, "w-2", target="/other")
         + bad
         + build_delivery(route, "w-3")
     )
-    assert await exchange(route, sent, responses=4) == [200, 418, 401, 200]
+    exchanging = asyncio.create_task(exchange(route, sent, responses=4))
+    await route.kafka.wait_until_held()
+    acknowledged.set()
+    assert await exchanging == [200, 418, 401, 200]
     assert len(set(list_message_ids(route))) == 2
 
 
@@ -127,9 +143,9 @@ async def test_a_complete_delivery_counts_though_its_sender_disconnects(route: A
     _, writer = await asyncio.open_connection(*route.address)
     writer.write(build_delivery(route, "w-1"))
     await writer.drain()
-    await asyncio.sleep(0.05)
+    await route.kafka.wait_until_held()
     writer.close()
-    await asyncio.sleep(0.05)
+    await wait_for_connections(route, 0)
     acknowledged.set()
     assert await exchange(route, build_delivery(route, "w-2")) == [200]
     assert len(set(list_message_ids(route))) == 2
@@ -186,8 +202,8 @@ async def test_a_delivery_that_would_take_too_much_memory_is_answered_503(
     async with route.open_listener(RequestLimits(body_bytes=len(BODY) + 5)) as route.address:
         _, writer = await asyncio.open_connection(*route.address)
         writer.write(build_delivery(route, "w-1")[:-1])
-        await asyncio.sleep(0.05)
+        await wait_for_buffered_bytes(route, len(BODY) - 1)
         assert await exchange(route, build_delivery(route, "w-2")[:-1]) == [503]
         writer.close()
-        await asyncio.sleep(0.05)
+        await wait_for_buffered_bytes(route, 0)
         assert await exchange(route, build_delivery(route, "w-3")) == [200]

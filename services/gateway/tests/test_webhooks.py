@@ -18,7 +18,7 @@ NAME = "shopify:acme.myshopify.com"
 async def test_a_webhook_is_answered_only_after_kafka_acknowledged_it(route: Any) -> None:
     route.kafka.holding = asyncio.Event()
     response = asyncio.create_task(route.deliver())
-    await asyncio.sleep(0.05)
+    await route.kafka.wait_until_held()
     assert not response.done()
     route.kafka.holding.set()
     assert (await response).json() == {"status": "success"}
@@ -232,8 +232,12 @@ async def test_a_probe_is_marked_as_a_probe(route: Any) -> None:
 
 async def test_the_log_line_holds_no_body(route: Any, capsys: pytest.CaptureFixture[str]) -> None:
     await route.deliver(b'{"id": 7, "title": "private"}', X_Shopify_Webhook_Id="w-1")
-    await asyncio.sleep(0.1)
-    line = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if '"w-1"' in line)
+    printed = ""
+    async with asyncio.timeout(10):
+        while '"w-1"' not in printed:
+            printed += capsys.readouterr().out
+            await asyncio.sleep(0.01)
+    line = next(json.loads(line) for line in printed.splitlines() if '"w-1"' in line)
     assert (line["topic"], line["shop"], line["webhook_id"]) == ("products/update", "acme.myshopify.com", "w-1")
     assert line["outcome"] == "requested"
     assert "private" not in str(line)

@@ -66,7 +66,8 @@ async def test_a_throttled_step_waits_until_the_time_it_was_given(ledger: Ledger
     await ledger.execute("UPDATE syncs SET due_at = now()")
     await ledger.dispatch()
     assert [(m["step"], m["cursor"]) for m in await ledger.pop_messages()] == [(2, "c1")]
-    assert (await ledger.get_sync(sync_id))["throttled"] == 1
+    sync = await ledger.get_sync(sync_id)
+    assert (sync["throttled"], sync["reason"]) == (1, "the rate limit")
 
 
 async def test_a_failing_full_sync_is_tried_five_times_and_then_fails_with_the_reason(ledger: Ledger) -> None:

@@ -81,3 +81,18 @@ async def test_a_manual_request_is_a_manual_full_sync(ledger: Ledger) -> None:
 async def read_overview(ledger: Ledger) -> dict[str, Any]:
     overview: dict[str, Any] = (await fetch(ledger, "/overview")).json()
     return overview
+
+
+async def test_a_sync_shows_what_it_waits_for_and_until_when(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    assert (await fetch(ledger, f"/syncs/{sync_id}")).json()["wait"] is None
+    until = 4_000_000_000_000
+    for step, throttled in ((1, True), (2, False)):
+        event = build_progress(sync_id, "postponed", step=step, cursor="c", not_before=until, throttled=throttled)
+        await ledger.progress(SHOP, [event.model_copy(update={"reason": "HTTP 429 of the platform"})])
+        assert (await fetch(ledger, f"/syncs/{sync_id}")).json()["wait"] == {
+            "until": until,
+            "is_rate_limit": throttled,
+        }
+        await ledger.execute("UPDATE syncs SET due_at = now()")
+        await ledger.dispatch()

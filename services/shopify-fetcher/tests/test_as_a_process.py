@@ -118,6 +118,10 @@ class Bench:
                     return (await http.get(f"http://127.0.0.1:{self.port}/ready")).json()["parts"]
                 await asyncio.sleep(0.1)
 
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the sandbox's control endpoint of the shop."""
+        return self.sandbox.http.request(method, f"/control/shops/{SHOP}/{path}", json=body or {}).json()
+
     async def request(self, topic: str, event: Any) -> None:
         """Publish a request."""
         await self.publisher.send(OutboundMessage(topic, CONNECTION, event, str(uuid4())))
@@ -191,10 +195,15 @@ async def test_requests_and_full_syncs_are_handled_and_a_killed_step_comes_again
             cursor=cursor,
             requested_at=0,
         )
+        if number == 1:
+            bench.control("PUT", "faults", {"hold_after_ids": 0})
         await bench.request(get_full_sync_topic("shopify"), step)
         if number == 1:
-            await asyncio.sleep(0.05)
+            async with asyncio.timeout(60):
+                while not bench.control("GET", "statistics")["held_calls"]:
+                    await asyncio.sleep(0.05)
             bench.kill()
+            bench.control("PUT", "faults", {})
             bench.start()
         last = await bench.wait_for(lambda event, n=number: isinstance(event, SyncProgressed) and event.step == n)
         cursor, number = last.cursor, number + 1

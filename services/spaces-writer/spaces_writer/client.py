@@ -127,5 +127,7 @@ async def open_bucket(settings: WriterSettings) -> AsyncIterator[BucketClient]:
         aws_secret_access_key=settings.spaces_secret_key,
         region_name=settings.spaces_region,
     )
-    async with session.client("s3", endpoint_url=settings.spaces_endpoint_url, config=config) as client:
+    # None: botocore trusts the authorities that it comes with, or those of AWS_CA_BUNDLE.
+    verify = settings.spaces_ca_file or None
+    async with session.client("s3", endpoint_url=settings.spaces_endpoint_url, verify=verify, config=config) as client:
         yield BucketClient(client, settings.spaces_bucket)

@@ -20,6 +20,7 @@ from sandbox.shopify.shop_registry import ShopRegistry
 from sandbox.shopify.tenants import Tenant
 from sandbox.shopify.versions import choose_version
 
+_HOLD_CHECK_SECONDS = 0.02
 _UNAUTHORIZED = "[API] Invalid API key or access token (unrecognized login or wrong password)"
 
 
@@ -40,16 +41,19 @@ class _AdminApi:
 
     async def execute(self, request: Request) -> Response:
         """Answer one GraphQL request."""
+        # Read before faults delay the call: a client that gives up meanwhile would make this an error.
+        sent = await request.body()
         tenant = await self._authenticate_and_apply_faults(request)
         if isinstance(tenant, Response):
             return tenant
         version = choose_version(request.path_params["version"], tenant.faults)
-        graphql_request = _parse_request(await request.body(), version, self._api_key, _get_effective_scopes(tenant))
+        graphql_request = _parse_request(sent, version, self._api_key, _get_effective_scopes(tenant))
         if graphql_request is None:
             return build_json_response({"errors": {"query": "Required parameter missing or invalid"}}, 400)
         body = await asyncio.to_thread(self._execute, tenant, graphql_request)
         headers = {"X-Shopify-API-Version": version, "X-Request-Id": str(uuid.uuid4())}
         faults = tenant.faults
+        tenant.statistics.errors["truncated"] += faults.truncate_body
         return build_response(body, headers, truncated=faults.truncate_body, hanging=faults.hang_mid_body_seconds)
 
     async def uninstall(self, request: Request) -> Response:
@@ -67,6 +71,7 @@ class _AdminApi:
             return build_json_response({"errors": "Not Found"}, 404)
         if not tenant.grants.is_valid_access_token(request.headers.get("x-shopify-access-token", "")):
             return build_json_response({"errors": _UNAUTHORIZED}, 401)
+        await _wait_while_held(tenant)
         if tenant.faults.hang_seconds:
             await asyncio.sleep(tenant.faults.hang_seconds)
         return _build_fault_response(tenant) or tenant
@@ -79,6 +84,14 @@ class _AdminApi:
             if changes.records or changes.events:
                 self._registry.commit_changes_and_notify(tenant, changes)
         return orjson.dumps(body)
+
+
+async def _wait_while_held(tenant: Tenant) -> None:
+    """Wait while the fault `hold_after_ids` holds the shop's calls."""
+    tenant.held_calls += 1
+    while tenant.faults.is_holding(tenant.statistics.ids_read):
+        await asyncio.sleep(_HOLD_CHECK_SECONDS)
+    tenant.held_calls -= 1
 
 
 def _get_effective_scopes(tenant: Tenant) -> frozenset[str]:
@@ -103,6 +116,7 @@ def _build_fault_response(tenant: Tenant) -> Response | None:
         headers = {"Retry-After": str(faults.retry_after)} if faults.retry_after is not None else None
         return Response(HTML_ERROR_PAGE, faults.fail_status, headers, "text/html")
     if faults.html_body:
+        tenant.statistics.errors["html"] += 1
         return Response(HTML_ERROR_PAGE, 200, media_type="text/html")
     if faults.use_up_fault("internal_error_calls"):
         tenant.statistics.errors["INTERNAL_SERVER_ERROR"] += 1

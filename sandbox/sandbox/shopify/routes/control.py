@@ -251,6 +251,7 @@ class _ControlApi:
         return build_json_response(
             tenant.statistics.build_report()
             | {"currently_available": tenant.bucket.build_throttle_status()["currentlyAvailable"]}
+            | {"held_calls": tenant.held_calls}
             | {"pending_deliveries": self._dispatcher.count_pending()}
         )
 

@@ -1,7 +1,6 @@
 """Routes of deletions: the callbacks of platforms whose users request them, and the page of each request."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -118,11 +117,7 @@ def create_erasure_routes(requests: DeletionRequests) -> APIRouter:
             document = await requests.load_document(code)
         except NotFoundError:
             return respond_problem(request, 404, "there is no such receipt; they are kept for 90 days")
-        days = {
-            "asked_on": _format_time(document["asked_at"]),
-            "messages_gone_on": _format_time(document["messages_until"]),
-        }
-        return respond(request, "receipt.html", document, **days)
+        return respond(request, "receipt.html", document)
 
     return routes
 
@@ -171,6 +166,3 @@ def build_deletion_path(code: str) -> str:
     return f"/deletions/{code}"
 
 
-def _format_time(time: int | None) -> str:
-    """Return a time (ms) as a date and time in UTC; empty for None."""
-    return "" if time is None else datetime.fromtimestamp(time / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

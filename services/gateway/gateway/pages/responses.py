@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import jinja2
@@ -13,21 +12,11 @@ from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.pages.times import format_date, format_time
+
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("gateway", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
 )
-
-
-def format_date(milliseconds: int) -> str:
-    """Return the day of a time in ms, in UTC, as on pages."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).date().isoformat()
-
-
-def format_time(milliseconds: int) -> str:
-    """Return a time in ms as on pages: in UTC, to the minute."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
 _TEMPLATES.filters |= {"date": format_date, "time": format_time}
 
 _SAFE_HEADERS = [

@@ -6,10 +6,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import structlog
 
 from messaging.outbox import Transaction
 from scheduler.metrics import RecordCounts, TransactionCounts
 from scheduler.use_cases.finish_syncs import finish_syncs
+
+log = structlog.get_logger()
 
 
 class DeadLettersHandler:
@@ -20,8 +23,14 @@ class DeadLettersHandler:
         self._record_counts = record_counts
 
     async def __call__(self, connection: str, events: Sequence[dict[str, Any]]) -> None:
-        """Fail the syncs that the dead letters name. An operator must handle the dead letters that name no sync."""
+        """Fail the syncs that the dead letters name. An operator must handle the dead letters that name no sync.
+
+        The note that an operator has discarded a dead letter is logged with its reason.
+        """
         for event in events:
+            if "discarded" in event:
+                position, reason = event["discarded"], event.get("reason")
+                log.info("dead letter discarded", connection=connection, position=position, reason=reason)
             sync_ids = find_sync_ids(event)
             if sync_ids:
                 counts = TransactionCounts()

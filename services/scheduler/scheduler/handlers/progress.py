@@ -12,7 +12,7 @@ from scheduler.metrics import RecordCounts, TransactionCounts
 from scheduler.schedule import MAX_ATTEMPTS, MAX_POSTPONED_ATTEMPTS, compute_retry_time
 from scheduler.store import connections, delayed_requests, full_syncs, syncs
 from scheduler.store.connections import LedgerConnection
-from scheduler.store.full_syncs import FullSync
+from scheduler.store.full_syncs import RATE_LIMIT, FullSync
 from scheduler.use_cases.check_claims import check_claims
 from scheduler.use_cases.finish_syncs import finish_syncs
 from scheduler.use_cases.full_sync_steps import request_next_incomplete_range, request_next_step
@@ -128,7 +128,8 @@ async def _postpone_or_fail_full(
         await _fail_full(tx, counts, full_sync, event)
         return
     due = _parse_due_time(event.not_before)
-    await full_syncs.postpone(tx, full_sync, event.cursor, due, attempts=attempts, reason=event.reason)
+    reason = RATE_LIMIT if event.throttled else event.reason
+    await full_syncs.postpone(tx, full_sync, event.cursor, due, attempts=attempts, reason=reason)
 
 
 async def _retry_or_fail_full(

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Query
 from database.pool import Database
 from scheduler.store import connections, syncs
 from scheduler.store.connections import LedgerConnection
+from scheduler.store.full_syncs import RATE_LIMIT
 from scheduler.store.overview import load_overview
 from service.service_auth import identify_caller
 
@@ -117,7 +118,15 @@ def build_sync_view(row: Mapping[str, Any]) -> dict[str, Any]:
         "skipped_resources": orjson.loads(row["skipped_resources"]),
         "upload": orjson.loads(row["upload"]) if row["upload"] else None,
         "coalesced_into": str(row["coalesced_into"]) if row["coalesced_into"] else None,
+        "wait": _build_wait(row),
     }
+
+
+def _build_wait(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Build the JSON of what a full sync waits for; None when it does not wait for a time."""
+    if row["due_at"] is None or row["reason"] is None:
+        return None
+    return {"until": _to_ms(row["due_at"]), "is_rate_limit": row["reason"] == RATE_LIMIT}
 
 
 def _to_ms(moment: datetime | None) -> int | None:

@@ -76,6 +76,7 @@ _INSERT_STEP = text("""
 INSERT INTO steps (sync_id, step, cursor) VALUES (:sync_id, :step, :cursor) ON CONFLICT DO NOTHING
 """)
 _USED_CURSORS = text("SELECT cursor FROM steps WHERE sync_id = :sync_id AND cursor = ANY(CAST(:cursors AS text[]))")
+RATE_LIMIT = "the rate limit"
 _POSTPONE = text(f"""
 UPDATE syncs SET cursor = :cursor, due_at = CAST(:due AS timestamptz), attempts = :attempts, reason = :reason
 WHERE {_IS_OWN}
@@ -150,7 +151,10 @@ async def start_step(tx: AsyncConnection, full_sync: FullSync, step: int, cursor
 async def postpone(
     tx: AsyncConnection, full_sync: FullSync, cursor: str | None, due: datetime, *, attempts: int, reason: str | None
 ) -> None:
-    """Store that the next step begins at `cursor`, not before the time `due`. `reason` says why the sync waits."""
+    """Store that the next step begins at `cursor`, not before the time `due`.
+
+    `reason` says why the sync waits; it is RATE_LIMIT when it waits for the platform's rate limit.
+    """
     await tx.execute(
         _POSTPONE,
         {**_build_key(full_sync), "cursor": cursor, "due": due, "attempts": attempts, "reason": reason},
