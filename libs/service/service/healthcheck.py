@@ -27,7 +27,10 @@ def check_ready(port: int) -> str | None:
 
 def main() -> None:
     """Check once whether the local service is ready. If it is not, exit with 1 and the reason on standard error."""
-    if error := check_ready(int((sys.argv[1:] or [os.environ.get("PORT", "8080")])[0])):
+    port = (sys.argv[1:] or [os.environ.get("PORT", "8080")])[0]
+    if not port.isdecimal():
+        sys.exit("PORT: must be a number")
+    if error := check_ready(int(port)):
         sys.exit(error)
 
 
