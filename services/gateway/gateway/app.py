@@ -111,7 +111,7 @@ async def start(
         connections=settings.gateway_max_connections,
         body_bytes=max(RequestLimits.body_bytes, 2 * settings.webhook_max_bytes),
     )
-    limiter = ConnectionLimiter(limits, settings.trusted_proxies)
+    limiter = ConnectionLimiter(limits, parts.addresses)
     protocol = partial(WebhookProtocol, endpoints=WebhookEndpoints(handlers), limiter=limiter)
     return [
         Endpoint(public, settings.gateway_host, settings.gateway_port, protocol),

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from gateway.connect.connected_page import MerchantConnected, respond_connected
 from gateway.connect.grants import GrantService, SignIn
 from gateway.connect.paths import describe_missing_settings, get_connect_path
+from gateway.connect.rate_limit import RATE_LIMITED
 from gateway.pages.forms import TOKEN_FIELD, has_form_token, is_json, is_same_origin, read_form, read_json_fields
 from gateway.pages.openapi_descriptions import (
     OPTIONAL_SESSION,
@@ -196,7 +197,7 @@ def _describe_form(adapter: PlatformAdapter) -> dict[str, Any]:
     return describe_route(
         f"The form to connect {adapter.manifest.title}",
         describe_page(CredentialsForm, "The form."),
-        describe_problems(_describe_unavailable(adapter)),
+        describe_problems({**_describe_unavailable(adapter), **RATE_LIMITED}),
     )
 
 
@@ -212,7 +213,7 @@ def _describe_connect(adapter: PlatformAdapter, method: Credentials) -> dict[str
     return describe_route(
         f"Connect {title} by credentials",
         describe_page(AccountsConnected, "Connected; the first syncs have begun."),
-        describe_problems(problems),
+        describe_problems({**problems, **RATE_LIMITED}),
         dependencies=[OPTIONAL_SESSION_COOKIE],
         openapi_extra=describe_form_or_json(fields, form_only={TOKEN_FIELD: "That of the form"}) | OPTIONAL_SESSION,
     )

@@ -14,6 +14,7 @@ from gateway.connect.connected_page import MerchantConnected, respond_connected
 from gateway.connect.grants import SignIn
 from gateway.connect.oauth_flow import OAuthFlow
 from gateway.connect.paths import build_login_path, describe_missing_settings
+from gateway.connect.rate_limit import RATE_LIMITED
 from gateway.pages.openapi_descriptions import (
     OPTIONAL_SESSION,
     UNAVAILABLE,
@@ -65,7 +66,7 @@ def _add_login(routes: APIRouter, adapter: PlatformAdapter, method: OAuth, flow:
     description = describe_route(
         f"Sign in with {title}; again=1 asks once more for what was declined",
         describe_redirect(302, f"To {title}'s consent.", cookie=LOGIN_COOKIE_DESCRIPTION),
-        describe_problems(_describe_unavailable(adapter)),
+        describe_problems({**_describe_unavailable(adapter), **RATE_LIMITED}),
     )
 
     @routes.get(f"/{adapter.slug}/login", **description)
@@ -78,7 +79,7 @@ def _add_form(routes: APIRouter, adapter: PlatformAdapter, method: OAuth, form: 
     description = describe_route(
         f"The form's way to a {noun}'s login",
         describe_redirect(303, f"To the login of this {noun}."),
-        describe_problems(_describe_wrong_name(adapter, form)),
+        describe_problems({**_describe_wrong_name(adapter, form), **RATE_LIMITED}),
         # FastAPI must not require the field: the route itself answers a missing name with a page.
         openapi_extra=describe_query({form.field: form.hint}, optional=[form.field]),
     )
@@ -104,7 +105,7 @@ def _add_account_login(
     description = describe_route(
         f"Sign in with a {adapter.manifest.account_noun}; again=1 asks once more for what was declined",
         describe_redirect(302, f"To {title}'s consent.", cookie=LOGIN_COOKIE_DESCRIPTION),
-        describe_problems({**_describe_wrong_name(adapter, form), **_describe_unavailable(adapter)}),
+        describe_problems({**_describe_wrong_name(adapter, form), **_describe_unavailable(adapter), **RATE_LIMITED}),
     )
 
     @routes.get(f"/{adapter.slug}/{{account:anything}}/login", **description)
@@ -129,7 +130,7 @@ def _add_callback(
     description = describe_route(
         f"Back from {title}'s consent",
         describe_page(create_connected_model(method.result_model), "Connected; the first syncs have begun."),
-        describe_problems({**refusals, **UNAVAILABLE}),
+        describe_problems({**refusals, **UNAVAILABLE, **RATE_LIMITED}),
         dependencies=[OPTIONAL_SESSION_COOKIE],
         openapi_extra=describe_query(method.callback_parameters) | OPTIONAL_SESSION,
     )
