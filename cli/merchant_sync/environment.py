@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from merchant_sync import postgres
 from merchant_sync.health import HOST
@@ -21,6 +20,8 @@ from merchant_sync.parts import (
 )
 from platform_sdk import manifests
 from platform_sdk.manifests import Manifest, Setting
+from platforms.known_settings import list_known_settings
+from service.known_settings import list_setting_errors
 
 Settings = dict[str, str]
 
@@ -29,73 +30,12 @@ MAX_PORT = 65_535
 BUCKET = "merchant-sync"
 DEFAULT_REGION = "nyc3"
 
-SETTINGS = (
-    *(setting.name for manifest in MANIFESTS for setting in manifest.settings),
-    "POLL_SPREAD_SECONDS",
-    "SPACES_ACCESS_KEY",
-    "SPACES_SECRET_KEY",
-    "SPACES_BUCKET",
-    "SPACES_REGION",
-    "SPACES_ENDPOINT_URL",
-    "SPACES_CA_FILE",
-    "KAFKA_BOOTSTRAP_SERVERS",
-    "KAFKA_SECURITY_PROTOCOL",
-    "KAFKA_SASL_MECHANISM",
-    "KAFKA_USERNAME",
-    "KAFKA_PASSWORD",
-    "KAFKA_CA_FILE",
-    "KAFKA_CERT_FILE",
-    "KAFKA_KEY_FILE",
-    "DATABASE_URL",
-    "GATEWAY_DATABASE_URL",
-    "SCHEDULER_DATABASE_URL",
-    "SPACES_WRITER_DATABASE_URL",
-    "GATEWAY_URL",
-    "GATEWAY_HOST",
-    "GATEWAY_PORT",
-    "GATEWAY_PROCESSES",
-    "GATEWAY_INTERNAL_HOST",
-    "GATEWAY_INTERNAL_PORT",
-    "GATEWAY_INTERNAL_URL",
-    "SCHEDULER_URL",
-    "CORS_ALLOWED_ORIGINS",
-    "STATE_TOKEN_SECRET",
-    "TOKEN_ENCRYPTION_KEYS",
-    "SESSION_TTL_SECONDS",
-    "SESSION_IDLE_SECONDS",
-    "PROOF_READ_SECONDS",
-    "PROOF_ACT_SECONDS",
-    "AUDIT_KEPT_DAYS",
-    "WEBHOOK_MAX_BYTES",
-    "GATEWAY_MAX_CONNECTIONS",
-    "TRUSTED_PROXIES",
-    "SNAPSHOT_CONCURRENCY",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "INTERNAL_KEY_HASHES",
-    "GATEWAY_KEY",
-    "SCHEDULER_KEY",
-    "INTERNAL_TLS_CA_FILE",
-    "INTERNAL_TLS_CERT_FILE",
-    "INTERNAL_TLS_KEY_FILE",
-    "HOST",
-    "PORT",
-    "SETTINGS_DIR",
-    "SANDBOX_URL",
-    "SANDBOX_RELAYED",
-    "SANDBOX_HOST",
-    "SANDBOX_PORT",
-    "SANDBOX_STATE",
-    "SANDBOX_PUBLIC_URL",
-    "SANDBOX_RETRY_SCALE",
-)
+SETTINGS = tuple(list_known_settings())
 """The names of all settings of the product; `deploy/env.example` describes them."""
 
 # Each process has its own, so one value for all cannot be meant (and some shells export HOST).
 _PER_PROCESS = ("HOST", "PORT", "GATEWAY_KEY", "SCHEDULER_KEY", "INTERNAL_KEY_HASHES")
 _PORTS = ("GATEWAY_PORT", "GATEWAY_INTERNAL_PORT", "SANDBOX_PORT")
-_OWN_PREFIXES = ("GATEWAY_", "SCHEDULER_", "SPACES_WRITER_", "SANDBOX_", "WEBHOOK_", "SNAPSHOT_", "POLL_")
-_SIMILARITY = 0.9
-"""How similar (0 to 1) an unknown name must be to that of a setting to be taken for a misspelling of it."""
 OWNERS = {GATEWAY: "gateway", SCHEDULER: "scheduler", SPACES_WRITER: "spaces_writer"}
 """The services that own data, each with the name that its database role and its schema share."""
 # What every service and the operator's commands may know of where other parts are; a platform's manifest adds to it.
@@ -138,27 +78,23 @@ def _list_parts_and_address_settings() -> Iterator[tuple[str, str]]:
 
 
 def check_settings(given: Mapping[str, str], file: Iterable[str] = ()) -> None:
-    """Raise StackError for a misspelt setting, and for a malformed port.
+    """Raise StackError for a misspelt setting, a malformed port, and an app of which only a part is given.
 
-    `given` are the settings in `.env` and all environment variables; `file` has the names of those in `.env`, which
-    are all checked. Of the other names, only those that begin like a setting of ours are checked, because the
-    environment also has variables of other programs.
+    `given` are the settings in `.env` and all environment variables; `file` has the names of those in `.env`.
     """
-    in_file = frozenset(file)
-    ours = [name for name in given if name in in_file or name.startswith(_OWN_PREFIXES)]
-    for wrong, meant in find_misspelt_settings(ours).items():
-        raise StackError(f"{wrong} is not a setting. {meant} is one: correct the name, or remove it.")
+    for error in list_setting_errors(given, list_known_settings(), frozenset(file)):
+        raise StackError(f"Setting {error}.")
     for name in _PORTS:
         value = given.get(name, "0")
         if not (value.isascii() and value.isdigit() and len(value) < 6 and int(value) <= MAX_PORT):
             raise StackError(f"{name} must be a port, a number up to {MAX_PORT}; it is {value[:20]!r}.")
-
-
-def find_misspelt_settings(names: Iterable[str]) -> Settings:
-    """Return those of `names` that are probably misspelt, each with the name of the setting that is meant."""
-    unknown = [name for name in names if name not in SETTINGS]
-    matches = {name: get_close_matches(name, SETTINGS, 1, _SIMILARITY) for name in unknown}
-    return {name: found[0] for name, found in matches.items() if found}
+    for manifest in MANIFESTS:
+        # What is missing would be generated for the sandbox, and never work with the operator's own app.
+        names = [setting.name for setting in manifest.settings if setting.generated and setting.required]
+        if (missing := [name for name in names if name not in given]) and len(missing) < len(names):
+            raise StackError(
+                f"{', '.join(missing)}: required, because other settings of {manifest.title}'s app are given."
+            )
 
 
 def merge_shared_settings(*sources: Mapping[str, str | None]) -> Settings:

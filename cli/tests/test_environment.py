@@ -8,7 +8,9 @@ import pytest
 from merchant_sync import dev_secrets, environment
 from merchant_sync.environment import Environment
 from merchant_sync.manifests import MANIFESTS
+from merchant_sync.operating.checks.settings import list_settings_classes
 from merchant_sync.parts import StackError
+from service.known_settings import find_misspelt_settings
 from service.service_auth import identify_caller, parse_key_hashes
 
 ROOT = Path(__file__).parents[2]
@@ -192,12 +194,12 @@ def test_a_misspelt_setting_is_named_with_the_one_that_is_meant() -> None:
         "HOSTNAME",
         "KAFKA_HOME",
     ]
-    assert environment.find_misspelt_settings(names) == {
+    assert find_misspelt_settings(names, environment.SETTINGS) == {
         "GATEWAY_PROT": "GATEWAY_PORT",
         "SHOPIFY_API_SECRETS": "SHOPIFY_API_SECRET",
         "SPACES_BUCKT": "SPACES_BUCKET",
     }
-    with pytest.raises(StackError, match="GATEWAY_PROT is not a setting"):
+    with pytest.raises(StackError, match="GATEWAY_PROT: is not a setting"):
         environment.check_settings({"GATEWAY_PROT": "5000"})
 
 
@@ -216,3 +218,19 @@ def test_variables_of_other_programs_are_let_alone_unless_the_file_has_them() ->
     environment.check_settings(others)
     with pytest.raises(StackError, match="KAFKA_BOOTSTRAP_SERVERS is one"):
         environment.check_settings(others, ["KAFKA_BOOTSTRAP_SERVER"])
+
+
+@pytest.mark.parametrize("name", ["SHOPIFY_API_KEY", "SHOPIFY_API_SECRET", "FACEBOOK_APP_ID", "FACEBOOK_VERIFY_TOKEN"])
+def test_a_part_of_an_app_is_refused(name: str) -> None:
+    with pytest.raises(StackError, match=r"required, because other settings of \w+'s app are given"):
+        environment.check_settings({name: "given"})
+
+
+def test_every_field_of_a_service_is_a_known_setting() -> None:
+    fields = {
+        name.upper()
+        for classes in list_settings_classes(list(MANIFESTS)).values()
+        for cls in classes
+        for name in cls.model_fields
+    }
+    assert fields - set(environment.SETTINGS) == {"POLL_CRONS", "STEP_SECONDS"}, "a collection, and one for tests"

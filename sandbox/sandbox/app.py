@@ -67,8 +67,10 @@ def _get_clock_skew(platforms: Sequence[Platform], path: str) -> float:
 def main() -> None:
     """Serve the sandbox over HTTP until the process is stopped.
 
-    Exit with a message if a required setting is missing.
+    Exit with a message if a required setting is missing, and in production, where only the real platforms may be used.
     """
+    if os.environ.get("MERCHANT_SYNC_ENV") == "production":
+        sys.exit("sandbox: MERCHANT_SYNC_ENV is production, which has no sandbox")
     try:
         settings = Settings(_secrets_dir=os.environ.get("SETTINGS_DIR"))
     except ValidationError as error:

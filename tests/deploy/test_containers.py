@@ -96,7 +96,7 @@ NOT_FOR_PRODUCTION = {
     # The files have a value.
     *("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "GATEWAY_HOST", "GATEWAY_INTERNAL_HOST", "GATEWAY_INTERNAL_PORT"),
     *("GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "GATEWAY_URL", "GATEWAY_PORT", "HOST", "PORT", "SETTINGS_DIR"),
-    *("GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL"),
+    *("GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL", "MERCHANT_SYNC_ENV"),
     *(setting.name for manifest in MANIFESTS for setting in manifest.settings if setting.stack_value),
     # Generated.
     *("STATE_TOKEN_SECRET", "TOKEN_ENCRYPTION_KEYS", *KEYS),
@@ -114,6 +114,13 @@ def test_every_other_setting_of_dot_env_reaches_a_service_in_production() -> Non
     lost = [name for name in environment.SETTINGS if f"${{{name}" not in files]
 
     assert set(lost) - NOT_FOR_PRODUCTION == set()
+
+
+def test_production_is_said_to_every_process_that_reads_settings() -> None:
+    modes = {name: value for name, setting, value in list_settings(PRODUCTION) if setting == "MERCHANT_SYNC_ENV"}
+
+    assert modes == dict.fromkeys((*SERVICES, "operator"), "production")
+    assert not [name for name, setting, _ in list_settings(COMPOSE) if setting == "MERCHANT_SYNC_ENV"]
 
 
 def test_no_secret_is_in_the_files() -> None:

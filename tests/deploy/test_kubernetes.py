@@ -23,6 +23,8 @@ from merchant_sync.manifests import MANIFESTS
 from merchant_sync.operating.checks.settings import list_settings_classes
 from merchant_sync.parts import FETCHERS, SERVICES
 from messaging.keyed_consumer import KeyedConsumer
+from platforms.known_settings import list_known_settings
+from service.known_settings import list_setting_errors
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS = ("sandbox", "production")
@@ -129,6 +131,15 @@ def test_every_plain_setting_is_one_and_none_is_a_secret(overlay: str) -> None:
 
 def test_production_holds_no_secret_at_all() -> None:
     assert select_kinds("production", "Secret") == {}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_production_is_said_to_every_process_and_refuses_nothing_that_it_is_given(name: str) -> None:
+    given = get_plain_settings("production", name)
+
+    assert given["MERCHANT_SYNC_ENV"] == "production"
+    assert list(list_setting_errors(given, list_known_settings())) == []
+    assert "MERCHANT_SYNC_ENV" not in get_plain_settings("sandbox", name)
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -3,7 +3,7 @@
 Each fetcher passes in its own `Source`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ from messaging.tracing import export_traces
 from service.logging_setup import configure_logging
 from service.metrics import add_metrics_route
 from service.process import Check, Endpoint, add_health_routes, serve
+from service.production import Check as SettingCheck
 from service.settings import load_settings
 
 INCREMENTAL_SECONDS = 10.0
@@ -46,16 +47,22 @@ S = TypeVar("S", bound=FetcherSettings)
 
 
 def run_fetcher(
-    service: str, slug: str, settings_class: type[S], open_source: Callable[[S], AbstractAsyncContextManager[Source]]
+    service: str,
+    slug: str,
+    settings_class: type[S],
+    open_source: Callable[[S], AbstractAsyncContextManager[Source]],
+    *,
+    known_settings: Mapping[str, SettingCheck],
 ) -> None:
     """Run the fetcher `service` of the platform `slug` until the process receives a signal to stop.
 
     `open_source` takes the settings and returns a context manager, in which the platform's `Source` is open.
+    `known_settings` are all settings of the installation, see `service.settings.load_settings`.
     """
+    settings = load_settings(settings_class, known_settings)
+    configure_logging(service)
 
     async def start(exit_stack: AsyncExitStack) -> list[Endpoint]:
-        settings = load_settings(settings_class)
-        configure_logging(service)
         exit_stack.enter_context(export_traces(service, settings.otel_exporter_otlp_endpoint))
         registry = CollectorRegistry()
         source = InstrumentedSource(await exit_stack.enter_async_context(open_source(settings)), slug, registry)

@@ -38,7 +38,10 @@ def main() -> None:
     """Check once whether the local service is ready. If it is not, exit with 1 and the reason on standard error."""
     given, own_port = sys.argv[1:], os.environ.get("PORT", "8080")
     by_tls = not given and bool(os.environ.get("INTERNAL_TLS_CERT_FILE"))
-    if error := check_ready(int((given or [own_port])[0]), by_tls=by_tls):
+    port = (given or [own_port])[0]
+    if not port.isdecimal():
+        sys.exit("PORT: must be a number")
+    if error := check_ready(int(port), by_tls=by_tls):
         sys.exit(error)
 
 

@@ -7,15 +7,15 @@ it buffers headers of any size.
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 import structlog
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from service.client_addresses import ClientAddresses
+
 log = structlog.get_logger()
-Network = IPv4Network | IPv6Network
 
 CHECK_SECONDS = 1.0
 """The seconds between two looks for connections that have taken too long."""
@@ -36,8 +36,8 @@ class RequestLimits:
 
     `header_bytes` and `header_seconds` limit a request's first line and headers together. `idle_seconds` is how long a
     connection may stay open without a request. At most `connections` connections are open at the same time, of which at
-    most `connections_per_address` come from one IP address. At most `body_bytes` bytes of bodies are in memory at the
-    same time, of all requests together.
+    most `connections_per_address` come from one client. At most `body_bytes` bytes of bodies are in memory at the same
+    time, of all requests together.
     """
 
     header_bytes: int = 64 * 1024
@@ -51,14 +51,13 @@ class RequestLimits:
 class ConnectionLimiter:
     """Enforces `limits` for all connections of one process to its public port.
 
-    `trusted_proxies` are the networks of proxies in front of this service. Such an address stands for many clients, so
-    the number of its connections is not limited. An empty tuple means that clients connect directly. None means that
-    the proxies are not known; then the number of connections is limited for no single address.
+    `addresses` tells clients from proxies. The address of a proxy stands for many clients, so the number of its
+    connections is not limited, and where the proxies are not known, that of no single address is.
     """
 
-    def __init__(self, limits: RequestLimits, trusted_proxies: tuple[Network, ...] | None = None) -> None:
+    def __init__(self, limits: RequestLimits, addresses: ClientAddresses) -> None:
         self.limits = limits
-        self._trusted_proxies = trusted_proxies
+        self._addresses = addresses
         self._open: dict[LimitedProtocol, str | None] = {}
         self._open_by_address = Counter[str]()
         self._buffered_bytes = 0
@@ -68,10 +67,10 @@ class ConnectionLimiter:
     def add(self, connection: "LimitedProtocol", address: str) -> bool:
         """Add an open connection from the IP address `address`, and return True.
 
-        When too many connections are open, in total or from this address, add nothing and return False. The address is
+        When too many connections are open, in total or from this client, add nothing and return False. The address is
         empty for a connection over a Unix socket.
         """
-        counted = address if self._is_limited_address(address) else None
+        counted = self._addresses.find_client(address)
         is_full = len(self._open) >= self.limits.connections
         if is_full or (counted and self._open_by_address[counted] >= self.limits.connections_per_address):
             return False
@@ -101,11 +100,6 @@ class ConnectionLimiter:
         """
         self._buffered_bytes += size
         return self._buffered_bytes <= self.limits.body_bytes
-
-    def _is_limited_address(self, address: str) -> bool:
-        if self._trusted_proxies is None or not address:
-            return False
-        return not any(ip_address(address) in network for network in self._trusted_proxies)
 
     def _close_late_and_log_refusals(self) -> None:
         self._timer = None

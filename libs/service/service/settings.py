@@ -1,21 +1,25 @@
 """Reads settings from the environment, `.env` and the folder SETTINGS_DIR.
 
-A missing or malformed setting ends the process with one line on standard error that names the setting.
+A missing, malformed or misspelt setting ends the process with one line on standard error that names the setting. With
+MERCHANT_SYNC_ENV=production, so does one that is not for production, such as the sandbox's address or a weak secret.
 """
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from ssl import SSLContext
 from typing import Literal, NoReturn, Self, TypeVar
 
+from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from messaging.brokers import Brokers, Login, Mechanism
 from messaging.tls import create_context, load_certificate
+from service.known_settings import list_setting_errors
+from service.production import Check
 
 
 class Settings(BaseSettings):
@@ -151,26 +155,46 @@ SETTINGS_DIR_VARIABLE = "SETTINGS_DIR"
 Environment variables take precedence over these files."""
 
 
-def load_settings(settings_class: type[S]) -> S:
+def load_settings(settings_class: type[S], known: Mapping[str, Check]) -> S:
     """Return the settings of this process as an instance of `settings_class`.
 
-    If one is missing or malformed, print a line that names it on standard error and exit with 2.
+    `known` are all settings of the installation, each with the check of its value in production. If a setting is
+    missing, malformed, misspelt or not for production, print a line that names it on standard error and exit with 2.
     """
+    folder = _find_settings_dir()
+    given, declared = _read_given_settings(folder)
+    if errors := list(list_setting_errors(given, known, declared)):
+        _exit_with_errors(errors)
     try:
-        return settings_class(_secrets_dir=_find_settings_dir())
+        return settings_class(_secrets_dir=folder)
     except ValidationError as error:
-        _exit_with_error(error)
+        _exit_with_errors(_describe_errors(error))
 
 
 def _find_settings_dir() -> str | None:
     folder = os.environ.get(SETTINGS_DIR_VARIABLE)
     if folder and not Path(folder).is_dir():
-        sys.stderr.write(f"cannot start, setting {SETTINGS_DIR_VARIABLE}: there is no folder {folder}\n")
-        raise SystemExit(2)
+        _exit_with_errors([f"{SETTINGS_DIR_VARIABLE}: there is no folder {folder}"])
     return folder
 
 
-def _exit_with_error(error: ValidationError) -> NoReturn:
-    messages = [f"{'.'.join(str(p) for p in e['loc']).upper() or 'settings'}: {e['msg']}" for e in error.errors()]
-    sys.stderr.write(f"cannot start, setting {'; '.join(messages)}\n")
+def _read_given_settings(folder: str | None) -> tuple[dict[str, str], frozenset[str]]:
+    """Return all given settings by name, in upper case, and the names of those in `.env` and in the folder.
+
+    The environment overrides `.env`, and `.env` the folder. An empty value counts as not given.
+    """
+    files = (path for path in Path(folder).iterdir() if path.is_file()) if folder else ()
+    in_folder = {path.name: path.read_text(errors="replace").strip() for path in files}
+    declared = {name.upper(): value for name, value in {**in_folder, **dotenv_values(".env")}.items() if value}
+    environment = {name.upper(): value for name, value in os.environ.items() if value}
+    return {**declared, **environment}, frozenset(declared)
+
+
+def _describe_errors(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors():
+        yield f"{'.'.join(str(part) for part in problem['loc']).upper() or 'settings'}: {problem['msg']}"
+
+
+def _exit_with_errors(errors: Iterable[str]) -> NoReturn:
+    sys.stderr.write(f"cannot start, setting {'; '.join(errors)}\n")
     raise SystemExit(2)

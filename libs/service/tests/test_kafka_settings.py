@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from certificates import Authority, encrypt_key
+from service.known_settings import OWN_SETTINGS
 from service.settings import KafkaSettings, load_settings
 
 LOGIN = {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_USERNAME": "me", "KAFKA_PASSWORD": "mine-alone"}
@@ -19,7 +20,7 @@ def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **settings: object) ->
     monkeypatch.chdir(tmp_path)
     for name, value in {"KAFKA_BOOTSTRAP_SERVERS": "one:1,two:2", **settings}.items():
         monkeypatch.setenv(name, str(value))
-    return load_settings(KafkaSettings)
+    return load_settings(KafkaSettings, OWN_SETTINGS)
 
 
 def test_connections_are_plain_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from service import limited_protocol
+from service.client_addresses import ClientAddresses
 from service.limited_protocol import ConnectionLimiter, LimitedProtocol, RequestLimits
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -70,7 +71,7 @@ async def listen(
     limits: RequestLimits = RequestLimits(), trusted_proxies: tuple[Any, ...] | None = None
 ) -> AsyncIterator[Listener]:
     listening = socket.create_server(("127.0.0.1", 0))
-    limiter = ConnectionLimiter(limits, trusted_proxies)
+    limiter = ConnectionLimiter(limits, ClientAddresses(trusted_proxies))
     http: Any = partial(LimitedProtocol, limiter=limiter)
     server = uvicorn.Server(uvicorn.Config(answer, http=http, log_config=None, lifespan="off"))  # type: ignore[arg-type]
     serving = asyncio.create_task(server.serve(sockets=[listening]))
@@ -263,3 +264,21 @@ async def test_a_client_that_reads_no_answers_keeps_no_connection(monkeypatch: p
         connection.transport.close()
         await listener.wait_for_connections(0)
         assert await read_status(await listener.send(REQUEST)) == 200
+
+
+class FakeConnection:
+    def close_if_late(self, now: float) -> None:
+        """Is never late."""
+
+
+async def test_all_addresses_of_one_ipv6_network_are_one_client() -> None:
+    limiter: Any = ConnectionLimiter(RequestLimits(connections_per_address=1), ClientAddresses(()))
+    first, other = FakeConnection(), FakeConnection()
+
+    assert limiter.add(first, "2001:db8::1")
+    assert not limiter.add(FakeConnection(), "2001:db8::2:1")
+    assert limiter.add(other, "2001:db8:0:1::1")
+    limiter.remove(first)
+    assert limiter.add(first, "2001:db8::2:1")
+    limiter.remove(first)
+    limiter.remove(other)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from service.known_settings import OWN_SETTINGS
 from service.service_auth import CallersByHash
 from service.settings import Settings, load_settings
 
@@ -16,9 +17,9 @@ class ExampleSettings(Settings):
 def test_an_empty_value_leaves_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("NEEDED_THING=there\nPORT=\n")
-    assert load_settings(ExampleSettings) == ExampleSettings(needed_thing="there", port=5000)
+    assert load_settings(ExampleSettings, OWN_SETTINGS) == ExampleSettings(needed_thing="there", port=5000)
     monkeypatch.setenv("NEEDED_THING", "")
-    assert load_settings(ExampleSettings).needed_thing == "there"
+    assert load_settings(ExampleSettings, OWN_SETTINGS).needed_thing == "there"
 
 
 def test_a_required_setting_that_is_empty_ends_the_process_by_name(
@@ -27,7 +28,7 @@ def test_a_required_setting_that_is_empty_ends_the_process_by_name(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NEEDED_THING", "")
     with pytest.raises(SystemExit):
-        load_settings(ExampleSettings)
+        load_settings(ExampleSettings, OWN_SETTINGS)
     assert capsys.readouterr().err == "cannot start, setting NEEDED_THING: Field required\n"
 
 
@@ -40,11 +41,11 @@ def test_a_folder_has_the_settings_that_the_environment_lacks(monkeypatch: pytes
     (tmp_path / "KEYS").write_text(f"gateway:{'a' * 64}\n")
     (tmp_path / "WORD").write_text("from the folder")
     monkeypatch.setenv("SETTINGS_DIR", str(tmp_path))
-    assert load_settings(FolderSettings).word == "from the folder"
+    assert load_settings(FolderSettings, OWN_SETTINGS).word == "from the folder"
 
     monkeypatch.setenv("WORD", "from the environment")
 
-    settings = load_settings(FolderSettings)
+    settings = load_settings(FolderSettings, OWN_SETTINGS)
     assert (settings.word, settings.keys) == ("from the environment", {"a" * 64: "gateway"})
 
 
@@ -52,6 +53,61 @@ def test_a_missing_folder_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setenv("SETTINGS_DIR", "/nowhere/at/all")
 
     with pytest.raises(SystemExit):
-        load_settings(FolderSettings)
+        load_settings(FolderSettings, OWN_SETTINGS)
 
     assert "SETTINGS_DIR: there is no folder /nowhere/at/all" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["environment", "file", "folder"])
+def test_a_misspelt_setting_ends_the_process_with_the_name_that_is_meant(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NEEDED_THING", "there")
+    if place == "environment":
+        monkeypatch.setenv("GATEWAY_PROT", "5000")
+    elif place == "file":
+        (tmp_path / ".env").write_text("GATEWAY_PROT=5000\n")
+    else:
+        (tmp_path / "secrets").mkdir()
+        (tmp_path / "secrets" / "GATEWAY_PROT").write_text("5000")
+        monkeypatch.setenv("SETTINGS_DIR", str(tmp_path / "secrets"))
+
+    with pytest.raises(SystemExit) as exit_info:
+        load_settings(ExampleSettings, OWN_SETTINGS)
+
+    assert exit_info.value.code == 2
+    reason = "is not a setting, GATEWAY_PORT is one: correct the name, or remove it"
+    assert capsys.readouterr().err == f"cannot start, setting GATEWAY_PROT: {reason}\n"
+
+
+def test_a_malformed_number_ends_the_process_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NEEDED_THING", "there")
+    monkeypatch.setenv("PORT", "abc")
+
+    with pytest.raises(SystemExit):
+        load_settings(ExampleSettings, OWN_SETTINGS)
+
+    error = capsys.readouterr().err
+    assert error.startswith("cannot start, setting PORT: ") and error.count("\n") == 1
+
+
+def test_production_is_a_mode_of_this_process_alone_and_is_spelt_right(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NEEDED_THING", "there")
+    monkeypatch.setenv("SANDBOX_URL", "http://sandbox")
+    assert load_settings(ExampleSettings, OWN_SETTINGS).needed_thing == "there"
+
+    for mode, reason in (
+        ("prodction", "MERCHANT_SYNC_ENV: must be production or development"),
+        ("production", "SANDBOX_URL: production has no sandbox: leave it out"),
+    ):
+        monkeypatch.setenv("MERCHANT_SYNC_ENV", mode)
+        with pytest.raises(SystemExit):
+            load_settings(ExampleSettings, OWN_SETTINGS)
+        assert capsys.readouterr().err == f"cannot start, setting {reason}\n"

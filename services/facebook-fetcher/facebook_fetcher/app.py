@@ -9,6 +9,7 @@ from facebook_fetcher.source import SLUG, FacebookSource
 from messaging.tracing import trace_call
 from platforms.facebook.fields import RequestedFields
 from platforms.facebook.session import open_client
+from platforms.known_settings import list_known_settings
 
 SERVICE = "facebook-fetcher"
 
@@ -23,7 +24,7 @@ async def _open_source(settings: FacebookFetcherSettings) -> AsyncIterator[Faceb
 
 def main() -> None:
     """Run the service until the process receives SIGINT or SIGTERM."""
-    run_fetcher(SERVICE, SLUG, FacebookFetcherSettings, _open_source)
+    run_fetcher(SERVICE, SLUG, FacebookFetcherSettings, _open_source, known_settings=list_known_settings())
 
 
 if __name__ == "__main__":

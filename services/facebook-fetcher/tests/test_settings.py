@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from facebook_fetcher.settings import FacebookFetcherSettings
+from platforms.known_settings import list_known_settings
 from service.settings import load_settings
 
 GIVEN = {
@@ -23,7 +24,7 @@ def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Any:
         monkeypatch.chdir(tmp_path)
         for name, value in {**GIVEN, **settings}.items():
             monkeypatch.setenv(name, value)
-        return load_settings(FacebookFetcherSettings)
+        return load_settings(FacebookFetcherSettings, list_known_settings())
 
     return load_with
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.settings import PlatformSettings
+from platforms.known_settings import list_known_settings
 from platforms.registry import PLATFORMS, load_role
 from service.settings import load_settings
 
@@ -23,7 +24,8 @@ def load_platform_settings() -> dict[str, PlatformSettings]:
 
     Settings that are incomplete or malformed end the process with a message that names them.
     """
-    return {slug: load_settings(load_role(slug, "connect").Settings) for slug in PLATFORMS}
+    known = list_known_settings()
+    return {slug: load_settings(load_role(slug, "connect").Settings, known) for slug in PLATFORMS}
 
 
 def create_adapters(

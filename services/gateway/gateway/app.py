@@ -26,6 +26,7 @@ from messaging.publisher import EventPublisher
 from messaging.tracing import export_traces
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.settings import PlatformSettings
+from platforms.known_settings import list_known_settings
 from platforms.registry import PLATFORMS
 from service.limited_protocol import ConnectionLimiter, RequestLimits
 from service.logging_setup import configure_logging
@@ -48,7 +49,8 @@ def get_time_ms() -> int:
 def main() -> None:
     """Run the gateway until SIGTERM."""
     configure_logging(NAME)
-    settings, platform_settings = load_settings(GatewaySettings), load_platform_settings()
+    settings = load_settings(GatewaySettings, list_known_settings())
+    platform_settings = load_platform_settings()
     # These adapters only show what the processes, which create their own, will have: topics and addresses.
     adapters = create_adapters(platform_settings, httpx.AsyncClient(), get_time_ms)
     for warning in list_port_warnings(adapters.values(), settings.gateway_port):
@@ -117,7 +119,7 @@ async def start(
         connections=settings.gateway_max_connections,
         body_bytes=max(RequestLimits.body_bytes, 2 * settings.webhook_max_bytes),
     )
-    limiter = ConnectionLimiter(limits, settings.trusted_proxies)
+    limiter = ConnectionLimiter(limits, parts.addresses)
     protocol = partial(WebhookProtocol, endpoints=WebhookEndpoints(handlers), limiter=limiter)
     return [
         Endpoint(public, settings.gateway_host, settings.gateway_port, protocol),

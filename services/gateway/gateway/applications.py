@@ -16,6 +16,7 @@ from gateway.adapters import has_https_origin, list_configured_adapters
 from gateway.connect.client_credentials import ClientCredentialsConnector
 from gateway.connect.grants import GrantService
 from gateway.connect.oauth_flow import OAuthFlow
+from gateway.connect.rate_limit import SIGN_INS_PER_CLIENT, SIGN_INS_PER_PROCESS, SignInRateLimit
 from gateway.connect.routes.credentials import CredentialsFlow, create_credentials_routes
 from gateway.connect.routes.oauth import create_oauth_routes
 from gateway.connect.routes.webhook_challenge import create_challenge_routes
@@ -41,7 +42,7 @@ from gateway.tokens.encryption import TokenCipher
 from gateway.tokens.service import TokenService
 from gateway.webhooks.asgi import Asgi, WebhookMiddleware
 from gateway.webhooks.connection_cache import ConnectionCache
-from gateway.webhooks.handler import Publish, WebhookHandler
+from gateway.webhooks.handler import REFUSALS_PER_CLIENT, REFUSALS_PER_PROCESS, Publish, WebhookHandler
 from gateway.webhooks.installations import Installations
 from gateway.webhooks.probe import PostProbe, WatchTopic
 from gateway.webhooks.subscriptions import WebhookSubscriptions
@@ -49,8 +50,10 @@ from gateway.webhooks.tracing import WebhookReceiver, trace_handler, trace_publi
 from messaging.errors import UnavailableError
 from platform_sdk.adapters import AccountApi, PlatformAdapter, Webhooks
 from platform_sdk.connection_methods import Credentials, OAuth
+from service.client_addresses import ClientAddresses
 from service.metrics import add_metrics_route
 from service.process import Check, add_health_routes, hide_check_reasons
+from service.rate_limits import ClientRateLimiter
 
 if TYPE_CHECKING:
     from httpx import AsyncClient
@@ -87,6 +90,11 @@ class Parts:
         return {slug: adapter.api for slug, adapter in self.adapters.items()}
 
     @cached_property
+    def addresses(self) -> ClientAddresses:
+        """Tells the addresses of clients from those of proxies."""
+        return ClientAddresses(self.settings.trusted_proxies)
+
+    @cached_property
     def cipher(self) -> TokenCipher:
         """The cipher for stored tokens."""
         return TokenCipher(self.settings.token_encryption_keys)
@@ -119,13 +127,16 @@ def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi
     `checks` are the readiness checks by name. The public application does not show their reasons.
     """
     tokens = _create_token_service(parts)
+    refusals = ClientRateLimiter(parts.addresses, per_client=REFUSALS_PER_CLIENT, per_process=REFUSALS_PER_PROCESS)
     handlers = [
-        _create_webhook_handler(parts, tokens, adapter, adapter.webhooks)
+        _create_webhook_handler(parts, tokens, refusals, adapter, adapter.webhooks)
         for adapter in parts.configured_adapters
         if adapter.webhooks
     ]
     application = _create_public_application(parts, hide_check_reasons(checks))
-    safe = SafeHeaders(application, https_only=has_https_origin(parts.configured_adapters))
+    sign_ins = ClientRateLimiter(parts.addresses, per_client=SIGN_INS_PER_CLIENT, per_process=SIGN_INS_PER_PROCESS)
+    limited = SignInRateLimit(application, sign_ins, parts.adapters)
+    safe = SafeHeaders(limited, https_only=has_https_origin(parts.configured_adapters))
     public = WebhookMiddleware(safe, handlers)
     return public, handlers, _create_internal_application(parts, tokens, checks)
 
@@ -245,7 +256,7 @@ def _create_manual_syncs(parts: Parts) -> ManualSyncs:
 
 
 def _create_webhook_handler(
-    parts: Parts, tokens: TokenService, adapter: PlatformAdapter, webhooks: Webhooks
+    parts: Parts, tokens: TokenService, refusals: ClientRateLimiter, adapter: PlatformAdapter, webhooks: Webhooks
 ) -> WebhookReceiver:
     connections = parts.stores.connections
     handler = WebhookHandler(
@@ -256,6 +267,7 @@ def _create_webhook_handler(
         installations=Installations(connections, tokens, parts.apis),
         erasure=create_erasure_service(parts),
         count_delivery=parts.metrics.build_delivery_counter(adapter.slug),
+        refusals=refusals,
         max_bytes=parts.settings.webhook_max_bytes,
         source=NAME,
     )

@@ -11,7 +11,7 @@ from pydantic_settings import NoDecode
 
 from database.url import DatabaseUrl
 from platform_sdk.settings import OptionalUrl, Url
-from service.limited_protocol import Network
+from service.client_addresses import Network
 from service.service_auth import CallersByHash, InternalKey
 from service.settings import InternalApiSettings
 

@@ -53,8 +53,10 @@ from platforms.shopify.admin_api import ShopifySubscription
 from platforms.shopify.settings import Settings as ShopifySettings
 from platforms.shopify.webhooks import ShopifyWebhooks
 from response_checks import check_response
+from service.client_addresses import ClientAddresses
 from service.limited_protocol import ConnectionLimiter, RequestLimits
 from service.process import Check
+from service.rate_limits import ClientRateLimiter, Rate
 
 RESPONSE_CHECKS: Any = {"response": [check_response]}
 """Hooks that compare every response with the OpenAPI description of its route."""
@@ -567,13 +569,14 @@ def world_without_database(make_settings: Callable[..., GatewaySettings]) -> Wor
 class Route:
     """The webhook route alone, with one connected shop and a fake Kafka."""
 
-    def __init__(self, adapter: PlatformAdapter) -> None:
+    def __init__(self, adapter: PlatformAdapter, trusted_proxies: tuple[Any, ...] | None = None) -> None:
         self.kafka = FakeKafka()
         self.loaded_names: list[str] = []
         self.delivery_counts = Counter[tuple[str, str]]()
         self.load_count = 0
         self.address = ("", 0)
         self.clock = 0.0
+        self.addresses = ClientAddresses(trusted_proxies)
         self.rows = {NAME: Connection(NAME, uuid4(), "connected", 1, 1, (), 0, None, EncryptedTokens("k1.encrypted"))}
 
         async def load_connections(names: Collection[str]) -> list[Connection]:
@@ -597,6 +600,9 @@ class Route:
             installations=None,  # type: ignore[arg-type] # no delivery here is about the app itself
             erasure=None,  # type: ignore[arg-type]
             count_delivery=count_delivery,
+            refusals=ClientRateLimiter(
+                self.addresses, per_client=Rate(5, 0.001), per_process=Rate(50, 0.001), clock=lambda: self.clock
+            ),
             max_bytes=4096,
             answer_seconds=0.3,
         )
@@ -610,7 +616,7 @@ class Route:
     async def open_listener(self, limits: RequestLimits = RequestLimits()) -> AsyncIterator[tuple[str, int]]:
         """Serves the route on a socket, as the public listener does; yields host and port."""
         endpoints = WebhookEndpoints([self.handler], body_seconds=0.3)
-        self.limiter = ConnectionLimiter(limits)
+        self.limiter = ConnectionLimiter(limits, self.addresses)
         http: Any = partial(WebhookProtocol, endpoints=endpoints, limiter=self.limiter)
         listener = socket.create_server(("127.0.0.1", 0))
         host, port = listener.getsockname()

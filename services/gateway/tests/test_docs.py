@@ -57,7 +57,7 @@ async def test_the_served_documents_are_the_committed_ones(world_without_databas
 
 def test_exactly_the_public_routes_are_described(world_without_database: Any) -> None:
     public, handlers, _ = create_applications(world_without_database.parts, {})
-    routes = iter_route_contexts(public._app._app.routes)
+    routes = iter_route_contexts(public._app._app._app.routes)
     routes_by_method = {(method.lower(), route.path_format) for route in routes for method in route.methods}
     routes_by_method |= {("post", handler.path) for handler in handlers}
     assert routes_by_method == {(method, path) for method, path, _ in list_operations()}

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +13,7 @@ import pytest
 from contracts.events import SyncRequested
 from contracts.headers import derive_id
 from gateway.webhooks.sync_request import build_request_body, derive_sync_id
+from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.deliveries import Delivery, DeliveryKind
 
 NAME = "shopify:acme.myshopify.com"
@@ -246,3 +250,86 @@ async def test_the_log_line_holds_no_body(route: Any, capsys: pytest.CaptureFixt
 async def test_other_requests_are_passed_on(route: Any) -> None:
     assert (await route.client.post("/shopify/other")).status_code == 418
     assert (await route.client.get("/shopify/webhook")).status_code == 418
+
+
+async def deliver_forged(route: Any, **headers: str) -> Any:
+    return await route.deliver(X_Shopify_Hmac_Sha256="forged", **headers)
+
+
+@pytest.fixture(params=["asgi", "connection"])
+async def open_route(shopify: PlatformAdapter, make_route: Any, request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    """The route where the tests' own address is known to be a client's, called directly and through a socket."""
+    route = make_route(shopify, ())
+    if request.param == "asgi":
+        yield route
+    else:
+        async with route.open_listener() as route.address:
+            yield route
+
+
+async def test_too_many_refused_deliveries_of_a_client_are_answered_429_and_valid_ones_never(
+    open_route: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = [await deliver_forged(open_route) for _ in range(8)]
+
+    assert [response.status_code for response in refused] == [401] * 5 + [429] * 3
+    assert {response.headers.get("retry-after") for response in refused[5:]} == {"1"}
+    assert [(await open_route.deliver()).status_code for _ in range(20)] == [200] * 20
+    assert (await deliver_forged(open_route)).status_code == 429
+
+    open_route.clock += 1_001  # one more in a thousand seconds
+    assert [(await deliver_forged(open_route)).status_code for _ in range(2)] == [401, 429]
+    counted = {outcome: count for (_, outcome), count in open_route.delivery_counts.items() if "refused" in outcome}
+    assert list(counted.values()) == [11], "those that are not logged are counted too"
+    async with asyncio.timeout(5):
+        written = ""
+        while written.count("refused 401") < 6 or written.count("requested") < 20:
+            await asyncio.sleep(0.01)
+            written += capsys.readouterr().out
+    assert written.count("refused 401") == 6
+
+
+async def test_refusals_of_other_clients_and_of_unknown_ones_do_not_count_together(
+    shopify: PlatformAdapter, make_route: Any
+) -> None:
+    route = make_route(shopify, (ip_network("127.0.0.0/8"),))
+
+    async def forge(client: str) -> int:
+        response = await deliver_forged(route, X_Forwarded_For=client)
+        return int(response.status_code)
+
+    assert [await forge("198.51.100.7") for _ in range(6)] == [401] * 5 + [429]
+    assert await forge("198.51.100.8") == 401
+    assert await forge("203.0.113.9, 198.51.100.7") == 429, "what the client claims does not count"
+    assert [await forge("") for _ in range(51)] == [401] * 50 + [429]
+
+
+class BrokenWebhooks:
+    """Webhooks of a platform whose parser meets a delivery that it was not written for."""
+
+    def __init__(self, webhooks: Any) -> None:
+        self._webhooks = webhooks
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._webhooks, name)
+
+    def verify_and_parse_deliveries(self, headers: Any, body: bytes) -> Any:
+        return {}[body.decode()]
+
+
+@pytest.mark.parametrize("way", ["asgi", "connection"])
+async def test_an_error_in_a_platforms_parser_is_logged_without_the_body_and_answered_500(
+    shopify: PlatformAdapter, make_route: Any, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    route = make_route(replace(shopify, webhooks=BrokenWebhooks(shopify.webhooks)))
+    if way == "asgi":
+        response = await route.deliver(b"jane's secret")
+    else:
+        async with route.open_listener():
+            response = await route.deliver(b"jane's secret")
+            assert (await route.deliver(b"jane's secret")).status_code == 500, "on the same connection"
+
+    assert (response.status_code, response.json()["reason"]) == (500, "an error of this service")
+    logged = capsys.readouterr()
+    assert "verify_and_parse_deliveries" in logged.out and "KeyError" in logged.out
+    assert "jane" not in logged.out + logged.err

@@ -19,6 +19,7 @@ from messaging.keyed_consumer import KeyedConsumer
 from messaging.outbox import OutboxRelay
 from messaging.publisher import EventPublisher
 from messaging.tracing import export_traces
+from platforms.known_settings import list_known_settings
 from platforms.registry import PLATFORMS
 from scheduler.client import GatewayClient
 from scheduler.handlers import (
@@ -47,7 +48,7 @@ DEAD_LETTER_TOPICS = r"^.+\.dlq$"
 
 
 async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
-    settings = load_settings(SchedulerSettings)
+    settings = load_settings(SchedulerSettings, list_known_settings())
     configure_logging(SERVICE)
     exit_stack.enter_context(export_traces(SERVICE, settings.otel_exporter_otlp_endpoint))
     database = Database(settings.database_url.get_secret_value(), schema="scheduler")

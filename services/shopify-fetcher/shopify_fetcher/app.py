@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from connector.app import run_fetcher
 from messaging.tracing import trace_call
+from platforms.known_settings import list_known_settings
 from platforms.shopify.session import open_client
 from shopify_fetcher.settings import ShopifyFetcherSettings
 from shopify_fetcher.source import SLUG, ShopifySource
@@ -20,7 +21,7 @@ async def _open_source(settings: ShopifyFetcherSettings) -> AsyncIterator[Shopif
 
 def main() -> None:
     """Run the service until the process receives SIGINT or SIGTERM."""
-    run_fetcher(SERVICE, SLUG, ShopifyFetcherSettings, _open_source)
+    run_fetcher(SERVICE, SLUG, ShopifyFetcherSettings, _open_source, known_settings=list_known_settings())
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from messaging.keyed_consumer import ConsumerLimits, KeyedConsumer
 from messaging.outbox import OutboxRelay
 from messaging.publisher import EventPublisher
 from messaging.tracing import export_traces
+from platforms.known_settings import list_known_settings
 from service.logging_setup import configure_logging
 from service.metrics import add_metrics_route
 from service.periodic_tasks import PeriodicTask
@@ -45,7 +46,7 @@ PAGE_LIMITS = ConsumerLimits(batch_bytes=2 * 1024 * 1024, concurrency=8, buffere
 
 
 async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
-    settings = load_settings(WriterSettings)
+    settings = load_settings(WriterSettings, list_known_settings())
     configure_logging(SERVICE)
     exit_stack.enter_context(export_traces(SERVICE, settings.otel_exporter_otlp_endpoint))
     url = settings.database_url.get_secret_value()

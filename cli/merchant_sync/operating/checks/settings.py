@@ -17,7 +17,9 @@ from merchant_sync.operating.checks import Finding, report_bad, report_good
 from merchant_sync.parts import GATEWAY, SCHEDULER, SPACES_WRITER
 from platform_sdk.manifests import Manifest
 from platform_sdk.settings import MISSING_SETTINGS
+from platforms.known_settings import list_known_settings
 from scheduler.settings import SchedulerSettings
+from service.known_settings import list_setting_errors
 from spaces_writer.settings import WriterSettings
 
 REQUIRED = (
@@ -45,6 +47,8 @@ def check(access: Access) -> Iterator[Finding]:
         yield report_bad("settings of this command", details, "set them (deploy/env.example)")
     else:
         yield report_good("settings of this command", "complete")
+    if errors := list(list_setting_errors(access.settings, list_known_settings())):
+        yield report_bad("settings for production", "; ".join(errors), "correct them: no service starts with them")
     for service, classes in list_settings_classes(manifests).items():
         yield _check_service(service, classes, access)
 

@@ -53,9 +53,13 @@ WEBHOOK_RESPONSES = {
     401: {"status": "error", "reason": "signature"},
     408: {"status": "error", "reason": "the body did not come"},
     413: {"status": "error", "reason": "too large"},
+    429: {"status": "error", "reason": "too many refused deliveries"},
+    500: {"status": "error", "reason": "an error of this service"},
     503: {"status": "error", "reason": "try again"},
 }
 """The JSON responses to webhook deliveries, by status."""
+RETRY_AFTER = b"1"
+"""The header `Retry-After` of a webhook's 429, in seconds: in each second another refusal is answered."""
 _WEBHOOK_BODIES = {status: orjson.dumps(content) for status, content in WEBHOOK_RESPONSES.items()}
 
 

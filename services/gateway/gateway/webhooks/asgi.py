@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
-from gateway.pages.responses import get_webhook_response_body
+from gateway.pages.responses import RETRY_AFTER, get_webhook_response_body
 from gateway.webhooks.handler import Header
 from gateway.webhooks.tracing import WebhookReceiver
 from platform_sdk.errors import RequestRejectedError
@@ -33,23 +33,27 @@ class WebhookMiddleware:
         if handler is None or scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        body = get_webhook_response_body(status := await _handle_post(handler, scope["headers"], receive))
+        peer = scope["client"][0] if scope.get("client") else ""
+        status = await _handle_post(handler, scope["headers"], receive, peer)
+        body = get_webhook_response_body(status)
         headers = [_JSON, (b"content-length", str(len(body)).encode())]
+        if status == 429:
+            headers.append((b"retry-after", RETRY_AFTER))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 
-async def _handle_post(handler: WebhookReceiver, headers: Sequence[Header], receive: Receive) -> int:
+async def _handle_post(handler: WebhookReceiver, headers: Sequence[Header], receive: Receive, peer: str) -> int:
     """Read the body of a webhook POST, let `handler` handle its deliveries, and return the HTTP status to answer."""
     try:
         async with asyncio.timeout(handler.answer_seconds):
             body = await _read_body(headers, receive, handler.max_bytes)
     except RequestRejectedError as error:
-        return handler.log_refusal(error.status, error.reason, headers)
+        return handler.refuse(error.status, error.reason, headers, peer=peer)
     except TimeoutError:
-        return handler.log_refusal(408, "the body did not come", headers)
+        return handler.refuse(408, "the body did not come", headers, peer=peer)
     answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    handler.handle(headers, body, lambda status: None if answer.done() else answer.set_result(status))
+    handler.handle(headers, body, lambda status: None if answer.done() else answer.set_result(status), peer=peer)
     return await answer
 
 

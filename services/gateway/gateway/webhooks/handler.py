@@ -10,9 +10,12 @@ batching producer directly. It creates a task only when the store or the platfor
 
 import asyncio
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
+
+import structlog
 
 from contracts.events import parse_account
 from contracts.topics import get_sync_topic
@@ -29,12 +32,19 @@ from platform_sdk.adapters import Webhooks
 from platform_sdk.deliveries import Delivery, DeliveryKind
 from platform_sdk.errors import RequestRejectedError, TokenRejectedError, TransientError
 from platform_sdk.manifests import Manifest
+from service.rate_limits import ClientRateLimiter, Rate
+
+log = structlog.get_logger()
 
 ANSWER_SECONDS = 3.0
 """The time limit from the end of the body to Kafka's acknowledgement; after it the answer is 503.
 
 Platforms wait for about 5 s, and deliver again after a 503.
 """
+
+REFUSALS_PER_CLIENT = Rate(burst=60, per_second=1)
+REFUSALS_PER_PROCESS = Rate(burst=600, per_second=20)
+"""How many refused POSTs are logged and answered with their reason. Further ones are only counted, and answered 429."""
 
 Header = tuple[bytes, bytes]
 Answer = Callable[[int], None]
@@ -131,6 +141,7 @@ class WebhookHandler:
         installations: Installations,
         erasure: ErasureService,
         count_delivery: CountDelivery,
+        refusals: ClientRateLimiter,
         max_bytes: int,
         answer_seconds: float = ANSWER_SECONDS,
         source: str = "gateway",
@@ -144,7 +155,9 @@ class WebhookHandler:
         self._publish = publish
         self._installations = installations
         self._erasure = erasure
+        self._refusals = refusals
         self._deadlines = Deadlines(answer_seconds)
+        self._count_delivery = count_delivery
         self._log = DeliveryLog(source, manifest.account_noun, count_delivery)
         self._tasks: set[asyncio.Task[None]] = set()
         self._headers = [
@@ -154,12 +167,18 @@ class WebhookHandler:
             ("content-type", b"application/json"),
         ]
 
-    def handle(self, headers: Sequence[Header], body: bytes, answer: Answer) -> None:
-        """Handle a POST and call `answer` with the HTTP status, now or later. Header names are in lower case."""
+    def handle(self, headers: Sequence[Header], body: bytes, answer: Answer, *, peer: str) -> None:
+        """Handle a POST and call `answer` with the HTTP status, now or later. Header names are in lower case.
+
+        `peer` is the IP address from which the POST came.
+        """
         try:
             deliveries = self._webhooks.verify_and_parse_deliveries(headers, body)
         except RequestRejectedError as error:
-            answer(self.log_refusal(error.status, error.reason, headers))
+            answer(self.refuse(error.status, error.reason, headers, peer=peer))
+            return
+        except Exception as error:  # noqa: BLE001 - see `_log_fault`
+            answer(self._log_fault(error))
             return
         batch = DeliveryBatch(deliveries, answer, self._log)
         self._deadlines.add(batch)
@@ -172,17 +191,30 @@ class WebhookHandler:
             batch.is_finished = True
             answer(200)
 
-    def log_refusal(self, status: int, reason: str, headers: Iterable[Header]) -> int:
-        """Log and count a refused POST, and return `status`.
+    def refuse(self, status: int, reason: str, headers: Sequence[Header], *, peer: str) -> int:
+        """Log and count a refused POST, and return the status to answer: `status`, or 429 for one of too many.
 
-        The topic, account and delivery id are logged as the headers claim them, unverified, at most 200 bytes of each.
+        One of too many from the same client is counted and not logged. The topic, account and delivery id are logged as
+        the headers claim them, unverified, at most 200 bytes of each.
         """
         claims = dict(headers)
         topic, account, webhook_id = (
             claims.get(name, b"")[:200].decode("latin-1") for name in self._webhooks.claim_headers
         )
-        self._log.log_and_count_delivery(topic, account, webhook_id, f"refused {status}: {reason}")
+        outcome = f"refused {status}: {reason}"
+        if self._refusals.take(peer, headers):
+            self._count_delivery(topic, outcome)
+            return 429
+        self._log.log_and_count_delivery(topic, account, webhook_id, outcome)
         return status
+
+    def _log_fault(self, error: Exception) -> int:
+        """Log and count an error of our own in the handling of a POST, and return 500: the platform delivers it again."""
+        # The error's text may show a part of the body.
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        log.error("delivery not handled", path=self.path, error=type(error).__name__, traceback=frames)
+        self._count_delivery("", f"held: {type(error).__name__}")
+        return 500
 
     def _try_handle_without_waiting(self, delivery: Delivery, batch: DeliveryBatch) -> bool:
         """Publish the delivery's sync request or drop the delivery, if possible without waiting.

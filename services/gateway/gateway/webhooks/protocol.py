@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from gateway.pages.responses import get_webhook_response_body
+from gateway.pages.responses import RETRY_AFTER, get_webhook_response_body
 from gateway.webhooks.deadlines import Deadlines
 from gateway.webhooks.handler import Header
 from gateway.webhooks.tracing import WebhookReceiver
@@ -83,6 +83,11 @@ class WebhookProtocol(LimitedProtocol):
             and not self.parser.should_upgrade()
         )
 
+    @property
+    def peer(self) -> str:
+        """The IP address at the other end of the connection; empty for a Unix socket."""
+        return self.client[0] if self.client else ""
+
     def answer(self, status: int, *, keep_alive: bool, has_unread_body: bool) -> None:
         """Write the answer to a webhook POST, and then keep the TCP connection open or close it.
 
@@ -145,7 +150,7 @@ class WebhookRequest:
         else:
             self._is_handled = True
             body, self.body = bytes(self.body), bytearray()
-            self._handler.handle(self._headers, body, self.answer)
+            self._handler.handle(self._headers, body, self.answer, peer=self._connection.peer)
 
     def answer(self, status: int) -> None:
         """Answer the POST with this HTTP status, unless the sender is gone."""
@@ -173,7 +178,7 @@ class WebhookRequest:
         It is called before the whole body is read. The rest of the body is discarded.
         """
         self.keep_alive = False
-        self.answer(self._handler.log_refusal(status, reason, self._headers))
+        self.answer(self._handler.refuse(status, reason, self._headers, peer=self._connection.peer))
 
 
 def _build_response(status: int, default_headers: Iterable[Header], *, keep_alive: bool) -> bytes:
@@ -183,6 +188,8 @@ def _build_response(status: int, default_headers: Iterable[Header], *, keep_aliv
         if (name, value) != LAST_ANSWER:
             head += (name, b": ", value, b"\r\n")
     head.append(b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body))
+    if status == 429:
+        head.append(b"retry-after: %b\r\n" % RETRY_AFTER)
     head.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
     head.append(body)
     return b"".join(head)

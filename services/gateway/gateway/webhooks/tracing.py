@@ -41,11 +41,11 @@ class TracingHandler:
         self.path = handler.path
         self.max_bytes = handler.max_bytes
         self.answer_seconds = handler.answer_seconds
-        self.log_refusal = handler.log_refusal
+        self.refuse = handler.refuse
         self._handle = handler.handle
         self._tracer = tracer
 
-    def handle(self, headers: Sequence[Header], body: bytes, answer: Answer) -> None:
+    def handle(self, headers: Sequence[Header], body: bytes, answer: Answer, *, peer: str) -> None:
         """Begin the span, run `WebhookHandler.handle` in it, and end it with the answer."""
         span = self._tracer.start_span(
             f"POST {self.path}",
@@ -59,7 +59,7 @@ class TracingHandler:
             span.end()
             answer(status)
 
-        span.run(partial(self._handle, headers, body, end_and_answer))
+        span.run(partial(self._handle, headers, body, end_and_answer, peer=peer))
 
 
 WebhookReceiver = WebhookHandler | TracingHandler

@@ -9,6 +9,7 @@ from bookshop_fetcher.settings import BookshopFetcherSettings
 from bookshop_fetcher.source import BookshopSource
 from connector.app import run_fetcher
 from platforms.bookshop.manifest import MANIFEST
+from platforms.known_settings import list_known_settings
 
 
 @asynccontextmanager
@@ -19,7 +20,8 @@ async def _open_source(settings: BookshopFetcherSettings) -> AsyncIterator[Books
 
 def main() -> None:
     """Run the service until it receives a stop signal."""
-    run_fetcher(MANIFEST.fetcher, MANIFEST.slug, BookshopFetcherSettings, _open_source)
+    known = list_known_settings()
+    run_fetcher(MANIFEST.fetcher, MANIFEST.slug, BookshopFetcherSettings, _open_source, known_settings=known)
 
 
 if __name__ == "__main__":

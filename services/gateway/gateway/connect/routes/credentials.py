@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from gateway.connect.grants import Connected, GrantService, SignedIn
 from gateway.connect.paths import describe_missing_settings, get_sign_in_path
 from gateway.connect.purposes import Purpose
+from gateway.connect.rate_limit import RATE_LIMITED
 from gateway.connect.sign_in_responses import AccountsProved, MerchantConnected, respond_connected, respond_proved
 from gateway.pages.forms import TOKEN_FIELD, has_form_token, is_json, is_same_origin, read_form, read_json_fields
 from gateway.pages.openapi_descriptions import (
@@ -230,7 +231,7 @@ def _describe_form(adapter: PlatformAdapter, purpose: Purpose) -> dict[str, Any]
     return describe_route(
         f"The form to {_WORDS[purpose]} {adapter.manifest.title}",
         describe_page(CredentialFields, "The form."),
-        describe_problems(_describe_unavailable(adapter)),
+        describe_problems({**_describe_unavailable(adapter), **RATE_LIMITED}),
     )
 
 
@@ -250,7 +251,7 @@ def _describe_sign_in(adapter: PlatformAdapter, method: Credentials, purpose: Pu
         f"{_WORDS[purpose].capitalize()} {title} by credentials",
         describe_json(AccountsConnected if connects else AccountsProved, {200: "Signed in."}),
         describe_redirect(303, "A browser: to the page of what was connected, or to the proved connections."),
-        describe_problems(problems),
+        describe_problems({**problems, **RATE_LIMITED}),
         dependencies=[OPTIONAL_SESSION_COOKIE],
         openapi_extra=describe_form_or_json(fields, form_only={TOKEN_FIELD: "That of the form"}) | OPTIONAL_SESSION,
     )

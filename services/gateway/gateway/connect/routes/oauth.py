@@ -14,6 +14,7 @@ from gateway.connect.grants import Connected, SignedIn
 from gateway.connect.oauth_flow import OAuthFlow
 from gateway.connect.paths import build_sign_in_path, describe_missing_settings, get_sign_in_path
 from gateway.connect.purposes import Purpose
+from gateway.connect.rate_limit import RATE_LIMITED
 from gateway.connect.sign_in_responses import AccountsProved, MerchantConnected, respond_connected, respond_proved
 from gateway.pages.openapi_descriptions import (
     OPTIONAL_SESSION,
@@ -78,7 +79,7 @@ def _add_login(
     description = describe_route(
         _SUMMARIES[purpose].format(account=title),
         describe_redirect(302, f"To {title}'s consent.", cookie=LOGIN_COOKIE_DESCRIPTION),
-        describe_problems(_describe_unavailable(adapter)),
+        describe_problems({**_describe_unavailable(adapter), **RATE_LIMITED}),
     )
 
     @routes.get(get_sign_in_path(adapter, purpose), **description)
@@ -91,7 +92,7 @@ def _add_form(routes: APIRouter, adapter: PlatformAdapter, method: OAuth, form: 
     description = describe_route(
         f"The form's way to a {noun}'s sign-in",
         describe_redirect(303, f"To the sign-in of this {noun}."),
-        describe_problems(_describe_wrong_name(adapter, form)),
+        describe_problems({**_describe_wrong_name(adapter, form), **RATE_LIMITED}),
         # FastAPI must not require the field: the route itself answers a missing name with a page.
         openapi_extra=describe_query({form.field: form.hint}, optional=[form.field]),
     )
@@ -118,7 +119,7 @@ def _add_account_login(
     description = describe_route(
         _SUMMARIES[purpose].format(account=f"a {adapter.manifest.account_noun}"),
         describe_redirect(302, f"To {title}'s consent.", cookie=LOGIN_COOKIE_DESCRIPTION),
-        describe_problems({**_describe_wrong_name(adapter, form), **_describe_unavailable(adapter)}),
+        describe_problems({**_describe_wrong_name(adapter, form), **_describe_unavailable(adapter), **RATE_LIMITED}),
     )
 
     @routes.get(build_sign_in_path(adapter, "", purpose).replace("//", "/{account:anything}/"), **description)
@@ -152,7 +153,7 @@ def _add_callback(
             create_connected_model(method.result_model), AccountsProved, "Connected, or proved, as the login was for."
         ),
         describe_redirect(303, "A browser: to the page of what was connected, or to the proved connections."),
-        describe_problems({**refusals, **UNAVAILABLE}),
+        describe_problems({**refusals, **UNAVAILABLE, **RATE_LIMITED}),
         dependencies=[OPTIONAL_SESSION_COOKIE],
         openapi_extra=describe_query(method.callback_parameters) | OPTIONAL_SESSION,
     )

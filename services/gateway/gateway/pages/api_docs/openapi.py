@@ -27,6 +27,8 @@ _WEBHOOK_MEANINGS = {
     401: "The signature is missing, doubled or wrong.",
     408: "The body did not come in time.",
     413: "The body is too large.",
+    429: "Too many deliveries of this sender were refused. A valid delivery is never answered like this.",
+    500: "An error of the gateway: deliver it again.",
     503: "Kafka's acknowledgement did not come in time: deliver it again.",
 }
 
