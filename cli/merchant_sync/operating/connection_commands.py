@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from merchant_sync.operating.internal_api import InternalApi
-from merchant_sync.operating.status import describe_block, format_time
+from merchant_sync.operating.status import describe_block
 from merchant_sync.operating.terminal import (
     EXIT_CODES,
     LOCAL,

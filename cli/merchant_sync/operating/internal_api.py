@@ -102,7 +102,7 @@ class InternalApi:
         """Yield the entries of the gateway's audit log from the oldest on; only those of `connection` if given."""
         query: dict[str, Any] = {"after": 0, "count": PAGE_SIZE, **({"connection": connection} if connection else {})}
         while True:
-            answer = self._call("GET", self._gateway, "GATEWAY_INTERNAL_URL", "/internal/audit", params=query)
+            answer = self._call("GET", GATEWAY, "/internal/audit", params=query)
             yield from answer["entries"]
             if len(answer["entries"]) < PAGE_SIZE:
                 return

@@ -28,7 +28,13 @@ OWN_SETTINGS: Mapping[str, Check] = {
             *("KAFKA_CA_FILE", "KAFKA_CERT_FILE", "KAFKA_KEY_FILE"),
             *("GATEWAY_URL", "GATEWAY_HOST", "GATEWAY_PORT", "GATEWAY_PROCESSES"),
             *("GATEWAY_INTERNAL_HOST", "GATEWAY_INTERNAL_PORT", "GATEWAY_INTERNAL_URL", "SCHEDULER_URL"),
-            *("SESSION_TTL_SECONDS", "SESSION_IDLE_SECONDS", "PROOF_READ_SECONDS", "PROOF_ACT_SECONDS", "AUDIT_KEPT_DAYS"),
+            *(
+                "SESSION_TTL_SECONDS",
+                "SESSION_IDLE_SECONDS",
+                "PROOF_READ_SECONDS",
+                "PROOF_ACT_SECONDS",
+                "AUDIT_KEPT_DAYS",
+            ),
             *("WEBHOOK_MAX_BYTES", "GATEWAY_MAX_CONNECTIONS", "TRUSTED_PROXIES"),
             *("INTERNAL_TLS_CA_FILE", "INTERNAL_TLS_CERT_FILE", "INTERNAL_TLS_KEY_FILE", "INTERNAL_KEY_HASHES"),
             *("OTEL_EXPORTER_OTLP_ENDPOINT", "HOST", "PORT"),
@@ -37,7 +43,9 @@ OWN_SETTINGS: Mapping[str, Check] = {
         accept,
     ),
     **dict.fromkeys(("SANDBOX_URL", "SANDBOX_RELAYED", "SANDBOX_PUBLIC_URL"), refuse_sandbox),
-    **dict.fromkeys(("STATE_TOKEN_SECRET", "GATEWAY_KEY", "SCHEDULER_KEY", "SPACES_SECRET_KEY", "KAFKA_PASSWORD"), check_secret),
+    **dict.fromkeys(
+        ("STATE_TOKEN_SECRET", "GATEWAY_KEY", "SCHEDULER_KEY", "SPACES_SECRET_KEY", "KAFKA_PASSWORD"), check_secret
+    ),
     "TOKEN_ENCRYPTION_KEYS": check_named_secrets,
     **dict.fromkeys(
         ("DATABASE_URL", "GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL"),

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from merchant_sync.access import Access
 from merchant_sync.operating.checks import Finding, report_bad, report_good, report_warning
 from merchant_sync.operating.internal_api import InternalApi
-from merchant_sync.operating.status import format_age
+from merchant_sync.operating.terminal import format_age
 from merchant_sync.parts import StackError
 from platforms.registry import PLATFORMS
 

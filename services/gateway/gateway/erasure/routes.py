@@ -164,5 +164,3 @@ def create_callback_routes(
 def build_deletion_path(code: str) -> str:
     """Return the path of a deletion request's page."""
     return f"/deletions/{code}"
-
-

@@ -183,9 +183,7 @@ def _build_finished(rows: Iterable[Row[Any]]) -> list[FinishedSync]:
     return [FinishedSync(row.sync_id, row.cause, row.mode) for row in rows]
 
 
-async def record_totals(
-    tx: AsyncConnection, connection: str, sync_ids: Sequence[UUID], totals: SyncTotals
-) -> None:
+async def record_totals(tx: AsyncConnection, connection: str, sync_ids: Sequence[UUID], totals: SyncTotals) -> None:
     """Raise the counters of stored pages and records of the connection's syncs to `totals`.
 
     A counter is never lowered, so that events may arrive in any order and more than once.
