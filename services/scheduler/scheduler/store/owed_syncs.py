@@ -37,9 +37,12 @@ _COALESCE_ALL = text(f"""
 UPDATE syncs SET coalesced_into = :owed, due_at = NULL, reason = :reason
 WHERE connection = :connection AND state IN {OPEN} AND sync_id <> :owed
 """)
-_REQUEUE = text("UPDATE syncs SET state = 'queued', step = step + 1, attempts = 1 WHERE sync_id = :sync_id")
+_REQUEUE = text("""
+UPDATE syncs SET state = 'queued', step = step + 1, attempts = 1 WHERE connection = :connection AND sync_id = :sync_id
+""")
 _POSTPONE = text("""
-UPDATE syncs SET due_at = GREATEST(due_at, CAST(:due AS timestamptz)), reason = :reason WHERE sync_id = :sync_id
+UPDATE syncs SET due_at = GREATEST(due_at, CAST(:due AS timestamptz)), reason = :reason
+WHERE connection = :connection AND sync_id = :sync_id
 """)
 _MAKE_DUE = text(f"UPDATE syncs SET due_at = LEAST(due_at, now()) WHERE {_IS_QUEUED}")
 
@@ -90,14 +93,14 @@ async def coalesce_all(tx: AsyncConnection, connection: str, owed: UUID, reason:
     await tx.execute(_COALESCE_ALL, {"connection": connection, "owed": owed, "reason": reason})
 
 
-async def requeue(tx: AsyncConnection, sync_id: UUID) -> None:
+async def requeue(tx: AsyncConnection, connection: str, sync_id: UUID) -> None:
     """Let a full sync begin anew that has read nothing yet. Events about the steps before are ignored from now on."""
-    await tx.execute(_REQUEUE, {"sync_id": sync_id})
+    await tx.execute(_REQUEUE, {"connection": connection, "sync_id": sync_id})
 
 
-async def postpone(tx: AsyncConnection, sync_id: UUID, due: datetime, reason: str) -> None:
+async def postpone(tx: AsyncConnection, connection: str, sync_id: UUID, due: datetime, reason: str) -> None:
     """Let a full sync that has not begun begin not before the time `due`. `reason` says why it waits."""
-    await tx.execute(_POSTPONE, {"sync_id": sync_id, "due": due, "reason": reason})
+    await tx.execute(_POSTPONE, {"connection": connection, "sync_id": sync_id, "due": due, "reason": reason})
 
 
 async def make_due(tx: AsyncConnection, connection: str) -> None:

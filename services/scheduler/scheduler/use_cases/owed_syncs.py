@@ -45,10 +45,10 @@ async def block_connection(
     owed = await owed_syncs.lock_queued(tx, row.connection)
     if owed is None and unread_sync is not None:
         owed = unread_sync
-        await owed_syncs.requeue(tx, owed)
+        await owed_syncs.requeue(tx, row.connection, owed)
     elif owed is None:
         owed = await owed_syncs.open_owed(tx, row.connection, row.epoch, due)
-    await owed_syncs.postpone(tx, owed, due, explanation)
+    await owed_syncs.postpone(tx, row.connection, owed, due, explanation)
     await owed_syncs.coalesce_all(tx, row.connection, owed, explanation)
     await delayed_requests.delete(tx, row.connection, below_epoch=0, all_epochs=True)
     await connections.block(tx, row.connection, reason, refused)
