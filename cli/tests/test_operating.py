@@ -12,10 +12,11 @@ from contracts.topics import PARTITIONS, Topic
 from gateway.pages.responses import WEBHOOK_RESPONSES
 from merchant_sync.access import Access
 from merchant_sync.operating import dead_letters
-from merchant_sync.operating.checks import BAD, GOOD, WARNING, clocks, database, endpoints, kafka, settings
+from merchant_sync.operating.checks import BAD, GOOD, WARNING, clocks, database, endpoints, kafka, settings, uploads
 from merchant_sync.operating.dead_letters import DeadLetter
 from merchant_sync.operating.lag import Lag, compute_lags
 from merchant_sync.operating.status import format_age
+from merchant_sync.operating.uploads import describe_wait
 from messaging.provisioning import build_config
 
 TOPIC = Topic("sync.progressed")
@@ -165,3 +166,34 @@ async def test_a_letter_that_was_replayed_and_failed_again_is_replayed_once_and_
 
     assert [one async for one in dead_letters.select_distinct_replayable(read())] == [first, other]
     assert "merchant-sync sync" in (dead_letters.explain_refusal(compacted) or "")
+
+
+def build_behind(overdue: float | None, reason: str | None = None) -> dict[str, Any]:
+    wait = {"since": 1_000, "next_attempt_at": 43_200_000, "reason": reason, "needs_full_sync": overdue is None}
+    return {"connection": "shop:a", "syncs": 1, "overdue": overdue, "wait": wait}
+
+
+@pytest.mark.parametrize(
+    ("behind", "result"),
+    [
+        ([], GOOD),
+        ([build_behind(None)], GOOD),
+        ([build_behind(-40)], GOOD),
+        ([build_behind(200)], GOOD),
+        ([build_behind(200, "SlowDown")], WARNING),
+        ([build_behind(301)], BAD),
+    ],
+)
+def test_the_doctor_names_a_connection_whose_upload_is_late(behind: list[dict[str, Any]], result: str) -> None:
+    (finding,) = uploads.report_behind(behind)
+    assert finding.result == result
+    assert result == GOOD or "shop:a" in finding.subject
+
+
+def test_what_an_upload_waits_for_is_said_in_words() -> None:
+    texts = [describe_wait(build_behind(*arguments)["wait"]) for arguments in ((None,), (1.0, "SlowDown"), (1.0,))]
+    assert texts == [
+        "stored at 00:00:01 UTC, is uploaded after the first complete full sync",
+        "stored at 00:00:01 UTC, the bucket refused it (SlowDown), tried again at 12:00:00 UTC",
+        "stored at 00:00:01 UTC, on its way into the bucket",
+    ]

@@ -22,7 +22,7 @@ from merchant_sync.app import app
 from merchant_sync.operating import brokers, internal_api
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.provisioning import build_config
-from world import World, wait_until
+from world import OPEN_STATES, World, wait_until
 
 pytestmark = pytest.mark.integration
 SPARE = "sync.progressed.dlq"
@@ -275,6 +275,30 @@ def test_the_status_shows_the_lag_of_a_dead_service(world: World, operator: Oper
     wait_until(lambda: True if not sum(row["messages"] for row in operator.run_json("status")["lag"]) else None)
 
 
+def test_status_and_doctor_name_the_connections_whose_data_the_bucket_lacks(world: World, operator: Operator) -> None:
+    shop = world.make_shop(products=5)
+    name = f"shopify:{shop}"
+    world.connect_and_sync(shop)
+    world.stack.kill("spaces")
+    try:
+        world.edit_product(shop, world.list_products(shop)[0]["number"], title="Edited while the bucket was down")
+
+        def find_if_refused() -> dict[str, Any] | None:
+            behind = [row for row in operator.run_json("status")["behind"] if row["connection"] == name]
+            return behind[0] if behind and behind[0]["wait"]["reason"] else None
+
+        assert wait_until(find_if_refused)["syncs"] == 1
+        assert name in operator.run("status").stdout
+        assert "the bucket refused it" in operator.run("status", "--connection", name).stdout
+        findings = operator.run_json("doctor", "--sample", "0", code=1)["findings"]
+        assert [f["result"] for f in findings if f["subject"] == f"object of {name}"] == ["warning"]
+    finally:
+        world.stack.start_part("spaces")
+    world.wait_until_equal(shop, within=90)
+    world.wait_until_idle(shop, within=90)
+    assert operator.run_json("status")["behind"] == []
+
+
 def test_a_full_sync_can_be_started_and_followed(world: World, operator: Operator) -> None:
     shop = world.make_shop(products=30)
     world.connect_and_sync(shop)
@@ -403,9 +427,9 @@ def test_a_replay_syncs_the_data_and_a_second_one_changes_nothing(world: World, 
 
 
 def _list_if_finished(world: World, shop: str) -> list[Any] | None:
-    """List the shop's syncs; None while one is queued or running, or there is only the first."""
+    """List the shop's syncs; None while one has not ended, or there is only the first."""
     syncs = world.list_shop_syncs(shop)
-    return syncs if not {row.state for row in syncs} & {"queued", "running"} and len(syncs) > 1 else None
+    return syncs if not {row.state for row in syncs} & OPEN_STATES and len(syncs) > 1 else None
 
 
 # -- a visit, as from within a container network

@@ -17,6 +17,7 @@ from merchant_sync.operating.checks import (
     report_bad,
     services,
     settings,
+    uploads,
 )
 from merchant_sync.parts import StackError
 
@@ -41,6 +42,7 @@ def examine(access: Access, *, sample: int, on_progress: OnProgress) -> Iterator
             "clocks": lambda: clocks.check(access, http=http),
             "endpoints": lambda: endpoints.check(access, http=http),
             "services": lambda: services.check(access, http=http),
+            "uploads": lambda: uploads.check(access),
             "connections": lambda: connections.check(access, sample=sample, on_progress=on_progress),
         }
         for subject, check in checks.items():

@@ -13,6 +13,7 @@ from rich.table import Table
 from merchant_sync.access import Access
 from merchant_sync.operating import lag
 from merchant_sync.operating.internal_api import InternalApi
+from merchant_sync.operating.uploads import describe_wait
 from merchant_sync.parts import StackError
 from messaging.errors import UnavailableError
 
@@ -36,7 +37,8 @@ def load_status(access: Access) -> dict[str, Any]:
         "failures": overview["failures"],
         "oldest_unfinished_seconds": max((entry["age"] for entry in open_syncs), default=0.0),
         "last_success_age_seconds": overview["freshness"],
-        "dirty_snapshots": overview["dirty_snapshots"],
+        "failed_full_syncs": overview["failed_full_syncs"],
+        "behind": overview["behind"],
         "lag": [asdict(entry) for entry in backlog.lags],
         "dead_letters": dict(backlog.dead_letters),
     }
@@ -66,17 +68,18 @@ def _build_tables(status: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]
     )
     finished = [tuple(row.values()) for row in status["finished_within_a_day"]]
     yield "Syncs finished within a day", ("platform", "mode", "state", "syncs"), finished
-    failures = [
-        (row["connection"], row["mode"], format_age(row["age"]), row["reason"] or "") for row in status["failures"]
-    ]
-    yield "Failed within a day", ("connection", "mode", "ago", "reason"), failures
+    for title, name in (("Failed within a day", "failures"), ("Last full sync failed", "failed_full_syncs")):
+        failures = [
+            (row["connection"], row["mode"], format_age(row["age"]), row["reason"] or "") for row in status[name]
+        ]
+        yield title, ("connection", "mode", "ago", "reason"), failures
     freshness = [
         (row["platform"], row["connections"], format_age(row["p95"]), format_age(row["oldest"]), row["never_synced"])
         for row in status["last_success_age_seconds"]
     ]
     yield "Last successful sync", ("platform", "connections", "p95", "longest ago", "not yet"), freshness
-    dirty = [(row["platform"], row["snapshots"], format_age(row["age"])) for row in status["dirty_snapshots"]]
-    yield "Snapshots behind", ("platform", "snapshots", "since"), dirty
+    behind = [(row["connection"], row["syncs"], describe_wait(row["wait"])) for row in status["behind"]]
+    yield "Not in the bucket yet", ("connection", "syncs", "newest data"), behind
     lags = [(row["group"], row["topic"], row["messages"]) for row in status["lag"]]
     yield "Lag", ("group", "topic", "messages"), lags
     yield "Dead letters", ("topic", "messages"), list(status["dead_letters"].items())
@@ -93,9 +96,14 @@ def format_age(seconds: float | None) -> str:
 
 
 def show_connection(connection: dict[str, Any], console: Console) -> None:
-    """Print one merchant's connection with its latest syncs."""
+    """Print one merchant's connection: its latest syncs, a failed last full sync, and what is not in the bucket yet."""
     name, state, epoch = connection["connection"], connection["state"], connection["epoch"]
     console.print(f"[bold]{name}[/] is {state}, epoch {epoch}", highlight=False)
+    if connection["upload_wait"]:
+        console.print(f"newest data: {describe_wait(connection['upload_wait'])}", highlight=False, markup=False)
+    last = connection["last_full_sync"]
+    if last and last["state"] == "failed":
+        console.print(f"last full sync {last['sync_id']} failed: {last['reason']}", highlight=False, markup=False)
     table = Table("sync", "mode", "cause", "state", "records", "reason", box=None, padding=(0, 2, 0, 0))
     for sync in connection["syncs"]:
         fields = (sync["sync_id"], sync["mode"], sync["cause"], sync["state"], sync["records"], sync["reason"] or "")

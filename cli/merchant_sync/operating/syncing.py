@@ -8,7 +8,7 @@ from typing import Any
 from merchant_sync.operating.internal_api import InternalApi
 from merchant_sync.parts import StackError
 
-OPEN = ("queued", "running")
+FINAL_STATES = ("success", "failed", "cancelled")
 POLL_SECONDS = 0.5
 
 
@@ -39,7 +39,7 @@ def wait_for_sync(api: InternalApi, sync_id: str, *, on_change: Callable[[dict[s
         sync = api.load_sync(sync_id)
         if sync is not None and sync != last:
             on_change(sync)
-            if sync["state"] not in OPEN:
+            if sync["state"] in FINAL_STATES:
                 return sync
             last = sync
         time.sleep(POLL_SECONDS)

@@ -304,8 +304,9 @@ class SyncTotals(Event):
 class SyncResult(Event):
     """The result of one or more syncs, decided by the spaces-writer.
 
-    `status` `incomplete`: some id ranges must be read again from `retry_cursors`. `cancelled`: the data was refused,
-    because the connection was uninstalled or redacted after the read began (its `epoch` has risen).
+    `status` `success`: all data is stored; the syncs end with success when an `Upload` contains it. `incomplete`: some
+    id ranges must be read again from `retry_cursors`. `cancelled`: the data was refused, because the connection was
+    uninstalled or redacted after the read began (its `epoch` has risen).
     """
 
     sync_ids: tuple[UUID, ...]
@@ -313,6 +314,9 @@ class SyncResult(Event):
     sequence: int
     """The connection's sequence number after all data of the syncs was stored. An upload with this number or a higher
     number contains the data."""
+    object_check: int = 0
+    """The number of the look at the object in the bucket that a full sync requires, even if it changed nothing; 0 for
+    incremental syncs. An upload with this number or a higher number has made it."""
     reason: str | None = None
     retry_cursors: tuple[str, ...] = ()
     skipped_resources: dict[str, str] = Field(default_factory=dict)
@@ -327,10 +331,14 @@ class Upload(Event):
     """`unchanged`: the bucket already has the same content. `restored`: the object in the bucket was missing or
     overwritten, and was uploaded again."""
     sequence: int
+    object_check: int = 0
+    """The number of the latest look at the object in the bucket that was required and has been made."""
     sha256: str = ""
     bytes: int = 0
     records: int = 0
     stored_at: int = 0
+    not_before: int = 0
+    """The time before which this snapshot is not uploaded again: by the pace of uploads, or because this one failed."""
     reason: str | None = None
 
 

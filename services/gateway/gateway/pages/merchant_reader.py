@@ -93,8 +93,8 @@ class MerchantReader:
         try:
             view = await self._scheduler.fetch_connection(row.name)
         except UnavailableError:
-            return build_connection_document(row, adapter, None, scheduler_away=True, result=result)
-        return build_connection_document(row, adapter, view, scheduler_away=False, result=result)
+            return build_connection_document(row, adapter, None, scheduler_away=True, result=result, now=self._now())
+        return build_connection_document(row, adapter, view, scheduler_away=False, result=result, now=self._now())
 
     async def _is_owner(self, merchant: UUID, connection: str) -> bool:
         row = await self._stores.connections.find(connection)

@@ -6,6 +6,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from scheduler.store.uploads import ConnectionBehind, list_behind
+
 _OPEN_SYNCS = text("""
 SELECT split_part(connection, ':', 1) AS platform, mode, state, count(*) AS syncs,
     CAST(extract(epoch FROM now() - min(requested_at)) AS double precision) AS age
@@ -32,12 +34,27 @@ FROM connections c LEFT JOIN LATERAL (
     WHERE syncs.connection = c.connection AND state = 'success' ORDER BY requested_at DESC LIMIT 1) s ON true
 WHERE c.state = 'connected' GROUP BY 1
 """)
-_DIRTY = text("""
-SELECT split_part(connection, ':', 1) AS platform, count(DISTINCT connection) AS snapshots,
-    CAST(extract(epoch FROM now() - min(finished_at)) AS double precision) AS age
-FROM syncs WHERE state = 'success' AND NOT uploaded GROUP BY 1
+_FAILED_FULL_SYNCS = text("""
+SELECT l.sync_id, c.connection, 'full' AS mode, l.cause, l.reason,
+    CAST(extract(epoch FROM now() - l.finished_at) AS double precision) AS age
+FROM connections c CROSS JOIN LATERAL (
+    SELECT * FROM syncs WHERE syncs.connection = c.connection AND mode = 'full' AND coalesced_into IS NULL
+        AND syncs.state NOT IN ('queued', 'running') ORDER BY requested_at DESC LIMIT 1) l
+WHERE c.state = 'connected' AND l.state = 'failed' ORDER BY l.finished_at DESC LIMIT :limit
+""")
+_WAITING_UPLOADS = text("""
+SELECT split_part(connection, ':', 1) AS platform, count(*) AS connections, CAST(sum(syncs) AS bigint) AS syncs,
+    GREATEST(max(overdue), 0) AS overdue
+FROM (
+    SELECT s.connection, count(*) AS syncs,
+        CAST(extract(epoch FROM now() - GREATEST(min(s.stored_at), c.next_upload_at)) AS double precision)
+            * CASE WHEN c.fully_read THEN 1 ELSE 0 END AS overdue
+    FROM syncs s JOIN connections c ON c.connection = s.connection
+    WHERE s.state = 'storing' GROUP BY s.connection, c.connection) behind
+GROUP BY 1
 """)
 MAX_FAILURES = 20
+MAX_BEHIND = 100
 
 
 @dataclass(frozen=True)
@@ -61,21 +78,36 @@ class ConnectionCount:
 
 
 @dataclass(frozen=True)
+class WaitingUploads:
+    """Number of one platform's connections whose snapshot in the bucket is behind, and of their storing syncs.
+
+    `overdue` is how many seconds ago the oldest of these uploads was due; 0 if none is due yet.
+    """
+
+    platform: str
+    connections: int
+    syncs: int
+    overdue: float
+
+
+@dataclass(frozen=True)
 class LedgerCounts:
-    """The current counts of open syncs and of connections."""
+    """The current counts of open syncs, of connections, and of uploads that syncs wait for."""
 
     open_syncs: tuple[OpenSyncs, ...]
     connections: tuple[ConnectionCount, ...]
+    waiting_uploads: tuple[WaitingUploads, ...]
 
 
 async def load_counts(tx: AsyncConnection) -> LedgerCounts:
-    """Load the current counts of open syncs and of connections.
+    """Load the current counts of open syncs, of connections, and of uploads that syncs wait for.
 
-    An index on open syncs keeps the query fast, however many finished syncs there are.
+    Indexes on open and on storing syncs keep the queries fast, however many finished syncs there are.
     """
     return LedgerCounts(
         tuple(OpenSyncs(*row) for row in await tx.execute(_OPEN_SYNCS)),
         tuple(ConnectionCount(*row) for row in await tx.execute(_CONNECTIONS)),
+        tuple(WaitingUploads(*row) for row in await tx.execute(_WAITING_UPLOADS)),
     )
 
 
@@ -117,37 +149,30 @@ class Freshness:
 
 
 @dataclass(frozen=True)
-class DirtySnapshots:
-    """Number of a platform's snapshots that lack the data of at least one successful sync.
-
-    `age` is how many seconds ago the oldest of these syncs finished.
-    """
-
-    platform: str
-    snapshots: int
-    age: float
-
-
-@dataclass(frozen=True)
 class LedgerOverview:
     """What the operator sees of all syncs and connections. The queries are too slow for the scrapes of `/metrics`."""
 
     current: LedgerCounts
     finished: tuple[FinishedSyncs, ...]
     failures: tuple[FailedSync, ...]
+    failed_full_syncs: tuple[FailedSync, ...]
+    """The connected connections whose latest full sync failed, however long ago."""
     freshness: tuple[Freshness, ...]
-    dirty_snapshots: tuple[DirtySnapshots, ...]
+    behind: tuple[ConnectionBehind, ...]
+    """The connections whose snapshot in the bucket lacks stored data."""
 
 
 async def load_overview(tx: AsyncConnection) -> LedgerOverview:
     """Load the counts of open syncs and of connections, the syncs of the last 24 hours, and the age of the data.
 
-    The syncs are those that finished in this time; the latest failed ones are also listed.
+    The syncs are those that finished in this time; the latest failed ones are also listed, and so are the connections
+    whose latest full sync failed, or whose snapshot in the bucket is behind.
     """
     return LedgerOverview(
         await load_counts(tx),
         tuple(FinishedSyncs(*row) for row in await tx.execute(_FINISHED)),
         tuple(FailedSync(*row) for row in await tx.execute(_FAILURES, {"limit": MAX_FAILURES})),
+        tuple(FailedSync(*row) for row in await tx.execute(_FAILED_FULL_SYNCS, {"limit": MAX_FAILURES})),
         tuple(Freshness(*row) for row in await tx.execute(_FRESHNESS)),
-        tuple(DirtySnapshots(*row) for row in await tx.execute(_DIRTY)),
+        tuple(await list_behind(tx, limit=MAX_BEHIND)),
     )

@@ -24,15 +24,23 @@ async def finish_syncs(
     result: SyncResult | None,
     reason: str | None = None,
 ) -> list[FinishedSync]:
-    """Set the syncs `sync_ids` to the final `state`, add them to `counts`, and log them. Return those that were open.
+    """End the syncs `sync_ids` with `state`, failed or cancelled, and count and log them. Return those that were open.
 
     `result` is the result that the spaces-writer published, or None when the scheduler itself ends the syncs for
     `reason`. If a result names a sync whose request has not been received yet, the sync is inserted as finished.
     """
     insert_missing = result is not None and state != "cancelled"
     finished = await syncs.finish(tx, connection, epoch, sync_ids, state, result, reason, insert_missing=insert_missing)
+    count_and_log_finished(counts, connection, finished, state, reason or (result.reason if result else None))
+    return finished
+
+
+def count_and_log_finished(
+    counts: TransactionCounts, connection: str, finished: Sequence[FinishedSync], state: str, reason: str | None
+) -> None:
+    """Add syncs that have ended with `state` to `counts`, and log them as one line."""
     if not finished:
-        return finished
+        return
     counts.add_finished(connection, (sync.mode for sync in finished), state)
     write = log.info if state == "success" else log.warning
     write(
@@ -42,6 +50,5 @@ async def finish_syncs(
         syncs=len(finished),
         cause=sorted({sync.cause for sync in finished}),
         mode=finished[0].mode,
-        reason=reason or (result.reason if result else None),
+        reason=reason,
     )
-    return finished

@@ -35,7 +35,9 @@ VALUES (:connection, :revision, :epoch, :state, :merchant, :object_key)
 ON CONFLICT (connection) DO UPDATE SET
     revision = EXCLUDED.revision, epoch = EXCLUDED.epoch, state = EXCLUDED.state, merchant = EXCLUDED.merchant,
     object_key = EXCLUDED.object_key,
-    fully_read = connections.fully_read AND connections.epoch = EXCLUDED.epoch
+    -- What was read before a disconnect is still uploaded, until the account is connected again.
+    fully_read = connections.fully_read AND (EXCLUDED.state <> 'connected'
+        OR connections.epoch = EXCLUDED.epoch AND connections.state <> 'uninstalled')
 """)
 _SAVED_FIELDS = {"connection", "revision", "epoch", "state", "merchant", "object_key"}
 _RAISE_SEQUENCE = text("""
@@ -44,7 +46,7 @@ UPDATE connections SET sequence = sequence + 1 WHERE connection = :connection RE
 _MARK_FULLY_READ = text("""
 UPDATE connections SET fully_read = true, last_sync_id = :sync_id, requested_checks = requested_checks + 1,
     sequence = sequence + CASE WHEN fully_read THEN 0 ELSE 1 END
-WHERE connection = :connection RETURNING sequence
+WHERE connection = :connection RETURNING sequence, requested_checks
 """)
 _REQUEST_CHECK = text("""
 UPDATE connections SET requested_checks = requested_checks + 1 WHERE connection = :connection
@@ -65,8 +67,8 @@ async def lock(tx: AsyncConnection, connection: str) -> ConnectionRow | None:
 async def save(tx: AsyncConnection, event: ConnectionChanged) -> None:
     """Store the state that the gateway published.
 
-    The gateway raises the epoch when a connection ends. If the epoch is new, snapshots are not built until a full sync
-    has succeeded in this epoch.
+    The gateway raises the epoch when a connection ends. Once an account is connected again, snapshots are not built
+    until a full sync has succeeded. Until then, what was stored before the end is still uploaded.
     """
     await tx.execute(_SAVE, event.model_dump(include=_SAVED_FIELDS))
 
@@ -76,13 +78,14 @@ async def raise_sequence(tx: AsyncConnection, connection: str) -> int:
     return int((await tx.execute(_RAISE_SEQUENCE, {"connection": connection})).scalar_one())
 
 
-async def record_full_sync_success(tx: AsyncConnection, connection: str, sync_id: UUID) -> int:
-    """Record that a full sync succeeded. Return the connection's sequence number.
+async def record_full_sync_success(tx: AsyncConnection, connection: str, sync_id: UUID) -> tuple[int, int]:
+    """Record that a full sync succeeded. Return the connection's sequence number and the number of the requested check.
 
-    From now on the connection's snapshot may be built. A comparison of its object in the bucket with the last upload is
-    requested.
+    From now on the connection's snapshot may be built. The check is a comparison of its object in the bucket with the
+    last upload.
     """
-    return int((await tx.execute(_MARK_FULLY_READ, {"connection": connection, "sync_id": sync_id})).scalar_one())
+    row = (await tx.execute(_MARK_FULLY_READ, {"connection": connection, "sync_id": sync_id})).one()
+    return row.sequence, row.requested_checks
 
 
 async def request_object_check(tx: AsyncConnection, connection: str) -> None:

@@ -64,10 +64,14 @@ async def _record_success(tx: "AsyncConnection", event: FullReadCompleted, batch
     """Request the verification of records that may have been deleted, and store that the full read's sync succeeded."""
     name, read_id = event.connection, event.read_id
     await request_deletion_verifications(tx, event, batch)
-    sequence = await connections.record_full_sync_success(tx, name, read_id)
+    sequence, check = await connections.record_full_sync_success(tx, name, read_id)
     await trace_links.save_current_span(tx, name, sequence)
     result = SyncResult(
-        sync_ids=(read_id,), status="success", sequence=sequence, skipped_resources=event.skipped_resources
+        sync_ids=(read_id,),
+        status="success",
+        sequence=sequence,
+        object_check=check,
+        skipped_resources=event.skipped_resources,
     )
     await _save_result(tx, batch, read_id, result)
 

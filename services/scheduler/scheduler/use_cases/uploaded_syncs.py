@@ -1,0 +1,41 @@
+"""Ends syncs with success when their data is in the bucket. Until then they are `storing`."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.events import SyncResult, Upload
+from scheduler.metrics import TransactionCounts
+from scheduler.store import connections, syncs, uploads
+from scheduler.use_cases.finish_syncs import count_and_log_finished
+
+
+async def store_syncs(
+    tx: AsyncConnection, counts: TransactionCounts, connection: str, epoch: int, result: SyncResult
+) -> None:
+    """Set the open syncs whose data the spaces-writer has stored to `storing`; end them if the bucket holds the data.
+
+    A sync whose request has not been received yet is inserted. Data that changed nothing may be in the bucket already.
+    """
+    stored = await syncs.finish(tx, connection, epoch, result.sync_ids, syncs.STORING, result, insert_missing=True)
+    if any(sync.mode == "full" for sync in stored):
+        await uploads.record_full_read(tx, connection, epoch)
+    row = await connections.get(tx, connection)
+    if stored and row is not None and row.upload is not None:
+        # The syncs have not caused this upload, it was there before them.
+        upload = Upload.model_validate_json(row.upload).model_copy(update={"outcome": "unchanged"})
+        await _finish_uploaded(tx, counts, connection, upload)
+
+
+async def record_upload_and_finish_syncs(
+    tx: AsyncConnection, counts: TransactionCounts, connection: str, upload: Upload
+) -> None:
+    """Store the latest upload of the connection's snapshot, and end the storing syncs whose data it contains."""
+    await uploads.record_upload(tx, connection, upload)
+    if upload.outcome != "failed":
+        await _finish_uploaded(tx, counts, connection, upload)
+
+
+async def _finish_uploaded(tx: AsyncConnection, counts: TransactionCounts, connection: str, upload: Upload) -> None:
+    finished = await uploads.finish_uploaded(tx, connection, upload)
+    count_and_log_finished(counts, connection, finished, "success", None)
+    accepted = [sync.requested_at for sync in finished if sync.cause == "webhook"]
+    counts.add_webhook_latencies(connection, accepted, upload.stored_at)
