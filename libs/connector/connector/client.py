@@ -131,9 +131,7 @@ def _parse_response(connection: str, response: httpx.Response, now: int) -> Acce
             raise ConnectionEndedError(_EndedResponse.model_validate_json(response.content).state)
         if response.status_code == 424:
             unavailable = _UnavailableResponse.model_validate_json(response.content)
-            raise RetryLaterError(
-                f"no token: {unavailable.reason}"[:300], seconds=unavailable.retry_after or None, escalates=True
-            )
+            raise RetryLaterError(unavailable.reason[:300], seconds=unavailable.retry_after or None, escalates=True)
     except ValidationError:
         raise UnavailableError(f"gateway answered {response.status_code} in no known form") from None
     if response.status_code == 404:

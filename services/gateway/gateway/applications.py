@@ -202,7 +202,7 @@ def _create_token_service(parts: Parts) -> TokenService:
     return TokenService(
         parts.stores.connections,
         parts.cipher,
-        parts.apis,
+        parts.adapters,
         now=parts.now,
         count_refresh=parts.metrics.count_refresh,
     )

@@ -6,6 +6,8 @@ from messaging import tracing
 from messaging.errors import UnavailableError
 from platform_sdk.errors import ConnectionEndedError
 
+MAX_REASON_LENGTH = 300
+
 
 class GatewayClient:
     """Client of the gateway: has missing webhook subscriptions created, and checks the gateway's health."""
@@ -34,7 +36,7 @@ class GatewayClient:
         if response.status_code in {404, 409}:
             raise ConnectionEndedError(_read_state(response))
         if response.status_code != 200:
-            raise UnavailableError(f"gateway: HTTP {response.status_code}")
+            raise UnavailableError(_read_reason(response))
 
     async def check_health(self) -> str | None:
         """Return the error of a call to the gateway as text, or None when the gateway answers."""
@@ -46,7 +48,16 @@ class GatewayClient:
 
 
 def _read_state(response: httpx.Response) -> str:
+    return _read_field(response, "state") or "not connected"
+
+
+def _read_reason(response: httpx.Response) -> str:
+    """Return the gateway's reason, which a merchant understands: it is shown with the sync that waits for it."""
+    return _read_field(response, "reason") or f"the gateway answers HTTP {response.status_code}"
+
+
+def _read_field(response: httpx.Response, name: str) -> str:
     try:
-        return str(response.json().get("state", "not connected"))
-    except ValueError:
-        return "not connected"
+        return str(response.json().get(name, ""))[:MAX_REASON_LENGTH]
+    except (ValueError, AttributeError):
+        return ""

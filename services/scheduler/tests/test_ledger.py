@@ -322,7 +322,17 @@ async def test_a_connection_that_ended_cancels_its_waiting_full_sync(ledger: Led
     await ledger.change_connection(wanted_sync=sync_id)
     await ledger.dispatch()
     row = await ledger.get_sync(sync_id)
-    assert (row["state"], row["reason"]) == ("cancelled", "the connection is reauthorise")
+    reason = "the sign-in is no longer accepted, and the merchant has to sign in again"
+    assert (row["state"], row["reason"]) == ("cancelled", reason)
+
+
+async def test_a_full_sync_waits_with_the_reason_that_the_gateway_gives_in_words(ledger: Ledger) -> None:
+    reason = "the sign-in at Shopify could not be refreshed: Shopify does not answer"
+    ledger.gateway.status, ledger.gateway.body = 424, {"reason": reason, "retry_after": "30"}
+    sync_id = uuid4()
+    await ledger.change_connection(wanted_sync=sync_id)
+    await ledger.dispatch()
+    assert (await ledger.get_sync(sync_id))["reason"] == reason
 
 
 async def test_a_silent_step_is_requested_again(ledger: Ledger) -> None:

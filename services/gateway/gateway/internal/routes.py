@@ -145,7 +145,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 async def _answer_connection_error(_request: Request, error: Exception) -> JSONResponse:
-    reason = str(error) or "the platform refuses every token"
+    reason = str(error) or "the platform does not accept the sign-in, although it has just been refreshed"
     return JSONResponse({"reason": reason, "retry_after": RETRY_AFTER_SECONDS}, 424)
 
 

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import ConnectionChanged
 from messaging.outbox import Transaction
+from platform_sdk.errors import describe_ended_state
 from scheduler.metrics import RecordCounts, TransactionCounts
 from scheduler.schedule import ComputeNextPoll
 from scheduler.store import connections, delayed_requests, full_syncs, syncs, uploads
@@ -69,7 +70,7 @@ async def _cancel_syncs_and_delayed_requests(
     tx: AsyncConnection, counts: TransactionCounts, event: ConnectionChanged
 ) -> None:
     name, has_ended = event.connection, event.state != "connected"
-    reason = f"the connection is {event.state}" if has_ended else "the account was connected again"
+    reason = describe_ended_state(event.state) if has_ended else "the account was connected again"
     cancelled = await syncs.cancel(tx, name, below_epoch=event.epoch, all_epochs=has_ended, reason=reason)
     if event.state == "uninstalled":
         reason = "the account was disconnected before its first complete full sync, so that nothing is uploaded"
