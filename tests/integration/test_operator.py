@@ -19,7 +19,7 @@ from contracts.topics import PARTITIONS, Topic, get_sync_topic
 from merchant_sync import access, environment
 from merchant_sync.access import Access
 from merchant_sync.app import app
-from merchant_sync.operating import brokers, internal_api
+from merchant_sync.operating import brokers, internal_api, syncing
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.provisioning import build_config
 from world import OPEN_STATES, World, wait_until
@@ -297,6 +297,32 @@ def test_status_and_doctor_name_the_connections_whose_data_the_bucket_lacks(worl
     world.wait_until_equal(shop, within=90)
     world.wait_until_idle(shop, within=90)
     assert operator.run_json("status")["behind"] == []
+
+
+def test_a_clean_up_that_the_deletion_guard_stopped_is_allowed_by_the_operator(
+    world: World, operator: Operator
+) -> None:
+    shop = world.make_shop(products=130)
+    name = f"shopify:{shop}"
+    connected = world.connect_and_sync(shop)
+    assert "No deletions" in operator.run("guard", "allow", "--connection", name, code=1).stderr
+    world.set_faults(shop, webhooks_off=True)
+    for product in world.list_products(shop, limit=100):
+        world.control_sandbox("DELETE", f"/{shop}/products/{product['number']}")
+    sync = operator.run_json("sync", name, "--wait")
+    assert (sync["state"], sync["guarded_records"]) == ("success", 100)
+    assert connected.load_sync(sync["sync_id"])["guarded_records"] == 100
+    again = operator.run_json("sync", name, "--wait")
+    assert again["guarded_records"] == 100, "a sync at once after the first is not believed"
+    (guarded,) = [one for one in operator.run_json("guard", "list") if one["connection"] == name]
+    assert guarded["sync_id"] == sync["sync_id"]
+    assert f"{name}: 100 of" in operator.run("guard", "list").stdout
+    allowed = operator.run_json("guard", "allow", "--connection", name, "--reason", "the shop was cleaned up")
+    with internal_api.InternalApi(operator.access) as api:
+        done = syncing.wait_for_sync(api, allowed["sync_id"], on_change=lambda _: None)
+    assert (done["state"], done["guarded_records"]) == ("success", None)
+    world.wait_until_equal(shop, within=60)
+    assert not [one for one in operator.run_json("guard", "list") if one["connection"] == name]
 
 
 def test_a_full_sync_can_be_started_and_followed(world: World, operator: Operator) -> None:

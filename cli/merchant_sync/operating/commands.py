@@ -1,5 +1,5 @@
 """The operator's commands `doctor`, `status` and `sync`. `connections` is in `connection_commands`, `dlq` in
-`dead_letter_commands`.
+`dead_letter_commands`, `guard` in `guard_commands`.
 
 Their exit codes: 0 all is well, 1 something is wrong or is refused, 2 the installation cannot be reached.
 """
@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from merchant_sync.operating import connection_commands, dead_letter_commands, doctor, status, syncing
+from merchant_sync.operating import connection_commands, dead_letter_commands, doctor, guard_commands, status, syncing
 from merchant_sync.operating.checks import BAD, GOOD, WARNING, Finding
 from merchant_sync.operating.checks.connections import SAMPLE
 from merchant_sync.operating.internal_api import InternalApi
@@ -41,6 +41,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("sync", epilog=EXIT_CODES)(start_sync)
     app.add_typer(connection_commands.app, name="connections")
     app.add_typer(dead_letter_commands.app, name="dlq")
+    app.add_typer(guard_commands.app, name="guard")
 
 
 def examine(

@@ -85,6 +85,11 @@ class InternalApi:
         answer = self._call("POST", self._gateway, "GATEWAY_INTERNAL_URL", path, json={"records": records})
         return str(answer["sync_id"])
 
+    def allow_deletions(self, name: str, guarded_sync: str, reason: str) -> str:
+        """Allow the stopped deletions of the full sync `guarded_sync`; return the id of the sync that makes them."""
+        path, body = f"/internal/connections/{name}/deletions", {"guarded_sync": guarded_sync, "reason": reason}
+        return str(self._call("POST", self._gateway, "GATEWAY_INTERNAL_URL", path, json=body)["sync_id"])
+
     def _call_scheduler(self, path: str, **query: Any) -> dict[str, Any]:
         return self._call("GET", self._scheduler, "SCHEDULER_URL", path, params=query)
 

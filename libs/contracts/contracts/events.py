@@ -67,6 +67,8 @@ class ConnectionChanged(Event):
     """The reason for which `wanted_sync` is requested: connect | manual."""
     scopes: tuple[str, ...] = ()
     """The granted scopes. `write_x` includes `read_x`."""
+    allowed_deletions: UUID | None = None
+    """The full sync whose deletions the deletion guard has stopped and an operator has allowed."""
 
 
 class SyncRequested(Event):
@@ -301,6 +303,20 @@ class SyncTotals(Event):
     deleted: int = 0
 
 
+class GuardedDeletions(Event):
+    """Deletions that the deletion guard stopped, because a full sync missed suspiciously many records.
+
+    They are made when an operator allows them, or when later full syncs keep missing these records.
+    """
+
+    sync_id: UUID
+    """The full sync that was stopped first. An operator who allows its deletions names it."""
+    records: int
+    """The number of stored records that the full sync of this result did not list."""
+    stored: int
+    """The number of stored records of the resources that were read."""
+
+
 class SyncResult(Event):
     """The result of one or more syncs, decided by the spaces-writer.
 
@@ -320,6 +336,8 @@ class SyncResult(Event):
     reason: str | None = None
     retry_cursors: tuple[str, ...] = ()
     skipped_resources: dict[str, str] = Field(default_factory=dict)
+    guarded_deletions: GuardedDeletions | None = None
+    """The deletions of a full sync that the deletion guard stopped; None if it stopped none."""
     totals: SyncTotals | None = None
 
 
@@ -371,8 +389,6 @@ class DataStored(Event):
     verification_id: UUID | None = None
     """The id of the sync that reads `records_to_verify`."""
     upload: Upload | None = None
-    guard_reason: str | None = None
-    """The reason for which the deletion guard stopped the deletions of a full sync; None if it did not."""
     erasure: Erasure | None = None
 
 

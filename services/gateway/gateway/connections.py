@@ -51,6 +51,8 @@ class Connection:
     """
     wanted_cause: str = CONNECT
     """The cause of `wanted_sync`: `CONNECT` or `MANUAL`."""
+    allowed_deletions: UUID | None = None
+    """The full sync whose deletions the deletion guard has stopped and an operator has allowed."""
 
     @property
     def is_live(self) -> bool:
@@ -178,5 +180,6 @@ def build_changed_event(row: Connection, object_key: str) -> ConnectionChanged:
         object_key=None if row.state == REDACTED else object_key,
         wanted_sync=row.wanted_sync,
         wanted_cause=row.wanted_cause,
+        allowed_deletions=row.allowed_deletions,
         scopes=row.scopes,
     )

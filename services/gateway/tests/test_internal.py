@@ -57,6 +57,19 @@ async def test_a_request_that_names_no_valid_record_is_refused(world: Any, recor
     assert await world.drain_outbox() == []
 
 
+async def test_an_operator_allows_the_deletions_that_were_stopped_and_starts_the_sync_that_makes_them(
+    world: Any,
+) -> None:
+    path, guarded = f"/internal/connections/{NAME}/deletions", str(uuid4())
+    await world.connect()
+    await world.drain_outbox()
+    assert (await call_endpoint(world, path, "scheduler", guarded_sync=guarded)).status_code == 403
+    response = await call_endpoint(world, path, guarded_sync=guarded, reason="the catalogue was cleaned up")
+    (event,) = await world.drain_outbox()
+    assert (str(event.allowed_deletions), event.wanted_cause) == (guarded, "manual")
+    assert response.json() == {"sync_id": str(event.wanted_sync)}
+
+
 async def test_only_a_connected_connection_is_synced_and_only_for_the_operator(world: Any) -> None:
     assert (await call_endpoint(world)).status_code == 404
     await world.connect()

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from contracts.events import SyncTotals
+from contracts.events import GuardedDeletions, SyncTotals
 from ledger_fixture import SHOP, Ledger, build_progress, build_request, build_result, build_upload
 from scheduler.routes.ledger import build_ledger_routes
 from scheduler.use_cases.refresh_gauges import GaugeRefresher
@@ -235,6 +235,20 @@ async def test_webhooks_do_not_push_a_failed_full_sync_out_of_sight(ledger: Ledg
     await ledger.data_stored(SHOP, [build_result(again, sequence=40), build_upload(40)])
     assert (await read(ledger, f"/connections/{SHOP}"))["last_full_sync"]["state"] == "success"
     assert (await read(ledger, "/overview"))["failed_full_syncs"] == []
+
+
+async def test_a_guarded_full_sync_names_how_many_records_it_would_delete(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    guarded = GuardedDeletions(sync_id=sync_id, records=100, stored=200)
+    await ledger.data_stored(SHOP, [build_result(sync_id, guarded_deletions=guarded), build_upload(1)])
+    assert (await read(ledger, f"/syncs/{sync_id}"))["guarded_records"] == 100
+    expected = {"connection": SHOP, "sync_id": str(sync_id), "records": 100, "stored": 200}
+    assert (await read(ledger, f"/connections/{SHOP}"))["guarded"] == expected
+    assert (await read(ledger, "/overview"))["guarded"] == [expected]
+    again = uuid4()
+    await ledger.change_connection(revision=2, wanted_sync=again)
+    await ledger.data_stored(SHOP, [build_result(uuid4(), sequence=2), build_result(again, sequence=2)])
+    assert (await read(ledger, "/overview"))["guarded"] == []
 
 
 async def test_a_disconnected_account_has_no_next_poll(ledger: Ledger) -> None:

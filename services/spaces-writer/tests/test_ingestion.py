@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from contracts.events import DataStored, Record, RecordChunk
+from contracts.events import DataStored, GuardedDeletions, Record, RecordChunk, SyncResult
 from messaging.errors import UnknownConnectionError
 from spaces_writer.store.records_view import open_records_view
 from writer_builders import (
@@ -131,31 +131,64 @@ async def test_a_page_in_flight_does_not_store_what_was_deleted_before_it_was_ev
     assert await writer.load_titles() == {}
 
 
-async def test_a_clean_up_without_webhooks_is_carried_out_after_the_second_full_read(writer: Writer) -> None:
-    await complete_read(writer, *range(1, 201), started_at=1_000)
-    for started_at in (9_000, 19_000):
-        read_id = uuid4()
-        listed = [make_product(n, read_at=started_at + 10) for n in range(1, 101)]
-        events = await writer.ingest(
-            make_page(*listed, read_id=read_id),
-            make_range_completed(read_id, 100),
-            make_full_read_completed(read_id, started_at),
-        )
-    assert sum(len(event.records_to_verify["products"]) for event in events if event.records_to_verify) == 100
+async def list_first(writer: Writer, count: int, *, started_at: int) -> tuple[SyncResult, int]:
+    """Ingest a full read that lists the first `count` products; return its result and how many are to be verified."""
+    read_id = uuid4()
+    events = await writer.ingest(
+        make_page(*[make_product(n, read_at=started_at + 10) for n in range(1, count + 1)], read_id=read_id),
+        make_range_completed(read_id, count),
+        make_full_read_completed(read_id, started_at),
+    )
+    (result,) = [result for event in events for result in event.results]
+    return result, sum(len(event.records_to_verify["products"]) for event in events if event.records_to_verify)
 
 
 async def test_the_deletion_guard_stops_a_full_read_that_lists_only_half(writer: Writer) -> None:
     await complete_read(writer, *range(1, 201), started_at=1_000)
-    read_id = uuid4()
-    listed = [make_product(n, read_at=9_010) for n in range(1, 101)]
-    events = await writer.ingest(
-        make_page(*listed, read_id=read_id),
-        make_range_completed(read_id, 100),
-        make_full_read_completed(read_id, 9_000),
-    )
-    assert not [event for event in events if event.records_to_verify]
-    assert events[-1].guard_reason == "100 of 200 records were not listed by this full read; none is deleted"
+    result, verified = await list_first(writer, 100, started_at=9_000)
+    guarded = GuardedDeletions(sync_id=result.sync_ids[0], records=100, stored=200)
+    assert (result.status, result.guarded_deletions, verified) == ("success", guarded, 0)
     assert len(await writer.load_titles()) == 200
+
+
+async def test_a_full_read_at_once_after_a_guarded_one_is_not_believed_and_one_half_a_day_later_is(
+    writer: Writer,
+) -> None:
+    await complete_read(writer, *range(1, 201), started_at=1_000)
+    first, _ = await list_first(writer, 100, started_at=9_000)
+    second, verified = await list_first(writer, 100, started_at=19_000)
+    assert (second.guarded_deletions, verified) == (first.guarded_deletions, 0)
+    await writer.execute("UPDATE connections SET guarded_since = guarded_since - interval '12 hours'")
+    third, verified = await list_first(writer, 100, started_at=29_000)
+    assert (third.guarded_deletions, verified) == (None, 100)
+
+
+async def test_deletions_that_an_operator_allows_are_made_by_the_next_full_read_and_once(writer: Writer) -> None:
+    await complete_read(writer, *range(1, 201), started_at=1_000)
+    first, _ = await list_first(writer, 100, started_at=9_000)
+    allowed = make_connection(revision=2).model_copy(update={"allowed_deletions": first.sync_ids[0]})
+    await writer.update_connection(allowed)
+    second, verified = await list_first(writer, 100, started_at=19_000)
+    assert (second.guarded_deletions, verified) == (None, 100)
+    third, verified = await list_first(writer, 100, started_at=29_000)
+    assert (third.guarded_deletions is not None, verified) == (True, 0)
+
+
+async def test_a_permission_for_other_deletions_allows_none(writer: Writer) -> None:
+    await complete_read(writer, *range(1, 201), started_at=1_000)
+    await list_first(writer, 100, started_at=9_000)
+    await writer.update_connection(make_connection(revision=2).model_copy(update={"allowed_deletions": uuid4()}))
+    assert (await list_first(writer, 100, started_at=19_000))[1] == 0
+
+
+async def test_a_permission_does_not_cover_far_more_deletions(writer: Writer) -> None:
+    await complete_read(writer, *range(1, 201), started_at=1_000)
+    first, _ = await list_first(writer, 100, started_at=9_000)
+    allowed = make_connection(revision=2).model_copy(update={"allowed_deletions": first.sync_ids[0]})
+    await writer.update_connection(allowed)
+    second, verified = await list_first(writer, 40, started_at=19_000)
+    guarded = GuardedDeletions(sync_id=second.sync_ids[0], records=160, stored=200)
+    assert (second.guarded_deletions, verified) == (guarded, 0)
 
 
 async def test_pages_of_an_ended_epoch_are_refused_and_their_sync_is_cancelled(writer: Writer) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from gateway.connect.client_credentials import ClientCredentialsConnector
 from gateway.internal.permissions import can_ensure_subscriptions, can_get_token, can_operate
@@ -60,6 +60,16 @@ class ManualSyncRequest(BaseModel):
     records: dict[str, tuple[str, ...]] | None = None
 
 
+class DeletionsPermission(BaseModel):
+    """The body of an operator's permission for deletions that the deletion guard has stopped.
+
+    `guarded_sync` is the full sync that it stopped; `reason` is the operator's.
+    """
+
+    guarded_sync: UUID
+    reason: str = Field(default="", max_length=500)
+
+
 def create_internal_routes(
     tokens: TokenService,
     subscriptions: WebhookSubscriptions,
@@ -103,6 +113,11 @@ def create_internal_routes(
         if body.records is None:
             return {"sync_id": str(await syncs.request_full_sync(connection))}
         return {"sync_id": str(await syncs.request_records(connection, body.records))}
+
+    @routes.post("/connections/{connection}/deletions")
+    async def allow_deletions(connection: str, body: DeletionsPermission, caller: Caller) -> dict[str, object]:
+        _require_permission(can_operate(caller))
+        return {"sync_id": str(await syncs.allow_deletions(connection, body.guarded_sync, body.reason))}
 
     @routes.get("/connections/{connection}/checkup")
     async def inspect_subscriptions(connection: str, caller: Caller) -> dict[str, object]:

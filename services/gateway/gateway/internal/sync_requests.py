@@ -1,6 +1,7 @@
 """Syncs that an operator requests: a full sync, or a sync of named records."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import structlog
@@ -39,6 +40,19 @@ class ManualSyncs:
             await locked.save_and_notify(row)
         assert row.wanted_sync is not None
         log.info("full sync requested", connection=name, sync_id=str(row.wanted_sync))
+        return row.wanted_sync
+
+    async def allow_deletions(self, name: str, guarded_sync: UUID, reason: str) -> UUID:
+        """Allow the deletions of a full sync that the deletion guard has stopped, and request another full sync.
+
+        Return the id of that sync: it makes the deletions, unless it misses far more records. The spaces-writer ignores
+        the permission if its guard has stopped another full sync than `guarded_sync`. `reason` is logged.
+        """
+        async with self._connections.lock(name) as locked:
+            row = apply_manual_sync_request(_require_live(locked.row))
+            await locked.save_and_notify(replace(row, allowed_deletions=guarded_sync))
+        assert row.wanted_sync is not None
+        log.warning("deletions allowed", connection=name, sync_id=str(guarded_sync), reason=reason)
         return row.wanted_sync
 
     async def request_records(self, name: str, records: Mapping[str, tuple[str, ...]]) -> UUID:

@@ -65,6 +65,9 @@ class SyncView(ResponseModel):
     throttled: int = 0
     reason: str | None = None
     skipped_resources: dict[str, str] = Field(default_factory=dict)
+    guarded_records: int | None = Field(
+        default=None, description="Stored records that it did not list, so many that none of them is deleted"
+    )
     upload: UploadView | None = None
     upload_wait: UploadWaitView | None = Field(default=None, description="In state `storing` only")
     requested_at: Timestamp = None

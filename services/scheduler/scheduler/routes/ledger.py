@@ -14,7 +14,7 @@ import orjson
 from fastapi import APIRouter, Depends, Header, HTTPException, Query
 
 from database.pool import Database
-from scheduler.store import connections, syncs, uploads
+from scheduler.store import connections, deletion_guards, syncs, uploads
 from scheduler.store.connections import LedgerConnection
 from scheduler.store.overview import load_overview
 from scheduler.store.uploads import build_wait
@@ -22,7 +22,7 @@ from service.service_auth import identify_caller
 
 _FIELDS = (
     "connection", "cause", "mode", "state", "pages", "records", "changed", "unchanged", "stale", "deleted",
-    "attempts", "throttled", "calls", "points", "reason",
+    "attempts", "throttled", "calls", "points", "reason", "guarded_records",
 )  # fmt: skip
 _TIMES = ("requested_at", "started_at", "finished_at")
 MAX_SYNCS = 20
@@ -78,6 +78,7 @@ def build_ledger_routes(database: Database, keys: Mapping[str, str]) -> APIRoute
             row = await connections.get(tx, connection)
             latest = await syncs.list_latest(tx, connection, MAX_SYNCS)
             full_sync = await syncs.find_last_full_sync(tx, connection)
+            guarded = await deletion_guards.list_guarded(tx, connection=connection)
             behind = await uploads.list_behind(tx, connection=connection, limit=1)
         if row is None:
             raise HTTPException(404, "no such connection")
@@ -86,6 +87,7 @@ def build_ledger_routes(database: Database, keys: Mapping[str, str]) -> APIRoute
             **build_connection_view(row),
             "upload": orjson.loads(row.upload) if row.upload else None,
             "upload_wait": asdict(behind[0].wait) if behind else None,
+            "guarded": asdict(guarded[0]) if guarded else None,
             "last_sync": views[0] if views else None,
             "last_full_sync": build_sync_view(full_sync) if full_sync else None,
             "syncs": views,

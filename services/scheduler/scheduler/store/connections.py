@@ -65,7 +65,8 @@ ORDER BY connection LIMIT :limit
 """)
 _CLEAR = text("""
 UPDATE connections SET poll_slot = NULL, next_poll_at = NULL, upload = NULL, upload_sequence = -1, upload_check = 0,
-    failed_upload = NULL, next_upload_at = NULL, fully_read = false, redacted_epoch = :epoch, erased_at = NULL,
+    failed_upload = NULL, next_upload_at = NULL, guarded_sync = NULL, guarded_records = NULL, guarded_of = NULL,
+    fully_read = false, redacted_epoch = :epoch, erased_at = NULL,
     unsubscribed_sync = NULL, webhooks_due_at = NULL, webhook_attempts = 0
 WHERE connection = :connection
 """)

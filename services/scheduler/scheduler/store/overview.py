@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from scheduler.store.deletion_guards import GuardedConnection, list_guarded
 from scheduler.store.uploads import ConnectionBehind, list_behind
 
 _OPEN_SYNCS = text("""
@@ -160,6 +161,8 @@ class LedgerOverview:
     freshness: tuple[Freshness, ...]
     behind: tuple[ConnectionBehind, ...]
     """The connections whose snapshot in the bucket lacks stored data."""
+    guarded: tuple[GuardedConnection, ...]
+    """The connections whose deletions the deletion guard has stopped."""
 
 
 async def load_overview(tx: AsyncConnection) -> LedgerOverview:
@@ -175,4 +178,5 @@ async def load_overview(tx: AsyncConnection) -> LedgerOverview:
         tuple(FailedSync(*row) for row in await tx.execute(_FAILED_FULL_SYNCS, {"limit": MAX_FAILURES})),
         tuple(Freshness(*row) for row in await tx.execute(_FRESHNESS)),
         tuple(await list_behind(tx, limit=MAX_BEHIND)),
+        tuple(await list_guarded(tx)),
     )

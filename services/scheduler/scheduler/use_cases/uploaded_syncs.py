@@ -4,7 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import SyncResult, Upload
 from scheduler.metrics import TransactionCounts
-from scheduler.store import connections, syncs, uploads
+from scheduler.store import connections, deletion_guards, syncs, uploads
 from scheduler.use_cases.finish_syncs import count_and_log_finished
 
 
@@ -18,6 +18,7 @@ async def store_syncs(
     stored = await syncs.finish(tx, connection, epoch, result.sync_ids, syncs.STORING, result, insert_missing=True)
     if any(sync.mode == "full" for sync in stored):
         await uploads.record_full_read(tx, connection, epoch)
+        await deletion_guards.record(tx, connection, [sync.sync_id for sync in stored], result.guarded_deletions)
     row = await connections.get(tx, connection)
     if stored and row is not None and row.upload is not None:
         # The syncs have not caused this upload, it was there before them.

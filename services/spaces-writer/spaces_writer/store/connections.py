@@ -3,13 +3,14 @@
 The sequence number is raised with each change of the content of the connection's snapshot.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import ConnectionChanged
+from spaces_writer.deletion_guard import DeletionGuard
 
 
 @dataclass(frozen=True)
@@ -24,22 +25,23 @@ class ConnectionRow:
     object_key: str | None
     sequence: int
     fully_read: bool
-    deletions_guarded: bool
+    allowed_sync: UUID | None
+    """The guarded full sync whose deletions an operator has allowed."""
 
 
-_COLUMNS = "connection, revision, epoch, state, merchant, object_key, sequence, fully_read, deletions_guarded"
+_COLUMNS = "connection, revision, epoch, state, merchant, object_key, sequence, fully_read, allowed_sync"
 _LOCK = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection FOR UPDATE")
 _SAVE = text("""
-INSERT INTO connections (connection, revision, epoch, state, merchant, object_key)
-VALUES (:connection, :revision, :epoch, :state, :merchant, :object_key)
+INSERT INTO connections (connection, revision, epoch, state, merchant, object_key, allowed_sync)
+VALUES (:connection, :revision, :epoch, :state, :merchant, :object_key, :allowed_deletions)
 ON CONFLICT (connection) DO UPDATE SET
     revision = EXCLUDED.revision, epoch = EXCLUDED.epoch, state = EXCLUDED.state, merchant = EXCLUDED.merchant,
-    object_key = EXCLUDED.object_key,
+    object_key = EXCLUDED.object_key, allowed_sync = EXCLUDED.allowed_sync,
     -- What was read before a disconnect is still uploaded, until the account is connected again.
     fully_read = connections.fully_read AND (EXCLUDED.state <> 'connected'
         OR connections.epoch = EXCLUDED.epoch AND connections.state <> 'uninstalled')
 """)
-_SAVED_FIELDS = {"connection", "revision", "epoch", "state", "merchant", "object_key"}
+_SAVED_FIELDS = {"connection", "revision", "epoch", "state", "merchant", "object_key", "allowed_deletions"}
 _RAISE_SEQUENCE = text("""
 UPDATE connections SET sequence = sequence + 1 WHERE connection = :connection RETURNING sequence
 """)
@@ -51,7 +53,15 @@ WHERE connection = :connection RETURNING sequence, requested_checks
 _REQUEST_CHECK = text("""
 UPDATE connections SET requested_checks = requested_checks + 1 WHERE connection = :connection
 """)
-_SET_GUARDED = text("UPDATE connections SET deletions_guarded = :guarded WHERE connection = :connection")
+_LOAD_GUARD = text("""
+SELECT guarded_sync, guarded_candidates, guarded_since FROM connections
+WHERE connection = :connection AND guarded_sync IS NOT NULL
+""")
+_SET_GUARD = text("""
+UPDATE connections SET guarded_sync = :sync_id, guarded_candidates = :candidates,
+    guarded_since = CAST(:since AS timestamptz)
+WHERE connection = :connection
+""")
 _SET_LAST_SYNC = text("UPDATE connections SET last_sync_id = :sync_id WHERE connection = :connection")
 
 
@@ -93,9 +103,16 @@ async def request_object_check(tx: AsyncConnection, connection: str) -> None:
     await tx.execute(_REQUEST_CHECK, {"connection": connection})
 
 
-async def record_guard_decision(tx: AsyncConnection, connection: str, is_stopped: bool) -> None:
-    """Store whether the deletion guard stopped the latest full read's deletions as suspiciously many."""
-    await tx.execute(_SET_GUARDED, {"connection": connection, "guarded": is_stopped})
+async def load_guard(tx: AsyncConnection, connection: str) -> DeletionGuard | None:
+    """Return the deletion guard that stops deletions of the connection, or None if there is none."""
+    row = (await tx.execute(_LOAD_GUARD, {"connection": connection})).one_or_none()
+    return DeletionGuard(*row) if row else None
+
+
+async def save_guard(tx: AsyncConnection, connection: str, guard: DeletionGuard | None) -> None:
+    """Store the deletion guard that stopped the latest full read's deletions; None if none did."""
+    values = asdict(guard) if guard else {"sync_id": None, "candidates": None, "since": None}
+    await tx.execute(_SET_GUARD, {"connection": connection, **values})
 
 
 async def set_last_sync(tx: AsyncConnection, connection: str, sync_id: UUID) -> None:

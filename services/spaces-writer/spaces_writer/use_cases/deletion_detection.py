@@ -1,10 +1,11 @@
 """Detects deletions at the end of a full read: stored records that the full read did not list may have been deleted."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from contracts.events import FullReadCompleted, RecordIds
+from contracts.events import FullReadCompleted, GuardedDeletions, RecordIds
 from contracts.headers import derive_id
 from spaces_writer.deletion_guard import apply_deletion_guard
 from spaces_writer.store import connections, records
@@ -16,23 +17,33 @@ if TYPE_CHECKING:
 MAX_IDS_PER_VERIFICATION = 250
 
 
-async def request_deletion_verifications(tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch) -> None:
+async def request_deletion_verifications(
+    tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch
+) -> GuardedDeletions | None:
     """Find the deletion candidates of a successful full read, and request a direct read of each.
 
     The candidates are the stored records that the full read did not list. This function does not delete them: a
     candidate is deleted only when its direct read does not find it. When the deletion guard objects to suspiciously
-    many candidates, no direct read is requested, and `batch.guard_reason` says why. Child records without a living
-    parent are deleted.
+    many candidates, no direct read is requested, and the guard is returned for the result of the sync. Child records
+    without a living parent are deleted.
     """
     name = event.connection
     resources = sorted({resource for resource, _ in event.id_ranges})
     candidates = await records.find_deletion_candidates(tx, name, resources, event.started_at)
     living = await records.count_living(tx, name, resources)
-    batch.guard_reason = apply_deletion_guard(len(candidates), living, was_guarded=batch.row.deletions_guarded)
-    await connections.record_guard_decision(tx, name, batch.guard_reason is not None)
-    if batch.guard_reason is None:
+    guard = apply_deletion_guard(
+        event.read_id,
+        len(candidates),
+        living,
+        before=await connections.load_guard(tx, name),
+        allowed_sync_id=batch.row.allowed_sync,
+        now=datetime.now(UTC),
+    )
+    await connections.save_guard(tx, name, guard)
+    if guard is None:
         batch.verifications += _build_verifications(event.read_id, candidates)
     await records.delete_orphans(tx, name, event.child_resources, resources, event.started_at)
+    return GuardedDeletions(sync_id=guard.sync_id, records=len(candidates), stored=living) if guard else None
 
 
 def _build_verifications(read_id: UUID, candidates: Sequence[tuple[str, str]]) -> list[tuple[UUID, RecordIds]]:

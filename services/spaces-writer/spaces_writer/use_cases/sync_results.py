@@ -63,7 +63,7 @@ async def _decide_full_read_result(tx: "AsyncConnection", event: FullReadComplet
 async def _record_success(tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch) -> None:
     """Request the verification of records that may have been deleted, and store that the full read's sync succeeded."""
     name, read_id = event.connection, event.read_id
-    await request_deletion_verifications(tx, event, batch)
+    guarded = await request_deletion_verifications(tx, event, batch)
     sequence, check = await connections.record_full_sync_success(tx, name, read_id)
     await trace_links.save_current_span(tx, name, sequence)
     result = SyncResult(
@@ -72,6 +72,7 @@ async def _record_success(tx: "AsyncConnection", event: FullReadCompleted, batch
         sequence=sequence,
         object_check=check,
         skipped_resources=event.skipped_resources,
+        guarded_deletions=guarded,
     )
     await _save_result(tx, batch, read_id, result)
 
