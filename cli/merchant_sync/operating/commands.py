@@ -6,6 +6,7 @@ Their exit codes: 0 all is well, 1 something is wrong or is refused, 2 the insta
 
 from dataclasses import asdict
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -110,11 +111,15 @@ def start_sync(
     mode: Annotated[str, typer.Option(help="full, or incremental with --resource and --id.")] = FULL,
     resource: Annotated[str, typer.Option(help="Resource of the records, e.g. products, or page.")] = "",
     ids: Annotated[list[str] | None, typer.Option("--id", help="A record; again for each.")] = None,
+    cancel: Annotated[str, typer.Option(help="Cancel the full sync with this id instead, if it has not ended.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Until it ends: exit 0 success, 1 failed or cancelled.")] = False,
     data: DataDir = LOCAL,
     as_json: AsJson = False,
 ) -> None:
     """Start a sync of one connection, with cause `manual`. If a full sync runs already, the request joins that one."""
+    if cancel:
+        _cancel_sync(connection, cancel, data, as_json=as_json)
+        return
     records = _parse_records(mode, resource, ids or [])
     access, errors = locate_installation_or_exit(data), Console(stderr=True, soft_wrap=True, highlight=False)
     with exit_on_errors(), InternalApi(access) as api:
@@ -130,6 +135,16 @@ def start_sync(
         print_json(document)
     if wait and document["state"] != "success":
         raise typer.Exit(WRONG)
+
+
+def _cancel_sync(connection: str, sync_id: str, data: Path, *, as_json: bool) -> None:
+    access = locate_installation_or_exit(data)
+    with exit_on_errors(), InternalApi(access) as api:
+        document = syncing.cancel_sync(api, connection, sync_id)
+    if as_json:
+        print_json(document)
+    else:
+        Console(soft_wrap=True, highlight=False).print(f"{sync_id} is cancelled.")
 
 
 def _parse_records(mode: str, resource: str, ids: list[str]) -> dict[str, list[str]] | None:

@@ -85,6 +85,11 @@ class InternalApi:
         answer = self._call("POST", self._gateway, "GATEWAY_INTERNAL_URL", path, json={"records": records})
         return str(answer["sync_id"])
 
+    def cancel_sync(self, name: str, sync_id: str) -> dict[str, Any]:
+        """Cancel an open full sync of the connection `name`; return its id and state."""
+        path = f"/internal/connections/{name}/syncs/{sync_id}/cancel"
+        return self._call("POST", self._gateway, "GATEWAY_INTERNAL_URL", path)
+
     def allow_deletions(self, name: str, guarded_sync: str, reason: str) -> str:
         """Allow the stopped deletions of the full sync `guarded_sync`; return the id of the sync that makes them."""
         path, body = f"/internal/connections/{name}/deletions", {"guarded_sync": guarded_sync, "reason": reason}

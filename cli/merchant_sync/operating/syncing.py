@@ -1,4 +1,4 @@
-"""Start a sync of one merchant's connection for an operator, and wait until it has finished."""
+"""Start a sync of one merchant's connection for an operator, wait until it has finished, or cancel it."""
 
 import time
 from collections.abc import Callable
@@ -25,6 +25,24 @@ def start_sync(api: InternalApi, connection: str, records: dict[str, list[str]] 
             HTTPStatus.NOT_FOUND: f"No connection {connection}. `merchant-sync status` counts the existing ones.",
             HTTPStatus.CONFLICT: f"{connection} is not connected ({error}): its merchant has to sign in.",
             HTTPStatus.BAD_REQUEST: str(error),
+        }
+        message = next((text for status, text in messages.items() if status == error.status), None)
+        if message is None:
+            raise
+        raise StackError(message, exit_code=1, status=error.status) from None
+
+
+def cancel_sync(api: InternalApi, connection: str, sync_id: str) -> dict[str, Any]:
+    """Cancel a full sync of a merchant's connection; return its id and state.
+
+    Raises StackError with exit code 1 when there is no such sync, or when it cannot be cancelled.
+    """
+    try:
+        return api.cancel_sync(connection, sync_id)
+    except StackError as error:
+        messages = {
+            HTTPStatus.NOT_FOUND: f"{connection} has no sync {sync_id}.",
+            HTTPStatus.CONFLICT: f"{sync_id} cannot be cancelled: {error}",
         }
         message = next((text for status, text in messages.items() if status == error.status), None)
         if message is None:

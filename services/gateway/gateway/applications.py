@@ -185,7 +185,7 @@ def _create_internal_application(parts: Parts, tokens: TokenService, checks: Map
         watch_topic=parts.watch_topic,
         now=parts.now,
     )
-    syncs = ManualSyncs(parts.stores.connections, parts.adapters, now=parts.now)
+    syncs = ManualSyncs(parts.stores.connections, parts.scheduler, parts.adapters, now=parts.now)
     connector = ClientCredentialsConnector(
         parts.adapters, {slug: _create_grant_service(parts, adapter) for slug, adapter in parts.adapters.items()}
     )

@@ -36,7 +36,7 @@ from gateway.webhooks.protocol import WebhookEndpoints, WebhookProtocol
 from messaging.errors import UnavailableError
 from messaging.outbox import OutboxRelay
 from platform_sdk.adapters import PlatformAdapter
-from platform_sdk.errors import PermanentError, RequestRejectedError, TokenRejectedError, TransientError
+from platform_sdk.errors import NotFoundError, PermanentError, RequestRejectedError, TokenRejectedError, TransientError
 from platform_sdk.grants import Grant
 from platforms.facebook import connect as facebook_connect
 from platforms.facebook.settings import Settings as FacebookSettings
@@ -249,6 +249,15 @@ class FakeScheduler:
         self.syncs: dict[UUID, SyncView] = {}
         self.connections: dict[str, ConnectionView] = {}
         self.is_unavailable = False
+        self.cancelled: list[tuple[str, UUID]] = []
+
+    async def cancel_sync(self, connection: str, sync_id: UUID) -> None:
+        sync = self.syncs.get(sync_id)
+        if sync is None or sync.connection != connection:
+            raise NotFoundError
+        if sync.state != "running":
+            raise RequestRejectedError(409, "it has ended already")
+        self.cancelled.append((connection, sync_id))
 
     async def fetch_sync(self, sync_id: UUID) -> SyncView | None:
         if self.is_unavailable:

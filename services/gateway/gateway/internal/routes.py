@@ -114,6 +114,12 @@ def create_internal_routes(
             return {"sync_id": str(await syncs.request_full_sync(connection))}
         return {"sync_id": str(await syncs.request_records(connection, body.records))}
 
+    @routes.post("/connections/{connection}/syncs/{sync_id}/cancel")
+    async def cancel_sync(connection: str, sync_id: UUID, caller: Caller) -> dict[str, object]:
+        _require_permission(can_operate(caller))
+        await syncs.cancel_full_sync(connection, sync_id)
+        return {"sync_id": str(sync_id), "state": "cancelled"}
+
     @routes.post("/connections/{connection}/deletions")
     async def allow_deletions(connection: str, body: DeletionsPermission, caller: Caller) -> dict[str, object]:
         _require_permission(can_operate(caller))

@@ -54,6 +54,7 @@ UPDATE syncs SET due_at = now() + interval '60 seconds' WHERE sync_id IN (
 RETURNING {_COLUMNS}
 """)
 _IS_RUNNING = text(f"SELECT 1 FROM syncs WHERE connection = :connection AND {_IS_OPEN} AND state = 'running'")
+_LIST_COALESCED_CAUSES = text("SELECT DISTINCT cause FROM syncs WHERE coalesced_into = :sync_id")
 _LOCK = text(f"SELECT {_COLUMNS} FROM syncs WHERE sync_id = :sync_id AND {_IS_OPEN} FOR UPDATE")
 _START_STEP = text("""
 UPDATE syncs SET state = 'running', step = :step, cursor = :cursor, due_at = NULL, read_completed = false,
@@ -118,6 +119,11 @@ async def claim_due(tx: AsyncConnection, limit: int) -> list[FullSync]:
 async def is_running(tx: AsyncConnection, connection: str) -> bool:
     """Return whether a full sync of the connection has started and not finished."""
     return (await tx.execute(_IS_RUNNING, {"connection": connection})).scalar() is not None
+
+
+async def list_coalesced_causes(tx: AsyncConnection, sync_id: UUID) -> list[str]:
+    """Return the causes of the full syncs that were coalesced into this one."""
+    return list((await tx.execute(_LIST_COALESCED_CAUSES, {"sync_id": sync_id})).scalars())
 
 
 async def lock(tx: AsyncConnection, sync_id: UUID) -> FullSync | None:

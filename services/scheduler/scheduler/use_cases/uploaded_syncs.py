@@ -27,9 +27,11 @@ async def store_syncs(
 
 
 async def record_upload_and_finish_syncs(
-    tx: AsyncConnection, counts: TransactionCounts, connection: str, upload: Upload
+    tx: AsyncConnection, counts: TransactionCounts, connection: str, epoch: int, upload: Upload
 ) -> None:
     """Store the latest upload of the connection's snapshot, and end the storing syncs whose data it contains."""
+    # Nothing is uploaded before a complete full read, which may have been stored although its sync was cancelled here.
+    await uploads.record_full_read(tx, connection, epoch)
     await uploads.record_upload(tx, connection, upload)
     if upload.outcome != "failed":
         await _finish_uploaded(tx, counts, connection, upload)
