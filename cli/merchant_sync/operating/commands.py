@@ -29,6 +29,7 @@ from merchant_sync.operating.terminal import (
     print_error,
     print_json,
 )
+from merchant_sync.operating.uploads import describe_wait
 from merchant_sync.parts import StackError
 
 _SIGNS = {GOOD: "[green]✓[/]", WARNING: "[yellow]![/]", BAD: "[bold red]✗[/]"}
@@ -162,4 +163,5 @@ def _parse_records(mode: str, resource: str, ids: list[str]) -> dict[str, list[s
 
 def _describe_progress(sync: dict[str, Any]) -> str:
     counts = f"{sync['records']} records in {sync['pages']} pages, {sync['changed']} changed"
-    return f"{sync['state']}: {counts}" + (f" ({sync['reason']})" if sync["reason"] else "")
+    note = describe_wait(sync["upload_wait"]) if sync["upload_wait"] else sync["reason"]
+    return f"{sync['state']}: {counts}" + (f" ({note})" if note else "")
