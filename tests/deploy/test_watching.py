@@ -19,7 +19,8 @@ from gateway.metrics import create_metrics
 from messaging.metrics import ConsumerMetrics
 from platforms.shopify.webhooks import ShopifyWebhooks
 from scheduler.metrics import SchedulerMetrics
-from scheduler.store.overview import ConnectionCount, LedgerCounts, OpenSyncs, WaitingUploads
+from scheduler.store.overview import ConnectionCount, LedgerCounts, OpenSyncs
+from scheduler.store.uploads import WaitingUploads
 from spaces_writer.metrics import WriterMetrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -156,6 +156,14 @@ async def test_a_disconnect_before_the_first_complete_read_ends_what_no_upload_w
     assert (row["state"], "before its first complete full sync" in row["reason"]) == ("cancelled", True)
 
 
+async def test_a_result_that_comes_after_such_a_disconnect_leaves_no_sync_without_an_end(ledger: Ledger) -> None:
+    await ledger.start_full_sync()
+    await ledger.change_connection(revision=2, epoch=2, state="uninstalled")
+    late = uuid4()
+    await ledger.data_stored(SHOP, [build_result(late, sequence=1)])
+    assert await ledger.get_state(late) == "cancelled"
+
+
 async def test_a_storing_sync_says_what_it_waits_for(ledger: Ledger) -> None:
     await ledger.start_full_sync()
     request, later = uuid4(), to_ms(datetime.now(UTC) + timedelta(minutes=5))

@@ -9,8 +9,9 @@ from messaging.outbox import Transaction
 from platform_sdk.errors import describe_ended_state
 from scheduler.metrics import RecordCounts, TransactionCounts
 from scheduler.schedule import ComputeNextPoll
-from scheduler.store import connections, delayed_requests, full_syncs, syncs, uploads
+from scheduler.store import connections, delayed_requests, full_syncs, syncs
 from scheduler.store.connections import LedgerConnection
+from scheduler.use_cases.uploaded_syncs import cancel_syncs_without_snapshot
 
 
 class ConnectionStateHandler:
@@ -72,10 +73,8 @@ async def _cancel_syncs_and_delayed_requests(
     name, has_ended = event.connection, event.state != "connected"
     reason = describe_ended_state(event.state) if has_ended else "the account was connected again"
     cancelled = await syncs.cancel(tx, name, below_epoch=event.epoch, all_epochs=has_ended, reason=reason)
-    if event.state == "uninstalled":
-        reason = "the account was disconnected before its first complete full sync, so that nothing is uploaded"
-        cancelled += await uploads.cancel_without_snapshot(tx, name, reason)
     counts.add_finished(name, (sync.mode for sync in cancelled), "cancelled")
+    await cancel_syncs_without_snapshot(tx, counts, name)
     await delayed_requests.delete(tx, name, below_epoch=event.epoch, all_epochs=has_ended)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler.store.deletion_guards import GuardedConnection, list_guarded
-from scheduler.store.uploads import ConnectionBehind, list_behind
+from scheduler.store.uploads import ConnectionBehind, WaitingUploads, count_waiting, list_behind
 
 _OPEN_SYNCS = text("""
 SELECT split_part(connection, ':', 1) AS platform, mode, state, count(*) AS syncs,
@@ -43,17 +43,6 @@ FROM connections c CROSS JOIN LATERAL (
         AND syncs.state NOT IN ('queued', 'running') ORDER BY requested_at DESC LIMIT 1) l
 WHERE c.state = 'connected' AND l.state = 'failed' ORDER BY l.finished_at DESC LIMIT :limit
 """)
-_WAITING_UPLOADS = text("""
-SELECT split_part(connection, ':', 1) AS platform, count(*) AS connections, CAST(sum(syncs) AS bigint) AS syncs,
-    GREATEST(max(overdue), 0) AS overdue
-FROM (
-    SELECT s.connection, count(*) AS syncs,
-        CAST(extract(epoch FROM now() - GREATEST(min(s.stored_at), c.next_upload_at)) AS double precision)
-            * CASE WHEN c.fully_read THEN 1 ELSE 0 END AS overdue
-    FROM syncs s JOIN connections c ON c.connection = s.connection
-    WHERE s.state = 'storing' GROUP BY s.connection, c.connection) behind
-GROUP BY 1
-""")
 MAX_FAILURES = 20
 MAX_BEHIND = 100
 
@@ -79,19 +68,6 @@ class ConnectionCount:
 
 
 @dataclass(frozen=True)
-class WaitingUploads:
-    """Number of one platform's connections whose snapshot in the bucket is behind, and of their storing syncs.
-
-    `overdue` is how many seconds ago the oldest of these uploads was due; 0 if none is due yet.
-    """
-
-    platform: str
-    connections: int
-    syncs: int
-    overdue: float
-
-
-@dataclass(frozen=True)
 class LedgerCounts:
     """The current counts of open syncs, of connections, and of uploads that syncs wait for."""
 
@@ -108,7 +84,7 @@ async def load_counts(tx: AsyncConnection) -> LedgerCounts:
     return LedgerCounts(
         tuple(OpenSyncs(*row) for row in await tx.execute(_OPEN_SYNCS)),
         tuple(ConnectionCount(*row) for row in await tx.execute(_CONNECTIONS)),
-        tuple(WaitingUploads(*row) for row in await tx.execute(_WAITING_UPLOADS)),
+        tuple(await count_waiting(tx)),
     )
 
 

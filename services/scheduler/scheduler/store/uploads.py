@@ -37,13 +37,20 @@ WHERE syncs.connection = :connection AND c.connection = :connection AND syncs.st
 RETURNING syncs.sync_id, syncs.cause, syncs.mode
 """)
 # The upload is due when the data is stored and the pace allows it. A failed upload moves this moment no further.
-_DUE = "GREATEST(min(s.stored_at), c.next_upload_at)"
-_LIST_BEHIND = text(f"""
+_BEHIND = """
 SELECT s.connection, count(*) AS syncs, min(s.stored_at) AS since, c.fully_read, c.next_upload_at, c.failed_upload,
-    CASE WHEN c.fully_read THEN CAST(extract(epoch FROM now() - {_DUE}) AS double precision) END AS overdue
+    CASE WHEN c.fully_read THEN
+        CAST(extract(epoch FROM now() - GREATEST(min(s.stored_at), c.next_upload_at)) AS double precision)
+    END AS overdue
 FROM syncs s JOIN connections c ON c.connection = s.connection
 WHERE s.state = 'storing' AND (CAST(:connection AS text) IS NULL OR s.connection = CAST(:connection AS text))
-GROUP BY s.connection, c.connection ORDER BY overdue DESC NULLS LAST, s.connection LIMIT :limit
+GROUP BY s.connection, c.connection
+"""
+_LIST_BEHIND = text(f"{_BEHIND} ORDER BY overdue DESC NULLS LAST, s.connection LIMIT :limit")
+_COUNT_WAITING = text(f"""
+SELECT split_part(connection, ':', 1) AS platform, count(*) AS connections, CAST(sum(syncs) AS bigint) AS syncs,
+    GREATEST(max(overdue), 0) AS overdue
+FROM ({_BEHIND}) behind GROUP BY 1
 """)
 
 
@@ -80,6 +87,19 @@ class ConnectionBehind:
     syncs: int
     overdue: float | None
     wait: UploadWait
+
+
+@dataclass(frozen=True)
+class WaitingUploads:
+    """Number of one platform's connections whose snapshot in the bucket is behind, and of their storing syncs.
+
+    `overdue` is how many seconds ago the oldest of these uploads was due; 0 if none is due yet.
+    """
+
+    platform: str
+    connections: int
+    syncs: int
+    overdue: float
 
 
 async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) -> None:
@@ -133,6 +153,11 @@ async def list_behind(tx: AsyncConnection, *, connection: str | None = None, lim
         )
         for row in rows
     ]
+
+
+async def count_waiting(tx: AsyncConnection) -> list[WaitingUploads]:
+    """Count by platform the connections whose snapshot in the bucket is behind. An index on storing syncs is used."""
+    return [WaitingUploads(*row) for row in await tx.execute(_COUNT_WAITING, {"connection": None})]
 
 
 def build_wait(

@@ -7,6 +7,10 @@ from scheduler.metrics import TransactionCounts
 from scheduler.store import connections, deletion_guards, syncs, uploads
 from scheduler.use_cases.finish_syncs import count_and_log_finished
 
+REASON_WITHOUT_SNAPSHOT = (
+    "the account was disconnected before its first complete full sync, so that nothing of it is uploaded"
+)
+
 
 async def store_syncs(
     tx: AsyncConnection, counts: TransactionCounts, connection: str, epoch: int, result: SyncResult
@@ -19,11 +23,21 @@ async def store_syncs(
     if any(sync.mode == "full" for sync in stored):
         await uploads.record_full_read(tx, connection, epoch)
         await deletion_guards.record(tx, connection, [sync.sync_id for sync in stored], result.guarded_deletions)
+    await cancel_syncs_without_snapshot(tx, counts, connection)
     row = await connections.get(tx, connection)
     if stored and row is not None and row.upload is not None:
         # The syncs have not caused this upload, it was there before them.
         upload = Upload.model_validate_json(row.upload).model_copy(update={"outcome": "unchanged"})
         await _finish_uploaded(tx, counts, connection, upload)
+
+
+async def cancel_syncs_without_snapshot(tx: AsyncConnection, counts: TransactionCounts, connection: str) -> None:
+    """Cancel the storing syncs of a connection that was disconnected before its first complete full sync.
+
+    No upload would ever end them, because no snapshot of this connection is built.
+    """
+    cancelled = await uploads.cancel_without_snapshot(tx, connection, REASON_WITHOUT_SNAPSHOT)
+    count_and_log_finished(counts, connection, cancelled, "cancelled", REASON_WITHOUT_SNAPSHOT)
 
 
 async def record_upload_and_finish_syncs(
