@@ -334,6 +334,24 @@ def test_a_full_sync_can_be_started_and_followed(world: World, operator: Operato
     world.wait_until_equal(shop)
 
 
+def test_a_full_sync_that_has_not_read_everything_can_be_cancelled(world: World, operator: Operator) -> None:
+    shop = world.make_shop(products=5)
+    name = f"shopify:{shop}"
+    world.connect_and_sync(shop)
+    before = world.read_object(shop)
+    world.set_faults(shop, fail_ratio=1.0, fail_status=503)
+    sync_id = operator.run_json("sync", name)["sync_id"]
+    wait_until(lambda: world.list_shop_syncs(shop, cause="manual", state="running") or None)
+    assert operator.run_json("sync", name, "--cancel", sync_id) == {"sync_id": sync_id, "state": "cancelled"}
+    world.set_faults(shop)
+    (row,) = world.list_shop_syncs(shop, cause="manual")
+    assert (row.state, row.reason) == ("cancelled", "it was cancelled on request")
+    (first,) = world.list_shop_syncs(shop, cause="connect")
+    refused = operator.run("sync", name, "--cancel", str(first.sync_id), code=1)
+    assert "it has ended already" in refused.stderr
+    assert world.read_object(shop) == before
+
+
 def test_single_records_can_be_read_again(world: World, operator: Operator) -> None:
     shop = world.make_shop(products=30)
     world.connect_and_sync(shop)
