@@ -52,9 +52,12 @@ def test_the_four_parts_are_merged() -> None:
         ),
         (
             UploadWaitView(since=1, next_attempt_at=43_200_000, reason="AccessDenied: no"),
-            "it refused the upload (AccessDenied: no), which is tried again at 12:00:00 UTC",
+            "the bucket refused the upload, which is tried again at 12:00:00 UTC",
         ),
-        (UploadWaitView(since=1, next_attempt_at=500, reason="SlowDown"), "(SlowDown), which is tried again now"),
+        (
+            UploadWaitView(since=1, next_attempt_at=500, reason="SlowDown"),
+            "the bucket refused the upload, which is tried again now",
+        ),
         (UploadWaitView(since=1, needs_full_sync=True), "it is uploaded after the first complete full sync"),
     ],
 )
@@ -62,6 +65,12 @@ def test_a_storing_sync_says_in_words_what_it_waits_for(wait: UploadWaitView, wo
     document = build_sync_document(build_sync("storing", upload_wait=wait), status=OK, result=OK, now=1_000)
     assert document["upload_status"]["status"] == "pending"
     assert words in document["upload_status"]["message"]
+    assert "reason" not in document["upload_wait"], "the bucket's words are the operator's"
+
+
+def test_a_full_sync_names_how_many_records_the_deletion_guard_keeps() -> None:
+    document = build_sync_document(build_sync("storing", guarded_records=120), status=OK, result=OK, now=0)
+    assert "120 others that it did not list are kept" in document["polling_test"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +148,7 @@ async def test_the_connections_page_says_what_is_stored_and_what_is_not(world: A
         connection=NAME, upload_wait=UploadWaitView(since=1, reason="403")
     )
     text = (await page.get("/connections")).text
-    assert ("Stored as" in text, "nothing yet" in text, "it refused the upload (403)" in text) == (False, True, True)
+    assert ("Stored as" in text, "nothing yet" in text, "the bucket refused the upload" in text) == (False, True, True)
     upload = UploadView(key="acme.myshopify.com/shopify_data.json", outcome="uploaded")
     world.scheduler.connections[NAME] = ConnectionView(connection=NAME, upload=upload)
     text = (await page.get("/connections")).text

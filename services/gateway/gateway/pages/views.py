@@ -43,7 +43,8 @@ class UploadWaitView(ResponseModel):
     next_attempt_at: Timestamp = Field(
         default=None, description="No upload is tried before; milliseconds since the epoch, UTC"
     )
-    reason: str | None = Field(default=None, description="Why the latest upload failed")
+    reason: str | None = Field(default=None, exclude=True)
+    """Why the latest upload failed, in the bucket's words. It is shown to operators, not to merchants."""
     needs_full_sync: bool = Field(default=False, description="The first complete full sync has to come before")
 
 
@@ -241,7 +242,10 @@ def _build_probe_result(result: Mapping[str, Any] | None, now: int) -> dict[str,
 
 def _build_read_outcome(sync: SyncView) -> dict[str, Any]:
     if sync.state in (STORING, SUCCESS):
-        return _build_outcome(SUCCESS, f"the full read is complete, with {sync.records} records")
+        message = f"the full read is complete, with {sync.records} records"
+        if sync.guarded_records:
+            message += f"; {sync.guarded_records} others that it did not list are kept: so many at once may be a fault"
+        return _build_outcome(SUCCESS, message)
     if sync.state in FINAL_STATES:
         return _build_outcome(FAILED, sync.reason or f"the full read was {sync.state}")
     return _build_outcome(PENDING, "the full read is not complete yet")
@@ -271,7 +275,7 @@ def describe_upload_wait(wait: UploadWaitView, now: int) -> str:
     is_later = wait.next_attempt_at is not None and wait.next_attempt_at > now
     at = f"at {_format_time(wait.next_attempt_at)}" if is_later and wait.next_attempt_at else "now"
     if wait.reason:
-        return f"stored, but not in the bucket yet: it refused the upload ({wait.reason}), which is tried again {at}"
+        return f"stored, but not in the bucket yet: the bucket refused the upload, which is tried again {at}"
     if is_later:
         return f"stored, but not in the bucket yet: the pace of uploads allows the next one {at}"
     return "stored, and on its way into the bucket"
