@@ -26,7 +26,7 @@ from merchant_sync.demo.shopify_sandbox import ConnectedShop, SandboxShops
 from merchant_sync.stack import Stack
 
 Answer = TypeVar("Answer")
-OPEN_STATES = ("queued", "running", "unknown")
+OPEN_STATES = ("queued", "running", "storing", "unknown")
 CACHED_JARS = Path(__file__).parents[1] / "data" / "cache"
 SETTINGS = {
     "GATEWAY_PORT": "0",
@@ -97,8 +97,10 @@ class BenchmarkStack:
         self.bucket.put_object(Bucket=self.bucket_name, Key=key, Body=body)
 
     def is_idle(self, shop: str) -> bool:
-        """Return whether no sync of the shop is queued or running."""
-        sql = "SELECT 1 FROM scheduler.syncs WHERE connection = $1 AND state IN ('queued', 'running') LIMIT 1"
+        """Return whether all syncs of the shop have ended."""
+        sql = (
+            "SELECT 1 FROM scheduler.syncs WHERE connection = $1 AND state IN ('queued', 'running', 'storing') LIMIT 1"
+        )
         return not self.select_rows(sql, f"shopify:{shop}")
 
     def select_rows(self, sql: str, *values: object) -> list[Any]:

@@ -77,8 +77,9 @@ class BurstObserver:
 
     def _check_ledger(self) -> bool:
         sql = (
-            "SELECT 1 FROM scheduler.syncs WHERE connection = $1 AND cause = 'webhook' AND state = 'success' "
-            "AND changed > 0 AND requested_at > now() - make_interval(secs => $2) LIMIT 1"
+            "SELECT 1 FROM scheduler.syncs WHERE connection = $1 AND cause = 'webhook' "
+            "AND state IN ('storing', 'success') AND changed > 0 "
+            "AND requested_at > now() - make_interval(secs => $2) LIMIT 1"
         )
         if self.stack.select_rows(sql, f"shopify:{self.shop}", self.measure_elapsed()):
             self.first_change_stored = self.measure_elapsed()

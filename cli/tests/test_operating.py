@@ -26,11 +26,13 @@ from merchant_sync.operating.checks import (
     endpoints,
     kafka,
     settings,
+    uploads,
 )
 from merchant_sync.operating.dead_letters import DeadLetter
 from merchant_sync.operating.lag import Lag, compute_lags
 from merchant_sync.operating.status import describe_block
 from merchant_sync.operating.terminal import format_age, format_time
+from merchant_sync.operating.uploads import describe_wait
 from messaging.provisioning import build_config
 
 TOPIC = Topic("sync.progressed")
@@ -190,19 +192,11 @@ async def test_a_letter_that_was_replayed_and_failed_again_is_replayed_once_and_
     assert "merchant-sync sync" in (dead_letters.explain_refusal(compacted) or "")
 
 
-def test_dead_letters_snapshots_behind_and_full_disks_are_findings() -> None:
+def test_dead_letters_and_full_disks_are_findings() -> None:
     assert backlog.judge_dead_letters({}).result == GOOD
     found = backlog.judge_dead_letters({"sync.progressed.dlq": 3})
     assert (found.result, found.details) == (WARNING, "3 on sync.progressed.dlq")
     assert "dlq list" in found.action
-
-    dirty = [
-        {"platform": "shopify", "snapshots": 2, "age": 301.0},
-        {"platform": "facebook", "snapshots": 1, "age": 9.0},
-    ]
-    (behind,) = backlog.judge_snapshots(dirty)
-    assert (behind.result, behind.details) == (WARNING, "2 of shopify lack data, the oldest for 5.0 min")
-    assert [found.result for found in backlog.judge_snapshots(dirty[1:])] == [GOOD]
 
     rooms = {0.2: BAD, 3.0: WARNING, 80.0: GOOD}
     for gigabytes, result in rooms.items():
@@ -253,7 +247,9 @@ def test_the_status_fits_into_80_columns_and_cuts_no_id(capsys: pytest.CaptureFi
             "last_success_age_seconds": [
                 {"platform": "shopify", "connections": 9, "never_synced": 0, "oldest": 90_000.0, "p95": 3_600.0}
             ],
-            "dirty_snapshots": [],
+            "blocked": [],
+            "failed_full_syncs": [],
+            "behind": [],
             "lag": [{"group": group, "topic": topic, "messages": 123_456} for group, topic in groups],
             "dead_letters": {"sync.requested.facebook.full.dlq": 7},
         }
@@ -264,6 +260,9 @@ def test_the_status_fits_into_80_columns_and_cuts_no_id(capsys: pytest.CaptureFi
             "state": "connected",
             "epoch": 12,
             "next_poll_at": 1_795_600_000_000,
+            "blocked": None,
+            "upload_wait": None,
+            "last_full_sync": None,
             "syncs": [failed],
         }
     )
@@ -273,3 +272,34 @@ def test_the_status_fits_into_80_columns_and_cuts_no_id(capsys: pytest.CaptureFi
     assert printed.count(failed["sync_id"]) == 2 and printed.count(failed["reason"].strip()) == 2
     assert all(group in printed for group, _ in groups) and "…" not in printed
     assert "2026-11-25 09:46 UTC" in printed and "1795600000000" not in printed
+
+
+def build_behind(overdue: float | None, reason: str | None = None) -> dict[str, Any]:
+    wait = {"since": 1_000, "next_attempt_at": 43_200_000, "reason": reason, "needs_full_sync": overdue is None}
+    return {"connection": "shop:a", "syncs": 1, "overdue": overdue, "wait": wait}
+
+
+@pytest.mark.parametrize(
+    ("behind", "result"),
+    [
+        ([], GOOD),
+        ([build_behind(None)], GOOD),
+        ([build_behind(-40)], GOOD),
+        ([build_behind(200)], GOOD),
+        ([build_behind(200, "SlowDown")], WARNING),
+        ([build_behind(301)], BAD),
+    ],
+)
+def test_the_doctor_names_a_connection_whose_upload_is_late(behind: list[dict[str, Any]], result: str) -> None:
+    (finding,) = uploads.report_behind(behind)
+    assert finding.result == result
+    assert result == GOOD or "shop:a" in finding.subject
+
+
+def test_what_an_upload_waits_for_is_said_in_words() -> None:
+    texts = [describe_wait(build_behind(*arguments)["wait"]) for arguments in ((None,), (1.0, "SlowDown"), (1.0,))]
+    assert texts == [
+        "stored at 00:00:01 UTC, is uploaded after the first complete full sync",
+        "stored at 00:00:01 UTC, the bucket refused it (SlowDown), tried again at 12:00:00 UTC",
+        "stored at 00:00:01 UTC, on its way into the bucket",
+    ]

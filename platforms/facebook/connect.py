@@ -131,7 +131,7 @@ class FacebookOAuth:
         """
         parameters = parse_query(query)
         if "error" in parameters or "error_reason" in parameters:
-            reason = "the consent was cancelled, so that no page is connected; start again and choose your pages"
+            reason = "the consent was cancelled, and nothing has changed; start again to choose your pages"
             raise RequestRejectedError(400, reason)
         require_parameters(parameters, "code", "state")
         return OAuthCallback(account="", code=parameters["code"], state=parameters["state"])

@@ -155,8 +155,9 @@ class PageApi:
         if not readable:
             raise RequestRejectedError(
                 400,
-                "no page was given; start again, and choose at least one page of yours in Facebook's dialog "
-                "(pages of a business portfolio may need business_management among FACEBOOK_SCOPES)",
+                "no page was chosen, so nothing was connected here; start again, and choose in Facebook's dialog "
+                "every page that is to be read, also those that are connected already: Facebook may end the access to "
+                "others (pages of a business portfolio may need business_management among FACEBOOK_SCOPES)",
                 ask_again=True,
             )
         return readable

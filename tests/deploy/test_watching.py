@@ -20,6 +20,7 @@ from messaging.metrics import ConsumerMetrics
 from platforms.shopify.webhooks import ShopifyWebhooks
 from scheduler.metrics import SchedulerMetrics
 from scheduler.store.overview import ConnectionCount, LedgerCounts, OpenSyncs
+from scheduler.store.uploads import WaitingUploads
 from spaces_writer.metrics import WriterMetrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -40,7 +41,9 @@ async def create_registries() -> Iterator[CollectorRegistry]:
         SimpleNamespace(measure_remaining_rate_limits=lambda: {"shop": 1.0}), "shopify", fetcher
     ).refresh_rate_limit_gauge()  # type: ignore[arg-type]
     counts = LedgerCounts(
-        (OpenSyncs("shopify", "full", "queued", 1, 1.0),), (ConnectionCount("shopify", "connected", 1),)
+        (OpenSyncs("shopify", "full", "queued", 1, 1.0),),
+        (ConnectionCount("shopify", "connected", 1),),
+        (WaitingUploads("shopify", 1, 1, 0.0),),
     )
     SchedulerMetrics(scheduler, ["shopify"]).set_gauges(counts)
     WriterMetrics(writer).count_upload("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))

@@ -151,6 +151,27 @@ def test_an_incomplete_consent_is_refused_with_what_to_do(world: World, decision
     assert "session_id" not in browser.cookies
 
 
+@pytest.mark.parametrize(
+    ("decision", "text"),
+    [
+        ({"decision": "decline"}, "the consent was cancelled, and nothing has changed"),
+        ({"pages": ""}, "no page was chosen, so nothing was connected here"),
+    ],
+)
+def test_a_consent_that_gives_nothing_leaves_the_connected_pages_as_they_are(
+    world: World, decision: dict[str, str], text: str
+) -> None:
+    person = world.create_person(pages=3)
+    pages = world.connect_pages(person["id"]).pages
+    assert len(pages) == 3
+    _, answer = world.pages.log_in(person["id"], **decision)
+    assert text in answer.json()["reason"]
+    for page in pages:
+        world.edit_page(page["id"], name=f"Edited after {answer.status_code}")
+        world.wait_until_page_equal(page["id"])
+    assert {world.read_state(page["connection"]) for page in pages} == {"connected"}
+
+
 def test_a_permission_that_only_the_bot_needs_may_be_declined(world: World) -> None:
     pages = world.connect_pages(world.create_person(pages=1)["id"], declined="pages_messaging")
     assert pages.answer["declined_permissions"] == ["pages_messaging"]

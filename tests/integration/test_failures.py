@@ -3,6 +3,8 @@
 Each test repairs what it broke.
 """
 
+from typing import Any
+
 import pytest
 
 from world import World, wait_until
@@ -91,17 +93,42 @@ def test_edits_made_while_postgres_is_down_reach_the_object(world: World) -> Non
     world.wait_until_idle(shop, within=90)
 
 
+def test_a_first_sync_is_no_success_while_the_bucket_is_down(world: World) -> None:
+    skip_unless_local(world, "spaces")
+    shop = world.make_shop(products=30)
+    world.stack.kill("spaces")
+    connected = world.connect(shop)
+    sync = wait_until(
+        lambda: s if "refused the upload" in (s := world.fetch_sync(connected))["upload_status"]["message"] else None
+    )
+    assert (sync["state"], sync["finished_at"], sync["polling_test"]["status"]) == ("storing", None, "success")
+    (listed,) = connected.browser.get("/connections").json()["connections"]
+    assert (listed["upload"], "refused the upload" in listed["waits"]) == (None, True)
+    assert "Stored as" not in connected.browser.get("/connections", headers={"Accept": "text/html"}).text
+    world.stack.start_part("spaces")
+    assert world.wait_for_sync(connected, within=90)["state"] == "success"
+    assert world.find_difference(shop) is None
+
+
 def test_records_are_stored_while_the_bucket_is_down_and_uploaded_afterwards(world: World) -> None:
     skip_unless_local(world, "spaces")
     shop = world.make_shop(products=30)
-    world.connect_and_sync(shop)
+    connected = world.connect_and_sync(shop)
     world.stack.kill("spaces")
     edit_products(world, shop, 5, "While the bucket was down")
-    wait_until(lambda: len(world.list_shop_syncs(shop, mode="incremental", state="success")) >= 5 or None)
-    failed = wait_until(lambda: [s for s in world.list_shop_syncs(shop) if s.upload and '"failed"' in s.upload] or None)
-    assert failed[0].state == "success"
+    syncs = wait_until(lambda: found if len(found := world.list_shop_syncs(shop, state="storing")) >= 5 else None)
+
+    def fetch_if_refused() -> dict[str, Any] | None:
+        sync = world.fetch_sync(connected, str(syncs[0].sync_id))
+        return sync if "refused the upload" in sync["upload_status"]["message"] else None
+
+    sync = wait_until(fetch_if_refused)
+    assert (sync["state"], sync["upload"], sync["upload_status"]["status"]) == ("storing", None, "pending")
+    assert not world.list_shop_syncs(shop, mode="incremental", state="success")
     world.stack.start_part("spaces")
     world.wait_until_equal(shop, within=90)
+    world.wait_until_idle(shop, within=90)
+    assert {sync.state for sync in world.list_shop_syncs(shop)} == {"success"}
 
 
 def test_a_fetcher_that_needs_a_token_waits_for_the_gateway_and_loses_nothing(world: World) -> None:

@@ -189,7 +189,7 @@ def test_a_poll_restores_an_object_that_was_overwritten(world: World) -> None:
     world.overwrite_object(shop, b"{}")
     world.poll_shop_now(shop)
     world.wait_until_equal(shop, within=60)
-    (poll,) = wait_until(lambda: [s for s in world.list_shop_syncs(shop, cause="poll") if s.uploaded] or None)
+    (poll,) = wait_until(lambda: world.list_shop_syncs(shop, cause="poll", state="success") or None)
     assert '"restored"' in poll.upload
 
 

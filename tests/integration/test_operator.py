@@ -19,10 +19,10 @@ from contracts.topics import PARTITIONS, Topic, get_sync_topic
 from merchant_sync import access, environment
 from merchant_sync.access import Access
 from merchant_sync.app import app
-from merchant_sync.operating import brokers, internal_api
+from merchant_sync.operating import brokers, internal_api, syncing
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.provisioning import build_config
-from world import World, wait_until
+from world import OPEN_STATES, World, wait_until
 
 pytestmark = pytest.mark.integration
 SPARE = "sync.progressed.dlq"
@@ -298,6 +298,56 @@ def test_the_status_shows_the_lag_of_a_dead_service(world: World, operator: Oper
     wait_until(lambda: True if not sum(row["messages"] for row in operator.run_json("status")["lag"]) else None)
 
 
+def test_status_and_doctor_name_the_connections_whose_data_the_bucket_lacks(world: World, operator: Operator) -> None:
+    shop = world.make_shop(products=5)
+    name = f"shopify:{shop}"
+    world.connect_and_sync(shop)
+    world.stack.kill("spaces")
+    try:
+        world.edit_product(shop, world.list_products(shop)[0]["number"], title="Edited while the bucket was down")
+
+        def find_if_refused() -> dict[str, Any] | None:
+            behind = [row for row in operator.run_json("status")["behind"] if row["connection"] == name]
+            return behind[0] if behind and behind[0]["wait"]["reason"] else None
+
+        assert wait_until(find_if_refused)["syncs"] == 1
+        assert name in operator.run("status").stdout
+        assert "the bucket refused it" in operator.run("status", "--connection", name).stdout
+        findings = operator.run_json("doctor", "--sample", "0", code=1)["findings"]
+        assert [f["result"] for f in findings if f["subject"] == f"object of {name}"] == ["warning"]
+    finally:
+        world.stack.start_part("spaces")
+    world.wait_until_equal(shop, within=90)
+    world.wait_until_idle(shop, within=90)
+    assert operator.run_json("status")["behind"] == []
+
+
+def test_a_clean_up_that_the_deletion_guard_stopped_is_allowed_by_the_operator(
+    world: World, operator: Operator
+) -> None:
+    shop = world.make_shop(products=130)
+    name = f"shopify:{shop}"
+    connected = world.connect_and_sync(shop)
+    assert "No deletions" in operator.run("guard", "allow", "--connection", name, code=1).stderr
+    world.set_faults(shop, webhooks_off=True)
+    for product in world.list_products(shop, limit=100):
+        world.control_sandbox("DELETE", f"/{shop}/products/{product['number']}")
+    sync = operator.run_json("sync", name, "--wait")
+    assert (sync["state"], sync["guarded_records"]) == ("success", 100)
+    assert connected.load_sync(sync["sync_id"])["guarded_records"] == 100
+    again = operator.run_json("sync", name, "--wait")
+    assert again["guarded_records"] == 100, "a sync at once after the first is not believed"
+    (guarded,) = [one for one in operator.run_json("guard", "list") if one["connection"] == name]
+    assert guarded["sync_id"] == sync["sync_id"]
+    assert f"{name}: 100 of" in operator.run("guard", "list").stdout
+    allowed = operator.run_json("guard", "allow", "--connection", name, "--reason", "the shop was cleaned up")
+    with internal_api.InternalApi(operator.access) as api:
+        done = syncing.wait_for_sync(api, allowed["sync_id"], on_change=lambda _: None)
+    assert (done["state"], done["guarded_records"]) == ("success", None)
+    world.wait_until_equal(shop, within=60)
+    assert not [one for one in operator.run_json("guard", "list") if one["connection"] == name]
+
+
 def test_a_full_sync_can_be_started_and_followed(world: World, operator: Operator) -> None:
     shop = world.make_shop(products=30)
     world.connect_and_sync(shop)
@@ -305,6 +355,24 @@ def test_a_full_sync_can_be_started_and_followed(world: World, operator: Operato
     output = operator.run_json("sync", f"shopify:{shop}", "--wait")
     assert (output["mode"], output["cause"], output["state"]) == ("full", "manual", "success")
     world.wait_until_equal(shop)
+
+
+def test_a_full_sync_that_has_not_read_everything_can_be_cancelled(world: World, operator: Operator) -> None:
+    shop = world.make_shop(products=5)
+    name = f"shopify:{shop}"
+    world.connect_and_sync(shop)
+    before = world.read_object(shop)
+    world.set_faults(shop, fail_ratio=1.0, fail_status=503)
+    sync_id = operator.run_json("sync", name)["sync_id"]
+    wait_until(lambda: world.list_shop_syncs(shop, cause="manual", state="running") or None)
+    assert operator.run_json("sync", name, "--cancel", sync_id) == {"sync_id": sync_id, "state": "cancelled"}
+    world.set_faults(shop)
+    (row,) = world.list_shop_syncs(shop, cause="manual")
+    assert (row.state, row.reason) == ("cancelled", "it was cancelled on request")
+    (first,) = world.list_shop_syncs(shop, cause="connect")
+    refused = operator.run("sync", name, "--cancel", str(first.sync_id), code=1)
+    assert "it has ended already" in refused.stderr
+    assert world.read_object(shop) == before
 
 
 def test_single_records_can_be_read_again(world: World, operator: Operator) -> None:
@@ -452,9 +520,9 @@ def test_a_replay_syncs_the_data_and_a_second_one_changes_nothing(world: World, 
 
 
 def _list_if_finished(world: World, shop: str) -> list[Any] | None:
-    """List the shop's syncs; None while one is queued or running, or there is only the first."""
+    """List the shop's syncs; None while one has not ended, or there is only the first."""
     syncs = world.list_shop_syncs(shop)
-    return syncs if not {row.state for row in syncs} & {"queued", "running"} and len(syncs) > 1 else None
+    return syncs if not {row.state for row in syncs} & OPEN_STATES and len(syncs) > 1 else None
 
 
 # -- a visit, as from within a container network

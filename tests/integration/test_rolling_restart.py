@@ -153,8 +153,8 @@ def test_replacing_and_scaling_services_during_a_burst_loses_nothing(
 
 
 def count_open_syncs(world: World) -> int:
-    """Count the syncs of all connections that are queued or running."""
-    return len(world.select_rows("SELECT 1 FROM scheduler.syncs WHERE state IN ('queued', 'running')"))
+    """Count the syncs of all connections that have not ended."""
+    return len(world.select_rows("SELECT 1 FROM scheduler.syncs WHERE state IN ('queued', 'running', 'storing')"))
 
 
 def list_dead_letter_topics() -> list[str]:

@@ -47,7 +47,7 @@ def list_path(spans: list[Received], leaf: Received) -> list[str]:
 
 def wait_for_webhook_sync(world: World, connection: str) -> str:
     """Wait until a sync of a webhook is uploaded; return the id of the latest one."""
-    syncs = wait_until(lambda: [s for s in world.list_syncs(connection, cause="webhook") if s.uploaded] or None)
+    syncs = wait_until(lambda: world.list_syncs(connection, cause="webhook", state="success") or None)
     return str(syncs[-1].sync_id)
 
 

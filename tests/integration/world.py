@@ -22,7 +22,7 @@ from merchant_sync.operating.lag import load_lags
 from merchant_sync.stack import Stack
 
 Answer = TypeVar("Answer")
-OPEN_STATES = {"queued", "running"}
+OPEN_STATES = {"queued", "running", "storing"}
 CACHED_JARS = Path(__file__).parents[2] / "data" / "cache"
 
 SETTINGS = {

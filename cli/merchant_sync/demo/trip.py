@@ -90,5 +90,5 @@ def format_seconds_since(began: float) -> str:
 
 
 def get_if_finished(sync: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the sync if it has finished; None while it is queued, running or not known yet."""
-    return sync if sync["state"] not in ("queued", "running", "unknown") else None
+    """Return the sync if it has ended; None while it is open, storing or not known yet."""
+    return sync if sync["state"] not in ("queued", "running", "storing", "unknown") else None

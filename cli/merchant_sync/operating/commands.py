@@ -1,17 +1,28 @@
-"""The operator's commands `doctor`, `status` and `sync`; `audit`, `connections` and `dlq` are in modules of their own.
+"""The operator's commands `doctor`, `status` and `sync`.
+
+`audit`, `connections`, `dlq` and `guard` are in modules of their own.
 
 Their exit codes: 0 all is well, 1 something is wrong or is refused, 2 the installation cannot be reached.
 """
 
 from dataclasses import asdict
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from merchant_sync.operating import audit, connection_commands, dead_letter_commands, doctor, status, syncing
+from merchant_sync.operating import (
+    audit,
+    connection_commands,
+    dead_letter_commands,
+    doctor,
+    guard_commands,
+    status,
+    syncing,
+)
 from merchant_sync.operating.checks import BAD, GOOD, WARNING, Finding
 from merchant_sync.operating.checks.connections import SAMPLE
 from merchant_sync.operating.internal_api import InternalApi
@@ -27,6 +38,7 @@ from merchant_sync.operating.terminal import (
     print_error,
     print_json,
 )
+from merchant_sync.operating.uploads import describe_wait
 from merchant_sync.parts import StackError
 
 _SIGNS = {GOOD: "[green]✓[/]", WARNING: "[yellow]![/]", BAD: "[bold red]✗[/]"}
@@ -41,6 +53,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("audit", epilog=EXIT_CODES)(audit.show_audit_log)
     app.add_typer(connection_commands.app, name="connections")
     app.add_typer(dead_letter_commands.app, name="dlq")
+    app.add_typer(guard_commands.app, name="guard")
 
 
 def examine(
@@ -109,11 +122,15 @@ def start_sync(
     mode: Annotated[str, typer.Option(help="full, or incremental with --resource and --id.")] = FULL,
     resource: Annotated[str, typer.Option(help="Resource of the records, e.g. products, or page.")] = "",
     ids: Annotated[list[str] | None, typer.Option("--id", help="A record; again for each.")] = None,
+    cancel: Annotated[str, typer.Option(help="Cancel the full sync with this id instead, if it has not ended.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Until it ends: exit 0 success, 1 failed or cancelled.")] = False,
     data: DataDir = LOCAL,
     as_json: AsJson = False,
 ) -> None:
     """Start a sync of one connection, with cause `manual`. If a full sync runs already, the request joins that one."""
+    if cancel:
+        _cancel_sync(connection, cancel, data, as_json=as_json)
+        return
     records = _parse_records(mode, resource, ids or [])
     access = locate_installation_or_exit(data)
     with exit_on_errors(), InternalApi(access) as api:
@@ -131,6 +148,16 @@ def start_sync(
         raise typer.Exit(WRONG)
 
 
+def _cancel_sync(connection: str, sync_id: str, data: Path, *, as_json: bool) -> None:
+    access = locate_installation_or_exit(data)
+    with exit_on_errors(), InternalApi(access) as api:
+        document = syncing.cancel_sync(api, connection, sync_id)
+    if as_json:
+        print_json(document)
+    else:
+        Console(soft_wrap=True, highlight=False).print(f"{sync_id} is cancelled.")
+
+
 def _parse_records(mode: str, resource: str, ids: list[str]) -> dict[str, list[str]] | None:
     """Return the ids of the requested records by resource; None for a full sync.
 
@@ -146,5 +173,5 @@ def _parse_records(mode: str, resource: str, ids: list[str]) -> dict[str, list[s
 
 def _describe_progress(sync: dict[str, Any]) -> str:
     counts = f"{sync['records']} records in {sync['pages']} pages, {sync['changed']} changed"
-    reason = status.describe_reason(sync)
-    return f"{sync['state']}: {counts}" + (f" ({reason})" if reason else "")
+    note = describe_wait(sync["upload_wait"]) if sync["upload_wait"] else status.describe_reason(sync)
+    return f"{sync['state']}: {counts}" + (f" ({note})" if note else "")

@@ -20,6 +20,7 @@ from merchant_sync.operating.checks import (
     report_bad,
     services,
     settings,
+    uploads,
 )
 from merchant_sync.parts import StackError
 
@@ -45,7 +46,7 @@ def examine(access: Access, data_dir: Path, *, sample: int, on_progress: OnProgr
             "endpoints": lambda: endpoints.check(access, http=http),
             "services": lambda: services.check(access, http=http),
             "dead letters": lambda: backlog.check_dead_letters(access),
-            "snapshots": lambda: backlog.check_snapshots(access),
+            "uploads": lambda: uploads.check(access),
             "disks": lambda: disks.check(access, data_dir),
             "connections": lambda: connections.check(access, sample=sample, on_progress=on_progress),
         }

@@ -108,6 +108,16 @@ class InternalApi:
                 return
             query["after"] = answer["entries"][-1]["id"]
 
+    def cancel_sync(self, name: str, sync_id: str) -> dict[str, Any]:
+        """Cancel an open full sync of the connection `name`; return its id and state."""
+        path = f"/internal/connections/{name}/syncs/{sync_id}/cancel"
+        return self._call("POST", GATEWAY, path)
+
+    def allow_deletions(self, name: str, guarded_sync: str, reason: str) -> str:
+        """Allow the stopped deletions of the full sync `guarded_sync`; return the id of the sync that makes them."""
+        path, body = f"/internal/connections/{name}/deletions", {"guarded_sync": guarded_sync, "reason": reason}
+        return str(self._call("POST", GATEWAY, path, json=body)["sync_id"])
+
     def _call_scheduler(self, path: str, **query: Any) -> dict[str, Any]:
         return self._call("GET", SCHEDULER, path, params=query)
 

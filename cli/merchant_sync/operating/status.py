@@ -15,6 +15,7 @@ from merchant_sync.manifests import MANIFESTS
 from merchant_sync.operating import dead_letters, lag
 from merchant_sync.operating.internal_api import InternalApi
 from merchant_sync.operating.terminal import format_age, format_time, print_details, print_table
+from merchant_sync.operating.uploads import describe_wait
 from merchant_sync.parts import StackError
 from messaging.errors import UnavailableError
 
@@ -39,7 +40,8 @@ def load_status(access: Access) -> dict[str, Any]:
         "blocked": overview["blocked"],
         "oldest_unfinished_seconds": max((entry["age"] for entry in open_syncs), default=0.0),
         "last_success_age_seconds": overview["freshness"],
-        "dirty_snapshots": overview["dirty_snapshots"],
+        "failed_full_syncs": overview["failed_full_syncs"],
+        "behind": overview["behind"],
         "lag": [asdict(entry) for entry in lags],
         "dead_letters": letters,
     }
@@ -49,8 +51,13 @@ def show_status(status: dict[str, Any]) -> None:
     """Print the document of `load_status` as tables."""
     for title, columns, rows in _build_tables(status):
         print_table(title, columns, rows)
-    typer.secho("Failed within a day" if status["failures"] else "Failed within a day: none", bold=True)
-    for row in status["failures"]:
+    _show_failures("Failed within a day", status["failures"])
+    _show_failures("Last full sync failed", status["failed_full_syncs"])
+
+
+def _show_failures(title: str, failures: Sequence[dict[str, Any]]) -> None:
+    typer.secho(title if failures else f"{title}: none", bold=True)
+    for row in failures:
         typer.echo(f"{row['connection']}  {row['mode']}  {format_age(row['age'])} ago")
         print_details(f"{row['sync_id']}: {row['reason'] or 'no reason is known'}")
 
@@ -74,8 +81,8 @@ def _build_tables(status: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]
         for row in status["last_success_age_seconds"]
     ]
     yield "Last successful sync", ("platform", "connections", "p95", "longest ago", "not yet"), freshness
-    dirty = [(row["platform"], row["snapshots"], format_age(row["age"])) for row in status["dirty_snapshots"]]
-    yield "Snapshots behind", ("platform", "snapshots", "since"), dirty
+    behind = [(row["connection"], row["syncs"], describe_wait(row["wait"])) for row in status["behind"]]
+    yield "Not in the bucket yet", ("connection", "syncs", "newest data"), behind
     lags = [(row["messages"], _name_consumer(row["group"], row["topic"])) for row in status["lag"]]
     yield "Lag", ("messages", "consumer group"), lags
     yield "Dead letters", ("topic", "messages"), list(status["dead_letters"].items())
@@ -94,11 +101,16 @@ def describe_block(block: dict[str, Any]) -> str:
 
 
 def show_connection(connection: dict[str, Any]) -> None:
-    """Print one merchant's connection with its latest syncs."""
+    """Print one merchant's connection: its latest syncs, a failed last full sync, and what is not in the bucket yet."""
     name, state, epoch = connection["connection"], connection["state"], connection["epoch"]
     typer.echo(f"{name} is {state}, epoch {epoch}")
     if connection["blocked"]:
         print_details(describe_block(connection["blocked"]))
+    if connection["upload_wait"]:
+        print_details(f"newest data: {describe_wait(connection['upload_wait'])}")
+    last = connection["last_full_sync"]
+    if last and last["state"] == "failed":
+        print_details(f"last full sync {last['sync_id']} failed: {last['reason']}")
     if connection["next_poll_at"]:
         print_details(f"next poll {format_time(connection['next_poll_at'])}")
     for sync in connection["syncs"]:

@@ -1,4 +1,4 @@
-"""Start a sync of one merchant's connection for an operator, and wait until it has finished."""
+"""Start a sync of one merchant's connection for an operator, wait until it has finished, or cancel it."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 from merchant_sync.operating.internal_api import InternalApi
 from merchant_sync.parts import StackError
 
-OPEN = ("queued", "running")
+FINAL_STATES = ("success", "failed", "cancelled")
 POLL_SECONDS = 0.5
 
 
@@ -32,6 +32,24 @@ def start_sync(api: InternalApi, connection: str, records: dict[str, list[str]] 
         raise StackError(message, exit_code=1, status=error.status) from None
 
 
+def cancel_sync(api: InternalApi, connection: str, sync_id: str) -> dict[str, Any]:
+    """Cancel a full sync of a merchant's connection; return its id and state.
+
+    Raises StackError with exit code 1 when there is no such sync, or when it cannot be cancelled.
+    """
+    try:
+        return api.cancel_sync(connection, sync_id)
+    except StackError as error:
+        messages = {
+            HTTPStatus.NOT_FOUND: f"{connection} has no sync {sync_id}.",
+            HTTPStatus.CONFLICT: f"{sync_id} cannot be cancelled: {error}",
+        }
+        message = next((text for status, text in messages.items() if status == error.status), None)
+        if message is None:
+            raise
+        raise StackError(message, exit_code=1, status=error.status) from None
+
+
 def wait_for_sync(api: InternalApi, sync_id: str, *, on_change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Wait until the sync has finished and return it. `on_change` is called with the sync whenever it has changed."""
     last: dict[str, Any] | None = None
@@ -39,7 +57,7 @@ def wait_for_sync(api: InternalApi, sync_id: str, *, on_change: Callable[[dict[s
         sync = api.load_sync(sync_id)
         if sync is not None and sync != last:
             on_change(sync)
-            if sync["state"] not in OPEN:
+            if sync["state"] in FINAL_STATES:
                 return sync
             last = sync
         time.sleep(POLL_SECONDS)

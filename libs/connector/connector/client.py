@@ -137,9 +137,7 @@ def _parse_response(connection: str, response: httpx.Response, now: int) -> Acce
             unavailable = _UnavailableResponse.model_validate_json(response.content)
             if unavailable.blocked is not None:
                 raise AccountBlockedError(unavailable.blocked)
-            raise RetryLaterError(
-                f"no token: {unavailable.reason}"[:300], seconds=unavailable.retry_after or None, escalates=True
-            )
+            raise RetryLaterError(unavailable.reason[:300], seconds=unavailable.retry_after or None, escalates=True)
     except ValidationError:
         raise UnavailableError(f"gateway answered {response.status_code} in no known form") from None
     if response.status_code == 404:

@@ -200,7 +200,7 @@ async def test_an_ended_connection_fails_all_its_requests(bench: Any) -> None:
     tokens = bench.FakeTokens(ConnectionEndedError("uninstalled"))
     publisher = await run(bench, bench.ThingSource(), bench.build_request("1", "a"), tokens=tokens)
     (failed,) = publisher.progress
-    assert (failed.outcome, failed.retryable, failed.reason) == ("failed", False, "connection is uninstalled")
+    assert (failed.outcome, failed.retryable, failed.reason) == ("failed", False, "the account is disconnected")
 
 
 async def test_without_the_gateway_nothing_is_published(bench: Any) -> None:

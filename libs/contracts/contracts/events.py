@@ -85,6 +85,8 @@ class ConnectionChanged(Event):
     """The reason for which `wanted_sync` is requested: connect | manual."""
     scopes: tuple[str, ...] = ()
     """The granted scopes. `write_x` includes `read_x`."""
+    allowed_deletions: UUID | None = None
+    """The full sync whose deletions the deletion guard has stopped and an operator has allowed."""
 
 
 class SyncRequested(Event):
@@ -376,13 +378,28 @@ class SyncTotals(Event):
     deleted: int = 0
 
 
+class GuardedDeletions(Event):
+    """Deletions that the deletion guard stopped, because a full sync missed suspiciously many records.
+
+    They are made when an operator allows them, or when later full syncs keep missing these records.
+    """
+
+    sync_id: UUID
+    """The full sync that was stopped first. An operator who allows its deletions names it."""
+    records: int
+    """The number of stored records that the full sync of this result did not list."""
+    stored: int
+    """The number of stored records of the resources that were read."""
+
+
 class SyncResult(Event):
     """The result of one or more syncs of one connection, decided by the spaces-writer.
 
-    `status` `incomplete`: some id ranges must be read again, or some records directly, from `retry_cursors`.
-    `cancelled`: the data was refused, because the connection was uninstalled or redacted after the read began (its
-    `epoch` has risen). A `success` with a `reason` is one whose reason must be known: it names the stored records that
-    the platform lists nowhere although they exist.
+    `status` `success`: all data is stored; the syncs end with success when an `Upload` contains it. `incomplete`: some
+    id ranges must be read again, or some records directly, from `retry_cursors`. `cancelled`: the data was refused,
+    because the connection was uninstalled or redacted after the read began (its `epoch` has risen). A `success` with a
+    `reason` is one whose reason must be known: it names the stored records that the platform lists nowhere although
+    they exist.
     """
 
     sync_ids: SyncIds
@@ -390,9 +407,14 @@ class SyncResult(Event):
     sequence: int
     """The connection's sequence number after all data of the syncs was stored. An upload with this number or a higher
     number contains the data."""
+    object_check: int = 0
+    """The number of the look at the object in the bucket that a full sync requires, even if it changed nothing; 0 for
+    incremental syncs. An upload with this number or a higher number has made it."""
     reason: str | None = None
     retry_cursors: tuple[str, ...] = ()
     skipped_resources: dict[str, str] = Field(default_factory=dict)
+    guarded_deletions: GuardedDeletions | None = None
+    """The deletions of a full sync that the deletion guard stopped; None if it stopped none."""
     totals: SyncTotals | None = None
 
 
@@ -407,10 +429,14 @@ class Upload(Event):
     """`unchanged`: the bucket already has the same content. `restored`: the object in the bucket was missing or
     overwritten, and was uploaded again."""
     sequence: int
+    object_check: int = 0
+    """The number of the latest look at the object in the bucket that was required and has been made."""
     sha256: str = ""
     bytes: int = 0
     records: int = 0
     stored_at: int = 0
+    not_before: int = 0
+    """The time before which this snapshot is not uploaded again: by the pace of uploads, or because this one failed."""
     reason: str | None = None
 
 
@@ -442,8 +468,6 @@ class DataStored(Event):
     verification_id: UUID | None = None
     """The id of the sync that reads `records_to_verify`."""
     upload: Upload | None = None
-    guard_reason: str | None = None
-    """The reason for which the deletion guard stopped the deletions of a full sync; None if it did not."""
     erasure: Erasure | None = None
 
 

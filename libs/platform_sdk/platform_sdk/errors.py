@@ -48,6 +48,18 @@ class AccessDeniedError(PermanentError):
     """The scopes or permissions of the access token do not cover the request."""
 
 
+_ENDED_STATES = {
+    "reauthorise": "the sign-in is no longer accepted, and the merchant has to sign in again",
+    "uninstalled": "the account is disconnected",
+    "redacted": "the account is disconnected, and its data is deleted",
+}
+
+
+def describe_ended_state(state: str) -> str:
+    """Say in words a merchant understands why nothing is read of a connection in this state."""
+    return _ENDED_STATES.get(state, f"the connection is {state}")
+
+
 class ConnectionEndedError(PermanentError):
     """The connection has no valid grant, so that nothing can be read until the merchant connects the account again.
 
@@ -55,7 +67,7 @@ class ConnectionEndedError(PermanentError):
     """
 
     def __init__(self, state: str) -> None:
-        super().__init__(f"connection is {state}")
+        super().__init__(describe_ended_state(state))
         self.state = state
 
 

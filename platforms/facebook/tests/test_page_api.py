@@ -110,7 +110,7 @@ async def test_a_consent_without_a_required_permission_names_it(graph: FakeGraph
 
 async def test_a_consent_without_pages_is_refused_with_advice(graph: FakeGraph, make: Make) -> None:
     graph.pages = {}
-    with pytest.raises(RequestRejectedError, match="choose at least one page"):
+    with pytest.raises(RequestRejectedError, match="no page was chosen"):
         await make().api.exchange_code("", graph.create_code())
 
 

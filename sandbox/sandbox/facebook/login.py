@@ -66,14 +66,15 @@ def approve_login_and_issue_code(
     """Record that the user accepts the login dialog, and return the authorization code.
 
     The app gets access to the Facebook Pages `page_ids`, and the requested permissions except the `declined` ones. The
-    tokens of pages that the user does not select any more are revoked.
+    tokens of pages that the user does not select any more are revoked. If the user selects no page at all, this login
+    gives none, and the tokens of earlier ones stay valid.
     """
     declined_scopes = set(declined)
     person.permissions |= dict.fromkeys(request.select_scopes_to_ask(person), "granted")
     person.permissions |= {scope: "declined" for scope in request.scopes if scope in declined_scopes}
     own_ids = {page.id for page in facebook.list_undeleted_pages(person)}
     selected_ids = [page_id for page_id in dict.fromkeys(page_ids) if page_id in own_ids]
-    for page_id in set(person.ticked) - set(selected_ids):
+    for page_id in set(person.ticked) - set(selected_ids) if selected_ids else ():
         facebook.tokens.revoke_tokens(492, person=person.id, page=page_id)
     person.ticked = selected_ids
     facebook.save(people=[person])

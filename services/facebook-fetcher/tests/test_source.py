@@ -12,6 +12,7 @@ from platform_sdk.errors import ConnectionEndedError, TransientError
 from platforms.facebook.fields import PAGE_FIELDS
 from platforms.facebook.rate_limit import MAX_CONCURRENT_CALLS
 
+ENDED = "the sign-in is no longer accepted, and the merchant has to sign in again"
 NO_BIO = "(#100) Tried accessing nonexisting field (bio) on node type (Page)"
 
 
@@ -176,8 +177,8 @@ class TestTokens:
         bench.tokens.replacement = ConnectionEndedError("reauthorise")
         bench.graph.script = [bench.build_error(code), bench.build_error(code)]
         await bench.read()
-        assert (bench.publisher.last.outcome, bench.publisher.last.reason) == ("failed", "connection is reauthorise")
-        assert (await bench.run_full_sync()).reason == "connection is reauthorise"
+        assert (bench.publisher.last.outcome, bench.publisher.last.reason) == ("failed", ENDED)
+        assert (await bench.run_full_sync()).reason == ENDED
         assert len(bench.graph.calls) == 2
 
     async def test_a_new_token_that_is_refused_waits(self, bench: Any) -> None:

@@ -241,7 +241,7 @@ def _create_token_service(parts: Parts) -> TokenService:
     return TokenService(
         parts.stores.connections,
         parts.cipher,
-        parts.apis,
+        parts.adapters,
         now=parts.now,
         count_refresh=parts.metrics.count_refresh,
     )
@@ -252,7 +252,7 @@ def _create_grant_service(parts: Parts, adapter: PlatformAdapter) -> GrantServic
 
 
 def _create_manual_syncs(parts: Parts) -> ManualSyncs:
-    return ManualSyncs(parts.stores.connections, parts.adapters, now=parts.now)
+    return ManualSyncs(parts.stores.connections, parts.scheduler, parts.adapters, now=parts.now)
 
 
 def _create_webhook_handler(

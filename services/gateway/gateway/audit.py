@@ -19,6 +19,8 @@ class Action(StrEnum):
     MOVE = "move"
     END_OTHER_SESSIONS = "end_other_sessions"
     REQUEST_SYNC = "request_sync"
+    CANCEL_SYNC = "cancel_sync"
+    ALLOW_DELETIONS = "allow_deletions"
 
 
 BESIDE = "beside"

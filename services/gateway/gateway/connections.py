@@ -55,6 +55,8 @@ class Connection:
     """The account's display name, for the merchant's pages. It is never published."""
     readable_until: int | None = None
     """When access ends unless the user consents again (ms); None when the platform names no such time."""
+    allowed_deletions: UUID | None = None
+    """The full sync whose deletions the deletion guard has stopped and an operator has allowed."""
 
     @property
     def is_live(self) -> bool:
@@ -191,5 +193,6 @@ def build_changed_event(row: Connection, object_key: str) -> ConnectionChanged:
         object_key=None if row.state == REDACTED else object_key,
         wanted_sync=row.wanted_sync,
         wanted_cause=row.wanted_cause,
+        allowed_deletions=row.allowed_deletions,
         scopes=row.scopes,
     )

@@ -39,6 +39,7 @@ from messaging.outbox import OutboxRelay
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.errors import (
     AccountBlockedError,
+    NotFoundError,
     PermanentError,
     RequestRejectedError,
     TokenRejectedError,
@@ -270,6 +271,15 @@ class FakeScheduler:
         self.syncs: dict[UUID, SyncView] = {}
         self.connections: dict[str, ConnectionView] = {}
         self.is_unavailable = False
+        self.cancelled: list[tuple[str, UUID]] = []
+
+    async def cancel_sync(self, connection: str, sync_id: UUID) -> None:
+        sync = self.syncs.get(sync_id)
+        if sync is None or sync.connection != connection:
+            raise NotFoundError
+        if sync.state != "running":
+            raise RequestRejectedError(409, "it has ended already")
+        self.cancelled.append((connection, sync_id))
 
     async def fetch_sync(self, sync_id: UUID) -> SyncView | None:
         if self.is_unavailable:

@@ -8,7 +8,7 @@ import pytest
 from gateway.pages.client import SchedulerClient
 from gateway.webhooks.client import post_probe
 from messaging.errors import UnavailableError
-from platform_sdk.errors import TransientError
+from platform_sdk.errors import NotFoundError, RequestRejectedError, TransientError
 
 
 def create_http(response: httpx.Response | Exception) -> httpx.AsyncClient:
@@ -35,3 +35,14 @@ async def test_a_scheduler_that_fails_or_responds_malformed_is_unavailable() -> 
             await SchedulerClient(create_http(response), "http://s", key="k").fetch_sync(uuid4())
     client = SchedulerClient(create_http(httpx.Response(404)), "http://s/", key="k")
     assert await client.fetch_sync(uuid4()) is None
+
+
+async def test_a_cancellation_is_refused_with_the_schedulers_reason() -> None:
+    refusal = httpx.Response(409, json={"detail": "it has ended already"})
+    with pytest.raises(RequestRejectedError, match="it has ended already"):
+        await SchedulerClient(create_http(refusal), "http://s", key="k").cancel_sync("shop:a", uuid4())
+    with pytest.raises(NotFoundError):
+        await SchedulerClient(create_http(httpx.Response(404)), "http://s", key="k").cancel_sync("shop:a", uuid4())
+    for response in (httpx.Response(500), httpx.Response(409, text="?"), httpx.ConnectError("no")):
+        with pytest.raises(UnavailableError):
+            await SchedulerClient(create_http(response), "http://s", key="k").cancel_sync("shop:a", uuid4())

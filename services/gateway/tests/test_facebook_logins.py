@@ -166,7 +166,7 @@ async def test_a_failed_login_stores_nothing_and_names_the_reason(world: Any) ->
     world.graph.granted = ("pages_show_list",)
     assert (await fail_login())[0] == 400
     world.graph.granted, world.graph.pages = ALL_PERMISSIONS, {}
-    assert "choose at least one page" in (await fail_login())[1]
+    assert "no page was chosen" in (await fail_login())[1]
     world.graph.down = True
     assert (await fail_login())[0] == 502
     world.graph.down = False

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from contracts.events import SyncRequested
 from gateway.connections import CONNECT, MANUAL
+from gateway.pages.views import SyncView
 from messaging.outbox import OutboxRelay
 
 NAME = "shopify:acme.myshopify.com"
@@ -55,6 +56,37 @@ async def test_a_request_that_names_no_valid_record_is_refused(world: Any, recor
     response = await call_endpoint(world, records=records)
     assert response.status_code == 400 and response.json()["reason"]
     assert await world.drain_outbox() == []
+
+
+async def test_an_operator_allows_the_deletions_that_were_stopped_and_starts_the_sync_that_makes_them(
+    world: Any,
+) -> None:
+    path, guarded = f"/internal/connections/{NAME}/deletions", str(uuid4())
+    await world.connect()
+    await world.drain_outbox()
+    assert (await call_endpoint(world, path, "scheduler", guarded_sync=guarded)).status_code == 403
+    response = await call_endpoint(world, path, guarded_sync=guarded, reason="the catalogue was cleaned up")
+    (event,) = await world.drain_outbox()
+    assert (str(event.allowed_deletions), event.wanted_cause) == (guarded, "manual")
+    assert response.json() == {"sync_id": str(event.wanted_sync)}
+
+
+async def test_an_operator_cancels_a_full_sync_of_the_connection_that_has_it(world: Any) -> None:
+    running, ended = (
+        SyncView(sync_id=uuid4(), connection=NAME, cause="manual", mode="full", state=state)
+        for state in ("running", "success")
+    )
+    world.scheduler.syncs = {sync.sync_id: sync for sync in (running, ended)}
+
+    async def cancel(sync: SyncView, name: str = NAME, caller: str = "operator") -> httpx.Response:
+        return await call_endpoint(world, f"/internal/connections/{name}/syncs/{sync.sync_id}/cancel", caller)
+
+    assert (await cancel(running, caller="scheduler")).status_code == 403
+    assert (await cancel(running, "shopify:other.myshopify.com")).status_code == 404
+    refused = await cancel(ended)
+    assert (refused.status_code, refused.json()["reason"]) == (409, "it has ended already")
+    assert (await cancel(running)).json() == {"sync_id": str(running.sync_id), "state": "cancelled"}
+    assert world.scheduler.cancelled == [(NAME, running.sync_id)]
 
 
 async def test_only_a_connected_connection_is_synced_and_only_for_the_operator(world: Any) -> None:

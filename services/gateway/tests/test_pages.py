@@ -11,6 +11,7 @@ from gateway.pages.views import (
     ConnectionView,
     SyncView,
     UploadView,
+    UploadWaitView,
     build_queued_sync,
     build_sync_document,
 )
@@ -35,14 +36,53 @@ def test_the_four_parts_are_merged() -> None:
     stored = UploadView(key="k", outcome="unchanged")
     assert list_statuses(build_queued_sync(uuid4(), NAME, 1), WAIT, WAIT) == ["pending"] * 4
     assert list_statuses(build_sync("running")) == ["success", "success", "pending", "pending"]
-    assert list_statuses(build_sync("success")) == ["success", "success", "success", "pending"]
+    assert list_statuses(build_sync("storing", upload_wait=UploadWaitView(since=1))) == [*["success"] * 3, "pending"]
     assert list_statuses(build_sync("success", upload=stored)) == ["success"] * 4
     assert list_statuses(build_sync("failed", reason="r"), WAIT) == ["failed", "success", "failed", "failed"]
-    assert list_statuses(build_sync("success", upload=UploadView(key="k", outcome="failed"))) == [
-        *["success"] * 3,
-        "failed",
-    ]
-    assert list_statuses(build_sync("success", mode="incremental"), None, None) == [None, None, None, "pending"]
+    running = build_sync("running", mode="incremental")
+    assert list_statuses(running, None, None) == [None, None, None, "pending"]
+
+
+@pytest.mark.parametrize(
+    ("wait", "words"),
+    [
+        (UploadWaitView(since=1), "stored, and on its way into the bucket"),
+        (UploadWaitView(since=1, next_attempt_at=500), "stored, and on its way into the bucket"),
+        (
+            UploadWaitView(since=1, next_attempt_at=43_200_000),
+            "the pace of uploads allows the next one at 12:00:00 UTC",
+        ),
+        (
+            UploadWaitView(since=1, next_attempt_at=43_200_000, reason="AccessDenied: no"),
+            "the bucket refused the upload, which is tried again at 12:00:00 UTC",
+        ),
+        (
+            UploadWaitView(since=1, next_attempt_at=500, reason="SlowDown"),
+            "the bucket refused the upload, which is tried again now",
+        ),
+        (UploadWaitView(since=1, needs_full_sync=True), "it is uploaded after the first complete full sync"),
+    ],
+)
+def test_a_storing_sync_says_in_words_what_it_waits_for(wait: UploadWaitView, words: str) -> None:
+    document = build_sync_document(build_sync("storing", upload_wait=wait), status=OK, result=OK, now=1_000)
+    assert document["upload_status"]["status"] == "pending"
+    assert words in document["upload_status"]["message"]
+    assert "reason" not in document["upload_wait"], "the bucket's words are the operator's"
+
+
+def test_a_full_sync_names_how_many_records_the_deletion_guard_keeps() -> None:
+    document = build_sync_document(build_sync("storing", guarded_records=120), status=OK, result=OK, now=0)
+    assert "120 others that it did not list are kept" in document["polling_test"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [("uploaded", "k was uploaded with"), ("unchanged", "k held this sync's data already"), ("restored", "lost or")],
+)
+def test_only_an_upload_of_this_syncs_data_is_said_to_be_one(outcome: str, words: str) -> None:
+    sync = build_sync("success", upload=UploadView(key="k", outcome=outcome))
+    document = build_sync_document(sync, status=OK, result=OK, now=0)
+    assert words in document["upload_status"]["message"]
 
 
 def test_an_interrupted_probe_does_not_stay_pending() -> None:
@@ -119,6 +159,36 @@ async def test_a_blocked_account_and_what_waits_for_it_are_shown_in_words(world:
     assert "its platform answers that the account is frozen" in text
     assert 'asked again at <time data-ms="1795600000000">' in text
     assert f'href="/syncs/{owed}"' in (await page.get(f"/syncs/{sync_id}")).text
+
+
+@pytest.mark.integration
+async def test_the_connections_page_says_what_is_stored_and_what_is_not(world: Any) -> None:
+    await world.connect()
+    page = world.create_browser("text/html")
+    page.cookies.update(dict(world.browser.cookies))
+    world.scheduler.connections[NAME] = ConnectionView(
+        connection=NAME, upload_wait=UploadWaitView(since=1, reason="403")
+    )
+    text = (await page.get("/connections")).text
+    assert ("Stored as" in text, "nothing yet" in text, "the bucket refused the upload" in text) == (False, True, True)
+    upload = UploadView(key="acme.myshopify.com/shopify_data.json", outcome="uploaded")
+    world.scheduler.connections[NAME] = ConnectionView(connection=NAME, upload=upload)
+    text = (await page.get("/connections")).text
+    assert ("Stored as" in text, "nothing yet" in text, "The newest data" in text) == (True, False, False)
+
+
+@pytest.mark.integration
+async def test_the_connections_page_shows_a_failed_full_sync_beside_the_latest_syncs(world: Any) -> None:
+    await world.connect()
+    page = world.create_browser("text/html")
+    page.cookies.update(dict(world.browser.cookies))
+    failed, latest = build_sync("failed", reason="the shop is closed"), build_sync("success", mode="incremental")
+    world.scheduler.connections[NAME] = ConnectionView(connection=NAME, last_full_sync=failed, syncs=[latest])
+    text = (await page.get("/connections")).text
+    assert f'<a href="/syncs/{failed.sync_id}">full sync</a>' in text
+    assert "the shop is closed" in text
+    world.scheduler.connections[NAME] = ConnectionView(connection=NAME, last_full_sync=latest, syncs=[latest])
+    assert "The last" not in (await page.get("/connections")).text
 
 
 @pytest.mark.integration

@@ -91,7 +91,8 @@ async def test_a_token_with_a_minute_left_is_used_while_shopify_is_unavailable(w
     await world.expire_token()
     response = await world.request_token()
     assert response.status_code == 424
-    assert response.json() == {"reason": "Shopify does not answer", "retry_after": 30}
+    reason = "the sign-in at Shopify could not be refreshed: Shopify does not answer"
+    assert response.json() == {"reason": reason, "retry_after": 30}
 
 
 async def test_a_missing_shop_does_not_affect_other_connections(world: Any) -> None:
@@ -113,13 +114,16 @@ async def test_a_hanging_token_endpoint_is_given_up_in_time(world: Any) -> None:
     tokens = TokenService(
         world.stores.connections,
         cipher,
-        world.parts.apis,
+        world.parts.adapters,
         now=lambda: time.time_ns() // 10**6,
         count_refresh=world.parts.metrics.count_refresh,
         answer_seconds=0.2,
     )
     outcomes = await asyncio.gather(*(tokens.get_token(NAME) for _ in range(12)), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {TransientError}
+    assert {str(outcome) for outcome in outcomes} == {
+        "the sign-in at Shopify could not be refreshed: it took longer than 0 s"
+    }
     world.shopify.hanging = False
     assert (await tokens.get_token(NAME)).access_token in world.shopify.valid_access_tokens
 

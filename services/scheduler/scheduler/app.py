@@ -31,6 +31,7 @@ from scheduler.handlers import (
 )
 from scheduler.handlers.dead_letters import parse_dead_letter
 from scheduler.metrics import RecordCounts, SchedulerMetrics
+from scheduler.routes.cancellation import build_cancellation_route
 from scheduler.routes.ledger import build_ledger_routes
 from scheduler.schedule import ComputeNextPoll, ScheduledRun, compute_next_run
 from scheduler.settings import SchedulerSettings
@@ -84,6 +85,7 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     await exit_stack.enter_async_context(run_consumers(consumers, registry))
     app = FastAPI(openapi_url=None)
     app.include_router(build_ledger_routes(database, settings.internal_key_hashes))
+    app.include_router(build_cancellation_route(database, settings.internal_key_hashes, metrics.record_transaction))
     add_health_routes(app, _build_checks(database, gateway, [outbox, dispatching, *consumers]))
     add_metrics_route(app, registry, refresh=GaugeRefresher(database.transaction, metrics.set_gauges).refresh)
     return [Endpoint(app, settings.host, settings.port, certificate=settings.internal_certificate)]

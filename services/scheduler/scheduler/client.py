@@ -6,6 +6,8 @@ from messaging import tracing
 from messaging.errors import UnavailableError
 from platform_sdk.errors import AccountBlockedError, ConnectionEndedError
 
+MAX_REASON_LENGTH = 300
+
 
 class GatewayClient:
     """Client of the gateway: has missing webhook subscriptions created, and checks the gateway's health."""
@@ -33,11 +35,11 @@ class GatewayClient:
         except httpx.HTTPError as error:
             raise UnavailableError(f"gateway: {error!r}") from error
         if response.status_code in {404, 409}:
-            raise ConnectionEndedError(_read(response, "state") or "not connected")
-        if response.status_code == 424 and (reason := _read(response, "blocked")):
+            raise ConnectionEndedError(_read_field(response, "state") or "not connected")
+        if response.status_code == 424 and (reason := _read_field(response, "blocked")):
             raise AccountBlockedError(reason)
         if response.status_code != 200:
-            raise UnavailableError(f"gateway: HTTP {response.status_code}")
+            raise UnavailableError(_read_reason(response))
 
     async def check_health(self) -> str | None:
         """Return the error of a call to the gateway as text, or None when the gateway answers."""
@@ -48,9 +50,13 @@ class GatewayClient:
         return None
 
 
-def _read(response: httpx.Response, field: str) -> str:
-    """Return this field of the response's JSON object; empty when there is none."""
+def _read_reason(response: httpx.Response) -> str:
+    """Return the gateway's reason, which a merchant understands: it is shown with the sync that waits for it."""
+    return _read_field(response, "reason") or f"the gateway answers HTTP {response.status_code}"
+
+
+def _read_field(response: httpx.Response, name: str) -> str:
     try:
-        return str(response.json().get(field) or "")
-    except ValueError:
+        return str(response.json().get(name) or "")[:MAX_REASON_LENGTH]
+    except (ValueError, AttributeError):
         return ""

@@ -74,6 +74,18 @@ class SchedulerMetrics:
             ("platform", "mode"),
             registry=registry,
         )
+        self._storing = prometheus.Gauge(
+            "merchant_sync_syncs_storing",
+            "Syncs whose data is stored, but in no uploaded snapshot yet.",
+            ("platform",),
+            registry=registry,
+        )
+        self._overdue = prometheus.Gauge(
+            "merchant_sync_upload_overdue_seconds",
+            "How long ago the upload of the snapshot that is longest behind was due; 0 where none is due.",
+            ("platform",),
+            registry=registry,
+        )
         self._connections = prometheus.Gauge(
             "merchant_sync_connections", "Connections by state.", ("platform", "state"), registry=registry
         )
@@ -91,7 +103,7 @@ class SchedulerMetrics:
 
     def set_gauges(self, counts: "LedgerCounts | None") -> None:
         """Set the gauges to `counts`. None means that the database could not be read, and removes all values."""
-        for gauge in (self._open, self._oldest, self._connections):
+        for gauge in (self._open, self._oldest, self._storing, self._overdue, self._connections):
             gauge.clear()
         if counts is None:
             return
@@ -101,5 +113,10 @@ class SchedulerMetrics:
             oldest[syncs.platform, syncs.mode] = max(oldest.get((syncs.platform, syncs.mode), 0.0), syncs.age)
         for labels, age in oldest.items():
             self._oldest.labels(*labels).set(age)
+        waiting = {uploads.platform: uploads for uploads in counts.waiting_uploads}
+        for platform in {*self._platforms, *waiting}:
+            uploads = waiting.get(platform)
+            self._storing.labels(platform).set(uploads.syncs if uploads else 0)
+            self._overdue.labels(platform).set(uploads.overdue if uploads else 0)
         for connections in counts.connections:
             self._connections.labels(connections.platform, connections.state).set(connections.connections)

@@ -98,6 +98,9 @@ class Ledger:
         assert row is not None
         return row
 
+    async def get_state(self, sync_id: UUID) -> str:
+        return str((await self.get_sync(sync_id))["state"])
+
     async def execute(self, sql: str) -> None:
         async with self.database.transaction() as tx:
             await tx.execute(text(sql))
@@ -146,10 +149,9 @@ def build_result(sync_id: UUID, status: Any = "success", *, sequence: int = 1, *
     return DataStored(connection=SHOP, epoch=1, sequence=sequence, results=(result,))
 
 
-def build_upload(sequence: int, outcome: Any = "uploaded") -> DataStored:
-    return DataStored(
-        connection=SHOP, epoch=1, sequence=sequence, upload=Upload(key="k", outcome=outcome, sequence=sequence)
-    )
+def build_upload(sequence: int, outcome: Any = "uploaded", *, epoch: int = 1, **fields: Any) -> DataStored:
+    upload = Upload(key="k", outcome=outcome, sequence=sequence, **fields)
+    return DataStored(connection=SHOP, epoch=epoch, sequence=sequence, upload=upload)
 
 
 def build_request(sync_id: UUID, product: str = "p1", cause: str = "webhook") -> SyncRequested:

@@ -37,7 +37,7 @@ async def test_a_full_sync_succeeds_only_by_the_writers_result(ledger: Ledger) -
     sync_id = await ledger.start_full_sync()
     await ledger.progress(SHOP, [build_progress(sync_id, "completed", step=1)])
     assert (await ledger.get_sync(sync_id))["state"] == "running"
-    await ledger.data_stored(SHOP, [build_result(sync_id)])
+    await ledger.data_stored(SHOP, [build_result(sync_id), build_upload(1)])
     assert (await ledger.get_sync(sync_id))["state"] == "success"
 
 
@@ -52,7 +52,7 @@ async def test_an_incomplete_id_range_is_read_again_once_however_often_the_resul
     await ledger.progress(SHOP, [build_progress(sync_id, "completed", step=2)])
     assert await ledger.pop_messages() == []
     await ledger.data_stored(SHOP, [build_result(sync_id)])
-    assert (await ledger.get_sync(sync_id))["state"] == "success"
+    assert (await ledger.get_sync(sync_id))["state"] == "storing"
 
 
 async def test_a_throttled_step_waits_until_the_time_it_was_given(ledger: Ledger) -> None:
@@ -86,7 +86,9 @@ async def test_a_second_full_sync_is_coalesced_into_the_open_one_and_ends_with_i
     await ledger.dispatch()
     assert await ledger.pop_messages() == []
     await ledger.data_stored(SHOP, [build_result(sync_id)])
-    assert (await ledger.get_sync(second_id))["state"] == "success"
+    assert [await ledger.get_state(one) for one in (sync_id, second_id)] == ["storing", "storing"]
+    await ledger.data_stored(SHOP, [build_upload(1)])
+    assert [await ledger.get_state(one) for one in (sync_id, second_id)] == ["success", "success"]
 
 
 async def test_a_rise_of_epoch_cancels_what_is_open_and_starts_anew(ledger: Ledger) -> None:
@@ -118,7 +120,7 @@ async def test_a_result_that_comes_before_its_request_is_not_undone_by_it(ledger
     await ledger.data_stored(SHOP, [build_result(request_id)])
     await ledger.requests(SHOP, [build_request(request_id)])
     row = await ledger.get_sync(request_id)
-    assert (row["state"], row["cause"]) == ("success", "webhook")
+    assert (row["state"], row["cause"]) == ("storing", "webhook")
 
 
 async def test_data_of_an_unknown_connection_is_held(ledger: Ledger) -> None:
@@ -162,40 +164,6 @@ async def test_records_to_verify_become_one_request_however_often_the_event_is_r
     await ledger.data_stored(SHOP, [event])
     (message,) = await ledger.pop_messages()
     assert (message["cause"], message["records"]) == ("reconcile", {"products": ["p9"]})
-
-
-async def test_a_sync_is_uploaded_when_the_bucket_holds_its_sequence_number(ledger: Ledger) -> None:
-    sync_id = await ledger.start_full_sync()
-    await ledger.data_stored(SHOP, [build_result(sync_id, sequence=7), build_upload(6)])
-    assert (await ledger.get_sync(sync_id))["uploaded"] is False
-    await ledger.data_stored(SHOP, [build_upload(8)])
-    assert (await ledger.get_sync(sync_id))["uploaded"] is True
-
-
-async def test_a_request_that_changed_nothing_is_uploaded_by_what_is_already_there(ledger: Ledger) -> None:
-    await ledger.change_connection()
-    request_id = uuid4()
-    await ledger.data_stored(SHOP, [build_upload(8)])
-    await ledger.data_stored(SHOP, [build_result(request_id, sequence=8)])
-    assert (await ledger.get_sync(request_id))["uploaded"] is True
-
-
-async def test_a_full_sync_waits_for_the_check_of_the_object_that_follows_it(ledger: Ledger) -> None:
-    sync_id = await ledger.start_full_sync()
-    await ledger.data_stored(SHOP, [build_upload(8)])
-    await ledger.data_stored(SHOP, [build_result(sync_id, sequence=8)])
-    assert (await ledger.get_sync(sync_id))["uploaded"] is False
-    await ledger.data_stored(SHOP, [build_upload(8, "restored")])
-    assert '"restored"' in (await ledger.get_sync(sync_id))["upload"]
-
-
-async def test_a_failed_upload_is_shown_until_one_succeeds(ledger: Ledger) -> None:
-    sync_id = await ledger.start_full_sync()
-    await ledger.data_stored(SHOP, [build_result(sync_id, sequence=7), build_upload(-1, "failed")])
-    row = await ledger.get_sync(sync_id)
-    assert '"failed"' in row["upload"]
-    await ledger.data_stored(SHOP, [build_upload(7)])
-    assert '"uploaded"' in (await ledger.get_sync(sync_id))["upload"]
 
 
 async def test_counters_never_fall(ledger: Ledger) -> None:
@@ -260,10 +228,10 @@ async def test_subscriptions_that_a_full_sync_began_without_are_tried_again_and_
     assert ledger.gateway.calls == 3, "the retry is not due yet"
     await retry_webhooks(ledger)
     assert ledger.gateway.calls == 4
-    assert await list_full_syncs(ledger) == [("connect", "success")]
+    assert await list_full_syncs(ledger) == [("connect", "storing")]
     ledger.gateway.status = 200
     await retry_webhooks(ledger)
-    assert await list_full_syncs(ledger) == [("connect", "success"), ("subscriptions", "queued")]
+    assert await list_full_syncs(ledger) == [("connect", "storing"), ("subscriptions", "queued")]
     await ledger.dispatch()
     (message,) = await ledger.pop_messages()
     assert (message["cause"], message["step"]) == ("subscriptions", 1)
@@ -281,7 +249,7 @@ async def test_the_gap_is_read_only_after_the_full_sync_that_has_it(ledger: Ledg
     await retry_webhooks(ledger)
     await ledger.data_stored(SHOP, [build_result(sync_id)])
     await retry_webhooks(ledger)
-    assert await list_full_syncs(ledger) == [("connect", "success"), ("subscriptions", "queued")]
+    assert await list_full_syncs(ledger) == [("connect", "storing"), ("subscriptions", "queued")]
     assert ledger.gateway.calls == calls, "the subscriptions were ensured once"
 
 
@@ -344,7 +312,17 @@ async def test_a_connection_that_ended_cancels_its_waiting_full_sync(ledger: Led
     await ledger.change_connection(wanted_sync=sync_id)
     await ledger.dispatch()
     row = await ledger.get_sync(sync_id)
-    assert (row["state"], row["reason"]) == ("cancelled", "the connection is reauthorise")
+    reason = "the sign-in is no longer accepted, and the merchant has to sign in again"
+    assert (row["state"], row["reason"]) == ("cancelled", reason)
+
+
+async def test_a_full_sync_waits_with_the_reason_that_the_gateway_gives_in_words(ledger: Ledger) -> None:
+    reason = "the sign-in at Shopify could not be refreshed: Shopify does not answer"
+    ledger.gateway.status, ledger.gateway.body = 424, {"reason": reason, "retry_after": "30"}
+    sync_id = uuid4()
+    await ledger.change_connection(wanted_sync=sync_id)
+    await ledger.dispatch()
+    assert (await ledger.get_sync(sync_id))["reason"] == reason
 
 
 async def test_a_silent_step_is_requested_again(ledger: Ledger) -> None:

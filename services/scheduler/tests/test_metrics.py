@@ -73,7 +73,7 @@ async def test_each_sync_is_counted_once_when_it_ends(ledger: Ledger) -> None:
     bad, good, waiting = await ledger.start_full_sync(), uuid4(), uuid4()
     await ledger.requests(SHOP, [build_accepted_request(good), build_accepted_request(waiting)])
     for _ in range(2):
-        await ledger.data_stored(SHOP, [build_result(good)])
+        await ledger.data_stored(SHOP, [build_result(good), build_stored_upload(1, after=1)])
         await ledger.progress(SHOP, [build_progress(bad, "failed", step=1, retryable=False, reason="never")])
     await ledger.change_connection(revision=2, epoch=2, state="uninstalled")
     assert (await ledger.get_sync(waiting))["state"] == "cancelled"

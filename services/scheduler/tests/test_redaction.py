@@ -67,7 +67,10 @@ async def test_a_redaction_deletes_what_was_done_and_what_waits(ledger: Ledger) 
         "revision": 2,
         "epoch": 2,
         "state": "redacted",
+        "redacted_epoch": 2,
+        "fully_read": False,
         "upload_sequence": -1,
+        "upload_check": 0,
         "webhook_attempts": 0,
         "refused_probes": 0,
     }

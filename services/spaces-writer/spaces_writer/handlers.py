@@ -65,8 +65,10 @@ def _log_batch(batch: IngestedBatch) -> None:
             outcome=result.status,
             reason=result.reason,
         )
-    if batch.guard_reason:
-        log.error("deletions guarded", connection=batch.row.connection, reason=batch.guard_reason)
+        if result.guarded_deletions:
+            guarded = result.guarded_deletions
+            fields = {"sync_id": str(guarded.sync_id), "records": guarded.records, "stored": guarded.stored}
+            log.error("deletions guarded", connection=batch.row.connection, **fields)
 
 
 class ConnectionChangedHandler:

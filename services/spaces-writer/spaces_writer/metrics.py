@@ -42,7 +42,7 @@ class WriterMetrics:
             self._records.labels(platform, disposition).inc(getattr(batch.counts, disposition))
         for result in batch.results:
             self._sync_results.labels(platform, result.status).inc()
-        self._deletions_guarded.labels(platform).inc(batch.guard_reason is not None)
+            self._deletions_guarded.labels(platform).inc(result.guarded_deletions is not None)
 
     def count_upload(self, connection: str, upload: Upload) -> None:
         """Count the outcome of one upload, and its bytes if they were put into the bucket."""

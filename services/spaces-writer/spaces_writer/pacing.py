@@ -10,6 +10,11 @@ CAPACITY = 3.0
 PAUSE_FACTOR = 10.0
 
 
+def compute_failure_pause(failures: int) -> float:
+    """Return how many seconds after a failed upload the next one may begin. `failures` is how many failed before it."""
+    return min(30.0, 0.5 * 2.0 ** min(failures, 6))
+
+
 @dataclass(frozen=True)
 class UploadPace:
     """The token bucket that limits how often the snapshot of one connection is built. Each build spends a token.

@@ -6,10 +6,20 @@ from uuid import UUID, uuid4
 import pytest
 
 from contracts.cursors import CursorState
-from contracts.events import DataStored, DirectReadCompleted, IdsListed, Record, RecordIds, RecordsPage, SyncResult
+from contracts.events import (
+    DataStored,
+    DirectReadCompleted,
+    GuardedDeletions,
+    IdsListed,
+    Record,
+    RecordIds,
+    RecordsPage,
+    SyncResult,
+)
 from writer_builders import (
     LATE,
     SHOP,
+    make_connection,
     make_full_read_completed,
     make_gid,
     make_page,
@@ -184,30 +194,80 @@ def _parse_number(gid: str) -> int:
     return int(gid.rpartition("/")[2])
 
 
+async def age_guard(writer: Writer) -> None:
+    await writer.execute("UPDATE connections SET guarded_since = guarded_since - interval '12 hours'")
+
+
+async def allow_deletions(writer: Writer, guarded_sync: UUID) -> None:
+    event = make_connection(revision=2).model_copy(update={"allowed_deletions": guarded_sync})
+    await writer.update_connection(event)
+
+
 async def test_the_deletion_guard_fails_a_full_read_that_lists_only_half(writer: Writer) -> None:
     await store(writer, *range(1, 201))
-    _, events = await read(writer, *range(1, 101), started_at=9 * MINUTE)
+    read_id, events = await read(writer, *range(1, 101), started_at=9 * MINUTE)
     (result,) = list_results(events)
     reason = "100 of 200 records were not listed by this full read; none is deleted"
-    assert (result.status, result.reason, events[-1].guard_reason) == ("failed", reason, reason)
+    guarded = GuardedDeletions(sync_id=read_id, records=100, stored=200)
+    assert (result.status, result.reason, result.guarded_deletions) == ("failed", reason, guarded)
     assert len(await writer.load_titles()) == 200
 
 
-async def test_a_clean_up_without_webhooks_is_carried_out_by_the_second_full_read(writer: Writer) -> None:
+async def test_a_full_read_at_once_after_a_guarded_one_is_not_believed(writer: Writer) -> None:
+    await store(writer, *range(1, 201))
+    _, events = await read(writer, *range(1, 101), started_at=9 * MINUTE)
+    _, again = await read(writer, *range(1, 101), started_at=19 * MINUTE)
+    (first,), (second,) = list_results(events), list_results(again)
+    assert (second.status, second.guarded_deletions) == ("failed", first.guarded_deletions)
+
+
+async def test_a_clean_up_without_webhooks_is_carried_out_by_a_full_read_half_a_day_later(writer: Writer) -> None:
     await store(writer, *range(1, 401))
     await read(writer, *range(1, 101), started_at=9 * MINUTE)
+    await age_guard(writer)
     read_id, events = await read(writer, *range(1, 101), started_at=19 * MINUTE)
     for _ in range(2):
         (ids,) = parse_requested(events).values()
         gone = [make_tombstone(_parse_number(gid), read_at=20 * MINUTE) for gid in ids]
         events = await read_directly(writer, read_id, *gone)
-    assert [result.status for result in list_results(events)] == ["success"]
+    assert [(result.status, result.guarded_deletions) for result in list_results(events)] == [("success", None)]
     assert len(await writer.load_titles()) == 100
 
 
-async def test_a_half_list_that_the_second_full_read_repeats_deletes_nothing(writer: Writer) -> None:
+async def test_deletions_that_an_operator_allows_are_made_by_the_next_full_read_and_once(writer: Writer) -> None:
+    await store(writer, *range(1, 601))
+    first, _ = await read(writer, *range(1, 301), started_at=9 * MINUTE)
+    await allow_deletions(writer, first)
+    read_id, events = await read(writer, *range(1, 301), started_at=19 * MINUTE)
+    for _ in range(2):
+        (ids,) = parse_requested(events).values()
+        gone = [make_tombstone(_parse_number(gid), read_at=20 * MINUTE) for gid in ids]
+        events = await read_directly(writer, read_id, *gone)
+    assert [result.status for result in list_results(events)] == ["success"]
+    assert len(await writer.load_titles()) == 300
+    last, events = await read(writer, *range(1, 101), started_at=29 * MINUTE)
+    guarded = GuardedDeletions(sync_id=last, records=200, stored=300)
+    assert [result.guarded_deletions for result in list_results(events)] == [guarded]
+
+
+async def test_a_permission_for_other_or_far_fewer_deletions_allows_none(writer: Writer) -> None:
+    await store(writer, *range(1, 201))
+    first, _ = await read(writer, *range(1, 101), started_at=9 * MINUTE)
+    await allow_deletions(writer, uuid4())
+    _, events = await read(writer, *range(1, 101), started_at=19 * MINUTE)
+    guarded = GuardedDeletions(sync_id=first, records=100, stored=200)
+    assert [result.guarded_deletions for result in list_results(events)] == [guarded]
+    event = make_connection(revision=3).model_copy(update={"allowed_deletions": first})
+    await writer.update_connection(event)
+    last, events = await read(writer, *range(1, 41), started_at=29 * MINUTE)
+    guarded = GuardedDeletions(sync_id=last, records=160, stored=200)
+    assert [result.guarded_deletions for result in list_results(events)] == [guarded]
+
+
+async def test_a_half_list_that_a_full_read_half_a_day_later_repeats_deletes_nothing(writer: Writer) -> None:
     await store(writer, *range(1, 201))
     await read(writer, *range(1, 101), started_at=9 * MINUTE)
+    await age_guard(writer)
     read_id, events = await read(writer, *range(1, 101), started_at=19 * MINUTE)
     (ids,) = parse_requested(events).values()
     alive = [make_product(_parse_number(gid), read_at=20 * MINUTE) for gid in ids]

@@ -17,5 +17,5 @@ def can_ensure_subscriptions(caller: str) -> bool:
 
 
 def can_operate(caller: str) -> bool:
-    """Return whether `caller` is the operator, who may start syncs, inspect connections and connect accounts."""
+    """Return whether `caller` is the operator, who may start or cancel syncs, inspect and connect accounts."""
     return caller == _OPERATOR

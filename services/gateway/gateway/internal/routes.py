@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from gateway.audit import BY_OPERATOR, StoredAuditEntry
 from gateway.connect.client_credentials import ClientCredentialsConnector
@@ -63,6 +63,16 @@ class ManualSyncRequest(BaseModel):
     records: dict[str, tuple[str, ...]] | None = None
 
 
+class DeletionsPermission(BaseModel):
+    """The body of an operator's permission for deletions that the deletion guard has stopped.
+
+    `guarded_sync` is the full sync that it stopped; `reason` is the operator's.
+    """
+
+    guarded_sync: UUID
+    reason: str = Field(default="", max_length=500)
+
+
 def create_internal_routes(
     tokens: TokenService,
     subscriptions: WebhookSubscriptions,
@@ -107,6 +117,18 @@ def create_internal_routes(
         if body.records is None:
             return {"sync_id": str(await syncs.request_full_sync(connection, BY_OPERATOR))}
         return {"sync_id": str(await syncs.request_records(connection, body.records, BY_OPERATOR))}
+
+    @routes.post("/connections/{connection}/syncs/{sync_id}/cancel")
+    async def cancel_sync(connection: str, sync_id: UUID, caller: Caller) -> dict[str, object]:
+        _require_permission(can_operate(caller))
+        await syncs.cancel_full_sync(connection, sync_id, BY_OPERATOR)
+        return {"sync_id": str(sync_id), "state": "cancelled"}
+
+    @routes.post("/connections/{connection}/deletions")
+    async def allow_deletions(connection: str, body: DeletionsPermission, caller: Caller) -> dict[str, object]:
+        _require_permission(can_operate(caller))
+        sync_id = await syncs.allow_deletions(connection, body.guarded_sync, body.reason, BY_OPERATOR)
+        return {"sync_id": str(sync_id)}
 
     @routes.get("/connections/{connection}/checkup")
     async def inspect_subscriptions(connection: str, caller: Caller) -> dict[str, object]:
@@ -176,7 +198,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 async def _answer_connection_error(_request: Request, error: Exception) -> JSONResponse:
-    reason = str(error) or "the platform refuses every token"
+    reason = str(error) or "the platform does not accept the sign-in, although it has just been refreshed"
     return JSONResponse({"reason": reason, "retry_after": RETRY_AFTER_SECONDS}, 424)
 
 

@@ -1,6 +1,7 @@
-"""Syncs that an operator or a merchant requests: a full sync, or a sync of named records."""
+"""Syncs that an operator or a merchant requests or cancels: a full sync, or a sync of named records."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import structlog
@@ -8,6 +9,7 @@ import structlog
 from contracts.events import SyncRequested, parse_account, parse_platform
 from gateway.audit import Action, Actor, AuditEntry
 from gateway.connections import MANUAL, Connection, apply_manual_sync_request
+from gateway.pages.client import SchedulerClient
 from gateway.store.connections import ConnectionStore
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.errors import ConnectionEndedError, NotFoundError, RequestRejectedError
@@ -18,14 +20,21 @@ MAX_RECORDS = 10_000
 
 
 class ManualSyncs:
-    """Starts syncs of live (connected) connections on request. `now` returns the time in ms.
+    """Starts syncs of live (connected) connections on request, and cancels them.
 
-    Every method raises NotFoundError when there is no such connection, and ConnectionEndedError when it is not live.
+    `now` returns the time in ms. Every method raises NotFoundError when there is no such connection, and all but
+    `cancel_full_sync` raise ConnectionEndedError when it is not live.
     """
 
     def __init__(
-        self, connections: ConnectionStore, adapters: Mapping[str, PlatformAdapter], *, now: Callable[[], int]
+        self,
+        connections: ConnectionStore,
+        scheduler: SchedulerClient,
+        adapters: Mapping[str, PlatformAdapter],
+        *,
+        now: Callable[[], int],
     ) -> None:
+        self._scheduler = scheduler
         self._connections = connections
         self._adapters = adapters
         self._now = now
@@ -41,6 +50,33 @@ class ManualSyncs:
             await locked.record(AuditEntry(Action.REQUEST_SYNC, name, actor, {"sync_id": str(row.wanted_sync)}))
         assert row.wanted_sync is not None
         log.info("full sync requested", connection=name, sync_id=str(row.wanted_sync))
+        return row.wanted_sync
+
+    async def cancel_full_sync(self, name: str, sync_id: UUID, actor: Actor) -> None:
+        """Cancel a full sync that has not read everything yet; do nothing if it is cancelled already.
+
+        Raises NotFoundError when the connection has no such sync, RequestRejectedError with the reason when it cannot
+        be cancelled, and UnavailableError when the scheduler does not answer.
+        """
+        await self._scheduler.cancel_sync(name, sync_id)
+        async with self._connections.lock(name) as locked:
+            await locked.record(AuditEntry(Action.CANCEL_SYNC, name, actor, {"sync_id": str(sync_id)}))
+        log.info("sync cancelled", connection=name, sync_id=str(sync_id))
+
+    async def allow_deletions(self, name: str, guarded_sync: UUID, reason: str, actor: Actor) -> UUID:
+        """Allow the deletions of a full sync that the deletion guard has stopped, and request another full sync.
+
+        Return the id of that sync: it makes the deletions, unless it misses far more records. The spaces-writer ignores
+        the permission if its guard has stopped another full sync than `guarded_sync`. `reason`
+        is logged.
+        """
+        async with self._connections.lock(name) as locked:
+            row = apply_manual_sync_request(_require_live(locked.row))
+            await locked.save_and_notify(replace(row, allowed_deletions=guarded_sync))
+            details = {"sync_id": str(guarded_sync), "reason": reason}
+            await locked.record(AuditEntry(Action.ALLOW_DELETIONS, name, actor, details))
+        assert row.wanted_sync is not None
+        log.warning("deletions allowed", connection=name, sync_id=str(guarded_sync), reason=reason)
         return row.wanted_sync
 
     async def request_records(self, name: str, records: Mapping[str, tuple[str, ...]], actor: Actor) -> UUID:

@@ -117,7 +117,13 @@ class ConnectionReader:
         except UnavailableError:
             view, scheduler_away = None, True
         return build_connection_document(
-            row, adapter, view, scheduler_away=scheduler_away, result=result, can_act=session.can_act(row.name)
+            row,
+            adapter,
+            view,
+            scheduler_away=scheduler_away,
+            result=result,
+            can_act=session.can_act(row.name),
+            now=self._now(),
         )
 
     async def _find_readable(self, session: Session, names: Iterable[str]) -> list[Connection]:

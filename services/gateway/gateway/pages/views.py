@@ -1,6 +1,7 @@
 """Builds the JSON documents about connections and syncs, from the scheduler's answers and the gateway's own rows."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from gateway.pages.responses import ResponseModel
 from platform_sdk.adapters import PlatformAdapter
 
 PENDING, SUCCESS, FAILED = "pending", "success", "failed"
+STORING = "storing"
 FINAL_STATES = ("success", "failed", "cancelled")
 MAX_PROBE_MS = 60_000
 """A webhook probe that is still pending so long after it was sent has ended with its process."""
@@ -31,6 +33,20 @@ class UploadView(ResponseModel):
     bytes: int = 0
     stored_at: Timestamp = None
     reason: str | None = None
+
+
+class UploadWaitView(ResponseModel):
+    """What stored data waits for until the bucket holds it."""
+
+    since: Timestamp = Field(
+        description="When the oldest of this data was stored, in milliseconds since the epoch, UTC"
+    )
+    next_attempt_at: Timestamp = Field(
+        default=None, description="No upload is tried before; milliseconds since the epoch, UTC"
+    )
+    reason: str | None = Field(default=None, exclude=True)
+    """Why the latest upload failed, in the bucket's words. It is shown to operators, not to merchants."""
+    needs_full_sync: bool = Field(default=False, description="The first complete full sync has to come before")
 
 
 class SyncView(ResponseModel):
@@ -52,7 +68,11 @@ class SyncView(ResponseModel):
     reason: str | None = None
     skipped_resources: dict[str, str] = Field(default_factory=dict)
     coalesced_into: UUID | None = Field(default=None, description="The full sync that does this sync's work")
+    guarded_records: int | None = Field(
+        default=None, description="Stored records that it did not list, so many that none of them is deleted"
+    )
     upload: UploadView | None = None
+    upload_wait: UploadWaitView | None = Field(default=None, description="In state `storing` only")
     requested_at: Timestamp = None
     started_at: Timestamp = None
     finished_at: Timestamp = None
@@ -76,7 +96,10 @@ class ConnectionView(BaseModel):
     epoch: int = 0
     next_poll_at: Timestamp = None
     blocked: BlockView | None = None
+    upload: UploadView | None = None
+    upload_wait: UploadWaitView | None = None
     last_sync: SyncView | None = None
+    last_full_sync: SyncView | None = None
     syncs: list[SyncView] = []
     erased_at: Timestamp = None
     """When the spaces-writer had deleted all data of a redacted connection (ms)."""
@@ -134,7 +157,9 @@ class ConnectionDocument(ResponseModel):
     user_uuid: UUID | None = Field(description="The merchant in whose document it is listed")
     state: str
     scopes: list[str]
-    object_key: str = Field(description="Where its snapshot is stored in the bucket")
+    object_key: str = Field(description="The key of its snapshot in the bucket, once there is one")
+    upload: UploadView | None = Field(description="The latest upload of its snapshot; null while nothing is stored")
+    waits: str | None = Field(description="What its newest data waits for until the bucket holds it; null for nothing")
     polled_only: bool = Field(
         description="Only polls bring its changes: its platform has no webhooks, or its webhook test failed"
     )
@@ -142,6 +167,7 @@ class ConnectionDocument(ResponseModel):
     blocked: BlockView | None = Field(description="Why its platform refuses every call about it; null if it does not")
     next_poll_at: Timestamp
     last_sync: SyncView | None
+    last_full_sync: SyncView | None = Field(description="Its latest full sync that has ended, or is storing")
     syncs: list[SyncView]
     wanted_sync: UUID | None = Field(description="The full sync that the last consent or an operator requested")
     login_url: str = Field(description="Where it is connected again; empty where only the operator connects it")
@@ -183,7 +209,7 @@ def build_sync_document(
         "webhook_status": _build_webhook_status(status, sync),
         "webhook_test": _build_probe_result(result, now),
         "polling_test": _build_read_outcome(sync) if sync.mode == "full" else None,
-        "upload_status": _build_upload_outcome(sync),
+        "upload_status": _build_upload_outcome(sync, now),
     }
     return SyncDocument.model_validate(dict(sync) | checks).model_dump(mode="json")
 
@@ -211,12 +237,13 @@ def build_connection_document(
     scheduler_away: bool,
     result: object,
     can_act: bool,
+    now: int,
 ) -> ConnectionDocument:
     """Return the JSON document of a connection.
 
     `view` is the scheduler's answer about the connection; None where there is none. `scheduler_away` is whether the
     scheduler did not answer. `result` is that of the connection's last webhook probe (a test delivery to the gateway
-    itself). `can_act` is whether the session may change the connection.
+    itself). `can_act` is whether the session may change the connection. `now` is in ms.
     """
     account = parse_account(row.name)
     has_webhooks = adapter.webhooks is not None
@@ -230,8 +257,11 @@ def build_connection_document(
         polled_only=not has_webhooks or (isinstance(result, dict) and result.get("status") == FAILED),
         has_webhooks=has_webhooks,
         blocked=view.blocked if view else None,
+        upload=view.upload if view else None,
+        waits=describe_upload_wait(view.upload_wait, now) if view and view.upload_wait else None,
         next_poll_at=view.next_poll_at if view else None,
         last_sync=view.last_sync if view else None,
+        last_full_sync=view.last_full_sync if view else None,
         syncs=view.syncs if view else [],
         wanted_sync=row.wanted_sync,
         login_url=build_sign_in_path(adapter, account, Purpose.CONNECT),
@@ -263,20 +293,45 @@ def _build_probe_result(result: Mapping[str, Any] | None, now: int) -> dict[str,
 
 
 def _build_read_outcome(sync: SyncView) -> dict[str, Any]:
-    if sync.state == SUCCESS:
-        return _build_outcome(SUCCESS, f"the full read is complete, with {sync.records} records")
+    if sync.state in (STORING, SUCCESS):
+        message = f"the full read is complete, with {sync.records} records"
+        if sync.guarded_records:
+            message += f"; {sync.guarded_records} others that it did not list are kept: so many at once may be a fault"
+        return _build_outcome(SUCCESS, message)
     if sync.state in FINAL_STATES:
         return _build_outcome(FAILED, sync.reason or f"the full read was {sync.state}")
     return _build_outcome(PENDING, "the full read is not complete yet")
 
 
-def _build_upload_outcome(sync: SyncView) -> dict[str, Any]:
-    upload = sync.upload
-    if upload is not None and upload.outcome == FAILED:
-        return _build_outcome(FAILED, upload.reason or f"{upload.key} could not be stored")
-    if upload is not None:
-        message = f"{upload.key} holds this sync's data: {upload.outcome}, {upload.bytes} bytes"
-        return _build_outcome(SUCCESS, message)
-    if sync.state in FINAL_STATES and sync.state != SUCCESS:
+_UPLOAD_MESSAGES = {
+    "uploaded": "{0.key} was uploaded with this sync's data, {0.bytes} bytes",
+    "unchanged": "{0.key} held this sync's data already, {0.bytes} bytes",
+    "restored": "{0.key} was lost or overwritten, and was uploaded again, {0.bytes} bytes",
+}
+
+
+def _build_upload_outcome(sync: SyncView, now: int) -> dict[str, Any]:
+    if sync.upload is not None:
+        return _build_outcome(SUCCESS, _UPLOAD_MESSAGES[sync.upload.outcome].format(sync.upload))
+    if sync.upload_wait is not None:
+        return _build_outcome(PENDING, describe_upload_wait(sync.upload_wait, now))
+    if sync.state in FINAL_STATES:
         return _build_outcome(FAILED, f"nothing is stored from a sync that is {sync.state}")
-    return _build_outcome(PENDING, "the bucket does not hold this sync's data yet")
+    return _build_outcome(PENDING, "nothing is uploaded before the read is complete")
+
+
+def describe_upload_wait(wait: UploadWaitView, now: int) -> str:
+    """Say in words what stored data waits for until the bucket holds it. `now` is in ms."""
+    if wait.needs_full_sync:
+        return "stored, but not in the bucket yet: it is uploaded after the first complete full sync"
+    is_later = wait.next_attempt_at is not None and wait.next_attempt_at > now
+    at = f"at {_format_time(wait.next_attempt_at)}" if is_later and wait.next_attempt_at else "now"
+    if wait.reason:
+        return f"stored, but not in the bucket yet: the bucket refused the upload, which is tried again {at}"
+    if is_later:
+        return f"stored, but not in the bucket yet: the pace of uploads allows the next one {at}"
+    return "stored, and on its way into the bucket"
+
+
+def _format_time(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%H:%M:%S UTC")

@@ -25,7 +25,8 @@ from messaging import outbox
 from messaging.publisher import OutboundMessage
 
 _COLUMNS = """name, merchant, state, epoch, revision, scopes, granted_at, granted_by, wanted_sync, wanted_cause,
-              access_token, access_expires_at, refresh_token, refresh_expires_at, title, readable_until"""
+              allowed_deletions, access_token, access_expires_at, refresh_token, refresh_expires_at, title,
+              readable_until"""
 _FIND = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name")
 _FIND_MANY = text(f"SELECT {_COLUMNS} FROM connections WHERE name = ANY(CAST(:names AS text[]))")
 _LIST_NAMES_BY_MERCHANT = text("SELECT name FROM connections WHERE merchant = :merchant ORDER BY name")
@@ -35,12 +36,14 @@ _FIND_LOCKED = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name FOR 
 _SAVE = text(f"""
 INSERT INTO connections ({_COLUMNS}, changed_at)
 VALUES (:name, CAST(:merchant AS uuid), :state, :epoch, :revision, CAST(:scopes AS text[]), :granted_at, :granted_by,
-        CAST(:wanted_sync AS uuid), :wanted_cause, :access_token, CAST(:access_expires_at AS bigint), :refresh_token,
-        CAST(:refresh_expires_at AS bigint), :title, CAST(:readable_until AS bigint), now())
+        CAST(:wanted_sync AS uuid), :wanted_cause, CAST(:allowed_deletions AS uuid), :access_token,
+        CAST(:access_expires_at AS bigint), :refresh_token, CAST(:refresh_expires_at AS bigint), :title,
+        CAST(:readable_until AS bigint), now())
 ON CONFLICT (name) DO UPDATE SET
     merchant = excluded.merchant, state = excluded.state, epoch = excluded.epoch, revision = excluded.revision,
     scopes = excluded.scopes, granted_at = excluded.granted_at, granted_by = excluded.granted_by,
     wanted_sync = excluded.wanted_sync, wanted_cause = excluded.wanted_cause,
+    allowed_deletions = excluded.allowed_deletions,
     access_token = excluded.access_token, access_expires_at = excluded.access_expires_at,
     refresh_token = excluded.refresh_token, refresh_expires_at = excluded.refresh_expires_at,
     title = excluded.title, readable_until = excluded.readable_until, changed_at = now()
@@ -234,6 +237,7 @@ def _build_connection(row: Row[Any]) -> Connection:
         granted_by=row.granted_by,
         wanted_sync=row.wanted_sync,
         wanted_cause=row.wanted_cause,
+        allowed_deletions=row.allowed_deletions,
         tokens=tokens,
         title=row.title,
         readable_until=row.readable_until,
@@ -253,6 +257,7 @@ def _build_values(row: Connection) -> dict[str, object]:
         "granted_by": row.granted_by,
         "wanted_sync": row.wanted_sync,
         "wanted_cause": row.wanted_cause,
+        "allowed_deletions": row.allowed_deletions,
         "access_token": tokens.access if tokens else None,
         "access_expires_at": tokens.expires_at if tokens else None,
         "refresh_token": tokens.refresh if tokens else None,

@@ -20,7 +20,7 @@ from gateway.connections import Connection, EncryptedTokens, apply_refresh, appl
 from gateway.metrics import AWAY, REAUTHORISE, REFRESHED, CountRefresh
 from gateway.store.connections import ConnectionStore, LockedConnection
 from gateway.tokens.encryption import TokenCipher
-from platform_sdk.adapters import AccountApi
+from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.errors import ConnectionEndedError, NotFoundError, TokenRejectedError, TransientError
 
 log = structlog.get_logger()
@@ -57,7 +57,7 @@ def hash_token(access_token: str) -> str:
 class TokenService:
     """Gives out the access tokens of connections, and refreshes them.
 
-    `apis` are the platforms' account APIs (the calls for one account) by slug. `now` returns the time in ms.
+    `adapters` are the platforms' adapters by slug. `now` returns the time in ms.
     `count_refresh` is called for every attempt to replace a token. `answer_seconds` limits the time for waiting for a
     connection's lock and refreshing its token.
     """
@@ -66,7 +66,7 @@ class TokenService:
         self,
         connections: ConnectionStore,
         cipher: TokenCipher,
-        apis: Mapping[str, AccountApi],
+        adapters: Mapping[str, PlatformAdapter],
         *,
         now: Callable[[], int],
         count_refresh: CountRefresh,
@@ -74,7 +74,7 @@ class TokenService:
     ) -> None:
         self._connections = connections
         self._cipher = cipher
-        self._apis = apis
+        self._adapters = adapters
         self._now = now
         self._count_refresh = count_refresh
         self._answer_seconds = answer_seconds
@@ -155,13 +155,14 @@ class TokenService:
         platform rejects it. Raises TransientError when the platform does not answer.
         """
         platform = parse_platform(row.name)
+        adapter = self._adapters[platform]
         try:
             if not refresh_token:
                 raise TokenRejectedError
-            grant = await self._apis[platform].refresh_grant(parse_account(row.name), refresh_token)
-        except TransientError:
+            grant = await adapter.api.refresh_grant(parse_account(row.name), refresh_token)
+        except TransientError as error:
             self._count_refresh(platform, AWAY)
-            raise
+            raise TransientError(_describe_failed_refresh(adapter, str(error))) from error
         except TokenRejectedError:
             log.warning("reauthorisation required", connection=row.name)
             outcome, after = REAUTHORISE, apply_token_rejection(row)
@@ -197,7 +198,9 @@ class TokenService:
                 yield locked
         except TimeoutError as error:
             self._count_refresh(parse_platform(name), AWAY)
-            raise TransientError("the platform does not answer for this connection in time") from error
+            adapter = self._adapters[parse_platform(name)]
+            reason = _describe_failed_refresh(adapter, f"it took longer than {self._answer_seconds:.0f} s")
+            raise TransientError(reason) from error
 
     def _can_use_unchanged(self, row: Connection) -> bool:
         tokens = _get_tokens(row)
@@ -219,6 +222,11 @@ class TokenService:
         if not row.is_live:
             raise ConnectionEndedError(row.state)
         return TokenResponse(self.decrypt_access_token(row), _get_tokens(row).expires_at, row.epoch, row.scopes)
+
+
+def _describe_failed_refresh(adapter: PlatformAdapter, reason: str) -> str:
+    """Say what a failed refresh of a token means, for the merchant who reads why a sync waits."""
+    return f"the sign-in at {adapter.manifest.title} could not be refreshed: {reason}"
 
 
 def _require_row(row: Connection | None) -> Connection:

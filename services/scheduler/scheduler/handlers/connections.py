@@ -7,11 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.events import ConnectionChanged
 from messaging.message_checks import check_epochs
 from messaging.outbox import Transaction
+from platform_sdk.errors import describe_ended_state
 from scheduler.metrics import RecordCounts, TransactionCounts
 from scheduler.schedule import ComputeNextPoll
 from scheduler.store import connections, delayed_requests, full_syncs, owed_syncs, syncs
 from scheduler.store.connections import LedgerConnection
 from scheduler.use_cases.check_claims import check_syncs
+from scheduler.use_cases.uploaded_syncs import cancel_syncs_without_snapshot
 
 
 class ConnectionStateHandler:
@@ -53,9 +55,10 @@ class ConnectionStateHandler:
             await check_syncs(tx, connection, [event.wanted_sync for event in events if event.wanted_sync is not None])
             await connections.upsert(tx, newest)
             await _cancel_syncs_and_delayed_requests(tx, counts, newest)
-            is_cleared = any(_is_new_redaction(event, row) for event in events)
+            redactions = [event.epoch for event in events if _is_new_redaction(event, row)]
+            is_cleared = bool(redactions)
             if is_cleared:
-                await _delete_connection_data(tx, connection)
+                await _delete_connection_data(tx, connection, max(redactions))
             if newest.state == "connected":
                 is_poll_scheduled = row is not None and row.state == "connected" and not is_cleared
                 await self._schedule_syncs(tx, newest, is_poll_scheduled=is_poll_scheduled)
@@ -78,9 +81,10 @@ async def _cancel_syncs_and_delayed_requests(
     tx: AsyncConnection, counts: TransactionCounts, event: ConnectionChanged
 ) -> None:
     name, has_ended = event.connection, event.state != "connected"
-    reason = f"the connection is {event.state}" if has_ended else "the account was connected again"
+    reason = describe_ended_state(event.state) if has_ended else "the account was connected again"
     cancelled = await syncs.cancel(tx, name, below_epoch=event.epoch, all_epochs=has_ended, reason=reason)
     counts.add_finished(name, (sync.mode for sync in cancelled), "cancelled")
+    await cancel_syncs_without_snapshot(tx, counts, name)
     await delayed_requests.delete(tx, name, below_epoch=event.epoch, all_epochs=has_ended)
 
 
@@ -94,12 +98,12 @@ def _is_new_redaction(event: ConnectionChanged, row: LedgerConnection | None) ->
     return row is None or event.epoch > row.epoch or (event.revision > row.revision and row.state != "redacted")
 
 
-async def _delete_connection_data(tx: AsyncConnection, connection: str) -> None:
-    """Delete what is stored about a redacted connection.
+async def _delete_connection_data(tx: AsyncConnection, connection: str, redacted_epoch: int) -> None:
+    """Delete what is stored about a connection that was redacted at the epoch `redacted_epoch`.
 
     The caller has already cancelled the syncs in this transaction. The cancellation waited for every other transaction
     that had locked a row of these syncs, so no other transaction writes to the rows that are deleted here.
     """
     await syncs.delete(tx, connection)
     await delayed_requests.delete(tx, connection, below_epoch=0, all_epochs=True)
-    await connections.clear(tx, connection)
+    await connections.clear(tx, connection, redacted_epoch)

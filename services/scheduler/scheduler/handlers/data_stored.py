@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.events import DataStored, Erasure, SyncResult, Upload
+from contracts.events import DataStored, Erasure, SyncResult
 from messaging.errors import UnknownConnectionError
 from messaging.outbox import Transaction, enqueue
 from scheduler import event_builders
@@ -15,8 +15,8 @@ from scheduler.schedule import MAX_ATTEMPTS, compute_retry_time
 from scheduler.store import connections, delayed_requests, full_syncs, syncs
 from scheduler.store.connections import LedgerConnection
 from scheduler.use_cases.check_claims import check_claims
-from scheduler.use_cases.finish_syncs import finish_syncs
 from scheduler.use_cases.full_sync_steps import request_next_incomplete_range
+from scheduler.use_cases.uploaded_syncs import fail_or_cancel_syncs, record_upload_and_finish_syncs, store_syncs
 
 log = structlog.get_logger()
 
@@ -72,10 +72,9 @@ async def _handle_event(
         await syncs.record_totals(tx, event.connection, [totals.read_id], totals)
     for result in event.results:
         await _handle_result(tx, counts, row, event, result)
-    if event.upload is not None and event.epoch == row.epoch:
-        await connections.record_upload(tx, event.connection, event.upload)
-        accepted = await syncs.record_upload(tx, event.connection, event.upload)
-        counts.add_webhook_latencies(event.connection, accepted, event.upload.stored_at)
+    # An upload of before a disconnect holds what it says. One of before a redaction held what is deleted by now.
+    if event.upload is not None and event.epoch >= row.redacted_epoch:
+        await record_upload_and_finish_syncs(tx, counts, event.connection, event.epoch, event.upload)
     # The owed full sync of a blocked connection finds the same records again.
     if event.records_to_verify and event.verification_id is not None and row.blocked is None:
         await _request_verification(tx, event, event.verification_id)
@@ -105,12 +104,10 @@ async def _handle_result(
         await syncs.record_totals(tx, event.connection, result.sync_ids, result.totals)
     if result.status == "incomplete":
         await _handle_incomplete(tx, event.connection, result)
-    elif result.status == "failed" and row.blocked is None and await _retry_syncs(tx, event, result):
-        return
-    else:
-        finished = await finish_syncs(tx, counts, event.connection, event.epoch, result.sync_ids, result.status, result)
-        if finished and finished[0].mode == "incremental":
-            await _record_existing_upload(tx, counts, event.connection, result)
+    elif result.status == "success":
+        await store_syncs(tx, counts, event.connection, event.epoch, result)
+    elif result.status == "cancelled" or row.blocked is not None or not await _retry_syncs(tx, event, result):
+        await fail_or_cancel_syncs(tx, counts, event.connection, event.epoch, result)
 
 
 async def _handle_incomplete(tx: AsyncConnection, connection: str, result: SyncResult) -> None:
@@ -135,17 +132,3 @@ async def _retry_syncs(tx: AsyncConnection, event: DataStored, result: SyncResul
         retry = event_builders.build_retry(request, epoch=event.epoch)
         await delayed_requests.insert(tx, retry, compute_retry_time(request.attempts))
     return True
-
-
-async def _record_existing_upload(
-    tx: AsyncConnection, counts: TransactionCounts, connection: str, result: SyncResult
-) -> None:
-    """Mark syncs that changed nothing as uploaded, if the uploaded snapshot already contains their data.
-
-    This is called for incremental syncs only. A full sync waits for the next upload event, because the spaces-writer
-    checks the uploaded object after each full sync and publishes such an event.
-    """
-    row = await connections.get(tx, connection)
-    if row is not None and row.upload is not None and row.upload_sequence >= result.sequence:
-        accepted = await syncs.record_existing_upload(tx, connection, row.upload, row.upload_sequence)
-        counts.add_webhook_latencies(connection, accepted, Upload.model_validate_json(row.upload).stored_at)

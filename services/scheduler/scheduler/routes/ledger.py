@@ -14,15 +14,16 @@ import orjson
 from fastapi import APIRouter, Depends, Header, HTTPException, Query
 
 from database.pool import Database
-from scheduler.store import connections, syncs
+from scheduler.store import connections, deletion_guards, syncs, uploads
 from scheduler.store.connections import LedgerConnection
 from scheduler.store.full_syncs import RATE_LIMIT
 from scheduler.store.overview import load_overview
+from scheduler.store.uploads import build_wait
 from service.service_auth import identify_caller
 
 _FIELDS = (
     "connection", "cause", "mode", "state", "pages", "records", "changed", "unchanged", "stale", "deleted",
-    "attempts", "throttled", "calls", "points", "reason",
+    "attempts", "throttled", "calls", "points", "reason", "guarded_records",
 )  # fmt: skip
 _TIMES = ("requested_at", "started_at", "finished_at")
 MAX_SYNCS = 20
@@ -77,10 +78,21 @@ def build_ledger_routes(database: Database, callers: Mapping[str, str]) -> APIRo
         async with database.transaction() as tx:
             row = await connections.get(tx, connection)
             latest = await syncs.list_latest(tx, connection, MAX_SYNCS)
+            full_sync = await syncs.find_last_full_sync(tx, connection)
+            guarded = await deletion_guards.list_guarded(tx, connection=connection)
+            behind = await uploads.list_behind(tx, connection=connection, limit=1)
         if row is None:
             raise HTTPException(404, "no such connection")
         views = [build_sync_view(sync) for sync in latest]
-        return {**build_connection_view(row), "last_sync": views[0] if views else None, "syncs": views}
+        return {
+            **build_connection_view(row),
+            "upload": orjson.loads(row.upload) if row.upload else None,
+            "upload_wait": asdict(behind[0].wait) if behind else None,
+            "guarded": asdict(guarded[0]) if guarded else None,
+            "last_sync": views[0] if views else None,
+            "last_full_sync": build_sync_view(full_sync) if full_sync else None,
+            "syncs": views,
+        }
 
     return router
 
@@ -110,13 +122,17 @@ def _build_block_view(row: LedgerConnection, reason: str) -> dict[str, Any]:
 
 
 def build_sync_view(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Build the JSON of a sync. Times are milliseconds since 1970 (UTC)."""
+    """Build the JSON of a sync. Times are milliseconds since 1970 (UTC).
+
+    `upload` is the upload that contains its data. While it is storing, `upload_wait` says what it waits for.
+    """
     return {
         "sync_id": str(row["sync_id"]),
         **{name: row[name] for name in _FIELDS},
         **{name: _to_ms(row[name]) for name in _TIMES},
         "skipped_resources": orjson.loads(row["skipped_resources"]),
         "upload": orjson.loads(row["upload"]) if row["upload"] else None,
+        "upload_wait": _build_upload_wait(row) if row["state"] == syncs.STORING else None,
         "coalesced_into": str(row["coalesced_into"]) if row["coalesced_into"] else None,
         "wait": _build_wait(row),
     }
@@ -127,6 +143,11 @@ def _build_wait(row: Mapping[str, Any]) -> dict[str, Any] | None:
     if row["due_at"] is None or row["reason"] is None:
         return None
     return {"until": _to_ms(row["due_at"]), "is_rate_limit": row["reason"] == RATE_LIMIT}
+
+
+def _build_upload_wait(row: Mapping[str, Any]) -> dict[str, Any]:
+    fully_read = bool(row["fully_read"])
+    return asdict(build_wait(row["stored_at"], row["next_upload_at"], row["failed_upload"], fully_read=fully_read))
 
 
 def _to_ms(moment: datetime | None) -> int | None:

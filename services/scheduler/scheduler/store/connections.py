@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.events import ConnectionChanged, Upload
+from contracts.events import ConnectionChanged
 from scheduler.schedule import ScheduledRun
 
 
@@ -23,9 +23,7 @@ class LedgerConnection:
     poll_slot: datetime | None
     next_poll_at: datetime | None
     upload: str | None
-    """The latest upload as JSON."""
-    upload_sequence: int
-    """The highest sequence number whose data is in the uploaded snapshot; -1 if none was uploaded."""
+    """The latest upload that succeeded, as JSON."""
     erased_at: int | None
     """When the connection's latest redaction was completed (ms)."""
     blocked: str | None
@@ -35,14 +33,17 @@ class LedgerConnection:
     """How many calls in a row the platform has refused since then."""
     next_probe_at: datetime | None
     """When the full sync begins that finds out whether a blocked account is open again; None while it runs."""
+    redacted_epoch: int
+    """The epoch of the connection's latest redaction; 0 if there was none."""
 
 
 _COLUMNS = """
-connection, revision, epoch, state, merchant, poll_slot, next_poll_at, upload, upload_sequence, erased_at,
+connection, revision, epoch, state, merchant, poll_slot, next_poll_at, upload, erased_at,
 blocked, blocked_since, refused_probes,
 CASE WHEN blocked IS NOT NULL THEN (
     SELECT due_at FROM syncs WHERE syncs.connection = connections.connection
-      AND syncs.mode = 'full' AND syncs.coalesced_into IS NULL AND syncs.state = 'queued') END
+      AND syncs.mode = 'full' AND syncs.coalesced_into IS NULL AND syncs.state = 'queued') END,
+redacted_epoch
 """
 _LOCK = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection FOR UPDATE")
 _GET = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection")
@@ -59,7 +60,12 @@ ON CONFLICT (connection) DO UPDATE SET
     webhook_attempts = CASE WHEN EXCLUDED.epoch = connections.epoch THEN connections.webhook_attempts ELSE 0 END,
     blocked = CASE WHEN {_IS_SAME_GRANT} THEN connections.blocked END,
     blocked_since = CASE WHEN {_IS_SAME_GRANT} THEN connections.blocked_since END,
-    refused_probes = CASE WHEN {_IS_SAME_GRANT} THEN connections.refused_probes ELSE 0 END
+    refused_probes = CASE WHEN {_IS_SAME_GRANT} THEN connections.refused_probes ELSE 0 END,
+    poll_slot = CASE WHEN EXCLUDED.state = 'connected' THEN connections.poll_slot END,
+    next_poll_at = CASE WHEN EXCLUDED.state = 'connected' THEN connections.next_poll_at END,
+    -- As in the spaces-writer: what was read before a disconnect is uploaded until the account is connected again.
+    fully_read = connections.fully_read AND (EXCLUDED.state <> 'connected'
+        OR connections.epoch = EXCLUDED.epoch AND connections.state <> 'uninstalled')
 """)
 _BLOCK = text("""
 UPDATE connections SET blocked = :reason, refused_probes = :refused, blocked_since = coalesce(blocked_since, now())
@@ -83,12 +89,10 @@ WHERE connection > :after AND starts_with(connection, :prefix)
   AND (CAST(:state AS text) IS NULL OR state = CAST(:state AS text))
 ORDER BY connection LIMIT :limit
 """)
-_RECORD_UPLOAD = text("""
-UPDATE connections SET upload = :upload, upload_sequence = GREATEST(upload_sequence, :sequence)
-WHERE connection = :connection
-""")
 _CLEAR = text("""
-UPDATE connections SET poll_slot = NULL, next_poll_at = NULL, upload = NULL, upload_sequence = -1, erased_at = NULL,
+UPDATE connections SET poll_slot = NULL, next_poll_at = NULL, upload = NULL, upload_sequence = -1, upload_check = 0,
+    failed_upload = NULL, next_upload_at = NULL, guarded_sync = NULL, guarded_records = NULL, guarded_of = NULL,
+    fully_read = false, redacted_epoch = :epoch, erased_at = NULL,
     unsubscribed_sync = NULL, webhooks_due_at = NULL, webhook_attempts = 0,
     blocked = NULL, blocked_since = NULL, refused_probes = 0
 WHERE connection = :connection
@@ -144,7 +148,7 @@ async def get_epoch(tx: AsyncConnection, connection: str) -> int | None:
 
 
 async def upsert(tx: AsyncConnection, event: ConnectionChanged) -> None:
-    """Insert or update the connection with the state that the gateway published.
+    """Insert or update the connection with the state that the gateway published. Only a connected one has a poll.
 
     What was stored about webhook retries ends with the epoch; so does a block, and at any state but `connected`.
     """
@@ -173,23 +177,13 @@ async def schedule_poll(tx: AsyncConnection, connection: str, run: ScheduledRun)
     await tx.execute(_SCHEDULE_POLL, {"connection": connection, "slot": run.slot, "at": run.at})
 
 
-async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) -> None:
-    """Store the latest upload of the connection's snapshot, and up to which sequence number it contains the changes.
-
-    The sequence number rises with each change of the connection's data. A failed upload does not change the stored
-    number.
-    """
-    sequence = -1 if upload.outcome == "failed" else upload.sequence
-    values = {"connection": connection, "upload": upload.model_dump_json(), "sequence": sequence}
-    await tx.execute(_RECORD_UPLOAD, values)
-
-
-async def clear(tx: AsyncConnection, connection: str) -> None:
+async def clear(tx: AsyncConnection, connection: str, redacted_epoch: int) -> None:
     """Clear what the row of a redacted connection says about its poll, upload, erasure, webhook retry and block.
 
     A connection is redacted when its data was requested to be deleted. Its state as published by the gateway is kept.
+    `redacted_epoch` is the epoch of this redaction.
     """
-    await tx.execute(_CLEAR, {"connection": connection})
+    await tx.execute(_CLEAR, {"connection": connection, "epoch": redacted_epoch})
 
 
 async def record_erasure(tx: AsyncConnection, connection: str, erased_at: int) -> None:

@@ -62,6 +62,9 @@ UPDATE syncs SET due_at = now() + interval '60 seconds' WHERE sync_id IN (
 RETURNING {_COLUMNS}
 """)
 _IS_RUNNING = text(f"SELECT 1 FROM syncs WHERE connection = :connection AND {_IS_OPEN} AND state = 'running'")
+_LIST_COALESCED_CAUSES = text("""
+SELECT DISTINCT cause FROM syncs WHERE connection = :connection AND coalesced_into = :sync_id
+""")
 _LOCK = text(f"SELECT {_COLUMNS} FROM syncs WHERE {_IS_OWN} AND {_IS_OPEN} FOR UPDATE")
 _START_STEP = text(f"""
 UPDATE syncs SET state = 'running', step = :step, cursor = :cursor, due_at = NULL, read_completed = false,
@@ -129,6 +132,12 @@ async def claim_due(tx: AsyncConnection, limit: int) -> list[FullSync]:
 async def is_running(tx: AsyncConnection, connection: str) -> bool:
     """Return whether a full sync of the connection has started and not finished."""
     return (await tx.execute(_IS_RUNNING, {"connection": connection})).scalar() is not None
+
+
+async def list_coalesced_causes(tx: AsyncConnection, connection: str, sync_id: UUID) -> list[str]:
+    """Return the causes of the connection's syncs that were coalesced into this one."""
+    rows = await tx.execute(_LIST_COALESCED_CAUSES, {"connection": connection, "sync_id": sync_id})
+    return list(rows.scalars())
 
 
 async def lock(tx: AsyncConnection, connection: str, sync_id: UUID) -> FullSync | None:

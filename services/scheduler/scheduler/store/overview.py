@@ -6,6 +6,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from scheduler.store.deletion_guards import GuardedConnection, list_guarded
+from scheduler.store.uploads import ConnectionBehind, WaitingUploads, count_waiting, list_behind
+
 _OPEN_SYNCS = text("""
 SELECT split_part(connection, ':', 1) AS platform, mode, state, count(*) AS syncs,
     CAST(extract(epoch FROM now() - min(requested_at)) AS double precision) AS age
@@ -39,12 +42,16 @@ FROM connections c LEFT JOIN LATERAL (
     WHERE syncs.connection = c.connection AND state = 'success' ORDER BY requested_at DESC LIMIT 1) s ON true
 WHERE c.state = 'connected' GROUP BY 1
 """)
-_DIRTY = text("""
-SELECT split_part(connection, ':', 1) AS platform, count(DISTINCT connection) AS snapshots,
-    CAST(extract(epoch FROM now() - min(finished_at)) AS double precision) AS age
-FROM syncs WHERE state = 'success' AND NOT uploaded GROUP BY 1
+_FAILED_FULL_SYNCS = text("""
+SELECT l.sync_id, c.connection, 'full' AS mode, l.cause, l.reason,
+    CAST(extract(epoch FROM now() - l.finished_at) AS double precision) AS age
+FROM connections c CROSS JOIN LATERAL (
+    SELECT * FROM syncs WHERE syncs.connection = c.connection AND mode = 'full' AND coalesced_into IS NULL
+        AND syncs.state NOT IN ('queued', 'running') ORDER BY requested_at DESC LIMIT 1) l
+WHERE c.state = 'connected' AND l.state = 'failed' ORDER BY l.finished_at DESC LIMIT :limit
 """)
 MAX_FAILURES = MAX_BLOCKED = 20
+MAX_BEHIND = 100
 
 
 @dataclass(frozen=True)
@@ -73,20 +80,22 @@ class ConnectionCount:
 
 @dataclass(frozen=True)
 class LedgerCounts:
-    """The current counts of open syncs and of connections."""
+    """The current counts of open syncs, of connections, and of uploads that syncs wait for."""
 
     open_syncs: tuple[OpenSyncs, ...]
     connections: tuple[ConnectionCount, ...]
+    waiting_uploads: tuple[WaitingUploads, ...]
 
 
 async def load_counts(tx: AsyncConnection) -> LedgerCounts:
-    """Load the current counts of open syncs and of connections.
+    """Load the current counts of open syncs, of connections, and of uploads that syncs wait for.
 
-    An index on open syncs keeps the query fast, however many finished syncs there are.
+    Indexes on open and on storing syncs keep the queries fast, however many finished syncs there are.
     """
     return LedgerCounts(
         tuple(OpenSyncs(*row) for row in await tx.execute(_OPEN_SYNCS)),
         tuple(ConnectionCount(*row) for row in await tx.execute(_CONNECTIONS)),
+        tuple(await count_waiting(tx)),
     )
 
 
@@ -137,18 +146,6 @@ class Freshness:
 
 
 @dataclass(frozen=True)
-class DirtySnapshots:
-    """Number of a platform's snapshots that lack the data of at least one successful sync.
-
-    `age` is how many seconds ago the oldest of these syncs finished.
-    """
-
-    platform: str
-    snapshots: int
-    age: float
-
-
-@dataclass(frozen=True)
 class LedgerOverview:
     """What the operator sees of all syncs and connections. The queries are too slow for the scrapes of `/metrics`."""
 
@@ -156,20 +153,28 @@ class LedgerOverview:
     finished: tuple[FinishedSyncs, ...]
     failures: tuple[FailedSync, ...]
     blocked: tuple[BlockedConnection, ...]
+    failed_full_syncs: tuple[FailedSync, ...]
+    """The connected connections whose latest full sync failed, however long ago."""
     freshness: tuple[Freshness, ...]
-    dirty_snapshots: tuple[DirtySnapshots, ...]
+    behind: tuple[ConnectionBehind, ...]
+    """The connections whose snapshot in the bucket lacks stored data."""
+    guarded: tuple[GuardedConnection, ...]
+    """The connections whose deletions the deletion guard has stopped."""
 
 
 async def load_overview(tx: AsyncConnection) -> LedgerOverview:
     """Load the counts of open syncs and of connections, the syncs of the last 24 hours, and the age of the data.
 
-    The syncs are those that finished in this time; the latest failed ones and blocked connections are also listed.
+    The syncs are those that finished in this time; the latest failed ones and blocked connections are also listed, and
+    so are the connections whose latest full sync failed, or whose snapshot in the bucket is behind.
     """
     return LedgerOverview(
         await load_counts(tx),
         tuple(FinishedSyncs(*row) for row in await tx.execute(_FINISHED)),
         tuple(FailedSync(*row) for row in await tx.execute(_FAILURES, {"limit": MAX_FAILURES})),
         tuple(BlockedConnection(*row) for row in await tx.execute(_BLOCKED, {"limit": MAX_BLOCKED})),
+        tuple(FailedSync(*row) for row in await tx.execute(_FAILED_FULL_SYNCS, {"limit": MAX_FAILURES})),
         tuple(Freshness(*row) for row in await tx.execute(_FRESHNESS)),
-        tuple(DirtySnapshots(*row) for row in await tx.execute(_DIRTY)),
+        tuple(await list_behind(tx, limit=MAX_BEHIND)),
+        tuple(await list_guarded(tx)),
     )

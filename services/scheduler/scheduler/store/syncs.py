@@ -1,6 +1,7 @@
 """The table of syncs, the ledger. It is updated from events, which may arrive in any order.
 
-A sync that has reached a final state (success, failed, cancelled) never changes its state again.
+A sync is open (queued, running), then storing (its data is stored, but in no uploaded snapshot yet), then final. A sync
+that has reached a final state (success, failed, cancelled) never changes its state again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +14,12 @@ import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.events import SyncProgressed, SyncRequested, SyncResult, SyncTotals, Upload
+from contracts.events import SyncProgressed, SyncRequested, SyncResult, SyncTotals
 
 OPEN = "('queued', 'running')"
 _BEGUN = "CASE WHEN state = 'queued' AND mode = 'incremental' THEN 'running' ELSE state END"
 """The state after an event about the sync. A full sync begins by the request for its first step alone."""
+STORING = "storing"
 
 _RECORD_REQUESTS = text("""
 INSERT INTO syncs (sync_id, connection, epoch, cause, mode, attempts, requested_at, requested_records)
@@ -37,8 +39,10 @@ SELECT id, :connection, :epoch, '', 'incremental', now() FROM unnest(CAST(:ids A
 ON CONFLICT DO NOTHING
 """)
 _FINISH = text(f"""
-UPDATE syncs SET state = :state, reason = :reason, finished_at = now(), due_at = NULL,
-    result_sequence = CAST(:sequence AS bigint), skipped_resources = :skipped_resources
+UPDATE syncs SET state = :state, reason = :reason, due_at = NULL,
+    stored_at = CASE WHEN CAST(:is_storing AS boolean) THEN now() END,
+    finished_at = CASE WHEN CAST(:is_storing AS boolean) THEN NULL ELSE now() END,
+    result_sequence = CAST(:sequence AS bigint), object_check = :object_check, skipped_resources = :skipped_resources
 WHERE connection = :connection
   AND (sync_id = ANY(CAST(:ids AS uuid[])) OR coalesced_into = ANY(CAST(:ids AS uuid[]))) AND state IN {OPEN}
   AND (mode = 'full' OR NOT CAST(:full_only AS boolean))
@@ -51,7 +55,7 @@ UPDATE syncs SET pages = GREATEST(pages, :pages), records = GREATEST(records, :r
     progressed_at = now(), state = {_BEGUN}
 WHERE connection = :connection
   AND (sync_id = ANY(CAST(:ids AS uuid[])) OR coalesced_into = ANY(CAST(:ids AS uuid[])))
-  AND (state IN {OPEN} OR finished_at > now() - interval '1 minute')
+  AND (state IN {OPEN} OR state = 'storing' OR finished_at > now() - interval '1 minute')
 """)
 _RECORD_PROGRESS = text(f"""
 UPDATE syncs SET progressed_at = now(), started_at = coalesce(started_at, now()), state = {_BEGUN},
@@ -65,13 +69,18 @@ WHERE connection = :connection AND state IN {OPEN} AND (epoch < :epoch OR CAST(:
 RETURNING sync_id, cause, mode
 """)
 _DELETE = text("DELETE FROM syncs WHERE connection = :connection")
-_RECORD_UPLOAD = text("""
-UPDATE syncs SET upload = :upload, uploaded = :uploaded
-WHERE connection = :connection AND state = 'success' AND NOT uploaded AND result_sequence <= :sequence
-RETURNING cause, requested_at, coalesced_into
+_SELECT_WITH_UPLOADS = """
+SELECT syncs.*, c.next_upload_at, c.failed_upload, c.fully_read
+FROM syncs LEFT JOIN connections c ON c.connection = syncs.connection
+"""
+_GET = text(f"{_SELECT_WITH_UPLOADS} WHERE sync_id = :sync_id")
+_LIST_LATEST = text(f"""
+{_SELECT_WITH_UPLOADS} WHERE syncs.connection = :connection ORDER BY requested_at DESC LIMIT :limit
 """)
-_GET = text("SELECT * FROM syncs WHERE sync_id = :sync_id")
-_LIST_LATEST = text("SELECT * FROM syncs WHERE connection = :connection ORDER BY requested_at DESC LIMIT :limit")
+_FIND_LAST_FULL_SYNC = text(f"""
+{_SELECT_WITH_UPLOADS} WHERE syncs.connection = :connection AND mode = 'full' AND coalesced_into IS NULL
+  AND syncs.state NOT IN {OPEN} ORDER BY requested_at DESC LIMIT 1
+""")
 _LIST_OPEN_REQUESTS = text(f"""
 SELECT sync_id, connection, epoch, requested_records, attempts FROM syncs
 WHERE connection = :connection AND sync_id = ANY(CAST(:ids AS uuid[])) AND state IN {OPEN} AND coalesced_into IS NULL
@@ -98,7 +107,7 @@ DELETE FROM steps USING syncs WHERE steps.sync_id = syncs.sync_id AND syncs.fini
 
 @dataclass(frozen=True)
 class FinishedSync:
-    """A sync that has just finished."""
+    """A sync that has just left the open states."""
 
     sync_id: UUID
     cause: str
@@ -155,11 +164,11 @@ async def finish(
     insert_missing: bool = False,
     full_only: bool = False,
 ) -> list[FinishedSync]:
-    """Set those of the connection's syncs that are open to the final `state`, and return them.
+    """Set those of the connection's syncs that are open to `state`, which is final or `storing`, and return them.
 
     This includes the open syncs that were coalesced into one of them, because these end together. `result` is the
     result that the spaces-writer published, if there is one. With `insert_missing`, a sync whose request has not been
-    received yet is inserted as finished. With `full_only`, incremental syncs stay open.
+    received yet is inserted in this state. With `full_only`, incremental syncs stay open.
     """
     ids = sorted(sync_ids)
     if insert_missing:
@@ -170,8 +179,10 @@ async def finish(
             "connection": connection,
             "ids": ids,
             "state": state,
+            "is_storing": state == STORING,
             "reason": reason or (result.reason if result else None),
             "sequence": result.sequence if result else None,
+            "object_check": result.object_check if result else 0,
             "skipped_resources": orjson.dumps(result.skipped_resources if result else {}).decode(),
             "full_only": full_only,
         },
@@ -226,44 +237,28 @@ async def delete(tx: AsyncConnection, connection: str) -> None:
     await tx.execute(_DELETE, {"connection": connection})
 
 
-async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) -> list[datetime]:
-    """Mark as uploaded the successful syncs whose data `upload` contains.
-
-    A failed upload marks none: it is stored as the latest upload of all successful syncs that are not uploaded yet.
-    Returns the times at which the webhooks that caused the newly uploaded syncs were accepted.
-    """
-    is_failed = upload.outcome == "failed"
-    sequence = 2**62 if is_failed else upload.sequence
-    values = {"connection": connection, "upload": upload.model_dump_json(), "uploaded": not is_failed}
-    accepted = _list_webhook_acceptance_times(await tx.execute(_RECORD_UPLOAD, {**values, "sequence": sequence}))
-    return [] if is_failed else accepted
-
-
-async def record_existing_upload(tx: AsyncConnection, connection: str, upload: str, sequence: int) -> list[datetime]:
-    """Mark as uploaded the successful syncs whose data the latest upload already contains.
-
-    `upload` is that upload as JSON. It contains the connection's changes up to the sequence number `sequence`. Returns
-    the times at which the webhooks that caused these syncs were accepted.
-    """
-    values = {"connection": connection, "upload": upload, "uploaded": True, "sequence": sequence}
-    return _list_webhook_acceptance_times(await tx.execute(_RECORD_UPLOAD, values))
-
-
-def _list_webhook_acceptance_times(rows: Iterable[Row[Any]]) -> list[datetime]:
-    # A webhook whose change a full sync had to bring says nothing about how fast webhooks are.
-    return [row.requested_at for row in rows if row.cause == "webhook" and row.coalesced_into is None]
-
-
 async def get(tx: AsyncConnection, sync_id: UUID) -> dict[str, Any] | None:
-    """Return the sync's row as a dict from column name to value, or None if there is no such sync."""
+    """Return the sync's row as a dict from column name to value, or None if there is no such sync.
+
+    The dict also has what the connection's row says about uploads.
+    """
     row = (await tx.execute(_GET, {"sync_id": sync_id})).mappings().one_or_none()
     return dict(row) if row else None
 
 
 async def list_latest(tx: AsyncConnection, connection: str, limit: int) -> list[dict[str, Any]]:
-    """Return the rows of the connection's latest `limit` syncs, newest first, as dicts from column name to value."""
+    """Return the rows of the connection's latest `limit` syncs, newest first, as dicts like those of `get`."""
     rows = await tx.execute(_LIST_LATEST, {"connection": connection, "limit": limit})
     return [dict(row) for row in rows.mappings()]
+
+
+async def find_last_full_sync(tx: AsyncConnection, connection: str) -> dict[str, Any] | None:
+    """Return the row of the connection's latest full sync that is not open, as a dict like that of `get`, or None.
+
+    Syncs of webhooks, however many, do not hide it.
+    """
+    row = (await tx.execute(_FIND_LAST_FULL_SYNC, {"connection": connection})).mappings().one_or_none()
+    return dict(row) if row else None
 
 
 async def list_open_requests(tx: AsyncConnection, connection: str, sync_ids: Sequence[UUID]) -> list[OpenRequest]:

@@ -209,7 +209,7 @@ class SyncDispatcher:
         try:
             await self._gateway.ensure_webhooks(connection, sync_id, is_first_sync=full_sync.cause == "connect")
         except ConnectionEndedError as error:
-            await self._finish_full_sync(full_sync, "cancelled", f"the connection is {error.state}")
+            await self._finish_full_sync(full_sync, "cancelled", str(error))
             return
         except AccountBlockedError as error:
             await self._block_connection(connection, full_sync.epoch, error.reason)

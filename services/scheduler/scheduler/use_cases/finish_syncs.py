@@ -25,7 +25,7 @@ async def finish_syncs(
     result: SyncResult | None,
     reason: str | None = None,
 ) -> list[FinishedSync]:
-    """Set the syncs `sync_ids` to the final `state`, add them to `counts`, and log them. Return those that have ended.
+    """End the syncs `sync_ids` with `state`, failed or cancelled, and count and log them. Return those that have ended.
 
     `result` is the result that the spaces-writer published, or None when the scheduler itself ends the syncs for
     `reason`. If a result names a sync whose request has not been received yet, the sync is inserted as finished.
@@ -48,8 +48,16 @@ async def finish_syncs(
     )
     if row is not None and is_owed and (uncovered := await owed_syncs.list_uncovered(tx, connection, sync_ids)):
         await coalesce_into_owed_sync(tx, row, uncovered, reason or (result.reason if result else None))
+    count_and_log_finished(counts, connection, finished, state, reason or (result.reason if result else None))
+    return finished
+
+
+def count_and_log_finished(
+    counts: TransactionCounts, connection: str, finished: Sequence[FinishedSync], state: str, reason: str | None
+) -> None:
+    """Add syncs that have ended with `state` to `counts`, and log them as one line."""
     if not finished:
-        return finished
+        return
     counts.add_finished(connection, (sync.mode for sync in finished), state)
     write = log.info if state == "success" else log.warning
     write(
@@ -59,6 +67,5 @@ async def finish_syncs(
         syncs=len(finished),
         cause=sorted({sync.cause for sync in finished}),
         mode=finished[0].mode,
-        reason=reason or (result.reason if result else None),
+        reason=reason,
     )
-    return finished

@@ -3,13 +3,14 @@
 The sequence number is raised with each change of the content of the connection's snapshot.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import ConnectionChanged
+from spaces_writer.deletion_guard import DeletionGuard
 
 
 @dataclass(frozen=True)
@@ -23,31 +24,43 @@ class ConnectionRow:
     merchant: UUID | None
     sequence: int
     fully_read: bool
-    deletions_guarded: bool
+    allowed_sync: UUID | None
+    """The guarded full sync whose deletions an operator has allowed."""
 
 
-_COLUMNS = "connection, revision, epoch, state, merchant, sequence, fully_read, deletions_guarded"
+_COLUMNS = "connection, revision, epoch, state, merchant, sequence, fully_read, allowed_sync"
 _LOCK = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection FOR UPDATE")
 _SAVE = text("""
-INSERT INTO connections (connection, revision, epoch, state, merchant)
-VALUES (:connection, :revision, :epoch, :state, :merchant)
+INSERT INTO connections (connection, revision, epoch, state, merchant, allowed_sync)
+VALUES (:connection, :revision, :epoch, :state, :merchant, :allowed_deletions)
 ON CONFLICT (connection) DO UPDATE SET
     revision = EXCLUDED.revision, epoch = EXCLUDED.epoch, state = EXCLUDED.state, merchant = EXCLUDED.merchant,
-    fully_read = connections.fully_read AND connections.epoch = EXCLUDED.epoch
+    allowed_sync = EXCLUDED.allowed_sync,
+    -- What was read before a disconnect is still uploaded, until the account is connected again.
+    fully_read = connections.fully_read AND (EXCLUDED.state <> 'connected'
+        OR connections.epoch = EXCLUDED.epoch AND connections.state <> 'uninstalled')
 """)
-_SAVED_FIELDS = {"connection", "revision", "epoch", "state", "merchant"}
+_SAVED_FIELDS = {"connection", "revision", "epoch", "state", "merchant", "allowed_deletions"}
 _RAISE_SEQUENCE = text("""
 UPDATE connections SET sequence = sequence + 1 WHERE connection = :connection RETURNING sequence
 """)
 _MARK_FULLY_READ = text("""
 UPDATE connections SET fully_read = true, last_sync_id = :sync_id, requested_checks = requested_checks + 1,
     sequence = sequence + CASE WHEN fully_read THEN 0 ELSE 1 END
-WHERE connection = :connection RETURNING sequence
+WHERE connection = :connection RETURNING sequence, requested_checks
 """)
 _REQUEST_CHECK = text("""
 UPDATE connections SET requested_checks = requested_checks + 1 WHERE connection = :connection
 """)
-_SET_GUARDED = text("UPDATE connections SET deletions_guarded = :guarded WHERE connection = :connection")
+_LOAD_GUARD = text("""
+SELECT guarded_sync, guarded_candidates, guarded_since FROM connections
+WHERE connection = :connection AND guarded_sync IS NOT NULL
+""")
+_SET_GUARD = text("""
+UPDATE connections SET guarded_sync = :sync_id, guarded_candidates = :candidates,
+    guarded_since = CAST(:since AS timestamptz)
+WHERE connection = :connection
+""")
 _SET_LAST_SYNC = text("UPDATE connections SET last_sync_id = :sync_id WHERE connection = :connection")
 
 
@@ -63,8 +76,8 @@ async def lock(tx: AsyncConnection, connection: str) -> ConnectionRow | None:
 async def save(tx: AsyncConnection, event: ConnectionChanged) -> None:
     """Store the state that the gateway published.
 
-    The gateway raises the epoch when a connection ends. If the epoch is new, snapshots are not built until a full sync
-    has succeeded in this epoch.
+    The gateway raises the epoch when a connection ends. Once an account is connected again, snapshots are not built
+    until a full sync has succeeded. Until then, what was stored before the end is still uploaded.
     """
     await tx.execute(_SAVE, event.model_dump(include=_SAVED_FIELDS))
 
@@ -74,13 +87,14 @@ async def raise_sequence(tx: AsyncConnection, connection: str) -> int:
     return int((await tx.execute(_RAISE_SEQUENCE, {"connection": connection})).scalar_one())
 
 
-async def record_full_sync_success(tx: AsyncConnection, connection: str, sync_id: UUID) -> int:
-    """Record that a full sync succeeded. Return the connection's sequence number.
+async def record_full_sync_success(tx: AsyncConnection, connection: str, sync_id: UUID) -> tuple[int, int]:
+    """Record that a full sync succeeded. Return the connection's sequence number and the number of the requested check.
 
-    From now on the connection's snapshot may be built. A comparison of its object in the bucket with the last upload is
-    requested.
+    From now on the connection's snapshot may be built. The check is a comparison of its object in the bucket with the
+    last upload.
     """
-    return int((await tx.execute(_MARK_FULLY_READ, {"connection": connection, "sync_id": sync_id})).scalar_one())
+    row = (await tx.execute(_MARK_FULLY_READ, {"connection": connection, "sync_id": sync_id})).one()
+    return row.sequence, row.requested_checks
 
 
 async def request_object_check(tx: AsyncConnection, connection: str) -> None:
@@ -88,9 +102,16 @@ async def request_object_check(tx: AsyncConnection, connection: str) -> None:
     await tx.execute(_REQUEST_CHECK, {"connection": connection})
 
 
-async def record_guard_decision(tx: AsyncConnection, connection: str, is_stopped: bool) -> None:
-    """Store whether the deletion guard stopped the latest full read's deletions as suspiciously many."""
-    await tx.execute(_SET_GUARDED, {"connection": connection, "guarded": is_stopped})
+async def load_guard(tx: AsyncConnection, connection: str) -> DeletionGuard | None:
+    """Return the deletion guard that stops deletions of the connection, or None if there is none."""
+    row = (await tx.execute(_LOAD_GUARD, {"connection": connection})).one_or_none()
+    return DeletionGuard(*row) if row else None
+
+
+async def save_guard(tx: AsyncConnection, connection: str, guard: DeletionGuard | None) -> None:
+    """Store the deletion guard that stopped the latest full read's deletions; None if none did."""
+    values = asdict(guard) if guard else {"sync_id": None, "candidates": None, "since": None}
+    await tx.execute(_SET_GUARD, {"connection": connection, **values})
 
 
 async def set_last_sync(tx: AsyncConnection, connection: str, sync_id: UUID) -> None:

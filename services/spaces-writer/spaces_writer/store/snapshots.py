@@ -3,7 +3,6 @@
 A build locks the snapshot's row. Ingestion never locks this row, so it never waits for a build.
 """
 
-import time
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -151,13 +150,9 @@ async def record_upload(tx: AsyncConnection, snapshot: Snapshot, upload: Upload,
     )
 
 
-async def record_failure(tx: AsyncConnection, snapshot: Snapshot, pace: UploadPace) -> None:
-    """Store that a build failed because the bucket was unavailable.
-
-    The wait before the next build grows with each failure, up to 30 s.
-    """
-    not_before = time.time() + min(30.0, 0.5 * 2 ** min(snapshot.failures, 6))
-    parameters = {"connection": snapshot.connection, "not_before": not_before}
+async def record_failure(tx: AsyncConnection, snapshot: Snapshot, upload: Upload, pace: UploadPace) -> None:
+    """Store that a build failed because the bucket was unavailable, and when the next one may begin."""
+    parameters = {"connection": snapshot.connection, "not_before": upload.not_before / 1000}
     await tx.execute(_RECORD_FAILURE, {**parameters, **_get_pace_columns(pace)})
 
 

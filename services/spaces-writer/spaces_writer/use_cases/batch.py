@@ -32,8 +32,6 @@ class IngestedBatch:
     results: list[SyncResult] = field(default_factory=list)
     verifications: list[tuple[UUID, RecordIds]] = field(default_factory=list)
     """Ids of records that must be read directly, each group with the id of the sync that is to read it."""
-    guard_reason: str | None = None
-    """Why the deletion guard stopped the deletions of a full read; None if it did not."""
 
     def build_events(self, sequence_after: int, totals: Sequence[SyncTotals]) -> list[DataStored]:
         """Build the events that report to other services what the batch has stored and decided.
@@ -52,7 +50,7 @@ class IngestedBatch:
             )
             for verification_id, ids in self.verifications
         ]
-        if self.results or totals or self.guard_reason:
+        if self.results or totals:
             events.append(
                 DataStored(
                     connection=name,
@@ -60,7 +58,6 @@ class IngestedBatch:
                     sequence=sequence_after,
                     totals=tuple(totals),
                     results=tuple(self.results),
-                    guard_reason=self.guard_reason,
                 )
             )
         return events

@@ -7,9 +7,10 @@ platform's list and count are wrong.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from contracts.events import FullReadCompleted, RecordIds
+from contracts.events import FullReadCompleted, GuardedDeletions, RecordIds
 from spaces_writer.deletion_guard import apply_deletion_guard
 from spaces_writer.store import connections, direct_reads, id_lists, records
 from spaces_writer.store.direct_reads import Key
@@ -27,11 +28,13 @@ class DirectReadStatus:
     """What the direct reads of a full read prove so far.
 
     `pending` are the records that must be read next; nothing is proved before. `fault` says why the full read cannot
-    succeed. `note` is what a successful full read must say.
+    succeed, `guarded` what the deletion guard stopped, if that is the fault. `note` is what a successful full read must
+    say.
     """
 
     pending: RecordIds = field(default_factory=dict)
     fault: str | None = None
+    guarded: GuardedDeletions | None = None
     note: str | None = None
 
 
@@ -39,7 +42,7 @@ async def check_direct_reads(tx: "AsyncConnection", event: FullReadCompleted, ba
     """Return what must be read directly before the result of a full read, or what the direct reads have proved.
 
     The id ranges of the full read must be complete. When the deletion guard objects to suspiciously many stored records
-    that were not listed, they are not read, the full read fails, and `batch.guard_reason` says why.
+    that were not listed, they are not read, and the full read fails.
     """
     name, read_id = event.connection, event.read_id
     requested = await direct_reads.list_requested(tx, name, read_id)
@@ -48,29 +51,43 @@ async def check_direct_reads(tx: "AsyncConnection", event: FullReadCompleted, ba
     if not pending:
         resources = sorted({resource for resource, _ in event.id_ranges})
         unlisted = await records.find_unlisted(tx, name, read_id, resources, event.started_at)
-        batch.guard_reason = await _guard(tx, event, batch, unlisted.keys() - requested.keys(), resources)
-        if batch.guard_reason is not None:
-            await connections.record_guard_decision(tx, name, is_stopped=True)
-            return DirectReadStatus(fault=batch.guard_reason)
+        guarded = await _apply_guard(tx, event, batch, unlisted.keys() - requested.keys(), resources)
+        if guarded is not None:
+            text = f"{guarded.records} of {guarded.stored} records were not listed by this full read; none is deleted"
+            return DirectReadStatus(fault=text, guarded=guarded)
         overdue_by_key = {**dict.fromkeys(unstored, False), **unlisted}
         pending = [key for key in overdue_by_key if key not in requested][:MAX_IDS_PER_READ]
         await direct_reads.insert(tx, name, read_id, {key: overdue_by_key[key] for key in pending})
     if pending:
         return DirectReadStatus(_group_by_resource(pending))
-    await connections.record_guard_decision(tx, name, is_stopped=False)
+    # Not before: the guard of an earlier full sync, once its deletions are allowed, lets all reads of this one pass.
+    await connections.save_guard(tx, name, None)
     return await _check_results(tx, event, unstored)
 
 
-async def _guard(
+async def _apply_guard(
     tx: "AsyncConnection",
     event: FullReadCompleted,
     batch: IngestedBatch,
     candidates: Collection[Key],
     resources: Sequence[str],
-) -> str | None:
-    known = await direct_reads.list_known_unlisted(tx, event.connection, event.read_id)
-    living = await records.count_living(tx, event.connection, resources)
-    return apply_deletion_guard(len(set(candidates) - known), living, was_guarded=batch.row.deletions_guarded)
+) -> GuardedDeletions | None:
+    """Return what the deletion guard stops, and store the guard; None if the candidates may be read directly."""
+    name = event.connection
+    known = await direct_reads.list_known_unlisted(tx, name, event.read_id)
+    missing, living = len(set(candidates) - known), await records.count_living(tx, name, resources)
+    guard = apply_deletion_guard(
+        event.read_id,
+        missing,
+        living,
+        before=await connections.load_guard(tx, name),
+        allowed_sync_id=batch.row.allowed_sync,
+        now=datetime.now(UTC),
+    )
+    if guard is None:
+        return None
+    await connections.save_guard(tx, name, guard)
+    return GuardedDeletions(sync_id=guard.sync_id, records=missing, stored=living)
 
 
 async def _check_results(tx: "AsyncConnection", event: FullReadCompleted, unstored: Sequence[Key]) -> DirectReadStatus:

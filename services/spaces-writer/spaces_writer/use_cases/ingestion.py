@@ -81,7 +81,7 @@ def _refuse_event(event: FetchedEvent, batch: IngestedBatch) -> None:
 
     The gateway raises the epoch when a connection ends, so what was read before that is not stored any more.
     """
-    reason = f"read under epoch {event.epoch}, which has ended"
+    reason = "the account was disconnected, or connected again, after this was read; it is not stored"
     sync_ids = event.sync_ids if isinstance(event, IncrementalReadCompleted) else (event.read_id,)
     batch.results.append(SyncResult(sync_ids=sync_ids, status="cancelled", sequence=batch.row.sequence, reason=reason))
 

@@ -26,7 +26,7 @@ from messaging.outbox import enqueue
 from messaging.publisher import OutboundMessage
 from spaces_writer.client import open_temporary_file
 from spaces_writer.documents import load_document_builder
-from spaces_writer.pacing import UploadPace
+from spaces_writer.pacing import compute_failure_pause
 from spaces_writer.store import snapshots, trace_links
 from spaces_writer.store.records_view import open_records_view
 from spaces_writer.store.snapshots import Snapshot
@@ -85,9 +85,7 @@ class SnapshotBuilder:
                 upload = await self._build_and_upload(snapshot)
                 span.set_attribute("merchant_sync.outcome", upload.outcome)
                 span.set_attribute("merchant_sync.records", upload.records)
-                await _record_upload(
-                    tx, snapshot, upload, snapshot.pace.spend_token(time.time(), time.time() - started)
-                )
+                upload = await _record_upload(tx, snapshot, upload, started)
                 event = DataStored(connection=connection, epoch=snapshot.epoch, sequence=upload.sequence, upload=upload)
                 await enqueue(tx, [OutboundMessage(DATA_STORED, connection, event, str(uuid4()))])
                 _log_upload_outcome(connection, upload)
@@ -140,6 +138,7 @@ class SnapshotBuilder:
             key=snapshot.object_key,
             outcome="unchanged" if is_unchanged else "restored" if is_lost else "uploaded",
             sequence=document.sequence,
+            object_check=snapshot.requested_checks,
             sha256=document.sha256,
             bytes=document.bytes,
             records=document.records,
@@ -153,12 +152,18 @@ def _start_span(connection: str, traceparents: Sequence[str]) -> AbstractContext
     return tracing.start_span("build snapshot", "internal", attributes, caused_by=traceparents)
 
 
-async def _record_upload(tx: "AsyncConnection", snapshot: Snapshot, upload: Upload, pace: UploadPace) -> None:
-    if upload.outcome == "failed":
-        await snapshots.record_failure(tx, snapshot, pace)
-        return
-    await snapshots.record_upload(tx, snapshot, upload, pace)
-    await trace_links.delete(tx, snapshot.connection, upload.sequence)
+async def _record_upload(tx: "AsyncConnection", snapshot: Snapshot, upload: Upload, started: float) -> Upload:
+    """Store the outcome of a build that began at `started`. Return it with the time before which no other may begin."""
+    now, is_failed = time.time(), upload.outcome == "failed"
+    pace = snapshot.pace.spend_token(now, now - started)
+    pause = max(pace.compute_wait(now), compute_failure_pause(snapshot.failures) if is_failed else 0.0)
+    upload = upload.model_copy(update={"not_before": round((now + pause) * 1000)})
+    if is_failed:
+        await snapshots.record_failure(tx, snapshot, upload, pace)
+    else:
+        await snapshots.record_upload(tx, snapshot, upload, pace)
+        await trace_links.delete(tx, snapshot.connection, upload.sequence)
+    return upload
 
 
 def _build_metadata(snapshot: Snapshot, document: SnapshotDocument, now: datetime) -> dict[str, str]:
@@ -181,6 +186,7 @@ def _build_unchanged_upload(snapshot: Snapshot) -> Upload:
         key=snapshot.object_key,
         outcome="unchanged",
         sequence=snapshot.uploaded_sequence,
+        object_check=snapshot.requested_checks,
         sha256=snapshot.sha256 or "",
         bytes=snapshot.bytes,
         records=snapshot.records,

@@ -7,6 +7,7 @@ from contracts.cursors import CursorState
 from contracts.events import (
     DirectReadCompleted,
     FullReadCompleted,
+    GuardedDeletions,
     IncrementalReadCompleted,
     RangeCompleted,
     SyncResult,
@@ -79,7 +80,7 @@ async def _decide_by_direct_reads(tx: "AsyncConnection", event: FullReadComplete
         reason = f"{count} records are read directly: they are listed but not stored, or stored but not listed"
         _request_retries(event, batch, reason, (CursorState(records=status.pending).encode(),))
     elif status.fault is not None:
-        await _save_failure(tx, event, batch, status.fault)
+        await _save_failure(tx, event, batch, status.fault, status.guarded)
     else:
         await _save_success(tx, event, batch, status.note)
 
@@ -94,9 +95,15 @@ def _request_retries(
 
 
 async def _save_failure(
-    tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch, reason: str | None
+    tx: "AsyncConnection",
+    event: FullReadCompleted,
+    batch: IngestedBatch,
+    reason: str | None,
+    guarded: GuardedDeletions | None = None,
 ) -> None:
-    result = SyncResult(sync_ids=(event.read_id,), status="failed", sequence=0, reason=reason)
+    result = SyncResult(
+        sync_ids=(event.read_id,), status="failed", sequence=0, reason=reason, guarded_deletions=guarded
+    )
     await _save_result(tx, batch, event.read_id, result)
 
 
@@ -107,13 +114,14 @@ async def _save_success(
     name, read_id = event.connection, event.read_id
     resources = sorted({resource for resource, _ in event.id_ranges})
     await records.delete_orphans(tx, name, event.child_resources, resources, event.started_at)
-    sequence = await connections.record_full_sync_success(tx, name, read_id)
+    sequence, check = await connections.record_full_sync_success(tx, name, read_id)
     await trace_links.save_current_span(tx, name, sequence)
     result = SyncResult(
         sync_ids=(read_id,),
         status="success",
         sequence=sequence,
         reason=note,
+        object_check=check,
         skipped_resources=event.skipped_resources,
     )
     await _save_result(tx, batch, read_id, result)

@@ -1,0 +1,20 @@
+"""Say what data waits for that is stored, but not in the bucket yet."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+
+def describe_wait(wait: dict[str, Any]) -> str:
+    """Say what stored data waits for until the bucket holds it. `wait` is an `upload_wait` of the scheduler's."""
+    since, next_attempt = f"stored at {_format_time(wait['since'])}", wait["next_attempt_at"]
+    if wait["needs_full_sync"]:
+        return f"{since}, is uploaded after the first complete full sync"
+    if wait["reason"]:
+        return f"{since}, the bucket refused it ({wait['reason']}), tried again at {_format_time(next_attempt)}"
+    if next_attempt is not None and next_attempt > datetime.now(UTC).timestamp() * 1000:
+        return f"{since}, the pace of uploads allows the next one at {_format_time(next_attempt)}"
+    return f"{since}, on its way into the bucket"
+
+
+def _format_time(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%H:%M:%S UTC")

@@ -1,0 +1,81 @@
+"""Cancelling a full sync on request: what it ends, and that no reported change is lost with it."""
+
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from ledger_fixture import SHOP, Ledger, build_progress, build_request, build_result, build_upload
+from scheduler.routes.cancellation import build_cancellation_route
+from scheduler.store import full_syncs
+
+pytestmark = pytest.mark.integration
+KEYS = {"gateway": "g" * 20, "operator": "o" * 20}
+
+
+async def cancel(
+    ledger: Ledger, sync_id: UUID, *, connection: str = SHOP, caller: str = "gateway"
+) -> tuple[int, str | None]:
+    """Ask for the cancellation; return the status of the answer, and the reason of a refusal."""
+    app = FastAPI()
+    app.include_router(build_cancellation_route(ledger.database, KEYS, ledger.metrics.record_transaction))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scheduler") as http:
+        headers = {"Authorization": f"Bearer {KEYS[caller]}"}
+        answer = await http.post(f"/connections/{connection}/syncs/{sync_id}/cancel", headers=headers)
+    return answer.status_code, answer.json().get("detail")
+
+
+async def test_a_running_full_sync_is_cancelled_with_what_was_coalesced_into_it(ledger: Ledger) -> None:
+    first, second = await ledger.start_full_sync(), uuid4()
+    await ledger.change_connection(revision=2, wanted_sync=second)
+    assert await cancel(ledger, first) == (200, None)
+    assert await cancel(ledger, first) == (200, None), "a second request changes nothing"
+    assert [await ledger.get_state(one) for one in (first, second)] == ["cancelled", "cancelled"]
+    await ledger.progress(SHOP, [build_progress(first, "advanced", step=1, cursor="c1")])
+    await ledger.dispatch()
+    assert await ledger.pop_messages() == []
+
+
+async def test_a_new_full_sync_may_follow_a_cancelled_one_at_once(ledger: Ledger) -> None:
+    first, second = await ledger.start_full_sync(), uuid4()
+    await cancel(ledger, first)
+    await ledger.change_connection(revision=2, wanted_sync=second)
+    await ledger.dispatch()
+    assert await ledger.get_state(second) == "running"
+
+
+async def test_a_cancelled_sync_is_no_success_although_the_writer_has_stored_it(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    await cancel(ledger, sync_id)
+    await ledger.data_stored(SHOP, [build_result(sync_id), build_upload(1)])
+    row = await ledger.get_sync(sync_id)
+    assert (row["state"], row["reason"]) == ("cancelled", "it was cancelled on request")
+    assert row["fully_read"], "the upload shows that the snapshot may be built"
+
+
+async def test_what_is_stored_or_has_ended_cannot_be_cancelled(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    await ledger.data_stored(SHOP, [build_result(sync_id)])
+    assert await cancel(ledger, sync_id) == (409, "its data is stored already, and on its way into the bucket")
+    await ledger.data_stored(SHOP, [build_upload(1)])
+    assert await cancel(ledger, sync_id) == (409, "it has ended already")
+    assert await ledger.get_state(sync_id) == "success"
+
+
+async def test_a_sync_that_brings_reported_changes_cannot_be_cancelled(ledger: Ledger) -> None:
+    first, request, owed = await ledger.start_full_sync(), uuid4(), uuid4()
+    await ledger.requests(SHOP, [build_request(request)])
+    async with ledger.database.transaction() as tx:
+        await full_syncs.open_or_coalesce(tx, owed, SHOP, 1, "subscriptions")
+    reason = "it reads changes that the platform has reported, and they would be lost"
+    for sync_id in (first, request, owed):
+        assert await cancel(ledger, sync_id) == (409, reason)
+
+
+async def test_only_the_gateway_cancels_and_only_a_sync_of_the_connection_that_it_names(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    assert (await cancel(ledger, sync_id, caller="operator"))[0] == 401
+    assert (await cancel(ledger, sync_id, connection="shopify:other.myshopify.com"))[0] == 404
+    assert (await cancel(ledger, uuid4()))[0] == 404
+    assert await ledger.get_state(sync_id) == "running"
