@@ -69,9 +69,9 @@ _INSERT_STEP = text("""
 INSERT INTO steps (sync_id, step, cursor) VALUES (:sync_id, :step, :cursor) ON CONFLICT DO NOTHING
 """)
 _USED_CURSORS = text("SELECT cursor FROM steps WHERE sync_id = :sync_id AND cursor = ANY(CAST(:cursors AS text[]))")
-_POSTPONE = text("""
+_POSTPONE = text(f"""
 UPDATE syncs SET cursor = :cursor, due_at = CAST(:due AS timestamptz), attempts = :attempts, reason = :reason
-WHERE sync_id = :sync_id
+WHERE sync_id = :sync_id AND {_IS_OPEN}
 """)
 _COMPLETE_READ = text("UPDATE syncs SET read_completed = true, cursor = NULL WHERE sync_id = :sync_id")
 _RECORD_RETRY_CURSORS = text("""
@@ -146,7 +146,10 @@ async def start_step(tx: AsyncConnection, full_sync: FullSync, step: int, cursor
 async def postpone(
     tx: AsyncConnection, full_sync: FullSync, cursor: str | None, due: datetime, *, attempts: int, reason: str | None
 ) -> None:
-    """Store that the next step begins at `cursor`, not before the time `due`. `reason` says why the sync waits."""
+    """Store that the next step begins at `cursor`, not before the time `due`. `reason` says why the sync waits.
+
+    Nothing is stored if the sync has ended since.
+    """
     await tx.execute(
         _POSTPONE,
         {"sync_id": full_sync.sync_id, "cursor": cursor, "due": due, "attempts": attempts, "reason": reason},
