@@ -129,7 +129,7 @@ class Ledger:
         """Let the running step of a full sync complete the read, and the full sync succeed."""
         step = (await self.get_sync(sync_id))["step"]
         await self.progress(SHOP, [build_progress(sync_id, "completed", step=step)])
-        await self.data_stored(SHOP, [build_result(sync_id)])
+        await self.data_stored(SHOP, [build_result(sync_id), build_upload(1)])
 
     async def start_full_sync(self) -> UUID:
         """Start a full sync and pop the request for its first step; returns its id."""

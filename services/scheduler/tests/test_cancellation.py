@@ -1,5 +1,7 @@
 """Cancelling a full sync on request: what it ends, and that no reported change is lost with it."""
 
+from datetime import UTC, datetime
+from hashlib import sha256
 from uuid import UUID, uuid4
 
 import httpx
@@ -11,7 +13,8 @@ from scheduler.routes.cancellation import build_cancellation_route
 from scheduler.store import full_syncs
 
 pytestmark = pytest.mark.integration
-KEYS = {"gateway": "g" * 20, "operator": "o" * 20}
+KEYS = {"gateway": "g" * 32, "operator": "o" * 32}
+CALLERS = {sha256(key.encode()).hexdigest(): caller for caller, key in KEYS.items()}
 
 
 async def cancel(
@@ -19,7 +22,7 @@ async def cancel(
 ) -> tuple[int, str | None]:
     """Ask for the cancellation; return the status of the answer, and the reason of a refusal."""
     app = FastAPI()
-    app.include_router(build_cancellation_route(ledger.database, KEYS, ledger.metrics.record_transaction))
+    app.include_router(build_cancellation_route(ledger.database, CALLERS, ledger.metrics.record_transaction))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scheduler") as http:
         headers = {"Authorization": f"Bearer {KEYS[caller]}"}
         answer = await http.post(f"/connections/{connection}/syncs/{sync_id}/cancel", headers=headers)
@@ -35,6 +38,18 @@ async def test_a_running_full_sync_is_cancelled_with_what_was_coalesced_into_it(
     await ledger.progress(SHOP, [build_progress(first, "advanced", step=1, cursor="c1")])
     await ledger.dispatch()
     assert await ledger.pop_messages() == []
+
+
+async def test_a_start_that_fails_meanwhile_does_not_change_a_cancelled_sync(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    async with ledger.database.transaction() as tx:
+        starting = await full_syncs.lock(tx, sync_id)
+    assert starting is not None
+    await cancel(ledger, sync_id)
+    async with ledger.database.transaction() as tx:
+        await full_syncs.postpone(tx, starting, None, datetime.now(UTC), attempts=2, reason="no answer")
+    row = await ledger.get_sync(sync_id)
+    assert (row["reason"], row["due_at"], row["attempts"]) == ("it was cancelled on request", None, 1)
 
 
 async def test_a_new_full_sync_may_follow_a_cancelled_one_at_once(ledger: Ledger) -> None:

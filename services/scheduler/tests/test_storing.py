@@ -1,6 +1,7 @@
 """No sync is a success before an upload contains its data; until then it is storing, neither open nor final."""
 
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -23,7 +24,7 @@ def to_ms(moment: datetime) -> int:
 
 async def read(ledger: Ledger, path: str) -> dict[str, Any]:
     app = FastAPI()
-    app.include_router(build_ledger_routes(ledger.database, {"operator": KEY}))
+    app.include_router(build_ledger_routes(ledger.database, {sha256(KEY.encode()).hexdigest(): "operator"}))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scheduler") as http:
         answer = await http.get(path, headers={"Authorization": f"Bearer {KEY}"})
     assert answer.status_code == 200

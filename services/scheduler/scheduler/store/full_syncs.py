@@ -82,7 +82,7 @@ _USED_CURSORS = text("SELECT cursor FROM steps WHERE sync_id = :sync_id AND curs
 RATE_LIMIT = "the rate limit"
 _POSTPONE = text(f"""
 UPDATE syncs SET cursor = :cursor, due_at = CAST(:due AS timestamptz), attempts = :attempts, reason = :reason
-WHERE {_IS_OWN}
+WHERE {_IS_OWN} AND {_IS_OPEN}
 """)
 _COMPLETE_READ = text(f"UPDATE syncs SET read_completed = true, cursor = NULL WHERE {_IS_OWN}")
 _RECORD_RETRY_CURSORS = text(f"""
@@ -162,7 +162,8 @@ async def postpone(
 ) -> None:
     """Store that the next step begins at `cursor`, not before the time `due`.
 
-    `reason` says why the sync waits; it is RATE_LIMIT when it waits for the platform's rate limit.
+    `reason` says why the sync waits; it is RATE_LIMIT when it waits for the platform's rate limit. Nothing is stored if
+    the sync has ended since.
     """
     await tx.execute(
         _POSTPONE,
