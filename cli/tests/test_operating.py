@@ -18,7 +18,7 @@ from merchant_sync.operating.lag import Lag, compute_lags
 from merchant_sync.operating.status import format_age
 from messaging.provisioning import build_config
 
-TOPIC = Topic("sync.progressed")
+TOPIC = Topic("sync.progressed.x")
 ADDRESSES = {"GATEWAY_URL": "http://gateway", "SHOPIFY_WEBHOOK_ADDRESS": "https://app.example/shopify/webhook"}
 
 
