@@ -1,4 +1,4 @@
-"""Write the deploy files that name the platforms: `python deploy/generate.py [--check]`.
+"""Write the deploy files that name the platforms or topics: `python deploy/generate.py [--check]`.
 
 Each `deploy/templates/PATH.j2` is rendered with the manifests of all platforms into `deploy/PATH`; the templates in
 `deploy/templates/k8s/platforms` are rendered once for each platform, into `deploy/k8s/platforms/<slug>`. With `--check`
@@ -12,6 +12,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from contracts.permissions import list_permissions
+from contracts.topics import PARTITIONS, list_topics
+from messaging.provisioning import build_config
 from platform_sdk.manifests import Manifest, Setting
 from platforms.registry import PLATFORMS, load_role
 
@@ -93,6 +96,7 @@ def create_environment() -> Environment:
         "example_value": get_example_value,
         "compose_value": lambda setting: setting.render_stack_value(COMPOSE_URLS),
         "kubernetes_value": lambda setting: setting.render_stack_value(KUBERNETES_URLS),
+        "topic_config": lambda topic: sorted(build_config(topic).items()),
         "production_value": render_production_value,
     }
     return environment
@@ -110,6 +114,9 @@ def render_files() -> Iterator[tuple[Path, str]]:
         "manifests": manifests,
         "fetchers": ", ".join(manifest.fetcher for manifest in manifests),
         "public_urls": PUBLIC_URLS,
+        "topics": list_topics(PLATFORMS),
+        "partitions": PARTITIONS,
+        "permissions": list_permissions(PLATFORMS),
     }
     for name in sorted(environment.list_templates(extensions=[SUFFIX.removeprefix(".")])):
         path, template = Path(name.removesuffix(SUFFIX)), environment.get_template(name)
@@ -123,7 +130,8 @@ def render_files() -> Iterator[tuple[Path, str]]:
 
 def find_generated() -> set[Path]:
     """Return the paths under `deploy` of the generated files that exist."""
-    candidates = (path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix in (".yaml", ".yml", ".example"))
+    suffixes = (".yaml", ".yml", ".example", ".txt")
+    candidates = (path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix in suffixes)
     return {path.relative_to(DEPLOY) for path in candidates if path.read_text().startswith(f"# {MARK}\n")}
 
 

@@ -8,12 +8,15 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from contracts.permissions import AUTOSCALER, list_users
 from merchant_sync import dev_secrets, postgres
+from merchant_sync.dev_secrets import get_kafka_secret_name
 from merchant_sync.environment import OWNERS
 from merchant_sync.internal_keys import build_key_settings, list_key_settings
 from merchant_sync.manifests import MANIFESTS
-from merchant_sync.parts import GATEWAY, OPERATOR, POSTGRES, SANDBOX, SCHEDULER, SPACES, SPACES_WRITER
+from merchant_sync.parts import GATEWAY, KAFKA, OPERATOR, POSTGRES, SANDBOX, SCHEDULER, SPACES, SPACES_WRITER
 from platform_sdk import manifests
+from platforms.registry import PLATFORMS
 
 Settings = dict[str, str]
 
@@ -30,7 +33,8 @@ def _list_platform_secrets(reader: str) -> tuple[str, ...]:
 _PLATFORM_SECRETS = tuple(
     setting.name for manifest in MANIFESTS for setting in manifest.settings if setting.generated
 )  # fmt: skip
-_SINGLE_SECRETS = (*_PLATFORM_SECRETS, *_BUCKET, "STATE_TOKEN_SECRET", "POSTGRES_PASSWORD")
+_KAFKA_PASSWORDS = tuple(get_kafka_secret_name(user).upper() for user in list_users(PLATFORMS))
+_SINGLE_SECRETS = (*_PLATFORM_SECRETS, *_BUCKET, *_KAFKA_PASSWORDS, "STATE_TOKEN_SECRET", "POSTGRES_PASSWORD")
 _SANDBOX_ONLY = {*_PLATFORM_SECRETS, *_BUCKET}
 SECRETS_BY_PART = {
     GATEWAY: (
@@ -46,6 +50,7 @@ SECRETS_BY_PART = {
     SANDBOX: _list_platform_secrets(manifests.SANDBOX),
     SPACES: _BUCKET,
     POSTGRES: ("POSTGRES_PASSWORD", *(f"{owner.upper()}_DATABASE_PASSWORD" for owner in OWNERS.values())),
+    KAFKA: _KAFKA_PASSWORDS,
     OPERATOR: (*_BUCKET, *(f"{owner.upper()}_DATABASE_URL" for owner in OWNERS.values())),
 }
 
@@ -76,6 +81,8 @@ def select_for_part(part: str, named: Mapping[str, str], *, with_sandbox: bool) 
     bucket are not included.
     """
     own = {name: named[name] for name in SECRETS_BY_PART[part] if with_sandbox or name not in _SANDBOX_ONLY}
+    if part in list_users(PLATFORMS):
+        own |= {"KAFKA_USERNAME": part, "KAFKA_PASSWORD": named[get_kafka_secret_name(part).upper()]}
     own |= {name: named[_name_own(part, name)] for name in list_key_settings(part)}
     if part in OWNERS:
         own["DATABASE_URL"] = named[f"{OWNERS[part].upper()}_DATABASE_URL"]
@@ -110,12 +117,20 @@ def write_secret_folders(secrets_dir: Path, *, with_sandbox: bool) -> None:
 def write_secret_env_files(secrets_dir: Path, *, with_sandbox: bool) -> None:
     """Write the secrets of each part into the file `secrets_dir/<part>.env`. Existing secrets keep their values.
 
+    The file of the autoscaler, which is no part, has the keys that KEDA reads.
     Without `with_sandbox`, secrets of platforms and of the bucket are not written.
     """
     for part, settings in _load_by_part(secrets_dir, with_sandbox=with_sandbox):
-        file = secrets_dir / f"{part}.env"
-        file.touch(mode=0o600)
-        file.write_text(format_env_file(settings))
+        _write_env_file(secrets_dir / f"{part}.env", settings)
+        if part == KAFKA:
+            password = settings[get_kafka_secret_name(AUTOSCALER).upper()]
+            login = {"sasl": "scram_sha512", "username": AUTOSCALER, "password": password}
+            _write_env_file(secrets_dir / f"{AUTOSCALER}.env", login)
+
+
+def _write_env_file(file: Path, settings: Settings) -> None:
+    file.touch(mode=0o600)
+    file.write_text(format_env_file(settings))
 
 
 def _load_by_part(root: Path, *, with_sandbox: bool) -> Iterator[tuple[str, Settings]]:

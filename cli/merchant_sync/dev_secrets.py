@@ -7,8 +7,10 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from contracts.permissions import list_users
 from merchant_sync import internal_keys
 from merchant_sync.manifests import MANIFESTS
+from platforms.registry import PLATFORMS
 
 
 def _generate_token() -> str:
@@ -26,6 +28,11 @@ def _generate_app_id() -> str:
     return str(secrets.randbelow(9 * 10**15) + 10**15)
 
 
+def get_kafka_secret_name(user: str) -> str:
+    """Return the name of the generated secret that is the password of a user of Kafka."""
+    return f"{user.replace('-', '_')}_kafka_password"
+
+
 _PLATFORM_GENERATORS: dict[str, Callable[[], str]] = {"token": _generate_token, "app_id": _generate_app_id}
 _GENERATORS: dict[str, Callable[[], str]] = {
     "postgres_password": _generate_token,
@@ -41,6 +48,7 @@ _GENERATORS: dict[str, Callable[[], str]] = {
         if setting.generated
     },
     **dict.fromkeys(internal_keys.SECRETS, _generate_token),
+    **{get_kafka_secret_name(user): _generate_token for user in list_users(PLATFORMS)},
     "state_token_secret": _generate_key,
     "token_encryption_key": _generate_key,
 }

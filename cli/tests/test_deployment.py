@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from contracts.permissions import AUTOSCALER, list_users
 from merchant_sync import deployment, dev_secrets
+from platforms.registry import PLATFORMS
 from service.service_auth import identify_caller, parse_key_hashes
+
+LOGIN = ("KAFKA_USERNAME", "KAFKA_PASSWORD")
 
 
 @pytest.fixture
@@ -46,15 +50,24 @@ def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("part", "expected"),
     [
-        ("scheduler", {"DATABASE_URL", "GATEWAY_KEY", "INTERNAL_KEY_HASHES"}),
-        ("spaces-writer", {"DATABASE_URL", "SPACES_ACCESS_KEY", "SPACES_SECRET_KEY"}),
-        ("shopify-fetcher", {"GATEWAY_KEY"}),
-        ("facebook-fetcher", {"GATEWAY_KEY", "FACEBOOK_APP_SECRET"}),
+        ("scheduler", {"DATABASE_URL", "GATEWAY_KEY", "INTERNAL_KEY_HASHES", *LOGIN}),
+        ("spaces-writer", {"DATABASE_URL", "SPACES_ACCESS_KEY", "SPACES_SECRET_KEY", *LOGIN}),
+        ("shopify-fetcher", {"GATEWAY_KEY", *LOGIN}),
+        ("facebook-fetcher", {"GATEWAY_KEY", "FACEBOOK_APP_SECRET", *LOGIN}),
         ("sandbox", {"SHOPIFY_API_KEY", "SHOPIFY_API_SECRET", "FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET"}),
     ],
 )
 def test_a_part_gets_the_secrets_that_it_may_know(named: dict[str, str], part: str, expected: set[str]) -> None:
     assert deployment.select_for_part(part, named, with_sandbox=True).keys() == expected
+
+
+def test_each_service_logs_in_at_kafka_as_itself_and_only_the_set_up_knows_all_passwords(named: dict[str, str]) -> None:
+    folders = {part: deployment.select_for_part(part, named, with_sandbox=True) for part in deployment.SECRETS_BY_PART}
+    for user in list_users(PLATFORMS):
+        password = named[f"{user.upper().replace('-', '_')}_KAFKA_PASSWORD"]
+        holders = {part for part, folder in folders.items() if password in folder.values()}
+        assert holders == {"kafka", user} - {AUTOSCALER}
+        assert user == AUTOSCALER or folders[user]["KAFKA_USERNAME"] == user
 
 
 def test_on_real_platforms_none_of_their_secrets_is_generated(named: dict[str, str]) -> None:
@@ -64,7 +77,8 @@ def test_on_real_platforms_none_of_their_secrets_is_generated(named: dict[str, s
         for name in deployment.select_for_part(part, named, with_sandbox=False)
     }
 
-    assert not [name for name in given if name.startswith(("SHOPIFY_API", "FACEBOOK_", "SPACES_ACCESS", "SPACES_SEC"))]
+    theirs = ("SHOPIFY_API", "FACEBOOK_APP", "FACEBOOK_VERIFY", "SPACES_ACCESS", "SPACES_SEC")
+    assert not [name for name in given if name.startswith(theirs)]
     assert {"TOKEN_ENCRYPTION_KEYS", "STATE_TOKEN_SECRET", "DATABASE_URL"} <= given
 
 

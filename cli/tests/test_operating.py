@@ -35,7 +35,7 @@ from merchant_sync.operating.terminal import format_age, format_time
 from merchant_sync.operating.uploads import describe_wait
 from messaging.provisioning import build_config
 
-TOPIC = Topic("sync.progressed")
+TOPIC = Topic("sync.progressed.x")
 ADDRESSES = {"GATEWAY_URL": "http://gateway", "SHOPIFY_WEBHOOK_ADDRESS": "https://app.example/shopify/webhook"}
 
 

@@ -35,7 +35,7 @@ KUBERNETES = "1.30"
 SETTINGS_CLASSES = list_settings_classes(list(MANIFESTS))
 PLATFORMS = tuple(manifest.slug for manifest in MANIFESTS)
 OPERATOR_SETTINGS = {"GATEWAY_URL"}
-KEYS = {HASHES_SETTING, *KEY_SETTINGS.values()}
+KEYS = {HASHES_SETTING, *KEY_SETTINGS.values(), "KAFKA_USERNAME", "KAFKA_PASSWORD"}
 HTTP_SECONDS = 5
 """How long open requests may take at an end (uvicorn's graceful time in service.process)."""
 
@@ -67,7 +67,8 @@ def list_pods(overlay: str) -> dict[str, Object]:
 
 
 def get_container(overlay: str, name: str) -> Object:
-    (only,) = list_pods(overlay)[name]["spec"]["containers"]
+    """The container that is named like its workload; Kafka's has another one, which sets it up."""
+    (only,) = [one for one in list_pods(overlay)[name]["spec"]["containers"] if one["name"] == name]
     return dict(only)
 
 
@@ -224,11 +225,12 @@ def test_each_consumer_is_scaled_on_the_lag_of_its_own_topics(overlay: str) -> N
 
 
 def test_keda_logs_in_to_kafka_as_the_services_do() -> None:
-    (authentication,) = select_kinds("production", "TriggerAuthentication").values()
-    named = {one["parameter"] for one in authentication["spec"]["secretTargetRef"]}
-
-    assert named == {"sasl", "tls", "username", "password", "ca"}
-    for one in select_kinds("production", "ScaledObject").values():
+    login = {"sasl", "username", "password"}
+    for overlay, parameters in (("production", {*login, "tls", "ca"}), ("sandbox", login)):
+        (authentication,) = select_kinds(overlay, "TriggerAuthentication").values()
+        assert {one["parameter"] for one in authentication["spec"]["secretTargetRef"]} == parameters
+    assert select_kinds("sandbox", "Secret")["keda"]["data"].keys() == login
+    for one in [one for overlay in OVERLAYS for one in select_kinds(overlay, "ScaledObject").values()]:
         assert [trigger["authenticationRef"] for trigger in one["spec"]["triggers"]] == [{"name": "kafka"}] * 2
 
 

@@ -25,7 +25,7 @@ from messaging.provisioning import build_config
 from world import OPEN_STATES, World, wait_until
 
 pytestmark = pytest.mark.integration
-SPARE = "sync.progressed.dlq"
+SPARE = "sync.progressed.shopify.dlq"
 """A topic without messages in these tests, which may therefore be broken."""
 
 

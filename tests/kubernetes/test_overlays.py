@@ -166,8 +166,8 @@ def _replace_externals(document: dict[str, object]) -> dict[str, object]:
     if document["kind"] == "ConfigMap":
         data = changed["data"]
         assert isinstance(data, dict)
-        for name in ("KAFKA_SECURITY_PROTOCOL", "KAFKA_SASL_MECHANISM", "KAFKA_CA_FILE"):
-            data.pop(name, None)
+        data.pop("KAFKA_CA_FILE", None)
+        data["KAFKA_SECURITY_PROTOCOL"] = "SASL_PLAINTEXT"
         data["KAFKA_BOOTSTRAP_SERVERS"] = f"kafka.{NAMESPACE}.svc.cluster.local:9092"
         data |= {"SPACES_ENDPOINT_URL": "http://spaces:9000", "SPACES_BUCKET": "merchant-sync"}
     return changed

@@ -26,7 +26,7 @@ from contracts.events import (
     parse_platform,
 )
 from contracts.headers import derive_id
-from contracts.topics import SYNC_PROGRESSED, get_fetched_topic
+from contracts.topics import get_fetched_topic, get_progress_topic
 from messaging.publisher import OutboundMessage
 from platform_sdk.session import SyncContext
 from platform_sdk.tokens import AccessToken
@@ -182,4 +182,4 @@ def _build_progressed(event: SyncProgressed, *distinction: object) -> OutboundMe
     `distinction` tells messages about the same syncs apart.
     """
     event_id = derive_id("progressed", *map(str, event.sync_ids), *map(str, distinction), event.outcome)
-    return OutboundMessage(SYNC_PROGRESSED, event.connection, event, str(event_id))
+    return OutboundMessage(get_progress_topic(parse_platform(event.connection)), event.connection, event, str(event_id))

@@ -32,10 +32,9 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """The largest size of a message in bytes, before compression. The producer refuses larger messages."""
 
 CONNECTION_CHANGED = "connection.changed"
-SYNC_PROGRESSED = "sync.progressed"
 DATA_STORED = "data.stored"
 DEAD_LETTER_SUFFIX = ".dlq"
-_PLATFORM_TOPIC = re.compile(r"(?:sync\.requested|data\.fetched)\.([^.]+)(?:\.full)?")
+_PLATFORM_TOPIC = re.compile(r"(?:sync\.requested|sync\.progressed|data\.fetched)\.([^.]+)(?:\.full)?")
 
 
 def get_sync_topic(platform: str) -> str:
@@ -46,6 +45,11 @@ def get_sync_topic(platform: str) -> str:
 def get_full_sync_topic(platform: str) -> str:
     """Return the name of the topic with the requests for steps (bounded parts) of full syncs of `platform`."""
     return f"sync.requested.{platform}.full"
+
+
+def get_progress_topic(platform: str) -> str:
+    """Return the name of the topic on which the fetcher of `platform` reports the progress of syncs."""
+    return f"sync.progressed.{platform}"
 
 
 def get_fetched_topic(platform: str) -> str:
@@ -74,8 +78,8 @@ class Topic:
     """The definition of a topic, from which it is created and documented.
 
     A topic with `compact` keeps the latest message of each key for ever. `producers` and `consumers` are names of
-    services. `events` is empty for a dead letter topic, because such a topic may hold any message of the topic
-    that it belongs to.
+    services; `observers` are services that read messages without a consumer group. `events` is empty for a dead letter
+    topic, because such a topic may hold any message of the topic that it belongs to.
     """
 
     name: str
@@ -83,6 +87,7 @@ class Topic:
     description: str = ""
     producers: tuple[str, ...] = ()
     consumers: tuple[str, ...] = ()
+    observers: tuple[str, ...] = ()
     events: tuple[type[Event], ...] = ()
 
 
@@ -94,7 +99,6 @@ def list_topics(platforms: tuple[str, ...]) -> tuple[Topic, ...]:
 
 def _build_topics(platforms: tuple[str, ...]) -> Iterator[Topic]:
     writer = ("spaces-writer",)
-    fetchers = tuple(f"{platform}-fetcher" for platform in platforms)
     yield Topic(
         CONNECTION_CHANGED,
         compact=True,
@@ -105,13 +109,6 @@ def _build_topics(platforms: tuple[str, ...]) -> Iterator[Topic]:
     )
     for platform in platforms:
         yield from _build_platform_topics(platform, writer)
-    yield Topic(
-        SYNC_PROGRESSED,
-        description="how far a request or a step of a full sync got",
-        producers=fetchers,
-        consumers=("scheduler",),
-        events=(SyncProgressed,),
-    )
     yield Topic(
         DATA_STORED,
         description="what was stored: totals, sync results, records to verify, uploads, erasures",
@@ -128,6 +125,7 @@ def _build_platform_topics(platform: str, writer: tuple[str, ...]) -> Iterator[T
         description="read these records now (incremental sync)",
         producers=("gateway", "scheduler"),
         consumers=(fetcher, "scheduler"),
+        observers=("gateway",),  # it waits for its own webhook probe
         events=(SyncRequested,),
     )
     yield Topic(
@@ -136,6 +134,13 @@ def _build_platform_topics(platform: str, writer: tuple[str, ...]) -> Iterator[T
         producers=("scheduler",),
         consumers=(fetcher,),
         events=(FullSyncStepRequested,),
+    )
+    yield Topic(
+        get_progress_topic(platform),
+        description="how far a request or a step of a full sync got",
+        producers=(fetcher,),
+        consumers=("scheduler",),
+        events=(SyncProgressed,),
     )
     yield Topic(
         get_fetched_topic(platform),

@@ -1,11 +1,23 @@
-"""Creates the Kafka topics that do not exist yet. Existing topics are never altered."""
+"""Creates the Kafka topics that do not exist yet. Existing topics are never altered.
+
+Where brokers have ACLs, the topics are made by `deploy/kafka/setup.sh` instead, together with the users and the ACLs.
+"""
+
+from collections.abc import Iterable
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
 from contracts.topics import MAX_MESSAGE_BYTES, PARTITIONS, RETENTION_MS, Topic
 from messaging.brokers import Brokers
+from messaging.errors import UnavailableError
 
 log = structlog.get_logger()
 REPLICATION_FACTOR = 3
@@ -41,10 +53,35 @@ def build_config(topic: Topic) -> dict[str, str]:
     return {"max.message.bytes": str(MAX_MESSAGE_BYTES + 64 * 1024), "segment.ms": str(SEGMENT_MS), **retention}
 
 
+async def ensure_topics(brokers: Brokers, topics: tuple[Topic, ...], *, service: str) -> None:
+    """Create those of `topics` that do not exist yet, unless Kafka's ACLs forbid it.
+
+    Where they do, raise `UnavailableError` if there is a topic missing that `service` writes or reads. Kafka does not
+    show it the others.
+    """
+    try:
+        await create_missing_topics(brokers, topics)
+    except TopicsForbiddenError as error:
+        own = {topic.name for topic in topics if service in (*topic.producers, *topic.consumers, *topic.observers)}
+        if missing := sorted(own & error.missing):
+            raise UnavailableError(
+                f"Kafka: {', '.join(missing)} missing, and this user may create no topics: run deploy/kafka/setup.sh"
+            ) from error
+
+
+class TopicsForbiddenError(UnavailableError):
+    """Raised when Kafka's ACLs forbid the user to create topics. `missing` are the topics that it does not see."""
+
+    def __init__(self, missing: Iterable[str]) -> None:
+        self.missing = frozenset(missing)
+        super().__init__(f"Kafka: this user may not create {', '.join(sorted(self.missing))}")
+
+
 async def create_missing_topics(brokers: Brokers, topics: tuple[Topic, ...]) -> None:
     """Create those of `topics` that do not exist yet. Several processes may call this at the same time.
 
-    Raises `UnavailableError` when Kafka does not answer or refuses to create a topic.
+    Raises `UnavailableError` when Kafka does not answer or refuses to create a topic; where its ACLs are why, that is a
+    `TopicsForbiddenError`.
     """
     admin = AIOKafkaAdminClient(**brokers.client_options)
     try:
@@ -66,6 +103,8 @@ async def _create_topics(admin: AIOKafkaAdminClient, topics: list[Topic]) -> Non
     )
     for name, code, *details in response.topic_errors:
         error = for_code(code)
+        if error in (TopicAuthorizationFailedError, ClusterAuthorizationFailedError):
+            raise TopicsForbiddenError(topic.name for topic in topics)
         if code and error is not TopicAlreadyExistsError:
             raise error(f"{name}: {details}")
     log.info("topics created", topics=[topic.name for topic in topics])

@@ -18,7 +18,7 @@ class Claim(Note):
     connection: str
 
 
-@pytest.mark.parametrize("topic", ["sync.requested.{}", "data.fetched.{}"])
+@pytest.mark.parametrize("topic", ["sync.requested.{}", "sync.progressed.{}", "data.fetched.{}"])
 @pytest.mark.parametrize("suffix", ["", ".full", ".dlq", ".full.dlq"])
 def test_a_platforms_topic_has_connections_of_that_platform_only(topic: str, suffix: str) -> None:
     check_subject(topic.format("pages") + suffix, PAGE, {"connection": PAGE})
@@ -28,7 +28,7 @@ def test_a_platforms_topic_has_connections_of_that_platform_only(topic: str, suf
         check_subject(topic.format("pages") + suffix, SHOP, {})
 
 
-@pytest.mark.parametrize("topic", ["sync.progressed", "data.stored", "data.stored.dlq", "data.fetched.pages"])
+@pytest.mark.parametrize("topic", ["connection.changed", "data.stored", "data.stored.dlq", "data.fetched.pages"])
 def test_an_event_is_about_the_connection_that_is_its_key(topic: str) -> None:
     check_subject(topic, PAGE, Claim(text="", connection=PAGE))
     for event in (Claim(text="", connection=OTHER), {"connection": OTHER}):

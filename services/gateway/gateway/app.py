@@ -21,7 +21,7 @@ from gateway.webhooks.client import post_probe, watch_topic
 from gateway.webhooks.protocol import WebhookEndpoints, WebhookProtocol
 from messaging.batching_producer import BatchingProducer
 from messaging.outbox import OutboxRelay
-from messaging.provisioning import create_missing_topics
+from messaging.provisioning import ensure_topics
 from messaging.publisher import EventPublisher
 from messaging.tracing import export_traces
 from platform_sdk.adapters import PlatformAdapter
@@ -74,14 +74,15 @@ async def start(
 ) -> list[Endpoint]:
     """Start one process of the gateway: its clients, its periodic tasks and its two applications.
 
-    Before that, migrate the database and create missing topics. Return the endpoints (application, host and port) of
-    the public and the internal application. `exit_stack` stops everything at its end.
+    Before that, migrate the database and, where the gateway's user of Kafka may, create missing topics. Return the
+    endpoints (application, host and port) of the public and the internal application. `exit_stack` stops everything at
+    its end.
     """
     exit_stack.enter_context(export_traces(NAME, settings.otel_exporter_otlp_endpoint))
     database, locks = _open_database(exit_stack, settings), _open_database(exit_stack, settings)
     await database.migrate("gateway")
     brokers = settings.build_brokers()
-    await create_missing_topics(brokers, list_topics(PLATFORMS))
+    await ensure_topics(brokers, list_topics(PLATFORMS), service=NAME)
     publisher = await exit_stack.enter_async_context(EventPublisher(brokers, source=NAME))
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=NAME).run_once, interval=1.0)
     await exit_stack.enter_async_context(outbox.run())

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from contracts.events import ConnectionChanged, DataStored, SyncProgressed, SyncRequested, parse_platform
-from contracts.topics import CONNECTION_CHANGED, DATA_STORED, SYNC_PROGRESSED
+from contracts.topics import CONNECTION_CHANGED, DATA_STORED
 from database.pool import Database
 from messaging.brokers import Brokers
 from messaging.consumers import run_consumers
@@ -45,6 +45,7 @@ from service.settings import load_settings
 
 SERVICE = "scheduler"
 REQUEST_TOPICS = r"^sync\.requested\.[a-z0-9_-]+$"
+PROGRESS_TOPICS = r"^sync\.progressed\.[a-z0-9_-]+$"
 DEAD_LETTER_TOPICS = r"^.+\.dlq$"
 
 
@@ -122,7 +123,7 @@ def _build_consumers(
     return [
         build(ConnectionChanged.model_validate_json, connections, CONNECTION_CHANGED),
         build(SyncRequested.model_validate_json, requests, pattern=REQUEST_TOPICS, group="requests"),
-        build(SyncProgressed.model_validate_json, progress, SYNC_PROGRESSED),
+        build(SyncProgressed.model_validate_json, progress, pattern=PROGRESS_TOPICS, group="progress"),
         build(DataStored.model_validate_json, data_stored, DATA_STORED),
         build(parse_dead_letter, dead_letters, pattern=DEAD_LETTER_TOPICS, group="dead-letters"),
     ]

@@ -27,10 +27,10 @@ from contracts.events import (
     SyncRequested,
 )
 from contracts.topics import (
-    SYNC_PROGRESSED,
     get_fetched_topic,
     get_full_fetched_topic,
     get_full_sync_topic,
+    get_progress_topic,
     get_sync_topic,
     list_topics,
 )
@@ -133,7 +133,7 @@ class Bench:
                 message = await self.consumer.getone()
                 parse = (
                     SyncProgressed.model_validate_json
-                    if message.topic == SYNC_PROGRESSED
+                    if message.topic == get_progress_topic("shopify")
                     else FETCHED_ADAPTER.validate_json
                 )
                 event = parse(message.value)
@@ -150,7 +150,7 @@ async def bench(kafka: str, sandbox: Any) -> AsyncIterator[Bench]:
     consumer = AIOKafkaConsumer(
         get_fetched_topic("shopify"),
         get_full_fetched_topic("shopify"),
-        SYNC_PROGRESSED,
+        get_progress_topic("shopify"),
         bootstrap_servers=kafka,
         max_partition_fetch_bytes=2**25,
     )

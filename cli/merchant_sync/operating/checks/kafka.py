@@ -14,7 +14,7 @@ from messaging.errors import UnavailableError
 from messaging.provisioning import REPLICATION_FACTOR, build_config
 from platforms.registry import PLATFORMS
 
-_CREATE = "start the gateway, which creates missing topics; never by auto-creation"
+_CREATE = "run deploy/kafka/setup.sh, or start the gateway where its user may create topics; never by auto-creation"
 
 
 async def check(access: Access) -> AsyncIterator[Finding]:

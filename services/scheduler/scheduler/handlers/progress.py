@@ -1,4 +1,4 @@
-"""Consumes `sync.progressed`."""
+"""Consumes the topics on which fetchers report the progress of syncs."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
