@@ -12,6 +12,7 @@ class Faults(BaseModel):
     - `version`: the API version that answers all requests, whatever version the URL names.
     - `lists`: how much of each list under the query root is returned (full, half or empty). Reads by id are not
       affected.
+    - `unknown_forms`: the gids of records that are answered, by `nodes(ids:)`, as a type that the schema does not have.
     - `nodes_cost`: whether the cost of `nodes(ids:)` is that of one id (flat) or grows with the number of ids (linear).
     """
 
@@ -31,6 +32,7 @@ class Faults(BaseModel):
     version: str | None = None
     nodes_cost: str = Field(default="flat", pattern="^(flat|linear)$")
     deny_scopes: list[str] = []
+    unknown_forms: list[str] = []
     lists: str = Field(default="full", pattern="^(full|half|empty)$")
     count_offset: int = 0
     search_warnings: bool = False

@@ -79,3 +79,10 @@ async def test_a_manual_request_is_a_manual_full_sync(ledger: Ledger) -> None:
 async def read_overview(ledger: Ledger) -> dict[str, Any]:
     overview: dict[str, Any] = (await fetch(ledger, "/overview")).json()
     return overview
+
+
+async def test_a_success_names_what_it_has_left_out(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    await ledger.data_stored(SHOP, [build_result(sync_id, left_out={"p7": "its form is not known"})])
+    view = (await fetch(ledger, f"/syncs/{sync_id}")).json()
+    assert (view["state"], view["left_out"]) == ("success", {"p7": "its form is not known"})

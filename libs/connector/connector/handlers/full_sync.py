@@ -81,8 +81,7 @@ class FullSyncHandler:
     ) -> bool:
         """Read records and add them to `pages`, which publishes them; send the end markers to `topic`.
 
-        Returns True when the full read has ended, False when the step's time is over. Raises `PermanentError` for a
-        record that is too large to publish.
+        Returns True when the full read has ended, False when the step's time is over.
         """
         deadline = self._elapsed() + self._seconds
         async with aclosing(self._source.read_all(context, progress.position)) as steps:
@@ -90,8 +89,7 @@ class FullSyncHandler:
                 match step:
                     case RecordBatch():
                         progress.has_records = True
-                        for record in await pages.add_batch(step):
-                            raise PermanentError(f"{record.id}: {record.reason}")
+                        await pages.add_batch(step)
                     case RangeEnd():
                         await pages.flush_and_publish_marker(event_builders.build_range_completed(topic, context, step))
                     case FullReadEnd():

@@ -37,7 +37,7 @@ ON CONFLICT DO NOTHING
 """)
 _FINISH = text(f"""
 UPDATE syncs SET state = :state, reason = :reason, finished_at = now(), due_at = NULL,
-    result_sequence = CAST(:sequence AS bigint), skipped_resources = :skipped_resources
+    result_sequence = CAST(:sequence AS bigint), skipped_resources = :skipped_resources, left_out = :left_out
 WHERE (sync_id = ANY(CAST(:ids AS uuid[])) OR coalesced_into = ANY(CAST(:ids AS uuid[]))) AND state IN {OPEN}
   AND (mode = 'full' OR NOT CAST(:full_only AS boolean))
 RETURNING sync_id, cause, mode, reason
@@ -166,6 +166,7 @@ async def finish(
             "reason": reason or (result.reason if result else None),
             "sequence": result.sequence if result else None,
             "skipped_resources": orjson.dumps(result.skipped_resources if result else {}).decode(),
+            "left_out": orjson.dumps(result.left_out if result else {}).decode(),
             "full_only": full_only,
         },
     )
