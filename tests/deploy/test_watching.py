@@ -40,7 +40,7 @@ async def create_registries() -> Iterator[CollectorRegistry]:
         SimpleNamespace(measure_remaining_rate_limits=lambda: {"shop": 1.0}), "shopify", fetcher
     ).refresh_rate_limit_gauge()  # type: ignore[arg-type]
     counts = LedgerCounts(
-        (OpenSyncs("shopify", "full", "queued", 1, 1.0),), (ConnectionCount("shopify", "connected", 1),)
+        (OpenSyncs("shopify", "full", "queued", 1, 1.0),), (ConnectionCount("shopify", "blocked", 1),)
     )
     SchedulerMetrics(scheduler, ["shopify"]).set_gauges(counts)
     WriterMetrics(writer).count_upload("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))
