@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import httpx
 import pytest
 from aiokafka import TopicPartition
+from rich.console import Console
 
 from contracts.topics import PARTITIONS, Topic
 from gateway.pages.responses import WEBHOOK_RESPONSES
@@ -15,7 +17,7 @@ from merchant_sync.operating import dead_letters
 from merchant_sync.operating.checks import BAD, GOOD, WARNING, clocks, database, endpoints, kafka, settings
 from merchant_sync.operating.dead_letters import DeadLetter
 from merchant_sync.operating.lag import Lag, compute_lags
-from merchant_sync.operating.status import describe_block, format_age
+from merchant_sync.operating.status import describe_block, format_age, show_connection
 from messaging.provisioning import build_config
 
 TOPIC = Topic("sync.progressed")
@@ -173,3 +175,11 @@ async def test_a_letter_that_was_replayed_and_failed_again_is_replayed_once_and_
 
     assert [one async for one in dead_letters.select_distinct_replayable(read())] == [first, other]
     assert "merchant-sync sync" in (dead_letters.explain_refusal(compacted) or "")
+
+
+def test_what_a_sync_has_left_out_is_named_with_the_connection() -> None:
+    sync = {"sync_id": "s", "mode": "full", "cause": "poll", "state": "success", "records": 1, "reason": None}
+    connection = {"connection": "shopify:a", "state": "connected", "epoch": 1, "blocked": None}
+    console = Console(record=True, width=200, file=StringIO())
+    show_connection({**connection, "syncs": [{**sync, "left_out": {"p7": "its form is not known"}}]}, console)
+    assert "left out p7: its form is not known" in console.export_text()

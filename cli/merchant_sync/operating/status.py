@@ -108,6 +108,10 @@ def format_time(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def _describe_left_out(left_out: dict[str, str]) -> str:
+    return "; ".join(f"left out {record}: {reason}" for record, reason in left_out.items())
+
+
 def show_connection(connection: dict[str, Any], console: Console) -> None:
     """Print one merchant's connection with its latest syncs."""
     name, state, epoch = connection["connection"], connection["state"], connection["epoch"]
@@ -116,6 +120,7 @@ def show_connection(connection: dict[str, Any], console: Console) -> None:
         console.print(describe_block(connection["blocked"]), highlight=False, markup=False)
     table = Table("sync", "mode", "cause", "state", "records", "reason", box=None, padding=(0, 2, 0, 0))
     for sync in connection["syncs"]:
-        fields = (sync["sync_id"], sync["mode"], sync["cause"], sync["state"], sync["records"], sync["reason"] or "")
+        remark = sync["reason"] or _describe_left_out(sync["left_out"])
+        fields = (sync["sync_id"], sync["mode"], sync["cause"], sync["state"], sync["records"], remark)
         table.add_row(*map(str, fields))
     console.print(table)
