@@ -211,8 +211,17 @@ def parse_model(model: type[M], content: Any) -> M:
         raise PermanentError(describe_mismatch(error)) from None
 
 
-def describe_mismatch(error: ValidationError) -> str:
-    """Return the first invalid field and what is wrong with it, in at most 300 characters without its value."""
+UNKNOWN_FORM_ERRORS = (ValidationError, LookupError, TypeError, ValueError, AttributeError)
+"""What code raises that takes apart a response of a form that it does not know, e.g. of a new type of discount."""
+
+
+def describe_mismatch(error: Exception) -> str:
+    """Return what is not known of a response's form, in at most 300 characters, without values of the response.
+
+    `error` is one of UNKNOWN_FORM_ERRORS. A ValidationError names the first invalid field.
+    """
+    if not isinstance(error, ValidationError):
+        return f"its form is not known: {type(error).__name__}"
     first = error.errors(include_input=False)[0]
     return f"its form is not known: {'.'.join(map(str, first['loc']))}: {first['msg']}"[:300]
 

@@ -42,7 +42,7 @@ async def create_registries() -> Iterator[CollectorRegistry]:
     ).refresh_rate_limit_gauge()  # type: ignore[arg-type]
     counts = LedgerCounts(
         (OpenSyncs("shopify", "full", "queued", 1, 1.0),),
-        (ConnectionCount("shopify", "connected", 1),),
+        (ConnectionCount("shopify", "blocked", 1),),
         (WaitingUploads("shopify", 1, 1, 0.0),),
     )
     SchedulerMetrics(scheduler, ["shopify"]).set_gauges(counts)

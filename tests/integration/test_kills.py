@@ -36,6 +36,13 @@ ERASURE_POINTS = [
     for service, effect in (("gateway", "commit"), ("scheduler", "commit"), ("spaces-writer", "bucket"))
     for when in ("before", "after")
 ]
+BLOCK_POINTS = [
+    ("scheduler", "offsets", "before"),
+    ("scheduler", "offsets", "after"),
+    ("shopify-fetcher", "publish", "before"),
+    ("shopify-fetcher", "publish", "after"),
+    ("shopify-fetcher", "offsets", "before"),
+]
 RECOVERY_SECONDS = 60.0
 """How much later than without a kill everything must be right."""
 RETRY_SCALE = "0.006"
@@ -89,6 +96,34 @@ def test_a_service_killed_around_an_effect_loses_nothing(
     world.wait_until_idle(shop, within=RECOVERY_SECONDS)
     world.wait_until_equal(shop)
     check_ledger(world, shop)
+
+
+@pytest.mark.parametrize(("service", "effect", "when"), BLOCK_POINTS)
+def test_kills_while_an_account_is_closed_and_while_it_opens_lose_nothing(
+    stack_with_kill_points: tuple[World, Path], connected: ConnectedShop, service: str, effect: str, when: str
+) -> None:
+    world, arm_folder = stack_with_kill_points
+    shop = connected.shop
+    where = f"WHERE connection = 'shopify:{shop}'"
+
+    def restart_when_killed() -> None:
+        wait_until(lambda: not world.stack.is_running(service) or None, 30)
+        world.stack.start_part(service)
+
+    world.wait_until_idle(shop)
+    world.set_faults(shop, fail_calls=-1, fail_status=423)
+    (arm_folder / service).write_text(f"{effect} {when}")
+    for product in world.list_products(shop, 3):
+        world.edit_product(shop, product["number"], title=f"Locked, {service} {effect} {when}")
+    restart_when_killed()
+    wait_until(lambda: world.select_rows(f"SELECT 1 FROM scheduler.connections {where} AND blocked = 'locked'") or None)
+    world.set_faults(shop)
+    (arm_folder / service).write_text(f"{effect} {when}")
+    world.execute_sql(f"UPDATE scheduler.syncs SET due_at = now() {where} AND due_at IS NOT NULL")
+    restart_when_killed()
+    world.wait_until_equal(shop, within=RECOVERY_SECONDS)
+    assert check_ledger(world, shop).keys() == {"success"}
+    assert not world.select_rows(f"SELECT 1 FROM scheduler.connections {where} AND blocked IS NOT NULL")
 
 
 @pytest.mark.parametrize(("effect", "when"), FACEBOOK_FETCHER_POINTS)

@@ -100,6 +100,10 @@ def describe_block(block: dict[str, Any]) -> str:
     return f"blocked: the account is {block['reason']} at its platform; {asked}"
 
 
+def _describe_left_out(left_out: dict[str, str]) -> str:
+    return "; ".join(f"left out {record}: {reason}" for record, reason in left_out.items())
+
+
 def show_connection(connection: dict[str, Any]) -> None:
     """Print one merchant's connection: its latest syncs, a failed last full sync, and what is not in the bucket yet."""
     name, state, epoch = connection["connection"], connection["state"], connection["epoch"]
@@ -120,8 +124,11 @@ def show_connection(connection: dict[str, Any]) -> None:
 
 
 def describe_reason(sync: dict[str, Any]) -> str:
-    """Return why a sync has failed, or what it waits for and for how long; empty when there is nothing to say."""
-    reason, wait = sync["reason"] or "", sync["wait"]
+    """Return why a sync has failed, what it has left out, or what it waits for and for how long.
+
+    It is empty when there is nothing to say.
+    """
+    reason, wait = sync["reason"] or _describe_left_out(sync["left_out"]), sync["wait"]
     if wait is None:
         return reason
     if wait["is_rate_limit"]:

@@ -28,7 +28,11 @@ class RecordBatch:
 
 @dataclass(frozen=True)
 class UnreadableRecord:
-    """A record that could not be read, by its resource and id. It is not a tombstone: the record may well exist."""
+    """A record that could not be read, by its resource and id. It is not a tombstone: the record may well exist.
+
+    It fails the requests that name it. A record that certainly exists and has a form that cannot be read is none of
+    these, but a `Record` with the reason in `unreadable`.
+    """
 
     resource: str
     id: str

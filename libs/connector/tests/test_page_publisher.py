@@ -1,7 +1,11 @@
 """Pages are cut by bytes."""
 
-from connector.handlers.page_publisher import PageBuilder, measure_record
-from contracts.events import Record
+from typing import Any
+
+from connector.handlers.full_sync import FullSyncHandler
+from connector.handlers.incremental import IncrementalHandler
+from connector.handlers.page_publisher import MAX_RECORD_BYTES, PageBuilder, measure_record
+from contracts.events import IncrementalReadCompleted, Record, RecordsPage
 
 
 def build_record(name: str, size: int) -> Record:
@@ -29,3 +33,27 @@ def test_a_record_larger_than_the_target_has_a_page_to_itself() -> None:
 def test_a_piece_weighs_what_its_items_do() -> None:
     chunk = Record(resource="things", id="a", read_at=1, items=("x" * 1_000,))
     assert measure_record(chunk) > 1_000
+
+
+async def test_a_record_that_no_message_can_carry_is_left_out_by_name_and_stops_no_sync(bench: Any) -> None:
+    class LargeThings(bench.ThingSource):  # type: ignore[name-defined, misc] # the fake comes from the fixture
+        def _build_records(self, gid: str) -> list[Record]:
+            text = "x" * MAX_RECORD_BYTES if gid == "b" else "x"
+            return [Record(resource="things", id=gid, read_at=1, body={"text": text})]
+
+    source, publisher = LargeThings(existing={"a", "b", "c"}), bench.FakePublisher()
+    dependencies = bench.build_dependencies(source, publisher)
+    await FullSyncHandler(dependencies, seconds=5)(bench.CONNECTION, [bench.build_step(1)])
+    assert publisher.progress[-1].outcome == "completed"
+    await IncrementalHandler(dependencies, seconds=5)(bench.CONNECTION, [bench.build_request("1", "a", "b")])
+    (completed,) = publisher.select(IncrementalReadCompleted)
+    assert completed.unreadable == {}
+    records = [record for page in publisher.select(RecordsPage) for record in page.records]
+    assert [(record.id, record.unreadable is not None) for record in records] == [
+        ("a", False),
+        ("b", True),
+        ("c", False),
+        ("a", False),
+        ("b", True),
+    ]
+    assert all(record.body is None for record in records if record.unreadable)

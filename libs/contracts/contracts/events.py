@@ -191,9 +191,9 @@ class RecordChunk(Event):
 class Record(Event):
     """One record in the form in which the snapshot shows it, or one chunk of a record that is too large for a response.
 
-    The snapshot is the object in the bucket with all current records of a connection. When `body` and `chunk` are None,
-    this is a tombstone: the record was requested by its id, and the platform answered that it does not exist. The first
-    chunk of a chunked record has the `body`; further chunks have only `items`.
+    The snapshot is the object in the bucket with all current records of a connection. When `body`, `chunk` and
+    `unreadable` are None, this is a tombstone: the record was requested by its id, and the platform answered that it
+    does not exist. The first chunk of a chunked record has the `body`; further chunks have only `items`.
     """
 
     resource: str
@@ -215,6 +215,9 @@ class Record(Event):
     difference in them alone does not count as a change of the record."""
     items: tuple[Any, ...] = ()
     chunk: RecordChunk | None = None
+    unreadable: str | None = None
+    """Why the record cannot be read although it exists, e.g. because its form is not known. It then has no body, counts
+    as listed, and is left out: what is stored of it stays."""
 
 
 class RecordsPage(Event):
@@ -415,6 +418,9 @@ class SyncResult(Event):
     skipped_resources: dict[str, str] = Field(default_factory=dict)
     guarded_deletions: GuardedDeletions | None = None
     """The deletions of a full sync that the deletion guard stopped; None if it stopped none."""
+    left_out: dict[str, str] = Field(default_factory=dict)
+    """The ids of records that exist and could not be read, each with the reason; at most 50. Their last readable
+    versions stay."""
     totals: SyncTotals | None = None
 
 

@@ -6,6 +6,7 @@ answer has the HTTP status 200, even if it contains errors.
 
 import re
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,6 +158,8 @@ class Engine:
     ) -> Body:
         context = _build_context(tenant, request, changes, prepared.parameters)
         data, field_errors = self._compute_data(prepared, request, context)
+        if tenant.faults.unknown_forms and data is not None:
+            _replace_unknown_forms(data, tenant.faults.unknown_forms)
         actual = prepared.plan.cost.compute_actual(data, prepared.parameters) if data is not None else 0
         tenant.bucket.refund_points(requested - actual)
         tenant.statistics.points_requested += requested
@@ -190,6 +193,14 @@ class Engine:
         )  # fmt: skip
         assert isinstance(result, ExecutionResult)
         return result.data, [_format_error(error) for error in result.errors or ()]
+
+
+def _replace_unknown_forms(data: Body, gids: Collection[str]) -> None:
+    """Replace the requested nodes whose gids are in `gids` by nodes of a type that the schema does not have."""
+    nodes = data.get("nodes") or []
+    for index, node in enumerate(nodes):
+        if node is not None and node.get("id") in gids:
+            nodes[index] = {"__typename": "Novelty", "id": node["id"]}
 
 
 def _build_context(tenant: Tenant, request: GraphQLRequest, changes: ChangeSet, parameters: CostParameters) -> Context:

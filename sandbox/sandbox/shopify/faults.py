@@ -40,6 +40,7 @@ class Faults(BaseModel):
     - `count_offset`: what is added to each count.
     - `churn_calls`: before how many of the next calls products are created and as many others deleted; -1: before all
       calls. `churn_after_calls` is how many calls are left alone first, `churn_pairs` how many products are created.
+    - `unknown_forms`: the gids of records that are answered, by `nodes(ids:)`, as a type that the schema does not have.
     - `nodes_cost`: whether the cost of `nodes(ids:)` is that of one id (flat) or grows with the number of ids (linear).
     """
 
@@ -60,6 +61,7 @@ class Faults(BaseModel):
     version: str | None = None
     nodes_cost: str = Field(default="flat", pattern="^(flat|linear)$")
     deny_scopes: list[str] = []
+    unknown_forms: list[str] = []
     lists: Share = "full"
     counts: Share = "full"
     hidden_from_lists: frozenset[int] = frozenset()

@@ -192,6 +192,18 @@ async def test_the_connections_page_shows_a_failed_full_sync_beside_the_latest_s
 
 
 @pytest.mark.integration
+async def test_what_a_sync_has_left_out_is_named_on_its_page(world: Any) -> None:
+    connected = await world.connect()
+    sync_id = UUID(connected["sync_id"])
+    left_out = {"gid://shopify/Product/7": "its form is not known"}
+    world.scheduler.syncs[sync_id] = build_sync("success", sync_id=sync_id, left_out=left_out)
+    page = world.create_browser("text/html")
+    page.cookies.update(dict(world.browser.cookies))
+    text = (await page.get(f"/syncs/{sync_id}")).text
+    assert "<dt>Left out</dt><dd>gid://shopify/Product/7: its form is not known</dd>" in text
+
+
+@pytest.mark.integration
 async def test_the_front_page_links_to_the_login(world: Any, make_settings: Any) -> None:
     document = (await world.browser.get("/")).json()
     assert document["status"] == "ok"

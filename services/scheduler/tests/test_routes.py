@@ -93,3 +93,10 @@ async def test_a_sync_shows_what_it_waits_for_and_until_when(ledger: Ledger) -> 
         }
         await ledger.execute("UPDATE syncs SET due_at = now()")
         await ledger.dispatch()
+
+
+async def test_a_success_names_what_it_has_left_out(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    await ledger.data_stored(SHOP, [build_result(sync_id, left_out={"p7": "its form is not known"}), build_upload(1)])
+    view = (await fetch(ledger, f"/syncs/{sync_id}")).json()
+    assert (view["state"], view["left_out"]) == ("success", {"p7": "its form is not known"})

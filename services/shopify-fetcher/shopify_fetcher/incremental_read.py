@@ -6,11 +6,13 @@ from itertools import takewhile
 
 from connector.source import Checkpoint, IncrementalReadStep, RecordBatch, UnreadableRecord
 from contracts.events import RecordIds
-from platform_sdk.errors import ConnectionEndedError, PermanentError, RecordError
+from platform_sdk.errors import AccessDeniedError, ConnectionEndedError, PermanentError, RecordError
 from platforms.shopify.ids import is_id_of
+from platforms.shopify.session import UNKNOWN_FORM_ERRORS, describe_mismatch
 from shopify_fetcher.chunked_records import UnfinishedRecord
 from shopify_fetcher.continuations import read_next_chunk
 from shopify_fetcher.cursors import IncrementalReadCursor
+from shopify_fetcher.mappers.mapped_records import MappedRecords, build_left_out_record
 from shopify_fetcher.read_session import ReadSession
 from shopify_fetcher.record_reader import ReadResult, RecordReader
 from shopify_fetcher.scopes import REQUIRED_SCOPES, describe_missing_scope, is_allowed
@@ -66,10 +68,19 @@ async def read_chunk(
 ) -> tuple[ReadResult, tuple[UnfinishedRecord, ...]]:
     """Read the next chunk of the first of `chunked_records`, with the child records in it.
 
-    Return what was read, and all records of which chunks are still to be read.
+    Return what was read, and all records of which chunks are still to be read. A record whose chunk does not have the
+    expected form, or has a lasting error, is left out. Raises AccessDeniedError for a missing scope, RecordError for a
+    transient error, and the exceptions of the session.
     """
     first, *others = chunked_records
-    chunk = await read_next_chunk(session, first)
+    try:
+        chunk = await read_next_chunk(session, first)
+    except (AccessDeniedError, ConnectionEndedError):
+        raise
+    except (PermanentError, *UNKNOWN_FORM_ERRORS) as error:
+        reason = error.reason if isinstance(error, PermanentError) else describe_mismatch(error)
+        left_out = build_left_out_record(first.resource, first.id, first.read_at, reason)
+        return ReadResult(1, MappedRecords(records=[left_out])), tuple(others)
     result = ReadResult(1, chunk.mapped)
     await reader.complete_inventory(result)
     remaining = (chunk.remaining,) if chunk.remaining else ()
@@ -81,17 +92,15 @@ async def _read_chunk_or_mark_unreadable(
 ) -> tuple[ReadResult, tuple[UnfinishedRecord, ...]]:
     """Read a chunk as `read_chunk` does, but return its record as unreadable instead of raising the record's error.
 
-    A RecordError is retried once; a PermanentError is not. Raises ConnectionEndedError when the connection has no valid
-    grant any more, and RetryLaterError when the read must wait.
+    A RecordError is retried once; an AccessDeniedError is not. Raises ConnectionEndedError when the connection has no
+    valid grant any more, and RetryLaterError when the read must wait.
     """
     try:
         try:
             return await read_chunk(session, reader, chunked_records)
         except RecordError:
             return await read_chunk(session, reader, chunked_records)
-    except ConnectionEndedError:
-        raise
-    except (RecordError, PermanentError) as error:
+    except (RecordError, AccessDeniedError) as error:
         first, *others = chunked_records
         return ReadResult(0, unreadable=[UnreadableRecord(first.resource, first.id, str(error))]), tuple(others)
 

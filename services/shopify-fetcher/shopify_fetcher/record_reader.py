@@ -3,27 +3,40 @@
 Records are not taken from lists, because Shopify's lists lag behind a change, while a read by id is current.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel
 
 from connector.source import UnreadableRecord
 from contracts.events import Record, parse_account
 from platform_sdk.errors import PermanentError, QueryTooExpensiveError, RetryLaterError
 from platforms.shopify.errors import FieldError, GraphqlResponse
 from platforms.shopify.ids import is_id_of
-from platforms.shopify.session import describe_mismatch, raise_first_error
+from platforms.shopify.session import UNKNOWN_FORM_ERRORS, describe_mismatch, parse_model, raise_first_error
 from shopify_fetcher.generated.read_shop import ReadShop
 from shopify_fetcher.graphql_documents import READ_SHOP, GraphqlDocument
-from shopify_fetcher.mappers.mapped_records import MappedRecords, ResponseInfo, build_tombstone
+from shopify_fetcher.mappers.mapped_records import (
+    MappedRecords,
+    ResponseInfo,
+    build_left_out_record,
+    build_tombstone,
+)
 from shopify_fetcher.mappers.shop import map_shop
 from shopify_fetcher.read_session import ReadSession
 from shopify_fetcher.readable_resources import READABLE_RESOURCES, ReadableResource
 
 MAX_RECORD_ERRORS = 10
 """When more records than this have an error in one response, the cause is taken to be the platform, not the records."""
+
+
+class ShopIdentity(BaseModel):
+    """What must be known of a shop's own record even if the rest of it cannot be read."""
+
+    id: str
+    myshopifyDomain: str
 
 
 @dataclass
@@ -52,9 +65,10 @@ class RecordReader:
     async def read_as_many_as_fit(self, resource: str, ids: Sequence[str]) -> ReadResult:
         """Read as many of `ids` as fit into one response, at least one.
 
-        An id for which Shopify returns null without an error does not exist, and becomes a tombstone. An id with an
-        error, or with data that does not have the expected form, is unreadable. When the error is transient, the id is
-        requested once more in a request of its own, so that one record's error does not delay the others.
+        An id for which Shopify returns null without an error does not exist, and becomes a tombstone. An id whose data
+        does not have the expected form, or has a lasting error, becomes a record that is left out. An id with an error
+        that is transient or means a missing scope is unreadable. When it is transient, the id is first requested once
+        more in a request of its own, so that one record's error does not delay the others.
 
         Raises RetryLaterError when more than `MAX_RECORD_ERRORS` records have a transient error or when the query must
         wait, and PermanentError when Shopify refuses the query. A query that costs too much is repeated with fewer ids.
@@ -68,7 +82,8 @@ class RecordReader:
                 response = await self._fetch_records(readable.document, batch)
             except QueryTooExpensiveError as error:
                 if not self._reduce_batch(readable.document, batch, error):
-                    return ReadResult(1, unreadable=[UnreadableRecord(resource, ids[0], str(error))])
+                    left_out = build_left_out_record(resource, ids[0], round(time.time() * 1000), str(error))
+                    return ReadResult(1, MappedRecords(records=[left_out]))
                 continue
             result = self._map_response(readable, batch, response)
             await self._retry_failed_records(readable, result)
@@ -136,7 +151,9 @@ class RecordReader:
         result = ReadResult(len(batch))
         for index, (gid, raw) in enumerate(zip(batch, response.data["nodes"], strict=True)):
             error = errors.get(index)
-            if error is not None:
+            if error is not None and not error.is_transient and not error.is_denied:
+                result.mapped.add_record(build_left_out_record(readable.name, gid, response.read_at, error.reason))
+            elif error is not None:
                 result.unreadable.append(
                     UnreadableRecord(readable.name, gid, error.reason, retryable=error.is_transient)
                 )
@@ -161,8 +178,8 @@ def _map_node(
         return
     try:
         result.mapped.merge(readable.map_record(raw, info))
-    except ValidationError as error:
-        result.unreadable.append(UnreadableRecord(readable.name, gid, describe_mismatch(error)))
+    except UNKNOWN_FORM_ERRORS as error:
+        result.mapped.add_record(build_left_out_record(readable.name, gid, info.read_at, describe_mismatch(error)))
 
 
 def _index_errors_by_node(errors: tuple[FieldError, ...]) -> dict[int, FieldError]:
@@ -181,8 +198,15 @@ def _index_errors_by_node(errors: tuple[FieldError, ...]) -> dict[int, FieldErro
 
 
 async def read_shop(session: ReadSession) -> Record:
-    """Read the shop's own record. Raises PermanentError when the access token belongs to another shop."""
-    response, read_at = await session.fetch_model(ReadShop, READ_SHOP, {})
-    if response.shop.myshopifyDomain != parse_account(session.context.token.connection):
+    """Read the shop's own record. It is left out when it does not have the expected form.
+
+    Raises PermanentError when the access token belongs to another shop, and when the shop's id or domain is missing.
+    """
+    response = await session.fetch_without_errors(READ_SHOP, {})
+    identity = parse_model(ShopIdentity, response.data.get("shop"))
+    if identity.myshopifyDomain != parse_account(session.context.token.connection):
         raise PermanentError("the access token is another shop's")
-    return map_shop(response.shop, read_at)
+    try:
+        return map_shop(ReadShop.model_validate(response.data).shop, response.read_at)
+    except UNKNOWN_FORM_ERRORS as error:
+        return build_left_out_record("shop", identity.id, response.read_at, describe_mismatch(error))

@@ -1,12 +1,14 @@
 """Records are read by their ids, in batches that fit, and one record's fault stays its own."""
 
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from connector.source import RangeEnd, RecordBatch
 from contracts.events import RecordChunk
 from platform_sdk.errors import PermanentError, QueryTooExpensiveError, RetryLaterError, TransientError
 from platform_sdk.session import SyncContext
@@ -178,11 +180,81 @@ async def test_a_denial_of_everything_is_permanent() -> None:
         await RecordReader(session).read_as_many_as_fit("products", PRODUCTS[:1])
 
 
-async def test_a_malformed_record_is_unreadable_with_its_reason() -> None:
-    session, _, _ = open_session(build_response({"nodes": [{"__typename": "Product", "id": PRODUCTS[0]}]}))
-    result = await RecordReader(session).read_as_many_as_fit("products", PRODUCTS[:1])
-    assert result.mapped.records == []
-    assert "its form is not known" in result.unreadable[0].reason
+@pytest.mark.parametrize(
+    ("resource", "gid", "node"),
+    [
+        ("products", "gid://shopify/Product/7", {"__typename": "Product", "id": "gid://shopify/Product/7"}),
+        ("products", "gid://shopify/Product/7", {"__typename": "Product", "id": "gid://shopify/Product/7", "media": 1}),
+        ("discounts", "gid://shopify/DiscountCodeNode/7", {"__typename": "DiscountNovelty", "id": "x"}),
+        ("discounts", "gid://shopify/DiscountCodeNode/7", {}),
+        ("discounts", "gid://shopify/DiscountCodeNode/7", []),
+        (
+            "discounts",
+            "gid://shopify/DiscountCodeNode/7",
+            {
+                "__typename": "DiscountCodeNode",
+                "id": "gid://shopify/DiscountCodeNode/7",
+                "codeDiscount": {"__typename": "DiscountCodeNovelty"},
+            },
+        ),
+        ("locations", "gid://shopify/Location/7", {"__typename": "Novelty"}),
+    ],
+)
+async def test_a_record_of_unknown_form_is_left_out_with_its_reason(resource: str, gid: str, node: Any) -> None:
+    session, _, _ = open_session(build_response({"nodes": [node]}))
+    result = await RecordReader(session).read_as_many_as_fit(resource, [gid])
+    (record,) = result.mapped.records
+    assert (record.id, record.body, record.read_at, result.unreadable) == (gid, None, 5, [])
+    assert record.unreadable.startswith("its form is not known")
+
+
+async def test_a_record_with_a_lasting_error_of_its_own_is_left_out() -> None:
+    error = FieldError(("nodes", 0, "variants"), "BROKEN", "no")
+    session, _, _ = open_session(build_response({"nodes": [None, None]}, error))
+    result = await RecordReader(session).read_as_many_as_fit("products", PRODUCTS[:2])
+    assert [(record.id, record.unreadable) for record in result.mapped.records] == [
+        (PRODUCTS[0], "BROKEN: no"),
+        (PRODUCTS[1], None),
+    ]
+
+
+async def test_a_full_read_goes_on_after_a_record_of_unknown_form_and_counts_it() -> None:
+    page_info = {"hasNextPage": False, "endCursor": "e"}
+    script = [
+        build_response({"locations": {"edges": [{"node": {"id": gid}} for gid in LOCATIONS], "pageInfo": page_info}}),
+        build_response({"nodes": [{"__typename": "Novelty"}, None]}),
+    ]
+    session, _, _ = open_session(*script, mode="full")
+    async with aclosing(FullRead(session, FullReadCursor("locations", is_open=True)).read()) as steps:
+        seen: list[Any] = []
+        while not seen or not isinstance(seen[-1], RangeEnd):
+            seen.append(await anext(steps))
+    (batch,) = [step for step in seen if isinstance(step, RecordBatch)]
+    assert [(record.id, record.unreadable is not None) for record in batch.records] == [
+        (LOCATIONS[0], True),
+        (LOCATIONS[1], False),
+    ]
+    assert seen[-1].sent_count == 2
+
+
+async def test_the_shop_itself_may_be_of_unknown_form() -> None:
+    shop = {"id": "gid://shopify/Shop/1", "myshopifyDomain": "acme.myshopify.com", "name": {"new": "form"}}
+    session, _, _ = open_session(build_response({"shop": shop}))
+    record = await read_shop(session)
+    assert (record.id, record.body, (record.unreadable or "")[:21]) == (shop["id"], None, "its form is not known")
+
+
+async def test_a_chunk_of_unknown_form_leaves_its_record_out_and_the_others_continue() -> None:
+    session, _, _ = open_session(
+        build_response({"node": {"codeDiscount": {"codes": {"edges": [{"node": {"novelty": 1}}]}}}}), find_nothing
+    )
+    cursor = IncrementalReadCursor(0, (CODES,))
+    steps = [step async for step in read_records(session, {"products": (PRODUCTS[0],)}, cursor.encode())]
+    batches = [step for step in steps if isinstance(step, RecordBatch)]
+    (left_out,) = batches[0].records
+    assert (left_out.id, left_out.body, left_out.chunk) == (CODES.id, None, None)
+    assert "its form is not known" in left_out.unreadable
+    assert [record.id for record in batches[1].records] == [PRODUCTS[0]]
 
 
 async def test_250_ids_are_one_call() -> None:
@@ -213,10 +285,11 @@ async def test_a_response_that_is_too_large_is_requested_by_halves() -> None:
     assert [len(variables["ids"]) for variables in client.requests] == [250, 125, 62]
 
 
-async def test_one_record_that_is_too_large_alone_is_unreadable() -> None:
+async def test_one_record_that_is_too_large_alone_is_left_out() -> None:
     session, _, _ = open_session(*[QueryTooExpensiveError("large")] * 20)
     result = await RecordReader(session).read_as_many_as_fit("products", PRODUCTS)
-    assert (result.count, result.unreadable[0].id) == (1, PRODUCTS[0])
+    (record,) = result.mapped.records
+    assert (result.count, record.id, record.unreadable) == (1, PRODUCTS[0], "large")
 
 
 async def test_a_token_of_another_shop_is_refused() -> None:

@@ -86,8 +86,7 @@ class FullSyncHandler:
     ) -> bool:
         """Read records and add them to `pages`, which publishes them; send the end markers to `topic`.
 
-        Returns True when the full read has ended, False when the step's time is over. Raises `PermanentError` for a
-        record that is too large to publish.
+        Returns True when the full read has ended, False when the step's time is over.
         """
         deadline = self._elapsed() + self._seconds
         async with aclosing(self._source.read_all(context, progress.position)) as steps:
@@ -95,7 +94,7 @@ class FullSyncHandler:
                 match step:
                     case RecordBatch():
                         progress.has_records = True
-                        await _add_batch(pages, step)
+                        await pages.add_batch(step)
                     case IdList():
                         await pages.flush_and_publish_marker(event_builders.build_ids_listed(topic, context, step))
                     case RangeEnd():
@@ -123,7 +122,7 @@ class FullSyncHandler:
             async for step in steps:
                 match step:
                     case RecordBatch():
-                        await _add_batch(pages, replace(step, attempt=0))
+                        await pages.add_batch(replace(step, attempt=0))
                     case UnreadableRecord():
                         unreadable.append(step)
                     case Checkpoint():
@@ -174,12 +173,6 @@ class StepProgress:
     def advance(self, cursor: str) -> None:
         """Move the position to `cursor`, before which everything was read, and count attempts from 1 again."""
         self.position, self.attempts = cursor, 1
-
-
-async def _add_batch(pages: PagePublisher, batch: RecordBatch) -> None:
-    """Add a batch to `pages`. Raises `PermanentError` for a record that is too large to publish."""
-    for record in await pages.add_batch(batch):
-        raise PermanentError(f"{record.id}: {record.reason}")
 
 
 def _select_latest_steps(requests: Sequence[FullSyncStepRequested]) -> list[FullSyncStepRequested]:

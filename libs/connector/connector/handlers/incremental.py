@@ -126,8 +126,7 @@ class GroupRead:
         """
         match step:
             case RecordBatch():
-                for too_large in await pages.add_batch(step):
-                    self.outcomes.add_unreadable(too_large)
+                await pages.add_batch(step)
                 for record in step.records:
                     self.outcomes.add_record(record)
             case UnreadableRecord():

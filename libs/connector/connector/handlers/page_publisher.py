@@ -6,7 +6,7 @@ A record, or a chunk (one part of a large record), that is larger than this has 
 import orjson
 
 from connector import event_builders
-from connector.source import RecordBatch, UnreadableRecord
+from connector.source import RecordBatch
 from contracts.events import Record
 from contracts.topics import MAX_MESSAGE_BYTES
 from messaging.publisher import EventPublisher, OutboundMessage
@@ -14,7 +14,7 @@ from platform_sdk.session import SyncContext
 
 TARGET_BYTES = 512 * 1024
 MAX_RECORD_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
-"""The largest record that fits into one message. A sync with a larger record fails, and its reason names the record."""
+"""The largest record that fits into one message. A larger one is left out, and the sync's result names it."""
 ENVELOPE_BYTES = 300
 """The approximate bytes that a record's fields take in addition to its body and items."""
 
@@ -62,25 +62,22 @@ class PagePublisher:
         self._batch = RecordBatch("", ())
         self._number = 0
 
-    async def add_batch(self, batch: RecordBatch) -> list[UnreadableRecord]:
+    async def add_batch(self, batch: RecordBatch) -> None:
         """Add the records of `batch` to the current page, and publish each page that becomes full.
 
-        Returns the records that are too large to publish.
+        Of a record that is too large to publish, only its id and the reason are added.
         """
         last = self._batch
         if (batch.resource, batch.id_range, batch.attempt) != (last.resource, last.id_range, last.attempt):
             await self.flush()
         self._batch = batch
-        too_large: list[UnreadableRecord] = []
-        for record in batch.records:
-            size = measure_record(record)
+        for whole in batch.records:
+            record, size = whole, measure_record(whole)
             if size > MAX_RECORD_BYTES:
-                too_large.append(_build_too_large(record))
-                continue
+                record, size = _build_too_large(whole), ENVELOPE_BYTES
             page = self._builder.add(record, size)
             if page:
                 await self._publish(page)
-        return too_large
 
     async def flush(self) -> None:
         """Publish the records of the page that is not full yet, if there are any."""
@@ -99,5 +96,6 @@ class PagePublisher:
         self._number += 1
 
 
-def _build_too_large(record: Record) -> UnreadableRecord:
-    return UnreadableRecord(record.resource, record.id, f"larger than {MAX_RECORD_BYTES} bytes: it cannot be carried")
+def _build_too_large(record: Record) -> Record:
+    reason = f"larger than {MAX_RECORD_BYTES} bytes: it cannot be carried"
+    return Record(resource=record.resource, id=record.id, read_at=record.read_at, unreadable=reason)

@@ -67,6 +67,9 @@ class SyncView(ResponseModel):
     throttled: int = 0
     reason: str | None = None
     skipped_resources: dict[str, str] = Field(default_factory=dict)
+    left_out: dict[str, str] = Field(
+        default_factory=dict, description="Records that could not be read, by id with the reason"
+    )
     coalesced_into: UUID | None = Field(default=None, description="The full sync that does this sync's work")
     guarded_records: int | None = Field(
         default=None, description="Stored records that it did not list, so many that none of them is deleted"

@@ -14,17 +14,17 @@ from service.service_auth import identify_caller
 CALLER = "gateway"
 
 
-def build_cancellation_route(database: Database, keys: Mapping[str, str], record_counts: RecordCounts) -> APIRouter:
+def build_cancellation_route(database: Database, callers: Mapping[str, str], record_counts: RecordCounts) -> APIRouter:
     """Build the route `POST /connections/{connection}/syncs/{sync_id}/cancel`.
 
-    `keys` maps the name of a caller to its key. Answers 404 if the connection has no such sync, and 409 with the reason
-    if the sync cannot be cancelled.
+    `callers` maps the hash of a key to the name of its caller. Answers 404 if the connection has no such sync, and 409
+    with the reason if the sync cannot be cancelled.
     """
     router = APIRouter()
 
     @router.post("/connections/{connection}/syncs/{sync_id}/cancel")
     async def cancel(connection: str, sync_id: UUID, authorization: str = Header(default="")) -> dict[str, str]:
-        if identify_caller(keys, authorization) != CALLER:
+        if identify_caller(callers, authorization) != CALLER:
             raise HTTPException(401, f"the key of {CALLER} is needed")
         counts = TransactionCounts()
         try:

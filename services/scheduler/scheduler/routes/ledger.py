@@ -131,6 +131,7 @@ def build_sync_view(row: Mapping[str, Any]) -> dict[str, Any]:
         **{name: row[name] for name in _FIELDS},
         **{name: _to_ms(row[name]) for name in _TIMES},
         "skipped_resources": orjson.loads(row["skipped_resources"]),
+        "left_out": orjson.loads(row["left_out"]),
         "upload": orjson.loads(row["upload"]) if row["upload"] else None,
         "upload_wait": _build_upload_wait(row) if row["state"] == syncs.STORING else None,
         "coalesced_into": str(row["coalesced_into"]) if row["coalesced_into"] else None,

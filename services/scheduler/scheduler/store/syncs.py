@@ -42,7 +42,8 @@ _FINISH = text(f"""
 UPDATE syncs SET state = :state, reason = :reason, due_at = NULL,
     stored_at = CASE WHEN CAST(:is_storing AS boolean) THEN now() END,
     finished_at = CASE WHEN CAST(:is_storing AS boolean) THEN NULL ELSE now() END,
-    result_sequence = CAST(:sequence AS bigint), object_check = :object_check, skipped_resources = :skipped_resources
+    result_sequence = CAST(:sequence AS bigint), object_check = :object_check, skipped_resources = :skipped_resources,
+    left_out = :left_out
 WHERE connection = :connection
   AND (sync_id = ANY(CAST(:ids AS uuid[])) OR coalesced_into = ANY(CAST(:ids AS uuid[]))) AND state IN {OPEN}
   AND (mode = 'full' OR NOT CAST(:full_only AS boolean))
@@ -184,6 +185,7 @@ async def finish(
             "sequence": result.sequence if result else None,
             "object_check": result.object_check if result else 0,
             "skipped_resources": orjson.dumps(result.skipped_resources if result else {}).decode(),
+            "left_out": orjson.dumps(result.left_out if result else {}).decode(),
             "full_only": full_only,
         },
     )

@@ -96,3 +96,8 @@ def sort_by_number(gids: list[str]) -> list[str]:
 def build_tombstone(resource: str, gid: str, read_at: int) -> Record:
     """Return a tombstone: the note that the record with the id `gid` was requested at `read_at` and does not exist."""
     return Record(resource=resource, id=gid, read_at=read_at, sort_key=parse_number(gid))
+
+
+def build_left_out_record(resource: str, gid: str, read_at: int, reason: str) -> Record:
+    """Return the note that the record with the id `gid` exists and could not be read at `read_at`, for `reason`."""
+    return Record(resource=resource, id=gid, read_at=read_at, unreadable=reason, sort_key=parse_number(gid))

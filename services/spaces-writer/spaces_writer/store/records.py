@@ -39,7 +39,22 @@ ON CONFLICT (connection, resource, id) DO UPDATE SET
     updated_at = EXCLUDED.updated_at, read_at = EXCLUDED.read_at, content_hash = EXCLUDED.content_hash,
     body_bytes = EXCLUDED.body_bytes, sort_key = EXCLUDED.sort_key, parent = EXCLUDED.parent,
     lookup_fields = EXCLUDED.lookup_fields, volatile_fields = EXCLUDED.volatile_fields,
-    volatile_read_at = EXCLUDED.volatile_read_at
+    volatile_read_at = EXCLUDED.volatile_read_at,
+    unreadable = CASE WHEN records.unreadable_at > EXCLUDED.read_at THEN records.unreadable END,
+    unreadable_at = CASE WHEN records.unreadable_at > EXCLUDED.read_at THEN records.unreadable_at END
+""")
+_MARK_OUTDATED = text("""
+INSERT INTO records (connection, resource, id, read_at, sort_key, unreadable, unreadable_at)
+SELECT :connection, :resource, id, read_at, sort_key, reason, read_at FROM unnest(
+    CAST(:ids AS text[]), CAST(:read_at AS bigint[]), CAST(:sort_keys AS numeric[]), CAST(:reasons AS text[])
+) AS reading (id, read_at, sort_key, reason)
+ON CONFLICT (connection, resource, id) DO UPDATE SET
+    unreadable = EXCLUDED.unreadable, unreadable_at = EXCLUDED.unreadable_at
+WHERE EXCLUDED.read_at >= GREATEST(records.read_at, records.unreadable_at)
+""")
+_LIST_OUTDATED = text("""
+SELECT resource, id, unreadable, read_at, content_hash IS NOT NULL AS is_stored, unreadable_at FROM records
+WHERE connection = :connection AND unreadable IS NOT NULL ORDER BY resource, sort_key, id
 """)
 _WRITE_BODIES = text("""
 INSERT INTO bodies (connection, resource, id, body)
@@ -100,6 +115,46 @@ class IndexEntry:
 
     version: Version
     volatile_fields: VolatileFields
+
+
+@dataclass(frozen=True)
+class OutdatedRecord:
+    """A record whose latest reading, at `unreadable_at` (ms), could not be read, for `reason`.
+
+    `stored_read_at` (ms) is when the version that is stored and shown was read; None if there is none.
+    """
+
+    resource: str
+    id: str
+    reason: str
+    stored_read_at: int | None
+    unreadable_at: int
+
+
+async def mark_outdated(tx: AsyncConnection, connection: str, resource: str, readings: Sequence[Record]) -> None:
+    """Mark the stored versions of these records as outdated: each of `readings` could not be read.
+
+    A record of which a later reading is stored is not marked.
+    """
+    await tx.execute(
+        _MARK_OUTDATED,
+        {
+            "connection": connection,
+            "resource": resource,
+            "ids": [reading.id for reading in readings],
+            "read_at": [reading.read_at for reading in readings],
+            "sort_keys": [reading.sort_key for reading in readings],
+            "reasons": [reading.unreadable for reading in readings],
+        },
+    )
+
+
+async def list_outdated(tx: AsyncConnection, connection: str) -> list[OutdatedRecord]:
+    """Return the connection's records whose latest reading could not be read, by resource and sort key."""
+    return [
+        OutdatedRecord(row.resource, row.id, row.unreadable, row.read_at if row.is_stored else None, row.unreadable_at)
+        for row in await tx.execute(_LIST_OUTDATED, {"connection": connection})
+    ]
 
 
 async def load_index(

@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 
 
 async def store_page(tx: "AsyncConnection", page: RecordsPage, batch: IngestedBatch) -> None:
-    """Store the records of the page and the ids that the page listed, and add what this changed to `batch`."""
+    """Store the records of the page and the ids that the page listed, and add what this changed to `batch`.
+
+    Of a record that could not be read, the stored version stays and is marked as outdated; the record counts as listed.
+    """
     whole = await _save_chunks_and_collect_whole(tx, page)
     counts = DispositionCounts()
     by_resource: dict[str, dict[str, Record]] = {}
+    unreadable: dict[str, dict[str, Record]] = {}
     for record in whole:
-        by_resource.setdefault(record.resource, {})[record.id] = record
+        readings = by_resource if record.unreadable is None else unreadable
+        readings.setdefault(record.resource, {})[record.id] = record
+    for resource, left_out in unreadable.items():
+        await records.mark_outdated(tx, page.connection, resource, list(left_out.values()))
     for resource, incoming in by_resource.items():
         stored = await _store_records(
             tx, page.connection, resource, list(incoming.values()), is_full_read=batch.is_full_read

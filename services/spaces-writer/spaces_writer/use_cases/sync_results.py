@@ -17,6 +17,7 @@ from spaces_writer.completeness_checks import (
     check_incremental_completeness,
     check_range_completeness,
 )
+from spaces_writer.left_out import describe_left_out
 from spaces_writer.store import connections, direct_reads, id_lists, reads, records, trace_links
 from spaces_writer.use_cases.batch import IngestedBatch
 from spaces_writer.use_cases.direct_reads import check_direct_reads
@@ -116,6 +117,7 @@ async def _save_success(
     await records.delete_orphans(tx, name, event.child_resources, resources, event.started_at)
     sequence, check = await connections.record_full_sync_success(tx, name, read_id)
     await trace_links.save_current_span(tx, name, sequence)
+    outdated = await records.list_outdated(tx, name)
     result = SyncResult(
         sync_ids=(read_id,),
         status="success",
@@ -123,6 +125,7 @@ async def _save_success(
         reason=note,
         object_check=check,
         skipped_resources=event.skipped_resources,
+        left_out=describe_left_out(record for record in outdated if record.unreadable_at >= event.started_at),
     )
     await _save_result(tx, batch, read_id, result)
 
@@ -132,15 +135,21 @@ async def decide_incremental_read_result(
 ) -> None:
     """Store the result of the incremental read's syncs.
 
-    It is `success` if the stored pages of the read contain every requested id and none was unreadable, else `failed`.
+    It is `success` if the stored pages of the read contain every requested id and none was unreadable, else `failed`. A
+    record that exists and was left out does not fail it, but is named.
     """
     if await _repeat_result(tx, event.connection, event.read_id, batch):
         return
     listed = await reads.load_listed_ids(tx, event.connection, event.read_id)
     reason = check_incremental_completeness(event.requested, listed, event.unreadable)
     await connections.set_last_sync(tx, event.connection, event.sync_ids[0])
+    outdated = await records.list_outdated(tx, event.connection)
     result = SyncResult(
-        sync_ids=event.sync_ids, status="failed" if reason else "success", sequence=batch.row.sequence, reason=reason
+        sync_ids=event.sync_ids,
+        status="failed" if reason else "success",
+        sequence=batch.row.sequence,
+        reason=reason,
+        left_out=describe_left_out(one for one in outdated if one.id in event.requested.get(one.resource, ())),
     )
     await _save_result(tx, batch, event.read_id, result)
 
