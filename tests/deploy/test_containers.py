@@ -112,6 +112,13 @@ def test_every_other_setting_of_dot_env_reaches_a_service_in_production() -> Non
     assert set(lost) - NOT_FOR_PRODUCTION == set()
 
 
+def test_an_authority_of_the_object_store_reaches_both_that_use_the_store() -> None:
+    for name in ("spaces-writer", "operator"):
+        path = PRODUCTION[name]["environment"]["SPACES_CA_FILE"]
+        assert path == "${SPACES_CA_FILE:+/run/spaces-ca.pem}"
+        assert PRODUCTION[name]["volumes"] == ["${SPACES_CA_FILE:-/dev/null}:/run/spaces-ca.pem:ro"]
+
+
 def test_no_secret_is_in_the_files() -> None:
     generated = {"INTERNAL_KEY", "DATABASE_URL"}.union(*deployment.SECRETS_BY_PART.values())
     given = [

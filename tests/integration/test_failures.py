@@ -196,6 +196,9 @@ def test_partial_data_with_access_denied_deletes_nothing(world: World, scope: st
     world.poll_shop_now(shop)
     poll = wait_until(lambda: world.list_shop_syncs(shop, cause="poll") or None)[0]
     world.wait_for_sync(connected, str(poll.sync_id), within=120)
+    # Records to be deleted would be read directly first: such a sync would be requested by what is consumed here.
+    world.wait_until_consumed("scheduler.data.stored")
+    world.wait_until_idle(shop)
     after = world.read_object(shop)
     assert before is not None and after is not None and before.body == after.body
     world.edit_product(shop, world.list_products(shop)[0]["number"], title="Edited while reading it was denied")
@@ -210,7 +213,8 @@ def test_an_empty_list_deletes_nothing(world: World) -> None:
     world.set_faults(shop, lists="empty")
     world.poll_shop_now(shop)
     poll = wait_until(lambda: world.list_shop_syncs(shop, cause="poll") or None)[0]
-    world.wait_for_sync(connected, str(poll.sync_id), within=120)
+    assert world.wait_for_sync(connected, str(poll.sync_id), within=120)["state"] == "success"
+    assert world.read_writer_state(shop).deletions_guarded
     assert world.find_difference(shop) is None
 
 

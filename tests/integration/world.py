@@ -282,6 +282,11 @@ class World:
             c=connection,
         )
 
+    def read_writer_state(self, shop: str) -> Any:
+        """Read the shop's row in the spaces-writer's database: its `sequence`, whether its `deletions_guarded`."""
+        (row,) = self.select_rows("SELECT * FROM spaces_writer.connections WHERE connection = :c", c=f"shopify:{shop}")
+        return row
+
     def read_state(self, connection: str) -> str:
         """Read the connection's state from the gateway's database."""
         (row,) = self.select_rows("SELECT state FROM gateway.connections WHERE name = :c", c=connection)
