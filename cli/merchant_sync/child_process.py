@@ -44,7 +44,7 @@ class Child:
     def __init__(self, part: Part, log: Path, env: Mapping[str, str], spawner: Executor, on_line: OnLine) -> None:
         self.part = part
         self.log = log
-        self.env = {**env, **part.env}
+        self._inherited = dict(env)
         self.auto_restart = False
         self._spawner = spawner
         self._on_line = on_line
@@ -62,6 +62,11 @@ class Child:
     def is_running(self) -> bool:
         """Whether the process runs, healthy or not."""
         return self.pid is not None
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment variables of the process."""
+        return {**self._inherited, **self.part.env}
 
     def start(self, *, wait: bool = True) -> None:
         """Start the process. With `wait`, also wait until it is healthy, then call the part's `settle`.

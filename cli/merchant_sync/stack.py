@@ -109,8 +109,11 @@ class Stack:
         self._get_child(name).stop()
 
     def start_part(self, name: str, *, wait: bool = True) -> None:
-        """Start a part that is down. With `wait`, also wait until it is healthy."""
-        self._get_child(name).start(wait=wait)
+        """Start a part that is down, with the settings that `given` has now. With `wait`, wait until it is healthy."""
+        child = self._get_child(name)
+        if not child.is_running:
+            child.part = self._build_part(name)
+        child.start(wait=wait)
         self._write_runtime()
 
     def restart(self, name: str) -> None:

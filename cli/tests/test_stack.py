@@ -199,6 +199,17 @@ def test_a_part_is_killed_paused_and_started_again(data_dir: Path) -> None:
         assert stack.get_log_path("postgres").stat().st_size
 
 
+async def test_a_part_is_started_with_the_settings_that_the_stack_has_then(data_dir: Path) -> None:
+    with Stack(data_dir, wanted=["spaces"]) as stack:
+        stack.given.update(SPACES_ACCESS_KEY="new-key", SPACES_SECRET_KEY="new-secret")
+        settings = stack.environment.build_unfiltered_settings()
+        async with store(settings) as objects:
+            with pytest.raises(objects.exceptions.ClientError):
+                await objects.head_bucket(Bucket=settings["SPACES_BUCKET"])
+            stack.restart("spaces")
+            await objects.head_bucket(Bucket=settings["SPACES_BUCKET"])
+
+
 def test_a_part_that_dies_by_itself_is_started_again(data_dir: Path) -> None:
     lines: list[str] = []
     with Stack(data_dir, wanted=["spaces"], on_line=lambda _name, line: lines.append(line)) as stack:

@@ -123,6 +123,13 @@ def test_production_is_said_to_every_process_that_reads_settings() -> None:
     assert not [name for name, setting, _ in list_settings(COMPOSE) if setting == "MERCHANT_SYNC_ENV"]
 
 
+def test_an_authority_of_the_object_store_reaches_both_that_use_the_store() -> None:
+    for name in ("spaces-writer", "operator"):
+        path = PRODUCTION[name]["environment"]["SPACES_CA_FILE"]
+        assert path == "${SPACES_CA_FILE:+/run/spaces-ca.pem}"
+        assert PRODUCTION[name]["volumes"] == ["${SPACES_CA_FILE:-/dev/null}:/run/spaces-ca.pem:ro"]
+
+
 def test_no_secret_is_in_the_files() -> None:
     generated = {*KEYS, "DATABASE_URL"}.union(*deployment.SECRETS_BY_PART.values())
     given = [

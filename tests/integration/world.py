@@ -40,13 +40,16 @@ class World:
 
     def __init__(self, stack: Stack, access: Access | None = None) -> None:
         self.stack = stack
-        self.access = access or resolve_access(stack.data_dir, stack.given)
-        self.visit = Visit(self.access)
-        self.shops, self.pages = SandboxShops(self.visit), SandboxPages(self.visit)
+        self.use_access(access or resolve_access(stack.data_dir, stack.given))
         url = sa.make_url(stack.given.get("DATABASE_URL") or stack.build_admin_database_url()).set(
             drivername="postgresql+asyncpg"
         )
         self.engine = create_async_engine(url, poolclass=sa.NullPool)
+
+    def use_access(self, access: Access) -> None:
+        """Use the stack with the addresses and keys in `access` from now on."""
+        self.access, self.visit = access, Visit(access)
+        self.shops, self.pages = SandboxShops(self.visit), SandboxPages(self.visit)
 
     def __enter__(self) -> Self:
         return self
@@ -64,16 +67,14 @@ class World:
     def change_scheduler_settings(self, **settings: str) -> Iterator[None]:
         """Run the scheduler with other settings while the context lasts."""
         original = dict(self.stack.given)
-        self.stack.stop_part("scheduler")
         self.stack.given.update(settings)
-        self.stack.scale("scheduler", 2)
+        self.stack.restart("scheduler")
         try:
             yield
         finally:
             self.stack.given.clear()
             self.stack.given.update(original)
-            self.stack.scale("scheduler", 1)
-            self.stack.start_part("scheduler")
+            self.stack.restart("scheduler")
 
     # -- the sandbox
 
@@ -280,6 +281,11 @@ class World:
             "UPDATE scheduler.connections SET next_poll_at = now(), poll_slot = now() WHERE connection = :c",
             c=connection,
         )
+
+    def read_writer_state(self, shop: str) -> Any:
+        """Read the shop's row in the spaces-writer's database: its `sequence`, its `guarded_sync`."""
+        (row,) = self.select_rows("SELECT * FROM spaces_writer.connections WHERE connection = :c", c=f"shopify:{shop}")
+        return row
 
     def read_state(self, connection: str) -> str:
         """Read the connection's state from the gateway's database."""

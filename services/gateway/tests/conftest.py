@@ -132,7 +132,7 @@ class FakeShopify:
 
     async def refresh_grant(self, account: str, refresh_token: str) -> Grant:
         self._check_available()
-        await asyncio.sleep(30 if self.hanging else 0.01)
+        await (asyncio.Event().wait() if self.hanging else asyncio.sleep(0.01))
         if account in self.missing_accounts:
             raise TransientError("Shopify's token endpoint answers HTTP 404")
         if refresh_token not in self.valid_refresh_tokens:
