@@ -151,6 +151,7 @@ class WebhookRequest:
             self._is_handled = True
             body, self.body = bytes(self.body), bytearray()
             self._handler.handle(self._headers, body, self.answer, peer=self._connection.peer)
+            self._connection.release_body()
 
     def answer(self, status: int) -> None:
         """Answer the POST with this HTTP status, unless the sender is gone."""
