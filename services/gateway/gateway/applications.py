@@ -110,14 +110,18 @@ def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi
     for many requests, because some of them open a connection.
     """
     tokens = _create_token_service(parts)
-    refusals = ClientRateLimiter(parts.addresses, per_client=REFUSALS_PER_CLIENT, per_process=REFUSALS_PER_PROCESS)
+    refusals = ClientRateLimiter(
+        "refused deliveries", parts.addresses, per_client=REFUSALS_PER_CLIENT, per_process=REFUSALS_PER_PROCESS
+    )
     handlers = [
         _create_webhook_handler(parts, tokens, refusals, adapter, adapter.webhooks)
         for adapter in parts.configured_adapters
         if adapter.webhooks
     ]
     application = _create_public_application(parts, cache_checks(hide_check_reasons(checks)))
-    sign_ins = ClientRateLimiter(parts.addresses, per_client=SIGN_INS_PER_CLIENT, per_process=SIGN_INS_PER_PROCESS)
+    sign_ins = ClientRateLimiter(
+        "sign-ins", parts.addresses, per_client=SIGN_INS_PER_CLIENT, per_process=SIGN_INS_PER_PROCESS
+    )
     limited = SignInRateLimit(application, sign_ins, parts.adapters)
     safe = SafeHeaders(limited, https_only=has_https_origin(parts.configured_adapters))
     public = WebhookMiddleware(safe, handlers)
