@@ -142,6 +142,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def __init__(self, *, limiter: ConnectionLimiter, **uvicorn_arguments: Any) -> None:
         super().__init__(**uvicorn_arguments)
+        self.peer = ""
+        """The IP address at the other end of the connection; empty for a Unix socket."""
         self._limiter = limiter
         self._is_refused = False
         self._is_in_headers = False
@@ -161,7 +163,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refuse the connection with 503 when too many are open, otherwise wait for its first request."""
         super().connection_made(transport)
-        if self._limiter.add(self, self.client[0] if self.client else ""):
+        self.peer = self.client[0] if self.client else ""
+        if self._limiter.add(self, self.peer):
             self._start_idle_limit()
             return
         self._is_refused = True
@@ -351,9 +354,11 @@ class LimitedProtocol(HttpToolsProtocol):
 
         Otherwise it is freed late, because the objects that hold the body refer to each other.
         """
-        self._limiter.count_buffered_bytes(-self._body_bytes)
-        self._body_bytes = self._arrived_bytes = 0
-        if self.cycle is not None:
+        self._arrived_bytes = 0
+        if self._body_bytes:
+            self._limiter.count_buffered_bytes(-self._body_bytes)
+            self._body_bytes = 0
+        if self.cycle is not None and self.cycle.body:
             self.cycle.body = bytearray()
 
 
