@@ -79,6 +79,20 @@ def render_production_value(setting: Setting, manifest: Manifest) -> str:
     return f"${{{setting.name}:?set it in .env}}" if setting.generated and not app else f"${{{setting.name}:-}}"
 
 
+def is_secret_file(setting: Setting) -> bool:
+    """Return whether `compose.production.yaml` gives the setting to containers as a file instead of a variable.
+
+    The app's id stays a variable, because other values of the file depend on whether it is given.
+    """
+    return setting.is_secret and not setting.is_app
+
+
+def render_secret_file(setting: Setting, manifest: Manifest) -> str:
+    """Return the path of a secret's file in `compose.production.yaml`; of one that may be left out, an empty file."""
+    is_needed = setting.required and not manifest.is_optional
+    return f"${{{setting.name}_FILE:{'?set it in .env' if is_needed else '-./no-secret'}}}"
+
+
 def create_environment() -> Environment:
     """Return the Jinja environment of the templates, with the functions of this module as filters."""
     environment = Environment(
@@ -98,7 +112,9 @@ def create_environment() -> Environment:
         "kubernetes_value": lambda setting: setting.render_stack_value(KUBERNETES_URLS),
         "topic_config": lambda topic: sorted(build_config(topic).items()),
         "production_value": render_production_value,
+        "secret_file": render_secret_file,
     }
+    environment.tests["secret_file"] = is_secret_file
     return environment
 
 

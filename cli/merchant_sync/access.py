@@ -20,6 +20,7 @@ from merchant_sync.parts import OPERATOR, POSTGRES, SPACES, StackError
 from messaging.tls import create_context
 from platform_sdk import manifests
 from platform_sdk.manifests import Manifest
+from service.settings import list_settings_folders
 
 _DEFAULTS = {
     "SPACES_REGION": environment.DEFAULT_REGION,
@@ -96,17 +97,18 @@ class Access:
 def locate_installation(data_dir: Path) -> Access:
     """Return how to reach the running stack whose data folder is `data_dir`; when none runs, another installation.
 
-    The settings say where the other installation is. They come from `.env`, from the files in the folder
-    `SETTINGS_DIR`, and from environment variables; a later one of these three sources overrides an earlier one. Raises
+    The settings say where the other installation is. They come from `.env`, from the files in the folders of
+    `SETTINGS_DIR`, and from environment variables; a later one of these sources overrides an earlier one. Raises
     StackError when no stack runs and the settings name no installation.
     """
-    sources = (dotenv_values(".env"), _read_folder(os.environ.get("SETTINGS_DIR")), os.environ)
+    folders: list[Mapping[str, str | None]] = [_read_folder(folder) for folder in list_settings_folders()]
+    sources = (dotenv_values(".env"), *folders, os.environ)
     return resolve_access(data_dir, {name: value for source in sources for name, value in source.items() if value})
 
 
-def _read_folder(folder: str | None) -> dict[str, str]:
-    """Return the settings in a folder with one file per setting; none when `folder` is None or empty."""
-    files = [file for file in Path(folder).iterdir() if file.is_file()] if folder else ()
+def _read_folder(folder: str) -> dict[str, str]:
+    """Return the settings in a folder with one file per setting."""
+    files = [file for file in Path(folder).iterdir() if file.is_file()]
     return {file.name: file.read_text().strip() for file in files if file.name in environment.SETTINGS}
 
 

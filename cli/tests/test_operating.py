@@ -119,6 +119,16 @@ def test_a_setting_that_a_service_would_refuse_is_named_and_one_that_is_not_know
     assert "settings of facebook-fetcher" not in found
 
 
+def test_what_production_refuses_is_named_before_a_service_does() -> None:
+    given = {"MERCHANT_SYNC_ENV": "production", "STATE_TOKEN_SECRET": "k" * 32, "SANDBOX_RELAYED": "http://sandbox"}
+    found = {finding.subject: finding for finding in settings.check(Access(given))}
+    assert found["settings for production"].result == BAD
+    details = found["settings for production"].details
+    assert "STATE_TOKEN_SECRET: too easy" in details and "SANDBOX_RELAYED: " in details and "kkk" not in details
+    others = settings.check(Access({**given, "MERCHANT_SYNC_ENV": ""}))
+    assert "settings for production" not in {finding.subject for finding in others}
+
+
 def test_all_messages_of_a_partition_without_a_commit_count_as_lag() -> None:
     first, second, other = (TopicPartition("t", 0), TopicPartition("t", 1), TopicPartition("other", 0))
     starts, ends = {first: 5, second: 5, other: 0}, {first: 10, second: 9, other: 7}

@@ -35,6 +35,7 @@ def load_compose(name: str) -> dict[str, Any]:
 
 
 COMPOSE, PRODUCTION = load_compose("compose.yaml")["services"], load_compose("compose.production.yaml")["services"]
+SECRET_FILES = load_compose("compose.production.yaml")["secrets"]
 
 
 def list_settings(services: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -141,6 +142,50 @@ def test_no_secret_is_in_the_files() -> None:
     assert given == []
 
 
+def test_production_gives_secrets_as_files_to_those_that_read_them_alone() -> None:
+    bucket = {"SPACES_ACCESS_KEY", "SPACES_SECRET_KEY"}
+    by_reader = {
+        reader: {one.name for m in MANIFESTS for one in m.list_settings(reader) if one.is_secret and not one.is_app}
+        for reader in ("gateway", "operator")
+    }
+    expected = {"gateway": by_reader["gateway"], "operator": by_reader["operator"] | bucket, "spaces-writer": bucket}
+    for manifest in MANIFESTS:
+        own = {one.name for one in manifest.list_settings("fetcher") if one.is_secret}
+        expected |= {manifest.fetcher: own} if own else {}
+
+    given = {name: set(service["secrets"]) for name, service in PRODUCTION.items() if "secrets" in service}
+    assert given == expected
+    assert set().union(*given.values()) == SECRET_FILES.keys()
+    for name, service in PRODUCTION.items():
+        variables = service.get("environment", {})
+        assert not SECRET_FILES.keys() & variables.keys(), name
+        folders = variables.get("SETTINGS_DIR", "").split(":")
+        assert ("/run/secrets" in folders) == (name in given), name
+
+
+def test_a_secret_that_may_be_left_out_has_an_empty_file() -> None:
+    defaults = {name: one["file"].partition(":-")[2] for name, one in SECRET_FILES.items() if ":-" in one["file"]}
+
+    assert set(defaults.values()) == {"./no-secret}"}
+    assert (DEPLOY / "no-secret").read_text() == ""
+    needed = {name for name, one in SECRET_FILES.items() if one["file"] == f"${{{name}_FILE:?set it in .env}}"}
+    assert needed == SECRET_FILES.keys() - defaults.keys()
+    mandatory = {name for m in MANIFESTS if not m.is_optional for name in m.mandatory_settings}
+    assert needed == {"SPACES_ACCESS_KEY", "SPACES_SECRET_KEY"} | mandatory & SECRET_FILES.keys()
+
+
+def test_production_runs_no_image_of_others_without_a_digest_from_the_operator() -> None:
+    others = {name for name, service in COMPOSE.items() if name not in OURS}
+    assert {
+        name: PRODUCTION[name].get("image") for name in others if PRODUCTION[name].get("profiles") != ["never"]
+    } == {
+        "kafka": "${KAFKA_IMAGE:?set it in .env, with its digest}",
+        "postgres": "${POSTGRES_IMAGE:?set it in .env, with its digest}",
+    }
+    assert {COMPOSE[name]["image"].partition("@")[0].count(":") for name in others} == {1}, "each has a version"
+    assert {COMPOSE[name]["image"].partition(":-")[0] for name in OURS} == {"${MERCHANT_SYNC_IMAGE"}
+
+
 def test_each_part_gets_the_folder_of_its_own_secrets_alone() -> None:
     folders = {
         name: [volume for volume in service.get("volumes", []) if "-secrets:" in volume]
@@ -182,8 +227,8 @@ def test_compose_accepts_both_files(tmp_path: Path) -> None:
     version = ["docker", "compose", "version"]
     if shutil.which("docker") is None or subprocess.run(version, capture_output=True).returncode:
         pytest.skip("docker compose is not installed")
-    given = ("PUBLIC_URL", *(f"SHOPIFY_API_{word}" for word in ("KEY", "SECRET")))
-    given += tuple(f"SPACES_{word}" for word in ("ACCESS_KEY", "SECRET_KEY", "BUCKET"))
+    given = ("PUBLIC_URL", "SPACES_BUCKET", "KAFKA_IMAGE", "POSTGRES_IMAGE")
+    given += tuple(f"{name}_FILE" for name in SECRET_FILES)
     (tmp_path / "env").write_text("".join(f"{name}=given\n" for name in given))
     files = ["-f", str(DEPLOY / "compose.yaml")]
     for more in ([], ["-f", str(DEPLOY / "compose.production.yaml")]):

@@ -28,7 +28,7 @@ from service.known_settings import list_setting_errors
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS = ("sandbox", "production")
-OURS = (*SERVICES, "operator")
+OURS = (*SERVICES, "operator", "doctor")
 NAME, NAMESPACE = "app.kubernetes.io/name", "merchant-sync"
 KUBERNETES = "1.30"
 """The oldest that is promised: it is the first that sleeps before a stop without a shell in the image."""
@@ -63,7 +63,9 @@ def select_kinds(overlay: str, *kinds: str) -> dict[str, Object]:
 
 def list_pods(overlay: str) -> dict[str, Object]:
     """The pod template of each workload."""
-    return {name: one["spec"]["template"] for name, one in select_kinds(overlay, "Deployment", "StatefulSet").items()}
+    pods = {name: one["spec"]["template"] for name, one in select_kinds(overlay, "Deployment", "StatefulSet").items()}
+    jobs = select_kinds(overlay, "CronJob").items()
+    return pods | {name: one["spec"]["jobTemplate"]["spec"]["template"] for name, one in jobs}
 
 
 def get_container(overlay: str, name: str) -> Object:
@@ -145,11 +147,27 @@ def test_production_is_said_to_every_process_and_refuses_nothing_that_it_is_give
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_workload_gets_its_own_secret_alone(name: str) -> None:
-    assert get_secret_name("production", name) == name
+    owner = "operator" if name == "doctor" else name
+    assert get_secret_name("production", name) == owner
     generated = select_kinds("sandbox", "Secret")[get_secret_name("sandbox", name)]["data"].keys()
-    known = set(deployment.SECRETS_BY_PART[name]) | {*KEYS, "DATABASE_URL"}
+    known = set(deployment.SECRETS_BY_PART[owner]) | {*KEYS, "DATABASE_URL"}
     assert generated <= known
     assert ("DATABASE_URL" in generated) == (name in ("gateway", "scheduler", "spaces-writer"))
+
+
+def list_keys(overlay: str, name: str) -> set[str]:
+    """The keys of its Secret that a pod sees; all of them is the empty set."""
+    volumes = list_pods(overlay)[name]["spec"]["volumes"]
+    return {item["key"] for volume in volumes for item in volume.get("secret", {}).get("items", [])}
+
+
+def test_the_standing_operators_pod_knows_no_database_and_no_bucket() -> None:
+    own = {"INTERNAL_KEY", "KAFKA_USERNAME", "KAFKA_PASSWORD", "kafka-ca.pem"}
+    assert list_keys("production", "operator") == own
+    assert list_keys("sandbox", "operator") == own | {"SPACES_ACCESS_KEY", "SPACES_SECRET_KEY"}, "the demo compares"
+    doctor = select_kinds("production", "CronJob")["doctor"]["spec"]
+    assert doctor["suspend"] is True, "it runs when an operator wants it, and then ends"
+    assert list_keys("production", "doctor") == set()
 
 
 @pytest.mark.parametrize(("overlay", "name"), list(product(OVERLAYS, SERVICES)))
@@ -305,18 +323,17 @@ def can_reach(overlay: str, source: str, target: str, port: int) -> bool:
 
 WITHIN = {
     ("ingress", "gateway", 5000),
-    *((caller, "gateway", 5001) for caller in ("scheduler", *FETCHERS, "operator")),
-    ("operator", "gateway", 5000),
-    ("gateway", "scheduler", 8080),
-    ("operator", "scheduler", 8080),
+    *((caller, "gateway", 5001) for caller in ("scheduler", *FETCHERS, "operator", "doctor")),
+    *((caller, "gateway", 5000) for caller in ("operator", "doctor")),
+    *((caller, "scheduler", 8080) for caller in ("gateway", "operator", "doctor")),
     ("prometheus", "gateway", 5001),
     *(("prometheus", name, 8080) for name in SERVICES if name != "gateway"),
 }
 BROUGHT = {
     *((name, "kafka", 9092) for name in (*OURS, "keda")),
-    *((name, "postgres", 5432) for name in ("gateway", "scheduler", "spaces-writer", "operator")),
-    *((name, "spaces", 9000) for name in ("spaces-writer", "operator")),
-    *((name, "sandbox", 8090) for name in ("gateway", *FETCHERS, "operator")),
+    *((name, "postgres", 5432) for name in ("gateway", "scheduler", "spaces-writer", "doctor")),
+    *((name, "spaces", 9000) for name in ("spaces-writer", "operator", "doctor")),
+    *((name, "sandbox", 8090) for name in ("gateway", *FETCHERS, "operator", "doctor")),
     *((name, "gateway", 5000) for name in ("sandbox", "gateway")),
 }
 PORTS = (5000, 5001, 5432, 8080, 8090, 9000, 9092)
@@ -346,7 +363,8 @@ def test_either_side_alone_holds_the_rules(overlay: str, allowed: set[tuple[str,
         ("scheduler", {5432, 9093}),
         ("spaces-writer", {443, 5432, 9093}),
         *((fetcher, {443, 9093}) for fetcher in FETCHERS),
-        ("operator", {443, 5432, 9093}),
+        ("operator", {9093}),
+        ("doctor", {443, 5432, 9093}),
     ],
 )
 def test_only_owners_of_data_reach_a_database_and_none_an_open_port(name: str, ports: set[int]) -> None:

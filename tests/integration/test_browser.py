@@ -52,6 +52,29 @@ def test_a_person_connects_a_shop_edits_it_and_sees_the_object_change(world: Wor
     world.wait_until_equal(shop)
 
 
+def test_a_person_without_javascript_connects_a_shop_through_the_home_page(world: World, page: Page) -> None:
+    shop = world.make_shop(products=3)
+    assert page.context.browser
+    plain = page.context.browser.new_context(java_script_enabled=False).new_page()
+    answer = plain.goto(world.stack.gateway_url)
+    assert answer is not None and "form-action 'self'" in answer.headers["content-security-policy"]
+    plain.fill("#shop", shop)
+    plain.click("#connect_shopify")
+    plain.click("#accept")
+    expect(plain.locator("body")).to_contain_text(shop)
+    world.wait_until_equal(shop)
+
+
+def test_a_form_of_the_home_page_goes_nowhere_else(world: World, page: Page) -> None:
+    page.goto(world.stack.gateway_url)
+    page.fill("#shop", "acme")
+    page.evaluate("url => document.querySelector('form').action = url", f"{world.stack.sandbox_url}/")
+    with page.expect_console_message(lambda message: "form-action" in message.text):
+        # Not `page.click`, which waits for the navigation.
+        page.evaluate("document.querySelector('#connect_shopify').click()")
+    assert page.url.startswith(world.stack.gateway_url)
+
+
 def test_a_merchant_who_declines_is_offered_to_start_again(world: World, page: Page) -> None:
     shop = world.make_shop(products=10)
     page.goto(f"{world.stack.gateway_url}/shopify/{shop}/login")

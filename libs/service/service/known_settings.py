@@ -84,7 +84,10 @@ def list_setting_errors(
 
 
 def find_misspelt_settings(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
-    """Return those of `names` that are probably misspelt, each with the name of the known setting that is meant."""
-    unknown = [name for name in names if name not in known]
+    """Return those of `names` that are probably misspelt, each with the name of the known setting that is meant.
+
+    The name of a setting with `_FILE` behind it is known too: deployments take the path of a secret's file by it.
+    """
+    unknown = [name for name in names if name not in known and name.removesuffix("_FILE") not in known]
     matches = {name: get_close_matches(name, known, 1, _SIMILARITY) for name in unknown}
     return {name: found[0] for name, found in matches.items() if found}

@@ -142,6 +142,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def __init__(self, *, limiter: ConnectionLimiter, **uvicorn_arguments: Any) -> None:
         super().__init__(**uvicorn_arguments)
+        self.peer = ""
+        """The IP address at the other end of the connection; empty for a Unix socket."""
         self._limiter = limiter
         self._is_refused = False
         self._is_in_headers = False
@@ -149,8 +151,10 @@ class LimitedProtocol(HttpToolsProtocol):
         """The number of bytes that were read from the socket last and are being parsed."""
         self._header_bytes = 0
         """The number of bytes of the request's headers so far, without those of the read in which the request began."""
+        self._arrived_bytes = 0
+        """The number of bytes of bodies in the read that is being parsed."""
         self._body_bytes = 0
-        """The number of bytes of the body that are in memory and counted by the limiter."""
+        """The number of bytes of bodies that are in memory, here or in the application, and counted by the limiter."""
         self._closed_at: float | None = None
         """When the connection was first seen to be closing."""
         self._due_at: float | None = None
@@ -159,7 +163,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refuse the connection with 503 when too many are open, otherwise wait for its first request."""
         super().connection_made(transport)
-        if self._limiter.add(self, self.client[0] if self.client else ""):
+        self.peer = self.client[0] if self.client else ""
+        if self._limiter.add(self, self.peer):
             self._start_idle_limit()
             return
         self._is_refused = True
@@ -173,7 +178,7 @@ class LimitedProtocol(HttpToolsProtocol):
         # Uvicorn leaves its timer running when the connection was reset, and with it all that the connection holds.
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
-        self._release_body()
+        self.release_body()
 
     def data_received(self, data: bytes) -> None:
         """Parse `data`, which was read from the socket, and refuse the request if it exceeds a limit for sizes.
@@ -188,8 +193,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._is_in_headers and self._has_large_headers():
             self.refuse(431)
-        elif self.cycle is not None and len(self.cycle.body) != self._body_bytes:
-            self._count_body(len(self.cycle.body))
+        elif self._arrived_bytes:
+            self._count_arrived_bytes()
 
     def on_message_begin(self) -> None:
         """Begin a request and the limits of its headers. The parser calls this at the first byte of a request."""
@@ -227,6 +232,12 @@ class LimitedProtocol(HttpToolsProtocol):
         self._is_in_headers = False
         self._due_at = None
 
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the request's body. The parser calls this."""
+        if not self.cycle.response_complete:  # otherwise the part is discarded
+            self._arrived_bytes += len(body)
+        super().on_body(body)
+
     def discard_trailers(self) -> None:
         """Discard all headers that may follow a chunked body, because nothing needs them or limits their size."""
         self.headers = _DISCARDED
@@ -238,7 +249,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Free the memory of the request's body, and wait for the next request. Called after a response was sent."""
         if self.cycle.response_complete:  # otherwise it was the response to an earlier, pipelined request
-            self._release_body()
+            self.release_body()
             if not self._is_in_headers:
                 self._start_idle_limit()
         super().on_response_complete()
@@ -261,7 +272,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if is_under_way and self.pipeline and self.pipeline[0][0] is cycle:
             self.pipeline[0] = (cycle, service_unavailable)
             self._end_after_responses()
-            self._release_body()
+            self.release_body()
             return
         self._is_refused = True
         self._due_at = None
@@ -270,7 +281,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if is_under_way:
             cycle.disconnected = True
             cycle.message_event.set()
-            self._release_body()
+            self.release_body()
         # What arrives is read, so that it can be discarded.
         self.flow.resume_reading()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
@@ -327,24 +338,27 @@ class LimitedProtocol(HttpToolsProtocol):
     def _start_idle_limit(self) -> None:
         self._due_at = self.loop.time() + self._limiter.limits.idle_seconds
 
-    def _count_body(self, size: int) -> None:
-        """Tell the limiter that `size` bytes of the request's body are in memory now.
+    def _count_arrived_bytes(self) -> None:
+        """Count the bytes of bodies that were read last.
 
-        If the bodies of all requests of the process are too large together, refuse the request with 503.
+        They count until the response, because an application that takes them from here may keep them. If the bodies of
+        all requests of the process are too large together, refuse the request with 503.
         """
-        is_allowed = self._limiter.count_buffered_bytes(size - self._body_bytes)
-        self._body_bytes = size
-        if not is_allowed and not self.cycle.response_complete:
+        arrived, self._arrived_bytes = self._arrived_bytes, 0
+        self._body_bytes += arrived
+        if not self._limiter.count_buffered_bytes(arrived) and not self.cycle.response_complete:
             self.refuse(503)
 
-    def _release_body(self) -> None:
-        """Free the memory of the request's body immediately.
+    def release_body(self) -> None:
+        """Free the memory of the request's body immediately, and count it no longer.
 
         Otherwise it is freed late, because the objects that hold the body refer to each other.
         """
-        self._limiter.count_buffered_bytes(-self._body_bytes)
-        self._body_bytes = 0
-        if self.cycle is not None:
+        self._arrived_bytes = 0
+        if self._body_bytes:
+            self._limiter.count_buffered_bytes(-self._body_bytes)
+            self._body_bytes = 0
+        if self.cycle is not None and self.cycle.body:
             self.cycle.body = bytearray()
 
 

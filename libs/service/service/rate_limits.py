@@ -4,7 +4,11 @@ import time
 from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple
 
+import structlog
+
 from service.client_addresses import ClientAddresses, Header
+
+log = structlog.get_logger()
 
 MAX_CLIENTS = 10_000
 """How many clients are remembered. Beyond them, those that were seen least recently are forgotten."""
@@ -47,19 +51,25 @@ class TokenBuckets:
 
 
 class ClientRateLimiter:
-    """Limits each client to the rate `per_client`, and all clients with unknown addresses together to `per_process`."""
+    """Limits each client to the rate `per_client`, and all clients with unknown addresses together to `per_process`.
+
+    `subject` says in the log what is limited. There is one line a minute at most, which shows no address.
+    """
 
     def __init__(
         self,
+        subject: str,
         addresses: ClientAddresses,
         *,
         per_client: Rate,
         per_process: Rate,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._subject = subject
         self._addresses = addresses
         self._by_client = TokenBuckets(per_client, MAX_CLIENTS, clock)
         self._unknown = TokenBuckets(per_process, 1, clock)
+        self._log_lines = TokenBuckets(Rate(1, 1 / 60), 1, clock)
 
     def take(self, peer: str, headers: Iterable[Header]) -> float:
         """Count something that a client did. Return 0.0 if it may, otherwise the seconds until it may again.
@@ -67,4 +77,8 @@ class ClientRateLimiter:
         `peer` is the IP address of the connection, and `headers` are those of the request, with names in lower case.
         """
         client = self._addresses.find_client(peer, headers)
-        return self._unknown.take(None) if client is None else self._by_client.take(client)
+        wait = self._unknown.take(None) if client is None else self._by_client.take(client)
+        if wait and not self._log_lines.take(None):
+            whose = "one client" if client else "all clients, because TRUSTED_PROXIES does not tell them apart"
+            log.warning("rate limited", subject=self._subject, limit_of=whose)
+        return wait

@@ -1,4 +1,4 @@
-"""Reads settings from the environment, `.env` and the folder SETTINGS_DIR.
+"""Reads settings from the environment, `.env` and the folders in SETTINGS_DIR.
 
 A missing, malformed or misspelt setting ends the process with one line on standard error that names the setting. With
 MERCHANT_SYNC_ENV=production, so does one that is not for production, such as the sandbox's address or a weak secret.
@@ -150,9 +150,8 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 SETTINGS_DIR_VARIABLE = "SETTINGS_DIR"
-"""The environment variable with the path of a folder that has one file per setting, such as mounted secrets.
-
-Environment variables take precedence over these files."""
+"""The environment variable with the paths of folders, separated by `:`, that have one file per setting, such as mounted
+secrets. A later folder overrides an earlier one, and environment variables override all files."""
 
 
 def load_settings(settings_class: type[S], known: Mapping[str, Check]) -> S:
@@ -161,29 +160,29 @@ def load_settings(settings_class: type[S], known: Mapping[str, Check]) -> S:
     `known` are all settings of the installation, each with the check of its value in production. If a setting is
     missing, malformed, misspelt or not for production, print a line that names it on standard error and exit with 2.
     """
-    folder = _find_settings_dir()
-    given, declared = _read_given_settings(folder)
+    folders = list_settings_folders()
+    if missing := [folder for folder in folders if not Path(folder).is_dir()]:
+        _exit_with_errors([f"{SETTINGS_DIR_VARIABLE}: there is no folder {', '.join(missing)}"])
+    given, declared = _read_given_settings(folders)
     if errors := list(list_setting_errors(given, known, declared)):
         _exit_with_errors(errors)
     try:
-        return settings_class(_secrets_dir=folder)
+        return settings_class(_secrets_dir=folders or None)
     except ValidationError as error:
         _exit_with_errors(_describe_errors(error))
 
 
-def _find_settings_dir() -> str | None:
-    folder = os.environ.get(SETTINGS_DIR_VARIABLE)
-    if folder and not Path(folder).is_dir():
-        _exit_with_errors([f"{SETTINGS_DIR_VARIABLE}: there is no folder {folder}"])
-    return folder
+def list_settings_folders() -> list[str]:
+    """Return the folders of settings that the environment names, those that override others last."""
+    return [folder for folder in os.environ.get(SETTINGS_DIR_VARIABLE, "").split(os.pathsep) if folder]
 
 
-def _read_given_settings(folder: str | None) -> tuple[dict[str, str], frozenset[str]]:
-    """Return all given settings by name, in upper case, and the names of those in `.env` and in the folder.
+def _read_given_settings(folders: Iterable[str]) -> tuple[dict[str, str], frozenset[str]]:
+    """Return all given settings by name, in upper case, and the names of those in `.env` and in the folders.
 
-    The environment overrides `.env`, and `.env` the folder. An empty value counts as not given.
+    The environment overrides `.env`, and `.env` the folders. An empty value counts as not given.
     """
-    files = (path for path in Path(folder).iterdir() if path.is_file()) if folder else ()
+    files = [path for folder in folders for path in Path(folder).iterdir() if path.is_file()]
     in_folder = {path.name: path.read_text(errors="replace").strip() for path in files}
     declared = {name.upper(): value for name, value in {**in_folder, **dotenv_values(".env")}.items() if value}
     environment = {name.upper(): value for name, value in os.environ.items() if value}

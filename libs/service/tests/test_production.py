@@ -80,4 +80,5 @@ def test_production_has_no_sandbox(name: str) -> None:
 def test_production_looks_at_every_variable_and_others_only_at_what_looks_like_ours() -> None:
     assert refuse(SPACES_BUCKT="mine")[0].startswith("SPACES_BUCKT: is not a setting, SPACES_BUCKET is one")
     assert list(list_setting_errors({"SPACES_BUCKT": "mine"}, OWN_SETTINGS)) == []
+    assert refuse(SCHEDULER_DATABASE_URL_FILE="/etc/url") == [], "the path of a secret's file"
     assert refuse(HOME="/", HOSTNAME="x", KUBERNETES_SERVICE_HOST="10.0.0.1", GATEWAY_SERVICE_HOST="10.0.0.2") == []

@@ -4,6 +4,7 @@ from ipaddress import ip_network
 from random import Random
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.client_addresses import ClientAddresses
 from service.rate_limits import ClientRateLimiter, Rate, TokenBuckets
@@ -89,8 +90,23 @@ def test_a_fixed_number_of_clients_is_remembered_and_a_busy_one_is_not_forgotten
 
 def test_unknown_clients_share_a_limit_of_their_own() -> None:
     limiter = ClientRateLimiter(
-        ClientAddresses(PROXIES), per_client=Rate(1, 0.001), per_process=Rate(2, 0.001), clock=Clock()
+        "tests", ClientAddresses(PROXIES), per_client=Rate(1, 0.001), per_process=Rate(2, 0.001), clock=Clock()
     )
     assert [bool(limiter.take("192.0.2.1", ())) for _ in range(2)] == [False, True]
     assert [bool(limiter.take("10.0.0.1", ())) for _ in range(3)] == [False, False, True]
     assert not limiter.take("192.0.2.2", ())
+
+
+def test_a_limit_that_is_reached_is_logged_once_a_minute_without_an_address() -> None:
+    clock = Clock()
+    addresses, rate = ClientAddresses(PROXIES), Rate(1, 0.001)
+    limiter = ClientRateLimiter("tests", addresses, per_client=rate, per_process=rate, clock=clock)
+    with capture_logs() as logged:
+        for _ in range(100):
+            limiter.take("192.0.2.1", ())
+        clock.now += 60
+        for _ in range(100):
+            limiter.take("10.0.0.1", ())
+
+    assert [(line["event"], line["subject"]) for line in logged] == [("rate limited", "tests")] * 2
+    assert "192.0.2.1" not in str(logged) and "TRUSTED_PROXIES" in logged[1]["limit_of"]

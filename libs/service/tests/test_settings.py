@@ -49,6 +49,25 @@ def test_a_folder_has_the_settings_that_the_environment_lacks(monkeypatch: pytes
     assert (settings.word, settings.keys) == ("from the environment", {"a" * 64: "gateway"})
 
 
+def test_of_several_folders_a_later_one_wins_and_an_empty_file_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder, settings in (
+        (first, {"KEYS": f"gateway:{'k' * 16}", "WORD": "first"}),
+        (second, {"WORD": "second", "OTEL_EXPORTER_OTLP_ENDPOINT": ""}),
+    ):
+        folder.mkdir()
+        for name, value in settings.items():
+            (folder / name).write_text(value)
+    monkeypatch.setenv("SETTINGS_DIR", f"{first}:{second}")
+
+    loaded = load_settings(FolderSettings, OWN_SETTINGS)
+
+    assert (loaded.word, loaded.keys) == ("second", {"gateway": "k" * 16})
+    assert loaded.otel_exporter_otlp_endpoint == ""
+
+
 def test_a_missing_folder_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("SETTINGS_DIR", "/nowhere/at/all")
 

@@ -50,6 +50,7 @@ from gateway.webhooks.tracing import WebhookReceiver, trace_handler, trace_publi
 from messaging.errors import UnavailableError
 from platform_sdk.adapters import AccountApi, PlatformAdapter, Webhooks
 from platform_sdk.connection_methods import Credentials, OAuth
+from service.check_cache import cache_checks
 from service.client_addresses import ClientAddresses
 from service.metrics import add_metrics_route
 from service.process import Check, add_health_routes, hide_check_reasons
@@ -124,17 +125,22 @@ class Parts:
 def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[WebhookReceiver], FastAPI]:
     """Return the public application, the handlers of its webhooks, and the internal application.
 
-    `checks` are the readiness checks by name. The public application does not show their reasons.
+    `checks` are the readiness checks by name. The public application does not show their reasons, and runs them once
+    for many requests, because some of them open a connection.
     """
     tokens = _create_token_service(parts)
-    refusals = ClientRateLimiter(parts.addresses, per_client=REFUSALS_PER_CLIENT, per_process=REFUSALS_PER_PROCESS)
+    refusals = ClientRateLimiter(
+        "refused deliveries", parts.addresses, per_client=REFUSALS_PER_CLIENT, per_process=REFUSALS_PER_PROCESS
+    )
     handlers = [
         _create_webhook_handler(parts, tokens, refusals, adapter, adapter.webhooks)
         for adapter in parts.configured_adapters
         if adapter.webhooks
     ]
-    application = _create_public_application(parts, hide_check_reasons(checks))
-    sign_ins = ClientRateLimiter(parts.addresses, per_client=SIGN_INS_PER_CLIENT, per_process=SIGN_INS_PER_PROCESS)
+    application = _create_public_application(parts, cache_checks(hide_check_reasons(checks)))
+    sign_ins = ClientRateLimiter(
+        "sign-ins", parts.addresses, per_client=SIGN_INS_PER_CLIENT, per_process=SIGN_INS_PER_PROCESS
+    )
     limited = SignInRateLimit(application, sign_ins, parts.adapters)
     safe = SafeHeaders(limited, https_only=has_https_origin(parts.configured_adapters))
     public = WebhookMiddleware(safe, handlers)

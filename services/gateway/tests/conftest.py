@@ -611,7 +611,11 @@ class Route:
             erasure=None,  # type: ignore[arg-type]
             count_delivery=count_delivery,
             refusals=ClientRateLimiter(
-                self.addresses, per_client=Rate(5, 0.001), per_process=Rate(50, 0.001), clock=lambda: self.clock
+                "refusals",
+                self.addresses,
+                per_client=Rate(5, 0.001),
+                per_process=Rate(50, 0.001),
+                clock=lambda: self.clock,
             ),
             max_bytes=4096,
             answer_seconds=0.3,

@@ -183,3 +183,17 @@ async def test_expired_states_are_pruned(world: Any) -> None:
     assert not await world.stores.oauth_states.consume(state_hash=b"1", browser_hash=b"2", connection=NAME)
     await world.stores.prune()
     assert await world.count_rows("oauth_states") == 1
+
+
+async def test_the_home_pages_form_goes_on_by_a_page_in_a_browser_and_by_a_redirect_elsewhere(world: Any) -> None:
+    browser = world.create_browser("text/html,application/xhtml+xml,*/*;q=0.8")
+    assert "form-action 'self'" in (await browser.get("/")).headers["content-security-policy"]
+
+    page = await browser.get("/shopify/login?shop=acme")
+    assert page.status_code == 200
+    target = "/shopify/acme.myshopify.com/login"
+    assert f'<meta http-equiv="refresh" content="0; url={target}">' in page.text
+    assert f'<a class="button" id="continue" href="{target}">' in page.text
+
+    redirect = await world.browser.get("/shopify/login?shop=acme")
+    assert (redirect.status_code, redirect.headers["location"]) == (303, target)

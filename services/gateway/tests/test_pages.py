@@ -1,5 +1,6 @@
 """The pages of merchants: their own syncs and connections only, and a clear message while a part is unavailable."""
 
+import asyncio
 import re
 from typing import Any
 from uuid import UUID, uuid4
@@ -241,3 +242,19 @@ async def test_the_public_readiness_check_hides_error_details(world: Any) -> Non
     assert response.status_code == 503
     assert response.json() == {"status": "not ready", "parts": {"postgres": "does not answer", "kafka": "ok"}}
     assert "10.0.0.7" in (await world.service.get("/ready")).json()["parts"]["postgres"]
+
+
+async def test_strangers_who_ask_for_readiness_open_no_connection_each(world_without_database: Any) -> None:
+    runs = 0
+
+    async def check_kafka() -> None:
+        nonlocal runs
+        runs += 1
+
+    world = world_without_database
+    world.restart(world.settings, {"kafka": check_kafka})
+    responses = await asyncio.gather(*(world.create_browser().get("/ready") for _ in range(20)))
+    assert [response.json()["parts"] for response in responses] == [{"kafka": "ok"}] * 20
+    assert runs == 1
+    await world.service.get("/ready")
+    assert runs == 2, "the internal one looks each time"

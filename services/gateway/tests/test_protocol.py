@@ -195,15 +195,32 @@ async def test_headers_of_a_delivery_over_the_limit_are_refused(route: Any) -> N
     assert not route.kafka.sent
 
 
+@pytest.mark.parametrize("target", ["/shopify/webhook", "/shopify/webhook?through=asgi"])
 async def test_a_delivery_that_would_take_too_much_memory_is_answered_503(
-    shopify: PlatformAdapter, make_route: Any
+    shopify: PlatformAdapter, make_route: Any, target: str
 ) -> None:
     route = make_route(shopify)
     async with route.open_listener(RequestLimits(body_bytes=len(BODY) + 5)) as route.address:
         _, writer = await asyncio.open_connection(*route.address)
-        writer.write(build_delivery(route, "w-1")[:-1])
-        await wait_for_buffered_bytes(route, len(BODY) - 1)
-        assert await exchange(route, build_delivery(route, "w-2")[:-1]) == [503]
+        first = build_delivery(route, "w-1", target=target)
+        for part, missing in ((first[:-4], 4), (first[-4:-3], 3), (first[-3:-2], 2)):
+            writer.write(part)
+            await wait_for_buffered_bytes(route, len(BODY) - missing)
+        assert await exchange(route, build_delivery(route, "w-2", target=target)[:-1]) == [503]
         writer.close()
         await wait_for_buffered_bytes(route, 0)
-        assert await exchange(route, build_delivery(route, "w-3")) == [200]
+        assert await exchange(route, build_delivery(route, "w-3", target=target)) == [200]
+
+
+async def test_deliveries_that_wait_for_kafka_take_no_memory_for_bodies(
+    shopify: PlatformAdapter, make_route: Any
+) -> None:
+    route = make_route(shopify)
+    route.kafka.holding = asyncio.Event()
+    async with route.open_listener(RequestLimits(body_bytes=len(BODY) + 5)) as route.address:
+        waiting = [asyncio.create_task(exchange(route, build_delivery(route, f"w-{number}"))) for number in range(5)]
+        async with asyncio.timeout(5):
+            while len(route.kafka.tasks) < 5:
+                await asyncio.sleep(0.001)
+        route.kafka.holding.set()
+        assert await asyncio.gather(*waiting) == [[200]] * 5

@@ -1,11 +1,13 @@
 """The gateway forwards the sandbox's pages for people, and nothing else of the sandbox."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway.pages import forms
 from gateway.settings import GatewaySettings
 
 PAGES = [
@@ -103,3 +105,20 @@ async def test_an_unavailable_sandbox_is_502(relaying_world: Any, sandbox: FakeS
 
 async def test_without_a_sandbox_there_is_no_such_page(world_without_database: Any) -> None:
     assert (await world_without_database.browser.get("/sandbox/")).status_code == 404
+
+
+async def test_a_form_that_does_not_come_is_given_up(
+    relaying_world: Any, sandbox: FakeSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "BODY_SECONDS", 0.05)
+
+    async def send_a_part() -> AsyncIterator[bytes]:
+        yield b"title="
+        await asyncio.Event().wait()
+
+    path = "/sandbox/shops/acme.myshopify.com/products/7/touch"
+    async with asyncio.timeout(10):
+        response = await relaying_world.browser.post(path, content=send_a_part())
+
+    assert (response.status_code, response.json()["reason"]) == (408, "the form did not come")
+    assert sandbox.requests == []

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from database.url import DatabaseUrl
 from service.service_auth import CallersByHash, InternalKey
-from service.settings import SETTINGS_DIR_VARIABLE, InternalApiSettings
+from service.settings import InternalApiSettings, list_settings_folders
 
 DEFAULT_CRON = "0 0 * * *"
 CRON_SUFFIX = "_POLL_CRON"
@@ -35,8 +35,8 @@ Cron = Annotated[str, AfterValidator(_check_cron)]
 class PollCronSource(PydanticBaseSettingsSource):
     """Reads all settings named `<PLATFORM>_POLL_CRON`, so that a new platform needs no new field.
 
-    A value in the environment overrides one in `.env`, and `.env` overrides the folder of settings, which has one file
-    for each setting. Empty values count as not set.
+    A value in the environment overrides one in `.env`, and `.env` overrides the folders of settings, which have one
+    file for each setting. Empty values count as not set.
     """
 
     def get_field_value(self, _field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
@@ -46,7 +46,7 @@ class PollCronSource(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         """Return a dict from the name of each such setting, in lower case, to its cron expression."""
         sources = (
-            _read_crons_from_folder(os.environ.get(SETTINGS_DIR_VARIABLE)),
+            *map(_read_crons_from_folder, list_settings_folders()),
             dotenv_values(".env").items(),
             os.environ.items(),
         )
@@ -58,9 +58,9 @@ class PollCronSource(PydanticBaseSettingsSource):
         }
 
 
-def _read_crons_from_folder(folder: str | None) -> Iterator[tuple[str, str]]:
-    """Yield (setting, cron expression) from the folder of settings, which has one file for each setting."""
-    for path in Path(folder).iterdir() if folder else ():
+def _read_crons_from_folder(folder: str) -> Iterator[tuple[str, str]]:
+    """Yield (setting, cron expression) from a folder of settings, which has one file for each setting."""
+    for path in Path(folder).iterdir():
         if path.name.upper().endswith(CRON_SUFFIX):
             yield path.name, path.read_text().strip()
 

@@ -21,7 +21,7 @@ async def read_form(request: Request) -> dict[str, str]:
     Raises RequestRejectedError for a form that is too long, malformed, or does not come within five seconds.
     """
     try:
-        body = (await _read_body(request)).decode("ascii")
+        body = (await _read_form_body(request)).decode("ascii")
         pairs = parse_qsl(body, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except (TimeoutError, ValueError) as error:
         raise RequestRejectedError(400, "the form is malformed, or did not come") from error
@@ -37,7 +37,7 @@ async def read_json_fields(request: Request) -> dict[str, str]:
     Raises RequestRejectedError for any other body, and for one that is too long or does not come within five seconds.
     """
     try:
-        fields = orjson.loads(await _read_body(request))
+        fields = orjson.loads(await _read_form_body(request))
     except (TimeoutError, ValueError) as error:
         raise RequestRejectedError(400, "the body is not JSON, or did not come") from error
     if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
@@ -71,11 +71,22 @@ def has_form_token(fields: dict[str, str], token: str) -> bool:
     return hmac.compare_digest(fields.get(TOKEN_FIELD, "").encode(), token.encode())
 
 
-async def _read_body(request: Request) -> bytes:
-    body = b""
+async def _read_form_body(request: Request) -> bytes:
+    body = await read_body(request, MAX_BYTES)
+    if body is None:
+        raise RequestRejectedError(400, "the form is too long")
+    return body
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes | None:
+    """Return the body; None as soon as more than `max_bytes` have come. The rest is not read.
+
+    Raises TimeoutError when it does not come within five seconds.
+    """
+    body = bytearray()
     async with asyncio.timeout(BODY_SECONDS):
         async for chunk in request.stream():
             body += chunk
-            if len(body) > MAX_BYTES:
-                raise RequestRejectedError(400, "the form is too long")
-    return body
+            if len(body) > max_bytes:
+                return None
+    return bytes(body)

@@ -58,6 +58,11 @@ def describe_redirect(status: int, meaning: str, *, cookie: str = "") -> Respons
     return {status: {"description": meaning, "headers": headers}}
 
 
+def describe_continuation(meaning: str) -> Responses:
+    """Describe what follows a form: a redirect, or for a browser a page that goes to the same place."""
+    return {**describe_redirect(303, meaning), 200: {"description": f"The same as a page. {meaning}", "content": _PAGE}}
+
+
 def describe_text(meanings: Mapping[int, str]) -> Responses:
     """Describe responses in plain text, by status."""
     content = {"text/plain": {"schema": _TEXT}}

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import jinja2
 import orjson
 from fastapi import Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -109,7 +109,7 @@ def render_page(template: str, values: Mapping[str, Any], *, status: int = 200) 
     html = _TEMPLATES.get_template(template).render(**values, nonce=Markup(nonce))
     policy = (
         f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
-        "img-src data:; base-uri 'none'; frame-ancestors 'none'"
+        "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
     return HTMLResponse(html, status, headers={"Content-Security-Policy": policy})
 
@@ -122,6 +122,17 @@ def respond(request: Request, template: str, document: Mapping[str, Any], **valu
     if is_page_wanted(request):
         return render_page(template, {"document": document, **values})
     return JSONResponse(dict(document))
+
+
+def respond_continuation(request: Request, path: str) -> Response:
+    """Return the response to a form that goes on at the gateway's own `path`: for a browser a page, otherwise a 303.
+
+    The page goes there at once, without a script. Browsers apply the `form-action` of the form's page to every redirect
+    after the form, so they would refuse one from `path` to a platform. A page begins a navigation of its own.
+    """
+    if is_page_wanted(request):
+        return render_page("continue.html", {"path": path})
+    return RedirectResponse(path, 303)
 
 
 def respond_problem(request: Request, status: int, reason: str, *, again: str = "/") -> Response:

@@ -209,10 +209,7 @@ class WebhookHandler:
         return status
 
     def _log_fault(self, error: Exception) -> int:
-        """Log and count an error of our own in the handling of a POST, and return 500.
-
-        The platform then delivers it again.
-        """
+        """Log and count an error of our own in the handling of a POST. Return 500: the platform delivers it again."""
         # The error's text may show a part of the body.
         frames = "".join(traceback.format_tb(error.__traceback__))
         log.error("delivery not handled", path=self.path, error=type(error).__name__, traceback=frames)

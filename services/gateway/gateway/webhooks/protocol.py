@@ -83,11 +83,6 @@ class WebhookProtocol(LimitedProtocol):
             and not self.parser.should_upgrade()
         )
 
-    @property
-    def peer(self) -> str:
-        """The IP address at the other end of the connection; empty for a Unix socket."""
-        return self.client[0] if self.client else ""
-
     def answer(self, status: int, *, keep_alive: bool, has_unread_body: bool) -> None:
         """Write the answer to a webhook POST, and then keep the TCP connection open or close it.
 
@@ -151,6 +146,7 @@ class WebhookRequest:
             self._is_handled = True
             body, self.body = bytes(self.body), bytearray()
             self._handler.handle(self._headers, body, self.answer, peer=self._connection.peer)
+            self._connection.release_body()
 
     def answer(self, status: int) -> None:
         """Answer the POST with this HTTP status, unless the sender is gone."""

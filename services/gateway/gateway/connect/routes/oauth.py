@@ -19,13 +19,14 @@ from gateway.connect.sign_in_responses import AccountsProved, MerchantConnected,
 from gateway.pages.openapi_descriptions import (
     OPTIONAL_SESSION,
     UNAVAILABLE,
+    describe_continuation,
     describe_either,
     describe_problems,
     describe_query,
     describe_redirect,
     describe_route,
 )
-from gateway.pages.responses import respond_problem
+from gateway.pages.responses import respond_continuation, respond_problem
 from gateway.sessions.cookies import LOGIN_COOKIE_DESCRIPTION, OPTIONAL_SESSION_COOKIE, Cookies
 from gateway.sessions.sessions import Sessions
 from platform_sdk.adapters import PlatformAdapter
@@ -91,7 +92,7 @@ def _add_form(routes: APIRouter, adapter: PlatformAdapter, method: OAuth, form: 
     noun = adapter.manifest.account_noun
     description = describe_route(
         f"The form's way to a {noun}'s sign-in",
-        describe_redirect(303, f"To the sign-in of this {noun}."),
+        describe_continuation(f"To the sign-in of this {noun}."),
         describe_problems({**_describe_wrong_name(adapter, form), **RATE_LIMITED}),
         # FastAPI must not require the field: the route itself answers a missing name with a page.
         openapi_extra=describe_query({form.field: form.hint}, optional=[form.field]),
@@ -103,7 +104,7 @@ def _add_form(routes: APIRouter, adapter: PlatformAdapter, method: OAuth, form: 
         account = method.parse_account(name)
         if account is None:
             return _respond_wrong_name(request, adapter, form, name)
-        return RedirectResponse(build_sign_in_path(adapter, account, purpose), 303)
+        return respond_continuation(request, build_sign_in_path(adapter, account, purpose))
 
 
 def _add_account_login(

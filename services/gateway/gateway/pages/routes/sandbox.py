@@ -12,6 +12,7 @@ import httpx
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from gateway.pages.forms import read_body
 from gateway.pages.responses import respond_problem
 
 _NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
@@ -32,7 +33,10 @@ def create_sandbox_routes(http: httpx.AsyncClient, sandbox_url: str, slugs: Iter
     async def forward(request: Request, path: str) -> Response:
         if not pages.fullmatch(path):
             return respond_problem(request, 404, "there is no such page")
-        form = await _read_limited_body(request)
+        try:
+            form = await read_body(request, MAX_FORM_BYTES)
+        except TimeoutError:
+            return respond_problem(request, 408, "the form did not come")
         if form is None:
             return respond_problem(request, 413, "the form is too large")
         try:
@@ -59,13 +63,3 @@ def compile_page_pattern(slugs: Iterable[str]) -> re.Pattern[str]:
     shop_pages = rf"shops/{_NAME}/(products(/[0-9]+/(save|touch|delete))?|admin/oauth/authorize)?"
     platform_pages = rf"({'|'.join(map(re.escape, slugs))})(/{_NAME})*/?"
     return re.compile(rf"({shop_pages}|{platform_pages})?")
-
-
-async def _read_limited_body(request: Request) -> bytes | None:
-    """Return the body; None as soon as more than `MAX_FORM_BYTES` have come. The rest is not read."""
-    form = bytearray()
-    async for chunk in request.stream():
-        form += chunk
-        if len(form) > MAX_FORM_BYTES:
-            return None
-    return bytes(form)
