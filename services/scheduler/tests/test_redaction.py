@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from hashlib import sha256
 from uuid import UUID, uuid4
 
 import httpx
@@ -15,7 +16,7 @@ from messaging.errors import UnknownConnectionError
 from scheduler.routes.ledger import build_ledger_routes
 
 pytestmark = pytest.mark.integration
-KEY = "sixteen-characters"
+KEY = "k" * 32
 
 
 async def start_work(ledger: Ledger) -> tuple[UUID, UUID]:
@@ -47,7 +48,7 @@ def build_erasure(at: int, *, epoch: int = 2) -> DataStored:
 
 async def read_connection(ledger: Ledger) -> dict[str, object]:
     app = FastAPI()
-    app.include_router(build_ledger_routes(ledger.database, {"gateway": KEY}))
+    app.include_router(build_ledger_routes(ledger.database, {sha256(KEY.encode()).hexdigest(): "gateway"}))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scheduler") as http:
         answer = await http.get(f"/connections/{SHOP}", headers={"Authorization": f"Bearer {KEY}"})
     assert answer.status_code == 200
