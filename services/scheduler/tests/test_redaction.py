@@ -16,7 +16,7 @@ from messaging.errors import UnknownConnectionError
 from scheduler.routes.ledger import build_ledger_routes
 
 pytestmark = pytest.mark.integration
-KEY = "sixteen-characters"
+KEY = "k" * 32
 
 
 async def start_work(ledger: Ledger) -> tuple[UUID, UUID]:
