@@ -57,7 +57,7 @@ def test_a_service_names_everything_that_production_refuses(service: str, tmp_pa
         "SANDBOX_URL": "http://sandbox",
         "SANDBOX_RELAYED": "http://sandbox",
         "CORS_ALLOWED_ORIGINS": "http://shop.example",
-        "INTERNAL_KEY": "k" * 32,
+        "GATEWAY_KEY": "k" * 32,
         "SPACES_BUCKT": "mine",
         **{manifest.redirect_uri_setting: "http://sync.example.com/callback" for manifest in MANIFESTS},
         **{manifest.webhook_address_setting: "http://sync.example.com/webhook" for manifest in MANIFESTS},

@@ -180,6 +180,7 @@ def test_production_runs_no_image_of_others_without_a_digest_from_the_operator()
         name: PRODUCTION[name].get("image") for name in others if PRODUCTION[name].get("profiles") != ["never"]
     } == {
         "kafka": "${KAFKA_IMAGE:?set it in .env, with its digest}",
+        "kafka-setup": "${KAFKA_IMAGE:?set it in .env, with its digest}",
         "postgres": "${POSTGRES_IMAGE:?set it in .env, with its digest}",
     }
     assert {COMPOSE[name]["image"].partition("@")[0].count(":") for name in others} == {1}, "each has a version"

@@ -162,7 +162,7 @@ def list_keys(overlay: str, name: str) -> set[str]:
 
 
 def test_the_standing_operators_pod_knows_no_database_and_no_bucket() -> None:
-    own = {"INTERNAL_KEY", "KAFKA_USERNAME", "KAFKA_PASSWORD", "kafka-ca.pem"}
+    own = {"GATEWAY_KEY", "SCHEDULER_KEY", "KAFKA_USERNAME", "KAFKA_PASSWORD", "kafka-ca.pem"}
     assert list_keys("production", "operator") == own
     assert list_keys("sandbox", "operator") == own | {"SPACES_ACCESS_KEY", "SPACES_SECRET_KEY"}, "the demo compares"
     doctor = select_kinds("production", "CronJob")["doctor"]["spec"]

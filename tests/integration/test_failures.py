@@ -241,7 +241,7 @@ def test_an_empty_list_deletes_nothing(world: World) -> None:
     world.poll_shop_now(shop)
     poll = wait_until(lambda: world.list_shop_syncs(shop, cause="poll") or None)[0]
     assert world.wait_for_sync(connected, str(poll.sync_id), within=120)["state"] == "success"
-    assert world.read_writer_state(shop).deletions_guarded
+    assert world.read_writer_state(shop).guarded_sync is not None
     assert world.find_difference(shop) is None
 
 

@@ -54,8 +54,7 @@ def refuse(**given: str) -> list[str]:
     [
         ("CORS_ALLOWED_ORIGINS", "https://a.example,http://b.example", "https://a.example, https://b.example"),
         ("STATE_TOKEN_SECRET", "k" * 32, STRONG),
-        ("INTERNAL_KEY", "an-internal-key-of-mine", STRONG),
-        ("INTERNAL_KEYS", f"gateway:{STRONG},operator:{'k' * 32}", f"gateway:{STRONG},operator:{STRONG[::-1]}"),
+        ("GATEWAY_KEY", "an-internal-key-of-mine", STRONG),
         ("TOKEN_ENCRYPTION_KEYS", "k1:" + b64encode(b"k" * 32).decode(), f"k1:{STRONG}"),
         ("KAFKA_PASSWORD", "kafka", STRONG),
         ("SPACES_SECRET_KEY", "minioadmin", STRONG),

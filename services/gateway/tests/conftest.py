@@ -433,6 +433,11 @@ class World:
         """Sends a request of another service to the internal API."""
         return await self.service.post(path, json=body, headers={"Authorization": f"Bearer {CALLERS[caller]}"})
 
+    async def get_internal(self, path: str, caller: str, **query: Any) -> httpx.Response:
+        """Gets from the internal API as another service."""
+        headers = {"Authorization": f"Bearer {CALLERS[caller]}"}
+        return await self.service.get(path, params=query, headers=headers)
+
     async def fetch_checkup(self, name: str = NAME, caller: str = "operator") -> httpx.Response:
         """Fetches the checkup of a connection, as an operator does."""
         headers = {"Authorization": f"Bearer {CALLERS[caller]}"}

@@ -335,14 +335,11 @@ async def test_what_people_do_is_in_the_audit_log_which_its_merchant_sees(world:
     ]
     assert (history[-1]["address"], history[-1]["browser"]) == ("127.0.0.1", "x" * 200)
     assert history[3]["details"]["beside"] == SECOND
-    headers = {"Authorization": "Bearer " + "p" * 20}
-    exported = (await world.service.get("/internal/audit", params={"connection": NAME}, headers=headers)).json()
-    assert [entry["action"] for entry in exported["entries"]] == [entry["action"] for entry in reversed(history)]
-    after = {"after": exported["entries"][2]["id"], "connection": NAME}
-    rest = (await world.service.get("/internal/audit", params=after, headers=headers)).json()["entries"]
-    assert rest == exported["entries"][3:]
-    headers = {"Authorization": "Bearer " + "s" * 20}
-    assert (await world.service.get("/internal/audit", headers=headers)).status_code == 403
+    exported = (await world.get_internal("/internal/audit", "operator", connection=NAME)).json()["entries"]
+    assert [entry["action"] for entry in exported] == [entry["action"] for entry in reversed(history)]
+    rest = await world.get_internal("/internal/audit", "operator", connection=NAME, after=exported[2]["id"])
+    assert rest.json()["entries"] == exported[3:]
+    assert (await world.get_internal("/internal/audit", "shopify-fetcher")).status_code == 403
 
 
 async def test_a_deletion_empties_the_audit_log_of_people_and_old_entries_are_pruned(world: Any) -> None:

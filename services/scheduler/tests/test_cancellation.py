@@ -43,7 +43,7 @@ async def test_a_running_full_sync_is_cancelled_with_what_was_coalesced_into_it(
 async def test_a_start_that_fails_meanwhile_does_not_change_a_cancelled_sync(ledger: Ledger) -> None:
     sync_id = await ledger.start_full_sync()
     async with ledger.database.transaction() as tx:
-        starting = await full_syncs.lock(tx, sync_id)
+        starting = await full_syncs.lock(tx, SHOP, sync_id)
     assert starting is not None
     await cancel(ledger, sync_id)
     async with ledger.database.transaction() as tx:
