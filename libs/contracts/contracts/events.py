@@ -291,8 +291,8 @@ class DirectReadCompleted(Event):
 class FullReadCompleted(Event):
     """The end marker of the read of a full sync, which lists the id ranges that were read.
 
-    When all of these id ranges are complete, the spaces-writer may request direct reads. If these contradict nothing, the
-    sync ends with `success`.
+    When all of these id ranges are complete, the spaces-writer may request direct reads. If these contradict nothing,
+    the sync ends with `success`.
     """
 
     kind: Literal["full_read_completed"] = "full_read_completed"
