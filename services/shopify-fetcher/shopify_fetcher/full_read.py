@@ -7,7 +7,7 @@ with the evidence that it is complete: two equal counts, or lists that came with
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-from connector.source import Checkpoint, FullReadEnd, FullReadStep, IdList, RangeEnd, RecordBatch
+from connector.source import Checkpoint, FullReadEnd, FullReadStep, RecordBatch
 from contracts.events import Record
 from platform_sdk.errors import AccessDeniedError, PermanentError, RetryLaterError
 from platforms.shopify.ids import parse_number
@@ -15,7 +15,7 @@ from shopify_fetcher.cursors import END, FullReadCursor
 from shopify_fetcher.id_lists import KEYSETS, PAGE_SIZE, IdPage, count_ids, list_ids
 from shopify_fetcher.id_ranges import find_range_end
 from shopify_fetcher.incremental_read import read_chunk
-from shopify_fetcher.range_parts import PartLister, RangePart
+from shopify_fetcher.range_parts import PartLister, build_id_list, build_range_end
 from shopify_fetcher.read_session import ReadSession
 from shopify_fetcher.record_reader import ReadResult, RecordReader, read_shop
 from shopify_fetcher.scopes import CHILD_RESOURCES, REQUIRED_SCOPES, describe_missing_scope
@@ -63,7 +63,7 @@ class FullRead:
                 yield self._build_checkpoint()
             async for step in self._read_range():
                 yield step
-            yield self._build_range_end()
+            yield build_range_end(self._cursor)
             self._cursor = self._cursor.complete_range(self._scopes)
         elif self._cursor.is_retry:
             raise PermanentError(describe_missing_scope(self._cursor.resource, self._scopes))
@@ -157,7 +157,7 @@ class FullRead:
                 self._cursor = replace(self._cursor, tries=self._cursor.tries + 1)
                 yield self._build_checkpoint()
                 raise RetryLaterError(f"{self._cursor.resource}: {part.describe_difference()}", seconds=seconds)
-            yield self._build_id_list(part)
+            yield build_id_list(self._cursor, part)
             self._cursor = replace(
                 self._cursor,
                 listed_up_to=part.high,
@@ -211,34 +211,6 @@ class FullRead:
             yield self._build_batch(tuple(result.mapped.records))
             yield self._build_checkpoint()
 
-    def _build_id_list(self, part: RangePart) -> IdList:
-        cursor = self._cursor
-        return IdList(
-            resource=cursor.resource,
-            id_range=cursor.id_range,
-            attempt=cursor.attempt,
-            after=_format_lower_bound(part.low),
-            up_to=_format_upper_bound(part.high),
-            ids=part.page.ids,
-            count=part.count,
-            is_repeated=part.is_repeated,
-        )
-
-    def _build_range_end(self) -> RangeEnd:
-        cursor = self._cursor
-        return RangeEnd(
-            resource=cursor.resource,
-            id_range=cursor.id_range,
-            attempt=cursor.attempt,
-            retry_cursor=cursor.build_retry_cursor().encode(),
-            sent_count=cursor.sent_count,
-            count_before=cursor.count_before,
-            count_after=cursor.count_after,
-            has_lists=cursor.phase in ("listed", "verified") and cursor.resource != "shop",
-            after=_format_lower_bound(cursor.low),
-            up_to=_format_upper_bound(cursor.high),
-        )
-
     def _build_full_read_end(self) -> FullReadEnd:
         """Return the marker of the full read's end.
 
@@ -274,11 +246,3 @@ def _raise_unreadable(result: ReadResult) -> None:
     for record in result.unreadable:
         reason = f"{record.id}: {record.reason}"
         raise AccessDeniedError(reason) if result.is_denied else PermanentError(reason, retryable=record.retryable)
-
-
-def _format_lower_bound(low: int) -> str:
-    return str(low) if low else ""
-
-
-def _format_upper_bound(high: int | None) -> str | None:
-    return None if high is None else str(high)

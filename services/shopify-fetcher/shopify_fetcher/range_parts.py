@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from connector.source import IdList, RangeEnd
 from shopify_fetcher.cursors import FullReadCursor
 from shopify_fetcher.id_lists import KEYSETS, CountedList, IdPage, list_and_count, list_ids, list_locations
 from shopify_fetcher.read_session import ReadSession
@@ -79,3 +80,41 @@ class PartLister:
             return first
         high = next((end for end in cursor.page_ends if end > low), cursor.high)
         return await list_and_count(self._session, KEYSETS[cursor.resource], low, high)
+
+
+def build_id_list(cursor: FullReadCursor, part: RangePart) -> IdList:
+    """Build the step that publishes a part of the cursor's id range."""
+    return IdList(
+        resource=cursor.resource,
+        id_range=cursor.id_range,
+        attempt=cursor.attempt,
+        after=_format_lower_bound(part.low),
+        up_to=_format_upper_bound(part.high),
+        ids=part.page.ids,
+        count=part.count,
+        is_repeated=part.is_repeated,
+    )
+
+
+def build_range_end(cursor: FullReadCursor) -> RangeEnd:
+    """Build the step that ends the cursor's id range, with the counts of the range."""
+    return RangeEnd(
+        resource=cursor.resource,
+        id_range=cursor.id_range,
+        attempt=cursor.attempt,
+        retry_cursor=cursor.build_retry_cursor().encode(),
+        sent_count=cursor.sent_count,
+        count_before=cursor.count_before,
+        count_after=cursor.count_after,
+        has_lists=cursor.is_listed,
+        after=_format_lower_bound(cursor.low),
+        up_to=_format_upper_bound(cursor.high),
+    )
+
+
+def _format_lower_bound(low: int) -> str:
+    return str(low) if low else ""
+
+
+def _format_upper_bound(high: int | None) -> str | None:
+    return None if high is None else str(high)

@@ -30,6 +30,7 @@ ALL = ("read_products", "read_inventory", "read_locations", "read_discounts")
 async def test_a_full_sync_brings_the_whole_shop(open_shop: Any, build_document: Any) -> None:
     shop = await open_shop(
         "whole.myshopify.com",
+        seconds=600,
         products=600,
         variants=5,
         locations=2,
@@ -212,7 +213,7 @@ def check_lists(shop: Any) -> None:
 
 
 async def test_one_product_added_and_one_deleted_meanwhile_are_told_from_a_lie_at_once(open_shop: Any) -> None:
-    shop = await open_shop("life.myshopify.com", products=600, collections=0, discounts=0)
+    shop = await open_shop("life.myshopify.com", seconds=600, products=600, collections=0, discounts=0)
     # The first six calls read the shop and its locations, and list and read the first products.
     shop.control("PUT", "/faults", {"churn_after_calls": 6, "churn_calls": 1})
     (progressed,) = await shop.run_full_sync()
