@@ -9,10 +9,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import settings
 
 from certificates import Authority
 from merchant_sync import object_store
 from merchant_sync.stack import Stack
+
+# The same examples in every run, however busy the machine is: a property test fails for everybody or for nobody.
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+settings.load_profile("repeatable")
 
 CACHED_JARS = Path(__file__).parent / "data" / "cache"
 """Where Kafka's jars are kept, so that they are downloaded only once."""

@@ -45,7 +45,7 @@ class ChurnResult:
 
 
 @contextmanager
-def exchange_products(stack: BenchmarkStack, shop: str, pairs_per_second: float) -> Iterator[list[int]]:
+def change_products(stack: BenchmarkStack, shop: str, pairs_per_second: float) -> Iterator[list[int]]:
     """Create and delete products at a steady rate, and touch others. Yield the list of the deleted products."""
     numbers, deleted, ended = list_product_numbers(stack, shop), list[int](), threading.Event()
     rng, began = Random(1), time.monotonic()
@@ -78,7 +78,7 @@ def list_product_numbers(stack: BenchmarkStack, shop: str) -> list[int]:
 def measure_churn(stack: BenchmarkStack, plan: str, products: int, pairs_per_second: float) -> ChurnResult:
     """Connect a new shop while it changes, and measure until its first object is in the bucket."""
     shop = stack.make_shop(plan=plan, products=products, variants=3)
-    with exchange_products(stack, shop, pairs_per_second) as deleted:
+    with change_products(stack, shop, pairs_per_second) as deleted:
         started = time.monotonic()
         connection = stack.shops.connect(shop)
         sync = wait_for_end(connection, None)

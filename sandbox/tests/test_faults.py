@@ -114,3 +114,18 @@ async def test_a_fault_breaks_the_token_endpoint(sandbox: Any, token: str) -> No
 async def test_an_unknown_fault_is_refused(sandbox: Any, token: str) -> None:
     answer = await sandbox.http.put("/control/shops/acme.myshopify.com/faults", json={"sulk": True})
     assert answer.status_code == 400
+
+
+async def test_products_come_and_go_before_as_many_calls_as_the_fault_says(sandbox: Any, token: str) -> None:
+    query = "{ products(first: 50) { nodes { id } } productsCount { count } }"
+
+    async def list_ids() -> tuple[set[str], int]:
+        data = (await sandbox.query(token, query)).json()["data"]
+        return {node["id"] for node in data["products"]["nodes"]}, data["productsCount"]["count"]
+
+    before, _ = await list_ids()
+    await sandbox.control("PUT", "/faults", {"churn_after_calls": 1, "churn_calls": 1, "churn_pairs": 2})
+    assert (await list_ids())[0] == before
+    changed, count = await list_ids()
+    assert (len(before - changed), len(changed - before), count) == (2, 2, 5)
+    assert (await list_ids())[0] == changed

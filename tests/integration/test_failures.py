@@ -235,13 +235,13 @@ def test_partial_data_with_access_denied_deletes_nothing(world: World, scope: st
 
 
 def test_an_empty_list_deletes_nothing(world: World) -> None:
-    shop = world.make_shop(products=80)
+    shop = world.make_shop(products=80, collections=0, discounts=0)
     connected = world.connect_and_sync(shop)
     world.set_faults(shop, lists="empty")
     world.poll_shop_now(shop)
     poll = wait_until(lambda: world.list_shop_syncs(shop, cause="poll") or None)[0]
-    assert world.wait_for_sync(connected, str(poll.sync_id), within=120)["state"] == "success"
-    assert world.read_writer_state(shop).guarded_sync is not None
+    sync = world.wait_for_sync(connected, str(poll.sync_id), within=120)
+    assert (sync["state"], sync["reason"]) == ("failed", "products: the platform lists 0 and counts 80")
     assert world.find_difference(shop) is None
 
 

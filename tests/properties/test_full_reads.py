@@ -34,7 +34,7 @@ COST = QueryCost(1, 1, ThrottleStatus(20_000, 20_000, 1_000))
 EMPTY_PAGE: dict[str, Any] = {"edges": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}
 EXACT_ZERO = {"count": 0, "precision": "EXACT"}
 MAX_STEPS = 5_000
-PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PROPERTY = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _parse_bounds(search: str) -> tuple[int, int | None]:
 def _hide(ids: list[int], turn: Turn) -> list[int]:
     hidden = {int(share * len(ids)) for share in turn.hidden}
     shown = [number for position, number in enumerate(ids) if position not in hidden]
-    return shown[: round(turn.cut * len(shown))]
+    return shown[: int(turn.cut * len(shown))]
 
 
 def _build_page(ids: list[int], *, has_more: bool) -> dict[str, Any]:

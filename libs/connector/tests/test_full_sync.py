@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from connector.handlers.full_sync import FullSyncHandler
+from connector.source import IdList, RangeEnd, UnreadableRecord
 from contracts.cursors import CursorState
-from contracts.events import FullReadCompleted, RangeCompleted, RecordsPage
+from contracts.events import DirectReadCompleted, FullReadCompleted, IdsListed, RangeCompleted, RecordsPage
 from messaging.errors import UnavailableError
 from platform_sdk.errors import ConnectionEndedError, PermanentError, RetryLaterError
 
@@ -147,3 +148,51 @@ async def test_a_full_sync_begins_with_the_scopes_of_its_beginning(bench: Any) -
     await handle(bench.CONNECTION, [bench.build_step(0)])
     await handle(bench.CONNECTION, [bench.build_step(1, publisher.progress[-1].cursor)])
     assert tokens.fresh == [True, False]
+
+
+async def test_a_step_whose_cursor_names_records_reads_these_directly(bench: Any) -> None:
+    publisher = bench.FakePublisher()
+    source = bench.ThingSource(existing={"a"}, unreadable={"c": UnreadableRecord("things", "c", "access denied")})
+    cursor = CursorState(records={"things": ("a", "b", "c")}).encode()
+    await build_handler(bench, source, publisher)(bench.CONNECTION, [bench.build_step(4, cursor)])
+    assert publisher.record_ids == ["a", "b"]
+    assert {page.attempt for page in publisher.select(RecordsPage)} == {0}
+    (ended,) = publisher.select(DirectReadCompleted)
+    assert (ended.requested, ended.unreadable) == ({"things": ("a", "b", "c")}, {"c": "access denied"})
+    assert [p.outcome for p in publisher.progress] == ["completed"]
+
+
+async def test_a_direct_read_continues_in_the_next_step_and_after_a_wait(bench: Any) -> None:
+    publisher = bench.FakePublisher()
+    source = bench.ThingSource(existing={"a", "b", "c"}, stop_at={"c": RetryLaterError("503")})
+    handle, cursor = (
+        build_handler(bench, source, publisher, tick=3),
+        CursorState(records={"things": ("a", "b", "c")}).encode(),
+    )
+    for number in range(10):
+        await handle(bench.CONNECTION, [bench.build_step(number, cursor)])
+        if publisher.progress[-1].outcome == "completed":
+            break
+        cursor = publisher.progress[-1].cursor
+    assert {p.outcome for p in publisher.progress} == {"advanced", "postponed", "completed"}
+    assert publisher.record_ids == ["a", "b", "c"]
+    assert len(publisher.select(DirectReadCompleted)) == 1
+
+
+async def test_lists_of_ids_are_published_before_the_end_of_their_id_range(bench: Any) -> None:
+    publisher = bench.FakePublisher()
+    listed = IdList("things", 0, 1, "", None, ("a", "b"), count=2)
+
+    class ListingSource(bench.ThingSource):  # type: ignore[misc, name-defined] # a class of the fixture
+        async def read_all(self, context: Any, cursor: str | None) -> Any:
+            """Yield a list of ids before each end of an id range."""
+            async for step in super().read_all(context, cursor):
+                if isinstance(step, RangeEnd):
+                    yield listed
+                yield step
+
+    await build_handler(bench, ListingSource(existing={"a"}), publisher)(bench.CONNECTION, [bench.build_step(0)])
+    names = [type(message.event).__name__ for message in publisher.messages]
+    assert names == ["RecordsPage", "IdsListed", "RangeCompleted", "FullReadCompleted", "SyncProgressed"]
+    (event,) = publisher.select(IdsListed)
+    assert (event.ids, event.count, event.after, event.up_to) == (("a", "b"), 2, "", None)

@@ -37,7 +37,16 @@ class FullReadCursor:
     position: int | None = None
     """The number of the last id whose record was read; None at the beginning of the id range."""
     listed_up_to: int | None = None
-    """The number of the last id up to which lists with counts were published; None at the beginning of the id range."""
+    """The number of the last id up to which lists with counts were published; None at the beginning of the id range,
+    and when the last list has no upper bound."""
+    is_listed: bool = False
+    """Whether lists with counts were published for the whole id range."""
+    unread_up_to: int | None = None
+    """The number of the last id of the published list whose records are being read; None when all were read. Its end is
+    fixed, so that a shop that gets new records all the time is read to an end."""
+    page_ends: tuple[int, ...] = ()
+    """The numbers of the last ids of the full pages that were listed: the bounds of the parts that one response shows
+    if the id range must be listed once more. There are 100 at most."""
     tries: int = 0
     """How often the list and the count of the next part of the id range disagreed."""
     attempt: int = 1
@@ -117,13 +126,15 @@ class FullReadCursor:
             return cls()
         body = _parse_cursor(cursor)
         chunked_records = tuple(UnfinishedRecord.decode(content) for content in body["chunked_records"])
-        pairs = {name: tuple(map(tuple, body[name])) for name in ("completed", "skipped")}
-        return cls(**{**{name: body[name] for name in _PLAIN_FIELDS}, **pairs}, chunked_records=chunked_records)
+        lists = {name: tuple(map(tuple, body[name])) for name in ("completed", "skipped")}
+        lists["page_ends"] = tuple(body["page_ends"])
+        return cls(**{**{name: body[name] for name in _PLAIN_FIELDS}, **lists}, chunked_records=chunked_records)
 
 
 _PLAIN_FIELDS = (
-    "resource", "id_range", "low", "high", "phase", "position", "listed_up_to", "tries", "attempt", "sent_count",
-    "count_before", "count_after", "is_retry", "started_at", "completed", "skipped",
+    "resource", "id_range", "low", "high", "phase", "position", "listed_up_to", "is_listed", "unread_up_to",
+    "page_ends", "tries", "attempt", "sent_count", "count_before", "count_after", "is_retry", "started_at",
+    "completed", "skipped",
 )  # fmt: skip
 
 

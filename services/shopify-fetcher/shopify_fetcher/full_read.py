@@ -7,15 +7,15 @@ with the evidence that it is complete: two equal counts, or lists that came with
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-from connector.source import Checkpoint, FullReadEnd, FullReadStep, IdList, RangeEnd, RecordBatch
+from connector.source import Checkpoint, FullReadEnd, FullReadStep, RecordBatch
 from contracts.events import Record
 from platform_sdk.errors import AccessDeniedError, PermanentError, RetryLaterError
 from platforms.shopify.ids import parse_number
 from shopify_fetcher.cursors import END, FullReadCursor
-from shopify_fetcher.id_lists import KEYSETS, IdPage, count_ids, list_ids
+from shopify_fetcher.id_lists import KEYSETS, PAGE_SIZE, IdPage, count_ids, list_ids
 from shopify_fetcher.id_ranges import find_range_end
 from shopify_fetcher.incremental_read import read_chunk
-from shopify_fetcher.range_parts import PartLister, RangePart
+from shopify_fetcher.range_parts import PartLister, build_id_list, build_range_end
 from shopify_fetcher.read_session import ReadSession
 from shopify_fetcher.record_reader import ReadResult, RecordReader, read_shop
 from shopify_fetcher.scopes import CHILD_RESOURCES, REQUIRED_SCOPES, describe_missing_scope
@@ -63,7 +63,7 @@ class FullRead:
                 yield self._build_checkpoint()
             async for step in self._read_range():
                 yield step
-            yield self._build_range_end()
+            yield build_range_end(self._cursor)
             self._cursor = self._cursor.complete_range(self._scopes)
         elif self._cursor.is_retry:
             raise PermanentError(describe_missing_scope(self._cursor.resource, self._scopes))
@@ -122,6 +122,8 @@ class FullRead:
             async for step in self._read_chunks():
                 yield step
             page = await self._list_next_page()
+            if len(page.ids) == PAGE_SIZE:
+                self._cursor = replace(self._cursor, page_ends=(*self._cursor.page_ends, page.last_number))
             async for step in self._read_listed_records(page):
                 yield step
             has_more = page.has_more
@@ -137,11 +139,8 @@ class FullRead:
     async def _list_next_page(self) -> IdPage:
         cursor = self._cursor
         after = cursor.low if cursor.position is None else cursor.position
-        page = self._lister.pop_first_page(after)
-        if page is None:
-            page = await list_ids(self._session, KEYSETS[cursor.resource], after, cursor.high)
-        self._lister.add_page(page)
-        return page
+        first = self._lister.pop_first_page(after)
+        return first or await list_ids(self._session, KEYSETS[cursor.resource], after, cursor.high)
 
     async def _read_lists(self) -> AsyncGenerator[FullReadStep, None]:
         """Yield the ids of the id range in parts, each listed and counted in one response.
@@ -149,26 +148,36 @@ class FullRead:
         In the phase `listed`, also yield the records. A list and a count that disagree are requested again after a
         while; when they go on disagreeing, they are yielded so, and the id range ends there.
         """
-        is_last = False
-        while not is_last:
-            async for step in self._read_chunks():
-                yield step
+        async for step in self._read_unread():
+            yield step
+        while not self._cursor.is_listed:
             part = await self._lister.list_next_part(self._cursor)
             if not part.is_consistent and self._cursor.tries < len(RETRY_SECONDS):
                 seconds = RETRY_SECONDS[self._cursor.tries]
                 self._cursor = replace(self._cursor, tries=self._cursor.tries + 1)
                 yield self._build_checkpoint()
                 raise RetryLaterError(f"{self._cursor.resource}: {part.describe_difference()}", seconds=seconds)
-            yield self._build_id_list(part)
-            if self._cursor.phase == "listed":
-                async for step in self._read_listed_records(part.page.drop_up_to(self._cursor.position or 0)):
-                    yield step
-            is_last = part.high == self._cursor.high or not part.is_consistent
-            self._cursor = replace(self._cursor, listed_up_to=part.high, tries=0)
-            if not is_last:
-                yield self._build_checkpoint()
+            yield build_id_list(self._cursor, part)
+            self._cursor = replace(
+                self._cursor,
+                listed_up_to=part.high,
+                is_listed=part.high == self._cursor.high or not part.is_consistent,
+                unread_up_to=part.page.last_number if self._cursor.phase == "listed" and part.page.ids else None,
+                tries=0,
+            )
+            yield self._build_checkpoint()
+            async for step in self._read_unread(part.page):
+                yield step
+
+    async def _read_unread(self, listed: IdPage | None = None) -> AsyncGenerator[FullReadStep, None]:
+        """Yield the records that are on the last published list and were not read. `listed` is that list, if known."""
         async for step in self._read_chunks():
             yield step
+        if self._cursor.unread_up_to is not None:
+            page = listed or await self._lister.list_unread(self._cursor)
+            async for step in self._read_listed_records(page.drop_up_to(self._cursor.position or 0)):
+                yield step
+            self._cursor = replace(self._cursor, unread_up_to=None)
 
     async def _read_shop(self) -> RecordBatch:
         record = await read_shop(self._session)
@@ -201,34 +210,6 @@ class FullRead:
             self._cursor = replace(self._cursor, chunked_records=remaining)
             yield self._build_batch(tuple(result.mapped.records))
             yield self._build_checkpoint()
-
-    def _build_id_list(self, part: RangePart) -> IdList:
-        cursor = self._cursor
-        return IdList(
-            resource=cursor.resource,
-            id_range=cursor.id_range,
-            attempt=cursor.attempt,
-            after=_format_lower_bound(part.low),
-            up_to=_format_upper_bound(part.high),
-            ids=part.page.ids,
-            count=part.count,
-            is_repeated=part.is_repeated,
-        )
-
-    def _build_range_end(self) -> RangeEnd:
-        cursor = self._cursor
-        return RangeEnd(
-            resource=cursor.resource,
-            id_range=cursor.id_range,
-            attempt=cursor.attempt,
-            retry_cursor=cursor.build_retry_cursor().encode(),
-            sent_count=cursor.sent_count,
-            count_before=cursor.count_before,
-            count_after=cursor.count_after,
-            has_lists=cursor.phase in ("listed", "verified") and cursor.resource != "shop",
-            after=_format_lower_bound(cursor.low),
-            up_to=_format_upper_bound(cursor.high),
-        )
 
     def _build_full_read_end(self) -> FullReadEnd:
         """Return the marker of the full read's end.
@@ -265,11 +246,3 @@ def _raise_unreadable(result: ReadResult) -> None:
     for record in result.unreadable:
         reason = f"{record.id}: {record.reason}"
         raise AccessDeniedError(reason) if result.is_denied else PermanentError(reason, retryable=record.retryable)
-
-
-def _format_lower_bound(low: int) -> str:
-    return str(low) if low else ""
-
-
-def _format_upper_bound(high: int | None) -> str | None:
-    return None if high is None else str(high)

@@ -30,6 +30,7 @@ ALL = ("read_products", "read_inventory", "read_locations", "read_discounts")
 async def test_a_full_sync_brings_the_whole_shop(open_shop: Any, build_document: Any) -> None:
     shop = await open_shop(
         "whole.myshopify.com",
+        seconds=600,
         products=600,
         variants=5,
         locations=2,
@@ -200,6 +201,37 @@ async def test_a_shop_of_more_than_25000_products_is_read_in_id_ranges(open_shop
     assert (last.sent_count, last.has_lists, last.up_to) == (0, True, None)
     products = {r.id for r in shop.publisher.records if r.resource == "products"}
     assert len(products) == 25_600
+
+
+def check_lists(shop: Any) -> None:
+    """Check that every list agrees with its count, and that every listed id was published at the first attempt."""
+    published = {record.id for record in shop.publisher.records}
+    for event in shop.publisher.select(IdsListed):
+        assert event.is_repeated or event.count == len(event.ids)
+        assert set(event.ids) <= published
+    assert {event.attempt for event in shop.publisher.select(RangeCompleted)} == {1}
+
+
+async def test_one_product_added_and_one_deleted_meanwhile_are_told_from_a_lie_at_once(open_shop: Any) -> None:
+    shop = await open_shop("life.myshopify.com", seconds=600, products=600, collections=0, discounts=0)
+    # The first six calls read the shop and its locations, and list and read the first products.
+    shop.control("PUT", "/faults", {"churn_after_calls": 6, "churn_calls": 1})
+    (progressed,) = await shop.run_full_sync()
+    assert (progressed.outcome, progressed.reason) == ("completed", None)
+    counted, last = [r for r in shop.publisher.select(RangeCompleted) if r.resource == "products"]
+    assert (counted.count_before, counted.count_after, counted.has_lists) == (600, 599, True)
+    assert (last.sent_count, last.after, last.up_to) == (1, counted.up_to, None)
+    check_lists(shop)
+    # The first page with the bounds, a part for each of the three pages, and what was created.
+    assert shop.control("GET", "/statistics")["operations"]["ListAndCountProducts"] == 5
+
+
+async def test_a_full_sync_in_many_steps_is_proved_while_products_come_and_go(open_shop: Any) -> None:
+    shop = await open_shop("busy.myshopify.com", seconds=0.0001, products=520, collections=2, discounts=2)
+    shop.control("PUT", "/faults", {"churn_calls": -1, "churn_pairs": 2})
+    progressed = await shop.run_full_sync()
+    assert {p.outcome for p in progressed} == {"advanced", "completed"}
+    check_lists(shop)
 
 
 async def test_10000_webhooks_over_2500_products_are_few_calls_and_no_throttle(open_shop: Any) -> None:

@@ -3,6 +3,8 @@
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts.events import IdsListed
 from spaces_writer.completeness_checks import (
@@ -57,6 +59,34 @@ def test_a_list_and_a_count_that_go_on_disagreeing_fail_the_full_read_and_name_t
     assert status.reason == "products with ids above 5 up to 7: the platform lists 1 and counts 4"
     result = check_full_read_completeness((("products", 0),), [status])
     assert (result.outcome, result.reason) == ("failed", status.reason)
+
+
+@st.composite
+def build_cover(draw: st.DrawFn) -> list[IdsListed]:
+    """Lists that cover a range without a gap, each with as many ids as were counted."""
+    bounds = ["", *map(str, sorted(draw(st.sets(st.integers(1, 50), max_size=6))))]
+    sizes = draw(st.lists(st.integers(0, 3), min_size=len(bounds), max_size=len(bounds)))
+    return [
+        make_list(size, *(f"{after}-{number}" for number in range(size)), after=after, up_to=up_to)
+        for after, up_to, size in zip(bounds, [*bounds[1:], None], sizes, strict=True)
+    ]
+
+
+@given(build_cover(), st.data())
+def test_only_lists_that_cover_the_range_and_equal_their_counts_prove_it(
+    cover: list[IdsListed], data: st.DataObject
+) -> None:
+    event = make_range_completed(uuid4(), sent_count=0).model_copy(update={"has_lists": True})
+    other_run = [make_list(1, "x", after="other", up_to="bound")]
+    shuffled = data.draw(st.permutations([*cover, *other_run]))
+    assert check_range_completeness(event, 0, shuffled).is_complete
+    chosen = data.draw(st.sampled_from(cover))
+    others = [listed for listed in shuffled if listed is not chosen]
+    assert not check_range_completeness(event, 0, others).is_complete
+    wrong = data.draw(st.integers(-3, 3).filter(bool))
+    lie = chosen.model_copy(update={"count": (chosen.count or 0) + wrong})
+    status = check_range_completeness(event, 0, [*others, lie])
+    assert (status.is_complete, status.is_final) == (False, True)
 
 
 def test_without_counts_the_same_list_twice_in_succession_is_the_proof() -> None:

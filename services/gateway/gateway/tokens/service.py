@@ -21,7 +21,13 @@ from gateway.metrics import AWAY, REAUTHORISE, REFRESHED, CountRefresh
 from gateway.store.connections import ConnectionStore, LockedConnection
 from gateway.tokens.encryption import TokenCipher
 from platform_sdk.adapters import PlatformAdapter
-from platform_sdk.errors import ConnectionEndedError, NotFoundError, TokenRejectedError, TransientError
+from platform_sdk.errors import (
+    AccountBlockedError,
+    ConnectionEndedError,
+    NotFoundError,
+    TokenRejectedError,
+    TransientError,
+)
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -160,6 +166,9 @@ class TokenService:
             if not refresh_token:
                 raise TokenRejectedError
             grant = await adapter.api.refresh_grant(parse_account(row.name), refresh_token)
+        except AccountBlockedError:
+            self._count_refresh(platform, AWAY)
+            raise
         except TransientError as error:
             self._count_refresh(platform, AWAY)
             raise TransientError(_describe_failed_refresh(adapter, str(error))) from error

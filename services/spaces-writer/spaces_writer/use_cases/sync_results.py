@@ -68,7 +68,7 @@ async def _decide_full_read_result(tx: "AsyncConnection", event: FullReadComplet
         case "success":
             await _decide_by_direct_reads(tx, event, batch)
         case "failed":
-            await _save_failure(tx, event, batch, status.reason)
+            await _record_failure(tx, event, batch, status.reason)
         case "incomplete":
             _request_retries(event, batch, status.reason, status.retry_cursors)
 
@@ -81,9 +81,9 @@ async def _decide_by_direct_reads(tx: "AsyncConnection", event: FullReadComplete
         reason = f"{count} records are read directly: they are listed but not stored, or stored but not listed"
         _request_retries(event, batch, reason, (CursorState(records=status.pending).encode(),))
     elif status.fault is not None:
-        await _save_failure(tx, event, batch, status.fault, status.guarded)
+        await _record_failure(tx, event, batch, status.fault, status.guarded)
     else:
-        await _save_success(tx, event, batch, status.note)
+        await _record_success(tx, event, batch, status.note)
 
 
 def _request_retries(
@@ -95,7 +95,7 @@ def _request_retries(
     )
 
 
-async def _save_failure(
+async def _record_failure(
     tx: "AsyncConnection",
     event: FullReadCompleted,
     batch: IngestedBatch,
@@ -108,7 +108,7 @@ async def _save_failure(
     await _save_result(tx, batch, event.read_id, result)
 
 
-async def _save_success(
+async def _record_success(
     tx: "AsyncConnection", event: FullReadCompleted, batch: IngestedBatch, note: str | None
 ) -> None:
     """Store that the full read's sync succeeded, and delete child records without a living parent."""
