@@ -12,14 +12,16 @@ import pytest
 
 from certificates import Authority, Pair
 from service import healthcheck
+from service.known_settings import OWN_SETTINGS
 from service.settings import InternalApiSettings, load_settings
 
 PROGRAM = """
 import sys
 from fastapi import FastAPI
 from service.process import Endpoint, add_health_routes, serve
+from service.known_settings import OWN_SETTINGS
 from service.settings import InternalApiSettings, load_settings
-settings = load_settings(InternalApiSettings)
+settings = load_settings(InternalApiSettings, OWN_SETTINGS)
 app = FastAPI()
 add_health_routes(app, {})
 async def start(stack):
@@ -61,7 +63,7 @@ def port(pair: Pair, tmp_path: Path) -> Iterator[int]:
 def load(monkeypatch: pytest.MonkeyPatch, **settings: object) -> InternalApiSettings:
     for name, value in {"KAFKA_BOOTSTRAP_SERVERS": "nowhere:1", **settings}.items():
         monkeypatch.setenv(name, str(value))
-    return load_settings(InternalApiSettings)
+    return load_settings(InternalApiSettings, OWN_SETTINGS)
 
 
 def test_who_trusts_the_authority_calls_by_tls_and_nobody_else(

@@ -54,7 +54,7 @@ def test_of_several_folders_a_later_one_wins_and_an_empty_file_is_none(
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     for folder, settings in (
-        (first, {"KEYS": f"gateway:{'k' * 16}", "WORD": "first"}),
+        (first, {"KEYS": f"gateway:{'a' * 64}", "WORD": "first"}),
         (second, {"WORD": "second", "OTEL_EXPORTER_OTLP_ENDPOINT": ""}),
     ):
         folder.mkdir()
@@ -64,7 +64,7 @@ def test_of_several_folders_a_later_one_wins_and_an_empty_file_is_none(
 
     loaded = load_settings(FolderSettings, OWN_SETTINGS)
 
-    assert (loaded.word, loaded.keys) == ("second", {"gateway": "k" * 16})
+    assert (loaded.word, loaded.keys) == ("second", {"a" * 64: "gateway"})
     assert loaded.otel_exporter_otlp_endpoint == ""
 
 

@@ -220,12 +220,13 @@ async def test_a_record_with_a_lasting_error_of_its_own_is_left_out() -> None:
 
 async def test_a_full_read_goes_on_after_a_record_of_unknown_form_and_counts_it() -> None:
     page_info = {"hasNextPage": False, "endCursor": "e"}
+    listed = {"locations": {"edges": [{"node": {"id": gid}} for gid in LOCATIONS], "pageInfo": page_info}}
     script = [
-        build_response({"locations": {"edges": [{"node": {"id": gid}} for gid in LOCATIONS], "pageInfo": page_info}}),
+        *[build_response(listed)] * 2,
         build_response({"nodes": [{"__typename": "Novelty"}, None]}),
     ]
     session, _, _ = open_session(*script, mode="full")
-    async with aclosing(FullRead(session, FullReadCursor("locations", is_open=True)).read()) as steps:
+    async with aclosing(FullRead(session, FullReadCursor("locations")).read()) as steps:
         seen: list[Any] = []
         while not seen or not isinstance(seen[-1], RangeEnd):
             seen.append(await anext(steps))
