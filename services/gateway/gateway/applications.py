@@ -119,7 +119,7 @@ class Parts:
             read_seconds=self.settings.proof_read_seconds,
             act_seconds=self.settings.proof_act_seconds,
         )
-        return Sessions(self.stores.sessions, self.cookies, self.keys, limits)
+        return Sessions(self.stores.sessions, self.cookies, self.keys, limits, self.addresses)
 
 
 def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi, list[WebhookReceiver], FastAPI]:

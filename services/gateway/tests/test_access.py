@@ -4,10 +4,13 @@ import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import text
+
+from gateway.pages.views import SyncView
 
 pytestmark = pytest.mark.integration
 
@@ -376,6 +379,34 @@ async def test_a_merchant_has_an_account_read_now(world: Any) -> None:
     await press(world.browser, "disconnect")
     response = await press(world.browser, "sync")
     assert (response.status_code, "not connected" in response.json()["reason"]) == (409, True)
+
+
+async def test_a_merchant_cancels_a_full_sync_of_their_own(world: Any) -> None:
+    sync = UUID((await world.connect())["sync_id"])
+    view = SyncView(sync_id=sync, connection=NAME, cause="connect", mode="full", state="running")
+    world.scheduler.syncs[sync] = view
+    page = await world.browser.get(f"/syncs/{sync}", headers={"Accept": "text/html"})
+    assert f'name="sync_id" value="{sync}"' in page.text
+    response = await press(world.browser, "cancel", sync_id=str(sync))
+    assert (response.status_code, response.headers["location"]) == (303, f"/syncs/{sync}")
+    assert world.scheduler.cancelled == [(NAME, sync)]
+    assert (await press(world.browser, "cancel", sync_id="none")).status_code == 404
+    world.scheduler.syncs[sync] = view.model_copy(update={"state": "success"})
+    refused = await press(world.browser, "cancel", sync_id=str(sync))
+    assert (refused.status_code, refused.json()["reason"]) == (409, "it has ended already")
+    stranger = world.create_browser()
+    await world.connect(stranger, shop="other")
+    assert (await press(stranger, "cancel", sync_id=str(sync))).status_code == 404
+    assert world.scheduler.cancelled == [(NAME, sync)]
+
+
+async def test_behind_a_known_proxy_the_audit_log_names_the_clients_own_address(world: Any, make_settings: Any) -> None:
+    world.restart(make_settings(trusted_proxies="127.0.0.0/8"))
+    browser = world.create_browser()
+    browser.headers["X-Forwarded-For"] = "203.0.113.9, 198.51.100.7"
+    await world.connect(browser)
+    history = (await browser.get(f"/connections/{NAME}")).json()["history"]
+    assert [entry["address"] for entry in history] == ["198.51.100.7"]
 
 
 async def test_the_pages_show_only_what_the_sign_in_allows(world: Any) -> None:

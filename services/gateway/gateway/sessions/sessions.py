@@ -14,6 +14,7 @@ from gateway.sessions.browser_keys import SESSION, BrowserKeys
 from gateway.sessions.browsers import MAX_NAME_LENGTH, Browser
 from gateway.sessions.cookies import Cookies, create_cookie_value
 from gateway.store.sessions import SessionStore
+from service.client_addresses import ClientAddresses
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,16 @@ class OpenedSession:
 class Sessions:
     """Finds the session of a request, opens sessions at a sign-in, and ends them."""
 
-    def __init__(self, store: SessionStore, cookies: Cookies, keys: BrowserKeys, limits: SessionLimits) -> None:
+    def __init__(
+        self,
+        store: SessionStore,
+        cookies: Cookies,
+        keys: BrowserKeys,
+        limits: SessionLimits,
+        addresses: ClientAddresses,
+    ) -> None:
         self._store = store
+        self._addresses = addresses
         self._cookies = cookies
         self._keys = keys
         self._limits = limits
@@ -97,7 +106,9 @@ class Sessions:
     def identify_visitor(self, request: Request) -> Visitor:
         """Return who sends this request."""
         name = request.headers.get("user-agent", "")[:MAX_NAME_LENGTH]
-        return Visitor(self._cookies.get_session(request), Browser(request.client.host if request.client else "", name))
+        peer = request.client.host if request.client else ""
+        address = self._addresses.find_client(peer, request.scope["headers"]) or peer
+        return Visitor(self._cookies.get_session(request), Browser(address, name))
 
     async def find(self, request: Request) -> Session | None:
         """Return the open session of the request's cookie; None where there is none."""

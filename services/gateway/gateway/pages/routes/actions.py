@@ -22,7 +22,7 @@ from gateway.pages.openapi_descriptions import (
     describe_route,
 )
 from gateway.pages.responses import respond_problem
-from gateway.pages.routes.pages import NOT_SIGNED_IN
+from gateway.pages.routes.pages import NOT_SIGNED_IN, parse_uuid
 from gateway.sessions.cookies import OPTIONAL_SESSION_COOKIE, Cookies
 from gateway.sessions.sessions import Session, Sessions
 from platform_sdk.adapters import PlatformAdapter
@@ -63,7 +63,8 @@ def create_action_routes(
 ) -> APIRouter:
     """Return the routes of all buttons: `POST /connections/{connection}/…` and `POST /sign-out`.
 
-    A sync needs a proof that lets the session read the connection; everything else needs a fresh one.
+    To start or to cancel a sync needs a proof that lets the session read the connection; everything else needs a fresh
+    one.
     """
     routes = APIRouter(tags=["Your data"])
     handler = _FormHandler(sessions, adapters)
@@ -128,6 +129,20 @@ def create_action_routes(
 
         return await handler.handle(request, act)
 
+    @routes.post(
+        "/connections/{connection}/cancel",
+        **_describe("Cancel a full sync that has not read everything yet", "To the sync.", sync_id="The full sync"),
+    )
+    async def cancel_sync(request: Request, connection: str) -> Response:
+        async def act(session: Session, fields: dict[str, str]) -> str:
+            if not session.can_read(connection):
+                raise NotFoundError
+            sync_id = parse_uuid(fields.get("sync_id", ""))
+            await syncs.cancel_full_sync(connection, sync_id, session.actor)
+            return f"/syncs/{sync_id}"
+
+        return await handler.handle(request, act)
+
     @routes.post("/sign-out", **_describe("End this session", "To the home page."))
     async def sign_out(request: Request) -> Response:
         async def act(session: Session, _fields: dict[str, str]) -> str:
@@ -187,7 +202,7 @@ def _build_path(connection: str) -> str:
 
 
 def _describe(summary: str, target: str, **fields: str) -> dict[str, Any]:
-    problems = _PROBLEMS | {409: "The account is not connected."}
+    problems = _PROBLEMS | {409: "The account is not connected, or the sync cannot be cancelled."}
     return describe_route(
         summary,
         describe_redirect(303, target),

@@ -126,13 +126,15 @@ def create_page_routes(
 
     @routes.get("/syncs/{sync_id}", **_SYNC)
     async def show_sync(request: Request, sync_id: str) -> Response:
+        session = await sessions.find(request)
         try:
-            document = await reader.load_sync(await sessions.find(request), _parse_uuid(sync_id))
+            document = await reader.load_sync(session, parse_uuid(sync_id))
         except NotFoundError:
             return respond_problem(request, 404, "there is no such sync among yours, or your session has ended")
         except UnavailableError:
             return respond_problem(request, 503, "the scheduler does not answer now; try again in a moment")
-        return respond(request, "sync.html", document, sync=document)
+        token = sessions.build_form_token(session) if session else ""
+        return respond(request, "sync.html", document, sync=document, form_token=token)
 
     return routes
 
@@ -178,7 +180,8 @@ def _build_prove_path(adapters: Sequence[PlatformAdapter], connection: str) -> s
     return build_sign_in_path(adapter, parse_account(connection), Purpose.PROVE) if adapter else ""
 
 
-def _parse_uuid(text: str) -> UUID:
+def parse_uuid(text: str) -> UUID:
+    """Return the UUID that `text` is. Raises NotFoundError for any other text."""
     try:
         return UUID(text)
     except ValueError as error:
