@@ -13,7 +13,8 @@ import pytest
 from contracts.topics import DEAD_LETTER_SUFFIX, list_topics
 from load_balancer import LoadBalancer
 from merchant_sync.access import resolve_access
-from merchant_sync.environment import CALLERS, OWNERS
+from merchant_sync.environment import OWNERS
+from merchant_sync.internal_keys import SECRETS
 from merchant_sync.parts import FETCHERS, GATEWAY, SANDBOX, SCHEDULER, SPACES, SPACES_WRITER
 from merchant_sync.stack import Stack
 from platforms.registry import PLATFORMS
@@ -93,9 +94,9 @@ def rotate_session_and_internal_keys(installation: Installation) -> None:
     values = installation.secrets
     # The sessions end with it; nothing else does.
     values["state_token_secret"] = create_key()
-    # Each service gets a new key for its calls, and those that are called get all of them.
-    for caller in CALLERS:
-        values[f"{caller.replace('-', '_')}_internal_key"] = secrets.token_hex(16)
+    # Each caller gets a new key for each service that it calls, and that service gets its hash.
+    for name in SECRETS:
+        values[name] = secrets.token_hex(16)
     installation.replace(GATEWAY, SCHEDULER, *FETCHERS)
 
 
