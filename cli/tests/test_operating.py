@@ -225,7 +225,7 @@ def test_the_disks_of_a_local_stack_alone_are_checked(tmp_path: Path) -> None:
 def build_sync(**fields: Any) -> dict[str, Any]:
     sync = {"sync_id": str(uuid4()), "connection": "shopify:acme.myshopify.com", "state": "running", "mode": "full"}
     sync |= {"cause": "subscriptions", "requested_at": 1_795_600_000_000, "records": 20_000, "reason": None}
-    return {**sync, "wait": None, "left_out": {}, **fields}
+    return {**sync, "wait": None, "skipped_resources": {}, "left_out": {}, **fields}
 
 
 def test_a_wait_is_told_in_words_with_the_platforms_title() -> None:
@@ -311,7 +311,7 @@ def test_what_an_upload_waits_for_is_said_in_words() -> None:
     assert texts == [
         "stored at 00:00:01 UTC, is uploaded after the first complete full sync",
         "stored at 00:00:01 UTC, the bucket refused it (SlowDown), tried again at 12:00:00 UTC",
-        "stored at 00:00:01 UTC, on its way into the bucket",
+        "stored at 00:00:01 UTC, its upload is due",
     ]
 
 

@@ -81,7 +81,8 @@ def parse_dead_letter(record: "ConsumerRecord[bytes, bytes]") -> DeadLetter:
         offset=record.offset,
         at=record.timestamp,
         connection=(record.key or b"").decode(errors="replace"),
-        came_from=texts.get("dlq-topic") or record.topic.removesuffix(DEAD_LETTER_SUFFIX),
+        # Not from a header: whoever may write to this topic must not choose where an operator replays it.
+        came_from=record.topic.removesuffix(DEAD_LETTER_SUFFIX),
         group=texts.get("dlq-group", ""),
         error=texts.get("dlq-error", ""),
         kind=texts.get("ce_type", ""),
@@ -118,9 +119,20 @@ async def load_discards(access: Access, topic: str | None) -> Mapping[str, Disca
     discards: dict[str, Discard] = {}
     async for record in _read_records(access, topic):
         if _is_note(record):
-            note = orjson.loads(record.value or b"{}")
-            discards[note["discarded"].replace("/", " ")] = Discard(record.timestamp, note["reason"])
+            position, reason = _parse_note(record.value)
+            # A note counts for the letters of its own topic alone, because others may write to the other topics.
+            if position.partition(" ")[0] == record.topic:
+                discards[position] = Discard(record.timestamp, reason)
     return discards
+
+
+def _parse_note(value: bytes | None) -> tuple[str, str]:
+    """Return the position of the discarded letter and the reason; empty texts when the note is malformed."""
+    try:
+        note = orjson.loads(value or b"{}")
+        return str(note["discarded"]).replace("/", " "), str(note["reason"])
+    except (ValueError, TypeError, KeyError):
+        return "", ""
 
 
 def count_dead_letters(access: Access) -> dict[str, int]:

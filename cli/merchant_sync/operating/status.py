@@ -100,6 +100,10 @@ def describe_block(block: dict[str, Any]) -> str:
     return f"blocked: the account is {block['reason']} at its platform; {asked}"
 
 
+def _describe_skipped(skipped: dict[str, str]) -> str:
+    return "; ".join(f"skipped {resource}: {reason}" for resource, reason in skipped.items())
+
+
 def _describe_left_out(left_out: dict[str, str]) -> str:
     return "; ".join(f"left out {record}: {reason}" for record, reason in left_out.items())
 
@@ -128,7 +132,8 @@ def describe_reason(sync: dict[str, Any]) -> str:
 
     It is empty when there is nothing to say.
     """
-    reason, wait = sync["reason"] or _describe_left_out(sync["left_out"]), sync["wait"]
+    parts = (sync["reason"], _describe_skipped(sync["skipped_resources"]), _describe_left_out(sync["left_out"]))
+    reason, wait = "; ".join(part for part in parts if part), sync["wait"]
     if wait is None:
         return reason
     if wait["is_rate_limit"]:

@@ -13,7 +13,7 @@ def describe_wait(wait: dict[str, Any]) -> str:
         return f"{since}, the bucket refused it ({wait['reason']}), tried again at {_format_time(next_attempt)}"
     if next_attempt is not None and next_attempt > datetime.now(UTC).timestamp() * 1000:
         return f"{since}, the pace of uploads allows the next one at {_format_time(next_attempt)}"
-    return f"{since}, on its way into the bucket"
+    return f"{since}, its upload is due"
 
 
 def _format_time(ms: int) -> str:

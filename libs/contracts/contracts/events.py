@@ -384,7 +384,8 @@ class SyncTotals(Event):
 class GuardedDeletions(Event):
     """Deletions that the deletion guard stopped, because a full sync missed suspiciously many records.
 
-    They are made when an operator allows them, or when later full syncs keep missing these records.
+    They are made when an operator allows them, or when a full sync at least half a day later still misses
+    them.
     """
 
     sync_id: UUID

@@ -56,8 +56,10 @@ def _permit_services(topics: tuple[Topic, ...]) -> Iterator[KafkaPermission]:
 def _permit_operator(topics: tuple[Topic, ...]) -> Iterator[KafkaPermission]:
     yield KafkaPermission(OPERATOR, "Describe", "group", "literal", "*")
     for topic in topics:
-        operation: Operation = "Read" if topic.name.endswith(DEAD_LETTER_SUFFIX) else "Write"
-        yield KafkaPermission(OPERATOR, operation, "topic", "literal", topic.name)
+        # It replays dead letters, and notes on their topic that one is discarded.
+        yield KafkaPermission(OPERATOR, "Write", "topic", "literal", topic.name)
+        if topic.name.endswith(DEAD_LETTER_SUFFIX):
+            yield KafkaPermission(OPERATOR, "Read", "topic", "literal", topic.name)
         yield KafkaPermission(OPERATOR, "DescribeConfigs", "topic", "literal", topic.name)
 
 

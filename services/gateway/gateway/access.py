@@ -52,8 +52,14 @@ class AccessService:
             log.info("connection detached", connection=name)
 
     async def end_other_sessions(self, session: Session, name: str) -> None:
-        """End the access of all other sessions to a connection. They keep their access to others."""
+        """End the access of all other sessions to a connection. They keep their access to others.
+
+        Raises NotFoundError when there is no such connection or its data is deleted.
+        """
         async with self._connections.lock_all([name]) as locked:
+            row = locked.by_name[name].row
+            if row is None or row.state == REDACTED:
+                raise NotFoundError
             count = await locked.sessions.delete_other_proofs(name, session.id)
             details = {"sessions": str(count)}
             await locked.by_name[name].record(AuditEntry(Action.END_OTHER_SESSIONS, name, session.actor, details))

@@ -47,19 +47,19 @@ def test_the_four_parts_are_merged() -> None:
 @pytest.mark.parametrize(
     ("wait", "words"),
     [
-        (UploadWaitView(since=1), "stored, and on its way into the bucket"),
-        (UploadWaitView(since=1, next_attempt_at=500), "stored, and on its way into the bucket"),
+        (UploadWaitView(since=1), "stored, but not in the bucket yet: its upload is due"),
+        (UploadWaitView(since=1, next_attempt_at=500), "stored, but not in the bucket yet: its upload is due"),
         (
             UploadWaitView(since=1, next_attempt_at=43_200_000),
             "the pace of uploads allows the next one at 12:00:00 UTC",
         ),
         (
             UploadWaitView(since=1, next_attempt_at=43_200_000, reason="AccessDenied: no"),
-            "the bucket refused the upload, which is tried again at 12:00:00 UTC",
+            "the upload failed, and is tried again at 12:00:00 UTC",
         ),
         (
             UploadWaitView(since=1, next_attempt_at=500, reason="SlowDown"),
-            "the bucket refused the upload, which is tried again now",
+            "the upload failed, and is tried again now",
         ),
         (UploadWaitView(since=1, needs_full_sync=True), "it is uploaded after the first complete full sync"),
     ],
@@ -71,9 +71,12 @@ def test_a_storing_sync_says_in_words_what_it_waits_for(wait: UploadWaitView, wo
     assert "reason" not in document["upload_wait"], "the bucket's words are the operator's"
 
 
-def test_a_full_sync_names_how_many_records_the_deletion_guard_keeps() -> None:
-    document = build_sync_document(build_sync("storing", guarded_records=120), status=OK, result=OK, now=0)
-    assert "120 others that it did not list are kept" in document["polling_test"]["message"]
+def test_a_full_sync_says_what_it_has_skipped_and_left_out() -> None:
+    sync = build_sync(
+        "storing", skipped_resources={"discounts": "no scope"}, left_out={"p7": "unknown", "p8": "unknown"}
+    )
+    document = build_sync_document(sync, status=OK, result=OK, now=0)
+    assert document["polling_test"]["message"].endswith("; skipped: discounts; 2 left out")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +174,7 @@ async def test_the_connections_page_says_what_is_stored_and_what_is_not(world: A
         connection=NAME, upload_wait=UploadWaitView(since=1, reason="403")
     )
     text = (await page.get("/connections")).text
-    assert ("Stored as" in text, "nothing yet" in text, "the bucket refused the upload" in text) == (False, True, True)
+    assert ("Stored as" in text, "nothing yet" in text, "the upload failed" in text) == (False, True, True)
     upload = UploadView(key="acme.myshopify.com/shopify_data.json", outcome="uploaded")
     world.scheduler.connections[NAME] = ConnectionView(connection=NAME, upload=upload)
     text = (await page.get("/connections")).text

@@ -162,6 +162,18 @@ async def test_the_end_of_a_connection_ends_its_block(ledger: Ledger, state: str
     assert (await ledger.list_full_syncs("queued"), await ledger.list_full_syncs("running")) == ([], [])
 
 
+async def test_a_probe_that_fails_leaves_another_one(ledger: Ledger) -> None:
+    probe = await ledger.start_full_sync()
+    await ledger.progress(SHOP, [build_progress(probe, "blocked", step=1, reason="frozen")])
+    await ledger.make_owed_due()
+    await ledger.dispatch()
+    step = (await ledger.get_sync(probe))["step"]
+    await ledger.progress(SHOP, [build_progress(probe, "failed", step=step, retryable=False, reason="HTTP 400")])
+    owed = await ledger.get_owed()
+    assert (owed["sync_id"] != probe, owed["state"]) == (True, "queued")
+    assert (await get_row(ledger)).blocked == "frozen"
+
+
 async def test_a_new_consent_ends_the_block_and_reads_at_once(ledger: Ledger) -> None:
     webhook, wanted = await block(ledger), uuid4()
     owed = (await ledger.get_owed())["sync_id"]

@@ -72,7 +72,7 @@ async def test_a_cancelled_sync_is_no_success_although_the_writer_has_stored_it(
 async def test_what_is_stored_or_has_ended_cannot_be_cancelled(ledger: Ledger) -> None:
     sync_id = await ledger.start_full_sync()
     await ledger.data_stored(SHOP, [build_result(sync_id)])
-    assert await cancel(ledger, sync_id) == (409, "its data is stored already, and on its way into the bucket")
+    assert await cancel(ledger, sync_id) == (409, "its data is stored already, and is being uploaded")
     await ledger.data_stored(SHOP, [build_upload(1)])
     assert await cancel(ledger, sync_id) == (409, "it has ended already")
     assert await ledger.get_state(sync_id) == "success"
@@ -86,6 +86,18 @@ async def test_a_sync_that_brings_reported_changes_cannot_be_cancelled(ledger: L
     reason = "it reads changes that the platform has reported, and they would be lost"
     for sync_id in (first, request, owed):
         assert await cancel(ledger, sync_id) == (409, reason)
+
+
+async def test_the_full_sync_that_asks_a_closed_account_cannot_be_cancelled(ledger: Ledger) -> None:
+    sync_id = await ledger.start_full_sync()
+    await ledger.progress(SHOP, [build_progress(sync_id, "blocked", step=1, reason="frozen")])
+    assert await cancel(ledger, sync_id) == (409, "it finds out when the account is open again at its platform")
+
+
+async def test_what_another_full_sync_does_is_cancelled_there(ledger: Ledger) -> None:
+    first, second = await ledger.start_full_sync(), uuid4()
+    await ledger.change_connection(revision=2, wanted_sync=second)
+    assert await cancel(ledger, second) == (409, f"the full sync {first} does its work; cancel that one")
 
 
 async def test_only_the_gateway_cancels_and_only_a_sync_of_the_connection_that_it_names(ledger: Ledger) -> None:

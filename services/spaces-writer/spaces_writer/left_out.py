@@ -11,9 +11,13 @@ MAX_NAMED = 50
 
 
 def describe_left_out(records: Iterable["OutdatedRecord"]) -> dict[str, str]:
-    """Return the reason for each of the first 50 records by id, and what is shown of the record instead."""
-    named = list(records)[:MAX_NAMED]
-    return {record.id: f"{record.reason}; {_describe_stored_version(record)}" for record in named}
+    """Return the reason for each of the first 50 records by id, and what is shown of the record instead.
+
+    The entry `…` says how many more there are.
+    """
+    all_records = list(records)
+    named = {r.id: f"{r.reason}; {_describe_stored_version(r)}" for r in all_records[:MAX_NAMED]}
+    return named | ({"…": f"{len(all_records) - MAX_NAMED} more"} if len(all_records) > MAX_NAMED else {})
 
 
 def _describe_stored_version(record: "OutdatedRecord") -> str:

@@ -285,6 +285,24 @@ async def test_the_result_of_direct_reads_is_published_again_when_their_end_is_d
     assert list_results(first) == list_results(second)
 
 
+async def test_a_record_that_a_direct_read_could_not_read_fails_the_sync_however_often(writer: Writer) -> None:
+    await store(writer, 1, 2)
+    for started_at in (9 * MINUTE, 19 * MINUTE):
+        read_id, _ = await read(writer, 1, started_at=started_at)
+        end = make_direct_read_completed(read_id, make_product(2, read_at=started_at))
+        end = end.model_copy(update={"unreadable": {make_gid(2): "HTTP 500"}})
+        (result,) = list_results(await writer.ingest_full_read(end))
+        assert (result.status, "HTTP 500" in (result.reason or "")) == ("failed", True)
+    assert len(await writer.load_titles()) == 2
+
+
+async def test_the_first_full_sync_after_a_disconnect_is_not_guarded(writer: Writer) -> None:
+    await store(writer, *range(1, 201))
+    await writer.execute("UPDATE connections SET fully_read = false")
+    _, events = await read(writer, *range(1, 101), started_at=9 * MINUTE)
+    assert len(parse_requested(events)["products"]) == 100
+
+
 async def test_pages_of_direct_reads_belong_to_no_id_range(writer: Writer) -> None:
     await store(writer, 1, 2)
     read_id, _ = await read(writer, 1, started_at=9 * MINUTE)

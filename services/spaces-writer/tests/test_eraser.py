@@ -111,7 +111,7 @@ async def test_a_connection_of_another_merchant_is_put_anew_with_that_merchants_
     await writer.update_connection(make_page_connection(revision=2, merchant=OTHER))
     upload = await writer.build(PAGE)
     assert upload is not None
-    assert upload.outcome == "restored"
+    assert upload.outcome == "uploaded"
     assert writer.bucket.objects[PAGE_KEY][1]["merchant"] == str(OTHER)
 
 

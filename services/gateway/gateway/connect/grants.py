@@ -80,16 +80,18 @@ class GrantService:
         assert first.merchant is not None
         return Connected(session, tuple(locked.by_name), accounts, grants, first.merchant)
 
-    async def store_proof(self, grants: Mapping[str, Grant], visitor: Visitor) -> SignedIn:
+    async def store_proof(
+        self, grants: Mapping[str, Grant], visitor: Visitor, *, has_installed_app: bool = False
+    ) -> SignedIn:
         """Store that the visitor has proved the connections of these accounts. The grants themselves are not stored.
 
-        A platform may have installed the app only for this proof: then it is removed again from accounts that are not
+        With `has_installed_app` the proof may have installed the app: it is removed again from accounts that are not
         connected. Raises RequestRejectedError when no data of any of the accounts is held here.
         """
         async with self._connections.lock_all(self.list_connection_names(grants)) as locked:
             for account, grant in grants.items():
                 row = locked.by_name[build_connection_name(self._adapter.slug, account)].row
-                if row is None or row.state in (UNINSTALLED, REDACTED):
+                if has_installed_app and (row is None or row.state in (UNINSTALLED, REDACTED)):
                     await self._remove_app(account, grant)
             known = {name: one for name, one in locked.by_name.items() if one.row and one.row.state != REDACTED}
             if not known:

@@ -15,7 +15,8 @@ from gateway.connections import REDACTED, UNINSTALLED, Connection
 ERASED, ERASING, NOT_KNOWN = "erased", "being erased", "not known now"
 DISCONNECTED, CONNECTED_AGAIN, NOTHING_HELD = "disconnected", "connected again", "nothing held"
 KEPT = (
-    "the name of the connection and a number that rises with each deletion are kept, "
+    "the name of the connection, a number that rises with each deletion, and what was done to it and when, without "
+    "persons, are kept, "
     "so that nothing which was on its way can bring the data back"
 )
 
@@ -53,7 +54,8 @@ _MESSAGES = {
     RequestKind.CUSTOMER_DELETION: "No data of customers is kept, so that there is nothing to delete.",
     RequestKind.CUSTOMER_DATA: "No data of customers is kept, so that there is nothing to hand out.",
 }
-_DELETION_MESSAGE = "All data of these connections is deleted: tokens, records, and the stored documents."
+_DELETED = "All data of these connections is deleted: tokens, records, and the stored documents."
+_DELETING = "All data of these connections is being deleted: tokens, records, and the stored documents."
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def build_request_document(request: DeletionRequest, parts: Sequence[ConnectionP
         confirmation_code=request.code,
         kind=request.kind,
         state="carried out" if is_done else "under way",
-        message=_MESSAGES.get(request.kind, _DELETION_MESSAGE),
+        message=_MESSAGES.get(request.kind, _DELETED if is_done else _DELETING),
         asked_at=request.requested_at,
         connections=list(parts),
         kept=KEPT if request.kind.is_deletion else None,

@@ -8,7 +8,7 @@ import structlog
 
 from contracts.events import SyncRequested, parse_account, parse_platform
 from gateway.audit import Action, Actor, AuditEntry
-from gateway.connections import MANUAL, Connection, apply_manual_sync_request
+from gateway.connections import MANUAL, REDACTED, Connection, apply_manual_sync_request
 from gateway.pages.client import SchedulerClient
 from gateway.store.connections import ConnectionStore
 from platform_sdk.adapters import PlatformAdapter
@@ -60,7 +60,8 @@ class ManualSyncs:
         """
         await self._scheduler.cancel_sync(name, sync_id)
         async with self._connections.lock(name) as locked:
-            await locked.record(AuditEntry(Action.CANCEL_SYNC, name, actor, {"sync_id": str(sync_id)}))
+            if locked.row is not None and locked.row.state != REDACTED:
+                await locked.record(AuditEntry(Action.CANCEL_SYNC, name, actor, {"sync_id": str(sync_id)}))
         log.info("sync cancelled", connection=name, sync_id=str(sync_id))
 
     async def allow_deletions(self, name: str, guarded_sync: UUID, reason: str, actor: Actor) -> UUID:

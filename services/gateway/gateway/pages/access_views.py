@@ -25,7 +25,10 @@ class SessionDocument(ResponseModel):
 
 
 class HistoryEntry(ResponseModel):
-    """Something that was done to the connection. Address and browser are empty where no merchant did it."""
+    """Something that was done to the connection.
+
+    Address and browser are empty where no merchant did it, or where the sign-in is not fresh enough to see them.
+    """
 
     at: Timestamp
     action: str
@@ -91,13 +94,16 @@ def _build_session(other: SessionWithProof, session: Session) -> SessionDocument
 
 
 def _build_history_entry(stored: StoredAuditEntry, session: Session) -> HistoryEntry:
-    # Another connection is named only to a session that may read that one, too.
-    entry, browser = stored.entry, stored.entry.actor.browser
+    entry = stored.entry
+    # Who has signed in is shown where the sessions are: after a fresh sign-in. One's own entries are no secret.
+    is_shown = session.can_act(entry.connection) or entry.actor.session == session.id
+    browser = entry.actor.browser if is_shown else None
     return HistoryEntry(
         at=stored.at,
         action=entry.action.value,
         actor=entry.actor.kind,
         address=browser.address if browser else "",
         browser=browser.name if browser else "",
+        # Another connection is named only to a session that may read that one, too.
         details={name: value for name, value in entry.details.items() if name != BESIDE or session.can_read(value)},
     )

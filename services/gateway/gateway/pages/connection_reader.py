@@ -12,6 +12,7 @@ from gateway.pages.responses import ResponseModel
 from gateway.pages.views import (
     ConnectedDocument,
     ConnectionDocument,
+    SyncView,
     build_connected_document,
     build_connection_document,
     build_queued_sync,
@@ -70,9 +71,7 @@ class ConnectionReader:
             raise NotFoundError
         own = await self._stores.webhook_checks.find(sync_id)
         try:
-            sync = await self._scheduler.fetch_sync(sync_id)
-            if sync is None and own is not None:
-                sync = build_queued_sync(sync_id, own.connection, own.created_at)
+            sync = await self._scheduler.fetch_sync(sync_id) or await self._find_requested(session, sync_id)
         except UnavailableError:
             if own is None:
                 raise
@@ -81,6 +80,13 @@ class ConnectionReader:
             raise NotFoundError
         status, result = (own.webhook_status, own.probe_result) if own else (None, None)
         return build_sync_document(sync, status=status, result=result, now=self._now())
+
+    async def _find_requested(self, session: Session, sync_id: UUID) -> SyncView | None:
+        """Return a full sync that one of the session's connections wants, and that the scheduler does not know yet."""
+        for row in await self._find_readable(session, session.readable_connections):
+            if row.wanted_sync == sync_id:
+                return build_queued_sync(sync_id, row.name, None).model_copy(update={"cause": row.wanted_cause})
+        return None
 
     async def load_connections(self, session: Session) -> dict[str, Any]:
         """Return the JSON of all connections that the session may read."""

@@ -17,6 +17,8 @@ from platform_sdk.adapters import PlatformAdapter
 PENDING, SUCCESS, FAILED = "pending", "success", "failed"
 STORING = "storing"
 FINAL_STATES = ("success", "failed", "cancelled")
+UNKNOWN = "unknown"
+_NOT_KNOWN = "not known: the scheduler does not answer now"
 MAX_PROBE_MS = 60_000
 """A webhook probe that is still pending so long after it was sent has ended with its process."""
 
@@ -197,7 +199,7 @@ def build_queued_sync(sync_id: UUID, connection: str, requested_at: int | None) 
 
 def build_unknown_sync(sync_id: UUID, connection: str) -> SyncView:
     """Return a sync in state `unknown`, to show for a sync while the scheduler does not answer."""
-    return build_queued_sync(sync_id, connection, None).model_copy(update={"state": "unknown"})
+    return build_queued_sync(sync_id, connection, None).model_copy(update={"state": UNKNOWN, "cause": ""})
 
 
 def build_sync_document(
@@ -298,11 +300,15 @@ def _build_probe_result(result: Mapping[str, Any] | None, now: int) -> dict[str,
 def _build_read_outcome(sync: SyncView) -> dict[str, Any]:
     if sync.state in (STORING, SUCCESS):
         message = f"the full read is complete, with {sync.records} records"
-        if sync.guarded_records:
-            message += f"; {sync.guarded_records} others that it did not list are kept: so many at once may be a fault"
+        if sync.skipped_resources:
+            message += f"; skipped: {', '.join(sync.skipped_resources)}"
+        if sync.left_out:
+            message += f"; {len(sync.left_out)} left out"
         return _build_outcome(SUCCESS, message)
     if sync.state in FINAL_STATES:
         return _build_outcome(FAILED, sync.reason or f"the full read was {sync.state}")
+    if sync.state == UNKNOWN:
+        return _build_outcome(PENDING, _NOT_KNOWN)
     return _build_outcome(PENDING, "the full read is not complete yet")
 
 
@@ -319,8 +325,9 @@ def _build_upload_outcome(sync: SyncView, now: int) -> dict[str, Any]:
     if sync.upload_wait is not None:
         return _build_outcome(PENDING, describe_upload_wait(sync.upload_wait, now))
     if sync.state in FINAL_STATES:
-        return _build_outcome(FAILED, f"nothing is stored from a sync that is {sync.state}")
-    return _build_outcome(PENDING, "nothing is uploaded before the read is complete")
+        reason = f"no upload is reported for a sync that is {sync.state}; records that it stored are kept"
+        return _build_outcome(FAILED, reason)
+    return _build_outcome(PENDING, _NOT_KNOWN if sync.state == UNKNOWN else "the read is not complete yet")
 
 
 def describe_upload_wait(wait: UploadWaitView, now: int) -> str:
@@ -330,10 +337,10 @@ def describe_upload_wait(wait: UploadWaitView, now: int) -> str:
     is_later = wait.next_attempt_at is not None and wait.next_attempt_at > now
     at = f"at {_format_time(wait.next_attempt_at)}" if is_later and wait.next_attempt_at else "now"
     if wait.reason:
-        return f"stored, but not in the bucket yet: the bucket refused the upload, which is tried again {at}"
+        return f"stored, but not in the bucket yet: the upload failed, and is tried again {at}"
     if is_later:
         return f"stored, but not in the bucket yet: the pace of uploads allows the next one {at}"
-    return "stored, and on its way into the bucket"
+    return "stored, but not in the bucket yet: its upload is due"
 
 
 def _format_time(ms: int) -> str:

@@ -1,1 +1,1 @@
-"""The scheduler's internal HTTP API, which only reads."""
+"""The scheduler's internal HTTP API: it reads the ledger, and cancels full syncs."""

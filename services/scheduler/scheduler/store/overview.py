@@ -47,7 +47,7 @@ SELECT l.sync_id, c.connection, 'full' AS mode, l.cause, l.reason,
     CAST(extract(epoch FROM now() - l.finished_at) AS double precision) AS age
 FROM connections c CROSS JOIN LATERAL (
     SELECT * FROM syncs WHERE syncs.connection = c.connection AND mode = 'full' AND coalesced_into IS NULL
-        AND syncs.state NOT IN ('queued', 'running') ORDER BY requested_at DESC LIMIT 1) l
+        AND syncs.state NOT IN ('queued', 'running', 'cancelled') ORDER BY requested_at DESC LIMIT 1) l
 WHERE c.state = 'connected' AND l.state = 'failed' ORDER BY l.finished_at DESC LIMIT :limit
 """)
 MAX_FAILURES = MAX_BLOCKED = 20

@@ -80,7 +80,7 @@ _LIST_LATEST = text(f"""
 """)
 _FIND_LAST_FULL_SYNC = text(f"""
 {_SELECT_WITH_UPLOADS} WHERE syncs.connection = :connection AND mode = 'full' AND coalesced_into IS NULL
-  AND syncs.state NOT IN {OPEN} ORDER BY requested_at DESC LIMIT 1
+  AND syncs.state NOT IN {OPEN} AND syncs.state <> 'cancelled' ORDER BY requested_at DESC LIMIT 1
 """)
 _LIST_OPEN_REQUESTS = text(f"""
 SELECT sync_id, connection, epoch, requested_records, attempts FROM syncs
@@ -257,7 +257,7 @@ async def list_latest(tx: AsyncConnection, connection: str, limit: int) -> list[
 async def find_last_full_sync(tx: AsyncConnection, connection: str) -> dict[str, Any] | None:
     """Return the row of the connection's latest full sync that is not open, as a dict like that of `get`, or None.
 
-    Syncs of webhooks, however many, do not hide it.
+    Neither syncs of webhooks, however many, nor cancelled ones hide it.
     """
     row = (await tx.execute(_FIND_LAST_FULL_SYNC, {"connection": connection})).mappings().one_or_none()
     return dict(row) if row else None

@@ -31,7 +31,8 @@ async def finish_syncs(
     `reason`. If a result names a sync whose request has not been received yet, the sync is inserted as finished.
 
     A failure ends no incremental sync of a live connection, because its change was acknowledged to the platform: the
-    sync waits for a full sync that reads the change, and ends with that one.
+    sync waits for a full sync that reads the change, and ends with that one. A full sync is owed as well when the one
+    that has failed was the probe of a blocked connection, which nothing else would ask again.
     """
     row = await connections.lock(tx, connection) if state == "failed" else None
     is_owed = row is not None and row.state == "connected"
@@ -46,8 +47,11 @@ async def finish_syncs(
         insert_missing=result is not None and state != "cancelled",
         full_only=is_owed,
     )
-    if row is not None and is_owed and (uncovered := await owed_syncs.list_uncovered(tx, connection, sync_ids)):
-        await coalesce_into_owed_sync(tx, row, uncovered, reason or (result.reason if result else None))
+    if row is not None and is_owed:
+        uncovered = await owed_syncs.list_uncovered(tx, connection, sync_ids)
+        has_failed_probe = row.blocked is not None and any(sync.mode == "full" for sync in finished)
+        if uncovered or has_failed_probe:
+            await coalesce_into_owed_sync(tx, row, uncovered, reason or (result.reason if result else None))
     count_and_log_finished(counts, connection, finished, state, reason or (result.reason if result else None))
     return finished
 

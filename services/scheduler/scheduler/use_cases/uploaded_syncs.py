@@ -39,7 +39,8 @@ async def fail_or_cancel_syncs(
 ) -> None:
     """End the open syncs whose read the spaces-writer found to have failed, or whose data it refused."""
     ended = await finish_syncs(tx, counts, connection, epoch, result.sync_ids, result.status, result)
-    if result.status == "failed" and any(sync.mode == "full" for sync in ended):
+    # A full sync that failed for another reason says nothing about the guard of an earlier one.
+    if result.guarded_deletions is not None and any(sync.mode == "full" for sync in ended):
         await deletion_guards.record(tx, connection, [sync.sync_id for sync in ended], result.guarded_deletions)
 
 

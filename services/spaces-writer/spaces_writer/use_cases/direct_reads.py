@@ -51,7 +51,9 @@ async def check_direct_reads(tx: "AsyncConnection", event: FullReadCompleted, ba
     if not pending:
         resources = sorted({resource for resource, _ in event.id_ranges})
         unlisted = await records.find_unlisted(tx, name, read_id, resources, event.started_at)
-        guarded = await _apply_guard(tx, event, batch, unlisted.keys() - requested.keys(), resources)
+        # Before the first complete full sync nothing is shown that a fault could take away.
+        candidates = unlisted.keys() - requested.keys() if batch.row.fully_read else ()
+        guarded = await _apply_guard(tx, event, batch, candidates, resources)
         if guarded is not None:
             text = f"{guarded.records} of {guarded.stored} records were not listed by this full read; none is deleted"
             return DirectReadStatus(fault=text, guarded=guarded)

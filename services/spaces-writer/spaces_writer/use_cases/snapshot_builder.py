@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 from uuid import uuid4
 
 import structlog
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from spaces_writer.client import BucketClient
 
 log = structlog.get_logger()
+Replacement = Literal["restored", "uploaded"]
+"""The outcome of an upload that replaces an object with the same content."""
 
 
 @dataclass(frozen=True)
@@ -94,28 +96,30 @@ class SnapshotBuilder:
 
     async def _build_and_upload(self, snapshot: Snapshot) -> Upload:
         try:
-            is_lost = await self._is_object_lost(snapshot)
+            replacement = await self._find_replacement(snapshot)
         except UnavailableError as error:
             return _build_failed_upload(snapshot, error)
-        if snapshot.sequence == snapshot.uploaded_sequence and not is_lost:
+        if snapshot.sequence == snapshot.uploaded_sequence and replacement is None:
             return _build_unchanged_upload(snapshot)
         with open_temporary_file() as file:
             document = await self._build_document(snapshot.connection, file)
             try:
-                return await self._put_if_changed(snapshot, document, is_lost=is_lost)
+                return await self._put_if_changed(snapshot, document, replacement)
             except UnavailableError as error:
                 return _build_failed_upload(snapshot, error)
 
-    async def _is_object_lost(self, snapshot: Snapshot) -> bool:
-        """Return whether the uploaded object is missing, overwritten, or names another merchant than the connection's.
+    async def _find_replacement(self, snapshot: Snapshot) -> Replacement | None:
+        """Return whether the uploaded object must be replaced, and why. Without a requested check, it need not be.
 
-        Without a requested check, return False.
+        It is `restored` when it is missing or overwritten, `uploaded` when it names another merchant than the
+        connection's.
         """
         if not snapshot.is_check_due or snapshot.sha256 is None:
-            return False
+            return None
         metadata = await self._bucket.load_metadata(snapshot.object_key)
-        expected = (snapshot.sha256, str(snapshot.merchant))
-        return metadata is None or (metadata.get("sha256"), metadata.get("merchant")) != expected
+        if metadata is None or metadata.get("sha256") != snapshot.sha256:
+            return "restored"
+        return None if metadata.get("merchant") == str(snapshot.merchant) else "uploaded"
 
     async def _build_document(self, connection: str, file: IO[bytes]) -> SnapshotDocument:
         build_document = load_document_builder(connection)
@@ -129,14 +133,16 @@ class SnapshotBuilder:
         file.seek(0)
         return SnapshotDocument(file, digest.hexdigest(), size, records, view.sequence)
 
-    async def _put_if_changed(self, snapshot: Snapshot, document: SnapshotDocument, *, is_lost: bool) -> Upload:
+    async def _put_if_changed(
+        self, snapshot: Snapshot, document: SnapshotDocument, replacement: Replacement | None
+    ) -> Upload:
         now = datetime.now(UTC)
-        is_unchanged = document.sha256 == snapshot.sha256 and not is_lost
+        is_unchanged = document.sha256 == snapshot.sha256 and replacement is None
         if not is_unchanged:
             await self._bucket.put(snapshot.object_key, document.body, _build_metadata(snapshot, document, now))
         return Upload(
             key=snapshot.object_key,
-            outcome="unchanged" if is_unchanged else "restored" if is_lost else "uploaded",
+            outcome="unchanged" if is_unchanged else replacement or "uploaded",
             sequence=document.sequence,
             object_check=snapshot.requested_checks,
             sha256=document.sha256,
@@ -202,8 +208,6 @@ def _log_upload_outcome(connection: str, upload: Upload) -> None:
         case "unchanged":
             log.info("object unchanged", **fields)
         case "restored":
-            log.warning(
-                "object uploaded", **fields, reason="the stored object was lost or overwritten, or the merchant changed"
-            )
+            log.warning("object uploaded", **fields, reason="the stored object was lost or overwritten")
         case _:
             log.info("object uploaded", **fields)

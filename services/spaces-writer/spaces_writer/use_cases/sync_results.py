@@ -52,12 +52,19 @@ async def save_end_and_decide_result(tx: "AsyncConnection", event: FullReadCompl
 async def save_direct_read_and_decide_result(
     tx: "AsyncConnection", event: DirectReadCompleted, batch: IngestedBatch
 ) -> None:
-    """Store that a full read has read some records directly, and decide the result of its sync again."""
+    """Store that a full read has read some records directly, and decide the result of its sync again.
+
+    A record that could not be read proves nothing: the sync fails, and the next one reads it again.
+    """
     if await _repeat_result(tx, event.connection, event.read_id, batch):
         return
     await direct_reads.complete(tx, event)
     full_read = await reads.load_full_read(tx, event.connection, event.read_id)
-    if full_read is not None:
+    if full_read is not None and event.unreadable:
+        example, reason = next(iter(event.unreadable.items()))
+        text = f"{len(event.unreadable)} records could not be read directly, e.g. {example}: {reason}"
+        await _record_failure(tx, full_read, batch, text)
+    elif full_read is not None:
         await _decide_full_read_result(tx, full_read, batch)
 
 

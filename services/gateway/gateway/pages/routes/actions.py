@@ -63,8 +63,7 @@ def create_action_routes(
 ) -> APIRouter:
     """Return the routes of all buttons: `POST /connections/{connection}/…` and `POST /sign-out`.
 
-    To start or to cancel a sync needs a proof that lets the session read the connection; everything else needs a fresh
-    one.
+    To start a sync needs a proof that lets the session read the connection; everything else needs a fresh one.
     """
     routes = APIRouter(tags=["Your data"])
     handler = _FormHandler(sessions, adapters)
@@ -135,8 +134,7 @@ def create_action_routes(
     )
     async def cancel_sync(request: Request, connection: str) -> Response:
         async def act(session: Session, fields: dict[str, str]) -> str:
-            if not session.can_read(connection):
-                raise NotFoundError
+            require_fresh_proof(session, connection)
             sync_id = parse_uuid(fields.get("sync_id", ""))
             await syncs.cancel_full_sync(connection, sync_id, session.actor)
             return f"/syncs/{sync_id}"
@@ -172,11 +170,15 @@ class _FormHandler:
 
     async def handle(self, request: Request, act: Act) -> Response:
         """Check that a page of the session sent the form, call `act`, and redirect to the path that it returns."""
+        try:
+            # Before the session is looked up: its proofs must be valid when the form is complete.
+            fields = await read_form(request)
+        except RequestRejectedError as error:
+            return respond_problem(request, error.status, error.reason)
         session = await self._sessions.find(request)
         if session is None:
             return respond_problem(request, 401, NOT_SIGNED_IN)
         try:
-            fields = await read_form(request)
             if not is_same_origin(request) or not has_form_token(fields, self._sessions.build_form_token(session)):
                 reason = "this was not sent by a page of your session; open the page again"
                 return respond_problem(request, 403, reason, again="/connections")

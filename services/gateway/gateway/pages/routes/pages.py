@@ -133,7 +133,8 @@ def create_page_routes(
             return respond_problem(request, 404, "there is no such sync among yours, or your session has ended")
         except UnavailableError:
             return respond_problem(request, 503, "the scheduler does not answer now; try again in a moment")
-        token = sessions.build_form_token(session) if session else ""
+        can_act = session is not None and session.can_act(document["connection"])
+        token = sessions.build_form_token(session) if session and can_act else ""
         return respond(request, "sync.html", document, sync=document, form_token=token)
 
     return routes
