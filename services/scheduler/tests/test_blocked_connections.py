@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from ledger_fixture import SHOP, Ledger, build_progress, build_request
+from ledger_fixture import SHOP, Ledger, build_progress, build_request, build_result, build_upload
 from scheduler.store import connections
 
 pytestmark = pytest.mark.integration
@@ -160,6 +160,17 @@ async def test_the_end_of_a_connection_ends_its_block(ledger: Ledger, state: str
     await ledger.change_connection(revision=2, epoch=2, state=state)
     assert (await get_row(ledger)).blocked is None
     assert (await ledger.list_full_syncs("queued"), await ledger.list_full_syncs("running")) == ([], [])
+
+
+async def test_a_result_that_comes_before_the_report_of_the_read_ends_the_block(ledger: Ledger) -> None:
+    await block(ledger)
+    owed = (await ledger.get_owed())["sync_id"]
+    await ledger.make_owed_due()
+    await ledger.dispatch()
+    step = (await ledger.get_sync(owed))["step"]
+    await ledger.data_stored(SHOP, [build_result(owed), build_upload(1)])
+    await ledger.progress(SHOP, [build_progress(owed, "completed", step=step)])
+    assert (await get_row(ledger)).blocked is None
 
 
 async def test_a_probe_that_fails_leaves_another_one(ledger: Ledger) -> None:

@@ -16,6 +16,7 @@ from scheduler.store import connections, delayed_requests, full_syncs, syncs
 from scheduler.store.connections import LedgerConnection
 from scheduler.use_cases.check_claims import check_claims
 from scheduler.use_cases.full_sync_steps import request_next_incomplete_range
+from scheduler.use_cases.owed_syncs import unblock_connection
 from scheduler.use_cases.uploaded_syncs import fail_or_cancel_syncs, record_upload_and_finish_syncs, store_syncs
 
 log = structlog.get_logger()
@@ -105,7 +106,10 @@ async def _handle_result(
     if result.status == "incomplete":
         await _handle_incomplete(tx, event.connection, result)
     elif result.status == "success":
-        await store_syncs(tx, counts, event.connection, event.epoch, result)
+        stored = await store_syncs(tx, counts, event.connection, event.epoch, result)
+        if any(sync.mode == "full" for sync in stored):
+            # The fetcher's report that the read is complete may come later than this result of it.
+            await unblock_connection(tx, row)
     elif result.status == "cancelled" or row.blocked is not None or not await _retry_syncs(tx, event, result):
         await fail_or_cancel_syncs(tx, counts, event.connection, event.epoch, result)
 

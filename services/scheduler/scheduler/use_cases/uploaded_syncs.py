@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.events import SyncResult, Upload
 from scheduler.metrics import TransactionCounts
 from scheduler.store import connections, deletion_guards, syncs, uploads
+from scheduler.store.syncs import FinishedSync
 from scheduler.use_cases.finish_syncs import count_and_log_finished, finish_syncs
 
 REASON_WITHOUT_SNAPSHOT = (
@@ -17,8 +18,10 @@ REASON_WITHOUT_SNAPSHOT = (
 
 async def store_syncs(
     tx: AsyncConnection, counts: TransactionCounts, connection: str, epoch: int, result: SyncResult
-) -> None:
+) -> list[FinishedSync]:
     """Set the open syncs whose data the spaces-writer has stored to `storing`; end them if the bucket holds the data.
+
+    Return the syncs that were open.
 
     A sync whose request has not been received yet is inserted. Data that changed nothing may be in the bucket already.
     """
@@ -32,6 +35,7 @@ async def store_syncs(
         # The syncs have not caused this upload, it was there before them.
         upload = Upload.model_validate_json(row.upload).model_copy(update={"outcome": "unchanged"})
         await _finish_uploaded(tx, counts, connection, upload)
+    return stored
 
 
 async def fail_or_cancel_syncs(
