@@ -99,11 +99,11 @@ def test_a_first_sync_is_no_success_while_the_bucket_is_down(world: World) -> No
     world.stack.kill("spaces")
     connected = world.connect(shop)
     sync = wait_until(
-        lambda: s if "refused the upload" in (s := world.fetch_sync(connected))["upload_status"]["message"] else None
+        lambda: s if "the upload failed" in (s := world.fetch_sync(connected))["upload_status"]["message"] else None
     )
     assert (sync["state"], sync["finished_at"], sync["polling_test"]["status"]) == ("storing", None, "success")
     (listed,) = connected.browser.get("/connections").json()["connections"]
-    assert (listed["upload"], "refused the upload" in listed["waits"]) == (None, True)
+    assert (listed["upload"], "the upload failed" in listed["waits"]) == (None, True)
     assert "Stored as" not in connected.browser.get("/connections", headers={"Accept": "text/html"}).text
     world.stack.start_part("spaces")
     assert world.wait_for_sync(connected, within=90)["state"] == "success"
@@ -120,7 +120,7 @@ def test_records_are_stored_while_the_bucket_is_down_and_uploaded_afterwards(wor
 
     def fetch_if_refused() -> dict[str, Any] | None:
         sync = world.fetch_sync(connected, str(syncs[0].sync_id))
-        return sync if "refused the upload" in sync["upload_status"]["message"] else None
+        return sync if "the upload failed" in sync["upload_status"]["message"] else None
 
     sync = wait_until(fetch_if_refused)
     assert (sync["state"], sync["upload"], sync["upload_status"]["status"]) == ("storing", None, "pending")
