@@ -332,10 +332,10 @@ def test_a_clean_up_that_the_deletion_guard_stopped_is_allowed_by_the_operator(
     world.set_faults(shop, webhooks_off=True)
     for product in world.list_products(shop, limit=100):
         world.control_sandbox("DELETE", f"/{shop}/products/{product['number']}")
-    sync = operator.run_json("sync", name, "--wait")
-    assert (sync["state"], sync["guarded_records"]) == ("success", 100)
+    sync = operator.run_json("sync", name, "--wait", code=1)
+    assert (sync["state"], sync["guarded_records"]) == ("failed", 100)
     assert connected.load_sync(sync["sync_id"])["guarded_records"] == 100
-    again = operator.run_json("sync", name, "--wait")
+    again = operator.run_json("sync", name, "--wait", code=1)
     assert again["guarded_records"] == 100, "a sync at once after the first is not believed"
     (guarded,) = [one for one in operator.run_json("guard", "list") if one["connection"] == name]
     assert guarded["sync_id"] == sync["sync_id"]
