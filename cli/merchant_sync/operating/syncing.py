@@ -1,7 +1,7 @@
 """Start a sync of one merchant's connection for an operator, wait until it has finished, or cancel it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -26,10 +26,7 @@ def start_sync(api: InternalApi, connection: str, records: dict[str, list[str]] 
             HTTPStatus.CONFLICT: f"{connection} is not connected ({error}): its merchant has to sign in.",
             HTTPStatus.BAD_REQUEST: str(error),
         }
-        message = next((text for status, text in messages.items() if status == error.status), None)
-        if message is None:
-            raise
-        raise StackError(message, exit_code=1, status=error.status) from None
+        raise _explain_refusal(error, messages) from None
 
 
 def cancel_sync(api: InternalApi, connection: str, sync_id: str) -> dict[str, Any]:
@@ -44,10 +41,13 @@ def cancel_sync(api: InternalApi, connection: str, sync_id: str) -> dict[str, An
             HTTPStatus.NOT_FOUND: f"{connection} has no sync {sync_id}.",
             HTTPStatus.CONFLICT: f"{sync_id} cannot be cancelled: {error}",
         }
-        message = next((text for status, text in messages.items() if status == error.status), None)
-        if message is None:
-            raise
-        raise StackError(message, exit_code=1, status=error.status) from None
+        raise _explain_refusal(error, messages) from None
+
+
+def _explain_refusal(error: StackError, messages: Mapping[HTTPStatus, str]) -> StackError:
+    """Return an error with exit code 1 and the message for the status of `error`, or `error` if there is none."""
+    message = next((text for status, text in messages.items() if status == error.status), None)
+    return error if message is None else StackError(message, exit_code=1, status=error.status)
 
 
 def wait_for_sync(api: InternalApi, sync_id: str, *, on_change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
