@@ -1,6 +1,8 @@
 """Use a running installation from outside: the gateway, the stored objects, the sandbox."""
 
+import hashlib
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,6 +34,14 @@ class StoredObject:
     def document(self) -> Any:
         """The parsed JSON of the object."""
         return orjson.loads(self.body)
+
+    def is_whole(self) -> bool:
+        """Return whether the body is the one that the metadata names by its SHA-256, if it names one."""
+        return self.metadata.get("sha256") in (None, hashlib.sha256(self.body).hexdigest())
+
+
+# With 0.1 s between reads. An object that is being replaced is whole again after one or two of them.
+READS_OF_AN_OBJECT = 50
 
 
 def create_bucket_client(access: Access) -> "S3Client":
@@ -90,12 +100,17 @@ class Visit:
     def load_object(self, key: str) -> StoredObject | None:
         """Return the object at `key`; None when there is no object.
 
-        Raises StackError when the object store is not reached or refuses the keys.
+        Raises StackError when the object store is not reached, refuses the keys, or keeps a body that is not the
+        one its metadata names.
         """
-        while True:
-            # The local store, unlike S3, breaks off a read while the object is being replaced: it is read again.
+        for _ in range(READS_OF_AN_OBJECT):
+            # The local store, unlike S3, may break off or mix up a read while the object is being replaced.
             with self._explain_errors(), suppress(ResponseStreamingError, ProtocolError):
-                return self._load_object(key)
+                stored = self._load_object(key)
+                if stored is None or stored.is_whole():
+                    return stored
+            time.sleep(0.1)
+        raise StackError(f"{key}: what the bucket holds is not what its metadata names by `sha256`")
 
     @contextmanager
     def _explain_errors(self) -> Iterator[None]:

@@ -1,11 +1,12 @@
 """How an installation is found, and how a visit reaches a gateway that knows itself by another address."""
 
+import hashlib
 from pathlib import Path
 
 import httpx
 import pytest
 
-from merchant_sync import access, dev_secrets, runtime
+from merchant_sync import access, client, dev_secrets, runtime
 from merchant_sync.client import Visit
 from merchant_sync.environment import Environment, find_external_parts
 from merchant_sync.origins import RedirectingTransport, get_origin
@@ -73,6 +74,26 @@ def test_an_object_store_that_refuses_is_an_error_that_says_what_to_give(tls_buc
         with pytest.raises(StackError, match=f"{name}") as raised:
             Visit(access.Access({**elsewhere, name: "" if name == "SPACES_CA_FILE" else "wrong"})).load_object("it")
         assert tls_bucket["SPACES_ENDPOINT_URL"] in str(raised.value)
+
+
+def test_an_object_is_read_again_until_it_is_the_one_that_its_metadata_names(
+    tls_bucket: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = access.Access({**ELSEWHERE, **tls_bucket})
+    bucket, visit, pauses = client.create_bucket_client(there), Visit(there), []
+
+    def put(body: bytes) -> None:
+        named = {"sha256": hashlib.sha256(b"the whole document").hexdigest()}
+        bucket.put_object(Bucket=visit.bucket, Key="mixed", Body=body, Metadata=named)
+
+    monkeypatch.setattr(client.time, "sleep", pauses.append)
+    put(b"the whole docu<Error>")
+    with pytest.raises(StackError, match="mixed: what the bucket holds"):
+        visit.load_object("mixed")
+    assert len(pauses) == client.READS_OF_AN_OBJECT
+    monkeypatch.setattr(client.time, "sleep", lambda _: put(b"the whole document"))
+    stored = visit.load_object("mixed")
+    assert stored and stored.body == b"the whole document"
 
 
 def test_no_secret_is_in_the_runtime_file_of_a_stack(tmp_path: Path) -> None:
