@@ -43,8 +43,9 @@ BLOCK_POINTS = [
     ("shopify-fetcher", "publish", "after"),
     ("shopify-fetcher", "offsets", "before"),
 ]
-RECOVERY_SECONDS = 60.0
-"""How much later than without a kill everything must be right."""
+RECOVERY_SECONDS = 90.0
+"""How much later than without a kill everything must be right. A step that a scheduler had claimed when it was killed
+is due again after 60 s."""
 RETRY_SCALE = "0.006"
 """The sandbox's retries of a webhook then last 86 s, about half a minute longer than fifty kills. On a slow machine a
 gateway that is killed again and again is hardly ever up in between, and a shorter series would end before the kills."""

@@ -258,8 +258,11 @@ class World:
         return self.select_rows(sql, connection=connection, **where)
 
     def wait_until_idle(self, shop: str, within: float = 60) -> None:
-        """Wait until no sync of the shop is queued or running."""
-        wait_until(lambda: True if not {s.state for s in self.list_shop_syncs(shop)} & OPEN_STATES else None, within)
+        """Wait until no sync of the shop is open. Fail with those that still are after `within` seconds."""
+        deadline = time.monotonic() + within
+        while still_open := [s for s in self.list_shop_syncs(shop) if s.state in OPEN_STATES]:
+            assert time.monotonic() < deadline, f"still open after {within} s: {still_open}"
+            time.sleep(0.05)
 
     def wait_until_consumed(self, group: str, within: float = 30) -> None:
         """Wait until the consumer group has handled every message of its topics."""

@@ -154,6 +154,17 @@ async def test_a_refusal_that_arrives_before_its_request_blocks_and_the_request_
     assert (await ledger.get_sync(sync_id))["coalesced_into"] == (await ledger.get_owed())["sync_id"]
 
 
+async def test_a_refusal_that_is_delivered_again_after_the_account_opened_blocks_nothing(ledger: Ledger) -> None:
+    sync_id = await block(ledger)
+    owed = (await ledger.get_owed())["sync_id"]
+    await ledger.make_owed_due()
+    await ledger.dispatch()
+    await ledger.data_stored(SHOP, [build_result(owed), build_upload(1)])
+    await ledger.progress(SHOP, [build_progress(sync_id, "blocked", reason="frozen")])
+    assert (await get_row(ledger)).blocked is None
+    assert await ledger.list_full_syncs("queued") == []
+
+
 @pytest.mark.parametrize("state", ["uninstalled", "reauthorise", "redacted"])
 async def test_the_end_of_a_connection_ends_its_block(ledger: Ledger, state: str) -> None:
     await block(ledger)

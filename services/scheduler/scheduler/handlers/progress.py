@@ -79,8 +79,13 @@ async def _handle_blocked_incremental(
 
     Where that is known already, or where the fetcher has only remembered it, the records are requested once more when
     the probe that is under way has ended. (Before a probe, requests of a blocked connection are coalesced into it.)
+
+    A refusal of syncs that have ended or were coalesced was handled before. It is delivered again when a scheduler is
+    killed, and by then the account may be open again.
     """
     if row is None or not _is_live(row, event):
+        return
+    if not is_open and await syncs.is_any_known(tx, event.connection, event.sync_ids):
         return
     if row.blocked is None and not event.remembered:
         await block_connection(tx, row, event.reason or "blocked")

@@ -64,6 +64,9 @@ UPDATE syncs SET progressed_at = now(), started_at = coalesce(started_at, now())
 WHERE connection = :connection AND sync_id = ANY(CAST(:ids AS uuid[])) AND state IN {OPEN} AND coalesced_into IS NULL
 RETURNING sync_id
 """)
+_IS_ANY_KNOWN = text("""
+SELECT EXISTS (SELECT 1 FROM syncs WHERE connection = :connection AND sync_id = ANY(CAST(:ids AS uuid[])))
+""")
 _CANCEL = text(f"""
 UPDATE syncs SET state = 'cancelled', reason = :reason, finished_at = now(), due_at = NULL
 WHERE connection = :connection AND state IN {OPEN} AND (epoch < :epoch OR CAST(:all AS boolean))
@@ -221,6 +224,12 @@ async def record_progress(tx: AsyncConnection, event: SyncProgressed) -> list[UU
         },
     )
     return list(rows.scalars())
+
+
+async def is_any_known(tx: AsyncConnection, connection: str, sync_ids: Sequence[UUID]) -> bool:
+    """Return whether at least one of the connection's syncs `sync_ids` is stored, in whatever state."""
+    rows = await tx.execute(_IS_ANY_KNOWN, {"connection": connection, "ids": list(sync_ids)})
+    return bool(rows.scalar_one())
 
 
 async def cancel(
