@@ -6,13 +6,20 @@ are due in the order in which they were added, and a queue is enough.
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from gateway.webhooks.handler import DeliveryBatch
-    from gateway.webhooks.protocol import WebhookRequest
+from typing import Protocol
 
 CHECK_SECONDS = 0.1
+
+
+class ItemWithDeadline(Protocol):
+    """What a deadline can be set for."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has ended, so that its deadline no longer matters."""
+
+    def handle_timeout(self) -> None:
+        """End the item, because its time limit is over."""
 
 
 class Deadlines:
@@ -23,10 +30,10 @@ class Deadlines:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._running: deque[tuple[float, DeliveryBatch | WebhookRequest]] = deque()
+        self._running: deque[tuple[float, ItemWithDeadline]] = deque()
         self._is_scheduled = False
 
-    def add(self, item: "DeliveryBatch | WebhookRequest") -> None:
+    def add(self, item: ItemWithDeadline) -> None:
         """Start the deadline of `item`."""
         loop = asyncio.get_running_loop()
         self._running.append((loop.time() + self._seconds, item))
