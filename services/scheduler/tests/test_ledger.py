@@ -367,6 +367,18 @@ async def test_throttles_use_up_no_attempts_and_other_postponements_end_after_tw
     assert (row["state"], row["reason"], row["throttled"]) == ("failed", "later", 30)
 
 
+async def test_a_postponement_that_arrives_before_its_request_is_not_lost(ledger: Ledger) -> None:
+    await ledger.change_connection()
+    request_id = uuid4()
+    await ledger.progress(SHOP, [build_progress(request_id, "postponed", records={"products": ("p1",)}, not_before=1)])
+    await ledger.requests(SHOP, [build_request(request_id)])
+    await ledger.dispatch()
+    assert [(m["sync_id"], m["records"]) for m in await ledger.pop_messages()] == [
+        (str(request_id), {"products": ["p1"]})
+    ]
+    assert (await ledger.get_sync(request_id))["cause"] == "webhook"
+
+
 async def test_a_postponed_request_keeps_its_attempts(ledger: Ledger) -> None:
     await ledger.change_connection()
     request_id = uuid4()

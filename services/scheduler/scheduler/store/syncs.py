@@ -153,6 +153,11 @@ async def record_requests(tx: AsyncConnection, requests: Sequence[SyncRequested]
     )
 
 
+async def insert_if_missing(tx: AsyncConnection, connection: str, epoch: int, sync_ids: Sequence[UUID]) -> None:
+    """Insert those of the incremental syncs that the table does not have, because their requests come later."""
+    await tx.execute(_INSERT_MISSING, {"ids": sorted(sync_ids), "connection": connection, "epoch": epoch})
+
+
 async def finish(
     tx: AsyncConnection,
     connection: str,
@@ -171,14 +176,13 @@ async def finish(
     result that the spaces-writer published, if there is one. With `insert_missing`, a sync whose request has not been
     received yet is inserted in this state. With `full_only`, incremental syncs stay open.
     """
-    ids = sorted(sync_ids)
     if insert_missing:
-        await tx.execute(_INSERT_MISSING, {"ids": ids, "connection": connection, "epoch": epoch})
+        await insert_if_missing(tx, connection, epoch, sync_ids)
     rows = await tx.execute(
         _FINISH,
         {
             "connection": connection,
-            "ids": ids,
+            "ids": sorted(sync_ids),
             "state": state,
             "is_storing": state == STORING,
             "reason": reason or (result.reason if result else None),
