@@ -74,9 +74,22 @@ class Ledger:
         self.dead_letters = DeadLettersHandler(transaction, record_counts=record_counts)
 
     async def change_connection(
-        self, *, revision: int = 1, epoch: int = 1, state: str = "connected", wanted_sync: UUID | None = None
+        self,
+        *,
+        revision: int = 1,
+        epoch: int = 1,
+        state: str = "connected",
+        wanted_sync: UUID | None = None,
+        wanted_cause: str = "connect",
     ) -> None:
-        event = ConnectionChanged(connection=SHOP, revision=revision, epoch=epoch, state=state, wanted_sync=wanted_sync)
+        event = ConnectionChanged(
+            connection=SHOP,
+            revision=revision,
+            epoch=epoch,
+            state=state,
+            wanted_sync=wanted_sync,
+            wanted_cause=wanted_cause,
+        )
         await self.connections(SHOP, [event])
 
     async def dispatch(self) -> None:
@@ -131,10 +144,10 @@ class Ledger:
         await self.progress(SHOP, [build_progress(sync_id, "completed", step=step)])
         await self.data_stored(SHOP, [build_result(sync_id), build_upload(1)])
 
-    async def start_full_sync(self) -> UUID:
+    async def start_full_sync(self, *, cause: str = "connect") -> UUID:
         """Start a full sync and pop the request for its first step; returns its id."""
         sync_id = uuid4()
-        await self.change_connection(wanted_sync=sync_id)
+        await self.change_connection(wanted_sync=sync_id, wanted_cause=cause)
         await self.dispatch()
         await self.pop_messages()
         return sync_id

@@ -227,7 +227,7 @@ async def test_the_gauges_show_how_long_an_upload_is_overdue_and_none_before_it_
 
 
 async def test_webhooks_do_not_push_a_failed_full_sync_out_of_sight(ledger: Ledger) -> None:
-    failed = await ledger.start_full_sync()
+    failed = await ledger.start_full_sync(cause="manual")
     event = build_progress(failed, "failed", step=1, retryable=False, reason="the shop is closed")
     await ledger.progress(SHOP, [event])
     for number in range(30):

@@ -62,8 +62,8 @@ UPDATE syncs SET due_at = now() + interval '60 seconds' WHERE sync_id IN (
 RETURNING {_COLUMNS}
 """)
 _IS_RUNNING = text(f"SELECT 1 FROM syncs WHERE connection = :connection AND {_IS_OPEN} AND state = 'running'")
-_LIST_COALESCED_CAUSES = text("""
-SELECT DISTINCT cause FROM syncs WHERE connection = :connection AND coalesced_into = :sync_id
+_LIST_COALESCED_KINDS = text("""
+SELECT DISTINCT mode, cause FROM syncs WHERE connection = :connection AND coalesced_into = :sync_id
 """)
 _LOCK = text(f"SELECT {_COLUMNS} FROM syncs WHERE {_IS_OWN} AND {_IS_OPEN} FOR UPDATE")
 _START_STEP = text(f"""
@@ -134,10 +134,10 @@ async def is_running(tx: AsyncConnection, connection: str) -> bool:
     return (await tx.execute(_IS_RUNNING, {"connection": connection})).scalar() is not None
 
 
-async def list_coalesced_causes(tx: AsyncConnection, connection: str, sync_id: UUID) -> list[str]:
-    """Return the causes of the connection's syncs that were coalesced into this one."""
-    rows = await tx.execute(_LIST_COALESCED_CAUSES, {"connection": connection, "sync_id": sync_id})
-    return list(rows.scalars())
+async def list_coalesced_kinds(tx: AsyncConnection, connection: str, sync_id: UUID) -> list[tuple[str, str]]:
+    """Return (mode, cause) of the connection's syncs that were coalesced into this one, each pair once."""
+    rows = await tx.execute(_LIST_COALESCED_KINDS, {"connection": connection, "sync_id": sync_id})
+    return [(row.mode, row.cause) for row in rows]
 
 
 async def lock(tx: AsyncConnection, connection: str, sync_id: UUID) -> FullSync | None:

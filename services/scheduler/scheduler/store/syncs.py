@@ -70,16 +70,16 @@ WHERE connection = :connection AND state IN {OPEN} AND (epoch < :epoch OR CAST(:
 RETURNING sync_id, cause, mode
 """)
 _DELETE = text("DELETE FROM syncs WHERE connection = :connection")
-_SELECT_WITH_UPLOADS = """
-SELECT syncs.*, c.next_upload_at, c.failed_upload, c.fully_read
+_SELECT_WITH_CONNECTION = """
+SELECT syncs.*, c.next_upload_at, c.failed_upload, c.fully_read, c.blocked
 FROM syncs LEFT JOIN connections c ON c.connection = syncs.connection
 """
-_GET = text(f"{_SELECT_WITH_UPLOADS} WHERE sync_id = :sync_id")
+_GET = text(f"{_SELECT_WITH_CONNECTION} WHERE sync_id = :sync_id")
 _LIST_LATEST = text(f"""
-{_SELECT_WITH_UPLOADS} WHERE syncs.connection = :connection ORDER BY requested_at DESC LIMIT :limit
+{_SELECT_WITH_CONNECTION} WHERE syncs.connection = :connection ORDER BY requested_at DESC LIMIT :limit
 """)
 _FIND_LAST_FULL_SYNC = text(f"""
-{_SELECT_WITH_UPLOADS} WHERE syncs.connection = :connection AND mode = 'full' AND coalesced_into IS NULL
+{_SELECT_WITH_CONNECTION} WHERE syncs.connection = :connection AND mode = 'full' AND coalesced_into IS NULL
   AND syncs.state NOT IN {OPEN} AND syncs.state <> 'cancelled' ORDER BY requested_at DESC LIMIT 1
 """)
 _LIST_OPEN_REQUESTS = text(f"""
@@ -246,7 +246,7 @@ async def delete(tx: AsyncConnection, connection: str) -> None:
 async def get(tx: AsyncConnection, sync_id: UUID) -> dict[str, Any] | None:
     """Return the sync's row as a dict from column name to value, or None if there is no such sync.
 
-    The dict also has what the connection's row says about uploads.
+    The dict also has what the connection's row says about uploads, and why the connection is blocked.
     """
     row = (await tx.execute(_GET, {"sync_id": sync_id})).mappings().one_or_none()
     return dict(row) if row else None
