@@ -1,5 +1,6 @@
 """The scheduler on a schema of its own with a simulated gateway, and short builders of events."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -34,13 +35,20 @@ def schedule_tomorrow(_: str) -> ScheduledRun:
 
 
 class SimulatedGateway:
-    """Answers requests to ensure webhooks with `status` and `body`, and counts them."""
+    """Answers requests to ensure webhooks with `status` and `body`, and counts them.
+
+    `on_call` is what happens during the next request.
+    """
 
     def __init__(self) -> None:
         self.status, self.body, self.calls = 200, {"status": "success"}, 0
+        self.on_call: Callable[[], Awaitable[None]] | None = None
 
-    def __call__(self, _request: httpx.Request) -> httpx.Response:
+    async def __call__(self, _request: httpx.Request) -> httpx.Response:
         self.calls += 1
+        on_call, self.on_call = self.on_call, None
+        if on_call is not None:
+            await on_call()
         return httpx.Response(self.status, json=self.body)
 
 
