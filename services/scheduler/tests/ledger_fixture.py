@@ -165,9 +165,11 @@ def build_progress(sync_id: UUID, outcome: Any, **fields: Any) -> SyncProgressed
     return SyncProgressed(connection=SHOP, epoch=1, outcome=outcome, sync_ids=(sync_id,), **fields)
 
 
-def build_result(sync_id: UUID, status: Any = "success", *, sequence: int = 1, **fields: Any) -> DataStored:
+def build_result(
+    sync_id: UUID, status: Any = "success", *, epoch: int = 1, sequence: int = 1, **fields: Any
+) -> DataStored:
     result = SyncResult(sync_ids=(sync_id,), status=status, sequence=sequence, **fields)
-    return DataStored(connection=SHOP, epoch=1, sequence=sequence, results=(result,))
+    return DataStored(connection=SHOP, epoch=epoch, sequence=sequence, results=(result,))
 
 
 def build_upload(sequence: int, outcome: Any = "uploaded", *, epoch: int = 1, **fields: Any) -> DataStored:

@@ -67,10 +67,10 @@ async def test_a_new_full_sync_may_follow_a_cancelled_one_at_once(ledger: Ledger
 async def test_a_cancelled_sync_is_no_success_although_the_writer_has_stored_it(ledger: Ledger) -> None:
     sync_id = await ledger.start_full_sync(cause="manual")
     await cancel(ledger, sync_id)
-    await ledger.data_stored(SHOP, [build_result(sync_id), build_upload(1)])
+    await ledger.data_stored(SHOP, [build_result(sync_id, object_check=1)])
     row = await ledger.get_sync(sync_id)
     assert (row["state"], row["reason"]) == ("cancelled", "it was cancelled on request")
-    assert row["fully_read"], "the upload shows that the snapshot may be built"
+    assert row["fully_read"], "the snapshot may be built all the same"
 
 
 async def test_what_is_stored_or_has_ended_cannot_be_cancelled(ledger: Ledger) -> None:

@@ -76,7 +76,7 @@ async def _handle_event(
         await _handle_result(tx, counts, row, event, result)
     # An upload of before a disconnect holds what it says. One of before a redaction held what is deleted by now.
     if event.upload is not None and event.epoch >= row.redacted_epoch:
-        await record_upload_and_finish_syncs(tx, counts, event.connection, event.epoch, event.upload)
+        await record_upload_and_finish_syncs(tx, counts, event.connection, event.upload)
     if event.records_to_verify and event.verification_id is not None:
         await _request_verification(tx, row, event, event.verification_id)
 
