@@ -381,9 +381,18 @@ async def test_a_merchant_has_an_account_read_now(world: Any) -> None:
     assert (response.status_code, "not connected" in response.json()["reason"]) == (409, True)
 
 
-async def test_a_merchant_cancels_a_full_sync_of_their_own(world: Any) -> None:
+async def test_a_full_sync_that_cannot_be_cancelled_says_why_and_has_no_button(world: Any) -> None:
     sync = UUID((await world.connect())["sync_id"])
     view = SyncView(sync_id=sync, connection=NAME, cause="connect", mode="full", state="running")
+    world.scheduler.syncs[sync] = view.model_copy(update={"cancel_obstacle": "it brings changes"})
+    page = await world.browser.get(f"/syncs/{sync}", headers={"Accept": "text/html"})
+    assert "This sync cannot be stopped: it brings changes." in page.text
+    assert f'name="sync_id" value="{sync}"' not in page.text
+
+
+async def test_a_merchant_cancels_a_full_sync_of_their_own(world: Any) -> None:
+    sync = UUID((await world.connect())["sync_id"])
+    view = SyncView(sync_id=sync, connection=NAME, cause="manual", mode="full", state="running")
     world.scheduler.syncs[sync] = view
     page = await world.browser.get(f"/syncs/{sync}", headers={"Accept": "text/html"})
     assert f'name="sync_id" value="{sync}"' in page.text

@@ -1,5 +1,6 @@
 """The scheduler on a schema of its own with a simulated gateway, and short builders of events."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -34,13 +35,20 @@ def schedule_tomorrow(_: str) -> ScheduledRun:
 
 
 class SimulatedGateway:
-    """Answers requests to ensure webhooks with `status` and `body`, and counts them."""
+    """Answers requests to ensure webhooks with `status` and `body`, and counts them.
+
+    `on_call` is what happens during the next request.
+    """
 
     def __init__(self) -> None:
         self.status, self.body, self.calls = 200, {"status": "success"}, 0
+        self.on_call: Callable[[], Awaitable[None]] | None = None
 
-    def __call__(self, _request: httpx.Request) -> httpx.Response:
+    async def __call__(self, _request: httpx.Request) -> httpx.Response:
         self.calls += 1
+        on_call, self.on_call = self.on_call, None
+        if on_call is not None:
+            await on_call()
         return httpx.Response(self.status, json=self.body)
 
 
@@ -74,9 +82,22 @@ class Ledger:
         self.dead_letters = DeadLettersHandler(transaction, record_counts=record_counts)
 
     async def change_connection(
-        self, *, revision: int = 1, epoch: int = 1, state: str = "connected", wanted_sync: UUID | None = None
+        self,
+        *,
+        revision: int = 1,
+        epoch: int = 1,
+        state: str = "connected",
+        wanted_sync: UUID | None = None,
+        wanted_cause: str = "connect",
     ) -> None:
-        event = ConnectionChanged(connection=SHOP, revision=revision, epoch=epoch, state=state, wanted_sync=wanted_sync)
+        event = ConnectionChanged(
+            connection=SHOP,
+            revision=revision,
+            epoch=epoch,
+            state=state,
+            wanted_sync=wanted_sync,
+            wanted_cause=wanted_cause,
+        )
         await self.connections(SHOP, [event])
 
     async def dispatch(self) -> None:
@@ -131,10 +152,10 @@ class Ledger:
         await self.progress(SHOP, [build_progress(sync_id, "completed", step=step)])
         await self.data_stored(SHOP, [build_result(sync_id), build_upload(1)])
 
-    async def start_full_sync(self) -> UUID:
+    async def start_full_sync(self, *, cause: str = "connect") -> UUID:
         """Start a full sync and pop the request for its first step; returns its id."""
         sync_id = uuid4()
-        await self.change_connection(wanted_sync=sync_id)
+        await self.change_connection(wanted_sync=sync_id, wanted_cause=cause)
         await self.dispatch()
         await self.pop_messages()
         return sync_id
@@ -144,9 +165,11 @@ def build_progress(sync_id: UUID, outcome: Any, **fields: Any) -> SyncProgressed
     return SyncProgressed(connection=SHOP, epoch=1, outcome=outcome, sync_ids=(sync_id,), **fields)
 
 
-def build_result(sync_id: UUID, status: Any = "success", *, sequence: int = 1, **fields: Any) -> DataStored:
+def build_result(
+    sync_id: UUID, status: Any = "success", *, epoch: int = 1, sequence: int = 1, **fields: Any
+) -> DataStored:
     result = SyncResult(sync_ids=(sync_id,), status=status, sequence=sequence, **fields)
-    return DataStored(connection=SHOP, epoch=1, sequence=sequence, results=(result,))
+    return DataStored(connection=SHOP, epoch=epoch, sequence=sequence, results=(result,))
 
 
 def build_upload(sequence: int, outcome: Any = "uploaded", *, epoch: int = 1, **fields: Any) -> DataStored:

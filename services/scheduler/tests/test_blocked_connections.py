@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from contracts.events import DataStored
 from ledger_fixture import SHOP, Ledger, build_progress, build_request, build_result, build_upload
 from scheduler.store import connections
 
@@ -119,12 +120,18 @@ async def test_a_probe_that_the_fetcher_saw_refused_begins_again_and_its_late_re
     assert [(m["step"], m["cursor"]) for m in await ledger.pop_messages()] == [(3, None)]
 
 
-async def test_a_webhook_that_comes_while_the_probe_reads_is_read_after_it(ledger: Ledger) -> None:
-    await block(ledger)
-    owed = (await ledger.get_owed())["sync_id"]
+async def start_probe(ledger: Ledger) -> UUID:
+    """Let the owed full sync of the blocked connection begin; returns its id."""
+    owed: UUID = (await ledger.get_owed())["sync_id"]
     await ledger.make_owed_due()
     await ledger.dispatch()
     await ledger.pop_messages()
+    return owed
+
+
+async def test_a_webhook_that_comes_while_the_probe_reads_is_read_after_it(ledger: Ledger) -> None:
+    await block(ledger)
+    owed = await start_probe(ledger)
     sync_id = await ledger.request_webhook("p9")
     remembered = build_progress(sync_id, "blocked", reason="frozen", remembered=True, records={"products": ("p9",)})
     await ledger.progress(SHOP, [remembered])
@@ -134,6 +141,54 @@ async def test_a_webhook_that_comes_while_the_probe_reads_is_read_after_it(ledge
     assert (await ledger.get_sync(sync_id))["state"] == "running"
     await ledger.dispatch()
     assert [(m["cause"], m["records"]) for m in await ledger.pop_messages()] == [("postponed", {"products": ["p9"]})]
+
+
+async def test_a_refusal_that_is_delivered_again_after_the_probe_blocks_nothing(ledger: Ledger) -> None:
+    sync_id = await block(ledger)
+    owed = await start_probe(ledger)
+    await ledger.data_stored(SHOP, [build_result(owed), build_upload(1)])
+    await ledger.progress(SHOP, [build_progress(sync_id, "blocked", reason="frozen", records={"products": ("p1",)})])
+    assert (await get_row(ledger)).blocked is None
+    assert await ledger.list_full_syncs("queued") == []
+
+
+def build_doubt(verification_id: UUID) -> DataStored:
+    """Build the spaces-writer's wish to have a record read once more."""
+    return DataStored(
+        connection=SHOP, epoch=1, sequence=1, records_to_verify={"products": ("p7",)}, verification_id=verification_id
+    )
+
+
+async def test_a_record_in_doubt_is_read_again_after_the_probe_that_has_read_it(ledger: Ledger) -> None:
+    await block(ledger)
+    owed, verification = await start_probe(ledger), uuid4()
+    await ledger.data_stored(SHOP, [build_doubt(verification)])
+    await ledger.data_stored(SHOP, [build_doubt(verification)])
+    await ledger.dispatch()
+    assert await ledger.pop_messages() == [], "the probe is the only call"
+    await ledger.complete_full_sync(owed)
+    await ledger.dispatch()
+    assert [(m["cause"], m["sync_id"], m["records"]) for m in await ledger.pop_messages()] == [
+        ("reconcile", str(verification), {"products": ["p7"]})
+    ]
+
+
+async def test_a_record_in_doubt_waits_for_the_next_probe_if_this_one_is_refused(ledger: Ledger) -> None:
+    await block(ledger)
+    owed, verification = await start_probe(ledger), uuid4()
+    await ledger.data_stored(SHOP, [build_doubt(verification)])
+    step = (await ledger.get_sync(owed))["step"]
+    await ledger.progress(SHOP, [build_progress(owed, "blocked", step=step, reason="frozen")])
+    assert (await ledger.get_sync(verification))["coalesced_into"] == owed
+
+
+async def test_a_record_in_doubt_is_left_to_a_probe_that_has_not_begun(ledger: Ledger) -> None:
+    await block(ledger)
+    verification = uuid4()
+    await ledger.data_stored(SHOP, [build_doubt(verification)])
+    assert (await ledger.get_sync(verification))["coalesced_into"] == (await ledger.get_owed())["sync_id"]
+    await ledger.dispatch()
+    assert await ledger.pop_messages() == []
 
 
 async def test_what_a_fetcher_only_remembers_blocks_no_connection(ledger: Ledger) -> None:
@@ -154,15 +209,15 @@ async def test_a_refusal_that_arrives_before_its_request_blocks_and_the_request_
     assert (await ledger.get_sync(sync_id))["coalesced_into"] == (await ledger.get_owed())["sync_id"]
 
 
-async def test_a_refusal_that_is_delivered_again_after_the_account_opened_blocks_nothing(ledger: Ledger) -> None:
-    sync_id = await block(ledger)
-    owed = (await ledger.get_owed())["sync_id"]
-    await ledger.make_owed_due()
-    await ledger.dispatch()
-    await ledger.data_stored(SHOP, [build_result(owed), build_upload(1)])
+async def test_a_refusal_whose_request_arrives_while_the_probe_reads_ends_with_the_probe(ledger: Ledger) -> None:
+    await ledger.change_connection()
+    sync_id = uuid4()
     await ledger.progress(SHOP, [build_progress(sync_id, "blocked", reason="frozen")])
-    assert (await get_row(ledger)).blocked is None
-    assert await ledger.list_full_syncs("queued") == []
+    owed = await start_probe(ledger)
+    await ledger.requests(SHOP, [build_request(sync_id)])
+    await ledger.complete_full_sync(owed)
+    row = await ledger.get_sync(sync_id)
+    assert (row["state"], row["cause"]) == ("success", "webhook")
 
 
 @pytest.mark.parametrize("state", ["uninstalled", "reauthorise", "redacted"])

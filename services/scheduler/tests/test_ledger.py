@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from contracts.events import DataStored, SyncRequested, SyncResult, SyncTotals
+from contracts.events import ConnectionChanged, DataStored, SyncRequested, SyncResult, SyncTotals
 from ledger_fixture import SHOP, Ledger, build_progress, build_request, build_result, build_upload
 from messaging.errors import UnknownConnectionError
 from scheduler.store import syncs
@@ -82,7 +82,7 @@ async def test_a_failing_full_sync_is_tried_five_times_and_then_fails_with_the_r
 
 async def test_a_second_full_sync_is_coalesced_into_the_open_one_and_ends_with_it(ledger: Ledger) -> None:
     sync_id, second_id = await ledger.start_full_sync(), uuid4()
-    await ledger.change_connection(revision=2, wanted_sync=second_id)
+    await ledger.change_connection(revision=2, wanted_sync=second_id, wanted_cause="manual")
     await ledger.dispatch()
     assert await ledger.pop_messages() == []
     await ledger.data_stored(SHOP, [build_result(sync_id)])
@@ -365,6 +365,72 @@ async def test_throttles_use_up_no_attempts_and_other_postponements_end_after_tw
         step += 1
     row = await ledger.get_sync(sync_id)
     assert (row["state"], row["reason"], row["throttled"]) == ("failed", "later", 30)
+
+
+async def test_a_sign_in_during_a_full_sync_is_read_by_one_that_begins_after_it(ledger: Ledger) -> None:
+    running, wanted, manual = await ledger.start_full_sync(), uuid4(), uuid4()
+    await ledger.change_connection(revision=2, wanted_sync=wanted)
+    await ledger.change_connection(revision=3, wanted_sync=manual, wanted_cause="manual")
+    await ledger.dispatch()
+    assert await ledger.pop_messages() == []
+    await ledger.complete_full_sync(running)
+    assert [await ledger.get_state(one) for one in (running, wanted)] == ["success", "queued"]
+    assert (await ledger.get_sync(manual))["coalesced_into"] == wanted
+    await ledger.dispatch()
+    assert [m["sync_id"] for m in await ledger.pop_messages()] == [str(wanted)]
+
+
+async def test_a_sign_in_is_left_to_a_full_sync_that_has_not_begun_and_a_start_under_way_begins_anew(
+    ledger: Ledger,
+) -> None:
+    first, wanted = uuid4(), uuid4()
+    await ledger.change_connection(wanted_sync=first, wanted_cause="manual")
+    ledger.gateway.on_call = lambda: ledger.change_connection(revision=2, wanted_sync=wanted)
+    await ledger.dispatch()
+    assert (await ledger.get_sync(wanted))["coalesced_into"] == first
+    assert await ledger.pop_messages() == [], "its subscriptions were compared before the sign-in"
+    await ledger.dispatch()
+    assert [m["sync_id"] for m in await ledger.pop_messages()] == [str(first)]
+    assert ledger.gateway.calls == 2
+
+
+async def test_a_start_that_fails_does_not_delay_the_one_that_a_sign_in_made_anew(ledger: Ledger) -> None:
+    ledger.gateway.status = 503
+    ledger.gateway.on_call = lambda: ledger.change_connection(revision=2, wanted_sync=uuid4())
+    await ledger.change_connection(wanted_sync=uuid4(), wanted_cause="manual")
+    await ledger.dispatch()
+    ledger.gateway.status = 200
+    await ledger.dispatch()
+    assert len(await ledger.pop_messages()) == 1
+
+
+async def test_each_full_sync_that_events_of_one_batch_request_is_entered(ledger: Ledger) -> None:
+    await ledger.complete_full_sync(await ledger.start_full_sync())
+    wanted, manual = uuid4(), uuid4()
+    events = [
+        ConnectionChanged(connection=SHOP, revision=2, epoch=1, state="reauthorise"),
+        ConnectionChanged(connection=SHOP, revision=3, epoch=1, state="connected", wanted_sync=wanted),
+        ConnectionChanged(
+            connection=SHOP, revision=4, epoch=1, state="connected", wanted_sync=manual, wanted_cause="manual"
+        ),
+    ]
+    await ledger.connections(SHOP, events)
+    await ledger.connections(SHOP, events)
+    row = await ledger.get_sync(wanted)
+    assert (row["cause"], row["coalesced_into"]) == ("connect", None)
+    assert (await ledger.get_sync(manual))["coalesced_into"] == wanted
+
+
+async def test_a_postponement_that_arrives_before_its_request_is_not_lost(ledger: Ledger) -> None:
+    await ledger.change_connection()
+    request_id = uuid4()
+    await ledger.progress(SHOP, [build_progress(request_id, "postponed", records={"products": ("p1",)}, not_before=1)])
+    await ledger.requests(SHOP, [build_request(request_id)])
+    await ledger.dispatch()
+    assert [(m["sync_id"], m["records"]) for m in await ledger.pop_messages()] == [
+        (str(request_id), {"products": ["p1"]})
+    ]
+    assert (await ledger.get_sync(request_id))["cause"] == "webhook"
 
 
 async def test_a_postponed_request_keeps_its_attempts(ledger: Ledger) -> None:

@@ -70,7 +70,7 @@ async def test_a_webhook_without_a_change_and_a_manual_sync_are_not_measured(led
 
 
 async def test_each_sync_is_counted_once_when_it_ends(ledger: Ledger) -> None:
-    bad, good, waiting = await ledger.start_full_sync(), uuid4(), uuid4()
+    bad, good, waiting = await ledger.start_full_sync(cause="manual"), uuid4(), uuid4()
     await ledger.requests(SHOP, [build_accepted_request(good), build_accepted_request(waiting)])
     for _ in range(2):
         await ledger.data_stored(SHOP, [build_result(good), build_stored_upload(1, after=1)])

@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from contracts.events import DataStored, SyncResult
-from ledger_fixture import SHOP, Ledger, build_progress
+from ledger_fixture import SHOP, Ledger, build_progress, build_result
+from scheduler.store import full_syncs
 
 pytestmark = pytest.mark.integration
 
@@ -96,6 +97,69 @@ async def test_an_owed_full_sync_that_fails_hands_its_webhooks_to_the_next_one(l
         second["sync_id"],
     )
     assert round((second["due_at"] - datetime.now(UTC)).total_seconds() / 60) == 2
+
+
+@pytest.mark.parametrize("cause", ["connect", "subscriptions", "owed"])
+@pytest.mark.parametrize("is_coalesced", [False, True])
+@pytest.mark.parametrize("fail", [*COMMON, send_no_result, answer_no_step])
+async def test_a_full_sync_that_brings_what_nothing_else_brings_is_followed_until_one_succeeds(
+    ledger: Ledger, fail: Fail, *, is_coalesced: bool, cause: str
+) -> None:
+    full_sync, coalesced = await ledger.start_full_sync(cause="manual"), uuid4()
+    async with ledger.database.transaction() as tx:
+        await full_syncs.open_or_coalesce(tx, coalesced, SHOP, 1, "poll")
+    bringing = coalesced if is_coalesced else full_sync
+    await ledger.execute(f"UPDATE syncs SET cause = '{cause}' WHERE sync_id = '{bringing}'")
+    for _ in range(2):
+        await fail(ledger, full_sync)
+        assert await ledger.get_state(full_sync) == "failed"
+        full_sync = (await ledger.get_owed())["sync_id"]
+        await ledger.make_owed_due()
+        await ledger.dispatch()
+    await ledger.complete_full_sync(full_sync)
+    assert await ledger.list_full_syncs("queued") == []
+
+
+@pytest.mark.parametrize("cause", ["manual", "poll"])
+async def test_a_poll_that_fails_is_repeated_by_the_next_one_alone(ledger: Ledger, cause: str) -> None:
+    full_sync = await ledger.start_full_sync(cause="manual")
+    await ledger.execute(f"UPDATE syncs SET cause = '{cause}'")
+    await refuse(ledger, full_sync)
+    assert await ledger.list_full_syncs("queued") == []
+
+
+async def test_what_a_sign_in_cancelled_is_brought_by_the_full_sync_after_it_however_often_that_fails(
+    ledger: Ledger,
+) -> None:
+    await ledger.complete_full_sync(await ledger.start_full_sync())
+    webhook, wanted = await ledger.request_webhook(), uuid4()
+    await ledger.change_connection(revision=2, state="reauthorise")
+    assert await ledger.get_state(webhook) == "cancelled"
+    await ledger.change_connection(revision=3, wanted_sync=wanted)
+    await ledger.dispatch()
+    await refuse(ledger, wanted)
+    assert (await ledger.get_owed())["cause"] == "owed"
+
+
+async def test_a_full_sync_whose_start_meets_the_end_of_a_sign_in_takes_no_new_one_with_it(ledger: Ledger) -> None:
+    await ledger.change_connection()
+    webhook, wanted = await ledger.request_webhook(), uuid4()
+    await refuse(ledger, webhook)
+    await ledger.change_connection(revision=3, wanted_sync=wanted)
+    ledger.gateway.status, ledger.gateway.body = 409, {"state": "reauthorise"}
+    await ledger.dispatch()
+    owed = await ledger.get_owed()
+    assert (await ledger.get_state(wanted), (await ledger.get_sync(webhook))["coalesced_into"]) == (
+        "cancelled",
+        owed["sync_id"],
+    )
+
+
+async def test_a_webhook_that_was_read_for_an_earlier_epoch_is_read_again(ledger: Ledger) -> None:
+    await ledger.change_connection(epoch=2)
+    webhook = await ledger.request_webhook()
+    await ledger.data_stored(SHOP, [build_result(webhook, "cancelled", reason="connected again")])
+    assert (await ledger.get_sync(webhook))["coalesced_into"] == (await ledger.get_owed())["sync_id"]
 
 
 async def test_owed_full_syncs_come_later_and_later_within_a_day(ledger: Ledger) -> None:

@@ -49,7 +49,7 @@ async def test_connections_are_listed_by_name_in_pages(ledger: Ledger) -> None:
 
 
 async def test_the_overview_shows_failures_and_freshness(ledger: Ledger) -> None:
-    bad, good, open_id = await ledger.start_full_sync(), uuid4(), uuid4()
+    bad, good, open_id = await ledger.start_full_sync(cause="manual"), uuid4(), uuid4()
     await ledger.requests(SHOP, [build_request(good), build_request(open_id)])
     before = await read_overview(ledger)
     assert (before["freshness"][0]["never_synced"], before["freshness"][0]["p95"]) == (1, None)

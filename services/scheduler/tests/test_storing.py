@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from contracts.events import GuardedDeletions, SyncTotals
+from contracts.events import ConnectionChanged, GuardedDeletions, SyncTotals
 from ledger_fixture import SHOP, Ledger, build_progress, build_request, build_result, build_upload
 from scheduler.routes.ledger import build_ledger_routes
 from scheduler.use_cases.refresh_gauges import GaugeRefresher
@@ -165,13 +165,39 @@ async def test_a_result_that_comes_after_such_a_disconnect_leaves_no_sync_withou
     assert await ledger.get_state(late) == "cancelled"
 
 
+async def test_a_late_upload_of_before_a_new_sign_in_does_not_keep_a_sync_storing_for_ever(ledger: Ledger) -> None:
+    await store_first_full_sync(ledger)
+    await ledger.change_connection(revision=2, epoch=2, state="uninstalled")
+    await ledger.change_connection(revision=3, epoch=2)
+    await ledger.data_stored(SHOP, [build_upload(1, epoch=2, object_check=1)])
+    request = uuid4()
+    await ledger.data_stored(SHOP, [build_result(request, epoch=2, sequence=2)])
+    assert (await read(ledger, f"/syncs/{request}"))["upload_wait"]["needs_full_sync"]
+    await ledger.change_connection(revision=4, epoch=3, state="uninstalled")
+    assert await ledger.get_state(request) == "cancelled"
+
+
+async def test_a_disconnect_that_hides_a_sign_in_ends_what_no_upload_would_end(ledger: Ledger) -> None:
+    await store_first_full_sync(ledger)
+    await ledger.data_stored(SHOP, [build_upload(1, object_check=1)])
+    request = uuid4()
+    await ledger.data_stored(SHOP, [build_result(request, sequence=2)])
+    events = [
+        ConnectionChanged(connection=SHOP, revision=2, epoch=2, state="uninstalled"),
+        ConnectionChanged(connection=SHOP, revision=3, epoch=2, state="connected"),
+        ConnectionChanged(connection=SHOP, revision=4, epoch=3, state="uninstalled"),
+    ]
+    await ledger.connections(SHOP, events)
+    assert await ledger.get_state(request) == "cancelled"
+
+
 async def test_a_storing_sync_says_what_it_waits_for(ledger: Ledger) -> None:
     await ledger.start_full_sync()
     request, later = uuid4(), to_ms(datetime.now(UTC) + timedelta(minutes=5))
     await ledger.data_stored(SHOP, [build_result(request, sequence=1)])
     wait = (await read(ledger, f"/syncs/{request}"))["upload_wait"]
     assert (wait["needs_full_sync"], wait["reason"], wait["next_attempt_at"]) == (True, None, None)
-    await ledger.execute("UPDATE connections SET fully_read = true")
+    await ledger.execute("UPDATE connections SET full_read_epoch = epoch")
     await ledger.data_stored(SHOP, [build_upload(0, not_before=later)])
     wait = (await read(ledger, f"/syncs/{request}"))["upload_wait"]
     assert (wait["needs_full_sync"], wait["reason"], wait["next_attempt_at"]) == (False, None, later)
@@ -222,12 +248,12 @@ async def test_the_gauges_show_how_long_an_upload_is_overdue_and_none_before_it_
     await ledger.data_stored(SHOP, [build_result(uuid4(), sequence=1)])
     await ledger.execute("UPDATE syncs SET stored_at = now() - interval '10 minutes'")
     assert await scrape() == (1, 0)
-    await ledger.execute("UPDATE connections SET fully_read = true")
+    await ledger.execute("UPDATE connections SET full_read_epoch = epoch")
     assert await scrape() == (1, pytest.approx(600, abs=30))
 
 
 async def test_webhooks_do_not_push_a_failed_full_sync_out_of_sight(ledger: Ledger) -> None:
-    failed = await ledger.start_full_sync()
+    failed = await ledger.start_full_sync(cause="manual")
     event = build_progress(failed, "failed", step=1, retryable=False, reason="the shop is closed")
     await ledger.progress(SHOP, [event])
     for number in range(30):

@@ -298,7 +298,7 @@ async def test_a_record_that_a_direct_read_could_not_read_fails_the_sync_however
 
 async def test_the_first_full_sync_after_a_disconnect_is_not_guarded(writer: Writer) -> None:
     await store(writer, *range(1, 201))
-    await writer.execute("UPDATE connections SET fully_read = false")
+    await writer.execute("UPDATE connections SET full_read_epoch = NULL")
     _, events = await read(writer, *range(1, 101), started_at=9 * MINUTE)
     assert len(parse_requested(events)["products"]) == 100
 

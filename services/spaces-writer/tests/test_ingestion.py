@@ -132,6 +132,15 @@ async def test_a_new_epoch_needs_a_full_sync_before_a_snapshot_is_built(writer: 
     assert not await writer.query_scalar("SELECT fully_read FROM connections")
 
 
+async def test_a_disconnect_that_hides_a_sign_in_needs_a_new_full_sync_too(writer: Writer) -> None:
+    await complete_read(writer, 1)
+    await writer.connection_handler(SHOP, [make_connection(revision=2, epoch=2, state="uninstalled")])
+    assert await writer.query_scalar("SELECT fully_read FROM connections"), "what was stored is still uploaded"
+    hidden = make_connection(revision=3, epoch=2), make_connection(revision=4, epoch=3, state="uninstalled")
+    await writer.connection_handler(SHOP, hidden)
+    assert not await writer.query_scalar("SELECT fully_read FROM connections")
+
+
 async def test_an_older_revision_changes_nothing(writer: Writer) -> None:
     await writer.connection_handler(SHOP, [make_connection(revision=5, epoch=3)])
     await writer.connection_handler(SHOP, [make_connection(revision=4, epoch=1)])

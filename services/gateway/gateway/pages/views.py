@@ -73,6 +73,9 @@ class SyncView(ResponseModel):
         default_factory=dict, description="Records that could not be read, by id with the reason"
     )
     coalesced_into: UUID | None = Field(default=None, description="The full sync that does this sync's work")
+    cancel_obstacle: str | None = Field(
+        default=None, description="Why it cannot be cancelled; null if it can be, and in lists of syncs"
+    )
     guarded_records: int | None = Field(
         default=None, description="Stored records that it did not list, so many that none of them is deleted"
     )

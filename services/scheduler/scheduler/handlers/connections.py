@@ -41,9 +41,10 @@ class ConnectionStateHandler:
     async def __call__(self, connection: str, events: Sequence[ConnectionChanged]) -> None:
         """Apply the event with the highest revision, unless the stored revision is as high.
 
-        The gateway raises the revision with each change of the connection. What is stored about the connection is also
-        deleted when only an earlier one of the `events` has the state `redacted` (its data was requested to be
-        deleted). Raises `ForeignMessageError` if the event requests another connection's sync, or if the epoch falls.
+        The gateway raises the revision with each change of the connection. Of the earlier `events`, the full syncs that
+        they request are opened too, and what is stored about the connection is also deleted when only one of them has
+        the state `redacted` (its data was requested to be deleted). Raises `ForeignMessageError` if the event requests
+        another connection's sync, or if the epoch falls.
         """
         newest = max(events, key=lambda event: event.revision)
         counts = TransactionCounts()
@@ -60,21 +61,27 @@ class ConnectionStateHandler:
             if is_cleared:
                 await _delete_connection_data(tx, connection, max(redactions))
             if newest.state == "connected":
-                is_poll_scheduled = row is not None and row.state == "connected" and not is_cleared
-                await self._schedule_syncs(tx, newest, is_poll_scheduled=is_poll_scheduled)
+                if row is None or row.state != "connected" or is_cleared:
+                    await connections.schedule_poll(tx, connection, self._compute_next_poll(connection))
+                for event in sorted(events, key=lambda event: event.revision):
+                    if event.epoch == newest.epoch and event.revision > (row.revision if row else 0):
+                        await _open_wanted_sync(tx, event)
         self._record_counts(counts)
         self._wake_dispatcher()
 
-    async def _schedule_syncs(self, tx: AsyncConnection, event: ConnectionChanged, *, is_poll_scheduled: bool) -> None:
-        if not is_poll_scheduled:
-            await connections.schedule_poll(tx, event.connection, self._compute_next_poll(event.connection))
-        if event.wanted_sync is not None and await full_syncs.open_or_coalesce(
-            tx, event.wanted_sync, event.connection, event.epoch, event.wanted_cause
-        ):
-            # Somebody has just asked for it, so it does not wait for the next probe or the next attempt.
-            await owed_syncs.make_due(tx, event.connection)
-            if event.wanted_cause == "connect":
-                await connections.unblock(tx, event.connection)
+
+async def _open_wanted_sync(tx: AsyncConnection, event: ConnectionChanged) -> None:
+    """Open the full sync that the event requests, if it requests one that the ledger does not have.
+
+    Each event of a batch requests its own: a later request of a person must not replace that of a sign-in.
+    """
+    if event.wanted_sync is not None and await full_syncs.open_or_coalesce(
+        tx, event.wanted_sync, event.connection, event.epoch, event.wanted_cause
+    ):
+        # Somebody has just asked for it, so it does not wait for the next probe or the next attempt.
+        await owed_syncs.make_due(tx, event.connection)
+        if event.wanted_cause == "connect":
+            await connections.unblock(tx, event.connection)
 
 
 async def _cancel_syncs_and_delayed_requests(

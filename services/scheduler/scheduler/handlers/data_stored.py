@@ -1,6 +1,7 @@
 """Consumes `data.stored`."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
@@ -12,7 +13,7 @@ from messaging.outbox import Transaction, enqueue
 from scheduler import event_builders
 from scheduler.metrics import RecordCounts, TransactionCounts
 from scheduler.schedule import MAX_ATTEMPTS, compute_retry_time
-from scheduler.store import connections, delayed_requests, full_syncs, syncs
+from scheduler.store import connections, delayed_requests, full_syncs, owed_syncs, syncs
 from scheduler.store.connections import LedgerConnection
 from scheduler.use_cases.check_claims import check_claims
 from scheduler.use_cases.full_sync_steps import request_next_incomplete_range
@@ -75,10 +76,9 @@ async def _handle_event(
         await _handle_result(tx, counts, row, event, result)
     # An upload of before a disconnect holds what it says. One of before a redaction held what is deleted by now.
     if event.upload is not None and event.epoch >= row.redacted_epoch:
-        await record_upload_and_finish_syncs(tx, counts, event.connection, event.epoch, event.upload)
-    # The owed full sync of a blocked connection finds the same records again.
-    if event.records_to_verify and event.verification_id is not None and row.blocked is None:
-        await _request_verification(tx, event, event.verification_id)
+        await record_upload_and_finish_syncs(tx, counts, event.connection, event.upload)
+    if event.records_to_verify and event.verification_id is not None:
+        await _request_verification(tx, row, event, event.verification_id)
 
 
 async def _record_erasure(tx: AsyncConnection, row: LedgerConnection, event: DataStored, erasure: Erasure) -> None:
@@ -90,12 +90,25 @@ async def _record_erasure(tx: AsyncConnection, row: LedgerConnection, event: Dat
         await connections.record_erasure(tx, event.connection, erasure.erased_at)
 
 
-async def _request_verification(tx: AsyncConnection, event: DataStored, verification_id: UUID) -> None:
+async def _request_verification(
+    tx: AsyncConnection, row: LedgerConnection, event: DataStored, verification_id: UUID
+) -> None:
+    """Request the direct read of the records to verify, once.
+
+    Of a blocked connection nothing is requested: a full sync that has not begun reads the records with all others. If
+    the probe has begun, it may have read them before, so that they are read once more when the account is open.
+    """
     if await syncs.get(tx, verification_id) is not None:
         return
     request = event_builders.build_verification(event.connection, event.epoch, verification_id, event.records_to_verify)
     await syncs.record_requests(tx, [request])
-    await enqueue(tx, [event_builders.build_message(request)])
+    owed = await owed_syncs.lock_queued(tx, event.connection) if row.blocked is not None else None
+    if owed is not None:
+        await owed_syncs.coalesce(tx, event.connection, owed, [verification_id])
+    elif row.blocked is not None:
+        await delayed_requests.insert(tx, request, datetime.now(UTC))
+    else:
+        await enqueue(tx, [event_builders.build_message(request)])
 
 
 async def _handle_result(

@@ -41,6 +41,10 @@ class ProgressHandler:
             await check_claims(tx, connection, epoch=max(event.epoch for event in events), sync_ids=sync_ids)
             for event in events:
                 row = await connections.lock(tx, connection)
+                if event.step is None and row is not None and _is_live(row, event):
+                    # Requests have a topic of their own, so that a report may come before its request. If it were
+                    # ignored, the sync would wait until it is asked for again because of its silence.
+                    await syncs.insert_if_missing(tx, connection, event.epoch, event.sync_ids)
                 is_open = bool(await syncs.record_progress(tx, event))
                 if event.outcome == "blocked" and event.step is None:
                     await _handle_blocked_incremental(tx, row, event, is_open=is_open)
@@ -79,17 +83,14 @@ async def _handle_blocked_incremental(
 
     Where that is known already, or where the fetcher has only remembered it, the records are requested once more when
     the probe that is under way has ended. (Before a probe, requests of a blocked connection are coalesced into it.)
-
-    A refusal of syncs that have ended or were coalesced was handled before. It is delivered again when a scheduler is
-    killed, and by then the account may be open again.
+    Nothing is done if the syncs are not open (`is_open`) any more: the report has been delivered a second time, perhaps
+    after the account was opened, or a full sync reads the records in any case.
     """
-    if row is None or not _is_live(row, event):
-        return
-    if not is_open and await syncs.is_any_known(tx, event.connection, event.sync_ids):
+    if row is None or not is_open or not _is_live(row, event):
         return
     if row.blocked is None and not event.remembered:
         await block_connection(tx, row, event.reason or "blocked")
-    elif is_open:
+    else:
         request = event_builders.build_continuation(event, attempt=event.attempt)
         await delayed_requests.insert(tx, request, datetime.now(UTC))
 

@@ -19,6 +19,7 @@ from scheduler.store.connections import LedgerConnection
 from scheduler.store.full_syncs import RATE_LIMIT
 from scheduler.store.overview import load_overview
 from scheduler.store.uploads import build_wait
+from scheduler.use_cases.cancel_sync import find_obstacle
 from service.service_auth import identify_caller
 
 _FIELDS = (
@@ -69,9 +70,9 @@ def build_ledger_routes(database: Database, callers: Mapping[str, str]) -> APIRo
     async def read_sync(sync_id: UUID) -> dict[str, Any]:
         async with database.transaction() as tx:
             row = await syncs.get(tx, sync_id)
-        if row is None:
-            raise HTTPException(404, "no such sync")
-        return build_sync_view(row)
+            if row is None:
+                raise HTTPException(404, "no such sync")
+            return {**build_sync_view(row), "cancel_obstacle": await find_obstacle(tx, row)}
 
     @router.get("/connections/{connection}")
     async def read_connection(connection: str) -> dict[str, Any]:

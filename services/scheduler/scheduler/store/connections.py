@@ -62,10 +62,7 @@ ON CONFLICT (connection) DO UPDATE SET
     blocked_since = CASE WHEN {_IS_SAME_GRANT} THEN connections.blocked_since END,
     refused_probes = CASE WHEN {_IS_SAME_GRANT} THEN connections.refused_probes ELSE 0 END,
     poll_slot = CASE WHEN EXCLUDED.state = 'connected' THEN connections.poll_slot END,
-    next_poll_at = CASE WHEN EXCLUDED.state = 'connected' THEN connections.next_poll_at END,
-    -- As in the spaces-writer: what was read before a disconnect is uploaded until the account is connected again.
-    fully_read = connections.fully_read AND (EXCLUDED.state <> 'connected'
-        OR connections.epoch = EXCLUDED.epoch AND connections.state <> 'uninstalled')
+    next_poll_at = CASE WHEN EXCLUDED.state = 'connected' THEN connections.next_poll_at END
 """)
 _BLOCK = text("""
 UPDATE connections SET blocked = :reason, refused_probes = :refused, blocked_since = coalesce(blocked_since, now())
@@ -92,7 +89,7 @@ ORDER BY connection LIMIT :limit
 _CLEAR = text("""
 UPDATE connections SET poll_slot = NULL, next_poll_at = NULL, upload = NULL, upload_sequence = -1, upload_check = 0,
     failed_upload = NULL, next_upload_at = NULL, guarded_sync = NULL, guarded_records = NULL, guarded_of = NULL,
-    fully_read = false, redacted_epoch = :epoch, erased_at = NULL,
+    full_read_epoch = NULL, redacted_epoch = :epoch, erased_at = NULL,
     unsubscribed_sync = NULL, webhooks_due_at = NULL, webhook_attempts = 0,
     blocked = NULL, blocked_since = NULL, refused_probes = 0
 WHERE connection = :connection

@@ -39,18 +39,21 @@ class FullSync:
 
 _COLUMNS = "sync_id, connection, epoch, cause, state, step, cursor, attempts, read_completed, retry_cursors, reason"
 _IS_OPEN = "mode = 'full' AND coalesced_into IS NULL AND state IN ('queued', 'running')"
+# A running full sync may have skipped already what a sign-in or new scope makes readable.
+_IS_COVERING = "(state = 'queued' OR CAST(:cause AS text) <> 'connect')"
 _IS_OWN = "connection = :connection AND sync_id = :sync_id"
 
 _OPEN = text(f"""
 INSERT INTO syncs (sync_id, connection, epoch, cause, mode, requested_at, due_at)
 SELECT :sync_id, :connection, :epoch, :cause, 'full', now(), now()
-WHERE NOT EXISTS (SELECT 1 FROM syncs WHERE connection = :connection AND {_IS_OPEN})
+WHERE NOT EXISTS (SELECT 1 FROM syncs WHERE connection = :connection AND {_IS_OPEN} AND {_IS_COVERING})
 ON CONFLICT DO NOTHING RETURNING sync_id
 """)
 _COALESCE = text(f"""
 INSERT INTO syncs (sync_id, connection, epoch, cause, mode, requested_at, coalesced_into)
 SELECT :sync_id, :connection, :epoch, :cause, 'full', now(), sync_id FROM syncs
-WHERE connection = :connection AND {_IS_OPEN} ORDER BY state LIMIT 1 ON CONFLICT DO NOTHING RETURNING sync_id
+WHERE connection = :connection AND {_IS_OPEN} AND {_IS_COVERING}
+ORDER BY state LIMIT 1 ON CONFLICT DO NOTHING RETURNING sync_id
 """)
 _CLAIM_DUE = text(f"""
 UPDATE syncs SET due_at = now() + interval '60 seconds' WHERE sync_id IN (
@@ -62,8 +65,8 @@ UPDATE syncs SET due_at = now() + interval '60 seconds' WHERE sync_id IN (
 RETURNING {_COLUMNS}
 """)
 _IS_RUNNING = text(f"SELECT 1 FROM syncs WHERE connection = :connection AND {_IS_OPEN} AND state = 'running'")
-_LIST_COALESCED_CAUSES = text("""
-SELECT DISTINCT cause FROM syncs WHERE connection = :connection AND coalesced_into = :sync_id
+_LIST_COALESCED_KINDS = text("""
+SELECT DISTINCT mode, cause FROM syncs WHERE connection = :connection AND coalesced_into = :sync_id
 """)
 _LOCK = text(f"SELECT {_COLUMNS} FROM syncs WHERE {_IS_OWN} AND {_IS_OPEN} FOR UPDATE")
 _START_STEP = text(f"""
@@ -82,7 +85,7 @@ _USED_CURSORS = text("SELECT cursor FROM steps WHERE sync_id = :sync_id AND curs
 RATE_LIMIT = "the rate limit"
 _POSTPONE = text(f"""
 UPDATE syncs SET cursor = :cursor, due_at = CAST(:due AS timestamptz), attempts = :attempts, reason = :reason
-WHERE {_IS_OWN} AND {_IS_OPEN}
+WHERE {_IS_OWN} AND {_IS_OPEN} AND step = :step
 """)
 _COMPLETE_READ = text(f"UPDATE syncs SET read_completed = true, cursor = NULL WHERE {_IS_OWN}")
 _RECORD_RETRY_CURSORS = text(f"""
@@ -109,7 +112,7 @@ async def open_or_coalesce(tx: AsyncConnection, sync_id: UUID, connection: str, 
     """Open a full sync, or coalesce it into one that is already open. Return False if it was stored already.
 
     A coalesced full sync reads nothing itself: it ends with the full sync into which it was coalesced. That is the one
-    that has not begun, if there are two.
+    that has not begun, if there are two. One with the cause `connect` is coalesced into no other.
     """
     values = {"sync_id": sync_id, "connection": connection, "epoch": epoch, "cause": cause}
     # The third statement is needed when the open full sync ends between the first two.
@@ -134,10 +137,10 @@ async def is_running(tx: AsyncConnection, connection: str) -> bool:
     return (await tx.execute(_IS_RUNNING, {"connection": connection})).scalar() is not None
 
 
-async def list_coalesced_causes(tx: AsyncConnection, connection: str, sync_id: UUID) -> list[str]:
-    """Return the causes of the connection's syncs that were coalesced into this one."""
-    rows = await tx.execute(_LIST_COALESCED_CAUSES, {"connection": connection, "sync_id": sync_id})
-    return list(rows.scalars())
+async def list_coalesced_kinds(tx: AsyncConnection, connection: str, sync_id: UUID) -> list[tuple[str, str]]:
+    """Return (mode, cause) of the connection's syncs that were coalesced into this one, each pair once."""
+    rows = await tx.execute(_LIST_COALESCED_KINDS, {"connection": connection, "sync_id": sync_id})
+    return [(row.mode, row.cause) for row in rows]
 
 
 async def lock(tx: AsyncConnection, connection: str, sync_id: UUID) -> FullSync | None:
@@ -163,12 +166,10 @@ async def postpone(
     """Store that the next step begins at `cursor`, not before the time `due`.
 
     `reason` says why the sync waits; it is RATE_LIMIT when it waits for the platform's rate limit. Nothing is stored if
-    the sync has ended since.
+    the sync has ended or begun anew since.
     """
-    await tx.execute(
-        _POSTPONE,
-        {**_build_key(full_sync), "cursor": cursor, "due": due, "attempts": attempts, "reason": reason},
-    )
+    key = {**_build_key(full_sync), "step": full_sync.step}
+    await tx.execute(_POSTPONE, {**key, "cursor": cursor, "due": due, "attempts": attempts, "reason": reason})
 
 
 async def complete_read(tx: AsyncConnection, full_sync: FullSync) -> None:

@@ -44,7 +44,7 @@ _POSTPONE = text("""
 UPDATE syncs SET due_at = GREATEST(due_at, CAST(:due AS timestamptz)), reason = :reason
 WHERE connection = :connection AND sync_id = :sync_id
 """)
-_MAKE_DUE = text(f"UPDATE syncs SET due_at = LEAST(due_at, now()) WHERE {_IS_QUEUED}")
+_MAKE_DUE = text(f"UPDATE syncs SET due_at = now(), step = step + 1 WHERE {_IS_QUEUED} AND due_at > now()")
 
 
 async def lock_queued(tx: AsyncConnection, connection: str) -> UUID | None:
@@ -104,5 +104,8 @@ async def postpone(tx: AsyncConnection, connection: str, sync_id: UUID, due: dat
 
 
 async def make_due(tx: AsyncConnection, connection: str) -> None:
-    """Let the connection's full sync that has not begun, if there is one, begin now."""
+    """Let the connection's full sync that has not begun, if there is one, begin now.
+
+    A start that is under way has no effect any more: it has compared the webhook subscriptions too early.
+    """
     await tx.execute(_MAKE_DUE, {"connection": connection})

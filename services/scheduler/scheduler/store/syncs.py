@@ -64,25 +64,22 @@ UPDATE syncs SET progressed_at = now(), started_at = coalesce(started_at, now())
 WHERE connection = :connection AND sync_id = ANY(CAST(:ids AS uuid[])) AND state IN {OPEN} AND coalesced_into IS NULL
 RETURNING sync_id
 """)
-_IS_ANY_KNOWN = text("""
-SELECT EXISTS (SELECT 1 FROM syncs WHERE connection = :connection AND sync_id = ANY(CAST(:ids AS uuid[])))
-""")
 _CANCEL = text(f"""
 UPDATE syncs SET state = 'cancelled', reason = :reason, finished_at = now(), due_at = NULL
 WHERE connection = :connection AND state IN {OPEN} AND (epoch < :epoch OR CAST(:all AS boolean))
 RETURNING sync_id, cause, mode
 """)
 _DELETE = text("DELETE FROM syncs WHERE connection = :connection")
-_SELECT_WITH_UPLOADS = """
-SELECT syncs.*, c.next_upload_at, c.failed_upload, c.fully_read
+_SELECT_WITH_CONNECTION = """
+SELECT syncs.*, c.next_upload_at, c.failed_upload, c.fully_read, c.blocked
 FROM syncs LEFT JOIN connections c ON c.connection = syncs.connection
 """
-_GET = text(f"{_SELECT_WITH_UPLOADS} WHERE sync_id = :sync_id")
+_GET = text(f"{_SELECT_WITH_CONNECTION} WHERE sync_id = :sync_id")
 _LIST_LATEST = text(f"""
-{_SELECT_WITH_UPLOADS} WHERE syncs.connection = :connection ORDER BY requested_at DESC LIMIT :limit
+{_SELECT_WITH_CONNECTION} WHERE syncs.connection = :connection ORDER BY requested_at DESC LIMIT :limit
 """)
 _FIND_LAST_FULL_SYNC = text(f"""
-{_SELECT_WITH_UPLOADS} WHERE syncs.connection = :connection AND mode = 'full' AND coalesced_into IS NULL
+{_SELECT_WITH_CONNECTION} WHERE syncs.connection = :connection AND mode = 'full' AND coalesced_into IS NULL
   AND syncs.state NOT IN {OPEN} AND syncs.state <> 'cancelled' ORDER BY requested_at DESC LIMIT 1
 """)
 _LIST_OPEN_REQUESTS = text(f"""
@@ -156,6 +153,11 @@ async def record_requests(tx: AsyncConnection, requests: Sequence[SyncRequested]
     )
 
 
+async def insert_if_missing(tx: AsyncConnection, connection: str, epoch: int, sync_ids: Sequence[UUID]) -> None:
+    """Insert those of the incremental syncs that the table does not have, because their requests come later."""
+    await tx.execute(_INSERT_MISSING, {"ids": sorted(sync_ids), "connection": connection, "epoch": epoch})
+
+
 async def finish(
     tx: AsyncConnection,
     connection: str,
@@ -174,14 +176,13 @@ async def finish(
     result that the spaces-writer published, if there is one. With `insert_missing`, a sync whose request has not been
     received yet is inserted in this state. With `full_only`, incremental syncs stay open.
     """
-    ids = sorted(sync_ids)
     if insert_missing:
-        await tx.execute(_INSERT_MISSING, {"ids": ids, "connection": connection, "epoch": epoch})
+        await insert_if_missing(tx, connection, epoch, sync_ids)
     rows = await tx.execute(
         _FINISH,
         {
             "connection": connection,
-            "ids": ids,
+            "ids": sorted(sync_ids),
             "state": state,
             "is_storing": state == STORING,
             "reason": reason or (result.reason if result else None),
@@ -226,12 +227,6 @@ async def record_progress(tx: AsyncConnection, event: SyncProgressed) -> list[UU
     return list(rows.scalars())
 
 
-async def is_any_known(tx: AsyncConnection, connection: str, sync_ids: Sequence[UUID]) -> bool:
-    """Return whether at least one of the connection's syncs `sync_ids` is stored, in whatever state."""
-    rows = await tx.execute(_IS_ANY_KNOWN, {"connection": connection, "ids": list(sync_ids)})
-    return bool(rows.scalar_one())
-
-
 async def cancel(
     tx: AsyncConnection, connection: str, *, below_epoch: int, all_epochs: bool, reason: str
 ) -> list[FinishedSync]:
@@ -251,7 +246,7 @@ async def delete(tx: AsyncConnection, connection: str) -> None:
 async def get(tx: AsyncConnection, sync_id: UUID) -> dict[str, Any] | None:
     """Return the sync's row as a dict from column name to value, or None if there is no such sync.
 
-    The dict also has what the connection's row says about uploads.
+    The dict also has what the connection's row says about uploads, and why the connection is blocked.
     """
     row = (await tx.execute(_GET, {"sync_id": sync_id})).mappings().one_or_none()
     return dict(row) if row else None

@@ -20,7 +20,7 @@ WHERE connection = :connection
 """)
 _RECORD_FAILED_UPLOAD = text("UPDATE connections SET failed_upload = :upload WHERE connection = :connection")
 _RECORD_FULL_READ = text("""
-UPDATE connections SET fully_read = true WHERE connection = :connection AND epoch = :epoch
+UPDATE connections SET full_read_epoch = GREATEST(full_read_epoch, :epoch) WHERE connection = :connection
 """)
 _FINISH_UPLOADED = text("""
 UPDATE syncs SET state = 'success', upload = :upload, finished_at = now()
@@ -117,7 +117,7 @@ async def record_upload(tx: AsyncConnection, connection: str, upload: Upload) ->
 
 
 async def record_full_read(tx: AsyncConnection, connection: str, epoch: int) -> None:
-    """Store that a full sync of the connection has been stored, unless the connection has another epoch by now."""
+    """Store that a full sync of this epoch of the connection has been stored."""
     await tx.execute(_RECORD_FULL_READ, {"connection": connection, "epoch": epoch})
 
 

@@ -1,5 +1,7 @@
 """Cancels a full sync that a person does not want any more."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -7,10 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from platform_sdk.errors import NotFoundError, RequestRejectedError
 from scheduler.metrics import TransactionCounts
 from scheduler.store import connections, full_syncs, syncs
-from scheduler.use_cases.finish_syncs import finish_syncs
+from scheduler.use_cases.finish_syncs import REPEATABLE_CAUSES, finish_syncs
 
-CANCELLABLE_CAUSES = frozenset({"connect", "manual", "poll"})
-"""The causes of full syncs that owe nobody a change. Every other one brings changes that were reported already."""
 REASON = "it was cancelled on request"
 
 
@@ -18,7 +18,7 @@ async def cancel_full_sync(tx: AsyncConnection, counts: TransactionCounts, conne
     """Cancel an open full sync, with those that were coalesced into it.
 
     What it has read is kept. Does nothing if the sync is cancelled already. Raises NotFoundError if the connection has
-    no such sync, and RequestRejectedError if it is not open, or if a reported change would be lost with it.
+    no such sync, and RequestRejectedError with the obstacle if there is one.
     """
     # Whoever coalesces a sync locks the connection before, so that none is coalesced from here on.
     owner = await connections.lock(tx, connection)
@@ -27,22 +27,26 @@ async def cancel_full_sync(tx: AsyncConnection, counts: TransactionCounts, conne
         raise NotFoundError
     if row["state"] == "cancelled":
         return
-    causes = {row["cause"], *await full_syncs.list_coalesced_causes(tx, connection, sync_id)}
-    if reason := _find_obstacle(row["mode"], row["state"], causes):
-        raise RequestRejectedError(409, reason)
-    if row["coalesced_into"] is not None:
-        raise RequestRejectedError(409, f"the full sync {row['coalesced_into']} does its work; cancel that one")
-    if owner.blocked is not None:
-        raise RequestRejectedError(409, "it finds out when the account is open again at its platform")
+    if obstacle := await find_obstacle(tx, row):
+        raise RequestRejectedError(409, obstacle)
     if not await finish_syncs(tx, counts, connection, row["epoch"], [sync_id], "cancelled", None, REASON):
         raise RequestRejectedError(409, "it has just ended")
 
 
-def _find_obstacle(mode: str, state: str, causes: set[str]) -> str | None:
-    if state == syncs.STORING:
+async def find_obstacle(tx: AsyncConnection, row: Mapping[str, Any]) -> str | None:
+    """Return why the sync with this row of the ledger cannot be cancelled; None if it can be.
+
+    Only an open full sync can be, and only if nothing but itself is lost with it.
+    """
+    if row["state"] == syncs.STORING:
         return "its data is stored already, and is being uploaded"
-    if state in ("success", "failed"):
+    if row["state"] in ("success", "failed", "cancelled"):
         return "it has ended already"
-    if mode != "full" or not causes <= CANCELLABLE_CAUSES:
-        return "it reads changes that the platform has reported, and they would be lost"
+    kinds = {(row["mode"], row["cause"]), *await full_syncs.list_coalesced_kinds(tx, row["connection"], row["sync_id"])}
+    if any(mode != "full" or cause not in REPEATABLE_CAUSES for mode, cause in kinds):
+        return "it brings changes that were made or reported while they could not be read, and nothing else brings them"
+    if row["coalesced_into"] is not None:
+        return f"the full sync {row['coalesced_into']} does its work; cancel that one"
+    if row["blocked"] is not None:
+        return "it finds out when the account is open again at its platform"
     return None

@@ -9,10 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.events import SyncResult
 from scheduler.metrics import TransactionCounts
 from scheduler.store import connections, owed_syncs, syncs
+from scheduler.store.connections import LedgerConnection
 from scheduler.store.syncs import FinishedSync
 from scheduler.use_cases.owed_syncs import coalesce_into_owed_sync
 
 log = structlog.get_logger()
+REPEATABLE_CAUSES = frozenset({"manual", "poll"})
+"""The causes of full syncs that may end without success: a poll comes again by itself, and a person may ask again.
+Every other one brings changes that were made or reported while they could not be read, and that no other sync brings.
+"""
 
 
 async def finish_syncs(
@@ -30,12 +35,12 @@ async def finish_syncs(
     `result` is the result that the spaces-writer published, or None when the scheduler itself ends the syncs for
     `reason`. If a result names a sync whose request has not been received yet, the sync is inserted as finished.
 
-    A failure ends no incremental sync of a live connection, because its change was acknowledged to the platform: the
-    sync waits for a full sync that reads the change, and ends with that one. A full sync is owed as well when the one
-    that has failed was the probe of a blocked connection, which nothing else would ask again.
+    This ends no incremental sync of a live connection, because its change was acknowledged to the platform: the sync
+    waits for a full sync that reads the change, and ends with that one. A full sync is owed as well when one has ended
+    that is not repeated by itself.
     """
-    row = await connections.lock(tx, connection) if state == "failed" else None
-    is_owed = row is not None and row.state == "connected"
+    row = await connections.lock(tx, connection)
+    is_live = row is not None and row.state == "connected"
     finished = await syncs.finish(
         tx,
         connection,
@@ -45,15 +50,22 @@ async def finish_syncs(
         result,
         reason,
         insert_missing=result is not None and state != "cancelled",
-        full_only=is_owed,
+        full_only=is_live,
     )
-    if row is not None and is_owed:
+    if row is not None and is_live:
         uncovered = await owed_syncs.list_uncovered(tx, connection, sync_ids)
-        has_failed_probe = row.blocked is not None and any(sync.mode == "full" for sync in finished)
-        if uncovered or has_failed_probe:
+        if uncovered or any(_must_be_followed(sync, row) for sync in finished):
             await coalesce_into_owed_sync(tx, row, uncovered, reason or (result.reason if result else None))
     count_and_log_finished(counts, connection, finished, state, reason or (result.reason if result else None))
     return finished
+
+
+def _must_be_followed(sync: FinishedSync, row: LedgerConnection) -> bool:
+    """Return whether another full sync must follow this one, which has ended without success.
+
+    Nothing but such a full sync asks a blocked account again.
+    """
+    return sync.mode == "full" and (sync.cause not in REPEATABLE_CAUSES or row.blocked is not None)
 
 
 def count_and_log_finished(

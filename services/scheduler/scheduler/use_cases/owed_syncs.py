@@ -1,4 +1,4 @@
-"""Owes a full sync for changes that incremental syncs could not read, and blocks connections of closed accounts."""
+"""Owes a full sync for changes that other syncs could not read, and blocks connections of closed accounts."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -18,8 +18,8 @@ async def coalesce_into_owed_sync(
 ) -> None:
     """Coalesce the incremental syncs `sync_ids`, which have failed for `reason`, into a full sync that has not begun.
 
-    Where there is none, one is opened. It begins the later, the more of them the connection had within a day, so that
-    a fault that every full sync meets as well costs little.
+    Where there is none, one is opened, even if `sync_ids` is empty, because a full sync has failed. It begins the
+    later, the more of them the connection had within a day, so that a fault that every full sync meets costs little.
     """
     owed = await owed_syncs.lock_queued(tx, row.connection)
     if owed is None:

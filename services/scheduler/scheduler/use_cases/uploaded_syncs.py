@@ -26,8 +26,9 @@ async def store_syncs(
     A sync whose request has not been received yet is inserted. Data that changed nothing may be in the bucket already.
     """
     stored = await syncs.finish(tx, connection, epoch, result.sync_ids, syncs.STORING, result, insert_missing=True)
-    if any(sync.mode == "full" for sync in stored):
+    if result.object_check > 0:  # the result of a full sync, even if that one was cancelled or failed here meanwhile
         await uploads.record_full_read(tx, connection, epoch)
+    if any(sync.mode == "full" for sync in stored):
         await deletion_guards.record(tx, connection, [sync.sync_id for sync in stored], result.guarded_deletions)
     await cancel_syncs_without_snapshot(tx, counts, connection)
     row = await connections.get(tx, connection)
@@ -58,11 +59,9 @@ async def cancel_syncs_without_snapshot(tx: AsyncConnection, counts: Transaction
 
 
 async def record_upload_and_finish_syncs(
-    tx: AsyncConnection, counts: TransactionCounts, connection: str, epoch: int, upload: Upload
+    tx: AsyncConnection, counts: TransactionCounts, connection: str, upload: Upload
 ) -> None:
     """Store the latest upload of the connection's snapshot, and end the storing syncs whose data it contains."""
-    # Nothing is uploaded before a complete full read, which may have been stored although its sync was cancelled here.
-    await uploads.record_full_read(tx, connection, epoch)
     await uploads.record_upload(tx, connection, upload)
     if upload.outcome != "failed":
         await _finish_uploaded(tx, counts, connection, upload)

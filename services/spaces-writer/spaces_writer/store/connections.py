@@ -24,6 +24,7 @@ class ConnectionRow:
     merchant: UUID | None
     sequence: int
     fully_read: bool
+    """Whether a full sync has succeeded since the account was connected, or before it was disconnected."""
     allowed_sync: UUID | None
     """The guarded full sync whose deletions an operator has allowed."""
 
@@ -35,17 +36,14 @@ INSERT INTO connections (connection, revision, epoch, state, merchant, allowed_s
 VALUES (:connection, :revision, :epoch, :state, :merchant, :allowed_deletions)
 ON CONFLICT (connection) DO UPDATE SET
     revision = EXCLUDED.revision, epoch = EXCLUDED.epoch, state = EXCLUDED.state, merchant = EXCLUDED.merchant,
-    allowed_sync = EXCLUDED.allowed_sync,
-    -- What was read before a disconnect is still uploaded, until the account is connected again.
-    fully_read = connections.fully_read AND (EXCLUDED.state <> 'connected'
-        OR connections.epoch = EXCLUDED.epoch AND connections.state <> 'uninstalled')
+    allowed_sync = EXCLUDED.allowed_sync
 """)
 _SAVED_FIELDS = {"connection", "revision", "epoch", "state", "merchant", "allowed_deletions"}
 _RAISE_SEQUENCE = text("""
 UPDATE connections SET sequence = sequence + 1 WHERE connection = :connection RETURNING sequence
 """)
 _MARK_FULLY_READ = text("""
-UPDATE connections SET fully_read = true, last_sync_id = :sync_id, requested_checks = requested_checks + 1,
+UPDATE connections SET full_read_epoch = epoch, last_sync_id = :sync_id, requested_checks = requested_checks + 1,
     sequence = sequence + CASE WHEN fully_read THEN 0 ELSE 1 END
 WHERE connection = :connection RETURNING sequence, requested_checks
 """)

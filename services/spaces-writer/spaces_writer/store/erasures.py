@@ -33,7 +33,7 @@ _DELETE_DATA = [
     )
 ]
 _RESET_CONNECTION = text("""
-UPDATE connections SET fully_read = false, guarded_sync = NULL, allowed_sync = NULL, last_sync_id = NULL
+UPDATE connections SET full_read_epoch = NULL, guarded_sync = NULL, allowed_sync = NULL, last_sync_id = NULL
 WHERE connection = :connection
 """)
 _SAVE = text("""
