@@ -229,6 +229,22 @@ def test_a_first_full_sync_succeeds_at_once_while_products_come_and_go(world: Wo
     world.wait_until_equal(shop)
 
 
+def test_a_full_sync_succeeds_while_reads_for_webhooks_ask_for_more_than_the_rate_limit(world: World) -> None:
+    shop = world.make_shop(products=100, collections=0, discounts=0)
+    connected = world.connect_and_sync(shop)
+    # Each read for a webhook changes further products, so that reads for webhooks take all points that are restored.
+    flood = {"churn_calls": -1, "churn_pairs": 3}
+    world.set_faults(shop, restore_rate=5, **flood)
+    world.edit_product(shop, get_number(world.list_products(shop)), title="The first of many")
+    wait_until(lambda: world.fetch_statistics(shop)["currently_available"] < 600 or None, 60)
+    world.set_faults(shop, restore_rate=50, **flood)
+    poll = poll_and_wait(world, connected)
+    world.set_faults(shop)
+    assert (poll["state"], poll["reason"]) == ("success", None)
+    world.wait_until_idle(shop)
+    world.wait_until_equal(shop)
+
+
 def test_a_list_that_differs_from_its_count_is_never_a_success_and_the_reason_names_the_range(world: World) -> None:
     lies: list[dict[str, Any]] = [{"lists": "half"}, {"lists": "empty"}, {"counts": "half"}, {"counts": "empty"}]
     connected = []
