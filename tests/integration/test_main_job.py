@@ -34,6 +34,15 @@ def test_a_connected_shops_object_equals_the_truth(world: World) -> None:
     assert stored.metadata["sync-id"] == connected.sync_id
 
 
+def test_connecting_subscribes_all_topics_with_three_documents(world: World) -> None:
+    shop = world.make_shop(products=1)
+    world.connect_and_sync(shop)
+    statistics = world.fetch_statistics(shop)
+    assert statistics["root_fields"]["webhookSubscriptionCreate"] == 23
+    gateways = {name: count for name, count in statistics["operations"].items() if "Subscri" in name}
+    assert gateways == {"ListSubscriptions": 1, "ChangeSubscriptions": 3}
+
+
 def test_the_merchants_document_lists_the_shops_object(world: World) -> None:
     shop = world.make_shop(products=10)
     connected = world.connect_and_sync(shop)
