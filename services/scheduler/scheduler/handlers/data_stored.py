@@ -1,6 +1,7 @@
 """Consumes `data.stored`."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
@@ -95,7 +96,11 @@ async def _request_verification(tx: AsyncConnection, event: DataStored, verifica
         return
     request = event_builders.build_verification(event.connection, event.epoch, verification_id, event.records_to_verify)
     await syncs.record_requests(tx, [request])
-    await enqueue(tx, [event_builders.build_message(request)])
+    if event.verify_not_before is None:
+        await enqueue(tx, [event_builders.build_message(request)])
+    else:
+        not_before = datetime.fromtimestamp(event.verify_not_before / 1000, UTC)
+        await delayed_requests.insert(tx, request, not_before)
 
 
 async def _handle_result(
