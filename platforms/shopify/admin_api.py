@@ -27,6 +27,7 @@ from platform_sdk.http_retries import (
 from platform_sdk.resources import expand_scopes
 from platforms.shopify import graphql
 from platforms.shopify.errors import BLOCKED_REASONS, INACTIVE_CODE, INACTIVE_REASON
+from platforms.shopify.graphql import SubscriptionChange
 from platforms.shopify.manifest import MANIFEST
 from platforms.shopify.settings import Settings
 
@@ -139,22 +140,30 @@ class AdminApi:
             has_next_page, after = data.page.page_info.has_next_page, data.page.page_info.end_cursor
         return subscriptions
 
-    async def subscribe(self, account: str, token: str, topic: str, address: str) -> None:
-        """Subscribe the URL `address` to a topic. Does nothing when this subscription exists already.
+    async def change_subscriptions(
+        self, account: str, token: str, changes: Sequence[SubscriptionChange], address: str
+    ) -> list[str | None]:
+        """Make `changes`, at least one, so that the topics are delivered to the URL `address`.
 
-        Raises TokenRejectedError for an invalid token, and PermanentError when Shopify refuses the subscription.
+        Returns for each change why Shopify refuses it for good; None when it was made, now or before. They are sent in
+        one document. When Shopify refuses the whole document, its halves are sent, so that a topic that Shopify does
+        not know keeps no other one from being subscribed.
+
+        Raises TokenRejectedError for an invalid token, and TransientError when Shopify could not make a change now.
+        Others may have been made then.
         """
-        variables = {"topic": topic, "uri": address}
-        data = await self._call_graphql(account, token, graphql.SUBSCRIBE, variables, graphql.SubscribeData)
-        _raise_user_errors([e for e in data.payload.user_errors if "already been taken" not in e.message])
-
-    async def move_subscription(self, account: str, token: str, subscription_id: str, address: str) -> None:
-        """Change the URL of a subscription to `address`. Raises the same errors as `subscribe`."""
-        variables = {"id": subscription_id, "uri": address}
-        data = await self._call_graphql(
-            account, token, graphql.MOVE_SUBSCRIPTION, variables, graphql.MoveSubscriptionData
-        )
-        _raise_user_errors(data.payload.user_errors)
+        document, variables, aliases = graphql.build_subscription_changes(changes, address)
+        envelope = await self._post_graphql(account, token, document, variables)
+        if envelope.data is not None:
+            return [_find_refusal(envelope, alias) for alias in aliases]
+        refusal = _find_refusal(envelope, aliases[0])
+        if len(changes) == 1:
+            return [refusal]
+        middle = len(changes) // 2
+        halves = (changes[:middle], changes[middle:])
+        return [
+            refusal for half in halves for refusal in await self.change_subscriptions(account, token, half, address)
+        ]
 
     def _build_shop_url(self, account: str) -> str:
         return self._settings.shopify_shop_url.format(shop=account)
@@ -181,13 +190,25 @@ class AdminApi:
     async def _call_graphql(
         self, account: str, token: str, query: str, variables: Mapping[str, object], model: type[M]
     ) -> M:
-        """Send a GraphQL query or mutation and return the response's data as `model`.
+        """Send a GraphQL query and return the response's data as `model`.
 
         Raises TokenRejectedError for status 401, and PermanentError for GraphQL errors.
         """
+        envelope = await self._post_graphql(account, token, query, variables)
+        if envelope.reason:
+            raise PermanentError(envelope.reason[:500])
+        return _validate_data(model, envelope.data)
+
+    async def _post_graphql(
+        self, account: str, token: str, document: str, variables: Mapping[str, object]
+    ) -> graphql.QueryResponse:
+        """Send a GraphQL document and return the response, which may contain errors.
+
+        Raises TokenRejectedError for status 401. A throttled document is sent again after the wait that Shopify states.
+        """
         url = f"{self._build_shop_url(account)}/admin/api/{self._version}/graphql.json"
         headers = {"X-Shopify-Access-Token": token}
-        body = {"query": query, "variables": variables}
+        body = {"query": document, "variables": variables}
 
         async def send() -> httpx.Response | FailedAttempt:
             response = await self._http.post(url, json=body, headers=headers, timeout=REQUEST_TIMEOUT)
@@ -204,9 +225,7 @@ class AdminApi:
         envelope = _parse(graphql.QueryResponse, response)
         if INACTIVE_CODE in envelope.error_codes:
             raise AccountBlockedError(INACTIVE_REASON)
-        if envelope.reason:
-            raise PermanentError(envelope.reason[:500])
-        return _validate_data(model, envelope.data)
+        return envelope
 
 
 def split_scopes(text: str) -> tuple[str, ...]:
@@ -259,6 +278,18 @@ def _validate_data(model: type[M], data: Any) -> M:
         raise TransientError("Shopify's response lacks fields of the query") from None
 
 
-def _raise_user_errors(errors: Sequence[graphql.UserError]) -> None:
-    if errors:
-        raise PermanentError("; ".join(error.message for error in errors)[:500])
+def _find_refusal(envelope: graphql.QueryResponse, alias: str) -> str | None:
+    """Return why the mutation with this alias is refused for good; None when it had its effect, now or before.
+
+    Raises TransientError when the mutation may succeed at the next attempt, and when its result is missing.
+    """
+    payload = (envelope.data or {}).get(alias)
+    if payload is not None:
+        errors = _validate_data(graphql.MutationPayload, payload).user_errors
+        messages = [error.message for error in errors if "already been taken" not in error.message]
+        return "; ".join(messages)[:500] or None
+    query_errors = envelope.list_errors_of(alias)
+    reason = "; ".join(error.message for error in query_errors) or envelope.reason
+    if not reason or any(error.is_transient for error in query_errors):
+        raise TransientError(f"{MANIFEST.title} answers: {reason or 'no data and no errors'}"[:500])
+    return reason[:500]

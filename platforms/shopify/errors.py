@@ -28,6 +28,8 @@ INACTIVE_CODE, INACTIVE_REASON = "SHOP_INACTIVE", "not active"
 """The code of the GraphQL error with which a shop that is not active answers every query, and what is the matter."""
 BLOCKED_REASONS = {402: "frozen", 403: "not open to this app", 404: "not reachable", 423: "locked"}
 """What is the matter with a shop that answers every call with one of these HTTP statuses: it is blocked."""
+TRANSIENT_CODES = ("INTERNAL_SERVER_ERROR", "TIMEOUT")
+"""The codes of GraphQL errors after which the same query may succeed at the next attempt."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class FieldError:
     @property
     def is_transient(self) -> bool:
         """Whether the same query may succeed at the next attempt."""
-        return self.code in ("INTERNAL_SERVER_ERROR", "TIMEOUT")
+        return self.code in TRANSIENT_CODES
 
     @property
     def is_denied(self) -> bool:

@@ -1,8 +1,12 @@
 """The GraphQL queries that the gateway sends to Shopify, and models of the parts of the responses that it reads."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, Field
+
+from platforms.shopify.errors import TRANSIENT_CODES
 
 SHOP_ID = "query ShopId { shop { id } }"
 GRANTED_SCOPES = "query GrantedScopes { currentAppInstallation { accessScopes { handle } } }"
@@ -13,19 +17,44 @@ query ListSubscriptions($after: String) {
     pageInfo { hasNextPage endCursor }
   }
 }"""
-SUBSCRIBE = """
-mutation Subscribe($topic: WebhookSubscriptionTopic!, $uri: String!) {
-  webhookSubscriptionCreate(topic: $topic, webhookSubscription: {uri: $uri, format: JSON}) {
-    userErrors { message }
-  }
-}"""
-MOVE_SUBSCRIPTION = """
-mutation MoveSubscription($id: ID!, $uri: String!) {
-  webhookSubscriptionUpdate(id: $id, webhookSubscription: {uri: $uri}) {
-    userErrors { message }
-  }
-}"""
-QUERIES = (SHOP_ID, GRANTED_SCOPES, LIST_SUBSCRIPTIONS, SUBSCRIBE, MOVE_SUBSCRIPTION)
+QUERIES = (SHOP_ID, GRANTED_SCOPES, LIST_SUBSCRIPTIONS)
+
+
+@dataclass(frozen=True)
+class SubscriptionChange:
+    """A webhook topic to subscribe to; with `subscription_id`, its subscription whose URL to change."""
+
+    topic: str
+    subscription_id: str = ""
+
+
+def build_subscription_changes(
+    changes: Sequence[SubscriptionChange], address: str
+) -> tuple[str, dict[str, str], list[str]]:
+    """Build one document that subscribes the URL `address` to topics, and moves subscriptions to it.
+
+    Shopify executes its mutations one after the other, and each has its own result. Returns the document, its
+    variables, and the aliases of the results in the order of `changes`.
+    """
+    declarations, fields, aliases = ["$uri: String!"], list[str](), list[str]()
+    variables = {"uri": address}
+    for number, change in enumerate(changes):
+        variable, alias = f"v{number}", f"c{number}"
+        kind, mutation, argument = (
+            ("ID!", "webhookSubscriptionUpdate", "id")
+            if change.subscription_id
+            else ("WebhookSubscriptionTopic!", "webhookSubscriptionCreate", "topic")
+        )
+        fields_of_input = "uri: $uri" if change.subscription_id else "uri: $uri, format: JSON"
+        declarations.append(f"${variable}: {kind}")
+        fields.append(
+            f"  {alias}: {mutation}({argument}: ${variable}, webhookSubscription: {{{fields_of_input}}})"
+            " { userErrors { message } }"
+        )
+        variables[variable] = change.subscription_id or change.topic
+        aliases.append(alias)
+    document = f"mutation ChangeSubscriptions({', '.join(declarations)}) {{\n" + "\n".join(fields) + "\n}"
+    return document, variables, aliases
 
 
 class ShopifyTokenResponse(BaseModel):
@@ -72,10 +101,16 @@ class Extensions(BaseModel):
 
 
 class QueryError(BaseModel):
-    """One of the errors of a response."""
+    """One of the errors of a response. `path` says which part of the data it concerns; empty when all of it."""
 
     message: str
+    path: list[str | int] = []
     extensions: Extensions = Extensions()
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the same request may succeed at the next attempt."""
+        return self.extensions.code in TRANSIENT_CODES
 
 
 class QueryResponse(BaseModel):
@@ -90,6 +125,11 @@ class QueryResponse(BaseModel):
         """The messages of the errors, joined; empty when there are no errors."""
         return self.errors if isinstance(self.errors, str) else "; ".join(error.message for error in self.errors)
 
+    def list_errors_of(self, name: str) -> list[QueryError]:
+        """Return the errors that concern the field `name` under the root, or else those that concern all fields."""
+        errors = [] if isinstance(self.errors, str) else self.errors
+        return [e for e in errors if e.path[:1] == [name]] or [e for e in errors if not e.path]
+
     @property
     def error_codes(self) -> set[str]:
         """The codes of the errors."""
@@ -102,20 +142,10 @@ class UserError(BaseModel):
     message: str
 
 
-class _MutationPayload(BaseModel):
+class MutationPayload(BaseModel):
+    """The result of a mutation; it had no effect when there are errors."""
+
     user_errors: list[UserError] = Field(alias="userErrors")
-
-
-class SubscribeData(BaseModel):
-    """The data in the response to the mutation SUBSCRIBE."""
-
-    payload: _MutationPayload = Field(alias="webhookSubscriptionCreate")
-
-
-class MoveSubscriptionData(BaseModel):
-    """The data in the response to the mutation MOVE_SUBSCRIPTION."""
-
-    payload: _MutationPayload = Field(alias="webhookSubscriptionUpdate")
 
 
 class _SubscriptionNode(BaseModel):

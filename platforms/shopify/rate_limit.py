@@ -4,6 +4,10 @@ The process keeps a copy of the platform's bucket, so that queries wait for poin
 points that a query will request are reserved when the query is sent. When its response arrives, the points that were
 not charged are returned to the copy. Responses may arrive out of order. So a level that a response reports may lower
 the level of the copy, but never raises it. All times are in seconds.
+
+Full and incremental syncs share the bucket, and neither can use up what the other one needs. Full syncs leave half of
+the bucket free for incremental syncs. While a full sync is under way, half of the points that are restored are kept for
+it, up to half of the bucket, and incremental syncs leave these free.
 """
 
 import math
@@ -11,6 +15,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from platform_sdk.session import FULL
+
+FULL_SYNC_SHARE = 0.5
+"""The share of a bucket, and of the points that are restored in it, that can be kept for full syncs."""
+CLAIM_SECONDS = 120.0
+"""How long after a full sync's last query points are kept for the next one: longer than a full sync is postponed."""
 TARGET_COST = 500
 """The most points that a batch may cost when each id is charged: half of what the platform allows for one query.
 
@@ -50,6 +60,14 @@ class ThrottleStatus:
     restore_rate: float
 
 
+@dataclass(frozen=True)
+class Reservation:
+    """The `cost` that is reserved for a query under way. `kept` of its points are from those kept for full syncs."""
+
+    cost: float
+    kept: float
+
+
 class PointBucket:
     """A copy of a shop's bucket of rate limit points. It starts full, with the smallest size that Shopify gives."""
 
@@ -58,37 +76,52 @@ class PointBucket:
         self._rate = restore_rate
         self._available = maximum
         self._reserved = 0.0
+        self._kept = 0.0
+        self._claimed_until = now
         self._updated_at = now
 
-    def compute_wait(self, cost: float, free_share: float, now: float) -> float:
-        """Return the seconds until `cost` can be reserved while `free_share` (0 to 1) of the bucket stays free.
+    def claim_full_sync_share(self, now: float) -> None:
+        """Keep a part of the points that are restored for full syncs from now on, for CLAIM_SECONDS."""
+        self._restore(now)
+        self._claimed_until = now + CLAIM_SECONDS
 
-        A cost that never fits beside `free_share` waits until the bucket is full.
+    def compute_wait(self, cost: float, mode: str, now: float) -> float:
+        """Return the seconds until a query of a sync of `mode` (INCREMENTAL or FULL) can reserve `cost` points.
+
+        Incremental syncs leave the points free that are kept for full syncs. A full sync takes these, or else leaves
+        the incremental syncs' half of the bucket free. A cost that never fits beside what must stay free waits until
+        the bucket is full.
         """
         self._restore(now)
-        needed = min(cost + free_share * self._maximum, self._maximum)
-        return max(0.0, (needed - self._available) / self._rate)
+        if mode == FULL:
+            return min(self._wait_for(cost + self._full_sync_half), self._wait_for_kept(cost))
+        return self._wait_for_unkept(cost)
 
     def compute_refill_wait(self, now: float) -> float:
         """Return the seconds until 90 % of the bucket is available."""
-        return self.compute_wait(0.9 * self._maximum, 0.0, now)
+        self._restore(now)
+        return self._wait_for(0.9 * self._maximum)
 
     def compute_remaining(self, now: float) -> float:
         """Return the share of the bucket that is available, from 0 to 1."""
         self._restore(now)
         return max(0.0, self._available / self._maximum)
 
-    def reserve(self, cost: float, now: float) -> None:
-        """Subtract the points of a query that is about to be sent."""
+    def reserve(self, cost: float, mode: str, now: float) -> Reservation:
+        """Subtract the points of a query that is about to be sent by a sync of `mode`, and return what was reserved."""
         self._restore(now)
+        kept = min(cost, self._kept) if mode == FULL else 0.0
         self._available -= cost
         self._reserved += cost
+        self._kept -= kept
+        return Reservation(cost, kept)
 
-    def settle(self, cost: float, charged: float, now: float) -> None:
-        """End the reservation of `cost` points for a query that was charged `charged`. Restores the difference."""
+    def settle(self, reservation: Reservation, charged: float, now: float) -> None:
+        """End the reservation for a query that was charged `charged` points. Restores the difference."""
         self._restore(now)
-        self._reserved -= cost
-        self._available = min(self._maximum, self._available + cost - charged)
+        self._reserved -= reservation.cost
+        self._available = min(self._maximum, self._available + reservation.cost - charged)
+        self._kept = min(self._full_sync_half, self._kept + max(0.0, reservation.kept - charged))
 
     def update(self, status: ThrottleStatus, now: float) -> None:
         """Take over what Shopify reports of the bucket: its size and restore rate, and fewer available points.
@@ -102,11 +135,39 @@ class PointBucket:
             self._maximum = status.maximum
             self._available = status.available - self._reserved
         self._available = min(self._available, status.available)
+        self._kept = max(0.0, min(self._kept, self._available))
+
+    @property
+    def _full_sync_half(self) -> float:
+        """The most points that are kept for full syncs; full syncs leave as many to incremental ones."""
+        return FULL_SYNC_SHARE * self._maximum
+
+    def _wait_for(self, level: float) -> float:
+        """Return the seconds until `level` points are available, or until the bucket is full."""
+        return max(0.0, (min(level, self._maximum) - self._available) / self._rate)
+
+    def _wait_for_kept(self, cost: float) -> float:
+        """Return the seconds until `cost` points are kept for full syncs, and available."""
+        missing = min(cost, self._full_sync_half) - self._kept
+        return max(self._wait_for(cost), missing / (FULL_SYNC_SHARE * self._rate))
+
+    def _wait_for_unkept(self, cost: float) -> float:
+        """Return the seconds until `cost` points are available beside those that are kept for full syncs."""
+        missing = cost + self._kept - self._available
+        if self._updated_at >= self._claimed_until:
+            return max(0.0, missing / self._rate)
+        # What is kept grows as well, until it is half of the bucket.
+        beside_half = self._wait_for(cost + self._full_sync_half)
+        return max(0.0, min(missing / ((1 - FULL_SYNC_SHARE) * self._rate), beside_half))
 
     def _restore(self, now: float) -> None:
         passed = max(0.0, now - self._updated_at)
+        claimed = max(0.0, min(now, self._claimed_until) - self._updated_at)
         self._available = min(self._maximum, self._available + passed * self._rate)
+        self._kept = min(self._full_sync_half, self._kept + claimed * self._rate * FULL_SYNC_SHARE)
         self._updated_at = max(self._updated_at, now)
+        if self._updated_at >= self._claimed_until:
+            self._kept = 0.0
 
 
 @dataclass

@@ -25,8 +25,6 @@ MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 MAX_CONNECTIONS, KEEPALIVE_CONNECTIONS = 100, 50
 RESPONSE_SECONDS = {INCREMENTAL: 5.0, FULL: 30.0}
 """The time limit of a call, by mode. It is short for incremental syncs, which a slow shop must not delay."""
-FREE_SHARES = {INCREMENTAL: 0.0, FULL: 0.5}
-"""The share of the bucket that a sync leaves free, by mode."""
 DEFAULT_THROTTLE_SECONDS = 1.0
 """The wait after a throttled response that does not state what the query costs."""
 MIN_THROTTLE_SECONDS = 0.1
@@ -137,19 +135,21 @@ class ShopifySession(ApiSession):
     def _find_wait(self, query: Query, variables: Variables) -> RateLimitWait:
         """Return how long the query must wait until the shop's rate limit has the points for it.
 
-        A postponed full sync waits for the points of several queries. Otherwise each query would postpone it again.
+        A full sync's query claims the share of full syncs. A postponed full sync waits for the points of several
+        queries. Otherwise each query would postpone it again.
         """
-        bucket, now = self.rate_limit.bucket, self._elapsed()
-        cost = self.rate_limit.estimate_cost(query, variables)
-        seconds = bucket.compute_wait(cost, FREE_SHARES[self.context.mode], now)
-        refill = bucket.compute_refill_wait(now) if self.context.mode == FULL else 0.0
+        bucket, mode, now = self.rate_limit.bucket, self.context.mode, self._elapsed()
+        if mode == FULL:
+            bucket.claim_full_sync_share(now)
+        seconds = bucket.compute_wait(self.rate_limit.estimate_cost(query, variables), mode, now)
+        refill = bucket.compute_refill_wait(now) if mode == FULL else 0.0
         return RateLimitWait(seconds, "the rate limit", max(seconds, refill))
 
     async def _send_once(self, query: Query, variables: Variables, began: float) -> GraphqlResponse:
         cost = float(self.rate_limit.estimate_cost(query, variables))
         charged = 0.0  # what a failed query was charged is unknown; the next response corrects the level
         bucket = self.rate_limit.bucket
-        bucket.reserve(cost, self._elapsed())
+        reservation = bucket.reserve(cost, self.context.mode, self._elapsed())
         self.context.calls += 1
         try:
             token, seconds = self.context.token.token, self._compute_attempt_timeout(began)
@@ -157,7 +157,7 @@ class ShopifySession(ApiSession):
             if not response.is_throttled:
                 charged = response.cost.actual if response.cost else cost
         finally:
-            bucket.settle(cost, charged, self._elapsed())
+            bucket.settle(reservation, charged, self._elapsed())
         if response.cost is not None:
             bucket.update(response.cost.status, self._elapsed())
         if response.is_throttled:

@@ -19,8 +19,9 @@ import structlog
 
 from platform_sdk.adapters import TopicOutcome, WebhookReport
 from platform_sdk.deliveries import Delivery, DeliveryHeader, DeliveryKind
-from platform_sdk.errors import PermanentError, RequestRejectedError
+from platform_sdk.errors import RequestRejectedError
 from platforms.shopify.admin_api import AdminApi, ShopifySubscription
+from platforms.shopify.graphql import SubscriptionChange
 from platforms.shopify.manifest import MANIFEST
 from platforms.shopify.resources import CATALOG
 from platforms.shopify.shop_names import parse_shop_domain
@@ -29,7 +30,9 @@ log = structlog.get_logger()
 
 PROBE_PREFIX = "merchant-sync-test-"
 """The prefix of the webhook ids of probes, the test deliveries that the gateway sends. Shopify's are plain UUIDs."""
-MAX_CONCURRENT_CHANGES = 5
+MAX_CHANGES = 8
+"""The most subscriptions that one document creates or moves. Shopify makes them one after the other, and the document
+has the four seconds that each call has."""
 REGISTERED, MOVED, UNCHANGED, MISSING = "registered", "moved", "already there", "not subscribed"
 
 _KINDS = {
@@ -158,21 +161,20 @@ class ShopifyWebhooks:
         """
         subscriptions = await self._api.list_subscriptions(account, token)
         plan = plan_subscriptions(topics, self.address, subscriptions)
-        limit = asyncio.Semaphore(MAX_CONCURRENT_CHANGES)
-
-        async def apply_step(step: PlannedSubscription) -> TopicOutcome:
-            async with limit:
-                return await self._apply_step(account, token, step)
-
+        changes = [step for step in plan if step.action != UNCHANGED]
+        batches = [changes[start : start + MAX_CHANGES] for start in range(0, len(changes), MAX_CHANGES)]
         # The first error is raised only when all calls have ended, so that none goes on unobserved.
-        outcomes = await asyncio.gather(*map(apply_step, plan), return_exceptions=True)
-        errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-        if errors:
-            raise errors[0]
-        report = {s.topic: o for s, o in zip(plan, outcomes, strict=True) if isinstance(o, TopicOutcome)}
-        changes = Counter(outcome.message for outcome in report.values() if outcome.message in (REGISTERED, MOVED))
-        if changes:
-            log.info("subscriptions changed", account=account, registered=changes[REGISTERED], moved=changes[MOVED])
+        results = await asyncio.gather(
+            *(self._apply_steps(account, token, batch) for batch in batches), return_exceptions=True
+        )
+        report = {step.topic: TopicOutcome(True, step.action) for step in plan}
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            report |= result
+        counts = Counter(outcome.message for outcome in report.values() if outcome.message in (REGISTERED, MOVED))
+        if counts:
+            log.info("subscriptions changed", account=account, registered=counts[REGISTERED], moved=counts[MOVED])
         return WebhookReport(report)
 
     async def inspect_subscriptions(self, account: str, token: str, *, topics: Sequence[str]) -> WebhookReport:
@@ -189,16 +191,20 @@ class ShopifyWebhooks:
         """Return None, because Shopify sends no challenges (requests that verify the webhook URL)."""
         return None
 
-    async def _apply_step(self, account: str, token: str, step: PlannedSubscription) -> TopicOutcome:
-        try:
-            if step.action == REGISTERED:
-                await self._api.subscribe(account, token, step.topic, self.address)
-            elif step.action == MOVED:
-                await self._api.move_subscription(account, token, step.subscription_id, self.address)
-        except PermanentError as error:
-            log.warning("subscription refused", account=account, topic=step.topic, reason=error.reason)
-            return TopicOutcome(False, f"refused: {error.reason}")
-        return TopicOutcome(True, step.action)
+    async def _apply_steps(
+        self, account: str, token: str, steps: Sequence[PlannedSubscription]
+    ) -> dict[str, TopicOutcome]:
+        """Make the planned changes with one document. Return the outcomes by topic."""
+        changes = [SubscriptionChange(step.topic, step.subscription_id) for step in steps]
+        refusals = await self._api.change_subscriptions(account, token, changes, self.address)
+        outcomes = {}
+        for step, refusal in zip(steps, refusals, strict=True):
+            if refusal is not None:
+                log.warning("subscription refused", account=account, topic=step.topic, reason=refusal)
+            outcomes[step.topic] = (
+                TopicOutcome(True, step.action) if refusal is None else TopicOutcome(False, f"refused: {refusal}")
+            )
+        return outcomes
 
 
 def plan_subscriptions(

@@ -47,6 +47,11 @@ def compute_requested_cost(query: str, variables: dict[str, Any] | None = None) 
             'mutation { productDelete(input: {id: "gid://shopify/Product/1"}) { deletedProductId } }',
             10,
         ),
+        (
+            'mutation { a: productDelete(input: {id: "gid://shopify/Product/1"}) { deletedProductId } '
+            'b: productDelete(input: {id: "gid://shopify/Product/2"}) { deletedProductId } }',
+            20,
+        ),
         ("{ __schema { queryType { fields { name } } } }", 3),
         ("{ a: shop { id } b: shop { id } }", 2),
         ("query { shop { id ... on Shop { id } primaryDomain @skip(if: true) { url } } }", 1),

@@ -4,11 +4,13 @@ import asyncio
 import base64
 import hashlib
 import hmac
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
 
+from sandbox.shopify.tenants import Tenant
 from sandbox.shopify.webhook_payloads import format_topic
 from sandbox.shopify.webhooks import Subscription, Subscriptions, compute_retry_delay
 
@@ -212,3 +214,20 @@ async def test_a_receiver_that_closes_each_connection_gets_every_webhook(sandbox
         assert (await _wait_for_result(sandbox, index=-1))["status"] == "delivered"
     listener.close()
     assert [orjson.loads(body)["name"] for body in bodies] == ["One", "Two", "Three"]
+
+
+def test_the_mutations_of_one_document_are_executed_one_after_the_other_each_with_its_own_result(
+    make_tenant: Callable[..., Tenant], execute: Callable[..., Any]
+) -> None:
+    tenant = make_tenant(products=1)
+    create = "webhookSubscriptionCreate(topic: $topic, webhookSubscription: {uri: $uri}) { userErrors { message } }"
+    answer = execute(
+        tenant,
+        f"mutation ($topic: WebhookSubscriptionTopic!, $uri: String!) {{ first: {create} second: {create} }}",
+        topic="PRODUCTS_UPDATE",
+        uri="https://app.example/hooks",
+    )
+    taken = [{"message": "Address for this topic has already been taken"}]
+    assert answer["data"] == {"first": {"userErrors": []}, "second": {"userErrors": taken}}
+    assert answer["extensions"]["cost"]["requestedQueryCost"] == 20
+    assert len(tenant.subscriptions.list_all()) == 1

@@ -34,6 +34,15 @@ def test_a_connected_shops_object_equals_the_truth(world: World) -> None:
     assert stored.metadata["sync-id"] == connected.sync_id
 
 
+def test_connecting_subscribes_all_topics_with_three_documents(world: World) -> None:
+    shop = world.make_shop(products=1)
+    world.connect_and_sync(shop)
+    statistics = world.fetch_statistics(shop)
+    assert statistics["root_fields"]["webhookSubscriptionCreate"] == 23
+    gateways = {name: count for name, count in statistics["operations"].items() if "Subscri" in name}
+    assert gateways == {"ListSubscriptions": 1, "ChangeSubscriptions": 3}
+
+
 def test_the_merchants_document_lists_the_shops_object(world: World) -> None:
     shop = world.make_shop(products=10)
     connected = world.connect_and_sync(shop)
@@ -226,6 +235,22 @@ def test_a_first_full_sync_succeeds_at_once_while_products_come_and_go(world: Wo
     connected = world.connect(shop)
     sync = world.wait_for_sync(connected)
     assert (sync["state"], sync["reason"]) == ("success", None)
+    world.wait_until_equal(shop)
+
+
+def test_a_full_sync_succeeds_while_reads_for_webhooks_ask_for_more_than_the_rate_limit(world: World) -> None:
+    shop = world.make_shop(products=100, collections=0, discounts=0)
+    connected = world.connect_and_sync(shop)
+    # Each read for a webhook changes further products, so that reads for webhooks take all points that are restored.
+    flood = {"churn_calls": -1, "churn_pairs": 3}
+    world.set_faults(shop, restore_rate=5, **flood)
+    world.edit_product(shop, get_number(world.list_products(shop)), title="The first of many")
+    wait_until(lambda: world.fetch_statistics(shop)["currently_available"] < 600 or None, 60)
+    world.set_faults(shop, restore_rate=50, **flood)
+    poll = poll_and_wait(world, connected)
+    world.set_faults(shop)
+    assert (poll["state"], poll["reason"]) == ("success", None)
+    world.wait_until_idle(shop)
     world.wait_until_equal(shop)
 
 

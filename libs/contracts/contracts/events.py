@@ -471,9 +471,13 @@ class DataStored(Event):
     totals: tuple[SyncTotals, ...] = ()
     results: tuple[SyncResult, ...] = ()
     records_to_verify: RecordIds = Field(default_factory=dict)
-    """The records that must be read again by their ids, because two readings with the same `updated_at` differ."""
+    """The records that must be read again by their ids.
+
+    Two readings with the same `updated_at` differ, or a later reading has an earlier `updated_at`."""
     verification_id: UUID | None = None
     """The id of the sync that reads `records_to_verify`."""
+    verify_not_before: int | None = None
+    """The time before which they are not read; None if they are read at once."""
     upload: Upload | None = None
     erasure: Erasure | None = None
 

@@ -12,6 +12,8 @@ time, and only one process at a time handles the messages of a connection.
 """
 
 import asyncio
+import os
+import socket
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -52,6 +54,10 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
     `ValueError` (for example pydantic's `ValidationError`) for a body that breaks the contract; such a message is
     dead-lettered without calling the handler. Each consumer needs its own `dead_letters`: it counts the failures in a
     row of one consumer, and after too many of them its circuit breaker stops this consumer.
+
+    `process_name` identifies the process. Brokers build the name of a group's member from it, and partitions are
+    assigned in the order of these names. So where all processes have the same consumers, the one that gets a partition
+    of one topic gets the same partition of the others, and with it the same connections.
     """
 
     def __init__(
@@ -64,8 +70,10 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
         handle: Handler[E_co],
         dead_letters: DeadLetterPublisher,
         limits: ConsumerLimits = ConsumerLimits(),
+        process_name: str | None = None,
     ) -> None:
         self.group = group
+        self._process_name = process_name or f"{socket.gethostname()}-{os.getpid()}"
         self._brokers = brokers
         self._subscription: dict[str, Any] = {"topics": topics, "pattern": pattern, "listener": self}
         self._dead_letters = dead_letters
@@ -97,7 +105,7 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
         """
         consumer = AIOKafkaConsumer(
             **self._brokers.client_options,
-            client_id=self.group,
+            client_id=self._process_name,
             group_id=self.group,
             auto_offset_reset="earliest",
             enable_auto_commit=False,

@@ -40,6 +40,7 @@ class Bench:
         threshold: int = 25,
         limits: ConsumerLimits = ConsumerLimits(),
         parse: Callable[[bytes], Any] = Note.model_validate_json,
+        process_name: str | None = None,
     ) -> KeyedConsumer[Note]:
         """Create a member of `group`; `threshold` is that of its circuit breaker."""
         return KeyedConsumer(
@@ -51,6 +52,7 @@ class Bench:
             handle=handle,
             dead_letters=DeadLetterPublisher(self.publisher, threshold=threshold),
             limits=limits,
+            process_name=process_name,
         )
 
     @asynccontextmanager

@@ -3,12 +3,14 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from consumer_bench import Bench, Note, wait_until
 from messaging.errors import UnavailableError
+from messaging.key_workers import Handler
 
 pytestmark = pytest.mark.integration
 KEYS = [f"key-{number}" for number in range(24)]
@@ -141,3 +143,29 @@ async def test_a_batch_that_does_not_finish_in_time_is_cancelled_before_it_is_re
         async with bench.run_consumer(record):
             await wait_until(lambda: len(events_seen) == 2)
     assert events_seen == ["cancelled", "next"]
+
+
+async def test_the_process_that_handles_a_key_of_one_topic_handles_it_in_the_other_topic(
+    bench: Bench, other_bench: Bench
+) -> None:
+    owners: dict[str, dict[str, str]] = {bench.topic: {}, other_bench.topic: {}}
+
+    def create_handler(topic: str, process: str) -> Handler[Note]:
+        async def handle(key: str, _events: Sequence[Note]) -> None:
+            owners[topic][key] = process
+
+        return handle
+
+    async with AsyncExitStack() as stack, asyncio.timeout(60):
+        for process in ("a", "b", "c", "d"):
+            for each in (bench, other_bench):
+                consumer = each.run_consumer(
+                    create_handler(each.topic, process), group=each.topic, process_name=process
+                )
+                await stack.enter_async_context(consumer)
+        # Rounds, because members may still join during the first one.
+        while len(set(owners[bench.topic].values())) < 4 or owners[bench.topic] != owners[other_bench.topic]:
+            for each in (bench, other_bench):
+                owners[each.topic].clear()
+                await publish_to_all(each, "round")
+            await wait_until(lambda: all(len(keys) == len(KEYS) for keys in owners.values()))

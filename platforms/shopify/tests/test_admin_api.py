@@ -1,6 +1,8 @@
 """How the client of the Admin API handles responses of Shopify, good and bad."""
 
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,12 @@ from graphql import build_schema, parse, validate
 
 from platform_sdk.errors import (
     AccountBlockedError,
-    PermanentError,
     RequestRejectedError,
     TokenRejectedError,
     TransientError,
 )
 from platforms.shopify.admin_api import AdminApi, ShopifySubscription
-from platforms.shopify.graphql import QUERIES
+from platforms.shopify.graphql import QUERIES, SubscriptionChange, build_subscription_changes
 from platforms.shopify.settings import Settings
 from platforms.shopify.webhooks import PlannedSubscription, ShopifyWebhooks, plan_subscriptions
 
@@ -33,9 +34,9 @@ def _retry_without_pause() -> Any:
 
 
 class Remote:
-    """Gives prepared responses, repeats the last one, and keeps the requests."""
+    """Gives prepared responses, or calls them with the request, repeats the last one, and keeps the requests."""
 
-    def __init__(self, settings: Settings, *responses: httpx.Response | Exception) -> None:
+    def __init__(self, settings: Settings, *responses: Any) -> None:
         self.responses = list(responses)
         self.requests: list[httpx.Request] = []
         http = httpx.AsyncClient(transport=httpx.MockTransport(self._respond))
@@ -46,7 +47,7 @@ class Remote:
         response = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
         if isinstance(response, Exception):
             raise response
-        return response
+        return response if isinstance(response, httpx.Response) else response(request)
 
 
 @pytest.fixture
@@ -145,19 +146,6 @@ async def test_all_pages_of_subscriptions_are_read(make_remote: Any) -> None:
     assert shopify.requests[0].url.path == "/admin/api/2026-10/graphql.json"
 
 
-async def test_a_refused_subscription_is_a_permanent_error(make_remote: Any) -> None:
-    def build_result(*messages: str) -> httpx.Response:
-        return build_data(webhookSubscriptionCreate={"userErrors": [{"message": message} for message in messages]})
-
-    await make_remote(build_result()).client.subscribe(SHOP, "a", "SHOP_UPDATE", "https://x")
-    await make_remote(build_result("Address for this topic has already been taken")).client.subscribe(
-        SHOP, "a", "T", "https://x"
-    )
-    for response in (build_result("Address is not supported"), build_errors("ACCESS_DENIED")):
-        with pytest.raises(PermanentError):
-            await make_remote(response).client.subscribe(SHOP, "a", "T", "http://x")
-
-
 async def test_a_throttled_query_is_retried(make_remote: Any) -> None:
     shopify = make_remote(
         build_errors("THROTTLED", requested=20, available=10), build_data(shop={"id": "gid://shopify/Shop/1"})
@@ -204,8 +192,31 @@ def build_subscriptions(*nodes: tuple[str, str, str]) -> httpx.Response:
 
 
 HERE = "https://here.example/w"
-SUBSCRIBED: dict[str, Any] = {"webhookSubscriptionCreate": {"userErrors": []}}
-MOVED: dict[str, Any] = {"webhookSubscriptionUpdate": {"userErrors": []}}
+
+
+def answer_changes(
+    results: Mapping[str, Any] | None = None, *, unknown: Collection[str] = ()
+) -> Callable[[httpx.Request], httpx.Response]:
+    """Answers a document of changes like Shopify: a result for each alias, or none at all if a topic is `unknown`.
+
+    `results` has the messages of user errors by topic, and the code of an error of the query as a text.
+    """
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        topics = {alias: body["variables"][f"v{alias[1:]}"] for alias in re.findall(r"(c\d+): webhook", body["query"])}
+        if set(topics.values()) & set(unknown):
+            errors = [{"message": "Variable was provided invalid value", "extensions": {"code": "INVALID_VARIABLE"}}]
+            return httpx.Response(200, json={"errors": errors})
+        data, errors = dict[str, Any](), list[Any]()
+        for alias, topic in topics.items():
+            result = (results or {}).get(topic, [])
+            data[alias] = {"userErrors": [{"message": m} for m in result]} if isinstance(result, list) else None
+            if data[alias] is None:
+                errors.append({"message": f"it is {result}", "path": [alias], "extensions": {"code": result}})
+        return httpx.Response(200, json={"data": data, **({"errors": errors} if errors else {})})
+
+    return respond
 
 
 def test_topics_are_compared_by_address() -> None:
@@ -225,7 +236,7 @@ def test_topics_are_compared_by_address() -> None:
 
 async def test_each_topic_is_subscribed_moved_or_left_unchanged(make_remote: Any) -> None:
     listed = build_subscriptions(("1", "SHOP_UPDATE", HERE), ("2", "PRODUCTS_UPDATE", "https://there.example"))
-    shopify = make_remote(listed, build_data(**MOVED, **SUBSCRIBED))
+    shopify = make_remote(listed, answer_changes())
     webhooks = ShopifyWebhooks(shopify.client, secrets=("s",), address=HERE)
     topics = ("SHOP_UPDATE", "PRODUCTS_UPDATE", "PRODUCTS_CREATE")
     report = await webhooks.ensure_subscriptions(SHOP, "a", topics=topics)
@@ -234,21 +245,67 @@ async def test_each_topic_is_subscribed_moved_or_left_unchanged(make_remote: Any
         "PRODUCTS_UPDATE": "moved",
         "PRODUCTS_CREATE": "registered",
     }
-    assert len(shopify.requests) == 3
+    body = json.loads(shopify.requests[1].content)
+    assert body["variables"] == {"uri": HERE, "v0": "2", "v1": "PRODUCTS_CREATE"}
+    assert len(shopify.requests) == 2
+
+
+async def test_all_topics_are_subscribed_with_few_documents(make_remote: Any) -> None:
+    shopify = make_remote(build_subscriptions(), answer_changes())
+    webhooks = ShopifyWebhooks(shopify.client, secrets=("s",), address=HERE)
+    topics = webhooks.list_topics(("read_products", "read_inventory", "read_locations", "read_discounts"))
+    report = await webhooks.ensure_subscriptions(SHOP, "a", topics=topics)
+    assert {topic: outcome.message for topic, outcome in report.topics.items()} == dict.fromkeys(topics, "registered")
+    assert len(topics) == 23
+    assert len(shopify.requests) == 4, "the list, and three documents"
+
+
+async def ensure_three(make_remote: Any, *responses: Any) -> tuple[dict[str, str], int]:
+    """Ensure three topics. Return the outcome of each, and the number of documents that were sent."""
+    shopify = make_remote(build_subscriptions(), *responses)
+    webhooks = ShopifyWebhooks(shopify.client, secrets=(), address=HERE)
+    topics = ("SHOP_UPDATE", "PRODUCTS_UPDATE", "PRODUCTS_CREATE")
+    report = await webhooks.ensure_subscriptions(SHOP, "a", topics=topics)
+    assert all(o.is_subscribed is (o.message == "registered") for o in report.topics.values())
+    return {topic: outcome.message for topic, outcome in report.topics.items()}, len(shopify.requests) - 1
 
 
 async def test_one_refused_topic_does_not_affect_the_others(make_remote: Any) -> None:
-    refused = {"webhookSubscriptionCreate": {"userErrors": [{"message": "Address is not supported"}]}}
-    webhooks = ShopifyWebhooks(
-        make_remote(build_subscriptions(), build_data(**refused), build_data(**SUBSCRIBED)).client,
-        secrets=(),
-        address=HERE,
-    )
-    report = await webhooks.ensure_subscriptions(SHOP, "a", topics=("SHOP_UPDATE", "PRODUCTS_UPDATE"))
-    assert sorted((outcome.is_subscribed, outcome.message) for outcome in report.topics.values()) == [
-        (False, "refused: Address is not supported"),
-        (True, "registered"),
-    ]
+    refusals = {"SHOP_UPDATE": ["Address is not supported"], "PRODUCTS_UPDATE": "ACCESS_DENIED"}
+    outcomes, documents = await ensure_three(make_remote, answer_changes(refusals))
+    assert outcomes == {
+        "SHOP_UPDATE": "refused: Address is not supported",
+        "PRODUCTS_UPDATE": "refused: it is ACCESS_DENIED",
+        "PRODUCTS_CREATE": "registered",
+    }
+    assert documents == 1
+
+
+async def test_a_subscription_that_was_made_before_is_no_error(make_remote: Any) -> None:
+    taken = {"SHOP_UPDATE": ["Address for this topic has already been taken"]}
+    assert (await ensure_three(make_remote, answer_changes(taken)))[0]["SHOP_UPDATE"] == "registered"
+
+
+async def test_a_topic_for_which_the_whole_document_is_refused_keeps_no_other_one_out(make_remote: Any) -> None:
+    outcomes, documents = await ensure_three(make_remote, answer_changes(unknown={"PRODUCTS_UPDATE"}))
+    assert outcomes == {
+        "SHOP_UPDATE": "registered",
+        "PRODUCTS_UPDATE": "refused: Variable was provided invalid value",
+        "PRODUCTS_CREATE": "registered",
+    }
+    assert documents == 5, "all three; the first; the other two; each of these"
+
+
+async def test_an_error_that_may_pass_refuses_no_topic(make_remote: Any) -> None:
+    for response in (answer_changes({"SHOP_UPDATE": "INTERNAL_SERVER_ERROR"}), build_errors("INTERNAL_SERVER_ERROR")):
+        with pytest.raises(TransientError, match="INTERNAL_SERVER_ERROR"):
+            await ensure_three(make_remote, response)
+
+
+async def test_a_throttled_document_is_sent_again_as_a_whole(make_remote: Any) -> None:
+    throttled = build_errors("THROTTLED", requested=30, available=25)
+    outcomes, documents = await ensure_three(make_remote, throttled, answer_changes())
+    assert (set(outcomes.values()), documents) == ({"registered"}, 2)
 
 
 async def test_an_inspection_changes_nothing_and_reports_another_api_version(make_remote: Any) -> None:
@@ -267,7 +324,9 @@ SCHEMA = Path(__file__).parents[3] / "sandbox" / "sandbox" / "shopify" / "schema
 
 def test_the_documents_are_valid() -> None:
     schema = build_schema(SCHEMA.read_text(), assume_valid=True)
-    assert [validate(schema, parse(document)) for document in QUERIES] == [[]] * len(QUERIES)
+    changes = [SubscriptionChange("SHOP_UPDATE"), SubscriptionChange("PRODUCTS_UPDATE", "gid://1")]
+    documents = [*QUERIES, build_subscription_changes(changes, HERE)[0]]
+    assert [validate(schema, parse(document)) for document in documents] == [[]] * len(documents)
 
 
 @pytest.mark.parametrize(

@@ -2,74 +2,104 @@
 
 import pytest
 
-from platforms.shopify.rate_limit import MAX_IDS, MIN_SLOW_IDS, PointBucket, Query, RateLimitState, ThrottleStatus
+from platform_sdk.session import FULL, INCREMENTAL
+from platforms.shopify.rate_limit import (
+    CLAIM_SECONDS,
+    MAX_IDS,
+    MIN_SLOW_IDS,
+    PointBucket,
+    Query,
+    RateLimitState,
+    ThrottleStatus,
+)
 
-INCREMENTAL_SHARE, FULL_SHARE = 0.0, 0.5
 QUERY = Query("ReadProducts", "", lambda _variables: 10)
 
 
 def test_what_remains_is_a_share_of_the_bucket_and_is_restored() -> None:
     bucket = PointBucket(0, maximum=2_000, restore_rate=100)
-    bucket.reserve(500, 0)
+    bucket.reserve(500, INCREMENTAL, 0)
     assert bucket.compute_remaining(0) == 0.75
     assert bucket.compute_remaining(5) == 1
-    bucket.reserve(2_500, 5)
+    bucket.reserve(2_500, INCREMENTAL, 5)
     assert bucket.compute_remaining(5) == 0
 
 
 def test_a_full_bucket_allows_a_query_at_once() -> None:
-    assert PointBucket(0).compute_wait(1000, INCREMENTAL_SHARE, 0) == 0
+    assert PointBucket(0).compute_wait(1000, INCREMENTAL, 0) == 0
 
 
 def test_full_syncs_leave_half_of_the_bucket_free() -> None:
     bucket = PointBucket(0)
-    bucket.reserve(600, 0)
-    assert bucket.compute_wait(500, FULL_SHARE, 0) == pytest.approx(1.0)
-    assert bucket.compute_wait(500, INCREMENTAL_SHARE, 0) == 0
+    bucket.reserve(600, INCREMENTAL, 0)
+    assert bucket.compute_wait(500, FULL, 0) == pytest.approx(1.0)
+    assert bucket.compute_wait(500, INCREMENTAL, 0) == 0
 
 
 def test_points_that_were_not_charged_are_returned() -> None:
     bucket = PointBucket(0)
-    bucket.reserve(1000, 0)
-    assert bucket.compute_wait(1500, INCREMENTAL_SHARE, 0) == pytest.approx(5.0)
-    bucket.settle(1000, 50, 0)
-    assert bucket.compute_wait(1500, INCREMENTAL_SHARE, 0) == 0
+    reservation = bucket.reserve(1000, INCREMENTAL, 0)
+    assert bucket.compute_wait(1500, INCREMENTAL, 0) == pytest.approx(5.0)
+    bucket.settle(reservation, 50, 0)
+    assert bucket.compute_wait(1500, INCREMENTAL, 0) == 0
 
 
 def test_points_are_restored_with_time_and_not_above_the_bucket() -> None:
     bucket = PointBucket(0)
-    bucket.reserve(2000, 0)
-    bucket.settle(2000, 2000, 0)
-    assert bucket.compute_wait(100, INCREMENTAL_SHARE, 0) == pytest.approx(1.0)
-    assert bucket.compute_wait(100, INCREMENTAL_SHARE, 1) == 0
-    assert bucket.compute_wait(2000, INCREMENTAL_SHARE, 1000) == 0
+    bucket.settle(bucket.reserve(2000, INCREMENTAL, 0), 2000, 0)
+    assert bucket.compute_wait(100, INCREMENTAL, 0) == pytest.approx(1.0)
+    assert bucket.compute_wait(100, INCREMENTAL, 1) == 0
+    assert bucket.compute_wait(2000, INCREMENTAL, 1000) == 0
 
 
 def test_the_platforms_lower_level_is_adopted() -> None:
     bucket = PointBucket(0)
     bucket.update(ThrottleStatus(2000, 100, 50), 0)
-    assert bucket.compute_wait(200, INCREMENTAL_SHARE, 0) == pytest.approx(2.0)
+    assert bucket.compute_wait(200, INCREMENTAL, 0) == pytest.approx(2.0)
 
 
 def test_a_late_response_never_raises_the_level() -> None:
     bucket = PointBucket(0)
-    bucket.reserve(1500, 0)
+    bucket.reserve(1500, INCREMENTAL, 0)
     bucket.update(ThrottleStatus(2000, 1990, 100), 0)
-    assert bucket.compute_wait(1000, INCREMENTAL_SHARE, 0) > 0
+    assert bucket.compute_wait(1000, INCREMENTAL, 0) > 0
 
 
 def test_a_larger_bucket_is_learned_at_once() -> None:
     bucket = PointBucket(0)
-    bucket.reserve(1000, 0)
+    bucket.reserve(1000, INCREMENTAL, 0)
     bucket.update(ThrottleStatus(20_000, 19_900, 1000), 0)
-    assert bucket.compute_wait(5000, FULL_SHARE, 0) == 0
+    assert bucket.compute_wait(5000, FULL, 0) == 0
 
 
 def test_what_is_larger_than_the_free_half_waits_for_a_full_bucket_and_no_longer() -> None:
     bucket = PointBucket(0)
-    assert bucket.compute_wait(1900, FULL_SHARE, 0) == 0
-    bucket.reserve(100, 0)
-    assert bucket.compute_wait(1900, FULL_SHARE, 0) == pytest.approx(1.0)
+    assert bucket.compute_wait(1900, FULL, 0) == 0
+    bucket.reserve(100, INCREMENTAL, 0)
+    assert bucket.compute_wait(1900, FULL, 0) == pytest.approx(1.0)
+
+
+def test_points_are_kept_for_a_full_sync_for_a_while_after_its_last_query() -> None:
+    bucket = PointBucket(0)
+    bucket.claim_full_sync_share(0)
+    bucket.settle(bucket.reserve(800, INCREMENTAL, 20), 800, 20)
+    assert bucket.compute_wait(300, INCREMENTAL, 20) == pytest.approx(1.0), "half of the bucket is kept"
+    assert bucket.compute_wait(300, FULL, 20) == 0
+    bucket.settle(bucket.reserve(1000, INCREMENTAL, CLAIM_SECONDS), 1000, CLAIM_SECONDS)
+    assert bucket.compute_wait(1000, INCREMENTAL, CLAIM_SECONDS) == 0
+
+
+def test_a_full_sync_takes_what_is_kept_for_it_and_returns_what_it_was_not_charged() -> None:
+    bucket = PointBucket(0)
+    bucket.claim_full_sync_share(0)
+    bucket.reserve(1000, INCREMENTAL, 0)
+    bucket.update(ThrottleStatus(2000, 500, 100), 10)
+    assert bucket.compute_wait(500, FULL, 10) == 0
+    reservation = bucket.reserve(500, FULL, 10)
+    assert bucket.compute_wait(50, INCREMENTAL, 10) == pytest.approx(1.0), "an incremental sync gets half of what comes"
+    bucket.settle(reservation, 20, 10)
+    assert bucket.compute_wait(480, FULL, 10) == 0
+    assert bucket.compute_wait(500, FULL, 10) == pytest.approx(0.4)
 
 
 def build_ids(count: int) -> dict[str, list[str]]:

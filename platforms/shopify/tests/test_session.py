@@ -18,7 +18,7 @@ from platform_sdk.errors import (
     TokenRejectedError,
     TransientError,
 )
-from platform_sdk.session import SyncContext
+from platform_sdk.session import INCREMENTAL, SyncContext
 from platform_sdk.tokens import AccessToken
 from platforms.shopify.errors import FieldError, GraphqlResponse, QueryCost
 from platforms.shopify.rate_limit import PointBucket, Query, RateLimitState, ThrottleStatus
@@ -179,7 +179,7 @@ async def test_a_query_that_is_throttled_again_and_again_is_postponed() -> None:
 async def test_a_full_sync_waits_for_its_half_and_an_incremental_one_does_not() -> None:
     for mode, waits in (("full", True), ("incremental", False)):
         session, _, clock = open_session(build_response(), mode=mode)
-        session.rate_limit.bucket.reserve(1_050, 0)
+        session.rate_limit.bucket.reserve(1_050, INCREMENTAL, 0)
         await count(session)
         assert bool(clock.sleeps) is waits
 

@@ -40,7 +40,6 @@ from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.errors import (
     AccountBlockedError,
     NotFoundError,
-    PermanentError,
     RequestRejectedError,
     TokenRejectedError,
     TransientError,
@@ -51,6 +50,7 @@ from platforms.facebook.settings import Settings as FacebookSettings
 from platforms.facebook.tests.fake_graph import APP_ID, APP_SECRET, FakeGraph
 from platforms.shopify import connect as shopify_connect
 from platforms.shopify.admin_api import ShopifySubscription
+from platforms.shopify.graphql import SubscriptionChange
 from platforms.shopify.settings import Settings as ShopifySettings
 from platforms.shopify.webhooks import ShopifyWebhooks
 from response_checks import check_response
@@ -163,15 +163,19 @@ class FakeShopify:
         self._check_token(token)
         return list(self.subscriptions)
 
-    async def subscribe(self, account: str, token: str, topic: str, address: str) -> None:
+    async def change_subscriptions(
+        self, account: str, token: str, changes: Sequence[SubscriptionChange], address: str
+    ) -> list[str | None]:
         self._check_token(token)
-        if topic in self.refused_topics:
-            raise PermanentError("not for this app")
-        self.subscriptions.append(ShopifySubscription(str(uuid4()), topic, address))
-
-    async def move_subscription(self, account: str, token: str, subscription: str, address: str) -> None:
-        self._check_token(token)
-        self.subscriptions = [replace(s, address=address) if s.id == subscription else s for s in self.subscriptions]
+        refusals: list[str | None] = []
+        for change in changes:
+            is_refused = change.topic in self.refused_topics
+            refusals.append("not for this app" if is_refused else None)
+            if not is_refused:
+                self.subscriptions = [s for s in self.subscriptions if s.id != change.subscription_id]
+                number = change.subscription_id or str(uuid4())
+                self.subscriptions.append(ShopifySubscription(number, change.topic, address))
+        return refusals
 
     def _create_grant(self) -> Grant:
         access, refresh = f"secret-access-{uuid4()}", f"secret-refresh-{uuid4()}"

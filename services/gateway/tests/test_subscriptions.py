@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -97,9 +98,7 @@ async def test_ensuring_subscriptions_again_creates_no_duplicates_and_moves_wron
     await world.connect()
     await ensure_subscriptions(world, uuid4())
     count = len(world.shopify.subscriptions)
-    await world.shopify.move_subscription(
-        "", next(iter(world.shopify.valid_access_tokens)), world.shopify.subscriptions[0].id, THERE
-    )
+    world.shopify.subscriptions[0] = replace(world.shopify.subscriptions[0], address=THERE)
     again = (await ensure_subscriptions(world, uuid4())).json()["topics"]
     assert len(world.shopify.subscriptions) == count
     assert sorted({topic["message"] for topic in again.values()}) == ["already there", "moved"]

@@ -166,6 +166,26 @@ async def test_records_to_verify_become_one_request_however_often_the_event_is_r
     assert (message["cause"], message["records"]) == ("reconcile", {"products": ["p9"]})
 
 
+async def test_records_to_verify_later_are_requested_when_their_time_has_come(ledger: Ledger) -> None:
+    await ledger.change_connection()
+    event = DataStored(
+        connection=SHOP,
+        epoch=1,
+        sequence=1,
+        records_to_verify={"products": ("p9",)},
+        verification_id=uuid4(),
+        verify_not_before=int((datetime.now(UTC) + timedelta(minutes=1)).timestamp() * 1000),
+    )
+    await ledger.data_stored(SHOP, [event])
+    await ledger.data_stored(SHOP, [event])
+    await ledger.dispatch()
+    assert await ledger.pop_messages() == [], "a minute later"
+    await ledger.execute("UPDATE delayed_requests SET not_before = not_before - interval '1 minute'")
+    await ledger.dispatch()
+    (message,) = await ledger.pop_messages()
+    assert (message["cause"], message["records"]) == ("reconcile", {"products": ["p9"]})
+
+
 async def test_counters_never_fall(ledger: Ledger) -> None:
     sync_id = await ledger.start_full_sync()
     for pages in (3, 1, 2):

@@ -105,8 +105,9 @@ async def _request_verification(
     owed = await owed_syncs.lock_queued(tx, event.connection) if row.blocked is not None else None
     if owed is not None:
         await owed_syncs.coalesce(tx, event.connection, owed, [verification_id])
-    elif row.blocked is not None:
-        await delayed_requests.insert(tx, request, datetime.now(UTC))
+    elif row.blocked is not None or event.verify_not_before is not None:
+        not_before = datetime.fromtimestamp((event.verify_not_before or 0) / 1000, UTC)
+        await delayed_requests.insert(tx, request, not_before)
     else:
         await enqueue(tx, [event_builders.build_message(request)])
 

@@ -21,6 +21,7 @@ _DELETE_DATA = [
     text(f"DELETE FROM {table} WHERE connection = :connection")
     for table in (
         "records",
+        "rollbacks",
         "bodies",
         "chunks",
         "pages",

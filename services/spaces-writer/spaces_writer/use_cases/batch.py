@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from spaces_writer.store.connections import ConnectionRow
 
 
+@dataclass(frozen=True)
+class Verification:
+    """Records that the sync `verification_id` must read directly, but not before `not_before` (ms, None: at once)."""
+
+    verification_id: UUID
+    records: RecordIds
+    not_before: int | None = None
+
+
 @dataclass
 class IngestedBatch:
     """What has been stored and decided so far while a batch of events from fetchers is handled.
@@ -30,8 +39,7 @@ class IngestedBatch:
     open_reads: set[UUID] = field(default_factory=set)
     """Ids of the reads without a final result. Their totals are published after the batch."""
     results: list[SyncResult] = field(default_factory=list)
-    verifications: list[tuple[UUID, RecordIds]] = field(default_factory=list)
-    """Ids of records that must be read directly, each group with the id of the sync that is to read it."""
+    verifications: list[Verification] = field(default_factory=list)
 
     def build_events(self, sequence_after: int, totals: Sequence[SyncTotals]) -> list[DataStored]:
         """Build the events that report to other services what the batch has stored and decided.
@@ -45,10 +53,11 @@ class IngestedBatch:
                 connection=name,
                 epoch=epoch,
                 sequence=sequence_after,
-                records_to_verify=ids,
-                verification_id=verification_id,
+                records_to_verify=verification.records,
+                verification_id=verification.verification_id,
+                verify_not_before=verification.not_before,
             )
-            for verification_id, ids in self.verifications
+            for verification in self.verifications
         ]
         if self.results or totals:
             events.append(

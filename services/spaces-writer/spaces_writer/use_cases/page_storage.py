@@ -8,10 +8,19 @@ from contracts.events import Record, RecordsPage
 from contracts.headers import derive_id
 from platform_sdk.documents import canonicalize, hash_content
 from spaces_writer.chunks import join_chunks
-from spaces_writer.store import chunks, reads, records
+from spaces_writer.rollbacks import CONFIRM_AFTER_MS, RollbackCheck, apply_rollback_check, check_rollback
+from spaces_writer.store import chunks, reads, records, rollbacks
 from spaces_writer.store.records import IndexEntry, PreparedRecord
-from spaces_writer.use_cases.batch import IngestedBatch
-from spaces_writer.versions import Disposition, DispositionCounts, Version, compare_versions, count_dispositions
+from spaces_writer.use_cases.batch import IngestedBatch, Verification
+from spaces_writer.versions import (
+    INDISTINGUISHABLE_MS,
+    Disposition,
+    DispositionCounts,
+    Version,
+    VersionComparison,
+    compare_versions,
+    count_dispositions,
+)
 from spaces_writer.volatile_fields import NO_VOLATILE_FIELDS, VolatileFields, should_renew
 
 if TYPE_CHECKING:
@@ -33,14 +42,16 @@ async def store_page(tx: "AsyncConnection", page: RecordsPage, batch: IngestedBa
     for resource, left_out in unreadable.items():
         await records.mark_outdated(tx, page.connection, resource, list(left_out.values()))
     for resource, incoming in by_resource.items():
-        stored = await _store_records(
-            tx, page.connection, resource, list(incoming.values()), is_full_read=batch.is_full_read
-        )
+        stored = await _store_records(tx, page, resource, list(incoming.values()), is_full_read=batch.is_full_read)
         counts = counts + stored.counts if resource == page.resource else counts
         batch.has_changes = batch.has_changes or stored.has_changes
         if ids := stored.ids_to_verify:
             verification_id = derive_id("verification", str(page.read_id), resource, *sorted(ids))
-            batch.verifications.append((verification_id, {resource: ids}))
+            batch.verifications.append(Verification(verification_id, {resource: ids}))
+        if ids := stored.ids_to_confirm:
+            verification_id = derive_id("confirmation", str(page.read_id), resource, *sorted(ids))
+            not_before = max(record.read_at for record in incoming.values()) + CONFIRM_AFTER_MS + INDISTINGUISHABLE_MS
+            batch.verifications.append(Verification(verification_id, {resource: ids}, not_before))
     own_ids = [record.id for record in whole if record.resource == page.resource]
     await reads.save_listed_ids_and_counts(tx, page, own_ids, counts)
     batch.pages, batch.counts = batch.pages + 1, batch.counts + counts
@@ -67,21 +78,25 @@ async def _save_chunks_and_collect_whole(tx: "AsyncConnection", page: RecordsPag
 class StorageOutcome:
     """The effect of storing records of one resource.
 
-    `ids_to_verify` are the ids of records that must be read again. `has_changes` says whether the content of the
+    `ids_to_verify` are the ids of records that must be read again, `ids_to_confirm` those that must be read again after
+    a while, because their `updated_at` has gone back. `has_changes` says whether the content of the
     connection's snapshot changes.
     """
 
     counts: DispositionCounts
     ids_to_verify: tuple[str, ...]
+    ids_to_confirm: tuple[str, ...]
     has_changes: bool
 
 
 async def _store_records(
-    tx: "AsyncConnection", connection: str, resource: str, incoming: Sequence[Record], *, is_full_read: bool
+    tx: "AsyncConnection", page: RecordsPage, resource: str, incoming: Sequence[Record], *, is_full_read: bool
 ) -> StorageOutcome:
+    connection = page.connection
     index = await records.load_index(tx, connection, resource, [record.id for record in incoming])
     prepared = [_prepare_record(record) for record in incoming]
-    compared = [(item, compare_versions(item.version, _get_version(index, item))) for item in prepared]
+    checks = await _check_rollbacks(tx, page, resource, prepared, index)
+    compared = [(item, _compare(item, index, checks[item.record.id])) for item in prepared]
     changed = [item for item, comparison in compared if comparison.disposition is Disposition.CHANGED]
     deleted = [item for item, comparison in compared if comparison.disposition is Disposition.DELETED]
     unchanged = [
@@ -101,8 +116,35 @@ async def _store_records(
     return StorageOutcome(
         count_dispositions(comparison.disposition for _, comparison in compared),
         tuple(item.record.id for item, comparison in compared if comparison.needs_verification),
+        tuple(record_id for record_id, check in checks.items() if check is RollbackCheck.SUSPECTED),
         has_changes=bool(changed or deleted or has_renewed_fields),
     )
+
+
+async def _check_rollbacks(
+    tx: "AsyncConnection",
+    page: RecordsPage,
+    resource: str,
+    prepared: Sequence[PreparedRecord],
+    index: Mapping[str, IndexEntry],
+) -> dict[str, RollbackCheck]:
+    """Check by id whether the `updated_at` of records has gone back, and store the readings in which it has."""
+    versions = {item.record.id: item.version for item in prepared}
+    known = await rollbacks.load(tx, page.connection, resource, list(versions))
+    checks = {
+        item.record.id: check_rollback(item.version, _get_version(index, item), known.get(item.record.id))
+        for item in prepared
+    }
+    for check, read_id in ((RollbackCheck.SUSPECTED, None), (RollbackCheck.CONFIRMED, page.read_id)):
+        found = {record_id: versions[record_id] for record_id in checks if checks[record_id] is check}
+        if found:
+            await rollbacks.save(tx, page.connection, resource, found, confirmed_by=read_id)
+    return checks
+
+
+def _compare(item: PreparedRecord, index: Mapping[str, IndexEntry], check: RollbackCheck) -> VersionComparison:
+    stored = _get_version(index, item)
+    return apply_rollback_check(compare_versions(item.version, stored), item.version, stored, check)
 
 
 def _get_version(index: Mapping[str, IndexEntry], item: PreparedRecord) -> Version | None:

@@ -18,7 +18,8 @@ from spaces_writer.completeness_checks import (
     check_range_completeness,
 )
 from spaces_writer.left_out import describe_left_out
-from spaces_writer.store import connections, direct_reads, id_lists, reads, records, trace_links
+from spaces_writer.rollbacks import describe_rollbacks
+from spaces_writer.store import connections, direct_reads, id_lists, reads, records, rollbacks, trace_links
 from spaces_writer.use_cases.batch import IngestedBatch
 from spaces_writer.use_cases.direct_reads import check_direct_reads
 
@@ -129,7 +130,7 @@ async def _record_success(
         sync_ids=(read_id,),
         status="success",
         sequence=sequence,
-        reason=note,
+        reason="; ".join(filter(None, (note, await _describe_rollbacks(tx, name, read_id)))) or None,
         object_check=check,
         skipped_resources=event.skipped_resources,
         left_out=describe_left_out(record for record in outdated if record.unreadable_at >= event.started_at),
@@ -155,10 +156,14 @@ async def decide_incremental_read_result(
         sync_ids=event.sync_ids,
         status="failed" if reason else "success",
         sequence=batch.row.sequence,
-        reason=reason,
+        reason=reason or await _describe_rollbacks(tx, event.connection, event.read_id),
         left_out=describe_left_out(one for one in outdated if one.id in event.requested.get(one.resource, ())),
     )
     await _save_result(tx, batch, event.read_id, result)
+
+
+async def _describe_rollbacks(tx: "AsyncConnection", connection: str, read_id: UUID) -> str | None:
+    return describe_rollbacks(await rollbacks.list_confirmed(tx, connection, read_id))
 
 
 async def _save_result(tx: "AsyncConnection", batch: IngestedBatch, read_id: UUID, result: SyncResult) -> None:
