@@ -310,7 +310,7 @@ def test_what_an_upload_waits_for_is_said_in_words() -> None:
     texts = [describe_wait(build_behind(*arguments)["wait"]) for arguments in ((None,), (1.0, "SlowDown"), (1.0,))]
     assert texts == [
         "stored at 00:00:01 UTC, is uploaded after the first complete full sync",
-        "stored at 00:00:01 UTC, the bucket refused it (SlowDown), tried again at 12:00:00 UTC",
+        "stored at 00:00:01 UTC, the upload failed (SlowDown), and is tried again at 12:00:00 UTC",
         "stored at 00:00:01 UTC, its upload is due",
     ]
 

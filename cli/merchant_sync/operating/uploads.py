@@ -10,7 +10,7 @@ def describe_wait(wait: dict[str, Any]) -> str:
     if wait["needs_full_sync"]:
         return f"{since}, is uploaded after the first complete full sync"
     if wait["reason"]:
-        return f"{since}, the bucket refused it ({wait['reason']}), tried again at {_format_time(next_attempt)}"
+        return f"{since}, the upload failed ({wait['reason']}), and is tried again at {_format_time(next_attempt)}"
     if next_attempt is not None and next_attempt > datetime.now(UTC).timestamp() * 1000:
         return f"{since}, the pace of uploads allows the next one at {_format_time(next_attempt)}"
     return f"{since}, its upload is due"

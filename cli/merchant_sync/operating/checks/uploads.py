@@ -22,13 +22,13 @@ def check(access: Access) -> Iterator[Finding]:
 def report_behind(behind: list[dict[str, Any]]) -> Iterator[Finding]:
     """Yield a finding for each late upload, or one if there is none. `behind` is that of the scheduler's overview.
 
-    An upload that was refused is a warning, and wrong once it is five minutes late.
+    An upload that failed is a warning, and wrong once it is five minutes late.
     """
     late = [one for one in behind if one["overdue"] is not None and one["overdue"] > OVERDUE_SECONDS]
-    refused = [one for one in behind if one not in late and one["overdue"] is not None and one["wait"]["reason"]]
+    failed = [one for one in behind if one not in late and one["overdue"] is not None and one["wait"]["reason"]]
     for one in late:
         yield report_bad(f"object of {one['connection']}", describe_wait(one["wait"]), _ACTION)
-    for one in refused:
+    for one in failed:
         yield report_warning(f"object of {one['connection']}", describe_wait(one["wait"]), _ACTION)
-    if not late and not refused:
+    if not late and not failed:
         yield report_good("uploads", "none is late")
