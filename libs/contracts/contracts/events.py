@@ -447,10 +447,25 @@ class Upload(Event):
     reason: str | None = None
 
 
-class Erasure(Event):
-    """The report that a redaction (erasing all data) is complete: no record and no object of the connection remains.
+class MerchantDocument(Event):
+    """Whether the document of a merchant in the bucket, which lists the merchant's connections, shows this connection.
 
-    Handling this report twice has the same effect as handling it once.
+    For a connection that was redacted or moved: whether it names the connection no more.
+    """
+
+    changed_at: int | None
+    """Since when (ms) the document lacks the connection's latest state; None if it shows this state."""
+    not_before: int = 0
+    """The time (ms) before which the document is not uploaded again, because its last upload failed."""
+    reason: str | None = None
+    """Why its last upload failed; None if it did not."""
+
+
+class Erasure(Event):
+    """The report that a redaction (erasing all data) is complete.
+
+    No record and no object of the connection remains, and no merchant's document in the bucket names it. Handling this
+    report twice has the same effect as handling it once.
     """
 
     object_keys: tuple[str, ...]
@@ -462,7 +477,8 @@ class DataStored(Event):
     """A report of the data of one connection that the spaces-writer stored or erased.
 
     Consumed by the scheduler and by readers of the bucket. Handling the event twice changes nothing: totals are no
-    increments, results are final, and uploads carry their sequence number.
+    increments, results are final, uploads carry their sequence number, and of a merchant's document the last event of
+    the connection counts.
     """
 
     connection: ConnectionName
@@ -475,6 +491,7 @@ class DataStored(Event):
     verification_id: UUID | None = None
     """The id of the sync that reads `records_to_verify`."""
     upload: Upload | None = None
+    merchant_document: MerchantDocument | None = None
     erasure: Erasure | None = None
 
 

@@ -12,7 +12,7 @@ from messaging.outbox import Transaction, enqueue
 from scheduler import event_builders
 from scheduler.metrics import RecordCounts, TransactionCounts
 from scheduler.schedule import MAX_ATTEMPTS, compute_retry_time
-from scheduler.store import connections, delayed_requests, full_syncs, syncs
+from scheduler.store import connections, delayed_requests, full_syncs, merchant_documents, syncs
 from scheduler.store.connections import LedgerConnection
 from scheduler.use_cases.check_claims import check_claims
 from scheduler.use_cases.full_sync_steps import request_next_incomplete_range
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class DataStoredHandler:
-    """Stores what the spaces-writer reports: record counts and results of syncs, uploads of snapshots, and erasures.
+    """Stores what the spaces-writer reports: record counts and results of syncs, uploads of documents, and erasures.
 
     An erasure is the deletion of a connection's snapshot from the bucket. The handler also requests a direct read of
     each record that the spaces-writer wants to have verified.
@@ -49,6 +49,9 @@ class DataStoredHandler:
             sync_ids = {sync_id for event in events for sync_id in _list_sync_ids(event)}
             await check_claims(tx, connection, epoch=max(event.epoch for event in events), sync_ids=sync_ids)
             for event in events:
+                if event.merchant_document is not None:
+                    # Of a redacted connection, too: the document names it until it is uploaded without it.
+                    await merchant_documents.record(tx, connection, event.merchant_document)
                 if event.erasure is not None:
                     await _record_erasure(tx, row, event, event.erasure)
                 elif row.state != "redacted":

@@ -8,13 +8,14 @@ from messaging.errors import ForeignMessageError
 from messaging.message_checks import check_epochs
 from spaces_writer.object_keys import build_snapshot_key
 from spaces_writer.store import connections, erasures, merchants
+from spaces_writer.use_cases.document_states import publish_document_states
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 async def apply_connection_events(tx: "AsyncConnection", connection: str, events: Sequence[ConnectionChanged]) -> bool:
-    """Store the newest state of the connection, and mark the documents of its merchants as changed.
+    """Store the newest state of the connection, and mark and publish the documents of its merchants as changed.
 
     These are the merchant to which the connection belongs, and the one to which it belonged before. A redaction among
     the events deletes the connection's data, even if a later event connects the account again. Returns False, and
@@ -34,7 +35,8 @@ async def apply_connection_events(tx: "AsyncConnection", connection: str, events
     for event in events:
         if event.state == "redacted" and (row is None or event.revision > row.revision):
             await erasures.delete_data_and_request_erasure(tx, event, row)
-    await merchants.raise_version(tx, {newest.merchant, row.merchant if row else None})
+    await merchants.raise_version(tx, {newest.merchant, row.merchant if row else None}, connection)
+    await publish_document_states(tx, [connection])
     return True
 
 
