@@ -87,6 +87,9 @@ class ConnectionChanged(Event):
     """The granted scopes. `write_x` includes `read_x`."""
     allowed_deletions: UUID | None = None
     """The full sync whose deletions the deletion guard has stopped and an operator has allowed."""
+    redacted_epoch: int = 0
+    """The epoch of the connection's latest redaction; 0 if there was none. A consumer that has stored a lower epoch has
+    missed this redaction, because the compacted topic may keep only what followed it: it erases what it has stored."""
 
 
 class SyncRequested(Event):

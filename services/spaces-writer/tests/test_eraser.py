@@ -224,6 +224,28 @@ async def test_the_redaction_of_a_disconnected_account_deletes_what_the_disconne
     assert await count_remaining_rows(writer) == {}
 
 
+@pytest.mark.parametrize("state", ["connected", "uninstalled"])
+async def test_a_redaction_that_was_missed_is_made_up_for_by_a_later_state(writer: Writer, state: str) -> None:
+    await store_page(writer)
+    later = make_page_connection(revision=4, epoch=3, state=state, merchant=MERCHANT)
+    await writer.update_connection(later.model_copy(update={"redacted_epoch": 2}))
+    assert await writer.query_scalar(f"SELECT count(*) FROM records WHERE connection = '{PAGE}'") == 0
+    assert await writer.query_scalar(f"SELECT fully_read FROM connections WHERE connection = '{PAGE}'") is False
+    assert [erasure.object_keys for erasure in await run_eraser(writer)] == [(PAGE_KEY,)]
+    assert (PAGE_KEY in writer.bucket.objects, list_named(writer, OTHER)) == (False, [])
+
+
+async def test_a_redaction_that_was_not_missed_deletes_nothing_that_was_stored_since(writer: Writer) -> None:
+    await store_page(writer)
+    await writer.update_connection(make_redaction())
+    await run_eraser(writer)
+    await connect_again(writer)
+    later = make_page_connection(revision=4, epoch=2, state="reauthorise", merchant=OTHER)
+    await writer.update_connection(later.model_copy(update={"redacted_epoch": 2}))
+    assert await writer.query_scalar(f"SELECT count(*) FROM records WHERE connection = '{PAGE}'") == 1
+    assert await run_eraser(writer) == []
+
+
 async def test_a_put_that_is_running_is_waited_for(writer: Writer) -> None:
     await store_page(writer)
     await writer.ingest(make_direct_read(make_page_record(read_at=95_000, name="Renamed")))

@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.events import DataStored, Erasure, SyncResult
+from contracts.events import DataStored, SyncResult
 from messaging.errors import UnknownConnectionError
 from messaging.outbox import Transaction, enqueue
 from scheduler import event_builders
@@ -37,9 +37,10 @@ class DataStoredHandler:
         self._record_counts = record_counts
 
     async def __call__(self, connection: str, events: Sequence[DataStored]) -> None:
-        """Handle the events in their order.
+        """Handle the events in their order, but those of an epoch before the connection's latest redaction.
 
-        Raises the errors of `check_claims`, for an unknown connection or epoch, or another connection's sync.
+        A redaction is the requested deletion of all data. Raises the errors of `check_claims`, for an unknown
+        connection or epoch, or another connection's sync.
         """
         counts = TransactionCounts()
         async with self._transaction() as tx:
@@ -52,8 +53,10 @@ class DataStoredHandler:
                 if event.merchant_document is not None:
                     # Of a redacted connection, too: the document names it until it is uploaded without it.
                     await merchant_documents.record(tx, connection, event.merchant_document)
+                if event.epoch < row.redacted_epoch:
+                    continue  # what it says of was deleted since
                 if event.erasure is not None:
-                    await _record_erasure(tx, row, event, event.erasure)
+                    await connections.record_erasure(tx, connection, event.erasure.erased_at)
                 elif row.state != "redacted":
                     await _handle_event(tx, counts, row, event)
         self._record_counts(counts)
@@ -76,21 +79,11 @@ async def _handle_event(
         await syncs.record_totals(tx, event.connection, [totals.read_id], totals)
     for result in event.results:
         await _handle_result(tx, counts, row, event, result)
-    # An upload of before a disconnect holds what it says. One of before a redaction held what is deleted by now.
-    if event.upload is not None and event.epoch >= row.redacted_epoch:
+    if event.upload is not None:
         await record_upload_and_finish_syncs(tx, counts, event.connection, event.epoch, event.upload)
     # The owed full sync of a blocked connection finds the same records again.
     if event.records_to_verify and event.verification_id is not None and row.blocked is None:
         await _request_verification(tx, event, event.verification_id)
-
-
-async def _record_erasure(tx: AsyncConnection, row: LedgerConnection, event: DataStored, erasure: Erasure) -> None:
-    """Store when the redaction (the requested deletion of all data) of a connection was completed.
-
-    Nothing is stored if the connection was redacted again since: then the time of the later redaction counts.
-    """
-    if event.epoch == row.epoch or row.state != "redacted":
-        await connections.record_erasure(tx, event.connection, erasure.erased_at)
 
 
 async def _request_verification(tx: AsyncConnection, event: DataStored, verification_id: UUID) -> None:

@@ -10,7 +10,6 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.events import ConnectionChanged
 from spaces_writer.store.connections import ConnectionRow
 
 SECOND_DELETION_SECONDS = 600
@@ -81,20 +80,21 @@ class PendingErasure:
 
 
 async def delete_data_and_request_erasure(
-    tx: AsyncConnection, event: ConnectionChanged, row: ConnectionRow | None
+    tx: AsyncConnection, connection: str, epoch: int, row: ConnectionRow | None
 ) -> None:
     """Delete all data of the redacted connection, and request the erasure: the deletion of its object from the bucket.
 
-    The caller must have locked `row`, the connection's row, which is None for a new connection. If the same redaction
+    `epoch` is the one of the redaction. The caller must have locked `row`, the connection's row, which is None for a
+    new connection. If the same redaction
     is delivered again, no further erasure is requested.
     """
     for statement in [*_DELETE_DATA, _RESET_CONNECTION]:
-        await tx.execute(statement, {"connection": event.connection})
+        await tx.execute(statement, {"connection": connection})
     await tx.execute(
         _SAVE,
         {
-            "connection": event.connection,
-            "epoch": event.epoch,
+            "connection": connection,
+            "epoch": epoch,
             "merchant": row.merchant if row else None,
         },
     )
