@@ -1,7 +1,7 @@
 """The operator's commands, without an installation."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -260,6 +260,8 @@ def test_the_status_fits_into_80_columns_and_cuts_no_id(capsys: pytest.CaptureFi
             "blocked": [],
             "failed_full_syncs": [],
             "behind": [],
+            "documents_behind": [],
+            "totals": build_totals(failures=1),
             "lag": [{"group": group, "topic": topic, "messages": 123_456} for group, topic in groups],
             "dead_letters": {"sync.requested.facebook.full.dlq": 7},
         }
@@ -272,8 +274,10 @@ def test_the_status_fits_into_80_columns_and_cuts_no_id(capsys: pytest.CaptureFi
             "next_poll_at": 1_795_600_000_000,
             "blocked": None,
             "upload_wait": None,
+            "document_wait": None,
             "last_full_sync": None,
             "syncs": [failed],
+            "sync_count": 1,
         }
     )
     lines = capsys.readouterr().out.splitlines()
@@ -282,6 +286,16 @@ def test_the_status_fits_into_80_columns_and_cuts_no_id(capsys: pytest.CaptureFi
     assert printed.count(failed["sync_id"]) == 2 and printed.count(failed["reason"].strip()) == 2
     assert all(group in printed for group, _ in groups) and "…" not in printed
     assert "2026-11-25 09:46 UTC" in printed and "1795600000000" not in printed
+
+
+def build_totals(**totals: int) -> dict[str, int]:
+    names = ("failures", "blocked", "failed_full_syncs", "behind", "documents_behind")
+    return {**dict.fromkeys(names, 0), **totals}
+
+
+def build_overview(*behind: dict[str, Any], documents: Sequence[dict[str, Any]] = (), more: int = 0) -> dict[str, Any]:
+    totals = build_totals(behind=len(behind) + more, documents_behind=len(documents))
+    return {"behind": list(behind), "documents_behind": list(documents), "totals": totals}
 
 
 def build_behind(overdue: float | None, reason: str | None = None) -> dict[str, Any]:
@@ -301,16 +315,55 @@ def build_behind(overdue: float | None, reason: str | None = None) -> dict[str, 
     ],
 )
 def test_the_doctor_names_a_connection_whose_upload_is_late(behind: list[dict[str, Any]], result: str) -> None:
-    (finding,) = uploads.report_behind(behind)
+    (finding,) = uploads.report_behind(build_overview(*behind))
     assert finding.result == result
-    assert result == GOOD or "shop:a" in finding.subject
+    assert result == GOOD or finding.subject == "object of shop:a"
+
+
+@pytest.mark.parametrize(("overdue", "reason", "result"), [(2, None, GOOD), (2, "full", WARNING), (301, None, BAD)])
+def test_the_doctor_names_a_connection_that_its_merchants_document_does_not_show(
+    overdue: float, reason: str | None, result: str
+) -> None:
+    (finding,) = uploads.report_behind(build_overview(documents=[build_behind(overdue, reason)]))
+    assert finding.result == result
+    assert result == GOOD or finding.subject == "merchant's document of shop:a"
+    assert result == GOOD or finding.details.startswith("changed at 00:00:01 UTC, ")
+
+
+def test_the_doctor_says_how_many_late_uploads_it_does_not_name() -> None:
+    first, second = uploads.report_behind(build_overview(build_behind(301), more=37))
+    assert (first.result, second.result, second.details) == (BAD, WARNING, "37 more wait")
+    assert "status --all" in second.action
+    (paced,) = uploads.report_behind(build_overview(build_behind(-40), more=37))
+    assert paced.result == GOOD
+
+
+def test_a_list_that_is_cut_says_how_many_entries_it_has_more_and_how_to_see_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lists: dict[str, Any] = {name: [] for name in ("connections", "open_syncs", "finished_within_a_day", "lag")}
+    lists |= {"last_success_age_seconds": [], "dead_letters": {}, **build_overview(build_behind(1.0))}
+    lists |= {"blocked": [{"connection": "shop:a", "age": 9.0, "reason": "frozen"}]}
+    failed = [{**build_sync(), "age": 9.0}]
+    totals = build_totals(failures=1_021, blocked=3, failed_full_syncs=1, behind=2)
+    status.show_status({**lists, "failures": failed, "failed_full_syncs": failed, "totals": totals})
+    hidden = [line for line in capsys.readouterr().out.splitlines() if "more" in line]
+    assert hidden == [
+        f"and {count} more; `merchant-sync status --all` lists all of them" for count in ("2", "1", "1,020")
+    ]
+    connection = {"connection": "shop:a", "state": "connected", "epoch": 1, "next_poll_at": None, "blocked": None}
+    waits = {"upload_wait": None, "document_wait": build_behind(1.0, "SlowDown")["wait"], "last_full_sync": None}
+    status.show_connection({**connection, **waits, "syncs": [build_sync()], "sync_count": 2_001})
+    *_, document, _, _, last = capsys.readouterr().out.splitlines()
+    assert document.startswith("  its merchant's document: changed at 00:00:01 UTC, the upload failed (SlowDown)")
+    assert last == "and 2,000 earlier syncs; add --all to list them"
 
 
 def test_what_an_upload_waits_for_is_said_in_words() -> None:
     texts = [describe_wait(build_behind(*arguments)["wait"]) for arguments in ((None,), (1.0, "SlowDown"), (1.0,))]
     assert texts == [
         "stored at 00:00:01 UTC, is uploaded after the first complete full sync",
-        "stored at 00:00:01 UTC, the bucket refused it (SlowDown), tried again at 12:00:00 UTC",
+        "stored at 00:00:01 UTC, the upload failed (SlowDown), and is tried again at 12:00:00 UTC",
         "stored at 00:00:01 UTC, its upload is due",
     ]
 

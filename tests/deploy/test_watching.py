@@ -19,6 +19,7 @@ from gateway.metrics import create_metrics
 from messaging.metrics import ConsumerMetrics
 from platforms.shopify.webhooks import ShopifyWebhooks
 from scheduler.metrics import SchedulerMetrics
+from scheduler.store.merchant_documents import OverdueDocuments
 from scheduler.store.overview import ConnectionCount, LedgerCounts, OpenSyncs
 from scheduler.store.uploads import WaitingUploads
 from spaces_writer.metrics import WriterMetrics
@@ -44,6 +45,7 @@ async def create_registries() -> Iterator[CollectorRegistry]:
         (OpenSyncs("shopify", "full", "queued", 1, 1.0),),
         (ConnectionCount("shopify", "blocked", 1),),
         (WaitingUploads("shopify", 1, 1, 0.0),),
+        (OverdueDocuments("shopify", 0.0),),
     )
     SchedulerMetrics(scheduler, ["shopify"]).set_gauges(counts)
     WriterMetrics(writer).count_upload("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))

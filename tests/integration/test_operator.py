@@ -312,7 +312,7 @@ def test_status_and_doctor_name_the_connections_whose_data_the_bucket_lacks(worl
 
         assert wait_until(find_if_refused)["syncs"] == 1
         assert name in operator.run("status").stdout
-        assert "the bucket refused it" in operator.run("status", "--connection", name).stdout
+        assert "the upload failed" in operator.run("status", "--connection", name).stdout
         findings = operator.run_json("doctor", "--sample", "0", code=1)["findings"]
         assert [f["result"] for f in findings if f["subject"] == f"object of {name}"] == ["warning"]
     finally:

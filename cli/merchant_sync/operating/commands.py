@@ -25,7 +25,7 @@ from merchant_sync.operating import (
 )
 from merchant_sync.operating.checks import BAD, GOOD, WARNING, Finding
 from merchant_sync.operating.checks.connections import SAMPLE
-from merchant_sync.operating.internal_api import InternalApi
+from merchant_sync.operating.internal_api import LISTED, InternalApi
 from merchant_sync.operating.terminal import (
     EXIT_CODES,
     LOCAL,
@@ -91,13 +91,16 @@ def _print(console: Console, finding: Finding) -> None:
 def show_status(
     data: DataDir = LOCAL,
     connection: Annotated[str, typer.Option(help="This connection with its latest syncs.")] = "",
+    show_all: Annotated[bool, typer.Option("--all", help="Lists with all entries instead of 20.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show connections, syncs, consumer lag, dead letters, and how long ago the last successful syncs were."""
-    access = locate_installation_or_exit(data)
+    access, limit = locate_installation_or_exit(data), None if show_all else LISTED
     with exit_on_errors():
         document = (
-            _load_connection_and_close(InternalApi(access), connection) if connection else status.load_status(access)
+            _load_connection_and_close(InternalApi(access), connection, limit)
+            if connection
+            else status.load_status(access, limit=limit)
         )
     if as_json:
         print_json(document)
@@ -107,10 +110,10 @@ def show_status(
         status.show_status(document)
 
 
-def _load_connection_and_close(api: InternalApi, connection: str) -> dict[str, Any]:
+def _load_connection_and_close(api: InternalApi, connection: str, limit: int | None) -> dict[str, Any]:
     try:
         with api:
-            return api.load_connection(connection)
+            return api.load_connection(connection, syncs=limit)
     except StackError as error:
         if error.status != HTTPStatus.NOT_FOUND:
             raise

@@ -12,10 +12,19 @@ from merchant_sync.parts import GATEWAY, SCHEDULER, StackError
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _URL_SETTINGS = {GATEWAY: "GATEWAY_INTERNAL_URL", SCHEDULER: "SCHEDULER_URL"}
+LISTED = 20
+"""How many entries of a list are shown unless all are asked for."""
+ALL = 2**31 - 1
 _NO_CONNECTION = "none:none"
 """The name of a connection that does not exist."""
 PAGE_SIZE = 500
 """How many connections or entries are fetched with one call: the most that the scheduler answers."""
+SEE_ALL = "`merchant-sync status --all` lists all of them"
+
+
+def count_hidden(overview: dict[str, Any], name: str) -> int:
+    """Return how many entries of the list `name` the overview leaves out, because it was asked for a limited number."""
+    return int(overview["totals"][name]) - len(overview[name])
 
 
 class InternalApi:
@@ -38,9 +47,12 @@ class InternalApi:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def load_overview(self) -> dict[str, Any]:
-        """Return the scheduler's overview of all connections and syncs."""
-        return self._call_scheduler("/overview")
+    def load_overview(self, *, limit: int | None = LISTED) -> dict[str, Any]:
+        """Return the scheduler's overview of all connections and syncs.
+
+        Each of its lists has at most `limit` entries, None means all; `totals` has the numbers of entries without it.
+        """
+        return self._call_scheduler("/overview", **({} if limit is None else {"limit": limit}))
 
     def list_connections(
         self, *, platform: str | None = None, state: str | None = None, after: str = "", limit: int = 100
@@ -64,9 +76,12 @@ class InternalApi:
                 return
             after = page[-1]["connection"]
 
-    def load_connection(self, name: str) -> dict[str, Any]:
-        """Return one merchant's connection with its latest syncs."""
-        return self._call_scheduler(f"/connections/{name}")
+    def load_connection(self, name: str, *, syncs: int | None = LISTED) -> dict[str, Any]:
+        """Return one merchant's connection with its latest `syncs` syncs, None means all.
+
+        `sync_count` is the number of all of them.
+        """
+        return self._call_scheduler(f"/connections/{name}", syncs_limit=syncs or ALL)
 
     def load_sync(self, sync_id: str) -> dict[str, Any] | None:
         """Return one sync; None while the scheduler does not know the sync yet."""

@@ -87,6 +87,9 @@ class ConnectionChanged(Event):
     """The granted scopes. `write_x` includes `read_x`."""
     allowed_deletions: UUID | None = None
     """The full sync whose deletions the deletion guard has stopped and an operator has allowed."""
+    redacted_epoch: int = 0
+    """The epoch of the connection's latest redaction; 0 if there was none. A consumer that has stored a lower epoch has
+    missed this redaction, because the compacted topic may keep only what followed it: it erases what it has stored."""
 
 
 class SyncRequested(Event):
@@ -447,10 +450,25 @@ class Upload(Event):
     reason: str | None = None
 
 
-class Erasure(Event):
-    """The report that a redaction (erasing all data) is complete: no record and no object of the connection remains.
+class MerchantDocument(Event):
+    """Whether the document of a merchant in the bucket, which lists the merchant's connections, shows this connection.
 
-    Handling this report twice has the same effect as handling it once.
+    For a connection that was redacted or moved: whether it names the connection no more.
+    """
+
+    changed_at: int | None
+    """Since when (ms) the document lacks the connection's latest state; None if it shows this state."""
+    not_before: int = 0
+    """The time (ms) before which the document is not uploaded again, because its last upload failed."""
+    reason: str | None = None
+    """Why its last upload failed; None if it did not."""
+
+
+class Erasure(Event):
+    """The report that a redaction (erasing all data) is complete.
+
+    No record and no object of the connection remains, and no merchant's document in the bucket names it. Handling this
+    report twice has the same effect as handling it once.
     """
 
     object_keys: tuple[str, ...]
@@ -462,7 +480,8 @@ class DataStored(Event):
     """A report of the data of one connection that the spaces-writer stored or erased.
 
     Consumed by the scheduler and by readers of the bucket. Handling the event twice changes nothing: totals are no
-    increments, results are final, and uploads carry their sequence number.
+    increments, results are final, uploads carry their sequence number, and of a merchant's document the last event of
+    the connection counts.
     """
 
     connection: ConnectionName
@@ -479,6 +498,7 @@ class DataStored(Event):
     verify_not_before: int | None = None
     """The time before which they are not read; None if they are read at once."""
     upload: Upload | None = None
+    merchant_document: MerchantDocument | None = None
     erasure: Erasure | None = None
 
 

@@ -57,6 +57,8 @@ class Connection:
     """When access ends unless the user consents again (ms); None when the platform names no such time."""
     allowed_deletions: UUID | None = None
     """The full sync whose deletions the deletion guard has stopped and an operator has allowed."""
+    redacted_epoch: int = 0
+    """The epoch of the latest redaction (deletion of all data); 0 if there was none."""
 
     @property
     def is_live(self) -> bool:
@@ -104,6 +106,7 @@ def apply_grant(
         granted_by=granted_by,
         title=title,
         readable_until=readable_until,
+        redacted_epoch=before.redacted_epoch if before else 0,
     )
 
 
@@ -175,6 +178,7 @@ def apply_redaction(row: Connection) -> Connection:
         granted_at=0,
         wanted_sync=None,
         tokens=None,
+        redacted_epoch=row.epoch + 1,
     )
 
 
@@ -194,5 +198,6 @@ def build_changed_event(row: Connection, object_key: str) -> ConnectionChanged:
         wanted_sync=row.wanted_sync,
         wanted_cause=row.wanted_cause,
         allowed_deletions=row.allowed_deletions,
+        redacted_epoch=row.redacted_epoch,
         scopes=row.scopes,
     )

@@ -43,13 +43,14 @@ def build_page(name: str, granted_by: str | None, merchant: UUID) -> Connection:
 def test_a_redacted_connection_keeps_only_its_name_and_epoch() -> None:
     before = build_page("1", "person-ada", uuid4())
     after = apply_redaction(before)
-    assert after == Connection(before.name, None, "redacted", 2, 2, (), 0, None, None)
+    assert after == Connection(before.name, None, "redacted", 2, 2, (), 0, None, None, redacted_epoch=2)
     event = build_changed_event(after, "facebook/1/page_data.json")
     assert event.model_dump(exclude_defaults=True) == {
         "connection": before.name,
         "revision": 2,
         "epoch": 2,
         "state": "redacted",
+        "redacted_epoch": 2,
     }
 
 
@@ -233,9 +234,9 @@ async def test_a_connection_made_after_a_deletion_keeps_its_higher_epoch(connect
     address = (await post(connected.browser, "delete")).headers["location"]
     document = await connected.connect(connected.create_browser())
     assert document["user_uuid"] != merchant
-    assert [(event.state, event.epoch) for event in await connected.drain_outbox()] == [
-        ("redacted", 2),
-        ("connected", 2),
+    assert [(event.state, event.epoch, event.redacted_epoch) for event in await connected.drain_outbox()] == [
+        ("redacted", 2, 2),
+        ("connected", 2, 2),
     ]
     receipt = (await connected.browser.get(address)).json()
     assert (receipt["state"], receipt["connections"][0]["state"]) == ("under way", "being erased")

@@ -82,7 +82,7 @@ class SchedulerMetrics:
         )
         self._overdue = prometheus.Gauge(
             "merchant_sync_upload_overdue_seconds",
-            "How long ago the upload of the snapshot that is longest behind was due; 0 where none is due.",
+            "How long ago the upload of the snapshot or merchant's document that is longest behind was due; 0: none.",
             ("platform",),
             registry=registry,
         )
@@ -114,9 +114,10 @@ class SchedulerMetrics:
         for labels, age in oldest.items():
             self._oldest.labels(*labels).set(age)
         waiting = {uploads.platform: uploads for uploads in counts.waiting_uploads}
-        for platform in {*self._platforms, *waiting}:
+        documents = {one.platform: one.overdue for one in counts.overdue_documents}
+        for platform in {*self._platforms, *waiting, *documents}:
             uploads = waiting.get(platform)
             self._storing.labels(platform).set(uploads.syncs if uploads else 0)
-            self._overdue.labels(platform).set(uploads.overdue if uploads else 0)
+            self._overdue.labels(platform).set(max(uploads.overdue if uploads else 0, documents.get(platform, 0)))
         for connections in counts.connections:
             self._connections.labels(connections.platform, connections.state).set(connections.connections)

@@ -161,6 +161,72 @@ async def test_an_erasure_does_not_complete_a_later_redaction(ledger: Ledger) ->
     assert (await read_connection(ledger))["erased_at"] == 5_678
 
 
+async def test_later_events_of_before_a_redaction_enter_nothing_once_the_account_is_connected_again(
+    ledger: Ledger,
+) -> None:
+    sync_id, request_id = await start_work(ledger)
+    await redact(ledger)
+    await ledger.change_connection(revision=3, epoch=2)
+    verified = {"records_to_verify": {"products": ("p9",)}, "verification_id": uuid4()}
+    await ledger.requests(SHOP, [build_request(request_id), build_request(uuid4())])
+    await ledger.progress(SHOP, [build_progress(sync_id, "advanced", step=1, cursor="c")])
+    await ledger.data_stored(
+        SHOP,
+        [
+            build_result(sync_id),
+            build_result(request_id, "failed", reason="a record of before"),
+            build_result(uuid4(), "cancelled"),
+            build_upload(9),
+            DataStored(connection=SHOP, epoch=1, sequence=1, **verified),
+            DataStored(connection=SHOP, epoch=1, sequence=1, totals=(SyncTotals(read_id=sync_id, pages=1),)),
+        ],
+    )
+    await ledger.dead_letters(SHOP, [{"sync_id": str(request_id)}])
+    assert await count_rows(ledger) == {}
+    assert await ledger.pop_messages() == []
+    body = await read_connection(ledger)
+    assert (body["syncs"], body["upload"]) == ([], None)
+
+
+async def test_a_redaction_that_was_missed_is_made_up_for_by_a_later_state(ledger: Ledger) -> None:
+    await start_work(ledger)
+    later = ConnectionChanged(connection=SHOP, revision=4, epoch=3, state="connected", redacted_epoch=2)
+    await ledger.connections(SHOP, [later])
+    assert await count_rows(ledger) == {}
+    body = await read_connection(ledger)
+    assert (body["upload"], body["syncs"], body["next_poll_at"] is not None) == (None, [], True)
+    await ledger.data_stored(SHOP, [build_upload(9), build_erasure(1_234, epoch=2)])
+    body = await read_connection(ledger)
+    assert (body["upload"], body["erased_at"]) == (None, 1_234)
+
+
+async def test_a_redaction_that_was_not_missed_deletes_nothing_that_was_entered_since(ledger: Ledger) -> None:
+    await ledger.change_connection()
+    await redact(ledger)
+    await ledger.connections(
+        SHOP, [ConnectionChanged(connection=SHOP, revision=3, epoch=2, state="connected", redacted_epoch=2)]
+    )
+    await ledger.requests(SHOP, [build_request(uuid4()).model_copy(update={"epoch": 2})])
+    await ledger.connections(
+        SHOP, [ConnectionChanged(connection=SHOP, revision=4, epoch=2, state="connected", redacted_epoch=2)]
+    )
+    assert await count_rows(ledger) == {"syncs": 1}
+
+
+async def test_an_erasure_does_not_complete_a_later_redaction_of_an_account_that_is_connected_again(
+    ledger: Ledger,
+) -> None:
+    await ledger.change_connection()
+    await redact(ledger)
+    await ledger.change_connection(revision=3, epoch=2)
+    await redact(ledger, revision=4, epoch=3)
+    await ledger.change_connection(revision=5, epoch=3)
+    await ledger.data_stored(SHOP, [build_erasure(1_234)])
+    assert (await read_connection(ledger))["erased_at"] is None
+    await ledger.data_stored(SHOP, [build_erasure(5_678, epoch=3)])
+    assert (await read_connection(ledger))["erased_at"] == 5_678
+
+
 async def test_an_account_that_is_connected_again_starts_clean(ledger: Ledger) -> None:
     await start_work(ledger)
     sync_id = uuid4()

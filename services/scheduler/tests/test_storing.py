@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from contracts.events import ConnectionChanged, GuardedDeletions, SyncTotals
+from contracts.events import ConnectionChanged, DataStored, GuardedDeletions, MerchantDocument, SyncTotals
 from ledger_fixture import SHOP, Ledger, build_progress, build_request, build_result, build_upload
 from scheduler.routes.ledger import build_ledger_routes
 from scheduler.use_cases.refresh_gauges import GaugeRefresher
@@ -250,6 +250,52 @@ async def test_the_gauges_show_how_long_an_upload_is_overdue_and_none_before_it_
     assert await scrape() == (1, 0)
     await ledger.execute("UPDATE connections SET full_read_epoch = epoch")
     assert await scrape() == (1, pytest.approx(600, abs=30))
+
+
+def build_document(changed_at: int | None, *, epoch: int = 1, **fields: Any) -> DataStored:
+    document = MerchantDocument(changed_at=changed_at, **fields)
+    return DataStored(connection=SHOP, epoch=epoch, sequence=0, merchant_document=document)
+
+
+async def test_a_merchants_document_that_is_behind_is_shown_as_an_object_of_the_connection_is(ledger: Ledger) -> None:
+    await ledger.change_connection()
+    changed_at = to_ms(datetime.now(UTC) - timedelta(minutes=10))
+    await ledger.data_stored(SHOP, [build_document(changed_at)])
+    (behind,) = (await read(ledger, "/overview"))["documents_behind"]
+    wait = {"since": changed_at, "next_attempt_at": None, "reason": None, "needs_full_sync": False}
+    assert (behind["connection"], behind["overdue"], behind["wait"]) == (SHOP, pytest.approx(600, abs=30), wait)
+    await ledger.data_stored(SHOP, [build_document(changed_at, not_before=changed_at + 9, reason="SlowDown")])
+    connection = await read(ledger, f"/connections/{SHOP}")
+    assert connection["document_wait"] == {**wait, "next_attempt_at": changed_at + 9, "reason": "SlowDown"}
+    await GaugeRefresher(ledger.database.transaction, ledger.metrics.set_gauges).refresh()
+    overdue = ledger.registry.get_sample_value("merchant_sync_upload_overdue_seconds", {"platform": "shopify"})
+    assert overdue == pytest.approx(600, abs=30)
+    await ledger.data_stored(SHOP, [build_document(None)])
+    assert (await read(ledger, "/overview"))["documents_behind"] == []
+    assert (await read(ledger, f"/connections/{SHOP}"))["document_wait"] is None
+
+
+async def test_a_merchants_document_that_still_names_a_redacted_connection_is_shown(ledger: Ledger) -> None:
+    await ledger.change_connection()
+    await ledger.change_connection(revision=2, epoch=2, state="redacted")
+    changed_at = to_ms(datetime.now(UTC))
+    await ledger.data_stored(SHOP, [build_document(changed_at, epoch=2, reason="SlowDown")])
+    (behind,) = (await read(ledger, "/overview"))["documents_behind"]
+    assert (behind["connection"], behind["wait"]["reason"]) == (SHOP, "SlowDown")
+
+
+async def test_an_overview_with_a_limit_says_how_long_each_list_is(ledger: Ledger) -> None:
+    await ledger.change_connection()
+    for number in range(3):
+        request = await ledger.request_webhook(f"p{number}")
+        await ledger.execute(f"UPDATE syncs SET state = 'failed', finished_at = now() WHERE sync_id = '{request}'")
+    await store_first_full_sync(ledger)
+    limited, whole = await read(ledger, "/overview?limit=2"), await read(ledger, "/overview")
+    assert (len(limited["failures"]), len(whole["failures"])) == (2, 3)
+    totals = {"failures": 3, "blocked": 0, "failed_full_syncs": 0, "behind": 1, "documents_behind": 0}
+    assert limited["totals"] == whole["totals"] == totals
+    connection = await read(ledger, f"/connections/{SHOP}?syncs_limit=1")
+    assert (len(connection["syncs"]), connection["sync_count"]) == (1, 4)
 
 
 async def test_webhooks_do_not_push_a_failed_full_sync_out_of_sight(ledger: Ledger) -> None:

@@ -67,8 +67,13 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
         outbox.wake()
         uploading.wake()
 
+    def wake_after_upload() -> None:
+        wake_after_storing()
+        # An erasure may have waited for a merchant's document.
+        erasing.wake()
+
     def wake_after_connection_change() -> None:
-        uploading.wake()
+        wake_after_storing()
         erasing.wake()
 
     registry = CollectorRegistry()
@@ -78,7 +83,7 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
         SnapshotBuilder(upload_database, bucket, on_upload=metrics.count_upload),
         MerchantDocuments(upload_database, bucket),
         concurrency=settings.snapshot_concurrency,
-        on_success=wake_after_storing,
+        on_success=wake_after_upload,
     )
     eraser = Eraser(database, bucket, on_erased=wake_after_storing)
     uploading = PeriodicTask("uploads", scheduler.start_due_uploads, interval=1.0)

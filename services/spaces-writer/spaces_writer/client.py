@@ -98,7 +98,10 @@ class BucketClient:
 
 
 def open_temporary_file() -> IO[bytes]:
-    """Open a temporary file on disk that holds a document until its upload. Closing the file deletes it."""
+    """Open a temporary file on disk that holds a document until its upload. Closing the file deletes it.
+
+    Raises `OSError` if the disk is full or cannot be used; so does writing to the file.
+    """
     return tempfile.TemporaryFile(prefix="snapshot-")
 
 

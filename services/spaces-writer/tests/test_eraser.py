@@ -58,7 +58,9 @@ async def count_remaining_rows(writer: Writer) -> dict[str, int]:
 
 
 async def run_eraser(writer: Writer) -> list[Erasure]:
-    """Run the eraser once, and return the erasures that it published."""
+    """Update the merchants' documents, run the eraser once, and return the erasures that it published."""
+    for merchant in (MERCHANT, OTHER):
+        await writer.merchant_documents.put_or_delete_document(merchant)
     await writer.eraser.execute_due_erasures()
     return [event.erasure for event in await writer.drain_outbox() if event.erasure]
 
@@ -158,11 +160,90 @@ async def test_an_unavailable_bucket_is_tried_again_and_nothing_is_published_mea
     with pytest.raises(UnavailableError):
         await writer.eraser.execute_due_erasures()
     assert await writer.merchant_documents.put_or_delete_document(OTHER) is False
-    assert await writer.drain_outbox() == []
+    assert [event for event in await writer.drain_outbox() if event.erasure] == []
     writer.bucket.is_unavailable = False
     assert [erasure.object_keys for erasure in await run_eraser(writer)] == [(PAGE_KEY,)]
-    assert await writer.merchant_documents.put_or_delete_document(OTHER)
     assert build_merchant_key(OTHER) not in writer.bucket.objects
+
+
+def list_named(writer: Writer, merchant: UUID) -> list[str]:
+    """Return the connections that the merchant's document in the bucket names."""
+    body, _ = writer.bucket.objects.get(build_merchant_key(merchant), (b'{"connections": []}', {}))
+    return [entry["connection"] for entry in orjson.loads(body)["connections"]]
+
+
+@pytest.mark.parametrize("merchant", [MERCHANT, OTHER])
+async def test_an_erasure_is_reported_once_the_merchants_document_does_not_name_the_account(
+    writer: Writer, merchant: UUID
+) -> None:
+    await store_page(writer, merchant=merchant)
+    await writer.update_connection(make_redaction())
+    writer.bucket.refused_keys.add(build_merchant_key(merchant))
+    assert await run_eraser(writer) == []
+    assert (PAGE_KEY in writer.bucket.objects, PAGE in list_named(writer, merchant)) == (False, True)
+    await make_erasures_due(writer)
+    assert await run_eraser(writer) == []
+    writer.bucket.refused_keys.clear()
+    assert [erasure.object_keys for erasure in await run_eraser(writer)] == [(PAGE_KEY,)]
+    assert PAGE not in list_named(writer, merchant)
+    assert await run_eraser(writer) == []
+    assert await count_remaining_rows(writer) == {}
+
+
+async def test_an_erasure_waits_for_the_document_of_the_merchant_that_the_account_was_moved_from(
+    writer: Writer,
+) -> None:
+    await store_page(writer, merchant=OTHER)
+    writer.bucket.refused_keys.add(build_merchant_key(OTHER))
+    await writer.update_connection(make_page_connection(revision=2, merchant=MERCHANT))
+    await writer.update_connection(make_redaction(revision=3))
+    assert await run_eraser(writer) == []
+    assert (PAGE in list_named(writer, OTHER), PAGE in list_named(writer, MERCHANT)) == (True, False)
+    writer.bucket.refused_keys.clear()
+    assert len(await run_eraser(writer)) == 1
+    assert PAGE not in list_named(writer, OTHER)
+
+
+async def test_an_erasure_is_reported_although_the_account_is_connected_and_named_again(writer: Writer) -> None:
+    await store_page(writer)
+    await writer.update_connection(make_redaction())
+    await connect_again(writer)
+    assert len(await run_eraser(writer)) == 1
+    assert list_named(writer, OTHER) == [PAGE]
+
+
+async def test_the_redaction_of_a_disconnected_account_deletes_what_the_disconnect_kept(writer: Writer) -> None:
+    await store_page(writer)
+    await writer.update_connection(make_page_connection(revision=2, epoch=2, state="uninstalled", merchant=OTHER))
+    await writer.merchant_documents.put_or_delete_document(OTHER)
+    await writer.build(PAGE)
+    assert PAGE_KEY in writer.bucket.objects
+    await writer.update_connection(make_redaction(revision=3, epoch=3))
+    assert [erasure.object_keys for erasure in await run_eraser(writer)] == [(PAGE_KEY,)]
+    assert (PAGE_KEY in writer.bucket.objects, list_named(writer, OTHER)) == (False, [])
+    assert await count_remaining_rows(writer) == {}
+
+
+@pytest.mark.parametrize("state", ["connected", "uninstalled"])
+async def test_a_redaction_that_was_missed_is_made_up_for_by_a_later_state(writer: Writer, state: str) -> None:
+    await store_page(writer)
+    later = make_page_connection(revision=4, epoch=3, state=state, merchant=MERCHANT)
+    await writer.update_connection(later.model_copy(update={"redacted_epoch": 2}))
+    assert await writer.query_scalar(f"SELECT count(*) FROM records WHERE connection = '{PAGE}'") == 0
+    assert await writer.query_scalar(f"SELECT fully_read FROM connections WHERE connection = '{PAGE}'") is False
+    assert [erasure.object_keys for erasure in await run_eraser(writer)] == [(PAGE_KEY,)]
+    assert (PAGE_KEY in writer.bucket.objects, list_named(writer, OTHER)) == (False, [])
+
+
+async def test_a_redaction_that_was_not_missed_deletes_nothing_that_was_stored_since(writer: Writer) -> None:
+    await store_page(writer)
+    await writer.update_connection(make_redaction())
+    await run_eraser(writer)
+    await connect_again(writer)
+    later = make_page_connection(revision=4, epoch=2, state="reauthorise", merchant=OTHER)
+    await writer.update_connection(later.model_copy(update={"redacted_epoch": 2}))
+    assert await writer.query_scalar(f"SELECT count(*) FROM records WHERE connection = '{PAGE}'") == 1
+    assert await run_eraser(writer) == []
 
 
 async def test_a_put_that_is_running_is_waited_for(writer: Writer) -> None:
@@ -218,6 +299,7 @@ async def test_the_redaction_of_a_connection_that_the_writer_has_lost_deletes_it
 async def test_two_writers_carry_out_an_erasure_once(writer: Writer) -> None:
     await store_page(writer)
     await writer.update_connection(make_redaction())
+    await writer.merchant_documents.put_or_delete_document(OTHER)
     other = Writer(writer.database, writer.bucket)
     await asyncio.gather(writer.eraser.delete_object_if_due(PAGE), other.eraser.delete_object_if_due(PAGE))
     events: list[DataStored] = await writer.drain_outbox()

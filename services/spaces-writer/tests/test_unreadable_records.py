@@ -95,6 +95,36 @@ async def test_an_older_reading_neither_marks_nor_clears(writer: Writer) -> None
     assert await is_outdated(writer)
 
 
+async def test_a_first_reading_that_fails_refuses_no_version_that_is_older_than_it(writer: Writer) -> None:
+    await read(writer, make_unreadable(1, read_at=90_000))
+    result = await read(writer, make_product(1, read_at=20_000, title="Delayed"))
+    assert await writer.load_titles() == {make_gid(1): "Delayed"}
+    assert result.left_out == {make_gid(1): f"{REASON}; its version of 1970-01-01 00:00 UTC is shown"}
+    assert await is_outdated(writer)
+
+
+async def test_a_reading_that_fails_after_a_deletion_refuses_only_what_the_deletion_refuses(writer: Writer) -> None:
+    await read(writer, make_tombstone(1, read_at=20_000))
+    await read(writer, make_unreadable(1, read_at=90_000))
+    await read(writer, make_product(1, read_at=10_000, title="From before the deletion"))
+    assert await writer.load_titles() == {}
+    await read(writer, make_product(1, read_at=50_000, title="From after the deletion"))
+    assert (await writer.load_titles(), await is_outdated(writer)) == ({make_gid(1): "From after the deletion"}, True)
+
+
+@pytest.mark.parametrize(("deleted_at", "is_outdated_after"), [(20_000, True), (95_000, False)])
+async def test_a_deletion_counts_from_its_own_time_when_the_first_reading_failed(
+    writer: Writer, deleted_at: int, is_outdated_after: bool
+) -> None:
+    await read(writer, make_unreadable(1, read_at=90_000))
+    await read(writer, make_tombstone(1, read_at=deleted_at))
+    assert await is_outdated(writer) is is_outdated_after
+    await read(writer, make_product(1, read_at=deleted_at - 10_000, title="From before the deletion"))
+    assert await writer.load_titles() == {}
+    await read(writer, make_product(1, read_at=deleted_at + 10_000, title="From after the deletion"))
+    assert await writer.load_titles() == {make_gid(1): "From after the deletion"}
+
+
 async def test_a_record_that_is_gone_is_not_outdated(writer: Writer) -> None:
     await writer.update_connection(make_connection())
     await read_all(writer, make_product(1, read_at=1_010), started_at=1_000)

@@ -2,12 +2,15 @@
 
 import asyncio
 import time
+from functools import partial
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from contracts.events import SyncResult
 from spaces_writer.pacing import UploadPace
+from spaces_writer.use_cases.snapshot_builder import SnapshotBuilder
 from writer_builders import (
     LATE,
     SHOP,
@@ -152,3 +155,50 @@ async def test_signing_in_again_without_a_disconnect_keeps_what_was_read(writer:
     await writer.update_connection(make_connection(revision=2, state="reauthorise"))
     await writer.update_connection(make_connection(revision=3))
     assert await writer.build(SHOP) is not None
+
+
+async def get_failures(writer: Writer) -> tuple[int, bool]:
+    """Return how many builds in a row have failed, and whether the next one has to wait."""
+    condition = "not_before > extract(epoch FROM now())"
+    return await writer.query_scalar("SELECT failures FROM snapshots"), await writer.query_scalar(
+        f"SELECT {condition} FROM snapshots"
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("title", ["short: seen when the file is read", "long " * 100_000])
+async def test_a_full_disk_is_a_failed_upload_that_is_tried_again(writer: Writer, title: str) -> None:
+    await complete_full_read(writer, 1)
+    await writer.ingest(make_page(make_product(1, read_at=5_000, updated_at=LATE, title=title)))
+    full = SnapshotBuilder(
+        writer.database, writer.bucket, on_upload=lambda *_: None, open_file=partial(Path("/dev/full").open, "w+b")
+    )
+    upload = await full.build_and_upload_if_changed(SHOP)
+    assert upload is not None
+    assert (upload.outcome, upload.reason) == ("failed", "the spaces-writer's disk: No space left on device")
+    assert [event.upload for event in await writer.drain_outbox() if event.upload] == [upload]
+    assert await get_failures(writer) == (1, True)
+    again = await writer.build(SHOP)
+    assert again is not None and again.outcome == "uploaded"
+
+
+async def test_no_folder_for_temporary_files_is_a_failed_upload(writer: Writer) -> None:
+    await complete_full_read(writer, 1)
+    missing = Path("/no such folder") / "file"
+    builder = SnapshotBuilder(
+        writer.database, writer.bucket, on_upload=lambda *_: None, open_file=partial(missing.open, "w+b")
+    )
+    upload = await builder.build_and_upload_if_changed(SHOP)
+    assert upload is not None
+    assert (upload.outcome, upload.reason) == ("failed", "the spaces-writer's disk: No such file or directory")
+
+
+async def test_a_document_that_cannot_be_built_is_a_failed_upload_that_does_not_show_its_data(writer: Writer) -> None:
+    await complete_full_read(writer, 1)
+    await writer.execute("UPDATE bodies SET body = 'Secret'")
+    upload = await writer.build(SHOP)
+    assert upload is not None
+    assert (upload.outcome, await get_failures(writer)) == ("failed", (1, True))
+    assert upload.reason is not None
+    assert upload.reason.startswith("the document could not be built: JSONDecodeError")
+    assert "Secret" not in upload.reason

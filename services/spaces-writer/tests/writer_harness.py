@@ -19,18 +19,19 @@ from spaces_writer.use_cases.snapshot_builder import SnapshotBuilder
 
 
 class MemoryBucket:
-    """Objects by key with their metadata. With `is_unavailable` every call fails. With `release_put` a PUT waits until
-    that event is set."""
+    """Objects by key with their metadata. With `is_unavailable` every call fails, and every call about a key of
+    `refused_keys` does. With `release_put` a PUT waits until that event is set."""
 
     def __init__(self) -> None:
         self.objects: dict[str, tuple[bytes, Mapping[str, str]]] = {}
         self.puts = 0
         self.is_unavailable = False
+        self.refused_keys = set[str]()
         self.release_put: asyncio.Event | None = None
         self.put_started = asyncio.Event()
 
     async def put(self, key: str, body: IO[bytes] | bytes, metadata: Mapping[str, str]) -> None:
-        self._check_available()
+        self._check_available(key)
         self.put_started.set()
         if self.release_put is not None:
             await self.release_put.wait()
@@ -38,15 +39,15 @@ class MemoryBucket:
         self.objects[key] = (body if isinstance(body, bytes) else body.read(), metadata)
 
     async def load_metadata(self, key: str) -> Mapping[str, str] | None:
-        self._check_available()
+        self._check_available(key)
         return self.objects[key][1] if key in self.objects else None
 
     async def delete(self, key: str) -> None:
-        self._check_available()
+        self._check_available(key)
         self.objects.pop(key, None)
 
-    def _check_available(self) -> None:
-        if self.is_unavailable:
+    def _check_available(self, key: str) -> None:
+        if self.is_unavailable or key in self.refused_keys:
             raise UnavailableError("SlowDown: try again later")
 
 
@@ -66,9 +67,10 @@ class Writer:
         self.merchant_documents = MerchantDocuments(database, self.bucket)
         self.eraser = Eraser(database, self.bucket, on_erased=lambda: None)
 
-    async def update_connection(self, *events: ConnectionChanged) -> None:
-        """Handle states of a connection."""
+    async def update_connection(self, *events: ConnectionChanged) -> list[DataStored]:
+        """Handle states of a connection, and return what the writer publishes."""
         await self.connection_handler(events[0].connection, events)
+        return await self.drain_outbox()
 
     async def ingest(self, *events: Any) -> list[DataStored]:
         """Handle the events of an incremental read, and return what the writer publishes."""

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from merchant_sync.access import Access
 from merchant_sync.operating.checks import Finding, report_bad, report_good, report_warning
-from merchant_sync.operating.internal_api import InternalApi
+from merchant_sync.operating.internal_api import SEE_ALL, InternalApi, count_hidden
 from merchant_sync.operating.terminal import format_age
 from merchant_sync.parts import StackError
 from platforms.registry import PLATFORMS
@@ -43,10 +43,13 @@ def _list_live_connections(api: InternalApi, platform: str, sample: int) -> list
 
 
 def _list_blocked_connections(api: InternalApi) -> Iterator[Finding]:
-    for row in api.load_overview()["blocked"]:
+    overview = api.load_overview()
+    for row in overview["blocked"]:
         details = f"blocked for {format_age(row['age'])}: the account is {row['reason']} at its platform"
         action = "its merchant has to open it there; until then one call, at most daily, asks whether it is open"
         yield report_warning(str(row["connection"]), details, action)
+    if hidden := count_hidden(overview, "blocked"):
+        yield report_warning("connections", f"{hidden:,} more are blocked", SEE_ALL)
 
 
 def _check_connection(api: InternalApi, name: str, remarks: set[str]) -> Finding:

@@ -26,7 +26,7 @@ from messaging.publisher import OutboundMessage
 
 _COLUMNS = """name, merchant, state, epoch, revision, scopes, granted_at, granted_by, wanted_sync, wanted_cause,
               allowed_deletions, access_token, access_expires_at, refresh_token, refresh_expires_at, title,
-              readable_until"""
+              readable_until, redacted_epoch"""
 _FIND = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name")
 _FIND_MANY = text(f"SELECT {_COLUMNS} FROM connections WHERE name = ANY(CAST(:names AS text[]))")
 _LIST_NAMES_BY_MERCHANT = text("SELECT name FROM connections WHERE merchant = :merchant ORDER BY name")
@@ -38,7 +38,7 @@ INSERT INTO connections ({_COLUMNS}, changed_at)
 VALUES (:name, CAST(:merchant AS uuid), :state, :epoch, :revision, CAST(:scopes AS text[]), :granted_at, :granted_by,
         CAST(:wanted_sync AS uuid), :wanted_cause, CAST(:allowed_deletions AS uuid), :access_token,
         CAST(:access_expires_at AS bigint), :refresh_token, CAST(:refresh_expires_at AS bigint), :title,
-        CAST(:readable_until AS bigint), now())
+        CAST(:readable_until AS bigint), :redacted_epoch, now())
 ON CONFLICT (name) DO UPDATE SET
     merchant = excluded.merchant, state = excluded.state, epoch = excluded.epoch, revision = excluded.revision,
     scopes = excluded.scopes, granted_at = excluded.granted_at, granted_by = excluded.granted_by,
@@ -46,7 +46,8 @@ ON CONFLICT (name) DO UPDATE SET
     allowed_deletions = excluded.allowed_deletions,
     access_token = excluded.access_token, access_expires_at = excluded.access_expires_at,
     refresh_token = excluded.refresh_token, refresh_expires_at = excluded.refresh_expires_at,
-    title = excluded.title, readable_until = excluded.readable_until, changed_at = now()
+    title = excluded.title, readable_until = excluded.readable_until,
+    redacted_epoch = excluded.redacted_epoch, changed_at = now()
 """)
 _SAVE_MERCHANT = text("INSERT INTO merchants (id) VALUES (:merchant) ON CONFLICT DO NOTHING")
 _LOCK_MERCHANT = text("SELECT 1 FROM merchants WHERE id = :merchant FOR UPDATE")
@@ -241,6 +242,7 @@ def _build_connection(row: Row[Any]) -> Connection:
         tokens=tokens,
         title=row.title,
         readable_until=row.readable_until,
+        redacted_epoch=row.redacted_epoch,
     )
 
 
@@ -264,4 +266,5 @@ def _build_values(row: Connection) -> dict[str, object]:
         "refresh_expires_at": tokens.refresh_expires_at if tokens else None,
         "title": row.title,
         "readable_until": row.readable_until,
+        "redacted_epoch": row.redacted_epoch,
     }

@@ -56,10 +56,10 @@ class ConnectionStateHandler:
             await check_syncs(tx, connection, [event.wanted_sync for event in events if event.wanted_sync is not None])
             await connections.upsert(tx, newest)
             await _cancel_syncs_and_delayed_requests(tx, counts, newest)
-            redactions = [event.epoch for event in events if _is_new_redaction(event, row)]
-            is_cleared = bool(redactions)
-            if is_cleared:
-                await _delete_connection_data(tx, connection, max(redactions))
+            redacted_epoch = _find_redaction(events, row)
+            is_cleared = redacted_epoch is not None
+            if redacted_epoch is not None:
+                await _delete_connection_data(tx, connection, redacted_epoch)
             if newest.state == "connected":
                 if row is None or row.state != "connected" or is_cleared:
                     await connections.schedule_poll(tx, connection, self._compute_next_poll(connection))
@@ -93,6 +93,17 @@ async def _cancel_syncs_and_delayed_requests(
     counts.add_finished(name, (sync.mode for sync in cancelled), "cancelled")
     await cancel_syncs_without_snapshot(tx, counts, name)
     await delayed_requests.delete(tx, name, below_epoch=event.epoch, all_epochs=has_ended)
+
+
+def _find_redaction(events: Sequence[ConnectionChanged], row: LedgerConnection | None) -> int | None:
+    """Return the epoch of the latest redaction that must be executed, or None.
+
+    It is among the events, or was missed: it raised the epoch above the stored one, and only later states are left of
+    it in the topic.
+    """
+    received = [event.epoch for event in events if _is_new_redaction(event, row)]
+    missed = [event.redacted_epoch for event in events if row is not None and event.redacted_epoch > row.epoch]
+    return max((*received, *missed), default=None)
 
 
 def _is_new_redaction(event: ConnectionChanged, row: LedgerConnection | None) -> bool:

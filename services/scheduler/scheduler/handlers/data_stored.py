@@ -7,13 +7,13 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.events import DataStored, Erasure, SyncResult
+from contracts.events import DataStored, SyncResult
 from messaging.errors import UnknownConnectionError
 from messaging.outbox import Transaction, enqueue
 from scheduler import event_builders
 from scheduler.metrics import RecordCounts, TransactionCounts
 from scheduler.schedule import MAX_ATTEMPTS, compute_retry_time
-from scheduler.store import connections, delayed_requests, full_syncs, owed_syncs, syncs
+from scheduler.store import connections, delayed_requests, full_syncs, merchant_documents, owed_syncs, syncs
 from scheduler.store.connections import LedgerConnection
 from scheduler.use_cases.check_claims import check_claims
 from scheduler.use_cases.full_sync_steps import request_next_incomplete_range
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class DataStoredHandler:
-    """Stores what the spaces-writer reports: record counts and results of syncs, uploads of snapshots, and erasures.
+    """Stores what the spaces-writer reports: record counts and results of syncs, uploads of documents, and erasures.
 
     An erasure is the deletion of a connection's snapshot from the bucket. The handler also requests a direct read of
     each record that the spaces-writer wants to have verified.
@@ -38,9 +38,10 @@ class DataStoredHandler:
         self._record_counts = record_counts
 
     async def __call__(self, connection: str, events: Sequence[DataStored]) -> None:
-        """Handle the events in their order.
+        """Handle the events in their order, but those of an epoch before the connection's latest redaction.
 
-        Raises the errors of `check_claims`, for an unknown connection or epoch, or another connection's sync.
+        A redaction is the requested deletion of all data. Raises the errors of `check_claims`, for an unknown
+        connection or epoch, or another connection's sync.
         """
         counts = TransactionCounts()
         async with self._transaction() as tx:
@@ -50,8 +51,13 @@ class DataStoredHandler:
             sync_ids = {sync_id for event in events for sync_id in _list_sync_ids(event)}
             await check_claims(tx, connection, epoch=max(event.epoch for event in events), sync_ids=sync_ids)
             for event in events:
+                if event.merchant_document is not None:
+                    # Of a redacted connection, too: the document names it until it is uploaded without it.
+                    await merchant_documents.record(tx, connection, event.merchant_document)
+                if event.epoch < row.redacted_epoch:
+                    continue  # what it says of was deleted since
                 if event.erasure is not None:
-                    await _record_erasure(tx, row, event, event.erasure)
+                    await connections.record_erasure(tx, connection, event.erasure.erased_at)
                 elif row.state != "redacted":
                     await _handle_event(tx, counts, row, event)
         self._record_counts(counts)
@@ -74,26 +80,16 @@ async def _handle_event(
         await syncs.record_totals(tx, event.connection, [totals.read_id], totals)
     for result in event.results:
         await _handle_result(tx, counts, row, event, result)
-    # An upload of before a disconnect holds what it says. One of before a redaction held what is deleted by now.
-    if event.upload is not None and event.epoch >= row.redacted_epoch:
+    if event.upload is not None:
         await record_upload_and_finish_syncs(tx, counts, event.connection, event.upload)
     if event.records_to_verify and event.verification_id is not None:
         await _request_verification(tx, row, event, event.verification_id)
 
 
-async def _record_erasure(tx: AsyncConnection, row: LedgerConnection, event: DataStored, erasure: Erasure) -> None:
-    """Store when the redaction (the requested deletion of all data) of a connection was completed.
-
-    Nothing is stored if the connection was redacted again since: then the time of the later redaction counts.
-    """
-    if event.epoch == row.epoch or row.state != "redacted":
-        await connections.record_erasure(tx, event.connection, erasure.erased_at)
-
-
 async def _request_verification(
     tx: AsyncConnection, row: LedgerConnection, event: DataStored, verification_id: UUID
 ) -> None:
-    """Request the direct read of the records to verify, once.
+    """Request the direct read of the records to verify, once, not before the time that the event gives.
 
     Of a blocked connection nothing is requested: a full sync that has not begun reads the records with all others. If
     the probe has begun, it may have read them before, so that they are read once more when the account is open.

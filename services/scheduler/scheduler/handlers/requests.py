@@ -19,7 +19,8 @@ class RequestsHandler:
         self._transaction = transaction
 
     async def __call__(self, connection: str, events: Sequence[SyncRequested]) -> None:
-        """Store the requests unless the connection is redacted. Requests that only test the webhook URL are skipped.
+        """Store the requests unless the connection is redacted, or has been since. Those that only test the webhook URL
+        are skipped.
 
         Those of a blocked connection are coalesced into its owed full sync, if that one has not begun. Raises the
         errors of `check_claims`, for an unknown epoch or another connection's sync.
@@ -28,8 +29,9 @@ class RequestsHandler:
         if not requests:
             return
         async with self._transaction() as tx:
-            state, is_blocked = await connections.lock_state(tx, connection)
-            if state == "redacted":
+            state, is_blocked, redacted_epoch = await connections.lock_state(tx, connection)
+            requests = [request for request in requests if request.epoch >= redacted_epoch]
+            if state == "redacted" or not requests:
                 return
             sync_ids = {sync_id for request in requests for sync_id in (request.sync_id, *request.coalesced_sync_ids)}
             await check_claims(tx, connection, epoch=max(request.epoch for request in requests), sync_ids=sync_ids)

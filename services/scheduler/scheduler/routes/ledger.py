@@ -14,10 +14,10 @@ import orjson
 from fastapi import APIRouter, Depends, Header, HTTPException, Query
 
 from database.pool import Database
-from scheduler.store import connections, deletion_guards, syncs, uploads
+from scheduler.store import connections, deletion_guards, merchant_documents, syncs, uploads
 from scheduler.store.connections import LedgerConnection
 from scheduler.store.full_syncs import RATE_LIMIT
-from scheduler.store.overview import load_overview
+from scheduler.store.overview import count_syncs, load_overview
 from scheduler.store.uploads import build_wait
 from scheduler.use_cases.cancel_sync import find_obstacle
 from service.service_auth import identify_caller
@@ -51,9 +51,9 @@ def build_ledger_routes(database: Database, callers: Mapping[str, str]) -> APIRo
     router = APIRouter(dependencies=[Depends(require_reader)])
 
     @router.get("/overview", dependencies=[Depends(require_operator)])
-    async def read_overview() -> dict[str, Any]:
+    async def read_overview(limit: Annotated[int | None, Query(ge=1)] = None) -> dict[str, Any]:
         async with database.transaction() as tx:
-            return asdict(await load_overview(tx))
+            return asdict(await load_overview(tx, limit=limit))
 
     @router.get("/connections", dependencies=[Depends(require_operator)])
     async def list_connections(
@@ -75,13 +75,20 @@ def build_ledger_routes(database: Database, callers: Mapping[str, str]) -> APIRo
             return {**build_sync_view(row), "cancel_obstacle": await find_obstacle(tx, row)}
 
     @router.get("/connections/{connection}")
-    async def read_connection(connection: str) -> dict[str, Any]:
+    async def read_connection(
+        connection: str,
+        caller: Annotated[str, Depends(require_reader)],
+        syncs_limit: Annotated[int, Query(ge=1)] = MAX_SYNCS,
+    ) -> dict[str, Any]:
         async with database.transaction() as tx:
             row = await connections.get(tx, connection)
-            latest = await syncs.list_latest(tx, connection, MAX_SYNCS)
+            latest = await syncs.list_latest(tx, connection, syncs_limit)
+            # Counted for operators alone: merchants' pages ask often, and show no number.
+            count = await count_syncs(tx, connection) if caller == OPERATOR else None
             full_sync = await syncs.find_last_full_sync(tx, connection)
             guarded = await deletion_guards.list_guarded(tx, connection=connection)
-            behind = await uploads.list_behind(tx, connection=connection, limit=1)
+            behind, _ = await uploads.list_behind(tx, connection=connection, limit=1)
+            document_behind, _ = await merchant_documents.list_behind(tx, connection=connection, limit=1)
         if row is None:
             raise HTTPException(404, "no such connection")
         views = [build_sync_view(sync) for sync in latest]
@@ -89,10 +96,12 @@ def build_ledger_routes(database: Database, callers: Mapping[str, str]) -> APIRo
             **build_connection_view(row),
             "upload": orjson.loads(row.upload) if row.upload else None,
             "upload_wait": asdict(behind[0].wait) if behind else None,
+            "document_wait": asdict(document_behind[0].wait) if document_behind else None,
             "guarded": asdict(guarded[0]) if guarded else None,
             "last_sync": views[0] if views else None,
             "last_full_sync": build_sync_view(full_sync) if full_sync else None,
             "syncs": views,
+            "sync_count": count,
         }
 
     return router

@@ -47,7 +47,9 @@ redacted_epoch
 """
 _LOCK = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection FOR UPDATE")
 _GET = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection")
-_LOCK_STATE = text("SELECT state, blocked IS NOT NULL FROM connections WHERE connection = :connection FOR SHARE")
+_LOCK_STATE = text("""
+SELECT state, blocked IS NOT NULL, redacted_epoch FROM connections WHERE connection = :connection FOR SHARE
+""")
 _GET_EPOCH = text("SELECT epoch FROM connections WHERE connection = :connection")
 _IS_SAME_GRANT = "EXCLUDED.epoch = connections.epoch AND EXCLUDED.state = 'connected'"
 _UPSERT = text(f"""
@@ -120,13 +122,14 @@ async def list_page(
     return [LedgerConnection(*row) for row in await tx.execute(_LIST, query)]
 
 
-async def lock_state(tx: AsyncConnection, connection: str) -> tuple[str | None, bool]:
-    """Return the connection's state and whether it is blocked; (None, False) if there is no such connection.
+async def lock_state(tx: AsyncConnection, connection: str) -> tuple[str | None, bool, int]:
+    """Return the connection's state, whether it is blocked, and the epoch of its latest redaction (0: none).
 
-    A shared lock keeps both from changing until the transaction ends.
+    (None, False, 0) means that there is no such connection. A shared lock keeps them from changing until the
+    transaction ends.
     """
     row = (await tx.execute(_LOCK_STATE, {"connection": connection})).one_or_none()
-    return (row[0], row[1]) if row else (None, False)
+    return (row[0], row[1], row[2]) if row else (None, False, 0)
 
 
 async def block(tx: AsyncConnection, connection: str, reason: str, refused: int) -> None:

@@ -1,13 +1,19 @@
 """Counts over all stored syncs and connections, for metrics and for the operator."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from scheduler.store import merchant_documents
 from scheduler.store.deletion_guards import GuardedConnection, list_guarded
+from scheduler.store.merchant_documents import DocumentBehind, OverdueDocuments
 from scheduler.store.uploads import ConnectionBehind, WaitingUploads, count_waiting, list_behind
+
+Entry = TypeVar("Entry")
 
 _OPEN_SYNCS = text("""
 SELECT split_part(connection, ':', 1) AS platform, mode, state, count(*) AS syncs,
@@ -21,8 +27,9 @@ SELECT split_part(connection, ':', 1) AS platform, CASE WHEN blocked IS NULL THE
     count(*) AS connections FROM connections GROUP BY 1, 2
 """)
 _BLOCKED = text("""
-SELECT connection, blocked AS reason, CAST(extract(epoch FROM now() - blocked_since) AS double precision) AS age
-FROM connections WHERE blocked IS NOT NULL ORDER BY blocked_since LIMIT :limit
+SELECT connection, blocked AS reason, CAST(extract(epoch FROM now() - blocked_since) AS double precision) AS age,
+    count(*) OVER () AS total
+FROM connections WHERE blocked IS NOT NULL ORDER BY blocked_since LIMIT CAST(:limit AS int)
 """)
 _FINISHED = text("""
 SELECT split_part(connection, ':', 1) AS platform, mode, state, count(*) AS syncs FROM syncs
@@ -30,9 +37,9 @@ WHERE finished_at > now() - interval '24 hours' GROUP BY 1, 2, 3
 """)
 _FAILURES = text("""
 SELECT sync_id, connection, mode, cause, reason,
-    CAST(extract(epoch FROM now() - finished_at) AS double precision) AS age
+    CAST(extract(epoch FROM now() - finished_at) AS double precision) AS age, count(*) OVER () AS total
 FROM syncs WHERE state = 'failed' AND finished_at > now() - interval '24 hours'
-ORDER BY finished_at DESC LIMIT :limit
+ORDER BY finished_at DESC LIMIT CAST(:limit AS int)
 """)
 _FRESHNESS = text("""
 SELECT split_part(c.connection, ':', 1) AS platform, count(*) AS connections, count(*) - count(s.age) AS never_synced,
@@ -44,14 +51,13 @@ WHERE c.state = 'connected' GROUP BY 1
 """)
 _FAILED_FULL_SYNCS = text("""
 SELECT l.sync_id, c.connection, 'full' AS mode, l.cause, l.reason,
-    CAST(extract(epoch FROM now() - l.finished_at) AS double precision) AS age
+    CAST(extract(epoch FROM now() - l.finished_at) AS double precision) AS age, count(*) OVER () AS total
 FROM connections c CROSS JOIN LATERAL (
     SELECT * FROM syncs WHERE syncs.connection = c.connection AND mode = 'full' AND coalesced_into IS NULL
         AND syncs.state NOT IN ('queued', 'running', 'cancelled') ORDER BY requested_at DESC LIMIT 1) l
-WHERE c.state = 'connected' AND l.state = 'failed' ORDER BY l.finished_at DESC LIMIT :limit
+WHERE c.state = 'connected' AND l.state = 'failed' ORDER BY l.finished_at DESC LIMIT CAST(:limit AS int)
 """)
-MAX_FAILURES = MAX_BLOCKED = 20
-MAX_BEHIND = 100
+_COUNT_SYNCS = text("SELECT count(*) FROM syncs WHERE connection = :connection")
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ class LedgerCounts:
     open_syncs: tuple[OpenSyncs, ...]
     connections: tuple[ConnectionCount, ...]
     waiting_uploads: tuple[WaitingUploads, ...]
+    overdue_documents: tuple[OverdueDocuments, ...]
 
 
 async def load_counts(tx: AsyncConnection) -> LedgerCounts:
@@ -96,6 +103,7 @@ async def load_counts(tx: AsyncConnection) -> LedgerCounts:
         tuple(OpenSyncs(*row) for row in await tx.execute(_OPEN_SYNCS)),
         tuple(ConnectionCount(*row) for row in await tx.execute(_CONNECTIONS)),
         tuple(await count_waiting(tx)),
+        tuple(await merchant_documents.list_overdue(tx)),
     )
 
 
@@ -158,23 +166,54 @@ class LedgerOverview:
     freshness: tuple[Freshness, ...]
     behind: tuple[ConnectionBehind, ...]
     """The connections whose snapshot in the bucket lacks stored data."""
+    documents_behind: tuple[DocumentBehind, ...]
+    """The connections whose latest state the document of their merchant in the bucket does not show."""
     guarded: tuple[GuardedConnection, ...]
     """The connections whose deletions the deletion guard has stopped."""
+    totals: Mapping[str, int]
+    """How many entries each of the lists has that is cut at a limit, without this limit."""
 
 
-async def load_overview(tx: AsyncConnection) -> LedgerOverview:
+async def load_overview(tx: AsyncConnection, *, limit: int | None = None) -> LedgerOverview:
     """Load the counts of open syncs and of connections, the syncs of the last 24 hours, and the age of the data.
 
     The syncs are those that finished in this time; the latest failed ones and blocked connections are also listed, and
-    so are the connections whose latest full sync failed, or whose snapshot in the bucket is behind.
+    so are the connections whose latest full sync failed, or that an object in the bucket does not show as they are.
+    Each of these lists has at most `limit` entries; None means all.
     """
+    failures, failure_count = await _load_list(tx, _FAILURES, FailedSync, limit)
+    blocked, blocked_count = await _load_list(tx, _BLOCKED, BlockedConnection, limit)
+    failed_full_syncs, failed_full_count = await _load_list(tx, _FAILED_FULL_SYNCS, FailedSync, limit)
+    behind, behind_count = await list_behind(tx, limit=limit)
+    documents_behind, document_count = await merchant_documents.list_behind(tx, limit=limit)
     return LedgerOverview(
-        await load_counts(tx),
-        tuple(FinishedSyncs(*row) for row in await tx.execute(_FINISHED)),
-        tuple(FailedSync(*row) for row in await tx.execute(_FAILURES, {"limit": MAX_FAILURES})),
-        tuple(BlockedConnection(*row) for row in await tx.execute(_BLOCKED, {"limit": MAX_BLOCKED})),
-        tuple(FailedSync(*row) for row in await tx.execute(_FAILED_FULL_SYNCS, {"limit": MAX_FAILURES})),
-        tuple(Freshness(*row) for row in await tx.execute(_FRESHNESS)),
-        tuple(await list_behind(tx, limit=MAX_BEHIND)),
-        tuple(await list_guarded(tx)),
+        current=await load_counts(tx),
+        finished=tuple(FinishedSyncs(*row) for row in await tx.execute(_FINISHED)),
+        failures=failures,
+        blocked=blocked,
+        failed_full_syncs=failed_full_syncs,
+        freshness=tuple(Freshness(*row) for row in await tx.execute(_FRESHNESS)),
+        behind=tuple(behind),
+        documents_behind=tuple(documents_behind),
+        guarded=tuple(await list_guarded(tx)),
+        totals={
+            "failures": failure_count,
+            "blocked": blocked_count,
+            "failed_full_syncs": failed_full_count,
+            "behind": behind_count,
+            "documents_behind": document_count,
+        },
     )
+
+
+async def count_syncs(tx: AsyncConnection, connection: str) -> int:
+    """Return the number of all stored syncs of the connection."""
+    return int((await tx.execute(_COUNT_SYNCS, {"connection": connection})).scalar_one())
+
+
+async def _load_list(
+    tx: AsyncConnection, statement: TextClause, entry: Callable[..., Entry], limit: int | None
+) -> tuple[tuple[Entry, ...], int]:
+    """Return the rows of the statement as entries, and the number of rows without the limit: its last column."""
+    rows = (await tx.execute(statement, {"limit": limit})).all()
+    return tuple(entry(*row[:-1]) for row in rows), rows[0][-1] if rows else 0

@@ -46,7 +46,10 @@ FROM syncs s JOIN connections c ON c.connection = s.connection
 WHERE s.state = 'storing' AND (CAST(:connection AS text) IS NULL OR s.connection = CAST(:connection AS text))
 GROUP BY s.connection, c.connection
 """
-_LIST_BEHIND = text(f"{_BEHIND} ORDER BY overdue DESC NULLS LAST, s.connection LIMIT :limit")
+_LIST_BEHIND = text(f"""
+SELECT *, count(*) OVER () AS total FROM ({_BEHIND}) behind
+ORDER BY overdue DESC NULLS LAST, connection LIMIT CAST(:limit AS int)
+""")
 _COUNT_WAITING = text(f"""
 SELECT split_part(connection, ':', 1) AS platform, count(*) AS connections, CAST(sum(syncs) AS bigint) AS syncs,
     GREATEST(max(overdue), 0) AS overdue
@@ -139,13 +142,15 @@ async def cancel_without_snapshot(tx: AsyncConnection, connection: str, reason: 
     return [FinishedSync(*row) for row in rows]
 
 
-async def list_behind(tx: AsyncConnection, *, connection: str | None = None, limit: int) -> list[ConnectionBehind]:
-    """Return at most `limit` connections with storing syncs, those whose upload is overdue for longest first.
+async def list_behind(
+    tx: AsyncConnection, *, connection: str | None = None, limit: int | None
+) -> tuple[list[ConnectionBehind], int]:
+    """Return the connections with storing syncs, those whose upload is overdue for longest first, and their number.
 
-    With `connection`, only this one is looked for.
+    At most `limit` of them are returned; None means all. With `connection`, only this one is looked for.
     """
-    rows = await tx.execute(_LIST_BEHIND, {"connection": connection, "limit": limit})
-    return [
+    rows = (await tx.execute(_LIST_BEHIND, {"connection": connection, "limit": limit})).all()
+    behind = [
         ConnectionBehind(
             row.connection,
             row.syncs,
@@ -154,6 +159,7 @@ async def list_behind(tx: AsyncConnection, *, connection: str | None = None, lim
         )
         for row in rows
     ]
+    return behind, rows[0].total if rows else 0
 
 
 async def count_waiting(tx: AsyncConnection) -> list[WaitingUploads]:

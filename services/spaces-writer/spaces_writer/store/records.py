@@ -25,7 +25,7 @@ SELECT wanted.id, r.updated_at, r.read_at, r.content_hash, r.volatile_fields, r.
 FROM unnest(CAST(:ids AS text[])) AS wanted (id)
 CROSS JOIN LATERAL (
     SELECT updated_at, read_at, content_hash, volatile_fields, volatile_read_at FROM records
-    WHERE connection = :connection AND resource = :resource AND records.id = wanted.id OFFSET 0) AS r
+    WHERE connection = :connection AND resource = :resource AND records.id = wanted.id AND read_at > 0 OFFSET 0) AS r
 """)
 _WRITE_INDEX = text("""
 INSERT INTO records (connection, resource, id, updated_at, read_at, content_hash, body_bytes, sort_key, parent,
@@ -43,14 +43,16 @@ ON CONFLICT (connection, resource, id) DO UPDATE SET
     unreadable = CASE WHEN records.unreadable_at > EXCLUDED.read_at THEN records.unreadable END,
     unreadable_at = CASE WHEN records.unreadable_at > EXCLUDED.read_at THEN records.unreadable_at END
 """)
+# A record of which no reading could be read has `read_at` 0, which is older than any reading: the row of an unreadable
+# one has no hash, and with its own time it would refuse older versions, as a tombstone does.
 _MARK_OUTDATED = text("""
 INSERT INTO records (connection, resource, id, read_at, sort_key, unreadable, unreadable_at)
-SELECT :connection, :resource, id, read_at, sort_key, reason, read_at FROM unnest(
+SELECT :connection, :resource, id, 0, sort_key, reason, read_at FROM unnest(
     CAST(:ids AS text[]), CAST(:read_at AS bigint[]), CAST(:sort_keys AS numeric[]), CAST(:reasons AS text[])
 ) AS reading (id, read_at, sort_key, reason)
 ON CONFLICT (connection, resource, id) DO UPDATE SET
     unreadable = EXCLUDED.unreadable, unreadable_at = EXCLUDED.unreadable_at
-WHERE EXCLUDED.read_at >= GREATEST(records.read_at, records.unreadable_at)
+WHERE EXCLUDED.unreadable_at >= GREATEST(records.read_at, records.unreadable_at)
 """)
 _LIST_OUTDATED = text("""
 SELECT resource, id, unreadable, read_at, content_hash IS NOT NULL AS is_stored, unreadable_at FROM records
@@ -162,7 +164,7 @@ async def load_index(
 ) -> Mapping[str, IndexEntry]:
     """Return a dict from each id to its index entry: the stored version and volatile fields of the record.
 
-    Ids that were never stored are left out.
+    Ids that were never stored are left out, also those of which no reading could be read.
     """
     rows = await tx.execute(_LOAD_INDEX, {"connection": connection, "resource": resource, "ids": list(ids)})
     return {

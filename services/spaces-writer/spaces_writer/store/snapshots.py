@@ -151,7 +151,7 @@ async def record_upload(tx: AsyncConnection, snapshot: Snapshot, upload: Upload,
 
 
 async def record_failure(tx: AsyncConnection, snapshot: Snapshot, upload: Upload, pace: UploadPace) -> None:
-    """Store that a build failed because the bucket was unavailable, and when the next one may begin."""
+    """Store that a build or its upload failed, and when the next one may begin."""
     parameters = {"connection": snapshot.connection, "not_before": upload.not_before / 1000}
     await tx.execute(_RECORD_FAILURE, {**parameters, **_get_pace_columns(pace)})
 

@@ -8,16 +8,19 @@ from messaging.errors import ForeignMessageError
 from messaging.message_checks import check_epochs
 from spaces_writer.object_keys import build_snapshot_key
 from spaces_writer.store import connections, erasures, merchants
+from spaces_writer.store.connections import ConnectionRow
+from spaces_writer.use_cases.document_states import publish_document_states
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 async def apply_connection_events(tx: "AsyncConnection", connection: str, events: Sequence[ConnectionChanged]) -> bool:
-    """Store the newest state of the connection, and mark the documents of its merchants as changed.
+    """Store the newest state of the connection, and mark and publish the documents of its merchants as changed.
 
     These are the merchant to which the connection belongs, and the one to which it belonged before. A redaction among
-    the events deletes the connection's data, even if a later event connects the account again. Returns False, and
+    the events, or one that was missed, deletes the connection's data, even if a later event connects the account again.
+    Returns False, and
     changes nothing, if the stored revision is as new as the newest event. Raises `ForeignMessageError` for an object
     key that is not the connection's own, and for an epoch that falls.
     """
@@ -31,11 +34,24 @@ async def apply_connection_events(tx: "AsyncConnection", connection: str, events
     if row is not None and row.merchant != newest.merchant:
         # The metadata of the snapshot's object names the merchant.
         await connections.request_object_check(tx, connection)
-    for event in events:
-        if event.state == "redacted" and (row is None or event.revision > row.revision):
-            await erasures.delete_data_and_request_erasure(tx, event, row)
-    await merchants.raise_version(tx, {newest.merchant, row.merchant if row else None})
+    redacted_epoch = _find_redaction(events, row)
+    if redacted_epoch is not None:
+        await erasures.delete_data_and_request_erasure(tx, connection, redacted_epoch, row)
+    await merchants.raise_version(tx, {newest.merchant, row.merchant if row else None}, connection)
+    await publish_document_states(tx, [connection])
     return True
+
+
+def _find_redaction(events: Sequence[ConnectionChanged], row: ConnectionRow | None) -> int | None:
+    """Return the epoch of the latest redaction that must be executed, or None.
+
+    It is among the events, or was missed: it raised the epoch above the stored one, and only later states are left of
+    it in the topic.
+    """
+    new = [event for event in events if row is None or event.revision > row.revision]
+    received = [event.epoch for event in new if event.state == "redacted"]
+    missed = [event.redacted_epoch for event in new if row is not None and event.redacted_epoch > row.epoch]
+    return max((*received, *missed), default=None)
 
 
 def _check_object_keys(connection: str, events: Sequence[ConnectionChanged]) -> None:

@@ -1,10 +1,12 @@
-"""Deletes the objects of redacted connections from the bucket, twice.
+"""Deletes the objects of redacted connections from the bucket, twice, and reports the erasure.
 
 The eraser locks the snapshot's row, as a build does. Therefore it waits for a running PUT of that snapshot, and two
 processes never delete the same object at the same time. If the process is killed between a deletion and the commit, the
 object is deleted again, and the erasure is published once. While the bucket is unavailable, the deletion is retried.
 The second deletion follows after ten minutes: a process that died or lost its lock may have left a PUT, which stored
 the object again after the first deletion.
+
+The erasure is reported once the first deletion is done and no merchant's document in the bucket names the account.
 """
 
 import time
@@ -66,7 +68,7 @@ class Eraser:
         return len(due) == erasures.BATCH_SIZE
 
     async def delete_object_if_due(self, connection: str) -> None:
-        """Delete the object of a redacted connection, if its first or its second deletion is due.
+        """Delete the object of a redacted connection, if its first or its second deletion is due; report the erasure.
 
         The second deletion follows ten minutes after the first, because a late upload may have stored the object again.
         Raises `UnavailableError` if the bucket or the database is unavailable.
@@ -74,28 +76,21 @@ class Eraser:
         async with self._database.transaction() as tx:
             has_new_object = await snapshots.lock_and_check_uploaded(tx, connection)
             erasure = await erasures.load_due(tx, connection)
-            if erasure is None:
-                if not has_new_object:
-                    await snapshots.delete(tx, connection)
-                return
-            if erasure.erased_at is None:
-                await self._delete_first_time_and_notify(tx, erasure)
-            else:
+            if erasure is not None and erasure.erased_at is None:
+                await self._delete_first_time(tx, erasure)
+                await _publish_if_unnamed(tx, erasure)
+            elif erasure is not None and not erasure.is_published:
+                await _publish_if_unnamed(tx, erasure)
+            elif erasure is not None:
                 await self._delete_again_unless_reconnected(tx, erasure, has_new_object=has_new_object)
-        self._on_erased()
+            if not has_new_object:
+                await snapshots.delete(tx, connection)
+        if erasure is not None:
+            self._on_erased()
 
-    async def _delete_first_time_and_notify(self, tx: "AsyncConnection", erasure: PendingErasure) -> None:
+    async def _delete_first_time(self, tx: "AsyncConnection", erasure: PendingErasure) -> None:
         await self._delete_object_and_snapshot_row(tx, erasure)
-        erased_at = int(time.time() * 1000)
-        if not await erasures.record_first_deletion(tx, erasure, erased_at):
-            return
-        event = DataStored(
-            connection=erasure.connection,
-            epoch=erasure.epoch,
-            sequence=erasure.sequence,
-            erasure=Erasure(object_keys=(build_snapshot_key(erasure.connection),), erased_at=erased_at),
-        )
-        await enqueue(tx, [OutboundMessage(DATA_STORED, erasure.connection, event, str(uuid4()))])
+        await erasures.record_first_deletion(tx, erasure, int(time.time() * 1000))
 
     async def _delete_again_unless_reconnected(
         self, tx: "AsyncConnection", erasure: PendingErasure, *, has_new_object: bool
@@ -111,7 +106,7 @@ class Eraser:
             await self._delete_object_and_snapshot_row(tx, erasure)
         await erasures.delete(tx, erasure)
         if erasure.merchant is not None:
-            await merchants.invalidate(tx, erasure.merchant)
+            await merchants.invalidate(tx, erasure.merchant, erasure.connection)
 
     async def _delete_object_and_snapshot_row(self, tx: "AsyncConnection", erasure: PendingErasure) -> None:
         key = build_snapshot_key(erasure.connection)
@@ -122,3 +117,20 @@ class Eraser:
             raise
         log.info("object deleted", connection=erasure.connection, key=key)
         await snapshots.delete(tx, erasure.connection)
+
+
+async def _publish_if_unnamed(tx: "AsyncConnection", erasure: PendingErasure) -> None:
+    """Report that the erasure is complete, unless a merchant's document in the bucket may still name the account.
+
+    A document that was updated since is seen at the next call.
+    """
+    if not await erasures.record_publication_if_unnamed(tx, erasure):
+        return
+    keys = (build_snapshot_key(erasure.connection),)
+    event = DataStored(
+        connection=erasure.connection,
+        epoch=erasure.epoch,
+        sequence=erasure.sequence,
+        erasure=Erasure(object_keys=keys, erased_at=int(time.time() * 1000)),
+    )
+    await enqueue(tx, [OutboundMessage(DATA_STORED, erasure.connection, event, str(uuid4()))])

@@ -2,8 +2,8 @@
 
 A build locks the snapshot's row, so that one process at a time builds a snapshot. Ingestion never uses this row, so it
 never waits for a build. If the process is killed between the PUT and the commit, the row still has the old sequence
-number, and the next build uploads the same bytes again. While the bucket is unavailable, the build is tried again, and
-records are stored all the same.
+number, and the next build uploads the same bytes again. Whatever a build fails by (the bucket, the disk, a fault of the
+document's layout), it is a failed upload that is published and tried again, and records are stored all the same.
 """
 
 import asyncio
@@ -30,6 +30,7 @@ from spaces_writer.pacing import compute_failure_pause
 from spaces_writer.store import snapshots, trace_links
 from spaces_writer.store.records_view import open_records_view
 from spaces_writer.store.snapshots import Snapshot
+from spaces_writer.upload_failures import describe_failure
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -60,22 +61,30 @@ class SnapshotBuilder:
     """Builds and uploads snapshots.
 
     Each build uses two database connections: one holds the lock on the snapshot's row, the other one reads the records.
-    After each commit `on_upload` is called with the name of the merchant's connection and the outcome.
+    After each commit `on_upload` is called with the name of the merchant's connection and the outcome. `open_file`
+    opens the temporary file that holds the document until its upload.
     """
 
     def __init__(
-        self, database: "Database", bucket: "BucketClient", *, on_upload: Callable[[str, Upload], None]
+        self,
+        database: "Database",
+        bucket: "BucketClient",
+        *,
+        on_upload: Callable[[str, Upload], None],
+        open_file: Callable[[], IO[bytes]] = open_temporary_file,
     ) -> None:
         self._database = database
         self._bucket = bucket
         self._on_upload = on_upload
+        self._open_file = open_file
 
     async def build_and_upload_if_changed(self, connection: str) -> Upload | None:
         """Build the connection's snapshot, and upload it if it has changed.
 
         Returns the outcome, or None when another process builds the snapshot, or when it may not be built: as long as
-        no full sync has succeeded since the account was connected, or while the connection's data must be deleted. If
-        the bucket is unavailable, the outcome is `failed`. Raises `UnavailableError` if the database is unavailable.
+        no full sync has succeeded since the account was connected, or while the connection's data must be deleted.
+        Whatever a build fails by, the outcome is `failed`. Raises `UnavailableError` if the database is unavailable, so
+        that not even this can be stored.
         """
         started = time.time()
         async with self._database.transaction() as tx:
@@ -84,7 +93,7 @@ class SnapshotBuilder:
                 return None
             traceparents = await trace_links.list_traceparents(tx, connection, snapshot.sequence)
             with _start_span(connection, traceparents) as span:
-                upload = await self._build_and_upload(snapshot)
+                upload = await self._try_to_build_and_upload(snapshot)
                 span.set_attribute("merchant_sync.outcome", upload.outcome)
                 span.set_attribute("merchant_sync.records", upload.records)
                 upload = await _record_upload(tx, snapshot, upload, started)
@@ -94,19 +103,22 @@ class SnapshotBuilder:
         self._on_upload(connection, upload)
         return upload
 
-    async def _build_and_upload(self, snapshot: Snapshot) -> Upload:
+    async def _try_to_build_and_upload(self, snapshot: Snapshot) -> Upload:
         try:
-            replacement = await self._find_replacement(snapshot)
-        except UnavailableError as error:
+            return await self._build_and_upload(snapshot)
+        except (UnavailableError, OSError) as error:
             return _build_failed_upload(snapshot, error)
+        except Exception as error:  # whatever is wrong with one document must be seen, and must not be tried endlessly
+            log.exception("snapshot could not be built", connection=snapshot.connection)
+            return _build_failed_upload(snapshot, error)
+
+    async def _build_and_upload(self, snapshot: Snapshot) -> Upload:
+        replacement = await self._find_replacement(snapshot)
         if snapshot.sequence == snapshot.uploaded_sequence and replacement is None:
             return _build_unchanged_upload(snapshot)
-        with open_temporary_file() as file:
+        with self._open_file() as file:
             document = await self._build_document(snapshot.connection, file)
-            try:
-                return await self._put_if_changed(snapshot, document, replacement)
-            except UnavailableError as error:
-                return _build_failed_upload(snapshot, error)
+            return await self._put_if_changed(snapshot, document, replacement)
 
     async def _find_replacement(self, snapshot: Snapshot) -> Replacement | None:
         """Return whether the uploaded object must be replaced, and why. Without a requested check, it need not be.
@@ -126,7 +138,11 @@ class SnapshotBuilder:
         digest, size = hashlib.sha256(), 0
         async with open_records_view(self._database, connection) as view:
             async for piece in build_document(view):
-                await asyncio.to_thread(file.write, piece)
+                try:
+                    await asyncio.to_thread(file.write, piece)
+                except OSError as error:
+                    # Any other error of the system within the view's transaction is one of the database.
+                    raise UnavailableError(describe_failure(error)) from error
                 digest.update(piece)
                 size += len(piece)
             records = await view.count_top_level_records()
@@ -183,8 +199,9 @@ def _build_metadata(snapshot: Snapshot, document: SnapshotDocument, now: datetim
     }
 
 
-def _build_failed_upload(snapshot: Snapshot, error: UnavailableError) -> Upload:
-    return Upload(key=snapshot.object_key, outcome="failed", sequence=snapshot.uploaded_sequence, reason=str(error))
+def _build_failed_upload(snapshot: Snapshot, error: Exception) -> Upload:
+    reason = describe_failure(error)
+    return Upload(key=snapshot.object_key, outcome="failed", sequence=snapshot.uploaded_sequence, reason=reason)
 
 
 def _build_unchanged_upload(snapshot: Snapshot) -> Upload:

@@ -54,7 +54,7 @@ class UploadScheduler:
         """
         async with self._database.transaction() as tx:
             due_snapshots = await snapshots.list_due(tx, time.time())
-            due_merchants = await merchants.list_due(tx)
+            due_merchants = await merchants.list_due(tx, time.time())
             if time.monotonic() - self._cleaned_up_at > CLEAN_UP_SECONDS:
                 self._cleaned_up_at = time.monotonic()
                 await reads.delete_expired(tx)
