@@ -30,7 +30,7 @@ from gateway.pages.api_docs.routes import create_docs_routes
 from gateway.pages.client import SchedulerClient
 from gateway.pages.connection_reader import ConnectionReader
 from gateway.pages.responses import SafeHeaders, respond_problem
-from gateway.pages.routes.actions import create_action_routes
+from gateway.pages.routes.actions import ConnectionActions, create_action_routes
 from gateway.pages.routes.pages import create_page_routes
 from gateway.pages.routes.sandbox import create_sandbox_routes
 from gateway.sessions.browser_keys import BrowserKeys
@@ -172,16 +172,8 @@ def _create_public_application(parts: Parts, checks: Mapping[str, Check]) -> Fas
         for routes in _create_platform_routes(parts, adapter, erasure):
             app.include_router(routes)
     app.include_router(create_erasure_routes(DeletionRequests(parts.stores, parts.scheduler)))
-    app.include_router(
-        create_action_routes(
-            sessions,
-            cookies,
-            parts.adapters,
-            access=AccessService(parts.stores.connections),
-            erasure=erasure,
-            syncs=_create_manual_syncs(parts),
-        )
-    )
+    actions = ConnectionActions(AccessService(parts.stores.connections), erasure, _create_manual_syncs(parts))
+    app.include_router(create_action_routes(sessions, cookies, parts.adapters, actions))
     app.include_router(
         create_page_routes(reader, sessions, parts.configured_adapters, sandbox_url=settings.sandbox_url)
     )

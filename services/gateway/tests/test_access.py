@@ -1,5 +1,6 @@
 """Who sees and may change a connection: owners, collaborators, former helpers, buyers of a shop, and strangers."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -435,3 +436,53 @@ async def test_how_long_proofs_last_is_set(world: Any, make_settings: Any) -> No
     assert (await press(browser, "disconnect")).status_code == 403
     await world.age_proofs(60)
     assert await list_connections(browser) == []
+
+
+REVOKED_ACTIONS = {
+    "disconnect": {},
+    "delete": {},
+    "move": {},
+    "move beside another": {"beside": SECOND},
+    "end-sessions": {},
+    "sync": {},
+    "cancel": {"sync_id": "00000000-0000-0000-0000-000000000001"},
+}
+
+
+async def wait_for_a_waiting_lock(world: Any) -> None:
+    """Waits until a transaction waits for the lock of a connection that another one holds."""
+    query = text(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        " AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())"
+    )
+    async with asyncio.timeout(20):
+        while True:
+            async with world.database.transaction() as tx:
+                if (await tx.execute(query)).scalar():
+                    return
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("action", REVOKED_ACTIONS)
+async def test_a_helper_who_is_shut_out_while_acting_changes_nothing(world: Any, action: str) -> None:
+    helper = await sign_in_as_owner(world)
+    owner = world.create_browser()
+    await world.prove(owner)
+    before = await world.stores.connections.find(NAME)
+    sync = UUID(REVOKED_ACTIONS["cancel"]["sync_id"])
+    world.scheduler.syncs[sync] = SyncView(sync_id=sync, connection=NAME, cause="poll", mode="full", state="running")
+    path, fields = action.partition(" ")[0], REVOKED_ACTIONS[action]
+    async with world.stores.connections.lock_all([NAME]) as locked:
+        # The helper's request has passed every check outside the lock once it waits for the lock.
+        acting = asyncio.create_task(press(helper, path, **fields))
+        await wait_for_a_waiting_lock(world)
+        sessions = (await owner.get(f"/connections/{NAME}")).json()["sessions"]
+        assert len(sessions) == 2
+        async with world.database.transaction() as tx:
+            own = await tx.execute(text("SELECT session FROM proofs ORDER BY proved_at DESC LIMIT 1"))
+            await locked.sessions.delete_other_proofs(NAME, own.scalar_one())
+    assert (await acting).status_code == 404
+    assert await world.stores.connections.find(NAME) == before
+    assert world.scheduler.cancelled == []
+    assert (await owner.get(f"/connections/{NAME}")).status_code == 200
+    assert await list_connections(helper) == [SECOND]

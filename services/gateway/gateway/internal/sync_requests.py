@@ -7,9 +7,10 @@ from uuid import UUID, uuid4
 import structlog
 
 from contracts.events import SyncRequested, parse_account, parse_platform
-from gateway.audit import Action, Actor, AuditEntry
+from gateway.audit import BY_OPERATOR, Action, AuditEntry
 from gateway.connections import MANUAL, REDACTED, Connection, apply_manual_sync_request
 from gateway.pages.client import SchedulerClient
+from gateway.requesters import Requester
 from gateway.store.connections import ConnectionStore
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.errors import ConnectionEndedError, NotFoundError, RequestRejectedError
@@ -39,49 +40,54 @@ class ManualSyncs:
         self._adapters = adapters
         self._now = now
 
-    async def request_full_sync(self, name: str, actor: Actor) -> UUID:
-        """Request a full sync and return its id. `actor` is who requests it.
+    async def request_full_sync(self, name: str, requester: Requester) -> UUID:
+        """Request a full sync and return its id.
 
         When a full sync of the connection is running already, the scheduler counts its result for this one as well.
+        Raises NotFoundError also unless the requester may read the connection.
         """
         async with self._connections.lock(name) as locked:
+            await requester.require_reading(locked)
             row = apply_manual_sync_request(_require_live(locked.row))
             await locked.save_and_notify(row)
-            await locked.record(AuditEntry(Action.REQUEST_SYNC, name, actor, {"sync_id": str(row.wanted_sync)}))
+            await locked.record(
+                AuditEntry(Action.REQUEST_SYNC, name, requester.actor, {"sync_id": str(row.wanted_sync)})
+            )
         assert row.wanted_sync is not None
         log.info("full sync requested", connection=name, sync_id=str(row.wanted_sync))
         return row.wanted_sync
 
-    async def cancel_full_sync(self, name: str, sync_id: UUID, actor: Actor) -> None:
+    async def cancel_full_sync(self, name: str, sync_id: UUID, requester: Requester) -> None:
         """Cancel a full sync that has not read everything yet; do nothing if it is cancelled already.
 
         Raises NotFoundError when the connection has no such sync, RequestRejectedError with the reason when it cannot
-        be cancelled, and UnavailableError when the scheduler does not answer.
+        be cancelled, UnavailableError when the scheduler does not answer, and the errors of `require_acting`.
         """
-        await self._scheduler.cancel_sync(name, sync_id)
         async with self._connections.lock(name) as locked:
+            await requester.require_acting(locked)
+            await self._scheduler.cancel_sync(name, sync_id)
             if locked.row is not None and locked.row.state != REDACTED:
-                await locked.record(AuditEntry(Action.CANCEL_SYNC, name, actor, {"sync_id": str(sync_id)}))
+                await locked.record(AuditEntry(Action.CANCEL_SYNC, name, requester.actor, {"sync_id": str(sync_id)}))
         log.info("sync cancelled", connection=name, sync_id=str(sync_id))
 
-    async def allow_deletions(self, name: str, guarded_sync: UUID, reason: str, actor: Actor) -> UUID:
+    async def allow_deletions(self, name: str, guarded_sync: UUID, reason: str) -> UUID:
         """Allow the deletions of a full sync that the deletion guard has stopped, and request another full sync.
 
-        Return the id of that sync: it makes the deletions, unless it misses far more records. The spaces-writer ignores
-        the permission if its guard has stopped another full sync than `guarded_sync`. `reason`
-        is logged.
+        The operator does this. Return the id of that sync: it makes the deletions, unless it misses far more records.
+        The spaces-writer ignores the permission if its guard has stopped another full sync than `guarded_sync`.
+        `reason` is logged.
         """
         async with self._connections.lock(name) as locked:
             row = apply_manual_sync_request(_require_live(locked.row))
             await locked.save_and_notify(replace(row, allowed_deletions=guarded_sync))
             details = {"sync_id": str(guarded_sync), "reason": reason}
-            await locked.record(AuditEntry(Action.ALLOW_DELETIONS, name, actor, details))
+            await locked.record(AuditEntry(Action.ALLOW_DELETIONS, name, BY_OPERATOR, details))
         assert row.wanted_sync is not None
         log.warning("deletions allowed", connection=name, sync_id=str(guarded_sync), reason=reason)
         return row.wanted_sync
 
-    async def request_records(self, name: str, records: Mapping[str, tuple[str, ...]], actor: Actor) -> UUID:
-        """Request a sync of certain records and return the sync's id. `actor` is who requests it.
+    async def request_records(self, name: str, records: Mapping[str, tuple[str, ...]]) -> UUID:
+        """Request, as the operator, a sync of certain records and return the sync's id.
 
         `records` are the ids of the records by resource, such as `products`. Raises RequestRejectedError for an id that
         is malformed, for an unknown resource, and when there are no records or more than `MAX_RECORDS`.
@@ -97,7 +103,7 @@ class ManualSyncs:
                 requested_at=self._now(),
             )
             await locked.request_sync(request)
-            await locked.record(AuditEntry(Action.REQUEST_SYNC, name, actor, {"sync_id": str(request.sync_id)}))
+            await locked.record(AuditEntry(Action.REQUEST_SYNC, name, BY_OPERATOR, {"sync_id": str(request.sync_id)}))
         log.info("records requested", connection=name, sync_id=str(request.sync_id))
         return request.sync_id
 

@@ -57,10 +57,11 @@ _DELETE_MERCHANT = text("DELETE FROM merchants WHERE id = :merchant")
 class LockedConnection:
     """A merchant's connection that no other transaction can change or create until this transaction ends.
 
-    `row` is None where the connection has no row yet. All methods write in this transaction, `tx`.
+    `row` is None where the connection has no row yet. All methods read and write in this transaction, `tx`.
     """
 
-    def __init__(self, tx: AsyncConnection, row: Connection | None, parts: "TransactionParts") -> None:
+    def __init__(self, tx: AsyncConnection, name: str, row: Connection | None, parts: "TransactionParts") -> None:
+        self.name = name
         self.row = row
         self._tx = tx
         self._parts = parts
@@ -98,6 +99,10 @@ class LockedConnection:
         await self.save_and_notify(apply_move(self.row, merchant))
         if former is not None:
             await self._delete_merchant_without_connections(former)
+
+    async def load_proof_age(self, session: UUID) -> float | None:
+        """Return the seconds since the session proved the connection; None where it has no such proof (any more)."""
+        return await self._parts.create_sessions(join_transaction(self._tx)).load_proof_age(session, self.name)
 
     async def record(self, entry: AuditEntry) -> None:
         """Add an entry to the audit log."""
@@ -217,7 +222,7 @@ class ConnectionStore:
     async def _lock(self, tx: AsyncConnection, name: str) -> LockedConnection:
         await tx.execute(_LOCK, {"name": name})
         row = (await tx.execute(_FIND_LOCKED, {"name": name})).one_or_none()
-        return LockedConnection(tx, _build_connection(row) if row else None, self._parts)
+        return LockedConnection(tx, name, _build_connection(row) if row else None, self._parts)
 
 
 def _build_connection(row: Row[Any]) -> Connection:
