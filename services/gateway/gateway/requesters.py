@@ -28,28 +28,22 @@ class LockedProofs(Protocol):
 class Requester(Protocol):
     """Whoever requests something of a connection.
 
-    What changes a connection calls one of the two methods in the transaction that locks the connection. Both raise
-    NotFoundError where the requester may not even know of the connection.
+    What changes a connection calls `require_acting` in the transaction that locks the connection.
     """
 
     @property
     def actor(self) -> Actor:
         """Who it is, for the audit log."""
 
-    async def require_reading(self, locked: LockedProofs) -> None:
-        """Raise NotFoundError unless the requester may read the connection."""
-
     async def require_acting(self, locked: LockedProofs) -> None:
-        """Raise StaleProofError unless the requester may change the connection."""
+        """Raise NotFoundError where the requester may not even read the connection, and StaleProofError where the
+        requester may read but not change it."""
 
 
 class Operator:
     """The operator, who needs no proof."""
 
     actor = BY_OPERATOR
-
-    async def require_reading(self, locked: LockedProofs) -> None:
-        """Raise nothing: the operator may read every connection."""
 
     async def require_acting(self, locked: LockedProofs) -> None:
         """Raise nothing: the operator may change every connection."""

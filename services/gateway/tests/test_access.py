@@ -2,16 +2,21 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from sqlalchemy import text
 
-from gateway.pages.views import SyncView
+from gateway.audit import BY_OPERATOR, MERCHANT, Action, Actor, AuditEntry
+from gateway.internal.sync_requests import MERCHANT_SYNC_SECONDS
+from gateway.pages.connection_reader import SHOWN_LINES
+from gateway.pages.views import ConnectionView, SyncView
+from gateway.sessions.browsers import Browser
 
 pytestmark = pytest.mark.integration
 
@@ -380,6 +385,59 @@ async def test_a_merchant_has_an_account_read_now(world: Any) -> None:
     await press(world.browser, "disconnect")
     response = await press(world.browser, "sync")
     assert (response.status_code, "not connected" in response.json()["reason"]) == (409, True)
+
+
+async def test_a_full_sync_that_is_under_way_is_shown_in_place_of_a_second_one(world: Any) -> None:
+    await world.connect()
+    before = await world.stores.connections.find(NAME)
+    running = SyncView(sync_id=uuid4(), connection=NAME, cause="poll", mode="full", state="running")
+    world.scheduler.connections[NAME] = ConnectionView(connection=NAME, open_full_sync=running, syncs=[running])
+    page = (await world.browser.get("/connections", headers={"Accept": "text/html"})).text
+    assert "Read it now" not in page
+    assert f'<a href="/syncs/{running.sync_id}">the full sync</a>' in page
+    response = await press(world.browser, "sync")
+    assert (response.status_code, response.headers["location"]) == (303, f"/syncs/{running.sync_id}")
+    assert await world.stores.connections.find(NAME) == before
+    history = (await world.browser.get(f"/connections/{NAME}")).json()["history"]
+    assert [entry["action"] for entry in history] == ["connect"], "nothing was started"
+
+
+async def test_full_syncs_that_merchants_request_are_limited_for_each_connection(world: Any) -> None:
+    await world.connect()
+    await world.connect(shop="second")
+    other = world.create_browser()
+    await world.prove(other)
+    pressed = await asyncio.gather(press(world.browser, "sync"), press(other, "sync"))
+    assert sorted(response.status_code for response in pressed) == [303, 429]
+    (refused,) = (response for response in pressed if response.status_code == 429)
+    assert "the next one can be requested in 10 minutes" in refused.json()["reason"]
+    assert 540 < int(refused.headers["retry-after"]) <= MERCHANT_SYNC_SECONDS
+    assert (await press(world.browser, "sync", SECOND)).status_code == 303
+    assert (await world.call_internal(f"/internal/connections/{NAME}/sync", {}, "operator")).status_code == 200
+    async with world.database.transaction() as tx:
+        earlier = text("UPDATE audit_log SET at = at - make_interval(secs => :seconds)")
+        await tx.execute(earlier, {"seconds": MERCHANT_SYNC_SECONDS})
+    page = await world.browser.get("/connections", headers={"Accept": "text/html"})
+    assert "Read it now" in page.text
+    assert (await press(world.browser, "sync")).status_code == 303
+
+
+async def test_what_is_done_often_hides_nothing_else_in_the_history(world: Any) -> None:
+    await world.connect()
+    await world.connect(shop="second")
+    await press(world.browser, "move", beside=SECOND)
+    for number in range(60):
+        browser = Browser("198.51.100.7", f"browser {number}")
+        await world.stores.audit_log.add(AuditEntry(Action.PROVE, NAME, Actor(MERCHANT, uuid4(), browser)))
+        details = {"sync_id": str(uuid4())}
+        await world.stores.audit_log.add(AuditEntry(Action.REQUEST_SYNC, NAME, BY_OPERATOR, details))
+    history = (await world.browser.get(f"/connections/{NAME}")).json()["history"]
+    lines = Counter(entry["action"] for entry in history)
+    assert lines == {"connect": 1, "move": 1, "prove": SHOWN_LINES, "request_sync": 1}
+    (syncs,) = (entry for entry in history if entry["action"] == "request_sync")
+    assert (syncs["count"], syncs["details"]) == (60, details)
+    assert syncs["first_at"] <= syncs["at"]
+    assert "60 times since" in (await world.browser.get(f"/connections/{NAME}", headers={"Accept": "text/html"})).text
 
 
 async def test_a_merchant_cancels_a_full_sync_of_their_own(world: Any) -> None:

@@ -116,7 +116,7 @@ def create_internal_routes(
     async def request_sync(connection: str, body: ManualSyncRequest, caller: Caller) -> dict[str, object]:
         _require_permission(can_operate(caller))
         if body.records is None:
-            return {"sync_id": str(await syncs.request_full_sync(connection, Operator()))}
+            return {"sync_id": str(await syncs.request_full_sync(connection))}
         return {"sync_id": str(await syncs.request_records(connection, body.records))}
 
     @routes.post("/connections/{connection}/syncs/{sync_id}/cancel")

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import topics
 from contracts.events import SyncRequested, parse_platform
-from gateway.audit import AuditEntry
+from gateway.audit import Action, AuditEntry
 from gateway.connections import Connection, EncryptedTokens, apply_move, build_changed_event
 from gateway.erasure.deletion_requests import DeletionRequest
 from gateway.store.audit_log import AuditLogStore
@@ -107,6 +107,11 @@ class LockedConnection:
     async def record(self, entry: AuditEntry) -> None:
         """Add an entry to the audit log."""
         await self._parts.create_audit_log(join_transaction(self._tx)).add(entry)
+
+    async def load_seconds_since(self, action: Action, actor_kind: str) -> float | None:
+        """Return the seconds since such an actor last did this to the connection; None where none has."""
+        log = self._parts.create_audit_log(join_transaction(self._tx))
+        return await log.load_seconds_since(self.name, action, actor_kind)
 
     async def delete_related(self, merchant: UUID | None) -> None:
         """Delete what belongs to the connection: webhook checks (results of its webhook tests), OAuth states (begun

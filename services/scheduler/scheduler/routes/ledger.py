@@ -79,6 +79,7 @@ def build_ledger_routes(database: Database, callers: Mapping[str, str]) -> APIRo
             row = await connections.get(tx, connection)
             latest = await syncs.list_latest(tx, connection, MAX_SYNCS)
             full_sync = await syncs.find_last_full_sync(tx, connection)
+            open_full_sync = await syncs.find_open_full_sync(tx, connection)
             guarded = await deletion_guards.list_guarded(tx, connection=connection)
             behind = await uploads.list_behind(tx, connection=connection, limit=1)
         if row is None:
@@ -91,6 +92,7 @@ def build_ledger_routes(database: Database, callers: Mapping[str, str]) -> APIRo
             "guarded": asdict(guarded[0]) if guarded else None,
             "last_sync": views[0] if views else None,
             "last_full_sync": build_sync_view(full_sync) if full_sync else None,
+            "open_full_sync": build_sync_view(open_full_sync) if open_full_sync else None,
             "syncs": views,
         }
 

@@ -102,9 +102,9 @@ class ConnectionActions:
         return _build_path(connection)
 
     async def request_sync(self, session: Session, connection: str, _fields: Mapping[str, str]) -> str:
-        """Start a full sync."""
+        """Start a full sync, or show the one that is queued or running."""
         session.check_reading(connection)
-        return f"/syncs/{await self._syncs.request_full_sync(connection, session)}"
+        return f"/syncs/{await self._syncs.find_or_request_full_sync(connection, session)}"
 
     async def cancel_sync(self, session: Session, connection: str, fields: Mapping[str, str]) -> str:
         """Cancel a full sync."""
@@ -187,7 +187,9 @@ class _FormHandler:
                 return respond_problem(request, 403, reason, again="/connections")
             return RedirectResponse(await act(session, fields), 303)
         except RequestRejectedError as error:
-            return respond_problem(request, error.status, error.reason)
+            return respond_problem(
+                request, error.status, error.reason, again="/connections", retry_after=error.retry_after
+            )
         except StaleProofError as error:
             return self._respond_stale_proof(request, error.connection)
         except ConnectionEndedError:
@@ -207,7 +209,10 @@ def _build_path(connection: str) -> str:
 
 
 def _describe(summary: str, target: str, **fields: str) -> dict[str, Any]:
-    problems = _PROBLEMS | {409: "The account is not connected, or the sync cannot be cancelled."}
+    problems = _PROBLEMS | {
+        409: "The account is not connected, or the sync cannot be cancelled.",
+        429: "Such a sync was requested a short time ago: try again after the seconds in `Retry-After`.",
+    }
     return describe_route(
         summary,
         describe_redirect(303, target),
