@@ -311,6 +311,26 @@ async def test_a_used_session_does_not_become_idle(world: Any) -> None:
         assert recent.scalar_one() == 1
 
 
+async def test_a_sync_page_that_is_left_open_does_not_keep_its_session_from_becoming_idle(world: Any) -> None:
+    path = (await world.connect())["sync_url"]
+    page = (await world.browser.get(path, headers={"Accept": "text/html"})).text
+    by_script = re.search(r'unattended = address \+ "(\S+)"', page)
+    by_refresh = re.search(r'http-equiv="refresh" content="5; url=([^"]+)"', page)
+    assert by_script and by_refresh and by_refresh[1] == path + by_script[1]
+    assert "fetch(unattended, " in page
+
+    async def become_older(minutes: int) -> None:
+        async with world.database.transaction() as tx:
+            earlier = text("UPDATE sessions SET seen_at = seen_at - make_interval(mins => :minutes)")
+            await tx.execute(earlier, {"minutes": minutes})
+
+    await become_older(59)
+    assert (await world.browser.get(by_refresh[1])).status_code == 200
+    await become_older(1)
+    assert (await world.browser.get(by_refresh[1])).status_code == 404
+    assert await list_connections(world.browser) == []
+
+
 async def test_over_https_no_other_host_can_plant_a_cookie(world: Any, make_shopify: Any) -> None:
     world.restart(world.settings, shopify=make_shopify(shopify_redirect_uri="https://gateway.test/shopify/callback"))
     browser = world.create_browser()

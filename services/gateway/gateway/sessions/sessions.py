@@ -18,6 +18,9 @@ from gateway.store.sessions import SessionStore
 from platform_sdk.errors import NotFoundError
 from service.client_addresses import ClientAddresses
 
+UNATTENDED = "unattended"
+"""The query parameter of requests that a page makes by itself: they do not keep its session from becoming idle."""
+
 
 @dataclass(frozen=True)
 class SessionLimits:
@@ -138,11 +141,15 @@ class Sessions:
         return Visitor(self._cookies.get_session(request), Browser(address, name))
 
     async def find(self, request: Request) -> Session | None:
-        """Return the open session of the request's cookie; None where there is none."""
+        """Return the open session of the request's cookie; None where there is none.
+
+        The session counts as used, unless the request has the query parameter `UNATTENDED`.
+        """
         visitor = self.identify_visitor(request)
         if visitor.cookie is None:
             return None
-        stored = await self._store.find(self._keys.hash_value(SESSION, visitor.cookie))
+        is_used = UNATTENDED not in request.query_params
+        stored = await self._store.find(self._keys.hash_value(SESSION, visitor.cookie), is_used=is_used)
         if stored is None:
             return None
         return Session(stored.id, visitor.cookie, visitor.browser, stored.proof_ages, self._limits)

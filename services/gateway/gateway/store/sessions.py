@@ -73,18 +73,18 @@ class SessionWithProof:
 class SessionStore:
     """Stores sessions and their proofs.
 
-    A session ends after `idle_seconds` without a request, and at a fixed time after its latest sign-in.
+    A session ends after `idle_seconds` without use, and at a fixed time after its latest sign-in.
     """
 
     def __init__(self, transaction: OpenTransaction, *, idle_seconds: float) -> None:
         self._transaction = transaction
         self._idle_seconds = idle_seconds
 
-    async def find(self, id_hash: bytes) -> StoredSession | None:
-        """Return the open session with this hash, and note that it was used; None where there is none."""
+    async def find(self, id_hash: bytes, *, is_used: bool = True) -> StoredSession | None:
+        """Return the open session with this hash, and with `is_used` note its use; None where there is none."""
         async with self._transaction() as tx:
             rows = (await tx.execute(_FIND, {"id_hash": id_hash, "idle_seconds": self._idle_seconds})).all()
-            if rows and rows[0].is_seen_long_ago:
+            if is_used and rows and rows[0].is_seen_long_ago:
                 await tx.execute(_TOUCH, {"id": rows[0].id})
         if not rows:
             return None

@@ -22,7 +22,7 @@ from gateway.pages.openapi_descriptions import (
 from gateway.pages.responses import ResponseModel, respond, respond_problem
 from gateway.pages.views import SyncDocument
 from gateway.sessions.cookies import OPTIONAL_SESSION_COOKIE
-from gateway.sessions.sessions import Session, Sessions
+from gateway.sessions.sessions import UNATTENDED, Session, Sessions
 from messaging.errors import UnavailableError
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.connection_methods import AccountForm, OAuth
@@ -62,6 +62,10 @@ _SYNC = describe_route(
     describe_page(SyncDocument, "Its progress, or its result."),
     describe_problems({404: "There is none, or it is not yours.", **UNAVAILABLE}),
     dependencies=[OPTIONAL_SESSION_COOKIE],
+    openapi_extra=describe_query(
+        {UNATTENDED: "Any value: nobody acts, so this request does not keep the session from becoming idle"},
+        optional=[UNATTENDED],
+    ),
 )
 
 
