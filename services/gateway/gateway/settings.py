@@ -7,6 +7,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from database.url import DatabaseUrl
@@ -95,11 +96,14 @@ class GatewaySettings(InternalApiSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _require_in_production(cls, value: tuple[Network, ...] | None, info: ValidationInfo) -> object:
-        """Raise `ValueError` when production does not say which proxies are in front of the gateway.
+        """Raise an error when production does not say which proxies are in front of the gateway.
 
         Without it, all clients share the limits of a process, so that one of them can keep all others from signing in,
         and the audit log shows the address of the nearest proxy.
         """
         if value is None and info.data.get("merchant_sync_env") == PRODUCTION:
-            raise ValueError("production needs the networks of the proxies in front of the gateway, or 'none'")
+            # Of the type of a missing setting: who checks settings without having all of them takes it for one.
+            raise PydanticCustomError(
+                "missing", "production needs the networks of the proxies in front of the gateway, or 'none'"
+            )
         return value
