@@ -506,6 +506,21 @@ async def test_the_pages_show_only_what_the_sign_in_allows(world: Any) -> None:
     assert 'formaction="/shopify/prove"' in (await page.get("/")).text
 
 
+async def test_every_page_of_a_session_offers_to_sign_out_in_its_header(world: Any) -> None:
+    sync = (await world.connect())["sync_url"]
+    view = SyncView(sync_id=UUID(sync[-36:]), connection=NAME, cause="connect", mode="full", state="running")
+    world.scheduler.syncs[view.sync_id] = view
+    for fresh in (True, False):
+        for path in ("/connections", f"/connections/{NAME}", sync, f"/connected?connection={NAME}"):
+            page = (await world.browser.get(path, headers={"Accept": "text/html"})).text
+            header = page[page.index("<header>") : page.index("</header>")]
+            assert header.count('<button class="link" type="submit">Sign out</button>') == 1, path
+            assert page.count("Sign out") == 1, path
+            assert ("Stop this sync" in page) == (fresh and path == sync), path
+        await world.age_proofs(QUARTER)
+    assert "Sign out" not in (await world.create_browser("text/html").get("/")).text
+
+
 async def test_how_long_proofs_last_is_set(world: Any, make_settings: Any) -> None:
     world.restart(make_settings(proof_act_seconds=60, proof_read_seconds=120))
     browser = world.create_browser()

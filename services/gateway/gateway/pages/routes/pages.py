@@ -111,7 +111,11 @@ def create_page_routes(
         if session is None:
             return respond_problem(request, 401, NOT_SIGNED_IN)
         document = await reader.load_just_connected(session, connection)
-        return respond(request, "connected.html", document, sync=await _load_first_sync(reader, session, document))
+        values = {
+            "sync": await _load_first_sync(reader, session, document),
+            "form_token": sessions.build_form_token(session),
+        }
+        return respond(request, "connected.html", document, **values)
 
     @routes.get("/connections/{connection}", **_ACCESS)
     async def show_access(request: Request, connection: str) -> Response:
@@ -137,9 +141,11 @@ def create_page_routes(
             return respond_problem(request, 404, "there is no such sync among yours, or your session has ended")
         except UnavailableError:
             return respond_problem(request, 503, "the scheduler does not answer now; try again in a moment")
-        can_act = session is not None and session.can_act(document["connection"])
-        token = sessions.build_form_token(session) if session and can_act else ""
-        return respond(request, "sync.html", document, sync=document, form_token=token)
+        values = {
+            "can_act": session is not None and session.can_act(document["connection"]),
+            "form_token": sessions.build_form_token(session) if session else "",
+        }
+        return respond(request, "sync.html", document, sync=document, **values)
 
     return routes
 
