@@ -420,6 +420,8 @@ async def test_a_full_sync_that_is_under_way_is_shown_in_place_of_a_second_one(w
     assert await world.stores.connections.find(NAME) == before
     history = (await world.browser.get(f"/connections/{NAME}")).json()["history"]
     assert [entry["action"] for entry in history] == ["connect"], "nothing was started"
+    await press(world.browser, "disconnect")
+    assert (await press(world.browser, "sync")).status_code == 409
 
 
 async def test_full_syncs_that_merchants_request_are_limited_for_each_connection(world: Any) -> None:

@@ -19,7 +19,7 @@ from gateway.store.connections import ConnectionStore, LockedConnection, LockedC
 from gateway.tokens.encryption import TokenCipher
 from gateway.webhooks.status import build_initial_webhook_checks
 from platform_sdk.adapters import PlatformAdapter
-from platform_sdk.connection_methods import ConnectedAccount
+from platform_sdk.connection_methods import ConnectedAccount, OAuth
 from platform_sdk.errors import RequestRejectedError
 from platform_sdk.grants import Grant
 
@@ -111,9 +111,11 @@ class GrantService:
 
     def _describe_unknown_account(self) -> str:
         manifest = self._adapter.manifest
+        reason = f"this {manifest.account_noun} is not connected here; connect it first"
+        if not isinstance(self._adapter.connection_method, OAuth):
+            return reason
         return (
-            f"this {manifest.account_noun} is not connected here; connect it first. If this sign-in has added the app "
-            f"at {manifest.title} and you do not want it, remove it there"
+            f"{reason}. If this sign-in has added the app at {manifest.title} and you do not want it, remove it there"
         )
 
     async def _save_grants(

@@ -53,9 +53,9 @@ class ManualSyncs:
         view = await self._scheduler.fetch_connection(name)
         async with self._connections.lock(name) as locked:
             await session.require_reading(locked)
+            row = _require_live(locked.row)
             if view is not None and view.open_full_sync is not None:
                 return view.open_full_sync.sync_id
-            row = _require_live(locked.row)
             age = await locked.load_seconds_since(Action.REQUEST_SYNC, MERCHANT)
             if age is not None and age < MERCHANT_SYNC_SECONDS:
                 raise _build_too_soon_error(MERCHANT_SYNC_SECONDS - age)
