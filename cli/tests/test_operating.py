@@ -125,6 +125,8 @@ def test_what_production_refuses_is_named_before_a_service_does() -> None:
     assert found["settings for production"].result == BAD
     details = found["settings for production"].details
     assert "STATE_TOKEN_SECRET: too easy" in details and "SANDBOX_RELAYED: " in details and "kkk" not in details
+    assert "TRUSTED_PROXIES" in found["settings of gateway"].details
+    assert found["settings of gateway"].result == GOOD, "compose gives them to the gateway alone"
     others = settings.check(Access({**given, "MERCHANT_SYNC_ENV": ""}))
     assert "settings for production" not in {finding.subject for finding in others}
 

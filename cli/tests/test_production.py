@@ -30,6 +30,7 @@ def build_settings(service: str, tmp_path: Path) -> dict[str, str]:
         if setting.uses_sandbox
     }
     secrets = dev_secrets.load_or_generate_secrets(tmp_path / "secrets.json")
+    given["TRUSTED_PROXIES"] = "none"
     given |= {
         setting.name: secrets[setting.name.lower()] for m in MANIFESTS for setting in m.settings if setting.generated
     }
@@ -40,7 +41,8 @@ def build_settings(service: str, tmp_path: Path) -> dict[str, str]:
 def start(module: str, settings: dict[str, str], folder: Path) -> tuple[int, str]:
     process = subprocess.run(
         [sys.executable, "-P", "-m", module],
-        env={"PATH": os.environ["PATH"], **settings},
+        # PYTHONPATH says where the code under test is, if it is not the installed one.
+        env={name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ} | settings,
         cwd=folder,
         capture_output=True,
         text=True,
@@ -70,6 +72,17 @@ def test_a_service_names_everything_that_production_refuses(service: str, tmp_pa
     assert [name for name in bad if f"{name}: " not in error] == []
     named = {part.split(":")[0] for part in error.removeprefix("cannot start, setting ").split("; ")}
     assert named == bad.keys(), "nothing else is refused"
+
+
+def test_the_gateway_has_to_be_told_in_production_which_proxies_are_in_front_of_it(tmp_path: Path) -> None:
+    settings = build_settings("gateway", tmp_path)
+    del settings["TRUSTED_PROXIES"]
+
+    code, error = start("gateway.app", settings, tmp_path)
+
+    assert (code, error.count("\n")) == (2, 1)
+    assert error.startswith("cannot start, setting TRUSTED_PROXIES: ")
+    assert "or 'none'" in error and ";" not in error
 
 
 def test_the_sandbox_refuses_to_run_in_production(tmp_path: Path) -> None:

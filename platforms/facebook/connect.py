@@ -83,7 +83,6 @@ class FacebookAccounts:
 class FacebookOAuth:
     """Connects Pages by OAuth's authorization code grant. The user chooses the Pages in Facebook's consent dialog."""
 
-    proof_installs_app = False
     form = None
     result_model = PagesConnected
     callback_parameters: Mapping[str, str] = {

@@ -34,6 +34,12 @@ from platforms.shopify.settings import Settings
 log = structlog.get_logger()
 M = TypeVar("M", bound=BaseModel)
 
+_NOT_ONLINE = "Shopify does not say who signed in, so this proves nothing; begin again, and do not change the address"
+_NOT_OFFLINE = (
+    "Shopify gives access only for as long as you are signed in there, and a connection needs it for longer; "
+    "begin again, and do not change the address"
+)
+
 _request = partial(request_until_answered, MANIFEST.title)
 _parse = partial(parse_response, MANIFEST.title)
 
@@ -72,8 +78,10 @@ class AdminApi:
     async def exchange_code(self, account: str, code: str, *, for_proof: bool = False) -> dict[str, Grant]:
         """Exchange an authorization code and return the shop's grant, by account. Requests tokens that expire.
 
-        With `for_proof` the code must be one for an online token, which always expires and is never refreshed. Raises
-        RequestRejectedError for a code that Shopify refuses.
+        With `for_proof` the code must be one for an online token, which always expires and is never refreshed;
+        otherwise it must be one for an offline token. The browser carries the request for the one or the other, so
+        whoever sits there can change it. Raises RequestRejectedError for a code that Shopify refuses, and for a token
+        of the wrong kind.
         """
         sent_at = self._now()
         form = {"code": code} if for_proof else {"code": code, "expiring": "1"}
@@ -83,7 +91,12 @@ class AdminApi:
             log.warning("code refused", account=account, http_status=response.status_code, error=error)
             reason = "Shopify does not take the code: it was used already, is too old, or is another app's"
             raise RequestRejectedError(400, reason)
-        return {account: _parse_grant(response, sent_at)}
+        tokens = _parse_tokens(response)
+        is_online = tokens.associated_user is not None
+        if is_online is not for_proof:
+            log.warning("token of the wrong kind", account=account, is_online=is_online)
+            raise RequestRejectedError(400, _NOT_ONLINE if for_proof else _NOT_OFFLINE)
+        return {account: _build_grant(tokens, response, sent_at)}
 
     async def refresh_grant(self, account: str, refresh_token: str) -> Grant:
         """Return new tokens for a refresh token.
@@ -102,7 +115,7 @@ class AdminApi:
             if response.status_code in BLOCKED_REASONS:
                 raise AccountBlockedError(BLOCKED_REASONS[response.status_code])
             raise TransientError(f"Shopify's token endpoint answers HTTP {response.status_code} {error}")
-        return _parse_grant(response, sent_at)
+        return _build_grant(_parse_tokens(response), response, sent_at)
 
     async def is_token_valid(self, account: str, token: str) -> bool:
         """Return whether Shopify accepts this token. Returns False only when Shopify responds with 401."""
@@ -244,10 +257,13 @@ def _find_throttled_attempt(response: httpx.Response) -> FailedAttempt | None:
     return FailedAttempt("that it is throttled", cost.wait_seconds if cost else 1.0)
 
 
-def _parse_grant(response: httpx.Response, sent_at: int) -> Grant:
+def _parse_tokens(response: httpx.Response) -> graphql.ShopifyTokenResponse:
     if response.status_code != 200:
         raise TransientError(f"Shopify's token endpoint answers HTTP {response.status_code}")
-    tokens = _parse(graphql.ShopifyTokenResponse, response)
+    return _parse(graphql.ShopifyTokenResponse, response)
+
+
+def _build_grant(tokens: graphql.ShopifyTokenResponse, response: httpx.Response, sent_at: int) -> Grant:
     # Lifetimes are counted from the request, not from the response: the token must not seem valid for too long.
     return Grant(
         access_token=tokens.access_token,

@@ -81,7 +81,6 @@ class ShopifyOAuth:
     is valid as long as its user is logged in, and leaves the shop's offline tokens as they are.
     """
 
-    proof_installs_app = True
     form = AccountForm(field="shop", hint="acme, acme.myshopify.com or the URL of your shop")
     result_model = ShopConnected
     callback_parameters: Mapping[str, str] = {

@@ -57,14 +57,25 @@ def build_subscription_changes(
     return document, variables, aliases
 
 
+class AssociatedUser(BaseModel):
+    """The user of a shop's admin for whom an online token was issued."""
+
+    id: int
+
+
 class ShopifyTokenResponse(BaseModel):
-    """The token endpoint's response. Only expiring tokens have the last three fields. Lifetimes are in seconds."""
+    """The token endpoint's response. Lifetimes are in seconds.
+
+    Exactly the response with an online token, one for a signed-in user, has an `associated_user`. An offline token is
+    the shop's; only one that expires has `expires_in` and a refresh token.
+    """
 
     access_token: str = Field(min_length=1, repr=False)
     scope: str
     expires_in: int | None = None
     refresh_token: str | None = Field(default=None, repr=False)
     refresh_token_expires_in: int | None = None
+    associated_user: AssociatedUser | None = None
 
 
 class TokenErrorResponse(BaseModel):

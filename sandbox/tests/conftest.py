@@ -73,8 +73,10 @@ class Sandbox:
         assert answer.status_code in (200, 201), answer.text
         return answer.json()
 
-    async def authorize(self, shop: str = "acme.myshopify.com", scope: str = ",".join(sorted(SCOPES))) -> str:
-        params = {"client_id": KEY, "scope": scope, "redirect_uri": "https://app.example/cb", "state": "s"}
+    async def authorize(
+        self, shop: str = "acme.myshopify.com", scope: str = ",".join(sorted(SCOPES)), **more: str
+    ) -> str:
+        params = {"client_id": KEY, "scope": scope, "redirect_uri": "https://app.example/cb", "state": "s", **more}
         answer = await self.http.post(
             f"/shops/{shop}/admin/oauth/authorize", params=params, data={"decision": "accept"}
         )

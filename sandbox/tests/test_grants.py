@@ -82,6 +82,20 @@ async def test_wrong_credentials_and_wrong_tokens_get_different_errors(sandbox: 
     assert answer.status_code == 401 and answer.json()["errors"].startswith("[API] Invalid API key or access token")
 
 
+async def test_only_the_answer_with_an_online_token_names_the_user(sandbox: Any) -> None:
+    offline = await sandbox.request_token(code=await sandbox.authorize(), expiring="1")
+    assert "associated_user" not in offline
+    online = await sandbox.request_token(code=await sandbox.authorize(**{"grant_options[]": "per-user"}))
+    assert online["associated_user"].keys() == {
+        *("id", "first_name", "last_name", "email", "email_verified", "account_owner", "locale", "collaborator")
+    }
+    assert online["associated_user_scope"] == online["scope"]
+    assert "refresh_token" not in online
+    assert await sandbox.request_token(grant_type="refresh_token", refresh_token=offline["refresh_token"])
+    for token in (offline["access_token"], online["access_token"]):
+        assert (await sandbox.query(token, "{ shop { id } }")).status_code == 200
+
+
 def test_an_old_refresh_token_is_valid_until_its_replacement_is_used() -> None:
     grants = Grants()
     first = grants.exchange_code(grants.grant_and_issue_code("read_products"), expiring=True)

@@ -124,6 +124,12 @@ def test_production_is_said_to_every_process_that_reads_settings() -> None:
     assert not [name for name, setting, _ in list_settings(COMPOSE) if setting == "MERCHANT_SYNC_ENV"]
 
 
+def test_compose_asks_which_proxies_are_in_front_of_the_gateway() -> None:
+    given = [(name, value) for name, setting, value in list_settings(PRODUCTION) if setting == "TRUSTED_PROXIES"]
+
+    assert given == [("gateway", "${TRUSTED_PROXIES:?set it in .env}")]
+
+
 def test_an_authority_of_the_object_store_reaches_both_that_use_the_store() -> None:
     for name in ("spaces-writer", "operator"):
         path = PRODUCTION[name]["environment"]["SPACES_CA_FILE"]
@@ -228,7 +234,7 @@ def test_compose_accepts_both_files(tmp_path: Path) -> None:
     version = ["docker", "compose", "version"]
     if shutil.which("docker") is None or subprocess.run(version, capture_output=True).returncode:
         pytest.skip("docker compose is not installed")
-    given = ("PUBLIC_URL", "SPACES_BUCKET", "KAFKA_IMAGE", "POSTGRES_IMAGE")
+    given = ("PUBLIC_URL", "TRUSTED_PROXIES", "SPACES_BUCKET", "KAFKA_IMAGE", "POSTGRES_IMAGE")
     given += tuple(f"{name}_FILE" for name in SECRET_FILES)
     (tmp_path / "env").write_text("".join(f"{name}=given\n" for name in given))
     files = ["-f", str(DEPLOY / "compose.yaml")]

@@ -132,6 +132,10 @@ def test_every_plain_setting_is_one_and_none_is_a_secret(overlay: str) -> None:
         assert not given & secret, name
 
 
+def test_production_says_which_proxies_are_in_front_of_the_gateway() -> None:
+    assert get_plain_settings("production", "gateway")["TRUSTED_PROXIES"] == "10.0.0.0/8"
+
+
 def test_production_holds_no_secret_at_all() -> None:
     assert select_kinds("production", "Secret") == {}
 

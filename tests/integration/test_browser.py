@@ -106,6 +106,7 @@ def test_a_person_connects_pages_beside_a_shop_edits_one_and_disconnects_it(worl
     page.click("#accept")
     expect(page.locator("#connected")).to_contain_text("2 accounts")
     expect(page.locator(".missing").first).to_contain_text("pages_messaging")
+    expect(page.locator(".again").first).to_have_text("Grant what is missing")
     page.reload()
     expect(page.locator("#connected")).to_contain_text("2 accounts")
     page.click(f"[data-connection='facebook:{first}'] .sync_url")
@@ -126,14 +127,27 @@ def test_a_person_connects_pages_beside_a_shop_edits_one_and_disconnects_it(worl
     expect(page.locator(".connection")).to_have_count(2)
 
 
+def measure_gap(page: Page, above: str, below: str) -> float:
+    """Returns how many pixels are between the first elements of these selectors."""
+    upper, lower = page.locator(above).first.bounding_box(), page.locator(below).first.bounding_box()
+    assert upper and lower
+    return lower["y"] - upper["y"] - upper["height"]
+
+
 def test_a_merchant_signs_in_again_to_list_two_accounts_together_and_shuts_others_out(world: World, page: Page) -> None:
     shop, second = world.make_shop(products=5), world.make_shop(products=5)
     helper = world.connect(second)
     page.goto(f"{world.stack.gateway_url}/shopify/{shop}/login")
     page.click("#accept")
     expect(page.locator("#state")).to_have_text("success", timeout=30_000)
+    with page.expect_request(lambda request: request.url.endswith("?unattended=1")):
+        page.reload()
     page.goto(f"{world.stack.gateway_url}/connections")
-    page.click("#sign_out button")
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert measure_gap(page, ".connection .table", ".connection .actions") >= 16
+        assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    page.click("header #sign_out button")
     page.goto(f"{world.stack.gateway_url}/connections")
     expect(page.locator("#reason")).to_contain_text("not signed in")
     for name in (shop, second):

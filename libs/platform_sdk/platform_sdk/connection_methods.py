@@ -40,10 +40,6 @@ class OAuth(Protocol):
     """Connects accounts by OAuth's authorization code grant. One consent may grant access to several accounts."""
 
     @property
-    def proof_installs_app(self) -> bool:
-        """Whether a consent that only proves the user's access installs the app at an account that does not have it."""
-
-    @property
     def callback_parameters(self) -> Mapping[str, str]:
         """The query parameters of the OAuth callback, each with its description for the API's documentation."""
 

@@ -123,11 +123,13 @@ class RequestRejectedError(Exception):
     """A request of a browser or a platform is not accepted. Nothing is stored, and `reason` is shown to the sender.
 
     `status` is the HTTP status of the response. `ask_again` says that the merchant declined a scope without which no
-    account can be connected: the consent page must ask for it once more.
+    account can be connected: the consent page must ask for it once more. `retry_after` is the number of seconds after
+    which the same request may be accepted; None where time changes nothing.
     """
 
-    def __init__(self, status: int, reason: str, *, ask_again: bool = False) -> None:
+    def __init__(self, status: int, reason: str, *, ask_again: bool = False, retry_after: int | None = None) -> None:
         super().__init__(reason)
+        self.retry_after = retry_after
         self.status = status
         self.reason = reason
         self.ask_again = ask_again

@@ -88,6 +88,24 @@ async def test_tokens_that_do_not_expire_are_read(make_remote: Any) -> None:
     assert (grant.refresh_token, grant.expires_at) == (None, None)
 
 
+USER = {"id": 902541635, "email": "owner@shop.example", "account_owner": True, "collaborator": False}
+
+
+async def test_a_proof_takes_an_online_token_and_a_connection_an_offline_one(make_remote: Any) -> None:
+    online = build_tokens(expires_in=86_399, associated_user_scope="read_products", associated_user=USER)
+    offline = build_tokens(expires_in=3600, refresh_token="r", refresh_token_expires_in=7_776_000)
+    assert (await make_remote(online).client.exchange_code(SHOP, "code", for_proof=True))[SHOP].refresh_token is None
+    assert (await make_remote(offline).client.exchange_code(SHOP, "code"))[SHOP].refresh_token == "r"
+    with pytest.raises(RequestRejectedError, match="only for as long as you are signed in") as raised:
+        await make_remote(online).client.exchange_code(SHOP, "code")
+    assert raised.value.status == 400
+    for not_online in (offline, build_tokens(), build_tokens(associated_user=None)):
+        with pytest.raises(RequestRejectedError, match="does not say who signed in"):
+            await make_remote(not_online).client.exchange_code(SHOP, "code", for_proof=True)
+    with pytest.raises(TransientError):
+        await make_remote(build_tokens(associated_user={})).client.exchange_code(SHOP, "code", for_proof=True)
+
+
 @pytest.mark.parametrize("response", [httpx.Response(400, json={"error": "invalid_request"}), httpx.Response(401)])
 async def test_a_refused_code_rejects_the_request(make_remote: Any, response: httpx.Response) -> None:
     with pytest.raises(RequestRejectedError):

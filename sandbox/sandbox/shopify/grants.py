@@ -140,7 +140,16 @@ class Grants:
             "expires_in": ONLINE_SECONDS,
             "scope": scope,
             "associated_user_scope": scope,
-            "associated_user": {"id": 902541635, "email": "owner@shop.example", "account_owner": True},
+            "associated_user": {
+                "id": 902541635,
+                "first_name": "Olga",
+                "last_name": "Owner",
+                "email": "owner@shop.example",
+                "email_verified": True,
+                "account_owner": True,
+                "locale": "en",
+                "collaborator": False,
+            },
         }
 
     def _issue_token_pair(self, at: float, refresh: str) -> dict[str, Any]:

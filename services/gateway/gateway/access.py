@@ -16,8 +16,8 @@ log = structlog.get_logger()
 class AccessService:
     """Moves connections between merchants, and ends the access of other sessions.
 
-    A merchant only groups connections for whoever reads the bucket: it gives nobody a right. Callers check with
-    `Session.can_act` that the session may do what they request.
+    A merchant only groups connections for whoever reads the bucket: it gives nobody a right. Every method raises the
+    errors of `Session.require_acting` unless the session may change all the connections that it names.
     """
 
     def __init__(self, connections: ConnectionStore) -> None:
@@ -29,6 +29,8 @@ class AccessService:
         Raises NotFoundError when one of them does not exist or its data is deleted.
         """
         async with self._connections.lock_all({name, other}) as locked:
+            for connection in locked.by_name.values():
+                await session.require_acting(connection)
             row, neighbour = locked.by_name[name].row, locked.by_name[other].row
             if row is None or neighbour is None or REDACTED in (row.state, neighbour.state):
                 raise NotFoundError
@@ -44,6 +46,7 @@ class AccessService:
         Raises NotFoundError when there is no such connection or its data is deleted.
         """
         async with self._connections.lock(name) as locked:
+            await session.require_acting(locked)
             if locked.row is None or locked.row.state == REDACTED:
                 raise NotFoundError
             merchant = uuid4()
@@ -57,6 +60,7 @@ class AccessService:
         Raises NotFoundError when there is no such connection or its data is deleted.
         """
         async with self._connections.lock_all([name]) as locked:
+            await session.require_acting(locked.by_name[name])
             row = locked.by_name[name].row
             if row is None or row.state == REDACTED:
                 raise NotFoundError

@@ -30,7 +30,7 @@ from gateway.pages.api_docs.routes import create_docs_routes
 from gateway.pages.client import SchedulerClient
 from gateway.pages.connection_reader import ConnectionReader
 from gateway.pages.responses import SafeHeaders, respond_problem
-from gateway.pages.routes.actions import create_action_routes
+from gateway.pages.routes.actions import ConnectionActions, create_action_routes
 from gateway.pages.routes.pages import create_page_routes
 from gateway.pages.routes.sandbox import create_sandbox_routes
 from gateway.sessions.browser_keys import BrowserKeys
@@ -42,9 +42,10 @@ from gateway.tokens.encryption import TokenCipher
 from gateway.tokens.service import TokenService
 from gateway.webhooks.asgi import Asgi, WebhookMiddleware
 from gateway.webhooks.connection_cache import ConnectionCache
-from gateway.webhooks.handler import REFUSALS_PER_CLIENT, REFUSALS_PER_PROCESS, Publish, WebhookHandler
+from gateway.webhooks.handler import Publish, WebhookHandler
 from gateway.webhooks.installations import Installations
 from gateway.webhooks.probe import PostProbe, WatchTopic
+from gateway.webhooks.refusals import REFUSALS_PER_CLIENT, REFUSALS_PER_PROCESS
 from gateway.webhooks.subscriptions import WebhookSubscriptions
 from gateway.webhooks.tracing import WebhookReceiver, trace_handler, trace_publish
 from messaging.errors import UnavailableError
@@ -96,6 +97,13 @@ class Parts:
         return ClientAddresses(self.settings.trusted_proxies)
 
     @cached_property
+    def refusals(self) -> ClientRateLimiter:
+        """Limits the requests of strangers that are refused, those to all routes of platforms together."""
+        return ClientRateLimiter(
+            "refused deliveries", self.addresses, per_client=REFUSALS_PER_CLIENT, per_process=REFUSALS_PER_PROCESS
+        )
+
+    @cached_property
     def cipher(self) -> TokenCipher:
         """The cipher for stored tokens."""
         return TokenCipher(self.settings.token_encryption_keys)
@@ -129,11 +137,8 @@ def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi
     for many requests, because some of them open a connection.
     """
     tokens = _create_token_service(parts)
-    refusals = ClientRateLimiter(
-        "refused deliveries", parts.addresses, per_client=REFUSALS_PER_CLIENT, per_process=REFUSALS_PER_PROCESS
-    )
     handlers = [
-        _create_webhook_handler(parts, tokens, refusals, adapter, adapter.webhooks)
+        _create_webhook_handler(parts, tokens, adapter, adapter.webhooks)
         for adapter in parts.configured_adapters
         if adapter.webhooks
     ]
@@ -172,16 +177,8 @@ def _create_public_application(parts: Parts, checks: Mapping[str, Check]) -> Fas
         for routes in _create_platform_routes(parts, adapter, erasure):
             app.include_router(routes)
     app.include_router(create_erasure_routes(DeletionRequests(parts.stores, parts.scheduler)))
-    app.include_router(
-        create_action_routes(
-            sessions,
-            cookies,
-            parts.adapters,
-            access=AccessService(parts.stores.connections),
-            erasure=erasure,
-            syncs=_create_manual_syncs(parts),
-        )
-    )
+    actions = ConnectionActions(AccessService(parts.stores.connections), erasure, _create_manual_syncs(parts))
+    app.include_router(create_action_routes(sessions, cookies, parts.adapters, actions))
     app.include_router(
         create_page_routes(reader, sessions, parts.configured_adapters, sandbox_url=settings.sandbox_url)
     )
@@ -206,7 +203,7 @@ def _create_platform_routes(parts: Parts, adapter: PlatformAdapter, erasure: Era
         check = CredentialsFlow(method, parts.stores.connections, grants)
         routes.append(create_credentials_routes(adapter, method, check, parts.sessions, parts.cookies, parts.keys))
     if adapter.is_configured and adapter.webhooks:
-        routes.append(create_challenge_routes(adapter, adapter.webhooks))
+        routes.append(create_challenge_routes(adapter, adapter.webhooks, parts.refusals))
     if adapter.is_configured and adapter.user_requests:
         routes.append(
             create_callback_routes(
@@ -214,6 +211,7 @@ def _create_platform_routes(parts: Parts, adapter: PlatformAdapter, erasure: Era
                 adapter.slug,
                 parse_signed_request=adapter.user_requests.parse_signed_request,
                 origin=adapter.origin,
+                refusals=parts.refusals,
             )
         )
     return routes
@@ -262,7 +260,7 @@ def _create_manual_syncs(parts: Parts) -> ManualSyncs:
 
 
 def _create_webhook_handler(
-    parts: Parts, tokens: TokenService, refusals: ClientRateLimiter, adapter: PlatformAdapter, webhooks: Webhooks
+    parts: Parts, tokens: TokenService, adapter: PlatformAdapter, webhooks: Webhooks
 ) -> WebhookReceiver:
     connections = parts.stores.connections
     handler = WebhookHandler(
@@ -273,7 +271,7 @@ def _create_webhook_handler(
         installations=Installations(connections, tokens, parts.apis),
         erasure=create_erasure_service(parts),
         count_delivery=parts.metrics.build_delivery_counter(adapter.slug),
-        refusals=refusals,
+        refusals=parts.refusals,
         max_bytes=parts.settings.webhook_max_bytes,
         source=NAME,
     )

@@ -1,6 +1,7 @@
-"""An entry of the audit log: who did what to a connection, when, and from where."""
+"""The entries of the audit log: who did what to a connection, when, and from where."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
@@ -25,6 +26,8 @@ class Action(StrEnum):
 
 BESIDE = "beside"
 """The detail of a move that names the connection beside which another was listed."""
+SYNC_ID = "sync_id"
+"""The detail that names the sync that was requested or cancelled."""
 MERCHANT, OPERATOR, PLATFORM = "merchant", "operator", "platform"
 """The kinds of actors: a browser that has proved the connection, the operator, and the platform by a webhook or a
 signed request."""
@@ -62,3 +65,41 @@ class StoredAuditEntry:
     id: int
     at: int
     entry: AuditEntry
+
+
+@dataclass(frozen=True)
+class RepeatedAuditEntry:
+    """An entry of the audit log that was made `count` times, the first time at `first_at` (ms).
+
+    `latest` is the last of them. They are alike in everything but their times and the sync that they name.
+    """
+
+    latest: StoredAuditEntry
+    count: int
+    first_at: int
+
+
+def merge_repeated_entries(entries: Iterable[StoredAuditEntry], lines: int) -> list[RepeatedAuditEntry]:
+    """Merge entries that are alike, and return at most `lines` of each action, so that no action hides the others.
+
+    `entries` are sorted, the latest first, and so is the result.
+    """
+    merged: dict[Hashable, RepeatedAuditEntry] = {}
+    for stored in entries:
+        key = _build_likeness(stored.entry)
+        before = merged.get(key)
+        latest, count = (before.latest, before.count) if before else (stored, 0)
+        merged[key] = RepeatedAuditEntry(latest, count + 1, stored.at)
+    shown = Counter[Action]()
+    result = []
+    for one in merged.values():
+        shown[one.latest.entry.action] += 1
+        if shown[one.latest.entry.action] <= lines:
+            result.append(one)
+    return result
+
+
+def _build_likeness(entry: AuditEntry) -> Hashable:
+    """Return a key that is equal for entries that are alike."""
+    details = frozenset((name, value) for name, value in entry.details.items() if name != SYNC_ID)
+    return entry.action, entry.actor, details

@@ -6,12 +6,14 @@ from ipaddress import ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from database.url import DatabaseUrl
 from platform_sdk.settings import OptionalUrl, Url
 from service.client_addresses import Network
+from service.known_settings import DEVELOPMENT, PRODUCTION
 from service.service_auth import CallersByHash, InternalKey
 from service.settings import InternalApiSettings
 
@@ -63,6 +65,7 @@ def _parse_encryption_keys(value: object) -> object:
 class GatewaySettings(InternalApiSettings):
     """The settings of the gateway itself. `deploy/env.example` describes each of them."""
 
+    merchant_sync_env: str = DEVELOPMENT
     database_url: DatabaseUrl
     gateway_host: str = "0.0.0.0"
     gateway_port: int = Field(default=5000, ge=1, le=65535)
@@ -84,6 +87,23 @@ class GatewaySettings(InternalApiSettings):
     cors_allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)] = ()
     webhook_max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     gateway_max_connections: int = Field(default=1000, ge=10)
-    trusted_proxies: Annotated[tuple[Network, ...] | None, NoDecode, BeforeValidator(_parse_networks)] = None
+    trusted_proxies: Annotated[tuple[Network, ...] | None, NoDecode, BeforeValidator(_parse_networks)] = Field(
+        default=None, validate_default=True
+    )
     sandbox_url: str = ""
     sandbox_relayed: OptionalUrl = ""
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _require_in_production(cls, value: tuple[Network, ...] | None, info: ValidationInfo) -> object:
+        """Raise an error when production does not say which proxies are in front of the gateway.
+
+        Without it, all clients share the limits of a process, so that one of them can keep all others from signing in,
+        and the audit log shows the address of the nearest proxy.
+        """
+        if value is None and info.data.get("merchant_sync_env") == PRODUCTION:
+            # Of the type of a missing setting: who checks settings without having all of them takes it for one.
+            raise PydanticCustomError(
+                "missing", "production needs the networks of the proxies in front of the gateway, or 'none'"
+            )
+        return value

@@ -1,16 +1,22 @@
 """Who sees and may change a connection: owners, collaborators, former helpers, buyers of a shop, and strangers."""
 
+import asyncio
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from sqlalchemy import text
 
-from gateway.pages.views import SyncView
+from gateway.audit import BY_OPERATOR, MERCHANT, Action, Actor, AuditEntry
+from gateway.internal.sync_requests import MERCHANT_SYNC_SECONDS
+from gateway.pages.connection_reader import SHOWN_LINES
+from gateway.pages.views import ConnectionView, SyncView
+from gateway.sessions.browsers import Browser
 
 pytestmark = pytest.mark.integration
 
@@ -200,25 +206,25 @@ async def test_proving_stores_no_token_starts_no_sync_and_keeps_the_app_installe
     assert (await world.request_token()).status_code == 200
 
 
-async def test_proving_a_disconnected_shop_in_order_to_delete_it_does_not_connect_it(world: Any) -> None:
+async def test_proving_a_disconnected_shop_in_order_to_delete_it_neither_connects_it_nor_removes_the_app(
+    world: Any,
+) -> None:
     await world.connect()
     assert (await press(world.browser, "disconnect")).status_code == 303
     world.shopify.uninstalled_accounts.clear()
     browser = world.create_browser()
     assert (await world.prove(browser)).status_code == 200
     assert (await world.stores.connections.find(NAME)).state == "uninstalled"
-    assert world.shopify.uninstalled_accounts == ["acme.myshopify.com"]
+    assert world.shopify.uninstalled_accounts == [], "the merchant may have installed it for another service"
     assert (await press(browser, "delete")).status_code == 303
     assert (await world.stores.connections.find(NAME)).state == "redacted"
 
 
-async def test_proving_an_account_that_is_not_connected_leaves_nothing_behind(world: Any) -> None:
+async def test_proving_an_account_that_is_not_connected_stores_nothing_and_leaves_its_app_alone(world: Any) -> None:
     response = await world.prove()
-    assert (response.status_code, response.json()["reason"]) == (
-        404,
-        "this shop is not connected here; connect it first",
-    )
-    assert world.shopify.uninstalled_accounts == ["acme.myshopify.com"]
+    assert response.status_code == 404
+    assert response.json()["reason"].startswith("this shop is not connected here; connect it first. If this sign-in")
+    assert world.shopify.uninstalled_accounts == []
     for table in ("connections", "sessions", "proofs", "outbox"):
         assert await world.count_rows(table) == 0, table
 
@@ -305,6 +311,26 @@ async def test_a_used_session_does_not_become_idle(world: Any) -> None:
         assert recent.scalar_one() == 1
 
 
+async def test_a_sync_page_that_is_left_open_does_not_keep_its_session_from_becoming_idle(world: Any) -> None:
+    path = (await world.connect())["sync_url"]
+    page = (await world.browser.get(path, headers={"Accept": "text/html"})).text
+    by_script = re.search(r'unattended = address \+ "(\S+)"', page)
+    by_refresh = re.search(r'http-equiv="refresh" content="5; url=([^"]+)"', page)
+    assert by_script and by_refresh and by_refresh[1] == path + by_script[1]
+    assert "fetch(unattended, " in page
+
+    async def become_older(minutes: int) -> None:
+        async with world.database.transaction() as tx:
+            earlier = text("UPDATE sessions SET seen_at = seen_at - make_interval(mins => :minutes)")
+            await tx.execute(earlier, {"minutes": minutes})
+
+    await become_older(59)
+    assert (await world.browser.get(by_refresh[1])).status_code == 200
+    await become_older(1)
+    assert (await world.browser.get(by_refresh[1])).status_code == 404
+    assert await list_connections(world.browser) == []
+
+
 async def test_over_https_no_other_host_can_plant_a_cookie(world: Any, make_shopify: Any) -> None:
     world.restart(world.settings, shopify=make_shopify(shopify_redirect_uri="https://gateway.test/shopify/callback"))
     browser = world.create_browser()
@@ -381,6 +407,61 @@ async def test_a_merchant_has_an_account_read_now(world: Any) -> None:
     assert (response.status_code, "not connected" in response.json()["reason"]) == (409, True)
 
 
+async def test_a_full_sync_that_is_under_way_is_shown_in_place_of_a_second_one(world: Any) -> None:
+    await world.connect()
+    before = await world.stores.connections.find(NAME)
+    running = SyncView(sync_id=uuid4(), connection=NAME, cause="poll", mode="full", state="running")
+    world.scheduler.connections[NAME] = ConnectionView(connection=NAME, open_full_sync=running, syncs=[running])
+    page = (await world.browser.get("/connections", headers={"Accept": "text/html"})).text
+    assert "Read it now" not in page
+    assert f'<a href="/syncs/{running.sync_id}">the full sync</a>' in page
+    response = await press(world.browser, "sync")
+    assert (response.status_code, response.headers["location"]) == (303, f"/syncs/{running.sync_id}")
+    assert await world.stores.connections.find(NAME) == before
+    history = (await world.browser.get(f"/connections/{NAME}")).json()["history"]
+    assert [entry["action"] for entry in history] == ["connect"], "nothing was started"
+    await press(world.browser, "disconnect")
+    assert (await press(world.browser, "sync")).status_code == 409
+
+
+async def test_full_syncs_that_merchants_request_are_limited_for_each_connection(world: Any) -> None:
+    await world.connect()
+    await world.connect(shop="second")
+    other = world.create_browser()
+    await world.prove(other)
+    pressed = await asyncio.gather(press(world.browser, "sync"), press(other, "sync"))
+    assert sorted(response.status_code for response in pressed) == [303, 429]
+    (refused,) = (response for response in pressed if response.status_code == 429)
+    assert "the next one can be requested in 10 minutes" in refused.json()["reason"]
+    assert 540 < int(refused.headers["retry-after"]) <= MERCHANT_SYNC_SECONDS
+    assert (await press(world.browser, "sync", SECOND)).status_code == 303
+    assert (await world.call_internal(f"/internal/connections/{NAME}/sync", {}, "operator")).status_code == 200
+    async with world.database.transaction() as tx:
+        earlier = text("UPDATE audit_log SET at = at - make_interval(secs => :seconds)")
+        await tx.execute(earlier, {"seconds": MERCHANT_SYNC_SECONDS})
+    page = await world.browser.get("/connections", headers={"Accept": "text/html"})
+    assert "Read it now" in page.text
+    assert (await press(world.browser, "sync")).status_code == 303
+
+
+async def test_what_is_done_often_hides_nothing_else_in_the_history(world: Any) -> None:
+    await world.connect()
+    await world.connect(shop="second")
+    await press(world.browser, "move", beside=SECOND)
+    for number in range(60):
+        browser = Browser("198.51.100.7", f"browser {number}")
+        await world.stores.audit_log.add(AuditEntry(Action.PROVE, NAME, Actor(MERCHANT, uuid4(), browser)))
+        details = {"sync_id": str(uuid4())}
+        await world.stores.audit_log.add(AuditEntry(Action.REQUEST_SYNC, NAME, BY_OPERATOR, details))
+    history = (await world.browser.get(f"/connections/{NAME}")).json()["history"]
+    lines = Counter(entry["action"] for entry in history)
+    assert lines == {"connect": 1, "move": 1, "prove": SHOWN_LINES, "request_sync": 1}
+    (syncs,) = (entry for entry in history if entry["action"] == "request_sync")
+    assert (syncs["count"], syncs["details"]) == (60, details)
+    assert syncs["first_at"] <= syncs["at"]
+    assert "60 times since" in (await world.browser.get(f"/connections/{NAME}", headers={"Accept": "text/html"})).text
+
+
 async def test_a_full_sync_that_cannot_be_cancelled_says_why_and_has_no_button(world: Any) -> None:
     sync = UUID((await world.connect())["sync_id"])
     view = SyncView(sync_id=sync, connection=NAME, cause="connect", mode="full", state="running")
@@ -436,6 +517,21 @@ async def test_the_pages_show_only_what_the_sign_in_allows(world: Any) -> None:
     assert 'formaction="/shopify/prove"' in (await page.get("/")).text
 
 
+async def test_every_page_of_a_session_offers_to_sign_out_in_its_header(world: Any) -> None:
+    sync = (await world.connect())["sync_url"]
+    view = SyncView(sync_id=UUID(sync[-36:]), connection=NAME, cause="connect", mode="full", state="running")
+    world.scheduler.syncs[view.sync_id] = view
+    for fresh in (True, False):
+        for path in ("/connections", f"/connections/{NAME}", sync, f"/connected?connection={NAME}"):
+            page = (await world.browser.get(path, headers={"Accept": "text/html"})).text
+            header = page[page.index("<header>") : page.index("</header>")]
+            assert header.count('<button class="link" type="submit">Sign out</button>') == 1, path
+            assert page.count("Sign out") == 1, path
+            assert ("Stop this sync" in page) == (fresh and path == sync), path
+        await world.age_proofs(QUARTER)
+    assert "Sign out" not in (await world.create_browser("text/html").get("/")).text
+
+
 async def test_how_long_proofs_last_is_set(world: Any, make_settings: Any) -> None:
     world.restart(make_settings(proof_act_seconds=60, proof_read_seconds=120))
     browser = world.create_browser()
@@ -444,3 +540,53 @@ async def test_how_long_proofs_last_is_set(world: Any, make_settings: Any) -> No
     assert (await press(browser, "disconnect")).status_code == 403
     await world.age_proofs(60)
     assert await list_connections(browser) == []
+
+
+REVOKED_ACTIONS = {
+    "disconnect": {},
+    "delete": {},
+    "move": {},
+    "move beside another": {"beside": SECOND},
+    "end-sessions": {},
+    "sync": {},
+    "cancel": {"sync_id": "00000000-0000-0000-0000-000000000001"},
+}
+
+
+async def wait_for_a_waiting_lock(world: Any) -> None:
+    """Waits until a transaction waits for the lock of a connection that another one holds."""
+    query = text(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        " AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())"
+    )
+    async with asyncio.timeout(20):
+        while True:
+            async with world.database.transaction() as tx:
+                if (await tx.execute(query)).scalar():
+                    return
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("action", REVOKED_ACTIONS)
+async def test_a_helper_who_is_shut_out_while_acting_changes_nothing(world: Any, action: str) -> None:
+    helper = await sign_in_as_owner(world)
+    owner = world.create_browser()
+    await world.prove(owner)
+    before = await world.stores.connections.find(NAME)
+    sync = UUID(REVOKED_ACTIONS["cancel"]["sync_id"])
+    world.scheduler.syncs[sync] = SyncView(sync_id=sync, connection=NAME, cause="poll", mode="full", state="running")
+    path, fields = action.partition(" ")[0], REVOKED_ACTIONS[action]
+    async with world.stores.connections.lock_all([NAME]) as locked:
+        # The helper's request has passed every check outside the lock once it waits for the lock.
+        acting = asyncio.create_task(press(helper, path, **fields))
+        await wait_for_a_waiting_lock(world)
+        sessions = (await owner.get(f"/connections/{NAME}")).json()["sessions"]
+        assert len(sessions) == 2
+        async with world.database.transaction() as tx:
+            own = await tx.execute(text("SELECT session FROM proofs ORDER BY proved_at DESC LIMIT 1"))
+            await locked.sessions.delete_other_proofs(NAME, own.scalar_one())
+    assert (await acting).status_code == 404
+    assert await world.stores.connections.find(NAME) == before
+    assert world.scheduler.cancelled == []
+    assert (await owner.get(f"/connections/{NAME}")).status_code == 200
+    assert await list_connections(helper) == [SECOND]

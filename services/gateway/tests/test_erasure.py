@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,6 +25,7 @@ from gateway.erasure.deletion_requests import RequestKind
 from gateway.erasure.routes import create_callback_routes
 from gateway.erasure.service import ErasureService
 from gateway.pages.views import ConnectionView
+from gateway.webhooks.refusals import REFUSALS_PER_CLIENT
 from platform_sdk.errors import RequestRejectedError
 from platforms.facebook.tests.fake_graph import APP_SECRET
 
@@ -421,6 +423,7 @@ async def callbacks(world: Any) -> AsyncIterator[httpx.AsyncClient]:
             "facebook",
             parse_signed_request=parse_user,
             origin="https://gateway.test",
+            refusals=world.parts.refusals,
         )
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway.test") as client:
@@ -528,6 +531,30 @@ async def test_a_merchant_who_deletes_her_pages_keeps_her_shop(connected: Any) -
         connection["connection"] for connection in (await connected.browser.get("/connections")).json()["connections"]
     ]
     assert names == [NAME]
+
+
+async def test_forged_signed_requests_and_challenges_of_a_client_are_limited_and_honest_ones_never(
+    connected: Any,
+) -> None:
+    connected.restart(connected.settings.model_copy(update={"trusted_proxies": (ip_network("127.0.0.0/8"),)}))
+
+    async def send(client: str, path: str, secret: str = "another secret") -> httpx.Response:
+        headers = {"X-Forwarded-For": client}
+        if path == "webhook":
+            wrong = {"hub.mode": "subscribe", "hub.challenge": "7", "hub.verify_token": "guessed"}
+            return await connected.create_browser().get("/facebook/webhook", params=wrong, headers=headers)
+        form = {"signed_request": sign_request(connected.graph.user, secret)}
+        return await connected.create_browser().post(f"/facebook/{path}", data=form, headers=headers)
+
+    paths = ("deauthorize", "data-deletion", "webhook")
+    sent = [await send("198.51.100.7", paths[number % 3]) for number in range(REFUSALS_PER_CLIENT.burst)]
+    assert {response.status_code for response in sent} == {400, 403}
+    for path in paths:
+        # One more refusal a second is answered with its reason, so that of several some are one too many.
+        refused = [response for _ in range(20) if (response := await send("198.51.100.7", path)).status_code == 429]
+        assert refused and {response.headers["retry-after"] for response in refused} == {"1"}, path
+    assert (await send("198.51.100.8", "deauthorize")).status_code == 400
+    assert (await send("198.51.100.7", "data-deletion", APP_SECRET)).status_code == 200
 
 
 async def test_another_encoding_of_a_signature_is_not_a_second_request(connected: Any) -> None:

@@ -60,6 +60,13 @@ def test_a_loopback_address_with_another_port_is_reported(make_shopify: Callable
     ]
 
 
+def test_production_says_which_proxies_are_in_front_of_the_gateway(make_settings: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match="production needs the networks of the proxies"):
+        make_settings(merchant_sync_env="production", trusted_proxies="")
+    assert make_settings(merchant_sync_env="production", trusted_proxies="none").trusted_proxies == ()
+    assert make_settings().trusted_proxies is None
+
+
 def test_secrets_are_in_no_repr(make_settings: Callable[..., Any]) -> None:
     for secret in ("a secret of more", "s" * 20, "kkkk"):
         assert secret not in repr(make_settings())

@@ -318,6 +318,18 @@ async def test_webhooks_do_not_push_a_failed_full_sync_out_of_sight(ledger: Ledg
     assert (await read(ledger, "/overview"))["failed_full_syncs"] == []
 
 
+async def test_the_open_full_sync_of_a_connection_is_shown_however_many_syncs_came_after_it(ledger: Ledger) -> None:
+    running, coalesced = await ledger.start_full_sync(), uuid4()
+    await ledger.change_connection(revision=2, wanted_sync=coalesced)
+    for number in range(30):
+        await ledger.data_stored(SHOP, [build_result(uuid4(), sequence=number)])
+    connection = await read(ledger, f"/connections/{SHOP}")
+    assert str(running) not in [sync["sync_id"] for sync in connection["syncs"]]
+    assert connection["open_full_sync"]["sync_id"] == str(running), "the other one has no work of its own"
+    await ledger.progress(SHOP, [build_progress(running, "failed", step=1, retryable=False, reason="it is closed")])
+    assert (await read(ledger, f"/connections/{SHOP}"))["open_full_sync"] is None
+
+
 async def test_a_guarded_full_sync_names_how_many_records_it_would_delete(ledger: Ledger) -> None:
     sync_id = await ledger.start_full_sync()
     guarded = GuardedDeletions(sync_id=sync_id, records=100, stored=200)

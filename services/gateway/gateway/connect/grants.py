@@ -13,14 +13,14 @@ import structlog
 
 from contracts.headers import derive_id
 from gateway.audit import BY_OPERATOR, Action, Actor, AuditEntry
-from gateway.connections import REDACTED, UNINSTALLED, Connection, apply_grant
+from gateway.connections import REDACTED, Connection, apply_grant
 from gateway.sessions.sessions import OpenedSession, Sessions, Visitor
 from gateway.store.connections import ConnectionStore, LockedConnection, LockedConnections
 from gateway.tokens.encryption import TokenCipher
 from gateway.webhooks.status import build_initial_webhook_checks
 from platform_sdk.adapters import PlatformAdapter
-from platform_sdk.connection_methods import ConnectedAccount
-from platform_sdk.errors import RequestRejectedError, TransientError
+from platform_sdk.connection_methods import ConnectedAccount, OAuth
+from platform_sdk.errors import RequestRejectedError
 from platform_sdk.grants import Grant
 
 log = structlog.get_logger()
@@ -80,23 +80,17 @@ class GrantService:
         assert first.merchant is not None
         return Connected(session, tuple(locked.by_name), accounts, grants, first.merchant)
 
-    async def store_proof(
-        self, grants: Mapping[str, Grant], visitor: Visitor, *, has_installed_app: bool = False
-    ) -> SignedIn:
-        """Store that the visitor has proved the connections of these accounts. The grants themselves are not stored.
+    async def store_proof(self, accounts: Iterable[str], visitor: Visitor) -> SignedIn:
+        """Store that the visitor has proved the connections of these accounts.
 
-        With `has_installed_app` the proof may have installed the app: it is removed again from accounts that are not
-        connected. Raises RequestRejectedError when no data of any of the accounts is held here.
+        The tokens of the sign-in are neither stored nor used. Raises RequestRejectedError when no data of any of the
+        accounts is held here.
         """
-        async with self._connections.lock_all(self.list_connection_names(grants)) as locked:
-            for account, grant in grants.items():
-                row = locked.by_name[build_connection_name(self._adapter.slug, account)].row
-                if has_installed_app and (row is None or row.state in (UNINSTALLED, REDACTED)):
-                    await self._remove_app(account, grant)
+        # The sign-in may have installed the app. It stays: nothing tells such an installation from the merchant's own.
+        async with self._connections.lock_all(self.list_connection_names(accounts)) as locked:
             known = {name: one for name, one in locked.by_name.items() if one.row and one.row.state != REDACTED}
             if not known:
-                noun = self._adapter.manifest.account_noun
-                raise RequestRejectedError(404, f"this {noun} is not connected here; connect it first")
+                raise RequestRejectedError(404, self._describe_unknown_account())
             session = await self._sessions.open_or_renew(locked.sessions, visitor)
             await locked.sessions.save_proofs(session.id, known)
             for name, connection in known.items():
@@ -115,11 +109,14 @@ class GrantService:
         """Return the names of these accounts' connections."""
         return [build_connection_name(self._adapter.slug, account) for account in accounts]
 
-    async def _remove_app(self, account: str, grant: Grant) -> None:
-        try:
-            await self._adapter.api.uninstall(account, grant.access_token)
-        except TransientError as error:
-            log.warning("app not removed at the platform", account=account, reason=type(error).__name__)
+    def _describe_unknown_account(self) -> str:
+        manifest = self._adapter.manifest
+        reason = f"this {manifest.account_noun} is not connected here; connect it first"
+        if not isinstance(self._adapter.connection_method, OAuth):
+            return reason
+        return (
+            f"{reason}. If this sign-in has added the app at {manifest.title} and you do not want it, remove it there"
+        )
 
     async def _save_grants(
         self, locked: LockedConnections, grants: Mapping[str, Grant], merchant: UUID, actor: Actor

@@ -63,7 +63,7 @@ class OAuthFlow:
             raise RequestRejectedError(400, reason)
         if purpose == Purpose.PROVE:
             grants = await self._method.exchange_code(callback.account, callback.code, for_proof=True)
-            return await self._grants.store_proof(grants, visitor, has_installed_app=self._method.proof_installs_app)
+            return await self._grants.store_proof(grants, visitor)
         return await self._connect(callback, visitor)
 
     async def _connect(self, callback: OAuthCallback, visitor: Visitor) -> Connected:

@@ -38,8 +38,8 @@ class SignInRateLimit:
         if not wait:
             await self._app(scope, receive, send)
             return
-        response = respond_problem(Request(scope), 429, "too many sign-ins came from your address; wait a moment")
-        response.headers["Retry-After"] = str(ceil(wait))
+        reason = "too many sign-ins came from your address; wait a moment"
+        response = respond_problem(Request(scope), 429, reason, retry_after=ceil(wait))
         await response(scope, receive, send)
 
 

@@ -28,11 +28,15 @@ from gateway.pages.openapi_descriptions import (
 )
 from gateway.pages.responses import Problem, ResponseModel, Success, respond, respond_problem
 from gateway.store import Stores
+from gateway.webhooks.refusals import TOO_MANY_REFUSALS, count_refusal
 from messaging.errors import UnavailableError
 from platform_sdk.errors import NotFoundError, RequestRejectedError
+from service.rate_limits import ClientRateLimiter
 
 _SIGNED = describe_form(signed_request="Names the person, signed by the platform")
-_NOT_SIGNED = describe_json(Problem, {400: "The signed request is not the platform's."})
+_NOT_SIGNED = describe_json(
+    Problem, {400: "The signed request is not the platform's.", 429: "Too many requests were refused."}
+)
 
 
 class DeletionConfirmation(ResponseModel):
@@ -123,13 +127,19 @@ def create_erasure_routes(requests: DeletionRequests) -> APIRouter:
 
 
 def create_callback_routes(
-    erasure: ErasureService, platform: str, *, parse_signed_request: Callable[[str], tuple[str, int]], origin: str
+    erasure: ErasureService,
+    platform: str,
+    *,
+    parse_signed_request: Callable[[str], tuple[str, int]],
+    origin: str,
+    refusals: ClientRateLimiter,
 ) -> APIRouter:
     """Return `POST /{platform}/deauthorize` and `/data-deletion`, where a platform reports what its users request.
 
     Both take a form with a `signed_request`, as Meta defines it. `parse_signed_request` verifies a signed request and
     returns the platform's id of the user and the time of the request (ms). It raises RequestRejectedError when the
-    signature or the content is wrong. `origin` begins the URL of the deletion request in the answer.
+    signature or the content is wrong. `origin` begins the URL of the deletion request in the answer. `refusals` limits
+    requests that are refused.
     """
     routes = APIRouter(prefix=f"/{platform}", tags=["Platforms"])
 
@@ -140,12 +150,17 @@ def create_callback_routes(
         signed_part = signed_request.partition(".")[2]
         return await erasure.handle_person_request(platform, person, kind, signed_part, requested_at=requested_at)
 
+    def refuse(request: Request, error: RequestRejectedError) -> Response:
+        if headers := count_refusal(refusals, request):
+            return JSONResponse(Problem(reason=TOO_MANY_REFUSALS).model_dump(), 429, headers)
+        return JSONResponse(Problem(reason=error.reason).model_dump(), error.status)
+
     @routes.post("/deauthorize", **_DEAUTHORIZE)
     async def deauthorize(request: Request) -> Response:
         try:
             await handle(request, RequestKind.UNINSTALL)
         except RequestRejectedError as error:
-            return JSONResponse(Problem(reason=error.reason).model_dump(), error.status)
+            return refuse(request, error)
         return JSONResponse(Success().model_dump())
 
     @routes.post("/data-deletion", **_DATA_DELETION)
@@ -153,7 +168,7 @@ def create_callback_routes(
         try:
             code = await handle(request, RequestKind.PERSON_DELETION)
         except RequestRejectedError as error:
-            return JSONResponse(Problem(reason=error.reason).model_dump(), error.status)
+            return refuse(request, error)
         return JSONResponse(
             DeletionConfirmation(url=origin + build_deletion_path(code), confirmation_code=code).model_dump()
         )

@@ -15,6 +15,7 @@ from contracts.events import parse_account, parse_platform
 from gateway.audit import BY_PLATFORM, MERCHANT, Action, Actor, AuditEntry
 from gateway.connections import REDACTED, UNINSTALLED, Connection, apply_redaction, apply_uninstall
 from gateway.erasure.deletion_requests import DeletionRequest, RequestKind, compute_fingerprint, create_deletion_request
+from gateway.requesters import Requester
 from gateway.store import Stores
 from gateway.store.connections import LockedConnection
 from gateway.tokens.service import TokenService
@@ -53,25 +54,29 @@ class ErasureService:
         self._apis = apis
         self._try_seconds = try_seconds
 
-    async def disconnect_and_remove_app(self, name: str, actor: Actor) -> None:
+    async def disconnect_and_remove_app(self, name: str, requester: Requester) -> None:
         """Stop reading an account, as its merchant requested, and remove the app there. Stored data stays.
 
         When the platform does not answer, the app stays installed, and the account is disconnected all the same.
-        Raises NotFoundError when there is no such connection or its data is deleted.
+        Raises NotFoundError when there is no such connection or its data is deleted, and the errors of
+        `require_acting`.
         """
         async with self._connections.lock(name) as locked:
+            await requester.require_acting(locked)
             row = _require_data(locked.row)
-            await self._uninstall(locked, await self._try_remove_app(locked, row), actor)
+            await self._uninstall(locked, await self._try_remove_app(locked, row), requester.actor)
 
-    async def delete_and_remove_app(self, name: str, actor: Actor) -> str:
+    async def delete_and_remove_app(self, name: str, requester: Requester) -> str:
         """Delete all data of an account at its merchant's request, and remove the app there.
 
         Return the deletion request's code. When the platform does not answer, the app stays installed, and the data is
-        deleted all the same. Raises NotFoundError when there is no such connection or its data is deleted.
+        deleted all the same. Raises NotFoundError when there is no such connection or its data is deleted, and the
+        errors of `require_acting`.
         """
         async with self._connections.lock(name) as locked:
+            await requester.require_acting(locked)
             _require_data(locked.row)
-            await locked.record(AuditEntry(Action.REQUEST_DELETION, name, actor))
+            await locked.record(AuditEntry(Action.REQUEST_DELETION, name, requester.actor))
         request = await self._requests.save_or_find_copy(
             create_deletion_request(RequestKind.MERCHANT_DELETION, (name,))
         )

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, R
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from gateway.audit import BY_OPERATOR, StoredAuditEntry
+from gateway.audit import StoredAuditEntry
 from gateway.connect.client_credentials import ClientCredentialsConnector
 from gateway.internal.permissions import can_ensure_subscriptions, can_get_token, can_operate
 from gateway.internal.sync_requests import ManualSyncs
+from gateway.requesters import Operator
 from gateway.store.audit_log import AuditLogStore
 from gateway.tokens.service import TokenService
 from gateway.webhooks.subscriptions import WebhookSubscriptions
@@ -115,19 +116,19 @@ def create_internal_routes(
     async def request_sync(connection: str, body: ManualSyncRequest, caller: Caller) -> dict[str, object]:
         _require_permission(can_operate(caller))
         if body.records is None:
-            return {"sync_id": str(await syncs.request_full_sync(connection, BY_OPERATOR))}
-        return {"sync_id": str(await syncs.request_records(connection, body.records, BY_OPERATOR))}
+            return {"sync_id": str(await syncs.request_full_sync(connection))}
+        return {"sync_id": str(await syncs.request_records(connection, body.records))}
 
     @routes.post("/connections/{connection}/syncs/{sync_id}/cancel")
     async def cancel_sync(connection: str, sync_id: UUID, caller: Caller) -> dict[str, object]:
         _require_permission(can_operate(caller))
-        await syncs.cancel_full_sync(connection, sync_id, BY_OPERATOR)
+        await syncs.cancel_full_sync(connection, sync_id, Operator())
         return {"sync_id": str(sync_id), "state": "cancelled"}
 
     @routes.post("/connections/{connection}/deletions")
     async def allow_deletions(connection: str, body: DeletionsPermission, caller: Caller) -> dict[str, object]:
         _require_permission(can_operate(caller))
-        sync_id = await syncs.allow_deletions(connection, body.guarded_sync, body.reason, BY_OPERATOR)
+        sync_id = await syncs.allow_deletions(connection, body.guarded_sync, body.reason)
         return {"sync_id": str(sync_id)}
 
     @routes.get("/connections/{connection}/checkup")

@@ -2,19 +2,24 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import ceil
 from uuid import UUID, uuid4
 
 import structlog
 
 from contracts.events import SyncRequested, parse_account, parse_platform
-from gateway.audit import Action, Actor, AuditEntry
+from gateway.audit import BY_OPERATOR, MERCHANT, SYNC_ID, Action, Actor, AuditEntry
 from gateway.connections import MANUAL, REDACTED, Connection, apply_manual_sync_request
 from gateway.pages.client import SchedulerClient
-from gateway.store.connections import ConnectionStore
+from gateway.requesters import Requester
+from gateway.sessions.sessions import Session
+from gateway.store.connections import ConnectionStore, LockedConnection
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.errors import ConnectionEndedError, NotFoundError, RequestRejectedError
 
 log = structlog.get_logger()
+MERCHANT_SYNC_SECONDS = 600
+"""The seconds between two full syncs of one connection that merchants request."""
 MAX_RECORDS = 10_000
 """The most records of one request: as many as a fetcher reads in about a minute at a large shop's rate limit."""
 
@@ -39,49 +44,62 @@ class ManualSyncs:
         self._adapters = adapters
         self._now = now
 
-    async def request_full_sync(self, name: str, actor: Actor) -> UUID:
-        """Request a full sync and return its id. `actor` is who requests it.
+    async def find_or_request_full_sync(self, name: str, session: Session) -> UUID:
+        """Return the id of the connection's full sync that is queued or running; if there is none, request one.
+
+        Raises NotFoundError also unless the session may read the connection, RequestRejectedError when a merchant
+        requested one a short time ago, and UnavailableError when the scheduler does not answer.
+        """
+        view = await self._scheduler.fetch_connection(name)
+        async with self._connections.lock(name) as locked:
+            await session.require_reading(locked)
+            row = _require_live(locked.row)
+            if view is not None and view.open_full_sync is not None:
+                return view.open_full_sync.sync_id
+            age = await locked.load_seconds_since(Action.REQUEST_SYNC, MERCHANT)
+            if age is not None and age < MERCHANT_SYNC_SECONDS:
+                raise _build_too_soon_error(MERCHANT_SYNC_SECONDS - age)
+            return await self._start_full_sync(locked, row, session.actor)
+
+    async def request_full_sync(self, name: str) -> UUID:
+        """Request a full sync, as the operator, and return its id.
 
         When a full sync of the connection is running already, the scheduler counts its result for this one as well.
         """
         async with self._connections.lock(name) as locked:
-            row = apply_manual_sync_request(_require_live(locked.row))
-            await locked.save_and_notify(row)
-            await locked.record(AuditEntry(Action.REQUEST_SYNC, name, actor, {"sync_id": str(row.wanted_sync)}))
-        assert row.wanted_sync is not None
-        log.info("full sync requested", connection=name, sync_id=str(row.wanted_sync))
-        return row.wanted_sync
+            return await self._start_full_sync(locked, _require_live(locked.row), BY_OPERATOR)
 
-    async def cancel_full_sync(self, name: str, sync_id: UUID, actor: Actor) -> None:
+    async def cancel_full_sync(self, name: str, sync_id: UUID, requester: Requester) -> None:
         """Cancel a full sync that has not read everything yet; do nothing if it is cancelled already.
 
         Raises NotFoundError when the connection has no such sync, RequestRejectedError with the reason when it cannot
-        be cancelled, and UnavailableError when the scheduler does not answer.
+        be cancelled, UnavailableError when the scheduler does not answer, and the errors of `require_acting`.
         """
-        await self._scheduler.cancel_sync(name, sync_id)
         async with self._connections.lock(name) as locked:
+            await requester.require_acting(locked)
+            await self._scheduler.cancel_sync(name, sync_id)
             if locked.row is not None and locked.row.state != REDACTED:
-                await locked.record(AuditEntry(Action.CANCEL_SYNC, name, actor, {"sync_id": str(sync_id)}))
+                await locked.record(AuditEntry(Action.CANCEL_SYNC, name, requester.actor, {SYNC_ID: str(sync_id)}))
         log.info("sync cancelled", connection=name, sync_id=str(sync_id))
 
-    async def allow_deletions(self, name: str, guarded_sync: UUID, reason: str, actor: Actor) -> UUID:
+    async def allow_deletions(self, name: str, guarded_sync: UUID, reason: str) -> UUID:
         """Allow the deletions of a full sync that the deletion guard has stopped, and request another full sync.
 
-        Return the id of that sync: it makes the deletions, unless it misses far more records. The spaces-writer ignores
-        the permission if its guard has stopped another full sync than `guarded_sync`. `reason`
-        is logged.
+        The operator does this. Return the id of that sync: it makes the deletions, unless it misses far more records.
+        The spaces-writer ignores the permission if its guard has stopped another full sync than `guarded_sync`.
+        `reason` is logged.
         """
         async with self._connections.lock(name) as locked:
             row = apply_manual_sync_request(_require_live(locked.row))
             await locked.save_and_notify(replace(row, allowed_deletions=guarded_sync))
-            details = {"sync_id": str(guarded_sync), "reason": reason}
-            await locked.record(AuditEntry(Action.ALLOW_DELETIONS, name, actor, details))
+            details = {SYNC_ID: str(guarded_sync), "reason": reason}
+            await locked.record(AuditEntry(Action.ALLOW_DELETIONS, name, BY_OPERATOR, details))
         assert row.wanted_sync is not None
         log.warning("deletions allowed", connection=name, sync_id=str(guarded_sync), reason=reason)
         return row.wanted_sync
 
-    async def request_records(self, name: str, records: Mapping[str, tuple[str, ...]], actor: Actor) -> UUID:
-        """Request a sync of certain records and return the sync's id. `actor` is who requests it.
+    async def request_records(self, name: str, records: Mapping[str, tuple[str, ...]]) -> UUID:
+        """Request, as the operator, a sync of certain records and return the sync's id.
 
         `records` are the ids of the records by resource, such as `products`. Raises RequestRejectedError for an id that
         is malformed, for an unknown resource, and when there are no records or more than `MAX_RECORDS`.
@@ -97,9 +115,18 @@ class ManualSyncs:
                 requested_at=self._now(),
             )
             await locked.request_sync(request)
-            await locked.record(AuditEntry(Action.REQUEST_SYNC, name, actor, {"sync_id": str(request.sync_id)}))
+            await locked.record(AuditEntry(Action.REQUEST_SYNC, name, BY_OPERATOR, {SYNC_ID: str(request.sync_id)}))
         log.info("records requested", connection=name, sync_id=str(request.sync_id))
         return request.sync_id
+
+    async def _start_full_sync(self, locked: LockedConnection, row: Connection, actor: Actor) -> UUID:
+        requested = apply_manual_sync_request(row)
+        sync_id = requested.wanted_sync
+        assert sync_id is not None
+        await locked.save_and_notify(requested)
+        await locked.record(AuditEntry(Action.REQUEST_SYNC, row.name, actor, {SYNC_ID: str(sync_id)}))
+        log.info("full sync requested", connection=row.name, sync_id=str(sync_id))
+        return sync_id
 
     def _parse_records(self, name: str, records: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         adapter, account = self._adapters[parse_platform(name)], parse_account(name)
@@ -120,3 +147,12 @@ def _require_live(row: Connection | None) -> Connection:
     if not row.is_live:
         raise ConnectionEndedError(row.state)
     return row
+
+
+def _build_too_soon_error(seconds: float) -> RequestRejectedError:
+    minutes = ceil(seconds / 60)
+    reason = (
+        f"a full sync of this account was requested less than {MERCHANT_SYNC_SECONDS // 60} minutes ago; "
+        f"the next one can be requested in {minutes} {'minute' if minutes == 1 else 'minutes'}"
+    )
+    return RequestRejectedError(429, reason, retry_after=ceil(seconds))

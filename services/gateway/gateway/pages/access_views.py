@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from gateway.audit import BESIDE, StoredAuditEntry
+from gateway.audit import BESIDE, RepeatedAuditEntry
 from gateway.connections import Connection
 from gateway.pages.responses import ResponseModel
 from gateway.pages.views import Timestamp
@@ -25,12 +25,14 @@ class SessionDocument(ResponseModel):
 
 
 class HistoryEntry(ResponseModel):
-    """Something that was done to the connection.
+    """Something that was done to the connection, once or several times in the same way.
 
     Address and browser are empty where no merchant did it, or where the sign-in is not fresh enough to see them.
     """
 
-    at: Timestamp
+    at: Timestamp = Field(description="The last time; milliseconds since the epoch, UTC")
+    count: int = Field(description="How many times it was done, among the latest entries of this action")
+    first_at: Timestamp = Field(description="The first of these times; milliseconds since the epoch, UTC")
     action: str
     actor: str = Field(description="merchant, operator or platform")
     address: str
@@ -61,7 +63,7 @@ def build_access_document(
     own: Iterable[Connection],
     members: Sequence[str],
     sessions: Sequence[SessionWithProof] | None,
-    history: Iterable[StoredAuditEntry],
+    history: Iterable[RepeatedAuditEntry],
 ) -> AccessDocument:
     """Return the document of a connection's access, as `session` may see it.
 
@@ -93,13 +95,15 @@ def _build_session(other: SessionWithProof, session: Session) -> SessionDocument
     )
 
 
-def _build_history_entry(stored: StoredAuditEntry, session: Session) -> HistoryEntry:
-    entry = stored.entry
+def _build_history_entry(repeated: RepeatedAuditEntry, session: Session) -> HistoryEntry:
+    entry = repeated.latest.entry
     # Who has signed in is shown where the sessions are: after a fresh sign-in. One's own entries are no secret.
     is_shown = session.can_act(entry.connection) or entry.actor.session == session.id
     browser = entry.actor.browser if is_shown else None
     return HistoryEntry(
-        at=stored.at,
+        at=repeated.latest.at,
+        count=repeated.count,
+        first_at=repeated.first_at,
         action=entry.action.value,
         actor=entry.actor.kind,
         address=browser.address if browser else "",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from contracts.events import parse_platform
+from gateway.audit import merge_repeated_entries
 from gateway.connections import REDACTED, Connection
 from gateway.pages.access_views import AccessDocument, build_access_document
 from gateway.pages.responses import ResponseModel
@@ -28,8 +29,8 @@ from platform_sdk.errors import NotFoundError
 if TYPE_CHECKING:
     from gateway.pages.client import SchedulerClient
 
-SHOWN_ENTRIES = 50
-"""How many entries of the audit log a connection's page shows."""
+READ_ENTRIES, SHOWN_LINES = 200, 10
+"""Of each action, how many entries of the audit log are read for a connection's page, and how many lines they make."""
 
 
 class ConnectionsDocument(ResponseModel):
@@ -112,8 +113,15 @@ class ConnectionReader:
         members = await self._stores.connections.list_names_by_merchant(row.merchant) if row.merchant else []
         read_seconds = session.limits.read_seconds
         sessions = await self._stores.sessions.list_with_proof(name, read_seconds) if session.can_act(name) else None
-        history = await self._stores.audit_log.list_latest(name, SHOWN_ENTRIES)
-        return build_access_document(session, row, own=own, members=members, sessions=sessions, history=history)
+        history = await self._stores.audit_log.list_latest(name, READ_ENTRIES)
+        return build_access_document(
+            session,
+            row,
+            own=own,
+            members=members,
+            sessions=sessions,
+            history=merge_repeated_entries(history, SHOWN_LINES),
+        )
 
     async def _load_connection(self, session: Session, row: Connection) -> ConnectionDocument:
         adapter = self._adapters[parse_platform(row.name)]

@@ -135,9 +135,17 @@ def respond_continuation(request: Request, path: str) -> Response:
     return RedirectResponse(path, 303)
 
 
-def respond_problem(request: Request, status: int, reason: str, *, again: str = "/") -> Response:
-    """Return an error with its reason: for a browser an HTML page with a link to the path `again`, otherwise JSON."""
+def respond_problem(
+    request: Request, status: int, reason: str, *, again: str = "/", retry_after: int | None = None
+) -> Response:
+    """Return an error with its reason: for a browser an HTML page with a link to the path `again`, otherwise JSON.
+
+    `retry_after` is the number of seconds in the header `Retry-After`; None leaves the header out.
+    """
+    response: Response = JSONResponse(Problem(reason=reason).model_dump(), status)
     if is_page_wanted(request):
         values = {"status": status, "reason": reason, "again": again}
-        return render_page("problem.html", values, status=status)
-    return JSONResponse(Problem(reason=reason).model_dump(), status)
+        response = render_page("problem.html", values, status=status)
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response

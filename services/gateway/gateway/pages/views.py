@@ -108,6 +108,7 @@ class ConnectionView(BaseModel):
     upload_wait: UploadWaitView | None = None
     last_sync: SyncView | None = None
     last_full_sync: SyncView | None = None
+    open_full_sync: SyncView | None = None
     syncs: list[SyncView] = []
     erased_at: Timestamp = None
     """When the spaces-writer had deleted all data of a redacted connection (ms)."""
@@ -176,6 +177,7 @@ class ConnectionDocument(ResponseModel):
     next_poll_at: Timestamp
     last_sync: SyncView | None
     last_full_sync: SyncView | None = Field(description="Its latest full sync that has ended, or is storing")
+    open_full_sync: SyncView | None = Field(description="Its full sync that is queued or running")
     syncs: list[SyncView]
     wanted_sync: UUID | None = Field(description="The full sync that the last consent or an operator requested")
     login_url: str = Field(description="Where it is connected again; empty where only the operator connects it")
@@ -270,6 +272,7 @@ def build_connection_document(
         next_poll_at=view.next_poll_at if view else None,
         last_sync=view.last_sync if view else None,
         last_full_sync=view.last_full_sync if view else None,
+        open_full_sync=view.open_full_sync if view else None,
         syncs=view.syncs if view else [],
         wanted_sync=row.wanted_sync,
         login_url=build_sign_in_path(adapter, account, Purpose.CONNECT),

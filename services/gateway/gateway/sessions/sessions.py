@@ -4,17 +4,22 @@ A browser proves a connection by signing in at its account. Signing in again ren
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from fastapi import Request
 
 from gateway.audit import MERCHANT, Actor
+from gateway.requesters import LockedProofs, StaleProofError
 from gateway.sessions.browser_keys import SESSION, BrowserKeys
 from gateway.sessions.browsers import MAX_NAME_LENGTH, Browser
 from gateway.sessions.cookies import Cookies, create_cookie_value
 from gateway.store.sessions import SessionStore
+from platform_sdk.errors import NotFoundError
 from service.client_addresses import ClientAddresses
+
+UNATTENDED = "unattended"
+"""The query parameter of requests that a page makes by itself: they do not keep its session from becoming idle."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class SessionLimits:
 class Session:
     """A browser's open session: which connections it may read, and which it may change.
 
-    `cookie` is the value of the session cookie, `proof_ages` are the seconds since each connection was proved.
+    `cookie` is the value of the session cookie, `proof_ages` are the seconds since each connection was proved, when the
+    request came. Pages are shown by these; what changes a connection reads its proof again under the lock.
     """
 
     id: UUID
@@ -62,6 +68,30 @@ class Session:
         """Return whether the session may change, disconnect or delete this connection: its proof is fresh."""
         age = self.proof_ages.get(connection)
         return age is not None and age <= self.limits.act_seconds
+
+    def check_reading(self, connection: str) -> None:
+        """Raise NotFoundError unless the session may read the connection."""
+        if not self.can_read(connection):
+            raise NotFoundError
+
+    def check_acting(self, connection: str) -> None:
+        """Raise NotFoundError unless the session may read the connection, StaleProofError unless it may change it."""
+        self.check_reading(connection)
+        if not self.can_act(connection):
+            raise StaleProofError(connection)
+
+    async def require_reading(self, locked: LockedProofs) -> None:
+        """Raise NotFoundError unless the session may read the locked connection now."""
+        (await self._reload(locked)).check_reading(locked.name)
+
+    async def require_acting(self, locked: LockedProofs) -> None:
+        """Raise the errors of `check_acting` unless the session may change the locked connection now."""
+        (await self._reload(locked)).check_acting(locked.name)
+
+    async def _reload(self, locked: LockedProofs) -> "Session":
+        """Return the session with only its proof of the locked connection, as that is stored now."""
+        age = await locked.load_proof_age(self.id)
+        return replace(self, proof_ages={} if age is None else {locked.name: age})
 
 
 @dataclass(frozen=True)
@@ -111,11 +141,15 @@ class Sessions:
         return Visitor(self._cookies.get_session(request), Browser(address, name))
 
     async def find(self, request: Request) -> Session | None:
-        """Return the open session of the request's cookie; None where there is none."""
+        """Return the open session of the request's cookie; None where there is none.
+
+        The session counts as used, unless the request has the query parameter `UNATTENDED`.
+        """
         visitor = self.identify_visitor(request)
         if visitor.cookie is None:
             return None
-        stored = await self._store.find(self._keys.hash_value(SESSION, visitor.cookie))
+        is_used = UNATTENDED not in request.query_params
+        stored = await self._store.find(self._keys.hash_value(SESSION, visitor.cookie), is_used=is_used)
         if stored is None:
             return None
         return Session(stored.id, visitor.cookie, visitor.browser, stored.proof_ages, self._limits)

@@ -18,7 +18,13 @@ VALUES (:connection, :action, :actor, CAST(:session AS uuid), :address, :browser
 _COLUMNS = """id, (extract(epoch FROM at) * 1000)::bigint AS at, connection, action, actor, session, address, browser,
               details"""
 _LIST_LATEST = text(f"""
-SELECT {_COLUMNS} FROM audit_log WHERE connection = :connection ORDER BY id DESC LIMIT :count
+SELECT entry.* FROM unnest(CAST(:actions AS text[])) AS one (name), LATERAL (
+    SELECT {_COLUMNS} FROM audit_log WHERE connection = :connection AND action = one.name ORDER BY id DESC LIMIT :count
+) AS entry ORDER BY entry.id DESC
+""")
+_LOAD_SECONDS_SINCE = text("""
+SELECT extract(epoch FROM now() - at) FROM audit_log
+WHERE connection = :connection AND action = :action AND actor = :actor ORDER BY id DESC LIMIT 1
 """)
 _LIST_AFTER = text(f"""
 SELECT {_COLUMNS} FROM audit_log
@@ -54,10 +60,17 @@ class AuditLogStore:
             await tx.execute(_ADD, values)
 
     async def list_latest(self, connection: str, count: int) -> list[StoredAuditEntry]:
-        """Return the latest `count` entries of a connection, the latest first."""
+        """Return the latest `count` entries of each action on a connection, the latest first."""
+        values = {"connection": connection, "actions": [action.value for action in Action], "count": count}
         async with self._transaction() as tx:
-            rows = await tx.execute(_LIST_LATEST, {"connection": connection, "count": count})
-            return [_build_entry(row) for row in rows]
+            return [_build_entry(row) for row in await tx.execute(_LIST_LATEST, values)]
+
+    async def load_seconds_since(self, connection: str, action: Action, actor_kind: str) -> float | None:
+        """Return the seconds since such an actor last did this to the connection; None where no entry says so."""
+        values = {"connection": connection, "action": action.value, "actor": actor_kind}
+        async with self._transaction() as tx:
+            seconds = (await tx.execute(_LOAD_SECONDS_SINCE, values)).scalar()
+        return None if seconds is None else float(seconds)
 
     async def list_after(self, after: int, connection: str | None, count: int) -> list[StoredAuditEntry]:
         """Return up to `count` entries with higher ids than `after`, by id: of one connection, or of all for None."""

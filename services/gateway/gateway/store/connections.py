@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import topics
 from contracts.events import SyncRequested, parse_platform
-from gateway.audit import AuditEntry
+from gateway.audit import Action, AuditEntry
 from gateway.connections import Connection, EncryptedTokens, apply_move, build_changed_event
 from gateway.erasure.deletion_requests import DeletionRequest
 from gateway.store.audit_log import AuditLogStore
@@ -58,10 +58,11 @@ _DELETE_MERCHANT = text("DELETE FROM merchants WHERE id = :merchant")
 class LockedConnection:
     """A merchant's connection that no other transaction can change or create until this transaction ends.
 
-    `row` is None where the connection has no row yet. All methods write in this transaction, `tx`.
+    `row` is None where the connection has no row yet. All methods read and write in this transaction, `tx`.
     """
 
-    def __init__(self, tx: AsyncConnection, row: Connection | None, parts: "TransactionParts") -> None:
+    def __init__(self, tx: AsyncConnection, name: str, row: Connection | None, parts: "TransactionParts") -> None:
+        self.name = name
         self.row = row
         self._tx = tx
         self._parts = parts
@@ -100,9 +101,18 @@ class LockedConnection:
         if former is not None:
             await self._delete_merchant_without_connections(former)
 
+    async def load_proof_age(self, session: UUID) -> float | None:
+        """Return the seconds since the session proved the connection; None where it has no such proof (any more)."""
+        return await self._parts.create_sessions(join_transaction(self._tx)).load_proof_age(session, self.name)
+
     async def record(self, entry: AuditEntry) -> None:
         """Add an entry to the audit log."""
         await self._parts.create_audit_log(join_transaction(self._tx)).add(entry)
+
+    async def load_seconds_since(self, action: Action, actor_kind: str) -> float | None:
+        """Return the seconds since such an actor last did this to the connection; None where none has."""
+        log = self._parts.create_audit_log(join_transaction(self._tx))
+        return await log.load_seconds_since(self.name, action, actor_kind)
 
     async def delete_related(self, merchant: UUID | None) -> None:
         """Delete what belongs to the connection: webhook checks (results of its webhook tests), OAuth states (begun
@@ -218,7 +228,7 @@ class ConnectionStore:
     async def _lock(self, tx: AsyncConnection, name: str) -> LockedConnection:
         await tx.execute(_LOCK, {"name": name})
         row = (await tx.execute(_FIND_LOCKED, {"name": name})).one_or_none()
-        return LockedConnection(tx, _build_connection(row) if row else None, self._parts)
+        return LockedConnection(tx, name, _build_connection(row) if row else None, self._parts)
 
 
 def _build_connection(row: Row[Any]) -> Connection:

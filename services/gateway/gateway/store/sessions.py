@@ -16,6 +16,10 @@ SELECT s.id, s.seen_at < now() - interval '1 minute' AS is_seen_long_ago,
 FROM sessions s LEFT JOIN proofs p ON p.session = s.id
 WHERE s.id_hash = :id_hash AND {_IS_OPEN}
 """)
+_LOAD_PROOF_AGE = text(f"""
+SELECT extract(epoch FROM now() - p.proved_at) FROM proofs p JOIN sessions s ON s.id = p.session
+WHERE p.session = :session AND p.connection = :connection AND {_IS_OPEN}
+""")
 _TOUCH = text("UPDATE sessions SET seen_at = now() WHERE id = :id")
 _OPEN = text("""
 INSERT INTO sessions (id, id_hash, address, browser, expires_at)
@@ -69,18 +73,18 @@ class SessionWithProof:
 class SessionStore:
     """Stores sessions and their proofs.
 
-    A session ends after `idle_seconds` without a request, and at a fixed time after its latest sign-in.
+    A session ends after `idle_seconds` without use, and at a fixed time after its latest sign-in.
     """
 
     def __init__(self, transaction: OpenTransaction, *, idle_seconds: float) -> None:
         self._transaction = transaction
         self._idle_seconds = idle_seconds
 
-    async def find(self, id_hash: bytes) -> StoredSession | None:
-        """Return the open session with this hash, and note that it was used; None where there is none."""
+    async def find(self, id_hash: bytes, *, is_used: bool = True) -> StoredSession | None:
+        """Return the open session with this hash, and with `is_used` note its use; None where there is none."""
         async with self._transaction() as tx:
             rows = (await tx.execute(_FIND, {"id_hash": id_hash, "idle_seconds": self._idle_seconds})).all()
-            if rows and rows[0].is_seen_long_ago:
+            if is_used and rows and rows[0].is_seen_long_ago:
                 await tx.execute(_TOUCH, {"id": rows[0].id})
         if not rows:
             return None
@@ -106,6 +110,13 @@ class SessionStore:
         """Store that the session has proved these connections just now."""
         async with self._transaction() as tx:
             await tx.execute(_SAVE_PROOFS, {"session": session, "connections": list(connections)})
+
+    async def load_proof_age(self, session: UUID, connection: str) -> float | None:
+        """Return the seconds since the open session proved the connection; None where it has no such proof."""
+        values = {"session": session, "connection": connection, "idle_seconds": self._idle_seconds}
+        async with self._transaction() as tx:
+            age = (await tx.execute(_LOAD_PROOF_AGE, values)).scalar()
+        return None if age is None else float(age)
 
     async def list_with_proof(self, connection: str, read_seconds: float) -> list[SessionWithProof]:
         """Return the open sessions that proved the connection at most `read_seconds` ago, the latest proof first."""

@@ -32,7 +32,7 @@ from platform_sdk.adapters import Webhooks
 from platform_sdk.deliveries import Delivery, DeliveryKind
 from platform_sdk.errors import RequestRejectedError, TokenRejectedError, TransientError
 from platform_sdk.manifests import Manifest
-from service.rate_limits import ClientRateLimiter, Rate
+from service.rate_limits import ClientRateLimiter
 
 log = structlog.get_logger()
 
@@ -41,10 +41,6 @@ ANSWER_SECONDS = 3.0
 
 Platforms wait for about 5 s, and deliver again after a 503.
 """
-
-REFUSALS_PER_CLIENT = Rate(burst=60, per_second=1)
-REFUSALS_PER_PROCESS = Rate(burst=600, per_second=20)
-"""How many refused POSTs are logged and answered with their reason. Further ones are only counted, and answered 429."""
 
 Header = tuple[bytes, bytes]
 Answer = Callable[[int], None]

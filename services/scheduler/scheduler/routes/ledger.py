@@ -86,6 +86,7 @@ def build_ledger_routes(database: Database, callers: Mapping[str, str]) -> APIRo
             # Counted for operators alone: merchants' pages ask often, and show no number.
             count = await count_syncs(tx, connection) if caller == OPERATOR else None
             full_sync = await syncs.find_last_full_sync(tx, connection)
+            open_full_sync = await syncs.find_open_full_sync(tx, connection)
             guarded = await deletion_guards.list_guarded(tx, connection=connection)
             behind, _ = await uploads.list_behind(tx, connection=connection, limit=1)
             document_behind, _ = await merchant_documents.list_behind(tx, connection=connection, limit=1)
@@ -100,6 +101,7 @@ def build_ledger_routes(database: Database, callers: Mapping[str, str]) -> APIRo
             "guarded": asdict(guarded[0]) if guarded else None,
             "last_sync": views[0] if views else None,
             "last_full_sync": build_sync_view(full_sync) if full_sync else None,
+            "open_full_sync": build_sync_view(open_full_sync) if open_full_sync else None,
             "syncs": views,
             "sync_count": count,
         }

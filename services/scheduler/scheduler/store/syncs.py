@@ -82,6 +82,10 @@ _FIND_LAST_FULL_SYNC = text(f"""
 {_SELECT_WITH_CONNECTION} WHERE syncs.connection = :connection AND mode = 'full' AND coalesced_into IS NULL
   AND syncs.state NOT IN {OPEN} AND syncs.state <> 'cancelled' ORDER BY requested_at DESC LIMIT 1
 """)
+_FIND_OPEN_FULL_SYNC = text(f"""
+{_SELECT_WITH_UPLOADS} WHERE syncs.connection = :connection AND mode = 'full' AND coalesced_into IS NULL
+  AND syncs.state IN {OPEN} ORDER BY syncs.state DESC LIMIT 1
+""")
 _LIST_OPEN_REQUESTS = text(f"""
 SELECT sync_id, connection, epoch, requested_records, attempts FROM syncs
 WHERE connection = :connection AND sync_id = ANY(CAST(:ids AS uuid[])) AND state IN {OPEN} AND coalesced_into IS NULL
@@ -264,6 +268,12 @@ async def find_last_full_sync(tx: AsyncConnection, connection: str) -> dict[str,
     Neither syncs of webhooks, however many, nor cancelled ones hide it.
     """
     row = (await tx.execute(_FIND_LAST_FULL_SYNC, {"connection": connection})).mappings().one_or_none()
+    return dict(row) if row else None
+
+
+async def find_open_full_sync(tx: AsyncConnection, connection: str) -> dict[str, Any] | None:
+    """Return the row of the connection's full sync that is running or else queued, as a dict like that of `get`."""
+    row = (await tx.execute(_FIND_OPEN_FULL_SYNC, {"connection": connection})).mappings().one_or_none()
     return dict(row) if row else None
 
 

@@ -1,6 +1,7 @@
 """The buttons of merchants' pages. Each is a form that a page of this browser's session has sent."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -23,6 +24,7 @@ from gateway.pages.openapi_descriptions import (
 )
 from gateway.pages.responses import respond_problem
 from gateway.pages.routes.pages import NOT_SIGNED_IN, parse_uuid
+from gateway.requesters import StaleProofError
 from gateway.sessions.cookies import OPTIONAL_SESSION_COOKIE, Cookies
 from gateway.sessions.sessions import Session, Sessions
 from platform_sdk.adapters import PlatformAdapter
@@ -40,127 +42,128 @@ _PROBLEMS = {
 }
 
 
-class StaleProofError(Exception):
-    """The sign-in at the account of `connection` is not fresh enough to change it."""
-
-    def __init__(self, connection: str) -> None:
-        super().__init__(connection)
-        self.connection = connection
-
-
-Act = Callable[[Session, dict[str, str]], Awaitable[str]]
+Act = Callable[[Session, Mapping[str, str]], Awaitable[str]]
 """Does what a form of this session requests, with the form's fields, and returns the path to redirect to."""
+ActOnConnection = Callable[[Session, str, Mapping[str, str]], Awaitable[str]]
+"""The same for the connection of this name."""
+
+
+@dataclass(frozen=True)
+class _Button:
+    """A button for one connection: `POST /connections/{connection}/<path>`.
+
+    `target` says where its redirect leads, `fields` describes the further fields of its form.
+    """
+
+    path: str
+    summary: str
+    target: str
+    act: ActOnConnection
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+class ConnectionActions:
+    """What the buttons do with one connection. Each method returns the path to which the browser goes on.
+
+    To start a sync needs a proof that lets the session read the connection; everything else needs a fresh one. The
+    proof of the request is checked first, so that strangers lock nothing. The services read it again under the lock.
+    """
+
+    def __init__(self, access: AccessService, erasure: ErasureService, syncs: ManualSyncs) -> None:
+        self._access = access
+        self._erasure = erasure
+        self._syncs = syncs
+
+    async def disconnect(self, session: Session, connection: str, _fields: Mapping[str, str]) -> str:
+        """Disconnect the account."""
+        session.check_acting(connection)
+        await self._erasure.disconnect_and_remove_app(connection, session)
+        return "/connections"
+
+    async def delete(self, session: Session, connection: str, _fields: Mapping[str, str]) -> str:
+        """Delete all data of the account."""
+        session.check_acting(connection)
+        return build_deletion_path(await self._erasure.delete_and_remove_app(connection, session))
+
+    async def move(self, session: Session, connection: str, fields: Mapping[str, str]) -> str:
+        """List the connection beside another, or on its own."""
+        session.check_acting(connection)
+        if other := fields.get(BESIDE_FIELD, ""):
+            session.check_acting(other)
+            await self._access.move_beside(session, connection, other)
+        else:
+            await self._access.detach(session, connection)
+        return _build_path(connection)
+
+    async def end_sessions(self, session: Session, connection: str, _fields: Mapping[str, str]) -> str:
+        """End the access of all other sessions."""
+        session.check_acting(connection)
+        await self._access.end_other_sessions(session, connection)
+        return _build_path(connection)
+
+    async def request_sync(self, session: Session, connection: str, _fields: Mapping[str, str]) -> str:
+        """Start a full sync, or show the one that is queued or running."""
+        session.check_reading(connection)
+        return f"/syncs/{await self._syncs.find_or_request_full_sync(connection, session)}"
+
+    async def cancel_sync(self, session: Session, connection: str, fields: Mapping[str, str]) -> str:
+        """Cancel a full sync."""
+        session.check_acting(connection)
+        sync_id = parse_uuid(fields.get("sync_id", ""))
+        await self._syncs.cancel_full_sync(connection, sync_id, session)
+        return f"/syncs/{sync_id}"
 
 
 def create_action_routes(
-    sessions: Sessions,
-    cookies: Cookies,
-    adapters: Mapping[str, PlatformAdapter],
-    *,
-    access: AccessService,
-    erasure: ErasureService,
-    syncs: ManualSyncs,
+    sessions: Sessions, cookies: Cookies, adapters: Mapping[str, PlatformAdapter], actions: ConnectionActions
 ) -> APIRouter:
-    """Return the routes of all buttons: `POST /connections/{connection}/…` and `POST /sign-out`.
-
-    To start a sync needs a proof that lets the session read the connection; everything else needs a fresh one.
-    """
+    """Return the routes of all buttons: `POST /connections/{connection}/…` and `POST /sign-out`."""
     routes = APIRouter(tags=["Your data"])
     handler = _FormHandler(sessions, adapters)
-
-    @routes.post("/connections/{connection}/disconnect", **_describe("Disconnect an account", "To the connections."))
-    async def disconnect(request: Request, connection: str) -> Response:
-        async def act(session: Session, _fields: dict[str, str]) -> str:
-            require_fresh_proof(session, connection)
-            await erasure.disconnect_and_remove_app(connection, session.actor)
-            return "/connections"
-
-        return await handler.handle(request, act)
-
-    @routes.post(
-        "/connections/{connection}/delete", **_describe("Delete all data of an account", "To the deletion request.")
-    )
-    async def delete(request: Request, connection: str) -> Response:
-        async def act(session: Session, _fields: dict[str, str]) -> str:
-            require_fresh_proof(session, connection)
-            return build_deletion_path(await erasure.delete_and_remove_app(connection, session.actor))
-
-        return await handler.handle(request, act)
-
-    @routes.post(
-        "/connections/{connection}/move",
-        **_describe(
-            "List a connection beside another, or on its own",
-            "To the connection's page.",
-            **{BESIDE_FIELD: "The connection beside which it is to be listed; empty: on its own"},
-        ),
-    )
-    async def move(request: Request, connection: str) -> Response:
-        async def act(session: Session, fields: dict[str, str]) -> str:
-            require_fresh_proof(session, connection)
-            if other := fields.get(BESIDE_FIELD, ""):
-                require_fresh_proof(session, other)
-                await access.move_beside(session, connection, other)
-            else:
-                await access.detach(session, connection)
-            return _build_path(connection)
-
-        return await handler.handle(request, act)
-
-    @routes.post(
-        "/connections/{connection}/end-sessions",
-        **_describe("End the access of all other sessions to a connection", "To the connection's page."),
-    )
-    async def end_sessions(request: Request, connection: str) -> Response:
-        async def act(session: Session, _fields: dict[str, str]) -> str:
-            require_fresh_proof(session, connection)
-            await access.end_other_sessions(session, connection)
-            return _build_path(connection)
-
-        return await handler.handle(request, act)
-
-    @routes.post("/connections/{connection}/sync", **_describe("Read an account completely, now", "To the sync."))
-    async def request_sync(request: Request, connection: str) -> Response:
-        async def act(session: Session, _fields: dict[str, str]) -> str:
-            if not session.can_read(connection):
-                raise NotFoundError
-            return f"/syncs/{await syncs.request_full_sync(connection, session.actor)}"
-
-        return await handler.handle(request, act)
-
-    @routes.post(
-        "/connections/{connection}/cancel",
-        **_describe("Cancel a full sync that has not read everything yet", "To the sync.", sync_id="The full sync"),
-    )
-    async def cancel_sync(request: Request, connection: str) -> Response:
-        async def act(session: Session, fields: dict[str, str]) -> str:
-            require_fresh_proof(session, connection)
-            sync_id = parse_uuid(fields.get("sync_id", ""))
-            await syncs.cancel_full_sync(connection, sync_id, session.actor)
-            return f"/syncs/{sync_id}"
-
-        return await handler.handle(request, act)
-
-    @routes.post("/sign-out", **_describe("End this session", "To the home page."))
-    async def sign_out(request: Request) -> Response:
-        async def act(session: Session, _fields: dict[str, str]) -> str:
-            await sessions.end(session)
-            return "/"
-
-        response = await handler.handle(request, act)
-        if response.status_code == 303:
-            cookies.delete_session(response)
-        return response
-
+    for button in _list_buttons(actions):
+        _add_button(routes, handler, button)
+    _add_sign_out(routes, handler, sessions, cookies)
     return routes
 
 
-def require_fresh_proof(session: Session, connection: str) -> None:
-    """Raise NotFoundError unless the session may read the connection, and StaleProofError unless it may change it."""
-    if not session.can_read(connection):
-        raise NotFoundError
-    if not session.can_act(connection):
-        raise StaleProofError(connection)
+def _list_buttons(actions: ConnectionActions) -> list[_Button]:
+    page, sync = "To the connection's page.", "To the sync."
+    beside = {BESIDE_FIELD: "The connection beside which it is to be listed; empty: on its own"}
+    return [
+        _Button("disconnect", "Disconnect an account", "To the connections.", actions.disconnect),
+        _Button("delete", "Delete all data of an account", "To the deletion request.", actions.delete),
+        _Button("move", "List a connection beside another, or on its own", page, actions.move, beside),
+        _Button("end-sessions", "End the access of all other sessions to a connection", page, actions.end_sessions),
+        _Button("sync", "Read an account completely, now", sync, actions.request_sync),
+        _Button(
+            "cancel",
+            "Cancel a full sync that has not read everything yet",
+            sync,
+            actions.cancel_sync,
+            {"sync_id": "The full sync"},
+        ),
+    ]
+
+
+def _add_button(routes: APIRouter, handler: "_FormHandler", button: _Button) -> None:
+    description = _describe(button.summary, button.target, **button.fields)
+
+    @routes.post(f"/connections/{{connection}}/{button.path}", name=button.act.__name__, **description)
+    async def act_on_connection(request: Request, connection: str) -> Response:
+        return await handler.handle(request, lambda session, fields: button.act(session, connection, fields))
+
+
+def _add_sign_out(routes: APIRouter, handler: "_FormHandler", sessions: Sessions, cookies: Cookies) -> None:
+    async def end_session(session: Session, _fields: Mapping[str, str]) -> str:
+        await sessions.end(session)
+        return "/"
+
+    @routes.post("/sign-out", **_describe("End this session", "To the home page."))
+    async def sign_out(request: Request) -> Response:
+        response = await handler.handle(request, end_session)
+        if response.status_code == 303:
+            cookies.delete_session(response)
+        return response
 
 
 class _FormHandler:
@@ -184,7 +187,9 @@ class _FormHandler:
                 return respond_problem(request, 403, reason, again="/connections")
             return RedirectResponse(await act(session, fields), 303)
         except RequestRejectedError as error:
-            return respond_problem(request, error.status, error.reason)
+            return respond_problem(
+                request, error.status, error.reason, again="/connections", retry_after=error.retry_after
+            )
         except StaleProofError as error:
             return self._respond_stale_proof(request, error.connection)
         except ConnectionEndedError:
@@ -204,7 +209,10 @@ def _build_path(connection: str) -> str:
 
 
 def _describe(summary: str, target: str, **fields: str) -> dict[str, Any]:
-    problems = _PROBLEMS | {409: "The account is not connected, or the sync cannot be cancelled."}
+    problems = _PROBLEMS | {
+        409: "The account is not connected, or the sync cannot be cancelled.",
+        429: "Such a sync was requested a short time ago: try again after the seconds in `Retry-After`.",
+    }
     return describe_route(
         summary,
         describe_redirect(303, target),

@@ -22,7 +22,7 @@ from gateway.pages.openapi_descriptions import (
 from gateway.pages.responses import ResponseModel, respond, respond_problem
 from gateway.pages.views import SyncDocument
 from gateway.sessions.cookies import OPTIONAL_SESSION_COOKIE
-from gateway.sessions.sessions import Session, Sessions
+from gateway.sessions.sessions import UNATTENDED, Session, Sessions
 from messaging.errors import UnavailableError
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.connection_methods import AccountForm, OAuth
@@ -62,6 +62,10 @@ _SYNC = describe_route(
     describe_page(SyncDocument, "Its progress, or its result."),
     describe_problems({404: "There is none, or it is not yours.", **UNAVAILABLE}),
     dependencies=[OPTIONAL_SESSION_COOKIE],
+    openapi_extra=describe_query(
+        {UNATTENDED: "Any value: nobody acts, so this request does not keep the session from becoming idle"},
+        optional=[UNATTENDED],
+    ),
 )
 
 
@@ -107,7 +111,11 @@ def create_page_routes(
         if session is None:
             return respond_problem(request, 401, NOT_SIGNED_IN)
         document = await reader.load_just_connected(session, connection)
-        return respond(request, "connected.html", document, sync=await _load_first_sync(reader, session, document))
+        values = {
+            "sync": await _load_first_sync(reader, session, document),
+            "form_token": sessions.build_form_token(session),
+        }
+        return respond(request, "connected.html", document, **values)
 
     @routes.get("/connections/{connection}", **_ACCESS)
     async def show_access(request: Request, connection: str) -> Response:
@@ -133,9 +141,11 @@ def create_page_routes(
             return respond_problem(request, 404, "there is no such sync among yours, or your session has ended")
         except UnavailableError:
             return respond_problem(request, 503, "the scheduler does not answer now; try again in a moment")
-        can_act = session is not None and session.can_act(document["connection"])
-        token = sessions.build_form_token(session) if session and can_act else ""
-        return respond(request, "sync.html", document, sync=document, form_token=token)
+        values = {
+            "can_act": session is not None and session.can_act(document["connection"]),
+            "form_token": sessions.build_form_token(session) if session else "",
+        }
+        return respond(request, "sync.html", document, sync=document, **values)
 
     return routes
 
