@@ -34,7 +34,7 @@ reset: $(VENV)/.runtime ## delete all state of the stack
 test: lint ## lint, types, and every test
 	$(BIN)/python -m pytest
 
-test-containers: $(VENV)/.dev ## the image, the compose file, and the main job on containers (needs Docker with compose)
+test-containers: $(VENV)/.dev ## the image, the compose files, and the main job on containers (needs Docker with compose)
 	$(BIN)/python -m pytest -s tests/containers
 	$(BIN)/python -m pytest tests/integration/test_main_job.py --containers
 

@@ -20,7 +20,7 @@ from merchant_sync.parts import OPERATOR, POSTGRES, SPACES, StackError
 from messaging.tls import create_context
 from platform_sdk import manifests
 from platform_sdk.manifests import Manifest
-from service.settings import list_settings_folders
+from service.settings import UnreadableSettingError, list_settings_folders, read_settings_folders
 
 _DEFAULTS = {
     "SPACES_REGION": environment.DEFAULT_REGION,
@@ -99,17 +99,15 @@ def locate_installation(data_dir: Path) -> Access:
 
     The settings say where the other installation is. They come from `.env`, from the files in the folders of
     `SETTINGS_DIR`, and from environment variables; a later one of these sources overrides an earlier one. Raises
-    StackError when no stack runs and the settings name no installation.
+    StackError when no stack runs and the settings name no installation, and when a file cannot be read.
     """
-    folders: list[Mapping[str, str | None]] = [_read_folder(folder) for folder in list_settings_folders()]
-    sources = (dotenv_values(".env"), *folders, os.environ)
+    try:
+        in_folders = read_settings_folders(list_settings_folders())
+    except UnreadableSettingError as error:
+        raise StackError(str(error)) from None
+    own = {name: value for name, value in in_folders.items() if name in environment.SETTINGS}
+    sources: tuple[Mapping[str, str | None], ...] = (dotenv_values(".env"), own, os.environ)
     return resolve_access(data_dir, {name: value for source in sources for name, value in source.items() if value})
-
-
-def _read_folder(folder: str) -> dict[str, str]:
-    """Return the settings in a folder with one file per setting."""
-    files = [file for file in Path(folder).iterdir() if file.is_file()]
-    return {file.name: file.read_text().strip() for file in files if file.name in environment.SETTINGS}
 
 
 def resolve_access(data_dir: Path, given: Mapping[str, str | None]) -> Access:

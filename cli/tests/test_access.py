@@ -42,6 +42,13 @@ def test_without_a_stack_and_without_settings_the_error_names_what_to_set(tmp_pa
         access.resolve_access(tmp_path, ELSEWHERE).require_settings("GATEWAY_URL", "SCHEDULER_URL")
 
 
+def test_a_folder_of_settings_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SETTINGS_DIR", str(tmp_path / "not-mounted"))
+
+    with pytest.raises(StackError, match=r"cannot read .*not-mounted: No such file"):
+        access.locate_installation(tmp_path)
+
+
 def test_the_stack_that_runs_on_the_folder_wins_over_settings(tmp_path: Path) -> None:
     secrets = dev_secrets.load_or_generate_secrets(tmp_path / "secrets.json")
     stack = Environment({}, secrets, lambda _: 4711)

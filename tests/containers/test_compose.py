@@ -1,60 +1,27 @@
 """The compose file as its users run it: one command, one port, the demo, more fetchers, a killed service."""
 
 import json
-import os
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
+from composing import DEPLOY, MINUTES, START, Compose
 from merchant_sync.parts import FETCHERS, SERVICES
-
-ROOT = Path(__file__).parents[2]
-PROJECT = "merchant-sync-test"
-MINUTES = 60
-
-
-class Compose:
-    """`docker compose` on this project's file, under a name and a port of the tests' own."""
-
-    def __init__(self, port: int) -> None:
-        self.url = f"http://localhost:{port}"
-        self._environment = {**os.environ, "GATEWAY_PORT": str(port), "MERCHANT_SYNC_TAG": "test"}
-
-    def __call__(self, *words: str, within: float = 5 * MINUTES) -> str:
-        """Run it and return its standard output. Fails with all of its output."""
-        command = ["docker", "compose", "-p", PROJECT, "-f", str(ROOT / "deploy/compose.yaml"), *words]
-        done = subprocess.run(
-            command, env=self._environment, capture_output=True, text=True, check=False, timeout=within
-        )
-        assert done.returncode == 0, f"{' '.join(words)}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        return done.stdout
-
-    def inspect(self) -> list[dict[str, Any]]:
-        """Return Docker's description of every container that runs."""
-        ids = self("ps", "-q").split()
-        found: list[dict[str, Any]] = json.loads(
-            subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True, check=True).stdout
-        )
-        return found
 
 
 @pytest.fixture(scope="module")
 def compose() -> Iterator[Compose]:
     """Everything, up and healthy."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        running = Compose(free.getsockname()[1])
+    running = Compose("merchant-sync-test", [DEPLOY / "compose.yaml"])
     began = time.monotonic()
     running("build", within=15 * MINUTES)
     built = time.monotonic()
     try:
-        running("up", "--wait")
+        running("up", "--wait", within=START)
         print(f"\nbuilt in {built - began:.0f} s, up and healthy after {time.monotonic() - built:.0f} s more")
         yield running
     finally:

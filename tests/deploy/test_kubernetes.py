@@ -123,6 +123,20 @@ def test_our_pods_write_nothing_and_have_no_rights(overlay: str, name: str) -> N
     assert pod["topologySpreadConstraints"]
 
 
+def count_millicores(overlay: str, name: str) -> int:
+    """The part of a processor, in thousandths, that a pod of this workload reserves."""
+    containers = list_pods(overlay)[name]["spec"]["containers"]
+    return sum(int(one["resources"]["requests"]["cpu"].removesuffix("m")) for one in containers)
+
+
+def test_the_sandbox_fits_into_two_processors_also_while_a_deployment_is_replaced() -> None:
+    workloads = select_kinds("sandbox", "Deployment", "StatefulSet")
+    all_pods = sum(one["spec"].get("replicas", 1) * count_millicores("sandbox", n) for n, one in workloads.items())
+    added = max(count_millicores("sandbox", name) for name in select_kinds("sandbox", "Deployment"))
+
+    assert all_pods + added <= 2000, "tests/kubernetes/README.md asks for no more"
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_plain_setting_is_one_and_none_is_a_secret(overlay: str) -> None:
     secret = {*KEYS, "DATABASE_URL", "KAFKA_PASSWORD"}.union(*deployment.SECRETS_BY_PART.values())

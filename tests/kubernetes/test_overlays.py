@@ -49,7 +49,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     subprocess.run(command, check=True)
     try:
         kubectl("apply", "-f", "-", given=render(overlay))
-        took = wait_until(lambda: _is_rolled_out(*STORES, *(f"deploy/{name}" for name in SERVICES)), within=300)
+        took = wait_until(lambda: _is_rolled_out(*STORES, *(f"deploy/{name}" for name in SERVICES)), within=600)
         print(f"\nsandbox overlay: all rolled out after {took:.0f} s")
         yield
     finally:

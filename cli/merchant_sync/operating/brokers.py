@@ -1,5 +1,6 @@
 """Create the Kafka clients that the operator's commands use."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -57,6 +58,8 @@ async def create_consumer(access: Access) -> AsyncIterator["AIOKafkaConsumer[byt
     )
     try:
         await consumer.start()
+        # Lets a task of aiokafka begin: stop() raises CancelledError when it cancels one that has not.
+        await asyncio.sleep(0)
         yield consumer
     except KafkaError as error:
         raise UnavailableError(f"Kafka: {describe_error(error)}") from error

@@ -33,10 +33,11 @@ class Authority:
         self.ca = folder / f"{name}.pem"
         self.ca.write_bytes(_encode_certificate(self._certificate.sign(self._key, hashes.SHA256())))
 
-    def sign(self, name: str) -> Pair:
-        """Sign a certificate of `name` for a server on 127.0.0.1 or for a client."""
+    def sign(self, name: str, *hosts: str) -> Pair:
+        """Sign a certificate of `name` for a server on 127.0.0.1 and of the names `hosts`, or for a client."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+        here = x509.IPAddress(ip_address("127.0.0.1"))
+        names = x509.SubjectAlternativeName([here, *(x509.DNSName(host) for host in hosts)])
         certificate = _create_builder(name, self._name, key).add_extension(names, critical=False)
         pair = Pair(*(self._folder / f"{self._name}-{name}.{end}" for end in ("crt", "key", "both")))
         pair.cert.write_bytes(_encode_certificate(certificate.sign(self._key, hashes.SHA256())))

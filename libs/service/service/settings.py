@@ -163,7 +163,10 @@ def load_settings(settings_class: type[S], known: Mapping[str, Check]) -> S:
     folders = list_settings_folders()
     if missing := [folder for folder in folders if not Path(folder).is_dir()]:
         _exit_with_errors([f"{SETTINGS_DIR_VARIABLE}: there is no folder {', '.join(missing)}"])
-    given, declared = _read_given_settings(folders)
+    try:
+        given, declared = _read_given_settings(folders)
+    except UnreadableSettingError as error:
+        _exit_with_errors([str(error)])
     if errors := list(list_setting_errors(given, known, declared)):
         _exit_with_errors(errors)
     try:
@@ -177,14 +180,33 @@ def list_settings_folders() -> list[str]:
     return [folder for folder in os.environ.get(SETTINGS_DIR_VARIABLE, "").split(os.pathsep) if folder]
 
 
+class UnreadableSettingError(Exception):
+    """Raised when the file of a setting cannot be read. The message begins with the name of the setting."""
+
+    def __init__(self, error: OSError) -> None:
+        path = Path(str(error.filename))
+        super().__init__(f"{path.name}: user {os.geteuid()} cannot read {path}: {error.strerror}")
+
+
+def read_settings_folders(folders: Iterable[str]) -> dict[str, str]:
+    """Return the settings in these folders by name, in upper case. A later folder overrides an earlier one.
+
+    Raises `UnreadableSettingError` when this process may not read one of the files.
+    """
+    try:
+        files = [path for folder in folders for path in Path(folder).iterdir() if path.is_file()]
+        return {path.name.upper(): path.read_text(errors="replace").strip() for path in files}
+    except OSError as error:
+        raise UnreadableSettingError(error) from None
+
+
 def _read_given_settings(folders: Iterable[str]) -> tuple[dict[str, str], frozenset[str]]:
     """Return all given settings by name, in upper case, and the names of those in `.env` and in the folders.
 
     The environment overrides `.env`, and `.env` the folders. An empty value counts as not given.
     """
-    files = [path for folder in folders for path in Path(folder).iterdir() if path.is_file()]
-    in_folder = {path.name: path.read_text(errors="replace").strip() for path in files}
-    declared = {name.upper(): value for name, value in {**in_folder, **dotenv_values(".env")}.items() if value}
+    in_file = {name.upper(): value for name, value in dotenv_values(".env").items()}
+    declared = {name: value for name, value in {**read_settings_folders(folders), **in_file}.items() if value}
     environment = {name.upper(): value for name, value in os.environ.items() if value}
     return {**declared, **environment}, frozenset(declared)
 

@@ -1,6 +1,10 @@
 """Settings from the environment, `.env` and a folder of secrets; an empty value counts as missing."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -75,6 +79,37 @@ def test_a_missing_folder_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pyte
         load_settings(FolderSettings, OWN_SETTINGS)
 
     assert "SETTINGS_DIR: there is no folder /nowhere/at/all" in capsys.readouterr().err
+
+
+@contextmanager
+def run_as_a_user() -> Iterator[None]:
+    """Give up the rights of root, who may read every file."""
+    own = os.geteuid()
+    if own == 0:
+        os.seteuid(10001)
+    try:
+        yield
+    finally:
+        os.seteuid(own)
+
+
+def test_a_file_that_this_user_may_not_read_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        for name, mode in (("WORD", 0o644), ("KEYS", 0)):
+            (Path(folder) / name).write_text("word")
+            (Path(folder) / name).chmod(mode)
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("SETTINGS_DIR", folder)
+
+        with run_as_a_user(), pytest.raises(SystemExit):
+            load_settings(FolderSettings, OWN_SETTINGS)
+
+        error = capsys.readouterr().err
+        assert error.startswith("cannot start, setting KEYS: user ") and error.count("\n") == 1
+        assert error.endswith(f" cannot read {folder}/KEYS: Permission denied\n")
 
 
 @pytest.mark.parametrize("place", ["environment", "file", "folder"])
