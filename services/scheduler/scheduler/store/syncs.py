@@ -83,7 +83,7 @@ _FIND_LAST_FULL_SYNC = text(f"""
   AND syncs.state NOT IN {OPEN} AND syncs.state <> 'cancelled' ORDER BY requested_at DESC LIMIT 1
 """)
 _FIND_OPEN_FULL_SYNC = text(f"""
-{_SELECT_WITH_UPLOADS} WHERE syncs.connection = :connection AND mode = 'full' AND coalesced_into IS NULL
+{_SELECT_WITH_CONNECTION} WHERE syncs.connection = :connection AND mode = 'full' AND coalesced_into IS NULL
   AND syncs.state IN {OPEN} ORDER BY syncs.state DESC LIMIT 1
 """)
 _LIST_OPEN_REQUESTS = text(f"""
