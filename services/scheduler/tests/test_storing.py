@@ -319,8 +319,8 @@ async def test_webhooks_do_not_push_a_failed_full_sync_out_of_sight(ledger: Ledg
 
 
 async def test_the_open_full_sync_of_a_connection_is_shown_however_many_syncs_came_after_it(ledger: Ledger) -> None:
-    running, coalesced = await ledger.start_full_sync(), uuid4()
-    await ledger.change_connection(revision=2, wanted_sync=coalesced)
+    running, coalesced = await ledger.start_full_sync(cause="manual"), uuid4()
+    await ledger.change_connection(revision=2, wanted_sync=coalesced, wanted_cause="manual")
     for number in range(30):
         await ledger.data_stored(SHOP, [build_result(uuid4(), sequence=number)])
     connection = await read(ledger, f"/connections/{SHOP}")
