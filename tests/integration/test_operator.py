@@ -20,6 +20,7 @@ from merchant_sync import access, environment
 from merchant_sync.access import Access
 from merchant_sync.app import app
 from merchant_sync.operating import brokers, internal_api, syncing
+from merchant_sync.operating.checks.kafka import load_configs
 from messaging.dead_letters import DeadLetterPublisher
 from messaging.provisioning import build_config
 from world import OPEN_STATES, World, wait_until
@@ -115,7 +116,7 @@ async def _recreate_topic(admin: AIOKafkaAdminClient, partitions: int) -> None:
     while SPARE in await admin.list_topics():
         await asyncio.sleep(0.1)
     if partitions:
-        await admin.create_topics([NewTopic(SPARE, partitions, 1, topic_configs=build_config(Topic(SPARE)))])
+        await _create_topic(admin, partitions)
 
 
 @pytest.mark.parametrize(("partitions", "message"), [(0, "is not there"), (3, "has 3 partitions, 12 are right")])
@@ -133,12 +134,18 @@ def test_the_doctor_names_a_topic_that_is_missing_or_has_wrong_partitions(
         )
 
 
-async def _create_topic(admin: AIOKafkaAdminClient) -> None:
-    await admin.create_topics([NewTopic(SPARE, PARTITIONS, 1, topic_configs=build_config(Topic(SPARE)))])
+async def _create_topic(admin: AIOKafkaAdminClient, partitions: int = PARTITIONS) -> None:
+    """Create the spare topic, and wait until the broker shows it: a moment after the controller has confirmed it."""
+    await admin.create_topics([NewTopic(SPARE, partitions, 1, topic_configs=build_config(Topic(SPARE)))])
+    while SPARE not in await admin.list_topics():
+        await asyncio.sleep(0.1)
 
 
 async def _set_topic_config(admin: AIOKafkaAdminClient, settings: Mapping[str, str]) -> None:
+    """Change the spare topic's configuration, and wait until the broker shows the change."""
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, SPARE, configs=dict(settings))])
+    while not settings.items() <= (await load_configs(admin, [SPARE]))[SPARE].items():
+        await asyncio.sleep(0.1)
 
 
 def test_the_doctor_names_a_retention_that_was_changed(operator: Operator) -> None:

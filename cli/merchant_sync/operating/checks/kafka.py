@@ -40,7 +40,7 @@ async def _check_topics(admin: AIOKafkaAdminClient, broker_count: int) -> list[F
     if existing:
         descriptions = await admin.describe_topics([topic.name for topic in existing])
         partitions = {description["topic"]: description["partitions"] for description in descriptions}
-        configs = await _load_configs(admin, [topic.name for topic in existing])
+        configs = await load_configs(admin, [topic.name for topic in existing])
         for topic in existing:
             config = configs.get(topic.name, {})
             findings += compare_topic(topic, partitions[topic.name], config, min(REPLICATION_FACTOR, broker_count))
@@ -50,7 +50,7 @@ async def _check_topics(admin: AIOKafkaAdminClient, broker_count: int) -> list[F
     return findings
 
 
-async def _load_configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+async def load_configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
     """Return the configuration of each of the topics `names`, by the topic's name."""
     answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
     return {
