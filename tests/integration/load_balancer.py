@@ -3,10 +3,16 @@
 import asyncio
 import itertools
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
+from merchant_sync.parts import GATEWAY, SCHEDULER
 from merchant_sync.stack import Stack
+from platforms.registry import PLATFORMS
+from world import CACHED_JARS, SETTINGS, World
 
 HOST = "127.0.0.1"
 
@@ -101,3 +107,29 @@ class ConnectionEnd:
     def is_cut_off_by(self, other: "ConnectionEnd") -> bool:
         """Return whether the `other` end closed first, without an answer to what this end sent last."""
         return self._last_sent_at > other._last_sent_at and other._closed_at < self._closed_at
+
+
+@contextmanager
+def run_stack_behind_load_balancers() -> Iterator[tuple[World, dict[str, list[LoadBalancer]]]]:
+    """Run a stack whose webhooks and internal calls go through load balancers, as with several instances.
+
+    Yields it with the balancers of each service that has some.
+    """
+    with ExitStack() as exit_stack:
+        folder = exit_stack.enter_context(TemporaryDirectory(prefix="merchant-sync-"))
+        public, internal, scheduler = (
+            exit_stack.enter_context(LoadBalancer(setting, service))
+            for setting, service in (("GATEWAY_PORT", GATEWAY), ("GATEWAY_INTERNAL_PORT", GATEWAY), ("PORT", SCHEDULER))
+        )
+        settings = {
+            **SETTINGS,
+            **{f"{slug.upper()}_WEBHOOK_ADDRESS": f"{public.url}/{slug}/webhook" for slug in PLATFORMS},
+            "GATEWAY_INTERNAL_URL": internal.url,
+            "SCHEDULER_URL": scheduler.url,
+        }
+        stack = Stack(Path(folder) / "data", given=settings, auto_restart=False, cache_dir=CACHED_JARS)
+        for balancer in (public, internal, scheduler):
+            balancer.attach_stack(stack)
+        exit_stack.enter_context(stack)
+        world = exit_stack.enter_context(World(stack))
+        yield world, {GATEWAY: [public, internal], SCHEDULER: [scheduler]}

@@ -3,16 +3,12 @@
 import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
 from contracts.topics import DEAD_LETTER_SUFFIX, list_topics
-from load_balancer import LoadBalancer
-from merchant_sync.stack import Stack
+from load_balancer import LoadBalancer, run_stack_behind_load_balancers
 from rolling_restart import (
     count_outcomes,
     find_overlaps,
@@ -23,7 +19,7 @@ from rolling_restart import (
     watch_objects,
 )
 from topic_reader import TopicContents
-from world import CACHED_JARS, OPEN_STATES, SETTINGS, World, wait_until
+from world import OPEN_STATES, World, wait_until
 
 pytestmark = pytest.mark.integration
 SERVICES = ["gateway", "scheduler", "spaces-writer", "shopify-fetcher", "facebook-fetcher"]
@@ -75,30 +71,9 @@ class Deployment:
 
 @pytest.fixture(scope="module")
 def deployment() -> Iterator[Deployment]:
-    """Start a stack whose webhooks and internal calls go through load balancers, as with several instances."""
-    with ExitStack() as exit_stack:
-        folder = exit_stack.enter_context(TemporaryDirectory(prefix="merchant-sync-"))
-        public, internal, scheduler = (
-            exit_stack.enter_context(LoadBalancer(setting, service))
-            for setting, service in (
-                ("GATEWAY_PORT", "gateway"),
-                ("GATEWAY_INTERNAL_PORT", "gateway"),
-                ("PORT", "scheduler"),
-            )
-        )
-        settings = {
-            **SETTINGS,
-            "SHOPIFY_WEBHOOK_ADDRESS": f"{public.url}/shopify/webhook",
-            "FACEBOOK_WEBHOOK_ADDRESS": f"{public.url}/facebook/webhook",
-            "GATEWAY_INTERNAL_URL": internal.url,
-            "SCHEDULER_URL": scheduler.url,
-        }
-        stack = Stack(Path(folder) / "data", given=settings, auto_restart=False, cache_dir=CACHED_JARS)
-        for balancer in (public, internal, scheduler):
-            balancer.attach_stack(stack)
-        exit_stack.enter_context(stack)
-        world = exit_stack.enter_context(World(stack))
-        yield connect_all(world, {"gateway": [public, internal], "scheduler": [scheduler]})
+    """Start a stack behind load balancers, and connect everything to it."""
+    with run_stack_behind_load_balancers() as (world, balancers):
+        yield connect_all(world, balancers)
 
 
 def connect_all(world: World, balancers: dict[str, list[LoadBalancer]]) -> Deployment:

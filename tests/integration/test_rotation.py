@@ -4,23 +4,19 @@ import base64
 import json
 import secrets
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
 from contracts.topics import DEAD_LETTER_SUFFIX, list_topics
-from load_balancer import LoadBalancer
+from load_balancer import LoadBalancer, run_stack_behind_load_balancers
 from merchant_sync.access import resolve_access
 from merchant_sync.environment import OWNERS
 from merchant_sync.internal_keys import SECRETS
 from merchant_sync.parts import FETCHERS, GATEWAY, SANDBOX, SCHEDULER, SPACES, SPACES_WRITER
-from merchant_sync.stack import Stack
 from platforms.registry import PLATFORMS
 from rolling_restart import Phase, count_outcomes, run_phase
 from topic_reader import TopicContents
-from world import CACHED_JARS, SETTINGS, World, wait_until
+from world import World, wait_until
 
 pytestmark = pytest.mark.integration
 SERVICES = (GATEWAY, SCHEDULER, SPACES_WRITER, *FETCHERS)
@@ -68,25 +64,9 @@ class Installation:
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
-    """Run a stack whose webhooks and internal calls go through load balancers."""
-    with ExitStack() as exit_stack:
-        folder = exit_stack.enter_context(TemporaryDirectory(prefix="merchant-sync-"))
-        public, internal, scheduler = (
-            exit_stack.enter_context(LoadBalancer(setting, service))
-            for setting, service in (("GATEWAY_PORT", GATEWAY), ("GATEWAY_INTERNAL_PORT", GATEWAY), ("PORT", SCHEDULER))
-        )
-        settings = {
-            **SETTINGS,
-            **{f"{slug.upper()}_WEBHOOK_ADDRESS": f"{public.url}/{slug}/webhook" for slug in PLATFORMS},
-            "GATEWAY_INTERNAL_URL": internal.url,
-            "SCHEDULER_URL": scheduler.url,
-        }
-        stack = Stack(Path(folder) / "data", given=settings, auto_restart=False, cache_dir=CACHED_JARS)
-        for balancer in (public, internal, scheduler):
-            balancer.attach_stack(stack)
-        exit_stack.enter_context(stack)
-        world = exit_stack.enter_context(World(stack))
-        yield Installation(world, {GATEWAY: [public, internal], SCHEDULER: [scheduler]})
+    """Run a stack behind load balancers."""
+    with run_stack_behind_load_balancers() as (world, balancers):
+        yield Installation(world, balancers)
 
 
 def rotate_session_and_internal_keys(installation: Installation) -> None:
