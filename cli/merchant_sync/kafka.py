@@ -33,6 +33,9 @@ appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %p %m (%c{1})%n
 rootLogger.level = warn
 rootLogger.appenderRef.console.ref = console
+# It warns of each request that arrives while another one already creates a topic, a dozen times at the first start.
+logger.topics.name = kafka.server.DefaultAutoTopicCreationManager
+logger.topics.level = error
 """
 
 _PROPERTIES = """\
@@ -158,6 +161,7 @@ def build_part(data_dir: Path, cache: Path, port: int, controller_port: int, rep
         "-XX:+UseSerialGC",
         "-Xshare:auto",
         "--sun-misc-unsafe-memory-access=allow",
+        "--enable-native-access=ALL-UNNAMED",
         f"-Dlog4j2.configurationFile={log4j}",
         "-cp",
         ensure_class_path(cache, report),
