@@ -83,6 +83,7 @@ def production(given: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
         "merchant-sync-production-test",
         FILES,
         PUBLIC_URL="https://sync.example.com",
+        TRUSTED_PROXIES="172.16.0.0/12",  # Docker's networks, of which `front` is in one
         KAFKA_IMAGE=_pin("apache/kafka:4.3.1"),
         POSTGRES_IMAGE=_pin("postgres:18"),
         SPACES_BUCKET="merchant-sync",
