@@ -40,8 +40,8 @@ class StoredObject:
         return self.metadata.get("sha256") in (None, hashlib.sha256(self.body).hexdigest())
 
 
-# With 0.1 s between reads. An object that is being replaced is whole again after one or two of them.
 READS_OF_AN_OBJECT = 50
+"""How often an object is read, every 0.1 s. One that is being replaced is whole again after one or two reads."""
 
 
 def create_bucket_client(access: Access) -> "S3Client":

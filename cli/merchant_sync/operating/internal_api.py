@@ -15,6 +15,7 @@ _URL_SETTINGS = {GATEWAY: "GATEWAY_INTERNAL_URL", SCHEDULER: "SCHEDULER_URL"}
 LISTED = 20
 """How many entries of a list are shown unless all are asked for."""
 ALL = 2**31 - 1
+"""The limit for a list that is wanted whole, where the scheduler cuts it unless it is given one."""
 _NO_CONNECTION = "none:none"
 """The name of a connection that does not exist."""
 PAGE_SIZE = 500

@@ -20,7 +20,7 @@ from writer_builders import (
     make_range_completed,
     make_tombstone,
 )
-from writer_harness import Writer
+from writer_harness import Writer, assert_second_delivery_changes_nothing
 
 pytestmark = pytest.mark.integration
 
@@ -67,15 +67,12 @@ async def test_an_unchanged_record_moves_its_version_and_writes_no_body(writer: 
 
 async def test_a_batch_delivered_twice_changes_nothing_and_publishes_the_same_result(writer: Writer) -> None:
     read_id = uuid4()
-    batch = [
+    await assert_second_delivery_changes_nothing(
+        writer,
         make_page(make_product(1, read_at=10), read_id=read_id),
         make_range_completed(read_id, 1),
         make_full_read_completed(read_id, 5),
-    ]
-    first = await writer.ingest(*batch)
-    second = await writer.ingest(*batch)
-    assert [r for e in first for r in e.results] == [r for e in second for r in e.results]
-    assert await writer.query_scalar("SELECT sequence FROM connections") == first[-1].sequence
+    )
 
 
 async def test_only_a_complete_full_read_allows_the_first_snapshot(writer: Writer) -> None:

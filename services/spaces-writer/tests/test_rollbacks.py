@@ -16,7 +16,7 @@ from writer_builders import (
     make_product,
     make_range_completed,
 )
-from writer_harness import Writer
+from writer_harness import Writer, assert_second_delivery_changes_nothing
 
 pytestmark = pytest.mark.integration
 MINUTE = 60_000
@@ -122,14 +122,11 @@ async def test_a_confirmation_that_is_delivered_twice_changes_nothing_more(write
     await store_edited(writer)
     await read_alone(writer, restore(SOON))
     read_id = uuid4()
-    batch = (
+    await assert_second_delivery_changes_nothing(
+        writer,
         make_page(restore(SOON + MINUTE), read_id=read_id),
         make_incremental_read_completed(read_id, 1),
     )
-    first = await writer.ingest(*batch)
-    second = await writer.ingest(*batch)
-    assert [r for e in second for r in e.results] == [r for e in first for r in e.results]
-    assert await writer.query_scalar("SELECT sequence FROM connections") == first[-1].sequence
 
 
 async def test_a_redaction_deletes_what_is_known_of_restored_records(writer: Writer) -> None:

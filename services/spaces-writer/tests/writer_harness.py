@@ -109,3 +109,11 @@ class Writer:
         """Execute `sql`."""
         async with self.database.transaction() as tx:
             await tx.execute(text(sql))
+
+
+async def assert_second_delivery_changes_nothing(writer: Writer, *batch: Any) -> None:
+    """Let Kafka deliver a batch twice, and check that the second time stores nothing and publishes the same results."""
+    first = await writer.ingest(*batch)
+    second = await writer.ingest(*batch)
+    assert [r for e in second for r in e.results] == [r for e in first for r in e.results]
+    assert await writer.query_scalar("SELECT sequence FROM connections") == first[-1].sequence
