@@ -12,7 +12,7 @@ from enum import Enum
 from spaces_writer.versions import Disposition, Version, VersionComparison
 
 CONFIRM_AFTER_MS = 60_000
-"""How far apart the two readings must be: no replica lags for longer."""
+"""How far apart the two readings must be, in ms: replicas hardly ever lag for longer."""
 MAX_NAMED_IDS = 5
 
 

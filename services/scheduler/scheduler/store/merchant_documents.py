@@ -34,7 +34,7 @@ FROM connections WHERE document_changed_at IS NOT NULL GROUP BY 1
 class DocumentBehind:
     """A connection whose latest state the document of its merchant in the bucket does not show, and what it waits for.
 
-    `overdue` is for how many seconds.
+    `overdue` is the number of seconds since its state changed.
     """
 
     connection: str
@@ -44,7 +44,7 @@ class DocumentBehind:
 
 @dataclass(frozen=True)
 class OverdueDocuments:
-    """For how many seconds the merchants' documents have lacked the latest state of one platform's connections."""
+    """How many seconds the longest waiting of one platform's connections has waited for its merchant's document."""
 
     platform: str
     overdue: float
@@ -60,7 +60,8 @@ async def list_behind(
 ) -> tuple[list[DocumentBehind], int]:
     """Return the connections that their merchants' documents do not show as they are, and their number.
 
-    The longest such ones come first, at most `limit`; None means all. With `connection`, only this one is looked for.
+    Those that have waited longest come first. At most `limit` of them are returned; None means all. With `connection`,
+    only this one is looked for.
     """
     rows = (await tx.execute(_LIST_BEHIND, {"connection": connection, "limit": limit})).all()
     behind = [
@@ -75,5 +76,5 @@ async def list_behind(
 
 
 async def list_overdue(tx: AsyncConnection) -> list[OverdueDocuments]:
-    """Return the longest time by platform. An index on such connections is used."""
+    """Return for each platform how long the longest waiting of its connections has waited, if any does."""
     return [OverdueDocuments(*row) for row in await tx.execute(_LIST_OVERDUE)]
