@@ -20,6 +20,8 @@ from merchant_sync.parts import POSTGRES, Part, StackError
 DATABASE = "merchant_sync"
 SUPERUSER = "postgres"
 OWNERS = ("gateway", "scheduler", "spaces_writer")
+PUBLISHED_SCHEMAS = {"spaces_writer_published": "spaces_writer"}
+"""Schemas of views for other services, each with the owner whose tables they show."""
 # PostgreSQL refuses to run as root, so root runs it as this user (the one that the wheel uses as well).
 SYSTEM_USER = "pgserver"
 
@@ -53,6 +55,9 @@ ALTER ROLE {owner} IN DATABASE {database} SET search_path = {owner};
 GRANT CONNECT ON DATABASE {database} TO {owner};
 CREATE SCHEMA IF NOT EXISTS {owner} AUTHORIZATION {owner};
 """
+_PUBLISHED_SCHEMA = """
+CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner};
+"""
 _CLOSE = """
 REVOKE ALL ON DATABASE {database} FROM PUBLIC;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
@@ -80,12 +85,13 @@ def build_url(owner: str, password: str, port: int) -> str:
 
 
 def build_roles_and_schemas_sql(passwords: Mapping[str, str]) -> str:
-    """Return the SQL that creates the role and the schema of every service that owns data.
+    """Return the SQL that creates the role and the schemas of every service that owns data.
 
     `passwords` has the password of each role. Running the SQL again changes nothing.
     """
     roles = (_ROLE.format(owner=owner, password=passwords[owner], database=DATABASE) for owner in OWNERS)
-    return _CLOSE.format(database=DATABASE) + "".join(roles)
+    published = (_PUBLISHED_SCHEMA.format(schema=name, owner=owner) for name, owner in PUBLISHED_SCHEMAS.items())
+    return _CLOSE.format(database=DATABASE) + "".join((*roles, *published))
 
 
 def _ensure_system_user() -> str:

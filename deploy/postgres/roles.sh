@@ -20,3 +20,7 @@ GRANT CONNECT ON DATABASE :"database" TO :"owner";
 CREATE SCHEMA :"owner" AUTHORIZATION :"owner";
 SQL
 done
+# The spaces-writer shows readers its data by the views of a second schema.
+run <<'SQL'
+CREATE SCHEMA spaces_writer_published AUTHORIZATION spaces_writer;
+SQL

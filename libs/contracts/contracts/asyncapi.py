@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from contracts.events import EVENTS
-from contracts.headers import CLOUD_EVENT, DEAD_LETTER, TRACE
+from contracts.headers import CLOUD_EVENT, DEAD_LETTER, FEED, TRACE
 from contracts.schemas.generation import render_schemas
 from contracts.topics import PARTITIONS, RETENTION_MS, Topic
 
@@ -23,7 +23,7 @@ _INFO = {
     "description": (
         "The events that the services of merchant-sync exchange over Kafka. The key of every message is its connection "
         "(`platform:account`), the unit of ordering. Fields may be added to an event; any other change is a new topic. "
-        f"No message is kept longer than {_DAYS} days, except the last one of each key on `connection.changed`."
+        f"No message is kept longer than {_DAYS} days, except the last one of each key on compacted topics."
     ),
 }
 
@@ -111,7 +111,7 @@ def _build_schemas() -> dict[str, Any]:
         schemas |= schema.pop("$defs", {})
         schemas[schema["title"]] = schema
     schemas["CloudEventHeaders"] = _build_header_schema(
-        "CloudEvents attributes", {**CLOUD_EVENT, **TRACE}, required=CLOUD_EVENT
+        "CloudEvents attributes", {**CLOUD_EVENT, **TRACE, **FEED}, required=CLOUD_EVENT
     )
     schemas["DeadLetterHeaders"] = _build_header_schema(
         "The headers of the message, and why it is dead-lettered",

@@ -502,6 +502,173 @@ class DataStored(Event):
     erasure: Erasure | None = None
 
 
+class FeedEntry(Event):
+    """One record on the change feed or in a read, as it was when the page was built.
+
+    Consumers keep an entry if its `sequence` is higher than that of the entry they have of the record, and ignore it
+    otherwise. They keep that of a deleted record as well. So entries may arrive twice, late, or folded together.
+    """
+
+    resource: str
+    id: str
+    sequence: int
+    """The connection's sequence number of the record's last change. It may be higher than the page's `through`."""
+    operation: Literal["create", "update", "delete", "read"]
+    """`create` and `update` both mean that `body` replaces what is known of the record; `create` says that it did not
+    exist at the page's `after`. `delete` has no body. An entry of a `RecordsRead` has `read`."""
+    changed_at: int
+    """When the spaces-writer stored the change."""
+    changed_by: UUID | None = None
+    """The id of the read that brought the change: the full sync, or the incremental read of one or more syncs."""
+    updated_at: datetime | None = None
+    """The time at which the platform last changed the record; None if the platform does not tell."""
+    read_at: int = 0
+    """When the record was read from the platform."""
+    sha256: str | None = None
+    """The SHA-256 of the body's canonical JSON in hexadecimal; None for a deleted record."""
+    parent: str | None = None
+    """The id of the parent record; None if there is none."""
+    body: dict[str, Any] | None = None
+    """The record, without its volatile fields. None for a deleted record, and on a page with a `chunk` of it."""
+
+
+class BodyChunk(Event):
+    """A part of the body of the only entry of a page: the body is too large for one message.
+
+    The texts of all chunks, joined in order, are the body's JSON. The pages follow each other. All but the last leave
+    the consumer where it is (`through` equals `after`). A page with chunk 0 begins anew.
+    """
+
+    number: int
+    count: int
+    text: str
+
+
+class RecordChanged(Event):
+    """A page of a connection's change feed. Published by the spaces-writer, in the order of the sequence numbers.
+
+    The page has every record whose last change has a sequence number above `after` and up to `through`. A consumer
+    that stands at `after` stands at `through` when it has handled the page. One that stands elsewhere below `after` has
+    a gap: it requests a read (`ReadRequested`), or reads the published views. One at `through` or above it has seen the
+    page. Idempotency key: (`feed`, `epoch`, `through`); of each record, its entry's `sequence`.
+    """
+
+    connection: ConnectionName
+    feed: UUID
+    """The id of the feed. It is renewed when the spaces-writer's database was restored or failed over, because its
+    sequence numbers may then be used again: what is known by another feed's numbers must be read again."""
+    epoch: Epoch
+    after: int
+    through: int
+    erased: bool = False
+    """Whether all data of the connection was deleted. Consumers then delete all they have of it, and keep `through`."""
+    changes: tuple[FeedEntry, ...] = ()
+    chunk: BodyChunk | None = None
+
+
+class ReadRequested(Event):
+    """A request for the whole state of a connection as `RecordsRead`. Consumed by the spaces-writer.
+
+    Published by whoever consumes the change feed and has a gap, or begins. Idempotency key: `read_id`.
+    """
+
+    read_id: UUID
+    connection: ConnectionName
+    requested_at: int
+
+
+class RecordsRead(Event):
+    """A page of the whole state of a connection, on request. Published by the spaces-writer.
+
+    The pages of one read have every record that exists throughout the read. A record that changes in the meantime is
+    also on the change feed above the sequence number `changes_follow`, from which the consumer goes on there. It keeps
+    the entry with the higher sequence number. Idempotency key: (`read_id`, `page`, the chunk's number).
+    """
+
+    connection: ConnectionName
+    feed: UUID
+    epoch: Epoch
+    read_id: UUID
+    page: int
+    records: tuple[FeedEntry, ...] = ()
+    chunk: BodyChunk | None = None
+    changes_follow: int | None = None
+    """On the last page: the sequence number from which the change feed continues this read; None on all others."""
+
+
+class SyncState(Event):
+    """What the scheduler's ledger says about one sync."""
+
+    sync_id: UUID
+    mode: Literal["full", "incremental"]
+    cause: str
+    state: Literal["queued", "running", "storing", "success", "failed", "cancelled"]
+    requested_at: int
+    started_at: int | None = None
+    finished_at: int | None = None
+    records: int = 0
+    """The number of records that were read so far."""
+    changed: int = 0
+    deleted: int = 0
+    sequence: int | None = None
+    """From state `storing` on: the connection's sequence number that includes all data of the sync."""
+    reason: str | None = None
+    coalesced_into: UUID | None = None
+    """The sync that does the work of this one; both end together."""
+
+
+class SyncChanged(Event):
+    """The state of a connection's syncs. Published by the scheduler whenever it changes, at most a few times a second.
+
+    The topic is compacted: the last event of a connection says all that is to be known. Idempotency key: (`connection`,
+    `revision`). Of a redacted connection only the connection, the epoch and the revision are left.
+    """
+
+    connection: ConnectionName
+    epoch: Epoch
+    revision: int
+    """A number that rises with each event of the connection."""
+    fully_read: bool = False
+    """Whether a full sync has succeeded since the account was connected."""
+    last_success_at: int | None = None
+    """When the data of the latest successful sync was in the bucket."""
+    last_error: str | None = None
+    """Why the latest sync failed; None if the latest one that ended has not failed."""
+    next_poll_at: int | None = None
+    blocked: str | None = None
+    """Why the platform refuses every call about the account ("the account is ..."); None if it does not."""
+    syncs: tuple[SyncState, ...] = ()
+    """All syncs that have not ended, and those that ended last: at most 50 in all, newest first."""
+
+
+class ApiKey(Event):
+    """A key with which readers of the data API prove who they are. The key itself is shown once, and stored nowhere."""
+
+    id: UUID
+    name: str
+    prefix: str
+    """The visible beginning of the key, which tells keys apart in lists and logs."""
+    sha256: str
+    """The SHA-256 of the key in hexadecimal."""
+    scopes: tuple[Literal["read", "refresh", "manage"], ...]
+    epoch: Epoch
+    merchant: UUID
+    """A key is good only for the epoch and the merchant that the connection had when the key was made."""
+    expires_at: int | None = None
+
+
+class KeysChanged(Event):
+    """All keys of a connection. Published by the gateway; read by the data API.
+
+    The topic is compacted. Idempotency key: (`connection`, `revision`). A key that is no longer listed is revoked.
+    """
+
+    connection: ConnectionName
+    revision: int
+    """A number that rises with each change of the connection's keys."""
+    keys: tuple[ApiKey, ...] = ()
+
+
 EVENTS: tuple[type[Event], ...] = (
     ConnectionChanged,
     SyncRequested,
@@ -514,5 +681,10 @@ EVENTS: tuple[type[Event], ...] = (
     DirectReadCompleted,
     IncrementalReadCompleted,
     DataStored,
+    RecordChanged,
+    ReadRequested,
+    RecordsRead,
+    SyncChanged,
+    KeysChanged,
 )
 """The events whose JSON Schemas are committed in `schemas/`."""

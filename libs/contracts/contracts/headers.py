@@ -21,6 +21,9 @@ CLOUD_EVENT = {
 TRACEPARENT = "traceparent"
 TRACE = {TRACEPARENT: "The span that publishes it (W3C), where traces are exported; a malformed one is ignored"}
 """The header that an event may have, with its description."""
+FEED_CURSOR = "feed-cursor"
+FEED = {FEED_CURSOR: "On a page of a change feed: the cursor of its end, as the data API has it"}
+"""The header of a page of a change feed, with its description. It tells what a page reaches without its body."""
 DEAD_LETTER = {
     "dlq-topic": "The topic of the message",
     "dlq-partition": "Its partition in that topic",

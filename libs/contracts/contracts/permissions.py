@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from contracts.topics import DEAD_LETTER_SUFFIX, Topic, list_topics
+from contracts.topics import DEAD_LETTER_SUFFIX, OPERATOR, Topic, list_topics
 
-OPERATOR = "operator"
-"""The user of the operator's command. It sees all topics and groups, reads dead letters, and writes them back."""
 AUTOSCALER = "keda"
 """The user of the autoscaler, which only sees how far consumer groups are behind."""
 

@@ -17,8 +17,13 @@ from contracts.events import (
     FullSyncStepRequested,
     IdsListed,
     IncrementalReadCompleted,
+    KeysChanged,
     RangeCompleted,
+    ReadRequested,
+    RecordChanged,
     RecordsPage,
+    RecordsRead,
+    SyncChanged,
     SyncProgressed,
     SyncRequested,
 )
@@ -28,11 +33,26 @@ PARTITIONS = 12
 
 RETENTION_MS = 7 * 24 * 3600 * 1000
 """The longest time in ms that a message is kept. The latest message of each key on a compacted topic is kept longer."""
+COMPACTION_LAG_MS = 3 * 24 * 3600 * 1000
+"""The shortest time in ms that a connection's state is kept after a newer one. When a merchant is redacted and then
+connects again, a service that was down must still receive the redaction."""
+FEED_RETENTION_MS = 24 * 3600 * 1000
+"""The longest time in ms that a message with the data of records for readers is kept. The state itself is in the
+spaces-writer's published views."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """The largest size of a message in bytes, before compression. The producer refuses larger messages."""
 
+DATA_API = "data-api"
+OPERATOR = "operator"
+"""The user of the operator's command. It sees all topics and groups, reads dead letters, and writes them back."""
+
 CONNECTION_CHANGED = "connection.changed"
 DATA_STORED = "data.stored"
+RECORD_CHANGED = "record.changed"
+READ_REQUESTED = "read.requested"
+RECORDS_READ = "records.read"
+SYNC_CHANGED = "sync.changed"
+KEY_CHANGED = "key.changed"
 DEAD_LETTER_SUFFIX = ".dlq"
 _PLATFORM_TOPIC = re.compile(r"(?:sync\.requested|sync\.progressed|data\.fetched)\.([^.]+)(?:\.full)?")
 
@@ -77,13 +97,16 @@ def get_dead_letter_topic(topic: str) -> str:
 class Topic:
     """The definition of a topic, from which it is created and documented.
 
-    A topic with `compact` keeps the latest message of each key for ever. `producers` and `consumers` are names of
+    A topic with `compact` keeps the latest message of each key for ever, and others for `compaction_lag_ms` at least.
+    Any other topic keeps no message longer than `retention_ms`. `producers` and `consumers` are names of
     services; `observers` are services that read messages without a consumer group. `events` is empty for a dead letter
     topic, because such a topic may hold any message of the topic that it belongs to.
     """
 
     name: str
     compact: bool = False
+    compaction_lag_ms: int = 0
+    retention_ms: int = RETENTION_MS
     description: str = ""
     producers: tuple[str, ...] = ()
     consumers: tuple[str, ...] = ()
@@ -94,7 +117,7 @@ class Topic:
 def list_topics(platforms: tuple[str, ...]) -> tuple[Topic, ...]:
     """Return the definitions of all topics, including those of each of `platforms` and all dead letter topics."""
     topics = tuple(_build_topics(platforms))
-    return (*topics, *(_build_dead_letter_topic(topic) for topic in topics))
+    return (*topics, *(_build_dead_letter_topic(topic) for topic in topics if topic.consumers))
 
 
 def _build_topics(platforms: tuple[str, ...]) -> Iterator[Topic]:
@@ -102,9 +125,11 @@ def _build_topics(platforms: tuple[str, ...]) -> Iterator[Topic]:
     yield Topic(
         CONNECTION_CHANGED,
         compact=True,
+        compaction_lag_ms=COMPACTION_LAG_MS,
         description="the full state of a connection",
         producers=("gateway",),
         consumers=("scheduler", *writer),
+        observers=(DATA_API,),
         events=(ConnectionChanged,),
     )
     for platform in platforms:
@@ -114,7 +139,53 @@ def _build_topics(platforms: tuple[str, ...]) -> Iterator[Topic]:
         description="what was stored: totals, sync results, records to verify, uploads, erasures",
         producers=writer,
         consumers=("scheduler",),
+        observers=(DATA_API,),
         events=(DataStored,),
+    )
+    yield from _build_feed_topics(writer)
+
+
+def _build_feed_topics(writer: tuple[str, ...]) -> Iterator[Topic]:
+    """Yield the topics that tell readers what has changed, and what the data API must know to answer them."""
+    yield Topic(
+        RECORD_CHANGED,
+        retention_ms=FEED_RETENTION_MS,
+        description="the change feed: records that were created, updated or deleted, in order",
+        producers=writer,
+        observers=(DATA_API, OPERATOR),
+        events=(RecordChanged,),
+    )
+    yield Topic(
+        READ_REQUESTED,
+        retention_ms=FEED_RETENTION_MS,
+        description="publish the whole state of this connection",
+        producers=(OPERATOR,),
+        consumers=writer,
+        events=(ReadRequested,),
+    )
+    yield Topic(
+        RECORDS_READ,
+        retention_ms=FEED_RETENTION_MS,
+        description="the whole state of a connection, on request",
+        producers=writer,
+        observers=(OPERATOR,),
+        events=(RecordsRead,),
+    )
+    yield Topic(
+        SYNC_CHANGED,
+        compact=True,
+        description="the state of a connection's syncs",
+        producers=("scheduler",),
+        observers=(DATA_API,),
+        events=(SyncChanged,),
+    )
+    yield Topic(
+        KEY_CHANGED,
+        compact=True,
+        description="the keys of a connection for the data API, as hashes",
+        producers=("gateway",),
+        observers=(DATA_API,),
+        events=(KeysChanged,),
     )
 
 

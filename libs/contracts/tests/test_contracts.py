@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from contracts.events import EVENTS, FETCHED_ADAPTER, Event, RecordsPage, SyncRequested, parse_account, parse_platform
 from contracts.headers import build_headers, derive_id
 from contracts.schemas.generation import render_schemas
-from contracts.topics import CONNECTION_CHANGED, list_topics
+from contracts.topics import CONNECTION_CHANGED, KEY_CHANGED, SYNC_CHANGED, list_topics
 
 
 @pytest.mark.parametrize("name", render_schemas())
@@ -92,11 +92,12 @@ def test_headers_are_cloud_events_attributes() -> None:
     assert headers["ce_id"] == b"e1"
 
 
-def test_every_topic_has_dead_letters_and_only_connections_are_kept_for_ever() -> None:
+def test_every_topic_with_consumers_has_dead_letters_and_only_states_are_kept_for_ever() -> None:
     topics = list_topics(("shopify", "facebook"))
     names = {topic.name for topic in topics}
-    assert {f"{name}.dlq" for name in names if not name.endswith(".dlq")} <= names
-    assert [topic.name for topic in topics if topic.compact] == [CONNECTION_CHANGED]
+    consumed = {topic.name for topic in topics if topic.consumers and not topic.name.endswith(".dlq")}
+    assert {name.removesuffix(".dlq") for name in names if name.endswith(".dlq")} == consumed
+    assert [topic.name for topic in topics if topic.compact] == [CONNECTION_CHANGED, SYNC_CHANGED, KEY_CHANGED]
 
 
 def test_an_error_names_the_field_and_never_its_value() -> None:

@@ -15,7 +15,7 @@ from aiokafka.errors import (
     for_code,
 )
 
-from contracts.topics import MAX_MESSAGE_BYTES, PARTITIONS, RETENTION_MS, Topic
+from contracts.topics import MAX_MESSAGE_BYTES, PARTITIONS, Topic
 from messaging.brokers import Brokers
 from messaging.errors import UnavailableError
 
@@ -25,32 +25,33 @@ REPLICATION_FACTOR = 3
 SEGMENT_MS = 6 * 3600 * 1000
 """The longest time in ms for which messages are added to one log segment. Kafka deletes a segment as a whole when its
 newest message is old enough, so its oldest message may be kept this much longer."""
+MIN_SEGMENTS = 12
+"""The number of segments to which a topic's messages are added at least, so that the time for which one is kept is
+nearly the topic's retention."""
 DELETION_DELAY_MS = 3600 * 1000
 """The time in ms that is reserved for the delay of a deletion. Brokers check for old segments only every few minutes
 and delete a segment a little later. Moreover, a message's timestamp may be earlier than its arrival."""
-_AGE_MS = RETENTION_MS - SEGMENT_MS - DELETION_DELAY_MS
-MIN_COMPACTION_LAG_MS = 3 * 24 * 3600 * 1000
-"""The shortest time in ms that a message on a compacted topic is kept after a newer message of its key. When a merchant
-is redacted and then connects again, a service that was down must still receive the redaction."""
 
 
 def build_config(topic: Topic) -> dict[str, str]:
-    """Return the Kafka settings with which `topic` is created. They keep no message longer than `RETENTION_MS`.
+    """Return the Kafka settings with which `topic` is created. They keep no message longer than its retention.
 
     There are two exceptions on a compacted topic. The last message of each key is kept for ever. And older messages may
     be kept longer if no new message arrives, because Kafka compacts a segment only after a message that follows it.
     """
+    segment_ms = min(SEGMENT_MS, topic.retention_ms // MIN_SEGMENTS)
+    age_ms = topic.retention_ms - segment_ms - DELETION_DELAY_MS
     retention = (
         {
             "cleanup.policy": "compact",
             "min.cleanable.dirty.ratio": "0.1",
-            "min.compaction.lag.ms": str(MIN_COMPACTION_LAG_MS),
-            "max.compaction.lag.ms": str(_AGE_MS),
+            "min.compaction.lag.ms": str(topic.compaction_lag_ms),
+            "max.compaction.lag.ms": str(age_ms),
         }
         if topic.compact
-        else {"cleanup.policy": "delete", "retention.ms": str(_AGE_MS)}
+        else {"cleanup.policy": "delete", "retention.ms": str(age_ms)}
     )
-    return {"max.message.bytes": str(MAX_MESSAGE_BYTES + 64 * 1024), "segment.ms": str(SEGMENT_MS), **retention}
+    return {"max.message.bytes": str(MAX_MESSAGE_BYTES + 64 * 1024), "segment.ms": str(segment_ms), **retention}
 
 
 async def ensure_topics(brokers: Brokers, topics: tuple[Topic, ...], *, service: str) -> None:
