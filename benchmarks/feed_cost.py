@@ -167,8 +167,10 @@ class MeasuredWriter:
 
     async def drop(self) -> None:
         """Drop the tables."""
-        async with self._database.transaction() as tx:
+        database = Database(self._stack.build_admin_database_url(), schema=self._schema, pool_size=1)
+        async with database.transaction() as tx:
             await tx.execute(text(f'DROP SCHEMA "{self._schema}", "{self._schema}_published" CASCADE'))
+        await database.close()
 
 
 async def measure_round(
@@ -179,11 +181,11 @@ async def measure_round(
     first = list(make_pages([make_product(number, 0) for number in range(products)], PAGE_RECORDS, uuid4()))
     edited = [make_product(choose.randrange(products), version + 1) for version in range(changes)]
     burst = list(make_pages(edited, CHANGED_TOGETHER, uuid4()))
+    writer = MeasuredWriter(stack, brokers, has_feed=has_feed)
     async with AsyncExitStack() as exits:
-        writer = MeasuredWriter(stack, brokers, has_feed=has_feed)
         await writer.start(exits)
         costs = [await writer.measure(first), await writer.measure(burst)]
-        await writer.drop()
+    await writer.drop()
     return costs, writer.published
 
 

@@ -6,10 +6,9 @@ Kafka is stored, and which reads of whole states are requested.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.feed_cursors import FeedCursor
@@ -35,36 +34,32 @@ ON CONFLICT (connection) DO UPDATE SET sequence = EXCLUDED.sequence,
 """)
 _LOCK_LEASE = text("SELECT pg_try_advisory_xact_lock(hashtext(current_schema() || '.feed'))")
 _LIST_BEHIND = text("""
-SELECT connection, published FROM feed_positions WHERE published < sequence AND connection > :after
-ORDER BY connection LIMIT :limit
+SELECT connection, published,
+    CAST(extract(epoch FROM now() - min(behind_since) OVER ()) AS double precision) AS lag
+FROM feed_positions WHERE published < sequence AND connection > :after ORDER BY connection LIMIT :limit
 """)
 _SAVE_PUBLISHED = text("""
 UPDATE feed_positions SET published = :through WHERE connection = :connection AND published = :after
 """)
-_LOAD_HEAD = text("""
-SELECT f.id, c.epoch, c.sequence, c.erased_sequence FROM connections c CROSS JOIN feed f WHERE connection = :connection
-""")
-_LOAD_LAG = text("""
-SELECT CAST(extract(epoch FROM now() - min(behind_since)) AS double precision) FROM feed_positions
-WHERE published < sequence
-""")
-_COLUMNS = """r.resource, r.id, r.sequence, r.created_sequence, r.content_hash, r.updated_at, r.read_at, r.changed_at,
-    r.changed_by, r.parent, r.body_bytes"""
-# `sum(...) OVER` counts the bytes of the rows before: the first record is on the page, whatever its size.
+# `sum(...) OVER` counts the bytes of the rows before: the first record is on the page, whatever its size. The row of
+# the connection is there even if no record is.
 _LOAD_PAGE = """
-SELECT r.*, b.body FROM (
-    SELECT listed.*, sum(body_bytes) OVER (ORDER BY number) - body_bytes AS bytes_before FROM (
-        SELECT {columns}, row_number() OVER (ORDER BY {order}) AS number
-        FROM records r WHERE connection = :connection AND {condition} ORDER BY {order} LIMIT :limit) listed) r
-LEFT JOIN LATERAL (
-    SELECT body FROM bodies
-    WHERE connection = :connection AND bodies.resource = r.resource AND bodies.id = r.id OFFSET 0) b ON true
-WHERE bytes_before < :max_bytes ORDER BY number
+SELECT f.id AS feed, c.epoch, c.sequence AS head, c.erased_sequence, page.*
+FROM connections c CROSS JOIN feed f LEFT JOIN (
+    SELECT r.*, b.body FROM (
+        SELECT listed.*, sum(body_bytes) OVER (ORDER BY number) - body_bytes AS bytes_before FROM (
+            SELECT resource, id, sequence, created_sequence, content_hash, updated_at, read_at, changed_at, changed_by,
+                parent, body_bytes, row_number() OVER (ORDER BY {order}) AS number
+            FROM records WHERE connection = :connection AND {condition} ORDER BY {order} LIMIT :limit) listed) r
+    LEFT JOIN LATERAL (
+        SELECT body FROM bodies
+        WHERE connection = :connection AND bodies.resource = r.resource AND bodies.id = r.id OFFSET 0) b ON true
+    WHERE bytes_before < :max_bytes) page ON true
+WHERE c.connection = :connection ORDER BY number
 """
-_LOAD_CHANGES = text(_LOAD_PAGE.format(columns=_COLUMNS, order="sequence", condition="sequence > :after"))
+_LOAD_CHANGES = text(_LOAD_PAGE.format(order="sequence", condition="sequence > :after"))
 _LOAD_STATE = text(
     _LOAD_PAGE.format(
-        columns=_COLUMNS,
         order="resource, id",
         condition="(resource, id) > (:after_resource, :after_id) AND content_hash IS NOT NULL",
     )
@@ -85,19 +80,16 @@ _DELETE_READ = text("DELETE FROM feed_reads WHERE connection = :connection AND r
 
 
 @dataclass(frozen=True)
-class FeedHead:
-    """The end of a connection's feed, and the sequence number at which all of its data was deleted last (0: never)."""
+class StoredPage:
+    """Changes in order, and the end of the feed at the same moment. `is_last` says that there are no more of them.
 
-    cursor: FeedCursor
-    erased_sequence: int
-
-
-@dataclass(frozen=True)
-class ChangesPage:
-    """Changes in order. `is_last` says that there were no more when they were loaded."""
+    `erased_sequence` is the number at which all data of the connection was deleted last; 0 if it never was.
+    """
 
     changes: Sequence[StoredChange]
     is_last: bool
+    head: FeedCursor
+    erased_sequence: int
 
 
 @dataclass(frozen=True)
@@ -133,12 +125,14 @@ async def lock_lease(tx: AsyncConnection) -> bool:
     return bool((await tx.execute(_LOCK_LEASE)).scalar())
 
 
-async def list_behind(tx: AsyncConnection, after: str, limit: int) -> list[tuple[str, int]]:
+async def list_behind(tx: AsyncConnection, after: str, limit: int) -> tuple[list[tuple[str, int]], float]:
     """Return connections with unpublished changes, and up to which sequence number each is published.
 
-    They are in the order of their names, of which the first one follows `after`.
+    They are in the order of their names, of which the first one follows `after`. The second value is the age in seconds
+    of the oldest unpublished change of all that follow; 0 if there is none.
     """
-    return [(row.connection, row.published) for row in await tx.execute(_LIST_BEHIND, {"after": after, "limit": limit})]
+    rows = (await tx.execute(_LIST_BEHIND, {"after": after, "limit": limit})).all()
+    return [(row.connection, row.published) for row in rows], rows[0].lag if rows else 0.0
 
 
 async def save_published(tx: AsyncConnection, connection: str, *, after: int, through: int) -> None:
@@ -146,30 +140,19 @@ async def save_published(tx: AsyncConnection, connection: str, *, after: int, th
     await tx.execute(_SAVE_PUBLISHED, {"connection": connection, "after": after, "through": through})
 
 
-async def load_lag(tx: AsyncConnection) -> float:
-    """Return the seconds for which the oldest unpublished change has waited; 0 if all are published."""
-    return float((await tx.execute(_LOAD_LAG)).scalar() or 0.0)
-
-
-async def load_head(tx: AsyncConnection, connection: str) -> FeedHead:
-    """Return the end of the connection's feed."""
-    row = (await tx.execute(_LOAD_HEAD, {"connection": connection})).one()
-    return FeedHead(FeedCursor(row.id, row.epoch, row.sequence), row.erased_sequence)
-
-
-async def load_changes(tx: AsyncConnection, connection: str, after: int) -> ChangesPage:
+async def load_changes(tx: AsyncConnection, connection: str, after: int) -> StoredPage:
     """Return the changes that follow the sequence number `after`, as many as one page may have."""
     return await _load_page(tx, _LOAD_CHANGES, {"connection": connection, "after": after})
 
 
-async def load_state(tx: AsyncConnection, connection: str, after_resource: str, after_id: str) -> ChangesPage:
+async def load_state(tx: AsyncConnection, connection: str, after_resource: str, after_id: str) -> StoredPage:
     """Return the last changes of the living records that follow this one in the order of resource and id."""
     return await _load_page(
         tx, _LOAD_STATE, {"connection": connection, "after_resource": after_resource, "after_id": after_id}
     )
 
 
-async def _load_page(tx: AsyncConnection, statement: Any, parameters: dict[str, object]) -> ChangesPage:
+async def _load_page(tx: AsyncConnection, statement: TextClause, parameters: dict[str, object]) -> StoredPage:
     limits = {"limit": PAGE_RECORDS, "max_bytes": PAGE_BYTES}
     rows = (await tx.execute(statement, {**parameters, **limits})).all()
     changes = [
@@ -187,9 +170,11 @@ async def _load_page(tx: AsyncConnection, statement: Any, parameters: dict[str, 
             row.body,
         )
         for row in rows
+        if row.resource is not None
     ]
-    is_full = len(rows) == PAGE_RECORDS or sum(row.body_bytes for row in rows) >= PAGE_BYTES
-    return ChangesPage(changes, is_last=not is_full)
+    is_full = len(changes) == PAGE_RECORDS or sum(row.body_bytes or 0 for row in rows) >= PAGE_BYTES
+    first = rows[0]
+    return StoredPage(changes, not is_full, FeedCursor(first.feed, first.epoch, first.head), first.erased_sequence)
 
 
 async def save_read_request(tx: AsyncConnection, connection: str, read_id: UUID) -> None:
