@@ -117,6 +117,7 @@ def test_a_copy_by_the_documented_consumer_equals_what_is_stored(
             consumer.start()
             world.stack.kill("spaces-writer")
         if turn == 3:
+            world.stack.start_part("spaces-writer")
             world.poll_shop_now(shop)
     world.wait_until_equal(shop, within=120)
     wait_until_copied(world, shop, consumer)
