@@ -11,7 +11,7 @@ import time
 
 from benchmarks.workers import build_command
 
-NAMES = ("webhooks", "first-sync", "completeness", "latency", "burst", "idle-topic", "hostile-senders")
+NAMES = ("webhooks", "first-sync", "completeness", "latency", "burst", "feed-cost", "idle-topic", "hostile-senders")
 
 
 def main(names: list[str]) -> int:

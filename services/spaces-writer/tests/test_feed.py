@@ -204,6 +204,32 @@ async def test_every_connection_has_its_turn(writer: Writer, feed: Feed, monkeyp
     assert {page.connection for page in await feed.publish_all()} == set(names)
 
 
+async def test_pages_are_prompt_only_for_a_connection_that_readers_are_shown(writer: Writer, feed: Feed) -> None:
+    await writer.update_connection(make_page_connection())
+    await writer.ingest(make_page(make_product(1, read_at=1_000)))
+    assert not await feed.relay.publish_pages() and feed.publisher.messages == []
+    many = make_page(*(make_product(n, read_at=2_000) for n in range(2, 2 + feed_store.PAGE_RECORDS)))
+    await writer.ingest(many)
+    while await feed.relay.publish_pages():
+        pass
+    assert [len(RecordChanged.model_validate_json(body).changes) for _, body in feed.publisher.messages] == [500]
+    feed.publisher.messages.clear()
+    await writer.ingest_full_read(*make_full_read(make_page_record(read_at=10)))
+    assert not await feed.relay.publish_pages()
+    assert [orjson.loads(body)["connection"] for _, body in feed.publisher.messages] == [PAGE]
+
+
+async def test_the_lag_is_the_age_of_what_is_not_published(writer: Writer, feed: Feed) -> None:
+    await writer.ingest(make_page(make_product(1, read_at=1_000)))
+    await writer.execute("UPDATE feed_positions SET behind_since = now() - interval '5 minutes'")
+    await feed.publish_all()
+    await feed.publish_all()
+    assert feed.lags[0] >= 300 and feed.lags[-1] == 0
+    await writer.ingest(make_page(make_product(2, read_at=1_000)))
+    await feed.publish_all()
+    assert 0 < feed.lags[-1] < 300
+
+
 async def test_an_erasure_is_on_the_feed(writer: Writer, feed: Feed) -> None:
     copy = Copy()
     await writer.update_connection(make_page_connection())

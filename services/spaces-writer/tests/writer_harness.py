@@ -139,6 +139,7 @@ class Feed:
     """The relay of the change feed, and what it has published."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self.publisher = RecordingPublisher()
         self.lags: list[float] = []
         self.relay = FeedRelay(
@@ -146,9 +147,15 @@ class Feed:
         )
 
     async def publish_all(self) -> list[RecordChanged]:
-        """Let the relay publish until it has nothing to do. Return the pages of changes that it has published."""
-        while await self.relay.publish_pages():
-            pass
+        """Let the relay publish until it has nothing to do. Return the pages of changes that it has published.
+
+        What waits for a full page, because nobody is shown the connection yet, has waited long enough.
+        """
+        while True:
+            async with self._database.transaction() as tx:
+                await tx.execute(text("UPDATE feed_positions SET published_at = now() - interval '1 minute'"))
+            if not await self.relay.publish_pages():
+                break
         messages, self.publisher.messages = self.publisher.messages, []
         return [RecordChanged.model_validate_json(body) for topic, body in messages if topic == RECORD_CHANGED]
 

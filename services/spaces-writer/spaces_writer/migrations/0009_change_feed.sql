@@ -31,13 +31,14 @@ CREATE TABLE feed (
 );
 INSERT INTO feed (id, database) VALUES (gen_random_uuid(), '');
 
--- How far the changes of a connection are published to Kafka, how far there are any, and since when there are some that
--- are not published.
+-- How far there are changes of a connection, how far they are published to Kafka, since when there are some that are not,
+-- and when the last page was published.
 CREATE TABLE feed_positions (
     connection text PRIMARY KEY,
     sequence bigint NOT NULL,
     published bigint NOT NULL DEFAULT 0,
-    behind_since timestamptz NOT NULL DEFAULT now()
+    behind_since timestamptz NOT NULL DEFAULT now(),
+    published_at timestamptz NOT NULL DEFAULT now()
 );
 INSERT INTO feed_positions (connection, sequence) SELECT connection, sequence FROM connections;
 CREATE INDEX feed_positions_behind ON feed_positions (connection) WHERE published < sequence;

@@ -33,13 +33,19 @@ ON CONFLICT (connection) DO UPDATE SET sequence = EXCLUDED.sequence,
     behind_since = CASE WHEN f.published < f.sequence THEN f.behind_since ELSE now() END
 """)
 _LOCK_LEASE = text("SELECT pg_try_advisory_xact_lock(hashtext(current_schema() || '.feed'))")
-_LIST_BEHIND = text("""
+# Before the first full sync has succeeded no reader is shown anything: full pages cost less than prompt ones.
+_LIST_BEHIND = text(f"""
 SELECT connection, published,
     CAST(extract(epoch FROM now() - min(behind_since) OVER ()) AS double precision) AS lag
-FROM feed_positions WHERE published < sequence AND connection > :after ORDER BY connection LIMIT :limit
+FROM feed_positions f JOIN connections c USING (connection)
+WHERE published < f.sequence AND connection > :after
+    AND (c.fully_read OR f.sequence - published >= {PAGE_RECORDS} OR published_at < now() - interval '1 second')
+ORDER BY connection LIMIT :limit
 """)
 _SAVE_PUBLISHED = text("""
-UPDATE feed_positions SET published = :through WHERE connection = :connection AND published = :after
+UPDATE feed_positions SET published = :through, published_at = now(),
+    behind_since = CASE WHEN CAST(:is_last AS boolean) THEN now() ELSE behind_since END
+WHERE connection = :connection AND published = :after
 """)
 # `sum(...) OVER` counts the bytes of the rows before: the first record is on the page, whatever its size. The row of
 # the connection is there even if no record is.
@@ -135,9 +141,13 @@ async def list_behind(tx: AsyncConnection, after: str, limit: int) -> tuple[list
     return [(row.connection, row.published) for row in rows], rows[0].lag if rows else 0.0
 
 
-async def save_published(tx: AsyncConnection, connection: str, *, after: int, through: int) -> None:
-    """Store that the changes up to `through` are published, unless another process has published beyond `after`."""
-    await tx.execute(_SAVE_PUBLISHED, {"connection": connection, "after": after, "through": through})
+async def save_published(tx: AsyncConnection, connection: str, *, after: int, through: int, is_last: bool) -> None:
+    """Store that the changes up to `through` are published, unless another process has published beyond `after`.
+
+    `is_last` says that there were no more of them when `tx` began.
+    """
+    values = {"connection": connection, "after": after, "through": through, "is_last": is_last}
+    await tx.execute(_SAVE_PUBLISHED, values)
 
 
 async def load_changes(tx: AsyncConnection, connection: str, after: int) -> StoredPage:

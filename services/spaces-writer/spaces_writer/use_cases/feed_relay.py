@@ -115,9 +115,10 @@ class FeedRelay:
             causes = await trace_links.list_traceparents(tx, connection, end.sequence)
             messages = encode_changes(connection, end, after=after, changes=changes, is_erased=is_erased)
             await self._send(RECORD_CHANGED, "RecordChanged", connection, messages, end, causes)
-            await feed.save_published(tx, connection, after=after, through=end.sequence)
+            is_last = end == page.head
+            await feed.save_published(tx, connection, after=after, through=end.sequence, is_last=is_last)
         self._count_page(connection, len(changes))
-        return end != page.head
+        return not is_last
 
     async def _publish_read(self, read: RequestedRead) -> bool:
         """Publish the next page of a requested read. Return whether more follows."""
