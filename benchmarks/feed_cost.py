@@ -40,13 +40,13 @@ class Cost:
 
 
 class FeedSwitch:
-    """Takes the feed away while `without` lasts, by a session of its own that holds the relay's lease."""
+    """Takes the feed away while `take_feed_away` lasts, by a session of its own that holds the relay's lease."""
 
     def __init__(self, stack: BenchmarkStack) -> None:
         self._url = stack.stack.build_admin_database_url()
 
     @contextmanager
-    def without(self) -> Iterator[None]:
+    def take_feed_away(self) -> Iterator[None]:
         """Let no relay publish, and drop the index of the sequence numbers, while the context lasts."""
         held, released = threading.Event(), threading.Event()
         thread = threading.Thread(target=lambda: asyncio.run(self._hold(held, released)))
@@ -127,7 +127,7 @@ def main() -> int:
         # The first sync of a stack pays for the caches of all others.
         measure_phases(stack, 500, 100, has_feed=True)
         for _ in range(options.rounds):
-            with switch.without():
+            with switch.take_feed_away():
                 costs, fault = measure_phases(stack, options.products, options.edits, has_feed=False)
             results[False].append(costs)
             faults.append(fault)

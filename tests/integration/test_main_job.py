@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from merchant_sync.demo.shopify_sandbox import ConnectedShop
+from topic_reader import read_sync_states
 from world import World, wait_until
 
 pytestmark = pytest.mark.integration
@@ -32,6 +33,17 @@ def test_a_connected_shops_object_equals_the_truth(world: World) -> None:
     assert stored.metadata["connection"] == f"shopify:{shop}"
     assert stored.metadata["merchant"] == connected.answer["user_uuid"]
     assert stored.metadata["sync-id"] == connected.sync_id
+
+
+def test_the_state_of_a_shops_syncs_is_published_until_it_is_in_the_bucket(world: World) -> None:
+    shop = world.make_shop(products=10)
+    connected = world.connect_and_sync(shop)
+    servers, name = world.stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"], f"shopify:{shop}"
+    states = wait_until(lambda: s if (s := read_sync_states(servers, name)) and s[-1].last_success_at else None)
+    revisions = [state.revision for state in states]
+    assert revisions == sorted(set(revisions))
+    first = next(sync for sync in states[-1].syncs if str(sync.sync_id) == connected.sync_id)
+    assert (first.mode, first.cause, first.state, states[-1].fully_read) == ("full", "connect", "success", True)
 
 
 def test_connecting_subscribes_all_topics_with_three_documents(world: World) -> None:

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from contracts.events import FETCHED_ADAPTER, DataStored, IncrementalReadCompleted, SyncRequested
-from contracts.topics import DATA_STORED, PARTITIONS, get_fetched_topic, get_sync_topic
+from contracts.events import FETCHED_ADAPTER, DataStored, IncrementalReadCompleted, SyncChanged, SyncRequested
+from contracts.topics import DATA_STORED, PARTITIONS, SYNC_CHANGED, get_fetched_topic, get_sync_topic
 
 Message = ConsumerRecord
 PLATFORMS = ("shopify", "facebook")
@@ -30,6 +30,12 @@ async def _read_topics(servers: str, topics: Sequence[str]) -> list[Message]:
         return messages
     finally:
         await consumer.stop()
+
+
+def read_sync_states(servers: str, connection: str) -> list[SyncChanged]:
+    """Return the published states of a connection's syncs, in the order in which they were published."""
+    messages = asyncio.run(_read_topics(servers, [SYNC_CHANGED]))
+    return [SyncChanged.model_validate_json(one.value) for one in messages if one.key == connection.encode()]
 
 
 @dataclass(frozen=True)

@@ -613,6 +613,7 @@ class SyncState(Event):
     sequence: int | None = None
     """From state `storing` on: the connection's sequence number that includes all data of the sync."""
     reason: str | None = None
+    """Why it failed or what it waits for: the first 500 characters."""
     coalesced_into: UUID | None = None
     """The sync that does the work of this one; both end together."""
 
@@ -627,18 +628,19 @@ class SyncChanged(Event):
     connection: ConnectionName
     epoch: Epoch
     revision: int
-    """A number that rises with each event of the connection."""
+    """A number that rises with each event of the connection, also after a restore of the scheduler's database."""
     fully_read: bool = False
     """Whether a full sync has succeeded since the account was connected."""
     last_success_at: int | None = None
     """When the data of the latest successful sync was in the bucket."""
     last_error: str | None = None
-    """Why the latest sync failed; None if the latest one that ended has not failed."""
+    """Why the latest sync failed; None if the latest one that ended has not failed. Cancelled ones are left out."""
     next_poll_at: int | None = None
     blocked: str | None = None
     """Why the platform refuses every call about the account ("the account is ..."); None if it does not."""
     syncs: tuple[SyncState, ...] = ()
-    """All syncs that have not ended, and those that ended last: at most 50 in all, newest first."""
+    """The syncs that have not ended, and then those that ended last, newest first: at most 20 that are full syncs or
+    were requested by a person or a reader (cause `manual`), and at most 30 others, so that neither hides the other."""
 
 
 class ApiKey(Event):

@@ -37,8 +37,8 @@ COMPACTION_LAG_MS = 3 * 24 * 3600 * 1000
 """The shortest time in ms that a connection's state is kept after a newer one. When a merchant is redacted and then
 connects again, a service that was down must still receive the redaction."""
 FEED_RETENTION_MS = 24 * 3600 * 1000
-"""The longest time in ms that a message with the data of records for readers is kept. The state itself is in the
-spaces-writer's published views."""
+"""The longest time in ms that a message for readers is kept. The records themselves are in the spaces-writer's
+published views; of compacted topics the latest message is kept, and a reader that starts has few older ones to read."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """The largest size of a message in bytes, before compression. The producer refuses larger messages."""
 
@@ -97,10 +97,10 @@ def get_dead_letter_topic(topic: str) -> str:
 class Topic:
     """The definition of a topic, from which it is created and documented.
 
-    A topic with `compact` keeps the latest message of each key for ever, and others for `compaction_lag_ms` at least.
-    Any other topic keeps no message longer than `retention_ms`. `producers` and `consumers` are names of
-    services; `observers` are services that read messages without a consumer group. `events` is empty for a dead letter
-    topic, because such a topic may hold any message of the topic that it belongs to.
+    A topic with `compact` keeps the latest message of each key for ever, and others for `compaction_lag_ms` at least
+    and about `retention_ms` at most. Any other topic keeps no message longer than `retention_ms`. `producers` and
+    `consumers` are names of services; `observers` are services that read messages without a consumer group. `events` is
+    empty for a dead letter topic, because such a topic may hold any message of the topic that it belongs to.
     """
 
     name: str
@@ -174,6 +174,7 @@ def _build_feed_topics(writer: tuple[str, ...]) -> Iterator[Topic]:
     yield Topic(
         SYNC_CHANGED,
         compact=True,
+        retention_ms=FEED_RETENTION_MS,
         description="the state of a connection's syncs",
         producers=("scheduler",),
         observers=(DATA_API,),
@@ -182,6 +183,7 @@ def _build_feed_topics(writer: tuple[str, ...]) -> Iterator[Topic]:
     yield Topic(
         KEY_CHANGED,
         compact=True,
+        retention_ms=FEED_RETENTION_MS,
         description="the keys of a connection for the data API, as hashes",
         producers=("gateway",),
         observers=(DATA_API,),

@@ -28,9 +28,11 @@ BESIDE = "beside"
 """The detail of a move that names the connection beside which another was listed."""
 SYNC_ID = "sync_id"
 """The detail that names the sync that was requested or cancelled."""
-MERCHANT, OPERATOR, PLATFORM = "merchant", "operator", "platform"
-"""The kinds of actors: a browser that has proved the connection, the operator, and the platform by a webhook or a
-signed request."""
+KEY, KEY_NAME = "key", "name"
+"""The details with the id and the name of the key with which a reader of the data API did something."""
+MERCHANT, OPERATOR, PLATFORM, READER = "merchant", "operator", "platform", "reader"
+"""The kinds of actors: a browser that has proved the connection, the operator, the platform by a webhook or a signed
+request, and a reader of the data API by a key."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Actor:
     browser: Browser | None = None
 
 
-BY_OPERATOR, BY_PLATFORM = Actor(OPERATOR), Actor(PLATFORM)
+BY_OPERATOR, BY_PLATFORM, BY_READER = Actor(OPERATOR), Actor(PLATFORM), Actor(READER)
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ class Connection:
     """
     wanted_cause: str = CONNECT
     """The cause of `wanted_sync`: `CONNECT` or `MANUAL`."""
+    wanted_revision: int = 0
+    """The revision with which `wanted_sync` was requested. It is never published."""
     title: str = ""
     """The account's display name, for the merchant's pages. It is never published."""
     readable_until: int | None = None
@@ -102,6 +104,7 @@ def apply_grant(
         scopes=scopes,
         granted_at=granted_at,
         wanted_sync=derive_wanted_sync(name, revision, granted_at),
+        wanted_revision=revision,
         tokens=tokens,
         granted_by=granted_by,
         title=title,
@@ -132,16 +135,18 @@ def apply_scope_change(row: Connection, scopes: tuple[str, ...]) -> Connection:
     """
     if scopes == row.scopes:
         return row
-    revision = row.revision + 1
-    wanted = derive_wanted_sync(row.name, revision, row.granted_at)
-    return replace(row, scopes=scopes, revision=revision, wanted_sync=wanted, wanted_cause=CONNECT)
+    return replace(_request_full_sync(row, CONNECT), scopes=scopes)
 
 
 def apply_manual_sync_request(row: Connection) -> Connection:
-    """Return the connection with a new id in `wanted_sync`: an operator has requested a full sync."""
+    """Return the connection with a new id in `wanted_sync`: a person or a reader has requested a full sync."""
+    return _request_full_sync(row, MANUAL)
+
+
+def _request_full_sync(row: Connection, cause: str) -> Connection:
     revision = row.revision + 1
-    wanted = derive_wanted_sync(row.name, revision, row.granted_at, MANUAL)
-    return replace(row, revision=revision, wanted_sync=wanted, wanted_cause=MANUAL)
+    wanted = derive_wanted_sync(row.name, revision, row.granted_at, cause)
+    return replace(row, revision=revision, wanted_sync=wanted, wanted_cause=cause, wanted_revision=revision)
 
 
 def apply_token_rejection(row: Connection) -> Connection:

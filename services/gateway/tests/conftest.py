@@ -69,6 +69,7 @@ CALLERS = {
     "facebook-fetcher": "f" * 32,
     "scheduler": "c" * 32,
     "operator": "p" * 32,
+    "data-api": "d" * 32,
     "warehouse-fetcher": "w" * 32,
     "office-fetcher": "o" * 32,
 }
@@ -276,6 +277,10 @@ class FakeScheduler:
         self.connections: dict[str, ConnectionView] = {}
         self.is_unavailable = False
         self.cancelled: list[tuple[str, UUID]] = []
+
+    def show(self, name: str = NAME, *, revision: int = 2**40, open_full_sync: SyncView | None = None) -> None:
+        """Show the connection as it is after the event of this revision; without one, after all its events."""
+        self.connections[name] = ConnectionView(connection=name, revision=revision, open_full_sync=open_full_sync)
 
     async def cancel_sync(self, connection: str, sync_id: UUID) -> None:
         sync = self.syncs.get(sync_id)

@@ -36,6 +36,7 @@ from scheduler.routes.ledger import build_ledger_routes
 from scheduler.schedule import ComputeNextPoll, ScheduledRun, compute_next_run
 from scheduler.settings import SchedulerSettings
 from scheduler.use_cases.dispatcher import SyncDispatcher
+from scheduler.use_cases.publish_sync_states import SyncStatePublisher
 from scheduler.use_cases.refresh_gauges import GaugeRefresher
 from service.logging_setup import configure_logging
 from service.metrics import add_metrics_route
@@ -77,17 +78,19 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     )
     await dispatcher.reschedule_polls()
     dispatching = PeriodicTask("dispatcher", dispatcher.run_once, interval=0.5)
+    publishing = PeriodicTask("sync states", SyncStatePublisher(database.transaction, publisher).run_once, interval=0.1)
     consumers = _build_consumers(
         brokers, database, publisher, outbox, dispatching, compute_next_poll, metrics.record_transaction
     )
     exit_stack.push_async_callback(dispatcher.stop)
     await exit_stack.enter_async_context(outbox.run())
     await exit_stack.enter_async_context(dispatching.run())
+    await exit_stack.enter_async_context(publishing.run())
     await exit_stack.enter_async_context(run_consumers(consumers, registry))
     app = FastAPI(openapi_url=None)
     app.include_router(build_ledger_routes(database, settings.internal_key_hashes))
     app.include_router(build_cancellation_route(database, settings.internal_key_hashes, metrics.record_transaction))
-    add_health_routes(app, _build_checks(database, gateway, [outbox, dispatching, *consumers]))
+    add_health_routes(app, _build_checks(database, gateway, [outbox, dispatching, publishing, *consumers]))
     add_metrics_route(app, registry, refresh=GaugeRefresher(database.transaction, metrics.set_gauges).refresh)
     return [Endpoint(app, settings.host, settings.port, certificate=settings.internal_certificate)]
 

@@ -75,6 +75,12 @@ async def test_a_manual_request_is_a_manual_full_sync(ledger: Ledger) -> None:
     assert (sync["cause"], sync["mode"]) == ("manual", "full")
 
 
+async def test_a_connection_says_which_of_its_events_was_handled_last(ledger: Ledger) -> None:
+    for revision in (1, 4):
+        await ledger.change_connection(revision=revision)
+        assert (await fetch(ledger, f"/connections/{SHOP}")).json()["revision"] == revision
+
+
 async def read_overview(ledger: Ledger) -> dict[str, Any]:
     overview: dict[str, Any] = (await fetch(ledger, "/overview")).json()
     return overview

@@ -1,6 +1,7 @@
 """Decides what each caller of the internal API may do. A fetcher gets only tokens of its own platform."""
 
 from contracts.events import parse_platform
+from contracts.topics import DATA_API
 
 _FETCHER = "-fetcher"
 _OPERATOR = "operator"
@@ -14,6 +15,11 @@ def can_get_token(caller: str, connection: str) -> bool:
 def can_ensure_subscriptions(caller: str) -> bool:
     """Return whether `caller` is the scheduler, which alone may let the gateway create webhook subscriptions."""
     return caller == "scheduler"
+
+
+def can_refresh(caller: str) -> bool:
+    """Return whether `caller` is the data API, which alone may request syncs for its readers."""
+    return caller == DATA_API
 
 
 def can_operate(caller: str) -> bool:

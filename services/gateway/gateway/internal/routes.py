@@ -1,4 +1,4 @@
-"""The internal API: tokens for the fetchers, webhook subscriptions for the scheduler, syncs for operators."""
+"""The internal API: tokens for the fetchers, webhook subscriptions for the scheduler, syncs for operators, readers."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 
 from gateway.audit import StoredAuditEntry
 from gateway.connect.client_credentials import ClientCredentialsConnector
-from gateway.internal.permissions import can_ensure_subscriptions, can_get_token, can_operate
-from gateway.internal.sync_requests import ManualSyncs
+from gateway.internal.permissions import can_ensure_subscriptions, can_get_token, can_operate, can_refresh
+from gateway.internal.sync_requests import ManualSyncs, ReaderKey
 from gateway.requesters import Operator
 from gateway.store.audit_log import AuditLogStore
 from gateway.tokens.service import TokenService
@@ -62,6 +62,16 @@ class ManualSyncRequest(BaseModel):
     """
 
     records: dict[str, tuple[str, ...]] | None = None
+
+
+class RefreshRequest(BaseModel):
+    """The body of a request of a reader of the data API for newer data.
+
+    `records` are the ids of the records to read, by resource; null requests a full sync. `key` is the reader's key.
+    """
+
+    records: dict[str, tuple[str, ...]] | None = None
+    key: ReaderKey | None = None
 
 
 class DeletionsPermission(BaseModel):
@@ -118,6 +128,17 @@ def create_internal_routes(
         if body.records is None:
             return {"sync_id": str(await syncs.request_full_sync(connection))}
         return {"sync_id": str(await syncs.request_records(connection, body.records))}
+
+    @routes.post("/connections/{connection}/refresh")
+    async def refresh(connection: str, body: RefreshRequest, caller: Caller) -> JSONResponse:
+        _require_permission(can_refresh(caller))
+        try:
+            requested = await syncs.refresh(connection, body.records, body.key)
+        except ConnectionEndedError as error:
+            path = syncs.build_sign_in_path(connection)
+            return JSONResponse({"state": error.state, "sign_in_url": path}, 409)
+        status = "started" if requested.is_new else "in_progress"
+        return JSONResponse({"sync_id": str(requested.sync_id), "status": status})
 
     @routes.post("/connections/{connection}/syncs/{sync_id}/cancel")
     async def cancel_sync(connection: str, sync_id: UUID, caller: Caller) -> dict[str, object]:

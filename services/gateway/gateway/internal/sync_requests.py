@@ -1,16 +1,21 @@
-"""Syncs that an operator or a merchant requests or cancels: a full sync, or a sync of named records."""
+"""Syncs that an operator, a merchant or a reader requests or cancels: a full sync, or a sync of named records."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
+from types import MappingProxyType
 from uuid import UUID, uuid4
 
 import structlog
+from pydantic import BaseModel, Field
 
 from contracts.events import SyncRequested, parse_account, parse_platform
-from gateway.audit import BY_OPERATOR, MERCHANT, SYNC_ID, Action, Actor, AuditEntry
+from gateway.audit import BY_OPERATOR, BY_READER, KEY, KEY_NAME, MERCHANT, SYNC_ID, Action, Actor, AuditEntry
+from gateway.connect.paths import build_sign_in_path
+from gateway.connect.purposes import Purpose
 from gateway.connections import MANUAL, REDACTED, Connection, apply_manual_sync_request
 from gateway.pages.client import SchedulerClient
+from gateway.pages.views import ConnectionView
 from gateway.requesters import Requester
 from gateway.sessions.sessions import Session
 from gateway.store.connections import ConnectionStore, LockedConnection
@@ -20,8 +25,33 @@ from platform_sdk.errors import ConnectionEndedError, NotFoundError, RequestReje
 log = structlog.get_logger()
 MERCHANT_SYNC_SECONDS = 600
 """The seconds between two full syncs of one connection that merchants request."""
+REPEAT_SECONDS = 60
+"""How long the scheduler may take to handle the request for a full sync, until the request is published once more."""
 MAX_RECORDS = 10_000
 """The most records of one request: as many as a fetcher reads in about a minute at a large shop's rate limit."""
+
+
+class ReaderKey(BaseModel):
+    """The key of the data API with which a reader requests something, for the audit log.
+
+    An operator's own key has no id.
+    """
+
+    id: UUID | None = None
+    name: str = Field(max_length=200)
+
+    @property
+    def details(self) -> dict[str, str]:
+        """The details of an entry of the audit log that name the key."""
+        return {KEY_NAME: self.name} | ({KEY: str(self.id)} if self.id else {})
+
+
+@dataclass(frozen=True)
+class RequestedSync:
+    """The sync that answers a request. `is_new` says whether the request started it."""
+
+    sync_id: UUID
+    is_new: bool
 
 
 class ManualSyncs:
@@ -45,7 +75,7 @@ class ManualSyncs:
         self._now = now
 
     async def find_or_request_full_sync(self, name: str, session: Session) -> UUID:
-        """Return the id of the connection's full sync that is queued or running; if there is none, request one.
+        """Return the id of the connection's full sync that is requested, queued or running, or else request one.
 
         Raises NotFoundError also unless the session may read the connection, RequestRejectedError when a merchant
         requested one a short time ago, and UnavailableError when the scheduler does not answer.
@@ -54,12 +84,35 @@ class ManualSyncs:
         async with self._connections.lock(name) as locked:
             await session.require_reading(locked)
             row = _require_live(locked.row)
-            if view is not None and view.open_full_sync is not None:
-                return view.open_full_sync.sync_id
+            if (open_sync := await _find_open_full_sync(locked, row, view)) is not None:
+                return open_sync
             age = await locked.load_seconds_since(Action.REQUEST_SYNC, MERCHANT)
             if age is not None and age < MERCHANT_SYNC_SECONDS:
                 raise _build_too_soon_error(MERCHANT_SYNC_SECONDS - age)
             return await self._start_full_sync(locked, row, session.actor)
+
+    async def refresh(
+        self, name: str, records: Mapping[str, tuple[str, ...]] | None, key: ReaderKey | None
+    ) -> RequestedSync:
+        """Request a sync for a reader of the data API, who has this key, and return it.
+
+        Without `records` that is the full sync that is requested, queued or running, and a new one only if there is
+        none, however many readers ask at once. Of certain records it is always a new sync; raises the errors of
+        `request_records`. Raises UnavailableError when the scheduler does not answer.
+        """
+        details = key.details if key else {}
+        if records is not None:
+            return RequestedSync(await self.request_records(name, records, BY_READER, details), is_new=True)
+        view = await self._scheduler.fetch_connection(name)
+        async with self._connections.lock(name) as locked:
+            row = _require_live(locked.row)
+            if (open_sync := await _find_open_full_sync(locked, row, view)) is not None:
+                return RequestedSync(open_sync, is_new=False)
+            return RequestedSync(await self._start_full_sync(locked, row, BY_READER, details), is_new=True)
+
+    def build_sign_in_path(self, name: str) -> str:
+        """Return the path of the gateway at which the account is connected again; empty where only the operator can."""
+        return build_sign_in_path(self._adapters[parse_platform(name)], parse_account(name), Purpose.CONNECT)
 
     async def request_full_sync(self, name: str) -> UUID:
         """Request a full sync, as the operator, and return its id.
@@ -98,10 +151,17 @@ class ManualSyncs:
         log.warning("deletions allowed", connection=name, sync_id=str(guarded_sync), reason=reason)
         return row.wanted_sync
 
-    async def request_records(self, name: str, records: Mapping[str, tuple[str, ...]]) -> UUID:
-        """Request, as the operator, a sync of certain records and return the sync's id.
+    async def request_records(
+        self,
+        name: str,
+        records: Mapping[str, tuple[str, ...]],
+        actor: Actor = BY_OPERATOR,
+        details: Mapping[str, str] = MappingProxyType({}),
+    ) -> UUID:
+        """Request a sync of certain records and return the sync's id.
 
-        `records` are the ids of the records by resource, such as `products`. Raises RequestRejectedError for an id that
+        `records` are the ids of the records by resource, such as `products`. `actor` and `details` are for the audit
+        log. Raises RequestRejectedError for an id that
         is malformed, for an unknown resource, and when there are no records or more than `MAX_RECORDS`.
         """
         async with self._connections.lock(name) as locked:
@@ -115,16 +175,23 @@ class ManualSyncs:
                 requested_at=self._now(),
             )
             await locked.request_sync(request)
-            await locked.record(AuditEntry(Action.REQUEST_SYNC, name, BY_OPERATOR, {SYNC_ID: str(request.sync_id)}))
+            details = {**details, SYNC_ID: str(request.sync_id)}
+            await locked.record(AuditEntry(Action.REQUEST_SYNC, name, actor, details))
         log.info("records requested", connection=name, sync_id=str(request.sync_id))
         return request.sync_id
 
-    async def _start_full_sync(self, locked: LockedConnection, row: Connection, actor: Actor) -> UUID:
+    async def _start_full_sync(
+        self,
+        locked: LockedConnection,
+        row: Connection,
+        actor: Actor,
+        details: Mapping[str, str] = MappingProxyType({}),
+    ) -> UUID:
         requested = apply_manual_sync_request(row)
         sync_id = requested.wanted_sync
         assert sync_id is not None
         await locked.save_and_notify(requested)
-        await locked.record(AuditEntry(Action.REQUEST_SYNC, row.name, actor, {SYNC_ID: str(sync_id)}))
+        await locked.record(AuditEntry(Action.REQUEST_SYNC, row.name, actor, {**details, SYNC_ID: str(sync_id)}))
         log.info("full sync requested", connection=row.name, sync_id=str(sync_id))
         return sync_id
 
@@ -139,6 +206,23 @@ class ManualSyncs:
                 raise RequestRejectedError(400, f"{adapter.manifest.title} has no {resource} {wrong[0][:100]}")
             parsed[resource] = tuple(record_id for record_id in ids.values() if record_id is not None)
         return parsed
+
+
+async def _find_open_full_sync(locked: LockedConnection, row: Connection, view: ConnectionView | None) -> UUID | None:
+    """Return the connection's full sync that is requested, queued or running, if there is one.
+
+    `view` is what the scheduler has said of the connection; it may be older than the row. A sync whose request the
+    scheduler had not handled then is under way, whatever the scheduler says of others: it follows from the revision
+    alone, so that nothing has to be deleted when it ends. If the request takes long, its event may have been lost with
+    a broker, and is published again.
+    """
+    if view is not None and view.open_full_sync is not None:
+        return view.open_full_sync.sync_id
+    if view is not None and view.revision >= row.wanted_revision:
+        return None
+    if row.wanted_sync is not None:
+        await locked.repeat_event(REPEAT_SECONDS)
+    return row.wanted_sync
 
 
 def _require_live(row: Connection | None) -> Connection:

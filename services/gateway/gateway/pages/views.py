@@ -101,6 +101,8 @@ class ConnectionView(BaseModel):
     """A connection as the scheduler's read API shows it."""
 
     connection: str
+    revision: int = 0
+    """The revision of the latest event `connection.changed` that the scheduler has handled."""
     epoch: int = 0
     next_poll_at: Timestamp = None
     blocked: BlockView | None = None

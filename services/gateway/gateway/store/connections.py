@@ -25,8 +25,8 @@ from messaging import outbox
 from messaging.publisher import OutboundMessage
 
 _COLUMNS = """name, merchant, state, epoch, revision, scopes, granted_at, granted_by, wanted_sync, wanted_cause,
-              allowed_deletions, access_token, access_expires_at, refresh_token, refresh_expires_at, title,
-              readable_until, redacted_epoch"""
+              wanted_revision, allowed_deletions, access_token, access_expires_at, refresh_token, refresh_expires_at,
+              title, readable_until, redacted_epoch"""
 _FIND = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name")
 _FIND_MANY = text(f"SELECT {_COLUMNS} FROM connections WHERE name = ANY(CAST(:names AS text[]))")
 _LIST_NAMES_BY_MERCHANT = text("SELECT name FROM connections WHERE merchant = :merchant ORDER BY name")
@@ -36,19 +36,21 @@ _FIND_LOCKED = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name FOR 
 _SAVE = text(f"""
 INSERT INTO connections ({_COLUMNS}, changed_at)
 VALUES (:name, CAST(:merchant AS uuid), :state, :epoch, :revision, CAST(:scopes AS text[]), :granted_at, :granted_by,
-        CAST(:wanted_sync AS uuid), :wanted_cause, CAST(:allowed_deletions AS uuid), :access_token,
+        CAST(:wanted_sync AS uuid), :wanted_cause, :wanted_revision, CAST(:allowed_deletions AS uuid), :access_token,
         CAST(:access_expires_at AS bigint), :refresh_token, CAST(:refresh_expires_at AS bigint), :title,
         CAST(:readable_until AS bigint), :redacted_epoch, now())
 ON CONFLICT (name) DO UPDATE SET
     merchant = excluded.merchant, state = excluded.state, epoch = excluded.epoch, revision = excluded.revision,
     scopes = excluded.scopes, granted_at = excluded.granted_at, granted_by = excluded.granted_by,
     wanted_sync = excluded.wanted_sync, wanted_cause = excluded.wanted_cause,
-    allowed_deletions = excluded.allowed_deletions,
+    wanted_revision = excluded.wanted_revision, allowed_deletions = excluded.allowed_deletions,
     access_token = excluded.access_token, access_expires_at = excluded.access_expires_at,
     refresh_token = excluded.refresh_token, refresh_expires_at = excluded.refresh_expires_at,
     title = excluded.title, readable_until = excluded.readable_until,
     redacted_epoch = excluded.redacted_epoch, changed_at = now()
 """)
+_LOAD_SECONDS_SINCE_CHANGE = text("SELECT extract(epoch FROM now() - changed_at) FROM connections WHERE name = :name")
+_TOUCH = text("UPDATE connections SET changed_at = now() WHERE name = :name")
 _SAVE_MERCHANT = text("INSERT INTO merchants (id) VALUES (:merchant) ON CONFLICT DO NOTHING")
 _LOCK_MERCHANT = text("SELECT 1 FROM merchants WHERE id = :merchant FOR UPDATE")
 _HAS_CONNECTIONS = text("SELECT EXISTS (SELECT FROM connections WHERE merchant = :merchant)")
@@ -87,6 +89,13 @@ class LockedConnection:
             topics.CONNECTION_CHANGED, event.connection, event, f"{event.connection}:{event.revision}"
         )
         await outbox.enqueue(self._tx, [message])
+
+    async def repeat_event(self, after_seconds: float) -> None:
+        """Enqueue the event `connection.changed` once more, unless the row was changed or repeated a short time ago."""
+        seconds = (await self._tx.execute(_LOAD_SECONDS_SINCE_CHANGE, {"name": self.name})).scalar_one()
+        if seconds >= after_seconds:
+            await self._tx.execute(_TOUCH, {"name": self.name})
+            await self.enqueue_event()
 
     async def request_sync(self, request: SyncRequested) -> None:
         """Enqueue a sync request for the connection's fetcher."""
@@ -248,6 +257,7 @@ def _build_connection(row: Row[Any]) -> Connection:
         granted_by=row.granted_by,
         wanted_sync=row.wanted_sync,
         wanted_cause=row.wanted_cause,
+        wanted_revision=row.wanted_revision,
         allowed_deletions=row.allowed_deletions,
         tokens=tokens,
         title=row.title,
@@ -269,6 +279,7 @@ def _build_values(row: Connection) -> dict[str, object]:
         "granted_by": row.granted_by,
         "wanted_sync": row.wanted_sync,
         "wanted_cause": row.wanted_cause,
+        "wanted_revision": row.wanted_revision,
         "allowed_deletions": row.allowed_deletions,
         "access_token": tokens.access if tokens else None,
         "access_expires_at": tokens.expires_at if tokens else None,

@@ -113,6 +113,7 @@ def build_connection_view(row: LedgerConnection) -> dict[str, Any]:
     """Build the JSON of a connection. Times are milliseconds since 1970 (UTC)."""
     return {
         "connection": row.connection,
+        "revision": row.revision,
         "epoch": row.epoch,
         "state": row.state,
         "next_poll_at": _to_ms(row.next_poll_at),

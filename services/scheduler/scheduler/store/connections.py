@@ -77,7 +77,11 @@ _LOCK_DUE = text(f"""
 SELECT {_COLUMNS} FROM connections WHERE state = 'connected' AND next_poll_at <= now()
 ORDER BY next_poll_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
-_SCHEDULE_POLL = text("UPDATE connections SET poll_slot = :slot, next_poll_at = :at WHERE connection = :connection")
+# Without a change nothing is written: at each start of the service the polls of all connections are computed anew.
+_SCHEDULE_POLL = text("""
+UPDATE connections SET poll_slot = :slot, next_poll_at = :at
+WHERE connection = :connection AND (poll_slot IS DISTINCT FROM :slot OR next_poll_at IS DISTINCT FROM :at)
+""")
 _LOCK_NOT_DUE = text("""
 SELECT connection FROM connections WHERE state = 'connected' AND (next_poll_at IS NULL OR next_poll_at > now())
 FOR UPDATE
