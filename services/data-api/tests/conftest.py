@@ -6,7 +6,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from data_api.store.databases import ReadDatabases, create_databases
+from data_api.store.databases import ReadDatabases, create_pool
 from database.pool import Database
 from merchant_sync.stack import Stack
 from published_feed import PublishedFeed
@@ -31,6 +31,6 @@ async def feed(postgres: Stack) -> AsyncIterator[PublishedFeed]:
 async def databases(postgres: Stack, feed: PublishedFeed) -> AsyncIterator[ReadDatabases]:
     """The databases that readers are answered from: a primary only."""
     url = postgres.build_admin_database_url()
-    databases = await create_databases(url, None, application="data_api", schema=feed.published_schema)
+    databases = ReadDatabases(await create_pool(url, "data_api", feed.published_schema))
     yield databases
     await databases.close()

@@ -8,13 +8,13 @@ from contracts.feed_cursors import FeedCursor
 from data_api.store.changes import find_position, read_changes
 from data_api.store.databases import ReadDatabases
 from data_api.store.heads import load_head
-from data_api.store.records import Page, RecordFilter, list_by_id, list_by_sequence, load_record
+from data_api.store.records import RecordFilter, RowPage, list_by_id, list_by_sequence, load_record
 from published_feed import SHOP, PublishedFeed, encode
 
 MIB = 1024 * 1024
 
 
-def list_ids(page: Page | None) -> list[str]:
+def list_ids(page: RowPage | None) -> list[str]:
     assert page is not None
     return [row["id"] for row in page.rows]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contracts.feed_cursors import FeedCursor
 from data_api.store.databases import ReadDatabases
 from data_api.store.heads import COLUMNS
-from data_api.store.records import Page, parse_page
+from data_api.store.records import RowPage, parse_page
 
 # $1 connection, $2 after, $3 limit, $4 bytes, $5 resources, $6 with bodies
 _READ = f"""
@@ -36,7 +36,7 @@ async def read_changes(
     resources: Sequence[str] | None = None,
     with_bodies: bool = True,
     reached: FeedCursor | None = None,
-) -> Page | None:
+) -> RowPage | None:
     """Return the records whose last changes come after `after`, from a database that has reached `reached` or `after`.
 
     Whether the cursor is good for the connection's feed is for the caller to see from the page's head. Returns None
@@ -47,7 +47,7 @@ async def read_changes(
     return parse_page(await databases.fetch(_READ, *parameters, reached=reached or after))
 
 
-def find_position(page: Page) -> FeedCursor:
+def find_position(page: RowPage) -> FeedCursor:
     """Return the cursor from which the changes go on after a page of them."""
     head = page.head
     return FeedCursor(head.feed, head.epoch, page.rows[-1]["sequence"]) if page.has_more else head.cursor

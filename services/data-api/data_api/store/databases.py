@@ -40,7 +40,7 @@ _SESSION = {
 }
 
 Row: TypeAlias = asyncpg.Record
-_Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 
 class ReadDatabases:
@@ -50,7 +50,7 @@ class ReadDatabases:
     `epoch` and `head` of this connection, or no row where the spaces-writer does not know the connection.
     """
 
-    def __init__(self, primary: _Pool, replica: "_Pool | None" = None) -> None:
+    def __init__(self, primary: Pool, replica: "Pool | None" = None) -> None:
         self._primary = primary
         self._replica = replica
         self._avoided_until = 0.0
@@ -110,25 +110,16 @@ def has_reached(row: Row, position: FeedCursor) -> bool:
     return row["feed"] == position.feed and row["epoch"] == position.epoch and bool(row["head"] >= position.sequence)
 
 
-async def _fetch(pool: _Pool, statement: str, parameters: Sequence[object]) -> Sequence[Row]:
+async def _fetch(pool: Pool, statement: str, parameters: Sequence[object]) -> Sequence[Row]:
     with translate_errors():
         return await pool.fetch(statement, *parameters, timeout=ANSWER_SECONDS)
 
 
-async def create_databases(
-    primary: str, replica: str | None, *, application: str, schema: str = PUBLISHED_SCHEMA
-) -> ReadDatabases:
-    """Return the databases with these URLs. Connections to them are opened when they are needed.
+async def create_pool(url: str, application: str, schema: str = PUBLISHED_SCHEMA) -> Pool:
+    """Return a pool of connections to the database with this URL. They are opened when they are needed.
 
     `schema` has the views that the spaces-writer publishes; Postgres shows `application` as the connections' name.
     """
-    return ReadDatabases(
-        await _create_pool(primary, application, schema),
-        await _create_pool(replica, application, schema) if replica else None,
-    )
-
-
-async def _create_pool(url: str, application: str, schema: str) -> _Pool:
     return await asyncpg.create_pool(
         url,
         ssl=create_system_tls_context(url),

@@ -72,7 +72,7 @@ class RecordFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RowPage:
     """A page of rows, and the head of the change feed at the same moment.
 
     `has_more` says whether more rows follow. A page may have fewer rows than asked for although more follow, because
@@ -84,12 +84,12 @@ class Page:
     has_more: bool
 
 
-def parse_page(rows: Sequence[Row]) -> Page | None:
+def parse_page(rows: Sequence[Row]) -> RowPage | None:
     """Return the page in the rows of a statement; None where the spaces-writer does not know the connection."""
     if not rows:
         return None
     found = rows[0]["found"] or 0
-    return Page(parse_head(rows[0]), rows if found else (), found > len(rows))
+    return RowPage(parse_head(rows[0]), rows if found else (), found > len(rows))
 
 
 async def load_record(
@@ -113,7 +113,7 @@ async def list_by_id(
     limit: int,
     max_bytes: int,
     reached: FeedCursor | None = None,
-) -> Page | None:
+) -> RowPage | None:
     """Return the records with ids above `after`, in the order of their ids.
 
     A record that exists throughout the reading of all pages is on one of them. Returns None where the spaces-writer
@@ -135,7 +135,7 @@ async def list_by_sequence(
     limit: int,
     max_bytes: int,
     reached: FeedCursor | None = None,
-) -> Page | None:
+) -> RowPage | None:
     """Return the records whose last changes have numbers above `after`, in their order.
 
     A record that changes while the pages are read moves to the end. Returns None where the spaces-writer does not know
