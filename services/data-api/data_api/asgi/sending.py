@@ -20,8 +20,8 @@ async def send_response(response: Response | StreamedResponse, method: str, rece
         body = b"" if method == "HEAD" else response.body
         await send({"type": "http.response.body", "body": body})
         return
-    await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
-    async with aclosing(response.pieces) as pieces:  # type: ignore[type-var] # every generator has aclose
+    async with aclosing(response.pieces) as pieces:
+        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
         if method == "HEAD":
             pass
         elif response.is_live:

@@ -1,0 +1,1 @@
+"""The handlers of the operations, and their declarations."""
