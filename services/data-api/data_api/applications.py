@@ -28,7 +28,7 @@ TAGS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Parts:
+class DataApiParts:
     """What the operations need. The process passes the real parts, tests pass some fakes."""
 
     state: KnownState
@@ -46,7 +46,7 @@ class Parts:
     has_demo: bool = True
 
 
-def create_public_application(parts: Parts) -> OperationDispatcher:
+def create_public_application(parts: DataApiParts) -> OperationDispatcher:
     """Return the application of the public port."""
     return OperationDispatcher(
         list_operations(parts),
@@ -58,7 +58,7 @@ def create_public_application(parts: Parts) -> OperationDispatcher:
     )
 
 
-def list_operations(parts: Parts) -> list[Operation]:
+def list_operations(parts: DataApiParts) -> list[Operation]:
     """Return the declarations of all operations."""
     reader = DataReader(parts.state, parts.cache, parts.now)
     streams = UpdateStreams(parts.state, parts.access, reader, parts.limits, parts.stream_seconds)

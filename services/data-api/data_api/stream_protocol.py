@@ -29,7 +29,7 @@ def get_transport(scope: Mapping[str, Any]) -> asyncio.WriteTransport:
     return transport
 
 
-def frame(content: bytes) -> bytes:
+def encode_frame(content: bytes) -> bytes:
     """Return a part of a response body in chunked encoding (RFC 9112, section 7.1)."""
     return b"%x\r\n%b\r\n" % (len(content), content)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from contracts.feed_cursors import FeedCursor
 from data_api.stream_events import StreamOptions, encode_end, encode_reset
-from data_api.stream_protocol import LAST_FRAME, frame
+from data_api.stream_protocol import LAST_FRAME, encode_frame
 
 MAX_BUFFERED_BYTES = 1024 * 1024
 """How much may wait for a subscriber in memory."""
@@ -44,7 +44,7 @@ class Subscriber:
             self.end("access")
 
     def write(self, framed: bytes) -> None:
-        """Write what `frame` returned. End the stream instead if its reader leaves too much in memory."""
+        """Write what `encode_frame` returned. End the stream instead if its reader leaves too much in memory."""
         if self.is_closed:
             return
         if self.transport.get_write_buffer_size() > MAX_BUFFERED_BYTES:
@@ -62,5 +62,5 @@ class Subscriber:
 
     def _close(self, event: bytes) -> None:
         if not self.is_closed:
-            self.transport.write(frame(event) + LAST_FRAME)
+            self.transport.write(encode_frame(event) + LAST_FRAME)
             self.transport.close()

@@ -10,6 +10,7 @@ from data_api.store.databases import ReadDatabases, create_pool
 from database.pool import Database
 from merchant_sync.stack import Stack
 from published_feed import PublishedFeed
+from v1_server import V1, serve_v1
 
 
 @pytest.fixture
@@ -34,3 +35,10 @@ async def databases(postgres: Stack, feed: PublishedFeed) -> AsyncIterator[ReadD
     databases = ReadDatabases(await create_pool(url, "data_api", feed.published_schema))
     yield databases
     await databases.close()
+
+
+@pytest.fixture
+async def v1(feed: PublishedFeed, databases: ReadDatabases) -> AsyncIterator[V1]:
+    """The operations of `/v1` on a real port."""
+    async with serve_v1(feed, databases) as v1:
+        yield v1

@@ -11,7 +11,7 @@ from data_api.asgi.cors import Cors
 from data_api.asgi.errors import ErrorForm, RequestError, build_error, build_unavailable_error
 from data_api.asgi.operations import Operation
 from data_api.asgi.requests import Receive, Request, Scope, Send, parse_parameters, parse_query, read_body, read_key
-from data_api.asgi.responses import Header, Response, StreamedResponse
+from data_api.asgi.responses import AnyResponse, Header, Response
 from data_api.asgi.router import Router
 from data_api.asgi.sending import send_response
 from data_api.key_limits import KeyLimits, LimitExceededError
@@ -77,7 +77,7 @@ class OperationDispatcher:
                 key=exchange.caller.label if exchange.caller else None,
             )
 
-    async def _answer(self, exchange: "_Exchange", receive: Receive) -> Response | StreamedResponse:
+    async def _answer(self, exchange: "_Exchange", receive: Receive) -> AnyResponse:
         try:
             return await self._handle(exchange, receive)
         except RequestError as error:
@@ -90,7 +90,7 @@ class OperationDispatcher:
             refusal = build_unavailable_error("a part of the service does not answer now; try again in a moment")
             return build_error(refusal, exchange.error_form)
 
-    async def _handle(self, exchange: "_Exchange", receive: Receive) -> Response | StreamedResponse:
+    async def _handle(self, exchange: "_Exchange", receive: Receive) -> AnyResponse:
         scope, headers = exchange.scope, exchange.headers
         match = self._router.find(scope.get("raw_path") or scope["path"].encode())
         if match is None:

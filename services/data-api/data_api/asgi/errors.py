@@ -18,7 +18,9 @@ UNAVAILABLE_SECONDS = 5
 class RequestError(Exception):
     """Raised to answer a request with an HTTP error. `fields` are added to the body, and `headers` to the response."""
 
-    def __init__(self, status: int, message: str, *, headers: Mapping[str, str] | None = None, **fields: Any) -> None:
+    def __init__(
+        self, status: int, message: str, /, *, headers: Mapping[str, str] | None = None, **fields: Any
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message

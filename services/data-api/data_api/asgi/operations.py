@@ -9,10 +9,10 @@ from pydantic import BaseModel
 from data_api.access import Scope
 from data_api.asgi.errors import ErrorForm
 from data_api.asgi.requests import Request
-from data_api.asgi.responses import Response, StreamedResponse
+from data_api.asgi.responses import AnyResponse
 
 MAX_BODY_BYTES = 64 * 1024
-Handle = Callable[[Request], Awaitable[Response | StreamedResponse]]
+Handle = Callable[[Request], Awaitable[AnyResponse]]
 
 
 @dataclass(frozen=True)

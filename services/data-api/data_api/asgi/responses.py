@@ -1,6 +1,6 @@
 """What a handler of an operation returns."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,18 @@ class StreamedResponse:
     headers: list[Header]
     pieces: AsyncGenerator[bytes, None] | Pieces
     is_live: bool = False
+
+
+@dataclass(slots=True)
+class DirectResponse:
+    """A response whose body `run` sends and ends, with ASGI's `receive` and `send`. It is not run for HEAD."""
+
+    status: int
+    headers: list[Header]
+    run: Callable[[Any, Any], Awaitable[None]]
+
+
+AnyResponse = Response | StreamedResponse | DirectResponse
 
 
 def respond_json(value: Any, status: int = 200, *headers: Header) -> Response:

@@ -6,12 +6,12 @@ from contextlib import aclosing
 from typing import Any
 
 from data_api.asgi.requests import Receive, Send
-from data_api.asgi.responses import Response, StreamedResponse
+from data_api.asgi.responses import AnyResponse, DirectResponse, Response
 
 _WITHOUT_LENGTH = frozenset({204, 304})
 
 
-async def send_response(response: Response | StreamedResponse, method: str, receive: Receive, send: Send) -> None:
+async def send_response(response: AnyResponse, method: str, receive: Receive, send: Send) -> None:
     """Send a response; to HEAD without its body. Ends at once when the client of a live stream goes away."""
     if isinstance(response, Response):
         if response.status not in _WITHOUT_LENGTH:
@@ -19,6 +19,13 @@ async def send_response(response: Response | StreamedResponse, method: str, rece
         await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
         body = b"" if method == "HEAD" else response.body
         await send({"type": "http.response.body", "body": body})
+        return
+    if isinstance(response, DirectResponse):
+        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+        if method == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await response.run(receive, send)
         return
     async with aclosing(response.pieces) as pieces:
         await send({"type": "http.response.start", "status": response.status, "headers": response.headers})

@@ -27,7 +27,7 @@ class BucketReader:
         self._client = client
         self._name = name
 
-    async def download(self, key: str, file: IO[bytes]) -> str:
+    async def fetch(self, key: str, file: IO[bytes]) -> str:
         """Write the object `key` to `file`, a block at a time, and return the SHA-256 of its content (hexadecimal).
 
         Raises `UnavailableError` if the bucket does not answer, reports an error or has no such object, and `OSError`

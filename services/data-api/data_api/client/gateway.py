@@ -38,7 +38,7 @@ class RefreshRefusedError(Exception):
         self.refusal = refusal
 
 
-class GatewayClient:
+class GatewayInternalApi:
     """Calls the gateway's internal API at `url` with this service's `key`.
 
     Every method raises `UnavailableError` when the gateway does not answer, or answers with an error or invalid JSON.

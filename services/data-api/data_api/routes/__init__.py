@@ -1,1 +1,1 @@
-"""The handlers of the operations, and their declarations."""
+"""The operations that the data API serves."""

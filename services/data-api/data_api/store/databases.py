@@ -55,6 +55,11 @@ class ReadDatabases:
         self._replica = replica
         self._avoided_until = 0.0
 
+    @property
+    def has_replica(self) -> bool:
+        """Whether an answer may come from a database that lags behind the primary."""
+        return self._replica is not None
+
     async def fetch_latest(self, statement: str, *parameters: object) -> Sequence[Row]:
         """Return the rows of a statement from the primary. Raises `UnavailableError` when it does not answer."""
         return await _fetch(self._primary, statement, parameters)

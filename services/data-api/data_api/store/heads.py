@@ -31,9 +31,10 @@ class Head:
         return FeedCursor(self.feed, self.epoch, self.sequence)
 
     def can_resume(self, cursor: FeedCursor) -> bool:
-        """Return whether the changes after `cursor` are all that a reader who stands there has missed."""
+        """Return whether the changes after `cursor` may be read and are all that a reader who stands there lacks."""
         return (
-            cursor.feed == self.feed
+            self.is_fully_read
+            and cursor.feed == self.feed
             and cursor.epoch == self.epoch
             and self.erased_sequence <= cursor.sequence <= self.sequence
         )

@@ -34,7 +34,7 @@ LoadVersion = Callable[[str], Awaitable[SnapshotVersion | None]]
 class Bucket(Protocol):
     """Reads objects."""
 
-    async def download(self, key: str, file: IO[bytes]) -> str:
+    async def fetch(self, key: str, file: IO[bytes]) -> str:
         """Write an object to a file, and return its SHA-256 (hexadecimal)."""
 
 
@@ -166,7 +166,7 @@ class SnapshotCache:
         except OSError as error:
             raise UnavailableError(f"disk: {error}") from error
         try:
-            content = await self._bucket.download(connection.object_key, file)
+            content = await self._bucket.fetch(connection.object_key, file)
             state = self._state.connections.get(connection.connection)
             if state is None or _is_erased(version, state):
                 raise UnavailableError("the data was erased in the meantime")
