@@ -14,7 +14,12 @@ from data_api.routes.plain import PlainRoutes
 from data_api.routes.plain_operations import list_plain_operations
 from data_api.routes.system import SystemRoutes, list_system_operations
 from data_api.routes.update_streams import UpdateStreams
+from data_api.routes.v1.change_stream import build_stream_operation
+from data_api.routes.v1.changes import build_change_operations
+from data_api.routes.v1.records import build_record_operations
 from data_api.tables.state import KnownState
+from data_api.use_cases.change_streams import ChangeStreams
+from data_api.use_cases.connection_reads import ConnectionReads
 from data_api.use_cases.refreshes import Refreshes
 from data_api.use_cases.snapshot_cache import SnapshotCache
 from service.check_cache import cache_checks
@@ -22,6 +27,8 @@ from service.process import Check, hide_check_reasons
 
 TAGS: Mapping[str, str] = {
     plain_operations.TAG: "The data of one connection, in one call.",
+    "records": "The records of a connection, one by one or in lists.",
+    "changes": "What has changed, page by page or as a stream.",
     system.TAG: "Health, and the description of this API. No key is needed.",
 }
 """The groups of operations, in the order in which the reference shows them."""
@@ -36,6 +43,8 @@ class DataApiParts:
     limits: KeyLimits
     cache: SnapshotCache
     refreshes: Refreshes
+    reads: ConnectionReads
+    streams: ChangeStreams
     checks: Mapping[str, Check]
     note_use: Callable[[ApiCaller], None]
     count_request: CountRequest
@@ -64,6 +73,9 @@ def list_operations(parts: DataApiParts) -> list[Operation]:
     streams = UpdateStreams(parts.state, parts.access, reader, parts.limits, parts.stream_seconds)
     plain = PlainRoutes(parts.state, parts.access, parts.cache, reader, parts.refreshes, streams, parts.now)
     operations = list_plain_operations(plain)
+    operations += build_record_operations(parts.reads)
+    operations += build_change_operations(parts.reads)
+    operations.append(build_stream_operation(parts.reads, parts.streams, parts.limits))
     checks = cache_checks(hide_check_reasons(parts.checks))
     operations += list_system_operations(SystemRoutes(checks, lambda: operations, TAGS), has_demo=parts.has_demo)
     return operations

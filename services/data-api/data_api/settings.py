@@ -36,5 +36,7 @@ class DataApiSettings(BucketSettings, PublicApiSettings):
     )
     data_api_requests_per_minute: int = Field(default=600, ge=1)
     stream_seconds: float = Field(default=300, gt=0)
+    snapshot_cache_dir: str = ""
+    """The folder for snapshots, of one process alone. Empty: a temporary one, which goes with the process."""
     snapshot_cache_bytes: int = Field(default=1024**3, ge=0)
     data_api_demo: bool = True

@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import IO, TYPE_CHECKING
 
 import aioboto3
+import aiohttp
 from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,7 +17,7 @@ from service.bucket_settings import BucketSettings
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
-_FAILURES = (ClientError, BotoCoreError, OSError, TimeoutError)
+_FAILURES = (ClientError, BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
 _BLOCK_BYTES = 1024 * 1024
 
 
@@ -55,8 +56,8 @@ class BucketReader:
     async def _read_blocks(self, key: str) -> AsyncIterator[bytes]:
         try:
             response = await self._client.get_object(Bucket=self._name, Key=key)
-            async with response["Body"] as body:
-                while block := await body.read(_BLOCK_BYTES):
+            async with response["Body"]:
+                while block := await response["Body"].read(_BLOCK_BYTES):
                     yield block
         except _FAILURES as error:
             raise UnavailableError(f"bucket: {_describe(error)}") from error

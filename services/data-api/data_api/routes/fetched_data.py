@@ -15,7 +15,6 @@ from data_api.store.snapshot_files import CachedSnapshot, read_pieces
 from data_api.tables.signals import wait_for_signals
 from data_api.tables.state import KnownState
 from data_api.use_cases.snapshot_cache import SnapshotCache
-from messaging.errors import UnavailableError
 
 NO_STORE: Header = (b"cache-control", b"no-store")
 MISSING_SECONDS = 5
@@ -95,13 +94,10 @@ class DataReader:
     ) -> OpenedData:
         """Open the answer with a snapshot. `more` are fields to add. Raises `UnavailableError` if its file is gone."""
         size = snapshot.version.bytes
-        try:
-            file = snapshot.open()
-            head = file.read(_EDGE_BYTES)
-            file.seek(max(size - _EDGE_BYTES, 0))
-            tail = file.read(_EDGE_BYTES)
-        except OSError as error:
-            raise UnavailableError(f"disk: {error}") from error
+        file = self._cache.open(snapshot)
+        head = file.read(_EDGE_BYTES)
+        file.seek(max(size - _EDGE_BYTES, 0))
+        tail = file.read(_EDGE_BYTES)
         start, end = find_data(size, head, tail, has_one_resource=has_one_resource(connection.connection))
         prefix = build_prefix(
             snapshot.version,

@@ -66,6 +66,10 @@ class UpdateStreams:
         return StreamedResponse(200, list(HEADERS), Pieces(stream.run(snapshot, refresh), release), is_live=True)
 
 
+class _NotVisibleError(Exception):
+    """Raised when the right to see a connection ends in the middle of an event."""
+
+
 @dataclass(frozen=True)
 class _UpdateStream:
     """One stream, which ends at `deadline` (the event loop's clock)."""
@@ -79,8 +83,16 @@ class _UpdateStream:
 
     async def run(self, snapshot: CachedSnapshot, refresh: Mapping[str, Any]) -> AsyncGenerator[bytes, None]:
         """Yield all events of the stream."""
-        async for piece in self._show("cached", snapshot, refresh):
-            yield piece
+        try:
+            async for piece in self._show("cached", snapshot, refresh):
+                yield piece
+            async for piece in self._show_refresh(snapshot, refresh):
+                yield piece
+        except _NotVisibleError:
+            # In the middle of an event, which clients discard. Nothing can follow it.
+            return
+
+    async def _show_refresh(self, snapshot: CachedSnapshot, refresh: Mapping[str, Any]) -> AsyncGenerator[bytes, None]:
         if "sync_id" in refresh:
             async for piece in self._follow(refresh["sync_id"], snapshot):
                 yield piece
@@ -130,13 +142,16 @@ class _UpdateStream:
             yield piece
 
     async def _show(self, event: str, snapshot: CachedSnapshot, more: Mapping[str, Any]) -> AsyncGenerator[bytes, None]:
-        """Yield an event with the answer of `/fetch-data`. It breaks off when the caller may not see it any more."""
+        """Yield an event with the answer of `/fetch-data`.
+
+        Raises `_NotVisibleError` in its middle when the caller may not see the connection any more.
+        """
         opened = self.reader.open(self.connection, snapshot, more)
         yield b"event: %b\ndata: " % event.encode()
         async with aclosing(opened.read()) as pieces:
             async for piece in pieces:
                 if self._find_end() is not None:
-                    return
+                    raise _NotVisibleError
                 yield piece
         yield b"\n\n"
 

@@ -64,8 +64,7 @@ class SnapshotCache:
         cached = self._files.get(version.connection)
         if cached is not None and cached.version is version:
             return cached
-        if cached is not None and cached.version.sha256 == version.sha256:
-            self._files.update_version(cached, version)
+        if cached is not None and cached.version.sha256 == version.sha256 and self._update_version(cached, version):
             return cached
         try:
             return await self._download_once(connection, STALE_SECONDS if cached else DOWNLOAD_SECONDS)
@@ -74,6 +73,17 @@ class SnapshotCache:
                 raise
             log.warning("earlier snapshot shown", connection=version.connection, reason=str(error))
             return cached
+
+    def open(self, snapshot: CachedSnapshot, encoding: str = IDENTITY) -> IO[bytes]:
+        """Open the file of an encoding. What is opened stays readable, also when the snapshot is evicted or replaced.
+
+        Raises `UnavailableError` if the file is gone. The next request then has it again.
+        """
+        try:
+            return snapshot.open(encoding)
+        except OSError as error:
+            self._discard_damaged(snapshot, error)
+            raise UnavailableError(f"disk: {error}") from error
 
     def is_latest(self, snapshot: CachedSnapshot, connection: ConnectionChanged) -> bool:
         """Return whether a snapshot has the content of the connection's latest upload, as far as that is known."""
@@ -120,6 +130,20 @@ class SnapshotCache:
         if summary is not None and not summary.fully_read:
             raise NotReadYetError
         return await self._ask_for_version(connection)
+
+    def _update_version(self, snapshot: CachedSnapshot, version: SnapshotVersion) -> bool:
+        """Note that a later upload had the same content. Return False if the snapshot is not on the disk any more."""
+        try:
+            self._files.update_version(snapshot, version)
+        except OSError as error:
+            self._discard_damaged(snapshot, error)
+            return False
+        return True
+
+    def _discard_damaged(self, snapshot: CachedSnapshot, error: OSError) -> None:
+        log.warning("snapshot damaged", connection=snapshot.version.connection, reason=str(error))
+        if self._files.get(snapshot.version.connection) is snapshot:
+            self._files.drop(snapshot.version.connection)
 
     async def _ask_for_version(self, connection: ConnectionChanged) -> SnapshotVersion:
         try:
