@@ -43,7 +43,7 @@ def kafka() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def object_store() -> Iterator[Stack]:
+def stored_objects() -> Iterator[Stack]:
     """Run the object store only, with an empty bucket."""
     with TemporaryDirectory(prefix="merchant-sync-") as folder, Stack(Path(folder), wanted={"spaces"}) as stack:
         yield stack

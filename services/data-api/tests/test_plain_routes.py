@@ -36,8 +36,8 @@ PAGE = b'{"data":[{"id":"1029","name":"Page"}]}'
 
 
 @pytest.fixture
-async def served(object_store: Stack, tmp_path: Path) -> AsyncIterator[tuple[PlainServer, FakeGateway]]:
-    async with open_counted_bucket(object_store) as bucket, serve_plain(bucket, tmp_path) as served:
+async def served(stored_objects: Stack, tmp_path: Path) -> AsyncIterator[tuple[PlainServer, FakeGateway]]:
+    async with open_counted_bucket(stored_objects) as bucket, serve_plain(bucket, tmp_path) as served:
         yield served
 
 

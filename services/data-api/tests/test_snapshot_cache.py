@@ -55,8 +55,8 @@ class Cache:
 
 
 @pytest.fixture
-async def cache(object_store: Stack, tmp_path: Path) -> AsyncIterator[Cache]:
-    async with open_counted_bucket(object_store) as bucket:
+async def cache(stored_objects: Stack, tmp_path: Path) -> AsyncIterator[Cache]:
+    async with open_counted_bucket(stored_objects) as bucket:
         yield Cache(bucket, tmp_path)
 
 

@@ -22,8 +22,8 @@ REFRESH = "/fetch-data?stream=true&refresh=true"
 
 
 @pytest.fixture
-async def served(object_store: Stack, tmp_path: Path) -> AsyncIterator[tuple[PlainServer, FakeGateway]]:
-    async with open_counted_bucket(object_store) as bucket, serve_plain(bucket, tmp_path) as served:
+async def served(stored_objects: Stack, tmp_path: Path) -> AsyncIterator[tuple[PlainServer, FakeGateway]]:
+    async with open_counted_bucket(stored_objects) as bucket, serve_plain(bucket, tmp_path) as served:
         await served[0].upload(FIRST)
         yield served
 
@@ -106,9 +106,9 @@ async def test_a_refresh_that_cannot_be_started_fails(served: tuple[PlainServer,
     assert "connected again" in events[1].data["reason"]
 
 
-async def test_a_stream_that_lasts_too_long_is_told_so(object_store: Stack, tmp_path: Path) -> None:
+async def test_a_stream_that_lasts_too_long_is_told_so(stored_objects: Stack, tmp_path: Path) -> None:
     async with (
-        open_counted_bucket(object_store) as bucket,
+        open_counted_bucket(stored_objects) as bucket,
         serve_plain(bucket, tmp_path, stream_seconds=0.2) as (server, _),
     ):
         await server.upload(FIRST)
