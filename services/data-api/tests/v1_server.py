@@ -72,6 +72,10 @@ class V1:
         address = f"http://127.0.0.1:{self.port}{path if path.startswith('/v1') else ROOT + path}"
         return await self.http.get(address, params=query or None, headers={"X-API-Key": key, **(headers or {})})
 
+    def revoke(self, connection: str) -> None:
+        """Revoke all keys of a connection."""
+        self.state.apply_keys(make_keys(connection=connection, revision=2))
+
     def apply_syncs(self, event: SyncChanged) -> None:
         """Tell the process the states of a connection's syncs, as Kafka does."""
         self.state.apply_syncs(event, event.model_dump_json().encode())
