@@ -7,16 +7,16 @@ from functools import partial
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from data_api.metrics import DataApiMetrics
 from data_api.settings import DataApiSettings
 from database.pool import Database
 from messaging.tracing import export_traces
 from platforms.known_settings import list_known_settings
-from service.check_cache import cache_checks
 from service.client_addresses import ClientAddresses
 from service.limited_protocol import ConnectionLimiter, LimitedProtocol, RequestLimits
 from service.logging_setup import configure_logging
 from service.metrics import add_metrics_route
-from service.process import Check, Endpoint, add_health_routes, hide_check_reasons, serve
+from service.process import Check, Endpoint, add_health_routes, serve
 from service.settings import load_settings
 
 SERVICE = "data-api"
@@ -37,21 +37,22 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     )
     protocol = partial(LimitedProtocol, limiter=limiter)
     return [
-        Endpoint(_create_public_application(checks), settings.data_api_host, settings.data_api_port, protocol),
+        Endpoint(_create_public_application(), settings.data_api_host, settings.data_api_port, protocol),
         Endpoint(_create_internal_application(checks, registry), settings.host, settings.port),
     ]
 
 
-def _create_public_application(checks: Mapping[str, Check]) -> FastAPI:
+def _create_public_application() -> FastAPI:
     app = FastAPI(openapi_url=None)
-    add_health_routes(app, cache_checks(hide_check_reasons(checks)))
+    # What is known is served on while Postgres or Kafka is away: that is no reason to send requests elsewhere.
+    add_health_routes(app, {})
     return app
 
 
 def _create_internal_application(checks: Mapping[str, Check], registry: CollectorRegistry) -> FastAPI:
     app = FastAPI(openapi_url=None)
     add_health_routes(app, checks)
-    add_metrics_route(app, registry)
+    add_metrics_route(app, registry, refresh=DataApiMetrics(registry, checks).refresh)
     return app
 
 

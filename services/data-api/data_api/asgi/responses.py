@@ -1,6 +1,6 @@
 """What a handler of an operation returns."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +20,28 @@ class Response:
     body: bytes = b""
 
 
+class Pieces:
+    """The pieces of a body, and what must be released when they are not needed any more, even if none was asked for."""
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None], release: Callable[[], object]) -> None:
+        self._pieces = pieces
+        self._release = release
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Iterate over the pieces."""
+        return self._pieces
+
+    async def aclose(self) -> None:
+        """End the iteration, and release what it holds."""
+        try:
+            await self._pieces.aclose()
+        finally:
+            self._release()
+
+
 @dataclass(slots=True)
 class StreamedResponse:
-    """A response whose body comes in pieces.
+    """A response whose body comes in pieces. They are closed when the response ends, however it ends.
 
     `is_live` says that pieces are waited for, so that the client's going away must end the body at once. Of any other
     body the rest is read all the same.
@@ -30,7 +49,7 @@ class StreamedResponse:
 
     status: int
     headers: list[Header]
-    pieces: AsyncIterator[bytes]
+    pieces: AsyncGenerator[bytes, None] | Pieces
     is_live: bool = False
 
 

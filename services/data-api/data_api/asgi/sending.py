@@ -20,14 +20,15 @@ async def send_response(response: AnyResponse, method: str, receive: Receive, se
         body = b"" if method == "HEAD" else response.body
         await send({"type": "http.response.body", "body": body})
         return
-    await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
     if isinstance(response, DirectResponse):
+        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
         if method == "HEAD":
             await send({"type": "http.response.body", "body": b""})
         else:
             await response.run(receive, send)
         return
-    async with aclosing(response.pieces) as pieces:  # type: ignore[type-var] # every generator has aclose
+    async with aclosing(response.pieces) as pieces:
+        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
         if method == "HEAD":
             pass
         elif response.is_live:
