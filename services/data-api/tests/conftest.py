@@ -1,6 +1,7 @@
 """A connected shop in a schema of its own in a real PostgreSQL, and the databases that readers are answered from."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -38,7 +39,7 @@ async def databases(postgres: Stack, feed: PublishedFeed) -> AsyncIterator[ReadD
 
 
 @pytest.fixture
-async def v1(feed: PublishedFeed, databases: ReadDatabases) -> AsyncIterator[V1]:
+async def v1(feed: PublishedFeed, databases: ReadDatabases, tmp_path: Path) -> AsyncIterator[V1]:
     """The operations of `/v1` on a real port."""
-    async with serve_v1(feed, databases) as v1:
+    async with serve_v1(feed, databases, tmp_path) as v1:
         yield v1

@@ -14,6 +14,8 @@ MERCHANT = UUID("00000000-0000-0000-0000-00000000000a")
 READ_AT = 1_794_830_400_000
 """When all records were read, in ms."""
 
+UPLOADED_AT = datetime(2026, 11, 29, 7, 19, 3, tzinfo=UTC)
+
 _WRITE_RECORD = """
 INSERT INTO records (connection, resource, id, updated_at, read_at, content_hash, body_bytes, sort_key, lookup_fields,
                      sequence, created_sequence)
@@ -121,6 +123,15 @@ class PublishedFeed:
             await self.db.execute(
                 "UPDATE connections SET erased_sequence = $2 WHERE connection = $1", connection, sequence
             )
+
+    async def upload(self, document: bytes, sequence: int, connection: str = SHOP) -> None:
+        """Note that a document with all changes up to `sequence` was uploaded to the bucket."""
+        await self.db.execute(
+            "INSERT INTO snapshots (connection, uploaded_sequence, sha256, bytes, records, uploaded_at) "
+            "VALUES ($1, $2, $3, $4, 1, $5) ON CONFLICT (connection) DO UPDATE SET "
+            "uploaded_sequence = $2, sha256 = $3, bytes = $4, uploaded_at = $5",
+            connection, sequence, sha256(document).hexdigest(), len(document), UPLOADED_AT,
+        )  # fmt: skip
 
     async def load_truth(self, connection: str = SHOP) -> dict[tuple[str, str], Any]:
         """All records that exist, by resource and id, each with its body."""

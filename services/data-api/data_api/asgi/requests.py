@@ -53,6 +53,11 @@ class Request:
         assert self._caller is not None, "the operation needs no key"
         return self._caller
 
+    def get_header(self, name: bytes) -> str | None:
+        """Return the value of a header by its name in lower case; None if the request has none."""
+        value = self.headers.get(name)
+        return value.decode("latin-1") if value is not None else None
+
     @property
     def method(self) -> str:
         """The HTTP method; HEAD for a request to an operation with GET whose body is not wanted."""

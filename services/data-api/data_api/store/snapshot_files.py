@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import zlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -175,7 +175,7 @@ def discard(file: IO[bytes]) -> None:
     Path(file.name).unlink(missing_ok=True)
 
 
-async def read_pieces(file: IO[bytes], start: int, end: int) -> AsyncIterator[bytes]:
+async def read_pieces(file: IO[bytes], start: int, end: int) -> AsyncGenerator[bytes, None]:
     """Yield the bytes of a file from `start` up to `end` in pieces, and close it."""
     with file:
         file.seek(start)

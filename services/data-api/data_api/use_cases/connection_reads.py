@@ -98,8 +98,8 @@ class ConnectionReads:
             return await self.find_reached(connection, after_sync)
         return (await self.load_head(connection)).cursor
 
-    async def wait_for_sync(self, connection: ConnectionChanged, sync_id: UUID, *, uploaded: bool = False) -> None:
-        """Wait until the sync's data is stored, or `uploaded` to the bucket.
+    async def wait_for_sync(self, connection: ConnectionChanged, sync_id: UUID, *, uploaded: bool = False) -> SyncState:
+        """Wait until the sync's data is stored, or `uploaded` to the bucket, and return the sync.
 
         Raises `RequestError` (409) if that takes more than `SYNC_WAIT_SECONDS`, and at once if the sync has failed. It
         treats an unknown sync as one that is not known here yet: so it is after a moment, unless it is somebody else's.
@@ -112,7 +112,7 @@ class ConnectionReads:
                 reason = f"the sync is over without its data ({sync.state}): {sync.reason or 'no reason is known'}"
                 raise RequestError(409, reason, sync=build_sync(connection.connection, sync))
             if sync is not None and (sync.state == "success" or (sync.sequence is not None and not uploaded)):
-                return
+                return sync
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or not await wait_for_signals(signal, seconds=left):
                 shown = build_sync(connection.connection, sync) if sync is not None else None

@@ -100,12 +100,12 @@ async def _serve(
 
 def _get_position(request: Request) -> FeedCursor | None:
     """Return the cursor that the request names. Raises `RequestError` (400) for a malformed `Last-Event-ID`."""
-    last_id = request.headers.get(b"last-event-id")
+    last_id = request.get_header(b"last-event-id")
     if not last_id:
         cursor: FeedCursor | None = request.parameters.cursor
         return cursor
     try:
-        return FeedCursor.decode(last_id.decode("latin-1"))
+        return FeedCursor.decode(last_id)
     except ValueError:
         raise RequestError(400, "Last-Event-ID: not a cursor") from None
 

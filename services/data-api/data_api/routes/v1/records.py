@@ -144,8 +144,8 @@ async def _get_record(reads: ConnectionReads, request: Request) -> Response:
         raise RequestError(410, "the record was deleted", **fields)
     tag = _build_tag(row["content_hash"].hex(), parameters.fields)
     headers = [(b"etag", f'"{tag}"'.encode()), REVALIDATE, VARY]
-    condition = request.headers.get(b"if-none-match")
-    if condition is not None and not is_none_match(condition.decode("latin-1"), tag):
+    condition = request.get_header(b"if-none-match")
+    if condition is not None and not is_none_match(condition, tag):
         return Response(304, headers)
     return Response(200, [JSON, *headers], encode_json(build_record(row, parameters.fields)))
 
