@@ -297,6 +297,7 @@ class Environment:
             "GATEWAY_URL": self.gateway_url,
             "GATEWAY_PORT": str(self.gateway_port),
             "DATA_API_URL": self.data_api_url,
+            "DATA_API_PORT": str(self.data_api_port),
             "SANDBOX_PUBLIC_URL": self.sandbox_url,
             "POSTGRES_ADDRESS": f"{HOST}:{self.get_port(POSTGRES)}",
         }

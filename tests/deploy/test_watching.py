@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from connector.metrics import InstrumentedSource
 from contracts.events import Upload
+from data_api.metrics import DataApiMetrics
 from gateway.metrics import create_metrics
 from messaging.metrics import ConsumerMetrics
 from platforms.shopify.webhooks import ShopifyWebhooks
@@ -51,8 +52,14 @@ async def create_registries() -> Iterator[CollectorRegistry]:
     WriterMetrics(writer).count_upload("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))
     for registry in (fetcher, scheduler, writer):
         registry.register(ConsumerMetrics([SimpleNamespace(group="g", dead_letter_count=0)]))  # type: ignore[list-item]
+    data_api = CollectorRegistry()
+
+    async def check() -> None:
+        return None
+
+    await DataApiMetrics(data_api, {"postgres": check, "kafka": check}).refresh()
     gateway = create_metrics({"shopify": ShopifyWebhooks.metric_topics}, 1)[0].registry
-    return iter((gateway, fetcher, scheduler, writer))
+    return iter((gateway, fetcher, scheduler, writer, data_api))
 
 
 @pytest.fixture
@@ -79,7 +86,7 @@ def test_an_expression_names_only_exported_metrics(expression: str, exported: di
 
 
 def test_no_label_names_a_merchant_or_an_account(exported: dict[str, Series]) -> None:
-    bounded = {"platform", "topic", "outcome", "state", "mode", "budget", "group", "le"}
+    bounded = {"platform", "topic", "outcome", "state", "mode", "budget", "group", "le", "part"}
     assert {label for series in exported.values() for label in series} == bounded
 
 

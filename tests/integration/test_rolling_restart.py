@@ -9,6 +9,7 @@ import pytest
 
 from contracts.topics import DEAD_LETTER_SUFFIX, list_topics
 from load_balancer import LoadBalancer, run_stack_behind_load_balancers
+from merchant_sync.parts import SERVICES
 from rolling_restart import (
     count_outcomes,
     find_overlaps,
@@ -22,7 +23,6 @@ from topic_reader import TopicContents
 from world import OPEN_STATES, World, wait_until
 
 pytestmark = pytest.mark.integration
-SERVICES = ["gateway", "scheduler", "spaces-writer", "shopify-fetcher", "facebook-fetcher"]
 SHOPS = 20
 PAGES = 12
 """Enough pages that each of three fetchers has some of them."""

@@ -16,6 +16,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from gateway.tokens.encryption import TokenCipher
+from merchant_sync.parts import SERVICES
 from merchant_sync.stack import Stack
 from otlp_receiver import Receiver
 from secret_search import dump_tables, dump_topics, read_logs, search_texts
@@ -182,13 +183,9 @@ async def publish_invalid_message(servers: str) -> None:
 def fetch_metrics(world: World) -> dict[str, str]:
     """Fetch `/metrics` of every service."""
     stack = world.stack
-    names = [name for name in stack.names if name.endswith("r")]
-    own_urls = {name: f"http://127.0.0.1:{stack.build_settings(name)['PORT']}" for name in names}
+    own_urls = {name: f"http://127.0.0.1:{stack.build_settings(name)['PORT']}" for name in SERVICES}
     urls = {**own_urls, "gateway": stack.build_settings("scheduler")["GATEWAY_INTERNAL_URL"]}
-    return {
-        name: httpx.get(f"{urls[name]}/metrics").raise_for_status().text
-        for name in ("gateway", "scheduler", "spaces-writer", "shopify-fetcher", "facebook-fetcher")
-    }
+    return {name: httpx.get(f"{url}/metrics").raise_for_status().text for name, url in urls.items()}
 
 
 def test_no_secret_of_a_whole_run_appears_in_any_output(world: World, receiver: Receiver) -> None:
