@@ -27,6 +27,7 @@ from data_api.tables.state import KnownState
 from data_api.use_cases.change_streams import ChangeStreams
 from data_api.use_cases.connection_reads import ConnectionReads
 from data_api.use_cases.key_uses import REPORT_SECONDS, KeyUses
+from data_api.use_cases.record_counts import RecordCounts
 from data_api.use_cases.refreshes import Refreshes
 from data_api.use_cases.snapshot_cache import SnapshotCache
 from messaging.errors import UnavailableError
@@ -85,12 +86,14 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
         cache=cache,
         refreshes=Refreshes(gateway.request_refresh, limits, state.syncs),
         reads=ConnectionReads(state, access, databases),
+        record_counts=RecordCounts(databases),
         streams=streams,
         # What is known is served on while Postgres or Kafka is away: that is no reason to send requests elsewhere.
         checks={"topics": check_topics},
         note_use=uses.note,
         count_request=metrics.count_request,
         now=get_time_ms,
+        gateway_url=settings.gateway_url.rstrip("/"),
         cors_origins=settings.cors_allowed_origins,
         stream_seconds=settings.stream_seconds,
         has_demo=settings.data_api_demo,

@@ -21,6 +21,7 @@ from data_api.store.snapshot_files import SnapshotFiles
 from data_api.use_cases.change_streams import ChangeStreams
 from data_api.use_cases.connection_reads import ConnectionReads
 from data_api.use_cases.key_uses import KeyUses
+from data_api.use_cases.record_counts import RecordCounts
 from data_api.use_cases.refreshes import Refreshes
 from data_api.use_cases.snapshot_cache import SnapshotCache
 from stream_server import serve_application
@@ -83,6 +84,7 @@ class PlainServer:
                 cache=self.cache,
                 refreshes=Refreshes(gateway.request_refresh, self.limits, self.state.syncs),
                 reads=ConnectionReads(self.state, self.access, databases),
+                record_counts=RecordCounts(databases),
                 streams=ChangeStreams(databases, self.state),
                 checks={"topics": self.check_topics},
                 note_use=self.uses.note,

@@ -4,6 +4,7 @@ import asyncio
 from base64 import b64encode
 from email.utils import formatdate
 from functools import partial
+from typing import IO
 from uuid import UUID
 
 from contracts.events import ConnectionChanged
@@ -78,11 +79,10 @@ async def _get_snapshot(reads: ConnectionReads, cache: SnapshotCache, request: R
     if wanted is not None and is_range_valid(request.get_header(b"if-range"), tag, last_modified):
         part = _parse_range(wanted, snapshot.version.bytes)
         if part is not None:
-            return _send_file(
-                206, [*headers, (b"content-range", part.content_range.encode())], snapshot, IDENTITY, part
-            )
+            headers.append((b"content-range", part.content_range.encode()))
+            return _send_file(206, headers, cache.open(snapshot), part)
     size = snapshot.sizes[encoding]
-    return _send_file(200, headers, snapshot, encoding, ByteRange(0, size, size))
+    return _send_file(200, headers, cache.open(snapshot, encoding), ByteRange(0, size, size))
 
 
 async def _load(
@@ -144,18 +144,12 @@ def _parse_range(header: str, size: int) -> ByteRange | None:
         raise RequestError(416, message, headers={"Content-Range": f"bytes */{size}"}) from None
 
 
-def _send_file(
-    status: int, headers: list[Header], snapshot: CachedSnapshot, encoding: str, part: ByteRange
-) -> Response | StreamedResponse:
-    """Return the response with a part of a file. Raises `UnavailableError` if the file is gone."""
+def _send_file(status: int, headers: list[Header], file: IO[bytes], part: ByteRange) -> Response | StreamedResponse:
+    """Return the response with a part of a file, which is closed in the end."""
     length = part.end - part.start
-    try:
-        file = snapshot.open(encoding)
-        if length <= WHOLE_BYTES:
-            with file:
-                file.seek(part.start)
-                return Response(status, headers, file.read(length))
-    except OSError as error:
-        raise UnavailableError(f"disk: {error}") from error
+    if length <= WHOLE_BYTES:
+        with file:
+            file.seek(part.start)
+            return Response(status, headers, file.read(length))
     pieces = Pieces(read_pieces(file, part.start, part.end), file.close)
     return StreamedResponse(status, [*headers, (b"content-length", b"%d" % length)], pieces)
