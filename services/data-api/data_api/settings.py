@@ -7,6 +7,7 @@ from pydantic_settings import NoDecode
 
 from data_api.operator_keys import OperatorKey, parse_operator_keys
 from database.url import DatabaseUrl
+from platform_sdk.settings import OptionalUrl
 from service.bucket_settings import BucketSettings
 from service.public_settings import PublicApiSettings
 from service.service_auth import InternalKey
@@ -23,6 +24,8 @@ class DataApiSettings(BucketSettings, PublicApiSettings):
     data_api_replica_url: DatabaseUrl | None = None
     """The database of a read replica, from which records are read where it is recent enough."""
     gateway_internal_url: str
+    gateway_url: OptionalUrl = ""
+    """The gateway as browsers reach it: where accounts are connected again."""
     gateway_key: InternalKey
     """The key with which this service calls the gateway's internal API."""
     data_api_host: str = "0.0.0.0"
@@ -36,5 +39,7 @@ class DataApiSettings(BucketSettings, PublicApiSettings):
     )
     data_api_requests_per_minute: int = Field(default=600, ge=1)
     stream_seconds: float = Field(default=300, gt=0)
+    snapshot_cache_dir: str = ""
+    """The folder for snapshots, of one process alone. Empty: a temporary one, which goes with the process."""
     snapshot_cache_bytes: int = Field(default=1024**3, ge=0)
     data_api_demo: bool = True
