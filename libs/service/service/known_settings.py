@@ -51,7 +51,7 @@ OWN_SETTINGS: Mapping[str, Check] = {
         ("DATABASE_URL", "GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL"),
         check_url_password,
     ),
-    "CORS_ALLOWED_ORIGINS": check_https,
+    **dict.fromkeys(("CORS_ALLOWED_ORIGINS", "DATA_API_PUBLIC_URL"), check_https),
 }
 """Each setting of the product except the platforms', with the check of its value in production."""
 

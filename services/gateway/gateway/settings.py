@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from database.url import DatabaseUrl
-from platform_sdk.settings import OptionalUrl, Url
+from platform_sdk.settings import OptionalBaseUrl, OptionalUrl, Url
 from service.client_addresses import Network
 from service.known_settings import DEVELOPMENT, PRODUCTION
 from service.service_auth import CallersByHash, InternalKey
@@ -90,6 +90,7 @@ class GatewaySettings(InternalApiSettings):
     trusted_proxies: Annotated[tuple[Network, ...] | None, NoDecode, BeforeValidator(_parse_networks)] = Field(
         default=None, validate_default=True
     )
+    data_api_public_url: OptionalBaseUrl = ""
     sandbox_url: str = ""
     sandbox_relayed: OptionalUrl = ""
 
