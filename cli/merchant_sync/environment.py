@@ -201,6 +201,7 @@ class Environment:
             **{name: value for manifest in MANIFESTS for name, value in self._build_platform_settings(manifest)},
             **({"SANDBOX_URL": self.sandbox_url} if self.has_sandbox else {}),
             "GATEWAY_URL": self.gateway_url,
+            "DATA_API_PUBLIC_URL": self.data_api_url,
             "GATEWAY_INTERNAL_URL": f"http://{HOST}:{self.internal_port}",
             "SCHEDULER_URL": f"http://{HOST}:{self.get_port(SCHEDULER)}",
             "STATE_TOKEN_SECRET": self.secrets["state_token_secret"],

@@ -53,6 +53,7 @@ def test_every_address_is_on_loopback_and_only_the_public_ports_are_fixed(secret
     assert settings["GATEWAY_INTERNAL_URL"] == f"http://127.0.0.1:{settings['GATEWAY_INTERNAL_PORT']}"
     assert settings["SHOPIFY_SHOP_URL"] == "http://127.0.0.1:4/shops/{shop}"
     assert settings["GATEWAY_HOST"] == "127.0.0.1"
+    assert settings["DATA_API_PUBLIC_URL"] == "http://127.0.0.1:5010"
     data_api = build_environment(secrets).build_service_settings("data-api", "data-api")
     assert (data_api["DATA_API_HOST"], data_api["DATA_API_PORT"], data_api["PORT"]) == ("127.0.0.1", "5010", "14")
     assert data_api["GATEWAY_URL"] == "http://127.0.0.1:5000"
