@@ -43,6 +43,13 @@ def kafka() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def stored_objects() -> Iterator[Stack]:
+    """Run the object store only, with an empty bucket."""
+    with TemporaryDirectory(prefix="merchant-sync-") as folder, Stack(Path(folder), wanted={"spaces"}) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
 def tls_bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Run an object store over TLS, with a certificate of an authority that nobody knows; yield its settings."""
     folder = tmp_path_factory.mktemp("tls-bucket")

@@ -30,6 +30,7 @@ OPEN_STATES = ("queued", "running", "storing", "unknown")
 CACHED_JARS = Path(__file__).parents[1] / "data" / "cache"
 SETTINGS = {
     "GATEWAY_PORT": "0",
+    "DATA_API_PORT": "0",
     # Once a year: only the benchmark itself starts syncs.
     "SHOPIFY_POLL_CRON": "0 0 1 1 *",
     "SANDBOX_RETRY_SCALE": "0.004",

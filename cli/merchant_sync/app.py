@@ -91,6 +91,8 @@ def up(
         stack.start()
         where = f"{stack.gateway_url}/" if parts.GATEWAY in wanted else ", ".join(stack.names)
         console.print(f"\n  merchant-sync is up: [bold]{where}[/]\n")
+        if parts.DATA_API in wanted:
+            console.print(f"  its data API, for readers: [bold]{stack.data_api_url}[/]\n")
         while True:
             signal.pause()
     except StackError as error:

@@ -8,6 +8,7 @@ from merchant_sync.health import HOST
 from merchant_sync.internal_keys import build_key_settings
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.parts import (
+    DATA_API,
     FETCHERS,
     GATEWAY,
     KAFKA,
@@ -26,6 +27,7 @@ from service.known_settings import list_setting_errors
 Settings = dict[str, str]
 
 DEFAULT_GATEWAY_PORT = 5000
+DEFAULT_DATA_API_PORT = 5010
 MAX_PORT = 65_535
 BUCKET = "merchant-sync"
 DEFAULT_REGION = "nyc3"
@@ -35,8 +37,8 @@ SETTINGS = tuple(list_known_settings())
 
 # Each process has its own, so one value for all cannot be meant (and some shells export HOST).
 _PER_PROCESS = ("HOST", "PORT", "GATEWAY_KEY", "SCHEDULER_KEY", "INTERNAL_KEY_HASHES")
-_PORTS = ("GATEWAY_PORT", "GATEWAY_INTERNAL_PORT", "SANDBOX_PORT")
-OWNERS = {GATEWAY: "gateway", SCHEDULER: "scheduler", SPACES_WRITER: "spaces_writer"}
+_PORTS = ("GATEWAY_PORT", "GATEWAY_INTERNAL_PORT", "DATA_API_PORT", "SANDBOX_PORT")
+OWNERS = {GATEWAY: "gateway", SCHEDULER: "scheduler", SPACES_WRITER: "spaces_writer", DATA_API: "data_api"}
 """The services that own data, each with the name that its database role and its schema share."""
 # What every service and the operator's commands may know of where other parts are; a platform's manifest adds to it.
 _ADDRESSES = (
@@ -58,7 +60,8 @@ def _list_readers(manifest: Manifest, setting: Setting) -> tuple[str, ...]:
 
 _READERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("TOKEN_ENCRYPTION_KEYS", "STATE_TOKEN_SECRET"), (GATEWAY,)),
-    **dict.fromkeys(("GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL"), ()),
+    **dict.fromkeys(("DATA_API_KEYS", "DATA_API_REPLICA_URL"), (DATA_API,)),
+    **dict.fromkeys((f"{owner.upper()}_DATABASE_URL" for owner in OWNERS.values()), ()),
     **{
         setting.name: _list_readers(manifest, setting)
         for manifest in MANIFESTS
@@ -150,6 +153,17 @@ class Environment:
         return f"http://{HOST}:{self.gateway_port}"
 
     @property
+    def data_api_port(self) -> int:
+        """The data API's public port, for readers; `DATA_API_PORT=0` takes any free one."""
+        port = int(self.given.get("DATA_API_PORT", DEFAULT_DATA_API_PORT))
+        return port or self.get_port(f"{DATA_API}-public")
+
+    @property
+    def data_api_url(self) -> str:
+        """The URL of the data API for readers."""
+        return f"http://{HOST}:{self.data_api_port}"
+
+    @property
     def sandbox_port(self) -> int:
         """The port of the sandbox."""
         return int(self.given.get("SANDBOX_PORT", 0)) or self.get_port(SANDBOX)
@@ -186,15 +200,22 @@ class Environment:
             **self._build_infrastructure_settings(),
             **{name: value for manifest in MANIFESTS for name, value in self._build_platform_settings(manifest)},
             **({"SANDBOX_URL": self.sandbox_url} if self.has_sandbox else {}),
+            "GATEWAY_URL": self.gateway_url,
+            "DATA_API_PUBLIC_URL": self.data_api_url,
             "GATEWAY_INTERNAL_URL": f"http://{HOST}:{self.internal_port}",
             "SCHEDULER_URL": f"http://{HOST}:{self.get_port(SCHEDULER)}",
             "STATE_TOKEN_SECRET": self.secrets["state_token_secret"],
             "TOKEN_ENCRYPTION_KEYS": f"k1:{self.secrets['token_encryption_key']}",
             "GATEWAY_HOST": HOST,
+            "DATA_API_HOST": HOST,
             "HOST": HOST,
             "PYTHONUNBUFFERED": "1",
         }
-        resolved = {"GATEWAY_PORT": str(self.gateway_port), "GATEWAY_INTERNAL_PORT": str(self.internal_port)}
+        resolved = {
+            "GATEWAY_PORT": str(self.gateway_port),
+            "GATEWAY_INTERNAL_PORT": str(self.internal_port),
+            "DATA_API_PORT": str(self.data_api_port),
+        }
         return {**computed, **self.given, **resolved}
 
     def _build_infrastructure_settings(self) -> Settings:
@@ -235,12 +256,14 @@ class Environment:
         return self.given.get("DATABASE_URL") or postgres.build_url(owner, password, self.get_port(POSTGRES))
 
     def build_service_settings(self, name: str, instance: str) -> Settings:
-        """Return the settings of one instance of the service `name`. A second gateway has ports of its own."""
+        """Return the settings of one instance of the service `name`. A second one has public ports of its own."""
         settings = self.build_unfiltered_settings()
         settings = {key: value for key, value in settings.items() if name in _READERS.get(key, (name,))}
         if name == GATEWAY != instance:
             settings["GATEWAY_PORT"] = str(self.get_port(instance))
             settings["GATEWAY_INTERNAL_PORT"] = str(self.get_port(f"{instance}-internal"))
+        if name == DATA_API != instance:
+            settings["DATA_API_PORT"] = str(self.get_port(f"{instance}-public"))
         settings["PORT"] = str(self.get_service_port(name, instance))
         if name in OWNERS:
             settings["DATABASE_URL"] = self.build_database_url(OWNERS[name])
@@ -269,12 +292,14 @@ class Environment:
     def build_addresses(self) -> Settings:
         """Return the addresses of all parts and of the bucket for `runtime.json`, by setting. No secret is included."""
         shared = self.build_unfiltered_settings()
-        uncalled = (SPACES_WRITER, *(name for name in FETCHERS if self.has_service(name)))
+        uncalled = (SPACES_WRITER, DATA_API, *(name for name in FETCHERS if self.has_service(name)))
         return {
             **{name: shared[name] for name in _ADDRESSES if name in shared},
             **{get_address_key(name): f"http://{HOST}:{self.get_port(name)}" for name in uncalled},
             "GATEWAY_URL": self.gateway_url,
             "GATEWAY_PORT": str(self.gateway_port),
+            "DATA_API_URL": self.data_api_url,
+            "DATA_API_PORT": str(self.data_api_port),
             "SANDBOX_PUBLIC_URL": self.sandbox_url,
             "POSTGRES_ADDRESS": f"{HOST}:{self.get_port(POSTGRES)}",
         }

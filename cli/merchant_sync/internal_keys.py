@@ -7,11 +7,11 @@ another part of the installation knows.
 from collections.abc import Mapping
 from hashlib import sha256
 
-from merchant_sync.parts import FETCHERS, GATEWAY, OPERATOR, SCHEDULER
+from merchant_sync.parts import DATA_API, FETCHERS, GATEWAY, OPERATOR, SCHEDULER
 
 Settings = dict[str, str]
 
-CALLERS = {GATEWAY: (SCHEDULER, *FETCHERS, OPERATOR), SCHEDULER: (GATEWAY, OPERATOR)}
+CALLERS = {GATEWAY: (SCHEDULER, DATA_API, *FETCHERS, OPERATOR), SCHEDULER: (GATEWAY, OPERATOR)}
 """The callers of each internal API, by the service that has it."""
 KEY_SETTINGS = {GATEWAY: "GATEWAY_KEY", SCHEDULER: "SCHEDULER_KEY"}
 """The setting in which a caller has its key, by the service that it calls."""

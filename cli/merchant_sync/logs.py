@@ -18,6 +18,7 @@ _COLOURS = {
     "gateway": "cyan",
     "scheduler": "bright_yellow",
     "spaces-writer": "bright_green",
+    "data-api": "bright_white",
     **dict(zip(FETCHERS, cycle(("bright_blue", "bright_magenta", "bright_cyan")))),
 }
 _NAME_WIDTH = 16

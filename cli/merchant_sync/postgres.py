@@ -12,16 +12,25 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from merchant_sync import health, processes
 from merchant_sync.parts import POSTGRES, Part, StackError
 
 DATABASE = "merchant_sync"
 SUPERUSER = "postgres"
-OWNERS = ("gateway", "scheduler", "spaces_writer")
-PUBLISHED_SCHEMAS = {"spaces_writer_published": "spaces_writer"}
-"""Schemas of views for other services, each with the owner whose tables they show."""
+OWNERS = ("gateway", "scheduler", "spaces_writer", "data_api")
+
+
+class PublishedSchema(NamedTuple):
+    """A schema of views: of `owner`, whose tables they show, for the role `reader`, which may only read them."""
+
+    name: str
+    owner: str
+    reader: str
+
+
+PUBLISHED_SCHEMAS = (PublishedSchema("spaces_writer_published", owner="spaces_writer", reader="data_api"),)
 # PostgreSQL refuses to run as root, so root runs it as this user (the one that the wheel uses as well).
 SYSTEM_USER = "pgserver"
 
@@ -55,8 +64,12 @@ ALTER ROLE {owner} IN DATABASE {database} SET search_path = {owner};
 GRANT CONNECT ON DATABASE {database} TO {owner};
 CREATE SCHEMA IF NOT EXISTS {owner} AUTHORIZATION {owner};
 """
+# The default privileges are for views that the owner makes later, as a new version of it may.
 _PUBLISHED_SCHEMA = """
 CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner};
+GRANT USAGE ON SCHEMA {schema} TO {reader};
+GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader};
+ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} GRANT SELECT ON TABLES TO {reader};
 """
 _CLOSE = """
 REVOKE ALL ON DATABASE {database} FROM PUBLIC;
@@ -85,12 +98,12 @@ def build_url(owner: str, password: str, port: int) -> str:
 
 
 def build_roles_and_schemas_sql(passwords: Mapping[str, str]) -> str:
-    """Return the SQL that creates the role and the schemas of every service that owns data.
+    """Return the SQL that creates the role and the schemas of every service with data, and lets readers read views.
 
     `passwords` has the password of each role. Running the SQL again changes nothing.
     """
     roles = (_ROLE.format(owner=owner, password=passwords[owner], database=DATABASE) for owner in OWNERS)
-    published = (_PUBLISHED_SCHEMA.format(schema=name, owner=owner) for name, owner in PUBLISHED_SCHEMAS.items())
+    published = (_PUBLISHED_SCHEMA.format(schema=s.name, owner=s.owner, reader=s.reader) for s in PUBLISHED_SCHEMAS)
     return _CLOSE.format(database=DATABASE) + "".join((*roles, *published))
 
 

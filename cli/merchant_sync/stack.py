@@ -170,6 +170,11 @@ class Stack:
         return self.environment.gateway_url
 
     @property
+    def data_api_url(self) -> str:
+        """The URL of the data API for readers."""
+        return self.environment.data_api_url
+
+    @property
     def sandbox_url(self) -> str:
         """The URL of the sandbox."""
         return self.environment.sandbox_url
@@ -212,15 +217,18 @@ class Stack:
     def _open(self) -> None:
         """Lock the data folder, terminate parts that a killed stack left running, load secrets and ports.
 
-        Raises StackError when another stack uses the folder, or when the gateway's port is taken.
+        Raises StackError when another stack uses the folder, or when a public port is taken. Where none is given for
+        the data API and the usual one is taken, it gets any free one, so that a second stack runs beside this one.
         """
         (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
         self._lock = self._acquire_lock(self.data_dir / "lock")
         if leftovers := runtime.terminate_leftovers(self.data_dir):
             self._report(f"terminated what an earlier run left running: {', '.join(leftovers)}")
+        if not is_free(environment.DEFAULT_DATA_API_PORT):
+            self.given.setdefault("DATA_API_PORT", "0")
         secrets = dev_secrets.load_or_generate_secrets(self.data_dir / "secrets.json")
         self._environment = Environment(self.given, secrets, Ports(self.data_dir / "ports.json").get_or_choose_port)
-        self._check_gateway_port()
+        self._check_public_ports()
 
     def _acquire_lock(self, path: Path) -> IO[str]:
         file = path.open("a")
@@ -233,10 +241,14 @@ class Stack:
             raise StackError(f"A stack runs on {self.data_dir} already{where}.") from None
         return file
 
-    def _check_gateway_port(self) -> None:
-        port = self.environment.gateway_port
-        if parts.GATEWAY in self._wanted and not is_free(port):
-            raise StackError(f"Port {port} is taken. Choose another: GATEWAY_PORT={port + 1} make up")
+    def _check_public_ports(self) -> None:
+        public = {
+            parts.GATEWAY: ("GATEWAY_PORT", self.environment.gateway_port),
+            parts.DATA_API: ("DATA_API_PORT", self.environment.data_api_port),
+        }
+        for name, (setting, port) in public.items():
+            if name in self._wanted and not is_free(port):
+                raise StackError(f"Port {port} is taken. Choose another: {setting}={port + 1} make up")
 
     def _start_all(self, names: Iterable[str]) -> None:
         """Start the parts `names` in parallel. At the first error, stop all parts of the stack and raise the error."""

@@ -37,14 +37,15 @@ def test_with_the_secrets_of_a_part_a_service_can_be_called_as_that_part_alone(n
     gateway, scheduler = (parse_key_hashes(folders[part]["INTERNAL_KEY_HASHES"]) for part in ("gateway", "scheduler"))
     at_gateway = {part: callers for part in folders if (callers := list_callers(folders[part], gateway))}
     at_scheduler = {part: callers for part in folders if (callers := list_callers(folders[part], scheduler))}
-    assert at_gateway == {part: {part} for part in ("scheduler", "shopify-fetcher", "facebook-fetcher", "operator")}
+    callers = ("scheduler", "data-api", "shopify-fetcher", "facebook-fetcher", "operator")
+    assert at_gateway == {part: {part} for part in callers}
     assert at_scheduler == {part: {part} for part in ("gateway", "operator")}
 
 
 def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
     keys = [value for name, value in named.items() if name.endswith(("_GATEWAY_KEY", "_SCHEDULER_KEY"))]
 
-    assert len(set(keys)) == len(keys) == 6
+    assert len(set(keys)) == len(keys) == 7
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,7 @@ def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
     [
         ("scheduler", {"DATABASE_URL", "GATEWAY_KEY", "INTERNAL_KEY_HASHES", *LOGIN}),
         ("spaces-writer", {"DATABASE_URL", "SPACES_ACCESS_KEY", "SPACES_SECRET_KEY", *LOGIN}),
+        ("data-api", {"DATABASE_URL", "GATEWAY_KEY", "SPACES_ACCESS_KEY", "SPACES_SECRET_KEY", *LOGIN}),
         ("shopify-fetcher", {"GATEWAY_KEY", *LOGIN}),
         ("facebook-fetcher", {"GATEWAY_KEY", "FACEBOOK_APP_SECRET", *LOGIN}),
         ("sandbox", {"SHOPIFY_API_KEY", "SHOPIFY_API_SECRET", "FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET"}),

@@ -9,7 +9,7 @@ from merchant_sync import dev_secrets, environment
 from merchant_sync.environment import Environment
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.operating.checks.settings import list_settings_classes
-from merchant_sync.parts import StackError
+from merchant_sync.parts import SERVICES, StackError
 from service.known_settings import find_misspelt_settings
 from service.service_auth import identify_caller, parse_key_hashes
 
@@ -28,6 +28,10 @@ PORTS = {
     "gateway-2-internal": 11,
     "scheduler-2": 12,
     "facebook-fetcher": 13,
+    "data-api": 14,
+    "data-api-public": 15,
+    "data-api-2": 16,
+    "data-api-2-public": 17,
 }
 
 
@@ -40,7 +44,7 @@ def build_environment(secrets: dict[str, str], **given: str) -> Environment:
     return Environment(given, secrets, PORTS.__getitem__)
 
 
-def test_every_address_is_on_loopback_and_only_the_gateway_port_is_fixed(secrets: dict[str, str]) -> None:
+def test_every_address_is_on_loopback_and_only_the_public_ports_are_fixed(secrets: dict[str, str]) -> None:
     settings = build_environment(secrets).build_service_settings("gateway", "gateway")
 
     assert settings["GATEWAY_PORT"] == settings["PORT"] == "5000"
@@ -49,6 +53,10 @@ def test_every_address_is_on_loopback_and_only_the_gateway_port_is_fixed(secrets
     assert settings["GATEWAY_INTERNAL_URL"] == f"http://127.0.0.1:{settings['GATEWAY_INTERNAL_PORT']}"
     assert settings["SHOPIFY_SHOP_URL"] == "http://127.0.0.1:4/shops/{shop}"
     assert settings["GATEWAY_HOST"] == "127.0.0.1"
+    assert settings["DATA_API_PUBLIC_URL"] == "http://127.0.0.1:5010"
+    data_api = build_environment(secrets).build_service_settings("data-api", "data-api")
+    assert (data_api["DATA_API_HOST"], data_api["DATA_API_PORT"], data_api["PORT"]) == ("127.0.0.1", "5010", "14")
+    assert data_api["GATEWAY_URL"] == "http://127.0.0.1:5000"
 
 
 def test_a_given_setting_wins_and_others_are_computed_from_it(secrets: dict[str, str]) -> None:
@@ -60,8 +68,15 @@ def test_a_given_setting_wins_and_others_are_computed_from_it(secrets: dict[str,
     assert settings["SHOPIFY_WEBHOOK_ADDRESS"] == "http://127.0.0.1:5999/shopify/webhook"
 
 
-def test_gateway_port_zero_takes_a_free_one(secrets: dict[str, str]) -> None:
-    assert build_environment(secrets, GATEWAY_PORT="0").gateway_url == "http://127.0.0.1:5"
+def test_a_public_port_of_zero_takes_a_free_one(secrets: dict[str, str]) -> None:
+    env = build_environment(secrets, GATEWAY_PORT="0", DATA_API_PORT="0")
+    assert (env.gateway_url, env.data_api_url) == ("http://127.0.0.1:5", "http://127.0.0.1:15")
+
+
+def test_a_second_data_api_has_ports_of_its_own(secrets: dict[str, str]) -> None:
+    second = build_environment(secrets).build_service_settings("data-api", "data-api-2")
+
+    assert (second["PORT"], second["DATA_API_PORT"]) == ("16", "17")
 
 
 def test_a_second_gateway_has_ports_of_its_own_and_the_same_public_addresses(secrets: dict[str, str]) -> None:
@@ -76,12 +91,12 @@ def test_a_second_gateway_has_ports_of_its_own_and_the_same_public_addresses(sec
 
 def test_each_owner_has_its_own_role_and_the_fetcher_no_database(secrets: dict[str, str]) -> None:
     env = build_environment(secrets)
-    urls = [
-        env.build_service_settings(name, name)["DATABASE_URL"] for name in ("gateway", "scheduler", "spaces-writer")
-    ]
+    owners = ("gateway", "scheduler", "spaces-writer", "data-api")
+    urls = [env.build_service_settings(name, name)["DATABASE_URL"] for name in owners]
+    roles = [re.match(r"postgresql://(\w+):", url)[1] for url in urls]  # type: ignore[index]
 
-    assert [re.match(r"postgresql://(\w+):", url)[1] for url in urls] == ["gateway", "scheduler", "spaces_writer"]  # type: ignore[index]
-    assert len(set(urls)) == 3
+    assert roles == [name.replace("-", "_") for name in owners]
+    assert len(set(urls)) == 4
     assert "DATABASE_URL" not in env.build_service_settings("shopify-fetcher", "shopify-fetcher")
 
 
@@ -93,16 +108,24 @@ def test_a_given_database_is_used_by_every_owner(secrets: dict[str, str]) -> Non
 
 def test_only_the_gateway_knows_what_opens_tokens(secrets: dict[str, str]) -> None:
     env = build_environment(secrets, SHOPIFY_API_SECRET_PREVIOUS="old")
-    for name in ("scheduler", "spaces-writer", "shopify-fetcher"):
+    for name in ("scheduler", "spaces-writer", "data-api", "shopify-fetcher"):
         known = set(env.build_service_settings(name, name).values())
         assert not known & {f"k1:{secrets['token_encryption_key']}", secrets["state_token_secret"], "old"}
         assert secrets["shopify_api_secret"] not in known
 
 
+def test_only_the_data_api_knows_the_operators_keys_for_it_and_its_replica(secrets: dict[str, str]) -> None:
+    given = {"DATA_API_KEYS": "bot:of-the-operator-alone-0001", "DATA_API_REPLICA_URL": "postgresql://replica/db"}
+    env = build_environment(secrets, **given)
+    readers = [name for name in SERVICES if given.keys() & env.build_service_settings(name, name).keys()]
+
+    assert readers == ["data-api"]
+
+
 def test_each_caller_is_known_by_its_own_key(secrets: dict[str, str]) -> None:
     env = build_environment(secrets)
     for service, setting, callers in (
-        ("gateway", "GATEWAY_KEY", ("scheduler", "shopify-fetcher", "facebook-fetcher")),
+        ("gateway", "GATEWAY_KEY", ("scheduler", "data-api", "shopify-fetcher", "facebook-fetcher")),
         ("scheduler", "SCHEDULER_KEY", ("gateway",)),
     ):
         hashes = parse_key_hashes(env.build_service_settings(service, service)["INTERNAL_KEY_HASHES"])
@@ -110,7 +133,7 @@ def test_each_caller_is_known_by_its_own_key(secrets: dict[str, str]) -> None:
         for caller in callers:
             key = env.build_service_settings(caller, caller)[setting]
             assert identify_caller(hashes, f"Bearer {key}") == caller
-    for part in ("spaces-writer", "shopify-fetcher"):
+    for part in ("spaces-writer", "data-api", "shopify-fetcher"):
         assert "INTERNAL_KEY_HASHES" not in env.build_service_settings(part, part)
 
 

@@ -5,12 +5,13 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from merchant_sync import child_process, dev_secrets, logs, parts, postgres, processes, runtime
+from merchant_sync import child_process, dev_secrets, environment, logs, parts, postgres, processes, runtime
 from merchant_sync.ports import Ports, is_free
 from merchant_sync.stack import Stack, StackError
 
@@ -126,15 +127,30 @@ def test_roles_see_nothing_of_each_other() -> None:
     assert "GRANT CONNECT ON DATABASE merchant_sync TO gateway" in sql
 
 
-def test_an_occupied_gateway_port_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+@pytest.fixture
+def taken_port() -> Iterator[int]:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        port = other.getsockname()[1]
-        stack = Stack(tmp_path, given={"GATEWAY_PORT": str(port)}, wanted=[parts.GATEWAY])
+        yield other.getsockname()[1]
 
-        with pytest.raises(StackError, match=rf"^Port {port} is taken\. Choose another: GATEWAY_PORT=\d+ make up$"):
-            stack.start()
+
+@pytest.mark.parametrize(("part", "setting"), [(parts.GATEWAY, "GATEWAY_PORT"), (parts.DATA_API, "DATA_API_PORT")])
+def test_an_occupied_public_port_is_one_line_that_says_what_to_do(
+    tmp_path: Path, taken_port: int, part: str, setting: str
+) -> None:
+    stack = Stack(tmp_path, given={setting: str(taken_port)}, wanted=[part])
+
+    with pytest.raises(StackError, match=rf"^Port {taken_port} is taken\. Choose another: {setting}=\d+ make up$"):
+        stack.start()
+
+
+def test_a_data_api_takes_a_free_port_beside_one_that_has_the_usual(
+    tmp_path: Path, taken_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "DEFAULT_DATA_API_PORT", taken_port)
+    with Stack(tmp_path, wanted=[]) as stack:
+        assert stack.environment.data_api_port not in (0, taken_port)
 
 
 def test_a_part_whose_address_is_given_is_not_started(tmp_path: Path) -> None:

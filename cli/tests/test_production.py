@@ -30,7 +30,7 @@ def build_settings(service: str, tmp_path: Path) -> dict[str, str]:
         if setting.uses_sandbox
     }
     secrets = dev_secrets.load_or_generate_secrets(tmp_path / "secrets.json")
-    given["TRUSTED_PROXIES"] = "none"
+    given |= {"TRUSTED_PROXIES": "none", "DATA_API_PUBLIC_URL": "https://data.example.com"}
     given |= {
         setting.name: secrets[setting.name.lower()] for m in MANIFESTS for setting in m.settings if setting.generated
     }
@@ -59,6 +59,8 @@ def test_a_service_names_everything_that_production_refuses(service: str, tmp_pa
         "SANDBOX_URL": "http://sandbox",
         "SANDBOX_RELAYED": "http://sandbox",
         "CORS_ALLOWED_ORIGINS": "http://shop.example",
+        "DATA_API_PUBLIC_URL": "http://data.example.com",
+        "DATA_API_KEYS": "bot:a-secret-of-mine-to-change",
         "GATEWAY_KEY": "k" * 32,
         "SPACES_BUCKT": "mine",
         **{manifest.redirect_uri_setting: "http://sync.example.com/callback" for manifest in MANIFESTS},

@@ -147,10 +147,11 @@ def test_no_registry_host_is_named_in_anything_committed() -> None:
 
 
 def test_no_module_swallows_what_it_does_not_know() -> None:
-    """Five places decide what follows from an unknown error: a worker of the keyed consumer dead-letters the message,
-    the consumer's poll loop and a periodic task report it and try again, the webhook handler answers 500, because
-    it runs below the framework, where nothing else would log the error, and the builder of snapshots records a failed
-    upload, because nothing else would show that a connection's object stays behind."""
+    """Six places decide what follows from an unknown error: a worker of the keyed consumer dead-letters the message,
+    the consumer's poll loop and a periodic task report it and try again, the reader of topics skips the message or
+    polls again, the webhook handler answers 500, because it runs below the framework, where nothing else would log the
+    error, and the builder of snapshots records a failed upload, because nothing else would show that a connection's
+    object stays behind."""
     broad = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for folder in [*SERVICES.values(), *LIBS.values()]
@@ -160,7 +161,7 @@ def test_no_module_swallows_what_it_does_not_know() -> None:
         and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
     ]
     places = {place.split(":")[0] for place in broad}
-    messaging = {"libs/messaging/messaging/keyed_consumer.py", "libs/messaging/messaging/key_workers.py"}
+    messaging = {f"libs/messaging/messaging/{name}.py" for name in ("keyed_consumer", "key_workers", "topic_reader")}
     webhooks = {"services/gateway/gateway/webhooks/handler.py"}
     builder = {"services/spaces-writer/spaces_writer/use_cases/snapshot_builder.py"}
     assert places == messaging | webhooks | builder | {"libs/service/service/periodic_tasks.py"}

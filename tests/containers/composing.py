@@ -1,4 +1,4 @@
-"""Run `docker compose` on this project's files, under a name and a port of the tests' own."""
+"""Run `docker compose` on this project's files, under a name and ports of the tests' own."""
 
 import json
 import os
@@ -16,16 +16,17 @@ START = 10 * MINUTES
 
 
 class Compose:
-    """`docker compose` with these files. `settings` are variables in the files, besides port and tag."""
+    """`docker compose` with these files. `settings` are variables in the files, besides ports and tag."""
 
     def __init__(self, project: str, files: Sequence[Path], **settings: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
-        self.url = f"http://localhost:{self.port}"
+        with socket.create_server(("127.0.0.1", 0)) as gateway, socket.create_server(("127.0.0.1", 0)) as data_api:
+            self.port, self.data_api_port = (int(free.getsockname()[1]) for free in (gateway, data_api))
+        self.url, self.data_api_url = f"http://localhost:{self.port}", f"http://localhost:{self.data_api_port}"
         # No `.env` of an operator, who may have one in this project's folder.
         self._command = ["docker", "compose", "--env-file", os.devnull, "-p", project]
         self._command += [word for file in files for word in ("-f", str(file))]
-        self._environment = {**os.environ, "GATEWAY_PORT": str(self.port), "MERCHANT_SYNC_TAG": "test", **settings}
+        ports = {"GATEWAY_PORT": str(self.port), "DATA_API_PORT": str(self.data_api_port)}
+        self._environment = {**os.environ, **ports, "MERCHANT_SYNC_TAG": "test", **settings}
 
     def __call__(self, *words: str, within: float = 5 * MINUTES, given: str | None = None) -> str:
         """Run it and return its standard output. Fails with all of its output.

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from composing import DEPLOY, MINUTES, START, Compose
-from merchant_sync.parts import FETCHERS, SERVICES
+from merchant_sync.parts import SERVICES
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +41,26 @@ def test_the_doctor_finds_nothing_wrong(compose: Compose) -> None:
     assert [finding for finding in findings if finding["result"] == "bad"] == []
 
 
-def test_the_gateways_port_alone_is_published(compose: Compose) -> None:
+def test_the_public_ports_of_gateway_and_data_api_alone_are_published(compose: Compose) -> None:
     published = {
         found["Config"]["Labels"]["com.docker.compose.service"]: found["NetworkSettings"]["Ports"]
         for found in compose.inspect()
         if any((found["NetworkSettings"]["Ports"] or {}).values())
     }
 
-    assert list(published) == ["gateway"]
-    assert [port for port, hosts in published["gateway"].items() if hosts] == ["5000/tcp"]
+    opened = {name: [port for port, hosts in ports.items() if hosts] for name, ports in published.items()}
+    assert opened == {"gateway": ["5000/tcp"], "data-api": ["5010/tcp"]}
+
+
+def test_readers_on_this_host_reach_the_data_api(compose: Compose) -> None:
+    assert httpx.get(f"{compose.data_api_url}/ready").status_code == 200
+    assert httpx.get(f"{compose.data_api_url}/metrics").status_code == 404
+
+
+def test_roles_are_made_again_at_each_start(compose: Compose) -> None:
+    compose("up", "--wait", "--no-recreate")
+
+    assert "error" not in compose("logs", "--no-color", "postgres-setup").lower()
 
 
 @pytest.mark.parametrize(
@@ -73,7 +84,7 @@ def test_no_secret_is_in_what_docker_shows_or_in_logs(compose: Compose) -> None:
     files = "(p for p in Path('/run/merchant-sync').iterdir() if p.name != 'KAFKA_USERNAME')"
     read = f"from pathlib import Path; print(chr(10).join(p.read_text() for p in {files}))"
     secrets: set[str] = set()
-    for service in ("gateway", "scheduler", "spaces-writer", *FETCHERS):
+    for service in SERVICES:
         secrets |= set(compose("exec", "-T", service, "python", "-c", read).split())
     passwords = {secret.split("@")[0].rsplit(":", 1)[-1] for secret in secrets if secret.startswith("postgresql:")}
     keys = {pair.split(":")[1] for secret in secrets if "," in secret for pair in secret.split(",")}

@@ -170,6 +170,7 @@ def test_a_secret_is_a_file_of_its_readers_alone_and_in_no_environment(
     bucket = {"SPACES_ACCESS_KEY", "SPACES_SECRET_KEY"}
 
     assert files["spaces-writer"] == bucket
+    assert files["data-api"] == {*bucket, "DATA_API_KEYS"}
     assert {"SHOPIFY_API_KEY", "SHOPIFY_API_SECRET"} <= files["gateway"] and not files["gateway"] & bucket
     assert files["scheduler"] == files["shopify-fetcher"] == set()
     shown = json.dumps(production.inspect())

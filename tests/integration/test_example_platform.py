@@ -142,6 +142,7 @@ def run_stack(folder: Path, shop: Bookshop) -> Iterator[dict[str, str]]:
         "PYTHONPATH": build_python_path(folder),
         "BOOKSHOP_API_URL": shop.url,
         "GATEWAY_PORT": "0",
+        "DATA_API_PORT": "0",
         "POLL_SPREAD_SECONDS": "0",
         "BOOKSHOP_POLL_CRON": "* * * * * *",
     }

@@ -180,7 +180,7 @@ async def test_a_user_writes_what_the_table_says_and_nothing_else(kafka_with_acl
     assert await list_writable(kafka_with_acls, user) == get_permitted(user, "Write")
 
 
-@pytest.mark.parametrize("user", ["shopify-fetcher", "gateway"])
+@pytest.mark.parametrize("user", ["shopify-fetcher", "gateway", "data-api"])
 async def test_a_user_reads_what_the_table_says_and_nothing_else(kafka_with_acls: KafkaWithAcls, user: str) -> None:
     async with EventPublisher(Brokers(kafka_with_acls.local), source="test") as publisher:
         for topic in TOPICS:
@@ -200,6 +200,14 @@ def test_the_table_gives_a_fetcher_its_platforms_topics_alone() -> None:
     permissions = [one for one in list_permissions(PLATFORMS) if one.operation == "Write"]
     assert {one.user for one in permissions if one.name == "connection.changed"} == {"gateway", OPERATOR}
     assert not get_permitted(AUTOSCALER, "Write") | get_permitted(AUTOSCALER, "Read")
+
+
+def test_the_table_lets_the_data_api_read_what_readers_see_and_write_nothing() -> None:
+    topics = {"connection.changed", "data.stored", "key.changed", "record.changed", "sync.changed"}
+    assert get_permitted("data-api", "Read") == topics
+    assert not get_permitted("data-api", "Write")
+    # It follows whole topics: every process needs all of it, so it has no consumer group.
+    assert {one.resource for one in list_permissions(PLATFORMS) if one.user == "data-api"} == {"topic"}
 
 
 async def test_a_group_of_another_service_cannot_be_joined(kafka_with_acls: KafkaWithAcls) -> None:

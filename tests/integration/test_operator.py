@@ -95,6 +95,7 @@ def test_the_doctor_finds_no_problem_on_a_running_stack(world: World, operator: 
     assert output["bad"] == 0, output
     checked = {row["subject"] for row in output["findings"]}
     assert {"Kafka", "topics", "bucket merchant-sync", "Postgres of gateway", "Postgres of spaces_writer"} <= checked
+    assert {"data-api", "data-api, internal", "Postgres of data_api", "role of data_api"} <= checked
     assert {"clock beside Shopify", "webhooks from outside", "internal routes from outside", "scheduler"} <= checked
     assert any(what.startswith("shopify:") for what in checked)
     assert "✓ the operator's key" in operator.run("doctor", "--sample", "0").stdout
@@ -179,11 +180,42 @@ def test_the_doctor_names_a_role_that_may_read_another_services_schema(world: Wo
     assert problems["role of scheduler"]["details"] == "may read gateway as well"
 
 
+def test_the_doctor_names_the_views_that_the_data_api_cannot_read(world: World, operator: Operator) -> None:
+    world.execute_sql("REVOKE SELECT ON spaces_writer_published.changes FROM data_api")
+    try:
+        problem = operator.find_problems(code=1)["role of data_api"]
+    finally:
+        world.execute_sql("GRANT SELECT ON spaces_writer_published.changes TO data_api")
+    assert problem["details"] == "cannot read changes in spaces_writer_published"
+    assert "deploy/postgres/roles.sh" in problem["action"]
+
+
+def test_the_doctor_names_another_role_that_may_read_the_published_views(world: World, operator: Operator) -> None:
+    world.execute_sql("GRANT USAGE ON SCHEMA spaces_writer_published TO scheduler")
+    try:
+        problems = operator.find_problems(code=1)
+    finally:
+        world.execute_sql("REVOKE USAGE ON SCHEMA spaces_writer_published FROM scheduler")
+    assert problems["role of scheduler"]["details"] == "may read spaces_writer_published as well"
+
+
+def test_the_doctor_names_a_data_api_that_is_down(world: World, operator: Operator) -> None:
+    world.stack.stop_part("data-api")
+    try:
+        problems = operator.find_problems(code=1)
+    finally:
+        world.stack.start_part("data-api")
+    assert problems.keys() == {"data-api"}
+    assert problems["data-api"]["action"] == "start it, or correct its address"
+
+
 WRONG_SETTINGS: dict[str, tuple[dict[str, str], str]] = {
     "bucket merchant-sync": ({"SPACES_SECRET_KEY": "wrong"}, "SPACES_ACCESS_KEY and SPACES_SECRET_KEY"),
     "bucket other": ({"SPACES_BUCKET": "other"}, "make the bucket"),
     "Postgres of gateway": ({"GATEWAY_DATABASE_URL": "postgresql://a:b@{postgres}/x"}, "GATEWAY_DATABASE_URL"),
     "Postgres of scheduler": ({"SCHEDULER_DATABASE_URL": "postgresql://a:b@127.0.0.1:9/x"}, "SCHEDULER_DATABASE_URL"),
+    "Postgres of data_api": ({"DATA_API_DATABASE_URL": "postgresql://a:b@127.0.0.1:9/x"}, "DATA_API_DATABASE_URL"),
+    "settings of data-api": ({"DATA_API_KEYS": "bot:short"}, "correct them"),
     "Kafka": ({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}, "KAFKA_BOOTSTRAP_SERVERS"),
     "the operator's keys": ({"GATEWAY_KEY": "somebody else's key"}, "operator:hash in INTERNAL_KEY_HASHES"),
     "settings of gateway": ({"SHOPIFY_API_VERSION": "latest"}, "correct them"),
@@ -269,6 +301,36 @@ def test_all_connections_are_listed_page_by_page(
     assert (entry["action"], entry["actor"]) == ("connect", "merchant")
     line = operator.run("audit", "--connection", entry["connection"]).stdout
     assert f"UTC  {entry['connection']}  connect  by merchant  from 127.0.0.1" in line
+
+
+def test_the_operator_makes_rotates_and_revokes_keys(world: World, operator: Operator) -> None:
+    name = f"shopify:{(shop := world.make_shop(products=1))}"
+    world.connect(shop)
+    words = ("--name", "sales bot", "--scope", "read", "--scope", "refresh", "--days", "90")
+    made = operator.run("keys", "make", "--connection", name, *words)
+    key = made.stdout.strip()
+    assert key.startswith("msk_") and "shown this once" in made.stderr
+    (listed,) = operator.run_json("keys", "list", "--connection", name)
+    assert (listed["name"], listed["prefix"], listed["scopes"]) == ("sales bot", key[:8], ["read", "refresh"])
+    table = operator.run("keys", "list", "--connection", name).stdout
+    assert listed["id"] in table and "read,refresh" in table and key not in table
+    rotated = operator.run_json("keys", "rotate", "--connection", name, listed["id"], "--keep-hours", "0")
+    assert rotated["key"] != key
+    assert [one["id"] for one in operator.run_json("keys", "list", "--connection", name)] == [rotated["id"]]
+    assert "1 revoked" in operator.run("keys", "revoke", "--connection", name, rotated["id"]).stdout
+    assert "no such key" in operator.run("keys", "revoke", "--connection", name, rotated["id"], code=1).stderr
+    operator.run("keys", "make", "--connection", name, *words)
+    assert operator.run_json("keys", "revoke", "--connection", name, "--all") == {"revoked": 1}
+    for wrong in (["keys", "revoke", "--connection", name], ["keys", "revoke", "--connection", name, "x", "--all"]):
+        assert "--all" in operator.run(*wrong, code=2).stderr
+    refused = operator.run("keys", "make", "--connection", name, "--name", "n", "--scope", "write", code=1)
+    assert "no scope write" in refused.stderr
+    assert "no such connection" in operator.run("keys", "list", "--connection", "shopify:nowhere", code=1).stderr
+    actions = [(entry["action"], entry["actor"]) for entry in operator.run_json("audit", "--connection", name)]
+    assert [action for action, _ in actions[1:]] == [
+        *("make_key", "rotate_key", "revoke_key", "make_key", "revoke_all_keys"),
+    ]
+    assert {actor for _, actor in actions[1:]} == {"operator"}
 
 
 def test_the_status_counts_connections_and_lag(world: World, operator: Operator) -> None:

@@ -9,12 +9,11 @@ from typer.testing import CliRunner
 
 import backups
 from merchant_sync.app import app
-from merchant_sync.parts import FETCHERS
+from merchant_sync.parts import SERVICES
 from merchant_sync.stack import Stack
 from world import CACHED_JARS, SETTINGS, World, wait_until
 
 pytestmark = pytest.mark.integration
-SERVICES = ("gateway", "scheduler", "spaces-writer", *FETCHERS)
 
 
 @pytest.fixture

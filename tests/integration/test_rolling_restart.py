@@ -9,11 +9,13 @@ import pytest
 
 from contracts.topics import DEAD_LETTER_SUFFIX, list_topics
 from load_balancer import LoadBalancer, run_stack_behind_load_balancers
+from merchant_sync.parts import SERVICES
 from rolling_restart import (
     count_outcomes,
     find_overlaps,
     find_reordering,
     format_phases,
+    read_continuously,
     read_work_intervals,
     run_phase,
     watch_objects,
@@ -22,7 +24,6 @@ from topic_reader import TopicContents
 from world import OPEN_STATES, World, wait_until
 
 pytestmark = pytest.mark.integration
-SERVICES = ["gateway", "scheduler", "spaces-writer", "shopify-fetcher", "facebook-fetcher"]
 SHOPS = 20
 PAGES = 12
 """Enough pages that each of three fetchers has some of them."""
@@ -94,7 +95,8 @@ def test_replacing_and_scaling_services_during_a_burst_loses_nothing(
 ) -> None:
     world, stack = deployment.world, deployment.world.stack
     accounts = deployment.shops, deployment.pages
-    with watch_objects(world, deployment.shops) as watcher:
+    (readers,) = deployment.balancers["data-api"]
+    with watch_objects(world, deployment.shops) as watcher, read_continuously(readers.url) as reader:
         with run_phase(world, "quiet", *accounts, minimum=120) as quiet:
             deployment.ensure_full_sync()
         with run_phase(world, "all services replaced", *accounts, minimum=1000) as replaced:
@@ -121,9 +123,9 @@ def test_replacing_and_scaling_services_during_a_burst_loses_nothing(
     assert find_overlaps(intervals) == []
     assert find_reordering(contents) == []
     assert watcher.went_back == [] and len(watcher.edition_counts) == SHOPS
-    assert [(b.refused_count, b.cut_count) for balancers in deployment.balancers.values() for b in balancers] == [
-        (0, 0)
-    ] * 3
+    balancers = [balancer for balancers in deployment.balancers.values() for balancer in balancers]
+    assert [(b.refused_count, b.cut_count) for b in balancers] == [(0, 0)] * 4
+    assert reader.answers.keys() == {"200"}, reader.answers
     assert len({fetcher for values in intervals.values() for *_, fetcher in values}) >= 6
 
 

@@ -12,14 +12,13 @@ from load_balancer import LoadBalancer, run_stack_behind_load_balancers
 from merchant_sync.access import resolve_access
 from merchant_sync.environment import OWNERS
 from merchant_sync.internal_keys import SECRETS
-from merchant_sync.parts import FETCHERS, GATEWAY, SANDBOX, SCHEDULER, SPACES, SPACES_WRITER
+from merchant_sync.parts import DATA_API, FETCHERS, GATEWAY, SANDBOX, SCHEDULER, SERVICES, SPACES, SPACES_WRITER
 from platforms.registry import PLATFORMS
 from rolling_restart import Phase, count_outcomes, run_phase
 from topic_reader import TopicContents
 from world import World, wait_until
 
 pytestmark = pytest.mark.integration
-SERVICES = (GATEWAY, SCHEDULER, SPACES_WRITER, *FETCHERS)
 
 
 class Installation:
@@ -77,7 +76,7 @@ def rotate_session_and_internal_keys(installation: Installation) -> None:
     # Each caller gets a new key for each service that it calls, and that service gets its hash.
     for name in SECRETS:
         values[name] = secrets.token_hex(16)
-    installation.replace(GATEWAY, SCHEDULER, *FETCHERS)
+    installation.replace(GATEWAY, SCHEDULER, DATA_API, *FETCHERS)
 
 
 def rotate_keys_of_stores(installation: Installation) -> None:
@@ -89,7 +88,7 @@ def rotate_keys_of_stores(installation: Installation) -> None:
         installation.replace(service)
     values["spaces_access_key"], values["spaces_secret_key"] = secrets.token_hex(16), secrets.token_hex(16)
     stack.restart(SPACES)
-    installation.replace(SPACES_WRITER)
+    installation.replace(SPACES_WRITER, DATA_API)
     # The test itself reads the bucket, too.
     (stack.data_dir / "secrets.json").write_text(json.dumps(values))
     world.use_access(resolve_access(stack.data_dir, stack.given))

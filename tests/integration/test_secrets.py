@@ -16,6 +16,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from gateway.tokens.encryption import TokenCipher
+from merchant_sync.operating.internal_api import InternalApi
+from merchant_sync.parts import SERVICES
 from merchant_sync.stack import Stack
 from otlp_receiver import Receiver
 from secret_search import dump_tables, dump_topics, read_logs, search_texts
@@ -123,7 +125,16 @@ def connect_and_disconnect_shop(world: World, recorder: SecretRecorder, secret: 
     assert call_back_with_wrong_code(world, recorder, shop, secret).status_code == 400
     for kind, token in read_stored_tokens(world):
         recorder.record(f"{kind} token", token)
+    make_and_rotate_key(world, recorder, f"shopify:{shop}")
     assert press_button(browser, f"shopify:{shop}", "disconnect").status_code == 303
+
+
+def make_and_rotate_key(world: World, recorder: SecretRecorder, connection: str) -> None:
+    """Make a key for the data API and one in its place."""
+    with InternalApi(world.access) as api:
+        made = api.make_key(connection, "watched", ["read"], None)
+        for one in (made, api.rotate_key(connection, made["id"], 1)):
+            recorder.record("key", one["key"].removeprefix(one["prefix"]))
 
 
 def call_back_with_wrong_code(world: World, recorder: SecretRecorder, shop: str, secret: str) -> httpx.Response:
@@ -182,13 +193,9 @@ async def publish_invalid_message(servers: str) -> None:
 def fetch_metrics(world: World) -> dict[str, str]:
     """Fetch `/metrics` of every service."""
     stack = world.stack
-    names = [name for name in stack.names if name.endswith("r")]
-    own_urls = {name: f"http://127.0.0.1:{stack.build_settings(name)['PORT']}" for name in names}
+    own_urls = {name: f"http://127.0.0.1:{stack.build_settings(name)['PORT']}" for name in SERVICES}
     urls = {**own_urls, "gateway": stack.build_settings("scheduler")["GATEWAY_INTERNAL_URL"]}
-    return {
-        name: httpx.get(f"{urls[name]}/metrics").raise_for_status().text
-        for name in ("gateway", "scheduler", "spaces-writer", "shopify-fetcher", "facebook-fetcher")
-    }
+    return {name: httpx.get(f"{url}/metrics").raise_for_status().text for name, url in urls.items()}
 
 
 def test_no_secret_of_a_whole_run_appears_in_any_output(world: World, receiver: Receiver) -> None:
@@ -207,7 +214,17 @@ def test_no_secret_of_a_whole_run_appears_in_any_output(world: World, receiver: 
         **dump_tables(world),
         "spans": "\n".join(body.decode(errors="replace") for body in receiver.bodies),
     }
-    for kind in ("code", "state", "hmac", "session", "login cookie", "access token", "refresh token", "signed_request"):
+    for kind in (
+        "code",
+        "state",
+        "hmac",
+        "session",
+        "login cookie",
+        "access token",
+        "refresh token",
+        "key",
+        "signed_request",
+    ):
         assert recorder.kinds[kind], f"no {kind} was in the run"
     all_secrets = [secret for kind in recorder.kinds.values() for secret in kind]
     assert all(len(secret) >= 7 for secret in all_secrets)

@@ -27,6 +27,7 @@ CACHED_JARS = Path(__file__).parents[2] / "data" / "cache"
 
 SETTINGS = {
     "GATEWAY_PORT": "0",
+    "DATA_API_PORT": "0",
     "POLL_SPREAD_SECONDS": "0",
     # Once a year: tests that need a poll make it due themselves.
     "SHOPIFY_POLL_CRON": "0 0 1 1 *",

@@ -13,10 +13,11 @@ import pytest
 import yaml
 
 from cluster import NAMESPACE, ROOT, KubectlError, count_replicas, kubectl, render, roll_out, run_operator, wait_until
-from merchant_sync.parts import FETCHERS
+from merchant_sync.parts import FETCHERS, SERVICES
 
 K8S = ROOT / "deploy" / "k8s"
-SERVICES = ("gateway", "scheduler", "spaces-writer", "operator")
+STANDING = (*(name for name in SERVICES if name not in FETCHERS), "operator")
+"""Deployments that always have a pod: KEDA stops fetchers that are idle."""
 STORES = ("statefulset/kafka", "statefulset/postgres", "deploy/spaces", "deploy/sandbox")
 
 VISIT = """
@@ -49,7 +50,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     subprocess.run(command, check=True)
     try:
         kubectl("apply", "-f", "-", given=render(overlay))
-        took = wait_until(lambda: _is_rolled_out(*STORES, *(f"deploy/{name}" for name in SERVICES)), within=600)
+        took = wait_until(lambda: _is_rolled_out(*STORES, *(f"deploy/{name}" for name in STANDING)), within=600)
         print(f"\nsandbox overlay: all rolled out after {took:.0f} s")
         yield
     finally:
@@ -89,7 +90,7 @@ def test_the_doctor_finds_nothing_wrong(sandbox: None) -> None:
     kubectl("create", "job", "--from=cronjob/doctor", "doctor-test")
     kubectl("wait", "--for=condition=complete", "--timeout=300s", "job/doctor-test")
     logs = kubectl("logs", "job/doctor-test")
-    for subject in ("Kafka", "topics", "Postgres of gateway", "scheduler"):
+    for subject in ("Kafka", "topics", "Postgres of gateway", "role of data_api", "scheduler", "data-api"):
         assert f"✓ {subject}: " in logs
     assert "✗" not in logs
 
@@ -111,7 +112,7 @@ def test_a_rolling_restart_of_everything_loses_nothing(sandbox: None) -> None:
     assert burst.stdin is not None
     burst.stdin.write(VISIT.format(body=edits))
     burst.stdin.close()
-    for name in ("gateway", "scheduler", "spaces-writer", *FETCHERS):
+    for name in SERVICES:
         kubectl("rollout", "restart", f"deploy/{name}")
         roll_out(f"deploy/{name}")
     assert burst.wait(timeout=180) == 0
@@ -141,13 +142,13 @@ def test_the_production_overlay_rolls_out_on_stand_ins(sandbox: None, tmp_path: 
     replaced = [_replace_externals(d) for d in documents if d["kind"] in ("ConfigMap", "Deployment")]
     kubectl("apply", "-f", "-", given=yaml.safe_dump_all(replaced))
 
-    roll_out(*(f"deploy/{name}" for name in SERVICES))
+    roll_out(*(f"deploy/{name}" for name in STANDING))
     deployments = json.loads(kubectl("get", "deploy", "-o", "json"))["items"]
     waiting = [
         d["metadata"]["name"] for d in deployments if d["status"].get("readyReplicas", 0) < d["spec"]["replicas"]
     ]
     assert waiting == []
-    assert {image for d in deployments if d["metadata"]["name"] in SERVICES for image in _list_images(d)} == {
+    assert {image for d in deployments if d["metadata"]["name"] in STANDING for image in _list_images(d)} == {
         "merchant-sync:dev"
     }
 
@@ -160,7 +161,7 @@ def _replace_externals(document: dict[str, object]) -> dict[str, object]:
     """Replace the operator's own image, secrets and stores by those of the sandbox overlay."""
     text = yaml.safe_dump(document)
     secrets = kubectl("get", "secrets", "-o", "name").split()
-    for part in (*SERVICES, *FETCHERS):
+    for part in (*STANDING, *FETCHERS):
         [name] = [secret.removeprefix("secret/") for secret in secrets if secret.startswith(f"secret/{part}-")]
         text = text.replace(f"secretName: {part}\n", f"secretName: {name}\n")
     text = text.replace("registry.example.com/merchant-sync:1", "merchant-sync:dev")

@@ -1,6 +1,6 @@
 """The operator's commands `doctor`, `status` and `sync`.
 
-`audit`, `changes`, `connections`, `dlq` and `guard` are in modules of their own.
+`audit`, `changes`, `connections`, `dlq`, `guard` and `keys` are in modules of their own.
 
 Their exit codes: 0 all is well, 1 something is wrong or is refused, 2 the installation cannot be reached.
 """
@@ -21,6 +21,7 @@ from merchant_sync.operating import (
     dead_letter_commands,
     doctor,
     guard_commands,
+    key_commands,
     status,
     syncing,
 )
@@ -56,6 +57,7 @@ def add_commands(app: typer.Typer) -> None:
     app.add_typer(connection_commands.app, name="connections")
     app.add_typer(dead_letter_commands.app, name="dlq")
     app.add_typer(guard_commands.app, name="guard")
+    app.add_typer(key_commands.app, name="keys")
 
 
 def examine(

@@ -23,7 +23,7 @@ down or cancelled by an operator; I/O error of the server."""
 
 
 @contextmanager
-def _translate_errors() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Return a context manager that raises `UnavailableError` in place of errors of an unavailable Postgres.
 
     Other errors pass unchanged. In both cases Postgres rolls back the transaction in which the error was raised.
@@ -89,7 +89,7 @@ class Database:
         `isolation` is an isolation level such as `REPEATABLE READ`; None is the default of Postgres. Raises
         `UnavailableError` when Postgres does not answer or closes the database connection.
         """
-        with _translate_errors():
+        with translate_errors():
             async with self._engine.connect() as connection:
                 if isolation:
                     await connection.execution_options(isolation_level=isolation)
@@ -111,7 +111,7 @@ class Database:
         Raises `UnavailableError` when Postgres is unavailable, and the errors of `lock_and_apply_migrations`.
         """
         # Not a connection of the pool, because closing the connection releases the lock on the migrations.
-        with _translate_errors():
+        with translate_errors():
             connection = await self._connect()
             try:
                 await lock_and_apply_migrations(connection, self.schema, load_scripts(package))

@@ -11,6 +11,7 @@ from service.production import (
     accept,
     check_https,
     check_named_secrets,
+    check_operator_keys,
     check_secret,
     check_url_password,
     refuse_sandbox,
@@ -36,6 +37,9 @@ OWN_SETTINGS: Mapping[str, Check] = {
                 "AUDIT_KEPT_DAYS",
             ),
             *("WEBHOOK_MAX_BYTES", "GATEWAY_MAX_CONNECTIONS", "TRUSTED_PROXIES"),
+            *("DATA_API_URL", "DATA_API_HOST", "DATA_API_PORT", "DATA_API_MAX_CONNECTIONS"),
+            "DATA_API_REQUESTS_PER_MINUTE",
+            *("DATA_API_DEMO", "STREAM_SECONDS", "SNAPSHOT_CACHE_BYTES", "SNAPSHOT_CACHE_DIR"),
             *("INTERNAL_TLS_CA_FILE", "INTERNAL_TLS_CERT_FILE", "INTERNAL_TLS_KEY_FILE", "INTERNAL_KEY_HASHES"),
             *("OTEL_EXPORTER_OTLP_ENDPOINT", "HOST", "PORT"),
             *("SANDBOX_HOST", "SANDBOX_PORT", "SANDBOX_STATE", "SANDBOX_RETRY_SCALE"),
@@ -47,15 +51,22 @@ OWN_SETTINGS: Mapping[str, Check] = {
         ("STATE_TOKEN_SECRET", "GATEWAY_KEY", "SCHEDULER_KEY", "SPACES_SECRET_KEY", "KAFKA_PASSWORD"), check_secret
     ),
     "TOKEN_ENCRYPTION_KEYS": check_named_secrets,
+    "DATA_API_KEYS": check_operator_keys,
     **dict.fromkeys(
-        ("DATABASE_URL", "GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL"),
+        (
+            *("DATABASE_URL", "GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL"),
+            *("DATA_API_DATABASE_URL", "DATA_API_REPLICA_URL"),
+        ),
         check_url_password,
     ),
-    "CORS_ALLOWED_ORIGINS": check_https,
+    **dict.fromkeys(("CORS_ALLOWED_ORIGINS", "DATA_API_PUBLIC_URL"), check_https),
 }
 """Each setting of the product except the platforms', with the check of its value in production."""
 
-_OWN_PREFIXES = ("GATEWAY_", "SCHEDULER_", "SPACES_WRITER_", "SANDBOX_", "WEBHOOK_", "SNAPSHOT_", "POLL_", "MERCHANT_")
+_OWN_PREFIXES = (
+    *("GATEWAY_", "SCHEDULER_", "SPACES_WRITER_", "DATA_API_", "SANDBOX_", "WEBHOOK_", "SNAPSHOT_", "POLL_"),
+    "MERCHANT_",
+)
 _SIMILARITY = 0.9
 """How similar (0 to 1) an unknown name must be to that of a setting to be taken for a misspelling of it."""
 

@@ -70,6 +70,11 @@ def check_named_secrets(value: str) -> str | None:
     return None
 
 
+def check_operator_keys(value: str) -> str | None:
+    """Refuse `name:key` or `name:key:connections`, separated by blanks, of which a key is weak."""
+    return check_named_secrets(",".join(":".join(entry.split(":")[:2]) for entry in value.split()))
+
+
 def check_url_password(value: str) -> str | None:
     """Refuse a URL with a weak password. A URL without a password passes."""
     try:

@@ -45,6 +45,11 @@ class TokenBuckets:
             del self._full_at[next(iter(self._full_at))]
         return max(wait, 0.0)
 
+    def put_back(self, key: Hashable) -> None:
+        """Put a token back that was taken for something that has not happened."""
+        if key in self._full_at:
+            self._full_at[key] -= self._interval
+
     def __len__(self) -> int:
         """Return how many buckets are kept."""
         return len(self._full_at)

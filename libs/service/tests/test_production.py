@@ -56,6 +56,12 @@ def refuse(**given: str) -> list[str]:
         ("STATE_TOKEN_SECRET", "k" * 32, STRONG),
         ("GATEWAY_KEY", "an-internal-key-of-mine", STRONG),
         ("TOKEN_ENCRYPTION_KEYS", "k1:" + b64encode(b"k" * 32).decode(), f"k1:{STRONG}"),
+        (
+            "DATA_API_KEYS",
+            "bot:a-secret-of-mine-to-change",
+            f"bot:{STRONG} site:{STRONG[::-1]}:shop-platform:acme.example",
+        ),
+        ("DATA_API_REPLICA_URL", "postgresql://u:postgres@h/d", f"postgresql://u:{STRONG}@h/d"),
         ("KAFKA_PASSWORD", "kafka", STRONG),
         ("SPACES_SECRET_KEY", "minioadmin", STRONG),
         ("DATABASE_URL", "postgresql://u:postgres@h/d", f"postgresql://u:{STRONG}@h/d?sslmode=verify-full"),

@@ -9,14 +9,17 @@ from merchant_sync.environment import get_address_key
 from merchant_sync.internal_keys import HASHES_SETTING
 from merchant_sync.operating.checks import Finding, report_bad, report_good
 from merchant_sync.operating.internal_api import InternalApi
-from merchant_sync.parts import FETCHERS, SPACES_WRITER, StackError
+from merchant_sync.parts import DATA_API, FETCHERS, SPACES_WRITER, StackError
 
 _ADDRESSES = {
     "gateway": "GATEWAY_URL",
     "gateway, internal": "GATEWAY_INTERNAL_URL",
     "scheduler": "SCHEDULER_URL",
+    DATA_API: "DATA_API_URL",
+    f"{DATA_API}, internal": get_address_key(DATA_API),
     **{service: get_address_key(service) for service in (SPACES_WRITER, *FETCHERS)},
 }
+_PUBLIC = ("GATEWAY_URL", "DATA_API_URL")
 
 
 def check(access: Access, *, http: httpx.Client) -> Iterator[Finding]:
@@ -27,7 +30,7 @@ def check(access: Access, *, http: httpx.Client) -> Iterator[Finding]:
     with httpx.Client(timeout=http.timeout, verify=access.create_tls_context()) as internal:
         for service, setting in _ADDRESSES.items():
             if address := access.get_setting(setting).rstrip("/"):
-                yield _check_ready(service, address, http if setting == "GATEWAY_URL" else internal)
+                yield _check_ready(service, address, http if setting in _PUBLIC else internal)
     yield _check_operator_keys(access)
 
 

@@ -8,13 +8,14 @@ from types import ModuleType
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
+from data_api.settings import DataApiSettings
 from gateway.settings import GatewaySettings
 from merchant_sync.access import Access
 from merchant_sync.environment import OWNERS
 from merchant_sync.internal_keys import KEY_SETTINGS
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.operating.checks import Finding, report_bad, report_good
-from merchant_sync.parts import GATEWAY, SCHEDULER, SPACES_WRITER
+from merchant_sync.parts import DATA_API, GATEWAY, SCHEDULER, SPACES_WRITER
 from platform_sdk.manifests import Manifest
 from platform_sdk.settings import MISSING_SETTINGS
 from platforms.known_settings import list_known_settings
@@ -23,7 +24,8 @@ from service.known_settings import list_setting_errors
 from spaces_writer.settings import WriterSettings
 
 REQUIRED = (
-    *("GATEWAY_URL", "GATEWAY_INTERNAL_URL", "SCHEDULER_URL", *KEY_SETTINGS.values(), "KAFKA_BOOTSTRAP_SERVERS"),
+    *("GATEWAY_URL", "DATA_API_URL", "GATEWAY_INTERNAL_URL", "SCHEDULER_URL", *KEY_SETTINGS.values()),
+    "KAFKA_BOOTSTRAP_SERVERS",
     *("SPACES_ACCESS_KEY", "SPACES_SECRET_KEY", "SPACES_BUCKET"),
 )
 """The settings of the command itself. Without them, some of its checks are not possible."""
@@ -61,6 +63,7 @@ def list_settings_classes(manifests: list[Manifest]) -> dict[str, tuple[Settings
         GATEWAY: (GatewaySettings, *platform_classes),
         SCHEDULER: (SchedulerSettings,),
         SPACES_WRITER: (WriterSettings,),
+        DATA_API: (DataApiSettings,),
         **{
             manifest.fetcher: tuple(_find_classes(f"{manifest.fetcher.replace('-', '_')}.settings"))
             for manifest in manifests

@@ -25,3 +25,8 @@ def can_refresh(caller: str) -> bool:
 def can_operate(caller: str) -> bool:
     """Return whether `caller` is the operator, who may start or cancel syncs, inspect and connect accounts."""
     return caller == _OPERATOR
+
+
+def can_report_uses_of_keys(caller: str) -> bool:
+    """Return whether `caller` is the data API, which alone sees when a key is used."""
+    return caller == DATA_API

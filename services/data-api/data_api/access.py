@@ -1,0 +1,112 @@
+"""Decides who a key belongs to, and which connections its holder may see now. No other module decides this."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
+
+from contracts.events import ApiKey, ConnectionChanged
+from data_api.operator_keys import OperatorKey
+from data_api.tables.connections import ConnectionTable
+from data_api.tables.keys import KeyTable
+
+Scope = Literal["read", "refresh", "manage"]
+ALL_SCOPES = frozenset[Scope](("read", "refresh", "manage"))
+
+
+def get_time_ms() -> int:
+    """Return the time in milliseconds since 1970 (the Unix epoch)."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCaller:
+    """Whoever has sent a good key. What the caller may see now, `AccessControl` is asked each time."""
+
+    key_hash: str
+    """The SHA-256 of the key (hexadecimal). Limits are counted by it."""
+    label: str
+    """What logs show of the key: its prefix, or the name of an operator's key."""
+    scopes: frozenset[Scope]
+    connection: str | None
+    """The only connection of a key that was made on its page; None for an operator's key."""
+    key: ApiKey | OperatorKey
+
+
+class AccessControl:
+    """Looks keys up by their hash: the time that this takes tells nothing of any other key.
+
+    `now` returns the time in ms since 1970.
+    """
+
+    def __init__(
+        self,
+        connections: ConnectionTable,
+        keys: KeyTable,
+        operator_keys: Iterable[OperatorKey],
+        now: Callable[[], int] = get_time_ms,
+    ) -> None:
+        self._connections = connections
+        self._keys = keys
+        self._operator_callers = {key.sha256: _build_operator(key) for key in operator_keys}
+        self._now = now
+
+    def identify(self, key: str) -> ApiCaller | None:
+        """Return whose key this is; None for a key that is unknown, revoked or expired."""
+        return self._find_caller(sha256(key.encode("utf-8", "surrogateescape")).hexdigest())
+
+    def get_visible(self, caller: ApiCaller, connection: str) -> ConnectionChanged | None:
+        """Return the state of a connection that the caller may see now.
+
+        None for one that does not exist, is not live, or is somebody else's: nobody learns which of these it is.
+        """
+        state = self._connections.get_live(connection)
+        return state if state is not None and _may_see(caller, state) else None
+
+    def list_visible(self, caller: ApiCaller) -> list[ConnectionChanged]:
+        """Return the states of all connections that the caller may see now, sorted by name."""
+        if caller.connection is not None:
+            names: Iterable[str] = (caller.connection,)
+        elif isinstance(caller.key, OperatorKey) and caller.key.connections:
+            names = sorted(caller.key.connections)
+        else:
+            names = sorted(state.connection for state in self._connections)
+        visible = (self.get_visible(caller, name) for name in names)
+        return [state for state in visible if state is not None]
+
+    def is_still_visible(self, caller: ApiCaller, seen: ConnectionChanged) -> bool:
+        """Return whether the caller's key is still good and shows the connection as it did when `seen` was read.
+
+        Streams ask this whenever the connection or its keys change, and now and then: a key may expire.
+        """
+        if self._find_caller(caller.key_hash) is None:
+            return False
+        state = self.get_visible(caller, seen.connection)
+        return state is not None and (state.epoch, state.merchant) == (seen.epoch, seen.merchant)
+
+    def is_erased(self, seen: ConnectionChanged) -> bool:
+        """Return whether all data of the connection has been deleted since `seen` was read."""
+        state = self._connections.get(seen.connection)
+        return state is None or state.redacted_epoch > seen.redacted_epoch or state.state == "redacted"
+
+    def _find_caller(self, key_hash: str) -> ApiCaller | None:
+        caller = self._operator_callers.get(key_hash)
+        if caller is not None:
+            return caller
+        made = self._keys.find(key_hash)
+        if made is None or (made.key.expires_at is not None and made.key.expires_at <= self._now()):
+            return None
+        return ApiCaller(key_hash, made.key.prefix, frozenset(made.key.scopes), made.connection, made.key)
+
+
+def _build_operator(key: OperatorKey) -> ApiCaller:
+    return ApiCaller(key.sha256, key.name, ALL_SCOPES, None, key)
+
+
+def _may_see(caller: ApiCaller, state: ConnectionChanged) -> bool:
+    """Return whether the caller's key is for this live connection, as it is now."""
+    key = caller.key
+    if isinstance(key, OperatorKey):
+        return not key.connections or state.connection in key.connections
+    return caller.connection == state.connection and (key.epoch, key.merchant) == (state.epoch, state.merchant)

@@ -1,0 +1,159 @@
+"""Builds the data API from its parts and runs it."""
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import httpx
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from data_api.access import AccessControl, get_time_ms
+from data_api.applications import DataApiParts, create_public_application
+from data_api.client.bucket import open_bucket
+from data_api.client.gateway import GatewayInternalApi
+from data_api.handlers import list_subscriptions
+from data_api.key_limits import KeyLimits
+from data_api.metrics import DataApiMetrics
+from data_api.settings import DataApiSettings
+from data_api.store.databases import ReadDatabases, create_pool
+from data_api.store.snapshot_files import SnapshotFiles
+from data_api.store.snapshots import load_version
+from data_api.stream_protocol import StreamProtocol
+from data_api.tables.state import KnownState
+from data_api.use_cases.change_streams import ChangeStreams
+from data_api.use_cases.connection_reads import ConnectionReads
+from data_api.use_cases.key_uses import REPORT_SECONDS, KeyUses
+from data_api.use_cases.record_counts import RecordCounts
+from data_api.use_cases.refreshes import Refreshes
+from data_api.use_cases.snapshot_cache import SnapshotCache
+from messaging.errors import UnavailableError
+from messaging.topic_reader import TopicReader
+from messaging.tracing import export_traces
+from platforms.known_settings import list_known_settings
+from service.client_addresses import ClientAddresses
+from service.limited_protocol import ConnectionLimiter, RequestLimits
+from service.logging_setup import configure_logging
+from service.metrics import add_metrics_route
+from service.periodic_tasks import PeriodicTask
+from service.process import Check, Endpoint, add_health_routes, serve
+from service.settings import load_settings
+
+SERVICE = "data-api"
+CATCH_UP_SECONDS = 120.0
+"""How long reading what is known may take at the start, before the start is tried again."""
+
+
+async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
+    settings = load_settings(DataApiSettings, list_known_settings())
+    configure_logging(SERVICE)
+    exit_stack.enter_context(export_traces(SERVICE, settings.otel_exporter_otlp_endpoint))
+    state = KnownState()
+    databases = await _open_databases(exit_stack, settings)
+    bucket = await exit_stack.enter_async_context(open_bucket(settings))
+    files = SnapshotFiles(_create_cache_folder(exit_stack, settings), settings.snapshot_cache_bytes)
+    files.load()
+    cache = SnapshotCache(state, files, bucket, partial(load_version, databases))
+    reader = await _start_reader(exit_stack, settings, state, cache)
+    inside = await exit_stack.enter_async_context(httpx.AsyncClient(verify=settings.create_internal_tls_context()))
+    gateway = GatewayInternalApi(inside, settings.gateway_internal_url, key=settings.gateway_key.get_secret_value())
+    uses = KeyUses(gateway.report_use)
+    reporting = PeriodicTask("key uses", uses.report, interval=REPORT_SECONDS)
+    await exit_stack.enter_async_context(reporting.run())
+    streams = ChangeStreams(databases, state)
+    exit_stack.push_async_callback(streams.close)
+
+    async def check_topics() -> str | None:
+        return reader.health_error
+
+    checks = {
+        "postgres": databases.check_health,
+        "kafka": settings.build_brokers().check_health,
+        "bucket": bucket.check_health,
+        "topics": check_topics,
+    }
+    registry = CollectorRegistry()
+    metrics = DataApiMetrics(registry, checks)
+    limits = KeyLimits(settings.data_api_requests_per_minute)
+    access = AccessControl(state.connections, state.keys, settings.data_api_keys)
+    parts = DataApiParts(
+        state=state,
+        access=access,
+        limits=limits,
+        cache=cache,
+        refreshes=Refreshes(gateway.request_refresh, limits, state.syncs),
+        reads=ConnectionReads(state, access, databases),
+        record_counts=RecordCounts(databases),
+        streams=streams,
+        # What is known is served on while Postgres or Kafka is away: that is no reason to send requests elsewhere.
+        checks={"topics": check_topics},
+        note_use=uses.note,
+        count_request=metrics.count_request,
+        now=get_time_ms,
+        gateway_url=settings.gateway_url.rstrip("/"),
+        cors_origins=settings.cors_allowed_origins,
+        stream_seconds=settings.stream_seconds,
+        has_demo=settings.data_api_demo,
+    )
+    limiter = ConnectionLimiter(
+        RequestLimits(connections=settings.data_api_max_connections), ClientAddresses(settings.trusted_proxies)
+    )
+    protocol = partial(StreamProtocol, limiter=limiter)
+    return [
+        Endpoint(create_public_application(parts), settings.data_api_host, settings.data_api_port, protocol),
+        Endpoint(_create_internal_application(checks, registry, metrics), settings.host, settings.port),
+    ]
+
+
+async def _open_databases(exit_stack: AsyncExitStack, settings: DataApiSettings) -> ReadDatabases:
+    primary = await create_pool(settings.database_url.get_secret_value(), SERVICE)
+    replica = settings.data_api_replica_url
+    databases = ReadDatabases(
+        primary, await create_pool(replica.get_secret_value(), SERVICE) if replica is not None else None
+    )
+    exit_stack.push_async_callback(databases.close)
+    return databases
+
+
+def _create_cache_folder(exit_stack: AsyncExitStack, settings: DataApiSettings) -> Path:
+    """Return the folder for snapshots: the one of the settings, or one that goes with the process."""
+    if settings.snapshot_cache_dir:
+        return Path(settings.snapshot_cache_dir)
+    return Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix="snapshots-")))
+
+
+async def _start_reader(
+    exit_stack: AsyncExitStack, settings: DataApiSettings, state: KnownState, cache: SnapshotCache
+) -> TopicReader:
+    """Start to read what is known, and wait until all of it is: no request must be answered without it."""
+    subscriptions = list_subscriptions(state, cache.apply_connection)
+    reader = TopicReader(settings.build_brokers(), *subscriptions, client_id=SERVICE)
+    exit_stack.push_async_callback(reader.stop)
+    await reader.start()
+    try:
+        await asyncio.wait_for(reader.wait_until_caught_up(), CATCH_UP_SECONDS)
+    except TimeoutError as error:
+        raise UnavailableError(f"Kafka: {reader.health_error}") from error
+    cache.drop_unknown()
+    return reader
+
+
+def _create_internal_application(
+    checks: Mapping[str, Check], registry: CollectorRegistry, metrics: DataApiMetrics
+) -> FastAPI:
+    app = FastAPI(openapi_url=None)
+    add_health_routes(app, checks)
+    add_metrics_route(app, registry, refresh=metrics.refresh)
+    return app
+
+
+def main() -> None:
+    """Run the service until it is stopped."""
+    serve(_start)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The remote APIs that this service calls: the bucket and the gateway."""

@@ -1,0 +1,1 @@
+"""The operations that the data API serves."""

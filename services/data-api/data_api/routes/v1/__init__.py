@@ -1,0 +1,1 @@
+"""The operations of `/v1`: records, changes, snapshots and syncs of connections."""

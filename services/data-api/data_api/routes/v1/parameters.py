@@ -1,0 +1,69 @@
+"""What parameters and errors of several operations have in common."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from contracts.feed_cursors import FeedCursor
+from data_api.asgi.operations import PathParameter
+from data_api.field_selection import FieldTree, parse_fields
+
+MAX_LIMIT = 250
+MAX_NAMES = 250
+
+CONNECTION = PathParameter(
+    "connection", "The connection's name, percent-encoded as one segment.", "shop-platform:acme.example"
+)
+RESOURCE = PathParameter("resource", "The kind of records.", "products")
+RECORD_ID = PathParameter("record_id", "The record's id at the platform, percent-encoded.", "632910392")
+
+NOT_FOUND = {404: "There is no such connection, or the key is not for it."}
+NOT_READY = {503: "No full sync has succeeded yet: the problem says what is under way. Or a part does not answer now."}
+NOT_SYNCED = {409: "The data of the sync in `after_sync` is not stored yet, or the sync has failed."}
+RESET = {410: "The cursor is of another feed, another epoch, or erased data: `restart` is where to begin anew."}
+
+
+class QueryParameters(BaseModel):
+    """The base class of query parameters: a name that is not declared is an error, not ignored."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class SyncedParameters(QueryParameters):
+    """The parameters of reads that can wait for a sync."""
+
+    after_sync: UUID | None = Field(
+        default=None, description="Wait up to 25 s until the data of this sync is shown, otherwise 409."
+    )
+
+
+def _split(value: object) -> object:
+    names = value.split(",") if isinstance(value, str) else value
+    if isinstance(names, list) and (len(names) > MAX_NAMES or not all(names)):
+        raise ValueError(f"must be up to {MAX_NAMES} names, separated by commas")
+    return names
+
+
+def _parse_where(value: object) -> object:
+    name, separator, text = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if not name or not separator:
+        raise ValueError("must be a field, a colon and the field's value, such as handle:red-shirt")
+    return name, text
+
+
+Names = Annotated[list[str], BeforeValidator(_split), WithJsonSchema({"type": "string", "minLength": 1})]
+"""Names in one parameter, separated by commas."""
+Selection = Annotated[FieldTree, BeforeValidator(parse_fields), WithJsonSchema({"type": "string", "minLength": 1})]
+"""The fields of records that are wanted."""
+FieldValue = Annotated[
+    tuple[str, str], BeforeValidator(_parse_where), WithJsonSchema({"type": "string", "pattern": "^[^:]+:"})
+]
+"""A field and the value that it must have."""
+Cursor = Annotated[FeedCursor, BeforeValidator(FeedCursor.decode), WithJsonSchema({"type": "string"})]
+"""A position on a feed."""
+
+
+def dump_parameters(parameters: BaseModel, *left_out: str) -> dict[str, Any]:
+    """Return the parameters that say which list a request is for, without those of its page."""
+    return parameters.model_dump(mode="json", exclude=set(left_out))

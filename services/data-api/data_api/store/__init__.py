@@ -1,0 +1,1 @@
+"""Reads of what the spaces-writer publishes: records, changes and the heads of change feeds."""
