@@ -23,5 +23,5 @@ CREATE TABLE api_keys (
 CREATE INDEX api_keys_connection ON api_keys (connection, made_at);
 CREATE INDEX api_keys_expires_at ON api_keys (expires_at) WHERE expires_at IS NOT NULL;
 
--- Rises with each event about the connection's keys; 0 if there was none.
+-- Rises with each change of the connection's keys; 0 if it never had any.
 ALTER TABLE connections ADD keys_revision bigint NOT NULL DEFAULT 0;
