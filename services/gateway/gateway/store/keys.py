@@ -42,10 +42,11 @@ _DELETE_ALL = text("""
 WITH locked AS (SELECT id FROM api_keys WHERE connection = :connection ORDER BY id FOR UPDATE)
 DELETE FROM api_keys USING locked WHERE api_keys.id = locked.id RETURNING api_keys.id
 """)
+# At least the present time in ms, so that a database that was restored from a backup gives no revision a second time.
 _RAISE_REVISION = text("""
-UPDATE connections SET keys_revision = keys_revision + 1 WHERE name = :connection RETURNING keys_revision
+UPDATE connections SET keys_revision = greatest(keys_revision + 1, (extract(epoch FROM now()) * 1000)::bigint)
+WHERE name = :connection RETURNING keys_revision
 """)
-_HAD_KEYS = text("SELECT keys_revision > 0 FROM connections WHERE name = :connection")
 _SAVE_USES = text("""
 WITH used AS (SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:times AS bigint[])) AS one (id, ms)),
      locked AS (SELECT id, ms FROM api_keys JOIN used USING (id) ORDER BY id FOR NO KEY UPDATE OF api_keys)
@@ -101,16 +102,14 @@ class KeyStore:
             await tx.execute(_DELETE, {"id": key})
 
     async def delete_all(self, connection: str) -> int:
-        """Delete all keys of a connection, and return how many there were.
+        """Delete all keys of a connection, enqueue the event that says so, and return how many keys there were.
 
-        Enqueue the event that says so, unless the connection has never had a key: also when there are none now, because
-        the last event can still name keys that have expired.
+        There is an event also when there are none: the last one can still have keys that have expired, or that were
+        made after the backup from which the database was restored.
         """
         async with self._transaction() as tx:
             count = len((await tx.execute(_DELETE_ALL, {"connection": connection})).all())
-            had_keys = (await tx.execute(_HAD_KEYS, {"connection": connection})).scalar()
-        if had_keys:
-            await self.enqueue_event(connection)
+        await self.enqueue_event(connection)
         return count
 
     async def enqueue_event(self, connection: str) -> None:
