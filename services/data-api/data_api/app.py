@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from data_api.access import AccessControl, get_time_ms
 from data_api.applications import DataApiParts, create_public_application
+from data_api.asgi.access_log import AccessLog
 from data_api.client.bucket import open_bucket
 from data_api.client.gateway import GatewayInternalApi
 from data_api.handlers import list_subscriptions
@@ -75,6 +76,8 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
         "bucket": bucket.check_health,
         "topics": check_topics,
     }
+    access_log = AccessLog(SERVICE)
+    exit_stack.callback(access_log.flush)
     registry = CollectorRegistry()
     metrics = DataApiMetrics(registry, checks)
     limits = KeyLimits(settings.data_api_requests_per_minute)
@@ -91,6 +94,7 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
         # What is known is served on while Postgres or Kafka is away: that is no reason to send requests elsewhere.
         checks={"topics": check_topics},
         note_use=uses.note,
+        access_log=access_log,
         count_request=metrics.count_request,
         now=get_time_ms,
         gateway_url=settings.gateway_url.rstrip("/"),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from data_api.access import AccessControl, ApiCaller
+from data_api.asgi.access_log import AccessLog
 from data_api.asgi.cors import Cors
 from data_api.asgi.dispatcher import CountRequest, OperationDispatcher
 from data_api.asgi.operations import Operation
@@ -55,6 +56,7 @@ class DataApiParts:
     streams: ChangeStreams
     checks: Mapping[str, Check]
     note_use: Callable[[ApiCaller], None]
+    access_log: AccessLog
     count_request: CountRequest
     now: Callable[[], int]
     """Returns the time in milliseconds since 1970."""
@@ -72,6 +74,7 @@ def create_public_application(parts: DataApiParts) -> OperationDispatcher:
         parts.access,
         parts.limits,
         Cors(parts.cors_origins),
+        access_log=parts.access_log,
         count_request=parts.count_request,
         on_use=parts.note_use,
     )

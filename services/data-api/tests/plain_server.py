@@ -14,6 +14,7 @@ from api_builders import ACME, KEY, NOW_MS, OTHER, make_access, make_connection,
 from bucket_fixture import CountedBucket, make_upload
 from contracts.events import SyncChanged
 from data_api.applications import DataApiParts, create_public_application
+from data_api.asgi.access_log import AccessLog
 from data_api.client.gateway import GatewayInternalApi
 from data_api.key_limits import KeyLimits
 from data_api.store.databases import ReadDatabases
@@ -88,6 +89,7 @@ class PlainServer:
                 streams=ChangeStreams(databases, self.state),
                 checks={"topics": self.check_topics},
                 note_use=self.uses.note,
+                access_log=AccessLog("data-api", lambda _: None),
                 count_request=lambda *_: None,
                 now=lambda: self.now,
                 **options,

@@ -24,6 +24,7 @@ from api_builders import (
     make_state,
 )
 from contracts.events import DataStored, SyncChanged, Upload
+from data_api.asgi.access_log import AccessLog
 from data_api.asgi.cors import Cors
 from data_api.asgi.dispatcher import OperationDispatcher
 from data_api.client.gateway import RefreshRefusedError, RequestedSync
@@ -113,6 +114,7 @@ class V1:
             self.access,
             self.limits,
             Cors(()),
+            access_log=AccessLog("data-api", lambda _: None),
             count_request=lambda *_: None,
             on_use=lambda _: None,
         )
