@@ -1,7 +1,7 @@
 """The encoding in which a client wants its answer (RFC 9110, section 12.5.3)."""
 
 import re
-from collections.abc import Sequence
+from functools import lru_cache
 
 IDENTITY = "identity"
 _ITEM = re.compile(
@@ -10,7 +10,8 @@ _ITEM = re.compile(
 )
 
 
-def choose_encoding(accepted: str | None, offered: Sequence[str]) -> str:
+@lru_cache(maxsize=1024)
+def choose_encoding(accepted: str | None, offered: tuple[str, ...]) -> str:
     """Return the best encoding of `offered` for a header `Accept-Encoding`, or `identity`.
 
     `offered` are in the server's order of preference, which decides between equal weights. Without the header, or where

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 CURSOR_EXAMPLE = "0b7f4b5c0d3e4f8a9c1d2e3f4a5b6c7d.1.4711"
-_CONNECTION = "shopify:acme.myshopify.com"
+_CONNECTION = "shop-platform:acme.example"
 
 
 class RecordAnswer(BaseModel):
@@ -93,8 +93,8 @@ class ConnectionAnswer(BaseModel):
     """A merchant's connection to a platform."""
 
     connection: str = Field(examples=[_CONNECTION])
-    platform: str = Field(examples=["shopify"])
-    account: str = Field(examples=["acme.myshopify.com"])
+    platform: str = Field(examples=["shop-platform"])
+    account: str = Field(examples=["acme.example"])
     state: str = Field(
         description="`connected`, or `reauthorise` when someone must sign in again.", examples=["connected"]
     )

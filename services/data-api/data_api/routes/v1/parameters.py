@@ -13,7 +13,7 @@ MAX_LIMIT = 250
 MAX_NAMES = 250
 
 CONNECTION = PathParameter(
-    "connection", "The connection's name, percent-encoded as one segment.", "shopify:acme.myshopify.com"
+    "connection", "The connection's name, percent-encoded as one segment.", "shop-platform:acme.example"
 )
 RESOURCE = PathParameter("resource", "The kind of records.", "products")
 RECORD_ID = PathParameter("record_id", "The record's id at the platform, percent-encoded.", "632910392")

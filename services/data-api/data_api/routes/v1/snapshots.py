@@ -3,7 +3,7 @@
 import asyncio
 from base64 import b64encode
 from email.utils import formatdate
-from functools import partial
+from functools import lru_cache, partial
 from typing import IO
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from data_api.content_encodings import IDENTITY, choose_encoding
 from data_api.entity_tags import is_none_match, is_range_valid
 from data_api.routes.v1.parameters import CONNECTION, NOT_FOUND, NOT_READY, NOT_SYNCED, SyncedParameters
 from data_api.routes.v1.records import REVALIDATE
-from data_api.snapshot_versions import NotReadYetError
+from data_api.snapshot_versions import NotReadYetError, SnapshotVersion
 from data_api.store.snapshot_files import GZIP, ZSTD, CachedSnapshot, read_pieces
 from data_api.tables.signals import wait_for_signals
 from data_api.use_cases.connection_reads import RETRY_SECONDS, ConnectionReads
@@ -70,9 +70,8 @@ async def _get_snapshot(reads: ConnectionReads, cache: SnapshotCache, request: R
     # A range is one of the form that is not encoded: what of another form a client has would not go with it.
     wanted = request.get_header(b"range")
     encoding = await _choose_encoding(cache, snapshot, request) if wanted is None else IDENTITY
-    tag = snapshot.version.sha256 + ("" if encoding == IDENTITY else f"-{encoding}")
-    last_modified = _format_date(snapshot)
-    headers = [*_build_headers(snapshot, encoding, tag, last_modified), REVALIDATE, VARY]
+    tag, last_modified, described = _describe(snapshot.version, encoding)
+    headers = list(described)
     condition = request.get_header(b"if-none-match")
     if condition is not None and not is_none_match(condition, tag):
         return Response(304, headers)
@@ -119,21 +118,19 @@ async def _choose_encoding(cache: SnapshotCache, snapshot: CachedSnapshot, reque
     return encoding if encoding in snapshot.sizes else IDENTITY
 
 
-def _format_date(snapshot: CachedSnapshot) -> str:
-    """Return when the snapshot was uploaded, as HTTP writes dates; empty if that is not known."""
-    at = snapshot.version.uploaded_at
-    return formatdate(at / 1000, usegmt=True) if at is not None else ""
-
-
-def _build_headers(snapshot: CachedSnapshot, encoding: str, tag: str, last_modified: str) -> list[Header]:
-    headers = [JSON, (b"etag", b'"%b"' % tag.encode()), (b"accept-ranges", b"bytes")]
+@lru_cache(maxsize=4096)
+def _describe(version: SnapshotVersion, encoding: str) -> tuple[str, str, tuple[Header, ...]]:
+    """Return the entity tag, the date as HTTP writes it (empty if it is not known), and the headers of a snapshot."""
+    tag = version.sha256 if encoding == IDENTITY else f"{version.sha256}-{encoding}"
+    last_modified = formatdate(version.uploaded_at / 1000, usegmt=True) if version.uploaded_at is not None else ""
+    headers = [JSON, (b"etag", b'"%b"' % tag.encode()), (b"accept-ranges", b"bytes"), REVALIDATE, VARY]
     if last_modified:
         headers.append((b"last-modified", last_modified.encode()))
     if encoding == IDENTITY:
-        headers.append((b"repr-digest", b"sha-256=:%b:" % b64encode(bytes.fromhex(snapshot.version.sha256))))
+        headers.append((b"repr-digest", b"sha-256=:%b:" % b64encode(bytes.fromhex(version.sha256))))
     else:
         headers.append((b"content-encoding", encoding.encode()))
-    return headers
+    return tag, last_modified, tuple(headers)
 
 
 def _parse_range(header: str, size: int) -> ByteRange | None:
