@@ -35,9 +35,13 @@ class StoredObject:
         """The parsed JSON of the object."""
         return orjson.loads(self.body)
 
-    def is_whole(self) -> bool:
-        """Return whether the body is the one that the metadata names by its SHA-256, if it names one."""
-        return self.metadata.get("sha256") in (None, hashlib.sha256(self.body).hexdigest())
+    def is_whole(self, previous: "StoredObject | None") -> bool:
+        """Return whether the body is the one that the metadata names by its SHA-256.
+
+        If it names none, the object is whole when the `previous` read gave the same one.
+        """
+        named = self.metadata.get("sha256")
+        return self == previous if named is None else named == hashlib.sha256(self.body).hexdigest()
 
 
 READS_OF_AN_OBJECT = 50
@@ -103,12 +107,15 @@ class Visit:
         Raises StackError when the object store is not reached, refuses the keys, or keeps a body that is not the
         one its metadata names.
         """
+        previous: StoredObject | None = None
         for _ in range(READS_OF_AN_OBJECT):
-            # The local store, unlike S3, may break off or mix up a read while the object is being replaced.
+            # The local store, unlike S3, may break off or mix up a read while the object is being replaced, and then
+            # shows a moment without metadata.
             with self._explain_errors(), suppress(ResponseStreamingError, ProtocolError):
                 stored = self._load_object(key)
-                if stored is None or stored.is_whole():
+                if stored is None or stored.is_whole(previous):
                     return stored
+                previous = stored
             time.sleep(0.1)
         raise StackError(f"{key}: what the bucket holds is not what its metadata names by `sha256`")
 

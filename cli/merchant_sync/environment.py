@@ -200,6 +200,7 @@ class Environment:
             **self._build_infrastructure_settings(),
             **{name: value for manifest in MANIFESTS for name, value in self._build_platform_settings(manifest)},
             **({"SANDBOX_URL": self.sandbox_url} if self.has_sandbox else {}),
+            "GATEWAY_URL": self.gateway_url,
             "GATEWAY_INTERNAL_URL": f"http://{HOST}:{self.internal_port}",
             "SCHEDULER_URL": f"http://{HOST}:{self.get_port(SCHEDULER)}",
             "STATE_TOKEN_SECRET": self.secrets["state_token_secret"],

@@ -42,7 +42,8 @@ class Part:
     `prepare` runs before every start; it also repairs what a killed process left behind. `settle` runs after a start,
     once the part is healthy. `stop_signal` stops the process. On Linux, the kernel sends it `death_signal` when the
     stack's own process dies. `user` is the name of the operating system's user that runs the process; `-` is the
-    present user.
+    present user. `start_timeout` (seconds) is for a process that hangs: one that ends is noticed at once, and on a busy
+    machine a start that takes seconds elsewhere may take minutes.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Part:
     env: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[], None] = _do_nothing
     settle: Callable[[], None] = _do_nothing
-    start_timeout: float = 60.0
+    start_timeout: float = 180.0
     stop_signal: int = signal.SIGTERM
     death_signal: int = signal.SIGKILL
     user: str = "-"

@@ -103,6 +103,21 @@ def test_an_object_is_read_again_until_it_is_the_one_that_its_metadata_names(
     assert stored and stored.body == b"the whole document"
 
 
+def test_an_object_without_metadata_is_read_again_until_two_reads_agree(
+    tls_bucket: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = access.Access({**ELSEWHERE, **tls_bucket})
+    bucket, visit = client.create_bucket_client(there), Visit(there)
+    bucket.put_object(Bucket=visit.bucket, Key="growing", Body=b"the whole docu")
+
+    def finish(_seconds: float) -> None:
+        bucket.put_object(Bucket=visit.bucket, Key="growing", Body=b"the whole document")
+
+    monkeypatch.setattr(client.time, "sleep", finish)
+    stored = visit.load_object("growing")
+    assert stored and stored.body == b"the whole document"
+
+
 def test_no_secret_is_in_the_runtime_file_of_a_stack(tmp_path: Path) -> None:
     secrets = dev_secrets.load_or_generate_secrets(tmp_path / "secrets.json")
     written = str(Environment({}, secrets, lambda _: 4711).build_addresses())

@@ -55,6 +55,7 @@ def test_every_address_is_on_loopback_and_only_the_public_ports_are_fixed(secret
     assert settings["GATEWAY_HOST"] == "127.0.0.1"
     data_api = build_environment(secrets).build_service_settings("data-api", "data-api")
     assert (data_api["DATA_API_HOST"], data_api["DATA_API_PORT"], data_api["PORT"]) == ("127.0.0.1", "5010", "14")
+    assert data_api["GATEWAY_URL"] == "http://127.0.0.1:5000"
 
 
 def test_a_given_setting_wins_and_others_are_computed_from_it(secrets: dict[str, str]) -> None:

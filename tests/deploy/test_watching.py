@@ -57,7 +57,10 @@ async def create_registries() -> Iterator[CollectorRegistry]:
     async def check() -> None:
         return None
 
-    await DataApiMetrics(data_api, {"postgres": check, "kafka": check}).refresh()
+    readers = DataApiMetrics(data_api, {"postgres": check, "kafka": check})
+    await readers.refresh()
+    for status in (200, 503):
+        readers.count_request("fetchData", status, 0.01)
     gateway = create_metrics({"shopify": ShopifyWebhooks.metric_topics}, 1)[0].registry
     return iter((gateway, fetcher, scheduler, writer, data_api))
 
@@ -86,7 +89,7 @@ def test_an_expression_names_only_exported_metrics(expression: str, exported: di
 
 
 def test_no_label_names_a_merchant_or_an_account(exported: dict[str, Series]) -> None:
-    bounded = {"platform", "topic", "outcome", "state", "mode", "budget", "group", "le", "part"}
+    bounded = {"platform", "topic", "outcome", "state", "mode", "budget", "group", "le", "part", "operation", "status"}
     assert {label for series in exported.values() for label in series} == bounded
 
 
@@ -99,7 +102,8 @@ def test_an_alert_names_an_action_and_is_in_the_manual(rule: dict[str, Any]) -> 
 
 def test_every_metric_is_in_the_manual(exported: dict[str, Series]) -> None:
     suffix = re.compile(r"_(bucket|sum|count|created)$")
-    measured = {name for name in exported if not suffix.search(name)} | {"merchant_sync_webhook_to_snapshot_seconds"}
+    histograms = {"merchant_sync_webhook_to_snapshot_seconds", "merchant_sync_data_api_request_seconds"}
+    measured = {name for name in exported if not suffix.search(name)} | histograms
     manual = OPERATING.read_text()
     assert [name for name in sorted(measured) if f"`{name}`" not in manual] == []
 

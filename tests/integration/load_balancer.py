@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
-from merchant_sync.parts import GATEWAY, SCHEDULER
+from merchant_sync.parts import DATA_API, GATEWAY, SCHEDULER
 from merchant_sync.stack import Stack
 from platforms.registry import PLATFORMS
 from world import CACHED_JARS, SETTINGS, World
@@ -111,15 +111,16 @@ class ConnectionEnd:
 
 @contextmanager
 def run_stack_behind_load_balancers() -> Iterator[tuple[World, dict[str, list[LoadBalancer]]]]:
-    """Run a stack whose webhooks and internal calls go through load balancers, as with several instances.
+    """Run a stack whose webhooks, readers and internal calls go through load balancers, as with several instances.
 
     Yields it with the balancers of each service that has some.
     """
     with ExitStack() as exit_stack:
         folder = exit_stack.enter_context(TemporaryDirectory(prefix="merchant-sync-"))
-        public, internal, scheduler = (
+        ports = ("GATEWAY_PORT", GATEWAY), ("GATEWAY_INTERNAL_PORT", GATEWAY), ("PORT", SCHEDULER)
+        public, internal, scheduler, readers = (
             exit_stack.enter_context(LoadBalancer(setting, service))
-            for setting, service in (("GATEWAY_PORT", GATEWAY), ("GATEWAY_INTERNAL_PORT", GATEWAY), ("PORT", SCHEDULER))
+            for setting, service in (*ports, ("DATA_API_PORT", DATA_API))
         )
         settings = {
             **SETTINGS,
@@ -128,8 +129,8 @@ def run_stack_behind_load_balancers() -> Iterator[tuple[World, dict[str, list[Lo
             "SCHEDULER_URL": scheduler.url,
         }
         stack = Stack(Path(folder) / "data", given=settings, auto_restart=False, cache_dir=CACHED_JARS)
-        for balancer in (public, internal, scheduler):
+        for balancer in (public, internal, scheduler, readers):
             balancer.attach_stack(stack)
         exit_stack.enter_context(stack)
         world = exit_stack.enter_context(World(stack))
-        yield world, {GATEWAY: [public, internal], SCHEDULER: [scheduler]}
+        yield world, {GATEWAY: [public, internal], SCHEDULER: [scheduler], DATA_API: [readers]}

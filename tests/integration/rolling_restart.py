@@ -136,6 +136,37 @@ def watch_objects(world: World, shops: Sequence[str]) -> Iterator[ObjectWatcher]
         watcher.join(10)
 
 
+class Reader(threading.Thread):
+    """Asks the data API again and again, and records each answer other than 200."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self.answers: Counter[str] = Counter()
+        """The number of answers, by status, or by error."""
+        self.stop_requested = threading.Event()
+        self._http = httpx.Client(base_url=url, timeout=30)
+
+    def run(self) -> None:
+        """Ask until a stop is requested."""
+        while not self.stop_requested.wait(0.05):
+            try:
+                self.answers[str(self._http.get("/ready").status_code)] += 1
+            except httpx.HTTPError as error:
+                self.answers[repr(error)] += 1
+
+
+@contextmanager
+def read_continuously(url: str) -> Iterator[Reader]:
+    """Let a reader ask the data API while the context lasts."""
+    reader = Reader(url)
+    reader.start()
+    try:
+        yield reader
+    finally:
+        reader.stop_requested.set()
+        reader.join(30)
+
+
 @contextmanager
 def run_phase(world: World, name: str, shops: Sequence[str], pages: Sequence[str], minimum: int) -> Iterator[Phase]:
     """Make edits while the context lasts, at least `minimum`, then wait until every object equals the truth."""

@@ -166,3 +166,31 @@ def test_a_merchant_signs_in_again_to_list_two_accounts_together_and_shuts_other
     page.locator("details.move button").click()
     expect(page.locator("[aria-labelledby=listed]")).to_contain_text(f"together with shopify:{shop}")
     expect(page.locator(".entry").first).to_contain_text("move")
+
+
+def test_a_person_without_javascript_makes_rotates_and_revokes_a_key(world: World, page: Page) -> None:
+    shop = world.make_shop(products=1)
+    assert page.context.browser
+    plain = page.context.browser.new_context(java_script_enabled=False).new_page()
+    plain.goto(f"{world.stack.gateway_url}/shopify/{shop}/login")
+    plain.click("#accept")
+    plain.goto(f"{world.stack.gateway_url}/connections/shopify:{shop}")
+    plain.locator("details.make-key summary").click()
+    plain.fill("#key_name", "sales bot")
+    plain.check("input[name=scope_refresh]")
+    plain.select_option("#key_days", "90")
+    plain.locator("details.make-key button").click()
+    key = plain.locator("#key").inner_text()
+    assert key.startswith("msk_") and len(key) == 36
+    plain.click("#back")
+    expect(plain.locator(".key")).to_contain_text(key[:8])
+    expect(plain.locator(".key")).to_contain_text("read, refresh")
+    expect(plain.locator("body")).not_to_contain_text(key)
+    plain.locator("details.rotate-key summary").click()
+    plain.locator("details.rotate-key button").click()
+    expect(plain.locator("#key")).not_to_have_text(key)
+    plain.click("#back")
+    expect(plain.locator(".key")).to_have_count(2)
+    plain.locator("details.revoke-keys summary").click()
+    plain.locator("details.revoke-keys button").click()
+    expect(plain.locator(".key")).to_have_count(0)

@@ -303,6 +303,36 @@ def test_all_connections_are_listed_page_by_page(
     assert f"UTC  {entry['connection']}  connect  by merchant  from 127.0.0.1" in line
 
 
+def test_the_operator_makes_rotates_and_revokes_keys(world: World, operator: Operator) -> None:
+    name = f"shopify:{(shop := world.make_shop(products=1))}"
+    world.connect(shop)
+    words = ("--name", "sales bot", "--scope", "read", "--scope", "refresh", "--days", "90")
+    made = operator.run("keys", "make", "--connection", name, *words)
+    key = made.stdout.strip()
+    assert key.startswith("msk_") and "shown this once" in made.stderr
+    (listed,) = operator.run_json("keys", "list", "--connection", name)
+    assert (listed["name"], listed["prefix"], listed["scopes"]) == ("sales bot", key[:8], ["read", "refresh"])
+    table = operator.run("keys", "list", "--connection", name).stdout
+    assert listed["id"] in table and "read,refresh" in table and key not in table
+    rotated = operator.run_json("keys", "rotate", "--connection", name, listed["id"], "--keep-hours", "0")
+    assert rotated["key"] != key
+    assert [one["id"] for one in operator.run_json("keys", "list", "--connection", name)] == [rotated["id"]]
+    assert "1 revoked" in operator.run("keys", "revoke", "--connection", name, rotated["id"]).stdout
+    assert "no such key" in operator.run("keys", "revoke", "--connection", name, rotated["id"], code=1).stderr
+    operator.run("keys", "make", "--connection", name, *words)
+    assert operator.run_json("keys", "revoke", "--connection", name, "--all") == {"revoked": 1}
+    for wrong in (["keys", "revoke", "--connection", name], ["keys", "revoke", "--connection", name, "x", "--all"]):
+        assert "--all" in operator.run(*wrong, code=2).stderr
+    refused = operator.run("keys", "make", "--connection", name, "--name", "n", "--scope", "write", code=1)
+    assert "no scope write" in refused.stderr
+    assert "no such connection" in operator.run("keys", "list", "--connection", "shopify:nowhere", code=1).stderr
+    actions = [(entry["action"], entry["actor"]) for entry in operator.run_json("audit", "--connection", name)]
+    assert [action for action, _ in actions[1:]] == [
+        *("make_key", "rotate_key", "revoke_key", "make_key", "revoke_all_keys"),
+    ]
+    assert {actor for _, actor in actions[1:]} == {"operator"}
+
+
 def test_the_status_counts_connections_and_lag(world: World, operator: Operator) -> None:
     shop = world.make_shop(products=5)
     world.connect_and_sync(shop)

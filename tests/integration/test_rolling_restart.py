@@ -15,6 +15,7 @@ from rolling_restart import (
     find_overlaps,
     find_reordering,
     format_phases,
+    read_continuously,
     read_work_intervals,
     run_phase,
     watch_objects,
@@ -94,7 +95,8 @@ def test_replacing_and_scaling_services_during_a_burst_loses_nothing(
 ) -> None:
     world, stack = deployment.world, deployment.world.stack
     accounts = deployment.shops, deployment.pages
-    with watch_objects(world, deployment.shops) as watcher:
+    (readers,) = deployment.balancers["data-api"]
+    with watch_objects(world, deployment.shops) as watcher, read_continuously(readers.url) as reader:
         with run_phase(world, "quiet", *accounts, minimum=120) as quiet:
             deployment.ensure_full_sync()
         with run_phase(world, "all services replaced", *accounts, minimum=1000) as replaced:
@@ -121,9 +123,9 @@ def test_replacing_and_scaling_services_during_a_burst_loses_nothing(
     assert find_overlaps(intervals) == []
     assert find_reordering(contents) == []
     assert watcher.went_back == [] and len(watcher.edition_counts) == SHOPS
-    assert [(b.refused_count, b.cut_count) for balancers in deployment.balancers.values() for b in balancers] == [
-        (0, 0)
-    ] * 3
+    balancers = [balancer for balancers in deployment.balancers.values() for balancer in balancers]
+    assert [(b.refused_count, b.cut_count) for b in balancers] == [(0, 0)] * 4
+    assert reader.answers.keys() == {"200"}, reader.answers
     assert len({fetcher for values in intervals.values() for *_, fetcher in values}) >= 6
 
 

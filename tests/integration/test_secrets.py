@@ -16,6 +16,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from gateway.tokens.encryption import TokenCipher
+from merchant_sync.operating.internal_api import InternalApi
 from merchant_sync.parts import SERVICES
 from merchant_sync.stack import Stack
 from otlp_receiver import Receiver
@@ -124,7 +125,16 @@ def connect_and_disconnect_shop(world: World, recorder: SecretRecorder, secret: 
     assert call_back_with_wrong_code(world, recorder, shop, secret).status_code == 400
     for kind, token in read_stored_tokens(world):
         recorder.record(f"{kind} token", token)
+    make_and_rotate_key(world, recorder, f"shopify:{shop}")
     assert press_button(browser, f"shopify:{shop}", "disconnect").status_code == 303
+
+
+def make_and_rotate_key(world: World, recorder: SecretRecorder, connection: str) -> None:
+    """Make a key for the data API and one in its place."""
+    with InternalApi(world.access) as api:
+        made = api.make_key(connection, "watched", ["read"], None)
+        for one in (made, api.rotate_key(connection, made["id"], 1)):
+            recorder.record("key", one["key"].removeprefix(one["prefix"]))
 
 
 def call_back_with_wrong_code(world: World, recorder: SecretRecorder, shop: str, secret: str) -> httpx.Response:
@@ -204,7 +214,17 @@ def test_no_secret_of_a_whole_run_appears_in_any_output(world: World, receiver: 
         **dump_tables(world),
         "spans": "\n".join(body.decode(errors="replace") for body in receiver.bodies),
     }
-    for kind in ("code", "state", "hmac", "session", "login cookie", "access token", "refresh token", "signed_request"):
+    for kind in (
+        "code",
+        "state",
+        "hmac",
+        "session",
+        "login cookie",
+        "access token",
+        "refresh token",
+        "key",
+        "signed_request",
+    ):
         assert recorder.kinds[kind], f"no {kind} was in the run"
     all_secrets = [secret for kind in recorder.kinds.values() for secret in kind]
     assert all(len(secret) >= 7 for secret in all_secrets)

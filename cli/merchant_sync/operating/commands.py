@@ -1,6 +1,6 @@
 """The operator's commands `doctor`, `status` and `sync`.
 
-`audit`, `connections`, `dlq` and `guard` are in modules of their own.
+`audit`, `changes`, `connections`, `dlq`, `guard` and `keys` are in modules of their own.
 
 Their exit codes: 0 all is well, 1 something is wrong or is refused, 2 the installation cannot be reached.
 """
@@ -16,10 +16,12 @@ from rich.progress import Progress, TextColumn
 
 from merchant_sync.operating import (
     audit,
+    changes,
     connection_commands,
     dead_letter_commands,
     doctor,
     guard_commands,
+    key_commands,
     status,
     syncing,
 )
@@ -51,9 +53,11 @@ def add_commands(app: typer.Typer) -> None:
     app.command("status", epilog=EXIT_CODES)(show_status)
     app.command("sync", epilog=EXIT_CODES)(start_sync)
     app.command("audit", epilog=EXIT_CODES)(audit.show_audit_log)
+    app.command("changes", epilog=EXIT_CODES)(changes.show_changes)
     app.add_typer(connection_commands.app, name="connections")
     app.add_typer(dead_letter_commands.app, name="dlq")
     app.add_typer(guard_commands.app, name="guard")
+    app.add_typer(key_commands.app, name="keys")
 
 
 def examine(

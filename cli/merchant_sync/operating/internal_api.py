@@ -134,6 +134,27 @@ class InternalApi:
         path, body = f"/internal/connections/{name}/deletions", {"guarded_sync": guarded_sync, "reason": reason}
         return str(self._call("POST", GATEWAY, path, json=body)["sync_id"])
 
+    def list_keys(self, name: str) -> list[dict[str, Any]]:
+        """Return the keys of a connection for the data API, the oldest first. They are without the keys themselves."""
+        listed: list[dict[str, Any]] = self._call("GET", GATEWAY, f"/internal/connections/{name}/keys")["keys"]
+        return listed
+
+    def make_key(self, connection: str, name: str, scopes: list[str], days: int | None) -> dict[str, Any]:
+        """Make a key for the data API; return it with the key itself. It expires after `days`, None means never."""
+        body = {"name": name, "scopes": scopes, "days": days}
+        return self._call("POST", GATEWAY, f"/internal/connections/{connection}/keys", json=body)
+
+    def rotate_key(self, connection: str, key: str, keep_hours: int) -> dict[str, Any]:
+        """Replace the key with the id `key`, which stays good for `keep_hours`; return the new one with its text."""
+        path = f"/internal/connections/{connection}/keys/{key}/rotate"
+        return self._call("POST", GATEWAY, path, json={"keep_hours": keep_hours})
+
+    def revoke_keys(self, connection: str, key: str | None) -> int:
+        """Revoke the key with the id `key`, or all keys of a connection for None; return how many these were."""
+        keys = f"/internal/connections/{connection}/keys"
+        path = f"{keys}/revoke" if key is None else f"{keys}/{key}/revoke"
+        return int(self._call("POST", GATEWAY, path)["revoked"])
+
     def _call_scheduler(self, path: str, **query: Any) -> dict[str, Any]:
         return self._call("GET", SCHEDULER, path, params=query)
 

@@ -76,4 +76,5 @@ def list_secrets(*secrets: SecretStr) -> tuple[str, ...]:
 Url = Annotated[str, AfterValidator(check_url)]
 OptionalUrl = Annotated[str, AfterValidator(lambda value: value and check_url(value))]
 BaseUrl = Annotated[str, AfterValidator(normalise_base_url)]
+OptionalBaseUrl = Annotated[str, AfterValidator(lambda value: value and normalise_base_url(value))]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_names)]

@@ -59,7 +59,7 @@ OWN_SETTINGS: Mapping[str, Check] = {
         ),
         check_url_password,
     ),
-    "CORS_ALLOWED_ORIGINS": check_https,
+    **dict.fromkeys(("CORS_ALLOWED_ORIGINS", "DATA_API_PUBLIC_URL"), check_https),
 }
 """Each setting of the product except the platforms', with the check of its value in production."""
 

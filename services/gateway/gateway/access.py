@@ -54,8 +54,10 @@ class AccessService:
             await locked.record(AuditEntry(Action.MOVE, name, session.actor, {"merchant": str(merchant)}))
             log.info("connection detached", connection=name)
 
-    async def end_other_sessions(self, session: Session, name: str) -> None:
-        """End the access of all other sessions to a connection. They keep their access to others.
+    async def end_other_sessions(self, session: Session, name: str, *, with_keys: bool) -> None:
+        """End the access of all other sessions to a connection, and `with_keys` all its keys for the data API.
+
+        The sessions keep their access to other connections.
 
         Raises NotFoundError when there is no such connection or its data is deleted.
         """
@@ -65,6 +67,7 @@ class AccessService:
             if row is None or row.state == REDACTED:
                 raise NotFoundError
             count = await locked.sessions.delete_other_proofs(name, session.id)
-            details = {"sessions": str(count)}
+            keys = await locked.by_name[name].keys.delete_all(name) if with_keys else 0
+            details = {"sessions": str(count), "keys": str(keys)}
             await locked.by_name[name].record(AuditEntry(Action.END_OTHER_SESSIONS, name, session.actor, details))
-        log.info("access of other sessions ended", connection=name, sessions=count)
+        log.info("access of other sessions ended", connection=name, sessions=count, keys=keys)

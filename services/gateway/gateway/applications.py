@@ -22,8 +22,12 @@ from gateway.connect.routes.oauth import create_oauth_routes
 from gateway.connect.routes.webhook_challenge import create_challenge_routes
 from gateway.erasure.routes import DeletionRequests, create_callback_routes, create_erasure_routes
 from gateway.erasure.service import ErasureService
+from gateway.internal.callers import create_caller_dependency
 from gateway.internal.routes import add_error_handlers, create_internal_routes
 from gateway.internal.sync_requests import ManualSyncs
+from gateway.keys.internal_routes import create_internal_key_routes
+from gateway.keys.routes import create_key_routes
+from gateway.keys.service import KeyService
 from gateway.metrics import GatewayMetrics
 from gateway.pages.api_docs.documents import Documents, build_documents
 from gateway.pages.api_docs.routes import create_docs_routes
@@ -33,6 +37,7 @@ from gateway.pages.responses import SafeHeaders, respond_problem
 from gateway.pages.routes.actions import ConnectionActions, create_action_routes
 from gateway.pages.routes.pages import create_page_routes
 from gateway.pages.routes.sandbox import create_sandbox_routes
+from gateway.pages.session_forms import SessionForms
 from gateway.sessions.browser_keys import BrowserKeys
 from gateway.sessions.cookies import Cookies
 from gateway.sessions.sessions import SessionLimits, Sessions
@@ -165,7 +170,8 @@ def create_erasure_service(parts: Parts) -> ErasureService:
 def _create_public_application(parts: Parts, checks: Mapping[str, Check]) -> FastAPI:
     settings = parts.settings
     cookies, sessions = parts.cookies, parts.sessions
-    reader = ConnectionReader(parts.stores, parts.scheduler, parts.adapters, now=parts.now)
+    data_api_url = settings.data_api_public_url
+    reader = ConnectionReader(parts.stores, parts.scheduler, parts.adapters, data_api_url=data_api_url, now=parts.now)
     app = _create_fastapi_application(checks)
     app.add_middleware(
         CORSMiddleware, allow_origins=list(settings.cors_allowed_origins), allow_methods=["GET"], allow_credentials=True
@@ -178,7 +184,9 @@ def _create_public_application(parts: Parts, checks: Mapping[str, Check]) -> Fas
             app.include_router(routes)
     app.include_router(create_erasure_routes(DeletionRequests(parts.stores, parts.scheduler)))
     actions = ConnectionActions(AccessService(parts.stores.connections), erasure, _create_manual_syncs(parts))
-    app.include_router(create_action_routes(sessions, cookies, parts.adapters, actions))
+    forms = SessionForms(sessions, parts.adapters)
+    app.include_router(create_action_routes(forms, sessions, cookies, actions))
+    app.include_router(create_key_routes(forms, _create_key_service(parts), data_api_url=data_api_url))
     app.include_router(
         create_page_routes(reader, sessions, parts.configured_adapters, sandbox_url=settings.sandbox_url)
     )
@@ -233,9 +241,16 @@ def _create_internal_application(parts: Parts, tokens: TokenService, checks: Map
     internal = _create_fastapi_application(checks)
     add_metrics_route(internal, parts.metrics.registry)
     add_error_handlers(internal)
+    authenticate_caller = create_caller_dependency(parts.settings.internal_key_hashes)
     internal.include_router(
-        create_internal_routes(
-            tokens, subscriptions, syncs, connector, parts.stores.audit_log, callers=parts.settings.internal_key_hashes
+        create_internal_routes(tokens, subscriptions, syncs, connector, parts.stores.audit_log, authenticate_caller)
+    )
+    internal.include_router(
+        create_internal_key_routes(
+            _create_key_service(parts),
+            parts.stores.keys,
+            authenticate_caller,
+            data_api_url=parts.settings.data_api_public_url,
         )
     )
     return internal
@@ -253,6 +268,10 @@ def _create_token_service(parts: Parts) -> TokenService:
 
 def _create_grant_service(parts: Parts, adapter: PlatformAdapter) -> GrantService:
     return GrantService(adapter, parts.stores.connections, parts.cipher, parts.sessions)
+
+
+def _create_key_service(parts: Parts) -> KeyService:
+    return KeyService(parts.stores.connections, parts.stores.keys)
 
 
 def _create_manual_syncs(parts: Parts) -> ManualSyncs:

@@ -22,6 +22,10 @@ class Action(StrEnum):
     REQUEST_SYNC = "request_sync"
     CANCEL_SYNC = "cancel_sync"
     ALLOW_DELETIONS = "allow_deletions"
+    MAKE_KEY = "make_key"
+    ROTATE_KEY = "rotate_key"
+    REVOKE_KEY = "revoke_key"
+    REVOKE_ALL_KEYS = "revoke_all_keys"
 
 
 BESIDE = "beside"

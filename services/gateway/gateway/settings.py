@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from database.url import DatabaseUrl
-from platform_sdk.settings import OptionalUrl, Url
+from platform_sdk.settings import OptionalBaseUrl, OptionalUrl, Url
 from service.public_settings import PublicApiSettings
 from service.service_auth import CallersByHash, InternalKey
 
@@ -57,5 +57,6 @@ class GatewaySettings(PublicApiSettings):
     audit_kept_days: int = Field(default=365, ge=1)
     webhook_max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     gateway_max_connections: int = Field(default=1000, ge=10)
+    data_api_public_url: OptionalBaseUrl = ""
     sandbox_url: str = ""
     sandbox_relayed: OptionalUrl = ""

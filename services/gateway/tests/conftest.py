@@ -20,7 +20,8 @@ import pytest
 import uvicorn
 from sqlalchemy import text
 
-from contracts.events import ConnectionChanged, SyncRequested
+from contracts.events import ConnectionChanged, KeysChanged, SyncRequested
+from contracts.topics import KEY_CHANGED
 from database.pool import Database
 from fake_platforms import FakeOffice, FakeWarehouse
 from gateway.app import get_object_key
@@ -69,6 +70,7 @@ CALLERS = {
     "facebook-fetcher": "f" * 32,
     "scheduler": "c" * 32,
     "operator": "p" * 32,
+    "data-api": "d" * 32,
     "warehouse-fetcher": "w" * 32,
     "office-fetcher": "o" * 32,
 }
@@ -319,6 +321,7 @@ class World:
         self.office = FakeOffice()
         self.kafka = FakeKafka()
         self.scheduler = FakeScheduler()
+        self.key_events: list[KeysChanged] = []
         self.outside = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(404)))
         self.restart(settings)
         self.browser = self.create_browser()
@@ -462,10 +465,22 @@ class World:
         return await self.create_browser().post("/shopify/webhook", content=body, headers=sent)
 
     async def drain_outbox(self) -> list[ConnectionChanged]:
-        """Publishes the messages in the outbox and returns their events."""
+        """Publishes the messages in the outbox and returns the events of connections."""
         relay = FakeKafka()
         await OutboxRelay(self.database.transaction, relay, source="gateway").publish_batch()
-        return [ConnectionChanged.model_validate_json(body or b"") for _, _, body, _ in relay.sent]
+        self.key_events += [
+            KeysChanged.model_validate_json(body or b"") for topic, _, body, _ in relay.sent if topic == KEY_CHANGED
+        ]
+        return [
+            ConnectionChanged.model_validate_json(body or b"")
+            for topic, _, body, _ in relay.sent
+            if topic != KEY_CHANGED
+        ]
+
+    async def load_published_keys(self, name: str = NAME) -> KeysChanged:
+        """Publishes the messages in the outbox and returns the last event about the keys of a connection."""
+        await self.drain_outbox()
+        return [event for event in self.key_events if event.connection == name][-1]
 
     async def dump_database(self) -> str:
         """Returns all rows of all tables as text."""
@@ -473,7 +488,7 @@ class World:
         async with self.database.transaction() as tx:
             for table in (
                 *("merchants", "sessions", "oauth_states", "connections", "webhook_checks", "outbox"),
-                *("deletion_requests", "proofs", "audit_log"),
+                *("deletion_requests", "proofs", "audit_log", "api_keys"),
             ):
                 rows += [str(row) for row in await tx.execute(text(f"SELECT * FROM {table}"))]
         return "\n".join(rows)

@@ -35,10 +35,13 @@ async def fetch_form_token(browser: httpx.AsyncClient) -> str:
     return match[1] if match else ""
 
 
-async def press(browser: httpx.AsyncClient, action: str, name: str = NAME, **fields: str) -> httpx.Response:
-    """Sends the form of a button."""
+async def press(
+    browser: httpx.AsyncClient, action: str, connection: str = NAME, accept: str = "application/json", **fields: str
+) -> httpx.Response:
+    """Sends the form of a button, with these fields."""
     data = {"form_token": await fetch_form_token(browser), **fields}
-    return await browser.post(f"/connections/{name}/{action}", data=data, headers=HERE)
+    headers = {**HERE, "Accept": accept}
+    return await browser.post(f"/connections/{connection}/{action}", data=data, headers=headers)
 
 
 async def list_connections(browser: httpx.AsyncClient) -> list[str]:
@@ -51,14 +54,19 @@ async def find_merchant(world: Any, name: str = NAME) -> str:
 
 
 async def try_everything(world: Any, browser: httpx.AsyncClient) -> list[str]:
-    """Returns what the browser may do with the shop: see it, read a sync, see its sessions, move it, delete it."""
+    """Returns what the browser may do with the shop.
+
+    See it, read a sync, see its keys and its sessions, make a key, move it, delete it.
+    """
     sync = (await world.stores.connections.find(NAME)).wanted_sync
     access = (await browser.get(f"/connections/{NAME}")).json()
     sessions = NO if "connection" not in access else AGAIN if access["sessions"] is None else YES
     return [
         YES if NAME in await list_connections(browser) else NO,
         ANSWERS[(await browser.get(f"/syncs/{sync}")).status_code],
+        YES if "keys" in access else NO,
         sessions,
+        ANSWERS[(await press(browser, "make-key", name="a bot", scope_read="yes")).status_code],
         ANSWERS[(await press(browser, "move")).status_code],
         ANSWERS[(await press(browser, "delete")).status_code],
     ]
@@ -550,6 +558,8 @@ REVOKED_ACTIONS = {
     "end-sessions": {},
     "sync": {},
     "cancel": {"sync_id": "00000000-0000-0000-0000-000000000001"},
+    "make-key": {"name": "a bot", "scope_read": "yes"},
+    "revoke-keys": {},
 }
 
 

@@ -1,6 +1,6 @@
 """Builds the spaces-writer from its parts and runs it.
 
-The service stores records, decides the results of syncs, and builds and uploads snapshots.
+The service stores records, decides the results of syncs, builds and uploads snapshots, and publishes the change feed.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from typing import Any
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from contracts.events import FETCHED_ADAPTER, ConnectionChanged
-from contracts.topics import CONNECTION_CHANGED
+from contracts.events import FETCHED_ADAPTER, ConnectionChanged, ReadRequested
+from contracts.topics import CONNECTION_CHANGED, READ_REQUESTED
 from database.pool import Database
 from messaging.brokers import Brokers
 from messaging.consumers import run_consumers
@@ -28,10 +28,12 @@ from service.periodic_tasks import PeriodicTask
 from service.process import Check, Endpoint, add_health_routes, serve
 from service.settings import load_settings
 from spaces_writer.client import open_bucket
-from spaces_writer.handlers import ConnectionChangedHandler, FetchedHandler
+from spaces_writer.handlers import ConnectionChangedHandler, FetchedHandler, ReadRequestedHandler
 from spaces_writer.metrics import WriterMetrics
 from spaces_writer.settings import WriterSettings
+from spaces_writer.use_cases import feed_relay
 from spaces_writer.use_cases.eraser import Eraser
+from spaces_writer.use_cases.feed_relay import FeedRelay
 from spaces_writer.use_cases.merchant_documents import MerchantDocuments
 from spaces_writer.use_cases.snapshot_builder import SnapshotBuilder
 from spaces_writer.use_cases.upload_scheduler import UploadScheduler
@@ -63,8 +65,13 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     exit_stack.push_async_callback(upload_database.close)
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=SERVICE).run_once, interval=1.0)
 
+    # The relay has a pool of its own, too: it holds its lease while it publishes.
+    feed_database = Database(url, schema="spaces_writer", pool_size=feed_relay.POOL_SIZE)
+    exit_stack.push_async_callback(feed_database.close)
+
     def wake_after_storing() -> None:
         outbox.wake()
+        feeding.wake()
         uploading.wake()
 
     def wake_after_upload() -> None:
@@ -88,6 +95,8 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     eraser = Eraser(database, bucket, on_erased=wake_after_storing)
     uploading = PeriodicTask("uploads", scheduler.start_due_uploads, interval=1.0)
     erasing = PeriodicTask("eraser", eraser.execute_due_erasures, interval=1.0)
+    relay = FeedRelay(feed_database, publisher, count_page=metrics.count_feed_page, set_lag=metrics.set_feed_lag)
+    feeding = PeriodicTask("feed", relay.publish_pages, interval=1.0)
     consumers = _build_consumers(
         brokers,
         database,
@@ -98,11 +107,14 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     )
     exit_stack.push_async_callback(scheduler.stop)
     await exit_stack.enter_async_context(outbox.run())
+    await exit_stack.enter_async_context(feeding.run())
     await exit_stack.enter_async_context(uploading.run())
     await exit_stack.enter_async_context(erasing.run())
     await exit_stack.enter_async_context(run_consumers(consumers, registry))
     app = FastAPI(openapi_url=None)
-    add_health_routes(app, _build_checks(database, bucket.check_health, [outbox, uploading, erasing, *consumers]))
+    add_health_routes(
+        app, _build_checks(database, bucket.check_health, [outbox, feeding, uploading, erasing, *consumers])
+    )
     add_metrics_route(app, registry)
     return [Endpoint(app, settings.host, settings.port)]
 
@@ -120,10 +132,12 @@ def _build_consumers(
     incremental = FetchedHandler(transaction, is_full_read=False, on_stored=on_stored, count_batch=count_batch)
     full = FetchedHandler(transaction, is_full_read=True, on_stored=on_stored, count_batch=count_batch)
     changes = ConnectionChangedHandler(transaction, on_changed=on_connection_change)
+    reads = ReadRequestedHandler(transaction, on_requested=on_stored)
     subscriptions: list[tuple[str, str | None, Any, Any, ConsumerLimits]] = [
         ("data.fetched", FETCHED_TOPICS, FETCHED_ADAPTER.validate_json, incremental, PAGE_LIMITS),
         ("data.fetched.full", FULL_FETCHED_TOPICS, FETCHED_ADAPTER.validate_json, full, PAGE_LIMITS),
         (CONNECTION_CHANGED, None, ConnectionChanged.model_validate_json, changes, ConsumerLimits()),
+        (READ_REQUESTED, None, ReadRequested.model_validate_json, reads, ConsumerLimits()),
     ]
     return [
         KeyedConsumer(

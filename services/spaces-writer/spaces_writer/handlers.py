@@ -7,10 +7,12 @@ from uuid import uuid4
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.events import ConnectionChanged, DataStored, FetchedEvent
+from contracts.events import ConnectionChanged, DataStored, FetchedEvent, ReadRequested
 from contracts.topics import DATA_STORED
+from messaging.errors import UnknownConnectionError
 from messaging.outbox import enqueue
 from messaging.publisher import OutboundMessage
+from spaces_writer.store import connections, feed
 from spaces_writer.use_cases.batch import IngestedBatch
 from spaces_writer.use_cases.connection_state import apply_connection_events
 from spaces_writer.use_cases.ingestion import ingest_batch
@@ -84,3 +86,23 @@ class ConnectionChangedHandler:
             is_changed = await apply_connection_events(tx, connection, events)
         if is_changed:
             self._on_changed()
+
+
+class ReadRequestedHandler:
+    """Stores requests for the whole state of connections. `on_requested` is called after the commit."""
+
+    def __init__(self, transaction: Transaction, *, on_requested: Callable[[], None]) -> None:
+        self._transaction = transaction
+        self._on_requested = on_requested
+
+    async def __call__(self, connection: str, events: Sequence[ReadRequested]) -> None:
+        """Store each request once, however often it arrives until its read is published.
+
+        Raises `UnknownConnectionError` if the gateway's state of the connection has not been received yet.
+        """
+        async with self._transaction() as tx:
+            if await connections.lock(tx, connection) is None:
+                raise UnknownConnectionError(connection)
+            for event in events:
+                await feed.save_read_request(tx, connection, event.read_id)
+        self._on_requested()

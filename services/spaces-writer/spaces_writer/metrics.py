@@ -1,6 +1,6 @@
-"""The writer's metrics: records by what became of them, sync results, stopped deletions, and uploads of snapshots."""
+"""The writer's metrics: records by what became of them, sync results, stopped deletions, uploads, the change feed."""
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from contracts.events import Upload, parse_platform
 from spaces_writer.use_cases.batch import IngestedBatch
@@ -32,6 +32,13 @@ class WriterMetrics:
         )
         self._uploads = create_counter("uploads", "Snapshots by the outcome of their upload.", "outcome")
         self._upload_bytes = create_counter("upload_bytes", "Bytes of the snapshots put into the bucket.")
+        self._feed_pages = create_counter("feed_pages", "Pages of the change feed published.")
+        self._feed_changes = create_counter("feed_changes", "Changes of records published on the change feed.")
+        self._feed_lag = Gauge(
+            "merchant_sync_feed_lag_seconds",
+            "Age of the oldest change that is not published on the change feed; 0 where another process publishes.",
+            registry=registry,
+        )
         self._platforms = set[str]()
 
     def count_batch(self, batch: IngestedBatch) -> None:
@@ -50,12 +57,28 @@ class WriterMetrics:
         self._uploads.labels(platform, upload.outcome).inc()
         self._upload_bytes.labels(platform).inc(upload.bytes if upload.outcome in OUTCOMES_WITH_PUT else 0)
 
+    def count_feed_page(self, connection: str, changes: int) -> None:
+        """Count a published page of a change feed and its changes."""
+        platform = self._ensure_series(connection)
+        self._feed_pages.labels(platform).inc()
+        self._feed_changes.labels(platform).inc(changes)
+
+    def set_feed_lag(self, seconds: float) -> None:
+        """Set the age of the oldest change that is not published."""
+        self._feed_lag.set(seconds)
+
     def _ensure_series(self, connection: str) -> str:
         """Return the connection's platform, and export all series of a new platform as zero."""
         platform = parse_platform(connection)
         if platform not in self._platforms:
             self._platforms.add(platform)
-            for counter in (self._pages, self._deletions_guarded, self._upload_bytes):
+            for counter in (
+                self._pages,
+                self._deletions_guarded,
+                self._upload_bytes,
+                self._feed_pages,
+                self._feed_changes,
+            ):
                 counter.labels(platform)
             for counter, outcomes in (
                 (self._records, DISPOSITIONS),

@@ -21,5 +21,5 @@ async def writer(postgres: Stack) -> AsyncIterator[Writer]:
     await writer.update_connection(make_connection())
     yield writer
     async with database.transaction() as tx:
-        await tx.execute(text(f'DROP SCHEMA "{schema}" CASCADE'))
+        await tx.execute(text(f'DROP SCHEMA "{schema}", "{schema}_published" CASCADE'))
     await database.close()

@@ -182,7 +182,8 @@ async def test_child_records_are_deleted_with_their_product(writer: Writer) -> N
     item = Record(resource="inventory", id="i1", read_at=10, body={"levels": []}, parent=make_gid(1))
     await writer.ingest(make_page(make_product(1, read_at=10), item))
     await writer.ingest(make_page(make_tombstone(1, read_at=20)))
-    assert await writer.query_scalar("SELECT count(*) FROM records WHERE resource = 'inventory'") == 0
+    assert await writer.query_scalar("SELECT content_hash FROM records WHERE resource = 'inventory'") is None
+    assert await writer.query_scalar("SELECT count(*) FROM bodies WHERE resource = 'inventory'") == 0
     assert await writer.query_scalar("SELECT count(*) FROM bodies") == 0
 
 

@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import orjson
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 
-from contracts.events import ConnectionChanged, DataStored, Upload
+from contracts.events import ConnectionChanged, DataStored, RecordChanged, RecordsRead, Upload
+from contracts.topics import RECORD_CHANGED, RECORDS_READ
 from database.pool import Database
 from messaging.errors import UnavailableError
 from spaces_writer.handlers import ConnectionChangedHandler, FetchedHandler
 from spaces_writer.metrics import WriterMetrics
 from spaces_writer.use_cases.eraser import Eraser
+from spaces_writer.use_cases.feed_relay import FeedRelay
 from spaces_writer.use_cases.merchant_documents import MerchantDocuments
 from spaces_writer.use_cases.snapshot_builder import SnapshotBuilder
 
@@ -117,3 +119,42 @@ async def assert_second_delivery_changes_nothing(writer: Writer, *batch: Any) ->
     second = await writer.ingest(*batch)
     assert [r for e in second for r in e.results] == [r for e in first for r in e.results]
     assert await writer.query_scalar("SELECT sequence FROM connections") == first[-1].sequence
+
+
+class RecordingPublisher:
+    """Keeps what the feed's relay sends, instead of Kafka. With `is_unavailable` every call fails."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, bytes]] = []
+        self.is_unavailable = False
+
+    async def send_raw(self, topic: str, key: bytes | None, body: bytes | None, _headers: object) -> None:
+        if self.is_unavailable:
+            raise UnavailableError("Kafka: away")
+        assert body is not None and orjson.loads(body)["connection"].encode() == key
+        self.messages.append((topic, body))
+
+
+class Feed:
+    """The relay of the change feed, and what it has published."""
+
+    def __init__(self, database: Database) -> None:
+        self.publisher = RecordingPublisher()
+        self.lags: list[float] = []
+        self.relay = FeedRelay(
+            database, cast(Any, self.publisher), count_page=lambda _connection, _changes: None, set_lag=self.lags.append
+        )
+
+    async def publish_all(self) -> list[RecordChanged]:
+        """Let the relay publish until it has nothing to do. Return the pages of changes that it has published."""
+        while await self.relay.publish_pages():
+            pass
+        messages, self.publisher.messages = self.publisher.messages, []
+        return [RecordChanged.model_validate_json(body) for topic, body in messages if topic == RECORD_CHANGED]
+
+    async def publish_reads(self) -> list[RecordsRead]:
+        """Let the relay publish until it has nothing to do. Return the pages of reads that it has published."""
+        while await self.relay.publish_pages():
+            pass
+        messages, self.publisher.messages = self.publisher.messages, []
+        return [RecordsRead.model_validate_json(body) for topic, body in messages if topic == RECORDS_READ]

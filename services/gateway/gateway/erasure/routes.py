@@ -33,7 +33,7 @@ from messaging.errors import UnavailableError
 from platform_sdk.errors import NotFoundError, RequestRejectedError
 from service.rate_limits import ClientRateLimiter
 
-_SIGNED = describe_form(signed_request="Names the person, signed by the platform")
+_SIGNED = describe_form({"signed_request": "Names the person, signed by the platform"})
 _NOT_SIGNED = describe_json(
     Problem, {400: "The signed request is not the platform's.", 429: "Too many requests were refused."}
 )

@@ -206,6 +206,7 @@ class ErasureService:
             async with self._connections.lock(name) as locked:
                 if locked.row is not None and locked.row.state == REDACTED:
                     await locked.enqueue_event()
+                    await locked.keys.delete_all(name)
         await self._requests.mark_republished(request.code)
 
     def _get_api(self, row: Connection) -> AccountApi:

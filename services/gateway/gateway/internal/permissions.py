@@ -1,6 +1,7 @@
 """Decides what each caller of the internal API may do. A fetcher gets only tokens of its own platform."""
 
 from contracts.events import parse_platform
+from contracts.topics import DATA_API
 
 _FETCHER = "-fetcher"
 _OPERATOR = "operator"
@@ -19,3 +20,8 @@ def can_ensure_subscriptions(caller: str) -> bool:
 def can_operate(caller: str) -> bool:
     """Return whether `caller` is the operator, who may start or cancel syncs, inspect and connect accounts."""
     return caller == _OPERATOR
+
+
+def can_report_uses_of_keys(caller: str) -> bool:
+    """Return whether `caller` is the data API, which alone sees when a key is used."""
+    return caller == DATA_API

@@ -1,16 +1,16 @@
 """The internal API: tokens for the fetchers, webhook subscriptions for the scheduler, syncs for operators."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from gateway.audit import StoredAuditEntry
 from gateway.connect.client_credentials import ClientCredentialsConnector
+from gateway.internal.callers import AuthenticateCaller, require_permission
 from gateway.internal.permissions import can_ensure_subscriptions, can_get_token, can_operate
 from gateway.internal.sync_requests import ManualSyncs
 from gateway.requesters import Operator
@@ -26,7 +26,6 @@ from platform_sdk.errors import (
     TokenRejectedError,
     TransientError,
 )
-from service.service_auth import identify_caller
 
 RETRY_AFTER_SECONDS = 30
 """When a caller should ask again for a connection whose platform does not answer."""
@@ -80,65 +79,57 @@ def create_internal_routes(
     syncs: ManualSyncs,
     connector: ClientCredentialsConnector,
     audit_log: AuditLogStore,
-    *,
-    callers: Mapping[str, str],
+    authenticate_caller: AuthenticateCaller,
 ) -> APIRouter:
-    """Return the routes under `/internal`. `callers` are the names of the callers by the SHA-256 of their keys.
+    """Return the routes under `/internal`, except those for keys. They answer 403 when the caller lacks the permission.
 
-    The routes answer 401 without a valid key, and 403 when the caller lacks the permission.
+    `authenticate_caller` returns the name of a request's caller.
     """
     routes = APIRouter(prefix="/internal")
-
-    def authenticate_caller(authorization: Annotated[str, Header()] = "") -> str:
-        name = identify_caller(callers, authorization)
-        if name is None:
-            raise HTTPException(401, "unknown caller", {"WWW-Authenticate": "Bearer"})
-        return name
-
     Caller = Annotated[str, Depends(authenticate_caller)]
 
     @routes.post("/tokens")
     async def get_token(body: TokenRequest, caller: Caller) -> dict[str, object]:
-        _require_permission(can_get_token(caller, body.connection))
+        require_permission(can_get_token(caller, body.connection))
         return asdict(await tokens.get_token(body.connection))
 
     @routes.post("/tokens/refused")
     async def replace_token(body: RejectedToken, caller: Caller) -> dict[str, object]:
-        _require_permission(can_get_token(caller, body.connection))
+        require_permission(can_get_token(caller, body.connection))
         return asdict(await tokens.replace_token(body.connection, body.access_token_sha256))
 
     @routes.post("/connections/{connection}/assert")
     async def ensure_subscriptions(connection: str, body: SubscriptionsRequest, caller: Caller) -> dict[str, object]:
-        _require_permission(can_ensure_subscriptions(caller))
+        require_permission(can_ensure_subscriptions(caller))
         return await subscriptions.ensure_and_save_status(connection, body.sync_id, first=body.first)
 
     @routes.post("/connections/{connection}/sync")
     async def request_sync(connection: str, body: ManualSyncRequest, caller: Caller) -> dict[str, object]:
-        _require_permission(can_operate(caller))
+        require_permission(can_operate(caller))
         if body.records is None:
             return {"sync_id": str(await syncs.request_full_sync(connection))}
         return {"sync_id": str(await syncs.request_records(connection, body.records))}
 
     @routes.post("/connections/{connection}/syncs/{sync_id}/cancel")
     async def cancel_sync(connection: str, sync_id: UUID, caller: Caller) -> dict[str, object]:
-        _require_permission(can_operate(caller))
+        require_permission(can_operate(caller))
         await syncs.cancel_full_sync(connection, sync_id, Operator())
         return {"sync_id": str(sync_id), "state": "cancelled"}
 
     @routes.post("/connections/{connection}/deletions")
     async def allow_deletions(connection: str, body: DeletionsPermission, caller: Caller) -> dict[str, object]:
-        _require_permission(can_operate(caller))
+        require_permission(can_operate(caller))
         sync_id = await syncs.allow_deletions(connection, body.guarded_sync, body.reason)
         return {"sync_id": str(sync_id)}
 
     @routes.get("/connections/{connection}/checkup")
     async def inspect_subscriptions(connection: str, caller: Caller) -> dict[str, object]:
-        _require_permission(can_operate(caller))
+        require_permission(can_operate(caller))
         return await subscriptions.inspect(connection)
 
     @routes.post("/platforms/{platform}/connect")
     async def connect(platform: str, caller: Caller) -> dict[str, object]:
-        _require_permission(can_operate(caller))
+        require_permission(can_operate(caller))
         accounts = await connector.connect(platform)
         return {"connections": [{"connection": one.connection, "sync_id": one.sync_id} for one in accounts]}
 
@@ -146,7 +137,7 @@ def create_internal_routes(
     async def list_audit_log(
         caller: Caller, after: int = 0, connection: str | None = None, count: Annotated[int, Query(le=1000)] = 1000
     ) -> dict[str, object]:
-        _require_permission(can_operate(caller))
+        require_permission(can_operate(caller))
         return {"entries": [_describe_entry(entry) for entry in await audit_log.list_after(after, connection, count)]}
 
     return routes
@@ -205,8 +196,3 @@ async def _answer_connection_error(_request: Request, error: Exception) -> JSONR
 
 async def _answer_unavailable(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"status": "error", "reason": str(error)}, 503)
-
-
-def _require_permission(allowed: bool) -> None:
-    if not allowed:
-        raise HTTPException(403, "not for this caller")

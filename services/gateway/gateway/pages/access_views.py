@@ -1,4 +1,4 @@
-"""Builds the JSON about a connection's access: its merchant, the sessions that can read it, and its history."""
+"""Builds the JSON about a connection's access: its merchant, the sessions and keys that read it, and its history."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated
@@ -8,6 +8,8 @@ from pydantic import Field
 
 from gateway.audit import BESIDE, RepeatedAuditEntry
 from gateway.connections import Connection
+from gateway.keys.keys import StoredKey
+from gateway.keys.views import KeyDocument, build_key_document, can_see_maker
 from gateway.pages.responses import ResponseModel
 from gateway.pages.views import Timestamp
 from gateway.sessions.sessions import Session
@@ -45,6 +47,7 @@ class AccessDocument(ResponseModel):
 
     connection: str
     title: str
+    state: str = Field(description="connected, reauthorise or uninstalled")
     user_uuid: UUID | None = Field(description="The merchant in whose document the connection is listed")
     can_act: bool = Field(description="The sign-in is fresh enough to change the connection")
     beside: list[str] = Field(description="The merchant's other connections that this browser may read")
@@ -53,6 +56,8 @@ class AccessDocument(ResponseModel):
     sessions: Annotated[
         list[SessionDocument] | None, Field(description="Null where the sign-in is not fresh enough to see them")
     ]
+    keys: list[KeyDocument] = Field(description="Its keys for the data API, the oldest first")
+    data_api_url: str = Field(description="The address of the data API; empty where it is not set up")
     history: list[HistoryEntry]
 
 
@@ -63,6 +68,8 @@ def build_access_document(
     own: Iterable[Connection],
     members: Sequence[str],
     sessions: Sequence[SessionWithProof] | None,
+    keys: Iterable[StoredKey],
+    data_api_url: str,
     history: Iterable[RepeatedAuditEntry],
 ) -> AccessDocument:
     """Return the document of a connection's access, as `session` may see it.
@@ -75,12 +82,15 @@ def build_access_document(
     return AccessDocument(
         connection=row.name,
         title=row.title,
+        state=row.state,
         user_uuid=row.merchant,
         can_act=can_act,
         beside=beside,
         others=len(members) - len(beside) - 1,
         can_join=[one.name for one in own if can_act and one.merchant != row.merchant and session.can_act(one.name)],
         sessions=None if sessions is None else [_build_session(one, session) for one in sessions],
+        keys=[build_key_document(key, with_maker=can_see_maker(key, session)) for key in keys],
+        data_api_url=data_api_url,
         history=[_build_history_entry(entry, session) for entry in history],
     )
 

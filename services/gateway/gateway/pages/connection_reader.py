@@ -46,7 +46,10 @@ class JustConnectedDocument(ResponseModel):
 
 
 class ConnectionReader:
-    """Reads what a session may see. `now` returns the time in ms."""
+    """Reads what a session may see.
+
+    `data_api_url` is the public address of the data API; empty where it is not set up. `now` returns the time in ms.
+    """
 
     def __init__(
         self,
@@ -54,8 +57,10 @@ class ConnectionReader:
         scheduler: "SchedulerClient",
         adapters: Mapping[str, PlatformAdapter],
         *,
+        data_api_url: str,
         now: Callable[[], int],
     ) -> None:
+        self._data_api_url = data_api_url
         self._stores = stores
         self._scheduler = scheduler
         self._adapters = adapters
@@ -120,6 +125,8 @@ class ConnectionReader:
             own=own,
             members=members,
             sessions=sessions,
+            keys=await self._stores.keys.list_all(name),
+            data_api_url=self._data_api_url,
             history=merge_repeated_entries(history, SHOWN_LINES),
         )
 

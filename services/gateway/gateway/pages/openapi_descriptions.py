@@ -4,7 +4,7 @@ These are the responses by status, and the parameters and bodies that the route 
 results have the form of FastAPI's `responses` and `openapi_extra`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from fastapi.responses import RedirectResponse
@@ -84,9 +84,9 @@ def describe_query(parameters: Mapping[str, str], *, optional: Iterable[str] = (
     }
 
 
-def describe_form(**fields: str) -> dict[str, Any]:
+def describe_form(fields: Mapping[str, str], *, optional: Collection[str] = ()) -> dict[str, Any]:
     """Describe the URL-encoded form that a route reads. `fields` are descriptions by field name."""
-    return _describe_body({FORM: fields})
+    return _describe_body({FORM: fields}, optional)
 
 
 def describe_form_or_json(fields: Mapping[str, str], *, form_only: Mapping[str, str]) -> dict[str, Any]:
@@ -94,13 +94,13 @@ def describe_form_or_json(fields: Mapping[str, str], *, form_only: Mapping[str, 
     return _describe_body({FORM: {**fields, **form_only}, JSON: fields})
 
 
-def _describe_body(fields_by_media: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def _describe_body(fields_by_media: Mapping[str, Mapping[str, str]], optional: Collection[str] = ()) -> dict[str, Any]:
     content = {
         media: {
             "schema": {
                 "type": "object",
                 "properties": {name: {**_TEXT, "description": meaning} for name, meaning in fields.items()},
-                "required": list(fields),
+                "required": [name for name in fields if name not in optional],
             }
         }
         for media, fields in fields_by_media.items()

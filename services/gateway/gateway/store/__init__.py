@@ -8,6 +8,7 @@ from database.pool import Database
 from gateway.store.audit_log import AuditLogStore
 from gateway.store.connections import ConnectionStore, TransactionParts
 from gateway.store.deletion_requests import DeletionRequestStore
+from gateway.store.keys import KeyStore
 from gateway.store.oauth_states import OAuthStateStore
 from gateway.store.sessions import SessionStore
 from gateway.store.webhook_checks import WebhookCheckStore
@@ -27,6 +28,7 @@ class Stores:
     deletion_requests: DeletionRequestStore
     webhook_checks: WebhookCheckStore
     audit_log: AuditLogStore
+    keys: KeyStore
 
     async def prune(self) -> None:
         """Delete expired rows of all stores."""
@@ -36,6 +38,7 @@ class Stores:
             self.webhook_checks,
             self.deletion_requests,
             self.audit_log,
+            self.keys,
         ):
             await store.prune()
 
@@ -68,4 +71,5 @@ def create_stores(
         deletion_requests=DeletionRequestStore(transaction),
         webhook_checks=WebhookCheckStore(transaction),
         audit_log=create_audit_log(transaction),
+        keys=KeyStore(transaction),
     )

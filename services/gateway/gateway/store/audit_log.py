@@ -31,7 +31,7 @@ SELECT {_COLUMNS} FROM audit_log
 WHERE id > :after AND (CAST(:connection AS text) IS NULL OR connection = :connection) ORDER BY id LIMIT :count
 """)
 _STRIP = text("""
-UPDATE audit_log SET session = NULL, address = NULL, browser = NULL, details = details - 'merchant'
+UPDATE audit_log SET session = NULL, address = NULL, browser = NULL, details = details - ARRAY['merchant', 'name']
 WHERE connection = :connection
 """)
 _PRUNE = text("DELETE FROM audit_log WHERE at < now() - make_interval(days => :days)")
@@ -79,7 +79,8 @@ class AuditLogStore:
             return [_build_entry(row) for row in await tx.execute(_LIST_AFTER, values)]
 
     async def strip(self, connection: str) -> None:
-        """Delete from the connection's entries what tells of people: sessions, addresses, browsers and merchants."""
+        """Delete from the connection's entries what tells of people: sessions, addresses, browsers, merchants, and the
+        names of keys."""
         async with self._transaction() as tx:
             await tx.execute(_STRIP, {"connection": connection})
 

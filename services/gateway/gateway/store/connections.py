@@ -15,8 +15,10 @@ from contracts.events import SyncRequested, parse_platform
 from gateway.audit import Action, AuditEntry
 from gateway.connections import Connection, EncryptedTokens, apply_move, build_changed_event
 from gateway.erasure.deletion_requests import DeletionRequest
+from gateway.keys.keys import is_same_binding
 from gateway.store.audit_log import AuditLogStore
 from gateway.store.deletion_requests import DeletionRequestStore
+from gateway.store.keys import KeyStore
 from gateway.store.oauth_states import OAuthStateStore
 from gateway.store.sessions import SessionStore
 from gateway.store.transactions import OpenTransaction, join_transaction
@@ -71,6 +73,7 @@ class LockedConnection:
         """Store the row, and its merchant if that is a new one.
 
         Enqueue the event `connection.changed` when the row's revision is higher than that of the stored row, if any.
+        The keys for the data API end when they are not good for the new row.
         """
         if row.merchant is not None:
             await self._tx.execute(_SAVE_MERCHANT, {"merchant": row.merchant})
@@ -78,6 +81,13 @@ class LockedConnection:
         before, self.row = self.row, row
         if before is None or row.revision > before.revision:
             await self.enqueue_event()
+        if before is not None and not is_same_binding(before, row):
+            await self.keys.delete_all(self.name)
+
+    @property
+    def keys(self) -> KeyStore:
+        """The store of the keys for the data API, in this transaction."""
+        return KeyStore(join_transaction(self._tx))
 
     async def enqueue_event(self) -> None:
         """Enqueue the event `connection.changed` with the present row, even if its revision was published before."""

@@ -31,14 +31,29 @@ CREATE TABLE feed (
 );
 INSERT INTO feed (id, database) VALUES (gen_random_uuid(), '');
 
--- How far the changes of a connection are published to Kafka, and how far there are any.
+-- How far the changes of a connection are published to Kafka, how far there are any, and since when there are some that
+-- are not published.
 CREATE TABLE feed_positions (
     connection text PRIMARY KEY,
     sequence bigint NOT NULL,
-    published bigint NOT NULL DEFAULT 0
+    published bigint NOT NULL DEFAULT 0,
+    behind_since timestamptz NOT NULL DEFAULT now()
 );
 INSERT INTO feed_positions (connection, sequence) SELECT connection, sequence FROM connections;
 CREATE INDEX feed_positions_behind ON feed_positions (connection) WHERE published < sequence;
+
+-- Requested reads of the whole state of a connection: the last record that is published, and the sequence number from which
+-- the feed continues the read (null: the read has not begun).
+CREATE TABLE feed_reads (
+    connection text NOT NULL,
+    read_id uuid NOT NULL,
+    page int NOT NULL DEFAULT 0,
+    after_resource text NOT NULL DEFAULT '',
+    after_id text NOT NULL DEFAULT '',
+    changes_follow bigint,
+    requested_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (connection, read_id)
+);
 
 -- When the snapshot that is in the bucket was put there.
 ALTER TABLE snapshots ADD COLUMN uploaded_at timestamptz;

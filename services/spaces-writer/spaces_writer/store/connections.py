@@ -1,6 +1,6 @@
 """The table of connections: their state as last published by the gateway, and their sequence number.
 
-The sequence number is raised with each change of the content of the connection's snapshot.
+The sequence number is raised with each change of a record, and with what else changes the connection's snapshot.
 """
 
 from dataclasses import asdict, dataclass
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import ConnectionChanged
 from spaces_writer.deletion_guard import DeletionGuard
+from spaces_writer.store.feed import DATABASE_IDENTITY
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,15 @@ class ConnectionRow:
     """Whether a full sync has succeeded since the account was connected, or before it was disconnected."""
     allowed_sync: UUID | None
     """The guarded full sync whose deletions an operator has allowed."""
+    has_current_feed: bool
+    """Whether the change feed is the one of this database: it was neither restored nor failed over since."""
 
 
 _COLUMNS = "connection, revision, epoch, state, merchant, sequence, fully_read, allowed_sync"
-_LOCK = text(f"SELECT {_COLUMNS} FROM connections WHERE connection = :connection FOR UPDATE")
+_LOCK = text(f"""
+SELECT {_COLUMNS}, (SELECT database = {DATABASE_IDENTITY} FROM feed) FROM connections
+WHERE connection = :connection FOR UPDATE
+""")
 _SAVE = text("""
 INSERT INTO connections (connection, revision, epoch, state, merchant, allowed_sync)
 VALUES (:connection, :revision, :epoch, :state, :merchant, :allowed_deletions)
@@ -39,13 +45,10 @@ ON CONFLICT (connection) DO UPDATE SET
     allowed_sync = EXCLUDED.allowed_sync
 """)
 _SAVED_FIELDS = {"connection", "revision", "epoch", "state", "merchant", "allowed_deletions"}
-_RAISE_SEQUENCE = text("""
-UPDATE connections SET sequence = sequence + 1 WHERE connection = :connection RETURNING sequence
-""")
+_SAVE_SEQUENCE = text("UPDATE connections SET sequence = :sequence WHERE connection = :connection")
 _MARK_FULLY_READ = text("""
-UPDATE connections SET full_read_epoch = epoch, last_sync_id = :sync_id, requested_checks = requested_checks + 1,
-    sequence = sequence + CASE WHEN fully_read THEN 0 ELSE 1 END
-WHERE connection = :connection RETURNING sequence, requested_checks
+UPDATE connections SET full_read_epoch = epoch, last_sync_id = :sync_id, requested_checks = requested_checks + 1
+WHERE connection = :connection RETURNING requested_checks
 """)
 _REQUEST_CHECK = text("""
 UPDATE connections SET requested_checks = requested_checks + 1 WHERE connection = :connection
@@ -80,19 +83,18 @@ async def save(tx: AsyncConnection, event: ConnectionChanged) -> None:
     await tx.execute(_SAVE, event.model_dump(include=_SAVED_FIELDS))
 
 
-async def raise_sequence(tx: AsyncConnection, connection: str) -> int:
-    """Raise the connection's sequence number, because the content of its snapshot changes. Return the new number."""
-    return int((await tx.execute(_RAISE_SEQUENCE, {"connection": connection})).scalar_one())
+async def save_sequence(tx: AsyncConnection, connection: str, sequence: int) -> None:
+    """Store the connection's sequence number, which the changes of the connection's records have raised."""
+    await tx.execute(_SAVE_SEQUENCE, {"connection": connection, "sequence": sequence})
 
 
-async def record_full_sync_success(tx: AsyncConnection, connection: str, sync_id: UUID) -> tuple[int, int]:
-    """Record that a full sync succeeded. Return the connection's sequence number and the number of the requested check.
+async def record_full_sync_success(tx: AsyncConnection, connection: str, sync_id: UUID) -> int:
+    """Record that a full sync succeeded. Return the number of the check of the object that it requests.
 
     From now on the connection's snapshot may be built. The check is a comparison of its object in the bucket with the
     last upload.
     """
-    row = (await tx.execute(_MARK_FULLY_READ, {"connection": connection, "sync_id": sync_id})).one()
-    return row.sequence, row.requested_checks
+    return int((await tx.execute(_MARK_FULLY_READ, {"connection": connection, "sync_id": sync_id})).scalar_one())
 
 
 async def request_object_check(tx: AsyncConnection, connection: str) -> None:

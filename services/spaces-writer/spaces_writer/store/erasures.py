@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from spaces_writer.store import feed
 from spaces_writer.store.connections import ConnectionRow
 
 SECOND_DELETION_SECONDS = 600
@@ -30,11 +31,13 @@ _DELETE_DATA = [
         "direct_reads",
         "sync_results",
         "trace_links",
+        "feed_reads",
     )
 ]
 _RESET_CONNECTION = text("""
-UPDATE connections SET full_read_epoch = NULL, guarded_sync = NULL, allowed_sync = NULL, last_sync_id = NULL
-WHERE connection = :connection
+UPDATE connections SET full_read_epoch = NULL, guarded_sync = NULL, allowed_sync = NULL, last_sync_id = NULL,
+    sequence = sequence + 1, erased_sequence = sequence + 1
+WHERE connection = :connection RETURNING sequence
 """)
 _SAVE = text("""
 INSERT INTO erasures (connection, epoch, merchant) VALUES (:connection, :epoch, :merchant)
@@ -86,11 +89,13 @@ async def delete_data_and_request_erasure(
     """Delete all data of the redacted connection, and request the erasure: the deletion of its object from the bucket.
 
     `epoch` is the one of the redaction. The caller must have locked `row`, the connection's row, which is None for a
-    new connection. If the same redaction
-    is delivered again, no further erasure is requested.
+    new connection. The change feed tells of the erasure. If the same redaction is delivered again, no further erasure
+    is requested.
     """
-    for statement in [*_DELETE_DATA, _RESET_CONNECTION]:
+    for statement in _DELETE_DATA:
         await tx.execute(statement, {"connection": connection})
+    sequence = (await tx.execute(_RESET_CONNECTION, {"connection": connection})).scalar_one()
+    await feed.save_head(tx, connection, sequence)
     await tx.execute(
         _SAVE,
         {

@@ -27,21 +27,30 @@ CROSS JOIN LATERAL (
     SELECT updated_at, read_at, content_hash, volatile_fields, volatile_read_at FROM records
     WHERE connection = :connection AND resource = :resource AND records.id = wanted.id AND read_at > 0 OFFSET 0) AS r
 """)
+# A record that is written without a sequence number (0) has not changed: only its version is stored.
 _WRITE_INDEX = text("""
 INSERT INTO records (connection, resource, id, updated_at, read_at, content_hash, body_bytes, sort_key, parent,
-                     lookup_fields, volatile_fields, volatile_read_at)
-SELECT :connection, :resource, * FROM unnest(
+                     lookup_fields, volatile_fields, volatile_read_at, sequence, created_sequence, changed_by)
+SELECT :connection, :resource, reading.*, reading.sequence, CAST(:read_id AS uuid) FROM unnest(
     CAST(:ids AS text[]), CAST(:updated_at AS timestamptz[]), CAST(:read_at AS bigint[]),
     CAST(:content_hashes AS bytea[]), CAST(:body_bytes AS int[]), CAST(:sort_keys AS numeric[]),
     CAST(:parents AS text[]), CAST(:lookup_fields AS text[]), CAST(:volatile_fields AS text[]),
-    CAST(:volatile_read_at AS bigint[]))
+    CAST(:volatile_read_at AS bigint[]), CAST(:sequences AS bigint[])
+) AS reading (id, updated_at, read_at, content_hash, body_bytes, sort_key, parent, lookup_fields, volatile_fields,
+              volatile_read_at, sequence)
 ON CONFLICT (connection, resource, id) DO UPDATE SET
     updated_at = EXCLUDED.updated_at, read_at = EXCLUDED.read_at, content_hash = EXCLUDED.content_hash,
     body_bytes = EXCLUDED.body_bytes, sort_key = EXCLUDED.sort_key, parent = EXCLUDED.parent,
     lookup_fields = EXCLUDED.lookup_fields, volatile_fields = EXCLUDED.volatile_fields,
     volatile_read_at = EXCLUDED.volatile_read_at,
     unreadable = CASE WHEN records.unreadable_at > EXCLUDED.read_at THEN records.unreadable END,
-    unreadable_at = CASE WHEN records.unreadable_at > EXCLUDED.read_at THEN records.unreadable_at END
+    unreadable_at = CASE WHEN records.unreadable_at > EXCLUDED.read_at THEN records.unreadable_at END,
+    sequence = CASE WHEN EXCLUDED.sequence > 0 THEN EXCLUDED.sequence ELSE records.sequence END,
+    created_sequence = CASE WHEN EXCLUDED.sequence > 0 AND records.content_hash IS NULL
+        THEN EXCLUDED.sequence ELSE records.created_sequence END,
+    first_seen_at = CASE WHEN EXCLUDED.sequence > 0 AND records.sequence = 0 THEN now() ELSE records.first_seen_at END,
+    changed_at = CASE WHEN EXCLUDED.sequence > 0 THEN now() ELSE records.changed_at END,
+    changed_by = CASE WHEN EXCLUDED.sequence > 0 THEN EXCLUDED.changed_by ELSE records.changed_by END
 """)
 # A record of which no reading could be read has `read_at` 0, which is older than any reading: the row of an unreadable
 # one has no hash, and with its own time it would refuse older versions, as a tombstone does.
@@ -66,15 +75,30 @@ ON CONFLICT (connection, resource, id) DO UPDATE SET body = EXCLUDED.body
 _DELETE_BODIES = text("""
 DELETE FROM bodies WHERE connection = :connection AND resource = :resource AND id = ANY(CAST(:ids AS text[]))
 """)
-_DELETE_CHILDREN = text("""
-DELETE FROM records WHERE connection = :connection AND parent = ANY(CAST(:ids AS text[])) RETURNING resource, id
+_WRITE_TOMBSTONES_OF = """
+UPDATE records r SET content_hash = NULL, body_bytes = 0, lookup_fields = '{}', volatile_fields = '{}',
+    unreadable = NULL, unreadable_at = NULL, read_at = GREATEST(r.read_at, gone.read_at),
+    sequence = :after + gone.number, changed_at = now(), changed_by = CAST(:read_id AS uuid)
+FROM gone WHERE r.connection = :connection AND r.resource = gone.resource AND r.id = gone.id
+RETURNING r.resource, r.id
+"""
+_DELETE_CHILDREN = text(f"""
+WITH gone AS MATERIALIZED (
+    SELECT resource, records.id, deleted.read_at, row_number() OVER (ORDER BY resource, sort_key, records.id) AS number
+    FROM records
+    JOIN unnest(CAST(:ids AS text[]), CAST(:read_at AS bigint[])) AS deleted (id, read_at) ON parent = deleted.id
+    WHERE connection = :connection AND parent = ANY(CAST(:ids AS text[])) AND content_hash IS NOT NULL)
+{_WRITE_TOMBSTONES_OF}
 """)
-_DELETE_ORPHANS = text("""
-DELETE FROM records WHERE connection = :connection AND resource = ANY(CAST(:resources AS text[]))
-    AND read_at < :before AND parent IS NOT NULL AND parent NOT IN (
-        SELECT id FROM records WHERE connection = :connection AND resource = ANY(CAST(:parent_resources AS text[]))
-            AND content_hash IS NOT NULL)
-RETURNING resource, id
+_DELETE_ORPHANS = text(f"""
+WITH gone AS MATERIALIZED (
+    SELECT resource, id, CAST(:before AS bigint) AS read_at,
+        row_number() OVER (ORDER BY resource, sort_key, id) AS number
+    FROM records WHERE connection = :connection AND resource = ANY(CAST(:resources AS text[]))
+        AND content_hash IS NOT NULL AND read_at < :before AND parent IS NOT NULL AND parent NOT IN (
+            SELECT id FROM records WHERE connection = :connection
+                AND resource = ANY(CAST(:parent_resources AS text[])) AND content_hash IS NOT NULL))
+{_WRITE_TOMBSTONES_OF}
 """)
 _FIND_UNLISTED = text("""
 SELECT resource, id, read_at < :overdue_before AS is_overdue FROM records
@@ -176,9 +200,21 @@ async def load_index(
     }
 
 
-async def write(tx: AsyncConnection, connection: str, resource: str, prepared: Sequence[PreparedRecord]) -> None:
-    """Write the bodies of changed records, and their index entries (all that is stored of a record but its body)."""
-    await write_index(tx, connection, resource, prepared)
+async def write(
+    tx: AsyncConnection,
+    connection: str,
+    resource: str,
+    prepared: Sequence[PreparedRecord],
+    *,
+    after: int,
+    read_id: UUID,
+) -> int:
+    """Write the bodies of changed records, and their index entries (all that is stored of a record but its body).
+
+    The changes get the sequence numbers that follow `after`; `read_id` is the read that brought them. Returns the last
+    one of these numbers.
+    """
+    await _write_index(tx, connection, resource, prepared, range(after + 1, after + 1 + len(prepared)), read_id)
     await tx.execute(
         _WRITE_BODIES,
         {
@@ -188,21 +224,49 @@ async def write(tx: AsyncConnection, connection: str, resource: str, prepared: S
             "bodies": [item.body for item in prepared],
         },
     )
+    return after + len(prepared)
 
 
-async def write_tombstones_and_delete_children(
-    tx: AsyncConnection, connection: str, resource: str, prepared: Sequence[PreparedRecord]
-) -> None:
-    """Mark records as deleted: write index entries without a hash, and delete their bodies and all child records."""
-    ids = [item.record.id for item in prepared]
-    children = (await tx.execute(_DELETE_CHILDREN, {"connection": connection, "ids": ids})).all()
+async def write_tombstones(
+    tx: AsyncConnection,
+    connection: str,
+    resource: str,
+    prepared: Sequence[PreparedRecord],
+    *,
+    after: int,
+    read_id: UUID,
+) -> int:
+    """Mark records and all their child records as deleted: keep index entries without a hash, and delete the bodies.
+
+    The deletions get the sequence numbers that follow `after`; `read_id` is the read that found the records deleted.
+    Returns the last one of these numbers.
+    """
+    ids, read_at = [item.record.id for item in prepared], [item.record.read_at for item in prepared]
+    parameters = {"connection": connection, "ids": ids, "read_at": read_at, "after": after, "read_id": read_id}
+    children = (await tx.execute(_DELETE_CHILDREN, parameters)).all()
     records = [*((row.resource, row.id) for row in children), *((resource, record_id) for record_id in ids)]
     await _delete_bodies(tx, connection, records)
-    await write_index(tx, connection, resource, prepared)
+    numbers = range(after + len(children) + 1, after + len(records) + 1)
+    await _write_index(tx, connection, resource, prepared, numbers, read_id)
+    return after + len(records)
 
 
-async def write_index(tx: AsyncConnection, connection: str, resource: str, prepared: Sequence[PreparedRecord]) -> None:
-    """Write only the index entries of records, without their bodies, in one statement."""
+async def write_versions(
+    tx: AsyncConnection, connection: str, resource: str, prepared: Sequence[PreparedRecord], read_id: UUID
+) -> None:
+    """Write the index entries of records that have not changed: their versions and volatile fields, without bodies."""
+    await _write_index(tx, connection, resource, prepared, [0] * len(prepared), read_id)
+
+
+async def _write_index(
+    tx: AsyncConnection,
+    connection: str,
+    resource: str,
+    prepared: Sequence[PreparedRecord],
+    sequences: Sequence[int],
+    read_id: UUID,
+) -> None:
+    """Write the index entries of records in one statement, each with its sequence number; 0 keeps the stored one."""
     records = [item.record for item in prepared]
     await tx.execute(
         _WRITE_INDEX,
@@ -219,6 +283,8 @@ async def write_index(tx: AsyncConnection, connection: str, resource: str, prepa
             "lookup_fields": [orjson.dumps(record.lookup_fields).decode() for record in records],
             "volatile_fields": [item.volatile_fields.json for item in prepared],
             "volatile_read_at": [item.volatile_fields.read_at for item in prepared],
+            "sequences": list(sequences),
+            "read_id": read_id,
         },
     )
 
@@ -253,20 +319,27 @@ async def delete_orphans(
     resources: Sequence[str],
     parent_resources: Sequence[str],
     read_started_at: int,
-) -> None:
-    """Delete child records whose parent does not exist, because it was deleted earlier. No snapshot shows them.
+    *,
+    after: int,
+    read_id: UUID,
+) -> int:
+    """Mark child records whose parent does not exist as deleted: it was deleted earlier. No snapshot shows them.
 
     Only child records of `resources` that were read before `read_started_at` (ms) are deleted. `parent_resources` are
-    the resources among which the parents are searched.
+    the resources among which the parents are searched. The deletions get the sequence numbers that follow `after`.
+    Returns the last one of these numbers.
     """
     parameters = {
         "connection": connection,
         "resources": list(resources),
         "parent_resources": list(parent_resources),
         "before": read_started_at,
+        "after": after,
+        "read_id": read_id,
     }
     orphans = (await tx.execute(_DELETE_ORPHANS, parameters)).all()
     await _delete_bodies(tx, connection, [(row.resource, row.id) for row in orphans])
+    return after + len(orphans)
 
 
 async def _delete_bodies(tx: AsyncConnection, connection: str, records: Sequence[tuple[str, str]]) -> None:

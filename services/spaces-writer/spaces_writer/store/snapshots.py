@@ -64,6 +64,7 @@ _WAIT_FOR_LOCK = text("SELECT sha256 FROM snapshots WHERE connection = :connecti
 _DELETE = text("DELETE FROM snapshots WHERE connection = :connection")
 _RECORD_UPLOAD = text("""
 UPDATE snapshots SET uploaded_sequence = :sequence, sha256 = :sha256, bytes = :bytes, records = :records,
+    uploaded_at = CASE WHEN CAST(:is_put AS boolean) THEN now() ELSE uploaded_at END,
     completed_checks = :completed_checks, failures = 0, not_before = 0,
     tokens = :tokens, refilled_at = :refilled_at, build_seconds = :build_seconds
 WHERE connection = :connection
@@ -141,6 +142,7 @@ async def record_upload(tx: AsyncConnection, snapshot: Snapshot, upload: Upload,
         {
             "connection": snapshot.connection,
             "completed_checks": snapshot.requested_checks,
+            "is_put": upload.outcome != "unchanged",
             "sequence": upload.sequence,
             "sha256": upload.sha256,
             "bytes": upload.bytes,

@@ -31,8 +31,6 @@ class IngestedBatch:
     row: "ConnectionRow"
     is_full_read: bool = False
     """Whether the events come from full reads. Only these renew the volatile fields of unchanged records."""
-    has_changes: bool = False
-    """Whether the batch changes the content of the connection's snapshot."""
     pages: int = 0
     counts: DispositionCounts = field(default_factory=DispositionCounts)
     """What became of the records. Child records on a page of another resource are not counted."""
@@ -40,19 +38,28 @@ class IngestedBatch:
     """Ids of the reads without a final result. Their totals are published after the batch."""
     results: list[SyncResult] = field(default_factory=list)
     verifications: list[Verification] = field(default_factory=list)
+    sequence: int = field(init=False)
+    """The connection's sequence number after what the batch has changed so far. Each changed record takes a number."""
 
-    def build_events(self, sequence_after: int, totals: Sequence[SyncTotals]) -> list[DataStored]:
+    def __post_init__(self) -> None:
+        self.sequence = self.row.sequence
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether the batch changes a record or what the connection's snapshot shows."""
+        return self.sequence > self.row.sequence
+
+    def build_events(self, totals: Sequence[SyncTotals]) -> list[DataStored]:
         """Build the events that report to other services what the batch has stored and decided.
 
-        `sequence_after` is the connection's sequence number after the batch; each event contains it. `totals` are the
-        counts of pages and records of the reads without a final result.
+        `totals` are the counts of pages and records of the reads without a final result.
         """
         name, epoch = self.row.connection, self.row.epoch
         events = [
             DataStored(
                 connection=name,
                 epoch=epoch,
-                sequence=sequence_after,
+                sequence=self.sequence,
                 records_to_verify=verification.records,
                 verification_id=verification.verification_id,
                 verify_not_before=verification.not_before,
@@ -64,7 +71,7 @@ class IngestedBatch:
                 DataStored(
                     connection=name,
                     epoch=epoch,
-                    sequence=sequence_after,
+                    sequence=self.sequence,
                     totals=tuple(totals),
                     results=tuple(self.results),
                 )

@@ -19,7 +19,7 @@ from contracts.events import (
     SyncResult,
 )
 from messaging.errors import UnknownConnectionError
-from spaces_writer.store import connections, id_lists, reads, trace_links
+from spaces_writer.store import connections, feed, id_lists, reads, trace_links
 from spaces_writer.use_cases.batch import IngestedBatch
 from spaces_writer.use_cases.page_storage import store_page
 from spaces_writer.use_cases.sync_results import (
@@ -45,12 +45,17 @@ async def ingest_batch(
     row = await connections.lock(tx, connection)
     if row is None:
         raise UnknownConnectionError(connection)
+    if not row.has_current_feed:
+        await feed.renew_feed(tx)
     batch = IngestedBatch(row, is_full_read)
     for event in events:
         await _ingest_event(tx, event, batch)
-    sequence = await _raise_sequence(tx, connection) if batch.has_changes else row.sequence
+    if batch.has_changes:
+        await connections.save_sequence(tx, connection, batch.sequence)
+        await feed.save_head(tx, connection, batch.sequence)
+        await trace_links.save_current_span(tx, connection, batch.sequence)
     totals = [await reads.compute_totals(tx, connection, read_id) for read_id in sorted(batch.open_reads)]
-    return batch, batch.build_events(sequence, totals)
+    return batch, batch.build_events(totals)
 
 
 async def _ingest_event(tx: "AsyncConnection", event: FetchedEvent, batch: IngestedBatch) -> None:
@@ -84,9 +89,3 @@ def _refuse_event(event: FetchedEvent, batch: IngestedBatch) -> None:
     reason = "the account was disconnected, or connected again, after this was read; it is not stored"
     sync_ids = event.sync_ids if isinstance(event, IncrementalReadCompleted) else (event.read_id,)
     batch.results.append(SyncResult(sync_ids=sync_ids, status="cancelled", sequence=batch.row.sequence, reason=reason))
-
-
-async def _raise_sequence(tx: "AsyncConnection", connection: str) -> int:
-    sequence = await connections.raise_sequence(tx, connection)
-    await trace_links.save_current_span(tx, connection, sequence)
-    return sequence

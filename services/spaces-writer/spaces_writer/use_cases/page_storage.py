@@ -42,9 +42,8 @@ async def store_page(tx: "AsyncConnection", page: RecordsPage, batch: IngestedBa
     for resource, left_out in unreadable.items():
         await records.mark_outdated(tx, page.connection, resource, list(left_out.values()))
     for resource, incoming in by_resource.items():
-        stored = await _store_records(tx, page, resource, list(incoming.values()), is_full_read=batch.is_full_read)
+        stored = await _store_records(tx, page, resource, list(incoming.values()), batch)
         counts = counts + stored.counts if resource == page.resource else counts
-        batch.has_changes = batch.has_changes or stored.has_changes
         if ids := stored.ids_to_verify:
             verification_id = derive_id("verification", str(page.read_id), resource, *sorted(ids))
             batch.verifications.append(Verification(verification_id, {resource: ids}))
@@ -79,20 +78,18 @@ class StorageOutcome:
     """The effect of storing records of one resource.
 
     `ids_to_verify` are the ids of records that must be read again, `ids_to_confirm` those that must be read again after
-    a while, because their `updated_at` has gone back. `has_changes` says whether the content of the
-    connection's snapshot changes.
+    a while, because their `updated_at` has gone back.
     """
 
     counts: DispositionCounts
     ids_to_verify: tuple[str, ...]
     ids_to_confirm: tuple[str, ...]
-    has_changes: bool
 
 
 async def _store_records(
-    tx: "AsyncConnection", page: RecordsPage, resource: str, incoming: Sequence[Record], *, is_full_read: bool
+    tx: "AsyncConnection", page: RecordsPage, resource: str, incoming: Sequence[Record], batch: IngestedBatch
 ) -> StorageOutcome:
-    connection = page.connection
+    connection, read_id = page.connection, page.read_id
     index = await records.load_index(tx, connection, resource, [record.id for record in incoming])
     prepared = [_prepare_record(record) for record in incoming]
     checks = await _check_rollbacks(tx, page, resource, prepared, index)
@@ -100,24 +97,27 @@ async def _store_records(
     changed = [item for item, comparison in compared if comparison.disposition is Disposition.CHANGED]
     deleted = [item for item, comparison in compared if comparison.disposition is Disposition.DELETED]
     unchanged = [
-        _keep_volatile_fields(item, index.get(item.record.id), is_full_read=is_full_read)
+        _keep_volatile_fields(item, index.get(item.record.id), is_full_read=batch.is_full_read)
         for item, comparison in compared
         if comparison.disposition is Disposition.UNCHANGED and comparison.replaces_stored
     ]
     if changed:
-        await records.write(tx, connection, resource, changed)
+        batch.sequence = await records.write(tx, connection, resource, changed, after=batch.sequence, read_id=read_id)
     if deleted:
-        await records.write_tombstones_and_delete_children(tx, connection, resource, deleted)
+        batch.sequence = await records.write_tombstones(
+            tx, connection, resource, deleted, after=batch.sequence, read_id=read_id
+        )
     if unchanged:
-        await records.write_index(tx, connection, resource, unchanged)
-    has_renewed_fields = any(
+        await records.write_versions(tx, connection, resource, unchanged, read_id)
+    if any(
         item.record.id in index and item.volatile_fields != index[item.record.id].volatile_fields for item in unchanged
-    )
+    ):
+        # No record has changed, but the snapshot has.
+        batch.sequence += 1
     return StorageOutcome(
         count_dispositions(comparison.disposition for _, comparison in compared),
         tuple(item.record.id for item, comparison in compared if comparison.needs_verification),
         tuple(record_id for record_id, check in checks.items() if check is RollbackCheck.SUSPECTED),
-        has_changes=bool(changed or deleted or has_renewed_fields),
     )
 
 

@@ -97,7 +97,7 @@ async def _decide_by_direct_reads(tx: "AsyncConnection", event: FullReadComplete
 def _request_retries(
     event: FullReadCompleted, batch: IngestedBatch, reason: str | None, cursors: tuple[str, ...]
 ) -> None:
-    sync_ids, sequence = (event.read_id,), batch.row.sequence
+    sync_ids, sequence = (event.read_id,), batch.sequence
     batch.results.append(
         SyncResult(sync_ids=sync_ids, status="incomplete", sequence=sequence, reason=reason, retry_cursors=cursors)
     )
@@ -111,7 +111,11 @@ async def _record_failure(
     guarded: GuardedDeletions | None = None,
 ) -> None:
     result = SyncResult(
-        sync_ids=(event.read_id,), status="failed", sequence=0, reason=reason, guarded_deletions=guarded
+        sync_ids=(event.read_id,),
+        status="failed",
+        sequence=batch.sequence,
+        reason=reason,
+        guarded_deletions=guarded,
     )
     await _save_result(tx, batch, event.read_id, result)
 
@@ -122,14 +126,19 @@ async def _record_success(
     """Store that the full read's sync succeeded, and delete child records without a living parent."""
     name, read_id = event.connection, event.read_id
     resources = sorted({resource for resource, _ in event.id_ranges})
-    await records.delete_orphans(tx, name, event.child_resources, resources, event.started_at)
-    sequence, check = await connections.record_full_sync_success(tx, name, read_id)
-    await trace_links.save_current_span(tx, name, sequence)
+    batch.sequence = await records.delete_orphans(
+        tx, name, event.child_resources, resources, event.started_at, after=batch.sequence, read_id=read_id
+    )
+    if not batch.row.fully_read:
+        # The first snapshot is built even if there is no record.
+        batch.sequence += 1
+    check = await connections.record_full_sync_success(tx, name, read_id)
+    await trace_links.save_current_span(tx, name, batch.sequence)
     outdated = await records.list_outdated(tx, name)
     result = SyncResult(
         sync_ids=(read_id,),
         status="success",
-        sequence=sequence,
+        sequence=batch.sequence,
         reason="; ".join(filter(None, (note, await _describe_rollbacks(tx, name, read_id)))) or None,
         object_check=check,
         skipped_resources=event.skipped_resources,
@@ -155,7 +164,7 @@ async def decide_incremental_read_result(
     result = SyncResult(
         sync_ids=event.sync_ids,
         status="failed" if reason else "success",
-        sequence=batch.row.sequence,
+        sequence=batch.sequence,
         reason=reason or await _describe_rollbacks(tx, event.connection, event.read_id),
         left_out=describe_left_out(one for one in outdated if one.id in event.requested.get(one.resource, ())),
     )
@@ -168,9 +177,8 @@ async def _describe_rollbacks(tx: "AsyncConnection", connection: str, read_id: U
 
 async def _save_result(tx: "AsyncConnection", batch: IngestedBatch, read_id: UUID, result: SyncResult) -> None:
     name = batch.row.connection
-    sequence = batch.row.sequence + (1 if batch.has_changes else 0)
     totals = await reads.compute_totals(tx, name, read_id)
-    final = result.model_copy(update={"totals": totals, "sequence": max(result.sequence, sequence)})
+    final = result.model_copy(update={"totals": totals})
     await reads.save_result_and_delete_progress(tx, name, read_id, final)
     batch.open_reads.discard(read_id)
     batch.results.append(final)

@@ -1,58 +1,34 @@
 """The buttons of merchants' pages. Each is a form that a page of this browser's session has sent."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from contracts.events import parse_account, parse_platform
 from gateway.access import AccessService
-from gateway.connect.paths import build_sign_in_path
-from gateway.connect.purposes import Purpose
 from gateway.erasure.routes import build_deletion_path
 from gateway.erasure.service import ErasureService
 from gateway.internal.sync_requests import ManualSyncs
-from gateway.pages.forms import TOKEN_FIELD, has_form_token, is_same_origin, read_form
-from gateway.pages.openapi_descriptions import (
-    UNAVAILABLE,
-    describe_form,
-    describe_problems,
-    describe_redirect,
-    describe_route,
-)
-from gateway.pages.responses import respond_problem
-from gateway.pages.routes.pages import NOT_SIGNED_IN, parse_uuid
-from gateway.requesters import StaleProofError
-from gateway.sessions.cookies import OPTIONAL_SESSION_COOKIE, Cookies
+from gateway.pages.openapi_descriptions import describe_redirect
+from gateway.pages.routes.pages import build_access_path, parse_uuid
+from gateway.pages.session_forms import SessionForms, describe_session_form
+from gateway.sessions.cookies import Cookies
 from gateway.sessions.sessions import Session, Sessions
-from platform_sdk.adapters import PlatformAdapter
-from platform_sdk.errors import ConnectionEndedError, NotFoundError, RequestRejectedError
 
 BESIDE_FIELD = "beside"
-NOT_YOURS = "there is no such connection among yours"
-_TOKEN = "That of the session, from the page with the button"
-_PROBLEMS = {
-    400: "The form is malformed, too long, or did not come.",
-    401: "Nobody is signed in.",
-    403: "It was not sent by a page of this session, or the sign-in is not fresh enough for this.",
-    404: "There is no such connection among yours.",
-    **UNAVAILABLE,
-}
+KEYS_FIELD = "keys"
 
-
-Act = Callable[[Session, Mapping[str, str]], Awaitable[str]]
-"""Does what a form of this session requests, with the form's fields, and returns the path to redirect to."""
 ActOnConnection = Callable[[Session, str, Mapping[str, str]], Awaitable[str]]
-"""The same for the connection of this name."""
+"""Does what a form requests of the connection of this name, and returns the path to redirect to."""
 
 
 @dataclass(frozen=True)
 class _Button:
     """A button for one connection: `POST /connections/{connection}/<path>`.
 
-    `target` says where its redirect leads, `fields` describes the further fields of its form.
+    `target` says where its redirect leads, `fields` describes the further fields of its form; those in `optional` may
+    be left out.
     """
 
     path: str
@@ -60,6 +36,7 @@ class _Button:
     target: str
     act: ActOnConnection
     fields: Mapping[str, str] = field(default_factory=dict)
+    optional: Collection[str] = ()
 
 
 class ConnectionActions:
@@ -93,13 +70,13 @@ class ConnectionActions:
             await self._access.move_beside(session, connection, other)
         else:
             await self._access.detach(session, connection)
-        return _build_path(connection)
+        return build_access_path(connection)
 
-    async def end_sessions(self, session: Session, connection: str, _fields: Mapping[str, str]) -> str:
-        """End the access of all other sessions."""
+    async def end_sessions(self, session: Session, connection: str, fields: Mapping[str, str]) -> str:
+        """End the access of all other sessions, and all keys for the data API where the form says so."""
         session.check_acting(connection)
-        await self._access.end_other_sessions(session, connection)
-        return _build_path(connection)
+        await self._access.end_other_sessions(session, connection, with_keys=KEYS_FIELD in fields)
+        return build_access_path(connection)
 
     async def request_sync(self, session: Session, connection: str, _fields: Mapping[str, str]) -> str:
         """Start a full sync, or show the one that is queued or running."""
@@ -115,25 +92,32 @@ class ConnectionActions:
 
 
 def create_action_routes(
-    sessions: Sessions, cookies: Cookies, adapters: Mapping[str, PlatformAdapter], actions: ConnectionActions
+    forms: SessionForms, sessions: Sessions, cookies: Cookies, actions: ConnectionActions
 ) -> APIRouter:
     """Return the routes of all buttons: `POST /connections/{connection}/…` and `POST /sign-out`."""
     routes = APIRouter(tags=["Your data"])
-    handler = _FormHandler(sessions, adapters)
     for button in _list_buttons(actions):
-        _add_button(routes, handler, button)
-    _add_sign_out(routes, handler, sessions, cookies)
+        _add_button(routes, forms, button)
+    _add_sign_out(routes, forms, sessions, cookies)
     return routes
 
 
 def _list_buttons(actions: ConnectionActions) -> list[_Button]:
     page, sync = "To the connection's page.", "To the sync."
-    beside = {BESIDE_FIELD: "The connection beside which it is to be listed; empty: on its own"}
+    beside = {BESIDE_FIELD: "The connection beside which it is to be listed; left out or empty: on its own"}
+    keys = {KEYS_FIELD: "Any value: revoke all keys for the data API as well"}
     return [
         _Button("disconnect", "Disconnect an account", "To the connections.", actions.disconnect),
         _Button("delete", "Delete all data of an account", "To the deletion request.", actions.delete),
-        _Button("move", "List a connection beside another, or on its own", page, actions.move, beside),
-        _Button("end-sessions", "End the access of all other sessions to a connection", page, actions.end_sessions),
+        _Button("move", "List a connection beside another, or on its own", page, actions.move, beside, beside),
+        _Button(
+            "end-sessions",
+            "End the access of all other sessions to a connection",
+            page,
+            actions.end_sessions,
+            keys,
+            keys,
+        ),
         _Button("sync", "Read an account completely, now", sync, actions.request_sync),
         _Button(
             "cancel",
@@ -145,78 +129,27 @@ def _list_buttons(actions: ConnectionActions) -> list[_Button]:
     ]
 
 
-def _add_button(routes: APIRouter, handler: "_FormHandler", button: _Button) -> None:
-    description = _describe(button.summary, button.target, **button.fields)
+def _add_button(routes: APIRouter, forms: SessionForms, button: _Button) -> None:
+    success = describe_redirect(303, button.target)
+    description = describe_session_form(button.summary, success, button.fields, optional=button.optional)
 
     @routes.post(f"/connections/{{connection}}/{button.path}", name=button.act.__name__, **description)
     async def act_on_connection(request: Request, connection: str) -> Response:
-        return await handler.handle(request, lambda session, fields: button.act(session, connection, fields))
+        async def act(session: Session, fields: Mapping[str, str]) -> Response:
+            return RedirectResponse(await button.act(session, connection, fields), 303)
+
+        return await forms.handle(request, act)
 
 
-def _add_sign_out(routes: APIRouter, handler: "_FormHandler", sessions: Sessions, cookies: Cookies) -> None:
-    async def end_session(session: Session, _fields: Mapping[str, str]) -> str:
+def _add_sign_out(routes: APIRouter, forms: SessionForms, sessions: Sessions, cookies: Cookies) -> None:
+    async def end_session(session: Session, _fields: Mapping[str, str]) -> Response:
         await sessions.end(session)
-        return "/"
-
-    @routes.post("/sign-out", **_describe("End this session", "To the home page."))
-    async def sign_out(request: Request) -> Response:
-        response = await handler.handle(request, end_session)
-        if response.status_code == 303:
-            cookies.delete_session(response)
+        response = RedirectResponse("/", 303)
+        cookies.delete_session(response)
         return response
 
+    description = describe_session_form("End this session", describe_redirect(303, "To the home page."), {})
 
-class _FormHandler:
-    def __init__(self, sessions: Sessions, adapters: Mapping[str, PlatformAdapter]) -> None:
-        self._sessions = sessions
-        self._adapters = adapters
-
-    async def handle(self, request: Request, act: Act) -> Response:
-        """Check that a page of the session sent the form, call `act`, and redirect to the path that it returns."""
-        try:
-            # Before the session is looked up: its proofs must be valid when the form is complete.
-            fields = await read_form(request)
-        except RequestRejectedError as error:
-            return respond_problem(request, error.status, error.reason)
-        session = await self._sessions.find(request)
-        if session is None:
-            return respond_problem(request, 401, NOT_SIGNED_IN)
-        try:
-            if not is_same_origin(request) or not has_form_token(fields, self._sessions.build_form_token(session)):
-                reason = "this was not sent by a page of your session; open the page again"
-                return respond_problem(request, 403, reason, again="/connections")
-            return RedirectResponse(await act(session, fields), 303)
-        except RequestRejectedError as error:
-            return respond_problem(
-                request, error.status, error.reason, again="/connections", retry_after=error.retry_after
-            )
-        except StaleProofError as error:
-            return self._respond_stale_proof(request, error.connection)
-        except ConnectionEndedError:
-            return respond_problem(request, 409, "the account is not connected, so it cannot be read; connect it again")
-        except NotFoundError:
-            return respond_problem(request, 404, NOT_YOURS, again="/connections")
-
-    def _respond_stale_proof(self, request: Request, connection: str) -> Response:
-        adapter = self._adapters[parse_platform(connection)]
-        reason = f"your sign-in at {connection} is too old for this; sign in there again, then try once more"
-        again = build_sign_in_path(adapter, parse_account(connection), Purpose.PROVE)
-        return respond_problem(request, 403, reason, again=again)
-
-
-def _build_path(connection: str) -> str:
-    return f"/connections/{connection}"
-
-
-def _describe(summary: str, target: str, **fields: str) -> dict[str, Any]:
-    problems = _PROBLEMS | {
-        409: "The account is not connected, or the sync cannot be cancelled.",
-        429: "Such a sync was requested a short time ago: try again after the seconds in `Retry-After`.",
-    }
-    return describe_route(
-        summary,
-        describe_redirect(303, target),
-        describe_problems(problems),
-        dependencies=[OPTIONAL_SESSION_COOKIE],
-        openapi_extra=describe_form(**{TOKEN_FIELD: _TOKEN}, **fields),
-    )
+    @routes.post("/sign-out", **description)
+    async def sign_out(request: Request) -> Response:
+        return await forms.handle(request, end_session)

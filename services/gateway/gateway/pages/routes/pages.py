@@ -20,6 +20,7 @@ from gateway.pages.openapi_descriptions import (
     describe_route,
 )
 from gateway.pages.responses import ResponseModel, respond, respond_problem
+from gateway.pages.session_forms import NOT_SIGNED_IN, NOT_YOURS
 from gateway.pages.views import SyncDocument
 from gateway.sessions.cookies import OPTIONAL_SESSION_COOKIE
 from gateway.sessions.sessions import UNATTENDED, Session, Sessions
@@ -29,7 +30,6 @@ from platform_sdk.connection_methods import AccountForm, OAuth
 from platform_sdk.errors import NotFoundError
 
 ConnectionNames = Annotated[list[str], Query(max_length=500)]
-NOT_SIGNED_IN = "you are not signed in here, or your session has ended"
 
 
 class HomeDocument(ResponseModel):
@@ -125,7 +125,7 @@ def create_page_routes(
         try:
             document = await reader.load_access(session, connection)
         except NotFoundError:
-            return respond_problem(request, 404, "there is no such connection among yours", again="/connections")
+            return respond_problem(request, 404, NOT_YOURS, again="/connections")
         values = {
             "form_token": sessions.build_form_token(session),
             "prove_url": _build_prove_path(adapters, connection),
@@ -189,6 +189,11 @@ def _build_prove_path(adapters: Sequence[PlatformAdapter], connection: str) -> s
     by_slug = {adapter.slug: adapter for adapter in adapters}
     adapter = by_slug.get(parse_platform(connection))
     return build_sign_in_path(adapter, parse_account(connection), Purpose.PROVE) if adapter else ""
+
+
+def build_access_path(connection: str) -> str:
+    """Return the path of the page that shows who has access to a connection."""
+    return f"/connections/{connection}"
 
 
 def parse_uuid(text: str) -> UUID:
