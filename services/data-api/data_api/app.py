@@ -60,7 +60,12 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     cache = SnapshotCache(state, files, bucket, partial(load_version, databases))
     reader = await _start_reader(exit_stack, settings, state, cache)
     inside = await exit_stack.enter_async_context(httpx.AsyncClient(verify=settings.create_internal_tls_context()))
-    gateway = GatewayInternalApi(inside, settings.gateway_internal_url, key=settings.gateway_key.get_secret_value())
+    gateway = GatewayInternalApi(
+        inside,
+        settings.gateway_internal_url,
+        key=settings.gateway_key.get_secret_value(),
+        public_url=settings.gateway_url,
+    )
     uses = KeyUses(gateway.report_use)
     reporting = PeriodicTask("key uses", uses.report, interval=REPORT_SECONDS)
     await exit_stack.enter_async_context(reporting.run())

@@ -73,7 +73,9 @@ class PlainServer:
         self.files.load()
         self.cache = SnapshotCache(self.state, self.files, bucket, self._load_version)
         self.internal_http = httpx.AsyncClient()
-        gateway = GatewayInternalApi(self.internal_http, gateway_url, key=GATEWAY_KEY)
+        gateway = GatewayInternalApi(
+            self.internal_http, gateway_url, key=GATEWAY_KEY, public_url="https://sync.example/"
+        )
         self.limits = KeyLimits(100_000, clock=lambda: 0.0)
         self.uses = KeyUses(gateway.report_use, now=lambda: self.now)
         databases: ReadDatabases = None  # type: ignore[assignment] # the plain routes read none
