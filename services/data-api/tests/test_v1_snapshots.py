@@ -112,6 +112,7 @@ async def test_there_is_no_snapshot_before_the_first_full_sync(v1: V1) -> None:
 async def test_a_snapshot_after_a_sync_waits_for_its_upload(v1: V1, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots, "HEARD_SECONDS", 0.0)
     await v1.upload(DOCUMENT, 1)
+    assert (await v1.get("/snapshot")).content == DOCUMENT
     sync = make_sync(state="storing", sequence=2)
     v1.apply_syncs(make_syncs(sync))
     reading = asyncio.create_task(v1.get("/snapshot", after_sync=str(sync.sync_id)))
