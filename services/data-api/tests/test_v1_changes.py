@@ -245,6 +245,16 @@ async def test_a_revoked_key_ends_its_streams_and_no_other(v1: V1) -> None:
         assert event is not None and event.event == "change"
 
 
+@pytest.mark.parametrize(
+    ("state", "expected"), [({"state": "redacted", "redacted_epoch": 2}, "reset"), ({"state": "uninstalled"}, "end")]
+)
+async def test_the_end_of_a_connection_ends_its_streams(v1: V1, state: dict[str, Any], expected: str) -> None:
+    async with open_stream(v1.port, f"{ROOT}/changes/stream", KEYED) as stream:
+        await wait_until(lambda: v1.streams.size >= 1)
+        v1.state.apply_connection(make_connection(revision=2, epoch=2, **state))
+        assert [event.event for event in await stream.read_to_end()] == [expected]
+
+
 async def test_nothing_of_another_merchant_is_seen(v1: V1) -> None:
     await v1.feed.connect(OTHER)
     await v1.feed.fill(3, connection=OTHER)
