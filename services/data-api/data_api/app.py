@@ -27,7 +27,7 @@ from data_api.stream_protocol import StreamProtocol
 from data_api.tables.state import KnownState
 from data_api.use_cases.change_streams import ChangeStreams
 from data_api.use_cases.connection_reads import ConnectionReads
-from data_api.use_cases.key_uses import REPORT_SECONDS, KeyUses
+from data_api.use_cases.key_uses import REPORT_SECONDS, KeyUseReporter
 from data_api.use_cases.record_counts import RecordCounts
 from data_api.use_cases.refreshes import Refreshes
 from data_api.use_cases.snapshot_cache import SnapshotCache
@@ -66,7 +66,7 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
         key=settings.gateway_key.get_secret_value(),
         public_url=settings.gateway_url,
     )
-    uses = KeyUses(gateway.report_use)
+    uses = KeyUseReporter(gateway.report_use)
     reporting = PeriodicTask("key uses", uses.report, interval=REPORT_SECONDS)
     await exit_stack.enter_async_context(reporting.run())
     streams = ChangeStreams(databases, state)

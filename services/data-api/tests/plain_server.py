@@ -21,7 +21,7 @@ from data_api.store.databases import ReadDatabases
 from data_api.store.snapshot_files import SnapshotFiles
 from data_api.use_cases.change_streams import ChangeStreams
 from data_api.use_cases.connection_reads import ConnectionReads
-from data_api.use_cases.key_uses import KeyUses
+from data_api.use_cases.key_uses import KeyUseReporter
 from data_api.use_cases.record_counts import RecordCounts
 from data_api.use_cases.refreshes import Refreshes
 from data_api.use_cases.snapshot_cache import SnapshotCache
@@ -77,7 +77,7 @@ class PlainServer:
             self.internal_http, gateway_url, key=GATEWAY_KEY, public_url="https://sync.example/"
         )
         self.limits = KeyLimits(100_000, clock=lambda: 0.0)
-        self.uses = KeyUses(gateway.report_use, now=lambda: self.now)
+        self.uses = KeyUseReporter(gateway.report_use, now=lambda: self.now)
         databases: ReadDatabases = None  # type: ignore[assignment] # the plain routes read none
         self.app = create_public_application(
             DataApiParts(

@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from bucket_fixture import open_counted_bucket
+from data_api.describe_api import describe
 from merchant_sync.stack import Stack
 from plain_server import PlainServer, serve_plain
 
+COMMITTED = Path(__file__).parents[3] / "docs" / "api" / "data-api.json"
 pytestmark = pytest.mark.integration
 
 
@@ -59,6 +62,11 @@ async def test_every_operation_is_named_described_and_grouped(document: dict[str
         assert named == set(re.findall(r"\{(\w+)\}", path)), (method, path)
         assert all(one["description"] for one in operation["parameters"]), (method, path)
     assert {tag for _, _, operation in operations for tag in operation["tags"]} == tags
+
+
+async def test_the_document_in_docs_is_current(document: dict[str, Any]) -> None:
+    assert describe() == COMMITTED.read_text()
+    assert orjson.loads(describe()) == document
 
 
 async def test_every_reference_leads_to_a_schema_and_every_schema_is_used(document: dict[str, Any]) -> None:

@@ -88,7 +88,7 @@ async def test_a_refresh_that_needs_a_sign_in_says_where(v1: V1) -> None:
 async def test_a_sync_is_found_as_soon_as_it_is_known(v1: V1) -> None:
     sync = make_sync(records=5)
     asking = asyncio.create_task(v1.get(f"/v1/syncs/{sync.sync_id}"))
-    await asyncio.sleep(0)
+    await asyncio.wait({asking}, timeout=0)
     v1.apply_syncs(make_syncs(sync))
     found = await asking
     assert (found.status_code, found.json()["state"], found.json()["connection"]) == (200, "running", ACME)
