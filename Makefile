@@ -56,6 +56,7 @@ deploy-files: $(VENV)/.runtime ## regenerate the deploy files that name the plat
 contracts: $(VENV)/.runtime ## regenerate the events' schemas and docs/api
 	$(BIN)/python -m contracts.schemas
 	$(BIN)/python -m gateway.pages.api_docs docs/api
+	$(BIN)/python -m data_api.describe_api docs/api
 
 graphql: $(VENV)/.runtime ## regenerate the fetchers' typed GraphQL answers (SCHEMA=file: from another schema)
 	for script in services/*-fetcher/generate_client.py; do $(BIN)/python $$script $(SCHEMA); done

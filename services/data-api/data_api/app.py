@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from data_api.access import AccessControl, get_time_ms
 from data_api.applications import DataApiParts, create_public_application
+from data_api.asgi.access_log import AccessLog
 from data_api.client.bucket import open_bucket
 from data_api.client.gateway import GatewayInternalApi
 from data_api.handlers import list_subscriptions
@@ -26,7 +27,7 @@ from data_api.stream_protocol import StreamProtocol
 from data_api.tables.state import KnownState
 from data_api.use_cases.change_streams import ChangeStreams
 from data_api.use_cases.connection_reads import ConnectionReads
-from data_api.use_cases.key_uses import REPORT_SECONDS, KeyUses
+from data_api.use_cases.key_uses import REPORT_SECONDS, KeyUseReporter
 from data_api.use_cases.record_counts import RecordCounts
 from data_api.use_cases.refreshes import Refreshes
 from data_api.use_cases.snapshot_cache import SnapshotCache
@@ -59,8 +60,13 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     cache = SnapshotCache(state, files, bucket, partial(load_version, databases))
     reader = await _start_reader(exit_stack, settings, state, cache)
     inside = await exit_stack.enter_async_context(httpx.AsyncClient(verify=settings.create_internal_tls_context()))
-    gateway = GatewayInternalApi(inside, settings.gateway_internal_url, key=settings.gateway_key.get_secret_value())
-    uses = KeyUses(gateway.report_use)
+    gateway = GatewayInternalApi(
+        inside,
+        settings.gateway_internal_url,
+        key=settings.gateway_key.get_secret_value(),
+        public_url=settings.gateway_url,
+    )
+    uses = KeyUseReporter(gateway.report_use)
     reporting = PeriodicTask("key uses", uses.report, interval=REPORT_SECONDS)
     await exit_stack.enter_async_context(reporting.run())
     streams = ChangeStreams(databases, state)
@@ -75,6 +81,8 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
         "bucket": bucket.check_health,
         "topics": check_topics,
     }
+    access_log = AccessLog(SERVICE)
+    exit_stack.callback(access_log.flush)
     registry = CollectorRegistry()
     metrics = DataApiMetrics(registry, checks)
     limits = KeyLimits(settings.data_api_requests_per_minute)
@@ -91,6 +99,7 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
         # What is known is served on while Postgres or Kafka is away: that is no reason to send requests elsewhere.
         checks={"topics": check_topics},
         note_use=uses.note,
+        access_log=access_log,
         count_request=metrics.count_request,
         now=get_time_ms,
         gateway_url=settings.gateway_url.rstrip("/"),

@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from data_api.access import AccessControl, ApiCaller
+from data_api.asgi.access_log import AccessLog
 from data_api.asgi.cors import Cors
 from data_api.asgi.dispatcher import CountRequest, OperationDispatcher
+from data_api.asgi.openapi import build_openapi_document, format_document
 from data_api.asgi.operations import Operation
 from data_api.key_limits import KeyLimits
 from data_api.routes import plain_operations, system
@@ -55,6 +57,7 @@ class DataApiParts:
     streams: ChangeStreams
     checks: Mapping[str, Check]
     note_use: Callable[[ApiCaller], None]
+    access_log: AccessLog
     count_request: CountRequest
     now: Callable[[], int]
     """Returns the time in milliseconds since 1970."""
@@ -72,9 +75,15 @@ def create_public_application(parts: DataApiParts) -> OperationDispatcher:
         parts.access,
         parts.limits,
         Cors(parts.cors_origins),
+        access_log=parts.access_log,
         count_request=parts.count_request,
         on_use=parts.note_use,
     )
+
+
+def describe_operations(parts: DataApiParts) -> str:
+    """Return the OpenAPI document of all operations as JSON, as it is served."""
+    return format_document(build_openapi_document(list_operations(parts), TAGS))
 
 
 def list_operations(parts: DataApiParts) -> list[Operation]:

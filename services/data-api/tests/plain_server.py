@@ -14,13 +14,14 @@ from api_builders import ACME, KEY, NOW_MS, OTHER, make_access, make_connection,
 from bucket_fixture import CountedBucket, make_upload
 from contracts.events import SyncChanged
 from data_api.applications import DataApiParts, create_public_application
+from data_api.asgi.access_log import AccessLog
 from data_api.client.gateway import GatewayInternalApi
 from data_api.key_limits import KeyLimits
 from data_api.store.databases import ReadDatabases
 from data_api.store.snapshot_files import SnapshotFiles
 from data_api.use_cases.change_streams import ChangeStreams
 from data_api.use_cases.connection_reads import ConnectionReads
-from data_api.use_cases.key_uses import KeyUses
+from data_api.use_cases.key_uses import KeyUseReporter
 from data_api.use_cases.record_counts import RecordCounts
 from data_api.use_cases.refreshes import Refreshes
 from data_api.use_cases.snapshot_cache import SnapshotCache
@@ -72,9 +73,11 @@ class PlainServer:
         self.files.load()
         self.cache = SnapshotCache(self.state, self.files, bucket, self._load_version)
         self.internal_http = httpx.AsyncClient()
-        gateway = GatewayInternalApi(self.internal_http, gateway_url, key=GATEWAY_KEY)
+        gateway = GatewayInternalApi(
+            self.internal_http, gateway_url, key=GATEWAY_KEY, public_url="https://sync.example/"
+        )
         self.limits = KeyLimits(100_000, clock=lambda: 0.0)
-        self.uses = KeyUses(gateway.report_use, now=lambda: self.now)
+        self.uses = KeyUseReporter(gateway.report_use, now=lambda: self.now)
         databases: ReadDatabases = None  # type: ignore[assignment] # the plain routes read none
         self.app = create_public_application(
             DataApiParts(
@@ -88,6 +91,7 @@ class PlainServer:
                 streams=ChangeStreams(databases, self.state),
                 checks={"topics": self.check_topics},
                 note_use=self.uses.note,
+                access_log=AccessLog("data-api", lambda _: None),
                 count_request=lambda *_: None,
                 now=lambda: self.now,
                 **options,

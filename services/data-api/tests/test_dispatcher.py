@@ -1,14 +1,17 @@
 """The dispatcher: what it checks of a request before an operation's handler is called, and how it answers."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from pydantic import BaseModel, Field
 from structlog.testing import capture_logs
 
 from api_builders import ACME, KEY, OPERATOR_KEY, make_access, make_key, make_keys, make_operator_key, make_state
+from data_api.asgi.access_log import AccessLog
 from data_api.asgi.cors import Cors
 from data_api.asgi.dispatcher import OperationDispatcher
 from data_api.asgi.errors import RequestError
@@ -75,17 +78,24 @@ class Api:
 
     def __init__(self, requests_per_minute: int = 600) -> None:
         self.state = make_state()
+        self.written: list[str] = []
         self.counted: list[tuple[str, int]] = []
         self.dispatcher = OperationDispatcher(
             OPERATIONS,
             make_access(self.state, make_operator_key()),
             KeyLimits(requests_per_minute, clock=lambda: 0.0),
             Cors([ORIGIN]),
+            access_log=AccessLog("data-api", self.written.append),
             count_request=lambda operation, status, _seconds: self.counted.append((operation, status)),
             on_use=lambda caller: None,
         )
         transport = httpx.ASGITransport(self.dispatcher, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://api.test", headers=KEYED)
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """Return the lines of the access log."""
+        self.dispatcher._access_log.flush()
+        return [orjson.loads(line) for line in "".join(self.written).splitlines()]
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         return await self.client.request(method, path, **options)
@@ -115,6 +125,7 @@ async def test_a_key_in_an_address_is_refused_and_logged_nowhere(query: str) -> 
     api = Api()
     with capture_logs() as lines:
         response = await api.request("GET", f"/v1/x/{ACME}?{query}")
+        lines += api.read_log()
     assert response.status_code == 400 and "never sent in an address" in response.json()["detail"]
     assert KEY not in response.text and KEY not in str(lines)
     assert [line["path"] for line in lines] == ["/v1/x/{connection}"]
@@ -122,11 +133,22 @@ async def test_a_key_in_an_address_is_refused_and_logged_nowhere(query: str) -> 
 
 async def test_requests_are_logged_with_the_keys_prefix_and_without_the_address() -> None:
     api = Api()
-    with capture_logs() as lines:
-        await api.request("GET", f"/v1/x/{ACME}?limit=7")
-    assert [line["key"] for line in lines] == [KEY[:8]]
+    await api.request("GET", f"/v1/x/{ACME}?limit=7")
+    lines = api.read_log()
+    shown = [(line["event"], line["method"], line["path"], line["status"], line["key"]) for line in lines]
+    assert shown == [("request", "GET", "/v1/x/{connection}", 200, KEY[:8])]
+    assert set(lines[0]) == {"event", "method", "path", "status", "key", "ms", "service", "level", "timestamp"}
     assert ACME not in str(lines) and "limit" not in str(lines) and KEY not in str(lines)
     assert api.counted == [("show", 200)]
+
+
+async def test_lines_of_the_access_log_are_written_in_time_without_further_requests() -> None:
+    api = Api()
+    await api.request("GET", "/none")
+    assert api.written == []
+    async with asyncio.timeout(20):
+        while not api.written:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_key_without_the_scope_is_refused() -> None:

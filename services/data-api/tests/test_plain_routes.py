@@ -185,7 +185,7 @@ async def test_refreshes_that_start_something_are_limited(server: PlainServer, g
 
 async def test_an_account_that_must_be_connected_again_is_a_conflict(server: PlainServer, gateway: FakeGateway) -> None:
     await server.upload(SHOP)
-    gateway.refusal = 409, {"state": "reauthorise", "sign_in_url": "https://sync.example/connect"}
+    gateway.refusal = 409, {"state": "reauthorise", "sign_in_url": "/connect"}
     response = await server.request("POST", "/refresh")
     assert response.status_code == 409
     assert response.json()["sign_in_url"] == "https://sync.example/connect"
@@ -202,7 +202,11 @@ async def test_data_comes_at_once_with_the_refresh_that_was_asked_for(
     bodies = [(await server.get("/fetch-data", refresh="true")).json() for _ in range(2)]
     assert [body["refresh"] for body in bodies] == ["started", "in_progress"]
     assert {body["sync_id"] for body in bodies} == {str(gateway.open[ACME])}
-    assert gateway.requests == [(ACME, {})] * 2
+    made = server.state.keys.find(make_key().sha256)
+    assert made is not None
+    assert gateway.requests == [(ACME, {"key": {"id": str(made.key.id), "name": "bot"}})] * 2
+    await server.get("/fetch-data", key=OPERATOR_KEY, refresh="true", connection=ACME)
+    assert gateway.requests[-1] == (ACME, {"key": {"name": "console"}})
     server.state.apply_keys(make_keys(make_key(scopes=("read",)), revision=2))
     assert (await server.get("/fetch-data", refresh="true")).status_code == 403
     assert (await server.request("POST", "/refresh")).status_code == 403

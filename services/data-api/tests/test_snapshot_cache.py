@@ -162,6 +162,17 @@ async def test_erased_data_is_gone_from_the_disk_at_once(cache: Cache) -> None:
     assert not snapshot.folder.exists()
 
 
+async def test_small_documents_are_read_once_and_forgotten_when_they_are_erased(cache: Cache) -> None:
+    await cache.upload(FIRST)
+    snapshot, _ = await cache.load()
+    assert cache.cache.read(snapshot) == FIRST
+    snapshot.get_path("identity").unlink()
+    assert cache.cache.read(snapshot) == FIRST
+    cache.cache.apply_connection(make_connection(revision=2, epoch=2, state="redacted", redacted_epoch=2))
+    with pytest.raises(UnavailableError):
+        cache.cache.read(snapshot)
+
+
 async def test_data_that_is_erased_during_its_download_does_not_come_back(cache: Cache) -> None:
     await cache.upload(FIRST)
     cache.bucket.release = asyncio.Event()

@@ -24,6 +24,8 @@ from api_builders import (
     make_state,
 )
 from contracts.events import DataStored, SyncChanged, Upload
+from data_api.access import ApiCaller
+from data_api.asgi.access_log import AccessLog
 from data_api.asgi.cors import Cors
 from data_api.asgi.dispatcher import OperationDispatcher
 from data_api.client.gateway import RefreshRefusedError, RequestedSync
@@ -74,7 +76,9 @@ class MemoryGateway:
         self.requests: list[tuple[str, Any]] = []
         self.answer: RequestedSync | RefreshRefusedError = RequestedSync(sync_id=uuid4(), status="started")
 
-    async def request_refresh(self, connection: str, records: Mapping[str, Sequence[str]] | None) -> RequestedSync:
+    async def request_refresh(
+        self, connection: str, records: Mapping[str, Sequence[str]] | None, caller: ApiCaller
+    ) -> RequestedSync:
         self.requests.append((connection, records))
         if isinstance(self.answer, RefreshRefusedError):
             raise self.answer
@@ -113,6 +117,7 @@ class V1:
             self.access,
             self.limits,
             Cors(()),
+            access_log=AccessLog("data-api", lambda _: None),
             count_request=lambda *_: None,
             on_use=lambda _: None,
         )

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from data_api.access import AccessControl, ApiCaller
+from data_api.asgi.access_log import AccessLog
 from data_api.asgi.cors import Cors
 from data_api.asgi.errors import ErrorForm, RequestError, build_error, build_unavailable_error
 from data_api.asgi.operations import Operation
@@ -36,6 +37,7 @@ class OperationDispatcher:
         limits: KeyLimits,
         cors: Cors,
         *,
+        access_log: AccessLog,
         count_request: CountRequest,
         on_use: Callable[[ApiCaller], None],
     ) -> None:
@@ -44,6 +46,7 @@ class OperationDispatcher:
         self._access = access
         self._limits = limits
         self._cors = cors
+        self._access_log = access_log
         self._count_request = count_request
         self._on_use = on_use
         self._default_parameters = {
@@ -67,14 +70,13 @@ class OperationDispatcher:
         finally:
             seconds = time.perf_counter() - started
             self._count_request(exchange.operation_id, status, seconds)
-            # The template of the path, not the address: that may hold what is nobody's business.
-            log.info(
-                "request",
-                method=scope["method"],
-                path=exchange.operation.path if exchange.operation else None,
-                status=status,
-                ms=round(seconds * 1000, 1),
-                key=exchange.caller.label if exchange.caller else None,
+            operation, caller = exchange.operation, exchange.caller
+            self._access_log.add(
+                scope["method"],
+                operation.path if operation is not None else None,
+                status,
+                seconds,
+                caller.label if caller is not None else None,
             )
 
     async def _answer(self, exchange: "_Exchange", receive: Receive) -> AnyResponse:

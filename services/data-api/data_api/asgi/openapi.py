@@ -1,5 +1,6 @@
 """Builds the OpenAPI 3.1 document from the table of operations."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -63,6 +64,11 @@ def build_openapi_document(operations: Iterable[Operation], tags: Mapping[str, s
         "paths": paths,
         "components": {"securitySchemes": _SECURITY_SCHEMES, "schemas": _build_schemas(operations)},
     }
+
+
+def format_document(document: dict[str, Any]) -> str:
+    """Return a document as indented JSON text that ends with a newline."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _build_schemas(operations: Iterable[Operation]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import IO, Any
 
 from contracts.events import ConnectionChanged
@@ -14,15 +15,13 @@ from data_api.snapshot_versions import NotReadYetError
 from data_api.store.snapshot_files import CachedSnapshot, read_pieces
 from data_api.tables.signals import wait_for_signals
 from data_api.tables.state import KnownState
-from data_api.use_cases.snapshot_cache import SnapshotCache
+from data_api.use_cases.snapshot_cache import SMALL_BYTES, SnapshotCache
 
 NO_STORE: Header = (b"cache-control", b"no-store")
 MISSING_SECONDS = 5
 """What `Retry-After` says while the first sync has not succeeded."""
 UPLOAD_SECONDS = 5.0
 """How long after a sync's success its snapshot may take to be heard of."""
-WHOLE_BYTES = 256 * 1024
-"""Up to this size, data is read at once. What is larger is sent in pieces."""
 _EDGE_BYTES = 16
 """How much of a document's beginning and end tells which part of it is `data`."""
 
@@ -50,7 +49,7 @@ class OpenedData:
 
     def respond(self) -> Response | StreamedResponse:
         """Return the response with this answer."""
-        if self.length <= WHOLE_BYTES:
+        if self.end - self.start <= SMALL_BYTES:
             with self.file:
                 self.file.seek(self.start)
                 data = self.file.read(self.end - self.start)
@@ -94,7 +93,8 @@ class DataReader:
     ) -> OpenedData:
         """Open the answer with a snapshot. `more` are fields to add. Raises `UnavailableError` if its file is gone."""
         size = snapshot.version.bytes
-        file = self._cache.open(snapshot)
+        is_small = size <= SMALL_BYTES
+        file: IO[bytes] = BytesIO(self._cache.read(snapshot)) if is_small else self._cache.open(snapshot)
         head = file.read(_EDGE_BYTES)
         file.seek(max(size - _EDGE_BYTES, 0))
         tail = file.read(_EDGE_BYTES)

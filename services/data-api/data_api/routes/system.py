@@ -1,7 +1,6 @@
 """The routes without a key: health, the API's description, and a page to try it."""
 
 import asyncio
-import json
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import Any, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
 
-from data_api.asgi.openapi import build_openapi_document
+from data_api.asgi.openapi import build_openapi_document, format_document
 from data_api.asgi.operations import Answer, Operation
 from data_api.asgi.requests import Request
 from data_api.asgi.responses import JSON, Header, Response, respond_json
@@ -76,7 +75,7 @@ class SystemRoutes:
 
     @cached_property
     def _openapi_text(self) -> bytes:
-        return (json.dumps(self.openapi, indent=2, ensure_ascii=False) + "\n").encode()
+        return format_document(self.openapi).encode()
 
 
 def list_system_operations(routes: SystemRoutes, *, has_demo: bool) -> list[Operation]:

@@ -12,6 +12,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
@@ -42,6 +43,11 @@ class CachedSnapshot:
     folder: Path
     sizes: dict[str, int] = field(default_factory=dict)
 
+    @cached_property
+    def paths(self) -> dict[str, Path]:
+        """Where the file of each encoding is, or would be."""
+        return {encoding: self.folder / (self.version.sha256 + suffix) for encoding, suffix in _SUFFIXES.items()}
+
     def open(self, encoding: str = IDENTITY) -> IO[bytes]:
         """Open the file of an encoding. What is opened stays readable, also when the snapshot is evicted or replaced.
 
@@ -51,7 +57,7 @@ class CachedSnapshot:
 
     def get_path(self, encoding: str) -> Path:
         """Return where the file of an encoding is, or would be."""
-        return self.folder / (self.version.sha256 + _SUFFIXES[encoding])
+        return self.paths[encoding]
 
 
 class SnapshotFiles:
@@ -130,7 +136,7 @@ class SnapshotFiles:
         try:
             version = SnapshotVersion(**orjson.loads((folder / _CURRENT).read_bytes()))
             snapshot = CachedSnapshot(version, folder)
-            paths = {encoding: snapshot.get_path(encoding) for encoding in _SUFFIXES}
+            paths = snapshot.paths
             snapshot.sizes = {encoding: path.stat().st_size for encoding, path in paths.items() if path.exists()}
         except (OSError, TypeError, orjson.JSONDecodeError):
             return False

@@ -12,7 +12,7 @@ REPORT_SECONDS = 60.0
 ReportUse = Callable[[Mapping[UUID, int]], Awaitable[None]]
 
 
-class KeyUses:
+class KeyUseReporter:
     """Notes the last use of each key. What is not reported yet is lost when the process is killed."""
 
     def __init__(self, report_use: ReportUse, now: Callable[[], int] = get_time_ms) -> None:

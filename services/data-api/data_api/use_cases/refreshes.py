@@ -14,8 +14,10 @@ from data_api.tables.syncs import SyncTable
 class RequestRefresh(Protocol):
     """Requests a sync from the gateway."""
 
-    async def __call__(self, connection: str, records: Mapping[str, Sequence[str]] | None) -> RequestedSync:
-        """Request a sync of these records, or a full one."""
+    async def __call__(
+        self, connection: str, records: Mapping[str, Sequence[str]] | None, caller: ApiCaller
+    ) -> RequestedSync:
+        """Request a sync of these records, or a full one, for this caller."""
 
 
 class Refreshes:
@@ -60,7 +62,7 @@ class Refreshes:
     ) -> RequestedSync:
         is_started = False
         try:
-            requested = await self._request_refresh(connection, records)
+            requested = await self._request_refresh(connection, records, caller)
             is_started = requested.status == "started"
             return requested
         finally:

@@ -8,6 +8,7 @@ from typing import IO, Protocol, TypeVar
 import structlog
 
 from contracts.events import ConnectionChanged
+from data_api.recent_contents import RecentContents
 from data_api.snapshot_versions import NotReadYetError, SnapshotVersion
 from data_api.store.snapshot_files import IDENTITY, CachedSnapshot, SnapshotFiles, compress, discard
 from data_api.tables.connections import REDACTED
@@ -24,6 +25,10 @@ STALE_SECONDS = 5.0
 NEWER_SECONDS = 2.0
 """How long a download whose content is not what was looked for waits to hear of a later upload."""
 ATTEMPTS = 3
+SMALL_BYTES = 256 * 1024
+"""Up to this size a file is read and sent at once. A larger one is read in pieces."""
+RECENT_BYTES = 32 * 1024 * 1024
+"""How many bytes of small files are kept in memory, whatever there is on the disk."""
 K = TypeVar("K")
 T = TypeVar("T")
 
@@ -49,6 +54,7 @@ class SnapshotCache:
         self._files = files
         self._bucket = bucket
         self._load_version = load_version
+        self._recent = RecentContents(RECENT_BYTES, SMALL_BYTES)
         self._known: dict[str, SnapshotVersion] = {}
         """What the database has said of connections without an upload since the process started."""
         self._downloads: dict[str, asyncio.Task[CachedSnapshot]] = {}
@@ -84,6 +90,19 @@ class SnapshotCache:
         except OSError as error:
             self._discard_damaged(snapshot, error)
             raise UnavailableError(f"disk: {error}") from error
+
+    def read(self, snapshot: CachedSnapshot, encoding: str = IDENTITY) -> bytes:
+        """Return an encoding of at most SMALL_BYTES. Those that were read recently are kept in memory.
+
+        Raises the same error as `open`.
+        """
+        path = snapshot.get_path(encoding)
+        content = self._recent.get(path)
+        if content is None:
+            with self.open(snapshot, encoding) as file:
+                content = file.read()
+            self._recent.put(path, content)
+        return content
 
     def is_latest(self, snapshot: CachedSnapshot, connection: ConnectionChanged) -> bool:
         """Return whether a snapshot has the content of the connection's latest upload, as far as that is known."""
@@ -215,6 +234,8 @@ class SnapshotCache:
     def _forget(self, connection: str) -> None:
         log.info("snapshot deleted", connection=connection)
         self._known.pop(connection, None)
+        if (snapshot := self._files.get(connection)) is not None:
+            self._recent.drop(snapshot.folder)
         self._files.drop(connection)
 
 

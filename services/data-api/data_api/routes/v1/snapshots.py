@@ -21,12 +21,10 @@ from data_api.snapshot_versions import NotReadYetError, SnapshotVersion
 from data_api.store.snapshot_files import GZIP, ZSTD, CachedSnapshot, read_pieces
 from data_api.tables.signals import wait_for_signals
 from data_api.use_cases.connection_reads import RETRY_SECONDS, ConnectionReads
-from data_api.use_cases.snapshot_cache import SnapshotCache
+from data_api.use_cases.snapshot_cache import SMALL_BYTES, SnapshotCache
 from messaging.errors import UnavailableError
 
 OFFERED = (ZSTD, GZIP)
-WHOLE_BYTES = 256 * 1024
-"""Up to this size the bytes are read at once. What is larger is sent in pieces."""
 HEARD_SECONDS = 5.0
 """How long after a sync's success its snapshot may take to be heard of."""
 VARY: Header = (b"vary", b"accept-encoding, authorization, x-api-key")
@@ -81,6 +79,8 @@ async def _get_snapshot(reads: ConnectionReads, cache: SnapshotCache, request: R
             headers.append((b"content-range", part.content_range.encode()))
             return _send_file(206, headers, cache.open(snapshot), part)
     size = snapshot.sizes[encoding]
+    if size <= SMALL_BYTES:
+        return Response(200, headers, cache.read(snapshot, encoding))
     return _send_file(200, headers, cache.open(snapshot, encoding), ByteRange(0, size, size))
 
 
@@ -144,7 +144,7 @@ def _parse_range(header: str, size: int) -> ByteRange | None:
 def _send_file(status: int, headers: list[Header], file: IO[bytes], part: ByteRange) -> Response | StreamedResponse:
     """Return the response with a part of a file, which is closed in the end."""
     length = part.end - part.start
-    if length <= WHOLE_BYTES:
+    if length <= SMALL_BYTES:
         with file:
             file.seek(part.start)
             return Response(status, headers, file.read(length))
