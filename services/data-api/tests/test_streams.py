@@ -245,6 +245,18 @@ async def test_a_stream_ends_when_its_reader_loses_the_right(server: Streams, is
     await wait_until(lambda: not server.streams.size)
 
 
+async def test_a_process_that_stops_ends_its_streams(server: Streams) -> None:
+    cursor = await server.load_cursor()
+    async with server.open(cursor) as stream:
+        await wait_until(lambda: server.streams.size >= 1)
+        await server.streams.close()
+        ended = await stream.read_to_end()
+    async with server.open(cursor) as late:
+        ended += await late.read_to_end()
+    expected = Event("end", {"reason": "restart", "cursor": cursor}, cursor)
+    assert ended == [expected, expected]
+
+
 async def test_syncs_are_events_without_ids(server: Streams) -> None:
     cursor = await server.load_cursor()
     sync_id = UUID(int=1)
