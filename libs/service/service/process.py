@@ -85,7 +85,8 @@ class Endpoint(NamedTuple):
     """An ASGI application and the host and port on which it listens.
 
     `connections` is a factory of the asyncio protocol for each network connection; None for uvicorn's own protocol.
-    `certificate` are the files of a certificate and its key for TLS; None serves without TLS.
+    `certificate` are the files of a certificate and its key for TLS; None serves without TLS. `end_streams` is called
+    when the process begins to stop: it ends the responses that would otherwise stay open.
     """
 
     app: object
@@ -93,6 +94,7 @@ class Endpoint(NamedTuple):
     port: int
     connections: Callable[..., asyncio.Protocol] | None = None
     certificate: tuple[str, str] | None = None
+    end_streams: Callable[[], Awaitable[None]] | None = None
 
 
 StartService = Callable[[AsyncExitStack], Awaitable[list[Endpoint]]]
@@ -176,6 +178,10 @@ def _open_shared_socket(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """A uvicorn server that can share a process with others."""
 
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(_build_uvicorn_config(endpoint))
+        self._end_streams = endpoint.end_streams
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture no signals: `_serve_endpoints` handles them for all servers of the process."""
@@ -184,10 +190,12 @@ class _Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Wait up to DRAIN_SECONDS for clients to close their connections, then shut down.
+        """End streams, wait up to DRAIN_SECONDS for clients to close their connections, then shut down.
 
         New connections are accepted during this wait.
         """
+        if self._end_streams is not None:
+            await self._end_streams()
         # Uvicorn closes idle connections at once. A request that is under way on one of them would be lost.
         self.server_state.default_headers = [*self.server_state.default_headers, LAST_ANSWER]
         waited = 0.0
@@ -202,7 +210,7 @@ async def _serve_endpoints(endpoints: list[Endpoint], share_addresses: bool) -> 
 
     If `share_addresses` is True, other processes listen on the same ports.
     """
-    servers = [_Server(_build_uvicorn_config(endpoint)) for endpoint in endpoints]
+    servers = [_Server(endpoint) for endpoint in endpoints]
 
     def stop(*, force: bool) -> None:
         for server in servers:

@@ -28,8 +28,11 @@ async def finish() -> str:
 @app.get("/quick")
 async def quick() -> str:
     return "answered"
+async def end_streams():
+    print("ending", flush=True)
+    finishing.set()
 async def start(stack):
-    return [Endpoint(app, "127.0.0.1", int(sys.argv[1]))]
+    return [Endpoint(app, "127.0.0.1", int(sys.argv[1]), end_streams=end_streams if sys.argv[2:] else None)]
 serve(start)
 """
 
@@ -37,11 +40,13 @@ serve(start)
 class Process:
     """A service with a quick route, a slow one, and one that lets the slow one end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *arguments: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             self.port = server.getsockname()[1]
         self.child = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(self.port)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [sys.executable, "-c", PROGRAM, str(self.port), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
 
     def connect(self) -> http.client.HTTPConnection:
@@ -100,6 +105,19 @@ def test_an_idle_connection_ends_with_the_response_to_its_next_request(process: 
     assert read_response(last) == (200, "close")
     assert read_response(busy)[0] == 200
     assert process.child.wait(10) == 0
+
+
+def test_streams_end_when_the_process_begins_to_stop() -> None:
+    process = Process("ends streams")
+    try:
+        busy = process.connect()
+        busy.request("GET", "/slow")
+        process.wait_for_request()
+        process.child.send_signal(signal.SIGTERM)
+        assert read_response(busy)[0] == 200
+        assert process.child.wait(10) == 0
+    finally:
+        process.child.kill()
 
 
 def test_a_process_that_is_still_starting_stops_on_sigterm() -> None:

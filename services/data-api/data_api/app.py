@@ -70,7 +70,6 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     reporting = PeriodicTask("key uses", uses.report, interval=REPORT_SECONDS)
     await exit_stack.enter_async_context(reporting.run())
     streams = ChangeStreams(databases, state)
-    exit_stack.push_async_callback(streams.close)
 
     async def check_topics() -> str | None:
         return reader.health_error
@@ -112,7 +111,13 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     )
     protocol = partial(StreamProtocol, limiter=limiter)
     return [
-        Endpoint(create_public_application(parts), settings.data_api_host, settings.data_api_port, protocol),
+        Endpoint(
+            create_public_application(parts),
+            settings.data_api_host,
+            settings.data_api_port,
+            protocol,
+            end_streams=streams.close,
+        ),
         Endpoint(_create_internal_application(checks, registry, metrics), settings.host, settings.port),
     ]
 

@@ -19,6 +19,13 @@ SECONDS = 20.0
 """How long anything that must happen may take."""
 
 
+async def wait_until(is_done: Callable[[], bool]) -> None:
+    """Wait until a condition holds."""
+    async with asyncio.timeout(SECONDS):
+        while not is_done():
+            await asyncio.sleep(0.01)
+
+
 @asynccontextmanager
 async def serve_application(app: Any) -> AsyncIterator[int]:
     """Serve an ASGI application as the service does; yield the port."""

@@ -22,7 +22,7 @@ from data_api.use_cases.change_streams import ChangeStreams
 from merchant_sync.stack import Stack
 from messaging.errors import UnavailableError
 from published_feed import MERCHANT, SHOP, PublishedFeed
-from stream_server import Event, StreamReader, open_stream, serve_application
+from stream_server import Event, StreamReader, open_stream, serve_application, wait_until
 
 
 class WatchedDatabases(ReadDatabases):
@@ -177,8 +177,7 @@ async def test_a_stream_of_some_resources_has_no_others_and_still_moves_on(
         await server.feed.write("3", {"n": 3})
         passed = await server.load_cursor()
         reading = asyncio.create_task(stream.read_event())
-        while stream.last_id != passed:
-            await asyncio.sleep(0.01)
+        await wait_until(lambda: stream.last_id == passed)
         reading.cancel()
 
 
@@ -187,8 +186,7 @@ async def test_a_change_comes_without_a_notice_when_kafka_is_late(
 ) -> None:
     monkeypatch.setattr(change_channels, "KEEP_ALIVE_SECONDS", 0.05)
     async with server.open(await server.load_cursor()) as stream:
-        while server.streams.size < 1:
-            await asyncio.sleep(0.01)
+        await wait_until(lambda: server.streams.size >= 1)
         await server.feed.write("1", {"n": 1})
         assert (await stream.read_until(is_change("1", 1)))[-1].data["operation"] == "create"
 
@@ -196,8 +194,7 @@ async def test_a_change_comes_without_a_notice_when_kafka_is_late(
 async def test_a_slow_reader_is_ended_with_the_cursor_to_come_back_with(server: Streams) -> None:
     cursor = await server.load_cursor()
     async with server.open(cursor, buffer=4096) as slow, server.open(cursor) as quick:
-        while server.streams.size < 2:
-            await asyncio.sleep(0.01)
+        await wait_until(lambda: server.streams.size >= 2)
         written = 0
         while server.streams.size == 2 and written < 600:
             written += 1
@@ -226,8 +223,7 @@ async def test_a_reader_far_behind_is_not_ended_however_slowly_it_reads(server: 
 async def test_a_feed_that_begins_anew_resets_its_streams(server: Streams, happening: str) -> None:
     await server.feed.write("1", {"n": 1})
     async with server.open(await server.load_cursor()) as stream:
-        while server.streams.size < 1:
-            await asyncio.sleep(0.01)
+        await wait_until(lambda: server.streams.size >= 1)
         await {"renewed": server.feed.renew, "epoch": server.feed.raise_epoch, "erased": server.feed.erase}[happening]()
         await server.feed.write("2", {"n": 2})
         await server.notice()
@@ -239,16 +235,26 @@ async def test_a_feed_that_begins_anew_resets_its_streams(server: Streams, happe
 async def test_a_stream_ends_when_its_reader_loses_the_right(server: Streams, is_erased: bool) -> None:
     cursor = await server.load_cursor()
     async with server.open(cursor) as stream:
-        while server.streams.size < 1:
-            await asyncio.sleep(0.01)
+        await wait_until(lambda: server.streams.size >= 1)
         server.is_visible, server.is_erased = False, is_erased
         server.state.apply_connection(
             ConnectionChanged(connection=SHOP, revision=2, epoch=1, state="connected", merchant=uuid4())
         )
         events = await stream.read_to_end()
     assert [event.event for event in events] == ["reset" if is_erased else "end"]
-    while server.streams.size:
-        await asyncio.sleep(0.01)
+    await wait_until(lambda: not server.streams.size)
+
+
+async def test_a_process_that_stops_ends_its_streams(server: Streams) -> None:
+    cursor = await server.load_cursor()
+    async with server.open(cursor) as stream:
+        await wait_until(lambda: server.streams.size >= 1)
+        await server.streams.close()
+        ended = await stream.read_to_end()
+    async with server.open(cursor) as late:
+        ended += await late.read_to_end()
+    expected = Event("end", {"reason": "restart", "cursor": cursor}, cursor)
+    assert ended == [expected, expected]
 
 
 async def test_syncs_are_events_without_ids(server: Streams) -> None:
@@ -261,8 +267,7 @@ async def test_syncs_are_events_without_ids(server: Streams) -> None:
         server.state.apply_syncs(event, event.model_dump_json().encode())
 
     async with server.open(cursor) as stream:
-        while server.streams.size < 1:
-            await asyncio.sleep(0.01)
+        await wait_until(lambda: server.streams.size >= 1)
         tell(1, "running")
         running = await stream.read_event()
         await server.feed.write("1", {"n": 1})
@@ -278,13 +283,11 @@ async def test_syncs_are_events_without_ids(server: Streams) -> None:
 async def test_a_stream_waits_while_postgres_is_away(server: Streams, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(change_channels, "RETRY_SECONDS", 0.05)
     async with server.open(await server.load_cursor()) as stream:
-        while server.streams.size < 1:
-            await asyncio.sleep(0.01)
+        await wait_until(lambda: server.streams.size >= 1)
         await server.feed.write("1", {"n": 1})
         server.databases.is_away = True
         cursor = await server.notice()
-        while server.databases.refused < 2:
-            await asyncio.sleep(0.01)
+        await wait_until(lambda: server.databases.refused >= 2)
         server.databases.is_away = False
         event = await stream.read_event()
     assert event is not None and event.id == cursor.encode()

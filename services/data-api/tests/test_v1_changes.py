@@ -9,7 +9,7 @@ import pytest
 
 from api_builders import ACME, OTHER, make_connection
 from contracts.feed_cursors import FeedCursor
-from stream_server import open_stream
+from stream_server import open_stream, wait_until
 from v1_server import OTHER_KEY, OTHER_ROOT, ROOT, V1
 
 KEYED = {"X-API-Key": "msk_0123456789abcdefghijklmnopqrstuv"}
@@ -154,8 +154,7 @@ async def test_changes_without_data_say_what_has_changed(v1: V1) -> None:
 async def test_a_long_poll_is_answered_by_the_change_that_it_waits_for(v1: V1) -> None:
     head = (await v1.get("/changes/head")).json()["cursor"]
     polling = asyncio.create_task(v1.get("/changes", cursor=head, wait=25, resources="products"))
-    while not v1.state._feed_changes._signals:
-        await asyncio.sleep(0.01)
+    await wait_until(lambda: bool(v1.state._feed_changes._signals))
     await v1.feed.write("1", {}, resource="orders")
     await v1.notice()
     await v1.feed.write("2", {})
@@ -167,8 +166,7 @@ async def test_a_long_poll_is_answered_by_the_change_that_it_waits_for(v1: V1) -
 async def test_a_long_poll_ends_when_its_reader_loses_the_right(v1: V1) -> None:
     head = (await v1.get("/changes/head")).json()["cursor"]
     polling = asyncio.create_task(v1.get("/changes", cursor=head, wait=25))
-    while not v1.state._feed_changes._signals:
-        await asyncio.sleep(0.01)
+    await wait_until(lambda: bool(v1.state._feed_changes._signals))
     v1.state.apply_connection(make_connection(revision=2, epoch=2, state="uninstalled"))
     assert (await asyncio.wait_for(polling, 20)).status_code == 404
 
@@ -210,8 +208,7 @@ async def test_a_stream_begins_now_and_has_what_comes(v1: V1) -> None:
     async with open_stream(v1.port, f"{ROOT}/changes/stream?data=false", KEYED) as stream:
         assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream")
         assert (stream.headers["cache-control"], stream.headers["x-accel-buffering"]) == ("no-store", "no")
-        while v1.streams.size < 1:
-            await asyncio.sleep(0.01)
+        await wait_until(lambda: v1.streams.size >= 1)
         await v1.feed.write("2", {"n": 2})
         await v1.notice()
         event = await stream.read_event()
@@ -222,8 +219,7 @@ async def test_a_key_has_only_so_many_streams_and_closed_ones_do_not_count(v1: V
     for _ in range(30):
         async with open_stream(v1.port, f"{ROOT}/changes/stream", KEYED) as stream:
             assert stream.status == 200
-        while v1.streams.size:
-            await asyncio.sleep(0.01)
+        await wait_until(lambda: not v1.streams.size)
     streams = [open_stream(v1.port, f"{ROOT}/changes/stream", KEYED) for _ in range(20)]
     for stream in streams:
         await stream.__aenter__()
@@ -239,8 +235,7 @@ async def test_a_revoked_key_ends_its_streams_and_no_other(v1: V1) -> None:
         open_stream(v1.port, f"{ROOT}/changes/stream", KEYED) as mine,
         open_stream(v1.port, f"{OTHER_ROOT}/changes/stream", other) as others,
     ):
-        while v1.streams.size < 2:
-            await asyncio.sleep(0.01)
+        await wait_until(lambda: v1.streams.size >= 2)
         v1.revoke(ACME)
         [end] = await mine.read_to_end()
         assert (end.event, end.data["reason"]) == ("end", "access")
@@ -248,6 +243,16 @@ async def test_a_revoked_key_ends_its_streams_and_no_other(v1: V1) -> None:
         await v1.notice(OTHER)
         event = await others.read_event()
         assert event is not None and event.event == "change"
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"), [({"state": "redacted", "redacted_epoch": 2}, "reset"), ({"state": "uninstalled"}, "end")]
+)
+async def test_the_end_of_a_connection_ends_its_streams(v1: V1, state: dict[str, Any], expected: str) -> None:
+    async with open_stream(v1.port, f"{ROOT}/changes/stream", KEYED) as stream:
+        await wait_until(lambda: v1.streams.size >= 1)
+        v1.state.apply_connection(make_connection(revision=2, epoch=2, **state))
+        assert [event.event for event in await stream.read_to_end()] == [expected]
 
 
 async def test_nothing_of_another_merchant_is_seen(v1: V1) -> None:

@@ -11,6 +11,8 @@ import cramjam
 import pytest
 
 from api_builders import OTHER, make_connection, make_sync, make_syncs
+from data_api.routes.v1 import snapshots
+from stream_server import wait_until
 from v1_server import OTHER_KEY, OTHER_ROOT, V1
 
 DOCUMENT = b'{"data":[' + b",".join(b'{"n":%d}' % n for n in range(2000)) + b"]}"
@@ -107,14 +109,25 @@ async def test_there_is_no_snapshot_before_the_first_full_sync(v1: V1) -> None:
     assert response.status_code == 503 and response.json()["sync"]["records"] == 3
 
 
-async def test_a_snapshot_after_a_sync_waits_for_its_upload(v1: V1) -> None:
+async def test_a_snapshot_after_a_sync_waits_for_its_upload(v1: V1, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "HEARD_SECONDS", 0.0)
     await v1.upload(DOCUMENT, 1)
+    assert (await v1.get("/snapshot")).content == DOCUMENT
     sync = make_sync(state="storing", sequence=2)
     v1.apply_syncs(make_syncs(sync))
     reading = asyncio.create_task(v1.get("/snapshot", after_sync=str(sync.sync_id)))
-    while not v1.state._changes._signals:
-        await asyncio.sleep(0.01)
+    await wait_until(lambda: bool(v1.state._changes._signals))
+    await v1.upload(LARGE, 2)
     v1.apply_syncs(make_syncs(sync.model_copy(update={"state": "success"}), revision=2))
+    assert (await asyncio.wait_for(reading, 20)).content == LARGE
+
+
+async def test_a_snapshot_whose_upload_is_not_heard_of_yet_is_waited_for(v1: V1) -> None:
+    await v1.upload(DOCUMENT, 1)
+    sync = make_sync(state="success", sequence=2)
+    v1.apply_syncs(make_syncs(sync))
+    reading = asyncio.create_task(v1.get("/snapshot", after_sync=str(sync.sync_id)))
+    await wait_until(lambda: bool(v1.state._changes._signals))
     await v1.upload(LARGE, 2)
     assert (await asyncio.wait_for(reading, 20)).content == LARGE
 

@@ -10,6 +10,7 @@ from api_builders import ACME, NOW_MS, OPERATOR_KEY, OTHER, make_connection, mak
 from data_api.client.gateway import RefreshRefusal, RefreshRefusedError, RequestedSync
 from data_api.routes.v1 import syncs
 from data_api.use_cases import connection_reads
+from stream_server import wait_until
 from v1_server import OTHER_KEY, OTHER_ROOT, V1
 
 
@@ -109,8 +110,7 @@ async def test_a_read_after_a_sync_waits_until_its_data_is_stored(v1: V1) -> Non
     v1.apply_syncs(make_syncs(sync))
     paths = ("/records/products/1", "/records/products", "/changes/head")
     reading = [asyncio.create_task(v1.get(path, after_sync=str(sync.sync_id))) for path in paths]
-    while not v1.state._changes._signals:
-        await asyncio.sleep(0.01)
+    await wait_until(lambda: bool(v1.state._changes._signals))
     sequence = await v1.feed.write("1", {"n": 1})
     v1.apply_syncs(make_syncs(sync.model_copy(update={"state": "storing", "sequence": sequence}), revision=2))
     record, listed, head = await asyncio.wait_for(asyncio.gather(*reading), 20)

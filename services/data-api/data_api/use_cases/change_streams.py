@@ -29,6 +29,7 @@ class ChangeStreams:
         self._channels: dict[str, ChangeChannel] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._open = Counter[str]()
+        self._is_closed = False
 
     @property
     def size(self) -> int:
@@ -40,6 +41,10 @@ class ChangeStreams:
 
         `write` is used while it catches up. From then on the subscriber's own transport is.
         """
+        if self._is_closed:
+            subscriber.end("restart")
+            await wait_for_close()
+            return
         channel = self._open_channel(subscriber.connection)
         try:
             if not await channel.start(subscriber):
@@ -51,6 +56,7 @@ class ChangeStreams:
 
     async def close(self) -> None:
         """End all streams, because the process stops. Their readers go on at another one."""
+        self._is_closed = True
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
