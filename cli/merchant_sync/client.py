@@ -90,6 +90,7 @@ class Visit:
     def __init__(self, access: Access) -> None:
         self.gateway_url = next(iter(access.origins), access.gateway_url)
         self.sandbox_url = access.require_settings("SANDBOX_PUBLIC_URL")[0].rstrip("/")
+        self.data_api_url = access.get_setting("DATA_API_URL")
         self._origins, self._gateway = access.origins, access.gateway_url
         self._objects = create_bucket_client(access)
         self.bucket = access.get_setting("SPACES_BUCKET")
@@ -175,14 +176,20 @@ class Visit:
 
         `action` is the end of the form's path, such as `disconnect`. Raises StackError when the gateway refuses it.
         """
-        page = browser.get("/connections", headers={"Accept": "text/html"}).text
-        token = _FORM_TOKEN.search(page)
-        form = {"form_token": token[1] if token else "", **fields}
-        headers = {"Sec-Fetch-Site": "same-origin"}
-        answer = browser.post(f"/connections/{connection}/{action}", data=form, headers=headers)
+        answer = self.post_form(browser, connection, action, fields)
         if not answer.has_redirect_location:
             raise StackError(f"{action} of {connection} is refused: {answer.status_code} {answer.text[:300]}")
         return answer
+
+    def post_form(
+        self, browser: httpx.Client, connection: str, action: str, fields: Mapping[str, str], accept: str = "text/html"
+    ) -> httpx.Response:
+        """Send a form about the merchant's connection, as its page does, and return the gateway's answer."""
+        page = browser.get("/connections", headers={"Accept": "text/html"}).text
+        token = _FORM_TOKEN.search(page)
+        form = {"form_token": token[1] if token else "", **fields}
+        headers = {"Sec-Fetch-Site": "same-origin", "Accept": accept}
+        return browser.post(f"/connections/{connection}/{action}", data=form, headers=headers)
 
     def load_sync(self, browser: httpx.Client, sync_id: str) -> dict[str, Any]:
         """Return a sync as the gateway shows it to the merchant who is logged in with this browser."""

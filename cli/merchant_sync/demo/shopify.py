@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
 from merchant_sync.client import StoredObject
+from merchant_sync.demo.readers import DemoReader, find_event
 from merchant_sync.demo.shopify_sandbox import ConnectedShop, SandboxShops, get_object_key
 from merchant_sync.demo.trip import WAIT_SECONDS, Trip, format_seconds_since, get_if_finished
 from merchant_sync.parts import StackError
@@ -25,6 +27,14 @@ class ShopSteps:
         self.key = get_object_key(self.shop)
         self._connection: ConnectedShop | None = None
         self._products: list[dict[str, Any]] = []
+        self._reader: DemoReader | None = None
+
+    @property
+    def reader(self) -> DemoReader:
+        """The reader with a key of the shop. Raises StackError before `make_key`."""
+        if self._reader is None:
+            raise StackError("no key was made")
+        return self._reader
 
     @property
     def connection(self) -> ConnectedShop:
@@ -41,7 +51,11 @@ class ShopSteps:
         return f"{self.shop}, {PRODUCTS:,} products"
 
     def connect(self) -> str:
-        """Connect the shop by OAuth; return the merchant's id as text. The gateway's answer must not have shop data."""
+        """Connect the shop by OAuth; return the merchant's id as text. The gateway's answer must not have shop data.
+
+        The first sync stands still until `make_key` lets it go on.
+        """
+        self._call("PUT", "/faults", {"hold_after_ids": 1})
         self._connection = self.shops.connect(self.shop, self.trip.browser)
         answer = self.connection.answer
         if "products" in answer:
@@ -49,6 +63,43 @@ class ShopSteps:
         merchant = self.trip.remember_login(self.connection.browser, answer)
         self.trip.objects[f"shopify:{self.shop}"] = self.key
         return f"merchant {merchant}"
+
+    def make_key(self) -> str:
+        """Make a key on the connection's page. With it, the data API must answer 503 and say what is under way.
+
+        Return its message, and let the first sync go on.
+        """
+        self._reader = DemoReader(self.trip.visit, self.connection.browser, f"shopify:{self.shop}")
+        response = self.reader.wait_until_known()
+        self._call("PUT", "/faults", {})
+        if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE or "Retry-After" not in response.headers:
+            raise StackError(f"before the first sync the data API answered {response.status_code}, expected 503")
+        return f"{self.reader.prefix}…: {response.json()['message']}"
+
+    def compare_fetched_data(self) -> str:
+        """Wait until the key gets the document that the sandbox expects; return its size."""
+        return self.reader.wait_for_document(lambda: self.shops.load_expected_document(self.shop))
+
+    def follow_edit(self) -> str:
+        """Edit a product while a stream of changes is open; return how long after the edit the stream had it."""
+        gid = f"gid://shopify/Product/{self._get_number(6)}"
+        with self.reader.open_change_stream() as events:
+            began = time.monotonic()
+            self._call("PATCH", f"/products/{self._get_number(6)}", {"title": f"Streamed {uuid4().hex[:6]}"})
+            while find_event(events, "change")[1]["id"] != gid:
+                pass
+        return f"{format_seconds_since(began)} after the edit"
+
+    def follow_refresh(self) -> str:
+        """Ask for a refresh and follow it: first what is stored, then whether that has changed. Return the events."""
+        with self.reader.open_update_stream() as events:
+            first, cached = next(events)
+            if first != "cached" or cached["status"] != "success":
+                raise StackError(f"the stream began with {first}, expected cached")
+            last, _ = find_event(events, "updated", "unchanged", "failed", "timeout")
+        if last not in ("updated", "unchanged"):
+            raise StackError(f"the refresh ended with {last}")
+        return f"cached, then {last}"
 
     def wait_for_first_sync(self) -> str:
         """Wait for the end of the shop's first full sync, which must be a success.
@@ -155,8 +206,12 @@ def build_steps(trip: Trip) -> Sequence[DemoStep]:
     return (
         DemoStep("A shop is created in the sandbox", steps.create_shop),
         DemoStep("A merchant connects it by OAuth", steps.connect),
+        DemoStep("A key made on its page is told what is under way", steps.make_key),
         DemoStep("The first full sync succeeds", steps.wait_for_first_sync),
         DemoStep("The object equals the sandbox's expected document", steps.compare_object),
+        DemoStep("The key gets the same document from the data API", steps.compare_fetched_data),
+        DemoStep("An edit is at an open stream of changes", steps.follow_edit),
+        DemoStep("A refresh is followed on a stream", steps.follow_refresh),
         DemoStep("The connection's four checks succeed", steps.wait_for_gateway_checks),
         DemoStep("An edit during a full sync is in the object", steps.edit_during_full_sync),
         DemoStep("The object equals the expected document after that full sync", steps.compare_object),
