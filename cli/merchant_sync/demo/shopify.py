@@ -80,7 +80,7 @@ class ShopSteps:
         """Wait until the key gets the document that the sandbox expects; return its size."""
         return self.reader.wait_for_document(lambda: self.shops.load_expected_document(self.shop))
 
-    def follow_edit(self) -> str:
+    def wait_for_streamed_edit(self) -> str:
         """Edit a product while a stream of changes is open; return how long after the edit the stream had it."""
         gid = f"gid://shopify/Product/{self._get_number(6)}"
         with self.reader.open_change_stream() as events:
@@ -90,7 +90,7 @@ class ShopSteps:
                 pass
         return f"{format_seconds_since(began)} after the edit"
 
-    def follow_refresh(self) -> str:
+    def wait_for_refresh(self) -> str:
         """Ask for a refresh and follow it: first what is stored, then whether that has changed. Return the events."""
         with self.reader.open_update_stream() as events:
             first, cached = next(events)
@@ -210,8 +210,8 @@ def build_steps(trip: Trip) -> Sequence[DemoStep]:
         DemoStep("The first full sync succeeds", steps.wait_for_first_sync),
         DemoStep("The object equals the sandbox's expected document", steps.compare_object),
         DemoStep("The key gets the same document from the data API", steps.compare_fetched_data),
-        DemoStep("An edit is at an open stream of changes", steps.follow_edit),
-        DemoStep("A refresh is followed on a stream", steps.follow_refresh),
+        DemoStep("An edit is at an open stream of changes", steps.wait_for_streamed_edit),
+        DemoStep("A refresh is followed on a stream", steps.wait_for_refresh),
         DemoStep("The connection's four checks succeed", steps.wait_for_gateway_checks),
         DemoStep("An edit during a full sync is in the object", steps.edit_during_full_sync),
         DemoStep("The object equals the expected document after that full sync", steps.compare_object),
