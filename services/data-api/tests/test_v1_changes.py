@@ -206,6 +206,8 @@ async def test_the_database_of_another_epoch_is_not_shown(v1: V1) -> None:
 async def test_a_stream_begins_now_and_has_what_comes(v1: V1) -> None:
     await v1.feed.write("1", {"n": 1})
     async with open_stream(v1.port, f"{ROOT}/changes/stream?data=false", KEYED) as stream:
+        # Its end closes the connection: no other request may be sent on it.
+        assert stream.headers["connection"] == "close"
         assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream")
         assert (stream.headers["cache-control"], stream.headers["x-accel-buffering"]) == ("no-store", "no")
         await wait_until(lambda: v1.streams.size >= 1)

@@ -24,6 +24,8 @@ from data_api.use_cases.connection_reads import ConnectionReads
 EVENT_STREAM: Header = (b"content-type", b"text/event-stream")
 # nginx would otherwise hold events back until its buffer is full.
 UNBUFFERED: Header = (b"x-accel-buffering", b"no")
+# The stream's end closes the connection, so clients must not send another request on it.
+CLOSING: Header = (b"connection", b"close")
 _EXAMPLE = """id: 0b7f4b5c0d3e4f8a9c1d2e3f4a5b6c7d.1.4711
 event: change
 data: {"sequence":4711,"resource":"products","id":"632910392","operation":"update","data":{"title":"Shirt"}}
@@ -80,7 +82,7 @@ async def _open_stream(
     with ExitStack() as exit_stack:
         exit_stack.enter_context(limits.hold_stream(request.caller.key_hash))
         run = partial(_serve, streams, subscriber, exit_stack.pop_all())
-    return DirectResponse(200, [EVENT_STREAM, UNBUFFERED, NO_STORE], run)
+    return DirectResponse(200, [EVENT_STREAM, UNBUFFERED, CLOSING, NO_STORE], run)
 
 
 async def _serve(
