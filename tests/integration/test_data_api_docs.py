@@ -38,7 +38,7 @@ PREAMBLES = "Before the examples"
 STREAM, COPY = "A stream of changes", "To hold a copy"
 OUTPUTS = {
     "Fetch the data": r"success\D+[1-9]",
-    "Fetch it and ask for newer data": r'"refresh":"(started|in_progress)"',
+    "Fetch it and ask for newer data": r'refresh"?: ?"?(started|in_progress)\b',
     "Watch the update": r"event: cached[\s\S]*event: (updated|unchanged)[\s\S]*event: end",
     "Only ask for an update": r"[0-9a-f]{8}-[0-9a-f]{4}-",
     "Look at the status": r"online",
