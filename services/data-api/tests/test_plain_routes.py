@@ -24,6 +24,7 @@ from api_builders import (
     make_syncs,
 )
 from bucket_fixture import open_counted_bucket
+from data_api.data_cuts import MAX_DOCUMENT_BYTES
 from data_api.key_limits import REFRESHES_PER_MINUTE
 from data_api.resource_counts import has_one_resource
 from merchant_sync.stack import Stack
@@ -96,6 +97,39 @@ async def test_data_of_a_connection_with_one_resource_are_its_rows(server: Plain
     await server.upload(PAGE, connection=name)
     response = await server.get("/fetch-data", key=OPERATOR_KEY, connection=name)
     assert response.json()["data"] == [{"id": "1029", "name": "Page"}]
+
+
+async def test_fields_and_limit_cut_the_rows_of_a_connection_with_one_resource(server: PlainServer) -> None:
+    name = f"{find_platform(one_resource=True)}:1029"
+    server.state.apply_connection(make_connection(name, object_key="page/page_data.json"))
+    rows = [{"id": str(number), "name": {"en": f"Page {number}", "de": "Seite"}} for number in range(300_000)]
+    document = orjson.dumps({"data": rows})
+    assert len(document) > MAX_DOCUMENT_BYTES
+    await server.upload(document, connection=name)
+    response = await server.get("/fetch-data", key=OPERATOR_KEY, connection=name, limit=2, fields="id,name.en")
+    assert (response.status_code, response.json()["count"]) == (200, 2)
+    assert response.json()["data"] == [
+        {"id": "0", "name": {"en": "Page 0"}},
+        {"id": "1", "name": {"en": "Page 1"}},
+    ]
+    whole = await server.get("/fetch-data", key=OPERATOR_KEY, connection=name, fields="id")
+    assert whole.json()["data"] == [{"id": row["id"]} for row in rows]
+
+
+async def test_fields_cut_a_document_and_what_cannot_be_cut_is_refused_before_a_refresh(
+    server: PlainServer, gateway: FakeGateway
+) -> None:
+    await server.upload(SHOP)
+    response = await server.get("/fetch-data", fields="data.products.edges.node.title")
+    assert response.json()["data"] == {"data": {"products": {"edges": [{"node": {"title": "к"}}]}}}
+    for query in ({"limit": 1}, {"limit": 0}, {"limit": "x"}, {"fields": ""}, {"fields": "a,,b"}):
+        refused = await server.get("/fetch-data", refresh="true", **query)
+        assert refused.status_code == 400 and next(iter(query)) in refused.json()["message"], query
+    await server.upload(b'{"data":"' + b"x" * MAX_DOCUMENT_BYTES + b'"}', 2)
+    refused = await server.get("/fetch-data", fields="data", refresh="true")
+    assert refused.status_code == 400 and "too large" in refused.json()["message"]
+    assert (await server.get("/fetch-data")).status_code == 200
+    assert gateway.requests == []
 
 
 async def test_a_later_success_confirms_the_data_that_is_shown(server: PlainServer) -> None:

@@ -65,6 +65,15 @@ async def test_a_stream_without_a_refresh_is_what_is_stored(server: PlainServer)
     assert events[0].data["data"] == orjson.loads(FIRST)
 
 
+async def test_a_stream_has_the_fields_that_are_wanted(server: PlainServer) -> None:
+    async with read(server, "/fetch-data?stream=true&fields=data.shop") as stream:
+        (cached, _) = await stream.read_to_end()
+        assert cached.data["data"] == {"data": {"shop": {"name": "First"}}}
+    async with read(server, "/fetch-data?stream=true&fields=data.none") as stream:
+        (cached, _) = await stream.read_to_end()
+        assert cached.data["data"] == {"data": {}}
+
+
 async def test_a_refresh_is_followed_until_its_data_is_shown(server: PlainServer) -> None:
     async with read(server) as stream:
         progress = await begin(server, stream)

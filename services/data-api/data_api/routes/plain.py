@@ -51,10 +51,11 @@ class PlainRoutes:
         if query.refresh and "refresh" not in request.caller.scopes:
             raise RequestError(403, "the key lacks the scope refresh")
         snapshot = await self._reader.load_snapshot(connection)
+        self._reader.check_cut(connection, snapshot, query.cut)
         refresh = await self._ask_for_refresh(request.caller, connection) if query.refresh else {}
         if query.stream:
-            return self._streams.respond(request, connection, snapshot, refresh)
-        return self._reader.open(connection, snapshot, refresh).respond()
+            return self._streams.respond(request, connection, snapshot, refresh, query.cut)
+        return self._reader.open(connection, snapshot, refresh, query.cut).respond()
 
     async def refresh(self, request: Request) -> Response:
         """Ask for a full sync, unless one is open."""

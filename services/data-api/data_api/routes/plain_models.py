@@ -6,6 +6,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from data_api.data_cuts import DataCut
+from data_api.routes.v1.parameters import Selection
+
 
 class ConnectionQuery(BaseModel):
     """Which connection is meant."""
@@ -20,6 +23,18 @@ class FetchQuery(ConnectionQuery):
 
     refresh: bool = Field(default=False, description="Ask for one sync. The answer is what is stored, at once.")
     stream: bool = Field(default=False, description="Answer with Server-Sent Events.")
+    fields: Selection | None = Field(
+        default=None,
+        description="The parts of `data` that are wanted: `a,b.c`, of each row, or of a document of up to 8 MiB.",
+    )
+    limit: int | None = Field(
+        default=None, ge=1, description="At most so many rows. Only a connection with one resource has rows."
+    )
+
+    @property
+    def cut(self) -> DataCut | None:
+        """What is wanted of the data; None for all of it."""
+        return DataCut(self.fields, self.limit) if self.fields is not None or self.limit is not None else None
 
 
 class FetchedData(BaseModel):
@@ -28,7 +43,7 @@ class FetchedData(BaseModel):
     model_config = ConfigDict(json_schema_extra={"description": "What is stored of a connection."})
     status: Literal["success"]
     connection: str = Field(examples=["shop-platform:acme.example"])
-    count: int = Field(description="The number of records.")
+    count: int = Field(description="The number of records that are stored, also where `limit` leaves fewer.")
     last_updated: datetime | None = Field(description="When the data was last known to be what the platform has.")
     cache_age_minutes: float | None = Field(description="How long ago that was.")
     update_in_progress: bool = Field(description="Whether a full sync is open.")

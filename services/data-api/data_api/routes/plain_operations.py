@@ -29,10 +29,11 @@ def list_plain_operations(routes: PlainRoutes) -> list[Operation]:
                 "Answers from what is stored, and never waits for the platform. With `refresh=true` one sync is asked "
                 "for as well. With `stream=true` the answer is a stream of Server-Sent Events: `cached` with this "
                 "answer; with `refresh=true` then `progress`, and `updated` with the new answer, `unchanged`, or "
-                "`failed` with the reason; then `end`, or `timeout` when the stream has lasted too long."
+                "`failed` with the reason; then `end`, or `timeout` when the stream has lasted too long. `fields` and "
+                "`limit` cut `data`, in each of these answers."
             ),
             errors="plain",
-            error_answers={**_COMMON, 503: _MISSING},
+            error_answers={**_COMMON, 400: f"{_COMMON[400]} Or the data cannot be cut so.", 503: _MISSING},
             parameters=FetchQuery,
         ),
         Operation(

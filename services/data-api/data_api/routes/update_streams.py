@@ -14,6 +14,7 @@ from data_api.access import AccessControl, ApiCaller
 from data_api.asgi.errors import RequestError
 from data_api.asgi.requests import Request
 from data_api.asgi.responses import Header, Pieces, StreamedResponse
+from data_api.data_cuts import DataCut
 from data_api.key_limits import KeyLimits
 from data_api.representations import encode_json
 from data_api.routes.fetched_data import DataReader
@@ -53,16 +54,18 @@ class UpdateStreams:
         connection: ConnectionChanged,
         snapshot: CachedSnapshot,
         refresh: Mapping[str, Any],
+        cut: DataCut | None,
     ) -> StreamedResponse:
         """Return the stream. `refresh` says what has become of the refresh that was asked for; empty without one.
 
+        `cut` is what is wanted of the data. `DataReader.check_cut` allows it of `snapshot`.
         Raises `LimitExceededError` when the key has too many streams.
         """
         with ExitStack() as exit_stack:
             exit_stack.enter_context(self._limits.hold_stream(request.caller.key_hash))
             release = exit_stack.pop_all().close
         deadline = asyncio.get_running_loop().time() + self._seconds
-        stream = _UpdateStream(self._state, self._access, self._reader, request.caller, connection, deadline)
+        stream = _UpdateStream(self._state, self._access, self._reader, request.caller, connection, deadline, cut)
         return StreamedResponse(200, list(HEADERS), Pieces(stream.run(snapshot, refresh), release), is_live=True)
 
 
@@ -80,6 +83,7 @@ class _UpdateStream:
     caller: ApiCaller
     connection: ConnectionChanged
     deadline: float
+    cut: DataCut | None
 
     async def run(self, snapshot: CachedSnapshot, refresh: Mapping[str, Any]) -> AsyncGenerator[bytes, None]:
         """Yield all events of the stream."""
@@ -131,6 +135,7 @@ class _UpdateStream:
             return
         try:
             snapshot = await self.reader.load_snapshot_since(self.connection, sync.sequence or 0)
+            self.reader.check_cut(self.connection, snapshot, self.cut)
         except (RequestError, UnavailableError) as error:
             log.warning("updated data not shown", connection=self.connection.connection, reason=str(error))
             yield _encode("failed", {"reason": "the data is stored, but cannot be read now", "sync_id": sync.sync_id})
@@ -146,7 +151,7 @@ class _UpdateStream:
 
         Raises `_NotVisibleError` in its middle when the caller may not see the connection any more.
         """
-        opened = self.reader.open(self.connection, snapshot, more)
+        opened = self.reader.open(self.connection, snapshot, more, self.cut)
         yield b"event: %b\ndata: " % event.encode()
         async with aclosing(opened.read()) as pieces:
             async for piece in pieces:

@@ -193,6 +193,18 @@ async def read_pieces(file: IO[bytes], start: int, end: int) -> AsyncGenerator[b
             yield piece
 
 
+def read_blocks(file: IO[bytes], start: int, end: int) -> Iterator[bytes]:
+    """Yield the bytes of a file from `start` up to `end` in blocks, and close it. It waits for the disk."""
+    with file:
+        file.seek(start)
+        while start < end:
+            block = file.read(min(_PIECE_BYTES, end - start))
+            if not block:
+                raise OSError("a snapshot is shorter than it was")
+            start += len(block)
+            yield block
+
+
 async def compress(source: IO[bytes], target: IO[bytes], encoding: str) -> None:
     """Write the content of `source` to `target` in an encoding, in a thread of its own and a block at a time."""
     await asyncio.to_thread(_compress, source, target, encoding)

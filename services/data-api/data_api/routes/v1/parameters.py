@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from contracts.feed_cursors import FeedCursor
 from data_api.asgi.operations import PathParameter
-from data_api.field_selection import FieldTree, parse_fields
+from data_api.field_selection import MAX_DEPTH, MAX_FIELDS, FieldTree, parse_fields
 
 MAX_LIMIT = 250
 MAX_NAMES = 250
@@ -52,9 +52,18 @@ def _parse_where(value: object) -> object:
     return name, text
 
 
-Names = Annotated[list[str], BeforeValidator(_split), WithJsonSchema({"type": "string", "minLength": 1})]
+_FIELD = rf"[^,.]+(\.[^,.]+){{0,{MAX_DEPTH - 1}}}"
+Names = Annotated[
+    list[str],
+    BeforeValidator(_split),
+    WithJsonSchema({"type": "string", "pattern": rf"^[^,]+(,[^,]+){{0,{MAX_NAMES - 1}}}$"}),
+]
 """Names in one parameter, separated by commas."""
-Selection = Annotated[FieldTree, BeforeValidator(parse_fields), WithJsonSchema({"type": "string", "minLength": 1})]
+Selection = Annotated[
+    FieldTree,
+    BeforeValidator(parse_fields),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_FIELD}(,{_FIELD}){{0,{MAX_FIELDS - 1}}}$"}),
+]
 """The fields of records that are wanted."""
 FieldValue = Annotated[
     tuple[str, str], BeforeValidator(_parse_where), WithJsonSchema({"type": "string", "pattern": "^[^:]+:"})

@@ -20,7 +20,9 @@ INFO = {
         "the platforms' webhooks. A response is a page where `Accept` names `text/html` before `application/json`, "
         "otherwise JSON."
     ),
+    "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
 }
+_HEADERS_TOO_LARGE = {"description": "The headers are too large. The response is empty."}
 _WEBHOOK_MEANINGS = {
     200: "Kafka has all of it, or nothing has to be done.",
     400: "It is no such delivery.",
@@ -45,12 +47,21 @@ def build_openapi_document(app: FastAPI, adapters: Iterable[PlatformAdapter]) ->
             operation["operationId"] = "_".join([method, *re.findall(r"\w+", path)])
             # FastAPI adds 422 wherever there are parameters, but all of ours are text, which is always valid.
             operation["responses"].pop("422", None)
+            operation["responses"]["431"] = _HEADERS_TOO_LARGE
+            # An empty list says that no session is needed.
+            operation.setdefault("security", [])
     schemas = {
         name: schema for name, schema in generated["components"]["schemas"].items() if "ValidationError" not in name
     }
     schemas |= {model.__name__: model.model_json_schema(mode="serialization") for model in (Success, Problem)}
     components = {**generated["components"], "schemas": dict(sorted(schemas.items()))}
-    return {"openapi": generated["openapi"], "info": INFO, "paths": paths, "components": components}
+    return {
+        "openapi": generated["openapi"],
+        "info": INFO,
+        "servers": [{"url": "/", "description": "This gateway."}],
+        "paths": paths,
+        "components": components,
+    }
 
 
 def _describe_webhook(adapter: PlatformAdapter, webhooks: Webhooks) -> dict[str, Any]:
