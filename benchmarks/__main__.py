@@ -11,7 +11,17 @@ import time
 
 from benchmarks.workers import build_command
 
-NAMES = ("webhooks", "first-sync", "completeness", "latency", "burst", "feed-cost", "idle-topic", "hostile-senders")
+NAMES = (
+    "webhooks",
+    "first-sync",
+    "completeness",
+    "latency",
+    "burst",
+    "feed-cost",
+    "data-api",
+    "idle-topic",
+    "hostile-senders",
+)
 
 
 def main(names: list[str]) -> int:

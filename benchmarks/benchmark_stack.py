@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,13 +143,14 @@ def _create_bucket_client(stack: Stack) -> tuple[Any, str]:
 
 
 @contextmanager
-def run_benchmark_stack() -> Iterator[BenchmarkStack]:
-    """Run a stack of all parts in a temporary folder. The folder is deleted afterwards."""
+def run_benchmark_stack(settings: Mapping[str, str] | None = None) -> Iterator[BenchmarkStack]:
+    """Run a stack of all parts in a temporary folder, with `settings` too. The folder is deleted afterwards."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    given = {**SETTINGS, **(settings or {})}
     jars = None if "JGO_CACHE_DIR" in os.environ else CACHED_JARS
     with (
         TemporaryDirectory(prefix="merchant-sync-bench-") as folder,
-        Stack(Path(folder) / "data", given=SETTINGS, wanted=parts.ALL, auto_restart=False, cache_dir=jars) as stack,
+        Stack(Path(folder) / "data", given=given, wanted=parts.ALL, auto_restart=False, cache_dir=jars) as stack,
     ):
         visit = Visit(access.resolve_access(stack.data_dir, stack.given))
         visit.http = httpx.Client(timeout=600)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.formatting import format_microseconds, format_table
+
 Function = tuple[str, int, str]
 """A function in a profile: file, line, name. The file of a built-in function is `~`."""
 
@@ -27,7 +29,17 @@ _PURPOSES_BY_FILE = (
     ("/platforms/", "route: headers, delivery, ids, message"),
     ("/contracts/", "route: headers, delivery, ids, message"),
     ("uuid.py", "route: headers, delivery, ids, message"),
+    ("/data_api/asgi/", "dispatcher: path, key, parameters, log line"),
+    ("/data_api/access.py", "dispatcher: path, key, parameters, log line"),
+    ("rate_limits.py", "dispatcher: path, key, parameters, log line"),
+    ("prometheus_client", "metrics"),
+    ("/data_api/metrics.py", "metrics"),
+    ("/data_api/store/", "Postgres client (asyncpg)"),
+    ("asyncpg", "Postgres client (asyncpg)"),
     ("/uvicorn/", "HTTP server (uvicorn, httptools, its writes)"),
+    ("limited_protocol.py", "HTTP server (uvicorn, httptools, its writes)"),
+    ("stream_protocol.py", "HTTP server (uvicorn, httptools, its writes)"),
+    ("/data_api/", "handler"),
     ("/aiokafka/", "Kafka producer (aiokafka)"),
     ("/messaging/", "Kafka producer (aiokafka)"),
     ("cramjam", "Kafka producer (aiokafka)"),
@@ -68,6 +80,33 @@ def list_hottest(path: Path, count: int) -> list[tuple[str, int, float]]:
         if determine_purpose(function) != EVENT_LOOP
     ]
     return sorted(functions, key=lambda line: -line[2])[:count]
+
+
+def format_profile(path: Path, count: int, unit: str, cpu: float) -> str:
+    """Format what each purpose and the hottest functions took of `count` units, such as requests.
+
+    `cpu` are the CPU seconds of the process meanwhile. cProfile makes small functions look larger than they are.
+    """
+    seconds = aggregate_by_purpose(path)
+    seconds.pop(EVENT_LOOP, None)
+    # cProfile counts wall time, and in the event loop that is mostly waiting. So the CPU time that no other purpose
+    # accounts for is taken as the loop's.
+    seconds[EVENT_LOOP] = max(0.0, cpu - sum(seconds.values()))
+    total = sum(seconds.values())
+    purposes = [
+        (name, f"{spent / total:.0%}", format_microseconds(spent / count))
+        for name, spent in sorted(seconds.items(), key=lambda item: -item[1])
+    ]
+    functions = [
+        (name, f"{calls / count:.2f}", format_microseconds(spent / count))
+        for name, calls, spent in list_hottest(path, 15)
+    ]
+    return "\n\n".join(
+        [
+            format_table([f"profile of {count:,}", "share", f"per {unit}"], purposes),
+            format_table(["functions, their own time", f"calls per {unit}", f"per {unit}"], functions),
+        ]
+    )
 
 
 def _load_statistics(path: Path) -> dict[Function, Any]:

@@ -31,6 +31,11 @@ def measure_peak_bytes(pid: int) -> int:
     return sum(_measure_process_peak(member) for member in list_family(pid))
 
 
+def measure_resident_bytes(pid: int) -> int:
+    """Return the present memory of the process and its descendants."""
+    return sum(_measure_process_memory(member) for member in list_family(pid))
+
+
 @contextmanager
 def measure_other_load() -> Iterator[Callable[[], str]]:
     """Measure how busy all other processes of this machine are while the context lasts.

@@ -112,9 +112,9 @@ def start_contestants(stack: BenchmarkStack, shop: str, in_flight: int) -> Itera
         yield contestants
 
 
-def _create_gateway_server(stack: BenchmarkStack, command: list[str]) -> tuple[ServerProcess, str]:
-    """Create the gateway's process with the settings of the stack. Return the process and its URL."""
-    url, env = stack.stack.gateway_url, stack.stack.build_settings(parts.GATEWAY)
+def _create_gateway_server(stack: BenchmarkStack, command: list[str], **settings: str) -> tuple[ServerProcess, str]:
+    """Create the gateway's process with the settings of the stack and `settings`. Return the process and its URL."""
+    url, env = stack.stack.gateway_url, {**stack.stack.build_settings(parts.GATEWAY), **settings}
     return ServerProcess(command, env, url, _get_log_path(stack, "gateway")), url
 
 
@@ -210,7 +210,8 @@ def measure_profile(stack: BenchmarkStack, shop: str, in_flight: int) -> str:
     cProfile makes small functions look more expensive than they are.
     """
     path = stack.stack.data_dir / "gateway.profile"
-    server, url = _create_gateway_server(stack, build_command("profiled_gateway", str(path)))
+    command = build_command("profiled_service", "gateway.app", str(path))
+    server, url = _create_gateway_server(stack, command, GATEWAY_PROCESSES="1")
     with server, _create_load_worker(stack, shop, url, in_flight) as worker:
         worker.run(_WARM_UP_SECONDS)
         os.kill(server.pid, signal.SIGUSR1)
@@ -219,26 +220,7 @@ def measure_profile(stack: BenchmarkStack, shop: str, in_flight: int) -> str:
         cpu = measure_cpu_seconds(server.pid) - cpu_before
         os.kill(server.pid, signal.SIGUSR2)
         wait_until(lambda: path.exists() or None, within=30)
-    count, seconds = measured["accepted"], profiles.aggregate_by_purpose(path)
-    seconds.pop(profiles.EVENT_LOOP, None)
-    # cProfile counts wall time, and in the event loop that is mostly waiting. So the CPU time that no other purpose
-    # accounts for is taken as the loop's.
-    seconds[profiles.EVENT_LOOP] = max(0.0, cpu - sum(seconds.values()))
-    total = sum(seconds.values())
-    purposes = [
-        (name, f"{spent / total:.0%}", format_microseconds(spent / count))
-        for name, spent in sorted(seconds.items(), key=lambda item: -item[1])
-    ]
-    functions = [
-        (name, f"{calls / count:.2f}", format_microseconds(spent / count))
-        for name, calls, spent in profiles.list_hottest(path, 15)
-    ]
-    return "\n\n".join(
-        [
-            format_table([f"profile of {count:,} webhooks", "share", "per webhook"], purposes),
-            format_table(["functions, their own time", "calls per webhook", "per webhook"], functions),
-        ]
-    )
+    return profiles.format_profile(path, measured["accepted"], "webhook", cpu)
 
 
 def main() -> None:

@@ -1,15 +1,14 @@
-"""Run the gateway in one process and profile it: `python -m benchmarks.profiled_gateway FILE`.
+"""Run a service in one process and profile it: `python -m benchmarks.profiled_service MODULE FILE`.
 
-cProfile is on from SIGUSR1 until SIGUSR2. At SIGUSR2, the profile is written to FILE.
+MODULE has the function `main` that runs the service. cProfile is on from SIGUSR1 until SIGUSR2. At SIGUSR2, the profile
+is written to FILE.
 """
 
 import cProfile
-import os
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
-
-from gateway.app import main
 
 
 def install_profiler(path: Path) -> None:
@@ -29,6 +28,5 @@ def install_profiler(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    install_profiler(Path(sys.argv[1]))
-    os.environ["GATEWAY_PROCESSES"] = "1"
-    main()
+    install_profiler(Path(sys.argv[2]))
+    import_module(sys.argv[1]).main()
