@@ -40,9 +40,9 @@ _PURPOSES_BY_FILE = (
     ("limited_protocol.py", "HTTP server (uvicorn, httptools, its writes)"),
     ("stream_protocol.py", "HTTP server (uvicorn, httptools, its writes)"),
     ("/data_api/", "handler"),
-    ("/aiokafka/", "Kafka producer (aiokafka)"),
-    ("/messaging/", "Kafka producer (aiokafka)"),
-    ("cramjam", "Kafka producer (aiokafka)"),
+    ("/aiokafka/", "Kafka (aiokafka)"),
+    ("/messaging/", "Kafka (aiokafka)"),
+    ("cramjam", "Kafka (aiokafka)"),
     ("/asyncio/", "asyncio: tasks, timeouts"),
 )
 

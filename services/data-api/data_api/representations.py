@@ -1,6 +1,6 @@
 """The JSON of records and changes. Bodies are put into it as the bytes that are stored."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import orjson
@@ -8,7 +8,6 @@ import orjson
 from contracts.events import SyncState
 from data_api.field_selection import FieldTree, select_fields
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OPTIONS = orjson.OPT_UTC_Z
 
 
@@ -26,7 +25,7 @@ def encode_json(value: Any) -> bytes:
 
 def build_time(milliseconds: int | None) -> datetime | None:
     """Return the time at these milliseconds since 1970, None for None."""
-    return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def build_data(body: bytes | None, fields: FieldTree | None) -> Any:
