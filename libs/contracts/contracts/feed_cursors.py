@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass
 from uuid import UUID
 
-_CURSOR = re.compile(r"([0-9a-f]{32})\.(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,18})", re.ASCII)
+CURSOR_PATTERN = r"([0-9a-f]{32})\.(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,18})"
+"""A regular expression for cursors as text."""
+_CURSOR = re.compile(CURSOR_PATTERN, re.ASCII)
 
 
 @dataclass(frozen=True)

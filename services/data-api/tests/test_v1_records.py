@@ -109,6 +109,7 @@ async def test_a_list_is_filtered(v1: V1) -> None:
         {"ids": ",".join("a" * 251)},
         {"ids": "1", "order": "sequence"},
         {"updated_after": "yesterday"},
+        {"updated_after": "0.5"},
         {"updated_after": "2026-11-01T12:00:00"},
         {"order": "title"},
         {"oder": "id"},
