@@ -1,10 +1,11 @@
 """What parameters and errors of several operations have in common."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from contracts.feed_cursors import CURSOR_PATTERN, FeedCursor
 from data_api.asgi.operations import PathParameter
@@ -54,6 +55,13 @@ def _check_time(value: object) -> object:
     return value
 
 
+def _convert_to_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be in the years 1 to 9999 of UTC") from None
+
+
 def _parse_where(value: object) -> object:
     name, separator, text = value.partition(":") if isinstance(value, str) else ("", "", "")
     if not name or not separator:
@@ -84,7 +92,7 @@ Cursor = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{CURSOR_PATTERN}$"}),
 ]
 """A position on a feed."""
-Time = Annotated[AwareDatetime, BeforeValidator(_check_time)]
+Time = Annotated[AwareDatetime, BeforeValidator(_check_time), AfterValidator(_convert_to_utc)]
 """A time as RFC 3339 writes it, with its offset from UTC."""
 
 
