@@ -4,7 +4,11 @@ import re
 from dataclasses import dataclass
 from uuid import UUID
 
-_CURSOR = re.compile(r"([0-9a-f]{32})\.(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,18})", re.ASCII)
+CURSOR_PATTERN = r"([0-9a-f]{32})\.(0|[1-9][0-9]{0,9})\.(0|[1-9][0-9]{0,18})"
+"""A regular expression for cursors as text."""
+MAX_SEQUENCE = 2**63 - 1
+"""The greatest sequence number that can be stored."""
+_CURSOR = re.compile(CURSOR_PATTERN, re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,6 @@ class FeedCursor:
     def decode(cls, text: str) -> "FeedCursor":
         """Return the cursor that `encode` wrote. Raises `ValueError` for any other text."""
         match = _CURSOR.fullmatch(text)
-        if match is None:
+        if match is None or int(match[3]) > MAX_SEQUENCE:
             raise ValueError("not a cursor")
         return cls(UUID(hex=match[1]), int(match[2]), int(match[3]))

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import orjson
 
-from contracts.feed_cursors import FeedCursor
+from contracts.feed_cursors import MAX_SEQUENCE, FeedCursor
 
 BINDING_CHARACTERS = 16
 MAX_CHARACTERS = 2000
@@ -46,7 +46,9 @@ class ListCursor:
         if bound != binding:
             raise ValueError("a cursor of another list: it goes with the parameters of the request that returned it")
         is_number = isinstance(after, int) and not isinstance(after, bool)
-        if not isinstance(after, str) and not (is_number and 0 <= after < 2**63):
+        # No id has the character NUL, which PostgreSQL cannot hold.
+        is_id = isinstance(after, str) and "\0" not in after
+        if not is_id and not (is_number and 0 <= after <= MAX_SEQUENCE):
             raise ValueError("not a cursor")
         return cls(position, after)
 

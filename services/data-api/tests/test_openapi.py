@@ -71,6 +71,13 @@ async def test_operations_without_a_key_say_so_and_the_others_refuse_requests_wi
         assert not form or response.headers["content-type"].partition(";")[0] in form, (method, path)
 
 
+async def test_each_form_of_fetched_data_is_described(server: PlainServer, document: dict[str, Any]) -> None:
+    await server.upload(b'{"data":{}}')
+    forms = [await server.get("/fetch-data"), await server.get("/fetch-data", stream="true")]
+    described = document["paths"]["/fetch-data"]["get"]["responses"]["200"]["content"]
+    assert [response.headers["content-type"] for response in forms] == list(described)
+
+
 async def test_the_reference_shows_every_operation_and_every_schema(
     server: PlainServer, document: dict[str, Any]
 ) -> None:

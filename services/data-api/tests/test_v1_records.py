@@ -8,8 +8,11 @@ import pytest
 
 from api_builders import ACME, OTHER, make_sync, make_syncs
 from contracts.feed_cursors import FeedCursor
+from data_api.list_cursors import ListCursor
 from published_feed import READ_AT, encode
 from v1_server import OTHER_KEY, OTHER_ROOT, V1
+
+FEED = "0b7f4b5c0d3e4f8a9c1d2e3f4a5b6c7d"
 
 
 async def read_list(v1: V1, **query: Any) -> list[dict[str, Any]]:
@@ -97,6 +100,30 @@ async def test_a_list_is_filtered(v1: V1) -> None:
     assert [(record["id"], record["data"]) for record in everything] == [("1", {"n": 1}), ("2", {"n": 2}), ("3", None)]
 
 
+@pytest.mark.parametrize("after", ["a\0", 2**63])
+def test_a_cursor_that_no_list_has_is_none(after: str | int) -> None:
+    cursor = ListCursor(FeedCursor(UUID(FEED), 1, 0), after).encode("binding")
+    with pytest.raises(ValueError, match="not a cursor"):
+        ListCursor.decode(cursor, "binding")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/records/%00",
+        "/records/products/a%00b",
+        "/records/products?ids=1,%00",
+        "/records/products?where=handle:%00",
+        "/records/products?where=%00:red",
+        f"/changes?cursor={FEED}.1.0&resources=%00",
+        f"/changes?cursor={FEED}.1.{2**63}",
+    ],
+)
+async def test_what_the_store_cannot_hold_is_refused(v1: V1, path: str) -> None:
+    response = await v1.get(path)
+    assert response.status_code == 400 and response.headers["content-type"] == "application/problem+json"
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -109,6 +136,9 @@ async def test_a_list_is_filtered(v1: V1) -> None:
         {"ids": ",".join("a" * 251)},
         {"ids": "1", "order": "sequence"},
         {"updated_after": "yesterday"},
+        {"updated_after": "0.5"},
+        {"updated_after": "0001-01-01T00:00:00+14:00"},
+        {"updated_after": "9999-12-31T23:59:59-14:00"},
         {"updated_after": "2026-11-01T12:00:00"},
         {"order": "title"},
         {"oder": "id"},

@@ -94,7 +94,11 @@ class OperationDispatcher:
 
     async def _handle(self, exchange: "_Exchange", receive: Receive) -> AnyResponse:
         scope, headers = exchange.scope, exchange.headers
-        match = self._router.find(scope.get("raw_path") or scope["path"].encode())
+        path = scope.get("raw_path") or scope["path"].encode()
+        # Nothing that is stored has this character: PostgreSQL cannot hold it, and fails when it is asked for it.
+        if b"%00" in path or b"%00" in scope["query_string"]:
+            raise RequestError(400, "an address cannot have the character NUL")
+        match = self._router.find(path)
         if match is None:
             raise RequestError(404, "there is no such address; /docs has all of them")
         method = scope["method"]

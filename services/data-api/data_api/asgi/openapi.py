@@ -141,6 +141,8 @@ def _describe_answer(answer: Answer) -> dict[str, Any]:
     if answer.example is not None:
         content["example"] = answer.example
     described["content"] = {answer.media_type: content}
+    if answer.is_also_stream:
+        described["content"]["text/event-stream"] = {"schema": {"type": "string"}}
     return described
 
 

@@ -39,6 +39,8 @@ class Answer:
     """The headers that matter to clients, each with its description."""
     is_empty: bool = False
     """Whether the answer has no body."""
+    is_also_stream: bool = False
+    """Whether the request may ask for Server-Sent Events in place of this body."""
 
 
 @dataclass(frozen=True)

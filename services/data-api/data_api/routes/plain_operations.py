@@ -23,7 +23,7 @@ def list_plain_operations(routes: PlainRoutes) -> list[Operation]:
             "fetchData",
             "The data of a connection, as it is stored",
             routes.fetch_data,
-            {200: Answer("What is stored, at once. With `stream`, Server-Sent Events.", FetchedData)},
+            {200: Answer("What is stored. With `stream`, Server-Sent Events.", FetchedData, is_also_stream=True)},
             TAG,
             description=(
                 "Answers from what is stored, and never waits for the platform. With `refresh=true` one sync is asked "

@@ -1,16 +1,19 @@
 """What parameters and errors of several operations have in common."""
 
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from contracts.feed_cursors import FeedCursor
+from contracts.feed_cursors import CURSOR_PATTERN, FeedCursor
 from data_api.asgi.operations import PathParameter
 from data_api.field_selection import MAX_DEPTH, MAX_FIELDS, FieldTree, parse_fields
 
 MAX_LIMIT = 250
 MAX_NAMES = 250
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", re.ASCII)
 
 CONNECTION = PathParameter(
     "connection", "The connection's name, percent-encoded as one segment.", "shop-platform:acme.example"
@@ -45,6 +48,20 @@ def _split(value: object) -> object:
     return names
 
 
+def _check_time(value: object) -> object:
+    # A bare number would be taken for seconds or milliseconds since 1970, by its size.
+    if isinstance(value, str) and not _DATE.match(value):
+        raise ValueError("must be a time such as 2026-11-29T07:19:03Z")
+    return value
+
+
+def _convert_to_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be in the years 1 to 9999 of UTC") from None
+
+
 def _parse_where(value: object) -> object:
     name, separator, text = value.partition(":") if isinstance(value, str) else ("", "", "")
     if not name or not separator:
@@ -69,8 +86,14 @@ FieldValue = Annotated[
     tuple[str, str], BeforeValidator(_parse_where), WithJsonSchema({"type": "string", "pattern": "^[^:]+:"})
 ]
 """A field and the value that it must have."""
-Cursor = Annotated[FeedCursor, BeforeValidator(FeedCursor.decode), WithJsonSchema({"type": "string"})]
+Cursor = Annotated[
+    FeedCursor,
+    BeforeValidator(FeedCursor.decode),
+    WithJsonSchema({"type": "string", "pattern": f"^{CURSOR_PATTERN}$"}),
+]
 """A position on a feed."""
+Time = Annotated[AwareDatetime, BeforeValidator(_check_time), AfterValidator(_convert_to_utc)]
+"""A time as RFC 3339 writes it, with its offset from UTC."""
 
 
 def dump_parameters(parameters: BaseModel, *left_out: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Literal, Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
 from contracts.events import ConnectionChanged
 from contracts.feed_cursors import FeedCursor
@@ -30,6 +30,7 @@ from data_api.routes.v1.parameters import (
     Names,
     Selection,
     SyncedParameters,
+    Time,
     dump_parameters,
 )
 from data_api.store.records import RecordFilter, RowPage, list_by_id, list_by_sequence, load_record
@@ -58,7 +59,7 @@ class RecordListParameters(RecordParameters):
         description="`id` is complete for what exists throughout. `sequence`: what has changed last comes last.",
     )
     ids: Names | None = Field(default=None, description="These records only: up to 250 ids, separated by commas.")
-    updated_after: AwareDatetime | None = Field(
+    updated_after: Time | None = Field(
         default=None,
         description="Records that the platform has changed after this time. Those without a time are left out.",
     )
