@@ -74,7 +74,8 @@ def test_a_persons_deletion_leaves_only_names_and_epochs_of_connections(world: W
     assert not search_logs(world, *needles)
     tables_with_names = search_tables(world, *(page["connection"] for page in pages.pages))
     assert set(tables_with_names) <= {
-        *("gateway.connections", "gateway.deletion_requests", "gateway.audit_log", "scheduler.connections"),
+        *("gateway.connections", "gateway.deletion_requests", "gateway.audit_log"),
+        *("scheduler.connections", "scheduler.changed_connections"),
         *("spaces_writer.connections", "spaces_writer.erasures", "spaces_writer.feed_positions"),
     }
     world.edit_page(other["id"], phone="not concerned")

@@ -95,7 +95,8 @@ def test_malformed_fields_are_refused(text: str) -> None:
         parse_fields(text)
 
 
-@given(after=st.text() | st.integers(0, 2**63 - 1))
+# No id has a NUL, which Postgres cannot store.
+@given(after=st.text(st.characters(exclude_characters="\0", codec="utf-8")) | st.integers(0, 2**63 - 1))
 def test_a_cursor_is_good_for_its_own_list_only(after: str | int) -> None:
     binding = build_binding("shop:a", "products", {"order": "id"})
     text = ListCursor(REACHED, after).encode(binding)

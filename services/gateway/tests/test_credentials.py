@@ -211,6 +211,6 @@ async def test_both_routes_are_described_with_the_fields(world: Any) -> None:
     content = operations["post"]["requestBody"]["content"]
     assert list(content["application/json"]["schema"]["properties"]) == ["database", "password"]
     assert "form_token" in content["application/x-www-form-urlencoded"]["schema"]["properties"]
-    assert set(operations["post"]["responses"]) == {"200", "303", "400", "403", "429", "502", "503"}
+    assert set(operations["post"]["responses"]) == {"200", "303", "400", "403", "429", "431", "502", "503"}
     fields = (await world.browser.get("/warehouse/connect")).json()["fields"]
     assert [(field["name"], field["secret"]) for field in fields] == [("database", False), ("password", True)]
