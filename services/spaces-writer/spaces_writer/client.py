@@ -6,20 +6,18 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import IO, TYPE_CHECKING
 
-import aioboto3
 import structlog
-from aiobotocore.config import AioConfig
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from messaging import tracing
 from messaging.errors import UnavailableError
+from service.bucket_client import CALL_ERRORS, describe_error, open_client
 from spaces_writer.settings import WriterSettings
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 log = structlog.get_logger()
-_FAILURES = (ClientError, BotoCoreError, OSError, TimeoutError)
 
 
 class BucketClient:
@@ -46,8 +44,8 @@ class BucketClient:
                 await self._client.put_object(
                     Bucket=self._name, Key=key, Body=body, Metadata=dict(metadata), ContentType="application/json"
                 )
-        except _FAILURES as error:
-            raise UnavailableError(_describe(error)) from error
+        except CALL_ERRORS as error:
+            raise UnavailableError(describe_error(error)) from error
 
     async def load_metadata(self, key: str) -> Mapping[str, str] | None:
         """Return the metadata that was stored with the object, or None if there is no such object.
@@ -56,23 +54,23 @@ class BucketClient:
         """
         try:
             response = await self._client.head_object(Bucket=self._name, Key=key)
-        except _FAILURES as error:
+        except CALL_ERRORS as error:
             if (
                 isinstance(error, ClientError)
                 and error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404
             ):
                 return None
-            raise UnavailableError(_describe(error)) from error
+            raise UnavailableError(describe_error(error)) from error
         return {name.lower(): value for name, value in response.get("Metadata", {}).items()}
 
     async def delete(self, key: str) -> None:
         """Delete the object. Do nothing if there is no such object."""
         try:
             await self._client.delete_object(Bucket=self._name, Key=key)
-        except _FAILURES as error:
+        except CALL_ERRORS as error:
             if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == "NoSuchKey":
                 return
-            raise UnavailableError(_describe(error)) from error
+            raise UnavailableError(describe_error(error)) from error
 
     async def log_error_if_unavailable(self, timeout_seconds: float) -> None:
         """Log an error when the bucket does not answer within `timeout_seconds`, or answers with an error.
@@ -92,8 +90,8 @@ class BucketClient:
         """Return the error of a call to the bucket as text, or None when the call succeeds."""
         try:
             await self._client.head_bucket(Bucket=self._name)
-        except _FAILURES as error:
-            return _describe(error)
+        except CALL_ERRORS as error:
+            return describe_error(error)
         return None
 
 
@@ -105,32 +103,8 @@ def open_temporary_file() -> IO[bytes]:
     return tempfile.TemporaryFile(prefix="snapshot-")
 
 
-def _describe(error: Exception) -> str:
-    if isinstance(error, ClientError):
-        details = error.response.get("Error", {})
-        return f"{details.get('Code', '?')}: {details.get('Message', '')}"[:300]
-    return f"{type(error).__name__}: {error}"[:300]
-
-
 @asynccontextmanager
 async def open_bucket(settings: WriterSettings) -> AsyncIterator[BucketClient]:
     """Open a client for the bucket that the settings name. The client is closed when the context ends."""
-    config = AioConfig(
-        signature_version="s3v4",
-        # Ceph-based stores refuse checksums where the protocol does not require them, which is botocore's default.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        retries={"max_attempts": 3, "mode": "standard"},
-        connect_timeout=5,
-        read_timeout=60,
-        s3={"addressing_style": "path"},
-    )
-    session = aioboto3.Session(
-        aws_access_key_id=settings.spaces_access_key,
-        aws_secret_access_key=settings.spaces_secret_key,
-        region_name=settings.spaces_region,
-    )
-    # None: botocore trusts the authorities that it comes with, or those of AWS_CA_BUNDLE.
-    verify = settings.spaces_ca_file or None
-    async with session.client("s3", endpoint_url=settings.spaces_endpoint_url, verify=verify, config=config) as client:
+    async with open_client(settings) as client:
         yield BucketClient(client, settings.spaces_bucket)
